@@ -1,102 +1,169 @@
-# proxylua. `make help` lists the targets; everything that is built lands in build/.
+# proxylua. `make help` lists the targets; all that is built lands in build/.
 
-# GCC unless told otherwise; make's own default is `cc`.
+version = 0.1.0
+
+# GCC unless told otherwise (make's own default is `cc`). CFLAGS and LDFLAGS are yours: they come after the project's.
 ifeq ($(origin CC),default)
 CC = gcc
 endif
-CLANG ?= clang
-SPEC ?=
+CLANG = clang
+# `make test SPEC=spec/limiter_spec.lua` runs one.
+SPEC =
 
-dirs     = src/core src/bind src/sandbox
-sources  = $(sort $(wildcard src/main.c $(dirs:%=%/*.c)))
-headers  = $(sort $(wildcard $(dirs:%=%/*.h)))
+folders  = src/core src/bind src/sandbox
+sources := $(sort $(wildcard src/main.c $(folders:%=%/*.c)))
+c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c))
 modules := $(sort $(shell find lua -name '*.lua'))
-# Text files that core.embedded() hands out by their path.
+lua_dirs = lua scripts spec bench tools
+# Text files that the program carries too, by their path.
 texts    =
 
-# Every build: what the compiler is told, besides the flags of the variant.
-flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -g -pthread -fvisibility=hidden \
-           -fstack-protector-strong -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -MMD -MP
+flags    = -std=c11 -D_GNU_SOURCE -DPROXYLUA_VERSION='"$(version)"' -Isrc -isystem /usr/include/lua5.4 -g -pthread \
+           -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP
 
-# Lua comes in whole, with its API exported (-E), because the C modules that scripts require look for it in the program.
-# lua-cjson's symbols stay private: another copy of it may be loaded as such a module.
-ldflags  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a
+# Lua is linked whole and exports its API (-E): C modules that a script requires look for it in the program. lua-cjson's
+# functions are not exported, since one of those modules may be another copy of it.
+linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
            -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads -lcrypto -ldl -lm
 
-# The recipes of demo, test and check must not depend on how their caller uses proxylua.
+# The variants of the program: their flags beside those above.
+release  = -O2 -D_FORTIFY_SOURCE=2
+strict   = -O2 -Werror
+sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+
+# What goals need beside the build's packages (tools/packages has the lists). These goals install what is missing; any
+# other only says what that is.
+needs_demo       =
+needs_test       = test
+needs_check      = test check
+needs_check-long = test long
+needs_bench      = bench
+needs_deps       = test check long bench
+installing = $(filter demo test check% bench deps,$(MAKECMDGOALS))
+purposes   = build $(foreach goal,$(MAKECMDGOALS),$(or $(needs_$(goal)),$(if $(filter check-%,$(goal)),$(needs_check))))
+
+# Commands are shown in short; `make V=1` shows them whole.
+say = $(if $(V),,@echo "$(1)";)
+
+# A check goes on past a step that failed; everything else uses all processors.
+MAKEFLAGS += $(if $(filter check%,$(MAKECMDGOALS)),-k,-j$(shell nproc))
+
+# Nothing here may depend on how its caller uses proxylua.
 unexport PROXYLUA_API_KEY PROXYLUA_BASE_URL PROXYLUA_STORE PROXYLUA_CONFIG PROXYLUA_SPEND PROXYLUA_LIMITS \
          PROXYLUA_TIMEOUT PROXYLUA_SETTLE
 
-# What is needed to build, and by which goals something more is. These goals install what is missing; the others only tell.
-needs        = build
-needs_test   = test
-needs_check  = test check
-installing   = $(filter deps demo test check check-% bench,$(MAKECMDGOALS))
-purposes     = $(sort $(needs) $(if $(filter deps test,$(MAKECMDGOALS)),test) \
-                 $(if $(filter deps check check-%,$(MAKECMDGOALS)),test check) $(if $(filter deps bench,$(MAKECMDGOALS)),bench))
-
-# The goals that end in one recipe build in parallel by themselves.
-ifeq ($(filter check%,$(MAKECMDGOALS)),)
-MAKEFLAGS += -j$(shell nproc)
-endif
-
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
-.SECONDARY:
-.PHONY: all deps packages demo test check bench clean help
 
-all: build/proxylua
+# --- what people call ---
 
-deps: packages
+.PHONY: all demo test check check-long bench deps format clean help
 
-packages:
-	@tools/packages $(if $(installing),install,tell) $(purposes)
+all: build/proxylua ## build the program, build/proxylua
 
-# A file that comes or goes is a reason to link and to embed again, as much as one that changes.
+demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quickstart.lua
+	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
+
+test: build/proxylua ## run the specs inside the program (SPEC=FILE: only that one)
+	build/proxylua /usr/bin/busted $(SPEC)
+
+checks = format lint width layers gcc clang specs
+check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
+
+check-long: check-valgrind ## run what takes too long for every change
+
+bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
+	bench/run
+
+deps: packages ## install the Debian packages that all of this needs
+
+format: | packages ## format the C sources in place
+	clang-format -i $(c_files)
+
+clean: ## remove all that was built
+	rm -rf build
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+# --- the program ---
+
+# A file that comes or goes is as much a reason to embed and link again as one that changes.
 files := $(sources) $(modules) $(texts)
 ifneq ($(files),$(file <build/files))
 $(shell mkdir -p build)
 $(file >build/files,$(files))
 endif
 
-# $(call variant,PROGRAM,OBJECTS,COMPILER,FLAGS): one program and the folder of its objects.
+# $(call variant,FOLDER OF THE OBJECTS,PROGRAM,COMPILER,FLAGS)
 define variant
-$(1): $(sources:src/%.c=$(2)/%.o) build/embedded.o build/cjson.a build/files
-	$(3) $(4) $(ldflags) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(libs)
+$(2): $(sources:src/%.c=$(1)/%.o) build/embedded.o build/cjson.a build/files
+	$$(call say,link $$@)$(3) $(4) $(linking) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(libs)
 
-$(2)/%.o: src/%.c Makefile | packages
+$(1)/%.o: src/%.c Makefile | packages
 	@mkdir -p $$(@D)
-	$(3) $(flags) $(4) $(CFLAGS) -c -o $$@ $$<
+	$$(call say,compile $$@)$(3) $(flags) $(4) $(CFLAGS) -c -o $$@ $$<
 
--include $(sources:src/%.c=$(2)/%.d)
+-include $(sources:src/%.c=$(1)/%.d)
 endef
 
-sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+$(eval $(call variant,build/release,build/proxylua,$(CC),$(release)))
+$(eval $(call variant,build/asan,build/asan/proxylua,$(CC),$(sanitize)))
+$(eval $(call variant,build/gcc,build/gcc/proxylua,gcc,$(strict)))
+$(eval $(call variant,build/clang,build/clang/proxylua,$(CLANG),$(strict)))
 
-$(eval $(call variant,build/proxylua,build/release,$(CC),-O2 -D_FORTIFY_SOURCE=2))
-$(eval $(call variant,build/asan/proxylua,build/asan,$(CC),$(sanitize)))
-$(eval $(call variant,build/gcc/proxylua,build/gcc,gcc,-O2 -Werror))
-$(eval $(call variant,build/clang/proxylua,build/clang,$(CLANG),-O2 -Werror))
-
-# lua-cjson makes every number a float and null a light userdata. These two calls of it go to src/bind/json.c instead, so
-# that integers stay integers and null is absent without a second pass over what was decoded.
+# lua-cjson makes every number a float and null a light userdata. Those two calls go to src/bind/json.c instead, so that
+# integers stay integers and null is absent without a second pass over what was decoded.
 build/cjson.a: Makefile | packages
-	objcopy --redefine-sym lua_pushnumber=json_push_number --redefine-sym lua_pushlightuserdata=json_push_null \
+	$(call say,make $@)objcopy --redefine-sym lua_pushnumber=json_push_number --redefine-sym lua_pushlightuserdata=json_push_null \
 	  "$$($(CC) -print-file-name=liblua5.4-cjson.a)" $@
 
-# The Lua parts as bytecode in one table of C; the data is not worth an optimizer's time.
 build/embedded.c: tools/embed.lua $(modules) $(texts) build/files | packages
-	lua5.4 tools/embed.lua $@ $(modules) /usr/share/lua/5.4/argparse.lua $(texts)
+	$(call say,make $@)lua5.4 tools/embed.lua $@ $(modules) /usr/share/lua/5.4/argparse.lua $(texts)
 
-build/embedded.o: build/embedded.c
-	$(CC) -O0 -Isrc -c -o $@ $<
+build/embedded.o: build/embedded.c src/bind/embedded.h
+	$(call say,compile $@)$(CC) -Isrc -c -o $@ $<
 
-demo: build/proxylua
-	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
+build/bench/%: bench/%.c Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $< $(LDFLAGS) -lcurl -l:liblua5.4-cjson.a -l:liblua5.4.a -ldl -lm
 
-test: build/proxylua
-	build/proxylua /usr/bin/busted $(SPEC)
+.PHONY: packages
+packages:
+	@tools/packages $(if $(installing),install,tell) $(purposes)
 
-clean:
-	rm -rf build
+# --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
+
+.PHONY: $(checks:%=check-%) check-valgrind
+step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
+none = ! grep -nE $(1) /dev/null
+
+check-format: | packages
+	$(call step,clang-format --dry-run -Werror $(c_files))
+
+check-lint: | packages
+	$(call step,luacheck --quiet $(lua_dirs))
+
+# Code ends at column 120, as the formatter and the linter see to; comments and data may go on to 150.
+check-width:
+	$(call step,$(call none,'^.{151}') $(c_files) $(shell find $(lua_dirs) -name '*.lua'))
+
+# The engine knows no Lua, and the arrows run one way: main -> bind -> core.
+check-layers:
+	$(call step,$(call none,'# *include *[<"](lua|lauxlib|bind/|sandbox/)') $(wildcard src/core/*) && \
+	  $(call none,'# *include *[<"](lua|lauxlib)') $(wildcard src/*.[ch]))
+
+check-gcc: build/gcc/proxylua
+	$(call step,true)
+
+check-clang: build/clang/proxylua
+	$(call step,true)
+
+check-specs: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
+check-specs: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
+check-specs: build/asan/proxylua
+	$(call step,$< /usr/bin/busted $(SPEC))
+
+check-valgrind: build/proxylua
+	$(call step,valgrind --quiet --leak-check=full --error-exitcode=99 $< /usr/bin/busted $(or $(SPEC),$(long_specs)))

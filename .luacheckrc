@@ -1,0 +1,6 @@
+std = "lua54"
+max_code_line_length = 120
+max_string_line_length = 150
+max_comment_line_length = 150
+self = false
+files["spec"] = { std = "+busted" }
