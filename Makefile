@@ -123,7 +123,7 @@ build/embedded.c: tools/embed.lua $(modules) $(texts) build/files | packages
 	$(call say,make $@)lua5.4 tools/embed.lua $@ $(modules) /usr/share/lua/5.4/argparse.lua $(texts)
 
 build/embedded.o: build/embedded.c src/bind/embedded.h
-	$(call say,compile $@)$(CC) -Isrc -c -o $@ $<
+	$(call say,compile $@)$(CC) -Isrc -fvisibility=hidden -c -o $@ $<
 
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)
@@ -143,7 +143,7 @@ check-format: | packages
 	$(call step,clang-format --dry-run -Werror $(c_files))
 
 check-lint: | packages
-	$(call step,luacheck --quiet $(lua_dirs))
+	$(call step,luacheck --quiet --no-color $(lua_dirs))
 
 # Code ends at column 120, as the formatter and the linter see to; comments and data may go on to 150.
 check-width:

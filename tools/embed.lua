@@ -1,6 +1,6 @@
 -- Writes the C file that holds the Lua parts of the program as bytecode, and other files as they are, sorted by name.
 --   lua5.4 tools/embed.lua OUTPUT FILE…
--- lua/proxylua/cli/orders.lua becomes "proxylua.cli.orders", any other x.lua the module "x", other files keep their path.
+-- lua/proxylua/cli/orders.lua becomes "proxylua.cli.orders", any other x.lua the module "x"; other files keep their path.
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -17,17 +17,15 @@ local function entry(path)
   return { name = name, data = string.dump(assert(load(read(path), "@" .. short, "t"))) }
 end
 
--- Octal escapes always have three digits, so the character after one is never taken for a part of it.
-local escapes = {}
-for byte = 0, 255 do
-  local char = string.char(byte)
-  escapes[char] = (byte < 32 or byte > 126 or char == '"' or char == "\\" or char == "?") and ("\\%03o"):format(byte) or char
+-- Octal escapes have three digits always, so that a digit after one is never taken for a part of it.
+local function escape(char)
+  return ("\\%03o"):format(char:byte())
 end
 
 local function literal(data)
   local lines = {}
   for from = 1, #data, 64 do
-    lines[#lines + 1] = '"' .. data:sub(from, from + 63):gsub(".", escapes):gsub("\n", escapes) .. '"'
+    lines[#lines + 1] = '"' .. data:sub(from, from + 63):gsub("[^%w ]", escape) .. '"'
   end
   return table.concat(lines, "\n")
 end
