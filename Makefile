@@ -71,7 +71,7 @@ test: build/proxylua ## run the specs inside the program (SPEC=FILE: only that o
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-valgrind ## run what takes too long for every change
+check-long: check-gc check-valgrind ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -136,7 +136,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-valgrind
+.PHONY: $(checks:%=check-%) check-gc check-valgrind
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -161,10 +161,15 @@ check-gcc: build/gcc/proxylua
 check-clang: build/clang/proxylua
 	$(call step,true)
 
-check-specs: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
-check-specs: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
+check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
+check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
 check-specs: build/asan/proxylua
 	$(call step,$< /usr/bin/busted $(SPEC))
+
+# A collector that never rests finds values that C code forgot to anchor.
+greedy = collectgarbage("incremental", 1, 1000)
+check-gc: build/asan/proxylua
+	$(call step,$< /usr/bin/busted -e '$(greedy)' $(SPEC))
 
 # Where memory is handled by hand most; under valgrind all of the specs would take too long.
 slow_specs = $(wildcard $(patsubst %,spec/%_spec.lua,buffer error json loop http task))
