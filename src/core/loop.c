@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 struct watch {
   uint32_t wanted, told;
   bool changed;
+  bool ours; /* opened and closed through us: nobody can swap the socket behind the number unseen */
 };
 
 struct loop {
@@ -164,9 +166,11 @@ void loop_wake(struct loop *loop)
 
 void loop_post(struct loop *loop, struct loop_message *message)
 {
-  message->next = atomic_load(&loop->messages);
-  while (!atomic_compare_exchange_weak(&loop->messages, &message->next, message)) continue;
-  if (!message->next) loop_wake(loop);
+  /* Once handed over the message may have run and be gone: only the copy may be looked at. */
+  struct loop_message *next = atomic_load(&loop->messages);
+  do message->next = next;
+  while (!atomic_compare_exchange_weak(&loop->messages, &next, message));
+  if (!next) loop_wake(loop);
 }
 
 static void run_messages(struct loop *loop)
@@ -214,6 +218,25 @@ static bool watches_reserve(struct loop *loop, int fd)
   return true;
 }
 
+static void tell(struct loop *loop, int fd)
+{
+  struct watch *watch = &loop->watches[fd];
+  if (watch->wanted == watch->told) return;
+  struct epoll_event event = {.events = watch->wanted, .data.fd = fd};
+  int op = !watch->told ? EPOLL_CTL_ADD : watch->wanted ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+  epoll_ctl(loop->epoll, op, fd, &event);
+  watch->told = watch->wanted;
+}
+
+static void tell_all(struct loop *loop)
+{
+  for (int i = 0; i < loop->changed_count; i++) {
+    loop->watches[loop->changed[i]].changed = false;
+    tell(loop, loop->changed[i]);
+  }
+  loop->changed_count = 0;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
   (void)easy, (void)unused;
@@ -223,16 +246,35 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
       [CURL_POLL_NONE] = 0, [CURL_POLL_IN] = EPOLLIN, [CURL_POLL_OUT] = EPOLLOUT, [CURL_POLL_INOUT] = EPOLLIN | EPOLLOUT};
   struct watch *watch = &loop->watches[fd];
   watch->wanted = what == CURL_POLL_REMOVE ? 0 : events[what];
+  if (!watch->ours) {
+    tell(loop, fd);
+    return 0;
+  }
   if (!watch->changed) loop->changed[loop->changed_count++] = fd;
   watch->changed = true;
   return 0;
 }
 
-/* libcurl closes a descriptor after it has let go of it; the number may be another socket by the time epoll is told. */
+int loop_open_socket(void *arg, int purpose, void *address)
+{
+  (void)purpose;
+  struct loop *loop = arg;
+  const struct curl_sockaddr *to = address;
+  int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+  if (fd < 0) return -1;
+  if (!watches_reserve(loop, fd)) {
+    close(fd);
+    return -1;
+  }
+  loop->watches[fd].ours = true;
+  return fd;
+}
+
+/* The kernel takes a closed descriptor out of epoll; its number may be another socket before the next wait. */
 int loop_close_socket(void *arg, int fd)
 {
   struct loop *loop = arg;
-  if (fd < loop->watch_count) loop->watches[fd].told = 0;
+  if (fd < loop->watch_count) loop->watches[fd].told = loop->watches[fd].ours = 0;
   return close(fd);
 }
 
@@ -281,21 +323,6 @@ static void expire_curl(struct loop *loop)
   collect(loop);
 }
 
-static void tell_epoll(struct loop *loop)
-{
-  for (int i = 0; i < loop->changed_count; i++) {
-    int fd = loop->changed[i];
-    struct watch *watch = &loop->watches[fd];
-    watch->changed = false;
-    if (watch->wanted == watch->told) continue;
-    struct epoll_event event = {.events = watch->wanted, .data.fd = fd};
-    int op = !watch->told ? EPOLL_CTL_ADD : watch->wanted ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
-    if (epoll_ctl(loop->epoll, op, fd, &event) < 0 && errno == EEXIST) epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd, &event);
-    watch->told = watch->wanted;
-  }
-  loop->changed_count = 0;
-}
-
 /* --- a turn --- */
 
 static int64_t sleep_time(const struct loop *loop, int64_t max_wait)
@@ -335,7 +362,7 @@ void loop_turn(struct loop *loop, int64_t max_wait)
   loop->progress = false;
   loop->now = loop_clock();
   expire_curl(loop);
-  tell_epoll(loop);
+  tell_all(loop);
   int count = wait_events(loop, events, sleep_time(loop, max_wait));
   loop->now = loop_clock();
   for (int i = 0; i < count; i++) dispatch(loop, &events[i]);

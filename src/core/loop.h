@@ -56,7 +56,9 @@ void loop_release(struct loop *loop);
 /* The libcurl multi handle that this loop drives; opened on first use. NULL when libcurl cannot start. */
 void *loop_curl(struct loop *loop);
 
-/* CURLOPT_CLOSESOCKETFUNCTION of every easy handle, with the loop as its data: the loop forgets the descriptor. */
+/* CURLOPT_OPENSOCKETFUNCTION (its address is a struct curl_sockaddr) and CURLOPT_CLOSESOCKETFUNCTION of every easy handle,
+ * with the loop as their data. */
+int loop_open_socket(void *loop, int purpose, void *address);
 int loop_close_socket(void *loop, int fd);
 
 /* Called after libcurl has worked: the http module collects its finished transfers here. */

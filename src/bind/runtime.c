@@ -1,0 +1,172 @@
+#include "bind/runtime.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind/alloc.h"
+#include "bind/core.h"
+#include "bind/coroutine.h"
+#include "bind/door.h"
+#include "bind/embedded.h"
+#include "bind/error.h"
+#include "bind/sandbox.h"
+#include "core/secret.h"
+
+#define GC_PAUSE 400 /* percent: on JSON-heavy work the collector otherwise costs more than the memory is worth */
+
+/* Entries that are not absolute would be looked up in the working directory, which anybody may have filled. */
+static void strip_relative(lua_State *L, const char *field)
+{
+  lua_getfield(L, -1, field);
+  luaL_Buffer kept;
+  luaL_buffinit(L, &kept);
+  for (const char *entry = lua_tostring(L, -2); entry && *entry;) {
+    size_t size = strcspn(entry, ";");
+    if (*entry == '/') {
+      luaL_addlstring(&kept, entry, size);
+      luaL_addchar(&kept, ';');
+    }
+    entry += size + (entry[size] == ';');
+  }
+  if (luaL_bufflen(&kept) > 0) luaL_buffsub(&kept, 1);
+  luaL_pushresult(&kept);
+  lua_setfield(L, -3, field);
+  lua_pop(L, 1);
+}
+
+static void set_packages(lua_State *L)
+{
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  strip_relative(L, "path");
+  strip_relative(L, "cpath");
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) { /* after preload, before the file system */
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, embedded_searcher);
+  lua_rawseti(L, -2, 2);
+  lua_pop(L, 2);
+}
+
+static int open_state(lua_State *L)
+{
+  luaL_openlibs(L);
+  coroutine_open(L);
+  set_packages(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, core_open);
+  lua_setfield(L, -2, "proxylua.core");
+  return 0;
+}
+
+static bool fill_state(struct runtime *runtime, struct error *err)
+{
+  lua_State *L = runtime->L;
+  *(struct runtime **)lua_getextraspace(L) = runtime;
+  lua_gc(L, LUA_GCINC, GC_PAUSE, 0, 0);
+  lua_pushcfunction(L, open_state);
+  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return true;
+  error_set(err, ERROR_INTERNAL, "cannot open Lua: %s", lua_tostring(L, -1));
+  return false;
+}
+
+struct runtime *runtime_open(struct secret *key, struct error *err)
+{
+  struct runtime *runtime = calloc(1, sizeof *runtime);
+  if (runtime) {
+    runtime->key = key;
+    runtime->loop = loop_open();
+    runtime->web = runtime->loop ? http_open(runtime->loop) : NULL;
+    runtime->alloc = alloc_open();
+    runtime->L = runtime->alloc ? lua_newstate(alloc_resize, runtime->alloc) : NULL;
+  }
+  if (!runtime || !runtime->loop || !runtime->web || !runtime->L)
+    error_set(err, ERROR_INTERNAL, "cannot open the runtime: out of memory or file descriptors");
+  else if (fill_state(runtime, err))
+    return runtime;
+  runtime_close(runtime);
+  return NULL;
+}
+
+void runtime_close(struct runtime *runtime)
+{
+  if (!runtime) return;
+  runtime->tasks.current = NULL;
+  if (runtime->L) lua_close(runtime->L);
+  while (runtime->tasks.all) {
+    struct task *next = runtime->tasks.all->next;
+    free(runtime->tasks.all);
+    runtime->tasks.all = next;
+  }
+  door_close(runtime->door);
+  sandbox_stop(runtime->sandbox);
+  http_close(runtime->web);
+  loop_close(runtime->loop);
+  alloc_close(runtime->alloc);
+  secret_free(runtime->key);
+  free(runtime);
+}
+
+/* Pushes what is told of an uncaught error: its text, then where it stood. Stack: error, traceback -> text. */
+static void push_report(lua_State *L)
+{
+  luaL_tolstring(L, -2, NULL);
+  lua_pushliteral(L, "\n");
+  lua_rotate(L, -3, -1);
+  lua_concat(L, 3);
+  lua_remove(L, -2);
+}
+
+/* Stack: function, arguments -> exit code, report (nil when it went well). */
+static int run_script(lua_State *L)
+{
+  struct runtime *runtime = runtime_of(L);
+  struct task *body = task_spawn(L, lua_gettop(L) - 1);
+  body->held = true;
+  struct task *failed = task_run_all(runtime, body);
+  if (!failed) return 0;
+  lua_settop(L, 0);
+  for (int i = 1; i <= 2; i++) {
+    lua_pushvalue(failed->thread, i);
+    lua_xmove(failed->thread, L, 1);
+  }
+  lua_pushinteger(L, error_test(L, 1) ? error_exit_code(error_kind_at(L, 1)) : 1);
+  lua_insert(L, 1);
+  push_report(L);
+  return 2;
+}
+
+int runtime_run(struct runtime *runtime, int arguments)
+{
+  lua_State *L = runtime->L;
+  lua_pushcfunction(L, run_script);
+  lua_insert(L, -arguments - 2);
+  if (lua_pcall(L, arguments + 1, 2, 0) != LUA_OK) return 1;
+  if (lua_isnil(L, -2)) {
+    lua_pop(L, 2);
+    return 0;
+  }
+  int code = (int)lua_tointeger(L, -2);
+  lua_remove(L, -2);
+  return code;
+}
+
+static void on_interrupt(lua_State *L, lua_Debug *where)
+{
+  (void)where;
+  lua_sethook(L, NULL, 0, 0);
+  struct error err = ERROR_INIT;
+  error_set(&err, ERROR_CANCELLED, "interrupted");
+  error_raise(L, &err);
+}
+
+void runtime_interrupt(struct runtime *runtime)
+{
+  runtime->interrupted = 1;
+  if (runtime->running)
+    lua_sethook(runtime->running, on_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  loop_wake(runtime->loop);
+}

@@ -1,0 +1,357 @@
+#include "bind/task.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "bind/error.h"
+#include "bind/gather.h"
+#include "bind/runtime.h"
+#include "bind/wait.h"
+#include "core/loop.h"
+
+#define HANDLE "proxylua.task"
+
+static void link_task(struct tasks *tasks, struct task *task)
+{
+  task->next = tasks->all;
+  if (task->next) task->next->previous = task;
+  tasks->all = task;
+}
+
+static void free_task(struct task *task)
+{
+  struct tasks *tasks = &task->runtime->tasks;
+  if (task->previous)
+    task->previous->next = task->next;
+  else
+    tasks->all = task->next;
+  if (task->next) task->next->previous = task->previous;
+  lua_pushnil(task->runtime->L);
+  lua_rawsetp(task->runtime->L, LUA_REGISTRYINDEX, task);
+  free(task);
+}
+
+/* --- ready ones, first come first served --- */
+
+void task_make_ready(struct task *task)
+{
+  struct tasks *tasks = &task->runtime->tasks;
+  task->state = TASK_READY;
+  task->next_ready = NULL;
+  if (tasks->first_ready)
+    tasks->last_ready->next_ready = task;
+  else
+    tasks->first_ready = task;
+  tasks->last_ready = task;
+}
+
+struct task *task_spawn(lua_State *L, int arguments)
+{
+  struct runtime *runtime = runtime_of(L);
+  struct task *task = calloc(1, sizeof *task);
+  if (!task) luaL_error(L, "not enough memory");
+  task->runtime = runtime;
+  task->arguments = arguments;
+  link_task(&runtime->tasks, task);
+  task->thread = lua_newthread(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+  if (!lua_checkstack(task->thread, arguments + 1)) luaL_error(L, "too many arguments to a task");
+  lua_xmove(L, task->thread, arguments + 1);
+  runtime->tasks.alive++;
+  task_make_ready(task);
+  return task;
+}
+
+/* --- the end of one --- */
+
+static bool is_cancellation(lua_State *L, int index)
+{
+  if (!error_test(L, index)) return false;
+  lua_getfield(L, index, "kind");
+  const char *kind = lua_tostring(L, -1);
+  bool cancelled = kind && error_kind_from_name(kind) == ERROR_CANCELLED;
+  lua_pop(L, 1);
+  return cancelled;
+}
+
+/* Leaves the error and its traceback on the thread, after its variables were closed. */
+static void keep_failure(struct task *task)
+{
+  lua_State *L = task->runtime->L, *thread = task->thread;
+  luaL_checkstack(L, 4, NULL);
+  luaL_traceback(L, thread, NULL, 0);
+  lua_resetthread(thread);
+  lua_xmove(thread, L, 1);
+  if (task->cancelled && is_cancellation(L, -1)) task->taken = true;
+  lua_settop(thread, 0);
+  lua_insert(L, -2);
+  lua_xmove(L, thread, 2);
+}
+
+static void end(struct task *task, int status)
+{
+  task->runtime->tasks.alive--;
+  task->state = status == LUA_OK ? TASK_DONE : TASK_FAILED;
+  if (status != LUA_OK) keep_failure(task);
+  gather_tell(task);
+  bool failed = task->state == TASK_FAILED && !task->taken;
+  if (failed)
+    task->runtime->tasks.failed = true;
+  else if (!task->held)
+    free_task(task);
+}
+
+static void resume(struct task *task)
+{
+  struct runtime *runtime = task->runtime;
+  struct task *current = runtime->tasks.current;
+  lua_State *running = runtime->running;
+  int arguments = task->arguments, results;
+  task->arguments = 0;
+  task->state = TASK_RUNNING;
+  task->waiting = NULL;
+  runtime->tasks.current = task;
+  runtime->running = task->thread;
+  int status = lua_resume(task->thread, running ? running : runtime->L, arguments, &results);
+  runtime->running = running;
+  runtime->tasks.current = current;
+  if (status != LUA_YIELD) {
+    end(task, status);
+    return;
+  }
+  lua_pop(task->thread, results); /* the mark of a wait: nothing else can yield here */
+  task->state = TASK_WAITING;
+  if (task->waiting->done || task->waiting->cancelled) task_make_ready(task);
+}
+
+bool task_step(struct runtime *runtime)
+{
+  struct tasks *tasks = &runtime->tasks;
+  struct task *task = tasks->first_ready;
+  if (!task) return false;
+  tasks->first_ready = task->next_ready;
+  resume(task);
+  return true;
+}
+
+void task_cancel(struct task *task)
+{
+  task->cancelled = true;
+  struct wait *wait = task->waiting;
+  if (task->state != TASK_WAITING || wait->done || wait->cancelled) return;
+  wait->cancel(wait);
+  wait->cancelled = true;
+  task_make_ready(task);
+}
+
+void task_cancel_all(struct runtime *runtime)
+{
+  for (struct task *task = runtime->tasks.all; task; task = task->next) task_cancel(task);
+}
+
+/* --- all of them --- */
+
+/* A failure that nobody can take any more: the body's, one whose handle is gone, or any once all have ended. A handle that
+ * is merely not collected yet would hide it, so a failure asks for a collection first. */
+static struct task *find_failed(struct runtime *runtime)
+{
+  struct tasks *tasks = &runtime->tasks;
+  if (tasks->failed) lua_gc(runtime->L, LUA_GCCOLLECT);
+  tasks->failed = false;
+  for (struct task *task = tasks->all; task; task = task->next)
+    if (task->state == TASK_FAILED && !task->taken && (!task->held || tasks->alive == 0)) return task;
+  return NULL;
+}
+
+static void run_ready(struct runtime *runtime)
+{
+  const struct task *last = runtime->tasks.last_ready;
+  for (const struct task *task; (task = runtime->tasks.first_ready);) {
+    task_step(runtime);
+    if (task == last) break;
+  }
+}
+
+static void run_until_ended(struct runtime *runtime, bool stop_at_failure)
+{
+  struct tasks *tasks = &runtime->tasks;
+  while (tasks->alive > 0 && !(stop_at_failure && tasks->failed)) {
+    if (runtime->interrupted) task_cancel_all(runtime);
+    run_ready(runtime);
+    if (tasks->alive > 0) loop_turn(runtime->loop, tasks->first_ready ? 0 : -1);
+  }
+}
+
+struct task *task_run_all(struct runtime *runtime, struct task *body)
+{
+  struct task *failed = NULL;
+  for (;;) {
+    run_until_ended(runtime, true);
+    failed = body->state == TASK_FAILED ? body : find_failed(runtime);
+    if (failed || runtime->tasks.alive == 0) break;
+  }
+  if (failed) failed->taken = true;
+  task_cancel_all(runtime);
+  run_until_ended(runtime, false);
+  return failed;
+}
+
+/* --- what scripts see --- */
+
+static struct task **handle(lua_State *L, int index)
+{
+  return luaL_checkudata(L, index, HANDLE);
+}
+
+struct task *task_check(lua_State *L, int index)
+{
+  return *handle(L, index);
+}
+
+static int spawn(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  int arguments = lua_gettop(L) - 1;
+  struct task **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, HANDLE);
+  lua_insert(L, 1);
+  *box = task_spawn(L, arguments);
+  (*box)->held = true;
+  return 1;
+}
+
+static int on_gc(lua_State *L)
+{
+  struct task *task = *handle(L, 1);
+  if (!task) return 0;
+  task->held = false;
+  bool ended = task->state == TASK_DONE || task->state == TASK_FAILED;
+  if (task->state == TASK_FAILED && !task->taken)
+    task->runtime->tasks.failed = true;
+  else if (ended)
+    free_task(task);
+  return 0;
+}
+
+static int raise_failure(lua_State *L, struct task *task)
+{
+  task->taken = true;
+  lua_pushvalue(task->thread, 1);
+  lua_xmove(task->thread, L, 1);
+  return lua_error(L);
+}
+
+static int finish_join(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  int index;
+  gather_failed(L, (struct gather *)context, &index);
+  struct task *task = task_check(L, 1);
+  if (task->state == TASK_FAILED) return raise_failure(L, task);
+  int results = lua_gettop(task->thread);
+  luaL_checkstack(L, results, "too many results");
+  luaL_checkstack(task->thread, results, "too many results");
+  for (int i = 1; i <= results; i++) lua_pushvalue(task->thread, i);
+  lua_xmove(task->thread, L, results);
+  return results;
+}
+
+static int join(lua_State *L)
+{
+  struct task *task = task_check(L, 1);
+  struct gather *gather = gather_push(L, 1);
+  gather_add(gather, task);
+  return gather_wait(L, gather, finish_join);
+}
+
+static int finish_gather(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  int index;
+  struct task *failed = gather_failed(L, (struct gather *)context, &index);
+  if (!failed) return 0;
+  lua_pushinteger(L, index);
+  return 1;
+}
+
+/* gather(list): waits for all tasks of a list; nil, or the index of the first that failed, as soon as it has. The handles
+ * are kept in the user value: the list is the caller's, to change meanwhile. */
+static int gather(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  int count = (int)luaL_len(L, 1);
+  struct gather *all = gather_push(L, count);
+  lua_createtable(L, count, 0);
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    gather_add(all, task_check(L, -1));
+    lua_rawseti(L, -2, i);
+  }
+  lua_setiuservalue(L, -2, 1);
+  return gather_wait(L, all, finish_gather);
+}
+
+static int cancel(lua_State *L)
+{
+  task_cancel(task_check(L, 1));
+  return 0;
+}
+
+/* status(task): "ready", "running", "waiting", "done", "failed" or "cancelled". */
+static int status(lua_State *L)
+{
+  static const char *const names[] = {"ready", "running", "waiting", "done", "failed"};
+  const struct task *task = task_check(L, 1);
+  lua_pushstring(L, task->cancelled && task->state == TASK_FAILED ? "cancelled" : names[task->state]);
+  return 1;
+}
+
+struct sleep {
+  struct wait wait;
+  struct loop_timer timer;
+};
+
+static void wake(void *arg)
+{
+  struct sleep *sleep = arg;
+  wait_done(&sleep->wait);
+}
+
+static void stop_sleep(struct wait *wait)
+{
+  loop_timer_clear(wait->runtime->loop, &((struct sleep *)wait)->timer);
+}
+
+static int finish_sleep(lua_State *L, int unused, lua_KContext context)
+{
+  (void)unused;
+  struct sleep *sleep = (struct sleep *)context;
+  if (sleep->wait.cancelled) return wait_raise(L, false);
+  return 0;
+}
+
+/* sleep(seconds). The sleep lies on the waiting thread's stack. */
+static int sleep_for(lua_State *L)
+{
+  double seconds = luaL_checknumber(L, 1);
+  if (!(seconds >= 0 && seconds <= 1e9)) return error_usage(L, "px.sleep takes 0 to 1e9 seconds, got %f", seconds);
+  struct sleep *sleep = lua_newuserdatauv(L, sizeof *sleep, 0);
+  *sleep = (struct sleep){.wait = {.cancel = stop_sleep}};
+  if (!loop_timer_set(runtime_of(L)->loop, &sleep->timer, (int64_t)(seconds * 1e6), wake, sleep))
+    return luaL_error(L, "not enough memory");
+  return wait_for(L, &sleep->wait, finish_sleep, (lua_KContext)sleep);
+}
+
+void task_open(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"join", join}, {"cancel", cancel}, {"status", status}, {NULL, NULL}};
+  luaL_newmetatable(L, HANDLE);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, on_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  static const luaL_Reg functions[] = {{"spawn", spawn}, {"gather", gather}, {"sleep", sleep_for}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+}

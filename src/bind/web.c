@@ -1,0 +1,215 @@
+/* px.http: plain HTTP to anywhere, never with the key. A function a method: (url, options) -> response. */
+#include "bind/web.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bind/error.h"
+#include "bind/json.h"
+#include "bind/query.h"
+#include "bind/response.h"
+#include "bind/runtime.h"
+#include "bind/wait.h"
+#include "core/endpoint.h"
+#include "core/http.h"
+
+#define DEFAULT_REDIRECTS 10
+
+/* Lies on the waiting thread's stack, above the strings that its request borrows. */
+struct fetch {
+  struct wait wait;
+  struct http_exchange *exchange;
+  struct curl_slist *headers;
+  const char *method, *url;
+};
+
+/* --- options --- */
+
+static void check_names(lua_State *L, int options)
+{
+  static const char *const known[] = {"headers",   "query", "body",     "json",     "proxy", "timeout",
+                                      "redirects", "path",  "max_body", NULL};
+  for (lua_pushnil(L); lua_next(L, options); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    int i = 0;
+    while (known[i] && strcmp(known[i], name) != 0) i++;
+    if (known[i]) continue;
+    const char *near = endpoint_nearest(name, known);
+    error_usage(L, "px.http: unknown option %s%s%s; known are headers, query, body, json, proxy, timeout, redirects, path, "
+                "max_body", name, near ? ", did you mean " : "", near ? near : "");
+  }
+}
+
+static int on_fetch_gc(lua_State *L)
+{
+  struct fetch *fetch = lua_touserdata(L, 1);
+  curl_slist_free_all(fetch->headers);
+  fetch->headers = NULL;
+  return 0;
+}
+
+static void add_header(lua_State *L, struct fetch *fetch, const char *name, const char *value)
+{
+  if (strpbrk(name, "\r\n:") || strpbrk(value, "\r\n")) error_usage(L, "px.http: a header cannot hold a line end: %s", name);
+  lua_pushfstring(L, *value ? "%s: %s" : "%s;", name, value);
+  struct curl_slist *longer = curl_slist_append(fetch->headers, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  if (!longer) luaL_error(L, "not enough memory");
+  fetch->headers = longer;
+}
+
+static void read_headers(lua_State *L, int options, struct fetch *fetch)
+{
+  if (lua_getfield(L, options, "headers") != LUA_TNIL) {
+    if (!lua_istable(L, -1)) error_usage(L, "px.http: headers is a table of names and values");
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+      if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1))
+        error_usage(L, "px.http: headers is a table of names and values");
+      lua_pushvalue(L, -1);
+      add_header(L, fetch, lua_tostring(L, -3), lua_tostring(L, -1));
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* Leaves the text on the stack, where the request may borrow it; nil and NULL when the option is absent. */
+static const char *keep_text(lua_State *L, int options, const char *name, size_t *size)
+{
+  int type = lua_getfield(L, options, name);
+  if (type == LUA_TNIL) return NULL;
+  if (type != LUA_TSTRING) error_usage(L, "px.http: %s is a string, not a %s", name, lua_typename(L, type));
+  return lua_tolstring(L, -1, size);
+}
+
+/* A proxy is its URL, or a record that has one. */
+static const char *keep_proxy(lua_State *L, int options)
+{
+  if (lua_getfield(L, options, "proxy") == LUA_TTABLE) {
+    lua_getfield(L, -1, "url");
+    lua_replace(L, -2);
+    if (!lua_isstring(L, -1)) error_usage(L, "px.http: the proxy has no url");
+  }
+  if (lua_isnil(L, -1)) return NULL;
+  if (lua_type(L, -1) != LUA_TSTRING) error_usage(L, "px.http: proxy is a URL or a proxy record");
+  return lua_tostring(L, -1);
+}
+
+static double number_option(lua_State *L, int options, const char *name, double least, double most, double absent)
+{
+  double value = absent;
+  if (lua_getfield(L, options, name) != LUA_TNIL) {
+    if (!lua_isnumber(L, -1)) error_usage(L, "px.http: %s is a number, not a %s", name, luaL_typename(L, -1));
+    value = lua_tonumber(L, -1);
+    if (!(value >= least && value <= most)) error_usage(L, "px.http: %s is %f to %f, got %f", name, least, most, value);
+  }
+  lua_pop(L, 1);
+  return value;
+}
+
+static void keep_body(lua_State *L, int options, struct fetch *fetch, struct http_request *request)
+{
+  request->body = keep_text(L, options, "body", &request->body_size);
+  if (lua_getfield(L, options, "json") == LUA_TNIL) return;
+  if (request->body) error_usage(L, "px.http: give body or json, not both");
+  json_encode(L, lua_gettop(L));
+  request->body = lua_tolstring(L, -1, &request->body_size);
+  add_header(L, fetch, "Content-Type", "application/json");
+}
+
+static void read_options(lua_State *L, int options, struct fetch *fetch, struct http_request *request)
+{
+  luaL_checktype(L, options, LUA_TTABLE);
+  luaL_checkstack(L, 12, NULL);
+  check_names(L, options);
+  keep_body(L, options, fetch, request);
+  read_headers(L, options, fetch);
+  request->path = keep_text(L, options, "path", NULL);
+  request->proxy = keep_proxy(L, options);
+  request->timeout_ms = (int64_t)(number_option(L, options, "timeout", 0.001, 86400, 30) * 1000);
+  request->redirects = (int)number_option(L, options, "redirects", 0, 50, DEFAULT_REDIRECTS);
+  request->max_body = (size_t)number_option(L, options, "max_body", 1, 1e12, HTTP_MAX_BODY);
+  if (lua_getfield(L, options, "query") != LUA_TNIL) {
+    query_push(L, lua_gettop(L));
+    lua_pushfstring(L, "%s%s%s", request->url, strchr(request->url, '?') ? "&" : "?", lua_tostring(L, -1));
+    request->url = lua_tostring(L, -1);
+  }
+  request->headers = fetch->headers;
+}
+
+/* --- the exchange --- */
+
+static void stop(struct wait *wait)
+{
+  struct fetch *fetch = (struct fetch *)wait;
+  http_cancel(fetch->exchange);
+  http_release(fetch->exchange);
+  fetch->exchange = NULL;
+}
+
+static void on_done(void *arg, struct http_exchange *exchange)
+{
+  (void)exchange;
+  struct fetch *fetch = arg;
+  wait_done(&fetch->wait);
+}
+
+static int fail(lua_State *L, struct fetch *fetch)
+{
+  struct error err = ERROR_INIT;
+  http_explain(fetch->exchange, &err);
+  err.status = (int)fetch->exchange->status;
+  http_release(fetch->exchange);
+  char why[sizeof err.message];
+  memcpy(why, err.message, sizeof why);
+  error_set(&err, err.kind, "%s %.300s: %s", fetch->method, fetch->url, why);
+  return error_raise(L, &err);
+}
+
+static int finish(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  struct fetch *fetch = (struct fetch *)context;
+  if (fetch->wait.cancelled) return wait_raise(L, false);
+  struct http_exchange *x = fetch->exchange;
+  if (x->code != CURLE_OK) return fail(L, fetch);
+  response_push(L, x);
+  http_release(x);
+  return 1;
+}
+
+static int fetch(lua_State *L)
+{
+  const char *url = luaL_checkstring(L, 1);
+  struct http_request request = {.method = lua_tostring(L, lua_upvalueindex(1)), .url = url, .keep_head = true,
+                                 .redirects = DEFAULT_REDIRECTS};
+  lua_settop(L, 2);
+  struct fetch *fetch = lua_newuserdatauv(L, sizeof *fetch, 0);
+  *fetch = (struct fetch){.wait = {.cancel = stop}, .method = request.method, .url = url};
+  if (!lua_isnil(L, 2)) {
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setmetatable(L, 3);
+    read_options(L, 2, fetch, &request);
+  }
+  struct error err = ERROR_INIT;
+  fetch->exchange = http_send(runtime_of(L)->web, &request, on_done, fetch, &err);
+  if (!fetch->exchange) return error_raise(L, &err);
+  return wait_for(L, &fetch->wait, finish, (lua_KContext)fetch);
+}
+
+void web_open(lua_State *L)
+{
+  static const char *const methods[][2] = {{"get", "GET"}, {"head", "HEAD"},   {"post", "POST"},
+                                           {"put", "PUT"}, {"patch", "PATCH"}, {"delete", "DELETE"}};
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushcfunction(L, on_fetch_gc);
+  lua_setfield(L, -2, "__gc");
+  for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+    lua_pushstring(L, methods[i][1]);
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, fetch, 2);
+    lua_setfield(L, -3, methods[i][0]);
+  }
+  lua_pop(L, 1);
+}

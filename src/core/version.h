@@ -1,0 +1,3 @@
+#ifndef PROXYLUA_VERSION
+#define PROXYLUA_VERSION "0.1.0"
+#endif
