@@ -4,7 +4,10 @@
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define NO_NAMES ((const char *const[]){NULL})
-#define END {NULL, RECORD_ANY, NULL}
+#define END                \
+  {                        \
+    NULL, RECORD_ANY, NULL \
+  }
 
 static const struct record_field none[] = {END};
 
@@ -43,12 +46,9 @@ static const struct record_field order[] = {
 };
 
 static const struct record_field proxy[] = {
-    {"host", RECORD_TEXT, NAMES("ip", "address")},
-    {"port", RECORD_INTEGER, NO_NAMES},
-    {"username", RECORD_TEXT, NAMES("user", "login")},
-    {"password", RECORD_TEXT, NAMES("pass")},
-    {"protocol", RECORD_TEXT, NAMES("scheme")},
-    END,
+    {"host", RECORD_TEXT, NAMES("ip", "address")},     {"port", RECORD_INTEGER, NO_NAMES},
+    {"username", RECORD_TEXT, NAMES("user", "login")}, {"password", RECORD_TEXT, NAMES("pass")},
+    {"protocol", RECORD_TEXT, NAMES("scheme")},        END,
 };
 
 static const struct record_field address[] = {
