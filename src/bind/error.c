@@ -1,0 +1,267 @@
+#include "bind/error.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "core/endpoint.h"
+
+static const char metatable_key; /* its address names the metatable in the registry */
+
+/* What to do next, where the message is somebody else's and does not say so. */
+static const char *const hints[ERROR_KIND_COUNT] = {
+    [ERROR_AUTH] = "Check the API key (PROXYLUA_API_KEY, api_key_file or api_key_command).",
+    [ERROR_FORBIDDEN] = "This account may not do this; ask the vendor about its state.",
+    [ERROR_NOT_FOUND] = "Check the id; the list of the same kind shows those that exist.",
+    [ERROR_INVALID] = "Check the parameters.",
+    [ERROR_FUNDS] = "Top the balance up (px.deposits.addresses) or order less.",
+    [ERROR_KEY_REUSED] = "Another order needs another key.",
+    [ERROR_UPSTREAM] = "The provider behind the API fails; try again later.",
+    [ERROR_NETWORK] = "Check the connection, then try again.",
+    [ERROR_TIMEOUT] = "Try again, or allow more time.",
+    [ERROR_RATE_LIMITED] = "Try again later.",
+    [ERROR_OUTCOME_UNKNOWN] = "See proxylua journal before you order again.",
+    [ERROR_SPEND_REFUSED] = "Allow more with --spend, or with spend in the config.",
+};
+
+static const char *const charges[] = {
+    [CHARGE_NONE] = "",
+    [CHARGE_MADE] = " Money has moved: the account was charged.",
+    [CHARGE_UNKNOWN] = " Whether money moved is not known.",
+};
+
+static void push_metatable(lua_State *L)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+}
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+  if (!text || !*text) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+void error_push(lua_State *L, const struct error *err)
+{
+  luaL_checkstack(L, 3, NULL);
+  lua_createtable(L, 0, 8);
+  push_metatable(L);
+  lua_setmetatable(L, -2);
+  set_text(L, "kind", error_kind_name(err->kind));
+  lua_pushstring(L, err->message);
+  lua_setfield(L, -2, "message");
+  set_text(L, "endpoint", err->endpoint);
+  set_text(L, "code", err->code);
+  set_text(L, "charge", error_charge_name(err->charge));
+  if (err->status > 0) {
+    lua_pushinteger(L, err->status);
+    lua_setfield(L, -2, "status");
+  }
+  if (err->retry_after >= 0) {
+    lua_pushnumber(L, err->retry_after);
+    lua_setfield(L, -2, "retry_after");
+  }
+}
+
+int error_raise(lua_State *L, const struct error *err)
+{
+  error_push(L, err);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+int error_raise_with(lua_State *L, const struct error *err, int details)
+{
+  details = lua_absindex(L, details);
+  error_push(L, err);
+  lua_pushvalue(L, details);
+  lua_setfield(L, -2, "details");
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+int error_usage(lua_State *L, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  const char *message = lua_pushvfstring(L, format, args);
+  va_end(args);
+  struct error err = ERROR_INIT;
+  error_set(&err, ERROR_USAGE, "%s", message);
+  error_raise(L, &err);
+}
+
+bool error_test(lua_State *L, int index)
+{
+  if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index)) return false;
+  push_metatable(L);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+/* A field that must be text; scripts may have put anything there. Leaves it on the stack. */
+static const char *text_field(lua_State *L, int index, const char *name)
+{
+  lua_pushstring(L, name);
+  return lua_rawget(L, index) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+}
+
+enum error_kind error_kind_at(lua_State *L, int index)
+{
+  if (!error_test(L, index)) return ERROR_NONE;
+  enum error_kind kind = error_kind_from_name(text_field(L, lua_absindex(L, index), "kind"));
+  lua_pop(L, 1);
+  return kind;
+}
+
+static enum charge charge_at(lua_State *L, int index)
+{
+  const char *name = text_field(L, index, "charge");
+  lua_pop(L, 1);
+  if (strcmp(name, error_charge_name(CHARGE_MADE)) == 0) return CHARGE_MADE;
+  return strcmp(name, error_charge_name(CHARGE_UNKNOWN)) == 0 ? CHARGE_UNKNOWN : CHARGE_NONE;
+}
+
+/* " (orders.create, status 402, INSUFFICIENT_BALANCE)", or nothing. */
+static void add_where(lua_State *L, luaL_Buffer *text)
+{
+  const char *separator = " (";
+  static const char *const places[] = {"endpoint", "status", "code"};
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    lua_pushstring(L, places[i]);
+    lua_rawget(L, 1);
+    if (!lua_isstring(L, -1)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    lua_pushfstring(L, "%s%s%s", separator, i == 1 ? "status " : "", lua_tostring(L, -1));
+    lua_remove(L, -2);
+    luaL_addvalue(text);
+    separator = ", ";
+  }
+  if (*separator == ',') luaL_addchar(text, ')');
+}
+
+static void add_hint(lua_State *L, luaL_Buffer *text, enum error_kind kind)
+{
+  lua_pushliteral(L, "retry_after");
+  bool timed = lua_rawget(L, 1) == LUA_TNUMBER;
+  double seconds = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  if (timed && seconds >= 0 && seconds < 1e9) {
+    lua_pushfstring(L, " Try again in %d s.", (int)ceil(seconds));
+    luaL_addvalue(text);
+  } else if (hints[kind]) {
+    luaL_addchar(text, ' ');
+    luaL_addstring(text, hints[kind]);
+  }
+}
+
+/* Ends in a full stop, so that sentences can follow. */
+static void add_message(lua_State *L, luaL_Buffer *text, bool more)
+{
+  lua_pushliteral(L, "message");
+  if (lua_rawget(L, 1) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "no message");
+  }
+  luaL_addvalue(text);
+  add_where(L, text);
+  const char *last = luaL_buffaddr(text) + luaL_bufflen(text) - 1;
+  if (more && !strchr(".!?", *last)) luaL_addchar(text, '.');
+}
+
+static int to_string(lua_State *L)
+{
+  if (!error_test(L, 1)) return error_usage(L, "an error value is needed, got a %s", luaL_typename(L, 1));
+  lua_settop(L, 1);
+  enum error_kind kind = error_kind_at(L, 1);
+  enum charge charge = charge_at(L, 1);
+  lua_pushliteral(L, "retry_after");
+  bool more = lua_rawget(L, 1) == LUA_TNUMBER || hints[kind] || charge != CHARGE_NONE;
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  luaL_addstring(&text, error_kind_name(kind));
+  luaL_addstring(&text, ": ");
+  add_message(L, &text, more);
+  luaL_addstring(&text, charges[charge]);
+  add_hint(L, &text, kind);
+  luaL_pushresult(&text);
+  return 1;
+}
+
+static const char *const names[] = {"kind",    "message",     "endpoint", "status", "code",
+                                    "details", "retry_after", "charge",   NULL};
+
+static void check_names(lua_State *L)
+{
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    int i = 0;
+    while (names[i] && strcmp(names[i], name) != 0) i++;
+    if (names[i]) continue;
+    const char *nearest = endpoint_nearest(name, names);
+    error_usage(L, "an error has no field \"%s\"%s%s%s", luaL_tolstring(L, -2, NULL), nearest ? "; did you mean " : "",
+                nearest ? nearest : "", nearest ? "?" : "");
+  }
+}
+
+/* Checks the fields at index 1 and pushes an error value of them. */
+static void push_new(lua_State *L)
+{
+  if (lua_type(L, 1) != LUA_TTABLE)
+    error_usage(L, "an error is made of a table of its fields, not of a %s", luaL_typename(L, 1));
+  check_names(L);
+  const char *kind = text_field(L, 1, "kind"), *message = text_field(L, 1, "message");
+  if (error_kind_from_name(kind) == ERROR_NONE) error_usage(L, "\"%s\" is no kind of error", kind);
+  if (lua_type(L, -1) != LUA_TSTRING) error_usage(L, "an error needs a message");
+  struct error err = ERROR_INIT;
+  err.kind = error_kind_from_name(kind);
+  err.charge = charge_at(L, 1);
+  error_set(&err, err.kind, "%s", message);
+  error_push(L, &err);
+  for (int i = 1; names[i]; i++) {
+    lua_getfield(L, 1, names[i]);
+    if (lua_isnil(L, -1))
+      lua_pop(L, 1);
+    else
+      lua_setfield(L, -2, names[i]);
+  }
+}
+
+static int new_error(lua_State *L)
+{
+  push_new(L);
+  return 1;
+}
+
+static int is_error(lua_State *L)
+{
+  lua_pushboolean(L, error_test(L, 1));
+  return 1;
+}
+
+static int raise(lua_State *L)
+{
+  if (!error_test(L, 1)) {
+    push_new(L);
+    return lua_error(L);
+  }
+  lua_settop(L, 1);
+  return lua_error(L);
+}
+
+void error_open(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"new", new_error}, {"is", is_error}, {"raise", raise}, {NULL, NULL}};
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, to_string);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushliteral(L, "px.error");
+  lua_setfield(L, -2, "__name");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  luaL_newlib(L, functions);
+}
