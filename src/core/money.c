@@ -135,12 +135,18 @@ static void decimal_from_text(const char *text, struct decimal *value)
   normalise(value);
 }
 
-enum money_result decimal_from_double(double number, int digits, struct decimal *value)
+void decimal_from_integer(int64_t number, struct decimal *value)
+{
+  *value = (struct decimal){.negative = number < 0, .digits = magnitude(number)};
+  normalise(value);
+}
+
+enum money_result decimal_from_double(double number, struct decimal *value)
 {
   if (!isfinite(number)) return MONEY_SYNTAX;
   char text[40];
   snprintf(text, sizeof text, "%.14e", number);
-  if (digits > 15 && strtod(text, NULL) != number) snprintf(text, sizeof text, "%.16e", number);
+  if (strtod(text, NULL) != number) snprintf(text, sizeof text, "%.16e", number);
   decimal_from_text(text, value);
   return MONEY_OK;
 }
@@ -179,9 +185,12 @@ enum money_result money_from_double(double number, money *amount)
       return MONEY_OK;
     }
   }
+  if (!isfinite(number)) return MONEY_SYNTAX;
   struct decimal decimal;
-  enum money_result result = decimal_from_double(number, 15, &decimal);
-  return result == MONEY_OK ? money_from_decimal(&decimal, amount) : result;
+  char text[40];
+  snprintf(text, sizeof text, "%.14e", number);
+  decimal_from_text(text, &decimal);
+  return money_from_decimal(&decimal, amount);
 }
 
 size_t money_format(money amount, char text[MONEY_TEXT])

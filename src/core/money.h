@@ -31,8 +31,10 @@ struct decimal {
 /* Reads "9.30", "-0.00000001", "1e2": a sign, digits, a fraction, an exponent, and nothing else. */
 enum money_result decimal_parse(const char *text, size_t size, struct decimal *value);
 
-/* The shortest decimal that names a double, up to `digits` (15 or 17) significant ones. MONEY_SYNTAX for NaN and infinities. */
-enum money_result decimal_from_double(double number, int digits, struct decimal *value);
+void decimal_from_integer(int64_t number, struct decimal *value);
+
+/* The first 15 significant digits of a double where they name it, 17 otherwise. MONEY_SYNTAX for NaN and infinities. */
+enum money_result decimal_from_double(double number, struct decimal *value);
 
 /* The exact amount of a decimal; MONEY_PRECISION when it has more than 8 decimals. */
 enum money_result money_from_decimal(const struct decimal *decimal, money *amount);
