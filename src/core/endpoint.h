@@ -70,7 +70,6 @@ bool endpoint_normalise(const char *path, size_t size, struct buffer *out, const
 struct endpoint_value {
   const char *name; /* NULL ends the list */
   const char *text;
-  size_t size;
 };
 
 /* Adds the endpoint's path with its ":name"s replaced, percent-encoded, so that no value can change the path. A missing
@@ -79,7 +78,7 @@ bool endpoint_path(const struct endpoint *endpoint, const struct endpoint_value 
                    struct error *err);
 
 /* Adds text percent-encoded: all but letters, digits and -._~ */
-bool endpoint_encode(const char *text, size_t size, struct buffer *out);
+bool endpoint_encode(struct buffer *out, const char *text);
 
 /* Validation (endpoint_check.c). The errors are of kind usage and name the endpoint, the parameter, what was given and what
  * is expected. */

@@ -27,10 +27,10 @@ static bool add_encoded(unsigned char c, struct buffer *out)
   return buffer_print(out, "%%%02X", c);
 }
 
-bool endpoint_encode(const char *text, size_t size, struct buffer *out)
+bool endpoint_encode(struct buffer *out, const char *text)
 {
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text[i];
+  for (; *text; text++) {
+    unsigned char c = (unsigned char)*text;
     if (!(is_unreserved(c) ? buffer_add(out, &c, 1) : add_encoded(c, out))) return false;
   }
   return true;
@@ -112,23 +112,21 @@ bool endpoint_normalise(const char *path, size_t size, struct buffer *out, const
   return out->size > base || buffer_add(out, "/", 1) || out_of_memory(err);
 }
 
-static const struct endpoint_value *find_value(const struct endpoint_value *values, const char *name, size_t size)
+static const char *find_value(const struct endpoint_value *values, const char *name, size_t size)
 {
   for (; values->name; values++)
-    if (strlen(values->name) == size && memcmp(values->name, name, size) == 0) return values;
-  return NULL;
+    if (strlen(values->name) == size && memcmp(values->name, name, size) == 0) return values->text;
+  return "";
 }
 
 /* A value of dots alone would climb; an empty one would name the list. */
 static bool add_value(const struct endpoint *endpoint, const char *name, size_t size,
                       const struct endpoint_value *values, struct buffer *out, struct error *err)
 {
-  const struct endpoint_value *value = find_value(values, name, size);
-  if (value && strspn(value->text, ".") < value->size)
-    return endpoint_encode(value->text, value->size, out) || out_of_memory(err);
+  const char *value = find_value(values, name, size);
+  if (value[strspn(value, ".")] != '\0') return endpoint_encode(out, value) || out_of_memory(err);
   err->endpoint = endpoint->name;
-  error_set(err, ERROR_USAGE, "%s needs an %.*s; \"%s\" is none", endpoint->name, (int)size, name,
-            value ? value->text : "");
+  error_set(err, ERROR_USAGE, "%s needs an %.*s; \"%.20s\" is none", endpoint->name, (int)size, name, value);
   return false;
 }
 
