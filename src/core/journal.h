@@ -1,0 +1,136 @@
+/* The journal of charges: every purchase is written here, durably, before and after it is sent, so that nothing is ever
+ * paid twice. These are its records and the jobs on them; the flow that uses them is core/purchase. */
+#ifndef PROXYLUA_JOURNAL_H
+#define PROXYLUA_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/store.h"
+
+/* Intent: written, not sent. Sent: under way. Unknown: may or may not have moved money. These three are open: they hold
+ * their reservation until they are settled as placed or not placed. */
+enum journal_state {
+  JOURNAL_INTENT,
+  JOURNAL_SENT,
+  JOURNAL_PLACED,
+  JOURNAL_NOT_PLACED,
+  JOURNAL_UNKNOWN,
+  JOURNAL_STATES
+};
+
+#define JOURNAL_OPEN (1u << JOURNAL_INTENT | 1u << JOURNAL_SENT | 1u << JOURNAL_UNKNOWN)
+#define JOURNAL_ALL ((1u << JOURNAL_STATES) - 1)
+#define JOURNAL_NO_PRICE (-1)
+
+/* Money is in units of 10^-8. Texts may be NULL except account, key, endpoint, params, params_hash and run_id. */
+struct journal_entry {
+  int64_t id;
+  char *account;     /* base URL and account, as remembered by journal_account */
+  char *key;         /* the idempotency key, unique within the account */
+  char *endpoint;    /* "orders.create" */
+  char *params;      /* canonical JSON */
+  char *params_hash; /* of endpoint and params, to tell a key used twice for two things */
+  int64_t quote;
+  enum journal_state state;
+  char *order_id;
+  int64_t price;  /* JOURNAL_NO_PRICE while not known */
+  char *answer;   /* the server's, as text */
+  char *snapshot; /* what existed before, JSON */
+  char *host;
+  int64_t pid, started; /* who: process id and its start time */
+  char *run_id;
+  char day[11];                   /* UTC, by the store's clock, of the intent */
+  int64_t created_at, updated_at; /* microseconds since 1970, by the store's clock */
+};
+
+/* Frees the texts. */
+void journal_entry_free(struct journal_entry *entry);
+
+/* "intent", "sent", "placed", "not_placed", "unknown"; and back, JOURNAL_STATES for any other word. */
+const char *journal_state_name(enum journal_state state);
+enum journal_state journal_state_from_name(const char *name);
+
+/* Every job: zero it, fill in job.done and the upper fields; the answer is in the lower ones when job.err.kind is
+ * ERROR_NONE. Texts given must live until done; those answered are the caller's to free. */
+
+/* The account that a key belongs to. With `put` it is remembered first. */
+struct journal_account {
+  struct store_job job;
+  const char *key; /* hex SHA-256 of base URL and key, as limiter_key answers */
+  const char *put;
+  char *account; /* NULL: not known */
+};
+
+/* One entry by its account and key, or by its id when `key` is NULL. */
+struct journal_find {
+  struct store_job job;
+  const char *account, *key;
+  int64_t id;
+  bool found;
+  struct journal_entry entry;
+};
+
+/* Entries in the order of their ids. */
+struct journal_list {
+  struct store_job job;
+  const char *account; /* NULL: of all */
+  unsigned states;     /* bits, JOURNAL_ALL */
+  int64_t after;       /* ids above this */
+  int limit;
+  struct journal_entry *entries;
+  size_t count;
+};
+
+/* Frees the entries of an answered list. */
+void journal_list_free(struct journal_list *list);
+
+/* What may be spent; -1: not limited by this one. All three -1: nothing may be spent. */
+struct journal_allowance {
+  int64_t per_run, per_day, per_order;
+};
+
+enum journal_verdict {
+  JOURNAL_RESERVED, /* written, id is set */
+  JOURNAL_EXISTS,   /* the key has an entry that is open or placed: `existing` */
+  JOURNAL_REFUSED   /* above the allowance; nothing written */
+};
+
+/* Writes an intent and reserves its quote within the allowance, in one durable transaction: what this run (run_id) and this
+ * account's day have reserved or spent is summed up inside of it. A key whose entry was not placed may be used again. */
+struct journal_intend {
+  struct store_job job;
+  struct journal_entry entry; /* texts stay the caller's; id, state, price, day and times are not read */
+  struct journal_allowance allowance;
+  enum journal_verdict verdict;
+  int64_t id;
+  char day[11];
+  struct journal_entry existing;
+  const char *limit;      /* of a refusal: "nothing is allowed", "per_order", "per_day" or "per_run" */
+  int64_t allowed, spent; /* of that limit, before this one */
+};
+
+/* Moves an open entry on. NULL texts and JOURNAL_NO_PRICE keep what is there. */
+struct journal_settle {
+  struct store_job job;
+  int64_t id;
+  enum journal_state state;
+  const char *order_id;
+  int64_t price;
+  const char *answer;
+  bool changed; /* false: there is no such entry, or it is placed or not placed already */
+};
+
+/* All but the reading ones are on disk before they are done. */
+void journal_account(struct store *store, struct journal_account *account);
+void journal_find(struct store *store, struct journal_find *find);
+void journal_list(struct store *store, struct journal_list *list);
+void journal_intend(struct store *store, struct journal_intend *intend);
+void journal_settle(struct store *store, struct journal_settle *settle);
+
+/* Whether the quote fits into the allowance, given what was spent before: fills in limit, allowed and spent, and answers
+ * false when it does not. For the stores. */
+bool journal_allows(struct journal_intend *intend, int64_t run_spent, int64_t day_spent);
+
+#endif

@@ -1,0 +1,36 @@
+/* What a kind of store must be able to do. Every function runs on the store's thread, does its work in one transaction and
+ * answers false with job.err set when it failed. Private to store*.c. */
+#ifndef PROXYLUA_STORE_DRIVER_H
+#define PROXYLUA_STORE_DRIVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/journal.h"
+#include "core/store.h"
+
+struct store_ops {
+  /* `hurry` becomes true when the program wants to end: no long waits from then on. */
+  struct store_driver *(*open)(const char *location, const atomic_bool *hurry, struct error *err);
+  void (*close)(struct store_driver *driver);
+  /* What lies at the location is no longer what was opened. */
+  bool (*stale)(struct store_driver *driver);
+
+  bool (*slots)(struct store_driver *driver, struct store_slots *slots);
+  bool (*account)(struct store_driver *driver, struct journal_account *account);
+  bool (*find)(struct store_driver *driver, struct journal_find *find);
+  bool (*list)(struct store_driver *driver, struct journal_list *list);
+  bool (*intend)(struct store_driver *driver, struct journal_intend *intend);
+  bool (*settle)(struct store_driver *driver, struct journal_settle *settle);
+};
+
+struct store_driver {
+  const struct store_ops *ops;
+};
+
+extern const struct store_ops store_sqlite;
+
+/* Ends, takes and looks: what lies between loading the states and saving those that changed. */
+void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now);
+
+#endif

@@ -1,0 +1,266 @@
+/* The journal of charges in SQLite. Whatever writes is on disk before it answers. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/store_sqlite.h"
+
+static int64_t wall_clock(void)
+{
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+static void format_day(int64_t wall, char day[11])
+{
+  time_t seconds = (time_t)(wall / 1000000);
+  struct tm utc;
+  if (!gmtime_r(&seconds, &utc) || strftime(day, 11, "%Y-%m-%d", &utc) == 0) strcpy(day, "0000-00-00");
+}
+
+static void bind_text(sqlite3_stmt *statement, int at, const char *text)
+{
+  sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC); /* NULL binds NULL */
+}
+
+static bool out_of_memory(struct error *err)
+{
+  error_set(err, ERROR_INTERNAL, "out of memory");
+  return false;
+}
+
+/* A copy of a text column; NULL stays NULL. */
+static bool copy_text(sqlite3_stmt *row, int column, char **copy)
+{
+  const char *text = (const char *)sqlite3_column_text(row, column);
+  *copy = text ? strdup(text) : NULL;
+  return *copy || sqlite3_column_type(row, column) == SQLITE_NULL;
+}
+
+/* --- accounts --- */
+
+static bool put_account(struct sqlite *sqlite, const struct journal_account *account, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, ACCOUNT_PUT, err);
+  if (!statement || !sqlite_begin(sqlite, true, err)) return false;
+  bind_text(statement, 1, account->key);
+  bind_text(statement, 2, account->put);
+  sqlite3_bind_int64(statement, 3, wall_clock());
+  return sqlite_end(sqlite, sqlite_run(sqlite, statement, err), err);
+}
+
+bool sqlite_account(struct store_driver *driver, struct journal_account *account)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &account->job.err;
+  account->account = NULL;
+  if (account->put && !put_account(sqlite, account, err)) return false;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, ACCOUNT_GET, err);
+  if (!statement) return false;
+  bind_text(statement, 1, account->key);
+  int code = sqlite3_step(statement);
+  bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
+  if (code == SQLITE_ROW && !copy_text(statement, 0, &account->account)) ok = out_of_memory(err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+/* --- reading entries --- */
+
+static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_entry *entry, struct error *err)
+{
+  *entry = (struct journal_entry){.id = sqlite3_column_int64(row, 0)};
+  entry->quote = sqlite3_column_int64(row, 6);
+  int64_t state = sqlite3_column_int64(row, 7);
+  entry->price = sqlite3_column_type(row, 9) == SQLITE_NULL ? JOURNAL_NO_PRICE : sqlite3_column_int64(row, 9);
+  entry->pid = sqlite3_column_int64(row, 13);
+  entry->started = sqlite3_column_int64(row, 14);
+  entry->created_at = sqlite3_column_int64(row, 17);
+  entry->updated_at = sqlite3_column_int64(row, 18);
+  const char *day = (const char *)sqlite3_column_text(row, 16);
+  strncpy(entry->day, day ? day : "", sizeof entry->day - 1);
+  entry->state = (enum journal_state)state;
+  if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) && copy_text(row, 3, &entry->endpoint) &&
+      copy_text(row, 4, &entry->params) && copy_text(row, 5, &entry->params_hash) &&
+      copy_text(row, 8, &entry->order_id) && copy_text(row, 10, &entry->answer) &&
+      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id)) {
+    if (state >= 0 && state < JOURNAL_STATES) return true;
+    sqlite_damaged(sqlite, err, "an entry of the journal makes no sense");
+  } else
+    out_of_memory(err);
+  journal_entry_free(entry);
+  return false;
+}
+
+/* Reads the one row of a bound statement, if there is one. */
+static bool read_one(struct sqlite *sqlite, sqlite3_stmt *statement, bool *found, struct journal_entry *entry,
+                     struct error *err)
+{
+  int code = sqlite3_step(statement);
+  bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
+  *found = code == SQLITE_ROW;
+  if (*found) ok = read_entry(sqlite, statement, entry, err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+static bool find_by_key(struct sqlite *sqlite, const char *account, const char *key, bool *found,
+                        struct journal_entry *entry, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_BY_KEY, err);
+  if (!statement) return false;
+  bind_text(statement, 1, account);
+  bind_text(statement, 2, key);
+  return read_one(sqlite, statement, found, entry, err);
+}
+
+bool sqlite_find(struct store_driver *driver, struct journal_find *find)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &find->job.err;
+  find->entry = (struct journal_entry){0};
+  if (find->key) return find_by_key(sqlite, find->account, find->key, &find->found, &find->entry, err);
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_BY_ID, err);
+  if (!statement) return false;
+  sqlite3_bind_int64(statement, 1, find->id);
+  return read_one(sqlite, statement, &find->found, &find->entry, err);
+}
+
+static bool add_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_list *list, size_t *capacity,
+                      struct error *err)
+{
+  if (list->count == *capacity) {
+    size_t more = *capacity ? *capacity * 2 : 16;
+    struct journal_entry *entries = realloc(list->entries, more * sizeof *entries);
+    if (!entries) return out_of_memory(err);
+    list->entries = entries;
+    *capacity = more;
+  }
+  if (!read_entry(sqlite, row, &list->entries[list->count], err)) return false;
+  list->count++;
+  return true;
+}
+
+static bool read_all(struct sqlite *sqlite, sqlite3_stmt *statement, struct journal_list *list, struct error *err)
+{
+  size_t capacity = 0;
+  int code;
+  while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+    if (!add_entry(sqlite, statement, list, &capacity, err)) return false;
+  return code == SQLITE_DONE || sqlite_fail(sqlite, err);
+}
+
+bool sqlite_list(struct store_driver *driver, struct journal_list *list)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &list->job.err;
+  list->entries = NULL;
+  list->count = 0;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_LIST, err);
+  if (!statement) return false;
+  sqlite3_bind_int64(statement, 1, list->after);
+  bind_text(statement, 2, list->account);
+  sqlite3_bind_int64(statement, 3, list->states);
+  sqlite3_bind_int(statement, 4, list->limit);
+  bool ok = read_all(sqlite, statement, list, err);
+  sqlite3_reset(statement);
+  if (!ok) journal_list_free(list);
+  return ok;
+}
+
+/* --- writing entries --- */
+
+static bool sum(struct sqlite *sqlite, sqlite3_stmt *statement, int64_t *total, struct error *err)
+{
+  bool ok = sqlite3_step(statement) == SQLITE_ROW || sqlite_fail(sqlite, err);
+  if (ok) *total = sqlite3_column_int64(statement, 0);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+static bool sum_spent(struct sqlite *sqlite, const struct journal_intend *intend, int64_t *run, int64_t *day,
+                      struct error *err)
+{
+  sqlite3_stmt *by_run = sqlite_statement(sqlite, SPENT_BY_RUN, err);
+  sqlite3_stmt *by_day = sqlite_statement(sqlite, SPENT_BY_DAY, err);
+  if (!by_run || !by_day) return false;
+  bind_text(by_run, 1, intend->entry.run_id);
+  sqlite3_bind_int(by_run, 2, JOURNAL_NOT_PLACED);
+  bind_text(by_day, 1, intend->entry.account);
+  bind_text(by_day, 2, intend->day);
+  sqlite3_bind_int(by_day, 3, JOURNAL_NOT_PLACED);
+  return sum(sqlite, by_run, run, err) && sum(sqlite, by_day, day, err);
+}
+
+static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, bool again, int64_t now,
+                         struct error *err)
+{
+  const struct journal_entry *entry = &intend->entry;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, again ? CHARGE_AGAIN : CHARGE_INSERT, err);
+  if (!statement) return false;
+  const char *texts[] = {entry->account, entry->key, entry->endpoint, entry->params, entry->params_hash};
+  for (int i = 0; i < 5; i++) bind_text(statement, i + 1, texts[i]);
+  sqlite3_bind_int64(statement, 6, entry->quote);
+  sqlite3_bind_int(statement, 7, JOURNAL_INTENT);
+  bind_text(statement, 8, entry->snapshot);
+  bind_text(statement, 9, entry->host);
+  sqlite3_bind_int64(statement, 10, entry->pid);
+  sqlite3_bind_int64(statement, 11, entry->started);
+  bind_text(statement, 12, entry->run_id);
+  bind_text(statement, 13, intend->day);
+  sqlite3_bind_int64(statement, 14, now);
+  if (!sqlite_run(sqlite, statement, err)) return false;
+  intend->id = again ? intend->existing.id : sqlite3_last_insert_rowid(sqlite->db);
+  if (again) journal_entry_free(&intend->existing);
+  return true;
+}
+
+/* Inside of the transaction. */
+static bool decide(struct sqlite *sqlite, struct journal_intend *intend, struct error *err)
+{
+  const struct journal_entry *entry = &intend->entry;
+  int64_t now = wall_clock(), run, day;
+  bool found;
+  format_day(now, intend->day);
+  if (!find_by_key(sqlite, entry->account, entry->key, &found, &intend->existing, err)) return false;
+  intend->verdict = JOURNAL_EXISTS;
+  if (found && intend->existing.state != JOURNAL_NOT_PLACED) return true;
+  if (!sum_spent(sqlite, intend, &run, &day, err)) return false;
+  intend->verdict = JOURNAL_REFUSED;
+  if (!journal_allows(intend, run, day)) return true;
+  intend->verdict = JOURNAL_RESERVED;
+  return write_intent(sqlite, intend, found, now, err);
+}
+
+bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &intend->job.err;
+  intend->existing = (struct journal_entry){0};
+  if (!sqlite_begin(sqlite, true, err)) return false;
+  bool ok = sqlite_end(sqlite, decide(sqlite, intend, err), err);
+  if (!ok || intend->verdict != JOURNAL_EXISTS) journal_entry_free(&intend->existing);
+  return ok;
+}
+
+bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &settle->job.err;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_SETTLE, err);
+  if (!statement || !sqlite_begin(sqlite, true, err)) return false;
+  sqlite3_bind_int64(statement, 1, settle->id);
+  sqlite3_bind_int(statement, 2, settle->state);
+  bind_text(statement, 3, settle->order_id);
+  if (settle->price == JOURNAL_NO_PRICE)
+    sqlite3_bind_null(statement, 4);
+  else
+    sqlite3_bind_int64(statement, 4, settle->price);
+  bind_text(statement, 5, settle->answer);
+  sqlite3_bind_int64(statement, 6, wall_clock());
+  sqlite3_bind_int64(statement, 7, JOURNAL_OPEN);
+  bool ok = sqlite_run(sqlite, statement, err);
+  settle->changed = ok && sqlite3_changes(sqlite->db) > 0;
+  return sqlite_end(sqlite, ok, err);
+}
