@@ -1,0 +1,267 @@
+/* The operating system for the command line: small functions over system calls, one failure shape. */
+#include "bind/system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bind/error.h"
+#include "bind/runtime.h"
+#include "core/file.h"
+
+#define DESCRIPTOR "proxylua.descriptor"
+#define MODE 0666 /* of written files, before the umask */
+
+static int fail(lua_State *L, const char *what, const char *path)
+{
+  struct error err = ERROR_INIT;
+  error_set(&err, ERROR_STORE, "cannot %s %s: %s", what, path, strerror(errno));
+  error_raise(L, &err);
+}
+
+/* A path cannot hold a NUL. */
+static const char *check_path(lua_State *L, int index)
+{
+  size_t size;
+  const char *path = luaL_checklstring(L, index, &size);
+  luaL_argcheck(L, strlen(path) == size, index, "a path cannot hold a NUL");
+  return path;
+}
+
+/* --- terminals --- */
+
+static int is_terminal(lua_State *L)
+{
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+static int terminal_width(lua_State *L)
+{
+  struct winsize size;
+  if (ioctl((int)luaL_checkinteger(L, 1), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
+  lua_pushinteger(L, size.ws_col);
+  return 1;
+}
+
+/* --- standard output: a full disk or a closed pipe is an error, and not a silence --- */
+
+static int fail_output(lua_State *L)
+{
+  struct error err = ERROR_INIT;
+  error_set(&err, ERROR_STORE, "cannot write to standard output: %s", strerror(errno));
+  snprintf(err.code, sizeof err.code, "%s", errno == EPIPE ? "closed_pipe" : "");
+  error_raise(L, &err);
+}
+
+static void put(lua_State *L, const char *bytes, size_t size)
+{
+  if (fwrite(bytes, 1, size, stdout) != size) fail_output(L);
+}
+
+static int write_texts(lua_State *L)
+{
+  for (int i = 1, last = lua_gettop(L); i <= last; i++) {
+    size_t size;
+    const char *text = luaL_checklstring(L, i, &size);
+    put(L, text, size);
+  }
+  return 0;
+}
+
+static int print(lua_State *L)
+{
+  for (int i = 1, last = lua_gettop(L); i <= last; i++) {
+    size_t size;
+    const char *text = luaL_tolstring(L, i, &size);
+    if (i > 1) put(L, "\t", 1);
+    put(L, text, size);
+    lua_pop(L, 1);
+  }
+  put(L, "\n", 1);
+  return 0;
+}
+
+static int flush(lua_State *L)
+{
+  if (fflush(stdout) != 0) fail_output(L);
+  return 0;
+}
+
+/* --- descriptors: in a userdata, so that none is left open when Lua raises --- */
+
+static int close_descriptor(lua_State *L)
+{
+  int *fd = luaL_checkudata(L, 1, DESCRIPTOR);
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+  return 0;
+}
+
+static int *push_descriptor(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"__gc", close_descriptor},
+                                     {"__close", close_descriptor},
+                                     {"close", close_descriptor},
+                                     {NULL, NULL}};
+  int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
+  *fd = -1;
+  if (luaL_newmetatable(L, DESCRIPTOR)) {
+    luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_setmetatable(L, -2);
+  return fd;
+}
+
+/* --- files --- */
+
+static int refuse_read(lua_State *L, const char *why)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, why);
+  return 2;
+}
+
+static int read_all(lua_State *L, int fd, lua_Integer most)
+{
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  for (;;) {
+    ssize_t got = read(fd, luaL_prepbuffer(&text), LUAL_BUFFERSIZE);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return refuse_read(L, strerror(errno));
+    luaL_addsize(&text, (size_t)got);
+    if ((lua_Integer)luaL_bufflen(&text) > most) return refuse_read(L, "it is too large");
+    if (got == 0) break;
+  }
+  luaL_pushresult(&text);
+  return 1;
+}
+
+static int read_file(lua_State *L)
+{
+  const char *path = check_path(L, 1);
+  lua_Integer most = luaL_checkinteger(L, 2);
+  if (strcmp(path, "-") == 0) return read_all(L, STDIN_FILENO, most);
+  int *fd = push_descriptor(L);
+  *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (*fd < 0) return refuse_read(L, strerror(errno));
+  int results = read_all(L, *fd, most);
+  close(*fd);
+  *fd = -1;
+  return results;
+}
+
+static int write_file(lua_State *L)
+{
+  size_t size;
+  const char *path = check_path(L, 1), *text = luaL_checklstring(L, 2, &size);
+  mode_t mode = (mode_t)luaL_optinteger(L, 3, MODE);
+  struct error err = ERROR_INIT;
+  struct file file;
+  if (!file_begin(&file, path, mode, &err)) error_raise(L, &err);
+  bool written = file_write(&file, text, size, &err);
+  if (written)
+    written = file_commit(&file, &err);
+  else
+    file_abandon(&file);
+  if (!written) error_raise(L, &err);
+  return 0;
+}
+
+static int make_folder(lua_State *L)
+{
+  char path[PATH_MAX];
+  if (snprintf(path, sizeof path, "%s/", check_path(L, 1)) >= (int)sizeof path)
+    return error_usage(L, "the path of the folder is too long");
+  for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) fail(L, "make the folder", path);
+    *slash = '/';
+  }
+  return 0;
+}
+
+static int kind(lua_State *L)
+{
+  struct stat there;
+  if (stat(check_path(L, 1), &there) != 0) return 0;
+  lua_pushstring(L, S_ISREG(there.st_mode) ? "file" : S_ISDIR(there.st_mode) ? "folder" : "other");
+  return 1;
+}
+
+static int real_path(lua_State *L)
+{
+  char path[PATH_MAX];
+  if (!realpath(check_path(L, 1), path)) return 0;
+  lua_pushstring(L, path);
+  return 1;
+}
+
+static int is_trusted(lua_State *L)
+{
+  struct stat there;
+  bool found = stat(check_path(L, 1), &there) == 0;
+  lua_pushboolean(L, found && (there.st_uid == geteuid() || there.st_uid == 0) && !(there.st_mode & S_IWOTH));
+  return 1;
+}
+
+/* A lock dies with its descriptor, so the kernel frees it with the process. */
+
+static int lock(lua_State *L)
+{
+  const char *path = check_path(L, 1);
+  int *fd = push_descriptor(L);
+  *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (*fd < 0) fail(L, "open the lock file", path);
+  struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fcntl(*fd, F_OFD_SETLK, &whole) == 0) return 1;
+  if (errno != EAGAIN && errno != EACCES) fail(L, "lock", path);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* --- the process --- */
+
+static int set_exit_code(lua_State *L)
+{
+  lua_Integer code = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, code >= 0 && code <= 255, 1, "an exit code is 0 to 255");
+  runtime_of(L)->exit_code = (int)code;
+  return 0;
+}
+
+static int pid(lua_State *L)
+{
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+void system_open(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"isatty", is_terminal},
+                                       {"terminal_width", terminal_width},
+                                       {"write", write_texts},
+                                       {"print", print},
+                                       {"flush", flush},
+                                       {"read_file", read_file},
+                                       {"write_file", write_file},
+                                       {"make_folder", make_folder},
+                                       {"kind", kind},
+                                       {"real_path", real_path},
+                                       {"is_trusted", is_trusted},
+                                       {"lock", lock},
+                                       {"set_exit_code", set_exit_code},
+                                       {"pid", pid},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+}

@@ -1,0 +1,21 @@
+/* What the command line asks of the operating system: terminals, whole files, locks, the exit code. */
+#ifndef PROXYLUA_BIND_SYSTEM_H
+#define PROXYLUA_BIND_SYSTEM_H
+
+#include <lua.h>
+
+/* Pushes the table:
+ *   isatty(fd), terminal_width(fd) -> columns, nil when it is no terminal
+ *   write(text, ...), print(...) to standard output: raise an error of kind store when it cannot take it; flush()
+ *   read_file(path, limit) -> text, or nil and why; "-" is standard input; limit in bytes
+ *   write_file(path, text [, mode]): whole or not at all; raises
+ *   make_folder(path): with its parents, 0700; raises
+ *   kind(path) -> "file", "folder", "other", or nil
+ *   real_path(path) -> absolute, without links, or nil
+ *   is_trusted(path) -> whether nobody but this user and root can write to it
+ *   lock(path) -> a handle that holds the lock until it is closed or collected, or nil when another process has it
+ *   set_exit_code(code): of a run that ends well
+ *   pid() */
+void system_open(lua_State *L);
+
+#endif
