@@ -8,7 +8,7 @@
 #include "bind/alloc.h"
 #include "bind/core.h"
 #include "bind/coroutine.h"
-#include "bind/door.h"
+#include "bind/engine.h"
 #include "bind/embedded.h"
 #include "bind/error.h"
 #include "bind/sandbox.h"
@@ -73,11 +73,12 @@ static bool fill_state(struct runtime *runtime, struct error *err)
   return false;
 }
 
-struct runtime *runtime_open(struct secret *key, struct error *err)
+struct runtime *runtime_open(struct secret *key, const struct error *key_error, struct error *err)
 {
   struct runtime *runtime = calloc(1, sizeof *runtime);
   if (runtime) {
     runtime->key = key;
+    runtime->key_error = *key_error;
     runtime->loop = loop_open();
     runtime->web = runtime->loop ? http_open(runtime->loop) : NULL;
     runtime->alloc = alloc_open();
@@ -87,7 +88,10 @@ struct runtime *runtime_open(struct secret *key, struct error *err)
     error_set(err, ERROR_INTERNAL, "cannot open the runtime: out of memory or file descriptors");
   else if (fill_state(runtime, err))
     return runtime;
-  runtime_close(runtime);
+  if (runtime)
+    runtime_close(runtime);
+  else
+    secret_close(key);
   return NULL;
 }
 
@@ -101,12 +105,12 @@ void runtime_close(struct runtime *runtime)
     free(runtime->tasks.all);
     runtime->tasks.all = next;
   }
-  door_close(runtime->door);
+  engine_close(runtime->engine);
   sandbox_stop(runtime->sandbox);
   http_close(runtime->web);
   loop_close(runtime->loop);
   alloc_close(runtime->alloc);
-  secret_free(runtime->key);
+  secret_close(runtime->key);
   free(runtime);
 }
 

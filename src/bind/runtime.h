@@ -7,13 +7,14 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "bind/program.h"
 #include "bind/task.h"
 #include "core/error.h"
 #include "core/http.h"
 #include "core/loop.h"
 
 struct alloc;
-struct door;
+struct engine;
 struct sandbox;
 struct secret;
 
@@ -22,17 +23,15 @@ struct runtime {
   struct alloc *alloc;
   struct loop *loop;
   struct http *web;                   /* px.http: never carries the key */
-  struct door *door;                  /* the API: client, limits, money; opened when first used (bind/door.h) */
+  struct engine *engine;              /* what stands behind the API (bind/engine.h); NULL before it is configured */
   struct sandbox *sandbox;            /* the emulated API of --sandbox, or NULL */
   struct secret *key;                 /* taken from the environment at the start, or NULL */
+  struct error key_error;             /* why there is none, though the environment had something */
+  int exit_code;                      /* of a script that ends well */
   struct tasks tasks;
   lua_State *volatile running;        /* the thread whose code runs now, for runtime_interrupt */
   volatile sig_atomic_t interrupted;
 };
-
-/* Opens a runtime, taking over the key (may be NULL). NULL when memory or descriptors are out, with the reason. */
-struct runtime *runtime_open(struct secret *key, struct error *err);
-void runtime_close(struct runtime *runtime);
 
 /* The runtime that a thread belongs to. */
 static inline struct runtime *runtime_of(lua_State *L)
@@ -43,8 +42,5 @@ static inline struct runtime *runtime_of(lua_State *L)
 /* Runs the function and its arguments on top of runtime->L as a script: as task 0, until it and all its tasks have ended.
  * Pops them. 0, or the exit code of the failure, whose text and traceback then lie on top of runtime->L as one string. */
 int runtime_run(struct runtime *runtime, int arguments);
-
-/* Async-signal-safe, on the runtime's thread: ends the script as cancelled, whether it computes or waits. */
-void runtime_interrupt(struct runtime *runtime);
 
 #endif

@@ -1,0 +1,330 @@
+#include "bind/engine.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind/error.h"
+#include "bind/money.h"
+#include "bind/record.h"
+#include "bind/runtime.h"
+#include "bind/wait.h"
+
+#define SETTLE_WAIT_US INT64_C(40000000) /* how long closing waits for charges: an exchange's time and some */
+
+/* --- settings --- */
+
+static char *text_setting(lua_State *L, int index, const char *name)
+{
+  char *text = NULL;
+  int type = lua_getfield(L, index, name);
+  if (type == LUA_TSTRING) {
+    text = strdup(lua_tostring(L, -1));
+    if (!text) luaL_error(L, "not enough memory");
+  } else if (type != LUA_TNIL) {
+    error_usage(L, "the setting %s is a text", name);
+  }
+  lua_pop(L, 1);
+  return text;
+}
+
+static double seconds_setting(lua_State *L, int index, const char *name, double absent)
+{
+  lua_getfield(L, index, name);
+  double value = luaL_optnumber(L, -1, absent);
+  struct error err = ERROR_INIT;
+  error_set(&err, ERROR_CONFIG, "%s is a number of seconds from 0.001 to 1000000, got %g", name, value);
+  if (!(value >= 0.001 && value <= 1e6)) error_raise(L, &err);
+  lua_pop(L, 1);
+  return value;
+}
+
+static bool flag_setting(lua_State *L, int index, const char *name)
+{
+  lua_getfield(L, index, name);
+  bool flag = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return flag;
+}
+
+static money allowance_setting(lua_State *L, const char *name)
+{
+  money amount = -1;
+  if (lua_getfield(L, -1, name) != LUA_TNIL) amount = money_to(L, lua_gettop(L));
+  if (amount < -1) error_usage(L, "spend.%s cannot be negative", name);
+  lua_pop(L, 1);
+  return amount;
+}
+
+static void read_allowance(lua_State *L, int index, struct journal_allowance *allowance)
+{
+  *allowance = (struct journal_allowance){-1, -1, -1};
+  if (lua_getfield(L, index, "spend") == LUA_TTABLE) {
+    allowance->per_run = allowance_setting(L, "per_run");
+    allowance->per_day = allowance_setting(L, "per_day");
+    allowance->per_order = allowance_setting(L, "per_order");
+  }
+  lua_pop(L, 1);
+}
+
+static void read_limits(lua_State *L, int index, struct limiter_rules *rules)
+{
+  struct error err = ERROR_INIT;
+  lua_getfield(L, index, "limits");
+  if (!limiter_rules_parse(luaL_optstring(L, -1, ""), rules, &err)) error_raise(L, &err);
+  lua_pop(L, 1);
+}
+
+/* The sandbox's key is no secret: it comes with the settings. */
+static void read_sandbox(lua_State *L, int index, struct engine *engine)
+{
+  struct error err = ERROR_INIT;
+  if (lua_getfield(L, index, "sandbox") == LUA_TTABLE) {
+    free(engine->base_url);
+    engine->base_url = NULL;
+    engine->base_url = text_setting(L, lua_gettop(L), "url");
+    lua_getfield(L, -1, "key");
+    engine->key = secret_from_text(luaL_checkstring(L, -1), &err);
+    if (!engine->key) error_raise(L, &err);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+static void check_base_url(lua_State *L, struct engine *engine)
+{
+  struct error err = ERROR_INIT;
+  char *checked = client_check_base_url(engine->base_url ? engine->base_url : "", &err);
+  if (!checked) error_raise(L, &err);
+  free(engine->base_url);
+  engine->base_url = checked;
+}
+
+void engine_configure(lua_State *L, int index)
+{
+  struct runtime *runtime = runtime_of(L);
+  if (runtime->engine) error_usage(L, "px is configured already: settings are given once, before the script");
+  struct engine *engine = calloc(1, sizeof *engine);
+  if (!engine) luaL_error(L, "not enough memory");
+  runtime->engine = engine;
+  engine->loop = runtime->loop;
+  engine->base_url = text_setting(L, index, "base_url");
+  engine->store_location = text_setting(L, index, "store");
+  engine->trace_path = text_setting(L, index, "trace");
+  engine->key_file = text_setting(L, index, "api_key_file");
+  engine->key_command = text_setting(L, index, "api_key_command");
+  engine->timeout = seconds_setting(L, index, "timeout", 30);
+  engine->max_wait = seconds_setting(L, index, "max_wait", 120);
+  engine->settle = seconds_setting(L, index, "settle", 60);
+  engine->dry_run = flag_setting(L, index, "dry_run");
+  engine->verbose = flag_setting(L, index, "verbose");
+  read_allowance(L, index, &engine->allowance);
+  read_limits(L, index, &engine->rules);
+  read_sandbox(L, index, engine);
+  check_base_url(L, engine);
+}
+
+/* --- opening --- */
+
+static void tell(void *arg, const char *text)
+{
+  (void)arg;
+  fflush(stdout);
+  fprintf(stderr, "proxylua: %s\n", text);
+}
+
+static void tell_of_wait(void *arg, const struct limiter_news *news)
+{
+  static const char *const texts[] = {[LIMITER_TURN] = "waiting for a slot",
+                                      [LIMITER_PAUSE] = "the API asked for a pause",
+                                      [LIMITER_PACED] = "going on slowly after a pause"};
+  char text[200];
+  snprintf(text, sizeof text, "limit %s: %s, %.1f s", news->scope, texts[news->what], news->seconds);
+  tell(arg, text);
+}
+
+static bool find_key(struct runtime *runtime, struct engine *engine, struct error *err)
+{
+  if (engine->key) return true;
+  if (runtime->key) {
+    engine->key = runtime->key;
+    runtime->key = NULL;
+  } else if (runtime->key_error.kind != ERROR_NONE) {
+    *err = runtime->key_error;
+  } else if (engine->key_file) {
+    engine->key = secret_from_file(engine->key_file, err);
+  } else if (engine->key_command) {
+    engine->key = secret_from_command(engine->key_command, err);
+  } else {
+    error_set(err, ERROR_CONFIG,
+              "there is no API key: set PROXYLUA_API_KEY, or api_key_file or api_key_command in the config; --sandbox needs none");
+  }
+  return engine->key != NULL;
+}
+
+/* A purchase_reader: runs on a Lua thread of its own, since it is called from within the loop. */
+static bool read_answer(void *arg, enum record_kind kind, const char *body, size_t size, const char *field, char *text,
+                        size_t capacity)
+{
+  const struct engine *engine = arg;
+  lua_State *L = engine->reader;
+  struct buffer value = {0};
+  bool found = record_field_text(L, body, size, kind, field, &value) && value.size < capacity &&
+               strlen(value.data) == value.size;
+  if (found) memcpy(text, value.data, value.size + 1);
+  buffer_free(&value);
+  lua_settop(L, 0);
+  return found;
+}
+
+static bool open_purchase(struct engine *engine, struct error *err)
+{
+  struct purchase_settings settings = {.loop = engine->loop,
+                                       .client = engine->client,
+                                       .store = engine->store,
+                                       .key_hash = limiter_key(engine->limiter),
+                                       .allowance = engine->allowance,
+                                       .dry_run = engine->dry_run,
+                                       .read = read_answer,
+                                       .read_arg = engine,
+                                       .tell = tell};
+  engine->purchase = purchase_open(&settings);
+  if (!engine->purchase) error_set(err, ERROR_INTERNAL, "out of memory");
+  return engine->purchase;
+}
+
+static bool open_client(struct engine *engine, struct error *err)
+{
+  struct client_settings settings = {.base_url = engine->base_url,
+                                     .key = engine->key,
+                                     .limiter = engine->limiter,
+                                     .trace = engine->trace,
+                                     .timeout = engine->timeout,
+                                     .tell = engine->verbose ? tell : NULL};
+  engine->client = client_open(engine->loop, &settings, err);
+  return engine->client;
+}
+
+static bool open_parts(struct runtime *runtime, struct engine *engine, struct error *err)
+{
+  if (!find_key(runtime, engine, err)) return false;
+  if (engine->trace_path && !(engine->trace = trace_open(engine->trace_path, engine->key, err))) return false;
+  engine->store = store_open(engine->loop, engine->store_location, err);
+  if (!engine->store) return false;
+  engine->limiter = limiter_open(engine->loop, engine->store, engine->base_url, engine->key, &engine->rules, err);
+  if (!engine->limiter) return false;
+  limiter_max_pause(engine->limiter, engine->max_wait);
+  if (engine->verbose) limiter_on_wait(engine->limiter, tell_of_wait, NULL);
+  return open_client(engine, err) && open_purchase(engine, err);
+}
+
+static void close_parts(struct engine *engine)
+{
+  purchase_close(engine->purchase);
+  client_close(engine->client);
+  limiter_close(engine->limiter);
+  store_close(engine->store);
+  trace_close(engine->trace);
+  engine->purchase = NULL;
+  engine->client = NULL;
+  engine->limiter = NULL;
+  engine->store = NULL;
+  engine->trace = NULL;
+}
+
+struct engine *engine_use(lua_State *L)
+{
+  struct runtime *runtime = runtime_of(L);
+  struct engine *engine = runtime->engine;
+  if (!engine) error_usage(L, "px is not configured; run the script with proxylua");
+  if (engine->opened) return engine;
+  struct error err = ERROR_INIT;
+  if (!engine->reader) {
+    engine->reader = lua_newthread(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, engine);
+  }
+  engine->opened = open_parts(runtime, engine, &err);
+  if (engine->opened) return engine;
+  close_parts(engine);
+  error_raise(L, &err);
+}
+
+/* --- limits --- */
+
+struct look {
+  struct wait wait;
+  struct limiter_status status;
+  struct error err;
+};
+
+static void on_status(void *arg, const struct limiter_status *status, const struct error *err)
+{
+  (void)status;
+  struct look *look = arg;
+  if (err) look->err = *err;
+  wait_done(&look->wait);
+}
+
+/* A look at the store cannot be called back: it is over in a moment, and the memory must stay until then. */
+static void outlast(struct wait *wait)
+{
+  struct look *look = (struct look *)wait;
+  while (!look->wait.done) loop_turn(wait->runtime->loop, -1);
+}
+
+static void set_number(lua_State *L, const char *name, double value)
+{
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static int push_limits(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  const struct look *look = (const struct look *)context;
+  if (look->wait.cancelled) return wait_raise(L, false);
+  if (look->err.kind != ERROR_NONE) return error_raise(L, &look->err);
+  lua_newtable(L);
+  for (int i = 0; i < SLOTS_SCOPES; i++) {
+    lua_createtable(L, 0, 7);
+    lua_pushinteger(L, look->status.scopes[i].count);
+    lua_setfield(L, -2, "requests");
+    lua_pushinteger(L, look->status.scopes[i].free);
+    lua_setfield(L, -2, "free");
+    lua_pushinteger(L, (lua_Integer)look->status.scopes[i].waiting);
+    lua_setfield(L, -2, "waiting");
+    set_number(L, "seconds", look->status.scopes[i].window);
+    set_number(L, "next", look->status.scopes[i].next);
+    set_number(L, "paused", look->status.scopes[i].paused);
+    set_number(L, "paced", look->status.scopes[i].paced);
+    lua_setfield(L, -2, look->status.scopes[i].name);
+  }
+  lua_pushboolean(L, look->status.off);
+  lua_setfield(L, -2, "off");
+  return 1;
+}
+
+int engine_limits(lua_State *L)
+{
+  struct engine *engine = engine_use(L);
+  struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
+  *look = (struct look){.wait = {.cancel = outlast}, .err = ERROR_INIT};
+  limiter_status(engine->limiter, &look->status, on_status, look);
+  return wait_for(L, &look->wait, push_limits, (lua_KContext)look);
+}
+
+void engine_close(struct engine *engine)
+{
+  if (!engine) return;
+  int64_t until = loop_clock() + SETTLE_WAIT_US;
+  while (purchase_busy(engine->purchase) && loop_clock() < until) loop_turn(engine->loop, until - loop_clock());
+  close_parts(engine);
+  secret_close(engine->key);
+  free(engine->base_url);
+  free(engine->store_location);
+  free(engine->trace_path);
+  free(engine->key_file);
+  free(engine->key_command);
+  free(engine);
+}

@@ -1,0 +1,40 @@
+/* What stands behind px: store, limiter, client and purchases, opened at the first call with the settings that were given
+ * once, before any script ran. */
+#ifndef PROXYLUA_BIND_ENGINE_H
+#define PROXYLUA_BIND_ENGINE_H
+
+#include <lua.h>
+
+#include "core/client.h"
+#include "core/purchase.h"
+
+struct engine {
+  struct loop *loop;
+  char *base_url, *store_location, *trace_path, *key_file, *key_command;
+  struct limiter_rules rules;
+  struct journal_allowance allowance;
+  double timeout, max_wait, settle; /* seconds */
+  bool dry_run, verbose;
+  bool opened;
+  struct secret *key;
+  struct store *store;
+  struct limiter *limiter;
+  struct trace *trace;
+  struct client *client;
+  struct purchase *purchase;
+  lua_State *reader; /* a thread for reading answers in completions */
+};
+
+/* Takes the settings from the table at `index`; a usage error when it was done before, a config error for bad ones. */
+void engine_configure(lua_State *L, int index);
+
+/* The engine, opened; raises the reason when it cannot be. */
+struct engine *engine_use(lua_State *L);
+
+/* limits(): what is free in each scope, and when the next request may leave. Waits for the store. */
+int engine_limits(lua_State *L);
+
+/* Lets charges under way settle, then closes everything. NULL is fine. */
+void engine_close(struct engine *engine);
+
+#endif

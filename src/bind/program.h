@@ -1,0 +1,21 @@
+/* The runtime as main sees it: opened, run with the command line, interrupted, closed. No Lua in sight. */
+#ifndef PROXYLUA_BIND_PROGRAM_H
+#define PROXYLUA_BIND_PROGRAM_H
+
+#include "core/error.h"
+
+struct runtime;
+struct secret;
+
+/* Opens a runtime and takes over the key (NULL: there was none, and `key_error` may say why). NULL when memory or file
+ * descriptors are out, with the reason. */
+struct runtime *runtime_open(struct secret *key, const struct error *key_error, struct error *err);
+void runtime_close(struct runtime *runtime);
+
+/* Async-signal-safe, on the runtime's thread: ends the script as cancelled, whether it computes or waits. */
+void runtime_interrupt(struct runtime *runtime);
+
+/* Runs the command line (lua/proxylua/cli). Tells an uncaught error on standard error; answers the exit code. */
+int program_run(struct runtime *runtime, int argc, char **argv);
+
+#endif

@@ -1,0 +1,419 @@
+#include "core/client.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#define ATTEMPTS 3
+#define BACKOFF_US INT64_C(500000)      /* the first backoff is at most this, doubled each time */
+#define LONGEST_BACKOFF_US INT64_C(8000000)
+#define DEADLINE_EXCHANGES 2            /* a call's deadline, in exchanges' timeouts */
+#define MARGIN_US INT64_C(1000000)      /* of a lease over the exchange's timeout */
+#define CONNECT_US INT64_C(30000000)    /* a download's silence is timed from its connection on */
+#define DOWNLOAD_DEADLINE_US INT64_C(3600000000)
+
+struct client {
+  struct loop *loop;
+  struct http *http;
+  struct client_settings settings;
+  char *base_url;
+  struct curl_slist *headers; /* of every request */
+  struct client_call *calls;
+};
+
+/* --- base URL --- */
+
+static bool has_part(CURLU *url, CURLUPart part)
+{
+  char *text = NULL;
+  bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK;
+  curl_free(text);
+  return has;
+}
+
+static const char *url_fault(CURLU *url, const char *text)
+{
+  char *scheme = NULL;
+  if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK) return "is not a URL";
+  if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK) return "has no scheme";
+  bool https = strcasecmp(scheme, "https") == 0, http = strcasecmp(scheme, "http") == 0;
+  curl_free(scheme);
+  if (!https && !(http && http_is_loopback(text))) return "is neither https nor loopback, and the key would travel in the open";
+  if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD)) return "holds credentials";
+  if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT)) return "holds a query or a fragment";
+  return NULL;
+}
+
+char *client_check_base_url(const char *text, struct error *err)
+{
+  CURLU *url = curl_url();
+  char *copy = url ? strdup(text) : NULL;
+  const char *fault = copy ? url_fault(url, text) : NULL;
+  curl_url_cleanup(url);
+  if (!copy) error_set(err, ERROR_INTERNAL, "out of memory");
+  if (fault) {
+    error_set(err, ERROR_CONFIG, "the base URL %.200s %s; give one like https://api.1001proxy.io/api/v1", text, fault);
+    free(copy);
+    copy = NULL;
+  }
+  for (size_t size = copy ? strlen(copy) : 0; size > 0 && copy[size - 1] == '/'; size--) copy[size - 1] = '\0';
+  return copy;
+}
+
+/* --- open and close --- */
+
+struct client *client_open(struct loop *loop, const struct client_settings *settings, struct error *err)
+{
+  struct client *client = calloc(1, sizeof *client);
+  if (!client) {
+    error_set(err, ERROR_INTERNAL, "out of memory");
+    return NULL;
+  }
+  client->loop = loop;
+  client->settings = *settings;
+  client->base_url = client_check_base_url(settings->base_url, err);
+  if (!client->base_url) {
+    client_close(client);
+    return NULL;
+  }
+  client->http = http_open(loop);
+  client->headers = curl_slist_append(NULL, "Accept: application/json");
+  if (client->http && client->headers && curl_slist_append(client->headers, "Content-Type: application/json"))
+    return client;
+  client_close(client);
+  error_set(err, ERROR_INTERNAL, "out of memory");
+  return NULL;
+}
+
+void client_close(struct client *client)
+{
+  if (!client) return;
+  while (client->calls) client_cancel(client->calls);
+  http_close(client->http);
+  curl_slist_free_all(client->headers);
+  free(client->base_url);
+  free(client);
+}
+
+const char *client_base_url(const struct client *client)
+{
+  return client->base_url;
+}
+
+/* --- the slots of a call --- */
+
+/* Whatever the exchange came to, its slots are accounted for once. */
+static void settle_slots(struct client_call *call)
+{
+  if (!call->has_slots) return;
+  call->has_slots = false;
+  const struct http_exchange *x = call->exchange;
+  if (!x || !x->sent)
+    limiter_unused(&call->ticket);
+  else if (!x->has_head)
+    limiter_lost(&call->ticket);
+}
+
+static void drop_exchange(struct client_call *call)
+{
+  if (call->exchange) http_release(call->exchange);
+  call->exchange = NULL;
+}
+
+static void finish(struct client_call *call)
+{
+  settle_slots(call);
+  call->state = CALL_DONE;
+  call->error.endpoint = call->request.endpoint ? call->request.endpoint->name : NULL;
+  secret_scrub(call->client->settings.key, call->error.message);
+  call->done(call->arg, call);
+}
+
+static void fail(struct client_call *call, enum error_kind kind, const char *message)
+{
+  error_set(&call->error, kind, "%s", message);
+  finish(call);
+}
+
+/* --- trying again --- */
+
+static int64_t jitter(int attempt)
+{
+  int64_t most = BACKOFF_US << (attempt - 1);
+  uint64_t random = 0;
+  if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random) random = (uint64_t)loop_clock();
+  return (int64_t)(random % (uint64_t)((most < LONGEST_BACKOFF_US ? most : LONGEST_BACKOFF_US) + 1));
+}
+
+static void take_slots(struct client_call *call);
+
+static void after_backoff(void *arg)
+{
+  struct client_call *call = arg;
+  call->left_us -= loop_clock() - call->began_us;
+  take_slots(call);
+}
+
+static void tell(const struct client_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell(const struct client_call *call, const char *format, ...)
+{
+  const struct client_settings *settings = &call->client->settings;
+  if (!settings->tell) return;
+  char what[512], line[640];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(what, sizeof what, format, args);
+  va_end(args);
+  const struct client_request *r = &call->request;
+  snprintf(line, sizeof line, "%s: %s", r->endpoint ? r->endpoint->name : r->path, what);
+  secret_scrub(settings->key, line);
+  settings->tell(settings->tell_arg, line);
+}
+
+/* A kept connection that has died costs a try, but nobody's patience. */
+static bool died_idle(const struct http_exchange *x)
+{
+  return x->code == CURLE_ABORTED_BY_CALLBACK && x->sends > 1;
+}
+
+static bool is_worth_another(const struct client_call *call)
+{
+  const struct http_exchange *x = call->exchange;
+  if (call->attempts >= ATTEMPTS) return false;
+  if (call->error.kind == ERROR_NONE || (x->code == CURLE_OK && x->status < 500)) return false;
+  if (call->error.kind != ERROR_NETWORK && call->error.kind != ERROR_TIMEOUT && call->error.kind != ERROR_UPSTREAM)
+    return false;
+  if (call->request.kind == ENDPOINT_SAFE) return true;
+  return call->request.kind == ENDPOINT_ONCE && !x->sent;
+}
+
+static bool try_again(struct client_call *call)
+{
+  if (!is_worth_another(call)) return false;
+  int64_t wait = died_idle(call->exchange) ? 0 : jitter(call->attempts);
+  if (wait >= call->left_us) return false;
+  tell(call, "%s; attempt %d of %d in %.1f s", call->error.message, call->attempts + 1, ATTEMPTS, (double)wait / 1e6);
+  settle_slots(call);
+  drop_exchange(call);
+  call->began_us = loop_clock();
+  call->state = CALL_BACKOFF;
+  call->error = ERROR_INIT;
+  return loop_timer_set(call->client->loop, &call->timer, wait, after_backoff, call);
+}
+
+/* --- what an answer means --- */
+
+static const struct {
+  int status;
+  enum error_kind kind;
+  const char *text;
+} refusals[] = {
+    {400, ERROR_INVALID, "the API found the parameters missing or invalid"},
+    {401, ERROR_AUTH, "the API key is missing or not accepted; check PROXYLUA_API_KEY or api_key_file"},
+    {402, ERROR_FUNDS, "the balance is too low for this order; deposit first (proxylua deposits addresses)"},
+    {403, ERROR_FORBIDDEN, "this account has no access to this resource"},
+    {404, ERROR_NOT_FOUND, "there is no such resource"},
+    {408, ERROR_TIMEOUT, "the server waited too long for the request"},
+};
+
+static void explain_status(struct client_call *call)
+{
+  int status = (int)call->exchange->status;
+  call->error.status = status;
+  for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+    if (refusals[i].status != status) continue;
+    error_set(&call->error, refusals[i].kind, "%s (HTTP %d)", refusals[i].text, status);
+    return;
+  }
+  if (status >= 500)
+    error_set(&call->error, ERROR_UPSTREAM, "the API or the provider behind it failed (HTTP %d); try again later", status);
+  else if (status >= 400)
+    error_set(&call->error, ERROR_INVALID, "the API refused the request (HTTP %d)", status);
+  else
+    error_set(&call->error, ERROR_PROTOCOL,
+              "the server answered HTTP %d; redirects are not followed with the key, check the base URL", status);
+}
+
+static void on_pause(struct client_call *call)
+{
+  double seconds = http_retry_after(call->exchange);
+  tell(call, "the API answered 429, %s %.0f s", seconds > 0 ? "Retry-After" : "without Retry-After:", seconds > 0 ? seconds : 0);
+  limiter_refused(&call->ticket, seconds);
+  call->has_slots = false;
+  drop_exchange(call);
+  call->error = ERROR_INIT;
+  call->attempts--;
+  take_slots(call);
+}
+
+static void on_done(void *arg, struct http_exchange *x)
+{
+  struct client_call *call = arg;
+  const struct client_request *r = &call->request;
+  call->left_us -= loop_clock() - call->began_us;
+  call->sent |= x->sent;
+  trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL, call->attempts, x);
+  if (x->code == CURLE_OK && x->status == 429) {
+    on_pause(call);
+    return;
+  }
+  call->error.status = (int)x->status;
+  if (x->code != CURLE_OK)
+    http_explain(x, &call->error);
+  else if (x->status / 100 != 2)
+    explain_status(call);
+  if (!try_again(call)) finish(call);
+}
+
+/* --- one exchange --- */
+
+static void on_headed(void *arg)
+{
+  struct client_call *call = arg;
+  if (call->exchange->status != 429) limiter_headed(&call->ticket);
+}
+
+static bool may_send(void *arg)
+{
+  struct client_call *call = arg;
+  return call->request.may_send(call->arg);
+}
+
+void client_go(struct client_call *call)
+{
+  struct client *client = call->client;
+  const struct client_request *r = &call->request;
+  if (call->left_us <= 0) {
+    fail(call, ERROR_TIMEOUT, "the call's deadline has passed; give it a longer timeout=");
+    return;
+  }
+  int64_t timeout = (int64_t)(client->settings.timeout * 1e3), left = call->left_us / 1000 + 1;
+  struct http_request request = {
+      .method = r->method,
+      .url = call->url,
+      .headers = call->headers ? call->headers : client->headers,
+      .body = r->body,
+      .body_size = r->body_size,
+      .bearer = secret_text(client->settings.key),
+      .timeout_ms = timeout < left || r->save_as ? timeout : left,
+      .deadline_ms = left,
+      .path = r->save_as,
+      .fresh = r->kind == ENDPOINT_CHARGE,
+      .once = true,
+      .may_send = r->may_send ? may_send : NULL,
+      .headed = on_headed,
+  };
+  call->attempts++;
+  call->state = CALL_EXCHANGE;
+  call->began_us = loop_clock();
+  call->exchange = http_send(client->http, &request, on_done, call, &call->error);
+  if (!call->exchange) finish(call);
+}
+
+void client_stop(struct client_call *call, const struct error *err)
+{
+  call->error = *err;
+  finish(call);
+}
+
+static void on_slots(void *arg, const struct error *err)
+{
+  struct client_call *call = arg;
+  if (err) {
+    client_stop(call, err);
+    return;
+  }
+  call->has_slots = true;
+  call->state = CALL_PREPARE;
+  if (call->request.prepare)
+    call->request.prepare(call->arg, call);
+  else
+    client_go(call);
+}
+
+static void take_slots(struct client_call *call)
+{
+  const struct client_settings *settings = &call->client->settings;
+  unsigned scopes = LIMITER_GENERAL | (call->request.order_scope ? LIMITER_ORDERS : 0);
+  call->state = CALL_SLOTS;
+  int64_t lease = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0) + MARGIN_US;
+  limiter_take(settings->limiter, &call->ticket, scopes, lease, call->request.max_wait, on_slots, call);
+}
+
+/* --- calls --- */
+
+static bool build(struct client_call *call)
+{
+  const struct client_request *r = &call->request;
+  const char *base = call->client->base_url;
+  if (r->idempotency_key) {
+    char line[320];
+    snprintf(line, sizeof line, "Idempotency-Key: %s", r->idempotency_key);
+    call->headers = curl_slist_append(NULL, line);
+    for (const struct curl_slist *h = call->client->headers; h && call->headers; h = h->next)
+      if (!curl_slist_append(call->headers, h->data)) return false;
+    if (!call->headers) return false;
+  }
+  size_t size = strlen(base) + strlen(r->path) + (r->query ? strlen(r->query) : 0) + 2;
+  call->url = malloc(size);
+  if (call->url) snprintf(call->url, size, "%s%s%s%s", base, r->path, r->query ? "?" : "", r->query ? r->query : "");
+  return call->url;
+}
+
+static int64_t deadline_of(const struct client *client, const struct client_request *request)
+{
+  if (request->timeout > 0) return (int64_t)(request->timeout * 1e6);
+  if (request->save_as) return DOWNLOAD_DEADLINE_US;
+  return (int64_t)(client->settings.timeout * 1e6) * DEADLINE_EXCHANGES;
+}
+
+struct client_call *client_send(struct client *client, const struct client_request *request,
+                                void (*done)(void *arg, struct client_call *call), void *arg)
+{
+  struct client_call *call = calloc(1, sizeof *call);
+  if (!call) return NULL;
+  call->client = client;
+  call->request = *request;
+  call->error = ERROR_INIT;
+  call->done = done;
+  call->arg = arg;
+  call->left_us = deadline_of(client, request);
+  call->next = client->calls;
+  if (call->next) call->next->previous = call;
+  client->calls = call;
+  if (build(call)) {
+    take_slots(call);
+    return call;
+  }
+  client_release(call);
+  return NULL;
+}
+
+void client_release(struct client_call *call)
+{
+  if (call->previous)
+    call->previous->next = call->next;
+  else
+    call->client->calls = call->next;
+  if (call->next) call->next->previous = call->previous;
+  drop_exchange(call);
+  curl_slist_free_all(call->headers);
+  free(call->url);
+  free(call);
+}
+
+void client_cancel(struct client_call *call)
+{
+  if (call->state == CALL_SLOTS) limiter_cancel(&call->ticket);
+  if (call->state == CALL_BACKOFF) loop_timer_clear(call->client->loop, &call->timer);
+  if (call->state == CALL_EXCHANGE) {
+    http_cancel(call->exchange);
+    call->sent |= call->exchange->sent;
+  }
+  settle_slots(call);
+  client_release(call);
+}

@@ -1,0 +1,74 @@
+/* A charge from quote to settled journal entry: the only way in which a request that moves money leaves. What it may spend
+ * is decided here, so no script reaches past it; what became of it is on disk before anybody is told. */
+#ifndef PROXYLUA_PURCHASE_H
+#define PROXYLUA_PURCHASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/client.h"
+#include "core/journal.h"
+#include "core/money.h"
+
+struct purchase;
+
+/* How the core reads an answer without knowing its format: copies the text of a canonical field of the record in `body`
+ * ("price" of a quote) to `text`. False when the answer cannot be read or has no such field, or it is too long. */
+typedef bool purchase_reader(void *arg, enum record_kind kind, const char *body, size_t size, const char *field,
+                             char *text, size_t capacity);
+
+struct purchase_settings {
+  struct loop *loop;
+  struct client *client;
+  struct store *store;
+  const char *key_hash;               /* of base URL and key, as limiter_key answers; outlives the module */
+  struct journal_allowance allowance; /* what this run, a day and an order may spend */
+  bool dry_run;
+  purchase_reader *read;
+  void *read_arg;
+  void (*tell)(void *arg, const char *text); /* what must be said whether or not anybody asked; never NULL */
+  void *tell_arg;
+};
+
+/* Texts are copied. */
+struct purchase_request {
+  const struct endpoint *endpoint; /* of class charge, or NULL for a path that the table does not know */
+  const char *method, *path, *query, *body;
+  size_t body_size;
+  const char *key; /* NULL: a random one */
+  bool has_max_price;
+  money max_price; /* stands in for the quote where `endpoint` is NULL */
+  double timeout, max_wait;
+};
+
+/* What came of it; the caller's to read until purchase_release. */
+struct purchase_charge {
+  struct error error;    /* kind ERROR_NONE: placed, found placed, or a dry run */
+  struct buffer answer;  /* the server's answer, perhaps from the journal; of a failure too, where there was one */
+  money quote;
+  bool has_quote;
+  bool dry_run;          /* nothing was bought */
+  char order_id[128];    /* "" when not known */
+  char key[256];
+};
+
+/* NULL when memory is out. */
+struct purchase *purchase_open(const struct purchase_settings *settings);
+
+/* Nothing may be under way (purchase_busy), or it is left to the next run as it stands in the journal. */
+void purchase_close(struct purchase *purchase);
+
+/* Charges have not been settled yet. */
+bool purchase_busy(const struct purchase *purchase);
+
+/* Begins a charge; charges go one at a time. `done` is called once, perhaps before this returns. NULL when memory is out. */
+struct purchase_charge *purchase_begin(struct purchase *purchase, const struct purchase_request *request,
+                                       void (*done)(void *arg, struct purchase_charge *charge), void *arg);
+
+/* Nobody waits any more: `done` is not called. What has not been sent is not sent; what has is settled all the same.
+ * Answers whether money may move. */
+bool purchase_abandon(struct purchase_charge *charge);
+
+void purchase_release(struct purchase_charge *charge);
+
+#endif

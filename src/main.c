@@ -1,0 +1,44 @@
+/* The program: takes the key, opens the runtime, runs the command line, ends the process. Nothing else ends it. */
+#include <signal.h>
+#include <stdio.h>
+
+#include "bind/program.h"
+#include "core/secret.h"
+
+static struct runtime *interrupted_runtime;
+
+/* The first signal ends the script as cancelled; a second one ends the process. */
+static void on_signal(int number)
+{
+  struct sigaction once = {.sa_handler = SIG_DFL};
+  sigaction(number, &once, NULL);
+  if (interrupted_runtime) runtime_interrupt(interrupted_runtime);
+}
+
+static void catch_signals(struct runtime *runtime)
+{
+  struct sigaction action = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+  interrupted_runtime = runtime;
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGPIPE, &ignore, NULL);
+}
+
+int main(int argc, char **argv)
+{
+  struct error err = ERROR_INIT, key_error = ERROR_INIT;
+  secret_disable_dumps();
+  struct secret *key = secret_from_environment(SECRET_VARIABLE, &key_error);
+  struct runtime *runtime = runtime_open(key, &key_error, &err);
+  if (!runtime) {
+    fprintf(stderr, "proxylua: %s\n", err.message);
+    return error_exit_code(err.kind);
+  }
+  catch_signals(runtime);
+  int code = program_run(runtime, argc, argv);
+  interrupted_runtime = NULL;
+  runtime_close(runtime);
+  if (fflush(stdout) == 0) return code;
+  perror("proxylua: standard output");
+  return code != 0 ? code : error_exit_code(ERROR_STORE);
+}
