@@ -122,13 +122,17 @@ static int answer(lua_State *L, const char *operator, enum money_result result, 
 static int add(lua_State *L)
 {
   money sum, a = money_to(L, 1), b = money_to(L, 2);
-  return answer(L, "+", money_add(a, b, &sum) ? MONEY_OK : MONEY_OVERFLOW, sum);
+  if (!money_add(a, b, &sum)) return beyond(L, "+");
+  money_push(L, sum);
+  return 1;
 }
 
 static int subtract(lua_State *L)
 {
   money difference, a = money_to(L, 1), b = money_to(L, 2);
-  return answer(L, "-", money_subtract(a, b, &difference) ? MONEY_OK : MONEY_OVERFLOW, difference);
+  if (!money_subtract(a, b, &difference)) return beyond(L, "-");
+  money_push(L, difference);
+  return 1;
 }
 
 static int multiply(lua_State *L)
