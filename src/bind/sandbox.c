@@ -1,0 +1,130 @@
+#include "bind/sandbox.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bind/embedded.h"
+#include "bind/error.h"
+#include "bind/json.h"
+#include "bind/runtime.h"
+
+/* --- the sandbox's own state --- */
+
+/* Stack: nothing -> the JSON module. Runs in the sandbox's lua_State. */
+static int prepare(lua_State *L)
+{
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  lua_pushcfunction(L, embedded_searcher);
+  lua_rawseti(L, -2, 2);
+  lua_settop(L, 0);
+  error_open(L);
+  json_open(L);
+  return 1;
+}
+
+/* --- options: "name=value" texts, in a list that keeps them alive --- */
+
+/* Pops the value. */
+static void add_text(lua_State *L, int texts, const char *name)
+{
+  lua_pushfstring(L, "%s=%s", name, luaL_tolstring(L, -1, NULL));
+  lua_rawseti(L, texts, (lua_Integer)lua_rawlen(L, texts) + 1);
+  lua_pop(L, 2);
+}
+
+/* Pops the list. */
+static void add_texts(lua_State *L, int texts, const char *name)
+{
+  lua_Integer count = luaL_len(L, -1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_geti(L, -1, i);
+    add_text(L, texts, name);
+  }
+  lua_pop(L, 1);
+}
+
+static int read_port(lua_State *L)
+{
+  int valid;
+  lua_Integer port = lua_tointegerx(L, -1, &valid);
+  if (!valid || port < 0 || port > 65535)
+    error_usage(L, "sandbox: port is a number from 0 to 65535, not %s", luaL_tolstring(L, -1, NULL));
+  return (int)port;
+}
+
+/* Stack: options -> options, list of texts. Answers the port. */
+static int read_options(lua_State *L)
+{
+  int port = 0;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, 1);) {
+    if (lua_type(L, -2) != LUA_TSTRING) error_usage(L, "sandbox: options have names");
+    const char *name = lua_tostring(L, -2);
+    if (strcmp(name, "port") == 0) {
+      port = read_port(L);
+      lua_pop(L, 1);
+    } else if (lua_istable(L, -1)) {
+      add_texts(L, 2, name);
+    } else {
+      add_text(L, 2, name);
+    }
+  }
+  return port;
+}
+
+/* --- functions --- */
+
+static void set_url(lua_State *L, const char *name, int port, const char *path)
+{
+  lua_pushfstring(L, "http://127.0.0.1:%d%s", port, path);
+  lua_setfield(L, -2, name);
+}
+
+static void push_place(lua_State *L, const struct sandbox *sandbox)
+{
+  int port = sandbox_port(sandbox);
+  lua_newtable(L);
+  set_url(L, "url", port, "/api/v1");
+  set_url(L, "admin_url", port, "/_sandbox");
+  set_url(L, "trace_url", port, "/_sandbox/trace");
+  lua_pushstring(L, sandbox_key(sandbox));
+  lua_setfield(L, -2, "key");
+}
+
+static int sandbox_start_lua(lua_State *L)
+{
+  struct runtime *runtime = runtime_of(L);
+  struct error err = ERROR_INIT;
+  if (runtime->sandbox) error_usage(L, "a sandbox runs already: stop it first");
+  struct sandbox_options options = {.port = read_options(L), .prepare = prepare};
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
+  const char **texts = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *texts, 0);
+  for (lua_Integer i = 0; i < count; i++) {
+    lua_rawgeti(L, 2, i + 1);
+    texts[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  texts[count] = NULL;
+  options.settings = texts;
+  runtime->sandbox = sandbox_start(&options, &err);
+  if (!runtime->sandbox) return error_raise(L, &err);
+  push_place(L, runtime->sandbox);
+  return 1;
+}
+
+static int sandbox_stop_lua(lua_State *L)
+{
+  struct runtime *runtime = runtime_of(L);
+  sandbox_stop(runtime->sandbox);
+  runtime->sandbox = NULL;
+  return 0;
+}
+
+void sandbox_open(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"start", sandbox_start_lua}, {"stop", sandbox_stop_lua}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+}

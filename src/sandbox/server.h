@@ -1,0 +1,19 @@
+/* The HTTP server of the sandbox: carries requests to the rules and their answers back, however odd these are. */
+#ifndef PROXYLUA_SANDBOX_SERVER_H
+#define PROXYLUA_SANDBOX_SERVER_H
+
+#include <event2/listener.h>
+
+#include "core/error.h"
+#include "sandbox/rules.h"
+
+struct server;
+
+/* Serves what arrives at the listener, which the server owns from now on (on failure too). NULL when memory is out. */
+struct server *server_open(struct event_base *base, struct evconnlistener *listener, struct rules *rules,
+                           struct error *err);
+
+/* Closes every connection. NULL is fine. */
+void server_close(struct server *server);
+
+#endif
