@@ -1,0 +1,165 @@
+-- The dialects: the same records under the names, wrappings and number forms that the vendor's documents disagree on.
+-- `envelope` wraps everything; `bare` answers values as they are, camelCase, numbers as texts, a new order as its id alone;
+-- `snake` answers values too, under a third set of names; `mixed` goes round the three.
+
+local money = require "proxylua.sandbox.money"
+local state = require "proxylua.sandbox.state"
+
+local M = {}
+
+local dialects = {
+  envelope = { wrap = true, whole_order = true },
+  bare = { texts = true, lists = { proxy = false, reference = false } },
+  snake = { whole_order = true, lists = {} },
+}
+local rotation = { "envelope", "bare", "snake" }
+
+-- A row a field: name in every dialect unless said otherwise, and its form.
+local records = {
+  account = {
+    { "balance", form = "money", bare = "balance" },
+    { "email" },
+  },
+  quote = {
+    { "type" }, { "quantity", form = "number" }, { "period", form = "number" }, { "country" },
+    { "price", form = "money", bare = "total", snake = "amount" },
+  },
+  order = {
+    { "id", bare = "orderId", snake = "order_id" },
+    { "type" }, { "quantity", form = "number" }, { "period", form = "number" }, { "country" }, { "status" },
+    { "price", form = "money", bare = "total", snake = "cost" },
+    { "created_at", bare = "createdAt" },
+    { "expires_at", bare = "expiresAt" },
+    { "charged", form = "money" },
+  },
+  proxy = {
+    { "host", bare = "ip", snake = "address" }, { "port", form = "number" },
+    { "username", bare = "user", snake = "login" }, { "password", bare = "pass", snake = "pass" },
+    { "protocol", bare = false },
+  },
+  transaction = {
+    { "id", bare = "transactionId", snake = "transaction_id" }, { "type" }, { "amount", form = "money" },
+    { "order_id", bare = "orderId" }, { "created_at", bare = "createdAt" },
+  },
+  address = { { "currency" }, { "network" }, { "address" }, { "created_at", bare = "createdAt" } },
+  reference = {
+    { "type" }, { "code" }, { "name" }, { "unit" }, { "days", form = "number" }, { "discount", form = "number" },
+    { "price", form = "money" },
+  },
+}
+
+local list_names = { order = "orders", proxy = "proxies", transaction = "transactions", address = "addresses",
+  reference = "items" }
+
+local function convert(dialect, form, value)
+  if form == "money" then
+    local text = money.format(value)
+    return dialect.wrap and tonumber(text) or text
+  end
+  if form == "number" and dialect.texts then return tostring(value) end
+  return value
+end
+
+local function rename(context, kind, record)
+  local out, omit = {}, context.omit
+  for _, field in ipairs(records[kind]) do
+    local name, value = field[1], record[field[1]]
+    local called = field[context.dialect]
+    if called == nil then called = name end
+    if value ~= nil and called and not (omit and omit[name]) then
+      out[called] = convert(dialects[context.dialect], field.form, value)
+    end
+  end
+  return out
+end
+
+--- Whether a text names a dialect.
+function M.known(name)
+  return dialects[name] ~= nil or name == "mixed"
+end
+
+--- The dialect that the next request is answered in; "mixed" goes round all of them.
+function M.next_dialect(world)
+  if world.dialect ~= "mixed" then return world.dialect end
+  world.turn = (world.turn or 0) + 1
+  return rotation[world.turn % #rotation + 1]
+end
+
+local function answer(context, status, value)
+  return {
+    status = status, body = context.world.host.json.encode(value),
+    headers = { ["Content-Type"] = "application/json; charset=utf-8" },
+  }
+end
+
+--- Answers one record.
+-- @param context of the request: world, dialect, omit
+function M.record(context, status, kind, record)
+  local value = rename(context, kind, record)
+  return answer(context, status, dialects[context.dialect].wrap and { success = true, data = value } or value)
+end
+
+--- Answers a new order: whole or as its id, as the dialect has it.
+function M.created(context, order)
+  if dialects[context.dialect].whole_order then return M.record(context, 201, "order", order) end
+  return M.record(context, 201, "order", { id = order.id })
+end
+
+local function wrapped_list(list, page)
+  local meta = page and {
+    page = page.page, perPage = page.limit, total = page.total,
+    totalPages = (page.total + page.limit - 1) // page.limit,
+  }
+  return { success = true, data = list, meta = meta }
+end
+
+--- Answers a list.
+-- @param page table with page, limit, total; nil when the list is not paged
+function M.list(context, kind, items, page)
+  local dialect, list = dialects[context.dialect], {}
+  for at, record in ipairs(items) do list[at] = rename(context, kind, record) end
+  list = context.world.host.json.array(list)
+  if dialect.wrap then return answer(context, 200, wrapped_list(list, page)) end
+  if dialect.lists and dialect.lists[kind] == false then return answer(context, 200, list) end
+  local value = { [list_names[kind]] = list }
+  if page then value.page, value.limit, value.total = page.page, page.limit, page.total end
+  return answer(context, 200, value)
+end
+
+local codes = {
+  [400] = { "VALIDATION_ERROR", "Invalid request parameters" },
+  [401] = { "UNAUTHORIZED", "API key is missing" },
+  [402] = { "INSUFFICIENT_BALANCE", "Insufficient balance" },
+  [403] = { "FORBIDDEN", "Access denied" },
+  [404] = { "NOT_FOUND", "Resource not found" },
+  [429] = { "RATE_LIMITED", "Too many requests" },
+  [500] = { "INTERNAL_ERROR", "Internal server error" },
+  [502] = { "UPSTREAM_ERROR", "The proxy provider answered an error" },
+}
+
+--- Answers an error. Bare dialects say its text alone, with the fields at fault in it.
+-- @param code nil: the usual one of the status
+-- @param details table of field -> text, or nil
+function M.failure(context, status, code, message, details)
+  local usual = codes[status] or { "ERROR", "Error" }
+  code, message = code or usual[1], message or usual[2]
+  if dialects[context.dialect].wrap then
+    return answer(context, status, { success = false, error = { code = code, message = message, details = details } })
+  end
+  local texts = { message }
+  for name, text in pairs(details or {}) do texts[#texts + 1] = name .. " " .. text end
+  table.sort(texts, function(a, b) return a == message or (b ~= message and a < b) end)
+  return answer(context, status, { error = table.concat(texts, "; ") })
+end
+
+--- An order as it is told now.
+function M.order(world, order)
+  local status = order.cancelled and "cancelled" or order.expires <= state.now(world) and "expired" or "active"
+  return {
+    id = order.id, type = order.type, quantity = order.quantity, period = order.period, country = order.country,
+    status = status, price = order.price,
+    created_at = state.date(order.created), expires_at = state.date(order.expires),
+  }
+end
+
+return M

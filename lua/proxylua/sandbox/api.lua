@@ -1,0 +1,146 @@
+-- A request on its way: faults that hold it back, key, account, limits, the work, faults that spoil the answer. Runs in a
+-- coroutine; to yield a number is to wait that many seconds.
+
+local account = require "proxylua.sandbox.account"
+local answers = require "proxylua.sandbox.answers"
+local faults = require "proxylua.sandbox.faults"
+local limits = require "proxylua.sandbox.limits"
+local orders = require "proxylua.sandbox.orders"
+local state = require "proxylua.sandbox.state"
+
+local M = {}
+
+M.base = "/api/v1"
+
+-- Method and path, a colon for one segment of anything.
+local routes = {
+  ["GET /account"] = { name = "account.get", run = account.get },
+  ["GET /account/transactions"] = { name = "account.transactions", run = account.transactions },
+  ["POST /orders/calc"] = { name = "orders.calc", run = orders.calc },
+  ["POST /orders"] = { name = "orders.create", run = orders.create, scopes = { "general", "orders" } },
+  ["GET /orders"] = { name = "orders.list", run = orders.list },
+  ["GET /orders/:"] = { name = "orders.get", run = orders.of(orders.get) },
+  ["GET /orders/:/proxies"] = { name = "orders.proxies", run = orders.of(orders.proxies) },
+  ["GET /orders/:/download"] = { name = "orders.download", run = orders.of(orders.download) },
+  ["POST /orders/:/extend"] = { name = "orders.extend", run = orders.of(orders.extend) },
+  ["GET /reference/:"] = { name = "reference", run = account.reference },
+  ["GET /deposits/addresses"] = { name = "deposits.addresses", run = account.addresses },
+  ["POST /deposits/addresses"] = { name = "deposits.create_address", run = account.create_address },
+}
+local reference_names = {
+  countries = "reference.countries", ["proxy-types"] = "reference.proxy_types", periods = "reference.periods",
+}
+local unknown = { name = "unknown", run = function(context) return answers.failure(context, 404) end }
+local general = { "general" }
+
+local function unescape(text)
+  return (text:gsub("+", " "):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+local function read_query(text)
+  local query = {}
+  for name, value in text:gmatch("([^&=]+)=?([^&]*)") do query[unescape(name)] = unescape(value) end
+  return query
+end
+
+-- The route of a request, the name of its endpoint, and the path's parameter.
+local function find(method, path)
+  local route = routes[method .. " " .. path]
+  if route then return route, route.name end
+  local head, id, tail = path:match("^(/%a+/)([^/]+)(.*)$")
+  route = head and routes[method .. " " .. head .. ":" .. tail]
+  if not route then return unknown, unknown.name end
+  id = unescape(id)
+  return route, route.run == account.reference and reference_names[id] or route.name, id
+end
+
+-- The key of a request, or nil and the answer that it lacks.
+local function key_of(context)
+  local header = context.request.headers.authorization
+  local key = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)$")
+  if not key then return nil, answers.failure(context, 401) end
+  if context.world.keys[key] then return key end
+  return nil, answers.failure(context, 401, "INVALID_API_KEY", "Invalid API key")
+end
+
+local refusals = {
+  banned = { "BANNED", "Your account is banned" },
+  unverified = { "UNVERIFIED", "Verify your account first" },
+}
+
+local function note(world, name, now)
+  local counted = world.counted
+  if #counted.names >= 200000 then
+    for _, list in pairs(counted) do table.move(list, 100001, 300000, 1) end
+  end
+  counted.names[#counted.names + 1] = name
+  counted.times[#counted.times + 1] = now
+end
+
+-- Counts a request, or answers 429.
+local function count(context, route, name, key)
+  local world = context.world
+  local now = world.host.clock()
+  world.counted_by[key] = world.counted_by[key] or limits.open(world.limits)
+  local wait = limits.take(world.counted_by[key], route.scopes or general, now)
+  if not wait then
+    note(world, name, now)
+    return nil
+  end
+  world.counters.limited = world.counters.limited + 1
+  local answer = answers.failure(context, 429)
+  answer.headers["Retry-After"] = ("%d"):format(math.max(math.ceil(wait), 1))
+  return answer
+end
+
+local function work(context, route, id)
+  local fault = context.fault
+  local before = faults.when(fault) == "before"
+  local answer = not before and route.run(context, id)
+  if before or fault.status then answer = answers.failure(context, fault.status or 502) end
+  faults.shape(fault, answer)
+  return answer
+end
+
+local function retry_after(context, answer)
+  local text = context.fault.retry_after
+  if not text or answer.status < 400 then return end
+  if text == "date" then text = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(state.now(context.world)) + 30) end
+  if text == "none" then text = nil end
+  answer.headers["Retry-After"] = text
+end
+
+local function serve(context, route, name, id)
+  local world = context.world
+  local early = faults.pick(world.faults, name, true)
+  if early.hold then coroutine.yield(faults.seconds(early.hold)) end
+  local key, answer = key_of(context)
+  if not key then return answer end
+  local refusal = refusals[world.account]
+  if refusal then return answers.failure(context, 403, refusal[1], refusal[2]) end
+  answer = count(context, route, name, key)
+  local late = faults.pick(world.faults, name, false)
+  context.fault = next(early) and setmetatable(early, { __index = late }) or late
+  context.omit = context.fault.omit
+  answer = answer or work(context, route, id)
+  retry_after(context, answer)
+  if context.fault.delay then
+    state.save(world)
+    coroutine.yield(faults.seconds(context.fault.delay))
+  end
+  return answer
+end
+
+--- Answers a request to the API.
+-- @return answer with status (0: close the connection), body, headers, and perhaps length and more; the endpoint's name
+function M.handle(world, request)
+  local path, query = request.target:sub(#M.base + 1):match("^([^?]*)%??(.*)$")
+  local context = { world = world, request = request, query = read_query(query), fault = {},
+    dialect = answers.next_dialect(world) }
+  local route, name, id = find(request.method, path)
+  local requests = world.counters.requests
+  requests[name] = (requests[name] or 0) + 1
+  return serve(context, route, name, id), name
+end
+
+return M

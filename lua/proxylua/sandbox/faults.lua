@@ -1,0 +1,208 @@
+-- Faults on request. A fault is one text, the same on the command line and in the admin interface:
+--
+--   ENDPOINT:NAME[=VALUE][,NAME[=VALUE]…]        orders.create:cut=after,count=2
+--
+-- ENDPOINT is a name of the endpoint table, `forward` (the proxies that were sold) or `*` (every endpoint). All faults that
+-- match a request act on it together. In values, %XX stands for any byte.
+--
+--   count=N  chance=0..1  skip=N   only N times; with a probability; not the first N times
+--   hold=S   delay=S               wait before the request is counted; before it is answered (S seconds, or A-B: at random)
+--   when=before|after              whether the work is done (and charged) before the fault shows; see `default_when`
+--   cut=before|after               close the connection without an answer
+--   status=N                       answer an error of this status
+--   html  empty                    the body is a page of a gateway (502 unless status says otherwise); there is none
+--   garbage  nul  nested           200, and the body is noise; JSON with NUL bytes; 200,000 brackets
+--   huge  size=BYTES               a body without end; a download of this size
+--   truncate                       Content-Length promises more than is sent
+--   type=TEXT  redirect=URL        another content type; 302 to elsewhere
+--   retry_after=TEXT               the Retry-After of an error, as it stands (`date`: 30 s from now as a date; `none`)
+--   slow=S                         orders.list, account.transactions, account.get: blind to what is younger
+--   omit=A+B                       records lack these fields
+--   drift=FACTOR                   the charge is the quote times this
+--   refund                         the order is charged, then cancelled and refunded, and the answer is 502
+--   country=XX                     forward: the exit seems to be in this country
+
+local M = {}
+
+local function unescape(text)
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+local function number(text)
+  local value = tonumber(text)
+  return value and value >= 0 and value < math.huge and value or nil
+end
+
+local function integer(text)
+  return math.tointeger(number(text))
+end
+
+local function range(text)
+  local low, high = text:match("^([%d.]+)%-([%d.]+)$")
+  low, high = number(low or text), number(high or text)
+  return low and high and low <= high and { low, high } or nil
+end
+
+local function one_of(...)
+  local known = {}
+  for _, value in ipairs{ ... } do known[value] = value end
+  return function(text) return known[text] end
+end
+
+local function names(text)
+  local out = {}
+  for name in text:gmatch("[^+]+") do out[name] = true end
+  return out
+end
+
+local function status(text)
+  local value = integer(text)
+  return value and value >= 200 and value <= 599 and value or nil
+end
+
+local function flag(text)
+  return text == "" or text == "true" or nil
+end
+
+local kinds = {
+  count = integer, chance = number, skip = integer, hold = range, delay = range,
+  when = one_of("before", "after"), cut = one_of("before", "after"),
+  status = status,
+  html = flag, empty = flag, garbage = flag, nul = flag, nested = flag, huge = flag, size = integer, truncate = flag,
+  type = unescape, redirect = unescape, retry_after = unescape,
+  slow = number, omit = names, drift = number, refund = flag,
+  country = function(text) return text:match("^%u%u$") end,
+}
+
+-- Faults that only mangle an answer let the work happen, since there would be nothing to mangle; the others come first.
+local default_when = {
+  garbage = "after", nul = "after", nested = "after", huge = "after", truncate = "after", type = "after",
+  empty = "after", refund = "after",
+}
+
+local function refuse(...)
+  error((...):format(select(2, ...)), 0)
+end
+
+--- Reads one fault.
+-- @raise a text that says what is wrong
+function M.parse(text)
+  local endpoint, rest = text:match("^([%w_.*]+):(.+)$")
+  if not endpoint then refuse("fault '%s' is not ENDPOINT:NAME=VALUE,…, such as orders.create:cut=after", text) end
+  local fault = { endpoint = endpoint, text = text }
+  for part in rest:gmatch("[^,]+") do
+    local name, value = part:match("^([%w_]+)=?(.*)$")
+    local read = kinds[name]
+    if not read then refuse("fault '%s': '%s' is not known", text, part) end
+    fault[name] = read(value)
+    if fault[name] == nil then refuse("fault '%s': '%s' has no such value", text, part) end
+  end
+  fault.when = fault.when or fault.cut
+  return fault
+end
+
+local function strikes(fault, endpoint)
+  if fault.endpoint ~= endpoint and fault.endpoint ~= "*" then return false end
+  if fault.count == 0 then return false end
+  if (fault.skip or 0) > 0 then
+    fault.skip = fault.skip - 1
+    return false
+  end
+  return not fault.chance or math.random() < fault.chance
+end
+
+local nothing = {}
+
+--- What shall go wrong with a request.
+-- @param faults list from `parse`; counts in it go down
+-- @param endpoint name
+-- @param early true: the faults that hold a request back before it is counted; false: the others
+-- @return a table with the values of all that strike, perhaps empty; not to be changed
+function M.pick(faults, endpoint, early)
+  local found
+  for _, fault in ipairs(faults) do
+    if (fault.hold ~= nil) == early and strikes(fault, endpoint) then
+      if fault.count then fault.count = fault.count - 1 end
+      found = found or {}
+      for name, value in pairs(fault) do found[name] = value end
+    end
+  end
+  return found or nothing
+end
+
+--- Seconds of a range, at random.
+function M.seconds(span)
+  return span[1] + math.random() * (span[2] - span[1])
+end
+
+--- "before" or "after": whether the work is left out.
+function M.when(fault)
+  if fault.when then return fault.when end
+  if fault.status or fault.html or fault.redirect then return "before" end
+  for name, when in pairs(default_when) do
+    if fault[name] then return when end
+  end
+  return "after"
+end
+
+local page = [[<html>
+<head><title>%d %s</title></head>
+<body><center><h1>%d %s</h1></center><hr><center>nginx</center></body>
+</html>
+]]
+
+local function noise(size)
+  local out = {}
+  for index = 1, size do out[index] = string.char(math.random(128, 255)) end
+  return table.concat(out)
+end
+
+-- A function that gives `size` bytes in pieces, or never ends.
+local function pieces(size, first)
+  local piece = ("0123456789abcdef"):rep(4096)
+  return function()
+    local out = first or piece
+    first = nil
+    if size then
+      out = out:sub(1, size)
+      size = size - #out
+    end
+    return out ~= "" and out or nil
+  end
+end
+
+local shapes = {
+  html = function(answer)
+    answer.status = answer.fault.status or 502
+    local title = answer.status == 502 and "Bad Gateway" or "Error"
+    answer.body, answer.headers["Content-Type"] = page:format(answer.status, title, answer.status, title), "text/html"
+  end,
+  empty = function(answer) answer.body = "" end,
+  garbage = function(answer) answer.status, answer.body = answer.fault.status or 200, noise(200) end,
+  nul = function(answer) answer.body = '{"data":{"id":"\0","balance":"\0"}}\0' end,
+  nested = function(answer) answer.body = ("["):rep(200000) end,
+  huge = function(answer) answer.more = pieces(nil, '{"data":"') end,
+  size = function(answer) answer.length, answer.more = answer.fault.size, pieces(answer.fault.size) end,
+  truncate = function(answer)
+    if answer.body == "" then answer.body = "{" end
+    answer.length = #answer.body + 1000
+  end,
+  type = function(answer) answer.headers["Content-Type"] = answer.fault.type end,
+  redirect = function(answer)
+    answer.status, answer.body, answer.headers["Location"] = 302, "", answer.fault.redirect
+  end,
+  cut = function(answer) answer.status = 0 end,
+}
+local order_of_shapes = {
+  "html", "empty", "garbage", "nul", "nested", "huge", "size", "truncate", "type", "redirect", "cut",
+}
+
+--- Changes an answer in place as a fault wants it.
+function M.shape(fault, answer)
+  answer.fault = fault
+  for _, name in ipairs(order_of_shapes) do
+    if fault[name] then shapes[name](answer) end
+  end
+end
+
+return M

@@ -1,0 +1,99 @@
+-- Everything that can be set about a sandbox, when it starts and later through the admin interface, in one table. Every
+-- value is a text; `faults` and `keys` are lists of texts.
+
+local answers = require "proxylua.sandbox.answers"
+local faults = require "proxylua.sandbox.faults"
+local limits = require "proxylua.sandbox.limits"
+local money = require "proxylua.sandbox.money"
+local proxies = require "proxylua.sandbox.proxies"
+local state = require "proxylua.sandbox.state"
+
+local M = {}
+
+local set = {}
+
+local function refuse(...)
+  error((...):format(select(2, ...)), 0)
+end
+
+-- The difference is booked, so that the transactions always add up to the balance.
+function set.balance(world, text)
+  local amount = money.parse(text)
+  if not amount or amount < 0 then refuse("balance is an amount such as 1000.00, not '%s'", text) end
+  local change = amount - world.data.balance
+  if change ~= 0 then state.move(world, change > 0 and "deposit" or "charge", math.abs(change)) end
+end
+
+function set.email(world, text)
+  world.data.email, world.dirty = text, true
+end
+
+-- active, or what refuses every request with 403.
+function set.account(world, text)
+  if text ~= "active" and text ~= "banned" and text ~= "unverified" then
+    refuse("account is active, banned or unverified, not '%s'", text)
+  end
+  world.account = text
+end
+
+function set.dialect(world, text)
+  if not answers.known(text) then refuse("dialect is envelope, bare, snake or mixed, not '%s'", text) end
+  world.dialect = text
+end
+
+function set.limits(world, text)
+  world.limits, world.counted_by = limits.parse(text), {}
+end
+
+function set.faults(world, list)
+  local read = {}
+  for at, text in ipairs(list) do read[at] = faults.parse(text) end
+  world.faults = read
+end
+
+-- The keys of the account; each is limited on its own.
+function set.keys(world, list)
+  local known = {}
+  for _, key in ipairs(list) do
+    if not key:find("^%S+$") then refuse("a key has no spaces") end
+    known[key] = true
+  end
+  if not next(known) then refuse("at least one key is needed") end
+  world.keys, world.key = known, list[1]
+end
+
+-- plain, or hard: with characters that must be escaped nearly everywhere.
+function set.passwords(world, text)
+  if not proxies.alphabets[text] then refuse("passwords is plain or hard, not '%s'", text) end
+  world.passwords = text
+end
+
+function set.log(world, text)
+  world.log = text == "true"
+end
+
+-- Only when a sandbox starts: what is random follows from the seed; where the state is kept.
+local first = { seed = true, state = true }
+
+M.lists = { faults = true, keys = true }
+
+--- Raises a text when a setting is not known, or cannot be set any more.
+function M.check(values, starting)
+  for name in pairs(values) do
+    if not set[name] and not (starting and first[name]) then refuse("'%s' is not a setting of the sandbox", name) end
+  end
+end
+
+--- Applies settings, all of them or, at the first bad one, none after it.
+-- @param values table of name -> text, or list of texts for `faults` and `keys`
+-- @raise a text that says what is wrong
+function M.apply(world, values)
+  local names = {}
+  for name in pairs(values) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    if set[name] then set[name](world, values[name]) end
+  end
+end
+
+return M
