@@ -50,11 +50,11 @@ static void on_charge_done(void *arg, struct purchase_charge *charge)
 /* --- results --- */
 
 /* Raises the error, completed by what the server said. Stack: … -> . */
-static int raise(lua_State *L, struct error *err, const char *body, size_t size)
+static int fail(lua_State *L, struct error *err, const char *body, size_t size)
 {
   if (size > 0 && err->status >= 400) {
     record_error(L, body, size, err);
-    return error_raise_with(L, err);
+    return error_raise_with(L, err, lua_gettop(L));
   }
   return error_raise(L, err);
 }
@@ -71,7 +71,7 @@ static int finish_call(lua_State *L, struct visit *visit)
   client_release(call);
   size_t size;
   const char *body = lua_tolstring(L, -1, &size);
-  if (err.kind != ERROR_NONE) return raise(L, &err, body, size);
+  if (err.kind != ERROR_NONE) return fail(L, &err, body, size);
   if (visit->endpoint && visit->endpoint->text) {
     if (visit->save_as) lua_pushstring(L, visit->save_as);
     return 1;
@@ -96,7 +96,7 @@ static int finish_charge(lua_State *L, struct visit *visit)
   purchase_release(charge);
   size_t size;
   const char *body = lua_tolstring(L, -1, &size);
-  if (err.kind != ERROR_NONE) return raise(L, &err, body, size);
+  if (err.kind != ERROR_NONE) return fail(L, &err, body, size);
   if (dry_run) {
     lua_newtable(L);
     lua_pushboolean(L, 1);

@@ -175,9 +175,10 @@ static void run_ready(struct runtime *runtime)
 static void run_until_ended(struct runtime *runtime, bool stop_at_failure)
 {
   struct tasks *tasks = &runtime->tasks;
-  while (tasks->alive > 0 && !(stop_at_failure && tasks->failed)) {
+  while (tasks->alive > 0) {
     if (runtime->interrupted) task_cancel_all(runtime);
     run_ready(runtime);
+    if (stop_at_failure && tasks->failed) break;
     if (tasks->alive > 0) loop_turn(runtime->loop, tasks->first_ready ? 0 : -1);
   }
 }

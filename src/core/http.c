@@ -177,11 +177,12 @@ void http_release(struct http_exchange *x)
 
 /* --- opening and closing --- */
 
-static void collect(void *arg)
+static bool collect(void *arg)
 {
   struct loop *loop = arg;
   CURLMsg *message;
   int left;
+  bool any = false;
   CURLM *multi = loop_curl(loop);
   while ((message = curl_multi_info_read(multi, &left))) {
     if (message->msg != CURLMSG_DONE) continue;
@@ -195,7 +196,9 @@ static void collect(void *arg)
     if (code == CURLE_OK && x->file.fd >= 0 && !file_commit(&x->file, &x->failure)) x->code = CURLE_WRITE_ERROR;
     if (x->code != CURLE_OK) file_abandon(&x->file);
     x->done(x->arg, x);
+    any = true;
   }
+  return any;
 }
 
 struct http *http_open(struct loop *loop)

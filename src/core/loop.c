@@ -40,7 +40,7 @@ struct loop {
   int watch_count;
   int *changed; /* descriptors whose watch changed */
   int changed_count;
-  void (*collect)(void *);
+  bool (*collect)(void *);
   void *collect_arg;
 };
 
@@ -298,7 +298,7 @@ void *loop_curl(struct loop *loop)
   return loop->multi;
 }
 
-void loop_on_transfers(struct loop *loop, void (*collect)(void *arg), void *arg)
+void loop_on_transfers(struct loop *loop, bool (*collect)(void *arg), void *arg)
 {
   loop->collect = collect;
   loop->collect_arg = arg;
@@ -312,7 +312,7 @@ static void act(struct loop *loop, int fd, int flags)
 
 static void collect(struct loop *loop)
 {
-  if (loop->collect) loop->collect(loop->collect_arg);
+  if (loop->collect && loop->collect(loop->collect_arg)) loop->progress = true;
 }
 
 static void expire_curl(struct loop *loop)

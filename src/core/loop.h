@@ -11,8 +11,8 @@ struct loop;
 
 /* A timer is a field of whatever it belongs to; zero it before its first use. Its function runs once, in loop_turn. */
 struct loop_timer {
-  int64_t due;      /* loop_now() at which it fires */
-  size_t position;  /* in the heap, from 1; 0 when not set */
+  int64_t due;     /* loop_now() at which it fires */
+  size_t position; /* in the heap, from 1; 0 when not set */
   void (*fire)(void *arg);
   void *arg;
 };
@@ -61,7 +61,7 @@ void *loop_curl(struct loop *loop);
 int loop_open_socket(void *loop, int purpose, void *address);
 int loop_close_socket(void *loop, int fd);
 
-/* Called after libcurl has worked: the http module collects its finished transfers here. */
-void loop_on_transfers(struct loop *loop, void (*collect)(void *arg), void *arg);
+/* Called after libcurl has worked: the http module collects its finished transfers here and says whether there were any. */
+void loop_on_transfers(struct loop *loop, bool (*collect)(void *arg), void *arg);
 
 #endif
