@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define STEP 16
-#define LARGEST 512         /* larger blocks are malloc's */
+#define LARGEST 512 /* larger blocks are malloc's */
 #define CHUNK (64 << 10)
 #define CLASSES (LARGEST / STEP)
 

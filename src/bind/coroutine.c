@@ -183,7 +183,7 @@ static bool is_task_thread(lua_State *L)
   return task && task->thread == L;
 }
 
-static int co_yield(lua_State *L)
+static int co_yield (lua_State *L)
 {
   if (is_task_thread(L)) return luaL_error(L, "attempt to yield from outside a coroutine");
   return lua_yield(L, lua_gettop(L));
@@ -235,7 +235,7 @@ void coroutine_open(lua_State *L)
   lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_set);
   lua_getglobal(L, LUA_COLIBNAME);
   static const luaL_Reg functions[] = {{"create", co_create}, {"resume", co_resume},           {"wrap", co_wrap},
-                                       {"yield", co_yield},   {"isyieldable", co_isyieldable}, {NULL, NULL}};
+                                       {"yield", co_yield },  {"isyieldable", co_isyieldable}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   replace_with(L, "status", co_status);
   replace_with(L, "close", co_close);

@@ -19,6 +19,7 @@ struct visit {
   struct wait wait;
   const struct endpoint *endpoint; /* NULL for a path that the table does not know */
   const char *save_as;
+  int64_t page, limit; /* asked for */
   struct client_call *call;
   struct purchase_charge *charge;
   bool may_have_paid; /* cancelled when the request had left, or was about to */
@@ -76,7 +77,7 @@ static int finish_call(lua_State *L, struct visit *visit)
     if (visit->save_as) lua_pushstring(L, visit->save_as);
     return 1;
   }
-  return record_answer(L, body, size, visit->endpoint);
+  return record_answer_page(L, body, size, visit->endpoint, visit->page, visit->limit);
 }
 
 static void push_money(lua_State *L, const char *field, money amount)
@@ -117,7 +118,8 @@ static int finish(lua_State *L, int status, lua_KContext context)
   if (!visit->wait.cancelled) return visit->charge ? finish_charge(L, visit) : finish_call(L, visit);
   if (!visit->may_have_paid) return wait_raise(L, false);
   struct error err = ERROR_INIT;
-  error_set(&err, ERROR_CANCELLED, "cancelled while a charge was under way; the journal settles it, run again with the same key");
+  error_set(&err, ERROR_CANCELLED,
+            "cancelled while a charge was under way; the journal settles it, run again with the same key");
   err.charge = CHARGE_UNKNOWN;
   err.endpoint = visit->endpoint ? visit->endpoint->name : NULL;
   return error_raise(L, &err);
@@ -155,7 +157,11 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
 static int visit(lua_State *L, const struct client_request *request, const struct params *params)
 {
   struct visit *visit = lua_newuserdatauv(L, sizeof *visit, 0);
-  *visit = (struct visit){.wait = {.cancel = stop}, .endpoint = request->endpoint, .save_as = request->save_as};
+  *visit = (struct visit){.wait = {.cancel = stop},
+                          .endpoint = request->endpoint,
+                          .save_as = request->save_as,
+                          .page = params->page,
+                          .limit = params->limit};
   if (request->kind == ENDPOINT_CHARGE)
     begin_charge(L, visit, request, params);
   else
@@ -205,7 +211,8 @@ static const char *text_option(lua_State *L, int index, const char *name, bool r
 
 static void check_request_names(lua_State *L)
 {
-  static const char *const known[] = {"method", "path", "query", "json", "key", "max_price", "timeout", "max_wait", NULL};
+  static const char *const known[] = {"method",    "path",    "query",    "json", "key",
+                                      "max_price", "timeout", "max_wait", NULL};
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
     int i = 0;
@@ -249,8 +256,11 @@ static void judge_unknown(lua_State *L, struct client_request *request, const st
   request->kind = reads ? ENDPOINT_SAFE : ENDPOINT_ONCE;
   if (reads) return;
   if (!params->has_max_price)
-    error_usage(L, "px.request: %s %s is not in the table of endpoints, so it might charge: say with max_price what it may "
-                "cost at most (0: it charges nothing)", request->method, request->path);
+    error_usage(
+        L,
+        "px.request: %s %s is not in the table of endpoints, so it might charge: say with max_price what it may "
+        "cost at most (0: it charges nothing)",
+        request->method, request->path);
   if (params->max_price > 0) request->kind = ENDPOINT_CHARGE;
 }
 
@@ -298,7 +308,10 @@ static int configure(lua_State *L)
 
 void door_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {
-      {"call", call}, {"request", request}, {"configure", configure}, {"limits", engine_limits}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"call", call},
+                                       {"request", request},
+                                       {"configure", configure},
+                                       {"limits", engine_limits},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -157,8 +157,9 @@ static bool find_key(struct runtime *runtime, struct engine *engine, struct erro
   } else if (engine->key_command) {
     engine->key = secret_from_command(engine->key_command, err);
   } else {
-    error_set(err, ERROR_CONFIG,
-              "there is no API key: set PROXYLUA_API_KEY, or api_key_file or api_key_command in the config; --sandbox needs none");
+    error_set(
+        err, ERROR_CONFIG,
+        "there is no API key: set PROXYLUA_API_KEY, or api_key_file or api_key_command in the config; --sandbox needs none");
   }
   return engine->key != NULL;
 }

@@ -20,8 +20,7 @@ struct gather {
 
 struct gather *gather_push(lua_State *L, int count)
 {
-  struct gather *gather =
-      lua_newuserdatauv(L, sizeof *gather + (size_t)count * sizeof gather->links[0], 1);
+  struct gather *gather = lua_newuserdatauv(L, sizeof *gather + (size_t)count * sizeof gather->links[0], 1);
   gather->wait = (struct wait){.on_tasks = true};
   gather->count = gather->pending = gather->failed = 0;
   return gather;

@@ -18,7 +18,8 @@ static double seconds_option(lua_State *L, int index, const char *caller, const 
   if (lua_getfield(L, index, name) != LUA_TNIL) {
     value = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
     if (!(value >= 0 && value <= 1e6))
-      error_usage(L, "%s: %s is a number of seconds from 0 to 1000000, got %s", caller, name, luaL_tolstring(L, -1, NULL));
+      error_usage(L, "%s: %s is a number of seconds from 0 to 1000000, got %s", caller, name,
+                  luaL_tolstring(L, -1, NULL));
   }
   lua_pop(L, 1);
   return value;
@@ -32,7 +33,8 @@ static void read_key(lua_State *L, int index, const char *caller, struct params 
   params->key = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : "";
   bool plain = size > 0 && size <= LONGEST_KEY && strlen(params->key) == size;
   for (const char *c = params->key; plain && *c; c++) plain = *c > ' ' && *c < 0x7F;
-  if (!plain) error_usage(L, "%s: key is a text of 1 to %d printable ASCII characters without spaces", caller, LONGEST_KEY);
+  if (!plain)
+    error_usage(L, "%s: key is a text of 1 to %d printable ASCII characters without spaces", caller, LONGEST_KEY);
 }
 
 static void read_max_price(lua_State *L, int index, const char *caller, struct params *params)
@@ -75,7 +77,7 @@ static void wrong_type(lua_State *L, const struct endpoint *endpoint, const stru
 {
   struct error err = ERROR_INIT;
   const char *given = lua_isnumber(L, -1) || lua_isboolean(L, -1) ? luaL_tolstring(L, -1, NULL)
-                                                                   : lua_pushfstring(L, "a %s", luaL_typename(L, -1));
+                                                                  : lua_pushfstring(L, "a %s", luaL_typename(L, -1));
   endpoint_wrong_type(endpoint, param, given, &err);
   error_raise(L, &err);
 }
@@ -162,6 +164,21 @@ static const char *keep(lua_State *L, struct buffer *part)
   return text;
 }
 
+static int64_t integer_at(lua_State *L, int index, const char *name, int64_t absent)
+{
+  lua_getfield(L, index, name);
+  int64_t value = lua_isnil(L, -1) ? absent : lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* The server may not say which page it sent. The defaults are the API's. */
+static void read_page(lua_State *L, int index, struct params *params)
+{
+  params->page = integer_at(L, index, "page", 1);
+  params->limit = integer_at(L, index, "limit", 20);
+}
+
 void params_read(lua_State *L, int index, const struct endpoint *endpoint, struct client_request *request,
                  struct params *params)
 {
@@ -178,6 +195,7 @@ void params_read(lua_State *L, int index, const struct endpoint *endpoint, struc
   }
   int first = lua_gettop(L) + 1;
   check_values(L, index, endpoint);
+  if (endpoint->paged) read_page(L, index, params);
   bool built = build(L, first, endpoint, &parts, &err);
   request->body_size = parts.body.size;
   request->path = keep(L, &parts.path);

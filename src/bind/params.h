@@ -11,9 +11,10 @@
 
 /* Beside the API's own parameters. */
 struct params {
-  const char *key;     /* a charge's idempotency key, or NULL */
+  const char *key; /* a charge's idempotency key, or NULL */
   bool has_max_price;
   money max_price;
+  int64_t page, limit; /* asked for, of a paged endpoint; else 0 */
 };
 
 /* Reads the table at `index` (or nil) for the endpoint into `request` and `params`, leaving what they borrow on the stack.

@@ -43,12 +43,13 @@ static void push_field(lua_State *L)
 void query_push(lua_State *L, int index)
 {
   index = lua_absindex(L, index);
-  if (!lua_istable(L, index)) error_usage(L, "a query is a table of names and values, not a %s", luaL_typename(L, index));
+  if (!lua_istable(L, index))
+    error_usage(L, "a query is a table of names and values, not a %s", luaL_typename(L, index));
   luaL_checkstack(L, 8, NULL);
   lua_pushliteral(L, "");
   for (lua_pushnil(L); lua_next(L, index);) {
     push_field(L);
-    lua_replace(L, -2);                       /* query, name, field */
+    lua_replace(L, -2); /* query, name, field */
     bool first = lua_rawlen(L, -3) == 0;
     lua_pushfstring(L, "%s%s%s", lua_tostring(L, -3), first ? "" : "&", lua_tostring(L, -1));
     lua_replace(L, -4);

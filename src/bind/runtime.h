@@ -19,17 +19,17 @@ struct sandbox;
 struct secret;
 
 struct runtime {
-  lua_State *L;                       /* the main thread; scripts run on threads of their own */
+  lua_State *L; /* the main thread; scripts run on threads of their own */
   struct alloc *alloc;
   struct loop *loop;
-  struct http *web;                   /* px.http: never carries the key */
-  struct engine *engine;              /* what stands behind the API (bind/engine.h); NULL before it is configured */
-  struct sandbox *sandbox;            /* the emulated API of --sandbox, or NULL */
-  struct secret *key;                 /* taken from the environment at the start, or NULL */
-  struct error key_error;             /* why there is none, though the environment had something */
-  int exit_code;                      /* of a script that ends well */
+  struct http *web;        /* px.http: never carries the key */
+  struct engine *engine;   /* what stands behind the API (bind/engine.h); NULL before it is configured */
+  struct sandbox *sandbox; /* the emulated API of --sandbox, or NULL */
+  struct secret *key;      /* taken from the environment at the start, or NULL */
+  struct error key_error;  /* why there is none, though the environment had something */
+  int exit_code;           /* of a script that ends well */
   struct tasks tasks;
-  lua_State *volatile running;        /* the thread whose code runs now, for runtime_interrupt */
+  lua_State *volatile running; /* the thread whose code runs now, for runtime_interrupt */
   volatile sig_atomic_t interrupted;
 };
 

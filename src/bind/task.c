@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "bind/error.h"
 #include "bind/gather.h"
@@ -344,6 +345,22 @@ static int sleep_for(lua_State *L)
   return wait_for(L, &sleep->wait, finish_sleep, (lua_KContext)sleep);
 }
 
+/* clock(): seconds since some moment in the past; never set back, and goes on while the machine sleeps. */
+static int monotonic_clock(lua_State *L)
+{
+  lua_pushnumber(L, (double)loop_clock() / 1e6);
+  return 1;
+}
+
+/* now(): seconds since 1970 UTC. */
+static int now(lua_State *L)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  lua_pushnumber(L, (double)t.tv_sec + (double)(t.tv_nsec / 1000) / 1e6);
+  return 1;
+}
+
 void task_open(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"join", join}, {"cancel", cancel}, {"status", status}, {NULL, NULL}};
@@ -353,6 +370,7 @@ void task_open(lua_State *L)
   lua_pushcfunction(L, on_gc);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
-  static const luaL_Reg functions[] = {{"spawn", spawn}, {"gather", gather}, {"sleep", sleep_for}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"spawn", spawn},           {"gather", gather}, {"sleep", sleep_for},
+                                       {"clock", monotonic_clock}, {"now", now},       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

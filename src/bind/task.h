@@ -18,28 +18,28 @@ struct task {
   struct runtime *runtime;
   lua_State *thread;
   enum task_state state;
-  bool cancelled;            /* every wait raises from now on */
-  bool taken;                /* its failure was handed to somebody */
-  bool held;                 /* a handle exists in Lua */
-  int arguments;             /* waiting on the thread's stack for the first resume */
-  unsigned visited;          /* the last search for a possible progress that came by (bind/gather.c) */
-  struct wait *waiting;      /* what its code stands in */
+  bool cancelled;              /* every wait raises from now on */
+  bool taken;                  /* its failure was handed to somebody */
+  bool held;                   /* a handle exists in Lua */
+  int arguments;               /* waiting on the thread's stack for the first resume */
+  unsigned visited;            /* the last search for a possible progress that came by (bind/gather.c) */
+  struct wait *waiting;        /* what its code stands in */
   struct gather_link *joiners; /* who waits for its end */
   struct task *next_ready;
   struct task *next, *previous; /* all tasks */
 };
 
 struct tasks {
-  struct task *all;          /* alive, or failed and not taken, or still held */
-  int alive;                 /* how many have not ended */
+  struct task *all; /* alive, or failed and not taken, or still held */
+  int alive;        /* how many have not ended */
   struct task *first_ready, *last_ready;
-  struct task *current;      /* whose code runs now */
-  bool pumping;              /* a wait on tasks is being driven where Lua cannot yield */
-  bool failed;               /* a task failed that nobody was waiting for */
+  struct task *current; /* whose code runs now */
+  bool pumping;         /* a wait on tasks is being driven where Lua cannot yield */
+  bool failed;          /* a task failed that nobody was waiting for */
   unsigned searches;
 };
 
-/* Pushes the table of task functions: spawn, sleep, gather, current, and the methods of tasks. */
+/* Pushes the table of task functions: spawn, gather, sleep, clock, now; tasks have methods: join, cancel, status. */
 void task_open(lua_State *L);
 
 /* Makes a task of the function and its arguments on top of L and pops them. */

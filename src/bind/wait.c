@@ -96,10 +96,11 @@ int wait_raise(lua_State *L, bool hopeless)
 {
   struct error err = ERROR_INIT;
   if (hopeless)
-    error_set(&err, ERROR_USAGE,
-              runtime_of(L)->tasks.pumping
-                  ? "a second wait on tasks, inside one that began where Lua cannot yield; wait for them one after the other"
-                  : "this wait can never end: the tasks it waits for wait for this one");
+    error_set(
+        &err, ERROR_USAGE,
+        runtime_of(L)->tasks.pumping
+            ? "a second wait on tasks, inside one that began where Lua cannot yield; wait for them one after the other"
+            : "this wait can never end: the tasks it waits for wait for this one");
   else
     error_set(&err, ERROR_CANCELLED, runtime_of(L)->interrupted ? "interrupted" : "the task was cancelled");
   return error_raise(L, &err);

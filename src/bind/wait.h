@@ -14,11 +14,11 @@ struct task;
 struct wait {
   void (*cancel)(struct wait *wait); /* stops the operation, which must not call wait_done any more */
   struct runtime *runtime;
-  struct task *task;                 /* whose wait this is, NULL outside of tasks */
-  bool done;                         /* the operation has ended */
-  bool cancelled;                    /* it was stopped instead: `after` frees it and calls wait_raise */
-  bool on_tasks;                     /* only other tasks can end it: a gather (bind/gather.h) */
-  bool hopeless;                     /* none of them can any more: stopped like a cancelled one */
+  struct task *task; /* whose wait this is, NULL outside of tasks */
+  bool done;         /* the operation has ended */
+  bool cancelled;    /* it was stopped instead: `after` frees it and calls wait_raise */
+  bool on_tasks;     /* only other tasks can end it: a gather (bind/gather.h) */
+  bool hopeless;     /* none of them can any more: stopped like a cancelled one */
 };
 
 /* Waits, then answers what `after` answers. `after` frees the operation in any case; when wait->cancelled is set it then

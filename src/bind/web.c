@@ -27,16 +27,19 @@ struct fetch {
 
 static void check_names(lua_State *L, int options)
 {
-  static const char *const known[] = {"headers",   "query", "body",     "json",     "proxy", "timeout",
-                                      "redirects", "path",  "max_body", NULL};
+  static const char *const known[] = {"headers", "query",     "body", "json",     "proxy",
+                                      "timeout", "redirects", "path", "max_body", NULL};
   for (lua_pushnil(L); lua_next(L, options); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
     int i = 0;
     while (known[i] && strcmp(known[i], name) != 0) i++;
     if (known[i]) continue;
     const char *near = endpoint_nearest(name, known);
-    error_usage(L, "px.http: unknown option %s%s%s; known are headers, query, body, json, proxy, timeout, redirects, path, "
-                "max_body", name, near ? ", did you mean " : "", near ? near : "");
+    error_usage(
+        L,
+        "px.http: unknown option %s%s%s; known are headers, query, body, json, proxy, timeout, redirects, path, "
+        "max_body",
+        name, near ? ", did you mean " : "", near ? near : "");
   }
 }
 
@@ -50,7 +53,8 @@ static int on_fetch_gc(lua_State *L)
 
 static void add_header(lua_State *L, struct fetch *fetch, const char *name, const char *value)
 {
-  if (strpbrk(name, "\r\n:") || strpbrk(value, "\r\n")) error_usage(L, "px.http: a header cannot hold a line end: %s", name);
+  if (strpbrk(name, "\r\n:") || strpbrk(value, "\r\n"))
+    error_usage(L, "px.http: a header cannot hold a line end: %s", name);
   lua_pushfstring(L, *value ? "%s: %s" : "%s;", name, value);
   struct curl_slist *longer = curl_slist_append(fetch->headers, lua_tostring(L, -1));
   lua_pop(L, 1);
@@ -181,7 +185,9 @@ static int finish(lua_State *L, int status, lua_KContext context)
 static int fetch(lua_State *L)
 {
   const char *url = luaL_checkstring(L, 1);
-  struct http_request request = {.method = lua_tostring(L, lua_upvalueindex(1)), .url = url, .keep_head = true,
+  struct http_request request = {.method = lua_tostring(L, lua_upvalueindex(1)),
+                                 .url = url,
+                                 .keep_head = true,
                                  .redirects = DEFAULT_REDIRECTS};
   lua_settop(L, 2);
   struct fetch *fetch = lua_newuserdatauv(L, sizeof *fetch, 0);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 struct buffer {
-  char *data;  /* NULL until something was added; always followed by a NUL that `size` does not count */
+  char *data; /* NULL until something was added; always followed by a NUL that `size` does not count */
   size_t size;
   size_t capacity;
 };

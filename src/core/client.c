@@ -8,11 +8,11 @@
 #include <sys/random.h>
 
 #define ATTEMPTS 3
-#define BACKOFF_US INT64_C(500000)      /* the first backoff is at most this, doubled each time */
+#define BACKOFF_US INT64_C(500000) /* the first backoff is at most this, doubled each time */
 #define LONGEST_BACKOFF_US INT64_C(8000000)
-#define DEADLINE_EXCHANGES 2            /* a call's deadline, in exchanges' timeouts */
-#define MARGIN_US INT64_C(1000000)      /* of a lease over the exchange's timeout */
-#define CONNECT_US INT64_C(30000000)    /* a download's silence is timed from its connection on */
+#define DEADLINE_EXCHANGES 2         /* a call's deadline, in exchanges' timeouts */
+#define MARGIN_US INT64_C(1000000)   /* of a lease over the exchange's timeout */
+#define CONNECT_US INT64_C(30000000) /* a download's silence is timed from its connection on */
 #define DOWNLOAD_DEADLINE_US INT64_C(3600000000)
 
 struct client {
@@ -41,7 +41,8 @@ static const char *url_fault(CURLU *url, const char *text)
   if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK) return "has no scheme";
   bool https = strcasecmp(scheme, "https") == 0, http = strcasecmp(scheme, "http") == 0;
   curl_free(scheme);
-  if (!https && !(http && http_is_loopback(text))) return "is neither https nor loopback, and the key would travel in the open";
+  if (!https && !(http && http_is_loopback(text)))
+    return "is neither https nor loopback, and the key would travel in the open";
   if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD)) return "holds credentials";
   if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT)) return "holds a query or a fragment";
   return NULL;
@@ -230,7 +231,8 @@ static void explain_status(struct client_call *call)
     return;
   }
   if (status >= 500)
-    error_set(&call->error, ERROR_UPSTREAM, "the API or the provider behind it failed (HTTP %d); try again later", status);
+    error_set(&call->error, ERROR_UPSTREAM, "the API or the provider behind it failed (HTTP %d); try again later",
+              status);
   else if (status >= 400)
     error_set(&call->error, ERROR_INVALID, "the API refused the request (HTTP %d)", status);
   else
@@ -241,7 +243,8 @@ static void explain_status(struct client_call *call)
 static void on_pause(struct client_call *call)
 {
   double seconds = http_retry_after(call->exchange);
-  tell(call, "the API answered 429, %s %.0f s", seconds > 0 ? "Retry-After" : "without Retry-After:", seconds > 0 ? seconds : 0);
+  tell(call, "the API answered 429, %s %.0f s",
+       seconds > 0 ? "Retry-After" : "without Retry-After:", seconds > 0 ? seconds : 0);
   limiter_refused(&call->ticket, seconds);
   call->has_slots = false;
   drop_exchange(call);

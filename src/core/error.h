@@ -36,18 +36,17 @@ enum charge { CHARGE_NONE, CHARGE_MADE, CHARGE_UNKNOWN };
 struct error {
   enum error_kind kind;
   enum charge charge;
-  int status;            /* HTTP status, 0 when there was no answer */
-  double retry_after;    /* seconds, negative when not told */
-  const char *endpoint;  /* name of the endpoint table ("orders.create"), a static string, or NULL */
-  char code[64];         /* the server's error code, "" when it gave none */
-  char message[1024];    /* what happened and what to do next; may quote the server, never the key */
+  int status;           /* HTTP status, 0 when there was no answer */
+  double retry_after;   /* seconds, negative when not told */
+  const char *endpoint; /* name of the endpoint table ("orders.create"), a static string, or NULL */
+  char code[64];        /* the server's error code, "" when it gave none */
+  char message[1024];   /* what happened and what to do next; may quote the server, never the key */
 };
 
 #define ERROR_INIT ((struct error){.retry_after = -1})
 
 /* Sets kind and message (printf-style, cut at the buffer's end on a whole UTF-8 character), keeping the other fields. */
-void error_set(struct error *err, enum error_kind kind, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void error_set(struct error *err, enum error_kind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The contract's name of a kind ("not_found"), and back (ERROR_NONE for an unknown name). */
 const char *error_kind_name(enum error_kind kind);

@@ -8,11 +8,11 @@
 
 #define DEFAULT_TIMEOUT_MS 30000
 #define CONNECT_TIMEOUT_MS 15000
-#define POOL_LARGEST 1024          /* idle handles kept */
-#define KEPT_BODY (64 << 10)       /* bytes of body buffer an idle handle keeps */
-#define MAX_HEAD (256 << 10)       /* bytes of header lines collected */
+#define POOL_LARGEST 1024    /* idle handles kept */
+#define KEPT_BODY (64 << 10) /* bytes of body buffer an idle handle keeps */
+#define MAX_HEAD (256 << 10) /* bytes of header lines collected */
 #define DOWNLOAD_BUFFER (512 << 10)
-#define CONNECTIONS_KEPT 4096      /* at least the number in flight, or libcurl closes what it should keep */
+#define CONNECTIONS_KEPT 4096 /* at least the number in flight, or libcurl closes what it should keep */
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
 struct http {
@@ -395,7 +395,8 @@ void http_explain(const struct http_exchange *x, struct error *err)
   if (x->failure.kind != ERROR_NONE)
     error_set(err, x->failure.kind, "%s", x->failure.message);
   else if (x->too_large)
-    error_set(err, ERROR_PROTOCOL, "the answer is larger than %zu bytes; ask for less, or download it to a file with path=",
+    error_set(err, ERROR_PROTOCOL,
+              "the answer is larger than %zu bytes; ask for less, or download it to a file with path=",
               x->request.max_body);
   else if (x->code == CURLE_OPERATION_TIMEDOUT)
     error_set(err, ERROR_TIMEOUT, "%s", text);

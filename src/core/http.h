@@ -23,26 +23,26 @@ struct http_request {
   const struct curl_slist *headers;
   const void *body;
   size_t body_size;
-  const char *bearer;        /* sent as Authorization: Bearer */
-  const char *proxy;         /* URL of a forward proxy; "" for none; NULL: what the environment says */
-  int64_t timeout_ms;        /* the whole exchange, or for a download to `path` the longest silence */
-  int64_t deadline_ms;       /* the whole exchange, downloads too */
-  int redirects;             /* how many to follow */
-  size_t max_body;           /* bytes, after decompression; a download is not bounded */
-  const char *path;          /* a 2xx answer's body goes to this file, whole or not at all */
-  bool fresh;                /* a connection of its own */
-  bool once;                 /* refuse libcurl's own second sending on a new connection when a kept one has died */
-  bool keep_head;            /* collect the answer's head */
+  const char *bearer;          /* sent as Authorization: Bearer */
+  const char *proxy;           /* URL of a forward proxy; "" for none; NULL: what the environment says */
+  int64_t timeout_ms;          /* the whole exchange, or for a download to `path` the longest silence */
+  int64_t deadline_ms;         /* the whole exchange, downloads too */
+  int redirects;               /* how many to follow */
+  size_t max_body;             /* bytes, after decompression; a download is not bounded */
+  const char *path;            /* a 2xx answer's body goes to this file, whole or not at all */
+  bool fresh;                  /* a connection of its own */
+  bool once;                   /* refuse libcurl's own second sending on a new connection when a kept one has died */
+  bool keep_head;              /* collect the answer's head */
   bool (*may_send)(void *arg); /* asked when the first byte is about to leave; false ends the exchange unsent */
   void (*headed)(void *arg);   /* told when the head of the final answer is there */
 };
 
 struct http_exchange {
   struct http_request request;
-  CURLcode code;      /* CURLE_OK when an answer came whole */
-  bool sent;          /* at least one byte may have left */
-  bool too_large;     /* the answer exceeded max_body */
-  bool has_head;      /* the head of an answer was read */
+  CURLcode code;  /* CURLE_OK when an answer came whole */
+  bool sent;      /* at least one byte may have left */
+  bool too_large; /* the answer exceeded max_body */
+  bool has_head;  /* the head of an answer was read */
   long status;
   struct buffer head; /* raw header lines of the last answer, when asked for */
   struct buffer body;

@@ -35,7 +35,7 @@ struct loop {
   _Atomic(struct loop_message *) messages; /* newest first */
 
   CURLM *multi;
-  int64_t curl_due; /* when libcurl wants to be called, -1: never */
+  int64_t curl_due;      /* when libcurl wants to be called, -1: never */
   struct watch *watches; /* by descriptor */
   int watch_count;
   int *changed; /* descriptors whose watch changed */
@@ -65,7 +65,8 @@ struct loop *loop_open(void)
   loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   loop->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.fd = loop->wake};
-  if (loop->wake >= 0 && loop->epoll >= 0 && epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) == 0) return loop;
+  if (loop->wake >= 0 && loop->epoll >= 0 && epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) == 0)
+    return loop;
   int why = errno;
   loop_close(loop);
   errno = why;
@@ -242,8 +243,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
   (void)easy, (void)unused;
   struct loop *loop = arg;
   if (!watches_reserve(loop, fd)) return -1;
-  static const uint32_t events[] = {
-      [CURL_POLL_NONE] = 0, [CURL_POLL_IN] = EPOLLIN, [CURL_POLL_OUT] = EPOLLOUT, [CURL_POLL_INOUT] = EPOLLIN | EPOLLOUT};
+  static const uint32_t events[] = {[CURL_POLL_NONE] = 0,
+                                    [CURL_POLL_IN] = EPOLLIN,
+                                    [CURL_POLL_OUT] = EPOLLOUT,
+                                    [CURL_POLL_INOUT] = EPOLLIN | EPOLLOUT};
   struct watch *watch = &loop->watches[fd];
   watch->wanted = what == CURL_POLL_REMOVE ? 0 : events[what];
   if (!watch->ours) {

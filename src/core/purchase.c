@@ -20,10 +20,10 @@ struct flow {
   struct buffer calc;        /* the body that an extension is quoted with */
   struct buffer params;      /* endpoint, path and body: what makes it the same purchase again */
   char params_hash[HEX(32)];
-  struct client_call *call;  /* the exchange under way, NULL between them */
-  int64_t entry;             /* of the journal, 0 before the intent */
-  int64_t committed_at;      /* loop_clock() of the last commit, for may_send */
-  bool sending;              /* the slots are in hand: from here on the outcome is settled in the journal */
+  struct client_call *call; /* the exchange under way, NULL between them */
+  int64_t entry;            /* of the journal, 0 before the intent */
+  int64_t committed_at;     /* loop_clock() of the last commit, for may_send */
+  bool sending;             /* the slots are in hand: from here on the outcome is settled in the journal */
   bool abandoned;
   void (*done)(void *arg, struct purchase_charge *charge);
   void *arg;
@@ -35,14 +35,14 @@ struct flow {
 
 struct purchase {
   struct purchase_settings settings;
-  char *account;           /* base URL and account, once known */
+  char *account; /* base URL and account, once known */
   char run_id[HEX(16)];
   char host[128];
-  bool overcharged;        /* a charge came out above its quote: no more of them in this run */
-  struct flow *queue;    /* the first one is under way */
+  bool overcharged;   /* a charge came out above its quote: no more of them in this run */
+  struct flow *queue; /* the first one is under way */
 };
 
-#define CHARGE_OF(job, field) ((struct flow *)((char *)(job) - offsetof(struct flow, field)))
+#define CHARGE_OF(job, field) ((struct flow *)((char *)(job)-offsetof(struct flow, field)))
 
 /* --- small things --- */
 
@@ -76,7 +76,8 @@ static bool read_field(const struct flow *charge, enum record_kind kind, const s
                        const char *field, char *text, size_t capacity)
 {
   const struct purchase_settings *settings = &charge->owner->settings;
-  return settings->read(settings->read_arg, kind, x->body.data ? x->body.data : "", x->body.size, field, text, capacity);
+  return settings->read(settings->read_arg, kind, x->body.data ? x->body.data : "", x->body.size, field, text,
+                        capacity);
 }
 
 static bool read_money(const struct flow *charge, enum record_kind kind, const struct http_exchange *x,
@@ -209,8 +210,8 @@ static void check_price(struct flow *charge, money price)
   char quoted[MONEY_TEXT], paid[MONEY_TEXT], text[400];
   money_format(charge->public.quote, quoted);
   money_format(price, paid);
-  snprintf(text, sizeof text, "%s with key %s cost %s, above its quote of %s; this run spends nothing more", name_of(charge),
-           charge->public.key, paid, quoted);
+  snprintf(text, sizeof text, "%s with key %s cost %s, above its quote of %s; this run spends nothing more",
+           name_of(charge), charge->public.key, paid, quoted);
   charge->owner->overcharged = true;
   tell(charge, text);
 }
@@ -218,7 +219,8 @@ static void check_price(struct flow *charge, money price)
 static void placed(struct flow *charge, const struct http_exchange *x)
 {
   money price = JOURNAL_NO_PRICE;
-  if (read_money(charge, is_extension(charge) ? RECORD_QUOTE : RECORD_ORDER, x, "price", &price)) check_price(charge, price);
+  if (read_money(charge, is_extension(charge) ? RECORD_QUOTE : RECORD_ORDER, x, "price", &price))
+    check_price(charge, price);
   settle(charge, JOURNAL_PLACED, price);
 }
 
@@ -234,10 +236,11 @@ static void unknown(struct flow *charge, const char *why)
 {
   char cause[700];
   snprintf(cause, sizeof cause, "%.600s", why);
-  error_set(&charge->public.error, ERROR_OUTCOME_UNKNOWN,
-            "it is not known whether this charge went through (%s). It is not sent again; key %s is in the journal. Look at "
-            "proxylua orders list and account transactions before buying again under another key",
-            cause, charge->public.key);
+  error_set(
+      &charge->public.error, ERROR_OUTCOME_UNKNOWN,
+      "it is not known whether this charge went through (%s). It is not sent again; key %s is in the journal. Look at "
+      "proxylua orders list and account transactions before buying again under another key",
+      cause, charge->public.key);
   charge->public.error.charge = CHARGE_UNKNOWN;
   settle(charge, JOURNAL_UNKNOWN, JOURNAL_NO_PRICE);
 }
@@ -282,8 +285,9 @@ static void explain_refusal(struct flow *charge)
               "%s would cost %s and spending is not allowed; allow it with --spend %s or spend in the config",
               name_of(charge), quote, quote);
   else
-    error_set(&charge->public.error, ERROR_SPEND_REFUSED, "%s would cost %s; the limit %s is %s, of which %s is spent or reserved",
-              name_of(charge), quote, intend->limit, allowed, spent);
+    error_set(&charge->public.error, ERROR_SPEND_REFUSED,
+              "%s would cost %s; the limit %s is %s, of which %s is spent or reserved", name_of(charge), quote,
+              intend->limit, allowed, spent);
 }
 
 static void on_intended(struct store_job *job)
@@ -296,7 +300,8 @@ static void on_intended(struct store_job *job)
   else if (charge->intend.verdict == JOURNAL_REFUSED)
     explain_refusal(charge);
   else if (charge->intend.verdict == JOURNAL_EXISTS)
-    error_set(err, ERROR_OUTCOME_UNKNOWN, "another process is buying under key %s at this moment; run again to see what came of it",
+    error_set(err, ERROR_OUTCOME_UNKNOWN,
+              "another process is buying under key %s at this moment; run again to see what came of it",
               charge->public.key);
   else
     charge->entry = charge->intend.id;
@@ -331,8 +336,10 @@ static void prepare(void *arg, struct client_call *call)
   charge->call = call;
   charge->sending = true;
   if (charge->entry != 0) {
-    charge->settle = (struct journal_settle){
-        .job.done = on_renewed, .id = charge->entry, .state = JOURNAL_SENT, .price = JOURNAL_NO_PRICE};
+    charge->settle = (struct journal_settle){.job.done = on_renewed,
+                                             .id = charge->entry,
+                                             .state = JOURNAL_SENT,
+                                             .price = JOURNAL_NO_PRICE};
     journal_settle(purchase->settings.store, &charge->settle);
     return;
   }
@@ -387,7 +394,8 @@ static void decide(struct flow *charge)
     charge->public.dry_run = true;
     end(charge);
   } else if (purchase->overcharged) {
-    fail(charge, ERROR_SPEND_REFUSED, "an earlier charge of this run came out above its quote; this run spends nothing more");
+    fail(charge, ERROR_SPEND_REFUSED,
+         "an earlier charge of this run came out above its quote; this run spends nothing more");
   } else {
     send_it(charge);
   }
@@ -413,7 +421,8 @@ static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
     if (!read_field(charge, RECORD_ORDER, x, fields[i], text, sizeof text)) continue;
     bool number = i == 2 && strspn(text, "0123456789") == strlen(text);
     if (!buffer_print(&charge->calc, ",\"%s\":", fields[i])) return false;
-    if (!(number ? buffer_add_text(&charge->calc, text) : buffer_add_json(&charge->calc, text, strlen(text)))) return false;
+    if (!(number ? buffer_add_text(&charge->calc, text) : buffer_add_json(&charge->calc, text, strlen(text))))
+      return false;
   }
   return true;
 }
@@ -455,8 +464,8 @@ static void found(struct flow *charge, const struct journal_entry *entry)
   struct purchase_charge *public = &charge->public;
   if (strcmp(entry->params_hash, charge->params_hash) != 0) {
     error_set(&public->error, ERROR_KEY_REUSED,
-              "key %s was used before for another purchase (%.300s); use a key of its own for each purchase", public->key,
-              entry->params);
+              "key %s was used before for another purchase (%.300s); use a key of its own for each purchase",
+              public->key, entry->params);
   } else if (entry->state == JOURNAL_PLACED) {
     snprintf(public->order_id, sizeof public->order_id, "%s", entry->order_id ? entry->order_id : "");
     public->quote = entry->quote;
@@ -464,10 +473,11 @@ static void found(struct flow *charge, const struct journal_entry *entry)
     if (entry->answer && !buffer_add_text(&public->answer, entry->answer))
       error_set(&public->error, ERROR_INTERNAL, "out of memory");
   } else {
-    error_set(&public->error, ERROR_OUTCOME_UNKNOWN,
-              "an earlier attempt under key %s has an unknown outcome; it is not sent again. Look at proxylua orders list and "
-              "account transactions before buying again under another key",
-              public->key);
+    error_set(
+        &public->error, ERROR_OUTCOME_UNKNOWN,
+        "an earlier attempt under key %s has an unknown outcome; it is not sent again. Look at proxylua orders list and "
+        "account transactions before buying again under another key",
+        public->key);
     public->error.charge = CHARGE_UNKNOWN;
   }
   end(charge);
@@ -489,8 +499,8 @@ static void on_found(struct store_job *job)
 
 static void look_up(struct flow *charge)
 {
-  charge->find = (struct journal_find){
-      .job.done = on_found, .account = charge->owner->account, .key = charge->public.key};
+  charge->find =
+      (struct journal_find){.job.done = on_found, .account = charge->owner->account, .key = charge->public.key};
   journal_find(charge->owner->settings.store, &charge->find);
 }
 
@@ -510,8 +520,9 @@ static void on_account_answer(void *arg, struct client_call *call)
     fail(charge, ERROR_INTERNAL, "out of memory");
     return;
   }
-  charge->account = (struct journal_account){
-      .job.done = on_account, .key = charge->owner->settings.key_hash, .put = charge->owner->account};
+  charge->account = (struct journal_account){.job.done = on_account,
+                                             .key = charge->owner->settings.key_hash,
+                                             .put = charge->owner->account};
   journal_account(charge->owner->settings.store, &charge->account);
 }
 
@@ -585,7 +596,8 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
 {
   charge->request = *request;
   charge->public.error = ERROR_INIT;
-  if (!copy(&charge->path, request->path) || !copy(&charge->query, request->query) || !copy(&charge->body, request->body))
+  if (!copy(&charge->path, request->path) || !copy(&charge->query, request->query) ||
+      !copy(&charge->body, request->body))
     return false;
   if (request->key)
     snprintf(charge->public.key, sizeof charge->public.key, "%s", request->key);

@@ -43,12 +43,12 @@ struct purchase_request {
 
 /* What came of it; the caller's to read until purchase_release. */
 struct purchase_charge {
-  struct error error;    /* kind ERROR_NONE: placed, found placed, or a dry run */
-  struct buffer answer;  /* the server's answer, perhaps from the journal; of a failure too, where there was one */
+  struct error error;   /* kind ERROR_NONE: placed, found placed, or a dry run */
+  struct buffer answer; /* the server's answer, perhaps from the journal; of a failure too, where there was one */
   money quote;
   bool has_quote;
-  bool dry_run;          /* nothing was bought */
-  char order_id[128];    /* "" when not known */
+  bool dry_run;       /* nothing was bought */
+  char order_id[128]; /* "" when not known */
   char key[256];
 };
 

@@ -67,8 +67,8 @@ static bool add_exchange(struct buffer *line, const char *endpoint, int attempt,
          buffer_print(line, ",\"attempt\":%d,\"status\":%ld,\"ms\":%.1f,\"bytes\":%lld,\"sent\":%s", attempt, x->status,
                       (double)http_time(x, CURLINFO_TOTAL_TIME_T) / 1e3,
                       (long long)http_time(x, CURLINFO_SIZE_DOWNLOAD_T), x->sent ? "true" : "false") &&
-         (x->code == CURLE_OK || (add_text(line, "error", error_kind_name(err.kind)) &&
-                                  add_text(line, "message", err.message))) &&
+         (x->code == CURLE_OK ||
+          (add_text(line, "error", error_kind_name(err.kind)) && add_text(line, "message", err.message))) &&
          buffer_add_text(line, "}\n");
 }
 
