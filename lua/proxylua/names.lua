@@ -1,0 +1,74 @@
+-- Misspelt names: the nearest known one, and tables that say it instead of answering nil.
+
+local core = require "proxylua.core"
+
+local M = {}
+
+-- Edits between two words: a letter put in, left out, changed, or swapped with its neighbour.
+local function distance(a, b)
+  local before, row, after = {}, {}, {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    after[0] = i
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j)
+      after[j] = math.min(row[j - 1] + (same and 0 or 1), row[j] + 1, after[j - 1] + 1)
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        after[j] = math.min(after[j], before[j - 2] + 1)
+      end
+    end
+    before, row, after = row, after, before
+  end
+  return row[#b]
+end
+
+--- The name in a set that is nearest to a word.
+-- @param word string
+-- @param set table whose keys are the names
+-- @return string, or nil when none is within two edits and less than half of the word
+function M.nearest(word, set)
+  local best, nearest = math.min(3, #word / 2), nil
+  if #word > 40 then return nil end
+  for name in pairs(set) do
+    local edits = type(name) == "string" and distance(word, name) or best
+    if edits < best or (edits == best and nearest and name < nearest) then best, nearest = edits, name end
+  end
+  return nearest
+end
+
+--- Raises an error of kind usage.
+-- @param format string, and what string.format makes of it
+function M.usage(format, ...)
+  core.error.raise{ kind = "usage", message = format:format(...) }
+end
+
+--- Refuses names that are not known.
+-- @param caller string, such as "px.map", for the message
+-- @param options table of what was given
+-- @param known table whose keys are the names
+-- @raise usage, with the nearest name
+function M.check(caller, options, known)
+  for name in pairs(options) do
+    if known[name] == nil then
+      name = tostring(name)
+      local nearest = M.nearest(name, known)
+      M.usage("%s has no option \"%s\"%s", caller, name, nearest and (", did you mean %s?"):format(nearest) or "")
+    end
+  end
+end
+
+--- Makes a table raise a usage error where a field that it does not have is read.
+-- @param fields table, changed in place
+-- @param path string, such as "px.orders"
+-- @return the table
+function M.strict(fields, path)
+  return setmetatable(fields, {
+    __index = function(_, name)
+      if type(name) ~= "string" then return nil end
+      local nearest = M.nearest(name, fields)
+      M.usage("there is no %s.%s%s", path, name, nearest and (", did you mean %s.%s?"):format(path, nearest) or "")
+    end,
+  })
+end
+
+return M

@@ -1,0 +1,104 @@
+-- Iterators over all pages of a list: one page in flight, records de-duplicated by their ids, since they move from page to
+-- page while others are added.
+
+local core = require "proxylua.core"
+local endpoints = require "proxylua.endpoints"
+local names = require "proxylua.names"
+
+local MOST_A_PAGE = 100
+
+-- Whether two values hold the same, tables field by field.
+local function same(a, b)
+  if a == b then return true end
+  if type(a) ~= "table" or type(b) ~= "table" then return false end
+  for name, value in pairs(a) do
+    if not same(value, b[name]) then return false end
+  end
+  for name in pairs(b) do
+    if a[name] == nil then return false end
+  end
+  return true
+end
+
+local function same_records(page, before)
+  if #page ~= #before then return false end
+  for index, record in ipairs(page) do
+    if not same(record, before[index]) then return false end
+  end
+  return true
+end
+
+-- The records of a page that were not seen before. Those without an id cannot be told apart: they are new unless the whole
+-- page is the one before.
+local function unseen(page, walk)
+  local fresh = {}
+  if same_records(page, walk.page) then return fresh end
+  for _, record in ipairs(page) do
+    local id = record.id
+    if id == nil or not walk.seen[id] then fresh[#fresh + 1] = record end
+    if id ~= nil then walk.seen[id] = true end
+  end
+  return fresh
+end
+
+-- Fetches the next page. A server that says has_more for ever is believed as long as it brings something new.
+local function advance(walk)
+  if walk.fetching then
+    names.usage("px.%s: two tasks read one iterator at the same time; px.map shares one out", walk.caller)
+  end
+  walk.fetching = true
+  local ok, page = pcall(walk.list, walk.query)
+  walk.fetching = false
+  if not ok then error(page, 0) end
+  walk.query.page = walk.query.page + 1
+  walk.records, walk.at = unseen(page, walk), 0
+  walk.page = page
+  walk.ended = page.has_more == false or #walk.records == 0
+end
+
+local function iterate(list, caller, params)
+  local walk = { list = list, caller = caller, query = {}, page = {}, records = {}, at = 0, seen = {} }
+  for name, value in pairs(params or {}) do walk.query[name] = value end
+  walk.query.page = walk.query.page or 1
+  walk.query.limit = walk.query.limit or MOST_A_PAGE
+  return function()
+    while walk.at == #walk.records do
+      if walk.ended then return nil end
+      advance(walk)
+    end
+    walk.at = walk.at + 1
+    return walk.records[walk.at]
+  end
+end
+
+-- orders.list -> each, account.transactions -> each_transaction
+local function name_of(name)
+  return name == "list" and "each" or "each_" .. name:gsub("s$", "")
+end
+
+local M = {}
+
+for _, row in ipairs(core.endpoints()) do
+  if row.paged then
+    local group, name = row.name:match("^(.-)%.(.+)$")
+    local list, each = endpoints[group][name], name_of(name)
+    local caller = group .. "." .. each
+    M[group] = M[group] or {}
+
+    --- An iterator over the records of all pages, fetched as they are needed. Breaking off leaves nothing behind.
+    -- @function each
+    -- @param params table, may be left out: the parameters of the list; `page` is where to begin, `limit` the size of a page (100)
+    -- @return iterator function
+    -- @raise what the list raises; an iterator that failed goes on where it stood when it is called again
+    -- @usage for order in px.orders.each{ status = "active" } do print(order.id, order.price) end
+    -- for entry in px.account.each_transaction() do print(entry.type, entry.amount) end
+    M[group][each] = function(params)
+      if params ~= nil and type(params) ~= "table" then
+        names.usage("px.%s takes the parameters of px.%s as a table, got a %s", caller, row.name, type(params))
+      end
+      return iterate(list, caller, params)
+    end
+  end
+end
+
+return M

@@ -1,0 +1,233 @@
+-- Tasks: code that runs while other code waits. What starts tasks here ends them: no call returns or raises before the tasks
+-- it started have ended, or have been cancelled.
+
+local core = require "proxylua.core"
+local names = require "proxylua.names"
+
+local M = {}
+
+--- Starts a task. It runs when the code that runs now waits. A failure that nobody joins ends the script.
+-- @function spawn
+-- @param fn function that the task calls
+-- @param ... its arguments
+-- @return task, with the methods join, cancel and status:
+--
+-- `task:join()` waits until it has ended; answers what `fn` returned, or raises its error.
+--
+-- `task:cancel()` stops what it waits for; this and every later wait of it raises an error of kind cancelled.
+--
+-- `task:status()` is "ready", "running", "waiting", "done", "failed" or "cancelled".
+-- @usage local task = px.spawn(px.orders.get, "ord_1")
+-- local account, order = px.account.get(), task:join()
+M.spawn = core.task.spawn
+
+--- Waits while other tasks run.
+-- @function sleep
+-- @param seconds number from 0; 0 lets the other tasks run once
+-- @raise usage; cancelled
+-- @usage px.sleep(0.5)
+M.sleep = core.task.sleep
+
+-- A crew is the tasks of one px.map. One of them at a time stands in the iterator; when it comes back with an item, it hires
+-- the next, up to `most`, and works on the item itself.
+--   take()  answers the next item, nil at the end
+--   tasks   the set of those that have not ended
+local Crew = {}
+
+local function stop(crew)
+  crew.stopped = true
+  for task in pairs(crew.tasks) do task:cancel() end
+end
+
+local hire
+
+local function take(crew)
+  crew.taking = true
+  local item = crew.take()
+  crew.taking = false
+  if item == nil then crew.stopped = true end
+  if crew.stopped then return nil end
+  crew.taken = crew.taken + 1
+  if crew.size < crew.most then hire(crew) end
+  return item, crew.taken
+end
+
+local function work(crew)
+  local fn, results = crew.fn, crew.results
+  while not crew.stopped and not crew.taking do
+    local item, index = take(crew)
+    if item == nil then return end
+    local result = fn(item, index)
+    if results then results[index] = result end
+  end
+end
+
+function hire(crew)
+  local task
+  crew.size = crew.size + 1
+  task = core.task.spawn(function()
+    local ok, err = pcall(work, crew)
+    crew.size = crew.size - 1
+    crew.tasks[task] = nil
+    if ok or crew.failed then return end
+    crew.failed, crew.err = true, err
+    stop(crew)
+  end)
+  crew.tasks[task] = true
+end
+
+-- Waits until all have ended, those that are hired meanwhile too.
+local function join(crew)
+  while next(crew.tasks) do
+    local list = {}
+    for task in pairs(crew.tasks) do list[#list + 1] = task end
+    core.task.gather(list)
+  end
+end
+
+-- The caller's wait ended with an error: it was cancelled, and so are its tasks. They are waited for where that is possible.
+function Crew.__close(crew)
+  if not next(crew.tasks) then return end
+  stop(crew)
+  pcall(join, crew)
+end
+
+local function run(take_next, fn, most, results)
+  local crew <close> = setmetatable({
+    take = take_next, fn = fn, most = most, results = results, tasks = {}, size = 0, taken = 0,
+  }, Crew)
+  hire(crew)
+  join(crew)
+  if crew.failed then error(crew.err, 0) end
+  return results
+end
+
+local function walk(list)
+  local index = 0
+  return function()
+    index = index + 1
+    return list[index]
+  end
+end
+
+local map_options = { concurrency = 64, results = true }
+
+local function check_map(list, fn, options)
+  if type(list) ~= "table" and type(list) ~= "function" then
+    names.usage("px.map takes a list or an iterator, then a function; got a %s first", type(list))
+  end
+  if type(fn) ~= "function" then names.usage("px.map takes a function for each item, got a %s", type(fn)) end
+  if type(options) ~= "table" then names.usage("px.map takes its options as a table, got a %s", type(options)) end
+  names.check("px.map", options, map_options)
+  local most = options.concurrency
+  if most ~= nil and not (math.type(most) == "integer" and most >= 1) then
+    names.usage("px.map: concurrency is an integer of at least 1, got %s", tostring(most))
+  end
+end
+
+--- Calls a function for each item of a list, many at a time. The first failure cancels the rest and is raised.
+-- @param list list, up to its first nil; or an iterator function, such as px.orders.each{}, of which no more than one call
+--   runs at a time
+-- @param fn function(item, index) whose first result is kept
+-- @param options table, may be left out: `concurrency`, how many run at once (64); `results=false` keeps no results: an
+--   iterator without end then takes constant memory
+-- @return list of the results, in the order of the items
+-- @raise what `fn` or the iterator raised; usage; cancelled
+-- @usage local statuses = px.map(proxies, function(proxy)
+--   local answer, err = px.try(px.http.get, url, { proxy = proxy, timeout = 5 })
+--   return answer and answer.status or err.kind
+-- end, { concurrency = 256 })
+function M.map(list, fn, options)
+  options = options or map_options
+  check_map(list, fn, options)
+  local take_next = type(list) == "function" and list or walk(list)
+  return run(take_next, fn, options.concurrency or map_options.concurrency, options.results ~= false and {} or nil)
+end
+
+local function call(fn)
+  return fn()
+end
+
+--- Calls all functions of a list at the same time. The first failure cancels the rest and is raised.
+-- @param fns list of functions without arguments
+-- @return list of their first results, in the order of the functions
+-- @raise what one of them raised; usage; cancelled
+-- @usage local answers = px.all{ px.account.get, px.orders.list }
+-- print(answers[1].balance, #answers[2])
+function M.all(fns)
+  if type(fns) ~= "table" then names.usage("px.all takes a list of functions, got a %s", type(fns)) end
+  for index, fn in ipairs(fns) do
+    if type(fn) ~= "function" then
+      names.usage("px.all takes a list of functions, got a %s at [%d]; write function() return … end", type(fn), index)
+    end
+  end
+  return run(walk(fns), call, math.max(#fns, 1), {})
+end
+
+local function check_seconds(caller, seconds, least)
+  if type(seconds) == "number" and seconds >= least and seconds <= 1e9 and (seconds > 0 or least == 0) then return end
+  names.usage("%s takes a number of seconds %s 0, got %s", caller, least == 0 and "from" or "above", tostring(seconds))
+end
+
+-- Both end when the call does, whichever way it ends.
+local Pair = {
+  __close = function(pair)
+    pair.task:cancel()
+    pair.clock:cancel()
+  end,
+}
+
+local function is_cancellation(err)
+  return core.error.is(err) and err.kind == "cancelled"
+end
+
+--- Calls a function and allows it some time. When the time is over, the function is cancelled: what it waits for is stopped.
+-- @param seconds number from 0
+-- @param fn function
+-- @param ... its arguments
+-- @return what the function returned
+-- @raise timeout; what the function raised; usage; cancelled
+-- @usage local proxies = px.timeout(60, px.orders.wait, order.id)
+function M.timeout(seconds, fn, ...)
+  check_seconds("px.timeout", seconds, 0)
+  local expired = false
+  local task = core.task.spawn(fn, ...)
+  local clock = core.task.spawn(function()
+    core.task.sleep(seconds)
+    expired = true
+    task:cancel()
+  end)
+  local pair <close> = setmetatable({ task = task, clock = clock }, Pair)
+  local results = table.pack(pcall(pair.task.join, task))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local err = results[2]
+  if not (expired and is_cancellation(err)) then error(err, 0) end
+  core.error.raise{ kind = "timeout", message = ("px.timeout: not done after %g s"):format(seconds) }
+end
+
+-- The next time after now at which a multiple of the period since the start is due.
+local function next_due(due, period, now)
+  return due + period * math.max(1, math.ceil((now - due) / period))
+end
+
+--- Calls a function now and then again and again, a period apart. The times do not drift, and the calls never overlap: one that
+-- takes longer than the period lets the times pass that it misses.
+-- @param seconds number above 0
+-- @param fn function; it ends the task by returning false
+-- @param ... its arguments
+-- @return task, for cancel and join
+-- @raise usage
+-- @usage px.every(60, function() print(px.account.get().balance) end)
+function M.every(seconds, fn, ...)
+  check_seconds("px.every", seconds, 0.001)
+  if type(fn) ~= "function" then names.usage("px.every takes a function, got a %s", type(fn)) end
+  return core.task.spawn(function(...)
+    local due = core.task.clock()
+    while fn(...) ~= false do
+      due = next_due(due, seconds, core.task.clock())
+      core.task.sleep(math.max(0, due - core.task.clock()))
+    end
+  end, ...)
+end
+
+return M
