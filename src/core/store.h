@@ -51,6 +51,7 @@ struct store_slots {
   size_t taking_count;
   int64_t told_at;                       /* loop_clock() at the submission; store_slots sets it */
   struct slots_view views[SLOTS_SCOPES]; /* the answer, as it is after all takings */
+  int64_t answered_at;                   /* loop_clock() from which the views' durations count */
 };
 
 /* job.done must be set. Errors are of kind `store`: nothing was taken then; what was to end keeps its lease. */
