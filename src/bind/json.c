@@ -264,7 +264,10 @@ bool json_try_decode(lua_State *L, const char *text, size_t size)
 {
   luaL_checkstack(L, 4, NULL);
   if (check(L, text, size)) return false;
-  lua_pushlstring(L, text, size);
+  if (lua_type(L, -1) == LUA_TSTRING && lua_tostring(L, -1) == text)
+    lua_pushvalue(L, -1);
+  else
+    lua_pushlstring(L, text, size);
   return decode(L);
 }
 

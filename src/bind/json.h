@@ -17,7 +17,8 @@
 /* Pushes the table {encode, decode, array}. */
 void json_open(lua_State *L);
 
-/* Pushes the value and answers true, or pushes why the text is no JSON and answers false. Raises only for memory. */
+/* Pushes the value and answers true, or pushes why the text is no JSON and answers false. Raises only for memory. The text is
+ * copied unless it is that of the string on top of the stack. */
 bool json_try_decode(lua_State *L, const char *text, size_t size);
 
 /* Pushes the value, or raises an error of kind protocol. */

@@ -1,6 +1,7 @@
 #include "bind/sandbox.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <string.h>
 
 #include "bind/embedded.h"
@@ -10,13 +11,17 @@
 
 /* --- the sandbox's own state --- */
 
-/* Stack: nothing -> the JSON module. Runs in the sandbox's lua_State. */
+/* Stack: nothing -> the JSON module. Runs in the sandbox's lua_State, which finds modules in the program alone. */
 static int prepare(lua_State *L)
 {
-  lua_getglobal(L, "package");
+  lua_getglobal(L, LUA_LOADLIBNAME);
   lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i >= 1; i--) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, i);
+  }
   lua_pushcfunction(L, embedded_searcher);
-  lua_rawseti(L, -2, 2);
+  lua_rawseti(L, -2, 1);
   lua_settop(L, 0);
   error_open(L);
   json_open(L);
@@ -115,6 +120,14 @@ static int sandbox_start_lua(lua_State *L)
   return 1;
 }
 
+static int sandbox_place_lua(lua_State *L)
+{
+  const struct sandbox *sandbox = runtime_of(L)->sandbox;
+  if (!sandbox) return 0;
+  push_place(L, sandbox);
+  return 1;
+}
+
 static int sandbox_stop_lua(lua_State *L)
 {
   struct runtime *runtime = runtime_of(L);
@@ -125,6 +138,7 @@ static int sandbox_stop_lua(lua_State *L)
 
 void sandbox_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"start", sandbox_start_lua}, {"stop", sandbox_stop_lua}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"start", sandbox_start_lua}, {"stop", sandbox_stop_lua}, {"place", sandbox_place_lua}, {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -89,6 +89,13 @@ static int print(lua_State *L)
   return 0;
 }
 
+/* output_failed(errno): raises what io.write answered. */
+static int output_failed(lua_State *L)
+{
+  errno = (int)luaL_checkinteger(L, 1);
+  return fail_output(L);
+}
+
 static int flush(lua_State *L)
 {
   if (fflush(stdout) != 0) fail_output(L);
@@ -240,6 +247,13 @@ static int set_exit_code(lua_State *L)
   return 0;
 }
 
+static int exit_code(lua_State *L)
+{
+  enum error_kind kind = error_kind_at(L, 1);
+  lua_pushinteger(L, kind != ERROR_NONE ? error_exit_code(kind) : 1);
+  return 1;
+}
+
 static int pid(lua_State *L)
 {
   lua_pushinteger(L, getpid());
@@ -253,6 +267,7 @@ void system_open(lua_State *L)
                                        {"write", write_texts},
                                        {"print", print},
                                        {"flush", flush},
+                                       {"output_failed", output_failed},
                                        {"read_file", read_file},
                                        {"write_file", write_file},
                                        {"make_folder", make_folder},
@@ -261,6 +276,7 @@ void system_open(lua_State *L)
                                        {"is_trusted", is_trusted},
                                        {"lock", lock},
                                        {"set_exit_code", set_exit_code},
+                                       {"exit_code", exit_code},
                                        {"pid", pid},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);

@@ -6,7 +6,8 @@
 
 /* Pushes the table:
  *   isatty(fd), terminal_width(fd) -> columns, nil when it is no terminal
- *   write(text, ...), print(...) to standard output: raise an error of kind store when it cannot take it; flush()
+ *   write(text, ...), print(...) to standard output: raise an error of kind store when it cannot take it; flush();
+ *     output_failed(errno) raises that error
  *   read_file(path, limit) -> text, or nil and why; "-" is standard input; limit in bytes
  *   write_file(path, text [, mode]): whole or not at all; raises
  *   make_folder(path): with its parents, 0700; raises
@@ -15,6 +16,7 @@
  *   is_trusted(path) -> whether nobody but this user and root can write to it
  *   lock(path) -> a handle that holds the lock until it is closed or collected, or nil when another process has it
  *   set_exit_code(code): of a run that ends well
+ *   exit_code(error) -> the one of its kind
  *   pid() */
 void system_open(lua_State *L);
 
