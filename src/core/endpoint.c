@@ -7,8 +7,8 @@
 #define PARAMS(...) ((const struct endpoint_param[]){__VA_ARGS__, {0}})
 
 #define TYPES NAMES("residential", "datacenter", "isp", "mobile", "ipv6")
-#define NO_NAMES ((const char *const[]){NULL})
-#define CHARGE_OPTIONS NAMES("key", "max_price")
+#define OPTIONS NAMES("timeout", "max_wait") /* of every call */
+#define CHARGE_OPTIONS NAMES("key", "max_price", "timeout", "max_wait")
 
 #define ID .name = "id", .place = PARAM_PATH, .required = true, .summary = "order, such as ord_abc123"
 #define PAGE .name = "page", .type = PARAM_INTEGER, .place = PARAM_QUERY, .min = 1, .summary = "page, from 1"
@@ -34,7 +34,7 @@ static const struct endpoint table[] = {
      .record = RECORD_ACCOUNT,
      .summary = "balance and email of the account",
      .params = PARAMS({0}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "account.transactions",
      .method = "GET",
      .path = "/account/transactions",
@@ -43,14 +43,14 @@ static const struct endpoint table[] = {
      .record = RECORD_TRANSACTION,
      .summary = "deposits, charges and refunds",
      .params = PARAMS({PAGE}, {LIMIT}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "orders.calc",
      .method = "POST",
      .path = "/orders/calc",
      .record = RECORD_QUOTE,
      .summary = "price of an order, without placing it",
      .params = ORDER_PARAMS,
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "orders.create",
      .method = "POST",
      .path = "/orders",
@@ -72,14 +72,14 @@ static const struct endpoint table[] = {
                        .place = PARAM_QUERY,
                        .values = NAMES("active", "expired", "cancelled"),
                        .summary = "state of the orders"}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "orders.get",
      .method = "GET",
      .path = "/orders/:id",
      .record = RECORD_ORDER,
      .summary = "one order",
      .params = PARAMS({ID}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "orders.proxies",
      .method = "GET",
      .path = "/orders/:id/proxies",
@@ -87,7 +87,7 @@ static const struct endpoint table[] = {
      .record = RECORD_PROXY,
      .summary = "hosts, ports and credentials of an order's proxies",
      .params = PARAMS({ID}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "orders.download",
      .method = "GET",
      .path = "/orders/:id/download",
@@ -97,7 +97,7 @@ static const struct endpoint table[] = {
                              .place = PARAM_QUERY,
                              .values = NAMES("txt", "csv", "json"),
                              .summary = "form of the file, txt unless told otherwise"}),
-     .options = NAMES("path")},
+     .options = NAMES("path", "timeout", "max_wait")},
     {.name = "orders.extend",
      .method = "POST",
      .path = "/orders/:id/extend",
@@ -113,7 +113,7 @@ static const struct endpoint table[] = {
      .record = RECORD_REFERENCE,
      .summary = "countries that can be ordered",
      .params = PARAMS({0}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "reference.proxy_types",
      .method = "GET",
      .path = "/reference/proxy-types",
@@ -121,7 +121,7 @@ static const struct endpoint table[] = {
      .record = RECORD_REFERENCE,
      .summary = "types of proxies that can be ordered",
      .params = PARAMS({0}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "reference.periods",
      .method = "GET",
      .path = "/reference/periods",
@@ -129,7 +129,7 @@ static const struct endpoint table[] = {
      .record = RECORD_REFERENCE,
      .summary = "periods that can be ordered",
      .params = PARAMS({0}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "deposits.addresses",
      .method = "GET",
      .path = "/deposits/addresses",
@@ -137,7 +137,7 @@ static const struct endpoint table[] = {
      .record = RECORD_ADDRESS,
      .summary = "deposit addresses of the account",
      .params = PARAMS({0}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {.name = "deposits.create_address",
      .method = "POST",
      .path = "/deposits/addresses",
@@ -153,7 +153,7 @@ static const struct endpoint table[] = {
                        .place = PARAM_BODY,
                        .values = NAMES("ERC20", "TRC20"),
                        .summary = "network of the currency, such as TRC20 for USDT"}),
-     .options = NO_NAMES},
+     .options = OPTIONS},
     {0},
 };
 

@@ -282,12 +282,12 @@ static void explain_refusal(struct flow *charge)
   money_format(intend->spent, spent);
   if (intend->allowance.per_run < 0 && intend->allowance.per_day < 0 && intend->allowance.per_order < 0)
     error_set(&charge->public.error, ERROR_SPEND_REFUSED,
-              "%s would cost %s and spending is not allowed; allow it with --spend %s or spend in the config",
-              name_of(charge), quote, quote);
+              "this would cost %s, and spending is not allowed; allow it with --spend %s or spend in the config", quote,
+              quote);
   else
     error_set(&charge->public.error, ERROR_SPEND_REFUSED,
-              "%s would cost %s; the limit %s is %s, of which %s is spent or reserved", name_of(charge), quote,
-              intend->limit, allowed, spent);
+              "this would cost %s; the limit %s is %s, of which %s is spent or reserved", quote, intend->limit, allowed,
+              spent);
 }
 
 static void on_intended(struct store_job *job)
@@ -387,8 +387,8 @@ static void decide(struct flow *charge)
   money_format(charge->public.quote, quote);
   money_format(charge->request.max_price, most);
   if (charge->request.has_max_price && charge->public.quote > charge->request.max_price) {
-    error_set(&charge->public.error, ERROR_SPEND_REFUSED, "%s would cost %s, above max_price %s; nothing was sent",
-              name_of(charge), quote, most);
+    error_set(&charge->public.error, ERROR_SPEND_REFUSED, "this would cost %s, above max_price %s; nothing was sent",
+              quote, most);
     end(charge);
   } else if (purchase->settings.dry_run) {
     charge->public.dry_run = true;
