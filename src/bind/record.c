@@ -1,0 +1,289 @@
+#include "bind/record.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bind/error.h"
+#include "bind/fields.h"
+#include "bind/json.h"
+#include "bind/money.h"
+#include "bind/page.h"
+#include "bind/unwrap.h"
+
+/* What is to become of an answer. Indices are of the Lua stack. */
+struct answer {
+  const struct endpoint *endpoint; /* NULL: any value, passed on */
+  enum record_kind kind;
+  bool list;
+  int64_t page, limit; /* asked for; 0: not known */
+  int document, data;
+};
+
+/* --- what came, for messages --- */
+
+static const char *describe(lua_State *L, int index)
+{
+  if (unwrap_has_list(L, index)) return "a list";
+  switch (lua_type(L, index)) {
+    case LUA_TNIL:
+      return "nothing";
+    case LUA_TTABLE:
+      return "an object";
+    case LUA_TSTRING:
+      return "a text";
+    case LUA_TNUMBER:
+      return "a number";
+    default:
+      return lua_toboolean(L, index) ? "true" : "false";
+  }
+}
+
+static void fill_error(const struct answer *answer, struct error *err)
+{
+  *err = ERROR_INIT;
+  if (!answer->endpoint) return;
+  err->endpoint = answer->endpoint->name;
+  if (answer->endpoint->kind == ENDPOINT_CHARGE) err->charge = CHARGE_MADE;
+}
+
+static int not_promised(lua_State *L, const struct answer *answer, const char *came)
+{
+  struct error err;
+  fill_error(answer, &err);
+  const char *several = record_list_name(answer->kind), *one = record_kind_name(answer->kind);
+  error_set(&err, ERROR_PROTOCOL, "expected %s %s, and the server sent %s; check that the base URL is the API's",
+            answer->list            ? "a list of"
+            : strchr("aeiou", *one) ? "an"
+                                    : "a",
+            answer->list ? several : one, came);
+  return error_raise(L, &err);
+}
+
+/* The server's own error, of a body that says so in spite of its status. */
+static int refused(lua_State *L, const struct answer *answer, const char *body, size_t size)
+{
+  struct error err;
+  fill_error(answer, &err);
+  if (err.charge == CHARGE_MADE) err.charge = CHARGE_UNKNOWN;
+  error_set(&err, ERROR_INVALID, "the API refused the request");
+  record_error(L, body, size, &err);
+  static const struct {
+    const char *code;
+    enum error_kind kind;
+  } codes[] = {{"UNAUTHORIZED", ERROR_AUTH},        {"INVALID_API_KEY", ERROR_AUTH},
+               {"BANNED", ERROR_FORBIDDEN},         {"UNVERIFIED", ERROR_FORBIDDEN},
+               {"NOT_FOUND", ERROR_NOT_FOUND},      {"INSUFFICIENT_BALANCE", ERROR_FUNDS},
+               {"RATE_LIMITED", ERROR_RATE_LIMITED}};
+  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+    if (strcmp(codes[i].code, err.code) == 0) err.kind = codes[i].kind;
+  return error_raise_with(L, &err, -1);
+}
+
+/* --- canonical values --- */
+
+/* References may be anything; all other kinds are records. */
+static void convert_items(lua_State *L, const struct answer *answer, int list)
+{
+  if (record_fields(answer->kind)->name == NULL) return;
+  struct fields fields;
+  int base = lua_gettop(L);
+  fields_begin(L, &fields, answer->kind);
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
+    if (!unwrap_has_object(L, -1))
+      not_promised(L, answer, lua_pushfstring(L, "one in which item %I is %s", (LUAI_UACINT)i, describe(L, -1)));
+    fields_convert(L, &fields, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  lua_settop(L, base);
+}
+
+static void set_page(lua_State *L, const struct answer *answer, int list)
+{
+  struct page page;
+  page_read(L, answer->document, answer->data, &page);
+  int64_t count = (int64_t)lua_rawlen(L, list);
+  bool whole = answer->list && !answer->endpoint->paged;
+  if (page.page < 0 && (whole || answer->page > 0)) page.page = whole ? 1 : answer->page;
+  if (page.limit < 0 && answer->limit > 0) page.limit = answer->limit;
+  if (page.total < 0 && whole) page.total = count;
+  page_set(L, &page, list);
+  int more = page_has_more(&page, count);
+  if (more < 0 && !answer->list) return;
+  lua_pushliteral(L, "has_more");
+  lua_pushboolean(L, more > 0);
+  lua_rawset(L, list);
+}
+
+static int finish_list(lua_State *L, const struct answer *answer)
+{
+  if (!unwrap_list(L, answer->data, answer->kind)) {
+    if (answer->kind != RECORD_REFERENCE) return not_promised(L, answer, describe(L, answer->data));
+    lua_pushvalue(L, answer->data);
+    return 1;
+  }
+  int list = lua_gettop(L);
+  convert_items(L, answer, list);
+  set_page(L, answer, list);
+  json_mark_list(L);
+  return 1;
+}
+
+static int finish_record(lua_State *L, const struct answer *answer)
+{
+  if (!unwrap_record(L, answer->data, answer->kind)) return not_promised(L, answer, describe(L, answer->data));
+  struct fields fields;
+  int record = lua_gettop(L);
+  fields_begin(L, &fields, answer->kind);
+  fields_convert(L, &fields, record);
+  lua_settop(L, record);
+  return 1;
+}
+
+static int finish_any(lua_State *L, const struct answer *answer)
+{
+  lua_pushvalue(L, answer->data);
+  if (!unwrap_has_list(L, -1)) return 1;
+  set_page(L, answer, lua_gettop(L));
+  json_mark_list(L);
+  return 1;
+}
+
+static int finish(lua_State *L, struct answer *answer)
+{
+  luaL_checkstack(L, 16, NULL);
+  unwrap_data(L, answer->document, answer->kind);
+  answer->data = lua_gettop(L);
+  if (answer->list) return finish_list(L, answer);
+  return answer->kind == RECORD_NONE ? finish_any(L, answer) : finish_record(L, answer);
+}
+
+int record_answer_page(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint, int64_t page,
+                       int64_t limit)
+{
+  struct answer answer = {.endpoint = endpoint, .page = page, .limit = limit};
+  if (endpoint) {
+    answer.kind = endpoint->record;
+    answer.list = endpoint->list;
+  }
+  int base = lua_gettop(L);
+  if (!json_try_decode(L, body, size)) {
+    const char *why = size > 0 ? lua_pushfstring(L, "what is not JSON: %s", lua_tostring(L, -1)) : "nothing";
+    return not_promised(L, &answer, why);
+  }
+  answer.document = lua_gettop(L);
+  if (unwrap_is_failure(L, answer.document)) return refused(L, &answer, body, size);
+  finish(L, &answer);
+  lua_replace(L, base + 1);
+  lua_settop(L, base + 1);
+  return 1;
+}
+
+int record_answer(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint)
+{
+  return record_answer_page(L, body, size, endpoint, 0, 0);
+}
+
+/* --- single fields, for the core --- */
+
+struct wanted {
+  const char *body;
+  size_t size;
+  enum record_kind kind;
+  const char *field;
+  struct buffer *text;
+  bool found;
+};
+
+/* The text of the value on top. */
+static bool add_text(lua_State *L, struct buffer *text)
+{
+  char amount[MONEY_TEXT];
+  size_t size;
+  const money *value = money_test(L, -1);
+  if (value) return buffer_add(text, amount, money_format(*value, amount));
+  if (!lua_isstring(L, -1)) return false;
+  const char *string = lua_tolstring(L, -1, &size);
+  return buffer_add(text, string, size);
+}
+
+static int read_field(lua_State *L)
+{
+  struct wanted *wanted = lua_touserdata(L, 1);
+  struct fields fields;
+  int position = record_field_find(wanted->kind, wanted->field);
+  if (position < 0 || !json_try_decode(L, wanted->body, wanted->size)) return 0;
+  int document = lua_gettop(L);
+  if (unwrap_is_failure(L, document)) return 0;
+  unwrap_data(L, document, wanted->kind);
+  if (!unwrap_record(L, document + 1, wanted->kind)) return 0;
+  int record = lua_gettop(L);
+  fields_begin(L, &fields, wanted->kind);
+  fields_get(L, &fields, record, position);
+  wanted->found = add_text(L, wanted->text);
+  return 0;
+}
+
+bool record_field_text(lua_State *L, const char *body, size_t size, enum record_kind kind, const char *field,
+                       struct buffer *text)
+{
+  struct wanted wanted = {.body = body, .size = size, .kind = kind, .field = field, .text = text};
+  if (!lua_checkstack(L, 4)) return false;
+  lua_pushcfunction(L, read_field);
+  lua_pushlightuserdata(L, &wanted);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return wanted.found;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* --- for Lua --- */
+
+/* answer(text, endpoint's name or nil [, page, limit]) */
+static int answer_of(lua_State *L)
+{
+  size_t size;
+  const char *body = luaL_checklstring(L, 1, &size), *name = luaL_optstring(L, 2, NULL);
+  const struct endpoint *endpoint = name ? endpoint_find(name) : NULL;
+  if (name && !endpoint) return error_usage(L, "there is no endpoint %s", name);
+  return record_answer_page(L, body, size, endpoint, luaL_optinteger(L, 3, 0), luaL_optinteger(L, 4, 0));
+}
+
+/* failure(text, status) -> what record_error makes of it, as an error value */
+static int failure_of(lua_State *L)
+{
+  size_t size;
+  const char *body = luaL_checklstring(L, 1, &size);
+  struct error err = ERROR_INIT;
+  err.status = (int)luaL_checkinteger(L, 2);
+  error_set(&err, ERROR_INVALID, "refused");
+  record_error(L, body, size, &err);
+  error_push(L, &err);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "details");
+  return 1;
+}
+
+/* field(text, kind, name) -> its text, or nil */
+static int field_of(lua_State *L)
+{
+  size_t size;
+  const char *body = luaL_checklstring(L, 1, &size), *kind = luaL_checkstring(L, 2), *name = luaL_checkstring(L, 3);
+  int found = RECORD_NONE;
+  while (found < RECORD_KIND_COUNT && strcmp(record_kind_name((enum record_kind)found), kind) != 0) found++;
+  if (found == RECORD_KIND_COUNT) return error_usage(L, "there is no kind of record %s", kind);
+  struct buffer text = {0};
+  bool has = record_field_text(L, body, size, (enum record_kind)found, name, &text);
+  lua_pushlstring(L, text.data ? text.data : "", text.size);
+  buffer_free(&text);
+  if (!has) lua_pushnil(L);
+  return 1;
+}
+
+void record_open(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"answer", answer_of},
+                                       {"failure", failure_of},
+                                       {"field", field_of},
+                                       {NULL, NULL}};
+  fields_open(L);
+  luaL_newlib(L, functions);
+}

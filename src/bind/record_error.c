@@ -1,0 +1,135 @@
+/* What the server said of a failure, in whatever form: an error of either dialect, some other JSON, HTML, text, nothing. */
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "bind/json.h"
+#include "bind/record.h"
+
+#define LONGEST_WORDS 300 /* bytes of the server's words that are repeated */
+
+/* Pushes table[name] when it is text (or, for a code, a number), and answers it; pushes nil and answers NULL otherwise. */
+static const char *push_text(lua_State *L, int table, const char *name)
+{
+  lua_pushstring(L, name);
+  lua_rawget(L, table);
+  if (lua_isstring(L, -1)) return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  return NULL;
+}
+
+/* The first of the names that is there; leaves one value on the stack. */
+static const char *push_first(lua_State *L, int table, const char *const *names)
+{
+  for (; names[1]; names++) {
+    const char *text = push_text(L, table, *names);
+    if (text) return text;
+    lua_pop(L, 1);
+  }
+  return push_text(L, table, *names);
+}
+
+/* Adds up to `size` bytes of the server's words, cut on a whole UTF-8 character; control characters become blanks. */
+static void add_words(struct error *err, const char *before, const char *words, size_t size, const char *after)
+{
+  char said[LONGEST_WORDS + 1], message[sizeof err->message];
+  bool cut = size > LONGEST_WORDS;
+  if (cut) size = LONGEST_WORDS;
+  while (cut && size > 0 && ((unsigned char)words[size] & 0xC0) == 0x80) size--;
+  for (size_t i = 0; i < size; i++) said[i] = (unsigned char)words[i] < 0x20 || words[i] == 0x7F ? ' ' : words[i];
+  said[size] = '\0';
+  memcpy(message, err->message, sizeof message);
+  error_set(err, err->kind, "%s%s%s%s%s%s", message, *message ? ": " : "", before, said, cut ? " ..." : "", after);
+}
+
+/* CODES_LIKE_THIS, where a message stands elsewhere. */
+static bool is_code(const char *text)
+{
+  return *text && text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] == '\0';
+}
+
+/* Pushes details: what is told under that name, whatever it is. */
+static void push_details(lua_State *L, int table)
+{
+  static const char *const names[] = {"details", "errors"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    lua_pushstring(L, names[i]);
+    if (lua_rawget(L, table) != LUA_TNIL) return;
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L);
+}
+
+/* {"error": {message, code, details}}, {"error": "…"}, {"message", "code"} and the like; the document is at the index.
+ * Pushes the details. */
+static void read_object(lua_State *L, int document, struct error *err)
+{
+  static const char *const words[] = {"message", "error", "detail", "title", NULL};
+  int source = document;
+  lua_pushliteral(L, "error");
+  if (lua_rawget(L, document) == LUA_TTABLE) source = lua_gettop(L);
+  const char *message = push_first(L, source, words), *code = push_text(L, source, "code");
+  const char *brief = lua_type(L, document + 1) == LUA_TSTRING ? lua_tostring(L, document + 1) : "";
+  if (!code && is_code(brief)) code = brief;
+  if (code) snprintf(err->code, sizeof err->code, "%s", code);
+  if (message) add_words(err, "", message, strlen(message), "");
+  push_details(L, source);
+}
+
+/* The text between <title> and what follows it, or NULL. */
+static const char *find_title(const char *body, size_t size, size_t *length)
+{
+  static const char tag[] = "<title>";
+  for (size_t i = 0; i + sizeof tag - 1 < size; i++) {
+    if (strncasecmp(body + i, tag, sizeof tag - 1) != 0) continue;
+    const char *title = body + i + sizeof tag - 1;
+    const char *end = memchr(title, '<', size - (size_t)(title - body));
+    *length = end ? (size_t)(end - title) : 0;
+    return title;
+  }
+  return NULL;
+}
+
+static bool is_blank(char c)
+{
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* What is no JSON: HTML is told by its title, text by its beginning. */
+static void read_other(const char *body, size_t size, struct error *err)
+{
+  for (; size > 0 && is_blank(*body); size--) body++;
+  if (size == 0) return;
+  if (*body != '<') {
+    add_words(err, "\"", body, size, "\"");
+    return;
+  }
+  size_t length;
+  const char *title = find_title(body, size, &length);
+  if (title && length > 0)
+    add_words(err, "a page of HTML, \"", title, length, "\"");
+  else
+    add_words(err, "a page of HTML", "", 0, "");
+}
+
+void record_error(lua_State *L, const char *body, size_t size, struct error *err)
+{
+  int base = lua_gettop(L);
+  luaL_checkstack(L, 10, NULL);
+  if (!json_try_decode(L, body, size)) {
+    read_other(body, size, err);
+    lua_settop(L, base);
+    lua_pushnil(L);
+    return;
+  }
+  if (lua_type(L, base + 1) == LUA_TTABLE)
+    read_object(L, base + 1, err);
+  else if (lua_type(L, base + 1) == LUA_TSTRING)
+    read_other(lua_tostring(L, base + 1), lua_rawlen(L, base + 1), err);
+  if (lua_gettop(L) == base + 1) lua_pushnil(L);
+  lua_replace(L, base + 1);
+  lua_settop(L, base + 1);
+}

@@ -1,0 +1,135 @@
+#include "bind/unwrap.h"
+
+#include <string.h>
+
+#include "bind/json.h"
+
+/* Pushes table[name], raw, and answers its type. */
+static int get(lua_State *L, int table, const char *name)
+{
+  lua_pushstring(L, name);
+  return lua_rawget(L, table);
+}
+
+/* Whether table[name] is the boolean `wanted`. */
+static bool says(lua_State *L, int table, const char *name, bool wanted)
+{
+  bool same = get(L, table, name) == LUA_TBOOLEAN && lua_toboolean(L, -1) == wanted;
+  lua_pop(L, 1);
+  return same;
+}
+
+bool unwrap_has_list(lua_State *L, int index)
+{
+  return lua_type(L, index) == LUA_TTABLE && (lua_rawlen(L, index) > 0 || json_is_list(L, index));
+}
+
+bool unwrap_has_object(lua_State *L, int index)
+{
+  return lua_type(L, index) == LUA_TTABLE && !unwrap_has_list(L, index);
+}
+
+/* Pushes the one value of a table that `test` accepts; nothing and false when there is none or several. */
+static bool push_only(lua_State *L, int table, bool (*test)(lua_State *L, int index))
+{
+  int found = 0, base = lua_gettop(L);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    if (test(L, -1) && found++ == 0) lua_copy(L, -1, base + 1);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, found == 1 ? base + 1 : base);
+  return found == 1;
+}
+
+/* An object that stands for something else: one that says success, or whose only sensible part is its data. */
+static bool is_envelope(lua_State *L, int document, enum record_kind kind)
+{
+  if (!unwrap_has_object(L, document)) return false;
+  int type = get(L, document, "data");
+  lua_pop(L, 1);
+  if (says(L, document, "success", true)) return type != LUA_TNIL;
+  return type == LUA_TTABLE && kind != RECORD_NONE;
+}
+
+/* {"success": true} and, at most, meta: an answer without content. */
+static bool is_empty_envelope(lua_State *L, int document)
+{
+  if (!unwrap_has_object(L, document) || !says(L, document, "success", true)) return false;
+  int others = 0;
+  for (lua_pushnil(L); lua_next(L, document); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    others += strcmp(name, "success") != 0 && strcmp(name, "meta") != 0;
+  }
+  return others == 0;
+}
+
+bool unwrap_is_failure(lua_State *L, int document)
+{
+  return unwrap_has_object(L, document) && says(L, document, "success", false);
+}
+
+void unwrap_data(lua_State *L, int document, enum record_kind kind)
+{
+  if (is_envelope(L, document, kind))
+    get(L, document, "data");
+  else if (is_empty_envelope(L, document))
+    lua_pushnil(L);
+  else
+    lua_pushvalue(L, document);
+}
+
+static bool is_zero(lua_State *L, int table, const char *name)
+{
+  bool zero = get(L, table, name) == LUA_TNUMBER && lua_tonumber(L, -1) == 0;
+  lua_pop(L, 1);
+  return zero;
+}
+
+bool unwrap_list(lua_State *L, int data, enum record_kind kind)
+{
+  if (unwrap_has_list(L, data)) {
+    lua_pushvalue(L, data);
+    return true;
+  }
+  if (unwrap_has_object(L, data)) {
+    const char *const names[] = {record_list_name(kind), "items", "data", "results"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+      get(L, data, names[i]);
+      if (unwrap_has_list(L, -1)) return true;
+      lua_pop(L, 1);
+    }
+    if (push_only(L, data, unwrap_has_list)) return true;
+    if (!is_zero(L, data, "total")) return false;
+  } else if (!lua_isnil(L, data)) {
+    return false;
+  }
+  lua_newtable(L);
+  return true;
+}
+
+static bool has_one_field(lua_State *L, int table)
+{
+  int count = 0;
+  lua_pushnil(L);
+  while (count < 2 && lua_next(L, table)) {
+    lua_pop(L, 1);
+    count++;
+  }
+  if (count == 2) lua_pop(L, 1);
+  return count == 1;
+}
+
+bool unwrap_record(lua_State *L, int data, enum record_kind kind)
+{
+  if (kind == RECORD_ORDER && lua_isstring(L, data)) {
+    lua_createtable(L, 0, 1);
+    lua_pushvalue(L, data);
+    lua_setfield(L, -2, "id");
+    return true;
+  }
+  if (!unwrap_has_object(L, data)) return false;
+  if (!has_one_field(L, data) || !push_only(L, data, unwrap_has_object)) lua_pushvalue(L, data);
+  return true;
+}
