@@ -1,6 +1,7 @@
 /* The program: takes the key, opens the runtime, runs the command line, ends the process. Nothing else ends it. */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "bind/program.h"
 #include "core/secret.h"
@@ -24,10 +25,20 @@ static void catch_signals(struct runtime *runtime)
   sigaction(SIGPIPE, &ignore, NULL);
 }
 
+/* A thousand exchanges at once need as many descriptors, and the soft limit is there for programs that use select. */
+static void raise_descriptor_limit(void)
+{
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
   struct error err = ERROR_INIT, key_error = ERROR_INIT;
   secret_disable_dumps();
+  raise_descriptor_limit();
   struct secret *key = secret_from_environment(SECRET_VARIABLE, &key_error);
   struct runtime *runtime = runtime_open(key, &key_error, &err);
   if (!runtime) {

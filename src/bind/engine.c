@@ -315,11 +315,16 @@ int engine_limits(lua_State *L)
   return wait_for(L, &look->wait, push_limits, (lua_KContext)look);
 }
 
+void engine_settle(struct engine *engine)
+{
+  int64_t until = loop_clock() + SETTLE_WAIT_US;
+  while (engine && purchase_busy(engine->purchase) && loop_clock() < until)
+    loop_turn(engine->loop, until - loop_clock());
+}
+
 void engine_close(struct engine *engine)
 {
   if (!engine) return;
-  int64_t until = loop_clock() + SETTLE_WAIT_US;
-  while (purchase_busy(engine->purchase) && loop_clock() < until) loop_turn(engine->loop, until - loop_clock());
   close_parts(engine);
   secret_close(engine->key);
   free(engine->base_url);

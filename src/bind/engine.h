@@ -34,7 +34,10 @@ struct engine *engine_use(lua_State *L);
 /* limits(): what is free in each scope, and when the next request may leave. Waits for the store. */
 int engine_limits(lua_State *L);
 
-/* Lets charges under way settle, then closes everything. NULL is fine. */
+/* Lets charges under way settle; needs Lua, which reads the answers. NULL is fine. */
+void engine_settle(struct engine *engine);
+
+/* Closes everything. NULL is fine. */
 void engine_close(struct engine *engine);
 
 #endif

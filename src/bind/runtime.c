@@ -99,6 +99,7 @@ void runtime_close(struct runtime *runtime)
 {
   if (!runtime) return;
   runtime->tasks.current = NULL;
+  engine_settle(runtime->engine);
   if (runtime->L) lua_close(runtime->L);
   while (runtime->tasks.all) {
     struct task *next = runtime->tasks.all->next;
