@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/error.h"
 #include "core/endpoint.h"
 
 static void set_text(lua_State *L, const char *name, const char *text)
@@ -68,7 +69,7 @@ static void push_row(lua_State *L, const struct endpoint *endpoint)
   lua_setfield(L, -2, "params");
 }
 
-static int endpoints(lua_State *L)
+static int rows(lua_State *L)
 {
   lua_newtable(L);
   for (int i = 0; endpoint_table()[i].name; i++) {
@@ -78,7 +79,63 @@ static int endpoints(lua_State *L)
   return 1;
 }
 
+/* Pushes the path, or raises. */
+static void push_path(lua_State *L, struct buffer *path, bool good, const struct error *err)
+{
+  lua_pushlstring(L, path->data ? path->data : "", path->size);
+  buffer_free(path);
+  if (!good) error_raise(L, err);
+}
+
+static int normalise(lua_State *L)
+{
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size), *query = NULL;
+  struct buffer path = {0};
+  struct error err = ERROR_INIT;
+  bool good = endpoint_normalise(text, size, &path, &query, &err);
+  push_path(L, &path, good, &err);
+  lua_pushstring(L, query);
+  return 2;
+}
+
+static int match(lua_State *L)
+{
+  const struct endpoint *endpoint = endpoint_match(luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+  lua_pushstring(L, endpoint ? endpoint->name : NULL);
+  return 1;
+}
+
+static int path_of(lua_State *L)
+{
+  const struct endpoint *endpoint = endpoint_find(luaL_checkstring(L, 1));
+  if (!endpoint) return error_usage(L, "there is no endpoint %s", lua_tostring(L, 1));
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_getfield(L, 2, "id");
+  struct endpoint_value values[] = {{lua_isstring(L, -1) ? "id" : NULL, lua_tostring(L, -1)}, {NULL, NULL}};
+  struct buffer path = {0};
+  struct error err = ERROR_INIT;
+  bool good = endpoint_path(endpoint, values, &path, &err);
+  push_path(L, &path, good, &err);
+  return 1;
+}
+
+static int nearest(lua_State *L)
+{
+  lua_pushstring(L, endpoint_name_nearest(luaL_checkstring(L, 1)));
+  return 1;
+}
+
 void endpoint_open(lua_State *L)
 {
-  lua_pushcfunction(L, endpoints);
+  static const luaL_Reg functions[] = {{"normalise", normalise},
+                                       {"match", match},
+                                       {"path", path_of},
+                                       {"nearest", nearest},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, rows);
+  lua_setfield(L, -2, "__call");
+  lua_setmetatable(L, -2);
 }

@@ -3,9 +3,10 @@
 
 #include <lua.h>
 
-/* Pushes the function that answers the table of endpoints as a list of rows: name, method, path, class (safe, once or
+/* Pushes a table that, called, answers the table of endpoints as a list of rows: name, method, path, class (safe, once or
  * charge), summary, record, list, paged, text, options, and params: a list of {name, type, where, required, min, max, values,
- * summary}. A new copy each time. */
+ * summary}; a new copy each time. Beside it the judgement of paths: normalise(path) -> path, query; match(method, path) ->
+ * name; path(name, {id=…}) -> path; nearest(name) -> name. */
 void endpoint_open(lua_State *L);
 
 #endif
