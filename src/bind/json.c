@@ -216,6 +216,7 @@ static void explain(lua_State *L)
       {"object key string", "a key in quotes"},
       {"comma or array end", "',' or ']'"},
       {"comma or object end", "',' or '}'"},
+      {"colon", "':'"},
       {"T_OBJ_BEGIN", "'{'"},
       {"T_OBJ_END", "'}'"},
       {"T_ARR_BEGIN", "'['"},

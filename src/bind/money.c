@@ -45,6 +45,7 @@ static const char *describe(lua_State *L, int index)
       return lua_pushfstring(L, "\"%s\"", lua_tostring(L, index));
     case LUA_TNUMBER:
       return luaL_tolstring(L, index, NULL);
+    case LUA_TNONE:
     case LUA_TNIL:
       return "nil";
     default:
