@@ -1,0 +1,171 @@
+-- The figures of the project: what is measured, beside what, and what each should be at most. Run by bench/run, which
+-- starts the servers; arguments are the names of figures, none means all.
+--
+-- A figure's function measures, and calls `row` for each number that comes of it.
+
+local env = os.getenv
+local folder = env "BENCH_FOLDER"
+local http = "http://127.0.0.1:" .. env "HTTP_PORT"
+local https = "https://127.0.0.1:" .. env "TLS_PORT"
+local bare, ours = "build/bench/bare", "build/proxylua"
+local key = "'Accept: application/json' 'Content-Type: application/json' 'Authorization: Bearer sk_live_bench'"
+local runs = 5
+local mib = 1024 -- of the KiB that sizes are told in
+
+-- Runs shell commands in turn, so many times each; answers for each its medians { wall =, cpu =, size = } (s, s, KiB).
+local function measure(times, ...)
+  local commands = table.concat({ ... }, " -- ")
+  local pipe = assert(io.popen(("build/bench/measure %d %s"):format(times, commands)))
+  local medians = {}
+  for line in pipe:lines() do
+    local wall, cpu, size = line:match("(%S+) (%S+) (%S+)")
+    medians[#medians + 1] = { wall = tonumber(wall), cpu = tonumber(cpu), size = tonumber(size) }
+  end
+  if not pipe:close() then error("failed: " .. commands, 0) end
+  return table.unpack(medians)
+end
+
+local columns = "%-14s %-58s %11s %11s %7s %8s %4s\n"
+local name, met, missed -- the figure under way, and how many numbers are what they should be
+
+local function print_row(...)
+  io.write((columns:format(...):gsub(" +\n", "\n")))
+  io.flush()
+end
+
+-- A number of ours beside the reference's, as a ratio that should be at most `most`.
+local function row(what, format, mine, reference, most)
+  local good = mine / reference <= most
+  if good then met = met + 1 else missed = missed + 1 end
+  print_row(name, what, format:format(mine), format:format(reference), ("%.2f"):format(mine / reference),
+    ("%.2f"):format(most), good and "yes" or "NO")
+end
+
+-- A number of ours that should itself be at most `most`.
+local function absolute(what, format, mine, most)
+  local good = mine <= most
+  if good then met = met + 1 else missed = missed + 1 end
+  print_row(name, what, format:format(mine), "", "", format:format(most), good and "yes" or "NO")
+end
+
+-- CPU of COUNT requests beside the bare program's, in microseconds each.
+local function cpu(what, count, mine, reference, most)
+  row(what .. ": CPU each", "%.1f us", mine.cpu / count * 1e6, reference.cpu / count * 1e6, most)
+end
+
+local function get(what, url, count, in_flight, most)
+  local arguments = ("%s %d %d"):format(url, count, in_flight)
+  local theirs, mine = measure(runs, bare .. " get " .. arguments, ours .. " bench/get.lua " .. arguments)
+  cpu(what, count, mine, theirs, most)
+end
+
+local function door(what, base, call, count, in_flight, most)
+  local theirs, mine = measure(runs,
+    ("%s get %s/api/v1/%s %d %d %s"):format(bare, base, call, count, in_flight, key),
+    ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/door.lua %s %d %d"):format(base, ours, call, count, in_flight))
+  cpu(what, count, mine, theirs, most)
+end
+
+-- Every 10th proxy refuses and every 20th never answers.
+local function fate(i)
+  return i % 10 == 3 and "REFUSE_PORT" or i % 20 == 7 and "HANG_PORT" or "PROXY_PORT"
+end
+
+-- Writes a list of proxies, each on an address of its own; answers its path and how many of them work.
+local function write_proxies(count, fate_of)
+  local path = ("%s/%d-proxies"):format(folder, count)
+  local working = 0
+  local file <close> = assert(io.open(path, "w"))
+  for i = 1, count do
+    local port = fate_of(i)
+    if port == "PROXY_PORT" then working = working + 1 end
+    file:write(("http://127.%d.%d.%d:%s\n"):format((i >> 12) + 1, i >> 4 & 255, (i & 15) + 1, env(port)))
+  end
+  return path, working
+end
+
+-- The commands, the bare program's and ours, that send one request through each proxy.
+local function through(url, count, in_flight, timeout, fate_of)
+  local path, working = write_proxies(count, fate_of)
+  local arguments = ("%s %s %d %d %d"):format(url, path, in_flight, timeout, working)
+  return ("%s proxies %s"):format(bare, arguments), ("%s bench/proxies.lua %s"):format(ours, arguments)
+end
+
+-- What a request through a proxy would reach; the proxies answer it themselves.
+local target = "http://198.51.100.1/"
+
+local figures = {
+  { "get", function() get("20,000 GETs of 600 bytes, 64 in flight", http .. "/json600", 20000, 64, 1.10) end },
+  { "get-door", function() door("20,000 account.get, 64 in flight", http, "account", 20000, 64, 1.25) end },
+  { "tls", function() get("20,000 GETs over TLS, 64 in flight", https .. "/json600", 20000, 64, 1.10) end },
+  { "tls-door", function() door("20,000 account.get over TLS, 64 in flight", https, "account", 20000, 64, 1.25) end },
+  { "row", function() get("5,000 GETs in a row", http .. "/json600", 5000, 1, 1.10) end },
+  { "lists", function() get("4,000 lists of 20 KB, 64 in flight", http .. "/api/v1/orders", 4000, 64, 1.0) end },
+  { "lists-door", function() door("4,000 orders.list, 64 in flight", http, "orders", 4000, 64, 1.2) end },
+
+  { "start", function()
+    local mine = measure(51, ours .. " -e ''")
+    absolute("proxylua -e '': wall", "%.1f ms", mine.wall * 1000, 6)
+    absolute("proxylua -e '': largest size", "%.1f MiB", mine.size / mib, 12)
+  end },
+
+  { "sleep", function()
+    local mine = measure(runs, ours .. " bench/sleep.lua 10000")
+    absolute("10,000 tasks asleep: largest size", "%.1f MiB", mine.size / mib, 40)
+  end },
+
+  -- Beside the size there is the program's that did nothing.
+  { "download", function()
+    local size, path = 40 * 1024 * 1024, folder .. "/downloaded"
+    local theirs, mine, idle = measure(runs,
+      ("%s download %s/api/v1/orders/ord_1/download %s %s"):format(bare, http, path, key),
+      ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/download.lua %s %d"):format(http, ours, path, size),
+      ours .. " -e ''")
+    row("40 MB to a file: CPU", "%.1f ms", mine.cpu * 1000, theirs.cpu * 1000, 1.1)
+    absolute("40 MB to a file: size above idle", "%.1f MiB", (mine.size - idle.size) / mib, 2)
+  end },
+
+  -- The wall time that the timeouts alone set: if working and refusing proxies took no time at all, those that hang would
+  -- begin at once, as many as may be in flight; they are less than that, so all end after one timeout. What is above it
+  -- is the time in which the list is gone through.
+  { "proxies", function()
+    local count, in_flight, timeout = 2000, 256, 5
+    local theirs, mine = measure(runs, through(target, count, in_flight, timeout, fate))
+    local least = math.ceil(count / 20 / in_flight) * timeout
+    row("2,000 proxies, 256 in flight, 5 % hang: wall and bound", "%.2f s", mine.wall, least, 1.05)
+    cpu("2,000 proxies, 256 in flight", count, mine, theirs, 1.2)
+  end },
+
+  { "proxies-many", function()
+    local _, few = through(target, 2000, 256, 5, fate)
+    local _, many = through(target, 15000, 1024, 5, fate)
+    local few_runs, many_runs = measure(runs, few, many)
+    row("15,000, 1,024 in flight, beside 2,000, 256: CPU each", "%.1f us", many_runs.cpu / 15000 * 1e6,
+      few_runs.cpu / 2000 * 1e6, 1)
+  end },
+
+  { "proxies-tls", function()
+    local theirs, mine = measure(runs, through(https .. "/json600", 1000, 64, 30, function() return "PROXY_PORT" end))
+    cpu("1,000 over TLS through proxies, 64 in flight", 1000, mine, theirs, 1.2)
+  end },
+}
+
+local wanted = {}
+for _, each in ipairs(figures) do wanted[each[1]] = #arg == 0 end
+for _, each in ipairs(arg) do
+  if wanted[each] == nil then
+    local known = {}
+    for i, figure in ipairs(figures) do known[i] = figure[1] end
+    io.stderr:write(("bench/run: no figure %s; there are %s\n"):format(each, table.concat(known, " ")))
+    os.exit(2)
+  end
+  wanted[each] = true
+end
+
+met, missed = 0, 0
+print_row("figure", ("median of %d runs"):format(runs), "proxylua", "beside", "ratio", "at most", "met")
+for _, each in ipairs(figures) do
+  name = each[1]
+  if wanted[name] then each[2]() end
+end
+print(("%d met, %d not"):format(met, missed))
