@@ -7,27 +7,32 @@ local state = require "proxylua.sandbox.state"
 
 local M = {}
 
--- The balance as it was `seconds` ago.
-local function earlier_balance(world, seconds)
-  local balance, list, newest = world.data.balance, world.data.transactions, state.now(world) - seconds
-  for at = #list, 1, -1 do
-    local entry = list[at]
-    if entry.created <= newest then break end
-    balance = balance + (entry.type == "charge" and entry.amount or -entry.amount)
+-- Only what concerns orders can be hidden.
+local function seen(entry, newest)
+  return not entry.order_id or entry.created <= newest
+end
+
+-- The balance without what came after a time.
+local function balance_at(world, newest)
+  local balance = world.data.balance
+  for _, entry in ipairs(world.data.transactions) do
+    if not seen(entry, newest) then balance = balance + (entry.type == "charge" and entry.amount or -entry.amount) end
   end
   return balance
 end
 
 --- GET /account
 function M.get(context)
-  local world, slow = context.world, context.fault.slow
-  local balance = slow and earlier_balance(world, slow) or world.data.balance
+  local world = context.world
+  local balance = context.fault.slow and balance_at(world, orders.horizon(context)) or world.data.balance
   return answers.record(context, 200, "account", { balance = balance, email = world.data.email })
 end
 
 --- GET /account/transactions
 function M.transactions(context)
-  return orders.page(context, "transaction", context.world.data.transactions, nil, function(entry)
+  local newest = orders.horizon(context)
+  local function keep(entry) return seen(entry, newest) end
+  return orders.page(context, "transaction", context.world.data.transactions, keep, function(entry)
     return { id = entry.id, type = entry.type, amount = entry.amount, order_id = entry.order_id,
       created_at = state.date(entry.created) }
   end)

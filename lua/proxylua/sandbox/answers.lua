@@ -152,12 +152,16 @@ function M.failure(context, status, code, message, details)
   return answer(context, status, { error = table.concat(texts, "; ") })
 end
 
+--- What an order's status is at a time.
+function M.status(order, now)
+  return order.cancelled and "cancelled" or order.expires <= now and "expired" or "active"
+end
+
 --- An order as it is told now.
 function M.order(world, order)
-  local status = order.cancelled and "cancelled" or order.expires <= state.now(world) and "expired" or "active"
   return {
     id = order.id, type = order.type, quantity = order.quantity, period = order.period, country = order.country,
-    status = status, price = order.price,
+    status = M.status(order, state.now(world)), price = order.price,
     created_at = state.date(order.created), expires_at = state.date(order.expires),
   }
 end

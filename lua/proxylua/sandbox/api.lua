@@ -30,6 +30,12 @@ local routes = {
 local reference_names = {
   countries = "reference.countries", ["proxy-types"] = "reference.proxy_types", periods = "reference.periods",
 }
+
+--- What a fault can be asked of.
+M.endpoints = { ["*"] = true, forward = true }
+for _, route in pairs(routes) do M.endpoints[route.name] = true end
+for _, name in pairs(reference_names) do M.endpoints[name] = true end
+
 local unknown = { name = "unknown", run = function(context) return answers.failure(context, 404) end }
 local general = { "general" }
 

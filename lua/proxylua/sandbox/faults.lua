@@ -16,7 +16,7 @@
 --   truncate                       Content-Length promises more than is sent
 --   type=TEXT  redirect=URL        another content type; 302 to elsewhere
 --   retry_after=TEXT               the Retry-After of an error, as it stands (`date`: 30 s from now as a date; `none`)
---   slow=S                         orders.list, account.transactions, account.get: blind to what is younger
+--   slow=S                         orders.list, account.transactions, account.get: blind to orders that are younger
 --   omit=A+B                       records lack these fields
 --   drift=FACTOR                   the charge is the quote times this
 --   refund                         the order is charged, then cancelled and refunded, and the answer is 502

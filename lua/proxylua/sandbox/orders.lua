@@ -106,7 +106,7 @@ end
 --- POST /orders/:id/extend
 function M.extend(context, order)
   local world, body, details = context.world, body_of(context), {}
-  if answers.order(world, order).status ~= "active" then
+  if answers.status(order, state.now(world)) ~= "active" then
     return answers.failure(context, 400, "ORDER_NOT_ACTIVE", "Only active orders can be extended")
   end
   if not body then return answers.failure(context, 400, nil, nil, { body = "must be a JSON object" }) end
@@ -145,17 +145,16 @@ end
 
 --- Answers a page of a list, newest first.
 -- @param kind of records
--- @param list oldest first, each with its time in `created`
--- @param keep function of an item: whether it belongs to the list; nil: all do
+-- @param list oldest first
+-- @param keep function of an item: whether it belongs to the list
 -- @param tell function of an item: its record
 function M.page(context, kind, list, keep, tell)
   local page, details = read_page(context.query)
   if not page then return answers.failure(context, 400, nil, nil, details) end
-  local newest = context.fault.slow and state.now(context.world) - context.fault.slow or math.huge
   local from, items = (page.page - 1) * page.limit, {}
   for at = #list, 1, -1 do
     local item = list[at]
-    if item.created <= newest and (not keep or keep(item)) then
+    if keep(item) then
       page.total = page.total + 1
       if page.total > from and #items < page.limit then items[#items + 1] = tell(item) end
     end
@@ -165,16 +164,22 @@ end
 
 local statuses = { active = true, expired = true, cancelled = true }
 
+--- The time after which a fault hides what happened from a list.
+function M.horizon(context)
+  return context.fault.slow and state.now(context.world) - context.fault.slow or math.huge
+end
+
 --- GET /orders
 function M.list(context)
   local query, world, details = context.query, context.world, {}
   if query.type and not reference.type_of[query.type] then details.type = "is not a proxy type" end
   if query.status and not statuses[query.status] then details.status = "must be active, expired or cancelled" end
   if next(details) then return answers.failure(context, 400, nil, nil, details) end
-  local function tell(order) return answers.order(world, order) end
+  local now, newest = state.now(world), M.horizon(context)
   return M.page(context, "order", world.data.orders, function(order)
-    return (not query.type or order.type == query.type) and (not query.status or tell(order).status == query.status)
-  end, tell)
+    return order.created <= newest and (not query.type or order.type == query.type)
+      and (not query.status or answers.status(order, now) == query.status)
+  end, function(order) return answers.order(world, order) end)
 end
 
 --- GET /orders/:id/proxies

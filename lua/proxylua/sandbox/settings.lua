@@ -2,6 +2,7 @@
 -- value is a text; `faults` and `keys` are lists of texts.
 
 local answers = require "proxylua.sandbox.answers"
+local api = require "proxylua.sandbox.api"
 local faults = require "proxylua.sandbox.faults"
 local limits = require "proxylua.sandbox.limits"
 local money = require "proxylua.sandbox.money"
@@ -47,7 +48,10 @@ end
 
 function set.faults(world, list)
   local read = {}
-  for at, text in ipairs(list) do read[at] = faults.parse(text) end
+  for at, text in ipairs(list) do
+    read[at] = faults.parse(text)
+    if not api.endpoints[read[at].endpoint] then refuse("fault '%s': there is no such endpoint", text) end
+  end
   world.faults = read
 end
 

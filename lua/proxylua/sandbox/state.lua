@@ -172,10 +172,12 @@ function M.load(world, path)
     if code == 2 then return nil end
     refuse("the sandbox's state cannot be read: %s", why)
   end
-  local text, failure = file:read(LARGEST)
+  local size, failure = file:seek("end")
+  file:seek("set")
+  local text = size and size <= LARGEST and file:read(size)
   file:close()
-  if failure then refuse("the sandbox's state %s cannot be read: %s", path, failure) end
-  local ok, data = pcall(decode, world, text or "")
+  if not text then refuse("the sandbox's state %s cannot be read: %s", path, failure or "it is too large") end
+  local ok, data = pcall(decode, world, text)
   if not ok then
     refuse("the sandbox's state %s is damaged (%s); it was left as it is: move it away or name another file",
       path, type(data) == "table" and data.message or data)
