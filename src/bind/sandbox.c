@@ -88,8 +88,10 @@ static void set_url(lua_State *L, const char *name, int port, const char *path)
   lua_setfield(L, -2, name);
 }
 
-static void push_place(lua_State *L, const struct sandbox *sandbox)
+static int get_place(lua_State *L)
 {
+  const struct sandbox *sandbox = runtime_of(L)->sandbox;
+  if (!sandbox) return 0;
   int port = sandbox_port(sandbox);
   lua_newtable(L);
   set_url(L, "url", port, "/api/v1");
@@ -97,9 +99,10 @@ static void push_place(lua_State *L, const struct sandbox *sandbox)
   set_url(L, "trace_url", port, "/_sandbox/trace");
   lua_pushstring(L, sandbox_key(sandbox));
   lua_setfield(L, -2, "key");
+  return 1;
 }
 
-static int sandbox_start_lua(lua_State *L)
+static int start_sandbox(lua_State *L)
 {
   struct runtime *runtime = runtime_of(L);
   struct error err = ERROR_INIT;
@@ -116,19 +119,10 @@ static int sandbox_start_lua(lua_State *L)
   options.settings = texts;
   runtime->sandbox = sandbox_start(&options, &err);
   if (!runtime->sandbox) return error_raise(L, &err);
-  push_place(L, runtime->sandbox);
-  return 1;
+  return get_place(L);
 }
 
-static int sandbox_place_lua(lua_State *L)
-{
-  const struct sandbox *sandbox = runtime_of(L)->sandbox;
-  if (!sandbox) return 0;
-  push_place(L, sandbox);
-  return 1;
-}
-
-static int sandbox_stop_lua(lua_State *L)
+static int stop_sandbox(lua_State *L)
 {
   struct runtime *runtime = runtime_of(L);
   sandbox_stop(runtime->sandbox);
@@ -138,7 +132,9 @@ static int sandbox_stop_lua(lua_State *L)
 
 void sandbox_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {
-      {"start", sandbox_start_lua}, {"stop", sandbox_stop_lua}, {"place", sandbox_place_lua}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start_sandbox},
+                                       {"stop", stop_sandbox},
+                                       {"place", get_place},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }
