@@ -92,7 +92,8 @@ describe("money", function()
                             "nan", "inf", "1.2.3", "1e2e3", "9.30\0", "٣" } do
       assert.matches("is not an amount", failure(money, given), 1, true)
     end
-    for _, given in ipairs{ "0.000000001", "1e-9", "0.123456789", "1.0000000000000000000001", "1e-99999999999" } do
+    for _, given in ipairs{ "0.000000001", "1e-9", "0.123456789", "1.0000000000000000000001", "1e-99999999999",
+                            "18446744073709551619", "1844674407370955161.9" } do
       assert.matches("more than 8 decimals", failure(money, given), 1, true)
     end
     for _, given in ipairs{ "92233720368.54775808", "-92233720368.54775809", "1e11", "1e99999999999", math.maxinteger,

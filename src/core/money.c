@@ -283,7 +283,7 @@ const char *money_explain(enum money_result result)
     case MONEY_SYNTAX:
       return "is not an amount; expected a decimal number such as 9.30";
     case MONEY_PRECISION:
-      return "has more than 8 decimals; round it first";
+      return "has more than 8 decimals or 19 digits; round it first";
     case MONEY_OVERFLOW:
       return "is beyond the range of money, 92233720368.54775807";
     case MONEY_ZERO:
