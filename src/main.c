@@ -1,6 +1,8 @@
 /* The program: takes the key, opens the runtime, runs the command line, ends the process. Nothing else ends it. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "bind/program.h"
@@ -34,6 +36,17 @@ static void raise_descriptor_limit(void)
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What was printed may be lost only now, or was lost on the way without the script's taking notice. */
+static int finish_output(int code)
+{
+  errno = 0;
+  if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+  int lost = error_exit_code(ERROR_STORE);
+  if (errno != EPIPE && code != lost)
+    fprintf(stderr, "proxylua: cannot write to standard output: %s\n", errno ? strerror(errno) : "some of it is lost");
+  return code != 0 ? code : lost;
+}
+
 int main(int argc, char **argv)
 {
   struct error err = ERROR_INIT, key_error = ERROR_INIT;
@@ -49,7 +62,5 @@ int main(int argc, char **argv)
   int code = program_run(runtime, argc, argv);
   interrupted_runtime = NULL;
   runtime_close(runtime);
-  if (fflush(stdout) == 0) return code;
-  perror("proxylua: standard output");
-  return code != 0 ? code : error_exit_code(ERROR_STORE);
+  return finish_output(code);
 }

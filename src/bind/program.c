@@ -21,7 +21,7 @@ static int report(lua_State *L, int code)
 {
   const char *text = lua_tostring(L, -1);
   fflush(stdout);
-  fprintf(stderr, "proxylua: %s\n", text ? text : "failed without a message");
+  if (!text || *text) fprintf(stderr, "proxylua: %s\n", text ? text : "failed without a message");
   lua_pop(L, 1);
   return code;
 }

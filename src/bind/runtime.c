@@ -12,6 +12,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/sandbox.h"
+#include "bind/system.h"
 #include "core/secret.h"
 
 #define GC_PAUSE 400 /* percent: on JSON-heavy work the collector otherwise costs more than the memory is worth */
@@ -115,9 +116,15 @@ void runtime_close(struct runtime *runtime)
   free(runtime);
 }
 
-/* Pushes what is told of an uncaught error: its text, then where it stood. Stack: error, traceback -> text. */
+/* Pushes what is told of an uncaught error: its text, then where it stood; nothing where nobody reads our output any more.
+ * Stack: error, traceback -> text. */
 static void push_report(lua_State *L)
 {
+  if (system_is_closed_pipe(L, -2)) {
+    lua_pop(L, 2);
+    lua_pushliteral(L, "");
+    return;
+  }
   luaL_tolstring(L, -2, NULL);
   lua_pushliteral(L, "\n");
   lua_rotate(L, -3, -1);

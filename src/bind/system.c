@@ -53,11 +53,28 @@ static int terminal_width(lua_State *L)
 
 /* --- standard output: a full disk or a closed pipe is an error, and not a silence --- */
 
+static const char closed_pipe[] = "closed_pipe"; /* the code of that error */
+
+bool system_is_closed_pipe(lua_State *L, int index)
+{
+  if (!error_test(L, index)) return false;
+  lua_getfield(L, index, "code");
+  bool closed = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), closed_pipe) == 0;
+  lua_pop(L, 1);
+  return closed;
+}
+
+static int is_closed_pipe(lua_State *L)
+{
+  lua_pushboolean(L, system_is_closed_pipe(L, 1));
+  return 1;
+}
+
 static int fail_output(lua_State *L)
 {
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_STORE, "cannot write to standard output: %s", strerror(errno));
-  snprintf(err.code, sizeof err.code, "%s", errno == EPIPE ? "closed_pipe" : "");
+  snprintf(err.code, sizeof err.code, "%s", errno == EPIPE ? closed_pipe : "");
   error_raise(L, &err);
 }
 
@@ -268,6 +285,7 @@ void system_open(lua_State *L)
                                        {"print", print},
                                        {"flush", flush},
                                        {"output_failed", output_failed},
+                                       {"is_closed_pipe", is_closed_pipe},
                                        {"read_file", read_file},
                                        {"write_file", write_file},
                                        {"make_folder", make_folder},

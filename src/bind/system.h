@@ -3,11 +3,13 @@
 #define PROXYLUA_BIND_SYSTEM_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* Pushes the table:
  *   isatty(fd), terminal_width(fd) -> columns, nil when it is no terminal
  *   write(text, ...), print(...) to standard output: raise an error of kind store when it cannot take it; flush();
  *     output_failed(errno) raises that error
+ *   is_closed_pipe(error) -> whether it is that one, because nobody reads standard output any more
  *   read_file(path, limit) -> text, or nil and why; "-" is standard input; limit in bytes
  *   write_file(path, text [, mode]): whole or not at all; raises
  *   make_folder(path): with its parents, 0700; raises
@@ -19,5 +21,8 @@
  *   exit_code(error) -> the one of its kind
  *   pid() */
 void system_open(lua_State *L);
+
+/* Whether the value at an index is the error of a standard output that nobody reads any more: it needs no telling. */
+bool system_is_closed_pipe(lua_State *L, int index);
 
 #endif

@@ -1,0 +1,136 @@
+-- The command line: what the words ask for, in which settings, and what its failure means for the exit code.
+
+local core = require "proxylua.core"
+local names = require "proxylua.names"
+local options = require "proxylua.cli.options"
+
+local M = {}
+
+local USAGE, LOCKED, FAILED = 2, 75, 1
+
+-- --- what to do ---
+
+local function looks_like_script(word)
+  return word:find("/", 1, true) or word:find("%.lua$")
+end
+
+local function refuse_word(word)
+  local known = {}
+  for _, name in ipairs(require("proxylua.cli.commands").names()) do known[name] = true end
+  local nearest = names.nearest(word, known)
+  names.usage("there is no command and no script %s%s; proxylua --help shows the commands", word,
+    nearest and (", did you mean %s?"):format(nearest) or "")
+end
+
+-- A command goes before a script of the same name: a file in the working directory never takes a command's place.
+local function is_command(word, flags, is_script)
+  if is_script or word == "-" or looks_like_script(word) then return false end
+  if require("proxylua.cli.commands").find(word) then
+    if flags.execute then names.usage("-e goes with a script, and %s is a command", word) end
+    return true
+  end
+  if not core.system.kind(word) then refuse_word(word) end
+  return false
+end
+
+-- --- settings ---
+
+local function start_sandbox(settings, flags)
+  if flags.base_url then names.usage("--sandbox and --base-url are two APIs; give one of them") end
+  settings.sandbox = core.sandbox.start{}
+  settings.base_url, settings.api_key_file, settings.api_key_command = nil, nil, nil
+  if not flags.store then settings.store = ":memory:" end
+end
+
+local function configure(flags)
+  local settings = require("proxylua.config").read(flags)
+  settings.dry_run, settings.verbose, settings.quiet = flags.dry_run, flags.verbose, flags.quiet
+  if flags.sandbox then start_sandbox(settings, flags) end
+  core.door.configure(settings)
+  return settings
+end
+
+-- Whether the run may go on.
+local function take_lock(flags)
+  if not flags.lock or require("proxylua.cli.lock").take(flags.lock) then return true end
+  if not flags.quiet then
+    io.stderr:write(("proxylua: another run holds the lock %s; this one did nothing\n"):format(flags.lock))
+  end
+  core.system.set_exit_code(LOCKED)
+  return false
+end
+
+-- --- doing it ---
+
+local function show(text)
+  core.system.write(text)
+  core.system.flush()
+end
+
+local function run_command(words, flags)
+  local command = require("proxylua.cli.commands").find(words[1])
+  local parsers = require "proxylua.cli.parser"
+  local parser = parsers.build(words[1], command, flags)
+  local args, help = parsers.parse(parser, table.move(words, 2, #words, 1, {}))
+  if help then return show(help) end
+  if not take_lock(flags) then return end
+  local settings = command.bare and {} or configure(flags)
+  flags.reveal = args.reveal
+  command.run(args, { screen = require("proxylua.cli.output").open(flags, settings), flags = flags })
+  core.system.flush()
+end
+
+-- Answers the script's function and its arguments.
+local function prepare_script(words, flags)
+  local path = words[1]
+  if not path and not flags.execute then
+    if core.system.isatty(0) then
+      io.stderr:write(require("proxylua.cli.help").text{})
+      names.usage("there is nothing to run: name a script or a command, or give code with -e")
+    end
+    path = "-"
+  end
+  local arguments = table.move(words, 2, #words, 1, {})
+  local run = require("proxylua.cli.script").load(path, flags.execute, arguments)
+  if not take_lock(flags) then return nil end
+  configure(flags)
+  return run, arguments
+end
+
+-- Does what the words ask for; a script is answered, to be run where its failures show where they were.
+local function begin(...)
+  local flags, words, is_script = options.scan{ ... }
+  if flags.version then return show(("proxylua %s (%s)\n"):format(core.version, _VERSION)) end
+  if flags.help then return show(require("proxylua.cli.help").text(words)) end
+  if words[1] and is_command(words[1], flags, is_script) then return run_command(words, flags) end
+  return prepare_script(words, flags)
+end
+
+-- --- failures ---
+
+-- What others sent may hold bytes that a terminal obeys.
+local function plain(text)
+  return (text:gsub("[%c\x7F]", function(byte) return byte ~= "\n" and "?" or nil end))
+end
+
+-- Tells an error that no script raised and sets the exit code.
+local function report(err)
+  if not core.error.is(err) then
+    io.stderr:write("proxylua: ", plain(tostring(err)), "\n")
+    return core.system.set_exit_code(FAILED)
+  end
+  if not core.system.is_closed_pipe(err) then
+    io.stderr:write("proxylua: ", plain(tostring(err):gsub("^" .. err.kind .. ": ", "")), "\n")
+  end
+  core.system.set_exit_code(err.kind == "usage" and USAGE or core.system.exit_code(err))
+end
+
+--- Runs the command line.
+-- @param ... the words after the program's name
+function M.main(...)
+  local ok, run, arguments = pcall(begin, ...)
+  if not ok then return report(run) end
+  if run then return run(table.unpack(arguments)) end
+end
+
+return M

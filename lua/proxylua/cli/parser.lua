@@ -1,0 +1,72 @@
+-- A command's own words, read by argparse: one parser a command, built when the command is called, with the options of
+-- everywhere added. Mistakes are usage errors, and asking for help ends the parsing.
+
+local core = require "proxylua.core"
+local options = require "proxylua.cli.options"
+
+local M = {}
+
+local HELP_WIDTH = 100
+
+-- What a parser throws when it met -h.
+local Help = {}
+
+-- argparse appends its advice on a second line.
+local function fail(parser, message)
+  core.error.raise{
+    kind = "usage",
+    message = ("%s; %s --help shows how it is used"):format(message:gsub("%s*\n%s*", "; "), parser:get_fullname()),
+  }
+end
+
+local function finish(parser, name)
+  parser.error = fail
+  parser.get_fullname = function() return name end
+  parser:add_help(false):help_max_width(HELP_WIDTH):usage_max_width(HELP_WIDTH):help_description_margin(28)
+  parser:flag("-h --help", "show this help"):action(function()
+    error(setmetatable({ text = parser:get_help() .. "\n" }, Help), 0)
+  end)
+  return parser
+end
+
+--- Adds a sub-command to a command's parser.
+-- @param name of the sub-command
+-- @param summary one line
+-- @param example command line without "proxylua"
+function M.command(parser, name, summary, example)
+  local command = finish(parser:command(name, summary), parser:get_fullname() .. " " .. name)
+  if example then M.example(command, example) end
+  return command
+end
+
+--- Adds an example to the help of a parser.
+function M.example(parser, ...)
+  local lines = {}
+  for at, line in ipairs{ ... } do lines[at] = "  proxylua " .. line end
+  return parser:epilog("Example:\n" .. table.concat(lines, "\n")
+    .. "\n\nOptions that go with everything: proxylua help options")
+end
+
+--- The parser of a command.
+-- @param name of the command
+-- @param command module: summary, parser(parser)
+-- @param flags table that the options of everywhere set
+function M.build(name, command, flags)
+  local argparse = require "argparse"
+  local parser = finish(argparse("proxylua " .. name):description(command.summary), "proxylua " .. name)
+  options.add_to(parser, flags)
+  command.parser(parser)
+  return parser
+end
+
+--- Reads the words that follow a command's name.
+-- @return table of what was read; or nil and the text of the help that was asked for
+-- @raise usage
+function M.parse(parser, words)
+  local ok, result = pcall(parser.parse, parser, words)
+  if ok then return result end
+  if getmetatable(result) ~= Help then error(result, 0) end
+  return nil, result.text
+end
+
+return M

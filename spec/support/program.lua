@@ -1,0 +1,88 @@
+-- Runs the program that runs the specs once more, as a process of its own with folders of its own.
+
+local core = require "proxylua.core"
+
+local M = {}
+
+--- The program that is tested.
+M.path = core.system.real_path("/proc/self/exe")
+
+--- A text as one word of a shell.
+function M.quote(text)
+  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+--- A new empty folder; M.remove takes it away again.
+function M.folder()
+  local pipe = assert(io.popen("mktemp -d"))
+  local path = pipe:read("l")
+  assert(pipe:close())
+  return path
+end
+
+function M.remove(path)
+  assert(os.execute("rm -rf " .. M.quote(path)))
+end
+
+function M.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+  return path
+end
+
+function M.read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = assert(file:read("a"))
+  file:close()
+  return text
+end
+
+local function environment(home, env)
+  local words = { "env", "-i", "PATH=/usr/bin:/bin", "HOME=" .. home, "XDG_STATE_HOME=" .. home .. "/state",
+    "XDG_CONFIG_HOME=" .. home .. "/config" }
+  for _, name in ipairs{ "ASAN_OPTIONS", "UBSAN_OPTIONS", "PROXYLUA_LUA_DIR" } do
+    if os.getenv(name) then words[#words + 1] = ("%s=%s"):format(name, os.getenv(name)) end
+  end
+  for name, value in pairs(env or {}) do words[#words + 1] = ("%s=%s"):format(name, value) end
+  return words
+end
+
+--- The words of a shell command that starts the program.
+-- @param home folder for its configuration and state
+-- @param arguments list
+-- @param env table of variables
+function M.command(home, arguments, env)
+  local words = environment(home, env)
+  words[#words + 1] = M.path
+  table.move(arguments, 1, #arguments, #words + 1, words)
+  for at, word in ipairs(words) do words[at] = M.quote(word) end
+  return table.concat(words, " ")
+end
+
+--- Runs the program with a list of arguments and waits for its end.
+-- @param options table, may be left out: home, env, stdin (text), cwd, to (the file that
+--   takes standard output), unread (standard output is a pipe whose reader has gone)
+-- @return table: code, out, err
+function M.run(arguments, options)
+  options = options or {}
+  local folder = M.folder()
+  local home = options.home or folder .. "/home"
+  if not options.home then assert(os.execute("mkdir " .. M.quote(home))) end
+  M.write(folder .. "/in", options.stdin or "")
+  local line = ("%s <%s >%s 2>%s"):format(M.command(home, arguments, options.env), M.quote(folder .. "/in"),
+    options.unread and "/dev/stdout" or M.quote(options.to or folder .. "/out"), M.quote(folder .. "/err"))
+  if options.unread then line = ("{ %s; echo $? >%s; } | true"):format(line, M.quote(folder .. "/code")) end
+  line = ("cd %s && %s"):format(M.quote(options.cwd or folder), line)
+  local _, how, code = os.execute(line)
+  local result = {
+    code = how == "exit" and code or 128 + code,
+    out = core.system.kind(folder .. "/out") and M.read(folder .. "/out") or "",
+    err = M.read(folder .. "/err"),
+  }
+  if options.unread then result.code = tonumber(M.read(folder .. "/code")) end
+  M.remove(folder)
+  return result
+end
+
+return M
