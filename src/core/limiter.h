@@ -83,7 +83,7 @@ void limiter_headed(struct limiter_ticket *ticket); /* the head of the answer is
 void limiter_lost(struct limiter_ticket *ticket);   /* closed without an answer: it may be counted for 10 s yet */
 
 /* Answered by 429: pauses the ticket's scopes for everybody; afterwards one request tries, then they are paced at one per
- * 1.01 W/N for an hour. May follow limiter_headed, but in its place it cannot be mistaken for a try that went well.
+ * 1.01 W/(N-2) for an hour. May follow limiter_headed, but in its place it cannot be mistaken for a try that went well.
  * `retry_after` in seconds; what is not positive (absent, zero, negative, unreadable) counts as W, and more than an hour as
  * an hour. */
 void limiter_refused(struct limiter_ticket *ticket, double retry_after);
