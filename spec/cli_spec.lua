@@ -90,6 +90,17 @@ describe("running scripts", function()
   end)
 end)
 
+describe("PROXYLUA_LUA_DIR", function()
+  it("names the folder that the Lua parts come from", function()
+    local home = program.folder()
+    assert(os.execute(("cp -r lua %s/lua"):format(home)))
+    program.write(home .. "/lua/proxylua/time.lua", "error('from the folder')")
+    local result = run({ "-e", "require 'proxylua'" }, { env = { PROXYLUA_LUA_DIR = home .. "/lua" } })
+    program.remove(home)
+    assert.has.match("from the folder", result.err)
+  end)
+end)
+
 describe("options", function()
   it("may stand before and after a command", function()
     for _, arguments in ipairs{

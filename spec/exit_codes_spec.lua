@@ -61,7 +61,7 @@ describe("exit codes", function()
     assert.has.match("PROXYLUA_API_KEY", result.err)
   end)
 
-  local refusals = { [400] = 3, [401] = 3, [402] = 3, [403] = 3, [404] = 3, [500] = 4, [502] = 4 }
+  local refusals = { [400] = 3, [401] = 3, [402] = 3, [403] = 3, [404] = 3, [502] = 4 }
 
   it("is 3 when the API refuses and 4 when it fails", function()
     for status, code in pairs(refusals) do

@@ -41,9 +41,11 @@ end
 local function environment(home, env)
   local words = { "env", "-i", "PATH=/usr/bin:/bin", "HOME=" .. home, "XDG_STATE_HOME=" .. home .. "/state",
     "XDG_CONFIG_HOME=" .. home .. "/config" }
-  for _, name in ipairs{ "ASAN_OPTIONS", "UBSAN_OPTIONS", "PROXYLUA_LUA_DIR" } do
+  for _, name in ipairs{ "ASAN_OPTIONS", "UBSAN_OPTIONS" } do
     if os.getenv(name) then words[#words + 1] = ("%s=%s"):format(name, os.getenv(name)) end
   end
+  local lua = core.system.real_path(os.getenv("PROXYLUA_LUA_DIR") or "")
+  if lua then words[#words + 1] = "PROXYLUA_LUA_DIR=" .. lua end
   for name, value in pairs(env or {}) do words[#words + 1] = ("%s=%s"):format(name, value) end
   return words
 end
@@ -52,9 +54,10 @@ end
 -- @param home folder for its configuration and state
 -- @param arguments list
 -- @param env table of variables
-function M.command(home, arguments, env)
+-- @param path of another program, may be left out
+function M.command(home, arguments, env, path)
   local words = environment(home, env)
-  words[#words + 1] = M.path
+  words[#words + 1] = path or M.path
   table.move(arguments, 1, #arguments, #words + 1, words)
   for at, word in ipairs(words) do words[at] = M.quote(word) end
   return table.concat(words, " ")
@@ -62,7 +65,7 @@ end
 
 --- Runs the program with a list of arguments and waits for its end.
 -- @param options table, may be left out: home, env, stdin (text), cwd, to (the file that
---   takes standard output), unread (standard output is a pipe whose reader has gone)
+--   takes standard output), program (another one), unread (standard output is a pipe whose reader has gone)
 -- @return table: code, out, err
 function M.run(arguments, options)
   options = options or {}
@@ -70,7 +73,8 @@ function M.run(arguments, options)
   local home = options.home or folder .. "/home"
   if not options.home then assert(os.execute("mkdir " .. M.quote(home))) end
   M.write(folder .. "/in", options.stdin or "")
-  local line = ("%s <%s >%s 2>%s"):format(M.command(home, arguments, options.env), M.quote(folder .. "/in"),
+  local command = M.command(home, arguments, options.env, options.program)
+  local line = ("%s <%s >%s 2>%s"):format(command, M.quote(folder .. "/in"),
     options.unread and "/dev/stdout" or M.quote(options.to or folder .. "/out"), M.quote(folder .. "/err"))
   if options.unread then line = ("{ %s; echo $? >%s; } | true"):format(line, M.quote(folder .. "/code")) end
   line = ("cd %s && %s"):format(M.quote(options.cwd or folder), line)
