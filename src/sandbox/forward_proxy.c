@@ -26,7 +26,8 @@
 #define LINGER_SECONDS 5
 
 /* READING: a head is due or incomplete. PAUSED: a fault delays the connection. RELAYING: bytes pass both ways, and after
- * the current request's body another head may come. CLOSING: an answer of our own was the last; what still comes is
+ * the current request's body and the first bytes of its answer another head may come; where an answer ends is not known
+ * here, so who sends requests ahead to several origins is served badly. CLOSING: an answer of our own was the last; what still comes is
  * thrown away, lest the answer be lost to a reset. */
 enum relay_state { READING, PAUSED, CONNECTING, RELAYING, CLOSING };
 
@@ -41,6 +42,7 @@ struct relay {
   char origin_host[256];
   int origin_port;
   bool tunnel;
+  bool answered;                 /* the origin has begun to answer the current request */
   bool active;                   /* bytes came since the timer was set */
   bool client_done, origin_done; /* has sent its last byte */
   bool client_shut, origin_shut; /* was told that there is no more */
@@ -210,6 +212,7 @@ static void start_relaying(struct relay *r)
 {
   r->state = RELAYING;
   r->tunnel = r->head.connect;
+  r->answered = false;
   arm(r, IDLE_SECONDS);
   if (r->head.connect) {
     bufferevent_write(r->client, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
@@ -317,7 +320,7 @@ static size_t move(struct bufferevent *from, struct bufferevent *to, int64_t lim
 
 static void move_both(struct relay *r)
 {
-  move(r->origin, r->client, INT64_MAX);
+  if (move(r->origin, r->client, INT64_MAX) > 0) r->answered = true;
   size_t size = move(r->client, r->origin, r->head.body);
   if (r->head.body != PROXY_HEAD_OPEN) r->head.body -= (int64_t)size;
 }
@@ -369,7 +372,7 @@ static void advance(struct relay *r)
   bool again = true;
   while (again) {
     if (r->state == RELAYING) move_both(r);
-    bool due = r->state == READING || (r->state == RELAYING && r->head.body == 0);
+    bool due = r->state == READING || (r->state == RELAYING && r->head.body == 0 && r->answered);
     again = due && unread(r->client) > 0 && read_head(r);
   }
   if (!settle(r)) relay_free(r);

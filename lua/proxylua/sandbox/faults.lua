@@ -181,8 +181,10 @@ local shapes = {
   garbage = function(answer) answer.status, answer.body = answer.fault.status or 200, noise(200) end,
   nul = function(answer) answer.body = '{"data":{"id":"\0","balance":"\0"}}\0' end,
   nested = function(answer) answer.body = ("["):rep(200000) end,
-  huge = function(answer) answer.more = pieces(nil, '{"data":"') end,
-  size = function(answer) answer.length, answer.more = answer.fault.size, pieces(answer.fault.size) end,
+  huge = function(answer) answer.body, answer.more = "", pieces(nil, '{"data":"') end,
+  size = function(answer)
+    answer.body, answer.length, answer.more = "", answer.fault.size, pieces(answer.fault.size)
+  end,
   truncate = function(answer)
     if answer.body == "" then answer.body = "{" end
     answer.length = #answer.body + 1000

@@ -66,11 +66,11 @@ function algorithms.weighted:wait(now)
     self.before = index == self.index + 1 and self.count or 0
     self.index, self.count = index, 0
   end
-  local free = self.size - self.count - 1
+  local free, before = self.size - self.count - 1, self.before
   local start = index * self.window + self.phase
-  if free < 0 then return start + self.window - now end
-  if self.before * (1 - (position - index)) <= free then return 0 end
-  return math.max(start + (1 - free / self.before) * self.window - now, 1e-6)
+  if free >= 0 and before * (1 - (position - index)) <= free then return 0 end
+  if free < 0 then start, free, before = start + self.window, self.size - 1, self.count end
+  return math.max(start + (1 - free / before) * self.window - now, 1e-6)
 end
 
 function algorithms.weighted:take()
