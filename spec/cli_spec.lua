@@ -344,6 +344,14 @@ describe("on a terminal", function()
     lines, dropped = tables.aligned({ "id", "note", "n" }, records, 16)
     assert.are.same({ "n" }, dropped)
     assert.are.equal(2, #lines)
+    local order = { id = "ord_1", quantity = 5, created_at = "2026-11-23T22:15:00Z", type = "isp" }
+    local columns = { "id", "quantity", "type", "created_at" }
+    assert.are.same({ "id     quantity  type  created_at", "ord_1         5  isp   2026-11-23 22:15" },
+      (tables.aligned(columns, { order }, 40)))
+    assert.are.same({ "id     quantity  type  created_at", "ord_1         5  isp   2026-11-23" },
+      (tables.aligned(columns, { order }, 35)))
+    assert.are.same({ "id     quan…  type  created_at", "ord_1      5  isp   2026-11-23" },
+      (tables.aligned(columns, { order }, 30)))
   end)
 
   it("hides passwords unless told to show them", function()

@@ -5,7 +5,8 @@ local core = require "proxylua.core"
 local M = {}
 
 local GAP = 2
-local NARROWEST = 6 -- a column of texts is cut down to this, one of numbers never
+local NARROWEST = 6 -- texts are cut down to this, numbers and dates never
+local SHORTEST_NAME = 5
 local MASK = "********"
 
 -- The columns of each kind of record, in their order; others show what their records have.
@@ -98,9 +99,9 @@ function M.plain(names, records)
   return lines
 end
 
--- A column: its name, texts, width, and whether it holds numbers alone. Nil when no record has the field.
+-- A column: its name, its texts and their width, and whether it holds numbers alone. Nil when no record has the field.
 local function column(name, records)
-  local found = { name = name, texts = {}, width = width_of(name), right = true }
+  local found = { name = name, texts = {}, least = 0, right = true, times = true }
   local used = false
   for at, record in ipairs(records) do
     local value = cell(record, name)
@@ -108,9 +109,12 @@ local function column(name, records)
       used = true
       if not is_number(value) then found.right = false end
     end
-    found.texts[at] = short_time(clean(text_of(value), true))
-    found.width = math.max(found.width, width_of(found.texts[at]))
+    local text = clean(text_of(value), true)
+    found.texts[at] = short_time(text)
+    if text ~= "" and found.texts[at] == text then found.times = false end
+    found.least = math.max(found.least, width_of(found.texts[at]))
   end
+  found.width = math.max(found.least, width_of(name))
   return used and found or nil
 end
 
@@ -120,18 +124,37 @@ local function total(list)
   return sum
 end
 
--- Cuts the widest texts until the lines fit. The first column says which record it is and stays whole.
-local function fit(list, width)
+-- Makes the widest columns narrower, down to what is least for each, until the lines fit.
+local function shrink(list, width, least_of)
   for _ = 1, math.max(0, total(list) - width) do
     local widest
     for at, item in ipairs(list) do
-      if at > 1 and not item.right and item.width > NARROWEST and item.width > (widest and widest.width or 0) then
-        widest = item
-      end
+      if item.width > least_of(item, at) and (not widest or item.width > widest.width) then widest = item end
     end
     if not widest then return end
     widest.width = widest.width - 1
   end
+end
+
+-- Dates without their time will do.
+local function shorten_times(list)
+  for _, item in ipairs(list) do
+    if item.times then
+      for at, text in ipairs(item.texts) do item.texts[at] = text:sub(1, #"2026-11-23") end
+      item.least = #"2026-11-23"
+      item.width = math.max(item.least, width_of(item.name))
+    end
+  end
+end
+
+-- First times lose their hours, then names of columns their ends, then texts theirs. The first column says which record it is
+-- and stays whole.
+local function fit(list, width)
+  if total(list) > width then shorten_times(list) end
+  shrink(list, width, function(item) return math.max(item.least, math.min(SHORTEST_NAME, width_of(item.name))) end)
+  shrink(list, width, function(item, at)
+    return (at == 1 or item.right or item.times) and item.width or NARROWEST
+  end)
 end
 
 -- Leaves out columns on the right until the lines fit; answers their names.
