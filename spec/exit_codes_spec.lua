@@ -108,6 +108,24 @@ describe("exit codes", function()
     assert.are.equal(130, result.code, result.err)
   end)
 
+  it("is 130 for an interrupted command, which leaves no traceback", function()
+    start{ faults = { "account.get:delay=60" } }
+    local function requests()
+      local answer = core.http.get(sandbox.admin_url .. "/counters", { headers = { ["X-Sandbox-Key"] = sandbox.key } })
+      return answer:json().requests["account.get"]
+    end
+    local home = program.folder()
+    local line = program.command(home, { "account", "get" }, { PROXYLUA_BASE_URL = sandbox.url,
+      PROXYLUA_API_KEY = sandbox.key })
+    local pipe = io.popen(("exec 2>&1; %s & echo $!; wait $!; echo code $?"):format(line))
+    local pid = pipe:read("n")
+    while not requests() do core.task.sleep(0.01) end
+    assert(os.execute(("kill -TERM %d"):format(pid)))
+    assert.are.equal("\nproxylua: interrupted\ncode 130\n", pipe:read("a"))
+    pipe:close()
+    program.remove(home)
+  end)
+
   it("is not 0 when standard output cannot take the data", function()
     for _, script in ipairs{ "print(('x'):rep(1e6))", "io.write('x')", "io.stdout:write('x')" } do
       local result = program.run({ "-e", script }, { to = "/dev/full" })
