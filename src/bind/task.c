@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "bind/error.h"
@@ -11,6 +12,7 @@
 #include "core/loop.h"
 
 #define HANDLE "proxylua.task"
+#define COLLECTION_SHARE 20 /* for each second of collections that look for failures, seconds without */
 
 static void link_task(struct tasks *tasks, struct task *task)
 {
@@ -46,58 +48,89 @@ void task_make_ready(struct task *task)
   tasks->last_ready = task;
 }
 
+/* --- the life of one: a protected call of its function, in which its variables are closed as part of the task --- */
+
+/* The registry's key of a failed task's traceback, between the error and its end. */
+static const void *traceback_key(const struct task *task)
+{
+  return &task->state;
+}
+
+/* Message handler. A task stands on this file's own frame, which would tell nobody anything. */
+static int keep_traceback(lua_State *L)
+{
+  static const char own_frame[] = "\n\t[C]: in ?";
+  size_t size, own = sizeof own_frame - 1;
+  luaL_traceback(L, L, NULL, 1);
+  const char *text = lua_tolstring(L, -1, &size);
+  if (size > own && strcmp(text + size - own, own_frame) == 0) size -= own;
+  lua_pushlstring(L, text, size);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, traceback_key(runtime_of(L)->tasks.current));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* Stack: handler, results -> results; or handler, error -> error, traceback. */
+static int finish_body(lua_State *L, int status, lua_KContext context)
+{
+  (void)context;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
+  struct task *task = runtime_of(L)->tasks.current;
+  task->broke = true;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, traceback_key(task)) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "stack traceback:");
+  }
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, traceback_key(task));
+  return 2;
+}
+
+/* Stack: function, arguments -> what finish_body answers. */
+static int task_body(lua_State *L)
+{
+  lua_pushcfunction(L, keep_traceback);
+  lua_insert(L, 1);
+  return finish_body(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, finish_body), 0);
+}
+
 struct task *task_spawn(lua_State *L, int arguments)
 {
   struct runtime *runtime = runtime_of(L);
   struct task *task = calloc(1, sizeof *task);
   if (!task) luaL_error(L, "not enough memory");
   task->runtime = runtime;
-  task->arguments = arguments;
+  task->arguments = arguments + 1;
   link_task(&runtime->tasks, task);
   task->thread = lua_newthread(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, task);
-  if (!lua_checkstack(task->thread, arguments + 1)) luaL_error(L, "too many arguments to a task");
+  if (!lua_checkstack(task->thread, arguments + 2)) luaL_error(L, "too many arguments to a task");
+  lua_pushcfunction(task->thread, task_body);
   lua_xmove(L, task->thread, arguments + 1);
   runtime->tasks.alive++;
   task_make_ready(task);
   return task;
 }
 
-/* --- the end of one --- */
-
 static bool is_cancellation(lua_State *L, int index)
 {
-  if (!error_test(L, index)) return false;
-  lua_getfield(L, index, "kind");
-  const char *kind = lua_tostring(L, -1);
-  bool cancelled = kind && error_kind_from_name(kind) == ERROR_CANCELLED;
-  lua_pop(L, 1);
-  return cancelled;
+  return error_kind_at(L, index) == ERROR_CANCELLED;
 }
 
-/* Leaves the error and its traceback on the thread, after its variables were closed. */
-static void keep_failure(struct task *task)
-{
-  lua_State *L = task->runtime->L, *thread = task->thread;
-  luaL_checkstack(L, 4, NULL);
-  luaL_traceback(L, thread, NULL, 0);
-  lua_resetthread(thread);
-  lua_xmove(thread, L, 1);
-  if (task->cancelled && is_cancellation(L, -1)) task->taken = true;
-  lua_settop(thread, 0);
-  lua_insert(L, -2);
-  lua_xmove(L, thread, 2);
-}
-
+/* Its thread holds the results, or the error and its traceback; or, when memory was out even for that, an error alone. */
 static void end(struct task *task, int status)
 {
-  task->runtime->tasks.alive--;
-  task->state = status == LUA_OK ? TASK_DONE : TASK_FAILED;
-  if (status != LUA_OK) keep_failure(task);
+  struct tasks *tasks = &task->runtime->tasks;
+  tasks->alive--;
+  task->state = status == LUA_OK && !task->broke ? TASK_DONE : TASK_FAILED;
+  if (status != LUA_OK) {
+    lua_resetthread(task->thread);
+    lua_pushliteral(task->thread, "stack traceback:");
+  }
+  if (task->state == TASK_FAILED && task->cancelled && is_cancellation(task->thread, 1)) task->taken = true;
   gather_tell(task);
-  bool failed = task->state == TASK_FAILED && !task->taken;
-  if (failed)
-    task->runtime->tasks.failed = true;
+  if (task->state == TASK_FAILED && !task->taken)
+    tasks->failed = true;
   else if (!task->held)
     free_task(task);
 }
@@ -153,11 +186,17 @@ void task_cancel_all(struct runtime *runtime)
 /* --- all of them --- */
 
 /* A failure that nobody can take any more: the body's, one whose handle is gone, or any once all have ended. A handle that
- * is merely not collected yet would hide it, so a failure asks for a collection first. */
+ * is merely not collected yet would hide it, so a failure asks for a collection first; with many failures, these take a
+ * small part of the time. */
 static struct task *find_failed(struct runtime *runtime)
 {
   struct tasks *tasks = &runtime->tasks;
-  if (tasks->failed) lua_gc(runtime->L, LUA_GCCOLLECT);
+  if (tasks->failed) {
+    int64_t before = loop_clock(), after;
+    lua_gc(runtime->L, LUA_GCCOLLECT);
+    after = loop_clock();
+    tasks->next_search = after + COLLECTION_SHARE * (after - before);
+  }
   tasks->failed = false;
   for (struct task *task = tasks->all; task; task = task->next)
     if (task->state == TASK_FAILED && !task->taken && (!task->held || tasks->alive == 0)) return task;
@@ -173,14 +212,29 @@ static void run_ready(struct runtime *runtime)
   }
 }
 
-static void run_until_ended(struct runtime *runtime, bool stop_at_failure)
+static bool is_due(const struct tasks *tasks)
+{
+  return tasks->failed && loop_clock() >= tasks->next_search;
+}
+
+/* How long the loop may wait for something to happen. */
+static int64_t patience(const struct tasks *tasks, bool searching)
+{
+  if (tasks->first_ready) return 0;
+  if (!searching || !tasks->failed) return -1;
+  int64_t left = tasks->next_search - loop_clock();
+  return left > 0 ? left : 0;
+}
+
+/* Runs tasks until all have ended or, given a body, until that has failed or failures are to be looked for. */
+static void run_until_ended(struct runtime *runtime, const struct task *body)
 {
   struct tasks *tasks = &runtime->tasks;
   while (tasks->alive > 0) {
     if (runtime->interrupted) task_cancel_all(runtime);
     run_ready(runtime);
-    if (stop_at_failure && tasks->failed) break;
-    if (tasks->alive > 0) loop_turn(runtime->loop, tasks->first_ready ? 0 : -1);
+    if (body && (body->state == TASK_FAILED || is_due(tasks))) break;
+    if (tasks->alive > 0) loop_turn(runtime->loop, patience(tasks, body != NULL));
   }
 }
 
@@ -188,13 +242,13 @@ struct task *task_run_all(struct runtime *runtime, struct task *body)
 {
   struct task *failed = NULL;
   for (;;) {
-    run_until_ended(runtime, true);
+    run_until_ended(runtime, body);
     failed = body->state == TASK_FAILED ? body : find_failed(runtime);
     if (failed || runtime->tasks.alive == 0) break;
   }
   if (failed) failed->taken = true;
   task_cancel_all(runtime);
-  run_until_ended(runtime, false);
+  run_until_ended(runtime, NULL);
   return failed;
 }
 

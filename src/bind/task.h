@@ -5,6 +5,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct runtime;
 struct wait;
@@ -19,6 +20,7 @@ struct task {
   lua_State *thread;
   enum task_state state;
   bool cancelled;              /* every wait raises from now on */
+  bool broke;                  /* its function raised an error */
   bool taken;                  /* its failure was handed to somebody */
   bool held;                   /* a handle exists in Lua */
   int arguments;               /* waiting on the thread's stack for the first resume */
@@ -35,6 +37,7 @@ struct tasks {
   struct task *first_ready, *last_ready;
   struct task *current; /* whose code runs now */
   bool pumping;         /* a wait on tasks is being driven where Lua cannot yield */
+  int64_t next_search;  /* loop_clock() from which failures that nobody can take are looked for again */
   bool failed;          /* a task failed that nobody was waiting for */
   unsigned searches;
 };
