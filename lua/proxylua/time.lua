@@ -63,6 +63,11 @@ local function from_number(value)
   return math.abs(value) < MOST_SECONDS and value or value / 1000
 end
 
+local function shown(value)
+  if type(value) == "string" then return ('"%s"'):format(value:sub(1, 60)) end
+  return (value == nil or type(value) == "number") and tostring(value) or "a " .. type(value)
+end
+
 --- Seconds since 1970 UTC of a time as the API tells it, so that times can be compared and subtracted.
 -- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need be (ISO 8601, RFC 3339; UTC
 --   when it has no offset), or a date alone; or seconds or milliseconds since 1970, as a number or as text. Left out: now
@@ -80,8 +85,7 @@ function M.time(...)
     seconds = parse(text) or (text:find("^%-?%d+%.?%d*$") and from_number(tonumber(text)))
   end
   if not seconds then
-    names.usage("px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970",
-      type(value) == "string" and ('"%s"'):format(value:sub(1, 60)) or tostring(value))
+    names.usage("px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970", shown(value))
   end
   return seconds
 end

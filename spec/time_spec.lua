@@ -1,0 +1,63 @@
+local px = require "proxylua"
+
+local function refused(value)
+  local ok, err = pcall(px.time, value)
+  assert.is_false(ok, tostring(value))
+  assert.are.equal("usage", err.kind)
+  return err.message
+end
+
+describe("px.time", function()
+  it("reads UTC times as whole seconds", function()
+    assert.are.equal(0, px.time("1970-01-01T00:00:00Z"))
+    assert.are.equal(1795464900, px.time("2026-11-23T20:15:00Z"))
+    assert.are.equal("integer", math.type(px.time("2026-11-23T20:15:00Z")))
+    assert.are.equal(1795464900, px.time("2026-11-23t20:15:00z"))
+    assert.are.equal(1795464900, px.time("2026-11-23 20:15:00"))
+    assert.are.equal(1795464900, px.time("  2026-11-23T20:15:00Z\n"))
+    assert.are.equal(1795392000, px.time("2026-11-23"))
+  end)
+
+  it("agrees with date(1) on days all over the calendar", function()
+    for _, day in ipairs{ "1969-12-31", "1970-03-01", "1999-12-31", "2000-02-29", "2000-03-01", "2024-02-29", "2100-02-28",
+      "2100-03-01", "2400-02-29", "0001-01-01", "9999-12-31" } do
+      local pipe = assert(io.popen(("date -u -d %sT12:34:56Z +%%s"):format(day)))
+      assert.are.equal(pipe:read("n"), px.time(day .. "T12:34:56Z"), day)
+      pipe:close()
+    end
+  end)
+
+  it("reads fractions and offsets", function()
+    assert.are.equal(1795464900.25, px.time("2026-11-23T20:15:00.25Z"))
+    assert.are.equal(1795464900.125, px.time("2026-11-23T20:15:00.125000+00:00"))
+    assert.are.equal(1795461300, px.time("2026-11-23T20:15:00+01:00"))
+    assert.are.equal(1795484700, px.time("2026-11-23T20:15:00-0530"))
+    assert.are.equal(1795461300, px.time("2026-11-23T20:15:00+01"))
+  end)
+
+  it("takes seconds and milliseconds", function()
+    assert.are.equal(1795464900, px.time(1795464900))
+    assert.are.equal(1795464900.5, px.time(1795464900.5))
+    assert.are.equal(1795464900.5, px.time(1795464900500))
+    assert.are.equal(1795464900, px.time("1795464900"))
+    assert.are.equal(1795464900, px.time("1795464900000"))
+    assert.are.equal(0, px.time(0))
+  end)
+
+  it("tells the time of the day without an argument", function()
+    local before = os.time()
+    local now = px.time()
+    assert.is_true(now >= before and now <= os.time() + 1)
+  end)
+
+  it("refuses what is no time", function()
+    for _, value in ipairs{ "", "yesterday", "2026-13-01", "2026-00-01", "2026-02-29", "2026-11-31", "2026-11-23T24:00:00Z",
+      "2026-11-23T20:60:00Z", "2026-11-23T20:15:61Z", "2026-11-23T20:15Z", "2026-11-23T20:15:00.Z", "26-11-23",
+      "2026-11-23T20:15:00+24:00", "2026-11-23T20:15:00 UTC", "0x10", "1e5", 0 / 0, math.huge, -math.huge, true } do
+      assert.has.match("is no time", refused(value))
+    end
+    assert.has.match("nil is no time", refused(nil))
+    assert.has.match("a table is no time", refused({}))
+    assert.has.match('"2026%-02%-30" is no time', refused("2026-02-30"))
+  end)
+end)
