@@ -29,7 +29,7 @@ local function answer(world, status, value)
 end
 
 local function refuse(world, status, text)
-  return answer(world, status, { error = text })
+  return answer(world, status, { error = utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?")) })
 end
 
 local function done(world)

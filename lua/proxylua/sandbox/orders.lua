@@ -99,7 +99,8 @@ function M.create(context)
   if not order then return answers.failure(context, 400, nil, nil, details) end
   order.price = drifted(context, reference.price(order))
   if order.price > context.world.data.balance then return too_poor(context, order.price) end
-  sell(context.world, order, context.request.headers["idempotency-key"])
+  local key = context.request.headers["idempotency-key"]
+  sell(context.world, order, key and utf8.len(key) and key)
   return after_sale(context, order)
 end
 

@@ -26,6 +26,7 @@ function set.balance(world, text)
 end
 
 function set.email(world, text)
+  if not utf8.len(text) then refuse("email is UTF-8 text") end
   world.data.email, world.dirty = text, true
 end
 
