@@ -584,3 +584,74 @@ describe("the sandbox's state", function()
     sandbox:stop()
   end)
 end)
+
+describe("proxylua sandbox", function()
+  local home, pipe, pid
+  before_each(function() home = program.folder() end)
+  after_each(function()
+    if pipe then pipe:close() end
+    pipe = nil
+    program.remove(home)
+  end)
+
+  -- Starts it with its standard error in home/log; answers its first lines, up to one that matches.
+  local function launch(words, last)
+    table.insert(words, 1, "sandbox")
+    pipe = assert(io.popen("echo $$; exec " .. program.command(home, words) .. " 2>" .. home .. "/log"))
+    pid = pipe:read("l")
+    local text = ""
+    repeat
+      local line = pipe:read("L")
+      text = text .. (line or "")
+    until not line or line:find(last)
+    return text
+  end
+
+  local function stop(signal)
+    os.execute(("kill -%s %s"):format(signal, pid))
+    local ok, how, code = pipe:close()
+    pipe = nil
+    return ok and 0 or how .. code
+  end
+
+  it("says how it is used, logs each request, and ends well on a signal", function()
+    local text = launch({}, "trace")
+    local url = text:match("PROXYLUA_BASE_URL=(%S+)")
+    local key = text:match("PROXYLUA_API_KEY=(%S+)")
+    local answer = core.http.get(url .. "/account", { headers = { Authorization = "Bearer " .. key } })
+    assert.equal(200, answer.status)
+    assert.equal(0, stop "TERM")
+    assert.truthy(program.read(home .. "/log"):find("GET /api/v1/account 200 account.get", 1, true))
+    assert.is_nil(program.read(home .. "/log"):find(key, 1, true))
+  end)
+
+  it("is set by its options, and quiet when asked to be", function()
+    sandbox = core.json.decode(launch({
+      "--json", "--quiet", "--balance", "7.50", "--dialect", "bare", "--limits", "general=1/60", "--key", "sk_mine",
+      "--fault", "account.get:status=503,count=1", "--fault", "orders.list:status=500",
+    }, "}"))
+    assert.equal("sk_mine", sandbox.key)
+    assert.equal(503, get("/account").status)
+    assert.equal(429, get("/account").status)
+    assert.equal(0, stop "INT")
+    assert.equal("", program.read(home .. "/log"))
+  end)
+
+  for _, words in ipairs{
+    { "--balance", "x" }, { "--port", "99999" }, { "--fault", "x" }, { "--state", "/nonexistent/state.json" },
+  } do
+    it("refuses " .. table.concat(words, " "), function()
+      local result = program.run({ "sandbox", words[1], words[2] })
+      assert.equal(words[1] == "--state" and 4 or 2, result.code)
+      assert.truthy(result.err:find(words[2], 1, true))
+    end)
+  end
+
+  it("refuses a port that is taken", function()
+    start()
+    local result = program.run{ "sandbox", "--port", tostring(port()) }
+    assert.equal(2, result.code)
+    assert.truthy(result.err:find(tostring(port()), 1, true))
+    sandbox:stop()
+  end)
+end)
