@@ -17,7 +17,7 @@ struct store_driver;
 struct store_job {
   struct store_job *next;
   void (*work)(struct store_job *job, struct store_driver *driver); /* on the store's thread */
-  void (*done)(struct store_job *job);                              /* on the loop's thread, inside loop_turn */
+  void (*done)(struct store_job *job);                              /* on the loop's thread, inside loop_turn or store_close */
   struct error err;                                                 /* kind ERROR_NONE when it worked */
 };
 
