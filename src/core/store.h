@@ -17,8 +17,8 @@ struct store_driver;
 struct store_job {
   struct store_job *next;
   void (*work)(struct store_job *job, struct store_driver *driver); /* on the store's thread */
-  void (*done)(struct store_job *job);                              /* on the loop's thread, inside loop_turn or store_close */
-  struct error err;                                                 /* kind ERROR_NONE when it worked */
+  void (*done)(struct store_job *job); /* on the loop's thread, in loop_turn or store_close */
+  struct error err;                    /* kind ERROR_NONE when it worked */
 };
 
 /* Takes note of the location: a path, ":memory:" (gone when closed), or NULL for $XDG_STATE_HOME/proxylua/state.db. Opens
