@@ -164,9 +164,9 @@ function M.all(fns)
   return run(walk(fns), call, math.max(#fns, 1), {})
 end
 
-local function check_seconds(caller, seconds, least)
-  if type(seconds) == "number" and seconds >= least and seconds <= 1e9 and (seconds > 0 or least == 0) then return end
-  names.usage("%s takes a number of seconds %s 0, got %s", caller, least == 0 and "from" or "above", tostring(seconds))
+local function check_seconds(caller, seconds, zero_too)
+  if type(seconds) == "number" and seconds <= 1e9 and (seconds > 0 or (zero_too and seconds == 0)) then return end
+  names.usage("%s takes a number of seconds %s 0, got %s", caller, zero_too and "from" or "above", tostring(seconds))
 end
 
 -- Both end when the call does, whichever way it ends.
@@ -189,7 +189,7 @@ end
 -- @raise timeout; what the function raised; usage; cancelled
 -- @usage local proxies = px.timeout(60, px.orders.wait, order.id)
 function M.timeout(seconds, fn, ...)
-  check_seconds("px.timeout", seconds, 0)
+  check_seconds("px.timeout", seconds, true)
   local expired = false
   local task = core.task.spawn(fn, ...)
   local clock = core.task.spawn(function()
@@ -219,7 +219,7 @@ end
 -- @raise usage
 -- @usage px.every(60, function() print(px.account.get().balance) end)
 function M.every(seconds, fn, ...)
-  check_seconds("px.every", seconds, 0.001)
+  check_seconds("px.every", seconds)
   if type(fn) ~= "function" then names.usage("px.every takes a function, got a %s", type(fn)) end
   return core.task.spawn(function(...)
     local due = core.task.clock()
