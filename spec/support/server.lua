@@ -55,9 +55,14 @@ function Server:requests()
 end
 
 function Server:stop()
+  if self.stopped then return end
+  self.stopped = true
   os.execute(("kill -KILL -%d"):format(self.pid))
   self.pipe:close()
   program.remove(self.folder)
 end
+
+-- One that a failed test left behind would otherwise be waited for when its pipe is collected.
+Server.__gc = Server.stop
 
 return M

@@ -31,13 +31,13 @@ sub choose {
   $target =~ s{\?.*}{};
   $target =~ s{^/}{};
   $target =~ s{/}{%2F}g;
-  for (my $n = 1; ; $n++) {
+  for my $n (1 .. 99) {
     my $path = "$folder/$target.$n";
     my $next = "$folder/$target." . ($n + 1);
     return $path if -e $path && !-e $next;
     return "$path.used" if -e $path && rename $path, "$path.used";
-    return undef unless -e $next;
   }
+  return undef;
 }
 
 sub send_all {

@@ -124,12 +124,23 @@ static void drop_exchange(struct client_call *call)
   call->exchange = NULL;
 }
 
+/* A server that quotes the key does not carry it into a script. */
+static void scrub(struct client_call *call)
+{
+  const struct secret *key = call->client->settings.key;
+  secret_scrub(key, call->error.message);
+  struct buffer *body = call->exchange ? &call->exchange->body : NULL;
+  if (!body || body->size == 0) return;
+  body->size = secret_scrub_bytes(key, body->data, body->size);
+  body->data[body->size] = '\0';
+}
+
 static void finish(struct client_call *call)
 {
   settle_slots(call);
   call->state = CALL_DONE;
   call->error.endpoint = call->request.endpoint ? call->request.endpoint->name : NULL;
-  secret_scrub(call->client->settings.key, call->error.message);
+  scrub(call);
   call->done(call->arg, call);
 }
 

@@ -1,5 +1,6 @@
 #include "core/http.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -236,9 +237,11 @@ void http_close(struct http *http)
 
 static bool host_is_loopback(const char *host)
 {
+  struct in_addr four;
+  if (inet_pton(AF_INET, host, &four) == 1) return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
   size_t size = strlen(host);
-  return strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 || strcmp(host, "::1") == 0 ||
-         strcasecmp(host, "localhost") == 0 || (size > 10 && strcasecmp(host + size - 10, ".localhost") == 0);
+  return strcmp(host, "[::1]") == 0 || strcasecmp(host, "localhost") == 0 ||
+         (size > 10 && strcasecmp(host + size - 10, ".localhost") == 0);
 }
 
 static bool url_is_loopback(CURLU *url)

@@ -1,0 +1,231 @@
+-- src/core/client.c: what is tried again, what never is, and what every answer means.
+
+local core = require "proxylua.core"
+local program = require "spec.support.program"
+local sandboxes = require "spec.support.sandbox"
+local servers = require "spec.support.server"
+
+local ACCOUNT = '{"success":true,"data":{"id":"acc_1","balance":"9.30","email":"a@b.example"}}'
+local KEY = "sk_live_0123456789abcdef"
+
+-- Runs code against a base URL and answers what it printed, its failure's text and the exit code.
+local function run(url, code, env, flags)
+  local all = { PROXYLUA_BASE_URL = url, PROXYLUA_API_KEY = KEY, PROXYLUA_LIMITS = "off" }
+  for name, value in pairs(env or {}) do all[name] = value end
+  local arguments = table.move(flags or {}, 1, #(flags or {}), 1, {})
+  arguments[#arguments + 1] = "-e"
+  arguments[#arguments + 1] = "local px = require 'proxylua' " .. code
+  return program.run(arguments, { env = all })
+end
+
+local GET = "local account, err = px.try(px.account.get) print(err and err.kind or account.balance, err and err.status)"
+
+describe("an answer", function()
+  local server
+  after_each(function() server:stop() end)
+
+  local function answered(answer)
+    server = servers.start{ ["/account"] = answer }
+    return run(server.url, GET).out:match("^(%S+)")
+  end
+
+  local function status(number, body)
+    return ("HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s"):format(number, #body, body)
+  end
+
+  for number, kind in pairs{ [400] = "invalid", [401] = "auth", [402] = "funds", [403] = "forbidden", [404] = "not_found",
+    [409] = "invalid", [418] = "invalid", [500] = "upstream", [502] = "upstream", [503] = "upstream", [302] = "protocol" } do
+    for name, body in pairs{ object = '{"success":false,"error":{"message":"no","code":"X"}}', plain = '{"error":"no"}',
+      html = "<html>no</html>", nothing = "" } do
+      it(("of status %d with %s is %s"):format(number, name, kind), function()
+        assert.equal(kind, answered{ status(number, body) })
+      end)
+    end
+  end
+
+  for name, body in pairs{
+    ["HTML"] = "<!doctype html><title>gateway</title>", ["nothing"] = "", ["half a document"] = ACCOUNT:sub(1, 40),
+    ["200,000 brackets"] = ("["):rep(200000), ["NUL bytes"] = '{"balance":"9\0"}', ["noise"] = "\xFF\xFE\x00\x80",
+    ["a string"] = '"hello"', ["a number"] = "7", ["a list"] = "[1,2,3]", ["two documents"] = ACCOUNT .. ACCOUNT,
+  } do
+    it("of status 200 that holds " .. name .. " is a protocol error", function()
+      assert.equal("protocol", answered{ servers.ok(body) })
+    end)
+  end
+
+  it("is read whatever its content type says", function()
+    assert.equal("9.30", answered{ servers.ok(ACCOUNT, "Content-Type: text/html\r\n") })
+    server:stop()
+    assert.equal("9.30", answered{ servers.ok(ACCOUNT, "Content-Type: image/png\r\nContent-Encoding: identity\r\n") })
+  end)
+
+  it("that never ends is refused at 64 MiB", function()
+    server = servers.start{ ["/account"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = (" "):rep(65536) } }
+    local result = run(server.url, "px.account.get()")
+    assert.equal(4, result.code)
+    assert.matches("larger than 67108864 bytes", result.err)
+    assert.equal(1, #server:requests())
+  end)
+
+  it("that redirects is not followed, and the other host never sees the key", function()
+    local other = servers.start{ ["/account"] = { servers.ok(ACCOUNT) } }
+    server = servers.start{ ["/account"] = "HTTP/1.1 302 Found\r\nLocation: " .. other.url
+      .. "/account\r\nContent-Length: 0\r\n\r\n" }
+    local result = run(server.url, "px.account.get()")
+    assert.equal(4, result.code)
+    assert.same({}, other:requests())
+    other:stop()
+  end)
+end)
+
+describe("a request", function()
+  local server
+  after_each(function() server:stop() end)
+
+  it("carries the key as a bearer, asks for compression and says who asks", function()
+    server = servers.start{ ["/account"] = servers.ok(ACCOUNT) }
+    run(server.url, GET)
+    local text = server:requests()[1]
+    assert.matches("Authorization: Bearer " .. KEY, text, 1, true)
+    assert.matches("Accept%-Encoding: [^\r]*gzip", text)
+    assert.matches("User%-Agent: proxylua/", text)
+  end)
+
+  it("uses one connection for many", function()
+    server = servers.start{ ["/account"] = servers.ok(ACCOUNT) }
+    local trace = program.folder()
+    run(server.url, "for _ = 1, 5 do px.account.get() end", nil, { "--trace", trace .. "/t" })
+    assert.equal(5, #server:requests())
+    program.remove(trace)
+  end)
+
+  it("that is safe is tried three times after 5xx, cut connections and truncated bodies", function()
+    for name, answer in pairs{ ["5xx"] = "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", cut = "",
+      truncated = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{" } do
+      server = servers.start{ ["/account"] = { answer } }
+      assert.equal(4, run(server.url, "px.account.get()").code, name)
+      assert.equal(3, #server:requests(), name)
+      server:stop()
+      server = servers.start{ ["/account"] = { answer, answer, servers.ok(ACCOUNT) } }
+      assert.equal("9.30\n", run(server.url, "print(px.account.get().balance)").out, name)
+      assert.equal(3, #server:requests(), name)
+      server:stop()
+    end
+    server = servers.start{}
+  end)
+
+  it("is sent again when the kept connection has died meanwhile", function()
+    local once = servers.ok(ACCOUNT)
+    server = servers.start{ ["/account"] = { { once[1] }, { once[1] }, { once[1] } } }
+    local result = run(server.url, "for _ = 1, 3 do px.account.get() px.sleep(0.05) end print 'done'")
+    assert.equal("done\n", result.out)
+  end)
+
+  it("that is not safe is not sent again once it may have arrived", function()
+    for _, answer in ipairs{ "", "HTTP/1.1 502 X\r\nContent-Length: 0\r\n\r\n" } do
+      server = servers.start{ ["/deposits/addresses"] = { answer } }
+      run(server.url, "px.deposits.create_address{ currency = 'BTC' }")
+      assert.equal(1, #server:requests())
+      server:stop()
+    end
+    server = servers.start{}
+  end)
+
+  it("of any class is tried again when nothing can have left", function()
+    server = servers.start{}
+    local folder = program.folder()
+    local port = server.port
+    server:stop()
+    local result = run(("http://127.0.0.1:%d"):format(port), "px.deposits.create_address{ currency = 'BTC' }", nil,
+      { "--trace", folder .. "/t" })
+    assert.equal(4, result.code)
+    assert.equal(3, select(2, program.read(folder .. "/t"):gsub("\n", "")))
+    program.remove(folder)
+    server = servers.start{}
+  end)
+
+  it("is never sent again after 4xx", function()
+    server = servers.start{ ["/account"] = { "HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n" } }
+    run(server.url, GET)
+    assert.equal(1, #server:requests())
+  end)
+
+  it("ends at its timeout, tries and all", function()
+    server = servers.start{ ["/account"] = { { "", hold = true } } }
+    local result = run(server.url, "px.account.get{ timeout = 0.3 }")
+    assert.equal(4, result.code)
+    assert.matches("timeout", result.err)
+    assert.equal(1, #server:requests())
+  end)
+
+  it("takes no longer an exchange than PROXYLUA_TIMEOUT says", function()
+    server = servers.start{ ["/account"] = { { "", hold = true } } }
+    local result = run(server.url, "px.account.get()", { PROXYLUA_TIMEOUT = "0.2" })
+    assert.equal(4, result.code)
+    assert.is_true(#server:requests() >= 1)
+  end)
+end)
+
+describe("429", function()
+  local sandbox
+  before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
+  after_each(function() sandbox:stop() end)
+
+  it("is waited for and does not count as an attempt", function()
+    sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=1,count=1" } })
+    assert.equal("1000.00", (sandbox:eval("return tostring(px.account.get().balance)")))
+    assert.equal(2, sandbox:look("counters").requests["account.get"])
+  end)
+
+  it("that asks for more than max_wait is raised at once, with the figure", function()
+    sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=50" } })
+    local kind, seconds = sandbox:eval("local _, e = px.try(px.account.get, { max_wait = 5 }) return e.kind, e.retry_after")
+    assert.equal("rate_limited", kind)
+    assert.is_true(seconds > 5 and seconds <= 51)
+    assert.equal(1, sandbox:look("counters").requests["account.get"])
+  end)
+end)
+
+describe("the base URL", function()
+  for url, why in pairs{ ["http://api.example.org/v1"] = "neither https nor loopback", ["ftp://127.0.0.1/"] = "neither https",
+    ["not a url"] = "is not a URL", ["https://me:secret@example.org"] = "credentials", ["https://example.org/?a=1"] = "query",
+    ["http://127.0.0.1.example.org/"] = "neither https", ["http://localhost.example.org"] = "neither https" } do
+    it("is refused when it is " .. url, function()
+      local result = run(url, "px.account.get()")
+      assert.equal(2, result.code)
+      assert.matches(why, result.err, 1, true)
+    end)
+  end
+end)
+
+describe("the key", function()
+  local server
+  before_each(function() server = servers.start{ ["/account"] = servers.ok(ACCOUNT) } end)
+  after_each(function() server:stop() end)
+
+  it("that is missing or malformed is a config error before anything is sent", function()
+    for _, key in ipairs{ "", "short", "with blank inside it", "sk_live_\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4" } do
+      local result = run(server.url, "px.account.get()", { PROXYLUA_API_KEY = key })
+      assert.equal(2, result.code, key)
+      if #key > 6 then assert.not_matches(key, result.err, 1, true) end
+    end
+    assert.same({}, server:requests())
+  end)
+
+  it("is in no environment, variable, error or trace", function()
+    local folder = program.folder()
+    local echo = servers.start{ ["/account"] = "HTTP/1.1 401 X\r\nContent-Length: 60\r\n\r\n"
+      .. ('{"error":"the key %s is unknown"}'):format(KEY) .. (" "):rep(60 - 42 - #KEY + 24) }
+    local result = run(echo.url, [[
+      for line in io.lines("/proc/self/environ") do io.write(line, "\n") end
+      print(os.getenv("PROXYLUA_API_KEY"))
+      local _, err = px.try(px.account.get)
+      print(tostring(err), px.json.encode(err.details or {}))
+      px.account.get()]], nil, { "--verbose", "--trace", folder .. "/t" })
+    assert.not_matches(KEY, result.out, 1, true)
+    assert.not_matches(KEY, result.err, 1, true)
+    assert.not_matches(KEY, program.read(folder .. "/t"), 1, true)
+    echo:stop()
+    program.remove(folder)
+  end)
+end)

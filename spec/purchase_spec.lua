@@ -1,0 +1,184 @@
+-- src/core/purchase.c: nothing is spent that was not allowed, and nothing is paid twice.
+
+local core = require "proxylua.core"
+local program = require "spec.support.program"
+local sandboxes = require "spec.support.sandbox"
+
+local BUY = "type = 'isp', quantity = 1, country = 'US', period = 30"
+
+describe("a purchase", function()
+  local sandbox
+  before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
+  after_each(function() sandbox:stop() end)
+
+  local function faults(...)
+    sandbox:change("settings", { faults = core.json.array{ ... } })
+  end
+
+  -- Buys with extra parameters; the kind of the error or the order's id, and the error's `charge`.
+  local function buy(extra, env)
+    return sandbox:eval(("local order, err = px.try(px.orders.create, { %s, %s }) "):format(BUY, extra or "")
+      .. "return err and err.kind or order.id or 'dry', err and err.charge, err and err.message", { env = env })
+  end
+
+  local function sold()
+    return sandbox:look("counters").sold
+  end
+
+  it("is refused unless spending was allowed, and tells the price", function()
+    local kind, charge, message = buy("", { PROXYLUA_SPEND = "" })
+    assert.same({ "spend_refused", "none" }, { kind, charge })
+    assert.matches("2.40", message, 1, true)
+    assert.equal(0, sandbox:look("counters").requests["orders.create"] or 0)
+  end)
+
+  it("is refused above what is left of the run's allowance", function()
+    local kinds = { sandbox:eval([[
+      local kinds = {}
+      for i = 1, 4 do
+        local _, err = px.try(px.orders.create, { ]] .. BUY .. [[ })
+        kinds[i] = err and err.kind or "bought"
+      end
+      return table.unpack(kinds)]], { env = { PROXYLUA_SPEND = "6" } }) }
+    assert.same({ "bought", "bought", "spend_refused", "spend_refused" }, kinds)
+    assert.equal(2, sold())
+  end)
+
+  it("keeps per_order and per_day, the day's across runs", function()
+    local config = program.folder()
+    program.write(config .. "/c.lua", "return { spend = { per_day = 5, per_order = 3 } }")
+    local env = { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = config .. "/c.lua" }
+    assert.equal("spend_refused", (buy("quantity = 2", env)))
+    assert.matches("^ord_", (buy("", env)))
+    assert.matches("^ord_", (buy("", env)))
+    assert.equal("spend_refused", (buy("", env)))
+    assert.equal(2, sold())
+    program.remove(config)
+  end)
+
+  it("is refused above max_price", function()
+    assert.equal("spend_refused", (buy("max_price = '2.39'")))
+    assert.matches("^ord_", (buy("max_price = '2.40'")))
+    assert.equal(1, sold())
+  end)
+
+  it("is only priced in a dry run", function()
+    local result = sandbox:run{ "--dry-run", "-e", ("local o = require('proxylua').orders.create{ %s } "):format(BUY)
+      .. "print(o.dry_run, o.id, o.price)" }
+    assert.equal("true\tnil\t2.40\n", result.out)
+    assert.equal(0, sold())
+  end)
+
+  it("with the same key answers the recorded order, in this run and the next", function()
+    local first, second = sandbox:eval(("local p = { %s, key = 'k' } "):format(BUY)
+      .. "return px.orders.create(p).id, px.orders.create(p).id")
+    assert.equal(first, second)
+    assert.equal(first, (buy("key = 'k'")))
+    assert.equal(1, sold())
+  end)
+
+  it("with the same key and other parameters is an error", function()
+    buy("key = 'k'")
+    local kind = buy("key = 'k', quantity = 2")
+    assert.equal("key_reused", kind)
+    assert.equal(1, sold())
+  end)
+
+  for _, fault in ipairs{ "cut=after", "cut=before", "status=502,when=after", "status=500", "truncate", "garbage", "html",
+    "empty", "nested", "nul", "status=302" } do
+    it("whose answer is lost (" .. fault .. ") is unknown, and is never sent again", function()
+      faults("orders.create:" .. fault .. ",count=1")
+      local kind, charge = buy("key = 'k'")
+      assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
+      assert.equal("outcome_unknown", (buy("key = 'k'")))
+      assert.equal(1, sandbox:look("counters").requests["orders.create"])
+    end)
+  end
+
+  for _, status in ipairs{ 400, 401, 402, 403, 404 } do
+    it(("refused with %d moved no money, and its key can be used again"):format(status), function()
+      faults(("orders.create:status=%d,count=1"):format(status))
+      local kind, charge = buy("key = 'k'")
+      assert.not_equal("outcome_unknown", kind)
+      assert.equal("none", charge)
+      assert.matches("^ord_", (buy("key = 'k'")))
+      assert.equal(1, sold())
+    end)
+  end
+
+  it("answered by 429 waits and is sent again", function()
+    faults("orders.create:status=429,retry_after=1,count=1")
+    assert.matches("^ord_", (buy("key = 'k'")))
+    assert.equal(1, sold())
+  end)
+
+  it("that costs more than its quote is told and ends the run's spending", function()
+    faults("orders.create:drift=1.5,count=1")
+    local result = sandbox:run{ "-e", ("local px = require 'proxylua' print(px.orders.create{ %s }.price) "):format(BUY)
+      .. ("print(select(2, px.try(px.orders.create, { %s })).kind)"):format(BUY) }
+    assert.equal("3.60\nspend_refused\n", result.out)
+    assert.matches("above its quote", result.err, 1, true)
+    assert.equal(1, sold())
+  end)
+
+  it("by path obeys the same rules", function()
+    local request = "px.try(px.request, { method = 'POST', path = '%s', json = { " .. BUY .. " } %s })"
+    for _, path in ipairs{ "/orders", "/orders/", "//orders", "/x/../orders", "/%%6frders", "/ORDERS" } do
+      local kind = sandbox:eval(("local _, e = " .. request .. " return e and e.kind or 'bought'"):format(path, ""),
+        { env = { PROXYLUA_SPEND = "" } })
+      assert.not_equal("bought", kind, path)
+    end
+    assert.equal("usage", (sandbox:eval(("local _, e = " .. request .. " return e.kind"):format("/gifts", ""))))
+    assert.equal(0, sold())
+  end)
+
+  it("is sent by one of two processes that use the same key at once", function()
+    faults("orders.create:delay=0.3")
+    local script = sandbox.home .. "/buy.lua"
+    program.write(script, ("local px = require 'proxylua' print(px.try(px.orders.create, { %s, key = 'same' }))"):format(BUY))
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "99" }
+    local line = program.command(sandbox.home, { script }, env)
+    os.execute(("%s >/dev/null 2>&1 & %s >/dev/null 2>&1; wait"):format(line, line))
+    assert.equal(1, sold())
+  end)
+
+  it("sends nothing when the store cannot keep its intent", function()
+    for _, store in ipairs{ "/proc/none/state.db", "/dev/full", "/" } do
+      assert.equal("store", (buy("", { PROXYLUA_STORE = store, PROXYLUA_LIMITS = "general=60/1" })))
+    end
+    assert.equal(0, sold())
+  end)
+
+  it("goes through with an answer that holds the id alone", function()
+    for _, dialect in ipairs{ "bare", "snake", "mixed" } do
+      sandbox:change("settings", { dialect = dialect })
+      local id, quantity, price = sandbox:eval(("local o = px.orders.create{ %s } return o.id, o.quantity, tostring(o.price)"):format(BUY))
+      assert.matches("^ord_", id)
+      assert.same({ 1, "2.40" }, { quantity, price })
+    end
+  end)
+end)
+
+describe("an extension", function()
+  local sandbox
+  before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
+  after_each(function() sandbox:stop() end)
+
+  it("is quoted, allowed, sent once for a key, and moves the expiry", function()
+    local before, after, again, charges = sandbox:eval(("local o = px.orders.create{ %s } "):format(BUY)
+      .. [[local p = { period = 30, key = "e" }
+        local e = px.orders.extend(o.id, p)
+        local f = px.orders.extend(o.id, p)
+        local n = 0
+        for t in px.account.each_transaction() do if t.type == "charge" then n = n + 1 end end
+        return px.time(o.expires_at), px.time(e.expires_at), px.time(f.expires_at), n]])
+    assert.equal(30 * 86400, math.tointeger(after - before))
+    assert.equal(after, again)
+    assert.equal(2, charges)
+  end)
+
+  it("is refused above max_price", function()
+    assert.equal("spend_refused", (sandbox:eval(("local o = px.orders.create{ %s } "):format(BUY)
+      .. "local _, e = px.try(px.orders.extend, o.id, { period = 30, max_price = 1 }) return e.kind")))
+  end)
+end)
