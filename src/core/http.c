@@ -16,16 +16,30 @@
 #define CONNECTIONS_KEPT 4096 /* at least the number in flight, or libcurl closes what it should keep */
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
+/* A parsed URL. libcurl reads it when a transfer starts, some time after it was handed over, so each exchange holds it. */
+struct http_target {
+  CURLU *url;
+  char *text;
+  bool loopback;
+  int holders;
+};
+
 struct http {
   struct loop *loop;
   CURLM *multi;
   struct http_exchange *active, *idle;
   size_t idle_count;
-  char *url; /* the last URL that was parsed, and the result: most work asks the same one again */
-  CURLU *parsed;
-  bool parsed_loopback;
+  struct http_target *target; /* of the last request: most work asks for the same URL again */
   char *ca;
 };
+
+static void drop_target(struct http_target *target)
+{
+  if (!target || --target->holders > 0) return;
+  curl_url_cleanup(target->url);
+  free(target->text);
+  free(target);
+}
 
 /* --- what libcurl calls --- */
 
@@ -165,6 +179,8 @@ static struct http_exchange *take(struct http *http)
 void http_release(struct http_exchange *x)
 {
   struct http *http = x->owner;
+  drop_target(x->target);
+  x->target = NULL;
   file_abandon(&x->file);
   x->head.size = x->body.size = 0;
   if (x->body.capacity > KEPT_BODY) buffer_free(&x->body);
@@ -227,8 +243,7 @@ void http_close(struct http *http)
     unlink_from(&http->idle, x);
     destroy(x);
   }
-  curl_url_cleanup(http->parsed);
-  free(http->url);
+  drop_target(http->target);
   free(http->ca);
   free(http);
 }
@@ -261,25 +276,33 @@ bool http_is_loopback(const char *url)
   return loopback;
 }
 
-/* libcurl copies a CURLU when a transfer starts, so one parsed URL serves every exchange that asks for the same. */
-static bool parse_url(struct http *http, const char *text, struct error *err)
+static struct http_target *parse_target(const char *text, struct error *err)
 {
-  if (http->url && strcmp(http->url, text) == 0) return true;
-  CURLU *parsed = curl_url();
-  char *copy = strdup(text);
-  CURLUcode code = parsed && copy ? curl_url_set(parsed, CURLUPART_URL, text, 0) : CURLUE_OUT_OF_MEMORY;
-  if (code != CURLUE_OK) {
-    error_set(err, code == CURLUE_OUT_OF_MEMORY ? ERROR_INTERNAL : ERROR_USAGE, "cannot read the URL %.200s: %s", text,
-              curl_url_strerror(code));
-    curl_url_cleanup(parsed);
-    free(copy);
-    return false;
+  struct http_target *target = calloc(1, sizeof *target);
+  CURLUcode code = CURLUE_OUT_OF_MEMORY;
+  if (target) {
+    target->holders = 1;
+    target->url = curl_url();
+    target->text = strdup(text);
+    if (target->url && target->text) code = curl_url_set(target->url, CURLUPART_URL, text, 0);
   }
-  curl_url_cleanup(http->parsed);
-  free(http->url);
-  http->parsed = parsed;
-  http->url = copy;
-  http->parsed_loopback = url_is_loopback(parsed);
+  if (code == CURLUE_OK) {
+    target->loopback = url_is_loopback(target->url);
+    return target;
+  }
+  error_set(err, code == CURLUE_OUT_OF_MEMORY ? ERROR_INTERNAL : ERROR_USAGE, "cannot read the URL %.200s: %s", text,
+            curl_url_strerror(code));
+  drop_target(target);
+  return NULL;
+}
+
+static bool find_target(struct http *http, const char *text, struct error *err)
+{
+  if (http->target && strcmp(http->target->text, text) == 0) return true;
+  struct http_target *target = parse_target(text, err);
+  if (!target) return false;
+  drop_target(http->target);
+  http->target = target;
   return true;
 }
 
@@ -313,7 +336,7 @@ static void set_times(CURL *easy, const struct http_request *r)
 
 static void set_route(struct http_exchange *x, const struct http_request *r)
 {
-  const char *proxy = r->proxy ? r->proxy : x->owner->parsed_loopback ? "" : NULL;
+  const char *proxy = r->proxy ? r->proxy : x->target->loopback ? "" : NULL;
   bool through = proxy && *proxy;
   curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy);
   curl_easy_setopt(x->easy, CURLOPT_NOPROXY, through ? "" : NULL);
@@ -326,7 +349,7 @@ static void set_options(struct http_exchange *x)
 {
   const struct http_request *r = &x->request;
   CURL *easy = x->easy;
-  curl_easy_setopt(easy, CURLOPT_CURLU, x->owner->parsed);
+  curl_easy_setopt(easy, CURLOPT_CURLU, x->target->url);
   set_method(easy, r);
   set_times(easy, r);
   set_route(x, r);
@@ -354,12 +377,14 @@ static bool ready(struct http *http, struct error *err)
 struct http_exchange *http_send(struct http *http, const struct http_request *request,
                                 void (*done)(void *arg, struct http_exchange *exchange), void *arg, struct error *err)
 {
-  if (!ready(http, err) || !parse_url(http, request->url, err)) return NULL;
+  if (!ready(http, err) || !find_target(http, request->url, err)) return NULL;
   struct http_exchange *x = take(http);
   if (!x) {
     error_set(err, ERROR_INTERNAL, "out of memory for a request");
     return NULL;
   }
+  x->target = http->target;
+  x->target->holders++;
   x->request = *request;
   if (x->request.max_body == 0) x->request.max_body = HTTP_MAX_BODY;
   x->code = CURLE_OK;

@@ -52,6 +52,7 @@ struct http_exchange {
   void (*done)(void *arg, struct http_exchange *exchange);
   void *arg;
   struct http *owner;
+  struct http_target *target;
   struct http_exchange *next, *previous; /* under way, or in the pool */
   CURL *easy;
   struct file file;
