@@ -66,6 +66,18 @@ local function door(what, base, call, count, in_flight, most)
   cpu(what, count, mine, theirs, most)
 end
 
+local download_url = http .. "/api/v1/orders/ord_1/download"
+
+-- The idle size is the program's that runs an empty script.
+local function download(what, from)
+  local size, path = 40 * 1024 * 1024, folder .. "/downloaded"
+  local theirs, mine, idle = measure(runs, ("%s download %s %s %s"):format(bare, download_url, path, key),
+    ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/download.lua %s %s %d"):format(http, ours, from, path, size),
+    ours .. " -e ''")
+  row(what .. ": CPU", "%.1f ms", mine.cpu * 1000, theirs.cpu * 1000, 1.1)
+  absolute(what .. ": size above idle", "%.1f MiB", (mine.size - idle.size) / mib, 2)
+end
+
 -- Every 10th proxy refuses and every 20th never answers.
 local function fate(i)
   return i % 10 == 3 and "REFUSE_PORT" or i % 20 == 7 and "HANG_PORT" or "PROXY_PORT"
@@ -114,16 +126,8 @@ local figures = {
     absolute("10,000 tasks asleep: largest size", "%.1f MiB", mine.size / mib, 40)
   end },
 
-  -- Beside the size there is the program's that did nothing.
-  { "download", function()
-    local size, path = 40 * 1024 * 1024, folder .. "/downloaded"
-    local theirs, mine, idle = measure(runs,
-      ("%s download %s/api/v1/orders/ord_1/download %s %s"):format(bare, http, path, key),
-      ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/download.lua %s %d"):format(http, ours, path, size),
-      ours .. " -e ''")
-    row("40 MB to a file: CPU", "%.1f ms", mine.cpu * 1000, theirs.cpu * 1000, 1.1)
-    absolute("40 MB to a file: size above idle", "%.1f MiB", (mine.size - idle.size) / mib, 2)
-  end },
+  { "download", function() download("40 MB to a file", download_url) end },
+  { "download-door", function() download("40 MB with orders.download", "ord_1") end },
 
   -- The wall time that the timeouts alone set: if working and refusing proxies took no time at all, those that hang would
   -- begin at once, as many as may be in flight; they are less than that, so all end after one timeout. What is above it
