@@ -6,6 +6,7 @@ local endpoints = require "proxylua.endpoints"
 local names = require "proxylua.names"
 
 local MOST_A_PAGE = 100
+local MOST_STALE = 3 -- pages in a row without anything new, of a list that is not seen whole
 
 -- Whether two values hold the same, tables field by field.
 local function same(a, b)
@@ -35,13 +36,25 @@ local function unseen(page, walk)
   if same_records(page, walk.page) then return fresh end
   for _, record in ipairs(page) do
     local id = record.id
-    if id == nil or not walk.seen[id] then fresh[#fresh + 1] = record end
+    if id == nil or not walk.seen[id] then
+      fresh[#fresh + 1] = record
+      walk.count = walk.count + 1
+    end
     if id ~= nil then walk.seen[id] = true end
   end
   return fresh
 end
 
--- Fetches the next page. A server that says has_more for ever is believed as long as it brings something new.
+-- A server that says has_more for ever is believed as long as it brings something new. Nothing new may also mean that a whole
+-- page of records was added in front meanwhile: then fewer were seen than there are.
+local function is_last(page, walk)
+  if page.has_more == false or #page == 0 then return true end
+  walk.stale = #walk.records == 0 and walk.stale + 1 or 0
+  if walk.stale == 0 then return false end
+  return walk.stale > MOST_STALE or not page.total or walk.count >= page.total
+end
+
+-- Fetches the next page.
 local function advance(walk)
   if walk.fetching then
     names.usage("px.%s: two tasks read one iterator at the same time; px.map shares one out", walk.caller)
@@ -53,11 +66,12 @@ local function advance(walk)
   walk.query.page = walk.query.page + 1
   walk.records, walk.at = unseen(page, walk), 0
   walk.page = page
-  walk.ended = page.has_more == false or #walk.records == 0
+  walk.ended = is_last(page, walk)
 end
 
 local function iterate(list, caller, params)
-  local walk = { list = list, caller = caller, query = {}, page = {}, records = {}, at = 0, seen = {} }
+  local walk = { list = list, caller = caller, query = {}, page = {}, records = {}, at = 0 }
+  walk.seen, walk.count, walk.stale = {}, 0, 0
   for name, value in pairs(params or {}) do walk.query[name] = value end
   walk.query.page = walk.query.page or 1
   walk.query.limit = walk.query.limit or MOST_A_PAGE

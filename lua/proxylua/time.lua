@@ -85,7 +85,8 @@ function M.time(...)
     seconds = parse(text) or (text:find("^%-?%d+%.?%d*$") and from_number(tonumber(text)))
   end
   if not seconds then
-    names.usage("px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970", shown(value))
+    names.usage("px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970",
+      shown(value))
   end
   return seconds
 end

@@ -7,11 +7,13 @@ local M = {}
 local Sandbox = {}
 Sandbox.__index = Sandbox
 
---- Starts the sandbox; only one can run.
+--- Starts the sandbox, without limits unless told otherwise; only one can run.
 -- @param settings table, may be left out: see lua/proxylua/sandbox/settings.lua
 -- @return sandbox, with the fields url, key, admin_url, trace_url and home (folder of the scripts' store), and methods
 function M.start(settings)
-  local sandbox = core.sandbox.start(settings or {})
+  local all = { limits = "off" }
+  for name, value in pairs(settings or {}) do all[name] = value end
+  local sandbox = core.sandbox.start(all)
   sandbox.home = program.folder()
   return setmetatable(sandbox, Sandbox)
 end

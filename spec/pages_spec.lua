@@ -1,0 +1,188 @@
+local sandboxes = require "spec.support.sandbox"
+local servers = require "spec.support.server"
+
+local sandbox, server
+
+-- Runs code against a server that answers /orders with these bodies, one after the other, and the last for ever.
+local function eval_with(bodies, code)
+  local answers = {}
+  for index, body in ipairs(bodies) do
+    answers[index] = servers.ok(body, "Content-Type: application/json\r\n")
+  end
+  server = servers.start{ ["/orders"] = answers, ["/account/transactions"] = answers }
+  return sandbox:eval(code, { env = { PROXYLUA_BASE_URL = server.url } })
+end
+
+-- The query of each request that the server saw.
+local function queries()
+  local list = {}
+  for index, request in ipairs(server:requests()) do list[index] = request:match("%?(%S*)") end
+  return list
+end
+
+local collect = [[
+  local ids = px.json.array{}
+  for order in px.orders.each() do ids[#ids + 1] = order.id or order.type end
+  return ids
+]]
+
+describe("iterators over pages", function()
+  setup(function() sandbox = sandboxes.start{ balance = "100000" } end)
+  teardown(function() sandbox:stop() end)
+  after_each(function()
+    if server then server:stop() end
+    server = nil
+  end)
+
+  for _, dialect in ipairs{ "envelope", "bare", "snake" } do
+    it("bring every record once, in the dialect " .. dialect, function()
+      sandbox:change("reset")
+      sandbox:change("settings", { dialect = dialect })
+      local placed, seen, entries = sandbox:eval[[
+        local placed, seen, entries = {}, {}, {}
+        for index = 1, 23 do
+          placed[index] = px.orders.create{ type = "datacenter", quantity = 1, period = 1 }.id
+        end
+        for order in px.orders.each{ status = "active", limit = 5 } do table.insert(seen, 1, order.id) end
+        for entry in px.account.each_transaction{ limit = 7 } do
+          if entry.order_id then table.insert(entries, 1, entry.order_id) end
+        end
+        return placed, seen, entries
+      ]]
+      assert.are.equal(23, #placed)
+      assert.are.same(placed, seen)
+      assert.are.same(placed, entries)
+    end)
+  end
+
+  it("bring every record once while others are added in front", function()
+    sandbox:change("reset")
+    local placed, seen = sandbox:eval[[
+      local placed, seen = {}, {}
+      local function place() return px.orders.create{ type = "datacenter", quantity = 1, period = 1 }.id end
+      for index = 1, 9 do placed[index] = place() end
+      for order in px.orders.each{ limit = 2 } do
+        table.insert(seen, 1, order.id)
+        if #seen <= 3 then place() end
+      end
+      return placed, seen
+    ]]
+    assert.are.same(placed, seen)
+  end)
+
+  it("ask for no page before it is needed, and for none after they are left", function()
+    sandbox:change("reset")
+    sandbox:eval[[
+      for _ = 1, 6 do px.orders.create{ type = "datacenter", quantity = 1, period = 1 } end
+    ]]
+    sandbox:change("reset", { only = "counters" })
+    sandbox:eval[[
+      local next_order = px.orders.each{ limit = 2 }
+      next_order()
+      for order in px.orders.each{ limit = 2 } do
+        if order then break end
+      end
+      px.orders.each()
+    ]]
+    assert.are.equal(2, sandbox:look("counters").requests["orders.list"])
+  end)
+
+  it("leave the caller's table as it is, and begin where it says", function()
+    local seen, page = eval_with({ '{"orders":[{"id":"a"}],"page":4,"limit":1,"total":4}' }, [[
+      local params, seen = { page = 4, limit = 1, status = "active" }, {}
+      for order in px.orders.each(params) do seen[#seen + 1] = order.id end
+      return seen, params.page
+    ]])
+    assert.are.same({ "a" }, seen)
+    assert.are.equal(4, page)
+    assert.has.match("page=4", queries()[1])
+    assert.has.match("status=active", queries()[1])
+  end)
+
+  it("end where the server says so, without one more request", function()
+    assert.are.same({ "a", "b" }, eval_with({
+      '{"success":true,"data":[{"id":"a"}],"meta":{"page":1,"perPage":1,"total":2,"totalPages":2}}',
+      '{"success":true,"data":[{"id":"b"}],"meta":{"page":2,"perPage":1,"total":2,"totalPages":2}}',
+    }, collect))
+    assert.are.equal(2, #queries())
+    assert.has.match("page=1", queries()[1])
+    assert.has.match("limit=100", queries()[1])
+    assert.has.match("page=2", queries()[2])
+  end)
+
+  it("end at an empty page", function()
+    assert.are.same({ "a", "b" }, eval_with({
+      '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}', '{"orders":[],"has_more":true}',
+    }, collect))
+    assert.are.equal(2, #queries())
+    server:stop()
+    assert.are.same({}, eval_with({ '[]' }, collect))
+  end)
+
+  it("end at a page that brings nothing new, whatever the server says", function()
+    assert.are.same({ "a", "b" }, eval_with({ '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}' }, collect))
+    assert.are.equal(2, #queries())
+    server:stop()
+    assert.are.same({ "isp", "ipv6" }, eval_with({
+      '{"orders":[{"type":"isp","price":"1.00"},{"type":"ipv6"}],"has_more":true}',
+    }, collect))
+    assert.are.equal(2, #queries())
+    server:stop()
+    assert.are.same({ "a" }, eval_with({ '{"orders":[{"id":"a"}],"total":1000,"has_more":true}' }, collect))
+    assert.are.equal(5, #queries())
+  end)
+
+  it("keep records without an id that look the same", function()
+    assert.are.equal(3, eval_with({
+      '{"transactions":[{"type":"charge","amount":"1.00"},{"type":"charge","amount":"1.00"}],"has_more":true}',
+      '{"transactions":[{"type":"charge","amount":"1.00"}],"has_more":false}',
+    }, [[
+      local sum = px.money(0)
+      for entry in px.account.each_transaction() do sum = sum + entry.amount end
+      return sum:tonumber()
+    ]]))
+  end)
+
+  it("raise what a page raises, and go on there when they are called again", function()
+    local kind, rest = eval_with({
+      '{"orders":[{"id":"a"}],"has_more":true}', "no JSON", '{"orders":[{"id":"b"}],"has_more":false}',
+    }, [[
+      local each = px.orders.each()
+      each()
+      local _, err = px.try(each)
+      return err.kind, each().id
+    ]])
+    assert.are.equal("protocol", kind)
+    assert.are.equal("b", rest)
+    assert.are.equal(queries()[2], queries()[3])
+  end)
+
+  it("are shared out by px.map, and refuse two tasks at once", function()
+    local ids, kind, message = eval_with({
+      '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}', '{"orders":[{"id":"c"}],"has_more":false}',
+    }, [[
+      local ids = px.map(px.orders.each(), function(order)
+        px.sleep(0)
+        return order.id
+      end)
+      local each = px.orders.each()
+      local task = px.spawn(each)
+      px.sleep(0)
+      local _, err = px.try(each)
+      task:join()
+      return ids, err.kind, err.message
+    ]])
+    assert.are.same({ "a", "b", "c" }, ids)
+    assert.are.equal("usage", kind)
+    assert.has.match("two tasks read one iterator", message)
+  end)
+
+  it("refuse what is no table, and unknown parameters before a request", function()
+    local messages = eval_with({ "[]" }, [[
+      return { select(2, pcall(px.orders.each, "active")).message, select(2, pcall(px.orders.each{ stauts = "x" })).message }
+    ]])
+    assert.has.match("px.orders.each takes the parameters of px.orders.list as a table, got a string", messages[1])
+    assert.has.match('no parameter "stauts", did you mean "status"', messages[2])
+    assert.are.equal(0, #queries())
+  end)
+end)
