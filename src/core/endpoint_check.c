@@ -81,7 +81,7 @@ void endpoint_unknown(const struct endpoint *endpoint, const char *name, struct 
   for (const char *const *option = endpoint->options; *option; option++) say(&known, *option);
   err->endpoint = endpoint->name;
   error_set(err, ERROR_USAGE, "%s has no parameter \"%.60s\"%s%s%s; it takes %s", endpoint->name, name,
-            nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "",
+            nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "",
             known.size > 0 ? known.text : "none");
 }
 
