@@ -193,7 +193,7 @@ describe("validation", function()
   end)
 
   it("names the nearest parameter for a misspelt one", function()
-    assert.are.equal('orders.list has no parameter "stauts" (did you mean "status"?); it takes page, limit, '
+    assert.are.equal('orders.list has no parameter "stauts", did you mean "status"? It takes page, limit, '
                      .. "type, status, timeout, max_wait", refused("orders.list", { stauts = "active" }))
     assert.matches('did you mean "max_price"?', refused("orders.create", { max_prise = 1 }), 1, true)
     assert.matches('did you mean "path"?', refused("orders.download", { id = "x", pth = "p" }), 1, true)

@@ -80,8 +80,8 @@ void endpoint_unknown(const struct endpoint *endpoint, const char *name, struct 
   for (const struct endpoint_param *param = endpoint->params; param->name; param++) say(&known, param->name);
   for (const char *const *option = endpoint->options; *option; option++) say(&known, *option);
   err->endpoint = endpoint->name;
-  error_set(err, ERROR_USAGE, "%s has no parameter \"%.60s\"%s%s%s; it takes %s", endpoint->name, name,
-            nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "",
+  error_set(err, ERROR_USAGE, "%s has no parameter \"%.60s\"%s%s%s takes %s", endpoint->name, name,
+            nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"? It" : "; it",
             known.size > 0 ? known.text : "none");
 }
 
