@@ -9,7 +9,7 @@ local names = require "proxylua.names"
 local M = {}
 
 -- Of the endpoints as they are: their functions of the same names are about to be replaced by the ones here.
-local get, create, proxies_of = endpoints.get, endpoints.create, endpoints.proxies
+local get, create, extend, proxies_of = endpoints.get, endpoints.create, endpoints.extend, endpoints.proxies
 
 -- --- create ---
 
@@ -51,6 +51,16 @@ function M.create(params, ...)
   if order.id and not is_whole(order) then fill(order, look_up(order.id)) end
   fill(order, as_asked(params, quote))
   return order
+end
+
+--- Extends an active order: charges the balance, as far as the run is allowed to spend.
+-- @param id string
+-- @param params table: `period`, the additional days; `key`, `max_price`, `timeout` and `max_wait` as px.orders.create has them
+-- @return the order as the server answers it
+-- @raise what px.orders.create raises
+-- @usage px.orders.extend(order.id, { period = 30, key = "renew-" .. order.id .. order.expires_at })
+function M.extend(id, ...)
+  return (extend(id, ...)) -- and not what the charge was quoted at
 end
 
 -- --- wait ---

@@ -1,0 +1,18 @@
+-- What can go wrong with a purchase, and what a script can tell about it.
+--   proxylua --spend 50 scripts/errors.lua
+local px = require "proxylua"
+
+local function try(what, ...)
+  local order, err = px.try(px.orders.create, ...)
+  print(("%-16s %s"):format(what, order and "bought " .. order.id or ("%s, charge %s"):format(err.kind, err.charge)))
+  if err and err.charge == "unknown" then error(err) end -- money may have moved: nobody should just go on
+  return order
+end
+
+try("a typo", { typ = "isp", quantity = 1 })
+try("too dear", { type = "isp", quantity = 1, country = "US", max_price = "0.01" })
+try("too much", { type = "mobile", quantity = 100000, country = "US" })
+try("no such country", { type = "isp", quantity = 1, country = "XX" })
+try("all right", { type = "isp", quantity = 1, country = "US", key = "errors.lua" })
+try("the same again", { type = "isp", quantity = 1, country = "US", key = "errors.lua" })
+try("another one", { type = "isp", quantity = 2, country = "US", key = "errors.lua" })
