@@ -9,7 +9,8 @@
 #include "bind/runtime.h"
 #include "bind/wait.h"
 
-/* The registry's set of threads that stand in a wait: neither resumable nor closable by others. */
+/* The registry's set of threads that stand in a wait, and of the tasks' own threads that scripts have got hold of: neither
+ * resumable nor closable by others. Its keys are weak. */
 static const char waiting_set = 's';
 
 static void set_waiting(lua_State *L, int index, bool waiting)
@@ -38,7 +39,7 @@ static bool is_waiting(lua_State *L, int index)
 static lua_State *check_thread(lua_State *L)
 {
   lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co, 1, "coroutine");
+  luaL_argexpected(L, co, 1, "thread");
   return co;
 }
 
@@ -96,10 +97,11 @@ static int finish_resume(lua_State *L, int status, lua_KContext results)
   return count + 1;
 }
 
-/* Moves the arguments over; or pushes why the coroutine cannot take them. Lua itself refuses dead and running ones. */
+/* Moves the arguments over; or pushes why the coroutine cannot take them. Lua itself refuses dead ones and those that resumed
+ * this one. */
 static bool hand_over(lua_State *L, lua_State *co, int arguments)
 {
-  if (is_waiting(L, 1)) {
+  if (co == L || is_waiting(L, 1)) {
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
     return false;
   }
@@ -191,16 +193,24 @@ static int co_yield (lua_State *L)
 
 static int co_isyieldable(lua_State *L)
 {
-  lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+  lua_State *co = lua_isnone(L, 1) ? L : check_thread(L);
   lua_pushboolean(L, lua_isyieldable(co) && !is_task_thread(co));
   return 1;
+}
+
+/* A task's own thread is what the main one is to Lua's own program. */
+static int co_running(lua_State *L)
+{
+  bool is_main = lua_pushthread(L) || is_task_thread(L);
+  if (is_main) set_waiting(L, -1, true);
+  lua_pushboolean(L, is_main);
+  return 2;
 }
 
 /* status and close: the library's own, kept as upvalue 1, except for a thread that waits. */
 static int co_status(lua_State *L)
 {
-  check_thread(L);
-  if (is_waiting(L, 1)) {
+  if (check_thread(L) != L && is_waiting(L, 1)) {
     lua_pushliteral(L, "normal");
     return 1;
   }
@@ -213,8 +223,7 @@ static int co_status(lua_State *L)
 
 static int co_close(lua_State *L)
 {
-  check_thread(L);
-  if (is_waiting(L, 1)) return luaL_error(L, "cannot close a normal coroutine");
+  if (check_thread(L) != L && is_waiting(L, 1)) return luaL_error(L, "cannot close a normal coroutine");
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -232,10 +241,15 @@ static void replace_with(lua_State *L, const char *name, lua_CFunction function)
 void coroutine_open(lua_State *L)
 {
   lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_set);
   lua_getglobal(L, LUA_COLIBNAME);
   static const luaL_Reg functions[] = {{"create", co_create}, {"resume", co_resume},           {"wrap", co_wrap},
-                                       {"yield", co_yield },  {"isyieldable", co_isyieldable}, {NULL, NULL}};
+                                       {"yield", co_yield },  {"isyieldable", co_isyieldable}, {"running", co_running},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   replace_with(L, "status", co_status);
   replace_with(L, "close", co_close);
