@@ -33,8 +33,10 @@ describe("an answer", function()
     return ("HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s"):format(number, #body, body)
   end
 
-  for number, kind in pairs{ [400] = "invalid", [401] = "auth", [402] = "funds", [403] = "forbidden", [404] = "not_found",
-    [409] = "invalid", [418] = "invalid", [500] = "upstream", [502] = "upstream", [503] = "upstream", [302] = "protocol" } do
+  for number, kind in pairs{
+    [400] = "invalid", [401] = "auth", [402] = "funds", [403] = "forbidden", [404] = "not_found", [409] = "invalid",
+    [418] = "invalid", [500] = "upstream", [502] = "upstream", [503] = "upstream", [302] = "protocol",
+  } do
     for name, body in pairs{ object = '{"success":false,"error":{"message":"no","code":"X"}}', plain = '{"error":"no"}',
       html = "<html>no</html>", nothing = "" } do
       it(("of status %d with %s is %s"):format(number, name, kind), function()
@@ -101,7 +103,8 @@ describe("a request", function()
 
   it("that is safe is tried three times after 5xx, cut connections and truncated bodies", function()
     for name, answer in pairs{ ["5xx"] = "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", cut = "",
-      truncated = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{" } do
+      truncated = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
+      chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{" } do
       server = servers.start{ ["/account"] = { answer } }
       assert.equal(4, run(server.url, "px.account.get()").code, name)
       assert.equal(3, #server:requests(), name)
@@ -179,7 +182,8 @@ describe("429", function()
 
   it("that asks for more than max_wait is raised at once, with the figure", function()
     sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=50" } })
-    local kind, seconds = sandbox:eval("local _, e = px.try(px.account.get, { max_wait = 5 }) return e.kind, e.retry_after")
+    local kind, seconds = sandbox:eval(
+      "local _, e = px.try(px.account.get, { max_wait = 5 }) return e.kind, e.retry_after")
     assert.equal("rate_limited", kind)
     assert.is_true(seconds > 5 and seconds <= 51)
     assert.equal(1, sandbox:look("counters").requests["account.get"])
@@ -187,9 +191,12 @@ describe("429", function()
 end)
 
 describe("the base URL", function()
-  for url, why in pairs{ ["http://api.example.org/v1"] = "neither https nor loopback", ["ftp://127.0.0.1/"] = "neither https",
-    ["not a url"] = "is not a URL", ["https://me:secret@example.org"] = "credentials", ["https://example.org/?a=1"] = "query",
-    ["http://127.0.0.1.example.org/"] = "neither https", ["http://localhost.example.org"] = "neither https" } do
+  for url, why in pairs{
+    ["http://api.example.org/v1"] = "neither https nor loopback", ["ftp://127.0.0.1/"] = "neither https",
+    ["not a url"] = "is not a URL", ["https://me:secret@example.org"] = "credentials",
+    ["https://example.org/?a=1"] = "query", ["http://127.0.0.1.example.org/"] = "neither https",
+    ["http://localhost.example.org"] = "neither https",
+  } do
     it("is refused when it is " .. url, function()
       local result = run(url, "px.account.get()")
       assert.equal(2, result.code)

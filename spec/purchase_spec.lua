@@ -84,8 +84,10 @@ describe("a purchase", function()
     assert.equal(1, sold())
   end)
 
-  for _, fault in ipairs{ "cut=after", "cut=before", "status=502,when=after", "status=500", "truncate", "garbage", "html",
-    "empty", "nested", "nul", "status=302" } do
+  for _, fault in ipairs{
+    "cut=after", "cut=before", "status=502,when=after", "status=500", "truncate", "garbage", "html", "empty", "nested",
+    "nul", "status=302",
+  } do
     it("whose answer is lost (" .. fault .. ") is unknown, and is never sent again", function()
       faults("orders.create:" .. fault .. ",count=1")
       local kind, charge = buy("key = 'k'")
@@ -135,8 +137,10 @@ describe("a purchase", function()
   it("is sent by one of two processes that use the same key at once", function()
     faults("orders.create:delay=0.3")
     local script = sandbox.home .. "/buy.lua"
-    program.write(script, ("local px = require 'proxylua' print(px.try(px.orders.create, { %s, key = 'same' }))"):format(BUY))
-    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "99" }
+    program.write(script,
+      ("local px = require 'proxylua' print(px.try(px.orders.create, { %s, key = 'same' }))"):format(BUY))
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+      PROXYLUA_SPEND = "99" }
     local line = program.command(sandbox.home, { script }, env)
     os.execute(("%s >/dev/null 2>&1 & %s >/dev/null 2>&1; wait"):format(line, line))
     assert.equal(1, sold())
@@ -152,7 +156,8 @@ describe("a purchase", function()
   it("goes through with an answer that holds the id alone", function()
     for _, dialect in ipairs{ "bare", "snake", "mixed" } do
       sandbox:change("settings", { dialect = dialect })
-      local id, quantity, price = sandbox:eval(("local o = px.orders.create{ %s } return o.id, o.quantity, tostring(o.price)"):format(BUY))
+      local id, quantity, price = sandbox:eval(
+        ("local o = px.orders.create{ %s } return o.id, o.quantity, tostring(o.price)"):format(BUY))
       assert.matches("^ord_", id)
       assert.same({ 1, "2.40" }, { quantity, price })
     end

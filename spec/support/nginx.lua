@@ -46,7 +46,8 @@ end
 local function start(folder)
   local http2, http1 = free_port(), free_port()
   program.write(folder .. "/nginx.conf", CONFIGURATION:format(http2, http1))
-  local pipe = io.popen(("PATH=$PATH:/usr/sbin; cd %s && nginx -p . -c nginx.conf 2>start.log & echo $!"):format(folder))
+  local line = "PATH=$PATH:/usr/sbin; cd %s && exec nginx -p . -c nginx.conf 2>start.log & echo $!"
+  local pipe = io.popen(line:format(folder))
   local pid = pipe:read("n")
   pipe:close()
   while not (answers(http2) and answers(http1)) do

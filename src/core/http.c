@@ -12,6 +12,11 @@
 #define POOL_LARGEST 1024    /* idle handles kept */
 #define KEPT_BODY (64 << 10) /* bytes of body buffer an idle handle keeps */
 #define MAX_HEAD (256 << 10) /* bytes of header lines collected */
+/* Exchanges through proxies begin with a connection each, and a thousand that begin at once evict each other from the
+ * processor's caches: so many begin in a turn, and only where the turn before brought little, unless that is long ago. */
+#define STARTS_A_TURN 16
+#define QUIET 4
+#define MOST_PUT_OFF 1000
 #define DOWNLOAD_BUFFER (512 << 10)
 #define CONNECTIONS_KEPT 4096 /* at least the number in flight, or libcurl closes what it should keep */
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
@@ -31,6 +36,9 @@ struct http {
   size_t idle_count;
   struct http_target *target; /* of the last request: most work asks for the same URL again */
   char *ca;
+  struct http_exchange *first_queued, *last_queued; /* linked and held like active ones */
+  struct loop_starter starter;
+  int put_off; /* turns in a row */
 };
 
 static void drop_target(struct http_target *target)
@@ -194,6 +202,15 @@ void http_release(struct http_exchange *x)
 
 /* --- opening and closing --- */
 
+static void end(struct http_exchange *x)
+{
+  unlink_from(&x->owner->active, x);
+  loop_release(x->owner->loop);
+  if (x->code == CURLE_OK && x->file.fd >= 0 && !file_commit(&x->file, &x->failure)) x->code = CURLE_WRITE_ERROR;
+  if (x->code != CURLE_OK) file_abandon(&x->file);
+  x->done(x->arg, x);
+}
+
 static bool collect(void *arg)
 {
   struct loop *loop = arg;
@@ -207,12 +224,8 @@ static bool collect(void *arg)
     CURLcode code = message->data.result;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &x);
     curl_multi_remove_handle(multi, x->easy);
-    unlink_from(&x->owner->active, x);
-    loop_release(loop);
     x->code = code;
-    if (code == CURLE_OK && x->file.fd >= 0 && !file_commit(&x->file, &x->failure)) x->code = CURLE_WRITE_ERROR;
-    if (x->code != CURLE_OK) file_abandon(&x->file);
-    x->done(x->arg, x);
+    end(x);
     any = true;
   }
   return any;
@@ -243,6 +256,7 @@ void http_close(struct http *http)
     unlink_from(&http->idle, x);
     destroy(x);
   }
+  loop_remove_starter(http->loop, &http->starter);
   drop_target(http->target);
   free(http->ca);
   free(http);
@@ -339,6 +353,8 @@ static void set_route(struct http_exchange *x, const struct http_request *r)
   const char *proxy = r->proxy ? r->proxy : x->target->loopback ? "" : NULL;
   bool through = proxy && *proxy;
   curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy);
+  /* One request a connection gains nothing from HTTP/2, and would lose the resumption of its TLS session. */
+  curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, through ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
   curl_easy_setopt(x->easy, CURLOPT_NOPROXY, through ? "" : NULL);
   curl_easy_setopt(x->easy, CURLOPT_DNS_CACHE_TIMEOUT, through ? 0L : 60L);
   curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, through ? 1L : 0L);
@@ -361,7 +377,56 @@ static void set_options(struct http_exchange *x)
   curl_easy_setopt(easy, CURLOPT_HTTPAUTH, r->bearer ? CURLAUTH_BEARER : CURLAUTH_BASIC);
 }
 
-static bool ready(struct http *http, struct error *err)
+/* --- starting --- */
+
+static CURLMcode start(struct http_exchange *x)
+{
+  x->queued = false;
+  return curl_multi_add_handle(x->owner->multi, x->easy);
+}
+
+static void enqueue(struct http_exchange *x)
+{
+  struct http *http = x->owner;
+  x->queued = true;
+  x->next_queued = NULL;
+  if (http->first_queued)
+    http->last_queued->next_queued = x;
+  else
+    http->first_queued = x;
+  http->last_queued = x;
+}
+
+static void dequeue(struct http_exchange *x)
+{
+  struct http *http = x->owner;
+  struct http_exchange **at = &http->first_queued, *before = NULL;
+  while (*at != x) {
+    before = *at;
+    at = &before->next_queued;
+  }
+  *at = x->next_queued;
+  if (http->last_queued == x) http->last_queued = before;
+  x->queued = false;
+}
+
+static bool start_queued(void *arg, int ready)
+{
+  struct http *http = arg;
+  if (!http->first_queued) return false;
+  if (ready > QUIET && ++http->put_off < MOST_PUT_OFF) return true;
+  http->put_off = 0;
+  for (int room = STARTS_A_TURN; room > 0 && http->first_queued; room--) {
+    struct http_exchange *x = http->first_queued;
+    dequeue(x);
+    if (start(x) == CURLM_OK) continue;
+    x->code = CURLE_FAILED_INIT;
+    end(x);
+  }
+  return http->first_queued;
+}
+
+static bool prepare(struct http *http, struct error *err)
 {
   if (http->multi) return true;
   http->multi = loop_curl(http->loop);
@@ -371,19 +436,14 @@ static bool ready(struct http *http, struct error *err)
   }
   curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
   loop_on_transfers(http->loop, collect, http->loop);
+  http->starter = (struct loop_starter){.start = start_queued, .arg = http};
+  loop_add_starter(http->loop, &http->starter);
   return true;
 }
 
-struct http_exchange *http_send(struct http *http, const struct http_request *request,
-                                void (*done)(void *arg, struct http_exchange *exchange), void *arg, struct error *err)
+static void reset(struct http_exchange *x, const struct http_request *request)
 {
-  if (!ready(http, err) || !find_target(http, request->url, err)) return NULL;
-  struct http_exchange *x = take(http);
-  if (!x) {
-    error_set(err, ERROR_INTERNAL, "out of memory for a request");
-    return NULL;
-  }
-  x->target = http->target;
+  x->target = x->owner->target;
   x->target->holders++;
   x->request = *request;
   if (x->request.max_body == 0) x->request.max_body = HTTP_MAX_BODY;
@@ -393,10 +453,26 @@ struct http_exchange *http_send(struct http *http, const struct http_request *re
   x->sends = 0;
   x->text[0] = '\0';
   x->failure = ERROR_INIT;
+}
+
+struct http_exchange *http_send(struct http *http, const struct http_request *request,
+                                void (*done)(void *arg, struct http_exchange *exchange), void *arg, struct error *err)
+{
+  if (!prepare(http, err) || !find_target(http, request->url, err)) return NULL;
+  struct http_exchange *x = take(http);
+  if (!x) {
+    error_set(err, ERROR_INTERNAL, "out of memory for a request");
+    return NULL;
+  }
+  reset(x, request);
   x->done = done;
   x->arg = arg;
   set_options(x);
-  CURLMcode code = curl_multi_add_handle(http->multi, x->easy);
+  CURLMcode code = CURLM_OK;
+  if (request->proxy && *request->proxy)
+    enqueue(x);
+  else
+    code = start(x);
   if (code != CURLM_OK) {
     error_set(err, ERROR_INTERNAL, "libcurl cannot start a request: %s", curl_multi_strerror(code));
     http_release(x);
@@ -409,7 +485,10 @@ struct http_exchange *http_send(struct http *http, const struct http_request *re
 
 void http_cancel(struct http_exchange *x)
 {
-  curl_multi_remove_handle(x->owner->multi, x->easy);
+  if (x->queued)
+    dequeue(x);
+  else
+    curl_multi_remove_handle(x->owner->multi, x->easy);
   unlink_from(&x->owner->active, x);
   loop_release(x->owner->loop);
   file_abandon(&x->file);

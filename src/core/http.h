@@ -54,6 +54,8 @@ struct http_exchange {
   struct http *owner;
   struct http_target *target;
   struct http_exchange *next, *previous; /* under way, or in the pool */
+  struct http_exchange *next_queued;     /* to be started through a proxy when there is room */
+  bool queued;
   CURL *easy;
   struct file file;
   int sends;

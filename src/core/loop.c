@@ -40,6 +40,8 @@ struct loop {
   int watch_count;
   int *changed; /* descriptors whose watch changed */
   int changed_count;
+  int ready; /* descriptors that were ready in the last wait */
+  struct loop_starter *starters;
   bool (*collect)(void *);
   void *collect_arg;
 };
@@ -359,14 +361,34 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
   act(loop, event->data.fd, flags);
 }
 
+void loop_add_starter(struct loop *loop, struct loop_starter *starter)
+{
+  starter->next = loop->starters;
+  loop->starters = starter;
+}
+
+void loop_remove_starter(struct loop *loop, struct loop_starter *starter)
+{
+  struct loop_starter **at = &loop->starters;
+  while (*at && *at != starter) at = &(*at)->next;
+  if (*at) *at = starter->next;
+}
+
+static void start(struct loop *loop)
+{
+  for (struct loop_starter *starter = loop->starters; starter; starter = starter->next)
+    if (starter->start(starter->arg, loop->ready)) loop->progress = true;
+}
+
 void loop_turn(struct loop *loop, int64_t max_wait)
 {
   struct epoll_event events[EVENTS_A_TURN];
   loop->progress = false;
   loop->now = loop_clock();
+  start(loop);
   expire_curl(loop);
   tell_all(loop);
-  int count = wait_events(loop, events, sleep_time(loop, max_wait));
+  int count = loop->ready = wait_events(loop, events, sleep_time(loop, max_wait));
   loop->now = loop_clock();
   for (int i = 0; i < count; i++) dispatch(loop, &events[i]);
   run_messages(loop);

@@ -64,4 +64,15 @@ int loop_close_socket(void *loop, int fd);
 /* Called after libcurl has worked: the http module collects its finished transfers here and says whether there were any. */
 void loop_on_transfers(struct loop *loop, bool (*collect)(void *arg), void *arg);
 
+/* Work that is begun in portions: called before each wait with the number of descriptors that were ready in the last one,
+ * it says whether there is more to begin, and then the wait is short. A field of whatever it belongs to. */
+struct loop_starter {
+  bool (*start)(void *arg, int ready);
+  void *arg;
+  struct loop_starter *next;
+};
+
+void loop_add_starter(struct loop *loop, struct loop_starter *starter);
+void loop_remove_starter(struct loop *loop, struct loop_starter *starter);
+
 #endif
