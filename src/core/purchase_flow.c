@@ -1,0 +1,108 @@
+#include "core/purchase_flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *flow_name(const struct flow *charge)
+{
+  return charge->request.endpoint ? charge->request.endpoint->name : charge->path;
+}
+
+bool flow_is_extension(const struct flow *charge)
+{
+  return charge->request.endpoint && charge->request.endpoint == endpoint_find("orders.extend");
+}
+
+bool flow_read(const struct flow *charge, enum record_kind kind, const struct http_exchange *x, const char *field,
+               char *text, size_t capacity)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  return settings->read(settings->read_arg, kind, x->body.data ? x->body.data : "", x->body.size, field, text,
+                        capacity);
+}
+
+bool flow_read_money(const struct flow *charge, enum record_kind kind, const struct http_exchange *x, const char *field,
+                     money *amount)
+{
+  char text[64];
+  return flow_read(charge, kind, x, field, text, sizeof text) && money_parse(text, strlen(text), amount) == MONEY_OK;
+}
+
+void flow_free(struct flow *charge)
+{
+  if (charge->call) client_release(charge->call);
+  buffer_free(&charge->public.answer);
+  buffer_free(&charge->params);
+  journal_entry_free(&charge->find.entry);
+  journal_entry_free(&charge->intend.existing);
+  free(charge->account.account);
+  buffer_free(&charge->calc);
+  free(charge->path);
+  free(charge->query);
+  free(charge->body);
+  free(charge);
+}
+
+void flow_end(struct flow *charge)
+{
+  struct purchase *purchase = charge->owner;
+  charge->public.error.endpoint = charge->request.endpoint ? charge->request.endpoint->name : NULL;
+  purchase->queue = charge->next;
+  if (charge->abandoned)
+    flow_free(charge);
+  else
+    charge->done(charge->arg, &charge->public);
+  if (purchase->queue) flow_begin(purchase->queue);
+}
+
+void flow_fail(struct flow *charge, enum error_kind kind, const char *message)
+{
+  error_set(&charge->public.error, kind, "%s", message);
+  flow_end(charge);
+}
+
+/* Ends the charge with the failure of a call, and what the server said of it. */
+static void flow_fail_with(struct flow *charge, const struct client_call *call)
+{
+  charge->public.error = call->error;
+  if (call->exchange && call->exchange->body.size > 0)
+    buffer_add(&charge->public.answer, call->exchange->body.data, call->exchange->body.size);
+  flow_end(charge);
+}
+
+/* Nobody waits and nothing has left: no further step. */
+bool flow_is_over(struct flow *charge)
+{
+  if (!charge->abandoned || charge->sending) return false;
+  flow_fail(charge, ERROR_CANCELLED, "nobody waits for this charge any more");
+  return true;
+}
+
+/* A call of another endpoint on the way to the charge. */
+void flow_ask(struct flow *charge, const char *endpoint, const char *path, const char *body,
+              void (*done)(void *arg, struct client_call *call))
+{
+  const struct endpoint *row = endpoint_find(endpoint);
+  struct client_request request = {.endpoint = row,
+                                   .kind = row->kind,
+                                   .method = row->method,
+                                   .path = path,
+                                   .body = body,
+                                   .body_size = body ? strlen(body) : 0,
+                                   .timeout = charge->request.timeout,
+                                   .max_wait = charge->request.max_wait};
+  if (charge->call) client_release(charge->call);
+  charge->call = NULL;
+  struct client_call *call = client_send(charge->owner->settings.client, &request, done, charge);
+  if (!call) flow_fail(charge, ERROR_INTERNAL, "out of memory");
+}
+
+/* Takes over the call that is done. False when the charge ends here. */
+bool flow_answered(struct flow *charge, struct client_call *call)
+{
+  charge->call = call;
+  if (flow_is_over(charge)) return false;
+  if (call->error.kind == ERROR_NONE) return true;
+  flow_fail_with(charge, call);
+  return false;
+}
