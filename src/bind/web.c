@@ -51,6 +51,15 @@ static int on_fetch_gc(lua_State *L)
   return 0;
 }
 
+/* Texts that libcurl reads up to their first NUL must not have one. */
+static const char *check_plain(lua_State *L, int index, const char *name)
+{
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
+  if (strlen(text) != size) error_usage(L, "px.http: %s cannot hold a NUL", name);
+  return text;
+}
+
 static void add_header(lua_State *L, struct fetch *fetch, const char *name, const char *value)
 {
   if (strpbrk(name, "\r\n:") || strpbrk(value, "\r\n"))
@@ -70,7 +79,7 @@ static void read_headers(lua_State *L, int options, struct fetch *fetch)
       if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1))
         error_usage(L, "px.http: headers is a table of names and values");
       lua_pushvalue(L, -1);
-      add_header(L, fetch, lua_tostring(L, -3), lua_tostring(L, -1));
+      add_header(L, fetch, check_plain(L, -3, "a header"), check_plain(L, -1, "a header"));
       lua_pop(L, 1);
     }
   }
@@ -83,7 +92,7 @@ static const char *keep_text(lua_State *L, int options, const char *name, size_t
   int type = lua_getfield(L, options, name);
   if (type == LUA_TNIL) return NULL;
   if (type != LUA_TSTRING) error_usage(L, "px.http: %s is a string, not a %s", name, lua_typename(L, type));
-  return lua_tolstring(L, -1, size);
+  return size ? lua_tolstring(L, -1, size) : check_plain(L, -1, name);
 }
 
 /* A proxy is its URL, or a record that has one. */
@@ -96,7 +105,7 @@ static const char *keep_proxy(lua_State *L, int options)
   }
   if (lua_isnil(L, -1)) return NULL;
   if (lua_type(L, -1) != LUA_TSTRING) error_usage(L, "px.http: proxy is a URL or a proxy record");
-  return lua_tostring(L, -1);
+  return check_plain(L, -1, "proxy");
 }
 
 static double number_option(lua_State *L, int options, const char *name, double least, double most, double absent)
@@ -184,7 +193,8 @@ static int finish(lua_State *L, int status, lua_KContext context)
 
 static int fetch(lua_State *L)
 {
-  const char *url = luaL_checkstring(L, 1);
+  luaL_checkstring(L, 1);
+  const char *url = check_plain(L, 1, "the URL");
   struct http_request request = {.method = lua_tostring(L, lua_upvalueindex(1)),
                                  .url = url,
                                  .keep_head = true,
