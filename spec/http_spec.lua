@@ -1,0 +1,264 @@
+local px = require "proxylua"
+local program = require "spec.support.program"
+local servers = require "spec.support.server"
+
+local server
+
+-- A request to the server, past any proxy of the environment.
+local function ask(method, path, options)
+  local all = { proxy = "", timeout = 20 }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return px.http[method](server.url .. path, all)
+end
+
+local function get(path, options)
+  return ask("get", path, options)
+end
+
+-- The error of a call that fails.
+local function failure(fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_true(px.error.is(err), tostring(err))
+  return err
+end
+
+local function last_request()
+  local list = server:requests()
+  return list[#list]
+end
+
+local function answer(status, body, headers)
+  return ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers or "", body)
+end
+
+describe("px.http", function()
+  setup(function()
+    server = servers.start{
+      ["/"] = servers.ok("hello"),
+      ["/json"] = servers.ok('{"n":3,"list":[1,2]}', "Content-Type: application/json\r\n"),
+      ["/bytes"] = servers.ok("a\0b\255"),
+      ["/missing"] = answer("404 Not Found", "gone"),
+      ["/broken"] = answer("503 Service Unavailable", ""),
+      ["/headers"] = answer("200 OK", "", "X-One: 1\r\nx-one:2  \r\nX-Two:\r\nSet-Cookie: a=b\r\n"),
+      ["/to"] = answer("302 Found", "", "Location: /there\r\n"),
+      ["/there"] = servers.ok("there"),
+      ["/circle"] = answer("302 Found", "", "Location: /circle\r\n"),
+      ["/silent"] = { "", hold = true },
+      ["/stalled"] = { "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", hold = true },
+      ["/cut"] = "",
+      ["/short"] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc",
+      ["/noise"] = "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+      ["/endless"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = ("x"):rep(65536) },
+      ["/endless-head"] = { "HTTP/1.1 200 OK\r\n", endless = ("X-A: " .. ("y"):rep(1000) .. "\r\n"):rep(60) },
+      ["/nested"] = servers.ok(("["):rep(200000)),
+      ["/zipped"] = answer("200 OK", "abcde", "Content-Encoding: gzip\r\n"),
+    }
+  end)
+  teardown(function() server:stop() end)
+
+  it("answers status, body, headers and time", function()
+    local got = get("/")
+    assert.are.equal(200, got.status)
+    assert.are.equal("hello", got.body)
+    assert.is_true(got.ok)
+    assert.is_true(got.time >= 0)
+    assert.are.equal("5", got.headers["content-length"])
+    assert.are.equal("a\0b\255", get("/bytes").body)
+    assert.are.same({ n = 3, list = { 1, 2 } }, get("/json"):json())
+    local headers = get("/headers").headers
+    assert.are.equal("1, 2", headers["x-one"])
+    assert.are.equal("", headers["x-two"])
+    assert.are.equal("a=b", headers["set-cookie"])
+  end)
+
+  it("takes no status for an error", function()
+    local got = get("/missing")
+    assert.are.same({ 404, false, "gone" }, { got.status, got.ok, got.body })
+    assert.are.equal(503, get("/broken").status)
+  end)
+
+  it("sends every method", function()
+    for _, method in ipairs{ "get", "head", "post", "put", "patch", "delete" } do
+      local got = ask(method, "/")
+      assert.are.equal(200, got.status)
+      assert.are.equal(method == "head" and "" or "hello", got.body)
+      assert.has.match("^" .. method:upper() .. " / HTTP/1%.1\r\n", last_request())
+    end
+  end)
+
+  it("sends bodies, headers and queries", function()
+    ask("post", "/", { body = "a\0b", headers = { ["X-Test"] = "yes", ["X-Empty"] = "", ["X-Number"] = 5 } })
+    assert.has.match("\r\nContent%-Length: 3\r\n", last_request())
+    assert.has.match("\r\nX%-Test: yes\r\n", last_request())
+    assert.has.match("\r\nX%-Empty:\r\n", last_request())
+    assert.has.match("\r\nX%-Number: 5\r\n", last_request())
+    assert.are.equal("a\0b", last_request():sub(-3))
+    ask("put", "/", { json = { price = px.money("9.30"), list = px.json.array{} } })
+    assert.has.match("\r\nContent%-Type: application/json\r\n", last_request())
+    assert.has.match('\r\n\r\n{"list":%[%],"price":9%.30?}$', last_request())
+    get("/", { query = { q = "a b&c=ä" } })
+    assert.has.match("^GET /%?q=a%%20b%%26c%%3D%%C3%%A4 ", last_request())
+    get("/?x=1", { query = { y = true } })
+    assert.has.match("^GET /%?x=1&y=true ", last_request())
+  end)
+
+  it("asks for compressed answers", function()
+    get("/")
+    assert.has.match("\r\nAccept%-Encoding: [^\r]*gzip", last_request())
+    assert.are.equal("protocol", failure(get, "/zipped").kind)
+  end)
+
+  it("follows redirects, as many as it may", function()
+    assert.are.equal("there", get("/to").body)
+    local got = get("/to", { redirects = 0 })
+    assert.are.same({ 302, "/there" }, { got.status, got.headers.location })
+    local before = #server:requests()
+    assert.are.equal("protocol", failure(get, "/circle", { redirects = 3 }).kind)
+    assert.are.equal(4, #server:requests() - before)
+  end)
+
+  it("never carries the key", function()
+    local secret = "sk_live_" .. ("0123456789abcdef"):rep(2)
+    local result = program.run({ "-e", ([[
+      local px = require "proxylua"
+      for _, method in ipairs{ "get", "post", "put" } do px.http[method](%q, { proxy = "" }) end
+      px.http.get("http://api.example/", { proxy = %q })
+      print "done"
+    ]]):format(server.url .. "/to", server.url) }, {
+      env = { PROXYLUA_API_KEY = secret, PROXYLUA_BASE_URL = server.url },
+    })
+    assert.are.same({ 0, "done\n" }, { result.code, result.out })
+    for _, request in ipairs(server:requests()) do
+      assert.is_nil(request:find(secret, 1, true))
+      assert.is_nil(request:lower():find("authorization: bearer", 1, true))
+    end
+  end)
+
+  it("goes through a proxy, given by its URL or as a record", function()
+    local url = ("http://user:p%%40ss%%3A%%2F@127.0.0.1:%d"):format(server.port)
+    for _, proxy in ipairs{ url, { url = url, host = "ignored" } } do
+      local got = px.http.get("http://far.example/there", { proxy = proxy })
+      assert.are.equal("there", got.body)
+      assert.has.match("^GET http://far.example/there HTTP/1.1\r\n", last_request())
+      assert.has.match("\r\nProxy%-Authorization: Basic dXNlcjpwQHNzOi8=\r\n", last_request())
+    end
+  end)
+
+  it("keeps the environment's proxy away from loopback", function()
+    local result = program.run({ "-e", ([[
+      print(require("proxylua").http.get(%q).body)
+    ]]):format(server.url .. "/there") }, {
+      env = { http_proxy = "http://127.0.0.1:1", all_proxy = "http://127.0.0.1:1" },
+    })
+    assert.are.same({ 0, "there\n" }, { result.code, result.out })
+  end)
+
+  it("says what is wrong with a connection", function()
+    local err = failure(px.http.get, "http://127.0.0.1:1/", { proxy = "" })
+    assert.are.equal("network", err.kind)
+    assert.has.match("^GET http://127.0.0.1:1/: ", err.message)
+    assert.are.equal("network", failure(px.http.get, "http://nowhere.invalid/", { proxy = "" }).kind)
+    assert.are.equal("network", failure(px.http.get, "http://far.example/", { proxy = "http://127.0.0.1:1" }).kind)
+    assert.are.equal("network", failure(get, "/cut").kind)
+    assert.are.equal("network", failure(get, "/short").kind)
+    assert.are.equal("protocol", failure(get, "/noise").kind)
+    assert.are.equal("protocol", failure(get, "/endless-head").kind)
+    for _, url in ipairs{ "", "nonsense", "nonsense://x", "http://a b/", "http://127.0.0.1:99999/", "http://x\0y/" } do
+      assert.has.match("^usage$", failure(px.http.get, url).kind)
+    end
+  end)
+
+  it("bounds time", function()
+    assert.are.equal("timeout", failure(get, "/silent", { timeout = 0.05 }).kind)
+    assert.are.equal("timeout", failure(get, "/stalled", { timeout = 0.05 }).kind)
+  end)
+
+  it("bounds size", function()
+    local err = failure(get, "/endless", { max_body = 1000 })
+    assert.are.equal("protocol", err.kind)
+    assert.has.match("larger than 1000 bytes", err.message)
+    assert.are.equal("hello", get("/", { max_body = 5 }).body)
+    assert.are.equal("protocol", failure(get, "/", { max_body = 4 }).kind)
+  end)
+
+  it("bounds the depth of JSON", function()
+    local got = get("/nested")
+    assert.are.equal("protocol", failure(got.json, got).kind)
+    got = get("/")
+    assert.are.equal("protocol", failure(got.json, got).kind)
+  end)
+
+  it("writes a body to a file, whole or not at all", function()
+    local folder = program.folder()
+    local function files()
+      local pipe = io.popen("ls -A " .. program.quote(folder))
+      local list = pipe:read("a")
+      pipe:close()
+      return list
+    end
+    local got = get("/", { path = folder .. "/there" })
+    assert.are.equal(200, got.status)
+    assert.are.equal("", got.body)
+    assert.are.equal("hello", program.read(folder .. "/there"))
+    for _, path in ipairs{ "/short", "/stalled" } do
+      failure(get, path, { path = folder .. "/there", timeout = 0.2 })
+      assert.are.equal("hello", program.read(folder .. "/there"))
+      assert.are.equal("there\n", files())
+    end
+    assert.are.equal(404, get("/missing", { path = folder .. "/there" }).status)
+    assert.are.equal("hello", program.read(folder .. "/there"))
+    local err = failure(get, "/", { path = folder .. "/no/such" })
+    assert.are.equal("store", err.kind)
+    assert.has.match("No such file or directory", err.message)
+    program.remove(folder)
+  end)
+
+  it("refuses what it does not know", function()
+    local function usage(options)
+      local err = failure(px.http.get, server.url, options)
+      assert.are.equal("usage", err.kind)
+      return err.message
+    end
+    assert.has.match("unknown option headrs, did you mean headers", usage{ headrs = {} })
+    assert.has.match("unknown option number", usage{ "x" })
+    assert.has.match("give body or json, not both", usage{ body = "x", json = {} })
+    assert.has.match("a header cannot hold a line end", usage{ headers = { A = "x\r\nB: c" } })
+    assert.has.match("a header cannot hold a line end", usage{ headers = { ["A\nB"] = "x" } })
+    assert.has.match("cannot hold a NUL", usage{ headers = { A = "x\0y" } })
+    assert.has.match("cannot hold a NUL", usage{ path = "x\0y" })
+    assert.has.match("cannot hold a NUL", usage{ proxy = "http://x\0y" })
+    assert.has.match("headers is a table", usage{ headers = "A: b" })
+    assert.has.match("the proxy has no url", usage{ proxy = {} })
+    assert.has.match("timeout is 0.001 to", usage{ timeout = 0 })
+    assert.has.match("timeout is 0.001 to", usage{ timeout = 0 / 0 })
+    assert.has.match("redirects is 0", usage{ redirects = -1 })
+    assert.has.match("a query is a table", usage{ query = "a=b" })
+    assert.has.match("names and of strings", usage{ query = { a = {} } })
+    assert.has_error(function() px.http.get() end)
+    assert.has_error(function() px.http.get(server.url, 5) end)
+  end)
+
+  it("carries two thousand exchanges, five hundred at a time", function()
+    local list = {}
+    for index = 1, 2000 do list[index] = index % 2 == 0 and "/there" or "/bytes" end
+    local bodies = px.map(list, function(path) return get(path).body end, { concurrency = 500 })
+    for index, body in ipairs(bodies) do
+      assert.are.equal(index % 2 == 0 and "there" or "a\0b\255", body)
+    end
+  end)
+
+  it("stops exchanges whose task is cancelled, and goes on", function()
+    for _ = 1, 50 do
+      local tasks = {}
+      for index = 1, 10 do tasks[index] = px.spawn(get, index % 2 == 0 and "/silent" or "/there") end
+      px.sleep(0)
+      for _, task in ipairs(tasks) do task:cancel() end
+      for _, task in ipairs(tasks) do
+        local got, err = px.try(task.join, task)
+        assert.is_true(got and got.body == "there" or err.kind == "cancelled")
+      end
+    end
+    assert.are.equal("hello", get("/").body)
+  end)
+end)
