@@ -1,0 +1,37 @@
+/* What came of an exchange, in the contract's terms. */
+#include "core/http.h"
+
+void http_explain(const struct http_exchange *x, struct error *err)
+{
+  const char *text = x->text[0] ? x->text : curl_easy_strerror(x->code);
+  if (x->failure.kind != ERROR_NONE)
+    error_set(err, x->failure.kind, "%s", x->failure.message);
+  else if (x->too_large)
+    error_set(err, ERROR_PROTOCOL,
+              "the answer is larger than %zu bytes; ask for less, or download it to a file with path=",
+              x->request.max_body);
+  else if (x->code == CURLE_OPERATION_TIMEDOUT)
+    error_set(err, ERROR_TIMEOUT, "%s", text);
+  else if (x->code == CURLE_WRITE_ERROR && x->has_head)
+    error_set(err, ERROR_PROTOCOL, "the answer cannot be taken: %s", text);
+  else if (x->code == CURLE_BAD_CONTENT_ENCODING || x->code == CURLE_TOO_MANY_REDIRECTS ||
+           x->code == CURLE_WEIRD_SERVER_REPLY || x->code == CURLE_UNSUPPORTED_PROTOCOL ||
+           (x->code == CURLE_WRITE_ERROR && !x->has_head))
+    error_set(err, ERROR_PROTOCOL, "the answer cannot be read: %s", text);
+  else
+    error_set(err, ERROR_NETWORK, "%s", text);
+}
+
+int64_t http_time(const struct http_exchange *x, CURLINFO which)
+{
+  curl_off_t time = 0;
+  curl_easy_getinfo(x->easy, which, &time);
+  return time;
+}
+
+double http_retry_after(const struct http_exchange *x)
+{
+  curl_off_t seconds = 0;
+  curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &seconds);
+  return seconds > 0 ? (double)seconds : -1;
+}
