@@ -108,7 +108,8 @@ describe("endpoint functions", function()
   end)
 
   it("refuse misspelt and missing parameters before anything is sent", function()
-    assert.has.match('orders.list has no parameter "sattus", did you mean "status"', usage(px.orders.list, { sattus = "x" }))
+    local message = usage(px.orders.list, { sattus = "x" })
+    assert.has.match('orders.list has no parameter "sattus", did you mean "status"', message)
     assert.has.match("orders.get: id is missing", usage(px.orders.get))
     assert.has.match("orders.create: type is missing", usage(px.orders.create, { quantity = 1 }))
     assert.has.match("orders.list: limit is 101", usage(px.orders.list, { limit = 101 }))
@@ -151,7 +152,8 @@ describe("endpoint functions, called,", function()
       ]])
       assert.are.equal("string", type(seen.order.id))
       for name, value in pairs{
-        email = seen.email, listed = seen.order.id, longer = true, is_money = true, period = 37, page = 1, limit = 1, count = 3,
+        email = seen.email, listed = seen.order.id, longer = true, is_money = true, period = 37, page = 1,
+        limit = 1, count = 3,
         lines = 4, address = true, currency = "USDT", network = "TRC20", countries = true, types = true, periods = true,
       } do
         assert.are.equal(value, seen[name], name)
@@ -194,7 +196,8 @@ describe("endpoint functions, called,", function()
   end)
 
   it("tell what is free under the limits", function()
-    local limits = sandbox:eval("px.account.get() return px.limits()", { env = { PROXYLUA_LIMITS = "general=60/60,orders=10/60" } })
+    local env = { PROXYLUA_LIMITS = "general=60/60,orders=10/60" }
+    local limits = sandbox:eval("px.account.get() return px.limits()", { env = env })
     assert.are.equal(60, limits.general.requests)
     assert.are.equal(59, limits.general.free)
     assert.are.equal(10, limits.orders.free)
