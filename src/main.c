@@ -25,6 +25,7 @@ static void catch_signals(struct runtime *runtime)
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGPIPE, &ignore, NULL);
+  sigaction(SIGXFSZ, &ignore, NULL); /* a file that may grow no further is an error of its write */
 }
 
 /* A thousand exchanges at once need as many descriptors, and the soft limit is there for programs that use select. */
