@@ -171,11 +171,14 @@ static bool read_answer(void *arg, enum record_kind kind, const char *body, size
   const struct engine *engine = arg;
   lua_State *L = engine->reader;
   struct buffer value = {0};
+  bool collecting = lua_gc(L, LUA_GCISRUNNING) == 1; /* a finalizer that waits would turn the loop inside of itself */
+  if (collecting) lua_gc(L, LUA_GCSTOP);
   bool found = record_field_text(L, body, size, kind, field, &value) && value.size < capacity &&
                strlen(value.data) == value.size;
   if (found) memcpy(text, value.data, value.size + 1);
   buffer_free(&value);
   lua_settop(L, 0);
+  if (collecting) lua_gc(L, LUA_GCRESTART);
   return found;
 }
 
