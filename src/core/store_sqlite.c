@@ -209,16 +209,23 @@ static bool refuse_path(const struct sqlite *sqlite, struct error *err, const ch
   return false;
 }
 
+/* SQLite takes a file without a whole page for an empty one, and would write over it. */
+static bool check_file(const struct sqlite *sqlite, const struct stat *status, struct error *err)
+{
+  if (!S_ISREG(status->st_mode))
+    return refuse_path(sqlite, err, S_ISDIR(status->st_mode) ? "it is a folder" : "it is not a regular file",
+                       "give the path of a file");
+  if (status->st_size == 0 || status->st_size >= 512) return true;
+  return refuse_path(sqlite, err, "it is not an SQLite database and was left as it is",
+                     "give another path, or move it away");
+}
+
 /* Creates the file with nobody else's rights. mknod does not open it: closing a descriptor of the file would drop the locks
  * that another connection of this process holds. */
 static bool make_file(struct sqlite *sqlite, struct error *err)
 {
   struct stat status;
-  if (stat(sqlite->path, &status) == 0) {
-    if (S_ISREG(status.st_mode)) return true;
-    return refuse_path(sqlite, err, S_ISDIR(status.st_mode) ? "it is a folder" : "it is not a regular file",
-                       "give the path of a file");
-  }
+  if (stat(sqlite->path, &status) == 0) return check_file(sqlite, &status, err);
   if (mknod(sqlite->path, S_IFREG | 0600, 0) == 0 || errno == EEXIST) return true;
   const char *next = errno == ENOENT   ? "create its folder first, or give another path"
                      : errno == ENOSPC ? "make room and try again"

@@ -1,0 +1,251 @@
+-- src/core/limiter.c and slots.c: who may send when, in one process and in several that share a store.
+
+local core = require "proxylua.core"
+local children = require "spec.support.children"
+local program = require "spec.support.program"
+local sandboxes = require "spec.support.sandbox"
+local servers = require "spec.support.server"
+
+local ACCOUNT = '{"success":true,"data":{"id":"acc_1","balance":"9.30","email":"a@b.example"}}'
+local KEY = "sk_live_0123456789abcdef"
+
+-- Requests from several tasks: COUNT in all, at most 16 at once.
+local BUSY = [[
+  local px = require "proxylua"
+  local list = {}
+  for index = 1, tonumber((...)) do list[index] = index end
+  px.map(list, function() px.account.get() end, { concurrency = 16 })
+]]
+
+local function environment(sandbox, env)
+  local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_SPEND = "1000" }
+  for name, value in pairs(env or {}) do all[name] = value end
+  return all
+end
+
+-- The first place at which more than `count` requests lie within `window` seconds; nil when there is none.
+local function crowded(times, count, window)
+  for at = 1, #times - count do
+    if times[at + count] - times[at] < window * 1e6 then return at end
+  end
+end
+
+describe("processes that share a key", function()
+  local sandbox
+  after_each(function() sandbox:stop() end)
+
+  local function busy(count, requests, env)
+    local script = program.write(sandbox.home .. "/busy.lua", BUSY)
+    return children.start(count, sandbox.home, { script, tostring(requests) }, environment(sandbox, env))
+  end
+
+  local function check_windows(count, window)
+    local times = sandbox:look("counted").times
+    assert.is_nil(crowded(times, count, window))
+    assert.equal(0, sandbox:look("counters").limited)
+    return #times
+  end
+
+  for _, algorithm in ipairs{ "fixed", "sliding", "bucket" } do
+    it("never meet 429 where the server counts by " .. algorithm, function()
+      sandbox = sandboxes.start{ limits = "general=20/0.5,algorithm=" .. algorithm,
+        faults = { "*:hold=0-0.02,delay=0-0.02" } }
+      for _, result in ipairs(busy(4, 20, { PROXYLUA_LIMITS = "general=20/0.5" }):join()) do
+        assert.same({ 0, "" }, { result.code, result.err })
+      end
+      assert.equal(80, check_windows(20, 0.5))
+    end)
+  end
+
+  it("lose the slots of one that is killed only until its leases end", function()
+    sandbox = sandboxes.start{ limits = "general=20/0.5", faults = { "*:hold=0-0.1,delay=0-0.1" } }
+    local env = { PROXYLUA_LIMITS = "general=20/0.5", PROXYLUA_TIMEOUT = "1" }
+    local group = busy(4, 30, env)
+    while #sandbox:look("counted").times < 25 do core.task.sleep(0.01) end
+    group:kill(1)
+    group:kill(2)
+    local results = group:join()
+    assert.same({ 137, 137, 0, 0 }, { results[1].code, results[2].code, results[3].code, results[4].code })
+    assert.is_true(check_windows(20, 0.5) >= 60)
+  end)
+
+  it("share a pause, and one request finds out when it is over", function()
+    sandbox = sandboxes.start{ limits = "off", faults = { "account.get:status=429,retry_after=1,count=1" } }
+    local env = { PROXYLUA_LIMITS = "general=1000/1" }
+    for _, result in ipairs(busy(4, 5, env):join()) do assert.same({ 0, "" }, { result.code, result.err }) end
+    local counters = sandbox:look("counters")
+    assert.equal(1, counters.answers["429"])
+    assert.equal(21, counters.requests["account.get"])
+  end)
+end)
+
+describe("a scope", function()
+  local sandbox
+  before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
+  after_each(function() sandbox:stop() end)
+
+  local function eval(limits, code)
+    return sandbox:eval(code, { env = { PROXYLUA_LIMITS = limits } })
+  end
+
+  it("is first come, first served", function()
+    assert.equal("1 2 3 4 5 6", (eval("general=1/0.02", [[
+      local order, tasks = {}, {}
+      for index = 1, 6 do
+        tasks[index] = px.spawn(function() px.account.get() order[#order + 1] = index end)
+      end
+      for _, task in ipairs(tasks) do task:join() end
+      return table.concat(order, " ")]])))
+  end)
+
+  it("that is full of waiting POST /orders does not hold back a GET", function()
+    local result = sandbox:run({ "-e", [[
+      local px = require "proxylua"
+      local function buy() px.orders.create{ type = "isp", quantity = 1, country = "US", period = 30 } end
+      buy()
+      px.spawn(buy)
+      while px.limits().orders.waiting == 0 do px.sleep(0.01) end
+      for _ = 1, 5 do px.account.get() end
+      print(px.limits().orders.waiting)
+      io.stdout:flush()
+      os.execute("kill -KILL $PPID")]] }, { env = { PROXYLUA_LIMITS = "general=100/100,orders=1/100" } })
+    assert.equal("1\n", result.out, result.err)
+    assert.equal(1, sandbox:look("counters").requests["orders.create"])
+  end)
+
+  it("is told by px.limits()", function()
+    local first, some, all, orders = eval("general=5/60,orders=2/60", [[
+      local first = px.limits().general
+      px.account.get() px.account.get()
+      local some = px.limits().general
+      px.account.get() px.account.get() px.account.get()
+      local limits = px.limits()
+      return first, some, limits.general, limits.orders]])
+    assert.same({ requests = 5, free = 5, waiting = 0, seconds = 60, next = 0, paused = 0, paced = 0 }, first)
+    assert.same({ 3, 0 }, { some.free, some.next })
+    assert.equal(0, all.free)
+    assert.is_true(all.next > 0 and all.next <= 60.1)
+    assert.same({ 2, 2 }, { orders.requests, orders.free })
+  end)
+
+  it("is shared with the next process", function()
+    eval("general=5/60", "px.account.get() px.account.get()")
+    assert.equal(3, (eval("general=5/60", "return px.limits().general.free")))
+  end)
+
+  it("keeps to max_wait, when one is given", function()
+    local kind, seconds, message = eval("general=1/100", [[
+      px.account.get()
+      local _, err = px.try(px.account.get, { max_wait = 0.05 })
+      return err.kind, err.retry_after, err.message]])
+    assert.equal("rate_limited", kind)
+    assert.is_true(seconds > 90 and seconds < 101)
+    assert.matches("general limit is 1 requests in 100 s", message, 1, true)
+    assert.equal(1, sandbox:look("counters").requests["account.get"])
+  end)
+
+  it("has no limit when limits are off", function()
+    assert.equal(true, (eval("off", "for _ = 1, 80 do px.account.get() end return px.limits().off")))
+    assert.equal(80, sandbox:look("counters").requests["account.get"])
+  end)
+
+  it("tells each wait once with --verbose", function()
+    local result = sandbox:run({ "--verbose", "-e", [[
+      local px = require "proxylua"
+      px.map({ 1, 2, 3, 4, 5 }, function() px.account.get() end)]] }, { env = { PROXYLUA_LIMITS = "general=2/0.3" } })
+    assert.equal(0, result.code, result.err)
+    assert.equal(3, select(2, result.err:gsub("limit general: waiting for a slot, ", "")))
+  end)
+end)
+
+describe("Retry-After", function()
+  local server, home
+  before_each(function() home = program.folder() end)
+  after_each(function()
+    server:stop()
+    program.remove(home)
+  end)
+
+  local function start(value)
+    local header = value and ("Retry-After: %s\r\n"):format(value) or ""
+    server = servers.start{ ["/account"] = {
+      { ("HTTP/1.1 429 X\r\n%sContent-Length: 0\r\n\r\n"):format(header), keep = true }, servers.ok(ACCOUNT) } }
+  end
+
+  local function run(code, limits, flags)
+    local arguments = table.move(flags or {}, 1, #(flags or {}), 1, {})
+    table.move({ "-e", "local px = require 'proxylua' " .. code }, 1, 2, #arguments + 1, arguments)
+    return program.run(arguments, { home = home,
+      env = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = KEY, PROXYLUA_LIMITS = limits } })
+  end
+
+  local REFUSED = "local _, e = px.try(px.account.get, { max_wait = 0.5 }) print(e.kind, e.retry_after)"
+  local function date(seconds)
+    return os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)
+  end
+
+  -- The pause is between the second and the third; 50 s is the window.
+  for _, case in ipairs{
+    { "in seconds", "7", 5, 7 }, { "as a date", date(100), 60, 101 }, { "absent", nil, 45, 50 },
+    { "zero", "0", 45, 50 },
+    { "negative", "-5", 45, 50 }, { "garbage", "soon", 45, 50 }, { "empty", "", 45, 50 },
+    { "a date gone by", date(-100), 45, 50 }, { "absurd", "99999999999", 3590, 3600 },
+    { "beyond all numbers", ("9"):rep(40), 45, 3600 },
+    { "a date in a century", "Mon, 01 Jan 2126 00:00:00 GMT", 3590, 3600 },
+  } do
+    it(("that is %s pauses for a sane time"):format(case[1]), function()
+      start(case[2])
+      local result = run(REFUSED, "general=60/50")
+      local kind, seconds = result.out:match("(%S+)\t(%S+)")
+      assert.equal("rate_limited", kind, result.err)
+      assert.is_true(tonumber(seconds) > case[3] and tonumber(seconds) <= case[4], seconds)
+    end)
+  end
+
+  it("holds for other processes, which send nothing", function()
+    start("50")
+    run(REFUSED, "general=60/50")
+    assert.matches("^rate_limited", run(REFUSED, "general=60/50").out)
+    assert.equal(1, #server:requests())
+  end)
+
+  it("is followed by an hour of pacing, told once", function()
+    start("1")
+    local result = run("for _ = 1, 5 do px.account.get() end print(px.limits().general.paced)", "general=1000/1",
+      { "--verbose" })
+    assert.equal(0, result.code, result.err)
+    local paced = tonumber(result.out)
+    assert.is_true(paced > 3500 and paced <= 3600)
+    assert.equal(1, select(2, result.err:gsub("going on slowly after a pause", "")))
+    assert.equal(1, select(2, result.err:gsub("the API asked for a pause", "")))
+  end)
+end)
+
+describe("PROXYLUA_LIMITS", function()
+  for text, why in pairs{
+    ["genral=1/1"] = "neither general nor orders", ["general"] = "lack a number of requests",
+    ["general=1"] = "lack a number of seconds", ["general=1/x"] = "lack a number of seconds",
+    ["general=x/1"] = "lack a number of requests", ["general=0/1"] = "outside 1 to 10000",
+    ["general=10001/1"] = "outside 1 to 10000", ["general=1/0"] = "outside 0.001 to 86400",
+    ["general=1/86401"] = "outside 0.001 to 86400", ["general=1/1,general=2/1"] = "name a scope twice",
+    ["general=1/1;orders=1/1"] = "behind a rule that is no comma", ["general=1/1,"] = "neither general nor orders",
+    ["off,general=1/1"] = "neither general nor orders", ["general=-1/1"] = "lack a number of requests",
+    ["general=1/1."] = "lack a number of seconds",
+  } do
+    it("is refused when it is " .. text, function()
+      local result = program.run({ "-e", "require('proxylua').account.get()" }, { env = { PROXYLUA_LIMITS = text,
+        PROXYLUA_API_KEY = KEY, PROXYLUA_BASE_URL = "http://127.0.0.1:9" } })
+      assert.equal(2, result.code)
+      assert.matches(why, result.err, 1, true)
+    end)
+  end
+
+  it("may have blanks, decimals and one scope alone", function()
+    local result = program.run({ "-e", [[
+      local limits = require('proxylua').limits()
+      print(limits.general.requests, limits.general.seconds, limits.orders.requests, limits.orders.seconds)]] },
+      { env = { PROXYLUA_LIMITS = " general = 3 / 0.25 ", PROXYLUA_API_KEY = KEY,
+        PROXYLUA_BASE_URL = "http://127.0.0.1:9" } })
+    assert.equal("3\t0.25\t10\t60.0\n", result.out, result.err)
+  end)
+end)

@@ -1,0 +1,197 @@
+-- src/core/store*.c: a store that cannot be used is a clear error, loses nothing, and lets nothing through.
+
+local children = require "spec.support.children"
+local program = require "spec.support.program"
+local sandboxes = require "spec.support.sandbox"
+
+local LIMITS = "general=60/60,orders=10/60"
+
+-- A mount of one's own, gone with the process; nil where that is not permitted.
+local function mounted(path, options, command)
+  if not os.execute("unshare -rm true 2>/dev/null") then return nil end
+  local line = "exec unshare -rm sh -c 'mount -t tmpfs -o %s tmpfs %s && %s'"
+  return (line:format(options, path, command:gsub("'", "'\\''")))
+end
+
+describe("the store", function()
+  local sandbox, folder, path
+
+  before_each(function()
+    sandbox = sandboxes.start{ limits = "off" }
+    folder = program.folder()
+    path = folder .. "/state.db"
+  end)
+
+  after_each(function()
+    sandbox:stop()
+    program.remove(folder)
+  end)
+
+  local function environment(store)
+    return { PROXYLUA_STORE = store, PROXYLUA_LIMITS = LIMITS, PROXYLUA_BASE_URL = sandbox.url,
+      PROXYLUA_API_KEY = sandbox.key, PROXYLUA_SPEND = "1000" }
+  end
+
+  local function run(code, store)
+    return program.run({ "-e", "local px = require 'proxylua' " .. code }, { env = environment(store or path) })
+  end
+
+  local function free()
+    return tonumber(run("print(px.limits().general.free)").out)
+  end
+
+  -- A store that was in use.
+  local function used()
+    assert.equal(0, run("px.account.get()").code)
+    sandbox:change("reset", { only = "counters" })
+    return program.read(path)
+  end
+
+  -- The request fails with an error of kind store that says why, and nothing was sent.
+  local function refused(why, store)
+    local result = run("local _, e = px.try(px.account.get) print(e and e.kind) print(e and e.message)", store)
+    local kind, message = result.out:match("(%S+)\n([^\n]*)")
+    assert.equal("store", kind, result.err)
+    assert.matches(why, message, 1, true)
+    assert.matches(store or path, message, 1, true)
+    assert.equal(4, run("px.account.get()", store).code)
+    assert.same({}, sandbox:look("counters").requests)
+  end
+
+  local function mode(name)
+    local pipe = assert(io.popen("stat -c %a " .. program.quote(name)))
+    local text = pipe:read("l")
+    pipe:close()
+    return text
+  end
+
+  it("is made with nobody else's rights, its folder too", function()
+    local env = environment()
+    env.PROXYLUA_STORE = nil
+    local result = program.run({ "-e", "require('proxylua').account.get()" }, { home = folder, env = env })
+    assert.equal(0, result.code, result.err)
+    assert.equal("600", mode(folder .. "/state/proxylua/state.db"))
+    assert.equal("700", mode(folder .. "/state/proxylua"))
+  end)
+
+  it("remembers slots from run to run", function()
+    run("px.account.get() px.account.get()")
+    assert.equal(58, free())
+  end)
+
+  it("that is not a database is left as it is", function()
+    for name, text in pairs{ text = ("not a database\n"):rep(500), short = "x", zeros = ("\0"):rep(8192) } do
+      program.write(path, text)
+      refused("it is not an SQLite database and was left as it is")
+      assert.equal(text, program.read(path), name)
+    end
+  end)
+
+  it("that is truncated is damaged, and is left as it is", function()
+    local text = used()
+    assert.is_true(#text > 8192)
+    program.write(path, text:sub(1, 6000))
+    refused("it is damaged and was left as it is")
+    assert.equal(text:sub(1, 6000), program.read(path))
+  end)
+
+  it("that is damaged within is left as it is", function()
+    local text = used()
+    local broken = text:sub(1, 4096) .. ("\xAA"):rep(#text - 4096)
+    program.write(path, broken)
+    refused("it is damaged and was left as it is")
+    assert.equal(broken, program.read(path))
+  end)
+
+  -- The version lies at byte 60 of an SQLite file, most significant byte first.
+  it("of a newer version is left as it is", function()
+    local text = used()
+    local newer = text:sub(1, 60) .. ("\0\0\0\99") .. text:sub(65)
+    program.write(path, newer)
+    refused("a newer proxylua has written it")
+    assert.equal(newer, program.read(path))
+  end)
+
+  -- The application's number lies at byte 68.
+  it("of another program is left as it is", function()
+    local text = used()
+    local other = text:sub(1, 68) .. "mail" .. text:sub(73)
+    program.write(path, other)
+    refused("a database of another program")
+    assert.equal(other, program.read(path))
+  end)
+
+  it("cannot be a folder, a device, or in a folder that does not exist", function()
+    refused("it is a folder", folder)
+    refused("it is not a regular file", "/dev/full")
+    refused("create its folder first", folder .. "/none/state.db")
+    refused("", "/proc/none/state.db")
+  end)
+
+  it("must be a path or a database", function()
+    for location, why in pairs{ ["mysql://host/db"] = "neither a path", ["http://x/"] = "neither a path" } do
+      local result = run("px.account.get()", location)
+      assert.equal(2, result.code)
+      assert.matches(why, result.err, 1, true)
+    end
+  end)
+
+  -- Permissions do not hold root back; a file system that is mounted read-only does.
+  it("that is read-only is a clear error", function()
+    used()
+    assert(os.execute(("mkdir %s/ro"):format(folder)))
+    local store = folder .. "/ro/state.db"
+    local command = program.command(folder, { "-e",
+      "local _, e = require('proxylua').try(require('proxylua').account.get) io.write(e.kind, ' ', e.message)" },
+      environment(store))
+    local line = mounted(folder .. "/ro", "size=1m",
+      ("cp %s %s && mount -o remount,ro %s/ro && %s"):format(path, store, folder, command))
+    if not line then return pending("mounting is not permitted here") end
+    local pipe = io.popen(line)
+    local text = pipe:read("a")
+    pipe:close()
+    assert.matches("^store the store .* it is read%-only", text)
+  end)
+
+  it("on a full disk is a clear error, and no request goes", function()
+    assert(os.execute(("mkdir %s/full"):format(folder)))
+    local store = folder .. "/full/state.db"
+    local command = program.command(folder, { "-e",
+      "local _, e = require('proxylua').try(require('proxylua').account.get) io.write(e.kind, ' ', e.message)" },
+      environment(store))
+    local line = mounted(folder .. "/full", "size=16k",
+      ("{ head -c 16384 /dev/zero >%s/full/zeros; %s; }"):format(folder, command))
+    if not line then return pending("mounting is not permitted here") end
+    local pipe = io.popen(line)
+    local text = pipe:read("a")
+    pipe:close()
+    assert.matches("^store the store .*", text)
+    assert.matches("make room", text)
+    assert.same({}, sandbox:look("counters").requests)
+  end)
+
+  it("is made by one of several processes that come to it at once", function()
+    local script = program.write(folder .. "/get.lua", "require('proxylua').account.get()")
+    for _, result in ipairs(children.start(8, folder, { script }, environment(path)):join()) do
+      assert.same({ 0, "" }, { result.code, result.err })
+    end
+    assert.equal(52, free())
+  end)
+
+  it("that is moved away in the middle is made anew rather than written to unseen", function()
+    local result = run(([[px.account.get()
+      os.rename(%q, %q) os.remove(%q) os.remove(%q)
+      px.account.get() print(px.limits().general.free)]]):format(path, path .. ".old", path .. "-wal", path .. "-shm"))
+    assert.equal("59\n", result.out, result.err)
+    assert.equal("600", mode(path))
+  end)
+
+  it("full of slots from the far future heals itself", function()
+    run("px.account.get()")
+    local late = "9223372036854775807"
+    local sql = ("UPDATE scopes SET slots = X'%s', paused_until = %s, probe_until = %s, paced_until = %s, next_at = %s")
+      :format(("ffffffffffffff7f"):rep(60), late, late, late, late)
+    assert(os.execute(("sqlite3 %s %s"):format(path, program.quote(sql))))
+    assert.is_true(tonumber(run("print(px.limits().general.next)").out) <= 60.1)
+  end)
+end)

@@ -1,0 +1,59 @@
+-- Several processes of the program at once.
+
+local core = require "proxylua.core"
+local program = require "spec.support.program"
+
+local M = {}
+local Children = {}
+Children.__index = Children
+
+--- Starts processes that run side by side.
+-- @param count number
+-- @param home folder of all of them
+-- @param arguments list
+-- @param env table of variables
+-- @return children, with the fields pids and folder, and methods
+function M.start(count, home, arguments, env)
+  local self = setmetatable({ folder = program.folder(), pids = {} }, Children)
+  local command = program.command(home, arguments, env)
+  for number = 1, count do
+    -- The shell stays, so that somebody can tell the exit code.
+    local base = ("%s/%d"):format(self.folder, number)
+    local script = ([["$@" </dev/null >%s.out 2>%s.err & echo $! >%s.pid; wait $!; echo $? >%s.code]])
+    assert(os.execute(("sh -c '%s' sh %s 2>/dev/null &"):format(script:gsub("%%s", base), command)))
+  end
+  for number = 1, count do self.pids[number] = tonumber(self:await(number, "pid")) end
+  return self
+end
+
+-- The text of a file that comes to be.
+function Children:await(number, name)
+  local path = ("%s/%d.%s"):format(self.folder, number, name)
+  while true do
+    local file = io.open(path)
+    local text = file and file:read("a")
+    if file then file:close() end
+    if text and text:find("\n", 1, true) then return text end
+    core.task.sleep(0.005)
+  end
+end
+
+--- Ends one with SIGKILL.
+function Children:kill(number)
+  os.execute(("kill -KILL %d 2>/dev/null"):format(self.pids[number]))
+end
+
+--- Waits for the end of all.
+-- @return list of tables: code, out, err
+function Children:join()
+  local results = {}
+  for number = 1, #self.pids do
+    local code = tonumber(self:await(number, "code"))
+    local base = ("%s/%d"):format(self.folder, number)
+    results[number] = { code = code, out = program.read(base .. ".out"), err = program.read(base .. ".err") }
+  end
+  program.remove(self.folder)
+  return results
+end
+
+return M
