@@ -1,5 +1,6 @@
 /* The program: takes the key, opens the runtime, runs the command line, ends the process. Nothing else ends it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,14 @@ static void raise_descriptor_limit(void)
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* The number of a closed standard stream would go to the next file or socket, and what is printed into that. What stands in
+ * fails as a closed one does. */
+static void hold_standard_streams(void)
+{
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 /* What was printed may be lost only now, or was lost on the way without the script's taking notice. */
 static int finish_output(int code)
 {
@@ -52,6 +61,7 @@ int main(int argc, char **argv)
 {
   struct error err = ERROR_INIT, key_error = ERROR_INIT;
   secret_disable_dumps();
+  hold_standard_streams();
   raise_descriptor_limit();
   struct secret *key = secret_from_environment(SECRET_VARIABLE, &key_error);
   struct runtime *runtime = runtime_open(key, &key_error, &err);
