@@ -47,7 +47,12 @@ bool file_begin(struct file *file, const char *path, mode_t mode, struct error *
     error_set(err, ERROR_USAGE, "%s is there and is not a regular file; name another path", path);
     return false;
   }
-  file->path = strdup(path);
+  file->path = realpath(path, NULL); /* a link stays, and what it leads to is replaced */
+  if (!file->path && lstat(path, &there) == 0 && S_ISLNK(there.st_mode)) {
+    error_set(err, ERROR_USAGE, "%s is a link that leads nowhere; name another path", path);
+    return false;
+  }
+  if (!file->path) file->path = strdup(path);
   if (!file->path) {
     error_set(err, ERROR_INTERNAL, "out of memory");
     return false;
