@@ -202,7 +202,10 @@ function M.timeout(seconds, fn, ...)
   if results[1] then return table.unpack(results, 2, results.n) end
   local err = results[2]
   if not (expired and is_cancellation(err)) then error(err, 0) end
-  core.error.raise{ kind = "timeout", message = ("px.timeout: not done after %g s"):format(seconds) }
+  core.error.raise{
+    kind = "timeout", message = ("px.timeout: not done after %g s"):format(seconds), endpoint = err.endpoint,
+    charge = err.charge, -- a purchase may have been under way
+  }
 end
 
 -- The next time after now at which a multiple of the period since the start is due.
