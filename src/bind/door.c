@@ -148,6 +148,9 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
                                       .max_price = params->max_price,
                                       .timeout = request->timeout,
                                       .max_wait = request->max_wait};
+  struct error ended = ERROR_INIT;
+  error_set(&ended, ERROR_CANCELLED, "the script has ended, and its finalizers buy nothing");
+  if (!runtime_of(L)->tasks.current) error_raise(L, &ended);
   struct purchase_charge *charge = purchase_begin(engine_use(L)->purchase, &purchase, on_charge_done, visit);
   if (!charge) luaL_error(L, "not enough memory");
   visit->charge = charge;
