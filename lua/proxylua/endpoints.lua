@@ -1,5 +1,6 @@
--- A function an endpoint, made from the endpoint table: px.orders.list{status = "active"}, px.orders.extend(id, {period = 30}).
+--- A function an endpoint, made from the endpoint table: px.orders.list{status = "active"}, px.orders.extend(id, {period = 30}).
 -- Parameters in the path come first, in their order; the others, and the options of the call, are one table.
+-- @module px.endpoints
 
 local core = require "proxylua.core"
 local names = require "proxylua.names"

@@ -1,4 +1,5 @@
--- The error contract on the script's side: calls answer their result or raise an error value, and px.try tells them apart.
+--- The error contract on the script's side: calls answer their result or raise an error value, and px.try tells them apart.
+-- @module px.errors
 
 local core = require "proxylua.core"
 

@@ -1,5 +1,6 @@
--- The standard module: `local px = require "proxylua"`. Calls answer their result or raise an error value (px.error), and wait
+--- The standard module: `local px = require "proxylua"`. Calls answer their result or raise an error value (px.error), and wait
 -- without holding up the other tasks.
+-- @module px
 
 local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"

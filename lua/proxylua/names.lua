@@ -1,4 +1,5 @@
--- Misspelt names: the nearest known one, and tables that say it instead of answering nil.
+--- Misspelt names: the nearest known one, and tables that say it instead of answering nil.
+-- @module proxylua.names
 
 local core = require "proxylua.core"
 

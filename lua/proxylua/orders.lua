@@ -1,5 +1,6 @@
--- What orders need beyond their endpoints: a whole order from a server that answers its id alone, and the wait until its
+--- What orders need beyond their endpoints: a whole order from a server that answers its id alone, and the wait until its
 -- proxies are there.
+-- @module px.orders
 
 local core = require "proxylua.core"
 local endpoints = require("proxylua.endpoints").orders

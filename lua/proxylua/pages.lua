@@ -1,5 +1,6 @@
--- Iterators over all pages of a list: one page in flight, records de-duplicated by their ids, since they move from page to
+--- Iterators over all pages of a list: one page in flight, records de-duplicated by their ids, since they move from page to
 -- page while others are added.
+-- @module px.pages
 
 local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"

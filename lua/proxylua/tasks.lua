@@ -1,5 +1,6 @@
--- Tasks: code that runs while other code waits. What starts tasks here ends them: no call returns or raises before the tasks
+--- Tasks: code that runs while other code waits. What starts tasks here ends them: no call returns or raises before the tasks
 -- it started have ended, or have been cancelled.
+-- @module px.tasks
 
 local core = require "proxylua.core"
 local names = require "proxylua.names"

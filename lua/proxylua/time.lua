@@ -1,4 +1,5 @@
--- Times as seconds since 1970 UTC.
+--- Times as seconds since 1970 UTC.
+-- @module px.time
 
 local core = require "proxylua.core"
 local names = require "proxylua.names"
