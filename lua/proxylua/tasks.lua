@@ -1,5 +1,5 @@
---- Tasks: code that runs while other code waits. What starts tasks here ends them: no call returns or raises before the tasks
--- it started have ended, or have been cancelled.
+--- Tasks: code that runs while other code waits. px.all, px.map and px.timeout leave none behind: they return or raise when the
+-- tasks that they started have ended, or, where their own task is cancelled, have been cancelled too.
 -- @module px.tasks
 
 local core = require "proxylua.core"
