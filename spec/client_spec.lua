@@ -224,7 +224,8 @@ describe("the key", function()
     local echo = servers.start{ ["/account"] = "HTTP/1.1 401 X\r\nContent-Length: 60\r\n\r\n"
       .. ('{"error":"the key %s is unknown"}'):format(KEY) .. (" "):rep(60 - 42 - #KEY + 24) }
     local result = run(echo.url, [[
-      for line in io.lines("/proc/self/environ") do io.write(line, "\n") end
+      local environ = io.open("/proc/self/environ") -- root's, since the program is not dumpable
+      if environ then print(environ:read("a")) end
       print(os.getenv("PROXYLUA_API_KEY"))
       local _, err = px.try(px.account.get)
       print(tostring(err), px.json.encode(err.details or {}))
