@@ -134,6 +134,53 @@ describe("a purchase", function()
     assert.equal(0, sold())
   end)
 
+  it("by path is quoted for what is sent, and nothing else can be sent", function()
+    local id = sandbox:eval(("return px.orders.create{ %s }.id"):format(BUY))
+    local bad = { "{ a = { period = 1 }, period = 360 }", "{ period = 1.5 }", "'x'", "{ period = 1, x = 2 }" }
+    for _, json in ipairs(bad) do
+      local kind = sandbox:eval(([[local _, e = px.try(px.request, { method = "POST", path = "/orders/%s/extend",
+        json = %s }) return e and e.kind or "extended"]]):format(id, json), { env = { PROXYLUA_SPEND = "10" } })
+      assert.equal("usage", kind, json)
+    end
+    local kind = sandbox:eval(([[local _, e = px.try(px.request, { method = "POST", path = "/orders?quantity=9",
+      json = { %s } }) return e and e.kind or "bought"]]):format(BUY))
+    assert.equal("usage", kind)
+    assert.equal(1, sandbox:look("counters").charges)
+    local expiry = sandbox:eval(([[return px.request{ method = "POST", path = "/orders/%s/extend",
+      json = { period = 1 } }.expires_at]]):format(id))
+    assert.is_string(expiry)
+    assert.equal(2, sandbox:look("counters").charges)
+  end)
+
+  it("that is cancelled while it waits is not sent", function()
+    faults("orders.calc:delay=30")
+    local kind, charge = sandbox:eval(([[
+      local task = px.spawn(px.orders.create, { %s })
+      px.sleep(0.3)
+      task:cancel()
+      local _, err = px.try(task.join, task)
+      return err.kind, err.charge]]):format(BUY))
+    assert.same({ "cancelled", "none" }, { kind, charge })
+    assert.equal(0, sold())
+  end)
+
+  it("that is cancelled under way is settled, and told", function()
+    faults("orders.create:delay=0.5")
+    local result = sandbox:run{ "-e", ([[local px = require "proxylua"
+      local task = px.spawn(px.orders.create, { %s, key = "gone" })
+      while px.limits().off and task:status() ~= "done" do
+        px.sleep(0.3)
+        task:cancel()
+        local _, err = px.try(task.join, task)
+        print(err.kind, err.charge)
+        break
+      end]]):format(BUY) }
+    assert.equal("cancelled\tunknown\n", result.out)
+    assert.matches("key gone, which was cancelled, went through: order ord_", result.err, 1, true)
+    assert.matches("^ord_", (buy("key = 'gone'")))
+    assert.equal(1, sold())
+  end)
+
   it("is sent by one of two processes that use the same key at once", function()
     faults("orders.create:delay=0.3")
     local script = sandbox.home .. "/buy.lua"
@@ -180,6 +227,13 @@ describe("an extension", function()
     assert.equal(30 * 86400, math.tointeger(after - before))
     assert.equal(after, again)
     assert.equal(2, charges)
+  end)
+
+  it("that costs less than the order did does not end the run's spending", function()
+    local id = sandbox:eval(("local o = px.orders.create{ %s } "):format(BUY)
+      .. "px.orders.extend(o.id, { period = 7 }) " .. ("return px.orders.create{ %s }.id"):format(BUY))
+    assert.matches("^ord_", id)
+    assert.equal(2, sandbox:look("counters").sold)
   end)
 
   it("is refused above max_price", function()

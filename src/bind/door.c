@@ -6,11 +6,10 @@
 
 #include "bind/engine.h"
 #include "bind/error.h"
-#include "bind/json.h"
 #include "bind/money.h"
 #include "bind/params.h"
-#include "bind/query.h"
 #include "bind/record.h"
+#include "bind/request.h"
 #include "bind/runtime.h"
 #include "bind/wait.h"
 
@@ -53,7 +52,7 @@ static void on_charge_done(void *arg, struct purchase_charge *charge)
 /* Raises the error, completed by what the server said. Stack: … -> . */
 static int fail(lua_State *L, struct error *err, const char *body, size_t size)
 {
-  if (size > 0 && err->status >= 400) {
+  if (size > 0 && err->status >= 400 && err->kind != ERROR_OUTCOME_UNKNOWN) {
     record_error(L, body, size, err);
     return error_raise_with(L, err, lua_gettop(L));
   }
@@ -119,7 +118,7 @@ static int finish(lua_State *L, int status, lua_KContext context)
   if (!visit->may_have_paid) return wait_raise(L, false);
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_CANCELLED,
-            "cancelled while a charge was under way; the journal settles it, run again with the same key");
+            "cancelled while a charge was under way; what came of it is told when it is known, and is in the journal");
   err.charge = CHARGE_UNKNOWN;
   err.endpoint = visit->endpoint ? visit->endpoint->name : NULL;
   return error_raise(L, &err);
@@ -157,7 +156,7 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
 }
 
 /* Stack: what the request borrows. */
-static int visit(lua_State *L, const struct client_request *request, const struct params *params)
+int door_visit(lua_State *L, const struct client_request *request, const struct params *params)
 {
   struct visit *visit = lua_newuserdatauv(L, sizeof *visit, 0);
   *visit = (struct visit){.wait = {.cancel = stop},
@@ -172,12 +171,22 @@ static int visit(lua_State *L, const struct client_request *request, const struc
   return wait_for(L, &visit->wait, finish, (lua_KContext)visit);
 }
 
-static void fill_from(struct client_request *request, const struct endpoint *endpoint)
+void door_fill(struct client_request *request, const struct endpoint *endpoint)
 {
   request->endpoint = endpoint;
   request->kind = endpoint->kind;
   request->order_scope = endpoint->order_scope;
   request->method = endpoint->method;
+}
+
+int door_call(lua_State *L, const struct endpoint *endpoint, int index)
+{
+  struct client_request request = {.max_wait = -1};
+  struct params params = {0};
+  door_fill(&request, endpoint);
+  params_read(L, index, endpoint, &request, &params);
+  engine_use(L);
+  return door_visit(L, &request, &params);
 }
 
 /* call(name, parameters): the answer of an endpoint, as canonical records; of a charge also its quote. */
@@ -194,111 +203,7 @@ static int call(lua_State *L)
     lua_newtable(L);
     lua_replace(L, 2);
   }
-  struct client_request request = {.max_wait = -1};
-  struct params params = {0};
-  fill_from(&request, endpoint);
-  params_read(L, 2, endpoint, &request, &params);
-  engine_use(L);
-  return visit(L, &request, &params);
-}
-
-/* --- requests by path --- */
-
-static const char *text_option(lua_State *L, int index, const char *name, bool required)
-{
-  int type = lua_getfield(L, index, name);
-  if (type == LUA_TSTRING) return lua_tostring(L, -1);
-  if (type != LUA_TNIL || required) error_usage(L, "px.request: %s is a text, not a %s", name, lua_typename(L, type));
-  return NULL;
-}
-
-static void check_request_names(lua_State *L)
-{
-  static const char *const known[] = {"method",    "path",    "query",    "json", "key",
-                                      "max_price", "timeout", "max_wait", NULL};
-  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    int i = 0;
-    while (known[i] && strcmp(known[i], name) != 0) i++;
-    if (known[i]) continue;
-    const char *near = endpoint_nearest(name, known);
-    error_usage(L, "px.request has no option %s%s%s", luaL_tolstring(L, -2, NULL), near ? "; did you mean " : "",
-                near ? near : "");
-  }
-}
-
-/* Pushes the normalised path; answers its query. */
-static const char *push_path(lua_State *L, const char *text)
-{
-  struct buffer path = {0};
-  struct error err = ERROR_INIT;
-  const char *query = NULL;
-  bool good = endpoint_normalise(text, strlen(text), &path, &query, &err);
-  lua_pushlstring(L, path.data ? path.data : "", path.size);
-  buffer_free(&path);
-  if (!good) error_raise(L, &err);
-  return query;
-}
-
-static void read_query(lua_State *L, const char *in_path, struct client_request *request)
-{
-  request->query = in_path;
-  if (lua_getfield(L, 1, "query") == LUA_TNIL) return;
-  query_push(L, lua_gettop(L));
-  if (in_path) {
-    lua_pushfstring(L, "%s&%s", in_path, lua_tostring(L, -1));
-    lua_replace(L, -2);
-  }
-  request->query = lua_tostring(L, -1);
-}
-
-/* A path that the table does not know: a GET is safe; anything else says with max_price what it may cost. */
-static void judge_unknown(lua_State *L, struct client_request *request, const struct params *params)
-{
-  bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
-  request->kind = reads ? ENDPOINT_SAFE : ENDPOINT_ONCE;
-  if (reads) return;
-  if (!params->has_max_price)
-    error_usage(
-        L,
-        "px.request: %s %s is not in the table of endpoints, so it might charge: say with max_price what it may "
-        "cost at most (0: it charges nothing)",
-        request->method, request->path);
-  if (params->max_price > 0) request->kind = ENDPOINT_CHARGE;
-}
-
-/* request{method=, path=, query=, json=, …}: what the table does not know, through the same door and the same rules. */
-static int request(lua_State *L)
-{
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  luaL_checkstack(L, 20, NULL);
-  check_request_names(L);
-  struct client_request request = {.max_wait = -1};
-  struct params params = {0};
-  const char *method = text_option(L, 1, "method", false);
-  lua_pushstring(L, method ? method : "GET");
-  request.method = lua_tostring(L, -1);
-  if (!*request.method || strspn(request.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(request.method))
-    return error_usage(L, "px.request: method is a word in capitals such as GET");
-  const char *query = push_path(L, text_option(L, 1, "path", true));
-  request.path = lua_tostring(L, -1);
-  read_query(L, query, &request);
-  if (lua_getfield(L, 1, "json") != LUA_TNIL) {
-    json_encode(L, lua_gettop(L));
-    request.body = lua_tolstring(L, -1, &request.body_size);
-  }
-  params_read_options(L, 1, "px.request", &request, &params);
-  const struct endpoint *endpoint = endpoint_match(request.method, request.path);
-  if (endpoint) {
-    const char *as_given = request.method;
-    fill_from(&request, endpoint);
-    request.method = as_given;
-  } else {
-    judge_unknown(L, &request, &params);
-  }
-  engine_use(L);
-  return visit(L, &request, &params);
+  return door_call(L, endpoint, 2);
 }
 
 /* configure(settings): once, before scripts run. */
@@ -312,7 +217,7 @@ static int configure(lua_State *L)
 void door_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"call", call},
-                                       {"request", request},
+                                       {"request", request_send},
                                        {"configure", configure},
                                        {"limits", engine_limits},
                                        {NULL, NULL}};

@@ -5,7 +5,19 @@
 
 #include <lua.h>
 
+#include "bind/params.h"
+#include "core/client.h"
+
 /* Pushes the table: configure, call, request, limits. */
 void door_open(lua_State *L);
+
+/* Fills in what the table says of an endpoint. */
+void door_fill(struct client_request *request, const struct endpoint *endpoint);
+
+/* Sends what was read, waits, and answers the result. What the request borrows is on the stack. */
+int door_visit(lua_State *L, const struct client_request *request, const struct params *params);
+
+/* Calls an endpoint with the parameters in the table at an absolute index. */
+int door_call(lua_State *L, const struct endpoint *endpoint, int index);
 
 #endif

@@ -43,8 +43,8 @@ static void found(struct flow *charge, const struct journal_entry *entry)
   } else {
     error_set(
         &public->error, ERROR_OUTCOME_UNKNOWN,
-        "an earlier attempt under key %s has an unknown outcome; it is not sent again. Look at proxylua orders list and "
-        "account transactions before buying again under another key",
+        "an earlier attempt under key %s has an unknown outcome; it is not sent again. proxylua journal show KEY tells what is "
+        "known of it; when proxylua orders list shows whether it was bought, say so with proxylua journal settle",
         public->key);
     public->error.charge = CHARGE_UNKNOWN;
   }
@@ -54,6 +54,7 @@ static void found(struct flow *charge, const struct journal_entry *entry)
 static void on_found(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, find);
+  if (flow_is_closed(charge)) return;
   if (flow_is_over(charge)) return;
   if (job->err.kind != ERROR_NONE) {
     charge->public.error = job->err;
@@ -69,6 +70,7 @@ static void look_up(struct flow *charge)
 {
   charge->find =
       (struct journal_find){.job.done = on_found, .account = charge->owner->account, .key = charge->public.key};
+  charge->working = true;
   journal_find(charge->owner->settings.store, &charge->find);
 }
 
@@ -91,6 +93,7 @@ static void on_account_answer(void *arg, struct client_call *call)
   charge->account = (struct journal_account){.job.done = on_account,
                                              .key = charge->owner->settings.key_hash,
                                              .put = charge->owner->account};
+  charge->working = true;
   journal_account(charge->owner->settings.store, &charge->account);
 }
 
@@ -98,7 +101,7 @@ static void on_account(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, account);
   struct purchase *purchase = charge->owner;
-  if (flow_is_over(charge)) return;
+  if (flow_is_closed(charge) || flow_is_over(charge)) return;
   if (job->err.kind != ERROR_NONE) {
     charge->public.error = job->err;
     flow_end(charge);
@@ -118,6 +121,7 @@ void flow_begin(struct flow *charge)
 {
   if (flow_is_over(charge)) return;
   charge->account = (struct journal_account){.job.done = on_account, .key = charge->owner->settings.key_hash};
+  charge->working = !charge->owner->account;
   if (charge->owner->account)
     look_up(charge);
   else
@@ -143,7 +147,10 @@ void purchase_close(struct purchase *purchase)
   while (purchase->queue) {
     struct flow *charge = purchase->queue;
     purchase->queue = charge->next;
-    flow_free(charge);
+    charge->closed = charge->working;
+    if (charge->call && charge->call != charge->pending) client_release(charge->call);
+    charge->call = NULL; /* one that is under way is the client's to end */
+    if (!charge->working) flow_free(charge);
   }
   free(purchase->account);
   free(purchase);
@@ -195,11 +202,24 @@ struct purchase_charge *purchase_begin(struct purchase *purchase, const struct p
   return &charge->public;
 }
 
+/* A call that is not being sent is stopped: before its intent nothing was decided, and after it the server has answered 429
+ * and is waited for. */
 bool purchase_abandon(struct purchase_charge *public)
 {
   struct flow *charge = (struct flow *)public;
+  struct client_call *call = charge->pending;
   charge->abandoned = true;
-  return charge->sending;
+  bool left = charge->sending && call && call->state == CALL_EXCHANGE;
+  if (!call || left || call->state == CALL_PREPARE) return left;
+  charge->pending = NULL;
+  if (charge->call == call) charge->call = NULL;
+  client_cancel(call);
+  error_set(&charge->public.error, ERROR_CANCELLED, "cancelled before it was sent");
+  if (charge->sending)
+    flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE);
+  else
+    flow_end(charge);
+  return false;
 }
 
 void purchase_release(struct purchase_charge *public)

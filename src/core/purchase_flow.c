@@ -70,12 +70,43 @@ static void flow_fail_with(struct flow *charge, const struct client_call *call)
   flow_end(charge);
 }
 
+bool flow_is_closed(struct flow *charge)
+{
+  charge->working = false;
+  if (!charge->closed) return false;
+  flow_free(charge);
+  return true;
+}
+
 /* Nobody waits and nothing has left: no further step. */
 bool flow_is_over(struct flow *charge)
 {
   if (!charge->abandoned || charge->sending) return false;
   flow_fail(charge, ERROR_CANCELLED, "nobody waits for this charge any more");
   return true;
+}
+
+/* The call may be done, and the charge ended, before client_send returns. */
+void flow_call(struct flow *charge, const struct client_request *request,
+               void (*done)(void *arg, struct client_call *call))
+{
+  if (charge->call) client_release(charge->call);
+  charge->call = NULL;
+  unsigned number = ++charge->calls;
+  charge->asking = true;
+  struct client_call *call = client_send(charge->owner->settings.client, request, done, charge);
+  if (!call)
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+  else if (charge->calls == number && charge->asking)
+    charge->pending = call;
+}
+
+/* In a call's `done`. */
+void flow_take_over(struct flow *charge, struct client_call *call)
+{
+  charge->call = call;
+  charge->pending = NULL;
+  charge->asking = false;
 }
 
 /* A call of another endpoint on the way to the charge. */
@@ -91,16 +122,13 @@ void flow_ask(struct flow *charge, const char *endpoint, const char *path, const
                                    .body_size = body ? strlen(body) : 0,
                                    .timeout = charge->request.timeout,
                                    .max_wait = charge->request.max_wait};
-  if (charge->call) client_release(charge->call);
-  charge->call = NULL;
-  struct client_call *call = client_send(charge->owner->settings.client, &request, done, charge);
-  if (!call) flow_fail(charge, ERROR_INTERNAL, "out of memory");
+  flow_call(charge, &request, done);
 }
 
 /* Takes over the call that is done. False when the charge ends here. */
 bool flow_answered(struct flow *charge, struct client_call *call)
 {
-  charge->call = call;
+  flow_take_over(charge, call);
   if (flow_is_over(charge)) return false;
   if (call->error.kind == ERROR_NONE) return true;
   flow_fail_with(charge, call);

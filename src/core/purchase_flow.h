@@ -18,11 +18,16 @@ struct flow {
   struct buffer calc;        /* the body that an extension is quoted with */
   struct buffer params;      /* endpoint, path and body: what makes it the same purchase again */
   char params_hash[HEX(32)];
-  struct client_call *call; /* the exchange under way, NULL between them */
-  int64_t entry;            /* of the journal, 0 before the intent */
-  int64_t committed_at;     /* loop_clock() of the last commit, for may_send */
-  bool sending;             /* the slots are in hand: from here on the outcome is settled in the journal */
+  struct client_call *call;    /* the last one that is done, or that prepares its sending */
+  struct client_call *pending; /* the one under way, NULL when none is */
+  bool asking;                 /* a call is not done; `calls` counts them */
+  unsigned calls;
+  int64_t entry;        /* of the journal, 0 before the intent */
+  int64_t committed_at; /* loop_clock() of the last commit, for may_send */
+  bool sending;         /* the slots are in hand: from here on the outcome is settled in the journal */
   bool abandoned;
+  bool working; /* a job of its own is out at the store */
+  bool closed;  /* purchase_close was called meanwhile: free it when the job comes back */
   void (*done)(void *arg, struct purchase_charge *charge);
   void *arg;
   struct journal_account account;
@@ -48,16 +53,29 @@ void flow_quote(struct flow *charge);
 void flow_decide(struct flow *charge); /* quote in hand: refuse, answer a dry run, or send */
 void flow_on_sent(void *arg, struct client_call *call);
 
+/* Writes the outcome down, then ends the charge. */
+void flow_settle(struct flow *charge, enum journal_state state, money price);
+
 /* Ends a charge: the outcome is in its public part; the next in the queue begins. */
 void flow_end(struct flow *charge);
 void flow_fail(struct flow *charge, enum error_kind kind, const char *message);
 void flow_free(struct flow *charge);
 
+/* First in every completion of a job: true when the module was closed meanwhile, and the charge is gone. */
+bool flow_is_closed(struct flow *charge);
+
+/* Begins a call, releasing the one before. */
+void flow_call(struct flow *charge, const struct client_request *request,
+               void (*done)(void *arg, struct client_call *call));
+
+/* First in its `done`. */
+void flow_take_over(struct flow *charge, struct client_call *call);
+
 /* Calls another endpoint on the way to the charge. */
 void flow_ask(struct flow *charge, const char *endpoint, const char *path, const char *body,
               void (*done)(void *arg, struct client_call *call));
 
-/* In its `done`: takes over the call. False when the charge ended here. */
+/* First in its `done`: takes it over. False when the charge ended here. */
 bool flow_answered(struct flow *charge, struct client_call *call);
 
 /* Nobody waits any more and nothing has left: then it has been ended, and no further step is taken. */

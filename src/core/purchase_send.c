@@ -32,6 +32,7 @@ static void explain_refusal(struct flow *charge)
 static void on_intended(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, intend);
+  if (flow_is_closed(charge)) return;
   struct client_call *call = charge->call;
   struct error *err = &charge->public.error;
   if (job->err.kind != ERROR_NONE)
@@ -57,6 +58,7 @@ static void on_intended(struct store_job *job)
 static void on_renewed(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, settle);
+  if (flow_is_closed(charge)) return;
   charge->committed_at = loop_clock();
   if (job->err.kind == ERROR_NONE && !charge->abandoned) {
     client_go(charge->call);
@@ -73,7 +75,7 @@ static void prepare(void *arg, struct client_call *call)
   struct flow *charge = arg;
   struct purchase *purchase = charge->owner;
   charge->call = call;
-  charge->sending = true;
+  charge->sending = charge->working = true;
   if (charge->entry != 0) {
     charge->settle = (struct journal_settle){.job.done = on_renewed,
                                              .id = charge->entry,
@@ -112,10 +114,7 @@ static void send_it(struct flow *charge)
                                    .max_wait = r->max_wait,
                                    .prepare = prepare,
                                    .may_send = may_send};
-  if (charge->call) client_release(charge->call);
-  charge->call = NULL;
-  if (!client_send(charge->owner->settings.client, &request, flow_on_sent, charge))
-    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+  flow_call(charge, &request, flow_on_sent);
 }
 
 void flow_decide(struct flow *charge)

@@ -9,19 +9,33 @@ static void tell(const struct flow *charge, const char *text)
   settings->tell(settings->tell_arg, text);
 }
 
+/* Nobody waits for this charge any more, but somebody wants to know. */
+static void tell_outcome(const struct flow *charge)
+{
+  static const char *const outcomes[] = {[JOURNAL_PLACED] = "went through",
+                                         [JOURNAL_NOT_PLACED] = "did not go through",
+                                         [JOURNAL_UNKNOWN] = "has an unknown outcome"};
+  char text[600];
+  snprintf(text, sizeof text, "%s with key %s, which was cancelled, %s%s%s", flow_name(charge), charge->public.key,
+           outcomes[charge->settle.state], charge->public.order_id[0] ? ": order " : "", charge->public.order_id);
+  tell(charge, text);
+}
+
 static void on_settled(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, settle);
+  if (flow_is_closed(charge)) return;
   if (job->err.kind != ERROR_NONE) {
     char text[1400];
     snprintf(text, sizeof text, "%s with key %s: the journal could not take down the outcome (%s): %s",
              flow_name(charge), charge->public.key, journal_state_name(charge->settle.state), job->err.message);
     tell(charge, text);
   }
+  if (charge->abandoned) tell_outcome(charge);
   flow_end(charge);
 }
 
-static void settle(struct flow *charge, enum journal_state state, money price)
+void flow_settle(struct flow *charge, enum journal_state state, money price)
 {
   charge->settle = (struct journal_settle){.job.done = on_settled,
                                            .id = charge->entry,
@@ -29,10 +43,11 @@ static void settle(struct flow *charge, enum journal_state state, money price)
                                            .order_id = charge->public.order_id[0] ? charge->public.order_id : NULL,
                                            .price = price,
                                            .answer = charge->public.answer.data};
-  if (charge->entry == 0)
-    flow_end(charge);
-  else
+  charge->working = charge->entry != 0;
+  if (charge->working)
     journal_settle(charge->owner->settings.store, &charge->settle);
+  else
+    flow_end(charge);
 }
 
 static void check_price(struct flow *charge, money price)
@@ -47,12 +62,13 @@ static void check_price(struct flow *charge, money price)
   tell(charge, text);
 }
 
+/* The price in the answer to an extension is the order's own: what the extension cost is its quote, for want of better. */
 static void placed(struct flow *charge, const struct http_exchange *x)
 {
   money price = JOURNAL_NO_PRICE;
-  if (flow_read_money(charge, flow_is_extension(charge) ? RECORD_QUOTE : RECORD_ORDER, x, "price", &price))
+  if (!flow_is_extension(charge) && flow_read_money(charge, RECORD_ORDER, x, "price", &price))
     check_price(charge, price);
-  settle(charge, JOURNAL_PLACED, price);
+  flow_settle(charge, JOURNAL_PLACED, price);
 }
 
 /* Only these say that no money moved; everything else leaves it open. */
@@ -69,18 +85,18 @@ static void unknown(struct flow *charge, const char *why)
   snprintf(cause, sizeof cause, "%.600s", why);
   error_set(
       &charge->public.error, ERROR_OUTCOME_UNKNOWN,
-      "it is not known whether this charge went through (%s). It is not sent again; key %s is in the journal. Look at "
-      "proxylua orders list and account transactions before buying again under another key",
+      "it is not known whether this charge went through (%s). It is not sent again; its key is %s. proxylua journal show KEY "
+      "tells what is known of it; when proxylua orders list shows whether it was bought, say so with proxylua journal settle",
       cause, charge->public.key);
   charge->public.error.charge = CHARGE_UNKNOWN;
-  settle(charge, JOURNAL_UNKNOWN, JOURNAL_NO_PRICE);
+  flow_settle(charge, JOURNAL_UNKNOWN, JOURNAL_NO_PRICE);
 }
 
 void flow_on_sent(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
   const struct http_exchange *x = call->exchange;
-  charge->call = call;
+  flow_take_over(charge, call);
   charge->public.error = call->error;
   if (x && x->body.size > 0) buffer_add(&charge->public.answer, x->body.data, x->body.size);
   bool extension = flow_is_extension(charge), created = false;
@@ -91,7 +107,7 @@ void flow_on_sent(void *arg, struct client_call *call)
   else if (call->error.kind == ERROR_NONE)
     unknown(charge, "the answer names no order");
   else if (is_refusal(call))
-    settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE);
+    flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE);
   else
     unknown(charge, call->error.message);
 }
