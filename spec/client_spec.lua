@@ -180,6 +180,14 @@ describe("429", function()
     assert.equal(2, sandbox:look("counters").requests["account.get"])
   end)
 
+  it("that never ends is raised", function()
+    sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=1" } })
+    local config = program.write(sandbox.home .. "/config.lua", "return { max_wait = 2 }")
+    local env = { PROXYLUA_CONFIG = config }
+    local kind = sandbox:eval("local _, e = px.try(px.account.get) return e.kind", { env = env })
+    assert.equal("rate_limited", kind)
+  end)
+
   it("that asks for more than max_wait is raised at once, with the figure", function()
     sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=50" } })
     local kind, seconds = sandbox:eval(
@@ -188,6 +196,27 @@ describe("429", function()
     assert.is_true(seconds > 5 and seconds <= 51)
     assert.equal(1, sandbox:look("counters").requests["account.get"])
   end)
+end)
+
+describe("a file", function()
+  local sandbox
+  before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
+  after_each(function() sandbox:stop() end)
+
+  for _, fault in ipairs{ "type=text/html", "html,status=200", "empty,status=200", "empty,status=204" } do
+    it("that is none (" .. fault .. ") is refused, and what was there stays", function()
+      sandbox:change("settings", { faults = core.json.array{ "orders.download:" .. fault } })
+      local path = program.write(sandbox.home .. "/file", "before")
+      for _, target in ipairs{ "nil", ("%q"):format(path) } do
+        local kind = sandbox:eval(([[
+          local order = px.orders.create{ type = "isp", quantity = 1, period = 30 }
+          local _, err = px.try(px.orders.download, order.id, { path = %s })
+          return err and err.kind or "taken"]]):format(target))
+        assert.equal("protocol", kind)
+      end
+      assert.equal("before", program.read(path))
+    end)
+  end
 end)
 
 describe("the base URL", function()

@@ -205,6 +205,7 @@ static bool open_client(struct engine *engine, struct error *err)
                                      .limiter = engine->limiter,
                                      .trace = engine->trace,
                                      .timeout = engine->timeout,
+                                     .max_wait = engine->max_wait,
                                      .tell = engine->verbose ? tell : NULL};
   engine->client = client_open(engine->loop, &settings, err);
   return engine->client;
@@ -270,13 +271,6 @@ static void on_status(void *arg, const struct limiter_status *status, const stru
   wait_done(&look->wait);
 }
 
-/* A look at the store cannot be called back: it is over in a moment, and the memory must stay until then. */
-static void outlast(struct wait *wait)
-{
-  struct look *look = (struct look *)wait;
-  while (!look->wait.done) loop_turn(wait->runtime->loop, -1);
-}
-
 static void set_number(lua_State *L, const char *name, double value)
 {
   lua_pushnumber(L, value);
@@ -313,7 +307,7 @@ int engine_limits(lua_State *L)
 {
   struct engine *engine = engine_use(L);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
-  *look = (struct look){.wait = {.cancel = outlast}, .err = ERROR_INIT};
+  *look = (struct look){.wait = {.cancel = wait_outlast}, .err = ERROR_INIT};
   limiter_status(engine->limiter, &look->status, on_status, look);
   return wait_for(L, &look->wait, push_limits, (lua_KContext)look);
 }

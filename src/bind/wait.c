@@ -36,6 +36,14 @@ void wait_done(struct wait *wait)
   if (wait->task && wait->task->state == TASK_WAITING) task_make_ready(wait->task);
 }
 
+void wait_outlast(struct wait *wait)
+{
+  struct task *task = wait->task;
+  wait->task = NULL; /* it is made ready by whoever cancels */
+  while (!wait->done) loop_turn(wait->runtime->loop, -1);
+  wait->task = task;
+}
+
 static bool stopped(struct runtime *runtime, struct wait *wait)
 {
   if (runtime->interrupted) task_cancel_all(runtime);

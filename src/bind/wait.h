@@ -28,6 +28,10 @@ int wait_for(lua_State *L, struct wait *wait, lua_KFunction after, lua_KContext 
 /* The operation has ended: its task becomes ready. Called by completions; never resumes Lua. */
 void wait_done(struct wait *wait);
 
+/* A `cancel` for what cannot be called back and is over in a moment, such as a look at the store: turns the loop until it has
+ * called wait_done, which makes no task ready then. */
+void wait_outlast(struct wait *wait);
+
 /* Drives the loop, and for a wait on tasks the other tasks too, until the wait has ended or is cancelled. */
 void wait_drive(struct runtime *runtime, struct wait *wait);
 

@@ -10,6 +10,7 @@
 #define ATTEMPTS 3
 #define BACKOFF_US INT64_C(500000) /* the first backoff is at most this, doubled each time */
 #define LONGEST_BACKOFF_US INT64_C(8000000)
+#define MOST_REFUSALS 20             /* 429s for one call */
 #define DEADLINE_EXCHANGES 2         /* a call's deadline, in exchanges' timeouts */
 #define MARGIN_US INT64_C(1000000)   /* of a lease over the exchange's timeout */
 #define CONNECT_US INT64_C(30000000) /* a download's silence is timed from its connection on */
@@ -253,6 +254,7 @@ static void explain_status(struct client_call *call)
 
 static void on_pause(struct client_call *call)
 {
+  const struct client *client = call->client;
   double seconds = http_retry_after(call->exchange);
   tell(call, "the API answered 429, %s %.0f s",
        seconds > 0 ? "Retry-After" : "without Retry-After:", seconds > 0 ? seconds : 0);
@@ -261,6 +263,15 @@ static void on_pause(struct client_call *call)
   drop_exchange(call);
   call->error = ERROR_INIT;
   call->attempts--;
+  call->refused += seconds > 0 ? seconds : 0;
+  bool often = ++call->refusals > 1; /* a single long pause is the limiter's to judge */
+  if (call->refusals > MOST_REFUSALS || (often && call->refused > client->settings.max_wait)) {
+    call->error.status = 429;
+    call->error.retry_after = seconds;
+    fail(call, ERROR_RATE_LIMITED,
+         "the API answers 429 again and again; somebody else uses this key, or it counts otherwise");
+    return;
+  }
   take_slots(call);
 }
 
@@ -289,6 +300,14 @@ static void on_headed(void *arg)
 {
   struct client_call *call = arg;
   if (call->exchange->status != 429) limiter_headed(&call->ticket);
+}
+
+/* What an endpoint that answers a file cannot mean: a gateway's page, an answer without content, the API's own error. */
+static const char *refuse_file(long status, const char *type)
+{
+  if (status != 200) return "the server answered without a file";
+  if (strncasecmp(type, "text/html", 9) == 0) return "the server answered with a page of HTML instead of the file";
+  return NULL;
 }
 
 static bool may_send(void *arg)
@@ -320,6 +339,7 @@ void client_go(struct client_call *call)
       .once = true,
       .may_send = r->may_send ? may_send : NULL,
       .headed = on_headed,
+      .refuse = r->endpoint && r->endpoint->text ? refuse_file : NULL,
   };
   call->attempts++;
   call->state = CALL_EXCHANGE;

@@ -23,9 +23,9 @@ struct client_settings {
   const char *base_url;     /* https, or loopback */
   const struct secret *key; /* outlives the client, as do the limiter and the trace */
   struct limiter *limiter;
-  struct trace *trace;                       /* NULL: none */
-  double timeout;                            /* seconds an exchange */
-  double max_wait;                           /* seconds that a pause imposed by the server may last */
+  struct trace *trace; /* NULL: none */
+  double timeout;      /* seconds an exchange */
+  double max_wait;     /* seconds that the server may make one call pause, all its 429s taken together */
   void (*tell)(void *arg, const char *text); /* --verbose: told of each retry; NULL: nobody is */
   void *tell_arg;
 };
@@ -63,9 +63,10 @@ struct client_call {
   struct loop_timer timer;
   struct curl_slist *headers; /* its own, when it has an idempotency key */
   char *url;
-  int attempts;
-  int64_t left_us;  /* of the deadline */
-  int64_t began_us; /* of the exchange or backoff under way */
+  int attempts, refusals; /* the latter by 429 */
+  double refused;         /* seconds that they asked for in all */
+  int64_t left_us;        /* of the deadline */
+  int64_t began_us;       /* of the exchange or backoff under way */
   struct client_call *next, *previous;
 };
 

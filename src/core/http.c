@@ -87,6 +87,10 @@ static void end(struct http_exchange *x)
 {
   unlink_from(&x->owner->active, x);
   loop_release(x->owner->loop);
+  if (x->code == CURLE_OK && x->request.refuse && x->status / 100 == 2 && x->body.size == 0 && x->file.size == 0) {
+    error_set(&x->failure, ERROR_PROTOCOL, "the server answered with an empty file");
+    x->code = CURLE_WRITE_ERROR;
+  }
   if (x->code == CURLE_OK && x->file.fd >= 0 && !file_commit(&x->file, &x->failure)) x->code = CURLE_WRITE_ERROR;
   if (x->code != CURLE_OK) file_abandon(&x->file);
   x->done(x->arg, x);

@@ -35,6 +35,8 @@ struct http_request {
   bool keep_head;              /* collect the answer's head */
   bool (*may_send)(void *arg); /* asked when the first byte is about to leave; false ends the exchange unsent */
   void (*headed)(void *arg);   /* told when the head of the final answer is there */
+  const char *(*refuse)(long status, const char *type); /* why a 2xx answer of this content type ("" when not told) is
+                                                           not taken, or NULL; then an empty one is not taken either */
 };
 
 struct http_exchange {

@@ -21,13 +21,24 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *arg)
   return buffer_add(&x->body, bytes, size) ? size : CURL_WRITEFUNC_ERROR;
 }
 
+static bool is_welcome(struct http_exchange *x)
+{
+  const char *type = NULL;
+  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_TYPE, &type);
+  const char *why = x->request.refuse(x->status, type ? type : "");
+  if (why) error_set(&x->failure, ERROR_PROTOCOL, "%s", why);
+  return !why;
+}
+
 static bool head_complete(struct http_exchange *x)
 {
   curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->status);
   if (x->status < 200 || (x->request.redirects > 0 && x->status / 100 == 3)) return true;
   x->has_head = true;
   if (x->request.headed) x->request.headed(x->arg);
-  if (!x->request.path || x->status / 100 != 2) return true;
+  if (x->status / 100 != 2) return true;
+  if (x->request.refuse && !is_welcome(x)) return false;
+  if (!x->request.path) return true;
   return file_begin(&x->file, x->request.path, 0600, &x->failure);
 }
 
