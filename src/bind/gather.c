@@ -5,6 +5,8 @@
 #include "bind/runtime.h"
 #include "bind/task.h"
 
+#define LONGEST_CHAIN 20000 /* of tasks that wait for each other, looked at for one that can go on */
+
 struct gather_link {
   struct gather *gather;
   struct task *task;
@@ -41,9 +43,11 @@ static void forget(struct wait *wait)
   }
 }
 
-/* Whether anything that is under way could still bring the end of this task. */
-static bool can_progress(struct task *task, unsigned search)
+/* Whether anything that is under way could still bring the end of this task. A chain longer than `depth` is
+ * taken at its word, rather than to run out of stack. */
+static bool can_progress(struct task *task, unsigned search, int depth)
 {
+  if (depth == 0) return true;
   if (task->visited == search) return false;
   task->visited = search;
   if (task->state == TASK_READY) return true;
@@ -52,7 +56,7 @@ static bool can_progress(struct task *task, unsigned search)
   const struct gather *gather = (const struct gather *)task->waiting;
   if (gather->wait.done || gather->wait.cancelled) return true;
   for (int i = 0; i < gather->count; i++)
-    if (can_progress(gather->links[i].task, search)) return true;
+    if (can_progress(gather->links[i].task, search, depth - 1)) return true;
   return false;
 }
 
@@ -61,7 +65,7 @@ static bool is_hopeless(struct gather *gather, struct runtime *runtime)
   unsigned search = ++runtime->tasks.searches;
   if (gather->wait.task) gather->wait.task->visited = search;
   for (int i = 0; i < gather->count; i++)
-    if (can_progress(gather->links[i].task, search)) return false;
+    if (can_progress(gather->links[i].task, search, LONGEST_CHAIN)) return false;
   return true;
 }
 

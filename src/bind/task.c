@@ -86,9 +86,18 @@ static int finish_body(lua_State *L, int status, lua_KContext context)
   return 2;
 }
 
+static int raise_cancelled(lua_State *L)
+{
+  return wait_raise(L, false);
+}
+
 /* Stack: function, arguments -> what finish_body answers. */
 static int task_body(lua_State *L)
 {
+  if (runtime_of(L)->tasks.current->cancelled) { /* before it began */
+    lua_settop(L, 0);
+    lua_pushcfunction(L, raise_cancelled);
+  }
   lua_pushcfunction(L, keep_traceback);
   lua_insert(L, 1);
   return finish_body(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, finish_body), 0);
@@ -266,7 +275,7 @@ struct task *task_check(lua_State *L, int index)
 
 static int spawn(lua_State *L)
 {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (!lua_isfunction(L, 1)) return error_usage(L, "px.spawn takes a function, not a %s", luaL_typename(L, 1));
   int arguments = lua_gettop(L) - 1;
   struct task **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
@@ -390,7 +399,8 @@ static int finish_sleep(lua_State *L, int unused, lua_KContext context)
 /* sleep(seconds). The sleep lies on the waiting thread's stack. */
 static int sleep_for(lua_State *L)
 {
-  double seconds = luaL_checknumber(L, 1);
+  if (!lua_isnumber(L, 1)) return error_usage(L, "px.sleep takes a number of seconds, not a %s", luaL_typename(L, 1));
+  double seconds = lua_tonumber(L, 1);
   if (!(seconds >= 0 && seconds <= 1e9)) return error_usage(L, "px.sleep takes 0 to 1e9 seconds, got %f", seconds);
   struct sleep *sleep = lua_newuserdatauv(L, sizeof *sleep, 0);
   *sleep = (struct sleep){.wait = {.cancel = stop_sleep}};

@@ -132,7 +132,7 @@ static void keep_body(lua_State *L, int options, struct fetch *fetch, struct htt
 
 static void read_options(lua_State *L, int options, struct fetch *fetch, struct http_request *request)
 {
-  luaL_checktype(L, options, LUA_TTABLE);
+  if (!lua_istable(L, options)) error_usage(L, "px.http takes a table of options, not a %s", luaL_typename(L, options));
   luaL_checkstack(L, 12, NULL);
   check_names(L, options);
   keep_body(L, options, fetch, request);
@@ -193,7 +193,7 @@ static int finish(lua_State *L, int status, lua_KContext context)
 
 static int fetch(lua_State *L)
 {
-  luaL_checkstring(L, 1);
+  if (lua_type(L, 1) != LUA_TSTRING) return error_usage(L, "px.http: the URL is a text, not a %s", luaL_typename(L, 1));
   const char *url = check_plain(L, 1, "the URL");
   struct http_request request = {.method = lua_tostring(L, lua_upvalueindex(1)),
                                  .url = url,
