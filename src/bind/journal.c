@@ -1,0 +1,390 @@
+#include "bind/journal.h"
+
+#include <lauxlib.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bind/engine.h"
+#include "bind/error.h"
+#include "bind/json.h"
+#include "bind/money.h"
+#include "bind/runtime.h"
+#include "bind/wait.h"
+#include "core/process.h"
+
+#define TYPE "proxylua.journal"
+#define USUAL_LIMIT 100
+#define MOST_LIMIT 1000
+#define LONGEST_BASE 390 /* bytes of the base URL that an account begins with, see core/purchase.c */
+
+/* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. Its collection frees what
+ * the store answered, so that anything may raise meanwhile. */
+struct look {
+  struct wait wait;
+  const struct engine *engine;
+  void (*next)(struct look *look); /* once the account is looked up */
+  struct error err;
+  struct journal_account account;
+  struct journal_list list;
+  struct journal_find find;
+  struct journal_settle settle;
+};
+
+#define LOOK_OF(job, field) ((struct look *)((char *)(job)-offsetof(struct look, field)))
+
+static int collect(lua_State *L)
+{
+  struct look *look = luaL_checkudata(L, 1, TYPE);
+  free(look->account.account);
+  look->account.account = NULL;
+  journal_list_free(&look->list);
+  journal_entry_free(&look->find.entry);
+  return 0;
+}
+
+static struct look *push_look(lua_State *L, void (*next)(struct look *look))
+{
+  const struct engine *engine = engine_use(L);
+  struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
+  *look = (struct look){.wait = {.cancel = wait_outlast}, .engine = engine, .next = next, .err = ERROR_INIT};
+  luaL_setmetatable(L, TYPE);
+  return look;
+}
+
+static void end(struct look *look, const struct store_job *job)
+{
+  look->err = job->err;
+  wait_done(&look->wait);
+}
+
+/* Raises what the look ended with, unless it went well. */
+static void check(lua_State *L, const struct look *look)
+{
+  if (look->wait.cancelled) wait_raise(L, false);
+  if (look->err.kind != ERROR_NONE) error_raise(L, &look->err);
+}
+
+/* --- whose entries --- */
+
+static void on_account(struct store_job *job)
+{
+  struct look *look = LOOK_OF(job, account);
+  if (job->err.kind == ERROR_NONE)
+    look->next(look);
+  else
+    end(look, job);
+}
+
+static void begin(struct look *look)
+{
+  look->account = (struct journal_account){.job.done = on_account, .key = limiter_key(look->engine->limiter)};
+  journal_account(look->engine->store, &look->account);
+}
+
+/* Of this account; while that is not known, of this base URL. */
+static bool is_ours(const struct look *look, const struct journal_entry *entry)
+{
+  if (look->account.account) return strcmp(entry->account, look->account.account) == 0;
+  const char *base = client_base_url(look->engine->client);
+  size_t size = strnlen(base, LONGEST_BASE);
+  return strncmp(entry->account, base, size) == 0 && entry->account[size] == ' ';
+}
+
+/* --- entries as tables --- */
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+  if (!text) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, int64_t value)
+{
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_money(lua_State *L, const char *name, money amount)
+{
+  money_push(L, amount);
+  lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool flag)
+{
+  lua_pushboolean(L, flag);
+  lua_setfield(L, -2, name);
+}
+
+static void set_time(lua_State *L, const char *name, int64_t microseconds)
+{
+  char text[32];
+  struct tm utc;
+  time_t seconds = (time_t)(microseconds / 1000000);
+  if (gmtime_r(&seconds, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) > 0) set_text(L, name, text);
+}
+
+/* Processes of other machines cannot be seen from here. */
+static bool is_running(const struct journal_entry *entry)
+{
+  char host[128] = "";
+  if (entry->state != JOURNAL_INTENT && entry->state != JOURNAL_SENT) return false;
+  if (gethostname(host, sizeof host - 1) != 0) strcpy(host, "unknown");
+  return entry->host && strcmp(entry->host, host) == 0 && process_lives(entry->pid, entry->created_at);
+}
+
+static void push_entry(lua_State *L, const struct journal_entry *entry)
+{
+  lua_createtable(L, 0, 20);
+  set_integer(L, "id", entry->id);
+  set_text(L, "account", entry->account);
+  set_text(L, "key", entry->key);
+  set_text(L, "endpoint", entry->endpoint);
+  set_text(L, "params", entry->params);
+  set_money(L, "quote", entry->quote);
+  set_text(L, "state", journal_state_name(entry->state));
+  set_flag(L, "open", JOURNAL_OPEN >> entry->state & 1);
+  set_text(L, "order_id", entry->order_id);
+  if (entry->price != JOURNAL_NO_PRICE) set_money(L, "price", entry->price);
+  set_text(L, "answer", entry->answer);
+  set_text(L, "snapshot", entry->snapshot);
+  set_text(L, "host", entry->host);
+  set_integer(L, "pid", entry->pid);
+  set_text(L, "run_id", entry->run_id);
+  set_text(L, "day", entry->day);
+  set_time(L, "created_at", entry->created_at);
+  set_time(L, "updated_at", entry->updated_at);
+  if (is_running(entry)) set_flag(L, "running", true);
+}
+
+/* --- list --- */
+
+static void on_list(struct store_job *job)
+{
+  end(LOOK_OF(job, list), job);
+}
+
+static void list_entries(struct look *look)
+{
+  look->list.job.done = on_list;
+  look->list.account = look->account.account;
+  journal_list(look->engine->store, &look->list);
+}
+
+static int push_list(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  const struct look *look = (const struct look *)context;
+  const struct journal_list *list = &look->list;
+  lua_Integer count = 0;
+  check(L, look);
+  lua_createtable(L, (int)list->count, 0);
+  json_mark_list(L);
+  for (size_t i = 0; i < list->count; i++) {
+    if (!is_ours(look, &list->entries[i])) continue;
+    push_entry(L, &list->entries[i]);
+    lua_rawseti(L, -2, ++count);
+  }
+  if (list->count < (size_t)list->limit) return 1;
+  lua_pushinteger(L, list->entries[list->count - 1].id);
+  return 2;
+}
+
+static enum journal_state state_at(lua_State *L, int index)
+{
+  const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
+  enum journal_state state = journal_state_from_name(name);
+  if (state == JOURNAL_STATES) error_usage(L, "the journal has no state %s", luaL_tolstring(L, index, NULL));
+  return state;
+}
+
+/* Bits of the names in the list at an index. */
+static unsigned states_at(lua_State *L, int index)
+{
+  unsigned states = 0;
+  luaL_checktype(L, index, LUA_TTABLE);
+  for (lua_Integer i = 1; lua_rawgeti(L, index, i) != LUA_TNIL; i++) {
+    states |= 1u << state_at(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return states;
+}
+
+static int64_t integer_field(lua_State *L, int index, const char *name, int64_t absent)
+{
+  lua_getfield(L, index, name);
+  int64_t value = luaL_optinteger(L, -1, absent);
+  lua_pop(L, 1);
+  return value;
+}
+
+static int list(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  struct look *look = push_look(L, list_entries);
+  int64_t limit = integer_field(L, 1, "limit", USUAL_LIMIT);
+  if (limit < 1 || limit > MOST_LIMIT) return error_usage(L, "journal: limit is a number from 1 to %d", MOST_LIMIT);
+  look->list.limit = (int)limit;
+  look->list.after = integer_field(L, 1, "after", 0);
+  look->list.states = lua_getfield(L, 1, "states") == LUA_TNIL ? JOURNAL_ALL : states_at(L, lua_gettop(L));
+  lua_pop(L, 1);
+  begin(look);
+  return wait_for(L, &look->wait, push_list, (lua_KContext)look);
+}
+
+/* --- get --- */
+
+static void on_scanned(struct store_job *job);
+
+/* The keys of several accounts may be the same: without knowing whose, all of this base URL are looked at. */
+static void scan(struct look *look)
+{
+  look->list.job.done = on_scanned;
+  look->list.states = JOURNAL_ALL;
+  look->list.limit = MOST_LIMIT;
+  journal_list(look->engine->store, &look->list);
+}
+
+/* Takes the entry out of the list. False when there was one before. */
+static bool take(struct look *look, struct journal_entry *entry)
+{
+  if (look->find.found) return false;
+  look->find.entry = *entry;
+  look->find.found = true;
+  *entry = (struct journal_entry){0};
+  return true;
+}
+
+static void on_scanned(struct store_job *job)
+{
+  struct look *look = LOOK_OF(job, list);
+  struct journal_list *list = &look->list;
+  bool more = list->count == MOST_LIMIT && job->err.kind == ERROR_NONE;
+  for (size_t i = 0; i < list->count; i++) {
+    struct journal_entry *entry = &list->entries[i];
+    list->after = entry->id;
+    if (is_ours(look, entry) && strcmp(entry->key, look->find.key) == 0 && !take(look, entry))
+      error_set(&job->err, ERROR_USAGE,
+                "several accounts have an entry of the key %s, and which is yours is not known; give the entry's id",
+                look->find.key);
+  }
+  journal_list_free(list);
+  if (more)
+    scan(look);
+  else
+    end(look, job);
+}
+
+static void on_found(struct store_job *job)
+{
+  struct look *look = LOOK_OF(job, find);
+  look->find.found = job->err.kind == ERROR_NONE && look->find.found && is_ours(look, &look->find.entry);
+  end(look, job);
+}
+
+static void find_entry(struct look *look)
+{
+  look->find.job.done = on_found;
+  look->find.account = look->account.account;
+  if (look->find.key && !look->find.account)
+    scan(look);
+  else
+    journal_find(look->engine->store, &look->find);
+}
+
+static int push_found(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  const struct look *look = (const struct look *)context;
+  check(L, look);
+  if (look->find.found)
+    push_entry(L, &look->find.entry);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int get(lua_State *L)
+{
+  bool by_id = lua_isinteger(L, 1);
+  if (!by_id && lua_type(L, 1) != LUA_TSTRING)
+    return error_usage(L, "an entry of the journal is named by its key, a text, or by its id, an integer; got a %s",
+                       luaL_typename(L, 1));
+  struct look *look = push_look(L, find_entry);
+  if (by_id)
+    look->find.id = lua_tointeger(L, 1);
+  else
+    look->find.key = lua_tostring(L, 1);
+  begin(look);
+  return wait_for(L, &look->wait, push_found, (lua_KContext)look);
+}
+
+/* --- settle --- */
+
+static void on_settled(struct store_job *job)
+{
+  end(LOOK_OF(job, settle), job);
+}
+
+static int push_settled(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  const struct look *look = (const struct look *)context;
+  check(L, look);
+  lua_pushboolean(L, look->settle.changed);
+  return 1;
+}
+
+/* Leaves the text on the stack, where it is borrowed from. */
+static const char *text_field(lua_State *L, int index, const char *name)
+{
+  lua_getfield(L, index, name);
+  return luaL_optstring(L, -1, NULL);
+}
+
+static money price_field(lua_State *L, int index)
+{
+  money price = JOURNAL_NO_PRICE;
+  if (lua_getfield(L, index, "price") != LUA_TNIL) {
+    price = money_to(L, lua_gettop(L));
+    if (price < 0) error_usage(L, "price cannot be negative");
+  }
+  lua_pop(L, 1);
+  return price;
+}
+
+static int settle(lua_State *L)
+{
+  lua_Integer id = luaL_checkinteger(L, 1);
+  enum journal_state state = state_at(L, 2);
+  if (state != JOURNAL_PLACED && state != JOURNAL_NOT_PLACED)
+    return error_usage(L, "an entry is settled as placed or as not_placed");
+  lua_settop(L, 3);
+  if (lua_isnil(L, 3)) {
+    lua_newtable(L);
+    lua_replace(L, 3);
+  }
+  luaL_checktype(L, 3, LUA_TTABLE);
+  struct journal_settle job = {.job.done = on_settled, .id = id, .state = state, .price = price_field(L, 3)};
+  job.order_id = text_field(L, 3, "order_id");
+  job.answer = text_field(L, 3, "answer");
+  struct look *look = push_look(L, NULL);
+  look->settle = job;
+  journal_settle(look->engine->store, &look->settle);
+  return wait_for(L, &look->wait, push_settled, (lua_KContext)look);
+}
+
+void journal_open(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"list", list}, {"get", get}, {"settle", settle}, {NULL, NULL}};
+  luaL_newmetatable(L, TYPE);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  luaL_newlib(L, functions);
+}
