@@ -79,6 +79,15 @@ describe("a download", function()
     assert.equal("", entries())
   end)
 
+  it("through a link replaces what it leads to", function()
+    server = servers.start{ ["/f"] = servers.ok("new") }
+    program.write(folder .. "/real", "before")
+    os.execute(("ln -s real %s/link"):format(folder))
+    download(folder .. "/link")
+    assert.equal("new", program.read(folder .. "/real"))
+    assert.equal("link\nreal\n", entries())
+  end)
+
   it("to what is no regular file is refused", function()
     server = servers.start{ ["/f"] = servers.ok("x") }
     for _, path in ipairs{ folder, "/dev/null", "/dev/full" } do assert.matches("^usage", download(path)) end

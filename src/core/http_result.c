@@ -3,13 +3,19 @@
 
 void http_explain(const struct http_exchange *x, struct error *err)
 {
-  const char *text = x->text[0] ? x->text : curl_easy_strerror(x->code);
+  /* The text may be of an earlier connection where these ended it. */
+  bool own = x->text[0] && x->code != CURLE_TOO_MANY_REDIRECTS && x->code != CURLE_OUT_OF_MEMORY;
+  const char *text = own ? x->text : curl_easy_strerror(x->code);
   if (x->failure.kind != ERROR_NONE)
     error_set(err, x->failure.kind, "%s", x->failure.message);
   else if (x->too_large)
     error_set(err, ERROR_PROTOCOL,
               "the answer is larger than %zu bytes; ask for less, or download it to a file with path=",
               x->request.max_body);
+  else if (!x->sent && (x->code == CURLE_UNSUPPORTED_PROTOCOL || x->code == CURLE_URL_MALFORMAT))
+    error_set(err, ERROR_USAGE, "%s", text);
+  else if (x->code == CURLE_OUT_OF_MEMORY && !x->has_head && x->sent)
+    error_set(err, ERROR_PROTOCOL, "the head of the answer is too large");
   else if (x->code == CURLE_OPERATION_TIMEDOUT)
     error_set(err, ERROR_TIMEOUT, "%s", text);
   else if (x->code == CURLE_WRITE_ERROR && x->has_head)

@@ -1,0 +1,61 @@
+-- src/main.c: what the process is before any script runs, and how signals end it.
+
+local core = require "proxylua.core"
+local program = require "spec.support.program"
+
+describe("the program", function()
+  local home
+  before_each(function() home = program.folder() end)
+  after_each(function() program.remove(home) end)
+
+  local function start(code, shell)
+    return ((shell or "%s"):format(program.command(home, { "-e", "local px = require 'proxylua' " .. code })))
+  end
+
+  it("lets no file take the place of a closed standard stream", function()
+    local line = start(("local f = io.open(%q, 'w') io.stderr:write('stray') print('stray') f:write('own') f:close()")
+      :format(home .. "/f"), "{ %s; } <&- >&- 2>&-")
+    os.execute(line)
+    assert.equal("own", program.read(home .. "/f"))
+  end)
+
+  it("may have as many descriptors as it is allowed", function()
+    local code = "for l in io.lines('/proc/self/limits') do if l:find('open files') then print(l) end end"
+    local pipe = io.popen("ulimit -Sn 64; " .. start(code))
+    local soft, hard = pipe:read("a"):match("(%d+)%s+(%d+)")
+    pipe:close()
+    assert.equal(hard, soft)
+  end)
+
+  -- Starts code that says "ready", sends it signals, and answers its exit code and what it said.
+  local function interrupted(code, ...)
+    local line = start("io.stdout:write('ready\\n') io.stdout:flush() " .. code)
+    local pipe = io.popen(("%s 2>%s/err & pid=$!; echo $pid; wait $pid; echo $?"):format(line, home))
+    local pid = pipe:read("l")
+    assert.equal("ready", pipe:read("l"))
+    for _, signal in ipairs{ ... } do
+      os.execute(("kill -%s %s"):format(signal, pid))
+      core.task.sleep(0.2)
+    end
+    local exit = tonumber(pipe:read("l"))
+    pipe:close()
+    return exit, program.read(home .. "/err")
+  end
+
+  for name, code in pairs{ computes = "while true do end", waits = "px.sleep(60)",
+    sorts = "table.sort({ 3, 1, 2 }, function() px.sleep(60) end)" } do
+    for _, signal in ipairs{ "INT", "TERM" } do
+      it(("ends with 130 on SIG%s where it %s, and tells where"):format(signal, name), function()
+        local exit, err = interrupted(code, signal)
+        assert.equal(130, exit)
+        assert.matches("interrupted", err)
+        assert.matches("(command line):1", err, 1, true)
+      end)
+    end
+  end
+
+  it("ends at the second signal whatever the script does", function()
+    local exit = interrupted("while true do pcall(px.sleep, 60) end", "INT", "INT")
+    assert.equal(130, exit)
+  end)
+end)
