@@ -16,7 +16,7 @@ lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
 texts    =
 
-flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -g -pthread \
+flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql -g -pthread \
            -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP
 
 # Lua is linked whole and exports its API (-E): C modules that a script requires look for it in the program. lua-cjson's

@@ -5,6 +5,7 @@ local children = require "spec.support.children"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
 local servers = require "spec.support.server"
+local stores = require "spec.support.stores"
 
 local ACCOUNT = '{"success":true,"data":{"id":"acc_1","balance":"9.30","email":"a@b.example"}}'
 local KEY = "sk_live_0123456789abcdef"
@@ -17,8 +18,8 @@ local BUSY = [[
   px.map(list, function() px.account.get() end, { concurrency = 16 })
 ]]
 
-local function environment(sandbox, env)
-  local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_SPEND = "1000" }
+local function environment(sandbox, store, env)
+  local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_STORE = store }
   for name, value in pairs(env or {}) do all[name] = value end
   return all
 end
@@ -30,133 +31,146 @@ local function crowded(times, count, window)
   end
 end
 
-describe("processes that share a key", function()
-  local sandbox
-  after_each(function() sandbox:stop() end)
+for _, place in ipairs(stores.all) do
+  describe("With " .. place.name .. ",", function()
+    local store
+    setup(place.start)
+    teardown(place.stop)
+    before_each(function() store = place.fresh() end)
 
-  local function busy(count, requests, env)
-    local script = program.write(sandbox.home .. "/busy.lua", BUSY)
-    return children.start(count, sandbox.home, { script, tostring(requests) }, environment(sandbox, env))
-  end
+    describe("processes that share a key", function()
+      local sandbox
+      after_each(function() sandbox:stop() end)
 
-  local function check_windows(count, window)
-    local times = sandbox:look("counted").times
-    assert.is_nil(crowded(times, count, window))
-    assert.equal(0, sandbox:look("counters").limited)
-    return #times
-  end
-
-  for _, algorithm in ipairs{ "fixed", "sliding", "bucket" } do
-    it("never meet 429 where the server counts by " .. algorithm, function()
-      sandbox = sandboxes.start{ limits = "general=20/0.5,algorithm=" .. algorithm,
-        faults = { "*:hold=0-0.02,delay=0-0.02" } }
-      for _, result in ipairs(busy(4, 20, { PROXYLUA_LIMITS = "general=20/0.5" }):join()) do
-        assert.same({ 0, "" }, { result.code, result.err })
+      local function busy(count, requests, env)
+        local script = program.write(sandbox.home .. "/busy.lua", BUSY)
+        return children.start(count, sandbox.home, { script, tostring(requests) }, environment(sandbox, store, env))
       end
-      assert.equal(80, check_windows(20, 0.5))
+
+      local function check_windows(count, window)
+        local times = sandbox:look("counted").times
+        assert.is_nil(crowded(times, count, window))
+        assert.equal(0, sandbox:look("counters").limited)
+        return #times
+      end
+
+      for _, algorithm in ipairs{ "fixed", "sliding", "bucket" } do
+        it("never meet 429 where the server counts by " .. algorithm, function()
+          sandbox = sandboxes.start{ limits = "general=20/0.5,algorithm=" .. algorithm,
+            faults = { "*:hold=0-0.02,delay=0-0.02" } }
+          for _, result in ipairs(busy(4, 20, { PROXYLUA_LIMITS = "general=20/0.5" }):join()) do
+            assert.same({ 0, "" }, { result.code, result.err })
+          end
+          assert.equal(80, check_windows(20, 0.5))
+        end)
+      end
+
+      it("lose the slots of one that is killed only until its leases end", function()
+        sandbox = sandboxes.start{ limits = "general=20/0.5", faults = { "*:hold=0-0.1,delay=0-0.1" } }
+        local env = { PROXYLUA_LIMITS = "general=20/0.5", PROXYLUA_TIMEOUT = "1" }
+        local group = busy(4, 30, env)
+        while #sandbox:look("counted").times < 25 do core.task.sleep(0.01) end
+        group:kill(1)
+        group:kill(2)
+        local results = group:join()
+        for number, code in ipairs{ 137, 137, 0, 0 } do
+          assert.equal(code, results[number].code, results[number].err)
+        end
+        assert.is_true(check_windows(20, 0.5) >= 60)
+      end)
+
+      it("share a pause, and one request finds out when it is over", function()
+        sandbox = sandboxes.start{ limits = "off", faults = { "account.get:status=429,retry_after=1,count=1" } }
+        local env = { PROXYLUA_LIMITS = "general=1000/1" }
+        for _, result in ipairs(busy(4, 5, env):join()) do assert.same({ 0, "" }, { result.code, result.err }) end
+        local counters = sandbox:look("counters")
+        assert.equal(1, counters.answers["429"])
+        assert.equal(21, counters.requests["account.get"])
+      end)
     end)
-  end
 
-  it("lose the slots of one that is killed only until its leases end", function()
-    sandbox = sandboxes.start{ limits = "general=20/0.5", faults = { "*:hold=0-0.1,delay=0-0.1" } }
-    local env = { PROXYLUA_LIMITS = "general=20/0.5", PROXYLUA_TIMEOUT = "1" }
-    local group = busy(4, 30, env)
-    while #sandbox:look("counted").times < 25 do core.task.sleep(0.01) end
-    group:kill(1)
-    group:kill(2)
-    local results = group:join()
-    assert.same({ 137, 137, 0, 0 }, { results[1].code, results[2].code, results[3].code, results[4].code })
-    assert.is_true(check_windows(20, 0.5) >= 60)
-  end)
+    describe("a scope", function()
+      local sandbox
+      before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
+      after_each(function() sandbox:stop() end)
 
-  it("share a pause, and one request finds out when it is over", function()
-    sandbox = sandboxes.start{ limits = "off", faults = { "account.get:status=429,retry_after=1,count=1" } }
-    local env = { PROXYLUA_LIMITS = "general=1000/1" }
-    for _, result in ipairs(busy(4, 5, env):join()) do assert.same({ 0, "" }, { result.code, result.err }) end
-    local counters = sandbox:look("counters")
-    assert.equal(1, counters.answers["429"])
-    assert.equal(21, counters.requests["account.get"])
-  end)
-end)
-
-describe("a scope", function()
-  local sandbox
-  before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
-  after_each(function() sandbox:stop() end)
-
-  local function eval(limits, code)
-    return sandbox:eval(code, { env = { PROXYLUA_LIMITS = limits } })
-  end
-
-  it("is first come, first served", function()
-    assert.equal("1 2 3 4 5 6", (eval("general=1/0.02", [[
-      local order, tasks = {}, {}
-      for index = 1, 6 do
-        tasks[index] = px.spawn(function() px.account.get() order[#order + 1] = index end)
+      local function eval(limits, code)
+        return sandbox:eval(code, { env = { PROXYLUA_LIMITS = limits, PROXYLUA_STORE = store } })
       end
-      for _, task in ipairs(tasks) do task:join() end
-      return table.concat(order, " ")]])))
-  end)
 
-  it("that is full of waiting POST /orders does not hold back a GET", function()
-    local result = sandbox:run({ "-e", [[
-      local px = require "proxylua"
-      local function buy() px.orders.create{ type = "isp", quantity = 1, country = "US", period = 30 } end
-      buy()
-      px.spawn(buy)
-      while px.limits().orders.waiting == 0 do px.sleep(0.01) end
-      for _ = 1, 5 do px.account.get() end
-      print(px.limits().orders.waiting)
-      io.stdout:flush()
-      os.execute("kill -KILL $PPID")]] }, { env = { PROXYLUA_LIMITS = "general=100/100,orders=1/100" } })
-    assert.equal("1\n", result.out, result.err)
-    assert.equal(1, sandbox:look("counters").requests["orders.create"])
-  end)
+      it("is first come, first served", function()
+        assert.equal("1 2 3 4 5 6", (eval("general=1/0.02", [[
+          local order, tasks = {}, {}
+          for index = 1, 6 do
+            tasks[index] = px.spawn(function() px.account.get() order[#order + 1] = index end)
+          end
+          for _, task in ipairs(tasks) do task:join() end
+          return table.concat(order, " ")]])))
+      end)
 
-  it("is told by px.limits()", function()
-    local first, some, all, orders = eval("general=5/60,orders=2/60", [[
-      local first = px.limits().general
-      px.account.get() px.account.get()
-      local some = px.limits().general
-      px.account.get() px.account.get() px.account.get()
-      local limits = px.limits()
-      return first, some, limits.general, limits.orders]])
-    assert.same({ requests = 5, free = 5, waiting = 0, seconds = 60, next = 0, paused = 0, paced = 0 }, first)
-    assert.same({ 3, 0 }, { some.free, some.next })
-    assert.equal(0, all.free)
-    assert.is_true(all.next > 0 and all.next <= 60.1)
-    assert.same({ 2, 2 }, { orders.requests, orders.free })
-  end)
+      it("that is full of waiting POST /orders does not hold back a GET", function()
+        local result = sandbox:run({ "-e", [[
+          local px = require "proxylua"
+          local function buy() px.orders.create{ type = "isp", quantity = 1, country = "US", period = 30 } end
+          buy()
+          px.spawn(buy)
+          while px.limits().orders.waiting == 0 do px.sleep(0.01) end
+          for _ = 1, 5 do px.account.get() end
+          print(px.limits().orders.waiting)
+          io.stdout:flush()
+          os.execute("kill -KILL $PPID")]] },
+            { env = { PROXYLUA_LIMITS = "general=100/100,orders=1/100", PROXYLUA_STORE = store } })
+        assert.equal("1\n", result.out, result.err)
+        assert.equal(1, sandbox:look("counters").requests["orders.create"])
+      end)
 
-  it("is shared with the next process", function()
-    eval("general=5/60", "px.account.get() px.account.get()")
-    assert.equal(3, (eval("general=5/60", "return px.limits().general.free")))
-  end)
+      it("is told by px.limits()", function()
+        local first, some, all, orders = eval("general=5/60,orders=2/60", [[
+          local first = px.limits().general
+          px.account.get() px.account.get()
+          local some = px.limits().general
+          px.account.get() px.account.get() px.account.get()
+          local limits = px.limits()
+          return first, some, limits.general, limits.orders]])
+        assert.same({ requests = 5, free = 5, waiting = 0, seconds = 60, next = 0, paused = 0, paced = 0 }, first)
+        assert.same({ 3, 0 }, { some.free, some.next })
+        assert.equal(0, all.free)
+        assert.is_true(all.next > 0 and all.next <= 60.1)
+        assert.same({ 2, 2 }, { orders.requests, orders.free })
+      end)
 
-  it("keeps to max_wait, when one is given", function()
-    local kind, seconds, message = eval("general=1/100", [[
-      px.account.get()
-      local _, err = px.try(px.account.get, { max_wait = 0.05 })
-      return err.kind, err.retry_after, err.message]])
-    assert.equal("rate_limited", kind)
-    assert.is_true(seconds > 90 and seconds < 101)
-    assert.matches("general limit is 1 requests in 100 s", message, 1, true)
-    assert.equal(1, sandbox:look("counters").requests["account.get"])
-  end)
+      it("is shared with the next process", function()
+        eval("general=5/60", "px.account.get() px.account.get()")
+        assert.equal(3, (eval("general=5/60", "return px.limits().general.free")))
+      end)
 
-  it("has no limit when limits are off", function()
-    assert.equal(true, (eval("off", "for _ = 1, 80 do px.account.get() end return px.limits().off")))
-    assert.equal(80, sandbox:look("counters").requests["account.get"])
-  end)
+      it("keeps to max_wait, when one is given", function()
+        local kind, seconds, message = eval("general=1/100", [[
+          px.account.get()
+          local _, err = px.try(px.account.get, { max_wait = 0.05 })
+          return err.kind, err.retry_after, err.message]])
+        assert.equal("rate_limited", kind)
+        assert.is_true(seconds > 90 and seconds < 101)
+        assert.matches("general limit is 1 requests in 100 s", message, 1, true)
+        assert.equal(1, sandbox:look("counters").requests["account.get"])
+      end)
 
-  it("tells each wait once with --verbose", function()
-    local result = sandbox:run({ "--verbose", "-e", [[
-      local px = require "proxylua"
-      px.map({ 1, 2, 3, 4, 5 }, function() px.account.get() end)]] }, { env = { PROXYLUA_LIMITS = "general=2/0.3" } })
-    assert.equal(0, result.code, result.err)
-    assert.equal(3, select(2, result.err:gsub("limit general: waiting for a slot, ", "")))
+      it("has no limit when limits are off", function()
+        assert.equal(true, (eval("off", "for _ = 1, 80 do px.account.get() end return px.limits().off")))
+        assert.equal(80, sandbox:look("counters").requests["account.get"])
+      end)
+
+      it("tells each wait once with --verbose", function()
+        local result = sandbox:run({ "--verbose", "-e", [[
+          local px = require "proxylua"
+          px.map({ 1, 2, 3, 4, 5 }, function() px.account.get() end)]] },
+            { env = { PROXYLUA_LIMITS = "general=2/0.3", PROXYLUA_STORE = store } })
+        assert.equal(0, result.code, result.err)
+        assert.equal(3, select(2, result.err:gsub("limit general: waiting for a slot, ", "")))
+      end)
+    end)
   end)
-end)
+end
 
 describe("Retry-After", function()
   local server, home

@@ -34,6 +34,11 @@ function Children:await(number, name)
     local text = file and file:read("a")
     if file then file:close() end
     if text and text:find("\n", 1, true) then return text end
+    local ended = name ~= "code" and io.open(("%s/%d.code"):format(self.folder, number))
+    if ended then
+      ended:close()
+      error("the process ended: " .. program.read(("%s/%d.err"):format(self.folder, number)), 2)
+    end
     core.task.sleep(0.005)
   end
 end

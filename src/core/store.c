@@ -16,7 +16,7 @@ struct queue {
 
 struct store {
   struct loop *loop;
-  char *location;
+  char *location, *name;
   bool is_default; /* the location is ours to make the folders of */
   const struct store_ops *ops;
   struct store_driver *driver; /* of the store's thread; NULL: not open */
@@ -173,14 +173,15 @@ void store_check(struct store *store, struct store_job *job)
 
 /* --- slots --- */
 
-void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now)
+void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
+                       int64_t asked_at)
 {
-  int64_t here = slots->answered_at = loop_clock();
+  slots->answered_at = loop_clock();
   for (int i = 0; i < SLOTS_SCOPES; i++)
     if (slots->scopes & 1u << i) slots_refresh(&states[i], clock, now);
   for (size_t k = 0; k < slots->ending_count; k++) {
     const struct slots_ending *ending = &slots->endings[k];
-    int64_t when = now - (here - ending->at);
+    int64_t when = now - (asked_at - ending->at);
     for (int i = 0; i < SLOTS_SCOPES; i++)
       if (ending->scopes & 1u << i) slots_end(&states[i], ending, (enum slots_scope)i, when, now);
   }
@@ -222,13 +223,42 @@ static char *default_location(struct error *err)
   return NULL;
 }
 
+static bool is_database(const char *location)
+{
+  return begins(location, "postgres://") || begins(location, "postgresql://");
+}
+
+/* A password with such characters would be taken for a host, a port or a database, and told of in messages. */
+static bool has_odd_password(const char *location)
+{
+  const char *at = strstr(location, "://") + 3;
+  size_t authority = strcspn(at, "/?"), all = strcspn(at, "?");
+  const char *first = memchr(at, '@', all);
+  if (!first) return false;
+  const char *colon = memchr(at, ':', (size_t)(first - at));
+  return first >= at + authority || memchr(first + 1, '@', all - (size_t)(first + 1 - at)) ||
+         (colon && memchr(colon + 1, ':', (size_t)(first - colon - 1)));
+}
+
+char *store_name(const char *location)
+{
+  if (!is_database(location)) return strdup(location);
+  const char *at = strstr(location, "://") + 3, *end = at + strcspn(at, "?");
+  const char *host = memchr(at, '@', (size_t)(end - at));
+  char *name = NULL;
+  host = host ? host + 1 : at;
+  return asprintf(&name, "postgres://%.*s", (int)(end - host), host) < 0 ? NULL : name;
+}
+
 static char *resolve(const char *location, struct error *err)
 {
   if (!location) return default_location(err);
-  if (begins(location, "postgres://") || begins(location, "postgresql://"))
-    error_set(err, ERROR_CONFIG, "this build has no PostgreSQL store yet; give the path of a file as the store");
-  else if (strstr(location, "://"))
-    error_set(err, ERROR_CONFIG, "the store %s is neither a path nor :memory:", location);
+  if (is_database(location) && has_odd_password(location))
+    error_set(err, ERROR_CONFIG,
+              "the store's address cannot be read: write @, / and : in a user or a password as %%xx");
+  else if (!is_database(location) && strstr(location, "://"))
+    error_set(err, ERROR_CONFIG, "the store %.*s… is neither a path, nor :memory:, nor postgres://…",
+              (int)strcspn(location, ":"), location);
   else if (!*location)
     error_set(err, ERROR_CONFIG, "the store is an empty text; give the path of a file, or leave it out");
   else {
@@ -244,15 +274,19 @@ struct store *store_open(struct loop *loop, const char *location, struct error *
   char *path = resolve(location, err);
   if (!path) return NULL;
   struct store *store = calloc(1, sizeof *store);
-  if (!store) {
+  char *name = store_name(path);
+  if (!store || !name) {
     free(path);
+    free(name);
+    free(store);
     error_set(err, ERROR_INTERNAL, "out of memory");
     return NULL;
   }
   store->loop = loop;
   store->location = path;
+  store->name = name;
   store->is_default = !location;
-  store->ops = &store_sqlite;
+  store->ops = is_database(path) ? &store_postgres : &store_sqlite;
   store->message = (struct loop_message){.run = on_message, .arg = store};
   pthread_mutex_init(&store->mutex, NULL);
   pthread_cond_init(&store->more, NULL);
@@ -262,7 +296,7 @@ struct store *store_open(struct loop *loop, const char *location, struct error *
 
 const char *store_location(const struct store *store)
 {
-  return store->location;
+  return store->name;
 }
 
 static void wait_finished(struct store *store)
@@ -295,5 +329,6 @@ void store_close(struct store *store)
   pthread_cond_destroy(&store->more);
   pthread_mutex_destroy(&store->mutex);
   free(store->location);
+  free(store->name);
   free(store);
 }

@@ -1,5 +1,5 @@
 /* Where slots, pauses and the journal of charges live, shared by every process that uses the same store: a file (SQLite)
- * here, a database later. All work runs on a thread of its own, first in first out, so neither a busy file nor a slow disk
+ * or a database (PostgreSQL). All work runs on a thread of its own, first in first out, so neither a busy file nor a slow disk
  * holds up the loop; a completion on the loop's thread ends each job. */
 #ifndef PROXYLUA_STORE_H
 #define PROXYLUA_STORE_H
@@ -21,16 +21,17 @@ struct store_job {
   struct error err;                    /* kind ERROR_NONE when it worked */
 };
 
-/* Takes note of the location: a path, ":memory:" (gone when closed), or NULL for $XDG_STATE_HOME/proxylua/state.db. Opens
- * nothing before the first job, which fails with an error of kind `store` when it cannot be opened; the next one tries
- * again. NULL with a config error for a location that no store understands. */
+/* Takes note of the location: a path, ":memory:" (gone when closed), postgres://user:password@host/database as libpq reads
+ * it, or NULL for $XDG_STATE_HOME/proxylua/state.db. Opens nothing before the first job, which fails with an error of
+ * kind `store` when it cannot be opened (`config` without libpq); the next one tries again. NULL with a config error for a
+ * location that no store understands. */
 struct store *store_open(struct loop *loop, const char *location, struct error *err);
 
 /* Finishes every job, runs its completion (which may submit more), and closes. A lock that others hold is waited for one
  * second at most. NULL is fine. */
 void store_close(struct store *store);
 
-/* The path, for messages. */
+/* The path, or the database without user and password, for messages. */
 const char *store_location(const struct store *store);
 
 /* Hands in a job whose work and done are set. */

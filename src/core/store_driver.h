@@ -28,9 +28,15 @@ struct store_driver {
   const struct store_ops *ops;
 };
 
-extern const struct store_ops store_sqlite;
+extern const struct store_ops store_sqlite, store_postgres;
 
-/* Ends, takes and looks: what lies between loading the states and saving those that changed. */
-void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now);
+/* How messages call a location: a database without its user, password and parameters. The caller's to free; NULL when memory
+ * is out. */
+char *store_name(const char *location);
+
+/* Ends, takes and looks: what lies between loading the states and saving those that changed. `now` is the time of `clock`,
+ * `asked_at` a moment of loop_clock() that is not after it. */
+void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
+                       int64_t asked_at);
 
 #endif

@@ -1,0 +1,163 @@
+-- src/core/store_postgres*.c: a database that cannot be used is a clear error, and one that comes back is used again.
+
+local children = require "spec.support.children"
+local core = require "proxylua.core"
+local postgres = require "spec.support.postgres"
+local program = require "spec.support.program"
+local sandboxes = require "spec.support.sandbox"
+
+local PASSWORD = "s3cret%26word"
+
+describe("a store in PostgreSQL", function()
+  local server, sandbox
+
+  setup(function() server = postgres.start{ password = "s3cret&word", url_password = PASSWORD } end)
+  teardown(function() server:stop() end)
+  before_each(function()
+    sandbox = sandboxes.start{ limits = "off" }
+    server:query("DROP SCHEMA IF EXISTS proxylua CASCADE")
+  end)
+  after_each(function() sandbox:stop() end)
+
+  local function environment(store)
+    return { PROXYLUA_STORE = store or server.url, PROXYLUA_LIMITS = "general=60/60,orders=10/60",
+      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_SPEND = "1000" }
+  end
+
+  local function run(code, store)
+    return program.run({ "-e", "local px = require 'proxylua' " .. code }, { env = environment(store) })
+  end
+
+  -- The request fails with an error that says why and keeps the password, and nothing was sent.
+  local function refused(why, store, code)
+    local result = run("px.account.get()", store)
+    assert.equal(code or 4, result.code, result.err)
+    assert.matches(why, result.err, 1, true)
+    for _, secret in ipairs{ "s3cret", "word" } do
+      assert.not_matches(secret, (result.err:gsub("user:password@host", ""):gsub("[Pp]assword", "")), 1, true)
+    end
+    assert.same({}, sandbox:look("counters").requests)
+  end
+
+  local function start(code)
+    local script = program.write(sandbox.home .. "/script.lua", "local px = require 'proxylua' " .. code)
+    return children.start(1, sandbox.home, { script }, environment())
+  end
+
+  it("is made by one of several processes that come to it at once", function()
+    local script = program.write(sandbox.home .. "/get.lua", "require('proxylua').account.get()")
+    for _, result in ipairs(children.start(6, sandbox.home, { script }, environment()):join()) do
+      assert.same({ 0, "" }, { result.code, result.err })
+    end
+    assert.equal("54\n", run("print(px.limits().general.free)").out)
+  end)
+
+  it("of a newer version is left as it is", function()
+    run("px.account.get()")
+    sandbox:change("reset", { only = "counters" })
+    server:query("UPDATE proxylua.version SET version = 99")
+    refused("a newer proxylua has written it")
+    assert.equal("99", server:query("SELECT version FROM proxylua.version"))
+  end)
+
+  it("of another program is left as it is", function()
+    server:query("CREATE SCHEMA proxylua; CREATE TABLE proxylua.notes (text text)")
+    refused("belongs to another program")
+    assert.equal("1", server:query("SELECT count(*) FROM pg_class WHERE relname = 'notes'"))
+  end)
+
+  it("that is damaged is told", function()
+    run("px.account.get()")
+    sandbox:change("reset", { only = "counters" })
+    server:query("UPDATE proxylua.scopes SET slots = '\\x0102'")
+    refused("damaged")
+  end)
+
+  it("that is read-only is told", function()
+    server:query("ALTER USER proxylua SET default_transaction_read_only = on")
+    refused("it is read-only")
+    server:query("BEGIN READ WRITE; ALTER USER proxylua RESET default_transaction_read_only; COMMIT")
+  end)
+
+  it("is refused with the wrong user, password or database, none of which is told with the password", function()
+    refused("authentication failed for user \"proxylua\"", (server.url:gsub("s3cret", "s3cretx")))
+    refused("authentication failed for user \"nobody\"", (server.url:gsub("://proxylua", "://nobody")))
+    refused("database \"none\" does not exist", (server.url:gsub("/postgres%?", "/none?")))
+    refused("no connection", "postgres://u:s3cretword@127.0.0.1:1/db")
+  end)
+
+  it("is a config error when its address cannot be read, which is not quoted", function()
+    for _, address in ipairs{
+      "postgres://u:s3cret@word@host/db", "postgres://u:s3cret/word@host/db", "postgres://u:s3cret:word@host/db",
+      "postgresql://u:s3cret%zzword@host/db", "postgres://u:s3cretword@[host/db",
+      "postgres://u:s3cretword@host/db?what=1",
+    } do refused("address", address, 2) end
+  end)
+
+  it("is a config error without the library", function()
+    local command = program.command(sandbox.home, { "-e", "require('proxylua').account.get()" }, environment())
+    local hide = "for f in $(find /lib /usr/lib -name libpq.so.5*); do mount --bind /dev/null $f; done; "
+    if not os.execute("unshare -rm true 2>/dev/null") then return pending("mounting is not permitted here") end
+    local pipe = io.popen(("unshare -rm sh -c %s 2>&1; echo code $?"):format(program.quote(hide .. command)))
+    local text = pipe:read("a")
+    pipe:close()
+    assert.matches("needs its client library libpq", text, 1, true)
+    assert.matches("code 2", text, 1, true)
+  end)
+
+  it("is used again when the server has ended the connection", function()
+    local group = start(([[
+      px.account.get()
+      io.stdout:write("ready\n") io.stdout:flush()
+      while not io.open(%q) do px.sleep(0.01) end
+      px.account.get() print(px.limits().general.free)]]):format(sandbox.home .. "/go"))
+    group:await(1, "out")
+    assert.equal("t", server:query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+      .. "WHERE application_name = 'proxylua'"))
+    program.write(sandbox.home .. "/go", "")
+    local result = group:join()[1]
+    assert.same({ 0, "ready\n58\n" }, { result.code, result.out }, result.err)
+  end)
+
+  for _, signal in ipairs{ "INT", "QUIT", "KILL" } do
+    it("that ends by SIG" .. signal .. " is an error until it is back, and forgets nothing", function()
+      local group = start(([[
+        px.account.get()
+        io.stdout:write("ready\n") io.stdout:flush()
+        local kind
+        repeat local _, err = px.try(px.account.get) kind = err and err.kind px.sleep(0.01) until kind
+        print(kind)
+        io.open(%q .. "/failed", "w"):close()
+        while px.try(px.limits) == nil do px.sleep(0.02) end
+        print(60 - px.limits().general.free)]]):format(sandbox.home))
+      group:await(1, "out")
+      server:halt(signal)
+      while not core.system.kind(sandbox.home .. "/failed") do core.task.sleep(0.01) end
+      server:launch()
+      local result = group:join()[1]
+      local kind, taken = result.out:match("ready\n(%S+)\n(%d+)\n$")
+      assert.equal("store", kind, result.err)
+      assert.equal(0, result.code)
+      assert.is_true(tonumber(taken) >= sandbox:look("counters").requests["account.get"])
+    end)
+  end
+
+  it("that is frozen holds up nothing else", function()
+    run("px.account.get()")
+    local group = start((([[
+      px.account.get()
+      io.stdout:write("ready\n") io.stdout:flush()
+      local done
+      local task = px.spawn(function() px.account.get() done = true end)
+      while not io.open(HOME .. "/frozen") do px.sleep(0.01) end
+      for _ = 1, 20 do px.sleep(0.01) end
+      io.open(HOME .. "/alive", "w"):close()
+      task:join() print(done)]]):gsub("HOME", function() return ("%q"):format(sandbox.home) end)))
+    group:await(1, "out")
+    server:freeze(true)
+    program.write(sandbox.home .. "/frozen", "")
+    while not core.system.kind(sandbox.home .. "/alive") do core.task.sleep(0.01) end
+    server:freeze(false)
+    assert.equal("ready\ntrue\n", group:join()[1].out)
+  end)
+end)
