@@ -152,6 +152,13 @@ describe("a purchase", function()
     assert.equal(2, sandbox:look("counters").charges)
   end)
 
+  it("is not made by a HEAD with a body, which libcurl would send as a POST", function()
+    local kind = sandbox:eval(([[local _, e = px.try(px.request, { method = "HEAD", path = "/orders",
+      json = { %s } }) return e and e.kind or "answered"]]):format(BUY), { env = { PROXYLUA_SPEND = "" } })
+    assert.equal("usage", kind)
+    assert.equal(0, sold())
+  end)
+
   it("that is cancelled while it waits is not sent", function()
     faults("orders.calc:delay=30")
     local kind, charge = sandbox:eval(([[

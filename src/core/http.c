@@ -238,6 +238,10 @@ static void reset(struct http_exchange *x, const struct http_request *request)
 struct http_exchange *http_send(struct http *http, const struct http_request *request,
                                 void (*done)(void *arg, struct http_exchange *exchange), void *arg, struct error *err)
 {
+  if (request->body && request->method && strcmp(request->method, "HEAD") == 0) {
+    error_set(err, ERROR_USAGE, "a HEAD request has no body; leave it out, or ask with another method");
+    return NULL; /* libcurl would send a POST */
+  }
   if (!prepare(http, err) || !find_target(http, request->url, err)) return NULL;
   struct http_exchange *x = take(http);
   if (!x) {
