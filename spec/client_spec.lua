@@ -180,6 +180,14 @@ describe("429", function()
     assert.equal(2, sandbox:look("counters").requests["account.get"])
   end)
 
+  it("is one too when its body is cut off", function()
+    local cut = "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 50\r\n\r\n{"
+    local server = servers.start{ ["/account"] = { cut, cut, cut, servers.ok(ACCOUNT) } }
+    local result = run(server.url, "print(px.account.get().balance)")
+    server:stop()
+    assert.same({ "9.30\n", 0 }, { result.out, result.code })
+  end)
+
   it("that never ends is raised", function()
     sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=1" } })
     local config = program.write(sandbox.home .. "/config.lua", "return { max_wait = 2 }")

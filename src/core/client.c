@@ -209,13 +209,14 @@ static bool try_again(struct client_call *call)
   if (!is_worth_another(call)) return false;
   int64_t wait = died_idle(call->exchange) ? 0 : jitter(call->attempts);
   if (wait >= call->left_us) return false;
+  if (!loop_timer_set(call->client->loop, &call->timer, wait, after_backoff, call)) return false;
   tell(call, "%s; attempt %d of %d in %.1f s", call->error.message, call->attempts + 1, ATTEMPTS, (double)wait / 1e6);
   settle_slots(call);
   drop_exchange(call);
   call->began_us = loop_clock();
   call->state = CALL_BACKOFF;
   call->error = ERROR_INIT;
-  return loop_timer_set(call->client->loop, &call->timer, wait, after_backoff, call);
+  return true;
 }
 
 /* --- what an answer means --- */
@@ -262,6 +263,7 @@ static void on_pause(struct client_call *call)
   call->has_slots = false;
   drop_exchange(call);
   call->error = ERROR_INIT;
+  call->sent = false; /* what was sent is refused */
   call->attempts--;
   call->refused += seconds > 0 ? seconds : 0;
   bool often = ++call->refusals > 1; /* a single long pause is the limiter's to judge */
@@ -282,7 +284,7 @@ static void on_done(void *arg, struct http_exchange *x)
   call->left_us -= loop_clock() - call->began_us;
   call->sent |= x->sent;
   trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL, call->attempts, x);
-  if (x->code == CURLE_OK && x->status == 429) {
+  if (x->has_head && x->status == 429) { /* whatever became of its body */
     on_pause(call);
     return;
   }

@@ -53,7 +53,7 @@ struct client_call {
   struct client_request request;
   struct error error;             /* kind ERROR_NONE: the answer is there */
   struct http_exchange *exchange; /* the last one; its status and body are the answer. NULL when none was begun */
-  bool sent;                      /* a byte may have left in some exchange of this call */
+  bool sent;                      /* a byte may have left that no 429 refused */
 
   void (*done)(void *arg, struct client_call *call);
   void *arg;
