@@ -27,6 +27,12 @@ describe("the program", function()
     assert.equal(hard, soft)
   end)
 
+  it("survives a broken pipe, and the programs that it starts die of one", function()
+    local code = "os.execute('kill -PIPE $PPID') io.popen('kill -PIPE $$; echo alive >&2'):close() io.stderr:write('on')"
+    os.execute(start(code) .. " 2>" .. home .. "/err")
+    assert.equal("on", program.read(home .. "/err"))
+  end)
+
   -- Starts code that says "ready", sends it signals, and answers its exit code and what it said.
   local function interrupted(code, ...)
     local line = start("io.stdout:write('ready\\n') io.stdout:flush() " .. code)

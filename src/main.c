@@ -19,9 +19,15 @@ static void on_signal(int number)
   if (interrupted_runtime) runtime_interrupt(interrupted_runtime);
 }
 
+/* Unlike SIG_IGN this is not handed down to the programs that a script starts, which count on dying of these. */
+static void stay_alive(int number)
+{
+  (void)number;
+}
+
 static void catch_signals(struct runtime *runtime)
 {
-  struct sigaction action = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+  struct sigaction action = {.sa_handler = on_signal}, ignore = {.sa_handler = stay_alive, .sa_flags = SA_RESTART};
   interrupted_runtime = runtime;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
