@@ -117,10 +117,19 @@ static bool migrate(struct sqlite *sqlite, struct error *err)
   return sqlite_end(sqlite, ok, err);
 }
 
+/* In one transaction: between its three questions, another process may migrate the file. */
+static bool read_version_at_once(struct sqlite *sqlite, int64_t *version, struct error *err)
+{
+  struct error ignored;
+  if (!sqlite_execute(sqlite, "BEGIN DEFERRED", err)) return false;
+  bool ok = read_version(sqlite, version, err);
+  return sqlite_execute(sqlite, "ROLLBACK", ok ? err : &ignored) && ok;
+}
+
 bool sqlite_migrate(struct sqlite *sqlite, struct error *err)
 {
   int64_t version;
-  if (!read_version(sqlite, &version, err) || !set_wal(sqlite, err)) return false;
+  if (!read_version_at_once(sqlite, &version, err) || !set_wal(sqlite, err)) return false;
   sqlite->durable = true; /* SQLite's default */
   if (!sqlite_execute(sqlite, "PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON", err)) return false;
   return version == VERSION || migrate(sqlite, err);
