@@ -189,6 +189,13 @@ describe("px.http", function()
     assert.are.equal("protocol", failure(got.json, got).kind)
   end)
 
+  it("sends again when a kept connection has died, however often that happens", function()
+    for _ = 1, 30 do
+      assert.are.equal(404, get("/missing").status) -- the server closes behind it without a word
+      assert.are.equal(200, get("/").status)
+    end
+  end)
+
   it("writes a body to a file, whole or not at all", function()
     local folder = program.folder()
     local function files()

@@ -77,6 +77,12 @@ void http_release(struct http_exchange *x)
     destroy(x);
     return;
   }
+  /* libcurl counts over a handle's whole life how often it sent again because a kept connection had died, and gives up at
+   * the sixth; only a reset makes it forget. */
+  if (x->sends > 1 || x->code != CURLE_OK) {
+    curl_easy_reset(x->easy);
+    options_set_once(x);
+  }
   link_in(&http->idle, x);
   http->idle_count++;
 }
