@@ -225,7 +225,7 @@ describe("an answer", function()
       local err = failure(body:format(code), "orders.list")
       assert.are.same({ kind, code, { quantity = "too many" }, "none" }, { err.kind, err.code, err.details,
         err.charge })
-      assert.matches(": no$", err.message)
+      assert.matches(": no: quantity too many$", err.message)
     end
     assert.are.equal("unknown", failure(body:format("X"), "orders.extend").charge)
     assert.are.equal("invalid", failure(body:format("X")).kind)
@@ -265,7 +265,7 @@ end)
 describe("what the server says of a failure", function()
   it("is understood in every form", function()
     local cases = {
-      { '{"success":false,"error":{"message":"bad\\nthing","code":"X1","details":{"f":"q"}}}', "refused: bad thing",
+      { '{"success":false,"error":{"message":"bad\\nthing","code":"X1","details":{"f":"q"}}}', "refused: bad thing: f q",
         "X1", { f = "q" } },
       { '{"error":"nope"}', "refused: nope" },
       { '{"error":"NOT_FOUND","message":"no order"}', "refused: no order", "NOT_FOUND" },

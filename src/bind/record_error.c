@@ -63,6 +63,18 @@ static void push_details(lua_State *L, int table)
   lua_pushnil(L);
 }
 
+/* Adds what is told of single fields: {"type": "must be one of …"}. The details are on top. */
+static void add_details(lua_State *L, struct error *err)
+{
+  char words[LONGEST_WORDS];
+  if (!lua_istable(L, -1)) return;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING) continue;
+    int size = snprintf(words, sizeof words, "%s %s", lua_tostring(L, -2), lua_tostring(L, -1));
+    if (size > 0) add_words(err, "", words, strlen(words), "");
+  }
+}
+
 /* {"error": {message, code, details}}, {"error": "…"}, {"message", "code"} and the like; the document is at the index.
  * Pushes the details. */
 static void read_object(lua_State *L, int document, struct error *err)
@@ -77,6 +89,7 @@ static void read_object(lua_State *L, int document, struct error *err)
   if (code) snprintf(err->code, sizeof err->code, "%s", code);
   if (message) add_words(err, "", message, strlen(message), "");
   push_details(L, source);
+  add_details(L, err);
 }
 
 /* The text between <title> and what follows it, or NULL. */
