@@ -22,7 +22,6 @@ static const char *const hints[ERROR_KIND_COUNT] = {
     [ERROR_TIMEOUT] = "Try again, or allow more time.",
     [ERROR_RATE_LIMITED] = "Try again later.",
     [ERROR_OUTCOME_UNKNOWN] = "See proxylua journal before you order again.",
-    [ERROR_SPEND_REFUSED] = "Allow more with --spend, or with spend in the config.",
 };
 
 static const char *const charges[] = {

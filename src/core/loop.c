@@ -344,8 +344,9 @@ static int wait_events(struct loop *loop, struct epoll_event *events, int64_t wa
   if (wait == 0) return epoll_wait(loop->epoll, events, EVENTS_A_TURN, 0);
   struct timespec time = {.tv_sec = wait / 1000000, .tv_nsec = wait % 1000000 * 1000};
   int count = epoll_pwait2(loop->epoll, events, EVENTS_A_TURN, &time, NULL);
-  if (count >= 0 || errno != ENOSYS) return count;
-  return epoll_wait(loop->epoll, events, EVENTS_A_TURN, (int)((wait + 999) / 1000)); /* before Linux 5.11 */
+  if (count >= 0 || errno == EINTR) return count;
+  /* Linux before 5.11, or a container that forbids it. */
+  return epoll_wait(loop->epoll, events, EVENTS_A_TURN, (int)((wait + 999) / 1000));
 }
 
 static void dispatch(struct loop *loop, const struct epoll_event *event)

@@ -25,8 +25,9 @@ static void explain_refusal(struct flow *charge)
               quote);
   else
     error_set(&charge->public.error, ERROR_SPEND_REFUSED,
-              "this would cost %s; the limit %s is %s, of which %s is spent or reserved", quote, intend->limit, allowed,
-              spent);
+              "this would cost %s; the limit %s is %s, of which %s is spent or reserved; it is raised with %s%s", quote,
+              intend->limit, allowed, spent, strcmp(intend->limit, "per_run") == 0 ? "--spend or spend." : "spend.",
+              intend->limit);
 }
 
 static void on_intended(struct store_job *job)
@@ -125,7 +126,7 @@ void flow_decide(struct flow *charge)
   money_format(charge->public.quote, quote);
   money_format(charge->request.max_price, most);
   if (charge->request.has_max_price && charge->public.quote > charge->request.max_price) {
-    error_set(&charge->public.error, ERROR_SPEND_REFUSED, "this would cost %s, above max_price %s; nothing was sent",
+    error_set(&charge->public.error, ERROR_SPEND_REFUSED, "this would cost %s, above max_price %s; nothing was bought",
               quote, most);
     flow_end(charge);
   } else if (purchase->settings.dry_run) {

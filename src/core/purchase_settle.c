@@ -98,7 +98,8 @@ void flow_on_sent(void *arg, struct client_call *call)
   const struct http_exchange *x = call->exchange;
   flow_take_over(charge, call);
   charge->public.error = call->error;
-  if (x && x->body.size > 0) buffer_add(&charge->public.answer, x->body.data, x->body.size);
+  if (x && !buffer_add(&charge->public.answer, x->body.data, x->body.size))
+    tell(charge, "out of memory: the journal gets no answer of this charge");
   bool extension = flow_is_extension(charge), created = false;
   if (call->error.kind == ERROR_NONE)
     created = flow_read(charge, RECORD_ORDER, x, "id", charge->public.order_id, sizeof charge->public.order_id);
