@@ -28,7 +28,8 @@ describe("the program", function()
   end)
 
   it("survives a broken pipe, and the programs that it starts die of one", function()
-    local code = "os.execute('kill -PIPE $PPID') io.popen('kill -PIPE $$; echo alive >&2'):close() io.stderr:write('on')"
+    local code = "os.execute('kill -PIPE $PPID') io.popen('kill -PIPE $$; echo alive >&2'):close() "
+      .. "io.stderr:write('on')"
     os.execute(start(code) .. " 2>" .. home .. "/err")
     assert.equal("on", program.read(home .. "/err"))
   end)

@@ -265,8 +265,8 @@ end)
 describe("what the server says of a failure", function()
   it("is understood in every form", function()
     local cases = {
-      { '{"success":false,"error":{"message":"bad\\nthing","code":"X1","details":{"f":"q"}}}', "refused: bad thing: f q",
-        "X1", { f = "q" } },
+      { '{"success":false,"error":{"message":"bad\\nthing","code":"X1","details":{"f":"q"}}}',
+        "refused: bad thing: f q", "X1", { f = "q" } },
       { '{"error":"nope"}', "refused: nope" },
       { '{"error":"NOT_FOUND","message":"no order"}', "refused: no order", "NOT_FOUND" },
       { '{"error":"NOT_FOUND"}', "refused: NOT_FOUND", "NOT_FOUND" },
