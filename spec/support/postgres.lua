@@ -76,7 +76,7 @@ end
 function Server:halt(signal)
   if not self.pid then return end
   signal = signal or "INT"
-  local children = output(("pgrep -P %d"):format(self.pid)):gsub("\n", " ")
+  local children = output(("cat /proc/%d/task/*/children"):format(self.pid)):gsub("\n", " ")
   os.execute(("kill -%s %d %s 2>/dev/null"):format(signal, self.pid, signal == "KILL" and children or ""))
   while os.execute(("kill -0 %d 2>/dev/null"):format(self.pid)) do core.task.sleep(0.01) end
   self.pid = nil
@@ -84,7 +84,8 @@ end
 
 --- Stops all of its processes in the middle of what they do, or lets them go on.
 function Server:freeze(stop)
-  os.execute(("kill -%s %d $(pgrep -P %d) 2>/dev/null"):format(stop and "STOP" or "CONT", self.pid, self.pid))
+  local line = "kill -%s %d $(cat /proc/%d/task/*/children) 2>/dev/null"
+  os.execute(line:format(stop and "STOP" or "CONT", self.pid, self.pid))
 end
 
 function Server:stop()
