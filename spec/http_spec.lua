@@ -189,6 +189,13 @@ describe("px.http", function()
     assert.are.equal("protocol", failure(got.json, got).kind)
   end)
 
+  it("asks for different URLs at once", function()
+    local numbers = {}
+    for i = 1, 100 do numbers[i] = i end
+    local got = px.map(numbers, function(i) return get("/there?" .. i).body end, { concurrency = 50 })
+    for i = 1, 100 do assert.are.equal("there", got[i]) end
+  end)
+
   it("sends again when a kept connection has died, however often that happens", function()
     for _ = 1, 30 do
       assert.are.equal(404, get("/missing").status) -- the server closes behind it without a word
