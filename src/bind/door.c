@@ -59,7 +59,7 @@ static int fail(lua_State *L, struct error *err, const char *body, size_t size)
   return error_raise(L, err);
 }
 
-/* Stack: visit … -> the call's result. The call is given back before anything can raise. */
+/* Stack: visit … -> the call's result. The call is given back as soon as its body is in Lua. */
 static int finish_call(lua_State *L, struct visit *visit)
 {
   struct client_call *call = visit->call;

@@ -184,8 +184,7 @@ static bool read_answer(void *arg, enum record_kind kind, const char *body, size
 
 static bool open_purchase(struct engine *engine, struct error *err)
 {
-  struct purchase_settings settings = {.loop = engine->loop,
-                                       .client = engine->client,
+  struct purchase_settings settings = {.client = engine->client,
                                        .store = engine->store,
                                        .key_hash = limiter_key(engine->limiter),
                                        .allowance = engine->allowance,

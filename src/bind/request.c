@@ -7,6 +7,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/json.h"
+#include "bind/options.h"
 #include "bind/query.h"
 
 static const char *text_option(lua_State *L, int index, const char *name, bool required)
@@ -15,21 +16,6 @@ static const char *text_option(lua_State *L, int index, const char *name, bool r
   if (type == LUA_TSTRING) return lua_tostring(L, -1);
   if (type != LUA_TNIL || required) error_usage(L, "px.request: %s is a text, not a %s", name, lua_typename(L, type));
   return NULL;
-}
-
-static void check_request_names(lua_State *L)
-{
-  static const char *const known[] = {"method",    "path",    "query",    "json", "key",
-                                      "max_price", "timeout", "max_wait", NULL};
-  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    int i = 0;
-    while (known[i] && strcmp(known[i], name) != 0) i++;
-    if (known[i]) continue;
-    const char *near = endpoint_nearest(name, known);
-    error_usage(L, "px.request has no option %s%s%s", luaL_tolstring(L, -2, NULL), near ? "; did you mean " : "",
-                near ? near : "");
-  }
 }
 
 /* Pushes the normalised path; answers its query. */
@@ -125,7 +111,9 @@ int request_send(lua_State *L)
   if (!lua_istable(L, 1)) return error_usage(L, "px.request takes a table, not a %s", luaL_typename(L, 1));
   lua_settop(L, 1);
   luaL_checkstack(L, 20, NULL);
-  check_request_names(L);
+  static const char *const known[] = {"method",    "path",    "query",    "json", "key",
+                                      "max_price", "timeout", "max_wait", NULL};
+  options_check(L, 1, "px.request", known);
   struct client_request request = {.max_wait = -1};
   struct params params = {0};
   const char *method = text_option(L, 1, "method", false);

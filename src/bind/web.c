@@ -6,11 +6,11 @@
 
 #include "bind/error.h"
 #include "bind/json.h"
+#include "bind/options.h"
 #include "bind/query.h"
 #include "bind/response.h"
 #include "bind/runtime.h"
 #include "bind/wait.h"
-#include "core/endpoint.h"
 #include "core/http.h"
 
 #define DEFAULT_REDIRECTS 10
@@ -24,24 +24,6 @@ struct fetch {
 };
 
 /* --- options --- */
-
-static void check_names(lua_State *L, int options)
-{
-  static const char *const known[] = {"headers", "query",     "body", "json",     "proxy",
-                                      "timeout", "redirects", "path", "max_body", NULL};
-  for (lua_pushnil(L); lua_next(L, options); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    int i = 0;
-    while (known[i] && strcmp(known[i], name) != 0) i++;
-    if (known[i]) continue;
-    const char *near = endpoint_nearest(name, known);
-    error_usage(
-        L,
-        "px.http: unknown option %s%s%s; known are headers, query, body, json, proxy, timeout, redirects, path, "
-        "max_body",
-        name, near ? ", did you mean " : "", near ? near : "");
-  }
-}
 
 static int on_fetch_gc(lua_State *L)
 {
@@ -134,7 +116,9 @@ static void read_options(lua_State *L, int options, struct fetch *fetch, struct 
 {
   if (!lua_istable(L, options)) error_usage(L, "px.http takes a table of options, not a %s", luaL_typename(L, options));
   luaL_checkstack(L, 12, NULL);
-  check_names(L, options);
+  static const char *const known[] = {"headers", "query",     "body", "json",     "proxy",
+                                      "timeout", "redirects", "path", "max_body", NULL};
+  options_check(L, options, "px.http", known);
   keep_body(L, options, fetch, request);
   read_headers(L, options, fetch);
   request->path = keep_text(L, options, "path", NULL);

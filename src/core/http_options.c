@@ -76,7 +76,6 @@ static int on_close(void *loop, curl_socket_t fd)
   return loop_close_socket(loop, fd);
 }
 
-/* Options that never change for a handle. */
 void options_set_once(struct http_exchange *x)
 {
   CURL *easy = x->easy;

@@ -18,7 +18,6 @@ typedef bool purchase_reader(void *arg, enum record_kind kind, const char *body,
                              char *text, size_t capacity);
 
 struct purchase_settings {
-  struct loop *loop;
   struct client *client;
   struct store *store;
   const char *key_hash;               /* of base URL and key, as limiter_key answers; outlives the module */
