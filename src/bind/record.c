@@ -1,6 +1,7 @@
 #include "bind/record.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "bind/error.h"
@@ -9,6 +10,7 @@
 #include "bind/money.h"
 #include "bind/page.h"
 #include "bind/unwrap.h"
+#include "core/date.h"
 
 /* What is to become of an answer. Indices are of the Lua stack. */
 struct answer {
@@ -235,6 +237,74 @@ bool record_field_text(lua_State *L, const char *body, size_t size, enum record_
   return false;
 }
 
+/* --- lists, for the core --- */
+
+struct reading {
+  const char *body;
+  size_t size;
+  const struct record_query *query;
+  bool (*visit)(void *arg, const char *const *texts);
+  void *arg;
+  int more;
+  bool done;
+};
+
+#define MOST_FIELDS 16
+
+/* Visits the record on top with the texts of its fields, which stay on the stack meanwhile. */
+static bool visit_record(lua_State *L, const struct reading *reading, const struct fields *fields)
+{
+  const char *texts[MOST_FIELDS] = {NULL};
+  char amounts[MOST_FIELDS][MONEY_TEXT];
+  int record = lua_gettop(L);
+  for (int i = 0; i < MOST_FIELDS && reading->query->fields[i]; i++) {
+    fields_get(L, fields, record, record_field_find(reading->query->kind, reading->query->fields[i]));
+    const money *amount = money_test(L, -1);
+    if (amount) money_format(*amount, amounts[i]);
+    texts[i] = amount ? amounts[i] : lua_tostring(L, -1);
+  }
+  return reading->visit(reading->arg, texts);
+}
+
+static int read_list(lua_State *L)
+{
+  struct reading *reading = lua_touserdata(L, 1);
+  const struct record_query *query = reading->query;
+  struct fields fields;
+  struct page page;
+  if (!json_try_decode(L, reading->body, reading->size)) return 0;
+  int document = lua_gettop(L);
+  if (unwrap_is_failure(L, document)) return 0;
+  unwrap_data(L, document, query->kind);
+  if (!unwrap_list(L, document + 1, query->kind)) return 0;
+  int list = lua_gettop(L);
+  page_read(L, document, document + 1, &page);
+  if (page.page < 0) page.page = query->page;
+  if (page.limit < 0) page.limit = query->limit;
+  reading->more = page_has_more(&page, (int64_t)lua_rawlen(L, list)) != 0;
+  fields_begin(L, &fields, query->kind);
+  int base = lua_gettop(L);
+  luaL_checkstack(L, MOST_FIELDS + 8, NULL);
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
+    if (!unwrap_has_object(L, base + 1) || !visit_record(L, reading, &fields)) return 0;
+    lua_settop(L, base);
+  }
+  reading->done = true;
+  return 0;
+}
+
+bool record_list_texts(lua_State *L, const char *body, size_t size, const struct record_query *query, bool *more,
+                       bool (*visit)(void *arg, const char *const *texts), void *arg)
+{
+  struct reading reading = {.body = body, .size = size, .query = query, .visit = visit, .arg = arg};
+  if (!lua_checkstack(L, 4)) return false;
+  lua_pushcfunction(L, read_list);
+  lua_pushlightuserdata(L, &reading);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  *more = reading.more;
+  return reading.done;
+}
+
 /* --- for Lua --- */
 
 /* answer(text, endpoint's name or nil [, page, limit]) */
@@ -278,9 +348,26 @@ static int field_of(lua_State *L)
   return 1;
 }
 
+/* date(text) -> seconds since 1970, an integer where there is no fraction; nil when it is no date */
+static int date_of(lua_State *L)
+{
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  double seconds;
+  lua_Integer whole;
+  if (strlen(text) != size || !date_parse(text, &seconds))
+    lua_pushnil(L);
+  else if (lua_numbertointeger(floor(seconds), &whole) && (double)whole == seconds)
+    lua_pushinteger(L, whole);
+  else
+    lua_pushnumber(L, seconds);
+  return 1;
+}
+
 void record_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"answer", answer_of},
+                                       {"date", date_of},
                                        {"failure", failure_of},
                                        {"field", field_of},
                                        {NULL, NULL}};

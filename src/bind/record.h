@@ -32,4 +32,10 @@ void record_error(lua_State *L, const char *body, size_t size, struct error *err
 bool record_field_text(lua_State *L, const char *body, size_t size, enum record_kind kind, const char *field,
                        struct buffer *text);
 
+/* Visits the records of a list with the texts of the fields that the query names (NULL: absent; valid during the visit).
+ * `more`: there are, or may be, further pages. False when the answer is no list, or a visit answered false. Never raises;
+ * leaves the stack as it was. */
+bool record_list_texts(lua_State *L, const char *body, size_t size, const struct record_query *query, bool *more,
+                       bool (*visit)(void *arg, const char *const *texts), void *arg);
+
 #endif

@@ -21,8 +21,9 @@ enum journal_state journal_state_from_name(const char *name)
 
 void journal_entry_free(struct journal_entry *entry)
 {
-  char *texts[] = {entry->account,  entry->key,    entry->endpoint, entry->params, entry->params_hash,
-                   entry->order_id, entry->answer, entry->snapshot, entry->host,   entry->run_id};
+  char *texts[] = {entry->account,     entry->key,      entry->endpoint, entry->params,
+                   entry->params_hash, entry->order_id, entry->answer,   entry->snapshot,
+                   entry->note,        entry->host,     entry->run_id};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   *entry = (struct journal_entry){0};
 }
@@ -84,6 +85,19 @@ static void work_settle(struct store_job *job, struct store_driver *driver)
   driver->ops->settle(driver, (struct journal_settle *)job);
 }
 
+static void work_lock(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->lock(driver, (struct journal_lock *)job);
+}
+
+bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err)
+{
+  if (token == 0 || token == driver->token) return true;
+  error_set(err, ERROR_STORE,
+            "the right to charge this account was lost, since the store or the connection to it has changed; try again");
+  return false;
+}
+
 static void submit(struct store *store, struct store_job *job,
                    void (*work)(struct store_job *job, struct store_driver *driver))
 {
@@ -114,4 +128,9 @@ void journal_intend(struct store *store, struct journal_intend *intend)
 void journal_settle(struct store *store, struct journal_settle *settle)
 {
   submit(store, &settle->job, work_settle);
+}
+
+void journal_lock(struct store *store, struct journal_lock *lock)
+{
+  submit(store, &lock->job, work_lock);
 }

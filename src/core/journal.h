@@ -9,8 +9,8 @@
 
 #include "core/store.h"
 
-/* Intent: written, not sent. Sent: under way. Unknown: may or may not have moved money. These three are open: they hold
- * their reservation until they are settled as placed or not placed. */
+/* Intent: written, and nothing has left. Sent: on disk before the first byte leaves. Unknown: may or may not have moved money.
+ * These three are open: they hold their reservation until they are settled as placed or not placed. */
 enum journal_state {
   JOURNAL_INTENT,
   JOURNAL_SENT,
@@ -23,6 +23,8 @@ enum journal_state {
 #define JOURNAL_OPEN (1u << JOURNAL_INTENT | 1u << JOURNAL_SENT | 1u << JOURNAL_UNKNOWN)
 #define JOURNAL_ALL ((1u << JOURNAL_STATES) - 1)
 #define JOURNAL_NO_PRICE (-1)
+#define JOURNAL_NOT_TIMED INT64_MIN /* nothing was sent yet, or the machine has been started again since */
+#define JOURNAL_KEEP_END (-1)       /* of journal_settle.ends_in */
 
 /* Money is in units of 10^-8. Texts may be NULL except account, key, endpoint, params, params_hash and run_id. */
 struct journal_entry {
@@ -37,12 +39,15 @@ struct journal_entry {
   char *order_id;
   int64_t price;  /* JOURNAL_NO_PRICE while not known */
   char *answer;   /* the server's, as text */
-  char *snapshot; /* what existed before, JSON */
+  char *snapshot; /* what existed before (core/snapshot) */
+  char *note;     /* why the outcome is unknown, or how it was found out */
   char *host;
   int64_t pid, started; /* who: process id and its start time */
   char *run_id;
   char day[11];                   /* UTC, by the store's clock, of the intent */
   int64_t created_at, updated_at; /* microseconds since 1970, by the store's clock */
+  int64_t since_ended; /* microseconds since the exchange has surely ended, by a clock that nobody sets where there is one
+                          (CLOCK_BOOTTIME, or the database's); negative: to come; JOURNAL_NOT_TIMED */
 };
 
 /* Frees the texts. */
@@ -54,6 +59,15 @@ enum journal_state journal_state_from_name(const char *name);
 
 /* Every job: zero it, fill in job.done and the upper fields; the answer is in the lower ones when job.err.kind is
  * ERROR_NONE. Texts given must live until done; those answered are the caller's to free. */
+
+/* The right to charge an account, which one has at a time among all processes and machines that share the store. It is gone
+ * with the process that has it, with its file or with its connection to the database. Asked for again and again until
+ * `token` is there: whoever has asked once is the next to get it. */
+struct journal_lock {
+  struct store_job job;
+  const char *account; /* NULL: gives it, or the place in the queue, back */
+  int64_t token;       /* 0: somebody else has it. What is written under this token fails when the right has been lost */
+};
 
 /* The account that a key belongs to. With `put` it is remembered first. */
 struct journal_account {
@@ -78,6 +92,7 @@ struct journal_list {
   const char *account; /* NULL: of all */
   unsigned states;     /* bits, JOURNAL_ALL */
   int64_t after;       /* ids above this */
+  int64_t since;       /* changed at this time (microseconds since 1970) or later */
   int limit;
   struct journal_entry *entries;
   size_t count;
@@ -98,9 +113,12 @@ enum journal_verdict {
 };
 
 /* Writes an intent and reserves its quote within the allowance, in one durable transaction: what this run (run_id) and this
- * account's day have reserved or spent is summed up inside of it. A key whose entry was not placed may be used again. */
+ * account's day have reserved or spent is summed up inside of it. A key whose entry was not placed may be used again: its
+ * new entry takes the place of the old one. */
 struct journal_intend {
   struct store_job job;
+  int64_t token;               /* of journal_lock; 0: whoever has the right */
+  bool rehearse;               /* answer what would be decided, and write nothing */
   struct journal_entry entry; /* texts stay the caller's; id, state, price, day and times are not read */
   struct journal_allowance allowance;
   enum journal_verdict verdict;
@@ -114,11 +132,13 @@ struct journal_intend {
 /* Moves an open entry on. NULL texts and JOURNAL_NO_PRICE keep what is there. */
 struct journal_settle {
   struct store_job job;
+  int64_t token; /* of journal_lock; 0: whoever has the right */
   int64_t id;
   enum journal_state state;
+  int64_t ends_in; /* microseconds from now on after which its exchange has surely ended, or JOURNAL_KEEP_END */
   const char *order_id;
   int64_t price;
-  const char *answer;
+  const char *answer, *note;
   bool changed; /* false: there is no such entry, or it is placed or not placed already */
 };
 
@@ -128,6 +148,7 @@ void journal_find(struct store *store, struct journal_find *find);
 void journal_list(struct store *store, struct journal_list *list);
 void journal_intend(struct store *store, struct journal_intend *intend);
 void journal_settle(struct store *store, struct journal_settle *settle);
+void journal_lock(struct store *store, struct journal_lock *lock);
 
 /* Whether the quote fits into the allowance, given what was spent before: fills in limit, allowed and spent, and answers
  * false when it does not. For the stores. */

@@ -4,6 +4,7 @@
 #define PROXYLUA_RECORD_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum record_kind {
   RECORD_NONE, /* any value, passed on as it is */
@@ -31,6 +32,13 @@ struct record_field {
   const char *name; /* the canonical one; it wins where the server sends an alias as well */
   enum record_type type;
   const char *const *aliases; /* in the order of preference, NULL-terminated; never NULL */
+};
+
+/* A list of which so much is wanted. */
+struct record_query {
+  enum record_kind kind;
+  const char *const *fields; /* canonical names, NULL-terminated; at most 15 */
+  int64_t page, limit;       /* asked for, since the server may not tell */
 };
 
 /* The fields of a kind; ends with a row whose name is NULL. */

@@ -1,6 +1,8 @@
 #include "core/store.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -171,7 +173,14 @@ void store_check(struct store *store, struct store_job *job)
   store_submit(store, job);
 }
 
-/* --- slots --- */
+/* --- for the drivers --- */
+
+int64_t store_lock_name(const char *account)
+{
+  uint64_t digest[EVP_MAX_MD_SIZE / 8] = {0};
+  EVP_Q_digest(NULL, "SHA256", NULL, account, strlen(account), (unsigned char *)digest, NULL);
+  return (int64_t)(be64toh(digest[0]) >> 2 << 1);
+}
 
 void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
                        int64_t asked_at)
@@ -189,6 +198,8 @@ void store_slots_apply(struct store_slots *slots, struct slots_state *states, co
   for (int i = 0; i < SLOTS_SCOPES; i++)
     if (slots->scopes & 1u << i) slots->views[i] = slots_view(&states[i], &slots->rules[i], now);
 }
+
+/* --- slots --- */
 
 static void work_slots(struct store_job *job, struct store_driver *driver)
 {

@@ -22,10 +22,12 @@ struct store_ops {
   bool (*list)(struct store_driver *driver, struct journal_list *list);
   bool (*intend)(struct store_driver *driver, struct journal_intend *intend);
   bool (*settle)(struct store_driver *driver, struct journal_settle *settle);
+  bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
 };
 
 struct store_driver {
   const struct store_ops *ops;
+  int64_t token; /* of the right to charge that this one has (journal_lock); 0: none */
 };
 
 extern const struct store_ops store_sqlite, store_postgres;
@@ -33,6 +35,13 @@ extern const struct store_ops store_sqlite, store_postgres;
 /* How messages call a location: a database without its user, password and parameters. The caller's to free; NULL when memory
  * is out. */
 char *store_name(const char *location);
+
+/* Whether the right that a job was begun under is still there; a store error when it is not. For the stores, inside of the
+ * transaction that depends on it. */
+bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
+
+/* The name of an account's lock: two of them, this one and the next, which is the place in the queue. Even, not negative. */
+int64_t store_lock_name(const char *account);
 
 /* Ends, takes and looks: what lies between loading the states and saving those that changed. `now` is the time of `clock`,
  * `asked_at` a moment of loop_clock() that is not after it. */

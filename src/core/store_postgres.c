@@ -208,7 +208,8 @@ static void disconnect(struct postgres *pg)
   if (pg->connection) pg->lib.PQfinish(pg->connection);
   pg->connection = NULL;
   memset(pg->prepared, 0, sizeof pg->prepared);
-  pg->lost = pg->committing = false;
+  pg->lost = pg->committing = pg->queued = false;
+  pg->driver.token = 0;
 }
 
 static void ignore_notice(void *arg, const char *text)
@@ -388,4 +389,5 @@ const struct store_ops store_postgres = {
     .list = postgres_list,
     .intend = postgres_intend,
     .settle = postgres_settle,
+    .lock = postgres_lock,
 };

@@ -59,11 +59,15 @@ enum postgres_statement {
   PG_CHARGE_BY_KEY,
   PG_CHARGE_BY_ID,
   PG_CHARGE_LIST,
+  PG_CHARGE_LIST_OPEN,
   PG_CHARGE_LOCK,
   PG_CHARGE_INSERT,
-  PG_CHARGE_AGAIN,
+  PG_CHARGE_FORGET,
   PG_CHARGE_SETTLE,
   PG_SPENT,
+  PG_TRY_LOCK,
+  PG_UNLOCK,
+  PG_UNLOCK_ALL,
   PG_STATEMENTS
 };
 
@@ -86,6 +90,7 @@ struct postgres {
   bool lost;       /* the connection is gone */
   bool committing; /* COMMIT was sent: what is lost from then on may have happened */
   char clock[64];
+  bool queued; /* the place in the queue for a lock is ours (store_postgres_lock.c) */
   struct slots_state states[SLOTS_SCOPES];
   unsigned char *bytes; /* slots as they lie in the database */
   size_t byte_capacity;
@@ -131,5 +136,6 @@ bool postgres_find(struct store_driver *driver, struct journal_find *find);
 bool postgres_list(struct store_driver *driver, struct journal_list *list);
 bool postgres_intend(struct store_driver *driver, struct journal_intend *intend);
 bool postgres_settle(struct store_driver *driver, struct journal_settle *settle);
+bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
 
 #endif

@@ -54,7 +54,7 @@ static bool copy_text(const struct row *row, int column, char **copy)
   return *copy || !text;
 }
 
-/* The columns are id and CHARGE_COLUMNS. */
+/* The columns are those of CHARGE_READ. */
 static bool read_entry(const struct row *row, struct journal_entry *entry, struct error *err)
 {
   *entry = (struct journal_entry){.id = number_of(row, 0)};
@@ -66,11 +66,15 @@ static bool read_entry(const struct row *row, struct journal_entry *entry, struc
   entry->created_at = number_of(row, 17);
   entry->updated_at = number_of(row, 18);
   entry->state = (enum journal_state)state;
+  const char *clock = text_of(row, 20);
+  bool timed = clock && strcmp(clock, row->pg->clock) == 0 && text_of(row, 22);
+  entry->since_ended = timed ? number_of(row, 22) : JOURNAL_NOT_TIMED;
   strncpy(entry->day, text_of(row, 16) ? text_of(row, 16) : "", sizeof entry->day - 1);
   if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) && copy_text(row, 3, &entry->endpoint) &&
       copy_text(row, 4, &entry->params) && copy_text(row, 5, &entry->params_hash) &&
       copy_text(row, 8, &entry->order_id) && copy_text(row, 10, &entry->answer) &&
-      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id)) {
+      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
+      copy_text(row, 19, &entry->note)) {
     if (state >= 0 && state < JOURNAL_STATES) return true;
     postgres_damaged(row->pg, err, "an entry of the journal makes no sense");
   } else
@@ -123,10 +127,12 @@ static bool read_all(struct postgres *pg, const PGresult *result, struct journal
 static bool list(struct postgres *pg, void *arg, struct error *err)
 {
   struct journal_list *job = arg;
-  struct digits after, states, limit;
+  struct digits after, states, limit, since;
   const struct postgres_param params[] = {TEXT(in_digits(&after, job->after)), TEXT(job->account),
-                                          TEXT(in_digits(&states, job->states)), TEXT(in_digits(&limit, job->limit))};
-  PGresult *result = postgres_run(pg, PG_CHARGE_LIST, params, false, err);
+                                          TEXT(in_digits(&states, job->states)), TEXT(in_digits(&limit, job->limit)),
+                                          TEXT(in_digits(&since, job->since))};
+  bool open = job->account && (job->states & ~JOURNAL_OPEN) == 0;
+  PGresult *result = postgres_run(pg, open ? PG_CHARGE_LIST_OPEN : PG_CHARGE_LIST, params, false, err);
   if (!result) return false;
   bool ok = read_all(pg, result, job, err);
   if (!ok) journal_list_free(job);
@@ -189,7 +195,7 @@ static bool sum_spent(struct postgres *pg, struct journal_intend *job, int64_t *
   return true;
 }
 
-static bool write_intent(struct postgres *pg, struct journal_intend *job, bool again, struct error *err)
+static bool write_intent(struct postgres *pg, struct journal_intend *job, struct error *err)
 {
   const struct journal_entry *entry = &job->entry;
   struct digits quote, state, pid, started;
@@ -208,7 +214,7 @@ static bool write_intent(struct postgres *pg, struct journal_intend *job, bool a
       TEXT(entry->run_id),
       TEXT(job->day),
   };
-  PGresult *result = postgres_run(pg, again ? PG_CHARGE_AGAIN : PG_CHARGE_INSERT, params, false, err);
+  PGresult *result = postgres_run(pg, PG_CHARGE_INSERT, params, false, err);
   if (!result) return false;
   struct row row = {.pg = pg, .result = result};
   job->id = number_of(&row, 0);
@@ -223,7 +229,7 @@ static bool intend(struct postgres *pg, void *arg, struct error *err)
   int64_t run, day;
   bool found;
   journal_entry_free(&job->existing);
-  if (!postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) || !sum_spent(pg, job, &run, &day, err) ||
+  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) || !sum_spent(pg, job, &run, &day, err) ||
       !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
     return false;
   job->verdict = JOURNAL_EXISTS;
@@ -231,7 +237,8 @@ static bool intend(struct postgres *pg, void *arg, struct error *err)
   job->verdict = JOURNAL_REFUSED;
   if (!journal_allows(job, run, day)) return true;
   job->verdict = JOURNAL_RESERVED;
-  return write_intent(pg, job, found, err);
+  if (job->rehearse) return true;
+  return (!found || postgres_do(pg, PG_CHARGE_FORGET, key, NULL, err)) && write_intent(pg, job, err);
 }
 
 bool postgres_intend(struct store_driver *driver, struct journal_intend *job)
@@ -245,7 +252,8 @@ bool postgres_intend(struct store_driver *driver, struct journal_intend *job)
 static bool settle(struct postgres *pg, void *arg, struct error *err)
 {
   struct journal_settle *job = arg;
-  struct digits id, state, price, open;
+  struct digits id, state, price, open, ends_in;
+  bool ends = job->ends_in != JOURNAL_KEEP_END;
   const struct postgres_param params[] = {
       TEXT(in_digits(&id, job->id)),
       TEXT(in_digits(&state, job->state)),
@@ -253,9 +261,12 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
       TEXT(job->price == JOURNAL_NO_PRICE ? NULL : in_digits(&price, job->price)),
       TEXT(job->answer),
       TEXT(in_digits(&open, JOURNAL_OPEN)),
+      TEXT(job->note),
+      TEXT(ends ? pg->clock : NULL),
+      TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),
   };
   int rows;
-  if (!postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err)) return false;
+  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err)) return false;
   job->changed = rows > 0;
   return true;
 }

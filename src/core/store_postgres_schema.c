@@ -50,6 +50,11 @@ static const char *const migrations[] = {
     ");"
     "CREATE INDEX charges_by_day ON proxylua.charges (account, day);"
     "CREATE INDEX charges_by_run ON proxylua.charges (run_id);",
+
+    "ALTER TABLE proxylua.charges ADD note text;"
+    "ALTER TABLE proxylua.charges ADD ended_clock text;" /* whose microseconds ended_at is */
+    "ALTER TABLE proxylua.charges ADD ended_at int8;"
+    "CREATE INDEX charges_open ON proxylua.charges (account) WHERE state NOT IN (2, 3);",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

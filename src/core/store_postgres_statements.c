@@ -33,7 +33,10 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 
 #define CHARGE_COLUMNS                                                                                                 \
   "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, host, pid, started, " \
-  "run_id, day, created_at, updated_at"
+  "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
+
+/* What is read of an entry: its columns, and how long ago its exchange ended by this database's clock. */
+#define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at"
 
 const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0},
@@ -60,28 +63,29 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          ") ON CONFLICT (key) DO UPDATE SET account = excluded.account, updated_at = excluded.updated_at",
          2},
     [PG_ACCOUNT_GET] = {"SELECT account FROM proxylua.accounts WHERE key = $1", 1},
-    [PG_CHARGE_BY_KEY] = {"SELECT id, " CHARGE_COLUMNS " FROM proxylua.charges WHERE account = $1 AND key = $2", 2},
-    [PG_CHARGE_BY_ID] = {"SELECT id, " CHARGE_COLUMNS " FROM proxylua.charges WHERE id = $1", 1},
-    [PG_CHARGE_LIST] = {"SELECT id, " CHARGE_COLUMNS
+    [PG_CHARGE_BY_KEY] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE account = $1 AND key = $2", 2},
+    [PG_CHARGE_BY_ID] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE id = $1", 1},
+    [PG_CHARGE_LIST] = {"SELECT " CHARGE_READ
                         " FROM proxylua.charges WHERE id > $1 AND ($2::text IS NULL OR account = $2) "
-                        "AND (1 << state) & $3 != 0 ORDER BY id LIMIT $4",
-                        4},
+                        "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
+                        5},
+    [PG_CHARGE_LIST_OPEN] = {"SELECT " CHARGE_READ
+                             " FROM proxylua.charges WHERE id > $1 AND account = $2 AND state NOT IN (2, 3) "
+                             "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
+                             5},
     /* What is summed up stays true until the commit. */
     [PG_CHARGE_LOCK] = {"LOCK TABLE proxylua.charges IN SHARE ROW EXCLUSIVE MODE", 0},
     [PG_CHARGE_INSERT] = {"INSERT INTO proxylua.charges (" CHARGE_COLUMNS
                           ") VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, NULL, $8, $9, $10, $11, $12, $13, " NOW
-                          ", " NOW ") RETURNING id",
+                          ", " NOW ", NULL, NULL, NULL) RETURNING id",
                           13},
-    [PG_CHARGE_AGAIN] =
-        {"UPDATE proxylua.charges SET endpoint = $3, params = $4, params_hash = $5, quote = $6, state = $7, "
-         "order_id = NULL, price = NULL, answer = NULL, snapshot = $8, host = $9, pid = $10, started = $11, "
-         "run_id = $12, day = $13, created_at = " NOW ", updated_at = " NOW " WHERE account = $1 AND key = $2 "
-         "RETURNING id",
-         13},
+    [PG_CHARGE_FORGET] = {"DELETE FROM proxylua.charges WHERE account = $1 AND key = $2", 2},
     [PG_CHARGE_SETTLE] = {"UPDATE proxylua.charges SET state = $2, order_id = coalesce($3, order_id), "
                           "price = coalesce($4, price), answer = coalesce($5, answer), updated_at = " NOW
-                          " WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id",
-                          6},
+                          ", note = coalesce($7, note), ended_clock = coalesce($8, ended_clock), "
+                          "ended_at = coalesce(" NOW " + $9::int8, ended_at) "
+                          "WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id",
+                          9},
     /* The day, and the sums of the run and of the account's day, as sums of numeric: they cannot overflow here. */
     [PG_SPENT] = {"SELECT day, "
                   "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges WHERE run_id = $1 "
@@ -90,4 +94,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                   "AND c.day = today.day AND state != $3) "
                   "FROM (SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day OFFSET 0) AS today",
                   3},
+    [PG_TRY_LOCK] = {"SELECT pg_try_advisory_lock($1::int8)", 1},
+    [PG_UNLOCK] = {"SELECT pg_advisory_unlock($1::int8)", 1},
+    [PG_UNLOCK_ALL] = {"SELECT pg_advisory_unlock_all()", 0},
 };

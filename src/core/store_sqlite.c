@@ -15,7 +15,7 @@
 
 #define CHARGE_COLUMNS                                                                                                 \
   "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, host, pid, started, " \
-  "run_id, day, created_at, updated_at"
+  "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
 
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -37,17 +37,20 @@ static const char *const texts[STATEMENTS] = {
     [CHARGE_BY_ID] = "SELECT id, " CHARGE_COLUMNS " FROM charges WHERE id = ?1",
     [CHARGE_LIST] = "SELECT id, " CHARGE_COLUMNS
                     " FROM charges WHERE id > ?1 AND (?2 IS NULL OR account = ?2) "
-                    "AND (1 << state) & ?3 ORDER BY id LIMIT ?4",
+                    "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
+    [CHARGE_LIST_OPEN] = "SELECT id, " CHARGE_COLUMNS
+                         " FROM charges WHERE id > ?1 AND account = ?2 AND state NOT IN (2, 3) "
+                         "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
     [CHARGE_INSERT] = "INSERT INTO charges (" CHARGE_COLUMNS
                       ") VALUES "
-                      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
-    [CHARGE_AGAIN] =
-        "UPDATE charges SET endpoint = ?3, params = ?4, params_hash = ?5, quote = ?6, state = ?7, "
-        "order_id = NULL, price = NULL, answer = NULL, snapshot = ?8, host = ?9, pid = ?10, started = ?11, "
-        "run_id = ?12, day = ?13, created_at = ?14, updated_at = ?14 WHERE account = ?1 AND key = ?2",
+                      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, "
+                      "NULL, NULL, NULL)",
+    [CHARGE_FORGET] = "DELETE FROM charges WHERE account = ?1 AND key = ?2",
     [CHARGE_SETTLE] =
         "UPDATE charges SET state = ?2, order_id = coalesce(?3, order_id), price = coalesce(?4, price), "
-        "answer = coalesce(?5, answer), updated_at = ?6 WHERE id = ?1 AND (1 << state) & ?7",
+        "answer = coalesce(?5, answer), updated_at = ?6, note = coalesce(?8, note), "
+        "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at) "
+        "WHERE id = ?1 AND (1 << state) & ?7",
     [SPENT_BY_RUN] = "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges WHERE run_id = ?1 AND state != ?2",
     [SPENT_BY_DAY] =
         "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
@@ -184,6 +187,7 @@ static void close_sqlite(struct store_driver *driver)
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(sqlite->statements[i]);
   sqlite3_close(sqlite->db);
   for (int i = 0; i < SLOTS_SCOPES; i++) slots_free(&sqlite->states[i]);
+  if (sqlite->lock_fd >= 0) close(sqlite->lock_fd);
   free(sqlite->bytes);
   free(sqlite->path);
   free(sqlite);
@@ -281,6 +285,7 @@ static struct store_driver *open_sqlite(const char *location, const atomic_bool 
   sqlite->driver.ops = &store_sqlite;
   sqlite->hurry = hurry;
   sqlite->path = path;
+  sqlite->lock_fd = -1;
   read_boot(sqlite);
   if (connect_file(sqlite, err)) return &sqlite->driver;
   close_sqlite(&sqlite->driver);
@@ -297,4 +302,5 @@ const struct store_ops store_sqlite = {
     .list = sqlite_list,
     .intend = sqlite_intend,
     .settle = sqlite_settle,
+    .lock = sqlite_lock,
 };

@@ -21,8 +21,9 @@ enum statement {
   CHARGE_BY_KEY,
   CHARGE_BY_ID,
   CHARGE_LIST,
+  CHARGE_LIST_OPEN,
   CHARGE_INSERT,
-  CHARGE_AGAIN,
+  CHARGE_FORGET,
   CHARGE_SETTLE,
   SPENT_BY_RUN,
   SPENT_BY_DAY,
@@ -40,6 +41,9 @@ struct sqlite {
   bool durable;          /* synchronous is FULL now */
   int64_t waiting_since; /* for a lock that others hold */
   char clock[64];        /* the boot id */
+  int lock_fd;           /* of the file beside, -1: not open (store_sqlite_lock.c) */
+  bool queued;           /* the place in the queue for a lock is ours */
+  int64_t lock_name;     /* which lock that is */
   struct slots_state states[SLOTS_SCOPES];
   bool stored[SLOTS_SCOPES]; /* the scope has a row */
   unsigned char *bytes;      /* slots as they lie in the file */
@@ -83,5 +87,8 @@ bool sqlite_find(struct store_driver *driver, struct journal_find *find);
 bool sqlite_list(struct store_driver *driver, struct journal_list *list);
 bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend);
 bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle);
+
+/* The right to charge (store_sqlite_lock.c). */
+bool sqlite_lock(struct store_driver *driver, struct journal_lock *lock);
 
 #endif

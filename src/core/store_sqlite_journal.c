@@ -78,13 +78,17 @@ static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_
   entry->started = sqlite3_column_int64(row, 14);
   entry->created_at = sqlite3_column_int64(row, 17);
   entry->updated_at = sqlite3_column_int64(row, 18);
+  const char *clock = (const char *)sqlite3_column_text(row, 20);
+  bool timed = clock && strcmp(clock, sqlite->clock) == 0;
+  entry->since_ended = timed ? loop_clock() - sqlite3_column_int64(row, 21) : JOURNAL_NOT_TIMED;
   const char *day = (const char *)sqlite3_column_text(row, 16);
   strncpy(entry->day, day ? day : "", sizeof entry->day - 1);
   entry->state = (enum journal_state)state;
   if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) && copy_text(row, 3, &entry->endpoint) &&
       copy_text(row, 4, &entry->params) && copy_text(row, 5, &entry->params_hash) &&
       copy_text(row, 8, &entry->order_id) && copy_text(row, 10, &entry->answer) &&
-      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id)) {
+      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
+      copy_text(row, 19, &entry->note)) {
     if (state >= 0 && state < JOURNAL_STATES) return true;
     sqlite_damaged(sqlite, err, "an entry of the journal makes no sense");
   } else
@@ -157,12 +161,14 @@ bool sqlite_list(struct store_driver *driver, struct journal_list *list)
   struct error *err = &list->job.err;
   list->entries = NULL;
   list->count = 0;
-  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_LIST, err);
+  bool open = list->account && (list->states & ~JOURNAL_OPEN) == 0;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, open ? CHARGE_LIST_OPEN : CHARGE_LIST, err);
   if (!statement) return false;
   sqlite3_bind_int64(statement, 1, list->after);
   bind_text(statement, 2, list->account);
   sqlite3_bind_int64(statement, 3, list->states);
   sqlite3_bind_int(statement, 4, list->limit);
+  sqlite3_bind_int64(statement, 5, list->since);
   bool ok = read_all(sqlite, statement, list, err);
   sqlite3_reset(statement);
   if (!ok) journal_list_free(list);
@@ -193,11 +199,19 @@ static bool sum_spent(struct sqlite *sqlite, const struct journal_intend *intend
   return sum(sqlite, by_run, run, err) && sum(sqlite, by_day, day, err);
 }
 
-static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, bool again, int64_t now,
-                         struct error *err)
+static bool forget(struct sqlite *sqlite, const struct journal_entry *entry, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_FORGET, err);
+  if (!statement) return false;
+  bind_text(statement, 1, entry->account);
+  bind_text(statement, 2, entry->key);
+  return sqlite_run(sqlite, statement, err);
+}
+
+static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, int64_t now, struct error *err)
 {
   const struct journal_entry *entry = &intend->entry;
-  sqlite3_stmt *statement = sqlite_statement(sqlite, again ? CHARGE_AGAIN : CHARGE_INSERT, err);
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_INSERT, err);
   if (!statement) return false;
   const char *texts[] = {entry->account, entry->key, entry->endpoint, entry->params, entry->params_hash};
   for (int i = 0; i < 5; i++) bind_text(statement, i + 1, texts[i]);
@@ -211,8 +225,7 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, b
   bind_text(statement, 13, intend->day);
   sqlite3_bind_int64(statement, 14, now);
   if (!sqlite_run(sqlite, statement, err)) return false;
-  intend->id = again ? intend->existing.id : sqlite3_last_insert_rowid(sqlite->db);
-  if (again) journal_entry_free(&intend->existing);
+  intend->id = sqlite3_last_insert_rowid(sqlite->db);
   return true;
 }
 
@@ -230,7 +243,9 @@ static bool decide(struct sqlite *sqlite, struct journal_intend *intend, struct 
   intend->verdict = JOURNAL_REFUSED;
   if (!journal_allows(intend, run, day)) return true;
   intend->verdict = JOURNAL_RESERVED;
-  return write_intent(sqlite, intend, found, now, err);
+  if (intend->rehearse) return true;
+  if (found && !forget(sqlite, entry, err)) return false;
+  return write_intent(sqlite, intend, now, err);
 }
 
 bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend)
@@ -238,7 +253,7 @@ bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend)
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct error *err = &intend->job.err;
   intend->existing = (struct journal_entry){0};
-  if (!sqlite_begin(sqlite, true, err)) return false;
+  if (!journal_holds(driver, intend->token, err) || !sqlite_begin(sqlite, true, err)) return false;
   bool ok = sqlite_end(sqlite, decide(sqlite, intend, err), err);
   if (!ok || intend->verdict != JOURNAL_EXISTS) journal_entry_free(&intend->existing);
   return ok;
@@ -249,7 +264,7 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct error *err = &settle->job.err;
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_SETTLE, err);
-  if (!statement || !sqlite_begin(sqlite, true, err)) return false;
+  if (!statement || !journal_holds(driver, settle->token, err) || !sqlite_begin(sqlite, true, err)) return false;
   sqlite3_bind_int64(statement, 1, settle->id);
   sqlite3_bind_int(statement, 2, settle->state);
   bind_text(statement, 3, settle->order_id);
@@ -260,6 +275,13 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   bind_text(statement, 5, settle->answer);
   sqlite3_bind_int64(statement, 6, wall_clock());
   sqlite3_bind_int64(statement, 7, JOURNAL_OPEN);
+  bind_text(statement, 8, settle->note);
+  bool ends = settle->ends_in != JOURNAL_KEEP_END;
+  bind_text(statement, 9, ends ? sqlite->clock : NULL);
+  if (ends)
+    sqlite3_bind_int64(statement, 10, loop_clock() + settle->ends_in);
+  else
+    sqlite3_bind_null(statement, 10);
   bool ok = sqlite_run(sqlite, statement, err);
   settle->changed = ok && sqlite3_changes(sqlite->db) > 0;
   return sqlite_end(sqlite, ok, err);

@@ -48,6 +48,11 @@ static const char *const migrations[] = {
     ") STRICT;"
     "CREATE INDEX charges_by_day ON charges (account, day);"
     "CREATE INDEX charges_by_run ON charges (run_id);",
+
+    "ALTER TABLE charges ADD note TEXT;"
+    "ALTER TABLE charges ADD ended_clock TEXT;" /* whose microseconds ended_at is: a boot id */
+    "ALTER TABLE charges ADD ended_at INTEGER;"
+    "CREATE INDEX charges_open ON charges (account) WHERE state NOT IN (2, 3);",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

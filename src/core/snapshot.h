@@ -1,0 +1,34 @@
+/* What existed before a charge was sent. Should its answer be lost, this and what exists then tell what came of it. */
+#ifndef PROXYLUA_SNAPSHOT_H
+#define PROXYLUA_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/buffer.h"
+#include "core/money.h"
+
+struct snapshot {
+  bool has_balance;
+  money balance;
+  double taken_at;  /* seconds since 1970 by the server's clock; 0: not known */
+  bool whole;       /* `orders` are all that there were */
+  char *expires_at; /* of the order that is to be extended, as the server tells it; NULL: not told, or no extension */
+  char **orders;    /* ids */
+  size_t count, capacity;
+};
+
+void snapshot_free(struct snapshot *snapshot);
+
+/* Adds an order that exists. False when memory is out. An id that cannot be written down makes the snapshot less than whole. */
+bool snapshot_add(struct snapshot *snapshot, const char *id);
+
+bool snapshot_has(const struct snapshot *snapshot, const char *id);
+
+/* As it lies in the journal, a line a fact: "balance 9.30", "taken_at 1764086400", "expires_at …", "whole", "order ord_1". */
+bool snapshot_write(const struct snapshot *snapshot, struct buffer *text);
+
+/* Reads it back; zero it first. False when memory is out. NULL and lines that are not known are passed over. */
+bool snapshot_read(struct snapshot *snapshot, const char *text);
+
+#endif
