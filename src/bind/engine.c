@@ -164,6 +164,14 @@ static bool find_key(struct runtime *runtime, struct engine *engine, struct erro
   return engine->key != NULL;
 }
 
+/* A finalizer that waits would turn the loop inside of itself. */
+static bool pause_collector(lua_State *L)
+{
+  bool running = lua_gc(L, LUA_GCISRUNNING) == 1;
+  if (running) lua_gc(L, LUA_GCSTOP);
+  return running;
+}
+
 /* A purchase_reader: runs on a Lua thread of its own, since it is called from within the loop. */
 static bool read_answer(void *arg, enum record_kind kind, const char *body, size_t size, const char *field, char *text,
                         size_t capacity)
@@ -171,8 +179,7 @@ static bool read_answer(void *arg, enum record_kind kind, const char *body, size
   const struct engine *engine = arg;
   lua_State *L = engine->reader;
   struct buffer value = {0};
-  bool collecting = lua_gc(L, LUA_GCISRUNNING) == 1; /* a finalizer that waits would turn the loop inside of itself */
-  if (collecting) lua_gc(L, LUA_GCSTOP);
+  bool collecting = pause_collector(L);
   bool found = record_field_text(L, body, size, kind, field, &value) && value.size < capacity &&
                strlen(value.data) == value.size;
   if (found) memcpy(text, value.data, value.size + 1);
@@ -182,14 +189,31 @@ static bool read_answer(void *arg, enum record_kind kind, const char *body, size
   return found;
 }
 
+/* A purchase_lister, likewise. */
+static bool list_answer(void *arg, const struct record_query *query, const char *body, size_t size, bool *more,
+                        bool (*visit)(void *arg, const char *const *texts), void *visit_arg)
+{
+  const struct engine *engine = arg;
+  lua_State *L = engine->reader;
+  bool collecting = pause_collector(L);
+  bool read = record_list_texts(L, body, size, query, more, visit, visit_arg);
+  lua_settop(L, 0);
+  if (collecting) lua_gc(L, LUA_GCRESTART);
+  return read;
+}
+
 static bool open_purchase(struct engine *engine, struct error *err)
 {
-  struct purchase_settings settings = {.client = engine->client,
+  struct purchase_settings settings = {.loop = engine->loop,
+                                       .client = engine->client,
                                        .store = engine->store,
                                        .key_hash = limiter_key(engine->limiter),
                                        .allowance = engine->allowance,
                                        .dry_run = engine->dry_run,
+                                       .timeout = engine->timeout,
+                                       .settle = engine->settle,
                                        .read = read_answer,
+                                       .list = list_answer,
                                        .read_arg = engine,
                                        .tell = tell};
   engine->purchase = purchase_open(&settings);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bind/engine.h"
 #include "bind/error.h"
@@ -13,7 +12,6 @@
 #include "bind/money.h"
 #include "bind/runtime.h"
 #include "bind/wait.h"
-#include "core/process.h"
 
 #define TYPE "proxylua.journal"
 #define USUAL_LIMIT 100
@@ -128,13 +126,9 @@ static void set_time(lua_State *L, const char *name, int64_t microseconds)
   if (gmtime_r(&seconds, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) > 0) set_text(L, name, text);
 }
 
-/* Processes of other machines cannot be seen from here. */
 static bool is_running(const struct journal_entry *entry)
 {
-  char host[128] = "";
-  if (entry->state != JOURNAL_INTENT && entry->state != JOURNAL_SENT) return false;
-  if (gethostname(host, sizeof host - 1) != 0) strcpy(host, "unknown");
-  return entry->host && strcmp(entry->host, host) == 0 && process_lives(entry->pid, entry->created_at);
+  return (entry->state == JOURNAL_INTENT || entry->state == JOURNAL_SENT) && journal_is_running(entry);
 }
 
 static void push_entry(lua_State *L, const struct journal_entry *entry)
@@ -152,6 +146,7 @@ static void push_entry(lua_State *L, const struct journal_entry *entry)
   if (entry->price != JOURNAL_NO_PRICE) set_money(L, "price", entry->price);
   set_text(L, "answer", entry->answer);
   set_text(L, "snapshot", entry->snapshot);
+  set_text(L, "note", entry->note);
   set_text(L, "host", entry->host);
   set_integer(L, "pid", entry->pid);
   set_text(L, "run_id", entry->run_id);
@@ -370,7 +365,11 @@ static int settle(lua_State *L)
     lua_replace(L, 3);
   }
   luaL_checktype(L, 3, LUA_TTABLE);
-  struct journal_settle job = {.job.done = on_settled, .id = id, .state = state, .price = price_field(L, 3)};
+  struct journal_settle job = {.job.done = on_settled,
+                               .id = id,
+                               .state = state,
+                               .ends_in = JOURNAL_KEEP_END,
+                               .price = price_field(L, 3)};
   job.order_id = text_field(L, 3, "order_id");
   job.answer = text_field(L, 3, "answer");
   struct look *look = push_look(L, NULL);

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_SECONDS 1e11 /* more are milliseconds: as seconds they would be in the year 5138, as milliseconds in 1973 */
+#define MOST_SECONDS \
+  1e11 /* more are milliseconds: as seconds they would be in the year 5138, as milliseconds in 1973 */
 #define DIGITS "0123456789"
 
 /* Days from 1970-01-01 in the proleptic Gregorian calendar; years that begin in March put the leap day last. */

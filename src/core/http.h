@@ -89,6 +89,9 @@ int64_t http_time(const struct http_exchange *exchange, CURLINFO which);
 /* Seconds that Retry-After asked for (a number or a date), negative when it was absent or not readable. */
 double http_retry_after(const struct http_exchange *exchange);
 
+/* The server's clock when it answered, in seconds since 1970; 0 when it did not tell. */
+double http_date(const struct http_exchange *exchange);
+
 /* Whether a URL's host is loopback: 127.0.0.0/8, ::1 or localhost. */
 bool http_is_loopback(const char *url);
 

@@ -41,3 +41,11 @@ double http_retry_after(const struct http_exchange *x)
   curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &seconds);
   return seconds > 0 ? (double)seconds : -1;
 }
+
+double http_date(const struct http_exchange *x)
+{
+  struct curl_header *date;
+  if (curl_easy_header(x->easy, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK) return 0;
+  time_t seconds = curl_getdate(date->value, NULL);
+  return seconds > 0 ? (double)seconds : 0;
+}

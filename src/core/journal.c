@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/process.h"
 #include "core/store_driver.h"
 
 static const char *const state_names[JOURNAL_STATES] = {"intent", "sent", "placed", "not_placed", "unknown"};
@@ -21,9 +22,8 @@ enum journal_state journal_state_from_name(const char *name)
 
 void journal_entry_free(struct journal_entry *entry)
 {
-  char *texts[] = {entry->account,     entry->key,      entry->endpoint, entry->params,
-                   entry->params_hash, entry->order_id, entry->answer,   entry->snapshot,
-                   entry->note,        entry->host,     entry->run_id};
+  char *texts[] = {entry->account, entry->key,      entry->endpoint, entry->params, entry->params_hash, entry->order_id,
+                   entry->answer,  entry->snapshot, entry->note,     entry->host,   entry->run_id};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   *entry = (struct journal_entry){0};
 }
@@ -34,6 +34,31 @@ void journal_list_free(struct journal_list *list)
   free(list->entries);
   list->entries = NULL;
   list->count = 0;
+}
+
+/* --- who --- */
+
+static bool is_local(const struct journal_entry *entry)
+{
+  char host[PROCESS_HOST];
+  process_host(host);
+  return entry->host && strcmp(entry->host, host) == 0;
+}
+
+static bool lives(const struct journal_entry *entry)
+{
+  int64_t start = process_start(entry->pid);
+  return start != 0 && start == entry->started;
+}
+
+bool journal_is_running(const struct journal_entry *entry)
+{
+  return is_local(entry) && lives(entry);
+}
+
+bool journal_is_orphan(const struct journal_entry *entry)
+{
+  return is_local(entry) && !lives(entry);
 }
 
 /* --- the allowance --- */
@@ -93,8 +118,9 @@ static void work_lock(struct store_job *job, struct store_driver *driver)
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err)
 {
   if (token == 0 || token == driver->token) return true;
-  error_set(err, ERROR_STORE,
-            "the right to charge this account was lost, since the store or the connection to it has changed; try again");
+  error_set(
+      err, ERROR_STORE,
+      "the right to charge this account was lost, since the store or the connection to it has changed; try again");
   return false;
 }
 

@@ -42,11 +42,12 @@ struct journal_entry {
   char *snapshot; /* what existed before (core/snapshot) */
   char *note;     /* why the outcome is unknown, or how it was found out */
   char *host;
-  int64_t pid, started; /* who: process id and its start time */
+  int64_t pid, started; /* who: see core/process */
   char *run_id;
   char day[11];                   /* UTC, by the store's clock, of the intent */
   int64_t created_at, updated_at; /* microseconds since 1970, by the store's clock */
-  int64_t since_ended; /* microseconds since the exchange has surely ended, by a clock that nobody sets where there is one
+  int64_t
+      since_ended; /* microseconds since the exchange has surely ended, by a clock that nobody sets where there is one
                           (CLOCK_BOOTTIME, or the database's); negative: to come; JOURNAL_NOT_TIMED */
 };
 
@@ -57,6 +58,10 @@ void journal_entry_free(struct journal_entry *entry);
 const char *journal_state_name(enum journal_state state);
 enum journal_state journal_state_from_name(const char *name);
 
+/* Whether the process that wrote an entry is known to live, and known to be gone. Those of other machines cannot be seen. */
+bool journal_is_running(const struct journal_entry *entry);
+bool journal_is_orphan(const struct journal_entry *entry);
+
 /* Every job: zero it, fill in job.done and the upper fields; the answer is in the lower ones when job.err.kind is
  * ERROR_NONE. Texts given must live until done; those answered are the caller's to free. */
 
@@ -66,7 +71,7 @@ enum journal_state journal_state_from_name(const char *name);
 struct journal_lock {
   struct store_job job;
   const char *account; /* NULL: gives it, or the place in the queue, back */
-  int64_t token;       /* 0: somebody else has it. What is written under this token fails when the right has been lost */
+  int64_t token; /* 0: somebody else has it. What is written under this token fails when the right has been lost */
 };
 
 /* The account that a key belongs to. With `put` it is remembered first. */
@@ -117,8 +122,8 @@ enum journal_verdict {
  * new entry takes the place of the old one. */
 struct journal_intend {
   struct store_job job;
-  int64_t token;               /* of journal_lock; 0: whoever has the right */
-  bool rehearse;               /* answer what would be decided, and write nothing */
+  int64_t token;              /* of journal_lock; 0: whoever has the right */
+  bool rehearse;              /* answer what would be decided, and write nothing */
   struct journal_entry entry; /* texts stay the caller's; id, state, price, day and times are not read */
   struct journal_allowance allowance;
   enum journal_verdict verdict;

@@ -2,11 +2,14 @@
 #ifndef PROXYLUA_PROCESS_H
 #define PROXYLUA_PROCESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-/* Whether the process that had this id at a moment (microseconds since 1970) is still there: one that began later is another
- * that was given the same id. */
-bool process_lives(int64_t pid, int64_t moment);
+#define PROCESS_HOST 128
+
+/* When a process began, in ticks since the machine did: with its id it names the process. 0 when there is none. */
+int64_t process_start(int64_t pid);
+
+/* This machine's name, "unknown" when it has none. */
+void process_host(char name[PROCESS_HOST]);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/purchase_flow.h"
+#include "core/step.h"
 
 static bool random_hex(char *text, size_t bytes)
 {
@@ -25,53 +26,14 @@ static bool hash(const struct buffer *text, char hex[HEX(32)])
   return true;
 }
 
-/* --- whose money, and was it spent before --- */
+/* --- whose money --- */
 
-static void found(struct flow *charge, const struct journal_entry *entry)
+static void go_on(struct flow *charge)
 {
-  struct purchase_charge *public = &charge->public;
-  if (strcmp(entry->params_hash, charge->params_hash) != 0) {
-    error_set(&public->error, ERROR_KEY_REUSED,
-              "key %s was used before for another purchase (%.300s); use a key of its own for each purchase",
-              public->key, entry->params);
-  } else if (entry->state == JOURNAL_PLACED) {
-    snprintf(public->order_id, sizeof public->order_id, "%s", entry->order_id ? entry->order_id : "");
-    public->quote = entry->quote;
-    public->has_quote = true;
-    if (entry->answer && !buffer_add_text(&public->answer, entry->answer))
-      error_set(&public->error, ERROR_INTERNAL, "out of memory");
-  } else {
-    error_set(
-        &public->error, ERROR_OUTCOME_UNKNOWN,
-        "an earlier attempt under key %s has an unknown outcome; it is not sent again. proxylua journal show KEY tells what is "
-        "known of it; when proxylua orders list shows whether it was bought, say so with proxylua journal settle",
-        public->key);
-    public->error.charge = CHARGE_UNKNOWN;
-  }
-  flow_end(charge);
-}
-
-static void on_found(struct store_job *job)
-{
-  struct flow *charge = CHARGE_OF(job, find);
-  if (flow_is_closed(charge)) return;
-  if (flow_is_over(charge)) return;
-  if (job->err.kind != ERROR_NONE) {
-    charge->public.error = job->err;
-    flow_end(charge);
-  } else if (charge->find.found && charge->find.entry.state != JOURNAL_NOT_PLACED) {
-    found(charge, &charge->find.entry);
-  } else {
-    flow_quote(charge);
-  }
-}
-
-static void look_up(struct flow *charge)
-{
-  charge->find =
-      (struct journal_find){.job.done = on_found, .account = charge->owner->account, .key = charge->public.key};
-  charge->working = true;
-  journal_find(charge->owner->settings.store, &charge->find);
+  if (flow_needs_no_lock(charge))
+    flow_find(charge);
+  else
+    flow_lock(charge);
 }
 
 static void on_account(struct store_job *job);
@@ -101,20 +63,16 @@ static void on_account(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, account);
   struct purchase *purchase = charge->owner;
-  if (flow_is_closed(charge) || flow_is_over(charge)) return;
-  if (job->err.kind != ERROR_NONE) {
-    charge->public.error = job->err;
-    flow_end(charge);
-    return;
-  }
+  if (flow_has_failed(charge, job)) return;
   if (!purchase->account) {
     purchase->account = charge->account.account;
     charge->account.account = NULL;
   }
+  step("account");
   if (purchase->account)
-    look_up(charge);
+    go_on(charge);
   else
-    flow_ask(charge, "account.get", "/account", NULL, on_account_answer);
+    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account_answer);
 }
 
 void flow_begin(struct flow *charge)
@@ -123,7 +81,7 @@ void flow_begin(struct flow *charge)
   charge->account = (struct journal_account){.job.done = on_account, .key = charge->owner->settings.key_hash};
   charge->working = !charge->owner->account;
   if (charge->owner->account)
-    look_up(charge);
+    go_on(charge);
   else
     journal_account(charge->owner->settings.store, &charge->account);
 }
@@ -135,7 +93,8 @@ struct purchase *purchase_open(const struct purchase_settings *settings)
   struct purchase *purchase = calloc(1, sizeof *purchase);
   if (!purchase) return NULL;
   purchase->settings = *settings;
-  if (gethostname(purchase->host, sizeof purchase->host - 1) != 0) strcpy(purchase->host, "unknown");
+  process_host(purchase->host);
+  purchase->started = process_start(getpid());
   if (random_hex(purchase->run_id, 16)) return purchase;
   free(purchase);
   return NULL;
@@ -148,10 +107,13 @@ void purchase_close(struct purchase *purchase)
     struct flow *charge = purchase->queue;
     purchase->queue = charge->next;
     charge->closed = charge->working;
+    if (charge->questioned) purchase->settings.unask(purchase->settings.ask_arg);
+    if (charge->sleeping) loop_timer_clear(purchase->settings.loop, &charge->timer);
     if (charge->call && charge->call != charge->pending) client_release(charge->call);
     charge->call = NULL; /* one that is under way is the client's to end */
     if (!charge->working) flow_free(charge);
   }
+  free(purchase->looked_up);
   free(purchase->account);
   free(purchase);
 }
@@ -171,6 +133,7 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
 {
   charge->request = *request;
   charge->public.error = ERROR_INIT;
+  if (flow_is_extension(charge) && !(charge->order_id = flow_order_in(request->path))) return false;
   if (!copy(&charge->path, request->path) || !copy(&charge->query, request->query) ||
       !copy(&charge->body, request->body))
     return false;
@@ -180,6 +143,7 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
     return false;
   return buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path, request->query ? "?" : "",
                       request->query ? request->query : "", request->body ? request->body : "") &&
+         flow_read_traits(charge, request->body ? request->body : "", &charge->asked) &&
          hash(&charge->params, charge->params_hash);
 }
 
@@ -202,24 +166,41 @@ struct purchase_charge *purchase_begin(struct purchase *purchase, const struct p
   return &charge->public;
 }
 
-/* A call that is not being sent is stopped: before its intent nothing was decided, and after it the server has answered 429
- * and is waited for. */
+/* Takes the charge out of whatever it waits for. False when something must come back first. */
+static bool interrupt(struct flow *charge)
+{
+  struct client_call *call = charge->pending;
+  if (charge->working || charge->ending) return false;
+  if (charge->questioned) charge->owner->settings.unask(charge->owner->settings.ask_arg);
+  if (charge->sleeping) loop_timer_clear(charge->owner->settings.loop, &charge->timer);
+  charge->questioned = charge->sleeping = false;
+  charge->pending = NULL;
+  if (charge->call == call) charge->call = NULL;
+  if (call) client_cancel(call);
+  return true;
+}
+
+/* Between two sendings, the server has answered 429 and is waited for. */
+static void stop_sending(struct flow *charge)
+{
+  error_set(&charge->public.error, ERROR_CANCELLED, "cancelled before it was sent");
+  flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE, NULL);
+}
+
 bool purchase_abandon(struct purchase_charge *public)
 {
   struct flow *charge = (struct flow *)public;
   struct client_call *call = charge->pending;
+  bool first = charge->owner->queue == charge;
+  bool sending = charge->stage == FLOW_SENDING, prepares = call && call->state == CALL_PREPARE;
+  bool left = charge->stage == FLOW_AFTER || (sending && (!call || call->state == CALL_EXCHANGE));
   charge->abandoned = true;
-  bool left = charge->sending && call && call->state == CALL_EXCHANGE;
-  if (!call || left || call->state == CALL_PREPARE) return left;
-  charge->pending = NULL;
-  if (charge->call == call) charge->call = NULL;
-  client_cancel(call);
-  error_set(&charge->public.error, ERROR_CANCELLED, "cancelled before it was sent");
-  if (charge->sending)
-    flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE);
+  if (!first || (sending && (left || prepares)) || !interrupt(charge)) return left;
+  if (charge->stage == FLOW_SENDING)
+    stop_sending(charge);
   else
-    flow_end(charge);
-  return false;
+    flow_is_over(charge);
+  return left;
 }
 
 void purchase_release(struct purchase_charge *public)

@@ -9,24 +9,50 @@
 #include "core/client.h"
 #include "core/journal.h"
 #include "core/money.h"
+#include "core/record.h"
 
 struct purchase;
+struct purchase_charge;
 
 /* How the core reads an answer without knowing its format: copies the text of a canonical field of the record in `body`
  * ("price" of a quote) to `text`. False when the answer cannot be read or has no such field, or it is too long. */
 typedef bool purchase_reader(void *arg, enum record_kind kind, const char *body, size_t size, const char *field,
                              char *text, size_t capacity);
 
+/* And a list: visits its records with the texts of the fields of the query (NULL: absent). `more`: further pages follow, or may.
+ * False when it cannot be read, or a visit answered false. */
+typedef bool purchase_lister(void *arg, const struct record_query *query, const char *body, size_t size, bool *more,
+                             bool (*visit)(void *arg, const char *const *texts), void *visit_arg);
+
+/* What a person is asked before a charge that nothing else allows. */
+struct purchase_question {
+  const char *name; /* "orders.create", or a path */
+  const char *params;
+  money quote;
+  bool estimate; /* of an extension the quote is that of a new order like it */
+  bool has_balance;
+  money balance;
+};
+
 struct purchase_settings {
+  struct loop *loop;
   struct client *client;
   struct store *store;
   const char *key_hash;               /* of base URL and key, as limiter_key answers; outlives the module */
   struct journal_allowance allowance; /* what this run, a day and an order may spend */
   bool dry_run;
+  double timeout; /* seconds an exchange can take at most */
+  double settle;  /* seconds after the end of an exchange after which what is not to be seen is not to come */
   purchase_reader *read;
+  purchase_lister *list;
   void *read_arg;
   void (*tell)(void *arg, const char *text); /* what must be said whether or not anybody asked; never NULL */
   void *tell_arg;
+  /* Asks, and answers through purchase_answer, perhaps before it returns; or is told that nobody wants to know any more, and
+   * then does not answer. One question at a time. NULL: nobody is there to ask. */
+  void (*ask)(void *arg, struct purchase_charge *charge, const struct purchase_question *question);
+  void (*unask)(void *arg);
+  void *ask_arg;
 };
 
 /* Texts are copied. */
@@ -64,8 +90,11 @@ bool purchase_busy(const struct purchase *purchase);
 struct purchase_charge *purchase_begin(struct purchase *purchase, const struct purchase_request *request,
                                        void (*done)(void *arg, struct purchase_charge *charge), void *arg);
 
-/* Nobody waits any more: `done` is not called. What has not been sent is not sent; what has is settled all the same.
- * Answers whether money may move. */
+/* A person's answer. */
+void purchase_answer(struct purchase_charge *charge, bool yes);
+
+/* Nobody waits any more: `done` is not called. What has not been sent is not sent; what has is settled all the same, or stays
+ * unknown in the journal. Answers whether money may move. */
 bool purchase_abandon(struct purchase_charge *charge);
 
 void purchase_release(struct purchase_charge *charge);

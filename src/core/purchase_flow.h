@@ -1,13 +1,52 @@
-/* A charge on its way: what the files core/purchase*.c share. The way: whose money it is and whether it was spent before
- * (purchase.c), the quote (purchase_quote.c), intent and sending (purchase_send.c), the outcome (purchase_settle.c). */
+/* A charge on its way: what the files core/purchase*.c share. The way: whose money it is (purchase.c), the right to charge it
+ * (purchase_lock.c), what others left open (purchase_recover.c), whether it was spent before (purchase_find.c), the quote
+ * (purchase_quote.c) and whether it may be spent (purchase_decide.c), what exists (purchase_snapshot.c), intent and sending (purchase_send.c), the outcome
+ * (purchase_settle.c), which is looked for (purchase_inquiry.c) when the answer is lost. */
 #ifndef PROXYLUA_PURCHASE_FLOW_H
 #define PROXYLUA_PURCHASE_FLOW_H
 
 #include <stddef.h>
 
+#include "core/process.h"
 #include "core/purchase.h"
+#include "core/witness.h"
 
 #define HEX(bytes) (2 * (bytes) + 1)
+
+struct flow;
+
+/* A walk over the pages of a list (purchase_list.c). */
+struct walk {
+  const char *endpoint, *path;
+  struct buffer base, text; /* what its query begins with; the query of this page */
+  struct record_query query;
+  size_t width;
+  struct witness_rows *rows;          /* what was found is added to these */
+  const struct witness_case *horizon; /* far enough back for this case; NULL: all of it */
+  int created_at, id;                 /* fields of a row */
+  bool whole, reach;                  /* nothing lies beyond; nothing that the horizon needs does */
+  void (*done)(struct flow *charge, bool ok);
+};
+
+/* The question what became of an entry (purchase_inquiry.c). */
+struct inquiry {
+  int64_t id;
+  struct journal_find find;
+  struct journal_list list;
+  struct witness_case c;
+  struct witness_traits *asked; /* of the others */
+  char *order_id;
+  struct buffer path, answer; /* of the order that is extended; what is told of it, or of the one that was found */
+  struct witness_verdict verdict;
+  void (*done)(struct flow *charge);
+};
+
+/* What is done about the entries that others left open (purchase_recover.c). */
+struct recovery {
+  struct journal_list list;
+  size_t at;
+  struct journal_settle settle;
+};
 
 struct flow {
   struct purchase_charge public; /* first: a caller's pointer is the charge's */
@@ -18,30 +57,62 @@ struct flow {
   struct buffer calc;        /* the body that an extension is quoted with */
   struct buffer params;      /* endpoint, path and body: what makes it the same purchase again */
   char params_hash[HEX(32)];
+  struct witness_traits asked;
+  char *order_id; /* of an extension, as the server spells it */
+
   struct client_call *call;    /* the last one that is done, or that prepares its sending */
   struct client_call *pending; /* the one under way, NULL when none is */
   bool asking;                 /* a call is not done; `calls` counts them */
   unsigned calls;
+  struct loop_timer timer;
+  bool sleeping;
+  int64_t pause; /* microseconds, of the last sleep of a series */
+  void (*awake)(struct flow *charge);
+
+  bool questioned; /* a person is being asked */
+  bool approved;   /* has said yes to what it costs */
+  money approval;
+  bool locking; /* the lock, or the place in its queue, may be ours */
+  bool told_of_lock;
+  int64_t locking_since;
+  int64_t token;              /* of the lock, 0: not ours */
+  struct witness_rows orders; /* that existed before */
+  struct snapshot before;
+  struct buffer snapshot;
   int64_t entry;        /* of the journal, 0 before the intent */
-  int64_t committed_at; /* loop_clock() of the last commit, for may_send */
-  bool sending;         /* the slots are in hand: from here on the outcome is settled in the journal */
+  int64_t committed_at; /* loop_clock() when the sending was on disk, for may_send */
+  enum {
+    FLOW_BEFORE,
+    FLOW_SENDING,
+    FLOW_AFTER
+  } stage;           /* nothing has left; slots in hand; the exchange has ended, unknown */
+  struct error lost; /* why the answer is not there */
+  int settle_tries;
+  bool ending; /* all that is left is to give the right to charge back */
   bool abandoned;
   bool working; /* a job of its own is out at the store */
   bool closed;  /* purchase_close was called meanwhile: free it when the job comes back */
   void (*done)(void *arg, struct purchase_charge *charge);
   void *arg;
   struct journal_account account;
+  struct journal_lock lock;
   struct journal_find find;
   struct journal_intend intend;
   struct journal_settle settle;
+  struct walk walk;
+  struct inquiry inquiry;
+  struct recovery recovery;
 };
 
 struct purchase {
   struct purchase_settings settings;
   char *account; /* base URL and account, once known */
   char run_id[HEX(16)];
-  char host[128];
+  char host[PROCESS_HOST];
+  int64_t started;
   bool overcharged;   /* a charge came out above its quote: no more of them in this run */
+  int64_t *looked_up; /* entries of others that this run has inquired about without any need */
+  size_t looked_up_count;
   struct flow *queue; /* the first one is under way */
 };
 
@@ -49,20 +120,38 @@ struct purchase {
 
 /* Steps. Each ends in the next one, or in flow_end. */
 void flow_begin(struct flow *charge);
+void flow_lock(struct flow *charge);
+void flow_recover(struct flow *charge);
+void flow_find(struct flow *charge);
 void flow_quote(struct flow *charge);
-void flow_decide(struct flow *charge); /* quote in hand: refuse, answer a dry run, or send */
+void flow_decide(struct flow *charge); /* quote in hand: refuse, answer a dry run, ask, or go on */
+void flow_snapshot(struct flow *charge);
+void flow_send(struct flow *charge);
 void flow_on_sent(void *arg, struct client_call *call);
 
-/* Writes the outcome down, then ends the charge. */
-void flow_settle(struct flow *charge, enum journal_state state, money price);
+/* Writes the outcome down, then ends the charge. The note lives as long as the charge, or is NULL. */
+void flow_settle(struct flow *charge, enum journal_state state, money price, const char *note);
 
-/* Ends a charge: the outcome is in its public part; the next in the queue begins. */
+/* Ends a charge: gives the right to charge back, then tells; the outcome is in its public part. The next in the queue begins. */
 void flow_end(struct flow *charge);
 void flow_fail(struct flow *charge, enum error_kind kind, const char *message);
+void flow_fail_with(struct flow *charge, const struct client_call *call); /* with what the server said */
 void flow_free(struct flow *charge);
 
 /* First in every completion of a job: true when the module was closed meanwhile, and the charge is gone. */
 bool flow_is_closed(struct flow *charge);
+
+/* Nobody waits any more, and nothing is being sent: then it has been ended, and no further step is taken. */
+bool flow_is_over(struct flow *charge);
+
+/* Both, for a job after which the charge may end; and when the job has failed, so has the charge. */
+bool flow_has_failed(struct flow *charge, const struct store_job *job);
+
+/* Says what must be said. */
+void flow_tell(const struct flow *charge, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Goes on after a while: FIRST, then half as long again each time up to MOST (microseconds), with a little disorder. */
+void flow_sleep(struct flow *charge, int64_t first, int64_t most, void (*awake)(struct flow *charge));
 
 /* Begins a call, releasing the one before. */
 void flow_call(struct flow *charge, const struct client_request *request,
@@ -72,23 +161,53 @@ void flow_call(struct flow *charge, const struct client_request *request,
 void flow_take_over(struct flow *charge, struct client_call *call);
 
 /* Calls another endpoint on the way to the charge. */
-void flow_ask(struct flow *charge, const char *endpoint, const char *path, const char *body,
+void flow_ask(struct flow *charge, const char *endpoint, const char *path, const char *query, const char *body,
               void (*done)(void *arg, struct client_call *call));
 
 /* First in its `done`: takes it over. False when the charge ended here. */
 bool flow_answered(struct flow *charge, struct client_call *call);
 
-/* Nobody waits any more and nothing has left: then it has been ended, and no further step is taken. */
-bool flow_is_over(struct flow *charge);
+/* Walk over up to five pages of the orders of a type (NULL: of all), or of the transactions, and add them to `rows`. With a
+ * horizon only as far back as it needs. */
+typedef void flow_walked(struct flow *charge, bool ok); /* not ok: the error is in charge->call */
+void flow_walk_orders(struct flow *charge, const char *type, struct witness_rows *rows,
+                      const struct witness_case *horizon, flow_walked *done);
+void flow_walk_movements(struct flow *charge, struct witness_rows *rows, const struct witness_case *horizon,
+                         flow_walked *done);
+
+/* Asks what became of an entry. The verdict is in charge->inquiry, and stays until flow_inquiry_end. */
+void flow_inquire(struct flow *charge, int64_t id, void (*done)(struct flow *charge));
+void flow_inquiry_end(struct flow *charge);
+
+/* Fills in what a settling as placed writes down: order, price, and the answer that the key gives from then on. They live as
+ * long as the verdict. False when memory is out. */
+bool flow_inquiry_found(struct flow *charge, struct journal_settle *settle);
 
 /* "orders.create", or the path of a request that the table does not know. */
 const char *flow_name(const struct flow *charge);
 bool flow_is_extension(const struct flow *charge);
+
+/* purchase_decide.c */
+bool flow_needs_no_lock(const struct flow *charge); /* yet: it is only priced, or a person is asked first */
+struct journal_allowance flow_allowance(const struct flow *charge);
+void flow_explain_allowance(struct flow *charge); /* of an intend that was refused */
+
+/* Writes the intent, or finds out what would be said to it. */
+void flow_intend(struct flow *charge, bool rehearse, void (*done)(struct store_job *job));
 
 /* A canonical field of an answer, as text or as money. False when there is none. */
 bool flow_read(const struct flow *charge, enum record_kind kind, const struct http_exchange *x, const char *field,
                char *text, size_t capacity);
 bool flow_read_money(const struct flow *charge, enum record_kind kind, const struct http_exchange *x, const char *field,
                      money *amount);
+
+/* What an entry of the journal was for, from its parameters (purchase_params.c). False when memory is out. */
+bool flow_read_traits(const struct flow *charge, const char *body, struct witness_traits *traits);
+bool flow_entry_traits(const struct flow *charge, const struct journal_entry *entry, struct witness_traits *traits);
+char *flow_entry_order(const struct journal_entry *entry); /* of an extension; NULL: none, or memory is out */
+char *flow_order_in(const char *path);                     /* of "/orders/ID/extend"; the same */
+
+/* Whether both can have brought about the same order, or move the same expiry. */
+bool flow_could_be(const struct flow *charge, const struct journal_entry *entry);
 
 #endif

@@ -1,8 +1,10 @@
-/* The second step of a charge: what it would cost. */
+/* The fifth step of a charge: what it would cost, and whether that may be spent. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/purchase_flow.h"
+#include "core/step.h"
 
 static void on_quote(void *arg, struct client_call *call)
 {
@@ -29,17 +31,27 @@ static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
   return true;
 }
 
+static void note_expiry(struct flow *charge, const struct http_exchange *x)
+{
+  char text[64];
+  if (!flow_read(charge, RECORD_ORDER, x, "expires_at", text, sizeof text)) return;
+  free(charge->before.expires_at);
+  charge->before.expires_at = strdup(text); /* without it, a lost answer stays in doubt */
+}
+
 /* An extension is quoted as a new order of the same kind for its period. */
 static void on_order(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
   char period[32];
   if (!flow_answered(charge, call)) return;
+  note_expiry(charge, call->exchange);
+  charge->calc.size = 0;
   const char *digits = charge->body ? strstr(charge->body, "\"period\":") : NULL;
   if (digits && sscanf(digits, "\"period\":%31[0-9]", period) == 1 &&
       buffer_print(&charge->calc, "{\"period\":%s", period) && add_order_fields(charge, call->exchange) &&
       buffer_add_text(&charge->calc, "}"))
-    flow_ask(charge, "orders.calc", "/orders/calc", charge->calc.data, on_quote);
+    flow_ask(charge, "orders.calc", "/orders/calc", NULL, charge->calc.data, on_quote);
   else
     flow_fail(charge, ERROR_INTERNAL, "cannot ask for a quote of this extension");
 }
@@ -52,9 +64,9 @@ void flow_quote(struct flow *charge)
   } else if (flow_is_extension(charge)) {
     char *slash = strrchr(charge->path, '/');
     *slash = '\0';
-    flow_ask(charge, "orders.get", charge->path, NULL, on_order);
+    flow_ask(charge, "orders.get", charge->path, NULL, NULL, on_order);
     *slash = '/';
   } else {
-    flow_ask(charge, "orders.calc", "/orders/calc", charge->body, on_quote);
+    flow_ask(charge, "orders.calc", "/orders/calc", NULL, charge->body, on_quote);
   }
 }

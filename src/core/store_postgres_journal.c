@@ -229,8 +229,8 @@ static bool intend(struct postgres *pg, void *arg, struct error *err)
   int64_t run, day;
   bool found;
   journal_entry_free(&job->existing);
-  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) || !sum_spent(pg, job, &run, &day, err) ||
-      !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
+  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) ||
+      !sum_spent(pg, job, &run, &day, err) || !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
     return false;
   job->verdict = JOURNAL_EXISTS;
   if (found && job->existing.state != JOURNAL_NOT_PLACED) return true;
@@ -266,7 +266,8 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
       TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),
   };
   int rows;
-  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err)) return false;
+  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err))
+    return false;
   job->changed = rows > 0;
   return true;
 }

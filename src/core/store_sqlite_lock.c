@@ -42,8 +42,8 @@ static int set(const struct sqlite *sqlite, int64_t at, short type)
 
 static bool give_back(struct sqlite *sqlite, struct error *err)
 {
-  bool ok = sqlite->lock_fd < 0 || (set(sqlite, sqlite->lock_name, F_UNLCK) > 0 &&
-                                    set(sqlite, sqlite->lock_name + 1, F_UNLCK) > 0);
+  bool ok = sqlite->lock_fd < 0 ||
+            (set(sqlite, sqlite->lock_name, F_UNLCK) > 0 && set(sqlite, sqlite->lock_name + 1, F_UNLCK) > 0);
   sqlite->driver.token = 0;
   sqlite->queued = false;
   return ok || fail(sqlite, err);

@@ -1,0 +1,63 @@
+/* The sixth step of a charge: what exists before it, so that a lost answer can be made up for. The orders of its type, or the
+ * expiry that is to be moved (which the quote has found), and the balance. */
+#include <time.h>
+
+#include "core/purchase_flow.h"
+#include "core/step.h"
+
+/* The server's clock, at the beginning; this machine's where the server does not tell. */
+static void note_time(struct flow *charge)
+{
+  if (charge->before.taken_at > 0) return;
+  charge->before.taken_at = http_date(charge->call->exchange);
+  if (charge->before.taken_at == 0) charge->before.taken_at = (double)time(NULL);
+}
+
+static void on_account(void *arg, struct client_call *call)
+{
+  struct flow *charge = arg;
+  struct snapshot *before = &charge->before;
+  if (!flow_answered(charge, call)) return;
+  note_time(charge);
+  before->has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &before->balance);
+  if (!snapshot_write(before, &charge->snapshot)) {
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+    return;
+  }
+  step("snapshot");
+  flow_send(charge);
+}
+
+static bool keep_orders(struct flow *charge)
+{
+  charge->before.whole = charge->walk.whole;
+  for (size_t row = 0; row < charge->orders.count; row++) {
+    const char *id = witness_text(&charge->orders, row, ORDER_ID);
+    if (id && !snapshot_add(&charge->before, id)) return false;
+  }
+  return true;
+}
+
+static void on_orders(struct flow *charge, bool ok)
+{
+  if (!ok) {
+    flow_fail_with(charge, charge->call);
+    return;
+  }
+  note_time(charge);
+  if (keep_orders(charge))
+    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+  else
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+}
+
+/* Of what the table does not know nothing could be told afterwards. */
+void flow_snapshot(struct flow *charge)
+{
+  if (!charge->request.endpoint)
+    flow_send(charge);
+  else if (flow_is_extension(charge))
+    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+  else
+    flow_walk_orders(charge, charge->asked.of[TRAIT_TYPE], &charge->orders, NULL, on_orders);
+}

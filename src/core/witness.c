@@ -1,0 +1,254 @@
+#include "core/witness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/date.h"
+#include "core/endpoint.h"
+
+#define SKEW 60.0 /* seconds by which the server's Date and the times in its records may be apart */
+
+const char *const witness_trait_names[] = {"type", "quantity", "period", "country", NULL};
+const char *const witness_order_fields[] = {"type",   "quantity", "period",     "country",    "id",
+                                            "status", "price",    "created_at", "expires_at", NULL};
+const char *const witness_movement_fields[] = {"id", "type", "amount", "order_id", "created_at", NULL};
+
+/* --- rows --- */
+
+bool witness_add(struct witness_rows *rows, size_t width, const char *const *texts)
+{
+  if (rows->count == rows->capacity) {
+    size_t capacity = rows->capacity ? rows->capacity * 2 : 64;
+    char **more = realloc(rows->texts, capacity * width * sizeof *more);
+    if (!more) return false;
+    rows->texts = more;
+    rows->capacity = capacity;
+  }
+  char **row = rows->texts + rows->count++ * width;
+  bool ok = true;
+  rows->width = width;
+  for (size_t i = 0; i < width; i++) {
+    row[i] = texts[i] ? strdup(texts[i]) : NULL;
+    ok = ok && (row[i] || !texts[i]);
+  }
+  return ok;
+}
+
+const char *witness_text(const struct witness_rows *rows, size_t row, int field)
+{
+  return rows->texts[row * rows->width + (size_t)field];
+}
+
+void witness_rows_free(struct witness_rows *rows)
+{
+  for (size_t i = 0; i < rows->count * rows->width; i++) free(rows->texts[i]);
+  free(rows->texts);
+  *rows = (struct witness_rows){0};
+}
+
+void witness_traits_free(struct witness_traits *traits)
+{
+  for (int i = 0; i < WITNESS_TRAITS; i++) free(traits->of[i]);
+  *traits = (struct witness_traits){{0}};
+}
+
+/* --- what fits --- */
+
+static bool is_number(const char *text)
+{
+  return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static bool is_known_type(const char *text)
+{
+  const struct endpoint_param *type = endpoint_param_find(endpoint_find("orders.create"), "type");
+  for (const char *const *value = type->values; *value; value++)
+    if (strcasecmp(*value, text) == 0) return true;
+  return false;
+}
+
+/* Whether a text is in the form that the API's reference gives it: another one may mean the same. */
+static bool is_understood(enum witness_trait trait, const char *text)
+{
+  if (trait == TRAIT_TYPE) return is_known_type(text);
+  if (trait == TRAIT_COUNTRY) return strlen(text) == 2;
+  return is_number(text);
+}
+
+static bool is_same(enum witness_trait trait, const char *a, const char *b)
+{
+  if (trait == TRAIT_TYPE || trait == TRAIT_COUNTRY) return strcasecmp(a, b) == 0;
+  return strtoll(a, NULL, 10) == strtoll(b, NULL, 10);
+}
+
+bool witness_fits(const struct witness_traits *asked, const struct witness_traits *given)
+{
+  for (int i = 0; i < WITNESS_TRAITS; i++) {
+    enum witness_trait trait = (enum witness_trait)i;
+    const char *a = asked->of[i], *b = given->of[i];
+    if (a && b && is_understood(trait, a) && is_understood(trait, b) && !is_same(trait, a, b)) return false;
+  }
+  return true;
+}
+
+static struct witness_traits traits_of(const struct witness_rows *orders, size_t row)
+{
+  struct witness_traits traits;
+  for (int i = 0; i < WITNESS_TRAITS; i++) traits.of[i] = orders->texts[row * orders->width + (size_t)i];
+  return traits;
+}
+
+/* --- a purchase: which orders came up since, and whose are they --- */
+
+bool witness_is_older(const struct witness_case *c, const char *created_at)
+{
+  double time;
+  return created_at && c->before.taken_at > 0 && date_parse(created_at, &time) && time < c->before.taken_at - SKEW;
+}
+
+enum age { OLD, NEW, UNKNOWN };
+
+static enum age age_of(const struct witness_case *c, size_t row)
+{
+  const char *id = witness_text(&c->orders, row, ORDER_ID),
+             *created_at = witness_text(&c->orders, row, ORDER_CREATED_AT);
+  double time;
+  if (id && snapshot_has(&c->before, id)) return OLD;
+  if (id && c->before.whole) return NEW;
+  if (witness_is_older(c, created_at)) return OLD;
+  return id && created_at && c->before.taken_at > 0 && date_parse(created_at, &time) ? NEW : UNKNOWN;
+}
+
+static bool is_anothers(const struct witness_case *c, const char *id)
+{
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (other->id != c->entry->id && other->order_id && strcmp(other->order_id, id) == 0) return true;
+  }
+  return false;
+}
+
+static bool is_open(const struct journal_entry *entry)
+{
+  return JOURNAL_OPEN >> entry->state & 1;
+}
+
+/* An order that fits two open entries settles neither. */
+static bool fits_another_open(const struct witness_case *c, size_t row)
+{
+  struct witness_traits given = traits_of(&c->orders, row);
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (other->id == c->entry->id || !is_open(other) || other->state == JOURNAL_INTENT) continue;
+    if (strcmp(other->endpoint, c->entry->endpoint) == 0 && witness_fits(&c->others_asked[i], &given)) return true;
+  }
+  return false;
+}
+
+static bool is_cancelled(const struct witness_case *c, size_t row)
+{
+  const char *status = witness_text(&c->orders, row, ORDER_STATUS);
+  return status && strncasecmp(status, "cancel", 6) == 0;
+}
+
+/* The orders that came up since and belong to no other entry. */
+struct newcomers {
+  size_t fitting, gone,
+      others;             /* how many: that can be this charge's; that were and are cancelled and refunded; all else */
+  size_t first;           /* of those that fit */
+  bool shared, cancelled; /* that one fits another open entry too; is cancelled */
+};
+
+static struct newcomers count_newcomers(const struct witness_case *c)
+{
+  struct newcomers found = {0};
+  for (size_t row = 0; row < c->orders.count; row++) {
+    enum age age = age_of(c, row);
+    const char *id = witness_text(&c->orders, row, ORDER_ID);
+    if (age == OLD || (id && is_anothers(c, id))) continue;
+    struct witness_traits given = traits_of(&c->orders, row);
+    if (age == UNKNOWN || !witness_fits(&c->asked, &given)) {
+      found.others++;
+    } else if (c->complete && is_cancelled(c, row) && witness_is_refunded(c, row)) {
+      found.gone++;
+    } else if (found.fitting++ == 0) {
+      found.first = row;
+      found.shared = fits_another_open(c, row);
+      found.cancelled = is_cancelled(c, row);
+    }
+  }
+  return found;
+}
+
+static struct witness_verdict doubt(const char *why)
+{
+  struct witness_verdict verdict = {.what = WITNESS_DOUBT};
+  snprintf(verdict.why, sizeof verdict.why, "%s", why);
+  return verdict;
+}
+
+static struct witness_verdict placed(const struct witness_case *c, size_t row)
+{
+  struct witness_verdict verdict = {.what = WITNESS_PLACED, .order = row};
+  snprintf(verdict.why, sizeof verdict.why, "order %.100s came up and fits", witness_text(&c->orders, row, ORDER_ID));
+  return verdict;
+}
+
+/* When the orders say nothing, and later ones neither. */
+static struct witness_verdict judge_absence(const struct witness_case *c)
+{
+  struct witness_verdict verdict = {.what = WITNESS_NOT_PLACED};
+  if (witness_money_moved(c, verdict.why, sizeof verdict.why)) verdict.what = WITNESS_DOUBT;
+  return verdict;
+}
+
+static struct witness_verdict judge_purchase(const struct witness_case *c)
+{
+  struct newcomers found = count_newcomers(c);
+  bool late = c->settled && c->complete;
+  if (found.fitting == 1 && !found.shared && (late || !found.cancelled)) return placed(c, found.first);
+  if (!late) return (struct witness_verdict){.what = WITNESS_WAIT};
+  if (found.fitting == 1) return doubt("a new order fits it, and another open charge too");
+  if (found.fitting > 1) return doubt("several new orders fit it");
+  if (found.others > 0) return doubt("there are new orders that belong to no charge on record");
+  if (!c->orders_reach) return doubt("the list of orders does not reach back to it");
+  return judge_absence(c);
+}
+
+/* --- an extension: has the expiry moved, and by whom --- */
+
+static bool is_extended_by_another(const struct witness_case *c)
+{
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (other->id > c->entry->id && other->state == JOURNAL_PLACED &&
+        strcmp(other->endpoint, c->entry->endpoint) == 0 && other->order_id &&
+        strcmp(other->order_id, c->order_id) == 0)
+      return true;
+  }
+  return false;
+}
+
+static struct witness_verdict judge_extension(const struct witness_case *c)
+{
+  const char *then = c->before.expires_at;
+  const char *now = c->orders.count == 1 ? witness_text(&c->orders, 0, ORDER_EXPIRES_AT) : NULL;
+  double before, after;
+  bool known = then && now && date_parse(then, &before) && date_parse(now, &after);
+  if (known && after > before && !is_extended_by_another(c)) {
+    struct witness_verdict verdict = {.what = WITNESS_PLACED};
+    snprintf(verdict.why, sizeof verdict.why, "its expiry has moved from %.40s to %.40s", then, now);
+    return verdict;
+  }
+  if (!c->settled || !c->complete) return (struct witness_verdict){.what = WITNESS_WAIT};
+  if (!known) return doubt("the order's expiry is not told");
+  if (after != before) return doubt("the order's expiry has moved, and other charges have moved it too");
+  return judge_absence(c);
+}
+
+struct witness_verdict witness_judge(const struct witness_case *c)
+{
+  return c->extension ? judge_extension(c) : judge_purchase(c);
+}

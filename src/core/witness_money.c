@@ -1,0 +1,183 @@
+/* What money says of a charge whose answer was lost: transactions that nothing explains, and the balance. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/date.h"
+#include "core/witness.h"
+
+#define DATE_GRAIN 2.0 /* seconds: what came later than this after the snapshot came after it for sure */
+
+static const char *text_of(const struct witness_case *c, size_t row, int field)
+{
+  return witness_text(&c->movements, row, field);
+}
+
+static bool is_among(const char *type, const char *const *words)
+{
+  for (; type && *words; words++)
+    if (strcasestr(type, *words)) return true;
+  return false;
+}
+
+static bool is_refund(const struct witness_case *c, size_t row)
+{
+  return is_among(text_of(c, row, MOVEMENT_TYPE), (const char *const[]){"refund", NULL});
+}
+
+/* Whatever is not known to bring money in may have taken some. */
+static bool is_charge(const struct witness_case *c, size_t row)
+{
+  static const char *const incoming[] = {"refund", "deposit", "topup", "top_up", "top-up", "credit", "bonus", NULL};
+  return !is_among(text_of(c, row, MOVEMENT_TYPE), incoming);
+}
+
+/* Without its sign, which servers set as they like. */
+static bool read_amount(const struct witness_case *c, size_t row, money *amount)
+{
+  const char *text = text_of(c, row, MOVEMENT_AMOUNT);
+  if (!text || money_parse(text, strlen(text), amount) != MONEY_OK || *amount == INT64_MIN) return false;
+  if (*amount < 0) *amount = -*amount;
+  return true;
+}
+
+static bool is_for(const struct witness_case *c, size_t row, const char *order_id)
+{
+  const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
+  return id && strcmp(id, order_id) == 0;
+}
+
+bool witness_is_refunded(const struct witness_case *c, size_t order)
+{
+  const char *id = witness_text(&c->orders, order, ORDER_ID), *price = witness_text(&c->orders, order, ORDER_PRICE);
+  money cost, amount;
+  bool priced = price && money_parse(price, strlen(price), &cost) == MONEY_OK;
+  for (size_t row = 0; row < c->movements.count; row++) {
+    if (!is_refund(c, row) || witness_is_older(c, text_of(c, row, MOVEMENT_CREATED_AT))) continue;
+    if (is_for(c, row, id)) return true;
+    if (!text_of(c, row, MOVEMENT_ORDER_ID) && priced && read_amount(c, row, &amount) && amount == cost) return true;
+  }
+  return false;
+}
+
+/* --- which charges are explained --- */
+
+/* What has explained a charge does not explain a second one. */
+struct used {
+  bool *refunds, *entries;
+};
+
+static bool explained_by_refund(const struct witness_case *c, size_t row, struct used *used)
+{
+  money amount, given_back;
+  const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
+  for (size_t i = 0; i < c->movements.count; i++) {
+    if (used->refunds[i] || !is_refund(c, i)) continue;
+    bool same = id ? is_for(c, i, id)
+                   : !text_of(c, i, MOVEMENT_ORDER_ID) && read_amount(c, row, &amount) &&
+                         read_amount(c, i, &given_back) && amount == given_back;
+    if (same) return used->refunds[i] = true;
+  }
+  return false;
+}
+
+static bool explained_by_entry(const struct witness_case *c, size_t row, struct used *used)
+{
+  money amount;
+  const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (used->entries[i] || other->id == c->entry->id || other->state != JOURNAL_PLACED) continue;
+    bool same =
+        id ? other->order_id && strcmp(other->order_id, id) == 0
+           : read_amount(c, row, &amount) && amount == (other->price == JOURNAL_NO_PRICE ? other->quote : other->price);
+    if (same) return used->entries[i] = true;
+  }
+  return false;
+}
+
+/* A charge for an order that is not this one's: of a purchase, one that existed before. */
+static bool is_for_another_order(const struct witness_case *c, size_t row)
+{
+  const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
+  if (!id) return false;
+  return c->extension ? strcmp(id, c->order_id) != 0 : snapshot_has(&c->before, id);
+}
+
+static bool is_explained(const struct witness_case *c, size_t row, struct used *used)
+{
+  return !is_charge(c, row) || witness_is_older(c, text_of(c, row, MOVEMENT_CREATED_AT)) ||
+         is_for_another_order(c, row) || explained_by_refund(c, row, used) || explained_by_entry(c, row, used);
+}
+
+/* The first charge that nothing explains; answers their number when all are explained. */
+static size_t first_unexplained(const struct witness_case *c, struct used *used)
+{
+  size_t row = 0;
+  while (row < c->movements.count && is_explained(c, row, used)) row++;
+  return row;
+}
+
+/* --- the balance --- */
+
+static bool is_later(const struct witness_case *c, size_t row)
+{
+  double time;
+  const char *created_at = text_of(c, row, MOVEMENT_CREATED_AT);
+  return created_at && date_parse(created_at, &time) && time > c->before.taken_at + DATE_GRAIN;
+}
+
+/* What the balance should be if this charge took nothing: what it was, less the charges on record that came later, and with the
+ * deposits that came later. Refunds are left out: they go with charges. */
+static bool expect_balance(const struct witness_case *c, money *expected)
+{
+  money amount;
+  *expected = c->before.balance;
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (other->id <= c->entry->id || other->state != JOURNAL_PLACED) continue;
+    money cost = other->price == JOURNAL_NO_PRICE ? other->quote : other->price;
+    if (!money_subtract(*expected, cost, expected)) return false;
+  }
+  for (size_t row = 0; row < c->movements.count; row++) {
+    if (is_charge(c, row) || is_refund(c, row) || !is_later(c, row)) continue;
+    if (!read_amount(c, row, &amount) || !money_add(*expected, amount, expected)) return false;
+  }
+  return true;
+}
+
+static bool balance_fell(const struct witness_case *c, char *why, size_t capacity)
+{
+  money expected;
+  char now[MONEY_TEXT], then[MONEY_TEXT];
+  if (!c->has_balance || !c->before.has_balance || !expect_balance(c, &expected)) {
+    snprintf(why, capacity, "the balance does not tell");
+    return true;
+  }
+  if (c->balance >= expected) return false;
+  money_format(c->balance, now);
+  money_format(expected, then);
+  snprintf(why, capacity, "the balance is %s, and without it should be %s", now, then);
+  return true;
+}
+
+bool witness_money_moved(const struct witness_case *c, char *why, size_t capacity)
+{
+  struct used used = {calloc(c->movements.count + 1, sizeof(bool)), calloc(c->other_count + 1, sizeof(bool))};
+  size_t row = used.refunds && used.entries ? first_unexplained(c, &used) : 0;
+  bool moved = true;
+  if (!used.refunds || !used.entries)
+    snprintf(why, capacity, "out of memory");
+  else if (row < c->movements.count)
+    snprintf(why, capacity, "transaction %.60s took money, and no charge on record explains it",
+             text_of(c, row, MOVEMENT_ID) ? text_of(c, row, MOVEMENT_ID) : "(without an id)");
+  else if (!c->movements_reach)
+    snprintf(why, capacity, "the list of transactions does not reach back to it");
+  else
+    moved = balance_fell(c, why, capacity);
+  free(used.refunds);
+  free(used.entries);
+  return moved;
+}
