@@ -5,7 +5,11 @@ local core = require "proxylua.core"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
 
-local BUY = "type = 'isp', quantity = 1, country = 'US', period = 30"
+-- The one that is lost looks like no other: what looks like it would have to wait for it.
+local QUANTITIES = { two = 1 }
+local function buying(key)
+  return ("{ type = 'isp', quantity = %d, country = 'US', period = 30, key = %q }"):format(QUANTITIES[key] or 2, key)
+end
 local SECOND_KEY = "sk_sandbox_rotated_00000001"
 -- Seconds in which no run settles an unknown outcome by itself.
 local LONG = { PROXYLUA_SETTLE = "3600" }
@@ -20,15 +24,14 @@ describe("the journal", function()
   end
 
   local function buy(key, env)
-    return sandbox:eval(("local o, err = px.try(px.orders.create, { %s, key = %q }) "):format(BUY, key)
+    return sandbox:eval(("local o, err = px.try(px.orders.create, %s) "):format(buying(key))
       .. "return err and err.kind or o.id, err and err.message", { env = env or LONG })
   end
 
   -- A purchase whose answer is lost. Nobody can tell whether it was made: the lists and the balance are out of reach.
   local function lose(key, fault)
-    faults("orders.create:" .. (fault or "cut=after") .. ",count=1", "orders.list:status=500",
-      "account.transactions:status=500")
-    local kind, message = buy(key)
+    faults("orders.create:" .. (fault or "cut=after") .. ",count=1", "orders.list:status=403,skip=1")
+    local kind, message = buy(key, { PROXYLUA_SETTLE = "0.1" })
     faults()
     assert.equal("outcome_unknown", kind)
     return message
@@ -75,7 +78,7 @@ describe("the journal", function()
       assert.same({ "one placed" }, states("--state", "placed"))
       local first = json("list")[1]
       assert.equal(placed, first.order_id)
-      assert.same({ "2.40", "2.40", "orders.create" },
+      assert.same({ "4.80", "4.80", "orders.create" },
         { ("%.2f"):format(first.quote), ("%.2f"):format(first.price), first.endpoint })
     end)
 
@@ -151,13 +154,12 @@ describe("the journal", function()
     it("as placed makes the key answer the order", function()
       assert.matches("proxylua journal show KEY", lose("two"), 1, true)
       local id = sold()[1]
-      assert.matches("proxylua journal settle", select(2, buy("two")), 1, true)
       local entry = json("settle", "two", "placed", "--order-id", id)
       assert.same({ "placed", false, id, "2.40" }, { entry.state, entry.open, entry.order_id,
         ("%.2f"):format(entry.price) })
       assert.equal(id, (buy("two")))
       local quantity, status = sandbox:eval(
-        ("local o = px.orders.create{ %s, key = 'two' } return o.quantity, o.status"):format(BUY))
+        ("local o = px.orders.create%s return o.quantity, o.status"):format(buying("two")))
       assert.same({ 1, "active" }, { quantity, status })
       assert.same({ id }, sold())
     end)
@@ -167,14 +169,14 @@ describe("the journal", function()
       assert.same({}, sold())
       local entry = json("settle", "two", "not_placed", "--note", "no transaction")
       assert.same({ "not_placed", false }, { entry.state, entry.open })
-      assert.matches("no transaction", entry.answer, 1, true)
+      assert.equal("no transaction", entry.note)
       local id = buy("two")
       assert.same({ id }, sold())
       assert.same({ "two placed" }, states())
     end)
 
     it("gives back what was reserved, or keeps it", function()
-      local path = program.write(sandbox.home .. "/config.lua", "return { spend = { per_day = 3 } }")
+      local path = program.write(sandbox.home .. "/config.lua", "return { spend = { per_day = 5 } }")
       local env = { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = path, PROXYLUA_SETTLE = "3600" }
       lose("two", "cut=before")
       assert.equal("spend_refused", (buy("three", env)))
@@ -191,7 +193,7 @@ describe("the journal", function()
         for entry in px.journal.each{ state = "unknown" } do before = entry.state end
         local entry = px.journal.settle("two", "placed", { order_id = %q, price = "2.30" })
         assert(px.money.is(entry.price) and entry.price == px.money("2.30") and px.journal.get(entry.id).key == "two")
-        return before, px.journal.get("two").state, px.orders.create{ %s, key = "two" }.id]]):format(id, BUY))
+        return before, px.journal.get("two").state, px.orders.create%s.id]]):format(id, buying("two")))
       assert.same({ "unknown", "placed", id }, { before, after, answered })
     end)
 
@@ -200,7 +202,7 @@ describe("the journal", function()
       refused({ "settle", "two", "placed" }, "needs order_id")
       local entry = json("settle", "two", "placed", "--note", "seen as a charge alone")
       assert.equal("placed", entry.state)
-      assert.matches("seen as a charge alone", entry.answer, 1, true)
+      assert.equal("seen as a charge alone", entry.note)
       local ok, id = pcall(buy, "two")
       assert.is_true(not ok or not id or not id:find("^ord_"), tostring(id))
       assert.equal(1, #sold())
@@ -230,7 +232,7 @@ describe("the journal", function()
     it("leaves alone what a process is at work on; once it is killed it can be settled", function()
       faults("orders.create:hold=600,count=1")
       local script = program.write(sandbox.home .. "/buy.lua",
-        ("require('proxylua').orders.create{ %s, key = 'two' }"):format(BUY))
+        ("require('proxylua').orders.create" .. buying("two")))
       local group = children.start(1, sandbox.home, { script }, { PROXYLUA_BASE_URL = sandbox.url,
         PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000" })
       while (sandbox:look("counters").requests["orders.create"] or 0) == 0 do core.task.sleep(0.005) end

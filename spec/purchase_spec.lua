@@ -84,19 +84,6 @@ describe("a purchase", function()
     assert.equal(1, sold())
   end)
 
-  for _, fault in ipairs{
-    "cut=after", "cut=before", "status=502,when=after", "status=500", "truncate", "garbage", "html", "empty", "nested",
-    "nul", "status=302",
-  } do
-    it("whose answer is lost (" .. fault .. ") is unknown, and is never sent again", function()
-      faults("orders.create:" .. fault .. ",count=1")
-      local kind, charge = buy("key = 'k'")
-      assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
-      assert.equal("outcome_unknown", (buy("key = 'k'")))
-      assert.equal(1, sandbox:look("counters").requests["orders.create"])
-    end)
-  end
-
   for _, status in ipairs{ 400, 401, 402, 403, 404 } do
     it(("refused with %d moved no money, and its key can be used again"):format(status), function()
       faults(("orders.create:status=%d,count=1"):format(status))

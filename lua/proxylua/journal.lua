@@ -31,8 +31,9 @@ end
 --- An iterator over the entries of the journal, oldest first. Other processes may write meanwhile.
 --
 -- An entry is a table: `id`, `key`, `endpoint`, `params` (text), `quote`, `state`, `open`, `order_id`, `price`, `answer` (the
--- server's, as text), `host`, `pid`, `run_id`, `day`, `created_at`, `updated_at`; `running` while the process that wrote it is
--- still at work on it. States: `intent` (written before it is sent), `sent`, `unknown` (may or may not have been bought), all of
+-- server's, as text), `snapshot` (what existed before), `note` (why its outcome is unknown, or how it was found out), `host`,
+-- `pid`, `run_id`, `day`, `created_at`, `updated_at`; `running` while the process that wrote it is still at work on it. States:
+-- `intent` (written, nothing has left), `sent` (may have left), `unknown` (may or may not have been bought), all of
 -- which are open and keep their quote reserved; `placed` and `not_placed`.
 -- @function journal.each
 -- @param options table, may be left out: `state`, one of these or "open"
@@ -121,13 +122,10 @@ end
 
 -- What a later purchase under the same key answers: it reads like the server's answer. What the server did answer stays.
 local function answer_of(entry, state, options)
-  if state == "not_placed" and not options.note then return nil end
+  if state == "not_placed" then return nil end
   local before = entry.answer and entry.answer ~= "" and entry.answer or nil
   if before and not utf8.len(before) then before = before:gsub("[\x80-\xFF]", "?") end
-  return core.json.encode{
-    id = state == "placed" and (options.order_id or entry.order_id) or nil,
-    settled = state, note = options.note, answered = before,
-  }
+  return core.json.encode{ id = options.order_id or entry.order_id, settled = state, answered = before }
 end
 
 --- Settles an open entry by what somebody has seen in the account: its purchase was placed, or it was not. Placed, the same
@@ -153,6 +151,7 @@ function M.settle(key, state, options)
   if state == "placed" then check_placed(entry, options) else check_not_placed(entry, options) end
   local changed = core.journal.settle(entry.id, state, {
     order_id = options.order_id, price = options.price, answer = answer_of(entry, state, options),
+    note = options.note or "settled by hand",
   })
   if not changed then check_open(find(entry.id)) end
   return find(entry.id)

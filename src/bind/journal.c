@@ -372,6 +372,7 @@ static int settle(lua_State *L)
                                .price = price_field(L, 3)};
   job.order_id = text_field(L, 3, "order_id");
   job.answer = text_field(L, 3, "answer");
+  job.note = text_field(L, 3, "note");
   struct look *look = push_look(L, NULL);
   look->settle = job;
   journal_settle(look->engine->store, &look->settle);
