@@ -119,6 +119,7 @@ void engine_configure(lua_State *L, int index)
   engine->settle = seconds_setting(L, index, "settle", 60);
   engine->dry_run = flag_setting(L, index, "dry_run");
   engine->verbose = flag_setting(L, index, "verbose");
+  engine->quiet = flag_setting(L, index, "quiet");
   read_allowance(L, index, &engine->allowance);
   read_limits(L, index, &engine->rules);
   read_sandbox(L, index, engine);
@@ -215,7 +216,11 @@ static bool open_purchase(struct engine *engine, struct error *err)
                                        .read = read_answer,
                                        .list = list_answer,
                                        .read_arg = engine,
-                                       .tell = tell};
+                                       .tell = tell,
+                                       .ask = ask_can() && !engine->quiet ? ask_begin : NULL,
+                                       .unask = ask_end,
+                                       .ask_arg = &engine->ask};
+  engine->ask.loop = engine->loop;
   engine->purchase = purchase_open(&settings);
   if (!engine->purchase) error_set(err, ERROR_INTERNAL, "out of memory");
   return engine->purchase;

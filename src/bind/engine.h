@@ -5,6 +5,7 @@
 
 #include <lua.h>
 
+#include "bind/ask.h"
 #include "core/client.h"
 #include "core/purchase.h"
 
@@ -14,7 +15,7 @@ struct engine {
   struct limiter_rules rules;
   struct journal_allowance allowance;
   double timeout, max_wait, settle; /* seconds */
-  bool dry_run, verbose;
+  bool dry_run, verbose, quiet;
   bool opened;
   struct secret *key;
   struct store *store;
@@ -22,6 +23,7 @@ struct engine {
   struct trace *trace;
   struct client *client;
   struct purchase *purchase;
+  struct ask ask;
   lua_State *reader; /* a thread for reading answers in completions */
 };
 

@@ -2,8 +2,8 @@
 #include "core/purchase_flow.h"
 #include "core/step.h"
 
-#define FIRST_PAUSE INT64_C(10000) /* microseconds between two tries; nobody can tell when it becomes free */
-#define LONGEST_PAUSE INT64_C(200000)
+#define FIRST_PAUSE INT64_C(2000) /* microseconds between two tries; nobody can tell when it becomes free */
+#define LONGEST_PAUSE INT64_C(50000)
 #define LONG INT64_C(10000000) /* after which a wait is told */
 
 static void ask(struct flow *charge);
