@@ -11,7 +11,7 @@
 #include "bind/runtime.h"
 #include "bind/wait.h"
 
-#define SETTLE_WAIT_US INT64_C(40000000) /* how long closing waits for charges: an exchange's time and some */
+#define SETTLE_MARGIN_US INT64_C(10000000) /* over an exchange's time: how long closing waits for charges */
 
 /* --- settings --- */
 
@@ -342,7 +342,7 @@ int engine_limits(lua_State *L)
 
 void engine_settle(struct engine *engine)
 {
-  int64_t until = loop_clock() + SETTLE_WAIT_US;
+  int64_t until = engine ? loop_clock() + (int64_t)(engine->timeout * 1e6) + SETTLE_MARGIN_US : 0;
   while (engine && purchase_busy(engine->purchase) && loop_clock() < until)
     loop_turn(engine->loop, until - loop_clock());
 }

@@ -9,6 +9,8 @@
 #include "core/endpoint.h"
 
 #define SKEW 60.0 /* seconds by which the server's Date and the times in its records may be apart */
+#define DAY 86400.0
+#define ZONES (14 * 3600.0) /* the most that a local time can be behind UTC, and some */
 
 const char *const witness_trait_names[] = {"type", "quantity", "period", "country", NULL};
 const char *const witness_order_fields[] = {"type",   "quantity", "period",     "country",    "id",
@@ -102,10 +104,19 @@ static struct witness_traits traits_of(const struct witness_rows *orders, size_t
 
 /* --- a purchase: which orders came up since, and whose are they --- */
 
+/* By how many seconds a time may be later than it looks: one that tells no zone may be of any, and a day has an end. */
+static double slack_of(const char *time)
+{
+  if (is_number(time)) return SKEW;
+  if (strlen(time) <= 10) return SKEW + DAY + ZONES;
+  return strpbrk(time + 10, "Zz+-") ? SKEW : SKEW + ZONES;
+}
+
 bool witness_is_older(const struct witness_case *c, const char *created_at)
 {
   double time;
-  return created_at && c->before.taken_at > 0 && date_parse(created_at, &time) && time < c->before.taken_at - SKEW;
+  return created_at && c->before.taken_at > 0 && date_parse(created_at, &time) &&
+         time + slack_of(created_at) < c->before.taken_at;
 }
 
 enum age { OLD, NEW, UNKNOWN };
