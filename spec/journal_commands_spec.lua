@@ -152,7 +152,7 @@ describe("the journal", function()
 
   describe("settle", function()
     it("as placed makes the key answer the order", function()
-      assert.matches("proxylua journal show KEY", lose("two"), 1, true)
+      assert.matches("proxylua journal settle two", lose("two"), 1, true)
       local id = sold()[1]
       local entry = json("settle", "two", "placed", "--order-id", id)
       assert.same({ "placed", false, id, "2.40" }, { entry.state, entry.open, entry.order_id,

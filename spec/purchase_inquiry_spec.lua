@@ -194,6 +194,22 @@ describe("A purchase whose answer is lost", function()
     assert.equal(3, sold())
   end)
 
+  it("is looked up when somebody asks, and settled if it can be told by then", function()
+    faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.transactions:slow=3600")
+    assert.equal("outcome_unknown", (buy("key = 'k'")))
+    local result = sandbox:run{ "journal", "settle", "k" }
+    assert.equal(5, result.code)
+    assert.matches("journal settle k looks it up", result.err, 1, true)
+    faults()
+    result = sandbox:run{ "--json", "journal", "settle", "k" }
+    assert.equal(0, result.code, result.err)
+    local settled = core.json.decode(result.out)
+    assert.same({ "placed", sandbox:look("orders").orders[1].id }, { settled.state, settled.order_id })
+    assert.matches("order ord_%w+ came up and fits", settled.note)
+    assert.equal(2, sandbox:run{ "journal", "settle", "k" }.code)
+    assert.equal(1, sold())
+  end)
+
   it("holds back what looks the same, and nothing else", function()
     faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.transactions:slow=3600")
     assert.equal("outcome_unknown", (buy("key = 'k'")))

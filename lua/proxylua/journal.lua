@@ -128,11 +128,19 @@ local function answer_of(entry, state, options)
   return core.json.encode{ id = options.order_id or entry.order_id, settled = state, answered = before }
 end
 
+-- What the account shows by now decides; it may not.
+local function inquire(entry)
+  check_open(entry)
+  core.journal.inquire(entry.key)
+  return find(entry.id)
+end
+
 --- Settles an open entry by what somebody has seen in the account: its purchase was placed, or it was not. Placed, the same
--- key answers that order from then on; not placed, it may buy again, and what was reserved for it is free.
+-- key answers that order from then on; not placed, it may buy again, and what was reserved for it is free. Without a state it
+-- is looked up as the next purchase would: what can be told is settled, what cannot stays open.
 -- @function journal.settle
 -- @param key string, that of the purchase; or the entry's id, an integer
--- @param state "placed" or "not_placed"
+-- @param state "placed" or "not_placed"; nil: look it up, which waits until the settling time is over
 -- @param options table, may be left out: `order_id` (placed: the order that came of it), `price` (placed: what it cost, unless it
 --   was the quote), `note` (text for the journal; for a purchase that is placed without an order_id it says why)
 -- @return the entry as it is now
@@ -143,6 +151,7 @@ function M.settle(key, state, options)
   options = check_options("px.journal.settle", options, settle_options)
   check_text("order_id", options.order_id)
   check_text("note", options.note)
+  if state == nil then return inquire(find(key)) end
   if state ~= "placed" and state ~= "not_placed" then
     names.usage("px.journal.settle: an entry is settled as placed or as not_placed, got %s", tostring(state))
   end

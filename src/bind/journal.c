@@ -379,9 +379,57 @@ static int settle(lua_State *L)
   return wait_for(L, &look->wait, push_settled, (lua_KContext)look);
 }
 
+/* --- inquire --- */
+
+struct inquiry {
+  struct wait wait;
+  struct purchase_charge *charge;
+};
+
+static void on_inquired(void *arg, struct purchase_charge *charge)
+{
+  struct inquiry *inquiry = arg;
+  inquiry->charge = charge;
+  wait_done(&inquiry->wait);
+}
+
+static void stop_inquiry(struct wait *wait)
+{
+  struct inquiry *inquiry = (struct inquiry *)wait;
+  purchase_abandon(inquiry->charge);
+  inquiry->charge = NULL;
+}
+
+static int end_inquiry(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  struct inquiry *inquiry = (struct inquiry *)context;
+  if (inquiry->wait.cancelled) return wait_raise(L, false);
+  struct error err = inquiry->charge->error;
+  purchase_release(inquiry->charge);
+  return err.kind == ERROR_NONE ? 0 : error_raise(L, &err);
+}
+
+/* inquire(key): finds out what became of an open entry, as far as it can be told by now. */
+static int inquire(lua_State *L)
+{
+  struct purchase_request request = {.inquiry = true, .key = luaL_checkstring(L, 1), .max_wait = -1};
+  struct engine *engine = engine_use(L);
+  struct inquiry *inquiry = lua_newuserdatauv(L, sizeof *inquiry, 0);
+  *inquiry = (struct inquiry){.wait = {.cancel = stop_inquiry}};
+  struct purchase_charge *charge = purchase_begin(engine->purchase, &request, on_inquired, inquiry);
+  if (!charge) return luaL_error(L, "not enough memory");
+  inquiry->charge = charge;
+  return wait_for(L, &inquiry->wait, end_inquiry, (lua_KContext)inquiry);
+}
+
 void journal_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"list", list}, {"get", get}, {"settle", settle}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"list", list},
+                                       {"get", get},
+                                       {"settle", settle},
+                                       {"inquire", inquire},
+                                       {NULL, NULL}};
   luaL_newmetatable(L, TYPE);
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");

@@ -100,6 +100,13 @@ struct purchase *purchase_open(const struct purchase_settings *settings)
   return NULL;
 }
 
+void flow_free_owner(struct purchase *purchase)
+{
+  free(purchase->looked_up);
+  free(purchase->account);
+  free(purchase);
+}
+
 void purchase_close(struct purchase *purchase)
 {
   if (!purchase) return;
@@ -111,11 +118,12 @@ void purchase_close(struct purchase *purchase)
     if (charge->sleeping) loop_timer_clear(purchase->settings.loop, &charge->timer);
     if (charge->call && charge->call != charge->pending) client_release(charge->call);
     charge->call = NULL; /* one that is under way is the client's to end */
-    if (!charge->working) flow_free(charge);
+    if (charge->working)
+      purchase->closed++;
+    else
+      flow_free(charge);
   }
-  free(purchase->looked_up);
-  free(purchase->account);
-  free(purchase);
+  if (purchase->closed == 0) flow_free_owner(purchase);
 }
 
 bool purchase_busy(const struct purchase *purchase)
@@ -141,6 +149,7 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
     snprintf(charge->public.key, sizeof charge->public.key, "%s", request->key);
   else if (!random_hex(charge->public.key, 16))
     return false;
+  if (request->inquiry) return true;
   return buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path, request->query ? "?" : "",
                       request->query ? request->query : "", request->body ? request->body : "") &&
          flow_read_traits(charge, request->body ? request->body : "", &charge->asked) &&

@@ -57,6 +57,7 @@ struct purchase_settings {
 
 /* Texts are copied. */
 struct purchase_request {
+  bool inquiry; /* charges nothing: finds out what became of the open entry of `key`, and nothing else is read */
   const struct endpoint *endpoint; /* of class charge, or NULL for a path that the table does not know */
   const char *method, *path, *query, *body;
   size_t body_size;

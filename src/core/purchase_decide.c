@@ -123,5 +123,5 @@ void flow_decide(struct flow *charge)
 
 bool flow_needs_no_lock(const struct flow *charge)
 {
-  return charge->owner->settings.dry_run || must_ask(charge);
+  return !charge->request.inquiry && (charge->owner->settings.dry_run || must_ask(charge));
 }

@@ -17,12 +17,10 @@ static void answer_again(struct flow *charge, const struct journal_entry *entry)
 
 static void explain_open(struct flow *charge, const struct journal_entry *entry)
 {
-  error_set(
-      &charge->public.error, ERROR_OUTCOME_UNKNOWN,
-      "an earlier attempt under key %s has an unknown outcome%s%.200s%s; it is not sent again. proxylua journal show "
-      "KEY tells what is known of it; when proxylua orders list shows whether it was bought, say so with proxylua "
-      "journal settle",
-      charge->public.key, entry->note ? " (" : "", entry->note ? entry->note : "", entry->note ? ")" : "");
+  error_set(&charge->public.error, ERROR_OUTCOME_UNKNOWN,
+            "an earlier attempt under key %s has an unknown outcome%s%.200s%s, and is not sent again. " FLOW_WAY_OUT,
+            charge->public.key, entry->note ? " (" : "", entry->note ? entry->note : "", entry->note ? ")" : "",
+            charge->public.key);
   charge->public.error.charge = CHARGE_UNKNOWN;
 }
 

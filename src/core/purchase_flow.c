@@ -9,6 +9,7 @@
 
 const char *flow_name(const struct flow *charge)
 {
+  if (charge->request.inquiry) return "an inquiry";
   return charge->request.endpoint ? charge->request.endpoint->name : charge->path;
 }
 
@@ -107,9 +108,11 @@ void flow_fail_with(struct flow *charge, const struct client_call *call)
 
 bool flow_is_closed(struct flow *charge)
 {
+  struct purchase *purchase = charge->owner;
   charge->working = false;
   if (!charge->closed) return false;
   flow_free(charge);
+  if (--purchase->closed == 0) flow_free_owner(purchase);
   return true;
 }
 

@@ -13,6 +13,11 @@
 
 #define HEX(bytes) (2 * (bytes) + 1)
 
+/* The way out of an unknown outcome; takes the key. */
+#define FLOW_WAY_OUT                                                                                                           \
+  "The same key looks it up again, and so does proxylua journal settle %.255s; if you see whether proxylua orders list shows " \
+  "it, add placed --order-id ID, or not_placed"
+
 struct flow;
 
 /* A walk over the pages of a list (purchase_list.c). */
@@ -114,6 +119,7 @@ struct purchase {
   int64_t *looked_up; /* entries of others that this run has inquired about without any need */
   size_t looked_up_count;
   struct flow *queue; /* the first one is under way */
+  size_t closed;      /* charges that were under way when it was closed, and whose jobs borrow from it */
 };
 
 #define CHARGE_OF(job, field) ((struct flow *)((char *)(job)-offsetof(struct flow, field)))
@@ -137,6 +143,7 @@ void flow_end(struct flow *charge);
 void flow_fail(struct flow *charge, enum error_kind kind, const char *message);
 void flow_fail_with(struct flow *charge, const struct client_call *call); /* with what the server said */
 void flow_free(struct flow *charge);
+void flow_free_owner(struct purchase *purchase);
 
 /* First in every completion of a job: true when the module was closed meanwhile, and the charge is gone. */
 bool flow_is_closed(struct flow *charge);

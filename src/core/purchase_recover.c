@@ -25,7 +25,7 @@ static bool has_same_key(const struct flow *charge)
 /* This charge cannot go on while it is open. */
 static bool matters(const struct flow *charge)
 {
-  return has_same_key(charge) || flow_could_be(charge, entry_of(charge));
+  return has_same_key(charge) || (!charge->request.inquiry && flow_could_be(charge, entry_of(charge)));
 }
 
 /* Only what the table knows leaves traces that are understood. */
@@ -40,9 +40,8 @@ static void refuse(struct flow *charge, const char *why)
   error_set(
       &charge->public.error, ERROR_OUTCOME_UNKNOWN,
       "nothing was sent: an earlier charge that looks the same, under key %.100s, has an unknown outcome%s%.200s%s, and "
-      "the two could not be told apart. When proxylua orders list shows whether it was bought, say so with proxylua "
-      "journal settle",
-      entry->key, *why ? " (" : "", why, *why ? ")" : "");
+      "the two could not be told apart. " FLOW_WAY_OUT,
+      entry->key, *why ? " (" : "", why, *why ? ")" : "", entry->key);
   flow_end(charge);
 }
 
@@ -191,7 +190,10 @@ static void next(struct flow *charge)
   if (recovery->at == recovery->list.count) {
     journal_list_free(&recovery->list);
     step("recovered");
-    flow_find(charge);
+    if (charge->request.inquiry)
+      flow_end(charge);
+    else
+      flow_find(charge);
     return;
   }
   const struct journal_entry *entry = entry_of(charge);

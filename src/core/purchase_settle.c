@@ -136,9 +136,7 @@ static void stays_unknown(struct flow *charge, const char *why)
   struct error *err = &charge->public.error;
   error_set(
       err, ERROR_OUTCOME_UNKNOWN,
-      "it is not known whether this charge went through (%.400s%s%.300s). It is not sent again; its key is %s. "
-      "proxylua journal show KEY tells what is known of it; when proxylua orders list shows whether it was bought, say "
-      "so with proxylua journal settle",
+      "it is not known whether this charge went through (%.400s%s%.300s), and it is not sent again. " FLOW_WAY_OUT,
       charge->lost.message, *why ? "; " : "", why, charge->public.key);
   err->charge = CHARGE_UNKNOWN;
   err->status = charge->lost.status;

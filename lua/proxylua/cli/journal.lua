@@ -4,6 +4,8 @@ local core = require "proxylua.core"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
 
+local UNKNOWN = 5 -- exit code: the outcome of a charge is unknown
+
 local M = { summary = "the journal of charges: list, show, settle" }
 
 -- Too long for a table, and of use for one entry alone.
@@ -25,11 +27,12 @@ local function add_show(parser)
 end
 
 local function add_settle(parser)
-  local command = parsers.command(parser, "settle", "say what you have seen of an entry whose outcome is not known",
+  local command = parsers.command(parser, "settle", "look up an entry whose outcome is not known, or say what you have seen",
     "journal settle restock-2026-W48 placed --order-id ord_abc123")
   add_key(command)
   command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: neither the "
-    .. "orders nor the transactions show it, the key may buy again"):argname("placed|not_placed")
+    .. "orders nor the transactions show it, the key may buy again. Left out: it is looked up, as the next purchase would")
+    :argname("placed|not_placed"):args("?")
   command:option("--order-id", "placed: the order that came of it, as proxylua orders list shows it"):argname("ID")
   command:option("--price", "placed: what it cost (default: as the order says, else the quote)"):argname("AMOUNT")
   command:option("--note", "a word for the journal; placed without an order: why there is none"):argname("TEXT")
@@ -70,8 +73,14 @@ function actions.list(args, screen)
   end
   screen:list("entry", entries)
   if unknown > 0 then
-    screen:note("%d of unknown outcome: proxylua journal show KEY, and proxylua journal settle when you know", unknown)
+    screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal settle KEY looks it up",
+      unknown)
   end
+end
+
+local function tell_what_to_do(entry, screen)
+  screen:note("proxylua journal settle %s looks it up; if you see whether proxylua orders list and account transactions "
+    .. "show it, add placed --order-id ID, or not_placed", entry.key)
 end
 
 function actions.show(args, screen)
@@ -86,8 +95,7 @@ function actions.show(args, screen)
   end
   screen:record("entry", masked(entry, screen))
   if entry.open and not entry.running then
-    screen:note("see whether proxylua orders list and account transactions show it, then: proxylua journal settle %s "
-      .. "placed --order-id ID, or not_placed", entry.key)
+    tell_what_to_do(entry, screen)
   end
 end
 
@@ -110,6 +118,10 @@ function actions.settle(args, screen)
     order_id = args.order_id, note = args.note, price = args.price or (is_purchase and order and order.price) or nil,
   })
   screen:record("entry", masked(entry, screen))
+  if entry.open then
+    core.system.set_exit_code(UNKNOWN)
+    return tell_what_to_do(entry, screen)
+  end
   screen:note(entry.state == "placed" and "key %s answers %s from now on" or "key %s may buy again", entry.key,
     entry.order_id and "order " .. entry.order_id or "what is recorded here")
 end
