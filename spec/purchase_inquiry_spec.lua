@@ -52,8 +52,8 @@ local function during(requests, code, act, env)
   return out, program.read(sandbox.home .. "/err")
 end
 
-local CHARGED = { "cut=after", "status=502,when=after", "status=500,when=after", "truncate", "garbage", "html,when=after",
-  "empty", "nested", "nul", "redirect=http://127.0.0.1:9/,when=after" }
+local CHARGED = { "cut=after", "status=502,when=after", "status=500,when=after", "truncate", "garbage",
+  "html,when=after", "empty", "nested", "nul", "redirect=http://127.0.0.1:9/,when=after" }
 local FEW = { "cut=after", "garbage" }
 local NOT_CHARGED = { "cut=before", "status=502", "status=500", "status=302", "status=408", "html" }
 
@@ -299,7 +299,8 @@ describe("An extension whose answer is lost", function()
   it("holds back other extensions of that order, but nothing else", function()
     faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at")
     extend()
-    local kind = sandbox:eval(("return select(2, px.try(px.orders.extend, %q, { period = 7, key = 'f' })).kind"):format(id))
+    local kind = sandbox:eval(
+      ("return select(2, px.try(px.orders.extend, %q, { period = 7, key = 'f' })).kind"):format(id))
     assert.equal("outcome_unknown", kind)
     assert.matches("^ord_", (buy("key = 'k'")))
   end)

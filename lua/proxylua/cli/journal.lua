@@ -27,11 +27,13 @@ local function add_show(parser)
 end
 
 local function add_settle(parser)
-  local command = parsers.command(parser, "settle", "look up an entry whose outcome is not known, or say what you have seen",
+  local command = parsers.command(parser, "settle",
+    "look up an entry whose outcome is not known, or say what you have seen",
     "journal settle restock-2026-W48 placed --order-id ord_abc123")
   add_key(command)
   command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: neither the "
-    .. "orders nor the transactions show it, the key may buy again. Left out: it is looked up, as the next purchase would")
+    .. "orders nor the transactions show it, the key may buy again. Left out: it is looked up, as the next purchase "
+    .. "would")
     :argname("placed|not_placed"):args("?")
   command:option("--order-id", "placed: the order that came of it, as proxylua orders list shows it"):argname("ID")
   command:option("--price", "placed: what it cost (default: as the order says, else the quote)"):argname("AMOUNT")
@@ -73,7 +75,8 @@ function actions.list(args, screen)
   end
   screen:list("entry", entries)
   if unknown > 0 then
-    screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal settle KEY looks it up",
+    screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal settle KEY looks "
+      .. "it up",
       unknown)
   end
 end
