@@ -41,7 +41,7 @@ static void on_settled(struct store_job *job)
               charge->public.key, journal_state_name(charge->settle.state), job->err.message);
   }
   if (job->err.kind == ERROR_NONE && !charge->settle.changed)
-    flow_tell(charge, "%s with key %s is %s; but somebody has settled its entry otherwise meanwhile", flow_name(charge),
+    flow_tell(charge, "%s with key %s is %s; somebody else has settled its entry meanwhile", flow_name(charge),
               charge->public.key, journal_state_name(charge->settle.state));
   step("settled");
   if (charge->abandoned) tell_outcome(charge);

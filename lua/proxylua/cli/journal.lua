@@ -76,14 +76,13 @@ function actions.list(args, screen)
   screen:list("entry", entries)
   if unknown > 0 then
     screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal settle KEY looks "
-      .. "it up",
-      unknown)
+      .. "it up", unknown)
   end
 end
 
 local function tell_what_to_do(entry, screen)
-  screen:note("proxylua journal settle %s looks it up; if you see whether proxylua orders list and account transactions "
-    .. "show it, add placed --order-id ID, or not_placed", entry.key)
+  screen:note("proxylua journal settle %s looks it up; if you see whether proxylua orders list and account "
+    .. "transactions show it, add placed --order-id ID, or not_placed", entry.key)
 end
 
 function actions.show(args, screen)
