@@ -197,6 +197,14 @@ static void unknown(struct flow *charge)
   journal_settle(charge->owner->settings.store, &charge->settle);
 }
 
+/* A page of a gateway, or noise, may come with status 200 too, and says nothing. */
+static bool names_order(struct flow *charge, const struct http_exchange *x)
+{
+  char *id = charge->public.order_id, expires_at[64];
+  if (flow_read(charge, RECORD_ORDER, x, "id", id, sizeof charge->public.order_id)) return true;
+  return flow_is_extension(charge) && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
+}
+
 void flow_on_sent(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
@@ -208,8 +216,7 @@ void flow_on_sent(void *arg, struct client_call *call)
   if (x && !buffer_add(&public->answer, x->body.data, x->body.size))
     flow_tell(charge, "out of memory: the journal gets no answer of this charge");
   bool answered = call->error.kind == ERROR_NONE;
-  bool created = answered && flow_read(charge, RECORD_ORDER, x, "id", public->order_id, sizeof public->order_id);
-  if (created || (answered && (flow_is_extension(charge) || !charge->request.endpoint))) {
+  if (answered && (!charge->request.endpoint || names_order(charge, x))) {
     placed(charge, x);
   } else if (!answered && is_refusal(call)) {
     flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE, NULL);
