@@ -74,7 +74,8 @@ struct journal_lock {
   int64_t token; /* 0: somebody else has it. What is written under this token fails when the right has been lost */
 };
 
-/* The account that a key belongs to. With `put` it is remembered first. */
+/* The account that a key belongs to. With `put` it is remembered first, unless another one is: what was bought lies under that
+ * name, whoever found it out first. */
 struct journal_account {
   struct store_job job;
   const char *key; /* hex SHA-256 of base URL and key, as limiter_key answers */

@@ -95,6 +95,7 @@ struct flow {
   void (*done)(void *arg, struct purchase_charge *charge);
   void *arg;
   struct journal_account account;
+  char *account_name; /* as it is to be remembered */
   struct journal_lock lock;
   struct journal_find find;
   struct journal_intend intend;
