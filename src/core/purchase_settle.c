@@ -9,6 +9,7 @@
 #define LONGEST_PAUSE INT64_C(16000000)
 #define SETTLE_AGAIN INT64_C(1000000) /* between two tries of writing down an outcome */
 #define SETTLE_TRIES 3
+#define MOST_OF_A_FAILURE 65536 /* bytes of an answer that is none: enough to see what it was */
 
 static void write_outcome(struct flow *charge);
 
