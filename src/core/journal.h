@@ -146,6 +146,7 @@ struct journal_settle {
   int64_t price;
   const char *answer, *note;
   bool changed; /* false: there is no such entry, or it is placed or not placed already */
+  int64_t began_at; /* loop_clock() before anything of it can have been on disk */
 };
 
 /* All but the reading ones are on disk before they are done. */

@@ -80,7 +80,8 @@ struct flow {
   struct snapshot before;
   struct buffer snapshot;
   int64_t entry;        /* of the journal, 0 before the intent */
-  int64_t committed_at; /* loop_clock() when the sending was on disk, for may_send */
+  int64_t committed_at; /* loop_clock() before the sending was on disk, for may_send */
+  bool withheld;        /* may_send said no */
   enum {
     FLOW_BEFORE,
     FLOW_SENDING,

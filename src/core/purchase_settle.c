@@ -206,6 +206,16 @@ static bool names_order(struct flow *charge, const struct http_exchange *x)
   return flow_is_extension(charge) && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
 }
 
+static void explain_withheld(struct flow *charge)
+{
+  struct error *err = &charge->public.error;
+  if (charge->abandoned)
+    error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
+  else
+    error_set(err, ERROR_TIMEOUT,
+              "it took too long from writing down that it is sent until it could be; nothing was sent, try again");
+}
+
 void flow_on_sent(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
@@ -214,9 +224,12 @@ void flow_on_sent(void *arg, struct client_call *call)
   flow_take_over(charge, call);
   step("answered");
   public->error = call->error;
-  if (x && !buffer_add(&public->answer, x->body.data, x->body.size))
-    flow_tell(charge, "out of memory: the journal gets no answer of this charge");
+  if (charge->withheld) explain_withheld(charge);
   bool answered = call->error.kind == ERROR_NONE;
+  size_t size = x ? x->body.size : 0;
+  if (!answered && size > MOST_OF_A_FAILURE) size = MOST_OF_A_FAILURE;
+  if (size > 0 && !buffer_add(&public->answer, x->body.data, size))
+    flow_tell(charge, "out of memory: the journal gets no answer of this charge");
   if (answered && (!charge->request.endpoint || names_order(charge, x))) {
     placed(charge, x);
   } else if (!answered && is_refusal(call)) {

@@ -266,6 +266,7 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
       TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),
   };
   int rows;
+  job->began_at = loop_clock();
   if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err))
     return false;
   job->changed = rows > 0;
