@@ -10,7 +10,7 @@ SPEC =
 
 folders  = src/core src/bind src/sandbox
 sources := $(sort $(wildcard src/main.c $(folders:%=%/*.c)))
-c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c))
+c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c spec/support/*.c))
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
@@ -35,10 +35,11 @@ sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitiz
 needs_demo       =
 needs_test       = test
 needs_check      = test check
+needs_crash      = test
 needs_check-long = test long
 needs_bench      = bench
 needs_deps       = test check long bench
-installing = $(filter demo test check% bench deps,$(MAKECMDGOALS))
+installing = $(filter demo test crash check% bench deps,$(MAKECMDGOALS))
 purposes   = build $(foreach goal,$(MAKECMDGOALS),$(or $(needs_$(goal)),$(if $(filter check-%,$(goal)),$(needs_check))))
 
 # Commands are shown in short; `make V=1` shows them whole.
@@ -58,15 +59,18 @@ export XDG_STATE_HOME  = $(CURDIR)/build/home/state
 
 # --- what people call ---
 
-.PHONY: all demo test check check-long bench deps format clean help
+.PHONY: all demo test crash check check-long bench deps format clean help
 
 all: build/proxylua ## build the program, build/proxylua
 
 demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quickstart.lua
 	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
 
-test: build/proxylua ## run the specs inside the program (SPEC=FILE: only that one)
+test: build/proxylua build/crash/proxylua ## run the specs inside the program (SPEC=FILE: only that one)
 	build/proxylua /usr/bin/busted $(SPEC)
+
+crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 worlds=4': see bench/crash.lua)
+	build/proxylua spec/support/crash_long.lua $(CRASH)
 
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
@@ -108,10 +112,24 @@ $(1)/%.o: src/%.c Makefile | packages
 -include $(sources:src/%.c=$(1)/%.d)
 endef
 
+# The program that the crash harness runs: the same objects but for the steps of a charge, where it can be made to end itself.
+# $(call crashing,FOLDER OF THE OBJECTS,PROGRAM,COMPILER,FLAGS)
+define crashing
+$(2): $(filter-out %/step.o,$(sources:src/%.c=$(1)/%.o)) $(1)/crash/step.o build/embedded.o build/cjson.a build/files
+	@mkdir -p $$(@D)
+	$$(call say,link $$@)$(3) $(4) $(linking) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(libs)
+
+$(1)/crash/step.o: spec/support/step.c src/core/step.h Makefile | packages
+	@mkdir -p $$(@D)
+	$$(call say,compile $$@)$(3) $(flags) $(4) $(CFLAGS) -c -o $$@ $$<
+endef
+
 $(eval $(call variant,build/release,build/proxylua,$(CC),$(release)))
 $(eval $(call variant,build/asan,build/asan/proxylua,$(CC),$(sanitize)))
 $(eval $(call variant,build/gcc,build/gcc/proxylua,gcc,$(strict)))
 $(eval $(call variant,build/clang,build/clang/proxylua,$(CLANG),$(strict)))
+$(eval $(call crashing,build/release,build/crash/proxylua,$(CC),$(release)))
+$(eval $(call crashing,build/asan,build/asan/crash/proxylua,$(CC),$(sanitize)))
 
 # lua-cjson makes every number a float, null a light userdata and an empty list an object. These calls of its decoder go to
 # src/bind/json.c instead, which gets that right without a second pass over what was decoded, and is a third faster for it.
@@ -165,15 +183,15 @@ check-clang: build/clang/proxylua
 
 check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
-check-specs: build/asan/proxylua
+check-specs: build/asan/proxylua build/asan/crash/proxylua
 	$(call step,$< /usr/bin/busted $(SPEC))
 
 # A collector that never rests finds values that C code forgot to anchor.
 greedy = collectgarbage("incremental", 1, 1000)
-check-gc: build/asan/proxylua
+check-gc: build/asan/proxylua build/asan/crash/proxylua
 	$(call step,$< /usr/bin/busted -e '$(greedy)' $(SPEC))
 
 # Where memory is handled by hand most; under valgrind all of the specs would take too long.
 slow_specs = $(wildcard $(patsubst %,spec/%_spec.lua,buffer error json loop http task))
-check-valgrind: build/proxylua
+check-valgrind: build/proxylua build/crash/proxylua
 	$(call step,valgrind --quiet --leak-check=full --error-exitcode=99 $< /usr/bin/busted $(or $(SPEC),$(slow_specs)))

@@ -72,3 +72,27 @@ void buffer_free(struct buffer *buffer)
   free(buffer->data);
   *buffer = (struct buffer){0};
 }
+
+/* The size of the UTF-8 character that a text begins with, 0 when there is none. */
+static size_t character_size(const unsigned char *text, size_t left)
+{
+  unsigned char first = text[0];
+  size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  if (size > left) return 0;
+  for (size_t i = 1; i < size; i++)
+    if ((text[i] & 0xc0) != 0x80) return 0;
+  bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
+  bool surrogate = first == 0xed && text[1] > 0x9f, beyond = first == 0xf4 && text[1] > 0x8f;
+  return overlong || surrogate || beyond ? 0 : size;
+}
+
+bool buffer_add_utf8(struct buffer *buffer, const char *text, size_t size)
+{
+  bool ok = true;
+  for (size_t at = 0, step = 1; at < size && ok; at += step) {
+    size_t whole = character_size((const unsigned char *)text + at, size - at);
+    step = whole > 0 ? whole : 1;
+    ok = whole > 0 ? buffer_add(buffer, text + at, whole) : buffer_add(buffer, "?", 1);
+  }
+  return ok;
+}

@@ -21,6 +21,9 @@ bool buffer_print(struct buffer *buffer, const char *format, ...) __attribute__(
 /* Adds `text` as a JSON string with its quotes. Bytes that are not UTF-8 pass as they are. */
 bool buffer_add_json(struct buffer *buffer, const char *text, size_t size);
 
+/* Adds `text` with a ? for every byte that belongs to no UTF-8 character. */
+bool buffer_add_utf8(struct buffer *buffer, const char *text, size_t size);
+
 /* Frees the bytes; the buffer is empty and usable again. */
 void buffer_free(struct buffer *buffer);
 

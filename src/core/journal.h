@@ -74,7 +74,8 @@ struct journal_lock {
   int64_t token; /* 0: somebody else has it. What is written under this token fails when the right has been lost */
 };
 
-/* The account that a key belongs to. With `put` it is remembered first. */
+/* The account that a key belongs to. With `put` it is remembered first, unless another one is: what was bought lies under that
+ * name, whoever found it out first. */
 struct journal_account {
   struct store_job job;
   const char *key; /* hex SHA-256 of base URL and key, as limiter_key answers */
@@ -145,6 +146,7 @@ struct journal_settle {
   int64_t price;
   const char *answer, *note;
   bool changed; /* false: there is no such entry, or it is placed or not placed already */
+  int64_t began_at; /* loop_clock() before anything of it can have been on disk */
 };
 
 /* All but the reading ones are on disk before they are done. */

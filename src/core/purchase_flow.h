@@ -85,7 +85,8 @@ struct flow {
   struct snapshot before;
   struct buffer snapshot;
   int64_t entry;        /* of the journal, 0 before the intent */
-  int64_t committed_at; /* loop_clock() when the sending was on disk, for may_send */
+  int64_t committed_at; /* loop_clock() before the sending was on disk, for may_send */
+  bool withheld;        /* may_send said no */
   enum {
     FLOW_BEFORE,
     FLOW_SENDING,
@@ -100,6 +101,7 @@ struct flow {
   void (*done)(void *arg, struct purchase_charge *charge);
   void *arg;
   struct journal_account account;
+  char *account_name; /* as it is to be remembered */
   struct journal_lock lock;
   struct journal_find find;
   struct journal_intend intend;

@@ -40,6 +40,13 @@ static void conclude_unanswered(struct flow *charge, const char *why)
   conclude(charge);
 }
 
+/* Without the journal nobody knows when it is late: no second look. */
+static void conclude_lost(struct flow *charge, const char *why)
+{
+  charge->inquiry.c.settled = true;
+  conclude_unanswered(charge, why);
+}
+
 /* --- money --- */
 
 static void on_account(void *arg, struct client_call *call)
@@ -158,7 +165,7 @@ static void on_others(struct store_job *job)
   struct flow *charge = CHARGE_OF(job, inquiry.list);
   if (flow_is_closed(charge) || flow_is_over(charge)) return;
   if (job->err.kind != ERROR_NONE)
-    conclude_unanswered(charge, job->err.message);
+    conclude_lost(charge, job->err.message);
   else if (!read_others(charge))
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
   else if (charge->inquiry.c.extension)
@@ -187,7 +194,7 @@ static void on_entry(struct store_job *job)
   struct inquiry *inquiry = &charge->inquiry;
   if (flow_is_closed(charge) || flow_is_over(charge)) return;
   if (job->err.kind != ERROR_NONE || !inquiry->find.found) {
-    conclude_unanswered(charge, job->err.kind != ERROR_NONE ? job->err.message : "the journal has lost it");
+    conclude_lost(charge, job->err.kind != ERROR_NONE ? job->err.message : "it is no longer in the journal");
     return;
   }
   if (!read_entry(charge)) {

@@ -17,6 +17,13 @@ static void on_quote(void *arg, struct client_call *call)
     flow_fail(charge, ERROR_PROTOCOL, "the quote holds no price that can be read; nothing was bought");
 }
 
+/* Without its type nothing can be quoted, and what was answered is no order. */
+static bool is_order(const struct flow *charge, const struct http_exchange *x)
+{
+  char type[64];
+  return flow_read(charge, RECORD_ORDER, x, "type", type, sizeof type);
+}
+
 static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
 {
   static const char *const fields[] = {"type", "country", "quantity"};
@@ -45,6 +52,10 @@ static void on_order(void *arg, struct client_call *call)
   struct flow *charge = arg;
   char period[32];
   if (!flow_answered(charge, call)) return;
+  if (!is_order(charge, call->exchange)) {
+    flow_fail(charge, ERROR_PROTOCOL, "the answer holds no order that can be read; nothing was bought");
+    return;
+  }
   note_expiry(charge, call->exchange);
   charge->calc.size = 0;
   const char *digits = charge->body ? strstr(charge->body, "\"period\":") : NULL;

@@ -6,14 +6,15 @@
 #include "core/step.h"
 
 #define STALE_US \
-  INT64_C(5000000) /* after its sending was written down a request must leave within this, or not at all */
+  INT64_C(5000000) /* after its sending was written down a request must leave within this, or not at all: others count on it */
 #define MARGIN_US INT64_C(1000000) /* of an exchange over its timeout */
 
 static bool may_send(void *arg)
 {
   struct flow *charge = arg;
   step("leaving");
-  return loop_clock() - charge->committed_at <= STALE_US;
+  charge->withheld = charge->abandoned || loop_clock() - charge->committed_at > STALE_US;
+  return !charge->withheld;
 }
 
 /* Ends the call with its slots unused; nothing has left. */
@@ -27,6 +28,7 @@ static void on_sending(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, settle);
   struct error *err = &charge->public.error;
+  step("sending");
   if (flow_is_closed(charge)) return;
   if (job->err.kind != ERROR_NONE)
     *err = job->err;
@@ -34,8 +36,7 @@ static void on_sending(struct store_job *job)
     error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
   else if (!charge->settle.changed)
     error_set(err, ERROR_OUTCOME_UNKNOWN, "somebody else has settled this charge's entry; nothing was sent");
-  charge->committed_at = loop_clock();
-  step("sending");
+  charge->committed_at = charge->settle.began_at;
   if (err->kind == ERROR_NONE)
     client_go(charge->call);
   else

@@ -9,6 +9,7 @@
 #define LONGEST_PAUSE INT64_C(16000000)
 #define SETTLE_AGAIN INT64_C(1000000) /* between two tries of writing down an outcome */
 #define SETTLE_TRIES 3
+#define MOST_OF_A_FAILURE 65536 /* bytes of an answer that is none: enough to see what it was */
 
 static void write_outcome(struct flow *charge);
 
@@ -198,14 +199,22 @@ static void unknown(struct flow *charge)
   journal_settle(charge->owner->settings.store, &charge->settle);
 }
 
-/* Of what the table does not know any answer will do. */
+/* A page of a gateway, or noise, may come with status 200 too, and says nothing. */
 static bool names_order(struct flow *charge, const struct http_exchange *x)
 {
-  struct purchase_charge *public = &charge->public;
-  char expires_at[64];
-  if (!charge->request.endpoint) return true;
-  if (flow_read(charge, RECORD_ORDER, x, "id", public->order_id, sizeof public->order_id)) return true;
+  char *id = charge->public.order_id, expires_at[64];
+  if (flow_read(charge, RECORD_ORDER, x, "id", id, sizeof charge->public.order_id)) return true;
   return flow_is_extension(charge) && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
+}
+
+static void explain_withheld(struct flow *charge)
+{
+  struct error *err = &charge->public.error;
+  if (charge->abandoned)
+    error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
+  else
+    error_set(err, ERROR_TIMEOUT,
+              "it took too long from writing down that it is sent until it could be; nothing was sent, try again");
 }
 
 void flow_on_sent(void *arg, struct client_call *call)
@@ -216,10 +225,13 @@ void flow_on_sent(void *arg, struct client_call *call)
   flow_take_over(charge, call);
   step("answered");
   public->error = call->error;
-  if (x && !buffer_add(&public->answer, x->body.data, x->body.size))
-    flow_tell(charge, "out of memory: the journal gets no answer of this charge");
+  if (charge->withheld) explain_withheld(charge);
   bool answered = call->error.kind == ERROR_NONE;
-  if (answered && names_order(charge, x)) {
+  size_t size = x ? x->body.size : 0;
+  if (!answered && size > MOST_OF_A_FAILURE) size = MOST_OF_A_FAILURE;
+  if (size > 0 && !buffer_add(&public->answer, x->body.data, size))
+    flow_tell(charge, "out of memory: the journal gets no answer of this charge");
+  if (answered && (!charge->request.endpoint || names_order(charge, x))) {
     placed(charge, x);
   } else if (!answered && is_refusal(call)) {
     flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE, NULL);

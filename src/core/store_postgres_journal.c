@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/store_postgres.h"
 
 #define TEXT(text)  \
@@ -249,23 +250,41 @@ bool postgres_intend(struct store_driver *driver, struct journal_intend *job)
   return ok;
 }
 
+/* A settling with its texts as the database takes them, whatever a server has answered. */
+struct settling {
+  struct journal_settle *job;
+  struct buffer order_id, answer, note;
+};
+
+static bool clean(struct buffer *clean, const char *text, struct error *err)
+{
+  return !text || buffer_add_utf8(clean, text, strlen(text)) || out_of_memory(err);
+}
+
+static const char *cleaned(const struct buffer *clean, const char *text)
+{
+  return text && clean->data ? clean->data : text;
+}
+
 static bool settle(struct postgres *pg, void *arg, struct error *err)
 {
-  struct journal_settle *job = arg;
+  const struct settling *settling = arg;
+  struct journal_settle *job = settling->job;
   struct digits id, state, price, open, ends_in;
   bool ends = job->ends_in != JOURNAL_KEEP_END;
   const struct postgres_param params[] = {
       TEXT(in_digits(&id, job->id)),
       TEXT(in_digits(&state, job->state)),
-      TEXT(job->order_id),
+      TEXT(cleaned(&settling->order_id, job->order_id)),
       TEXT(job->price == JOURNAL_NO_PRICE ? NULL : in_digits(&price, job->price)),
-      TEXT(job->answer),
+      TEXT(cleaned(&settling->answer, job->answer)),
       TEXT(in_digits(&open, JOURNAL_OPEN)),
-      TEXT(job->note),
+      TEXT(cleaned(&settling->note, job->note)),
       TEXT(ends ? pg->clock : NULL),
       TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),
   };
   int rows;
+  job->began_at = loop_clock();
   if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err))
     return false;
   job->changed = rows > 0;
@@ -274,5 +293,13 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
 
 bool postgres_settle(struct store_driver *driver, struct journal_settle *job)
 {
-  return postgres_transact((struct postgres *)driver, settle, job, &job->job.err);
+  struct settling settling = {.job = job};
+  struct error *err = &job->job.err;
+  bool ok = clean(&settling.order_id, job->order_id, err) && clean(&settling.answer, job->answer, err) &&
+            clean(&settling.note, job->note, err) &&
+            postgres_transact((struct postgres *)driver, settle, &settling, err);
+  buffer_free(&settling.order_id);
+  buffer_free(&settling.answer);
+  buffer_free(&settling.note);
+  return ok;
 }

@@ -60,7 +60,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                        9},
     [PG_ACCOUNT_PUT] =
         {"INSERT INTO proxylua.accounts (key, account, updated_at) VALUES ($1, $2, " NOW
-         ") ON CONFLICT (key) DO UPDATE SET account = excluded.account, updated_at = excluded.updated_at",
+         ") ON CONFLICT (key) DO NOTHING",
          2},
     [PG_ACCOUNT_GET] = {"SELECT account FROM proxylua.accounts WHERE key = $1", 1},
     [PG_CHARGE_BY_KEY] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE account = $1 AND key = $2", 2},

@@ -265,6 +265,7 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   struct error *err = &settle->job.err;
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_SETTLE, err);
   if (!statement || !journal_holds(driver, settle->token, err) || !sqlite_begin(sqlite, true, err)) return false;
+  settle->began_at = loop_clock();
   sqlite3_bind_int64(statement, 1, settle->id);
   sqlite3_bind_int(statement, 2, settle->state);
   bind_text(statement, 3, settle->order_id);
@@ -279,7 +280,7 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   bool ends = settle->ends_in != JOURNAL_KEEP_END;
   bind_text(statement, 9, ends ? sqlite->clock : NULL);
   if (ends)
-    sqlite3_bind_int64(statement, 10, loop_clock() + settle->ends_in);
+    sqlite3_bind_int64(statement, 10, settle->began_at + settle->ends_in);
   else
     sqlite3_bind_null(statement, 10);
   bool ok = sqlite_run(sqlite, statement, err);

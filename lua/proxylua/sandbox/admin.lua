@@ -3,7 +3,8 @@
 --
 --   GET  /_sandbox/trace      who asks: ip=, loc=, proxy=, order= (needs no key)
 --   GET  /_sandbox/counters   requests by endpoint, answers by status, limited (429 by the limits), sold, extended, charges,
---                             charged, refunds, refunded, balance, forwarded, proxies (uses by user name)
+--                             charged, refunds, refunded, balance, forwarded, proxies (uses by user name),
+--                             faults (how often each of the present ones struck)
 --   GET  /_sandbox/counted    what the limits counted, oldest first: {"names": […], "times": [µs, …]}; the last 100,000 at least
 --   GET  /_sandbox/orders     every order, with the Idempotency-Key it came with, what it was charged, how often extended
 --   POST /_sandbox/settings   {"faults": ["orders.create:cut=after,count=2"], "dialect": "bare", "limits": "general=5/1",
@@ -53,6 +54,8 @@ actions["GET counters"] = function(world)
   out.charges, out.charged = sum(world, "charge")
   out.refunds, out.refunded = sum(world, "refund")
   out.balance = money.format(world.data.balance)
+  out.faults = {}
+  for _, fault in ipairs(world.faults) do out.faults[fault.text] = (out.faults[fault.text] or 0) + fault.struck end
   return answer(world, 200, out)
 end
 

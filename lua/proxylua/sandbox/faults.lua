@@ -89,7 +89,7 @@ end
 function M.parse(text)
   local endpoint, rest = text:match("^([%w_.*]+):(.+)$")
   if not endpoint then refuse("fault '%s' is not ENDPOINT:NAME=VALUE,…, such as orders.create:cut=after", text) end
-  local fault = { endpoint = endpoint, text = text }
+  local fault = { endpoint = endpoint, text = text, struck = 0 }
   for part in rest:gmatch("[^,]+") do
     local name, value = part:match("^([%w_]+)=?(.*)$")
     local read = kinds[name]
@@ -123,6 +123,7 @@ function M.pick(faults, endpoint, early)
   for _, fault in ipairs(faults) do
     if (fault.hold ~= nil) == early and strikes(fault, endpoint) then
       if fault.count then fault.count = fault.count - 1 end
+      fault.struck = fault.struck + 1
       found = found or {}
       for name, value in pairs(fault) do found[name] = value end
     end
