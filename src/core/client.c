@@ -237,6 +237,8 @@ static void on_pause(struct client_call *call)
   take_slots(call);
 }
 
+static void take_others(struct client_call *call);
+
 static void on_done(void *arg, struct http_exchange *x)
 {
   struct client_call *call = arg;
@@ -246,6 +248,11 @@ static void on_done(void *arg, struct http_exchange *x)
   trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL, call->attempts, x);
   if (x->has_head && x->status == 429) { /* whatever became of its body */
     on_pause(call);
+    return;
+  }
+  if (call->late) {
+    call->attempts--;
+    take_others(call);
     return;
   }
   call->error.status = (int)x->status;
@@ -275,7 +282,25 @@ static const char *refuse_file(long status, const char *type)
 static bool may_send(void *arg)
 {
   struct client_call *call = arg;
-  return call->request.may_send(call->arg);
+  call->late = limiter_lease_left(&call->ticket) <= 0;
+  return !call->late && (!call->request.may_send || call->request.may_send(call->arg));
+}
+
+/* Milliseconds that an exchange may take, which is over before the lease is; 0: too little is left of that. */
+static int64_t exchange_time(const struct client_call *call)
+{
+  int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6), lease = limiter_lease_left(&call->ticket);
+  if (wanted > SLOTS_LONGEST_LEASE / 2 || (call->request.save_as && lease > wanted)) return wanted / 1000;
+  return lease < wanted / 2 ? 0 : (lease < wanted ? lease : wanted) / 1000;
+}
+
+/* Process, machine or store stood still, and the slots may be somebody else's now. */
+static void take_others(struct client_call *call)
+{
+  settle_slots(call);
+  drop_exchange(call);
+  call->late = false;
+  take_slots(call);
 }
 
 void client_go(struct client_call *call)
@@ -286,7 +311,11 @@ void client_go(struct client_call *call)
     fail(call, ERROR_TIMEOUT, "the call's deadline has passed; give it a longer timeout=");
     return;
   }
-  int64_t timeout = (int64_t)(client->settings.timeout * 1e3), left = call->left_us / 1000 + 1;
+  int64_t timeout = exchange_time(call), left = call->left_us / 1000 + 1;
+  if (timeout == 0) {
+    take_others(call);
+    return;
+  }
   struct http_request request = {
       .method = r->method,
       .url = call->url,
@@ -299,7 +328,7 @@ void client_go(struct client_call *call)
       .path = r->save_as,
       .fresh = r->kind == ENDPOINT_CHARGE,
       .once = true,
-      .may_send = r->may_send ? may_send : NULL,
+      .may_send = may_send,
       .headed = on_headed,
       .refuse = r->endpoint && r->endpoint->text ? refuse_file : NULL,
   };

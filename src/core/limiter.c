@@ -218,6 +218,11 @@ void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsign
   limiter_pump(limiter);
 }
 
+int64_t limiter_lease_left(const struct limiter_ticket *ticket)
+{
+  return ticket->limiter->rules.off ? SLOTS_LONGEST_LEASE : ticket->lease_until - loop_clock();
+}
+
 static void add_ending(const struct limiter_ticket *ticket, enum slots_end how, int64_t pause, bool holds)
 {
   struct slots_ending ending = {.scopes = ticket->scopes, .how = how, .at = loop_clock(), .pause = pause};

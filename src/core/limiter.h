@@ -47,6 +47,7 @@ struct limiter_ticket {
   uint64_t number;
   double max_wait;
   int64_t lease, since;
+  int64_t lease_until; /* by loop_clock(), no later than the store has it */
   void (*granted)(void *arg, const struct error *err);
   void *arg;
   struct limiter_queue *queue;
@@ -74,6 +75,10 @@ void limiter_max_pause(struct limiter *limiter, double seconds);
  * turn as long as it takes, for a pause what limiter_max_pause says. */
 void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsigned scopes, int64_t lease,
                   double max_wait, void (*granted)(void *arg, const struct error *err), void *arg);
+
+/* Microseconds for which a granted ticket's slots are surely its own. The process, the machine or the store may have stood
+ * still for so long that they have gone to others: then nothing may be sent with them, and limiter_unused gives them back. */
+int64_t limiter_lease_left(const struct limiter_ticket *ticket);
 
 /* Exactly one of these ends a granted ticket; for one that has ended they do nothing. The first also ends one that waits,
  * whose `granted` is then not called. */

@@ -176,6 +176,7 @@ void store_check(struct store *store, struct store_job *job)
 void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
                        int64_t asked_at)
 {
+  slots->asked_at = asked_at;
   slots->answered_at = loop_clock();
   for (int i = 0; i < SLOTS_SCOPES; i++)
     if (slots->scopes & 1u << i) slots_refresh(&states[i], clock, now);
