@@ -10,7 +10,7 @@ SPEC =
 
 folders  = src/core src/bind src/sandbox
 sources := $(sort $(wildcard src/main.c $(folders:%=%/*.c)))
-c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c))
+c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c spec/support/*.c))
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
@@ -65,13 +65,13 @@ all: build/proxylua ## build the program, build/proxylua
 demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quickstart.lua
 	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
 
-test: build/proxylua ## run the specs inside the program (SPEC=FILE: only that one)
+test: build/proxylua build/spec/slots_check ## run the specs inside the program (SPEC=FILE: only that one)
 	build/proxylua /usr/bin/busted $(SPEC)
 
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind ## run what takes too long for every change
+check-long: check-gc check-valgrind check-limits ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -132,13 +132,18 @@ build/bench/%: bench/%.c Makefile | packages
 	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $< $(LDFLAGS) -Wl,--as-needed \
 	  -l:liblua5.4-cjson.a -l:liblua5.4.a -lcurl -lssl -lcrypto -ldl -lm
 
+# What specs run beside the program, with sanitizers. It knows the slot rule alone.
+build/spec/slots_check: spec/support/slots_check.c src/core/slots.c src/core/slots.h Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
+
 .PHONY: packages
 packages:
 	@tools/packages $(if $(installing),install,tell) $(purposes)
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind
+.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -165,15 +170,20 @@ check-clang: build/clang/proxylua
 
 check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
-check-specs: build/asan/proxylua
+check-specs: build/asan/proxylua build/spec/slots_check
 	$(call step,$< /usr/bin/busted $(SPEC))
 
 # A collector that never rests finds values that C code forgot to anchor.
 greedy = collectgarbage("incremental", 1, 1000)
-check-gc: build/asan/proxylua
+check-gc: build/asan/proxylua build/spec/slots_check
 	$(call step,$< /usr/bin/busted -e '$(greedy)' $(SPEC))
 
 # Where memory is handled by hand most; under valgrind all of the specs would take too long.
 slow_specs = $(wildcard $(patsubst %,spec/%_spec.lua,buffer error json loop http task))
 check-valgrind: build/proxylua
 	$(call step,valgrind --quiet --leak-check=full --error-exitcode=99 $< /usr/bin/busted $(or $(SPEC),$(slow_specs)))
+
+# Thousands of requests against each way of counting, on both stores; prints its figures (LIMITS_SEED=N repeats a run).
+check-limits: export LIMITS_LONG = 1
+check-limits: build/proxylua build/spec/slots_check
+	$(call step,$< /usr/bin/busted spec/limiter_property_spec.lua spec/limiter_time_spec.lua)
