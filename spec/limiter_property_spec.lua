@@ -28,16 +28,18 @@ local BUSY = [[
   end, { concurrency = 64 })
 ]]
 
--- What a run may say; `requests` is a number for each process, `kill` how many processes are killed at a random moment.
-local FORM = LONG and { count = 60, window = 0.5, requests = 1000, faulty = 1800, paced = 450, floor = 0.97, tries = 3 }
-  or { count = 40, window = 0.25, requests = 120, faulty = 950, paced = 60, floor = 0.5, tries = 1 }
+-- Of each run: the limit; requests of each process; for how many seconds exchanges are cut or hang; the share of the ideal
+-- rate that is asked for, and how often a run may be repeated that a busy machine has slowed down.
+local FORM = LONG
+    and { count = 60, window = 0.5, sound = 1000, faulty = 1700, paced = 900, calm = 10, floor = 0.97, tries = 3 }
+  or { count = 40, window = 0.25, sound = 120, faulty = 600, paced = 60, calm = 2, floor = 0.5, tries = 1 }
 
-local FAULTS = { cut = 0.02, hang = 0.02, lag = 4, calm = 2 }
+local FAULTS = { cut = 0.04, hang = 0.04, lag = 4, calm = FORM.calm, hold = "0-0.1", delay = "0-0.1" }
 local TIMEOUT = 0.5
 
 local runs = {}
 for _, algorithm in ipairs{ "fixed", "sliding", "bucket" } do
-  runs[#runs + 1] = { kind = "sound", algorithm = algorithm, requests = FORM.requests }
+  runs[#runs + 1] = { kind = "sound", algorithm = algorithm, requests = FORM.sound }
   if LONG or algorithm == "sliding" then
     runs[#runs + 1] = { kind = "faulty", algorithm = algorithm, requests = FORM.faulty, kill = 2, faults = FAULTS }
   end

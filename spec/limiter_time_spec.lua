@@ -8,7 +8,7 @@ local LONG = os.getenv "LIMITS_LONG" ~= nil
 local SEED = tonumber(os.getenv "LIMITS_SEED") or os.time()
 
 local HOUR = 3600 * 1000000
-local COUNT, WINDOW = 5, 1 -- seconds
+local COUNT, WINDOW = 5, 0.5 -- seconds
 
 describe("The slot rule", function()
   it("is never too early and never stuck, whatever the clocks do and the rows hold", function()

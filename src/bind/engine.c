@@ -119,6 +119,7 @@ void engine_configure(lua_State *L, int index)
   engine->settle = seconds_setting(L, index, "settle", 60);
   engine->dry_run = flag_setting(L, index, "dry_run");
   engine->verbose = flag_setting(L, index, "verbose");
+  engine->quiet = flag_setting(L, index, "quiet");
   read_allowance(L, index, &engine->allowance);
   read_limits(L, index, &engine->rules);
   read_sandbox(L, index, engine);
@@ -129,7 +130,8 @@ void engine_configure(lua_State *L, int index)
 
 static void tell(void *arg, const char *text)
 {
-  (void)arg;
+  struct engine *engine = arg;
+  countdown_hide(&engine->countdown);
   fflush(stdout);
   fprintf(stderr, "proxylua: %s\n", text);
 }
@@ -191,7 +193,8 @@ static bool open_purchase(struct engine *engine, struct error *err)
                                        .dry_run = engine->dry_run,
                                        .read = read_answer,
                                        .read_arg = engine,
-                                       .tell = tell};
+                                       .tell = tell,
+                                       .tell_arg = engine};
   engine->purchase = purchase_open(&settings);
   if (!engine->purchase) error_set(err, ERROR_INTERNAL, "out of memory");
   return engine->purchase;
@@ -205,7 +208,8 @@ static bool open_client(struct engine *engine, struct error *err)
                                      .trace = engine->trace,
                                      .timeout = engine->timeout,
                                      .max_wait = engine->max_wait,
-                                     .tell = engine->verbose ? tell : NULL};
+                                     .tell = engine->verbose ? tell : NULL,
+                                     .tell_arg = engine};
   engine->client = client_open(engine->loop, &settings, err);
   return engine->client;
 }
@@ -219,7 +223,9 @@ static bool open_parts(struct runtime *runtime, struct engine *engine, struct er
   engine->limiter = limiter_open(engine->loop, engine->store, engine->base_url, engine->key, &engine->rules, err);
   if (!engine->limiter) return false;
   limiter_max_pause(engine->limiter, engine->max_wait);
-  if (engine->verbose) limiter_on_wait(engine->limiter, tell_of_wait, NULL);
+  if (engine->verbose) limiter_on_wait(engine->limiter, tell_of_wait, engine);
+  engine->countdown = (struct countdown){.loop = engine->loop};
+  if (!engine->quiet && countdown_possible()) limiter_on_next(engine->limiter, countdown_set, &engine->countdown);
   return open_client(engine, err) && open_purchase(engine, err);
 }
 

@@ -5,6 +5,7 @@
 
 #include <lua.h>
 
+#include "bind/countdown.h"
 #include "core/client.h"
 #include "core/purchase.h"
 
@@ -14,7 +15,8 @@ struct engine {
   struct limiter_rules rules;
   struct journal_allowance allowance;
   double timeout, max_wait, settle; /* seconds */
-  bool dry_run, verbose;
+  bool dry_run, verbose, quiet;
+  struct countdown countdown;
   bool opened;
   struct secret *key;
   struct store *store;

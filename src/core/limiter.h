@@ -103,6 +103,10 @@ struct limiter_news {
 /* NULL: nobody is told. */
 void limiter_on_wait(struct limiter *limiter, void (*tell)(void *arg, const struct limiter_news *news), void *arg);
 
+/* Told whenever the moment changes at which the first of all that wait may go: when, and what it waits for; NULL when nobody
+ * waits for a moment. */
+void limiter_on_next(struct limiter *limiter, void (*next)(void *arg, const struct limiter_news *news), void *arg);
+
 /* hex SHA-256 of base URL, newline and key: what the store knows them by. */
 const char *limiter_key(const struct limiter *limiter);
 

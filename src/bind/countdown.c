@@ -1,0 +1,72 @@
+#include "bind/countdown.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SHORTEST (2 * SLOTS_SECOND)  /* shorter waits are not shown */
+#define COMEBACK (SLOTS_SECOND / 10) /* after the line had to give way */
+
+/* Where the cursor was is kept and come back to, since only the script knows whether it stands behind half a line; without
+ * wrapping, what is too long for the terminal is cut off. */
+#define KEEP "\0337"
+#define BACK "\0338"
+#define WRAP_OFF "\033[?7l"
+#define WRAP_ON "\033[?7h"
+#define CLEAR "\033[K"
+
+bool countdown_possible(void)
+{
+  const char *terminal = getenv("TERM");
+  return isatty(STDERR_FILENO) && terminal && *terminal && strcmp(terminal, "dumb") != 0;
+}
+
+static void put(const char *text)
+{
+  (void)!write(STDERR_FILENO, text, strlen(text));
+}
+
+static void show(void *arg)
+{
+  struct countdown *countdown = arg;
+  int64_t left = countdown->until - loop_clock();
+  if (left <= 0) return;
+  char line[160];
+  int seconds = (int)((left + SLOTS_SECOND - 1) / SLOTS_SECOND);
+  snprintf(line, sizeof line, "%s" WRAP_OFF "proxylua: %s %s limit, %d s" CLEAR WRAP_ON, countdown->shown ? BACK : KEEP,
+           countdown->news.what == LIMITER_PAUSE ? "the API has paused the" : "waiting for the", countdown->news.scope,
+           seconds);
+  fflush(stdout); /* what was printed before comes before it */
+  put(line);
+  countdown->shown = true;
+  loop_timer_set(countdown->loop, &countdown->tick, left - (int64_t)(seconds - 1) * SLOTS_SECOND, show, countdown);
+}
+
+void countdown_hide(struct countdown *countdown)
+{
+  if (!countdown->shown) return;
+  countdown->shown = false;
+  put(BACK CLEAR);
+  loop_timer_set(countdown->loop, &countdown->tick, COMEBACK, show, countdown);
+}
+
+static void stop(struct countdown *countdown)
+{
+  countdown_hide(countdown);
+  loop_timer_clear(countdown->loop, &countdown->tick);
+  countdown->until = 0;
+}
+
+/* Shown by the loop, that is when no Lua code runs. */
+void countdown_set(void *arg, const struct limiter_news *news)
+{
+  struct countdown *countdown = arg;
+  int64_t until = news ? loop_clock() + (int64_t)(news->seconds * 1e6) : 0;
+  if (countdown->until && llabs(until - countdown->until) < COMEBACK && news->what == countdown->news.what) return;
+  stop(countdown);
+  if (!news || news->seconds * 1e6 <= SHORTEST) return;
+  countdown->news = *news;
+  countdown->until = until;
+  loop_timer_set(countdown->loop, &countdown->tick, 0, show, countdown);
+}
