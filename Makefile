@@ -127,6 +127,11 @@ build/embedded.c: tools/embed.lua $(modules) $(texts) build/files | packages
 build/embedded.o: build/embedded.c src/bind/embedded.h
 	$(call say,compile $@)$(CC) -Isrc -fvisibility=hidden -c -o $@ $<
 
+# This one measures the engine itself.
+build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard src/core/*.c)) Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 -lcrypto -ldl -lm
+
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $< $(LDFLAGS) -Wl,--as-needed \
