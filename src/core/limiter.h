@@ -89,8 +89,9 @@ void limiter_lost(struct limiter_ticket *ticket);   /* closed without an answer:
 
 /* Answered by 429: pauses the ticket's scopes for everybody; afterwards one request tries, then they are paced at one per
  * 1.01 W/(N-2) for an hour. May follow limiter_headed, but in its place it cannot be mistaken for a try that went well.
- * `retry_after` in seconds; what is not positive (absent, zero, negative, unreadable) counts as W, and more than an hour as
- * an hour. */
+ * `retry_after` in seconds, as http_retry_after answers it for a number and for a date. Not positive (absent, zero, negative,
+ * unreadable, a date gone by): W of the scope, the longest of several, or a minute with the limits off. More than an hour: an
+ * hour, after which one request tries again. */
 void limiter_refused(struct limiter_ticket *ticket, double retry_after);
 
 /* What --verbose tells: once for each take that has to wait, and once when a scope begins to be paced after a pause. */
