@@ -35,7 +35,7 @@ local FORM = LONG
   or { count = 40, window = 0.25, sound = 120, faulty = 600, paced = 60, calm = 2, floor = 0.5, tries = 1 }
 
 local FAULTS = { cut = 0.04, hang = 0.04, lag = 4, calm = FORM.calm, hold = "0-0.1", delay = "0-0.1" }
-local TIMEOUT = 0.5
+local TIMEOUT = 0.5 -- seconds, where exchanges hang
 
 local runs = {}
 for _, algorithm in ipairs{ "fixed", "sliding", "bucket" } do
@@ -57,7 +57,7 @@ end
 local function start_processes(run, home, url, store, seed)
   local script = program.write(home .. "/busy.lua", BUSY)
   return children.start(PROCESSES, home, { script, tostring(run.requests) }, {
-    PROXYLUA_BASE_URL = url, PROXYLUA_STORE = store, PROXYLUA_TIMEOUT = TIMEOUT,
+    PROXYLUA_BASE_URL = url, PROXYLUA_STORE = store, PROXYLUA_TIMEOUT = run.faults and TIMEOUT or 30,
     PROXYLUA_API_KEY = ("sk_live_%s_%s_%d"):format(run.kind, run.algorithm, seed),
     PROXYLUA_LIMITS = ("general=%d/%g"):format(FORM.count, FORM.window),
   })
