@@ -15,7 +15,7 @@ local tasks = require "proxylua.tasks"
 local LONG = os.getenv "LIMITS_LONG" ~= nil
 local SEED = tonumber(os.getenv "LIMITS_SEED") or os.time() % 1000000
 local PROCESSES = 4
-local LOST, MARGIN = 10, 1 -- seconds that a slot stays taken after a close without an answer; of a lease over the timeout
+local LOST, MARGIN = 10, 1 -- seconds that a slot stays taken after a close without an answer; of a lease beyond that and the timeout
 
 -- Many tasks that ask as fast as they may. Failures that the server is not to blame for end the script.
 local BUSY = [[
@@ -63,10 +63,10 @@ local function start_processes(run, home, url, store, seed)
   })
 end
 
--- Kills some at random moments, and checks how the others ended.
+-- Kills some at random moments while the server has its faults, and checks how the others ended.
 local function finish_processes(run, group)
   for number = 1, run.kill or 0 do
-    core.task.sleep(0.2 + math.random() * 0.8)
+    core.task.sleep(0.2 + math.random() * (FORM.calm / run.kill - 0.2))
     group:kill(number)
   end
   for number, result in ipairs(group:join()) do
@@ -88,7 +88,7 @@ end
 
 -- How long a request held its slot, by the server's watch.
 local function keeps(entry)
-  if entry.fate == "gone" then return TIMEOUT + MARGIN end -- killed: its lease
+  if entry.fate == "gone" then return TIMEOUT + LOST + MARGIN end -- killed: its lease
   return entry.ended - entry.arrived + (entry.fate == "answered" and 0 or LOST)
 end
 
@@ -100,7 +100,7 @@ end
 
 -- From when on all that the faults took is there again, and until when there was enough to do.
 local function calm_part(log)
-  return FAULTS.calm + TIMEOUT + LOST + 2 * counters.window(FORM.window), log[#log - FORM.count].arrived
+  return FAULTS.calm + TIMEOUT + LOST + MARGIN + 2 * counters.window(FORM.window), log[#log - FORM.count].arrived
 end
 
 local check = {}

@@ -65,20 +65,6 @@ for _, place in ipairs(stores.all) do
         end)
       end
 
-      it("lose the slots of one that is killed only until its leases end", function()
-        sandbox = sandboxes.start{ limits = "general=20/0.5", faults = { "*:hold=0-0.1,delay=0-0.1" } }
-        local env = { PROXYLUA_LIMITS = "general=20/0.5", PROXYLUA_TIMEOUT = "3" }
-        local group = busy(4, 30, env)
-        while #sandbox:look("counted").times < 25 do core.task.sleep(0.01) end
-        group:kill(1)
-        group:kill(2)
-        local results = group:join()
-        for number, code in ipairs{ 137, 137, 0, 0 } do
-          assert.equal(code, results[number].code, results[number].err)
-        end
-        assert.is_true(check_windows(20, 0.5) >= 60)
-      end)
-
       it("share a pause, and one request finds out when it is over", function()
         sandbox = sandboxes.start{ limits = "off", faults = { "account.get:status=429,retry_after=1,count=1" } }
         local env = { PROXYLUA_LIMITS = "general=1000/1" }

@@ -151,6 +151,12 @@ static struct flight land(void)
   return flight;
 }
 
+/* When a request ends at the latest: its lease is longer by the time for which one without an answer may yet be counted. */
+static int64_t last_end(const struct flight *flight)
+{
+  return flight->taken + flight->taking.lease - SLOTS_LOST_TIME;
+}
+
 /* The end of one is told at once or some time after it. */
 static void end_one(void)
 {
@@ -158,7 +164,7 @@ static void end_one(void)
   struct flight flight = land();
   enum slots_end how = below(8) > 0 ? SLOTS_HEADED : (enum slots_end)below(SLOTS_REFUSED + 1);
   int64_t ended = flight.taken + below(world.time - flight.taken + 1);
-  if (ended - flight.taken > flight.taking.lease) ended = flight.taken + flight.taking.lease;
+  if (ended > last_end(&flight)) ended = last_end(&flight);
   struct slots_ending ending = {.scopes = flight.taking.scopes, .how = how, .pause = some_time(2 * SLOTS_LONGEST_PAUSE)};
   memcpy(ending.holds, flight.taking.holds, sizeof ending.holds);
   if (how != SLOTS_UNUSED) count(&flight, how == SLOTS_LOST ? ended + SLOTS_LOST_TIME : ended);
@@ -172,13 +178,13 @@ static void end_one(void)
   save();
 }
 
-/* Nobody tells of one that is killed. It may be counted for some time yet, but not beyond its lease. */
+/* Nobody tells of one that is killed. */
 static void kill_one(void)
 {
   if (world.flying_count == 0) return;
   struct flight flight = land();
-  int64_t last = world.time + SLOTS_LOST_TIME, lease = flight.taken + flight.taking.lease;
-  count(&flight, last < lease ? last : lease);
+  int64_t end = world.time < last_end(&flight) ? world.time : last_end(&flight);
+  count(&flight, end + SLOTS_LOST_TIME);
 }
 
 static void reboot(void)
@@ -241,7 +247,7 @@ static void wait_through(unsigned scopes)
     sure = sure && world.states[i].paused_until == 0;
     for (int k = 0; k < world.states[i].count; k++) sure = sure && world.states[i].ended_at[k] <= now();
   }
-  for (int tries = 0; !take(scopes, SLOTS_SECOND); tries++) {
+  for (int tries = 0; !take(scopes, SLOTS_LOST_TIME + SLOTS_SECOND); tries++) {
     int64_t wait = wait_of(scopes);
     if (sure && tries == 1) fail("a waiter is woken in vain");
     if (wait <= 0) fail("a waiter is neither let through nor told to wait");
@@ -257,7 +263,7 @@ static void step(int clocks)
   int64_t chance = below(1000);
   unsigned scopes = 1 + (unsigned)below(3);
   if (chance < 400) {
-    if (world.flying_count < FLYING) take(scopes, 1 + some_time(40 * SLOTS_SECOND));
+    if (world.flying_count < FLYING) take(scopes, SLOTS_LOST_TIME + 1 + some_time(40 * SLOTS_SECOND));
   } else if (chance < 700)
     end_one();
   else if (chance < 720)
@@ -280,13 +286,13 @@ static void step(int clocks)
     world.time += some_time(10 * 3600 * SLOTS_SECOND); /* asleep */
 }
 
-/* Requests whose lease is over are dead: a client sends nothing with them any more. */
+/* Requests that have not ended in time are dead: a client sends nothing with their slots any more. */
 static void bury(void)
 {
   for (int k = world.flying_count - 1; k >= 0; k--) {
     struct flight flight = world.flying[k];
-    if (world.time - flight.taken <= flight.taking.lease) continue;
-    count(&flight, flight.taken + flight.taking.lease);
+    if (world.time <= last_end(&flight)) continue;
+    count(&flight, last_end(&flight) + SLOTS_LOST_TIME);
     world.flying[k] = world.flying[--world.flying_count];
   }
 }

@@ -12,7 +12,7 @@
 #define LONGEST_BACKOFF_US INT64_C(8000000)
 #define MOST_REFUSALS 20             /* 429s for one call */
 #define DEADLINE_EXCHANGES 2         /* a call's deadline, in exchanges' timeouts */
-#define MARGIN_US INT64_C(1000000)   /* of a lease over the exchange's timeout */
+#define MARGIN_US INT64_C(1000000)   /* of a lease over what the exchange may take */
 #define CONNECT_US INT64_C(30000000) /* a download's silence is timed from its connection on */
 #define DOWNLOAD_DEADLINE_US INT64_C(3600000000)
 
@@ -282,14 +282,15 @@ static const char *refuse_file(long status, const char *type)
 static bool may_send(void *arg)
 {
   struct client_call *call = arg;
-  call->late = limiter_lease_left(&call->ticket) <= 0;
+  call->late = limiter_lease_left(&call->ticket) <= SLOTS_LOST_TIME;
   return !call->late && (!call->request.may_send || call->request.may_send(call->arg));
 }
 
-/* Milliseconds that an exchange may take, which is over before the lease is; 0: too little is left of that. */
+/* Milliseconds that an exchange may take, so that what is lost of it is over before the lease; 0: too little is left. */
 static int64_t exchange_time(const struct client_call *call)
 {
-  int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6), lease = limiter_lease_left(&call->ticket);
+  int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6);
+  int64_t lease = limiter_lease_left(&call->ticket) - SLOTS_LOST_TIME;
   if (wanted > SLOTS_LONGEST_LEASE / 2 || (call->request.save_as && lease > wanted)) return wanted / 1000;
   return lease < wanted / 2 ? 0 : (lease < wanted ? lease : wanted) / 1000;
 }
@@ -365,7 +366,9 @@ static void take_slots(struct client_call *call)
   const struct client_settings *settings = &call->client->settings;
   unsigned scopes = LIMITER_GENERAL | (call->request.order_scope ? LIMITER_ORDERS : 0);
   call->state = CALL_SLOTS;
-  int64_t lease = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0) + MARGIN_US;
+  /* A process that is killed in the last moment leaves an exchange without an answer like any other. */
+  int64_t longest = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0);
+  int64_t lease = longest + SLOTS_LOST_TIME + MARGIN_US;
   limiter_take(settings->limiter, &call->ticket, scopes, lease, call->request.max_wait, on_slots, call);
 }
 
