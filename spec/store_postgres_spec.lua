@@ -142,6 +142,28 @@ describe("a store in PostgreSQL", function()
     end)
   end
 
+  it("that is away stops requests to the API and nothing else", function()
+    run("px.account.get()")
+    sandbox:change("reset", { only = "counters" })
+    server:halt()
+    local result = run(([[
+      local kinds = {}
+      for _, call in ipairs{ px.account.get, px.orders.list, px.limits, px.journal.each() } do
+        local _, err = px.try(call)
+        kinds[#kinds + 1] = err and err.kind
+      end
+      print(table.concat(kinds, " "))
+      px.sleep(0.01)
+      print(px.http.get(%q).status, px.money("1") + 1, px.json.encode{ 1 })]]):format(sandbox.trace_url))
+    assert.same({ "store store store store\n200\t2.00\t[1]\n", 0 }, { result.out, result.code }, result.err)
+    for _, arguments in ipairs{ { "--help" }, { "help", "limits" }, { "--version" }, { "-e", "print(1)" } } do
+      assert.equal(0, program.run(arguments, { env = environment() }).code)
+    end
+    refused("no connection; look after the server and the network")
+    server:launch()
+    assert.equal("59\n", run("print(px.limits().general.free)").out)
+  end)
+
   it("that is frozen holds up nothing else", function()
     run("px.account.get()")
     local group = start((([[

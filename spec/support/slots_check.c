@@ -165,7 +165,9 @@ static void end_one(void)
   enum slots_end how = below(8) > 0 ? SLOTS_HEADED : (enum slots_end)below(SLOTS_REFUSED + 1);
   int64_t ended = flight.taken + below(world.time - flight.taken + 1);
   if (ended > last_end(&flight)) ended = last_end(&flight);
-  struct slots_ending ending = {.scopes = flight.taking.scopes, .how = how, .pause = some_time(2 * SLOTS_LONGEST_PAUSE)};
+  struct slots_ending ending = {.scopes = flight.taking.scopes,
+                                .how = how,
+                                .pause = some_time(2 * SLOTS_LONGEST_PAUSE)};
   memcpy(ending.holds, flight.taking.holds, sizeof ending.holds);
   if (how != SLOTS_UNUSED) count(&flight, how == SLOTS_LOST ? ended + SLOTS_LOST_TIME : ended);
   visit();

@@ -1,8 +1,9 @@
 /* The store in a database: PostgreSQL, for a fleet of machines that share a key. A connection, its kept statements and its
  * transactions. All waiting is poll(2) with a deadline, so that no silent server holds the store's thread for ever.
  *
- * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees slots that early; set
- * back, it makes everybody wait for as long as a window at most (slots_refresh). */
+ * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees slots that early and ends
+ * pauses, which may bring a 429; set back, it makes everybody wait for a window more at most, since no slot is taken to be
+ * older than it was when its row was last saved (slots_refresh). spec/limiter_time_spec.lua shows both. */
 #include "core/store_postgres.h"
 
 #include <errno.h>
