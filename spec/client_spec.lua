@@ -163,7 +163,8 @@ describe("a request", function()
     local result = run(server.url, ([[
       local list = {}
       for index = 1, %d do list[index] = index end
-      px.map(list, function() px.try(px.account.get) end, { concurrency = #list })]]):format(tasks), nil, { "--verbose" })
+      px.map(list, function() px.try(px.account.get) end, { concurrency = #list })]]):format(tasks), nil,
+      { "--verbose" })
     local waits = { {}, {} }
     for number, seconds in result.err:gmatch("account%.get: [^\n]-; attempt (%d) of 3 in ([%d.]+) s\n") do
       table.insert(waits[tonumber(number) - 1], tonumber(seconds))
@@ -223,7 +224,8 @@ describe("A charge", function()
   for _, fault in ipairs{ "status=503", "cut=before", "cut=after", "truncate", "html" } do
     it("is not sent again, whatever comes of it: " .. fault, function()
       local sandbox = sandboxes.start{ limits = "off", faults = { "orders.create:" .. fault } }
-      sandbox:run{ "-e", "require('proxylua').orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 }" }
+      sandbox:run{ "-e", "local px = require 'proxylua' "
+        .. "px.orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 }" }
       local sent = sandbox:look("counters").requests["orders.create"]
       sandbox:stop()
       assert.equal(1, sent)

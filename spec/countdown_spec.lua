@@ -42,7 +42,8 @@ describe("A wait for the limits", function()
     started = started + 1
     local home = ("%s/%d"):format(sandbox.home, started)
     assert(os.execute("mkdir " .. home))
-    local all = { TERM = "xterm", PROXYLUA_LIMITS = WAIT, PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key }
+    local all = { TERM = "xterm", PROXYLUA_LIMITS = WAIT, PROXYLUA_BASE_URL = sandbox.url,
+      PROXYLUA_API_KEY = sandbox.key }
     for name, value in pairs(env or {}) do all[name] = value end
     local arguments = table.move(flags or {}, 1, #(flags or {}), 1, {})
     table.move({ "-e", code }, 1, 2, #arguments + 1, arguments)

@@ -119,8 +119,8 @@ function check.faulty(place, run, log)
   local recovered = counters.share_between(log, from, to, FORM.count, FORM.window, keeps)
   local fates = { cut = 0, hung = 0, gone = 0, answered = 0 }
   for _, entry in ipairs(log) do fates[entry.fate] = fates[entry.fate] + 1 end
-  tell(place, run, "%d requests, %d cut, %d hung, %d of the killed; %.2f %% of the ideal rate, %.2f %% after the faults",
-    #log, fates.cut, fates.hung, fates.gone, share * 100, recovered * 100)
+  tell(place, run, "%d requests, %d cut, %d hung, %d of the killed; %.2f %% of the ideal rate, %.2f %% afterwards", #log,
+    fates.cut, fates.hung, fates.gone, share * 100, recovered * 100)
   assert.is_true(fates.cut > 0 and fates.hung > 0)
   return math.min(share, recovered)
 end
@@ -159,7 +159,8 @@ local function run_until_good(place, run, store)
     local log = perform(run, store)
     local share, late = check_run(place, run, log), counters.lateness(log)
     if share >= FORM.floor then return end
-    local text = ("%.2f %% of the ideal rate, the server late by %.1f ms, seed %d"):format(share * 100, late * 1000, SEED)
+    local text = ("%.2f %% of the ideal rate, the server late by %.1f ms, seed %d"):format(share * 100,
+      late * 1000, SEED)
     if try == FORM.tries or late < BUSY_MACHINE then error(text, 0) end
     tell(place, run, "%s: once more", text)
   end

@@ -1,6 +1,5 @@
 -- src/core/limiter.c and slots.c: who may send when, in one process and in several that share a store.
 
-local core = require "proxylua.core"
 local children = require "spec.support.children"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
