@@ -119,7 +119,7 @@ function check.faulty(place, run, log)
   local recovered = counters.share_between(log, from, to, FORM.count, FORM.window, keeps)
   local fates = { cut = 0, hung = 0, gone = 0, answered = 0 }
   for _, entry in ipairs(log) do fates[entry.fate] = fates[entry.fate] + 1 end
-  tell(place, run, "%d requests, %d cut, %d hung, %d of the killed; %.2f %% of the ideal rate, %.2f %% afterwards", #log,
+  tell(place, run, "%d requests, %d cut, %d hung, %d killed; %.2f %% of the ideal rate, %.2f %% afterwards", #log,
     fates.cut, fates.hung, fates.gone, share * 100, recovered * 100)
   assert.is_true(fates.cut > 0 and fates.hung > 0)
   return math.min(share, recovered)

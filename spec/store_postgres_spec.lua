@@ -142,6 +142,25 @@ describe("a store in PostgreSQL", function()
     end)
   end
 
+  it("that answers late gives slots whose lease is half over, and nothing is sent with these", function()
+    run("px.account.get()")
+    local lock = io.popen(("PGPASSWORD='s3cret&word' %s/psql -X -q -h %s -U proxylua postgres -c %s"):format(server.bin,
+      server.folder, program.quote("BEGIN; SELECT 'locked' FROM proxylua.scopes FOR UPDATE; SELECT pg_sleep(2); COMMIT")))
+    while server:query("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%'") ~= "2" do
+      core.task.sleep(0.01)
+    end
+    local env = environment()
+    env.PROXYLUA_TIMEOUT = "0.2"
+    local result = program.run({ "--verbose", "-e", [[
+      local px = require "proxylua"
+      px.account.get()
+      print(px.limits().general.free)]] }, { env = env })
+    lock:close()
+    assert.equal("58\n", result.out, result.err)
+    assert.equal(1, select(2, result.err:gsub("held for too long before it could leave; taking others", "")))
+    assert.equal(2, sandbox:look("counters").requests["account.get"])
+  end)
+
   it("that is away stops requests to the API and nothing else", function()
     run("px.account.get()")
     sandbox:change("reset", { only = "counters" })

@@ -298,6 +298,7 @@ static int64_t exchange_time(const struct client_call *call)
 /* Process, machine or store stood still, and the slots may be somebody else's now. */
 static void take_others(struct client_call *call)
 {
+  tell(call, "its slots were held for too long before it could leave; taking others");
   settle_slots(call);
   drop_exchange(call);
   call->late = false;
