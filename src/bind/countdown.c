@@ -27,20 +27,34 @@ static void put(const char *text)
   (void)!write(STDERR_FILENO, text, strlen(text));
 }
 
-static void show(void *arg)
+static void show(void *arg);
+
+/* When memory is out for it, the line stays away. */
+static void show_in(struct countdown *countdown, int64_t delay)
 {
-  struct countdown *countdown = arg;
-  int64_t left = countdown->until - loop_clock();
-  if (left <= 0) return;
+  (void)loop_timer_set(countdown->loop, &countdown->tick, delay, show, countdown);
+}
+
+static void draw(struct countdown *countdown, int seconds)
+{
   char line[160];
-  int seconds = (int)((left + SLOTS_SECOND - 1) / SLOTS_SECOND);
   snprintf(line, sizeof line, "%s" WRAP_OFF "proxylua: %s %s limit, %d s" CLEAR WRAP_ON, countdown->shown ? BACK : KEEP,
            countdown->news.what == LIMITER_PAUSE ? "the API has paused the" : "waiting for the", countdown->news.scope,
            seconds);
   fflush(stdout); /* what was printed before comes before it */
   put(line);
   countdown->shown = true;
-  loop_timer_set(countdown->loop, &countdown->tick, left - (int64_t)(seconds - 1) * SLOTS_SECOND, show, countdown);
+}
+
+/* Standard error may be elsewhere for a while, where a line is edited on the terminal. */
+static void show(void *arg)
+{
+  struct countdown *countdown = arg;
+  int64_t left = countdown->until - loop_clock();
+  if (left <= 0) return;
+  int seconds = (int)((left + SLOTS_SECOND - 1) / SLOTS_SECOND);
+  show_in(countdown, left - (int64_t)(seconds - 1) * SLOTS_SECOND);
+  if (countdown_possible()) draw(countdown, seconds);
 }
 
 void countdown_hide(struct countdown *countdown)
@@ -48,7 +62,7 @@ void countdown_hide(struct countdown *countdown)
   if (!countdown->shown) return;
   countdown->shown = false;
   put(BACK CLEAR);
-  loop_timer_set(countdown->loop, &countdown->tick, COMEBACK, show, countdown);
+  show_in(countdown, COMEBACK);
 }
 
 static void stop(struct countdown *countdown)
@@ -68,5 +82,5 @@ void countdown_set(void *arg, const struct limiter_news *news)
   if (!news || news->seconds * 1e6 <= SHORTEST) return;
   countdown->news = *news;
   countdown->until = until;
-  loop_timer_set(countdown->loop, &countdown->tick, 0, show, countdown);
+  show_in(countdown, 0);
 }
