@@ -32,7 +32,7 @@ local BUSY = [[
 -- rate that is asked for, and how often a run may be repeated that a busy machine has slowed down.
 local FORM = LONG
     and { count = 60, window = 0.5, sound = 1000, faulty = 1700, paced = 900, calm = 10, floor = 0.97, tries = 3 }
-  or { count = 40, window = 0.25, sound = 120, faulty = 600, paced = 60, calm = 2, floor = 0.5, tries = 1 }
+  or { count = 40, window = 0.25, sound = 120, faulty = 850, paced = 60, calm = 2, floor = 0.5, tries = 1 }
 
 local FAULTS = { cut = 0.04, hang = 0.04, lag = 4, calm = FORM.calm, hold = "0-0.1", delay = "0-0.1" }
 local TIMEOUT = 0.5 -- seconds, where exchanges hang
