@@ -66,7 +66,7 @@ all: build/proxylua ## build the program, build/proxylua
 demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quickstart.lua
 	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
 
-test: build/proxylua build/crash/proxylua ## run the specs inside the program (SPEC=FILE: only that one)
+test: build/proxylua build/crash/proxylua build/spec/slots_check ## run the specs inside the program (SPEC=FILE: only that one)
 	build/proxylua /usr/bin/busted $(SPEC)
 
 crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 worlds=4': see bench/crash.lua)
@@ -75,7 +75,7 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind ## run what takes too long for every change
+check-long: check-gc check-valgrind check-limits ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -145,10 +145,20 @@ build/embedded.c: tools/embed.lua $(modules) $(texts) build/files | packages
 build/embedded.o: build/embedded.c src/bind/embedded.h
 	$(call say,compile $@)$(CC) -Isrc -fvisibility=hidden -c -o $@ $<
 
+# This one measures the engine itself.
+build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard src/core/*.c)) Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 -lcrypto -ldl -lm
+
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $< $(LDFLAGS) -Wl,--as-needed \
 	  -l:liblua5.4-cjson.a -l:liblua5.4.a -lcurl -lssl -lcrypto -ldl -lm
+
+# What specs run beside the program, with sanitizers. It knows the slot rule alone.
+build/spec/slots_check: spec/support/slots_check.c src/core/slots.c src/core/slots.h Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
 
 .PHONY: packages
 packages:
@@ -156,7 +166,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind
+.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -183,15 +193,20 @@ check-clang: build/clang/proxylua
 
 check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
-check-specs: build/asan/proxylua build/asan/crash/proxylua
+check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
 	$(call step,$< /usr/bin/busted $(SPEC))
 
 # A collector that never rests finds values that C code forgot to anchor.
 greedy = collectgarbage("incremental", 1, 1000)
-check-gc: build/asan/proxylua build/asan/crash/proxylua
+check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
 	$(call step,$< /usr/bin/busted -e '$(greedy)' $(SPEC))
 
 # Where memory is handled by hand most; under valgrind all of the specs would take too long.
 slow_specs = $(wildcard $(patsubst %,spec/%_spec.lua,buffer error json loop http task))
 check-valgrind: build/proxylua build/crash/proxylua
 	$(call step,valgrind --quiet --leak-check=full --error-exitcode=99 $< /usr/bin/busted $(or $(SPEC),$(slow_specs)))
+
+# Thousands of requests against each way of counting, on both stores; prints its figures (LIMITS_SEED=N repeats a run).
+check-limits: export LIMITS_LONG = 1
+check-limits: build/proxylua build/spec/slots_check
+	$(call step,$< /usr/bin/busted spec/limiter_property_spec.lua spec/limiter_time_spec.lua)

@@ -103,6 +103,26 @@ local function through(url, count, in_flight, timeout, fate_of)
   return ("%s proxies %s"):format(bare, arguments), ("%s bench/proxies.lua %s"):format(ours, arguments)
 end
 
+local takings = 0
+
+-- The cost of taking a slot, in so many processes at once on the same keys: the median of medians (see slots.c).
+local function slots(what, store, processes, most)
+  local medians = {}
+  for _ = 1, runs do
+    takings = takings + 1
+    local pipes = {}
+    for i = 1, processes do
+      pipes[i] = assert(io.popen(("build/bench/slots '%s' 200 14 bench_%d"):format(store, takings)))
+    end
+    for _, pipe in ipairs(pipes) do
+      medians[#medians + 1] = pipe:read("n")
+      if not pipe:close() then os.exit(1) end -- it has said why
+    end
+  end
+  table.sort(medians)
+  absolute(what, "%.0f us", medians[(#medians + 1) // 2], most)
+end
+
 -- What a request through a proxy would reach; the proxies answer it themselves.
 local target = "http://198.51.100.1/"
 
@@ -119,6 +139,17 @@ local figures = {
     local mine = measure(51, ours .. " -e ''")
     absolute("proxylua -e '': wall", "%.1f ms", mine.wall * 1000, 6)
     absolute("proxylua -e '': largest size", "%.1f MiB", mine.size / mib, 12)
+  end },
+
+  { "slots", function()
+    local file = folder .. "/slots.db"
+    slots("a slot from SQLite: wall", file, 1, 60)
+    slots("a slot from SQLite, four processes at once: wall", file, 4, 240)
+  end },
+
+  { "slots-postgres", function()
+    slots("a slot from PostgreSQL: wall", env "POSTGRES_URL", 1, 500)
+    slots("a slot from PostgreSQL, four processes at once: wall", env "POSTGRES_URL", 4, 2000)
   end },
 
   { "sleep", function()

@@ -148,9 +148,60 @@ describe("a request", function()
   end)
 
   it("is never sent again after 4xx", function()
-    server = servers.start{ ["/account"] = { "HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n" } }
-    run(server.url, GET)
-    assert.equal(1, #server:requests())
+    for _, status in ipairs{ 400, 401, 404, 408, 409, 425, 499 } do
+      server = servers.start{ ["/account"] = { ("HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"):format(status) } }
+      run(server.url, GET)
+      assert.equal(1, #server:requests(), status)
+      server:stop()
+    end
+    server = servers.start{}
+  end)
+
+  it("waits before it is tried again, longer each time and by chance, and tells of it once", function()
+    server = servers.start{ ["/account"] = { { "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", keep = true } } }
+    local tasks = 40
+    local result = run(server.url, ([[
+      local list = {}
+      for index = 1, %d do list[index] = index end
+      px.map(list, function() px.try(px.account.get) end, { concurrency = #list })]]):format(tasks), nil,
+      { "--verbose" })
+    local waits = { {}, {} }
+    for number, seconds in result.err:gmatch("account%.get: [^\n]-; attempt (%d) of 3 in ([%d.]+) s\n") do
+      table.insert(waits[tonumber(number) - 1], tonumber(seconds))
+    end
+    for number, most in ipairs{ 0.5, 1 } do
+      assert.equal(tasks, #waits[number], result.err)
+      table.sort(waits[number])
+      assert.is_true(waits[number][1] < most / 4 and waits[number][tasks] > most / 2 and waits[number][tasks] <= most)
+    end
+    assert.equal(3 * tasks, #server:requests())
+  end)
+
+  it("takes new slots each time", function()
+    server = servers.start{ ["/account"] = { "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n" } }
+    local result = run(server.url, "px.try(px.account.get) print(px.limits().general.free)",
+      { PROXYLUA_LIMITS = "general=60/60" })
+    assert.equal("57\n", result.out, result.err)
+  end)
+
+  it("takes new slots when the kept connection has died meanwhile", function()
+    local once = servers.ok(ACCOUNT)
+    server = servers.start{ ["/account"] = { { once[1] }, { once[1] }, { once[1] } } }
+    local result = run(server.url, [[
+      for _ = 1, 3 do px.account.get() px.sleep(0.05) end
+      print(60 - px.limits().general.free)]], { PROXYLUA_LIMITS = "general=60/60" })
+    assert.is_true(tonumber(result.out) >= #server:requests(), result.err)
+  end)
+
+  it("has one deadline for all of its tries, in which waits for slots do not count", function()
+    server = servers.start{ ["/account"] = { { "", hold = true } } }
+    assert.equal(4, run(server.url, "px.account.get()", { PROXYLUA_TIMEOUT = "0.2" }).code)
+    assert.is_true(#server:requests() <= 2) -- of 0.2 s each, in 0.4 s
+    server:stop()
+    server = servers.start{ ["/account"] = servers.ok(ACCOUNT) }
+    local result = run(server.url, "for _ = 1, 3 do px.account.get{ timeout = 0.4 } end print 'done'",
+      { PROXYLUA_LIMITS = "general=1/0.7" })
+    assert.equal("done\n", result.out, result.err)
   end)
 
   it("ends at its timeout, tries and all", function()
@@ -169,6 +220,19 @@ describe("a request", function()
   end)
 end)
 
+describe("A charge", function()
+  for _, fault in ipairs{ "status=503", "cut=before", "cut=after", "truncate", "html" } do
+    it("is not sent again, whatever comes of it: " .. fault, function()
+      local sandbox = sandboxes.start{ limits = "off", faults = { "orders.create:" .. fault } }
+      sandbox:run{ "-e", "local px = require 'proxylua' "
+        .. "px.orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 }" }
+      local sent = sandbox:look("counters").requests["orders.create"]
+      sandbox:stop()
+      assert.equal(1, sent)
+    end)
+  end
+end)
+
 describe("429", function()
   local sandbox
   before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
@@ -178,6 +242,20 @@ describe("429", function()
     sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=1,count=1" } })
     assert.equal("1000.00", (sandbox:eval("return tostring(px.account.get().balance)")))
     assert.equal(2, sandbox:look("counters").requests["account.get"])
+  end)
+
+  it("between failures is no attempt either, and is told once", function()
+    local failed = { "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", keep = true }
+    local refused = { "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", keep = true }
+    local server = servers.start{ ["/account"] = { failed, refused, failed, servers.ok(ACCOUNT) } }
+    local result = run(server.url, "print(px.account.get().balance)", nil, { "--verbose" })
+    assert.same({ "9.30\n", 4 }, { result.out, #server:requests() }, result.err)
+    assert.equal(1, select(2, result.err:gsub("the API answered 429, Retry%-After 1 s", "")))
+    server:stop()
+    server = servers.start{ ["/account"] = { failed, failed, refused, failed, servers.ok(ACCOUNT) } }
+    assert.equal(4, run(server.url, "px.account.get()").code)
+    assert.equal(4, #server:requests())
+    server:stop()
   end)
 
   it("is one too when its body is cut off", function()

@@ -142,6 +142,47 @@ describe("a store in PostgreSQL", function()
     end)
   end
 
+  it("that answers late gives slots whose lease is half over, and nothing is sent with these", function()
+    run("px.account.get()")
+    local lock = io.popen(("PGPASSWORD='s3cret&word' %s/psql -X -q -h %s -U proxylua postgres -c %s"):format(server.bin,
+      server.folder, program.quote("BEGIN; SELECT 'locked' FROM proxylua.scopes FOR UPDATE; SELECT pg_sleep(2); COMMIT")))
+    while server:query("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%'") ~= "2" do
+      core.task.sleep(0.01)
+    end
+    local env = environment()
+    env.PROXYLUA_TIMEOUT = "0.2"
+    local result = program.run({ "--verbose", "-e", [[
+      local px = require "proxylua"
+      px.account.get()
+      print(px.limits().general.free)]] }, { env = env })
+    lock:close()
+    assert.equal("58\n", result.out, result.err)
+    assert.equal(1, select(2, result.err:gsub("held for too long before it could leave; taking others", "")))
+    assert.equal(2, sandbox:look("counters").requests["account.get"])
+  end)
+
+  it("that is away stops requests to the API and nothing else", function()
+    run("px.account.get()")
+    sandbox:change("reset", { only = "counters" })
+    server:halt()
+    local result = run(([[
+      local kinds = {}
+      for _, call in ipairs{ px.account.get, px.orders.list, px.limits, px.journal.each() } do
+        local _, err = px.try(call)
+        kinds[#kinds + 1] = err and err.kind
+      end
+      print(table.concat(kinds, " "))
+      px.sleep(0.01)
+      print(px.http.get(%q).status, px.money("1") + 1, px.json.encode{ 1 })]]):format(sandbox.trace_url))
+    assert.same({ "store store store store\n200\t2.00\t[1]\n", 0 }, { result.out, result.code }, result.err)
+    for _, arguments in ipairs{ { "--help" }, { "help", "limits" }, { "--version" }, { "-e", "print(1)" } } do
+      assert.equal(0, program.run(arguments, { env = environment() }).code)
+    end
+    refused("no connection; look after the server and the network")
+    server:launch()
+    assert.equal("59\n", run("print(px.limits().general.free)").out)
+  end)
+
   it("that is frozen holds up nothing else", function()
     run("px.account.get()")
     local group = start((([[

@@ -60,9 +60,16 @@ px.http = core.http
 -- @usage local data = px.request{ path = "/account", query = { verbose = true } }
 px.request = core.door.request
 
---- What is free under the rate limits, and when the next request may leave.
+--- What is free under the rate limits, and when the next request may leave: as the store has it at this moment, for all processes
+-- that share the key. It takes no slot and waits for none.
 -- @function limits
--- @return table
+-- @return table: `off`, whether the limits are off, and for each of the scopes `general` and `orders` a table: `requests` in
+--   `seconds` are its limit; `free`, how many could leave at once (0 in a pause, and 0 or 1 while paced); `next`, seconds until the
+--   earliest moment at which one can leave, 0 when one can now; `paused`, seconds that the API still asked for, and `paced`, seconds for
+--   which it goes on evenly after that (0: not so); `waiting`, how many requests of this process wait
+-- @raise store, when it cannot be read; cancelled
+-- @usage local general = px.limits().general
+-- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end
 px.limits = core.door.limits
 
 --- Where the sandbox of --sandbox is.

@@ -16,6 +16,17 @@ function file.fresh()
   return file.folder .. "/state.db"
 end
 
+function file.query(sql)
+  local pipe = assert(io.popen(("sqlite3 %s/state.db %s"):format(file.folder, program.quote(sql))))
+  local text = pipe:read("a")
+  assert(pipe:close())
+  return text
+end
+
+function file.bytes(hex)
+  return ("X'%s'"):format(hex)
+end
+
 function file.stop()
   program.remove(file.folder)
 end
@@ -31,11 +42,21 @@ function database.fresh()
   return database.server.url
 end
 
+function database.query(sql)
+  local text = sql:gsub("hex%((%w+)%)", "encode(%1, 'hex')")
+  return database.server:query("SET search_path = proxylua; " .. text)
+end
+
+function database.bytes(hex)
+  return ("'\\x%s'"):format(hex)
+end
+
 function database.stop()
   database.server:stop()
 end
 
---- A list of stores: their `name`, and the functions `start`, `fresh` (the location of one that holds nothing) and `stop`.
+--- A list of stores: their `name`, and the functions `start`, `fresh` (the location of one that holds nothing) and `stop`;
+-- `query` runs SQL and answers what it printed, `bytes` is how hexadecimal digits are written in it.
 M.all = { file, database }
 
 return M

@@ -16,6 +16,7 @@ static void stop(struct ask *ask)
   ask->charge = NULL;
   loop_stop_reading(ask->loop);
   loop_release(ask->loop);
+  countdown_give_way(ask->countdown, false);
 }
 
 static void answer(struct ask *ask, bool yes)
@@ -65,6 +66,7 @@ void ask_begin(void *arg, struct purchase_charge *charge, const struct purchase_
 {
   struct ask *ask = arg;
   tcflush(STDIN_FILENO, TCIFLUSH);
+  countdown_give_way(ask->countdown, true);
   show(question);
   ask->charge = charge;
   ask->first = '\0';

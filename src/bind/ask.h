@@ -4,11 +4,13 @@
 
 #include <stdbool.h>
 
+#include "bind/countdown.h"
 #include "core/loop.h"
 #include "core/purchase.h"
 
 struct ask {
   struct loop *loop;
+  struct countdown *countdown; /* which gives way to it */
   struct loop_reader reader;
   struct purchase_charge *charge; /* NULL: nothing is asked */
   char first;                     /* letter of the answer */

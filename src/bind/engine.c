@@ -130,7 +130,8 @@ void engine_configure(lua_State *L, int index)
 
 static void tell(void *arg, const char *text)
 {
-  (void)arg;
+  struct engine *engine = arg;
+  countdown_hide(&engine->countdown);
   fflush(stdout);
   fprintf(stderr, "proxylua: %s\n", text);
 }
@@ -217,10 +218,11 @@ static bool open_purchase(struct engine *engine, struct error *err)
                                        .list = list_answer,
                                        .read_arg = engine,
                                        .tell = tell,
+                                       .tell_arg = engine,
                                        .ask = ask_can() && !engine->quiet ? ask_begin : NULL,
                                        .unask = ask_end,
                                        .ask_arg = &engine->ask};
-  engine->ask.loop = engine->loop;
+  engine->ask = (struct ask){.loop = engine->loop, .countdown = &engine->countdown};
   engine->purchase = purchase_open(&settings);
   if (!engine->purchase) error_set(err, ERROR_INTERNAL, "out of memory");
   return engine->purchase;
@@ -234,7 +236,8 @@ static bool open_client(struct engine *engine, struct error *err)
                                      .trace = engine->trace,
                                      .timeout = engine->timeout,
                                      .max_wait = engine->max_wait,
-                                     .tell = engine->verbose ? tell : NULL};
+                                     .tell = engine->verbose ? tell : NULL,
+                                     .tell_arg = engine};
   engine->client = client_open(engine->loop, &settings, err);
   return engine->client;
 }
@@ -248,7 +251,9 @@ static bool open_parts(struct runtime *runtime, struct engine *engine, struct er
   engine->limiter = limiter_open(engine->loop, engine->store, engine->base_url, engine->key, &engine->rules, err);
   if (!engine->limiter) return false;
   limiter_max_pause(engine->limiter, engine->max_wait);
-  if (engine->verbose) limiter_on_wait(engine->limiter, tell_of_wait, NULL);
+  if (engine->verbose) limiter_on_wait(engine->limiter, tell_of_wait, engine);
+  engine->countdown = (struct countdown){.loop = engine->loop};
+  if (!engine->quiet && countdown_possible()) limiter_on_next(engine->limiter, countdown_set, &engine->countdown);
   return open_client(engine, err) && open_purchase(engine, err);
 }
 

@@ -6,6 +6,7 @@
 #include <lua.h>
 
 #include "bind/ask.h"
+#include "bind/countdown.h"
 #include "core/client.h"
 #include "core/purchase.h"
 
@@ -16,6 +17,7 @@ struct engine {
   struct journal_allowance allowance;
   double timeout, max_wait, settle; /* seconds */
   bool dry_run, verbose, quiet;
+  struct countdown countdown;
   bool opened;
   struct secret *key;
   struct store *store;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/gather.h"
 #include "bind/runtime.h"
@@ -155,6 +156,7 @@ static void resume(struct task *task)
   task->waiting = NULL;
   runtime->tasks.current = task;
   runtime->running = task->thread;
+  if (runtime->engine) countdown_hide(&runtime->engine->countdown);
   int status = lua_resume(task->thread, running ? running : runtime->L, arguments, &results);
   runtime->running = running;
   runtime->tasks.current = current;

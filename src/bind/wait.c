@@ -1,5 +1,6 @@
 #include "bind/wait.h"
 
+#include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/runtime.h"
 #include "bind/task.h"
@@ -42,6 +43,7 @@ void wait_outlast(struct wait *wait)
   wait->task = NULL; /* it is made ready by whoever cancels */
   while (!wait->done) loop_turn(wait->runtime->loop, -1);
   wait->task = task;
+  if (wait->runtime->engine) countdown_hide(&wait->runtime->engine->countdown);
 }
 
 static bool stopped(struct runtime *runtime, struct wait *wait)
@@ -81,6 +83,7 @@ void wait_drive(struct runtime *runtime, struct wait *wait)
   else
     drive_core(runtime, wait);
   if (wait->task) wait->task->waiting = NULL;
+  if (runtime->engine) countdown_hide(&runtime->engine->countdown);
 }
 
 int wait_for(lua_State *L, struct wait *wait, lua_KFunction after, lua_KContext context)

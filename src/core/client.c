@@ -12,7 +12,7 @@
 #define LONGEST_BACKOFF_US INT64_C(8000000)
 #define MOST_REFUSALS 20             /* 429s for one call */
 #define DEADLINE_EXCHANGES 2         /* a call's deadline, in exchanges' timeouts */
-#define MARGIN_US INT64_C(1000000)   /* of a lease over the exchange's timeout */
+#define MARGIN_US INT64_C(1000000)   /* of a lease over what the exchange may take */
 #define CONNECT_US INT64_C(30000000) /* a download's silence is timed from its connection on */
 #define DOWNLOAD_DEADLINE_US INT64_C(3600000000)
 
@@ -237,6 +237,8 @@ static void on_pause(struct client_call *call)
   take_slots(call);
 }
 
+static void take_others(struct client_call *call);
+
 static void on_done(void *arg, struct http_exchange *x)
 {
   struct client_call *call = arg;
@@ -246,6 +248,11 @@ static void on_done(void *arg, struct http_exchange *x)
   trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL, call->attempts, x);
   if (x->has_head && x->status == 429) { /* whatever became of its body */
     on_pause(call);
+    return;
+  }
+  if (call->late) {
+    call->attempts--;
+    take_others(call);
     return;
   }
   call->error.status = (int)x->status;
@@ -275,7 +282,27 @@ static const char *refuse_file(long status, const char *type)
 static bool may_send(void *arg)
 {
   struct client_call *call = arg;
-  return call->request.may_send(call->arg);
+  call->late = limiter_lease_left(&call->ticket) <= SLOTS_LOST_TIME;
+  return !call->late && (!call->request.may_send || call->request.may_send(call->arg));
+}
+
+/* Milliseconds that an exchange may take, so that what is lost of it is over before the lease; 0: too little is left. */
+static int64_t exchange_time(const struct client_call *call)
+{
+  int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6);
+  int64_t lease = limiter_lease_left(&call->ticket) - SLOTS_LOST_TIME;
+  if (wanted > SLOTS_LONGEST_LEASE / 2 || (call->request.save_as && lease > wanted)) return wanted / 1000;
+  return lease < wanted / 2 ? 0 : (lease < wanted ? lease : wanted) / 1000;
+}
+
+/* Process, machine or store stood still, and the slots may be somebody else's now. */
+static void take_others(struct client_call *call)
+{
+  tell(call, "its slots were held for too long before it could leave; taking others");
+  settle_slots(call);
+  drop_exchange(call);
+  call->late = false;
+  take_slots(call);
 }
 
 void client_go(struct client_call *call)
@@ -286,7 +313,11 @@ void client_go(struct client_call *call)
     fail(call, ERROR_TIMEOUT, "the call's deadline has passed; give it a longer timeout=");
     return;
   }
-  int64_t timeout = (int64_t)(client->settings.timeout * 1e3), left = call->left_us / 1000 + 1;
+  int64_t timeout = exchange_time(call), left = call->left_us / 1000 + 1;
+  if (timeout == 0) {
+    take_others(call);
+    return;
+  }
   struct http_request request = {
       .method = r->method,
       .url = call->url,
@@ -299,7 +330,7 @@ void client_go(struct client_call *call)
       .path = r->save_as,
       .fresh = r->kind == ENDPOINT_CHARGE,
       .once = true,
-      .may_send = r->may_send ? may_send : NULL,
+      .may_send = may_send,
       .headed = on_headed,
       .refuse = r->endpoint && r->endpoint->text ? refuse_file : NULL,
   };
@@ -336,7 +367,9 @@ static void take_slots(struct client_call *call)
   const struct client_settings *settings = &call->client->settings;
   unsigned scopes = LIMITER_GENERAL | (call->request.order_scope ? LIMITER_ORDERS : 0);
   call->state = CALL_SLOTS;
-  int64_t lease = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0) + MARGIN_US;
+  /* A process that is killed in the last moment leaves an exchange without an answer like any other. */
+  int64_t longest = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0);
+  int64_t lease = longest + SLOTS_LOST_TIME + MARGIN_US;
   limiter_take(settings->limiter, &call->ticket, scopes, lease, call->request.max_wait, on_slots, call);
 }
 

@@ -60,6 +60,7 @@ struct client_call {
   enum { CALL_SLOTS, CALL_PREPARE, CALL_EXCHANGE, CALL_BACKOFF, CALL_DONE } state;
   struct limiter_ticket ticket;
   bool has_slots;
+  bool late; /* not sent, since its slots' lease was over */
   struct loop_timer timer;
   struct curl_slist *headers; /* its own, when it has an idempotency key */
   char *url;

@@ -163,14 +163,21 @@ static void fail_all(struct limiter *limiter)
     while (limiter->queues[set].first) limiter_fail(limiter->queues[set].first, &err);
 }
 
-/* The first moment at which a queue can move; INT64_MAX: only an event can move one. */
-static int64_t next_wake(const struct limiter *limiter, int64_t now)
+static bool is_waiting(const struct limiter *limiter)
 {
-  int64_t first = INT64_MAX;
+  for (unsigned set = 1; set < LIMITER_SETS; set++)
+    if (limiter->queues[set].length > 0) return true;
+  return false;
+}
+
+/* The set whose queue can move first; 0: only an event can move one. */
+static unsigned next_set(const struct limiter *limiter, int64_t now)
+{
+  unsigned first = 0;
   for (unsigned set = 1; set < LIMITER_SETS; set++) {
     int64_t wake_at = limiter_wake_at(limiter, set);
     bool timed = limiter->rules.off ? wake_at > now : !limiter->out; /* else a probe, or the job that is out, decides */
-    if (limiter->queues[set].length > 0 && timed && wake_at < first) first = wake_at;
+    if (limiter->queues[set].length > 0 && timed && (!first || wake_at < limiter_wake_at(limiter, first))) first = set;
   }
   return first;
 }
@@ -180,11 +187,13 @@ void limiter_pump(struct limiter *limiter)
   if (limiter->busy) return;
   if (limiter->rules.off) limiter_let_go(limiter);
   if (!limiter->out) limiter_ask(limiter, false);
-  int64_t now = loop_clock(), first = next_wake(limiter, now);
-  if (first == INT64_MAX)
+  int64_t now = loop_clock();
+  unsigned first = next_set(limiter, now);
+  if (!first)
     loop_timer_clear(limiter->loop, &limiter->wake);
-  else if (!loop_timer_set(limiter->loop, &limiter->wake, first - now, on_wake, limiter))
+  else if (!loop_timer_set(limiter->loop, &limiter->wake, limiter_wake_at(limiter, first) - now, on_wake, limiter))
     fail_all(limiter);
+  if (first || !limiter->out || !is_waiting(limiter)) limiter_tell_next(limiter, first, now);
 }
 
 /* --- taking and ending --- */
@@ -216,6 +225,11 @@ void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsign
     limiter_fail_hopeless(limiter);
   }
   limiter_pump(limiter);
+}
+
+int64_t limiter_lease_left(const struct limiter_ticket *ticket)
+{
+  return ticket->limiter->rules.off ? SLOTS_LONGEST_LEASE : ticket->lease_until - loop_clock();
 }
 
 static void add_ending(const struct limiter_ticket *ticket, enum slots_end how, int64_t pause, bool holds)
@@ -336,6 +350,7 @@ void limiter_close(struct limiter *limiter)
     while (limiter->queues[set].first) leave(limiter->queues[set].first);
   limiter->closed = true;
   limiter->tell = NULL;
+  limiter->next = NULL;
   limiter_pump(limiter);
   if (limiter->out) return;
   limiter_end(limiter);
@@ -350,6 +365,12 @@ void limiter_on_wait(struct limiter *limiter, void (*tell)(void *arg, const stru
 {
   limiter->tell = tell;
   limiter->tell_arg = arg;
+}
+
+void limiter_on_next(struct limiter *limiter, void (*next)(void *arg, const struct limiter_news *news), void *arg)
+{
+  limiter->next = next;
+  limiter->next_arg = arg;
 }
 
 const char *limiter_key(const struct limiter *limiter)

@@ -47,6 +47,7 @@ struct limiter_ticket {
   uint64_t number;
   double max_wait;
   int64_t lease, since;
+  int64_t lease_until; /* by loop_clock(), no later than the store has it */
   void (*granted)(void *arg, const struct error *err);
   void *arg;
   struct limiter_queue *queue;
@@ -75,6 +76,10 @@ void limiter_max_pause(struct limiter *limiter, double seconds);
 void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsigned scopes, int64_t lease,
                   double max_wait, void (*granted)(void *arg, const struct error *err), void *arg);
 
+/* Microseconds for which a granted ticket's slots are surely its own. The process, the machine or the store may have stood
+ * still for so long that they have gone to others: then nothing may be sent with them, and limiter_unused gives them back. */
+int64_t limiter_lease_left(const struct limiter_ticket *ticket);
+
 /* Exactly one of these ends a granted ticket; for one that has ended they do nothing. The first also ends one that waits,
  * whose `granted` is then not called. */
 void limiter_cancel(struct limiter_ticket *ticket); /* as unused */
@@ -84,8 +89,9 @@ void limiter_lost(struct limiter_ticket *ticket);   /* closed without an answer:
 
 /* Answered by 429: pauses the ticket's scopes for everybody; afterwards one request tries, then they are paced at one per
  * 1.01 W/(N-2) for an hour. May follow limiter_headed, but in its place it cannot be mistaken for a try that went well.
- * `retry_after` in seconds; what is not positive (absent, zero, negative, unreadable) counts as W, and more than an hour as
- * an hour. */
+ * `retry_after` in seconds, as http_retry_after answers it for a number and for a date. Not positive (absent, zero, negative,
+ * unreadable, a date gone by): W of the scope, the longest of several, or a minute with the limits off. More than an hour: an
+ * hour, after which one request tries again. */
 void limiter_refused(struct limiter_ticket *ticket, double retry_after);
 
 /* What --verbose tells: once for each take that has to wait, and once when a scope begins to be paced after a pause. */
@@ -97,6 +103,10 @@ struct limiter_news {
 
 /* NULL: nobody is told. */
 void limiter_on_wait(struct limiter *limiter, void (*tell)(void *arg, const struct limiter_news *news), void *arg);
+
+/* Told whenever the moment changes at which the first of all that wait may go: when, and what it waits for; NULL when nobody
+ * waits for a moment. */
+void limiter_on_next(struct limiter *limiter, void (*next)(void *arg, const struct limiter_news *news), void *arg);
 
 /* hex SHA-256 of base URL, newline and key: what the store knows them by. */
 const char *limiter_key(const struct limiter *limiter);

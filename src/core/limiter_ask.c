@@ -124,6 +124,7 @@ static void hand_out(struct limiter *limiter, size_t k, int64_t now)
   if (ticket) ticket->asked = 0;
   if (taking->granted && wanted) {
     memcpy(ticket->holds, taking->holds, sizeof ticket->holds);
+    ticket->lease_until = limiter->job.asked_at + taking->lease;
     limiter_grant(ticket);
   } else if (taking->granted)
     give_back(limiter, taking);

@@ -21,6 +21,9 @@ struct limiter {
   double max_pause;
   void (*tell)(void *arg, const struct limiter_news *news);
   void *tell_arg;
+  void (*next)(void *arg, const struct limiter_news *news);
+  void *next_arg;
+  int64_t next_told; /* the moment that was told last, 0: none */
 
   struct limiter_queue queues[LIMITER_SETS];
   struct limiter_queue hopeless; /* set aside to learn of an error */
@@ -90,6 +93,7 @@ int64_t limiter_wake_at(const struct limiter *limiter, unsigned set);
 void limiter_explain_pause(const struct limiter_ticket *ticket, int64_t left, struct error *err);
 void limiter_explain_turn(const struct limiter_ticket *ticket, struct error *err);
 void limiter_tell_wait(const struct limiter_ticket *ticket, int64_t now);
+void limiter_tell_next(struct limiter *limiter, unsigned set, int64_t now);
 void limiter_tell_paced(const struct limiter *limiter, int scope, int64_t paced);
 
 /* What a ticket's max_wait allows a pause to last, in seconds. */

@@ -81,3 +81,21 @@ void limiter_tell_paced(const struct limiter *limiter, int scope, int64_t paced)
   struct limiter_news news = {LIMITER_PACED, limiter_scope_name((enum slots_scope)scope), (double)paced / 1e6};
   limiter->tell(limiter->tell_arg, &news);
 }
+
+/* `set`: the one whose first ticket can go first, 0: none can by itself. While a job is out nothing is known anew. */
+void limiter_tell_next(struct limiter *limiter, unsigned set, int64_t now)
+{
+  int64_t moment = set ? limiter_wake_at(limiter, set) : 0;
+  if (!limiter->next || moment == limiter->next_told) return;
+  limiter->next_told = moment;
+  if (!set) {
+    limiter->next(limiter->next_arg, NULL);
+    return;
+  }
+  struct limiter_news news = {
+      .what = limiter_pause_left(limiter, set, now) > 0 ? LIMITER_PAUSE : LIMITER_TURN,
+      .scope = limiter_scope_name(decisive(limiter, set)),
+      .seconds = fmax(0, (double)(moment - now) / 1e6),
+  };
+  limiter->next(limiter->next_arg, &news);
+}

@@ -69,8 +69,8 @@ static void shift_all(struct slots_state *state, int64_t by)
 /* A time beyond the latest that can have been meant becomes `instead`. */
 static void heal(struct slots_state *state, int64_t *time, int64_t latest, int64_t instead)
 {
-  if (*time <= latest) return;
-  *time = instead;
+  if (*time <= latest && *time >= -ABSURD) return;
+  *time = *time > latest ? instead : -ABSURD;
   state->changed = true;
 }
 
@@ -79,8 +79,8 @@ static void move_clock(struct slots_state *state, const char *clock, int64_t now
   bool known = state->clock[0] != '\0', same = strcmp(state->clock, clock) == 0;
   if (same && now >= state->seen_at) return;
   if (known) shift_all(state, now - sane(state->seen_at));
-  for (int i = 0; !same && i < state->count; i++) /* who held a lease then is dead */
-    if (state->ended_at[i] > now) state->ended_at[i] = now;
+  for (int i = 0; !same && i < state->count; i++) /* who held a lease then is dead, and got no answer */
+    if (state->ended_at[i] > now + SLOTS_LOST_TIME) state->ended_at[i] = now + SLOTS_LOST_TIME;
   strncpy(state->clock, clock, sizeof state->clock - 1);
   state->seen_at = now;
   state->changed = true;
@@ -145,7 +145,11 @@ struct slots_view slots_view(const struct slots_state *state, const struct slots
   view.wait = longer(view.wait, view_pause(state, rule, now, &view));
   view.paced = longer(state->paced_until - now, 0);
   if (view.paced > 0 && rule->count > 0) view.wait = longer(view.wait, state->next_at - now);
-  if (view.wait > 0) view.free = 0;
+  bool one_at_a_time = view.paced > 0 || state->paused_until != 0;
+  if (view.wait > 0)
+    view.free = 0;
+  else if (one_at_a_time && view.free > 1)
+    view.free = 1;
   return view;
 }
 
@@ -199,10 +203,19 @@ static void end_probe(struct slots_state *state, const struct slots_hold *hold, 
   state->paced_until = now + SLOTS_PACED_TIME;
 }
 
+static int64_t ended_slot(const struct slots_hold *hold, enum slots_end how, int64_t when)
+{
+  return how == SLOTS_UNUSED ? hold->before : how == SLOTS_LOST ? when + SLOTS_LOST_TIME : when;
+}
+
+/* A slot that is no longer known by its lease's end (this is over, or the clock went back) keeps what it has, unless what
+ * was lost may be counted later than that. */
 static void end_slot(struct slots_state *state, const struct slots_hold *hold, enum slots_end how, int64_t when)
 {
-  if (hold->slot < 0 || hold->slot >= state->count || state->ended_at[hold->slot] != hold->until) return;
-  state->ended_at[hold->slot] = how == SLOTS_UNUSED ? hold->before : how == SLOTS_LOST ? when + SLOTS_LOST_TIME : when;
+  if (hold->slot < 0 || hold->slot >= state->count) return;
+  int64_t *ended_at = &state->ended_at[hold->slot], ended = ended_slot(hold, how, when);
+  if (*ended_at != hold->until && (how != SLOTS_LOST || *ended_at >= ended)) return;
+  *ended_at = ended;
   state->changed = true;
 }
 

@@ -185,6 +185,7 @@ int64_t store_lock_name(const char *account)
 void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
                        int64_t asked_at)
 {
+  slots->asked_at = asked_at;
   slots->answered_at = loop_clock();
   for (int i = 0; i < SLOTS_SCOPES; i++)
     if (slots->scopes & 1u << i) slots_refresh(&states[i], clock, now);

@@ -50,7 +50,7 @@ struct store_slots {
   size_t ending_count;
   struct slots_taking *takings; /* answered in place */
   size_t taking_count;
-  int64_t told_at;                       /* loop_clock() at the submission; store_slots sets it */
+  int64_t asked_at; /* a moment of loop_clock() before the takings, from which leases surely last */
   struct slots_view views[SLOTS_SCOPES]; /* the answer, as it is after all takings */
   int64_t answered_at;                   /* loop_clock() from which the views' durations count */
 };

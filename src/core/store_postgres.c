@@ -1,8 +1,9 @@
 /* The store in a database: PostgreSQL, for a fleet of machines that share a key. A connection, its kept statements and its
  * transactions. All waiting is poll(2) with a deadline, so that no silent server holds the store's thread for ever.
  *
- * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees slots that early; set
- * back, it makes everybody wait for as long as a window at most (slots_refresh). */
+ * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees slots that early and ends
+ * pauses, which may bring a 429; set back, it makes everybody wait for a window more at most, since no slot is taken to be
+ * older than it was when its row was last saved (slots_refresh). spec/limiter_time_spec.lua shows both. */
 #include "core/store_postgres.h"
 
 #include <errno.h>
@@ -94,17 +95,19 @@ static int64_t deadline_of(const struct postgres *pg)
   return loop_clock() + (atomic_load(pg->hurry) ? LONGEST_WAIT_IN_A_HURRY : LONGEST_WAIT);
 }
 
-/* Until the socket is ready. A hurry that begins meanwhile shortens the wait. */
+/* Until the socket is ready; it is looked at once more when the time is over, which the machine may have slept through. A
+ * hurry that begins meanwhile shortens the wait. */
 static bool await(struct postgres *pg, short events, int64_t *deadline, struct error *err)
 {
   struct pollfd ready = {.fd = pg->lib.PQsocket(pg->connection), .events = events};
   for (;;) {
     int64_t now = loop_clock(), left = *deadline - now;
     if (atomic_load(pg->hurry) && left > LONGEST_WAIT_IN_A_HURRY) *deadline = now + LONGEST_WAIT_IN_A_HURRY;
-    if (left <= 0) return fail_lost(pg, err, "no answer in time");
-    int count = poll(&ready, 1, left < (int64_t)GLANCE * 1000 ? (int)(left / 1000) + 1 : GLANCE);
+    int most = left <= 0 ? 0 : left < (int64_t)GLANCE * 1000 ? (int)(left / 1000) + 1 : GLANCE;
+    int count = poll(&ready, 1, most);
     if (count > 0) return true;
     if (count < 0 && errno != EINTR) return fail_lost(pg, err, strerror(errno));
+    if (left <= 0) return fail_lost(pg, err, "no answer in time");
   }
 }
 

@@ -112,15 +112,16 @@ static void nap(int64_t microseconds)
 }
 
 /* Short at first, since others hold the lock for some 50 µs; at most 4 ms, with a little disorder so that those who wait
- * do not march in step. */
+ * do not march in step. What counts is the time that was meant to be waited: when the machine sleeps or is busy, whoever holds
+ * the lock gets no further either. */
 static int on_busy(void *arg, int count)
 {
   struct sqlite *sqlite = arg;
-  int64_t now = loop_clock();
-  if (count == 0) sqlite->waiting_since = now;
-  if (now - sqlite->waiting_since > (atomic_load(sqlite->hurry) ? LONGEST_LOCK_IN_A_HURRY : LONGEST_LOCK)) return 0;
-  int64_t most = count < 12 ? INT64_C(20) << (count / 2) : 4000;
-  nap(most / 2 + now % (most / 2));
+  if (count == 0) sqlite->waited = 0;
+  if (sqlite->waited > (atomic_load(sqlite->hurry) ? LONGEST_LOCK_IN_A_HURRY : LONGEST_LOCK)) return 0;
+  int64_t most = count < 12 ? INT64_C(20) << (count / 2) : 4000, length = most / 2 + loop_clock() % (most / 2);
+  nap(length);
+  sqlite->waited += length;
   return 1;
 }
 

@@ -38,12 +38,12 @@ struct sqlite {
   dev_t device; /* of the file that was opened, 0 for :memory: */
   ino_t inode;
   sqlite3_stmt *statements[STATEMENTS];
-  bool durable;          /* synchronous is FULL now */
-  int64_t waiting_since; /* for a lock that others hold */
-  char clock[64];        /* the boot id */
-  int lock_fd;           /* of the file beside, -1: not open (store_sqlite_lock.c) */
-  bool queued;           /* the place in the queue for a lock is ours */
-  int64_t lock_name;     /* which lock that is */
+  bool durable;      /* synchronous is FULL now */
+  int64_t waited;    /* for a lock that others hold, in microseconds */
+  char clock[64];    /* the boot id */
+  int lock_fd;       /* of the file beside, -1: not open (store_sqlite_lock.c) */
+  bool queued;       /* the place in the queue for a lock is ours */
+  int64_t lock_name; /* which lock that is */
   struct slots_state states[SLOTS_SCOPES];
   bool stored[SLOTS_SCOPES]; /* the scope has a row */
   unsigned char *bytes;      /* slots as they lie in the file */

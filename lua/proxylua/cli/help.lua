@@ -62,6 +62,30 @@ topics.config = {
   end,
 }
 
+topics.limits = {
+  summary = "how requests wait, and what becomes of a 429",
+  lines = function()
+    return {
+      "A request takes a slot of each scope that it belongs to before it leaves: general (60 in 60 seconds), and",
+      "orders too (10 in 60 seconds) for POST /orders. All processes with the same key and store share them, first",
+      "come first served in each process. A slot is free again a window after its request ended; what got no answer",
+      "keeps it 10 seconds longer, and what was killed 10 seconds longer than its timeout. px.limits() tells what is",
+      "free. One's turn is waited for as long as it takes, unless the call says max_wait.\n",
+      "A 429 all the same (somebody else uses the key, or the server counts otherwise) pauses the scope for all of",
+      "them, for as long as Retry-After says:\n",
+      row("  seconds, or a date", "that long, an hour at most"),
+      row("  absent, zero, negative", "a window of the scope (60 seconds with the limits off)"),
+      row("  a date gone by", "the same"),
+      row("  unreadable", "the same"),
+      row("  beyond an hour", "an hour; then one request tries"),
+      "\nThen one request tries; when it goes well, the scope goes on at an even pace, a little below its limit, for",
+      "an hour. A pause beyond the setting max_wait (120 seconds) is an error rate_limited at once, with the figure.",
+      "--limits off takes no slots and keeps the pauses.",
+      "\nExample:\n  proxylua --verbose --limits general=30/60,orders=5/60 restock.lua",
+    }
+  end,
+}
+
 topics.errors = {
   summary = "exit codes, and the kinds of errors behind them",
   lines = function()
@@ -93,7 +117,9 @@ local function overview()
   local rows = option_lines()
   table.move(rows, 1, #rows, #lines + 1, lines)
   lines[#lines + 1] = "\nTopics (proxylua help TOPIC):"
-  for _, name in ipairs{ "options", "config", "errors" } do lines[#lines + 1] = row(name, topics[name].summary) end
+  for _, name in ipairs{ "options", "config", "limits", "errors" } do
+    lines[#lines + 1] = row(name, topics[name].summary)
+  end
   lines[#lines + 1] = "\nExample:\n  proxylua --sandbox --spend 25 scripts/quickstart.lua"
   lines[#lines + 1] = "  proxylua orders list --status active"
   return lines
@@ -129,7 +155,7 @@ function M.text(words)
 end
 
 function M.parser(parser)
-  parser:argument("topic", "a command, perhaps with its sub-command, or options, config, errors"):args("*")
+  parser:argument("topic", "a command, perhaps with its sub-command, or options, config, limits, errors"):args("*")
   parsers.example(parser, "help orders create", "help config")
 end
 
