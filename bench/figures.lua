@@ -123,6 +123,37 @@ local function slots(what, store, processes, most)
   absolute(what, "%.0f us", medians[(#medians + 1) // 2], most)
 end
 
+-- The emulated API on its own, as long as `act` runs; what it counted is asked through `counters()`.
+local function with_sandbox(act)
+  local line = "echo $$; exec %s --json sandbox --quiet --limits off --balance 1000000"
+  local pipe = assert(io.popen(line:format(ours)))
+  local pid, place = pipe:read("l", "l")
+  local url, key = place:match('"url":"([^"]+)"'):gsub("\\/", "/"), place:match('"key":"([^"]+)"')
+  local function counters()
+    local curl = ("curl -s -H 'X-Sandbox-Key: %s' %s/_sandbox/counters"):format(key, url:match("^%w+://[^/]+"))
+    local answer <close> = io.popen(curl)
+    return answer:read("a")
+  end
+  act(("env PROXYLUA_BASE_URL=%s PROXYLUA_API_KEY=%s PROXYLUA_SPEND=100000"):format(url, key), counters)
+  os.execute("kill " .. pid)
+  pipe:close()
+end
+
+-- What the care around a purchase costs beside a plain POST: snapshot, journal and lock.
+local function purchases(what, store)
+  local count = 20
+  with_sandbox(function(env_of, counters)
+    local line = ("%s PROXYLUA_STORE='%s' %s bench/purchases.lua %%s %d"):format(env_of, store, ours, count)
+    local theirs, mine = measure(runs, line:format("bare"), line:format("door"))
+    absolute(what .. ": wall added to a POST", "%.1f ms", (mine.wall - theirs.wall) / count * 1000, 20)
+    local requests = 0
+    for name, times in counters():match('"requests":(%b{})'):gmatch('"([^"]+)":(%d+)') do
+      if name ~= "admin" then requests = requests + times end
+    end
+    absolute(what .. ": requests added to a POST", "%.2f", requests / count / runs - 2, 4)
+  end)
+end
+
 -- What a request through a proxy would reach; the proxies answer it themselves.
 local target = "http://198.51.100.1/"
 
@@ -151,6 +182,9 @@ local figures = {
     slots("a slot from PostgreSQL: wall", env "POSTGRES_URL", 1, 500)
     slots("a slot from PostgreSQL, four processes at once: wall", env "POSTGRES_URL", 4, 2000)
   end },
+
+  { "purchase", function() purchases("a purchase, journal in SQLite", folder .. "/purchases.db") end },
+  { "purchase-pg", function() purchases("a purchase, journal in PostgreSQL", env "POSTGRES_URL") end },
 
   { "sleep", function()
     local mine = measure(runs, ours .. " bench/sleep.lua 10000")

@@ -1,0 +1,17 @@
+-- Buys COUNT orders one after another: with `door` through px.orders.create and its journal, with `bare` by plain POSTs of the
+-- same body, which is what a program without any care would do.
+--   bench/purchases.lua door|bare COUNT
+local px = require "proxylua"
+
+local how, count = ...
+local order = { type = "ipv6", quantity = 1, country = "US", period = 30 }
+local headers = { Authorization = "Bearer " .. os.getenv "PROXYLUA_API_KEY" }
+for _ = 1, tonumber(count) do
+  if how == "door" then
+    px.orders.create(order)
+  else
+    local answer = px.http.post(os.getenv "PROXYLUA_BASE_URL" .. "/orders", { headers = headers, json = order })
+    assert(answer.ok, answer.status)
+    answer:json()
+  end
+end
