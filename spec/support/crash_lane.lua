@@ -30,16 +30,18 @@ local function choose()
   return "none", "--signal=ABRT 90", ""
 end
 
+-- timeout(1) ends with 137 when it had to kill, with 124 when its other signals came in time, or the end came first.
 local function note(how, code, step)
-  if code == 134 or code == 124 and how ~= "signal" then
-    stats.hung = stats.hung + 1
-  elseif code == 137 and how == "step" then
+  local killed, late = code == 137, code == 124
+  if killed and how == "step" then
     stats.steps[step] = (stats.steps[step] or 0) + 1
-  elseif code == 137 and how == "random" then
+  elseif killed and how == "random" then
     stats.random = stats.random + 1
-  elseif code == 124 then
+  elseif late and how == "signal" then
     stats.signals = stats.signals + 1
-  elseif code ~= 0 then
+  elseif late and how ~= "random" then
+    stats.hung = stats.hung + 1
+  elseif code > 128 and code ~= 130 then
     stats.crashed = stats.crashed + 1
   end
 end
