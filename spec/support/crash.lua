@@ -287,7 +287,7 @@ function Storm:run(kills)
   for number = 1, #self.lanes do
     local base = ("%s/lane%d"):format(self.folder, number)
     program.write(base .. ".json", core.json.encode{
-      seed = math.random(1000000), kills = kills, most = 300, steps = core.json.array(M.steps()),
+      seed = math.random(1000000), kills = kills, most = 60, steps = core.json.array(M.steps()),
       command = self:command(number), out = base .. ".out", log = ("%s/%d.log"):format(self.folder, number),
     })
     lines[number] = ("%s >%s.stats & lanes=\"$lanes $!\""):format(
