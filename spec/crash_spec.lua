@@ -178,6 +178,27 @@ for _, place in ipairs(stores.all) do
       end
     end)
 
+    it("that died under one key of the account is settled under another", function()
+      server:stop()
+      server = crash.server{ "--key", crash.keys[1], "--key", crash.keys[2] }
+      for _, step in ipairs{ "leaving", "answered" } do
+        assert.equal(137, crash.run(server, store, wanted(step), { PROXYLUA_CRASH = step }).code)
+        local result = crash.persist(server, store, wanted(step), { PROXYLUA_API_KEY = crash.keys[2] })
+        local count, id = sold(step)
+        assert.same({ 1, id }, { count, result.id }, step .. result.err)
+      end
+    end)
+
+    it("that died on another machine is settled when its exchange must be over", function()
+      if not os.execute("unshare --uts true 2>/dev/null") then return pending("there is no other machine here") end
+      for _, step in ipairs{ "leaving", "answered" } do
+        local env = { PROXYLUA_CRASH = step, PROXYLUA_TIMEOUT = "1" }
+        assert.equal(137, crash.start(server, store, wanted(step), env, "elsewhere"):join().code)
+        assert.equal("elsewhere", entry_of(step).host)
+        finish(step, step)
+      end
+    end)
+
     -- A client stops at a step; something is done to its store; it goes on, and the store is made whole again. Before the intent is
     -- on disk nothing is sent.
     local function harm(step, break_it, mend_it)

@@ -17,6 +17,9 @@ function M.steps()
   return steps
 end
 
+--- Two keys of one account.
+M.keys = { "sk_sandbox_first", "sk_sandbox_second" }
+
 -- --- the emulated API ---
 
 local Server = {}
@@ -96,14 +99,18 @@ if err then error(err, 0) end
 -- @param store location
 -- @param wanted parameters of an order, or of the extension of the order `id`; with its key; `within` (seconds of a px.timeout
 --   around it) or `after` (seconds until its task is cancelled)
--- @param env table of variables, may be left out: PROXYLUA_CRASH among them; `path`: another program
+-- @param env table of variables, may be left out: PROXYLUA_CRASH among them
+-- @param machine name of the machine that it is to believe itself on, may be left out
 -- @return client, with the field pid, and methods
-function M.start(server, store, wanted, env)
+function M.start(server, store, wanted, env, machine)
   local self = setmetatable({ folder = program.folder() }, Client)
   local all = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = server.key, PROXYLUA_STORE = store,
     PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_TIMEOUT = "20", PROXYLUA_SETTLE = "0.5" }
   for name, value in pairs(env or {}) do all[name] = value end
   local line = program.command(self.folder, { "-", core.json.encode(wanted) }, all, M.path)
+  if machine then
+    line = ("unshare --uts sh -c %s"):format(program.quote(("hostname %s; exec %s"):format(machine, line)))
+  end
   local base = self.folder .. "/"
   program.write(base .. "in", script)
   os.execute(("{ %s <%sin >%sout 2>%serr & echo $! >%spid; wait $!; echo $? >%scode; } 2>/dev/null &"):format(line, base,
@@ -235,7 +242,7 @@ Storm.__index = Storm
 function M.open(options)
   local self = setmetatable({ options = options, folder = program.folder(), lanes = {}, intents = {} }, Storm)
   math.randomseed(options.seed)
-  self.server = M.server{ "--dialect", "mixed", "--key", "sk_sandbox_first", "--key", "sk_sandbox_second" }
+  self.server = M.server{ "--dialect", "mixed", "--key", M.keys[1], "--key", M.keys[2] }
   local shared
   for number = 1, options.processes do
     local list = intents(number, options.intents // options.processes, math.random)
@@ -263,7 +270,7 @@ function Storm:command(number)
   program.write(list, core.json.encode(core.json.array(self.lanes[number])))
   return program.command(self.folder, { "--limits", "off", core.system.real_path("spec/support/buyer.lua"), list }, {
     PROXYLUA_BASE_URL = self.server.url, PROXYLUA_STORE = self.options.store, PROXYLUA_CONFIG = self.config,
-    PROXYLUA_API_KEY = number % 2 == 1 and "sk_sandbox_first" or "sk_sandbox_second",
+    PROXYLUA_API_KEY = M.keys[number % 2 + 1],
     PROXYLUA_TIMEOUT = "2", PROXYLUA_SETTLE = "4",
   }, self.options.path or M.path):gsub("^'env' '%-i'", "'env' '-i' PROXYLUA_CRASH=\"$PROXYLUA_CRASH\"")
 end
