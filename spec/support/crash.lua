@@ -339,6 +339,7 @@ local zero = core.money("0")
 --- Holds what was spent against the allowances.
 -- @return list of texts: what was overspent
 function Storm:overspent(per_day, per_run)
+  per_day, per_run = core.money(per_day), core.money(per_run)
   local texts, counters, runs, day = {}, self.server:look("counters"), {}, zero
   for _, entry in ipairs(self:journal()) do
     if entry.state ~= "not_placed" then
@@ -347,11 +348,11 @@ function Storm:overspent(per_day, per_run)
     end
   end
   for run, cost in pairs(runs) do
-    if cost > core.money(per_run) then texts[#texts + 1] = ("run %s: %s on record"):format(run, tostring(cost)) end
+    if cost > per_run then texts[#texts + 1] = ("run %s: %s on record"):format(run, tostring(cost)) end
   end
-  if day > core.money(per_day) then texts[#texts + 1] = ("the day: %s on record"):format(tostring(day)) end
+  if day > per_day then texts[#texts + 1] = ("the day: %s on record"):format(tostring(day)) end
   local spent = core.money(counters.charged) - core.money(counters.refunded)
-  if spent > core.money(per_day) then texts[#texts + 1] = ("the day: %s charged"):format(tostring(spent)) end
+  if spent > per_day then texts[#texts + 1] = ("the day: %s charged"):format(tostring(spent)) end
   return texts, spent
 end
 

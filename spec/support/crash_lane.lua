@@ -16,18 +16,20 @@ math.randomseed(lane.seed)
 
 local stats = { runs = 0, steps = {}, random = 0, signals = 0, hung = 0, later = {}, refused = 0, crashed = 0 }
 
+local HANGS = "--signal=ABRT 300" -- the others' settling included
+
 -- How the next run is to be ended: the words of timeout(1), and PROXYLUA_CRASH.
 local function choose()
   local way = stats.runs <= lane.kills and math.random() or 1
   if way < 0.4 then
     local step = lane.steps[math.random(#lane.steps)]
-    return "step", "--signal=ABRT 90", ("%s:%d"):format(step, math.random(4)), step
+    return "step", HANGS, ("%s:%d"):format(step, math.random(4)), step
   elseif way < 0.75 then
     return "random", ("--signal=KILL %.3f"):format(0.02 + math.random() ^ 2 * 3), ""
   elseif way < 0.85 then
     return "signal", ("--signal=%s %.3f"):format(math.random(2) == 1 and "TERM" or "INT", 0.1 + math.random() * 2), ""
   end
-  return "none", "--signal=ABRT 90", ""
+  return "none", HANGS, ""
 end
 
 -- timeout(1) ends with 137 when it had to kill, with 124 when its other signals came in time, or the end came first.

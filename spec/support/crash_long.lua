@@ -1,6 +1,7 @@
 -- `make crash`: storms on both kinds of store, several at once, each in a process with an emulated API of its own. Every second
 -- one has an allowance that is too small at first.
---   crash_long.lua [seed=N] [storms=N] [parallel=N] [intents=N] [processes=N] [kills=N] [store=SQLite|PostgreSQL] [path=PROGRAM]
+--   crash_long.lua [seed=N] [storms=N] [parallel=N] [intents=N] [processes=N] [kills=N] [day=AMOUNT] [run=AMOUNT]
+--     [store=SQLite|PostgreSQL] [path=PROGRAM]
 
 package.path = "./?.lua;" .. package.path
 local core = require "proxylua.core"
@@ -8,13 +9,12 @@ local crash = require "spec.support.crash"
 local program = require "spec.support.program"
 local stores = require "spec.support.stores"
 
-local options = { seed = os.time() % 1000000, storms = 20, parallel = 5, intents = 80, processes = 4, kills = 25 }
+local options = { seed = os.time() % 1000000, storms = 20, parallel = 5, intents = 80, processes = 4, kills = 25,
+  day = 150, run = 60 }
 for _, word in ipairs{ ... } do
   local name, value = word:match("^(%a+)=(.+)$")
   options[name] = tonumber(value) or value
 end
-
-local DAY, RUN = "150", "60"
 
 local function words(counts)
   local names, out = {}, {}
@@ -30,12 +30,12 @@ local function buy_all(storm)
   local total = storm.options.small and {} or nil
   local over = {}
   if total then
-    storm:configure(DAY, RUN)
+    storm:configure(options.day, options.run)
     local first = storm:run(options.kills)
     local spent
-    over, spent = storm:overspent(DAY, RUN)
+    over, spent = storm:overspent(options.day, options.run)
     total.allowances, total.refused = 1, first.refused
-    print(("  allowed %s a day and %s a run: %s spent, %d charges refused"):format(DAY, RUN, tostring(spent),
+    print(("  allowed %s a day and %s a run: %s spent, %d charges refused"):format(options.day, options.run, tostring(spent),
       first.refused))
     first.refused = nil
     crash.add(total, first)
@@ -69,7 +69,7 @@ local function storm_of(place, number)
   local seed = options.seed + number
   place.start()
   local storm = crash.open{ store = place.fresh(), intents = options.intents, processes = options.processes, seed = seed,
-    path = options.path, cut = place.cutter and place.cutter(), small = number % 2 == 0 }
+    path = options.path, cut = place.cutter and place.cutter(), small = number % 2 == 1 }
   storm.server:change("settings", { faults = crash.storm() })
   local began = os.time()
   print(("%s, seed %d"):format(place.name, seed))
