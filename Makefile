@@ -69,7 +69,8 @@ demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quicks
 test: build/proxylua build/crash/proxylua build/spec/slots_check ## run the specs inside the program (SPEC=FILE: only that one)
 	build/proxylua /usr/bin/busted $(SPEC)
 
-crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 worlds=4': see bench/crash.lua)
+crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 storms=4': see spec/support/crash_long.lua)
+	CRASH=long build/proxylua /usr/bin/busted spec/crash_spec.lua
 	build/proxylua spec/support/crash_long.lua $(CRASH)
 
 checks = format lint width layers gcc clang specs

@@ -1,6 +1,7 @@
 -- src/core/purchase*.c: what an answer says, what it only seems to say, and what is done when the store fails in between.
 
 local core = require "proxylua.core"
+local crash = require "spec.support.crash"
 local sandboxes = require "spec.support.sandbox"
 
 local BUY = "type = 'isp', quantity = 1, country = 'US', period = 30"
@@ -40,5 +41,52 @@ describe("a charge", function()
     faults("orders.get:garbage")
     local kind, charge = with_order[[local _, e = px.try(px.orders.extend, o.id, { period = 30 }) return e.kind, e.charge]]
     assert.same({ "protocol", "none" }, { kind, charge })
+  end)
+
+  local function buy(key)
+    return sandbox:eval(("local o, e = px.try(px.orders.create, { %s, key = '%s' }) "):format(BUY, key)
+      .. "return o and o.id, e and e.kind, e and e.message")
+  end
+
+  it("is not sent without a balance to look back to", function()
+    assert.matches("^ord_", (buy("first"))) -- the account is known by now
+    for _, fault in ipairs{ "garbage", "html,status=200", "omit=balance" } do
+      faults("account.get:" .. fault)
+      local _, kind = buy("k")
+      assert.equal("protocol", kind)
+      assert.equal(1, sandbox:look("counters").sold)
+    end
+  end)
+
+  it("that was cancelled stays in doubt while nobody tells whether it was refunded", function()
+    faults("orders.create:refund,count=1", "account.transactions:omit=order_id", "orders.list:omit=price")
+    local _, kind, message = buy("k")
+    assert.equal("outcome_unknown", kind)
+    assert.matches("nobody knows whether it was refunded", message, 1, true)
+    faults()
+    assert.matches("^ord_", (buy("k")))
+    local counters = sandbox:look("counters")
+    assert.same({ 2, 1 }, { counters.sold, counters.refunds })
+  end)
+end)
+
+describe("a charge whose answer was lost", function()
+  local server, store
+  before_each(function()
+    server = crash.server()
+    store = server.folder .. "/state.db"
+  end)
+  after_each(function() server:stop() end)
+
+  it("is not kept in doubt by an order that was cancelled and refunded, whosever it was", function()
+    local client = crash.start(server, store, { key = "k", type = "isp", quantity = 1 }, { PROXYLUA_CRASH = "sending=stop" })
+    assert.is_true(client:stopped())
+    local answer = core.http.post(server.url .. "/orders", { headers = { Authorization = "Bearer " .. server.key },
+      json = { type = "isp", quantity = 3 } })
+    server:change("cancel", { id = answer:json().data.id })
+    server:faults("orders.create:cut=before")
+    client:signal("CONT")
+    local result = client:join()
+    assert.same({ "network", "none" }, { result.kind, result.charge }, result.err)
   end)
 end)

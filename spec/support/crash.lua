@@ -17,6 +17,9 @@ function M.steps()
   return steps
 end
 
+--- Two keys of one account.
+M.keys = { "sk_sandbox_first", "sk_sandbox_second" }
+
 -- --- the emulated API ---
 
 local Server = {}
@@ -57,6 +60,121 @@ function Server:stop()
   program.remove(self.folder)
 end
 
+-- --- one client ---
+
+local Client = {}
+Client.__index = Client
+
+-- Says in JSON what came of one charge, and ends as a script does that lets its error pass.
+local script = [[
+local px = require "proxylua"
+local wanted = px.json.decode(arg[1])
+local id, within, after = wanted.id, tonumber(wanted.within), tonumber(wanted.after)
+wanted.id, wanted.within, wanted.after = nil, nil, nil
+local function charge()
+  if id then return px.orders.extend(id, wanted) end
+  return px.orders.create(wanted)
+end
+local function cancelled()
+  local task = px.spawn(charge)
+  px.sleep(after)
+  task:cancel()
+  return task:join()
+end
+local order, err
+if after then
+  order, err = px.try(cancelled)
+elseif within then
+  order, err = px.try(px.timeout, within, charge)
+else
+  order, err = px.try(charge)
+end
+print(px.json.encode{ id = order and order.id, kind = err and err.kind, charge = err and err.charge,
+  message = err and err.message })
+if err then error(err, 0) end
+]]
+
+--- Starts a process that makes one charge.
+-- @param server of M.server
+-- @param store location
+-- @param wanted parameters of an order, or of the extension of the order `id`; with its key; `within` (seconds of a px.timeout
+--   around it) or `after` (seconds until its task is cancelled)
+-- @param env table of variables, may be left out: PROXYLUA_CRASH among them
+-- @param machine name of the machine that it is to believe itself on, may be left out
+-- @return client, with the field pid, and methods
+function M.start(server, store, wanted, env, machine)
+  local self = setmetatable({ folder = program.folder() }, Client)
+  local all = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = server.key, PROXYLUA_STORE = store,
+    PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_TIMEOUT = "20", PROXYLUA_SETTLE = "0.5" }
+  for name, value in pairs(env or {}) do all[name] = value end
+  local line = program.command(self.folder, { "-", core.json.encode(wanted) }, all, M.path)
+  if machine then
+    line = ("unshare --uts sh -c %s"):format(program.quote(("hostname %s; exec %s"):format(machine, line)))
+  end
+  local base = self.folder .. "/"
+  program.write(base .. "in", script)
+  os.execute(("{ %s <%sin >%sout 2>%serr & echo $! >%spid; wait $!; echo $? >%scode; } 2>/dev/null &"):format(line, base,
+    base, base, base, base))
+  self.pid = tonumber(self:await("pid"))
+  return self
+end
+
+function Client:await(name)
+  local path = self.folder .. "/" .. name
+  local text
+  repeat
+    core.task.sleep(0.005)
+    text = core.system.kind(path) and program.read(path)
+  until text and text:find("\n", 1, true)
+  return text
+end
+
+function Client:has_ended()
+  return core.system.kind(self.folder .. "/code") ~= nil
+end
+
+--- Waits until it has stopped at its step. False when it ended before.
+function Client:stopped()
+  while not self:has_ended() do
+    local file = io.open(("/proc/%d/stat"):format(self.pid))
+    local state = file and file:read("a"):match("^.*%) (%a)")
+    if file then file:close() end
+    if state == "T" then return true end
+    core.task.sleep(0.005)
+  end
+  return false
+end
+
+function Client:signal(name)
+  os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid))
+end
+
+--- Waits for its end.
+-- @return table: code, err (text), and unless it was killed id, kind, charge, message
+function Client:join()
+  local code = tonumber(self:await("code"))
+  local said = program.read(self.folder .. "/out"):match("({.*})\n$")
+  local result = said and core.json.decode(said) or {}
+  result.code, result.err = code, program.read(self.folder .. "/err")
+  program.remove(self.folder)
+  return result
+end
+
+--- Makes one charge and waits for its end.
+function M.run(...)
+  return M.start(...):join()
+end
+
+--- Does so until it is made, ten times at most.
+function M.persist(...)
+  local result
+  for _ = 1, 10 do
+    result = M.run(...)
+    if result.code == 0 then break end
+  end
+  return result
+end
+
 -- --- faults ---
 
 -- What goes wrong on the way to a charge and after it. A 429 and its `when` come last: a charge that is refused is not made.
@@ -64,12 +182,12 @@ local charge_faults = {
   "cut=before,chance=0.04", "cut=after,chance=0.05", "status=502,when=before,chance=0.03",
   "status=502,when=after,chance=0.04", "html,when=before,chance=0.02", "html,when=after,chance=0.02",
   "truncate,chance=0.03", "empty,chance=0.02", "garbage,chance=0.02", "garbage,when=before,chance=0.01",
-  "html,status=200,when=before,chance=0.01", "delay=1.5,chance=0.02", "hold=0.7-1.1,chance=0.02",
+  "html,status=200,when=before,chance=0.01", "delay=2.5,chance=0.02", "hold=1-2.5,chance=0.02",
   "status=429,when=before,retry_after=1,chance=0.01",
 }
 local question_faults = {
   "cut=before,chance=0.02", "status=502,chance=0.02", "html,chance=0.01", "html,status=200,chance=0.01",
-  "truncate,chance=0.02", "empty,chance=0.01", "garbage,chance=0.01", "delay=1.2,chance=0.005",
+  "truncate,chance=0.02", "empty,chance=0.01", "garbage,chance=0.01", "delay=2.2,chance=0.005",
   "status=429,retry_after=1,chance=0.002",
 }
 local other_faults = {
@@ -124,7 +242,7 @@ Storm.__index = Storm
 function M.open(options)
   local self = setmetatable({ options = options, folder = program.folder(), lanes = {}, intents = {} }, Storm)
   math.randomseed(options.seed)
-  self.server = M.server{ "--dialect", "mixed", "--key", "sk_sandbox_first", "--key", "sk_sandbox_second" }
+  self.server = M.server{ "--dialect", "mixed", "--key", M.keys[1], "--key", M.keys[2] }
   local shared
   for number = 1, options.processes do
     local list = intents(number, options.intents // options.processes, math.random)
@@ -152,8 +270,8 @@ function Storm:command(number)
   program.write(list, core.json.encode(core.json.array(self.lanes[number])))
   return program.command(self.folder, { "--limits", "off", core.system.real_path("spec/support/buyer.lua"), list }, {
     PROXYLUA_BASE_URL = self.server.url, PROXYLUA_STORE = self.options.store, PROXYLUA_CONFIG = self.config,
-    PROXYLUA_API_KEY = number % 2 == 1 and "sk_sandbox_first" or "sk_sandbox_second",
-    PROXYLUA_TIMEOUT = "0.8", PROXYLUA_SETTLE = "1.5",
+    PROXYLUA_API_KEY = M.keys[number % 2 + 1],
+    PROXYLUA_TIMEOUT = "2", PROXYLUA_SETTLE = "4",
   }, self.options.path or M.path):gsub("^'env' '%-i'", "'env' '-i' PROXYLUA_CRASH=\"$PROXYLUA_CRASH\"")
 end
 
@@ -176,13 +294,15 @@ function Storm:run(kills)
   for number = 1, #self.lanes do
     local base = ("%s/lane%d"):format(self.folder, number)
     program.write(base .. ".json", core.json.encode{
-      seed = math.random(1000000), kills = kills, most = 300, steps = core.json.array(M.steps()),
+      seed = math.random(1000000), kills = kills, most = 60, steps = core.json.array(M.steps()),
       command = self:command(number), out = base .. ".out", log = ("%s/%d.log"):format(self.folder, number),
     })
-    lines[number] = ("%s >%s.stats &"):format(
+    lines[number] = ("%s >%s.stats & lanes=\"$lanes $!\""):format(
       program.command(self.folder, { core.system.real_path("spec/support/crash_lane.lua"), base .. ".json" }), base)
   end
-  assert(os.execute(table.concat(lines, "\n") .. "\nwait"))
+  local cut = "while :; do %s; sleep 0.3; done >/dev/null 2>&1 & cutter=$!\n"
+  assert(os.execute((self.options.cut and cut:format(self.options.cut) or "") .. table.concat(lines, "\n")
+    .. '\nwait $lanes; [ -z "$cutter" ] || kill $cutter'))
   for number = 1, #self.lanes do
     local stats = core.json.decode(program.read(("%s/lane%d.stats"):format(self.folder, number)))
     done = done and stats.done
@@ -215,6 +335,26 @@ local function sold_by_key(orders)
 end
 
 local zero = core.money("0")
+
+--- Holds what was spent against the allowances.
+-- @return list of texts: what was overspent
+function Storm:overspent(per_day, per_run)
+  per_day, per_run = core.money(per_day), core.money(per_run)
+  local texts, counters, runs, day = {}, self.server:look("counters"), {}, zero
+  for _, entry in ipairs(self:journal()) do
+    if entry.state ~= "not_placed" then
+      local cost = core.money(entry.price or entry.quote)
+      day, runs[entry.run_id] = day + cost, (runs[entry.run_id] or zero) + cost
+    end
+  end
+  for run, cost in pairs(runs) do
+    if cost > per_run then texts[#texts + 1] = ("run %s: %s on record"):format(run, tostring(cost)) end
+  end
+  if day > per_day then texts[#texts + 1] = ("the day: %s on record"):format(tostring(day)) end
+  local spent = core.money(counters.charged) - core.money(counters.refunded)
+  if spent > per_day then texts[#texts + 1] = ("the day: %s charged"):format(tostring(spent)) end
+  return texts, spent
+end
 
 --- Holds the intents against what the server has sold and the journal has on record.
 -- @return table: orders, extensions, duplicates, losses, unrecorded, open, mispriced, and `faults`: a list of texts

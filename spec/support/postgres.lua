@@ -66,10 +66,15 @@ function Server:launch()
   end
 end
 
+--- A shell command that runs SQL.
+function Server:command(sql)
+  return ("PGPASSWORD=%s %s/psql -X -A -t -q -h %s -U proxylua postgres -c %s 2>&1"):format(
+    program.quote(self.password or ""), self.bin, self.folder, program.quote(sql))
+end
+
 --- Runs SQL and answers what it printed.
 function Server:query(sql)
-  return output(("PGPASSWORD=%s %s/psql -X -A -t -q -h %s -U proxylua postgres -c %s 2>&1"):format(
-    program.quote(self.password or ""), self.bin, self.folder, program.quote(sql)))
+  return output(self:command(sql))
 end
 
 --- Ends the server: by SIGINT (connections are closed), SIGQUIT (as a crash) or SIGKILL, of all its processes.

@@ -27,11 +27,15 @@ function file.bytes(hex)
   return ("X'%s'"):format(hex)
 end
 
+function file.another(name)
+  return ("%s/%s.db"):format(file.folder, name)
+end
+
 function file.stop()
   program.remove(file.folder)
 end
 
-local database = { name = "PostgreSQL" }
+local database = { name = "PostgreSQL", server_is_ours = true }
 
 function database.start()
   database.server = postgres.start()
@@ -51,12 +55,30 @@ function database.bytes(hex)
   return ("'\\x%s'"):format(hex)
 end
 
+function database.another(name)
+  database.server:query(('CREATE DATABASE "%s"'):format(name))
+  return (database.server.url:gsub("/postgres%?", "/" .. name .. "?"))
+end
+
+--- Cuts every connection to a database.
+function database.cut(location)
+  database.server:query(("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' "
+    .. "AND pid != pg_backend_pid()"):format(location:match("/([%w-]+)%?")))
+end
+
+--- A shell command that cuts one connection, any.
+function database.cutter()
+  return database.server:command("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' "
+    .. "AND pid != pg_backend_pid() ORDER BY random() LIMIT 1")
+end
+
 function database.stop()
   database.server:stop()
 end
 
---- A list of stores: their `name`, and the functions `start`, `fresh` (the location of one that holds nothing) and `stop`;
--- `query` runs SQL and answers what it printed, `bytes` is how hexadecimal digits are written in it.
+--- A list of stores: their `name`, and the functions `start`, `fresh` (the location of one that holds nothing), `another` (one more,
+-- by its name) and `stop`; `query` runs SQL and answers what it printed, `bytes` is how hexadecimal digits are written in it.
+-- PostgreSQL's has `cut`, `cutter` and `server` too.
 M.all = { file, database }
 
 return M

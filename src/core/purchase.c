@@ -38,18 +38,14 @@ static void go_on(struct flow *charge)
 
 static void on_account(struct store_job *job);
 
-/* By its id or its email. One that tells neither is known by the key alone, if it tells anything of an account at all. */
+/* By its id or its email. Without either nobody can tell that two keys spend the same money. */
 static bool name_account(struct flow *charge, const struct http_exchange *x)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
   char id[200], name[600];
-  money balance;
   if (!flow_read(charge, RECORD_ACCOUNT, x, "id", id, sizeof id) &&
-      !flow_read(charge, RECORD_ACCOUNT, x, "email", id, sizeof id)) {
-    if (!flow_read_money(charge, RECORD_ACCOUNT, x, "balance", &balance)) return false;
-    snprintf(id, sizeof id, "key %s", settings->key_hash);
-  }
-  snprintf(name, sizeof name, "%.390s %s", client_base_url(settings->client), id);
+      !flow_read(charge, RECORD_ACCOUNT, x, "email", id, sizeof id))
+    return false;
+  snprintf(name, sizeof name, "%.390s %s", client_base_url(charge->owner->settings.client), id);
   free(charge->account_name);
   charge->account_name = strdup(name);
   return true;
@@ -60,7 +56,7 @@ static void on_account_answer(void *arg, struct client_call *call)
   struct flow *charge = arg;
   if (!flow_answered(charge, call)) return;
   if (!name_account(charge, call->exchange)) {
-    flow_fail(charge, ERROR_PROTOCOL, "the answer holds no account that can be read; nothing was bought");
+    flow_fail(charge, ERROR_PROTOCOL, "the answer names no account, by its id or its email; nothing was bought");
     return;
   }
   if (!charge->account_name) {

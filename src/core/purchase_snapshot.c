@@ -20,6 +20,10 @@ static void on_account(void *arg, struct client_call *call)
   if (!flow_answered(charge, call)) return;
   note_time(charge);
   before->has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &before->balance);
+  if (!before->has_balance) {
+    flow_fail(charge, ERROR_PROTOCOL, "the answer holds no balance that can be read; nothing was bought");
+    return;
+  }
   if (!snapshot_write(before, &charge->snapshot)) {
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
     return;

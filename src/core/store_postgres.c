@@ -244,12 +244,13 @@ static bool finish_connecting(struct postgres *pg, struct error *err)
   return next == PGRES_POLLING_OK || fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
 }
 
-/* A machine that vanishes inside of a transaction must not keep its locks; what the database's owner has chosen for
+/* A machine that vanishes must not keep its locks: the server asks after it when it is silent. What the database's owner has chosen for
  * durability is kept, unless it is none. */
 static bool set_session(struct postgres *pg, struct error *err)
 {
   static const char settings[] =
       "SET statement_timeout = '15s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s';"
+      "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
       "SET search_path = pg_catalog;"
       "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
       "SELECT system_identifier FROM pg_control_system()";

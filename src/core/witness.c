@@ -164,13 +164,26 @@ static bool is_cancelled(const struct witness_case *c, size_t row)
   return status && strncasecmp(status, "cancel", 6) == 0;
 }
 
-/* The orders that came up since and belong to no other entry. */
+/* The orders that came up since and belong to no other entry. One that was cancelled and refunded is as if it had never been. */
 struct newcomers {
-  size_t fitting, gone,
-      others;             /* how many: that can be this charge's; that were and are cancelled and refunded; all else */
+  size_t fitting, others; /* how many: that can be this charge's; all else */
   size_t first;           /* of those that fit */
   bool shared, cancelled; /* that one fits another open entry too; is cancelled */
+  bool perhaps_refunded;
 };
+
+static bool is_gone(const struct witness_case *c, size_t row)
+{
+  return c->complete && is_cancelled(c, row) && witness_refund_of(c, row) == WITNESS_REFUNDED;
+}
+
+static void note_first(const struct witness_case *c, size_t row, struct newcomers *found)
+{
+  found->first = row;
+  found->shared = fits_another_open(c, row);
+  found->cancelled = is_cancelled(c, row);
+  found->perhaps_refunded = found->cancelled && witness_refund_of(c, row) == WITNESS_PERHAPS;
+}
 
 static struct newcomers count_newcomers(const struct witness_case *c)
 {
@@ -178,17 +191,12 @@ static struct newcomers count_newcomers(const struct witness_case *c)
   for (size_t row = 0; row < c->orders.count; row++) {
     enum age age = age_of(c, row);
     const char *id = witness_text(&c->orders, row, ORDER_ID);
-    if (age == OLD || (id && is_anothers(c, id))) continue;
+    if (age == OLD || (id && is_anothers(c, id)) || is_gone(c, row)) continue;
     struct witness_traits given = traits_of(&c->orders, row);
-    if (age == UNKNOWN || !witness_fits(&c->asked, &given)) {
+    if (age == UNKNOWN || !witness_fits(&c->asked, &given))
       found.others++;
-    } else if (c->complete && is_cancelled(c, row) && witness_is_refunded(c, row)) {
-      found.gone++;
-    } else if (found.fitting++ == 0) {
-      found.first = row;
-      found.shared = fits_another_open(c, row);
-      found.cancelled = is_cancelled(c, row);
-    }
+    else if (found.fitting++ == 0)
+      note_first(c, row, &found);
   }
   return found;
 }
@@ -219,8 +227,10 @@ static struct witness_verdict judge_purchase(const struct witness_case *c)
 {
   struct newcomers found = count_newcomers(c);
   bool late = c->settled && c->complete;
-  if (found.fitting == 1 && !found.shared && (late || !found.cancelled)) return placed(c, found.first);
+  bool clear = found.fitting == 1 && !found.shared;
+  if (clear && (!found.cancelled || (late && !found.perhaps_refunded))) return placed(c, found.first);
   if (!late) return (struct witness_verdict){.what = WITNESS_WAIT};
+  if (clear) return doubt("a new order fits it, which was cancelled, and nobody knows whether it was refunded");
   if (found.fitting == 1) return doubt("a new order fits it, and another open charge too");
   if (found.fitting > 1) return doubt("several new orders fit it");
   if (found.others > 0) return doubt("there are new orders that belong to no charge on record");

@@ -90,9 +90,10 @@ struct witness_verdict witness_judge(const struct witness_case *c);
 /* Whether a record's time lies before all that can have come up since the snapshot. */
 bool witness_is_older(const struct witness_case *c, const char *created_at);
 
-/* The witnesses of money (witness_money.c): whether an order was refunded; whether money moved that nothing else explains, or
- * that cannot be told (then `why` says so). */
-bool witness_is_refunded(const struct witness_case *c, size_t order);
+/* The witnesses of money (witness_money.c): whether an order was refunded, as far as the refunds tell what they are for; whether
+ * money moved that nothing else explains, or that cannot be told (then `why` says so). */
+enum witness_refund { WITNESS_KEPT, WITNESS_REFUNDED, WITNESS_PERHAPS };
+enum witness_refund witness_refund_of(const struct witness_case *c, size_t order);
 bool witness_money_moved(const struct witness_case *c, char *why, size_t capacity);
 
 #endif

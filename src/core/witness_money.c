@@ -49,17 +49,28 @@ static bool is_for(const struct witness_case *c, size_t row, const char *order_i
   return id && strcmp(id, order_id) == 0;
 }
 
-bool witness_is_refunded(const struct witness_case *c, size_t order)
+/* Whether the refund in a row is an order's: told by its id, else by its amount, where both tell it. */
+static enum witness_refund is_refund_of(const struct witness_case *c, size_t row, const char *id, const money *cost)
+{
+  money amount;
+  if (text_of(c, row, MOVEMENT_ORDER_ID)) return id && is_for(c, row, id) ? WITNESS_REFUNDED : WITNESS_KEPT;
+  if (!cost || !read_amount(c, row, &amount)) return WITNESS_PERHAPS;
+  return amount == *cost ? WITNESS_REFUNDED : WITNESS_KEPT;
+}
+
+enum witness_refund witness_refund_of(const struct witness_case *c, size_t order)
 {
   const char *id = witness_text(&c->orders, order, ORDER_ID), *price = witness_text(&c->orders, order, ORDER_PRICE);
-  money cost, amount;
+  money cost;
   bool priced = price && money_parse(price, strlen(price), &cost) == MONEY_OK;
+  enum witness_refund found = c->movements_reach ? WITNESS_KEPT : WITNESS_PERHAPS;
   for (size_t row = 0; row < c->movements.count; row++) {
     if (!is_refund(c, row) || witness_is_older(c, text_of(c, row, MOVEMENT_CREATED_AT))) continue;
-    if (is_for(c, row, id)) return true;
-    if (!text_of(c, row, MOVEMENT_ORDER_ID) && priced && read_amount(c, row, &amount) && amount == cost) return true;
+    enum witness_refund one = is_refund_of(c, row, id, priced ? &cost : NULL);
+    if (one == WITNESS_REFUNDED) return one;
+    if (one == WITNESS_PERHAPS) found = one;
   }
-  return false;
+  return found;
 }
 
 /* --- which charges are explained --- */
