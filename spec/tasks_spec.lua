@@ -280,6 +280,14 @@ describe("px.map", function()
     assert.are.equal(64, peak)
   end)
 
+  it("ends when it is interrupted before all of its tasks have begun", function()
+    local code = [[px.map({ 1, 2, 3, 4 }, function()
+      io.popen("kill -INT $PPID"):close()
+      px.sleep(600)
+    end, { concurrency = 4 })]]
+    assert.are.equal(130, run(code).code)
+  end)
+
   it("raises the first failure, cancels the rest and takes no more items", function()
     local taken, told = 0, 0
     local ok, err = pcall(px.map, { 1, 2, 3, 4, 5, 6 }, function(item)

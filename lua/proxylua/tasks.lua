@@ -83,6 +83,7 @@ local function join(crew)
     local list = {}
     for task in pairs(crew.tasks) do list[#list + 1] = task end
     core.task.gather(list)
+    for _, task in ipairs(list) do crew.tasks[task] = nil end -- one that was cancelled before it began does not itself
   end
 end
 
