@@ -156,6 +156,24 @@ describe("A purchase whose answer is lost", function()
     assert.equal("1000.00", (sandbox:eval("return tostring(px.account.get().balance + 2.40)")))
   end)
 
+  it("is not taken for not made by a list that says nothing of its pages", function()
+    for _ = 1, 25 do colleague_buys(3) end
+    local short = "untold,most=20"
+    faults("orders.create:cut=after,count=1", "orders.list:" .. short, "account.transactions:" .. short)
+    assert.matches("^ord_", (buy("key = 'k'")))
+    local orders = sandbox:eval("local n = 0 for _ in px.orders.each() do n = n + 1 end return n")
+    assert.equal(26, orders)
+  end)
+
+  it("is told from what a colleague bought just before", function()
+    colleague_buys(3)
+    sandbox:eval("px.request{ method = 'POST', path = '/orders', json = { type = 'ipv6', quantity = 1 } }",
+      { env = { PROXYLUA_STORE = sandbox.home .. "/theirs.db" } })
+    faults("orders.create:cut=before,count=1")
+    local kind, charge, message = buy("key = 'k'")
+    assert.same({ "network", "none" }, { kind, charge }, message)
+  end)
+
   it("is not guessed at where two new orders fit", function()
     faults("orders.create:cut=after,count=1", "orders.list:slow=0.4")
     local theirs
@@ -287,8 +305,17 @@ describe("An extension whose answer is lost", function()
     end
   end)
 
-  it("stays unknown where the expiry is not told", function()
+  it("is found by its transaction where the expiry is not told", function()
     faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at")
+    local kind, charge, message = extend()
+    assert.is_nil(charge or nil, message)
+    assert.not_equal("outcome_unknown", kind)
+    assert.equal("a transaction for its order has come up", entry("e").note)
+    assert.equal(1, extensions())
+  end)
+
+  it("stays unknown where neither expiry nor transaction is told", function()
+    faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at", "account.transactions:omit=order_id")
     local kind, charge, message = extend()
     assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
     assert.matches("expiry is not told", message, 1, true)
@@ -296,8 +323,18 @@ describe("An extension whose answer is lost", function()
     assert.equal(1, extensions())
   end)
 
+  it("is counted at what it cost, which is told and ends the spending", function()
+    faults("orders.extend:drift=3,count=1")
+    local result = sandbox:run{ "-e", ([[local px = require "proxylua" local id = %q
+      px.orders.extend(id, { period = 30, key = "e" })
+      print(px.journal.get("e").price, select(2, px.try(px.orders.extend, id, { period = 30, key = "f" })).kind)]]):format(
+      id) }
+    assert.equal("7.20\tspend_refused\n", result.out, result.err)
+    assert.matches("cost 7.20, above its quote of 2.40", result.err, 1, true)
+  end)
+
   it("holds back other extensions of that order, but nothing else", function()
-    faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at")
+    faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at", "account.transactions:omit=order_id")
     extend()
     local kind = sandbox:eval(
       ("return select(2, px.try(px.orders.extend, %q, { period = 7, key = 'f' })).kind"):format(id))

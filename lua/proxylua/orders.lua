@@ -61,7 +61,9 @@ end
 -- @raise what px.orders.create raises
 -- @usage px.orders.extend(order.id, { period = 30, key = "renew-" .. order.id .. order.expires_at })
 function M.extend(id, ...)
-  return (extend(id, ...)) -- and not what the charge was quoted at
+  local order = extend(id, ...) -- and not what the charge was quoted at
+  if not order.dry_run and order.id == nil then order.id = id end
+  return order
 end
 
 -- --- wait ---

@@ -52,7 +52,12 @@ local function is_last(page, walk)
   if page.has_more == false or #page == 0 then return true end
   walk.stale = #walk.records == 0 and walk.stale + 1 or 0
   if walk.stale == 0 then return false end
-  return walk.stale > MOST_STALE or not page.total or walk.count >= page.total
+  if not page.total or walk.count >= page.total then return true end
+  if walk.stale <= MOST_STALE then return false end
+  core.error.raise{
+    kind = "protocol", message = ("the server tells of %d records, and its pages bring no more than %d of them"):format(
+      page.total, walk.count),
+  }
 end
 
 -- Fetches the next page.

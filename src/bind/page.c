@@ -3,6 +3,8 @@
 #include "bind/fields.h"
 #include "bind/unwrap.h"
 
+#define DEFAULT_LIMIT 20 /* records a page, of the API */
+
 static int64_t page_number(lua_State *L, const struct fields *fields, int table, const char *name)
 {
   fields_get(L, fields, table, record_field_find(RECORD_PAGE, name));
@@ -45,14 +47,16 @@ void page_read(lua_State *L, int document, int data, struct page *page)
   lua_settop(L, base);
 }
 
-int page_has_more(const struct page *page, int64_t count)
+int page_has_more(const struct page *page, int64_t count, int64_t limit)
 {
   if (page->has_more >= 0) return page->has_more;
   if (page->pages >= 0 && page->page > 0) return page->page < page->pages;
   if (page->total >= 0 && page->page > 0 && page->limit > 0)
     return page->page <= page->total / page->limit && page->page * page->limit < page->total;
   if (page->total >= 0) return count < page->total;
-  return page->limit > 0 ? count >= page->limit : -1;
+  if (page->limit > 0) return count >= page->limit;
+  if (limit <= 0) return -1;
+  return count >= (limit < DEFAULT_LIMIT ? limit : DEFAULT_LIMIT);
 }
 
 static void set_number(lua_State *L, int list, const char *name, int64_t value)

@@ -106,10 +106,10 @@ static void set_page(lua_State *L, const struct answer *answer, int list)
   int64_t count = (int64_t)lua_rawlen(L, list);
   bool whole = answer->list && !answer->endpoint->paged;
   if (page.page < 0 && (whole || answer->page > 0)) page.page = whole ? 1 : answer->page;
-  if (page.limit < 0 && answer->limit > 0) page.limit = answer->limit;
   if (page.total < 0 && whole) page.total = count;
+  int more = page_has_more(&page, count, answer->limit);
+  if (page.limit < 0 && answer->limit > 0) page.limit = answer->limit;
   page_set(L, &page, list);
-  int more = page_has_more(&page, count);
   if (more < 0 && !answer->list) return;
   lua_pushliteral(L, "has_more");
   lua_pushboolean(L, more > 0);
@@ -245,8 +245,7 @@ struct reading {
   const struct record_query *query;
   bool (*visit)(void *arg, const char *const *texts);
   void *arg;
-  int more;
-  bool done;
+  bool more, done;
 };
 
 #define MOST_FIELDS 16
@@ -280,8 +279,8 @@ static int read_list(lua_State *L)
   int list = lua_gettop(L);
   page_read(L, document, document + 1, &page);
   if (page.page < 0) page.page = query->page;
-  if (page.limit < 0) page.limit = query->limit;
-  reading->more = page_has_more(&page, (int64_t)lua_rawlen(L, list)) != 0;
+  int64_t count = (int64_t)lua_rawlen(L, list);
+  reading->more = page_has_more(&page, count, query->limit) != 0;
   fields_begin(L, &fields, query->kind);
   int base = lua_gettop(L);
   luaL_checkstack(L, MOST_FIELDS + 8, NULL);

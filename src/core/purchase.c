@@ -215,6 +215,7 @@ bool purchase_abandon(struct purchase_charge *public)
   bool sending = charge->stage == FLOW_SENDING, prepares = call && call->state == CALL_PREPARE;
   bool left = charge->stage == FLOW_AFTER || (sending && (!call || call->state == CALL_EXCHANGE));
   charge->abandoned = true;
+  if (charge->stage == FLOW_SETTLING) return true;
   if (!first || (sending && (left || prepares)) || !interrupt(charge)) return left;
   if (charge->stage == FLOW_SENDING)
     stop_sending(charge);

@@ -71,7 +71,7 @@ struct purchase_request {
 struct purchase_charge {
   struct error error;   /* kind ERROR_NONE: placed, found placed, or a dry run */
   struct buffer answer; /* the server's answer, perhaps from the journal; of a failure too, where there was one */
-  money quote;
+  money quote;          /* and once it is known that it cost more, that */
   bool has_quote;
   bool dry_run;       /* nothing was bought */
   char order_id[128]; /* "" when not known */

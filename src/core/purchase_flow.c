@@ -48,6 +48,7 @@ void flow_free(struct flow *charge)
   flow_inquiry_end(charge);
   snapshot_free(&charge->before);
   witness_rows_free(&charge->orders);
+  witness_rows_free(&charge->movements);
   witness_traits_free(&charge->asked);
   free(charge->account.account);
   free(charge->account_name);
@@ -120,7 +121,7 @@ bool flow_is_closed(struct flow *charge)
 /* What is unknown is in the journal as such, and left to whoever comes next. */
 bool flow_is_over(struct flow *charge)
 {
-  if (!charge->abandoned || charge->stage == FLOW_SENDING) return false;
+  if (!charge->abandoned || charge->stage == FLOW_SENDING || charge->stage == FLOW_SETTLING) return false;
   if (charge->stage == FLOW_AFTER)
     flow_tell(charge, "%s with key %s, which was cancelled, has an unknown outcome; the next run finds out",
               flow_name(charge), charge->public.key);

@@ -1,7 +1,8 @@
 /* A charge on its way: what the files core/purchase*.c share. The way: whose money it is (purchase.c), the right to charge it
  * (purchase_lock.c), what others left open (purchase_recover.c), whether it was spent before (purchase_find.c), the quote
  * (purchase_quote.c) and whether it may be spent (purchase_decide.c), what exists (purchase_snapshot.c), intent and sending
- * (purchase_send.c), the outcome (purchase_settle.c), which is looked for (purchase_inquiry.c) when the answer is lost. */
+ * (purchase_send.c), the outcome (purchase_settle.c), which is looked for (purchase_inquiry.c) when the answer is lost, and
+ * what it cost (purchase_price.c) where the answer does not tell. */
 #ifndef PROXYLUA_PURCHASE_FLOW_H
 #define PROXYLUA_PURCHASE_FLOW_H
 
@@ -29,6 +30,8 @@ struct walk {
   struct witness_rows *rows;          /* what was found is added to these */
   const struct witness_case *horizon; /* far enough back for this case; NULL: all of it */
   int created_at, id;                 /* fields of a row */
+  int pages;                          /* at most */
+  const struct ids *known;            /* of records that are old, or NULL */
   bool whole, reach;                  /* nothing lies beyond; nothing that the horizon needs does */
   void (*done)(struct flow *charge, bool ok);
 };
@@ -80,21 +83,24 @@ struct flow {
   bool locking; /* the lock, or the place in its queue, may be ours */
   bool told_of_lock;
   int64_t locking_since;
-  int64_t token;              /* of the lock, 0: not ours */
-  struct witness_rows orders; /* that existed before */
+  int64_t token;                         /* of the lock, 0: not ours */
+  struct witness_rows orders, movements; /* that existed before */
   struct snapshot before;
   struct buffer snapshot;
   int64_t entry;        /* of the journal, 0 before the intent */
   int64_t committed_at; /* loop_clock() before the sending was on disk, for may_send */
   bool withheld;        /* may_send said no */
   enum {
-    FLOW_BEFORE,
-    FLOW_SENDING,
-    FLOW_AFTER
-  } stage;           /* nothing has left; slots in hand; the exchange has ended, unknown */
+    FLOW_BEFORE,   /* nothing has left */
+    FLOW_SENDING,  /* slots in hand */
+    FLOW_AFTER,    /* the exchange has ended, and its outcome is unknown */
+    FLOW_SETTLING, /* the outcome is known and is written down: nothing stops that */
+  } stage;
   struct error lost; /* why the answer is not there */
   int settle_tries;
-  bool ending; /* all that is left is to give the right to charge back */
+  const char *note; /* for the journal, while the price is looked for */
+  money fall;       /* of the balance */
+  bool ending;      /* all that is left is to give the right to charge back */
   bool abandoned;
   bool working; /* a job of its own is out at the store */
   bool closed;  /* purchase_close was called meanwhile: free it when the job comes back */
@@ -137,6 +143,13 @@ void flow_snapshot(struct flow *charge);
 void flow_send(struct flow *charge);
 void flow_on_sent(void *arg, struct client_call *call);
 
+/* It was placed, but nobody has told at what price: finds it out as far as it is above the quote, then writes that down
+ * (purchase_price.c). */
+void flow_price(struct flow *charge, const char *note);
+
+/* Placed at this price, JOURNAL_NO_PRICE: not known. One above the quote is told, and ends the run's spending. */
+void flow_placed(struct flow *charge, money price, const char *note);
+
 /* Writes the outcome down, then ends the charge. The note lives as long as the charge, or is NULL. */
 void flow_settle(struct flow *charge, enum journal_state state, money price, const char *note);
 
@@ -176,12 +189,14 @@ void flow_ask(struct flow *charge, const char *endpoint, const char *path, const
 /* First in its `done`: takes it over. False when the charge ended here. */
 bool flow_answered(struct flow *charge, struct client_call *call);
 
-/* Walk over up to five pages of the orders of a type (NULL: of all), or of the transactions, and add them to `rows`. With a
- * horizon only as far back as it needs. */
+#define FLOW_PAGES 5
+
+/* Walk over up to five pages of the orders of a type (NULL: of all), or over so many of the transactions, and add them to `rows`.
+ * With a horizon only as far back as it needs. */
 typedef void flow_walked(struct flow *charge, bool ok); /* not ok: the error is in charge->call */
 void flow_walk_orders(struct flow *charge, const char *type, struct witness_rows *rows,
                       const struct witness_case *horizon, flow_walked *done);
-void flow_walk_movements(struct flow *charge, struct witness_rows *rows, const struct witness_case *horizon,
+void flow_walk_movements(struct flow *charge, struct witness_rows *rows, const struct witness_case *horizon, int pages,
                          flow_walked *done);
 
 /* Asks what became of an entry. The verdict is in charge->inquiry, and stays until flow_inquiry_end. */

@@ -78,7 +78,7 @@ static void on_movements(struct flow *charge, bool ok)
 static void ask_money(struct flow *charge)
 {
   struct witness_case *c = &charge->inquiry.c;
-  flow_walk_movements(charge, &c->movements, c, on_movements);
+  flow_walk_movements(charge, &c->movements, c, FLOW_PAGES, on_movements);
 }
 
 /* --- orders --- */

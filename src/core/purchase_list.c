@@ -3,7 +3,6 @@
 
 #include "core/purchase_flow.h"
 
-#define PAGES 5
 #define LIMIT 100 /* the API's most */
 
 static bool add_row(void *arg, const char *const *texts)
@@ -12,6 +11,7 @@ static bool add_row(void *arg, const char *const *texts)
   return witness_add(walk->rows, walk->width, texts);
 }
 
+/* A page that brings nothing new: the server knows no pages, and what lies beyond is out of reach. */
 static bool is_repeated(const struct walk *walk, size_t first)
 {
   const struct witness_rows *rows = walk->rows;
@@ -26,7 +26,7 @@ static bool is_repeated(const struct walk *walk, size_t first)
   return true;
 }
 
-/* Newest first, and the last one is older than what is wanted. */
+/* Newest first, and the last one is older than what is wanted, or known to be old. */
 static bool goes_back(const struct walk *walk, size_t first)
 {
   const struct witness_rows *rows = walk->rows;
@@ -36,7 +36,9 @@ static bool goes_back(const struct walk *walk, size_t first)
                *older = witness_text(rows, row, walk->created_at);
     if (!newer || !older || strcmp(newer, older) < 0) return false;
   }
-  return witness_is_older(walk->horizon, witness_text(rows, rows->count - 1, walk->created_at));
+  const char *last = witness_text(rows, rows->count - 1, walk->id);
+  return (last && walk->known && ids_have(walk->known, last)) ||
+         witness_is_older(walk->horizon, witness_text(rows, rows->count - 1, walk->created_at));
 }
 
 static void ask_page(struct flow *charge);
@@ -56,9 +58,9 @@ static void on_page(void *arg, struct client_call *call)
                       walk))
     error_set(&call->error, ERROR_PROTOCOL, "the answer is no list of %s", record_list_name(walk->query.kind));
   bool ok = call->error.kind == ERROR_NONE;
-  walk->whole = ok && (!more || (walk->query.page > 1 && is_repeated(walk, first)));
+  walk->whole = ok && !more;
   walk->reach = walk->whole || (ok && goes_back(walk, first));
-  if (!ok || walk->reach || walk->query.page == PAGES) {
+  if (!ok || walk->reach || walk->query.page == walk->pages || is_repeated(walk, first)) {
     walk->done(charge, ok);
     return;
   }
@@ -96,6 +98,7 @@ void flow_walk_orders(struct flow *charge, const char *type, struct witness_rows
                       .width = ORDER_FIELDS,
                       .rows = rows,
                       .horizon = horizon,
+                      .pages = FLOW_PAGES,
                       .created_at = ORDER_CREATED_AT,
                       .id = ORDER_ID,
                       .done = done};
@@ -109,7 +112,7 @@ void flow_walk_orders(struct flow *charge, const char *type, struct witness_rows
   flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
 
-void flow_walk_movements(struct flow *charge, struct witness_rows *rows, const struct witness_case *horizon,
+void flow_walk_movements(struct flow *charge, struct witness_rows *rows, const struct witness_case *horizon, int pages,
                          flow_walked *done)
 {
   begin(charge, (struct walk){.endpoint = "account.transactions",
@@ -118,6 +121,8 @@ void flow_walk_movements(struct flow *charge, struct witness_rows *rows, const s
                               .width = MOVEMENT_FIELDS,
                               .rows = rows,
                               .horizon = horizon,
+                              .known = horizon ? &horizon->before.movements : NULL,
+                              .pages = pages,
                               .created_at = MOVEMENT_CREATED_AT,
                               .id = MOVEMENT_ID,
                               .done = done});

@@ -59,6 +59,7 @@ static void write_outcome(struct flow *charge)
 /* What is written is taken under no token: it is true whoever has the right to charge by now. */
 void flow_settle(struct flow *charge, enum journal_state state, money price, const char *note)
 {
+  charge->stage = FLOW_SETTLING;
   charge->settle = (struct journal_settle){.id = charge->entry,
                                            .state = state,
                                            .ends_in = JOURNAL_KEEP_END,
@@ -81,20 +82,31 @@ static void check_price(struct flow *charge, money price)
   money_format(charge->public.quote, quoted);
   money_format(price, paid);
   charge->owner->overcharged = true;
+  charge->public.quote = price;
   flow_tell(charge, "%s with key %s cost %s, above its quote of %s; this run spends nothing more", flow_name(charge),
             charge->public.key, paid, quoted);
 }
 
-/* The price in the answer to an extension is the order's own: what the extension cost is its quote, for want of better. */
+void flow_placed(struct flow *charge, money price, const char *note)
+{
+  if (price != JOURNAL_NO_PRICE) check_price(charge, price);
+  flow_settle(charge, JOURNAL_PLACED, price, note);
+}
+
+/* The price in the answer to an extension is the order's own. */
 static void placed(struct flow *charge, const struct http_exchange *x)
 {
-  money price = JOURNAL_NO_PRICE;
-  if (flow_is_extension(charge)) {
+  money price;
+  if (flow_is_extension(charge))
     snprintf(charge->public.order_id, sizeof charge->public.order_id, "%s", charge->order_id ? charge->order_id : "");
-  } else if (flow_read_money(charge, RECORD_ORDER, x, "price", &price)) {
-    check_price(charge, price);
+  else if (flow_read_money(charge, RECORD_ORDER, x, "price", &price)) {
+    flow_placed(charge, price, NULL);
+    return;
   }
-  flow_settle(charge, JOURNAL_PLACED, price, NULL);
+  if (charge->request.endpoint)
+    flow_price(charge, NULL);
+  else
+    flow_placed(charge, JOURNAL_NO_PRICE, NULL);
 }
 
 /* Only these say that no money moved; everything else leaves it open. */
@@ -118,8 +130,10 @@ static void found_placed(struct flow *charge)
   charge->inquiry.answer = (struct buffer){0};
   public->error = ERROR_INIT;
   if (!ok) error_set(&public->error, ERROR_INTERNAL, "out of memory, after order %s was placed", public->order_id);
-  if (found.price != JOURNAL_NO_PRICE) check_price(charge, found.price);
-  flow_settle(charge, JOURNAL_PLACED, found.price, found.note);
+  if (found.price == JOURNAL_NO_PRICE)
+    flow_price(charge, found.note);
+  else
+    flow_placed(charge, found.price, found.note);
 }
 
 static void found_nothing(struct flow *charge)

@@ -1,5 +1,5 @@
 /* The sixth step of a charge: what exists before it, so that a lost answer can be made up for. The orders of its type, or the
- * expiry that is to be moved (which the quote has found), and the balance. */
+ * expiry that is to be moved (which the quote has found), the newest transactions, and the balance. */
 #include <time.h>
 
 #include "core/purchase_flow.h"
@@ -32,14 +32,28 @@ static void on_account(void *arg, struct client_call *call)
   flow_send(charge);
 }
 
-static bool keep_orders(struct flow *charge)
+static bool keep_ids(struct ids *ids, const struct witness_rows *rows, int field)
 {
-  charge->before.whole = charge->walk.whole;
-  for (size_t row = 0; row < charge->orders.count; row++) {
-    const char *id = witness_text(&charge->orders, row, ORDER_ID);
-    if (id && !snapshot_add(&charge->before, id)) return false;
+  for (size_t row = 0; row < rows->count; row++) {
+    const char *id = witness_text(rows, row, field);
+    if (id && !ids_add(ids, id)) return false;
   }
   return true;
+}
+
+static void on_movements(struct flow *charge, bool ok)
+{
+  struct snapshot *before = &charge->before;
+  if (!ok) {
+    flow_fail_with(charge, charge->call);
+    return;
+  }
+  note_time(charge);
+  before->movements_whole = charge->walk.whole;
+  if (keep_ids(&before->movements, &charge->movements, MOVEMENT_ID))
+    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+  else
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
 
 static void on_orders(struct flow *charge, bool ok)
@@ -49,8 +63,9 @@ static void on_orders(struct flow *charge, bool ok)
     return;
   }
   note_time(charge);
-  if (keep_orders(charge))
-    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+  charge->before.whole = charge->walk.whole;
+  if (keep_ids(&charge->before.orders, &charge->orders, ORDER_ID))
+    flow_walk_movements(charge, &charge->movements, NULL, 1, on_movements);
   else
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
@@ -61,7 +76,7 @@ void flow_snapshot(struct flow *charge)
   if (!charge->request.endpoint)
     flow_send(charge);
   else if (flow_is_extension(charge))
-    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+    flow_walk_movements(charge, &charge->movements, NULL, 1, on_movements);
   else
     flow_walk_orders(charge, charge->asked.of[TRAIT_TYPE], &charge->orders, NULL, on_orders);
 }

@@ -126,7 +126,7 @@ static enum age age_of(const struct witness_case *c, size_t row)
   const char *id = witness_text(&c->orders, row, ORDER_ID),
              *created_at = witness_text(&c->orders, row, ORDER_CREATED_AT);
   double time;
-  if (id && snapshot_has(&c->before, id)) return OLD;
+  if (id && ids_have(&c->before.orders, id)) return OLD;
   if (id && c->before.whole) return NEW;
   if (witness_is_older(c, created_at)) return OLD;
   return id && created_at && c->before.taken_at > 0 && date_parse(created_at, &time) ? NEW : UNKNOWN;
@@ -264,6 +264,8 @@ static struct witness_verdict judge_extension(const struct witness_case *c)
     return verdict;
   }
   if (!c->settled || !c->complete) return (struct witness_verdict){.what = WITNESS_WAIT};
+  if (!known && witness_charges_since(c) == 1)
+    return (struct witness_verdict){.what = WITNESS_PLACED, .why = "a transaction for its order has come up"};
   if (!known) return doubt("the order's expiry is not told");
   if (after != before) return doubt("the order's expiry has moved, and other charges have moved it too");
   return judge_absence(c);

@@ -94,6 +94,8 @@ bool witness_is_older(const struct witness_case *c, const char *created_at);
  * money moved that nothing else explains, or that cannot be told (then `why` says so). */
 enum witness_refund { WITNESS_KEPT, WITNESS_REFUNDED, WITNESS_PERHAPS };
 enum witness_refund witness_refund_of(const struct witness_case *c, size_t order);
+size_t witness_charges_since(
+    const struct witness_case *c); /* of an extension: how many for its order that nothing else explains */
 bool witness_money_moved(const struct witness_case *c, char *why, size_t capacity);
 
 #endif

@@ -49,6 +49,29 @@ static bool is_for(const struct witness_case *c, size_t row, const char *order_i
   return id && strcmp(id, order_id) == 0;
 }
 
+/* It was there before: it is known by its id; or, where not all could be remembered, it is older than what was. */
+static bool is_old(const struct witness_case *c, size_t row)
+{
+  const char *id = text_of(c, row, MOVEMENT_ID);
+  if (id && ids_have(&c->before.movements, id)) return true;
+  if (id && c->before.movements_whole) return false;
+  return witness_is_older(c, text_of(c, row, MOVEMENT_CREATED_AT));
+}
+
+static bool is_later(const struct witness_case *c, size_t row)
+{
+  double time;
+  const char *created_at = text_of(c, row, MOVEMENT_CREATED_AT);
+  return created_at && date_parse(created_at, &time) && time > c->before.taken_at + DATE_GRAIN;
+}
+
+/* Was it surely not there before? */
+static bool is_new(const struct witness_case *c, size_t row)
+{
+  const char *id = text_of(c, row, MOVEMENT_ID);
+  return id && !ids_have(&c->before.movements, id) && (c->before.movements_whole || is_later(c, row));
+}
+
 /* Whether the refund in a row is an order's: told by its id, else by its amount, where both tell it. */
 static enum witness_refund is_refund_of(const struct witness_case *c, size_t row, const char *id, const money *cost)
 {
@@ -65,7 +88,8 @@ enum witness_refund witness_refund_of(const struct witness_case *c, size_t order
   bool priced = price && money_parse(price, strlen(price), &cost) == MONEY_OK;
   enum witness_refund found = c->movements_reach ? WITNESS_KEPT : WITNESS_PERHAPS;
   for (size_t row = 0; row < c->movements.count; row++) {
-    if (!is_refund(c, row) || witness_is_older(c, text_of(c, row, MOVEMENT_CREATED_AT))) continue;
+    bool named = text_of(c, row, MOVEMENT_ORDER_ID); /* then no clock is needed to tell whose it is */
+    if (!is_refund(c, row) || (!named && is_old(c, row))) continue;
     enum witness_refund one = is_refund_of(c, row, id, priced ? &cost : NULL);
     if (one == WITNESS_REFUNDED) return one;
     if (one == WITNESS_PERHAPS) found = one;
@@ -101,6 +125,7 @@ static bool explained_by_entry(const struct witness_case *c, size_t row, struct 
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
     if (used->entries[i] || other->id == c->entry->id || other->state != JOURNAL_PLACED) continue;
+    if (other->id < c->entry->id && is_new(c, row)) continue; /* its money had moved by then */
     bool same =
         id ? other->order_id && strcmp(other->order_id, id) == 0
            : read_amount(c, row, &amount) && amount == (other->price == JOURNAL_NO_PRICE ? other->quote : other->price);
@@ -114,13 +139,13 @@ static bool is_for_another_order(const struct witness_case *c, size_t row)
 {
   const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
   if (!id) return false;
-  return c->extension ? strcmp(id, c->order_id) != 0 : snapshot_has(&c->before, id);
+  return c->extension ? strcmp(id, c->order_id) != 0 : ids_have(&c->before.orders, id);
 }
 
 static bool is_explained(const struct witness_case *c, size_t row, struct used *used)
 {
-  return !is_charge(c, row) || witness_is_older(c, text_of(c, row, MOVEMENT_CREATED_AT)) ||
-         is_for_another_order(c, row) || explained_by_refund(c, row, used) || explained_by_entry(c, row, used);
+  return !is_charge(c, row) || is_old(c, row) || is_for_another_order(c, row) || explained_by_refund(c, row, used) ||
+         explained_by_entry(c, row, used);
 }
 
 /* The first charge that nothing explains; answers their number when all are explained. */
@@ -131,14 +156,18 @@ static size_t first_unexplained(const struct witness_case *c, struct used *used)
   return row;
 }
 
-/* --- the balance --- */
-
-static bool is_later(const struct witness_case *c, size_t row)
+size_t witness_charges_since(const struct witness_case *c)
 {
-  double time;
-  const char *created_at = text_of(c, row, MOVEMENT_CREATED_AT);
-  return created_at && date_parse(created_at, &time) && time > c->before.taken_at + DATE_GRAIN;
+  struct used used = {calloc(c->movements.count + 1, sizeof(bool)), calloc(c->other_count + 1, sizeof(bool))};
+  size_t count = 0;
+  for (size_t row = 0; used.refunds && used.entries && row < c->movements.count; row++)
+    count += is_charge(c, row) && is_for(c, row, c->order_id) && is_new(c, row) && !is_explained(c, row, &used);
+  free(used.refunds);
+  free(used.entries);
+  return count;
 }
+
+/* --- the balance --- */
 
 /* What the balance should be if this charge took nothing: what it was, less the charges on record that came later, and with the
  * deposits that came later. Refunds are left out: they go with charges. */

@@ -119,6 +119,7 @@ function M.list(context, kind, items, page)
   local dialect, list = dialects[context.dialect], {}
   for at, record in ipairs(items) do list[at] = rename(context, kind, record) end
   list = context.world.host.json.array(list)
+  if context.fault.untold then return answer(context, 200, list) end
   if dialect.wrap then return answer(context, 200, wrapped_list(list, page)) end
   if dialect.lists and dialect.lists[kind] == false then return answer(context, 200, list) end
   local value = { [list_names[kind]] = list }

@@ -18,6 +18,7 @@
 --   retry_after=TEXT               the Retry-After of an error, as it stands (`date`: 30 s from now as a date; `none`)
 --   slow=S                         orders.list, account.transactions, account.get: blind to orders that are younger
 --   omit=A+B                       records lack these fields
+--   most=N  untold                 lists: no more than N a page, whatever was asked; bare arrays, without a word of pages
 --   drift=FACTOR                   the charge is the quote times this
 --   refund                         the order is charged, then cancelled and refunded, and the answer is 502
 --   country=XX                     forward: the exit seems to be in this country
@@ -70,7 +71,7 @@ local kinds = {
   status = status,
   html = flag, empty = flag, garbage = flag, nul = flag, nested = flag, huge = flag, size = integer, truncate = flag,
   type = unescape, redirect = unescape, retry_after = unescape,
-  slow = number, omit = names, drift = number, refund = flag,
+  slow = number, omit = names, most = integer, untold = flag, drift = number, refund = flag,
   country = function(text) return text:match("^%u%u$") end,
 }
 

@@ -152,6 +152,7 @@ end
 function M.page(context, kind, list, keep, tell)
   local page, details = read_page(context.query)
   if not page then return answers.failure(context, 400, nil, nil, details) end
+  page.limit = math.min(page.limit, context.fault.most or page.limit)
   local from, items = (page.page - 1) * page.limit, {}
   for at = #list, 1, -1 do
     local item = list[at]
