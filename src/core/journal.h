@@ -145,7 +145,7 @@ struct journal_settle {
   const char *order_id;
   int64_t price;
   const char *answer, *note;
-  bool changed; /* false: there is no such entry, or it is placed or not placed already */
+  bool changed;     /* false: there is no such entry, or it is placed or not placed already */
   int64_t began_at; /* loop_clock() before anything of it can have been on disk */
 };
 

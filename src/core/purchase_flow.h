@@ -1,7 +1,7 @@
 /* A charge on its way: what the files core/purchase*.c share. The way: whose money it is (purchase.c), the right to charge it
  * (purchase_lock.c), what others left open (purchase_recover.c), whether it was spent before (purchase_find.c), the quote
- * (purchase_quote.c) and whether it may be spent (purchase_decide.c), what exists (purchase_snapshot.c), intent and sending (purchase_send.c), the outcome
- * (purchase_settle.c), which is looked for (purchase_inquiry.c) when the answer is lost. */
+ * (purchase_quote.c) and whether it may be spent (purchase_decide.c), what exists (purchase_snapshot.c), intent and sending
+ * (purchase_send.c), the outcome (purchase_settle.c), which is looked for (purchase_inquiry.c) when the answer is lost. */
 #ifndef PROXYLUA_PURCHASE_FLOW_H
 #define PROXYLUA_PURCHASE_FLOW_H
 

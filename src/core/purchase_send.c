@@ -6,7 +6,8 @@
 #include "core/step.h"
 
 #define STALE_US \
-  INT64_C(5000000) /* after its sending was written down a request must leave within this, or not at all: others count on it */
+  INT64_C(       \
+      5000000) /* after its sending was written down a request must leave within this, or not at all: others count on it */
 #define MARGIN_US INT64_C(1000000) /* of an exchange over its timeout */
 
 static bool may_send(void *arg)
