@@ -21,7 +21,7 @@ describe("a charge", function()
   end
 
   for _, fault in ipairs{ "garbage", "html,status=200", "nul,status=200", "nested,status=200", "empty,status=200" } do
-    it("that extends, and is answered with status 200 and what is no order (" .. fault .. "), is not taken for made", function()
+    it("that extends and is answered with status 200 and no order (" .. fault .. ") is not taken for made", function()
       faults("orders.extend:when=before,count=1," .. fault)
       local kind = with_order[[local _, e = px.try(px.orders.extend, o.id, { period = 30, key = "e" }) return e.kind]]
       assert.equal("protocol", kind)
@@ -39,7 +39,9 @@ describe("a charge", function()
   it("that extends is not quoted from an answer that is no order", function()
     with_order "return 1"
     faults("orders.get:garbage")
-    local kind, charge = with_order[[local _, e = px.try(px.orders.extend, o.id, { period = 30 }) return e.kind, e.charge]]
+    local kind, charge = with_order[[
+      local _, e = px.try(px.orders.extend, o.id, { period = 30 })
+      return e.kind, e.charge]]
     assert.same({ "protocol", "none" }, { kind, charge })
   end)
 
@@ -79,7 +81,8 @@ describe("a charge whose answer was lost", function()
   after_each(function() server:stop() end)
 
   it("is not kept in doubt by an order that was cancelled and refunded, whosever it was", function()
-    local client = crash.start(server, store, { key = "k", type = "isp", quantity = 1 }, { PROXYLUA_CRASH = "sending=stop" })
+    local client = crash.start(server, store, { key = "k", type = "isp", quantity = 1 },
+      { PROXYLUA_CRASH = "sending=stop" })
     assert.is_true(client:stopped())
     local answer = core.http.post(server.url .. "/orders", { headers = { Authorization = "Bearer " .. server.key },
       json = { type = "isp", quantity = 3 } })
@@ -88,5 +91,20 @@ describe("a charge whose answer was lost", function()
     client:signal("CONT")
     local result = client:join()
     assert.same({ "network", "none" }, { result.kind, result.charge }, result.err)
+  end)
+end)
+
+describe("with the limits off, after a pause that the server asked for", function()
+  local sandbox
+  before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
+  after_each(function() sandbox:stop() end)
+
+  it("those that waited go on when the one that tried is answered", function()
+    sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=1,count=1" } })
+    assert.equal("4", tostring(sandbox:eval[[
+      local first = px.spawn(px.account.get)
+      px.sleep(0.3)
+      local answers = px.all{ px.account.get, px.account.get, px.account.get }
+      return first:join().balance and #answers + 1]]))
   end)
 end)

@@ -30,7 +30,8 @@ Server.__index = Server
 -- @return server, with the fields url, key and pid, and methods
 function M.server(arguments)
   local folder = program.folder()
-  local all = { "--json", "sandbox", "--quiet", "--limits", "off", "--balance", "1000000", table.unpack(arguments or {}) }
+  local all = { "--json", "sandbox", "--quiet", "--limits", "off", "--balance", "1000000" }
+  table.move(arguments or {}, 1, #(arguments or {}), #all + 1, all)
   local pipe = assert(io.popen("echo $$; exec " .. program.command(folder, all)))
   local pid = tonumber(pipe:read("l"))
   local self = setmetatable(core.json.decode(pipe:read("l")), Server)
@@ -113,8 +114,8 @@ function M.start(server, store, wanted, env, machine)
   end
   local base = self.folder .. "/"
   program.write(base .. "in", script)
-  os.execute(("{ %s <%sin >%sout 2>%serr & echo $! >%spid; wait $!; echo $? >%scode; } 2>/dev/null &"):format(line, base,
-    base, base, base, base))
+  local frame = "{ %s <%sin >%sout 2>%serr & echo $! >%spid; wait $!; echo $? >%scode; } 2>/dev/null &"
+  os.execute(frame:format(line, base, base, base, base, base))
   self.pid = tonumber(self:await("pid"))
   return self
 end
@@ -384,7 +385,8 @@ function Storm:audit()
     for _, order in ipairs(orders) do
       report.orders = report.orders + 1
       if owned[order.id] ~= intent.key then
-        tell("unrecorded", "order %s, bought as %s, is on record as %s", order.id, intent.key, tostring(owned[order.id]))
+        tell("unrecorded", "order %s, bought as %s, is on record as %s", order.id, intent.key,
+          tostring(owned[order.id]))
       end
     end
     local order = entry and by_id[entry.order_id]
@@ -400,6 +402,14 @@ function Storm:audit()
     end
   end
   return report
+end
+
+--- What the clients said in lines that hold a word.
+function Storm:said(word)
+  local pipe = assert(io.popen(("grep -hF ' %s: ' %s/*.log"):format(word, self.folder)))
+  local text = pipe:read("a")
+  pipe:close()
+  return text
 end
 
 function Storm:close()

@@ -35,8 +35,8 @@ local function buy_all(storm)
     local spent
     over, spent = storm:overspent(options.day, options.run)
     total.allowances, total.refused = 1, first.refused
-    print(("  allowed %s a day and %s a run: %s spent, %d charges refused"):format(options.day, options.run, tostring(spent),
-      first.refused))
+    print(("  allowed %s a day and %s a run: %s spent, %d charges refused"):format(options.day, options.run,
+      tostring(spent), first.refused))
     first.refused = nil
     crash.add(total, first)
   end
@@ -59,8 +59,8 @@ end
 
 local function keep(storm)
   local folder = ("build/crash/kept-%d"):format(storm.options.seed)
-  os.execute(("rm -rf %s; cp -r %s %s; cp %s* %s/ 2>/dev/null"):format(folder, storm.folder, folder, storm.options.store,
-    folder))
+  os.execute(("rm -rf %s; cp -r %s %s; cp %s* %s/ 2>/dev/null"):format(folder, storm.folder, folder,
+    storm.options.store, folder))
   program.write(folder .. "/orders", core.json.encode(storm.server:look("orders")))
   print("  kept in " .. folder)
 end
@@ -68,8 +68,10 @@ end
 local function storm_of(place, number)
   local seed = options.seed + number
   place.start()
-  local storm = crash.open{ store = place.fresh(), intents = options.intents, processes = options.processes, seed = seed,
-    path = options.path, cut = place.cutter and place.cutter(), small = number % 2 == 1 }
+  local storm = crash.open{
+    store = place.fresh(), intents = options.intents, processes = options.processes, seed = seed, path = options.path,
+    cut = place.cutter and place.cutter(), small = number % 2 == 1,
+  }
   storm.server:change("settings", { faults = crash.storm() })
   local began = os.time()
   print(("%s, seed %d"):format(place.name, seed))
@@ -79,9 +81,11 @@ local function storm_of(place, number)
   if not done then table.insert(report.texts, "a process gave up") end
   if total.hung > 0 then table.insert(report.texts, "a client hung") end
   if total.crashed > 0 then table.insert(report.texts, "a client crashed") end
+  if (total.later or {}).internal then table.insert(report.texts, storm:said("internal")) end
   for _, text in ipairs(report.texts) do print("  ! " .. text) end
   if #report.texts > 0 then keep(storm) end
-  print(("  %d s, %d runs, %d orders, %d extensions"):format(os.time() - began, total.runs, report.orders, report.extensions))
+  print(("  %d s, %d runs, %d orders, %d extensions"):format(os.time() - began, total.runs, report.orders,
+    report.extensions))
   total.faults, total.charges, total.refunds = kinds_of(counters.faults), counters.charges, counters.refunds
   total.overspent, total.wrong = #over, #report.texts > 0 and 1 or 0
   crash.add(total, report)
@@ -99,17 +103,18 @@ local function sum(counts)
 end
 
 local function tell(name, storms, total)
-  print(("%s, seed %d: %d storms, %d runs, %d faults, %d kills, %d interrupts, %d charges, %d refunds"):format(name,
-    options.seed, storms, total.runs, sum(total.faults), sum(total.steps) + total.random, total.signals, total.charges,
-    total.refunds))
+  local line = "%s, seed %d: %d storms, %d runs, %d faults, %d kills, %d interrupts, %d charges, %d refunds"
+  print(line:format(name, options.seed, storms, total.runs, sum(total.faults), sum(total.steps) + total.random,
+    total.signals, total.charges, total.refunds))
   print("  faults: " .. words(total.faults))
   print(("  kills: at random %d; at steps: %s"):format(total.random, words(total.steps or {})))
   print("  asked again later: " .. words(total.later or {}))
-  print(("  allowances: %d too small, %d charges refused, %d overspent"):format(total.allowances or 0, total.refused or 0,
-    total.overspent))
-  print(("  %d orders, %d extensions, %d duplicates, %d losses, %d unrecorded, %d open, %d mispriced, %d hung, %d crashed"):format(
-    total.orders, total.extensions, total.duplicates, total.losses, total.unrecorded, total.open, total.mispriced,
-    total.hung, total.crashed))
+  print(("  allowances: %d too small, %d charges refused, %d overspent"):format(total.allowances or 0,
+    total.refused or 0, total.overspent))
+  line = "  %d orders, %d extensions, %d duplicates, %d losses, %d unrecorded, %d open, %d mispriced, %d hung, "
+    .. "%d crashed"
+  print(line:format(total.orders, total.extensions, total.duplicates, total.losses, total.unrecorded, total.open,
+    total.mispriced, total.hung, total.crashed))
 end
 
 local function storms_of(place)

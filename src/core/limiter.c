@@ -196,6 +196,12 @@ void limiter_pump(struct limiter *limiter)
   if (first || !limiter->out || !is_waiting(limiter)) limiter_tell_next(limiter, first, now);
 }
 
+/* The same from within libcurl, where no request can be begun: in the next turn. */
+static void pump_soon(struct limiter *limiter)
+{
+  if (!loop_timer_set(limiter->loop, &limiter->wake, 0, on_wake, limiter)) fail_all(limiter);
+}
+
 /* --- taking and ending --- */
 
 void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsigned scopes, int64_t lease,
@@ -251,7 +257,10 @@ static void end_ticket(struct limiter_ticket *ticket, enum slots_end how)
     limiter_end_probe(limiter, ticket, how);
   else
     return;
-  limiter_pump(limiter);
+  if (how == SLOTS_HEADED)
+    pump_soon(limiter);
+  else
+    limiter_pump(limiter);
 }
 
 void limiter_cancel(struct limiter_ticket *ticket)
