@@ -23,7 +23,7 @@ flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /u
 # functions are not exported, since one of those modules may be another copy of it.
 linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
-           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads -lcrypto -ldl -lm
+           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads -ledit -lcrypto -ldl -lm
 
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2

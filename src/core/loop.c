@@ -42,6 +42,7 @@ struct loop {
   int changed_count;
   int ready; /* descriptors that were ready in the last wait */
   struct loop_starter *starters;
+  struct loop_reader *reader;
   bool (*collect)(void *);
   void *collect_arg;
 };
@@ -349,8 +350,27 @@ static int wait_events(struct loop *loop, struct epoll_event *events, int64_t wa
   return epoll_wait(loop->epoll, events, EVENTS_A_TURN, (int)((wait + 999) / 1000));
 }
 
+bool loop_read(struct loop *loop, struct loop_reader *reader)
+{
+  struct epoll_event event = {.events = EPOLLIN, .data.fd = reader->fd};
+  if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, reader->fd, &event) != 0) return false;
+  loop->reader = reader;
+  return true;
+}
+
+void loop_stop_reading(struct loop *loop)
+{
+  if (loop->reader) epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->reader->fd, NULL);
+  loop->reader = NULL;
+}
+
 static void dispatch(struct loop *loop, const struct epoll_event *event)
 {
+  if (loop->reader && event->data.fd == loop->reader->fd) {
+    loop->progress = true;
+    loop->reader->ready(loop->reader->arg);
+    return;
+  }
   if (event->data.fd == loop->wake) {
     uint64_t count;
     loop->progress = true;
