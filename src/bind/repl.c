@@ -26,6 +26,8 @@ static struct repl *repl_of(lua_State *L)
 void repl_turn(struct repl *repl)
 {
   struct runtime *runtime = repl->runtime;
+  repl->steps++;
+  loop_turn(runtime->loop, runtime->tasks.first_ready ? 0 : -1);
   const struct task *last = runtime->tasks.last_ready;
   for (const struct task *task; (task = runtime->tasks.first_ready);) {
     repl->steps++;
@@ -33,7 +35,6 @@ void repl_turn(struct repl *repl)
     if (task == last) break;
   }
   repl->steps++;
-  loop_turn(runtime->loop, runtime->tasks.first_ready ? 0 : -1);
 }
 
 bool repl_call(struct repl *repl, const char *name, int arguments, int results)
@@ -243,6 +244,12 @@ static int finish(lua_State *L)
   return tell_failures(L);
 }
 
+static int is_ending(lua_State *L)
+{
+  lua_pushboolean(L, repl_of(L)->ending);
+  return 1;
+}
+
 /* --- the key --- */
 
 static const struct secret *key_of(const struct runtime *runtime)
@@ -269,6 +276,7 @@ void repl_open(lua_State *L)
                                        {"failures", tell_failures},
                                        {"holds_key", holds_key},
                                        {"finish", finish},
+                                       {"ending", is_ending},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
 }

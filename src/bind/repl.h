@@ -20,7 +20,8 @@ struct repl;
  *   cancel(number) -> whether there is such a task
  *   failures(): tells those that happened so far
  *   holds_key(text) -> whether the API key is in it
- *   finish(): cancels all other tasks and waits for their end */
+ *   finish(): cancels all other tasks and waits for their end
+ *   ending() -> whether a signal has ended the session */
 void repl_open(lua_State *L);
 
 /* Async-signal-safe: takes a signal. */

@@ -62,9 +62,9 @@ int repl_next_byte(struct repl *repl)
 {
   unsigned char byte;
   while (!has_input(repl)) {
-    repl_turn(repl);
     attend(repl);
     if (is_over(repl)) return -1;
+    repl_turn(repl);
   }
   ssize_t got = read(repl->reader.fd, &byte, 1);
   if (got < 0 && errno == EINTR) return repl_next_byte(repl);

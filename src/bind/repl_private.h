@@ -49,7 +49,7 @@ struct repl {
   volatile unsigned seen;
 };
 
-/* Lets the tasks that are ready run, then waits for something to happen. */
+/* Waits for something to happen, unless tasks are ready; then lets these run. */
 void repl_turn(struct repl *repl);
 
 /* Calls a callback with the arguments on top of repl->L and pops them. Pushes `results`; false, and nothing pushed, when it
