@@ -177,17 +177,44 @@ static int run(lua_State *L)
 
 /* --- the other tasks --- */
 
+static bool is_users(const lua_Debug *where)
+{
+  return *where->what != 'C' && strncmp(where->short_src, "proxylua/", 9) != 0;
+}
+
+/* The line of a function of the user's that the function on top of the thread, which it pops, holds: what px.every calls. */
+static int line_of_held(lua_State *thread, lua_Debug *where)
+{
+  int line = 0;
+  for (int i = 1; line == 0 && lua_getupvalue(thread, -1, i); i++) {
+    if (lua_isfunction(thread, -1)) {
+      lua_getinfo(thread, ">S", where);
+      if (is_users(where)) line = where->linedefined;
+    } else {
+      lua_pop(thread, 1);
+    }
+  }
+  lua_pop(thread, 1);
+  return line;
+}
+
 /* Where its code stands: the innermost line that is not of the standard module. */
 static void push_place(lua_State *L, lua_State *thread)
 {
   lua_Debug where;
-  for (int level = 0; lua_getstack(thread, level, &where); level++) {
-    lua_getinfo(thread, "Sl", &where);
-    if (where.currentline <= 0 || strncmp(where.short_src, "proxylua/", 9) == 0) continue;
-    lua_pushfstring(L, "%s:%d", where.short_src, where.currentline);
-    return;
+  int line = 0;
+  for (int level = 0; line == 0 && lua_checkstack(thread, 4) && lua_getstack(thread, level, &where); level++) {
+    lua_getinfo(thread, "Slf", &where);
+    if (!is_users(&where))
+      line = line_of_held(thread, &where);
+    else
+      lua_pop(thread, 1);
+    if (line == 0 && is_users(&where)) line = where.currentline;
   }
-  lua_pushliteral(L, "");
+  if (line > 0)
+    lua_pushfstring(L, "%s:%d", where.short_src, line);
+  else
+    lua_pushliteral(L, "");
 }
 
 static void push_task(lua_State *L, const struct task *task)

@@ -21,9 +21,7 @@ M.keywords = keywords
 
 -- Bytes that a terminal would obey are shown as Lua would write them.
 local function quote(text)
-  return (("%q"):format(text):gsub("\\\n", "\\n"):gsub("[%c\x7F]", function(byte)
-    return ("\\x%02X"):format(byte:byte())
-  end))
+  return (("%q"):format(text):gsub("\\\n", "\\n"):gsub("\x7F", "\\127"))
 end
 
 -- The name of a value that has no text of its own. tostring may call __tostring, which is the user's.

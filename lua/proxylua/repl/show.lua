@@ -77,6 +77,16 @@ local function is_record(value)
   return true
 end
 
+-- What a list of the API carries beside its records.
+local page_fields = { page = true, limit = true, total = true, has_more = true }
+
+local function is_empty_list(value)
+  for key in next, value do
+    if not page_fields[key] then return false end
+  end
+  return rawget(value, "page") ~= nil
+end
+
 local function is_list_of_records(value)
   local length = rawlen(value)
   if length == 0 then return false end
@@ -156,6 +166,7 @@ function Screen:value(value, as_json)
   end
   if as_json or self.json then return show_json(self, value) end
   if type(value) ~= "table" or has_text(value) then return self:line(M.clean(tostring(value))) end
+  if is_empty_list(value) then return self:note("there are none") end
   if is_list_of_records(value) then return show_list(self, value) end
   if is_record(value) then return show_record(self, value) end
   self:line(inspect.text(value, self.width(), masker(self)))
