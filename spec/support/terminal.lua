@@ -116,11 +116,19 @@ function Terminal:pid()
   return children:match("%d+")
 end
 
---- Waits until a process is gone.
+-- Whether it has ended; somebody may not have asked yet how.
+local function is_gone(pid)
+  local file = io.open(("/proc/%s/stat"):format(pid))
+  local state = file and file:read("a")
+  if file then file:close() end
+  return not state or state:find("^%d+ %b() [ZX]") ~= nil
+end
+
+--- Waits until a process has ended.
 function M.await_end(pid)
   local ends = core.task.clock() + PATIENCE
-  while core.system.kind("/proc/" .. pid) and core.task.clock() < ends do core.task.sleep(0.01) end
-  assert(not core.system.kind("/proc/" .. pid), "the program goes on")
+  while not is_gone(pid) and core.task.clock() < ends do core.task.sleep(0.005) end
+  assert(is_gone(pid), "the program goes on")
 end
 
 --- Closes the terminal, and waits for the end of what ran there.

@@ -256,7 +256,7 @@ static const char *read_edited(struct repl *repl, size_t *size)
   locale_t before = uselocale(repl->locale);
   fputs(REPL_PASTE_ON, repl->tty);
   const char *text = el_gets(repl->editor, &count);
-  if (!text && repl->interrupted) repl_leave_line(repl, "^C");
+  if (!text && repl->interrupted && !repl->ending) repl_leave_line(repl, "^C");
   fputs(REPL_PASTE_OFF, repl->tty);
   fflush(repl->tty);
   uselocale(before);
