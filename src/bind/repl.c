@@ -279,15 +279,17 @@ static int is_ending(lua_State *L)
 
 /* --- the key --- */
 
-static const struct secret *key_of(const struct runtime *runtime)
+static bool holds(const char *text, const struct secret *key)
 {
-  return runtime->engine && runtime->engine->key ? runtime->engine->key : runtime->key;
+  return key && strstr(text, secret_text(key));
 }
 
+/* The sandbox has one of its own, beside that of the environment. */
 static int holds_key(lua_State *L)
 {
-  const struct secret *key = key_of(runtime_of(L));
-  lua_pushboolean(L, key && strstr(luaL_checkstring(L, 1), secret_text(key)));
+  const struct runtime *runtime = runtime_of(L);
+  const char *text = luaL_checkstring(L, 1);
+  lua_pushboolean(L, holds(text, runtime->key) || (runtime->engine && holds(text, runtime->engine->key)));
   return 1;
 }
 
