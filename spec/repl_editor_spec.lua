@@ -236,6 +236,23 @@ describe("the history", function()
     assert.truthy(text:find("x = 5000\ny = 1\n$"))
   end)
 
+  it("that has no room to grow stays as it is, is told of, and does not stop the session", function()
+    assert(os.execute("mkdir -p " .. home .. "/state/proxylua"))
+    local text = ("x = 'something of some length'\n"):rep(5):gsub("something", "%0") .. "y = 1\n"
+    program.write(file, (text:rep(100)))
+    at = terminal.open({}, {
+      home = home,
+      command = "sh -c " .. program.quote("ulimit -f 1; exec " .. program.command(home, { "--sandbox", "--quiet" },
+        { TERM = "screen-256color" })),
+    })
+    at:prompt()
+    at:type("a = '" .. ("b"):rep(2000) .. "'")
+    at:press("Enter")
+    at:await("is not used: cannot write")
+    assert.are.equal("3", at:run("1 + 2"))
+    assert.are.equal(text:rep(100), program.read(file))
+  end)
+
   it("that is damaged, or cannot be written, is told of once and does not stop the session", function()
     assert(os.execute("mkdir -p " .. home .. "/state/proxylua"))
     program.write(file, "a = 1\n\0\255\254")

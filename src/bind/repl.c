@@ -295,17 +295,9 @@ static int holds_key(lua_State *L)
 
 void repl_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"start", start},
-                                       {"read", read_line},
-                                       {"remember", remember},
-                                       {"run", run},
-                                       {"ask", repl_ask},
-                                       {"tasks", list_tasks},
-                                       {"cancel", cancel},
-                                       {"failures", tell_failures},
-                                       {"holds_key", holds_key},
-                                       {"finish", finish},
-                                       {"ending", is_ending},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start},   {"read", read_line},         {"remember", remember},
+                                       {"run", run},       {"ask", repl_ask},           {"tasks", list_tasks},
+                                       {"cancel", cancel}, {"failures", tell_failures}, {"holds_key", holds_key},
+                                       {"finish", finish}, {"ending", is_ending},       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

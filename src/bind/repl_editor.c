@@ -164,16 +164,32 @@ static const struct {
                  {"px-paste", "insert what is pasted", paste}};
 
 /* In the notation of editrc(5). */
-static const char *const keys[][2] = {
-    {"^M", "px-end-line"},          {"^J", "px-end-line"},          {"^I", "px-complete"},
-    {"\\e[A", "px-up"},             {"\\eOA", "px-up"},             {"^P", "px-up"},
-    {"\\e[B", "px-down"},           {"\\eOB", "px-down"},           {"^N", "px-down"},
-    {"\\e[200~", "px-paste"},       {"^R", "em-inc-search-prev"},   {"^W", "ed-delete-prev-word"},
-    {"\\e[3~", "ed-delete-next-char"}, {"\\e[H", "ed-move-to-beg"}, {"\\eOH", "ed-move-to-beg"},
-    {"\\e[1~", "ed-move-to-beg"},   {"\\e[F", "ed-move-to-end"},    {"\\eOF", "ed-move-to-end"},
-    {"\\e[4~", "ed-move-to-end"},   {"\\e[1;5D", "ed-prev-word"},   {"\\e[1;5C", "em-next-word"},
-    {ACCEPT, "ed-newline"},         {PREVIOUS_INPUT, "ed-prev-history"}, {NEXT_INPUT, "ed-next-history"},
-    {PREVIOUS_LINE, "ed-prev-line"}, {NEXT_LINE, "ed-next-line"}};
+static const char *const keys[][2] = {{"^M", "px-end-line"},
+                                      {"^J", "px-end-line"},
+                                      {"^I", "px-complete"},
+                                      {"\\e[A", "px-up"},
+                                      {"\\eOA", "px-up"},
+                                      {"^P", "px-up"},
+                                      {"\\e[B", "px-down"},
+                                      {"\\eOB", "px-down"},
+                                      {"^N", "px-down"},
+                                      {"\\e[200~", "px-paste"},
+                                      {"^R", "em-inc-search-prev"},
+                                      {"^W", "ed-delete-prev-word"},
+                                      {"\\e[3~", "ed-delete-next-char"},
+                                      {"\\e[H", "ed-move-to-beg"},
+                                      {"\\eOH", "ed-move-to-beg"},
+                                      {"\\e[1~", "ed-move-to-beg"},
+                                      {"\\e[F", "ed-move-to-end"},
+                                      {"\\eOF", "ed-move-to-end"},
+                                      {"\\e[4~", "ed-move-to-end"},
+                                      {"\\e[1;5D", "ed-prev-word"},
+                                      {"\\e[1;5C", "em-next-word"},
+                                      {ACCEPT, "ed-newline"},
+                                      {PREVIOUS_INPUT, "ed-prev-history"},
+                                      {NEXT_INPUT, "ed-next-history"},
+                                      {PREVIOUS_LINE, "ed-prev-line"},
+                                      {NEXT_LINE, "ed-next-line"}};
 
 /* The user's own ~/.editrc comes first: what follows is what the session cannot do without. */
 static void bind_keys(EditLine *editor)

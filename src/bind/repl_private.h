@@ -31,14 +31,14 @@ struct repl {
   struct task *main; /* reads the lines; is never interrupted */
   lua_State *L;      /* its thread while it stands in C: callbacks run there */
 
-  FILE *tty;         /* where the line is shown */
-  EditLine *editor;  /* NULL: the terminal's own editing has to do */
-  History *history;  /* of the editor */
-  locale_t locale;   /* in which the editor reads and shows UTF-8 */
+  FILE *tty;        /* where the line is shown */
+  EditLine *editor; /* NULL: the terminal's own editing has to do */
+  History *history; /* of the editor */
+  locale_t locale;  /* in which the editor reads and shows UTF-8 */
   const char *prompt;
   struct buffer input; /* where there is no editor */
-  bool reading;      /* a line is being read */
-  bool ended;        /* the terminal has no more input */
+  bool reading;        /* a line is being read */
+  bool ended;          /* the terminal has no more input */
   struct loop_reader reader;
   struct capture capture;
   struct question *first_question; /* on the screen; the others wait behind it */
