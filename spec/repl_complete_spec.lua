@@ -24,10 +24,12 @@ describe("completion", function()
     local ran = {}
     local function note(name) return function() ran[#ran + 1] = name return {} end end
     globals.trap = setmetatable({ known = 1 }, {
-      __index = note "index", __pairs = note "pairs", __len = note "len", __call = note "call", __tostring = note "tostring",
+      __index = note "index", __pairs = note "pairs", __len = note "len", __call = note "call",
+      __tostring = note "tostring",
       __name = "trap", __metatable = "hidden", __eq = note "eq",
     })
-    globals.behind = setmetatable({}, { __index = setmetatable({ inherited = { leaf = 1 } }, { __index = note "deep" }) })
+    local deep = setmetatable({ inherited = { leaf = 1 } }, { __index = note "deep" })
+    globals.behind = setmetatable({}, { __index = deep })
     assert.are.equal("nown", insertion("trap.k"))
     assert.is_nil(insertion("trap.unknown.x"))
     assert.are.equal("erited", insertion("behind.inh"))
@@ -56,8 +58,9 @@ describe("completion", function()
   it("knows the parameters of endpoints wherever they stand", function()
     globals.list = px.orders.list
     for _, text in ipairs{
-      "px.orders.list{ sta", "px.orders.list({ sta", "px.orders.list{ type = 'isp', sta", "px.orders.list{ page = f(1, {2}), sta",
-      "for o in px.orders.each{ sta", "px.try(px.orders.list, { sta", "list{ sta", "local x = { a = px.orders.list{ sta",
+      "px.orders.list{ sta", "px.orders.list({ sta", "px.orders.list{ type = 'isp', sta",
+      "px.orders.list{ page = f(1, {2}), sta", "for o in px.orders.each{ sta",
+      "px.try(px.orders.list, { sta", "list{ sta", "local x = { a = px.orders.list{ sta",
     } do
       assert.are.equal("tus = ", insertion(text), text)
     end
@@ -99,7 +102,8 @@ describe("completion", function()
   end)
 
   it("takes any beginning of any code", function()
-    local code = "local x <const> = px.orders.list{ status = 'a\\'b', [1] = [==[ long ]==] } -- end\nx.y:z(1, 2)[3] = #x .. 0x1p4"
+    local code = "local x <const> = px.orders.list{ status = 'a\\'b', [1] = [==[ long ]==] } -- end\n"
+      .. "x.y:z(1, 2)[3] = #x .. 0x1p4"
     for size = 0, #code do offer(code:sub(1, size), WIDTH) end
     local random = 12345
     for _ = 1, 2000 do

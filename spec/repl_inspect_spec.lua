@@ -5,7 +5,10 @@ local function same(text) return text end
 
 describe("a value as text", function()
   it("reads as Lua, and gives the same value", function()
-    local values = { { 1, 2.5, "a\nb\0c\27\"", true }, { a = { b = { 1 } }, ["not a name"] = 2, ["end"] = 3 }, { [-1] = 0, [2] = 1 }, {} }
+    local values = {
+      { 1, 2.5, "a\nb\0c\27\"", true },
+      { a = { b = { 1 } }, ["not a name"] = 2, ["end"] = 3 }, { [-1] = 0, [2] = 1 }, {},
+    }
     for _, value in ipairs(values) do
       for _, width in ipairs{ 10, 80 } do
         assert.are.same(value, load("return " .. inspect.text(value, width, same))())

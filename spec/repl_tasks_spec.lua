@@ -1,6 +1,7 @@
 -- What runs at a real terminal: statements that Ctrl-C aborts, tasks behind the prompt, questions.
 
 local core = require "proxylua.core"
+local program = require "spec.support.program"
 local terminal = require "spec.support.terminal"
 
 describe("a statement", function()
@@ -54,7 +55,8 @@ describe("a statement", function()
 
   it("closes its variables when it is aborted", function()
     at:run("closed = 0")
-    interrupt("local v <close> = setmetatable({}, { __close = function() closed = closed + 1 end }) BEGUN px.sleep(1000)")
+    at:run("guard = setmetatable({}, { __close = function() closed = closed + 1 end })")
+    interrupt("local v <close> = guard BEGUN px.sleep(1000)")
     assert.are.equal("1", at:run("closed"))
   end)
 end)
@@ -66,7 +68,9 @@ describe("a charge", function()
   before_each(function()
     world = sandbox.start()
     at = terminal.open({ "--spend", "100", "--quiet" }, {
-      env = { PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key, PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "0.1" },
+      env = {
+        PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key, PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "0.1",
+      },
     })
     at:prompt()
   end)
@@ -100,7 +104,13 @@ describe("behind the prompt", function()
   before_each(function()
     at = terminal.open{ "--sandbox", "--spend", "100", "--quiet" }
     at:prompt()
+    at:run("function wait() while not io.open(os.getenv('HOME') .. '/go') do px.sleep(0.01) end end")
   end)
+
+  -- Lets what waits go on.
+  local function go()
+    program.write(at.home .. "/go", "")
+  end
 
   after_each(function() at:close() end)
 
@@ -119,8 +129,10 @@ describe("behind the prompt", function()
   end)
 
   it("output of all kinds comes above the line, in its order", function()
-    at:run("px.spawn(function() px.sleep(0.2) print('a') io.stderr:write('b ') os.execute('echo c') io.write('d') end)")
+    at:run("px.spawn(function() wait() print('a') io.stderr:write('b ') os.execute('echo c') io.write('d') end)")
     at:type("'typed'")
+    at:await("px> 'typed'")
+    go()
     at:await("\na\nb c\nd\npx> 'typed'")
   end)
 
@@ -157,10 +169,20 @@ describe("behind the prompt", function()
     assert.are.equal("2", at:run("1 + 1"))
   end)
 
+  it("a task that ends the program leaves the terminal as it was", function()
+    at:run("px.spawn(function() px.sleep(0.1) print('last') os.exit(7) end)")
+    at:await("last")
+    at:await("exit 7")
+    at:type("seen")
+    at:await("seen")
+  end)
+
   it("a question is asked above the line, and Enter means no", function()
     at:run("ask = require('proxylua.repl').ask")
-    at:run("px.spawn(function() px.sleep(0.1) print('answer: ' .. tostring(ask('Buy it?'))) end)")
+    at:run("px.spawn(function() wait() print('answer: ' .. tostring(ask('Buy it?'))) end)")
     at:type("typed")
+    at:await("px> typed")
+    go()
     at:await("\nBuy it? [y/N]")
     at:type("y")
     at:press("Enter")

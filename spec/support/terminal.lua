@@ -34,8 +34,8 @@ function M.open(arguments, options)
   local command = options.command or ("sh -c %s sh %s"):format(program.quote(shell),
     program.command(self.home, arguments, env))
   program.write(self.folder .. "/log", "")
-  self:tmux("new-session", "-d", "-x", tostring(options.width or 160), "-y", tostring(options.height or 40), "cat; " .. command,
-    ";", "pipe-pane", "cat >>" .. program.quote(self.folder .. "/log"))
+  self:tmux("new-session", "-d", "-x", tostring(options.width or 160), "-y", tostring(options.height or 40),
+    "cat; " .. command, ";", "pipe-pane", "cat >>" .. program.quote(self.folder .. "/log"))
   self:tmux("send-keys", "C-d") -- what is written before the pipe is there would be missing
   return self
 end

@@ -279,25 +279,40 @@ static int is_ending(lua_State *L)
 
 /* --- the key --- */
 
-static bool holds(const char *text, const struct secret *key)
-{
-  return key && strstr(text, secret_text(key));
-}
-
 /* The sandbox has one of its own, beside that of the environment. */
-static int holds_key(lua_State *L)
+static int scrub(lua_State *L)
 {
   const struct runtime *runtime = runtime_of(L);
-  const char *text = luaL_checkstring(L, 1);
-  lua_pushboolean(L, holds(text, runtime->key) || (runtime->engine && holds(text, runtime->engine->key)));
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  luaL_Buffer out;
+  char *copy = luaL_buffinitsize(L, &out, size + 1);
+  memcpy(copy, text, size + 1);
+  size = secret_scrub_bytes(runtime->key, copy, size);
+  if (runtime->engine) size = secret_scrub_bytes(runtime->engine->key, copy, size);
+  luaL_pushresultsize(&out, size);
   return 1;
+}
+
+/* --- the end --- */
+
+/* For a task that ends the program while a line is edited: the terminal would stay as the editor has it. */
+static int restore(lua_State *L)
+{
+  struct repl *repl = repl_of(L);
+  if (!repl->reading) return 0;
+  repl_capture_end(repl);
+  repl_leave_line(repl, "");
+  repl_editor_leave(repl);
+  return 0;
 }
 
 void repl_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"start", start},   {"read", read_line},         {"remember", remember},
-                                       {"run", run},       {"ask", repl_ask},           {"tasks", list_tasks},
-                                       {"cancel", cancel}, {"failures", tell_failures}, {"holds_key", holds_key},
-                                       {"finish", finish}, {"ending", is_ending},       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start},     {"read", read_line},         {"remember", remember},
+                                       {"run", run},         {"ask", repl_ask},           {"tasks", list_tasks},
+                                       {"cancel", cancel},   {"failures", tell_failures}, {"scrub", scrub},
+                                       {"restore", restore}, {"finish", finish},          {"ending", is_ending},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -19,7 +19,8 @@ struct repl;
  *   tasks() -> list of { number =, status =, place = } of all tasks but this one
  *   cancel(number) -> whether there is such a task
  *   failures(): tells those that happened so far
- *   holds_key(text) -> whether the API key is in it
+ *   scrub(text) -> the text, without the API key
+ *   restore(): makes the terminal what it was before the line; the program is about to end
  *   finish(): cancels all other tasks and waits for their end
  *   ending() -> whether a signal has ended the session */
 void repl_open(lua_State *L);

@@ -154,14 +154,15 @@ static unsigned char paste(EditLine *editor, int key)
   return whole ? CC_REFRESH : CC_REFRESH_BEEP;
 }
 
+/* As wide texts: the editor keeps the pointers, where it would make copies of others that it never frees. */
 static const struct {
-  const char *name, *help;
+  const wchar_t *name, *help;
   unsigned char (*run)(EditLine *editor, int key);
-} functions[] = {{"px-end-line", "run the input when it is whole, else begin a new line", end_line},
-                 {"px-complete", "complete the word", complete},
-                 {"px-up", "previous line, or input of the history", go_up},
-                 {"px-down", "next line, or input of the history", go_down},
-                 {"px-paste", "insert what is pasted", paste}};
+} functions[] = {{L"px-end-line", L"run the input when it is whole, else begin a new line", end_line},
+                 {L"px-complete", L"complete the word", complete},
+                 {L"px-up", L"previous line, or input of the history", go_up},
+                 {L"px-down", L"next line, or input of the history", go_down},
+                 {L"px-paste", L"insert what is pasted", paste}};
 
 /* In the notation of editrc(5). */
 static const char *const keys[][2] = {{"^M", "px-end-line"},
@@ -197,7 +198,7 @@ static void bind_keys(EditLine *editor)
   el_set(editor, EL_EDITOR, "emacs");
   el_source(editor, NULL);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
-    el_set(editor, EL_ADDFN, functions[i].name, functions[i].help, functions[i].run);
+    el_wset(editor, EL_ADDFN, functions[i].name, functions[i].help, functions[i].run);
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) el_set(editor, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
 
@@ -252,6 +253,14 @@ void repl_editor_close(struct repl *repl)
   buffer_free(&repl->input);
 }
 
+void repl_editor_leave(struct repl *repl)
+{
+  if (!repl->editor) return;
+  fputs(REPL_PASTE_OFF, repl->tty);
+  fflush(repl->tty);
+  el_set(repl->editor, EL_PREP_TERM, 0);
+}
+
 /* The terminal's own editing: a line at a time. */
 static const char *read_plain(struct repl *repl, size_t *size)
 {
@@ -273,8 +282,7 @@ static const char *read_edited(struct repl *repl, size_t *size)
   fputs(REPL_PASTE_ON, repl->tty);
   const char *text = el_gets(repl->editor, &count);
   if (!text && repl->interrupted && !repl->ending) repl_leave_line(repl, "^C");
-  fputs(REPL_PASTE_OFF, repl->tty);
-  fflush(repl->tty);
+  repl_editor_leave(repl);
   uselocale(before);
   *size = text ? strlen(text) : 0;
   return text;

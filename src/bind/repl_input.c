@@ -18,12 +18,8 @@ static void resume(struct repl *repl)
 
 static void suspend(struct repl *repl)
 {
-  if (repl->editor) {
-    repl_leave_line(repl, "");
-    fputs(REPL_PASTE_OFF, repl->tty);
-    fflush(repl->tty);
-    el_set(repl->editor, EL_PREP_TERM, 0);
-  }
+  repl_leave_line(repl, "");
+  repl_editor_leave(repl);
   repl_suspend(repl);
 }
 

@@ -72,6 +72,9 @@ void repl_relent(struct repl *repl);
 bool repl_editor_open(struct repl *repl);
 void repl_editor_close(struct repl *repl);
 
+/* Gives the terminal back: its own editing, and pasted texts without marks. */
+void repl_editor_leave(struct repl *repl);
+
 /* The input, in the editor's memory, without the newline at its end; NULL when there is none. */
 const char *repl_editor_read(struct repl *repl, size_t *size);
 

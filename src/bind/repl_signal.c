@@ -90,15 +90,21 @@ void repl_catch_signals(void)
   catch_too(SIGHUP, true);
 }
 
+static void release(int number)
+{
+  struct sigaction usual = {.sa_handler = SIG_DFL}, before;
+  sigaction(number, NULL, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(number, &usual, NULL);
+}
+
 void repl_catch_editing_signals(bool editing)
 {
   static const int numbers[] = {SIGWINCH, SIGTSTP, SIGCONT};
-  struct sigaction usual = {.sa_handler = SIG_DFL};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
     if (editing)
       catch_too(numbers[i], true);
     else
-      sigaction(numbers[i], &usual, NULL);
+      release(numbers[i]);
 }
 
 /* Stops the process as Ctrl-Z would have, until somebody continues it. */

@@ -87,7 +87,7 @@ function M.open(tell)
 end
 
 local function is_secret(entry)
-  return core.repl.holds_key(entry) or entry:find("sk_%a+_%w+")
+  return core.repl.scrub(entry) ~= entry or entry:find("sk_%a+_%w+")
 end
 
 local function write(path, entry)

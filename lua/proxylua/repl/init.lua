@@ -20,7 +20,7 @@ Session.__index = Session
 
 function Session:tell(text)
   io.stdout:flush()
-  io.stderr:write(self.screen:paint("31", text), "\n")
+  io.stderr:write(self.screen:paint("31", core.repl.scrub(text)), "\n")
 end
 
 -- The first locals that are kept are told of, since elsewhere they would be gone.
@@ -135,6 +135,15 @@ local function open_session(settings, colors)
   return session
 end
 
+-- A task may end the program while a line is edited.
+local function leave_tidily()
+  local exit = os.exit
+  function os.exit(...) -- luacheck: globals os.exit
+    core.repl.restore()
+    exit(...)
+  end
+end
+
 -- Answers why the session is over.
 local function loop(session)
   while not session.over do
@@ -155,6 +164,7 @@ end
 -- @param colors boolean
 function M.run(settings, colors)
   local session = open_session(settings, colors)
+  leave_tidily()
   greet(session, settings)
   if loop(session) == "end" then session.screen:line("") end
   core.repl.finish()

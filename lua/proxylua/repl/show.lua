@@ -55,7 +55,7 @@ function M.clean(text)
 end
 
 function Screen:line(text)
-  io.stdout:write(text, "\n")
+  io.stdout:write(core.repl.scrub(text), "\n")
 end
 
 --- A remark, that is not part of what is shown.
