@@ -186,6 +186,14 @@ local figures = {
   { "purchase", function() purchases("a purchase, journal in SQLite", folder .. "/purchases.db") end },
   { "purchase-pg", function() purchases("a purchase, journal in PostgreSQL", env "POSTGRES_URL") end },
 
+  { "prompt", function()
+    local pipe = assert(io.popen(("build/bench/prompt 21 %s --quiet"):format(ours)))
+    local start, completion = pipe:read("n", "n")
+    if not pipe:close() then os.exit(1) end -- it has said why
+    absolute("start to prompt", "%.1f ms", start, 25)
+    absolute("completion of a global with 10,000 fields", "%.1f ms", completion, 50)
+  end },
+
   { "sleep", function()
     local mine = measure(runs, ours .. " bench/sleep.lua 10000")
     absolute("10,000 tasks asleep: largest size", "%.1f MiB", mine.size / mib, 40)

@@ -11,12 +11,11 @@
 
 static struct runtime *interrupted_runtime;
 
-/* The first signal ends the script as cancelled; a second one ends the process. */
+/* The first signal ends the script as cancelled; a second one ends the process. At the prompt they go to the session. */
 static void on_signal(int number)
 {
   struct sigaction once = {.sa_handler = SIG_DFL};
-  sigaction(number, &once, NULL);
-  if (interrupted_runtime) runtime_interrupt(interrupted_runtime);
+  if (!interrupted_runtime || !runtime_signal(interrupted_runtime, number)) sigaction(number, &once, NULL);
 }
 
 /* Unlike SIG_IGN this is not handed down to the programs that a script starts, which count on dying of these. */

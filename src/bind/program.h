@@ -2,6 +2,8 @@
 #ifndef PROXYLUA_BIND_PROGRAM_H
 #define PROXYLUA_BIND_PROGRAM_H
 
+#include <stdbool.h>
+
 #include "core/error.h"
 
 struct runtime;
@@ -14,6 +16,10 @@ void runtime_close(struct runtime *runtime);
 
 /* Async-signal-safe, on the runtime's thread: ends the script as cancelled, whether it computes or waits. */
 void runtime_interrupt(struct runtime *runtime);
+
+/* Async-signal-safe, on the runtime's thread: hands a signal over. A session at the prompt takes it, once and again; false when
+ * there is none, and the script was interrupted. */
+bool runtime_signal(struct runtime *runtime, int number);
 
 /* Runs the command line (lua/proxylua/cli). Tells an uncaught error on standard error; answers the exit code. */
 int program_run(struct runtime *runtime, int argc, char **argv);

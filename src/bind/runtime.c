@@ -11,6 +11,7 @@
 #include "bind/embedded.h"
 #include "bind/engine.h"
 #include "bind/error.h"
+#include "bind/repl.h"
 #include "bind/sandbox.h"
 #include "bind/system.h"
 #include "core/secret.h"
@@ -100,6 +101,7 @@ void runtime_close(struct runtime *runtime)
 {
   if (!runtime) return;
   runtime->tasks.current = NULL;
+  repl_close(runtime->repl);
   engine_settle(runtime->engine);
   if (runtime->L) lua_close(runtime->L);
   while (runtime->tasks.all) {
@@ -181,4 +183,14 @@ void runtime_interrupt(struct runtime *runtime)
   if (runtime->running)
     lua_sethook(runtime->running, on_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
   loop_wake(runtime->loop);
+}
+
+bool runtime_signal(struct runtime *runtime, int number)
+{
+  if (runtime->repl) {
+    repl_signal(runtime->repl, number);
+    return true;
+  }
+  runtime_interrupt(runtime);
+  return false;
 }

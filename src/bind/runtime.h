@@ -15,6 +15,7 @@
 
 struct alloc;
 struct engine;
+struct repl;
 struct sandbox;
 struct secret;
 
@@ -25,6 +26,7 @@ struct runtime {
   struct http *web;        /* px.http: never carries the key */
   struct engine *engine;   /* what stands behind the API (bind/engine.h); NULL before it is configured */
   struct sandbox *sandbox; /* the emulated API of --sandbox, or NULL */
+  struct repl *repl;       /* the session at the prompt, or NULL */
   struct secret *key;      /* taken from the environment at the start, or NULL */
   struct error key_error;  /* why there is none, though the environment had something */
   int exit_code;           /* of a script that ends well */

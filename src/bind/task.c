@@ -111,6 +111,7 @@ struct task *task_spawn(lua_State *L, int arguments)
   if (!task) luaL_error(L, "not enough memory");
   task->runtime = runtime;
   task->arguments = arguments + 1;
+  task->serial = ++runtime->tasks.spawned;
   link_task(&runtime->tasks, task);
   task->thread = lua_newthread(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, task);
@@ -212,6 +213,23 @@ static struct task *find_failed(struct runtime *runtime)
   for (struct task *task = tasks->all; task; task = task->next)
     if (task->state == TASK_FAILED && !task->taken && (!task->held || tasks->alive == 0)) return task;
   return NULL;
+}
+
+bool task_take_failed(lua_State *L)
+{
+  struct tasks *tasks = &runtime_of(L)->tasks;
+  if (!tasks->failed) return false;
+  struct task *task = tasks->all;
+  while (task && (task->state != TASK_FAILED || task->taken)) task = task->next;
+  tasks->failed = task;
+  if (!task) return false;
+  for (int i = 1; i <= 2; i++) {
+    lua_pushvalue(task->thread, i);
+    lua_xmove(task->thread, L, 1);
+  }
+  task->taken = true;
+  if (!task->held) free_task(task);
+  return true;
 }
 
 static void run_ready(struct runtime *runtime)

@@ -24,6 +24,7 @@ struct task {
   bool taken;                  /* its failure was handed to somebody */
   bool held;                   /* a handle exists in Lua */
   int arguments;               /* waiting on the thread's stack for the first resume */
+  unsigned serial;             /* the first is 1 */
   unsigned visited;            /* the last search for a possible progress that came by (bind/gather.c) */
   struct wait *waiting;        /* what its code stands in */
   struct gather_link *joiners; /* who waits for its end */
@@ -40,6 +41,7 @@ struct tasks {
   int64_t next_search;  /* loop_clock() from which failures that nobody can take are looked for again */
   bool failed;          /* a task failed that nobody was waiting for */
   unsigned searches;
+  unsigned spawned; /* so far */
 };
 
 /* Pushes the table of task functions: spawn, gather, sleep, clock, now; tasks have methods: join, cancel, status. */
@@ -60,6 +62,10 @@ void task_cancel_all(struct runtime *runtime);
 
 /* Resumes the first ready task. False when none is ready. */
 bool task_step(struct runtime *runtime);
+
+/* Takes the failure of a task that nobody joined so far and pushes its error and its traceback; false when there is none.
+ * Whoever still holds its handle can join it all the same. */
+bool task_take_failed(lua_State *L);
 
 /* Runs all tasks until all have ended or the script has failed: because `body` did, or a task whose failure nobody can
  * take any more. The rest is then cancelled and run to its end. The task that failed, or NULL. */

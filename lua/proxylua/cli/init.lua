@@ -80,16 +80,19 @@ local function run_command(words, flags)
   core.system.flush()
 end
 
+-- A prompt where somebody can type.
+local function run_session(flags)
+  if not take_lock(flags) then return end
+  local settings = configure(flags)
+  local screen = require("proxylua.cli.output").open(flags, settings)
+  settings.json = flags.json
+  require("proxylua.repl").run(settings, screen.colors)
+end
+
 -- Answers the script's function and its arguments.
 local function prepare_script(words, flags)
   local path = words[1]
-  if not path and not flags.execute then
-    if core.system.isatty(0) then
-      io.stderr:write(require("proxylua.cli.help").text{})
-      names.usage("there is nothing to run: name a script or a command, or give code with -e")
-    end
-    path = "-"
-  end
+  if not path and not flags.execute then path = "-" end
   local arguments = table.move(words, 2, #words, 1, {})
   local run = require("proxylua.cli.script").load(path, flags.execute, arguments)
   if not take_lock(flags) then return nil end
@@ -103,6 +106,7 @@ local function begin(...)
   if flags.version then return show(("proxylua %s (%s)\n"):format(core.version, _VERSION)) end
   if flags.help then return show(require("proxylua.cli.help").text(words)) end
   if words[1] and is_command(words[1], flags, is_script) then return run_command(words, flags) end
+  if not words[1] and not flags.execute and core.system.isatty(0) then return run_session(flags) end
   return prepare_script(words, flags)
 end
 

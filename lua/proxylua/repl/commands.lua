@@ -1,0 +1,139 @@
+-- The commands of the prompt, such as :help. Each takes the session and the rest of its line.
+
+local core = require "proxylua.core"
+local names = require "proxylua.names"
+
+local M = {}
+
+local rows = {}
+local by_name = {}
+
+local function command(name, argument, summary, run)
+  rows[#rows + 1] = { name = name, argument = argument, summary = summary }
+  by_name[name] = run
+end
+
+local text = [[
+Type an expression to see its value, or statements to run them. Input that is not whole goes on in the next line.
+px is there; _ is the last value, _error the last error. Locals of an input are kept for the next ones.
+Calls wait; tasks of px.spawn and px.every go on while you type. Tab completes, Ctrl-R searches the history.
+Ctrl-C drops the input, or aborts what runs; Ctrl-\ ends the program at once; Ctrl-D leaves.
+Passwords of proxies are masked, but where your own code prints them.
+]]
+
+local function overview()
+  local lines = { text }
+  for _, row in ipairs(rows) do
+    lines[#lines + 1] = ("  :%-17s%s"):format(row.name .. (row.argument and " " .. row.argument or ""), row.summary)
+  end
+  lines[#lines + 1] = "\nTopics (:help TOPIC): those of proxylua help, such as config, errors, orders create"
+  return table.concat(lines, "\n")
+end
+
+-- "px.orders.create" is the topic "orders create" of the command line.
+local function topic_words(topic)
+  local words = {}
+  for word in topic:gsub("^px%.", ""):gsub("[.(){}]", " "):gmatch("%S+") do words[#words + 1] = word:gsub("_", "-") end
+  return words
+end
+
+local function of_prompt(topic)
+  local name = topic:match("^:?(%a+)$")
+  for _, row in ipairs(rows) do
+    if row.name == name and topic:find("^:") then
+      return (":%s%s\n  %s"):format(name, row.argument and " " .. row.argument or "", row.summary)
+    end
+  end
+end
+
+command("help", "[TOPIC]", "this; or what a topic is about, such as orders create", function(session, topic)
+  local found = topic == "" and overview() or of_prompt(topic)
+  session.screen:line(found or require("proxylua.cli.help").text(topic_words(topic)):gsub("\n$", ""))
+end)
+
+command("time", "EXPR", "runs it, and tells how long that took", function(session, code)
+  local before, cpu = core.task.clock(), os.clock()
+  session:evaluate(code)
+  session.screen:note("%.3f s, %.3f s of them computing", core.task.clock() - before, os.clock() - cpu)
+end)
+
+command("limits", nil, "what is free under the rate limits, and when", function(session)
+  local limits, list = session.px.limits(), {}
+  for scope, row in pairs(limits) do
+    if type(row) == "table" then
+      row.scope = scope
+      list[#list + 1] = row
+    end
+  end
+  if limits.off then session.screen:note("limits are off") end
+  table.sort(list, function(a, b) return a.scope < b.scope end)
+  session.screen:rows({ "scope", "requests", "seconds", "free", "waiting", "next", "paused", "paced" }, list)
+end)
+
+command("journal", "[STATE]", "the charges, or those that are open, unknown, placed, …", function(session, state)
+  local list = {}
+  for entry in session.px.journal.each{ state = state ~= "" and state or nil } do
+    entry.answer, entry.snapshot = nil, nil
+    list[#list + 1] = entry
+  end
+  if #list == 0 then return session.screen:note("there are none") end
+  session.screen:value(list)
+end)
+
+command("tasks", nil, "the tasks that are under way", function(session)
+  local list = core.repl.tasks()
+  if #list == 0 then return session.screen:note("there are none") end
+  table.sort(list, function(a, b) return a.number < b.number end)
+  session.screen:rows({ "number", "status", "place" }, list)
+end)
+
+command("cancel", "NUMBER", "cancels a task of :tasks", function(session, number)
+  if not core.repl.cancel(math.tointeger(tonumber(number)) or names.usage(":cancel takes a number of :tasks")) then
+    names.usage("there is no task %s; :tasks shows them", number)
+  end
+  session.screen:note("cancelled")
+end)
+
+command("load", "FILE", "runs a file as if it were typed", function(session, path)
+  if path == "" then names.usage(":load takes the path of a file") end
+  local home = os.getenv("HOME")
+  path = home and path:gsub("^~/", function() return home .. "/" end) or path
+  local code, why = core.system.read_file(path, 64 << 20)
+  if not code then names.usage("cannot read %s: %s", path, why) end
+  local chunk, wrong = load(code:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", ""), "@" .. path, "t", session.env)
+  if not chunk then error(wrong, 0) end
+  chunk()
+end)
+
+command("json", "[EXPR]", "its value as JSON; alone: all values from now on, or no more", function(session, code)
+  if code ~= "" then return session:evaluate(code, true) end
+  session.screen.json = not session.screen.json
+  session.screen:note("values are shown as %s", session.screen.json and "JSON" or "tables")
+end)
+
+command("reveal", nil, "shows passwords of proxies from now on, or no more", function(session)
+  session.screen.reveal = not session.screen.reveal
+  session.screen:note("passwords are %s", session.screen.reveal and "shown" or "masked")
+end)
+
+command("quit", nil, "leaves, as Ctrl-D does", function(session)
+  session.over = true
+end)
+
+--- The names of all commands.
+function M.names()
+  local list = {}
+  for at, row in ipairs(rows) do list[at] = row.name end
+  return list
+end
+
+--- Runs a command.
+-- @raise usage, with the nearest name, when there is no such command
+function M.run(session, name, rest)
+  if by_name[name] then return by_name[name](session, rest) end
+  local nearest = names.nearest(name, by_name)
+  names.usage("there is no command :%s%s; :help shows them", name,
+    nearest and (", did you mean :%s?"):format(nearest) or "")
+end
+
+return M

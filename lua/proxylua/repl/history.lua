@@ -1,0 +1,109 @@
+-- The inputs of this and of former sessions: a file of one entry a line, written whole under a lock, so that sessions at the
+-- same time lose nothing of each other's. What holds the API key is never kept.
+
+local core = require "proxylua.core"
+
+local M = {}
+
+local MOST = 1000
+local MOST_BYTES = 4 << 20
+local PATIENCE = 1 -- seconds for another session to finish writing
+
+local History = {}
+History.__index = History
+
+local function encode(entry)
+  return (entry:gsub("[\\\n]", { ["\\"] = "\\\\", ["\n"] = "\\n" }))
+end
+
+local function decode(line)
+  return (line:gsub("\\(.)", { ["\\"] = "\\", n = "\n" }))
+end
+
+-- $XDG_STATE_HOME/proxylua, or nil when there can be none.
+local function folder()
+  local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
+  if not base or not base:find("^/") then base = home and home:find("^/") and home .. "/.local/state" end
+  return base and base .. "/proxylua"
+end
+
+-- Adds an entry as the newest; an older one of the same text goes.
+local function add(list, entry)
+  for at = #list, 1, -1 do
+    if list[at] == entry then table.remove(list, at) end
+  end
+  list[#list + 1] = entry
+  while #list > MOST do table.remove(list, 1) end
+end
+
+-- The entries of the file; raises a text when it cannot be read or is no text.
+local function load_file(path)
+  if not core.system.kind(path) then return {} end
+  local text, why = core.system.read_file(path, MOST_BYTES)
+  if not text then error(why, 0) end
+  if not utf8.len(text) or text:find("%z") then error("it is damaged", 0) end
+  local list = {}
+  for line in text:gmatch("[^\n]+") do list[#list + 1] = decode(line) end
+  return list
+end
+
+local function save_file(path, list)
+  local lines = {}
+  for at, entry in ipairs(list) do lines[at] = encode(entry) .. "\n" end
+  core.system.write_file(path, table.concat(lines), 384) -- 0600
+end
+
+-- The lock beside the file; another session holds it for a moment only.
+local function lock(path)
+  local ends = core.task.clock() + PATIENCE
+  repeat
+    local handle = core.system.lock(path .. ".lock")
+    if handle then return handle end
+    core.task.sleep(0.005)
+  until core.task.clock() > ends
+  error("another session holds its lock", 0)
+end
+
+-- What goes wrong is told once; the session goes on without the file.
+local function give_up(history, why)
+  history.path = nil
+  history.tell(("the history %s is not used: %s"):format(history.shown, tostring(why):gsub("^%a+: ", "")))
+end
+
+--- Opens the history.
+-- @param tell function(text) that takes what is wrong with it
+-- @return history, with the field `list` of entries, oldest first
+function M.open(tell)
+  local place = folder()
+  local path = place and place .. "/history"
+  local history = setmetatable({ path = path, shown = path, tell = tell, list = {} }, History)
+  if not path then return history end
+  local ok, list = pcall(function()
+    core.system.make_folder(place)
+    return load_file(path)
+  end)
+  if ok then history.list = list else give_up(history, list) end
+  return history
+end
+
+local function is_secret(entry)
+  return core.repl.scrub(entry) ~= entry or entry:find("sk_%a+_%w+")
+end
+
+local function write(path, entry)
+  local handle <close> = lock(path) -- luacheck: ignore handle
+  local list = load_file(path)
+  add(list, entry)
+  save_file(path, list)
+end
+
+--- Adds an entry.
+function History:add(entry)
+  if not entry:find("%S") or is_secret(entry) or not utf8.len(entry) then return end
+  add(self.list, entry)
+  if not self.path then return end
+  local ok, why = pcall(write, self.path, entry)
+  if not ok then give_up(self, why) end
+end
+
+return M

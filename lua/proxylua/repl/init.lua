@@ -1,0 +1,183 @@
+-- The prompt: reads an input, runs it in a task of its own, shows what came of it.
+
+local commands = require "proxylua.repl.commands"
+local complete = require "proxylua.repl.complete"
+local core = require "proxylua.core"
+local errors = require "proxylua.repl.errors"
+local history = require "proxylua.repl.history"
+local reader = require "proxylua.repl.reader"
+local show = require "proxylua.repl.show"
+
+local M = {}
+
+local PROMPT, MORE = "px> ", "..> "
+local INTERRUPTED = 130
+
+local Session = {}
+Session.__index = Session
+
+-- --- an input ---
+
+function Session:tell(text)
+  io.stdout:flush()
+  io.stderr:write(self.screen:paint("31", core.repl.scrub(text)), "\n")
+end
+
+-- The first locals that are kept are told of, since elsewhere they would be gone.
+local function tell_kept(session, names)
+  if session.knows_locals or #names == 0 then return end
+  session.knows_locals = true
+  session.screen:note("%s: kept for the next inputs, as all locals of an input are", table.concat(names, ", "))
+end
+
+--- Runs code and shows its values.
+function Session:evaluate(code, as_json)
+  local chunk, why = reader.compile(code, self.env, self.env, function(names) tell_kept(self, names) end)
+  if not chunk then error(why, 0) end
+  local values = table.pack(chunk())
+  if values.n > 0 then rawset(self.env, "_", values[1]) end
+  self.screen:values(values, as_json)
+end
+
+local function perform(session, text)
+  local name, rest = reader.command(text)
+  if name then
+    commands.run(session, name, rest)
+  else
+    session:evaluate(text)
+  end
+end
+
+-- Runs a function in a task that Ctrl-C aborts. Answers what pcall does, and whether that happened.
+local function run(fn, ...)
+  local task = core.task.spawn(xpcall, fn, errors.catch, ...)
+  local interrupted = core.repl.run(task)
+  local results = table.pack(pcall(task.join, task))
+  if not results[1] then return false, { err = results[2] }, interrupted end
+  return results[2], results[3], interrupted
+end
+
+local function text_of(err)
+  if type(err) == "string" then return err end
+  local ok, text = run(function() return tostring(err) end)
+  return ok and text or ("an error that is a %s"):format(type(err))
+end
+
+function Session:run(text)
+  local ok, failure, interrupted = run(perform, self, text)
+  if ok then return end
+  local err = failure.err
+  rawset(self.env, "_error", err)
+  if interrupted and (not errors.is_cancellation(err) or err.charge == "none") then
+    self:tell("interrupted")
+  else
+    self:tell(errors.text(text_of(err), err, failure.traceback))
+  end
+end
+
+-- --- the session ---
+
+-- Globals are those of all code; what the session adds, and the locals that it keeps, go before them.
+local function new_env(px)
+  return setmetatable({ px = px }, { __index = _G, __newindex = _G })
+end
+
+local function tell_failure(session, err, traceback)
+  rawset(session.env, "_error", err)
+  local text = type(err) == "string" and err or core.error.is(err) and tostring(err)
+    or ("an error that is a %s"):format(type(err))
+  session:tell("a task failed: " .. errors.text(text, err, traceback))
+end
+
+-- Words of commands and their topics, or Lua.
+local function complete_input(session, text)
+  local word = text:match("^%s*:(%a*)$")
+  local width = session.screen.width()
+  if word then return complete.word(word, commands.names(), width) end
+  word = text:match("^%s*:help%s+([%w.]*)$")
+  if word and not word:find("^px") then
+    local topics = { "options", "config", "errors" }
+    return complete.word(word, table.move(require("proxylua.cli.commands").names(), 1, 100, 4, topics), width)
+  end
+  return session.complete((text:gsub("^%s*:%a+", "")), width)
+end
+
+-- An input, of several lines where the terminal itself edits them; nil when there are no more.
+local function read()
+  local text, why = core.repl.read(PROMPT)
+  while text and not reader.is_whole(text) do
+    local line
+    line, why = core.repl.read(MORE)
+    text = line and text .. "\n" .. line
+  end
+  return text, why
+end
+
+local function greet(session, settings)
+  if settings.quiet then return end
+  session.screen:note("proxylua %s, %s%s. :help tells more, Tab completes, Ctrl-D leaves", core.version, _VERSION,
+    settings.sandbox and ", sandbox: money is not real" or "")
+end
+
+local function open_session(settings, colors)
+  local session = setmetatable({ px = require "proxylua" }, Session)
+  session.env = new_env(session.px)
+  session.complete = complete.open({ session.env, _G }, session.px)
+  session.screen = show.open{
+    colors = colors, json = settings.json, width = function() return core.system.terminal_width(1) or 80 end,
+  }
+  core.repl.start{
+    whole = reader.is_whole,
+    complete = function(text) return complete_input(session, text) end,
+    failed = function(err, traceback) tell_failure(session, err, traceback) end,
+  }
+  session.history = history.open(function(text) session:tell(text) end)
+  return session
+end
+
+-- A task may end the program while a line is edited.
+local function leave_tidily()
+  local exit = os.exit
+  function os.exit(...) -- luacheck: globals os.exit
+    core.repl.restore()
+    exit(...)
+  end
+end
+
+-- Answers why the session is over.
+local function loop(session)
+  while not session.over do
+    core.repl.remember(session.history.list)
+    local text, why = read()
+    if text and text:find("%S") then
+      session.history:add(text)
+      session:run(text)
+      core.repl.failures()
+    elseif not text and why == "end" then
+      return why
+    end
+  end
+end
+
+--- Runs a session until the user leaves it.
+-- @param settings table: quiet, json, sandbox, as the command line has put them together
+-- @param colors boolean
+function M.run(settings, colors)
+  local session = open_session(settings, colors)
+  leave_tidily()
+  greet(session, settings)
+  if loop(session) == "end" then session.screen:line("") end
+  core.repl.finish()
+  if core.repl.ending() then core.system.set_exit_code(INTERRUPTED) end
+end
+
+--- Asks the person at the terminal, from any task of the session; at the prompt too, above the line. No is what Enter means,
+-- and the end of the input.
+-- @param question text, without a mark at its end
+-- @return boolean
+-- @raise usage outside of a session; cancelled
+function M.ask(question)
+  return core.repl.ask(show.clean(question))
+end
+
+return M

@@ -1,0 +1,98 @@
+-- From a text to code: an expression, whose values are shown, or a statement, whose locals are kept for the next inputs.
+
+local lexer = require "proxylua.repl.lexer"
+
+local M = {}
+
+local NAME = "=stdin"
+
+-- What follows a statement: a call of the chunk's first argument, which looks at the locals of the chunk.
+local KEEP = "\n;(...)()"
+
+local function is_incomplete(why)
+  return why:sub(-5) == "<eof>"
+end
+
+--- Whether a text is all that there is to read: code that is complete, or wrong; or a command.
+function M.is_whole(text)
+  if M.command(text) then return true end
+  if load("return " .. text, NAME, "t") then return true end
+  local chunk, why = load(text, NAME, "t")
+  return chunk ~= nil or not is_incomplete(why)
+end
+
+--- The word and the rest of a command such as ":help money"; nil when the text is none.
+function M.command(text)
+  local word, rest = text:match("^%s*:(%a*)%s*(.-)%s*$")
+  if not word or text:find("^%s*::") then return nil end
+  return word, rest
+end
+
+-- Whether code could go on as it begins.
+local function is_start(text)
+  local chunk, why = load(text, NAME, "t")
+  return chunk ~= nil or is_incomplete(why)
+end
+
+-- Where on its line the token is that a syntax error names: the first that cannot follow what is before it.
+local function column_of(text, line, near)
+  local lines = 1
+  local position = 1
+  while lines < line do
+    position = text:find("\n", position, true) + 1
+    lines = lines + 1
+  end
+  local line_end = (text:find("\n", position, true) or #text + 1) - 1
+  for _, token in ipairs(lexer.tokens(text)) do
+    if token.from >= position and token.from <= line_end and token.text:sub(1, #near) == near then
+      if is_start(text:sub(1, token.from - 1)) and not is_start(text:sub(1, token.to)) then
+        return token.from - position + 1, text:sub(position, line_end)
+      end
+    end
+  end
+end
+
+--- What a syntax error says, with the line that it is about and a mark below the place.
+-- @param text the code
+-- @param why message of load
+function M.explain(text, why)
+  local line, near = why:match("^stdin:(%d+):.* near '(.*)'$")
+  local column, shown
+  if line then column, shown = column_of(text, tonumber(line), near) end
+  if not column then return why end
+  local before = shown:sub(1, column - 1):gsub("[\x80-\xBF]", ""):gsub("[^\t]", " ")
+  return ("%s\n  %s\n  %s^"):format(why, shown, before)
+end
+
+-- The locals of the chunk that called, into a table; later ones of the same name hide earlier ones.
+local function keep(locals, level)
+  local names = {}
+  for index = 1, math.huge do
+    local name, value = debug.getlocal(level, index)
+    if not name then return names end
+    if not name:find("^%(") then
+      rawset(locals, name, value)
+      names[#names + 1] = name
+    end
+  end
+end
+
+--- Compiles an input.
+-- @param text code
+-- @param env table of its globals
+-- @param locals table that takes its locals
+-- @param kept function(names) that is told which were taken
+-- @return function, which answers the values of an expression; or nil and what is wrong
+function M.compile(text, env, locals, kept)
+  local chunk = load("return " .. text, NAME, "t", env)
+  if chunk then return chunk end
+  local plain, why = load(text, NAME, "t", env)
+  if not plain then return nil, M.explain(text, why) end
+  chunk = load(text .. KEEP, NAME, "t", env)
+  if not chunk then return plain end -- it ends with a return
+  return function()
+    chunk(function() kept(keep(locals, 3)) end)
+  end
+end
+
+return M

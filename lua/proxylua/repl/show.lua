@@ -1,0 +1,181 @@
+-- Values on the screen: records and lists of them as tables that fit, other tables as Lua writes them, all else as it is.
+-- Nothing here calls code of the user's, but for the __tostring of a value that is shown.
+
+local core = require "proxylua.core"
+local inspect = require "proxylua.repl.inspect"
+local tables = require "proxylua.cli.table"
+
+local M = {}
+
+local MOST_ROWS = 50
+local USUAL_WIDTH = 80
+local SUMMARY = 40 -- columns that a table inside of a record may take
+
+local Screen = {}
+Screen.__index = Screen
+
+-- What tells a kind of record from others: all of these fields.
+local marks = {
+  { "proxy", "host", "port" },
+  { "entry", "key", "endpoint", "state" },
+  { "transaction", "id", "type", "amount" },
+  { "order", "id", "type", "quantity" },
+  { "account", "balance", "email" },
+  { "address", "address", "currency" },
+}
+
+local function kind_of(record)
+  for _, mark in ipairs(marks) do
+    local fits = true
+    for at = 2, #mark do fits = fits and rawget(record, mark[at]) ~= nil end
+    if fits then return mark[1] end
+  end
+end
+
+--- What the session shows its values on.
+-- @param options table: colors, width (function)
+function M.open(options)
+  return setmetatable({
+    colors = options.colors, width = options.width or function() return USUAL_WIDTH end, json = options.json,
+    reveal = false,
+  }, Screen)
+end
+
+--- A text in a colour, where there are any.
+function Screen:paint(code, text)
+  return self.colors and ("\27[%sm%s\27[0m"):format(code, text) or text
+end
+
+--- A text in which no terminal finds anything to obey.
+function M.clean(text)
+  if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
+  return (text:gsub("\xC2[\x80-\x9F]", "?"):gsub("[%c\x7F]", function(byte)
+    return byte ~= "\n" and byte ~= "\t" and "?" or nil
+  end))
+end
+
+function Screen:line(text)
+  io.stdout:write(core.repl.scrub(text), "\n")
+end
+
+--- A remark, that is not part of what is shown.
+function Screen:note(format, ...)
+  self:line(self:paint("2", format:format(...)))
+end
+
+local function masker(screen)
+  return screen.reveal and function(value) return value end or tables.mask
+end
+
+-- --- tables ---
+
+local function is_record(value)
+  if type(value) ~= "table" or core.money.is(value) or next(value) == nil then return false end
+  for key in next, value do
+    if type(key) ~= "string" then return false end
+  end
+  return true
+end
+
+-- What a list of the API carries beside its records.
+local page_fields = { page = true, limit = true, total = true, has_more = true }
+
+local function is_empty_list(value)
+  for key in next, value do
+    if not page_fields[key] then return false end
+  end
+  return rawget(value, "page") ~= nil
+end
+
+local function is_list_of_records(value)
+  local length = rawlen(value)
+  if length == 0 then return false end
+  for index = 1, math.min(length, MOST_ROWS) do
+    if not is_record(rawget(value, index)) then return false end
+  end
+  return true
+end
+
+-- A copy of a record that holds nothing but texts and numbers.
+local function flat(screen, record)
+  local copy, mask = {}, masker(screen)
+  for key, value in next, record do
+    if type(value) == "string" then
+      copy[key] = mask(value, key)
+    elseif type(value) == "number" or core.money.is(value) then
+      copy[key] = value
+    else
+      copy[key] = inspect.text(value, math.huge, mask)
+      if utf8.len(copy[key]) > SUMMARY then copy[key] = type(value) == "table" and "{…}" or copy[key] end
+    end
+  end
+  return copy
+end
+
+local function show_list(screen, list)
+  local records, count = {}, rawlen(list)
+  for index = 1, math.min(count, MOST_ROWS) do records[index] = flat(screen, rawget(list, index)) end
+  local lines, dropped = tables.aligned(tables.columns(kind_of(records[1]), records), records, screen.width())
+  screen:line(screen:paint("1", lines[1]))
+  screen:line(table.concat(lines, "\n", 2))
+  if count > #records then screen:note("… %d more; :json shows all, list[%d] one", count - #records, #records + 1) end
+  if #dropped > 0 then screen:note("no room for %s; :json shows all", table.concat(dropped, ", ")) end
+  local page, total = rawget(list, "page"), rawget(list, "total")
+  if rawget(list, "has_more") == true then
+    screen:note("page %s%s", page or 1, total and (", %d of %s"):format(count, total) or "")
+  end
+end
+
+-- A record may have many fields, and long ones: lines are cut at the edge of the screen.
+local function show_record(screen, record)
+  local lines = tables.fields(tables.columns(kind_of(record), { record }), flat(screen, record))
+  for at = 1, math.min(#lines, MOST_ROWS) do
+    local line, width = lines[at], screen.width()
+    if (utf8.len(line) or 0) > width then line = line:sub(1, utf8.offset(line, width) - 1) .. "…" end
+    screen:line(line)
+  end
+  if #lines > MOST_ROWS then screen:note("… %d more", #lines - MOST_ROWS) end
+end
+
+--- Shows records of the program's own.
+-- @param columns list of their names, in their order
+function Screen:rows(columns, records)
+  local lines = tables.aligned(columns, records, self.width())
+  self:line(self:paint("1", lines[1]))
+  self:line(table.concat(lines, "\n", 2))
+end
+
+-- --- values ---
+
+local function has_text(value)
+  local meta = debug.getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__tostring") ~= nil
+end
+
+local function show_json(screen, value)
+  local ok, text = pcall(function() return core.json.encode(screen.reveal and value or tables.mask(value)) end)
+  if ok then return screen:line(text) end
+  screen:line(inspect.text(value, screen.width(), masker(screen)))
+  screen:note("no JSON: %s", (tostring(text):gsub("^usage: ", "")))
+end
+
+--- Shows one value.
+function Screen:value(value, as_json)
+  if type(value) == "string" and not as_json and not self.json then
+    return self:line(M.clean(self.reveal and value or tables.mask(value)))
+  end
+  if as_json or self.json then return show_json(self, value) end
+  if type(value) ~= "table" or has_text(value) then return self:line(M.clean(tostring(value))) end
+  if is_empty_list(value) then return self:note("there are none") end
+  if is_list_of_records(value) then return show_list(self, value) end
+  if is_record(value) then return show_record(self, value) end
+  self:line(inspect.text(value, self.width(), masker(self)))
+end
+
+--- Shows the values of an expression.
+-- @param values table as table.pack makes it
+function Screen:values(values, as_json)
+  for index = 1, values.n do self:value(values[index], as_json) end
+end
+
+return M
