@@ -1,17 +1,24 @@
-/* The question before a charge that nothing else allows: to the person at the terminal, while the tasks go on. */
+/* The question before a charge that nothing else allows: to the person at the terminal, while the tasks go on. At the prompt the
+ * session asks it. */
 #ifndef PROXYLUA_BIND_ASK_H
 #define PROXYLUA_BIND_ASK_H
 
 #include <stdbool.h>
 
 #include "bind/countdown.h"
+#include "bind/repl.h"
+#include "core/buffer.h"
 #include "core/loop.h"
 #include "core/purchase.h"
 
+struct runtime;
+
 struct ask {
-  struct loop *loop;
+  struct runtime *runtime;
   struct countdown *countdown; /* which gives way to it */
   struct loop_reader reader;
+  struct repl_question question;
+  struct buffer text;
   struct purchase_charge *charge; /* NULL: nothing is asked */
   char first;                     /* letter of the answer */
 };
@@ -22,5 +29,8 @@ bool ask_can(void);
 /* purchase_settings.ask and .unask, with a struct ask as their argument. */
 void ask_begin(void *ask, struct purchase_charge *charge, const struct purchase_question *question);
 void ask_end(void *ask);
+
+/* Frees what it holds; nothing is asked any more. */
+void ask_close(struct ask *ask);
 
 #endif

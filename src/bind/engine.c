@@ -109,6 +109,7 @@ void engine_configure(lua_State *L, int index)
   if (!engine) luaL_error(L, "not enough memory");
   runtime->engine = engine;
   engine->loop = runtime->loop;
+  engine->ask.runtime = runtime;
   engine->base_url = text_setting(L, index, "base_url");
   engine->store_location = text_setting(L, index, "store");
   engine->trace_path = text_setting(L, index, "trace");
@@ -219,10 +220,11 @@ static bool open_purchase(struct engine *engine, struct error *err)
                                        .read_arg = engine,
                                        .tell = tell,
                                        .tell_arg = engine,
-                                       .ask = ask_can() && !engine->quiet ? ask_begin : NULL,
+                                       .ask = engine->ask.runtime->repl || (ask_can() && !engine->quiet) ? ask_begin
+                                                                                                         : NULL,
                                        .unask = ask_end,
                                        .ask_arg = &engine->ask};
-  engine->ask = (struct ask){.loop = engine->loop, .countdown = &engine->countdown};
+  engine->ask.countdown = &engine->countdown;
   engine->purchase = purchase_open(&settings);
   if (!engine->purchase) error_set(err, ERROR_INTERNAL, "out of memory");
   return engine->purchase;
@@ -362,5 +364,6 @@ void engine_close(struct engine *engine)
   free(engine->trace_path);
   free(engine->key_file);
   free(engine->key_command);
+  ask_close(&engine->ask);
   free(engine);
 }

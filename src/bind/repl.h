@@ -4,6 +4,7 @@
 #define PROXYLUA_BIND_REPL_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 struct repl;
 
@@ -24,6 +25,18 @@ struct repl;
  *   finish(): cancels all other tasks and waits for their end
  *   ending() -> whether a signal has ended the session */
 void repl_open(lua_State *L);
+
+/* A question to the person at the prompt, of C code; a field of whatever asks. One is on the screen at a time. */
+struct repl_question {
+  const char *text; /* without " [y/N]"; lives until it is answered or withdrawn */
+  void (*done)(struct repl_question *question, bool yes);
+  void *arg;
+  struct repl_question *next; /* the rest is the session's */
+  char first;                 /* letter of the answer */
+};
+
+void repl_put_question(struct repl *repl, struct repl_question *question);
+void repl_withdraw_question(struct repl *repl, struct repl_question *question);
 
 /* Async-signal-safe: takes a signal. */
 void repl_signal(struct repl *repl, int number);

@@ -10,12 +10,11 @@
 #include "bind/repl_private.h"
 #include "bind/wait.h"
 
-struct question {
+/* A question of a task: its text is in Lua's memory, held by the thread's stack. */
+struct query {
   struct wait wait;
   struct repl *repl;
-  struct question *next;
-  const char *text; /* in Lua's memory, held by the asking thread's stack */
-  char first;       /* letter of the answer */
+  struct repl_question question;
   bool yes;
 };
 
@@ -53,10 +52,9 @@ static void close_question(struct repl *repl)
 
 static void answer(struct repl *repl, bool yes)
 {
-  struct question *question = repl->first_question;
-  question->yes = yes;
+  struct repl_question *question = repl->first_question;
   close_question(repl);
-  wait_done(&question->wait);
+  question->done(question, yes);
 }
 
 void repl_refuse_question(struct repl *repl)
@@ -68,7 +66,7 @@ void repl_refuse_question(struct repl *repl)
 
 void repl_read_answer(struct repl *repl)
 {
-  struct question *question = repl->first_question;
+  struct repl_question *question = repl->first_question;
   char bytes[256];
   ssize_t got = read(repl->reader.fd, bytes, sizeof bytes);
   if (got < 0 && errno == EINTR) return;
@@ -79,26 +77,49 @@ void repl_read_answer(struct repl *repl)
   if (got <= 0) repl_refuse_question(repl);
 }
 
-static void withdraw(struct wait *wait)
+void repl_put_question(struct repl *repl, struct repl_question *question)
 {
-  struct question *question = (struct question *)wait;
-  struct repl *repl = question->repl;
+  struct repl_question **at = &repl->first_question;
+  while (*at) at = &(*at)->next;
+  *at = question;
+  question->next = NULL;
+  question->first = '\0';
+  if (repl->first_question == question) show(repl);
+}
+
+void repl_withdraw_question(struct repl *repl, struct repl_question *question)
+{
   if (repl->first_question == question) {
     fputc('\n', repl->tty);
     close_question(repl);
     return;
   }
-  struct question **at = &repl->first_question;
+  struct repl_question **at = &repl->first_question;
   while (*at != question) at = &(*at)->next;
   *at = question->next;
+}
+
+/* --- from Lua --- */
+
+static void on_answer(struct repl_question *question, bool yes)
+{
+  struct query *query = question->arg;
+  query->yes = yes;
+  wait_done(&query->wait);
+}
+
+static void withdraw(struct wait *wait)
+{
+  struct query *query = (struct query *)wait;
+  repl_withdraw_question(query->repl, &query->question);
 }
 
 static int finish(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
-  const struct question *question = (const struct question *)context;
-  if (question->wait.cancelled) return wait_raise(L, false);
-  lua_pushboolean(L, question->yes);
+  const struct query *query = (const struct query *)context;
+  if (query->wait.cancelled) return wait_raise(L, false);
+  lua_pushboolean(L, query->yes);
   return 1;
 }
 
@@ -107,11 +128,9 @@ int repl_ask(lua_State *L)
   const char *text = luaL_checkstring(L, 1);
   struct repl *repl = runtime_of(L)->repl;
   if (!repl) return error_usage(L, "there is nobody to ask: the program was not started at a prompt");
-  struct question *question = lua_newuserdatauv(L, sizeof *question, 0);
-  *question = (struct question){.wait = {.cancel = withdraw}, .repl = repl, .text = text};
-  struct question **at = &repl->first_question;
-  while (*at) at = &(*at)->next;
-  *at = question;
-  if (repl->first_question == question) show(repl);
-  return wait_for(L, &question->wait, finish, (lua_KContext)question);
+  struct query *query = lua_newuserdatauv(L, sizeof *query, 0);
+  *query = (struct query){.wait = {.cancel = withdraw}, .repl = repl};
+  query->question = (struct repl_question){.text = text, .done = on_answer, .arg = query};
+  repl_put_question(repl, &query->question);
+  return wait_for(L, &query->wait, finish, (lua_KContext)query);
 }

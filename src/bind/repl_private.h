@@ -19,8 +19,6 @@
 #define REPL_PASTE_ON "\033[?2004h"
 #define REPL_PASTE_OFF "\033[?2004l"
 
-struct question;
-
 /* Standard output and error while a line is edited: a file in memory, so that no output tears the line. */
 struct capture {
   int memory, saved[3]; /* by descriptor; -1: not captured */
@@ -41,7 +39,7 @@ struct repl {
   bool ended;          /* the terminal has no more input */
   struct loop_reader reader;
   struct capture capture;
-  struct question *first_question; /* on the screen; the others wait behind it */
+  struct repl_question *first_question; /* on the screen; the others wait behind it */
 
   struct task *volatile statement; /* what Ctrl-C aborts; NULL at the prompt */
   volatile sig_atomic_t interrupted, insisting, ending, resized, suspended, resumed;
