@@ -131,12 +131,9 @@ local function call(row, params)
 end
 
 -- px.orders.each, px.account.each_transaction
-local function fetch_all(row, params)
+local function each(row, params)
   local px, group, name = require "proxylua", row.name:match("^(.-)%.(.+)$")
-  local each = px[group][name == "list" and "each" or "each_" .. name:gsub("s$", "")]
-  local records = {}
-  for record in each(params) do records[#records + 1] = record end
-  return records
+  return px[group][name == "list" and "each" or "each_" .. name:gsub("s$", "")](params)
 end
 
 local function tell_of_rest(screen, list)
@@ -156,7 +153,8 @@ end
 local function run_row(row, args, screen)
   local params = params_of(row, args)
   if row.text then check_download(screen, params) end
-  local result = args.all and fetch_all(row, params) or call(row, params)
+  if args.all then return screen:stream(row.record, each(row, params)) end
+  local result = call(row, params)
   if row.text then
     if params.path then screen:note("saved %s", params.path) else screen:text(result) end
   elseif row.list then

@@ -62,13 +62,14 @@ end
 local actions = {}
 
 function actions.list(args, screen)
-  local entries, unknown = {}, 0
-  for entry in require("proxylua").journal.each{ state = args.state } do
+  local unknown, each = 0, require("proxylua").journal.each{ state = args.state }
+  screen:stream("entry", function()
+    local entry = each()
+    if not entry then return nil end
     for _, name in ipairs(long_fields) do entry[name] = nil end
     if entry.open and not entry.running then unknown = unknown + 1 end
-    entries[#entries + 1] = entry
-  end
-  screen:list("entry", entries)
+    return entry
+  end)
   if unknown > 0 then
     screen:note("%d of unknown outcome: proxylua journal show KEY, and proxylua journal settle when you know", unknown)
   end

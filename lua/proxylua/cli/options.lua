@@ -18,6 +18,7 @@ M.rows = {
   { "lock", value = "NAME", summary = "run only when no other run holds this lock; otherwise exit with 75" },
   { "trace", value = "FILE", summary = "append a line for every exchange, without credentials" },
   { "json", summary = "answer one JSON value" },
+  { "jsonl", summary = "answer a JSON value a line, each as soon as it is there" },
   { "quiet", short = "q", summary = "tell errors only" },
   { "verbose", short = "v", summary = "tell of waits and retries" },
   { "no-color", summary = "no colours" },

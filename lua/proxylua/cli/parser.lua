@@ -3,10 +3,15 @@
 
 local core = require "proxylua.core"
 local options = require "proxylua.cli.options"
+local terminal = require "proxylua.cli.terminal"
 
 local M = {}
 
-local HELP_WIDTH = 100
+local NARROWEST, WIDEST = 40, 100
+
+local function width()
+  return math.max(NARROWEST, math.min(WIDEST, terminal.width(1)))
+end
 
 -- What a parser throws when it met -h.
 local Help = {}
@@ -22,7 +27,8 @@ end
 local function finish(parser, name)
   parser.error = fail
   parser.get_fullname = function() return name end
-  parser:add_help(false):help_max_width(HELP_WIDTH):usage_max_width(HELP_WIDTH):help_description_margin(28)
+  parser:add_help(false):help_max_width(width()):usage_max_width(width())
+  parser:help_description_margin(width() < 80 and 4 or 28)
   parser:flag("-h --help", "show this help"):action(function()
     error(setmetatable({ text = parser:get_help() .. "\n" }, Help), 0)
   end)

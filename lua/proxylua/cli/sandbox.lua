@@ -48,7 +48,7 @@ A page that shows the proxies' exits: %s
 ]]
 
 local function tell(place, flags)
-  if flags.json then
+  if flags.json or flags.jsonl then
     core.system.write(core.json.encode(place), "\n")
   else
     core.system.write(text:format(place.url, place.key, place.key, place.url, place.trace_url))
