@@ -335,6 +335,30 @@ describe("on a terminal", function()
     assert.are.same({ "id   quantity  price", "a           5  10.50", "bcd      1000   2.00" }, lines)
   end)
 
+  it("goes by COLUMNS before the terminal's width", function()
+    for _, width in ipairs{ 30, 60 } do
+      local text = on_terminal({ "--sandbox", "--no-color", "reference", "proxy-types" }, 120, { COLUMNS = width })
+      for _, line in ipairs(lines_of(text)) do
+        assert.is_true(utf8.len(line) <= width or line:find("^proxylua:") ~= nil, line)
+      end
+    end
+    assert.is_truthy(on_terminal({ "orders", "list", "--help" }, 50):find("Usage", 1, true))
+    for _, line in ipairs(lines_of(on_terminal({ "orders", "create", "--help" }, 50))) do
+      assert.is_true(utf8.len(line) <= 50 or line:find("^  proxylua") ~= nil, line)
+    end
+  end)
+
+  it("leaves out first what is missed least, and says so", function()
+    local tables = require "proxylua.cli.table"
+    local order = { id = "ord_k3j9x2m4qa", type = "isp", quantity = 10, period = 30, country = "US", status = "active",
+      price = core.money.new("27.90"), created_at = "2026-11-23T22:15:00Z", expires_at = "2026-12-23T22:15:00Z" }
+    local lines, dropped = tables.aligned(tables.known_columns("order"), { order }, 64, "order")
+    assert.are.same({ "created_at", "period" }, dropped)
+    assert.has.match("^id .*price .*expires_at$", lines[1])
+    lines = tables.aligned(tables.known_columns("order"), { order }, 40, "order")
+    assert.has.match("^id .*status .*price$", lines[1])
+  end)
+
   it("cuts texts and leaves out columns where it is narrow, never numbers", function()
     local tables = require "proxylua.cli.table"
     local records = { { id = "ord_1", note = ("x"):rep(40), n = 123456 } }

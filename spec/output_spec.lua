@@ -3,6 +3,7 @@
 local core = require "proxylua.core"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
+local servers = require "spec.support.server"
 
 local COUNT = 20000
 
@@ -37,7 +38,7 @@ describe("streams", function()
     local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
     -- What is freed shall be free for the next record in the instrumented program too.
     if os.getenv("ASAN_OPTIONS") then env.ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") .. ":quarantine_size_mb=1" end
-    local words = program.command(sandbox.home, { "-c", 'echo $$; exec "$0" "$@"', program.path,
+    local words = program.command(sandbox.home, { "-c", 'echo $$; exec "$0" "$@" 2>/dev/null', program.path,
       table.unpack(arguments) }, env, "/bin/sh")
     local pipe = assert(io.popen(words))
     local pid = pipe:read("n", "l")
@@ -74,5 +75,53 @@ describe("streams", function()
     assert.is_nil(line())
     pipe:close()
     program.remove(other)
+  end)
+end)
+
+describe("bytes that are not UTF-8", function()
+  local server
+
+  after_each(function() server:stop() end)
+
+  local function run(body, ...)
+    server = servers.start{ ["/orders"] = servers.ok(body), ["/account"] = servers.ok(body) }
+    return program.run({ "--base-url", server.url, ... }, { env = { PROXYLUA_API_KEY = "sk_test_00000000" } })
+  end
+
+  local orders = '[{"id":"a"},{"id":"b","note":"caf\xE9 \xC3\xA9 \xFF"}]'
+
+  it("are escaped in JSON, and told of with their place", function()
+    local result = run(orders, "--json", "orders", "list")
+    assert.are.equal('[{"id":"a"},{"id":"b","note":"caf\\udce9 é \\udcff"}]\n', result.out)
+    assert.has.match("proxylua: %[2%]%.note holds bytes that are not UTF%-8", result.err)
+    assert.are.equal(0, result.code)
+  end)
+
+  it("are escaped in a stream, and told of once", function()
+    local result = run('[{"id":"a\xFF"},{"id":"b\xFF"}]', "--jsonl", "orders", "list")
+    assert.are.equal('{"id":"a\\udcff"}\n{"id":"b\\udcff"}\n', result.out)
+    assert.are.equal(1, select(2, result.err:gsub("UTF", "")))
+  end)
+
+  it("pass as they are in columns", function()
+    local result = run('{"email":"caf\xE9","balance":"1"}', "account", "get")
+    assert.are.equal("email\tbalance\ncaf\xE9\t1.00\n", result.out)
+  end)
+end)
+
+describe("forms", function()
+  it("are one of json and jsonl", function()
+    local result = program.run{ "--sandbox", "--json", "--jsonl", "account", "get" }
+    assert.are.equal(2, result.code)
+    assert.has.match("%-%-json and %-%-jsonl", result.err)
+  end)
+
+  it("print one value each, for a record too", function()
+    for _, form in ipairs{ "--json", "--jsonl" } do
+      local result = program.run{ "--sandbox", form, "account", "get" }
+      assert.is_truthy(core.json.decode(result.out).balance)
+      assert.are.equal(1, select(2, result.out:gsub("\n", "")))
+    end
+    assert.are.equal("", program.run({ "--sandbox", "--jsonl", "orders", "list" }).out)
   end)
 end)
