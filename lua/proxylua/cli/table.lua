@@ -21,7 +21,7 @@ local columns = {
 }
 -- Where there is no room for all, these go first.
 local spare = {
-  order = { "created_at", "period", "country", "expires_at" },
+  order = { "created_at", "period", "country", "expires_at", "type" },
   transaction = { "order_id" },
   entry = { "order_id", "endpoint", "price", "created_at" },
 }
