@@ -14,7 +14,7 @@ c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c))
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
-texts    =
+texts    = README.md share/proxylua.bash share/_proxylua share/proxylua.fish
 
 flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql -g -pthread \
            -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP

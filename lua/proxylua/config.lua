@@ -96,6 +96,15 @@ function M.path()
   return base and base .. "/proxylua/config.lua"
 end
 
+--- The folder of what lasts: the store, unless told otherwise, and locks.
+-- @raise config
+function M.state_folder()
+  local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
+  if base and base:find("^/") then return base .. "/proxylua" end
+  if home and home:find("^/") then return home .. "/.local/state/proxylua" end
+  refuse("there is no place for what lasts: neither XDG_STATE_HOME nor HOME is set")
+end
+
 local function check_keys(path, where, given, known)
   for name in pairs(given) do
     if known[name] == nil then
@@ -145,6 +154,16 @@ local function find_profile(path, data, name)
   if profiles[name] then return profiles[name] end
   local nearest = names.nearest(name, profiles)
   refuse("%s has no profile %s%s", path, name, nearest and (", did you mean %s?"):format(nearest) or "")
+end
+
+--- The names of the profiles in the config file, sorted.
+-- @raise config
+function M.profiles()
+  local list = {}
+  local data = read_file(M.path())
+  for name in pairs(data and data.profiles or {}) do list[#list + 1] = name end
+  table.sort(list)
+  return list
 end
 
 -- --- putting it together ---

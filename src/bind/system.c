@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bind/embedded.h"
 #include "bind/error.h"
 #include "bind/runtime.h"
 #include "core/file.h"
@@ -254,6 +255,14 @@ static int lock(lua_State *L)
   return 1;
 }
 
+/* embedded(name): the bytes of a text that the program carries; nil when it has none of that name. */
+static int embedded(lua_State *L)
+{
+  const struct embedded_file *file = embedded_find(luaL_checkstring(L, 1));
+  if (file) lua_pushlstring(L, (const char *)file->data, file->size);
+  return file ? 1 : 0;
+}
+
 /* --- the process --- */
 
 static int set_exit_code(lua_State *L)
@@ -293,6 +302,7 @@ void system_open(lua_State *L)
                                        {"real_path", real_path},
                                        {"is_trusted", is_trusted},
                                        {"lock", lock},
+                                       {"embedded", embedded},
                                        {"set_exit_code", set_exit_code},
                                        {"exit_code", exit_code},
                                        {"pid", pid},

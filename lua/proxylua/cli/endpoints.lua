@@ -12,7 +12,7 @@ local samples = { id = "ord_abc123", country = "US", period = "30", quantity = "
 local option_rows = {
   key = { value = "KEY", summary = "the same key never buys twice; without one, running the command again buys again" },
   max_price = { value = "AMOUNT", summary = "refuse when the quote is higher" },
-  path = { flag = "-o --output", value = "FILE", summary = "write to this file, whole or not at all" },
+  path = { flag = "-o --output", value = "FILE", suggest = "files", summary = "write to this file, whole or not at all" },
 }
 
 local function word(name)
@@ -79,8 +79,9 @@ local function add_param(parser, param)
   if param.where == "path" then
     parser:argument(param.name, description(param)):argname(param.name:upper()):target("param " .. param.name)
   else
-    parser:option("--" .. word(param.name), description(param)):argname(word(param.name):upper())
+    local option = parser:option("--" .. word(param.name), description(param)):argname(word(param.name):upper())
       :target("param " .. param.name)
+    parsers.suggest(option, param.values)
   end
 end
 
@@ -91,7 +92,8 @@ local function add_row(parser, row)
   for _, option in ipairs(row.options) do
     local known = option_rows[option]
     if known then
-      command:option(known.flag or "--" .. word(option), known.summary):argname(known.value):target("param " .. option)
+      local added = command:option(known.flag or "--" .. word(option), known.summary):argname(known.value)
+      parsers.suggest(added:target("param " .. option), known.suggest)
     end
   end
   if row.paged then command:flag("--all", "all pages, and not one"):target("all") end

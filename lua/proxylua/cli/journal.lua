@@ -9,15 +9,35 @@ local M = { summary = "the journal of charges: list, show, settle" }
 -- Too long for a table, and of use for one entry alone.
 local long_fields = { "answer", "snapshot" }
 
-local function add_key(command)
-  command:argument("key", "the key of the purchase"):argname("KEY")
+local MOST_KEYS = 100 -- the latest ones, to complete
+
+-- For completion, which asks nobody for the key of the API, and makes no store.
+local function known_keys(state)
+  return function()
+    local config = require "proxylua.config"
+    local settings = config.read{}
+    settings.api_key_command = nil
+    if core.system.kind(settings.store or config.state_folder() .. "/state.db") ~= "file" then return {} end
+    core.door.configure(settings)
+    local keys = {}
+    for entry in require("proxylua").journal.each{ state = state } do
+      table.insert(keys, 1, entry.key)
+      keys[MOST_KEYS + 1] = nil
+    end
+    return keys
+  end
+end
+
+local function add_key(command, state)
+  parsers.suggest(command:argument("key", "the key of the purchase"):argname("KEY"), known_keys(state))
   command:flag("--id", "KEY is the entry's number, as the list has it"):target("by_id")
 end
 
 local function add_list(parser)
   local command = parsers.command(parser, "list", "the entries, oldest first", "journal list --state unknown")
-  command:option("--state", "only these: intent, sent, unknown (these three are open), placed, not_placed, or open")
-    :argname("STATE"):target("state")
+  local state = command:option("--state", "only these: intent, sent, unknown (these three are open), placed, not_placed, "
+    .. "or open"):argname("STATE"):target("state")
+  parsers.suggest(state, { "open", "intent", "sent", "unknown", "placed", "not_placed" })
 end
 
 local function add_show(parser)
@@ -27,9 +47,10 @@ end
 local function add_settle(parser)
   local command = parsers.command(parser, "settle", "say what you have seen of an entry whose outcome is not known",
     "journal settle restock-2026-W48 placed --order-id ord_abc123")
-  add_key(command)
-  command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: neither the "
+  add_key(command, "open")
+  local state = command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: neither the "
     .. "orders nor the transactions show it, the key may buy again"):argname("placed|not_placed")
+  parsers.suggest(state, { "placed", "not_placed" })
   command:option("--order-id", "placed: the order that came of it, as proxylua orders list shows it"):argname("ID")
   command:option("--price", "placed: what it cost (default: as the order says, else the quote)"):argname("AMOUNT")
   command:option("--note", "a word for the journal; placed without an order: why there is none"):argname("TEXT")

@@ -16,6 +16,9 @@ end
 -- What a parser throws when it met -h.
 local Help = {}
 
+-- Of parsers their examples, and of options and arguments what completion offers for them.
+local examples, suggestions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
 -- argparse appends its advice on a second line.
 local function fail(parser, message)
   core.error.raise{
@@ -45,9 +48,19 @@ function M.command(parser, name, summary, example)
   return command
 end
 
+--- Says what completion offers for an option's value or an argument.
+-- @param element option or argument
+-- @param words list; "files"; or a function that answers either
+-- @return the element
+function M.suggest(element, words)
+  suggestions[element] = words
+  return element
+end
+
 --- Adds an example to the help of a parser.
 function M.example(parser, ...)
   local lines = {}
+  examples[parser] = { ... }
   for at, line in ipairs{ ... } do lines[at] = "  proxylua " .. line end
   return parser:epilog("Example:\n" .. table.concat(lines, "\n")
     .. "\n\nOptions that go with everything: proxylua help options")
@@ -63,6 +76,35 @@ function M.build(name, command, flags)
   options.add_to(parser, flags)
   command.parser(parser)
   return parser
+end
+
+-- --- what a parser knows, for completion and the manual page ---
+
+local function describe_option(option)
+  return {
+    names = option._aliases, value = option._maxargs > 0 and (option._argname or "VALUE") or nil,
+    summary = option._description, hidden = option._hidden, suggest = suggestions[option],
+  }
+end
+
+local function describe_argument(argument)
+  return {
+    name = argument._argname or argument._name, summary = argument._description,
+    optional = argument._minargs == 0, many = argument._maxargs > 1, suggest = suggestions[argument],
+  }
+end
+
+--- What a parser knows, as plain tables.
+-- @return table: name, summary, examples, and the lists options, arguments and commands, which are such tables in their turn
+function M.describe(parser)
+  local told = {
+    name = parser._name, summary = parser._description, examples = examples[parser] or {},
+    options = {}, arguments = {}, commands = {},
+  }
+  for at, option in ipairs(parser._options) do told.options[at] = describe_option(option) end
+  for at, argument in ipairs(parser._arguments) do told.arguments[at] = describe_argument(argument) end
+  for at, command in ipairs(parser._commands) do told.commands[at] = M.describe(command) end
+  return told
 end
 
 --- Reads the words that follow a command's name.
