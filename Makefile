@@ -14,7 +14,7 @@ c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c))
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
-texts    = README.md share/proxylua.bash share/_proxylua share/proxylua.fish
+texts    = README.md share/proxylua.bash share/_proxylua share/proxylua.fish build/reference.txt
 
 flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql -g -pthread \
            -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP
@@ -120,6 +120,9 @@ hooks = lua_pushnumber=json_push_number lua_pushlightuserdata=json_push_null lua
 build/cjson.a: Makefile | packages
 	$(call say,make $@)objcopy $(hooks:%=--redefine-sym %) --weaken-symbol=json_read_number \
 	  "$$($(CC) -print-file-name=liblua5.4-cjson.a)" $@
+
+build/reference.txt: tools/reference.lua $(modules) build/files | packages
+	$(call say,make $@)lua5.4 tools/reference.lua $@ $(modules)
 
 build/embedded.c: tools/embed.lua $(modules) $(texts) build/files | packages
 	$(call say,make $@)lua5.4 tools/embed.lua $@ $(modules) /usr/share/lua/5.4/argparse.lua $(texts)

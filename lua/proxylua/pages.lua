@@ -103,6 +103,21 @@ end
 
 local M = {}
 
+--- An iterator over the orders of all pages, which are fetched as they are needed. Breaking off leaves nothing behind.
+-- @function px.orders.each
+-- @param params table, may be left out: those of px.orders.list; `page` is where to begin (1), `limit` the size of a page (100)
+-- @return iterator function, which answers an order, and nil behind the last
+-- @raise what px.orders.list raises; an iterator that failed goes on where it stood when it is called again
+-- @usage for one in px.orders.each{ status = "active" } do print(one.id, one.price) end
+
+--- An iterator over the transactions of all pages, which are fetched as they are needed.
+-- @function px.account.each_transaction
+-- @param params table, may be left out: those of px.account.transactions; `page` is where to begin (1), `limit` the size of a
+--   page (100)
+-- @return iterator function, which answers a transaction, and nil behind the last
+-- @raise what px.account.transactions raises; an iterator that failed goes on where it stood when it is called again
+-- @usage for one in px.account.each_transaction() do print(one.type, one.amount, one.created_at) end
+
 for _, row in ipairs(core.endpoints()) do
   if row.paged then
     local group, name = row.name:match("^(.-)%.(.+)$")
@@ -110,13 +125,6 @@ for _, row in ipairs(core.endpoints()) do
     local caller = group .. "." .. each
     M[group] = M[group] or {}
 
-    --- An iterator over the records of all pages, fetched as they are needed. Breaking off leaves nothing behind.
-    -- @function each
-    -- @param params table, may be left out: the parameters of the list; `page` is where to begin, `limit` the size of a page (100)
-    -- @return iterator function
-    -- @raise what the list raises; an iterator that failed goes on where it stood when it is called again
-    -- @usage for order in px.orders.each{ status = "active" } do print(order.id, order.price) end
-    -- for entry in px.account.each_transaction() do print(entry.type, entry.amount) end
     M[group][each] = function(params)
       if params ~= nil and type(params) ~= "table" then
         names.usage("px.%s takes the parameters of px.%s as a table, got a %s", caller, row.name, type(params))
