@@ -59,7 +59,7 @@ local function enter(place, told)
   for _, option in ipairs(place.options) do
     if not option.script then all[#all + 1] = option end
   end
-  place.told, place.count, place.options = told, 0, all
+  place.told, place.taken, place.options = told, {}, all
 end
 
 local function enter_command(place, name)
@@ -84,7 +84,7 @@ function Place:take(word)
   if not self.told then return enter_command(self, word) end
   local sub = find_sub_command(self.told, word)
   if sub then return enter(self, sub) end
-  self.count = self.count + 1
+  self.taken[#self.taken + 1] = word
 end
 
 -- --- what fits there ---
@@ -93,9 +93,10 @@ local function add(found, text, summary)
   found[#found + 1] = { text = text, summary = summary }
 end
 
-local function add_suggested(found, suggest)
+-- A function is handed the command's words before the cursor that are no options.
+local function add_suggested(found, suggest, taken)
   if type(suggest) == "function" then
-    local ok, list = pcall(suggest)
+    local ok, list = pcall(suggest, taken)
     suggest = ok and list or nil
   end
   if suggest == "files" then
@@ -131,8 +132,8 @@ local function add_words(found, place)
     for _, command in ipairs(place.told.commands) do add(found, command.name, command.summary) end
   else
     local list = place.told.arguments
-    local argument = list[place.count + 1] or (#list > 0 and list[#list].many and list[#list])
-    if argument then add_suggested(found, argument.suggest) end
+    local argument = list[#place.taken + 1] or (#list > 0 and list[#list].many and list[#list])
+    if argument then add_suggested(found, argument.suggest, place.taken) end
   end
 end
 

@@ -50,7 +50,7 @@ end
 
 --- Says what completion offers for an option's value or an argument.
 -- @param element option or argument
--- @param words list; "files"; or a function that answers either
+-- @param words list; "files"; or a function that answers either, given the list of the words before
 -- @return the element
 function M.suggest(element, words)
   suggestions[element] = words
