@@ -200,13 +200,14 @@ end
 
 --- Puts the settings together.
 -- @param flags table of the command line's options
+-- @param without_file true: as if there were no config file
 -- @return table of settings
 -- @return table: where each came from
 -- @raise config
-function M.read(flags)
+function M.read(flags, without_file)
   local path, named = M.path()
-  local data = read_file(path, named)
-  local profile = find_profile(path, data, flags.profile)
+  local data = not without_file and read_file(path, named) or nil
+  local profile = without_file and {} or find_profile(path, data, flags.profile)
   local sections = {
     { values = profile, from = ("%s: profiles.%s."):format(path, flags.profile) },
     { values = data or {}, from = ("%s: "):format(path) },

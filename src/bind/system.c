@@ -224,6 +224,22 @@ static int kind(lua_State *L)
   return 1;
 }
 
+/* status(path): a table: mode (permission bits), own (belongs to this user or root), writable; nil when nothing is there. */
+static int status(lua_State *L)
+{
+  struct stat there;
+  const char *path = check_path(L, 1);
+  if (stat(path, &there) != 0) return 0;
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, there.st_mode & 07777);
+  lua_setfield(L, -2, "mode");
+  lua_pushboolean(L, there.st_uid == geteuid() || there.st_uid == 0);
+  lua_setfield(L, -2, "own");
+  lua_pushboolean(L, access(path, W_OK) == 0);
+  lua_setfield(L, -2, "writable");
+  return 1;
+}
+
 static int real_path(lua_State *L)
 {
   char path[PATH_MAX];
@@ -299,6 +315,7 @@ void system_open(lua_State *L)
                                        {"write_file", write_file},
                                        {"make_folder", make_folder},
                                        {"kind", kind},
+                                       {"status", status},
                                        {"real_path", real_path},
                                        {"is_trusted", is_trusted},
                                        {"lock", lock},

@@ -17,6 +17,7 @@ local columns = {
   order = { "id", "type", "quantity", "period", "country", "status", "price", "created_at", "expires_at" },
   proxy = { "host", "port", "username", "password", "protocol", "url" },
   address = { "currency", "network", "address" },
+  finding = { "state", "check", "text", "advice" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
 }
 -- Where there is no room for all, these go first.
