@@ -79,6 +79,9 @@ static int server_clock(lua_State *L)
 
 void doctor_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"key", read_key}, {"store", check_store}, {"clock", server_clock}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"key", read_key},
+                                       {"store", check_store},
+                                       {"clock", server_clock},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -56,7 +56,8 @@ local function topic(name, summary, source)
 end
 
 local function options_topic()
-  local lines = { "Before a script's name, and before or after a command:", "" }
+  local lines = markdown.wrap("Before a script's name, and before or after a command:", width())
+  lines[#lines + 1] = ""
   add_options(lines)
   add(lines, { "", "Example:", "  proxylua --sandbox --spend 25 orders create --type isp --quantity 10 --json" })
   return lines
@@ -122,7 +123,7 @@ local function function_text(entry)
 end
 
 local function first_sentence(text)
-  return text:match("^(.-[.:])%f[%s\0]") or text
+  return text:match("^(.-%.)%f[%s\0]") or text
 end
 
 -- Those whose names begin with "px.orders." or, for px, all.
@@ -216,7 +217,7 @@ end
 
 function M.parser(parser)
   local words = parser:argument("topic", "a command, perhaps with its sub-command; a topic; or a function such as px.map")
-  parsers.suggest(words:args("*"), words_of_help)
+  parsers.suggest(words:argname("TOPIC"):args("*"), words_of_help)
   parsers.example(parser, "help orders create", "help config", "help px.orders.create")
 end
 

@@ -37,10 +37,11 @@ local function cells_of(line)
   return cells
 end
 
-local function rows_of(block)
+--- The rows of the table in a text, the first with the names of the columns: lists of cells.
+function M.rows(text)
   local rows = {}
-  for line in block:gmatch("[^\n]+") do
-    if not line:find("^|[%-| ]+|$") then rows[#rows + 1] = cells_of(line) end
+  for line in text:gmatch("[^\n]+") do
+    if line:find("^|") and not line:find("^|[%-| ]+|$") then rows[#rows + 1] = cells_of(line) end
   end
   return rows
 end
@@ -72,7 +73,7 @@ local function put_stacked(lines, row, head, width)
 end
 
 local function put_table(lines, block, width)
-  local rows = rows_of(block)
+  local rows = M.rows(block)
   local widths, used = widths_of(rows), 2
   for at = 1, #widths - 1 do used = used + widths[at] + 2 end
   local stacked = width - used < math.min(LEAST_CELL, widths[#widths])
