@@ -33,7 +33,8 @@ describe("completion", function()
         assert.are.equal(param.where ~= "path", offers(option, group, name, "--"), row.name .. " " .. option)
         if param.values and param.where ~= "path" then
           assert.are.same(param.values, (offered(group, name, option, "")))
-          assert.are.same({ option .. "=" .. param.values[1] }, (offered(group, name, option .. "=" .. param.values[1])))
+          local glued = option .. "=" .. param.values[1]
+          assert.are.same({ glued }, (offered(group, name, glued)))
         end
       end
     end
@@ -44,7 +45,8 @@ describe("completion", function()
     assert.are.same({ "--sandbox" }, (offered("orders", "list", "--sand")))
     assert.are.same({ "--execute" }, (offered("--exec")))
     assert.are.same({}, (offered("orders", "list", "--exec")))
-    assert.are.same({ "active" }, (offered("--json", "--spend", "25", "orders", "list", "--type", "isp", "--status", "a")))
+    assert.are.same({ "active" }, (offered("--json", "--spend", "25", "orders", "list", "--type", "isp", "--status",
+      "a")))
     for _, item in ipairs(completer.complete{ "orders", "list", "--" }) do assert.is_string(item.summary, item.text) end
   end)
 
@@ -105,8 +107,8 @@ describe("the Tab key in", function()
 
   local function type_into(shell, setup, keys)
     program.write(home .. "/keys", ("cd %s\n%s\n%s\24"):format(quote(home), setup, keys))
-    local line = program.command(home, { "-qec", shell, "/dev/null" }, { PATH = home .. ":/usr/bin:/bin", TERM = "vt100",
-      HISTFILE = "/dev/null" }, "/usr/bin/script")
+    local env = { PATH = home .. ":/usr/bin:/bin", TERM = "vt100", HISTFILE = "/dev/null" }
+    local line = program.command(home, { "-qec", shell, "/dev/null" }, env, "/usr/bin/script")
     assert(os.execute(("cd %s && timeout 60 %s <keys >screen 2>&1"):format(quote(home), line)))
     return program.read(home .. "/line")
   end
@@ -125,7 +127,8 @@ zle -N show; bindkey -r '^X'; bindkey '^X' show; source <(proxylua completion zs
   for name, typed in pairs(shells) do
     it(name .. " completes commands, options, values and files", function()
       assert.are.equal("proxylua orders extend --period ", typed("proxylua ord\tex\t--per\t"))
-      assert.are.equal("proxylua --sandbox orders list --status active ", typed("proxylua --sand\torders list --status ac\t"))
+      assert.are.equal("proxylua --sandbox orders list --status active ",
+        typed("proxylua --sand\torders list --status ac\t"))
       assert.are.equal("proxylua orders list --status=expired ", typed("proxylua orders list --status=ex\t"))
       assert.are.equal("proxylua some\\ file.lua ", typed("proxylua som\t"))
       assert.are.equal("proxylua orders list --st", typed("proxylua orders list --st\t"))

@@ -196,7 +196,8 @@ describe("doctor", function()
   it("tells of charges of which nobody knows what came of them", function()
     sandbox:change("settings", { faults = { "orders.create:cut=after,count=1", "orders.list:status=500,skip=1",
       "account.transactions:status=500" } })
-    local bought = sandbox:run{ "orders", "create", "--type", "isp", "--quantity", "1", "--country", "US", "--key", "lost" }
+    local bought = sandbox:run{ "orders", "create", "--type", "isp", "--quantity", "1", "--country", "US",
+      "--key", "lost" }
     assert.are.equal(5, bought.code, bought.err)
     sandbox:change("settings", { faults = core.json.array{} })
     local found, code = doctor()

@@ -93,8 +93,8 @@ describe("the HTML reference", function()
   it("is made of all entries", function()
     local source = run(program.path, "tools/doc.lua")
     for _, entry in ipairs(reference.all()) do
-      assert.is_truthy(source:find(("\n-- @%s %s\n"):format(entry.is_field and "field" or "function", entry.name), 1, true),
-        entry.name)
+      local line = ("\n-- @%s %s\n"):format(entry.is_field and "field" or "function", entry.name)
+      assert.is_truthy(source:find(line, 1, true), entry.name)
     end
     assert(load(source))
   end)

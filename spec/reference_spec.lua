@@ -7,7 +7,7 @@ local reference = require "proxylua.reference"
 
 -- The names of all that a script can reach.
 local function reachable()
-  local names, response = {}, nil
+  local names = {}
   local function walk(fields, path)
     for name, value in pairs(fields) do
       local full = path .. "." .. name
@@ -21,7 +21,7 @@ local function reachable()
     for name, method in pairs(debug.getmetatable(value).__index) do names[kind .. ":" .. name] = method end
   end
   core.sandbox.start{}
-  response = px.http.get(core.sandbox.place().trace_url)
+  local response = px.http.get(core.sandbox.place().trace_url)
   core.sandbox.stop()
   names["response:json"] = response.json
   return names

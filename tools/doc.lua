@@ -3,11 +3,11 @@
 
 local reference = require "proxylua.reference"
 
-local lines = {
-  "--- What scripts can call: `local px = require \"proxylua\"`. Calls answer their result or raise an error value (px.error), and",
-  "-- wait without holding up the other tasks. In the examples px is the module, and order an order whose proxies are in proxies.",
-  "-- @module px",
-}
+local lines = { [[
+--- What scripts can call: <code>local px = require "proxylua"</code>. Calls answer their result or raise an error value (see
+-- px.error.is), and wait without holding up the other tasks. In the examples px is the module, and order an order whose
+-- proxies are in proxies.
+-- @module px]] }
 
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
 

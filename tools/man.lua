@@ -129,7 +129,7 @@ section "DESCRIPTION"
 paragraph(first_paragraph "proxylua")
 paragraph(assert(help.section("Scripts and cron"):match("```\n\n(.*)$")))
 paragraph(assert(help.section("At the shell"):match("^[^\n]*\n\n(.-)\n\n")))
-paragraph "What scripts can call is told by `proxylua help px`, and each function by `proxylua help px.orders.create` and the like."
+paragraph "What scripts can call is told by `proxylua help px`, each function by `proxylua help px.map` and so on."
 
 section "COMMANDS"
 for _, name in ipairs(commands.names()) do
@@ -154,7 +154,7 @@ item("COLUMNS", nil, "the width of tables and help, in place of the terminal's")
 item("XDG_CONFIG_HOME, XDG_STATE_HOME", nil, "where the files are, in place of ~/.config and ~/.local/state")
 
 section "FILES"
-item("$XDG_CONFIG_HOME/proxylua/config.lua", nil, "the config file: a chunk that returns a table; see proxylua help config")
+item("$XDG_CONFIG_HOME/proxylua/config.lua", nil, "the config file, which returns a table; see proxylua help config")
 item("$XDG_STATE_HOME/proxylua/state.db", nil, "limits and the journal of charges, unless --store names another place")
 item("$XDG_STATE_HOME/proxylua/locks", nil, "the locks of --lock")
 

@@ -125,8 +125,8 @@ end
 local function record_text(row)
   local fields = {}
   for at, field in ipairs(row.fields) do
-    fields[at] = ("`%s`%s"):format(field.name, (field.type == "money" or field.type == "time") and " (" .. field.type .. ")"
-      or "")
+    local is_special = field.type == "money" or field.type == "time"
+    fields[at] = ("`%s`%s"):format(field.name, is_special and (" (%s)"):format(field.type) or "")
   end
   if row.record == "proxy" then fields[#fields + 1] = "`url`" end
   return #fields > 0 and ": " .. table.concat(fields, ", ") or ""
@@ -135,7 +135,9 @@ end
 local function answer_of(row)
   if row.text then return "string, the file; with `path` the path" end
   local kind = row.record or "record"
-  if not row.list then return ("table, the %s%s; what else the server sent stays in it"):format(kind, record_text(row)) end
+  if not row.list then
+    return ("table, the %s%s; what else the server sent stays in it"):format(kind, record_text(row))
+  end
   local paged = row.paged and "; the list has `page`, `limit`, `total` and `has_more`, as far as the server tells" or ""
   return ("list of records of kind %s%s%s"):format(kind, record_text(row), paged)
 end
@@ -158,11 +160,12 @@ local function usage_of(row)
 end
 
 local function entry_of(row)
+  local summary = row.summary:gsub("^%l", string.upper)
   return {
-    name = "px." .. row.name, text = ("%s (%s %s)."):format(row.summary:gsub("^%l", string.upper), row.method, row.path),
+    name = "px." .. row.name, text = ("%s (%s %s)."):format(summary, row.method, row.path),
     params = params_of(row), returns = { answer_of(row) }, usage = usage_of(row),
-    raises = { "auth, forbidden, not_found, invalid, upstream, network, timeout, protocol, rate_limited, store, usage, config, "
-      .. "cancelled: what every call raises" },
+    raises = { "auth, forbidden, not_found, invalid, upstream, network, timeout, protocol, rate_limited, store, usage, "
+      .. "config, cancelled: what every call raises" },
   }
 end
 

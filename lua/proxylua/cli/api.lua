@@ -19,8 +19,10 @@ local function known_paths()
 end
 
 function M.parser(parser)
-  parsers.suggest(parser:argument("method", "GET, POST, …"):argname("METHOD"), { "GET", "POST", "PUT", "PATCH", "DELETE" })
-  parsers.suggest(parser:argument("path", "below the base URL, such as /orders?status=active"):argname("PATH"), known_paths)
+  local method = parser:argument("method", "GET, POST, …"):argname("METHOD")
+  parsers.suggest(method, { "GET", "POST", "PUT", "PATCH", "DELETE" })
+  local path = parser:argument("path", "below the base URL, such as /orders?status=active"):argname("PATH")
+  parsers.suggest(path, known_paths)
   parser:option("-f --field", "a field of the query (GET, HEAD, DELETE) or of the JSON body; KEY:=VALUE takes JSON")
     :argname("KEY=VALUE"):count("*"):target("fields")
   parser:option("--key", "idempotency key of a charge"):argname("KEY"):target("key")

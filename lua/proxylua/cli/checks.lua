@@ -152,7 +152,8 @@ local function check_file_store(report, path)
   check_private(report, "store", path)
   local version, status = version_of(path), core.system.status(path)
   if not (status.writable and core.system.status(store_folder(report, path)).writable) then
-    return tell(report, "fail", "store", path .. " or its folder cannot be written", "chown or chmod both, or use --store", 4)
+    return tell(report, "fail", "store", path .. " or its folder cannot be written",
+      "chown or chmod both, or use --store", 4)
   end
   return open_store(report, path, ("%s (SQLite%s)"):format(path, version and ", version " .. version or ""))
 end

@@ -6,7 +6,9 @@ local markdown = require "proxylua.cli.markdown"
 local parsers = require "proxylua.cli.parser"
 local terminal = require "proxylua.cli.terminal"
 
-local M = { summary = "look at configuration, key, store, clock and network: what is wrong and what to do", bare = true }
+local M = {
+  summary = "look at configuration, key, store, clock and network: what is wrong and what to do", bare = true,
+}
 
 local LABEL = 18
 
@@ -28,7 +30,7 @@ local function show(screen, finding)
       lines[#lines + 1] = line
     end
   end
-  if screen.colors then lines[1] = colors[finding.state] .. finding.state .. "\27[0m" .. lines[1]:sub(#finding.state + 1) end
+  if screen.colors then lines[1] = lines[1]:gsub("^%l+", colors[finding.state] .. "%0\27[0m") end
   core.system.write(table.concat(lines, "\n"), "\n")
   core.system.flush()
 end

@@ -12,7 +12,8 @@ local samples = { id = "ord_abc123", country = "US", period = "30", quantity = "
 local option_rows = {
   key = { value = "KEY", summary = "the same key never buys twice; without one, running the command again buys again" },
   max_price = { value = "AMOUNT", summary = "refuse when the quote is higher" },
-  path = { flag = "-o --output", value = "FILE", suggest = "files", summary = "write to this file, whole or not at all" },
+  path = { flag = "-o --output", value = "FILE", suggest = "files",
+    summary = "write to this file, whole or not at all" },
 }
 
 local function word(name)

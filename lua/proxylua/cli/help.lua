@@ -149,9 +149,9 @@ end
 
 local function overview()
   local lines = { "Usage: proxylua [OPTIONS] [SCRIPT [ARG …]]", "       proxylua [OPTIONS] COMMAND …", "" }
-  add(lines, markdown.wrap("Runs Lua scripts that buy, renew, check and export proxies of the 1001Proxy API; calls it by "
-    .. "commands too. A word with a slash or .lua is a script; any other is a command before it is a script; - is standard "
-    .. "input.", width()))
+  add(lines, markdown.wrap("Runs Lua scripts that buy, renew, check and export proxies of the 1001Proxy API; calls it "
+    .. "by commands too. A word with a slash or .lua is a script; any other is a command before it is a script; - is "
+    .. "standard input.", width()))
   add(lines, { "", "Commands:" })
   for _, name in ipairs(commands.names()) do add_row(lines, name, commands.find(name).summary) end
   add(lines, { "", "Options:" })
@@ -159,7 +159,8 @@ local function overview()
   add(lines, { "", "Topics (proxylua help TOPIC):" })
   for _, name in ipairs(order) do add_row(lines, name, topics[name].summary) end
   add_row(lines, "px, px.orders.create", "what scripts can call, and each of its functions")
-  add(lines, { "", "Example:", "  proxylua --sandbox --spend 25 scripts/quickstart.lua", "  proxylua orders list --status active" })
+  add(lines, { "", "Example:", "  proxylua --sandbox --spend 25 scripts/quickstart.lua",
+    "  proxylua orders list --status active" })
   return text_of(lines)
 end
 
@@ -216,7 +217,8 @@ local function words_of_help(taken)
 end
 
 function M.parser(parser)
-  local words = parser:argument("topic", "a command, perhaps with its sub-command; a topic; or a function such as px.map")
+  local words = parser:argument("topic", "a command, perhaps with its sub-command; a topic; or a function such as "
+    .. "px.map")
   parsers.suggest(words:argname("TOPIC"):args("*"), words_of_help)
   parsers.example(parser, "help orders create", "help config", "help px.orders.create")
 end

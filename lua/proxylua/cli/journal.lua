@@ -35,8 +35,8 @@ end
 
 local function add_list(parser)
   local command = parsers.command(parser, "list", "the entries, oldest first", "journal list --state unknown")
-  local state = command:option("--state", "only these: intent, sent, unknown (these three are open), placed, not_placed, "
-    .. "or open"):argname("STATE"):target("state")
+  local state = command:option("--state", "only these: intent, sent, unknown (these three are open), placed, "
+    .. "not_placed, or open"):argname("STATE"):target("state")
   parsers.suggest(state, { "open", "intent", "sent", "unknown", "placed", "not_placed" })
 end
 
