@@ -27,6 +27,13 @@ local function reachable()
   return names
 end
 
+-- "px.orders.get" -> the function
+local function reachable_value(name)
+  local value = px
+  for part in name:gsub("^px%.", ""):gmatch("[^.]+") do value = value[part] end
+  return value
+end
+
 describe("the reference", function()
   it("has an entry for all that a script can reach, and for nothing else", function()
     local names = reachable()
@@ -60,6 +67,36 @@ describe("the reference", function()
         assert.is_truthy(text:find("%f[%w_]" .. option .. "%f[^%w_]"), entry.name .. ": " .. option)
       end
     end
+  end)
+
+  it("names no table whose misspelt fields would pass in silence", function()
+    local first = { id = "ord_1", url = "http://127.0.0.1:1/", key = "k", state = "placed", value = 1, list = {},
+      fn = print, request = { path = "/account" }, fields = { kind = "usage", message = "x" } }
+    local count = 0
+    for _, entry in ipairs(reference.all()) do
+      local arguments, given = {}, nil
+      for at, param in ipairs(entry.params) do
+        local is_table = param.text:find("^table") and param.name ~= "list" and param.name ~= "value"
+        if is_table and not given then
+          given = { misspelt = 1 }
+          for name, value in pairs(first[param.name] or {}) do given[name] = value end
+          arguments[at] = given
+        elseif not param.name:find(".", 1, true) then
+          arguments[at] = first[param.name]
+        end
+      end
+      if given then
+        local ok, err = pcall(function()
+          local result = reachable_value(entry.name)(table.unpack(arguments))
+          return type(result) == "function" and result()
+        end)
+        assert.is_false(ok, entry.name)
+        assert.are.equal("usage", err.kind, entry.name)
+        assert.has.match("misspelt", err.message, 1, true)
+        count = count + 1
+      end
+    end
+    assert.is_true(count > 20, count)
   end)
 
   it("reads comments as they are written", function()
