@@ -193,10 +193,14 @@ local function load_all()
       by_name[entry.name] = entry
     end
   end
-  table.sort(entries, function(a, b) return a.name < b.name end)
+  table.sort(entries, function(a, b)
+    local method_a, method_b = a.name:find(":", 1, true) ~= nil, b.name:find(":", 1, true) ~= nil
+    if method_a ~= method_b then return method_b end
+    return a.name < b.name
+  end)
 end
 
---- All entries, sorted by name.
+--- All entries, sorted by name, methods last.
 function M.all()
   load_all()
   return entries

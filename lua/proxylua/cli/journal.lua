@@ -48,8 +48,8 @@ local function add_settle(parser)
   local command = parsers.command(parser, "settle", "say what you have seen of an entry whose outcome is not known",
     "journal settle restock-2026-W48 placed --order-id ord_abc123")
   add_key(command, "open")
-  local state = command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: neither "
-    .. "the orders nor the transactions show it, the key may buy again"):argname("placed|not_placed")
+  local state = command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: "
+    .. "neither the orders nor the transactions show it, the key may buy again"):argname("placed|not_placed")
   parsers.suggest(state, { "placed", "not_placed" })
   command:option("--order-id", "placed: the order that came of it, as proxylua orders list shows it"):argname("ID")
   command:option("--price", "placed: what it cost (default: as the order says, else the quote)"):argname("AMOUNT")

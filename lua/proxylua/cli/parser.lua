@@ -19,8 +19,13 @@ local Help = {}
 -- Of parsers their examples, and of options and arguments what completion offers for them.
 local examples, suggestions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
 
--- argparse appends its advice on a second line.
+-- argparse appends its advice on a second line, and does not say which commands there are.
 local function fail(parser, message)
+  if message == "a command is required" then
+    local known = {}
+    for at, command in ipairs(parser._commands) do known[at] = command._name end
+    message = "a command is missing: " .. table.concat(known, ", ")
+  end
   core.error.raise{
     kind = "usage",
     message = ("%s; %s --help shows how it is used"):format(message:gsub("%s*\n%s*", "; "), parser:get_fullname()),
