@@ -7,6 +7,8 @@ endif
 CLANG = clang
 # `make test SPEC=spec/limiter_spec.lua` runs one.
 SPEC =
+PREFIX  = /usr/local
+DESTDIR =
 
 folders  = src/core src/bind src/sandbox
 sources := $(sort $(wildcard src/main.c $(folders:%=%/*.c)))
@@ -14,7 +16,7 @@ c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c spec/suppor
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
-texts    =
+texts    = README.md share/proxylua.bash share/_proxylua share/proxylua.fish build/reference.txt
 
 flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql -g -pthread \
            -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP
@@ -38,10 +40,12 @@ needs_demo       =
 needs_test       = test
 needs_check      = test check
 needs_crash      = test
-needs_check-long = test long
+needs_check-long = test long doc
+needs_check-doc  = doc
 needs_bench      = bench
-needs_deps       = test check long bench
-installing = $(filter demo test crash check% bench deps,$(MAKECMDGOALS))
+needs_doc        = doc
+needs_deps       = test check long bench doc
+installing = $(filter demo test crash check% bench doc deps,$(MAKECMDGOALS))
 purposes   = build $(foreach goal,$(MAKECMDGOALS),$(or $(needs_$(goal)),$(if $(filter check-%,$(goal)),$(needs_check))))
 
 # Commands are shown in short; `make V=1` shows them whole.
@@ -61,7 +65,7 @@ export XDG_STATE_HOME  = $(CURDIR)/build/home/state
 
 # --- what people call ---
 
-.PHONY: all demo test crash check check-long bench deps format clean help
+.PHONY: all demo test crash check check-long bench doc install uninstall deps format clean help
 
 all: build/proxylua ## build the program, build/proxylua
 
@@ -78,10 +82,27 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind check-limits ## run what takes too long for every change
+check-long: check-gc check-valgrind check-limits check-doc ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
+
+doc: build/doc/index.html ## write the reference as HTML, build/doc/index.html
+
+# What is installed, and where below PREFIX.
+installed = build/proxylua=bin/proxylua build/proxylua.1=share/man/man1/proxylua.1 \
+            share/proxylua.bash=share/bash-completion/completions/proxylua \
+            share/_proxylua=share/zsh/site-functions/_proxylua \
+            share/proxylua.fish=share/fish/vendor_completions.d/proxylua.fish
+split     = $(word $(1),$(subst =, ,$(2)))
+mode      = $(if $(filter bin/%,$(call split,2,$(1))),755,644)
+place     = "$(DESTDIR)$(PREFIX)/$(call split,2,$(1))"
+
+install: build/proxylua build/proxylua.1 ## install program, manual page and completion (PREFIX, DESTDIR)
+	$(foreach file,$(installed),install -D -m $(call mode,$(file)) $(call split,1,$(file)) $(call place,$(file)) &&) true
+
+uninstall: ## remove what install has put there
+	rm -f $(foreach file,$(installed),$(call place,$(file)))
 
 deps: packages ## install the Debian packages that all of this needs
 
@@ -142,6 +163,18 @@ build/cjson.a: Makefile | packages
 	$(call say,make $@)objcopy $(hooks:%=--redefine-sym %) --weaken-symbol=json_read_number \
 	  "$$($(CC) -print-file-name=liblua5.4-cjson.a)" $@
 
+build/reference.txt: tools/reference.lua $(modules) build/files | packages
+	$(call say,make $@)lua5.4 tools/reference.lua $@ $(modules)
+
+build/proxylua.1: build/proxylua tools/man.lua
+	$(call say,make $@)$< tools/man.lua >$@
+
+build/doc/index.html: build/reference.lua tools/config.ld | packages
+	$(call say,make $@)ldoc --quiet --fatalwarnings -c tools/config.ld .
+
+build/reference.lua: build/proxylua tools/doc.lua
+	$(call say,make $@)$< tools/doc.lua >$@
+
 build/embedded.c: tools/embed.lua $(modules) $(texts) build/files | packages
 	$(call say,make $@)lua5.4 tools/embed.lua $@ $(modules) /usr/share/lua/5.4/argparse.lua $(texts)
 
@@ -169,7 +202,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits
+.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-doc
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -203,6 +236,9 @@ check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_chec
 greedy = collectgarbage("incremental", 1, 1000)
 check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
 	$(call step,$< /usr/bin/busted -e '$(greedy)' $(SPEC))
+
+check-doc: build/doc/index.html
+	$(call step,grep -q px.orders.create $<)
 
 # Where memory is handled by hand most; under valgrind all of the specs would take too long.
 slow_specs = $(wildcard $(patsubst %,spec/%_spec.lua,buffer error json loop http task))

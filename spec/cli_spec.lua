@@ -140,8 +140,9 @@ describe("options", function()
 end)
 
 describe("help", function()
-  it("has an example for every command and topic, and one that the parser takes", function()
-    local asked = { { "options" }, { "config" }, { "errors" }, { "api" }, { "sandbox" }, { "help" } }
+  it("has an example for every command, and one that the parser takes", function()
+    local asked = { { "options" } }
+    for _, name in ipairs(require("proxylua.cli.commands").names()) do asked[#asked + 1] = { name } end
     for _, row in ipairs(core.endpoints()) do
       local group, name = row.name:match("^(.-)%.(.+)$")
       asked[#asked + 1] = { group }
@@ -161,6 +162,40 @@ describe("help", function()
 
   it("names the nearest topic", function()
     assert.has.match("did you mean config", run{ "help", "confg" }.err)
+  end)
+
+  it("has what the README says on each topic, in lines that fit", function()
+    local text = core.system.embedded("README.md")
+    assert.are.equal(program.read("README.md"), text)
+    local topics = run{ "help" }.out:match("Topics.-:\n(.-)\n\n")
+    for _, name in ipairs(require("proxylua.cli.help").topics()) do
+      assert.is_truthy(topics:find("\n?  " .. name:gsub("%-", "%%-") .. " "), name)
+      local narrow = run({ "help", name }, { env = { COLUMNS = 50 } })
+      assert.are.equal(0, narrow.code)
+      for line in narrow.out:gmatch("[^\n]+") do
+        local is_code = line:find("^    ") or line:find("^  proxylua") or line:find("/config.lua", 1, true)
+        assert.is_truthy(utf8.len(line) <= 50 or is_code, line)
+      end
+    end
+    assert.are.equal(run{ "help", "exit", "codes" }.out, run{ "help", "exit-codes" }.out)
+    assert.has.match("never sent again blindly", run{ "help", "money" }.out)
+    assert.has.match("journal settle KEY placed", (run{ "help", "journal" }.out:gsub("\n *", " ")))
+  end)
+
+  it("shows functions that scripts call, alone and in a list", function()
+    local one = run{ "help", "px.orders.create" }
+    assert.has.match("^px.orders.create%(params%)\n\n.*Parameters:\n.*Returns:\n.*Raises:\n.*spend_refused.*Example:\n",
+      one.out)
+    assert.are.equal(one.out, run{ "help", "orders.create" }.out)
+    assert.has.match("known: active, expired, cancelled", (run{ "help", "px.orders.list" }.out:gsub("\n *", " ")))
+    local list = run{ "help", "px" }.out
+    for _, entry in ipairs(require("proxylua.reference").all()) do
+      assert.is_truthy(list:find("\n?  " .. entry.name:gsub("%p", "%%%0") .. "%f[%s]"), entry.name)
+    end
+    local orders = run{ "help", "px.orders" }.out
+    assert.is_truthy(orders:find("px.orders.wait", 1, true))
+    assert.is_nil(orders:find("px.account", 1, true))
+    assert.has.match("did you mean px.orders.wait", run{ "help", "px.orders.wiat" }.err)
   end)
 
   it("tells of every setting", function()
@@ -333,6 +368,30 @@ describe("on a terminal", function()
       { id = "bcd", quantity = 1000, price = core.money.new(2) },
     }, 80)
     assert.are.same({ "id   quantity  price", "a           5  10.50", "bcd      1000   2.00" }, lines)
+  end)
+
+  it("goes by COLUMNS before the terminal's width", function()
+    for _, width in ipairs{ 30, 60 } do
+      local text = on_terminal({ "--sandbox", "--no-color", "reference", "proxy-types" }, 120, { COLUMNS = width })
+      for _, line in ipairs(lines_of(text)) do
+        assert.is_true(utf8.len(line) <= width or line:find("^proxylua:") ~= nil, line)
+      end
+    end
+    assert.is_truthy(on_terminal({ "orders", "list", "--help" }, 50):find("Usage", 1, true))
+    for _, line in ipairs(lines_of(on_terminal({ "orders", "create", "--help" }, 50))) do
+      assert.is_true(utf8.len(line) <= 50 or line:find("^  proxylua") ~= nil, line)
+    end
+  end)
+
+  it("leaves out first what is missed least, and says so", function()
+    local tables = require "proxylua.cli.table"
+    local order = { id = "ord_k3j9x2m4qa", type = "isp", quantity = 10, period = 30, country = "US", status = "active",
+      price = core.money.new("27.90"), created_at = "2026-11-23T22:15:00Z", expires_at = "2026-12-23T22:15:00Z" }
+    local lines, dropped = tables.aligned(tables.known_columns("order"), { order }, 64, "order")
+    assert.are.same({ "created_at", "period" }, dropped)
+    assert.has.match("^id .*price .*expires_at$", lines[1])
+    lines = tables.aligned(tables.known_columns("order"), { order }, 40, "order")
+    assert.has.match("^id .*status .*price$", lines[1])
   end)
 
   it("cuts texts and leaves out columns where it is narrow, never numbers", function()

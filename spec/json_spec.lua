@@ -222,6 +222,11 @@ describe("json.encode", function()
       assert.matches("not UTF-8", failure(json.encode, bytes), 1, true)
       assert.matches("not UTF-8", failure(json.encode, { [bytes] = 1 }), 1, true)
     end
+    local text, place = json.encode({ a = { "x\xffé\"" }, ["k\x80"] = 1 }, { bytes = "escape" })
+    assert.are.equal('{"a":["x\\udcffé\\""],"k\\udc80":1}', text)
+    assert.are.equal("a[1]", place)
+    assert.is_nil(select(2, json.encode("é", { bytes = "escape" })))
+    assert.matches("bytes is", failure(json.encode, "x", { bytes = true }), 1, true)
     assert.matches("a.b[1] holds bytes", failure(json.encode, { a = { b = { "\xff" } } }), 1, true)
     for _, edge in ipairs{ 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff, 0x10000, 0x10ffff } do
       assert.are.equal('"' .. utf8.char(edge) .. '"', json.encode(utf8.char(edge)))

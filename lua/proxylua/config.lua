@@ -96,6 +96,15 @@ function M.path()
   return base and base .. "/proxylua/config.lua"
 end
 
+--- The folder of what lasts: the store, unless told otherwise, and locks.
+-- @raise config
+function M.state_folder()
+  local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
+  if base and base:find("^/") then return base .. "/proxylua" end
+  if home and home:find("^/") then return home .. "/.local/state/proxylua" end
+  refuse("there is no place for what lasts: neither XDG_STATE_HOME nor HOME is set")
+end
+
 local function check_keys(path, where, given, known)
   for name in pairs(given) do
     if known[name] == nil then
@@ -147,6 +156,16 @@ local function find_profile(path, data, name)
   refuse("%s has no profile %s%s", path, name, nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
+--- The names of the profiles in the config file, sorted.
+-- @raise config
+function M.profiles()
+  local list = {}
+  local data = read_file(M.path())
+  for name in pairs(data and data.profiles or {}) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
 -- --- putting it together ---
 
 local function field(section, name)
@@ -181,13 +200,14 @@ end
 
 --- Puts the settings together.
 -- @param flags table of the command line's options
+-- @param without_file true: as if there were no config file
 -- @return table of settings
 -- @return table: where each came from
 -- @raise config
-function M.read(flags)
+function M.read(flags, without_file)
   local path, named = M.path()
-  local data = read_file(path, named)
-  local profile = find_profile(path, data, flags.profile)
+  local data = not without_file and read_file(path, named) or nil
+  local profile = without_file and {} or find_profile(path, data, flags.profile)
   local sections = {
     { values = profile, from = ("%s: profiles.%s."):format(path, flags.profile) },
     { values = data or {}, from = ("%s: "):format(path) },

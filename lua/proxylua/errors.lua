@@ -16,24 +16,40 @@ end
 
 --- Calls a function and answers its error instead of raising it. Only errors of px are answered; others, mistakes in a script
 -- among them, are raised on, and so is the cancellation of the task that this runs in.
--- @function try
+-- @function px.try
 -- @param fn function
 -- @param ... its arguments
 -- @return what the function returned; or nil and the error value
--- @usage local order, err = px.try(px.orders.get, "ord_1")
--- if not order and err.kind == "not_found" then … end
+-- @raise cancelled, when the task of this is; any error that is none of px
+-- @usage local found, err = px.try(px.orders.get, "ord_1")
+-- if not found then print(err.kind, err.status, err.charge) end  --> not_found  404  none
 function M.try(fn, ...)
   return answer(pcall(fn, ...))
 end
 
---- Error values: tables with the fields kind, message, endpoint, status, code, details, retry_after and charge, whose tostring
--- says what happened and what to do next.
---
--- `px.error.is(value)` tells whether a value is one. `px.error.raise{ kind=, message=, … }` raises one, and
--- `px.error.new{ … }` makes one without raising it.
--- @table error
--- @usage local ok, err = pcall(work)
--- if px.error.is(err) and err.charge ~= "none" then alert(err) end
+--- Whether a value is an error of px: a table with the fields `kind`, `message`, `endpoint`, `status`, `code`, `details`,
+-- `retry_after` (seconds) and `charge` (none, made or unknown: whether money moved), whose tostring says what happened and what to
+-- do next.
+-- @function px.error.is
+-- @param value any
+-- @return boolean
+-- @usage local ok, err = pcall(px.orders.get, "ord_1")
+-- print(ok, px.error.is(err), err.kind)  --> false  true  not_found
+
+--- Makes an error value without raising it.
+-- @function px.error.new
+-- @param fields table: `kind`, one of the kinds of proxylua help errors, and `message`; `endpoint`, `status`, `code`, `details`,
+--   `retry_after` and `charge` where they are known
+-- @return error
+-- @raise usage
+-- @usage print(px.error.new{ kind = "invalid", message = "no such plan" })  --> invalid: no such plan
+
+--- Raises an error value.
+-- @function px.error.raise
+-- @param fields table, as px.error.new has it; or an error value
+-- @raise the error
+-- @usage local _, err = px.try(px.error.raise, { kind = "invalid", message = "no such plan" })
+-- print(err.message)  --> no such plan
 M.error = core.error
 
 return M

@@ -20,62 +20,159 @@ local px = {
 }
 
 --- The version of the program, such as "1.2.0".
+-- @field px.version
+-- @usage print(px.version)
 px.version = core.version
 
---- An exact amount of money, from a number or a string; prices and balances are such values. They add, subtract and compare
--- with each other, with numbers and with strings (`==` only with each other), multiply and divide, and `tostring` gives "9.30".
--- `amount:round(digits)` rounds, `amount:tonumber()` gives a number, `px.money.is(value)` tells whether a value is one.
--- @function money
--- @param value number or string
+--- An exact amount of money; prices and balances are such values. They add, subtract and compare with each other, with numbers
+-- and with strings (`==` only with each other), multiply and divide, and `tostring` gives at least two decimals. An overflow is
+-- an error.
+-- @function px.money
+-- @param value number or string, with at most 8 decimals
 -- @return money
--- @raise usage when it is no amount, or has more than 8 decimals
+-- @raise usage when it is no amount
 -- @usage print(px.money("9.30") * 3)  --> 27.90
+-- print(px.money(10) > "9.99", px.money(1) + 0.5 .. " USD")  --> true  1.50 USD
+
+--- The same as `px.money(value)`.
+-- @function px.money.new
+-- @param value number or string, with at most 8 decimals
+-- @return money
+-- @raise usage when it is no amount
+-- @usage print(px.money.new("0.1") + px.money.new("0.2"))  --> 0.30
+
+--- Whether a value is an amount of money.
+-- @function px.money.is
+-- @param value any
+-- @return boolean
+-- @usage print(px.money.is(px.money(1)), px.money.is(1))  --> true  false
+
+--- Rounds an amount, halves away from zero.
+-- @function money:round
+-- @param digits integer from 0 to 8: how many decimals are kept (2)
+-- @return money
+-- @raise usage
+-- @usage print((px.money(10) / 3):round(2))  --> 3.33
+
+--- An amount as a number, which may be less exact.
+-- @function money:tonumber
+-- @return number
+-- @usage print(px.money("9.30"):tonumber() / 2)  --> 4.65
 px.money = core.money
 
---- JSON. Integers stay integers, null is absent, numbers of more than 15 digits arrive as strings, and money is written exactly.
---
--- `px.json.encode(value)` answers text, `px.json.decode(text)` the value, and `px.json.array(list)` marks a list as one, which
--- only an empty one needs.
--- @table json
+--- The JSON text of a value. Integers stay integers, money is written exactly, the names of an object are sorted.
+-- @function px.json.encode
+-- @param value table, string, number, boolean or money
+-- @param options table, may be left out: `indent`, blanks a level (0: all on one line); `bytes="escape"` writes bytes that are not
+--   UTF-8 as \udc80 to \udcff instead of refusing them
+-- @return string
+-- @return where the first escaped bytes are, such as "[1].note"; nil when there are none
+-- @raise usage for what JSON cannot hold
+-- @usage print(px.json.encode{ price = px.money("9.30"), ids = { 1, 2 } })  --> {"ids":[1,2],"price":9.30}
+
+--- The value of a JSON text. Integers stay integers, null is absent, numbers of more than 15 digits arrive as strings.
+-- @function px.json.decode
+-- @param text string
+-- @return table, string, number or boolean
+-- @raise protocol when it is no JSON
+-- @usage print(px.json.decode('{"days":[1,7,30]}').days[3])  --> 30
+
+--- Marks a table as a list, which only an empty one needs: an empty table is an object otherwise.
+-- @function px.json.array
+-- @param list table, changed in place; left out: a new one
+-- @return the list
+-- @raise usage
 -- @usage print(px.json.encode{ proxies = px.json.array{} })  --> {"proxies":[]}
 px.json = core.json
 
---- Plain HTTP to anywhere, never with the API key: get, head, post, put, patch and delete.
--- @function http.get
+--- Plain HTTP to anywhere, never with the API key.
+-- @function px.http.get
 -- @param url string
 -- @param options table, may be left out: `headers` and `query` (tables), `body` (string) or `json` (value), `proxy` (URL or proxy
 --   record), `timeout` in seconds (30), `redirects` to follow (10), `max_body` in bytes (64 MiB), `path` of a file for the body
--- @return response: `status`, `body`, `headers` (names in lower case), `ok` (status 2xx), `time` in seconds, and the method
---   `json()`. Whatever the status is, it is not an error.
+-- @return response: `status`, `body`, `headers` (table, names in lower case), `ok` (status 2xx), `time` and `connect_time` in
+--   seconds, and the method `json`. Whatever the status is, it is not an error.
 -- @raise network; timeout; protocol; usage
--- @usage local answer = px.http.get("https://1.1.1.1/cdn-cgi/trace", { proxy = proxy, timeout = 10 })
+-- @usage local answer = px.http.get(px.sandbox().trace_url, { proxy = proxies[1], timeout = 10 })
+-- print(answer.status, answer.headers["content-type"], answer.ok)  --> 200
+
+--- As px.http.get, with the method HEAD: there is no body.
+-- @function px.http.head
+-- @param url string
+-- @param options table, may be left out, as px.http.get has it
+-- @return response
+-- @raise network; timeout; protocol; usage
+-- @usage print(px.http.head(px.sandbox().trace_url).status)
+
+--- As px.http.get, with the method POST.
+-- @function px.http.post
+-- @param url string
+-- @param options table, may be left out, as px.http.get has it
+-- @return response
+-- @raise network; timeout; protocol; usage
+-- @usage local answer = px.http.post(px.sandbox().url .. "/orders/calc", { json = { type = "isp", quantity = 1 } })
+-- print(answer.status)  --> 401
+
+--- As px.http.get, with the method PUT.
+-- @function px.http.put
+-- @param url string
+-- @param options table, may be left out, as px.http.get has it
+-- @return response
+-- @raise network; timeout; protocol; usage
+-- @usage print(px.http.put(px.sandbox().url .. "/none", { body = "text" }).ok)  --> false
+
+--- As px.http.get, with the method PATCH.
+-- @function px.http.patch
+-- @param url string
+-- @param options table, may be left out, as px.http.get has it
+-- @return response
+-- @raise network; timeout; protocol; usage
+-- @usage print(px.http.patch(px.sandbox().url .. "/none", { json = { name = "x" } }).ok)  --> false
+
+--- As px.http.get, with the method DELETE.
+-- @function px.http.delete
+-- @param url string
+-- @param options table, may be left out, as px.http.get has it
+-- @return response
+-- @raise network; timeout; protocol; usage
+-- @usage print(px.http.delete(px.sandbox().url .. "/none").ok)  --> false
+
+--- The decoded body of a response of px.http.
+-- @function response:json
+-- @return what px.json.decode answers
+-- @raise protocol when it is no JSON
+-- @usage local answer = px.http.get(px.sandbox().url .. "/account")
+-- print(answer:json().success)  --> false
 px.http = core.http
 
 --- Sends any request to the API, under the same limits and rules as the endpoints.
--- @function request
--- @param request table: `method` ("GET"), `path` below the base URL, `query` (table), `json` (the body), `max_price`: the most
---   that it may cost, needed for all but GET where the path is none of the endpoints'; `key`, `timeout`, `max_wait`
+-- @function px.request
+-- @param request table: `method` ("GET"), `path` below the base URL, `query` (table), `json` (the body); `max_price`: the most
+--   that it may cost, needed for all but GET where the path is none of the endpoints', 0 says that it charges nothing; `key`, as
+--   px.orders.create has it; `timeout` and `max_wait` in seconds
 -- @return the decoded data of the answer
 -- @raise what every call raises
--- @usage local data = px.request{ path = "/account", query = { verbose = true } }
+-- @usage local list = px.request{ path = "/orders", query = { status = "active" } }
+-- print(#list > 0)  --> true
 px.request = core.door.request
 
 --- What is free under the rate limits, and when the next request may leave: as the store has it at this moment, for all processes
 -- that share the key. It takes no slot and waits for none.
--- @function limits
+-- @function px.limits
 -- @return table: `off`, whether the limits are off, and for each of the scopes `general` and `orders` a table: `requests` in
 --   `seconds` are its limit; `free`, how many could leave at once (0 in a pause, and 0 or 1 while paced); `next`, seconds until the
 --   earliest moment at which one can leave, 0 when one can now; `paused`, seconds that the API still asked for, and `paced`, seconds for
 --   which it goes on evenly after that (0: not so); `waiting`, how many requests of this process wait
--- @raise store, when it cannot be read; cancelled
+-- @raise store, when it cannot be read; config; usage; cancelled
 -- @usage local general = px.limits().general
 -- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end
 px.limits = core.door.limits
 
 --- Where the sandbox of --sandbox is.
--- @function sandbox
+-- @function px.sandbox
 -- @return table: `url` and `key` of the API, `trace_url`, a page that tells who asks for it, and `admin_url`; nil outside of the
 --   sandbox
+-- @usage if px.sandbox() then print("not for real: " .. px.sandbox().url) end
 px.sandbox = core.sandbox.place
 
 for group, functions in pairs(endpoints) do px[group] = functions end

@@ -35,7 +35,7 @@ end
 -- `pid`, `run_id`, `day`, `created_at`, `updated_at`; `running` while the process that wrote it is still at work on it. States:
 -- `intent` (written, nothing has left), `sent` (may have left), `unknown` (may or may not have been bought), all of
 -- which are open and keep their quote reserved; `placed` and `not_placed`.
--- @function journal.each
+-- @function px.journal.each
 -- @param options table, may be left out: `state`, one of these or "open"
 -- @return iterator function
 -- @raise usage; store
@@ -56,12 +56,12 @@ function M.each(options)
 end
 
 --- One entry of the journal.
--- @function journal.get
+-- @function px.journal.get
 -- @param key string, that of the purchase; or the entry's id, an integer
 -- @return entry, see px.journal.each; nil when there is none
 -- @raise usage; store
 -- @usage local entry = px.journal.get("restock-2026-W48")
--- if entry and entry.open then print("nobody knows yet what came of it") end
+-- if entry and entry.open then print("nobody knows yet what came of " .. entry.key) end
 function M.get(key)
   return core.journal.get(key)
 end
@@ -138,7 +138,7 @@ end
 --- Settles an open entry by what somebody has seen in the account: its purchase was placed, or it was not. Placed, the same
 -- key answers that order from then on; not placed, it may buy again, and what was reserved for it is free. Without a state it
 -- is looked up as the next purchase would: what can be told is settled, what cannot stays open.
--- @function journal.settle
+-- @function px.journal.settle
 -- @param key string, that of the purchase; or the entry's id, an integer
 -- @param state "placed" or "not_placed"; nil: look it up, which waits until the settling time is over
 -- @param options table, may be left out: `order_id` (placed: the order that came of it), `price` (placed: what it cost, unless it
@@ -146,7 +146,9 @@ end
 -- @return the entry as it is now
 -- @raise not_found when there is no such entry; usage when it is not open, when its process is still at work on it, or when the
 --   order belongs to another entry; store
--- @usage px.journal.settle("restock-2026-W48", "placed", { order_id = "ord_abc123" })
+-- @usage for entry in px.journal.each{ state = "unknown" } do
+--   if px.try(px.orders.get, "ord_abc123") then px.journal.settle(entry.id, "placed", { order_id = "ord_abc123" }) end
+-- end
 function M.settle(key, state, options)
   options = check_options("px.journal.settle", options, settle_options)
   check_text("order_id", options.order_id)

@@ -41,12 +41,15 @@ local function look_up(id)
 end
 
 --- Buys proxies: charges the balance, as far as the run is allowed to spend.
+-- @function px.orders.create
 -- @param params table: `type`, `quantity`, `period` (days), `country`; `key`, under which the order is placed once however often
 --   the script runs; `max_price`, above which nothing is bought; `timeout` and `max_wait` in seconds
--- @return order, whole even where the server answers its id alone; of a dry run one with `dry_run=true` and no id
+-- @return order, a record: `id`, `type`, `quantity`, `period`, `country`, `status`, `price` (money), `created_at`, `expires_at`
+--   (times); whole even where the server answers its id alone; of a dry run one with `dry_run=true` and no id
 -- @raise spend_refused, funds, key_reused, outcome_unknown and what every call raises
--- @usage local order = px.orders.create{ type = "isp", quantity = 10, country = "US", period = 30,
+-- @usage local bought = px.orders.create{ type = "isp", quantity = 10, country = "US", period = 30,
 --   key = "restock-2026-W48", max_price = 40 }
+-- print(bought.quantity, bought.price <= 40)  --> 10  true
 function M.create(params, ...)
   local order, quote = create(params, ...)
   if order.id and not is_whole(order) then fill(order, look_up(order.id)) end
@@ -55,11 +58,13 @@ function M.create(params, ...)
 end
 
 --- Extends an active order: charges the balance, as far as the run is allowed to spend.
--- @param id string
+-- @function px.orders.extend
+-- @param id string, of the order
 -- @param params table: `period`, the additional days; `key`, `max_price`, `timeout` and `max_wait` as px.orders.create has them
 -- @return the order as the server answers it
 -- @raise what px.orders.create raises
--- @usage px.orders.extend(order.id, { period = 30, key = "renew-" .. order.id .. order.expires_at })
+-- @usage local longer = px.orders.extend(order.id, { period = 30, key = "renew-" .. order.id .. order.expires_at })
+-- print(longer.expires_at > order.expires_at)  --> true
 function M.extend(id, ...)
   local order = extend(id, ...) -- and not what the charge was quoted at
   if not order.dry_run and order.id == nil then order.id = id end
@@ -111,7 +116,8 @@ local function check_status(order)
 end
 
 --- Waits until the proxies of an order are there. Looks at longer and longer intervals, so as to leave the limits to others.
--- @param id string
+-- @function px.orders.wait
+-- @param id string, of the order
 -- @param options table, may be left out: `timeout` in seconds (300); `interval` in seconds between two looks (2, growing to 30)
 -- @return list of proxies
 -- @raise timeout; not_found when the order is cancelled or has expired; what px.orders.get and px.orders.proxies raise

@@ -7,6 +7,7 @@ local endpoints = require "proxylua.endpoints"
 local names = require "proxylua.names"
 
 local MOST_A_PAGE = 100
+local MOST_SEEN = 1000 -- ids remembered, up to twice as many: records move by as many as are added between two pages
 local MOST_STALE = 3 -- pages in a row without anything new, of a list that is not seen whole
 
 -- Whether two values hold the same, tables field by field.
@@ -30,18 +31,26 @@ local function same_records(page, before)
   return true
 end
 
+-- Whether an id was seen lately; it is from now on. Two sets, of which the older is dropped when the newer is full, so that a
+-- list of any length is walked in constant memory.
+local function is_known(walk, id)
+  if walk.seen[id] then return true end
+  local known = walk.seen_before[id]
+  if walk.seen_count == MOST_SEEN then walk.seen, walk.seen_before, walk.seen_count = {}, walk.seen, 0 end
+  walk.seen[id], walk.seen_count = true, walk.seen_count + 1
+  return known
+end
+
 -- The records of a page that were not seen before. Those without an id cannot be told apart: they are new unless the whole
 -- page is the one before.
 local function unseen(page, walk)
   local fresh = {}
   if same_records(page, walk.page) then return fresh end
   for _, record in ipairs(page) do
-    local id = record.id
-    if id == nil or not walk.seen[id] then
+    if record.id == nil or not is_known(walk, record.id) then
       fresh[#fresh + 1] = record
       walk.count = walk.count + 1
     end
-    if id ~= nil then walk.seen[id] = true end
   end
   return fresh
 end
@@ -77,7 +86,8 @@ end
 
 local function iterate(list, caller, params)
   local walk = { list = list, caller = caller, query = {}, page = {}, records = {}, at = 0 }
-  walk.seen, walk.count, walk.stale = {}, 0, 0
+  walk.seen, walk.seen_before, walk.seen_count = {}, {}, 0
+  walk.count, walk.stale = 0, 0
   for name, value in pairs(params or {}) do walk.query[name] = value end
   walk.query.page = walk.query.page or 1
   walk.query.limit = walk.query.limit or MOST_A_PAGE
@@ -98,6 +108,21 @@ end
 
 local M = {}
 
+--- An iterator over the orders of all pages, which are fetched as they are needed. Breaking off leaves nothing behind.
+-- @function px.orders.each
+-- @param params table, may be left out: those of px.orders.list; `page` is where to begin (1), `limit` the size of a page (100)
+-- @return iterator function, which answers an order, and nil behind the last
+-- @raise what px.orders.list raises; an iterator that failed goes on where it stood when it is called again
+-- @usage for one in px.orders.each{ status = "active" } do print(one.id, one.price) end
+
+--- An iterator over the transactions of all pages, which are fetched as they are needed.
+-- @function px.account.each_transaction
+-- @param params table, may be left out: those of px.account.transactions; `page` is where to begin (1), `limit` the size of a
+--   page (100)
+-- @return iterator function, which answers a transaction, and nil behind the last
+-- @raise what px.account.transactions raises; an iterator that failed goes on where it stood when it is called again
+-- @usage for one in px.account.each_transaction() do print(one.type, one.amount, one.created_at) end
+
 for _, row in ipairs(core.endpoints()) do
   if row.paged then
     local group, name = row.name:match("^(.-)%.(.+)$")
@@ -105,13 +130,6 @@ for _, row in ipairs(core.endpoints()) do
     local caller = group .. "." .. each
     M[group] = M[group] or {}
 
-    --- An iterator over the records of all pages, fetched as they are needed. Breaking off leaves nothing behind.
-    -- @function each
-    -- @param params table, may be left out: the parameters of the list; `page` is where to begin, `limit` the size of a page (100)
-    -- @return iterator function
-    -- @raise what the list raises; an iterator that failed goes on where it stood when it is called again
-    -- @usage for order in px.orders.each{ status = "active" } do print(order.id, order.price) end
-    -- for entry in px.account.each_transaction() do print(entry.type, entry.amount) end
     M[group][each] = function(params)
       if params ~= nil and type(params) ~= "table" then
         names.usage("px.%s takes the parameters of px.%s as a table, got a %s", caller, row.name, type(params))

@@ -8,22 +8,36 @@ local names = require "proxylua.names"
 local M = {}
 
 --- Starts a task. It runs when the code that runs now waits. A failure that nobody joins ends the script.
--- @function spawn
+-- @function px.spawn
 -- @param fn function that the task calls
 -- @param ... its arguments
--- @return task, with the methods join, cancel and status:
---
--- `task:join()` waits until it has ended; answers what `fn` returned, or raises its error.
---
--- `task:cancel()` stops what it waits for; this and every later wait of it raises an error of kind cancelled.
---
--- `task:status()` is "ready", "running", "waiting", "done", "failed" or "cancelled".
--- @usage local task = px.spawn(px.orders.get, "ord_1")
--- local account, order = px.account.get(), task:join()
+-- @return task, with the methods join, cancel and status
+-- @raise usage
+-- @usage local task = px.spawn(px.orders.get, order.id)
+-- local account = px.account.get()
+-- print(task:join().id == order.id, account.balance > 0)  --> true  true
+
+--- Waits until a task has ended.
+-- @function task:join
+-- @return what its function returned
+-- @raise the error that ended it; usage; cancelled
+-- @usage print(px.spawn(function(a, b) return a + b end, 1, 2):join())  --> 3
+
+--- Stops what a task waits for: this and every later wait of it raises an error of kind cancelled.
+-- @function task:cancel
+-- @usage local task = px.spawn(px.sleep, 3600)
+-- task:cancel()
+-- print(select(2, px.try(task.join, task)).kind)  --> cancelled
+
+--- How a task is: "ready", "running", "waiting", "done", "failed" or "cancelled".
+-- @function task:status
+-- @return string
+-- @usage local task = px.spawn(px.sleep, 0)
+-- print(task:status())  --> ready
 M.spawn = core.task.spawn
 
 --- Waits while other tasks run.
--- @function sleep
+-- @function px.sleep
 -- @param seconds number from 0; 0 lets the other tasks run once
 -- @raise usage; cancelled
 -- @usage px.sleep(0.5)
@@ -128,6 +142,7 @@ local function check_map(list, fn, options)
 end
 
 --- Calls a function for each item of a list, many at a time. The first failure cancels the rest and is raised.
+-- @function px.map
 -- @param list list, up to its first nil; or an iterator function, such as px.orders.each{}, of which no more than one call
 --   runs at a time
 -- @param fn function(item, index) whose first result is kept
@@ -136,9 +151,10 @@ end
 -- @return list of the results, in the order of the items
 -- @raise what `fn` or the iterator raised; usage; cancelled
 -- @usage local statuses = px.map(proxies, function(proxy)
---   local answer, err = px.try(px.http.get, url, { proxy = proxy, timeout = 5 })
+--   local answer, err = px.try(px.http.get, px.sandbox().trace_url, { proxy = proxy, timeout = 5 })
 --   return answer and answer.status or err.kind
 -- end, { concurrency = 256 })
+-- print(table.concat(statuses, " "))  --> 200 200
 function M.map(list, fn, options)
   options = options or map_options
   check_map(list, fn, options)
@@ -151,6 +167,7 @@ local function call(fn)
 end
 
 --- Calls all functions of a list at the same time. The first failure cancels the rest and is raised.
+-- @function px.all
 -- @param fns list of functions without arguments
 -- @return list of their first results, in the order of the functions
 -- @raise what one of them raised; usage; cancelled
@@ -184,12 +201,14 @@ local function is_cancellation(err)
 end
 
 --- Calls a function and allows it some time. When the time is over, the function is cancelled: what it waits for is stopped.
+-- @function px.timeout
 -- @param seconds number from 0
 -- @param fn function
 -- @param ... its arguments
 -- @return what the function returned
 -- @raise timeout; what the function raised; usage; cancelled
--- @usage local proxies = px.timeout(60, px.orders.wait, order.id)
+-- @usage local list = px.timeout(60, px.orders.wait, order.id)
+-- print(#list)  --> 2
 function M.timeout(seconds, fn, ...)
   check_seconds("px.timeout", seconds, true)
   local expired = false
@@ -217,12 +236,18 @@ end
 
 --- Calls a function now and then again and again, a period apart. The times do not drift, and the calls never overlap: one that
 -- takes longer than the period lets the times pass that it misses.
+-- @function px.every
 -- @param seconds number above 0
 -- @param fn function; it ends the task by returning false
 -- @param ... its arguments
 -- @return task, for cancel and join
 -- @raise usage
--- @usage px.every(60, function() print(px.account.get().balance) end)
+-- @usage local looks = 0
+-- px.every(0.01, function()
+--   looks = looks + 1
+--   print(px.account.get().balance)
+--   return looks < 2
+-- end):join()
 function M.every(seconds, fn, ...)
   check_seconds("px.every", seconds)
   if type(fn) ~= "function" then names.usage("px.every takes a function, got a %s", type(fn)) end

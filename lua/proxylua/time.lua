@@ -20,11 +20,13 @@ local function shown(value)
 end
 
 --- Seconds since 1970 UTC of a time as the API tells it, so that times can be compared and subtracted.
+-- @function px.time
 -- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need be (ISO 8601, RFC 3339; UTC
 --   when it has no offset), or a date alone; or seconds or milliseconds since 1970, as a number or as text. Left out: now
 -- @return number, an integer where the time has no fraction
 -- @raise usage
 -- @usage local days_left = (px.time(order.expires_at) - px.time()) / 86400
+-- print(days_left > 29, px.time("2026-11-23T20:15:00Z"))  --> true  1795464900
 function M.time(...)
   if select("#", ...) == 0 then return core.task.now() end
   local value = ...

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bind/engine.h"
 #include "bind/error.h"
@@ -59,6 +60,16 @@ static int fail(lua_State *L, struct error *err, const char *body, size_t size)
   return error_raise(L, err);
 }
 
+/* The server's Date has whole seconds: half of one is missing on average. */
+static void note_clock(struct engine *engine, const struct http_exchange *x)
+{
+  double date = x ? http_date(x) : 0;
+  struct timespec now;
+  if (date == 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) return;
+  engine->has_clock = true;
+  engine->ahead = date + 0.5 - (double)now.tv_sec - (double)now.tv_nsec / 1e9;
+}
+
 /* Stack: visit … -> the call's result. The call is given back as soon as its body is in Lua. */
 static int finish_call(lua_State *L, struct visit *visit)
 {
@@ -66,6 +77,7 @@ static int finish_call(lua_State *L, struct visit *visit)
   const struct http_exchange *x = call->exchange;
   struct error err = call->error;
   visit->call = NULL;
+  note_clock(engine_use(L), x);
   bool answered = x && x->body.data;
   lua_pushlstring(L, answered ? x->body.data : "", answered ? x->body.size : 0);
   client_release(call);

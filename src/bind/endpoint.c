@@ -48,15 +48,35 @@ static void push_param(lua_State *L, const struct endpoint_param *param)
   if (param->values) set_names(L, "values", param->values);
 }
 
+/* The fields that its records have whatever the server calls them, in a list: name, type. */
+static void set_fields(lua_State *L, enum record_kind kind)
+{
+  static const char *const types[] = {[RECORD_TEXT] = "text",
+                                      [RECORD_INTEGER] = "integer",
+                                      [RECORD_MONEY] = "money",
+                                      [RECORD_TIME] = "time",
+                                      [RECORD_ANY] = "any"};
+  const struct record_field *fields = record_fields(kind);
+  lua_newtable(L);
+  for (int i = 0; fields[i].name; i++) {
+    lua_createtable(L, 0, 2);
+    set_text(L, "name", fields[i].name);
+    set_text(L, "type", types[fields[i].type]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "fields");
+}
+
 static void push_row(lua_State *L, const struct endpoint *endpoint)
 {
-  lua_createtable(L, 0, 11);
+  lua_createtable(L, 0, 12);
   set_text(L, "name", endpoint->name);
   set_text(L, "method", endpoint->method);
   set_text(L, "path", endpoint->path);
   set_text(L, "class", endpoint_class_name(endpoint->kind));
   set_text(L, "summary", endpoint->summary);
   if (endpoint->record != RECORD_NONE) set_text(L, "record", record_kind_name(endpoint->record));
+  set_fields(L, endpoint->record);
   set_flag(L, "list", endpoint->list);
   set_flag(L, "paged", endpoint->paged);
   set_flag(L, "text", endpoint->text);

@@ -147,7 +147,7 @@ static void tell_of_wait(void *arg, const struct limiter_news *news)
   tell(arg, text);
 }
 
-static bool find_key(struct runtime *runtime, struct engine *engine, struct error *err)
+bool engine_find_key(struct runtime *runtime, struct engine *engine, struct error *err)
 {
   if (engine->key) return true;
   if (runtime->key) {
@@ -246,7 +246,7 @@ static bool open_client(struct engine *engine, struct error *err)
 
 static bool open_parts(struct runtime *runtime, struct engine *engine, struct error *err)
 {
-  if (!find_key(runtime, engine, err)) return false;
+  if (!engine_find_key(runtime, engine, err)) return false;
   if (engine->trace_path && !(engine->trace = trace_open(engine->trace_path, engine->key, err))) return false;
   engine->store = store_open(engine->loop, engine->store_location, err);
   if (!engine->store) return false;

@@ -10,6 +10,8 @@
 #include "core/client.h"
 #include "core/purchase.h"
 
+struct runtime;
+
 struct engine {
   struct loop *loop;
   char *base_url, *store_location, *trace_path, *key_file, *key_command;
@@ -27,6 +29,8 @@ struct engine {
   struct purchase *purchase;
   struct ask ask;
   lua_State *reader; /* a thread for reading answers in completions */
+  bool has_clock;    /* an answer has told the server's time */
+  double ahead;      /* seconds by which the server's clock was ahead of ours then */
 };
 
 /* Takes the settings from the table at `index`; a usage error when it was done before, a config error for bad ones. */
@@ -34,6 +38,9 @@ void engine_configure(lua_State *L, int index);
 
 /* The engine, opened; raises the reason when it cannot be. */
 struct engine *engine_use(lua_State *L);
+
+/* Takes the API key from where the settings say, unless it is there already. False with the reason when there is none. */
+bool engine_find_key(struct runtime *runtime, struct engine *engine, struct error *err);
 
 /* limits(): what is free in each scope, and when the next request may leave. Waits for the store. */
 int engine_limits(lua_State *L);

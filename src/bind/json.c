@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "bind/error.h"
+#include "bind/options.h"
 
 #define LEVELS 16         /* of nesting, whose sizes are remembered */
 #define LARGEST_GUESS 256 /* fields or items that a table is made for in advance */
@@ -311,23 +312,32 @@ static int decode_text(lua_State *L)
   return 1;
 }
 
-/* json.encode(value, {indent = 2}) */
+/* Reads the option on top of the stack. */
+static void read_option(lua_State *L, const char *name, struct json_form *form)
+{
+  int exact;
+  if (strcmp(name, "indent") == 0) {
+    lua_Integer indent = lua_tointegerx(L, -1, &exact);
+    if (!exact || indent < 0 || indent > 16) error_usage(L, "json.encode: indent is 0 to 16 blanks");
+    form->indent = (int)indent;
+  } else {
+    form->escape = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "escape") == 0;
+    if (!form->escape) error_usage(L, "json.encode: bytes is \"escape\", or left out");
+  }
+}
+
+/* json.encode(value, {indent = 2, bytes = "escape"}): the text; and where the first escaped bytes are. */
 static int encode_value(lua_State *L)
 {
+  static const char *const known[] = {"indent", "bytes", NULL};
+  struct json_form form = {0};
   if (lua_isnone(L, 1)) return error_usage(L, "json.encode takes a value");
-  lua_Integer indent = 0;
   if (!lua_isnoneornil(L, 2)) {
     if (!lua_istable(L, 2)) return error_usage(L, "json.encode: options are a table, got a %s", luaL_typename(L, 2));
-    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
-      const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-      if (strcmp(name, "indent") != 0) return error_usage(L, "json.encode has no option %s; it takes indent", name);
-      int exact;
-      indent = lua_tointegerx(L, -1, &exact);
-      if (!exact || indent < 0 || indent > 16) return error_usage(L, "json.encode: indent is 0 to 16 blanks");
-    }
+    options_check(L, 2, "json.encode", known);
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) read_option(L, lua_tostring(L, -2), &form);
   }
-  json_encode_pretty(L, 1, (int)indent);
-  return 1;
+  return json_encode_as(L, 1, &form) ? 2 : 1;
 }
 
 /* json.array(table) */

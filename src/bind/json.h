@@ -24,11 +24,16 @@ bool json_try_decode(lua_State *L, const char *text, size_t size);
 /* Pushes the value, or raises an error of kind protocol. */
 void json_decode(lua_State *L, const char *text, size_t size);
 
+struct json_form {
+  int indent;  /* blanks a level; 0: all on one line */
+  bool escape; /* bytes that are not UTF-8 are written as unpaired surrogates, \udc80 to \udcff, one for each */
+};
+
 /* Pushes the text of the value at an index, with object keys sorted. A list is a table marked by json.array, whose items
- * alone are written, or one whose keys are 1 to n. `indent` is the number of blanks a level; 0: all on one line. What JSON
- * cannot hold (functions, NaN, gaps, mixed keys, bytes that are not UTF-8, more than 128 levels) is a usage error that
- * names its place. */
-void json_encode_pretty(lua_State *L, int index, int indent);
+ * alone are written, or one whose keys are 1 to n. What JSON cannot hold (functions, NaN, gaps, mixed keys, bytes that are not
+ * UTF-8, more than 128 levels) is a usage error that names its place. The first form answers whether bytes were escaped, and
+ * pushes the place of the first then ("orders[3].note"). */
+bool json_encode_as(lua_State *L, int index, const struct json_form *form);
 void json_encode(lua_State *L, int index);
 
 /* Marks the table on top as a list, and tells whether the one at an index is marked. */

@@ -12,13 +12,16 @@
 #include "bind/money.h"
 #include "core/buffer.h"
 
-static const char metatable_key; /* its address names the registry entry that frees an encoder */
+static const char encoder_key; /* its address names the encoder in the registry */
 
 /* A userdata, so that nothing leaks when Lua raises. */
 struct encoder {
   struct buffer out;
   struct buffer keys; /* struct key, a stack: those of all objects under way */
+  struct buffer raw;  /* a string with bytes that are not UTF-8, on its way into `out` */
   int indent;
+  bool escape;     /* such bytes are escaped, and no reason to refuse */
+  char place[256]; /* of the first of them, "" for none */
 };
 
 struct key {
@@ -52,15 +55,21 @@ static void add_place(luaL_Buffer *text, const struct place *place)
   luaL_addstring(text, position);
 }
 
-/* Raises: "json.encode: orders[3].price is a function, which JSON cannot hold". */
-static __attribute__((noreturn)) void refuse(lua_State *L, const struct place *place, const char *what)
+/* Pushes "orders[3].price". */
+static const char *push_place(lua_State *L, const struct place *place)
 {
   luaL_Buffer text;
   luaL_buffinit(L, &text);
   add_place(&text, place);
   if (!place->up) luaL_addstring(&text, "the value");
   luaL_pushresult(&text);
-  error_usage(L, "json.encode: %s %s", lua_tostring(L, -1), what);
+  return lua_tostring(L, -1);
+}
+
+/* Raises: "json.encode: orders[3].price is a function, which JSON cannot hold". */
+static __attribute__((noreturn)) void refuse(lua_State *L, const struct place *place, const char *what)
+{
+  error_usage(L, "json.encode: %s %s", push_place(L, place), what);
 }
 
 static void need(lua_State *L, bool done)
@@ -107,10 +116,32 @@ static bool is_utf8(const char *text, size_t size)
   return true;
 }
 
+/* Each byte that is not UTF-8 becomes an unpaired surrogate, U+DC80 to U+DCFF, from which it can be told. */
+static void add_escaped(lua_State *L, struct encoder *encoder, const char *text, size_t size)
+{
+  encoder->raw.size = 0;
+  need(L, buffer_add_json(&encoder->raw, text, size));
+  const char *raw = encoder->raw.data;
+  for (size_t i = 0, step; i < encoder->raw.size; i += step) {
+    step = character((const unsigned char *)raw + i, encoder->raw.size - i);
+    need(L, step > 0 ? buffer_add(&encoder->out, raw + i, step)
+                     : buffer_print(&encoder->out, "\\udc%02x", (unsigned char)raw[i]));
+    if (step == 0) step = 1;
+  }
+}
+
 static void add_string(lua_State *L, struct encoder *encoder, const struct place *place, const char *text, size_t size)
 {
-  if (!is_utf8(text, size)) refuse(L, place, "holds bytes that are not UTF-8");
-  need(L, buffer_add_json(&encoder->out, text, size));
+  if (is_utf8(text, size)) {
+    need(L, buffer_add_json(&encoder->out, text, size));
+    return;
+  }
+  if (!encoder->escape) refuse(L, place, "holds bytes that are not UTF-8; the option bytes = \"escape\" writes them");
+  if (!*encoder->place) {
+    snprintf(encoder->place, sizeof encoder->place, "%s", push_place(L, place));
+    lua_pop(L, 1);
+  }
+  add_escaped(L, encoder, text, size);
 }
 
 /* The shortest of 15 to 17 digits that reads back the same. */
@@ -270,6 +301,7 @@ static void clear(struct encoder *encoder)
 {
   buffer_free(&encoder->out);
   buffer_free(&encoder->keys);
+  buffer_free(&encoder->raw);
 }
 
 static int on_gc(lua_State *L)
@@ -278,37 +310,54 @@ static int on_gc(lua_State *L)
   return 0;
 }
 
-static struct encoder *push_encoder(lua_State *L, int indent)
+static struct encoder *push_new(lua_State *L)
 {
   struct encoder *encoder = lua_newuserdatauv(L, sizeof *encoder, 0);
-  *encoder = (struct encoder){.indent = indent};
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key) == LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, on_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
-  }
+  *encoder = (struct encoder){0};
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, on_gc);
+  lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &encoder_key);
   return encoder;
 }
 
-void json_encode_pretty(lua_State *L, int index, int indent)
+/* The state's one encoder: nothing else runs while it works. An error may have left something in it. */
+static struct encoder *push_encoder(lua_State *L, const struct json_form *form)
 {
-  luaL_checkstack(L, 8, NULL);
+  struct encoder *encoder;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &encoder_key) == LUA_TUSERDATA) {
+    encoder = lua_touserdata(L, -1);
+  } else {
+    lua_pop(L, 1);
+    encoder = push_new(L);
+  }
+  clear(encoder);
+  encoder->indent = form->indent;
+  encoder->escape = form->escape;
+  *encoder->place = '\0';
+  return encoder;
+}
+
+bool json_encode_as(lua_State *L, int index, const struct json_form *form)
+{
+  luaL_checkstack(L, 10, NULL);
   index = lua_absindex(L, index);
-  struct encoder *encoder = push_encoder(L, indent);
+  struct encoder *encoder = push_encoder(L, form);
   struct place top = {0};
   lua_pushvalue(L, index);
   add_value(L, encoder, &top);
   lua_pop(L, 1);
   lua_pushlstring(L, encoder->out.data, encoder->out.size);
+  bool escaped = *encoder->place;
+  if (escaped) lua_pushstring(L, encoder->place);
   clear(encoder);
-  lua_remove(L, -2);
+  lua_remove(L, escaped ? -3 : -2);
+  return escaped;
 }
 
 void json_encode(lua_State *L, int index)
 {
-  json_encode_pretty(L, index, 0);
+  json_encode_as(L, index, &(const struct json_form){0});
 }

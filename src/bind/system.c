@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bind/embedded.h"
 #include "bind/error.h"
 #include "bind/runtime.h"
 #include "core/file.h"
@@ -223,6 +224,22 @@ static int kind(lua_State *L)
   return 1;
 }
 
+/* status(path): a table: mode (permission bits), own (belongs to this user or root), writable; nil when nothing is there. */
+static int status(lua_State *L)
+{
+  struct stat there;
+  const char *path = check_path(L, 1);
+  if (stat(path, &there) != 0) return 0;
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, there.st_mode & 07777);
+  lua_setfield(L, -2, "mode");
+  lua_pushboolean(L, there.st_uid == geteuid() || there.st_uid == 0);
+  lua_setfield(L, -2, "own");
+  lua_pushboolean(L, access(path, W_OK) == 0);
+  lua_setfield(L, -2, "writable");
+  return 1;
+}
+
 static int real_path(lua_State *L)
 {
   char path[PATH_MAX];
@@ -252,6 +269,14 @@ static int lock(lua_State *L)
   if (errno != EAGAIN && errno != EACCES) fail(L, "lock", path);
   lua_pushnil(L);
   return 1;
+}
+
+/* embedded(name): the bytes of a text that the program carries; nil when it has none of that name. */
+static int embedded(lua_State *L)
+{
+  const struct embedded_file *file = embedded_find(luaL_checkstring(L, 1));
+  if (file) lua_pushlstring(L, (const char *)file->data, file->size);
+  return file ? 1 : 0;
 }
 
 /* --- the process --- */
@@ -290,9 +315,11 @@ void system_open(lua_State *L)
                                        {"write_file", write_file},
                                        {"make_folder", make_folder},
                                        {"kind", kind},
+                                       {"status", status},
                                        {"real_path", real_path},
                                        {"is_trusted", is_trusted},
                                        {"lock", lock},
+                                       {"embedded", embedded},
                                        {"set_exit_code", set_exit_code},
                                        {"exit_code", exit_code},
                                        {"pid", pid},

@@ -9,6 +9,7 @@
 #include "bind/error.h"
 #include "bind/gather.h"
 #include "bind/runtime.h"
+#include "bind/traceback.h"
 #include "bind/wait.h"
 #include "core/loop.h"
 
@@ -57,15 +58,10 @@ static const void *traceback_key(const struct task *task)
   return &task->state;
 }
 
-/* Message handler. A task stands on this file's own frame, which would tell nobody anything. */
+/* Message handler. */
 static int keep_traceback(lua_State *L)
 {
-  static const char own_frame[] = "\n\t[C]: in ?";
-  size_t size, own = sizeof own_frame - 1;
-  luaL_traceback(L, L, NULL, 1);
-  const char *text = lua_tolstring(L, -1, &size);
-  if (size > own && strcmp(text + size - own, own_frame) == 0) size -= own;
-  lua_pushlstring(L, text, size);
+  traceback_push(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, traceback_key(runtime_of(L)->tasks.current));
   lua_settop(L, 1);
   return 1;

@@ -7,9 +7,22 @@ local parsers = require "proxylua.cli.parser"
 
 local M = { summary = "any request to the API, authenticated and limited" }
 
+-- Up to the first part that stands for a value.
+local function known_paths()
+  local list, seen = {}, {}
+  for _, row in ipairs(core.endpoints()) do
+    local path = row.path:match("^[^:]*")
+    if not seen[path] then list[#list + 1] = path end
+    seen[path] = true
+  end
+  return list
+end
+
 function M.parser(parser)
-  parser:argument("method", "GET, POST, …"):argname("METHOD")
-  parser:argument("path", "below the base URL, such as /orders?status=active"):argname("PATH")
+  local method = parser:argument("method", "GET, POST, …"):argname("METHOD")
+  parsers.suggest(method, { "GET", "POST", "PUT", "PATCH", "DELETE" })
+  local path = parser:argument("path", "below the base URL, such as /orders?status=active"):argname("PATH")
+  parsers.suggest(path, known_paths)
   parser:option("-f --field", "a field of the query (GET, HEAD, DELETE) or of the JSON body; KEY:=VALUE takes JSON")
     :argname("KEY=VALUE"):count("*"):target("fields")
   parser:option("--key", "idempotency key of a charge"):argname("KEY"):target("key")

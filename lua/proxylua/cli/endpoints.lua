@@ -12,7 +12,8 @@ local samples = { id = "ord_abc123", country = "US", period = "30", quantity = "
 local option_rows = {
   key = { value = "KEY", summary = "the same key never buys twice; without one, running the command again buys again" },
   max_price = { value = "AMOUNT", summary = "refuse when the quote is higher" },
-  path = { flag = "-o --output", value = "FILE", summary = "write to this file, whole or not at all" },
+  path = { flag = "-o --output", value = "FILE", suggest = "files",
+    summary = "write to this file, whole or not at all" },
 }
 
 local function word(name)
@@ -79,8 +80,9 @@ local function add_param(parser, param)
   if param.where == "path" then
     parser:argument(param.name, description(param)):argname(param.name:upper()):target("param " .. param.name)
   else
-    parser:option("--" .. word(param.name), description(param)):argname(word(param.name):upper())
+    local option = parser:option("--" .. word(param.name), description(param)):argname(word(param.name):upper())
       :target("param " .. param.name)
+    parsers.suggest(option, param.values)
   end
 end
 
@@ -91,7 +93,8 @@ local function add_row(parser, row)
   for _, option in ipairs(row.options) do
     local known = option_rows[option]
     if known then
-      command:option(known.flag or "--" .. word(option), known.summary):argname(known.value):target("param " .. option)
+      local added = command:option(known.flag or "--" .. word(option), known.summary):argname(known.value)
+      parsers.suggest(added:target("param " .. option), known.suggest)
     end
   end
   if row.paged then command:flag("--all", "all pages, and not one"):target("all") end
@@ -131,12 +134,9 @@ local function call(row, params)
 end
 
 -- px.orders.each, px.account.each_transaction
-local function fetch_all(row, params)
+local function each(row, params)
   local px, group, name = require "proxylua", row.name:match("^(.-)%.(.+)$")
-  local each = px[group][name == "list" and "each" or "each_" .. name:gsub("s$", "")]
-  local records = {}
-  for record in each(params) do records[#records + 1] = record end
-  return records
+  return px[group][name == "list" and "each" or "each_" .. name:gsub("s$", "")](params)
 end
 
 local function tell_of_rest(screen, list)
@@ -156,7 +156,8 @@ end
 local function run_row(row, args, screen)
   local params = params_of(row, args)
   if row.text then check_download(screen, params) end
-  local result = args.all and fetch_all(row, params) or call(row, params)
+  if args.all then return screen:stream(row.record, each(row, params)) end
+  local result = call(row, params)
   if row.text then
     if params.path then screen:note("saved %s", params.path) else screen:text(result) end
   elseif row.list then

@@ -1,162 +1,226 @@
--- `proxylua help [TOPIC]`: the overview, a command, or a topic, each from the tables that the program itself works by.
+-- `proxylua help [TOPIC]`: the overview, a command, a topic, or a function that scripts call. Commands and options come from the
+-- tables that the program works by, topics from the README, functions from the reference.
 
-local core = require "proxylua.core"
 local commands = require "proxylua.cli.commands"
 local config = require "proxylua.config"
+local core = require "proxylua.core"
+local markdown = require "proxylua.cli.markdown"
 local names = require "proxylua.names"
 local options = require "proxylua.cli.options"
 local parsers = require "proxylua.cli.parser"
+local reference = require "proxylua.reference"
+local terminal = require "proxylua.cli.terminal"
 
-local M = { summary = "help on a command or a topic", bare = true }
+local M = { summary = "help on a command, a topic or a function", bare = true }
 
-local WIDTH = 26
+local NARROWEST, WIDEST, LABEL = 40, 100, 26
 
-local function row(label, text)
-  if #label > WIDTH - 2 then return ("  %s\n  %s%s"):format(label, (" "):rep(WIDTH), text) end
-  return ("  %-" .. WIDTH .. "s%s"):format(label, text)
+local function width()
+  return math.max(NARROWEST, math.min(WIDEST, terminal.width(1)))
 end
 
-local function option_lines()
-  local lines = {}
-  for _, option in ipairs(options.rows) do lines[#lines + 1] = row(options.label(option), option.summary) end
-  return lines
+-- --- lines ---
+
+local function add(lines, more)
+  table.move(more, 1, #more, #lines + 1, lines)
 end
 
-local function command_lines()
-  local lines = {}
-  for _, name in ipairs(commands.names()) do lines[#lines + 1] = row(name, commands.find(name).summary) end
-  return lines
+-- A label and its text, which stands beside it where there is room.
+local function add_row(lines, label, text)
+  local room = width()
+  if room < 70 or utf8.len(label) > LABEL - 4 then
+    lines[#lines + 1] = "  " .. label
+    return add(lines, markdown.wrap(text, room, "      ", "      "))
+  end
+  local start = "  " .. label .. (" "):rep(LABEL - 2 - utf8.len(label))
+  return add(lines, markdown.wrap(text, room, start, (" "):rep(LABEL)))
 end
 
+local function add_options(lines)
+  for _, option in ipairs(options.rows) do add_row(lines, options.label(option), option.summary) end
+end
+
+local function text_of(lines)
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- --- topics ---
+
+-- Heading of the README, or a function that answers lines.
 local topics = {}
+local order = {}
 
-topics.options = {
-  summary = "the options that go with everything",
-  lines = function()
-    local lines = option_lines()
-    table.insert(lines, 1, "Before a script's name, and before or after a command:\n")
-    lines[#lines + 1] = "\nExample:\n  proxylua --sandbox --spend 25 orders create --type isp --quantity 10 --json"
-    return lines
-  end,
-}
+local function topic(name, summary, source)
+  topics[name] = { summary = summary, source = source }
+  order[#order + 1] = name
+end
 
-topics.config = {
-  summary = "the settings, and where they come from",
-  lines = function()
-    local lines = {
-      "A flag goes before the environment, that before the config file, that before the default.",
-      ("The file is %s, or what PROXYLUA_CONFIG names.\n"):format(config.path() or "not to be found without HOME"),
-    }
-    for _, setting in ipairs(config.rows) do
-      local places = {}
-      if setting.flag then places[#places + 1] = "--" .. setting.flag end
-      if setting.env then places[#places + 1] = setting.env end
-      if setting.default then places[#places + 1] = "default " .. setting.default end
-      lines[#lines + 1] = row(setting[1], setting.summary)
-      if #places > 0 then lines[#lines + 1] = row("", table.concat(places, ", ")) end
+local function options_topic()
+  local lines = markdown.wrap("Before a script's name, and before or after a command:", width())
+  lines[#lines + 1] = ""
+  add_options(lines)
+  add(lines, { "", "Example:", "  proxylua --sandbox --spend 25 orders create --type isp --quantity 10 --json" })
+  return lines
+end
+
+local function config_path()
+  return { "", ("Here the file is %s."):format(config.path() or "not to be found without HOME") }
+end
+
+topic("options", "the options that go with everything", options_topic)
+topic("scripts", "running scripts; cron", "Scripts and cron")
+topic("examples", "the API by example", "The API by example")
+topic("errors", "what calls raise, and how a run ends", "Errors")
+topic("exit-codes", "the exit codes alone", "Exit codes")
+topic("tasks", "many things at once", "Tasks")
+topic("limits", "how many requests leave, and when", "Limits and money")
+topic("money", "what may be spent, and what a lost answer means", "Limits and money")
+topic("journal", "what was bought, and what nobody knows", "The journal")
+topic("config", "the settings, and where they come from", "Configuration")
+topic("sandbox", "the emulated API", "The sandbox")
+topic("shell", "completion, the manual page, doctor, pipes", "At the shell")
+
+--- The names of the topics.
+function M.topics()
+  return order
+end
+
+--- What the README says under a heading, as Markdown.
+function M.section(heading)
+  return assert(markdown.section(core.system.embedded("README.md"), heading), "the README has no section " .. heading)
+end
+
+local function topic_text(name)
+  local source = topics[name].source
+  if type(source) == "function" then return text_of(source()) end
+  local text = markdown.render(M.section(source), width())
+  return name == "config" and text .. text_of(config_path()) or text
+end
+
+-- --- functions ---
+
+local function add_params(lines, entry)
+  if #entry.params == 0 then return end
+  add(lines, { "", "Parameters:" })
+  for _, param in ipairs(entry.params) do add_row(lines, param.name, param.text) end
+end
+
+local function add_texts(lines, title, texts)
+  if #texts == 0 then return end
+  add(lines, { "", title .. ":" })
+  for _, text in ipairs(texts) do add(lines, markdown.wrap(text, width(), "  ", "  ")) end
+end
+
+local function function_text(entry)
+  local lines = { reference.signature(entry), "" }
+  add(lines, markdown.wrap(entry.text, width()))
+  add_params(lines, entry)
+  add_texts(lines, "Returns", entry.returns)
+  add_texts(lines, "Raises", entry.raises)
+  add(lines, { "", "Example:" })
+  for line in (entry.usage .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = "  " .. line end
+  return text_of(lines)
+end
+
+local function first_sentence(text)
+  return text:match("^(.-%.)%f[%s\0]") or text
+end
+
+-- Those whose names begin with "px.orders." or, for px, all.
+local function list_text(prefix)
+  local lines = {}
+  for _, entry in ipairs(reference.all()) do
+    if prefix == "px" or entry.name:find(prefix .. ".", 1, true) == 1 then
+      add_row(lines, entry.name, first_sentence(entry.text))
     end
-    lines[#lines + 1] = row("profiles", "tables of such settings by name, chosen with --profile")
-    lines[#lines + 1] = "\nExample:\n  return {\n    api_key_file = \"~/.config/proxylua/key\",\n"
-      .. "    spend = { per_run = 25, per_day = 100 },\n    profiles = { quick = { timeout = 5 } },\n  }"
-    return lines
-  end,
-}
+  end
+  if #lines == 0 then return nil end
+  add(lines, { "", "In the examples px is the module, and order an order whose proxies are in proxies.", "", "Example:",
+    "  proxylua help px.orders.create" })
+  return text_of(lines)
+end
 
-topics.limits = {
-  summary = "how requests wait, and what becomes of a 429",
-  lines = function()
-    return {
-      "A request takes a slot of each scope that it belongs to before it leaves: general (60 in 60 seconds), and",
-      "orders too (10 in 60 seconds) for POST /orders. All processes with the same key and store share them, first",
-      "come first served in each process. A slot is free again a window after its request ended; what got no answer",
-      "keeps it 10 seconds longer, and what was killed 10 seconds longer than its timeout. px.limits() tells what is",
-      "free. One's turn is waited for as long as it takes, unless the call says max_wait.\n",
-      "A 429 all the same (somebody else uses the key, or the server counts otherwise) pauses the scope for all of",
-      "them, for as long as Retry-After says:\n",
-      row("  seconds, or a date", "that long, an hour at most"),
-      row("  absent, zero, negative", "a window of the scope (60 seconds with the limits off)"),
-      row("  a date gone by", "the same"),
-      row("  unreadable", "the same"),
-      row("  beyond an hour", "an hour; then one request tries"),
-      "\nThen one request tries; when it goes well, the scope goes on at an even pace, a little below its limit, for",
-      "an hour. A pause beyond the setting max_wait (120 seconds) is an error rate_limited at once, with the figure.",
-      "--limits off takes no slots and keeps the pauses.",
-      "\nExample:\n  proxylua --verbose --limits general=30/60,orders=5/60 restock.lua",
-    }
-  end,
-}
+local function reference_text(name)
+  local entry = reference.find(name)
+  return entry and function_text(entry) or list_text(name)
+end
 
-topics.errors = {
-  summary = "exit codes, and the kinds of errors behind them",
-  lines = function()
-    return {
-      "  0    done",
-      "  1    the script failed: any error of Lua, usage, internal",
-      "  2    the call or the configuration is wrong: usage (of a command), config",
-      "  3    the API refused: auth, forbidden, not_found, invalid, funds, key_reused",
-      "  4    network, upstream, store or standard output: network, timeout, protocol, upstream, rate_limited, store",
-      "  5    the outcome of a charge is unknown: outcome_unknown",
-      "  6    spending refused: spend_refused",
-      "  75   another run holds the lock of --lock",
-      "  130  interrupted: cancelled",
-      "\nExample:\n  proxylua --quiet restock.lua || echo \"restocking ended with $?\"",
-    }
-  end,
-}
+-- --- all of it ---
 
 local function overview()
-  local lines = {
-    "Usage: proxylua [OPTIONS] [SCRIPT [ARG …]]",
-    "       proxylua [OPTIONS] COMMAND …\n",
-    "Runs Lua scripts that buy, renew, check and export proxies of the 1001Proxy API; calls it by commands too.",
-    "A word with a slash or .lua is a script; any other is a command before it is a script; - is standard input.\n",
-    "Commands:",
-  }
-  table.move(command_lines(), 1, #commands.names(), #lines + 1, lines)
-  lines[#lines + 1] = "\nOptions:"
-  local rows = option_lines()
-  table.move(rows, 1, #rows, #lines + 1, lines)
-  lines[#lines + 1] = "\nTopics (proxylua help TOPIC):"
-  for _, name in ipairs{ "options", "config", "limits", "errors" } do
-    lines[#lines + 1] = row(name, topics[name].summary)
-  end
-  lines[#lines + 1] = "\nExample:\n  proxylua --sandbox --spend 25 scripts/quickstart.lua"
-  lines[#lines + 1] = "  proxylua orders list --status active"
-  return lines
+  local lines = { "Usage: proxylua [OPTIONS] [SCRIPT [ARG …]]", "       proxylua [OPTIONS] COMMAND …", "" }
+  add(lines, markdown.wrap("Runs Lua scripts that buy, renew, check and export proxies of the 1001Proxy API; calls it "
+    .. "by commands too. A word with a slash or .lua is a script; any other is a command before it is a script; - is "
+    .. "standard input.", width()))
+  add(lines, { "", "Commands:" })
+  for _, name in ipairs(commands.names()) do add_row(lines, name, commands.find(name).summary) end
+  add(lines, { "", "Options:" })
+  add_options(lines)
+  add(lines, { "", "Topics (proxylua help TOPIC):" })
+  for _, name in ipairs(order) do add_row(lines, name, topics[name].summary) end
+  add_row(lines, "px, px.orders.create", "what scripts can call, and each of its functions")
+  add(lines, { "", "Example:", "  proxylua --sandbox --spend 25 scripts/quickstart.lua",
+    "  proxylua orders list --status active" })
+  return text_of(lines)
 end
 
-local function command_help(words)
-  local command = commands.find(words[1])
+local function command_text(words)
   local asked = table.move(words, 2, #words, 1, {})
   asked[#asked + 1] = "--help"
-  local _, text = parsers.parse(parsers.build(words[1], command, {}), asked)
+  local _, text = parsers.parse(parsers.build(words[1], commands.find(words[1]), {}), asked)
   return text
 end
 
-local function refuse(topic)
+local function known_words()
   local known = {}
   for name in pairs(topics) do known[name] = true end
   for _, name in ipairs(commands.names()) do known[name] = true end
-  local nearest = names.nearest(topic, known)
-  names.usage("there is no help on %s%s; proxylua help shows what there is", topic,
+  for _, entry in ipairs(reference.all()) do known[entry.name] = true end
+  return known
+end
+
+local function refuse(word)
+  local nearest = names.nearest(word, known_words())
+  names.usage("there is no help on %s%s; proxylua help shows what there is", word,
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
 --- The help that some words ask for.
--- @param words list: nothing, a topic, or a command and its sub-command
+-- @param words list: nothing, a topic, a function, or a command and its sub-command
 -- @return text
 -- @raise usage
 function M.text(words)
-  local topic = words[1]
-  if not topic then return table.concat(overview(), "\n") .. "\n" end
-  if topics[topic] then return table.concat(topics[topic].lines(), "\n") .. "\n" end
-  if commands.find(topic) then return command_help(words) end
-  return refuse(topic)
+  if #words == 0 then return overview() end
+  local name = words[1]
+  local whole = table.concat(words, "-")
+  local parts = {}
+  if topics[whole] then parts[1] = topic_text(whole) end
+  if commands.find(name) then parts[#parts + 1] = command_text(words) end
+  parts[1] = parts[1] or reference_text(whole) or reference_text("px." .. whole)
+  return #parts > 0 and table.concat(parts, "\n") or refuse(whole)
+end
+
+-- What completion offers behind the words that are there.
+local function words_of_help(taken)
+  local command = #taken == 1 and commands.find(taken[1])
+  if command then
+    local list = {}
+    for at, sub in ipairs(parsers.describe(parsers.build(taken[1], command, {})).commands) do list[at] = sub.name end
+    return list
+  end
+  local list = table.move(order, 1, #order, 1, {})
+  for _, name in ipairs(commands.names()) do
+    if not topics[name] then list[#list + 1] = name end
+  end
+  for _, entry in ipairs(reference.all()) do list[#list + 1] = entry.name end
+  return list
 end
 
 function M.parser(parser)
-  parser:argument("topic", "a command, perhaps with its sub-command, or options, config, limits, errors"):args("*")
-  parsers.example(parser, "help orders create", "help config")
+  local words = parser:argument("topic", "a command, perhaps with its sub-command; a topic; or a function such as "
+    .. "px.map")
+  parsers.suggest(words:argname("TOPIC"):args("*"), words_of_help)
+  parsers.example(parser, "help orders create", "help config", "help px.orders.create")
 end
 
 function M.run(args)

@@ -3,6 +3,7 @@
 local core = require "proxylua.core"
 local names = require "proxylua.names"
 local options = require "proxylua.cli.options"
+local prepare = require "proxylua.cli.settings"
 
 local M = {}
 
@@ -35,17 +36,8 @@ end
 
 -- --- settings ---
 
-local function start_sandbox(settings, flags)
-  if flags.base_url then names.usage("--sandbox and --base-url are two APIs; give one of them") end
-  settings.sandbox = core.sandbox.start{}
-  settings.base_url, settings.api_key_file, settings.api_key_command = nil, nil, nil
-  if not flags.store then settings.store = ":memory:" end
-end
-
 local function configure(flags)
-  local settings = require("proxylua.config").read(flags)
-  settings.dry_run, settings.verbose, settings.quiet = flags.dry_run, flags.verbose, flags.quiet
-  if flags.sandbox then start_sandbox(settings, flags) end
+  local settings = prepare.settings(flags)
   core.door.configure(settings)
   return settings
 end

@@ -11,15 +11,35 @@ local M = { summary = "the journal of charges: list, show, settle" }
 -- Too long for a table, and of use for one entry alone.
 local long_fields = { "answer", "snapshot" }
 
-local function add_key(command)
-  command:argument("key", "the key of the purchase"):argname("KEY")
+local MOST_KEYS = 100 -- the latest ones, to complete
+
+-- For completion, which asks nobody for the key of the API, and makes no store.
+local function known_keys(state)
+  return function()
+    local config = require "proxylua.config"
+    local settings = config.read{}
+    settings.api_key_command = nil
+    if core.system.kind(settings.store or config.state_folder() .. "/state.db") ~= "file" then return {} end
+    core.door.configure(settings)
+    local keys = {}
+    for entry in require("proxylua").journal.each{ state = state } do
+      table.insert(keys, 1, entry.key)
+      keys[MOST_KEYS + 1] = nil
+    end
+    return keys
+  end
+end
+
+local function add_key(command, state)
+  parsers.suggest(command:argument("key", "the key of the purchase"):argname("KEY"), known_keys(state))
   command:flag("--id", "KEY is the entry's number, as the list has it"):target("by_id")
 end
 
 local function add_list(parser)
   local command = parsers.command(parser, "list", "the entries, oldest first", "journal list --state unknown")
-  command:option("--state", "only these: intent, sent, unknown (these three are open), placed, not_placed, or open")
-    :argname("STATE"):target("state")
+  local state = command:option("--state", "only these: intent, sent, unknown (these three are open), placed, "
+    .. "not_placed, or open"):argname("STATE"):target("state")
+  parsers.suggest(state, { "open", "intent", "sent", "unknown", "placed", "not_placed" })
 end
 
 local function add_show(parser)
@@ -30,11 +50,11 @@ local function add_settle(parser)
   local command = parsers.command(parser, "settle",
     "look up an entry whose outcome is not known, or say what you have seen",
     "journal settle restock-2026-W48 placed --order-id ord_abc123")
-  add_key(command)
-  command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: neither the "
-    .. "orders nor the transactions show it, the key may buy again. Left out: it is looked up, as the next purchase "
-    .. "would")
-    :argname("placed|not_placed"):args("?")
+  add_key(command, "open")
+  local state = command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: "
+    .. "neither the orders nor the transactions show it, the key may buy again. Left out: it is looked up, as the next "
+    .. "purchase would"):argname("placed|not_placed"):args("?")
+  parsers.suggest(state, { "placed", "not_placed" })
   command:option("--order-id", "placed: the order that came of it, as proxylua orders list shows it"):argname("ID")
   command:option("--price", "placed: what it cost (default: as the order says, else the quote)"):argname("AMOUNT")
   command:option("--note", "a word for the journal; placed without an order: why there is none"):argname("TEXT")
@@ -67,13 +87,14 @@ end
 local actions = {}
 
 function actions.list(args, screen)
-  local entries, unknown = {}, 0
-  for entry in require("proxylua").journal.each{ state = args.state } do
+  local unknown, each = 0, require("proxylua").journal.each{ state = args.state }
+  screen:stream("entry", function()
+    local entry = each()
+    if not entry then return nil end
     for _, name in ipairs(long_fields) do entry[name] = nil end
     if entry.open and not entry.running then unknown = unknown + 1 end
-    entries[#entries + 1] = entry
-  end
-  screen:list("entry", entries)
+    return entry
+  end)
   if unknown > 0 then
     screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal settle KEY looks "
       .. "it up", unknown)

@@ -5,19 +5,26 @@ local names = require "proxylua.names"
 
 local M = {}
 
--- value: what its argument is called; short: its one letter; many: it may come several times; script: for scripts alone
+local function profiles()
+  return require("proxylua.config").profiles()
+end
+
+-- value: what its argument is called; short: its one letter; many: it may come several times; script: for scripts alone;
+-- suggest: what completion offers for its value
 M.rows = {
   { "sandbox", summary = "use the emulated API inside the program, with money that is not real" },
-  { "profile", value = "NAME", summary = "take the settings of this profile of the config" },
+  { "profile", value = "NAME", suggest = profiles, summary = "take the settings of this profile of the config" },
   { "base-url", value = "URL", summary = "where the API is" },
-  { "store", value = "LOCATION", summary = "where limits and the journal live" },
+  { "store", value = "LOCATION", suggest = "files", summary = "where limits and the journal live" },
   { "spend", value = "AMOUNT", summary = "let this run spend so much; without it, what the config allows" },
   { "dry-run", summary = "buy nothing, answer what would have been bought" },
-  { "limits", value = "LIMITS", summary = "requests/seconds a scope, such as general=60/60,orders=10/60, or off" },
+  { "limits", value = "LIMITS", suggest = { "general=60/60,orders=10/60", "off" },
+    summary = "requests/seconds a scope, such as general=60/60,orders=10/60, or off" },
   { "timeout", value = "SECONDS", summary = "how long one exchange may take" },
   { "lock", value = "NAME", summary = "run only when no other run holds this lock; otherwise exit with 75" },
-  { "trace", value = "FILE", summary = "append a line for every exchange, without credentials" },
+  { "trace", value = "FILE", suggest = "files", summary = "append a line for every exchange, without credentials" },
   { "json", summary = "answer one JSON value" },
+  { "jsonl", summary = "answer a JSON value a line, each as soon as it is there" },
   { "quiet", short = "q", summary = "tell errors only" },
   { "verbose", short = "v", summary = "tell of waits and retries" },
   { "no-color", summary = "no colours" },

@@ -1,30 +1,29 @@
 -- Where a command's results go: data to standard output, as people or programs want it, and all else to standard error.
 
 local core = require "proxylua.core"
+local names = require "proxylua.names"
 local tables = require "proxylua.cli.table"
+local terminal = require "proxylua.cli.terminal"
 
 local M = {}
 
 local Screen = {}
 Screen.__index = Screen
 
-local USUAL_WIDTH = 80
-
-local function has_colors(flags, settings)
-  local variable = os.getenv("NO_COLOR")
-  return not flags.no_color and (variable == nil or variable == "") and settings.color ~= false
-    and os.getenv("TERM") ~= "dumb"
+local function form_of(flags)
+  if flags.json and flags.jsonl then names.usage("--json and --jsonl are two forms; give one of them") end
+  if flags.json or flags.jsonl then return flags.json and "json" or "jsonl" end
+  return core.system.isatty(1) and "table" or "plain"
 end
 
 --- Looks at where the output goes.
--- @param flags table: json, quiet, no_color, reveal
+-- @param flags table: json, jsonl, quiet, no_color, reveal
 -- @param settings table: color
 function M.open(flags, settings)
-  local terminal = core.system.isatty(1)
   return setmetatable({
-    json = flags.json, quiet = flags.quiet, terminal = terminal,
-    colors = terminal and has_colors(flags, settings or {}),
-    masked = terminal and not flags.reveal,
+    form = form_of(flags), quiet = flags.quiet,
+    colors = terminal.has_colors(1, flags, settings or {}),
+    masked = core.system.isatty(1) and not flags.reveal,
   }, Screen)
 end
 
@@ -37,12 +36,21 @@ local function put(lines)
   if #lines > 0 then core.system.write(table.concat(lines, "\n"), "\n") end
 end
 
+-- JSON has no way to write bytes that are not UTF-8, and a server's mistake in one field is no reason to lose the others.
+local function put_json(screen, value)
+  local text, place = core.json.encode(value, { bytes = "escape" })
+  core.system.write(text, "\n")
+  if not place or screen.told_of_bytes then return end
+  screen.told_of_bytes = true
+  screen:note("%s holds bytes that are not UTF-8; JSON has them as \\udc80 to \\udcff, one for each byte", place)
+end
+
 local function prepare(screen, value)
   return screen.masked and tables.mask(value) or value
 end
 
-local function put_table(screen, names, records)
-  local lines, dropped = tables.aligned(names, records, core.system.terminal_width(1) or USUAL_WIDTH)
+local function put_table(screen, kind, records)
+  local lines, dropped = tables.aligned(tables.columns(kind, records), records, terminal.width(1), kind)
   if screen.colors and lines[1] then lines[1] = "\27[1m" .. lines[1] .. "\27[0m" end
   put(lines)
   if #dropped > 0 then screen:note("no room for %s; --json shows all", table.concat(dropped, ", ")) end
@@ -52,33 +60,64 @@ end
 -- @param kind of record, or nil
 function Screen:list(kind, records)
   records = prepare(self, records)
-  if self.json then
-    core.system.write(core.json.encode(core.json.array(records)), "\n")
-  elseif self.terminal then
+  if self.form == "jsonl" then
+    for _, record in ipairs(records) do put_json(self, record) end
+  elseif self.form == "json" then
+    put_json(self, core.json.array(records))
+  elseif self.form == "table" then
     if #records == 0 then self:note("there are none") end
-    put_table(self, tables.columns(kind, records), records)
+    put_table(self, kind, records)
   else
     put(tables.plain(tables.columns(kind, records), records))
+  end
+end
+
+-- Whoever reads a pipe has each record at once: the next page may be a minute away.
+local function put_each(next_record, write)
+  for record in next_record do
+    write(record)
+    core.system.flush()
+  end
+end
+
+--- Writes the records of an iterator as they come, in constant memory; where the form needs all of them, once all are there.
+-- @param kind of record, or nil
+function Screen:stream(kind, next_record)
+  local columns = tables.known_columns(kind)
+  if self.form == "jsonl" then
+    put_each(next_record, function(record) put_json(self, prepare(self, record)) end)
+  elseif self.form == "plain" and columns then
+    put(tables.plain(columns, {}))
+    put_each(next_record, function(record) put{ tables.plain_line(columns, prepare(self, record)) } end)
+  else
+    local records = {}
+    for record in next_record do records[#records + 1] = record end
+    self:list(kind, records)
   end
 end
 
 --- Writes one record.
 function Screen:record(kind, record)
   record = prepare(self, record)
-  if self.json then
-    core.system.write(core.json.encode(record), "\n")
-  elseif self.terminal then
+  if self.form == "json" or self.form == "jsonl" then
+    put_json(self, record)
+  elseif self.form == "table" then
     put(tables.fields(tables.columns(kind, { record }), record))
   else
     put(tables.plain(tables.columns(kind, { record }), { record }))
   end
 end
 
+local function put_plain_value(screen, value)
+  value = prepare(screen, value)
+  if screen.form == "json" or screen.form == "jsonl" then return put_json(screen, value) end
+  core.system.write(tostring(value == nil and "" or value), "\n")
+end
+
 --- Writes whatever came: a list, a record or a plain value.
 function Screen:value(kind, value)
   if type(value) ~= "table" or core.money.is(value) then
-    value = prepare(self, value)
-    core.system.write(self.json and core.json.encode(value) or tostring(value == nil and "" or value), "\n")
+    put_plain_value(self, value)
   elseif #value > 0 or next(value) == nil then
     self:list(kind, value)
   else
@@ -88,7 +127,8 @@ end
 
 --- Writes a text as it is.
 function Screen:text(text)
-  core.system.write(self.json and core.json.encode(text) .. "\n" or text)
+  if self.form == "json" or self.form == "jsonl" then return put_json(self, text) end
+  core.system.write(text)
 end
 
 return M

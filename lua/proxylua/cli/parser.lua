@@ -3,16 +3,29 @@
 
 local core = require "proxylua.core"
 local options = require "proxylua.cli.options"
+local terminal = require "proxylua.cli.terminal"
 
 local M = {}
 
-local HELP_WIDTH = 100
+local NARROWEST, WIDEST = 40, 100
+
+local function width()
+  return math.max(NARROWEST, math.min(WIDEST, terminal.width(1)))
+end
 
 -- What a parser throws when it met -h.
 local Help = {}
 
--- argparse appends its advice on a second line.
+-- Of parsers their examples, and of options and arguments what completion offers for them.
+local examples, suggestions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
+-- argparse appends its advice on a second line, and does not say which commands there are.
 local function fail(parser, message)
+  if message == "a command is required" then
+    local known = {}
+    for at, command in ipairs(parser._commands) do known[at] = command._name end
+    message = "a command is missing: " .. table.concat(known, ", ")
+  end
   core.error.raise{
     kind = "usage",
     message = ("%s; %s --help shows how it is used"):format(message:gsub("%s*\n%s*", "; "), parser:get_fullname()),
@@ -22,7 +35,8 @@ end
 local function finish(parser, name)
   parser.error = fail
   parser.get_fullname = function() return name end
-  parser:add_help(false):help_max_width(HELP_WIDTH):usage_max_width(HELP_WIDTH):help_description_margin(28)
+  parser:add_help(false):help_max_width(width()):usage_max_width(width())
+  parser:help_description_margin(width() < 80 and 4 or 28)
   parser:flag("-h --help", "show this help"):action(function()
     error(setmetatable({ text = parser:get_help() .. "\n" }, Help), 0)
   end)
@@ -39,9 +53,19 @@ function M.command(parser, name, summary, example)
   return command
 end
 
+--- Says what completion offers for an option's value or an argument.
+-- @param element option or argument
+-- @param words list; "files"; or a function that answers either, given the list of the words before
+-- @return the element
+function M.suggest(element, words)
+  suggestions[element] = words
+  return element
+end
+
 --- Adds an example to the help of a parser.
 function M.example(parser, ...)
   local lines = {}
+  examples[parser] = { ... }
   for at, line in ipairs{ ... } do lines[at] = "  proxylua " .. line end
   return parser:epilog("Example:\n" .. table.concat(lines, "\n")
     .. "\n\nOptions that go with everything: proxylua help options")
@@ -57,6 +81,35 @@ function M.build(name, command, flags)
   options.add_to(parser, flags)
   command.parser(parser)
   return parser
+end
+
+-- --- what a parser knows, for completion and the manual page ---
+
+local function describe_option(option)
+  return {
+    names = option._aliases, value = option._maxargs > 0 and (option._argname or "VALUE") or nil,
+    summary = option._description, hidden = option._hidden, suggest = suggestions[option],
+  }
+end
+
+local function describe_argument(argument)
+  return {
+    name = argument._argname or argument._name, summary = argument._description,
+    optional = argument._minargs == 0, many = argument._maxargs > 1, suggest = suggestions[argument],
+  }
+end
+
+--- What a parser knows, as plain tables.
+-- @return table: name, summary, examples, and the lists options, arguments and commands, which are such tables in their turn
+function M.describe(parser)
+  local told = {
+    name = parser._name, summary = parser._description, examples = examples[parser] or {},
+    options = {}, arguments = {}, commands = {},
+  }
+  for at, option in ipairs(parser._options) do told.options[at] = describe_option(option) end
+  for at, argument in ipairs(parser._arguments) do told.arguments[at] = describe_argument(argument) end
+  for at, command in ipairs(parser._commands) do told.commands[at] = M.describe(command) end
+  return told
 end
 
 --- Reads the words that follow a command's name.

@@ -8,17 +8,19 @@ local M = { summary = "run the emulated API on loopback, with money that is not 
 function M.parser(parser)
   parser:option("--port", "port of the API; the proxies' are the next four when these are free (default: a free one)")
     :argname("PORT")
-  parser:option("--state", "keep orders and balance in this file, and go on from it"):argname("FILE")
+  parsers.suggest(parser:option("--state", "keep orders and balance in this file, and go on from it"):argname("FILE"),
+    "files")
   parser:option("--balance", "what a new account holds (default: 1000.00)"):argname("AMOUNT")
-  parser:option("--dialect", "how it answers: envelope (default), bare, snake, or mixed: each in turn")
-    :argname("DIALECT")
+  parsers.suggest(parser:option("--dialect", "how it answers: envelope (default), bare, snake, or mixed: each in turn")
+    :argname("DIALECT"), { "envelope", "bare", "snake", "mixed" })
   parser:option("--limits", "such as general=60/60,orders=10/60 (default), with algorithm=fixed, sliding, bucket or "
     .. "weighted added if wanted; or off"):argname("LIMITS")
   parser:option("--fault", "ENDPOINT:NAME[=VALUE],…, such as orders.create:cut=after,count=2; may come several times")
     :argname("FAULT"):count("*"):target("faults")
   parser:option("--key", "an API key that it takes (default: a well-known one); may come several times")
     :argname("KEY"):count("*"):target("keys")
-  parser:option("--passwords", "of the proxies: plain (default), or hard: full of characters to escape"):argname("KIND")
+  parsers.suggest(parser:option("--passwords", "of the proxies: plain (default), or hard: full of characters to escape")
+    :argname("KIND"), { "plain", "hard" })
   parser:option("--seed", "ids and passwords follow from it (default: random)"):argname("SEED")
   parser:flag("-q --quiet", "no line on standard error for each request")
   parsers.example(parser, "sandbox --port 8100 --state sandbox.json",
@@ -48,7 +50,7 @@ A page that shows the proxies' exits: %s
 ]]
 
 local function tell(place, flags)
-  if flags.json then
+  if flags.json or flags.jsonl then
     core.system.write(core.json.encode(place), "\n")
   else
     core.system.write(text:format(place.url, place.key, place.key, place.url, place.trace_url))

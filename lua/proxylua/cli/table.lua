@@ -17,7 +17,14 @@ local columns = {
   order = { "id", "type", "quantity", "period", "country", "status", "price", "created_at", "expires_at" },
   proxy = { "host", "port", "username", "password", "protocol", "url" },
   address = { "currency", "network", "address" },
+  finding = { "state", "check", "text", "advice" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
+}
+-- Where there is no room for all, these go first.
+local spare = {
+  order = { "created_at", "period", "country", "expires_at", "type" },
+  transaction = { "order_id" },
+  entry = { "order_id", "endpoint", "price", "created_at" },
 }
 local first = { id = 1, code = 2, name = 3, type = 4, days = 5 }
 
@@ -31,7 +38,8 @@ end
 
 local function text_of(value)
   if value == nil then return "" end
-  return is_plain(value) and tostring(value) or core.json.encode(value)
+  if is_plain(value) then return tostring(value) end
+  return (core.json.encode(value, { bytes = "escape" }))
 end
 
 -- What others sent may hold bytes that a terminal obeys: they are shown as ?. A line stays one line.
@@ -51,16 +59,26 @@ local function short_time(text)
   return date and date .. " " .. time or text
 end
 
+local function is_secret(name)
+  name = type(name) == "string" and name:lower() or ""
+  return name:find("pass", 1, true) or name:find("pwd", 1, true) or name:find("secret", 1, true)
+end
+
 --- A copy of a value in which no password can be read.
 function M.mask(value, name)
   if type(value) == "string" then
-    if name == "password" or name == "pass" then return MASK end
+    if is_secret(name) then return MASK end
     return (value:gsub("(://[^:@/%s]*:)[^@/%s]*@", "%1" .. MASK .. "@"))
   end
   if is_plain(value) then return value end
   local copy = setmetatable({}, getmetatable(value))
   for key, item in pairs(value) do copy[key] = M.mask(item, key) end
   return copy
+end
+
+--- The columns of a kind of record, nil where its records have to tell.
+function M.known_columns(kind)
+  return columns[kind]
 end
 
 --- The names of the columns: those of the kind, or else all that the records have.
@@ -89,20 +107,23 @@ local function cell(record, name)
   return name == "value" and record or nil
 end
 
+--- A record as one tab-separated line.
+function M.plain_line(names, record)
+  local cells = {}
+  for at, name in ipairs(names) do cells[at] = clean(text_of(cell(record, name)), false) end
+  return table.concat(cells, "\t")
+end
+
 --- Tab-separated lines, the first with the names of the columns.
 function M.plain(names, records)
   local lines = { table.concat(names, "\t") }
-  for _, record in ipairs(records) do
-    local cells = {}
-    for at, name in ipairs(names) do cells[at] = clean(text_of(cell(record, name)), false) end
-    lines[#lines + 1] = table.concat(cells, "\t")
-  end
+  for _, record in ipairs(records) do lines[#lines + 1] = M.plain_line(names, record) end
   return lines
 end
 
 -- A column: its name, its texts and their width, and whether it holds numbers alone. Nil when no record has the field.
 local function column(name, records)
-  local found = { name = name, texts = {}, least = 0, right = true, times = true }
+  local found = { name = name, whole = {}, right = true, times = true }
   local used = false
   for at, record in ipairs(records) do
     local value = cell(record, name)
@@ -111,12 +132,17 @@ local function column(name, records)
       if not is_number(value) then found.right = false end
     end
     local text = clean(text_of(value), true)
-    found.texts[at] = short_time(text)
-    if text ~= "" and found.texts[at] == text then found.times = false end
-    found.least = math.max(found.least, width_of(found.texts[at]))
+    found.whole[at] = short_time(text)
+    if text ~= "" and found.whole[at] == text then found.times = false end
   end
-  found.width = math.max(found.least, width_of(name))
   return used and found or nil
+end
+
+-- Takes the texts that the column shows, and as much room as they need.
+local function use(item, texts)
+  item.texts, item.least = texts, 0
+  for _, text in ipairs(texts) do item.least = math.max(item.least, width_of(text)) end
+  item.width = math.max(item.least, width_of(item.name))
 end
 
 local function total(list)
@@ -141,27 +167,41 @@ end
 local function shorten_times(list)
   for _, item in ipairs(list) do
     if item.times then
-      for at, text in ipairs(item.texts) do item.texts[at] = text:sub(1, #"2026-11-23") end
-      item.least = #"2026-11-23"
-      item.width = math.max(item.least, width_of(item.name))
+      local dates = {}
+      for at, text in ipairs(item.whole) do dates[at] = text:sub(1, #"2026-11-23") end
+      use(item, dates)
     end
   end
 end
 
 -- First times lose their hours, then names of columns their ends, then texts theirs. The first column says which record it is
--- and stays whole.
+-- and stays whole. Answers whether the lines fit.
 local function fit(list, width)
+  for _, item in ipairs(list) do use(item, item.whole) end
   if total(list) > width then shorten_times(list) end
   shrink(list, width, function(item) return math.max(item.least, math.min(SHORTEST_NAME, width_of(item.name))) end)
   shrink(list, width, function(item, at)
     return (at == 1 or item.right or item.times) and item.width or NARROWEST
   end)
+  return total(list) <= width
 end
 
--- Leaves out columns on the right until the lines fit; answers their names.
-local function drop(list, width)
+-- The place of the column that is missed least: a spare one of the kind, else the last.
+local function least_missed(list, kind)
+  for _, name in ipairs(spare[kind] or {}) do
+    for at, item in ipairs(list) do
+      if at > 1 and item.name == name then return at end
+    end
+  end
+  return #list
+end
+
+-- Leaves out columns until the lines fit; answers their names.
+local function drop(list, width, kind)
   local dropped = {}
-  while #list > 1 and total(list) > width do table.insert(dropped, 1, table.remove(list).name) end
+  while not fit(list, width) and #list > 1 do
+    dropped[#dropped + 1] = table.remove(list, least_missed(list, kind)).name
+  end
   return dropped
 end
 
@@ -187,14 +227,14 @@ end
 -- @param names list of columns
 -- @param records list
 -- @param width of the terminal in columns
+-- @param kind of record, or nil
 -- @return list of lines
 -- @return list of the columns that did not fit
-function M.aligned(names, records, width)
+function M.aligned(names, records, width, kind)
   local list = {}
   for _, name in ipairs(names) do list[#list + 1] = column(name, records) end
   if #list == 0 then return {}, {} end
-  fit(list, width)
-  local dropped = drop(list, width)
+  local dropped = drop(list, width, kind)
   local lines = { line(list, function(item) return item.name end) }
   for at = 1, #records do lines[#lines + 1] = line(list, function(item) return item.texts[at] end) end
   return lines, dropped

@@ -1,0 +1,29 @@
+-- The settings of a run: those of flags, environment and config, and what --sandbox makes of them.
+
+local config = require "proxylua.config"
+local core = require "proxylua.core"
+local names = require "proxylua.names"
+
+local M = {}
+
+local function start_sandbox(settings, flags)
+  if flags.base_url then names.usage("--sandbox and --base-url are two APIs; give one of them") end
+  settings.sandbox = core.sandbox.start{}
+  settings.base_url, settings.api_key_file, settings.api_key_command = nil, nil, nil
+  if not flags.store then settings.store = ":memory:" end
+end
+
+--- Puts the settings together.
+-- @param flags table of the command line's options
+-- @param without_file true: as if there were no config file
+-- @return table of settings
+-- @return table: where each came from
+-- @raise config, usage
+function M.settings(flags, without_file)
+  local settings, sources = config.read(flags, without_file)
+  settings.dry_run, settings.verbose, settings.quiet = flags.dry_run, flags.verbose, flags.quiet
+  if flags.sandbox then start_sandbox(settings, flags) end
+  return settings, sources
+end
+
+return M

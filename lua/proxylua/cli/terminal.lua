@@ -1,0 +1,25 @@
+-- What the terminal can show: its width, and whether colours are wanted there.
+
+local core = require "proxylua.core"
+
+local M = {}
+
+local USUAL_WIDTH = 80
+
+--- Columns of the terminal behind a descriptor. COLUMNS goes before what the terminal says, as it does in other programs.
+function M.width(descriptor)
+  local told = math.tointeger(tonumber(os.getenv("COLUMNS") or ""))
+  if told and told > 0 then return told end
+  return core.system.terminal_width(descriptor) or USUAL_WIDTH
+end
+
+--- Whether what goes to a descriptor is coloured.
+-- @param flags table: no_color
+-- @param settings table: color
+function M.has_colors(descriptor, flags, settings)
+  local variable = os.getenv("NO_COLOR")
+  return core.system.isatty(descriptor) and not flags.no_color and (variable == nil or variable == "")
+    and settings.color ~= false and os.getenv("TERM") ~= "dumb"
+end
+
+return M
