@@ -259,6 +259,15 @@ describe("A purchase whose answer is lost", function()
     assert.equal(1, sold())
   end)
 
+  it("is known under any spelling of the base URL", function()
+    local id = buy("key = 'k'")
+    local upper, dots = sandbox.url:gsub("^http", "HTTP"), sandbox.url:gsub("/api/", "/x/../api/")
+    for _, url in ipairs{ upper, dots, sandbox.url .. "/" } do
+      assert.equal(id, (buy("key = 'k'", { PROXYLUA_BASE_URL = url })), url)
+    end
+    assert.equal(1, sold())
+  end)
+
   it("by a path that the table does not know stays unknown until a person settles it", function()
     local code = [[local _, err = px.try(px.request, { method = "POST", path = "/gifts", json = {}, max_price = 3,
       key = "gift", timeout = 5 }) return err.kind, err.charge]]
@@ -327,8 +336,8 @@ describe("An extension whose answer is lost", function()
     faults("orders.extend:drift=3,count=1")
     local result = sandbox:run{ "-e", ([[local px = require "proxylua" local id = %q
       px.orders.extend(id, { period = 30, key = "e" })
-      print(px.journal.get("e").price, select(2, px.try(px.orders.extend, id, { period = 30, key = "f" })).kind)]]):format(
-      id) }
+      local _, err = px.try(px.orders.extend, id, { period = 30, key = "f" })
+      print(px.journal.get("e").price, err.kind)]]):format(id) }
     assert.equal("7.20\tspend_refused\n", result.out, result.err)
     assert.matches("cost 7.20, above its quote of 2.40", result.err, 1, true)
   end)

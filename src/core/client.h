@@ -93,8 +93,8 @@ void client_cancel(struct client_call *call);
 
 void client_release(struct client_call *call);
 
-/* client_url.c: refuses a base URL that is neither https nor loopback, or has credentials, a query or a fragment. Answers it without
- * slashes at its end, owned by the caller; NULL with a config error. */
+/* client_url.c: refuses a base URL that is neither https nor loopback, or has credentials, a query or a fragment. Answers it in
+ * the one spelling by which limits and journal are kept, without slashes at its end, owned by the caller; NULL with a config error. */
 char *client_check_base_url(const char *url, struct error *err);
 
 #endif

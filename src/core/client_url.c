@@ -1,5 +1,6 @@
 /* Which base URLs the key may travel to. */
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,18 +29,47 @@ static const char *url_fault(CURLU *url, const char *text)
   return NULL;
 }
 
+static void lower(char *text)
+{
+  for (; *text; text++)
+    if (*text >= 'A' && *text <= 'Z') *text = (char)(*text - 'A' + 'a');
+}
+
+static char *part(CURLU *url, CURLUPart which)
+{
+  char *text = NULL;
+  return curl_url_get(url, which, &text, CURLU_NO_DEFAULT_PORT) == CURLUE_OK ? text : NULL;
+}
+
+/* One spelling for all of them, since limits and journal are kept by it: scheme and host in lower case, no default port, no slash at
+ * the end; libcurl has resolved the dots. */
+static char *spell(CURLU *url)
+{
+  char *scheme = part(url, CURLUPART_SCHEME), *host = part(url, CURLUPART_HOST), *port = part(url, CURLUPART_PORT);
+  char *path = part(url, CURLUPART_PATH), *text = NULL;
+  bool ok = scheme && host && path;
+  if (ok) {
+    lower(scheme);
+    lower(host);
+    ok = asprintf(&text, "%s://%s%s%s%s", scheme, host, port ? ":" : "", port ? port : "", path) >= 0;
+  }
+  curl_free(scheme);
+  curl_free(host);
+  curl_free(port);
+  curl_free(path);
+  for (size_t size = ok ? strlen(text) : 0; size > 0 && text[size - 1] == '/'; size--) text[size - 1] = '\0';
+  return ok ? text : NULL;
+}
+
 char *client_check_base_url(const char *text, struct error *err)
 {
   CURLU *url = curl_url();
-  char *copy = url ? strdup(text) : NULL;
-  const char *fault = copy ? url_fault(url, text) : NULL;
+  const char *fault = url ? url_fault(url, text) : NULL;
+  char *spelled = url && !fault ? spell(url) : NULL;
   curl_url_cleanup(url);
-  if (!copy) error_set(err, ERROR_INTERNAL, "out of memory");
-  if (fault) {
+  if (fault)
     error_set(err, ERROR_CONFIG, "the base URL %.200s %s; give one like https://api.1001proxy.io/api/v1", text, fault);
-    free(copy);
-    copy = NULL;
-  }
-  for (size_t size = copy ? strlen(copy) : 0; size > 0 && copy[size - 1] == '/'; size--) copy[size - 1] = '\0';
-  return copy;
+  else if (!spelled)
+    error_set(err, ERROR_INTERNAL, "out of memory");
+  return spelled;
 }

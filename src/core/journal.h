@@ -74,13 +74,15 @@ struct journal_lock {
   int64_t token; /* 0: somebody else has it. What is written under this token fails when the right has been lost */
 };
 
-/* The account that a key belongs to. With `put` it is remembered first, unless another one is: what was bought lies under that
- * name, whoever found it out first. */
+/* The account that a key belongs to. With `put` it is remembered first, unless one is already, under the key or under an alias:
+ * what was bought lies under that name, whoever found it out first. */
+#define JOURNAL_ALIASES 2
 struct journal_account {
   struct store_job job;
   const char *key; /* hex SHA-256 of base URL and key, as limiter_key answers */
   const char *put;
-  char *account; /* NULL: not known */
+  const char *aliases[JOURNAL_ALIASES]; /* by which another key of it can be told: hashes like the key's, or NULL */
+  char *account;                        /* NULL: not known */
 };
 
 /* One entry by its account and key, or by its id when `key` is NULL. */

@@ -1,6 +1,5 @@
 #include "core/purchase.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,87 +16,6 @@ static bool random_hex(char *text, size_t bytes)
   for (size_t i = 0; i < bytes; i++) snprintf(text + 2 * i, 3, "%02x", random[i]);
   return true;
 }
-
-static bool hash(const struct buffer *text, char hex[HEX(32)])
-{
-  unsigned char digest[32];
-  if (!EVP_Q_digest(NULL, "SHA256", NULL, text->data, text->size, digest, NULL)) return false;
-  for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-  return true;
-}
-
-/* --- whose money --- */
-
-static void go_on(struct flow *charge)
-{
-  if (flow_needs_no_lock(charge))
-    flow_find(charge);
-  else
-    flow_lock(charge);
-}
-
-static void on_account(struct store_job *job);
-
-/* By its id or its email. Without either nobody can tell that two keys spend the same money. */
-static bool name_account(struct flow *charge, const struct http_exchange *x)
-{
-  char id[200], name[600];
-  if (!flow_read(charge, RECORD_ACCOUNT, x, "id", id, sizeof id) &&
-      !flow_read(charge, RECORD_ACCOUNT, x, "email", id, sizeof id))
-    return false;
-  snprintf(name, sizeof name, "%.390s %s", client_base_url(charge->owner->settings.client), id);
-  free(charge->account_name);
-  charge->account_name = strdup(name);
-  return true;
-}
-
-static void on_account_answer(void *arg, struct client_call *call)
-{
-  struct flow *charge = arg;
-  if (!flow_answered(charge, call)) return;
-  if (!name_account(charge, call->exchange)) {
-    flow_fail(charge, ERROR_PROTOCOL, "the answer names no account, by its id or its email; nothing was bought");
-    return;
-  }
-  if (!charge->account_name) {
-    flow_fail(charge, ERROR_INTERNAL, "out of memory");
-    return;
-  }
-  charge->account = (struct journal_account){.job.done = on_account,
-                                             .key = charge->owner->settings.key_hash,
-                                             .put = charge->account_name};
-  charge->working = true;
-  journal_account(charge->owner->settings.store, &charge->account);
-}
-
-static void on_account(struct store_job *job)
-{
-  struct flow *charge = CHARGE_OF(job, account);
-  struct purchase *purchase = charge->owner;
-  if (flow_has_failed(charge, job)) return;
-  if (!purchase->account) {
-    purchase->account = charge->account.account;
-    charge->account.account = NULL;
-  }
-  step("account");
-  if (purchase->account)
-    go_on(charge);
-  else
-    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account_answer);
-}
-
-void flow_begin(struct flow *charge)
-{
-  if (flow_is_over(charge)) return;
-  charge->account = (struct journal_account){.job.done = on_account, .key = charge->owner->settings.key_hash};
-  charge->working = !charge->owner->account;
-  if (charge->owner->account)
-    go_on(charge);
-  else
-    journal_account(charge->owner->settings.store, &charge->account);
-}
-
-/* --- what others call --- */
 
 struct purchase *purchase_open(const struct purchase_settings *settings)
 {
@@ -164,7 +82,7 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
   return buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path, request->query ? "?" : "",
                       request->query ? request->query : "", request->body ? request->body : "") &&
          flow_read_traits(charge, request->body ? request->body : "", &charge->asked) &&
-         hash(&charge->params, charge->params_hash);
+         flow_hash(charge->params.data, charge->params.size, charge->params_hash);
 }
 
 struct purchase_charge *purchase_begin(struct purchase *purchase, const struct purchase_request *request,

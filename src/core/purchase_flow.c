@@ -51,7 +51,6 @@ void flow_free(struct flow *charge)
   witness_rows_free(&charge->movements);
   witness_traits_free(&charge->asked);
   free(charge->account.account);
-  free(charge->account_name);
   free(charge->order_id);
   free(charge->path);
   free(charge->query);

@@ -1,4 +1,4 @@
-/* A charge on its way: what the files core/purchase*.c share. The way: whose money it is (purchase.c), the right to charge it
+/* A charge on its way: what the files core/purchase*.c share. The way: whose money it is (purchase_account.c), the right to charge it
  * (purchase_lock.c), what others left open (purchase_recover.c), whether it was spent before (purchase_find.c), the quote
  * (purchase_quote.c) and whether it may be spent (purchase_decide.c), what exists (purchase_snapshot.c), intent and sending
  * (purchase_send.c), the outcome (purchase_settle.c), which is looked for (purchase_inquiry.c) when the answer is lost, and
@@ -107,7 +107,8 @@ struct flow {
   void (*done)(void *arg, struct purchase_charge *charge);
   void *arg;
   struct journal_account account;
-  char *account_name; /* as it is to be remembered */
+  char account_name[600]; /* as it is to be remembered, and by what else it can be told */
+  char aliases[JOURNAL_ALIASES][HEX(32)];
   struct journal_lock lock;
   struct journal_find find;
   struct journal_intend intend;
@@ -120,6 +121,7 @@ struct flow {
 struct purchase {
   struct purchase_settings settings;
   char *account; /* base URL and account, once known */
+  bool named;    /* all its names are remembered, as this run was told them */
   char run_id[HEX(16)];
   char host[PROCESS_HOST];
   int64_t started;
@@ -140,6 +142,7 @@ void flow_find(struct flow *charge);
 void flow_quote(struct flow *charge);
 void flow_decide(struct flow *charge); /* quote in hand: refuse, answer a dry run, ask, or go on */
 void flow_snapshot(struct flow *charge);
+void flow_note_account(struct flow *charge); /* once a run, from the answer in charge->call */
 void flow_send(struct flow *charge);
 void flow_on_sent(void *arg, struct client_call *call);
 
@@ -206,6 +209,9 @@ void flow_inquiry_end(struct flow *charge);
 /* Fills in what a settling as placed writes down: order, price, and the answer that the key gives from then on. They live as
  * long as the verdict. False when memory is out. */
 bool flow_inquiry_found(struct flow *charge, struct journal_settle *settle);
+
+/* hex SHA-256 */
+bool flow_hash(const char *text, size_t size, char hex[HEX(32)]);
 
 /* "orders.create", or the path of a request that the table does not know. */
 const char *flow_name(const struct flow *charge);

@@ -29,7 +29,7 @@ static void on_account(void *arg, struct client_call *call)
     return;
   }
   step("snapshot");
-  flow_send(charge);
+  flow_note_account(charge);
 }
 
 static bool keep_ids(struct ids *ids, const struct witness_rows *rows, int field)

@@ -150,11 +150,21 @@ bool postgres_list(struct store_driver *driver, struct journal_list *job)
 
 /* --- accounts --- */
 
+/* Remembers the account under one of its names, as it is known by any of them. */
+static bool put_name(struct postgres *pg, const struct journal_account *job, const char *name, struct error *err)
+{
+  const struct postgres_param params[] = {TEXT(name), TEXT(job->put), TEXT(job->key), TEXT(job->aliases[0]),
+                                          TEXT(job->aliases[1])};
+  return postgres_do(pg, PG_ACCOUNT_PUT, params, NULL, err);
+}
+
 static bool put_account(struct postgres *pg, void *arg, struct error *err)
 {
   const struct journal_account *job = arg;
-  const struct postgres_param params[] = {TEXT(job->key), TEXT(job->put)};
-  return postgres_do(pg, PG_ACCOUNT_PUT, params, NULL, err);
+  bool ok = put_name(pg, job, job->key, err);
+  for (int i = 0; i < JOURNAL_ALIASES; i++)
+    if (job->aliases[i]) ok = ok && put_name(pg, job, job->aliases[i], err);
+  return ok;
 }
 
 static bool get_account(struct postgres *pg, void *arg, struct error *err)

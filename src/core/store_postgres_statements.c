@@ -58,9 +58,12 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                        "paced_until = $6, next_at = $7, slots = $8 WHERE key = $1 "
                        "RETURNING CASE WHEN $9 = 'off' THEN set_config('synchronous_commit', 'off', true) END",
                        9},
-    [PG_ACCOUNT_PUT] = {"INSERT INTO proxylua.accounts (key, account, updated_at) VALUES ($1, $2, " NOW
+    [PG_ACCOUNT_PUT] = {"INSERT INTO proxylua.accounts (key, account, updated_at) VALUES ($1, coalesce("
+                        "(SELECT account FROM proxylua.accounts WHERE key = $3), "
+                        "(SELECT account FROM proxylua.accounts WHERE key = $4), "
+                        "(SELECT account FROM proxylua.accounts WHERE key = $5), $2), " NOW
                         ") ON CONFLICT (key) DO NOTHING",
-                        2},
+                        5},
     [PG_ACCOUNT_GET] = {"SELECT account FROM proxylua.accounts WHERE key = $1", 1},
     [PG_CHARGE_BY_KEY] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE account = $1 AND key = $2", 2},
     [PG_CHARGE_BY_ID] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE id = $1", 1},

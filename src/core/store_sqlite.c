@@ -29,7 +29,10 @@ static const char *const texts[STATEMENTS] = {
     [SCOPE_UPDATE] =
         "UPDATE scopes SET clock = ?1, seen_at = ?2, paused_until = ?3, probe_until = ?4, paced_until = ?5, "
         "next_at = ?6, slots = ?7 WHERE key = ?8",
-    [ACCOUNT_PUT] = "INSERT INTO accounts (key, account, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
+    [ACCOUNT_PUT] =
+        "INSERT INTO accounts (key, account, updated_at) VALUES (?1, coalesce("
+        "(SELECT account FROM accounts WHERE key = ?4), (SELECT account FROM accounts WHERE key = ?5), "
+        "(SELECT account FROM accounts WHERE key = ?6), ?2), ?3) ON CONFLICT (key) DO NOTHING",
     [ACCOUNT_GET] = "SELECT account FROM accounts WHERE key = ?1",
     [CHARGE_BY_KEY] = "SELECT id, " CHARGE_COLUMNS " FROM charges WHERE account = ?1 AND key = ?2",
     [CHARGE_BY_ID] = "SELECT id, " CHARGE_COLUMNS " FROM charges WHERE id = ?1",

@@ -40,14 +40,26 @@ static bool copy_text(sqlite3_stmt *row, int column, char **copy)
 
 /* --- accounts --- */
 
-static bool put_account(struct sqlite *sqlite, const struct journal_account *account, struct error *err)
+/* Remembers the account under one of its names, as it is known by any of them. */
+static bool put_name(struct sqlite *sqlite, const struct journal_account *account, const char *name, struct error *err)
 {
   sqlite3_stmt *statement = sqlite_statement(sqlite, ACCOUNT_PUT, err);
-  if (!statement || !sqlite_begin(sqlite, true, err)) return false;
-  bind_text(statement, 1, account->key);
+  if (!statement) return false;
+  bind_text(statement, 1, name);
   bind_text(statement, 2, account->put);
   sqlite3_bind_int64(statement, 3, wall_clock());
-  return sqlite_end(sqlite, sqlite_run(sqlite, statement, err), err);
+  bind_text(statement, 4, account->key);
+  for (int i = 0; i < JOURNAL_ALIASES; i++) bind_text(statement, 5 + i, account->aliases[i]);
+  return sqlite_run(sqlite, statement, err);
+}
+
+static bool put_account(struct sqlite *sqlite, const struct journal_account *account, struct error *err)
+{
+  if (!sqlite_begin(sqlite, true, err)) return false;
+  bool ok = put_name(sqlite, account, account->key, err);
+  for (int i = 0; i < JOURNAL_ALIASES; i++)
+    if (account->aliases[i]) ok = ok && put_name(sqlite, account, account->aliases[i], err);
+  return sqlite_end(sqlite, ok, err);
 }
 
 bool sqlite_account(struct store_driver *driver, struct journal_account *account)
