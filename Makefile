@@ -48,6 +48,9 @@ needs_deps       = test check long bench doc
 installing = $(filter demo test crash check% bench doc deps,$(MAKECMDGOALS))
 purposes   = build $(foreach goal,$(MAKECMDGOALS),$(or $(needs_$(goal)),$(if $(filter check-%,$(goal)),$(needs_check))))
 
+# $(call run_specs,PROGRAM,OPTIONS OF BUSTED): all of them, or the one that is asked for.
+run_specs = $(if $(SPEC),$(1) /usr/bin/busted $(2) $(SPEC),tools/specs $(1) $(2))
+
 # Commands are shown in short; `make V=1` shows them whole.
 say = $(if $(V),,@echo "$(1)";)
 
@@ -73,7 +76,7 @@ demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quicks
 	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
 
 test: build/proxylua build/crash/proxylua build/spec/slots_check ## run the specs inside the program (SPEC=FILE: only that one)
-	build/proxylua /usr/bin/busted $(SPEC)
+	$(call run_specs,build/proxylua)
 
 crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 storms=4': see spec/support/crash_long.lua)
 	CRASH=long build/proxylua /usr/bin/busted spec/crash_spec.lua
@@ -230,12 +233,12 @@ check-clang: build/clang/proxylua
 check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
 check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
-	$(call step,$< /usr/bin/busted $(SPEC))
+	$(call step,$(call run_specs,$<))
 
 # A collector that never rests finds values that C code forgot to anchor.
 greedy = collectgarbage("incremental", 1, 1000)
 check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
-	$(call step,$< /usr/bin/busted -e '$(greedy)' $(SPEC))
+	$(call step,$(call run_specs,$<,-e '$(greedy)'))
 
 check-doc: build/doc/index.html
 	$(call step,grep -q px.orders.create $<)

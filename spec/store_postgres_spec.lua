@@ -145,7 +145,8 @@ describe("a store in PostgreSQL", function()
   it("that answers late gives slots whose lease is half over, and nothing is sent with these", function()
     run("px.account.get()")
     local lock = io.popen(("PGPASSWORD='s3cret&word' %s/psql -X -q -h %s -U proxylua postgres -c %s"):format(server.bin,
-      server.folder, program.quote("BEGIN; SELECT 'locked' FROM proxylua.scopes FOR UPDATE; SELECT pg_sleep(2); COMMIT")))
+      server.folder,
+      program.quote("BEGIN; SELECT 'locked' FROM proxylua.scopes FOR UPDATE; SELECT pg_sleep(2); COMMIT")))
     while server:query("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%'") ~= "2" do
       core.task.sleep(0.01)
     end
