@@ -13,7 +13,7 @@ static const char metatable_key; /* its address names the metatable in the regis
 static const char *const hints[ERROR_KIND_COUNT] = {
     [ERROR_AUTH] = "Check the API key (PROXYLUA_API_KEY, api_key_file or api_key_command).",
     [ERROR_FORBIDDEN] = "This account may not do this; ask the vendor about its state.",
-    [ERROR_NOT_FOUND] = "Check the id; the list of the same kind shows those that exist.",
+    [ERROR_NOT_FOUND] = "Check the id, of which the list of the same kind shows those that exist, and the base URL.",
     [ERROR_INVALID] = "Check the parameters.",
     [ERROR_FUNDS] = "Top the balance up (px.deposits.addresses) or order less.",
     [ERROR_KEY_REUSED] = "Another order needs another key.",

@@ -91,14 +91,18 @@ static void finish(struct store *store, struct store_job *job)
 
 /* --- the store's thread --- */
 
-/* What cannot be made is told of when the file in it is opened. */
-static void make_folders(char *path)
+static bool make_folders(char *path, struct error *err)
 {
   for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
     *slash = '\0';
-    (void)!mkdir(path, 0700);
+    bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
+    if (!made)
+      error_set(err, ERROR_STORE, "the store: its folder %s cannot be made: %s; make it, or say --store PATH", path,
+                strerror(errno));
     *slash = '/';
+    if (!made) return false;
   }
+  return true;
 }
 
 static bool be_open(struct store *store, struct error *err)
@@ -108,7 +112,7 @@ static bool be_open(struct store *store, struct error *err)
     store->driver = NULL;
   }
   if (store->driver) return true;
-  if (store->is_default) make_folders(store->location);
+  if (store->is_default && !make_folders(store->location, err)) return false;
   store->driver = store->ops->open(store->location, &store->hurry, err);
   return store->driver;
 }

@@ -112,11 +112,25 @@ function M.describe(parser)
   return told
 end
 
+-- A negative number is a value and no option: "--quantity -5" is "--quantity=-5".
+local function attach_numbers(words)
+  local out = {}
+  for _, word in ipairs(words) do
+    local before = out[#out]
+    if word:find("^%-[%d.]") and before and before:find("^%-%-[%w-]+$") then
+      out[#out] = before .. "=" .. word
+    else
+      out[#out + 1] = word
+    end
+  end
+  return out
+end
+
 --- Reads the words that follow a command's name.
 -- @return table of what was read; or nil and the text of the help that was asked for
 -- @raise usage
 function M.parse(parser, words)
-  local ok, result = pcall(parser.parse, parser, words)
+  local ok, result = pcall(parser.parse, parser, attach_numbers(words))
   if ok then return result end
   if getmetatable(result) ~= Help then error(result, 0) end
   return nil, result.text
