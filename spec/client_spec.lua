@@ -102,7 +102,7 @@ describe("a request", function()
   end)
 
   it("that is safe is tried three times after 5xx, cut connections and truncated bodies", function()
-    for name, answer in pairs{ ["5xx"] = "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", cut = "",
+    for name, answer in pairs{ ["5xx"] = "HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", cut = "",
       truncated = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
       chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{" } do
       server = servers.start{ ["/account"] = { answer } }

@@ -118,6 +118,12 @@ static bool explained_by_refund(const struct witness_case *c, size_t row, struct
   return false;
 }
 
+/* Its outcome was known when the snapshot was taken. */
+static bool was_settled_before(const struct witness_case *c, const struct journal_entry *other)
+{
+  return other->id < c->entry->id && other->updated_at < c->entry->created_at;
+}
+
 static bool explained_by_entry(const struct witness_case *c, size_t row, struct used *used)
 {
   money amount;
@@ -125,7 +131,7 @@ static bool explained_by_entry(const struct witness_case *c, size_t row, struct 
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
     if (used->entries[i] || other->id == c->entry->id || other->state != JOURNAL_PLACED) continue;
-    if (other->id < c->entry->id && is_new(c, row)) continue; /* its money had moved by then */
+    if (was_settled_before(c, other) && is_new(c, row)) continue; /* its money had moved by then */
     bool same =
         id ? other->order_id && strcmp(other->order_id, id) == 0
            : read_amount(c, row, &amount) && amount == (other->price == JOURNAL_NO_PRICE ? other->quote : other->price);
@@ -169,6 +175,15 @@ size_t witness_charges_since(const struct witness_case *c)
 
 /* --- the balance --- */
 
+/* Whether the money of an entry moved after the snapshot. One that was open then may have been charged before or after it. */
+static bool moved_since(const struct witness_case *c, const struct journal_entry *other)
+{
+  if (other->id > c->entry->id) return true;
+  for (size_t row = 0; !was_settled_before(c, other) && other->order_id && row < c->movements.count; row++)
+    if (is_charge(c, row) && is_for(c, row, other->order_id) && is_new(c, row)) return true;
+  return false;
+}
+
 /* What the balance should be if this charge took nothing: what it was, less the charges on record that came later, and with the
  * deposits that came later. Refunds are left out: they go with charges. */
 static bool expect_balance(const struct witness_case *c, money *expected)
@@ -177,7 +192,7 @@ static bool expect_balance(const struct witness_case *c, money *expected)
   *expected = c->before.balance;
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (other->id <= c->entry->id || other->state != JOURNAL_PLACED) continue;
+    if (other->id == c->entry->id || other->state != JOURNAL_PLACED || !moved_since(c, other)) continue;
     money cost = other->price == JOURNAL_NO_PRICE ? other->quote : other->price;
     if (!money_subtract(*expected, cost, expected)) return false;
   }
