@@ -64,6 +64,15 @@ for _, place in ipairs(stores.all) do
         end)
       end
 
+      it("slow down where the server allows half of what it is said to", function()
+        sandbox = sandboxes.start{ limits = "general=10/0.5" }
+        local script = program.write(sandbox.home .. "/row.lua",
+          "local px = require 'proxylua' for _ = 1, 80 do px.account.get() end")
+        local env = environment(sandbox, store, { PROXYLUA_LIMITS = "general=20/0.5" })
+        assert.equal(0, children.start(1, sandbox.home, { script }, env):join()[1].code)
+        assert.is_true(sandbox:look("counters").limited <= 3)
+      end)
+
       it("share a pause, and one request finds out when it is over", function()
         sandbox = sandboxes.start{ limits = "off", faults = { "account.get:status=429,retry_after=1,count=1" } }
         local env = { PROXYLUA_LIMITS = "general=1000/1" }

@@ -88,7 +88,8 @@ void limiter_headed(struct limiter_ticket *ticket); /* the head of the answer is
 void limiter_lost(struct limiter_ticket *ticket);   /* closed without an answer: it may be counted for 10 s yet */
 
 /* Answered by 429: pauses the ticket's scopes for everybody; afterwards one request tries, then they are paced at one per
- * 1.01 W/(N-2) for an hour. May follow limiter_headed, but in its place it cannot be mistaken for a try that went well.
+ * 1.01 W/(N-2) for an hour, and at half of that after each further 429. May follow limiter_headed, but in its place it cannot
+ * be mistaken for a try that went well.
  * `retry_after` in seconds, as http_retry_after answers it for a number and for a date. Not positive (absent, zero, negative,
  * unreadable, a date gone by): W of the scope, the longest of several, or a minute with the limits off. More than an hour: an
  * hour, after which one request tries again. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_SLOWED 6                    /* a 64th of the pace */
 #define PROBE_GLANCE (SLOTS_SECOND / 20) /* how often at most a waiter looks whether the probe has succeeded */
 #define ABSURD (INT64_C(1) << 60)        /* no clock shows this; sums of a few such times do not overflow */
 
@@ -13,10 +14,10 @@ int64_t slots_window(const struct slots_rule *rule)
 
 /* A counter that weighs the window before admits less than N even when they come evenly: it counts the one that asks, and
  * one more when latency varies. */
-static int64_t pace(const struct slots_rule *rule)
+static int64_t pace(const struct slots_state *state, const struct slots_rule *rule)
 {
   int even = rule->count >= 4 ? rule->count - 2 : (rule->count + 1) / 2;
-  return even > 0 ? rule->window / even * 101 / 100 : 0;
+  return even > 0 ? (rule->window / even * 101 / 100) << state->slowed : 0;
 }
 
 bool slots_reserve(struct slots_state *state, int count)
@@ -94,8 +95,10 @@ void slots_refresh(struct slots_state *state, const char *clock, int64_t now)
   heal(state, &state->paced_until, now + SLOTS_PACED_TIME, now + SLOTS_PACED_TIME);
   heal(state, &state->next_at, now + SLOTS_PACED_TIME, now);
   for (int i = 0; i < state->count; i++) heal(state, &state->ended_at[i], now + SLOTS_LONGEST_LEASE, now);
+  if (state->slowed < 0 || state->slowed > MOST_SLOWED) state->slowed = 0;
   if (state->paced_until == 0 || state->paced_until > now) return;
   state->paced_until = 0;
+  state->slowed = 0;
   state->changed = true;
 }
 
@@ -135,7 +138,7 @@ static int64_t view_pause(const struct slots_state *state, const struct slots_ru
   view->paused = longer(state->paused_until - now, 0);
   if (view->paused > 0) return view->paused;
   view->probing = state->probe_until > now;
-  return view->probing ? shorter(state->probe_until - now, longer(pace(rule), PROBE_GLANCE)) : 0;
+  return view->probing ? shorter(state->probe_until - now, longer(pace(state, rule), PROBE_GLANCE)) : 0;
 }
 
 struct slots_view slots_view(const struct slots_state *state, const struct slots_rule *rule, int64_t now)
@@ -175,7 +178,7 @@ static struct slots_hold take_one(struct slots_state *state, const struct slots_
     state->ended_at[hold.slot] = hold.until;
   }
   if (hold.probe) state->probe_until = hold.until;
-  if (hold.probe || state->paced_until > now) state->next_at = now + pace(rule);
+  if (hold.probe || state->paced_until > now) state->next_at = now + pace(state, rule);
   state->changed = true;
   return hold;
 }
@@ -219,9 +222,11 @@ static void end_slot(struct slots_state *state, const struct slots_hold *hold, e
   state->changed = true;
 }
 
-/* A pause may be told of several times, by all that were under way: the longest holds. */
-static void pause(struct slots_state *state, int64_t until)
+/* A pause may be told of several times, by all that were under way: the longest holds. One that comes at the even pace says that
+ * this is too fast: the server allows less than it is said to. */
+static void pause(struct slots_state *state, int64_t until, int64_t now)
 {
+  if (state->paused_until == 0 && state->paced_until > now && state->slowed < MOST_SLOWED) state->slowed++;
   state->paused_until = longer(longer(state->paused_until, until), 1);
   state->probe_until = 0;
   state->changed = true;
@@ -233,5 +238,5 @@ void slots_end(struct slots_state *state, const struct slots_ending *ending, enu
   const struct slots_hold *hold = &ending->holds[scope];
   end_slot(state, hold, ending->how, when);
   end_probe(state, hold, ending->how, now);
-  if (ending->how == SLOTS_REFUSED) pause(state, when + shorter(ending->pause, SLOTS_LONGEST_PAUSE));
+  if (ending->how == SLOTS_REFUSED) pause(state, when + shorter(ending->pause, SLOTS_LONGEST_PAUSE), now);
 }

@@ -35,6 +35,7 @@ struct slots_state {
   int64_t probe_until; /* when the lease of the request that tries this ends; 0: nobody tries */
   int64_t paced_until; /* after a pause: one request per 1.01 W/(N-2) until then; 0: not paced */
   int64_t next_at;     /* when the next one may leave at that pace */
+  int slowed;          /* how often that pace was halved, since even at it the server answered 429 */
   int count;           /* slots that have ever been taken */
   int64_t *ended_at;   /* [capacity]; a moment to come while a request is under way */
   int capacity;

@@ -51,6 +51,7 @@ static const char *const migrations[] = {
     "CREATE INDEX charges_by_day ON proxylua.charges (account, day);"
     "CREATE INDEX charges_by_run ON proxylua.charges (run_id);",
 
+    "ALTER TABLE proxylua.scopes ADD slowed int8 NOT NULL DEFAULT 0;"
     "ALTER TABLE proxylua.charges ADD note text;"
     "ALTER TABLE proxylua.charges ADD ended_clock text;" /* whose microseconds ended_at is */
     "ALTER TABLE proxylua.charges ADD ended_at int8;"

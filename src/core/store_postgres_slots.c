@@ -7,7 +7,7 @@
 #include "core/store_postgres.h"
 
 /* Columns of PG_SCOPE_LOAD and PG_SCOPE_LOOK. */
-enum { NOW, KEY, CLOCK, SEEN_AT, PAUSED_UNTIL, PROBE_UNTIL, PACED_UNTIL, NEXT_AT, SLOTS };
+enum { NOW, KEY, CLOCK, SEEN_AT, PAUSED_UNTIL, PROBE_UNTIL, PACED_UNTIL, NEXT_AT, SLOTS, SLOWED };
 
 struct visit {
   struct store_slots *slots;
@@ -42,6 +42,7 @@ static bool read_state(struct postgres *pg, const PGresult *result, int row, str
   state->probe_until = number(pg, result, row, PROBE_UNTIL);
   state->paced_until = number(pg, result, row, PACED_UNTIL);
   state->next_at = number(pg, result, row, NEXT_AT);
+  state->slowed = (int)number(pg, result, row, SLOWED);
   state->count = count;
   if (count > 0) memcpy(state->ended_at, pg->lib.PQgetvalue(result, row, SLOTS), (size_t)size);
   for (int i = 0; i < count; i++) state->ended_at[i] = (int64_t)le64toh((uint64_t)state->ended_at[i]);
@@ -111,8 +112,8 @@ static bool save(struct postgres *pg, struct visit *visit, int scope, bool durab
 {
   const struct slots_state *state = &pg->states[scope];
   const int64_t times[] = {now, state->paused_until, state->probe_until, state->paced_until, state->next_at};
-  char texts[5][24];
-  struct postgres_param params[9] = {{.value = visit->keys[scope]}, {.value = state->clock}};
+  char texts[5][24], slowed[12];
+  struct postgres_param params[10] = {{.value = visit->keys[scope]}, {.value = state->clock}};
   if (!pack(pg, state, err)) return false;
   for (int i = 0; i < 5; i++) {
     snprintf(texts[i], sizeof texts[i], "%lld", (long long)times[i]);
@@ -121,6 +122,8 @@ static bool save(struct postgres *pg, struct visit *visit, int scope, bool durab
   params[7] = state->count > 0 ? (struct postgres_param){(const char *)pg->bytes, state->count * 8}
                                : (struct postgres_param){"", 0};
   params[8].value = durable ? "on" : "off";
+  snprintf(slowed, sizeof slowed, "%d", state->slowed);
+  params[9].value = slowed;
   return postgres_do(pg, PG_SCOPE_SAVE, params, NULL, err);
 }
 

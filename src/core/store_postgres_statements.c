@@ -29,7 +29,7 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 /* The database's clock, in microseconds since 1970. */
 #define NOW "(extract(epoch from clock_timestamp()) * 1000000)::int8"
 
-#define SCOPE_COLUMNS "clock, seen_at, paused_until, probe_until, paced_until, next_at, slots"
+#define SCOPE_COLUMNS "clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed"
 
 #define CHARGE_COLUMNS                                                                                                 \
   "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, host, pid, started, " \
@@ -55,9 +55,9 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                        2},
     /* Takings must survive the server's death; an ending that does not only keeps its lease. */
     [PG_SCOPE_SAVE] = {"UPDATE proxylua.scopes SET clock = $2, seen_at = $3, paused_until = $4, probe_until = $5, "
-                       "paced_until = $6, next_at = $7, slots = $8 WHERE key = $1 "
+                       "paced_until = $6, next_at = $7, slots = $8, slowed = $10 WHERE key = $1 "
                        "RETURNING CASE WHEN $9 = 'off' THEN set_config('synchronous_commit', 'off', true) END",
-                       9},
+                       10},
     [PG_ACCOUNT_PUT] = {"INSERT INTO proxylua.accounts (key, account, updated_at) VALUES ($1, coalesce("
                         "(SELECT account FROM proxylua.accounts WHERE key = $3), "
                         "(SELECT account FROM proxylua.accounts WHERE key = $4), "

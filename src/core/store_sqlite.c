@@ -22,13 +22,13 @@ static const char *const texts[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [SCOPE_LOAD] =
-        "SELECT clock, seen_at, paused_until, probe_until, paced_until, next_at, slots FROM scopes WHERE key = ?8",
+        "SELECT clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed FROM scopes WHERE key = ?8",
     [SCOPE_INSERT] =
-        "INSERT INTO scopes (clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, key) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO scopes (clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, key, slowed) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [SCOPE_UPDATE] =
         "UPDATE scopes SET clock = ?1, seen_at = ?2, paused_until = ?3, probe_until = ?4, paced_until = ?5, "
-        "next_at = ?6, slots = ?7 WHERE key = ?8",
+        "next_at = ?6, slots = ?7, slowed = ?9 WHERE key = ?8",
     [ACCOUNT_PUT] =
         "INSERT INTO accounts (key, account, updated_at) VALUES (?1, coalesce("
         "(SELECT account FROM accounts WHERE key = ?4), (SELECT account FROM accounts WHERE key = ?5), "

@@ -49,6 +49,7 @@ static const char *const migrations[] = {
     "CREATE INDEX charges_by_day ON charges (account, day);"
     "CREATE INDEX charges_by_run ON charges (run_id);",
 
+    "ALTER TABLE scopes ADD slowed INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE charges ADD note TEXT;"
     "ALTER TABLE charges ADD ended_clock TEXT;" /* whose microseconds ended_at is: a boot id */
     "ALTER TABLE charges ADD ended_at INTEGER;"

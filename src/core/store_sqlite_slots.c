@@ -41,6 +41,7 @@ static bool read_state(struct sqlite *sqlite, sqlite3_stmt *row, struct slots_st
   state->probe_until = sqlite3_column_int64(row, 3);
   state->paced_until = sqlite3_column_int64(row, 4);
   state->next_at = sqlite3_column_int64(row, 5);
+  state->slowed = sqlite3_column_int(row, 7);
   state->count = count;
   if (count > 0) memcpy(state->ended_at, bytes, (size_t)size);
   for (int i = 0; i < count; i++) state->ended_at[i] = (int64_t)le64toh((uint64_t)state->ended_at[i]);
@@ -95,6 +96,7 @@ static bool save(struct sqlite *sqlite, const struct store_slots *slots, enum sl
   sqlite3_bind_int64(statement, 6, state->next_at);
   sqlite3_bind_blob(statement, 7, size ? (void *)sqlite->bytes : "", (int)size, SQLITE_STATIC);
   bind_scope(statement, slots->key, scope);
+  sqlite3_bind_int(statement, 9, state->slowed);
   return sqlite_run(sqlite, statement, err);
 }
 
