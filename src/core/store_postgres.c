@@ -122,23 +122,47 @@ static bool flush(struct postgres *pg, int64_t *deadline, struct error *err)
   }
 }
 
+/* Waits for the next result; NULL ends those of a statement. */
+static bool next_result(struct postgres *pg, PGresult **result, int64_t *deadline, struct error *err)
+{
+  *result = NULL;
+  while (pg->lib.PQisBusy(pg->connection)) {
+    if (!await(pg, POLLIN, deadline, err)) return false;
+    if (!pg->lib.PQconsumeInput(pg->connection)) return fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+  }
+  *result = pg->lib.PQgetResult(pg->connection);
+  return true;
+}
+
+static bool is_good(const struct postgres *pg, const PGresult *result)
+{
+  ExecStatusType status = pg->lib.PQresultStatus(result);
+  return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+/* Whether this was the last of what is to come. In a pipeline that is the answer to PQpipelineSync; a statement's NULL
+ * only ends its own results there, unless nothing can come any more. */
+static bool is_end(const struct postgres *pg, const PGresult *result)
+{
+  if (result) return pg->lib.PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+  return !pg->pipelined || pg->lib.PQstatus(pg->connection) == CONNECTION_BAD;
+}
+
 /* The last result of what was sent; that of the first failure, if there is one. */
 static PGresult *receive(struct postgres *pg, struct error *err)
 {
   int64_t deadline = deadline_of(pg);
-  PGresult *last = NULL;
+  PGresult *last = NULL, *result;
   bool ok = flush(pg, &deadline, err);
-  while (ok) {
-    while (ok && pg->lib.PQisBusy(pg->connection))
-      ok = await(pg, POLLIN, &deadline, err) &&
-           (pg->lib.PQconsumeInput(pg->connection) || fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection)));
-    PGresult *result = ok ? pg->lib.PQgetResult(pg->connection) : NULL;
-    if (!result) break;
-    if (last) pg->lib.PQclear(last);
-    last = result;
+  while (ok && (ok = next_result(pg, &result, &deadline, err)) && !is_end(pg, result)) {
+    if (!result) continue;
+    PGresult *worse = last && !is_good(pg, last) ? last : result;
+    pg->lib.PQclear(worse == last ? result : last);
+    last = worse;
   }
+  if (ok) pg->lib.PQclear(result);
   if (ok && last) return last;
-  if (last) pg->lib.PQclear(last);
+  pg->lib.PQclear(last);
   if (ok) fail_lost(pg, err, "no answer");
   return NULL;
 }
@@ -147,9 +171,7 @@ static PGresult *receive(struct postgres *pg, struct error *err)
 
 static PGresult *judge(struct postgres *pg, PGresult *result, struct error *err)
 {
-  if (!result) return NULL;
-  ExecStatusType status = pg->lib.PQresultStatus(result);
-  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return result;
+  if (!result || is_good(pg, result)) return result;
   fail_result(pg, result, err);
   pg->lib.PQclear(result);
   return NULL;
@@ -167,31 +189,50 @@ PGresult *postgres_query(struct postgres *pg, const char *text, struct error *er
   return answer(pg, pg->lib.PQsendQuery(pg->connection, text), err);
 }
 
+/* Takes along all that was sent ahead. */
+static PGresult *answer_pipeline(struct postgres *pg, bool sent, struct error *err)
+{
+  return answer(pg, sent && pg->lib.PQpipelineSync(pg->connection), err);
+}
+
 static bool prepare(struct postgres *pg, enum postgres_statement name, const char *label, struct error *err)
 {
   if (pg->prepared[name]) return true;
-  PGresult *result = answer(pg, pg->lib.PQsendPrepare(pg->connection, label, postgres_texts[name].text, 0, NULL), err);
+  bool sent = pg->lib.PQsendPrepare(pg->connection, label, postgres_texts[name].text, 0, NULL);
+  PGresult *result = answer_pipeline(pg, sent, err);
   if (!result) return false;
   pg->lib.PQclear(result);
   pg->prepared[name] = true;
   return true;
 }
 
-PGresult *postgres_run(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
-                       bool binary, struct error *err)
+static bool send(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, bool binary,
+                 struct error *err)
 {
   const char *values[16];
   int sizes[16], formats[16], count = postgres_texts[name].params;
   char label[12];
   snprintf(label, sizeof label, "%d", (int)name);
-  if (!prepare(pg, name, label, err)) return NULL;
+  if (!prepare(pg, name, label, err)) return false;
   for (int i = 0; i < count; i++) {
     values[i] = params[i].value;
     sizes[i] = params[i].size;
     formats[i] = params[i].size > 0;
   }
-  return answer(pg, pg->lib.PQsendQueryPrepared(pg->connection, label, count, values, sizes, formats, binary ? 1 : 0),
-                err);
+  return pg->lib.PQsendQueryPrepared(pg->connection, label, count, values, sizes, formats, binary ? 1 : 0) ||
+         fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+}
+
+bool postgres_ahead(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
+                    struct error *err)
+{
+  return send(pg, name, params, false, err);
+}
+
+PGresult *postgres_run(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
+                       bool binary, struct error *err)
+{
+  return send(pg, name, params, binary, err) ? answer_pipeline(pg, true, err) : NULL;
 }
 
 bool postgres_do(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, int *rows,
@@ -211,7 +252,7 @@ static void disconnect(struct postgres *pg)
   if (pg->connection) pg->lib.PQfinish(pg->connection);
   pg->connection = NULL;
   memset(pg->prepared, 0, sizeof pg->prepared);
-  pg->lost = pg->committing = pg->queued = false;
+  pg->lost = pg->committing = pg->queued = pg->pipelined = false;
   pg->driver.token = 0;
 }
 
@@ -263,6 +304,13 @@ static bool set_session(struct postgres *pg, struct error *err)
   return true;
 }
 
+/* From now on statements are sent one after another and answered together (postgres_ahead). */
+static bool begin_pipeline(struct postgres *pg, struct error *err)
+{
+  pg->pipelined = pg->lib.PQenterPipelineMode(pg->connection) == 1;
+  return pg->pipelined || fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+}
+
 static bool connect_server(struct postgres *pg, struct error *err)
 {
   disconnect(pg);
@@ -270,7 +318,7 @@ static bool connect_server(struct postgres *pg, struct error *err)
   pg->lib.PQsetNoticeProcessor(pg->connection, ignore_notice, NULL);
   return finish_connecting(pg, err) &&
          (pg->lib.PQsetnonblocking(pg->connection, 1) == 0 || fail_lost(pg, err, "cannot wait")) &&
-         set_session(pg, err) && postgres_migrate(pg, err);
+         set_session(pg, err) && postgres_migrate(pg, err) && begin_pipeline(pg, err);
 }
 
 /* --- transactions --- */
@@ -280,7 +328,7 @@ static bool transact_once(struct postgres *pg, bool (*body)(struct postgres *pg,
 {
   struct error ignored = ERROR_INIT;
   pg->committing = false;
-  bool ok = postgres_do(pg, PG_BEGIN, NULL, NULL, err) && body(pg, arg, err);
+  bool ok = postgres_ahead(pg, PG_BEGIN, NULL, err) && body(pg, arg, err);
   pg->committing = ok;
   ok = ok && postgres_do(pg, PG_COMMIT, NULL, NULL, err);
   if (!ok && !pg->lost) postgres_do(pg, PG_ROLLBACK, NULL, NULL, &ignored);

@@ -7,7 +7,7 @@
 
 #include "core/store_driver.h"
 
-/* libpq is opened when the first store in a database is, and by nothing else. */
+/* libpq is opened when the first store in a database is, and by nothing else. Its version must be 14 at least. */
 #define LIBPQ_FUNCTIONS(with) \
   with(PQclear);              \
   with(PQcmdTuples);          \
@@ -16,6 +16,7 @@
   with(PQconnectPoll);        \
   with(PQconnectStartParams); \
   with(PQconsumeInput);       \
+  with(PQenterPipelineMode);  \
   with(PQerrorMessage);       \
   with(PQexecParams);         \
   with(PQfinish);             \
@@ -27,6 +28,7 @@
   with(PQgetvalue);           \
   with(PQisBusy);             \
   with(PQntuples);            \
+  with(PQpipelineSync);       \
   with(PQresultErrorField);   \
   with(PQresultErrorMessage); \
   with(PQresultStatus);       \
@@ -87,6 +89,7 @@ struct postgres {
   char *name;     /* without: for messages */
   char *password; /* which no message may quote; NULL: none in the location */
   bool prepared[PG_STATEMENTS];
+  bool pipelined;  /* libpq's pipeline mode: all but what is asked when connecting */
   bool lost;       /* the connection is gone */
   bool committing; /* COMMIT was sent: what is lost from then on may have happened */
   char clock[64];
@@ -111,6 +114,11 @@ PGresult *postgres_run(struct postgres *pg, enum postgres_statement name, const 
 /* The same for its effect; answers the number of rows in `rows` unless that is NULL. */
 bool postgres_do(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, int *rows,
                  struct error *err);
+
+/* Sends a kept statement along with the one that postgres_run or postgres_do sends next, whose answer tells when it failed:
+ * a round trip less. What comes after a failure is not run. */
+bool postgres_ahead(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
+                    struct error *err);
 
 /* Runs one or more statements that are not kept; the result is the last one's. */
 PGresult *postgres_query(struct postgres *pg, const char *text, struct error *err);

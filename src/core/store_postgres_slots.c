@@ -124,7 +124,7 @@ static bool save(struct postgres *pg, struct visit *visit, int scope, bool durab
   params[8].value = durable ? "on" : "off";
   snprintf(slowed, sizeof slowed, "%d", state->slowed);
   params[9].value = slowed;
-  return postgres_do(pg, PG_SCOPE_SAVE, params, NULL, err);
+  return postgres_ahead(pg, PG_SCOPE_SAVE, params, err);
 }
 
 /* Whether the database may forget this when it crashes: an ending that is forgotten only keeps its lease. */
