@@ -128,7 +128,12 @@ describe("iterators over pages", function()
     }, collect))
     assert.are.equal(2, #queries())
     server:stop()
-    assert.are.same({ "a" }, eval_with({ '{"orders":[{"id":"a"}],"total":1000,"has_more":true}' }, collect))
+  end)
+
+  it("fail where the server tells of more than its pages ever bring", function()
+    local ok, why = pcall(eval_with, { '{"orders":[{"id":"a"}],"total":1000,"has_more":true}' }, collect)
+    assert.is_false(ok)
+    assert.matches("tells of 1000 records, and its pages bring no more than 1", why, 1, true)
     assert.are.equal(5, #queries())
   end)
 

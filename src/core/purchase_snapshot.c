@@ -41,15 +41,12 @@ static bool keep_ids(struct ids *ids, const struct witness_rows *rows, int field
   return true;
 }
 
+/* A charge can do without: then its outcome, should the answer be lost, may stay in doubt. */
 static void on_movements(struct flow *charge, bool ok)
 {
   struct snapshot *before = &charge->before;
-  if (!ok) {
-    flow_fail_with(charge, charge->call);
-    return;
-  }
-  note_time(charge);
-  before->movements_whole = charge->walk.whole;
+  if (ok) note_time(charge);
+  before->movements_whole = ok && charge->walk.whole;
   if (keep_ids(&before->movements, &charge->movements, MOVEMENT_ID))
     flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
   else
