@@ -12,6 +12,13 @@ local key = "'Accept: application/json' 'Content-Type: application/json' 'Author
 local runs = 5
 local mib = 1024 -- of the KiB that sizes are told in
 
+local sandbox -- the process id of the emulated API, while one is needed
+
+local function give_up()
+  if sandbox then os.execute("kill " .. sandbox) end
+  os.exit(1)
+end
+
 -- Runs shell commands in turn, so many times each; answers for each its medians { wall =, cpu =, size = } (s, s, KiB).
 local function measure(times, ...)
   local commands = table.concat({ ... }, " -- ")
@@ -21,7 +28,7 @@ local function measure(times, ...)
     local wall, cpu, size = line:match("(%S+) (%S+) (%S+)")
     medians[#medians + 1] = { wall = tonumber(wall), cpu = tonumber(cpu), size = tonumber(size) }
   end
-  if not pipe:close() then os.exit(1) end -- it has said why
+  if not pipe:close() then give_up() end -- it has said why
   return table.unpack(medians)
 end
 
@@ -127,30 +134,32 @@ end
 local function with_sandbox(act)
   local line = "echo $$; exec %s --json sandbox --quiet --limits off --balance 1000000"
   local pipe = assert(io.popen(line:format(ours)))
-  local pid, place = pipe:read("l", "l")
-  local url, key = place:match('"url":"([^"]+)"'):gsub("\\/", "/"), place:match('"key":"([^"]+)"')
+  local place
+  sandbox, place = pipe:read("l", "l")
+  local url, secret = place:match('"url":"([^"]+)"'):gsub("\\/", "/"), place:match('"key":"([^"]+)"')
   local function counters()
-    local curl = ("curl -s -H 'X-Sandbox-Key: %s' %s/_sandbox/counters"):format(key, url:match("^%w+://[^/]+"))
+    local curl = ("curl -s -H 'X-Sandbox-Key: %s' %s/_sandbox/counters"):format(secret, url:match("^%w+://[^/]+"))
     local answer <close> = io.popen(curl)
     return answer:read("a")
   end
-  act(("env PROXYLUA_BASE_URL=%s PROXYLUA_API_KEY=%s PROXYLUA_SPEND=100000"):format(url, key), counters)
-  os.execute("kill " .. pid)
+  act(("env PROXYLUA_BASE_URL=%s PROXYLUA_API_KEY=%s PROXYLUA_SPEND=100000"):format(url, secret), counters, secret)
+  os.execute("kill " .. sandbox)
+  sandbox = nil
   pipe:close()
 end
 
 -- What the care around a purchase costs beside a plain POST: snapshot, journal and lock.
 local function purchases(what, store)
   local count = 20
-  with_sandbox(function(env_of, counters)
-    local line = ("%s PROXYLUA_STORE='%s' %s bench/purchases.lua %%s %d"):format(env_of, store, ours, count)
+  with_sandbox(function(env_of, counters, secret)
+    local line = ("%s PROXYLUA_STORE='%s' %s bench/purchases.lua %%s %d %s"):format(env_of, store, ours, count, secret)
     local theirs, mine = measure(runs, line:format("bare"), line:format("door"))
     absolute(what .. ": wall added to a POST", "%.1f ms", (mine.wall - theirs.wall) / count * 1000, 20)
     local requests = 0
-    for name, times in counters():match('"requests":(%b{})'):gmatch('"([^"]+)":(%d+)') do
-      if name ~= "admin" then requests = requests + times end
+    for endpoint, times in counters():match('"requests":(%b{})'):gmatch('"([^"]+)":(%d+)') do
+      if endpoint ~= "admin" then requests = requests + times end
     end
-    absolute(what .. ": requests added to a POST", "%.2f", requests / count / runs - 2, 4)
+    absolute(what .. ": requests added to a POST", "%.2f", requests / count / runs - 2, 5)
   end)
 end
 

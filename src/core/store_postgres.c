@@ -107,7 +107,7 @@ static bool await(struct postgres *pg, short events, int64_t *deadline, struct e
     int count = poll(&ready, 1, most);
     if (count > 0) return true;
     if (count < 0 && errno != EINTR) return fail_lost(pg, err, strerror(errno));
-    if (left <= 0) return fail_lost(pg, err, "no answer in time");
+    if (left <= 0) return fail_lost(pg, err, "no answer in time; its disk may be too busy");
   }
 }
 
@@ -323,6 +323,7 @@ static bool connect_server(struct postgres *pg, struct error *err)
 
 /* --- transactions --- */
 
+/* A commit waits for the server's disk, which no timeout of the server's ends: only ours does. */
 static bool transact_once(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err),
                           void *arg, struct error *err)
 {
