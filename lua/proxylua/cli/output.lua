@@ -32,6 +32,13 @@ function Screen:note(...)
   if not self.quiet then io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n") end
 end
 
+--- A line that tells how far a long work is, for people at a terminal.
+-- @param what string, such as "checked"
+-- @param total integer, or nil
+function Screen:progress(what, total)
+  return require("proxylua.cli.progress").start(what, total, self)
+end
+
 local function put(lines)
   if #lines > 0 then core.system.write(table.concat(lines, "\n"), "\n") end
 end
