@@ -61,15 +61,20 @@ end
 
 types.quantity, types.count, types.days = whole(0, MOST_UNITS), whole(1, MOST_UNITS), whole(1, LONGEST_PERIOD)
 
---- The fields of a pool, in their order: name, type of value, whether it is needed.
-M.fields = {
+--- Whether a value is a name of a pool.
+function M.is_name(value)
+  return types.name(value) ~= nil
+end
+
+-- The fields of a pool, in their order: name, type of value, whether it is needed.
+local fields = {
   { "name", "name", true }, { "type", "word", true }, { "country", "country" }, { "quantity", "quantity", true },
   { "period", "days" }, { "renew_before", "duration" }, { "max_unit_price", "amount" }, { "max_total", "amount" },
   { "batch", "count" },
 }
 
 local known = {}
-for _, field in ipairs(M.fields) do known[field[1]] = true end
+for _, field in ipairs(fields) do known[field[1]] = true end
 
 -- --- a pool ---
 
@@ -84,7 +89,7 @@ end
 
 local function read_fields(where, pool)
   local read = {}
-  for _, field in ipairs(M.fields) do
+  for _, field in ipairs(fields) do
     local name, kind, needed = table.unpack(field)
     local value = pool[name]
     if value == nil and needed then refuse(where, "the field %s is missing", name) end

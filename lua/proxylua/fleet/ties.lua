@@ -8,12 +8,16 @@
 local core = require "proxylua.core"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
+local notes = require "proxylua.notes"
 
 local M = {}
 
 local KIND, ENDED = "fleet", "fleet.ended"
 local NOBODY = "-" -- no name of a pool
-local ACCOUNT = { account = true }
+-- To look up a key that has no entry makes the store know whose journal is read, waits for the charge that another process is at
+-- work on, and settles what is due.
+local NONE = "fleet"
+local OF_API = { api = true }
 
 -- A key has neither blanks nor bytes beyond ASCII, and its parts no slash.
 local function part(text)
@@ -37,14 +41,14 @@ end
 --- What somebody said: order id -> pool, or false for an order that was let go.
 function M.notes()
   local found = {}
-  for id, text in core.notes.each(KIND, ACCOUNT) do found[id] = text ~= NOBODY and text end
+  for id, text in notes.each(KIND, OF_API) do found[id] = text ~= NOBODY and text end
   return found
 end
 
 --- The orders that are known to be over: a set of ids.
 function M.ended()
   local found = {}
-  for id in core.notes.each(ENDED, ACCOUNT) do found[id] = true end
+  for id in notes.each(ENDED, OF_API) do found[id] = true end
   return found
 end
 
@@ -53,7 +57,7 @@ end
 function M.put_ended(ids)
   local texts = {}
   for _, id in ipairs(ids) do texts[id] = "1" end
-  if next(texts) then core.notes.put(ENDED, texts, ACCOUNT) end
+  if next(texts) then notes.put(ENDED, texts, OF_API) end
 end
 
 -- --- the journal ---
@@ -90,7 +94,7 @@ end
 --   purchase, 1 where absent), `renewed` (set of keys), `open` (list: key, pool or order, running, note), `released` (set of ids)
 -- @raise store
 function M.read()
-  local notes = M.notes() -- first: from then on the store knows the account whose journal is read
+  core.journal.inquire(NONE)
   local found = { ties = {}, next = {}, renewed = {}, open = {}, released = {} }
   for entry in journal.each() do
     local pool, number = entry.key:match("^fleet/([^/]+)/(%d+)$")
@@ -100,7 +104,7 @@ function M.read()
       read_renewal(found, entry)
     end
   end
-  for id, pool in pairs(notes) do
+  for id, pool in pairs(M.notes()) do
     found.released[id] = not pool or nil
     local tie = found.ties[id] or { params = {} }
     tie.pool = pool
@@ -126,9 +130,9 @@ end
 function M.adopt(pool, id)
   local owner = owner_of(id)
   if not owner then
-    if not core.notes.put_new(KIND, id, pool, ACCOUNT) then
-      owner = core.notes.get(KIND, { id }, ACCOUNT)[id]
-      if owner == NOBODY then core.notes.put(KIND, { [id] = pool }, ACCOUNT) end
+    if not notes.put_new(KIND, id, pool, OF_API) then
+      owner = notes.get(KIND, { id }, OF_API)[id]
+      if owner == NOBODY then notes.put(KIND, { [id] = pool }, OF_API) end
     end
     owner = owner_of(id)
   end
@@ -142,7 +146,7 @@ end
 -- @return the pool that it belonged to, nil when there was none
 function M.release(id)
   local owner = owner_of(id)
-  if owner then core.notes.put(KIND, { [id] = NOBODY }, ACCOUNT) end
+  if owner then notes.put(KIND, { [id] = NOBODY }, OF_API) end
   return owner
 end
 
