@@ -82,7 +82,8 @@ local function check_names(where, pool)
   for name in pairs(pool) do
     if not known[name] then
       local nearest = names.nearest(tostring(name), known)
-      refuse(where, "a pool has no field %s%s", tostring(name), nearest and (", did you mean %s?"):format(nearest) or "")
+      refuse(where, "a pool has no field %s%s", tostring(name),
+        nearest and (", did you mean %s?"):format(nearest) or "")
     end
   end
 end

@@ -68,7 +68,9 @@ end
 -- --- ties ---
 
 local function check_text(caller, name, value)
-  if type(value) ~= "string" or value == "" then names.usage("%s: %s is a text, got a %s", caller, name, type(value)) end
+  if type(value) ~= "string" or value == "" then
+    names.usage("%s: %s is a text, got a %s", caller, name, type(value))
+  end
 end
 
 --- Ties an order to a pool that it was not bought for: it counts there from now on. What a pool buys is tied to it already.

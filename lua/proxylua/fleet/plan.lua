@@ -19,7 +19,7 @@ M.VERSION = 1
 function M.words(thing)
   local unit = thing.type == "residential" and " GB of" or ""
   return ("%d%s %s%s%s"):format(thing.quantity, unit, thing.type, thing.country and " in " .. thing.country or "",
-    thing.period and (" for %d days"):format(thing.period) or "")
+    thing.period and (" for %d day%s"):format(thing.period, thing.period == 1 and "" or "s") or "")
 end
 
 local function note(part, format, ...)

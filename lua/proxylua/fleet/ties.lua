@@ -6,6 +6,7 @@
 --   renew/ORDER/EXPIRY   key of an extension, whoever makes it: from one expiry on an order is extended once.
 
 local core = require "proxylua.core"
+local errors = require "proxylua.errors"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local notes = require "proxylua.notes"
@@ -111,6 +112,29 @@ function M.read()
     found.ties[id] = pool and tie or nil
   end
   return found
+end
+
+--- Looks up what came of charges that were left open, which takes the settling time where it cannot be told before.
+-- @param open list of entries, as M.read answers them
+-- @param wanted function of an entry: whether it is looked up
+-- @return whether any was
+-- @raise what stands in the way of looking; not that the outcome stays unknown
+function M.look_up(open, wanted)
+  local any = false
+  for _, entry in ipairs(open) do
+    if not entry.running and wanted(entry) then
+      any = true
+      local ok, err = errors.try(function() core.journal.inquire(entry.key) return true end)
+      if not ok and err.kind ~= "outcome_unknown" then error(err, 0) end
+    end
+  end
+  return any
+end
+
+--- What a person can do about a charge of which nobody knows what came of it.
+function M.way_out(entry)
+  local text = "what came of %s is not known%s; proxylua journal show %s tells more, proxylua journal settle %s settles it"
+  return text:format(entry.key, entry.note and " (" .. entry.note .. ")" or "", entry.key, entry.key)
 end
 
 --- What stands in a key of an extension for an order's id.

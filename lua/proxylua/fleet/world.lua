@@ -1,7 +1,6 @@
 -- How things are: the balance, and the orders of the pools with what is known of each. It is read so that nothing that was paid for
 -- can be overlooked: lists first, the journal after them, and what the journal knows and no list shows is asked for by its id.
 
-local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
 local pages = require "proxylua.pages"
@@ -37,12 +36,15 @@ local function look_up(id, tie)
   if order then return not over[order.status] and order or nil end
   if err.kind ~= "not_found" then error(err, 0) end
   if not is_young(tie) then return nil end
-  return { id = id, type = tie.params.type, quantity = tie.params.quantity, country = tie.params.country, unseen = true }
+  local params = tie.params
+  return { id = id, type = params.type, quantity = params.quantity, country = params.country, unseen = true }
 end
 
 local function look_up_all(ids, found)
   local orders, gone = {}, {}
-  local answers = tasks.map(ids, function(id) return look_up(id, found.ties[id]) or false end, { concurrency = AT_ONCE })
+  local answers = tasks.map(ids, function(id)
+    return look_up(id, found.ties[id]) or false
+  end, { concurrency = AT_ONCE })
   for at, id in ipairs(ids) do
     if answers[at] then orders[#orders + 1] = answers[at] else gone[#gone + 1] = id end
   end
@@ -117,33 +119,28 @@ local function blocked_by(wanted, found)
   local blocked = {}
   for _, entry in ipairs(found.open) do
     local pool = not entry.running and concerns(entry, wanted, found)
-    if pool then
-      blocked[pool] = ("what came of %s is not known%s; proxylua journal show %s tells more, proxylua journal settle %s "
-        .. "settles it"):format(entry.key, entry.note and " (" .. entry.note .. ")" or "", entry.key, entry.key)
-    end
+    if pool then blocked[pool] = ties.way_out(entry) end
   end
   return blocked
 end
 
 -- Looks up what the dead have left open, each once. Answers whether anything was looked up.
 local function settle(wanted, found, tried)
-  local any = false
-  for _, entry in ipairs(found.open) do
-    if not entry.running and not tried[entry.key] and concerns(entry, wanted, found) then
-      tried[entry.key], any = true, true
-      local ok, err = errors.try(function() core.journal.inquire(entry.key) return true end)
-      if not ok and err.kind ~= "outcome_unknown" then error(err, 0) end
-    end
-  end
-  return any
+  return ties.look_up(found.open, function(entry)
+    if tried[entry.key] or not concerns(entry, wanted, found) then return false end
+    tried[entry.key] = true
+    return true
+  end)
 end
 
 local function look(wanted)
   local account = endpoints.account.get()
   local listed = list_active()
   local found = ties.read()
-  local world = { now = time.time(), account = account.id or account.email, balance = account.balance, next = found.next,
-    orders = orders_of(wanted, listed, found), blocked = blocked_by(wanted, found) }
+  local world = {
+    now = time.time(), account = account.id or account.email, balance = account.balance, next = found.next,
+    orders = orders_of(wanted, listed, found), blocked = blocked_by(wanted, found),
+  }
   world.loose, world.strangers = others_of(wanted, listed, found)
   table.sort(world.orders, by_end)
   return world, found
