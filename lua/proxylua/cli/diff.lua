@@ -121,7 +121,8 @@ function M.report(report, has_colors)
   local lines = page(has_colors)
   for _, action in ipairs(report.done) do add_done(lines, action) end
   if report.failed then
-    lines:add("!", ("failed: %s %s: %s"):format(report.failed.action, planner.words(report.failed), report.error.message))
+    local words_of = planner.words(report.failed)
+    lines:add("!", ("failed: %s %s: %s"):format(report.failed.action, words_of, report.error.message))
   end
   for _, action in ipairs(report.left) do
     lines:add("!", ("not done: %s %s%s"):format(action.action, action.order and action.order .. ", " or "",

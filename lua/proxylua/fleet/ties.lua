@@ -133,7 +133,7 @@ end
 
 --- What a person can do about a charge of which nobody knows what came of it.
 function M.way_out(entry)
-  local text = "what came of %s is not known%s; proxylua journal show %s tells more, proxylua journal settle %s settles it"
+  local text = "what came of %s is not known%s; proxylua journal show %s tells more, and journal settle %s settles it"
   return text:format(entry.key, entry.note and " (" .. entry.note .. ")" or "", entry.key, entry.key)
 end
 
