@@ -2,7 +2,6 @@
 -- leaves exactly what was planned, bought and extended once. FLEET_CRASH=long tries all steps of all charges, on both stores.
 
 local children = require "spec.support.children"
-local core = require "proxylua.core"
 local crash = require "spec.support.crash"
 local program = require "spec.support.program"
 local stores = require "spec.support.stores"
@@ -10,14 +9,23 @@ local stores = require "spec.support.stores"
 local LONG = os.getenv("FLEET_CRASH") == "long"
 
 -- A pool that has one order, which ends soon, and wants two more of two and of one.
-local POOL = "return { { name = %q, type = 'isp', country = 'US', quantity = 4, period = 7, renew_before = '2d', batch = 2 } }"
-local CHARGES = 3
+local POOL = [[
+return { { name = %q, type = "isp", country = "US", quantity = 4, period = 7, renew_before = "2d", batch = 2 } }]]
+
+-- A step is passed by the look-up at the beginning, and by three charges.
+local PASSINGS = 4
 
 -- Reached only when an answer was lost, and when another process has left an entry open.
 local lost = { unknown = true }
 
-local function chosen(...)
-  return LONG and crash.steps() or { ... }
+-- Of the steps with the passing at which it is killed, in the long form all.
+local function chosen(some)
+  if not LONG then return some end
+  local all = {}
+  for _, step in ipairs(crash.steps()) do
+    for number = 1, lost[step] and 1 or PASSINGS do all[#all + 1] = { step, number } end
+  end
+  return all
 end
 
 for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
@@ -45,20 +53,24 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
       return program.run(arguments, { home = home, env = environment(env), program = crash.path })
     end
 
-    local function done(arguments)
-      local result = run(arguments)
-      assert.equal(0, result.code, result.err)
-      return result
-    end
+    local script = [[
+      local px = require "proxylua"
+      for _, name in ipairs(arg) do
+        local order = px.orders.create{ type = "isp", quantity = 1, country = "US", period = 1, key = "before-" .. name }
+        px.fleet.adopt(name, order.id)
+        print(order.id)
+      end]]
 
-    -- A pool with an order that is due. Answers the file and the order's id.
-    local function prepare(name)
-      local path = program.write(("%s/%s.lua"):format(home, name), POOL:format(name))
-      local bought = done{ "--json", "orders", "create", "--type", "isp", "--quantity", "1", "--country", "US", "--period",
-        "1", "--key", "before-" .. name }
-      local id = core.json.decode(bought.out).id
-      done{ "fleet", "adopt", name, id }
-      return path, id
+    -- Pools with an order that is due each. Answers lists of files and of the orders' ids.
+    local function prepare(names)
+      local paths, ids = {}, {}
+      for at, name in ipairs(names) do
+        paths[at] = program.write(("%s/%s.lua"):format(home, name), POOL:format(name))
+      end
+      local result = run({ program.write(home .. "/prepare.lua", script), table.unpack(names) })
+      assert.equal(0, result.code, result.err)
+      for id in result.out:gmatch("%S+") do ids[#ids + 1] = id end
+      return paths, ids
     end
 
     -- What the server sold for a pool: by key, and how often the order was extended.
@@ -74,12 +86,12 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
       return by_key, extended
     end
 
-    local function check(name, id, path, about)
+    local function check(name, id, about)
       local by_key, extended = sold(name, id)
       local wanted = { [("fleet/%s/1"):format(name)] = 2, [("fleet/%s/2"):format(name)] = 1 }
       assert.same(wanted, by_key, about)
       assert.equal(1, extended, about)
-      local plan = run{ "fleet", "plan", path, "--exit-code" }
+      local plan = run{ "fleet", "plan", ("%s/%s.lua"):format(home, name), "--exit-code" }
       assert.equal(0, plan.code, about .. plan.out .. plan.err)
     end
 
@@ -93,66 +105,68 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
       error(about .. ": does not come to an end")
     end
 
-    -- Kills it at the n-th passing of a step, then runs it again. False when that step was not reached.
-    local function kill_at(step, number, from_plan)
-      local name = ("%s-%d%s"):format(step, number, from_plan and "-plan" or "")
-      local path, id = prepare(name)
-      local words = { "fleet", "apply", path }
-      if from_plan then
-        words[3] = path .. ".json"
-        done{ "fleet", "plan", path, "-o", words[3] }
-      end
-      server:faults(lost[step] and ("orders.create:cut=after,count=1") or nil)
+    -- Kills it at the n-th passing of a step, then runs it again. Answers whether that step was reached.
+    local function kill_at(step, number, name, id, words)
+      server:faults(lost[step] and "orders.create:cut=after,count=1" or nil)
       local result = run(words, { PROXYLUA_CRASH = ("%s:%d"):format(step, number) })
       server:faults()
       assert.is_true(result.code == 137 or result.code == 0, name .. ": " .. result.code .. result.err)
       finish(words, name)
-      check(name, id, path, name)
+      check(name, id, name)
       return result.code == 137
     end
 
-    it("that is killed at any step buys and extends the rest, run again from the file", function()
-      local reached = 0
-      for at, step in ipairs(chosen("locked", "slots", "intent", "leaving", "answered", "unknown", "ended")) do
-        for number = LONG and 1 or at % 3 + 1, LONG and 2 * CHARGES + 2 or at % 3 + 1 do
-          if kill_at(step, lost[step] and 1 or number, false) then reached = reached + 1 end
+    local function kill_at_all(kind, cases)
+      local names, reached = {}, 0
+      for at, case in ipairs(cases) do names[at] = ("%s-%s-%d"):format(kind, case[1], case[2]) end
+      local paths, ids = prepare(names)
+      for at, case in ipairs(cases) do
+        local path = paths[at]
+        if kind == "plan" then
+          path = path .. ".json"
+          assert.equal(0, run{ "fleet", "plan", paths[at], "-o", path }.code)
         end
+        if kill_at(case[1], case[2], names[at], ids[at], { "fleet", "apply", path }) then reached = reached + 1 end
       end
-      assert.is_true(reached >= 6, reached)
+      return reached
+    end
+
+    it("that is killed at any step buys and extends the rest, run again from the file", function()
+      local some = { { "slots", 3 }, { "intent", 2 }, { "leaving", 3 }, { "answered", 2 }, { "unknown", 1 } }
+      local reached = kill_at_all("file", chosen(some))
+      assert.is_true(reached >= #some, reached)
     end)
 
     it("that is killed at any step buys and extends the rest, run again from the plan", function()
-      local reached = 0
-      for at, step in ipairs(chosen("intent", "sending", "answered")) do
-        for number = LONG and 1 or at % 3 + 1, LONG and 2 * CHARGES + 2 or at % 3 + 1 do
-          if kill_at(step, lost[step] and 1 or number, true) then reached = reached + 1 end
-        end
-      end
-      assert.is_true(reached >= 3, reached)
+      local some = { { "sending", 2 }, { "answered", 1 }, { "answered", 3 } }
+      local reached = kill_at_all("plan", chosen(some))
+      assert.is_true(reached >= #some, reached)
     end)
 
     it("does not overlook an order that no list shows yet", function()
-      local path, id = prepare("slow")
+      local paths, ids = prepare{ "slow" }
+      local path, id = paths[1], ids[1]
       server:faults("orders.list:slow=3600", "account.transactions:slow=3600")
       assert.equal(137, run({ "fleet", "apply", path }, { PROXYLUA_CRASH = "answered:2" }).code)
       local result
-      for _ = 1, 3 do result = run{ "fleet", "apply", path } end
+      for _ = 1, 2 do result = run{ "fleet", "apply", path } end
       server:faults()
       finish({ "fleet", "apply", path }, result.err)
-      check("slow", id, path, "slow")
+      check("slow", id, "slow")
     end)
 
     it("that runs several times at once buys once", function()
-      for round = 1, LONG and 10 or 2 do
+      for round = 1, LONG and 10 or 1 do
         local name = "race-" .. round
-        local path, id = prepare(name)
+        local paths, ids = prepare{ name }
+        local path, id = paths[1], ids[1]
         local group = children.start(3, home, { "fleet", "apply", path }, environment())
         for _, result in ipairs(group:join()) do
           assert.is_true(result.code == 0 or result.code == 3, result.code .. result.err)
           if result.code == 3 then assert.matches("key", result.err) end
         end
         finish({ "fleet", "apply", path }, name)
-        check(name, id, path, name)
+        check(name, id, name)
       end
     end)
   end)

@@ -64,7 +64,7 @@ describe("a plan", function()
   it("buys what is missing, in orders of at most a batch", function()
     local plan = plan_of(pools_of(us{ batch = 2 }), world_of{})
     assert.same({ "buy 2", "buy 2", "buy 1" }, words(plan))
-    assert.same({ "10.00", "0.00", "90.00" }, { tostring(plan.total), tostring(plan.extend), tostring(plan.balance_after) })
+    assert.equal("10.00 0.00 90.00", ("%s %s %s"):format(plan.total, plan.extend, plan.balance_after))
     assert.same({ "fleet/us/1", "fleet/us/2", "fleet/us/3" },
       { plan.pools[1].actions[1].key, plan.pools[1].actions[2].key, plan.pools[1].actions[3].key })
     assert.same({ "buy 5" }, words(plan_of(pools_of(us()), world_of{})))
@@ -116,7 +116,8 @@ describe("a plan", function()
     end
     assert.same({}, words(plan_of(pools_of(us{ renew_before = 0 }), world_of{ order("o1", 5, 0.01) })))
     notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5, -1) }).pools[1], "ended 1d ago")
-    notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5, nil, { unseen = true }) }).pools[1], "does not show it")
+    local unseen = order("o1", 5, nil, { unseen = true })
+    notes_match(plan_of(pools_of(us()), world_of{ unseen }).pools[1], "does not show it")
   end)
 
   it("refuses a pool that is too dear, with figures, and no other", function()
@@ -144,8 +145,8 @@ describe("a plan", function()
   end)
 
   it("tells of orders that belong to no pool, and of pools that are not in the file", function()
-    local plan = plan_of(pools_of(us()), world_of({}, { loose = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) },
-      strangers = { old = 7 } }))
+    local loose = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) }
+    local plan = plan_of(pools_of(us()), world_of({}, { loose = loose, strangers = { old = 7 } }))
     notes_match(plan.pools[1], "1 active orders of this kind belong to no pool (l1); proxylua fleet adopt us")
     notes_match(plan, "pool old is not in the file; its 7 are left alone")
   end)
@@ -157,21 +158,23 @@ local function random_pools()
   local pools = {}
   for index = 1, math.random(4) do
     local period = math.random(30)
-    pools[index] = { name = "p" .. index, type = ({ "isp", "mobile" })[math.random(2)], country = ({ "US", "DE" })[math.random(3)],
+    pools[index] = {
+      name = "p" .. index, type = ({ "isp", "mobile" })[math.random(2)], country = ({ "US", "DE" })[math.random(3)],
       quantity = math.random(0, 12), period = period, renew_before = math.random(0, period * DAY - 1),
-      batch = math.random(2) == 1 and math.random(5) or nil }
+      batch = math.random(2) == 1 and math.random(5) or nil,
+    }
   end
   return pools_of(table.unpack(pools))
 end
 
 local function random_world(pools)
-  local orders, world = {}, nil
+  local orders = {}
   for index = 1, math.random(0, 12) do
     local pool = pools[math.random(#pools)]
     orders[index] = order("o" .. index, math.random(4), math.random(-2, 40) + math.random(),
       { pool = pool.name, type = math.random(5) > 1 and pool.type or "ipv6", country = pool.country })
   end
-  world = world_of(orders)
+  local world = world_of(orders)
   for _, pool in ipairs(pools) do world.next[pool.name] = math.random(5) end
   return world
 end
@@ -244,7 +247,8 @@ describe("any plan", function()
       end
       assert.same({}, kept.moved(plan, plan_of(pools, world), done), about)
       local pool = pools[math.random(#pools)]
-      table.insert(world.orders, order("another", 1, 60, { pool = pool.name, type = pool.type, country = pool.country }))
+      local more = { pool = pool.name, type = pool.type, country = pool.country }
+      table.insert(world.orders, order("another", 1, 60, more))
       assert.is_true(#kept.moved(plan, plan_of(pools, world), done) > 0, about)
     end
   end)
@@ -266,9 +270,8 @@ describe("what has moved since a plan", function()
     assert.equal("pool us: + buy 1 isp in US for 30 days is needed now\npool us: order o2 has gone, or is about to end",
       moved(function(world) table.remove(world.orders) end))
     assert.matches("pool us: order o3 has come", moved(function(world) world.orders[3] = order("o3", 1, 9) end), 1, true)
-    assert.matches("pool us: ~ extend o1, 1 isp in US for 30 days is not what is needed any more", moved(function(world)
-      world.orders[1] = order("o1", 1, 31)
-    end), 1, true)
+    local said = moved(function(world) world.orders[1] = order("o1", 1, 31) end)
+    assert.matches("pool us: ~ extend o1, 1 isp in US for 30 days is not what is needed any more", said, 1, true)
     assert.equal("pool us: + buy 3 isp in US for 30 days cost 6.00 and costs 7.00 now", moved(function() end,
       function(action) return action.action == "buy" and core.money(7) or price_of(action) end))
     assert.equal("the plan is of account a, and this is b", moved(function(world) world.account = "b" end))
