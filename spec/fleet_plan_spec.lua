@@ -269,9 +269,10 @@ describe("what has moved since a plan", function()
     assert.equal("", moved(function(world) world.balance = core.money(50) end))
     assert.equal("pool us: + buy 1 isp in US for 30 days is needed now\npool us: order o2 has gone, or is about to end",
       moved(function(world) table.remove(world.orders) end))
-    assert.matches("pool us: order o3 has come", moved(function(world) world.orders[3] = order("o3", 1, 9) end), 1, true)
-    local said = moved(function(world) world.orders[1] = order("o1", 1, 31) end)
-    assert.matches("pool us: ~ extend o1, 1 isp in US for 30 days is not what is needed any more", said, 1, true)
+    local said = moved(function(world) world.orders[3] = order("o3", 1, 9) end)
+    assert.matches("pool us: order o3 has come", said, 1, true)
+    said = moved(function(world) world.orders[1] = order("o1", 1, 31) end)
+    assert.matches("pool us: ~ extend o1, 1 isp in US for 30 days is not what is needed", said, 1, true)
     assert.equal("pool us: + buy 3 isp in US for 30 days cost 6.00 and costs 7.00 now", moved(function() end,
       function(action) return action.action == "buy" and core.money(7) or price_of(action) end))
     assert.equal("the plan is of account a, and this is b", moved(function(world) world.account = "b" end))

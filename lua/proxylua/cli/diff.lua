@@ -129,7 +129,10 @@ function M.report(report, has_colors)
       planner.words(action)), action.price)
   end
   local count = #report.done + #report.left + (report.failed and 1 or 0)
-  if count > 0 then lines:say("%d of %d done, %s spent", #report.done, count, report.spent) end
+  local rehearsed = report.done[1] and report.done[1].dry_run
+  if count > 0 then
+    lines:say("%d of %d %s, %s spent", #report.done, count, rehearsed and "would be done" or "done", report.spent)
+  end
   return table.concat(lines, "\n") .. (#lines > 0 and "\n" or "")
 end
 
