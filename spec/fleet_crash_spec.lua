@@ -155,6 +155,48 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
       check("slow", id, "slow")
     end)
 
+    -- Three runs at a time on one file, in faults of all kinds, two of them killed at random; then one in peace.
+    local function weather(words)
+      local steps, groups = crash.steps(), {}
+      for number = 1, 3 do
+        local env = { PROXYLUA_TIMEOUT = "2", PROXYLUA_SETTLE = "4" }
+        if number > 1 then env.PROXYLUA_CRASH = ("%s:%d"):format(steps[math.random(#steps)], math.random(6)) end
+        groups[number] = children.start(1, home, words, environment(env), crash.path)
+      end
+      for _, group in ipairs(groups) do group:join() end
+    end
+
+    if LONG then
+      it("comes out of a storm of faults and kills with what was planned, and nothing twice", function()
+        local seed = tonumber(os.getenv("FLEET_SEED")) or os.time()
+        math.randomseed(seed)
+        local names, about = { "s1", "s2", "s3", "s4" }, "FLEET_SEED=" .. seed .. " "
+        local paths, ids = prepare(names)
+        local list = {}
+        for at, name in ipairs(names) do list[at] = POOL:format(name):match("{ (.*) }%s*$") end
+        local path = program.write(home .. "/storm.lua", "return { " .. table.concat(list, ", ") .. " }")
+        for _ = 1, 6 do
+          server:change("settings", { faults = crash.storm() })
+          weather{ "fleet", "apply", path }
+        end
+        server:faults()
+        finish({ "fleet", "apply", path }, about)
+        for at, name in ipairs(names) do
+          local count, by_key = 0, {}
+          for _, order in ipairs(server:look("orders").orders) do
+            if order.key and order.key:find("fleet/" .. name .. "/", 1, true) == 1 and order.status == "active" then
+              count, by_key[order.key] = count + order.quantity, (by_key[order.key] or 0) + 1
+            elseif order.id == ids[at] then
+              assert.equal(1, order.extensions, about .. name)
+            end
+          end
+          assert.equal(3, count, about .. name)
+          for key, times in pairs(by_key) do assert.equal(1, times, about .. key) end
+          assert.equal(0, run{ "fleet", "plan", paths[at], "--exit-code" }.code, about .. name)
+        end
+      end)
+    end
+
     it("that runs several times at once buys once", function()
       for round = 1, LONG and 10 or 1 do
         local name = "race-" .. round

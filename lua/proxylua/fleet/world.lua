@@ -30,24 +30,25 @@ local function is_young(tie)
   return tie.placed_at and time.time() - time.time(tie.placed_at) < LAG
 end
 
--- The order; nil when it is over. A list may have missed it while its records moved from page to page.
+-- The order, or nil, and whether it is over for good. A list may have missed it while its records moved from page to page. What was
+-- adopted and cannot be found may belong to another account.
 local function look_up(id, tie)
   local order, err = errors.try(endpoints.orders.get, id)
-  if order then return not over[order.status] and order or nil end
+  if order and over[order.status] then return nil, true end
+  if order then return order end
   if err.kind ~= "not_found" then error(err, 0) end
-  if not is_young(tie) then return nil end
+  if not is_young(tie) then return nil, tie.placed_at ~= nil end
   local params = tie.params
   return { id = id, type = params.type, quantity = params.quantity, country = params.country, unseen = true }
 end
 
 local function look_up_all(ids, found)
   local orders, gone = {}, {}
-  local answers = tasks.map(ids, function(id)
-    return look_up(id, found.ties[id]) or false
+  tasks.map(ids, function(id)
+    local order, is_over = look_up(id, found.ties[id])
+    orders[#orders + 1] = order
+    if is_over then gone[#gone + 1] = id end
   end, { concurrency = AT_ONCE })
-  for at, id in ipairs(ids) do
-    if answers[at] then orders[#orders + 1] = answers[at] else gone[#gone + 1] = id end
-  end
   ties.put_ended(gone)
   return orders
 end
