@@ -33,7 +33,7 @@ end
 
 local function world_of(orders, more)
   local world = { now = NOW, account = "a", balance = core.money(100), orders = orders, next = {}, blocked = {},
-    loose = {}, strangers = {} }
+    loose = {}, strangers = {}, nameless = {} }
   for name, value in pairs(more or {}) do world[name] = value end
   return world
 end
@@ -148,6 +148,10 @@ describe("a plan", function()
     local loose = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) }
     local plan = plan_of(pools_of(us()), world_of({}, { loose = loose, strangers = { old = 7 } }))
     notes_match(plan.pools[1], "1 active orders of this kind belong to no pool (l1); proxylua fleet adopt us")
+    local nameless = { { pool = "us", key = "fleet/us/1" }, { pool = "de", key = "fleet/de/1" } }
+    local part = plan_of(pools_of(us()), world_of({}, { nameless = nameless })).pools[1]
+    notes_match(part, "fleet/us/1 was placed, and nobody said as which order")
+    assert.equal(1, #part.notes)
     notes_match(plan, "pool old is not in the file; its 7 are left alone")
   end)
 end)

@@ -122,9 +122,19 @@ local function plan_pool(pool, orders, world)
   return part
 end
 
+local function tell_of_nameless(part, world)
+  for _, one in ipairs(world.nameless) do
+    if one.pool == part.pool.name then
+      note(part, "%s was placed, and nobody said as which order; what came of it does not count unless it is adopted",
+        one.key)
+    end
+  end
+end
+
 -- Something may be meant for a pool that would be bought once more.
 local function tell_of_others(plan, world)
   for _, part in ipairs(plan.pools) do
+    tell_of_nameless(part, world)
     local ids = {}
     for _, order in ipairs(world.loose) do
       if fits(part.pool, order) then ids[#ids + 1] = order.id end

@@ -75,6 +75,8 @@ local function read_purchase(found, entry, pool, number)
     found.next[pool] = math.max(found.next[pool] or 1, number + 1)
     if entry.order_id then
       found.ties[entry.order_id] = { pool = pool, params = params_of(entry), placed_at = entry.updated_at }
+    else
+      table.insert(found.nameless, { key = entry.key, pool = pool })
     end
   elseif entry.open then
     table.insert(found.open, { key = entry.key, pool = pool, running = entry.running, note = entry.note })
@@ -92,11 +94,12 @@ end
 
 --- What the journal and the notes say.
 -- @return table: `ties` (order id -> table: pool, and of what was bought params and placed_at), `next` (pool -> number of its next
---   purchase, 1 where absent), `renewed` (set of keys), `open` (list: key, pool or order, running, note), `released` (set of ids)
+--   purchase, 1 where absent), `renewed` (set of keys), `open` (list: key, pool or order, running, note), `released` (set of ids),
+--   `nameless` (list: key and pool of purchases that were placed, of which nobody named the order)
 -- @raise store
 function M.read()
   core.journal.inquire(NONE)
-  local found = { ties = {}, next = {}, renewed = {}, open = {}, released = {} }
+  local found = { ties = {}, next = {}, renewed = {}, open = {}, nameless = {}, released = {} }
   for entry in journal.each() do
     local pool, number = entry.key:match("^fleet/([^/]+)/(%d+)$")
     if pool and entry.endpoint == "orders.create" then

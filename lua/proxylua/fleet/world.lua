@@ -143,6 +143,7 @@ local function look(wanted)
     orders = orders_of(wanted, listed, found), blocked = blocked_by(wanted, found),
   }
   world.loose, world.strangers = others_of(wanted, listed, found)
+  world.nameless = found.nameless
   table.sort(world.orders, by_end)
   return world, found
 end
@@ -151,7 +152,7 @@ end
 -- @param pools list, as fleet.file has them
 -- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their end), `next` (pool -> number of its next purchase),
 --   `blocked` (pool -> why nothing can be decided for it), `loose` (active orders of no pool), `strangers` (pool that is not among
---   these -> how much it has)
+--   these -> how much it has), `nameless` (list of key and pool: purchases that were placed, nobody knows as which order)
 -- @raise what the calls raise
 function M.read(pools)
   local wanted, tried = {}, {}
