@@ -162,17 +162,14 @@ describe("a fleet", function()
     end)
 
     it("when the world of a plan has moved, saying what", function()
-      local path = sandbox.home .. "/plan.json"
-      local id = buy(1, 60, "old")
-      done("adopt", "us", id)
-      done("plan", file, "-o", path)
-      done("release", id)
+      local path, id = sandbox.home .. "/plan.json", buy(1, 60, "old")
+      sandbox:eval(([[px.fleet.adopt("us", %q) px.fleet.save(px.fleet.plan(%q), %q) px.fleet.release(%q)]]):format(id,
+        file, path, id))
       refused(6, "pool us: order " .. id .. " has gone", "apply", path)
-      done("adopt", "us", id)
-      sandbox:eval(("px.orders.extend(%q, { period = 30, key = 'x' })"):format(id))
-      refused(6, "pool us: order " .. id .. " ended ", "apply", path)
-      local moved = core.json.decode(fleet("--json", "apply", path).out)
-      assert.same({ 1, "spend_refused" }, { #moved.moved, moved.error.kind })
+      sandbox:eval(("px.fleet.adopt('us', %q) px.orders.extend(%q, { period = 30, key = 'x' })"):format(id, id))
+      local result = refused(6, "pool us: order " .. id .. " ended ", "--json", "apply", path)
+      local said = core.json.decode(result.out)
+      assert.same({ 1, "spend_refused" }, { #said.moved, said.error.kind })
     end)
 
     it("when the prices of a plan have moved", function()
@@ -229,17 +226,24 @@ describe("a fleet", function()
     it("are adopted by one pool, and let go", function()
       local id = buy(2, 60, "old")
       assert.matches("1 active orders of this kind belong to no pool (" .. id, done("plan", file).out, 1, true)
-      done("adopt", "us", id)
-      done("adopt", "us", id)
-      refused(2, "order " .. id .. " belongs to pool us", "adopt", "de", id)
-      assert.equal(2, json("plan", file).pools[1].have)
-      done("release", id)
-      refused(2, "belongs to no pool", "release", id)
-      assert.equal(0, json("plan", file).pools[1].have)
-      done("adopt", "de", id)
+      local script = [[
+        local id, file = %q, %q
+        local function have() return px.fleet.plan(file).pools[1].have end
+        local function kind(...) return select(2, px.try(...)).kind end
+        px.fleet.adopt("us", id)
+        px.fleet.adopt("us", id)
+        local counts = { have() }
+        local kinds = { kind(px.fleet.adopt, "de", id), kind(px.fleet.adopt, "us", "ord_nowhere"),
+          kind(px.fleet.adopt, "a/b", id), kind(px.fleet.adopt, "us", 7) }
+        local before = { px.fleet.release(id), px.fleet.release(id) }
+        counts[2] = have()
+        px.fleet.adopt("de", id)
+        return counts, kinds, before, px.fleet.ties()[id] ]]
+      local counts, kinds, before, owner = sandbox:eval((script:format(id, file):gsub("\n", " ")))
+      assert.same({ { 2, 0 }, { "usage", "not_found", "usage", "usage" }, { "us" }, "de" },
+        { counts, kinds, before, owner })
       assert.matches("order " .. id .. " is 2 isp in US", done("plan", file).out, 1, true)
-      refused(3, "", "adopt", "us", "ord_nowhere")
-      refused(2, "no name of a pool", "adopt", "a/b", id)
+      refused(2, "order " .. id .. " belongs to pool de; proxylua fleet release", "adopt", "us", id)
     end)
 
     it("belong to the pool that bought them until they are let go", function()
