@@ -76,6 +76,20 @@ describe("renewal", function()
     assert.same({ ids[1], "unwanted" }, { done, why })
   end)
 
+  it("takes only those whose proxies work, when asked", function()
+    local checked = { "--checked", "--check-url", sandbox.trace_url, "--type", "isp" }
+    faults("forward:status=403,count=1")
+    local list, report = extended("--country", "DE", table.unpack(checked))
+    assert.same({}, list)
+    assert.same({ ids[2], "failed", "failed the check: 0 of 1 proxies work" },
+      { report.plan.skipped[1].order, report.plan.skipped[1].why, report.plan.skipped[1].text })
+    faults("forward:status=403,count=1")
+    assert.same({}, (extended("--country", "US", "--checked", "51", table.unpack(checked, 2))))
+    faults("forward:status=403,count=1")
+    assert.same({ ids[1] }, (extended("--country", "US", table.unpack(checked))))
+    assert.same({ ids[2] }, (extended(table.unpack(checked))))
+  end)
+
   it("is refused as a whole when balance or allowance do not cover it", function()
     sandbox:change("settings", { balance = "10.01" })
     local result = renew()
@@ -135,7 +149,8 @@ describe("renewal", function()
 
   it("says what is wrong with its options", function()
     for words, pattern in pairs{ [""] = "--within is missing", ["--within soon"] = "takes a duration",
-      ["--within 3d --period x"] = "--period takes a number of days, got x", ["--within 3d --period 0"] = "got 0" } do
+      ["--within 3d --period x"] = "--period takes a number of days, got x", ["--within 3d --period 0"] = "got 0",
+      ["--within 3d --checked 101"] = "--checked takes a number above 0 and up to 100, got 101" } do
       local arguments = { "renew" }
       for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end
       local result = sandbox:run(arguments)

@@ -5,6 +5,7 @@ local apply = require "proxylua.fleet.apply"
 local core = require "proxylua.core"
 local duration = require "proxylua.duration"
 local endpoints = require "proxylua.endpoints"
+local health = require "proxylua.fleet.health"
 local names = require "proxylua.names"
 local pages = require "proxylua.pages"
 local quote = require "proxylua.fleet.quote"
@@ -15,9 +16,20 @@ local work = require "proxylua.fleet.work"
 local M = {}
 
 local USUAL_PERIOD = 30
+local USUAL_SHARE = 0.5
 
-local known = { within = true, period = true, type = true, country = true, pool = true, only = true }
-local texts = { "type", "country", "pool" }
+local known = { within = true, period = true, type = true, country = true, pool = true, only = true,
+  checked = true, check_url = true }
+local texts = { "type", "country", "pool", "check_url" }
+
+-- The share of an order's proxies that must work, nil when nobody asked.
+local function share_of(checked)
+  if not checked then return nil end
+  local share = checked == true and USUAL_SHARE or checked
+  if type(share) == "number" and share > 0 and share <= 1 then return share end
+  names.usage("px.renew: checked is true, or the share of the proxies that must work, above 0 and at most 1; got %s",
+    tostring(checked))
+end
 
 local function check_options(options)
   if type(options) ~= "table" then names.usage("px.renew takes its options as a table, got a %s", type(options)) end
@@ -31,6 +43,7 @@ local function check_options(options)
     wanted[name] = options[name]
     if wanted[name] ~= nil and type(wanted[name]) ~= "string" then names.usage("px.renew: %s is a text", name) end
   end
+  wanted.checked = share_of(options.checked)
   if wanted.only ~= nil and type(wanted.only) ~= "function" then names.usage("px.renew: only is a function") end
   return wanted
 end
@@ -74,6 +87,13 @@ local function read_journal(actions)
   return found, unknown
 end
 
+local function failure(order, wanted)
+  if not wanted.checked then return nil end
+  local working, count = health.look(order.id, wanted.check_url or health.url())
+  if count > 0 and working >= wanted.checked * count then return nil end
+  return ("failed the check: %d of %d proxies work"):format(working, count)
+end
+
 -- Why an order is left alone: a word, and a sentence; nil when it is not.
 local function reason(order, action, wanted, found, unknown, now)
   local expires = time.time(order.expires_at)
@@ -84,6 +104,8 @@ local function reason(order, action, wanted, found, unknown, now)
   end
   if not action.type or not action.quantity then return "vague", "cannot be priced: the API does not say what it is" end
   if wanted.only and not wanted.only(order) then return "unwanted", "is left out" end
+  local failed = failure(order, wanted)
+  if failed then return "failed", failed end
 end
 
 local function of_pool(order, wanted, found)
@@ -152,9 +174,10 @@ end
 -- often this runs, so it is safe to run again. The first extension that fails stops those that follow.
 -- @function px.renew
 -- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30); only those of a `type`, a `country`,
---   or a `pool` (px.fleet); `only`, a function of an order that answers whether it is extended
+--   or a `pool` (px.fleet); `checked`, true or a share: only those of whose proxies at least half, or that share, fetch a page
+--   now, that at `check_url` or else a small public one; `only`, a function of an order that answers whether it is extended
 -- @return report, a table: `done` (list of what was extended: `order`, `expires_at`, `price`), `skipped` (list of those that end
---   and were left alone: `order`, `why`: past, renewed, unwanted, vague or unknown, and `text`), `left`, `spent`
+--   and were left alone: `order`, `why`: past, renewed, failed, unwanted, vague or unknown, and `text`), `left`, `spent`
 -- @raise funds; spend_refused; outcome_unknown; what px.orders.extend raises, of the extension that failed, with the report as
 --   details; usage
 -- @usage local report = px.renew{ within = "31d", period = 7 }
