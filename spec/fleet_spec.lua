@@ -225,7 +225,7 @@ describe("a fleet", function()
   describe("has orders that", function()
     it("are adopted by one pool, and let go", function()
       local id = buy(2, 60, "old")
-      assert.matches("1 active orders of this kind belong to no pool (" .. id, done("plan", file).out, 1, true)
+      assert.matches("orders of this kind that belong to no pool: 1 (" .. id, done("plan", file).out, 1, true)
       local script = [[
         local id, file = %q, %q
         local function have() return px.fleet.plan(file).pools[1].have end

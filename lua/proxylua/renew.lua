@@ -77,10 +77,10 @@ local function action_of(order, wanted)
 end
 
 -- What the journal says of these, once what was left open is looked up: found, and key -> why nobody knows.
-local function read_journal(actions)
+local function read_journal(actions, progress)
   local found, mine, unknown = ties.read(), {}, {}
   for _, action in ipairs(actions) do mine[action.key] = true end
-  if ties.look_up(found.open, function(entry) return mine[entry.key] end) then found = ties.read() end
+  if ties.look_up(found.open, function(entry) return mine[entry.key] end, progress) then found = ties.read() end
   for _, entry in ipairs(found.open) do
     if mine[entry.key] and not entry.running then unknown[entry.key] = ties.way_out(entry) end
   end
@@ -115,12 +115,12 @@ end
 
 -- --- what it costs ---
 
-local function decide(wanted)
+local function decide(wanted, progress)
   local now, array, actions = time.time(), core.json.array, {}
   local plan = { actions = array{}, skipped = array{} }
   local due = list(wanted, now)
   for at, order in ipairs(due) do actions[at] = action_of(order, wanted) end
-  local found, unknown = read_journal(actions)
+  local found, unknown = read_journal(actions, progress)
   for at, order in ipairs(due) do
     if of_pool(order, wanted, found) then
       local why, text = reason(order, actions[at], wanted, found, unknown, now)
@@ -160,7 +160,7 @@ end
 -- @return report
 -- @raise what px.renew raises
 function M.run(options, shown)
-  local plan = price(decide(check_options(options)), shown)
+  local plan = price(decide(check_options(options), shown.progress), shown)
   shown.planned(plan)
   apply.check(plan.total, plan.balance, shown.budget)
   local report = apply.run(plan.actions, shown)

@@ -141,8 +141,8 @@ local function tell_of_others(plan, world)
     end
     if #ids > 0 then
       local more = #ids > 3 and (" and %d more"):format(#ids - 3) or ""
-      note(part, "%d active orders of this kind belong to no pool (%s%s); proxylua fleet adopt %s ORDER… takes them in",
-        #ids, table.concat(ids, ", ", 1, math.min(3, #ids)), more, part.pool.name)
+      note(part, "active orders of this kind that belong to no pool: %d (%s%s); proxylua fleet adopt %s ORDER takes one "
+        .. "in", #ids, table.concat(ids, ", ", 1, math.min(3, #ids)), more, part.pool.name)
     end
   end
   local names = {}

@@ -120,18 +120,24 @@ end
 --- Looks up what came of charges that were left open, which takes the settling time where it cannot be told before.
 -- @param open list of entries, as M.read answers them
 -- @param wanted function of an entry: whether it is looked up
+-- @param progress function of what and how many: object with the methods step and finish
 -- @return whether any was
 -- @raise what stands in the way of looking; not that the outcome stays unknown
-function M.look_up(open, wanted)
-  local any = false
+function M.look_up(open, wanted, progress)
+  local list = {}
   for _, entry in ipairs(open) do
-    if not entry.running and wanted(entry) then
-      any = true
-      local ok, err = errors.try(function() core.journal.inquire(entry.key) return true end)
-      if not ok and err.kind ~= "outcome_unknown" then error(err, 0) end
-    end
+    if not entry.running and wanted(entry) then list[#list + 1] = entry.key end
   end
-  return any
+  if #list == 0 then return false end
+  local shown = progress("open charges looked up", #list)
+  shown:step(0)
+  for _, key in ipairs(list) do
+    local ok, err = errors.try(function() core.journal.inquire(key) return true end)
+    if not ok and err.kind ~= "outcome_unknown" then error(err, 0) end
+    shown:step()
+  end
+  shown:finish()
+  return true
 end
 
 --- What a person can do about a charge of which nobody knows what came of it.

@@ -22,7 +22,7 @@ local silent = { step = nothing, finish = nothing }
 M.quiet = { progress = function() return silent end, planned = nothing, tell = nothing }
 
 local function make(pools, options)
-  local plan = planner.decide(pools, world.read(pools))
+  local plan = planner.decide(pools, world.read(pools, options.progress))
   return planner.price(plan, quote.prices(planner.actions(plan, true), options.progress))
 end
 

@@ -126,12 +126,12 @@ local function blocked_by(wanted, found)
 end
 
 -- Looks up what the dead have left open, each once. Answers whether anything was looked up.
-local function settle(wanted, found, tried)
+local function settle(wanted, found, tried, progress)
   return ties.look_up(found.open, function(entry)
     if tried[entry.key] or not concerns(entry, wanted, found) then return false end
     tried[entry.key] = true
     return true
-  end)
+  end, progress)
 end
 
 local function look(wanted)
@@ -150,16 +150,17 @@ end
 
 --- Reads the world of some pools. Charges that a run before has left open are looked up first, which may take the settling time.
 -- @param pools list, as fleet.file has them
+-- @param progress function of what and how many: object with the methods step and finish
 -- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their end), `next` (pool -> number of its next purchase),
 --   `blocked` (pool -> why nothing can be decided for it), `loose` (active orders of no pool), `strangers` (pool that is not among
 --   these -> how much it has), `nameless` (list of key and pool: purchases that were placed, nobody knows as which order)
 -- @raise what the calls raise
-function M.read(pools)
+function M.read(pools, progress)
   local wanted, tried = {}, {}
   for _, pool in ipairs(pools) do wanted[pool.name] = true end
   while true do
     local world, found = look(wanted)
-    if not settle(wanted, found, tried) then return world end
+    if not settle(wanted, found, tried, progress) then return world end
   end
 end
 
