@@ -85,7 +85,7 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind check-limits check-doc ## run what takes too long for every change
+check-long: check-gc check-valgrind check-limits check-fleet check-doc ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -205,7 +205,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-doc
+.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-fleet check-doc
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -252,3 +252,8 @@ check-valgrind: build/proxylua build/crash/proxylua
 check-limits: export LIMITS_LONG = 1
 check-limits: build/proxylua build/spec/slots_check
 	$(call step,$< /usr/bin/busted spec/limiter_property_spec.lua spec/limiter_time_spec.lua)
+
+# `fleet apply` killed at every step of every charge, and in a storm of faults (FLEET_SEED=N repeats that).
+check-fleet: export FLEET_CRASH = long
+check-fleet: build/proxylua build/crash/proxylua
+	$(call step,$< /usr/bin/busted spec/fleet_crash_spec.lua)

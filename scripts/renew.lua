@@ -1,16 +1,11 @@
--- Extends every active order that ends within some days. The key makes it safe to run again, from cron for instance.
---   proxylua --spend 50 scripts/renew.lua [DAYS [PERIOD]]
+-- Extends every active order that ends soon, once, however often it runs: from cron for instance.
+--   proxylua --spend 50 scripts/renew.lua [WITHIN [PERIOD]]
 local px = require "proxylua"
 
-local days, period = tonumber(arg[1] or 3), tonumber(arg[2] or 30)
+local report = px.renew{ within = arg[1] or "3d", period = math.tointeger(tonumber(arg[2] or 30)) }
 
-local due = {}
-for order in px.orders.each{ status = "active" } do
-  if px.time(order.expires_at) - px.time() < days * 86400 then due[#due + 1] = order end
+for _, action in ipairs(report.done) do
+  print(("%s  until %s  %s"):format(action.order, action.expires_at, action.price))
 end
-
-for _, order in ipairs(due) do
-  px.orders.extend(order.id, { period = period, key = ("renew-%s-%s"):format(order.id, order.expires_at) })
-  print(("%s  %s -> %s"):format(order.id, order.expires_at, px.orders.get(order.id).expires_at))
-end
-print(#due .. " orders extended, balance " .. px.account.get().balance)
+for _, order in ipairs(report.skipped) do print(("%s  %s"):format(order.order, order.text)) end
+print(("%d orders extended for %s, balance %s"):format(#report.done, report.spent, px.account.get().balance))

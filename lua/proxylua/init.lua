@@ -5,15 +5,17 @@
 local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
+local fleet = require "proxylua.fleet"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
+local renew = require "proxylua.renew"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
 local px = {
-  try = errors.try, error = errors.error, journal = journal,
+  try = errors.try, error = errors.error, journal = journal, fleet = fleet, renew = renew.renew,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
   time = time.time,

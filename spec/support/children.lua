@@ -12,10 +12,11 @@ Children.__index = Children
 -- @param home folder of all of them
 -- @param arguments list
 -- @param env table of variables
+-- @param path of another program, may be left out
 -- @return children, with the fields pids and folder, and methods
-function M.start(count, home, arguments, env)
+function M.start(count, home, arguments, env, path)
   local self = setmetatable({ folder = program.folder(), pids = {} }, Children)
-  local command = program.command(home, arguments, env)
+  local command = program.command(home, arguments, env, path)
   for number = 1, count do
     -- The shell stays, so that somebody can tell the exit code.
     local base = ("%s/%d"):format(self.folder, number)

@@ -18,6 +18,7 @@ local columns = {
   proxy = { "host", "port", "username", "password", "protocol", "url" },
   address = { "currency", "network", "address" },
   finding = { "state", "check", "text", "advice" },
+  member = { "pool", "id", "type", "quantity", "country", "expires_at" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
 }
 -- Where there is no room for all, these go first.

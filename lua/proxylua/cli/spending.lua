@@ -1,0 +1,69 @@
+-- Work that spends, at the shell: the plan is shown before anything is spent, what became of it after, however it ends.
+
+local config = require "proxylua.config"
+local core = require "proxylua.core"
+local diff = require "proxylua.cli.diff"
+
+local M = {}
+
+local function is_data(screen)
+  return screen.form == "json" or screen.form == "jsonl"
+end
+
+-- What the run may spend, nil where somebody at the terminal is asked, or other limits decide.
+local function budget_of(flags)
+  if flags.dry_run then return nil end
+  local spend = config.read(flags).spend
+  if spend then return spend.per_run end
+  if core.system.isatty(0) and core.system.isatty(2) then return nil end
+  return core.money(0)
+end
+
+--- What proxylua.fleet.work takes to show how far it is.
+function M.options(screen)
+  return { progress = function(what, total) return screen:progress(what, total) end }
+end
+
+--- Shows a plan.
+-- @param form "plan" or "renewal"
+function M.show(screen, form, plan)
+  if is_data(screen) then return screen:value(nil, plan) end
+  core.system.write(diff[form](plan, screen.colors))
+  core.system.flush()
+end
+
+-- All that is known of a run, for programs.
+local function whole(plan, report, err)
+  local all = { plan = plan, error = err and { kind = err.kind, message = err.message, charge = err.charge } }
+  for name, value in pairs(report or {}) do all[name] = all[name] or value end
+  all.moved = err and type(err.details) == "table" and err.details.moved or nil
+  return all
+end
+
+local function show_report(screen, report)
+  if not is_data(screen) then core.system.write(diff.report(report, screen.colors)) end
+end
+
+--- Does it.
+-- @param form of its plan, "plan" or "renewal"
+-- @param work function of the options of proxylua.fleet.work
+-- @raise what it raises, once all is shown
+function M.run(screen, flags, form, work)
+  local options, plan, report = M.options(screen), nil, nil
+  options.budget = budget_of(flags)
+  options.planned = function(made)
+    plan = made
+    if not is_data(screen) then M.show(screen, form, made) end
+  end
+  options.tell = function(made)
+    report = made
+    show_report(screen, made)
+  end
+  local ok, err = pcall(work, options)
+  if not ok and not core.error.is(err) then error(err, 0) end
+  if is_data(screen) then screen:value(nil, whole(plan, report, not ok and err or nil)) end
+  if not ok then error(err, 0) end
+  if flags.dry_run then screen:note("dry run: nothing was bought") end
+end
+
+return M

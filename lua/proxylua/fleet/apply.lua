@@ -1,0 +1,103 @@
+-- Does what was planned: one action after the other, each under its key and for no more than its quoted price. The first that fails
+-- stops those that follow; what was done and what was not is told in every case.
+
+local core = require "proxylua.core"
+local journal = require "proxylua.journal"
+local orders = require "proxylua.orders"
+
+local M = {}
+
+local function act(action)
+  local params = { key = action.key, max_price = action.price, period = action.period }
+  if action.action == "extend" then return orders.extend(action.order, params) end
+  params.type, params.quantity, params.country = action.type, action.quantity, action.country
+  return orders.create(params)
+end
+
+-- A copy of the action with what came of it. The journal knows what it cost, and who paid: two runs may have wanted the same.
+local function result_of(action, order)
+  local done = {}
+  for name, value in pairs(action) do done[name] = value end
+  if order.dry_run then
+    done.dry_run = true
+    return done
+  end
+  local entry = journal.get(action.key)
+  done.order, done.expires_at = order.id, order.expires_at
+  done.price = entry and (entry.price or entry.quote) or action.price
+  done.by_another = entry and entry.pid ~= core.system.pid() or nil
+  return done
+end
+
+local function count_in(report, done)
+  table.insert(report.done, done)
+  if not done.dry_run and not done.by_another then report.spent = report.spent + done.price end
+end
+
+-- Answers the error that stopped it, if any.
+local function run(report, actions, progress)
+  for at, action in ipairs(actions) do
+    local ok, order = pcall(act, action)
+    if not ok then
+      if not core.error.is(order) then error(order, 0) end
+      report.failed, report.error = action, { kind = order.kind, message = order.message, charge = order.charge }
+      table.move(actions, at + 1, #actions, 1, report.left)
+      return order
+    end
+    count_in(report, result_of(action, order))
+    progress:step()
+  end
+end
+
+-- --- before anything is spent ---
+
+local function refuse(kind, ...)
+  core.error.raise{ kind = kind, message = (...):format(select(2, ...)), charge = "none" }
+end
+
+--- Refuses what cannot be paid for in full.
+-- @param total money
+-- @param balance money, or nil
+-- @param budget money that this run may spend, or nil where the core alone knows
+-- @raise funds, spend_refused
+function M.check(total, balance, budget)
+  if balance and total > balance then
+    refuse("funds", "all of it costs %s, and the balance is %s; nothing was bought", total, balance)
+  end
+  if budget and total > budget then
+    refuse("spend_refused", "all of it costs %s, and %s may be spent; nothing was bought; --spend %s allows it", total,
+      budget, total)
+  end
+end
+
+-- --- all of it ---
+
+local function raise_with(report, err)
+  if err.kind == "cancelled" then error(err, 0) end
+  local action = report.failed
+  core.error.raise{
+    kind = err.kind, endpoint = err.endpoint, status = err.status, code = err.code, retry_after = err.retry_after,
+    charge = err.charge, details = report,
+    message = ("%d of %d actions done, %s spent; stopped at %s: %s"):format(#report.done,
+      #report.done + 1 + #report.left, report.spent, action.key, err.message),
+  }
+end
+
+--- Does actions.
+-- @param actions list
+-- @param options table: `progress` (function of what and how many), `tell` (function of the report, called however it ends)
+-- @return report, a table: `done` (list of actions with `order`, `price` as it was paid, `by_another` where another run did
+--   it, or `dry_run`), `left` (list of those that were not begun), `failed` (the action that stopped it) and `error`, `spent`
+-- @raise the error of the action that failed, with the report as its details
+function M.run(actions, options)
+  local array = core.json.array
+  local report = { done = array{}, left = array{}, spent = core.money(0) }
+  local progress = options.progress("done", #actions)
+  local err = run(report, actions, progress)
+  progress:finish()
+  options.tell(report)
+  if err then raise_with(report, err) end
+  return report
+end
+
+return M

@@ -1,0 +1,43 @@
+-- Real prices: one quote for each kind of thing, however many actions want the same, since quotes take slots of the limits.
+
+local endpoints = require "proxylua.endpoints"
+local tasks = require "proxylua.tasks"
+
+local M = {}
+
+local AT_ONCE = 8
+
+local fields = { "type", "quantity", "country", "period" }
+
+local function kind_of(action)
+  local words = {}
+  for at, name in ipairs(fields) do words[at] = tostring(action[name] or "") end
+  return table.concat(words, " ")
+end
+
+--- Asks for the prices of actions.
+-- @param actions list
+-- @param progress function of what and how many: object with the methods step and finish
+-- @return function of an action: money
+-- @raise what px.orders.calc raises
+function M.prices(actions, progress)
+  local kinds, wanted, prices = {}, {}, {}
+  for _, action in ipairs(actions) do
+    local kind = kind_of(action)
+    if not kinds[kind] then
+      kinds[kind] = true
+      wanted[#wanted + 1] = action
+    end
+  end
+  progress = progress("quotes", #wanted)
+  tasks.map(wanted, function(action)
+    local params = {}
+    for _, name in ipairs(fields) do params[name] = action[name] end
+    prices[kind_of(action)] = endpoints.orders.calc(params).price
+    progress:step()
+  end, { concurrency = AT_ONCE })
+  progress:finish()
+  return function(action) return prices[kind_of(action)] end
+end
+
+return M

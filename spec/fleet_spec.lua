@@ -1,0 +1,324 @@
+-- px.fleet and `proxylua fleet` against the emulated API: what is planned is bought, once, and nothing else.
+
+local core = require "proxylua.core"
+local program = require "spec.support.program"
+local px = require "proxylua"
+local sandboxes = require "spec.support.sandbox"
+
+local POOLS = [[return {
+  { name = "us", type = "isp", country = "US", quantity = 3, period = 30, batch = 2 },
+  { name = "de", type = "datacenter", country = "DE", quantity = 4, period = 7 },
+}]]
+
+describe("a fleet", function()
+  local sandbox, file
+
+  setup(function() sandbox = sandboxes.start() end)
+  teardown(function() sandbox:stop() end)
+  before_each(function()
+    sandbox:change("reset")
+    sandbox:change("settings", { faults = core.json.array{}, balance = "1000.00" })
+    os.execute("rm -rf " .. program.quote(sandbox.home .. "/state"))
+    file = program.write(sandbox.home .. "/fleet.lua", POOLS)
+  end)
+
+  local function faults(...)
+    sandbox:change("settings", { faults = core.json.array{ ... } })
+  end
+
+  local function fleet(...)
+    return sandbox:run{ "fleet", ... }
+  end
+
+  local function done(...)
+    local result = fleet(...)
+    assert.equal(0, result.code, result.err)
+    return result
+  end
+
+  local function json(...)
+    return core.json.decode(done("--json", ...).out)
+  end
+
+  local function refused(code, pattern, ...)
+    local before = sandbox:look("counters")
+    local result = fleet(...)
+    assert.equal(code, result.code, result.err)
+    assert.matches(pattern, result.err, 1, true)
+    local after = sandbox:look("counters")
+    assert.equal(before.charged, after.charged)
+    return result
+  end
+
+  local function buy(quantity, period, key)
+    local code = "return px.orders.create{ type = 'isp', country = 'US', quantity = %d, period = %d, key = %q }.id"
+    return sandbox:eval(code:format(quantity, period, key))
+  end
+
+  describe("is planned", function()
+    it("with real prices and what would be left, in words and as data, and buys nothing", function()
+      local out = done("plan", file).out
+      assert.matches("pool us: 0 of 3 isp in US for 30 days\n  %+ buy     2 isp in US for 30 days +4.80\n", out)
+      assert.matches("pool de: 0 of 4 datacenter in DE for 7 days\n  %+ buy     4 datacenter [^\n]+ +0.89\n", out)
+      assert.matches("extend 0.00, buy 8.09, total 8.09; balance 1000.00, 991.91 after\n$", out)
+      local plan = json("plan", file)
+      assert.same({ 8.09, 991.91, 2 }, { plan.total, plan.balance_after, #plan.pools })
+      assert.equal(0, sandbox:look("counters").sold)
+    end)
+
+    it("with one quote for each kind of thing", function()
+      program.write(file, [[return { { name = "a", type = "isp", quantity = 90, period = 30, batch = 10 },
+        { name = "b", type = "isp", quantity = 20, period = 30, batch = 10 } }]])
+      assert.equal(9 * 24 + 48, json("plan", file).total)
+      assert.equal(1, sandbox:look("counters").requests["orders.calc"])
+    end)
+
+    it("and says by its exit code whether there is work, when asked", function()
+      assert.equal(2, fleet("plan", file, "--exit-code").code)
+      done("apply", file)
+      assert.matches("nothing to do\n", done("plan", file, "--exit-code").out, 1, true)
+      assert.matches("nothing to do\n", done("apply", file).out, 1, true)
+    end)
+
+    it("into a file, whole and for its owner alone", function()
+      local path = sandbox.home .. "/plan.json"
+      local result = done("plan", file, "-o", path)
+      assert.matches("proxylua fleet apply " .. path .. " --spend 8.09 does it", result.err, 1, true)
+      assert.equal(384, core.system.status(path).mode)
+      assert.equal(4, fleet("plan", file, "-o", sandbox.home .. "/none/plan.json").code)
+      refused(2, "this is a plan already", "plan", path)
+    end)
+  end)
+
+  describe("is applied", function()
+    it("as planned, and tells what was done", function()
+      local report = json("apply", file)
+      assert.same({ 3, 0, 8.09, 8.09 }, { #report.done, #report.left, report.spent, report.plan.total })
+      assert.equal("fleet/us/1", report.done[1].key)
+      local counters = sandbox:look("counters")
+      assert.same({ 3, "8.09" }, { counters.sold, counters.charged })
+      local rows = json("status")
+      local pools = {}
+      for _, row in ipairs(rows) do pools[row.pool] = (pools[row.pool] or 0) + row.quantity end
+      assert.same({ us = 3, de = 4 }, pools)
+    end)
+
+    it("from a plan, once", function()
+      local path = sandbox.home .. "/plan.json"
+      done("plan", file, "-o", path)
+      assert.equal(3, #json("apply", path).done)
+      local again = json("apply", path)
+      assert.same({ 0, 0 }, { #again.done, again.spent })
+      assert.equal(3, sandbox:look("counters").sold)
+    end)
+
+    it("again when an order is over or was let go, and when more is wanted", function()
+      done("apply", file)
+      local id = json("status")[1].id
+      sandbox:change("cancel", { id = id })
+      local report = json("apply", file)
+      assert.same({ 1, "fleet/de/2" }, { #report.done, report.done[1].key })
+      program.write(file, (POOLS:gsub("quantity = 3", "quantity = 6")))
+      report = json("apply", file)
+      assert.same({ 2, "fleet/us/3", "fleet/us/4" }, { #report.done, report.done[1].key, report.done[2].key })
+    end)
+
+    it("not at all in a dry run, which tells what it would do", function()
+      local result = sandbox:run{ "--dry-run", "fleet", "apply", file }
+      assert.equal(0, result.code, result.err)
+      assert.matches("  + would buy 2 isp in US for 30 days", result.out, 1, true)
+      assert.matches("dry run: nothing was bought", result.err, 1, true)
+      assert.equal(0, sandbox:look("counters").sold)
+    end)
+
+    it("by extending what ends, once", function()
+      local id = buy(3, 1, "old")
+      done("adopt", "us", id)
+      local report = json("apply", file)
+      assert.same({ "extend", id, 7.2 }, { report.done[1].action, report.done[1].order, report.done[1].price })
+      assert.equal(2, #report.done)
+      assert.equal(0, #json("apply", file).done)
+      assert.equal(1, sandbox:look("counters").extended)
+    end)
+
+    it("in all pools but those that are too dear, and ends with 6", function()
+      program.write(file, (POOLS:gsub("batch = 2", "max_unit_price = '2.39'")))
+      local result = fleet("apply", file)
+      assert.equal(6, result.code)
+      assert.matches("3 isp in US for 30 days cost 7.20, 2.40 each, above max_unit_price 2.39", result.err, 1, true)
+      assert.equal("0.89", sandbox:look("counters").charged)
+    end)
+  end)
+
+  describe("is refused before anything is spent", function()
+    it("when balance or allowance do not cover all of it, with figures", function()
+      sandbox:change("settings", { balance = "8.08" })
+      refused(3, "all of it costs 8.09, and the balance is 8.08", "apply", file)
+      sandbox:change("settings", { balance = "100" })
+      refused(6, "all of it costs 8.09, and 8.00 may be spent", "--spend", "8", "apply", file)
+      local result = sandbox:run({ "fleet", "apply", file }, { env = { PROXYLUA_SPEND = "" } })
+      assert.same({ 6, 0 }, { result.code, sandbox:look("counters").sold })
+      assert.matches("0.00 may be spent; nothing was bought; --spend 8.09 allows it", result.err, 1, true)
+    end)
+
+    it("when the world of a plan has moved, saying what", function()
+      local path, id = sandbox.home .. "/plan.json", buy(1, 60, "old")
+      sandbox:eval(([[px.fleet.adopt("us", %q) px.fleet.save(px.fleet.plan(%q), %q) px.fleet.release(%q)]]):format(id,
+        file, path, id))
+      refused(6, "pool us: order " .. id .. " has gone", "apply", path)
+      sandbox:eval(("px.fleet.adopt('us', %q) px.orders.extend(%q, { period = 30, key = 'x' })"):format(id, id))
+      local result = refused(6, "pool us: order " .. id .. " ended ", "--json", "apply", path)
+      local said = core.json.decode(result.out)
+      assert.same({ 1, "spend_refused" }, { #said.moved, said.error.kind })
+    end)
+
+    it("when the prices of a plan have moved", function()
+      local path = sandbox.home .. "/plan.json"
+      done("plan", file, "-o", path)
+      program.write(path, (program.read(path):gsub("4%.80", "4.79")))
+      refused(6, "+ buy 2 isp in US for 30 days cost 4.79 and costs 4.80 now", "apply", path)
+    end)
+
+    it("when what came of an earlier charge is not known, and ends with 5 in every command", function()
+      program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
+      faults("orders.create:cut=after,count=1", "orders.list:status=403,skip=2")
+      assert.equal(5, fleet("apply", file).code)
+      faults("account.transactions:status=403", "orders.list:omit=id")
+      for _, words in ipairs{ { "plan", file }, { "apply", file } } do
+        local before = sandbox:look("counters").charged
+        local result = fleet(table.unpack(words))
+        assert.equal(5, result.code, result.err .. result.out)
+        assert.matches("what came of fleet/us/1 is not known", result.out, 1, true)
+        assert.equal(before, sandbox:look("counters").charged)
+      end
+      faults()
+      done("apply", file)
+      assert.equal(2, sandbox:look("counters").sold)
+    end)
+  end)
+
+  it("stops at the first action that fails, tells what was done and what was not, and goes on later", function()
+    faults("orders.create:status=402,skip=1")
+    local result = fleet("--json", "apply", file)
+    assert.equal(3, result.code, result.err)
+    assert.matches("1 of 3 actions done, 4.80 spent; stopped at fleet/us/2", result.err, 1, true)
+    local report = core.json.decode(result.out)
+    assert.same({ 1, 1, 4.8 }, { #report.done, #report.left, report.spent })
+    assert.same({ "fleet/us/2", "funds" }, { report.failed.key, report.error.kind })
+    result = fleet("apply", file)
+    assert.matches("  ! not done: buy 4 datacenter", result.out, 1, true)
+    assert.matches("0 of 2 done, 0.00 spent", result.out, 1, true)
+    faults()
+    done("apply", file)
+    assert.equal(3, sandbox:look("counters").sold)
+  end)
+
+  it("takes in a lost order that the next run finds, and buys the rest", function()
+    faults("orders.create:cut=after,skip=1,count=1", "orders.list:status=502,skip=3,count=9")
+    fleet("apply", file)
+    faults()
+    done("apply", file)
+    local counters = sandbox:look("counters")
+    assert.same({ 3, "8.09" }, { counters.sold, counters.charged })
+  end)
+
+  describe("has orders that", function()
+    it("are adopted by one pool, and let go", function()
+      local id = buy(2, 60, "old")
+      assert.matches("orders of this kind that belong to no pool: 1 (" .. id, done("plan", file).out, 1, true)
+      local script = [[
+        local id, file = %q, %q
+        local function have() return px.fleet.plan(file).pools[1].have end
+        local function kind(...) return select(2, px.try(...)).kind end
+        px.fleet.adopt("us", id)
+        px.fleet.adopt("us", id)
+        local counts = { have() }
+        local kinds = { kind(px.fleet.adopt, "de", id), kind(px.fleet.adopt, "us", "ord_nowhere"),
+          kind(px.fleet.adopt, "a/b", id), kind(px.fleet.adopt, "us", 7) }
+        local before = { px.fleet.release(id), px.fleet.release(id) }
+        counts[2] = have()
+        px.fleet.adopt("de", id)
+        return counts, kinds, before, px.fleet.ties()[id] ]]
+      local counts, kinds, before, owner = sandbox:eval((script:format(id, file):gsub("\n", " ")))
+      assert.same({ { 2, 0 }, { "usage", "not_found", "usage", "usage" }, { "us" }, "de" },
+        { counts, kinds, before, owner })
+      assert.matches("order " .. id .. " is 2 isp in US", done("plan", file).out, 1, true)
+      refused(2, "order " .. id .. " belongs to pool de; proxylua fleet release", "adopt", "us", id)
+    end)
+
+    it("belong to the pool that bought them until they are let go", function()
+      done("apply", file)
+      local id = json("status")[1].id
+      refused(2, "belongs to pool de", "adopt", "us", id)
+      done("release", id)
+      assert.equal(2, fleet("plan", file, "--exit-code").code)
+      done("adopt", "de", id)
+      done("plan", file, "--exit-code")
+    end)
+
+    it("count though no list shows them", function()
+      done("apply", file)
+      faults("orders.list:slow=3600")
+      assert.equal(0, #json("apply", file).done)
+      faults("orders.list:slow=3600", "orders.get:status=404")
+      assert.equal(0, #json("apply", file).done)
+      assert.matches("was bought, and the API does not show it yet; it counts", done("plan", file).out, 1, true)
+    end)
+
+    it("are told when their pool is not in the file", function()
+      done("apply", file)
+      program.write(file, (POOLS:gsub('"us"', '"us-new"')))
+      assert.matches("pool us is not in the file; its 3 are left alone", done("plan", file).out, 1, true)
+    end)
+  end)
+
+  it("is coloured at a terminal alone", function()
+    local line = ("script -qec %s /dev/null"):format(program.quote(program.command(sandbox.home,
+      { "fleet", "plan", file }, { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+        PROXYLUA_LIMITS = "off", TERM = "xterm" })))
+    local pipe = io.popen(line)
+    local text = pipe:read("a")
+    pipe:close()
+    assert.matches("\27[32m  + buy     2 isp", text, 1, true)
+    assert.is_nil(done("plan", file).out:find("\27", 1, true))
+  end)
+
+  it("becomes what is wanted, whatever that is and whatever is there, for the plan's total", function()
+    local seed = tonumber(os.getenv("FLEET_SEED")) or os.time()
+    math.randomseed(seed)
+    local script = [[
+      local px, seed = require "proxylua", tonumber(arg[1])
+      math.randomseed(seed)
+      for round = 1, 4 do
+        local pools = {}
+        for at = 1, math.random(3) do
+          local period = math.random(2, 40)
+          pools[at] = { name = "p" .. round .. at, type = ({ "isp", "ipv6" })[math.random(2)], quantity = math.random(0, 9),
+            country = ({ "US", "DE" })[math.random(3)], period = period, batch = math.random(4),
+            renew_before = math.random(0, period * 86400 - 1) }
+        end
+        for at = 1, math.random(0, 6) do
+          local pool = pools[math.random(#pools)]
+          local order = px.orders.create{ type = pool.type, country = pool.country, quantity = math.random(4),
+            period = math.random(40), key = round .. "-" .. at }
+          if math.random(4) > 1 then px.fleet.adopt(pool.name, order.id) end
+        end
+        local plan, before = px.fleet.plan(pools), px.account.get().balance
+        local report = px.fleet.apply(math.random(2) == 1 and plan or pools)
+        assert(report.spent == plan.total and before - px.account.get().balance == plan.total, "total")
+        local after = px.fleet.plan(pools)
+        for _, part in ipairs(after.pools) do assert(#part.actions == 0 and part.have >= part.pool.quantity, "rest") end
+      end]]
+    local result = sandbox:run({ "-", tostring(seed) }, { stdin = script })
+    assert.equal(0, result.code, "FLEET_SEED=" .. seed .. " " .. result.err)
+  end)
+
+  it("is there for scripts, with the errors of px", function()
+    local kind, left, code = sandbox:eval([[
+      local _, err = px.try(px.fleet.apply, { { name = "a", type = "isp", quantity = 1, period = 30, max_total = 1 } })
+      local _, usage = px.try(px.fleet.plan, 7)
+      return err.kind, #err.details.left, usage.kind]])
+    assert.same({ "spend_refused", 0, "usage" }, { kind, left, code })
+    assert.is_function(px.fleet.load)
+  end)
+end)

@@ -1,0 +1,166 @@
+-- px.renew and `proxylua renew`: what ends soon is extended, once from one end on, and nothing else.
+
+local core = require "proxylua.core"
+local crash = require "spec.support.crash"
+local program = require "spec.support.program"
+local px = require "proxylua"
+local sandboxes = require "spec.support.sandbox"
+
+describe("renewal", function()
+  local sandbox, ids
+
+  -- Orders of the type isp but for the last: two that end within three days, one that does not, one of another type.
+  local orders = [[
+    local ids = {}
+    for at, row in ipairs{ { "US", 2, 2 }, { "DE", 1, 1 }, { "US", 9, 5 }, { "US", 1, 3, "datacenter" } } do
+      ids[at] = px.orders.create{ country = row[1], period = row[2], quantity = row[3], type = row[4] or "isp" }.id
+    end
+    return ids]]
+
+  setup(function() sandbox = sandboxes.start() end)
+  teardown(function() sandbox:stop() end)
+  before_each(function()
+    sandbox:change("reset")
+    sandbox:change("settings", { faults = core.json.array{}, balance = "1000.00" })
+    os.execute("rm -rf " .. sandbox.home .. "/state")
+    ids = sandbox:eval(orders)
+  end)
+
+  local function faults(...)
+    sandbox:change("settings", { faults = core.json.array{ ... } })
+  end
+
+  local function renew(...)
+    return sandbox:run{ "--json", "renew", "--within", "3d", ... }
+  end
+
+  local function extended(...)
+    local result = renew(...)
+    assert.equal(0, result.code, result.err)
+    local list = {}
+    for at, action in ipairs(core.json.decode(result.out).done) do list[at] = action.order end
+    return list, core.json.decode(result.out)
+  end
+
+  it("extends what ends within the duration, the nearest end first, once", function()
+    local list, report = extended()
+    assert.same({ [ids[2]] = true, [ids[4]] = true, [ids[1]] = true }, { [list[1]] = true, [list[2]] = true,
+      [list[3]] = true })
+    assert.equal(ids[1], list[3])
+    assert.same({ 4.8 + 2.52 + 2.7, 4.8 + 2.52 + 2.7 }, { report.spent, report.plan.total })
+    assert.same({}, (extended()))
+    assert.equal(3, sandbox:look("counters").extended)
+  end)
+
+  it("is quoted first, once for each kind of thing, and shown", function()
+    local result = sandbox:run{ "--dry-run", "renew", "--within", "3d", "--period", "7" }
+    assert.equal(0, result.code, result.err)
+    assert.matches("  ~ extend  " .. ids[2] .. ", 1 until %S+ %S+ %(in [^)]+%) by 7 days +0%.59\n", result.out)
+    assert.matches("total 2.34; balance ", result.out, 1, true)
+    assert.matches("would extend " .. ids[2], result.out, 1, true)
+    assert.equal(0, sandbox:look("counters").extended)
+  end)
+
+  it("takes only those of a type, a country or a pool", function()
+    assert.same({ ids[4] }, (extended("--type", "datacenter", "--period", "1")))
+    assert.same({ ids[2] }, (extended("--country", "DE", "--period", "1")))
+    sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
+    assert.same({ ids[1] }, (extended("--pool", "mine", "--period", "7")))
+    assert.same({}, (extended("--pool", "other")))
+  end)
+
+  it("takes only those that a function wants, and tells of the others", function()
+    local done, why = sandbox:eval(([[
+      local report = px.renew{ within = "3d", type = "isp", only = function(order) return order.id == %q end }
+      return report.done[1].order, report.skipped[1].why]]):format(ids[1]))
+    assert.same({ ids[1], "unwanted" }, { done, why })
+  end)
+
+  it("takes only those whose proxies work, when asked", function()
+    local checked = { "--checked", "--check-url", sandbox.trace_url, "--type", "isp" }
+    faults("forward:status=403,count=1")
+    local list, report = extended("--country", "DE", table.unpack(checked))
+    assert.same({}, list)
+    assert.same({ ids[2], "failed", "failed the check: 0 of 1 proxies work" },
+      { report.plan.skipped[1].order, report.plan.skipped[1].why, report.plan.skipped[1].text })
+    faults("forward:status=403,count=1")
+    assert.same({}, (extended("--country", "US", "--checked", "51", table.unpack(checked, 2))))
+    faults("forward:status=403,count=1")
+    assert.same({ ids[1] }, (extended("--country", "US", table.unpack(checked))))
+    assert.same({ ids[2] }, (extended(table.unpack(checked))))
+  end)
+
+  it("is refused as a whole when balance or allowance do not cover it", function()
+    sandbox:change("settings", { balance = "10.01" })
+    local result = renew()
+    assert.equal(3, result.code)
+    assert.matches("all of it costs 10.02, and the balance is 10.01", result.err, 1, true)
+    sandbox:change("settings", { balance = "100" })
+    result = sandbox:run{ "--spend", "10", "renew", "--within", "3d" }
+    assert.equal(6, result.code)
+    assert.equal(0, sandbox:look("counters").extended)
+  end)
+
+  it("does nothing twice where the API does not show the new end yet, or the same was done by a fleet", function()
+    extended("--country", "DE")
+    local entries = sandbox:eval("local n = 0 for e in px.journal.each() do n = n + 1 end return n")
+    sandbox:eval(([[
+      local key = ("renew/%%s/%%d"):format(%q, px.time(px.orders.get(%q).expires_at))
+      px.fleet.adopt("us", %q)
+      px.orders.extend(%q, { period = 30, key = key })]]):format(ids[1], ids[1], ids[1], ids[1]))
+    assert.same({ ids[4] }, (extended()))
+    assert.equal(entries + 2, sandbox:eval("local n = 0 for e in px.journal.each() do n = n + 1 end return n"))
+    assert.equal(3, sandbox:look("counters").extended)
+  end)
+
+  it("that lost its answer is looked up by the next run, and asked for once", function()
+    faults("orders.extend:cut=after,count=1", "orders.get:status=403,skip=2")
+    local code = renew("--country", "DE").code
+    faults()
+    assert.is_true(code == 5 or code == 0)
+    assert.equal(2, #extended())
+    assert.equal(3, sandbox:look("counters").extended)
+  end)
+
+  it("of which nobody knows what came of it holds up no others, and ends with 5", function()
+    faults("orders.extend:cut=before,count=1", "account.transactions:status=403")
+    assert.equal(5, renew().code)
+    local result = renew()
+    assert.equal(5, result.code)
+    assert.matches("what came of renew/ord_", result.err, 1, true)
+    local report = core.json.decode(result.out)
+    assert.same({ 2, "unknown", "outcome_unknown" }, { #report.done, report.skipped[1].why, report.error.kind })
+    faults()
+    assert.same({ report.skipped[1].order }, (extended()))
+    assert.equal(3, sandbox:look("counters").extended)
+  end)
+
+  for step, number in pairs{ intent = 2, answered = 1, leaving = 3 } do
+    it("that is killed at a step is made once by the next run: " .. step, function()
+      local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+        PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3", PROXYLUA_CRASH = ("%s:%d"):format(step, number) }
+      local options = { home = sandbox.home, env = env, program = crash.path }
+      local result = program.run({ "renew", "--within", "3d" }, options)
+      assert.equal(137, result.code, result.err)
+      extended()
+      assert.equal(3, sandbox:look("counters").extended)
+    end)
+  end
+
+  it("says what is wrong with its options", function()
+    for words, pattern in pairs{ [""] = "--within is missing", ["--within soon"] = "takes a duration",
+      ["--within 3d --period x"] = "--period takes a number of days, got x", ["--within 3d --period 0"] = "got 0",
+      ["--within 3d --checked 101"] = "--checked takes a number above 0 and up to 100, got 101" } do
+      local arguments = { "renew" }
+      for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end
+      local result = sandbox:run(arguments)
+      assert.equal(2, result.code, result.err)
+      assert.matches(pattern, result.err, 1, true)
+    end
+    local wrong = { 7, {}, { within = "3d", only = 1 }, { within = "3d", pool = 1 }, { within = "3d", pol = "x" } }
+    for at = 1, #wrong do
+      local _, err = px.try(px.renew, wrong[at])
+      assert.equal("usage", err and err.kind)
+    end
+  end)
+end)
