@@ -3,12 +3,14 @@
 -- @module px
 
 local core = require "proxylua.core"
+local deposit = require "proxylua.deposit"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
+local qr = require "proxylua.qr"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
@@ -16,7 +18,7 @@ local px = {
   try = errors.try, error = errors.error, journal = journal,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
-  time = time.time,
+  time = time.time, deposit = deposit.find, qr = qr,
 }
 
 --- The version of the program, such as "1.2.0".
@@ -176,7 +178,7 @@ px.limits = core.door.limits
 px.sandbox = core.sandbox.place
 
 for group, functions in pairs(endpoints) do px[group] = functions end
-for _, part in ipairs{ pages, { orders = orders } } do
+for _, part in ipairs{ pages, { orders = orders, deposits = { wait = deposit.wait } } } do
   for group, functions in pairs(part) do
     for name, fn in pairs(functions) do px[group][name] = fn end
   end
