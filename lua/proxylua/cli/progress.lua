@@ -34,7 +34,9 @@ local function line(progress, seconds)
   local text = total and ("%d of %d %s"):format(count, total, progress.what) or ("%d %s"):format(count, progress.what)
   if total and total > 0 then text = bar(math.min(count / total, 1)) .. text end
   if rate > 0 then text = ("%s, %.3g a second"):format(text, rate) end
-  if rate > 0 and total and total > count then text = ("%s, %s left"):format(text, duration.text((total - count) / rate)) end
+  if rate > 0 and total and total > count then
+    text = ("%s, %s left"):format(text, duration.text((total - count) / rate))
+  end
   return text
 end
 
