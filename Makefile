@@ -59,7 +59,7 @@ MAKEFLAGS += $(if $(filter check%,$(MAKECMDGOALS)),-k,-j$(shell nproc))
 
 # Nothing here may depend on how its caller uses proxylua.
 unexport PROXYLUA_API_KEY PROXYLUA_BASE_URL PROXYLUA_STORE PROXYLUA_CONFIG PROXYLUA_SPEND PROXYLUA_LIMITS \
-         PROXYLUA_TIMEOUT PROXYLUA_SETTLE
+         PROXYLUA_TIMEOUT PROXYLUA_SETTLE PROXYLUA_NOTIFY_URL
 export XDG_CONFIG_HOME = $(CURDIR)/build/home/config
 export XDG_STATE_HOME  = $(CURDIR)/build/home/state
 

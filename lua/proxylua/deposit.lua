@@ -104,8 +104,8 @@ end
 -- Which network was meant is not guessed: what is sent on another one is lost.
 local function check_choice(currency, network, networks)
   if network or #networks < 2 then return end
-  names.usage("%s travels on several networks (%s), and what is sent on the wrong one is lost: name the network", currency,
-    table.concat(networks, ", "))
+  names.usage("%s travels on several networks (%s), and what is sent on the wrong one is lost: name the network",
+    currency, table.concat(networks, ", "))
 end
 
 -- Tried again only when nothing can have arrived; where something may have, the address that came of it is found.

@@ -2,12 +2,14 @@
 -- without holding up the other tasks.
 -- @module px
 
+local alerts = require "proxylua.alerts"
 local core = require "proxylua.core"
 local deposit = require "proxylua.deposit"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
+local notify = require "proxylua.notify"
 local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
 local qr = require "proxylua.qr"
@@ -18,7 +20,7 @@ local px = {
   try = errors.try, error = errors.error, journal = journal,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
-  time = time.time, deposit = deposit.find, qr = qr,
+  time = time.time, alerts = alerts.look, deposit = deposit.find, notify = notify.notify, qr = qr,
 }
 
 --- The version of the program, such as "1.2.0".

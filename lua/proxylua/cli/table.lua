@@ -17,6 +17,7 @@ local columns = {
   order = { "id", "type", "quantity", "period", "country", "status", "price", "created_at", "expires_at" },
   proxy = { "host", "port", "username", "password", "protocol", "url" },
   address = { "currency", "network", "address" },
+  deposit = { "currency", "network", "address" },
   finding = { "state", "check", "text", "advice" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
 }
