@@ -7,7 +7,7 @@ local names = require "proxylua.names"
 
 local M = {}
 
-local ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 3, 1, 30 -- seconds between two attempts, doubled each time
+local ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 3, 0.5, 30 -- seconds between two attempts, doubled each time
 local TIMEOUT = 30
 
 -- --- the URL ---
@@ -81,7 +81,11 @@ local hosts = {
   ["discordapp.com"] = "discord", ["api.telegram.org"] = "telegram",
 }
 
-local function kind_of(host)
+--- The kind of receiver that a URL leads to, by its host.
+-- @return "slack", "discord", "telegram" or "json"
+-- @raise usage
+function M.kind_of(url)
+  local _, host = take_apart(url)
   return hosts[host] or hosts[host:match("^[^.]+%.(.+)$")] or "json"
 end
 
@@ -204,11 +208,11 @@ function M.notify(params)
   check(params)
   local url = params.url or os.getenv("PROXYLUA_NOTIFY_URL")
   if url == nil or url == "" then names.usage("px.notify: the url is missing, and PROXYLUA_NOTIFY_URL is not set") end
-  local place, host, rest = take_apart(url)
+  local place, _, rest = take_apart(url)
   local message = {
     url = url, place = place, rest = rest, text = params.text, chat = params.chat, timeout = params.timeout or TIMEOUT,
   }
-  local kind = params.kind or kind_of(host)
+  local kind = params.kind or M.kind_of(url)
   deliver(message, kinds[kind](message))
   return kind
 end
