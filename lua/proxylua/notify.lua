@@ -7,7 +7,7 @@ local names = require "proxylua.names"
 
 local M = {}
 
-local ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 3, 0.5, 30 -- seconds between two attempts, doubled each time
+local ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 3, 0.5, 30 -- seconds between two attempts, at most
 local TIMEOUT = 30
 
 -- --- the URL ---
@@ -142,11 +142,10 @@ local function is_passing(answer)
   return not answer or answer.status == 429 or answer.status >= 500
 end
 
--- Seconds until the next attempt, with jitter: many runs may have begun at the same moment.
+-- Seconds until the next attempt: what was asked for, or at random up to twice as long each time, since others failed too.
 local function pause_before(attempt, answer)
-  local asked = answer and tonumber(answer.headers["retry-after"])
-  local usual = FIRST_PAUSE * 2 ^ (attempt - 1)
-  return math.min(math.max(asked or 0, usual * (0.5 + math.random() / 2)), LONGEST_PAUSE)
+  local asked = answer and tonumber(answer.headers["retry-after"]) or 0
+  return math.min(math.max(asked, math.random() * FIRST_PAUSE * 2 ^ (attempt - 1)), LONGEST_PAUSE)
 end
 
 local function judge(message, answer, kind)
