@@ -34,7 +34,7 @@ local function is_utf8()
     local value = os.getenv(name)
     if value and value ~= "" then locale = value:lower() end
   end
-  return locale:find("utf-?8") ~= nil
+  return locale:find("utf%-?8") ~= nil
 end
 
 -- Why a code would not be read from this terminal, or nil.
