@@ -287,7 +287,7 @@ describe("proxylua deposit", function()
 
     it("shows the address alone where a code would not be read", function()
       for _, case in ipairs{
-        { "too small", { width = 36, height = 40 } }, { "too small", { width = 100, height = 20 } },
+        { "too small", { width = 32, height = 40 } }, { "too small", { width = 100, height = 22 } },
         { "UTF%-8", { lang = "C" } }, { "colours", { no_color = "1" } },
       } do
         local screen = open({ "deposit", "BTC" }, case[2])
