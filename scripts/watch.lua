@@ -1,6 +1,6 @@
 -- Watches the account: tells once of a low balance, of orders that end soon, and of proxies that fail. To the receiver of messages
 -- that PROXYLUA_NOTIFY_URL names, if there is one, and to standard output.
---   proxylua scripts/watch.lua [LEAST [WITHIN [SECONDS [TIMES]]]]
+--   proxylua scripts/watch.lua [LEAST [WITHIN [SECONDS [TIMES [URL]]]]]
 local px = require "proxylua"
 
 local least, within = arg[1] or "20", arg[2] or "3d"
@@ -8,7 +8,9 @@ local seconds, times = tonumber(arg[3] or 600), tonumber(arg[4] or math.huge)
 local looks = 0
 
 local function look()
-  return px.alerts{ balance = least, within = within, failing = 10, url = os.getenv("PROXYLUA_NOTIFY_URL") }
+  return px.alerts{
+    balance = least, within = within, failing = 10, check_url = arg[5], url = os.getenv("PROXYLUA_NOTIFY_URL"),
+  }
 end
 
 local watch = px.every(seconds, function()

@@ -30,6 +30,8 @@ describe("make install", function()
     run("make", "install", "DESTDIR=" .. folder, "PREFIX=/usr")
     assert.are.equal([[
 755 usr/bin/proxylua
+644 usr/lib/systemd/user/proxylua-alerts.service
+644 usr/lib/systemd/user/proxylua-alerts.timer
 644 usr/share/bash-completion/completions/proxylua
 644 usr/share/fish/vendor_completions.d/proxylua.fish
 644 usr/share/man/man1/proxylua.1
