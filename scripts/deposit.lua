@@ -12,7 +12,8 @@ if deposit.warning then print("! " .. deposit.warning) end
 
 local sandbox = px.sandbox() -- there nobody else pays
 if sandbox then
-  px.http.post(sandbox.admin_url .. "/deposit", { json = { amount = 25 }, headers = { ["X-Sandbox-Key"] = sandbox.key } })
+  local headers = { ["X-Sandbox-Key"] = sandbox.key }
+  px.http.post(sandbox.admin_url .. "/deposit", { json = { amount = 25 }, headers = headers })
 end
 
 local risen = px.deposits.wait{ from = balance, timeout = timeout }

@@ -45,8 +45,8 @@ local function eval(code)
 end
 
 local function buy(quantity, period, key)
-  return eval(([[return px.orders.create{ type = "isp", quantity = %d, period = %d, country = "US", key = %q }]]):format(
-    quantity, period, key or "k")).id
+  local code = 'return px.orders.create{ type = "isp", quantity = %d, period = %d, country = "US", key = %q }'
+  return eval(code:format(quantity, period, key or "k")).id
 end
 
 describe("an alert", function()
@@ -84,7 +84,8 @@ describe("an alert", function()
     assert.are.equal(0, #texts())
     sandbox:change("settings", { faults = { "forward:status=403,count=2", "forward:cut=before,count=1,skip=2" } })
     alerts("--failing", "20", "--check-url", sandbox.trace_url)
-    assert.has.match("^1001Proxy: 3 of 10 proxies of order " .. id .. " %(10 isp US%) do not work: HTTP 403 2, ", texts()[1])
+    assert.has.match("^1001Proxy: 3 of 10 proxies of order " .. id .. " %(10 isp US%) do not work: HTTP 403 2, ",
+      texts()[1])
     sandbox:change("settings", { faults = { "forward:status=403,count=2" } })
     alerts("--failing", "20", "--check-url", sandbox.trace_url)
     sandbox:change("settings", { faults = { "forward:status=403" } })

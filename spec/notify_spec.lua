@@ -73,7 +73,8 @@ describe("px.notify", function()
     local answer = servers.ok('{"ok":true}')
     for _, case in ipairs{
       { "/bot12:s3cretPart", { chat = 42 }, "42" }, { "/bot12:s3cretPart/sendMessage", { chat = "@chan" }, "@chan" },
-      { "/bot12:s3cretPart/sendMessage?chat_id=-100", {}, "-100" }, { "/bot12:s3cretPart?chat_id=%40chan", {}, "@chan" },
+      { "/bot12:s3cretPart/sendMessage?chat_id=-100", {}, "-100" },
+      { "/bot12:s3cretPart?chat_id=%40chan", {}, "@chan" },
     } do
       server = servers.start{ ["/bot12:s3cretPart/sendMessage"] = answer }
       local params = { kind = "telegram", text = "hello", url = server.url .. case[1], chat = case[2].chat }
@@ -83,8 +84,11 @@ describe("px.notify", function()
       assert.are.same({ chat_id = case[3], text = "hello" }, body)
       server:stop()
     end
-    assert.has.match("needs the chat", refused("usage", { kind = "telegram", text = "x" }, "/bot12:s3cretPart").message)
-    assert.has.match("bot's token", refused("usage", { kind = "telegram", text = "x", chat = 1 }, "/" .. SECRET).message)
+    local err = refused("usage", { kind = "telegram", text = "x" }, "/bot12:s3cretPart")
+    assert.has.match("needs the chat", err.message)
+    server:stop()
+    err = refused("usage", { kind = "telegram", text = "x", chat = 1 }, "/" .. SECRET)
+    assert.has.match("bot's token", err.message)
   end)
 
   it("tells the kind by the host, and by no part of it", function()
@@ -98,7 +102,8 @@ describe("px.notify", function()
 
   it("takes https, or loopback", function()
     for _, url in ipairs{ "http://example.org/x", "http://127.0.0.1.example.org/x", "http://127.0.0.999/x",
-      "http://localhost.example.org/", "http://[::2]/", "ftp://127.0.0.1/x", "http://128.0.0.1/", "//127.0.0.1/", "x", "",
+      "http://localhost.example.org/", "http://[::2]/", "ftp://127.0.0.1/x", "http://128.0.0.1/", "//127.0.0.1/", "x",
+      "",
       "http://127.0.0.1\\@example.org/", "http://127.0.0.1@example.org/", "https://user:s3cretPart@example.org/",
       "https://example.org/a b", "https://example.org/#x", "http://127.0.0.1:99999/s3cretPart", 5 } do
       local result, err = px.try(px.notify, { url = url, text = "x" })
@@ -137,7 +142,8 @@ describe("px.notify", function()
     assert.are.equal(404, err.status)
     server:stop()
     server = servers.start{ ["/bot12:s3cretPart/sendMessage"] = { status("401 No", body) } }
-    err = select(2, px.try(px.notify, { url = server.url .. "/bot12:s3cretPart", kind = "telegram", chat = 1, text = "x" }))
+    local params = { url = server.url .. "/bot12:s3cretPart", kind = "telegram", chat = 1, text = "x" }
+    err = select(2, px.try(px.notify, params))
     assert.has.match("Not Found: 12:%*%*%* of /%*%*%*$", err.message)
   end)
 
@@ -176,6 +182,7 @@ describe("px.notify", function()
     local trace = core.system.kind(folder .. "/trace") and program.read(folder .. "/trace") or ""
     assert.is_nil(trace:find("s3cret", 1, true))
     program.remove(folder)
-    assert.has.match("PROXYLUA_NOTIFY_URL", program.run({ "-" }, { stdin = "require('proxylua').notify{text='x'}" }).err)
+    result = program.run({ "-" }, { stdin = "require('proxylua').notify{ text = 'x' }" })
+    assert.has.match("PROXYLUA_NOTIFY_URL", result.err)
   end)
 end)

@@ -36,7 +36,9 @@ end
 
 local function described(order)
   local parts = {}
-  for _, name in ipairs{ "quantity", "type", "country" } do parts[#parts + 1] = order[name] and tostring(order[name]) end
+  for _, name in ipairs{ "quantity", "type", "country" } do
+    if order[name] then parts[#parts + 1] = tostring(order[name]) end
+  end
   return ("order %s (%s)"):format(order.id, table.concat(parts, " "))
 end
 

@@ -19,6 +19,7 @@
 #include "bind/sandbox.h"
 #include "bind/system.h"
 #include "bind/task.h"
+#include "bind/text.h"
 #include "bind/web.h"
 #include "core/version.h"
 
@@ -32,7 +33,7 @@ int core_open(lua_State *L)
                {"http", web_open},    {"door", door_open},          {"system", system_open},
                {"data", data_open},   {"record", record_open},      {"journal", journal_open},
                {"repl", repl_open},   {"doctor", doctor_open},      {"notes", notes_open},
-               {"qr", qr_open}};
+               {"qr", qr_open},       {"text", text_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

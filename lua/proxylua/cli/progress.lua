@@ -17,7 +17,7 @@ Progress.__index = Progress
 -- @param flags table: quiet
 function M.start(what, total, flags)
   return setmetatable({
-    what = what, total = total, count = 0, began = core.system.clock(), drawn = -EVERY,
+    what = what, total = total, count = 0, began = core.task.clock(), drawn = -EVERY,
     shown = core.system.isatty(2) and not flags.quiet,
   }, Progress)
 end
@@ -51,7 +51,7 @@ end
 function Progress:step(more)
   self.count = self.count + (more or 1)
   if not self.shown then return end
-  local now = core.system.clock()
+  local now = core.task.clock()
   if now - self.drawn >= EVERY then draw(self, now) end
 end
 
