@@ -131,6 +131,16 @@ describe("px.deposit, of a server that says other things", function()
     assert.are.same({ "T2", "TRC20", true }, { made.address, made.network, made.is_new })
   end)
 
+  it("remembers the network that it asked for", function()
+    local list = '[{"currency":"USDT","address":"T1"},{"currency":"USDT","address":"T2"}]'
+    server = servers.start{ ["/deposits/addresses"] = { servers.ok("[]"), servers.ok('{"address":"T2"}'),
+      servers.ok(list) } }
+    local params = { currency = "USDT", network = "TRC20" }
+    local made, found = ask({ params, params }, { env = { PROXYLUA_BASE_URL = server.url } })
+    assert.are.same({ "T2", true, "T2", "TRC20", false },
+      { made.address, made.is_new, found.address, found.network, found.is_new })
+  end)
+
   it("takes the newest of several", function()
     local found = ask_of('[{"currency":"BTC","address":"b1","created_at":"2026-01-01T00:00:00Z"},'
       .. '{"currency":"BTC","address":"b3","created_at":"2026-03-01T00:00:00Z"},'

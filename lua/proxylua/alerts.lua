@@ -28,7 +28,9 @@ local watched = {}
 -- A watch names itself by its threshold too: two that differ in it know nothing of each other.
 function watched.balance(least, watch)
   local balance = watch.account.balance
-  if not balance then return end
+  if not balance then
+    core.error.raise{ kind = "protocol", endpoint = "account.get", message = "the server does not tell the balance" }
+  end
   if balance < least then
     watch:add("", ("the balance is %s, below %s"):format(tostring(balance), tostring(least)))
   end

@@ -6,12 +6,16 @@ local duration = require "proxylua.duration"
 local endpoints = require("proxylua.endpoints").deposits
 local errors = require "proxylua.errors"
 local names = require "proxylua.names"
+local notes = require "proxylua.notes"
 local qr = require "proxylua.qr"
 
 local M = {}
 
 -- The networks that the API's documents name for a coin. More may exist; the addresses of the account tell of theirs.
 local documented = { USDT = { "ERC20", "TRC20" } }
+
+-- What was asked for, by address: a server may not tell the network of an address afterwards.
+local ASKED, OF_API = "deposit", { api = true }
 
 local INTERVAL = 15 -- seconds between two looks at the balance: a deposit takes minutes, and others want to use the limits
 
@@ -45,9 +49,13 @@ local function distrust(why, ...)
   }
 end
 
+local function is_address(text)
+  return type(text) == "string" and text:find("^[!-~]+$") ~= nil
+end
+
 -- Money that goes to anything but the address that was asked for is lost.
 local function check_address(record, currency, network)
-  if type(record.address) ~= "string" or not record.address:find("^[!-~]+$") then
+  if not is_address(record.address) then
     distrust("the server's answer holds no address that could be paid to")
   elseif record.currency and not same(record.currency, currency) then
     distrust("the server answers an address for %s and not for %s", record.currency, currency)
@@ -57,13 +65,24 @@ local function check_address(record, currency, network)
   return record
 end
 
+-- Fills in the networks that the server does not tell.
+local function recall(list)
+  local untold = {}
+  for _, record in ipairs(list) do
+    if not record.network and is_address(record.address) then untold[#untold + 1] = record.address end
+  end
+  local asked = #untold > 0 and notes.get(ASKED, untold, OF_API) or {}
+  for _, record in ipairs(list) do record.network = record.network or asked[record.address] end
+  return list
+end
+
 -- The addresses of the account for a currency.
 local function of_currency(currency)
   local list = {}
   for _, record in ipairs(endpoints.addresses()) do
     if same(record.currency, currency) then list[#list + 1] = record end
   end
-  return list
+  return recall(list)
 end
 
 -- Where nobody knows the network of an address, it fits none that is asked for.
@@ -138,6 +157,7 @@ local function find_or_create(currency, network)
   local found = newest(of_network(list, network))
   if not found or #networks_of("", list) > 1 then check_choice(currency, network, networks) end
   local record = check_address(found or create(currency, network), currency, network)
+  if network and not record.network then notes.put(ASKED, { [record.address] = network }, OF_API) end
   if record.network then networks = networks_of(currency, { record, table.unpack(list) }) end
   return {
     currency = currency, network = record.network or network, networks = core.json.array(networks),

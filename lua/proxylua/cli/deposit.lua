@@ -88,14 +88,14 @@ local STAYS = "the address stays valid: a deposit counts whenever it comes"
 -- A line on the terminal that says how the last look went.
 local function draw(from, ends, balance, err)
   local now = balance and "the balance is " .. tostring(balance) or "the balance cannot be seen: " .. err.kind
-  local left = ends and (", %s left"):format(duration.text(math.max(0, ends - core.system.clock()))) or ""
+  local left = ends and (", %s left"):format(duration.text(math.max(0, ends - core.task.clock()))) or ""
   local text = ("waiting for more than %s, %s at %s%s"):format(tostring(from), now, os.date("%H:%M:%S"), left)
   io.stderr:write("\r\27[K", text:sub(1, math.max(1, terminal.width(2) - 1)))
 end
 
 local function wait(screen, from, options)
   local shown = core.system.isatty(2) and not screen.quiet
-  local ends = options.timeout and core.system.clock() + options.timeout
+  local ends = options.timeout and core.task.clock() + options.timeout
   options.from = from
   function options.look(balance, err)
     if shown then draw(from, ends, balance, err) end
