@@ -162,6 +162,20 @@ describe("an alert", function()
 end)
 
 describe("px.alerts", function()
+  it("tells of orders whatever bytes are in them", function()
+    local api = servers.start{
+      ["/account"] = servers.ok('{"balance":"5.00","email":"\xFF@example.org"}'),
+      ["/orders"] = servers.ok('[{"id":"ord_\xFF","type":"isp\\u001b[2J","status":"active","quantity":1,'
+        .. '"expires_at":"2026-01-01T00:00:00Z"}]'),
+    }
+    local run = { home = home, env = { PROXYLUA_BASE_URL = api.url } }
+    local code = "return px.alerts{ within = '3d' }"
+    assert.are.same({ { kind = "within", is_new = true,
+      text = "order ord_? (1 isp?[2J) has ended, at 2026-01-01T00:00:00Z" } }, (sandbox:eval(code, run)))
+    assert.is_false(sandbox:eval(code, run)[1].is_new)
+    api:stop()
+  end)
+
   it("answers all that is amiss, and what is new of it", function()
     local id = buy(1, 1)
     local first, again = eval[[

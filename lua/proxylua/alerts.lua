@@ -48,8 +48,8 @@ function watched.within(seconds, watch)
   for _, order in ipairs(watch:orders()) do
     local left = order.expires_at and time.time(order.expires_at) - time.time()
     if left and left < seconds then
-      watch:add(order.id, ("%s ends in %s, at %s"):format(described(order), duration.text(math.max(left, 0)),
-        order.expires_at))
+      local when = left > 0 and "ends in " .. duration.text(left) or "has ended"
+      watch:add(order.id, ("%s %s, at %s"):format(described(order), when, order.expires_at))
     end
   end
 end
@@ -105,14 +105,20 @@ function Watch:orders()
   return self.active
 end
 
+-- Neither a note nor a message can hold other bytes than UTF-8, and what others sent may.
+local function readable(text)
+  text = text:gsub("%c", "?")
+  return utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?"))
+end
+
 function Watch:add(id, text)
-  table.insert(self.alerts, { kind = self.kind, text = text, note = self.prefix .. id })
+  table.insert(self.alerts, { kind = self.kind, text = readable(text), note = self.prefix .. readable(id) })
 end
 
 -- Whose these are: other accounts and other watches may share the store.
 local function open_watch(params)
   local account = endpoints.account.get()
-  local whose = tostring(account.id or account.email or ""):gsub("%c", "?")
+  local whose = readable(tostring(account.id or account.email or ""))
   local sandbox = core.sandbox.place()
   return setmetatable({
     account = account, alerts = {}, prefixes = {}, name = ("%s\t%s\t"):format(params.name or "alerts", whose),

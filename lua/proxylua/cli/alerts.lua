@@ -3,6 +3,7 @@
 local core = require "proxylua.core"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
+local tables = require "proxylua.cli.table"
 
 local M = { summary = "tell once of a low balance, of orders that end soon, of proxies that fail; for cron" }
 
@@ -36,7 +37,7 @@ local function put(screen, alerts, args, url)
   local new = shown(alerts)
   if url and #new > 0 then screen:note("%d told", #new) end
   for _, alert in ipairs(url and not args.all and {} or shown(alerts, args.all)) do
-    core.system.write((alert.text:gsub("%c", "?")), "\n")
+    core.system.write(tables.clean(alert.text), "\n")
   end
   if #alerts == 0 then screen:note("nothing is amiss") end
   if #alerts > #new and not args.all then screen:note("%d told before; --all shows them", #alerts - #new) end

@@ -4,6 +4,7 @@ local core = require "proxylua.core"
 local duration = require "proxylua.duration"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
+local tables = require "proxylua.cli.table"
 local terminal = require "proxylua.cli.terminal"
 
 local M = { summary = "the address to deposit a coin to, with a QR code; wait for the money" }
@@ -58,16 +59,11 @@ local function code_of(screen, address)
   return code
 end
 
--- What others sent may hold bytes that a terminal obeys.
-local function clean(text)
-  return (text:gsub("%c", "?"))
-end
-
 -- The words stand beside the code and not in it: wallets know a bare address, and few of them more.
 local function show(screen, deposit)
   local code, why = code_of(screen, deposit.address)
-  core.system.write(clean(require("proxylua.deposit").words(deposit)), "\n", deposit.address, "\n", code or "")
-  if deposit.warning then core.system.write("! ", clean(deposit.warning), "\n") end
+  core.system.write(tables.clean(require("proxylua.deposit").words(deposit)), "\n", deposit.address, "\n", code or "")
+  if deposit.warning then core.system.write("! ", tables.clean(deposit.warning), "\n") end
   if why then screen:note("no code is shown: %s", why) end
 end
 
@@ -76,7 +72,7 @@ local function tell(screen, deposit)
     show(screen, deposit)
   else
     screen:record("deposit", deposit)
-    if deposit.warning and screen.form == "plain" then screen:note("%s", clean(deposit.warning)) end
+    if deposit.warning and screen.form == "plain" then screen:note("%s", tables.clean(deposit.warning)) end
   end
   core.system.flush()
 end

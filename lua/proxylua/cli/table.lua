@@ -50,6 +50,11 @@ local function clean(text, on_terminal)
   return (text:gsub("\xC2[\x80-\x9F]", "?"):gsub("%c", "?"))
 end
 
+--- A text in one line that a terminal can only show.
+function M.clean(text)
+  return clean(text, true)
+end
+
 local width_of = core.text.width
 
 -- "2026-11-23T22:15:00Z" takes four columns more than it needs to.
