@@ -112,7 +112,7 @@ local function readable(text)
 end
 
 function Watch:add(id, text)
-  table.insert(self.alerts, { kind = self.kind, text = readable(text), note = self.prefix .. readable(id) })
+  table.insert(self.alerts, { kind = self.kind, text = readable(text), note = self.prefix .. readable(tostring(id)) })
 end
 
 -- Whose these are: other accounts and other watches may share the store.
