@@ -27,7 +27,7 @@ linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a
 # The line editor is linked whole: most runs never use it, and all would wait for its libraries to be loaded.
 editor   = -l:libedit.a -l:libbsd.a -l:libmd.a -l:libtinfo.a
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
-           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) -lcrypto -ldl -lm
+           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) -lcrypto -lz -ldl -lm
 
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2
@@ -42,6 +42,7 @@ needs_check      = test check
 needs_crash      = test
 needs_check-long = test long doc
 needs_check-doc  = doc
+needs_check-deposit = test long
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
@@ -59,7 +60,7 @@ MAKEFLAGS += $(if $(filter check%,$(MAKECMDGOALS)),-k,-j$(shell nproc))
 
 # Nothing here may depend on how its caller uses proxylua.
 unexport PROXYLUA_API_KEY PROXYLUA_BASE_URL PROXYLUA_STORE PROXYLUA_CONFIG PROXYLUA_SPEND PROXYLUA_LIMITS \
-         PROXYLUA_TIMEOUT PROXYLUA_SETTLE
+         PROXYLUA_TIMEOUT PROXYLUA_SETTLE PROXYLUA_NOTIFY_URL
 export XDG_CONFIG_HOME = $(CURDIR)/build/home/config
 export XDG_STATE_HOME  = $(CURDIR)/build/home/state
 
@@ -85,7 +86,7 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind check-limits check-fleet check-doc ## run what takes too long for every change
+check-long: check-gc check-valgrind check-limits check-fleet check-doc check-deposit ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -96,12 +97,14 @@ doc: build/doc/index.html ## write the reference as HTML, build/doc/index.html
 installed = build/proxylua=bin/proxylua build/proxylua.1=share/man/man1/proxylua.1 \
             share/proxylua.bash=share/bash-completion/completions/proxylua \
             share/_proxylua=share/zsh/site-functions/_proxylua \
-            share/proxylua.fish=share/fish/vendor_completions.d/proxylua.fish
+            share/proxylua.fish=share/fish/vendor_completions.d/proxylua.fish \
+            share/systemd/proxylua-alerts.service=lib/systemd/user/proxylua-alerts.service \
+            share/systemd/proxylua-alerts.timer=lib/systemd/user/proxylua-alerts.timer
 split     = $(word $(1),$(subst =, ,$(2)))
 mode      = $(if $(filter bin/%,$(call split,2,$(1))),755,644)
 place     = "$(DESTDIR)$(PREFIX)/$(call split,2,$(1))"
 
-install: build/proxylua build/proxylua.1 ## install program, manual page and completion (PREFIX, DESTDIR)
+install: build/proxylua build/proxylua.1 ## install program, manual page, completion and timer (PREFIX, DESTDIR)
 	$(foreach file,$(installed),install -D -m $(call mode,$(file)) $(call split,1,$(file)) $(call place,$(file)) &&) true
 
 uninstall: ## remove what install has put there
@@ -187,7 +190,7 @@ build/embedded.o: build/embedded.c src/bind/embedded.h
 # This one measures the engine itself.
 build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard src/core/*.c)) Makefile | packages
 	@mkdir -p $(@D)
-	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 -lcrypto -ldl -lm
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 -lcrypto -lz -ldl -lm
 
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)
@@ -205,7 +208,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-fleet check-doc
+.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-fleet check-doc check-deposit
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -257,3 +260,8 @@ check-limits: build/proxylua build/spec/slots_check
 check-fleet: export FLEET_CRASH = long
 check-fleet: build/proxylua build/crash/proxylua
 	$(call step,$< /usr/bin/busted spec/fleet_crash_spec.lua)
+
+# QR codes through a real reader, from each form and from the terminal; the timer through systemd's own eyes.
+check-deposit: export DEPOSIT_LONG = 1
+check-deposit: build/proxylua
+	$(call step,$< /usr/bin/busted spec/qr_spec.lua spec/deposit_spec.lua spec/install_spec.lua)

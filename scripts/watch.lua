@@ -1,15 +1,25 @@
--- Looks at the balance every minute and tells when it moves; ends with an error when it is too low.
---   proxylua scripts/watch.lua [LEAST [SECONDS [TIMES]]]
+-- Watches the account: tells once of a low balance, of orders that end soon, and of proxies that fail. To the receiver of messages
+-- that PROXYLUA_NOTIFY_URL names, if there is one, and to standard output.
+--   proxylua scripts/watch.lua [LEAST [WITHIN [SECONDS [TIMES [URL]]]]]
 local px = require "proxylua"
 
-local least, seconds, times = px.money(arg[1] or "10"), tonumber(arg[2] or 60), tonumber(arg[3] or math.huge)
-local last, looks
+local least, within = arg[1] or "20", arg[2] or "3d"
+local seconds, times = tonumber(arg[3] or 600), tonumber(arg[4] or math.huge)
+local looks = 0
+
+local function look()
+  return px.alerts{
+    balance = least, within = within, failing = 10, check_url = arg[5], url = os.getenv("PROXYLUA_NOTIFY_URL"),
+  }
+end
 
 local watch = px.every(seconds, function()
-  local balance = px.account.get().balance
-  if balance ~= last then print(os.date("!%FT%TZ"), balance, last and balance - last or "") end
-  last, looks = balance, (looks or 0) + 1
-  if balance < least then error("the balance is below " .. least, 0) end
+  local alerts, err = px.try(look) -- the line fails at times: the next look may see more
+  if err then io.stderr:write(tostring(err), "\n") end
+  for _, alert in ipairs(alerts or {}) do
+    if alert.is_new then print(os.date("!%FT%TZ"), alert.text) end
+  end
+  looks = looks + 1
   return looks < times
 end)
 watch:join()

@@ -30,6 +30,8 @@ describe("make install", function()
     run("make", "install", "DESTDIR=" .. folder, "PREFIX=/usr")
     assert.are.equal([[
 755 usr/bin/proxylua
+644 usr/lib/systemd/user/proxylua-alerts.service
+644 usr/lib/systemd/user/proxylua-alerts.timer
 644 usr/share/bash-completion/completions/proxylua
 644 usr/share/fish/vendor_completions.d/proxylua.fish
 644 usr/share/man/man1/proxylua.1
@@ -50,6 +52,26 @@ describe("make install", function()
     assert.are.equal("file", core.system.kind(folder .. "/usr/local/bin/proxylua"))
   end)
 end)
+
+if os.getenv("DEPOSIT_LONG") then
+  describe("the timer of the alerts", function()
+    it("is one that systemd takes, as it is installed, with the program that it starts", function()
+      local folder = program.folder()
+      local units = folder .. "/etc/systemd/system/"
+      run("make", "install", "DESTDIR=" .. folder)
+      assert(os.execute(("mkdir -p %s && cp %s/usr/local/lib/systemd/user/* %s"):format(units, folder, units)))
+      for _, target in ipairs{ "sysinit", "basic", "shutdown", "timers", "time-set", "time-sync" } do
+        program.write(units .. target .. ".target", "[Unit]\nDescription=" .. target .. "\n")
+      end
+      local words = { "verify", "--man=no", "--root=" .. folder, "proxylua-alerts.service", "proxylua-alerts.timer" }
+      local result = program.run(words, { program = "systemd-analyze" })
+      assert.are.same({ 0, "", "" }, { result.code, result.out, result.err })
+      assert(os.remove(folder .. "/usr/local/bin/proxylua"))
+      assert.has.match("proxylua is not executable", program.run(words, { program = "systemd-analyze" }).err)
+      program.remove(folder)
+    end)
+  end)
+end
 
 describe("the manual page", function()
   local page

@@ -3,6 +3,7 @@
 local config = require "proxylua.config"
 local core = require "proxylua.core"
 local program = require "spec.support.program"
+local servers = require "spec.support.server"
 
 local text = program.read("README.md")
 
@@ -27,7 +28,7 @@ describe("the README", function()
   end)
 
   it("is short", function()
-    assert.is_true(select(2, text:gsub("\n", "")) <= 300)
+    assert.is_true(select(2, text:gsub("\n", "")) <= 420)
   end)
 
   it("has scripts that run", function()
@@ -94,6 +95,48 @@ describe("the README", function()
       end
     end
     assert.are.equal("file", core.system.kind(folder .. "/proxies.csv"))
+  end)
+
+  -- The values of a field of a crontab, such as */10 or 1,15-20.
+  local function is_field(field, least, most)
+    for part in (field .. ","):gmatch("([^,]*),") do
+      local first, last = part:match("^(%d+)%-?(%d*)$")
+      local step = part:match("^%*/(%d+)$")
+      if part ~= "*" and not step and not first then return false end
+      if step and (tonumber(step) < 1 or tonumber(step) > most) then return false end
+      if first and (tonumber(first) < least or tonumber(last ~= "" and last or first) > most) then return false end
+    end
+    return true
+  end
+
+  it("has lines for cron that work as they are", function()
+    local receiver = servers.start{ ["/services/T00/B00/XXXX"] = servers.ok("ok") }
+    local count = 0
+    assert(os.execute(("ln -sf %s %s/proxylua"):format(program.quote(program.path), folder)))
+    for _, block in ipairs(blocks("crontab")) do
+      local cron = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key }
+      for line in block:gmatch("[^\n]+") do
+        local name, value = line:match("^([%a_]+)=(.*)$")
+        if name then
+          cron[name] = name == "PATH" and folder .. ":" .. value or value:gsub("^https://[^/]+", receiver.url)
+        else
+          local m, h, day, month, week, command = line:match("^(%S+) (%S+) (%S+) (%S+) (%S+) ([^%%]+)$")
+          assert.is_true(is_field(m, 0, 59) and is_field(h, 0, 23) and is_field(day, 1, 31) and is_field(month, 1, 12)
+            and is_field(week, 0, 7), line)
+          local low = { home = folder, env = cron, program = "/bin/sh" }
+          core.http.post(sandbox.admin_url .. "/settings", { headers = { ["X-Sandbox-Key"] = sandbox.key },
+            json = { balance = "1.00" } })
+          for _ = 1, 2 do
+            local result = program.run({ "-c", command }, low)
+            assert.are.same({ 0, "", "" }, { result.code, result.out, result.err })
+          end
+          count = count + 1
+        end
+      end
+    end
+    assert.is_true(count >= 1)
+    assert.are.equal(count, #receiver:requests())
+    receiver:stop()
   end)
 
   it("tells every exit code", function()

@@ -12,7 +12,7 @@ local names = {}
 for path in io.popen("ls scripts/*.lua"):lines() do names[#names + 1] = path:match("([^/]+)%.lua$") end
 
 -- For those that would otherwise go on for long.
-local arguments = { watch = { "10", "0.001", "3" } }
+local arguments = { watch = { "10", "3d", "0.001", "3" } }
 
 describe("a script of scripts/", function()
   it("is one of at least six", function()
@@ -117,11 +117,19 @@ describe("the script", function()
     assert.are.equal(3, select(2, program.read(("%s/%s.csv"):format(folder, ids[2])):gsub("\n", "")))
   end)
 
-  it("watch ends with an error when the balance is too low", function()
-    local result = sandbox:run{ path_of("watch"), "5000", "0.001" }
-    assert.are.equal(1, result.code)
-    assert.has.match("^%S+\t1000%.00\t\n$", result.out)
-    assert.has.match("the balance is below 5000%.00", result.err)
+  it("watch tells what is amiss once", function()
+    local id = place{ type = "isp", quantity = 1, period = 1 }[1]
+    local out = run("watch", "5000", "3d", "0.001", "3", sandbox.trace_url)
+    assert.has.match("^%S+\tthe balance is 999%.92, below 5000%.00\n%S+\torder " .. id
+      .. " %(1 isp%) ends in [^\n]+\n$", out)
+    assert.are.equal("", run("watch", "5000", "3d", "0.001", "1", sandbox.trace_url))
+  end)
+
+  it("deposit shows address and code, and waits for the money", function()
+    local result = program.run{ "--sandbox", path_of("deposit"), "USDT", "ERC20" }
+    assert.has.match("\nUSDT\tERC20\tsandbox%-usdt%-%w+\n! send USDT on ERC20 only: [^\n]+\n25%.00 came in, "
+      .. "the balance is 1025%.00\n$", result.out)
+    assert.has.match("█", result.out)
   end)
 
   it("prices shows every type in every country", function()

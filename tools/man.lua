@@ -149,6 +149,7 @@ item("PROXYLUA_CONFIG", nil, "the config file, in place of the usual one")
 for _, row in ipairs(config.rows) do
   if row.env then item(row.env, nil, row.summary .. (row.default and "; default " .. row.default or "")) end
 end
+item("PROXYLUA_NOTIFY_URL", nil, "whom px.notify and proxylua alerts tell, where they are given no URL")
 item("NO_COLOR", nil, "when set, there are no colours")
 item("COLUMNS", nil, "the width of tables and help, in place of the terminal's")
 item("XDG_CONFIG_HOME, XDG_STATE_HOME", nil, "where the files are, in place of ~/.config and ~/.local/state")

@@ -2,15 +2,19 @@
 -- without holding up the other tasks.
 -- @module px
 
+local alerts = require "proxylua.alerts"
 local core = require "proxylua.core"
+local deposit = require "proxylua.deposit"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
 local fleet = require "proxylua.fleet"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
+local notify = require "proxylua.notify"
 local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
 local renew = require "proxylua.renew"
+local qr = require "proxylua.qr"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
@@ -18,7 +22,7 @@ local px = {
   try = errors.try, error = errors.error, journal = journal, fleet = fleet, renew = renew.renew,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
-  time = time.time,
+  time = time.time, alerts = alerts.look, deposit = deposit.find, notify = notify.notify, qr = qr,
 }
 
 --- The version of the program, such as "1.2.0".
@@ -178,7 +182,7 @@ px.limits = core.door.limits
 px.sandbox = core.sandbox.place
 
 for group, functions in pairs(endpoints) do px[group] = functions end
-for _, part in ipairs{ pages, { orders = orders } } do
+for _, part in ipairs{ pages, { orders = orders, deposits = { wait = deposit.wait } } } do
   for group, functions in pairs(part) do
     for name, fn in pairs(functions) do px[group][name] = fn end
   end

@@ -13,6 +13,7 @@
 #include "bind/json.h"
 #include "bind/money.h"
 #include "bind/notes.h"
+#include "bind/qr.h"
 #include "bind/record.h"
 #include "bind/repl.h"
 #include "bind/sandbox.h"
@@ -32,7 +33,7 @@ int core_open(lua_State *L)
                {"http", web_open},    {"door", door_open},          {"system", system_open},
                {"data", data_open},   {"record", record_open},      {"journal", journal_open},
                {"repl", repl_open},   {"doctor", doctor_open},      {"notes", notes_open},
-               {"text", text_open}};
+               {"qr", qr_open},       {"text", text_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

@@ -52,6 +52,14 @@ static int terminal_width(lua_State *L)
   return 1;
 }
 
+static int terminal_height(lua_State *L)
+{
+  struct winsize size;
+  if (ioctl((int)luaL_checkinteger(L, 1), TIOCGWINSZ, &size) != 0 || size.ws_row == 0) return 0;
+  lua_pushinteger(L, size.ws_row);
+  return 1;
+}
+
 /* --- standard output: a full disk or a closed pipe is an error, and not a silence --- */
 
 static const char closed_pipe[] = "closed_pipe"; /* the code of that error */
@@ -306,6 +314,7 @@ void system_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"isatty", is_terminal},
                                        {"terminal_width", terminal_width},
+                                       {"terminal_height", terminal_height},
                                        {"write", write_texts},
                                        {"print", print},
                                        {"flush", flush},

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /* Pushes the table:
- *   isatty(fd), terminal_width(fd) -> columns, nil when it is no terminal
+ *   isatty(fd), terminal_width(fd) -> columns, terminal_height(fd) -> lines; nil when it is no terminal
  *   write(text, ...), print(...) to standard output: raise an error of kind store when it cannot take it; flush();
  *     output_failed(errno) raises that error
  *   is_closed_pipe(error) -> whether it is that one, because nobody reads standard output any more

@@ -188,7 +188,7 @@ static const struct {
 } refusals[] = {
     {400, ERROR_INVALID, "the API found the parameters missing or invalid"},
     {401, ERROR_AUTH, "the API key is missing or not accepted; check PROXYLUA_API_KEY or api_key_file"},
-    {402, ERROR_FUNDS, "the balance is too low for this order; deposit first (proxylua deposits addresses)"},
+    {402, ERROR_FUNDS, "the balance is too low for this order; deposit first (proxylua deposit)"},
     {403, ERROR_FORBIDDEN, "this account has no access to this resource"},
     {404, ERROR_NOT_FOUND, "there is no such resource"},
     {408, ERROR_TIMEOUT, "the server waited too long for the request"},

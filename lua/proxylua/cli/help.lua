@@ -70,6 +70,8 @@ end
 topic("options", "the options that go with everything", options_topic)
 topic("scripts", "running scripts; cron", "Scripts and cron")
 topic("examples", "the API by example", "The API by example")
+topic("deposit", "where to pay, and which network", "Deposits")
+topic("alerts", "what is told to whom, by cron or systemd", "Alerts")
 topic("errors", "what calls raise, and how a run ends", "Errors")
 topic("exit-codes", "the exit codes alone", "Exit codes")
 topic("tasks", "many things at once", "Tasks")

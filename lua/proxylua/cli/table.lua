@@ -17,6 +17,7 @@ local columns = {
   order = { "id", "type", "quantity", "period", "country", "status", "price", "created_at", "expires_at" },
   proxy = { "host", "port", "username", "password", "protocol", "url" },
   address = { "currency", "network", "address" },
+  deposit = { "currency", "network", "address" },
   finding = { "state", "check", "text", "advice" },
   member = { "pool", "id", "type", "quantity", "country", "expires_at" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
@@ -48,6 +49,11 @@ local function clean(text, on_terminal)
   if not on_terminal then return (text:gsub("[\t\r\n]", " ")) end
   if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
   return (text:gsub("\xC2[\x80-\x9F]", "?"):gsub("%c", "?"))
+end
+
+--- A text in one line that a terminal can only show.
+function M.clean(text)
+  return clean(text, true)
 end
 
 local width_of = core.text.width

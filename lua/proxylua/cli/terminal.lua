@@ -1,4 +1,4 @@
--- What the terminal can show: its width, and whether colours are wanted there.
+-- What the terminal can show: its size, and whether colours are wanted there.
 
 local core = require "proxylua.core"
 
@@ -11,6 +11,12 @@ function M.width(descriptor)
   local told = math.tointeger(tonumber(os.getenv("COLUMNS") or ""))
   if told and told > 0 then return told end
   return core.system.terminal_width(descriptor) or USUAL_WIDTH
+end
+
+--- Lines of the terminal behind a descriptor, nil where nobody knows.
+function M.height(descriptor)
+  local told = math.tointeger(tonumber(os.getenv("LINES") or ""))
+  return told and told > 0 and told or core.system.terminal_height(descriptor)
 end
 
 --- Whether what goes to a descriptor is coloured.

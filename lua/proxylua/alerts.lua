@@ -1,0 +1,252 @@
+--- Alerts: what an account has to be watched for, each told once. What was told is a note in the store, whose name says what was
+-- watched; it is forgotten when the condition has passed, so that it is told again when it comes back.
+-- @module px.alerts
+
+local core = require "proxylua.core"
+local duration = require "proxylua.duration"
+local endpoints = require "proxylua.endpoints"
+local errors = require "proxylua.errors"
+local names = require "proxylua.names"
+local notes = require "proxylua.notes"
+local notify = require "proxylua.notify"
+local pages = require "proxylua.pages"
+local tasks = require "proxylua.tasks"
+local time = require "proxylua.time"
+
+local M = {}
+
+local KIND, OF_API = "alert", { api = true }
+local LEASE = 600 -- seconds after which whoever said that he would tell is taken to have died
+local MOST = 1800 -- bytes of a message: every receiver takes that many
+local AT_ONCE, CHECK_TIMEOUT = 64, 15
+local CHECK_URL = "https://1.1.1.1/cdn-cgi/trace"
+
+-- --- what holds: each of these adds to a list of tables: id, text ---
+
+local watched = {}
+
+-- A watch names itself by its threshold too: two that differ in it know nothing of each other.
+function watched.balance(least, watch)
+  local balance = watch.account.balance
+  if not balance then
+    core.error.raise{ kind = "protocol", endpoint = "account.get", message = "the server does not tell the balance" }
+  end
+  if balance < least then
+    watch:add("", ("the balance is %s, below %s"):format(tostring(balance), tostring(least)))
+  end
+end
+
+local function described(order)
+  local parts = {}
+  for _, name in ipairs{ "quantity", "type", "country" } do
+    if order[name] then parts[#parts + 1] = tostring(order[name]) end
+  end
+  return ("order %s (%s)"):format(order.id, table.concat(parts, " "))
+end
+
+function watched.within(seconds, watch)
+  for _, order in ipairs(watch:orders()) do
+    local left = order.expires_at and time.time(order.expires_at) - time.time()
+    if left and left < seconds then
+      local when = left > 0 and "ends in " .. duration.text(left) or "has ended"
+      watch:add(order.id, ("%s %s, at %s"):format(described(order), when, order.expires_at))
+    end
+  end
+end
+
+-- Why a proxy does not work; nil when it does.
+local function trouble(proxy, url)
+  local answer, err = errors.try(core.http.get, url, { proxy = proxy, timeout = CHECK_TIMEOUT })
+  if err then return err.kind end
+  return not answer.ok and "HTTP " .. answer.status or nil
+end
+
+-- "network 2, HTTP 403 1"
+local function summary(counts)
+  local list = {}
+  for why, count in pairs(counts) do list[#list + 1] = ("%s %d"):format(why, count) end
+  table.sort(list)
+  return table.concat(list, ", ")
+end
+
+-- A server may not know the proxies of an order that it has just taken.
+local function proxies_of(order)
+  local proxies, err = errors.try(endpoints.orders.proxies, order.id)
+  if not proxies and err.kind ~= "not_found" then error(err, 0) end
+  return proxies or {}
+end
+
+function watched.failing(percent, watch)
+  for _, order in ipairs(watch:orders()) do
+    local proxies, counts, failed = proxies_of(order), {}, 0
+    tasks.map(proxies, function(proxy)
+      local why = trouble(proxy, watch.check_url)
+      if not why then return end
+      failed, counts[why] = failed + 1, (counts[why] or 0) + 1
+    end, { concurrency = AT_ONCE })
+    if failed > #proxies * percent / 100 then
+      watch:add(order.id, ("%d of %d proxies of %s do not work: %s"):format(failed, #proxies, described(order),
+        summary(counts)))
+    end
+  end
+end
+
+-- --- looking ---
+
+local Watch = {}
+Watch.__index = Watch
+
+-- One walk through the list serves all that is watched.
+function Watch:orders()
+  if not self.active then
+    self.active = {}
+    for order in pages.orders.each{ status = "active" } do self.active[#self.active + 1] = order end
+  end
+  return self.active
+end
+
+-- Neither a note nor a message can hold other bytes than UTF-8, and what others sent may.
+local function readable(text)
+  text = text:gsub("%c", "?")
+  return utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?"))
+end
+
+function Watch:add(id, text)
+  table.insert(self.alerts, { kind = self.kind, text = readable(text), note = self.prefix .. readable(tostring(id)) })
+end
+
+-- Whose these are: other accounts and other watches may share the store.
+local function open_watch(params)
+  local account = endpoints.account.get()
+  local whose = readable(tostring(account.id or account.email or ""))
+  local sandbox = core.sandbox.place()
+  return setmetatable({
+    account = account, alerts = {}, prefixes = {}, name = ("%s\t%s\t"):format(params.name or "alerts", whose),
+    check_url = params.check_url or sandbox and sandbox.trace_url or CHECK_URL,
+  }, Watch)
+end
+
+local function look_for(watch, kind, threshold)
+  local shown = type(threshold) == "number" and ("%.14g"):format(threshold) or tostring(threshold)
+  watch.kind, watch.prefix = kind, ("%s%s %s\t"):format(watch.name, kind, shown)
+  watch.prefixes[#watch.prefixes + 1] = watch.prefix
+  watched[kind](threshold, watch)
+end
+
+-- --- telling ---
+
+local function forget(list)
+  local gone = {}
+  for _, note in ipairs(list) do gone[note] = false end
+  if next(gone) then notes.put(KIND, gone, OF_API) end
+end
+
+local function starts_with_one_of(text, prefixes)
+  for _, prefix in ipairs(prefixes) do
+    if text:sub(1, #prefix) == prefix then return true end
+  end
+  return false
+end
+
+-- Of what was looked for, and not of what other watches told.
+local function forget_what_passed(watch)
+  local holds, passed = {}, {}
+  for _, alert in ipairs(watch.alerts) do holds[alert.note] = true end
+  for note in notes.each(KIND, OF_API) do
+    if not holds[note] and starts_with_one_of(note, watch.prefixes) then passed[#passed + 1] = note end
+  end
+  forget(passed)
+end
+
+-- Whether it is for this process to tell. One that died between claiming and telling is succeeded.
+local function claim(note)
+  local text = ("telling %d"):format(time.time() // 1)
+  if notes.put_new(KIND, note, text, OF_API) then return true end
+  local since = (notes.get(KIND, { note }, OF_API)[note] or ""):match("^telling (%d+)$")
+  if not since or time.time() - tonumber(since) < LEASE then return false end
+  forget{ note }
+  return notes.put_new(KIND, note, text, OF_API)
+end
+
+local function send(list, params)
+  local texts = {}
+  for at, alert in ipairs(list) do texts[at] = "1001Proxy: " .. alert.text end
+  notify.notify{ url = params.url, kind = params.kind, chat = params.chat, text = table.concat(texts, "\n") }
+end
+
+-- All of a message or none: what could not be told is left for the next run.
+local function tell(list, params)
+  local told, claimed = {}, {}
+  for at, alert in ipairs(list) do told[alert.note], claimed[at] = "told", alert.note end
+  if params.url then
+    local ok, err = pcall(send, list, params)
+    if not ok then
+      forget(claimed)
+      error(err, 0)
+    end
+  end
+  notes.put(KIND, told, OF_API)
+end
+
+local function tell_new(alerts, params)
+  local list, size = {}, 0
+  for _, alert in ipairs(alerts) do
+    if #list > 0 and size + #alert.text > MOST then
+      tell(list, params)
+      list, size = {}, 0
+    end
+    alert.is_new = claim(alert.note)
+    if alert.is_new then list[#list + 1], size = alert, size + #alert.text + #"1001Proxy: \n" end
+  end
+  if #list > 0 then tell(list, params) end
+end
+
+-- --- px.alerts ---
+
+local known = {
+  balance = true, within = true, failing = true, check_url = true, name = true, url = true, kind = true, chat = true,
+}
+
+local function read_thresholds(params)
+  if type(params) ~= "table" then names.usage("px.alerts takes its parameters as a table, got a %s", type(params)) end
+  names.check("px.alerts", params, known)
+  if params.name ~= nil and not (type(params.name) == "string" and params.name:find("^[%w_.-]+$")) then
+    names.usage("px.alerts: the name is of letters, digits, -, _ and ., got %s", tostring(params.name))
+  end
+  local failing = params.failing and tonumber(params.failing)
+  if params.failing and not (failing and failing >= 0 and failing < 100) then
+    names.usage("px.alerts: failing is a percentage from 0 to below 100, got %s", tostring(params.failing))
+  end
+  local thresholds = {
+    balance = params.balance and core.money(params.balance), failing = failing,
+    within = params.within and duration.seconds(params.within, "px.alerts: within"),
+  }
+  if not next(thresholds) then names.usage("px.alerts: nothing to watch: give balance, within or failing") end
+  return thresholds
+end
+
+--- Looks at the account, and tells each thing that is amiss once: to `url` by px.notify, if there is one. What has passed is
+-- forgotten, and told again when it comes back. Of several processes at once, one tells.
+-- @function px.alerts
+-- @param params table: what to watch, one of these at least: `balance`, below which it is low; `within`, a duration such as "3d",
+--   in which orders end; `failing`, the percentage of an order's proxies above which it is told that they do not work (0: any), by
+--   asking for `check_url` through each; and how to tell: `url`, `kind` and `chat` as px.notify has them; `name` of the watch, where
+--   several with the same thresholds tell different people ("alerts")
+-- @return list of what is amiss: tables of `kind` (balance, within, failing), `text`, and `is_new`, whether it was told now
+-- @raise what px.notify raises, when nobody could be told: it is for the next call then; what every call raises
+-- @usage for _, alert in ipairs(px.alerts{ balance = 1000000, within = "3d" }) do print(alert.kind, alert.is_new) end
+--   --> balance  true
+-- print(px.alerts{ balance = 1000000 }[1].is_new)  --> false
+function M.look(params)
+  local thresholds = read_thresholds(params)
+  local watch = open_watch(params)
+  for _, kind in ipairs{ "balance", "within", "failing" } do
+    if thresholds[kind] then look_for(watch, kind, thresholds[kind]) end
+  end
+  forget_what_passed(watch)
+  tell_new(watch.alerts, params)
+  for _, alert in ipairs(watch.alerts) do alert.note = nil end
+  return core.json.array(watch.alerts)
+end
+
+return M
