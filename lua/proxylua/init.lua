@@ -9,11 +9,12 @@ local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
+local report = require "proxylua.report"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
 local px = {
-  try = errors.try, error = errors.error, journal = journal,
+  try = errors.try, error = errors.error, journal = journal, report = report,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
   time = time.time,

@@ -19,6 +19,7 @@ local columns = {
   address = { "currency", "network", "address" },
   finding = { "state", "check", "text", "advice" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
+  spending = { "by", "name", "charges", "refunds", "spent", "transactions" },
 }
 -- Where there is no room for all, these go first.
 local spare = {
