@@ -15,11 +15,12 @@ function M.parser(parser)
   parsers.suggest(by, { "day", "type", "country", "pool" })
   parser:flag("--quote", "ask the API what renewals cost, instead of taking what was paid last"):target("quote")
   local html = parser:option("--html", "write a page with charts to this file; it needs nothing else"):argname("FILE"):target("html")
-  parser:flag("--csv", "answer the rows as CSV"):target("csv")
+  local csv = parser:flag("--csv", "answer the rows as CSV"):target("csv")
   local transactions = parser:option("--transactions", "take them from this file, as proxylua --jsonl account transactions "
     .. "--all writes it (-: standard input)"):argname("FILE"):target("transactions")
   local orders = parser:option("--orders", "take them from this file, as proxylua --jsonl orders list --all writes it")
     :argname("FILE"):target("orders")
+  parser:mutex(html, csv)
   for _, option in ipairs{ html, transactions, orders } do parsers.suggest(option, "files") end
   parsers.example(parser, "report --since 7d", "report --since 2026-11-01 --until 2026-11-30 --html november.html",
     "report --by pool --csv")

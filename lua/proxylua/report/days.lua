@@ -17,7 +17,8 @@ end
 
 --- "2026-11-25"
 function M.text(day)
-  return os.date("!%Y-%m-%d", day * M.SECONDS)
+  local date = os.date("!*t", day * M.SECONDS)
+  return ("%04d-%02d-%02d"):format(date.year, date.month, date.day)
 end
 
 -- A date, or how many days ago: whole ones, and a part of one is one.

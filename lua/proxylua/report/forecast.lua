@@ -22,7 +22,7 @@ function M.burn(spent, window, first)
   if not from or from > window.to then return nil end
   local ends = math.min(window.now, (window.to + 1) * days.SECONDS)
   local hours = math.max(DAY, math.floor((ends - from * days.SECONDS) / HOUR))
-  return { per_day = spent * DAY / hours, days = hours / DAY, from = from, to = window.to }
+  return { per_day = spent / (hours / DAY), days = hours / DAY, from = from, to = window.to }
 end
 
 --- For how many days a balance lasts at a rate; nil where that is not known, or where nothing is spent.
