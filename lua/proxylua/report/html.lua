@@ -15,6 +15,13 @@ local SPAN = 90 -- days of the balance's chart
 
 local escape = svg.escape
 
+-- Numbers stay whole, but for those that would leave no room for others on a phone.
+local LONGEST = 11
+
+local function number_cell(text)
+  return ('<td class="number%s">%s</td>'):format(#text > LONGEST and " long" or "", text)
+end
+
 -- Columns are pairs of a heading and a function of a row; numbers stand at the right.
 local function table_of(caption, columns, rows)
   local lines = { "<table><caption>" .. escape(caption) .. "</caption><thead><tr>" }
@@ -26,7 +33,7 @@ local function table_of(caption, columns, rows)
     local cells = {}
     for at, column in ipairs(columns) do
       local text = escape(column[2](row))
-      cells[at] = at == 1 and ('<th scope="row"><bdi>%s</bdi></th>'):format(text) or ('<td class="number">%s</td>'):format(text)
+      cells[at] = at == 1 and ('<th scope="row"><bdi>%s</bdi></th>'):format(text) or number_cell(text)
     end
     lines[#lines + 1] = "<tr>" .. table.concat(cells) .. "</tr>\n"
   end

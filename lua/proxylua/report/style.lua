@@ -29,6 +29,7 @@ table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-
 caption { text-align: left; color: var(--soft); padding-bottom: .25rem; }
 th, td { text-align: left; font-weight: normal; padding: .2rem .5rem .2rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 thead th { color: var(--soft); } .number { text-align: right; padding: .2rem 0 .2rem .5rem; white-space: nowrap; }
+.long { white-space: normal; overflow-wrap: anywhere; }
 th[scope=row] { min-width: 5.6rem; overflow-wrap: anywhere; }
 li { overflow-wrap: anywhere; }
 @media (min-width: 52rem) { .beside { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); } }
