@@ -8,16 +8,19 @@ local ties = require "proxylua.report.ties"
 
 local M = {}
 
--- The record of a line, with its amounts as money.
-local function read_record(line, field, place)
-  local ok, record = pcall(core.json.decode, line)
-  if not ok or type(record) ~= "table" then names.usage("%s is no JSON object", place()) end
-  if record[field] ~= nil and not core.money.is(record[field]) then
-    local good, amount = pcall(core.money, record[field])
-    if not good then names.usage("%s: %s is no amount", place(), field) end
-    record[field] = amount
-  end
+-- The record of a line, with its amount as money.
+local function read_record(line, field)
+  local record = core.json.decode(line)
+  local amount = record[field]
+  if amount ~= nil then record[field] = core.money.new(amount) end
   return record
+end
+
+-- Says what is wrong with a line that could not be read.
+local function refuse_line(line, field, place)
+  local ok, record = pcall(core.json.decode, line)
+  if ok and type(record) == "table" then names.usage("%s: %s is no amount", place, field) end
+  names.usage("%s is no JSON object", place)
 end
 
 -- The records of a file of JSON lines, as --jsonl writes them; "-" is standard input.
@@ -26,7 +29,6 @@ local function each_line(path, field)
   if path ~= "-" then file, why = io.open(path, "rb") end
   if not file then names.usage("cannot read %s", why) end
   local number = 0
-  local function place() return ("%s:%d"):format(path, number) end
   return function()
     local line
     repeat
@@ -34,7 +36,10 @@ local function each_line(path, field)
       if not line and why then names.usage("cannot read %s: %s", path, why) end
       number = number + 1
     until not line or line:find("%S")
-    if line then return read_record(line, field, place) end
+    if line then
+      local ok, record = pcall(read_record, line, field)
+      return ok and record or refuse_line(line, field, ("%s:%d"):format(path, number))
+    end
     if path ~= "-" then file:close() end
     return nil
   end

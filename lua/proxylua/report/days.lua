@@ -11,8 +11,9 @@ local USUAL = 30 -- days of a window that nobody asked for
 --- The day of a time as records tell it; nil when it tells none.
 -- @param time string or number
 function M.of(time)
-  local seconds = time ~= nil and core.record.date(tostring(time))
-  return seconds and math.floor(seconds / M.SECONDS) or nil
+  if time == nil then return nil end
+  local seconds = core.record.date(type(time) == "string" and time or tostring(time))
+  return seconds and seconds // M.SECONDS | 0
 end
 
 --- "2026-11-25"

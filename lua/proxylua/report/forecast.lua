@@ -37,6 +37,16 @@ local function is_active(order)
   return order.status == nil or tostring(order.status):lower() == "active"
 end
 
+-- The earliest first, and those of a day by their orders.
+local function sort(list)
+  local ids = {}
+  for _, renewal in ipairs(list) do ids[renewal] = tostring(renewal.order_id) end
+  table.sort(list, function(a, b)
+    if a.day ~= b.day then return a.day < b.day end
+    return ids[a] < ids[b]
+  end)
+end
+
 --- The renewals that are coming: of each active order, when it ends and what renewing it costs.
 -- @param orders list
 -- @param now seconds
@@ -57,10 +67,7 @@ function M.renewals(orders, now, price_of)
       table.insert(ends and late or endless, order)
     end
   end
-  table.sort(list, function(a, b)
-    if a.day ~= b.day then return a.day < b.day end
-    return tostring(a.order_id) < tostring(b.order_id)
-  end)
+  sort(list)
   return list, endless, late
 end
 

@@ -39,7 +39,7 @@ end
 -- @return report
 -- @raise usage; what px.account.each_transaction and px.orders.each raise
 -- @usage local report = px.report.build{ since = "7d" }
--- print(report.totals.spent, report.by.type[1].name, report.burn.days)  --> 2.40  isp  1.0
+-- print(report.totals.spent, report.by.type[1].name, report.burn.days)  --> 4.80  isp  1.0
 function M.build(options)
   options = check(options or {})
   local window = require("proxylua.report.days").window(options.since, options.till, options.now or core.task.now())
@@ -62,7 +62,7 @@ end
 -- @param groupings list of "day", "type", "country" and "pool"; left out: all four
 -- @return string
 -- @raise usage
--- @usage print(px.report.csv(px.report.build(), { "type" }))  --> type,isp,2.40,0.00,2.40,1
+-- @usage print(px.report.csv(px.report.build(), { "type" }))  --> type,isp,4.80,0.00,4.80,1
 function M.csv(report, groupings)
   return require("proxylua.report.csv").text(report, groupings)
 end

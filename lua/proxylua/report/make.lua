@@ -79,7 +79,11 @@ end
 
 -- Days of others are numbers; a report tells them as dates, and in how many days they are.
 local function dated(list, today)
-  for _, row in ipairs(list) do row.in_days, row.day = row.day - today, days.text(row.day) end
+  local dates = {}
+  for _, row in ipairs(list) do
+    dates[row.day] = dates[row.day] or days.text(row.day)
+    row.in_days, row.day = row.day - today, dates[row.day]
+  end
   return list
 end
 

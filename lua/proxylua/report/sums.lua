@@ -17,16 +17,16 @@ Sums.__index = Sums
 --   are known; the same table for what belongs together saves memory
 function M.new(window, place_of)
   return setmetatable({
-    window = window, place_of = place_of, cells = {}, others = {},
+    window = window, place_of = place_of, cells = {}, others = {}, kinds = {},
     charges = 0, refunds = 0, deposits = 0, deposited = NOTHING, undated = 0, amountless = 0,
   }, Sums)
 end
 
 local incoming = { "deposit", "topup", "top_up", "top-up" }
 
---- Whether a transaction is a charge, a refund or a deposit by its type; nil when that does not say.
-function M.kind(transaction)
-  local told = type(transaction.type) == "string" and transaction.type:lower() or ""
+-- Whether transactions of a type are charges, refunds or deposits; nil when it does not say.
+local function kind_of(told)
+  told = type(told) == "string" and told:lower() or ""
   if told:find("refund", 1, true) then return "refund" end
   for _, word in ipairs(incoming) do
     if told:find(word, 1, true) then return "deposit" end
@@ -53,6 +53,17 @@ local function cell_of(sums, day, place)
   return cell
 end
 
+-- There are few types, and many transactions of each.
+local function kind_in(sums, told)
+  if told == nil then return nil end
+  local kind = sums.kinds[told]
+  if kind == nil then
+    kind = kind_of(told) or false
+    sums.kinds[told] = kind
+  end
+  return kind
+end
+
 local function add_other(sums, transaction, amount)
   local told = tostring(transaction.type == nil and "" or transaction.type)
   local other = sums.others[told] or { type = told, transactions = 0, amount = NOTHING }
@@ -64,8 +75,10 @@ local function add_deposit(sums, amount)
   sums.deposits, sums.deposited = sums.deposits + 1, sums.deposited + amount
 end
 
+local field_of = { charge = "charges", refund = "refunds" }
+
 local function add_spending(sums, kind, day, transaction, amount)
-  local cell, field = cell_of(sums, day, sums.place_of(transaction.order_id)), kind .. "s"
+  local cell, field = cell_of(sums, day, sums.place_of(transaction.order_id)), field_of[kind]
   cell[field], cell.count = cell[field] + amount, cell.count + 1
   sums[field] = sums[field] + 1
 end
@@ -84,7 +97,7 @@ function Sums:add(transaction)
     self.amountless = self.amountless + 1
     return
   end
-  local kind = M.kind(transaction)
+  local kind = kind_in(self, transaction.type)
   amount = size_of(amount)
   if kind == "deposit" then
     add_deposit(self, amount)
