@@ -171,13 +171,13 @@ local function write_account()
   local now = os.time()
   local function date(seconds) return os.date("!%Y-%m-%dT%H:%M:%SZ", seconds) end
   for i = 1, 100000 do
-    transactions:write(('{"amount":%d.%02d,"created_at":"%s","id":"txn_%06d","order_id":"ord_%05d","type":"%s"}\n'):format(i % 40,
-      i % 100, date(now - i * 315), i, i % 10000, i % 10 == 0 and "refund" or "charge"))
+    transactions:write(('{"amount":%d.%02d,"created_at":"%s","id":"txn_%06d","order_id":"ord_%05d","type":"%s"}\n')
+      :format(i % 40, i % 100, date(now - i * 315), i, i % 10000, i % 10 == 0 and "refund" or "charge"))
   end
   local types, countries = { "isp", "mobile", "datacenter", "ipv6", "residential" }, { "US", "DE", "FR" }
   for i = 0, 9999 do
-    orders:write(('{"country":"%s","expires_at":"%s","id":"ord_%05d","period":30,"price":9.30,"quantity":10,"status":"active",'
-      .. '"type":"%s"}\n'):format(countries[i % 3 + 1], date(now + i * 250), i, types[i % 5 + 1]))
+    orders:write(('{"country":"%s","expires_at":"%s","id":"ord_%05d","period":30,"price":9.30,"quantity":10,'
+      .. '"status":"active","type":"%s"}\n'):format(countries[i % 3 + 1], date(now + i * 250), i, types[i % 5 + 1]))
   end
   return table.unpack(paths)
 end
@@ -250,8 +250,8 @@ local figures = {
   end },
 
   { "report", function()
-    local mine = measure(runs, ("env PROXYLUA_BASE_URL=%s/api/v1 %s report --quiet --since 365d --transactions %s --orders %s"):format(
-      http, ours, write_account()))
+    local line = "env PROXYLUA_BASE_URL=%s/api/v1 %s report --quiet --since 365d --transactions %s --orders %s"
+    local mine = measure(runs, line:format(http, ours, write_account()))
     absolute("a report over 100,000 transactions: wall", "%.2f s", mine.wall, 1)
     absolute("a report over 100,000 transactions: largest size", "%.1f MiB", mine.size / mib, 64)
   end },

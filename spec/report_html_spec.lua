@@ -66,7 +66,8 @@ describe("the page of a report", function()
 
   it("loads nothing and runs nothing", function()
     for _, element in ipairs((elements(page))) do
-      assert.is_nil(({ script = true, link = true, img = true, iframe = true, object = true, foreignObject = true, a = true,
+      assert.is_nil(({ script = true, link = true, img = true, iframe = true, object = true, foreignObject = true,
+        a = true,
         image = true, use = true })[element.name], element.name)
       for name, value in pairs(element.attributes) do
         assert.is_nil(name:find("^on"), name)
@@ -127,7 +128,8 @@ describe("the page of a report", function()
       assert.same({ report.calendar[at].day, tostring(report.calendar[at].orders) }, { row[1], row[3] })
     end
     for _, gap in ipairs(report.gaps) do
-      assert.is_truthy(page:find((gap:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;"):gsub('"', "&quot;")), 1, true), gap)
+      assert.is_truthy(page:find((gap:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;"):gsub('"', "&quot;")), 1,
+        true), gap)
     end
   end)
 
@@ -140,7 +142,8 @@ describe("the page of a report", function()
       highest = math.max(highest, tonumber(high))
     end
     local refund = 0
-    for high in chart:gmatch('<rect class="refund"[^>]* height="([^"]+)"') do refund = math.max(refund, tonumber(high)) end
+    for high in chart:gmatch('<rect class="refund"[^>]* height="([^"]+)"') do refund = math.max(refund,
+      tonumber(high)) end
     local most_refund = core.money(0)
     for _, row in ipairs(report.by.day) do
       if row.charges > most then most = row.charges end
@@ -169,7 +172,8 @@ describe("the page of a report", function()
   it("bears amounts of any size, and more given back than was charged", function()
     local list = {}
     for at, amount in ipairs{ "0.00000001", "9000000000.12345678", "0" } do
-      list[at] = { type = at == 1 and "charge" or "refund", amount = core.money(amount), created_at = "2026-11-25T00:00:00Z" }
+      list[at] = { type = at == 1 and "charge" or "refund", amount = core.money(amount),
+        created_at = "2026-11-25T00:00:00Z" }
     end
     for _, balance in ipairs{ "-5", "0", "0.00000001" } do
       local order = { id = "o", status = "active", expires_at = "2026-12-01", price = core.money(1), period = 1 }

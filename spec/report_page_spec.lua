@@ -54,9 +54,11 @@ local CONTRAST = [[(() => {
   return least;
 })()]]
 
-local ROWS = [[(id => [...document.querySelectorAll(`#${id} tbody tr`)].map(row => [...row.children].map(cell => cell.textContent)))]]
+local ROWS = [[(id => [...document.querySelectorAll(`#${id} tbody tr`)]
+  .map(row => [...row.children].map(cell => cell.textContent)))]]
 
-local sizes = { { "a phone", 320, "screen" }, { "a phone", 360, "screen" }, { "a desk", 1280, "screen" }, { "paper", 718, "print" } }
+local sizes = { { "a phone", 320, "screen" }, { "a phone", 360, "screen" }, { "a desk", 1280, "screen" },
+  { "paper", 718, "print" } }
 
 describe("the page of a report in a browser", function()
   local browsers, program = require "spec.support.browser", require "spec.support.program"
@@ -124,12 +126,15 @@ describe("the page of a report in a browser", function()
     assert.equal("JVBERi", browser:call("Page.printToPDF").data:sub(1, 6))
   end)
 
-  local order = { id = "o", status = "active", expires_at = "2026-11-26", price = core.money("99999.12345678"), period = 1 }
-  local large = { type = "charge", amount = core.money("123456789.12345678"), created_at = "2026-11-25", order_id = "o" }
+  local order = { id = "o", status = "active", expires_at = "2026-11-26", price = core.money("99999.12345678"),
+    period = 1 }
+  local large = { type = "charge", amount = core.money("123456789.12345678"), created_at = "2026-11-25",
+    order_id = "o" }
   for name, make in pairs{
     years = function() return reports.make(1500) end,
     ["a single day"] = function() return reports.make(1) end,
-    ["large amounts, and a balance that ends"] = function() return reports.of({ order }, { large }, core.money("123456.78")) end,
+    ["large amounts, and a balance that ends"] = function() return reports.of({ order }, { large },
+      core.money("123456.78")) end,
     ["nothing at all"] = function() return reports.of({}, {}, nil) end,
   } do
     it("has room for " .. name, function()

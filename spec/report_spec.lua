@@ -15,7 +15,8 @@ end
 -- The rows of a grouping as "name spent transactions".
 local function told(report, grouping)
   local list = {}
-  for at, row in ipairs(report.by[grouping]) do list[at] = ("%s %.2f %d"):format(row.name, row.spent, row.transactions) end
+  for at, row in ipairs(report.by[grouping]) do list[at] = ("%s %.2f %d"):format(row.name, row.spent,
+    row.transactions) end
   return list
 end
 
@@ -44,7 +45,8 @@ describe("a report", function()
     sandbox:change("clock", { advance = 10 * DAY })
     found[4] = buy("d", { type = "isp", quantity = 1, period = 3 })
     sandbox:eval(("return px.orders.extend(%q, { period = 5, key = 'e' }).id"):format(found[4]))
-    sandbox:eval(("require('proxylua.notes').put('fleet', { [%q] = 'crawl' }, { api = true }) return 1"):format(found[3]))
+    sandbox:eval(("require('proxylua.notes').put('fleet', { [%q] = 'crawl' }, { api = true }) return 1"):format(
+      found[3]))
     return found
   end
 
@@ -143,20 +145,26 @@ describe("a report", function()
 
   it("invents nothing where nothing is told", function()
     sandbox:change("settings", { faults = { "account.get:omit=balance" } })
-    local report = build{ since = "2020-01-01", till = "2020-01-31", orders = core.json.array{}, transactions = core.json.array{} }
+    local report = build{ since = "2020-01-01", till = "2020-01-31", orders = core.json.array{},
+      transactions = core.json.array{} }
     assert.same({ 0, {}, {} }, { math.tointeger(report.totals.spent), report.by.day, report.calendar })
-    for _, field in ipairs{ "burn", "lasts_at_burn", "lasts_with_renewals", "path" } do assert.is_nil(report[field], field) end
-    for _, gap in ipairs{ "no charge, refund or deposit is told of", "the API tells no balance", "what is spent a day is not known" } do
+    for _, field in ipairs{ "burn", "lasts_at_burn", "lasts_with_renewals", "path" } do assert.is_nil(report[field],
+      field) end
+    for _, gap in ipairs{ "no charge, refund or deposit is told of", "the API tells no balance",
+      "what is spent a day is not known" } do
       assert.is_true(has(report.gaps, gap), gap)
     end
   end)
 
   it("says what it leaves out", function()
     local now = os.date("!%Y-%m-%dT%H:%M:%SZ")
-    local report = build{ orders = { { id = "o1", status = "active" }, { id = "o2", status = "active", expires_at = "2020-01-01" },
-      { id = "o3", status = "active", expires_at = "2999-01-01" } }, transactions = { { type = "charge", created_at = now },
+    local report = build{ orders = { { id = "o1", status = "active" }, { id = "o2", status = "active",
+      expires_at = "2020-01-01" },
+      { id = "o3", status = "active", expires_at = "2999-01-01" } }, transactions = { { type = "charge",
+        created_at = now },
       { type = "charge" }, { type = "voucher", created_at = now } } }
-    for _, gap in ipairs{ "1 transaction without a date", "2 transactions without an amount", "1 active order without an end",
+    for _, gap in ipairs{ "1 transaction without a date", "2 transactions without an amount",
+      "1 active order without an end",
       "1 active order whose end has gone by", "1 renewal without a price" } do
       assert.is_true(has(report.gaps, gap), gap .. " is not in " .. table.concat(report.gaps, "; "))
     end
@@ -167,8 +175,8 @@ describe("a report", function()
 
   it("tells of charges of unknown outcome, and counts none", function()
     sandbox:change("settings", { faults = { "orders.create:cut=before,count=1", "orders.list:status=403,skip=1" } })
-    local kind = sandbox:eval("local _, err = px.try(px.orders.create, { type = 'ipv6', quantity = 7, period = 30, key = 'lost' })"
-      .. " return err.kind")
+    local kind = sandbox:eval("local _, err = px.try(px.orders.create, { type = 'ipv6', quantity = 7, period = 30, "
+      .. "key = 'lost' }) return err.kind")
     assert.equal("outcome_unknown", kind)
     sandbox:change("settings", { faults = core.json.array{} })
     assert.is_true(has(build().gaps, "1 charge of unknown outcome"))
@@ -177,14 +185,16 @@ describe("a report", function()
   end)
 
   it("refuses options that it does not know, and values that are none", function()
-    for _, case in ipairs{ { "build", { untill = 1 }, "no option \"untill\", did you mean till" }, { "build", 1, "as a table" },
+    for _, case in ipairs{ { "build", { untill = 1 }, "no option \"untill\", did you mean till" },
+      { "build", 1, "as a table" },
       { "build", { since = "x" }, "since takes a date" }, { "build", { orders = 1 }, "orders is a path" },
       { "build", { now = "x" }, "now is a number" }, { "build", { progress = 1 }, "progress is a function" } } do
       local _, err = px.try(px.report[case[1]], case[2])
       assert.equal("usage", err.kind)
       assert.has.match(case[3], err.message)
     end
-    for _, case in ipairs{ { { width = "x" }, "width is a number" }, { { colour = true }, "did you mean color" }, { 1, "as a table" } }
+    for _, case in ipairs{ { { width = "x" }, "width is a number" }, { { colour = true }, "did you mean color" },
+      { 1, "as a table" } }
     do
       local _, err = px.try(px.report.text, {}, case[1])
       assert.equal("usage", err.kind)
@@ -211,7 +221,8 @@ describe("a report", function()
     end)
 
     it("names the line that is wrong", function()
-      for text, pattern in pairs{ ['{"type":"charge"}\n\nnonsense\n'] = "t:3 is no JSON object", ['[1]\n{"amount":"x"}'] =
+      for text, pattern in pairs{ ['{"type":"charge"}\n\nnonsense\n'] = "t:3 is no JSON object",
+        ['[1]\n{"amount":"x"}'] =
         "t:2: amount is no amount", ["7"] = "t:1 is no JSON object" } do
         local path = program.write(sandbox.home .. "/t", text)
         local result = sandbox:run{ "report", "--transactions", path }
@@ -235,7 +246,8 @@ describe("a report", function()
     end)
 
     it("is CSV or a JSON value", function()
-      assert.has.match("^by,name,charges,refunds,spent,transactions\r\ncountry,", (run("report", "--csv", "--by", "country")))
+      assert.has.match("^by,name,charges,refunds,spent,transactions\r\ncountry,",
+        (run("report", "--csv", "--by", "country")))
       local report = core.json.decode((run("report", "--json", "--since", "15d")))
       assert.equal(2, #report.by.day)
     end)
@@ -250,7 +262,8 @@ describe("a report", function()
     end)
 
     it("refuses what it does not know", function()
-      for words, pattern in pairs{ [{ "--by", "contry" }] = "did you mean country", [{ "--since", "x" }] = "since takes a date",
+      for words, pattern in pairs{ [{ "--by", "contry" }] = "did you mean country",
+        [{ "--since", "x" }] = "since takes a date",
         [{ "--csv", "--html", "x" }] = "can not be used together" } do
         local result = sandbox:run{ "report", table.unpack(words) }
         assert.equal(2, result.code, result.out)

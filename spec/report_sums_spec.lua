@@ -48,7 +48,8 @@ describe("the window of a report", function()
 
   it("has days that begin at midnight UTC, whatever offset a time is told with", function()
     local midnight = days.of("2026-11-25")
-    for text, day in pairs{ ["2026-11-24T23:59:59Z"] = -1, ["2026-11-25T00:00:00Z"] = 0, ["2026-11-25T23:59:59.999Z"] = 0,
+    for text, day in pairs{ ["2026-11-24T23:59:59Z"] = -1, ["2026-11-25T00:00:00Z"] = 0,
+      ["2026-11-25T23:59:59.999Z"] = 0,
       ["2026-11-26T00:00:00Z"] = 1, ["2026-11-25T00:30:00+01:00"] = -1, ["2026-11-25T23:30:00-01:00"] = 1,
       ["1795564800"] = 0, ["1795564800000"] = 0 } do
       assert.equal(midnight + day, days.of(text), text)
@@ -66,7 +67,8 @@ local function add_up(list, over, places)
 end
 
 local function charge(amount, at, id, kind)
-  return { type = kind or "charge", amount = amount and money(amount), created_at = at or "2026-11-25T10:00:00Z", order_id = id }
+  return { type = kind or "charge", amount = amount and money(amount), created_at = at or "2026-11-25T10:00:00Z",
+    order_id = id }
 end
 
 describe("the sums of a report", function()
@@ -75,14 +77,16 @@ describe("the sums of a report", function()
     math.randomseed(seed)
     local places, list = {}, {}
     for id = 1, 12 do
-      places[id] = { type = ({ "isp", "mobile" })[math.random(3)], country = ({ "US", "DE", "unknown" })[math.random(4)],
+      places[id] = { type = ({ "isp", "mobile" })[math.random(3)], country = ({ "US", "DE",
+        "unknown" })[math.random(4)],
         pool = ({ "a", "b" })[math.random(3)] }
     end
     for at = 1, 300 do
       local day = days.of("2026-11-25") - math.random(0, 40)
       local time = ({ "00:00:00", "23:59:59", "23:59:59.999", "12:00:00" })[math.random(4)]
       local units = ("%d.%08d"):format(math.random(0, 9999), math.random(0, 99999999))
-      list[at] = charge(math.random(2) == 1 and units or "-" .. units, ("%sT%sZ"):format(days.text(day), time), math.random(14),
+      list[at] = charge(math.random(2) == 1 and units or "-" .. units, ("%sT%sZ"):format(days.text(day), time),
+        math.random(14),
         ({ "charge", "refund", "CHARGE", "deposit", "partial_refund" })[math.random(5)])
     end
     return list, places
@@ -103,7 +107,8 @@ describe("the sums of a report", function()
       end
       local totals = all:totals()
       assert.same({ tostring(charges), tostring(refunds), tostring(charges - refunds), count },
-        { tostring(totals.charges), tostring(totals.refunds), tostring(totals.spent), totals.charge_count + totals.refund_count })
+        { tostring(totals.charges), tostring(totals.refunds), tostring(totals.spent),
+          totals.charge_count + totals.refund_count })
       for _, grouping in ipairs(sums.GROUPINGS) do
         local whole = { charges = money(0), refunds = money(0), spent = money(0), transactions = 0 }
         for _, row in ipairs(all:rows(grouping)) do
@@ -130,7 +135,8 @@ describe("the sums of a report", function()
 
   it("tell refunds apart, and never a chargeback or an unknown type for either", function()
     local all = add_up({ charge("10"), charge("-2.50", nil, nil, "refund"), charge("7", nil, nil, "chargeback"),
-      charge("1", nil, nil, "adjustment"), charge("1", nil, nil, "adjustment"), charge("100", nil, nil, "Deposit") }, window())
+      charge("1", nil, nil, "adjustment"), charge("1", nil, nil, "adjustment"), charge("100", nil, nil, "Deposit") },
+        window())
     local totals = all:totals()
     assert.same({ "10.00", "2.50", "7.50", "100.00" }, { tostring(totals.charges), tostring(totals.refunds),
       tostring(totals.spent), tostring(totals.deposits) })
@@ -146,16 +152,19 @@ describe("the sums of a report", function()
   end)
 
   it("keep somebody's \"unknown\" from what is not known", function()
-    local rows = add_up({ charge("1", nil, 1), charge("2", nil, 2) }, window(), { { country = "unknown" }, {} }):rows("country")
+    local rows = add_up({ charge("1", nil, 1), charge("2", nil, 2) }, window(),
+      { { country = "unknown" }, {} }):rows("country")
     assert.same({ "unknown", false, "2.00" }, { rows[1].name, rows[1].known, tostring(rows[1].spent) })
     assert.same({ "unknown", true, "1.00" }, { rows[2].name, rows[2].known, tostring(rows[2].spent) })
   end)
 
   it("come in periods that hold all of the window once", function()
-    for _, case in ipairs{ { "30d", 31, 30, 1 }, { "31d", 31, 31, 1 }, { "32d", 31, 5, 7 }, { "2020-01-01", 31, 28, 91 },
+    for _, case in ipairs{ { "30d", 31, 30, 1 }, { "31d", 31, 31, 1 }, { "32d", 31, 5, 7 },
+      { "2020-01-01", 31, 28, 91 },
       { "1d", 31, 1, 1 }, { "0001-01-01", 31, 31 } } do
       local over = window(case[1])
-      local list = { charge("1", days.text(over.from) .. "T00:00:00Z"), charge("2", days.text(over.to) .. "T23:59:59Z") }
+      local list = { charge("1", days.text(over.from) .. "T00:00:00Z"),
+        charge("2", days.text(over.to) .. "T23:59:59Z") }
       local periods = sums.periods(add_up(list, over):rows("day"), over, case[2])
       assert.equal(case[3], #periods)
       if case[4] then assert.equal(case[4], math.min(case[4], periods[1].to - periods[1].from + 1)) end
@@ -223,13 +232,15 @@ describe("the renewals that come", function()
   it("are of active orders that end later, the earliest first", function()
     local list, endless, late = renewals(order("b", "2026-11-26T00:00:00Z", "1", 1, "active"),
       order("a", "2026-11-25T13:00:00Z", "1", 1), order("c", "2026-11-25T11:00:00Z", "1", 1, "active"),
-      order("d", nil, "1", 1, "active"), order("e", "2027-01-01", "1", 1, "expired"), order("f", "soon", "1", 1, "active"))
+      order("d", nil, "1", 1, "active"), order("e", "2027-01-01", "1", 1, "expired"),
+        order("f", "soon", "1", 1, "active"))
     assert.same({ "a", "b" }, { list[1].order_id, list[2].order_id })
     assert.same({ 2, 2, 1, "c" }, { #list, #endless, #late, late[1].id })
   end)
 
   it("make a calendar whose prices are those that are known", function()
-    local rows = forecast.calendar((renewals(order("a", "2026-11-26T01:00:00Z", "1.50", 30), order("b", "2026-11-26T02:00:00Z"),
+    local rows = forecast.calendar((renewals(order("a", "2026-11-26T01:00:00Z", "1.50", 30),
+      order("b", "2026-11-26T02:00:00Z"),
       order("c", "2026-12-01", "2"))))
     assert.same({ { 2, 1, "1.50", today + 1 }, { 1, 0, "2.00", today + 6 } }, {
       { rows[1].orders, rows[1].unpriced, tostring(rows[1].price), rows[1].day },
@@ -301,7 +312,8 @@ end)
 describe("the CSV of a report", function()
   local report = { by = { day = {}, type = {}, country = {}, pool = {} } }
   for _, name in ipairs{ 'a "b", c', "=1+1", "-x", "plain", "two\nlines" } do
-    table.insert(report.by.pool, { name = name, charges = money(1), refunds = money(3), spent = money(-2), transactions = 1 })
+    table.insert(report.by.pool, { name = name, charges = money(1), refunds = money(3), spent = money(-2),
+      transactions = 1 })
   end
 
   it("quotes what has to be, and hands no formula to a spreadsheet", function()

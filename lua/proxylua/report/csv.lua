@@ -37,8 +37,8 @@ function M.rows(report, wanted)
   local list = {}
   for _, grouping in ipairs(M.groupings(wanted)) do
     for _, row in ipairs(report.by[grouping]) do
-      list[#list + 1] = { by = grouping, name = row.name, known = row.known, charges = row.charges, refunds = row.refunds,
-        spent = row.spent, transactions = row.transactions }
+      list[#list + 1] = { by = grouping, name = row.name, known = row.known, charges = row.charges,
+        refunds = row.refunds, spent = row.spent, transactions = row.transactions }
     end
   end
   return list

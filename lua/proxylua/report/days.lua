@@ -29,8 +29,19 @@ local function read(value, what)
     return day or names.usage("%s: %s is no date; expected one such as 2026-11-25", what, value)
   end
   local ok, seconds = pcall(duration.seconds, value, what)
-  if not ok then names.usage("%s takes a date such as 2026-11-25 or a duration such as 30d, got %s", what, tostring(value)) end
+  if not ok then
+    names.usage("%s takes a date such as 2026-11-25 or a duration such as 30d, got %s", what, tostring(value))
+  end
   return nil, math.ceil(seconds / M.SECONDS)
+end
+
+-- So many days up to today, today among them.
+local function first_day(today, date, ago)
+  return date or today - math.max(ago, 1) + 1
+end
+
+local function last_day(today, date, ago)
+  return date or today - ago
 end
 
 --- The window from one day to another, both included.
@@ -41,18 +52,14 @@ end
 -- @raise usage
 function M.window(since, till, now)
   local today = math.floor(now / M.SECONDS)
-  local to, from, ago = today, nil, nil
-  if till ~= nil then
-    to, ago = read(till, "until")
-    to = to or today - ago
+  local from, to
+  if since ~= nil then from = first_day(today, read(since, "since")) end
+  if till ~= nil then to = last_day(today, read(till, "until")) end
+  to = to or today
+  from = from or to - USUAL + 1
+  if from > to then
+    names.usage("since %s until %s is no window: its end is before its beginning", M.text(from), M.text(to))
   end
-  if since ~= nil then
-    from, ago = read(since, "since")
-    from = from or today - math.max(ago, 1) + 1
-  else
-    from = to - USUAL + 1
-  end
-  if from > to then names.usage("since %s until %s is no window: its end is before its beginning", M.text(from), M.text(to)) end
   return { from = from, to = to, now = now }
 end
 

@@ -42,8 +42,9 @@ local function table_of(caption, columns, rows)
 end
 
 local function section(id, heading, chart, numbers)
-  return ('<section id="%s" aria-labelledby="%s-heading"><h2 id="%s-heading">%s</h2><div class="beside"><figure>%s</figure>'
-    .. '<div class="numbers">%s</div></div></section>\n'):format(id, id, id, escape(heading), chart, numbers)
+  return ('<section id="%s" aria-labelledby="%s-heading"><h2 id="%s-heading">%s</h2>'
+    .. '<div class="beside"><figure>%s</figure><div class="numbers">%s</div></div></section>\n'):format(id, id, id,
+      escape(heading), chart, numbers)
 end
 
 local function nothing(id, heading, text)
@@ -65,8 +66,8 @@ end
 local function summary_of(report)
   local parts = { '<dl class="figures">' }
   for _, figure in ipairs(summary.list(report)) do
-    parts[#parts + 1] = ('<div><dt>%s</dt><dd><strong>%s</strong><span>%s</span></dd></div>\n'):format(escape(figure.name),
-      escape(figure.value), escape(figure.basis))
+    parts[#parts + 1] = ('<div><dt>%s</dt><dd><strong>%s</strong><span>%s</span></dd></div>\n'):format(
+      escape(figure.name), escape(figure.value), escape(figure.basis))
   end
   return table.concat(parts) .. "</dl>\n"
 end
@@ -86,8 +87,8 @@ local function by_day(report)
   local length = periods[1].to - periods[1].from + 1
   local each = length == 1 and "a day" or ("%d days"):format(length)
   local chart = svg.columns("chart-day", "Charges and refunds by day",
-    ("%d columns, one for %s. Charges stand on the line, refunds hang below it. The numbers are in the table."):format(#periods,
-      each), periods)
+    ("%d columns, one for %s. Charges stand on the line, refunds hang below it. The numbers are in the table."):format(
+      #periods, each), periods)
   local heading = length == 1 and "day" or "days"
   return section("day", "By day", chart,
     table_of("Days without charges or refunds are left out", columns_of(heading, period_label), used))
@@ -97,8 +98,8 @@ local function by_name(report, grouping)
   local heading, rows = "By " .. grouping, summary.top(report.by[grouping], MOST_ROWS)
   if #rows == 0 then return nothing(grouping, heading, "Nothing was charged or given back in these days.") end
   local chart = svg.bars("chart-" .. grouping, "Spent by " .. grouping,
-    ("%d bars, one for each %s: what was charged, and in it what was given back. The numbers are in the table."):format(#rows,
-      grouping), rows)
+    ("%d bars, one for each %s: what was charged, and in it what was given back. The numbers are in the table."):format(
+      #rows, grouping), rows)
   return section(grouping, heading, chart, table_of("Most first", columns_of(grouping, field "name"), rows))
 end
 
@@ -110,7 +111,9 @@ end
 local function calendar_table(report)
   local rows = table.move(report.calendar, 1, math.min(#report.calendar, MOST_DAYS), 1, {})
   local caption = "Orders that end, and what renewing them costs"
-  if #rows < #report.calendar then caption = ("%s: the first %d days of %d"):format(caption, #rows, #report.calendar) end
+  if #rows < #report.calendar then
+    caption = ("%s: the first %d days of %d"):format(caption, #rows, #report.calendar)
+  end
   return table_of(caption, { { "day", field "day" }, { "in days", field "in_days" }, { "orders", field "orders" },
     { "price", price_of } }, rows)
 end
@@ -118,14 +121,16 @@ end
 local function renewals(report)
   if #report.calendar == 0 then return nothing("renewals", "Renewals", "No active order is known to end.") end
   if not report.balance or report.balance <= 0 then
-    return ('<section id="renewals"><h2>Renewals</h2><div class="numbers">%s</div></section>\n'):format(calendar_table(report))
+    return ('<section id="renewals"><h2>Renewals</h2><div class="numbers">%s</div></section>\n'):format(
+      calendar_table(report))
   end
   local path = {}
   for _, step in ipairs(report.path) do
     if step.in_days <= SPAN then path[#path + 1] = step end
   end
   local chart = svg.steps("chart-renewals", "The balance, as renewals come",
-    ("The balance over %d days if every order is renewed when it ends and nothing else is bought."):format(SPAN), report.balance,
+    ("The balance over %d days if every order is renewed when it ends and nothing else is bought."):format(SPAN),
+    report.balance,
     path, SPAN, days.text(days.of(report.generated_at)))
   return section("renewals", "Renewals", chart, calendar_table(report))
 end

@@ -6,8 +6,8 @@ local names = require "proxylua.names"
 
 local M = {}
 
-local known = { since = true, till = true, transactions = true, orders = true, balance = true, quote = true, progress = true,
-  now = true }
+local known = { since = true, till = true, transactions = true, orders = true, balance = true, quote = true,
+  progress = true, now = true }
 
 local function check(options)
   if type(options) ~= "table" then
@@ -43,7 +43,8 @@ end
 function M.build(options)
   options = check(options or {})
   local window = require("proxylua.report.days").window(options.since, options.till, options.now or core.task.now())
-  return require("proxylua.report.make").report(require("proxylua.report.collect").gather(options), window, options.quote)
+  return require("proxylua.report.make").report(require("proxylua.report.collect").gather(options), window,
+    options.quote)
 end
 
 --- A report as a page of its own: HTML with SVG charts and the same numbers as tables beside them. It needs nothing from anywhere,

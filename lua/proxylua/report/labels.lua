@@ -8,8 +8,9 @@ local M = {}
 -- Zero-width and direction-changing characters, line separators, and the byte order mark.
 local function is_unseen(code)
   return code < 0x20 or code >= 0x7F and code < 0xA0 or code == 0x61C or code >= 0x200B and code <= 0x200F
-    or code >= 0x2028 and code <= 0x202E or code >= 0x2060 and code <= 0x206F or code == 0xFEFF or code >= 0xFFF9 and code <= 0xFFFB
-    or code >= 0xE0000 and code <= 0xE0FFF or (code & 0xFFFE) == 0xFFFE or code >= 0xD800 and code <= 0xDFFF
+    or code >= 0x2028 and code <= 0x202E or code >= 0x2060 and code <= 0x206F or code == 0xFEFF
+    or code >= 0xFFF9 and code <= 0xFFFB or code >= 0xE0000 and code <= 0xE0FFF
+    or (code & 0xFFFE) == 0xFFFE or code >= 0xD800 and code <= 0xDFFF
 end
 
 --- A text without them: each is a "?".

@@ -52,8 +52,8 @@ end
 local function quote(order, period, quotes)
   local key = ("%s\0%s\0%s\0%s"):format(order.type, order.quantity, order.country, period)
   if quotes[key] == nil then
-    local answer, err = errors.try(endpoints.orders.calc, { type = order.type, quantity = order.quantity, country = order.country,
-      period = period })
+    local answer, err = errors.try(endpoints.orders.calc, { type = order.type, quantity = order.quantity,
+      country = order.country, period = period })
     if err and err.kind ~= "invalid" and err.kind ~= "not_found" then error(err, 0) end
     quotes[key] = answer and answer.price or false
   end
@@ -113,7 +113,8 @@ end
 function M.report(facts, window, prefer_quote)
   local all, told = sum_up(facts, window)
   local report = { since = days.text(window.from), ["until"] = days.text(window.to), totals = all:totals(), by = {},
-    balance = facts.balance, others = all:strangers(), generated_at = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(window.now)) }
+    balance = facts.balance, others = all:strangers(),
+    generated_at = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(window.now)) }
   for _, grouping in ipairs(sums.GROUPINGS) do report.by[grouping] = all:rows(grouping) end
   tell_burn(report, all.first, window)
   local endless, late = look_ahead(report, facts, window, prefer_quote)

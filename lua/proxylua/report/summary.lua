@@ -53,8 +53,8 @@ function M.list(report)
     { "Balance", report.balance and tostring(report.balance) or "not known", "now" },
     { "Lasts at that rate", at_burn(report) },
     { "Lasts with renewals", with_renewals(report) },
-    { "Deposits", tostring(totals.deposits), ("%s, %s to %s"):format(count(totals.deposit_count, "transaction"), report.since,
-      report["until"]) },
+    { "Deposits", tostring(totals.deposits), ("%s, %s to %s"):format(count(totals.deposit_count, "transaction"),
+      report.since, report["until"]) },
   }
   for at, row in ipairs(list) do list[at] = { name = row[1], value = row[2], basis = row[3] } end
   return list

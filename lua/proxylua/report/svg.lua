@@ -37,12 +37,14 @@ local function text(x, y, value, room, at_end)
   local whole = shown
   while room_of(shown) > room and shown ~= "" do shown = shown:sub(1, (utf8.offset(shown, -1) or 1) - 1) end
   if shown ~= whole then shown = shown:sub(1, (utf8.offset(shown, -1) or 1) - 1) .. "…" end
-  if at_end then return ('<text x="%s" y="%s" text-anchor="end">%s</text>'):format(number(x), number(y), M.escape(shown)) end
+  if at_end then
+    return ('<text x="%s" y="%s" text-anchor="end">%s</text>'):format(number(x), number(y), M.escape(shown))
+  end
   if not shown:find("[\x80-\xFF]") then
     return ('<text x="%s" y="%s">%s</text>'):format(number(x), number(y), M.escape(shown))
   end
-  return ('<svg class="window" x="%s" y="%s" width="%s" height="%s"><text x="0" y="%s">%s</text></svg>'):format(number(x),
-    number(y - TEXT - 1), number(room), number(TEXT + 6), number(TEXT + 1), M.escape(shown))
+  return ('<svg class="window" x="%s" y="%s" width="%s" height="%s"><text x="0" y="%s">%s</text></svg>'):format(
+    number(x), number(y - TEXT - 1), number(room), number(TEXT + 6), number(TEXT + 1), M.escape(shown))
 end
 
 local function rectangle(class, x, y, width, height)
@@ -51,13 +53,15 @@ local function rectangle(class, x, y, width, height)
 end
 
 local function line(class, x1, y1, x2, y2)
-  return ('<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>'):format(class, number(x1), number(y1), number(x2), number(y2))
+  return ('<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>'):format(class, number(x1), number(y1), number(x2),
+    number(y2))
 end
 
 local function frame(id, title, description, height, parts)
-  return ('<svg viewBox="0 0 %d %s" role="img" aria-labelledby="%s-title %s-text">'):format(WIDTH, number(height), id, id)
-    .. ('<title id="%s-title">%s</title><desc id="%s-text">%s</desc>'):format(id, M.escape(title), id, M.escape(description))
-    .. table.concat(parts) .. "</svg>"
+  local named = ('<title id="%s-title">%s</title><desc id="%s-text">%s</desc>'):format(id, M.escape(title), id,
+    M.escape(description))
+  return ('<svg viewBox="0 0 %d %s" role="img" aria-labelledby="%s-title %s-text">%s%s</svg>'):format(WIDTH,
+    number(height), id, id, named, table.concat(parts))
 end
 
 -- What of `height` an amount is, when `most` is all of it.
@@ -125,7 +129,8 @@ function M.bars(id, title, description, rows)
       .. text(WIDTH, y + 15, amount, amount_room, true)
       .. rectangle("charge", 0, y + 21, share(row.charges, most, WIDTH), BAR)
     if row.refunds > 0 then
-      parts[#parts] = parts[#parts] .. rectangle("refund", 0, y + 21 + BAR / 2, share(row.refunds, most, WIDTH), BAR / 2)
+      parts[#parts] = parts[#parts] .. rectangle("refund", 0, y + 21 + BAR / 2, share(row.refunds, most, WIDTH),
+        BAR / 2)
     end
   end
   return frame(id, title, description, #rows * ROW, parts)
@@ -157,7 +162,8 @@ function M.steps(id, title, description, balance, path, span, today)
   local half, floor = WIDTH / 2 - 4, TOP + CHART
   return frame(id, title, description, floor + FOOT, {
     ('<path class="balance" d="%s"/>'):format(points), line("axis", 0, floor, WIDTH, floor),
-    ends and ('<circle class="end" cx="%s" cy="%s" r="4"/>'):format(number(math.max(4, math.min(WIDTH - 4, ends))), number(last))
+    ends and ('<circle class="end" cx="%s" cy="%s" r="4"/>'):format(number(math.max(4, math.min(WIDTH - 4, ends))),
+      number(last))
       or "",
     text(0, TOP - 6, "now " .. balance, half), text(0, floor + FOOT - 6, today, half),
     text(WIDTH, floor + FOOT - 6, days.text(days.of(today) + span), half, true),

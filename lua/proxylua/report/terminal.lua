@@ -15,7 +15,8 @@ local NARROWEST, GAP, MOST_ROWS, MOST_NAME = 20, 2, 20, 24
 
 local unicode = { ellipsis = "…", full = "█", parts = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" },
   levels = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }, none = " " }
-local ascii = { ellipsis = "...", full = "#", parts = {}, levels = { ".", ":", "-", "=", "+", "*", "#", "@" }, none = " " }
+local ascii = { ellipsis = "...", full = "#", parts = {}, levels = { ".", ":", "-", "=", "+", "*", "#", "@" },
+  none = " " }
 
 -- --- drawing ---
 
@@ -112,8 +113,8 @@ local function put_bars(page, rows, most_name)
   for _, row in ipairs(rows) do highest = math.max(highest, row.size) end
   for _, row in ipairs(rows) do
     local drawn = room > 0 and highest > 0 and bar(row.size / highest, room, page.signs) or ""
-    put(page, table.concat({ pad(labels.cut(row.label, name, page.signs.ellipsis), name), pad(row.value, value, true), drawn },
-      (" "):rep(GAP)))
+    local label = pad(labels.cut(row.label, name, page.signs.ellipsis), name)
+    put(page, table.concat({ label, pad(row.value, value, true), drawn }, (" "):rep(GAP)))
   end
 end
 
@@ -140,8 +141,9 @@ local function put_calendar(page, report)
   for at = 1, math.min(MOST_ROWS, #report.calendar) do
     local row = report.calendar[at]
     local value = row.unpriced == row.orders and "?" or row.price .. (row.unpriced > 0 and " + ?" or "")
-    rows[at] = { label = ("%s  in %d d  %d order%s"):format(row.day, row.in_days, row.orders, row.orders == 1 and "" or "s"),
-      value = value, size = row.price:tonumber() }
+    local plural = row.orders == 1 and "" or "s"
+    rows[at] = { label = ("%s  in %d d  %d order%s"):format(row.day, row.in_days, row.orders, plural), value = value,
+      size = row.price:tonumber() }
   end
   title(page, "Orders that end, and what renewing them costs")
   if #rows == 0 then return put(page, "none is known to end") end
@@ -162,13 +164,16 @@ end
 local known = { width = true, ascii = true, color = true, by = true }
 
 local function check(options)
-  if type(options) ~= "table" then names.usage("px.report.text takes its options as a table, got a %s", type(options)) end
+  if type(options) ~= "table" then
+    names.usage("px.report.text takes its options as a table, got a %s", type(options))
+  end
   names.check("px.report.text", options, known)
   local width = options.width or 80
   if math.type(width) ~= "integer" or width < 1 then
     names.usage("px.report.text: width is a number of columns, got %s", tostring(width))
   end
-  return { lines = {}, width = math.max(width, NARROWEST), color = options.color, signs = options.ascii and ascii or unicode }
+  return { lines = {}, width = math.max(width, NARROWEST), color = options.color,
+    signs = options.ascii and ascii or unicode }
 end
 
 --- The text of a report.
