@@ -43,6 +43,8 @@ needs_crash      = test
 needs_check-long = test long doc
 needs_check-doc  = doc
 needs_check-deposit = test long
+
+needs_check-report = test long
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
@@ -86,7 +88,7 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind check-limits check-fleet check-doc check-deposit ## run what takes too long for every change
+check-long: check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -208,7 +210,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-fleet check-doc check-deposit
+.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -265,3 +267,8 @@ check-fleet: build/proxylua build/crash/proxylua
 check-deposit: export DEPOSIT_LONG = 1
 check-deposit: build/proxylua
 	$(call step,$< /usr/bin/busted spec/qr_spec.lua spec/deposit_spec.lua spec/install_spec.lua)
+
+# The page of a report in headless Chromium: the numbers that it shows, and that nothing overflows.
+check-report: export REPORT_LONG = 1
+check-report: build/proxylua
+	$(call step,$< /usr/bin/busted spec/report_page_spec.lua)

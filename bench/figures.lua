@@ -163,6 +163,25 @@ local function purchases(what, store)
   end)
 end
 
+-- Writes 100,000 transactions of a year and their 10,000 orders, as --jsonl has them; answers the paths.
+local function write_account()
+  local paths = { folder .. "/transactions", folder .. "/orders" }
+  local transactions <close> = assert(io.open(paths[1], "w"))
+  local orders <close> = assert(io.open(paths[2], "w"))
+  local now = os.time()
+  local function date(seconds) return os.date("!%Y-%m-%dT%H:%M:%SZ", seconds) end
+  for i = 1, 100000 do
+    transactions:write(('{"amount":%d.%02d,"created_at":"%s","id":"txn_%06d","order_id":"ord_%05d","type":"%s"}\n')
+      :format(i % 40, i % 100, date(now - i * 315), i, i % 10000, i % 10 == 0 and "refund" or "charge"))
+  end
+  local types, countries = { "isp", "mobile", "datacenter", "ipv6", "residential" }, { "US", "DE", "FR" }
+  for i = 0, 9999 do
+    orders:write(('{"country":"%s","expires_at":"%s","id":"ord_%05d","period":30,"price":9.30,"quantity":10,'
+      .. '"status":"active","type":"%s"}\n'):format(countries[i % 3 + 1], date(now + i * 250), i, types[i % 5 + 1]))
+  end
+  return table.unpack(paths)
+end
+
 -- What a request through a proxy would reach; the proxies answer it themselves.
 local target = "http://198.51.100.1/"
 
@@ -228,6 +247,13 @@ local figures = {
     local few_runs, many_runs = measure(runs, few, many)
     row("15,000, 1,024 in flight, beside 2,000, 256: CPU each", "%.1f us", many_runs.cpu / 15000 * 1e6,
       few_runs.cpu / 2000 * 1e6, 1)
+  end },
+
+  { "report", function()
+    local line = "env PROXYLUA_BASE_URL=%s/api/v1 %s report --quiet --since 365d --transactions %s --orders %s"
+    local mine = measure(runs, line:format(http, ours, write_account()))
+    absolute("a report over 100,000 transactions: wall", "%.2f s", mine.wall, 1)
+    absolute("a report over 100,000 transactions: largest size", "%.1f MiB", mine.size / mib, 64)
   end },
 
   { "proxies-tls", function()

@@ -139,10 +139,11 @@ describe("the script", function()
     assert.are.equal(6, select(2, out:gsub("\n", "")))
   end)
 
-  it("spending sums up charges less refunds", function()
+  it("report sums up charges less refunds by pool, and tells the burn rate", function()
     local ids = place({ type = "isp", quantity = 1, period = 30 }, { type = "isp", quantity = 2, period = 30 })
     sandbox:change("cancel", { id = ids[2] })
-    assert.has.match("^%d%d%d%d%-%d%d\t2%.40\n$", run("spending"))
+    local out = run("report", "7")
+    assert.has.match("^%S+ to %S+: 2%.40 spent, 7%.20 charged and 4%.80 given back\nno pool\t2%.40\n2%.40 a day", out)
   end)
 
   it("errors tells every failure apart", function()

@@ -15,11 +15,13 @@ local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
 local renew = require "proxylua.renew"
 local qr = require "proxylua.qr"
+local report = require "proxylua.report"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
 local px = {
   try = errors.try, error = errors.error, journal = journal, fleet = fleet, renew = renew.renew,
+  try = errors.try, error = errors.error, journal = journal, report = report,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
   time = time.time, alerts = alerts.look, deposit = deposit.find, notify = notify.notify, qr = qr,

@@ -21,6 +21,7 @@ local columns = {
   finding = { "state", "check", "text", "advice" },
   member = { "pool", "id", "type", "quantity", "country", "expires_at" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
+  spending = { "by", "name", "charges", "refunds", "spent", "transactions" },
 }
 -- Where there is no room for all, these go first.
 local spare = {

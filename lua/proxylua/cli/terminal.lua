@@ -28,4 +28,14 @@ function M.has_colors(descriptor, flags, settings)
     and settings.color ~= false and os.getenv("TERM") ~= "dumb"
 end
 
+--- Whether the locale's texts are UTF-8.
+function M.has_utf8()
+  local locale = ""
+  for _, name in ipairs{ "LANG", "LC_CTYPE", "LC_ALL" } do
+    local told = os.getenv(name)
+    if told and told ~= "" then locale = told end
+  end
+  return locale:lower():find("utf%-?8") ~= nil
+end
+
 return M

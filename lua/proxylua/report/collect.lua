@@ -1,0 +1,93 @@
+-- Where a report's facts come from: the API, or files and lists that are given instead; and the journal.
+
+local core = require "proxylua.core"
+local endpoints = require "proxylua.endpoints"
+local names = require "proxylua.names"
+local pages = require "proxylua.pages"
+local ties = require "proxylua.report.ties"
+
+local M = {}
+
+-- The record of a line, with its amount as money.
+local function read_record(line, field)
+  local record = core.json.decode(line)
+  local amount = record[field]
+  if amount ~= nil then record[field] = core.money.new(amount) end
+  return record
+end
+
+-- Says what is wrong with a line that could not be read.
+local function refuse_line(line, field, place)
+  local ok, record = pcall(core.json.decode, line)
+  if ok and type(record) == "table" then names.usage("%s: %s is no amount", place, field) end
+  names.usage("%s is no JSON object", place)
+end
+
+-- The records of a file of JSON lines, as --jsonl writes them; "-" is standard input.
+local function each_line(path, field)
+  local file, why = io.stdin, nil
+  if path ~= "-" then file, why = io.open(path, "rb") end
+  if not file then names.usage("cannot read %s", why) end
+  local number = 0
+  return function()
+    local line
+    repeat
+      line, why = file:read("l")
+      if not line and why then names.usage("cannot read %s: %s", path, why) end
+      number = number + 1
+    until not line or line:find("%S")
+    if line then
+      local ok, record = pcall(read_record, line, field)
+      return ok and record or refuse_line(line, field, ("%s:%d"):format(path, number))
+    end
+    if path ~= "-" then file:close() end
+    return nil
+  end
+end
+
+local function each_item(list)
+  local at = 0
+  return function()
+    at = at + 1
+    return list[at]
+  end
+end
+
+-- An iterator over what was given, or over what the API has.
+local function open(what, given, field, fetch)
+  if given == nil then return fetch() end
+  if type(given) == "string" then return each_line(given, field) end
+  if type(given) == "table" then return each_item(given) end
+  if type(given) == "function" then return given end
+  names.usage("px.report.build: %s is a path, a list or an iterator, got a %s", what, type(given))
+end
+
+-- Counts what an iterator answers.
+local function counted(next_record, what, progress)
+  if not progress then return next_record end
+  local count = 0
+  return function()
+    local record = next_record()
+    count = count + 1
+    if record then progress(what, count) end
+    return record
+  end
+end
+
+--- Gathers what a report is made of.
+-- @param options of px.report.build
+-- @return table: orders (list), ties (see ties.read), balance (money or nil), and transactions, an iterator that is to be read
+--   once
+function M.gather(options)
+  local facts = { orders = {} }
+  local orders = counted(open("orders", options.orders, "price", pages.orders.each), "orders", options.progress)
+  for order in orders do facts.orders[#facts.orders + 1] = order end
+  facts.balance = options.balance
+  if facts.balance == nil then facts.balance = endpoints.account.get().balance end
+  facts.ties = ties.read()
+  facts.transactions = counted(open("transactions", options.transactions, "amount", pages.account.each_transaction),
+    "transactions", options.progress)
+  return facts
+end
+
+return M

@@ -1,0 +1,58 @@
+-- A report's rows as CSV: RFC 4180, a header, one line a row.
+
+local names = require "proxylua.names"
+local sums = require "proxylua.report.sums"
+
+local M = {}
+
+local fields = { "name", "charges", "refunds", "spent", "transactions" }
+
+local function quoted(value)
+  local text = tostring(value)
+  -- A spreadsheet would take these for formulas, and names come from others.
+  if type(value) == "string" and text:find("^[=+@\t\r-]") then text = "'" .. text end
+  return text:find('[",\r\n]') and '"' .. text:gsub('"', '""') .. '"' or text
+end
+
+--- The groupings that are asked for.
+-- @param wanted list, or nil for all
+-- @raise usage
+function M.groupings(wanted)
+  if wanted == nil then return sums.GROUPINGS end
+  if type(wanted) ~= "table" then names.usage("groupings are a list, got a %s", type(wanted)) end
+  local known = {}
+  for _, grouping in ipairs(sums.GROUPINGS) do known[grouping] = true end
+  for _, grouping in ipairs(wanted) do
+    if not known[grouping] then
+      local nearest = names.nearest(tostring(grouping), known)
+      names.usage("there is no grouping by %s%s; there are day, type, country and pool", tostring(grouping),
+        nearest and (", did you mean %s?"):format(nearest) or "")
+    end
+  end
+  return wanted
+end
+
+--- The rows of groupings, each with its grouping in `by`.
+function M.rows(report, wanted)
+  local list = {}
+  for _, grouping in ipairs(M.groupings(wanted)) do
+    for _, row in ipairs(report.by[grouping]) do
+      list[#list + 1] = { by = grouping, name = row.name, known = row.known, charges = row.charges,
+        refunds = row.refunds, spent = row.spent, transactions = row.transactions }
+    end
+  end
+  return list
+end
+
+--- The text.
+function M.text(report, wanted)
+  local lines = { "by," .. table.concat(fields, ",") }
+  for _, row in ipairs(M.rows(report, wanted)) do
+    local cells = { row.by }
+    for _, field in ipairs(fields) do cells[#cells + 1] = quoted(row[field]) end
+    lines[#lines + 1] = table.concat(cells, ",")
+  end
+  return table.concat(lines, "\r\n") .. "\r\n"
+end
+
+return M

@@ -1,0 +1,66 @@
+-- UTC days, as numbers since 1970 and as texts, and the window of days that a report is over.
+
+local core = require "proxylua.core"
+local duration = require "proxylua.duration"
+local names = require "proxylua.names"
+
+local M = { SECONDS = 86400 }
+
+local USUAL = 30 -- days of a window that nobody asked for
+
+--- The day of a time as records tell it; nil when it tells none.
+-- @param time string or number
+function M.of(time)
+  if time == nil then return nil end
+  local seconds = core.record.date(type(time) == "string" and time or tostring(time))
+  return seconds and seconds // M.SECONDS | 0
+end
+
+--- "2026-11-25"
+function M.text(day)
+  local date = os.date("!*t", day * M.SECONDS)
+  return ("%04d-%02d-%02d"):format(date.year, date.month, date.day)
+end
+
+-- A date, or how many days ago: whole ones, and a part of one is one.
+local function read(value, what)
+  if type(value) == "string" and value:find("^%d%d%d%d%-") then
+    local day = value:find("^%d%d%d%d%-%d%d%-%d%d$") and M.of(value)
+    return day or names.usage("%s: %s is no date; expected one such as 2026-11-25", what, value)
+  end
+  local ok, seconds = pcall(duration.seconds, value, what)
+  if not ok then
+    names.usage("%s takes a date such as 2026-11-25 or a duration such as 30d, got %s", what, tostring(value))
+  end
+  return nil, math.ceil(seconds / M.SECONDS)
+end
+
+-- So many days up to today, today among them.
+local function first_day(today, date, ago)
+  return date or today - math.max(ago, 1) + 1
+end
+
+local function last_day(today, date, ago)
+  return date or today - ago
+end
+
+--- The window from one day to another, both included.
+-- @param since date of its first day; or duration, so many days up to today; nil: 30 days
+-- @param till date of its last day; or duration, so long ago; nil: today
+-- @param now seconds
+-- @return table: from and to, days; now, seconds
+-- @raise usage
+function M.window(since, till, now)
+  local today = math.floor(now / M.SECONDS)
+  local from, to
+  if since ~= nil then from = first_day(today, read(since, "since")) end
+  if till ~= nil then to = last_day(today, read(till, "until")) end
+  to = to or today
+  from = from or to - USUAL + 1
+  if from > to then
+    names.usage("since %s until %s is no window: its end is before its beginning", M.text(from), M.text(to))
+  end
+  return { from = from, to = to, now = now }
+end
+
+return M

@@ -1,0 +1,87 @@
+-- What a report does not know, in words: a figure is never made up, and what is left out of one is said.
+
+local core = require "proxylua.core"
+local days = require "proxylua.report.days"
+
+local M = {}
+
+local function say(list, ...)
+  list[#list + 1] = (...):format(select(2, ...))
+end
+
+-- "1 order", "2 orders"
+local function count(number, one, many)
+  return number == 1 and "1 " .. one or ("%d %s"):format(number, many or one .. "s")
+end
+
+local function of_sums(list, sums, report)
+  local totals = report.totals
+  if totals.charge_count + totals.refund_count + totals.deposit_count == 0 then
+    say(list, "no charge, refund or deposit is told of from %s to %s", report.since, report["until"])
+  end
+  if sums.undated > 0 then say(list, "%s without a date: not counted", count(sums.undated, "transaction")) end
+  if sums.amountless > 0 then say(list, "%s without an amount: not counted", count(sums.amountless, "transaction")) end
+  for _, other in ipairs(report.others) do
+    say(list, "%s of the type \"%s\" (%s), neither charge, refund nor deposit: not counted",
+      count(other.transactions, "transaction"), other.type, other.amount)
+  end
+  for _, grouping in ipairs{ "type", "country" } do
+    for _, row in ipairs(report.by[grouping]) do
+      if not row.known then
+        say(list, "%s (%s) of an unknown %s: no order and no entry of the journal tells it",
+          count(row.transactions, "transaction"), row.spent, grouping)
+      end
+    end
+  end
+end
+
+local function of_journal(list, facts, window, told)
+  local most = core.money(0)
+  for _, entry in ipairs(facts.ties.open) do most = most + (entry.quote or 0) end
+  if #facts.ties.open > 0 then
+    say(list, "%s of unknown outcome, at most %s: not counted; proxylua journal list --state open shows them",
+      count(#facts.ties.open, "charge"), most)
+  end
+  local missing, sum = 0, core.money(0)
+  for id, tie in pairs(told and facts.ties.orders or {}) do
+    for _, charge in ipairs(told[id] and {} or tie.charges) do
+      if charge.day and charge.day >= window.from and charge.day <= window.to then
+        missing, sum = missing + 1, sum + (charge.price or 0)
+      end
+    end
+  end
+  if missing > 0 then
+    say(list, "%s of the journal (%s) that no transaction tells of: not counted", count(missing, "charge"), sum)
+  end
+end
+
+local function of_renewals(list, report, endless, late)
+  local unpriced, once = 0, 0
+  for _, renewal in ipairs(report.renewals) do
+    if not renewal.price then unpriced = unpriced + 1 elseif not renewal.period then once = once + 1 end
+  end
+  if #endless > 0 then
+    say(list, "%s without an end: not in the calendar", count(#endless, "active order"))
+  end
+  if #late > 0 then say(list, "%s whose end has gone by: not in the calendar", count(#late, "active order")) end
+  if unpriced > 0 then say(list, "%s without a price: the balance may end earlier", count(unpriced, "renewal")) end
+  if once > 0 then say(list, "%s without a period: counted once", count(once, "renewal")) end
+end
+
+--- Says what a report does not know.
+-- @param facts of collect.gather
+-- @param told set of the order ids that transactions name; nil where none names any
+-- @return list of texts
+function M.list(report, facts, sums, window, told, endless, late)
+  local list = core.json.array()
+  of_sums(list, sums, report)
+  of_journal(list, facts, window, told)
+  of_renewals(list, report, endless, late)
+  if not report.balance then say(list, "the API tells no balance: how long it lasts is not known") end
+  if not report.burn then
+    say(list, "no transaction until %s: what is spent a day is not known", days.text(window.to))
+  end
+  return list
+end
+
+return M

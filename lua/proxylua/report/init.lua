@@ -1,0 +1,83 @@
+--- Reports: what was spent, on what, how fast, and how long the balance lasts.
+-- @module px.report
+
+local core = require "proxylua.core"
+local names = require "proxylua.names"
+
+local M = {}
+
+local known = { since = true, till = true, transactions = true, orders = true, balance = true, quote = true,
+  progress = true, now = true }
+
+local function check(options)
+  if type(options) ~= "table" then
+    names.usage("px.report.build takes its options as a table, got a %s", type(options))
+  end
+  names.check("px.report.build", options, known)
+  if options.now ~= nil and type(options.now) ~= "number" then
+    names.usage("px.report.build: now is a number of seconds since 1970, got a %s", type(options.now))
+  end
+  if options.progress ~= nil and type(options.progress) ~= "function" then
+    names.usage("px.report.build: progress is a function, got a %s", type(options.progress))
+  end
+  return options
+end
+
+--- Reads the account's transactions and orders and the journal, and sums up what was spent. Days are UTC days.
+--
+-- A report is a table: `since` and `until` (dates); `totals` (`charges`, `refunds`, `spent`, `deposits`, and how many there were);
+-- `by`, the tables `day`, `type`, `country` and `pool`, lists of rows with `name`, `known`, `charges`, `refunds`, `spent` and
+-- `transactions`; `burn` (`per_day`, over how many `days`, `from`, `to`); `balance`; `lasts_at_burn`, days; `lasts_with_renewals`, days
+-- until the first renewal that the balance does not pay for, nil when it pays for those of `horizon` days; `renewals`, `calendar` and
+-- `path` of the balance; `others`, transactions that are neither charge, refund nor deposit; `gaps`, what is not known, in words. What
+-- nobody tells is absent.
+-- @function px.report.build
+-- @param options table, may be left out: `since`, a date such as "2026-11-01" or a duration such as "30d", which is so many days up
+--   to today (30 days); `till`, the last day: a date, or how long ago (today); `quote=true` asks the API what renewals cost, instead
+--   of taking what was paid last; `transactions` and `orders`, instead of the API's: a list, an iterator, or the path of a file of
+--   JSON lines; `balance`, money; `progress`, a function called with what is read and how many there are so far; `now`, seconds
+-- @return report
+-- @raise usage; what px.account.each_transaction and px.orders.each raise
+-- @usage local report = px.report.build{ since = "7d" }
+-- print(report.totals.spent, report.by.type[1].name, report.burn.days)  --> 4.80  isp  1.0
+function M.build(options)
+  options = check(options or {})
+  local window = require("proxylua.report.days").window(options.since, options.till, options.now or core.task.now())
+  return require("proxylua.report.make").report(require("proxylua.report.collect").gather(options), window,
+    options.quote)
+end
+
+--- A report as a page of its own: HTML with SVG charts and the same numbers as tables beside them. It needs nothing from anywhere,
+-- runs no script, and is for phones, wide screens and paper.
+-- @function px.report.html
+-- @param report of px.report.build
+-- @return string
+-- @usage print(#px.report.html(px.report.build()) > 1000)  --> true
+function M.html(report)
+  return require("proxylua.report.html").page(report)
+end
+
+--- The rows of a report as CSV (RFC 4180), with a header.
+-- @function px.report.csv
+-- @param report of px.report.build
+-- @param groupings list of "day", "type", "country" and "pool"; left out: all four
+-- @return string
+-- @raise usage
+-- @usage print(px.report.csv(px.report.build(), { "type" }))  --> type,isp,4.80,0.00,4.80,1
+function M.csv(report, groupings)
+  return require("proxylua.report.csv").text(report, groupings)
+end
+
+--- A report for people at a terminal, with bars and a sparkline.
+-- @function px.report.text
+-- @param report of px.report.build
+-- @param options table, may be left out: `width` in columns (80), `ascii=true` for plain ASCII, `color=true`, `by`, a list of
+--   groupings
+-- @return string
+-- @raise usage
+-- @usage print(px.report.text(px.report.build(), { width = 60 }))
+function M.text(report, options)
+  return require("proxylua.report.terminal").text(report, options)
+end
+
+return M

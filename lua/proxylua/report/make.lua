@@ -1,0 +1,125 @@
+-- A report of facts that were gathered: sums, burn rate, what is coming, and what is not known.
+
+local days = require "proxylua.report.days"
+local endpoints = require "proxylua.endpoints"
+local errors = require "proxylua.errors"
+local forecast = require "proxylua.report.forecast"
+local gaps = require "proxylua.report.gaps"
+local sums = require "proxylua.report.sums"
+
+local M = {}
+
+-- --- whose transaction it is ---
+
+-- A name as a text; nil where it is none.
+local function name_of(value)
+  local text = (type(value) == "string" or type(value) == "number") and tostring(value)
+  return text ~= "" and text or nil
+end
+
+-- A function of an order id: type, country and pool. The same place is the same table.
+local function placing(facts)
+  local of_order, places, nowhere = {}, {}, {}
+  local function place(kind, country, pool)
+    kind, country = name_of(kind), name_of(country)
+    local key = ("%s\0%s\0%s"):format(kind or "", country or "", pool or "")
+    places[key] = places[key] or { type = kind, country = country, pool = pool }
+    return places[key]
+  end
+  for id, tie in pairs(facts.ties.orders) do of_order[id] = place(tie.type, tie.country, tie.pool or "no pool") end
+  for _, order in ipairs(facts.orders) do
+    local tie = facts.ties.orders[order.id] or {}
+    if order.id ~= nil then
+      of_order[order.id] = place(order.type or tie.type, order.country or tie.country, tie.pool or "no pool")
+    end
+  end
+  return function(id) return of_order[id] or nowhere end
+end
+
+-- Counts all transactions in; answers the sums, and the orders that transactions name.
+local function sum_up(facts, window)
+  local all, told = sums.new(window, placing(facts)), {}
+  for transaction in facts.transactions do
+    all:add(transaction)
+    if transaction.order_id ~= nil then told[transaction.order_id] = true end
+  end
+  return all, next(told) and told
+end
+
+-- --- what a renewal costs ---
+
+-- What the API asks for an order again; nil where it has no price for it.
+local function quote(order, period, quotes)
+  local key = ("%s\0%s\0%s\0%s"):format(order.type, order.quantity, order.country, period)
+  if quotes[key] == nil then
+    local answer, err = errors.try(endpoints.orders.calc, { type = order.type, quantity = order.quantity,
+      country = order.country, period = period })
+    if err and err.kind ~= "invalid" and err.kind ~= "not_found" then error(err, 0) end
+    quotes[key] = answer and answer.price or false
+  end
+  return quotes[key] or nil
+end
+
+-- A quote where it was asked for; what was paid last; a quote where neither is told.
+local function pricing(ties, prefer_quote)
+  local quotes = {}
+  return function(order)
+    local tie, period = ties[order.id] or {}, order.period
+    period = math.type(period) == "integer" and period > 0 and period or nil
+    local extension = tie.extension
+    if extension and not prefer_quote then return extension.price, extension.period, "extension" end
+    if order.price and not prefer_quote then return order.price, period, "order" end
+    local price = order.type and order.quantity and quote(order, period, quotes)
+    if price then return price, period, "quote" end
+    return order.price, period, order.price and "order" or nil
+  end
+end
+
+-- --- the report ---
+
+-- Days of others are numbers; a report tells them as dates, and in how many days they are.
+local function dated(list, today)
+  local dates = {}
+  for _, row in ipairs(list) do
+    dates[row.day] = dates[row.day] or days.text(row.day)
+    row.in_days, row.day = row.day - today, dates[row.day]
+  end
+  return list
+end
+
+local function look_ahead(report, facts, window, prefer_quote)
+  local today = math.floor(window.now / days.SECONDS)
+  local renewals, endless, late = forecast.renewals(facts.orders, window.now, pricing(facts.ties.orders, prefer_quote))
+  for _, renewal in ipairs(renewals) do renewal.pool = (facts.ties.orders[renewal.order_id] or {}).pool end
+  report.calendar = dated(forecast.calendar(renewals), today)
+  if facts.balance then
+    local path, lasts = forecast.path(facts.balance, renewals, today)
+    report.path, report.lasts_with_renewals = dated(path, today), lasts
+  end
+  report.renewals, report.horizon = dated(renewals, today), forecast.HORIZON
+  return endless, late
+end
+
+local function tell_burn(report, first, window)
+  report.burn = forecast.burn(report.totals.spent, window, first)
+  report.lasts_at_burn = forecast.lasts_at(report.balance, report.burn)
+  if report.burn then report.burn.from, report.burn.to = days.text(report.burn.from), days.text(report.burn.to) end
+end
+
+--- Makes a report, see px.report.build.
+-- @param facts of collect.gather
+-- @param window of days.window
+-- @param prefer_quote whether the API is asked what renewals cost, instead of taking what was paid last
+function M.report(facts, window, prefer_quote)
+  local all, told = sum_up(facts, window)
+  local report = { since = days.text(window.from), ["until"] = days.text(window.to), totals = all:totals(), by = {},
+    balance = facts.balance, others = all:strangers(),
+    generated_at = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(window.now)) }
+  for _, grouping in ipairs(sums.GROUPINGS) do report.by[grouping] = all:rows(grouping) end
+  tell_burn(report, all.first, window)
+  local endless, late = look_ahead(report, facts, window, prefer_quote)
+  report.gaps = gaps.list(report, facts, all, window, told, endless, late)
+  return report
+end
+
+return M

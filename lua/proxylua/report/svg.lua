@@ -1,0 +1,175 @@
+-- Charts as SVG, each with a title and a description for those who do not see it. All are as wide as a phone and grow with the
+-- page; texts are cut to the room they have, so nothing lies outside.
+
+local core = require "proxylua.core"
+local days = require "proxylua.report.days"
+local labels = require "proxylua.report.labels"
+
+local M = {}
+
+local WIDTH, TEXT = 360, 13         -- units: of a chart, as on a phone, and the size of its letters
+-- Of that size, the most that a letter takes in the fonts named: of ASCII, those of it that are wide, any other.
+local LETTER, CAPITAL, FOREIGN = 0.62, 1.02, 1.3
+
+local escapes = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+--- A text of somebody else's as text of a page.
+function M.escape(value)
+  return (labels.clean(value):gsub("[&<>\"']", escapes))
+end
+
+local function number(value)
+  return (("%.2f"):format(value):gsub("%.?0+$", ""))
+end
+
+-- The most that a text can take, in units.
+local function room_of(text)
+  local _, capitals = text:gsub("[A-Zmw@%%&+<=>~]", "")
+  local _, foreign = text:gsub("[\xC2-\xF4]", "")
+  local plain = utf8.len(text) - capitals - foreign
+  return (plain * LETTER + capitals * CAPITAL + foreign * FOREIGN) * TEXT
+end
+
+-- A text that begins at x, or ends there, and takes no more than its room. Nobody knows the widths of letters beyond ASCII: a
+-- window holds them.
+local function text(x, y, value, room, at_end)
+  local shown = labels.clean(value)
+  local whole = shown
+  while room_of(shown) > room and shown ~= "" do shown = shown:sub(1, (utf8.offset(shown, -1) or 1) - 1) end
+  if shown ~= whole then shown = shown:sub(1, (utf8.offset(shown, -1) or 1) - 1) .. "…" end
+  if at_end then
+    return ('<text x="%s" y="%s" text-anchor="end">%s</text>'):format(number(x), number(y), M.escape(shown))
+  end
+  if not shown:find("[\x80-\xFF]") then
+    return ('<text x="%s" y="%s">%s</text>'):format(number(x), number(y), M.escape(shown))
+  end
+  return ('<svg class="window" x="%s" y="%s" width="%s" height="%s"><text x="0" y="%s">%s</text></svg>'):format(
+    number(x), number(y - TEXT - 1), number(room), number(TEXT + 6), number(TEXT + 1), M.escape(shown))
+end
+
+local function rectangle(class, x, y, width, height)
+  return ('<rect class="%s" x="%s" y="%s" width="%s" height="%s"/>'):format(class, number(x), number(y), number(width),
+    number(height))
+end
+
+local function line(class, x1, y1, x2, y2)
+  return ('<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>'):format(class, number(x1), number(y1), number(x2),
+    number(y2))
+end
+
+local function frame(id, title, description, height, parts)
+  local named = ('<title id="%s-title">%s</title><desc id="%s-text">%s</desc>'):format(id, M.escape(title), id,
+    M.escape(description))
+  return ('<svg viewBox="0 0 %d %s" role="img" aria-labelledby="%s-title %s-text">%s%s</svg>'):format(WIDTH,
+    number(height), id, id, named, table.concat(parts))
+end
+
+-- What of `height` an amount is, when `most` is all of it.
+local function share(amount, most, height)
+  if most <= 0 or amount <= 0 then return 0 end
+  return amount / most * height
+end
+
+local function most_of(rows, field)
+  local most = core.money(0)
+  for _, row in ipairs(rows) do
+    if row[field] > most then most = row[field] end
+  end
+  return most
+end
+
+-- --- columns ---
+
+local TOP, CHART, FOOT = 20, 150, 22 -- units: above, of and below what is drawn
+
+-- Charges stand on the line, refunds hang from it, at the same scale.
+local function column(period, x, width, zero, scale)
+  local up, down = share(period.charges, scale.all, CHART), share(period.refunds, scale.all, CHART)
+  local parts = {}
+  if up > 0 then parts[#parts + 1] = rectangle("charge", x, zero - up, width, up) end
+  if down > 0 then parts[#parts + 1] = rectangle("refund", x, zero, width, down) end
+  return table.concat(parts)
+end
+
+--- Charges and refunds of periods, as columns.
+-- @param periods list of sums.periods
+function M.columns(id, title, description, periods)
+  local charges, refunds = most_of(periods, "charges"), most_of(periods, "refunds")
+  local scale, step = { all = charges + refunds }, WIDTH / #periods
+  local zero = TOP + (scale.all > 0 and share(charges, scale.all, CHART) or CHART)
+  local parts = {}
+  for at, period in ipairs(periods) do
+    local gap = math.min(2, step * 0.2)
+    parts[#parts + 1] = column(period, (at - 1) * step + gap / 2, step - gap, zero, scale)
+  end
+  local half = WIDTH / 2 - 4
+  table.move({
+    line("axis", 0, zero, WIDTH, zero), text(0, TOP - 6, "highest " .. charges, half),
+    text(0, TOP + CHART + FOOT - 6, days.text(periods[1].from), half),
+    text(WIDTH, TOP + CHART + FOOT - 6, days.text(periods[#periods].to), half, true),
+  }, 1, 4, #parts + 1, parts)
+  if refunds > 0 then parts[#parts + 1] = text(WIDTH, TOP - 6, "refunds to " .. refunds, half, true) end
+  return frame(id, title, description, TOP + CHART + FOOT, parts)
+end
+
+-- --- bars ---
+
+local ROW, BAR = 38, 12
+
+--- Rows as bars: what was charged, and in it what was given back.
+-- @param rows of a grouping, at least one
+function M.bars(id, title, description, rows)
+  local most, parts = most_of(rows, "charges"), {}
+  local refunds = most_of(rows, "refunds")
+  if refunds > most then most = refunds end
+  for at, row in ipairs(rows) do
+    local y, amount = (at - 1) * ROW, tostring(row.spent)
+    local amount_room = math.min(WIDTH / 2, room_of(amount))
+    parts[#parts + 1] = text(0, y + 15, row.name, WIDTH - amount_room - 12)
+      .. text(WIDTH, y + 15, amount, amount_room, true)
+      .. rectangle("charge", 0, y + 21, share(row.charges, most, WIDTH), BAR)
+    if row.refunds > 0 then
+      parts[#parts] = parts[#parts] .. rectangle("refund", 0, y + 21 + BAR / 2, share(row.refunds, most, WIDTH),
+        BAR / 2)
+    end
+  end
+  return frame(id, title, description, #rows * ROW, parts)
+end
+
+-- --- steps ---
+
+-- The line of the balance: level, and down at each renewal; below zero it ends at the floor.
+local function steps_of(balance, path, x_of, y_of)
+  local points, last = { ("M0 %s"):format(number(y_of(balance))) }, y_of(balance)
+  for _, step in ipairs(path) do
+    points[#points + 1] = ("H%sV%s"):format(number(x_of(step)), number(y_of(step.balance)))
+    last = y_of(step.balance)
+  end
+  return table.concat(points), last
+end
+
+--- How the balance falls by renewals, over so many days.
+-- @param balance money
+-- @param path of a report, cut to those days
+-- @param span days
+-- @param today date
+function M.steps(id, title, description, balance, path, span, today)
+  local function x_of(step) return math.min(step.in_days, span) / span * WIDTH end
+  local function y_of(amount) return TOP + CHART - share(amount, balance, CHART) end
+  local points, last = steps_of(balance, path, x_of, y_of)
+  local ends = path[#path] and path[#path].balance < 0 and x_of(path[#path])
+  if not ends then points = points .. ("H%d"):format(WIDTH) end
+  local half, floor = WIDTH / 2 - 4, TOP + CHART
+  return frame(id, title, description, floor + FOOT, {
+    ('<path class="balance" d="%s"/>'):format(points), line("axis", 0, floor, WIDTH, floor),
+    ends and ('<circle class="end" cx="%s" cy="%s" r="4"/>'):format(number(math.max(4, math.min(WIDTH - 4, ends))),
+      number(last))
+      or "",
+    text(0, TOP - 6, "now " .. balance, half), text(0, floor + FOOT - 6, today, half),
+    text(WIDTH, floor + FOOT - 6, days.text(days.of(today) + span), half, true),
+    ends and text(WIDTH, TOP - 6, "ends " .. path[#path].day, half, true) or "",
+  })
+end
+
+
+return M

@@ -1,0 +1,55 @@
+-- What the journal and the notes say of orders: which pool each belongs to, what was bought, what its last extension cost. So
+-- transactions can be told apart whose orders the API no longer lists.
+
+local core = require "proxylua.core"
+local days = require "proxylua.report.days"
+local journal = require "proxylua.journal"
+local notes = require "proxylua.notes"
+
+local M = {}
+
+local NOBODY = "-" -- the note of an order that was let go
+
+-- "POST /orders {…}" -> table
+local function params_of(entry)
+  local ok, params = pcall(core.json.decode, entry.params:match("{.*$") or "{}")
+  return ok and type(params) == "table" and params or {}
+end
+
+local function tie_of(found, id)
+  found.orders[id] = found.orders[id] or { charges = {} }
+  return found.orders[id]
+end
+
+local function read_placed(found, entry)
+  if not entry.order_id then return end
+  local tie, params = tie_of(found, entry.order_id), params_of(entry)
+  table.insert(tie.charges, { day = days.of(entry.created_at), price = entry.price or entry.quote })
+  if entry.endpoint == "orders.create" then
+    tie.pool = entry.key:match("^fleet/([^/]+)/")
+    tie.type, tie.country = params.type, params.country
+  elseif entry.endpoint == "orders.extend" and entry.price and math.tointeger(params.period) then
+    tie.extension = { price = entry.price, period = math.tointeger(params.period) }
+  end
+end
+
+--- Reads both.
+-- @return table: orders (order id -> table: charges (list of day and price), and pool, type, country, extension (price and period of
+--   the last) as far as they are known), and open, the entries of unknown outcome
+-- @raise store
+function M.read()
+  local found = { orders = {}, open = {} }
+  for entry in journal.each() do
+    if entry.open then
+      found.open[#found.open + 1] = entry
+    elseif entry.state == "placed" then
+      read_placed(found, entry)
+    end
+  end
+  for id, pool in notes.each("fleet", { api = true }) do
+    tie_of(found, id).pool = pool ~= NOBODY and pool or nil
+  end
+  return found
+end
+
+return M
