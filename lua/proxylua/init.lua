@@ -9,6 +9,7 @@ local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
+local proxies = require "proxylua.proxies"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
@@ -16,7 +17,7 @@ local px = {
   try = errors.try, error = errors.error, journal = journal,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
-  time = time.time,
+  time = time.time, proxies = proxies,
 }
 
 --- The version of the program, such as "1.2.0".
