@@ -5,6 +5,7 @@
 local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
+local export = require "proxylua.export"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local orders = require "proxylua.orders"
@@ -17,7 +18,7 @@ local px = {
   try = errors.try, error = errors.error, journal = journal,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
-  time = time.time, proxies = proxies,
+  time = time.time, proxies = proxies, export = export,
 }
 
 --- The version of the program, such as "1.2.0".

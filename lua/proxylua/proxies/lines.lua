@@ -11,7 +11,10 @@ local Reader = {}
 Reader.__index = Reader
 
 local function open(source)
-  if type(source) ~= "string" then return source, "what is read" end
+  if type(source) == "table" or type(source) == "userdata" then return source, "what is read" end
+  if type(source) ~= "string" then
+    names.usage("proxies are read from a path or from what has a method read, got a %s", type(source))
+  end
   if source == "-" then return io.stdin, "standard input" end
   local file, why = io.open(source, "rb")
   if not file then names.usage("cannot read %s", why) end

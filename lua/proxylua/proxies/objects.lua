@@ -35,6 +35,8 @@ local function protocol_of(object)
   local known = address.protocol(given) or not given and address.protocol(object.type)
   local tls = object.tls == true or type(object.tls) == "table" and object.tls.enabled == true
   if known == "http" and tls then return "https" end
+  if object.type == "socks" and object.version then return "socks" .. tostring(object.version) end
+  if known == "socks5" and object.proxyDNS == true then return "socks5h" end
   return known or given
 end
 
