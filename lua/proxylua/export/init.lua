@@ -10,7 +10,7 @@ local template = require "proxylua.export.template"
 
 local M = {}
 
-local BATCH = 512 -- records that are put together before they are written
+local BATCH, LARGE = 512, 4096 -- pieces that are put together before they are written, and bytes of one that is not kept
 
 -- --- which formats there are ---
 
@@ -102,35 +102,24 @@ local function source_of(proxies)
   end
 end
 
--- An iterator over the records of a list, of an iterator or of an order; ids of orders in it stand for their proxies.
-local function each(proxies)
-  local next_item, rest, at = source_of(proxies), nil, 0
-  return function()
-    while true do
-      if rest then
-        at = at + 1
-        if rest[at] then return rest[at] end
-        rest = nil
-      end
-      local item = next_item()
-      if type(item) ~= "string" then return item end
-      if is_proxy(item) then return parse(item) end
-      rest, at = orders.proxies(item), 0
-    end
-  end
+-- The records that a text in a list stands for: one, or those of an order.
+local function records_of(item)
+  return is_proxy(item) and { parse(item) } or orders.proxies(item)
 end
+
+local protocols = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
+local integer, find_text = math.type, string.find
 
 -- Records that somebody made by hand may be wrong in every way; those of the API are looked at too. Answers a record that formats
 -- can rely on, which is the same one where nothing has to change.
 local function checked(proxy, index)
   if type(proxy) ~= "table" then names.usage("proxy %d is a %s, and no record", index, type(proxy)) end
-  local protocol, port = proxy.protocol, proxy.port
-  for _, name in ipairs{ "username", "password" } do
-    local value = proxy[name]
-    if value ~= nil and type(value) ~= "string" then names.usage("proxy %d: its %s is no text", index, name) end
+  local host, port, user, password = proxy.host, proxy.port, proxy.username, proxy.password
+  if user ~= nil and type(user) ~= "string" or password ~= nil and type(password) ~= "string" then
+    names.usage("proxy %d: its username or its password is no text", index)
   end
-  if address.protocol(protocol) == protocol and math.type(port) == "integer" and port > 0 and port < 65536
-    and type(proxy.host) == "string" and proxy.host:find("^[%w][%w.-]*$") then
+  if protocols[proxy.protocol] and integer(port) == "integer" and port > 0 and port < 65536
+    and type(host) == "string" and find_text(host, "^%w[%w.-]*$") then
     return proxy
   end
   local copy = {}
@@ -149,21 +138,28 @@ end
 -- Writes the whole in pieces; answers how many proxies it has.
 local function stream(proxies, name, writer, write, step)
   local parts, filled, count = { writer.head }, writer.head and 1 or 0, 0
+  local record = writer.record
   local function emit(piece)
     filled = filled + 1
     parts[filled] = piece
-    if filled < BATCH then return end
+    if filled < BATCH and #piece < LARGE then return end
     write(table.concat(parts, "", 1, filled))
     filled = 0
     if step then step(count) end
   end
-  local record = writer.record
-  for item in each(proxies) do
+  local function add_record(item)
     count = count + 1
     local proxy = checked(item, count)
     local piece, why = record(proxy, count)
     if not piece then refuse(name, proxy, count, why) end
     emit(piece)
+  end
+  for item in source_of(proxies) do
+    if type(item) == "string" then
+      for _, proxy in ipairs(records_of(item)) do add_record(proxy) end
+    else
+      add_record(item)
+    end
   end
   if writer.tail then writer.tail(count, emit) end
   write(table.concat(parts, "", 1, filled))

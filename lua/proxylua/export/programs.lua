@@ -87,7 +87,8 @@ local function squid_record(proxy, index)
   local login, why = squid_login(proxy)
   if not login then return nil, why end
   return "cache_peer " .. proxy.host .. " parent " .. proxy.port
-    .. " 0 no-query no-digest proxy-only round-robin name=proxy-" .. index .. (proxy.protocol == "https" and " tls" or "") .. login .. "\n"
+    .. " 0 no-query no-digest proxy-only round-robin name=proxy-" .. index
+    .. (proxy.protocol == "https" and " tls" or "") .. login .. "\n"
 end
 
 M.squid = {

@@ -2,6 +2,8 @@
 
 local M = {}
 
+local find = string.find
+
 --- The username and the password of a proxy, "" where one is absent; nil when it has neither.
 function M.login(proxy)
   local user, password = proxy.username or "", proxy.password or ""
@@ -11,8 +13,8 @@ end
 --- Which of the credentials match a pattern, for a reason: "the password"; nil when none does.
 function M.holder(proxy, pattern)
   local user, password = proxy.username, proxy.password
-  if user and user:find(pattern) then return "the username" end
-  if password and password:find(pattern) then return "the password" end
+  if user and find(user, pattern) then return "the username" end
+  if password and find(password, pattern) then return "the password" end
 end
 
 -- The reason for which a line cannot hold the credentials; nil when it can.
