@@ -48,12 +48,8 @@ static int abandon(lua_State *L)
 /* create(path): begins a file that nobody else will be able to read. */
 static int create(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"write", write_texts},
-                                     {"commit", commit},
-                                     {"close", abandon},
-                                     {"__gc", abandon},
-                                     {"__close", abandon},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"write", write_texts}, {"commit", commit},   {"close", abandon},
+                                     {"__gc", abandon},      {"__close", abandon}, {NULL, NULL}};
   size_t size;
   const char *path = luaL_checklstring(L, 1, &size);
   luaL_argcheck(L, strlen(path) == size, 1, "a path cannot hold a NUL");

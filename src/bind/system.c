@@ -16,7 +16,6 @@
 #include "bind/error.h"
 #include "bind/runtime.h"
 #include "core/file.h"
-#include "core/loop.h"
 
 #define DESCRIPTOR "proxylua.descriptor"
 #define MODE 0666 /* of written files, before the umask */
@@ -303,13 +302,6 @@ static int pid(lua_State *L)
   return 1;
 }
 
-/* clock(): seconds that pass at the same pace whatever is done to the time of day. */
-static int monotonic_clock(lua_State *L)
-{
-  lua_pushnumber(L, (lua_Number)loop_clock() / 1e6);
-  return 1;
-}
-
 void system_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"isatty", is_terminal},
@@ -331,7 +323,6 @@ void system_open(lua_State *L)
                                        {"set_exit_code", set_exit_code},
                                        {"exit_code", exit_code},
                                        {"pid", pid},
-                                       {"clock", monotonic_clock},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
 }

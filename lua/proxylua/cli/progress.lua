@@ -17,7 +17,7 @@ Progress.__index = Progress
 -- @param flags table: quiet
 function M.start(what, total, flags)
   return setmetatable({
-    what = what, total = total, count = 0, began = core.system.clock(), drawn = -EVERY,
+    what = what, total = total, count = 0, began = core.task.clock(), drawn = -EVERY,
     shown = core.system.isatty(2) and not flags.quiet,
   }, Progress)
 end
@@ -34,7 +34,9 @@ local function line(progress, seconds)
   local text = total and ("%d of %d %s"):format(count, total, progress.what) or ("%d %s"):format(count, progress.what)
   if total and total > 0 then text = bar(math.min(count / total, 1)) .. text end
   if rate > 0 then text = ("%s, %.3g a second"):format(text, rate) end
-  if rate > 0 and total and total > count then text = ("%s, %s left"):format(text, duration.text((total - count) / rate)) end
+  if rate > 0 and total and total > count then
+    text = ("%s, %s left"):format(text, duration.text((total - count) / rate))
+  end
   return text
 end
 
@@ -49,7 +51,7 @@ end
 function Progress:step(more)
   self.count = self.count + (more or 1)
   if not self.shown then return end
-  local now = core.system.clock()
+  local now = core.task.clock()
   if now - self.drawn >= EVERY then draw(self, now) end
 end
 

@@ -1,8 +1,10 @@
 -- What formats share: credentials as texts, what they hold, and strings as JSON and YAML both read them.
 
+local core = require "proxylua.core"
+
 local M = {}
 
-local find = string.find
+local find, quote_ascii = string.find, core.quote.json
 
 --- The username and the password of a proxy, "" where one is absent; nil when it has neither.
 function M.login(proxy)
@@ -39,24 +41,23 @@ end
 
 --- A string as JSON and as YAML has it; nil for bytes that are not UTF-8.
 function M.quote(text)
-  if not text:find('[%c"\\\x80-\xFF]') then return '"' .. text .. '"' end
+  local ascii = quote_ascii(text)
+  if ascii then return ascii end
   if not utf8.len(text) then return nil end
   text = text:gsub('[%c"\\]', escapes)
   for _, pattern in ipairs(special) do text = text:gsub(pattern, escape) end
   return '"' .. text .. '"'
 end
 
---- The pairs `,"username":"…","password":"…"`, with other names for the two where given; "" without credentials. Nil and why where
--- they are not UTF-8.
-function M.login_pairs(proxy, user_name, password_name)
+--- The pairs `,"username":"…","password":"…"`; "" without credentials. Nil and why where they are not UTF-8.
+function M.login_pairs(proxy)
   local user, password = M.login(proxy)
   if not user then return "" end
   local quoted_user, quoted_password = M.quote(user), M.quote(password)
   if not quoted_user or not quoted_password then
     return nil, (quoted_user and "the password" or "the username") .. " holds bytes that are not UTF-8"
   end
-  return ',"' .. (user_name or "username") .. '":' .. quoted_user .. ',"' .. (password_name or "password") .. '":'
-    .. quoted_password
+  return ',"username":' .. quoted_user .. ',"password":' .. quoted_password
 end
 
 --- Why a proxy of this protocol is refused.

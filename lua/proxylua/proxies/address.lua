@@ -1,7 +1,11 @@
 -- A proxy as one text: scheme://user:password@host:port with percent-encoding, or as sellers write it, with the credentials as
 -- they are: host:port:user:password, user:password@host:port.
 
+local core = require "proxylua.core"
+
 local M = {}
+
+local encode = core.quote.percent
 
 -- What protocols are called, by all the names that they go by.
 local protocols = {
@@ -9,14 +13,8 @@ local protocols = {
   socks = "socks5",
 }
 
-local hex = {}
-for byte = 0, 255 do hex[string.char(byte)] = ("%%%02X"):format(byte) end
-
 --- A text in which only letters, digits and - . _ ~ stand for themselves.
-function M.encode(text)
-  if not text:find("[^%w%-._~]") then return text end
-  return (text:gsub("[^%w%-._~]", hex))
-end
+M.encode = core.quote.percent
 
 --- What was encoded.
 function M.decode(text)
@@ -36,14 +34,12 @@ end
 
 --- The URL of a proxy's record.
 function M.url(proxy)
-  local user, password = proxy.username, proxy.password
-  local login = ""
-  if user and user ~= "" or password and password ~= "" then
-    login = M.encode(user or "") .. (password and password ~= "" and ":" .. M.encode(password) or "") .. "@"
-  end
-  local host = proxy.host
+  local user, password, host = proxy.username or "", proxy.password or "", proxy.host
   if host:find(":", 1, true) then host = "[" .. host:gsub("%%", "%%25") .. "]" end
-  return ("%s://%s%s:%d"):format(proxy.protocol, login, host, proxy.port)
+  if password ~= "" then
+    return proxy.protocol .. "://" .. encode(user) .. ":" .. encode(password) .. "@" .. host .. ":" .. proxy.port
+  end
+  return proxy.protocol .. "://" .. (user ~= "" and encode(user) .. "@" or "") .. host .. ":" .. proxy.port
 end
 
 -- What cannot be a host would be taken for something else by whoever reads it.
