@@ -42,6 +42,7 @@ needs_check      = test check
 needs_crash      = test
 needs_check-long = test long doc
 needs_check-doc  = doc
+needs_check-export = test long
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
@@ -85,7 +86,7 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind check-limits check-doc ## run what takes too long for every change
+check-long: check-gc check-valgrind check-limits check-export check-doc ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -205,7 +206,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-doc
+.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-export check-doc
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -252,3 +253,8 @@ check-valgrind: build/proxylua build/crash/proxylua
 check-limits: export LIMITS_LONG = 1
 check-limits: build/proxylua build/spec/slots_check
 	$(call step,$< /usr/bin/busted spec/limiter_property_spec.lua spec/limiter_time_spec.lua)
+
+# Each export held against the reader that is too much to install for every change.
+check-export: export EXPORT_LONG = 1
+check-export: build/proxylua
+	$(call step,PATH=$$PATH:/usr/sbin $< /usr/bin/busted spec/export_spec.lua)

@@ -230,6 +230,17 @@ local figures = {
       few_runs.cpu / 2000 * 1e6, 1)
   end },
 
+  { "export", function()
+    local path = folder .. "/exported"
+    local list = ours .. " -e 'for _, f in ipairs(require([[proxylua]]).export.formats()) do print(f.name) end'"
+    for format in io.popen(list):lines() do
+      local mine = measure(3, ("%s bench/export.lua %s %s 1000000"):format(ours, format, path))
+      absolute("a million proxies as " .. format .. ": wall", "%.2f s", mine.wall, 3)
+      absolute("a million proxies as " .. format .. ": largest size", "%.1f MiB", mine.size / mib, 64)
+    end
+    os.remove(path)
+  end },
+
   { "proxies-tls", function()
     local theirs, mine = measure(runs, through(https .. "/json600", 1000, 64, 30, function() return "PROXY_PORT" end))
     cpu("1,000 over TLS through proxies, 64 in flight", 1000, mine, theirs, 1.2)
