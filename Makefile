@@ -45,6 +45,8 @@ needs_check-doc  = doc
 needs_check-deposit = test long
 
 needs_check-report = test long
+
+needs_check-export = test long
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
@@ -88,7 +90,7 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report ## run what takes too long for every change
+check-long: check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report check-export ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -210,7 +212,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report
+.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report check-export
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -272,3 +274,8 @@ check-deposit: build/proxylua
 check-report: export REPORT_LONG = 1
 check-report: build/proxylua
 	$(call step,$< /usr/bin/busted spec/report_page_spec.lua)
+
+# Each export held against the reader that is too much to install for every change.
+check-export: export EXPORT_LONG = 1
+check-export: build/proxylua
+	$(call step,PATH=$$PATH:/usr/sbin $< /usr/bin/busted spec/export_spec.lua)

@@ -254,6 +254,15 @@ local figures = {
     local mine = measure(runs, line:format(http, ours, write_account()))
     absolute("a report over 100,000 transactions: wall", "%.2f s", mine.wall, 1)
     absolute("a report over 100,000 transactions: largest size", "%.1f MiB", mine.size / mib, 64)
+  { "export", function()
+    local path = folder .. "/exported"
+    local list = ours .. " -e 'for _, f in ipairs(require([[proxylua]]).export.formats()) do print(f.name) end'"
+    for format in io.popen(list):lines() do
+      local mine = measure(3, ("%s bench/export.lua %s %s 1000000"):format(ours, format, path))
+      absolute("a million proxies as " .. format .. ": wall", "%.2f s", mine.wall, 3)
+      absolute("a million proxies as " .. format .. ": largest size", "%.1f MiB", mine.size / mib, 64)
+    end
+    os.remove(path)
   end },
 
   { "proxies-tls", function()

@@ -1,13 +1,23 @@
--- Writes the proxies of every active order to a file of its own, several downloads at a time.
---   proxylua scripts/export.lua FOLDER [FORMAT]
+-- Writes the proxies of all active orders to one file, in the format of what they are fed to.
+--   proxylua scripts/export.lua [FORMAT [FILE]]
 local px = require "proxylua"
 
-local folder, format = arg[1] or ".", arg[2] or "csv"
+local format = arg[1] or "clash"
+local extension
+for _, each in ipairs(px.export.formats()) do
+  if each.name == format then extension = each.extension end
+end
+local path = arg[2] or "proxies." .. (extension or "txt")
 
-local files = px.map(px.orders.each{ status = "active" }, function(order)
-  local path = ("%s/%s.%s"):format(folder, order.id, format)
-  return px.orders.download(order.id, { format = format, path = path }) -- the whole file, or none
-end, { concurrency = 4 })
+-- A format of one's own: a function of a proxy that answers its line.
+px.export.register("pac", function(proxy)
+  if proxy.username then return nil, "PAC files hold no credentials" end
+  return ("PROXY %s:%d;"):format(proxy.host, proxy.port)
+end)
 
-for _, path in ipairs(files) do print(path) end
-print(#files .. " files")
+local proxies = {}
+for order in px.orders.each{ status = "active" } do
+  for _, proxy in ipairs(px.orders.proxies(order.id)) do proxies[#proxies + 1] = proxy end
+end
+local count = px.export.file(proxies, path, { format = format }) -- the whole file, or none
+print(("%d proxies in %s"):format(count, path))

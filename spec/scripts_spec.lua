@@ -108,13 +108,14 @@ describe("the script", function()
     assert.has.match("^127%.0%.0%.1:%d+  status 403\n19 of 20 work\n$", out)
   end)
 
-  it("export writes a file for every active order", function()
-    local ids = place({ type = "isp", quantity = 3, period = 1 }, { type = "ipv6", quantity = 2, period = 1 })
-    local folder = sandbox.home .. "/export"
-    assert(os.execute("mkdir " .. program.quote(folder)))
-    assert.has.match("2 files\n$", run("export", folder))
-    assert.are.equal(4, select(2, program.read(("%s/%s.csv"):format(folder, ids[1])):gsub("\n", "")))
-    assert.are.equal(3, select(2, program.read(("%s/%s.csv"):format(folder, ids[2])):gsub("\n", "")))
+  it("export writes the proxies of all active orders to one file", function()
+    place({ type = "isp", quantity = 3, period = 1 }, { type = "ipv6", quantity = 2, period = 1 })
+    local path = sandbox.home .. "/exported"
+    assert.are.equal(("5 proxies in %s\n"):format(path), run("export", "txt", path))
+    assert.are.equal(5, select(2, program.read(path):gsub("\n", "")))
+    local result = sandbox:run{ path_of("export"), "pac", path }
+    assert.has.match("cannot be written as pac: PAC files hold no credentials", result.err)
+    assert.are.equal(5, select(2, program.read(path):gsub("\n", "")))
   end)
 
   it("watch tells what is amiss once", function()

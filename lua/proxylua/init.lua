@@ -8,6 +8,7 @@ local deposit = require "proxylua.deposit"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
 local fleet = require "proxylua.fleet"
+local export = require "proxylua.export"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local notify = require "proxylua.notify"
@@ -16,6 +17,7 @@ local pages = require "proxylua.pages"
 local renew = require "proxylua.renew"
 local qr = require "proxylua.qr"
 local report = require "proxylua.report"
+local proxies = require "proxylua.proxies"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
@@ -25,6 +27,7 @@ local px = {
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
   time = time.time, alerts = alerts.look, deposit = deposit.find, notify = notify.notify, qr = qr,
+  time = time.time, proxies = proxies, export = export,
 }
 
 --- The version of the program, such as "1.2.0".

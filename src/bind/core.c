@@ -9,11 +9,13 @@
 #include "bind/embedded.h"
 #include "bind/endpoint.h"
 #include "bind/error.h"
+#include "bind/file.h"
 #include "bind/journal.h"
 #include "bind/json.h"
 #include "bind/money.h"
 #include "bind/notes.h"
 #include "bind/qr.h"
+#include "bind/quote.h"
 #include "bind/record.h"
 #include "bind/repl.h"
 #include "bind/sandbox.h"
@@ -34,6 +36,7 @@ int core_open(lua_State *L)
                {"data", data_open},   {"record", record_open},      {"journal", journal_open},
                {"repl", repl_open},   {"doctor", doctor_open},      {"notes", notes_open},
                {"qr", qr_open},       {"text", text_open}};
+               {"text", text_open},   {"file", file_open},          {"quote", quote_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

@@ -6,7 +6,7 @@ local endpoints = require "proxylua.cli.endpoints"
 
 local M = {}
 
-local own = { "api", "fleet", "renew", "report", "deposit", "alerts", "journal", "sandbox", "doctor", "completion", "help" }
+local own = { "api", "fleet", "renew", "export", "report", "deposit", "alerts", "journal", "sandbox", "doctor", "completion", "help" }
 
 --- The names of all commands, in the order of the help.
 function M.names()

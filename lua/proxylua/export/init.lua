@@ -1,0 +1,234 @@
+--- Proxies in the formats that other programs read. What a format cannot carry is refused, with the proxy and the reason, before
+-- anything is there: files are written whole or not at all, and nobody else can read them.
+-- @module px.export
+
+local core = require "proxylua.core"
+local address = require "proxylua.proxies.address"
+local names = require "proxylua.names"
+local orders = require "proxylua.endpoints".orders
+local template = require "proxylua.export.template"
+
+local M = {}
+
+local BATCH, LARGE = 512, 4096 -- pieces that are put together before they are written, and bytes of one that is not kept
+
+-- --- which formats there are ---
+
+local formats, order = {}, {}
+
+local function add(name, format)
+  if not formats[name] then order[#order + 1] = name end
+  formats[name] = format
+end
+
+for _, family in ipairs{
+  { "lists", "txt", "url", "csv" }, { "objects", "json" }, { "programs", "curl", "env", "proxychains" },
+  { "lists", "scrapy" }, { "programs", "squid", "3proxy" }, { "objects", "foxyproxy", "switchyomega" },
+  { "clients", "clash", "sing-box", "gost" },
+} do
+  local module = require("proxylua.export." .. family[1])
+  for at = 2, #family do add(family[at], module[family[at]]) end
+end
+
+local also = { mihomo = "clash", zeroomega = "switchyomega", ["proxychains-ng"] = "proxychains", singbox = "sing-box" }
+
+local function find(name)
+  if type(name) ~= "string" then names.usage("the format of an export is a name, got a %s", type(name)) end
+  local format = formats[name] or formats[also[name]]
+  if format then return format end
+  local nearest = names.nearest(name, formats)
+  return names.usage("there is no format %s%s; there are %s", name,
+    nearest and (", did you mean %s?"):format(nearest) or "", table.concat(order, ", "))
+end
+
+--- The formats that there are.
+-- @function px.export.formats
+-- @return list of tables: `name`, `summary` and `extension`, which files of it usually have
+-- @usage for _, format in ipairs(px.export.formats()) do print(format.name, format.summary) end
+function M.formats()
+  local list = {}
+  for at, name in ipairs(order) do
+    local format = formats[name]
+    list[at] = { name = name, summary = format.summary or "", extension = format.extension or "txt" }
+  end
+  return list
+end
+
+--- Adds a format, or puts another in the place of one, for as long as the program runs.
+-- @function px.export.register
+-- @param name string
+-- @param fn function of a proxy's record and its number, counted from 1; it answers the proxy's line, or nil and why it cannot be
+--   written
+-- @raise usage
+-- @usage px.export.register("hosts", function(proxy, number) return number .. " " .. proxy.host end)
+-- print(px.export.text({ "http://10.0.0.1:80" }, "hosts"))  --> 1 10.0.0.1
+function M.register(name, fn)
+  if type(name) ~= "string" or not name:find("^[%w][%w._-]*$") then
+    names.usage("px.export.register takes the name of a format, made of letters, digits and - . _")
+  end
+  if type(fn) ~= "function" then names.usage("px.export.register takes a function, got a %s", type(fn)) end
+  add(name, { summary = "added by a script", new = function()
+    return { record = function(proxy, index)
+      local line, why = fn(proxy, index)
+      return line and line .. "\n", why
+    end }
+  end })
+end
+
+-- --- what is exported ---
+
+-- A text that is no proxy is the id of an order.
+local function is_proxy(text)
+  return text:find("://", 1, true) or text:find(":%d") or text:find("@", 1, true)
+end
+
+local function parse(text)
+  local record, why = address.parse(text)
+  return record or names.usage("%s", why)
+end
+
+local function source_of(proxies)
+  if type(proxies) == "string" and not is_proxy(proxies) then proxies = orders.proxies(proxies) end
+  if type(proxies) == "string" then proxies = { proxies } end
+  if type(proxies) == "table" and proxies.host then proxies = { proxies } end
+  if type(proxies) == "function" then return proxies end
+  if type(proxies) ~= "table" then
+    names.usage("px.export takes a list or an iterator of proxies, or the id of an order, got a %s", type(proxies))
+  end
+  local at = 0
+  return function()
+    at = at + 1
+    return proxies[at]
+  end
+end
+
+-- The records that a text in a list stands for: one, or those of an order.
+local function records_of(item)
+  return is_proxy(item) and { parse(item) } or orders.proxies(item)
+end
+
+local protocols = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
+local integer, find_text = math.type, string.find
+
+-- Records that somebody made by hand may be wrong in every way; those of the API are looked at too. Answers a record that formats
+-- can rely on, which is the same one where nothing has to change.
+local function checked(proxy, index)
+  if type(proxy) ~= "table" then names.usage("proxy %d is a %s, and no record", index, type(proxy)) end
+  local host, port, user, password = proxy.host, proxy.port, proxy.username, proxy.password
+  if user ~= nil and type(user) ~= "string" or password ~= nil and type(password) ~= "string" then
+    names.usage("proxy %d: its username or its password is no text", index)
+  end
+  if protocols[proxy.protocol] and integer(port) == "integer" and port > 0 and port < 65536
+    and type(host) == "string" and find_text(host, "^%w[%w.-]*$") then
+    return proxy
+  end
+  local copy = {}
+  for name, value in pairs(proxy) do copy[name] = value end
+  local complete, why = address.complete(copy)
+  return complete or names.usage("proxy %d: %s", index, why)
+end
+
+local function refuse(name, proxy, index, why)
+  names.usage("proxy %d (%s:%d) cannot be written as %s: %s", index, address.host(proxy.host), proxy.port, name,
+    why or "the format answered nothing")
+end
+
+-- --- writing it ---
+
+-- Writes the whole in pieces; answers how many proxies it has.
+local function stream(proxies, name, writer, write, step)
+  local parts, filled, count = { writer.head }, writer.head and 1 or 0, 0
+  local record = writer.record
+  local function emit(piece)
+    filled = filled + 1
+    parts[filled] = piece
+    if filled < BATCH and #piece < LARGE then return end
+    write(table.concat(parts, "", 1, filled))
+    filled = 0
+    if step then step(count) end
+  end
+  local function add_record(item)
+    count = count + 1
+    local proxy = checked(item, count)
+    local piece, why = record(proxy, count)
+    if not piece then refuse(name, proxy, count, why) end
+    emit(piece)
+  end
+  for item in source_of(proxies) do
+    if type(item) == "string" then
+      for _, proxy in ipairs(records_of(item)) do add_record(proxy) end
+    else
+      add_record(item)
+    end
+  end
+  if writer.tail then writer.tail(count, emit) end
+  write(table.concat(parts, "", 1, filled))
+  if step then step(count) end
+  return count
+end
+
+local known = { format = true, template = true, url = true, progress = true }
+
+-- The writer of a format, and what the format is called.
+local function writer_of(caller, name, options)
+  options = options or {}
+  if type(options) ~= "table" then names.usage("%s takes its options as a table, got a %s", caller, type(options)) end
+  names.check(caller, options, known)
+  if options.template then return template.format(options.template).new(), "the template" end
+  local format = find(name or options.format or "url")
+  if options.url and not (format.options and format.options.url) then
+    names.usage("%s: the option \"url\" belongs to the format curl", caller)
+  end
+  return format.new(options), name or options.format or "url"
+end
+
+--- Proxies as the text of a format.
+-- @function px.export.text
+-- @param proxies list or iterator of records, URLs and ids of orders; one record; or the id of an order
+-- @param format string, one of px.export.formats ("url")
+-- @param options table, may be left out: `template`, a line of one's own in place of a format, such as
+--   "%login%:%password%@%ip%:%port%"; `url`, for the format curl: what each of several proxies is to fetch
+-- @return string
+-- @raise usage, where the format cannot carry a proxy; what px.orders.proxies raises
+-- @usage print(px.export.text(order.id, "txt"))
+-- print(px.export.text(proxies, nil, { template = "%login%:%password%@%ip%:%port%" }))
+function M.text(proxies, format, options)
+  local pieces = {}
+  local writer, name = writer_of("px.export.text", format, options)
+  stream(proxies, name, writer, function(piece) pieces[#pieces + 1] = piece end)
+  return table.concat(pieces)
+end
+
+--- Writes proxies to a file, whole or not at all, which nobody else can read. It takes constant memory, however many an iterator
+-- gives.
+-- @function px.export.file
+-- @param proxies as px.export.text has it
+-- @param path string
+-- @param options table, may be left out: `format` ("url"); `template` and `url` as px.export.text has them
+-- @return integer, how many proxies it has
+-- @raise usage, where the format cannot carry a proxy, and the file is what it was before; store, when it cannot be written; what
+--   px.orders.proxies raises
+-- @usage print(px.export.file(proxies, os.tmpname(), { format = "clash" }))  --> 2
+function M.file(proxies, path, options)
+  if type(path) ~= "string" then names.usage("px.export.file takes the path of a file, got a %s", type(path)) end
+  local writer, name = writer_of("px.export.file", nil, options)
+  local file <close> = core.file.create(path)
+  local count = stream(proxies, name, writer, function(piece) file:write(piece) end, options and options.progress)
+  file:commit()
+  return count
+end
+
+--- As px.export.text, to a function that takes it in pieces: for what goes to no file, and may be large.
+-- @function px.export.stream
+-- @param proxies as px.export.text has it
+-- @param write function of a text
+-- @param options table, as px.export.file has it
+-- @return integer, how many proxies there were
+-- @raise usage; what px.orders.proxies raises
+-- @usage px.export.stream(proxies, io.write, { format = "env" })
+function M.stream(proxies, write, options)
+  local writer, name = writer_of("px.export.stream", nil, options)
+  return stream(proxies, name, writer, write, options and options.progress)
+end
+
+return M

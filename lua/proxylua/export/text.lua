@@ -1,0 +1,68 @@
+-- What formats share: credentials as texts, what they hold, and strings as JSON and YAML both read them.
+
+local core = require "proxylua.core"
+
+local M = {}
+
+local find, quote_ascii = string.find, core.quote.json
+
+--- The username and the password of a proxy, "" where one is absent; nil when it has neither.
+function M.login(proxy)
+  local user, password = proxy.username or "", proxy.password or ""
+  if user ~= "" or password ~= "" then return user, password end
+end
+
+--- Which of the credentials match a pattern, for a reason: "the password"; nil when none does.
+function M.holder(proxy, pattern)
+  local user, password = proxy.username, proxy.password
+  if user and find(user, pattern) then return "the username" end
+  if password and find(password, pattern) then return "the password" end
+end
+
+-- The reason for which a line cannot hold the credentials; nil when it can.
+local function not_in_line(proxy)
+  local holder = M.holder(proxy, "%c")
+  return holder and holder .. " holds a control byte, and the format has no way to write one"
+end
+M.not_in_line = not_in_line
+
+local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+for byte = 0, 127 do
+  local character = string.char(byte)
+  if character:find("%c") and not escapes[character] then escapes[character] = ("\\u%04x"):format(byte) end
+end
+
+-- Characters that YAML does not take as they are, or that some reader takes for the end of a line.
+local special = { "\xC2[\x80-\x9F]", "\xE2\x80[\xA8\xA9]", "\xEF\xBB\xBF", "\xEF\xBF[\xBE\xBF]" }
+
+local function escape(character)
+  return ("\\u%04x"):format(utf8.codepoint(character, 1, 1))
+end
+
+--- A string as JSON and as YAML has it; nil for bytes that are not UTF-8.
+function M.quote(text)
+  local ascii = quote_ascii(text)
+  if ascii then return ascii end
+  if not utf8.len(text) then return nil end
+  text = text:gsub('[%c"\\]', escapes)
+  for _, pattern in ipairs(special) do text = text:gsub(pattern, escape) end
+  return '"' .. text .. '"'
+end
+
+--- The pairs `,"username":"…","password":"…"`; "" without credentials. Nil and why where they are not UTF-8.
+function M.login_pairs(proxy)
+  local user, password = M.login(proxy)
+  if not user then return "" end
+  local quoted_user, quoted_password = M.quote(user), M.quote(password)
+  if not quoted_user or not quoted_password then
+    return nil, (quoted_user and "the password" or "the username") .. " holds bytes that are not UTF-8"
+  end
+  return ',"username":' .. quoted_user .. ',"password":' .. quoted_password
+end
+
+--- Why a proxy of this protocol is refused.
+function M.no_protocol(program, proxy)
+  return program .. " has no proxies of the protocol " .. proxy.protocol
+end
+
+return M

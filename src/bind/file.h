@@ -1,0 +1,9 @@
+/* `core.file`: a file that a script writes piece by piece, and that is there whole or not at all. */
+#ifndef PROXYLUA_BIND_FILE_H
+#define PROXYLUA_BIND_FILE_H
+
+#include <lua.h>
+
+void file_open(lua_State *L);
+
+#endif
