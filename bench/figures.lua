@@ -254,6 +254,8 @@ local figures = {
     local mine = measure(runs, line:format(http, ours, write_account()))
     absolute("a report over 100,000 transactions: wall", "%.2f s", mine.wall, 1)
     absolute("a report over 100,000 transactions: largest size", "%.1f MiB", mine.size / mib, 64)
+  end },
+
   { "export", function()
     local path = folder .. "/exported"
     local list = ours .. " -e 'for _, f in ipairs(require([[proxylua]]).export.formats()) do print(f.name) end'"

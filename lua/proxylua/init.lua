@@ -7,27 +7,26 @@ local core = require "proxylua.core"
 local deposit = require "proxylua.deposit"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
-local fleet = require "proxylua.fleet"
 local export = require "proxylua.export"
+local fleet = require "proxylua.fleet"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local notify = require "proxylua.notify"
 local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
-local renew = require "proxylua.renew"
-local qr = require "proxylua.qr"
-local report = require "proxylua.report"
 local proxies = require "proxylua.proxies"
+local qr = require "proxylua.qr"
+local renew = require "proxylua.renew"
+local report = require "proxylua.report"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
 local px = {
-  try = errors.try, error = errors.error, journal = journal, fleet = fleet, renew = renew.renew,
-  try = errors.try, error = errors.error, journal = journal, report = report,
+  try = errors.try, error = errors.error, journal = journal, time = time.time,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
-  time = time.time, alerts = alerts.look, deposit = deposit.find, notify = notify.notify, qr = qr,
-  time = time.time, proxies = proxies, export = export,
+  fleet = fleet, renew = renew.renew, proxies = proxies, export = export, report = report,
+  deposit = deposit.find, qr = qr, alerts = alerts.look, notify = notify.notify,
 }
 
 --- The version of the program, such as "1.2.0".

@@ -35,8 +35,7 @@ int core_open(lua_State *L)
                {"http", web_open},    {"door", door_open},          {"system", system_open},
                {"data", data_open},   {"record", record_open},      {"journal", journal_open},
                {"repl", repl_open},   {"doctor", doctor_open},      {"notes", notes_open},
-               {"qr", qr_open},       {"text", text_open}};
-               {"text", text_open},   {"file", file_open},          {"quote", quote_open}};
+               {"qr", qr_open},       {"text", text_open},   {"file", file_open},          {"quote", quote_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);
