@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/archive.h"
 #include "bind/data.h"
 #include "bind/doctor.h"
 #include "bind/door.h"
@@ -25,11 +26,12 @@ int core_open(lua_State *L)
   static const struct {
     const char *name;
     void (*open)(lua_State *L);
-  } parts[] = {{"money", money_open}, {"json", json_open},          {"error", error_open},
-               {"task", task_open},   {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
-               {"http", web_open},    {"door", door_open},          {"system", system_open},
-               {"data", data_open},   {"record", record_open},      {"journal", journal_open},
-               {"repl", repl_open},   {"doctor", doctor_open}};
+  } parts[] = {{"money", money_open},  {"json", json_open},          {"error", error_open},
+               {"task", task_open},    {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
+               {"http", web_open},     {"door", door_open},          {"system", system_open},
+               {"data", data_open},    {"record", record_open},      {"journal", journal_open},
+               {"repl", repl_open},    {"doctor", doctor_open},      {"archive", archive_open},
+               {"digest", digest_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);
