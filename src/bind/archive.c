@@ -113,23 +113,35 @@ static int load_range(lua_State *L)
 static const char *check_text(lua_State *L, int file, const char *name, size_t *size)
 {
   if (!lua_istable(L, file) || lua_getfield(L, file, name) != LUA_TSTRING)
-    error_usage(L, "core.archive.write takes a list of {name=, data=}, both texts");
+    error_usage(L, "the files of an archive are a list of {name=, data=}, both texts");
   return lua_tolstring(L, -1, size);
 }
 
-static int write_bytes(lua_State *L)
+static struct box *check_files(lua_State *L, int index)
 {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, index, LUA_TTABLE);
   struct box *box = push_box(L);
   struct error err = ERROR_INIT;
-  for (lua_Integer i = 1, last = (lua_Integer)lua_rawlen(L, 1); i <= last; i++) {
+  for (lua_Integer i = 1, last = (lua_Integer)lua_rawlen(L, index); i <= last; i++) {
     size_t name_size, size;
-    lua_rawgeti(L, 1, i);
+    lua_rawgeti(L, index, i);
     int file = lua_gettop(L);
     const char *name = check_text(L, file, "name", &name_size), *data = check_text(L, file, "data", &size);
     if (!archive_add(&box->archive, name, name_size, data, size, &err)) error_raise(L, &err);
     lua_settop(L, file - 1);
   }
+  return box;
+}
+
+struct archive *archive_check(lua_State *L, int index)
+{
+  return &check_files(L, index)->archive;
+}
+
+static int write_bytes(lua_State *L)
+{
+  struct error err = ERROR_INIT;
+  struct box *box = check_files(L, 1);
   if (!archive_write(&box->archive, &box->bytes, &err)) error_raise(L, &err);
   lua_pushlstring(L, box->bytes.data, box->bytes.size);
   return 1;
