@@ -16,7 +16,7 @@ c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c spec/suppor
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
-texts    = README.md share/proxylua.bash share/_proxylua share/proxylua.fish build/reference.txt
+texts    = README.md share/licences.txt share/proxylua.bash share/_proxylua share/proxylua.fish build/reference.txt
 
 flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql -g -pthread \
            -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP

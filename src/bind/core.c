@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "bind/archive.h"
+#include "bind/bundle.h"
 #include "bind/data.h"
 #include "bind/doctor.h"
 #include "bind/door.h"
@@ -31,7 +32,7 @@ int core_open(lua_State *L)
                {"http", web_open},     {"door", door_open},          {"system", system_open},
                {"data", data_open},    {"record", record_open},      {"journal", journal_open},
                {"repl", repl_open},    {"doctor", doctor_open},      {"archive", archive_open},
-               {"digest", digest_open}};
+               {"digest", digest_open}, {"bundle", bundle_module_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);
