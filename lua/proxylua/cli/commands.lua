@@ -6,7 +6,7 @@ local endpoints = require "proxylua.cli.endpoints"
 
 local M = {}
 
-local own = { "api", "journal", "sandbox", "doctor", "completion", "help" }
+local own = { "api", "journal", "bundle", "sandbox", "doctor", "completion", "help" }
 
 --- The names of all commands, in the order of the help.
 function M.names()
