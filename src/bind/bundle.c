@@ -186,8 +186,8 @@ static int list_modules(lua_State *L)
 
 void bundle_module_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"here", get_here},     {"read", read_file},     {"files", list_files},
-                                       {"verify", verify},     {"write", write_bundle}, {"modules", list_modules},
+  static const luaL_Reg functions[] = {{"here", get_here}, {"read", read_file},     {"files", list_files},
+                                       {"verify", verify}, {"write", write_bundle}, {"modules", list_modules},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -33,10 +33,11 @@ static bool fail_memory(struct error *err)
 
 static bool refuse(struct error *err, const char *name, size_t size)
 {
-  error_set(err, ERROR_CONFIG,
-            "the app in this program was changed after it was bundled: %.*s is not what it was; get the program again, or "
-            "bundle it again",
-            (int)size, name);
+  error_set(
+      err, ERROR_CONFIG,
+      "the app in this program was changed after it was bundled: %.*s is not what it was; get the program again, or "
+      "bundle it again",
+      (int)size, name);
   return false;
 }
 
@@ -52,7 +53,8 @@ static bool read_at(const struct bundle *bundle, void *to, size_t size, uint64_t
     ssize_t got = pread(bundle->fd, at, size, (off_t)offset);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
-      error_set(err, ERROR_CONFIG, "cannot read the app in this program: %s", got < 0 ? strerror(errno) : "it ends early");
+      error_set(err, ERROR_CONFIG, "cannot read the app in this program: %s",
+                got < 0 ? strerror(errno) : "it ends early");
       return false;
     }
     at += got;
@@ -73,9 +75,10 @@ static bool matches(const void *bytes, size_t size, const unsigned char expected
 static bool refuse_size(const struct bundle_marker *marker, uint64_t size, struct error *err)
 {
   if (size <= marker->begin)
-    error_set(err, ERROR_CONFIG,
-              "the app that was bundled with this program is gone: strip, or another tool that rewrites programs, has cut "
-              "it off; bundle it again, and leave the bundle as it is");
+    error_set(
+        err, ERROR_CONFIG,
+        "the app that was bundled with this program is gone: strip, or another tool that rewrites programs, has cut "
+        "it off; bundle it again, and leave the bundle as it is");
   else if (size < marker->end)
     error_set(err, ERROR_CONFIG, "this program is cut short: its app had %llu bytes, and %llu are left; copy it again",
               (unsigned long long)(marker->end - marker->begin), (unsigned long long)(size - marker->begin));
@@ -143,7 +146,9 @@ static struct entry *find(const struct bundle *bundle, const char *name)
 
 static bool inflate_all(const char *packed, size_t packed_size, char *to, size_t size)
 {
-  z_stream stream = {.next_in = (Bytef *)packed, .avail_in = (uInt)packed_size, .next_out = (Bytef *)to,
+  z_stream stream = {.next_in = (Bytef *)packed,
+                     .avail_in = (uInt)packed_size,
+                     .next_out = (Bytef *)to,
                      .avail_out = (uInt)size + 1}; /* one byte more shows that it is not longer, and becomes the NUL */
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return false;
   bool whole = inflate(&stream, Z_FINISH) == Z_STREAM_END && stream.total_out == size;

@@ -12,10 +12,10 @@
 /* Offsets are those in the program's file. All but the magic is 0 in a program without an app. */
 struct bundle_marker {
   char magic[24];
-  uint64_t begin, directory, end;       /* of the zip, of its central directory, of both and of the file */
-  unsigned char whole[DIGEST_SIZE];     /* SHA-256 of the zip */
-  unsigned char index[DIGEST_SIZE];     /* of its central directory with all that follows */
-  unsigned char sums[DIGEST_SIZE];      /* of BUNDLE_SUMS */
+  uint64_t begin, directory, end;   /* of the zip, of its central directory, of both and of the file */
+  unsigned char whole[DIGEST_SIZE]; /* SHA-256 of the zip */
+  unsigned char index[DIGEST_SIZE]; /* of its central directory with all that follows */
+  unsigned char sums[DIGEST_SIZE];  /* of BUNDLE_SUMS */
 };
 
 /* Volatile: the compiler must not take its bytes for granted, since a bundle has others. */
