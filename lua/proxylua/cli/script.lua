@@ -15,6 +15,7 @@ end
 local function compile(text, name, shown)
   text = M.source(text)
   if text:find("^\27") then names.usage("%s is compiled Lua; proxylua runs its source only", shown) end
+  if text:find("^\127ELF") then names.usage("%s is a program, and no Lua", shown) end
   local chunk, why = load(text, name, "t")
   if not chunk then error(why, 0) end
   return chunk
