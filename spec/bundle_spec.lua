@@ -175,7 +175,7 @@ describe("a bundle", function()
     local root = folder .. "/root"
     shell("mkdir %s && cp %s %s/shop && for l in $(ldd %s | grep -o '/[^ ]*'); do mkdir -p %s${l%%/*} && cp $l %s$l; done",
       root, app, root, app, root, root)
-    local text = output("unshare -rm sh -c 'mount --bind %s %s && mount -o remount,bind,ro %s && exec env -i chroot %s /shop a'",
+    local text = output("unshare -rm sh -c 'mount --bind %s %s && mount -o remount,bind,ro %s && exec env -i $(command -v chroot) %s /shop a'",
       root, root, root, root)
     assert.are.equal("hello\tlow\t/shop\t1\ta\n", text)
     shell("rm -rf %s", root)
@@ -305,7 +305,6 @@ describe("bundling", function()
   it("refuses what would not do what it says", function()
     shell("mkdir %s/app/empty %s/app/other", folder, folder)
     write(folder .. "/app/other/greet.lua", "return 'another'")
-    write(folder .. "/app/broken.lua", "return return")
     for words, pattern in pairs{
       ["absent.lua -o out"] = "cannot read the script absent.lua", ["- -o out"] = "standard input is none",
       ["parts -o out"] = "is a folder", ["shop.lua"] = "%-o",
@@ -316,6 +315,7 @@ describe("bundling", function()
       for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end
       assert.matches(pattern, refused(folder, arguments))
     end
+    write(folder .. "/app/broken.lua", "return return")
     local result = bundle(folder, { "broken.lua", "-o", "out" })
     assert.are.equal(1, result.code)
     assert.matches("broken.lua:1:", result.err, 1, true)
