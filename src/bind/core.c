@@ -12,6 +12,7 @@
 #include "bind/journal.h"
 #include "bind/json.h"
 #include "bind/money.h"
+#include "bind/plugin.h"
 #include "bind/record.h"
 #include "bind/repl.h"
 #include "bind/sandbox.h"
@@ -29,7 +30,8 @@ int core_open(lua_State *L)
                {"task", task_open},   {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
                {"http", web_open},    {"door", door_open},          {"system", system_open},
                {"data", data_open},   {"record", record_open},      {"journal", journal_open},
-               {"repl", repl_open},   {"doctor", doctor_open}};
+               {"repl", repl_open},   {"doctor", doctor_open},
+               {"plugin", plugin_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);
