@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bind/error.h"
+#include "bind/grants.h"
 #include "bind/message.h"
 #include "bind/runtime.h"
 #include "bind/value.h"
@@ -463,4 +464,5 @@ void plugin_open(lua_State *L)
   make_type(L, TYPE, methods);
   make_type(L, CALL_TYPE, call_methods);
   luaL_newlib(L, functions);
+  grants_add(L);
 }
