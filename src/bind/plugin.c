@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bind/error.h"
+#include "bind/grants.h"
 #include "bind/message.h"
 #include "bind/runtime.h"
 #include "bind/value.h"
@@ -136,7 +137,8 @@ static void expel(struct plugin *plugin, const char *what)
 
 static void allow_more(struct plugin *plugin)
 {
-  int64_t seconds = plugin->used / SECOND + 1 + plugin->budget + (loop_clock() - plugin->since) / SECOND / LEISURE;
+  int64_t earned = (loop_clock() - plugin->since) / LEISURE;
+  int64_t seconds = plugin->budget + (plugin->used + earned + SECOND / 2) / SECOND;
   if (seconds <= plugin->allowed) return;
   plugin->allowed = seconds;
   child_allow_cpu(&plugin->child, seconds);
@@ -397,7 +399,7 @@ static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, st
   if (lua && *lua && snprintf(folder, sizeof folder, "PROXYLUA_LUA_DIR=%s", lua) >= (int)sizeof folder) *folder = '\0';
   char *environment[] = {*folder ? folder : NULL, NULL};
   snprintf(bytes, sizeof bytes, "%lld", (long long)memory);
-  snprintf(seconds, sizeof seconds, "%lld", (long long)plugin->budget + 1);
+  snprintf(seconds, sizeof seconds, "%lld", (long long)plugin->budget);
   const char *arguments[] = {PLUGIN_ARGUMENT, plugin->name, bytes, seconds, calls_free ? "free" : "caged", NULL};
   if (!child_start(&plugin->child, arguments, environment, err)) return false;
   plugin->channel.socket = plugin->child.socket;
@@ -463,4 +465,5 @@ void plugin_open(lua_State *L)
   make_type(L, TYPE, methods);
   make_type(L, CALL_TYPE, call_methods);
   luaL_newlib(L, functions);
+  grants_add(L);
 }

@@ -1,18 +1,21 @@
--- What a plugin may ask of its parent, and the check of each question against its permissions. A part a permission; each is
--- opened with what was granted, nil when nothing was, and answers functions by what they are asked for.
+-- What a plugin may ask of its parent, and the check of each question against its permissions. A part a permission: each
+-- answers functions by what they are asked for. Everything that comes in is a plugin's, and trusted in nothing.
 
 local core = require "proxylua.core"
 
 local M = {}
 
-local parts = { "read" }
+local parts = { "read", "files", "net", "env" }
 
---- Raises that a permission is missing.
-function M.refuse(name, permission, what)
-  core.error.raise{
-    kind = "forbidden", code = "plugin_permission",
-    message = ("the plugin %s may not %s: it has no permission %s"):format(name, what, permission),
-  }
+-- Answers the function that raises that a permission is missing: refuse("net", "reach example.com").
+local function refusal(name)
+  return function(permission, what)
+    core.error.raise{
+      kind = "forbidden", code = "plugin_permission",
+      message = ("the plugin %s may not %s%s"):format(name, what,
+        permission and ": it has no such permission (" .. permission .. ")" or ": no plugin may"),
+    }
+  end
 end
 
 -- What a plugin prints may hold bytes that a terminal obeys.
@@ -23,12 +26,14 @@ end
 --- The questions of one plugin.
 -- @param name string
 -- @param permissions table
+-- @param reach "public": its hosts are those of the public internet; "loopback": this machine's too, for tests
 -- @return table of functions that answer
 -- @return table of functions that take notes
-function M.open(name, permissions)
-  local handlers = { sleep = core.task.sleep }
+function M.open(name, permissions, reach)
+  local handlers, refuse = { sleep = core.task.sleep }, refusal(name)
   for _, part in ipairs(parts) do
-    for what, handler in pairs(require("proxylua.plugin." .. part).open(name, permissions)) do handlers[what] = handler end
+    local answers = require("proxylua.plugin." .. part).open(name, permissions, refuse, reach)
+    for what, handler in pairs(answers) do handlers[what] = handler end
   end
   local notes = {
     print = function(text) core.system.write(plain(text), "\n") end,

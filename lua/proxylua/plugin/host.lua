@@ -76,7 +76,8 @@ end
 
 --- Starts a plugin's process and loads its main module.
 -- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands` and `on`), `permissions`; `memory` in bytes and
---   `cpu` in seconds, where the usual is not enough
+--   `cpu` in seconds, where the usual is not enough; `reach="loopback"`, for tests alone: its hosts may be on this machine. No
+--   manifest has this field
 -- @return instance, with methods
 -- @raise what its main module raises; config; usage; internal
 function M.start(spec)
@@ -85,7 +86,8 @@ function M.start(spec)
   local caged = check_cage(spec.name, permissions)
   local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {} }, Instance)
   instance.streams = streams.open(function(...) return instance.process:call(...) end, core.task.clock)
-  instance.handlers, instance.notes = broker.open(spec.name, permissions)
+  instance.handlers, instance.notes = broker.open(spec.name, permissions,
+    spec.reach == "loopback" and "loopback" or "public")
   instance.handlers.pull = instance.streams.pull
   instance.process = core.plugin.start({
     name = spec.name, memory = spec.memory or MEMORY, cpu = spec.cpu or CPU, calls_free = not caged,
