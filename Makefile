@@ -29,7 +29,7 @@ editor   = -l:libedit.a -l:libbsd.a -l:libmd.a -l:libtinfo.a
 # libcurl brings zlib along anyhow.
 zip      = -l:libminizip.a -lz
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
-           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) -lcrypto -ldl -lm
+           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) -lcrypto -lseccomp -ldl -lm
 
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2
@@ -77,7 +77,7 @@ all: build/proxylua ## build the program, build/proxylua
 demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quickstart.lua
 	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
 
-test: build/proxylua build/crash/proxylua build/spec/slots_check ## run the specs inside the program (SPEC=FILE: only that one)
+test: build/proxylua build/crash/proxylua build/spec/slots_check build/spec/cage_check ## run the specs inside the program (SPEC=FILE: only that one)
 	$(call run_specs,build/proxylua)
 
 crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 storms=4': see spec/support/crash_long.lua)
@@ -189,7 +189,7 @@ build/embedded.o: build/embedded.c src/bind/embedded.h
 # This one measures the engine itself.
 build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard src/core/*.c)) Makefile | packages
 	@mkdir -p $(@D)
-	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 $(zip) -lcrypto -ldl -lm
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 $(zip) -lcrypto -lseccomp -ldl -lm
 
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)
@@ -200,6 +200,10 @@ build/bench/%: bench/%.c Makefile | packages
 build/spec/slots_check: spec/support/slots_check.c src/core/slots.c src/core/slots.h Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+build/spec/cage_check: spec/support/cage_check.c src/core/cage.c src/core/error.c src/core/cage.h src/core/error.h Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lseccomp
 
 .PHONY: packages
 packages:
@@ -234,12 +238,12 @@ check-clang: build/clang/proxylua
 
 check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
-check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
+check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check build/spec/cage_check
 	$(call step,$(call run_specs,$<))
 
 # A collector that never rests finds values that C code forgot to anchor.
 greedy = collectgarbage("incremental", 1, 1000)
-check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
+check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check build/spec/cage_check
 	$(call step,$(call run_specs,$<,-e '$(greedy)'))
 
 check-doc: build/doc/index.html

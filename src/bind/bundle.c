@@ -1,7 +1,6 @@
 #include "bind/bundle.h"
 
 #include <errno.h>
-#include <fts.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 #include "core/bundle.h"
 
 #define BYTES "proxylua.bundle.bytes"
-#define FOLDER "proxylua.bundle.folder"
 
 static const struct bundle *check_here(lua_State *L)
 {
@@ -119,69 +117,6 @@ static int write_bundle(lua_State *L)
   refuse_key(L, archive);
   if (!bundle_write(archive, path, &err)) error_raise(L, &err);
   return 0;
-}
-
-/* --- modules in a folder --- */
-
-static int close_folder(lua_State *L)
-{
-  FTS **folder = luaL_checkudata(L, 1, FOLDER);
-  if (*folder) fts_close(*folder);
-  *folder = NULL;
-  return 0;
-}
-
-static FTS *push_folder(lua_State *L, const char *path)
-{
-  FTS **folder = lua_newuserdatauv(L, sizeof *folder, 0);
-  *folder = NULL;
-  if (luaL_newmetatable(L, FOLDER)) {
-    lua_pushcfunction(L, close_folder);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
-  *folder = fts_open((char *const[]){(char *)path, NULL}, FTS_LOGICAL | FTS_NOCHDIR, NULL);
-  return *folder;
-}
-
-static int fail(lua_State *L, const char *path, int why)
-{
-  struct error err = ERROR_INIT;
-  error_set(&err, ERROR_STORE, "cannot read %s: %s", path, why == ELOOP ? "it leads back into itself" : strerror(why));
-  error_raise(L, &err);
-}
-
-static bool is_module(const FTSENT *entry)
-{
-  size_t size = entry->fts_namelen;
-  return entry->fts_info == FTS_F && size > 4 && strcmp(entry->fts_name + size - 4, ".lua") == 0;
-}
-
-static int check_entry(lua_State *L, const FTSENT *entry)
-{
-  int info = entry->fts_info;
-  if (info == FTS_DC) return fail(L, entry->fts_path, ELOOP);
-  return info == FTS_DNR || info == FTS_ERR || info == FTS_NS ? fail(L, entry->fts_path, entry->fts_errno) : 0;
-}
-
-static int list_modules(lua_State *L)
-{
-  const char *path = luaL_checkstring(L, 1);
-  size_t base = strlen(path);
-  FTS *folder = push_folder(L, path);
-  if (!folder) fail(L, path, errno);
-  lua_newtable(L);
-  for (FTSENT *entry; (errno = 0, entry = fts_read(folder));) {
-    if (entry->fts_level > 0 && entry->fts_name[0] == '.')
-      fts_set(folder, entry, FTS_SKIP);
-    else if (check_entry(L, entry) == 0 && is_module(entry)) {
-      const char *name = entry->fts_path + base;
-      lua_pushstring(L, name + strspn(name, "/"));
-      lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-    }
-  }
-  if (errno != 0) fail(L, path, errno);
-  return 1;
 }
 
 void bundle_module_open(lua_State *L)

@@ -11,7 +11,6 @@
  *   verify(): raises when a byte of the app is not what it was
  *   write(path, files): makes a program of this one and a list of {name, data}, whole or not at all. A file that holds the API
  *     key is a usage error
- *   modules(folder) -> list of the paths of all .lua below a folder, relative to it, in any order; hidden ones left out
  * What is wrong with the app is an error of kind config. */
 void bundle_module_open(lua_State *L);
 

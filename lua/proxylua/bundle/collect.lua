@@ -90,11 +90,29 @@ local function follow(state)
   end
 end
 
+-- Adds the paths of all .lua below a folder to a list; hidden ones are left out, links are followed.
+-- @param above set of the folders that it lies in
+local function gather(folder, prefix, list, above)
+  local real = core.system.real_path(folder)
+  local items, why = core.folder.list(folder)
+  if not items or above[real] then names.usage("cannot read %s: %s", folder, why or "it leads back into itself") end
+  above[real] = true
+  for _, item in ipairs(items) do
+    local path, name = folder .. "/" .. item.name, prefix .. item.name
+    if not item.name:find("^%.") then
+      local kind = core.system.kind(path)
+      if kind == "folder" then gather(path, name .. "/", list, above) end
+      if kind == "file" and name:find("%.lua$") then list[#list + 1] = name end
+    end
+  end
+  above[real] = nil
+  return list
+end
+
 local function add_folder(state, folder)
   if core.system.kind(folder) ~= "folder" then names.usage("--module takes a folder, and %s is none", folder) end
-  local paths = core.bundle.modules(folder)
+  local paths = gather(folder, "", {}, {})
   if #paths == 0 then names.usage("there is no .lua below %s", folder) end
-  table.sort(paths)
   for _, path in ipairs(paths) do
     local whole = folder:gsub("/+$", "") .. "/" .. path
     if core.system.real_path(whole) ~= state.script then add(state, whole, "modules/" .. path, script.read(whole)) end
