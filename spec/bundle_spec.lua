@@ -130,7 +130,7 @@ describe("a bundle", function()
     local told = core.json.decode(run({ "--proxylua-json", "--proxylua-info" }).out)
     assert.are.equal(core.version, told.proxylua)
     assert.are.equal("app/shop.lua", told.app)
-    local names = {}
+    local names, info = {}, run({ "--proxylua-info" }).out
     for at, file in ipairs(told.files) do
       names[at] = file.name
       local path = file.name:gsub("^app/", ""):gsub("^modules/deep", "vendor/deep"):gsub("^modules/unused", "vendor/unused")
@@ -139,8 +139,7 @@ describe("a bundle", function()
         local text = read(folder .. "/app/" .. path)
         assert.are.equal(#text, file.size)
         assert.are.equal(core.digest.sha256(text), file.sha256)
-        assert.matches(file.sha256 .. " +" .. #text .. "  " .. file.name:gsub("%p", "%%%0") .. "\n",
-          run({ "--proxylua-info" }).out)
+        assert.matches(file.sha256 .. " +" .. #text .. "  " .. file.name:gsub("%p", "%%%0") .. "\n", info)
       end
     end
     assert.are.equal("app/shop.lua bundle.json modules/deep/low.lua modules/greet.lua modules/parts/init.lua "
@@ -309,7 +308,7 @@ describe("bundling", function()
       ["absent.lua -o out"] = "cannot read the script absent.lua", ["- -o out"] = "standard input is none",
       ["parts -o out"] = "is a folder", ["shop.lua"] = "%-o",
       ["shop.lua --module absent -o out"] = "takes a folder", ["shop.lua --module empty -o out"] = "no .lua below",
-      ["shop.lua --module vendor -o shop.lua"] = "would replace", ["greet.lua --module . -o greet.lua"] = "would replace",
+      ["shop.lua --module vendor -o shop.lua"] = "would replace", ["shop.lua --module vendor -o vendor/deep/low.lua"] = "would replace",
     } do
       local arguments = {}
       for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end

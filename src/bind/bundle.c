@@ -122,7 +122,6 @@ static int write_bundle(lua_State *L)
 void bundle_module_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"here", get_here}, {"read", read_file},     {"files", list_files},
-                                       {"verify", verify}, {"write", write_bundle}, {"modules", list_modules},
-                                       {NULL, NULL}};
+                                       {"verify", verify}, {"write", write_bundle}, {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -13,6 +13,8 @@ function M.parser(parser)
     :argname("FOLDER"):count("*"):target("modules"), "files")
   parser:option("--without", "leave this module out: it is looked for where the program runs; may come several times")
     :argname("NAME"):count("*"):target("without")
+  parser:option("--plugin", "take this plugin along, an installed one by its name, or a file or folder, with the "
+    .. "permissions that it asks for; may come several times"):argname("PLUGIN"):count("*"):target("plugins")
   parsers.example(parser, "bundle restock.lua -o restock", "bundle app.lua --module lib --without lfs -o app")
 end
 
@@ -26,20 +28,29 @@ local function check_output(path, files)
   end
 end
 
-local function manifest(files)
-  return { name = "bundle.json", data = core.json.encode{ app = files[1].name, proxylua = core.version } .. "\n" }
+local function manifest(app, plugins)
+  local told = { app = app, proxylua = core.version, plugins = plugins }
+  return { name = "bundle.json", data = core.json.encode(told, { indent = 2 }) .. "\n" }
+end
+
+local function tell(screen, output, app, modules, notes)
+  for _, note in ipairs(notes) do screen:note("%s", note) end
+  screen:note("%s holds %s and %d module%s; %s --proxylua-info lists them", output, app:match("[^/]+$"), modules,
+    modules == 1 and "" or "s", output:find("/") and output or "./" .. output)
 end
 
 function M.run(args, context)
-  local screen = context.screen
   if args.script == "-" then names.usage("a bundle is made of a file; standard input is none") end
   local files, notes = require("proxylua.bundle.collect").files(args.script, args)
   check_output(args.output, files)
-  files[#files + 1] = manifest(files)
+  local app, modules = files[1].name, #files - 1
+  local bundled = require "proxylua.bundle.plugins"
+  local plugins, more = bundled.collect(args.plugins)
+  table.move(more, 1, #more, #files + 1, files)
+  files[#files + 1] = manifest(app, plugins)
   core.bundle.write(args.output, files)
-  for _, note in ipairs(notes) do screen:note("%s", note) end
-  screen:note("%s holds %s and %d modules; %s --proxylua-info lists them", args.output, files[1].name:match("[^/]+$"),
-    #files - 2, args.output:find("/") and args.output or "./" .. args.output)
+  local told = bundled.tell(plugins)
+  tell(context.screen, args.output, app, modules, table.move(told, 1, #told, #notes + 1, notes))
 end
 
 return M

@@ -51,6 +51,8 @@ local function show_info(flags)
   end
   core.system.write(("%s, with proxylua %s inside (%s)\n\n"):format(made.app:match("[^/]+$"), made.proxylua, _VERSION))
   tell_files(files)
+  local plugins = require("proxylua.bundle.plugins").tell(made.plugins)
+  if #plugins > 0 then core.system.write("\n", table.concat(plugins, "\n"), "\n") end
 end
 
 local function show_licences()

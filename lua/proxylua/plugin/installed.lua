@@ -2,6 +2,7 @@
 -- counts, what it may do, and the SHA-256 of every file. Writing that list whole is the one step in which a plugin appears,
 -- changes or goes away; what a crash leaves beside it is never looked at, and cleared by the next installation.
 
+local bundled = require "proxylua.bundle.plugins"
 local core = require "proxylua.core"
 local manifests = require "proxylua.plugin.manifest"
 local names = require "proxylua.names"
@@ -151,11 +152,13 @@ local function modules_of(texts)
   return modules
 end
 
---- Loads a plugin whose files are as they were installed.
+--- Loads a plugin whose files are as they were installed; the one that this program was bundled with goes before that.
 -- @param name string
 -- @return table: name, version, folder, modules (texts by path, main.lua among them), manifest, permissions (as granted)
 -- @raise usage when it is not installed; config, which says what is wrong with it
 function M.open(name)
+  local own = bundled.open(name)
+  if own then return own end
   local entry, folder, texts, problems = read_plugin(name)
   if problems then
     refuse("the plugin %s is not as it was installed: %s; proxylua plugin update %s, or remove it", name,
