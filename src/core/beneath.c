@@ -2,15 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "core/file.h"
 
 #define PORTION ((size_t)64 << 10)
 #define MODE 0666 /* of written files, before the umask */
@@ -93,23 +93,43 @@ bool beneath_read(const struct beneath *where, size_t most, struct buffer *bytes
   return ok;
 }
 
-/* The folder is held open: whatever becomes of its name meanwhile, the file goes there. */
+/* What is there already may be a regular file alone. */
+static bool is_free(const struct beneath *where, int folder, const char *name, struct error *err)
+{
+  struct stat there;
+  if (fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) == 0)
+    return S_ISREG(there.st_mode) || refuse(where, "is no file", err);
+  return errno == ENOENT || fail(where, err);
+}
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+  while (size > 0) {
+    ssize_t put = write(fd, bytes, size);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    bytes += put;
+    size -= (size_t)put;
+  }
+  return fsync(fd) == 0;
+}
+
+/* A name of its own until the bytes are on disk. The folder is held open, and renaming follows no link: whatever others rename
+ * meanwhile, the file comes to be in there. */
 static bool write_into(const struct beneath *where, int folder, const char *name, const void *bytes, size_t size,
                        struct error *err)
 {
-  char path[PATH_MAX];
-  struct file file;
-  struct error why = ERROR_INIT;
-  if (snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name) >= (int)sizeof path)
-    return refuse(where, "is too long", err);
-  bool ok = file_begin(&file, path, MODE, &why);
-  if (ok && file_write(&file, bytes, size, &why))
-    ok = file_commit(&file, &why);
-  else if (ok) {
-    file_abandon(&file);
-    ok = false;
-  }
-  if (!ok) error_set(err, ERROR_STORE, "%s cannot be written", where->path);
+  char temporary[64];
+  uint64_t random;
+  if (!is_free(where, folder, name, err)) return false;
+  if (getrandom(&random, sizeof random, 0) != sizeof random) return fail(where, err);
+  snprintf(temporary, sizeof temporary, ".proxylua-%016" PRIx64, random);
+  int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
+  if (fd < 0) return fail(where, err);
+  bool ok = write_all(fd, bytes, size) && renameat(folder, temporary, folder, name) == 0;
+  if (!ok) fail(where, err);
+  close(fd);
+  if (!ok) unlinkat(folder, temporary, 0);
   return ok;
 }
 

@@ -4,7 +4,7 @@ local M = {}
 
 function M.open(_, permissions, refuse)
   local granted = {}
-  for _, name in ipairs(permissions.env and permissions.env.names or {}) do granted[name] = true end
+  for _, name in ipairs(permissions.env or {}) do granted[name] = true end
   return {
     env = function(name)
       if type(name) ~= "string" or not granted[name] or name:find("^PROXYLUA_") then

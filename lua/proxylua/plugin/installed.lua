@@ -16,13 +16,16 @@ local function refuse(format, ...)
   core.error.raise{ kind = "config", message = format:format(...) }
 end
 
+local function find_folder()
+  local base, home = os.getenv("XDG_DATA_HOME"), os.getenv("HOME")
+  if base and base:find("^/") then return base .. "/proxylua/plugins" end
+  return home and home:find("^/") and home .. "/.local/share/proxylua/plugins" or nil
+end
+
 --- The folder of all plugins. No plugin may be given access to it.
 -- @raise config
 function M.folder()
-  local base, home = os.getenv("XDG_DATA_HOME"), os.getenv("HOME")
-  if base and base:find("^/") then return base .. "/proxylua/plugins" end
-  if home and home:find("^/") then return home .. "/.local/share/proxylua/plugins" end
-  refuse("there is no place for plugins: neither XDG_DATA_HOME nor HOME is set")
+  return find_folder() or refuse("there is no place for plugins: neither XDG_DATA_HOME nor HOME is set")
 end
 
 -- --- the list ---
@@ -49,8 +52,8 @@ local function check_list(path, list)
 end
 
 local function read_list()
-  local path = list_path()
-  if not core.system.kind(path) then return {} end
+  local path = find_folder() and list_path()
+  if not path or not core.system.kind(path) then return {} end
   if not (core.system.is_trusted(path) and core.system.is_trusted(M.folder())) then
     refuse("the list of plugins %s can be changed by others; chmod go-w it and its folder, and let them be yours", path)
   end
@@ -273,10 +276,9 @@ function M.install(plugin, before)
     check_before(name, before, plugins[name])
     local target = place_of(name, entry)
     local base = target:match("^(.*)/")
-    if not (before and before.digest == entry.digest and #select(2, read_files(target, entry)) == 0) then
-      -- Files that were tampered with are replaced in place: the list leads to nothing sound there anyhow.
-      place(base, target, plugin.files)
-    end
+    -- Files that were tampered with are replaced in place: the list leads to nothing sound there anyhow.
+    local is_there = before and before.digest == entry.digest and M.verify(name) == nil
+    if not is_there then place(base, target, plugin.files) end
     plugins[name] = entry
     write_list(plugins)
     clear(base, target:match("[^/]+$"))

@@ -58,7 +58,7 @@ end
 -- "function" of main.lua, or "module.function".
 local function check_function(field, value)
   local name = type(value) == "string" and #value <= 200 and value or ""
-  if not name:find("^[%a_][%w_]*$") and not name:find("^[%a_][%w_]*[%w_.]*%.[%a_][%w_]*$") or name:find("..", 1, true) then
+  if not name:find("^[%a_][%w_.]*$") or name:find("..", 1, true) or name:find("%.%d") or name:find("%.$") then
     refuse(field, "is the name of a function in main.lua, or module.function")
   end
   return name
@@ -76,10 +76,8 @@ local function check_default(field, option, kind)
   local value = option.default
   if value == nil then return end
   if kind == "flag" or option.required then refuse(field, "goes with neither a flag nor what is required") end
-  if (math.type(value) == "integer" and option_types[kind] ~= "string" and "integer" or type(value)) ~= option_types[kind]
-    and not (kind == "number" and type(value) == "number") then
-    refuse(field, "is not of the type " .. kind)
-  end
+  local found = kind == "integer" and math.type(value) or type(value)
+  if found ~= option_types[kind] then refuse(field, "is not of the type " .. kind) end
 end
 
 local function check_option(field, name, option)
@@ -97,7 +95,8 @@ local function check_option(field, name, option)
   if option.choices and kind ~= "text" then refuse(field .. ".choices", "go with the type text") end
   check_default(field .. ".default", option, kind)
   return {
-    summary = option.summary, type = kind, default = option.default, required = option.required, choices = option.choices,
+    summary = option.summary, type = kind, default = option.default, required = option.required,
+    choices = option.choices,
   }
 end
 

@@ -1,6 +1,5 @@
 -- HTTP for plugins: to the hosts that were granted, by redirects too, and only where their names lead to the public internet. A
--- host is "api.example.com", with a port ("example.com:8443"), or "*.example.com" for all below it; without a port it is
--- https or http on the port of that.
+-- host is "api.example.com", which means the ports of http and https, or has another port ("example.com:8443").
 
 local core = require "proxylua.core"
 
@@ -19,10 +18,7 @@ end
 local function matches(grant, scheme, host, port)
   local name, with_port = grant:lower():match("^(.-):(%d+)$")
   name, with_port = name or grant:lower(), with_port or ports[scheme]
-  if port ~= with_port then return false end
-  local suffix = name:match("^%*(%..+)$")
-  if suffix then return #host > #suffix and host:sub(-#suffix) == suffix end
-  return host == name
+  return port == with_port and host == name
 end
 
 -- The whole URL, when it may be asked for; a name that may not is never looked up. Answers its origin too.
@@ -71,7 +67,7 @@ local function without_body(options)
 end
 
 function M.open(_, permissions, refuse, reach)
-  local hosts = permissions.net and permissions.net.hosts or {}
+  local hosts = permissions.net or {}
 
   local function fetch(method, text, options)
     if not methods[method] then usage("px.http has no %s", tostring(method)) end
