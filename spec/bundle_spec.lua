@@ -48,7 +48,7 @@ local function bundle(folder, arguments, options)
   return program.run(table.move(arguments, 1, #arguments, 2, { "bundle" }), options)
 end
 
--- Answers the end of standard error where it ends with 2 and has written nothing.
+-- Answers what it says where it ends with 2 and has written nothing.
 local function refused(folder, arguments, options)
   local result = bundle(folder, arguments, options)
   assert.are.equal(2, result.code, result.err)
@@ -117,8 +117,8 @@ describe("a bundle", function()
     assert.matches("^1\n", run({ "--proxylua-sandbox", "--proxylua-spend", "20", "buy" }).out)
     assert.matches("^1\n", run({ "--proxylua-spend=20", "--proxylua-sandbox", "buy" }).out)
     assert.matches("\t2\tx\t%-%-proxylua%-info\n$", run({ "x", "--proxylua-info" }).out)
-    for word, pattern in pairs{ ["--proxylua-sandbx"] = "unknown option --proxylua-sandbx", ["--proxylua-spend"] = "AMOUNT",
-      ["--proxylua-execute=x()"] = "its own script" } do
+    for word, pattern in pairs{ ["--proxylua-sandbx"] = "unknown option --proxylua-sandbx",
+      ["--proxylua-spend"] = "AMOUNT", ["--proxylua-execute=x()"] = "its own script" } do
       local result = run{ word }
       assert.are.equal(2, result.code)
       assert.are.equal("", result.out)
@@ -133,8 +133,8 @@ describe("a bundle", function()
     local names, info = {}, run({ "--proxylua-info" }).out
     for at, file in ipairs(told.files) do
       names[at] = file.name
-      local path = file.name:gsub("^app/", ""):gsub("^modules/deep", "vendor/deep"):gsub("^modules/unused", "vendor/unused")
-        :gsub("^modules/", "")
+      local path = file.name:gsub("^app/", ""):gsub("^modules/", ""):gsub("^deep", "vendor/deep")
+        :gsub("^unused", "vendor/unused")
       if file.name ~= "bundle.json" then
         local text = read(folder .. "/app/" .. path)
         assert.are.equal(#text, file.size)
@@ -154,8 +154,8 @@ describe("a bundle", function()
     local text = output("unzip -l %s", app)
     assert.matches("app/shop.lua\n", text, 1, true)
     assert.is_nil(text:find("warning") or text:find("error"))
-    text = output("mkdir %s/out && cd %s/out && unzip -q %s && sha256sum -c SHA256SUMS && diff app/shop.lua ../app/shop.lua",
-      folder, folder, app)
+    text = output("mkdir %s/out && cd %s/out && unzip -q %s && sha256sum -c SHA256SUMS && "
+      .. "diff app/shop.lua ../app/shop.lua", folder, folder, app)
     assert.are.equal("app/shop.lua: OK\nbundle.json: OK\n", text:match("^.-\n.-\n"))
     assert.is_nil(text:find("FAILED"))
     assert.are.equal("755", (output("stat -c %%a %s", app):match("%d+")))
@@ -172,10 +172,10 @@ describe("a bundle", function()
     if os.getenv("ASAN_OPTIONS") then return pending("the sanitizers need /proc") end
     if not os.execute("unshare -rm true 2>/dev/null") then return pending("mounting is not permitted here") end
     local root = folder .. "/root"
-    shell("mkdir %s && cp %s %s/shop && for l in $(ldd %s | grep -o '/[^ ]*'); do mkdir -p %s${l%%/*} && cp $l %s$l; done",
-      root, app, root, app, root, root)
-    local text = output("unshare -rm sh -c 'mount --bind %s %s && mount -o remount,bind,ro %s && exec env -i $(command -v chroot) %s /shop a'",
-      root, root, root, root)
+    shell("mkdir %s && cp %s %s/shop && for l in $(ldd %s | grep -o '/[^ ]*'); do "
+      .. "mkdir -p %s${l%%/*} && cp $l %s$l; done", root, app, root, app, root, root)
+    local text = output("unshare -rm sh -c 'mount --bind %s %s && mount -o remount,bind,ro %s && "
+      .. "exec env -i $(command -v chroot) %s /shop a'", root, root, root, root)
     assert.are.equal("hello\tlow\t/shop\t1\ta\n", text)
     shell("rm -rf %s", root)
   end)
@@ -200,7 +200,8 @@ describe("a bundle", function()
   it("that is cut short anywhere does nothing", function()
     local bytes = read(app)
     local directory = bytes:find("PK\1\2", begin, true)
-    for _, left in ipairs{ begin, begin + 1, begin + 30, directory - 1, directory, directory + 20, size - 22, size - 1 } do
+    for _, left in ipairs{ begin, begin + 1, begin + 30, directory - 1, directory, directory + 20, size - 22,
+      size - 1 } do
       damaged(left == begin and "is gone" or "is cut short", changed(function() return bytes:sub(1, left) end))
     end
   end)
@@ -217,7 +218,8 @@ describe("a bundle", function()
   it("tells of every byte that was altered when it is asked what is inside", function()
     local step = (size - begin) // 12
     for at = begin + 1, size, step do
-      damaged("was changed after it was bundled", changed(function(bytes) return flip(bytes, at) end), { "--proxylua-info" })
+      damaged("was changed after it was bundled", changed(function(bytes) return flip(bytes, at) end),
+        { "--proxylua-info" })
     end
   end)
 
@@ -229,8 +231,9 @@ describe("a bundle", function()
 
   it("does not start when its directory, its hashes or its script were altered", function()
     local bytes = read(app)
-    for place, at in pairs{ ["the directory"] = bytes:find("PK\1\2", begin, true) + 50, ["the directory of"] = size - 10,
-      SHA256SUMS = data_of(bytes, "SHA256SUMS") + 9, ["app/shop.lua"] = data_of(bytes, "app/shop.lua") + 9 } do
+    for place, at in pairs{ ["the directory"] = bytes:find("PK\1\2", begin, true) + 50,
+      ["the directory of"] = size - 10, SHA256SUMS = data_of(bytes, "SHA256SUMS") + 9,
+      ["app/shop.lua"] = data_of(bytes, "app/shop.lua") + 9 } do
       damaged(place .. ".* is not what it was", changed(function() return flip(bytes, at) end))
     end
   end)
@@ -290,8 +293,8 @@ describe("bundling", function()
   end)
 
   it("takes along what is installed in Lua, and refuses what is in C", function()
-    shell("mkdir -p %s/lua && cp %s/app/vendor/unused.lua %s/lua/far.lua && cp /bin/true %s/lua/native.so", folder, folder,
-      folder, folder)
+    shell("mkdir -p %s/lua && cp %s/app/vendor/unused.lua %s/lua/far.lua && cp /bin/true %s/lua/native.so", folder,
+      folder, folder, folder)
     local env = { LUA_PATH = folder .. "/lua/?.lua", LUA_CPATH = folder .. "/lua/?.so" }
     script("require 'far' print('near')")
     assert.are.equal(0, bundle(folder, { "a.lua", "-o", "out" }, { env = env }).code)
@@ -308,7 +311,8 @@ describe("bundling", function()
       ["absent.lua -o out"] = "cannot read the script absent.lua", ["- -o out"] = "standard input is none",
       ["parts -o out"] = "is a folder", ["shop.lua"] = "%-o",
       ["shop.lua --module absent -o out"] = "takes a folder", ["shop.lua --module empty -o out"] = "no .lua below",
-      ["shop.lua --module vendor -o shop.lua"] = "would replace", ["shop.lua --module vendor -o vendor/deep/low.lua"] = "would replace",
+      ["shop.lua --module vendor -o shop.lua"] = "would replace",
+      ["shop.lua --module vendor -o vendor/deep/low.lua"] = "would replace",
     } do
       local arguments = {}
       for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end
@@ -366,6 +370,53 @@ describe("bundling", function()
   end)
 end)
 
+describe("a bundle with a plugin", function()
+  local folder
+
+  setup(function()
+    folder = program.folder()
+    shell("mkdir %s/app %s/adder", folder, folder)
+    write(folder .. "/adder/plugin.lua", [[return { name = "adder", version = "1.2.0", description = "adds",
+      permissions = { net = { hosts = { "hooks.slack.com" } } }, on = { order_placed = "placed" } }]])
+    write(folder .. "/adder/main.lua", [[return { add = require "sum", placed = function() error "heard" end }]])
+    write(folder .. "/adder/sum.lua", "return function(a, b) return a + b end")
+    write(folder .. "/app/a.lua", [[
+      local px = require "proxylua"
+      print(require("proxylua.plugin.running").get("adder"):call("add", 1, 2))
+      if ... then px.orders.create{ type = "isp", quantity = 1, key = "k" } end]])
+  end)
+
+  teardown(function() program.remove(folder) end)
+
+  local function run(arguments)
+    return program.run(arguments, { program = folder .. "/app/out" })
+  end
+
+  it("finds it inside, with the permissions that it tells of", function()
+    local result = bundle(folder, { "a.lua", "--plugin", "../adder", "-o", "out" })
+    assert.are.equal(0, result.code, result.err)
+    assert.matches("plugin adder 1.2.0 may exchange data with hooks.slack.com", result.err, 1, true)
+    program.remove(folder .. "/adder")
+    assert.are.equal("3\n", run({}).out)
+    assert.matches("\nplugin adder 1.2.0 may exchange data with hooks.slack.com\n", run({ "--proxylua-info" }).out, 1,
+      true)
+    local told = core.json.decode(run({ "--proxylua-json", "--proxylua-info" }).out)
+    assert.are.same({ net = { hosts = { "hooks.slack.com" } } }, told.plugins.adder.permissions)
+  end)
+
+  it("tells it of events", function()
+    local result = run{ "--proxylua-sandbox", "--proxylua-spend", "20", "buy" }
+    assert.are.equal(0, result.code, result.err)
+    assert.matches("adder could not be told of order_placed: .*heard", result.err)
+  end)
+
+  it("refuses what is no plugin", function()
+    os.remove(folder .. "/app/out")
+    assert.matches("there is no plugin none", refused(folder, { "a.lua", "--plugin", "none", "-o", "out" }))
+    assert.matches("archive is refused", refused(folder, { "a.lua", "--plugin", "./a.lua", "-o", "out" }))
+  end)
+end)
+
 describe("the licences", function()
   local text = core.system.embedded("share/licences.txt")
 
@@ -383,6 +434,8 @@ describe("the licences", function()
       local known = { lua5 = "Lua 5.4", tinfo = "tinfo", md = "libbsd" } -- nothing of libmd is used
       assert.matches(known[name] or name, text, 1, true)
     end
-    for _, name in ipairs{ "proxylua", "lua-cjson", "argparse" } do assert.matches("\n" .. name .. "\n===", text, 1, true) end
+    for _, name in ipairs{ "proxylua", "lua-cjson", "argparse" } do
+      assert.matches("\n" .. name .. "\n===", text, 1, true)
+    end
   end)
 end)

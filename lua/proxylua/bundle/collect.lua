@@ -47,11 +47,11 @@ end
 local function refuse(place, need)
   local found = package.searchpath(need.name, package.cpath)
   if found then
-    names.usage("%s requires %s, which is %s, a module in C: a bundle cannot hold it; --without %s has it looked for on "
-      .. "the machine where the bundle runs", place, need.name, found, need.name)
+    names.usage("%s requires %s, which is %s, a module in C: a bundle cannot hold it; --without %s has it looked for "
+      .. "on the machine where the bundle runs", place, need.name, found, need.name)
   end
-  names.usage("%s requires %s, which is nowhere to be found; --module FOLDER adds a folder of modules, --without %s has "
-    .. "it looked for when the bundle runs", place, need.name, need.name)
+  names.usage("%s requires %s, which is nowhere to be found; --module FOLDER adds a folder of modules, --without %s "
+    .. "has it looked for when the bundle runs", place, need.name, need.name)
 end
 
 local function in_bundle(state, module)
@@ -68,8 +68,8 @@ end
 
 local function follow_need(state, place, need)
   if not need.name then
-    return table.insert(state.notes, ("%s requires what only its run can tell; --module FOLDER adds a folder of modules")
-      :format(place))
+    return table.insert(state.notes,
+      ("%s requires what only its run can tell; --module FOLDER adds a folder of modules"):format(place))
   end
   if state.without[need.name] or is_inside(need.name) or in_bundle(state, need.name) then return end
   local path, name = find(state, need.name)

@@ -68,11 +68,18 @@ local function read_modules(name)
   return modules
 end
 
+--- What bundle.json says of the plugins of this program's own bundle; nothing where there is none.
+-- @return table of entries by name
+function M.entries()
+  if not core.bundle.here() then return {} end
+  return core.json.decode(core.bundle.read("bundle.json")).plugins
+end
+
 --- Loads a plugin of this program's own bundle, as proxylua.plugin.installed.open does an installed one.
 -- @return table, or nil when there is none of that name
 -- @raise config when its files are not what they were
 function M.open(name)
-  local entry = core.bundle.here() and core.json.decode(core.bundle.read("bundle.json")).plugins[name]
+  local entry = M.entries()[name]
   if not entry then return nil end
   local modules = read_modules(name)
   local manifest = require("proxylua.plugin.manifest").read(modules["plugin.lua"])

@@ -72,7 +72,8 @@ local function show_help()
   local lines = { usage }
   for _, row in ipairs(options.rows) do
     if not row.script then
-      lines[#lines + 1] = ("  %s%s%s\n      %s\n"):format(PREFIX, row[1], row.value and " " .. row.value or "", row.summary)
+      local value = row.value and " " .. row.value or ""
+      lines[#lines + 1] = ("  %s%s%s\n      %s\n"):format(PREFIX, row[1], value, row.summary)
     end
   end
   core.system.write(table.concat(lines))

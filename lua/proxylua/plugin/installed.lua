@@ -68,11 +68,13 @@ local function write_list(plugins)
   core.system.write_file(list_path(), core.json.encode({ plugins = plugins }, { indent = 2 }) .. "\n", MODE)
 end
 
---- What the list has of all plugins, by their names. Their files are not looked at.
+--- What the list has of all plugins, by their names, and of those that this program was bundled with. Their files are not looked at.
 -- @return table of entries: version, description, from, digest, permissions, commands and on (lists of names), files
 -- @raise config
 function M.entries()
-  return read_list()
+  local entries = read_list()
+  for name, entry in pairs(bundled.entries()) do entries[name] = entry end
+  return entries
 end
 
 --- The names of all plugins, sorted.
