@@ -181,6 +181,25 @@ local figures = {
     absolute("proxylua -e '': largest size", "%.1f MiB", mine.size / mib, 12)
   end },
 
+  -- Each module is a hundred lines, of which the script uses all.
+  { "bundle", function()
+    local app, script = folder .. "/bundled", folder .. "/modules"
+    assert(os.execute("mkdir -p " .. script))
+    local lines = {}
+    for i = 1, 20 do
+      local file <close> = assert(io.open(("%s/m%d.lua"):format(script, i), "w"))
+      for _ = 1, 33 do file:write("local function add(a, b)\n  return a + b\nend\n") end
+      file:write("return add\n")
+      lines[i] = ("require 'm%d'"):format(i)
+    end
+    local file <close> = assert(io.open(script .. "/app.lua", "w"))
+    file:write(table.concat(lines, "\n"))
+    file:close()
+    assert(os.execute(("%s bundle --quiet %s/app.lua -o %s"):format(ours, script, app)))
+    local bare_start, mine = measure(51, ours .. " -e ''", app)
+    absolute("a bundle of 20 modules, above proxylua -e '': wall", "%.1f ms", (mine.wall - bare_start.wall) * 1000, 2)
+  end },
+
   { "slots", function()
     local file = folder .. "/slots.db"
     slots("a slot from SQLite: wall", file, 1, 60)

@@ -78,6 +78,7 @@ topic("money", "what may be spent, and what a lost answer means", "Limits and mo
 topic("journal", "what was bought, and what nobody knows", "The journal")
 topic("config", "the settings, and where they come from", "Configuration")
 topic("sandbox", "the emulated API", "The sandbox")
+topic("bundle", "one program of a script and all that it needs", "Bundles")
 topic("licences", "the licences of what is inside the program", function()
   return { (core.system.embedded("share/licences.txt"):gsub("\n$", "")) }
 end)
