@@ -191,6 +191,38 @@ describe("the environment of a plugin", function()
   end)
 end)
 
+describe("the programs of a plugin", function()
+  after_each(close_all)
+
+  local function run(plugin, ...)
+    return plugin:call("run", "return px.exec(...)", ...)
+  end
+
+  it("are those that were granted, with words that no shell reads", function()
+    local plugin = start{ exec = { "/bin/echo", "/bin/sh", "/usr/bin/env" } }
+    assert.are.same({ code = 0, output = "$(id) ; `id` *\n" }, (run(plugin, "/bin/echo", { "$(id)", ";", "`id`", "*" })))
+    assert.are.same({ code = 3, output = "x" }, (run(plugin, "/bin/sh", { "-c", "printf x; exit 3" })))
+    assert.are.equal(137, run(plugin, "/bin/sh", { "-c", "kill -KILL $$" }).code)
+    assert.is_nil(run(plugin, "/usr/bin/env").output:find("XDG_", 1, true))
+    for _, path in ipairs{ "/bin/cat", "echo", "/bin/../bin/echo", "/bin/echo\0", "" } do
+      assert.are.equal("forbidden", refusal(plugin, "return px.exec(...)", path).kind)
+    end
+    assert.are.equal("usage", refusal(plugin, "return px.exec(...)", "/bin/echo", { "a\0b" }).kind)
+  end)
+
+  it("are bounded in time and output, and leave nothing behind", function()
+    local plugin = start{ exec = { "/bin/sh", "/usr/bin/yes" } }
+    assert.are.equal("protocol", refusal(plugin, "return px.exec(...)", "/usr/bin/yes").kind)
+    local folder = program.folder()
+    local script = ("sleep 600 & echo $! >%s/pid; wait"):format(folder)
+    local err = refusal(plugin, "return px.exec(..., { '-c', select(2, ...) }, { timeout = 0.3 })", "/bin/sh", script)
+    assert.are.equal("timeout", err.kind)
+    local stat = io.open(("/proc/%d/stat"):format(tonumber(program.read(folder .. "/pid"))))
+    assert.is_true(not stat or stat:read("a"):find("%) Z ") ~= nil)
+    program.remove(folder)
+  end)
+end)
+
 describe("the API for a plugin", function()
   local sandbox
 

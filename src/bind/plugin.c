@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bind/error.h"
+#include "bind/exec.h"
 #include "bind/grants.h"
 #include "bind/message.h"
 #include "bind/runtime.h"
@@ -400,7 +401,8 @@ static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, st
   char *environment[] = {*folder ? folder : NULL, NULL};
   snprintf(bytes, sizeof bytes, "%lld", (long long)memory);
   snprintf(seconds, sizeof seconds, "%lld", (long long)plugin->budget);
-  const char *arguments[] = {PLUGIN_ARGUMENT, plugin->name, bytes, seconds, calls_free ? "free" : "caged", NULL};
+  char *arguments[] = {"proxylua", PLUGIN_ARGUMENT,                plugin->name, bytes,
+                       seconds,    calls_free ? "free" : "caged", NULL};
   if (!child_start(&plugin->child, arguments, environment, err)) return false;
   plugin->channel.socket = plugin->child.socket;
   plugin->reader = (struct loop_reader){.fd = plugin->child.socket, .ready = on_ready, .arg = plugin};
@@ -466,4 +468,5 @@ void plugin_open(lua_State *L)
   make_type(L, CALL_TYPE, call_methods);
   luaL_newlib(L, functions);
   grants_add(L);
+  exec_add(L);
 }
