@@ -30,8 +30,7 @@ int core_open(lua_State *L)
                {"task", task_open},   {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
                {"http", web_open},    {"door", door_open},          {"system", system_open},
                {"data", data_open},   {"record", record_open},      {"journal", journal_open},
-               {"repl", repl_open},   {"doctor", doctor_open},
-               {"plugin", plugin_open}};
+               {"repl", repl_open},   {"doctor", doctor_open},      {"plugin", plugin_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

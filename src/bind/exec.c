@@ -103,7 +103,8 @@ static int after(lua_State *L, int status, lua_KContext context)
   struct error err = ERROR_INIT;
   if (run->wait.cancelled) return wait_raise(L, run->wait.hopeless);
   if (run->late) error_set(&err, ERROR_TIMEOUT, "the program took too long, and was ended");
-  if (run->too_much) error_set(&err, ERROR_PROTOCOL, "the program wrote more than %zu bytes, and was ended", MOST_OUTPUT);
+  if (run->too_much)
+    error_set(&err, ERROR_PROTOCOL, "the program wrote more than %zu bytes, and was ended", MOST_OUTPUT);
   if (err.kind != ERROR_NONE) return error_raise(L, &err);
   lua_pushinteger(L, run->end.killed ? SIGNALLED + run->end.code : run->end.code);
   lua_pushlstring(L, run->text.data ? run->text.data : "", run->text.size);

@@ -31,8 +31,8 @@ static int set_signals(posix_spawnattr_t *attributes)
   int failed = posix_spawnattr_setsigdefault(attributes, &all);
   if (!failed) failed = posix_spawnattr_setsigmask(attributes, &none);
   return failed ? failed
-                : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-                                                           POSIX_SPAWN_SETPGROUP);
+                : posix_spawnattr_setflags(attributes,
+                                           POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 }
 
 struct start {

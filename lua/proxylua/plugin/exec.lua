@@ -6,6 +6,7 @@ local core = require "proxylua.core"
 local M = {}
 
 local SECONDS, MOST_SECONDS = 60, 3600
+local MOST_WORDS = 200
 local handed_on = { "PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR" }
 
 local function usage(...)
@@ -22,11 +23,12 @@ local function environment()
 end
 
 local function seconds_of(options)
-  if options ~= nil and type(options) ~= "table" then usage("px.exec takes a table of options, not a %s", type(options)) end
-  for name in pairs(options or {}) do
+  options = options or {}
+  if type(options) ~= "table" then usage("px.exec takes a table of options, not a %s", type(options)) end
+  for name in pairs(options) do
     if name ~= "timeout" then usage("px.exec has no option %s", tostring(name)) end
   end
-  local seconds = options and options.timeout or SECONDS
+  local seconds = options.timeout or SECONDS
   if type(seconds) ~= "number" or not (seconds > 0 and seconds <= MOST_SECONDS) then
     usage("px.exec: timeout is a number of seconds up to %d", MOST_SECONDS)
   end
@@ -39,8 +41,11 @@ function M.open(_, permissions, refuse)
   return {
     exec = function(path, words, options)
       if type(path) ~= "string" or not granted[path] then refuse("exec", "run " .. tostring(path)) end
-      if words ~= nil and type(words) ~= "table" then usage("px.exec takes the words as a list, not a %s", type(words)) end
-      local code, output = core.plugin.exec(path, { path, table.unpack(words or {}) }, environment(), seconds_of(options))
+      words = words or {}
+      if type(words) ~= "table" then usage("px.exec takes the words as a list, not a %s", type(words)) end
+      if #words > MOST_WORDS then usage("px.exec takes at most %d words", MOST_WORDS) end
+      local all, seconds = { path, table.unpack(words) }, seconds_of(options)
+      local code, output = core.plugin.exec(path, all, environment(), seconds)
       return { code = code, output = output }
     end,
   }
