@@ -31,6 +31,9 @@ zip      = -l:libminizip.a -lz
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
            -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) -lcrypto -lseccomp -ldl -lm
 
+# What specs run beside the program: attempts at the processes of plugins.
+attempts = build/spec/cage_check build/spec/message_check
+
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2
 strict   = -O2 -Werror
@@ -78,7 +81,7 @@ all: build/proxylua ## build the program, build/proxylua
 demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quickstart.lua
 	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
 
-test: build/proxylua build/crash/proxylua build/spec/slots_check build/spec/cage_check ## run the specs inside the program (SPEC=FILE: only that one)
+test: build/proxylua build/crash/proxylua build/spec/slots_check $(attempts) ## run the specs inside the program (SPEC=FILE: only that one)
 	$(call run_specs,build/proxylua)
 
 crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 storms=4': see spec/support/crash_long.lua)
@@ -202,6 +205,14 @@ build/spec/slots_check: spec/support/slots_check.c src/core/slots.c src/core/slo
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
 
+# What reads the messages of plugins, with sanitizers.
+reading = $(patsubst %,src/%.c,bind/value bind/message bind/error bind/money bind/json bind/json_encode bind/options \
+            core/channel core/buffer core/error core/money core/endpoint core/endpoint_check core/endpoint_path core/record)
+build/spec/message_check: spec/support/message_check.c $(reading) build/cjson.a Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
+	  build/cjson.a -l:liblua5.4.a -ldl -lm
+
 build/spec/cage_check: spec/support/cage_check.c src/core/cage.c src/core/error.c src/core/cage.h src/core/error.h Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lseccomp
@@ -239,12 +250,12 @@ check-clang: build/clang/proxylua
 
 check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
-check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check build/spec/cage_check
+check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
 	$(call step,$(call run_specs,$<))
 
 # A collector that never rests finds values that C code forgot to anchor.
 greedy = collectgarbage("incremental", 1, 1000)
-check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check build/spec/cage_check
+check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
 	$(call step,$(call run_specs,$<,-e '$(greedy)'))
 
 check-doc: build/doc/index.html

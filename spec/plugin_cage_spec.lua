@@ -162,10 +162,10 @@ describe("escapes from a plugin", function()
       table.sort(list)
       return table.concat(list, " ") .. " | " .. table.concat((function()
         local l = {} for n in pairs(os) do l[#l + 1] = n end table.sort(l) return l end)(), " ")]]
-    assert.are.equal("_G _VERSION assert collectgarbage coroutine error getmetatable ipairs load math next os pairs pcall print "
-      .. "rawequal rawget rawlen rawset require select setmetatable string table tonumber tostring type utf8 xpcall | "
-      .. "clock date difftime time", names)
-    for _, name in ipairs{ "debug", "package", "io", "ffi", "proxylua.core", "proxylua.plugin.scheduler", "../main", "/etc/passwd" } do
+    assert.are.equal("_G _VERSION assert collectgarbage coroutine error getmetatable ipairs load math next os pairs "
+      .. "pcall print rawequal rawget rawlen rawset require select setmetatable string table tonumber tostring type utf8 "
+      .. "xpcall | clock date difftime time", names)
+    for _, name in ipairs{ "debug", "package", "io", "proxylua.core", "proxylua.plugin.guest", "../main", "/x" } do
       assert.matches("has no module", failure(run, ("return require %q"):format(name)))
     end
   end)
@@ -211,7 +211,7 @@ describe("escapes from a plugin", function()
       "local t = {} for i = 1, math.huge do t[i] = { i } end",
       "local s = 'x' while true do s = s .. s end",
       "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1 << 16) .. i end",
-      "return #table.concat(setmetatable({}, { __len = function() return 1 << 40 end, __index = function() return 'xxxxxxxx' end }))",
+      [[return table.concat(setmetatable({}, { __len = load "return 1 << 40", __index = load "return 'x'" }))]],
     } do
       local instance = start("function M.run() " .. body .. " end function M.ok() return 1 end", { memory = 16 << 20 })
       local why = tostring(failure(instance.call, instance, "run"))
@@ -246,8 +246,8 @@ describe("escapes from a plugin", function()
       print(host.start{ name = "free", modules = modules }:call("run"))
       print(select(2, pcall(host.start, { name = "bound", modules = modules, permissions = { read = true } })).kind)]]
     local folder = program.folder()
-    local words = program.command(folder, { program.path, "-e", script }, nil, core.system.real_path("build/spec/cage_check"))
-    local pipe = assert(io.popen((words:gsub("cage_check' ", "%0'deny' ", 1))))
+    local check = core.system.real_path("build/spec/cage_check")
+    local pipe = assert(io.popen(program.command(folder, { "deny", program.path, "-e", script }, nil, check)))
     assert.are.equal("5\nconfig\n", pipe:read("a"))
     pipe:close()
     program.remove(folder)

@@ -24,7 +24,8 @@
 #define MEMORY ((size_t)16 << 20)
 #define PAGE ((size_t)4096)
 #define X32 0x40000000
-#define UPROBES 335 /* this and the next: the kernel's own calls, which no filter sees and which do nothing for others */
+#define UPROBES \
+  335 /* this and the next: the kernel's own calls, which no filter sees and which do nothing for others */
 
 static int attempts, failures;
 
@@ -137,8 +138,8 @@ static void take_memory(long unused)
 {
   (void)unused;
   size_t taken = 0;
-  while (taken <= 2 * MEMORY && mmap(NULL, PAGE * 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
-                                    MAP_FAILED)
+  while (taken <= 2 * MEMORY &&
+         mmap(NULL, PAGE * 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
     taken += PAGE * 16;
   _exit(taken > 2 * MEMORY || taken < MEMORY / 2);
 }

@@ -78,7 +78,8 @@ static int write_beneath(lua_State *L)
 static void push_part(lua_State *L, CURLU *url, CURLUPart part, unsigned flags)
 {
   char *text = NULL;
-  if (curl_url_get(url, part, &text, flags) == CURLUE_OK) lua_pushstring(L, text);
+  if (curl_url_get(url, part, &text, flags) == CURLUE_OK)
+    lua_pushstring(L, text);
   else
     lua_pushnil(L);
   curl_free(text);

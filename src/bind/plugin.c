@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bind/error.h"
+#include "bind/exec.h"
 #include "bind/grants.h"
 #include "bind/message.h"
 #include "bind/runtime.h"
@@ -48,8 +49,8 @@ struct plugin {
   uint32_t last; /* the number of our last call */
   unsigned asked;
   bool handing, ended;
-  struct error why; /* of the end */
-  int64_t budget;   /* seconds of processor time a call */
+  struct error why;             /* of the end */
+  int64_t budget;               /* seconds of processor time a call */
   int64_t used, since, allowed; /* when the first of the present calls began: CPU, clock (both us), and the limit (s) */
   char name[64];
 };
@@ -78,7 +79,8 @@ static void explain(struct plugin *plugin, const struct child_end *end)
   else if (end->code == SIGSYS)
     error_set(why, ERROR_INTERNAL, "the plugin %s was ended: it tried a system call, and plugins have none", name);
   else if (end->code == SIGXCPU)
-    error_set(why, ERROR_INTERNAL, "the plugin %s was ended: it computed for more than %d s", name, (int)plugin->budget);
+    error_set(why, ERROR_INTERNAL, "the plugin %s was ended: it computed for more than %d s", name,
+              (int)plugin->budget);
   else
     error_set(why, ERROR_INTERNAL, "the process of the plugin %s was ended by signal %d (%s)", name, end->code,
               strsignal(end->code));
@@ -286,7 +288,8 @@ static int raise_end(lua_State *L, const struct plugin *plugin)
 static int raise_failure(lua_State *L, const struct plugin *plugin, int count)
 {
   if (count == 1 && error_test(L, -1)) return lua_error(L);
-  if (count == 1 && lua_type(L, -1) == LUA_TSTRING) return luaL_error(L, "plugin %s: %s", plugin->name, lua_tostring(L, -1));
+  if (count == 1 && lua_type(L, -1) == LUA_TSTRING)
+    return luaL_error(L, "plugin %s: %s", plugin->name, lua_tostring(L, -1));
   return luaL_error(L, "plugin %s: failed", plugin->name);
 }
 
@@ -340,7 +343,8 @@ static int answer(lua_State *L)
   if (why) {
     lua_settop(L, 3);
     lua_pushfstring(L, "the answer is %s", why);
-    if (message_put(L, &plugin->channel, MESSAGE_ERROR, number, 4, 4)) expel(plugin, "it does not read what it asked for");
+    if (message_put(L, &plugin->channel, MESSAGE_ERROR, number, 4, 4))
+      expel(plugin, "it does not read what it asked for");
   }
   if (plugin->ended) return 0;
   allow_more(plugin);
@@ -400,7 +404,7 @@ static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, st
   char *environment[] = {*folder ? folder : NULL, NULL};
   snprintf(bytes, sizeof bytes, "%lld", (long long)memory);
   snprintf(seconds, sizeof seconds, "%lld", (long long)plugin->budget);
-  const char *arguments[] = {PLUGIN_ARGUMENT, plugin->name, bytes, seconds, calls_free ? "free" : "caged", NULL};
+  char *arguments[] = {"proxylua", PLUGIN_ARGUMENT, plugin->name, bytes, seconds, calls_free ? "free" : "caged", NULL};
   if (!child_start(&plugin->child, arguments, environment, err)) return false;
   plugin->channel.socket = plugin->child.socket;
   plugin->reader = (struct loop_reader){.fd = plugin->child.socket, .ready = on_ready, .arg = plugin};
@@ -457,8 +461,8 @@ static void make_type(lua_State *L, const char *name, const luaL_Reg *methods)
 
 void plugin_open(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"call", call},       {"answer", answer}, {"close", close_plugin},
-                                     {"status", status},   {"pid", pid},       {"__gc", collect},
+  static const luaL_Reg methods[] = {{"call", call},     {"answer", answer}, {"close", close_plugin},
+                                     {"status", status}, {"pid", pid},       {"__gc", collect},
                                      {NULL, NULL}};
   static const luaL_Reg call_methods[] = {{"__gc", collect_call}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"start", start}, {"caged", caged}, {NULL, NULL}};
@@ -466,4 +470,5 @@ void plugin_open(lua_State *L)
   make_type(L, CALL_TYPE, call_methods);
   luaL_newlib(L, functions);
   grants_add(L);
+  exec_add(L);
 }

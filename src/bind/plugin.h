@@ -6,7 +6,7 @@
 
 #define PLUGIN_ARGUMENT "--plugin-process" /* of the command line; then come name, bytes of memory, seconds, calls */
 
-/* Pushes the table: start, caged, and what bind/grants.h adds. */
+/* Pushes the table: start, caged, and what bind/grants.h and bind/exec.h add. */
 void plugin_open(lua_State *L);
 
 #endif

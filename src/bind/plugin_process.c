@@ -25,8 +25,8 @@
 #include "core/secret.h"
 #include "core/version.h"
 
-#define ARGUMENTS 6   /* program, PLUGIN_ARGUMENT, name, memory, seconds, "caged" or "free" */
-#define OVERHEAD 3    /* times the memory of Lua: its allocator's, the messages', the stack */
+#define ARGUMENTS 6 /* program, PLUGIN_ARGUMENT, name, memory, seconds, "caged" or "free" */
+#define OVERHEAD 3  /* times the memory of Lua: its allocator's, the messages', the stack */
 #define ROOM ((size_t)64 << 20)
 #define FAILED 70
 
@@ -71,7 +71,7 @@ static int send_message(lua_State *L)
   struct process *process = process_of(L);
   const char *kind = luaL_checkstring(L, 1);
   uint32_t number = (uint32_t)luaL_checkinteger(L, 2);
-  const char *why = message_put(L, &process->channel, (enum message_kind)*kind, number, 3, lua_gettop(L));
+  const char *why = message_put(L, &process->channel, (enum message_kind) * kind, number, 3, lua_gettop(L));
   if (!why) flush(process);
   lua_pushstring(L, why);
   return 1;
@@ -120,7 +120,10 @@ static void push_core(lua_State *L, struct process *process)
   static const struct {
     const char *name;
     void (*open)(lua_State *L);
-  } parts[] = {{"money", money_open}, {"json", json_open}, {"error", error_open}, {"endpoints", endpoint_open},
+  } parts[] = {{"money", money_open},
+               {"json", json_open},
+               {"error", error_open},
+               {"endpoints", endpoint_open},
                {"record", record_open}};
   static const luaL_Reg functions[] = {{"send", send_message}, {"receive", receive}, {"embedded", embedded_searcher},
                                        {"clock", read_clock},  {"now", read_now},    {NULL, NULL}};
@@ -158,9 +161,9 @@ static void remove_field(lua_State *L, const char *library, const char *name)
 
 static void open_libraries(lua_State *L)
 {
-  static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},         {LUA_TABLIBNAME, luaopen_table},
-                                       {LUA_STRLIBNAME, luaopen_string},  {LUA_MATHLIBNAME, luaopen_math},
-                                       {LUA_UTF8LIBNAME, luaopen_utf8},   {LUA_COLIBNAME, luaopen_coroutine},
+  static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},        {LUA_TABLIBNAME, luaopen_table},
+                                       {LUA_STRLIBNAME, luaopen_string}, {LUA_MATHLIBNAME, luaopen_math},
+                                       {LUA_UTF8LIBNAME, luaopen_utf8},  {LUA_COLIBNAME, luaopen_coroutine},
                                        {LUA_OSLIBNAME, luaopen_os}};
   static const char *const of_os[] = {"time", "date", "difftime", "clock", NULL};
   for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {

@@ -137,6 +137,7 @@ const char *value_write(lua_State *L, int first, int last, struct buffer *buffer
 {
   struct writer w = {L, buffer, VALUE_COUNT};
   const char *why = lua_checkstack(L, 8) ? NULL : no_memory;
+  if (last - first >= VALUE_ARGUMENTS) why = "too many values";
   for (int i = first; i <= last && !why; i++) why = write_value(&w, i, 0);
   return why;
 }
@@ -294,7 +295,7 @@ int value_read(lua_State *L, const char *bytes, size_t size)
   int count = 0;
   for (; r.at < r.end; count++) {
     luaL_checkstack(L, 4, NULL);
-    if (!read_value(&r, 0)) return -1;
+    if (count == VALUE_ARGUMENTS || !read_value(&r, 0)) return -1;
   }
   return count;
 }

@@ -9,9 +9,10 @@
 
 #include "core/buffer.h"
 
-#define VALUE_DEPTH 64         /* tables in tables */
-#define VALUE_COUNT 1000000    /* values of a message */
-#define VALUE_ODD_KEYS 10000   /* numbers outside of lists that are keys: such keys can be chosen to collide */
+#define VALUE_ARGUMENTS 250  /* values side by side */
+#define VALUE_DEPTH 64       /* tables in tables */
+#define VALUE_COUNT 1000000  /* values of a message, those in tables too */
+#define VALUE_ODD_KEYS 10000 /* numbers outside of lists that are keys: such keys can be chosen to collide */
 
 /* Adds the values at the indices from `first` to `last`. NULL, or why that cannot be, with the buffer half written. Raises
  * nothing. */

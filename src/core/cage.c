@@ -28,8 +28,16 @@ extern char **environ;
 
 /* The clock is there for machines whose vDSO cannot read it. */
 const int cage_calls[] = {
-    SCMP_SYS(read),   SCMP_SYS(write),   SCMP_SYS(brk),  SCMP_SYS(mmap),       SCMP_SYS(munmap),
-    SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(clock_gettime),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(brk),
+    SCMP_SYS(mmap),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(clock_gettime),
 #ifdef SANITIZED
     SCMP_SYS(futex),
 #endif

@@ -13,15 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOST_ARGUMENTS 8
-
-/* Standard streams lead nowhere; the socket keeps its place across exec. */
-static int set_files(posix_spawn_file_actions_t *files, int socket)
+/* Where the process finds its end of the socket: the other streams lead nowhere, but for the standard error of a program. */
+static int set_files(posix_spawn_file_actions_t *files, int socket, int place)
 {
   int failed = 0;
   for (int fd = 0; fd <= 2 && !failed; fd++)
-    failed = posix_spawn_file_actions_addopen(files, fd, "/dev/null", fd == 0 ? O_RDONLY : O_WRONLY, 0);
-  return failed ? failed : posix_spawn_file_actions_adddup2(files, socket, CHILD_SOCKET);
+    if (fd != place && (fd < 2 || place == CHILD_SOCKET))
+      failed = posix_spawn_file_actions_addopen(files, fd, "/dev/null", fd == 0 ? O_RDONLY : O_WRONLY, 0);
+  return failed ? failed : posix_spawn_file_actions_adddup2(files, socket, place);
 }
 
 static int set_signals(posix_spawnattr_t *attributes)
@@ -32,11 +31,17 @@ static int set_signals(posix_spawnattr_t *attributes)
   int failed = posix_spawnattr_setsigdefault(attributes, &all);
   if (!failed) failed = posix_spawnattr_setsigmask(attributes, &none);
   return failed ? failed
-                : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-                                                           POSIX_SPAWN_SETPGROUP);
+                : posix_spawnattr_setflags(attributes,
+                                           POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 }
 
-static int spawn(pid_t *pid, int socket, char *const *argv, char *const *environment)
+struct start {
+  const char *path;
+  char *const *arguments, *const *environment;
+  int place; /* of the socket */
+};
+
+static int spawn(pid_t *pid, int socket, const struct start *start)
 {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attributes;
@@ -44,9 +49,9 @@ static int spawn(pid_t *pid, int socket, char *const *argv, char *const *environ
   if (failed) return failed;
   failed = posix_spawnattr_init(&attributes);
   if (!failed) {
-    failed = set_files(&files, socket);
+    failed = set_files(&files, socket, start->place);
     if (!failed) failed = set_signals(&attributes);
-    if (!failed) failed = posix_spawn(pid, "/proc/self/exe", &files, &attributes, argv, environment);
+    if (!failed) failed = posix_spawn(pid, start->path, &files, &attributes, start->arguments, start->environment);
     posix_spawnattr_destroy(&attributes);
   }
   posix_spawn_file_actions_destroy(&files);
@@ -61,15 +66,13 @@ static bool fail(struct child *child, struct error *err, int why)
   return false;
 }
 
-bool child_start(struct child *child, const char *const *arguments, char *const *environment, struct error *err)
+static bool start_child(struct child *child, const struct start *start, struct error *err)
 {
   int pair[2];
-  char *argv[MOST_ARGUMENTS + 2] = {"proxylua"};
   *child = CHILD_NONE;
-  for (int i = 0; i < MOST_ARGUMENTS && arguments[i]; i++) argv[i + 1] = (char *)arguments[i];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail(child, err, errno);
   child->socket = pair[0];
-  int failed = fcntl(pair[0], F_SETFL, O_NONBLOCK) != 0 ? errno : spawn(&child->pid, pair[1], argv, environment);
+  int failed = fcntl(pair[0], F_SETFL, O_NONBLOCK) != 0 ? errno : spawn(&child->pid, pair[1], start);
   close(pair[1]);
   if (failed) return fail(child, err, failed);
   child->handle = pidfd_open(child->pid, 0);
@@ -78,6 +81,19 @@ bool child_start(struct child *child, const char *const *arguments, char *const 
   kill(child->pid, SIGKILL); /* not reaped yet: the number is still its own */
   while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) continue;
   return fail(child, err, failed);
+}
+
+bool child_start(struct child *child, char *const *arguments, char *const *environment, struct error *err)
+{
+  struct start start = {"/proc/self/exe", arguments, environment, CHILD_SOCKET};
+  return start_child(child, &start, err);
+}
+
+bool child_run(struct child *child, const char *path, char *const *arguments, char *const *environment,
+               struct error *err)
+{
+  struct start start = {path, arguments, environment, STDOUT_FILENO};
+  return start_child(child, &start, err);
 }
 
 int64_t child_cpu(const struct child *child)
@@ -101,6 +117,7 @@ struct child_end child_end(struct child *child)
   siginfo_t info = {0};
   if (child->handle >= 0) {
     pidfd_send_signal(child->handle, SIGKILL, NULL, 0);
+    kill(-child->pid, SIGKILL); /* not reaped yet: the group is still its own */
     while (waitid(P_PIDFD, (id_t)child->handle, &info, WEXITED) != 0 && errno == EINTR) continue;
     close(child->handle);
   }

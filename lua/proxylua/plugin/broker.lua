@@ -5,7 +5,7 @@ local core = require "proxylua.core"
 
 local M = {}
 
-local parts = { "read", "files", "net", "env" }
+local parts = { "read", "files", "net", "env", "exec" }
 
 -- Answers the function that raises that a permission is missing: refuse("net", "reach example.com").
 local function refusal(name)

@@ -8,7 +8,7 @@ local core = ...
 
 local loaded = { ["proxylua.core"] = core }
 
-function require(name)
+local function require(name)
   if loaded[name] == nil then
     local loader, where = core.embedded(name)
     if type(loader) ~= "function" then error(("module '%s' is not there: %s"):format(name, loader), 2) end
@@ -16,6 +16,8 @@ function require(name)
   end
   return loaded[name]
 end
+
+rawset(_G, "require", require) -- for those modules themselves
 
 local scheduler = require "proxylua.plugin.scheduler"
 local streams = require("proxylua.plugin.streams").open(scheduler.ask, scheduler.clock)
@@ -51,7 +53,8 @@ local function make_px()
   local px = {
     version = core.version, money = core.money, json = core.json, http = core.http, request = core.door.request,
     limits = core.door.limits, try = errors.try, error = errors.error, spawn = tasks.spawn, sleep = tasks.sleep,
-    all = tasks.all, map = tasks.map, timeout = tasks.timeout, every = tasks.every, time = require("proxylua.time").time,
+    all = tasks.all, map = tasks.map, timeout = tasks.timeout, every = tasks.every,
+    time = require("proxylua.time").time,
     log = function(...) note("log", texts(...)) end,
     env = function(name) return ask("env", name) end,
     exec = function(...) return ask("exec", ...) end,
@@ -115,9 +118,9 @@ local function guarded(fn)
 end
 
 for _, name in ipairs{
-  "_VERSION", "assert", "collectgarbage", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
-  "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "math", "os", "string", "table",
-  "utf8",
+  "_VERSION", "assert", "collectgarbage", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal",
+  "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "math", "os",
+  "string", "table", "utf8",
 } do
   globals[name] = _G[name]
 end

@@ -9,7 +9,9 @@ local MOST_BODY, REDIRECTS = 8 << 20, 10
 
 local ports = { http = "80", https = "443" }
 local methods = { get = true, head = true, post = true, put = true, patch = true, delete = true }
-local known = { headers = true, query = true, body = true, json = true, timeout = true, redirects = true, max_body = true }
+local known = {
+  headers = true, query = true, body = true, json = true, timeout = true, redirects = true, max_body = true,
+}
 
 local function usage(...)
   core.error.raise{ kind = "usage", message = (...):format(select(2, ...)) }

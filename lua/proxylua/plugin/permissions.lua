@@ -54,9 +54,7 @@ local schema = {
   read = { check = yes },
   spend = { fields = { per_run = { check = amount, required = true }, per_day = { check = amount, required = true } } },
   files = { fields = { read = { list = path }, write = { list = path } } },
-  net = { fields = { hosts = { list = host, required = true } } },
-  env = { fields = { names = { list = variable, required = true } } },
-  exec = { fields = { programs = { list = program, required = true } } },
+  net = { list = host }, env = { list = variable }, exec = { list = program },
 }
 
 -- `refuse(field, what)` raises; `names(where, given, known)` refuses unknown names.
@@ -122,16 +120,15 @@ local function grants(permissions)
   end
   if permissions.read then add("read", "read your account, orders, proxies with their passwords, and transactions") end
   local spend, files = permissions.spend, permissions.files or {}
-  local net, env, exec = permissions.net or {}, permissions.env or {}, permissions.exec or {}
   if spend then
     add("spend.per_run", ("spend up to %s a run, inside what you allow yourself"):format(spend.per_run), spend.per_run)
     add("spend.per_day", ("spend up to %s a day, inside what you allow yourself"):format(spend.per_day), spend.per_day)
   end
   add_all("files.read", files.read, "read files in %s")
   add_all("files.write", files.write, "write and replace files in %s")
-  add_all("net", net.hosts, "exchange data with %s")
-  add_all("env", env.names, "read the environment variable %s")
-  add_all("exec", exec.programs, "run the program %s with your rights, which is as good as everything")
+  add_all("net", permissions.net, "exchange data with %s")
+  add_all("env", permissions.env, "read the environment variable %s")
+  add_all("exec", permissions.exec, "run the program %s with your rights, which is as good as everything")
   return rows
 end
 

@@ -73,7 +73,11 @@ local function step()
     ok, err = resume_thread(task.thread)
   end
   current = before
-  if status(task.thread) == "dead" then finish(task, ok, err) elseif task.state == "running" then task.state = "waiting" end
+  if status(task.thread) == "dead" then
+    finish(task, ok, err)
+  elseif task.state == "running" then
+    task.state = "waiting"
+  end
   return true
 end
 

@@ -19,8 +19,8 @@ return {
     read = true, -- account, orders, proxies and transactions
     -- spend = { per_run = 25, per_day = 100 },
     -- files = { read = { "~/proxies" }, write = { "~/proxies" } },
-    -- net = { hosts = { "hooks.slack.com" } },
-    -- env = { names = { "SLACK_WEBHOOK" } },
+    -- net = { "hooks.slack.com" },
+    -- env = { "SLACK_WEBHOOK" },
   },
   commands = { -- proxylua NAME count --type isp
     count = {
