@@ -16,18 +16,23 @@ c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c spec/suppor
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
-texts    = README.md share/proxylua.bash share/_proxylua share/proxylua.fish build/reference.txt
+texts    = README.md share/licences.txt share/proxylua.bash share/_proxylua share/proxylua.fish build/reference.txt
 
 flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql -g -pthread \
            -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP
 
 # Lua is linked whole and exports its API (-E): C modules that a script requires look for it in the program. lua-cjson's
 # functions are not exported, since one of those modules may be another copy of it.
-linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a
+linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a:libminizip.a
 # The line editor is linked whole: most runs never use it, and all would wait for its libraries to be loaded.
 editor   = -l:libedit.a -l:libbsd.a -l:libmd.a -l:libtinfo.a
+# libcurl brings zlib along anyhow.
+zip      = -l:libminizip.a -lz
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
-           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) -lcrypto -lz -ldl -lm
+           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) -lcrypto -lseccomp -ldl -lm
+
+# What specs run beside the program: attempts at the processes of plugins.
+attempts = build/spec/cage_check build/spec/message_check
 
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2
@@ -67,6 +72,7 @@ unexport PROXYLUA_API_KEY PROXYLUA_BASE_URL PROXYLUA_STORE PROXYLUA_CONFIG PROXY
          PROXYLUA_TIMEOUT PROXYLUA_SETTLE PROXYLUA_NOTIFY_URL
 export XDG_CONFIG_HOME = $(CURDIR)/build/home/config
 export XDG_STATE_HOME  = $(CURDIR)/build/home/state
+export XDG_DATA_HOME   = $(CURDIR)/build/home/data
 
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
@@ -80,7 +86,7 @@ all: build/proxylua ## build the program, build/proxylua
 demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quickstart.lua
 	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
 
-test: build/proxylua build/crash/proxylua build/spec/slots_check ## run the specs inside the program (SPEC=FILE: only that one)
+test: build/proxylua build/crash/proxylua build/spec/slots_check $(attempts) ## run the specs inside the program (SPEC=FILE: only that one)
 	$(call run_specs,build/proxylua)
 
 crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 storms=4': see spec/support/crash_long.lua)
@@ -194,7 +200,7 @@ build/embedded.o: build/embedded.c src/bind/embedded.h
 # This one measures the engine itself.
 build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard src/core/*.c)) Makefile | packages
 	@mkdir -p $(@D)
-	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 -lcrypto -lz -ldl -lm
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 $(zip) -lcrypto -lseccomp -ldl -lm
 
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)
@@ -205,6 +211,18 @@ build/bench/%: bench/%.c Makefile | packages
 build/spec/slots_check: spec/support/slots_check.c src/core/slots.c src/core/slots.h Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+# What reads the messages of plugins, with sanitizers.
+reading = $(patsubst %,src/%.c,bind/value bind/message bind/error bind/money bind/json bind/json_encode bind/options \
+            core/channel core/buffer core/error core/money core/endpoint core/endpoint_check core/endpoint_path core/record)
+build/spec/message_check: spec/support/message_check.c $(reading) build/cjson.a Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
+	  build/cjson.a -l:liblua5.4.a -ldl -lm
+
+build/spec/cage_check: spec/support/cage_check.c src/core/cage.c src/core/error.c src/core/cage.h src/core/error.h Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lseccomp
 
 .PHONY: packages
 packages:
@@ -239,12 +257,12 @@ check-clang: build/clang/proxylua
 
 check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
-check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
+check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
 	$(call step,$(call run_specs,$<))
 
 # A collector that never rests finds values that C code forgot to anchor.
 greedy = collectgarbage("incremental", 1, 1000)
-check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check
+check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
 	$(call step,$(call run_specs,$<,-e '$(greedy)'))
 
 check-doc: build/doc/index.html

@@ -182,6 +182,14 @@ local function write_account()
   return table.unpack(paths)
 end
 
+-- A home with twenty plugins, each with a command and an event.
+local function install_plugins(with)
+  for number = 1, 20 do
+    local line = "cd %s && { %s plugin new counter%d && %s plugin install counter%d --yes; } 2>plugins.log"
+    if not os.execute(line:format(folder, with, number, with, number)) then os.exit(1) end
+  end
+end
+
 -- What a request through a proxy would reach; the proxies answer it themselves.
 local target = "http://198.51.100.1/"
 
@@ -198,6 +206,38 @@ local figures = {
     local mine = measure(51, ours .. " -e ''")
     absolute("proxylua -e '': wall", "%.1f ms", mine.wall * 1000, 6)
     absolute("proxylua -e '': largest size", "%.1f MiB", mine.size / mib, 12)
+  end },
+
+  -- Each module is a hundred lines, of which the script uses all.
+  { "bundle", function()
+    local app, script = folder .. "/bundled", folder .. "/modules"
+    assert(os.execute("mkdir -p " .. script))
+    local lines = {}
+    for i = 1, 20 do
+      local file <close> = assert(io.open(("%s/m%d.lua"):format(script, i), "w"))
+      for _ = 1, 33 do file:write("local function add(a, b)\n  return a + b\nend\n") end
+      file:write("return add\n")
+      lines[i] = ("require 'm%d'"):format(i)
+    end
+    local file <close> = assert(io.open(script .. "/app.lua", "w"))
+    file:write(table.concat(lines, "\n"))
+    file:close()
+    assert(os.execute(("%s bundle --quiet %s/app.lua -o %s"):format(ours, script, app)))
+    local bare_start, mine = measure(51, ours .. " -e ''", app)
+    absolute("a bundle of 20 modules: CPU added to a start", "%.2f ms", (mine.cpu - bare_start.cpu) * 1000, 2)
+    absolute("a bundle of 20 modules: wall added to a start", "%.2f ms", (mine.wall - bare_start.wall) * 1000, 2)
+  end },
+
+  { "plugins", function()
+    local line = "env XDG_DATA_HOME=%s/%s " .. ours
+    local without, with = line:format(folder, "no-plugins"), line:format(folder, "plugins")
+    local names = [[ -e 'require("proxylua.plugin.installed").names()']]
+    install_plugins(with)
+    local none, many = measure(51, without .. " -e ''", with .. " -e ''")
+    local none_told, many_told = measure(51, without .. names, with .. names)
+    absolute("20 plugins: CPU added to a start", "%.2f ms", (many.cpu - none.cpu) * 1000, 2)
+    absolute("20 plugins: CPU added when it asks for their names", "%.2f ms",
+      (many_told.cpu - none_told.cpu) * 1000, 2)
   end },
 
   { "slots", function()

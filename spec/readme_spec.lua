@@ -29,6 +29,7 @@ describe("the README", function()
 
   it("is short", function()
     assert.is_true(select(2, text:gsub("\n", "")) <= 420)
+    assert.is_true(select(2, text:gsub("\n", "")) <= 310)
   end)
 
   it("has scripts that run", function()

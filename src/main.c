@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "bind/plugin_process.h"
 #include "bind/program.h"
 #include "core/secret.h"
 
@@ -65,6 +66,7 @@ static int finish_output(int code)
 int main(int argc, char **argv)
 {
   struct error err = ERROR_INIT, key_error = ERROR_INIT;
+  if (plugin_process_asked(argc, argv)) plugin_process_run(argc, argv);
   secret_disable_dumps();
   hold_standard_streams();
   raise_descriptor_limit();

@@ -7,6 +7,7 @@ local core = require "proxylua.core"
 local deposit = require "proxylua.deposit"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
+local events = require "proxylua.plugin.events"
 local export = require "proxylua.export"
 local fleet = require "proxylua.fleet"
 local journal = require "proxylua.journal"
@@ -185,11 +186,31 @@ px.limits = core.door.limits
 -- @usage if px.sandbox() then print("not for real: " .. px.sandbox().url) end
 px.sandbox = core.sandbox.place
 
+--- The functions of an installed plugin. It runs as a process of its own, which can only compute and ask for what it was granted
+-- when it was installed; it is started at the first call. Arguments and results cross by copy; an iterator among them crosses in
+-- batches.
+-- @function px.plugin
+-- @param name string
+-- @return table of the functions of its main module
+-- @raise usage when it is not installed; config when its files are not what was installed. Its functions raise what they raise
+--   themselves, and an error of kind internal when its process was ended: `code` is plugin_budget (it computed for too long),
+--   plugin_forbidden (it tried what no plugin may) or plugin_ended
+-- @usage local plugin, err = px.try(px.plugin, "restock")
+-- if plugin then print(plugin.check{ country = "US" }) else print(err.kind) end  --> usage
+function px.plugin(name)
+  if type(name) ~= "string" then names.usage("px.plugin takes the name of a plugin, not a %s", type(name)) end
+  return require("proxylua.plugin.running").functions(name)
+end
+
 for group, functions in pairs(endpoints) do px[group] = functions end
 for _, part in ipairs{ pages, { orders = orders, deposits = { wait = deposit.wait } } } do
   for group, functions in pairs(part) do
     for name, fn in pairs(functions) do px[group][name] = fn end
   end
+end
+
+for event, name in pairs{ order_placed = "create", order_extended = "extend" } do
+  px.orders[name] = events.watch(event, "orders." .. name, px.orders[name])
 end
 
 for name, field in pairs(px) do

@@ -17,7 +17,7 @@ static void stop(struct ask *ask)
 {
   ask->charge = NULL;
   loop_release(ask->runtime->loop);
-  if (!ask->runtime->repl) loop_stop_reading(ask->runtime->loop);
+  if (!ask->runtime->repl) loop_stop_reading(ask->runtime->loop, &ask->reader);
   countdown_give_way(ask->countdown, false);
 }
 

@@ -3,6 +3,8 @@
 
 #include <lauxlib.h>
 
+#include "bind/archive.h"
+#include "bind/bundle.h"
 #include "bind/data.h"
 #include "bind/doctor.h"
 #include "bind/door.h"
@@ -10,10 +12,12 @@
 #include "bind/endpoint.h"
 #include "bind/error.h"
 #include "bind/file.h"
+#include "bind/folder.h"
 #include "bind/journal.h"
 #include "bind/json.h"
 #include "bind/money.h"
 #include "bind/notes.h"
+#include "bind/plugin.h"
 #include "bind/qr.h"
 #include "bind/quote.h"
 #include "bind/record.h"
@@ -30,12 +34,14 @@ int core_open(lua_State *L)
   static const struct {
     const char *name;
     void (*open)(lua_State *L);
-  } parts[] = {{"money", money_open}, {"json", json_open},          {"error", error_open},
-               {"task", task_open},   {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
-               {"http", web_open},    {"door", door_open},          {"system", system_open},
-               {"data", data_open},   {"record", record_open},      {"journal", journal_open},
-               {"repl", repl_open},   {"doctor", doctor_open},      {"notes", notes_open},
-               {"qr", qr_open},       {"text", text_open},   {"file", file_open},          {"quote", quote_open}};
+  } parts[] = {{"money", money_open},   {"json", json_open},          {"error", error_open},
+               {"task", task_open},     {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
+               {"http", web_open},      {"door", door_open},          {"system", system_open},
+               {"data", data_open},     {"record", record_open},      {"journal", journal_open},
+               {"repl", repl_open},     {"doctor", doctor_open},      {"notes", notes_open},
+               {"text", text_open},     {"archive", archive_open},    {"digest", digest_open},
+               {"plugin", plugin_open}, {"folder", folder_open},      {"bundle", bundle_module_open},
+               {"qr", qr_open},         {"file", file_open},          {"quote", quote_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

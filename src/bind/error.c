@@ -64,6 +64,12 @@ void error_push(lua_State *L, const struct error *err)
   }
 }
 
+void error_mark(lua_State *L)
+{
+  push_metatable(L);
+  lua_setmetatable(L, -2);
+}
+
 int error_raise(lua_State *L, const struct error *err)
 {
   error_push(L, err);

@@ -14,6 +14,9 @@ void error_open(lua_State *L);
 /* Pushes the error value of `err`. Its `details` are the caller's to set. */
 void error_push(lua_State *L, const struct error *err);
 
+/* Makes an error value of the table on top, whose fields are taken as they are. */
+void error_mark(lua_State *L);
+
 /* Raise; they return nothing, their type is for `return error_raise(L, &err)`. */
 int error_raise(lua_State *L, const struct error *err) __attribute__((noreturn));
 

@@ -114,7 +114,7 @@ static const char *read_input(struct repl *repl, size_t *size)
   repl->reading = false;
   repl_capture_end(repl);
   repl_catch_editing_signals(false);
-  loop_stop_reading(loop);
+  loop_stop_reading(loop, &repl->reader);
   return text;
 }
 

@@ -35,7 +35,7 @@ static void show(struct repl *repl)
 static void leave(struct repl *repl)
 {
   if (!repl->reading) {
-    loop_stop_reading(repl->runtime->loop);
+    loop_stop_reading(repl->runtime->loop, &repl->reader);
     return;
   }
   if (repl->editor) el_set(repl->editor, EL_PREP_TERM, 1);

@@ -14,6 +14,7 @@
 #include "bind/repl.h"
 #include "bind/sandbox.h"
 #include "bind/system.h"
+#include "core/bundle.h"
 #include "core/secret.h"
 
 #define GC_PAUSE 400 /* percent: on JSON-heavy work the collector otherwise costs more than the memory is worth */
@@ -75,6 +76,16 @@ static bool fill_state(struct runtime *runtime, struct error *err)
   return false;
 }
 
+/* A program whose app was changed does nothing at all. */
+static bool open_bundle(struct runtime *runtime, struct error *err)
+{
+  struct error damage = ERROR_INIT;
+  runtime->bundle = bundle_open(&damage);
+  if (damage.kind == ERROR_NONE) return true;
+  *err = damage;
+  return false;
+}
+
 struct runtime *runtime_open(struct secret *key, const struct error *key_error, struct error *err)
 {
   struct runtime *runtime = calloc(1, sizeof *runtime);
@@ -88,7 +99,7 @@ struct runtime *runtime_open(struct secret *key, const struct error *key_error, 
   }
   if (!runtime || !runtime->loop || !runtime->web || !runtime->L)
     error_set(err, ERROR_INTERNAL, "cannot open the runtime: out of memory or file descriptors");
-  else if (fill_state(runtime, err))
+  else if (open_bundle(runtime, err) && fill_state(runtime, err))
     return runtime;
   if (runtime)
     runtime_close(runtime);
@@ -114,6 +125,7 @@ void runtime_close(struct runtime *runtime)
   http_close(runtime->web);
   loop_close(runtime->loop);
   alloc_close(runtime->alloc);
+  bundle_close(runtime->bundle);
   secret_close(runtime->key);
   free(runtime);
 }

@@ -14,6 +14,7 @@
 #include "core/loop.h"
 
 struct alloc;
+struct bundle;
 struct engine;
 struct repl;
 struct sandbox;
@@ -27,6 +28,7 @@ struct runtime {
   struct engine *engine;   /* what stands behind the API (bind/engine.h); NULL before it is configured */
   struct sandbox *sandbox; /* the emulated API of --sandbox, or NULL */
   struct repl *repl;       /* the session at the prompt, or NULL */
+  struct bundle *bundle;   /* the app in the program's own file, or NULL */
   struct secret *key;      /* taken from the environment at the start, or NULL */
   struct error key_error;  /* why there is none, though the environment had something */
   int exit_code;           /* of a script that ends well */

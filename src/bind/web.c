@@ -183,6 +183,9 @@ static int fetch(lua_State *L)
                                  .url = url,
                                  .keep_head = true,
                                  .redirects = DEFAULT_REDIRECTS};
+  const char *reach = luaL_optstring(L, 3, ""); /* "public", for a plugin; "loopback": this machine too */
+  request.or_loopback = strcmp(reach, "loopback") == 0;
+  request.public_only = request.or_loopback || strcmp(reach, "public") == 0;
   lua_settop(L, 2);
   struct fetch *fetch = lua_newuserdatauv(L, sizeof *fetch, 0);
   *fetch = (struct fetch){.wait = {.cancel = stop}, .method = request.method, .url = url};

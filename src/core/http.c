@@ -234,7 +234,7 @@ static void reset(struct http_exchange *x, const struct http_request *request)
   x->request = *request;
   if (x->request.max_body == 0) x->request.max_body = HTTP_MAX_BODY;
   x->code = CURLE_OK;
-  x->sent = x->too_large = x->has_head = false;
+  x->sent = x->too_large = x->kept_in = x->has_head = false;
   x->status = 0;
   x->sends = 0;
   x->text[0] = '\0';

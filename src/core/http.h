@@ -31,6 +31,9 @@ struct http_request {
   size_t max_body;             /* bytes, after decompression; a download is not bounded */
   const char *path;            /* a 2xx answer's body goes to this file, whole or not at all */
   bool fresh;                  /* a connection of its own */
+  bool public_only;            /* connect to addresses of the public internet alone, whatever the name resolves to, and
+                                  past any proxy; on a connection of its own */
+  bool or_loopback;            /* beside these, to this machine */
   bool once;                   /* refuse libcurl's own second sending on a new connection when a kept one has died */
   bool keep_head;              /* collect the answer's head */
   bool (*may_send)(void *arg); /* asked when the first byte is about to leave; false ends the exchange unsent */
@@ -44,6 +47,7 @@ struct http_exchange {
   CURLcode code;  /* CURLE_OK when an answer came whole */
   bool sent;      /* at least one byte may have left */
   bool too_large; /* the answer exceeded max_body */
+  bool kept_in;   /* an address was refused for public_only */
   bool has_head;  /* the head of an answer was read */
   long status;
   struct buffer head; /* raw header lines of the last answer, when asked for */

@@ -1,6 +1,7 @@
 /* What libcurl is told of an exchange, and the functions that it calls in the course of one. */
 #include <string.h>
 
+#include "core/address.h"
 #include "core/http_private.h"
 #include "core/version.h"
 
@@ -66,9 +67,18 @@ static int on_prereq(void *arg, char *remote, char *local, int remote_port, int 
   return CURL_PREREQFUNC_OK;
 }
 
-static curl_socket_t on_open(void *loop, curlsocktype purpose, struct curl_sockaddr *address)
+static bool may_connect(const struct http_request *r, const struct sockaddr *to)
 {
-  return loop_open_socket(loop, (int)purpose, address);
+  return !r->public_only || address_is_public(to) || (r->or_loopback && address_is_loopback(to));
+}
+
+/* The address is the one that is connected to: no later answer of the name server changes it. */
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+  struct http_exchange *x = arg;
+  if (may_connect(&x->request, &address->addr)) return loop_open_socket(x->owner->loop, (int)purpose, address);
+  x->kept_in = true;
+  return CURL_SOCKET_BAD;
 }
 
 static int on_close(void *loop, curl_socket_t fd)
@@ -90,7 +100,7 @@ void options_set_once(struct http_exchange *x)
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, x);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, loop);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, x);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, loop);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->text);
@@ -133,7 +143,7 @@ static void set_times(CURL *easy, const struct http_request *r)
 
 static void set_route(struct http_exchange *x, const struct http_request *r)
 {
-  const char *proxy = r->proxy ? r->proxy : x->target->loopback ? "" : NULL;
+  const char *proxy = r->proxy ? r->proxy : x->target->loopback || r->public_only ? "" : NULL;
   bool through = proxy && *proxy;
   curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy);
   /* One request a connection gains nothing from HTTP/2, and would lose the resumption of its TLS session. */
@@ -141,7 +151,7 @@ static void set_route(struct http_exchange *x, const struct http_request *r)
   curl_easy_setopt(x->easy, CURLOPT_NOPROXY, through ? "" : NULL);
   curl_easy_setopt(x->easy, CURLOPT_DNS_CACHE_TIMEOUT, through ? 0L : 60L);
   curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, through ? 1L : 0L);
-  curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, through || r->fresh ? 1L : 0L);
+  curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, through || r->fresh || r->public_only ? 1L : 0L);
 }
 
 void options_set(struct http_exchange *x)

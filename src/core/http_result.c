@@ -8,6 +8,8 @@ void http_explain(const struct http_exchange *x, struct error *err)
   const char *text = own ? x->text : curl_easy_strerror(x->code);
   if (x->failure.kind != ERROR_NONE)
     error_set(err, x->failure.kind, "%s", x->failure.message);
+  else if (x->kept_in && !x->sent)
+    error_set(err, ERROR_FORBIDDEN, "the host has no address of the public internet");
   else if (x->too_large)
     error_set(err, ERROR_PROTOCOL,
               "the answer is larger than %zu bytes; ask for less, or download it to a file with path=",

@@ -42,7 +42,7 @@ struct loop {
   int changed_count;
   int ready; /* descriptors that were ready in the last wait */
   struct loop_starter *starters;
-  struct loop_reader *reader;
+  struct loop_reader *readers;
   bool (*collect)(void *);
   void *collect_arg;
 };
@@ -354,21 +354,40 @@ bool loop_read(struct loop *loop, struct loop_reader *reader)
 {
   struct epoll_event event = {.events = EPOLLIN, .data.fd = reader->fd};
   if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, reader->fd, &event) != 0) return false;
-  loop->reader = reader;
+  reader->next = loop->readers;
+  loop->readers = reader;
   return true;
 }
 
-void loop_stop_reading(struct loop *loop)
+void loop_stop_reading(struct loop *loop, struct loop_reader *reader)
 {
-  if (loop->reader) epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->reader->fd, NULL);
-  loop->reader = NULL;
+  struct loop_reader **at = &loop->readers;
+  while (*at && *at != reader) at = &(*at)->next;
+  if (!*at) return;
+  *at = reader->next;
+  epoll_ctl(loop->epoll, EPOLL_CTL_DEL, reader->fd, NULL);
+}
+
+void loop_await(struct loop *loop, const struct loop_reader *reader, bool input, bool room_for_output)
+{
+  struct epoll_event event = {.events = (input ? EPOLLIN : 0) | (room_for_output ? EPOLLOUT : 0),
+                              .data.fd = reader->fd};
+  epoll_ctl(loop->epoll, EPOLL_CTL_MOD, reader->fd, &event);
+}
+
+static struct loop_reader *find_reader(const struct loop *loop, int fd)
+{
+  struct loop_reader *reader = loop->readers;
+  while (reader && reader->fd != fd) reader = reader->next;
+  return reader;
 }
 
 static void dispatch(struct loop *loop, const struct epoll_event *event)
 {
-  if (loop->reader && event->data.fd == loop->reader->fd) {
+  struct loop_reader *reader = find_reader(loop, event->data.fd);
+  if (reader) {
     loop->progress = true;
-    loop->reader->ready(loop->reader->arg);
+    reader->ready(reader->arg);
     return;
   }
   if (event->data.fd == loop->wake) {

@@ -62,16 +62,22 @@ int loop_open_socket(void *loop, int purpose, void *address);
 int loop_close_socket(void *loop, int fd);
 
 /* A descriptor that somebody reads, such as a terminal: its function is called in every loop_turn in which there is something
- * to read, or its other end is gone. A field of whatever it belongs to; one at a time, and none that libcurl knows of. */
+ * to read, or its other end is gone. A field of whatever it belongs to; there are few, and none that libcurl knows of. */
 struct loop_reader {
   int fd;
   void (*ready)(void *arg);
   void *arg;
+  struct loop_reader *next;
 };
 
 /* False when the descriptor cannot be waited for (errno says why). */
 bool loop_read(struct loop *loop, struct loop_reader *reader);
-void loop_stop_reading(struct loop *loop);
+
+/* Harmless for one that is not read. */
+void loop_stop_reading(struct loop *loop, struct loop_reader *reader);
+
+/* What of a descriptor that is read is waited for beside the end of its other side: input at first. */
+void loop_await(struct loop *loop, const struct loop_reader *reader, bool input, bool room_for_output);
 
 /* Called after libcurl has worked: the http module collects its finished transfers here and says whether there were any. */
 void loop_on_transfers(struct loop *loop, bool (*collect)(void *arg), void *arg);

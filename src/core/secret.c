@@ -67,6 +67,11 @@ const char *secret_text(const struct secret *secret)
   return secret->text;
 }
 
+bool secret_is_in(const struct secret *secret, const void *bytes, size_t size)
+{
+  return secret && memmem(bytes, size, secret->text, secret->size);
+}
+
 size_t secret_scrub_bytes(const struct secret *secret, char *bytes, size_t size)
 {
   static const char mark[] = "[key]";

@@ -3,6 +3,7 @@
 #ifndef PROXYLUA_SECRET_H
 #define PROXYLUA_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/error.h"
@@ -33,6 +34,9 @@ void secret_close(struct secret *secret);
 
 /* The key, NUL-terminated, for as long as the secret is open. */
 const char *secret_text(const struct secret *secret);
+
+/* Whether the bytes hold the key; a NULL secret is in nothing. */
+bool secret_is_in(const struct secret *secret, const void *bytes, size_t size);
 
 /* Replaces every occurrence of the key in the text by "[key]"; a NULL secret replaces nothing. The second form takes bytes
  * of any kind and answers their new number. */

@@ -67,6 +67,16 @@ local function config_path()
   return { "", ("Here the file is %s."):format(config.path() or "not to be found without HOME") }
 end
 
+-- Notices are shown as they are; only what is too wide for the terminal is wrapped.
+local function licences_topic()
+  local lines, room = {}, width()
+  for line in core.system.embedded("share/licences.txt"):gmatch("(.-)\n") do
+    local indent = line:match("^ *")
+    add(lines, utf8.len(line) <= room and { line } or markdown.wrap(line, room, indent, indent))
+  end
+  return lines
+end
+
 topic("options", "the options that go with everything", options_topic)
 topic("scripts", "running scripts; cron", "Scripts and cron")
 topic("examples", "the API by example", "The API by example")
@@ -78,8 +88,11 @@ topic("tasks", "many things at once", "Tasks")
 topic("limits", "how many requests leave, and when", "Limits and money")
 topic("money", "what may be spent, and what a lost answer means", "Limits and money")
 topic("journal", "what was bought, and what nobody knows", "The journal")
+topic("plugins", "adding commands and functions that others have made", "Plugins")
 topic("config", "the settings, and where they come from", "Configuration")
 topic("sandbox", "the emulated API", "The sandbox")
+topic("bundle", "one program of a script and all that it needs", "Bundles")
+topic("licences", "the licences of what is inside the program", licences_topic)
 topic("shell", "completion, the manual page, doctor, pipes", "At the shell")
 
 --- The names of the topics.

@@ -92,8 +92,19 @@ local function prepare_script(words, flags)
   return run, arguments
 end
 
+-- Like prepare_script, for the app that this program was bundled with.
+local function prepare_app(words)
+  local bundled = require "proxylua.cli.bundled"
+  local flags, arguments, done = bundled.scan(words)
+  if done or not take_lock(flags) then return nil end
+  local run = bundled.load(arguments)
+  configure(flags)
+  return run, arguments
+end
+
 -- Does what the words ask for; a script is answered, to be run where its failures show where they were.
 local function begin(...)
+  if core.bundle.here() then return prepare_app{ ... } end
   local flags, words, is_script = options.scan{ ... }
   if flags.version then return show(("proxylua %s (%s)\n"):format(core.version, _VERSION)) end
   if flags.help then return show(require("proxylua.cli.help").text(words)) end

@@ -34,6 +34,9 @@ M.rows = {
   { "version", script = true, summary = "show the version" },
 }
 
+-- What only a bundle tells.
+local bundled = { info = true, licences = true }
+
 local by_name = {}
 for _, row in ipairs(M.rows) do
   by_name["--" .. row[1]] = row
@@ -43,6 +46,11 @@ end
 --- The field of the flags that an option sets.
 function M.key(row)
   return (row[1]:gsub("-", "_"))
+end
+
+--- Whether an option of this name, without the "--", goes with everything.
+function M.has(name)
+  return by_name["--" .. name] ~= nil
 end
 
 --- "-q, --quiet"
@@ -105,6 +113,26 @@ function M.scan(words)
   end
   local ended = words[at] == "--"
   return flags, table.move(words, ended and at + 1 or at, #words, 1, {}), ended
+end
+
+--- Reads the options of a bundle, as M.scan does. All of them begin with a prefix; the first word without it ends them.
+-- @param prefix such as "--proxylua-"
+-- @return table of flags, and the list of the words that follow
+-- @raise usage
+function M.scan_prefixed(words, prefix)
+  local flags, at = {}, 1
+  while words[at] and words[at]:sub(1, #prefix) == prefix do
+    local name = words[at]:sub(#prefix + 1)
+    if bundled[name] then
+      flags[name] = true
+      at = at + 1
+    elseif not by_name[(split("--" .. name))] then
+      names.usage("unknown option %s; %shelp shows them all", words[at], prefix)
+    else
+      at = at + take(flags, "--" .. name, words[at + 1])
+    end
+  end
+  return flags, table.move(words, at, #words, 1, {})
 end
 
 --- Adds the options to a command's parser, hidden from its help.

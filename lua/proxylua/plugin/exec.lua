@@ -1,0 +1,54 @@
+-- Programs for plugins: those that were granted by their paths, with a list of words and no shell, in an environment that has
+-- hardly anything. A program runs with the user's rights: whoever grants one trusts what it does with words of the plugin's.
+
+local core = require "proxylua.core"
+
+local M = {}
+
+local SECONDS, MOST_SECONDS = 60, 3600
+local MOST_WORDS = 200
+local handed_on = { "PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR" }
+
+local function usage(...)
+  core.error.raise{ kind = "usage", message = (...):format(select(2, ...)) }
+end
+
+local function environment()
+  local list = {}
+  for _, name in ipairs(handed_on) do
+    local value = os.getenv(name)
+    list[#list + 1] = value and name .. "=" .. value
+  end
+  return list
+end
+
+local function seconds_of(options)
+  options = options or {}
+  if type(options) ~= "table" then usage("px.exec takes a table of options, not a %s", type(options)) end
+  for name in pairs(options) do
+    if name ~= "timeout" then usage("px.exec has no option %s", tostring(name)) end
+  end
+  local seconds = options.timeout or SECONDS
+  if type(seconds) ~= "number" or not (seconds > 0 and seconds <= MOST_SECONDS) then
+    usage("px.exec: timeout is a number of seconds up to %d", MOST_SECONDS)
+  end
+  return seconds
+end
+
+function M.open(_, permissions, refuse)
+  local granted = {}
+  for _, path in ipairs(permissions.exec or {}) do granted[path] = true end
+  return {
+    exec = function(path, words, options)
+      if type(path) ~= "string" or not granted[path] then refuse("exec", "run " .. tostring(path)) end
+      words = words or {}
+      if type(words) ~= "table" then usage("px.exec takes the words as a list, not a %s", type(words)) end
+      if #words > MOST_WORDS then usage("px.exec takes at most %d words", MOST_WORDS) end
+      local all, seconds = { path, table.unpack(words) }, seconds_of(options)
+      local code, output = core.plugin.exec(path, all, environment(), seconds)
+      return { code = code, output = output }
+    end,
+  }
+end
+
+return M

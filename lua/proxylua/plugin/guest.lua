@@ -1,0 +1,155 @@
+-- The first code in a plugin's process: builds `px` out of the standard module's own parts, over questions to the parent, and
+-- the globals of the plugin; then serves. Called with what C gives it (src/bind/plugin_process.c) before the process is locked
+-- in; the function that it answers is called afterwards.
+
+local core = ...
+
+-- --- the program's own modules ---
+
+local loaded = { ["proxylua.core"] = core }
+
+local function require(name)
+  if loaded[name] == nil then
+    local loader, where = core.embedded(name)
+    if type(loader) ~= "function" then error(("module '%s' is not there: %s"):format(name, loader), 2) end
+    loaded[name] = loader(name, where)
+  end
+  return loaded[name]
+end
+
+rawset(_G, "require", require) -- for those modules themselves
+
+local scheduler = require "proxylua.plugin.scheduler"
+local streams = require("proxylua.plugin.streams").open(scheduler.ask, scheduler.clock)
+local ask, note = scheduler.ask, scheduler.note
+
+core.task = scheduler
+
+core.door = {
+  call = function(name, params) return ask("door", name, params) end,
+  request = function(request) return ask("request", request) end,
+  limits = function() return ask("limits") end,
+}
+
+local Response = { __index = { json = function(response) return core.json.decode(response.body) end } }
+
+core.http = {}
+for _, method in ipairs{ "get", "head", "post", "put", "patch", "delete" } do
+  core.http[method] = function(url, options) return setmetatable(ask("http", method, url, options), Response) end
+end
+
+-- --- px ---
+
+local names = require "proxylua.names"
+
+local function texts(...)
+  local list = table.pack(...)
+  for index = 1, list.n do list[index] = tostring(list[index]) end
+  return table.concat(list, "\t")
+end
+
+local function make_px()
+  local errors, tasks = require "proxylua.errors", require "proxylua.tasks"
+  local px = {
+    version = core.version, money = core.money, json = core.json, http = core.http, request = core.door.request,
+    limits = core.door.limits, try = errors.try, error = errors.error, spawn = tasks.spawn, sleep = tasks.sleep,
+    all = tasks.all, map = tasks.map, timeout = tasks.timeout, every = tasks.every,
+    time = require("proxylua.time").time,
+    log = function(...) note("log", texts(...)) end,
+    env = function(name) return ask("env", name) end,
+    exec = function(...) return ask("exec", ...) end,
+    files = {
+      read = function(path) return ask("read", path) end,
+      write = function(path, text) return ask("write", path, text) end,
+    },
+  }
+  local parts = { require "proxylua.endpoints", require "proxylua.pages", { orders = require "proxylua.orders" } }
+  for _, part in ipairs(parts) do
+    for group, functions in pairs(part) do
+      px[group] = px[group] or {}
+      for name, fn in pairs(functions) do px[group][name] = fn end
+    end
+  end
+  for name, field in pairs(px) do
+    if type(field) == "table" and not getmetatable(field) then names.strict(field, "px." .. name) end
+  end
+  return names.strict(px, "px")
+end
+
+local px = make_px()
+
+-- --- the plugin's globals ---
+
+local plugin = { name = "?", modules = {}, loaded = { proxylua = px } }
+local globals = {}
+
+local function find_module(name)
+  local path = name:gsub("%.", "/")
+  for _, candidate in ipairs{ path .. ".lua", path .. "/init.lua" } do
+    if plugin.modules[candidate] then return plugin.modules[candidate], candidate end
+  end
+end
+
+local function require_module(name)
+  if type(name) ~= "string" then error("require takes the name of a module, not a " .. type(name), 2) end
+  if plugin.loaded[name] ~= nil then return plugin.loaded[name] end
+  local text, path = find_module(name)
+  if not text then error(("the plugin %s has no module '%s'"):format(plugin.name, name), 2) end
+  local chunk, why = load(text, ("@%s/%s"):format(plugin.name, path), "t", globals)
+  if not chunk then error(why, 0) end
+  plugin.loaded[name] = true
+  local value = chunk(name, path)
+  if value ~= nil then plugin.loaded[name] = value end
+  return plugin.loaded[name]
+end
+
+-- Text alone: bytecode is not checked by anybody.
+local real_load = load
+local function load_text(chunk, name, _, ...)
+  if select("#", ...) == 0 then return real_load(chunk, name, "t", globals) end
+  return real_load(chunk, name, "t", (...))
+end
+
+local function guarded(fn)
+  return function(...)
+    if scheduler.is_outermost() then error("attempt to yield from outside a coroutine", 2) end
+    return fn(...)
+  end
+end
+
+for _, name in ipairs{
+  "_VERSION", "assert", "collectgarbage", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal",
+  "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "math", "os",
+  "string", "table", "utf8",
+} do
+  globals[name] = _G[name]
+end
+globals._G, globals.require, globals.load = globals, require_module, load_text
+globals.print = function(...) note("print", texts(...)) end
+globals.coroutine = {}
+for name, fn in pairs(coroutine) do globals.coroutine[name] = fn end
+globals.coroutine.yield = guarded(coroutine.yield)
+
+-- --- what the parent asks for ---
+
+-- "module.function", or a function of main.
+local function find_function(name)
+  local module, field = name:match("^(.+)%.([^.]+)$")
+  local functions = require_module(module or "main")
+  local fn = type(functions) == "table" and functions[field or name]
+  if type(fn) == "function" then return fn end
+  core.error.raise{ kind = "usage", message = ("the plugin %s has no function %s"):format(plugin.name, name) }
+end
+
+local handlers = { pull = streams.pull }
+
+function handlers.start(name, modules)
+  plugin.name, plugin.modules = name, modules
+  require_module("main")
+end
+
+function handlers.call(name, which, ...)
+  return streams.wrap(find_function(name)(streams.unwrap(which, ...)))
+end
+
+return function() scheduler.run(handlers) end

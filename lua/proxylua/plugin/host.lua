@@ -1,0 +1,148 @@
+-- A running plugin, from its parent's side. It is another process of this program, which can only compute and ask; what it asks
+-- is done here, as far as its permissions go (proxylua.plugin.broker).
+--
+-- A plugin is its modules by path, one of which is main.lua: a module that returns a table of functions. Wherever the manifest
+-- names a function (`run` of a command, the values of `on`), it is "function", one of main's, or "module.function", where
+-- `module` is what the plugin itself would `require`. A command's function is called with a table of its options, an event's
+-- with what has happened.
+--
+-- Arguments and results cross by copy: nil, booleans, numbers, texts, tables, amounts of money and errors. A function among
+-- them is taken for an iterator, which crosses in batches. What a plugin raises arrives as what it was.
+
+local broker = require "proxylua.plugin.broker"
+local core = require "proxylua.core"
+local streams = require "proxylua.plugin.streams"
+
+local M = {}
+
+local MEMORY, CPU = 64 << 20, 10 -- bytes, and seconds of processor time that a call may take without waiting
+
+local Instance = {}
+Instance.__index = Instance
+
+local function fail(kind, format, ...)
+  core.error.raise{ kind = kind, message = format:format(...) }
+end
+
+-- --- what the plugin asks ---
+
+local function answer(instance, number, ...)
+  instance.tasks[number] = nil
+  instance.process:answer(number, ...)
+end
+
+local function serve(instance, number, what, ...)
+  local handler = instance.handlers[what]
+  if not handler then return answer(instance, number, false, ("there is no %s to ask for"):format(tostring(what))) end
+  answer(instance, number, pcall(handler, ...))
+end
+
+-- Errors raised here end the plugin: no honest one causes any.
+local function on_message(instance, kind, number, what, ...)
+  if kind == "c" then
+    assert(not instance.tasks[number], "two questions under one number")
+    instance.tasks[number] = core.task.spawn(serve, instance, number, what, ...)
+  elseif kind == "x" then
+    if instance.tasks[number] then instance.tasks[number]:cancel() end
+  else
+    instance.notes[what](...)
+  end
+end
+
+-- What is under way for it is stopped; a charge that has left is settled by the core, as every one.
+local function on_end(instance)
+  for _, task in pairs(instance.tasks) do task:cancel() end
+  instance.tasks = {}
+end
+
+-- --- starting ---
+
+local function has_grant(permissions)
+  return next(permissions) ~= nil
+end
+
+local function check_cage(name, permissions)
+  local caged = core.plugin.caged()
+  if caged or not has_grant(permissions) then return caged end
+  fail("config", "the plugin %s has permissions, and this system cannot lock it in: seccomp is missing", name)
+end
+
+local function check_spec(spec)
+  if type(spec.name) ~= "string" or not spec.name:find("^[%w_-]+$") then fail("usage", "a plugin needs a name") end
+  if type(spec.modules) ~= "table" or type(spec.modules["main.lua"]) ~= "string" then
+    fail("usage", "the plugin %s has no main.lua", spec.name)
+  end
+end
+
+--- Starts a plugin's process and loads its main module.
+-- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands` and `on`), `permissions`; `memory` in bytes and
+--   `cpu` in seconds, where the usual is not enough; `reach="loopback"`, for tests alone: its hosts may be on this machine. No
+--   manifest has this field
+-- @return instance, with methods
+-- @raise what its main module raises; config; usage; internal
+function M.start(spec)
+  check_spec(spec)
+  local permissions = spec.permissions or {}
+  local caged = check_cage(spec.name, permissions)
+  local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {} }, Instance)
+  instance.streams = streams.open(function(...) return instance.process:call(...) end, core.task.clock)
+  instance.handlers, instance.notes = broker.open(spec.name, permissions,
+    spec.reach == "loopback" and "loopback" or "public")
+  instance.handlers.pull = instance.streams.pull
+  instance.process = core.plugin.start({
+    name = spec.name, memory = spec.memory or MEMORY, cpu = spec.cpu or CPU, calls_free = not caged,
+  }, function(...) on_message(instance, ...) end, function() on_end(instance) end)
+  local ok, err = pcall(instance.process.call, instance.process, "start", spec.name, spec.modules)
+  if ok then return instance end
+  instance:close()
+  error(err, 0)
+end
+
+--- Calls a function of the plugin and waits for what it answers.
+-- @param fn string: "function" of main, or "module.function"
+-- @param ... its arguments
+-- @return its results
+-- @raise what it raises; internal, with the code plugin_budget, plugin_forbidden, plugin_forged or plugin_ended, when its process
+--   ended; usage for what cannot cross; cancelled
+function Instance:call(fn, ...)
+  return self.streams.unwrap(self.process:call("call", fn, self.streams.wrap(...)))
+end
+
+local function named(instance, kind, name)
+  local list = instance.manifest[kind]
+  return list and list[name]
+end
+
+--- Runs one of its commands.
+-- @param name string
+-- @param options table
+-- @raise as `call`
+function Instance:command(name, options)
+  local command = named(self, "commands", name)
+  if not command then fail("usage", "the plugin %s has no command %s", self.name, tostring(name)) end
+  return self:call(command.run, options or {})
+end
+
+--- Tells it of an event, if it wants to know of it.
+-- @param name string
+-- @param data table
+-- @return whether it did
+-- @raise as `call`
+function Instance:event(name, data)
+  local fn = named(self, "on", name)
+  if not fn then return false end
+  self:call(fn, data)
+  return true
+end
+
+--- Why its process has ended; nil while it lives.
+function Instance:ended()
+  return self.process:status()
+end
+
+--- Ends its process. Calls into it raise.
+function Instance:close()
+  self.process:close()
+end
+
+return M

@@ -1,0 +1,96 @@
+-- HTTP for plugins: to the hosts that were granted, by redirects too, and only where their names lead to the public internet. A
+-- host is "api.example.com", which means the ports of http and https, or has another port ("example.com:8443").
+
+local core = require "proxylua.core"
+
+local M = {}
+
+local MOST_BODY, REDIRECTS = 8 << 20, 10
+
+local ports = { http = "80", https = "443" }
+local methods = { get = true, head = true, post = true, put = true, patch = true, delete = true }
+local known = {
+  headers = true, query = true, body = true, json = true, timeout = true, redirects = true, max_body = true,
+}
+
+local function usage(...)
+  core.error.raise{ kind = "usage", message = (...):format(select(2, ...)) }
+end
+
+local function matches(grant, scheme, host, port)
+  local name, with_port = grant:lower():match("^(.-):(%d+)$")
+  name, with_port = name or grant:lower(), with_port or ports[scheme]
+  return port == with_port and host == name
+end
+
+-- The whole URL, when it may be asked for; a name that may not is never looked up. Answers its origin too.
+local function check_url(hosts, refuse, text, base)
+  local url, scheme, host, port, user = core.plugin.url(text, base)
+  if not url or user or not ports[scheme] then usage("px.http: this is no URL of a web server") end
+  host = host:lower()
+  for _, grant in ipairs(hosts) do
+    if matches(grant, scheme, host, port) then return url, ("%s://%s:%s"):format(scheme, host, port) end
+  end
+  refuse("net", "reach " .. host)
+end
+
+local function check_options(options)
+  if options == nil then return {} end
+  if type(options) ~= "table" then usage("px.http takes a table of options, not a %s", type(options)) end
+  local copy = {}
+  for name, value in pairs(options) do
+    if not known[name] then usage("px.http has no %s for a plugin", tostring(name)) end
+    copy[name] = value
+  end
+  for name in pairs(type(copy.headers) == "table" and copy.headers or {}) do
+    if type(name) == "string" and name:lower() == "host" then usage("px.http: the header Host is the URL's") end
+  end
+  if math.type(copy.max_body) ~= "integer" or copy.max_body > MOST_BODY then copy.max_body = MOST_BODY end
+  return copy
+end
+
+local function plain(response)
+  return {
+    status = response.status, body = response.body, headers = response.headers, ok = response.ok, time = response.time,
+    connect_time = response.connect_time,
+  }
+end
+
+-- How a redirect goes on: nil where none is to be followed.
+local function follow(method, response)
+  local status, to = response.status, response.headers.location
+  if not to or status < 301 or status > 308 or (status > 303 and status < 307) then return nil end
+  if status >= 307 then return method, to end
+  return method == "head" and "head" or "get", to
+end
+
+local function without_body(options)
+  options.body, options.json = nil, nil
+end
+
+function M.open(_, permissions, refuse, reach)
+  local hosts = permissions.net or {}
+
+  local function fetch(method, text, options)
+    if not methods[method] then usage("px.http has no %s", tostring(method)) end
+    if type(text) ~= "string" or text:find("\0", 1, true) then usage("px.http: the URL is a text") end
+    options = check_options(options)
+    local left = math.tointeger(options.redirects) or REDIRECTS
+    local url, origin = check_url(hosts, refuse, text)
+    options.redirects = 0
+    while true do
+      local response = core.http[method](url, options, reach)
+      local next_method, to = follow(method, response)
+      if not to or left <= 0 then return plain(response) end
+      local next_url, next_origin = check_url(hosts, refuse, to, url)
+      if next_method ~= method then without_body(options) end
+      if next_origin ~= origin then options.headers = nil end
+      options.query = nil
+      method, url, origin, left = next_method, next_url, next_origin, left - 1
+    end
+  end
+
+  return { http = fetch }
+end
+
+return M

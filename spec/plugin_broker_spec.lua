@@ -1,0 +1,323 @@
+-- What plugins ask of their parent, against what they were granted.
+
+local config = require "proxylua.config"
+local host = require "proxylua.plugin.host"
+local program = require "spec.support.program"
+local px = require "proxylua"
+local sandboxes = require "spec.support.sandbox"
+local servers = require "spec.support.server"
+
+local started = {}
+
+-- A plugin that runs the text it is called with.
+local main = [[
+local px = require "proxylua"
+local function run(text, ...) return assert(load("local px = ... return function(...) " .. text .. " end"))(px)(...) end
+return { run = run, try = function(text, ...) return px.try(run, text, ...) end }]]
+
+local function start(permissions, options)
+  local spec = { name = "trial", modules = { ["main.lua"] = main }, permissions = permissions }
+  for name, value in pairs(options or {}) do spec[name] = value end
+  started[#started + 1] = host.start(spec)
+  return started[#started]
+end
+
+-- The error that the plugin itself gets.
+local function refusal(plugin, text, ...)
+  local result, err = plugin:call("try", text, ...)
+  assert.is_nil(result)
+  assert.is_true(px.error.is(err), tostring(err))
+  return err
+end
+
+local function close_all()
+  for _, instance in ipairs(started) do instance:close() end
+  started = {}
+end
+
+describe("files of a plugin", function()
+  local folder, plugin
+
+  before_each(function()
+    folder = program.folder()
+    assert(os.execute(([[cd %s && mkdir -p granted/deep outside writable &&
+      ln -s ../outside granted/link && ln -s /etc/passwd granted/passwd && ln -s ../outside/secret writable/link && mkfifo granted/pipe]]):format(folder)))
+    program.write(folder .. "/granted/deep/list.txt", "1\n2\n")
+    program.write(folder .. "/outside/secret", "hidden")
+    plugin = start{ files = { read = { folder .. "/granted" }, write = { folder .. "/writable" } } }
+  end)
+  after_each(function()
+    close_all()
+    program.remove(folder)
+  end)
+
+  local function read(path)
+    return plugin:call("run", "return px.files.read(...)", path)
+  end
+
+  it("are read and written inside the granted folders", function()
+    assert.are.equal("1\n2\n", (read(folder .. "/granted/deep/list.txt")))
+    assert.are.equal("1\n2\n", (read(folder .. "/granted/deep/../deep/list.txt")))
+    plugin:call("run", "px.files.write(...)", folder .. "/writable/new", "a\0b")
+    plugin:call("run", "px.files.write(...)", folder .. "/writable/new", "again")
+    assert.are.equal("again", program.read(folder .. "/writable/new"))
+    assert.are.equal("not_found", refusal(plugin, "return px.files.read(...)", folder .. "/granted/none").kind)
+  end)
+
+  it("are out of reach anywhere else, by name, link or ..", function()
+    for _, path in ipairs{ "/outside/secret", "/granted/../outside/secret", "/granted/link/secret", "/granted/passwd",
+      "/granted/deep/../../outside/secret", "/granted2", "/granted/pipe", "/writable/link", "/granted" } do
+      local err = refusal(plugin, "return px.files.read(...)", folder .. path)
+      assert.are.equal("forbidden", err.kind, path .. ": " .. tostring(err))
+      assert.is_nil(err.message:find("hidden", 1, true))
+    end
+    for _, path in ipairs{ "/granted/deep/list.txt", "/writable/../outside/secret", "/granted/new", "/writable/.." } do
+      local err = refusal(plugin, "return px.files.write(...)", folder .. path, "changed")
+      assert.are.equal("forbidden", err.kind, path .. ": " .. tostring(err))
+    end
+    assert.are.equal("hidden", program.read(folder .. "/outside/secret"))
+    assert.are.equal("forbidden", refusal(plugin, "return px.files.read('/etc/passwd')").kind)
+    assert.are.equal("forbidden", refusal(plugin, "return px.files.read('/proc/self/environ')").kind)
+  end)
+
+  it("are not written through a link", function()
+    assert.are.equal("forbidden", refusal(plugin, "px.files.write(...)", folder .. "/writable/link", "mine").kind)
+    assert.are.equal("hidden", program.read(folder .. "/outside/secret"))
+  end)
+
+  it("are never proxylua's own, such as the list of plugins, whatever was granted", function()
+    local own = config.state_folder()
+    local base, path = own:match("^(.*)/"), own .. "/plugin_broker_spec"
+    assert(os.execute("mkdir -p " .. program.quote(own)))
+    program.write(path, "locked")
+    local greedy = start{ files = { read = { base }, write = { base } } }
+    assert.are.equal("forbidden", refusal(greedy, "return px.files.read(...)", path).kind)
+    assert.are.equal("forbidden", refusal(greedy, "return px.files.write(...)", path, "mine").kind)
+    assert.are.equal("locked", program.read(path))
+    os.remove(path)
+  end)
+
+  it("can be granted one by one", function()
+    local one = start{ files = { read = { folder .. "/granted/deep/list.txt" } } }
+    assert.are.equal("1\n2\n", (one:call("run", "return px.files.read(...)", folder .. "/granted/deep/list.txt")))
+    assert.are.equal("forbidden", refusal(one, "return px.files.read(...)", folder .. "/granted/deep/other").kind)
+  end)
+end)
+
+describe("hosts of a plugin", function()
+  local server, other
+
+  setup(function()
+    other = servers.start{ ["/secret"] = servers.ok("secret") }
+    server = servers.start{
+      ["/"] = servers.ok('{"n":3}', "Content-Type: application/json\r\n"),
+      ["/near"] = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+      ["/away"] = "HTTP/1.1 302 Found\r\nLocation: " .. other.url .. "/secret\r\nContent-Length: 0\r\n\r\n",
+      ["/file"] = "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n",
+      ["/circle"] = "HTTP/1.1 302 Found\r\nLocation: /circle\r\nContent-Length: 0\r\n\r\n",
+      ["/post"] = servers.ok("posted"),
+    }
+  end)
+  teardown(function()
+    server:stop()
+    other:stop()
+  end)
+  after_each(close_all)
+
+  local function local_plugin()
+    return start({ net = { "127.0.0.1:" .. server.port } }, { reach = "loopback" })
+  end
+
+  it("answer where they were granted", function()
+    local plugin = local_plugin()
+    assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/")))
+    assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/near")))
+    local once = "return px.http.get(..., { redirects = 0 }).status"
+    assert.are.equal(302, (plugin:call("run", once, server.url .. "/near")))
+    assert.are.equal(302, (plugin:call("run", "return px.http.get(...).status", server.url .. "/circle")))
+    local post = "return px.http.post(..., { json = { a = 1 } }).body"
+    assert.are.equal("posted", (plugin:call("run", post, server.url .. "/post")))
+    assert.matches('{"a":1}$', server:requests()[#server:requests()])
+  end)
+
+  it("are not reached by another name, port, scheme or redirect", function()
+    local plugin = local_plugin()
+    local here, there = "127.0.0.1:" .. server.port, "127.0.0.1:" .. other.port
+    for _, url in ipairs{ "http://" .. there .. "/secret", "http://localhost:" .. server.port,
+      "http://user:pw@" .. here, "http://127.0.0.1/", "file:///etc/passwd", "ftp://" .. here, server.url .. "/away", server.url .. "/file",
+      "http://0x7f000001:" .. other.port .. "/secret", "http://" .. here .. "@" .. there } do
+      local err = refusal(plugin, "return px.http.get(...)", url)
+      assert.is_true(err.kind == "forbidden" or err.kind == "usage", url .. ": " .. tostring(err))
+    end
+    assert.are.equal(0, #other:requests())
+  end)
+
+  it("are not looked up before that, so no name tells a secret", function()
+    local plugin = start{ net = { "example.com" } }
+    local before = px.time()
+    local err = refusal(plugin, "return px.http.get('http://my-secret.evil.invalid/')")
+    assert.are.equal("forbidden", err.kind)
+    assert.is_true(px.time() - before < 5)
+  end)
+
+  it("may not be on this machine or in a private network, whatever their names are", function()
+    for _, name in ipairs{ "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "192.168.1.1",
+      "169.254.169.254", "[fe80::1]", "[fd00::1]", "0.0.0.0", "100.64.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]" } do
+      local plugin = start{ net = { ("%s:%d"):format(name, server.port) } }
+      local err = refusal(plugin, "return px.http.get(...)", ("http://%s:%d/"):format(name, server.port))
+      assert.are.equal("forbidden", err.kind, name .. ": " .. tostring(err))
+      assert.matches("public internet", err.message)
+      plugin:close()
+    end
+  end)
+
+  it("take no connection of the parent's, and no options that reach further", function()
+    px.http.get(server.url .. "/", { proxy = "" }) -- leaves an open connection behind
+    local plugin = start{ net = { "127.0.0.1:" .. server.port } }
+    assert.are.equal("forbidden", refusal(plugin, "return px.http.get(...)", server.url .. "/").kind)
+    for _, option in ipairs{ "path = '/tmp/x'", "proxy = 'http://127.0.0.1:1'", "headers = { HOST = 'other' }" } do
+      local err = refusal(plugin, ("return px.http.get(..., { %s })"):format(option), server.url .. "/")
+      assert.are.equal("usage", err.kind, option)
+    end
+  end)
+end)
+
+describe("the environment of a plugin", function()
+  after_each(close_all)
+
+  it("is what was granted by name", function()
+    local plugin = start{ env = { "HOME", "PROXYLUA_STORE" } }
+    assert.are.equal(os.getenv("HOME"), (plugin:call("run", "return px.env('HOME')")))
+    for _, name in ipairs{ "PATH", "PROXYLUA_STORE", "PROXYLUA_API_KEY" } do
+      assert.are.equal("forbidden", refusal(plugin, "return px.env(...)", name).kind)
+    end
+  end)
+end)
+
+describe("the programs of a plugin", function()
+  after_each(close_all)
+
+  local function run(plugin, ...)
+    return plugin:call("run", "return px.exec(...)", ...)
+  end
+
+  it("are those that were granted, with words that no shell reads", function()
+    local plugin = start{ exec = { "/bin/echo", "/bin/sh", "/usr/bin/env" } }
+    local words = { "$(id)", ";", "`id`", "*" }
+    assert.are.same({ code = 0, output = "$(id) ; `id` *\n" }, (run(plugin, "/bin/echo", words)))
+    assert.are.same({ code = 3, output = "x" }, (run(plugin, "/bin/sh", { "-c", "printf x; exit 3" })))
+    assert.are.equal(137, run(plugin, "/bin/sh", { "-c", "kill -KILL $$" }).code)
+    assert.is_nil(run(plugin, "/usr/bin/env").output:find("XDG_", 1, true))
+    for _, path in ipairs{ "/bin/cat", "echo", "/bin/../bin/echo", "/bin/echo\0", "" } do
+      assert.are.equal("forbidden", refusal(plugin, "return px.exec(...)", path).kind)
+    end
+    assert.are.equal("usage", refusal(plugin, "return px.exec(...)", "/bin/echo", { "a\0b" }).kind)
+  end)
+
+  it("are bounded in time and output, and leave nothing behind", function()
+    local plugin = start{ exec = { "/bin/sh", "/usr/bin/yes" } }
+    assert.are.equal("protocol", refusal(plugin, "return px.exec(...)", "/usr/bin/yes").kind)
+    local folder = program.folder()
+    local script = ("sleep 600 & echo $! >%s/pid; wait"):format(folder)
+    local err = refusal(plugin, "return px.exec(..., { '-c', select(2, ...) }, { timeout = 0.3 })", "/bin/sh", script)
+    assert.are.equal("timeout", err.kind)
+    local stat = io.open(("/proc/%d/stat"):format(tonumber(program.read(folder .. "/pid"))))
+    assert.is_true(not stat or stat:read("a"):find("%) Z ") ~= nil)
+    program.remove(folder)
+  end)
+end)
+
+describe("the API for a plugin", function()
+  local sandbox
+
+  -- Runs a script that has `start(permissions)` as here.
+  local function eval(code, options)
+    local head = ([[local host = require "proxylua.plugin.host"
+      local function start(permissions, name)
+        return host.start{ name = name or "trial", modules = { ["main.lua"] = %q }, permissions = permissions }
+      end ]]):format(main):gsub("\\\n", "\\n")
+    return sandbox:eval(head:gsub("\n", " ") .. code, options)
+  end
+
+  setup(function() sandbox = sandboxes.start{ balance = 1000 } end)
+  teardown(function() sandbox:stop() end)
+
+  it("reads with the permission to read, and changes nothing", function()
+    local balance, orders, raw, refused, download = eval[[
+      local plugin = start{ read = true }
+      local balance = plugin:call("run", "return px.account.get().balance")
+      plugin:call("run", "local n = 0 for o in px.orders.each() do n = n + 1 end return n")
+      local refused = {}
+      for _, text in ipairs{ "px.orders.create{ type = 'isp', quantity = 1 }", "px.deposits.create_address{ currency = 'BTC' }",
+        "px.orders.extend('ord_1', { period = 30 })", "px.request{ method = 'POST', path = '/orders', max_price = 1 }",
+        "px.orders.download('ord_1', { path = '/tmp/x' })" } do
+        refused[#refused + 1] = select(2, plugin:call("try", text)).kind
+      end
+      return px.money.is(balance), plugin:call("run", "return #px.orders.list()"),
+        plugin:call("run", "return px.request{ path = '/account' }.email ~= nil"), table.concat(refused, " "),
+        px.account.get().balance == balance]]
+    assert.is_true(balance)
+    assert.are.equal(0, orders)
+    assert.is_true(raw)
+    assert.are.equal("forbidden forbidden forbidden usage usage", refused)
+    assert.is_true(download)
+  end)
+
+  it("spends up to the plugin's own ceiling, in one run and on one day", function()
+    local code = [[
+      local plugin = start({ spend = { per_run = "10", per_day = "12" } }, "%s")
+      local function buy(quantity, key)
+        local order, err = plugin:call("try", "return px.orders.create(...)",
+          { type = "isp", quantity = quantity, country = "US", period = 30, key = key, max_price = 1000 })
+        return order and tostring(order.price) or err.kind
+      end
+      return %s]]
+    local price = tonumber((eval[[
+      return tostring(px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30 }.price)]]))
+    local most = 10 // price
+    local results = { eval(code:format("one", ("buy(%d, 'a'), buy(1, 'b'), buy(%d, 'a')"):format(most, most))) }
+    assert.are.equal(most * price, tonumber(results[1]))
+    assert.are.equal("spend_refused", results[2])
+    assert.are.equal(results[1], results[3]) -- the same key answers the same order
+    local left = 12 - most * price
+    local later = { eval(code:format("one", ("buy(%d, 'c'), buy(%d, 'd')"):format(left // price + 1, left // price))) }
+    assert.are.equal("spend_refused", later[1])
+    assert.are.equal(tostring(left // price * price), tostring(tonumber(later[2])))
+    local another = eval(code:format("two", ("buy(%d, 'a')"):format(most)))
+    assert.are.equal(results[1], another)
+    local at_once = eval[[
+      local plugin = start({ spend = { per_run = "10", per_day = "100" } }, "three")
+      local spent = px.money(0)
+      plugin:call("try", "return px.map({ 1, 2, 3, 4, 5, 6, 7, 8 }, function() return px.try(px.orders.create, "
+        .. "{ type = 'isp', quantity = 1, country = 'US', period = 30 }) end)")
+      for entry in px.journal.each() do
+        if entry.key:find("^plugin:three:") and entry.state == "placed" then spent = spent + entry.price end
+      end
+      return spent > 0 and spent <= 10]]
+    assert.is_true(at_once)
+    assert.are.equal("spend_refused", (eval[[
+      local _, err = start({ spend = { per_run = "900", per_day = "900" } }, "four"):call("try", "return px.orders.create(...)",
+        { type = "isp", quantity = 400, country = "US", period = 30 })
+      return err.kind]]), "above what the user allows")
+  end)
+
+  it("settles a charge whose plugin dies in the middle", function()
+    sandbox:change("settings", { faults = { "orders.create:delay=0.3" } })
+    local state, kind, alive = eval[[
+      local plugin = start({ spend = { per_run = 50, per_day = 50 } }, "dying")
+      local task = px.spawn(plugin.call, plugin, "run", "return px.orders.create(...)",
+        { type = "isp", quantity = 1, country = "US", period = 30, key = "last" })
+      while not px.journal.get("plugin:dying:last") do px.sleep(0.01) end
+      os.execute("kill -KILL " .. plugin.process:pid())
+      local err = select(2, pcall(task.join, task))
+      local entry
+      repeat
+        px.sleep(0.02)
+        entry = px.journal.get("plugin:dying:last")
+      until not entry.open
+      return entry.state, err.code, px.account.get().balance > 0]]
+    assert.are.equal("placed", state)
+    assert.are.equal("plugin_ended", kind)
+    assert.is_true(alive)
+  end)
+end)
