@@ -2,7 +2,7 @@
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
-local px = require "proxylua"
+local px = require("proxylua.names").load(require "proxylua")
 local reference = require "proxylua.reference"
 
 -- The names of all that a script can reach.
@@ -131,7 +131,7 @@ end)
 describe("an example of the reference", function()
   -- What the pages say of the examples: px is there, and an order with its proxies.
   local frame = [[
-local px = require "proxylua"
+local px = require("proxylua.names").load(require "proxylua")
 local order = px.orders.create{ type = "isp", quantity = 2, country = "US", period = 30, key = "example" }
 local function example(px, order, proxies)
 %s

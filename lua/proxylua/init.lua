@@ -2,32 +2,22 @@
 -- without holding up the other tasks.
 -- @module px
 
-local alerts = require "proxylua.alerts"
 local core = require "proxylua.core"
-local deposit = require "proxylua.deposit"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
 local events = require "proxylua.plugin.events"
-local export = require "proxylua.export"
-local fleet = require "proxylua.fleet"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
-local notify = require "proxylua.notify"
 local orders = require "proxylua.orders"
 local pages = require "proxylua.pages"
-local proxies = require "proxylua.proxies"
-local qr = require "proxylua.qr"
-local renew = require "proxylua.renew"
-local report = require "proxylua.report"
 local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
+local workflows = require "proxylua.workflows"
 
 local px = {
   try = errors.try, error = errors.error, journal = journal, time = time.time,
   spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
   every = tasks.every,
-  fleet = fleet, renew = renew.renew, proxies = proxies, export = export, report = report,
-  deposit = deposit.find, qr = qr, alerts = alerts.look, notify = notify.notify,
 }
 
 --- The version of the program, such as "1.2.0".
@@ -203,7 +193,8 @@ function px.plugin(name)
 end
 
 for group, functions in pairs(endpoints) do px[group] = functions end
-for _, part in ipairs{ pages, { orders = orders, deposits = { wait = deposit.wait } } } do
+px.deposits.wait = function(...) return require("proxylua.deposit").wait(...) end
+for _, part in ipairs{ pages, { orders = orders } } do
   for group, functions in pairs(part) do
     for name, fn in pairs(functions) do px[group][name] = fn end
   end
@@ -217,4 +208,4 @@ for name, field in pairs(px) do
   if type(field) == "table" and not getmetatable(field) then names.strict(field, "px." .. name) end
 end
 
-return names.strict(px, "px")
+return names.strict(px, "px", workflows)

@@ -58,18 +58,45 @@ function M.check(caller, options, known)
   end
 end
 
+-- The field of a name that is loaded at its first use.
+local function load_field(fields, path, name, load)
+  local value = load()
+  if type(value) == "table" and not getmetatable(value) then M.strict(value, path .. "." .. name) end
+  fields[name] = value
+  return value
+end
+
+local function all_names(fields, later)
+  local all = {}
+  for _, part in ipairs{ fields, later } do
+    for name in pairs(part) do all[name] = true end
+  end
+  return all
+end
+
 --- Makes a table raise a usage error where a field that it does not have is read.
 -- @param fields table, changed in place
 -- @param path string, such as "px.orders"
+-- @param later table, may be left out: name -> function that answers a field when it is first read
 -- @return the table
-function M.strict(fields, path)
+function M.strict(fields, path, later)
+  later = later or {}
   return setmetatable(fields, {
+    later = later,
     __index = function(_, name)
+      if later[name] then return load_field(fields, path, name, later[name]) end
       if type(name) ~= "string" then return nil end
-      local nearest = M.nearest(name, fields)
+      local nearest = M.nearest(name, all_names(fields, later))
       M.usage("there is no %s.%s%s", path, name, nearest and (", did you mean %s.%s?"):format(path, nearest) or "")
     end,
   })
+end
+
+--- Loads what a strict table would load later, so that its fields can be listed.
+-- @return the table
+function M.load(fields)
+  for name in pairs(getmetatable(fields).later) do local _ = fields[name] end
+  return fields
 end
 
 return M

@@ -5,6 +5,7 @@ local complete = require "proxylua.repl.complete"
 local core = require "proxylua.core"
 local errors = require "proxylua.repl.errors"
 local history = require "proxylua.repl.history"
+local names = require "proxylua.names"
 local reader = require "proxylua.repl.reader"
 local show = require "proxylua.repl.show"
 
@@ -120,7 +121,7 @@ local function greet(session, settings)
 end
 
 local function open_session(settings, colors)
-  local session = setmetatable({ px = require "proxylua" }, Session)
+  local session = setmetatable({ px = names.load(require "proxylua") }, Session)
   session.env = new_env(session.px)
   session.complete = complete.open({ session.env, _G }, session.px)
   session.screen = show.open{

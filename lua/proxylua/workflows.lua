@@ -1,0 +1,17 @@
+-- The workflows of the standard module: each is loaded when it is first used, since most scripts need none of them.
+
+local function field(module, name)
+  return function()
+    local loaded = require("proxylua." .. module)
+    return name and loaded[name] or loaded
+  end
+end
+
+--- The names of px that are loaded later: name -> function that answers its value.
+return {
+  fleet = field "fleet", renew = field("renew", "renew"),
+  proxies = field "proxies", export = field "export",
+  report = field "report",
+  deposit = field("deposit", "find"), qr = field "qr",
+  alerts = field("alerts", "look"), notify = field("notify", "notify"),
+}
