@@ -147,7 +147,7 @@ describe("a plan", function()
   it("tells of orders that belong to no pool, and of pools that are not in the file", function()
     local loose = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) }
     local plan = plan_of(pools_of(us()), world_of({}, { loose = loose, strangers = { old = 7 } }))
-    notes_match(plan.pools[1], "active orders of this kind that belong to no pool: 1 (l1); proxylua fleet adopt us")
+    notes_match(plan.pools[1], "active orders of this kind that belong to no pool: 1 (l1); fleet adopt us")
     local nameless = { { pool = "us", key = "fleet/us/1" }, { pool = "de", key = "fleet/de/1" } }
     local part = plan_of(pools_of(us()), world_of({}, { nameless = nameless })).pools[1]
     notes_match(part, "fleet/us/1 was placed, and nobody said as which order")

@@ -141,7 +141,7 @@ local function tell_of_others(plan, world)
     end
     if #ids > 0 then
       local more = #ids > 3 and (" and %d more"):format(#ids - 3) or ""
-      note(part, "active orders of this kind that belong to no pool: %d (%s%s); proxylua fleet adopt %s ORDER takes one "
+      note(part, "active orders of this kind that belong to no pool: %d (%s%s); fleet adopt %s ORDER takes one "
         .. "in", #ids, table.concat(ids, ", ", 1, math.min(3, #ids)), more, part.pool.name)
     end
   end
