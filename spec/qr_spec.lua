@@ -98,6 +98,21 @@ describe("a QR code", function()
   end)
 end)
 
+describe("a missing library", function()
+  it("is an error that says what to install, and no hindrance to a deposit without a code", function()
+    local folder = program.folder()
+    program.write(folder .. "/libqrencode.so.4", "")
+    local env = { LD_LIBRARY_PATH = folder }
+    local result = program.run({ "--sandbox", "deposit", "BTC", "--png", folder .. "/x.png" }, { env = env })
+    assert.are.equal(2, result.code)
+    assert.has.match("needs the library libqrencode, which is not there %(.*Debian: libqrencode4", result.err)
+    assert.is_nil(core.system.kind(folder .. "/x.png"))
+    result = program.run({ "--sandbox", "deposit", "BTC" }, { env = env })
+    assert.are.same({ 0, "" }, { result.code, result.err })
+    program.remove(folder)
+  end)
+end)
+
 if os.getenv("DEPOSIT_LONG") then
   describe("a real reader", function()
     local folder
