@@ -193,6 +193,10 @@ describe("a report", function()
       assert.equal("usage", err.kind)
       assert.has.match(case[3], err.message)
     end
+    for _, name in ipairs{ "html", "csv", "text" } do
+      local _, err = px.try(px.report[name])
+      assert.has.match("px.report." .. name .. " takes a report of px.report.build, got a nil", err.message, 1, true)
+    end
     for _, case in ipairs{ { { width = "x" }, "width is a number" }, { { colour = true }, "did you mean color" },
       { 1, "as a table" } }
     do
