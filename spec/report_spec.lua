@@ -188,10 +188,15 @@ describe("a report", function()
     for _, case in ipairs{ { "build", { untill = 1 }, "no option \"untill\", did you mean till" },
       { "build", 1, "as a table" },
       { "build", { since = "x" }, "since takes a date" }, { "build", { orders = 1 }, "orders is a path" },
+      { "build", { orders = {}, balance = "much" }, "much" },
       { "build", { now = "x" }, "now is a number" }, { "build", { progress = 1 }, "progress is a function" } } do
       local _, err = px.try(px.report[case[1]], case[2])
       assert.equal("usage", err.kind)
       assert.has.match(case[3], err.message)
+    end
+    for _, name in ipairs{ "html", "csv", "text" } do
+      local _, err = px.try(px.report[name])
+      assert.has.match("px.report." .. name .. " takes a report of px.report.build, got a nil", err.message, 1, true)
     end
     for _, case in ipairs{ { { width = "x" }, "width is a number" }, { { colour = true }, "did you mean color" },
       { 1, "as a table" } }

@@ -84,6 +84,7 @@ function M.gather(options)
   for order in orders do facts.orders[#facts.orders + 1] = order end
   facts.balance = options.balance
   if facts.balance == nil then facts.balance = endpoints.account.get().balance end
+  if facts.balance ~= nil then facts.balance = core.money.new(facts.balance) end
   facts.ties = ties.read()
   facts.transactions = counted(open("transactions", options.transactions, "amount", pages.account.each_transaction),
     "transactions", options.progress)

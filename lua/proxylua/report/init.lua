@@ -47,14 +47,21 @@ function M.build(options)
     options.quote)
 end
 
+local function check_report(caller, report)
+  if type(report) == "table" and type(report.totals) == "table" and type(report.by) == "table" then return report end
+  names.usage("px.report.%s takes a report of px.report.build, got %s", caller,
+    type(report) == "table" and "another table" or "a " .. type(report))
+end
+
 --- A report as a page of its own: HTML with SVG charts and the same numbers as tables beside them. It needs nothing from anywhere,
 -- runs no script, and is for phones, wide screens and paper.
 -- @function px.report.html
 -- @param report of px.report.build
 -- @return string
+-- @raise usage
 -- @usage print(#px.report.html(px.report.build()) > 1000)  --> true
 function M.html(report)
-  return require("proxylua.report.html").page(report)
+  return require("proxylua.report.html").page(check_report("html", report))
 end
 
 --- The rows of a report as CSV (RFC 4180), with a header.
@@ -65,7 +72,7 @@ end
 -- @raise usage
 -- @usage print(px.report.csv(px.report.build(), { "type" }))  --> type,isp,4.80,0.00,4.80,1
 function M.csv(report, groupings)
-  return require("proxylua.report.csv").text(report, groupings)
+  return require("proxylua.report.csv").text(check_report("csv", report), groupings)
 end
 
 --- A report for people at a terminal, with bars and a sparkline.
@@ -77,7 +84,9 @@ end
 -- @raise usage
 -- @usage print(px.report.text(px.report.build(), { width = 60 }))
 function M.text(report, options)
-  return require("proxylua.report.terminal").text(report, options)
+  local terminal = require "proxylua.report.terminal"
+  options = terminal.check(options)
+  return terminal.text(check_report("text", report), options)
 end
 
 return M

@@ -163,7 +163,11 @@ end
 
 local known = { width = true, ascii = true, color = true, by = true }
 
-local function check(options)
+--- Checks the options of a text.
+-- @return what M.text takes
+-- @raise usage
+function M.check(options)
+  options = options or {}
   if type(options) ~= "table" then
     names.usage("px.report.text takes its options as a table, got a %s", type(options))
   end
@@ -172,21 +176,20 @@ local function check(options)
   if math.type(width) ~= "integer" or width < 1 then
     names.usage("px.report.text: width is a number of columns, got %s", tostring(width))
   end
-  return { lines = {}, width = math.max(width, NARROWEST), color = options.color,
-    signs = options.ascii and ascii or unicode }
+  return { width = math.max(width, NARROWEST), color = options.color, ascii = options.ascii,
+    by = options.by and csv.groupings(options.by) }
 end
 
 --- The text of a report.
 -- @param report of px.report.build
--- @param options table: width, ascii, color, by
+-- @param options of M.check
 function M.text(report, options)
-  options = options or {}
-  local page = check(options)
+  local page = { lines = {}, width = options.width, color = options.color, signs = options.ascii and ascii or unicode }
   put(page, ("Spending from %s to %s, in days of UTC"):format(report.since, report["until"]))
   page.lines[#page.lines + 1] = ""
   put_summary(page, report)
   put_days(page, report)
-  for _, grouping in ipairs(options.by and csv.groupings(options.by) or { "type", "country", "pool" }) do
+  for _, grouping in ipairs(options.by or { "type", "country", "pool" }) do
     put_grouping(page, report, grouping)
   end
   put_calendar(page, report)
