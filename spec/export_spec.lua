@@ -425,6 +425,16 @@ describe("px.export", function()
     assert.same({ 1000, 1000 }, sums)
   end)
 
+  it("leaves the collector as it was, however many there are", function()
+    local left = 6000
+    assert.equal(6000, px.export.file(function()
+      left = left - 1
+      return left >= 0 and proxy("u", "p") or nil
+    end, folder .. "/many"))
+    local mode = collectgarbage("incremental")
+    assert.equal("incremental", mode)
+  end)
+
   it("writes files that nobody else can read, whole or not at all", function()
     local path = folder .. "/private"
     assert.equal(2, px.export.file({ "h:1", "h:2" }, path))

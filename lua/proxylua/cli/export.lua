@@ -30,8 +30,8 @@ function M.parser(parser)
   parser:option("--country", "orders of this country"):argname("COUNTRY")
   parsers.suggest(parser:option("-o --output", "the file to write, whole or not at all, readable for you alone")
     :argname("FILE"), "files")
-  parsers.suggest(parser:option("--from", "proxies of this file, in any of the formats, and not of orders; - is standard "
-    .. "input"):argname("FILE"), "files")
+  parsers.suggest(parser:option("--from", "proxies of this file, in any of the formats, and not of orders; "
+    .. "- is standard input"):argname("FILE"), "files")
   parser:flag("--reveal", "show passwords on a terminal too"):target("reveal")
   parsers.example(parser, "export --format clash -o clash.yaml", "export --from proxies.txt --format proxychains")
 end

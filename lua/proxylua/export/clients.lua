@@ -93,7 +93,8 @@ M.gost = {
   summary = "gost 3", extension = "json",
   new = function()
     return objects.between('{"services":[{"name":"local","addr":"127.0.0.1:8080",'
-      .. '"handler":{"type":"auto","chain":"proxies"},"listener":{"type":"tcp"}}],\n"chains":[{"name":"proxies","hops":[{"name":"proxies",'
+      .. '"handler":{"type":"auto","chain":"proxies"},"listener":{"type":"tcp"}}],\n'
+      .. '"chains":[{"name":"proxies","hops":[{"name":"proxies",'
       .. '"selector":{"strategy":"round","maxFails":1,"failTimeout":"30s"},"nodes":[\n', gost_record, "\n]}]}]}\n")
   end,
 }
