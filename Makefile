@@ -23,11 +23,13 @@ flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /u
 
 # Lua is linked whole and exports its API (-E): C modules that a script requires look for it in the program. lua-cjson's
 # functions are not exported, since one of those modules may be another copy of it.
-linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a
+linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a:libminizip.a
 # The line editor is linked whole: most runs never use it, and all would wait for its libraries to be loaded.
 editor   = -l:libedit.a -l:libbsd.a -l:libmd.a -l:libtinfo.a
+# libcurl brings zlib along anyhow.
+zip      = -l:libminizip.a -lz
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
-           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) -lcrypto -lseccomp -ldl -lm
+           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) -lcrypto -lseccomp -ldl -lm
 
 # What specs run beside the program: attempts at the processes of plugins.
 attempts = build/spec/cage_check build/spec/message_check
@@ -65,6 +67,7 @@ unexport PROXYLUA_API_KEY PROXYLUA_BASE_URL PROXYLUA_STORE PROXYLUA_CONFIG PROXY
          PROXYLUA_TIMEOUT PROXYLUA_SETTLE
 export XDG_CONFIG_HOME = $(CURDIR)/build/home/config
 export XDG_STATE_HOME  = $(CURDIR)/build/home/state
+export XDG_DATA_HOME   = $(CURDIR)/build/home/data
 
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
@@ -190,7 +193,7 @@ build/embedded.o: build/embedded.c src/bind/embedded.h
 # This one measures the engine itself.
 build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard src/core/*.c)) Makefile | packages
 	@mkdir -p $(@D)
-	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 -lcrypto -lseccomp -ldl -lm
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 $(zip) -lcrypto -lseccomp -ldl -lm
 
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)

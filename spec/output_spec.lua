@@ -109,6 +109,49 @@ describe("bytes that are not UTF-8", function()
   end)
 end)
 
+describe("a table", function()
+  local text = core.text
+  local lines
+  local screen = setmetatable({ form = "table", quiet = true }, getmetatable(require("proxylua.cli.output").open({}, {})))
+
+  -- The lines that a stream of so many records becomes, where the output is a terminal 40 columns wide.
+  local function streamed(count, name)
+    local at = 0
+    lines = {}
+    local write, flush = core.system.write, core.system.flush
+    core.system.write = function(...)
+      for line in table.concat{ ... }:gmatch("(.-)\n") do lines[#lines + 1] = line end
+    end
+    core.system.flush = function() lines.asked_at_flush = lines.asked_at_flush or at end
+    local ok, err = pcall(screen.stream, screen, nil, function()
+      at = at + 1
+      return at <= count and { code = at, name = name(at) } or nil
+    end)
+    core.system.write, core.system.flush = write, flush
+    assert(ok, err)
+  end
+
+  it("is aligned whatever the characters take", function()
+    streamed(3, function(at) return ({ "東京", "Zürich", "x" })[at] end)
+    assert.are.equal(4, #lines)
+    assert.are.equal("   1  東京", lines[2])
+  end)
+
+  it("cuts by columns", function()
+    assert.are.equal(5, text.width(require("proxylua.cli.table").aligned({ "a", "b" },
+      { { a = 1, b = ("東"):rep(40) } }, 9)[2]:match("%S+$")))
+  end)
+
+  it("of many records comes in parts, each once it is there", function()
+    streamed(1201, function() return "x" end)
+    assert.are.equal(1201 + 3, #lines)
+    assert.are.equal(500, lines.asked_at_flush)
+    assert.matches("^code", lines[502])
+    streamed(500, function() return "x" end)
+    assert.are.equal(501, #lines)
+  end)
+end)
+
 describe("forms", function()
   it("are one of json and jsonl", function()
     local result = program.run{ "--sandbox", "--json", "--jsonl", "account", "get" }

@@ -41,7 +41,8 @@ describe("files of a plugin", function()
   before_each(function()
     folder = program.folder()
     assert(os.execute(([[cd %s && mkdir -p granted/deep outside writable &&
-      ln -s ../outside granted/link && ln -s /etc/passwd granted/passwd && ln -s ../outside/secret writable/link && mkfifo granted/pipe]]):format(folder)))
+      ln -s ../outside granted/link && ln -s /etc/passwd granted/passwd &&
+      ln -s ../outside/secret writable/link && mkfifo granted/pipe]]):format(folder)))
     program.write(folder .. "/granted/deep/list.txt", "1\n2\n")
     program.write(folder .. "/outside/secret", "hidden")
     plugin = start{ files = { read = { folder .. "/granted" }, write = { folder .. "/writable" } } }
@@ -144,7 +145,8 @@ describe("hosts of a plugin", function()
     local plugin = local_plugin()
     local here, there = "127.0.0.1:" .. server.port, "127.0.0.1:" .. other.port
     for _, url in ipairs{ "http://" .. there .. "/secret", "http://localhost:" .. server.port,
-      "http://user:pw@" .. here, "http://127.0.0.1/", "file:///etc/passwd", "ftp://" .. here, server.url .. "/away", server.url .. "/file",
+      "http://user:pw@" .. here, "http://127.0.0.1/", "file:///etc/passwd", "ftp://" .. here,
+      server.url .. "/away", server.url .. "/file",
       "http://0x7f000001:" .. other.port .. "/secret", "http://" .. here .. "@" .. there } do
       local err = refusal(plugin, "return px.http.get(...)", url)
       assert.is_true(err.kind == "forbidden" or err.kind == "usage", url .. ": " .. tostring(err))

@@ -67,6 +67,18 @@ describe("a record", function()
     end
   end)
 
+  it("tells times as UTC, however the server writes them", function()
+    for told, expected in pairs{
+      ['"2026-11-23T22:15:00+02:00"'] = "2026-11-23T20:15:00Z", ['"2026-11-23 20:15:00"'] = "2026-11-23T20:15:00Z",
+      ['"2026-12-31T23:30:00.25-0100"'] = "2027-01-01T00:30:00Z", ["1795464900.5"] = "2026-11-23T20:15:00Z",
+      ['"1795464900.5"'] = "2026-11-23T20:15:00Z", ["1795464900250"] = "2026-11-23T20:15:00Z",
+      ['"2026-11-23T20:15:00.123Z"'] = "2026-11-23T20:15:00.123Z", ['"2026-11-23"'] = "2026-11-23",
+      ['"2026"'] = "2026", ["-5"] = -5, ['"2026-02-30 10:00:00"'] = "2026-02-30 10:00:00", ["1e300"] = 1e300,
+    } do
+      assert.are.equal(expected, record.answer(('{"id":"o","created_at":%s}'):format(told), "orders.get").created_at, told)
+    end
+  end)
+
   it("leaves values alone that do not fit their type", function()
     local text = '{"id":1,"price":"free","quantity":"ten","period":1.5,"created_at":"soon","status":["x"]}'
     local order = { id = "1", price = "free", quantity = "ten", period = 1.5, created_at = "soon", status = { "x" } }

@@ -70,6 +70,13 @@ describe("completion", function()
     assert.is_nil(insertion("px.orders.list{ id"))
   end)
 
+  it("knows the options of other functions, from their documentation", function()
+    assert.are.equal("urrency = ", insertion("px.map(list, print, { conc"))
+    assert.are.equal("irects = ", insertion("px.http.get(url, { timeout = 5, red"))
+    assert.are.equal("irects = ", insertion("px.http.put(url, { red"))
+    assert.is_nil(insertion("px.http.put(url, { timeout = 5, timeo"))
+  end)
+
   it("knows the values of parameters, in quotes and without", function()
     assert.are.equal('ive"', insertion('px.orders.list{ status = "act'))
     assert.are.equal("ive'", insertion("px.orders.list{ status = 'act"))

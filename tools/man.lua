@@ -132,7 +132,7 @@ paragraph(assert(help.section("At the shell"):match("^[^\n]*\n\n(.-)\n\n")))
 paragraph "What scripts can call is told by `proxylua help px`, each function by `proxylua help px.map` and so on."
 
 section "COMMANDS"
-for _, name in ipairs(commands.names()) do
+for _, name in ipairs(commands.names(true)) do
   put_command(name, parsers.describe(parsers.build(name, commands.find(name), {})))
 end
 

@@ -5,6 +5,7 @@
 local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
+local events = require "proxylua.plugin.events"
 local journal = require "proxylua.journal"
 local names = require "proxylua.names"
 local orders = require "proxylua.orders"
@@ -196,6 +197,10 @@ for _, part in ipairs{ pages, { orders = orders } } do
   for group, functions in pairs(part) do
     for name, fn in pairs(functions) do px[group][name] = fn end
   end
+end
+
+for event, name in pairs{ order_placed = "create", order_extended = "extend" } do
+  px.orders[name] = events.watch(event, "orders." .. name, px.orders[name])
 end
 
 for name, field in pairs(px) do

@@ -212,6 +212,20 @@ function M.find(name)
   return by_name[name]
 end
 
+--- The names of the options that a function takes in a table, as its comment tells them: `concurrency`.
+-- @return list
+function M.options(entry)
+  local list = {}
+  for _, param in ipairs(entry.params) do
+    if param.text:find("^table") then
+      for name in param.text:gmatch("`([%l_]+)`") do list[#list + 1] = name end
+      local other = M.find(param.text:match("as (px%.[%w_.]+) has it"))
+      if other then table.move(M.options(other), 1, 99, #list + 1, list) end
+    end
+  end
+  return list
+end
+
 --- "px.orders.wait(id, options)"
 function M.signature(entry)
   if entry.is_field then return entry.name end

@@ -244,12 +244,17 @@ static bool open_client(struct engine *engine, struct error *err)
   return engine->client;
 }
 
+static bool open_store(struct engine *engine, struct error *err)
+{
+  if (!engine->store) engine->store = store_open(engine->loop, engine->store_location, err);
+  return engine->store;
+}
+
 static bool open_parts(struct runtime *runtime, struct engine *engine, struct error *err)
 {
   if (!engine_find_key(runtime, engine, err)) return false;
   if (engine->trace_path && !(engine->trace = trace_open(engine->trace_path, engine->key, err))) return false;
-  engine->store = store_open(engine->loop, engine->store_location, err);
-  if (!engine->store) return false;
+  if (!open_store(engine, err)) return false;
   engine->limiter = limiter_open(engine->loop, engine->store, engine->base_url, engine->key, &engine->rules, err);
   if (!engine->limiter) return false;
   limiter_max_pause(engine->limiter, engine->max_wait);
@@ -273,11 +278,25 @@ static void close_parts(struct engine *engine)
   engine->trace = NULL;
 }
 
+static struct engine *configured(lua_State *L)
+{
+  struct engine *engine = runtime_of(L)->engine;
+  if (!engine) error_usage(L, "px is not configured; run the script with proxylua");
+  return engine;
+}
+
+struct engine *engine_use_store(lua_State *L)
+{
+  struct engine *engine = configured(L);
+  struct error err = ERROR_INIT;
+  if (!open_store(engine, &err)) error_raise(L, &err);
+  return engine;
+}
+
 struct engine *engine_use(lua_State *L)
 {
   struct runtime *runtime = runtime_of(L);
-  struct engine *engine = runtime->engine;
-  if (!engine) error_usage(L, "px is not configured; run the script with proxylua");
+  struct engine *engine = configured(L);
   if (engine->opened) return engine;
   struct error err = ERROR_INIT;
   if (!engine->reader) {

@@ -39,6 +39,9 @@ void engine_configure(lua_State *L, int index);
 /* The engine, opened; raises the reason when it cannot be. */
 struct engine *engine_use(lua_State *L);
 
+/* The engine with its store alone opened, which needs no API key; raises the reason when it cannot be. */
+struct engine *engine_use_store(lua_State *L);
+
 /* Takes the API key from where the settings say, unless it is there already. False with the reason when there is none. */
 bool engine_find_key(struct runtime *runtime, struct engine *engine, struct error *err);
 

@@ -6,10 +6,11 @@
 #include <time.h>
 
 #include "bind/money.h"
+#include "core/date.h"
 
 #define DIGITS "0123456789"
-#define MILLISECONDS_FROM INT64_C(100000000000) /* as seconds, the year 5138 */
-#define LAST_SECOND INT64_C(253402300799)       /* of the year 9999 */
+#define MILLISECONDS_FROM 1e11     /* as seconds, the year 5138 */
+#define LAST_SECOND 253402300799.0 /* of the year 9999 */
 
 static const char names_key; /* its address names the registry entry: a list of names for each kind */
 
@@ -98,28 +99,35 @@ static bool to_money(lua_State *L, const struct fields *fields, int type)
   return true;
 }
 
-/* A number, or the digits of one. */
-static bool read_seconds(lua_State *L, int type, int64_t *seconds)
+/* "2026-11-23T20:15:00Z", with a fraction or without. */
+static bool is_utc(const char *text, size_t size)
 {
-  if (type == LUA_TSTRING) {
-    size_t size;
-    const char *text = lua_tolstring(L, -1, &size);
-    if (size < 9 || text[size - 1] > '9' || strspn(text, DIGITS) != size) return false;
-  } else if (type != LUA_TNUMBER) {
-    return false;
+  return size >= strlen("2026-11-23T20:15:00Z") && text[4] == '-' && text[10] == 'T' && text[size - 1] == 'Z';
+}
+
+/* Seconds of a number, or of a text that is one or an ISO 8601 time other than how we write them: with an offset, or a blank for
+ * the T. A date alone stays what it is. */
+static bool read_seconds(lua_State *L, int type, double *seconds)
+{
+  size_t size = 0;
+  const char *text = type == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
+  if (type == LUA_TNUMBER) {
+    *seconds = lua_tonumber(L, -1);
+    if (*seconds >= MILLISECONDS_FROM) *seconds /= 1000;
+  } else {
+    bool is_number = text && strspn(text, DIGITS ".") == size, is_date = size == strlen("2026-11-23");
+    if (!text || strlen(text) != size || is_utc(text, size) || (is_number && size < 9) || (!is_number && is_date) ||
+        !date_parse(text, seconds))
+      return false;
   }
-  double number = lua_tonumber(L, -1);
-  if (!(number >= 0 && number < 1e18)) return false;
-  *seconds = (int64_t)number;
-  if (*seconds >= MILLISECONDS_FROM) *seconds /= 1000;
-  return *seconds <= LAST_SECOND;
+  return *seconds >= 0 && *seconds <= LAST_SECOND;
 }
 
 static bool to_time(lua_State *L, int type)
 {
-  int64_t seconds;
+  double seconds;
   struct tm parts;
-  char text[32];
+  char text[40];
   if (!read_seconds(L, type, &seconds)) return false;
   time_t when = (time_t)seconds;
   if (!gmtime_r(&when, &parts)) return false;

@@ -265,7 +265,7 @@ static int lock(lua_State *L)
   *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (*fd < 0) fail(L, "open the lock file", path);
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  if (fcntl(*fd, F_OFD_SETLK, &whole) == 0) return 1;
+  if (fcntl(*fd, lua_toboolean(L, 2) ? F_OFD_SETLKW : F_OFD_SETLK, &whole) == 0) return 1;
   if (errno != EAGAIN && errno != EACCES) fail(L, "lock", path);
   lua_pushnil(L);
   return 1;

@@ -16,7 +16,8 @@
  *   kind(path) -> "file", "folder", "other", or nil
  *   real_path(path) -> absolute, without links, or nil
  *   is_trusted(path) -> whether nobody but this user and root can write to it
- *   lock(path) -> a handle that holds the lock until it is closed or collected, or nil when another process has it
+ *   lock(path [, wait]) -> a handle that holds the lock until it is closed or collected, or nil when another process has it;
+ *     wait: holds up everything until it is free, so only for locks that are held for moments
  *   set_exit_code(code): of a run that ends well
  *   exit_code(error) -> the one of its kind
  *   pid() */

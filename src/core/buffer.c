@@ -86,6 +86,13 @@ static size_t character_size(const unsigned char *text, size_t left)
   return overlong || surrogate || beyond ? 0 : size;
 }
 
+bool buffer_is_utf8(const char *text, size_t size)
+{
+  size_t at = 0, step = 1;
+  while (at < size && step > 0) at += step = character_size((const unsigned char *)text + at, size - at);
+  return at == size;
+}
+
 bool buffer_add_utf8(struct buffer *buffer, const char *text, size_t size)
 {
   bool ok = true;

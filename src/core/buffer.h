@@ -24,6 +24,9 @@ bool buffer_add_json(struct buffer *buffer, const char *text, size_t size);
 /* Adds `text` with a ? for every byte that belongs to no UTF-8 character. */
 bool buffer_add_utf8(struct buffer *buffer, const char *text, size_t size);
 
+/* Whether a text is UTF-8 from end to end. */
+bool buffer_is_utf8(const char *text, size_t size);
+
 /* Frees the bytes; the buffer is empty and usable again. */
 void buffer_free(struct buffer *buffer);
 

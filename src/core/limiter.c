@@ -1,10 +1,10 @@
 #include "core/limiter.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/digest.h"
 #include "core/limiter_state.h"
 
 #define OFF_WINDOW (60 * SLOTS_SECOND) /* with the limits off: how long a pause without a length lasts */
@@ -318,18 +318,11 @@ void limiter_refused(struct limiter_ticket *ticket, double retry_after)
 
 /* --- opening and closing --- */
 
-/* The context is wiped when it is freed: no copy of the key stays behind. */
-static bool hash_key(const char *base_url, const struct secret *key, char hex[65])
+static bool hash_key(const char *base_url, const struct secret *key, char hex[DIGEST_HEX])
 {
-  unsigned char digest[EVP_MAX_MD_SIZE];
   const char *text = secret_text(key);
-  EVP_MD_CTX *context = EVP_MD_CTX_new();
-  bool ok = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) &&
-            EVP_DigestUpdate(context, base_url, strlen(base_url)) && EVP_DigestUpdate(context, "\n", 1) &&
-            EVP_DigestUpdate(context, text, strlen(text)) && EVP_DigestFinal_ex(context, digest, NULL);
-  EVP_MD_CTX_free(context);
-  for (int i = 0; ok && i < 32; i++) snprintf(hex + (ptrdiff_t)i * 2, 3, "%02x", digest[i]);
-  return ok;
+  const struct digest_part parts[] = {{base_url, strlen(base_url)}, {"\n", 1}, {text, strlen(text)}};
+  return digest_hex(parts, 3, hex);
 }
 
 struct limiter *limiter_open(struct loop *loop, struct store *store, const char *base_url, const struct secret *key,

@@ -2,7 +2,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/digest.h"
 #include "core/store_driver.h"
 
 struct queue {
@@ -181,8 +181,8 @@ void store_check(struct store *store, struct store_job *job)
 
 int64_t store_lock_name(const char *account)
 {
-  uint64_t digest[EVP_MAX_MD_SIZE / 8] = {0};
-  EVP_Q_digest(NULL, "SHA256", NULL, account, strlen(account), (unsigned char *)digest, NULL);
+  uint64_t digest[DIGEST_SIZE / 8] = {0};
+  digest_sha256(&(struct digest_part){account, strlen(account)}, 1, (unsigned char *)digest);
   return (int64_t)(be64toh(digest[0]) >> 2 << 1);
 }
 

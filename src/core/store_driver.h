@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "core/journal.h"
+#include "core/notes.h"
 #include "core/store.h"
 
 struct store_ops {
@@ -23,6 +24,9 @@ struct store_ops {
   bool (*intend)(struct store_driver *driver, struct journal_intend *intend);
   bool (*settle)(struct store_driver *driver, struct journal_settle *settle);
   bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
+  bool (*notes_get)(struct store_driver *driver, struct notes_get *get);
+  bool (*notes_put)(struct store_driver *driver, struct notes_put *put);
+  bool (*notes_list)(struct store_driver *driver, struct notes_list *list);
 };
 
 struct store_driver {

@@ -443,4 +443,7 @@ const struct store_ops store_postgres = {
     .intend = postgres_intend,
     .settle = postgres_settle,
     .lock = postgres_lock,
+    .notes_get = postgres_notes_get,
+    .notes_put = postgres_notes_put,
+    .notes_list = postgres_notes_list,
 };

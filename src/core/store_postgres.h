@@ -70,6 +70,11 @@ enum postgres_statement {
   PG_TRY_LOCK,
   PG_UNLOCK,
   PG_UNLOCK_ALL,
+  PG_NOTE_GET,
+  PG_NOTE_PUT,
+  PG_NOTE_ADD,
+  PG_NOTE_REMOVE,
+  PG_NOTE_LIST,
   PG_STATEMENTS
 };
 
@@ -145,5 +150,10 @@ bool postgres_list(struct store_driver *driver, struct journal_list *list);
 bool postgres_intend(struct store_driver *driver, struct journal_intend *intend);
 bool postgres_settle(struct store_driver *driver, struct journal_settle *settle);
 bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
+
+/* The notes' operations (store_postgres_notes.c). */
+bool postgres_notes_get(struct store_driver *driver, struct notes_get *get);
+bool postgres_notes_put(struct store_driver *driver, struct notes_put *put);
+bool postgres_notes_list(struct store_driver *driver, struct notes_list *list);
 
 #endif

@@ -56,6 +56,15 @@ static const char *const migrations[] = {
     "ALTER TABLE proxylua.charges ADD ended_clock text;" /* whose microseconds ended_at is */
     "ALTER TABLE proxylua.charges ADD ended_at int8;"
     "CREATE INDEX charges_open ON proxylua.charges (account) WHERE state NOT IN (2, 3);",
+
+    "CREATE TABLE proxylua.notes ("
+    "  owner text NOT NULL," /* base URL, or nothing */
+    "  kind text NOT NULL,"
+    "  name text COLLATE \"C\" NOT NULL,"
+    "  text text NOT NULL,"
+    "  put_at int8 NOT NULL," /* microseconds since 1970 */
+    "  PRIMARY KEY (owner, kind, name)"
+    ");",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

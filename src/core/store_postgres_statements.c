@@ -99,4 +99,15 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_TRY_LOCK] = {"SELECT pg_try_advisory_lock($1::int8)", 1},
     [PG_UNLOCK] = {"SELECT pg_advisory_unlock($1::int8)", 1},
     [PG_UNLOCK_ALL] = {"SELECT pg_advisory_unlock_all()", 0},
+    [PG_NOTE_GET] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name = $3", 3},
+    [PG_NOTE_PUT] = {"INSERT INTO proxylua.notes VALUES ($1, $2, $3, $4, " NOW ") "
+                     "ON CONFLICT (owner, kind, name) DO UPDATE SET text = excluded.text, put_at = excluded.put_at",
+                     4},
+    [PG_NOTE_ADD] = {"INSERT INTO proxylua.notes VALUES ($1, $2, $3, $4, " NOW ") "
+                     "ON CONFLICT (owner, kind, name) DO NOTHING",
+                     4},
+    [PG_NOTE_REMOVE] = {"DELETE FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name = $3", 3},
+    [PG_NOTE_LIST] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name > $3 "
+                      "ORDER BY name LIMIT $4",
+                      4},
 };

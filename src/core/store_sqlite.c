@@ -56,6 +56,12 @@ static const char *const texts[STATEMENTS] = {
     [SPENT_BY_DAY] =
         "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
         "WHERE account = ?1 AND day = ?2 AND state != ?3",
+    [NOTE_GET] = "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
+    [NOTE_PUT] = "INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
+    [NOTE_ADD] = "INSERT OR IGNORE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
+    [NOTE_REMOVE] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
+    [NOTE_LIST] =
+        "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name > ?3 ORDER BY name LIMIT ?4",
 };
 
 /* --- failures --- */
@@ -136,6 +142,18 @@ sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement name, struc
   if (sqlite3_prepare_v3(sqlite->db, texts[name], -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) != SQLITE_OK)
     sqlite_fail(sqlite, err);
   return *kept;
+}
+
+void sqlite_text(sqlite3_stmt *statement, int at, const char *text)
+{
+  sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+int64_t sqlite_wall_clock(void)
+{
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
 bool sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, struct error *err)
@@ -305,4 +323,7 @@ const struct store_ops store_sqlite = {
     .intend = sqlite_intend,
     .settle = sqlite_settle,
     .lock = sqlite_lock,
+    .notes_get = sqlite_notes_get,
+    .notes_put = sqlite_notes_put,
+    .notes_list = sqlite_notes_list,
 };

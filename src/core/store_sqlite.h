@@ -27,6 +27,11 @@ enum statement {
   CHARGE_SETTLE,
   SPENT_BY_RUN,
   SPENT_BY_DAY,
+  NOTE_GET,
+  NOTE_PUT,
+  NOTE_ADD,
+  NOTE_REMOVE,
+  NOTE_LIST,
   STATEMENTS
 };
 
@@ -52,6 +57,12 @@ struct sqlite {
 
 /* The statement, ready to be bound. NULL with the error set. */
 sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement name, struct error *err);
+
+/* Binds a text that stays where it is while the statement runs; NULL binds NULL. */
+void sqlite_text(sqlite3_stmt *statement, int at, const char *text);
+
+/* Microseconds since 1970. */
+int64_t sqlite_wall_clock(void);
 
 /* Runs a statement for its effect, and resets it. */
 bool sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, struct error *err);
@@ -90,5 +101,10 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle);
 
 /* The right to charge (store_sqlite_lock.c). */
 bool sqlite_lock(struct store_driver *driver, struct journal_lock *lock);
+
+/* The notes' operations (store_sqlite_notes.c). */
+bool sqlite_notes_get(struct store_driver *driver, struct notes_get *get);
+bool sqlite_notes_put(struct store_driver *driver, struct notes_put *put);
+bool sqlite_notes_list(struct store_driver *driver, struct notes_list *list);
 
 #endif

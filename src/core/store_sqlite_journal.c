@@ -5,23 +5,11 @@
 
 #include "core/store_sqlite.h"
 
-static int64_t wall_clock(void)
-{
-  struct timespec time;
-  clock_gettime(CLOCK_REALTIME, &time);
-  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
-}
-
 static void format_day(int64_t wall, char day[11])
 {
   time_t seconds = (time_t)(wall / 1000000);
   struct tm utc;
   if (!gmtime_r(&seconds, &utc) || strftime(day, 11, "%Y-%m-%d", &utc) == 0) strcpy(day, "0000-00-00");
-}
-
-static void bind_text(sqlite3_stmt *statement, int at, const char *text)
-{
-  sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC); /* NULL binds NULL */
 }
 
 static bool out_of_memory(struct error *err)
@@ -45,11 +33,11 @@ static bool put_name(struct sqlite *sqlite, const struct journal_account *accoun
 {
   sqlite3_stmt *statement = sqlite_statement(sqlite, ACCOUNT_PUT, err);
   if (!statement) return false;
-  bind_text(statement, 1, name);
-  bind_text(statement, 2, account->put);
-  sqlite3_bind_int64(statement, 3, wall_clock());
-  bind_text(statement, 4, account->key);
-  for (int i = 0; i < JOURNAL_ALIASES; i++) bind_text(statement, 5 + i, account->aliases[i]);
+  sqlite_text(statement, 1, name);
+  sqlite_text(statement, 2, account->put);
+  sqlite3_bind_int64(statement, 3, sqlite_wall_clock());
+  sqlite_text(statement, 4, account->key);
+  for (int i = 0; i < JOURNAL_ALIASES; i++) sqlite_text(statement, 5 + i, account->aliases[i]);
   return sqlite_run(sqlite, statement, err);
 }
 
@@ -70,7 +58,7 @@ bool sqlite_account(struct store_driver *driver, struct journal_account *account
   if (account->put && !put_account(sqlite, account, err)) return false;
   sqlite3_stmt *statement = sqlite_statement(sqlite, ACCOUNT_GET, err);
   if (!statement) return false;
-  bind_text(statement, 1, account->key);
+  sqlite_text(statement, 1, account->key);
   int code = sqlite3_step(statement);
   bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
   if (code == SQLITE_ROW && !copy_text(statement, 0, &account->account)) ok = out_of_memory(err);
@@ -126,8 +114,8 @@ static bool find_by_key(struct sqlite *sqlite, const char *account, const char *
 {
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_BY_KEY, err);
   if (!statement) return false;
-  bind_text(statement, 1, account);
-  bind_text(statement, 2, key);
+  sqlite_text(statement, 1, account);
+  sqlite_text(statement, 2, key);
   return read_one(sqlite, statement, found, entry, err);
 }
 
@@ -177,7 +165,7 @@ bool sqlite_list(struct store_driver *driver, struct journal_list *list)
   sqlite3_stmt *statement = sqlite_statement(sqlite, open ? CHARGE_LIST_OPEN : CHARGE_LIST, err);
   if (!statement) return false;
   sqlite3_bind_int64(statement, 1, list->after);
-  bind_text(statement, 2, list->account);
+  sqlite_text(statement, 2, list->account);
   sqlite3_bind_int64(statement, 3, list->states);
   sqlite3_bind_int(statement, 4, list->limit);
   sqlite3_bind_int64(statement, 5, list->since);
@@ -203,10 +191,10 @@ static bool sum_spent(struct sqlite *sqlite, const struct journal_intend *intend
   sqlite3_stmt *by_run = sqlite_statement(sqlite, SPENT_BY_RUN, err);
   sqlite3_stmt *by_day = sqlite_statement(sqlite, SPENT_BY_DAY, err);
   if (!by_run || !by_day) return false;
-  bind_text(by_run, 1, intend->entry.run_id);
+  sqlite_text(by_run, 1, intend->entry.run_id);
   sqlite3_bind_int(by_run, 2, JOURNAL_NOT_PLACED);
-  bind_text(by_day, 1, intend->entry.account);
-  bind_text(by_day, 2, intend->day);
+  sqlite_text(by_day, 1, intend->entry.account);
+  sqlite_text(by_day, 2, intend->day);
   sqlite3_bind_int(by_day, 3, JOURNAL_NOT_PLACED);
   return sum(sqlite, by_run, run, err) && sum(sqlite, by_day, day, err);
 }
@@ -215,8 +203,8 @@ static bool forget(struct sqlite *sqlite, const struct journal_entry *entry, str
 {
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_FORGET, err);
   if (!statement) return false;
-  bind_text(statement, 1, entry->account);
-  bind_text(statement, 2, entry->key);
+  sqlite_text(statement, 1, entry->account);
+  sqlite_text(statement, 2, entry->key);
   return sqlite_run(sqlite, statement, err);
 }
 
@@ -226,15 +214,15 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, i
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_INSERT, err);
   if (!statement) return false;
   const char *texts[] = {entry->account, entry->key, entry->endpoint, entry->params, entry->params_hash};
-  for (int i = 0; i < 5; i++) bind_text(statement, i + 1, texts[i]);
+  for (int i = 0; i < 5; i++) sqlite_text(statement, i + 1, texts[i]);
   sqlite3_bind_int64(statement, 6, entry->quote);
   sqlite3_bind_int(statement, 7, JOURNAL_INTENT);
-  bind_text(statement, 8, entry->snapshot);
-  bind_text(statement, 9, entry->host);
+  sqlite_text(statement, 8, entry->snapshot);
+  sqlite_text(statement, 9, entry->host);
   sqlite3_bind_int64(statement, 10, entry->pid);
   sqlite3_bind_int64(statement, 11, entry->started);
-  bind_text(statement, 12, entry->run_id);
-  bind_text(statement, 13, intend->day);
+  sqlite_text(statement, 12, entry->run_id);
+  sqlite_text(statement, 13, intend->day);
   sqlite3_bind_int64(statement, 14, now);
   if (!sqlite_run(sqlite, statement, err)) return false;
   intend->id = sqlite3_last_insert_rowid(sqlite->db);
@@ -245,7 +233,7 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, i
 static bool decide(struct sqlite *sqlite, struct journal_intend *intend, struct error *err)
 {
   const struct journal_entry *entry = &intend->entry;
-  int64_t now = wall_clock(), run, day;
+  int64_t now = sqlite_wall_clock(), run, day;
   bool found;
   format_day(now, intend->day);
   if (!find_by_key(sqlite, entry->account, entry->key, &found, &intend->existing, err)) return false;
@@ -280,17 +268,17 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   settle->began_at = loop_clock();
   sqlite3_bind_int64(statement, 1, settle->id);
   sqlite3_bind_int(statement, 2, settle->state);
-  bind_text(statement, 3, settle->order_id);
+  sqlite_text(statement, 3, settle->order_id);
   if (settle->price == JOURNAL_NO_PRICE)
     sqlite3_bind_null(statement, 4);
   else
     sqlite3_bind_int64(statement, 4, settle->price);
-  bind_text(statement, 5, settle->answer);
-  sqlite3_bind_int64(statement, 6, wall_clock());
+  sqlite_text(statement, 5, settle->answer);
+  sqlite3_bind_int64(statement, 6, sqlite_wall_clock());
   sqlite3_bind_int64(statement, 7, JOURNAL_OPEN);
-  bind_text(statement, 8, settle->note);
+  sqlite_text(statement, 8, settle->note);
   bool ends = settle->ends_in != JOURNAL_KEEP_END;
-  bind_text(statement, 9, ends ? sqlite->clock : NULL);
+  sqlite_text(statement, 9, ends ? sqlite->clock : NULL);
   if (ends)
     sqlite3_bind_int64(statement, 10, settle->began_at + settle->ends_in);
   else

@@ -54,6 +54,15 @@ static const char *const migrations[] = {
     "ALTER TABLE charges ADD ended_clock TEXT;" /* whose microseconds ended_at is: a boot id */
     "ALTER TABLE charges ADD ended_at INTEGER;"
     "CREATE INDEX charges_open ON charges (account) WHERE state NOT IN (2, 3);",
+
+    "CREATE TABLE notes ("
+    "  owner TEXT NOT NULL," /* base URL, or nothing */
+    "  kind TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  text TEXT NOT NULL,"
+    "  put_at INTEGER NOT NULL," /* microseconds since 1970 */
+    "  PRIMARY KEY (owner, kind, name)"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

@@ -282,7 +282,27 @@ local function check_journal(report)
   if not ok then tell_error(report, "journal", err) end
 end
 
-local checks = { check_config, check_key, check_store, check_network, check_limits, check_journal }
+-- --- plugins ---
+
+local function check_plugins(report)
+  local installed = require "proxylua.plugin.installed"
+  local ok, entries = pcall(installed.entries)
+  if not ok then return tell_error(report, "plugins", entries) end
+  if not next(entries) then return tell(report, "ok", "plugins", "none is installed") end
+  for _, name in ipairs(installed.names()) do
+    local problem, check = installed.verify(name), "plugin " .. name
+    if problem then
+      tell(report, "fail", check, problem)
+    elseif #entries[name].commands > 0 and require("proxylua.cli.commands").is_core(name) then
+      tell(report, "warn", check, "its commands are hidden: proxylua has a command of that name", "ask its author")
+    else
+      tell(report, "ok", check, entries[name].version .. ", as it was installed")
+    end
+  end
+  return nil
+end
+
+local checks = { check_config, check_key, check_store, check_network, check_limits, check_journal, check_plugins }
 
 --- Looks at everything.
 -- @param flags table of the command line's options

@@ -1,4 +1,5 @@
--- Which commands there are: those of the endpoint table, and one file each beside this one.
+-- Which commands there are: those of the endpoint table, one file each beside this one, and those of installed plugins, which
+-- never take the place of another.
 -- A command is a table: summary, parser(parser) adds its words, run(args, context) does it. context.screen takes its output;
 -- a command with `bare` needs no settings.
 
@@ -6,21 +7,40 @@ local endpoints = require "proxylua.cli.endpoints"
 
 local M = {}
 
-local own = { "api", "journal", "sandbox", "doctor", "completion", "help" }
+local own = { "api", "journal", "plugin", "sandbox", "doctor", "completion", "help" }
+
+-- A damaged list of plugins, which `proxylua doctor` tells of, costs nobody the other commands.
+local function plugins()
+  local ok, list = pcall(function() return require("proxylua.cli.plugin_command").names() end)
+  return ok and list or {}
+end
 
 --- The names of all commands, in the order of the help.
-function M.names()
+-- @param core_only true: without those of plugins
+function M.names(core_only)
   local list = endpoints.names()
   table.move(own, 1, #own, #list + 1, list)
+  for _, name in ipairs(core_only and {} or plugins()) do
+    if not M.is_core(name) then list[#list + 1] = name end
+  end
   return list
 end
 
---- The command of a name, or nil.
-function M.find(name)
+local function find_core(name)
   for _, word in ipairs(own) do
     if word == name then return require("proxylua.cli." .. name) end
   end
   return endpoints.find(name)
+end
+
+--- Whether a command of the program itself has this name.
+function M.is_core(name)
+  return find_core(name) ~= nil
+end
+
+--- The command of a name, or nil.
+function M.find(name)
+  return find_core(name) or require("proxylua.cli.plugin_command").find(name)
 end
 
 return M

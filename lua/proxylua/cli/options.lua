@@ -45,6 +45,11 @@ function M.key(row)
   return (row[1]:gsub("-", "_"))
 end
 
+--- Whether an option of this name, without the "--", goes with everything.
+function M.has(name)
+  return by_name["--" .. name] ~= nil
+end
+
 --- "-q, --quiet"
 function M.label(row)
   local label = "--" .. row[1] .. (row.value and " " .. row.value or "")

@@ -32,6 +32,13 @@ function Screen:note(...)
   if not self.quiet then io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n") end
 end
 
+--- A line that tells how far a long work is, for people at a terminal.
+-- @param what string, such as "checked"
+-- @param total integer, or nil
+function Screen:progress(what, total)
+  return require("proxylua.cli.progress").start(what, total, self)
+end
+
 local function put(lines)
   if #lines > 0 then core.system.write(table.concat(lines, "\n"), "\n") end
 end
@@ -53,6 +60,10 @@ local function put_table(screen, kind, records)
   local lines, dropped = tables.aligned(tables.columns(kind, records), records, terminal.width(1), kind)
   if screen.colors and lines[1] then lines[1] = "\27[1m" .. lines[1] .. "\27[0m" end
   put(lines)
+  return dropped
+end
+
+local function tell_of_dropped(screen, dropped)
   if #dropped > 0 then screen:note("no room for %s; --json shows all", table.concat(dropped, ", ")) end
 end
 
@@ -66,7 +77,7 @@ function Screen:list(kind, records)
     put_json(self, core.json.array(records))
   elseif self.form == "table" then
     if #records == 0 then self:note("there are none") end
-    put_table(self, kind, records)
+    tell_of_dropped(self, put_table(self, kind, records))
   else
     put(tables.plain(tables.columns(kind, records), records))
   end
@@ -80,7 +91,31 @@ local function put_each(next_record, write)
   end
 end
 
---- Writes the records of an iterator as they come, in constant memory; where the form needs all of them, once all are there.
+local BLOCK = 500 -- records of a table; the next ones have a table of their own, and a headline
+
+local function take_block(next_record)
+  local records = {}
+  repeat
+    local record = next_record()
+    records[#records + 1] = record
+  until not record or #records == BLOCK
+  return records
+end
+
+-- Nobody at a terminal waits for the last page to see the first.
+local function put_tables(screen, kind, next_record)
+  local records = take_block(next_record)
+  if #records < BLOCK then return screen:list(kind, records) end
+  local dropped
+  repeat
+    dropped = put_table(screen, kind, prepare(screen, records))
+    core.system.flush()
+    records = take_block(next_record)
+  until #records == 0
+  tell_of_dropped(screen, dropped)
+end
+
+--- Writes the records of an iterator as they come, in constant memory; where the form is one JSON value, once all are there.
 -- @param kind of record, or nil
 function Screen:stream(kind, next_record)
   local columns = tables.known_columns(kind)
@@ -89,6 +124,8 @@ function Screen:stream(kind, next_record)
   elseif self.form == "plain" and columns then
     put(tables.plain(columns, {}))
     put_each(next_record, function(record) put{ tables.plain_line(columns, prepare(self, record)) } end)
+  elseif self.form == "table" then
+    put_tables(self, kind, next_record)
   else
     local records = {}
     for record in next_record do records[#records + 1] = record end

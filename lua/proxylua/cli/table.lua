@@ -49,9 +49,7 @@ local function clean(text, on_terminal)
   return (text:gsub("\xC2[\x80-\x9F]", "?"):gsub("%c", "?"))
 end
 
-local function width_of(text)
-  return utf8.len(text) or #text
-end
+local width_of = core.text.width
 
 -- "2026-11-23T22:15:00Z" takes four columns more than it needs to.
 local function short_time(text)
@@ -207,7 +205,7 @@ end
 
 local function cut(text, width)
   if width_of(text) <= width then return text end
-  return text:sub(1, (utf8.offset(text, width) or width) - 1) .. "…"
+  return core.text.prefix(text, width - 1) .. "…"
 end
 
 local function pad(text, item, is_last)

@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
 local lexer = require "proxylua.repl.lexer"
+local reference = require "proxylua.reference"
 
 local M = {}
 
@@ -80,9 +81,26 @@ local function open_brackets(tokens)
   return open
 end
 
+-- What a path such as px.http.get leads to.
+local function value_of(px, path)
+  local value = px
+  for name in path:gmatch("%.(%w+)") do value = type(value) == "table" and rawget(value, name) or nil end
+  return value
+end
+
+-- Functions that take options, as the reference tells of them, like rows without parameters.
+local function add_documented(rows, px)
+  for _, entry in ipairs(reference.all()) do
+    local options = not entry.is_field and reference.options(entry) or {}
+    local fn = #options > 0 and value_of(px, entry.name)
+    if fn then rows[fn] = { params = {}, options = options } end
+  end
+end
+
 -- The functions of the endpoints and the rows they come from. Iterators take what their lists take.
 local function rows_by_function(px)
   local rows = {}
+  add_documented(rows, px)
   for _, row in ipairs(core.endpoints()) do
     local group, name = row.name:match("^(.-)%.(.+)$")
     local functions = rawget(px, group)
@@ -255,7 +273,7 @@ end
 -- @param px the standard module
 -- @return function(text, width) that answers what to insert at the end of the text, and lines to show; both may be nil
 function M.open(globals, px)
-  local rows = rows_by_function(px)
+  local rows
   local function scope(name)
     for _, names in ipairs(globals) do
       if rawget(names, name) ~= nil then return rawget(names, name) end
@@ -265,6 +283,7 @@ function M.open(globals, px)
     local tokens = lexer.tokens(text)
     local last = tokens[#tokens]
     if not last or (last.kind == "comment" and last.open) then return nil, nil end
+    rows = rows or rows_by_function(px)
     local state = { tokens = tokens, last = last, touches = last.to == #text, scope = scope, globals = globals }
     state.row, state.brace = endpoint_at(tokens, open_brackets(tokens), scope, rows)
     local found, remarks = {}, {}

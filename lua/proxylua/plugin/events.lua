@@ -1,0 +1,63 @@
+-- What happens in this program, told to the plugins that want to know. Each is told by a task of its own: what it does with it
+-- neither holds up nor changes what has happened, and its failure is told and no more.
+
+local core = require "proxylua.core"
+
+local M = {}
+
+local refusals = { spend_refused = true, funds = true }
+
+local function complain(...)
+  io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n")
+end
+
+local function deliver(name, event, data)
+  local ok, err = pcall(function() require("proxylua.plugin.running").get(name):event(event, data) end)
+  if ok then return end
+  if core.error.is(err) and err.kind == "cancelled" then error(err, 0) end
+  complain("the plugin %s could not be told of %s: %s", name, event, tostring(err))
+end
+
+local function listens(entry, event)
+  for _, name in ipairs(entry.on) do
+    if name == event then return true end
+  end
+  return false
+end
+
+--- Tells the plugins of an event.
+-- @param event one of proxylua.plugin.manifest.events
+-- @param data table
+function M.tell(event, data)
+  local ok, entries = pcall(require("proxylua.plugin.installed").entries)
+  if not ok then return complain("plugins are told of nothing: %s", tostring(entries)) end
+  local listeners = {}
+  for name, entry in pairs(entries) do
+    if listens(entry, event) then listeners[#listeners + 1] = name end
+  end
+  table.sort(listeners)
+  for _, name in ipairs(listeners) do core.task.spawn(deliver, name, event, data) end
+end
+
+local function on_failure(endpoint)
+  return setmetatable({}, { __close = function(_, err)
+    if core.error.is(err) and refusals[err.kind] then
+      M.tell("charge_refused", { endpoint = endpoint, kind = err.kind, message = err.message })
+    end
+  end })
+end
+
+--- A function that charges, with its outcome told.
+-- @param event told when it charged
+-- @param endpoint name
+-- @param fn function(...) that answers an order
+function M.watch(event, endpoint, fn)
+  return function(...)
+    local _ <close> = on_failure(endpoint)
+    local order = fn(...)
+    if not order.dry_run then M.tell(event, order) end
+    return order
+  end
+end
+
+return M

@@ -1,0 +1,19 @@
+-- A line for the channel behind RESTOCKER_WEBHOOK. What goes wrong there is told and no more: money was moved already.
+
+local px = require "proxylua"
+
+-- Slack reads "text", Discord "content".
+local function body_of(url, text)
+  return url:find("://discord%.com/") and { content = text } or { text = text }
+end
+
+return function(text)
+  local url = px.env("RESTOCKER_WEBHOOK")
+  if not url or url == "" then return end
+  local answer, err = px.try(px.http.post, url, { json = body_of(url, text), timeout = 10 })
+  if not answer then
+    px.log("the channel was not told: " .. err.message)
+  elseif not answer.ok then
+    px.log("the channel was not told: the webhook answers " .. answer.status)
+  end
+end

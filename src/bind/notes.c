@@ -1,0 +1,198 @@
+#include "bind/notes.h"
+
+#include "core/notes.h"
+
+#include <lauxlib.h>
+#include <stddef.h>
+
+#include "bind/engine.h"
+#include "bind/error.h"
+#include "bind/wait.h"
+
+#define TYPE "proxylua.notes"
+#define PAGE 500
+
+/* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. */
+struct look {
+  struct wait wait;
+  struct engine *engine;
+  struct error err;
+  struct notes_get get;
+  struct notes_put put;
+  struct notes_list list;
+};
+
+#define LOOK_OF(job, field) ((struct look *)((char *)(job)-offsetof(struct look, field)))
+
+static int collect(lua_State *L)
+{
+  struct look *look = luaL_checkudata(L, 1, TYPE);
+  notes_get_free(&look->get);
+  notes_list_free(&look->list);
+  return 0;
+}
+
+static struct look *push_look(lua_State *L)
+{
+  struct engine *engine = engine_use_store(L);
+  struct look *look = lua_newuserdatauv(L, sizeof *look, 1);
+  *look = (struct look){.wait = {.cancel = wait_outlast}, .engine = engine, .err = ERROR_INIT};
+  luaL_setmetatable(L, TYPE);
+  return look;
+}
+
+static void end(struct look *look, const struct store_job *job)
+{
+  look->err = job->err;
+  wait_done(&look->wait);
+}
+
+/* Raises what the look ended with, unless it went well. */
+static const struct look *check(lua_State *L, lua_KContext context)
+{
+  const struct look *look = (const struct look *)context;
+  if (look->wait.cancelled) wait_raise(L, false);
+  if (look->err.kind != ERROR_NONE) error_raise(L, &look->err);
+  return look;
+}
+
+static const char *owner_at(lua_State *L, int index, const struct look *look)
+{
+  return lua_toboolean(L, index) ? look->engine->base_url : "";
+}
+
+/* Notes with the names of the list at an index, whose texts Lua owns; anchored by the look at -1. */
+static struct note *take_names(lua_State *L, int index, size_t *count)
+{
+  *count = (size_t)luaL_len(L, index);
+  struct note *notes = lua_newuserdatauv(L, (*count + 1) * sizeof *notes, 0);
+  lua_setiuservalue(L, -2, 1);
+  for (size_t i = 0; i < *count; i++) {
+    lua_rawgeti(L, index, (lua_Integer)i + 1);
+    notes[i] = (struct note){.name = (char *)luaL_checkstring(L, -1)}; /* only read */
+    lua_pop(L, 1);
+  }
+  return notes;
+}
+
+/* --- get --- */
+
+static void on_got(struct store_job *job)
+{
+  end(LOOK_OF(job, get), job);
+}
+
+static int push_got(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  const struct look *look = check(L, context);
+  lua_createtable(L, (int)look->get.count, 0);
+  for (size_t i = 0; i < look->get.count; i++) {
+    if (look->get.notes[i].text)
+      lua_pushstring(L, look->get.notes[i].text);
+    else
+      lua_pushboolean(L, false);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int get(lua_State *L)
+{
+  const char *kind = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  struct look *look = push_look(L);
+  size_t count;
+  struct note *notes = take_names(L, 3, &count);
+  look->get = (struct notes_get){.job.done = on_got,
+                                 .owner = owner_at(L, 1, look),
+                                 .kind = kind,
+                                 .notes = notes,
+                                 .count = count};
+  notes_get(look->engine->store, &look->get);
+  return wait_for(L, &look->wait, push_got, (lua_KContext)look);
+}
+
+/* --- put --- */
+
+static void on_put(struct store_job *job)
+{
+  end(LOOK_OF(job, put), job);
+}
+
+static int push_put(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  lua_pushinteger(L, (lua_Integer)check(L, context)->put.changed);
+  return 1;
+}
+
+static int put(lua_State *L)
+{
+  const char *kind = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  struct look *look = push_look(L);
+  size_t count;
+  struct note *notes = take_names(L, 3, &count);
+  for (size_t i = 0; i < count; i++) {
+    if (lua_rawgeti(L, 4, (lua_Integer)i + 1) != LUA_TBOOLEAN) notes[i].text = (char *)luaL_checkstring(L, -1);
+    lua_pop(L, 1);
+  }
+  look->put = (struct notes_put){.job.done = on_put,
+                                 .owner = owner_at(L, 1, look),
+                                 .kind = kind,
+                                 .notes = notes,
+                                 .count = count,
+                                 .only_new = lua_toboolean(L, 5)};
+  notes_put(look->engine->store, &look->put);
+  return wait_for(L, &look->wait, push_put, (lua_KContext)look);
+}
+
+/* --- list --- */
+
+static void on_listed(struct store_job *job)
+{
+  end(LOOK_OF(job, list), job);
+}
+
+static int push_listed(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  const struct look *look = check(L, context);
+  int count = (int)look->list.count, names = lua_gettop(L) + 1;
+  for (int i = 0; i < 3; i++) lua_createtable(L, count, 0);
+  for (int i = 0; i < count; i++) {
+    const struct note *note = &look->list.notes[i];
+    lua_pushstring(L, note->name);
+    lua_rawseti(L, names, i + 1);
+    lua_pushstring(L, note->text);
+    lua_rawseti(L, names + 1, i + 1);
+    lua_pushnumber(L, (lua_Number)note->put_at / 1e6);
+    lua_rawseti(L, names + 2, i + 1);
+  }
+  return 3;
+}
+
+static int list(lua_State *L)
+{
+  const char *kind = luaL_checkstring(L, 2), *after = luaL_checkstring(L, 3);
+  struct look *look = push_look(L);
+  look->list = (struct notes_list){.job.done = on_listed,
+                                   .owner = owner_at(L, 1, look),
+                                   .kind = kind,
+                                   .after = after,
+                                   .limit = PAGE};
+  notes_list(look->engine->store, &look->list);
+  return wait_for(L, &look->wait, push_listed, (lua_KContext)look);
+}
+
+void notes_open(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"get", get}, {"put", put}, {"list", list}, {NULL, NULL}};
+  luaL_newmetatable(L, TYPE);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  luaL_newlib(L, functions);
+}
