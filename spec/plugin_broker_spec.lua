@@ -81,6 +81,15 @@ describe("files of a plugin", function()
     assert.are.equal("forbidden", refusal(plugin, "return px.files.read('/proc/self/environ')").kind)
   end)
 
+  it("tell nothing of what is elsewhere, not even by an error", function()
+    for _, path in ipairs{ "/granted/../outside/%s", "/granted/link/%s", "/outside/%s", "/granted/link/../x/%s" } do
+      local there = refusal(plugin, "return px.files.read(...)", folder .. path:format("secret"))
+      local not_there = refusal(plugin, "return px.files.read(...)", folder .. path:format("nothing"))
+      assert.are.equal(there.kind, not_there.kind)
+      assert.are.equal(there.message, (not_there.message:gsub("nothing", "secret")))
+    end
+  end)
+
   it("are not written through a link", function()
     assert.are.equal("forbidden", refusal(plugin, "px.files.write(...)", folder .. "/writable/link", "mine").kind)
     assert.are.equal("hidden", program.read(folder .. "/outside/secret"))
@@ -171,6 +180,18 @@ describe("hosts of a plugin", function()
       assert.matches("public internet", err.message)
       plugin:close()
     end
+  end)
+
+  it("are not reached through a proxy of the environment", function()
+    local before = #server:requests()
+    local result = program.run({ "-e", ([[
+      local host = require "proxylua.plugin.host"
+      local main = "return { run = function() return require('proxylua').http.get('http://10.255.255.1/') end }"
+      local plugin = host.start{ name = "trial", modules = { ["main.lua"] = main }, permissions = { net = { "10.255.255.1" } },
+        reach = "loopback" }
+      print(select(2, pcall(plugin.call, plugin, "run")).kind)]]) }, { env = { http_proxy = server.url } })
+    assert.are.equal("forbidden\n", result.out, result.err)
+    assert.are.equal(before, #server:requests())
   end)
 
   it("take no connection of the parent's, and no options that reach further", function()

@@ -27,22 +27,21 @@ extern char **environ;
 #endif
 
 /* The clock is there for machines whose vDSO cannot read it. */
-const int cage_calls[] = {
-    SCMP_SYS(read),
-    SCMP_SYS(write),
-    SCMP_SYS(brk),
-    SCMP_SYS(mmap),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(madvise),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-    SCMP_SYS(clock_gettime),
+const int cage_calls[] = {SCMP_SYS(read),
+                          SCMP_SYS(write),
+                          SCMP_SYS(brk),
+                          SCMP_SYS(mmap),
+                          SCMP_SYS(munmap),
+                          SCMP_SYS(mremap),
+                          SCMP_SYS(madvise),
+                          SCMP_SYS(exit),
+                          SCMP_SYS(exit_group),
+                          SCMP_SYS(clock_gettime),
 #ifdef SANITIZED
-    SCMP_SYS(futex),
+                          SCMP_SYS(futex),
+                          SCMP_SYS(sigaltstack), /* the sanitizer's own, at every error that is raised */
 #endif
-    -1,
-};
+                          -1};
 
 static bool fail(struct error *err, const char *what)
 {
