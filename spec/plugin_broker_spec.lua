@@ -1,5 +1,6 @@
 -- What plugins ask of their parent, against what they were granted.
 
+local children = require "spec.support.children"
 local config = require "proxylua.config"
 local host = require "proxylua.plugin.host"
 local program = require "spec.support.program"
@@ -322,6 +323,28 @@ describe("the API for a plugin", function()
       local _, err = start({ spend = { per_run = "900", per_day = "900" } }, "four"):call("try", "return px.orders.create(...)",
         { type = "isp", quantity = 400, country = "US", period = 30 })
       return err.kind]]), "above what the user allows")
+  end)
+
+  it("spends up to the day's ceiling among processes", function()
+    local script = ([[
+      local host = require "proxylua.plugin.host"
+      local plugin = host.start{ name = "five", modules = { ["main.lua"] = %q },
+        permissions = { spend = { per_run = 10, per_day = 10 } } }
+      for _ = 1, 4 do
+        plugin:call("try", "return px.orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 }")
+      end]]):format(main)
+    children.start(3, sandbox.home, { "-e", script }, {
+      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000",
+    }):join()
+    local spent, price = eval[[
+      local spent = px.money(0)
+      for entry in px.journal.each{ state = "placed" } do
+        if entry.key:find("^plugin:five:") then spent = spent + entry.price end
+      end
+      local quote = px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30 }
+      return tostring(spent), tostring(quote.price)]]
+    assert.is_true(tonumber(spent) <= 10, spent)
+    assert.is_true(tonumber(spent) > 10 - tonumber(price), spent)
   end)
 
   it("settles a charge whose plugin dies in the middle", function()
