@@ -127,11 +127,11 @@ static int allow(scmp_filter_ctx filter, int call, int fd)
   switch (call) {
     case SCMP_SYS(read):
     case SCMP_SYS(write):
-      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd));
+      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd, 0));
     case SCMP_SYS(mmap):
       return allow_memory(filter, call);
     case SCMP_SYS(clock_gettime):
-      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_LE, LAST_CLOCK));
+      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_LE, LAST_CLOCK, 0));
     default:
       return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
   }
