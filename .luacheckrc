@@ -4,3 +4,4 @@ max_string_line_length = 150
 max_comment_line_length = 150
 self = false
 files["spec"] = { std = "+busted" }
+files["scripts/plugins"] = { read_globals = { "it", "px", "plugin", "command", "event" } }

@@ -163,6 +163,14 @@ local function purchases(what, store)
   end)
 end
 
+-- A home with twenty plugins, each with a command and an event.
+local function install_plugins(with)
+  for number = 1, 20 do
+    local line = "cd %s && { %s plugin new counter%d && %s plugin install counter%d --yes; } 2>plugins.log"
+    if not os.execute(line:format(folder, with, number, with, number)) then os.exit(1) end
+  end
+end
+
 -- What a request through a proxy would reach; the proxies answer it themselves.
 local target = "http://198.51.100.1/"
 
@@ -179,6 +187,18 @@ local figures = {
     local mine = measure(51, ours .. " -e ''")
     absolute("proxylua -e '': wall", "%.1f ms", mine.wall * 1000, 6)
     absolute("proxylua -e '': largest size", "%.1f MiB", mine.size / mib, 12)
+  end },
+
+  { "plugins", function()
+    local line = "env XDG_DATA_HOME=%s/%s " .. ours
+    local without, with = line:format(folder, "no-plugins"), line:format(folder, "plugins")
+    local names = [[ -e 'require("proxylua.plugin.installed").names()']]
+    install_plugins(with)
+    local none, many = measure(51, without .. " -e ''", with .. " -e ''")
+    local none_told, many_told = measure(51, without .. names, with .. names)
+    absolute("20 plugins: CPU added to a start", "%.2f ms", (many.cpu - none.cpu) * 1000, 2)
+    absolute("20 plugins: CPU added when it asks for their names", "%.2f ms",
+      (many_told.cpu - none_told.cpu) * 1000, 2)
   end },
 
   { "slots", function()

@@ -101,10 +101,12 @@ describe("an archive", function()
 
   it("has no names that lead out of its folder, or mean something else elsewhere", function()
     local bad = {
-      ["/etc/passwd"] = "absolute path", ["../x"] = "the part ..", ["a/../../x"] = "the part ..", [".."] = "the part ..",
+      ["/etc/passwd"] = "absolute path", ["../x"] = "the part ..", ["a/../../x"] = "the part ..",
+        [".."] = "the part ..",
       ["a//b"] = "an empty part", ["./a"] = "the part .", ["a\\b"] = "a backslash", ["..\\x"] = "a backslash",
       ["C:x"] = "a drive", ["a\nb"] = "no plain text", ["a\27[2J"] = "no plain text", ["\xFFa"] = "no plain text",
-      ["a\0b"] = "a NUL", [("x"):rep(201)] = "too long a name", [("x"):rep(60000)] = "too long a name", [""] = "no name",
+      ["a\0b"] = "a NUL", [("x"):rep(201)] = "too long a name", [("x"):rep(60000)] = "too long a name",
+        [""] = "no name",
       ["/"] = "absolute path", ["a//"] = "an empty part",
     }
     for name, why in pairs(bad) do refused_entry({ name = name }, why) end
@@ -124,7 +126,8 @@ describe("an archive", function()
 
   it("has no name twice, nor as a file and a folder", function()
     refused(zip_of{ { name = "a", data = "1" }, { name = "b" }, { name = "a", data = "2" } }, "is in it twice")
-    refused(zip_of{ { name = "a", data = "1" }, { name = "a-b" }, { name = "a/b", data = "2" } }, "is a file and a folder")
+    refused(zip_of{ { name = "a", data = "1" }, { name = "a-b" }, { name = "a/b", data = "2" } },
+      "is a file and a folder")
     assert.is_false(pcall(archive.write, { { name = "a", data = "" }, { name = "a", data = "" } }))
   end)
 
@@ -200,7 +203,8 @@ describe("damage", function()
       local bytes = {}
       for at = 1, math.random(0, 300) do bytes[at] = string.char(math.random(0, 255)) end
       refused(table.concat(bytes), "")
-      refused(table.concat(bytes) .. ("<I4I2I2I2I2I4I4I2"):pack(0x06054b50, 0, 0, 1, 1, math.random(0, 99), math.random(0, 99), 0), "")
+      refused(table.concat(bytes) .. ("<I4I2I2I2I2I4I4I2"):pack(0x06054b50, 0, 0, 1, 1, math.random(0, 99),
+        math.random(0, 99), 0), "")
     end
   end)
 

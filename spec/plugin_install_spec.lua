@@ -73,7 +73,8 @@ describe("installing", function()
     local text = program.read(path)
     for _, case in ipairs{
       { text:sub(1, -20), "is damaged" }, { "[]", "is damaged" }, { '{"plugins":{"trial":{}}}', "is damaged" },
-      { (text:gsub('"permissions": {}', '"permissions": {"read": true}')), "asks for other permissions than were granted" },
+      { (text:gsub('"permissions": {}', '"permissions": {"read": true}')),
+        "asks for other permissions than were granted" },
     } do
       program.write(path, case[1])
       assert_refused(home:run("trial", "go"), case[2])
@@ -89,7 +90,8 @@ describe("installing", function()
     home:write("trial")
     local packed = home:ask("plugin", "pack", "trial", "-o", "t.plx")
     assert.equals(core.digest.sha256(program.read(home.path .. "/t.plx")), packed.sha256)
-    assert_refused(home:run("plugin", "install", "t.plx", "--yes", "--sha256", ("0"):rep(64)), "its SHA-256 is " .. packed.sha256)
+    assert_refused(home:run("plugin", "install", "t.plx", "--yes", "--sha256", ("0"):rep(64)),
+      "its SHA-256 is " .. packed.sha256)
     assert_refused(home:run("plugin", "install", "t.plx", "--yes", "--sha256", "12"), "64 hexadecimal digits")
     assert_refused(home:run("plugin", "install", "trial", "--yes", "--sha256", packed.sha256), "goes with an archive")
     assert.is_nil(core.system.kind(home:installed("trial")))
@@ -110,8 +112,12 @@ describe("installing", function()
     refuse("d.plx", core.archive.write{ manifest }, "there is no main.lua in it")
     refuse("e.plx", core.archive.write{ main }, "there is no plugin.lua in it")
     refuse("f.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "return (" } }, "x.lua:1:")
+    local calling = manifest.data:gsub("}", ', on = { balance_low = "lib.low" } }')
+    refuse("i.plx", core.archive.write{ main, { name = "plugin.lua", data = calling } },
+      "on.balance_low is of a module that")
     refuse("g.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "\27Lua" } }, "is compiled Lua")
-    refuse("h.plx", core.archive.write{ manifest, main, { name = "x", data = ("0"):rep(3 << 20) } }, "larger than it looks")
+    refuse("h.plx", core.archive.write{ manifest, main, { name = "x", data = ("0"):rep(3 << 20) } },
+      "larger than it looks")
     assert_refused(home:run("plugin", "install", "none.plx", "--yes"), "there is no plugin none.plx")
     home:write("linked")
     assert(os.execute("ln -s /etc/passwd " .. home.path .. "/linked/data"))
@@ -122,7 +128,9 @@ describe("installing", function()
   it("takes a plugin from a URL of this machine or over https, however it is led there", function()
     home:write("trial")
     home:run("plugin", "pack", "trial", "-o", "t.plx")
-    local function redirect(to) return ("HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"):format(to) end
+    local function redirect(to)
+      return ("HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"):format(to)
+    end
     local server = servers.start{
       ["/t.plx"] = servers.ok(program.read(home.path .. "/t.plx")), ["/moved"] = redirect "/t.plx",
       ["/away"] = redirect "http://example.com/t.plx", ["/round"] = redirect "/round",
@@ -137,7 +145,8 @@ describe("installing", function()
     assert_refused(install "/round", "leads on and on")
     assert.are_not.equals(0, install("/large").code)
     assert_refused(home:run("plugin", "install", "http://example.com/t.plx", "--yes"), "plugins come from https URLs")
-    assert_refused(home:run("plugin", "install", "http://127.0.0.1@example.com/t.plx", "--yes"), "plugins come from https URLs")
+    assert_refused(home:run("plugin", "install", "http://127.0.0.1@example.com/t.plx", "--yes"),
+      "plugins come from https URLs")
     assert.is_nil(core.system.kind(home:installed()))
     assert.equals(0, install("/moved").code)
     assert.equals(server.url .. "/moved", home:list().trial.from)

@@ -55,7 +55,8 @@ describe("a manifest", function()
   end)
 
   it("is data", function()
-    for _, text in ipairs{ "return os.exit()", "while true do end", "return 1", "return {", "\27Lua", "return { name = print }" } do
+    for _, text in ipairs{ "return os.exit()", "while true do end", "return 1", "return {", "\27Lua",
+      "return { name = print }" } do
       local ok, err = pcall(manifests.read, text)
       assert.is_false(ok)
       assert.equals("config", err.kind)
@@ -66,7 +67,8 @@ describe("a manifest", function()
     local wrong = {
       name = { "1", '"Trial"', '"../x"', '"a_b"', '""', "false", '"' .. ("x"):rep(41) .. '"' },
       version = { "1", '"1.2"', '"1.2.x"', '"01.2.3"', '"1.2.3-"', "false" },
-      description = { "1", '""', '"a\\nb"', '"\\27[2J"', "false" }, requires = { "1", '"1.2"', '">1.x"', '""' },
+      description = { "1", '""', '"a\\nb"', '"\\27[2J"', '"a\\u{202E}b"', '"\\u{9B}2J"', '"\\xFF"', "false" },
+        requires = { "1", '"1.2"', '">1.x"', '""' },
     }
     for field, values in pairs(wrong) do
       for _, value in ipairs(values) do
@@ -85,22 +87,25 @@ describe("a manifest", function()
     for _, host in ipairs{ "http://a.b", "a.b/c", "", "A.B", "a b", "a:0", "user@a", "*" } do
       refused({ permissions = ("{ net = { %q } }"):format(host) }, "permissions.net[1] is a host")
     end
-    for _, path in ipairs{ "a", "./a", "/", "~", "~/", "/a/../b", "/a/..", "~/./a", "", "/a\\0" } do
-      refused({ permissions = ('{ files = { write = { "%s" } } }'):format(path) }, "permissions.files.write[1] is an absolute path")
+    for _, path in ipairs{ "a", "./a", "/", "~", "~/", "/a/../b", "/a/..", "~/./a", "", "/a\\0", "/a\\u{202E}b" } do
+      refused({ permissions = ('{ files = { write = { "%s" } } }'):format(path) },
+        "permissions.files.write[1] is an absolute path")
     end
   end)
 
   it("names the nearest of what it does not know", function()
     refused({ permision = "{}" }, "there is no field permision, did you mean permissions?")
     refused({ permissions = "{ raed = true }" }, "there is no permissions.raed, did you mean read?")
-    refused({ permissions = '{ files = { wirte = { "/a" } } }' }, "there is no permissions.files.wirte, did you mean write?")
+    refused({ permissions = '{ files = { wirte = { "/a" } } }' },
+      "there is no permissions.files.wirte, did you mean write?")
     refused({ on = '{ order_place = "x" }' }, "there is no on.order_place, did you mean order_placed?")
     refused({ commands = '{ a = { runs = "x", summary = "y" } }' }, "there is no commands.a.runs, did you mean run?")
   end)
 
   it("has commands that can be called", function()
     local function command(fields) return { commands = "{ a = { summary = 's', " .. fields .. " } }" } end
-    local function option(name, fields) return command(('run = "f", options = { [%q] = { %s } }'):format(name, fields)) end
+    local function option(name, fields) return command(('run = "f", options = { [%q] = { %s } }'):format(name,
+      fields)) end
     for _, run in ipairs{ "1", '""', '"1f"', '"a..f"', '"a."', '".a"', '"a b"', '"os.execute()"', "{}" } do
       refused(command("run = " .. run), "commands.a.run is the name of a function")
     end
@@ -110,7 +115,8 @@ describe("a manifest", function()
     refused(option("Type", "summary = 's'"), "commands.a.options.Type is no name for an option")
     refused(option("json", "summary = 's'"), "commands.a.options.json is an option that goes with everything")
     refused(option("x-y", ""), "commands.a.options.x-y.summary is a text")
-    refused(option("x-y", "summary = 's', type = 'list'"), "commands.a.options.x-y.type is flag, text, integer or number")
+    refused(option("x-y", "summary = 's', type = 'list'"),
+      "commands.a.options.x-y.type is flag, text, integer or number")
     refused(option("x-y", "summary = 's', required = true"), "commands.a.options.x-y.required goes with no flag")
     refused(option("x-y", "summary = 's', type = 'integer', default = 1.5"), "x-y.default is not of the type integer")
     refused(option("x-y", "summary = 's', type = 'integer', choices = { 'a' }"), "x-y.choices go with the type text")
@@ -139,7 +145,8 @@ describe("permissions", function()
     assert.same({}, permissions.words{})
     local words = table.concat(permissions.words(manifests.read(text_of{}).permissions), "\n")
     for _, expected in ipairs{
-      "read your account", "up to 25.00 a run", "up to 100.50 a day", "read files in /a/b", "write and replace files in ~/out",
+      "read your account", "up to 25.00 a run", "up to 100.50 a day", "read files in /a/b",
+        "write and replace files in ~/out",
       "exchange data with example.com", "variable TOKEN", "run the program /usr/bin/true",
     } do
       assert.matches(expected, words, 1, true)
@@ -153,7 +160,8 @@ describe("permissions", function()
     assert.equals(#permissions.words(all), growth({}, all))
     assert.equals(0, growth(all, { spend = { per_run = "25.00", per_day = "3.00" } }))
     assert.equals(1, growth(all, { spend = { per_run = "25.01", per_day = "3.00" } }))
-    assert.equals(0, growth({ spend = { per_run = "100.00", per_day = "100.00" } }, { spend = { per_run = "20.00", per_day = "9.00" } }))
+    assert.equals(0, growth({ spend = { per_run = "100.00", per_day = "100.00" } }, { spend = { per_run = "20.00",
+      per_day = "9.00" } }))
     assert.equals(1, growth(all, { net = { "example.com", "example.org" } }))
     assert.equals(1, growth(all, { files = { write = { "/a/b" } } }))
   end)
@@ -174,19 +182,23 @@ describe("versions", function()
   end)
 
   it("are refused when they are none", function()
-    for _, text in ipairs{ "", "1", "1.2", "1.2.3.4", "v1.2.3", "1.2.03", "1.2.3-01", "1.2.3-a..b", "1.2.3+", "1.2.3 ", "-1.2.3" } do
+    for _, text in ipairs{ "", "1", "1.2", "1.2.3.4", "v1.2.3", "1.2.03", "1.2.3-01", "1.2.3-a..b", "1.2.3+",
+      "1.2.3 ", "-1.2.3" } do
       assert.is_nil(versions.parse(text), text)
     end
   end)
 
   it("lie in ranges", function()
     for _, case in ipairs{
-      { "1.2.3", ">=1.2 <2", true }, { "2.0.0", ">=1.2 <2", false }, { "1.2.3", "^1.2", true }, { "2.0.0", "^1.2", false },
-      { "2.0.0-rc.1", "^1.2", false }, { "0.2.5", "^0.2.1", true }, { "0.3.0", "^0.2.1", false }, { "1.0.0", "=1", true },
+      { "1.2.3", ">=1.2 <2", true }, { "2.0.0", ">=1.2 <2", false }, { "1.2.3", "^1.2", true }, { "2.0.0", "^1.2",
+        false },
+      { "2.0.0-rc.1", "^1.2", false }, { "0.2.5", "^0.2.1", true }, { "0.3.0", "^0.2.1", false }, { "1.0.0", "=1",
+        true },
       { "1.0.0", ">1", false }, { "1.0.0-a", ">=1", false }, { "0.1.0", "<=0.1.0", true },
     } do
       assert.equals(case[3], versions.fits(case[1], case[2]), table.concat({ case[1], case[2] }, " "))
     end
-    for _, text in ipairs{ "", "1.2", "~1", ">=", ">= 1", "^=1", ">=1.2.3.4", ">=a" } do assert.is_nil(versions.range(text), text) end
+    for _, text in ipairs{ "", "1.2", "~1", ">=", ">= 1", "^=1", ">=1.2.3.4",
+      ">=a" } do assert.is_nil(versions.range(text), text) end
   end)
 end)

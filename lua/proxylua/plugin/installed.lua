@@ -244,8 +244,9 @@ function M.describe(plugin)
   local manifest = plugin.manifest
   local digests, digest = digests_of(plugin.files)
   return {
-    version = manifest.version, description = manifest.description, from = plugin.from, digest = digest, files = digests,
-    permissions = manifest.permissions, commands = keys_of(manifest.commands), on = keys_of(manifest.on),
+    version = manifest.version, description = manifest.description, from = plugin.from, digest = digest,
+    files = digests, permissions = manifest.permissions, commands = keys_of(manifest.commands),
+    on = keys_of(manifest.on),
   }
 end
 
