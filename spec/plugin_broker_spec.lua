@@ -1,5 +1,6 @@
 -- What plugins ask of their parent, against what they were granted.
 
+local children = require "spec.support.children"
 local config = require "proxylua.config"
 local host = require "proxylua.plugin.host"
 local program = require "spec.support.program"
@@ -41,7 +42,8 @@ describe("files of a plugin", function()
   before_each(function()
     folder = program.folder()
     assert(os.execute(([[cd %s && mkdir -p granted/deep outside writable &&
-      ln -s ../outside granted/link && ln -s /etc/passwd granted/passwd && ln -s ../outside/secret writable/link && mkfifo granted/pipe]]):format(folder)))
+      ln -s ../outside granted/link && ln -s /etc/passwd granted/passwd &&
+      ln -s ../outside/secret writable/link && mkfifo granted/pipe]]):format(folder)))
     program.write(folder .. "/granted/deep/list.txt", "1\n2\n")
     program.write(folder .. "/outside/secret", "hidden")
     plugin = start{ files = { read = { folder .. "/granted" }, write = { folder .. "/writable" } } }
@@ -78,6 +80,15 @@ describe("files of a plugin", function()
     assert.are.equal("hidden", program.read(folder .. "/outside/secret"))
     assert.are.equal("forbidden", refusal(plugin, "return px.files.read('/etc/passwd')").kind)
     assert.are.equal("forbidden", refusal(plugin, "return px.files.read('/proc/self/environ')").kind)
+  end)
+
+  it("tell nothing of what is elsewhere, not even by an error", function()
+    for _, path in ipairs{ "/granted/../outside/%s", "/granted/link/%s", "/outside/%s", "/granted/link/../x/%s" } do
+      local there = refusal(plugin, "return px.files.read(...)", folder .. path:format("secret"))
+      local not_there = refusal(plugin, "return px.files.read(...)", folder .. path:format("nothing"))
+      assert.are.equal(there.kind, not_there.kind)
+      assert.are.equal(there.message, (not_there.message:gsub("nothing", "secret")))
+    end
   end)
 
   it("are not written through a link", function()
@@ -144,7 +155,8 @@ describe("hosts of a plugin", function()
     local plugin = local_plugin()
     local here, there = "127.0.0.1:" .. server.port, "127.0.0.1:" .. other.port
     for _, url in ipairs{ "http://" .. there .. "/secret", "http://localhost:" .. server.port,
-      "http://user:pw@" .. here, "http://127.0.0.1/", "file:///etc/passwd", "ftp://" .. here, server.url .. "/away", server.url .. "/file",
+      "http://user:pw@" .. here, "http://127.0.0.1/", "file:///etc/passwd", "ftp://" .. here,
+      server.url .. "/away", server.url .. "/file",
       "http://0x7f000001:" .. other.port .. "/secret", "http://" .. here .. "@" .. there } do
       local err = refusal(plugin, "return px.http.get(...)", url)
       assert.is_true(err.kind == "forbidden" or err.kind == "usage", url .. ": " .. tostring(err))
@@ -169,6 +181,18 @@ describe("hosts of a plugin", function()
       assert.matches("public internet", err.message)
       plugin:close()
     end
+  end)
+
+  it("are not reached through a proxy of the environment", function()
+    local before = #server:requests()
+    local result = program.run({ "-e", ([[
+      local host = require "proxylua.plugin.host"
+      local main = "return { run = function() return require('proxylua').http.get('http://10.255.255.1/') end }"
+      local plugin = host.start{ name = "trial", modules = { ["main.lua"] = main }, permissions = { net = { "10.255.255.1" } },
+        reach = "loopback" }
+      print(select(2, pcall(plugin.call, plugin, "run")).kind)]]) }, { env = { http_proxy = server.url } })
+    assert.are.equal("forbidden\n", result.out, result.err)
+    assert.are.equal(before, #server:requests())
   end)
 
   it("take no connection of the parent's, and no options that reach further", function()
@@ -299,6 +323,28 @@ describe("the API for a plugin", function()
       local _, err = start({ spend = { per_run = "900", per_day = "900" } }, "four"):call("try", "return px.orders.create(...)",
         { type = "isp", quantity = 400, country = "US", period = 30 })
       return err.kind]]), "above what the user allows")
+  end)
+
+  it("spends up to the day's ceiling among processes", function()
+    local script = ([[
+      local host = require "proxylua.plugin.host"
+      local plugin = host.start{ name = "five", modules = { ["main.lua"] = %q },
+        permissions = { spend = { per_run = 10, per_day = 10 } } }
+      for _ = 1, 4 do
+        plugin:call("try", "return px.orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 }")
+      end]]):format(main)
+    children.start(3, sandbox.home, { "-e", script }, {
+      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000",
+    }):join()
+    local spent, price = eval[[
+      local spent = px.money(0)
+      for entry in px.journal.each{ state = "placed" } do
+        if entry.key:find("^plugin:five:") then spent = spent + entry.price end
+      end
+      local quote = px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30 }
+      return tostring(spent), tostring(quote.price)]]
+    assert.is_true(tonumber(spent) <= 10, spent)
+    assert.is_true(tonumber(spent) > 10 - tonumber(price), spent)
   end)
 
   it("settles a charge whose plugin dies in the middle", function()

@@ -112,6 +112,9 @@ describe("installing", function()
     refuse("d.plx", core.archive.write{ manifest }, "there is no main.lua in it")
     refuse("e.plx", core.archive.write{ main }, "there is no plugin.lua in it")
     refuse("f.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "return (" } }, "x.lua:1:")
+    local calling = manifest.data:gsub("}", ', on = { balance_low = "lib.low" } }')
+    refuse("i.plx", core.archive.write{ main, { name = "plugin.lua", data = calling } },
+      "on.balance_low is of a module that")
     refuse("g.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "\27Lua" } }, "is compiled Lua")
     refuse("h.plx", core.archive.write{ manifest, main, { name = "x", data = ("0"):rep(3 << 20) } },
       "larger than it looks")

@@ -67,7 +67,8 @@ describe("a manifest", function()
     local wrong = {
       name = { "1", '"Trial"', '"../x"', '"a_b"', '""', "false", '"' .. ("x"):rep(41) .. '"' },
       version = { "1", '"1.2"', '"1.2.x"', '"01.2.3"', '"1.2.3-"', "false" },
-      description = { "1", '""', '"a\\nb"', '"\\27[2J"', "false" }, requires = { "1", '"1.2"', '">1.x"', '""' },
+      description = { "1", '""', '"a\\nb"', '"\\27[2J"', '"a\\u{202E}b"', '"\\u{9B}2J"', '"\\xFF"', "false" },
+        requires = { "1", '"1.2"', '">1.x"', '""' },
     }
     for field, values in pairs(wrong) do
       for _, value in ipairs(values) do
@@ -86,7 +87,7 @@ describe("a manifest", function()
     for _, host in ipairs{ "http://a.b", "a.b/c", "", "A.B", "a b", "a:0", "user@a", "*" } do
       refused({ permissions = ("{ net = { %q } }"):format(host) }, "permissions.net[1] is a host")
     end
-    for _, path in ipairs{ "a", "./a", "/", "~", "~/", "/a/../b", "/a/..", "~/./a", "", "/a\\0" } do
+    for _, path in ipairs{ "a", "./a", "/", "~", "~/", "/a/../b", "/a/..", "~/./a", "", "/a\\0", "/a\\u{202E}b" } do
       refused({ permissions = ('{ files = { write = { "%s" } } }'):format(path) },
         "permissions.files.write[1] is an absolute path")
     end

@@ -293,8 +293,6 @@ local function check_plugins(report)
     local problem, check = installed.verify(name), "plugin " .. name
     if problem then
       tell(report, "fail", check, problem)
-    elseif #entries[name].commands > 0 and require("proxylua.cli.commands").is_core(name) then
-      tell(report, "warn", check, "its commands are hidden: proxylua has a command of that name", "ask its author")
     else
       tell(report, "ok", check, entries[name].version .. ", as it was installed")
     end

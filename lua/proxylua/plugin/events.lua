@@ -1,5 +1,6 @@
 -- What happens in this program, told to the plugins that want to know. Each is told by a task of its own: what it does with it
--- neither holds up nor changes what has happened, and its failure is told and no more.
+-- neither holds up nor changes what has happened, and its failure is told and no more. What plugins buy themselves is told to none:
+-- two that answer each other's orders with orders would never end.
 
 local core = require "proxylua.core"
 

@@ -44,8 +44,8 @@ end
 
 local function check_line(field, value, most)
   if type(value) ~= "string" or value:find("^%s*$") then refuse(field, "is a text") end
-  if #value > most or value:find("%c") or not utf8.len(value) then
-    refuse(field, ("is one line of at most %d bytes"):format(most))
+  if #value > most or not permissions.is_plain(value) then
+    refuse(field, ("is one line of plain text, at most %d bytes"):format(most))
   end
   return value
 end
@@ -174,6 +174,27 @@ function M.read(text)
   manifest.commands = check_commands(given.commands or {})
   manifest.on = check_events(given.on or {})
   return manifest
+end
+
+-- The modules that a manifest calls functions of, by the field that does.
+local function modules_of(manifest)
+  local list = {}
+  for name, command in pairs(manifest.commands) do list[("commands.%s.run"):format(name)] = command.run end
+  for event, name in pairs(manifest.on) do list["on." .. event] = name end
+  return list
+end
+
+--- Refuses a manifest that calls functions of modules that are not there.
+-- @param files table whose keys are the paths of the plugin's files
+-- @raise config
+function M.check_modules(manifest, files)
+  for field, name in pairs(modules_of(manifest)) do
+    local module = name:match("^(.+)%.[^.]+$")
+    local path = module and module:gsub("%.", "/")
+    if path and not files[path .. ".lua"] and not files[path .. "/init.lua"] then
+      refuse(field, ("is of a module that is not there: %s.lua"):format(path))
+    end
+  end
 end
 
 --- Refuses a plugin that asks for another version of the program.

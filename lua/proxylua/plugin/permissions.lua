@@ -6,6 +6,18 @@ local M = {}
 
 local MOST = 50 -- entries of a list
 
+-- What turns the direction of writing, or controls a terminal beyond ASCII.
+local deceptive = { "\xC2[\x80-\x9F]", "\xE2\x80[\x8B-\x8F\xA8-\xAE]", "\xE2\x81[\xA0-\xAF]", "\xEF\xBB\xBF" }
+
+--- Whether a text shows as what it is: one line, without anything that hides or rearranges.
+function M.is_plain(text)
+  if text:find("%c") or not utf8.len(text) then return false end
+  for _, pattern in ipairs(deceptive) do
+    if text:find(pattern) then return false end
+  end
+  return true
+end
+
 -- --- checking: (value) -> value, or nil and what is expected ---
 
 local function amount(value)
@@ -17,7 +29,7 @@ end
 local PATH = "an absolute path, or one that begins with ~/, without . and .. in it, and not the whole disk"
 
 local function path(value)
-  if type(value) ~= "string" or #value > 1000 or value:find("%c") then return nil, PATH end
+  if type(value) ~= "string" or #value > 1000 or not M.is_plain(value) then return nil, PATH end
   if not value:find("^~?/[^/]") or (value .. "/"):find("/%.%.?/") then return nil, PATH end
   return (value:gsub("/+", "/"):gsub("/$", ""))
 end

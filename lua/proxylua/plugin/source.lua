@@ -36,7 +36,9 @@ function M.of_files(files, from)
   for _, name in ipairs{ "plugin.lua", "main.lua" } do
     if not found[name] then refuse("%s is no plugin: there is no %s in it", from, name) end
   end
-  return { files = files, manifest = manifests.read(found["plugin.lua"]), from = from }
+  local manifest = manifests.read(found["plugin.lua"])
+  manifests.check_modules(manifest, found)
+  return { files = files, manifest = manifest, from = from }
 end
 
 -- --- folders ---
