@@ -377,12 +377,12 @@ describe("a bundle with a plugin", function()
     folder = program.folder()
     shell("mkdir %s/app %s/adder", folder, folder)
     write(folder .. "/adder/plugin.lua", [[return { name = "adder", version = "1.2.0", description = "adds",
-      permissions = { net = { hosts = { "hooks.slack.com" } } }, on = { order_placed = "placed" } }]])
+      permissions = { net = { "hooks.slack.com" } }, on = { order_placed = "placed" } }]])
     write(folder .. "/adder/main.lua", [[return { add = require "sum", placed = function() error "heard" end }]])
     write(folder .. "/adder/sum.lua", "return function(a, b) return a + b end")
     write(folder .. "/app/a.lua", [[
       local px = require "proxylua"
-      print(require("proxylua.plugin.running").get("adder"):call("add", 1, 2))
+      print(px.plugin("adder").add(1, 2))
       if ... then px.orders.create{ type = "isp", quantity = 1, key = "k" } end]])
   end)
 
@@ -401,7 +401,7 @@ describe("a bundle with a plugin", function()
     assert.matches("\nplugin adder 1.2.0 may exchange data with hooks.slack.com\n", run({ "--proxylua-info" }).out, 1,
       true)
     local told = core.json.decode(run({ "--proxylua-json", "--proxylua-info" }).out)
-    assert.are.same({ net = { hosts = { "hooks.slack.com" } } }, told.plugins.adder.permissions)
+    assert.are.same({ net = { "hooks.slack.com" } }, told.plugins.adder.permissions)
   end)
 
   it("tells it of events", function()
