@@ -93,7 +93,8 @@ px.json = core.json
 --   record), `timeout` in seconds (30), `redirects` to follow (10), `max_body` in bytes (64 MiB), `path` of a file for the body
 -- @return response: `status`, `body`, `headers` (table, names in lower case), `ok` (status 2xx), `time` and `connect_time` in
 --   seconds, and the method `json`. Whatever the status is, it is not an error.
--- @raise network; timeout; protocol; usage
+-- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused, resolve (a name), tls, proxy_auth (the
+--   proxy wants other credentials), proxy (it cannot or will not go on), timeout or closed; absent for anything else
 -- @usage local answer = px.http.get(px.sandbox().trace_url, { proxy = proxies[1], timeout = 10 })
 -- print(answer.status, answer.headers["content-type"], answer.ok)  --> 200
 

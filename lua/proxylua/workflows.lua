@@ -10,7 +10,7 @@ end
 --- The names of px that are loaded later: name -> function that answers its value.
 return {
   fleet = field "fleet", renew = field("renew", "renew"),
-  proxies = field "proxies", export = field "export",
+  proxies = field "proxies", export = field "export", check = field "check",
   report = field "report",
   deposit = field("deposit", "find"), qr = field "qr",
   alerts = field("alerts", "look"), notify = field("notify", "notify"),

@@ -156,6 +156,7 @@ static int fail(lua_State *L, struct fetch *fetch)
   struct error err = ERROR_INIT;
   http_explain(fetch->exchange, &err);
   err.status = (int)fetch->exchange->status;
+  snprintf(err.code, sizeof err.code, "%s", http_fault(fetch->exchange));
   http_release(fetch->exchange);
   char why[sizeof err.message];
   memcpy(why, err.message, sizeof why);

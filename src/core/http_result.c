@@ -30,6 +30,44 @@ void http_explain(const struct http_exchange *x, struct error *err)
     error_set(err, ERROR_NETWORK, "%s", text);
 }
 
+/* What the proxy answered to CONNECT, or in the words of SOCKS. */
+static const char *proxy_fault(const struct http_exchange *x)
+{
+  long connect = 0, socks = CURLPX_OK;
+  curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
+  curl_easy_getinfo(x->easy, CURLINFO_PROXY_ERROR, &socks);
+  if (connect == 407 || socks == CURLPX_USER_REJECTED || socks == CURLPX_NO_AUTH || socks == CURLPX_REPLY_NOT_ALLOWED)
+    return "proxy_auth";
+  return connect >= 300 || socks != CURLPX_OK ? "proxy" : NULL;
+}
+
+const char *http_fault(const struct http_exchange *x)
+{
+  const char *fault = proxy_fault(x);
+  if (fault) return fault;
+  switch (x->code) {
+    case CURLE_COULDNT_CONNECT:
+      return "refused";
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return "resolve";
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+      return "tls";
+    case CURLE_OPERATION_TIMEDOUT:
+      return "timeout";
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_PARTIAL_FILE:
+      return "closed";
+    default:
+      return "";
+  }
+}
+
 int64_t http_time(const struct http_exchange *x, CURLINFO which)
 {
   curl_off_t time = 0;

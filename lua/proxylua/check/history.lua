@@ -1,0 +1,97 @@
+-- How proxies did at their last checks, in the store: a note a proxy, of kind "check", whose text is "SECONDS+MILLISECONDS" for each
+-- time that it worked and "SECONDS-REASON" for each that it did not, the oldest first.
+
+local core = require "proxylua.core"
+local notes = require "proxylua.notes"
+
+local M = {}
+
+local KIND = "check"
+local KEPT, BATCH = 20, 200 -- outcomes of a proxy; proxies that are written at once
+
+-- A name has no bytes that the store cannot keep.
+local function name_of(result)
+  local name = ("%s:%s:%s"):format(result.host, result.port, result.username or "")
+  return utf8.len(name) and name or name:gsub("[\x80-\xFF]", "?")
+end
+
+local function outcome(result, now)
+  if result.works then return ("%d+%d"):format(now, math.floor(result.time * 1000 + 0.5)) end
+  return ("%d-%s"):format(now, result.reason:gsub("[^%w ]", "?"):gsub(" ", "_"))
+end
+
+local function keep_last(text)
+  local _, count = text:gsub(" ", "")
+  for _ = 1, count + 1 - KEPT do text = text:gsub("^%S+ ", "") end
+  return text
+end
+
+local Writer = {}
+Writer.__index = Writer
+
+--- Begins to write.
+function M.writer()
+  return setmetatable({ waiting = {}, count = 0 }, Writer)
+end
+
+--- Writes what is waiting.
+-- @raise store
+function Writer:flush()
+  if self.count == 0 then return end
+  local waiting, wanted = self.waiting, {}
+  self.waiting, self.count = {}, 0
+  for name in pairs(waiting) do wanted[#wanted + 1] = name end
+  local before = notes.get(KIND, wanted)
+  for name, text in pairs(waiting) do
+    waiting[name] = keep_last(before[name] and before[name] .. " " .. text or text)
+  end
+  notes.put(KIND, waiting)
+end
+
+--- Takes a result, which is written with the next ones.
+-- @raise store
+function Writer:add(result)
+  local name = name_of(result)
+  local text = outcome(result, math.floor(core.task.now()))
+  self.count = self.count + (self.waiting[name] and 0 or 1)
+  self.waiting[name] = self.waiting[name] and self.waiting[name] .. " " .. text or text
+  if self.count >= BATCH then self:flush() end
+end
+
+-- --- reading ---
+
+local function read(name, text)
+  local host, port, username = name:match("^(.*):(%d+):(.*)$")
+  local record = { host = host, port = math.tointeger(tonumber(port)), username = username ~= "" and username or nil,
+    checks = 0, works = 0, flaps = 0 }
+  local before
+  for seconds, mark, rest in text:gmatch("(%d+)([+-])(%S*)") do
+    local works = mark == "+"
+    record.checks = record.checks + 1
+    if works then record.works = record.works + 1 end
+    if before ~= nil and before ~= works then record.flaps = record.flaps + 1 end
+    before = works
+    record.last = works and "works" or rest:gsub("_", " ")
+    record.last_at = os.date("!%Y-%m-%dT%H:%M:%SZ", math.tointeger(tonumber(seconds)))
+  end
+  return record
+end
+
+--- How each proxy did at its last checks (20 are kept), by its address: `flaps` counts how often it went from working to not
+-- working, or back.
+-- @function px.check.history
+-- @return iterator of records: `host`, `port`, `username`, `checks`, `works` (how many of these it worked at), `flaps`, `last`
+--   ("works", or why not), `last_at`
+-- @raise store
+-- @usage for proxy in px.check.history() do
+--   if proxy.flaps > 3 then print(proxy.host, proxy.port, proxy.works .. " of " .. proxy.checks) end
+-- end
+function M.each()
+  local next_note = notes.each(KIND)
+  return function()
+    local name, text = next_note()
+    return name and read(name, text)
+  end
+end
+
+return M
