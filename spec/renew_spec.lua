@@ -52,6 +52,11 @@ describe("renewal", function()
     assert.equal(3, sandbox:look("counters").extended)
   end)
 
+  it("goes by the clock of the API", function()
+    sandbox:change("clock", { advance = 7 * 86400 })
+    assert.same({ ids[3] }, (extended()))
+  end)
+
   it("is quoted first, once for each kind of thing, and shown", function()
     local result = sandbox:run{ "--dry-run", "renew", "--within", "3d", "--period", "7" }
     assert.equal(0, result.code, result.err)

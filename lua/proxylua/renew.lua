@@ -2,6 +2,7 @@
 -- @module px.renew
 
 local apply = require "proxylua.fleet.apply"
+local clock = require "proxylua.fleet.clock"
 local core = require "proxylua.core"
 local duration = require "proxylua.duration"
 local endpoints = require "proxylua.endpoints"
@@ -116,8 +117,9 @@ end
 -- --- what it costs ---
 
 local function decide(wanted, progress)
-  local now, array, actions = time.time(), core.json.array, {}
-  local plan = { actions = array{}, skipped = array{} }
+  local array, actions = core.json.array, {}
+  local plan = { actions = array{}, skipped = array{}, balance = endpoints.account.get().balance }
+  local now = clock() -- which that answer has told
   local due = list(wanted, now)
   for at, order in ipairs(due) do actions[at] = action_of(order, wanted) end
   local found, unknown = read_journal(actions, progress)
@@ -136,7 +138,7 @@ end
 
 local function price(plan, options)
   local price_of = quote.prices(plan.actions, options.progress)
-  plan.total, plan.balance = core.money(0), endpoints.account.get().balance
+  plan.total = core.money(0)
   for _, action in ipairs(plan.actions) do
     action.price = price_of(action)
     plan.total = plan.total + action.price

@@ -226,12 +226,19 @@ static int configure(lua_State *L)
   return 0;
 }
 
+/* clock(): seconds since 1970 by the API's clock; nil while it has not told. */
+static int server_clock(lua_State *L)
+{
+  double seconds = client_clock(engine_use(L)->client);
+  if (seconds <= 0) return 0;
+  lua_pushnumber(L, seconds);
+  return 1;
+}
+
 void door_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"call", call},
-                                       {"request", request_send},
-                                       {"configure", configure},
-                                       {"limits", engine_limits},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"call", call},           {"request", request_send},
+                                       {"configure", configure}, {"limits", engine_limits},
+                                       {"clock", server_clock},  {NULL, NULL}};
   luaL_newlib(L, functions);
 }

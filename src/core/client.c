@@ -23,6 +23,8 @@ struct client {
   char *base_url;
   struct curl_slist *headers; /* of every request */
   struct client_call *calls;
+  double date; /* what the API last said the time is, seconds since 1970; 0: nothing yet */
+  int64_t dated_us;
 };
 
 /* --- open and close --- */
@@ -63,6 +65,19 @@ void client_close(struct client *client)
 const char *client_base_url(const struct client *client)
 {
   return client->base_url;
+}
+
+double client_clock(const struct client *client)
+{
+  return client->date > 0 ? client->date + (double)(loop_clock() - client->dated_us) / 1e6 : 0;
+}
+
+static void take_date(struct client *client, const struct http_exchange *x)
+{
+  double date = x->has_head ? http_date(x) : 0;
+  if (date <= 0) return;
+  client->date = date;
+  client->dated_us = loop_clock();
 }
 
 /* --- the slots of a call --- */
@@ -245,6 +260,7 @@ static void on_done(void *arg, struct http_exchange *x)
   const struct client_request *r = &call->request;
   call->left_us -= loop_clock() - call->began_us;
   call->sent |= x->sent;
+  take_date(call->client, x);
   trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL, call->attempts, x);
   if (x->has_head && x->status == 429) { /* whatever became of its body */
     on_pause(call);

@@ -80,6 +80,9 @@ void client_close(struct client *client);
 /* "https://host/path" without a slash at the end. */
 const char *client_base_url(const struct client *client);
 
+/* The time by the API's clock, seconds since 1970, as its answers tell it; 0 while none has. */
+double client_clock(const struct client *client);
+
 /* Begins a call; `done` is called once, perhaps before this returns. NULL when memory is out. End it with client_release. */
 struct client_call *client_send(struct client *client, const struct client_request *request,
                                 void (*done)(void *arg, struct client_call *call), void *arg);

@@ -1,5 +1,6 @@
 -- A plan and what became of it as lines for people: what is kept, extended, bought and refused, in colours where there are any.
 
+local clock = require "proxylua.fleet.clock"
 local duration = require "proxylua.duration"
 local planner = require "proxylua.fleet.plan"
 local time = require "proxylua.time"
@@ -36,8 +37,8 @@ end
 
 -- "2026-12-20 10:00"
 local function ending(text)
-  local date, clock = (text or ""):match("^(%d%d%d%d%-%d%d%-%d%d)T(%d%d:%d%d)")
-  return date and (" until %s %s"):format(date, clock) or ""
+  local date, hours = (text or ""):match("^(%d%d%d%d%-%d%d%-%d%d)T(%d%d:%d%d)")
+  return date and (" until %s %s"):format(date, hours) or ""
 end
 
 local function left(text, now)
@@ -82,7 +83,7 @@ end
 -- @param has_colors boolean
 -- @return string
 function M.plan(plan, has_colors)
-  local lines, now = page(has_colors), time.time()
+  local lines, now = page(has_colors), clock()
   for _, part in ipairs(plan.pools) do add_part(lines, part, now) end
   for _, note in ipairs(plan.notes) do lines:add("!", note) end
   add_sum(lines, plan)
@@ -95,7 +96,7 @@ end
 
 --- What px.renew is about to do, as text.
 function M.renewal(plan, has_colors)
-  local lines, now = page(has_colors), time.time()
+  local lines, now = page(has_colors), clock()
   for _, action in ipairs(plan.actions) do add_action(lines, action, now) end
   add_skipped(lines, plan)
   if #plan.actions == 0 then lines:say("nothing to extend") end

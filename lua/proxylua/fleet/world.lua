@@ -1,6 +1,7 @@
 -- How things are: the balance, and the orders of the pools with what is known of each. It is read so that nothing that was paid for
 -- can be overlooked: lists first, the journal after them, and what the journal knows and no list shows is asked for by its id.
 
+local clock = require "proxylua.fleet.clock"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
 local pages = require "proxylua.pages"
@@ -139,7 +140,7 @@ local function look(wanted)
   local listed = list_active()
   local found = ties.read()
   local world = {
-    now = time.time(), account = account.id or account.email, balance = account.balance, next = found.next,
+    now = clock(), account = account.id or account.email, balance = account.balance, next = found.next,
     orders = orders_of(wanted, listed, found), blocked = blocked_by(wanted, found),
   }
   world.loose, world.strangers = others_of(wanted, listed, found)
