@@ -168,6 +168,10 @@ describe("a report", function()
       "1 active order whose end has gone by", "1 renewal without a price" } do
       assert.is_true(has(report.gaps, gap), gap .. " is not in " .. table.concat(report.gaps, "; "))
     end
+    report = build{ transactions = { { type = "a\27[2Jb", amount = 1, created_at = now },
+      { type = {}, amount = 2, created_at = now } } }
+    assert.is_true(has(report.gaps, '1 transaction of the type "a?[2Jb" (1.00)'), table.concat(report.gaps, "; "))
+    assert.is_true(has(report.gaps, '1 transaction of the type "" (2.00)'), table.concat(report.gaps, "; "))
     report = build{ transactions = { { type = "charge", amount = 1, created_at = now, order_id = "elsewhere" } } }
     assert.is_true(has(report.gaps, "5 charges of the journal"), table.concat(report.gaps, "; "))
     assert.same({ "unknown 1.00 1" }, told(report, "type"))

@@ -2,11 +2,13 @@
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
+local labels = require "proxylua.report.labels"
 
 local M = {}
 
+-- Whoever prints it obeys no byte of what others sent.
 local function say(list, ...)
-  list[#list + 1] = (...):format(select(2, ...))
+  list[#list + 1] = labels.clean((...):format(select(2, ...)))
 end
 
 -- "1 order", "2 orders"

@@ -65,7 +65,8 @@ local function kind_in(sums, told)
 end
 
 local function add_other(sums, transaction, amount)
-  local told = tostring(transaction.type == nil and "" or transaction.type)
+  local told = transaction.type
+  told = (type(told) == "string" or type(told) == "number") and tostring(told) or ""
   local other = sums.others[told] or { type = told, transactions = 0, amount = NOTHING }
   other.transactions, other.amount = other.transactions + 1, other.amount + amount
   sums.others[told] = other
