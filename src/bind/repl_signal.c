@@ -47,6 +47,14 @@ static void tell_of_c_code(void)
   (void)written;
 }
 
+/* Nobody is there to see an end in good order, and the journal knows what is under way. */
+static void end_at_once(void)
+{
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigaction(SIGTERM, &usual, NULL);
+  raise(SIGTERM);
+}
+
 /* The session's own code is spared: it comes back by itself. */
 static void look_again(struct repl *repl)
 {
@@ -56,7 +64,11 @@ static void look_again(struct repl *repl)
   if (!repl->interrupted || !stuck) return;
   repl->insisting = 1;
   hook(repl);
-  if (repl->stuck == HOPELESS) tell_of_c_code();
+  if (repl->stuck < HOPELESS) return;
+  if (repl->ending)
+    end_at_once();
+  else if (repl->stuck == HOPELESS)
+    tell_of_c_code();
 }
 
 void repl_signal(struct repl *repl, int number)
@@ -66,7 +78,7 @@ void repl_signal(struct repl *repl, int number)
   if (number == SIGCONT) repl->resumed = 1;
   if (number == SIGALRM) look_again(repl);
   if (number == SIGTERM || number == SIGHUP) repl->ending = 1;
-  if (number == SIGINT || repl->ending) interrupt(repl);
+  if (number == SIGINT || number == SIGTERM || number == SIGHUP) interrupt(repl);
   loop_wake(repl->runtime->loop);
 }
 
