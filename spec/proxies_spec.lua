@@ -163,3 +163,20 @@ end)
 it("a record holds what was said, and no more", function()
   assert.same({ host = "h", port = 1, protocol = "http", url = "http://h:1" }, proxies.parse("h:1"))
 end)
+
+it("a line of a pipe is there before the next one comes", function()
+  local home = program.folder()
+  local code = "for p in require('proxylua').proxies.read('-') do io.write(p.url, '\\n') io.flush() end"
+  local out = home .. "/out"
+  local pipe = assert(io.popen(program.command(home, { "-e", code }) .. " >" .. out, "w"))
+  finally(function()
+    pipe:close()
+    program.remove(home)
+  end)
+  pipe:write("h:1\n")
+  pipe:flush()
+  local core = require "proxylua.core"
+  local ends = core.task.clock() + 20
+  repeat core.task.sleep(0.01) until program.read(out) ~= "" or core.task.clock() > ends
+  assert.equal("http://h:1\n", program.read(out))
+end)

@@ -80,10 +80,10 @@ local connectors = {
   http = "http", https = "http", socks4 = "socks4", socks4a = "socks4", socks5 = "socks5", socks5h = "socks5",
 }
 
-local function gost_record(proxy, index)
+local function gost_record(proxy, index, before)
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
-  return '{"name":"proxy-' .. index .. '","addr":"' .. address.host(proxy.host) .. ":" .. proxy.port
+  return before .. '{"name":"proxy-' .. index .. '","addr":"' .. address.host(proxy.host) .. ":" .. proxy.port
     .. '","connector":{"type":"' .. connectors[proxy.protocol] .. '"'
     .. (login ~= "" and ',"auth":{' .. login:sub(2) .. "}" or "")
     .. '},"dialer":{"type":"' .. (proxy.protocol == "https" and "tls" or "tcp") .. '"}}'

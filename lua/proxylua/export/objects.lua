@@ -10,15 +10,11 @@ local quote = text.quote
 
 --- A writer of objects between commas.
 -- @param head, tail texts around them
--- @param record function of a proxy and its number
+-- @param record function of a proxy, its number, and what comes before the object
 local function between(head, record, tail)
   return {
     head = head,
-    record = function(proxy, index)
-      local object, why = record(proxy, index)
-      if object and index > 1 then object = ",\n" .. object end
-      return object, why
-    end,
+    record = function(proxy, index) return record(proxy, index, index > 1 and ",\n" or "") end,
     tail = function(_, emit) emit(tail) end,
   }
 end
@@ -28,10 +24,10 @@ local function optional(name, value)
   return value and ',"' .. name .. '":' .. (quote(tostring(value)) or "null") or ""
 end
 
-local function json_record(proxy)
+local function json_record(proxy, _, before)
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
-  return '{"host":"' .. proxy.host .. '","port":' .. proxy.port .. login .. ',"protocol":"' .. proxy.protocol
+  return before .. '{"host":"' .. proxy.host .. '","port":' .. proxy.port .. login .. ',"protocol":"' .. proxy.protocol
     .. '","url":"' .. address.url(proxy) .. '"' .. optional("country", proxy.country)
     .. optional("order_id", proxy.order_id) .. "}"
 end
@@ -46,12 +42,13 @@ local foxy = {
   http = "http", https = "https", socks4 = "socks4", socks4a = "socks4", socks5 = "socks5", socks5h = "socks5",
 }
 
-local function foxyproxy_record(proxy, index)
+local function foxyproxy_record(proxy, index, before)
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
   local protocol = proxy.protocol
   local dns = protocol == "socks5h" or protocol == "socks4a"
-  return '{"active":true,"title":"proxy-' .. index .. '","type":"' .. foxy[protocol] .. '","hostname":"' .. proxy.host
+  return before .. '{"active":true,"title":"proxy-' .. index .. '","type":"' .. foxy[protocol]
+    .. '","hostname":"' .. proxy.host
     .. '","port":"' .. proxy.port .. '"' .. (login == "" and ',"username":"","password":""' or login)
     .. ',"cc":"","city":"","color":"#66cc66","pac":"","pacString":"","proxyDNS":' .. tostring(dns)
     .. ',"include":[],"exclude":[],"tabProxy":[]}'
@@ -67,14 +64,14 @@ M.foxyproxy = {
 
 local omega = { http = "http", https = "https", socks4 = "socks4", socks5 = "socks5", socks5h = "socks5" }
 
-local function switchyomega_record(proxy, index)
+local function switchyomega_record(proxy, index, before)
   local protocol = omega[proxy.protocol]
   if not protocol then return nil, text.no_protocol("SwitchyOmega", proxy) end
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
   local auth = login ~= "" and ',"auth":{"fallbackProxy":{' .. login:sub(2) .. "}}" or ""
   local name = '"proxy-' .. index .. '"'
-  return '"+proxy-' .. index .. '":{"name":' .. name .. ',"profileType":"FixedProfile","color":"#99ccee",'
+  return before .. '"+proxy-' .. index .. '":{"name":' .. name .. ',"profileType":"FixedProfile","color":"#99ccee",'
     .. '"bypassList":[{"conditionType":"BypassCondition","pattern":"<local>"}],"fallbackProxy":{"scheme":"' .. protocol
     .. '","host":"' .. proxy.host .. '","port":' .. proxy.port .. "}" .. auth .. "}"
 end

@@ -1,5 +1,6 @@
 -- The lines of a file, of standard input or of whatever has a method read, with bounded memory whatever is in them.
 
+local core = require "proxylua.core"
 local names = require "proxylua.names"
 
 local M = {}
@@ -15,10 +16,10 @@ local function open(source)
   if type(source) ~= "string" then
     names.usage("proxies are read from a path or from what has a method read, got a %s", type(source))
   end
-  if source == "-" then return io.stdin, "standard input" end
-  local file, why = io.open(source, "rb")
-  if not file then names.usage("cannot read %s", why) end
-  return file, source
+  local name = source == "-" and "standard input" or source
+  local file, why = core.file.source(source)
+  if not file then names.usage("cannot read %s: %s", name, why) end
+  return file, name
 end
 
 --- Begins reading.
@@ -79,12 +80,13 @@ function Reader:has_short_line()
   return find_end(self, LONGEST) ~= nil
 end
 
---- The first bytes after blanks and a byte order mark, which stay to be read; "" when there are none.
+--- The first bytes after blanks and a byte order mark, which stay to be read, or as many as there are with the first line;
+-- "" when there are none.
 function Reader:peek()
   repeat
     local bom = self.number == 0 and self.text:match("^\xEF\xBB\xBF()")
     self.at = self.text:match("^%s*()", math.max(self.at, bom or 1))
-  until #self.text - self.at >= PEEKED or not fill(self)
+  until self.text:find("\n", self.at, true) or #self.text - self.at >= PEEKED or not fill(self)
   return self.text:sub(self.at, self.at + PEEKED)
 end
 
