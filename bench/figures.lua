@@ -228,6 +228,15 @@ local figures = {
     absolute("10,000 tasks asleep: largest size", "%.1f MiB", mine.size / mib, 40)
   end },
 
+  { "plugin", function()
+    local pipe = assert(io.popen(ours .. " bench/plugin.lua"))
+    local first, call, rows = pipe:read("n", "n", "n")
+    if not pipe:close() then give_up() end -- it has said why
+    absolute("first call into a plugin, its start included", "%.1f ms", first, 15)
+    absolute("a call into a plugin", "%.1f us", call, 100)
+    absolute("100,000 rows from a plugin", "%.2f s", rows, 0.5)
+  end },
+
   { "download", function() download("40 MB to a file", download_url) end },
   { "download-door", function() download("40 MB with orders.download", "ord_1") end },
 

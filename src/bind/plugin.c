@@ -320,7 +320,10 @@ static int call(lua_State *L)
   struct call *one = lua_newuserdatauv(L, sizeof *one, 0);
   *one = (struct call){.wait = {.cancel = stop}, .plugin = plugin};
   luaL_setmetatable(L, CALL_TYPE);
-  if (!plugin->calls && plugin->asked == 0) begin_work(plugin);
+  if (!plugin->calls && plugin->asked == 0)
+    begin_work(plugin);
+  else
+    allow_more(plugin);
   one->number = ++plugin->last;
   const char *why = message_put(L, &plugin->channel, MESSAGE_CALL, one->number, 2, last);
   if (why) return error_usage(L, "the plugin %s cannot be handed %s", plugin->name, why);

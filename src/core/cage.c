@@ -27,22 +27,21 @@ extern char **environ;
 #endif
 
 /* The clock is there for machines whose vDSO cannot read it. */
-const int cage_calls[] = {
-    SCMP_SYS(read),
-    SCMP_SYS(write),
-    SCMP_SYS(brk),
-    SCMP_SYS(mmap),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(madvise),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-    SCMP_SYS(clock_gettime),
+const int cage_calls[] = {SCMP_SYS(read),
+                          SCMP_SYS(write),
+                          SCMP_SYS(brk),
+                          SCMP_SYS(mmap),
+                          SCMP_SYS(munmap),
+                          SCMP_SYS(mremap),
+                          SCMP_SYS(madvise),
+                          SCMP_SYS(exit),
+                          SCMP_SYS(exit_group),
+                          SCMP_SYS(clock_gettime),
 #ifdef SANITIZED
-    SCMP_SYS(futex),
+                          SCMP_SYS(futex),
+                          SCMP_SYS(sigaltstack), /* the sanitizer's own, at every error that is raised */
 #endif
-    -1,
-};
+                          -1};
 
 static bool fail(struct error *err, const char *what)
 {
@@ -128,11 +127,11 @@ static int allow(scmp_filter_ctx filter, int call, int fd)
   switch (call) {
     case SCMP_SYS(read):
     case SCMP_SYS(write):
-      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd));
+      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd, 0));
     case SCMP_SYS(mmap):
       return allow_memory(filter, call);
     case SCMP_SYS(clock_gettime):
-      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_LE, LAST_CLOCK));
+      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_LE, LAST_CLOCK, 0));
     default:
       return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
   }

@@ -12,10 +12,12 @@
 local broker = require "proxylua.plugin.broker"
 local core = require "proxylua.core"
 local streams = require "proxylua.plugin.streams"
+local tasks = require "proxylua.tasks"
 
 local M = {}
 
 local MEMORY, CPU = 64 << 20, 10 -- bytes, and seconds of processor time that a call may take without waiting
+local EVENT_SECONDS = 60 -- nobody waits for what it does about an event any longer
 
 local Instance = {}
 Instance.__index = Instance
@@ -123,15 +125,15 @@ function Instance:command(name, options)
   return self:call(command.run, options or {})
 end
 
---- Tells it of an event, if it wants to know of it.
+--- Tells it of an event, if it wants to know of it, and waits for a minute at most.
 -- @param name string
 -- @param data table
 -- @return whether it did
--- @raise as `call`
+-- @raise as `call`; timeout
 function Instance:event(name, data)
   local fn = named(self, "on", name)
   if not fn then return false end
-  self:call(fn, data)
+  tasks.timeout(EVENT_SECONDS, self.call, self, fn, data)
   return true
 end
 

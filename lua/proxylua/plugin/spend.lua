@@ -2,6 +2,7 @@
 -- it has spent is read from the journal, where its purchases lie under keys that begin with its name: it can touch no other's,
 -- and nobody else's count as its own.
 
+local config = require "proxylua.config"
 local core = require "proxylua.core"
 local journal = require "proxylua.journal"
 
@@ -64,6 +65,17 @@ local function in_turn(queue, fn, ...)
   return task:join()
 end
 
+-- Among the processes of this machine too. Who holds it waits for the server, so it is asked for at leisure.
+local function lock(name)
+  local folder = config.state_folder() .. "/plugin-locks"
+  core.system.make_folder(folder)
+  while true do
+    local held = core.system.lock(folder .. "/" .. name)
+    if held then return held end
+    core.task.sleep(0.05)
+  end
+end
+
 local function refuse_ceiling(name, left)
   core.error.raise{
     kind = "spend_refused", charge = "none",
@@ -79,6 +91,7 @@ function M.open(name, permissions, refuse)
     for field, value in pairs(params) do copy[field] = value end
     copy.key = key_of(prefix, params.key)
     keys[copy.key] = true
+    local _ <close> = lock(name)
     local left = left_of(permissions.spend, prefix, keys)
     if left <= 0 and not journal.get(copy.key) then refuse_ceiling(name, left) end
     copy.max_price = least(params.max_price and core.money(params.max_price), left > 0 and left or zero())
