@@ -112,7 +112,8 @@ end)
 describe("a table", function()
   local text = core.text
   local lines
-  local screen = setmetatable({ form = "table", quiet = true }, getmetatable(require("proxylua.cli.output").open({}, {})))
+  local Screen = getmetatable(require("proxylua.cli.output").open({}, {}))
+  local screen = setmetatable({ form = "table", quiet = true }, Screen)
 
   -- The lines that a stream of so many records becomes, where the output is a terminal 40 columns wide.
   local function streamed(count, name)

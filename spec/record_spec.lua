@@ -75,7 +75,8 @@ describe("a record", function()
       ['"2026-11-23T20:15:00.123Z"'] = "2026-11-23T20:15:00.123Z", ['"2026-11-23"'] = "2026-11-23",
       ['"2026"'] = "2026", ["-5"] = -5, ['"2026-02-30 10:00:00"'] = "2026-02-30 10:00:00", ["1e300"] = 1e300,
     } do
-      assert.are.equal(expected, record.answer(('{"id":"o","created_at":%s}'):format(told), "orders.get").created_at, told)
+      local order = record.answer(('{"id":"o","created_at":%s}'):format(told), "orders.get")
+      assert.are.equal(expected, order.created_at, told)
     end
   end)
 

@@ -12,16 +12,30 @@ function M.quote(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
---- A new empty folder; M.remove takes it away again.
-function M.folder()
+function M.remove(path)
+  assert(os.execute("rm -rf " .. M.quote(path)))
+end
+
+-- One folder holds all that this process makes, and goes with it. Making a process for each folder would take longer than the
+-- specs themselves.
+local top, made = nil, 0
+
+local function top_folder()
+  if top then return top.path end
   local pipe = assert(io.popen("mktemp -d"))
   local path = pipe:read("l")
   assert(pipe:close())
+  local pid = core.system.pid()
+  top = setmetatable({ path = path }, { __gc = function() if core.system.pid() == pid then M.remove(path) end end })
   return path
 end
 
-function M.remove(path)
-  assert(os.execute("rm -rf " .. M.quote(path)))
+--- A new empty folder; M.remove takes it away again.
+function M.folder()
+  made = made + 1
+  local path = ("%s/%d"):format(top_folder(), made)
+  core.system.make_folder(path)
+  return path
 end
 
 function M.write(path, text)
@@ -71,7 +85,7 @@ function M.run(arguments, options)
   options = options or {}
   local folder = M.folder()
   local home = options.home or folder .. "/home"
-  if not options.home then assert(os.execute("mkdir " .. M.quote(home))) end
+  if not options.home then core.system.make_folder(home) end
   M.write(folder .. "/in", options.stdin or "")
   local command = M.command(home, arguments, options.env, options.program)
   local line = ("%s <%s >%s 2>%s"):format(command, M.quote(folder .. "/in"),
@@ -85,7 +99,7 @@ function M.run(arguments, options)
     err = M.read(folder .. "/err"),
   }
   if options.unread then result.code = tonumber(M.read(folder .. "/code")) end
-  M.remove(folder)
+  os.remove(folder .. "/out") -- which may be large; the rest stays until the end
   return result
 end
 

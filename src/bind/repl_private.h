@@ -42,7 +42,7 @@ struct repl {
   struct repl_question *first_question; /* on the screen; the others wait behind it */
 
   struct task *volatile statement; /* what Ctrl-C aborts; NULL at the prompt */
-  volatile sig_atomic_t interrupted, insisting, ending, resized, suspended, resumed;
+  volatile sig_atomic_t interrupted, insisting, stuck, ending, resized, suspended, resumed;
   volatile unsigned steps; /* counts what the session has let run, so that an interrupt sees who does not come back */
   volatile unsigned seen;
 };

@@ -2,12 +2,14 @@
  * a debug hook, politely: once. Whatever has not come back to the session a little later, because it computes or catches
  * errors, meets the hook at every instruction until it ends. */
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "bind/error.h"
 #include "bind/repl_private.h"
 #include "bind/task.h"
 
 #define PATIENCE_US 250000
+#define HOPELESS 6 /* so many times stuck one after the other */
 
 static void abort_code(lua_State *L, lua_Debug *where)
 {
@@ -35,14 +37,38 @@ static void interrupt(struct repl *repl)
   if (repl->runtime->tasks.current == repl->statement) hook(repl);
 }
 
+/* Lua code has met the hook by now. In a signal handler: write(2) alone. */
+static void tell_of_c_code(void)
+{
+  static const char text[] =
+      "\r\nstill inside one call of C code, such as a match of a pattern, which nothing can abort; Ctrl-\\ "
+      "ends the program\r\n";
+  ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+  (void)written;
+}
+
+/* Nobody is there to see an end in good order, and the journal knows what is under way. */
+static void end_at_once(void)
+{
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigaction(SIGTERM, &usual, NULL);
+  raise(SIGTERM);
+}
+
 /* The session's own code is spared: it comes back by itself. */
 static void look_again(struct repl *repl)
 {
   bool stuck = repl->steps == repl->seen && repl->runtime->tasks.current != repl->main;
   repl->seen = repl->steps;
+  repl->stuck = stuck ? repl->stuck + 1 : 0;
   if (!repl->interrupted || !stuck) return;
   repl->insisting = 1;
   hook(repl);
+  if (repl->stuck < HOPELESS) return;
+  if (repl->ending)
+    end_at_once();
+  else if (repl->stuck == HOPELESS)
+    tell_of_c_code();
 }
 
 void repl_signal(struct repl *repl, int number)
@@ -52,7 +78,7 @@ void repl_signal(struct repl *repl, int number)
   if (number == SIGCONT) repl->resumed = 1;
   if (number == SIGALRM) look_again(repl);
   if (number == SIGTERM || number == SIGHUP) repl->ending = 1;
-  if (number == SIGINT || repl->ending) interrupt(repl);
+  if (number == SIGINT || number == SIGTERM || number == SIGHUP) interrupt(repl);
   loop_wake(repl->runtime->loop);
 }
 
@@ -65,6 +91,7 @@ static void tick_every(suseconds_t period)
 void repl_insist(struct repl *repl)
 {
   repl->seen = repl->steps;
+  repl->stuck = 0;
   tick_every(PATIENCE_US);
 }
 
