@@ -269,12 +269,12 @@ static int is_trusted(lua_State *L)
 static int lock(lua_State *L)
 {
   const char *path = check_path(L, 1);
-  bool wait = lua_toboolean(L, 2);
+  int command = lua_toboolean(L, 2) ? F_OFD_SETLKW : F_OFD_SETLK;
   int *fd = push_descriptor(L);
   *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (*fd < 0) fail(L, "open the lock file", path);
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  if (fcntl(*fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &whole) == 0) return 1;
+  if (fcntl(*fd, command, &whole) == 0) return 1;
   if (errno != EAGAIN && errno != EACCES) fail(L, "lock", path);
   lua_pushnil(L);
   return 1;
