@@ -7,8 +7,8 @@ local endpoints = require "proxylua.cli.endpoints"
 
 local M = {}
 
-local own = { "api", "fleet", "renew", "export", "report", "deposit", "alerts", "journal", "plugin", "bundle", "sandbox",
-  "doctor", "completion", "help" }
+local own = { "api", "fleet", "renew", "check", "export", "report", "deposit", "alerts", "journal", "plugin", "bundle",
+  "sandbox", "doctor", "completion", "help" }
 
 -- A damaged list of plugins, which `proxylua doctor` tells of, costs nobody the other commands.
 local function plugins()

@@ -133,6 +133,27 @@ function Screen:stream(kind, next_record)
   end
 end
 
+--- Writes records one by one as they come, each at once; as one JSON value when the last one is there.
+-- @param kind of record, known to the tables
+-- @param line function(record) that answers the line for a terminal
+-- @return function(record), and a function to call after the last one
+function Screen:writer(kind, line)
+  local columns, list = tables.known_columns(kind), {}
+  local write = {
+    jsonl = function(record) put_json(self, prepare(self, record)) end,
+    json = function(record) list[#list + 1] = prepare(self, record) end,
+    plain = function(record) put{ tables.plain_line(columns, record) } end,
+    table = function(record) put{ line(prepare(self, record)) } end,
+  }
+  if self.form == "plain" then put(tables.plain(columns, {})) end
+  return function(record)
+    write[self.form](record)
+    core.system.flush()
+  end, function()
+    if self.form == "json" then put_json(self, core.json.array(list)) end
+  end
+end
+
 --- Writes one record.
 function Screen:record(kind, record)
   record = prepare(self, record)

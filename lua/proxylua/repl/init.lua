@@ -25,15 +25,15 @@ function Session:tell(text)
 end
 
 -- The first locals that are kept are told of, since elsewhere they would be gone.
-local function tell_kept(session, names)
-  if session.knows_locals or #names == 0 then return end
+local function tell_kept(session, kept)
+  if session.knows_locals or #kept == 0 then return end
   session.knows_locals = true
-  session.screen:note("%s: kept for the next inputs, as all locals of an input are", table.concat(names, ", "))
+  session.screen:note("%s: kept for the next inputs, as all locals of an input are", table.concat(kept, ", "))
 end
 
 --- Runs code and shows its values.
 function Session:evaluate(code, as_json)
-  local chunk, why = reader.compile(code, self.env, self.env, function(names) tell_kept(self, names) end)
+  local chunk, why = reader.compile(code, self.env, self.env, function(kept) tell_kept(self, kept) end)
   if not chunk then error(why, 0) end
   local values = table.pack(chunk())
   if values.n > 0 then rawset(self.env, "_", values[1]) end
