@@ -22,7 +22,7 @@ local top, made = nil, 0
 
 local function top_folder()
   if top then return top.path end
-  local pipe = assert(io.popen("mktemp -d"))
+  local pipe = assert(io.popen('folder=$(mktemp -d) && chmod a+x "$folder" && echo "$folder"')) -- postgres goes through it
   local path = pipe:read("l")
   assert(pipe:close())
   local pid = core.system.pid()
