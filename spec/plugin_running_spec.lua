@@ -5,13 +5,16 @@ local program = require "spec.support.program"
 local home
 
 local manifest = [[return { name = "counter", version = "1.0.0", description = "counts", requires = ">=0.1",
-  permissions = { env = { "GREETING" } } }]]
+  permissions = { env = { "GREETING" } }, on = { check_failed = "failed" } }]]
 
 local main = [[
 local px = require "proxylua"
 local M, count = {}, 0
 function M.count() count = count + 1 return count end
 function M.greet(name) return px.env("GREETING") .. " " .. name end
+local failures = {}
+function M.failed(result) failures[#failures + 1] = result.port .. " " .. result.reason end
+function M.failures() return table.concat(failures, ", ") end
 function M.spin() while true do end end
 return M]]
 
@@ -43,6 +46,13 @@ describe("px.plugin", function()
       local counter = px.plugin("counter")
       print(counter.count() .. " " .. counter.count() .. " " .. px.plugin("counter").count())
       print(counter.greet("you"))]])
+  end)
+
+  it("is told of proxies that fail", function()
+    assert.are.equal("1 refused, 2 refused\n", eval[[
+      px.check.run({ "http://127.0.0.1:1", "http://127.0.0.1:2" },
+        { url = "http://127.0.0.1:3", history = false, concurrency = 1 })
+      print(px.plugin("counter").failures())]])
   end)
 
   it("starts it once for all tasks that need it at the same time", function()

@@ -6,6 +6,7 @@ local core = require "proxylua.core"
 local duration = require "proxylua.duration"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
+local events = require "proxylua.plugin.events"
 local names = require "proxylua.names"
 local notes = require "proxylua.notes"
 local notify = require "proxylua.notify"
@@ -196,6 +197,7 @@ local function tell_new(alerts, params)
       list, size = {}, 0
     end
     alert.is_new = claim(alert.note)
+    if alert.is_new and alert.kind == "balance" then events.tell("balance_low", { text = alert.text }) end
     if alert.is_new then list[#list + 1], size = alert, size + #alert.text + #"1001Proxy: \n" end
   end
   if #list > 0 then tell(list, params) end

@@ -1,9 +1,10 @@
 --- Checks proxies, many at once: whether a page comes through them, how fast, and from where it was asked for.
 -- @module px.check
 
-local errors = require "proxylua.errors"
 local core = require "proxylua.core"
 local duration = require "proxylua.duration"
+local errors = require "proxylua.errors"
+local events = require "proxylua.plugin.events"
 local history = require "proxylua.check.history"
 local names = require "proxylua.names"
 local summaries = require "proxylua.check.summary"
@@ -72,10 +73,12 @@ M.summary = summaries.new
 -- print(summary.works .. " of " .. summary.total .. " work")  --> 2 of 2 work
 function M.run(proxies, options)
   local wanted = check_options(options or {})
+  local tell_failure = events.teller("check_failed")
   tasks.map(proxies, function(proxy)
     local result, record = check_one(proxy, wanted)
     wanted.summary:add(result)
     if wanted.history then wanted.history:add(result) end
+    if not result.works then tell_failure(result) end
     if wanted.each then wanted.each(result, record) end
   end, { concurrency = wanted.concurrency, results = false })
   if wanted.history then wanted.history:flush() end

@@ -26,18 +26,34 @@ local function listens(entry, event)
   return false
 end
 
---- Tells the plugins of an event.
--- @param event one of proxylua.plugin.manifest.events
--- @param data table
-function M.tell(event, data)
+local function listeners_of(event)
   local ok, entries = pcall(require("proxylua.plugin.installed").entries)
-  if not ok then return complain("plugins are told of nothing: %s", tostring(entries)) end
+  if not ok then
+    complain("plugins are told of nothing: %s", tostring(entries))
+    return {}
+  end
   local listeners = {}
   for name, entry in pairs(entries) do
     if listens(entry, event) then listeners[#listeners + 1] = name end
   end
   table.sort(listeners)
-  for _, name in ipairs(listeners) do core.task.spawn(deliver, name, event, data) end
+  return listeners
+end
+
+--- Tells the plugins of an event.
+-- @param event one of proxylua.plugin.manifest.events
+-- @param data table
+function M.tell(event, data)
+  for _, name in ipairs(listeners_of(event)) do core.task.spawn(deliver, name, event, data) end
+end
+
+--- What tells the plugins of an event that may come a million times: who listens is looked up now, and each telling is waited for.
+-- @return function(data)
+function M.teller(event)
+  local listeners = listeners_of(event)
+  return function(data)
+    for _, name in ipairs(listeners) do deliver(name, event, data) end
+  end
 end
 
 local function on_failure(endpoint)
