@@ -20,6 +20,9 @@ local function reachable()
   for kind, value in pairs{ money = px.money(1), task = px.spawn(function() end) } do
     for name, method in pairs(debug.getmetatable(value).__index) do names[kind .. ":" .. name] = method end
   end
+  for _, name in ipairs{ "next", "report", "stats" } do
+    names["pool:" .. name] = px.pool{ "http://127.0.0.1:1" }[name]
+  end
   core.sandbox.start{}
   local response = px.http.get(core.sandbox.place().trace_url)
   core.sandbox.stop()

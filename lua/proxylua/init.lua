@@ -89,12 +89,14 @@ px.json = core.json
 --- Plain HTTP to anywhere, never with the API key.
 -- @function px.http.get
 -- @param url string
--- @param options table, may be left out: `headers` and `query` (tables), `body` (string) or `json` (value), `proxy` (URL or proxy
---   record), `timeout` in seconds (30), `redirects` to follow (10), `max_body` in bytes (64 MiB), `path` of a file for the body
+-- @param options table, may be left out: `headers` and `query` (tables), `body` (string) or `json` (value), `proxy` (URL, proxy
+--   record or px.pool, then with its `key`), `timeout` in seconds (30), `redirects` to follow (10), `max_body` in bytes (64 MiB),
+--   `path` of a file for the body
 -- @return response: `status`, `body`, `headers` (table, names in lower case), `ok` (status 2xx), `time` and `connect_time` in
 --   seconds, and the method `json`. Whatever the status is, it is not an error.
--- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused, resolve (a name), tls, proxy_auth (the
---   proxy wants other credentials), proxy (it cannot or will not go on), timeout or closed; absent for anything else
+-- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused, resolve (a name), resolve_proxy,
+--   tls, proxy_auth (the proxy wants other credentials), proxy (it cannot or will not go on), timeout or closed; absent for
+--   anything else
 -- @usage local answer = px.http.get(px.sandbox().trace_url, { proxy = proxies[1], timeout = 10 })
 -- print(answer.status, answer.headers["content-type"], answer.ok)  --> 200
 
@@ -145,7 +147,14 @@ px.json = core.json
 -- @raise protocol when it is no JSON
 -- @usage local answer = px.http.get(px.sandbox().url .. "/account")
 -- print(answer:json().success)  --> false
-px.http = core.http
+px.http = {}
+for method, send in pairs(core.http) do
+  px.http[method] = function(url, options)
+    local kind = type(options) == "table" and type(options.proxy) == "table" and getmetatable(options.proxy)
+    if kind and kind.fetch then return kind.fetch(method, url, options) end
+    return send(url, options)
+  end
+end
 
 --- Sends any request to the API, under the same limits and rules as the endpoints.
 -- @function px.request

@@ -13,5 +13,6 @@ return {
   proxies = field "proxies", export = field "export", check = field "check",
   report = field "report",
   deposit = field("deposit", "find"), qr = field "qr",
+  pool = field("pool", "new"),
   alerts = field("alerts", "look"), notify = field("notify", "notify"),
 }

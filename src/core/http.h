@@ -87,7 +87,7 @@ void http_release(struct http_exchange *exchange);
 /* Says in the contract's terms why an exchange brought no whole answer (kinds network, timeout, protocol, store). */
 void http_explain(const struct http_exchange *exchange, struct error *err);
 
-/* In one word what an exchange without an answer failed at: "refused" (no connection), "resolve" (a name), "tls",
+/* In one word what an exchange without an answer failed at: "refused" (no connection), "resolve" (a name), "resolve_proxy", "tls",
  * "proxy_auth" (the proxy wants other credentials), "proxy" (it cannot or will not go on), "timeout", "closed" (the connection ended
  * too early); "" for anything else. */
 const char *http_fault(const struct http_exchange *exchange);

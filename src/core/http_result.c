@@ -38,6 +38,7 @@ static const char *proxy_fault(const struct http_exchange *x)
   curl_easy_getinfo(x->easy, CURLINFO_PROXY_ERROR, &socks);
   if (connect == 407 || socks == CURLPX_USER_REJECTED || socks == CURLPX_NO_AUTH || socks == CURLPX_REPLY_NOT_ALLOWED)
     return "proxy_auth";
+  if (socks == CURLPX_CLOSED || socks == CURLPX_BAD_VERSION) return "closed";
   return connect >= 300 || socks != CURLPX_OK ? "proxy" : NULL;
 }
 
@@ -49,8 +50,9 @@ const char *http_fault(const struct http_exchange *x)
     case CURLE_COULDNT_CONNECT:
       return "refused";
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
       return "resolve";
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return "resolve_proxy";
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:

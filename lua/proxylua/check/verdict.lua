@@ -8,9 +8,10 @@ local M = {}
 local rules = {} -- in the order in which they were added
 
 -- Why an exchange brought no answer: the words of px.http, and those of its kinds for the rest.
+local words = { proxy_auth = "auth", resolve_proxy = "resolve" }
+
 local function failure(err)
-  if err.code == "proxy_auth" then return "auth" end
-  return err.code or err.kind
+  return words[err.code] or err.code or err.kind
 end
 
 -- "ip=192.0.2.1\nloc=US\n" and the like, as https://1.1.1.1/cdn-cgi/trace has it; nil where the page is another.
