@@ -301,15 +301,15 @@ local figures = {
   { "check", function()
     local count, timeout = 2000, 5
     local line = "env PROXYLUA_BASE_URL=%s/api/v1 %s check --quiet --no-history --from %s --url %s --timeout %d"
-    local mixed = write_proxies(count, function(i)
-      return i % 10 == 0 and "REFUSE_PORT" or i % 20 == 7 and "HANG_PORT" or "PROXY_PORT"
-    end)
+    local mixed = write_proxies(count, fate)
     local mine = measure(runs, line:format(http, ours, mixed, target, timeout))
     row("2,000 checked, 512 in flight, 10 % refuse, 5 % hang: wall and bound", "%.2f s", mine.wall, timeout, 1.15)
-    local few = measure(3, line:format(http, ours, write_proxies(2000, function() return "PROXY_PORT" end), target, timeout))
-    local many = measure(3, line:format(http, ours, write_proxies(100000, function() return "PROXY_PORT" end), target,
-      timeout))
-    row("100,000 from a file, beside 2,000: largest size", "%.1f MiB", many.size / mib, few.size / mib, 1.1)
+    local function all_of(number)
+      local path = write_proxies(number, function() return "PROXY_PORT" end)
+      return measure(3, line:format(http, ours, path, target, timeout))
+    end
+    local few, many = all_of(20000), all_of(100000)
+    row("100,000 from a file, beside 20,000: largest size", "%.1f MiB", many.size / mib, few.size / mib, 1.1)
   end },
 
   { "report", function()
