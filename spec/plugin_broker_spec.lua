@@ -2,11 +2,13 @@
 
 local children = require "spec.support.children"
 local config = require "proxylua.config"
+local core = require "proxylua.core"
 local host = require "proxylua.plugin.host"
 local program = require "spec.support.program"
 local px = require "proxylua"
 local sandboxes = require "spec.support.sandbox"
 local servers = require "spec.support.server"
+local stores = require "spec.support.stores"
 
 local started = {}
 
@@ -335,35 +337,53 @@ describe("the API for a plugin", function()
       return err.kind]]), "above what the user allows")
   end)
 
-  it("spends up to the day's ceiling among processes", function()
-    local script = ([[
-      local host = require "proxylua.plugin.host"
-      local plugin = host.start{ name = "five", modules = { ["main.lua"] = %q },
-        permissions = { spend = { per_run = 10, per_day = 10 } } }
-      for _ = 1, 4 do
-        plugin:call("try", "return px.orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 }")
-      end]]):format(main)
-    children.start(3, sandbox.home, { "-e", script }, {
-      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000",
-    }):join()
-    local spent, price = eval[[
-      local spent = px.money(0)
-      for entry in px.journal.each{ state = "placed" } do
-        if entry.key:find("^plugin:five:") then spent = spent + entry.price end
+  -- Each process stands for a machine of its own: they have nothing in common but the store.
+  for _, place in ipairs(stores.all) do
+    it("spends up to the day's ceiling among processes that share " .. place.name, function()
+      local script = ([[
+        local host = require "proxylua.plugin.host"
+        local plugin = host.start{ name = "five", modules = { ["main.lua"] = %q },
+          permissions = { spend = { per_run = 10, per_day = 10 } } }
+        for _ = 1, 4 do
+          plugin:call("try", "return px.orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 }")
+        end
+        print(select(2, plugin:call("try", "return px.orders.create{ type = 'isp', quantity = 50, country = 'US', period = 30 }")))
+        ]]):format(main)
+      place.start()
+      local _ <close> = setmetatable({}, { __close = place.stop })
+      local env = {
+        PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+        PROXYLUA_SPEND = "1000", PROXYLUA_STORE = place.fresh(),
+      }
+      local said = children.start(3, sandbox.home, { "-e", script }, env):join()
+      for _, one in ipairs(said) do
+        assert.matches("^spend_refused: .*the ceiling per_%l+ of plugin:five: is 10.00, of which [%d.]+ is spent",
+          one.out)
       end
-      local quote = px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30 }
-      return tostring(spent), tostring(quote.price)]]
-    assert.is_true(tonumber(spent) <= 10, spent)
-    assert.is_true(tonumber(spent) > 10 - tonumber(price), spent)
-  end)
+      local spent, price = table.unpack(core.json.decode(program.run({ "-e", [[
+        local px = require "proxylua"
+        local spent = px.money(0)
+        for entry in px.journal.each{ state = "placed" } do
+          if entry.key:find("^plugin:five:") then spent = spent + entry.price end
+        end
+        local quote = px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30 }
+        print(px.json.encode{ tostring(spent), tostring(quote.price) })]] }, { env = env }).out))
+      assert.is_true(tonumber(spent) <= 10, spent)
+      assert.is_true(tonumber(spent) > 10 - tonumber(price), spent)
+    end)
+  end
 
   it("settles a charge whose plugin dies in the middle", function()
     sandbox:change("settings", { faults = { "orders.create:delay=1.5" } })
-    local state, kind, alive = eval[[
+    local state, kind, alive = eval(([[
       local plugin = start({ spend = { per_run = 50, per_day = 50 } }, "dying")
+      local function asked()
+        return px.http.get(%q, { headers = { ["X-Sandbox-Key"] = %q } }):json().requests["orders.create"]
+      end
+      local before = asked()
       local task = px.spawn(plugin.call, plugin, "run", "return px.orders.create(...)",
         { type = "isp", quantity = 1, country = "US", period = 30, key = "last" })
-      while not px.journal.get("plugin:dying:last") do px.sleep(0.01) end
+      while asked() == before do px.sleep(0.01) end
       os.execute("kill -KILL " .. plugin.process:pid())
       local err = select(2, pcall(task.join, task))
       local entry
@@ -371,7 +391,8 @@ describe("the API for a plugin", function()
         px.sleep(0.02)
         entry = px.journal.get("plugin:dying:last")
       until not entry.open
-      return entry.state, err.code, px.account.get().balance > 0]]
+      return entry.state, err.code, px.account.get().balance > 0
+    ]]):format(sandbox.admin_url .. "/counters", sandbox.key))
     assert.are.equal("placed", state)
     assert.are.equal("plugin_ended", kind)
     assert.is_true(alive)

@@ -157,6 +157,7 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
                                       .key = params->key,
                                       .has_max_price = params->has_max_price,
                                       .max_price = params->max_price,
+                                      .purse = params->purse,
                                       .timeout = request->timeout,
                                       .max_wait = request->max_wait};
   struct error ended = ERROR_INIT;
@@ -191,17 +192,19 @@ void door_fill(struct client_request *request, const struct endpoint *endpoint)
   request->method = endpoint->method;
 }
 
-int door_call(lua_State *L, const struct endpoint *endpoint, int index)
+int door_call(lua_State *L, const struct endpoint *endpoint, int index, int purse)
 {
   struct client_request request = {.max_wait = -1};
   struct params params = {0};
   door_fill(&request, endpoint);
   params_read(L, index, endpoint, &request, &params);
+  if (purse) params_read_purse(L, purse, &params);
   engine_use(L);
   return door_visit(L, &request, &params);
 }
 
-/* call(name, parameters): the answer of an endpoint, as canonical records; of a charge also its quote. */
+/* call(name, parameters [, purse]): the answer of an endpoint, as canonical records; of a charge also its quote. The purse,
+ * {prefix=, per_run=, per_day=}, is a ceiling of its own for all charges whose keys begin with the prefix, as this one's does. */
 static int call(lua_State *L)
 {
   const char *name = luaL_checkstring(L, 1);
@@ -210,12 +213,12 @@ static int call(lua_State *L)
     const char *near = endpoint_name_nearest(name);
     return error_usage(L, "there is no endpoint %s%s%s", name, near ? "; did you mean " : "", near ? near : "");
   }
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   if (lua_isnil(L, 2)) {
     lua_newtable(L);
     lua_replace(L, 2);
   }
-  return door_call(L, endpoint, 2);
+  return door_call(L, endpoint, 2, 3);
 }
 
 /* configure(settings): once, before scripts run. */

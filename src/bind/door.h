@@ -17,7 +17,7 @@ void door_fill(struct client_request *request, const struct endpoint *endpoint);
 /* Sends what was read, waits, and answers the result. What the request borrows is on the stack. */
 int door_visit(lua_State *L, const struct client_request *request, const struct params *params);
 
-/* Calls an endpoint with the parameters in the table at an absolute index. */
-int door_call(lua_State *L, const struct endpoint *endpoint, int index);
+/* Calls an endpoint with the parameters in the table at an absolute index, and of a charge the purse at another; 0: none. */
+int door_call(lua_State *L, const struct endpoint *endpoint, int index, int purse);
 
 #endif

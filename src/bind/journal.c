@@ -423,12 +423,21 @@ static int inquire(lua_State *L)
   return wait_for(L, &inquiry->wait, end_inquiry, (lua_KContext)inquiry);
 }
 
+static int random_key(lua_State *L)
+{
+  char key[PURCHASE_RANDOM_KEY];
+  if (!purchase_random_key(key)) return luaL_error(L, "the system has no random bytes to give");
+  lua_pushstring(L, key);
+  return 1;
+}
+
 void journal_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"list", list},
                                        {"get", get},
                                        {"settle", settle},
                                        {"inquire", inquire},
+                                       {"random_key", random_key},
                                        {NULL, NULL}};
   luaL_newmetatable(L, TYPE);
   lua_pushcfunction(L, collect);

@@ -56,6 +56,29 @@ void params_read_options(lua_State *L, int index, const char *caller, struct cli
   read_max_price(L, index, caller, params);
 }
 
+static money purse_field(lua_State *L, int index, const char *name)
+{
+  lua_getfield(L, index, name);
+  money amount = money_to(L, lua_gettop(L));
+  lua_pop(L, 1);
+  return amount > 0 ? amount : 0;
+}
+
+void params_read_purse(lua_State *L, int index, struct params *params)
+{
+  if (lua_isnoneornil(L, index)) return;
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_getfield(L, index, "prefix");
+  size_t size;
+  const char *prefix = luaL_checklstring(L, -1, &size);
+  if (size == 0 || !params->key || strncmp(params->key, prefix, size) != 0)
+    error_usage(L, "the key of a charge from a purse begins with the purse's prefix");
+  lua_pop(L, 1);
+  params->purse = (struct journal_purse){.prefix = size,
+                                         .per_run = purse_field(L, index, "per_run"),
+                                         .per_day = purse_field(L, index, "per_day")};
+}
+
 /* --- the API's parameters --- */
 
 static void check_names(lua_State *L, int index, const struct endpoint *endpoint)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "core/client.h"
+#include "core/journal.h"
 #include "core/money.h"
 
 /* Beside the API's own parameters. */
@@ -14,6 +15,7 @@ struct params {
   const char *key; /* a charge's idempotency key, or NULL */
   bool has_max_price;
   money max_price;
+  struct journal_purse purse;
   int64_t page, limit; /* asked for, of a paged endpoint; else 0 */
 };
 
@@ -25,5 +27,9 @@ void params_read(lua_State *L, int index, const struct endpoint *endpoint, struc
 /* Reads the options that every call takes (timeout, max_wait, key, max_price) from the table at `index`. */
 void params_read_options(lua_State *L, int index, const char *caller, struct client_request *request,
                          struct params *params);
+
+/* Reads {prefix=, per_run=, per_day=} at `index`, or nil: the purse that a charge takes its money from. The key that was read
+ * before must begin with the prefix. */
+void params_read_purse(lua_State *L, int index, struct params *params);
 
 #endif

@@ -102,7 +102,7 @@ static int send_charge(lua_State *L, const char *path, const char *query, const 
     lua_setfield(L, to, options[i]);
   }
   add_path_values(L, path, endpoint, to);
-  return door_call(L, endpoint, to);
+  return door_call(L, endpoint, to, 0);
 }
 
 /* request{method=, path=, query=, json=, …}: what the table does not know, through the same door and the same rules. */

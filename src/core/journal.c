@@ -73,14 +73,17 @@ static bool exceeds(struct journal_intend *intend, const char *limit, int64_t al
   return true;
 }
 
-bool journal_allows(struct journal_intend *intend, int64_t run_spent, int64_t day_spent)
+bool journal_allows(struct journal_intend *intend, const struct journal_spent *all, const struct journal_spent *purse)
 {
   const struct journal_allowance *allowance = &intend->allowance;
+  intend->of_purse = intend->purse.prefix > 0 && (exceeds(intend, "per_run", intend->purse.per_run, purse->run) ||
+                                                  exceeds(intend, "per_day", intend->purse.per_day, purse->day));
+  if (intend->of_purse) return false;
   if (allowance->per_order < 0 && allowance->per_day < 0 && allowance->per_run < 0)
     return !exceeds(intend, "nothing is allowed", 0, 0);
   return !exceeds(intend, "per_order", allowance->per_order, 0) &&
-         !exceeds(intend, "per_day", allowance->per_day, day_spent) &&
-         !exceeds(intend, "per_run", allowance->per_run, run_spent);
+         !exceeds(intend, "per_day", allowance->per_day, all->day) &&
+         !exceeds(intend, "per_run", allowance->per_run, all->run);
 }
 
 /* --- handing the jobs in: on the store's thread the driver does them --- */

@@ -114,6 +114,12 @@ struct journal_allowance {
   int64_t per_run, per_day, per_order;
 };
 
+/* A ceiling of its own, inside of the allowance, for all keys that begin alike. */
+struct journal_purse {
+  size_t prefix;            /* how many bytes of the key, all of them ASCII; 0: there is none */
+  int64_t per_run, per_day; /* never more than this */
+};
+
 enum journal_verdict {
   JOURNAL_RESERVED, /* written, id is set */
   JOURNAL_EXISTS,   /* the key has an entry that is open or placed: `existing` */
@@ -121,7 +127,7 @@ enum journal_verdict {
 };
 
 /* Writes an intent and reserves its quote within the allowance, in one durable transaction: what this run (run_id) and this
- * account's day have reserved or spent is summed up inside of it. A key whose entry was not placed may be used again: its
+ * account's day have reserved or spent, all in all and from the purse, is summed up inside of it. A key whose entry was not placed may be used again: its
  * new entry takes the place of the old one. */
 struct journal_intend {
   struct store_job job;
@@ -129,12 +135,14 @@ struct journal_intend {
   bool rehearse;              /* answer what would be decided, and write nothing */
   struct journal_entry entry; /* texts stay the caller's; id, state, price, day and times are not read */
   struct journal_allowance allowance;
+  struct journal_purse purse;
   enum journal_verdict verdict;
   int64_t id;
   char day[11];
   struct journal_entry existing;
   const char *limit;      /* of a refusal: "nothing is allowed", "per_order", "per_day" or "per_run" */
   int64_t allowed, spent; /* of that limit, before this one */
+  bool of_purse;          /* it is one of the purse's */
 };
 
 /* Moves an open entry on. NULL texts and JOURNAL_NO_PRICE keep what is there. */
@@ -159,8 +167,12 @@ void journal_intend(struct store *store, struct journal_intend *intend);
 void journal_settle(struct store *store, struct journal_settle *settle);
 void journal_lock(struct store *store, struct journal_lock *lock);
 
-/* Whether the quote fits into the allowance, given what was spent before: fills in limit, allowed and spent, and answers
- * false when it does not. For the stores. */
-bool journal_allows(struct journal_intend *intend, int64_t run_spent, int64_t day_spent);
+struct journal_spent {
+  int64_t run, day;
+};
+
+/* Whether the quote fits into the allowance and the purse, given what was spent before: fills in limit, allowed, spent and
+ * of_purse, and answers false when it does not. For the stores. */
+bool journal_allows(struct journal_intend *intend, const struct journal_spent *all, const struct journal_spent *purse);
 
 #endif

@@ -17,6 +17,11 @@ static bool random_hex(char *text, size_t bytes)
   return true;
 }
 
+bool purchase_random_key(char key[PURCHASE_RANDOM_KEY])
+{
+  return random_hex(key, (PURCHASE_RANDOM_KEY - 1) / 2);
+}
+
 struct purchase *purchase_open(const struct purchase_settings *settings)
 {
   struct purchase *purchase = calloc(1, sizeof *purchase);
@@ -76,7 +81,7 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
     return false;
   if (request->key)
     snprintf(charge->public.key, sizeof charge->public.key, "%s", request->key);
-  else if (!random_hex(charge->public.key, 16))
+  else if (!purchase_random_key(charge->public.key))
     return false;
   if (request->inquiry) return true;
   return buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path, request->query ? "?" : "",

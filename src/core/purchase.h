@@ -62,6 +62,7 @@ struct purchase_request {
   const char *method, *path, *query, *body;
   size_t body_size;
   const char *key; /* NULL: a random one */
+  struct journal_purse purse;
   bool has_max_price;
   money max_price; /* stands in for the quote where `endpoint` is NULL */
   double timeout, max_wait;
@@ -77,6 +78,11 @@ struct purchase_charge {
   char order_id[128]; /* "" when not known */
   char key[256];
 };
+
+#define PURCHASE_RANDOM_KEY 33
+
+/* A key that nobody has used; false when the system has no randomness to give. */
+bool purchase_random_key(char key[PURCHASE_RANDOM_KEY]);
 
 /* NULL when memory is out. */
 struct purchase *purchase_open(const struct purchase_settings *settings);

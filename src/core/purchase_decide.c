@@ -61,7 +61,11 @@ void flow_explain_allowance(struct flow *charge)
   money_format(charge->public.quote, quote);
   money_format(intend->allowed > 0 ? intend->allowed : 0, allowed);
   money_format(intend->spent, spent);
-  if (nothing_is_allowed(&intend->allowance))
+  if (intend->of_purse)
+    error_set(err, ERROR_SPEND_REFUSED,
+              "this would cost %s; the ceiling %s of %.*s is %s, of which %s is spent or reserved", quote,
+              intend->limit, (int)intend->purse.prefix, charge->public.key, allowed, spent);
+  else if (nothing_is_allowed(&intend->allowance))
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s, and spending is not allowed; allow it with --spend %s or spend in the config", quote,
               quote);

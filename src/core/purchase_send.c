@@ -88,6 +88,7 @@ void flow_intend(struct flow *charge, bool rehearse, void (*done)(struct store_j
                                            .token = charge->token,
                                            .rehearse = rehearse,
                                            .allowance = flow_allowance(charge),
+                                           .purse = charge->request.purse,
                                            .entry = {.account = purchase->account,
                                                      .key = charge->public.key,
                                                      .endpoint = (char *)flow_name(charge),

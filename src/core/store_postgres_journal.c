@@ -189,19 +189,22 @@ bool postgres_account(struct store_driver *driver, struct journal_account *job)
 
 /* --- writing entries --- */
 
-/* The day as well, by the database's clock. */
-static bool sum_spent(struct postgres *pg, struct journal_intend *job, int64_t *run, int64_t *day, struct error *err)
+/* Under keys that begin as this one does for `prefix` characters. The day as well, by the database's clock. */
+static bool sum_spent(struct postgres *pg, struct journal_intend *job, size_t prefix, struct journal_spent *spent,
+                      struct error *err)
 {
-  struct digits state;
+  struct digits state, size;
   const struct postgres_param params[] = {TEXT(job->entry.run_id), TEXT(job->entry.account),
-                                          TEXT(in_digits(&state, JOURNAL_NOT_PLACED))};
+                                          TEXT(in_digits(&state, JOURNAL_NOT_PLACED)),
+                                          TEXT(in_digits(&size, (int64_t)prefix)), TEXT(job->entry.key)};
   PGresult *result = postgres_run(pg, PG_SPENT, params, false, err);
   if (!result) return false;
   struct row row = {.pg = pg, .result = result};
   memset(job->day, 0, sizeof job->day);
   strncpy(job->day, text_of(&row, 0), sizeof job->day - 1);
-  *run = number_of(&row, 1); /* a sum that does not fit is the greatest number there is, which no allowance admits */
-  *day = number_of(&row, 2);
+  spent->run =
+      number_of(&row, 1); /* a sum that does not fit is the greatest number there is, which no allowance admits */
+  spent->day = number_of(&row, 2);
   pg->lib.PQclear(result);
   return true;
 }
@@ -237,16 +240,17 @@ static bool intend(struct postgres *pg, void *arg, struct error *err)
 {
   struct journal_intend *job = arg;
   const struct postgres_param key[] = {TEXT(job->entry.account), TEXT(job->entry.key)};
-  int64_t run, day;
+  struct journal_spent all, purse;
   bool found;
   journal_entry_free(&job->existing);
   if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) ||
-      !sum_spent(pg, job, &run, &day, err) || !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
+      !sum_spent(pg, job, 0, &all, err) || !sum_spent(pg, job, job->purse.prefix, &purse, err) ||
+      !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
     return false;
   job->verdict = JOURNAL_EXISTS;
   if (found && job->existing.state != JOURNAL_NOT_PLACED) return true;
   job->verdict = JOURNAL_REFUSED;
-  if (!journal_allows(job, run, day)) return true;
+  if (!journal_allows(job, &all, &purse)) return true;
   job->verdict = JOURNAL_RESERVED;
   if (job->rehearse) return true;
   return (!found || postgres_do(pg, PG_CHARGE_FORGET, key, NULL, err)) && write_intent(pg, job, err);

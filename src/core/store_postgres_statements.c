@@ -91,11 +91,11 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     /* The day, and the sums of the run and of the account's day, as sums of numeric: they cannot overflow here. */
     [PG_SPENT] = {"SELECT day, "
                   "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges WHERE run_id = $1 "
-                  "AND state != $3), "
+                  "AND state != $3 AND left(key, $4::int) = left($5, $4::int)), "
                   "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges c WHERE account = $2 "
-                  "AND c.day = today.day AND state != $3) "
+                  "AND c.day = today.day AND state != $3 AND left(key, $4::int) = left($5, $4::int)) "
                   "FROM (SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day OFFSET 0) AS today",
-                  3},
+                  5},
     [PG_TRY_LOCK] = {"SELECT pg_try_advisory_lock($1::int8)", 1},
     [PG_UNLOCK] = {"SELECT pg_advisory_unlock($1::int8)", 1},
     [PG_UNLOCK_ALL] = {"SELECT pg_advisory_unlock_all()", 0},

@@ -52,10 +52,12 @@ static const char *const texts[STATEMENTS] = {
         "answer = coalesce(?5, answer), updated_at = ?6, note = coalesce(?8, note), "
         "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at) "
         "WHERE id = ?1 AND (1 << state) & ?7",
-    [SPENT_BY_RUN] = "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges WHERE run_id = ?1 AND state != ?2",
+    [SPENT_BY_RUN] =
+        "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
+        "WHERE run_id = ?1 AND state != ?2 AND substr(key, 1, ?3) = substr(?4, 1, ?3)",
     [SPENT_BY_DAY] =
         "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
-        "WHERE account = ?1 AND day = ?2 AND state != ?3",
+        "WHERE account = ?1 AND day = ?2 AND state != ?3 AND substr(key, 1, ?4) = substr(?5, 1, ?4)",
     [NOTE_GET] = "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
     [NOTE_PUT] = "INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
     [NOTE_ADD] = "INSERT OR IGNORE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -185,18 +185,23 @@ static bool sum(struct sqlite *sqlite, sqlite3_stmt *statement, int64_t *total, 
   return ok;
 }
 
-static bool sum_spent(struct sqlite *sqlite, const struct journal_intend *intend, int64_t *run, int64_t *day,
-                      struct error *err)
+/* Under keys that begin as this one does for `prefix` characters. */
+static bool sum_spent(struct sqlite *sqlite, const struct journal_intend *intend, size_t prefix,
+                      struct journal_spent *spent, struct error *err)
 {
   sqlite3_stmt *by_run = sqlite_statement(sqlite, SPENT_BY_RUN, err);
   sqlite3_stmt *by_day = sqlite_statement(sqlite, SPENT_BY_DAY, err);
   if (!by_run || !by_day) return false;
   sqlite_text(by_run, 1, intend->entry.run_id);
   sqlite3_bind_int(by_run, 2, JOURNAL_NOT_PLACED);
+  sqlite3_bind_int64(by_run, 3, (sqlite3_int64)prefix);
+  sqlite_text(by_run, 4, intend->entry.key);
   sqlite_text(by_day, 1, intend->entry.account);
   sqlite_text(by_day, 2, intend->day);
   sqlite3_bind_int(by_day, 3, JOURNAL_NOT_PLACED);
-  return sum(sqlite, by_run, run, err) && sum(sqlite, by_day, day, err);
+  sqlite3_bind_int64(by_day, 4, (sqlite3_int64)prefix);
+  sqlite_text(by_day, 5, intend->entry.key);
+  return sum(sqlite, by_run, &spent->run, err) && sum(sqlite, by_day, &spent->day, err);
 }
 
 static bool forget(struct sqlite *sqlite, const struct journal_entry *entry, struct error *err)
@@ -233,15 +238,17 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, i
 static bool decide(struct sqlite *sqlite, struct journal_intend *intend, struct error *err)
 {
   const struct journal_entry *entry = &intend->entry;
-  int64_t now = sqlite_wall_clock(), run, day;
+  int64_t now = sqlite_wall_clock();
+  struct journal_spent all, purse;
   bool found;
   format_day(now, intend->day);
   if (!find_by_key(sqlite, entry->account, entry->key, &found, &intend->existing, err)) return false;
   intend->verdict = JOURNAL_EXISTS;
   if (found && intend->existing.state != JOURNAL_NOT_PLACED) return true;
-  if (!sum_spent(sqlite, intend, &run, &day, err)) return false;
+  if (!sum_spent(sqlite, intend, 0, &all, err) || !sum_spent(sqlite, intend, intend->purse.prefix, &purse, err))
+    return false;
   intend->verdict = JOURNAL_REFUSED;
-  if (!journal_allows(intend, run, day)) return true;
+  if (!journal_allows(intend, &all, &purse)) return true;
   intend->verdict = JOURNAL_RESERVED;
   if (intend->rehearse) return true;
   if (found && !forget(sqlite, entry, err)) return false;
