@@ -8,7 +8,7 @@ local versions = require "proxylua.plugin.version"
 local sound = {
   name = '"trial"', version = '"1.2.0"', description = '"a trial"', requires = '">=0.1"',
   permissions = [[{ read = true, spend = { per_run = 25, per_day = "100.5" },
-    files = { read = { "~/b/", "/a//b", "/a/b" }, write = { "~/out" } }, net = { "example.com", "*.example.com:8443" },
+    files = { read = { "~/b/", "/a//b", "/a/b" }, write = { "~/out" } }, net = { "example.com", "api.example.com:8443" },
     env = { "TOKEN" }, exec = { "/usr/bin/true" } }]],
   commands = [[{ count = { run = "count", summary = "count them", options = {
     ["of-type"] = { type = "text", summary = "which", choices = { "isp", "mobile" }, default = "isp" },
@@ -42,7 +42,7 @@ describe("a manifest", function()
       { manifest.name, manifest.version, manifest.description, manifest.requires })
     assert.same({
       read = true, spend = { per_run = "25.00", per_day = "100.50" },
-      files = { read = { "/a/b", "~/b" }, write = { "~/out" } }, net = { "*.example.com:8443", "example.com" },
+      files = { read = { "/a/b", "~/b" }, write = { "~/out" } }, net = { "api.example.com:8443", "example.com" },
       env = { "TOKEN" }, exec = { "/usr/bin/true" },
     }, manifest.permissions)
     assert.equals("flag", manifest.commands.count.options.fast.type)
@@ -84,8 +84,8 @@ describe("a manifest", function()
     refused({ permissions = '{ env = { "A=B" } }' }, "permissions.env[1] is the name")
     refused({ permissions = '{ env = { "HOME", "PROXYLUA_API_KEY" } }' }, "permissions.env[2] is a variable other than")
     refused({ permissions = '{ exec = { "sh" } }' }, "permissions.exec[1] is the absolute path")
-    for _, host in ipairs{ "http://a.b", "a.b/c", "", "A.B", "a b", "a:0", "user@a", "*" } do
-      refused({ permissions = ("{ net = { %q } }"):format(host) }, "permissions.net[1] is a host")
+    for _, host in ipairs{ "http://a.b", "a.b/c", "", "A.B", "a b", "a:0", "user@a", "*", "*.slack.com" } do
+      refused({ permissions = ("{ net = { %q } }"):format(host) }, "permissions.net[1] is the name of one host")
     end
     for _, path in ipairs{ "a", "./a", "/", "~", "~/", "/a/../b", "/a/..", "~/./a", "", "/a\\0", "/a\\u{202E}b" } do
       refused({ permissions = ('{ files = { write = { "%s" } } }'):format(path) },

@@ -150,7 +150,16 @@ static void add_where(lua_State *L, luaL_Buffer *text)
   if (*separator == ',') luaL_addchar(text, ')');
 }
 
-static void add_hint(lua_State *L, luaL_Buffer *text, enum error_kind kind)
+/* A server that forbids knows the account; whatever forbids here says itself why. */
+static const char *hint_of(lua_State *L, enum error_kind kind)
+{
+  lua_pushliteral(L, "status");
+  bool answered = lua_rawget(L, 1) != LUA_TNIL;
+  lua_pop(L, 1);
+  return kind == ERROR_FORBIDDEN && !answered ? NULL : hints[kind];
+}
+
+static void add_hint(lua_State *L, luaL_Buffer *text, const char *hint)
 {
   lua_pushliteral(L, "retry_after");
   bool timed = lua_rawget(L, 1) == LUA_TNUMBER;
@@ -159,9 +168,9 @@ static void add_hint(lua_State *L, luaL_Buffer *text, enum error_kind kind)
   if (timed && seconds >= 0 && seconds < 1e9) {
     lua_pushfstring(L, " Try again in %d s.", (int)ceil(seconds));
     luaL_addvalue(text);
-  } else if (hints[kind]) {
+  } else if (hint) {
     luaL_addchar(text, ' ');
-    luaL_addstring(text, hints[kind]);
+    luaL_addstring(text, hint);
   }
 }
 
@@ -185,15 +194,16 @@ static int to_string(lua_State *L)
   lua_settop(L, 1);
   enum error_kind kind = error_kind_at(L, 1);
   enum charge charge = charge_at(L, 1);
+  const char *hint = hint_of(L, kind);
   lua_pushliteral(L, "retry_after");
-  bool more = lua_rawget(L, 1) == LUA_TNUMBER || hints[kind] || charge != CHARGE_NONE;
+  bool more = lua_rawget(L, 1) == LUA_TNUMBER || hint || charge != CHARGE_NONE;
   luaL_Buffer text;
   luaL_buffinit(L, &text);
   luaL_addstring(&text, error_kind_name(kind));
   luaL_addstring(&text, ": ");
   add_message(L, &text, more);
   luaL_addstring(&text, charges[charge]);
-  add_hint(L, &text, kind);
+  add_hint(L, &text, hint);
   luaL_pushresult(&text);
   return 1;
 }

@@ -14,7 +14,9 @@ local core = require "proxylua.core"
 local streams = require "proxylua.plugin.streams"
 local tasks = require "proxylua.tasks"
 
-local M = {}
+local M = {
+  uncaged = false, -- whether plugins with permissions run where nothing locks them in: the user's setting uncaged_plugins
+}
 
 local MEMORY, CPU = 64 << 20, 10 -- bytes, and seconds of processor time that a call may take without waiting
 local EVENT_SECONDS = 60 -- nobody waits for what it does about an event any longer
@@ -65,8 +67,9 @@ end
 
 local function check_cage(name, permissions)
   local caged = core.plugin.caged()
-  if caged or not has_grant(permissions) then return caged end
-  fail("config", "the plugin %s has permissions, and this system cannot lock it in: seccomp is missing", name)
+  if caged or M.uncaged or not has_grant(permissions) then return caged end
+  fail("config", "the plugin %s has permissions, and this system cannot lock it in: seccomp is missing. With "
+    .. "uncaged_plugins = true in the config file it runs all the same: trust it as you trust a program", name)
 end
 
 local function check_spec(spec)

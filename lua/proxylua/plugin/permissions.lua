@@ -40,9 +40,9 @@ local function program(value)
 end
 
 local function host(value)
-  local name, port = tostring(value):gsub("^%*%.", ""):match("^([%l%d][%l%d.-]*)(.*)$")
+  local name, port = tostring(value):match("^([%l%d][%l%d.-]*)(.*)$")
   if type(value) ~= "string" or not name or #name > 253 or not (port == "" or port:find("^:[1-9]%d?%d?%d?%d?$")) then
-    return nil, "a host such as hooks.slack.com, hooks.slack.com:8443, or *.slack.com for all below it"
+    return nil, "the name of one host, such as hooks.slack.com or hooks.slack.com:8443"
   end
   return value
 end
