@@ -297,8 +297,8 @@ describe("the API for a plugin", function()
     assert.is_true(raw)
     assert.are.equal("forbidden forbidden forbidden usage usage", refused)
     local told = eval[[return tostring(select(2, start():call("try", "return px.account.get()")))]]
-    assert.are.equal(
-      "forbidden: the plugin trial may not call account.get: it has no such permission (read) (plugin_permission)", told)
+    assert.are.equal("forbidden: the plugin trial may not call account.get: it has no such permission (read) "
+      .. "(plugin_permission)", told)
     assert.is_true(download)
   end)
 

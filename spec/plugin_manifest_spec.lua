@@ -14,6 +14,8 @@ local sound = {
     ["of-type"] = { type = "text", summary = "which", choices = { "isp", "mobile" }, default = "isp" },
     most = { type = "integer", summary = "how many", required = true }, fast = { summary = "hurry" } } } }]],
   on = '{ order_placed = "placed", balance_low = "lib.alarm.low" }',
+  formats = '{ hosts = { run = "lib.alarm.hosts", summary = "one a line" } }',
+  rules = '{ slow = { run = "is_slow", summary = "takes too long" } }',
 }
 
 -- The sound one with other fields; false leaves one out.
@@ -47,11 +49,16 @@ describe("a manifest", function()
     }, manifest.permissions)
     assert.equals("flag", manifest.commands.count.options.fast.type)
     assert.same({ order_placed = "placed", balance_low = "lib.alarm.low" }, manifest.on)
+    assert.same({ hosts = { run = "lib.alarm.hosts", summary = "one a line", extension = "txt" } }, manifest.formats)
+    assert.same({ slow = { run = "is_slow", summary = "takes too long" } }, manifest.rules)
   end)
 
   it("needs little", function()
-    local manifest = manifests.read(text_of{ requires = false, permissions = false, commands = false, on = false })
-    assert.same({ {}, {}, {} }, { manifest.permissions, manifest.commands, manifest.on })
+    local manifest = manifests.read(text_of{
+      requires = false, permissions = false, commands = false, on = false, formats = false, rules = false,
+    })
+    assert.same({ {}, {}, {}, {}, {} },
+      { manifest.permissions, manifest.commands, manifest.on, manifest.formats, manifest.rules })
   end)
 
   it("is data", function()
@@ -122,6 +129,23 @@ describe("a manifest", function()
     refused(option("x-y", "summary = 's', type = 'integer', choices = { 'a' }"), "x-y.choices go with the type text")
   end)
 
+  it("has formats and rules that can be called, and are nobody else's", function()
+    local sound_row = "{ run = 'f', summary = 's' }"
+    for _, name in ipairs{ "clash", "mihomo", "url" } do
+      refused({ formats = ("{ [%q] = %s }"):format(name, sound_row) },
+        ("formats.%s is a format of proxylua"):format(name))
+    end
+    refused({ rules = "{ timeout = " .. sound_row .. " }" }, "rules.timeout is a reason of proxylua's own")
+    refused({ formats = "{ ['A b'] = " .. sound_row .. " }" }, "formats.A b is no name")
+    refused({ rules = "{ " .. sound_row .. " }" }, "rules.1 is no name")
+    refused({ formats = "{ a = 1 }" }, "formats.a is a table")
+    refused({ formats = "{ a = { run = 'f' } }" }, "formats.a.summary is a text")
+    refused({ formats = "{ a = { summary = 's' } }" }, "formats.a.run is the name of a function")
+    refused({ formats = "{ a = { run = 'f', summary = 's', extension = '../x' } }" }, "formats.a.extension is what")
+    refused({ rules = "{ a = { run = 'f', summary = 's', fn = 1 } }" }, "there is no rules.a.fn")
+    refused({ rules = 1 }, "rules is a table")
+  end)
+
   it("never takes the name of one of the program's commands", function()
     for _, name in ipairs{ "orders", "plugin", "journal", "help", "doctor" } do
       refused({ name = ("%q"):format(name) }, name .. " is a command of proxylua")
@@ -138,16 +162,17 @@ end)
 
 describe("permissions", function()
   local function growth(old, new)
-    return #permissions.growth(old, new)
+    return #permissions.growth({ permissions = old }, { permissions = new })
   end
 
   it("are told in plain words", function()
-    assert.same({}, permissions.words{})
-    local words = table.concat(permissions.words(manifests.read(text_of{}).permissions), "\n")
+    assert.same({}, permissions.words{ permissions = {} })
+    local words = table.concat(permissions.words(manifests.read(text_of{})), "\n")
     for _, expected in ipairs{
       "read your account", "up to 25.00 a run", "up to 100.50 a day", "read files in /a/b",
         "write and replace files in ~/out",
       "exchange data with example.com", "variable TOKEN", "run the program /usr/bin/true",
+      "in the format hosts, and see the passwords", "by the rule slow, and see the pages that",
     } do
       assert.matches(expected, words, 1, true)
     end
@@ -157,7 +182,7 @@ describe("permissions", function()
     local all = manifests.read(text_of{}).permissions
     assert.equals(0, growth(all, all))
     assert.equals(0, growth(all, {}))
-    assert.equals(#permissions.words(all), growth({}, all))
+    assert.equals(#permissions.words{ permissions = all }, growth({}, all))
     assert.equals(0, growth(all, { spend = { per_run = "25.00", per_day = "3.00" } }))
     assert.equals(1, growth(all, { spend = { per_run = "25.01", per_day = "3.00" } }))
     assert.equals(0, growth({ spend = { per_run = "100.00", per_day = "100.00" } }, { spend = { per_run = "20.00",

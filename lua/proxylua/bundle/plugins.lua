@@ -33,7 +33,7 @@ end
 
 --- Takes plugins for a bundle.
 -- @param words list: names of installed ones, files, folders or URLs
--- @return table of entries by name: version, description, permissions, commands, on, digest
+-- @return table of entries by name: version, description, permissions, commands, on, formats, rules, digest
 -- @return list of their files, { name =, data = }
 -- @raise usage, config
 function M.collect(words)
@@ -48,7 +48,7 @@ end
 function M.tell(entries)
   local lines = {}
   for name, entry in pairs(entries) do
-    local may = require("proxylua.plugin.permissions").words(entry.permissions)
+    local may = require("proxylua.plugin.permissions").words(entry)
     lines[#lines + 1] = ("plugin %s %s may %s"):format(name, entry.version, #may == 0 and "only compute"
       or table.concat(may, "; "))
   end

@@ -1,6 +1,7 @@
 --- Checks proxies, many at once: whether a page comes through them, how fast, and from where it was asked for.
 -- @module px.check
 
+local added = require "proxylua.plugin.added"
 local core = require "proxylua.core"
 local duration = require "proxylua.duration"
 local errors = require "proxylua.errors"
@@ -30,7 +31,7 @@ local function check_options(options)
     url = options.url or verdict.usual_url(), country = options.country, each = options.each,
     history = options.history ~= false and history.writer() or nil,
     request = { timeout = timeout, max_body = MOST_BODY, redirects = 0 },
-    concurrency = options.concurrency or 512, summary = options.summary or summaries.new(),
+    rules = added.rules(), concurrency = options.concurrency or 512, summary = options.summary or summaries.new(),
   }
 end
 
@@ -43,7 +44,7 @@ local function check_one(proxy, wanted)
   local request = { proxy = proxy, timeout = wanted.request.timeout, max_body = MOST_BODY, redirects = 0 }
   local answer, err = errors.try(core.http.get, wanted.url, request)
   if err and (err.kind == "usage" or err.kind == "cancelled") then error(err, 0) end
-  verdict.judge(result, answer, err)
+  verdict.judge(result, answer, err, wanted.rules)
   return result, proxy
 end
 

@@ -5,6 +5,10 @@ local names = require "proxylua.names"
 
 local M = {}
 
+local own = {
+  refused = true, timeout = true, auth = true, tls = true, resolve = true, proxy = true, closed = true, country = true,
+}
+
 local rules = {} -- in the order in which they were added
 
 -- Why an exchange brought no answer: the words of px.http, and those of its kinds for the rest.
@@ -24,25 +28,31 @@ local function is_elsewhere(result)
   return wanted and seen and wanted:upper() ~= seen:upper()
 end
 
-local function by_rules(result, answer)
-  for _, rule in ipairs(rules) do
+local function by_rules(list, result, answer)
+  for _, rule in ipairs(list) do
     local reason = rule.fn(result, answer)
     if reason then return reason == true and rule.name or tostring(reason) end
   end
+end
+
+--- Whether this is the name of a reason that needs no rule.
+function M.is_own(name)
+  return own[name] ~= nil
 end
 
 --- Judges an exchange: fills in works, reason and what the answer tells.
 -- @param result table: `wanted_country`; changed
 -- @param answer of px.http.get, or nil
 -- @param err its error otherwise
-function M.judge(result, answer, err)
+-- @param more rules beside those that were registered: list of tables, name and fn
+function M.judge(result, answer, err, more)
   if not answer then
     result.reason, result.message = failure(err), err.message
   else
     result.status, result.time, result.connect_time = answer.status, answer.time, answer.connect_time
     result.ip, result.country = traced(answer.body, "ip"), traced(answer.body, "loc")
     result.reason = answer.status == 407 and "auth" or not answer.ok and "status " .. answer.status
-      or is_elsewhere(result) and "country" or by_rules(result, answer)
+      or is_elsewhere(result) and "country" or by_rules(rules, result, answer) or by_rules(more, result, answer)
   end
   result.works = result.reason == nil
 end

@@ -138,21 +138,22 @@ end
 
 -- --- installing ---
 
-local function check_command(manifest)
+local function check(manifest)
   require("proxylua.plugin.manifest").check_runtime(manifest)
+  installed.check(manifest)
 end
 
 function actions.install(args, screen)
   local plugin = sources.open(args.place, args.sha256)
   local manifest = plugin.manifest
-  check_command(manifest)
+  check(manifest)
   local before = installed.entries()[manifest.name]
   if before then
     names.usage("%s %s is installed; proxylua plugin update %s %s replaces it", manifest.name, before.version,
       manifest.name, args.place)
   end
   if not (args.yes and screen.quiet) then
-    tell(title_of(manifest), table.unpack(may_lines(permissions.words(manifest.permissions))))
+    tell(title_of(manifest), table.unpack(may_lines(permissions.words(manifest))))
   end
   ask("Install it?", args.yes)
   installed.install(plugin, nil)
@@ -164,11 +165,11 @@ local function update(name, place, args, screen)
   local plugin = sources.open(place or before.from, args.sha256)
   local manifest = plugin.manifest
   if manifest.name ~= name then names.usage("%s is the plugin %s, and not %s", plugin.from, manifest.name, name) end
-  check_command(manifest)
+  check(manifest)
   if installed.describe(plugin).digest == before.digest and not installed.verify(name) then
     return screen:note("%s %s is up to date", name, before.version)
   end
-  local growth = permissions.growth(before.permissions, manifest.permissions)
+  local growth = permissions.growth(before, manifest)
   if #growth > 0 then
     tell(title_of(manifest), "It wants to be allowed more than before.", table.unpack(may_lines(growth)))
     ask("Update it?", args.yes)
@@ -213,7 +214,7 @@ end
 
 function actions.info(args, screen)
   local manifest, from = find(args.place)
-  local words = permissions.words(manifest.permissions)
+  local words = permissions.words(manifest)
   if screen.form ~= "table" and screen.form ~= "plain" then
     manifest.from, manifest.may = from, core.json.array(words)
     return screen:record(nil, manifest)
@@ -223,6 +224,10 @@ function actions.info(args, screen)
   for name, command in pairs(manifest.commands) do
     lines[#lines + 1] = ("proxylua %s %s: %s"):format(manifest.name, name, command.summary)
   end
+  for name, row in pairs(manifest.formats) do
+    lines[#lines + 1] = ("proxylua export --format %s: %s"):format(name, row.summary)
+  end
+  for name, row in pairs(manifest.rules) do lines[#lines + 1] = ("The rule %s: %s"):format(name, row.summary) end
   for event in pairs(manifest.on) do lines[#lines + 1] = ("It is told of %s."):format(event) end
   screen:text(table.concat(lines, "\n") .. "\n")
 end

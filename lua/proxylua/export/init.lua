@@ -4,76 +4,14 @@
 
 local core = require "proxylua.core"
 local address = require "proxylua.proxies.address"
+local formats = require "proxylua.export.formats"
 local names = require "proxylua.names"
 local orders = require "proxylua.endpoints".orders
 local template = require "proxylua.export.template"
 
-local M = {}
+local M = { formats = formats.list, register = formats.register }
 
 local BATCH, LARGE = 512, 4096 -- pieces that are put together before they are written, and bytes of one that is not kept
-
--- --- which formats there are ---
-
-local formats, order = {}, {}
-
-local function add(name, format)
-  if not formats[name] then order[#order + 1] = name end
-  formats[name] = format
-end
-
-for _, family in ipairs{
-  { "lists", "txt", "url", "csv" }, { "objects", "json" }, { "programs", "curl", "env", "proxychains" },
-  { "lists", "scrapy" }, { "programs", "squid", "3proxy" }, { "objects", "foxyproxy", "switchyomega" },
-  { "clients", "clash", "sing-box", "gost" },
-} do
-  local module = require("proxylua.export." .. family[1])
-  for at = 2, #family do add(family[at], module[family[at]]) end
-end
-
-local also = { mihomo = "clash", zeroomega = "switchyomega", ["proxychains-ng"] = "proxychains", singbox = "sing-box" }
-
-local function find(name)
-  if type(name) ~= "string" then names.usage("the format of an export is a name, got a %s", type(name)) end
-  local format = formats[name] or formats[also[name]]
-  if format then return format end
-  local nearest = names.nearest(name, formats)
-  return names.usage("there is no format %s%s; there are %s", name,
-    nearest and (", did you mean %s?"):format(nearest) or "", table.concat(order, ", "))
-end
-
---- The formats that there are.
--- @function px.export.formats
--- @return list of tables: `name`, `summary` and `extension`, which files of it usually have
--- @usage for _, format in ipairs(px.export.formats()) do print(format.name, format.summary) end
-function M.formats()
-  local list = {}
-  for at, name in ipairs(order) do
-    local format = formats[name]
-    list[at] = { name = name, summary = format.summary or "", extension = format.extension or "txt" }
-  end
-  return list
-end
-
---- Adds a format, or puts another in the place of one, for as long as the program runs.
--- @function px.export.register
--- @param name string
--- @param fn function of a proxy's record and its number, counted from 1; it answers the proxy's line, or nil and why it cannot be
---   written
--- @raise usage
--- @usage px.export.register("hosts", function(proxy, number) return number .. " " .. proxy.host end)
--- print(px.export.text({ "http://10.0.0.1:80" }, "hosts"))  --> 1 10.0.0.1
-function M.register(name, fn)
-  if type(name) ~= "string" or not name:find("^[%w][%w._-]*$") then
-    names.usage("px.export.register takes the name of a format, made of letters, digits and - . _")
-  end
-  if type(fn) ~= "function" then names.usage("px.export.register takes a function, got a %s", type(fn)) end
-  add(name, { summary = "added by a script", new = function()
-    return { record = function(proxy, index)
-      local line, why = fn(proxy, index)
-      return line and line .. "\n", why
-    end }
-  end })
-end
 
 -- --- what is exported ---
 
@@ -158,13 +96,16 @@ local function stream(proxies, name, writer, write, step)
     filled = 0
     if step then step(count) end
   end
+  -- A writer that puts several together says which of them it cannot write.
+  local function take(proxy, piece, why, culprit, number)
+    if not piece then refuse(name, culprit or proxy, number or count, why) end
+    emit(piece)
+  end
   local function add_record(item)
     count = count + 1
     if count == MANY then collecting:prefer_young() end
     local proxy = checked(item, count)
-    local piece, why = record(proxy, count)
-    if not piece then refuse(name, proxy, count, why) end
-    emit(piece)
+    take(proxy, record(proxy, count))
   end
   for item in source_of(proxies) do
     if type(item) == "string" then
@@ -173,6 +114,7 @@ local function stream(proxies, name, writer, write, step)
       add_record(item)
     end
   end
+  if writer.rest then take(nil, writer.rest()) end
   if writer.tail then writer.tail(count, emit) end
   write(table.concat(parts, "", 1, filled))
   if step then step(count) end
@@ -187,7 +129,7 @@ local function writer_of(caller, name, options)
   if type(options) ~= "table" then names.usage("%s takes its options as a table, got a %s", caller, type(options)) end
   names.check(caller, options, known)
   if options.template then return template.format(options.template).new(), "the template" end
-  local format = find(name or options.format or "url")
+  local format = formats.find(name or options.format or "url")
   if options.url and not (format.options and format.options.url) then
     names.usage("%s: the option \"url\" belongs to the format curl", caller)
   end

@@ -152,4 +152,19 @@ function handlers.call(name, which, ...)
   return streams.wrap(find_function(name)(streams.unwrap(which, ...)))
 end
 
+-- The lines of a batch of proxies, of which the first has this number; and why the one after them cannot be written.
+function handlers.format(name, proxies, number)
+  local fn, lines = find_function(name), {}
+  for at, proxy in ipairs(proxies) do
+    local line, why = fn(proxy, number + at - 1)
+    if line == nil then return lines, why or "the format answered nothing" end
+    lines[at] = line
+  end
+  return lines
+end
+
+function handlers.rule(name, result, answer)
+  return find_function(name)(result, setmetatable(answer, Response))
+end
+
 return function() scheduler.run(handlers) end

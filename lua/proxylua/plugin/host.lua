@@ -61,13 +61,14 @@ end
 
 -- --- starting ---
 
-local function has_grant(permissions)
-  return next(permissions) ~= nil
+-- Whether it gets to know anything.
+local function has_grant(permissions, manifest)
+  return next(permissions) ~= nil or next(manifest.formats or {}) ~= nil or next(manifest.rules or {}) ~= nil
 end
 
-local function check_cage(name, permissions)
+local function check_cage(name, permissions, manifest)
   local caged = core.plugin.caged()
-  if caged or M.uncaged or not has_grant(permissions) then return caged end
+  if caged or M.uncaged or not has_grant(permissions, manifest) then return caged end
   fail("config", "the plugin %s has permissions, and this system cannot lock it in: seccomp is missing. With "
     .. "uncaged_plugins = true in the config file it runs all the same: trust it as you trust a program", name)
 end
@@ -80,15 +81,15 @@ local function check_spec(spec)
 end
 
 --- Starts a plugin's process and loads its main module.
--- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands` and `on`), `permissions`; `memory` in bytes and
---   `cpu` in seconds, where the usual is not enough; `reach="loopback"`, for tests alone: its hosts may be on this machine. No
---   manifest has this field
+-- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands`, `on`, `formats`, `rules`), `permissions`; `memory`
+--   in bytes and `cpu` in seconds, where the usual is not enough; `reach="loopback"`, for tests alone: its hosts may be on this
+--   machine. No manifest has this field
 -- @return instance, with methods
 -- @raise what its main module raises; config; usage; internal
 function M.start(spec)
   check_spec(spec)
   local permissions = spec.permissions or {}
-  local caged = check_cage(spec.name, permissions)
+  local caged = check_cage(spec.name, permissions, spec.manifest or {})
   local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {} }, Instance)
   instance.streams = streams.open(function(...) return instance.process:call(...) end, core.task.clock)
   instance.handlers, instance.notes = broker.open(spec.name, permissions,
@@ -138,6 +139,26 @@ function Instance:event(name, data)
   if not fn then return false end
   tasks.timeout(EVENT_SECONDS, self.call, self, fn, data)
   return true
+end
+
+--- Lines of one of its formats.
+-- @param name string
+-- @param proxies list of records
+-- @param number of the first of them
+-- @return list of what it answered for each, and why the one after them cannot be written; what it answers is not looked at
+-- @raise as `call`
+function Instance:format(name, proxies, number)
+  return self.process:call("format", self.manifest.formats[name].run, proxies, number)
+end
+
+--- Asks one of its rules.
+-- @param name string
+-- @param result table, as px.check.run has it
+-- @param page table, what came through the proxy: status, body, headers, ok, time, connect_time
+-- @return what it answered, which is not looked at
+-- @raise as `call`
+function Instance:rule(name, result, page)
+  return self.process:call("rule", self.manifest.rules[name].run, result, page)
 end
 
 --- Why its process has ended; nil while it lives.

@@ -36,7 +36,7 @@ end
 
 local entry_fields = {
   version = "string", description = "string", from = "string", digest = "string", permissions = "table",
-  commands = "table", on = "table", files = "table",
+  commands = "table", on = "table", formats = "table", rules = "table", files = "table",
 }
 
 local function check_list(path, list)
@@ -69,7 +69,8 @@ local function write_list(plugins)
 end
 
 --- What the list has of all plugins, by their names, and of those that this program was bundled with. Their files are not looked at.
--- @return table of entries: version, description, from, digest, permissions, commands and on (lists of names), files
+-- @return table of entries: version, description, from, digest, permissions, commands and on (lists of names), formats and rules
+--   (tables: name -> summary, of a format its extension too), files
 -- @raise config
 function M.entries()
   local entries = read_list()
@@ -243,6 +244,12 @@ local function digests_of(files)
   return digests, core.digest.sha256(table.concat(lines))
 end
 
+local function told_of(rows)
+  local told = {}
+  for name, row in pairs(rows) do told[name] = { summary = row.summary, extension = row.extension } end
+  return told
+end
+
 --- What the list will say of a plugin.
 -- @param plugin table of proxylua.plugin.source
 function M.describe(plugin)
@@ -251,7 +258,7 @@ function M.describe(plugin)
   return {
     version = manifest.version, description = manifest.description, from = plugin.from, digest = digest,
     files = digests, permissions = manifest.permissions, commands = keys_of(manifest.commands),
-    on = keys_of(manifest.on),
+    on = keys_of(manifest.on), formats = told_of(manifest.formats), rules = told_of(manifest.rules),
   }
 end
 
@@ -262,10 +269,28 @@ local function check_before(name, before, now)
     not now and "removed" or before and "replaced" or "installed")
 end
 
+-- A plugin takes the place of no other. `entry` may be a manifest.
+local function check_alone(name, entry, plugins)
+  for other, its in pairs(plugins) do
+    for format in pairs(other ~= name and entry.formats or {}) do
+      if its.formats[format] then refuse("the format %s is the plugin %s's already", format, other) end
+    end
+    for rule in pairs(other ~= name and entry.rules or {}) do
+      if its.rules[rule] then refuse("the rule %s is the plugin %s's already", rule, other) end
+    end
+  end
+end
+
 local function clear(base, kept)
   for _, item in ipairs(core.folder.list(base) or {}) do
     if item.name ~= kept then remove_tree(base .. "/" .. item.name) end
   end
+end
+
+--- Refuses a plugin that adds what another has added.
+-- @raise config
+function M.check(manifest)
+  check_alone(manifest.name, manifest, read_list())
 end
 
 --- Installs a plugin, or replaces the one of its name: wholly, or not at all.
@@ -277,6 +302,7 @@ function M.install(plugin, before)
   alone(function()
     local plugins = read_list()
     check_before(name, before, plugins[name])
+    check_alone(name, entry, plugins)
     local target = place_of(name, entry)
     local base = target:match("^(.*)/")
     -- Files that were tampered with are replaced in place: the list leads to nothing sound there anyhow.

@@ -8,7 +8,7 @@ local versions = require "proxylua.plugin.version"
 local M = {}
 
 local LIMITS = { memory = 1 << 20, instructions = 1000000, values = 2000, depth = 8 }
-local MOST_COMMANDS, MOST_OPTIONS = 30, 30
+local MOST_COMMANDS, MOST_OPTIONS, MOST_ADDED = 30, 30, 30
 
 --- What a plugin can be told of.
 M.events = {
@@ -19,8 +19,11 @@ M.events = {
 
 local fields = {
   name = true, version = true, description = true, requires = true, permissions = true, commands = true, on = true,
+  formats = true, rules = true,
 }
 local command_fields = { run = true, summary = true, options = true }
+local format_fields = { run = true, summary = true, extension = true }
+local rule_fields = { run = true, summary = true }
 local option_fields = { summary = true, type = true, default = true, required = true, choices = true }
 local option_types = { flag = "boolean", text = "string", integer = "integer", number = "number" }
 
@@ -135,6 +138,39 @@ local function check_commands(given)
   return commands
 end
 
+-- --- what it adds to px.export and px.check ---
+
+local function check_added(field, given, check)
+  local added = {}
+  if count(check_table(field, given)) > MOST_ADDED then refuse(field, ("are at most %d"):format(MOST_ADDED)) end
+  for name, row in pairs(given) do
+    local where = ("%s.%s"):format(field, tostring(name))
+    if type(name) ~= "string" or not name:find("^%l[%l%d-]*$") or #name > 40 then
+      refuse(where, "is no name: small letters, digits and -")
+    end
+    added[name] = check(where, name, check_table(where, row))
+    added[name].run = check_function(where .. ".run", row.run)
+    added[name].summary = check_line(where .. ".summary", row.summary, 200)
+  end
+  return added
+end
+
+local function check_format(field, name, row)
+  unknown(field, row, format_fields)
+  if require("proxylua.export.formats").is_own(name) then refuse(field, "is a format of proxylua") end
+  local extension = row.extension or "txt"
+  if type(extension) ~= "string" or not extension:find("^%w[%w.]*$") or #extension > 20 then
+    refuse(field .. ".extension", "is what the names of its files end in, such as txt")
+  end
+  return { extension = extension }
+end
+
+local function check_rule(field, name, row)
+  unknown(field, row, rule_fields)
+  if require("proxylua.check.verdict").is_own(name) then refuse(field, "is a reason of proxylua's own") end
+  return {}
+end
+
 local function check_events(given)
   local on = {}
   unknown("on", check_table("on", given), M.events)
@@ -160,7 +196,7 @@ end
 
 --- Reads a manifest.
 -- @param text of plugin.lua
--- @return table: name, version, description, requires, permissions, commands, on; the last three are there always
+-- @return table: name, version, description, requires, permissions, commands, on, formats, rules; the last five are there always
 -- @raise config, which names the field
 function M.read(text)
   local given = core.data.load(text, "=plugin.lua", LIMITS)
@@ -173,6 +209,8 @@ function M.read(text)
   manifest.permissions = permissions.check(given.permissions or {}, refuse, unknown)
   manifest.commands = check_commands(given.commands or {})
   manifest.on = check_events(given.on or {})
+  manifest.formats = check_added("formats", given.formats or {}, check_format)
+  manifest.rules = check_added("rules", given.rules or {}, check_rule)
   return manifest
 end
 
@@ -181,6 +219,8 @@ local function modules_of(manifest)
   local list = {}
   for name, command in pairs(manifest.commands) do list[("commands.%s.run"):format(name)] = command.run end
   for event, name in pairs(manifest.on) do list["on." .. event] = name end
+  for name, format in pairs(manifest.formats) do list[("formats.%s.run"):format(name)] = format.run end
+  for name, rule in pairs(manifest.rules) do list[("rules.%s.run"):format(name)] = rule.run end
   return list
 end
 

@@ -49,7 +49,8 @@ local function check_options(options)
   return copy
 end
 
-local function plain(response)
+--- An answer of px.http as what can cross.
+function M.plain(response)
   return {
     status = response.status, body = response.body, headers = response.headers, ok = response.ok, time = response.time,
     connect_time = response.connect_time,
@@ -81,7 +82,7 @@ function M.open(_, permissions, refuse, reach)
     while true do
       local response = core.http[method](url, options, reach)
       local next_method, to = follow(method, response)
-      if not to or left <= 0 then return plain(response) end
+      if not to or left <= 0 then return M.plain(response) end
       local next_url, next_origin = check_url(hosts, refuse, to, url)
       if next_method ~= method then without_body(options) end
       if next_origin ~= origin then options.headers = nil end

@@ -123,9 +123,16 @@ end
 
 -- --- in plain words ---
 
+local function sorted(rows)
+  local list = {}
+  for name in pairs(rows or {}) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
 -- Everything that is granted, one thing a row: what it is, and how to say it. `amount`: more of it is more.
-local function grants(permissions)
-  local rows = {}
+local function grants(plugin)
+  local rows, permissions = {}, plugin.permissions
   local function add(id, text, value) rows[#rows + 1] = { id = id, text = text, amount = value } end
   local function add_all(id, list, format)
     for _, entry in ipairs(list or {}) do add(id .. "=" .. entry, format:format(entry)) end
@@ -141,20 +148,25 @@ local function grants(permissions)
   add_all("net", permissions.net, "exchange data with %s")
   add_all("env", permissions.env, "read the environment variable %s")
   add_all("exec", permissions.exec, "run the program %s with your rights, which is as good as everything")
+  add_all("format", sorted(plugin.formats),
+    "write exports in the format %s, and see the passwords of what you export so")
+  add_all("rule", sorted(plugin.rules),
+    "judge the proxies of every check by the rule %s, and see the pages that they bring")
   return rows
 end
 
---- Tells people what permissions mean.
+--- Tells people what a plugin may do.
+-- @param plugin table: permissions, formats and rules, as a manifest and the list of plugins have them
 -- @return list of texts, each of which goes on after "It may"; empty: it can only compute
-function M.words(permissions)
+function M.words(plugin)
   local list = {}
-  for at, row in ipairs(grants(permissions)) do list[at] = row.text end
+  for at, row in ipairs(grants(plugin)) do list[at] = row.text end
   return list
 end
 
---- What one set of permissions allows and another does not.
--- @param old permissions
--- @param new permissions
+--- What a plugin may that it might not before.
+-- @param old table, as M.words takes it
+-- @param new table
 -- @return list of texts as M.words has them; empty when nothing grows
 function M.growth(old, new)
   local had, list = {}, {}

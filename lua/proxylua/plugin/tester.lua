@@ -21,6 +21,8 @@ local function environment(spec, run)
     return function(...) return get():call(name, ...) end
   end })
   function env.command(name, options) return get():command(name, options) end
+  function env.format(name, proxies) return get():format(name, proxies, 1) end
+  function env.rule(name, result, answer) return get():rule(name, result, answer) end
   function env.event(name, data) return get():event(name, data) end
   function env.it(name, example)
     run(name, example)

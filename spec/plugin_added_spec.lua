@@ -1,0 +1,161 @@
+-- What plugins add to px.export and px.check: formats and rules, which run in their processes.
+
+local plugins = require "spec.support.plugins"
+local program = require "spec.support.program"
+local sandboxes = require "spec.support.sandbox"
+
+local manifest = [[
+  formats = {
+    hosts = { run = "lib.lines.hosts", summary = "host and number", extension = "lst" },
+    picky = { run = "lib.lines.picky", summary = "of some only" }, wild = { run = "lib.lines.wild", summary = "of none" },
+    broken = { run = "lib.lines.broken", summary = "raises" },
+  },
+  rules = { marked = { run = "is_marked", summary = "not everybody" } }]]
+
+local main = [[
+local M = {}
+function M.is_marked(result, answer)
+  assert(answer.ok and answer.status == 200 and answer.body:find("ip=" .. result.ip, 1, true))
+  assert(type(answer.headers) == "table" and result.time > 0)
+  if result.ip == "127.1.0.1" then return true end
+  result.reason = "changed"
+  return result.ip == "127.1.0.2" and "is told"
+end
+return M]]
+
+local lines = [[
+local M = {}
+function M.hosts(proxy, number) return number .. " " .. proxy.host .. ":" .. proxy.port .. " " .. tostring(proxy.password) end
+function M.picky(proxy) if proxy.port ~= 700 then return "fine" end return nil, "700 is no port" end
+function M.wild(proxy) return proxy.port == 1 and { "no line" } or "\27[31m" end
+function M.broken() error("no idea") end
+return M]]
+
+local home
+
+local function install()
+  home = plugins.home()
+  home:install("adder", { manifest = manifest, files = { ["main.lua"] = main, ["lib/lines.lua"] = lines } })
+end
+
+after_each(function() home:remove() end)
+
+describe("a format of a plugin", function()
+  local function export(count, format, ...)
+    local list = {}
+    for at = 1, count do list[at] = ("http://u:p%d@10.0.0.1:%d\n"):format(at, at) end
+    program.write(home.path .. "/list.txt", table.concat(list))
+    return home:run("export", "--from", "list.txt", "--format", format, ...)
+  end
+
+  it("writes what is exported, however many", function()
+    install()
+    for _, count in ipairs{ 0, 1, 256, 257, 1000 } do
+      local expected = {}
+      for at = 1, count do expected[at] = ("%d 10.0.0.1:%d p%d\n"):format(at, at, at) end
+      local result = export(count, "hosts")
+      assert.are.equal(table.concat(expected), result.out, result.err)
+    end
+    assert.are.equal(0, export(3, "hosts", "-o", "out.lst").code)
+    assert.are.equal("1 10.0.0.1:1 p1\n2 10.0.0.1:2 p2\n3 10.0.0.1:3 p3\n", program.read(home.path .. "/out.lst"))
+  end)
+
+  it("says which proxy it cannot write, and leaves the file as it was", function()
+    install()
+    program.write(home.path .. "/out", "before")
+    local result = export(1000, "picky", "-o", "out")
+    assert.are.equal(2, result.code)
+    assert.matches("proxy 700 (10.0.0.1:700) cannot be written as picky: 700 is no port", result.err, 1, true)
+    assert.are.equal("before", program.read(home.path .. "/out"))
+  end)
+
+  it("answers lines of plain text alone, or raises", function()
+    install()
+    for _, count in ipairs{ 1, 2 } do
+      local result = export(count, "wild")
+      assert.matches("the plugin adder answered no line of plain text", result.err, 1, true)
+      assert.are.equal("", result.out)
+    end
+    assert.matches("plugin adder: adder/lib/lines.lua:5: no idea", export(1, "broken").err, 1, true)
+  end)
+
+  it("is listed, suggested and told of, and goes with the plugin", function()
+    install()
+    assert.matches("hosts", home:run("export", "--help").out, 1, true)
+    assert.matches("no format hosst, did you mean hosts?", export(1, "hosst").err, 1, true)
+    assert.matches("see the passwords of what you export so", home:run("plugin", "info", "adder").out, 1, true)
+    assert.matches("proxylua export --format hosts: host and number", home:run("plugin", "info", "adder").out, 1, true)
+    assert.are.equal("lst\n", home:run("-e", [[
+      for _, format in ipairs(require("proxylua").export.formats()) do
+        if format.name == "hosts" then print(format.extension) end
+      end]]).out)
+    assert.are.equal(0, home:run("plugin", "remove", "adder").code)
+    assert.matches("there is no format hosts", export(1, "hosts").err, 1, true)
+  end)
+
+  it("is no other plugin's, and asks anew when an update brings it", function()
+    install()
+    local other = home:write("other", { manifest = "formats = { hosts = { run = 'f', summary = 's' } }" })
+    assert.matches("the format hosts is the plugin adder's already",
+      home:run("plugin", "install", other, "--yes").err, 1, true)
+    other = home:write("other", { manifest = "rules = { marked = { run = 'f', summary = 's' } }" })
+    assert.matches("the rule marked is the plugin adder's already",
+      home:run("plugin", "install", other, "--yes").err, 1, true)
+    assert.is_nil(home:list().other)
+    home:install("third")
+    home:write("third", { version = "1.1.0", manifest = "rules = { mine = { run = 'f', summary = 's' } }" })
+    local result = home:run("plugin", "update", "third")
+    assert.matches("judge the proxies of every check by the rule mine", result.err, 1, true)
+    assert.matches("nobody is there to ask", result.err, 1, true)
+  end)
+end)
+
+describe("a rule of a plugin", function()
+  local sandbox
+  before_each(function() sandbox = sandboxes.start() end)
+  after_each(function() sandbox:stop() end)
+
+  -- What px.check.run says of so many proxies, by the address that each is seen with.
+  local function reasons(count)
+    home.env = {
+      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "100",
+    }
+    return home:run("-e", ([[
+      local px = require "proxylua"
+      local proxies = px.orders.wait(px.orders.create{ type = "isp", quantity = %d, country = "US", key = "added" }.id)
+      local lines = {}
+      local summary = px.check.run(proxies, { url = %q, concurrency = 1, each = function(result)
+        lines[#lines + 1] = result.ip .. " " .. (result.works and tostring(result.reason) or result.reason)
+      end })
+      table.sort(lines)
+      print(table.concat(lines, ", "), summary.works)]]):format(count or 3, sandbox.trace_url))
+  end
+
+  it("judges every proxy that answers, and changes nothing else", function()
+    install()
+    local result = reasons()
+    assert.are.equal("127.1.0.1 marked, 127.1.0.2 is told, 127.1.0.3 nil\t1\n", result.out, result.err)
+  end)
+
+  it("answers a reason of plain text, or has its name for one", function()
+    local answers = { "'\\27[31m'", "('x'):rep(201)", "{}", "'\\xFF'", "false", "'é'", "('x'):rep(200)" }
+    local rule = "local at = 0 return { is_marked = function() at = at + 1 return select(at, %s) end }"
+    home = plugins.home()
+    home:install("adder", { manifest = manifest, files = {
+      ["main.lua"] = rule:format(table.concat(answers, ", ")), ["lib/lines.lua"] = lines,
+    } })
+    local said = reasons(#answers)
+    assert.are.equal(("marked, marked, marked, marked, nil, é, %s\t1\n"):format(("x"):rep(200)),
+      (said.out:gsub("127%.1%.0%.%d ", "")), said.err)
+  end)
+
+  it("that fails ends the check, since nothing can be said then", function()
+    home = plugins.home()
+    home:install("adder", { manifest = manifest, files = {
+      ["main.lua"] = "return { is_marked = function() error('no idea') end }", ["lib/lines.lua"] = lines,
+    } })
+    local result = reasons()
+    assert.are_not.equal(0, result.code)
+    assert.matches("plugin adder: adder/main.lua:1: no idea", result.err, 1, true)
+  end)
+end)
