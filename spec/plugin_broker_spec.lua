@@ -84,6 +84,22 @@ describe("files of a plugin", function()
     assert.are.equal("forbidden", refusal(plugin, "return px.files.read('/proc/self/environ')").kind)
   end)
 
+  it("hold what px.proxies reads, and px.export writes, there", function()
+    program.write(folder .. "/granted/list.txt", "10.0.0.1:80:me:pw\n10.0.0.2:81\n")
+    assert.are.equal(2, plugin:call("run", "local from, to = ... return px.export.file(px.proxies.read(from), to, "
+      .. "{ format = 'clash' })", folder .. "/granted/list.txt", folder .. "/writable/clash.yaml"))
+    local text = program.read(folder .. "/writable/clash.yaml")
+    assert.matches("10.0.0.2", text, 1, true)
+    assert.are.equal(text, plugin:call("run", "return px.export.text(px.proxies.read(...), 'clash')",
+      folder .. "/granted/list.txt"))
+    assert.are.equal("forbidden", refusal(plugin, "return px.export.file({ '10.0.0.1:80' }, ...)", folder .. "/x").kind)
+    assert.are.equal("forbidden", refusal(plugin, "return px.proxies.read(...)()", folder .. "/outside/secret").kind)
+    assert.matches("a plugin has no standard input", refusal(plugin, "return px.proxies.read('-')()").message)
+    assert.matches("a plugin names its formats in plugin.lua: formats = { NAME",
+      refusal(plugin, "px.export.register('x', print)").message, 1, true)
+    assert.matches("a plugin has no px.fleet", refusal(plugin, "return px.fleet").message, 1, true)
+  end)
+
   it("tell nothing of what is elsewhere, not even by an error", function()
     for _, path in ipairs{ "/granted/../outside/%s", "/granted/link/%s", "/outside/%s", "/granted/link/../x/%s" } do
       local there = refusal(plugin, "return px.files.read(...)", folder .. path:format("secret"))
@@ -145,6 +161,9 @@ describe("hosts of a plugin", function()
     local plugin = local_plugin()
     assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/")))
     assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/near")))
+    assert.are.equal("forbidden", refusal(plugin, "px.notify{ url = 'https://example.com/', text = 'x' }").kind)
+    assert.are.equal("usage", refusal(plugin, "px.notify{ text = 'x' }").kind)
+    plugin:call("run", "px.notify(...)", { url = server.url .. "/", text = "all is well" })
     local once = "return px.http.get(..., { redirects = 0 }).status"
     assert.are.equal(302, (plugin:call("run", once, server.url .. "/near")))
     assert.are.equal(302, (plugin:call("run", "return px.http.get(...).status", server.url .. "/circle")))

@@ -17,6 +17,7 @@
 #include "bind/message.h"
 #include "bind/money.h"
 #include "bind/plugin.h"
+#include "bind/quote.h"
 #include "bind/record.h"
 #include "bind/value.h"
 #include "core/cage.h"
@@ -124,7 +125,8 @@ static void push_core(lua_State *L, struct process *process)
                {"json", json_open},
                {"error", error_open},
                {"endpoints", endpoint_open},
-               {"record", record_open}};
+               {"record", record_open},
+               {"quote", quote_open}};
   static const luaL_Reg functions[] = {{"send", send_message}, {"receive", receive}, {"embedded", embedded_searcher},
                                        {"clock", read_clock},  {"now", read_now},    {NULL, NULL}};
   luaL_newlibtable(L, functions);
@@ -136,6 +138,8 @@ static void push_core(lua_State *L, struct process *process)
   }
   lua_pushliteral(L, PROXYLUA_VERSION);
   lua_setfield(L, -2, "version");
+  lua_pushboolean(L, getenv("PROXYLUA_LUA_DIR") != NULL);
+  lua_setfield(L, -2, "is_in_folder"); /* the program's own modules, for whoever works on them */
 }
 
 /* Leaves a library with these of its functions alone, or without them. */

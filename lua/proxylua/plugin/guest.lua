@@ -20,23 +20,9 @@ end
 rawset(_G, "require", require) -- for those modules themselves
 
 local scheduler = require "proxylua.plugin.scheduler"
+require("proxylua.plugin.inside").complete(core)
 local streams = require("proxylua.plugin.streams").open(scheduler.ask, scheduler.clock)
 local ask, note = scheduler.ask, scheduler.note
-
-core.task = scheduler
-
-core.door = {
-  call = function(name, params) return ask("door", name, params) end,
-  request = function(request) return ask("request", request) end,
-  limits = function() return ask("limits") end,
-}
-
-local Response = { __index = { json = function(response) return core.json.decode(response.body) end } }
-
-core.http = {}
-for _, method in ipairs{ "get", "head", "post", "put", "patch", "delete" } do
-  core.http[method] = function(url, options) return setmetatable(ask("http", method, url, options), Response) end
-end
 
 -- --- px ---
 
@@ -46,6 +32,22 @@ local function texts(...)
   local list = table.pack(...)
   for index = 1, list.n do list[index] = tostring(list[index]) end
   return table.concat(list, "\t")
+end
+
+local workflows = require "proxylua.workflows"
+
+local function load_export()
+  loaded["proxylua.plugin.added"] = { format = function() end, formats = function() return {} end }
+  require("proxylua.export.formats").register = function()
+    names.usage("a plugin names its formats in plugin.lua: formats = { NAME = { run = \"…\", summary = \"…\" } }")
+  end
+  return workflows.export()
+end
+
+-- The workflows that work from in here; the others reach further than any permission.
+local later = { proxies = workflows.proxies, export = load_export, notify = workflows.notify }
+for _, name in ipairs{ "alerts", "check", "deposit", "fleet", "journal", "plugin", "pool", "qr", "renew", "report" } do
+  later[name] = function() names.usage("a plugin has no px.%s; a script or a command has", name) end
 end
 
 local function make_px()
@@ -73,10 +75,14 @@ local function make_px()
   for name, field in pairs(px) do
     if type(field) == "table" and not getmetatable(field) then names.strict(field, "px." .. name) end
   end
-  return names.strict(px, "px")
+  return names.strict(px, "px", later)
 end
 
 local px = make_px()
+-- Modules of a folder are out of reach later on.
+if core.is_in_folder then
+  for _, name in ipairs{ "proxies", "export", "notify" } do local _ = px[name] end
+end
 
 -- --- the plugin's globals ---
 
@@ -119,11 +125,13 @@ end
 
 for _, name in ipairs{
   "_VERSION", "assert", "collectgarbage", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal",
-  "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "math", "os",
+  "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "math",
   "string", "table", "utf8",
 } do
   globals[name] = _G[name]
 end
+globals.os = { time = os.time, date = os.date, difftime = os.difftime, clock = os.clock }
+rawset(os, "getenv", function() end) -- for the program's own modules: nothing is set in here
 globals._G, globals.require, globals.load = globals, require_module, load_text
 globals.print = function(...) note("print", texts(...)) end
 globals.coroutine = {}
@@ -164,7 +172,7 @@ function handlers.format(name, proxies, number)
 end
 
 function handlers.rule(name, result, answer)
-  return find_function(name)(result, setmetatable(answer, Response))
+  return find_function(name)(result, setmetatable(answer, core.http.response))
 end
 
 return function() scheduler.run(handlers) end
