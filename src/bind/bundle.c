@@ -66,23 +66,14 @@ static int list_files(lua_State *L)
   struct bundle_file file;
   lua_newtable(L);
   for (size_t i = 0; bundle_list(bundle, i, &file); i++) {
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 2);
     lua_pushlstring(L, file.name, file.name_size);
     lua_setfield(L, -2, "name");
     lua_pushinteger(L, (lua_Integer)file.size);
     lua_setfield(L, -2, "size");
-    lua_pushlstring(L, file.sha256, 64);
-    lua_setfield(L, -2, "sha256");
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
-}
-
-static int verify(lua_State *L)
-{
-  struct error err = ERROR_INIT;
-  if (!bundle_verify(check_here(L), &err)) error_raise(L, &err);
-  return 0;
 }
 
 /* --- writing --- */
@@ -121,7 +112,10 @@ static int write_bundle(lua_State *L)
 
 void bundle_module_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"here", get_here}, {"read", read_file},     {"files", list_files},
-                                       {"verify", verify}, {"write", write_bundle}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"here", get_here},
+                                       {"read", read_file},
+                                       {"files", list_files},
+                                       {"write", write_bundle},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

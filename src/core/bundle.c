@@ -1,9 +1,9 @@
 #include "core/bundle.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -11,17 +11,12 @@
 #include "core/bundle_marker.h"
 #include "core/zip.h"
 
-struct entry {
-  struct bundle_file file;
-  size_t packed, offset; /* of its local header */
-};
-
 struct bundle {
   struct bundle_marker marker;
-  int fd;
-  char *directory; /* names point into it */
-  struct buffer sums;
-  struct entry *entries;
+  char *mapping; /* from the page on that the zip begins in; NULL until it is there */
+  size_t mapped;
+  const char *zip;
+  const char **entries; /* those of its central directory */
   size_t count;
 };
 
@@ -29,45 +24,6 @@ static bool fail_memory(struct error *err)
 {
   error_set(err, ERROR_INTERNAL, "out of memory");
   return false;
-}
-
-static bool refuse(struct error *err, const char *name, size_t size)
-{
-  error_set(
-      err, ERROR_CONFIG,
-      "the app in this program was changed after it was bundled: %.*s is not what it was; get the program again, or "
-      "bundle it again",
-      (int)size, name);
-  return false;
-}
-
-static bool refuse_text(struct error *err, const char *name)
-{
-  return refuse(err, name, strlen(name));
-}
-
-/* Reads exactly that much; the file's size was looked at before. */
-static bool read_at(const struct bundle *bundle, void *to, size_t size, uint64_t offset, struct error *err)
-{
-  for (char *at = to; size > 0;) {
-    ssize_t got = pread(bundle->fd, at, size, (off_t)offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) {
-      error_set(err, ERROR_CONFIG, "cannot read the app in this program: %s",
-                got < 0 ? strerror(errno) : "it ends early");
-      return false;
-    }
-    at += got;
-    size -= (size_t)got;
-    offset += (uint64_t)got;
-  }
-  return true;
-}
-
-static bool matches(const void *bytes, size_t size, const unsigned char expected[DIGEST_SIZE])
-{
-  unsigned char digest[DIGEST_SIZE];
-  return digest_sha256(&(struct digest_part){bytes, size}, 1, digest) && memcmp(digest, expected, sizeof digest) == 0;
 }
 
 /* --- opening --- */
@@ -89,122 +45,58 @@ static bool refuse_size(const struct bundle_marker *marker, uint64_t size, struc
   return false;
 }
 
-static bool open_file(struct bundle *bundle, struct error *err)
+/* The file of a program that runs cannot be written to, so that what was looked at stays what it is. */
+static bool map_zip(struct bundle *bundle, int fd, struct error *err)
 {
   struct stat status;
-  bundle->fd = bundle_open_program();
-  if (bundle->fd < 0 || fstat(bundle->fd, &status) != 0) {
+  uint64_t before = bundle->marker.begin % (uint64_t)sysconf(_SC_PAGESIZE);
+  bool known = fd >= 0 && fstat(fd, &status) == 0;
+  if (known && (uint64_t)status.st_size != bundle->marker.end)
+    return refuse_size(&bundle->marker, (uint64_t)status.st_size, err);
+  size_t size = (size_t)(bundle->marker.end - bundle->marker.begin + before);
+  void *mapping =
+      known ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, (off_t)(bundle->marker.begin - before)) : MAP_FAILED;
+  if (mapping == MAP_FAILED) {
     error_set(err, ERROR_CONFIG, "cannot read the app at the end of this program's file: %s", strerror(errno));
     return false;
   }
-  uint64_t size = (uint64_t)status.st_size;
-  return size == bundle->marker.end || refuse_size(&bundle->marker, size, err);
+  bundle->mapping = mapping;
+  bundle->mapped = size;
+  bundle->zip = bundle->mapping + before;
+  return true;
 }
 
-/* Its bytes are as they were written, so that their shape needs no looking at. */
-static void read_entries(struct bundle *bundle)
+static bool is_as_it_was(const struct bundle *bundle, struct error *err)
 {
-  const char *at = bundle->directory;
-  for (size_t i = 0; i < bundle->count; i++) {
-    struct entry *entry = &bundle->entries[i];
-    entry->packed = zip_u32(at + ZIP_CENTRAL_PACKED);
-    entry->offset = zip_u32(at + ZIP_CENTRAL_OFFSET);
-    entry->file.size = zip_u32(at + ZIP_CENTRAL_SIZE);
-    entry->file.name = at + ZIP_CENTRAL;
-    entry->file.name_size = zip_u16(at + ZIP_CENTRAL_NAME);
-    at += zip_central_size(at);
-  }
+  unsigned char digest[DIGEST_SIZE];
+  size_t size = (size_t)(bundle->marker.end - bundle->marker.begin);
+  if (!digest_sha256(&(struct digest_part){bundle->zip, size}, 1, digest)) return fail_memory(err);
+  if (memcmp(digest, bundle->marker.digest, sizeof digest) == 0) return true;
+  error_set(err, ERROR_CONFIG,
+            "the app in this program was changed after it was bundled; get the program again, or bundle it again");
+  return false;
 }
 
-static bool read_directory(struct bundle *bundle, struct error *err)
+/* Its bytes are as they were written, so that their shape needs no looking at. Offsets in the zip count from the beginning of the
+ * program's file. */
+static bool find_entries(struct bundle *bundle, struct error *err)
 {
-  size_t size = (size_t)(bundle->marker.end - bundle->marker.directory);
-  bundle->directory = malloc(size);
-  if (!bundle->directory) return fail_memory(err);
-  if (!read_at(bundle, bundle->directory, size, bundle->marker.directory, err)) return false;
-  if (!matches(bundle->directory, size, bundle->marker.index)) return refuse_text(err, "the directory of its zip");
-  bundle->count = zip_u16(bundle->directory + size - ZIP_END + ZIP_END_COUNT);
+  const char *end = bundle->zip + (bundle->marker.end - bundle->marker.begin) - ZIP_END;
+  const char *at = bundle->zip + (zip_u32(end + ZIP_END_DIRECTORY) - bundle->marker.begin);
+  bundle->count = zip_u16(end + ZIP_END_COUNT);
   bundle->entries = calloc(bundle->count + 1, sizeof *bundle->entries);
   if (!bundle->entries) return fail_memory(err);
-  read_entries(bundle);
+  for (size_t i = 0; i < bundle->count; i++, at += zip_central_size(at)) bundle->entries[i] = at;
   return true;
 }
 
-static bool is_called(const struct entry *entry, const char *name)
+static bool open_zip(struct bundle *bundle, struct error *err)
 {
-  return strlen(name) == entry->file.name_size && memcmp(name, entry->file.name, entry->file.name_size) == 0;
+  int fd = bundle_open_program();
+  bool ok = map_zip(bundle, fd, err);
+  if (fd >= 0) close(fd);
+  return ok && is_as_it_was(bundle, err) && find_entries(bundle, err);
 }
-
-static struct entry *find(const struct bundle *bundle, const char *name)
-{
-  for (size_t i = 0; i < bundle->count; i++)
-    if (is_called(&bundle->entries[i], name)) return &bundle->entries[i];
-  return NULL;
-}
-
-/* --- files --- */
-
-static bool inflate_all(const char *packed, size_t packed_size, char *to, size_t size)
-{
-  z_stream stream = {.next_in = (Bytef *)packed,
-                     .avail_in = (uInt)packed_size,
-                     .next_out = (Bytef *)to,
-                     .avail_out = (uInt)size + 1}; /* one byte more shows that it is not longer, and becomes the NUL */
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return false;
-  bool whole = inflate(&stream, Z_FINISH) == Z_STREAM_END && stream.total_out == size;
-  inflateEnd(&stream);
-  return whole;
-}
-
-static bool inflate_into(const char *packed, const struct entry *entry, struct buffer *out, struct error *err)
-{
-  if (!inflate_all(packed, entry->packed, out->data, entry->file.size))
-    return refuse(err, entry->file.name, entry->file.name_size);
-  out->size = entry->file.size;
-  out->data[out->size] = '\0';
-  return true;
-}
-
-static bool unpack(const struct bundle *bundle, const struct entry *entry, struct buffer *out, struct error *err)
-{
-  char head[ZIP_LOCAL];
-  if (!read_at(bundle, head, sizeof head, entry->offset, err)) return false;
-  uint64_t from = entry->offset + zip_local_size(head);
-  if (from + entry->packed > bundle->marker.directory) return refuse(err, entry->file.name, entry->file.name_size);
-  char *packed = malloc(entry->packed);
-  bool ok = (packed && buffer_reserve(out, entry->file.size)) || fail_memory(err);
-  ok = ok && read_at(bundle, packed, entry->packed, from, err) && inflate_into(packed, entry, out, err);
-  free(packed);
-  return ok;
-}
-
-/* The lines are in the order of the zip's files. */
-static bool assign_sums(struct bundle *bundle)
-{
-  const char *line = bundle->sums.data, *end = line + bundle->sums.size;
-  for (size_t i = 0; i < bundle->count; i++) {
-    struct bundle_file *file = &bundle->entries[i].file;
-    if (is_called(&bundle->entries[i], BUNDLE_SUMS)) continue;
-    size_t name = DIGEST_HEX + 1; /* behind two spaces */
-    if ((size_t)(end - line) <= name + file->name_size || memcmp(line + name, file->name, file->name_size) != 0)
-      return false;
-    file->sha256 = line;
-    line += name + file->name_size + 1;
-  }
-  return line == end;
-}
-
-static bool read_sums(struct bundle *bundle, struct error *err)
-{
-  const struct entry *entry = find(bundle, BUNDLE_SUMS);
-  if (!entry) return refuse_text(err, BUNDLE_SUMS);
-  if (!unpack(bundle, entry, &bundle->sums, err)) return false;
-  if (!matches(bundle->sums.data, bundle->sums.size, bundle->marker.sums) || !assign_sums(bundle))
-    return refuse_text(err, BUNDLE_SUMS);
-  return true;
-}
-
-/* --- the face --- */
 
 struct bundle *bundle_open(struct error *err)
 {
@@ -216,8 +108,7 @@ struct bundle *bundle_open(struct error *err)
     return NULL;
   }
   bundle->marker = marker;
-  bundle->fd = -1;
-  if (open_file(bundle, err) && read_directory(bundle, err) && read_sums(bundle, err)) return bundle;
+  if (open_zip(bundle, err)) return bundle;
   bundle_close(bundle);
   return NULL;
 }
@@ -225,19 +116,29 @@ struct bundle *bundle_open(struct error *err)
 void bundle_close(struct bundle *bundle)
 {
   if (!bundle) return;
-  if (bundle->fd >= 0) close(bundle->fd);
-  free(bundle->directory);
+  if (bundle->mapping) munmap(bundle->mapping, bundle->mapped);
   free(bundle->entries);
-  buffer_free(&bundle->sums);
   free(bundle);
 }
 
+/* --- files --- */
+
 bool bundle_list(const struct bundle *bundle, size_t at, struct bundle_file *file)
 {
-  const struct entry *sums = find(bundle, BUNDLE_SUMS);
-  if (bundle->entries + at >= sums) at++;
-  if (at < bundle->count) *file = bundle->entries[at].file;
-  return at < bundle->count;
+  if (at >= bundle->count) return false;
+  const char *entry = bundle->entries[at];
+  *file = (struct bundle_file){.name = entry + ZIP_CENTRAL,
+                               .name_size = zip_u16(entry + ZIP_CENTRAL_NAME),
+                               .size = zip_u32(entry + ZIP_CENTRAL_SIZE)};
+  return true;
+}
+
+static const char *find(const struct bundle *bundle, const char *name)
+{
+  struct bundle_file file;
+  for (size_t i = 0; bundle_list(bundle, i, &file); i++)
+    if (strlen(name) == file.name_size && memcmp(name, file.name, file.name_size) == 0) return bundle->entries[i];
+  return NULL;
 }
 
 bool bundle_has(const struct bundle *bundle, const char *name)
@@ -245,26 +146,31 @@ bool bundle_has(const struct bundle *bundle, const char *name)
   return find(bundle, name);
 }
 
+static bool inflate_all(const char *packed, size_t packed_size, char *to, size_t size)
+{
+  z_stream stream = {.next_in = (Bytef *)packed,
+                     .avail_in = (uInt)packed_size,
+                     .next_out = (Bytef *)to,
+                     .avail_out = (uInt)size + 1}; /* one byte more, which becomes the NUL */
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return false;
+  bool whole = inflate(&stream, Z_FINISH) == Z_STREAM_END && stream.total_out == size;
+  inflateEnd(&stream);
+  return whole;
+}
+
 bool bundle_read(const struct bundle *bundle, const char *name, struct buffer *out, struct error *err)
 {
-  const struct entry *entry = find(bundle, name);
-  if (!entry || !entry->file.sha256) {
+  const char *entry = find(bundle, name);
+  if (!entry) {
     error_set(err, ERROR_USAGE, "the bundle has no file %s", name);
     return false;
   }
-  char hex[DIGEST_HEX];
-  if (!unpack(bundle, entry, out, err)) return false;
-  if (!digest_hex(&(struct digest_part){out->data, out->size}, 1, hex)) return fail_memory(err);
-  return memcmp(hex, entry->file.sha256, DIGEST_HEX - 1) == 0 || refuse_text(err, name);
-}
-
-bool bundle_verify(const struct bundle *bundle, struct error *err)
-{
-  size_t size = (size_t)(bundle->marker.end - bundle->marker.begin);
-  char *zip = malloc(size);
-  if (!zip) return fail_memory(err);
-  bool ok = read_at(bundle, zip, size, bundle->marker.begin, err) &&
-            (matches(zip, size, bundle->marker.whole) || refuse_text(err, "its zip"));
-  free(zip);
-  return ok;
+  size_t size = zip_u32(entry + ZIP_CENTRAL_SIZE);
+  const char *local = bundle->zip + (zip_u32(entry + ZIP_CENTRAL_OFFSET) - bundle->marker.begin);
+  if (!buffer_reserve(out, size)) return fail_memory(err);
+  if (!inflate_all(local + zip_local_size(local), zip_u32(entry + ZIP_CENTRAL_PACKED), out->data, size))
+    return fail_memory(err);
+  out->size = size;
+  out->data[size] = '\0';
+  return true;
 }

@@ -7,15 +7,11 @@
 
 #include "core/digest.h"
 
-#define BUNDLE_SUMS "SHA256SUMS" /* the file of the zip that has the hashes of all others, as sha256sum writes them */
-
 /* Offsets are those in the program's file. All but the magic is 0 in a program without an app. */
 struct bundle_marker {
   char magic[24];
-  uint64_t begin, directory, end;   /* of the zip, of its central directory, of both and of the file */
-  unsigned char whole[DIGEST_SIZE]; /* SHA-256 of the zip */
-  unsigned char index[DIGEST_SIZE]; /* of its central directory with all that follows */
-  unsigned char sums[DIGEST_SIZE];  /* of BUNDLE_SUMS */
+  uint64_t begin, end;               /* of the zip, which ends with the file */
+  unsigned char digest[DIGEST_SIZE]; /* SHA-256 of the zip */
 };
 
 /* Volatile: the compiler must not take its bytes for granted, since a bundle has others. */

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/archive_private.h"
 #include "core/bundle.h"
 #include "core/bundle_marker.h"
 #include "core/file.h"
@@ -69,55 +68,22 @@ static bool locate_marker(struct program *program, struct error *err)
 
 /* --- the zip --- */
 
-static bool add_sums(struct archive *archive, struct error *err)
-{
-  struct buffer sums = {0};
-  bool ok = archive_sort(archive, err);
-  for (size_t i = 0; ok && i < archive->count; i++) {
-    const struct archive_file *file = &archive->files[i];
-    char hex[DIGEST_HEX];
-    ok = (digest_hex(&(struct digest_part){file->data, file->size}, 1, hex) &&
-          buffer_print(&sums, "%s  %s\n", hex, file->name)) ||
-         fail_memory(err);
-  }
-  ok = ok && archive_add(archive, BUNDLE_SUMS, strlen(BUNDLE_SUMS), sums.data ? sums.data : "", sums.size, err);
-  buffer_free(&sums);
-  return ok;
-}
-
-/* A zip counts from the beginning of its file. Answers where its central directory is now. */
-static uint64_t shift_offsets(struct buffer *zip, size_t begin)
+/* A zip counts from the beginning of its file. */
+static void shift_offsets(struct buffer *zip, size_t begin)
 {
   char *end = zip->data + zip->size - ZIP_END, *at = zip->data + zip_u32(end + ZIP_END_DIRECTORY);
-  uint64_t directory = begin + (uint64_t)(at - zip->data);
-  zip_put_u32(end + ZIP_END_DIRECTORY, (uint32_t)directory);
+  zip_put_u32(end + ZIP_END_DIRECTORY, zip_u32(end + ZIP_END_DIRECTORY) + (uint32_t)begin);
   for (; at < end; at += zip_central_size(at))
     zip_put_u32(at + ZIP_CENTRAL_OFFSET, zip_u32(at + ZIP_CENTRAL_OFFSET) + (uint32_t)begin);
-  return directory;
 }
 
-static bool hash(const void *bytes, size_t size, unsigned char digest[DIGEST_SIZE])
+static bool fill_marker(struct bundle_marker *marker, struct buffer *zip, size_t begin)
 {
-  return digest_sha256(&(struct digest_part){bytes, size}, 1, digest);
-}
-
-static const struct archive_file *find_sums(const struct archive *archive)
-{
-  size_t i = 0;
-  while (strcmp(archive->files[i].name, BUNDLE_SUMS) != 0) i++;
-  return &archive->files[i];
-}
-
-static bool fill_marker(struct bundle_marker *marker, const struct archive *archive, struct buffer *zip, size_t begin)
-{
-  const struct archive_file *sums = find_sums(archive);
   *marker = bundle_marker;
   marker->begin = begin;
-  marker->directory = shift_offsets(zip, begin);
   marker->end = begin + zip->size;
-  size_t index = (size_t)(marker->directory - begin);
-  return hash(zip->data, zip->size, marker->whole) && hash(sums->data, sums->size, marker->sums) &&
-         hash(zip->data + index, zip->size - index, marker->index);
+  shift_offsets(zip, begin);
+  return digest_sha256(&(struct digest_part){zip->data, zip->size}, 1, marker->digest);
 }
 
 /* --- both --- */
@@ -140,12 +106,12 @@ static bool attach(const struct program *program, struct archive *archive, struc
                    struct error *err)
 {
   struct bundle_marker marker;
-  if (!add_sums(archive, err) || !archive_write(archive, zip, err)) return false;
+  if (!archive_write(archive, zip, err)) return false;
   if (archive->count >= UINT16_MAX || program->size + zip->size >= UINT32_MAX) {
     error_set(err, ERROR_USAGE, "that is too much for one bundle: it may have 65534 files and 4 GiB");
     return false;
   }
-  if (!fill_marker(&marker, archive, zip, program->size)) return fail_memory(err);
+  if (!fill_marker(&marker, zip, program->size)) return fail_memory(err);
   return write_all(program, &marker, zip, path, err);
 }
 

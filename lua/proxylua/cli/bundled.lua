@@ -35,16 +35,20 @@ local function manifest()
   return core.json.decode(core.bundle.read("bundle.json"))
 end
 
+local function files_inside()
+  local files = core.bundle.files()
+  for _, file in ipairs(files) do file.sha256 = core.digest.sha256(core.bundle.read(file.name)) end
+  return files
+end
+
 local function tell_files(files)
   local lines = {}
   for _, file in ipairs(files) do lines[#lines + 1] = ("%s %9d  %s\n"):format(file.sha256, file.size, file.name) end
   core.system.write(table.concat(lines))
 end
 
--- Every byte is looked at, so that what is told is what there is.
 local function show_info(flags)
-  core.bundle.verify()
-  local made, files = manifest(), core.bundle.files()
+  local made, files = manifest(), files_inside()
   if flags.json or flags.jsonl then
     made.files = files
     return core.system.write(core.json.encode(made), "\n")
