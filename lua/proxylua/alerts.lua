@@ -2,6 +2,7 @@
 -- watched; it is forgotten when the condition has passed, so that it is told again when it comes back.
 -- @module px.alerts
 
+local check = require "proxylua.check"
 local core = require "proxylua.core"
 local duration = require "proxylua.duration"
 local endpoints = require "proxylua.endpoints"
@@ -11,7 +12,6 @@ local names = require "proxylua.names"
 local notes = require "proxylua.notes"
 local notify = require "proxylua.notify"
 local pages = require "proxylua.pages"
-local tasks = require "proxylua.tasks"
 local time = require "proxylua.time"
 
 local M = {}
@@ -20,7 +20,6 @@ local KIND, OF_API = "alert", { api = true }
 local LEASE = 600 -- seconds after which whoever said that he would tell is taken to have died
 local MOST = 1800 -- bytes of a message: every receiver takes that many
 local AT_ONCE, CHECK_TIMEOUT = 64, 15
-local CHECK_URL = "https://1.1.1.1/cdn-cgi/trace"
 
 -- --- what holds: each of these adds to a list of tables: id, text ---
 
@@ -55,14 +54,7 @@ function watched.within(seconds, watch)
   end
 end
 
--- Why a proxy does not work; nil when it does.
-local function trouble(proxy, url)
-  local answer, err = errors.try(core.http.get, url, { proxy = proxy, timeout = CHECK_TIMEOUT })
-  if err then return err.kind end
-  return not answer.ok and "HTTP " .. answer.status or nil
-end
-
--- "network 2, HTTP 403 1"
+-- "refused 2, status 403 1"
 local function summary(counts)
   local list = {}
   for why, count in pairs(counts) do list[#list + 1] = ("%s %d"):format(why, count) end
@@ -79,15 +71,12 @@ end
 
 function watched.failing(percent, watch)
   for _, order in ipairs(watch:orders()) do
-    local proxies, counts, failed = proxies_of(order), {}, 0
-    tasks.map(proxies, function(proxy)
-      local why = trouble(proxy, watch.check_url)
-      if not why then return end
-      failed, counts[why] = failed + 1, (counts[why] or 0) + 1
-    end, { concurrency = AT_ONCE })
+    local proxies = proxies_of(order)
+    local found = check.run(proxies, { url = watch.check_url, timeout = CHECK_TIMEOUT, concurrency = AT_ONCE })
+    local failed = found.total - found.works
     if failed > #proxies * percent / 100 then
       watch:add(order.id, ("%d of %d proxies of %s do not work: %s"):format(failed, #proxies, described(order),
-        summary(counts)))
+        summary(found.reasons)))
     end
   end
 end
@@ -120,10 +109,9 @@ end
 local function open_watch(params)
   local account = endpoints.account.get()
   local whose = readable(tostring(account.id or account.email or ""))
-  local sandbox = core.sandbox.place()
   return setmetatable({
     account = account, alerts = {}, prefixes = {}, name = ("%s\t%s\t"):format(params.name or "alerts", whose),
-    check_url = params.check_url or sandbox and sandbox.trace_url or CHECK_URL,
+    check_url = params.check_url,
   }, Watch)
 end
 

@@ -90,7 +90,7 @@ end
 
 local function failure(order, wanted)
   if not wanted.checked then return nil end
-  local working, count = health.look(order.id, wanted.check_url or health.url())
+  local working, count = health.look(order.id, wanted.check_url)
   if count > 0 and working >= wanted.checked * count then return nil end
   return ("failed the check: %d of %d proxies work"):format(working, count)
 end

@@ -6,7 +6,7 @@
 
 /* Pushes the table:
  *   here() -> the name by which the program was called, when it has an app; else nil
- *   read(name) -> the text of a file of the app, nil when it has none of that name; raises when it is not what it was
+ *   read(name) -> the text of a file of the app, nil when it has none of that name
  *   files() -> list of {name, size}
  *   write(path, files): makes a program of this one and a list of {name, data}, whole or not at all. A file that holds the API
  *     key is a usage error

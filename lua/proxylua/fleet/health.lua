@@ -1,13 +1,10 @@
--- Whether the proxies of an order work: how many of them fetch a small page. Of large orders some are looked at, evenly spread.
+-- Whether the proxies of an order work. Of large orders some are looked at, evenly spread.
 
-local core = require "proxylua.core"
+local check = require "proxylua.check"
 local endpoints = require "proxylua.endpoints"
-local errors = require "proxylua.errors"
-local tasks = require "proxylua.tasks"
 
 local M = {}
 
-local URL = "https://1.1.1.1/cdn-cgi/trace"
 local MOST, AT_ONCE, TIMEOUT = 100, 32, 10 -- proxies of an order, proxies at a time, seconds
 
 local function sample(list)
@@ -17,25 +14,15 @@ local function sample(list)
   return some
 end
 
---- Where the page is, unless somebody says.
-function M.url()
-  local place = core.sandbox.place()
-  return place and place.trace_url or URL
-end
-
---- Looks at an order's proxies.
+--- Looks at an order's proxies, as px.check.run does.
 -- @param id of the order
--- @param url of the page
+-- @param url of the page, nil: the usual one
 -- @return how many of those that were looked at work
 -- @return how many were looked at
--- @raise what px.orders.proxies raises
+-- @raise what px.orders.proxies and px.check.run raise
 function M.look(id, url)
-  local list, working = sample(endpoints.orders.proxies(id)), 0
-  tasks.map(list, function(proxy)
-    local answer = errors.try(core.http.get, url, { proxy = proxy, timeout = TIMEOUT })
-    if answer and answer.ok then working = working + 1 end
-  end, { concurrency = AT_ONCE })
-  return working, #list
+  local list = sample(endpoints.orders.proxies(id))
+  return check.run(list, { url = url, timeout = TIMEOUT, concurrency = AT_ONCE }).works, #list
 end
 
 return M
