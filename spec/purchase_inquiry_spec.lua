@@ -332,6 +332,39 @@ describe("An extension whose answer is lost", function()
     assert.equal(1, extensions())
   end)
 
+  -- The one before is real, and is on record; its transaction was not in the list yet when this one began.
+  it("is not taken for the one before, whose transaction came up late", function()
+    extend("a")
+    faults("account.transactions:slow=60,count=1", "orders.extend:status=502,count=1", "orders.get:omit=expires_at,skip=1")
+    local kind, charge = extend("b")
+    assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
+    faults()
+    extend("b")
+    assert.equal(2, extensions())
+  end)
+
+  it("is known not to be made beside one whose transaction came up late", function()
+    extend("a")
+    faults("account.transactions:slow=60,count=1", "orders.extend:status=502,count=1")
+    local kind, charge = extend("b")
+    assert.same({ "upstream", "none" }, { kind, charge })
+    extend("b")
+    assert.equal(2, extensions())
+  end)
+
+  it("is not told by an order that cannot be read", function()
+    for number, fault in ipairs{ "empty", "garbage", "html,status=200" } do
+      faults("orders.extend:cut=after,count=1", "orders.get:" .. fault .. ",skip=1")
+      local key = "e" .. number
+      local kind, charge, message = extend(key)
+      assert.same({ "outcome_unknown", "unknown" }, { kind, charge }, fault)
+      assert.matches("it could not be looked up: the answer is no order", message, 1, true)
+      faults()
+      assert.matches("^%d+%-", (extend(key)), fault)
+      assert.equal(number, extensions())
+    end
+  end)
+
   it("is counted at what it cost, which is told and ends the spending", function()
     faults("orders.extend:drift=3,count=1")
     local result = sandbox:run{ "-e", ([[local px = require "proxylua" local id = %q

@@ -103,12 +103,9 @@ static void on_orders(struct flow *charge, bool ok)
   judge_orders(charge);
 }
 
-static bool read_order(struct flow *charge, const struct http_exchange *x)
+static bool read_order(struct flow *charge, const struct http_exchange *x, const char *expires_at)
 {
-  const char *texts[ORDER_FIELDS] = {NULL};
-  char expires_at[64];
-  if (flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at))
-    texts[ORDER_EXPIRES_AT] = expires_at;
+  const char *texts[ORDER_FIELDS] = {[ORDER_EXPIRES_AT] = expires_at};
   return witness_add(&charge->inquiry.c.orders, ORDER_FIELDS, texts) &&
          buffer_add(&charge->inquiry.answer, x->body.data ? x->body.data : "", x->body.size);
 }
@@ -118,9 +115,15 @@ static void on_order(void *arg, struct client_call *call)
   struct flow *charge = arg;
   flow_take_over(charge, call);
   if (flow_is_over(charge)) return;
-  if (call->error.kind != ERROR_NONE)
+  const struct http_exchange *x = call->exchange;
+  char id[128], expires_at[64];
+  bool answered = call->error.kind == ERROR_NONE;
+  bool dated = answered && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
+  if (!answered)
     conclude_unanswered(charge, call->error.message);
-  else if (!read_order(charge, call->exchange))
+  else if (!dated && !flow_read(charge, RECORD_ORDER, x, "id", id, sizeof id))
+    conclude_unanswered(charge, "the answer is no order");
+  else if (!read_order(charge, x, dated ? expires_at : NULL))
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
   else
     judge_orders(charge);

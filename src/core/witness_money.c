@@ -124,20 +124,53 @@ static bool was_settled_before(const struct witness_case *c, const struct journa
   return other->id < c->entry->id && other->updated_at < c->entry->created_at;
 }
 
-static bool explained_by_entry(const struct witness_case *c, size_t row, struct used *used)
+/* Whether a charge can be what another entry has paid: told by the order's id, else by its amount. */
+static bool is_of(const struct witness_case *c, size_t row, const struct journal_entry *other)
 {
   money amount;
   const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
+  if (other->id == c->entry->id || other->state != JOURNAL_PLACED) return false;
+  if (id) return other->order_id && strcmp(other->order_id, id) == 0;
+  return read_amount(c, row, &amount) && amount == (other->price == JOURNAL_NO_PRICE ? other->quote : other->price);
+}
+
+/* Lists are slow to show what is there: a charge that the snapshot does not have may be that of an entry from before it, unless
+ * it came later for sure, or the charge of that entry is one that the snapshot has. */
+static bool explained_by_entry(const struct witness_case *c, size_t row, struct used *used)
+{
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (used->entries[i] || other->id == c->entry->id || other->state != JOURNAL_PLACED) continue;
-    if (was_settled_before(c, other) && is_new(c, row)) continue; /* its money had moved by then */
-    bool same =
-        id ? other->order_id && strcmp(other->order_id, id) == 0
-           : read_amount(c, row, &amount) && amount == (other->price == JOURNAL_NO_PRICE ? other->quote : other->price);
-    if (same) return used->entries[i] = true;
+    if (used->entries[i] || !is_of(c, row, other)) continue;
+    if (was_settled_before(c, other) && is_later(c, row)) continue; /* its money had moved by then */
+    return used->entries[i] = true;
   }
   return false;
+}
+
+static void use_up(const struct witness_case *c, size_t row, struct used *used)
+{
+  size_t i = 0;
+  while (i < c->other_count && (used->entries[i] || c->others[i].id > c->entry->id || !is_of(c, row, &c->others[i])))
+    i++;
+  if (i < c->other_count) used->entries[i] = true;
+}
+
+static bool begin_explaining(const struct witness_case *c, struct used *used)
+{
+  used->refunds = calloc(c->movements.count + 1, sizeof(bool));
+  used->entries = calloc(c->other_count + 1, sizeof(bool));
+  if (!used->refunds || !used->entries) return false;
+  for (size_t row = 0; row < c->movements.count; row++) {
+    const char *id = text_of(c, row, MOVEMENT_ID);
+    if (id && is_charge(c, row) && ids_have(&c->before.movements, id)) use_up(c, row, used);
+  }
+  return true;
+}
+
+static void end_explaining(struct used *used)
+{
+  free(used->refunds);
+  free(used->entries);
 }
 
 /* A charge for an order that is not this one's: of a purchase, one that existed before. */
@@ -164,12 +197,12 @@ static size_t first_unexplained(const struct witness_case *c, struct used *used)
 
 size_t witness_charges_since(const struct witness_case *c)
 {
-  struct used used = {calloc(c->movements.count + 1, sizeof(bool)), calloc(c->other_count + 1, sizeof(bool))};
+  struct used used;
   size_t count = 0;
-  for (size_t row = 0; used.refunds && used.entries && row < c->movements.count; row++)
+  bool ok = begin_explaining(c, &used);
+  for (size_t row = 0; ok && row < c->movements.count; row++)
     count += is_charge(c, row) && is_for(c, row, c->order_id) && is_new(c, row) && !is_explained(c, row, &used);
-  free(used.refunds);
-  free(used.entries);
+  end_explaining(&used);
   return count;
 }
 
@@ -220,10 +253,10 @@ static bool balance_fell(const struct witness_case *c, char *why, size_t capacit
 
 bool witness_money_moved(const struct witness_case *c, char *why, size_t capacity)
 {
-  struct used used = {calloc(c->movements.count + 1, sizeof(bool)), calloc(c->other_count + 1, sizeof(bool))};
-  size_t row = used.refunds && used.entries ? first_unexplained(c, &used) : 0;
-  bool moved = true;
-  if (!used.refunds || !used.entries)
+  struct used used;
+  bool ok = begin_explaining(c, &used), moved = true;
+  size_t row = ok ? first_unexplained(c, &used) : 0;
+  if (!ok)
     snprintf(why, capacity, "out of memory");
   else if (row < c->movements.count)
     snprintf(why, capacity, "transaction %.60s took money, and no charge on record explains it",
@@ -232,7 +265,6 @@ bool witness_money_moved(const struct witness_case *c, char *why, size_t capacit
     snprintf(why, capacity, "the list of transactions does not reach back to it");
   else
     moved = balance_fell(c, why, capacity);
-  free(used.refunds);
-  free(used.entries);
+  end_explaining(&used);
   return moved;
 }
