@@ -96,7 +96,7 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report check-export ## run what takes too long for every change
+check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report check-export ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -230,7 +230,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report check-export
+.PHONY: $(checks:%=check-%) check-sanitized check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report check-export
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -255,9 +255,14 @@ check-gcc: build/gcc/proxylua
 check-clang: build/clang/proxylua
 	$(call step,true)
 
-check-specs check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
-check-specs check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
-check-specs: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
+# These are of what is written in Lua. They start the program again and again, which takes most of the time under sanitizers, and
+# reach no C that the others do not: check-sanitized has them too.
+of_lua = alerts cli completer config deposit doctor exit_codes export_command fleet fleet_crash install journal_commands notify \
+         output plugin_cli readme reference renew report scripts
+check-specs: export SPECS = $(filter-out $(of_lua:%=spec/%_spec.lua),$(wildcard spec/*_spec.lua))
+check-specs check-sanitized check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
+check-specs check-sanitized check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
+check-specs check-sanitized: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
 	$(call step,$(call run_specs,$<))
 
 # A collector that never rests finds values that C code forgot to anchor.
