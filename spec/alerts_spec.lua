@@ -84,8 +84,8 @@ describe("an alert", function()
     assert.are.equal(0, #texts())
     sandbox:change("settings", { faults = { "forward:status=403,count=2", "forward:cut=before,count=1,skip=2" } })
     alerts("--failing", "20", "--check-url", sandbox.trace_url)
-    assert.has.match("^1001Proxy: 3 of 10 proxies of order " .. id .. " %(10 isp US%) do not work: closed 1, status 403 2$",
-      texts()[1])
+    assert.has.match("^1001Proxy: 3 of 10 proxies of order " .. id .. " %(10 isp US%) do not work: "
+      .. "closed 1, status 403 2$", texts()[1])
     sandbox:change("settings", { faults = { "forward:status=403,count=2" } })
     alerts("--failing", "20", "--check-url", sandbox.trace_url)
     sandbox:change("settings", { faults = { "forward:status=403" } })

@@ -182,6 +182,33 @@ describe("installing", function()
     assert.same({ { name = home:list().trial.digest:sub(1, 16), kind = "folder" } }, core.folder.list(base))
   end)
 
+  -- The pauses cover an update from its start to its end; every file of a version holds that version.
+  it("is whole or not at all, whenever it is killed", function()
+    local function write(version)
+      local files = { ["main.lua"] = ("return { version = function() return %q end }"):format(version) }
+      for at = 1, 30 do files[("part%d.lua"):format(at)] = ("return %q"):format(version) end
+      return home:write("trial", { version = version, files = files })
+    end
+    assert.equals(0, home:run("plugin", "install", write("1.0.0"), "--yes").code)
+    local seen, pause, installed = {}, 0, "1.0.0"
+    for round = 1, 16 do
+      local wanted = ("1.0.%d"):format(round)
+      local run = children.start(1, home.path, { "plugin", "update", "trial", write(wanted), "--yes" })
+      core.task.sleep(pause)
+      run:kill(1)
+      local code = run:join()[1].code
+      local version = home:list().trial.version
+      assert.is_true(version == wanted or (version == installed and code ~= 0), version)
+      assert.equals("sound", home:ask("plugin", "verify")[1].state)
+      seen[code == 0 and "ended" or version == wanted and "late" or "early"] = true
+      pause, installed = code == 0 and 0 or pause + 0.004, version
+    end
+    assert.is_true(seen.early)
+    assert.equals(0, home:run("plugin", "update", "trial", write("2.0.0"), "--yes").code)
+    assert.equals("2.0.0\n", home:run("-e", 'print(require("proxylua").plugin("trial").version())').out)
+    assert.equals(1, #core.folder.list(home:installed("trial")))
+  end)
+
   it("goes one at a time, so that several at once do no harm", function()
     local runs = {}
     for number = 1, 4 do

@@ -335,7 +335,8 @@ describe("An extension whose answer is lost", function()
   -- The one before is real, and is on record; its transaction was not in the list yet when this one began.
   it("is not taken for the one before, whose transaction came up late", function()
     extend("a")
-    faults("account.transactions:slow=60,count=1", "orders.extend:status=502,count=1", "orders.get:omit=expires_at,skip=1")
+    faults("account.transactions:slow=60,count=1", "orders.extend:status=502,count=1",
+      "orders.get:omit=expires_at,skip=1")
     local kind, charge = extend("b")
     assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
     faults()
