@@ -1,5 +1,6 @@
 local complete = require "proxylua.repl.complete"
 local core = require "proxylua.core"
+local program = require "spec.support.program"
 local px = require "proxylua"
 
 local WIDTH = 80
@@ -130,5 +131,38 @@ describe("completion", function()
     assert.are.equal("ield", added)
     assert.truthy(list:find("… 10000 in all", 1, true))
     assert.is_true(select(2, list:gsub("\n", "")) <= 25)
+  end)
+end)
+
+describe("the completion of a path", function()
+  local folder
+  setup(function()
+    folder = program.folder()
+    assert(os.execute(("cd %s && mkdir -p scripts/deep && ln -s scripts link && touch lone.lua scripts/restock.lua "
+      .. "scripts/report.lua scripts/.hidden scripts/éa scripts/èa \"scripts/$(printf 'bad\\377')\""):format(folder)))
+  end)
+  teardown(function() program.remove(folder) end)
+
+  local function path(text)
+    local added, list = complete.path(folder .. "/" .. text, WIDTH)
+    return added, list and list:gsub("%s+", " ")
+  end
+
+  it("is that of the files that there are", function()
+    assert.same({ "ne.lua " }, { path("lo") })
+    assert.same({ "ripts/" }, { path("sc") })
+    assert.same({ "nk/" }, { path("li") })
+    assert.same({ "ock.lua " }, { path("scripts/rest") })
+    assert.equal("", (path("scripts/re")))
+    assert.matches("report.lua restock.lua", select(2, path("scripts/re")), 1, true)
+    assert.equal("hidden ", (path("scripts/.")))
+    assert.is_nil(select(2, path("scripts/")):find("hidden", 1, true))
+    assert.is_nil((path("scripts/b")))
+    assert.is_nil((path("nowhere/")))
+  end)
+
+  it("adds whole characters", function()
+    assert.equal("", (path("scripts/\xC3")))
+    assert.equal("a ", (path("scripts/é")))
   end)
 end)

@@ -221,9 +221,11 @@ end
 
 -- --- the answer ---
 
+-- Of whole characters.
 local function common_start(a, b)
   local size = 0
   while size < #a and a:byte(size + 1) == b:byte(size + 1) do size = size + 1 end
+  while not utf8.len(a, 1, size) do size = size - 1 end
   return a:sub(1, size)
 end
 
@@ -290,6 +292,31 @@ function M.open(globals, px)
     local word = last.open and complete_text(state, found) or complete_name(state, found, remarks)
     return answer(found, remarks, word, width)
   end
+end
+
+-- The path of "~/lists" and its like.
+local function expand(path)
+  local home = os.getenv("HOME")
+  return home and path:gsub("^~/", function() return home .. "/" end) or path
+end
+
+-- A link may lead to a folder.
+local function is_folder(path, kind)
+  return kind == "folder" or kind == "link" and core.folder.list(path) ~= nil
+end
+
+--- The completion of a path among the files that there are; hidden ones only where the word begins with a dot.
+function M.path(path, width)
+  local folder, word = path:match("^(.*/)([^/]*)$")
+  folder, word = folder or "", word or path
+  local found, place = {}, folder == "" and "./" or expand(folder)
+  for _, item in ipairs(core.folder.list(place) or {}) do
+    local shown = (word ~= "" or item.name:sub(1, 1) ~= ".") and utf8.len(item.name) and not item.name:find("%c")
+    if shown and item.name:sub(1, #word) == word then
+      found[item.name] = is_folder(place .. item.name, item.kind) and "/" or " "
+    end
+  end
+  return answer(found, {}, word, width)
 end
 
 --- The completion of a word among names.

@@ -100,6 +100,8 @@ local function complete_input(session, text)
     local topics = { "options", "config", "errors" }
     return complete.word(word, table.move(require("proxylua.cli.commands").names(), 1, 100, 4, topics), width)
   end
+  local path = text:match("^%s*:load%s+(.*)$")
+  if path then return complete.path(path, width) end
   return session.complete((text:gsub("^%s*:%a+", "")), width)
 end
 
