@@ -28,11 +28,11 @@ local BUSY = [[
   end, { concurrency = 64 })
 ]]
 
--- Of each run: the limit; requests of each process; for how many seconds exchanges are cut or hang; the share of the ideal
--- rate that is asked for, and how often a run may be repeated that a busy machine has slowed down.
+-- Of each run: the limit; requests of each process; for how many seconds exchanges are cut or hang. In the long form, where nothing
+-- else runs, also the share of the ideal rate that is asked for, and how often a run may be repeated that was slowed down.
 local FORM = LONG
     and { count = 60, window = 0.5, sound = 1000, faulty = 1700, paced = 900, calm = 10, floor = 0.97, tries = 3 }
-  or { count = 40, window = 0.25, sound = 120, faulty = 850, paced = 60, calm = 2, floor = 0.5, tries = 1 }
+  or { count = 40, window = 0.25, sound = 120, faulty = 850, paced = 60, calm = 2 }
 
 local FAULTS = { cut = 0.04, hang = 0.04, lag = 4, calm = FORM.calm, hold = "0-0.1", delay = "0-0.1" }
 local TIMEOUT = 0.5 -- seconds, where exchanges hang
@@ -115,13 +115,14 @@ end
 function check.faulty(place, run, log)
   local share = counters.share(log, counters.ideal(log, FORM.count, FORM.window, keeps))
   local from, to = calm_part(log)
+  if not LONG and to - from <= 3 * FORM.window then return share end
   assert.is_true(to - from > 3 * FORM.window, "the run was too short to see it recover")
   local recovered = counters.share_between(log, from, to, FORM.count, FORM.window, keeps)
   local fates = { cut = 0, hung = 0, gone = 0, answered = 0 }
   for _, entry in ipairs(log) do fates[entry.fate] = fates[entry.fate] + 1 end
   tell(place, run, "%d requests, %d cut, %d hung, %d killed; %.2f %% of the ideal rate, %.2f %% afterwards", #log,
     fates.cut, fates.hung, fates.gone, share * 100, recovered * 100)
-  assert.is_true(fates.cut > 0 and fates.hung > 0)
+  assert.is_true(fates.cut > 0 and fates.hung > 0, "no faults at all")
   return math.min(share, recovered)
 end
 
@@ -138,7 +139,7 @@ function check.paced(place, run, log)
   end
   tell(place, run, "%d requests in %.0f windows, %d at once answered by 429, %d later", #log,
     log[#log].arrived / FORM.window, refused - late, late)
-  -- Beside others, clients may be too slow to be refused; in the long form nothing else runs.
+  -- Beside others, clients may be too slow to be refused.
   assert.is_true(refused > 0 or not LONG, "no 429 at all: the rule fits this server")
   assert.is_true(late <= PROCESSES, ("%d 429s after the pause"):format(late))
   return 1
@@ -156,10 +157,10 @@ end
 local BUSY_MACHINE = 0.003 -- seconds, 99th percentile; 1 to 2 ms where nothing else runs
 
 local function run_until_good(place, run, store)
-  for try = 1, FORM.tries do
+  for try = 1, FORM.tries or 1 do
     local log = perform(run, store)
     local share, late = check_run(place, run, log), counters.lateness(log)
-    if share >= FORM.floor then return end
+    if not LONG or share >= FORM.floor then return end
     local text = ("%.2f %% of the ideal rate, the server late by %.1f ms, seed %d"):format(share * 100,
       late * 1000, SEED)
     if try == FORM.tries or late < BUSY_MACHINE then error(text, 0) end

@@ -46,9 +46,8 @@ describe("px.time", function()
   end)
 
   it("tells the time of the day without an argument", function()
-    local before = os.time()
-    local now = px.time()
-    assert.is_true(now >= before and now <= os.time() + 1)
+    local apart = px.time() - os.time() -- clocks are set now and then, by a little
+    assert.is_true(math.abs(apart) < 5, tostring(apart))
   end)
 
   it("refuses what is no time", function()

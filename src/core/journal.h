@@ -127,8 +127,8 @@ enum journal_verdict {
 };
 
 /* Writes an intent and reserves its quote within the allowance, in one durable transaction: what this run (run_id) and this
- * account's day have reserved or spent, all in all and from the purse, is summed up inside of it. A key whose entry was not placed may be used again: its
- * new entry takes the place of the old one. */
+ * account's day have reserved or spent, all in all and from the purse, is summed up inside of it. A key whose entry was not
+ * placed may be used again: its new entry takes the place of the old one. */
 struct journal_intend {
   struct store_job job;
   int64_t token;              /* of journal_lock; 0: whoever has the right */
