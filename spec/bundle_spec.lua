@@ -2,7 +2,9 @@
 -- what it was.
 
 local core = require "proxylua.core"
+local plugins = require "spec.support.plugins"
 local program = require "spec.support.program"
+local servers = require "spec.support.server"
 
 local quote, write, read = program.quote, program.write, program.read
 
@@ -396,6 +398,26 @@ describe("a bundle with a plugin", function()
   it("tells it of events", function()
     local result = run{ "--proxylua-sandbox", "--proxylua-spend", "100", "buy" }
     assert.are.equal("3\n7\n", result.out, result.err)
+  end)
+
+  it("takes an installed one by its name, or one from a URL, with the formats that it adds", function()
+    local home = plugins.home()
+    home:install("former", {
+      manifest = "formats = { hosts = { run = 'hosts', summary = 'one a line' } }",
+      files = { ["main.lua"] = "return { hosts = function(proxy) return proxy.host end }" },
+    })
+    home:ask("plugin", "pack", "former", "-o", "former.plx")
+    local server = servers.start{ ["/former.plx"] = servers.ok(program.read(home.path .. "/former.plx")) }
+    write(home.path .. "/b.lua", "print(require 'proxylua'.export.text({ '10.0.0.1:80' }, 'hosts'))")
+    for _, place in ipairs{ "former", server.url .. "/former.plx" } do
+      local result = home:run("bundle", "b.lua", "--plugin", place, "-o", "out")
+      assert.are.equal(0, result.code, result.err)
+      assert.matches("plugin former 1.0.0 may write exports in the format hosts", result.err, 1, true)
+      result = program.run({}, { program = home.path .. "/out" })
+      assert.are.equal("10.0.0.1\n\n", result.out, result.err)
+    end
+    server:stop()
+    home:remove()
   end)
 
   it("refuses what is no plugin", function()
