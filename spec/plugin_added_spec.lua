@@ -27,7 +27,9 @@ local lines = [[
 local M = {}
 function M.hosts(proxy, number) return number .. " " .. proxy.host .. ":" .. proxy.port .. " " .. tostring(proxy.password) end
 function M.picky(proxy) if proxy.port ~= 700 then return "fine" end return nil, "700 is no port" end
-function M.wild(proxy) return proxy.port == 1 and { "no line" } or "\27[31m" end
+function M.wild(proxy)
+  return proxy.port == 1 and { "no line" } or proxy.port == 2 and "\27[31m" or proxy.port == 3 and "\xC2\x9B1m" or "\xFF"
+end
 function M.broken() error("no idea") end
 return M]]
 
@@ -41,6 +43,7 @@ end
 after_each(function() home:remove() end)
 
 describe("a format of a plugin", function()
+  -- Exports so many proxies, whose ports count them.
   local function export(count, format, ...)
     local list = {}
     for at = 1, count do list[at] = ("http://u:p%d@10.0.0.1:%d\n"):format(at, at) end
@@ -71,12 +74,13 @@ describe("a format of a plugin", function()
 
   it("answers lines of plain text alone, or raises", function()
     install()
-    for _, count in ipairs{ 1, 2 } do
-      local result = export(count, "wild")
+    for port = 1, 4 do
+      program.write(home.path .. "/one.txt", "10.0.0.1:" .. port)
+      local result = home:run("export", "--from", "one.txt", "--format", "wild")
       assert.matches("the plugin adder answered no line of plain text", result.err, 1, true)
       assert.are.equal("", result.out)
     end
-    assert.matches("plugin adder: adder/lib/lines.lua:5: no idea", export(1, "broken").err, 1, true)
+    assert.matches("plugin adder: adder/lib/lines.lua:7: no idea", export(1, "broken").err, 1, true)
   end)
 
   it("is listed, suggested and told of, and goes with the plugin", function()
@@ -125,7 +129,7 @@ describe("a rule of a plugin", function()
       local proxies = px.orders.wait(px.orders.create{ type = "isp", quantity = %d, country = "US", key = "added" }.id)
       local lines = {}
       local summary = px.check.run(proxies, { url = %q, concurrency = 1, each = function(result)
-        lines[#lines + 1] = result.ip .. " " .. (result.works and tostring(result.reason) or result.reason)
+        lines[#lines + 1] = result.ip .. " " .. tostring(result.reason) .. ":" .. tostring(result.message)
       end })
       table.sort(lines)
       print(table.concat(lines, ", "), summary.works)]]):format(count or 3, sandbox.trace_url))
@@ -134,28 +138,44 @@ describe("a rule of a plugin", function()
   it("judges every proxy that answers, and changes nothing else", function()
     install()
     local result = reasons()
-    assert.are.equal("127.1.0.1 marked, 127.1.0.2 is told, 127.1.0.3 nil\t1\n", result.out, result.err)
+    assert.are.equal("127.1.0.1 marked:nil, 127.1.0.2 marked:is told, 127.1.0.3 nil:nil\t1\n", result.out, result.err)
   end)
 
-  it("answers a reason of plain text, or has its name for one", function()
-    local answers = { "'\\27[31m'", "('x'):rep(201)", "{}", "'\\xFF'", "false", "'é'", "('x'):rep(200)" }
-    local rule = "local at = 0 return { is_marked = function() at = at + 1 return select(at, %s) end }"
+  it("says why in a text that a terminal can only show", function()
+    local answers = { "'\\27[31m'", "('x'):rep(201)", "{}", "'\\xC2\\x9B1m'", "'\\xFF'", "false", "'é'" }
+    local rule = "local at = 0 return { is_marked = function() at = at + 1 return (select(at, %s)) end }"
     home = plugins.home()
     home:install("adder", { manifest = manifest, files = {
       ["main.lua"] = rule:format(table.concat(answers, ", ")), ["lib/lines.lua"] = lines,
     } })
     local said = reasons(#answers)
-    assert.are.equal(("marked, marked, marked, marked, nil, é, %s\t1\n"):format(("x"):rep(200)),
+    assert.are.equal("marked:?[31m, marked:nil, marked:nil, marked:?1m, marked:?, nil:nil, marked:é\t1\n",
       (said.out:gsub("127%.1%.0%.%d ", "")), said.err)
   end)
 
-  it("that fails ends the check, since nothing can be said then", function()
+  it("that fails passes no proxy, is told, and is left out at last", function()
     home = plugins.home()
     home:install("adder", { manifest = manifest, files = {
-      ["main.lua"] = "return { is_marked = function() error('no idea') end }", ["lib/lines.lua"] = lines,
+      ["main.lua"] = "return { is_marked = function(result) if result.ip < '127.1.0.5' then error('no idea') end end }",
+      ["lib/lines.lua"] = lines,
     } })
-    local result = reasons()
-    assert.are_not.equal(0, result.code)
-    assert.matches("plugin adder: adder/main.lua:1: no idea", result.err, 1, true)
+    local said = reasons(6)
+    local failed = "marked:plugin adder: adder/main.lua:1: no idea, "
+    assert.are.equal(failed:rep(3) .. "nil:nil, nil:nil, nil:nil\t3\n", (said.out:gsub("127%.1%.0%.%d ", "")), said.err)
+    local told = "proxylua: the rule marked failed: plugin adder: adder/main.lua:1: no idea\n"
+    assert.are.equal(told:rep(2) .. "proxylua: the rule marked is left out, since it fails again and again\n" .. told,
+      said.err)
+  end)
+
+  it("that cannot be asked stands in nobody's way", function()
+    install()
+    program.write(home:place("adder") .. "/main.lua", "return {}")
+    local said = reasons(4)
+    assert.are.equal(0, said.code)
+    assert.matches("the plugin adder is not as it was installed: main.lua was changed", said.err, 1, true)
+    program.write(home:installed("lock.json"), "{")
+    said = reasons(4)
+    assert.matches("\t4\n$", said.out)
+    assert.matches("the rules of plugins are left out: config: the list of plugins", said.err, 1, true)
   end)
 end)

@@ -72,7 +72,9 @@ end
 function watched.failing(percent, watch)
   for _, order in ipairs(watch:orders()) do
     local proxies = proxies_of(order)
-    local found = check.run(proxies, { url = watch.check_url, timeout = CHECK_TIMEOUT, concurrency = AT_ONCE })
+    local found = check.run(proxies, {
+      url = watch.check_url, timeout = CHECK_TIMEOUT, concurrency = AT_ONCE, history = false, events = false,
+    })
     local failed = found.total - found.works
     if failed > #proxies * percent / 100 then
       watch:add(order.id, ("%d of %d proxies of %s do not work: %s"):format(failed, #proxies, described(order),

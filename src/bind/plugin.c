@@ -289,8 +289,10 @@ static int raise_failure(lua_State *L, const struct plugin *plugin, int count)
 {
   if (count == 1 && error_test(L, -1)) return lua_error(L);
   if (count == 1 && lua_type(L, -1) == LUA_TSTRING)
-    return luaL_error(L, "plugin %s: %s", plugin->name, lua_tostring(L, -1));
-  return luaL_error(L, "plugin %s: failed", plugin->name);
+    lua_pushfstring(L, "plugin %s: %s", plugin->name, lua_tostring(L, -1)); /* which says where, in the plugin */
+  else
+    lua_pushfstring(L, "plugin %s: failed", plugin->name);
+  return lua_error(L);
 }
 
 static int after_call(lua_State *L, int status, lua_KContext context)

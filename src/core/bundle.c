@@ -45,12 +45,20 @@ static bool refuse_size(const struct bundle_marker *marker, uint64_t size, struc
   return false;
 }
 
-/* The file of a program that runs cannot be written to, so that what was looked at stays what it is. */
+static bool refuse_change(struct error *err)
+{
+  error_set(err, ERROR_CONFIG,
+            "the app in this program was changed after it was bundled; get the program again, or bundle it again");
+  return false;
+}
+
+/* Linux lets nobody write to the file of a program that runs, so that what was looked at stays what it is. */
 static bool map_zip(struct bundle *bundle, int fd, struct error *err)
 {
   struct stat status;
   uint64_t before = bundle->marker.begin % (uint64_t)sysconf(_SC_PAGESIZE);
   bool known = fd >= 0 && fstat(fd, &status) == 0;
+  if (bundle->marker.begin + ZIP_END > bundle->marker.end) return refuse_change(err);
   if (known && (uint64_t)status.st_size != bundle->marker.end)
     return refuse_size(&bundle->marker, (uint64_t)status.st_size, err);
   size_t size = (size_t)(bundle->marker.end - bundle->marker.begin + before);
@@ -71,10 +79,7 @@ static bool is_as_it_was(const struct bundle *bundle, struct error *err)
   unsigned char digest[DIGEST_SIZE];
   size_t size = (size_t)(bundle->marker.end - bundle->marker.begin);
   if (!digest_sha256(&(struct digest_part){bundle->zip, size}, 1, digest)) return fail_memory(err);
-  if (memcmp(digest, bundle->marker.digest, sizeof digest) == 0) return true;
-  error_set(err, ERROR_CONFIG,
-            "the app in this program was changed after it was bundled; get the program again, or bundle it again");
-  return false;
+  return memcmp(digest, bundle->marker.digest, sizeof digest) == 0 || refuse_change(err);
 }
 
 /* Its bytes are as they were written, so that their shape needs no looking at. Offsets in the zip count from the beginning of the

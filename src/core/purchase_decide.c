@@ -79,11 +79,20 @@ void flow_explain_allowance(struct flow *charge)
               intend->limit);
 }
 
+static void ask_person(struct flow *charge)
+{
+  flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+}
+
 /* Nothing was written: the allowance is looked at once more when the intent is. */
 static void on_rehearsed(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, intend);
   if (flow_has_failed(charge, job)) return;
+  if (must_ask(charge) && !charge->intend.of_purse) {
+    ask_person(charge);
+    return;
+  }
   if (charge->intend.verdict == JOURNAL_REFUSED) {
     flow_explain_allowance(charge);
     flow_end(charge);
@@ -118,9 +127,9 @@ void flow_decide(struct flow *charge)
   } else if (purchase->overcharged) {
     flow_fail(charge, ERROR_SPEND_REFUSED,
               "an earlier charge of this run came out above its quote; this run spends nothing more");
-  } else if (must_ask(charge)) {
-    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
-  } else {
+  } else if (must_ask(charge) && charge->request.purse.prefix == 0) {
+    ask_person(charge);
+  } else { /* of a purse nobody is asked in vain */
     flow_intend(charge, true, on_rehearsed);
   }
 }

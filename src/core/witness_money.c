@@ -8,7 +8,8 @@
 #include "core/date.h"
 #include "core/witness.h"
 
-#define DATE_GRAIN 2.0 /* seconds: what came later than this after the snapshot came after it for sure */
+#define CLOCKS_APART 60.0 /* seconds: the server's clock and the store's */
+#define DATE_GRAIN 2.0    /* seconds: what came later than this after the snapshot came after it for sure */
 
 static const char *text_of(const struct witness_case *c, size_t row, int field)
 {
@@ -111,7 +112,7 @@ static bool explained_by_refund(const struct witness_case *c, size_t row, struct
   for (size_t i = 0; i < c->movements.count; i++) {
     if (used->refunds[i] || !is_refund(c, i)) continue;
     bool same = id ? is_for(c, i, id)
-                   : !text_of(c, i, MOVEMENT_ORDER_ID) && read_amount(c, row, &amount) &&
+                   : !is_old(c, i) && !text_of(c, i, MOVEMENT_ORDER_ID) && read_amount(c, row, &amount) &&
                          read_amount(c, i, &given_back) && amount == given_back;
     if (same) return used->refunds[i] = true;
   }
@@ -147,10 +148,19 @@ static bool explained_by_entry(const struct witness_case *c, size_t row, struct 
   return false;
 }
 
+/* An order may have been paid long before this store knew of it. */
+static bool came_before(const struct witness_case *c, size_t row, const struct journal_entry *other)
+{
+  double time;
+  const char *created_at = text_of(c, row, MOVEMENT_CREATED_AT);
+  return created_at && date_parse(created_at, &time) && time + CLOCKS_APART < (double)other->created_at / 1e6;
+}
+
 static void use_up(const struct witness_case *c, size_t row, struct used *used)
 {
   size_t i = 0;
-  while (i < c->other_count && (used->entries[i] || c->others[i].id > c->entry->id || !is_of(c, row, &c->others[i])))
+  while (i < c->other_count && (used->entries[i] || c->others[i].id > c->entry->id ||
+                                came_before(c, row, &c->others[i]) || !is_of(c, row, &c->others[i])))
     i++;
   if (i < c->other_count) used->entries[i] = true;
 }

@@ -24,7 +24,9 @@ local function take(word, entries, files)
   local name = plugin.manifest.name
   if entries[name] then names.usage("the plugin %s is given twice", name) end
   require("proxylua.plugin.manifest").check_runtime(plugin.manifest)
-  entries[name] = require("proxylua.plugin.installed").describe(plugin)
+  local installed = require "proxylua.plugin.installed"
+  installed.check_alone(name, plugin.manifest, entries)
+  entries[name] = installed.describe(plugin)
   entries[name].from, entries[name].files = nil, nil
   for _, file in ipairs(plugin.files) do
     files[#files + 1] = { name = ("plugins/%s/%s"):format(name, file.name), data = file.data }

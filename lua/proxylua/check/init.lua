@@ -17,7 +17,7 @@ local M = { history = history.each, register = verdict.register }
 local MOST_BODY = 1 << 20 -- bytes of the page
 
 local known = { url = true, timeout = true, concurrency = true, country = true, each = true, history = true,
-  summary = true }
+  events = true, summary = true }
 
 local function check_options(options)
   if type(options) ~= "table" then names.usage("px.check.run takes its options as a table, got a %s", type(options)) end
@@ -31,7 +31,8 @@ local function check_options(options)
     url = options.url or verdict.usual_url(), country = options.country, each = options.each,
     history = options.history ~= false and history.writer() or nil,
     request = { timeout = timeout, max_body = MOST_BODY, redirects = 0 },
-    rules = added.rules(), concurrency = options.concurrency or 512, summary = options.summary or summaries.new(),
+    events = options.events ~= false, rules = added.rules(), concurrency = options.concurrency or 512,
+    summary = options.summary or summaries.new(),
   }
 end
 
@@ -62,6 +63,7 @@ M.summary = summaries.new
 -- @param options table, may be left out: `url` of the page (https://1.1.1.1/cdn-cgi/trace, or the sandbox's like); `timeout` of each,
 --   a duration (15 s); `concurrency`, how many at once (512); `country` that all should be seen in (a record's own `country` otherwise);
 --   `each`, a function that is called with each result, and the proxy, as they come; `history=false` to keep nothing in the store;
+--   `events=false` to tell plugins of no failure;
 --   `summary`, where it is added up, of px.check.summary: it tells what is known so far, too, when the call was interrupted
 -- @return summary, a table: `total`, `works`, `reasons` (a table: why not -> how many), and of those that work `p50`, `p95`, `p99`, within
 --   2 %, and `slowest` (seconds). A result has `host`, `port`, `username`, `protocol`, `order_id`, `works`, and `status`, `time`,
@@ -74,12 +76,12 @@ M.summary = summaries.new
 -- print(summary.works .. " of " .. summary.total .. " work")  --> 2 of 2 work
 function M.run(proxies, options)
   local wanted = check_options(options or {})
-  local tell_failure = events.teller("check_failed")
+  local tell_failure = wanted.events and events.teller("check_failed")
   tasks.map(proxies, function(proxy)
     local result, record = check_one(proxy, wanted)
     wanted.summary:add(result)
     if wanted.history then wanted.history:add(result) end
-    if not result.works then tell_failure(result) end
+    if tell_failure and not result.works then tell_failure(result) end
     if wanted.each then wanted.each(result, record) end
   end, { concurrency = wanted.concurrency, results = false })
   if wanted.history then wanted.history:flush() end

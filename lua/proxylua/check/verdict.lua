@@ -7,6 +7,7 @@ local M = {}
 
 local own = {
   refused = true, timeout = true, auth = true, tls = true, resolve = true, proxy = true, closed = true, country = true,
+  network = true, protocol = true, internal = true,
 }
 
 local rules = {} -- in the order in which they were added
@@ -28,10 +29,21 @@ local function is_elsewhere(result)
   return wanted and seen and wanted:upper() ~= seen:upper()
 end
 
-local function by_rules(list, result, answer)
-  for _, rule in ipairs(list) do
+local function by_rules(result, answer)
+  for _, rule in ipairs(rules) do
     local reason = rule.fn(result, answer)
     if reason then return reason == true and rule.name or tostring(reason) end
+  end
+end
+
+-- Rules of plugins speak for themselves alone: their words are no reasons, of which there would be no end.
+local function by_plugins(list, result, answer)
+  for _, rule in ipairs(list) do
+    local fails, why = rule.fn(result, answer)
+    if fails then
+      result.message = why
+      return rule.name
+    end
   end
 end
 
@@ -44,7 +56,7 @@ end
 -- @param result table: `wanted_country`; changed
 -- @param answer of px.http.get, or nil
 -- @param err its error otherwise
--- @param more rules beside those that were registered: list of tables, name and fn
+-- @param more rules of plugins (proxylua.plugin.added)
 function M.judge(result, answer, err, more)
   if not answer then
     result.reason, result.message = failure(err), err.message
@@ -52,7 +64,7 @@ function M.judge(result, answer, err, more)
     result.status, result.time, result.connect_time = answer.status, answer.time, answer.connect_time
     result.ip, result.country = traced(answer.body, "ip"), traced(answer.body, "loc")
     result.reason = answer.status == 407 and "auth" or not answer.ok and "status " .. answer.status
-      or is_elsewhere(result) and "country" or by_rules(rules, result, answer) or by_rules(more, result, answer)
+      or is_elsewhere(result) and "country" or by_rules(result, answer) or by_plugins(more, result, answer)
   end
   result.works = result.reason == nil
 end

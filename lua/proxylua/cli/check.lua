@@ -57,6 +57,8 @@ local function line(result)
     seen = ("%8s  %s %s"):format(milliseconds(result.time), result.ip or "", result.country or "")
   elseif result.reason == "country" then
     seen = ("country %s, not %s"):format(result.country, result.wanted_country)
+  elseif result.status and result.message then
+    seen = ("%s: %s"):format(result.reason, result.message) -- of a rule
   end
   local verdict = result.works and "works" or "FAILS"
   return tables.clean(("%-28s %-18s %-6s %s"):format(address, result.username or "", verdict, seen), true)

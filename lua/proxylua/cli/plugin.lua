@@ -140,7 +140,7 @@ end
 
 local function check(manifest)
   require("proxylua.plugin.manifest").check_runtime(manifest)
-  installed.check(manifest)
+  installed.check_alone(manifest.name, manifest)
 end
 
 function actions.install(args, screen)

@@ -1,6 +1,7 @@
 -- Records as lines of text: aligned columns that fit a terminal, or plain tab-separated ones.
 
 local core = require "proxylua.core"
+local plain = require "proxylua.plain"
 
 local M = {}
 
@@ -47,11 +48,9 @@ local function text_of(value)
   return (core.json.encode(value, { bytes = "escape" }))
 end
 
--- What others sent may hold bytes that a terminal obeys: they are shown as ?. A line stays one line.
+-- A line stays one line.
 local function clean(text, on_terminal)
-  if not on_terminal then return (text:gsub("[\t\r\n]", " ")) end
-  if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
-  return (text:gsub("\xC2[\x80-\x9F]", "?"):gsub("%c", "?"))
+  return on_terminal and plain.line(text) or (text:gsub("[\t\r\n]", " "))
 end
 
 --- A text in one line that a terminal can only show.

@@ -2,6 +2,7 @@
 -- answers functions by what they are asked for. Everything that comes in is a plugin's, and trusted in nothing.
 
 local core = require "proxylua.core"
+local plain = require "proxylua.plain"
 
 local M = {}
 
@@ -18,11 +19,6 @@ local function refusal(name)
   end
 end
 
--- What a plugin prints may hold bytes that a terminal obeys.
-local function plain(text)
-  return (tostring(text):gsub("[%c\x7F]", function(byte) return byte ~= "\n" and byte ~= "\t" and "?" or nil end))
-end
-
 --- The questions of one plugin.
 -- @param name string
 -- @param permissions table
@@ -36,9 +32,9 @@ function M.open(name, permissions, reach)
     for what, handler in pairs(answers) do handlers[what] = handler end
   end
   local notes = {
-    print = function(text) core.system.write(plain(text), "\n") end,
-    log = function(text) io.stderr:write("proxylua: ", name, ": ", plain(text), "\n") end,
-    failed = function(text) io.stderr:write("proxylua: ", name, ": ", plain(text), "\n") end,
+    print = function(text) core.system.write(plain.lines(tostring(text)), "\n") end,
+    log = function(text) io.stderr:write("proxylua: ", name, ": ", plain.lines(tostring(text)), "\n") end,
+    failed = function(text) io.stderr:write("proxylua: ", name, ": ", plain.lines(tostring(text)), "\n") end,
   }
   return handlers, notes
 end

@@ -148,7 +148,9 @@ end
 -- @return list of what it answered for each, and why the one after them cannot be written; what it answers is not looked at
 -- @raise as `call`
 function Instance:format(name, proxies, number)
-  return self.process:call("format", self.manifest.formats[name].run, proxies, number)
+  local format = named(self, "formats", name)
+  if not format then fail("usage", "the plugin %s has no format %s", self.name, name) end
+  return self.process:call("format", format.run, proxies, number)
 end
 
 --- Asks one of its rules.
@@ -158,7 +160,9 @@ end
 -- @return what it answered, which is not looked at
 -- @raise as `call`
 function Instance:rule(name, result, page)
-  return self.process:call("rule", self.manifest.rules[name].run, result, page)
+  local rule = named(self, "rules", name)
+  if not rule then fail("usage", "the plugin %s has no rule %s", self.name, name) end
+  return self.process:call("rule", rule.run, result, page)
 end
 
 --- Why its process has ended; nil while it lives.

@@ -269,8 +269,13 @@ local function check_before(name, before, now)
     not now and "removed" or before and "replaced" or "installed")
 end
 
--- A plugin takes the place of no other. `entry` may be a manifest.
-local function check_alone(name, entry, plugins)
+--- Refuses a plugin that adds what another has added already.
+-- @param name of the plugin
+-- @param entry of the list, or manifest
+-- @param plugins entries by name; nil: those that are installed
+-- @raise config
+function M.check_alone(name, entry, plugins)
+  plugins = plugins or read_list()
   for other, its in pairs(plugins) do
     for format in pairs(other ~= name and entry.formats or {}) do
       if its.formats[format] then refuse("the format %s is the plugin %s's already", format, other) end
@@ -287,12 +292,6 @@ local function clear(base, kept)
   end
 end
 
---- Refuses a plugin that adds what another has added.
--- @raise config
-function M.check(manifest)
-  check_alone(manifest.name, manifest, read_list())
-end
-
 --- Installs a plugin, or replaces the one of its name: wholly, or not at all.
 -- @param plugin table of proxylua.plugin.source, whose permissions somebody has agreed to
 -- @param before the entry that the question was asked upon, nil: it was not installed
@@ -302,7 +301,7 @@ function M.install(plugin, before)
   alone(function()
     local plugins = read_list()
     check_before(name, before, plugins[name])
-    check_alone(name, entry, plugins)
+    M.check_alone(name, entry, plugins)
     local target = place_of(name, entry)
     local base = target:match("^(.*)/")
     -- Files that were tampered with are replaced in place: the list leads to nothing sound there anyhow.
