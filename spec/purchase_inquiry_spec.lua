@@ -344,6 +344,20 @@ describe("An extension whose answer is lost", function()
     assert.equal(2, extensions())
   end)
 
+  it("is not taken for what was paid for its order before, and came up late", function()
+    id = colleague_buys(1) -- not on record
+    for number, pause in ipairs{ 5, 100 } do
+      extend("a" .. number)
+      sandbox:change("clock", { advance = pause })
+      faults("account.transactions:slow=200,count=1", "orders.extend:status=502,count=1",
+        "orders.get:omit=expires_at,skip=1")
+      local kind, charge = extend("b" .. number)
+      assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
+      faults()
+      sandbox:run{ "journal", "settle", "b" .. number, "not_placed" }
+    end
+  end)
+
   it("is known not to be made beside one whose transaction came up late", function()
     extend("a")
     faults("account.transactions:slow=60,count=1", "orders.extend:status=502,count=1")

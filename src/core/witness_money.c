@@ -8,8 +8,7 @@
 #include "core/date.h"
 #include "core/witness.h"
 
-#define CLOCKS_APART 60.0 /* seconds: the server's clock and the store's */
-#define DATE_GRAIN 2.0    /* seconds: what came later than this after the snapshot came after it for sure */
+#define DATE_GRAIN 2.0 /* seconds: what came later than this after the snapshot came after it for sure */
 
 static const char *text_of(const struct witness_case *c, size_t row, int field)
 {
@@ -59,18 +58,25 @@ static bool is_old(const struct witness_case *c, size_t row)
   return witness_is_older(c, text_of(c, row, MOVEMENT_CREATED_AT));
 }
 
-static bool is_later(const struct witness_case *c, size_t row)
+/* By how many seconds it came after the snapshot; 0 where nobody tells. */
+static double lateness(const struct witness_case *c, size_t row)
 {
   double time;
   const char *created_at = text_of(c, row, MOVEMENT_CREATED_AT);
-  return created_at && date_parse(created_at, &time) && time > c->before.taken_at + DATE_GRAIN;
+  return created_at && date_parse(created_at, &time) ? time - c->before.taken_at : 0;
 }
 
-/* Was it surely not there before? */
+static bool is_later(const struct witness_case *c, size_t row)
+{
+  return lateness(c, row) > DATE_GRAIN;
+}
+
+/* Was it surely not there before? A list that did not show it yet is no proof, where its own date says otherwise. */
 static bool is_new(const struct witness_case *c, size_t row)
 {
   const char *id = text_of(c, row, MOVEMENT_ID);
-  return id && !ids_have(&c->before.movements, id) && (c->before.movements_whole || is_later(c, row));
+  if (!id || ids_have(&c->before.movements, id) || lateness(c, row) < -DATE_GRAIN) return false;
+  return c->before.movements_whole || is_later(c, row);
 }
 
 /* Whether the refund in a row is an order's: told by its id, else by its amount, where both tell it. */
@@ -148,19 +154,10 @@ static bool explained_by_entry(const struct witness_case *c, size_t row, struct 
   return false;
 }
 
-/* An order may have been paid long before this store knew of it. */
-static bool came_before(const struct witness_case *c, size_t row, const struct journal_entry *other)
-{
-  double time;
-  const char *created_at = text_of(c, row, MOVEMENT_CREATED_AT);
-  return created_at && date_parse(created_at, &time) && time + CLOCKS_APART < (double)other->created_at / 1e6;
-}
-
 static void use_up(const struct witness_case *c, size_t row, struct used *used)
 {
   size_t i = 0;
-  while (i < c->other_count && (used->entries[i] || c->others[i].id > c->entry->id ||
-                                came_before(c, row, &c->others[i]) || !is_of(c, row, &c->others[i])))
+  while (i < c->other_count && (used->entries[i] || c->others[i].id > c->entry->id || !is_of(c, row, &c->others[i])))
     i++;
   if (i < c->other_count) used->entries[i] = true;
 }
