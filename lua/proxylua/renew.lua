@@ -18,6 +18,7 @@ local M = {}
 
 local USUAL_PERIOD = 30
 local USUAL_SHARE = 0.5
+local OF_ONE = { invalid = true, not_found = true } -- errors that say nothing of other orders
 
 local known = { within = true, period = true, type = true, country = true, pool = true, only = true,
   checked = true, check_url = true }
@@ -165,7 +166,7 @@ function M.run(options, shown)
   local plan = price(decide(check_options(options), shown.progress), shown)
   shown.planned(plan)
   apply.check(plan.total, plan.balance, shown.budget)
-  local report = apply.run(plan.actions, shown)
+  local report = apply.run(plan.actions, shown, OF_ONE)
   report.skipped = plan.skipped
   raise_unknown(plan, report)
   return report
@@ -173,7 +174,8 @@ end
 
 --- Extends the active orders that end within a duration, the nearest end first, as far as the run is allowed to spend. All are quoted
 -- first, and nothing is extended when the balance cannot pay for all. From one end on an order is extended once, however
--- often this runs, so it is safe to run again. The first extension that fails stops those that follow.
+-- often this runs, so it is safe to run again. An extension that fails stops those that follow,
+-- unless the API refuses that order alone: 400, 404 or 409.
 -- @function px.renew
 -- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30); only those of a `type`, a `country`,
 --   or a `pool` (px.fleet); `checked`, true or a share: only those of whose proxies at least half, or that share, fetch a page

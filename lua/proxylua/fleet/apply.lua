@@ -34,19 +34,30 @@ local function count_in(report, done)
   if not done.dry_run and not done.by_another then report.spent = report.spent + done.price end
 end
 
--- Answers the error that stopped it, if any.
-local function run(report, actions, progress)
+local function fail(report, action, err)
+  if report.failed then table.insert(report.left, report.failed) end
+  report.failed, report.error = action, { kind = err.kind, message = err.message, charge = err.charge }
+end
+
+-- Answers the error that stopped it, or the last one that did not, if any.
+local function run(report, actions, progress, passing)
+  local last
   for at, action in ipairs(actions) do
-    local ok, order = pcall(act, action)
-    if not ok then
-      if not core.error.is(order) then error(order, 0) end
-      report.failed, report.error = action, { kind = order.kind, message = order.message, charge = order.charge }
-      table.move(actions, at + 1, #actions, 1, report.left)
-      return order
+    local ok, result = pcall(act, action)
+    if ok then
+      count_in(report, result_of(action, result))
+    else
+      if not core.error.is(result) then error(result, 0) end
+      fail(report, action, result)
+      if not passing[result.kind] then
+        table.move(actions, at + 1, #actions, #report.left + 1, report.left)
+        return result
+      end
+      last = result
     end
-    count_in(report, result_of(action, order))
     progress:step()
   end
+  return last
 end
 
 -- --- before anything is spent ---
@@ -72,31 +83,33 @@ end
 
 -- --- all of it ---
 
-local function raise_with(report, err)
+local function raise_with(report, err, passes)
   if err.kind == "cancelled" then error(err, 0) end
   local action = report.failed
   core.error.raise{
     kind = err.kind, endpoint = err.endpoint, status = err.status, code = err.code, retry_after = err.retry_after,
     charge = err.charge, details = report,
-    message = ("%d of %d actions done, %s spent; stopped at %s: %s"):format(#report.done,
-      #report.done + 1 + #report.left, report.spent, action.key, err.message),
+    message = ("%d of %d actions done, %s spent; %s %s: %s"):format(#report.done, #report.done + 1 + #report.left,
+      report.spent, passes and "refused was" or "stopped at", action.key, err.message),
   }
 end
 
 --- Does actions.
 -- @param actions list
 -- @param options table: `progress` (function of what and how many), `tell` (function of the report, called however it ends)
+-- @param passing set of kinds of errors that stop nothing, may be left out
 -- @return report, a table: `done` (list of actions with `order`, `price` as it was paid, `by_another` where another run did
---   it, or `dry_run`), `left` (list of those that were not begun), `failed` (the action that stopped it) and `error`, `spent`
+--   it, or `dry_run`), `left` (list of those that were not done), `failed` (the last action that failed) and `error`, `spent`
 -- @raise the error of the action that failed, with the report as its details
-function M.run(actions, options)
+function M.run(actions, options, passing)
   local array = core.json.array
   local report = { done = array{}, left = array{}, spent = core.money(0) }
   local progress = options.progress("done", #actions)
-  local err = run(report, actions, progress)
+  passing = passing or {}
+  local err = run(report, actions, progress, passing)
   progress:finish()
   options.tell(report)
-  if err then raise_with(report, err) end
+  if err then raise_with(report, err, passing[err.kind]) end
   return report
 end
 
