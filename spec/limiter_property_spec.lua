@@ -100,7 +100,8 @@ end
 
 -- From when on all that the faults took is there again, and until when there was enough to do.
 local function calm_part(log)
-  return FAULTS.calm + TIMEOUT + LOST + MARGIN + 2 * counters.window(FORM.window), log[#log - FORM.count].arrived
+  local calm = log[1].arrived + FAULTS.calm
+  return calm + TIMEOUT + LOST + MARGIN + 2 * counters.window(FORM.window), log[#log - FORM.count].arrived
 end
 
 local check = {}
@@ -126,13 +127,13 @@ function check.faulty(place, run, log)
   return math.min(share, recovered)
 end
 
--- Those that were under way when the first 429 came belong to it.
+-- Those that were under way when the first 429 came belong to it; it asks for a second at least.
 function check.paced(place, run, log)
   local first
   local late, refused = 0, 0
   for _, entry in ipairs(log) do
     if entry.allowed == 0 then
-      first = first or entry.ended + 0.1
+      first = first or entry.ended + 0.5
       refused = refused + 1
       if entry.arrived > first then late = late + 1 end
     end

@@ -137,15 +137,20 @@ sub count_it {
   later($now + between($o{delay}), sub { finish($entry, $client, $wait) }) if $answered;
 }
 
+# Steps of the golden ratio from a random start: spread so evenly that a few dozens of requests meet every fault.
+my $chance = rand();
+
 # One that is cut is counted up to `lag` seconds after the close, as an API might that works off what it has received.
 sub begin {
   my ($client) = @_;
   my $now = now();
   my $entry = { arrived => $now, fate => 'open' };
   push @log, $entry;
-  my $chance = rand();
-  $chance = 1 if $now > $o{calm};
-  my ($cut, $hang) = ($chance < $o{cut}, $chance >= $o{cut} && $chance < $o{cut} + $o{hang});
+  $chance += 0.6180339887;
+  $chance -= 1 if $chance >= 1;
+  my $calm = $now - $log[0]{arrived} > $o{calm};
+  my $cut = !$calm && $chance < $o{cut};
+  my $hang = !$calm && !$cut && $chance < $o{cut} + $o{hang};
   my $due = $now + between($o{hold}) + ($cut || $hang ? between("0-$o{lag}") : 0);
   $client->{entry} = $entry unless $cut;
   $client->{hung} = $hang;
