@@ -367,6 +367,16 @@ describe("An extension whose answer is lost", function()
     assert.equal(2, extensions())
   end)
 
+  -- The expiry that it was to move had been moved already, which the order was slow to show.
+  it("is not taken for the one before, whose expiry came up late", function()
+    extend("a")
+    faults("orders.get:slow=60,count=1", "orders.extend:status=502,count=1")
+    local kind, charge = extend("b")
+    assert.same({ "upstream", "none" }, { kind, charge })
+    extend("b")
+    assert.equal(2, extensions())
+  end)
+
   it("is not told by an order that cannot be read", function()
     for number, fault in ipairs{ "empty", "garbage", "html,status=200" } do
       faults("orders.extend:cut=after,count=1", "orders.get:" .. fault .. ",skip=1")

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/date.h"
 #include "core/purchase_flow.h"
 
 #define DAY INT64_C(86400000000) /* microseconds: by how much the store's wall clock may have been set back meanwhile */
@@ -148,6 +149,31 @@ static void ask_orders(struct flow *charge)
 
 /* --- the entry, and the others --- */
 
+static bool is_earlier_extension(const struct witness_case *c, const struct journal_entry *other)
+{
+  return c->extension && other->id < c->entry->id && other->state == JOURNAL_PLACED && other->answer &&
+         strcmp(other->endpoint, c->entry->endpoint) == 0 && other->order_id &&
+         strcmp(other->order_id, c->order_id) == 0;
+}
+
+/* An order is slow to show how far it was extended: the answer to an extension before this one may tell a later expiry than the
+ * snapshot. False when memory is out. */
+static bool correct_expiry(struct flow *charge, const struct journal_entry *other)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  struct snapshot *before = &charge->inquiry.c.before;
+  char text[64];
+  double then, told;
+  if (!before->expires_at || !date_parse(before->expires_at, &then)) return true;
+  if (!settings->read(settings->read_arg, RECORD_ORDER, other->answer, strlen(other->answer), "expires_at", text,
+                      sizeof text))
+    return true;
+  if (!date_parse(text, &told) || told <= then) return true;
+  free(before->expires_at);
+  before->expires_at = strdup(text);
+  return before->expires_at;
+}
+
 static bool read_others(struct flow *charge)
 {
   struct inquiry *inquiry = &charge->inquiry;
@@ -157,9 +183,11 @@ static bool read_others(struct flow *charge)
   c->others = inquiry->list.entries;
   c->others_asked = inquiry->asked;
   c->other_count = inquiry->list.count;
-  for (size_t i = 0; i < c->other_count; i++)
-    if (JOURNAL_OPEN >> c->others[i].state & 1 && !flow_entry_traits(charge, &c->others[i], &inquiry->asked[i]))
-      return false;
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (JOURNAL_OPEN >> other->state & 1 && !flow_entry_traits(charge, other, &inquiry->asked[i])) return false;
+    if (is_earlier_extension(c, other) && !correct_expiry(charge, other)) return false;
+  }
   return true;
 }
 

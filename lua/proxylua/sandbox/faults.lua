@@ -16,7 +16,8 @@
 --   truncate                       Content-Length promises more than is sent
 --   type=TEXT  redirect=URL        another content type; 302 to elsewhere
 --   retry_after=TEXT               the Retry-After of an error, as it stands (`date`: 30 s from now as a date; `none`)
---   slow=S                         orders.list, account.transactions, account.get: blind to orders that are younger
+--   slow=S                         orders.list, orders.get, account.transactions, account.get: blind to orders and
+--                                  extensions that are younger
 --   omit=A+B                       records lack these fields
 --   most=N  untold                 lists: no more than N a page, whatever was asked; bare arrays, without a word of pages
 --   drift=FACTOR                   the charge is the quote times this

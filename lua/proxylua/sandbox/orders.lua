@@ -122,16 +122,35 @@ function M.extend(context, order)
   if price > world.data.balance then return too_poor(context, price) end
   order.period, order.expires = order.period + days, order.expires + days * DAY
   order.charged, order.extensions = order.charged + price, order.extensions + 1
-  state.move(world, "charge", price, order.id)
+  state.move(world, "charge", price, order.id, days)
   world.counters.extended = world.counters.extended + 1
   local record = answers.order(world, order)
   record.charged = price
   return answers.record(context, 200, "order", record)
 end
 
+--- The time after which a fault hides what happened.
+function M.horizon(context)
+  return context.fault.slow and state.now(context.world) - context.fault.slow or math.huge
+end
+
+-- By how many days an order was extended after a time.
+local function extended_since(world, order, time)
+  local days = 0
+  for _, entry in ipairs(world.data.transactions) do
+    if entry.order_id == order.id and entry.days and entry.created > time then days = days + entry.days end
+  end
+  return days
+end
+
 --- GET /orders/:id
 function M.get(context, order)
-  return answers.record(context, 200, "order", answers.order(context.world, order))
+  local record = answers.order(context.world, order)
+  if context.fault.slow then
+    local hidden = extended_since(context.world, order, M.horizon(context))
+    record.expires_at = state.date(order.expires - hidden * DAY)
+  end
+  return answers.record(context, 200, "order", record)
 end
 
 -- The numbers of page and limit, or nil and what is wrong with them.
@@ -165,11 +184,6 @@ function M.page(context, kind, list, keep, tell)
 end
 
 local statuses = { active = true, expired = true, cancelled = true }
-
---- The time after which a fault hides what happened from a list.
-function M.horizon(context)
-  return context.fault.slow and state.now(context.world) - context.fault.slow or math.huge
-end
 
 --- GET /orders
 function M.list(context)

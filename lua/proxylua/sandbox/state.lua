@@ -70,11 +70,13 @@ end
 
 --- Moves money: the balance and its transaction change together.
 -- @param amount units, positive; what `kind` says decides the direction
-function M.move(world, kind, amount, order_id)
+-- @param days of an extension: by how many
+function M.move(world, kind, amount, order_id, days)
   local data = world.data
   data.balance = data.balance + (kind == "charge" and -amount or amount)
   data.transactions[#data.transactions + 1] = {
-    id = M.id(world, "txn_"), type = kind, amount = amount, order_id = order_id, created = M.now(world),
+    id = M.id(world, "txn_"), type = kind, amount = amount, order_id = order_id, days = days,
+    created = M.now(world),
   }
   world.dirty = true
 end
@@ -90,7 +92,7 @@ local fields = {
     country = "string?", cancelled = "boolean?", key = "string?",
   },
   transactions = {
-    id = "string", type = "string", amount = "money", created = "number", order_id = "string?",
+    id = "string", type = "string", amount = "money", created = "number", order_id = "string?", days = "integer?",
   },
   addresses = { currency = "string", network = "string", address = "string", created = "number" },
 }
