@@ -53,6 +53,17 @@ for _, place in ipairs(stores.all) do
         print(count, sorted, timely)]])
     end)
 
+    it("are forgotten when they have not been written for long, those of one kind", function()
+      run "notes.put('k', { a = '1', b = '2' }) notes.put('l', { a = '3' }) notes.put('k', { a = '4' }, { api = true })"
+      place.query "UPDATE notes SET put_at = put_at - 100000000" -- by 100 seconds
+      run "notes.put('k', { b = '5' })"
+      assert.are.equal("1\tb=5 \t1\t1\n", run [[
+        local count, left = notes.forget("k", 90), ""
+        for name, text in notes.each("k") do left = left .. name .. "=" .. text .. " " end
+        print(count, left, #notes.get("l", { "a" }).a, #notes.get("k", { "a" }, { api = true }).a)]])
+      assert.are.equal("0\n", run "print(notes.forget('l', 110))")
+    end)
+
     it("of one kind, and of one API, are none of another's", function()
       run "notes.put('k', { a = 'store' }) notes.put('k', { a = 'one' }, { api = true }) notes.put('l', { a = 'l' })"
       run("notes.put('k', { a = 'two' }, { api = true })", "http://127.0.0.1:10")

@@ -54,6 +54,13 @@ function M.put_new(kind, name, text, options)
     { check("the text", text) }, true) == 1
 end
 
+--- Removes the notes of a kind that have not been written for longer than so many seconds.
+-- @return integer: how many there were
+-- @raise store; usage
+function M.forget(kind, seconds, options)
+  return core.notes.forget(of_api(options), check("the kind", kind), seconds)
+end
+
 --- All notes of a kind, in the order of their names, read in pages.
 -- @return iterator of name, text, and when it was written (seconds since 1970)
 -- @raise store; usage

@@ -11,6 +11,7 @@
 
 #define TYPE "proxylua.notes"
 #define PAGE 500
+#define MOST_AGE 1e11 /* seconds */
 
 /* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. */
 struct look {
@@ -20,6 +21,7 @@ struct look {
   struct notes_get get;
   struct notes_put put;
   struct notes_list list;
+  struct notes_forget forget;
 };
 
 #define LOOK_OF(job, field) ((struct look *)((char *)(job)-offsetof(struct look, field)))
@@ -187,9 +189,37 @@ static int list(lua_State *L)
   return wait_for(L, &look->wait, push_listed, (lua_KContext)look);
 }
 
+/* --- forget --- */
+
+static void on_forgotten(struct store_job *job)
+{
+  end(LOOK_OF(job, forget), job);
+}
+
+static int push_forgotten(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  lua_pushinteger(L, (lua_Integer)check(L, context)->forget.forgotten);
+  return 1;
+}
+
+static int forget(lua_State *L)
+{
+  const char *kind = luaL_checkstring(L, 2);
+  lua_Number age = luaL_checknumber(L, 3);
+  luaL_argcheck(L, age >= 0 && age <= MOST_AGE, 3, "no age in seconds");
+  struct look *look = push_look(L);
+  look->forget = (struct notes_forget){.job.done = on_forgotten,
+                                       .owner = owner_at(L, 1, look),
+                                       .kind = kind,
+                                       .age = (int64_t)(age * 1e6)};
+  notes_forget(look->engine->store, &look->forget);
+  return wait_for(L, &look->wait, push_forgotten, (lua_KContext)look);
+}
+
 void notes_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"get", get}, {"put", put}, {"list", list}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"get", get}, {"put", put}, {"list", list}, {"forget", forget}, {NULL, NULL}};
   luaL_newmetatable(L, TYPE);
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");

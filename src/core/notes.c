@@ -19,6 +19,11 @@ static void work_list(struct store_job *job, struct store_driver *driver)
   driver->ops->notes_list(driver, (struct notes_list *)job);
 }
 
+static void work_forget(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->notes_forget(driver, (struct notes_forget *)job);
+}
+
 void notes_get(struct store *store, struct notes_get *get)
 {
   get->job.work = work_get;
@@ -35,6 +40,12 @@ void notes_list(struct store *store, struct notes_list *list)
 {
   list->job.work = work_list;
   store_submit(store, &list->job);
+}
+
+void notes_forget(struct store *store, struct notes_forget *forget)
+{
+  forget->job.work = work_forget;
+  store_submit(store, &forget->job);
 }
 
 void notes_get_free(struct notes_get *get)

@@ -45,9 +45,18 @@ struct notes_list {
   size_t count;
 };
 
+/* Removes those of a kind that have not been written for longer than `age`. */
+struct notes_forget {
+  struct store_job job;
+  const char *owner, *kind;
+  int64_t age; /* microseconds */
+  size_t forgotten;
+};
+
 void notes_get(struct store *store, struct notes_get *get);
 void notes_put(struct store *store, struct notes_put *put);
 void notes_list(struct store *store, struct notes_list *list);
+void notes_forget(struct store *store, struct notes_forget *forget);
 
 /* Frees what a listing, or (texts alone) a getting, has answered. */
 void notes_list_free(struct notes_list *list);

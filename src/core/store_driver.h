@@ -27,6 +27,7 @@ struct store_ops {
   bool (*notes_get)(struct store_driver *driver, struct notes_get *get);
   bool (*notes_put)(struct store_driver *driver, struct notes_put *put);
   bool (*notes_list)(struct store_driver *driver, struct notes_list *list);
+  bool (*notes_forget)(struct store_driver *driver, struct notes_forget *forget);
 };
 
 struct store_driver {

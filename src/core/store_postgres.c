@@ -446,4 +446,5 @@ const struct store_ops store_postgres = {
     .notes_get = postgres_notes_get,
     .notes_put = postgres_notes_put,
     .notes_list = postgres_notes_list,
+    .notes_forget = postgres_notes_forget,
 };

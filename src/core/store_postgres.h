@@ -75,6 +75,7 @@ enum postgres_statement {
   PG_NOTE_ADD,
   PG_NOTE_REMOVE,
   PG_NOTE_LIST,
+  PG_NOTE_FORGET,
   PG_STATEMENTS
 };
 
@@ -155,5 +156,6 @@ bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
 bool postgres_notes_get(struct store_driver *driver, struct notes_get *get);
 bool postgres_notes_put(struct store_driver *driver, struct notes_put *put);
 bool postgres_notes_list(struct store_driver *driver, struct notes_list *list);
+bool postgres_notes_forget(struct store_driver *driver, struct notes_forget *forget);
 
 #endif

@@ -1,4 +1,5 @@
 /* Notes in PostgreSQL. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,4 +118,23 @@ bool postgres_notes_list(struct store_driver *driver, struct notes_list *list)
   bool ok = postgres_read((struct postgres *)driver, list_all, list, &list->job.err);
   if (!ok) notes_list_free(list);
   return ok;
+}
+
+/* --- forget --- */
+
+static bool forget(struct postgres *pg, void *arg, struct error *err)
+{
+  struct notes_forget *forget = arg;
+  char age[24];
+  int rows = 0;
+  snprintf(age, sizeof age, "%" PRId64, forget->age);
+  const struct postgres_param params[] = {{.value = forget->owner}, {.value = forget->kind}, {.value = age}};
+  if (!postgres_do(pg, PG_NOTE_FORGET, params, &rows, err)) return false;
+  forget->forgotten = (size_t)rows;
+  return true;
+}
+
+bool postgres_notes_forget(struct store_driver *driver, struct notes_forget *job)
+{
+  return postgres_transact((struct postgres *)driver, forget, job, &job->job.err);
 }

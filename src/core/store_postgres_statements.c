@@ -110,4 +110,5 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_NOTE_LIST] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name > $3 "
                       "ORDER BY name LIMIT $4",
                       4},
+    [PG_NOTE_FORGET] = {"DELETE FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND put_at < " NOW " - $3::int8", 3},
 };

@@ -64,6 +64,7 @@ static const char *const texts[STATEMENTS] = {
     [NOTE_REMOVE] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
     [NOTE_LIST] =
         "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name > ?3 ORDER BY name LIMIT ?4",
+    [NOTE_FORGET] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND put_at < ?3",
 };
 
 /* --- failures --- */
@@ -328,4 +329,5 @@ const struct store_ops store_sqlite = {
     .notes_get = sqlite_notes_get,
     .notes_put = sqlite_notes_put,
     .notes_list = sqlite_notes_list,
+    .notes_forget = sqlite_notes_forget,
 };

@@ -32,6 +32,7 @@ enum statement {
   NOTE_ADD,
   NOTE_REMOVE,
   NOTE_LIST,
+  NOTE_FORGET,
   STATEMENTS
 };
 
@@ -106,5 +107,6 @@ bool sqlite_lock(struct store_driver *driver, struct journal_lock *lock);
 bool sqlite_notes_get(struct store_driver *driver, struct notes_get *get);
 bool sqlite_notes_put(struct store_driver *driver, struct notes_put *put);
 bool sqlite_notes_list(struct store_driver *driver, struct notes_list *list);
+bool sqlite_notes_forget(struct store_driver *driver, struct notes_forget *forget);
 
 #endif

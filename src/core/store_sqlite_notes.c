@@ -113,3 +113,22 @@ bool sqlite_notes_list(struct store_driver *driver, struct notes_list *list)
   if (!ok) notes_list_free(list);
   return ok;
 }
+
+/* --- forget --- */
+
+static bool forget(struct sqlite *sqlite, struct notes_forget *forget, struct error *err)
+{
+  sqlite3_stmt *statement = prepare(sqlite, NOTE_FORGET, forget->owner, forget->kind, err);
+  if (!statement) return false;
+  sqlite3_bind_int64(statement, 3, sqlite_wall_clock() - forget->age);
+  if (!sqlite_run(sqlite, statement, err)) return false;
+  forget->forgotten = (size_t)sqlite3_changes(sqlite->db);
+  return true;
+}
+
+bool sqlite_notes_forget(struct store_driver *driver, struct notes_forget *job)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &job->job.err;
+  return sqlite_begin(sqlite, true, err) && sqlite_end(sqlite, forget(sqlite, job, err), err);
+}

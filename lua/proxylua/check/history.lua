@@ -8,6 +8,7 @@ local M = {}
 
 local KIND = "check"
 local KEPT, BATCH = 20, 200 -- outcomes of a proxy; proxies that are written at once
+local LONGEST = 90 * 86400 -- seconds: a proxy that was not checked for so long is gone
 
 -- A name has no bytes that the store cannot keep.
 local function name_of(result)
@@ -58,6 +59,13 @@ function Writer:add(result)
   if self.count >= BATCH then self:flush() end
 end
 
+--- Writes what is still waiting, and forgets the proxies that have not been checked for long.
+-- @raise store
+function Writer:finish()
+  self:flush()
+  notes.forget(KIND, LONGEST)
+end
+
 -- --- reading ---
 
 local function read(name, text)
@@ -77,8 +85,8 @@ local function read(name, text)
   return record
 end
 
---- How each proxy did at its last checks (20 are kept), by its address: `flaps` counts how often it went from working to not
--- working, or back.
+--- How each proxy did at its last checks, by its address: `flaps` counts how often it went from working to not working, or back. The
+-- last 20 are kept; a proxy that was not checked for 90 days is forgotten.
 -- @function px.check.history
 -- @return iterator of records: `host`, `port`, `username`, `checks`, `works` (how many of these it worked at), `flaps`, `last`
 --   ("works", or why not), `last_at`

@@ -84,7 +84,7 @@ function M.run(proxies, options)
     if tell_failure and not result.works then tell_failure(result) end
     if wanted.each then wanted.each(result, record) end
   end, { concurrency = wanted.concurrency, results = false })
-  if wanted.history then wanted.history:flush() end
+  if wanted.history then wanted.history:finish() end
   return wanted.summary:finish()
 end
 
