@@ -58,19 +58,15 @@ local function tell(place, flags)
   core.system.flush()
 end
 
--- Waits for a signal, which is how it is meant to end.
-local function wait()
+--- A signal is how it is meant to end, at whatever moment it comes.
+function M.run(args, context)
+  local flags = context.flags
   local ok, err = pcall(function()
+    tell(start(args, flags), flags)
     while true do core.task.sleep(3600) end
   end)
   core.sandbox.stop()
   if not ok and not (core.error.is(err) and err.kind == "cancelled") then error(err, 0) end
-end
-
-function M.run(args, context)
-  local flags = context.flags
-  tell(start(args, flags), flags)
-  wait()
 end
 
 return M
