@@ -131,11 +131,15 @@ function M.await_end(pid)
   assert(is_gone(pid), "the program goes on")
 end
 
---- Closes the terminal, and waits for the end of what ran there.
+--- Ends what runs at the terminal as if that were closed, and then closes it. (The hangup of a terminal sends SIGCONT too, which takes
+-- back the SIGSTOP of the leak checker: a program that was ending just then would wait for ever.)
 function Terminal:close()
   local pid = self:pid()
+  if pid then
+    os.execute(("kill -HUP %s 2>/dev/null"):format(pid))
+    M.await_end(pid)
+  end
   self:tmux("kill-server")
-  if pid then M.await_end(pid) end
   program.remove(self.folder)
 end
 
