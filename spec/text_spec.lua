@@ -14,6 +14,7 @@ describe("the room that a text takes", function()
         text.prefix("東京", 4), text.prefix("東京", 99) })
     assert.are.equal("e\u{301}", text.prefix("e\u{301}x", 1))
     assert.are.equal("", text.prefix("abc", -1))
+    assert.are.equal("\u{301}", text.prefix("\u{301}abc", 0))
   end)
 
   it("does not depend on the locale, and any bytes have one", function()

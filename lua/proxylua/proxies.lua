@@ -3,7 +3,7 @@
 
 local address = require "proxylua.proxies.address"
 local forms = require "proxylua.proxies.forms"
-local lines = require "proxylua.proxies.lines"
+local lines = require "proxylua.lines"
 local names = require "proxylua.names"
 
 local M = {}

@@ -5,6 +5,7 @@
 
 #include "bind/error.h"
 #include "bind/options.h"
+#include "bind/path.h"
 #include "core/archive.h"
 #include "core/digest.h"
 
@@ -97,9 +98,7 @@ static int read_bytes(lua_State *L)
 static int load_range(lua_State *L)
 {
   static const char *const known[] = {"count", "file", "total", "ratio", "offset", "size", NULL};
-  size_t length;
-  const char *path = luaL_checklstring(L, 1, &length);
-  luaL_argcheck(L, strlen(path) == length, 1, "a path cannot hold a NUL");
+  const char *path = path_check(L, 1);
   struct archive_limits limits = check_limits(L, "core.archive.load", known);
   size_t offset = field(L, "offset", 0), size = field(L, "size", 0);
   struct box *box = push_box(L);

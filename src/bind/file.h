@@ -1,5 +1,5 @@
-/* `core.file`: a file that a script writes piece by piece, and that is there whole or not at all; and one that it reads piece by
- * piece, of which each is there as soon as it comes. */
+/* `core.file`: a file that a script writes piece by piece, and that is there whole or not at all (create); and one that it reads
+ * (source: bind/source.h). */
 #ifndef PROXYLUA_BIND_FILE_H
 #define PROXYLUA_BIND_FILE_H
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bind/error.h"
+#include "bind/path.h"
 #include "core/beneath.h"
 
 #define MOST_HIDDEN 8
@@ -12,25 +13,17 @@
 
 /* --- files --- */
 
-static const char *check_path(lua_State *L, int index)
-{
-  size_t size;
-  const char *path = luaL_checklstring(L, index, &size);
-  if (strlen(path) != size) error_usage(L, "a path cannot hold a NUL");
-  return path;
-}
-
 /* Arguments: folder, path in it, list of real paths that are hidden. The texts stay where they are. */
 static void read_place(lua_State *L, struct beneath *where, const char *hidden[MOST_HIDDEN + 1])
 {
-  where->folder = check_path(L, 1);
-  where->path = check_path(L, 2);
+  where->folder = path_check(L, 1);
+  where->path = path_check(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_Integer count = luaL_len(L, 3);
   luaL_argcheck(L, count <= MOST_HIDDEN, 3, "too many");
   for (lua_Integer i = 0; i < count; i++) {
     lua_rawgeti(L, 3, i + 1);
-    hidden[i] = check_path(L, -1);
+    hidden[i] = path_check(L, -1);
     lua_pop(L, 1); /* the list holds it */
   }
   hidden[count] = NULL;
@@ -88,7 +81,7 @@ static void push_part(lua_State *L, CURLU *url, CURLUPart part, unsigned flags)
 /* url(text, base): the whole URL (`text` may be relative to `base`), its scheme, host, port and user; nothing when it is none. */
 static int read_url(lua_State *L)
 {
-  const char *text = check_path(L, 1), *base = lua_isnoneornil(L, 2) ? NULL : check_path(L, 2);
+  const char *text = path_check(L, 1), *base = lua_isnoneornil(L, 2) ? NULL : path_check(L, 2);
   luaL_checkstack(L, 8, NULL);
   CURLU *url = curl_url();
   if (!url) return luaL_error(L, "not enough memory");

@@ -14,6 +14,7 @@
 
 #include "bind/embedded.h"
 #include "bind/error.h"
+#include "bind/path.h"
 #include "bind/runtime.h"
 #include "core/file.h"
 
@@ -25,15 +26,6 @@ static int fail(lua_State *L, const char *what, const char *path)
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_STORE, "cannot %s %s: %s", what, path, strerror(errno));
   error_raise(L, &err);
-}
-
-/* A path cannot hold a NUL. */
-static const char *check_path(lua_State *L, int index)
-{
-  size_t size;
-  const char *path = luaL_checklstring(L, index, &size);
-  luaL_argcheck(L, strlen(path) == size, index, "a path cannot hold a NUL");
-  return path;
 }
 
 /* --- terminals --- */
@@ -182,7 +174,7 @@ static int read_all(lua_State *L, int fd, lua_Integer most)
 
 static int read_file(lua_State *L)
 {
-  const char *path = check_path(L, 1);
+  const char *path = path_check(L, 1);
   lua_Integer most = luaL_checkinteger(L, 2);
   if (strcmp(path, "-") == 0) return read_all(L, STDIN_FILENO, most);
   int *fd = push_descriptor(L);
@@ -197,7 +189,7 @@ static int read_file(lua_State *L)
 static int write_file(lua_State *L)
 {
   size_t size;
-  const char *path = check_path(L, 1), *text = luaL_checklstring(L, 2, &size);
+  const char *path = path_check(L, 1), *text = luaL_checklstring(L, 2, &size);
   mode_t mode = (mode_t)luaL_optinteger(L, 3, MODE);
   struct error err = ERROR_INIT;
   struct file file;
@@ -214,7 +206,7 @@ static int write_file(lua_State *L)
 static int make_folder(lua_State *L)
 {
   char path[PATH_MAX];
-  if (snprintf(path, sizeof path, "%s/", check_path(L, 1)) >= (int)sizeof path)
+  if (snprintf(path, sizeof path, "%s/", path_check(L, 1)) >= (int)sizeof path)
     return error_usage(L, "the path of the folder is too long");
   for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
     *slash = '\0';
@@ -227,7 +219,7 @@ static int make_folder(lua_State *L)
 static int kind(lua_State *L)
 {
   struct stat there;
-  if (stat(check_path(L, 1), &there) != 0) return 0;
+  if (stat(path_check(L, 1), &there) != 0) return 0;
   lua_pushstring(L, S_ISREG(there.st_mode) ? "file" : S_ISDIR(there.st_mode) ? "folder" : "other");
   return 1;
 }
@@ -236,7 +228,7 @@ static int kind(lua_State *L)
 static int status(lua_State *L)
 {
   struct stat there;
-  const char *path = check_path(L, 1);
+  const char *path = path_check(L, 1);
   if (stat(path, &there) != 0) return 0;
   lua_createtable(L, 0, 3);
   lua_pushinteger(L, there.st_mode & 07777);
@@ -251,7 +243,7 @@ static int status(lua_State *L)
 static int real_path(lua_State *L)
 {
   char path[PATH_MAX];
-  if (!realpath(check_path(L, 1), path)) return 0;
+  if (!realpath(path_check(L, 1), path)) return 0;
   lua_pushstring(L, path);
   return 1;
 }
@@ -259,7 +251,7 @@ static int real_path(lua_State *L)
 static int is_trusted(lua_State *L)
 {
   struct stat there;
-  bool found = stat(check_path(L, 1), &there) == 0;
+  bool found = stat(path_check(L, 1), &there) == 0;
   lua_pushboolean(L, found && (there.st_uid == geteuid() || there.st_uid == 0) && !(there.st_mode & S_IWOTH));
   return 1;
 }
@@ -268,7 +260,7 @@ static int is_trusted(lua_State *L)
 
 static int lock(lua_State *L)
 {
-  const char *path = check_path(L, 1);
+  const char *path = path_check(L, 1);
   int command = lua_toboolean(L, 2) ? F_OFD_SETLKW : F_OFD_SETLK;
   int *fd = push_descriptor(L);
   *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -71,7 +71,7 @@ static int prefix(lua_State *L)
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);
   lua_Integer columns = luaL_checkinteger(L, 2);
-  lua_pushlstring(L, text, columns > 0 ? measure_utf8(text, size, &columns) : 0);
+  lua_pushlstring(L, text, columns >= 0 ? measure_utf8(text, size, &columns) : 0);
   return 1;
 }
 

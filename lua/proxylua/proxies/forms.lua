@@ -1,4 +1,4 @@
--- The forms in which files hold proxies. Each is a function of a reader (proxylua.proxies.lines), its first line (JSON needs none)
+-- The forms in which files hold proxies. Each is a function of a reader (proxylua.lines), its first line (JSON needs none)
 -- and the protocol for where none is told; it answers a function that answers the next record, nothing at the end, and false and why for what is no
 -- proxy.
 

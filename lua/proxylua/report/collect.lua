@@ -2,6 +2,7 @@
 
 local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"
+local lines = require "proxylua.lines"
 local names = require "proxylua.names"
 local pages = require "proxylua.pages"
 local ties = require "proxylua.report.ties"
@@ -25,23 +26,13 @@ end
 
 -- The records of a file of JSON lines, as --jsonl writes them; "-" is standard input.
 local function each_line(path, field)
-  local file, why = io.stdin, nil
-  if path ~= "-" then file, why = io.open(path, "rb") end
-  if not file then names.usage("cannot read %s", why) end
-  local number = 0
+  local reader = lines.open(path)
   return function()
     local line
-    repeat
-      line, why = file:read("l")
-      if not line and why then names.usage("cannot read %s: %s", path, why) end
-      number = number + 1
-    until not line or line:find("%S")
-    if line then
-      local ok, record = pcall(read_record, line, field)
-      return ok and record or refuse_line(line, field, ("%s:%d"):format(path, number))
-    end
-    if path ~= "-" then file:close() end
-    return nil
+    repeat line = reader:line() until not line or line:find("%S")
+    if not line then return nil end
+    local ok, record = pcall(read_record, line, field)
+    return ok and record or refuse_line(line, field, ("%s:%d"):format(reader.name, reader.number))
   end
 end
 

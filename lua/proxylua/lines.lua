@@ -14,7 +14,7 @@ Reader.__index = Reader
 local function open(source)
   if type(source) == "table" or type(source) == "userdata" then return source, "what is read" end
   if type(source) ~= "string" then
-    names.usage("proxies are read from a path or from what has a method read, got a %s", type(source))
+    names.usage("what is read is a path, or has a method read; got a %s", type(source))
   end
   local name = source == "-" and "standard input" or source
   local file, why = core.file.source(source)
@@ -98,7 +98,7 @@ function Reader:rest()
   while fill(self) do
     size = size + #self.text
     if size > WHOLE then
-      names.usage("%s: a document that is not a proxy a line may hold %d MiB", self.name, WHOLE >> 20)
+      names.usage("%s: a document that is read as a whole may hold %d MiB", self.name, WHOLE >> 20)
     end
     parts[#parts + 1] = self.text
     self.text = ""
