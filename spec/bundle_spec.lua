@@ -386,11 +386,12 @@ describe("a bundle with a plugin", function()
   it("finds it inside, with the permissions that it tells of", function()
     local result = bundle(folder, { "a.lua", "--plugin", "../adder", "-o", "out" })
     assert.are.equal(0, result.code, result.err)
-    assert.matches("plugin adder 1.2.0 may exchange data with hooks.slack.com", result.err, 1, true)
+    local may = "plugin adder 1.2.0 may exchange data with hooks.slack.com; be told, with all that is known of it, " ..
+      "whenever an order is placed\n"
+    assert.matches(may, result.err, 1, true)
     program.remove(folder .. "/adder")
     assert.are.equal("3\n", run({}).out)
-    assert.matches("\nplugin adder 1.2.0 may exchange data with hooks.slack.com\n", run({ "--proxylua-info" }).out, 1,
-      true)
+    assert.matches("\n" .. may, run({ "--proxylua-info" }).out, 1, true)
     local told = core.json.decode(run({ "--proxylua-json", "--proxylua-info" }).out)
     assert.are.same({ net = { "hooks.slack.com" } }, told.plugins.adder.permissions)
   end)
@@ -417,6 +418,19 @@ describe("a bundle with a plugin", function()
       assert.are.equal("10.0.0.1\n\n", result.out, result.err)
     end
     server:stop()
+    home:remove()
+  end)
+
+  it("has what it was made with alone, whatever is installed where it runs", function()
+    local home = plugins.home()
+    home:install("former", { manifest = "formats = { hosts = { run = 'hosts', summary = 'one a line' } }" })
+    write(home.path .. "/b.lua", [[
+      local px = require "proxylua"
+      print(px.try(px.plugin, "former"))
+      print(select(2, px.try(px.export.text, { "10.0.0.1:80" }, "hosts")).kind)]])
+    assert.are.equal(0, home:run("bundle", "b.lua", "-o", "out").code)
+    local result = program.run({}, { program = home.path .. "/out", home = home.path })
+    assert.are.equal("nil\tusage: this program was bundled without the plugin former\nusage\n", result.out, result.err)
     home:remove()
   end)
 

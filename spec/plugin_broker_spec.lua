@@ -4,6 +4,7 @@ local children = require "spec.support.children"
 local config = require "proxylua.config"
 local core = require "proxylua.core"
 local host = require "proxylua.plugin.host"
+local plugins = require "spec.support.plugins"
 local program = require "spec.support.program"
 local px = require "proxylua"
 local sandboxes = require "spec.support.sandbox"
@@ -112,6 +113,52 @@ describe("files of a plugin", function()
   it("are not written through a link", function()
     assert.are.equal("forbidden", refusal(plugin, "px.files.write(...)", folder .. "/writable/link", "mine").kind)
     assert.are.equal("hidden", program.read(folder .. "/outside/secret"))
+  end)
+
+  it("keep their permissions when they are replaced, and are nobody else's when they are new", function()
+    local new, old = folder .. "/writable/new", folder .. "/writable/old"
+    program.write(old, "1")
+    assert(os.execute("chmod 640 " .. old))
+    for _, path in ipairs{ new, old } do plugin:call("run", "px.files.write(...)", path, "2") end
+    assert.are.equal("2", program.read(old))
+    local pipe = io.popen(("stat -c %%a %s %s"):format(new, old))
+    assert.are.equal("600\n640\n", pipe:read("a"))
+    pipe:close()
+  end)
+
+  it("are not the settings, the key or the store either, wherever these lie", function()
+    local home = plugins.home()
+    home:install("greedy", {
+      manifest = ([[permissions = { files = { read = { %q }, write = { %q } } },
+        commands = { try = { run = "try", summary = "tries" } }]]):format(home.path, home.path),
+      files = { ["main.lua"] = [[
+        local px = require "proxylua"
+        return { try = function()
+          for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "mine" } do
+            for _, what in ipairs{ "read", "write" } do
+              local _, err = px.try(px.files[what], "]] .. home.path .. [[/" .. name, "changed")
+              print(name, what, err and err.kind or "done")
+            end
+          end
+        end }]] },
+    })
+    for _, name in ipairs{ "key", "store.db", "store.db-wal", "mine" } do
+      program.write(home.path .. "/" .. name, "1")
+    end
+    program.write(home.path .. "/settings.lua", ("return { api_key_file = '~/key', store = %q }"):format(
+      home.path .. "/store.db"))
+    assert(os.execute(("cd %s && chmod 600 key settings.lua && mkdir -p config/proxylua && " ..
+      "ln -s ../../settings.lua config/proxylua/config.lua"):format(home.path)))
+    local result = home:run("--store", "none", "greedy", "try")
+    local expected = {}
+    for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "mine" } do
+      for _, what in ipairs{ "read", "write" } do
+        expected[#expected + 1] = ("%s\t%s\t%s\n"):format(name, what, name == "mine" and "done" or "forbidden")
+      end
+    end
+    assert.are.equal(table.concat(expected), result.out, result.err)
+    assert.are.equal("changed", program.read(home.path .. "/mine"))
+    home:remove()
   end)
 
   it("are never proxylua's own, such as the list of plugins, whatever was granted", function()

@@ -75,11 +75,13 @@ describe("a plugin", function()
       function M.text() error("no luck") end
       function M.value() px.error.raise{ kind = "funds", message = "broke" } end
       function M.odd() error(setmetatable({}, { __tostring = function() return "odd one" end })) end
-      function M.worse() error(setmetatable({}, { __tostring = error })) end]]
+      function M.worse() error(setmetatable({}, { __tostring = error })) end
+      function M.stopped() local task = px.spawn(px.sleep, 60) task:cancel() task:join() end]]
     assert.matches("plugin trial: trial/main.lua:%d+: no luck", failure(plugin.call, plugin, "text"))
     assert.are.equal("funds", failure(plugin.call, plugin, "value").kind)
     assert.matches("odd one", failure(plugin.call, plugin, "odd"))
     assert.matches("without a text", failure(plugin.call, plugin, "worse"))
+    assert.are.equal("plugin trial: a task of its own was cancelled", failure(plugin.call, plugin, "stopped"))
     assert.are.equal("usage", failure(plugin.call, plugin, "nothing").kind)
     assert.matches("main.lua:3: .*expected", failure(start, "function M.x("))
   end)

@@ -97,7 +97,8 @@ describe("proxylua plugin", function()
     end
     local told = home:ask("plugin", "info", "trial")
     assert.equals(true, told.permissions.read)
-    assert.equals(1, #told.may)
+    assert.same({ "read your account, orders, proxies with their passwords, and transactions",
+      "be told, with all that is known of it, whenever an order is placed" }, told.may)
   end)
 
   it("gives what is installed a place in help and completion", function()
@@ -163,6 +164,47 @@ describe("proxylua plugin", function()
     assert.equals(1, select(2, result.err:gsub("refused orders", "")))
     local dry = home:run("--sandbox", "--dry-run", "orders", "create", "--type", "isp", "--quantity", "1")
     assert.equals("proxylua: dry run: nothing was bought\n", dry.err)
+  end)
+
+  it("that is cancelled while it is told of something stops nobody", function()
+    home:install("broken", { manifest = 'on = { order_placed = "placed" }', files = { ["main.lua"] = [[
+      local px = require "proxylua"
+      return { placed = function() local task = px.spawn(px.sleep, 60) task:cancel() task:join() end }]] } })
+    local result = home:run("--sandbox", "--spend", "30", "-e", [[
+      require("proxylua").orders.create{ type = "isp", quantity = 2, period = 30 }
+      print("done")]])
+    assert.same({ 0, "done\n" }, { result.code, result.out })
+    assert.matches("told of order_placed: plugin broken: a task of its own was cancelled", result.err, 1, true)
+  end)
+
+  it("logs lines that are told to be its own, and not without end", function()
+    home:install("trial", { manifest = 'commands = { go = { run = "go", summary = "goes on" } }', files = {
+      ["main.lua"] = [[
+        local px = require "proxylua"
+        return { go = function()
+          px.log("first\nproxylua: bought everything")
+          for _ = 1, 30 do px.log(("x"):rep(50000)) end
+        end }]] } })
+    local result = home:run("trial", "go")
+    assert.equals(0, result.code)
+    assert.matches("proxylua: trial: first\nproxylua: trial: proxylua: bought everything\n", result.err, 1, true)
+    assert.matches("proxylua: trial: no more than 1 MiB of it is shown\n$", result.err)
+    assert.is_true(#result.err < (1 << 20) + 60000)
+  end)
+
+  it("answers commands with whatever output can show", function()
+    home:install("trial", { manifest = [[commands = { rows = { run = "rows", summary = "streams" },
+      mixed = { run = "mixed", summary = "a record" } }]], files = { ["main.lua"] = [[
+        return {
+          rows = function()
+            local at = 0
+            return function() at = at + 1 return at < 4 and { at = at } or nil end
+          end,
+          mixed = function() return { "first", name = "x" } end,
+        }]] } })
+    assert.equals('{"at":1}\n{"at":2}\n{"at":3}\n', home:run("--jsonl", "trial", "rows").out)
+    assert.same({ { at = 1 }, { at = 2 }, { at = 3 } }, home:ask("trial", "rows"))
+    assert.matches("name%s+x\n", home:run("--quiet", "trial", "mixed").out)
   end)
 
   it("is looked after by doctor", function()

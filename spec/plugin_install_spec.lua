@@ -118,6 +118,12 @@ describe("installing", function()
     refuse("g.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "\27Lua" } }, "is compiled Lua")
     refuse("h.plx", core.archive.write{ manifest, main, { name = "x", data = ("0"):rep(3 << 20) } },
       "larger than it looks")
+    for _, name in ipairs{ "spec/main_spec.lua", ".hidden", "lib/.git", "old.plx" } do
+      refuse("j.plx", core.archive.write{ manifest, main, { name = name, data = "" } },
+        name .. " is no part of a plugin")
+    end
+    refuse("k.plx", core.archive.write{ manifest, main, { name = "x\u{202E}aul.lua", data = "" } },
+      "x?aul.lua is a name that shows as another")
     assert_refused(home:run("plugin", "install", "none.plx", "--yes"), "there is no plugin none.plx")
     home:write("linked")
     assert(os.execute("ln -s /etc/passwd " .. home.path .. "/linked/data"))
@@ -260,6 +266,13 @@ describe("installing", function()
     assert.equals("1.1.0", home:list().trial.version)
     assert.equals(0, home:run("plugin", "update", "trial", "--yes").code)
     assert.same({ "HOME" }, home:list().trial.permissions.env)
+    home:write("trial", { version = "1.3.0", manifest = [[permissions = { read = true, env = { "HOME" } },
+      on = { order_placed = "placed" }]] })
+    result = home:run("plugin", "update", "trial")
+    assert_refused(result, "--yes grants what it asks for")
+    assert.matches("It may\n  - be told, with all that is known of it, whenever an order is placed.\n", result.err, 1,
+      true)
+    assert.equals(0, home:run("plugin", "update", "trial", "--yes").code)
     assert.matches("is up to date", home:run("plugin", "update", "trial").err)
     assert_refused(home:run("plugin", "update", "trial", home:write("other")), "is the plugin other, and not trial")
     assert_refused(home:run("plugin", "update"), "give a plugin, or --all")
@@ -272,6 +285,11 @@ describe("installing", function()
     assert.is_nil(home:list().trial)
     assert.is_nil(core.system.kind(home:installed("trial")))
     assert_refused(home:run("plugin", "remove", "trial"), "there is no plugin trial")
+    program.write(home.path .. "/precious", "1")
+    home:install("linked")
+    assert(os.execute(("ln -s %s %s/link"):format(home.path, home:place("linked"))))
+    assert.equals(0, home:run("plugin", "remove", "linked").code)
+    assert.equals("1", program.read(home.path .. "/precious"))
     assert_refused(home:run("plugin", "remove", "othr"), "did you mean other?")
     assert.equals(0, home:run("plugin", "verify", "other").code)
   end)

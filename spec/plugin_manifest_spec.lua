@@ -173,6 +173,7 @@ describe("permissions", function()
         "write and replace files in ~/out",
       "exchange data with example.com", "variable TOKEN", "run the program /usr/bin/true",
       "in the format hosts, and see the passwords", "by the rule slow, and see the pages that",
+      "be told, with all that is known of it, whenever the balance is low",
     } do
       assert.matches(expected, words, 1, true)
     end

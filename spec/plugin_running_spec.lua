@@ -13,7 +13,10 @@ local M, count = {}, 0
 function M.count() count = count + 1 return count end
 function M.greet(name) return px.env("GREETING") .. " " .. name end
 local failures = {}
-function M.failed(result) failures[#failures + 1] = result.port .. " " .. result.reason end
+function M.failed(result)
+  if px.env("GREETING") == "fail" then error("no") end
+  failures[#failures + 1] = result.port .. " " .. result.reason
+end
 function M.failures() return table.concat(failures, ", ") end
 function M.spin() while true do end end
 return M]]
@@ -53,6 +56,17 @@ describe("px.plugin", function()
       px.check.run({ "http://127.0.0.1:1", "http://127.0.0.1:2" },
         { url = "http://127.0.0.1:3", history = false, concurrency = 1 })
       print(px.plugin("counter").failures())]])
+  end)
+
+  it("is left out after failing to be told three times", function()
+    local result = program.run({ "-e", [[
+      local px, list = require "proxylua", {}
+      for port = 1, 9 do list[port] = "http://127.0.0.1:" .. port end
+      px.check.run(list, { url = "http://127.0.0.1:3", history = false })]] },
+      { home = home, env = { GREETING = "fail" } })
+    assert.are.equal(0, result.code, result.err)
+    assert.are.equal(3, select(2, result.err:gsub("could not be told of check_failed", "")))
+    assert.matches("proxylua: the plugin counter is told of no more\n", result.err, 1, true)
   end)
 
   it("starts it once for all tasks that need it at the same time", function()

@@ -168,6 +168,22 @@ function M.profiles()
   return list
 end
 
+--- The files of the program, wherever they lie: the config file, and the key files and stores that any part of it names.
+-- @return list of paths
+-- @raise config
+function M.own_files()
+  local path, named = M.path()
+  local data = read_file(path, named) or {}
+  local list, sections = { path }, { data, { store = os.getenv("PROXYLUA_STORE") } }
+  for _, profile in pairs(data.profiles or {}) do sections[#sections + 1] = profile end
+  for _, section in ipairs(sections) do
+    list[#list + 1] = types.path(section.api_key_file)
+    local store = types.path(section.store)
+    for _, ending in ipairs(store and { "", "-wal", "-shm" } or {}) do list[#list + 1] = store .. ending end
+  end
+  return list
+end
+
 -- --- putting it together ---
 
 local function field(section, name)

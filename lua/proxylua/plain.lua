@@ -1,10 +1,16 @@
--- Texts that others sent, as a terminal can only show them: what it would obey is shown as ?.
+-- Texts that others sent, as a terminal can only show them: what it would obey, and what hides or rearranges, is shown as ?.
 
 local M = {}
 
+-- C1 controls, and what turns the direction of writing or takes no room.
+local deceptive = { "\xC2[\x80-\x9F]", "\xE2\x80[\x8B-\x8F\xA8-\xAE]", "\xE2\x81[\xA0-\xAF]", "\xEF\xBB\xBF" }
+
 local function clean(text, controls)
   if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
-  return (text:gsub("\xC2[\x80-\x9F]", "?"):gsub(controls, "?"))
+  if text:find("[\xC2\xE2\xEF]") then
+    for _, pattern in ipairs(deceptive) do text = text:gsub(pattern, "?") end
+  end
+  return (text:gsub(controls, "?"))
 end
 
 --- A text in one line.
@@ -15,6 +21,11 @@ end
 --- A text of several lines, with tabs in them.
 function M.lines(text)
   return clean(text, "[^\n\t\x20-\x7E\x80-\xFF]")
+end
+
+--- Whether a text shows as what it is, in one line.
+function M.is_line(text)
+  return M.line(text) == text
 end
 
 return M

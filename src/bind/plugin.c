@@ -284,11 +284,15 @@ static int raise_end(lua_State *L, const struct plugin *plugin)
   return error_raise(L, &plugin->why);
 }
 
-/* An error value is raised as it is; what else a plugin raises is told to be the plugin's. */
+/* An error value is raised as it is, but for a cancellation: it was of a task in there, and stops nothing out here. What else a
+ * plugin raises is told to be the plugin's. */
 static int raise_failure(lua_State *L, const struct plugin *plugin, int count)
 {
-  if (count == 1 && error_test(L, -1)) return lua_error(L);
-  if (count == 1 && lua_type(L, -1) == LUA_TSTRING)
+  bool known = count == 1 && error_test(L, -1), cancelled = known && error_kind_at(L, -1) == ERROR_CANCELLED;
+  if (known && !cancelled) return lua_error(L);
+  if (cancelled)
+    lua_pushfstring(L, "plugin %s: a task of its own was cancelled", plugin->name);
+  else if (count == 1 && lua_type(L, -1) == LUA_TSTRING)
     lua_pushfstring(L, "plugin %s: %s", plugin->name, lua_tostring(L, -1)); /* which says where, in the plugin */
   else
     lua_pushfstring(L, "plugin %s: failed", plugin->name);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define PORTION ((size_t)64 << 10)
-#define MODE 0666 /* of written files, before the umask */
+#define MODE 0600 /* of new files: what plugins write may hold passwords of proxies */
 
 static bool refuse(const struct beneath *where, const char *what, struct error *err)
 {
@@ -93,13 +93,20 @@ bool beneath_read(const struct beneath *where, size_t most, struct buffer *bytes
   return ok;
 }
 
-/* What is there already may be a regular file alone. */
-static bool is_free(const struct beneath *where, int folder, const char *name, struct error *err)
+/* What is there already may be a regular file alone, and none of proxylua's own. Its permissions are kept. */
+static bool look_at_target(const struct beneath *where, int folder, const char *name, mode_t *mode, struct error *err)
 {
   struct stat there;
-  if (fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) == 0)
-    return S_ISREG(there.st_mode) || refuse(where, "is no file", err);
-  return errno == ENOENT || fail(where, err);
+  int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT || fail(where, err);
+  bool known = fstat(fd, &there) == 0, hidden = is_hidden(where, fd);
+  if (!known) fail(where, err);
+  close(fd);
+  if (!known) return false;
+  if (!S_ISREG(there.st_mode)) return refuse(where, "is no file", err);
+  if (hidden) return refuse(where, "is proxylua's own, and no plugin's", err);
+  *mode = there.st_mode & 0777;
+  return true;
 }
 
 static bool write_all(int fd, const char *bytes, size_t size)
@@ -121,12 +128,14 @@ static bool write_into(const struct beneath *where, int folder, const char *name
 {
   char temporary[64];
   uint64_t random;
-  if (!is_free(where, folder, name, err)) return false;
+  mode_t mode = 0;
+  if (!look_at_target(where, folder, name, &mode, err)) return false;
   if (getrandom(&random, sizeof random, 0) != sizeof random) return fail(where, err);
   snprintf(temporary, sizeof temporary, ".proxylua-%016" PRIx64, random);
   int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
   if (fd < 0) return fail(where, err);
-  bool ok = write_all(fd, bytes, size) && renameat(folder, temporary, folder, name) == 0;
+  bool ok = (mode == 0 || fchmod(fd, mode) == 0) && write_all(fd, bytes, size) &&
+            renameat(folder, temporary, folder, name) == 0;
   if (!ok) fail(where, err);
   close(fd);
   if (!ok) unlinkat(folder, temporary, 0);

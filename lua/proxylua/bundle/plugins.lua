@@ -70,19 +70,18 @@ local function read_modules(name)
   return modules
 end
 
---- What bundle.json says of the plugins of this program's own bundle; nothing where there is none.
--- @return table of entries by name
+--- What bundle.json says of the plugins of this program's own bundle: it has what it was made with, whatever is installed where it runs.
+-- @return table of entries by name; nil where there is no bundle
 function M.entries()
-  if not core.bundle.here() then return {} end
+  if not core.bundle.here() then return nil end
   return core.json.decode(core.bundle.read("bundle.json")).plugins
 end
 
 --- Loads a plugin of this program's own bundle, as proxylua.plugin.installed.open does an installed one.
--- @return table, or nil when there is none of that name
--- @raise config when its files are not what they were
+-- @raise usage when there is none of that name
 function M.open(name)
   local entry = M.entries()[name]
-  if not entry then return nil end
+  if not entry then names.usage("this program was bundled without the plugin %s", name) end
   local modules = read_modules(name)
   local manifest = require("proxylua.plugin.manifest").read(modules["plugin.lua"])
   modules["plugin.lua"] = nil

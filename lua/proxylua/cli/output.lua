@@ -2,6 +2,7 @@
 
 local core = require "proxylua.core"
 local names = require "proxylua.names"
+local plain = require "proxylua.plain"
 local tables = require "proxylua.cli.table"
 local terminal = require "proxylua.cli.terminal"
 
@@ -169,14 +170,23 @@ end
 local function put_plain_value(screen, value)
   value = prepare(screen, value)
   if screen.form == "json" or screen.form == "jsonl" then return put_json(screen, value) end
-  core.system.write(tostring(value == nil and "" or value), "\n")
+  local text = tostring(value == nil and "" or value)
+  core.system.write(screen.form == "table" and plain.lines(text) or text, "\n")
 end
 
---- Writes whatever came: a list, a record or a plain value.
+local function is_list(value)
+  local count = 0
+  for _ in pairs(value) do count = count + 1 end
+  return count == #value
+end
+
+--- Writes whatever came: an iterator of records, a list, a record or a plain value.
 function Screen:value(kind, value)
-  if type(value) ~= "table" or core.money.is(value) then
+  if type(value) == "function" then
+    self:stream(kind, value)
+  elseif type(value) ~= "table" or core.money.is(value) then
     put_plain_value(self, value)
-  elseif #value > 0 or next(value) == nil then
+  elseif is_list(value) then
     self:list(kind, value)
   else
     self:record(kind, value)

@@ -242,7 +242,7 @@ function M.aligned(names, records, width, kind)
   for _, name in ipairs(names) do list[#list + 1] = column(name, records) end
   if #list == 0 then return {}, {} end
   local dropped = drop(list, width, kind)
-  local lines = { line(list, function(item) return item.name end) }
+  local lines = { line(list, function(item) return clean(item.name, true) end) }
   for at = 1, #records do lines[#lines + 1] = line(list, function(item) return item.texts[at] end) end
   return lines, dropped
 end

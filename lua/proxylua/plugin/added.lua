@@ -1,7 +1,6 @@
 -- What the installed plugins add to px.export and px.check: formats and rules, which run in the plugins' processes. What comes from
 -- there is looked at before it counts.
 
-local bundled = require "proxylua.bundle.plugins"
 local core = require "proxylua.core"
 local net = require "proxylua.plugin.net"
 local plain = require "proxylua.plain"
@@ -14,9 +13,8 @@ local LINES_SECONDS, RULE_SECONDS = 60, 10 -- for a batch, and for one proxy: wa
 local MOST_FAILURES = 3        -- of a rule, in one check
 local MOST_REASON = 200        -- bytes
 
--- A bundle has what it was made with, whatever is installed where it runs.
 local function entries()
-  return core.bundle.here() and bundled.entries() or require("proxylua.plugin.installed").entries()
+  return require("proxylua.plugin.installed").entries()
 end
 
 local function instance_of(plugin)

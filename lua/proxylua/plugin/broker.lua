@@ -19,6 +19,21 @@ local function refusal(name)
   end
 end
 
+local MOST_LOGGED = 1 << 20 -- bytes of one process
+
+-- Takes what goes to standard error: each line is told to be the plugin's, and there is an end to them.
+local function log_of(name)
+  local left = MOST_LOGGED
+  return function(text)
+    if left <= 0 then return end
+    local prefix = "proxylua: " .. name .. ": "
+    text = plain.lines(tostring(text)):gsub("\n", "\n" .. prefix)
+    left = left - #text
+    io.stderr:write(prefix, text, "\n")
+    if left <= 0 then io.stderr:write(prefix, "no more than ", MOST_LOGGED >> 20, " MiB of it is shown\n") end
+  end
+end
+
 --- The questions of one plugin.
 -- @param name string
 -- @param permissions table
@@ -31,12 +46,9 @@ function M.open(name, permissions, reach)
     local answers = require("proxylua.plugin." .. part).open(name, permissions, refuse, reach)
     for what, handler in pairs(answers) do handlers[what] = handler end
   end
-  local notes = {
-    print = function(text) core.system.write(plain.lines(tostring(text)), "\n") end,
-    log = function(text) io.stderr:write("proxylua: ", name, ": ", plain.lines(tostring(text)), "\n") end,
-    failed = function(text) io.stderr:write("proxylua: ", name, ": ", plain.lines(tostring(text)), "\n") end,
-  }
-  return handlers, notes
+  local log = log_of(name)
+  local function print_text(text) core.system.write(plain.lines(tostring(text)), "\n") end
+  return handlers, { print = print_text, log = log, failed = log }
 end
 
 return M

@@ -3,8 +3,11 @@
 -- two that answer each other's orders with orders would never end.
 
 local core = require "proxylua.core"
+local plain = require "proxylua.plain"
 
 local M = {}
+
+local MOST_FAILURES = 3 -- of a plugin, one after the other, at one kind of event
 
 local refusals = { spend_refused = true, funds = true }
 
@@ -12,11 +15,17 @@ local function complain(...)
   io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n")
 end
 
+-- Answers why it could not be told, or nil.
 local function deliver(name, event, data)
   local ok, err = pcall(function() require("proxylua.plugin.running").get(name):event(event, data) end)
-  if ok then return end
+  if ok then return nil end
   if core.error.is(err) and err.kind == "cancelled" then error(err, 0) end
-  complain("the plugin %s could not be told of %s: %s", name, event, tostring(err))
+  return ("the plugin %s could not be told of %s: %s"):format(name, event, plain.line(tostring(err)))
+end
+
+local function tell_or_complain(name, event, data)
+  local why = deliver(name, event, data)
+  if why then complain("%s", why) end
 end
 
 local function listens(entry, event)
@@ -41,18 +50,29 @@ local function listeners_of(event)
 end
 
 --- Tells the plugins of an event.
--- @param event one of proxylua.plugin.manifest.events
+-- @param event one of proxylua.plugin.permissions.events
 -- @param data table
 function M.tell(event, data)
-  for _, name in ipairs(listeners_of(event)) do core.task.spawn(deliver, name, event, data) end
+  for _, name in ipairs(listeners_of(event)) do core.task.spawn(tell_or_complain, name, event, data) end
 end
 
---- What tells the plugins of an event that may come a million times: who listens is looked up now, and each telling is waited for.
+local function tell_one(listener, event, data)
+  if listener.failures >= MOST_FAILURES then return end
+  local why = deliver(listener.name, event, data)
+  if listener.failures >= MOST_FAILURES then return end -- others have failed while this one was told
+  listener.failures = why and listener.failures + 1 or 0
+  if why then complain("%s", why) end
+  if listener.failures == MOST_FAILURES then complain("the plugin %s is told of no more", listener.name) end
+end
+
+--- What tells the plugins of an event that may come a million times: who listens is looked up now, and each telling is waited for. One
+-- that goes on to fail is left out.
 -- @return function(data)
 function M.teller(event)
-  local listeners = listeners_of(event)
+  local listeners = {}
+  for at, name in ipairs(listeners_of(event)) do listeners[at] = { name = name, failures = 0 } end
   return function(data)
-    for _, name in ipairs(listeners) do deliver(name, event, data) end
+    for _, listener in ipairs(listeners) do tell_one(listener, event, data) end
   end
 end
 

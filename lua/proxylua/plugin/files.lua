@@ -17,15 +17,17 @@ local function parent(path)
   return path and path:match("^(.*)/[^/]*$")
 end
 
--- Where the key, the journal, the plugins and their lock file are.
+-- The real paths of the settings, the key, the journal, the plugins and their lock file.
 local function hidden()
-  local list = {}
   local data = os.getenv("XDG_DATA_HOME")
   if not data or not data:find("^/") then data = (os.getenv("HOME") or "") .. "/.local/share" end
+  local places = config.own_files()
+  places[#places + 1] = data .. "/proxylua"
+  places[#places + 1] = parent((config.path()))
   local ok, state = pcall(config.state_folder)
-  for _, path in ipairs{ ok and state or false, parent((config.path())) or false, data .. "/proxylua" } do
-    list[#list + 1] = path and core.system.real_path(path) or nil
-  end
+  if ok then places[#places + 1] = state end
+  local list = {}
+  for _, path in ipairs(places) do list[#list + 1] = core.system.real_path(path) end
   return list
 end
 

@@ -19,7 +19,7 @@ local M = {
 }
 
 local MEMORY, CPU = 64 << 20, 10 -- bytes, and seconds of processor time that a call may take without waiting
-local EVENT_SECONDS = 60 -- nobody waits for what it does about an event any longer
+local EVENT_SECONDS = 15 -- nobody waits for what it does about an event any longer
 
 local Instance = {}
 Instance.__index = Instance
@@ -63,7 +63,11 @@ end
 
 -- Whether it gets to know anything.
 local function has_grant(permissions, manifest)
-  return next(permissions) ~= nil or next(manifest.formats or {}) ~= nil or next(manifest.rules or {}) ~= nil
+  if next(permissions) ~= nil then return true end
+  for _, field in ipairs{ "on", "formats", "rules" } do
+    if next(manifest[field] or {}) ~= nil then return true end
+  end
+  return false
 end
 
 local function check_cage(name, permissions, manifest)
@@ -129,7 +133,7 @@ function Instance:command(name, options)
   return self:call(command.run, options or {})
 end
 
---- Tells it of an event, if it wants to know of it, and waits for a minute at most.
+--- Tells it of an event, if it wants to know of it, and waits for a quarter of a minute at most.
 -- @param name string
 -- @param data table
 -- @return whether it did

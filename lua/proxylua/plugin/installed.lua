@@ -68,14 +68,12 @@ local function write_list(plugins)
   core.system.write_file(list_path(), core.json.encode({ plugins = plugins }, { indent = 2 }) .. "\n", MODE)
 end
 
---- What the list has of all plugins, by their names, and of those that this program was bundled with. Their files are not looked at.
+--- What the list has of all plugins, by their names; in a bundle, of those that it was made with alone. Their files are not looked at.
 -- @return table of entries: version, description, from, digest, permissions, commands and on (lists of names), formats and rules
 --   (tables: name -> summary, of a format its extension too), files
 -- @raise config
 function M.entries()
-  local entries = read_list()
-  for name, entry in pairs(bundled.entries()) do entries[name] = entry end
-  return entries
+  return bundled.entries() or read_list()
 end
 
 --- The names of all plugins, sorted.
@@ -158,13 +156,12 @@ local function modules_of(texts)
   return modules
 end
 
---- Loads a plugin whose files are as they were installed; the one that this program was bundled with goes before that.
+--- Loads a plugin whose files are as they were installed; in a bundle, one that it was made with.
 -- @param name string
 -- @return table: name, version, folder, modules (texts by path, main.lua among them), manifest, permissions (as granted)
 -- @raise usage when it is not installed; config, which says what is wrong with it
 function M.open(name)
-  local own = bundled.open(name)
-  if own then return own end
+  if bundled.entries() then return bundled.open(name) end
   local entry, folder, texts, problems = read_plugin(name)
   if problems then
     refuse("the plugin %s is not as it was installed: %s; proxylua plugin update %s, or remove it", name,
@@ -183,11 +180,10 @@ end
 
 -- --- changing ---
 
+-- A link is removed, whatever it leads to.
 local function remove_tree(path)
-  for _, item in ipairs(core.folder.list(path) or {}) do
-    local inside = path .. "/" .. item.name
-    if item.kind == "folder" then remove_tree(inside) else os.remove(inside) end
-  end
+  if os.remove(path) then return end
+  for _, item in ipairs(core.folder.list(path) or {}) do remove_tree(path .. "/" .. item.name) end
   os.remove(path)
 end
 

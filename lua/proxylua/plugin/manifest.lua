@@ -3,19 +3,13 @@
 local core = require "proxylua.core"
 local names = require "proxylua.names"
 local permissions = require "proxylua.plugin.permissions"
+local plain = require "proxylua.plain"
 local versions = require "proxylua.plugin.version"
 
 local M = {}
 
 local LIMITS = { memory = 1 << 20, instructions = 1000000, values = 2000, depth = 8 }
 local MOST_COMMANDS, MOST_OPTIONS, MOST_ADDED = 30, 30, 30
-
---- What a plugin can be told of.
-M.events = {
-  order_placed = "an order was placed", order_extended = "an order was extended",
-  charge_refused = "a charge was refused", check_failed = "a check of proxies failed",
-  balance_low = "the balance is low",
-}
 
 local fields = {
   name = true, version = true, description = true, requires = true, permissions = true, commands = true, on = true,
@@ -47,7 +41,7 @@ end
 
 local function check_line(field, value, most)
   if type(value) ~= "string" or value:find("^%s*$") then refuse(field, "is a text") end
-  if #value > most or not permissions.is_plain(value) then
+  if #value > most or not plain.is_line(value) then
     refuse(field, ("is one line of plain text, at most %d bytes"):format(most))
   end
   return value
@@ -81,6 +75,7 @@ local function check_default(field, option, kind)
   if kind == "flag" or option.required then refuse(field, "goes with neither a flag nor what is required") end
   local found = kind == "integer" and math.type(value) or type(value)
   if found ~= option_types[kind] then refuse(field, "is not of the type " .. kind) end
+  if kind == "text" and not plain.is_line(value) then refuse(field, "is one line of plain text") end
 end
 
 local function check_option(field, name, option)
@@ -173,7 +168,7 @@ end
 
 local function check_events(given)
   local on = {}
-  unknown("on", check_table("on", given), M.events)
+  unknown("on", check_table("on", given), permissions.events)
   for event, name in pairs(given) do on[event] = check_function("on." .. event, name) end
   return on
 end

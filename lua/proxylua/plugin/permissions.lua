@@ -1,22 +1,18 @@
 -- What a plugin may do beyond computing: checked, told in plain words, and compared. Whoever enforces it works by this table too.
 
 local core = require "proxylua.core"
+local plain = require "proxylua.plain"
 
 local M = {}
 
 local MOST = 50 -- entries of a list
 
--- What turns the direction of writing, or controls a terminal beyond ASCII.
-local deceptive = { "\xC2[\x80-\x9F]", "\xE2\x80[\x8B-\x8F\xA8-\xAE]", "\xE2\x81[\xA0-\xAF]", "\xEF\xBB\xBF" }
-
---- Whether a text shows as what it is: one line, without anything that hides or rearranges.
-function M.is_plain(text)
-  if text:find("%c") or not utf8.len(text) then return false end
-  for _, pattern in ipairs(deceptive) do
-    if text:find(pattern) then return false end
-  end
-  return true
-end
+--- What a plugin can be told of.
+M.events = {
+  order_placed = "an order is placed", order_extended = "an order is extended",
+  charge_refused = "a charge is refused", check_failed = "a proxy fails a check",
+  balance_low = "the balance is low",
+}
 
 -- --- checking: (value) -> value, or nil and what is expected ---
 
@@ -29,7 +25,7 @@ end
 local PATH = "an absolute path, or one that begins with ~/, without . and .. in it, and not the whole disk"
 
 local function path(value)
-  if type(value) ~= "string" or #value > 1000 or not M.is_plain(value) then return nil, PATH end
+  if type(value) ~= "string" or #value > 1000 or not plain.is_line(value) then return nil, PATH end
   if not value:find("^~?/[^/]") or (value .. "/"):find("/%.%.?/") then return nil, PATH end
   return (value:gsub("/+", "/"):gsub("/$", ""))
 end
@@ -130,6 +126,13 @@ local function sorted(rows)
   return list
 end
 
+-- The events of a manifest, by their names, or of the list of plugins, as a list.
+local function sorted_events(on)
+  local list = on and #on > 0 and table.move(on, 1, #on, 1, {}) or sorted(on)
+  table.sort(list)
+  return list
+end
+
 -- Everything that is granted, one thing a row: what it is, and how to say it. `amount`: more of it is more.
 local function grants(plugin)
   local rows, permissions = {}, plugin.permissions
@@ -152,11 +155,14 @@ local function grants(plugin)
     "write exports in the format %s, and see the passwords of what you export so")
   add_all("rule", sorted(plugin.rules),
     "judge the proxies of every check by the rule %s, and see the pages that they bring")
+  for _, event in ipairs(sorted_events(plugin.on)) do
+    add("on=" .. event, ("be told, with all that is known of it, whenever %s"):format(M.events[event]))
+  end
   return rows
 end
 
 --- Tells people what a plugin may do.
--- @param plugin table: permissions, formats and rules, as a manifest and the list of plugins have them
+-- @param plugin table: permissions, formats, rules and on, as a manifest and the list of plugins have them
 -- @return list of texts, each of which goes on after "It may"; empty: it can only compute
 function M.words(plugin)
   local list = {}

@@ -3,6 +3,7 @@
 local core = require "proxylua.core"
 local manifests = require "proxylua.plugin.manifest"
 local names = require "proxylua.names"
+local plain = require "proxylua.plain"
 
 local M = {}
 
@@ -15,7 +16,14 @@ end
 
 -- --- what makes a plugin of files ---
 
-local function check_source(file)
+-- Hidden files, packed plugins and what only tests need are no part of a plugin.
+local function is_left_out(path)
+  return path:find("^%.") or path:find("/%.") or path:find("%.plx$") or path == "spec" or path:find("^spec/")
+end
+
+local function check_file(file)
+  if not plain.is_line(file.name) then refuse("%s is a name that shows as another", plain.line(file.name)) end
+  if is_left_out(file.name) then refuse("%s is no part of a plugin; proxylua plugin pack leaves it out", file.name) end
   if not file.name:find("%.lua$") then return end
   if file.data:find("^\27") then refuse("%s is compiled Lua; plugins are text", file.name) end
   local chunk, why = load(file.data, "=" .. file.name, "t", {})
@@ -31,7 +39,7 @@ function M.of_files(files, from)
   local found = {}
   for _, file in ipairs(files) do
     found[file.name] = file.data
-    check_source(file)
+    check_file(file)
   end
   for _, name in ipairs{ "plugin.lua", "main.lua" } do
     if not found[name] then refuse("%s is no plugin: there is no %s in it", from, name) end
@@ -42,11 +50,6 @@ function M.of_files(files, from)
 end
 
 -- --- folders ---
-
--- Hidden files, packed plugins and what only tests need stay behind.
-local function is_left_out(path)
-  return path:find("^%.") or path:find("/%.") or path:find("%.plx$") or path == "spec"
-end
 
 local function add_file(list, path, name)
   local why = core.archive.check_name(name)
