@@ -175,6 +175,17 @@ describe("a purchase", function()
     assert.equal(1, sold())
   end)
 
+  it("that px.timeout cuts off under way is told to be unknown, and is settled", function()
+    faults("orders.create:delay=1.5")
+    local script = 'require("proxylua").timeout(1, require("proxylua").orders.create, { %s, key = "late" })'
+    local result = sandbox:run{ "-e", script:format(BUY) }
+    assert.equal(5, result.code, result.err)
+    assert.matches("px.timeout: not done after 1 s, with a charge under way (orders.create). Whether money moved is "
+      .. "not known. See proxylua journal", result.err, 1, true)
+    assert.matches("key late, which was cancelled, went through: order ord_", result.err, 1, true)
+    assert.equal(1, sold())
+  end)
+
   it("is sent by one of two processes that use the same key at once", function()
     faults("orders.create:delay=0.3")
     local script = sandbox.home .. "/buy.lua"

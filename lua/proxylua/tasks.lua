@@ -54,6 +54,12 @@ local function stop(crew)
   for task in pairs(crew.tasks) do task:cancel() end
 end
 
+local function fail(crew, err)
+  if crew.failed then return end
+  crew.failed, crew.err = true, err
+  stop(crew)
+end
+
 local hire
 
 local function take(crew)
@@ -84,20 +90,22 @@ function hire(crew)
     local ok, err = pcall(work, crew)
     crew.size = crew.size - 1
     crew.tasks[task] = nil
-    if ok or crew.failed then return end
-    crew.failed, crew.err = true, err
-    stop(crew)
+    if not ok then fail(crew, err) end
   end)
   crew.tasks[task] = true
 end
 
--- Waits until all have ended, those that are hired meanwhile too.
+-- Waits until all have ended, those that are hired meanwhile too. One that was cancelled before it began, or aborted while it ended,
+-- has not signed off.
 local function join(crew)
   while next(crew.tasks) do
     local list = {}
     for task in pairs(crew.tasks) do list[#list + 1] = task end
-    core.task.gather(list)
-    for _, task in ipairs(list) do crew.tasks[task] = nil end -- one that was cancelled before it began does not itself
+    local at = core.task.gather(list)
+    if at then
+      crew.tasks[list[at]] = nil
+      fail(crew, select(2, pcall(list[at].join, list[at])))
+    end
   end
 end
 
@@ -200,13 +208,14 @@ local function is_cancellation(err)
   return core.error.is(err) and err.kind == "cancelled"
 end
 
---- Calls a function and allows it some time. When the time is over, the function is cancelled: what it waits for is stopped.
+--- Calls a function and allows it some time. When the time is over, the function is cancelled: what it waits for is stopped. A charge
+-- that is under way then goes on to be settled, and the journal tells its outcome.
 -- @function px.timeout
 -- @param seconds number from 0
 -- @param fn function
 -- @param ... its arguments
 -- @return what the function returned
--- @raise timeout; what the function raised; usage; cancelled
+-- @raise timeout; outcome_unknown, when a charge was under way; what the function raised; usage; cancelled
 -- @usage local list = px.timeout(60, px.orders.wait, order.id)
 -- print(#list)  --> 2
 function M.timeout(seconds, fn, ...)
@@ -223,9 +232,10 @@ function M.timeout(seconds, fn, ...)
   if results[1] then return table.unpack(results, 2, results.n) end
   local err = results[2]
   if not (expired and is_cancellation(err)) then error(err, 0) end
+  local charging = err.charge == "unknown"
   core.error.raise{
-    kind = "timeout", message = ("px.timeout: not done after %g s"):format(seconds), endpoint = err.endpoint,
-    charge = err.charge, -- a purchase may have been under way
+    kind = charging and "outcome_unknown" or "timeout", charge = err.charge, endpoint = err.endpoint,
+    message = ("px.timeout: not done after %g s%s"):format(seconds, charging and ", with a charge under way" or ""),
   }
 end
 
