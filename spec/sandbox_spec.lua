@@ -587,12 +587,6 @@ end)
 
 describe("proxylua sandbox", function()
   local home, pipe, pid
-  before_each(function() home = program.folder() end)
-  after_each(function()
-    if pipe then pipe:close() end
-    pipe = nil
-    program.remove(home)
-  end)
 
   -- Starts it with its standard error in home/log; answers its first lines, up to one that matches.
   local function launch(words, last)
@@ -614,10 +608,21 @@ describe("proxylua sandbox", function()
     return ok and 0 or how .. code
   end
 
+  before_each(function() home = program.folder() end)
+  after_each(function()
+    if pipe then stop "TERM" end
+    program.remove(home)
+  end)
+
   it("says how it is used, logs each request, and ends well on a signal", function()
-    local text = launch({}, "trace")
-    local url = text:match("PROXYLUA_BASE_URL=(%S+)")
-    local key = text:match("PROXYLUA_API_KEY=(%S+)")
+    local text, env = launch({}, "exits"), {}
+    for name, value in text:gmatch("export (%S+)=(%S+)") do env[name] = value end
+    local url, key = env.PROXYLUA_BASE_URL, env.PROXYLUA_API_KEY
+    local words = { "--spend", "25", "orders", "create", "--type", "isp", "--quantity", "2" }
+    assert.equal(0, program.run(words, { home = home, env = env }).code)
+    local result = program.run({ "check", "--exit-code" }, { home = home, env = env })
+    assert.equal(0, result.code, result.err)
+    assert.matches("2 of 2 work", result.err)
     local answer = core.http.get(url .. "/account", { headers = { Authorization = "Bearer " .. key } })
     assert.equal(200, answer.status)
     assert.equal(0, stop "TERM")

@@ -75,6 +75,8 @@ M.rows = {
     summary = "seconds after which a charge without an answer is looked up" },
   { "max_wait", "seconds", default = 120, summary = "longest pause that the server may impose, in seconds" },
   { "trace", "path", flag = "trace", summary = "file that gets a line for every exchange" },
+  { "check_url", "text", env = "PROXYLUA_CHECK_URL",
+    summary = "page that checks fetch, and that tells who asks (https://1.1.1.1/cdn-cgi/trace)" },
   { "uncaged_plugins", "boolean",
     summary = "let plugins with permissions run where the kernel has no seccomp to lock them in" },
   { "color", "boolean", summary = "colours on a terminal" },

@@ -179,7 +179,7 @@ end
 -- @function px.renew
 -- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30); only those of a `type`, a `country`,
 --   or a `pool` (px.fleet); `checked`, true or a share: only those of whose proxies at least half, or that share, fetch a page
---   now, that at `check_url` or else a small public one; `only`, a function of an order that answers whether it is extended
+--   now, that at `check_url` or else the setting check_url; `only`, a function of an order that answers whether it is extended
 -- @return report, a table: `done` (list of what was extended: `order`, `expires_at`, `price`), `skipped` (list of those that end
 --   and were left alone: `order`, `why`: past, renewed, failed, unwanted, vague or unknown, and `text`), `left`, `spent`
 -- @raise funds; spend_refused; outcome_unknown; what px.orders.extend raises, of the extension that failed, with the report as

@@ -60,7 +60,7 @@ M.summary = summaries.new
 -- list or an iterator of any length in constant memory.
 -- @function px.check.run
 -- @param proxies list or iterator of proxy records or URLs
--- @param options table, may be left out: `url` of the page (https://1.1.1.1/cdn-cgi/trace, or the sandbox's like); `timeout` of each,
+-- @param options table, may be left out: `url` of the page (the setting check_url, or the sandbox's own); `timeout` of each,
 --   a duration (15 s); `concurrency`, how many at once (512); `country` that all should be seen in (a record's own `country` otherwise);
 --   `each`, a function that is called with each result, and the proxy, as they come; `history=false` to keep nothing in the store;
 --   `events=false` to tell plugins of no failure;

@@ -3,7 +3,9 @@
 local core = require "proxylua.core"
 local names = require "proxylua.names"
 
-local M = {}
+local M = {
+  page = "https://1.1.1.1/cdn-cgi/trace", -- the setting check_url; settings are put here when they are read
+}
 
 local own = {
   refused = true, timeout = true, auth = true, tls = true, resolve = true, proxy = true, closed = true, country = true,
@@ -85,10 +87,10 @@ function M.register(name, fn)
   rules[#rules + 1] = { name = name, fn = fn }
 end
 
---- The page that tells who asks for it.
+--- The page that tells who asks for it: the sandbox's where one runs, or the setting check_url.
 function M.usual_url()
   local sandbox = core.sandbox.place()
-  return sandbox and sandbox.trace_url or "https://1.1.1.1/cdn-cgi/trace"
+  return sandbox and sandbox.trace_url or M.page
 end
 
 return M

@@ -12,7 +12,7 @@ function M.parser(parser)
   parser:option("--within", "tell of active orders that end within this: 12h, 3d"):argname("DURATION")
   parser:option("--failing", "tell of orders of whose proxies more than this percentage do not work; asks through each")
     :argname("PERCENT")
-  parser:option("--check-url", "what to ask for through the proxies (default: https://1.1.1.1/cdn-cgi/trace)")
+  parser:option("--check-url", "what to ask for through the proxies (default: the setting check_url)")
     :argname("URL")
   parser:option("--url", "where to tell it: Slack, Discord, Telegram or anything that takes JSON (default: what "
     .. "PROXYLUA_NOTIFY_URL holds, which no list of processes shows; without either, standard output)"):argname("URL")

@@ -14,8 +14,7 @@ local SOME_FAIL = 1 -- exit code with --exit-code
 
 function M.parser(parser)
   source.add_to(parser)
-  parser:option("--url", "the page that is fetched through each (default: https://1.1.1.1/cdn-cgi/trace, which tells "
-    .. "who asks for it)"):argname("URL")
+  parser:option("--url", "the page that is fetched through each (default: the setting check_url)"):argname("URL")
   parser:option("--expect-country", "all should be seen in this country (default: the one that the order is for)")
     :argname("COUNTRY"):target("expected")
   parser:option("--concurrency", "how many at once (default: 512)"):argname("NUMBER"):convert(math.tointeger)

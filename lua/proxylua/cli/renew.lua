@@ -15,7 +15,7 @@ function M.parser(parser)
   parser:option("--pool", "only orders of this pool of a fleet"):argname("POOL")
   parser:option("--checked", "only orders of whose proxies at least so many in a hundred work now (50)")
     :argname("PERCENT"):args("?")
-  parser:option("--check-url", "the page that they fetch (default: a small public one)"):argname("URL")
+  parser:option("--check-url", "the page that they fetch (default: the setting check_url)"):argname("URL")
   parsers.example(parser, "renew --within 3d --period 30 --spend 50", "renew --within 3d --pool us-isp --dry-run")
 end
 

@@ -42,18 +42,19 @@ The emulated API listens on loopback until Ctrl-C. Its money is not real, its pr
 
   export PROXYLUA_BASE_URL=%s
   export PROXYLUA_API_KEY=%s
+  export PROXYLUA_CHECK_URL=%s
   proxylua --spend 25 orders create --type isp --quantity 10
 
   curl -H 'Authorization: Bearer %s' %s/account
 
-A page that shows the proxies' exits: %s
+PROXYLUA_CHECK_URL is a page that shows the proxies' exits.
 ]]
 
 local function tell(place, flags)
   if flags.json or flags.jsonl then
     core.system.write(core.json.encode(place), "\n")
   else
-    core.system.write(text:format(place.url, place.key, place.key, place.url, place.trace_url))
+    core.system.write(text:format(place.url, place.key, place.trace_url, place.key, place.url))
   end
   core.system.flush()
 end

@@ -23,6 +23,7 @@ function M.settings(flags, without_file)
   local settings, sources = config.read(flags, without_file)
   settings.dry_run, settings.verbose, settings.quiet = flags.dry_run, flags.verbose, flags.quiet
   if settings.uncaged_plugins then require("proxylua.plugin.host").uncaged = true end
+  if settings.check_url then require("proxylua.check.verdict").page = settings.check_url end
   if flags.sandbox then start_sandbox(settings, flags) end
   return settings, sources
 end
