@@ -134,7 +134,7 @@ describe("files of a plugin", function()
       files = { ["main.lua"] = [[
         local px = require "proxylua"
         return { try = function()
-          for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "mine" } do
+          for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "given.db", "mine" } do
             for _, what in ipairs{ "read", "write" } do
               local _, err = px.try(px.files[what], "]] .. home.path .. [[/" .. name, "changed")
               print(name, what, err and err.kind or "done")
@@ -142,16 +142,16 @@ describe("files of a plugin", function()
           end
         end }]] },
     })
-    for _, name in ipairs{ "key", "store.db", "store.db-wal", "mine" } do
+    for _, name in ipairs{ "key", "store.db", "store.db-wal", "given.db", "mine" } do
       program.write(home.path .. "/" .. name, "1")
     end
     program.write(home.path .. "/settings.lua", ("return { api_key_file = '~/key', store = %q }"):format(
       home.path .. "/store.db"))
     assert(os.execute(("cd %s && chmod 600 key settings.lua && mkdir -p config/proxylua && " ..
       "ln -s ../../settings.lua config/proxylua/config.lua"):format(home.path)))
-    local result = home:run("--store", "none", "greedy", "try")
+    local result = home:run("--store", home.path .. "/given.db", "greedy", "try")
     local expected = {}
-    for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "mine" } do
+    for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "given.db", "mine" } do
       for _, what in ipairs{ "read", "write" } do
         expected[#expected + 1] = ("%s\t%s\t%s\n"):format(name, what, name == "mine" and "done" or "forbidden")
       end

@@ -170,13 +170,15 @@ function M.profiles()
   return list
 end
 
+local run_flags = {} -- those of this run
+
 --- The files of the program, wherever they lie: the config file, and the key files and stores that any part of it names.
 -- @return list of paths
 -- @raise config
 function M.own_files()
   local path, named = M.path()
   local data = read_file(path, named) or {}
-  local list, sections = { path }, { data, { store = os.getenv("PROXYLUA_STORE") } }
+  local list, sections = { path }, { data, { store = os.getenv("PROXYLUA_STORE") }, { store = run_flags.store } }
   for _, profile in pairs(data.profiles or {}) do sections[#sections + 1] = profile end
   for _, section in ipairs(sections) do
     list[#list + 1] = types.path(section.api_key_file)
@@ -225,6 +227,7 @@ end
 -- @return table: where each came from
 -- @raise config
 function M.read(flags, without_file)
+  run_flags = flags
   local path, named = M.path()
   local data = not without_file and read_file(path, named) or nil
   local profile = without_file and {} or find_profile(path, data, flags.profile)
