@@ -100,7 +100,7 @@ describe("px.proxies.read", function()
     assert.matches("line 1 is longer", err.message)
   end)
 
-  it("reads CSV: with a heading, without one, and what the program writes into a pipe", function()
+  it("reads CSV: with a heading and without one", function()
     local quoted = 'port,ip,login,password\r\n80,10.0.0.1,"a ""b"", c","line\r\nnext\n"\r\n\r\n81,"::1",,\r\n'
     for piece = 1, 20 do
       local list = read(quoted, nil, piece)
@@ -108,11 +108,28 @@ describe("px.proxies.read", function()
       assert.equal("http://[::1]:81", list[2].url)
     end
     assert.same({ "socks5://u:p@10.0.0.1:80" }, urls("10.0.0.1,80,u,p,socks5\n"))
-    local columns = "host\tport\tusername\tpassword\tprotocol\turl\n"
-    assert.same({ "http://u:p@h:80" }, urls(columns .. "h\t80\tu\tp\thttp\thttp://u:p@h:80\n"))
     assert.same({ "http://u:p@h:80" }, urls("name,url\nx,http://u:p@h:80\n"))
     local ok, err = pcall(read, 'host,port,username\nh,1,"x\n')
     assert.same({ false, "usage" }, { ok, err.kind })
+  end)
+
+  it("reads back what the program writes into a pipe, whatever is in the credentials", function()
+    local tables, list = require "proxylua.cli.table", {}
+    for at, login in ipairs{
+      { "u", "p" }, { '"u', '"p' }, { 'u"', '""' }, { "#u", "p,;:@q" }, { "", "p" }, { "u\tv", "p\r\nq" },
+      { " u ", " " },
+    } do
+      list[at] = assert(address.complete{ host = "h", port = at, username = login[1], password = login[2] })
+    end
+    list[#list + 1] = assert(address.complete{ host = "::1", port = 1, protocol = "socks5" })
+    local lines = tables.plain(tables.known_columns("proxy"), list)
+    for piece = 1, 9 do
+      local back = urls(table.concat(lines, "\n") .. "\n", nil, piece)
+      for at, proxy in ipairs(list) do assert.equal(proxy.url, back[at]) end
+    end
+    table.remove(lines, 1)
+    assert.equal(#list, #read(table.concat(lines, "\n")))
+    assert.same({ list[1].url, list[2].url }, urls(table.concat(lines, "\r\n", 1, 2) .. "\r\n"))
   end)
 
   it("reads JSON: an object a line, a list, a list of texts, and what lies deep", function()

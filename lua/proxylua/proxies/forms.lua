@@ -1,6 +1,6 @@
--- The forms in which files hold proxies. Each is a function of a reader (proxylua.lines), its first line (JSON needs none)
--- and the protocol for where none is told; it answers a function that answers the next record, nothing at the end, and false and why for what is no
--- proxy.
+-- The forms in which files hold proxies. Each is a function of a reader (proxylua.lines), its first line (JSON needs
+-- none) and the protocol for where none is told; it answers a function that answers the next record, nothing at the end,
+-- and false and why for what is no proxy.
 
 local core = require "proxylua.core"
 local address = require "proxylua.proxies.address"
@@ -158,7 +158,7 @@ function M.curl(reader, first, protocol)
   end
 end
 
--- --- CSV ---
+-- --- CSV, and columns between tabs ---
 
 -- A field in quotes that begins before `at`, and where it ends. It may go on in the next lines.
 local function quoted_field(reader, line, at)
@@ -188,6 +188,13 @@ local function csv_fields(reader, line, comma)
   end
 end
 
+-- Between tabs nothing is quoted: the program writes fields into a pipe as they are.
+local function tab_fields(_, line)
+  local fields = {}
+  for field in line:gsub("\r$", ""):gmatch("[^\t]*") do fields[#fields + 1] = field end
+  return fields
+end
+
 local positions = { "host", "port", "username", "password", "protocol" }
 
 -- Which field is which; nil where the first record is no heading.
@@ -205,26 +212,43 @@ local function csv_comma(line)
   return line:find("\t", 1, true) and "\t" or line:find(",", 1, true) and "," or ";"
 end
 
-local function csv_record(fields, columns, protocol)
+local function csv_object(fields, columns)
   local object = {}
   for at, value in ipairs(fields) do
     local name = columns[at]
     if name and value ~= "" then object[name] = value end
   end
+  return object
+end
+
+-- Where a login holds a tab or the end of a line, its column has a blank; the URL beside it tells what it was.
+local function restore_login(object)
+  local told = object.url and address.parse(object.url)
+  if told and told.username and told.host == object.host and tostring(told.port) == object.port then
+    object.username, object.password = told.username, told.password
+  end
+end
+
+local function csv_record(object, protocol)
   local record, why = objects.record(object, protocol)
   return record or false, why or "it has no host and port"
 end
 
 function M.csv(reader, first, protocol)
   local comma, next_line, columns = csv_comma(first), lines_from(reader, first, true), nil
+  local fields_of = comma == "\t" and tab_fields or csv_fields
   return function()
     for line in next_line do
       if line:find("[^\r]") then
-        local fields, why = csv_fields(reader, line, comma)
+        local fields, why = fields_of(reader, line, comma)
         if why then return false, why end
         local is_heading = not columns and heading(fields)
         columns = columns or is_heading or positions
-        if not is_heading then return csv_record(fields, columns, protocol) end
+        if not is_heading then
+          local object = csv_object(fields, columns)
+          if comma == "\t" then restore_login(object) end
+          return csv_record(object, protocol)
+        end
       end
     end
   end
@@ -292,7 +316,14 @@ end
 
 -- --- which one it is ---
 
+-- A host and a port between tabs; what follows may look like the login of a plain line.
+local function has_columns(line)
+  local host, port = line:match("^([^\t]+)\t(%d+)%f[\t\0]")
+  return host and address.complete{ host = host, port = port } ~= nil
+end
+
 local function is_csv(line)
+  if has_columns(line) then return true end
   if address.parse(line) then return false end
   local comma = csv_comma(line)
   if line:find("^[^" .. comma .. "]+" .. comma .. '"?%d+%f[%D]') then return true end
