@@ -122,6 +122,35 @@ describe("an alert", function()
     assert.are.equal(2, #texts())
   end)
 
+  it("is left for the next run where it could not be written", function()
+    for _, form in ipairs{ "--json", "--quiet" } do
+      local result = sandbox:run({ form, "alerts", "--balance", "2000" }, { home = home, to = "/dev/full" })
+      assert.are.equal(4, result.code)
+      assert.has.match("No space left", result.err)
+    end
+    local run = { home = home }
+    assert.has.match("the balance is", sandbox:run({ "alerts", "--balance", "2000" }, run).out)
+    assert.are.equal("", sandbox:run({ "alerts", "--balance", "2000" }, run).out)
+  end)
+
+  it("is left for the next run where one message of several could not be sent", function()
+    server:stop()
+    server = servers.start{ ["/hook"] = { servers.ok("ok"), { "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n" },
+      servers.ok("ok") } }
+    eval[[for at = 1, 30 do px.orders.create{ type = "isp", quantity = 1, period = 1, key = "k" .. at } end]]
+    local env = { PROXYLUA_NOTIFY_URL = server.url .. "/hook" }
+    assert.are.equal(3, sandbox:run({ "alerts", "--within", "3d" }, { home = home, env = env }).code)
+    alerts("--within", "3d")
+    local list, seen = texts(), {}
+    table.remove(list, 2) -- nobody read it
+    for id in table.concat(list, "\n"):gmatch("order (%S+)") do
+      assert.is_nil(seen[id])
+      seen[id] = true
+      seen[#seen + 1] = id
+    end
+    assert.are.equal(30, #seen)
+  end)
+
   it("is told by one of several processes at once", function()
     local script = program.write(home .. "/watch.lua", ([[
       local px = require "proxylua"
@@ -190,10 +219,11 @@ describe("px.alerts", function()
   end)
 
   it("refuses what it does not know, and a URL that it cannot tell to", function()
-    assert.are.equal("usage usage usage usage usage usage usage usage ", (eval[[
+    assert.are.equal("usage usage usage usage usage usage usage usage usage ", (eval[[
       local kinds = ""
       for _, params in ipairs{ {}, { balance = "much" }, { within = "soon" }, { failing = 100 }, { failing = "x" },
-        { balance = 1, name = "a b" }, { balance = 1, balanse = 2 }, { balance = 2000, url = "http://example.org/" } } do
+        { balance = 1, name = "a b" }, { balance = 1, balanse = 2 }, { balance = 2000, url = "http://example.org/" },
+        { balance = 1, tell = "me" } } do
         kinds = kinds .. select(2, px.try(px.alerts, params)).kind .. " "
       end
       return kinds]]))

@@ -104,7 +104,9 @@ local function readable(text)
 end
 
 function Watch:add(id, text)
-  table.insert(self.alerts, { kind = self.kind, text = readable(text), note = self.prefix .. readable(tostring(id)) })
+  local alert = { kind = self.kind, text = readable(text) }
+  table.insert(self.alerts, alert)
+  self.notes[alert] = self.prefix .. readable(tostring(id))
 end
 
 -- Whose these are: other accounts and other watches may share the store.
@@ -112,8 +114,8 @@ local function open_watch(params)
   local account = endpoints.account.get()
   local whose = readable(tostring(account.id or account.email or ""))
   return setmetatable({
-    account = account, alerts = {}, prefixes = {}, name = ("%s\t%s\t"):format(params.name or "alerts", whose),
-    check_url = params.check_url,
+    account = account, alerts = core.json.array{}, notes = {}, prefixes = {}, check_url = params.check_url,
+    name = ("%s\t%s\t"):format(params.name or "alerts", whose),
   }, Watch)
 end
 
@@ -142,7 +144,7 @@ end
 -- Of what was looked for, and not of what other watches told.
 local function forget_what_passed(watch)
   local holds, passed = {}, {}
-  for _, alert in ipairs(watch.alerts) do holds[alert.note] = true end
+  for _, note in pairs(watch.notes) do holds[note] = true end
   for note in notes.each(KIND, OF_API) do
     if not holds[note] and starts_with_one_of(note, watch.prefixes) then passed[#passed + 1] = note end
   end
@@ -165,38 +167,53 @@ local function send(list, params)
   notify.notify{ url = params.url, kind = params.kind, chat = params.chat, text = table.concat(texts, "\n") }
 end
 
--- All of a message or none: what could not be told is left for the next run.
-local function tell(list, params)
-  local told, claimed = {}, {}
-  for at, alert in ipairs(list) do told[alert.note], claimed[at] = "told", alert.note end
-  if params.url then
-    local ok, err = pcall(send, list, params)
-    if not ok then
-      forget(claimed)
-      error(err, 0)
-    end
+-- Answers those that it is for this process to tell.
+local function claim_new(watch)
+  local list = {}
+  for _, alert in ipairs(watch.alerts) do
+    alert.is_new = claim(watch.notes[alert])
+    if alert.is_new and alert.kind == "balance" then events.tell("balance_low", { text = alert.text }) end
+    if alert.is_new then list[#list + 1] = alert end
   end
-  notes.put(KIND, told, OF_API)
+  return list
 end
 
-local function tell_new(alerts, params)
-  local list, size = {}, 0
-  for _, alert in ipairs(alerts) do
-    if #list > 0 and size + #alert.text > MOST then
-      tell(list, params)
-      list, size = {}, 0
-    end
-    alert.is_new = claim(alert.note)
-    if alert.is_new and alert.kind == "balance" then events.tell("balance_low", { text = alert.text }) end
-    if alert.is_new then list[#list + 1], size = alert, size + #alert.text + #"1001Proxy: \n" end
+-- Divides alerts into lists that are a message each.
+local function messages(list)
+  local parts, size = {}, MOST
+  for _, alert in ipairs(list) do
+    local line = #alert.text + #"1001Proxy: \n"
+    if size + line > MOST then parts[#parts + 1], size = {}, 0 end
+    table.insert(parts[#parts], alert)
+    size = size + line
   end
-  if #list > 0 then tell(list, params) end
+  return parts
+end
+
+-- All of a message or none: what could not be told is left for the next run.
+local function tell_new(watch, params)
+  local new, sent = claim_new(watch), {}
+  local ok, err = pcall(function()
+    if params.tell then params.tell(watch.alerts) end
+    for _, list in ipairs(params.url and messages(new) or { new }) do
+      if params.url then send(list, params) end
+      local told = {}
+      for _, alert in ipairs(list) do told[watch.notes[alert]], sent[alert] = "told", true end
+      notes.put(KIND, told, OF_API)
+    end
+  end)
+  if ok then return end
+  local untold = {}
+  for _, alert in ipairs(new) do untold[#untold + 1] = not sent[alert] and watch.notes[alert] or nil end
+  forget(untold)
+  error(err, 0)
 end
 
 -- --- px.alerts ---
 
 local known = {
   balance = true, within = true, failing = true, check_url = true, name = true, url = true, kind = true, chat = true,
+  tell = true,
 }
 
 local function read_thresholds(params)
@@ -204,6 +221,9 @@ local function read_thresholds(params)
   names.check("px.alerts", params, known)
   if params.name ~= nil and not (type(params.name) == "string" and params.name:find("^[%w_.-]+$")) then
     names.usage("px.alerts: the name is of letters, digits, -, _ and ., got %s", tostring(params.name))
+  end
+  if params.tell ~= nil and type(params.tell) ~= "function" then
+    names.usage("px.alerts: tell is a function, got a %s", type(params.tell))
   end
   local failing = params.failing and tonumber(params.failing)
   if params.failing and not (failing and failing >= 0 and failing < 100) then
@@ -222,10 +242,11 @@ end
 -- @function px.alerts
 -- @param params table: what to watch, one of these at least: `balance`, below which it is low; `within`, a duration such as "3d",
 --   in which orders end; `failing`, the percentage of an order's proxies above which it is told that they do not work (0: any), by
---   asking for `check_url` through each; and how to tell: `url`, `kind` and `chat` as px.notify has them; `name` of the watch, where
---   several with the same thresholds tell different people ("alerts")
+--   asking for `check_url` through each; and how to tell: `url`, `kind` and `chat` as px.notify has them, or `tell`, a function
+--   that is called with the list that is answered, before what is new in it counts as told; `name` of the watch, where several with
+--   the same thresholds tell different people ("alerts")
 -- @return list of what is amiss: tables of `kind` (balance, within, failing), `text`, and `is_new`, whether it was told now
--- @raise what px.notify raises, when nobody could be told: it is for the next call then; what every call raises
+-- @raise what px.notify or `tell` raises, when nobody could be told: it is for the next call then; what every call raises
 -- @usage for _, alert in ipairs(px.alerts{ balance = 1000000, within = "3d" }) do print(alert.kind, alert.is_new) end
 --   --> balance  true
 -- print(px.alerts{ balance = 1000000 }[1].is_new)  --> false
@@ -236,9 +257,8 @@ function M.look(params)
     if thresholds[kind] then look_for(watch, kind, thresholds[kind]) end
   end
   forget_what_passed(watch)
-  tell_new(watch.alerts, params)
-  for _, alert in ipairs(watch.alerts) do alert.note = nil end
-  return core.json.array(watch.alerts)
+  tell_new(watch, params)
+  return watch.alerts
 end
 
 return M

@@ -52,7 +52,9 @@ function Sandbox:run(arguments, options)
     PROXYLUA_SETTLE = "0.1",
   }
   for name, value in pairs(given.env or {}) do env[name] = value end
-  return program.run(arguments, { home = given.home or self.home, stdin = given.stdin, cwd = given.cwd, env = env })
+  return program.run(arguments, {
+    home = given.home or self.home, stdin = given.stdin, cwd = given.cwd, to = given.to, env = env,
+  })
 end
 
 -- Keeps `code` on line 1, so that positions in errors are right.

@@ -49,11 +49,16 @@ function M.run(args, context)
   end
   local url = args.url or os.getenv("PROXYLUA_NOTIFY_URL")
   if url == "" then url = nil end
+  -- What could not be written has not been told.
+  local function show(alerts)
+    put(context.screen, alerts, args, url)
+    core.system.flush()
+  end
   local alerts = require("proxylua").alerts{
     balance = args.balance, within = args.within, failing = args.failing, check_url = args.check_url, url = url,
-    kind = args.kind, chat = args.chat, name = args.name,
+    kind = args.kind, chat = args.chat, name = args.name, tell = not url and show or nil,
   }
-  put(context.screen, alerts, args, url)
+  if url then show(alerts) end
 end
 
 return M
