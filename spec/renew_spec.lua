@@ -68,10 +68,19 @@ describe("renewal", function()
 
   it("takes only those of a type, a country or a pool", function()
     assert.same({ ids[4] }, (extended("--type", "datacenter", "--period", "1")))
-    assert.same({ ids[2] }, (extended("--country", "DE", "--period", "1")))
+    assert.same({ ids[2] }, (extended("--country", "de", "--period", "1")))
     sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
     assert.same({ ids[1] }, (extended("--pool", "mine", "--period", "7")))
-    assert.same({}, (extended("--pool", "other")))
+  end)
+
+  it("refuses a pool that it has never heard of, and knows one whose orders are over", function()
+    sandbox:eval(("px.fleet.adopt('office', %q)"):format(ids[1]))
+    local result = renew("--pool", "ofice")
+    assert.equal(2, result.code)
+    assert.matches("there is no pool ofice, did you mean office?", result.err, 1, true)
+    assert.equal(2, renew("--pool", "other").code)
+    sandbox:change("cancel", { id = ids[1] })
+    assert.same({}, (extended("--pool", "office")))
   end)
 
   it("takes only those that a function wants, and tells of the others", function()
@@ -167,6 +176,7 @@ describe("renewal", function()
 
   it("says what is wrong with its options", function()
     for words, pattern in pairs{ [""] = "--within is missing", ["--within soon"] = "takes a duration",
+      ["--within 3d --country germany"] = "a code of two letters",
       ["--within 3d --period x"] = "--period takes a number of days, got x", ["--within 3d --period 0"] = "got 0",
       ["--within 3d --checked 101"] = "--checked takes a number above 0 and up to 100, got 101" } do
       local arguments = { "renew" }

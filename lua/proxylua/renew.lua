@@ -33,6 +33,13 @@ local function share_of(checked)
     tostring(checked))
 end
 
+local function country_of(code)
+  if code and not code:find("^%a%a$") then
+    names.usage("px.renew: country is a code of two letters, such as US, got %s", code)
+  end
+  return code and code:upper()
+end
+
 local function check_options(options)
   if type(options) ~= "table" then names.usage("px.renew takes its options as a table, got a %s", type(options)) end
   names.check("px.renew", options, known)
@@ -45,6 +52,7 @@ local function check_options(options)
     wanted[name] = options[name]
     if wanted[name] ~= nil and type(wanted[name]) ~= "string" then names.usage("px.renew: %s is a text", name) end
   end
+  wanted.country = country_of(wanted.country)
   wanted.checked = share_of(options.checked)
   if wanted.only ~= nil and type(wanted.only) ~= "function" then names.usage("px.renew: only is a function") end
   return wanted
@@ -53,7 +61,7 @@ end
 -- --- which ---
 
 local function is_wanted(order, wanted, now)
-  return order.id and order.expires_at and (not wanted.country or order.country == wanted.country)
+  return order.id and order.expires_at and (not wanted.country or tostring(order.country):upper() == wanted.country)
     and time.time(order.expires_at) - now <= wanted.within
 end
 
@@ -110,6 +118,15 @@ local function reason(order, action, wanted, found, unknown, now)
   if failed then return "failed", failed end
 end
 
+-- A pool that nobody has heard of is misspelt; one whose orders have all ended is not.
+local function check_pool(name, found)
+  local pools = ties.pools(found)
+  if not name or pools[name] then return end
+  local nearest = names.nearest(name, pools)
+  names.usage("px.renew: there is no pool %s%s; proxylua fleet status shows them", name,
+    nearest and (", did you mean %s?"):format(nearest) or "")
+end
+
 local function of_pool(order, wanted, found)
   local tie = found.ties[order.id]
   return not wanted.pool or tie ~= nil and tie.pool == wanted.pool
@@ -124,6 +141,7 @@ local function decide(wanted, progress)
   local due = list(wanted, now)
   for at, order in ipairs(due) do actions[at] = action_of(order, wanted) end
   local found, unknown = read_journal(actions, progress)
+  check_pool(wanted.pool, found)
   for at, order in ipairs(due) do
     if of_pool(order, wanted, found) then
       local why, text = reason(order, actions[at], wanted, found, unknown, now)

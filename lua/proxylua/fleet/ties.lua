@@ -117,6 +117,17 @@ function M.read()
   return found
 end
 
+--- The pools that what was read tells of: a set of names.
+-- @param found as M.read answers it
+function M.pools(found)
+  local pools = {}
+  for _, tie in pairs(found.ties) do pools[tie.pool] = true end
+  for pool in pairs(found.next) do pools[pool] = true end
+  for _, entry in ipairs(found.open) do pools[entry.pool or false] = true end
+  pools[false] = nil
+  return pools
+end
+
 --- Looks up what came of charges that were left open, which takes the settling time where it cannot be told before.
 -- @param open list of entries, as M.read answers them
 -- @param wanted function of an entry: whether it is looked up
