@@ -179,6 +179,13 @@ describe("a fleet", function()
       refused(6, "+ buy 2 isp in US for 30 days cost 4.79 and costs 4.80 now", "apply", path)
     end)
 
+    it("when a quote has no price, naming it", function()
+      faults("orders.calc:omit=price")
+      for _, command in ipairs{ "plan", "apply" } do
+        refused(4, 'holds no field "price" that can be read; nothing was bought (orders.calc)', command, file)
+      end
+    end)
+
     it("when what came of an earlier charge is not known, and ends with 5 in every command", function()
       program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
       faults("orders.create:cut=after,count=1", "orders.list:status=403,skip=2")

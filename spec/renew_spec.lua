@@ -115,6 +115,13 @@ describe("renewal", function()
     assert.equal(0, sandbox:look("counters").extended)
   end)
 
+  it("is refused where a quote has no price", function()
+    faults("orders.calc:omit=price")
+    local result = renew()
+    assert.equal(4, result.code)
+    assert.matches('holds no field "price"', result.err, 1, true)
+  end)
+
   it("does nothing twice where the API does not show the new end yet, or the same was done by a fleet", function()
     extended("--country", "DE")
     local entries = sandbox:eval("local n = 0 for e in px.journal.each() do n = n + 1 end return n")

@@ -1,6 +1,8 @@
 -- Real prices: one quote for each kind of thing, however many actions want the same, since quotes take slots of the limits.
 
+local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"
+local planner = require "proxylua.fleet.plan"
 local tasks = require "proxylua.tasks"
 
 local M = {}
@@ -15,11 +17,23 @@ local function kind_of(action)
   return table.concat(words, " ")
 end
 
+local function ask(action)
+  local params = {}
+  for _, name in ipairs(fields) do params[name] = action[name] end
+  local price = endpoints.orders.calc(params).price
+  if core.money.is(price) then return price end
+  core.error.raise{
+    kind = "protocol", endpoint = "orders.calc", charge = "none",
+    message = ("the quote for %s holds no field \"price\" that can be read; nothing was bought"):format(
+      planner.words(action)),
+  }
+end
+
 --- Asks for the prices of actions.
 -- @param actions list
 -- @param progress function of what and how many: object with the methods step and finish
 -- @return function of an action: money
--- @raise what px.orders.calc raises
+-- @raise what px.orders.calc raises; protocol, for a quote without a price
 function M.prices(actions, progress)
   local kinds, wanted, prices = {}, {}, {}
   for _, action in ipairs(actions) do
@@ -31,9 +45,7 @@ function M.prices(actions, progress)
   end
   progress = progress("quotes", #wanted)
   tasks.map(wanted, function(action)
-    local params = {}
-    for _, name in ipairs(fields) do params[name] = action[name] end
-    prices[kind_of(action)] = endpoints.orders.calc(params).price
+    prices[kind_of(action)] = ask(action)
     progress:step()
   end, { concurrency = AT_ONCE })
   progress:finish()
