@@ -284,7 +284,7 @@ describe("what has moved since a plan", function()
 
   it("cannot be told of what is no plan", function()
     for _, text in ipairs{ "{", "{}", '{"version":2}', '{"version":1}', '{"version":1,"pools":[1],"total":1}',
-      '{"version":1,"total":1,"pools":[{"pool":{"name":"a","type":"ipv6","quantity":1},"keep":[],"notes":[],'
+      '{"version":1,"total":1,"pools":[{"pool":{"name":"a","type":"ipv6","quantity":1},"keep":[],"notes":[],"loose":[],'
         .. '"actions":[{"action":"sell"}]}]}' } do
       local ok, err = pcall(kept.parse, text, "plan.json")
       assert.is_false(ok, text)

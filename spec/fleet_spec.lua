@@ -172,6 +172,22 @@ describe("a fleet", function()
       assert.same({ 1, "spend_refused" }, { #said.moved, said.error.kind })
     end)
 
+    it("when somebody has bought what the plan buys since it was made, and not when he did before", function()
+      local path = sandbox.home .. "/plan.json"
+      buy(1, 30, "before")
+      done("plan", file, "-o", path)
+      local id = buy(2, 30, "by-hand")
+      local result = refused(6, ("pool us: order %s of this kind has come, and belongs to no pool; fleet adopt us %s "
+        .. "takes it in"):format(id, id), "apply", path)
+      assert.is_nil(result.err:find("pool de", 1, true))
+      done("plan", file, "-o", path)
+      assert.matches("3 of 3 done", done("apply", path).out, 1, true)
+      local other = program.write(sandbox.home .. "/other.lua", (POOLS:gsub("quantity = 4", "quantity = 5")))
+      done("plan", other, "-o", path)
+      buy(1, 30, "of-no-concern")
+      assert.matches("1 of 1 done", done("apply", path).out, 1, true)
+    end)
+
     it("when the prices of a plan have moved", function()
       local path = sandbox.home .. "/plan.json"
       done("plan", file, "-o", path)

@@ -19,7 +19,7 @@ local M = {}
 -- which nothing is done for the pool; `batch`, the most that one order may hold.
 -- @function px.fleet.plan
 -- @param what string, path of a file that returns a list of pools, run as data; or the list itself
--- @return plan, a table: `pools` (list of tables: `pool`, `have`, `keep`, `actions`, `notes`, `surplus`, `refused`, `total`),
+-- @return plan, a table: `pools` (list of tables: `pool`, `have`, `keep`, `actions`, `notes`, `loose`, `surplus`, `refused`, `total`),
 --   `extend`, `buy`, `total`, `balance`, `balance_after`; an action has `action` ("extend" or "buy"), `key`, `price` and what it is for
 -- @raise config, when a pool is not as it should be; what every call raises
 -- @usage local plan = px.fleet.plan{ { name = "us", type = "isp", country = "US", quantity = 5, period = 30 } }

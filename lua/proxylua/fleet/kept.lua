@@ -51,7 +51,7 @@ end
 local function read_part(from, part)
   if type(part) ~= "table" then refuse(from, "a pool is no table") end
   part.pool = file.check({ part.pool }, from)[1]
-  for _, name in ipairs{ "keep", "actions", "notes" } do
+  for _, name in ipairs{ "keep", "actions", "notes", "loose" } do
     read_list(from, part[name], ("%s of pool %s"):format(name, part.pool.name))
   end
   for _, action in ipairs(part.actions) do read_action(from, part.pool.name, action) end
@@ -152,6 +152,19 @@ local function compare_orders(moved, planned, fresh, done)
   end
 end
 
+-- What a pool is about to buy, somebody may have bought by hand in the meantime.
+local function compare_loose(moved, planned, fresh, left)
+  local name, before, buys = planned.pool.name, {}, false
+  for _, id in ipairs(planned.loose) do before[id] = true end
+  for _, action in ipairs(left) do buys = buys or action.action == "buy" and action.pool == name end
+  for _, id in ipairs(buys and fresh.loose or {}) do
+    if not before[id] then
+      moved[#moved + 1] = ("pool %s: order %s of this kind has come, and belongs to no pool; fleet adopt %s %s takes "
+        .. "it in"):format(name, id, name, id)
+    end
+  end
+end
+
 --- What has moved since a plan was made.
 -- @param planned
 -- @param fresh plan of the same pools in the world of now, with prices
@@ -167,6 +180,7 @@ function M.moved(planned, fresh, done)
   end
   for at, part in ipairs(planned.pools) do
     compare_orders(moved, part, fresh.pools[at], done)
+    compare_loose(moved, part, fresh.pools[at], left)
     if fresh.pools[at].refused and not part.refused then
       moved[#moved + 1] = ("pool %s: %s"):format(part.pool.name, fresh.pools[at].refused)
     end

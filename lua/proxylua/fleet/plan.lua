@@ -2,9 +2,9 @@
 -- figures out. The same pools and world make the same plan, and a plan that was carried out up to any action makes the rest of it.
 --
 -- A plan is a table that JSON can hold: `version`, `account`, `pools` (list: `pool`, as it is desired; `have`; `keep`, `actions`,
--- `notes`; `surplus`; `refused`, why none of its actions will be done; `total`), `notes`, `extend`, `buy` and `total` (money),
--- `balance`, `balance_after`. An action: `action` ("extend" or "buy"), `pool`, `key`, `type`, `quantity`, `country`, `period`,
--- `price`, and of an extension `order` and `expires_at`.
+-- `notes`; `loose`, the ids of active orders of its kind that belong to no pool; `surplus`; `refused`, why none of its actions
+-- will be done; `total`), `notes`, `extend`, `buy` and `total` (money), `balance`, `balance_after`. An action: `action` ("extend" or
+-- "buy"), `pool`, `key`, `type`, `quantity`, `country`, `period`, `price`, and of an extension `order` and `expires_at`.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.duration"
@@ -106,7 +106,7 @@ end
 
 local function plan_pool(pool, orders, world)
   local array = core.json.array
-  local part = { pool = pool, have = 0, keep = array{}, actions = array{}, notes = array{} }
+  local part = { pool = pool, have = 0, keep = array{}, actions = array{}, notes = array{}, loose = array{} }
   local due = sort_out(part, orders, world.now)
   if world.blocked[pool.name] then
     for _, order in ipairs(due) do keep(part, order) end
@@ -135,7 +135,7 @@ end
 local function tell_of_others(plan, world)
   for _, part in ipairs(plan.pools) do
     tell_of_nameless(part, world)
-    local ids = {}
+    local ids = part.loose
     for _, order in ipairs(world.loose) do
       if fits(part.pool, order) then ids[#ids + 1] = order.id end
     end
