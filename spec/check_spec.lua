@@ -211,6 +211,7 @@ describe("proxylua check", function()
 
   it("refuses what makes no sense", function()
     assert.are.equal(2, run("--flapping").code)
+    assert.are.equal(2, run("-o", "-").code)
     assert.are.equal(2, run("--format", "txt").code)
     assert.are.equal(2, run("--only", "some").code)
     assert.are.equal(2, sandbox:run({ "check", "--from", "/nowhere" }).code)

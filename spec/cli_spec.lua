@@ -291,7 +291,9 @@ describe("commands of the API", function()
     local out, err = call("orders", "download", order.id, "--format", "csv", "-o", folder .. "/p.csv")
     assert.are.equal("", out)
     assert.has.match("saved", err)
-    assert.are.equal(call("orders", "download", order.id, "--format", "csv"), program.read(folder .. "/p.csv"))
+    local csv = call("orders", "download", order.id, "--format", "csv")
+    assert.are.equal(csv, program.read(folder .. "/p.csv"))
+    assert.are.equal(csv, call("orders", "download", order.id, "--format", "csv", "-o", "-"))
     core.sandbox.stop()
     sandbox = core.sandbox.start{ limits = "off", faults = { "orders.download:truncate" } }
     env.PROXYLUA_BASE_URL = sandbox.url

@@ -56,6 +56,13 @@ describe("proxylua export", function()
     assert.equal(urls, sandbox:run({ "export", "--from", "-" }, { stdin = run("-f", "csv").out }).out)
   end)
 
+  it("writes to standard output where the file is -", function()
+    local home = program.folder()
+    local result = sandbox:run({ "export", "-o", "-" }, { cwd = home })
+    assert.same({ 0, run().out, "" }, { result.code, result.out, result.err })
+    assert.is_nil(core.system.kind(home .. "/-"))
+  end)
+
   it("refuses what cannot be, and leaves the file that was there", function()
     local path = program.write(sandbox.home .. "/before", "before")
     for _, case in ipairs{

@@ -195,6 +195,12 @@ describe("a fleet", function()
       refused(6, "+ buy 2 isp in US for 30 days cost 4.79 and costs 4.80 now", "apply", path)
     end)
 
+    it("when the plan was to be kept where it is shown", function()
+      refused(2, "proxylua --json fleet plan writes there what -o keeps", "plan", file, "-o", "-")
+      local path = program.write(sandbox.home .. "/plan.json", done("--json", "plan", file).out)
+      done("apply", path)
+    end)
+
     it("when a quote has no price, naming it", function()
       faults("orders.calc:omit=price")
       for _, command in ipairs{ "plan", "apply" } do

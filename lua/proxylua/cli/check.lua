@@ -122,6 +122,9 @@ function M.run(args, context)
   local screen = context.screen
   if args.flapping and not args.history then names.usage("--flapping goes with --history") end
   if args.format and not args.output then names.usage("--format goes with -o FILE") end
+  if args.output == "-" then
+    names.usage("-o -: standard output has the results; name a file, or take --only working --jsonl")
+  end
   if args.history then return show_history(args, screen) end
   local options = options_of(args, context.flags)
   local err = run(args, screen, options)

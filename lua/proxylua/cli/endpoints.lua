@@ -13,7 +13,7 @@ local option_rows = {
   key = { value = "KEY", summary = "the same key never buys twice; without one, running the command again buys again" },
   max_price = { value = "AMOUNT", summary = "refuse when the quote is higher" },
   path = { flag = "-o --output", value = "FILE", suggest = "files",
-    summary = "write to this file, whole or not at all" },
+    summary = "write to this file, whole or not at all (-: standard output)" },
 }
 
 local function word(name)
@@ -115,6 +115,7 @@ local function params_of(row, args)
     local name = target:match("^param (.+)$")
     if name then params[name] = typed(types[name], value) end
   end
+  if params.path == "-" then params.path = nil end
   return params
 end
 

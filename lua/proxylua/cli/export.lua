@@ -22,8 +22,8 @@ function M.parser(parser)
   parser:option("--template", "a line of your own for each proxy, such as '%login%:%password%@%ip%:%port%'")
     :argname("TEMPLATE")
   parser:option("--url", "for curl: what each of several proxies is to fetch"):argname("URL")
-  parsers.suggest(parser:option("-o --output", "the file to write, whole or not at all, readable for you alone")
-    :argname("FILE"), "files")
+  parsers.suggest(parser:option("-o --output", "the file to write, whole or not at all, readable for you alone "
+    .. "(-: standard output)"):argname("FILE"), "files")
   parser:flag("--reveal", "show passwords on a terminal too"):target("reveal")
   parsers.example(parser, "export --format clash -o clash.yaml", "export --from proxies.txt --format proxychains")
 end
@@ -46,7 +46,7 @@ function M.run(args, context)
   check(args)
   local options = { format = args.format, template = args.template, url = args.url }
   local proxies = source.of(args, screen)
-  if args.output then
+  if args.output and args.output ~= "-" then
     local progress = screen:progress("written")
     local before = 0
     options.progress = function(count)

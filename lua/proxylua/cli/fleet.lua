@@ -52,6 +52,9 @@ local function exit_code_of(plan, args)
 end
 
 function actions.plan(args, screen)
+  if args.output == "-" then
+    names.usage("-o -: standard output shows the plan; proxylua --json fleet plan writes there what -o keeps")
+  end
   local spending = require "proxylua.cli.spending"
   local plan = require("proxylua.fleet.work").plan(args.file, spending.options(screen))
   spending.show(screen, "plan", plan)
