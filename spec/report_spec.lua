@@ -172,6 +172,12 @@ describe("a report", function()
       { type = {}, amount = 2, created_at = now } } }
     assert.is_true(has(report.gaps, '1 transaction of the type "a?[2Jb" (1.00)'), table.concat(report.gaps, "; "))
     assert.is_true(has(report.gaps, '1 transaction of the type "" (2.00)'), table.concat(report.gaps, "; "))
+    local once = { id = "t", type = "charge", amount = 1, created_at = now }
+    local other = { id = "t", type = "charge", amount = 2, created_at = now }
+    report = build{ transactions = { once, other, once } }
+    assert.equal("3.00", tostring(px.money(report.totals.spent)))
+    assert.is_true(has(report.gaps, "1 transaction told again: counted once"), table.concat(report.gaps, "; "))
+    assert.is_true(has(report.gaps, "1 transaction of the same id as another, saying something else: counted"))
     report = build{ transactions = { { type = "charge", amount = 1, created_at = now, order_id = "elsewhere" } } }
     assert.is_true(has(report.gaps, "5 charges of the journal"), table.concat(report.gaps, "; "))
     assert.same({ "unknown 1.00 1" }, told(report, "type"))
@@ -227,6 +233,19 @@ describe("a report", function()
       assert.same(told_of(), told_of("--transactions", transactions, "--orders", orders))
       local piped = sandbox:run({ "report", "--transactions", "-", "--csv" }, { stdin = program.read(transactions) })
       assert.equal((run("report", "--csv")), piped.out)
+    end)
+
+    it("counts once what is in two of them, and says so", function()
+      local twice = {}
+      for at, words in ipairs{ { "account", "transactions" }, { "orders", "list" } } do
+        local text = run("--jsonl", words[1], words[2], "--all")
+        twice[at] = program.write(sandbox.home .. "/twice" .. at, text .. text)
+      end
+      local report = core.json.decode((run("--json", "report", "--transactions", twice[1], "--orders", twice[2])))
+      local once = core.json.decode((run("--json", "report")))
+      assert.same({ once.totals, once.by, once.calendar }, { report.totals, report.by, report.calendar })
+      assert.is_true(has(report.gaps, "7 transactions told again: counted once"), table.concat(report.gaps, "; "))
+      assert.is_true(has(report.gaps, "4 orders told again: as it was told last"), table.concat(report.gaps, "; "))
     end)
 
     it("names the line that is wrong", function()

@@ -25,7 +25,8 @@ end
 -- @param since as px.report.build has it
 function M.of(orders, transactions, balance, since)
   local at = 0
-  return make.report({ orders = orders, balance = balance, ties = { orders = {}, open = {} }, transactions = function()
+  local ties = { orders = {}, open = {} }
+  return make.report({ orders = orders, repeated_orders = 0, balance = balance, ties = ties, transactions = function()
     at = at + 1
     return transactions[at]
   end }, days.window(since, nil, M.NOW))

@@ -65,14 +65,27 @@ local function counted(next_record, what, progress)
   end
 end
 
+-- The orders of an iterator, each once: files overlap, and the later one tells how it is now. Answers how many were told again.
+local function add_orders(list, next_order)
+  local places, repeated = {}, 0
+  for order in next_order do
+    local place = order.id ~= nil and places[order.id]
+    if place then repeated = repeated + 1 end
+    place = place or #list + 1
+    list[place] = order
+    if order.id ~= nil then places[order.id] = place end
+  end
+  return repeated
+end
+
 --- Gathers what a report is made of.
 -- @param options of px.report.build
--- @return table: orders (list), ties (see ties.read), balance (money or nil), and transactions, an iterator that is to be read
---   once
+-- @return table: orders (list), repeated_orders (how many were told again), ties (see ties.read), balance (money or nil), and
+--   transactions, an iterator that is to be read once
 function M.gather(options)
   local facts = { orders = {} }
   local orders = counted(open("orders", options.orders, "price", pages.orders.each), "orders", options.progress)
-  for order in orders do facts.orders[#facts.orders + 1] = order end
+  facts.repeated_orders = add_orders(facts.orders, orders)
   facts.balance = options.balance
   if facts.balance == nil then facts.balance = endpoints.account.get().balance end
   if facts.balance ~= nil then facts.balance = core.money.new(facts.balance) end

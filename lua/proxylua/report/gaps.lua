@@ -23,6 +23,10 @@ local function of_sums(list, sums, report)
   end
   if sums.undated > 0 then say(list, "%s without a date: not counted", count(sums.undated, "transaction")) end
   if sums.amountless > 0 then say(list, "%s without an amount: not counted", count(sums.amountless, "transaction")) end
+  if sums.repeated > 0 then say(list, "%s told again: counted once", count(sums.repeated, "transaction")) end
+  if sums.ambiguous > 0 then
+    say(list, "%s of the same id as another, saying something else: counted", count(sums.ambiguous, "transaction"))
+  end
   for _, other in ipairs(report.others) do
     say(list, "%s of the type \"%s\" (%s), neither charge, refund nor deposit: not counted",
       count(other.transactions, "transaction"), other.type, other.amount)
@@ -57,10 +61,13 @@ local function of_journal(list, facts, window, told)
   end
 end
 
-local function of_renewals(list, report, endless, late)
+local function of_renewals(list, report, facts, endless, late)
   local unpriced, once = 0, 0
   for _, renewal in ipairs(report.renewals) do
     if not renewal.price then unpriced = unpriced + 1 elseif not renewal.period then once = once + 1 end
+  end
+  if facts.repeated_orders > 0 then
+    say(list, "%s told again: as it was told last", count(facts.repeated_orders, "order"))
   end
   if #endless > 0 then
     say(list, "%s without an end: not in the calendar", count(#endless, "active order"))
@@ -78,7 +85,7 @@ function M.list(report, facts, sums, window, told, endless, late)
   local list = core.json.array()
   of_sums(list, sums, report)
   of_journal(list, facts, window, told)
-  of_renewals(list, report, endless, late)
+  of_renewals(list, report, facts, endless, late)
   if not report.balance then say(list, "the API tells no balance: how long it lasts is not known") end
   if not report.burn then
     say(list, "no transaction until %s: what is spent a day is not known", days.text(window.to))

@@ -7,6 +7,7 @@ local days = require "proxylua.report.days"
 local M = { GROUPINGS = { "day", "type", "country", "pool" } }
 
 local NOTHING = core.money(0)
+local unpack = string.unpack
 
 local Sums = {}
 Sums.__index = Sums
@@ -19,6 +20,7 @@ function M.new(window, place_of)
   return setmetatable({
     window = window, place_of = place_of, cells = {}, others = {}, kinds = {},
     charges = 0, refunds = 0, deposits = 0, deposited = NOTHING, undated = 0, amountless = 0,
+    seen = {}, repeated = 0, ambiguous = 0,
   }, Sums)
 end
 
@@ -76,6 +78,34 @@ local function add_deposit(sums, amount)
   sums.deposits, sums.deposited = sums.deposits + 1, sums.deposited + amount
 end
 
+-- A text in eight bytes: there are many transactions, and all are remembered.
+local function hash(text)
+  local value = #text
+  text = text .. "\0\0\0\0\0\0\0"
+  for at = 1, #text - 7, 8 do
+    value = (value ~ unpack("<i8", text, at)) * 0x9E3779B97F4A7C15
+    value = value ~ value >> 32
+  end
+  return value
+end
+
+-- Whether a transaction was told before: files overlap. One of the same id that says something else is another one.
+local function is_repeated(sums, transaction)
+  if transaction.id == nil then return false end
+  local id = hash(tostring(transaction.id))
+  local now = hash(("%s\0%s\0%s\0%s"):format(transaction.type, transaction.amount, transaction.order_id,
+    transaction.created_at))
+  local before = sums.seen[id]
+  if not before then
+    sums.seen[id] = now
+  elseif before ~= now then
+    sums.ambiguous = sums.ambiguous + 1
+  else
+    sums.repeated = sums.repeated + 1
+  end
+  return before == now
+end
+
 local field_of = { charge = "charges", refund = "refunds" }
 
 local function add_spending(sums, kind, day, transaction, amount)
@@ -94,6 +124,7 @@ function Sums:add(transaction)
   end
   if not self.first or day < self.first then self.first = day end
   if day < self.window.from or day > self.window.to then return end
+  if is_repeated(self, transaction) then return end
   if not amount then
     self.amountless = self.amountless + 1
     return
