@@ -231,6 +231,12 @@ describe("a report", function()
         return report
       end
       assert.same(told_of(), told_of("--transactions", transactions, "--orders", orders))
+      local arrays = {}
+      for at, words in ipairs{ { "account", "transactions" }, { "orders", "list" } } do
+        local text = run("--json", words[1], words[2], "--all")
+        arrays[at] = program.write(sandbox.home .. "/array" .. at, "\n" .. text:gsub("},", "},\n"))
+      end
+      assert.same(told_of(), told_of("--transactions", arrays[1], "--orders", arrays[2]))
       local piped = sandbox:run({ "report", "--transactions", "-", "--csv" }, { stdin = program.read(transactions) })
       assert.equal((run("report", "--csv")), piped.out)
     end)
@@ -249,9 +255,11 @@ describe("a report", function()
     end)
 
     it("names the line that is wrong", function()
-      for text, pattern in pairs{ ['{"type":"charge"}\n\nnonsense\n'] = "t:3 is no JSON object",
-        ['[1]\n{"amount":"x"}'] =
-        "t:2: amount is no amount", ["7"] = "t:1 is no JSON object" } do
+      for text, pattern in pairs{ ['{"type":"charge"}\n\nnonsense\n'] = "t:3: it is no JSON object",
+        ['{}\n{"amount":"x"}'] = "t:2: amount is no amount", ["7"] = "t:1: it is no JSON object",
+        ['"x"'] = "t:1: it is no JSON object", ["{}\n[{}]"] = "t:2: it is no JSON object",
+        ["[1]"] = "t: record 1: it is no JSON object", ["[{},[{}]]"] = "t: record 2: it is no JSON object",
+        ['[{},\n{"amount":"x"}]'] = "t: record 2: amount is no amount", ["[{}"] = "t: it begins like a JSON array" } do
         local path = program.write(sandbox.home .. "/t", text)
         local result = sandbox:run{ "report", "--transactions", path }
         assert.equal(2, result.code)

@@ -9,31 +9,19 @@ local ties = require "proxylua.report.ties"
 
 local M = {}
 
--- The record of a line, with its amount as money.
-local function read_record(line, field)
-  local record = core.json.decode(line)
-  local amount = record[field]
-  if amount ~= nil then record[field] = core.money.new(amount) end
+-- A record that was read, with its amount as money; or nil and why it is none.
+local function complete(record, field)
+  if type(record) ~= "table" or #record > 0 then return nil, "it is no JSON object" end
+  if record[field] == nil then return record end
+  local ok, amount = pcall(core.money.new, record[field])
+  if not ok then return nil, field .. " is no amount" end
+  record[field] = amount
   return record
 end
 
--- Says what is wrong with a line that could not be read.
-local function refuse_line(line, field, place)
-  local ok, record = pcall(core.json.decode, line)
-  if ok and type(record) == "table" then names.usage("%s: %s is no amount", place, field) end
-  names.usage("%s is no JSON object", place)
-end
-
--- The records of a file of JSON lines, as --jsonl writes them; "-" is standard input.
-local function each_line(path, field)
-  local reader = lines.open(path)
-  return function()
-    local line
-    repeat line = reader:line() until not line or line:find("%S")
-    if not line then return nil end
-    local ok, record = pcall(read_record, line, field)
-    return ok and record or refuse_line(line, field, ("%s:%d"):format(reader.name, reader.number))
-  end
+local function decode(text)
+  local ok, value = pcall(core.json.decode, text)
+  return ok and value or nil
 end
 
 local function each_item(list)
@@ -44,10 +32,36 @@ local function each_item(list)
   end
 end
 
+-- The records of a JSON array, which is read whole.
+local function each_element(reader, field)
+  local list = decode(reader:rest()) or names.usage("%s: it begins like a JSON array, and is none", reader.name)
+  for at, item in ipairs(list) do
+    local record, why = complete(item, field)
+    list[at] = record or names.usage("%s: record %d: %s", reader.name, at, why)
+  end
+  return each_item(list)
+end
+
+local function each_line(reader, field)
+  return function()
+    local line
+    repeat line = reader:line() until not line or line:find("%S")
+    if not line then return nil end
+    local record, why = complete(decode(line), field)
+    return record or names.usage("%s:%d: %s", reader.name, reader.number, why)
+  end
+end
+
+-- The records of a file, as --jsonl writes them, a line each, or as --json does; "-" is standard input.
+local function read(path, field)
+  local reader = lines.open(path)
+  return (reader:peek():find("^%[") and each_element or each_line)(reader, field)
+end
+
 -- An iterator over what was given, or over what the API has.
 local function open(what, given, field, fetch)
   if given == nil then return fetch() end
-  if type(given) == "string" then return each_line(given, field) end
+  if type(given) == "string" then return read(given, field) end
   if type(given) == "table" then return each_item(given) end
   if type(given) == "function" then return given end
   names.usage("px.report.build: %s is a path, a list or an iterator, got a %s", what, type(given))

@@ -35,7 +35,7 @@ end
 -- @param options table, may be left out: `since`, a date such as "2026-11-01" or a duration such as "30d", which is so many days up
 --   to today (30 days); `till`, the last day: a date, or how long ago (today); `quote=true` asks the API what renewals cost, instead
 --   of taking what was paid last; `transactions` and `orders`, instead of the API's: a list, an iterator, or the path of a file of
---   JSON lines; `balance`, money; `progress`, a function called with what is read and how many there are so far; `now`, seconds
+--   JSON lines, or of one JSON array; `balance`, money; `progress`, a function called with what is read and how many there are so far; `now`, seconds
 -- @return report
 -- @raise usage; what px.account.each_transaction and px.orders.each raise
 -- @usage local report = px.report.build{ since = "7d" }
