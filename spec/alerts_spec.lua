@@ -254,6 +254,14 @@ describe("proxylua alerts", function()
     assert.are.same({ "", "proxylua: nothing is amiss\n" }, { alerts("--balance", "20") })
   end)
 
+  it("notes which orders do not tell when they end", function()
+    local id = buy(1, 1)
+    sandbox:change("settings", { faults = { "orders.list:omit=expires_at" } })
+    assert.are.same({ "", "proxylua: nothing is amiss\nproxylua: 1 active order does not tell when it ends, and is not "
+      .. "watched for that: " .. id .. "\n" }, { alerts("--within", "3d") })
+    assert.are.same({ "", "proxylua: nothing is amiss\n" }, { alerts("--balance", "20") })
+  end)
+
   it("needs something to watch", function()
     local result = sandbox:run({ "alerts" }, { home = home })
     assert.are.equal(2, result.code)

@@ -90,6 +90,19 @@ describe("renewal", function()
     assert.same({ ids[1], "unwanted" }, { done, why })
   end)
 
+  it("tells of orders that do not tell when they end", function()
+    sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
+    faults("orders.list:omit=expires_at")
+    local result = sandbox:run{ "renew", "--within", "3d" }
+    assert.equal(0, result.code, result.err)
+    assert.matches("4 active orders do not tell when they end, and are not extended: ord_", result.err, 1, true)
+    local report = core.json.decode(renew("--country", "de").out)
+    assert.same({ { ids[2] }, {} }, { report.endless, report.done })
+    result = renew("--pool", "mine")
+    assert.matches("does not tell when it ends, and is not extended: " .. ids[1] .. "\n", result.err, 1, true)
+    assert.same({}, sandbox:eval("return px.renew{ within = '3d', only = function() end }.endless"))
+  end)
+
   it("takes only those whose proxies work, when asked", function()
     local checked = { "--checked", "--check-url", sandbox.trace_url, "--type", "isp" }
     faults("forward:status=403,count=1")

@@ -21,6 +21,12 @@ local LEASE = 600 -- seconds after which whoever said that he would tell is take
 local MOST = 1800 -- bytes of a message: every receiver takes that many
 local AT_ONCE, CHECK_TIMEOUT = 64, 15
 
+-- Neither a note nor a message can hold other bytes than UTF-8, and what others sent may.
+local function readable(text)
+  text = text:gsub("%c", "?")
+  return utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?"))
+end
+
 -- --- what holds: each of these adds to a list of tables: id, text ---
 
 local watched = {}
@@ -47,7 +53,9 @@ end
 function watched.within(seconds, watch)
   for _, order in ipairs(watch:orders()) do
     local left = order.expires_at and time.time(order.expires_at) - time.time()
-    if left and left < seconds then
+    if not left then
+      table.insert(watch.alerts.endless, readable(tostring(order.id)))
+    elseif left < seconds then
       local when = left > 0 and "ends in " .. duration.text(left) or "has ended"
       watch:add(order.id, ("%s %s, at %s"):format(described(order), when, order.expires_at))
     end
@@ -97,12 +105,6 @@ function Watch:orders()
   return self.active
 end
 
--- Neither a note nor a message can hold other bytes than UTF-8, and what others sent may.
-local function readable(text)
-  text = text:gsub("%c", "?")
-  return utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?"))
-end
-
 function Watch:add(id, text)
   local alert = { kind = self.kind, text = readable(text) }
   table.insert(self.alerts, alert)
@@ -114,8 +116,8 @@ local function open_watch(params)
   local account = endpoints.account.get()
   local whose = readable(tostring(account.id or account.email or ""))
   return setmetatable({
-    account = account, alerts = core.json.array{}, notes = {}, prefixes = {}, check_url = params.check_url,
-    name = ("%s\t%s\t"):format(params.name or "alerts", whose),
+    account = account, alerts = core.json.array{ endless = core.json.array{} }, notes = {}, prefixes = {},
+    check_url = params.check_url, name = ("%s\t%s\t"):format(params.name or "alerts", whose),
   }, Watch)
 end
 
@@ -245,7 +247,8 @@ end
 --   asking for `check_url` through each; and how to tell: `url`, `kind` and `chat` as px.notify has them, or `tell`, a function
 --   that is called with the list that is answered, before what is new in it counts as told; `name` of the watch, where several with
 --   the same thresholds tell different people ("alerts")
--- @return list of what is amiss: tables of `kind` (balance, within, failing), `text`, and `is_new`, whether it was told now
+-- @return list of what is amiss: tables of `kind` (balance, within, failing), `text`, and `is_new`, whether it was told now; its
+--   field `endless` is the list of active orders that do not tell when they end, by their ids, where `within` is watched
 -- @raise what px.notify or `tell` raises, when nobody could be told: it is for the next call then; what every call raises
 -- @usage for _, alert in ipairs(px.alerts{ balance = 1000000, within = "3d" }) do print(alert.kind, alert.is_new) end
 --   --> balance  true

@@ -60,22 +60,28 @@ end
 
 -- --- which ---
 
-local function is_wanted(order, wanted, now)
-  return order.id and order.expires_at and (not wanted.country or tostring(order.country):upper() == wanted.country)
-    and time.time(order.expires_at) - now <= wanted.within
+local function is_wanted(order, wanted)
+  return order.id and (not wanted.country or tostring(order.country):upper() == wanted.country)
 end
 
--- The nearest end first.
+-- Those that are due, the nearest end first; and those of which nobody knows when they are.
 local function list(wanted, now)
-  local due = {}
+  local due, endless = {}, {}
   for order in pages.orders.each{ status = "active", type = wanted.type } do
-    if is_wanted(order, wanted, now) then due[#due + 1] = order end
+    if is_wanted(order, wanted) then
+      local ends = order.expires_at and time.time(order.expires_at)
+      if not ends then
+        endless[#endless + 1] = order
+      elseif ends - now <= wanted.within then
+        due[#due + 1] = order
+      end
+    end
   end
   table.sort(due, function(a, b)
     local first, second = time.time(a.expires_at), time.time(b.expires_at)
     return first < second or first == second and a.id < b.id
   end)
-  return due
+  return due, endless
 end
 
 local function action_of(order, wanted)
@@ -132,16 +138,24 @@ local function of_pool(order, wanted, found)
   return not wanted.pool or tie ~= nil and tie.pool == wanted.pool
 end
 
+local function tell_endless(plan, orders, wanted, found)
+  for _, order in ipairs(orders) do
+    local is_meant = of_pool(order, wanted, found) and (not wanted.only or wanted.only(order))
+    if is_meant then table.insert(plan.endless, order.id) end
+  end
+end
+
 -- --- what it costs ---
 
 local function decide(wanted, progress)
   local array, actions = core.json.array, {}
-  local plan = { actions = array{}, skipped = array{}, balance = endpoints.account.get().balance }
+  local plan = { actions = array{}, skipped = array{}, endless = array{}, balance = endpoints.account.get().balance }
   local now = clock() -- which that answer has told
-  local due = list(wanted, now)
+  local due, endless = list(wanted, now)
   for at, order in ipairs(due) do actions[at] = action_of(order, wanted) end
   local found, unknown = read_journal(actions, progress)
   check_pool(wanted.pool, found)
+  tell_endless(plan, endless, wanted, found)
   for at, order in ipairs(due) do
     if of_pool(order, wanted, found) then
       local why, text = reason(order, actions[at], wanted, found, unknown, now)
@@ -185,7 +199,7 @@ function M.run(options, shown)
   shown.planned(plan)
   apply.check(plan.total, plan.balance, shown.budget)
   local report = apply.run(plan.actions, shown, OF_ONE)
-  report.skipped = plan.skipped
+  report.skipped, report.endless = plan.skipped, plan.endless
   raise_unknown(plan, report)
   return report
 end
@@ -199,7 +213,8 @@ end
 --   or a `pool` (px.fleet); `checked`, true or a share: only those of whose proxies at least half, or that share, fetch a page
 --   now, that at `check_url` or else the setting check_url; `only`, a function of an order that answers whether it is extended
 -- @return report, a table: `done` (list of what was extended: `order`, `expires_at`, `price`), `skipped` (list of those that end
---   and were left alone: `order`, `why`: past, renewed, failed, unwanted, vague or unknown, and `text`), `left`, `spent`
+--   and were left alone: `order`, `why`: past, renewed, failed, unwanted, vague or unknown, and `text`), `endless` (ids of active
+--   orders that do not tell when they end, so that nobody knows whether they are due), `left`, `spent`
 -- @raise funds; spend_refused; outcome_unknown; what px.orders.extend raises, of the extension that failed, with the report as
 --   details; usage
 -- @usage local report = px.renew{ within = "31d", period = 7 }

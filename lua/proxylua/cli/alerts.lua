@@ -1,6 +1,7 @@
 -- `proxylua alerts`: what is amiss with the account, each told once; made for cron, where it is silent unless there is news.
 
 local core = require "proxylua.core"
+local endless = require "proxylua.cli.endless"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
 local tables = require "proxylua.cli.table"
@@ -59,6 +60,7 @@ function M.run(args, context)
     kind = args.kind, chat = args.chat, name = args.name, tell = not url and show or nil,
   }
   if url then show(alerts) end
+  endless(context.screen, alerts.endless, "not watched for that")
 end
 
 return M

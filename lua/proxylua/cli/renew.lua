@@ -1,5 +1,6 @@
 -- `proxylua renew`: extends what ends soon.
 
+local endless = require "proxylua.cli.endless"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
 
@@ -39,6 +40,11 @@ function M.run(args, context)
   local wanted = { within = args.within, period = period_of(args), type = args.type, country = args.country,
     pool = args.pool, checked = share_of(args), check_url = args.check_url }
   require("proxylua.cli.spending").run(context.screen, context.flags, "renewal", function(options)
+    local show = options.planned
+    function options.planned(plan)
+      show(plan)
+      endless(context.screen, plan.endless, "not extended")
+    end
     return require("proxylua.renew").run(wanted, options)
   end)
 end
