@@ -78,6 +78,13 @@ describe("an alert", function()
       return list]])
   end)
 
+  it("goes by the clock of the API", function()
+    local id = buy(1, 30)
+    sandbox:change("clock", { advance = 29 * 86400 })
+    alerts("--within", "3d")
+    assert.has.match("^1001Proxy: order " .. id .. " %(1 isp US%) ends in ", texts()[1])
+  end)
+
   it("tells of orders whose proxies do not work, and how", function()
     local id = buy(10, 30)
     alerts("--failing", "0", "--check-url", sandbox.trace_url)

@@ -3,6 +3,7 @@
 -- @module px.alerts
 
 local check = require "proxylua.check"
+local clock = require "proxylua.fleet.clock"
 local core = require "proxylua.core"
 local duration = require "proxylua.duration"
 local endpoints = require "proxylua.endpoints"
@@ -52,7 +53,7 @@ end
 
 function watched.within(seconds, watch)
   for _, order in ipairs(watch:orders()) do
-    local left = order.expires_at and time.time(order.expires_at) - time.time()
+    local left = order.expires_at and time.time(order.expires_at) - clock()
     if not left then
       table.insert(watch.alerts.endless, readable(tostring(order.id)))
     elseif left < seconds then
