@@ -18,11 +18,11 @@ local HOUR, DAY = 3600, 24
 -- @return table: per_day (money), days (over how many, a number of at least 1), from and to (days); nil where there is nothing
 --   to tell it from
 function M.burn(spent, window, first)
-  local from = first and math.max(first, window.from)
-  if not from or from > window.to then return nil end
-  local ends = math.min(window.now, (window.to + 1) * days.SECONDS)
+  local from, to = first and math.max(first, window.from), math.min(window.to, math.floor(window.now / days.SECONDS))
+  if not from or from > to then return nil end
+  local ends = math.min(window.now, (to + 1) * days.SECONDS)
   local hours = math.max(DAY, math.floor((ends - from * days.SECONDS) / HOUR))
-  return { per_day = spent / (hours / DAY), days = hours / DAY, from = from, to = window.to }
+  return { per_day = spent / (hours / DAY), days = hours / DAY, from = from, to = to }
 end
 
 --- For how many days a balance lasts at a rate; nil where that is not known, or where nothing is spent.

@@ -87,7 +87,9 @@ function M.list(report, facts, sums, window, told, endless, late)
   of_journal(list, facts, window, told)
   of_renewals(list, report, facts, endless, late)
   if not report.balance then say(list, "the API tells no balance: how long it lasts is not known") end
-  if not report.burn then
+  if window.from * days.SECONDS > window.now then
+    say(list, "%s has not come yet: what is spent a day is not known", days.text(window.from))
+  elseif not report.burn then
     say(list, "no transaction until %s: what is spent a day is not known", days.text(window.to))
   end
   return list
