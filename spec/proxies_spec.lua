@@ -81,6 +81,7 @@ describe("px.proxies.read", function()
     assert.same({}, urls(""))
     assert.same({}, urls("\n# none\n \n"))
     assert.same({ "http://[::1]:3" }, urls("[::1]:3"))
+    assert.same({ "http://u:p@[fe80::1%25eth0]:1080" }, urls("[fe80::1%eth0]:1080:u:p\n"))
   end)
 
   it("says what is wrong, and where", function()

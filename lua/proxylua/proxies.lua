@@ -13,7 +13,7 @@ local read_options = { protocol = true, on_bad = true }
 -- The form of a file, and its first line. JSON may have no lines, and hosts in brackets begin like a list.
 local function recognise(reader)
   local head = reader:peek()
-  if head:find("^{") or head:find("^%[") and not head:find("^%[[%x:.%%]+%]:") and not head:find("^%[ProxyList%]") then
+  if head:find("^{") or head:find("^%[") and not head:find("^%[%x*:") and not head:find("^%[ProxyList%]") then
     return "json"
   end
   local line = reader:line()
