@@ -82,16 +82,23 @@ describe("proxylua export", function()
 
   it("masks passwords on a terminal, unless it is told not to", function()
     local proxies = core.json.decode(sandbox:run{ "--json", "orders", "proxies", isp }.out)
-    local function shows(...)
-      local line = program.command(sandbox.home, { "export", isp, "-f", "txt", ... }, {
+    local function screen(...)
+      local line = program.command(sandbox.home, { "export", isp, ... }, {
         PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", TERM = "xterm",
       })
       local pipe = assert(io.popen(("script -qec %s /dev/null </dev/null"):format(program.quote(line))))
       local text = pipe:read("a")
       pipe:close()
+      return text
+    end
+    local function shows(...)
+      local text = screen("-f", "txt", ...)
       return { text:find(proxies[1].password, 1, true) ~= nil, text:find(proxies[1].username, 1, true) ~= nil }
     end
     assert.same({ false, true }, shows())
     assert.same({ true, true }, shows("--reveal"))
+    for _, format in ipairs{ "url", "env", "squid", "json", "clash" } do
+      assert.matches("[:\"]%*%*%*%*%*%*%*%*[@\"\r]", screen("-f", format))
+    end
   end)
 end)

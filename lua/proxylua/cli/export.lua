@@ -30,11 +30,21 @@ end
 
 -- --- where they go ---
 
+-- No format has to encode this; what is written has the mask in its place.
+local HIDDEN <const> = "HIDDEN_PASSWORD"
+
 local function masked(next_proxy)
   return function()
     local proxy = next_proxy()
-    return proxy and tables.mask(proxy)
+    if not proxy then return nil end
+    local copy = tables.mask(proxy)
+    copy.password = proxy.password and HIDDEN
+    return copy
   end
+end
+
+local function write_masked(text)
+  core.system.write((text:gsub(HIDDEN, tables.MASK)))
 end
 
 local function check(args)
@@ -59,7 +69,7 @@ function M.run(args, context)
     return screen:note("%d proxies in %s", result, args.output)
   end
   if screen.masked then proxies = masked(proxies) end
-  local count = export.stream(proxies, core.system.write, options)
+  local count = export.stream(proxies, screen.masked and write_masked or core.system.write, options)
   if screen.masked then screen:note("passwords are masked; -o FILE or --reveal writes them") end
   if count == 0 then screen:note("there are none") end
 end

@@ -3,12 +3,11 @@
 local core = require "proxylua.core"
 local plain = require "proxylua.plain"
 
-local M = {}
+local M = { MASK = "********" }
 
 local GAP = 2
 local NARROWEST = 6 -- texts are cut down to this, numbers and dates never
 local SHORTEST_NAME = 5
-local MASK = "********"
 
 -- The columns of each kind of record, in their order; others show what their records have.
 local columns = {
@@ -74,8 +73,8 @@ end
 --- A copy of a value in which no password can be read.
 function M.mask(value, name)
   if type(value) == "string" then
-    if is_secret(name) then return MASK end
-    return (value:gsub("(://[^:@/%s]*:)[^@/%s]*@", "%1" .. MASK .. "@"))
+    if is_secret(name) then return M.MASK end
+    return (value:gsub("(://[^:@/%s]*:)[^@/%s]*@", "%1" .. M.MASK .. "@"))
   end
   if is_plain(value) then return value end
   local copy = setmetatable({}, getmetatable(value))
