@@ -164,6 +164,14 @@ describe("help", function()
     assert.has.match("did you mean config", run{ "help", "confg" }.err)
   end)
 
+  it("and completion have no JSON", function()
+    for _, words in ipairs{ { "--json", "help" }, { "--jsonl", "completion", "bash" } } do
+      local result = run(words)
+      assert.are.same({ 2, "" }, { result.code, result.out })
+      assert.has.match(words[1] .. ": " .. words[2] .. " has a form of its own", result.err, 1, true)
+    end
+  end)
+
   it("has what the README says on each topic, in lines that fit", function()
     local text = core.system.embedded("README.md")
     assert.are.equal(program.read("README.md"), text)
@@ -294,6 +302,7 @@ describe("commands of the API", function()
     local csv = call("orders", "download", order.id, "--format", "csv")
     assert.are.equal(csv, program.read(folder .. "/p.csv"))
     assert.are.equal(csv, call("orders", "download", order.id, "--format", "csv", "-o", "-"))
+    assert.are.same({ file = folder .. "/p.txt" }, call_json("orders", "download", order.id, "-o", folder .. "/p.txt"))
     core.sandbox.stop()
     sandbox = core.sandbox.start{ limits = "off", faults = { "orders.download:truncate" } }
     env.PROXYLUA_BASE_URL = sandbox.url

@@ -56,6 +56,17 @@ describe("proxylua export", function()
     assert.equal(urls, sandbox:run({ "export", "--from", "-" }, { stdin = run("-f", "csv").out }).out)
   end)
 
+  it("answers JSON about a file, and none in place of a format", function()
+    local path = sandbox.home .. "/told"
+    local result = sandbox:run{ "--json", "export", "-o", path }
+    assert.same({ file = path, proxies = 5 }, core.json.decode(result.out))
+    for _, form in ipairs{ "--json", "--jsonl" } do
+      result = sandbox:run{ form, "export" }
+      assert.same({ 2, "" }, { result.code, result.out })
+      assert.matches(form .. ": an export has a form of its own; --format json is JSON", result.err, 1, true)
+    end
+  end)
+
   it("writes to standard output where the file is -", function()
     local home = program.folder()
     local result = sandbox:run({ "export", "-o", "-" }, { cwd = home })

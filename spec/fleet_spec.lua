@@ -284,6 +284,14 @@ describe("a fleet", function()
       refused(2, "order " .. id .. " belongs to pool de; proxylua fleet release", "adopt", "us", id)
     end)
 
+    it("are told as JSON, what was done before a failure too", function()
+      local first, second = buy(2, 60, "first"), buy(1, 60, "second")
+      assert.same({ { id = first, pool = "us" }, { id = second, pool = "us" } }, json("adopt", "us", first, second))
+      assert.same({ { id = first, pool = "us" } }, json("release", first))
+      local result = fleet("--json", "release", second, first)
+      assert.same({ 2, { { id = second, pool = "us" } } }, { result.code, core.json.decode(result.out) })
+    end)
+
     it("belong to the pool that bought them until they are let go", function()
       done("apply", file)
       local id = json("status")[1].id

@@ -281,6 +281,16 @@ describe("a report", function()
       assert.is_nil(out:find("\nday", 1, true))
     end)
 
+    it("is a page in a file, which JSON names, and has no JSON where it is CSV or a page", function()
+      local path = sandbox.home .. "/page.html"
+      assert.same({ file = path }, core.json.decode((run("--json", "report", "--html", path))))
+      for _, words in ipairs{ { "--csv" }, { "--html", "-" } } do
+        local result = sandbox:run{ "--json", "report", table.unpack(words) }
+        assert.same({ 2, "" }, { result.code, result.out })
+        assert.has.match("has a form of its own; ", result.err, 1, true)
+      end
+    end)
+
     it("is CSV or a JSON value", function()
       assert.has.match("^by,name,charges,refunds,spent,transactions\r\ncountry,",
         (run("report", "--csv", "--by", "country")))

@@ -34,7 +34,7 @@ local function shown(alerts, all)
 end
 
 local function put(screen, alerts, args, url)
-  if screen.form == "json" or screen.form == "jsonl" then return screen:list(nil, shown(alerts, args.all)) end
+  if screen:is_data() then return screen:list(nil, shown(alerts, args.all)) end
   local new = shown(alerts)
   if url and #new > 0 then screen:note("%d told", #new) end
   for _, alert in ipairs(url and not args.all and {} or shown(alerts, args.all)) do

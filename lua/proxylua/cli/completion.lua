@@ -26,7 +26,8 @@ local function answer(words)
   core.system.write(table.concat(lines, "\n"), "\n")
 end
 
-function M.run(args)
+function M.run(args, context)
+  context.screen:refuse_json("completion")
   if args.shell == "words" then return answer(args.words) end
   local text = texts[args.shell] or names.usage("completion is there for bash, zsh and fish, not for %s", args.shell)
   core.system.write(core.system.embedded(text))

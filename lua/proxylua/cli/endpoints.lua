@@ -159,8 +159,10 @@ local function run_row(row, args, screen)
   if row.text then check_download(screen, params) end
   if args.all then return screen:stream(row.record, each(row, params)) end
   local result = call(row, params)
-  if row.text then
-    if params.path then screen:note("saved %s", params.path) else screen:text(result) end
+  if row.text and params.path then
+    if screen:is_data() then screen:record(nil, { file = params.path }) else screen:note("saved %s", params.path) end
+  elseif row.text then
+    screen:text(result)
   elseif row.list then
     screen:list(row.record, result)
     tell_of_rest(screen, result)

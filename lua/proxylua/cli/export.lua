@@ -47,16 +47,18 @@ local function write_masked(text)
   core.system.write((text:gsub(HIDDEN, tables.MASK)))
 end
 
-local function check(args)
+local function check(args, screen)
   if args.format and args.template then names.usage("--format and --template are two forms; give one of them") end
+  if not args.output then screen:refuse_json("an export", "--format json is JSON") end
 end
 
 function M.run(args, context)
   local screen = context.screen
-  check(args)
+  if args.output == "-" then args.output = nil end
+  check(args, screen)
   local options = { format = args.format, template = args.template, url = args.url }
   local proxies = source.of(args, screen)
-  if args.output and args.output ~= "-" then
+  if args.output then
     local progress = screen:progress("written")
     local before = 0
     options.progress = function(count)
@@ -66,6 +68,7 @@ function M.run(args, context)
     local ok, result = pcall(export.file, proxies, args.output, options)
     progress:finish()
     if not ok then error(result, 0) end
+    if screen:is_data() then return screen:record(nil, { file = args.output, proxies = result }) end
     return screen:note("%d proxies in %s", result, args.output)
   end
   if screen.masked then proxies = masked(proxies) end

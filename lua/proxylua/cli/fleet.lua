@@ -84,19 +84,32 @@ function actions.status(_, screen)
   end)
 end
 
+-- Does it for each order, and tells what was done, also where one of them fails.
+-- @param tie function of an order's id: the pool
+-- @param text of the two
+local function tie_each(ids, screen, tie, text)
+  local done = core.json.array()
+  local ok, err = pcall(function()
+    for at, id in ipairs(ids) do
+      done[at] = { id = id, pool = tie(id) }
+      if not screen:is_data() then screen:note(text, id, done[at].pool) end
+    end
+  end)
+  if screen:is_data() then screen:list("member", done) end
+  if not ok then error(err, 0) end
+end
+
 function actions.adopt(args, screen)
-  for _, id in ipairs(args.orders) do
+  tie_each(args.orders, screen, function(id)
     require("proxylua").fleet.adopt(args.pool, id)
-    screen:note("order %s belongs to pool %s", id, args.pool)
-  end
+    return args.pool
+  end, "order %s belongs to pool %s")
 end
 
 function actions.release(args, screen)
-  for _, id in ipairs(args.orders) do
-    local pool = require("proxylua").fleet.release(id)
-    if not pool then names.usage("order %s belongs to no pool", id) end
-    screen:note("order %s belongs to pool %s no more", id, pool)
-  end
+  tie_each(args.orders, screen, function(id)
+    return require("proxylua").fleet.release(id) or names.usage("order %s belongs to no pool", id)
+  end, "order %s belongs to pool %s no more")
 end
 
 function M.run(args, context)

@@ -238,7 +238,8 @@ function M.parser(parser)
   parsers.example(parser, "help orders create", "help config", "help px.orders.create")
 end
 
-function M.run(args)
+function M.run(args, context)
+  context.screen:refuse_json("help")
   core.system.write(M.text(args.topic))
 end
 

@@ -28,6 +28,21 @@ function M.open(flags, settings)
   }, Screen)
 end
 
+--- Whether programs read the output: it is JSON.
+function Screen:is_data()
+  return self.form == "json" or self.form == "jsonl"
+end
+
+--- Refuses --json and --jsonl for what has a form of its own.
+-- @param what it is
+-- @param instead what to do instead, may be left out
+-- @raise usage
+function Screen:refuse_json(what, instead)
+  if self:is_data() then
+    names.usage("--%s: %s has a form of its own%s", self.form, what, instead and "; " .. instead or "")
+  end
+end
+
 --- Tells people something; --quiet keeps it back.
 function Screen:note(...)
   if not self.quiet then io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n") end
@@ -158,7 +173,7 @@ end
 --- Writes one record.
 function Screen:record(kind, record)
   record = prepare(self, record)
-  if self.form == "json" or self.form == "jsonl" then
+  if self:is_data() then
     put_json(self, record)
   elseif self.form == "table" then
     put(tables.fields(tables.columns(kind, { record }), record))
@@ -169,7 +184,7 @@ end
 
 local function put_plain_value(screen, value)
   value = prepare(screen, value)
-  if screen.form == "json" or screen.form == "jsonl" then return put_json(screen, value) end
+  if screen:is_data() then return put_json(screen, value) end
   local text = tostring(value == nil and "" or value)
   core.system.write(screen.form == "table" and plain.lines(text) or text, "\n")
 end
@@ -195,7 +210,7 @@ end
 
 --- Writes a text as it is.
 function Screen:text(text)
-  if self.form == "json" or self.form == "jsonl" then return put_json(self, text) end
+  if self:is_data() then return put_json(self, text) end
   core.system.write(text)
 end
 

@@ -46,6 +46,7 @@ local function write_page(screen, report, path)
   local page = require("proxylua.report.html").page(report)
   if path == "-" then return core.system.write(page) end
   core.system.write_file(path, page)
+  if screen:is_data() then return screen:record(nil, { file = path }) end
   return screen:note("%s is written: %s to %s", path, report.since, report["until"])
 end
 
@@ -69,6 +70,8 @@ local function write(screen, report, args, by)
 end
 
 function M.run(args, context)
+  if args.csv then context.screen:refuse_json("CSV", "give one of the two") end
+  if args.html == "-" then context.screen:refuse_json("a page", "name a file with --html") end
   local by = #args.by > 0 and require("proxylua.report.csv").groupings(args.by) or nil
   local progress, finish = progress_on(context.screen)
   local report = require("proxylua.report").build{ since = args.since, till = args.till, quote = args.quote,

@@ -6,10 +6,6 @@ local diff = require "proxylua.cli.diff"
 
 local M = {}
 
-local function is_data(screen)
-  return screen.form == "json" or screen.form == "jsonl"
-end
-
 -- What the run may spend, nil where somebody at the terminal is asked, or other limits decide.
 local function budget_of(flags)
   if flags.dry_run then return nil end
@@ -27,7 +23,7 @@ end
 --- Shows a plan.
 -- @param form "plan" or "renewal"
 function M.show(screen, form, plan)
-  if is_data(screen) then return screen:value(nil, plan) end
+  if screen:is_data() then return screen:value(nil, plan) end
   core.system.write(diff[form](plan, screen.colors))
   core.system.flush()
 end
@@ -41,7 +37,7 @@ local function whole(plan, report, err)
 end
 
 local function show_report(screen, report)
-  if not is_data(screen) then core.system.write(diff.report(report, screen.colors)) end
+  if not screen:is_data() then core.system.write(diff.report(report, screen.colors)) end
 end
 
 --- Does it.
@@ -53,7 +49,7 @@ function M.run(screen, flags, form, work)
   options.budget = budget_of(flags)
   options.planned = function(made)
     plan = made
-    if not is_data(screen) then M.show(screen, form, made) end
+    if not screen:is_data() then M.show(screen, form, made) end
   end
   options.tell = function(made)
     report = made
@@ -61,7 +57,7 @@ function M.run(screen, flags, form, work)
   end
   local ok, err = pcall(work, options)
   if not ok and not core.error.is(err) then error(err, 0) end
-  if is_data(screen) then screen:value(nil, whole(plan, report, not ok and err or nil)) end
+  if screen:is_data() then screen:value(nil, whole(plan, report, not ok and err or nil)) end
   if not ok then error(err, 0) end
   if flags.dry_run then screen:note("dry run: nothing was bought") end
 end
