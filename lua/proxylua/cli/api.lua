@@ -52,6 +52,12 @@ end
 
 local in_query = { GET = true, HEAD = true, DELETE = true }
 
+-- What is read as a text is a download, or as good as one: nobody knows which of its words are passwords.
+local function check_text(result, screen)
+  if not screen.masked or type(result) ~= "string" or result == "" then return end
+  names.usage("the answer is a text, which may hold passwords: send it to a file or a pipe, or show it with --reveal")
+end
+
 function M.run(args, context)
   local method, fields = args.method:upper(), read_fields(args.fields)
   local result = core.door.request{
@@ -59,6 +65,7 @@ function M.run(args, context)
     query = in_query[method] and fields or nil,
     json = not in_query[method] and fields or nil,
   }
+  if in_query[method] then check_text(result, context.screen) end
   context.screen:value(nil, result)
 end
 
