@@ -424,6 +424,18 @@ describe("on a terminal", function()
       (tables.aligned(columns, { order }, 30)))
   end)
 
+  it("hides passwords in JSON inside of texts, whatever is in them, and in tables that hold themselves", function()
+    local tables = require "proxylua.cli.table"
+    local text = core.json.encode{ answer = { password = 'a"b\\', note = "pass: x" }, pass = "", user = "me" }
+    assert.are.equal('{"answer":{"note":"pass: x","password":"********"},"pass":"********","user":"me"}',
+      tables.mask(text))
+    local record = { password = "secret", url = "http://me:secret@10.0.0.1:80" }
+    record.self = record
+    local copy = tables.mask(record)
+    assert.are.equal("********", copy.self.self.password)
+    assert.are.equal("http://me:********@10.0.0.1:80", copy.url)
+  end)
+
   it("hides passwords unless told to show them", function()
     local buy = "print(require('proxylua').orders.create{ type = 'isp', quantity = 1, country = 'US' }.id)"
     local sandbox = core.sandbox.start{ limits = "off" }

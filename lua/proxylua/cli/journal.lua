@@ -73,13 +73,11 @@ local function key_of(args)
   return math.tointeger(tonumber(args.key)) or names.usage("--id takes the number of an entry, got %s", args.key)
 end
 
--- A terminal shows no passwords that an answer may hold.
-local function masked(entry, screen)
+-- The server may have sent bytes of any kind.
+local function readable(entry)
   for _, name in ipairs(long_fields) do
     local text = entry[name]
-    if text and not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
-    if text and screen.masked then text = text:gsub('("pass%w*"%s*:%s*")[^"]*', "%1********") end
-    entry[name] = text
+    if text and not utf8.len(text) then entry[name] = text:gsub("[\x80-\xFF]", "?") end
   end
   return entry
 end
@@ -116,7 +114,7 @@ function actions.show(args, screen)
         args.by_id and "number" or "key", key),
     }
   end
-  screen:record("entry", masked(entry, screen))
+  screen:record("entry", readable(entry))
   if entry.open and not entry.running then
     tell_what_to_do(entry, screen)
   end
@@ -140,7 +138,7 @@ function actions.settle(args, screen)
   entry = journal.settle(key, args.state, {
     order_id = args.order_id, note = args.note, price = args.price or (is_purchase and order and order.price) or nil,
   })
-  screen:record("entry", masked(entry, screen))
+  screen:record("entry", readable(entry))
   if entry.open then
     core.system.set_exit_code(UNKNOWN)
     return tell_what_to_do(entry, screen)

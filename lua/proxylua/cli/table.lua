@@ -3,6 +3,7 @@
 local core = require "proxylua.core"
 local plain = require "proxylua.plain"
 
+--- What stands for a password.
 local M = { MASK = "********" }
 
 local GAP = 2
@@ -65,21 +66,43 @@ local function short_time(text)
   return date and date .. " " .. time or text
 end
 
-local function is_secret(name)
+--- Whether what a field holds is a password, by its name.
+function M.is_secret(name)
   name = type(name) == "string" and name:lower() or ""
   return name:find("pass", 1, true) or name:find("pwd", 1, true) or name:find("secret", 1, true)
 end
 
---- A copy of a value in which no password can be read.
-function M.mask(value, name)
-  if type(value) == "string" then
-    if is_secret(name) then return M.MASK end
-    return (value:gsub("(://[^:@/%s]*:)[^@/%s]*@", "%1" .. M.MASK .. "@"))
+-- A text that may be JSON, or hold some, without the values of the fields for passwords.
+local function mask_json(text)
+  local pieces, from = {}, 1
+  for name, value, quote in text:gmatch('"([%w_-]+)"%s*:%s*()"()') do
+    if value >= from and M.is_secret(name) then
+      local ending = quote
+      while ending <= #text and text:byte(ending) ~= 34 do ending = ending + (text:byte(ending) == 92 and 2 or 1) end
+      pieces[#pieces + 1] = text:sub(from, quote - 1) .. M.MASK
+      from = ending
+    end
   end
-  if is_plain(value) then return value end
-  local copy = setmetatable({}, getmetatable(value))
-  for key, item in pairs(value) do copy[key] = M.mask(item, key) end
+  return table.concat(pieces) .. text:sub(from)
+end
+
+local function mask_text(text, name)
+  if M.is_secret(name) then return M.MASK end
+  return (mask_json(text):gsub("(://[^:@/%s]*:)[^@/%s]*@", "%1" .. M.MASK .. "@"))
+end
+
+local function mask(value, name, copies)
+  if type(value) == "string" then return mask_text(value, name) end
+  if is_plain(value) or copies[value] then return copies[value] or value end
+  local copy = setmetatable({}, debug.getmetatable(value))
+  copies[value] = copy
+  for key, item in next, value do rawset(copy, key, mask(item, key, copies)) end
   return copy
+end
+
+--- A copy of a value, of the same shape, in which no password can be read.
+function M.mask(value, name)
+  return mask(value, name, {})
 end
 
 --- The columns of a kind of record, nil where its records have to tell.

@@ -18,7 +18,7 @@ Type an expression to see its value, or statements to run them. Input that is no
 px is there; _ is the last value, _error the last error. Locals of an input are kept for the next ones.
 Calls wait; tasks of px.spawn and px.every go on while you type. Tab completes, Ctrl-R searches the history.
 Ctrl-C drops the input, or aborts what runs; Ctrl-\ ends the program at once; Ctrl-D leaves.
-Passwords of proxies are masked, but where your own code prints them.
+Passwords of proxies are masked until :reveal, but where your own code reads or prints them.
 ]]
 
 local function overview()

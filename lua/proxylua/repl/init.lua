@@ -6,6 +6,7 @@ local core = require "proxylua.core"
 local errors = require "proxylua.repl.errors"
 local history = require "proxylua.repl.history"
 local names = require "proxylua.names"
+local passwords = require "proxylua.repl.passwords"
 local reader = require "proxylua.repl.reader"
 local show = require "proxylua.repl.show"
 
@@ -21,7 +22,7 @@ Session.__index = Session
 
 function Session:tell(text)
   io.stdout:flush()
-  io.stderr:write(self.screen:paint("31", core.repl.scrub(text)), "\n")
+  io.stderr:write(self.screen:paint("31", core.repl.scrub(self.screen:mask(text))), "\n")
 end
 
 -- The first locals that are kept are told of, since elsewhere they would be gone.
@@ -124,6 +125,7 @@ end
 
 local function open_session(settings, colors)
   local session = setmetatable({ px = names.load(require "proxylua") }, Session)
+  passwords.watch(session.px)
   session.env = new_env(session.px)
   session.complete = complete.open({ session.env, _G }, session.px)
   session.screen = show.open{

@@ -3,6 +3,7 @@
 
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
+local passwords = require "proxylua.repl.passwords"
 local tables = require "proxylua.cli.table"
 
 local M = {}
@@ -54,8 +55,14 @@ function M.clean(text)
   end))
 end
 
+--- A text without passwords, unless they are to be shown.
+-- @param name of the field that it comes from, may be left out
+function Screen:mask(text, name)
+  return self.reveal and text or passwords.hide(tables.mask(text, name))
+end
+
 function Screen:line(text)
-  io.stdout:write(core.repl.scrub(text), "\n")
+  io.stdout:write(core.repl.scrub(self.reveal and text or passwords.hide(text)), "\n")
 end
 
 --- A remark, that is not part of what is shown.
@@ -63,8 +70,9 @@ function Screen:note(format, ...)
   self:line(self:paint("2", format:format(...)))
 end
 
+-- For texts that may be cut before they are shown.
 local function masker(screen)
-  return screen.reveal and function(value) return value end or tables.mask
+  return function(text, name) return screen:mask(text, name) end
 end
 
 -- --- tables ---
@@ -162,10 +170,10 @@ end
 --- Shows one value.
 function Screen:value(value, as_json)
   if type(value) == "string" and not as_json and not self.json then
-    return self:line(M.clean(self.reveal and value or tables.mask(value)))
+    return self:line(M.clean(self:mask(value)))
   end
   if as_json or self.json then return show_json(self, value) end
-  if type(value) ~= "table" or has_text(value) then return self:line(M.clean(tostring(value))) end
+  if type(value) ~= "table" or has_text(value) then return self:line(M.clean(self:mask(tostring(value)))) end
   if is_empty_list(value) then return self:note("there are none") end
   if is_list_of_records(value) then return show_list(self, value) end
   if is_record(value) then return show_record(self, value) end

@@ -1,0 +1,97 @@
+-- The passwords of proxies that the session has come to know, from answers of the API and from px.proxies.read: no text that the
+-- prompt shows has them, whatever was made of them meanwhile. Not known are those that code reads or makes by itself.
+
+local address = require "proxylua.proxies.address"
+local core = require "proxylua.core"
+local tables = require "proxylua.cli.table"
+
+local M = {}
+
+local SHORTEST = 4 -- bytes; shorter ones are in words of all kinds
+
+local known = {}  -- set of the texts to hide
+local starts = {} -- their first bytes -> set of their lengths
+
+local function add(text)
+  if #text < SHORTEST or known[text] then return end
+  local start = text:sub(1, SHORTEST)
+  known[text] = true
+  starts[start] = starts[start] or {}
+  starts[start][#text] = true
+end
+
+-- As it is, and as URLs, JSON and CSV write it.
+local function learn_password(password)
+  local ok, quoted = pcall(core.json.encode, password)
+  add(password)
+  add(address.encode(password))
+  if ok then add(quoted:sub(2, -2)) end
+  add((password:gsub('"', '""')))
+end
+
+local function learn_fields(value)
+  for name, item in next, value do
+    if type(item) == "string" and tables.is_secret(name) then learn_password(item) end
+    if type(item) == "table" then learn_fields(item) end
+  end
+end
+
+-- Whoever reads a text once.
+local function reader_of(text)
+  return { read = function()
+    local all = text
+    text = nil
+    return all
+  end }
+end
+
+-- What is wrong with a download shows when somebody uses it.
+local function learn_text(read, text)
+  pcall(function()
+    for proxy in read(reader_of(text), { on_bad = function() end }) do learn_fields(proxy) end
+  end)
+end
+
+--- Looks from now on at what calls of the API and px.proxies.read answer.
+-- @param px the standard module, changed in place
+function M.watch(px)
+  local read = px.proxies.read
+  local function learn(value, ...)
+    if type(value) == "string" then learn_text(read, value) end
+    if type(value) == "table" then learn_fields(value) end
+    return value, ...
+  end
+  local function watched(call)
+    return function(...) return learn(call(...)) end
+  end
+  core.door.call, core.door.request = watched(core.door.call), watched(core.door.request)
+  px.request = core.door.request
+  function px.proxies.read(...) return watched(read(...)) end
+end
+
+-- The length of the longest known text that begins there.
+local function longest_at(text, at)
+  local longest
+  for size in pairs(starts[text:sub(at, at + SHORTEST - 1)] or {}) do
+    if size > (longest or 0) and known[text:sub(at, at + size - 1)] then longest = size end
+  end
+  return longest
+end
+
+--- A text without the passwords.
+function M.hide(text)
+  if not next(known) then return text end
+  local pieces, from, at = {}, 1, 1
+  while at <= #text do
+    local size = longest_at(text, at)
+    if size then
+      pieces[#pieces + 1] = text:sub(from, at - 1) .. tables.MASK
+      from = at + size
+    end
+    at = at + (size or 1)
+  end
+  pieces[#pieces + 1] = text:sub(from)
+  return table.concat(pieces)
+end
+
+return M
