@@ -61,6 +61,19 @@ describe("the prompt", function()
     at:await("end\nline 1\nline 2\npx>")
   end)
 
+  it("reads an expression of several lines", function()
+    open()
+    for _, lines in ipairs{ { "{ 1,", "2 }", "{ 1, 2 }" }, { "1 +", "2", "3" }, { "('a'):rep(", "2)", "aa" },
+      { "[[a", "b]]", "a\nb" } } do
+      at:type(lines[1])
+      at:press("Enter")
+      at:type(lines[2])
+      at:press("Enter")
+      at:await(("px> %s\n%s\n%s\npx>"):format(table.unpack(lines)))
+    end
+    assert.truthy(at:run("'a"):find("unfinished string", 1, true))
+  end)
+
   it("tells an error, where it stood in the user's code, and keeps it", function()
     open{ width = 200 }
     assert.are.equal("stdin:1: boo", at:run("error('boo')"))

@@ -13,12 +13,18 @@ local function is_incomplete(why)
   return why:sub(-5) == "<eof>"
 end
 
+-- Whether a text is code, and whether it could become code by the next line.
+local function look(text)
+  local chunk, why = load(text .. "\n", NAME, "t")
+  return chunk ~= nil, not chunk and is_incomplete(why)
+end
+
 --- Whether a text is all that there is to read: code that is complete, or wrong; or a command.
 function M.is_whole(text)
   if M.command(text) then return true end
-  if load("return " .. text, NAME, "t") then return true end
-  local chunk, why = load(text, NAME, "t")
-  return chunk ~= nil or not is_incomplete(why)
+  local is_expression, goes_on = look("return " .. text)
+  local is_code, more = look(text)
+  return is_expression or is_code or not (goes_on or more)
 end
 
 --- The word and the rest of a command such as ":help money"; nil when the text is none.
