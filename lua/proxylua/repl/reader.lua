@@ -83,6 +83,30 @@ local function keep(locals, level)
   end
 end
 
+-- Takes the attribute that may stand at a token: what is to go when it is <const>. Answers the index behind it.
+local function take_attribute(dropped, tokens, at)
+  if not tokens[at] or tokens[at].text ~= "<" then return at end
+  if tokens[at + 1].text == "const" then table.move(tokens, at, at + 2, #dropped + 1, dropped) end
+  return at + 3
+end
+
+-- The same code, whose constants are variables: the compiler puts their values in their place, and there is nothing to keep.
+local function without_constants(text)
+  local tokens, dropped = {}, {}
+  for _, token in ipairs(lexer.tokens(text)) do
+    if token.kind ~= "comment" then tokens[#tokens + 1] = token end
+  end
+  for at, token in ipairs(tokens) do
+    if token.kind == "name" and token.text == "local" then
+      repeat at = take_attribute(dropped, tokens, at + 2) until not tokens[at] or tokens[at].text ~= ","
+    end
+  end
+  for _, token in ipairs(dropped) do
+    text = text:sub(1, token.from - 1) .. (" "):rep(#token.text) .. text:sub(token.to + 1)
+  end
+  return text
+end
+
 --- Compiles an input.
 -- @param text code
 -- @param env table of its globals
@@ -94,7 +118,7 @@ function M.compile(text, env, locals, kept)
   if chunk then return chunk end
   local plain, why = load(text, NAME, "t", env)
   if not plain then return nil, M.explain(text, why) end
-  chunk = load(text .. KEEP, NAME, "t", env)
+  chunk = load(without_constants(text) .. KEEP, NAME, "t", env)
   if not chunk then return plain end -- it ends with a return
   return function()
     chunk(function() kept(keep(locals, 3)) end)
