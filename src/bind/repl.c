@@ -163,7 +163,6 @@ static int run(lua_State *L)
 {
   struct repl *repl = repl_of(L);
   struct task *task = task_check(L, 1); /* its handle stays on the stack */
-  repl_relent(repl);
   repl->statement = task;
   while (!has_ended(task)) {
     if (repl->interrupted) task_cancel(task);
@@ -267,7 +266,7 @@ static int finish(lua_State *L)
   repl->interrupted = 1;
   repl_insist(repl);
   while (tasks->alive > 1) repl_turn(repl);
-  repl_relent(repl);
+  repl_rest(repl);
   return tell_failures(L);
 }
 

@@ -54,10 +54,11 @@ static bool has_input(const struct repl *repl)
   return !repl->first_question && poll(&input, 1, 0) > 0;
 }
 
+/* What has been typed ahead is for the next line, or for nobody, once this one is over. */
 int repl_next_byte(struct repl *repl)
 {
   unsigned char byte;
-  while (!has_input(repl)) {
+  while (is_over(repl) || !has_input(repl)) {
     attend(repl);
     if (is_over(repl)) return -1;
     repl_turn(repl);

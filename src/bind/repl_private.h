@@ -64,7 +64,10 @@ void repl_suspend(struct repl *repl);
 
 /* Looks again and again, four times a second, for code that does not come back after an interrupt; and ends that. */
 void repl_insist(struct repl *repl);
+
+/* Forgets an interrupt, unless the session is to end; and that too, when it has ended. */
 void repl_relent(struct repl *repl);
+void repl_rest(struct repl *repl);
 
 /* repl_editor.c */
 bool repl_editor_open(struct repl *repl);

@@ -95,10 +95,17 @@ void repl_insist(struct repl *repl)
   tick_every(PATIENCE_US);
 }
 
-void repl_relent(struct repl *repl)
+void repl_rest(struct repl *repl)
 {
   if (repl->interrupted) tick_every(0);
   repl->interrupted = repl->insisting = 0;
+}
+
+/* The end of the session is not taken back, whenever its signal comes. */
+void repl_relent(struct repl *repl)
+{
+  repl_rest(repl);
+  if (repl->ending) interrupt(repl);
 }
 
 /* The program has one handler, which hands all that comes to the session: the one of SIGINT. */
