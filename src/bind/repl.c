@@ -270,6 +270,12 @@ static int finish(lua_State *L)
   return tell_failures(L);
 }
 
+static int is_interrupted(lua_State *L)
+{
+  lua_pushboolean(L, repl_of(L)->interrupted);
+  return 1;
+}
+
 static int is_ending(lua_State *L)
 {
   lua_pushboolean(L, repl_of(L)->ending);
@@ -308,10 +314,12 @@ static int restore(lua_State *L)
 
 void repl_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"start", start},     {"read", read_line},         {"remember", remember},
-                                       {"run", run},         {"ask", repl_ask},           {"tasks", list_tasks},
-                                       {"cancel", cancel},   {"failures", tell_failures}, {"scrub", scrub},
-                                       {"restore", restore}, {"finish", finish},          {"ending", is_ending},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start},       {"read", read_line},
+                                       {"remember", remember}, {"run", run},
+                                       {"ask", repl_ask},      {"tasks", list_tasks},
+                                       {"cancel", cancel},     {"failures", tell_failures},
+                                       {"scrub", scrub},       {"restore", restore},
+                                       {"finish", finish},     {"interrupted", is_interrupted},
+                                       {"ending", is_ending},  {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -23,7 +23,8 @@ struct repl;
  *   scrub(text) -> the text, without the API key
  *   restore(): makes the terminal what it was before the line; the program is about to end
  *   finish(): cancels all other tasks and waits for their end
- *   ending() -> whether a signal has ended the session */
+ *   ending() -> whether a signal has ended the session
+ *   interrupted() -> whether what runs is being aborted */
 void repl_open(lua_State *L);
 
 /* A question to the person at the prompt, of C code; a field of whatever asks. One is on the screen at a time. */

@@ -37,12 +37,13 @@ static void interrupt(struct repl *repl)
   if (repl->runtime->tasks.current == repl->statement) hook(repl);
 }
 
-/* Lua code has met the hook by now. In a signal handler: write(2) alone. */
-static void tell_of_c_code(void)
+/* Lua code has met the hook by now, unless it is where Lua has none: in a finalizer, and in the message handler of an abort. In a
+ * signal handler: write(2) alone. */
+static void tell_of_hopeless(void)
 {
   static const char text[] =
-      "\r\nstill inside one call of C code, such as a match of a pattern, which nothing can abort; Ctrl-\\ "
-      "ends the program\r\n";
+      "\r\nstill inside what nothing can abort: one call of C code, such as a match of a pattern, or a finalizer (__gc); "
+      "Ctrl-\\ ends the program\r\n";
   ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
   (void)written;
 }
@@ -68,7 +69,7 @@ static void look_again(struct repl *repl)
   if (repl->ending)
     end_at_once();
   else if (repl->stuck == HOPELESS)
-    tell_of_c_code();
+    tell_of_hopeless();
 }
 
 void repl_signal(struct repl *repl, int number)

@@ -38,4 +38,17 @@ function M.is_cancellation(err)
   return core.error.is(err) and err.kind == "cancelled"
 end
 
+--- Makes the errors by which Ctrl-C aborts code pass by the message handlers of xpcall: Lua calls these from within the abort,
+-- where nothing could abort them.
+function M.spare_handlers()
+  local call = xpcall
+  function xpcall(fn, handler, ...) -- luacheck: globals xpcall
+    if type(handler) ~= "function" then return call(fn, handler, ...) end
+    return call(fn, function(err)
+      if M.is_cancellation(err) and core.repl.interrupted() then return err end
+      return handler(err)
+    end, ...)
+  end
+end
+
 return M

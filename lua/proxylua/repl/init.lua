@@ -12,6 +12,8 @@ local show = require "proxylua.repl.show"
 
 local M = {}
 
+local xpcall = xpcall -- Lua's own, whose handlers are told of aborts too
+
 local PROMPT, MORE = "px> ", "..> "
 local INTERRUPTED = 130
 
@@ -170,6 +172,7 @@ end
 function M.run(settings, colors)
   local session = open_session(settings, colors)
   leave_tidily()
+  errors.spare_handlers()
   greet(session, settings)
   if loop(session) == "end" then session.screen:line("") end
   core.repl.finish()
