@@ -65,7 +65,7 @@ describe("doctor", function()
   end)
 
   it("goes on behind a config file that cannot be used", function()
-    for _, text in ipairs{ "return { tiemout = 5 }", "return {", "return { timeout = 'x' }", "\27Lua" } do
+    for _, text in ipairs{ "return { tiemout = 5 }", "return {", "\27Lua" } do
       program.write(config .. "/config.lua", text)
       local found, code = doctor()
       assert.are.equal(2, code)
@@ -76,9 +76,38 @@ describe("doctor", function()
     program.write(config .. "/config.lua", "return {}")
     assert(os.execute("chmod o+w " .. config .. "/config.lua"))
     expect(doctor(), "config", "fail", "chmod")
-    local found, code = doctor{ PROXYLUA_TIMEOUT = "long" }
-    assert.are.equal(2, code)
-    expect(found, "config", "fail", "PROXYLUA_TIMEOUT")
+    expect(doctor({}, "--sandbox", "--base-url", sandbox.url), "config", "fail", "two APIs")
+  end)
+
+  it("goes on without a setting that is wrong, and names where it is from", function()
+    local settings = { TIMEOUT = "timeout", SPEND = "spend.per_run", LIMITS = "limits", SETTLE = "settle" }
+    for word, name in pairs(settings) do
+      local variable = "PROXYLUA_" .. word
+      local found, code = doctor{ [variable] = "long" }
+      assert.are.equal(2, code)
+      for check, finding in pairs(found) do
+        assert.are.equal(check == "config." .. name and "fail" or "ok", finding.state, finding.text)
+      end
+      expect(found, "config." .. name, "fail", "^" .. variable)
+      expect(found, "config", "ok")
+      expect(found, "account", "ok", "1000.00")
+    end
+    expect(doctor({}, "--spend", "much"), "config.spend.per_run", "fail", "^%-%-spend is an amount")
+    program.write(config .. "/config.lua", "return { timeout = 'x', spend = { per_day = -1 } }")
+    local found = doctor()
+    expect(found, "config.timeout", "fail", "config.lua: timeout is a number of seconds")
+    expect(found, "config.spend.per_day", "fail", "config.lua: spend.per_day is an amount")
+    expect(found, "account", "ok")
+  end)
+
+  it("asks no other API than the one that is meant", function()
+    for _, url in ipairs{ "http://example.com", "example" } do
+      local found = doctor{ PROXYLUA_BASE_URL = url }
+      expect(found, "config.base_url", "fail", "^PROXYLUA_BASE_URL: the base URL ")
+      expect(found, "key", "ok")
+      expect(found, "store", "ok")
+      assert.is_nil(found.network)
+    end
   end)
 
   it("works without a key, and asks all the same whether the API is there", function()

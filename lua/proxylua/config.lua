@@ -12,7 +12,8 @@ local function refuse(format, ...)
   core.error.raise{ kind = "config", message = format:format(...) }
 end
 
--- --- the types of values: (value, whether it comes from the file) -> value, or nil and what is expected ---
+-- --- the types of values: (value, whether it comes from the file) -> value; or nil and what is expected, or nil, nil and what is
+-- wrong ---
 
 local types = {}
 
@@ -57,9 +58,21 @@ function types.amount(value)
   return amount
 end
 
+-- A text that the core understands.
+local function core_text(setting)
+  return function(value)
+    if not types.text(value) then return nil, "a text" end
+    local ok, err = pcall(core.door.check, setting, value)
+    if ok then return value end
+    return nil, nil, err.message
+  end
+end
+
+types.base_url, types.limits = core_text "base_url", core_text "limits"
+
 --- What can be set: name, type, where it can come from, and what it is. `default` is told, and known to the core.
 M.rows = {
-  { "base_url", "text", env = "PROXYLUA_BASE_URL", flag = "base-url", default = "https://api.1001proxy.io/api/v1",
+  { "base_url", "base_url", env = "PROXYLUA_BASE_URL", flag = "base-url", default = "https://api.1001proxy.io/api/v1",
     summary = "where the API is: https, or loopback" },
   { "api_key_file", "path", summary = "file that holds the API key and that nobody else can read" },
   { "api_key_command", "text", summary = "command that prints the API key" },
@@ -68,7 +81,7 @@ M.rows = {
   { "spend.per_run", "amount", env = "PROXYLUA_SPEND", flag = "spend", summary = "what one run may spend" },
   { "spend.per_day", "amount", summary = "what all runs of a day (UTC) may spend" },
   { "spend.per_order", "amount", summary = "what one order may cost" },
-  { "limits", "text", env = "PROXYLUA_LIMITS", flag = "limits", default = "general=60/60,orders=10/60",
+  { "limits", "limits", env = "PROXYLUA_LIMITS", flag = "limits", default = "general=60/60,orders=10/60",
     summary = "requests/seconds a scope, or off" },
   { "timeout", "seconds", env = "PROXYLUA_TIMEOUT", flag = "timeout", default = 30, summary = "seconds an exchange" },
   { "settle", "seconds", env = "PROXYLUA_SETTLE", default = 60,
@@ -220,28 +233,43 @@ local function find(row, flags, sections)
   return row.default, "default", false
 end
 
+-- The value of a row, nil where there is none, and where it came from.
+local function value_of(row, flags, sections)
+  local value, from, in_file = find(row, flags, sections)
+  if value == nil then return nil end
+  local checked, expected, wrong = types[row[2]](value, in_file)
+  if checked ~= nil then return checked, from end
+  if wrong then refuse("%s: %s", from, wrong) end
+  refuse("%s is %s, got %s", from, expected, tostring(value))
+end
+
 --- Puts the settings together.
 -- @param flags table of the command line's options
--- @param without_file true: as if there were no config file
+-- @param options table, may be left out: `without_file`, as if there were no config file; `on_bad`, a function that is called with the
+--   name of each setting that is wrong, and the error, and its default holds
 -- @return table of settings
 -- @return table: where each came from
 -- @raise config
-function M.read(flags, without_file)
+function M.read(flags, options)
   run_flags = flags
+  options = options or {}
   local path, named = M.path()
-  local data = not without_file and read_file(path, named) or nil
-  local profile = without_file and {} or find_profile(path, data, flags.profile)
+  local data = not options.without_file and read_file(path, named) or nil
+  local profile = options.without_file and {} or find_profile(path, data, flags.profile)
   local sections = {
     { values = profile, from = ("%s: profiles.%s."):format(path, flags.profile) },
     { values = data or {}, from = ("%s: "):format(path) },
   }
   local settings, sources = {}, {}
   for _, row in ipairs(M.rows) do
-    local value, from, in_file = find(row, flags, sections)
+    local ok, value, from = pcall(value_of, row, flags, sections)
+    if not ok and not options.on_bad then error(value, 0) end
+    if not ok then
+      options.on_bad(row[1], value)
+      value, from = row.default, "default"
+    end
     if value ~= nil then
-      local checked, expected = types[row[2]](value, in_file)
-      if checked == nil then refuse("%s is %s, got %s", from, expected, tostring(value)) end
-      put(settings, row[1], checked)
+      put(settings, row[1], value)
       sources[row[1]] = from
     end
   end

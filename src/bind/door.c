@@ -229,6 +229,20 @@ static int configure(lua_State *L)
   return 0;
 }
 
+/* check(setting, text): raises what is wrong with the text of base_url or limits. */
+static int check(lua_State *L)
+{
+  static const char *const settings[] = {"base_url", "limits", NULL};
+  struct error err = ERROR_INIT;
+  struct limiter_rules rules;
+  bool is_url = luaL_checkoption(L, 1, NULL, settings) == 0;
+  const char *text = luaL_checkstring(L, 2);
+  char *spelled = is_url ? client_check_base_url(text, &err) : NULL;
+  bool good = is_url ? spelled != NULL : limiter_rules_parse(text, &rules, &err);
+  free(spelled);
+  return good ? 0 : error_raise(L, &err);
+}
+
 /* clock(): seconds since 1970 by the API's clock; nil while it has not told. */
 static int server_clock(lua_State *L)
 {
@@ -240,8 +254,12 @@ static int server_clock(lua_State *L)
 
 void door_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"call", call},           {"request", request_send},
-                                       {"configure", configure}, {"limits", engine_limits},
-                                       {"clock", server_clock},  {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"call", call},
+                                       {"request", request_send},
+                                       {"configure", configure},
+                                       {"limits", engine_limits},
+                                       {"clock", server_clock},
+                                       {"check", check},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -13,7 +13,8 @@ local HEADER = 100            -- bytes of an SQLite file, which tell of what it 
 
 -- --- findings ---
 
--- A report gathers findings: state (ok, warn or fail), check, text, advice; and the settings as far as they could be read.
+-- A report gathers findings: state (ok, warn or fail), check, text, advice; and the settings as far as they could be read, whether the
+-- base URL is the one that is meant, and what else later checks stand on.
 local function tell(report, state, check, text, advice, code)
   local finding = { state = state, check = check, text = text, advice = advice }
   if state == "fail" and not report.code then report.code = code or 2 end
@@ -45,36 +46,49 @@ local function value_of(settings, name)
   return settings[group] and settings[group][member]
 end
 
+-- Answers the settings, where each came from, and the errors of those for which the default has to do.
 local function read_settings(report)
-  local ok, settings, sources = pcall(prepare.settings, report.flags)
-  if ok then return settings, sources end
-  tell_error(report, "config", settings, "mend it; until then what follows goes without the config file")
-  ok, settings, sources = pcall(prepare.settings, report.flags, true)
-  if ok then return settings, sources end
+  local bad = {}
+  local options = { on_bad = function(name, err) bad[name] = err end }
+  local ok, settings, sources = pcall(prepare.settings, report.flags, options)
+  if not ok and settings.kind == "config" then
+    tell_error(report, "config", settings, "correct it; what follows goes without the config file")
+    bad, options.without_file = {}, true
+    ok, settings, sources = pcall(prepare.settings, report.flags, options)
+  end
+  if ok then return settings, sources, bad end
   tell_error(report, "config", settings, "see proxylua help config")
   return nil
 end
 
-local function check_config(report)
+local function tell_file(report)
+  if report.code then return end
   local path = config.path()
-  local settings, sources = read_settings(report)
-  if not settings then return end
-  if not report.code then
-    local there = path and core.system.kind(path) == "file"
-    tell(report, "ok", "config", there and path or ("no file%s; defaults hold"):format(path and " at " .. path or ""))
+  local there = path and core.system.kind(path) == "file"
+  tell(report, "ok", "config", there and path or ("no file%s; defaults hold"):format(path and " at " .. path or ""))
+end
+
+local function tell_setting(report, name, value, source, err)
+  if err then
+    return tell_error(report, "config." .. name, err, "correct it or leave it out; what follows goes without it")
   end
+  if value == nil then return nil end
+  return tell(report, "ok", "config." .. name, ("%s (%s)"):format(shown(name, value), source or "default"))
+end
+
+local function check_config(report)
+  local settings, sources, bad = read_settings(report)
+  if not settings then return end
+  tell_file(report)
   for _, row in ipairs(config.rows) do
-    local value = value_of(settings, row[1])
-    if value ~= nil then
-      tell(report, "ok", "config." .. row[1], ("%s (%s)"):format(shown(row[1], value), sources[row[1]] or "default"))
-    end
+    tell_setting(report, row[1], value_of(settings, row[1]), sources[row[1]], bad[row[1]])
   end
   if not value_of(settings, "spend.per_run") and not value_of(settings, "spend.per_day") then
     tell(report, "ok", "config.spend", "nothing may be spent", "allow it with --spend AMOUNT, or spend in the config")
   end
   local ok, err = pcall(core.door.configure, settings)
   if not ok then return tell_error(report, "config", err) end
-  report.settings = settings
+  report.settings, report.has_api = settings, not bad.base_url
 end
 
 -- --- the key ---
@@ -226,7 +240,7 @@ local function ask_for_account(report)
 end
 
 local function check_network(report)
-  if not report.settings then return nil end
+  if not report.has_api then return nil end
   return (report.has_key and report.has_store and ask_for_account or ask_without_key)(report)
 end
 
@@ -248,7 +262,7 @@ local function tell_scope(report, name, scope)
 end
 
 local function check_limits(report)
-  if not (report.has_key and report.has_store) then return end
+  if not (report.has_api and report.has_key and report.has_store) then return end
   local ok, limits = pcall(core.door.limits)
   if not ok then return tell_error(report, "limits", limits) end
   if limits.off then return tell(report, "ok", "limits", "off") end
@@ -277,7 +291,7 @@ local function tell_entries(report)
 end
 
 local function check_journal(report)
-  if not (report.has_key and report.has_store) then return end
+  if not (report.has_api and report.has_key and report.has_store) then return end
   local ok, err = pcall(tell_entries, report)
   if not ok then tell_error(report, "journal", err) end
 end

@@ -15,12 +15,12 @@ end
 
 --- Puts the settings together.
 -- @param flags table of the command line's options
--- @param without_file true: as if there were no config file
+-- @param options table, may be left out, as config.read has it
 -- @return table of settings
 -- @return table: where each came from
 -- @raise config, usage
-function M.settings(flags, without_file)
-  local settings, sources = config.read(flags, without_file)
+function M.settings(flags, options)
+  local settings, sources = config.read(flags, options)
   settings.dry_run, settings.verbose, settings.quiet = flags.dry_run, flags.verbose, flags.quiet
   if settings.uncaged_plugins then require("proxylua.plugin.host").uncaged = true end
   if settings.check_url then require("proxylua.check.verdict").page = settings.check_url end
