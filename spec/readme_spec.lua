@@ -161,7 +161,8 @@ describe("the README", function()
         if candidate:find("`" .. row[1] .. "`", 1, true) then line = candidate end
       end
       assert.is_string(line, row[1])
-      for _, part in ipairs{ row.flag and "--" .. row.flag or "", row.env or "", tostring(row.default or "") } do
+      local default = row.default == nil and "" or tostring(row.default)
+      for _, part in ipairs{ row.flag and "--" .. row.flag or "", row.env or "", default } do
         assert.is_truthy(line:find(part, 1, true), row[1] .. ": " .. part)
       end
     end

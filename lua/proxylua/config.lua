@@ -90,7 +90,7 @@ M.rows = {
   { "trace", "path", flag = "trace", summary = "file that gets a line for every exchange" },
   { "check_url", "text", env = "PROXYLUA_CHECK_URL",
     summary = "page that checks fetch, and that tells who asks (https://1.1.1.1/cdn-cgi/trace)" },
-  { "uncaged_plugins", "boolean",
+  { "uncaged_plugins", "boolean", default = false,
     summary = "let plugins with permissions run where the kernel has no seccomp to lock them in" },
   { "color", "boolean", summary = "colours on a terminal" },
 }
