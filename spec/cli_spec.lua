@@ -414,6 +414,14 @@ describe("on a terminal", function()
     lines, dropped = tables.aligned({ "id", "note", "n" }, records, 16)
     assert.are.same({ "n" }, dropped)
     assert.are.equal(2, #lines)
+    local long = { { id = ("y"):rep(50), note = ("x"):rep(50), n = 123456 } }
+    lines, dropped = tables.aligned({ "id", "note", "n" }, long, 40)
+    assert.are.same({ "id" .. (" "):rep(24) .. "note         n", ("y"):rep(23) .. "…  " .. "xxxxx…  123456" }, lines)
+    assert.are.same({}, dropped)
+    lines, dropped = tables.aligned({ "id", "note", "n" }, long, 20)
+    assert.are.same({ "id            note", "yyyyyyyyyyy…  xxxxx…" }, lines)
+    assert.are.same({ "n" }, dropped)
+    assert.are.same({ "id", "yyyyyyyyyyyyyyyyyyy…" }, (tables.aligned({ "id" }, long, 20)))
     local order = { id = "ord_1", quantity = 5, created_at = "2026-11-23T22:15:00Z", type = "isp" }
     local columns = { "id", "quantity", "type", "created_at" }
     assert.are.same({ "id     quantity  type  created_at", "ord_1         5  isp   2026-11-23 22:15" },

@@ -203,14 +203,17 @@ local function shorten_times(list)
   end
 end
 
--- First times lose their hours, then names of columns their ends, then texts theirs. The first column says which record it is
--- and stays whole. Answers whether the lines fit.
+-- First times lose their hours, then names of columns their ends, then texts theirs. The first column says which record it is:
+-- it comes last, and keeps half of the line. Answers whether the lines fit.
 local function fit(list, width)
   for _, item in ipairs(list) do use(item, item.whole) end
   if total(list) > width then shorten_times(list) end
   shrink(list, width, function(item) return math.max(item.least, math.min(SHORTEST_NAME, width_of(item.name))) end)
   shrink(list, width, function(item, at)
     return (at == 1 or item.right or item.times) and item.width or NARROWEST
+  end)
+  shrink(list, width, function(item, at)
+    return (at > 1 or item.right or item.times) and item.width or math.max(NARROWEST, width // 2)
   end)
   return total(list) <= width
 end
