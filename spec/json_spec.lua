@@ -240,16 +240,23 @@ describe("json.encode", function()
     failure(json.encode)
   end)
 
-  it("bounds the nesting, so that a table that holds itself ends", function()
-    local cycle = {}
-    cycle.again = cycle
-    local message = failure(json.encode, cycle)
-    assert.matches("deeper than 128 levels, or holds itself", message, 1, true)
-    assert.is_true(#message < 200)
+  it("refuses a table that contains itself, and says where", function()
+    local cycle = { a = { {} } }
+    cycle.a[2] = { b = cycle }
+    assert.matches("a[2].b is a table that it lies in: the value contains itself", failure(json.encode, cycle), 1, true)
+    local list = {}
+    list[1] = list
+    assert.matches("[1] is a table that it lies in", failure(json.encode, list), 1, true)
+    assert.are.equal("[[],[]]", json.encode{ json.array(cycle.a[1]), cycle.a[1] })
+  end)
+
+  it("bounds the nesting", function()
     local deep = 1
     for _ = 1, 128 do deep = { deep } end
     assert.are.equal(("["):rep(128) .. 1 .. ("]"):rep(128), json.encode(deep))
-    failure(json.encode, { deep })
+    local message = failure(json.encode, { deep })
+    assert.matches("deeper than 128 levels", message, 1, true)
+    assert.is_true(#message < 200)
   end)
 
   it("writes equal values as equal texts, keys sorted", function()

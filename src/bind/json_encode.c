@@ -33,7 +33,8 @@ struct key {
 /* Where the value is, for messages. */
 struct place {
   const struct place *up;
-  const char *name; /* NULL in a list */
+  const void *table; /* that it lies in */
+  const char *name;  /* NULL in a list */
   lua_Integer position;
   int depth;
 };
@@ -170,7 +171,7 @@ static void add_value(lua_State *L, struct encoder *encoder, const struct place 
 
 static void add_list(lua_State *L, struct encoder *encoder, const struct place *place, lua_Integer count)
 {
-  struct place item = {.up = place, .depth = place->depth + 1};
+  struct place item = {.up = place, .table = lua_topointer(L, -1), .depth = place->depth + 1};
   add(L, encoder, "[");
   for (item.position = 1; item.position <= count; item.position++) {
     if (item.position > 1) add(L, encoder, ",");
@@ -203,7 +204,7 @@ static void add_object(lua_State *L, struct encoder *encoder, const struct place
   add(L, encoder, "{");
   for (size_t at = start; at < end; at += sizeof(struct key)) {
     struct key key = *key_at(encoder, at);
-    struct place field = {.up = place, .name = key.text, .depth = place->depth + 1};
+    struct place field = {.up = place, .table = lua_topointer(L, table), .name = key.text, .depth = place->depth + 1};
     if (at > start) add(L, encoder, ",");
     add_line(L, encoder, field.depth);
     add_string(L, encoder, &field, key.text, key.size);
@@ -244,7 +245,9 @@ static lua_Integer collect_keys(lua_State *L, struct encoder *encoder, const str
 
 static void add_table(lua_State *L, struct encoder *encoder, const struct place *place)
 {
-  if (place->depth >= JSON_MAX_DEPTH) refuse(L, place, "lies deeper than 128 levels, or holds itself");
+  for (const struct place *at = place; at->up; at = at->up)
+    if (at->table == lua_topointer(L, -1)) refuse(L, place, "is a table that it lies in: the value contains itself");
+  if (place->depth >= JSON_MAX_DEPTH) refuse(L, place, "lies deeper than 128 levels");
   if (!lua_checkstack(L, 8)) refuse(L, place, "has too many fields");
   int table = lua_gettop(L);
   lua_Integer length = (lua_Integer)lua_rawlen(L, table);
