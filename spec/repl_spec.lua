@@ -171,6 +171,18 @@ describe("the prompt", function()
     at:await("exit 0")
   end)
 
+  it("has help as wide as the terminal", function()
+    open{ width = 80, height = 60 }
+    local text = at:run(":help")
+    assert.truthy(text:find("statements to run them. Input that is\nnot whole", 1, true), text)
+    assert.truthy(text:find("\n  :load FILE              runs a file", 1, true), text)
+    at:close()
+    open{ width = 50, height = 60 }
+    text = at:run(":help")
+    assert.truthy(text:find("or statements\nto run them", 1, true), text)
+    assert.truthy(text:find("\n  :load FILE\n      runs a file", 1, true), text)
+  end)
+
   it("loads a file as if it were typed", function()
     open()
     program.write(at.folder .. "/some.lua",

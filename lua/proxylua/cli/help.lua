@@ -15,6 +15,7 @@ local M = { summary = "help on a command, a topic or a function", bare = true }
 
 local NARROWEST, WIDEST, LABEL = 40, 100, 26
 
+--- Columns of the lines: the terminal's, but no more than people like to read.
 local function width()
   return math.max(NARROWEST, math.min(WIDEST, terminal.width(1)))
 end
@@ -25,7 +26,7 @@ local function add(lines, more)
   table.move(more, 1, #more, #lines + 1, lines)
 end
 
--- A label and its text, which stands beside it where there is room.
+--- A label and its text, which stands beside it where there is room.
 local function add_row(lines, label, text)
   local room = width()
   if room < 70 or utf8.len(label) > LABEL - 4 then
@@ -35,6 +36,8 @@ local function add_row(lines, label, text)
   local start = "  " .. label .. (" "):rep(LABEL - 2 - utf8.len(label))
   return add(lines, markdown.wrap(text, room, start, (" "):rep(LABEL)))
 end
+
+M.width, M.add_row = width, add_row
 
 local function add_options(lines)
   for _, option in ipairs(options.rows) do add_row(lines, options.label(option), option.summary) end

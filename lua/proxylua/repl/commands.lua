@@ -1,6 +1,8 @@
 -- The commands of the prompt, such as :help. Each takes the session and the rest of its line.
 
 local core = require "proxylua.core"
+local help = require "proxylua.cli.help"
+local markdown = require "proxylua.cli.markdown"
 local names = require "proxylua.names"
 
 local M = {}
@@ -13,20 +15,28 @@ local function command(name, argument, summary, run)
   by_name[name] = run
 end
 
-local text = [[
-Type an expression to see its value, or statements to run them. Input that is not whole goes on in the next line.
-px is there; _ is the last value, _error the last error. Locals of an input are kept for the next ones.
-Calls wait; tasks of px.spawn and px.every go on while you type. Tab completes, Ctrl-R searches the history.
-Ctrl-C drops the input, or aborts what runs; Ctrl-\ ends the program at once; Ctrl-D leaves.
-Passwords of proxies are masked until :reveal, but where your own code reads or prints them.
-]]
+local texts = {
+  "Type an expression to see its value, or statements to run them. Input that is not whole goes on in the next line. "
+    .. "px is there; _ is the last value, _error the last error. Locals of an input are kept for the next ones.",
+  "Calls wait; tasks of px.spawn and px.every go on while you type. Tab completes, Ctrl-R searches the history. "
+    .. "Ctrl-C drops the input, or aborts what runs; Ctrl-\\ ends the program at once; Ctrl-D leaves.",
+  "Passwords of proxies are masked until :reveal, but where your own code reads or prints them.",
+}
+
+local function add_text(lines, text)
+  local more = markdown.wrap(text, help.width())
+  table.move(more, 1, #more, #lines + 1, lines)
+end
 
 local function overview()
-  local lines = { text }
+  local lines = {}
+  for _, text in ipairs(texts) do add_text(lines, text) end
+  lines[#lines + 1] = ""
   for _, row in ipairs(rows) do
-    lines[#lines + 1] = ("  :%-17s%s"):format(row.name .. (row.argument and " " .. row.argument or ""), row.summary)
+    help.add_row(lines, ":" .. row.name .. (row.argument and " " .. row.argument or ""), row.summary)
   end
-  lines[#lines + 1] = "\nTopics (:help TOPIC): those of proxylua help, such as config, errors, orders create"
+  lines[#lines + 1] = ""
+  add_text(lines, "Topics (:help TOPIC): those of proxylua help, such as config, errors, orders create")
   return table.concat(lines, "\n")
 end
 
@@ -48,7 +58,7 @@ end
 
 command("help", "[TOPIC]", "this; or what a topic is about, such as orders create", function(session, topic)
   local found = topic == "" and overview() or of_prompt(topic)
-  session.screen:line(found or require("proxylua.cli.help").text(topic_words(topic)):gsub("\n$", ""))
+  session.screen:line(found or help.text(topic_words(topic)):gsub("\n$", ""))
 end)
 
 command("time", "EXPR", "runs it, and tells how long that took", function(session, code)
