@@ -3,6 +3,7 @@
 local core = require "proxylua.core"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
+local tables = require "proxylua.cli.table"
 
 local UNKNOWN = 5 -- exit code: the outcome of a charge is unknown
 
@@ -104,6 +105,13 @@ local function tell_what_to_do(entry, screen)
     .. "transactions show it, add placed --order-id ID, or not_placed", entry.key)
 end
 
+local function tell_why_unknown(entry, screen)
+  local why = entry.note and entry.note ~= "" and entry.note or "nothing that the API shows tells"
+  screen:note("it stays unknown: %s. See whether proxylua orders list and account transactions show it, and say so: "
+    .. "proxylua journal settle %s placed --order-id ID, or not_placed; or look it up again later", tables.clean(why),
+    entry.key)
+end
+
 function actions.show(args, screen)
   local key = key_of(args)
   local entry = require("proxylua").journal.get(key)
@@ -114,7 +122,7 @@ function actions.show(args, screen)
         args.by_id and "number" or "key", key),
     }
   end
-  screen:record("entry", readable(entry))
+  screen:record("whole_entry", readable(entry))
   if entry.open and not entry.running then
     tell_what_to_do(entry, screen)
   end
@@ -138,10 +146,10 @@ function actions.settle(args, screen)
   entry = journal.settle(key, args.state, {
     order_id = args.order_id, note = args.note, price = args.price or (is_purchase and order and order.price) or nil,
   })
-  screen:record("entry", readable(entry))
+  screen:record("whole_entry", readable(entry))
   if entry.open then
     core.system.set_exit_code(UNKNOWN)
-    return tell_what_to_do(entry, screen)
+    return tell_why_unknown(entry, screen)
   end
   screen:note(entry.state == "placed" and "key %s answers %s from now on" or "key %s may buy again", entry.key,
     entry.order_id and "order " .. entry.order_id or "what is recorded here")

@@ -24,6 +24,8 @@ local columns = {
   finding = { "state", "check", "text", "advice" },
   member = { "pool", "id", "type", "quantity", "country", "expires_at" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
+  whole_entry = { "id", "key", "endpoint", "state", "open", "running", "quote", "price", "order_id", "note", "params",
+    "answer", "snapshot", "host", "pid", "run_id", "day", "created_at", "updated_at", "account" },
   spending = { "by", "name", "charges", "refunds", "spent", "transactions" },
 }
 -- Where there is no room for all, these go first.
