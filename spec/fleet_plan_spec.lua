@@ -116,6 +116,8 @@ describe("a plan", function()
     end
     assert.same({}, words(plan_of(pools_of(us{ renew_before = 0 }), world_of{ order("o1", 5, 0.01) })))
     notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5, -1) }).pools[1], "ended 1d ago")
+    notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5) }).pools[1], "o1 does not tell when it ends")
+    assert.same({}, plan_of(pools_of(us{ renew_before = 0 }), world_of{ order("o1", 5) }).pools[1].notes)
     local unseen = order("o1", 5, nil, { unseen = true })
     notes_match(plan_of(pools_of(us()), world_of{ unseen }).pools[1], "does not show it")
   end)

@@ -302,6 +302,29 @@ describe("a fleet", function()
       done("plan", file, "--exit-code")
     end)
 
+    it("count as what was asked for, whatever the API calls it afterwards", function()
+      done("apply", file)
+      for _, said in ipairs{ "country~us", "country~United States", "type~ISP", "type~Static", "quantity~2 IPs",
+        "expires_at~soon" } do
+        faults("*:say=" .. said)
+        assert.equal(0, #json("apply", file).done, said)
+        assert.equal(3, json("plan", file).pools[1].have, said)
+      end
+      assert.equal(3, sandbox:look("counters").sold)
+    end)
+
+    it("were adopted count in the API's words, as far as these can be compared", function()
+      program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
+      local id = buy(3, 60, "old")
+      done("adopt", "us", id)
+      for _, said in ipairs{ "country~us", "country~United States", "type~ISP", "quantity~2.75" } do
+        faults("*:say=" .. said)
+        assert.equal(3, json("plan", file).pools[1].have, said)
+      end
+      faults("*:say=quantity~some")
+      refused(2, "the API does not say of order " .. id .. " what it is", "adopt", "us", id)
+    end)
+
     it("count though no list shows them", function()
       done("apply", file)
       faults("orders.list:slow=3600")

@@ -348,6 +348,12 @@ describe("a fault", function()
     assert.equal("isp", order.type)
   end)
 
+  it("can say something else in fields", function()
+    fault("orders.get:say=country~us+quantity~2%20IPs")
+    local order = get("/orders/" .. buy().id):json().data
+    assert.same({ "us", "2 IPs", "isp" }, { order.country, order.quantity, order.type })
+  end)
+
   it("can skip requests, and strike by chance", function()
     fault("account.get:skip=2,status=500")
     assert.same({ 200, 200, 500 }, { get("/account").status, get("/account").status, get("/account").status })

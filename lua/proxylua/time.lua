@@ -19,6 +19,14 @@ local function shown(value)
   return (value == nil or type(value) == "number") and tostring(value) or "a " .. type(value)
 end
 
+--- Seconds since 1970 UTC of a time that others wrote.
+-- @param value anything
+-- @return number; nil where it is no time
+function M.read(value)
+  if type(value) == "number" then return from_number(value) end
+  return type(value) == "string" and core.record.date(value:match("^%s*(.-)%s*$")) or nil
+end
+
 --- Seconds since 1970 UTC of a time as the API tells it, so that times can be compared and subtracted.
 -- @function px.time
 -- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need be (ISO 8601, RFC 3339; UTC
@@ -30,17 +38,8 @@ end
 function M.time(...)
   if select("#", ...) == 0 then return core.task.now() end
   local value = ...
-  local seconds
-  if type(value) == "number" then
-    seconds = from_number(value)
-  elseif type(value) == "string" then
-    seconds = core.record.date(value:match("^%s*(.-)%s*$"))
-  end
-  if not seconds then
-    names.usage("px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970",
-      shown(value))
-  end
-  return seconds
+  return M.read(value) or names.usage(
+    "px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970", shown(value))
 end
 
 return M

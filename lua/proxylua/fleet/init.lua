@@ -84,7 +84,7 @@ function M.adopt(pool, id)
   if not file.is_name(pool) then names.usage("px.fleet.adopt: %s is no name of a pool", tostring(pool)) end
   check_text("px.fleet.adopt", "id", id)
   local order = endpoints.orders.get(id)
-  if order.type == nil or order.quantity == nil then
+  if order.type == nil or not tonumber(order.quantity) then
     names.usage("the API does not say of order %s what it is; it cannot be counted", id)
   end
   ties.adopt(pool, id)

@@ -48,6 +48,8 @@ local function tell_of(part, order, now)
   elseif order.expires and order.expires <= now then
     note(part, "order %s is called active and ended %s ago; it counts as long as the API says so", order.id,
       duration.text(now - order.expires))
+  elseif not order.expires and (part.pool.renew_before or 0) > 0 then
+    note(part, "order %s does not tell when it ends, so nobody knows when it is to be extended", order.id)
   end
 end
 

@@ -56,15 +56,24 @@ end
 
 -- --- orders as plans have them ---
 
-local function seconds_of(order)
-  return order.expires_at and time.time(order.expires_at)
+-- A country that is not told as a code cannot be compared with one.
+local function code_of(country)
+  return type(country) == "string" and country:find("^%a%a$") and country:upper() or nil
 end
 
+-- A gigabyte that has been begun counts.
+local function whole(quantity)
+  local number = tonumber(quantity)
+  return number and math.tointeger(math.ceil(number))
+end
+
+-- What a pool bought is what the pool asked for. How the API spells it afterwards is not ours to know, and an order that
+-- did not fit for its spelling would be bought again in every run.
 local function describe(order, tie, renewed)
-  local expires = seconds_of(order)
+  local expires, bought = time.read(order.expires_at), tie.params
   return {
-    id = order.id, pool = tie.pool, type = order.type or tie.params.type, country = order.country or tie.params.country,
-    quantity = math.tointeger(tonumber(order.quantity or tie.params.quantity)) or 0,
+    id = order.id, pool = tie.pool, type = bought.type or order.type and tostring(order.type):lower(),
+    country = bought.country or code_of(order.country), quantity = whole(order.quantity) or whole(bought.quantity) or 0,
     expires_at = order.expires_at, expires = expires, unseen = order.unseen,
     renewed = expires and renewed[ties.renew_key(order.id, expires)] or nil,
   }
@@ -100,7 +109,7 @@ local function others_of(wanted, listed, found)
     if not tie and not found.released[id] then
       loose[#loose + 1] = describe(order, { params = {} }, {})
     elseif tie and not wanted[tie.pool] then
-      strangers[tie.pool] = (strangers[tie.pool] or 0) + (math.tointeger(tonumber(order.quantity)) or 0)
+      strangers[tie.pool] = (strangers[tie.pool] or 0) + describe(order, tie, {}).quantity
     end
   end
   table.sort(loose, by_end)

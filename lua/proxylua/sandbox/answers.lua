@@ -61,13 +61,13 @@ local function convert(dialect, form, value)
 end
 
 local function rename(context, kind, record)
-  local out, omit = {}, context.omit
+  local out, omit, say = {}, context.omit, context.say
   for _, field in ipairs(records[kind]) do
     local name, value = field[1], record[field[1]]
     local called = field[context.dialect]
     if called == nil then called = name end
     if value ~= nil and called and not (omit and omit[name]) then
-      out[called] = convert(dialects[context.dialect], field.form, value)
+      out[called] = say and say[name] or convert(dialects[context.dialect], field.form, value)
     end
   end
   return out
@@ -93,7 +93,7 @@ local function answer(context, status, value)
 end
 
 --- Answers one record.
--- @param context of the request: world, dialect, omit
+-- @param context of the request: world, dialect, omit, say
 function M.record(context, status, kind, record)
   local value = rename(context, kind, record)
   return answer(context, status, dialects[context.dialect].wrap and { success = true, data = value } or value)

@@ -127,7 +127,7 @@ local function serve(context, route, name, id)
   answer = count(context, route, name, key)
   local late = faults.pick(world.faults, name, false)
   context.fault = next(early) and setmetatable(early, { __index = late }) or late
-  context.omit = context.fault.omit
+  context.omit, context.say = context.fault.omit, context.fault.say
   answer = answer or work(context, route, id)
   retry_after(context, answer)
   if context.fault.delay then

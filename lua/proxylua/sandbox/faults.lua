@@ -18,7 +18,7 @@
 --   retry_after=TEXT               the Retry-After of an error, as it stands (`date`: 30 s from now as a date; `none`)
 --   slow=S                         orders.list, orders.get, account.transactions, account.get: blind to orders and
 --                                  extensions that are younger
---   omit=A+B                       records lack these fields
+--   omit=A+B  say=A~X+B~Y          records lack these fields; they hold these texts in them
 --   most=N  untold                 lists: no more than N a page, whatever was asked; bare arrays, without a word of pages
 --   drift=FACTOR                   the charge is the quote times this
 --   refund                         the order is charged, then cancelled and refunded, and the answer is 502
@@ -57,6 +57,16 @@ local function names(text)
   return out
 end
 
+local function says(text)
+  local out = {}
+  for part in text:gmatch("[^+]+") do
+    local name, value = part:match("^([%w_]+)~(.*)$")
+    if not name then return nil end
+    out[name] = unescape(value)
+  end
+  return out
+end
+
 local function status(text)
   local value = integer(text)
   return value and value >= 200 and value <= 599 and value or nil
@@ -72,7 +82,7 @@ local kinds = {
   status = status,
   html = flag, empty = flag, garbage = flag, nul = flag, nested = flag, huge = flag, size = integer, truncate = flag,
   type = unescape, redirect = unescape, retry_after = unescape,
-  slow = number, omit = names, most = integer, untold = flag, drift = number, refund = flag,
+  slow = number, omit = names, say = says, most = integer, untold = flag, drift = number, refund = flag,
   country = function(text) return text:match("^%u%u$") end,
 }
 
