@@ -263,9 +263,11 @@ describe("proxylua alerts", function()
 
   it("notes which orders do not tell when they end", function()
     local id = buy(1, 1)
-    sandbox:change("settings", { faults = { "orders.list:omit=expires_at" } })
-    assert.are.same({ "", "proxylua: nothing is amiss\nproxylua: 1 active order does not tell when it ends, and is not "
-      .. "watched for that: " .. id .. "\n" }, { alerts("--within", "3d") })
+    for _, fault in ipairs{ "orders.list:omit=expires_at", "orders.list:say=expires_at~soon" } do
+      sandbox:change("settings", { faults = { fault } })
+      assert.are.same({ "", "proxylua: nothing is amiss\nproxylua: 1 active order does not tell when it ends, and is "
+        .. "not watched for that: " .. id .. "\n" }, { alerts("--within", "3d") })
+    end
     assert.are.same({ "", "proxylua: nothing is amiss\n" }, { alerts("--balance", "20") })
   end)
 

@@ -92,13 +92,15 @@ describe("renewal", function()
 
   it("tells of orders that do not tell when they end", function()
     sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
-    faults("orders.list:omit=expires_at")
-    local result = sandbox:run{ "renew", "--within", "3d" }
-    assert.equal(0, result.code, result.err)
-    assert.matches("4 active orders do not tell when they end, and are not extended: ord_", result.err, 1, true)
+    for _, fault in ipairs{ "omit=expires_at", "say=expires_at~soon" } do
+      faults("orders.list:" .. fault)
+      local result = sandbox:run{ "renew", "--within", "3d" }
+      assert.equal(0, result.code, result.err)
+      assert.matches("4 active orders do not tell when they end, and are not extended: ord_", result.err, 1, true)
+    end
     local report = core.json.decode(renew("--country", "de").out)
     assert.same({ { ids[2] }, {} }, { report.endless, report.done })
-    result = renew("--pool", "mine")
+    local result = renew("--pool", "mine")
     assert.matches("does not tell when it ends, and is not extended: " .. ids[1] .. "\n", result.err, 1, true)
     assert.same({}, sandbox:eval("return px.renew{ within = '3d', only = function() end }.endless"))
   end)

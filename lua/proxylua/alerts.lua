@@ -53,7 +53,8 @@ end
 
 function watched.within(seconds, watch)
   for _, order in ipairs(watch:orders()) do
-    local left = order.expires_at and time.time(order.expires_at) - clock()
+    local ends = time.read(order.expires_at)
+    local left = ends and ends - clock()
     if not left then
       table.insert(watch.alerts.endless, readable(tostring(order.id)))
     elseif left < seconds then

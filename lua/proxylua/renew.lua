@@ -69,7 +69,7 @@ local function list(wanted, now)
   local due, endless = {}, {}
   for order in pages.orders.each{ status = "active", type = wanted.type } do
     if is_wanted(order, wanted) then
-      local ends = order.expires_at and time.time(order.expires_at)
+      local ends = time.read(order.expires_at)
       if not ends then
         endless[#endless + 1] = order
       elseif ends - now <= wanted.within then
