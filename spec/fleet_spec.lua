@@ -88,6 +88,15 @@ describe("a fleet", function()
       assert.equal(4, fleet("plan", file, "-o", sandbox.home .. "/none/plan.json").code)
       refused(2, "this is a plan already", "plan", path)
     end)
+
+    it("into the place of another plan, and of nothing that somebody wrote", function()
+      local path = program.write(sandbox.home .. "/plan.json", "")
+      done("plan", file, "-o", path)
+      done("plan", file, "-o", path)
+      refused(2, "is there and holds no plan; name another file", "plan", file, "-o", file)
+      assert.equal(POOLS, program.read(file))
+      refused(2, "is not a regular file", "plan", file, "-o", "/dev/full")
+    end)
   end)
 
   describe("is applied", function()
@@ -199,6 +208,12 @@ describe("a fleet", function()
       refused(2, "proxylua --json fleet plan writes there what -o keeps", "plan", file, "-o", "-")
       local path = program.write(sandbox.home .. "/plan.json", done("--json", "plan", file).out)
       done("apply", path)
+    end)
+
+    it("when the API takes no part of it, saying which", function()
+      program.write(file, [[return { { name = "a", type = "isp", quantity = 1, period = 30 },
+        { name = "b", type = "isp", country = "ZZ", quantity = 2, period = 30 } }]])
+      refused(3, "no quote for 2 isp in ZZ for 30 days: ", "apply", file)
     end)
 
     it("when a quote has no price, naming it", function()

@@ -32,7 +32,7 @@ end
 -- @function px.fleet.save
 -- @param plan as px.fleet.plan answers it
 -- @param path string
--- @raise store; config, when it is no plan
+-- @raise store; config, when it is no plan, or when the file is there and holds none
 -- @usage px.fleet.save(px.fleet.plan{ { name = "de", type = "isp", country = "DE", quantity = 1, period = 30 } }, "plan.json")
 -- print(px.fleet.load("plan.json").total)  --> 2.52
 function M.save(plan, path)

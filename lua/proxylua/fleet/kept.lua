@@ -13,9 +13,19 @@ local function refuse(from, format, ...)
   core.error.raise{ kind = "config", message = from .. ": " .. format:format(...) }
 end
 
---- Keeps a plan, whole or not at all, in a file that is its owner's alone.
--- @raise store
+--- Whether a text is a kept plan, and no list of pools.
+function M.is_plan(content)
+  return content:find("^%s*{") ~= nil
+end
+
+--- Keeps a plan, whole or not at all, in a file that is its owner's alone. It takes the place of another plan, and not of what
+-- somebody may have written by hand, such as the pools that it was made from.
+-- @raise store; config
 function M.save(plan, path)
+  local content = core.system.kind(path) == "file" and file.text(path)
+  if content and content ~= "" and not M.is_plan(content) then
+    refuse(path, "is there and holds no plan; name another file to keep this one in")
+  end
   core.system.write_file(path, core.json.encode(plan, { indent = 2 }) .. "\n", PRIVATE)
 end
 
@@ -55,11 +65,6 @@ local function read_part(from, part)
     read_list(from, part[name], ("%s of pool %s"):format(name, part.pool.name))
   end
   for _, action in ipairs(part.actions) do read_action(from, part.pool.name, action) end
-end
-
---- Whether a text is a kept plan, and no list of pools.
-function M.is_plan(content)
-  return content:find("^%s*{") ~= nil
 end
 
 --- Checks a plan that was read from somewhere.
