@@ -88,6 +88,11 @@ local function check_names(where, pool)
   end
 end
 
+-- A text in quotes: "3" is no 3.
+local function shown(value)
+  return type(value) == "string" and ('"%s"'):format(value) or tostring(value)
+end
+
 local function read_fields(where, pool)
   local read = {}
   for _, field in ipairs(fields) do
@@ -96,7 +101,7 @@ local function read_fields(where, pool)
     if value == nil and needed then refuse(where, "the field %s is missing", name) end
     if value ~= nil then
       local checked, expected = types[kind](value)
-      if checked == nil then refuse(where, "%s is %s, got %s", name, expected, tostring(value)) end
+      if checked == nil then refuse(where, "%s is %s, got %s", name, expected, shown(value)) end
       read[name] = checked
     end
   end

@@ -2,6 +2,7 @@
 
 local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"
+local errors = require "proxylua.errors"
 local planner = require "proxylua.fleet.plan"
 local tasks = require "proxylua.tasks"
 
@@ -17,10 +18,21 @@ local function kind_of(action)
   return table.concat(words, " ")
 end
 
+-- What the API refuses is one of many things that were asked for.
+local function refuse(action, err)
+  core.error.raise{
+    kind = err.kind, endpoint = err.endpoint, status = err.status, code = err.code, details = err.details,
+    charge = err.charge, message = ("no quote for %s: %s"):format(planner.words(action), err.message),
+  }
+end
+
 local function ask(action)
   local params = {}
   for _, name in ipairs(fields) do params[name] = action[name] end
-  local price = endpoints.orders.calc(params).price
+  local quoted, err = errors.try(endpoints.orders.calc, params)
+  if not quoted and err.kind == "invalid" then refuse(action, err) end
+  if not quoted then error(err, 0) end
+  local price = quoted.price
   if core.money.is(price) then return price end
   core.error.raise{
     kind = "protocol", endpoint = "orders.calc", charge = "none",
