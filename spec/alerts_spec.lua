@@ -271,6 +271,15 @@ describe("proxylua alerts", function()
     assert.are.same({ "", "proxylua: nothing is amiss\n" }, { alerts("--balance", "20") })
   end)
 
+  it("refuses a receiver that it could not tell to while there is nothing to tell", function()
+    for _, options in ipairs{ { "--url", "http://example.org/" }, { "--url", "https://example.org/", "--kind", "fax" },
+      { "--url", "https://api.telegram.org/bot1:a" } } do
+      local result = sandbox:run({ "alerts", "--balance", "20", table.unpack(options) }, { home = home })
+      assert.are.equal(2, result.code)
+      assert.has.match("proxylua: px.notify: ", result.err, 1, true)
+    end
+  end)
+
   it("needs something to watch", function()
     local result = sandbox:run({ "alerts" }, { home = home })
     assert.are.equal(2, result.code)

@@ -165,10 +165,14 @@ local function claim(note)
   return notes.put_new(KIND, note, text, OF_API)
 end
 
+local function message(text, params)
+  return { url = params.url, kind = params.kind, chat = params.chat, text = text }
+end
+
 local function send(list, params)
   local texts = {}
   for at, alert in ipairs(list) do texts[at] = "1001Proxy: " .. alert.text end
-  notify.notify{ url = params.url, kind = params.kind, chat = params.chat, text = table.concat(texts, "\n") }
+  notify.notify(message(table.concat(texts, "\n"), params))
 end
 
 -- Answers those that it is for this process to tell.
@@ -257,6 +261,8 @@ end
 -- print(px.alerts{ balance = 1000000 }[1].is_new)  --> false
 function M.look(params)
   local thresholds = read_thresholds(params)
+  -- Months may pass before there is news, and whoever set this up is here now.
+  if params.url then notify.prepare(message("nothing is amiss", params)) end
   local watch = open_watch(params)
   for _, kind in ipairs{ "balance", "within", "failing" } do
     if thresholds[kind] then look_for(watch, kind, thresholds[kind]) end

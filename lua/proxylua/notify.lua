@@ -192,6 +192,23 @@ local function check(params)
   end
 end
 
+--- Checks a message to the last, and sends nothing.
+-- @param params as px.notify has them
+-- @return kind
+-- @return message; the URL and the body that it is sent as
+-- @raise usage
+function M.prepare(params)
+  check(params)
+  local url = params.url or os.getenv("PROXYLUA_NOTIFY_URL")
+  if url == nil or url == "" then names.usage("px.notify: the url is missing, and PROXYLUA_NOTIFY_URL is not set") end
+  local place, _, rest = take_apart(url)
+  local message = {
+    url = url, place = place, rest = rest, text = params.text, chat = params.chat, timeout = params.timeout or TIMEOUT,
+  }
+  local kind = params.kind or M.kind_of(url)
+  return kind, message, kinds[kind](message)
+end
+
 --- Sends a message to Slack, Discord, Telegram, or to whatever takes `{"text": …}`; the URL's host tells which, or `kind`. What
 -- passes (no connection, no answer, 429, 5xx) is tried again, three times in all; so a message may come twice, should an answer be
 -- lost. Errors tell the host alone: the rest of the URL is a secret.
@@ -204,15 +221,8 @@ end
 -- @usage local _, err = px.try(px.notify, { url = px.sandbox().url .. "/hook/s3cret", text = "10 proxies bought" })
 -- print(err.kind, err.status, err.message:find("s3cret"))  --> invalid  401  nil
 function M.notify(params)
-  check(params)
-  local url = params.url or os.getenv("PROXYLUA_NOTIFY_URL")
-  if url == nil or url == "" then names.usage("px.notify: the url is missing, and PROXYLUA_NOTIFY_URL is not set") end
-  local place, _, rest = take_apart(url)
-  local message = {
-    url = url, place = place, rest = rest, text = params.text, chat = params.chat, timeout = params.timeout or TIMEOUT,
-  }
-  local kind = params.kind or M.kind_of(url)
-  deliver(message, kinds[kind](message))
+  local kind, message, url, body = M.prepare(params)
+  deliver(message, url, body)
   return kind
 end
 
