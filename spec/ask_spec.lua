@@ -1,5 +1,6 @@
 -- src/bind/ask.c: the question before a charge that nothing else allows, at a real terminal.
 
+local program = require "spec.support.program"
 local sandbox = require "spec.support.sandbox"
 local terminal = require "spec.support.terminal"
 
@@ -43,6 +44,21 @@ describe("a charge that nothing allows", function()
       assert.equal(0, sold())
     end)
   end
+
+  it("is asked about on a line of its own, whatever was shown before", function()
+    local file = os.tmpname()
+    program.write(file, [[return { { name = "us", type = "isp", quantity = 4, period = 30, batch = 2 } }]])
+    open{ "fleet", "apply", file }
+    for _, left in ipairs{ "995.20", "990.40" } do
+      local screen = at:await("afterwards " .. left .. "\nGo ahead? [y/N]")
+      assert.matches("\nproxylua: POST /orders [^\n]+\n  costs 4.80; balance %S+ afterwards " .. left, screen)
+      at:type("y")
+      at:press("Enter")
+    end
+    at:await("2 of 2 done")
+    assert.equal(2, sold())
+    os.remove(file)
+  end)
 
   it("is asked about at the prompt, while a line is edited", function()
     open{}

@@ -3,15 +3,20 @@
 local config = require "proxylua.config"
 local core = require "proxylua.core"
 local diff = require "proxylua.cli.diff"
+local quiet = require("proxylua.fleet.work").quiet
 
 local M = {}
 
--- What the run may spend, nil where somebody at the terminal is asked, or other limits decide.
+-- Whether somebody at the terminal is asked before each charge.
+local function is_asked(flags)
+  return not flags.dry_run and not config.read(flags).spend and core.system.isatty(0) and core.system.isatty(2)
+end
+
+-- What the run may spend, nil where somebody is asked, or other limits decide.
 local function budget_of(flags)
-  if flags.dry_run then return nil end
+  if flags.dry_run or is_asked(flags) then return nil end
   local spend = config.read(flags).spend
   if spend then return spend.per_run end
-  if core.system.isatty(0) and core.system.isatty(2) then return nil end
   return core.money(0)
 end
 
@@ -50,6 +55,8 @@ function M.run(screen, flags, form, work)
   options.planned = function(made)
     plan = made
     if not screen:is_data() then M.show(screen, form, made) end
+    -- A bar would stand on the line of the questions that come now.
+    if is_asked(flags) then options.progress = quiet.progress end
   end
   options.tell = function(made)
     report = made
