@@ -156,6 +156,18 @@ describe("a report", function()
     end
   end)
 
+  it("leaves out what is no amount, and says so", function()
+    sandbox:change("settings", { faults = { "account.transactions:say=amount~lots", "orders.list:say=price~cheap",
+      "account.get:say=balance~lots" } })
+    local report = build{}
+    assert.equal("0.00", tostring(px.money(report.totals.spent)))
+    assert.is_nil(report.balance)
+    assert.is_true(has(report.gaps, #px.json.decode(sandbox:run{ "--json", "account", "transactions" }.out)
+      .. " transactions without an amount: not counted"), table.concat(report.gaps, "; "))
+    report = build{ transactions = { { type = "charge", amount = "1.25", created_at = os.date("!%FT%TZ") } } }
+    assert.equal("1.25", tostring(px.money(report.totals.spent)))
+  end)
+
   it("says what it leaves out", function()
     local now = os.date("!%Y-%m-%dT%H:%M:%SZ")
     local report = build{ orders = { { id = "o1", status = "active" }, { id = "o2", status = "active",
@@ -256,10 +268,11 @@ describe("a report", function()
 
     it("names the line that is wrong", function()
       for text, pattern in pairs{ ['{"type":"charge"}\n\nnonsense\n'] = "t:3: it is no JSON object",
-        ['{}\n{"amount":"x"}'] = "t:2: amount is no amount", ["7"] = "t:1: it is no JSON object",
+        ['{}\n{"amount":"x"}'] = "t:2: amount is no amount, such as 9.30", ["7"] = "t:1: it is no JSON object",
         ['"x"'] = "t:1: it is no JSON object", ["{}\n[{}]"] = "t:2: it is no JSON object",
         ["[1]"] = "t: record 1: it is no JSON object", ["[{},[{}]]"] = "t: record 2: it is no JSON object",
-        ['[{},\n{"amount":"x"}]'] = "t: record 2: amount is no amount", ["[{}"] = "t: it begins like a JSON array" } do
+        ['[{},\n{"amount":"x"}]'] = "t: record 2: amount is no amount, such as 9.30",
+        ["[{}"] = "t: it begins like a JSON array" } do
         local path = program.write(sandbox.home .. "/t", text)
         local result = sandbox:run{ "report", "--transactions", path }
         assert.equal(2, result.code)

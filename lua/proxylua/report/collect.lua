@@ -1,5 +1,6 @@
 -- Where a report's facts come from: the API, or files and lists that are given instead; and the journal.
 
+local amount_of = require "proxylua.report.amount"
 local core = require "proxylua.core"
 local endpoints = require "proxylua.endpoints"
 local lines = require "proxylua.lines"
@@ -13,8 +14,8 @@ local M = {}
 local function complete(record, field)
   if type(record) ~= "table" or #record > 0 then return nil, "it is no JSON object" end
   if record[field] == nil then return record end
-  local ok, amount = pcall(core.money.new, record[field])
-  if not ok then return nil, field .. " is no amount" end
+  local amount = amount_of(record[field])
+  if not amount then return nil, field .. " is no amount, such as 9.30" end
   record[field] = amount
   return record
 end
@@ -101,8 +102,8 @@ function M.gather(options)
   local orders = counted(open("orders", options.orders, "price", pages.orders.each), "orders", options.progress)
   facts.repeated_orders = add_orders(facts.orders, orders)
   facts.balance = options.balance
-  if facts.balance == nil then facts.balance = endpoints.account.get().balance end
   if facts.balance ~= nil then facts.balance = core.money.new(facts.balance) end
+  if facts.balance == nil then facts.balance = amount_of(endpoints.account.get().balance) end
   facts.ties = ties.read()
   facts.transactions = counted(open("transactions", options.transactions, "amount", pages.account.each_transaction),
     "transactions", options.progress)

@@ -1,5 +1,6 @@
 -- A report of facts that were gathered: sums, burn rate, what is coming, and what is not known.
 
+local amount_of = require "proxylua.report.amount"
 local days = require "proxylua.report.days"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
@@ -64,14 +65,14 @@ end
 local function pricing(ties, prefer_quote)
   local quotes = {}
   return function(order)
-    local tie, period = ties[order.id] or {}, order.period
+    local tie, period, paid = ties[order.id] or {}, order.period, amount_of(order.price)
     period = math.type(period) == "integer" and period > 0 and period or nil
     local extension = tie.extension
     if extension and not prefer_quote then return extension.price, extension.period, "extension" end
-    if order.price and not prefer_quote then return order.price, period, "order" end
+    if paid and not prefer_quote then return paid, period, "order" end
     local price = order.type and order.quantity and quote(order, period, quotes)
     if price then return price, period, "quote" end
-    return order.price, period, order.price and "order" or nil
+    return paid, period, paid and "order" or nil
   end
 end
 

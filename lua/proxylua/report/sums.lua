@@ -1,6 +1,7 @@
 -- The arithmetic of a report: transactions go in one at a time, exact sums by day, type, country and pool come out. What cannot
 -- be told of a transaction is counted as such, never guessed.
 
+local amount_of = require "proxylua.report.amount"
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
 
@@ -115,9 +116,9 @@ local function add_spending(sums, kind, day, transaction, amount)
 end
 
 --- Counts one transaction in, if it belongs to the window.
--- @param transaction with type, amount (money), order_id and created_at, as far as they are told
+-- @param transaction with type, amount, order_id and created_at, as far as they are told
 function Sums:add(transaction)
-  local day, amount = days.of(transaction.created_at), transaction.amount
+  local day, amount = days.of(transaction.created_at), amount_of(transaction.amount)
   if not day then
     self.undated = self.undated + 1
     return
