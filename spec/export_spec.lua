@@ -187,6 +187,11 @@ it("a YAML parser reads what Clash is given", function()
   assert.same({ "DIRECT" }, yaml.load(export({}, "clash"))["proxy-groups"][1].proxies)
 end)
 
+it("a field of csv that is neither text nor number stays empty", function()
+  local text = export({ proxy("a", "b", { country = { code = "US" }, order_id = 7 }) }, "csv")
+  assert.equal("10.0.0.1,8080,a,b,http,,7\r\n", text:match("\n(.*)"))
+end)
+
 it("a CSV parser reads csv", function()
   math.randomseed(17)
   local list = taken("csv", 300)

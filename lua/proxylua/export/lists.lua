@@ -28,8 +28,10 @@ M.url = {
   new = function() return { record = function(proxy) return address.url(proxy) .. "\n" end } end,
 }
 
+-- Of a record's other fields nobody knows what they hold: what is neither text nor number has no place in a line.
 local function field(value)
-  if not value then return "" end
+  if type(value) ~= "string" and type(value) ~= "number" then return "" end
+  value = tostring(value)
   if not value:find('[,"\r\n]') and not value:find("^%s") and not value:find("%s$") then return value end
   return '"' .. value:gsub('"', '""') .. '"'
 end
