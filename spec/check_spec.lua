@@ -88,6 +88,13 @@ describe("px.check.run", function()
     assert.are.equal(3, asked)
   end)
 
+  it("compares no country that is told by another word than its code", function()
+    assert.are.same({ 3, "usage" }, (eval[[
+      proxies[1].country, proxies[2].country = "United States", { code = "US" }
+      return { px.check.run(proxies, { url = trace }).works,
+        select(2, px.try(px.check.run, proxies, { url = trace, country = "usa" })).kind }]]))
+  end)
+
   it("goes by rules that are added", function()
     assert.are.same({ odd = 2, ["seen twice"] = 1 }, (eval[[
       px.check.register("odd", function(result) return result.username:find("[13]$") ~= nil end)

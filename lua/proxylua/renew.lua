@@ -4,6 +4,7 @@
 local apply = require "proxylua.fleet.apply"
 local clock = require "proxylua.fleet.clock"
 local core = require "proxylua.core"
+local country_code = require "proxylua.country"
 local duration = require "proxylua.duration"
 local endpoints = require "proxylua.endpoints"
 local health = require "proxylua.fleet.health"
@@ -34,10 +35,8 @@ local function share_of(checked)
 end
 
 local function country_of(code)
-  if code and not code:find("^%a%a$") then
-    names.usage("px.renew: country is a code of two letters, such as US, got %s", code)
-  end
-  return code and code:upper()
+  return code and (country_code(code)
+    or names.usage("px.renew: country is a code of two letters, such as US, got %s", code))
 end
 
 local function check_options(options)
@@ -61,7 +60,7 @@ end
 -- --- which ---
 
 local function is_wanted(order, wanted)
-  return order.id and (not wanted.country or tostring(order.country):upper() == wanted.country)
+  return order.id and (not wanted.country or country_code(order.country) == wanted.country)
 end
 
 -- Those that are due, the nearest end first; and those of which nobody knows when they are.

@@ -3,6 +3,7 @@
 
 local added = require "proxylua.plugin.added"
 local core = require "proxylua.core"
+local country_code = require "proxylua.country"
 local duration = require "proxylua.duration"
 local errors = require "proxylua.errors"
 local events = require "proxylua.plugin.events"
@@ -26,6 +27,9 @@ local function check_options(options)
   if timeout <= 0 then names.usage("px.check.run: timeout is more than nothing") end
   if options.each ~= nil and type(options.each) ~= "function" then
     names.usage("px.check.run: each is a function, got a %s", type(options.each))
+  end
+  if options.country ~= nil and not country_code(options.country) then
+    names.usage("px.check.run: country is a code of two letters, such as US, got %s", tostring(options.country))
   end
   return {
     url = options.url or verdict.usual_url(), country = options.country, each = options.each,

@@ -1,6 +1,7 @@
 -- Whether a proxy works, from what came through it: one look at an answer, and the rules that scripts and plugins add.
 
 local core = require "proxylua.core"
+local country_code = require "proxylua.country"
 local names = require "proxylua.names"
 
 local M = {
@@ -27,8 +28,8 @@ local function traced(body, name)
 end
 
 local function is_elsewhere(result)
-  local wanted, seen = result.wanted_country, result.country
-  return wanted and seen and wanted:upper() ~= seen:upper()
+  local wanted, seen = country_code(result.wanted_country), result.country
+  return wanted and seen and wanted ~= seen:upper()
 end
 
 local function by_rules(result, answer)

@@ -1,5 +1,6 @@
 -- Where the proxies of a command come from: orders, or a file.
 
+local country_code = require "proxylua.country"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
 
@@ -21,7 +22,7 @@ end
 
 local function wanted(order, args)
   return (not args.type or order.type == args.type)
-    and (not args.country or tostring(order.country):upper() == args.country:upper())
+    and (not args.country or country_code(order.country) == country_code(args.country))
 end
 
 -- The orders that are asked for, as an iterator.
@@ -87,6 +88,9 @@ end
 -- @param args table of the words
 -- @param screen of the command
 function M.of(args, screen)
+  if args.country and not country_code(args.country) then
+    names.usage("--country takes a code of two letters, such as US, got %s", args.country)
+  end
   return args.from and from_file(args) or from_orders(args, screen)
 end
 

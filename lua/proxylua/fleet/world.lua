@@ -2,6 +2,7 @@
 -- can be overlooked: lists first, the journal after them, and what the journal knows and no list shows is asked for by its id.
 
 local clock = require "proxylua.fleet.clock"
+local country_code = require "proxylua.country"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"
 local pages = require "proxylua.pages"
@@ -56,11 +57,6 @@ end
 
 -- --- orders as plans have them ---
 
--- A country that is not told as a code cannot be compared with one.
-local function code_of(country)
-  return type(country) == "string" and country:find("^%a%a$") and country:upper() or nil
-end
-
 -- A gigabyte that has been begun counts.
 local function whole(quantity)
   local number = tonumber(quantity)
@@ -73,8 +69,8 @@ local function describe(order, tie, renewed)
   local expires, bought = time.read(order.expires_at), tie.params
   return {
     id = order.id, pool = tie.pool, type = bought.type or order.type and tostring(order.type):lower(),
-    country = bought.country or code_of(order.country), quantity = whole(order.quantity) or whole(bought.quantity) or 0,
-    expires_at = order.expires_at, expires = expires, unseen = order.unseen,
+    country = bought.country or country_code(order.country), expires_at = order.expires_at, expires = expires,
+    quantity = whole(order.quantity) or whole(bought.quantity) or 0, unseen = order.unseen,
     renewed = expires and renewed[ties.renew_key(order.id, expires)] or nil,
   }
 end
