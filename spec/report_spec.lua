@@ -27,6 +27,15 @@ local function has(list, text)
   return false
 end
 
+it("a report goes by the clock of the API", function()
+  local sandbox = sandboxes.start()
+  sandbox:change("clock", { advance = DAY })
+  local code = "px.orders.create{ type = 'ipv6', quantity = 1 } return px.report.build{ since = '1d' }"
+  local report = sandbox:eval(code)
+  sandbox:stop()
+  assert.same({ os.date("!%F", os.time() + DAY), 1 }, { report["until"], report.totals.charge_count })
+end)
+
 describe("a report", function()
   local sandbox, ids
 

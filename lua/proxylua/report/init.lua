@@ -1,6 +1,7 @@
 --- Reports: what was spent, on what, how fast, and how long the balance lasts.
 -- @module px.report
 
+local clock = require "proxylua.fleet.clock"
 local core = require "proxylua.core"
 local names = require "proxylua.names"
 
@@ -42,9 +43,11 @@ end
 -- print(report.totals.spent, report.by.type[1].name, report.burn.days)  --> 4.80  isp  1.0
 function M.build(options)
   options = check(options or {})
-  local window = require("proxylua.report.days").window(options.since, options.till, options.now or core.task.now())
-  return require("proxylua.report.make").report(require("proxylua.report.collect").gather(options), window,
-    options.quote)
+  local days = require "proxylua.report.days"
+  local function window(now) return days.window(options.since, options.till, options.now or now) end
+  window(core.task.now()) -- what is no window is refused before anything is asked
+  local facts = require("proxylua.report.collect").gather(options)
+  return require("proxylua.report.make").report(facts, window(clock()), options.quote)
 end
 
 local function check_report(caller, report)
