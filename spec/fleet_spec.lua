@@ -328,6 +328,13 @@ describe("a fleet", function()
       assert.equal(3, sandbox:look("counters").sold)
     end)
 
+    it("are neither active nor over count, which is told", function()
+      done("apply", file)
+      faults("orders.list:say=status~canceled")
+      assert.matches("is called canceled; it counts until fleet release", done("apply", file).out, 1, true)
+      assert.equal(3, sandbox:look("counters").sold)
+    end)
+
     it("were adopted count in the API's words, as far as these can be compared", function()
       program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
       local id = buy(3, 60, "old")

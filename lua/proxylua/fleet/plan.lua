@@ -48,6 +48,8 @@ local function tell_of(part, order, now)
   elseif order.expires and order.expires <= now then
     note(part, "order %s is called active and ended %s ago; it counts as long as the API says so", order.id,
       duration.text(now - order.expires))
+  elseif order.status and order.status:lower() ~= "active" then
+    note(part, "order %s is called %s; it counts until fleet release %s lets it go", order.id, order.status, order.id)
   elseif not order.expires and (part.pool.renew_before or 0) > 0 then
     note(part, "order %s does not tell when it ends, so nobody knows when it is to be extended", order.id)
   end

@@ -71,6 +71,7 @@ local function describe(order, tie, renewed)
     id = order.id, pool = tie.pool, type = bought.type or order.type and tostring(order.type):lower(),
     country = bought.country or country_code(order.country), expires_at = order.expires_at, expires = expires,
     quantity = whole(order.quantity) or whole(bought.quantity) or 0, unseen = order.unseen,
+    status = order.status and tostring(order.status),
     renewed = expires and renewed[ties.renew_key(order.id, expires)] or nil,
   }
 end
