@@ -126,15 +126,15 @@ describe("files of a plugin", function()
     pipe:close()
   end)
 
-  it("are not the settings, the key or the store either, wherever these lie", function()
-    local home = plugins.home()
+  -- Has a greedy plugin read and write files of its home while the settings name some of them, and answers what came of it.
+  local function greed(home, names)
     home:install("greedy", {
       manifest = ([[permissions = { files = { read = { %q }, write = { %q } } },
         commands = { try = { run = "try", summary = "tries" } }]]):format(home.path, home.path),
       files = { ["main.lua"] = [[
         local px = require "proxylua"
         return { try = function()
-          for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "given.db", "mine" } do
+          for name in ("]] .. names .. [["):gmatch("%S+") do
             for _, what in ipairs{ "read", "write" } do
               local _, err = px.try(px.files[what], "]] .. home.path .. [[/" .. name, "changed")
               print(name, what, err and err.kind or "done")
@@ -142,23 +142,47 @@ describe("files of a plugin", function()
           end
         end }]] },
     })
+    program.write(home.path .. "/settings.lua", ("return { api_key_file = '~/key', store = %q }"):format(
+      home.path .. "/store.db"))
+    assert(os.execute(("cd %s && chmod 600 settings.lua && mkdir -p config/proxylua && " ..
+      "ln -s ../../settings.lua config/proxylua/config.lua"):format(home.path)))
+    return home:run("--store", home.path .. "/given.db", "greedy", "try").out
+  end
+
+  it("are not the settings, the key or the store either, wherever these lie", function()
+    local home = plugins.home()
     for _, name in ipairs{ "key", "store.db", "store.db-wal", "given.db", "mine" } do
       program.write(home.path .. "/" .. name, "1")
     end
-    program.write(home.path .. "/settings.lua", ("return { api_key_file = '~/key', store = %q }"):format(
-      home.path .. "/store.db"))
-    assert(os.execute(("cd %s && chmod 600 key settings.lua && mkdir -p config/proxylua && " ..
-      "ln -s ../../settings.lua config/proxylua/config.lua"):format(home.path)))
-    local result = home:run("--store", home.path .. "/given.db", "greedy", "try")
-    local expected = {}
+    assert(os.execute("chmod 600 " .. home.path .. "/key"))
+    local told, expected = greed(home, "settings.lua key store.db store.db-wal given.db mine"), {}
     for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "given.db", "mine" } do
       for _, what in ipairs{ "read", "write" } do
         expected[#expected + 1] = ("%s\t%s\t%s\n"):format(name, what, name == "mine" and "done" or "forbidden")
       end
     end
-    assert.are.equal(table.concat(expected), result.out, result.err)
+    assert.are.equal(table.concat(expected), told)
     assert.are.equal("changed", program.read(home.path .. "/mine"))
     home:remove()
+  end)
+
+  it("are not what the program has yet to make: a key, a store, a store's journal or lock", function()
+    local home = plugins.home()
+    local own = "key store.db store.db-wal store.db-shm store.db-journal store.db-lock given.db given.db-lock"
+    local told = greed(home, own .. " mine")
+    for name in own:gmatch("%S+") do
+      assert.is_truthy(told:find(name .. "\twrite\tforbidden\n", 1, true), told)
+      assert.is_nil(core.system.kind(home.path .. "/" .. name))
+    end
+    assert.is_truthy(told:find("mine\twrite\tdone\n", 1, true), told)
+    home:remove()
+  end)
+
+  it("are not what processes tell of themselves, though /proc was granted", function()
+    local nosy = start{ files = { read = { "/proc/self", "/proc" } } }
+    for _, path in ipairs{ "/proc/self/environ", "/proc/self/maps", "/proc/self/mem", "/proc/uptime" } do
+      assert.are.equal("forbidden", refusal(nosy, "return px.files.read(...)", path).kind, path)
+    end
   end)
 
   it("are never proxylua's own, such as the list of plugins, whatever was granted", function()

@@ -185,8 +185,11 @@ end
 
 local run_flags = {} -- those of this run
 
+-- SQLite's files, and what is locked while a charge is under way.
+local store_endings = { "", "-wal", "-shm", "-journal", "-lock" }
+
 --- The files of the program, wherever they lie: the config file, and the key files and stores that any part of it names.
--- @return list of paths
+-- @return list of paths; what some of them name may not be there
 -- @raise config
 function M.own_files()
   local path, named = M.path()
@@ -196,7 +199,7 @@ function M.own_files()
   for _, section in ipairs(sections) do
     list[#list + 1] = types.path(section.api_key_file)
     local store = types.path(section.store)
-    for _, ending in ipairs(store and { "", "-wal", "-shm" } or {}) do list[#list + 1] = store .. ending end
+    for _, ending in ipairs(store and store_endings or {}) do list[#list + 1] = store .. ending end
   end
   return list
 end

@@ -8,7 +8,7 @@
 #include "bind/path.h"
 #include "core/beneath.h"
 
-#define MOST_HIDDEN 200
+#define MOST_HIDDEN 1000
 #define READER "proxylua.beneath"
 
 /* --- files --- */

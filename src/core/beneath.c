@@ -38,13 +38,23 @@ static bool fail(const struct beneath *where, struct error *err)
   }
 }
 
-static bool is_hidden(const struct beneath *where, int fd)
+/* The real path of what is open, and below it that of a name, unless that is NULL. */
+static bool find_path(int fd, const char *name, char path[PATH_MAX])
 {
-  char link[64], real[PATH_MAX];
+  char link[64];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t size = readlink(link, real, sizeof real - 1);
-  if (size < 0) return true;
-  real[size] = '\0';
+  ssize_t size = readlink(link, path, PATH_MAX - 1);
+  if (size < 0) return false;
+  path[size] = '\0';
+  if (!name) return true;
+  if (path[size - 1] == '/') size--;
+  return snprintf(path + size, PATH_MAX - (size_t)size, "/%s", name) < PATH_MAX - (int)size;
+}
+
+static bool is_hidden(const struct beneath *where, int fd, const char *name)
+{
+  char real[PATH_MAX];
+  if (!find_path(fd, name, real)) return true;
   for (const char *const *hidden = where->hidden; *hidden; hidden++) {
     size_t length = strlen(*hidden);
     if (strncmp(real, *hidden, length) == 0 && (real[length] == '/' || real[length] == '\0')) return true;
@@ -61,7 +71,7 @@ static int open_beneath(const struct beneath *where, const char *path, unsigned 
   int fd = folder < 0 ? -1 : (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
   if (fd < 0) fail(where, err);
   if (folder >= 0) close(folder);
-  if (fd < 0 || !is_hidden(where, fd)) return fd;
+  if (fd < 0 || !is_hidden(where, fd, NULL)) return fd;
   close(fd);
   refuse(where, "is proxylua's own, and no plugin's", err);
   return -1;
@@ -93,18 +103,13 @@ bool beneath_read(const struct beneath *where, size_t most, struct buffer *bytes
   return ok;
 }
 
-/* What is there already may be a regular file alone, and none of proxylua's own. Its permissions are kept. */
+/* None of proxylua's own, whether it is there or not; what is there already may be a regular file alone, whose permissions are kept. */
 static bool look_at_target(const struct beneath *where, int folder, const char *name, mode_t *mode, struct error *err)
 {
   struct stat there;
-  int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return errno == ENOENT || fail(where, err);
-  bool known = fstat(fd, &there) == 0, hidden = is_hidden(where, fd);
-  if (!known) fail(where, err);
-  close(fd);
-  if (!known) return false;
+  if (is_hidden(where, folder, name)) return refuse(where, "is proxylua's own, and no plugin's", err);
+  if (fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT || fail(where, err);
   if (!S_ISREG(there.st_mode)) return refuse(where, "is no file", err);
-  if (hidden) return refuse(where, "is proxylua's own, and no plugin's", err);
   *mode = there.st_mode & 0777;
   return true;
 }

@@ -12,7 +12,7 @@
 struct beneath {
   const char *folder;        /* absolute */
   const char *path;          /* inside of it, relative */
-  const char *const *hidden; /* real paths of folders and files that stay out of reach, ended by NULL */
+  const char *const *hidden; /* real paths of folders and files that stay out of reach, there or not, ended by NULL */
 };
 
 /* Adds the bytes of a regular file, at most so many. Errors say `path` and nothing of what is elsewhere: not_found, forbidden,

@@ -17,7 +17,16 @@ local function parent(path)
   return path and path:match("^(.*)/[^/]*$")
 end
 
--- The real paths of the settings, the key, the journal, the plugins and their lock file.
+-- A file is hidden where it is, and where it will be when it is made: a key or a journal is nobody else's to begin.
+local function hide(list, path)
+  local folder = core.system.real_path(parent(path:gsub("/+$", "")) or ".")
+  local name = path:match("[^/]+/*$")
+  list[#list + 1] = folder and name and folder:gsub("/$", "") .. "/" .. name:gsub("/+$", "")
+  list[#list + 1] = core.system.real_path(path)
+end
+
+-- The real paths of the settings, the key, the journal, the plugins and their lock file; and what processes tell of themselves,
+-- the environment for one.
 local function hidden()
   local data = os.getenv("XDG_DATA_HOME")
   if not data or not data:find("^/") then data = (os.getenv("HOME") or "") .. "/.local/share" end
@@ -26,8 +35,8 @@ local function hidden()
   places[#places + 1] = parent((config.path()))
   local ok, state = pcall(config.state_folder)
   if ok then places[#places + 1] = state end
-  local list = {}
-  for _, path in ipairs(places) do list[#list + 1] = core.system.real_path(path) end
+  local list = { "/proc" }
+  for _, path in ipairs(places) do hide(list, path) end
   return list
 end
 
