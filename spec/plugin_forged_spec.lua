@@ -57,6 +57,23 @@ describe("a forged message", function()
       core.send("r", call, nil, (table.concat(kinds) == "eee") and "no e" or "what")]], "print(call())"))
   end)
 
+  it("that is large waits until there is room for what it holds", function()
+    assert.are.equal("20 true\n", say([[
+      local large = string.rep("x", 15 << 20)
+      for i = 1, 20 do core.send("c", i, "pull", 1, large) end
+      for _ = 1, 20 do assert(core.receive() == "r") end
+      core.send("r", call)]], [[
+      local inside, most, all = 0, 0, 0
+      plugin:call("run", function()
+        inside, all = inside + 1, all + 1
+        most = math.max(most, inside)
+        px.sleep(0.3)
+        inside = inside - 1
+        return true
+      end)
+      print(all, most <= 5)]]):gsub("\t", " "))
+  end)
+
   it("with arguments of any kind does no harm", function()
     assert.are.equal("done\n", say([[
       local number = 0

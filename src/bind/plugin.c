@@ -22,8 +22,10 @@
 
 #define TYPE "proxylua.plugin"
 #define CALL_TYPE "proxylua.plugin.call"
-#define MOST_ASKED 256 /* questions of the plugin's without an answer: more of them wait in the socket */
-#define LEISURE 10     /* wall-clock seconds that earn a call one more second of processor time */
+/* Questions of the plugin's without an answer, and what they hold: more of them wait in the socket. */
+#define MOST_ASKED 256
+#define MOST_ASKED_BYTES ((size_t)64 << 20)
+#define LEISURE 10 /* wall-clock seconds that earn a call one more second of processor time */
 #define SECOND INT64_C(1000000)
 
 enum { ON_MESSAGE = 1, ON_END, COURIER }; /* the object's user values */
@@ -39,6 +41,11 @@ struct call {
   size_t size;
 };
 
+struct question {
+  uint32_t number;
+  size_t size;
+};
+
 struct plugin {
   struct runtime *runtime;
   struct child child;
@@ -46,8 +53,10 @@ struct plugin {
   struct loop_reader reader;
   lua_State *courier; /* the thread on which messages are handed over */
   struct call *calls;
-  uint32_t last; /* the number of our last call */
+  uint32_t last;                         /* the number of our last call */
+  struct question questions[MOST_ASKED]; /* without an answer: the first `asked` */
   unsigned asked;
+  size_t asked_bytes;
   bool handing, ended;
   struct error why;             /* of the end */
   int64_t budget;               /* seconds of processor time a call */
@@ -153,6 +162,28 @@ static void begin_work(struct plugin *plugin)
   allow_more(plugin);
 }
 
+/* --- what it asks --- */
+
+static bool may_ask(const struct plugin *plugin)
+{
+  return plugin->asked < MOST_ASKED && plugin->asked_bytes < MOST_ASKED_BYTES;
+}
+
+static void begin_question(struct plugin *plugin, const struct message *message)
+{
+  plugin->questions[plugin->asked++] = (struct question){message->number, message->size};
+  plugin->asked_bytes += message->size;
+}
+
+static void end_question(struct plugin *plugin, uint32_t number)
+{
+  unsigned at = 0;
+  while (at < plugin->asked && plugin->questions[at].number != number) at++;
+  if (at == plugin->asked) return;
+  plugin->asked_bytes -= plugin->questions[at].size;
+  plugin->questions[at] = plugin->questions[--plugin->asked];
+}
+
 /* --- what comes in --- */
 
 static void take_answer(struct plugin *plugin, const struct message *message)
@@ -196,7 +227,7 @@ static void hand_over(struct plugin *plugin, const struct message *message)
 {
   lua_State *L = plugin->courier;
   struct delivery delivery = {.message = message};
-  if (message->kind == MESSAGE_CALL) plugin->asked++;
+  if (message->kind == MESSAGE_CALL) begin_question(plugin, message);
   lua_pushcfunction(L, deliver);
   lua_pushlightuserdata(L, &delivery);
   lua_pushvalue(L, ON_MESSAGE);
@@ -207,8 +238,7 @@ static void hand_over(struct plugin *plugin, const struct message *message)
 
 static void await(struct plugin *plugin, enum channel_state flushed)
 {
-  if (!plugin->ended)
-    loop_await(plugin->runtime->loop, &plugin->reader, plugin->asked < MOST_ASKED, flushed == CHANNEL_FULL);
+  if (!plugin->ended) loop_await(plugin->runtime->loop, &plugin->reader, may_ask(plugin), flushed == CHANNEL_FULL);
 }
 
 /* Not from inside of itself: what is handed over may answer at once. */
@@ -220,7 +250,7 @@ static void hand_over_all(struct plugin *plugin)
   struct message message;
   if (plugin->handing) return;
   plugin->handing = true;
-  while (!plugin->ended && plugin->asked < MOST_ASKED && (bytes = channel_next(&plugin->channel, &size, &state))) {
+  while (!plugin->ended && may_ask(plugin) && (bytes = channel_next(&plugin->channel, &size, &state))) {
     if (!message_read(bytes, size, &message))
       expel(plugin, "it sent a message that cannot be read");
     else if (message.kind == MESSAGE_RESULT || message.kind == MESSAGE_ERROR)
@@ -347,7 +377,7 @@ static int answer(lua_State *L)
   uint32_t number = (uint32_t)luaL_checkinteger(L, 2);
   enum message_kind kind = lua_toboolean(L, 3) ? MESSAGE_RESULT : MESSAGE_ERROR;
   if (plugin->ended) return 0;
-  if (plugin->asked > 0) plugin->asked--;
+  end_question(plugin, number);
   const char *why = message_put(L, &plugin->channel, kind, number, 4, lua_gettop(L));
   if (why) {
     lua_settop(L, 3);
