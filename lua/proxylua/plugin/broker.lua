@@ -27,9 +27,10 @@ local function log_of(name)
   return function(text)
     if left <= 0 then return end
     local prefix = "proxylua: " .. name .. ": "
-    text = plain.lines(tostring(text)):gsub("\n", "\n" .. prefix)
-    left = left - #text
-    io.stderr:write(prefix, text, "\n")
+    local lines = prefix .. plain.lines(tostring(text):sub(1, left)):gsub("\n", "\n" .. prefix)
+    lines = lines:sub(1, left) .. "\n"
+    left = left - #lines
+    io.stderr:write(lines)
     if left <= 0 then io.stderr:write(prefix, "no more than ", MOST_LOGGED >> 20, " MiB of it is shown\n") end
   end
 end
