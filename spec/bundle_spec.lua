@@ -293,12 +293,18 @@ describe("bundling", function()
   it("refuses what would not do what it says", function()
     shell("mkdir %s/app/empty %s/app/other", folder, folder)
     write(folder .. "/app/other/greet.lua", "return 'another'")
+    shell("mkdir %s/app/part", folder)
+    write(folder .. "/app/part/plugin.lua", "return { name = 'part', version = '1.0.0', description = 'a part' }")
+    write(folder .. "/app/part/main.lua", "return {}")
+    assert.are.equal(0, program.run({ "plugin", "pack", "part", "-o", "part.plx" }, { cwd = folder .. "/app" }).code)
     for words, pattern in pairs{
       ["absent.lua -o out"] = "cannot read the script absent.lua", ["- -o out"] = "standard input is none",
       ["parts -o out"] = "is a folder", ["shop.lua"] = "%-o",
       ["shop.lua --module absent -o out"] = "takes a folder", ["shop.lua --module empty -o out"] = "no .lua below",
       ["shop.lua --module vendor -o shop.lua"] = "would replace",
       ["shop.lua --module vendor -o vendor/deep/low.lua"] = "would replace",
+      ["shop.lua --module vendor --plugin ./part -o part/main.lua"] = "would replace",
+      ["shop.lua --module vendor --plugin ./part.plx -o part.plx"] = "would replace",
     } do
       local arguments = {}
       for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end

@@ -40,6 +40,14 @@ describe("proxylua plugin", function()
     assert.equals(program.read(home.path .. "/1.plx"), program.read(home.path .. "/2.plx"))
   end)
 
+  it("packs over none of the plugin's own files", function()
+    local folder = home:write("trial")
+    local result = home:run("plugin", "pack", folder, "-o", "trial/main.lua")
+    assert.equals(2, result.code)
+    assert.matches("would replace what it is made of", result.err, 1, true)
+    assert.equals("return {}", program.read(folder .. "/main.lua"))
+  end)
+
   it("tells of a spec that fails, and of a mistake in the plugin", function()
     local spec = [[
       it("adds", function() assert(plugin.add(1, 2) == 3) end)

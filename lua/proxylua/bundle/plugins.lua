@@ -29,14 +29,14 @@ local function take(word, entries, files)
   entries[name] = installed.describe(plugin)
   entries[name].from, entries[name].files = nil, nil
   for _, file in ipairs(plugin.files) do
-    files[#files + 1] = { name = ("plugins/%s/%s"):format(name, file.name), data = file.data }
+    files[#files + 1] = { name = ("plugins/%s/%s"):format(name, file.name), path = file.path, data = file.data }
   end
 end
 
 --- Takes plugins for a bundle.
 -- @param words list: names of installed ones, files, folders or URLs
 -- @return table of entries by name: version, description, permissions, commands, on, formats, rules, digest
--- @return list of their files, { name =, data = }
+-- @return list of their files, { name = in the bundle, path = where it is from, data = }
 -- @raise usage, config
 function M.collect(words)
   local entries, files = {}, {}

@@ -1,6 +1,7 @@
 -- `proxylua bundle app.lua -o app`: a script and all that it needs as one program.
 
 local core = require "proxylua.core"
+local made_of = require "proxylua.cli.made_of"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
 
@@ -18,16 +19,6 @@ function M.parser(parser)
   parsers.example(parser, "bundle restock.lua -o restock", "bundle app.lua --module lib --without lfs -o app")
 end
 
--- A program that takes the place of what it was made from is a loss.
-local function check_output(path, files)
-  local there = core.system.real_path(path)
-  for _, file in ipairs(files) do
-    if there and there == core.system.real_path(file.path) then
-      names.usage("-o %s would replace what the program is made from; name another file", path)
-    end
-  end
-end
-
 local function manifest(app, plugins)
   local told = { app = app, proxylua = core.version, plugins = plugins }
   return { name = "bundle.json", data = core.json.encode(told, { indent = 2 }) .. "\n" }
@@ -42,11 +33,11 @@ end
 function M.run(args, context)
   if args.script == "-" then names.usage("a bundle is made of a file; standard input is none") end
   local files, notes = require("proxylua.bundle.collect").files(args.script, args)
-  check_output(args.output, files)
   local app, modules = files[1].name, #files - 1
   local bundled = require "proxylua.bundle.plugins"
   local plugins, more = bundled.collect(args.plugins)
   table.move(more, 1, #more, #files + 1, files)
+  made_of.check(args.output, files)
   files[#files + 1] = manifest(app, plugins)
   core.bundle.write(args.output, files)
   local told = bundled.tell(plugins)

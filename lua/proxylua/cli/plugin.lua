@@ -2,6 +2,7 @@
 
 local core = require "proxylua.core"
 local installed = require "proxylua.plugin.installed"
+local made_of = require "proxylua.cli.made_of"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
 local permissions = require "proxylua.plugin.permissions"
@@ -131,6 +132,7 @@ function actions.pack(args, screen)
   local plugin = sources.of_folder(args.folder)
   local bytes = core.archive.write(plugin.files)
   local path = args.output or ("%s-%s.plx"):format(plugin.manifest.name, plugin.manifest.version)
+  made_of.check(path, plugin.files)
   local packed = sources.of_bytes(bytes, path) -- what cannot be installed is not packed
   core.system.write_file(path, bytes)
   screen:record(nil, { file = path, size = #bytes, sha256 = packed.sha256 })

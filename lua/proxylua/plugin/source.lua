@@ -31,7 +31,7 @@ local function check_file(file)
 end
 
 --- Takes a list of files for a plugin.
--- @param files list of {name, data}
+-- @param files list of {name, path, data}: in the plugin, and where that is from
 -- @param from text, where they come from
 -- @return table: files, manifest, from
 -- @raise config
@@ -56,7 +56,7 @@ local function add_file(list, path, name)
   if why then refuse("%s %s", name, why) end
   local data, failure = core.system.read_file(path, LIMITS.file)
   if not data then refuse("cannot read %s: %s", path, failure) end
-  list[#list + 1] = { name = name, data = data }
+  list[#list + 1] = { name = name, path = path, data = data }
   list.total = list.total + #data
   if #list > LIMITS.count then refuse("there are more than %d files in it", LIMITS.count) end
   if list.total > LIMITS.total then refuse("there are more than %d MiB in it", LIMITS.total >> 20) end
@@ -98,6 +98,7 @@ function M.of_bytes(bytes, from, sha256)
   local digest = core.digest.sha256(bytes)
   if sha256 and sha256:lower() ~= digest then refuse("%s is not what was expected: its SHA-256 is %s", from, digest) end
   local plugin = M.of_files(core.archive.read(bytes, LIMITS), from)
+  for _, file in ipairs(plugin.files) do file.path = from end
   plugin.sha256 = digest
   return plugin
 end
