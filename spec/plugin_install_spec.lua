@@ -140,7 +140,7 @@ describe("installing", function()
     local server = servers.start{
       ["/t.plx"] = servers.ok(program.read(home.path .. "/t.plx")), ["/moved"] = redirect "/t.plx",
       ["/away"] = redirect "http://example.com/t.plx", ["/round"] = redirect "/round",
-      ["/file"] = redirect "file:///etc/passwd",
+      ["/file"] = redirect "file:///etc/passwd", ["/below/near"] = redirect "../moved",
       ["/large"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = ("x"):rep(65536) },
     }
     finally(function() server:stop() end)
@@ -157,6 +157,10 @@ describe("installing", function()
     assert.equals(0, install("/moved").code)
     assert.equals(server.url .. "/moved", home:list().trial.from)
     assert.equals(0, home:run("plugin", "update", "--all").code)
+    for _, url in ipairs{ server.url .. "/below/near", server.url:gsub("^http", "HTTP") .. "/t.plx" } do
+      local result = home:run("plugin", "update", "trial", url)
+      assert.equals(0, result.code, result.err)
+    end
   end)
 
   it("leaves everything as it was when the disk takes no more", function()

@@ -111,20 +111,21 @@ end
 
 -- --- URLs ---
 
--- What is on the way could be changed, but for https and what never leaves this machine.
-local function check_url(url)
-  local scheme, authority = url:match("^(%a+)://([^/?#]+)")
-  local host = authority and (authority:match("^%[(.-)%]") or authority:match("^([^:]+)"))
-  local is_local = host == "127.0.0.1" or host == "::1" or host == "localhost"
-  if not host or authority:find("@", 1, true) or not (scheme == "https" or (scheme == "http" and is_local)) then
-    refuse("plugins come from https URLs, or from this machine; not from %s", url)
+local hosts_here = { ["127.0.0.1"] = true, ["[::1]"] = true, localhost = true }
+
+-- The whole URL, which may be relative to another. What is on the way could be changed, but for https and what never leaves this
+-- machine.
+local function check_url(text, base)
+  local url, scheme, host, _, user = core.plugin.url(text, base)
+  if not url or user or not (scheme == "https" or (scheme == "http" and hosts_here[host:lower()])) then
+    refuse("plugins come from https URLs, or from this machine; not from %s", text)
   end
-  return scheme .. "://" .. authority
+  return url
 end
 
-local function fetch(url)
+local function fetch(place)
+  local url = check_url(place)
   for _ = 0, REDIRECTS do
-    local origin = check_url(url)
     local answer = core.http.get(url, { redirects = 0, max_body = MOST_BYTES, timeout = TIMEOUT })
     local location = answer.headers.location
     if answer.ok then return answer.body end
@@ -132,9 +133,9 @@ local function fetch(url)
       core.error.raise{ kind = "network", status = answer.status,
         message = ("%s answers with the status %d"):format(url, answer.status) }
     end
-    url = location:find("^/") and not location:find("^//") and origin .. location or location
+    url = check_url(location, url)
   end
-  refuse("%s leads on and on", url)
+  refuse("%s leads on and on", place)
 end
 
 --- The plugin in a file, in a folder or behind a URL.
