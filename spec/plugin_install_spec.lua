@@ -282,6 +282,16 @@ describe("installing", function()
     assert_refused(home:run("plugin", "update"), "give a plugin, or --all")
   end)
 
+  it("updates all whose sources are there, and says which are not", function()
+    for _, name in ipairs{ "first", "second" } do home:install(name) end
+    os.rename(home.path .. "/first", home.path .. "/moved")
+    home:write("second", { version = "1.1.0" })
+    local result = home:run("plugin", "update", "--all")
+    assert_refused(result, "proxylua: first: there is no plugin " .. home.path .. "/first: no file and no folder")
+    assert.matches("proxylua: not updated: first", result.err, 1, true)
+    assert.equals("1.1.0", home:list().second.version)
+  end)
+
   it("takes a plugin away", function()
     home:install("trial")
     home:install("other")

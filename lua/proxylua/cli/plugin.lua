@@ -6,6 +6,7 @@ local made_of = require "proxylua.cli.made_of"
 local names = require "proxylua.names"
 local parsers = require "proxylua.cli.parser"
 local permissions = require "proxylua.plugin.permissions"
+local plain = require "proxylua.plain"
 local sources = require "proxylua.plugin.source"
 
 local M = { summary = "plugins: make, test, pack, install and look after them", bare = true }
@@ -180,10 +181,24 @@ local function update(name, place, args, screen)
   screen:note("%s: %s is now %s", name, before.version, manifest.version)
 end
 
+-- One whose source has gone holds none of the others back.
+local function update_all(args, screen)
+  local left, kind = {}, nil
+  for _, name in ipairs(installed.names()) do
+    local ok, err = pcall(update, name, nil, args, screen)
+    if not ok and (not core.error.is(err) or err.kind == "cancelled") then error(err, 0) end
+    if not ok then
+      tell(("proxylua: %s: %s"):format(name, plain.lines(err.message)))
+      left[#left + 1], kind = name, kind or err.kind
+    end
+  end
+  if kind then core.error.raise{ kind = kind, message = "not updated: " .. table.concat(left, ", ") } end
+end
+
 function actions.update(args, screen)
   if args.all then
     if args.name then names.usage("give a plugin, or --all") end
-    for _, name in ipairs(installed.names()) do update(name, nil, args, screen) end
+    update_all(args, screen)
   else
     update(args.name or names.usage("give a plugin, or --all"), args.place, args, screen)
   end
