@@ -106,6 +106,20 @@ describe("a plugin", function()
     assert.are.same({ 1, 2 }, (plugin:call("all")))
   end)
 
+  it("takes hundreds of its questions back, begun or not, and goes on asking", function()
+    local plugin = start[[
+      function M.again(count)
+        for _ = 1, count do
+          local list = { [100] = function() error("enough") end }
+          for at = 1, 99 do list[at] = function() px.sleep(60) end end
+          assert(not pcall(px.all, list))
+        end
+        px.sleep(0)
+        return count
+      end]]
+    assert.are.equal(10, (px.timeout(20, plugin.call, plugin, "again", 10)))
+  end)
+
   it("streams rows both ways", function()
     local plugin = start[[
       function M.count(rows) local n = 0 for row in rows do n = n + row.id end return n end

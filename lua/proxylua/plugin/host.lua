@@ -31,14 +31,23 @@ end
 -- --- what the plugin asks ---
 
 local function answer(instance, number, ...)
-  instance.tasks[number] = nil
+  instance.tasks[number], instance.begun[number] = nil, nil
   instance.process:answer(number, ...)
 end
 
 local function serve(instance, number, what, ...)
+  instance.begun[number] = true
   local handler = instance.handlers[what]
   if not handler then return answer(instance, number, false, ("there is no %s to ask for"):format(tostring(what))) end
   answer(instance, number, pcall(handler, ...))
+end
+
+-- A task that has not begun never does, and answers nothing.
+local function cancel(instance, number)
+  local task = instance.tasks[number]
+  if not task then return end
+  task:cancel()
+  if not instance.begun[number] then answer(instance, number, false, "cancelled before it began") end
 end
 
 -- Errors raised here end the plugin: no honest one causes any.
@@ -47,7 +56,7 @@ local function on_message(instance, kind, number, what, ...)
     assert(not instance.tasks[number], "two questions under one number")
     instance.tasks[number] = core.task.spawn(serve, instance, number, what, ...)
   elseif kind == "x" then
-    if instance.tasks[number] then instance.tasks[number]:cancel() end
+    cancel(instance, number)
   else
     instance.notes[what](...)
   end
@@ -94,7 +103,8 @@ function M.start(spec)
   check_spec(spec)
   local permissions = spec.permissions or {}
   local caged = check_cage(spec.name, permissions, spec.manifest or {})
-  local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {} }, Instance)
+  local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {}, begun = {} },
+    Instance)
   instance.streams = streams.open(function(...) return instance.process:call(...) end, core.task.clock)
   instance.handlers, instance.notes = broker.open(spec.name, permissions,
     spec.reach == "loopback" and "loopback" or "public")
