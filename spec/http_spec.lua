@@ -238,7 +238,9 @@ describe("px.http", function()
     assert.has.match("unknown option number", usage{ "x" })
     assert.has.match("give body or json, not both", usage{ body = "x", json = {} })
     assert.has.match("a header cannot hold a line end", usage{ headers = { A = "x\r\nB: c" } })
-    assert.has.match("a header cannot hold a line end", usage{ headers = { ["A\nB"] = "x" } })
+    for _, name in ipairs{ "A\nB", "Host ", " A", "A\t", "A:B", "", "é" } do
+      assert.has.match("is no name of a header", usage{ headers = { [name] = "x" } })
+    end
     assert.has.match("cannot hold a NUL", usage{ headers = { A = "x\0y" } })
     assert.has.match("cannot hold a NUL", usage{ path = "x\0y" })
     assert.has.match("cannot hold a NUL", usage{ proxy = "http://x\0y" })

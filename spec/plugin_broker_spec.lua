@@ -256,6 +256,15 @@ describe("hosts of a plugin", function()
     assert.are.equal(0, #other:requests())
   end)
 
+  it("are not reached by a header that names another, or by a body that goes on as a second request", function()
+    local plugin = local_plugin()
+    for _, name in ipairs{ "Host", "HOST ", "host\t", " Host", "Content-Length", "transfer-encoding" } do
+      local err = refusal(plugin, "px.http.post(..., { headers = { [select(2, ...)] = '0' }, body = 'GET /' })",
+        server.url .. "/post", name)
+      assert.are.equal("usage", err.kind, name)
+    end
+  end)
+
   it("are not looked up before that, so no name tells a secret", function()
     local plugin = start{ net = { "example.com" } }
     local err = refusal(plugin, "return px.http.get('http://my-secret.evil.invalid/')")

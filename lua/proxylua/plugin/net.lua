@@ -13,6 +13,9 @@ local known = {
   headers = true, query = true, body = true, json = true, timeout = true, redirects = true, max_body = true,
 }
 
+-- Those that say to whom a request goes, and where it ends: what is behind that would be another, to whomever it names.
+local not_its_own = { host = true, ["content-length"] = true, ["transfer-encoding"] = true }
+
 local function usage(...)
   core.error.raise{ kind = "usage", message = (...):format(select(2, ...)) }
 end
@@ -43,7 +46,7 @@ local function check_options(options)
     copy[name] = value
   end
   for name in pairs(type(copy.headers) == "table" and copy.headers or {}) do
-    if type(name) == "string" and name:lower() == "host" then usage("px.http: the header Host is the URL's") end
+    if type(name) == "string" and not_its_own[name:lower()] then usage("px.http: a plugin sets no header %s", name) end
   end
   if math.type(copy.max_body) ~= "integer" or copy.max_body > MOST_BODY then copy.max_body = MOST_BODY end
   return copy
