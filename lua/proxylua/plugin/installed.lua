@@ -180,10 +180,13 @@ end
 
 -- --- changing ---
 
--- A link is removed, whatever it leads to.
+-- A link is removed, whatever it leads to; where it cannot be, it is not followed either.
 local function remove_tree(path)
   if os.remove(path) then return end
-  for _, item in ipairs(core.folder.list(path) or {}) do remove_tree(path .. "/" .. item.name) end
+  for _, item in ipairs(core.folder.list(path) or {}) do
+    local inside = path .. "/" .. item.name
+    if item.kind == "folder" then remove_tree(inside) else os.remove(inside) end
+  end
   os.remove(path)
 end
 
