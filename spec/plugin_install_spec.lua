@@ -73,6 +73,8 @@ describe("installing", function()
     local text = program.read(path)
     for _, case in ipairs{
       { text:sub(1, -20), "is damaged" }, { "[]", "is damaged" }, { '{"plugins":{"trial":{}}}', "is damaged" },
+      { (text:gsub('"trial": {', '"../trial": {')), "../trial is no name of a plugin" },
+      { (text:gsub('"digest": "', '%0../')), "digest of trial is none" },
       { (text:gsub('"permissions": {}', '"permissions": {"read": true}')),
         "asks for other permissions than were granted" },
     } do

@@ -39,15 +39,19 @@ local entry_fields = {
   commands = "table", on = "table", formats = "table", rules = "table", files = "table",
 }
 
-local function check_list(path, list)
-  if type(list) ~= "table" or type(list.plugins) ~= "table" then refuse("the list of plugins %s is damaged", path) end
-  for name, entry in pairs(list.plugins) do
-    for field, kind in pairs(entry_fields) do
-      if type(name) ~= "string" or type(entry) ~= "table" or type(entry[field]) ~= kind then
-        refuse("the list of plugins %s is damaged: %s of %s is missing", path, field, tostring(name))
-      end
-    end
+-- Names and digests are those of folders.
+local function check_entry(damaged, name, entry)
+  if not manifests.is_name(name) then damaged("%s is no name of a plugin", tostring(name)) end
+  for field, kind in pairs(entry_fields) do
+    if type(entry) ~= "table" or type(entry[field]) ~= kind then damaged("%s of %s is missing", field, name) end
   end
+  if not entry.digest:find("^%x+$") then damaged("digest of %s is none", name) end
+end
+
+local function check_list(path, list)
+  local function damaged(format, ...) refuse("the list of plugins %s is damaged: " .. format, path, ...) end
+  if type(list) ~= "table" or type(list.plugins) ~= "table" then damaged("it holds no plugins") end
+  for name, entry in pairs(list.plugins) do check_entry(damaged, name, entry) end
   return list.plugins
 end
 

@@ -175,8 +175,13 @@ end
 
 -- --- all of it ---
 
+--- Whether a value can be the name of a plugin, and so of its folder.
+function M.is_name(name)
+  return type(name) == "string" and #name <= 40 and name:find("^%l[%l%d-]*$") ~= nil
+end
+
 local function check_name(name)
-  if type(name) ~= "string" or #name > 40 or not name:find("^%l[%l%d-]*$") then
+  if not M.is_name(name) then
     refuse("name", "is small letters, digits and -, beginning with a letter, at most 40")
   end
   if require("proxylua.cli.commands").is_core(name) then refuse("name", name .. " is a command of proxylua") end
