@@ -58,6 +58,7 @@ local function on_message(instance, kind, number, what, ...)
   elseif kind == "x" then
     cancel(instance, number)
   else
+    if what == "print" and instance.called == 0 then what = "log" end
     instance.notes[what](...)
   end
 end
@@ -103,8 +104,8 @@ function M.start(spec)
   check_spec(spec)
   local permissions = spec.permissions or {}
   local caged = check_cage(spec.name, permissions, spec.manifest or {})
-  local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {}, begun = {} },
-    Instance)
+  local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {}, begun = {},
+    called = 0 }, Instance)
   instance.streams = streams.open(function(...) return instance.process:call(...) end, core.task.clock)
   instance.handlers, instance.notes = broker.open(spec.name, permissions,
     spec.reach == "loopback" and "loopback" or "public")
@@ -118,6 +119,17 @@ function M.start(spec)
   error(err, 0)
 end
 
+local function call(instance, fn, ...)
+  return instance.streams.unwrap(instance.process:call("call", fn, instance.streams.wrap(...)))
+end
+
+-- Until it is closed, somebody waits for what the plugin does, and for what it prints. Else that is told on standard error: it
+-- would get among the data of others, which a file or a program may take for proxies.
+local function while_called(instance)
+  instance.called = instance.called + 1
+  return setmetatable({}, { __close = function() instance.called = instance.called - 1 end })
+end
+
 --- Calls a function of the plugin and waits for what it answers.
 -- @param fn string: "function" of main, or "module.function"
 -- @param ... its arguments
@@ -125,7 +137,8 @@ end
 -- @raise what it raises; internal, with the code plugin_budget, plugin_forbidden, plugin_forged or plugin_ended, when its process
 --   ended; usage for what cannot cross; cancelled
 function Instance:call(fn, ...)
-  return self.streams.unwrap(self.process:call("call", fn, self.streams.wrap(...)))
+  local _ <close> = while_called(self)
+  return call(self, fn, ...)
 end
 
 local function named(instance, kind, name)
@@ -151,7 +164,7 @@ end
 function Instance:event(name, data)
   local fn = named(self, "on", name)
   if not fn then return false end
-  tasks.timeout(EVENT_SECONDS, self.call, self, fn, data)
+  tasks.timeout(EVENT_SECONDS, call, self, fn, data)
   return true
 end
 
