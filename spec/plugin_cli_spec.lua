@@ -174,6 +174,21 @@ describe("proxylua plugin", function()
     assert.equals("proxylua: dry run: nothing was bought\n", dry.err)
   end)
 
+  it("that goes on after an event holds up no end", function()
+    home:install("lasting", { manifest = 'on = { order_placed = "placed" }', files = { ["main.lua"] = [[
+      local px = require "proxylua"
+      return { placed = function()
+        px.spawn(px.sleep, 1e6)
+        px.spawn(function() px.sleep(0) px.sleep(1e6) end)
+        px.sleep(0)
+        px.log("told")
+      end }]] } })
+    local code = "require('proxylua.plugin.running').get('lasting'):event('order_placed', {})"
+    local line = program.command(home.path, { "-e", code })
+    assert(os.execute(("timeout 20 %s 2>%s/told"):format(line, home.path)))
+    assert.equals("proxylua: lasting: told\n", program.read(home.path .. "/told"))
+  end)
+
   it("that is cancelled while it is told of something stops nobody", function()
     home:install("broken", { manifest = 'on = { order_placed = "placed" }', files = { ["main.lua"] = [[
       local px = require "proxylua"

@@ -50,10 +50,31 @@ local function cancel(instance, number)
   if not instance.begun[number] then answer(instance, number, false, "cancelled before it began") end
 end
 
+-- Whether nobody waits for it: it has done what it was started for, and that was no call of somebody's. What it would go on to
+-- ask, at an event's end for one, must not keep the program from ending.
+local function is_left(instance)
+  return instance.waited == 0 and instance.done and not instance.wanted
+end
+
+local function left_behind()
+  return core.error.new{ kind = "cancelled", message = "nobody waits for what the plugin does any more" }
+end
+
+-- To be closed when what it is asked for has been done.
+local function while_waiting(instance)
+  instance.waited = instance.waited + 1
+  return setmetatable({}, { __close = function()
+    instance.waited, instance.done = instance.waited - 1, true
+    if not is_left(instance) then return end
+    for number in pairs(instance.tasks) do cancel(instance, number) end
+  end })
+end
+
 -- Errors raised here end the plugin: no honest one causes any.
 local function on_message(instance, kind, number, what, ...)
   if kind == "c" then
     assert(not instance.tasks[number], "two questions under one number")
+    if is_left(instance) then return answer(instance, number, false, left_behind()) end
     instance.tasks[number] = core.task.spawn(serve, instance, number, what, ...)
   elseif kind == "x" then
     cancel(instance, number)
@@ -105,7 +126,7 @@ function M.start(spec)
   local permissions = spec.permissions or {}
   local caged = check_cage(spec.name, permissions, spec.manifest or {})
   local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {}, begun = {},
-    called = 0 }, Instance)
+    waited = 0, called = 0 }, Instance)
   instance.streams = streams.open(function(...) return instance.process:call(...) end, core.task.clock)
   instance.handlers, instance.notes = broker.open(spec.name, permissions,
     spec.reach == "loopback" and "loopback" or "public")
@@ -119,14 +140,19 @@ function M.start(spec)
   error(err, 0)
 end
 
+local function ask(instance, ...)
+  local _ <close> = while_waiting(instance)
+  return instance.process:call(...)
+end
+
 local function call(instance, fn, ...)
-  return instance.streams.unwrap(instance.process:call("call", fn, instance.streams.wrap(...)))
+  return instance.streams.unwrap(ask(instance, "call", fn, instance.streams.wrap(...)))
 end
 
 -- Until it is closed, somebody waits for what the plugin does, and for what it prints. Else that is told on standard error: it
 -- would get among the data of others, which a file or a program may take for proxies.
 local function while_called(instance)
-  instance.called = instance.called + 1
+  instance.called, instance.wanted = instance.called + 1, true
   return setmetatable({}, { __close = function() instance.called = instance.called - 1 end })
 end
 
@@ -177,7 +203,7 @@ end
 function Instance:format(name, proxies, number)
   local format = named(self, "formats", name)
   if not format then fail("usage", "the plugin %s has no format %s", self.name, name) end
-  return self.process:call("format", format.run, proxies, number)
+  return ask(self, "format", format.run, proxies, number)
 end
 
 --- Asks one of its rules.
@@ -189,7 +215,7 @@ end
 function Instance:rule(name, result, page)
   local rule = named(self, "rules", name)
   if not rule then fail("usage", "the plugin %s has no rule %s", self.name, name) end
-  return self.process:call("rule", rule.run, result, page)
+  return ask(self, "rule", rule.run, result, page)
 end
 
 --- Why its process has ended; nil while it lives.
