@@ -106,6 +106,13 @@ describe("a plugin", function()
     assert.are.same({ 1, 2 }, (plugin:call("all")))
   end)
 
+  it("that waits for ever while it is loaded is given up", function()
+    local err = failure(px.timeout, 20, host.start, { name = "trial", start = 0.05, modules = {
+      ["main.lua"] = "require('proxylua').sleep(1e6)" } })
+    assert.are.equal("timeout", err.kind)
+    assert.matches("the plugin trial could not be loaded: ", err.message, 1, true)
+  end)
+
   it("takes hundreds of its questions back, begun or not, and goes on asking", function()
     local plugin = start[[
       function M.again(count)

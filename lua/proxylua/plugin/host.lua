@@ -19,6 +19,7 @@ local M = {
 }
 
 local MEMORY, CPU = 64 << 20, 10 -- bytes, and seconds of processor time that a call may take without waiting
+local START_SECONDS = 60 -- until its main module is loaded, which may wait for a turn at the API
 local EVENT_SECONDS = 15 -- nobody waits for what it does about an event any longer
 
 local Instance = {}
@@ -117,10 +118,10 @@ end
 
 --- Starts a plugin's process and loads its main module.
 -- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands`, `on`, `formats`, `rules`), `permissions`; `memory`
---   in bytes and `cpu` in seconds, where the usual is not enough; `reach="loopback"`, for tests alone: its hosts may be on this
+--   in bytes, `cpu` and `start` in seconds, where the usual is not enough; `reach="loopback"`, for tests alone: its hosts may be on this
 --   machine. No manifest has this field
 -- @return instance, with methods
--- @raise what its main module raises; config; usage; internal
+-- @raise what its main module raises; config; usage; timeout; internal
 function M.start(spec)
   check_spec(spec)
   local permissions = spec.permissions or {}
@@ -134,9 +135,13 @@ function M.start(spec)
   instance.process = core.plugin.start({
     name = spec.name, memory = spec.memory or MEMORY, cpu = spec.cpu or CPU, calls_free = not caged,
   }, function(...) on_message(instance, ...) end, function() on_end(instance) end)
-  local ok, err = pcall(instance.process.call, instance.process, "start", spec.name, spec.modules)
+  local ok, err = pcall(tasks.timeout, spec.start or START_SECONDS, instance.process.call, instance.process, "start",
+    spec.name, spec.modules)
   if ok then return instance end
   instance:close()
+  if core.error.is(err) and err.kind == "timeout" then
+    fail("timeout", "the plugin %s could not be loaded: %s", spec.name, err.message)
+  end
   error(err, 0)
 end
 
