@@ -6,7 +6,7 @@ local function same(text) return text end
 describe("a value as text", function()
   it("reads as Lua, and gives the same value", function()
     local values = {
-      { 1, 2.5, "a\nb\0c\27\"", true },
+      { 1, 2.5, "a\nb\0c\27\"", true }, { "caf\xE9 1", "é\xC2\x9B1\u{202E}東" },
       { a = { b = { 1 } }, ["not a name"] = 2, ["end"] = 3 }, { [-1] = 0, [2] = 1 }, {},
     }
     for _, value in ipairs(values) do
@@ -32,8 +32,9 @@ describe("a value as text", function()
 
   it("has no byte that a terminal obeys", function()
     for byte = 0, 255 do
-      assert.is_nil(inspect.text(string.char(byte), 80, same):find("[%z\1-\31\127]"))
+      assert.is_nil(inspect.text(string.char(byte), 80, same):find("[%z\1-\31\127-\255]"))
     end
+    assert.are.equal('"é \\u{9B}2J \\u{202E}"', inspect.text("é \u{9B}2J \u{202E}", 80, same))
   end)
 end)
 

@@ -150,6 +150,13 @@ describe("the prompt", function()
     open()
     assert.are.equal("a?[2Jb", at:run("'a\\27[2Jb'"))
     assert.are.equal("{ \"\\27[2J\" }", at:run("{ '\\27[2J' }"))
+    assert.are.equal("a?b", at:run("'a\\u{202E}b'"))
+  end)
+
+  it("shows what is no text, and cuts wide characters at the edge of the screen", function()
+    open{ width = 40 }
+    assert.are.equal('a  { "caf\\233" }', at:run("{ a = { 'caf\\xE9' } }"))
+    assert.are.equal("a  " .. ("東"):rep(18) .. "…", at:run("{ a = ('東'):rep(30) }"))
   end)
 
   it("has commands, and suggests the nearest", function()

@@ -1,7 +1,7 @@
 -- Errors at the prompt: what is wrong, and where it stood in the user's own code.
 
 local core = require "proxylua.core"
-local show = require "proxylua.repl.show"
+local plain = require "proxylua.plain"
 
 local M = {}
 
@@ -29,8 +29,8 @@ function M.text(text, err, traceback)
   local frames = own_frames(traceback)
   local says_where = type(err) == "string" and err:find("^[^\n]-:%d+: ")
   local is_plain = #frames == 1 and (says_where or frames[1]:find("^  stdin:%d+: in main chunk$"))
-  if #frames == 0 or is_plain then return show.clean(text) end
-  return show.clean(text .. "\n" .. table.concat(frames, "\n"))
+  if #frames == 0 or is_plain then return plain.lines(text) end
+  return plain.lines(text .. "\n" .. table.concat(frames, "\n"))
 end
 
 --- Whether a value is the error of something that was cancelled.

@@ -7,6 +7,7 @@ local errors = require "proxylua.repl.errors"
 local history = require "proxylua.repl.history"
 local names = require "proxylua.names"
 local passwords = require "proxylua.repl.passwords"
+local plain = require "proxylua.plain"
 local reader = require "proxylua.repl.reader"
 local show = require "proxylua.repl.show"
 
@@ -185,7 +186,7 @@ end
 -- @return boolean
 -- @raise usage outside of a session; cancelled
 function M.ask(question)
-  return core.repl.ask(show.clean(question))
+  return core.repl.ask(plain.lines(question))
 end
 
 return M

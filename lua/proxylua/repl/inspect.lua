@@ -1,6 +1,7 @@
 -- Any value as text, without calling anything of the user's: tables as Lua writes them, down to some depth.
 
 local core = require "proxylua.core"
+local plain = require "proxylua.plain"
 
 local M = {}
 
@@ -19,9 +20,19 @@ end
 --- The words that Lua keeps for itself: a set.
 M.keywords = keywords
 
--- Bytes that a terminal would obey are shown as Lua would write them.
+local function byte_escape(byte)
+  return ("\\%03d"):format(byte:byte())
+end
+
+local function escape(char)
+  return plain.is_line(char) and char or ("\\u{%X}"):format(utf8.codepoint(char))
+end
+
+-- What a terminal would obey, and what is no text, is shown as Lua would write it.
 local function quote(text)
-  return (("%q"):format(text):gsub("\\\n", "\\n"):gsub("\x7F", "\\127"))
+  local quoted = ("%q"):format(text):gsub("\\\n", "\\n"):gsub("\x7F", byte_escape)
+  if not utf8.len(quoted) then return (quoted:gsub("[\x80-\xFF]", byte_escape)) end
+  return (quoted:gsub("[\xC2-\xF4][\x80-\xBF]+", escape))
 end
 
 -- The name of a value that has no text of its own. tostring may call __tostring, which is the user's.
@@ -76,7 +87,7 @@ function write(value, state, name)
   if #list == 0 then return "{}" end
   local short = "{ " .. table.concat(list, ", ") .. " }"
   local indent = ("  "):rep(state.depth)
-  if #short + #indent <= state.width and not short:find("\n") then return short end
+  if core.text.width(short) + #indent <= state.width and not short:find("\n") then return short end
   return ("{\n%s  %s\n%s}"):format(indent, table.concat(list, ",\n" .. indent .. "  "), indent)
 end
 

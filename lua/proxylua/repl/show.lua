@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
 local passwords = require "proxylua.repl.passwords"
+local plain = require "proxylua.plain"
 local tables = require "proxylua.cli.table"
 
 local M = {}
@@ -45,14 +46,6 @@ end
 --- A text in a colour, where there are any.
 function Screen:paint(code, text)
   return self.colors and ("\27[%sm%s\27[0m"):format(code, text) or text
-end
-
---- A text in which no terminal finds anything to obey.
-function M.clean(text)
-  if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
-  return (text:gsub("\xC2[\x80-\x9F]", "?"):gsub("[%c\x7F]", function(byte)
-    return byte ~= "\n" and byte ~= "\t" and "?" or nil
-  end))
 end
 
 --- A text without passwords, unless they are to be shown.
@@ -114,7 +107,7 @@ local function flat(screen, record)
       copy[key] = value
     else
       copy[key] = inspect.text(value, math.huge, mask)
-      if utf8.len(copy[key]) > SUMMARY then copy[key] = type(value) == "table" and "{…}" or copy[key] end
+      if core.text.width(copy[key]) > SUMMARY then copy[key] = type(value) == "table" and "{…}" or copy[key] end
     end
   end
   return copy
@@ -139,7 +132,7 @@ local function show_record(screen, record)
   local lines = tables.fields(tables.columns(kind_of(record), { record }), flat(screen, record))
   for at = 1, math.min(#lines, MOST_ROWS) do
     local line, width = lines[at], screen.width()
-    if (utf8.len(line) or 0) > width then line = line:sub(1, utf8.offset(line, width) - 1) .. "…" end
+    if core.text.width(line) > width then line = core.text.prefix(line, width - 1) .. "…" end
     screen:line(line)
   end
   if #lines > MOST_ROWS then screen:note("… %d more", #lines - MOST_ROWS) end
@@ -170,10 +163,10 @@ end
 --- Shows one value.
 function Screen:value(value, as_json)
   if type(value) == "string" and not as_json and not self.json then
-    return self:line(M.clean(self:mask(value)))
+    return self:line(plain.lines(self:mask(value)))
   end
   if as_json or self.json then return show_json(self, value) end
-  if type(value) ~= "table" or has_text(value) then return self:line(M.clean(self:mask(tostring(value)))) end
+  if type(value) ~= "table" or has_text(value) then return self:line(plain.lines(self:mask(tostring(value)))) end
   if is_empty_list(value) then return self:note("there are none") end
   if is_list_of_records(value) then return show_list(self, value) end
   if is_record(value) then return show_record(self, value) end
