@@ -114,6 +114,16 @@ describe("the prompt", function()
     assert.are.equal("there are none", (at:run(":json") and at:run("px.orders.list{ status = 'expired' }")))
   end)
 
+  it("shows all fields of a list's records, and leaves out those first that say least of their kind", function()
+    open{ width = 60 }
+    at:run("px.orders.create{ type = 'isp', quantity = 2, country = 'US', period = 30 } l = px.orders.list()")
+    assert.truthy(at:run("{ { host = 'a', port = 1, works = true } }"):find("^host +port +works\na +1 +true$"))
+    at:run("l[1].zone = 'east'")
+    local shown = at:run("l")
+    assert.truthy(shown:find("^id +type +quantity +status +price"), shown)
+    assert.truthy(shown:find("no room for zone, created_at", 1, true), shown)
+  end)
+
   it("shows other tables as Lua writes them, cycles and all", function()
     open()
     assert.are.equal("{ 1, 2, \"three\", { x = 1 } }", at:run("{ 1, 2, 'three', { x = 1 } }"))

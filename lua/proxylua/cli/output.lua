@@ -176,7 +176,7 @@ function Screen:record(kind, record)
   if self:is_data() then
     put_json(self, record)
   elseif self.form == "table" then
-    put(tables.fields(tables.columns(kind, { record }), record))
+    put(tables.fields(kind, record))
   else
     put(tables.plain(tables.columns(kind, { record }), { record }))
   end

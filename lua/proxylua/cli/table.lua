@@ -133,6 +133,18 @@ function M.columns(kind, records)
   return list
 end
 
+--- The names of all fields that the records have, those of the kind first.
+function M.all_columns(kind, records)
+  local list, seen = {}, {}
+  for _, names in ipairs{ columns[kind] or {}, M.columns(nil, records) } do
+    for _, name in ipairs(names) do
+      if not seen[name] then list[#list + 1] = name end
+      seen[name] = true
+    end
+  end
+  return list
+end
+
 local function cell(record, name)
   if type(record) == "table" then return record[name] end
   return name == "value" and record or nil
@@ -220,8 +232,16 @@ local function fit(list, width)
   return total(list) <= width
 end
 
--- The place of the column that is missed least: a spare one of the kind, else the last.
+local function is_of(kind, name)
+  for _, known in ipairs(columns[kind] or {}) do
+    if known == name then return true end
+  end
+  return false
+end
+
+-- The place of the column that is missed least: one that the kind does not know, a spare one of the kind, else the last.
 local function least_missed(list, kind)
+  if not is_of(kind, list[#list].name) then return #list end
   for _, name in ipairs(spare[kind] or {}) do
     for at, item in ipairs(list) do
       if at > 1 and item.name == name then return at end
@@ -275,24 +295,18 @@ function M.aligned(names, records, width, kind)
 end
 
 --- One record for a terminal: a line a field, those of its kind first.
-function M.fields(names, record)
-  local known, list, widest, lines = {}, {}, 0, {}
-  for _, name in ipairs(names) do known[name] = true end
-  local others = {}
-  for name in pairs(record) do
-    if type(name) == "string" and not known[name] then others[#others + 1] = name end
-  end
-  table.sort(others)
-  table.move(names, 1, #names, 1, list)
-  table.move(others, 1, #others, #list + 1, list)
-  for _, name in ipairs(list) do
-    if record[name] ~= nil then widest = math.max(widest, width_of(name)) end
-  end
-  for _, name in ipairs(list) do
+-- @param kind of record, or nil
+function M.fields(kind, record)
+  local list, widest, lines = {}, 0, {}
+  for _, name in ipairs(M.all_columns(kind, { record })) do
     if record[name] ~= nil then
-      local label = clean(name, true)
-      lines[#lines + 1] = label .. (" "):rep(widest - width_of(name) + GAP) .. clean(text_of(record[name]), true)
+      list[#list + 1] = name
+      widest = math.max(widest, width_of(name))
     end
+  end
+  for at, name in ipairs(list) do
+    local label = clean(name, true)
+    lines[at] = label .. (" "):rep(widest - width_of(name) + GAP) .. clean(text_of(record[name]), true)
   end
   return lines
 end

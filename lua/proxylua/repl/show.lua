@@ -116,7 +116,8 @@ end
 local function show_list(screen, list)
   local records, count = {}, rawlen(list)
   for index = 1, math.min(count, MOST_ROWS) do records[index] = flat(screen, rawget(list, index)) end
-  local lines, dropped = tables.aligned(tables.columns(kind_of(records[1]), records), records, screen.width())
+  local kind = kind_of(records[1])
+  local lines, dropped = tables.aligned(tables.all_columns(kind, records), records, screen.width(), kind)
   screen:line(screen:paint("1", lines[1]))
   screen:line(table.concat(lines, "\n", 2))
   if count > #records then screen:note("… %d more; :json shows all, list[%d] one", count - #records, #records + 1) end
@@ -129,7 +130,7 @@ end
 
 -- A record may have many fields, and long ones: lines are cut at the edge of the screen.
 local function show_record(screen, record)
-  local lines = tables.fields(tables.columns(kind_of(record), { record }), flat(screen, record))
+  local lines = tables.fields(kind_of(record), flat(screen, record))
   for at = 1, math.min(#lines, MOST_ROWS) do
     local line, width = lines[at], screen.width()
     if core.text.width(line) > width then line = core.text.prefix(line, width - 1) .. "…" end
