@@ -32,13 +32,14 @@ end
 local function tell_kept(session, kept)
   if session.knows_locals or #kept == 0 then return end
   session.knows_locals = true
-  session.screen:note("%s: kept for the next inputs, as all locals of an input are", table.concat(kept, ", "))
+  session.screen:note("%s: kept for the next inputs by value, as all locals of an input are", table.concat(kept, ", "))
 end
 
 --- Runs code and shows its values.
 function Session:evaluate(code, as_json)
-  local chunk, why = reader.compile(code, self.env, self.env, function(kept) tell_kept(self, kept) end)
-  if not chunk then error(why, 0) end
+  local chunk, more = reader.compile(code, self.env, self.env, function(kept) tell_kept(self, kept) end)
+  if not chunk then error(more, 0) end
+  self.at_error = more
   local values = table.pack(chunk())
   if values.n > 0 then rawset(self.env, "_", values[1]) end
   self.screen:values(values, as_json)
@@ -53,9 +54,9 @@ local function perform(session, text)
   end
 end
 
--- Runs a function in a task that Ctrl-C aborts. Answers what pcall does, and whether that happened.
-local function run(fn, ...)
-  local task = core.task.spawn(xpcall, fn, errors.catch, ...)
+-- Runs a function in a task that Ctrl-C aborts. Answers what xpcall does, and whether that happened.
+local function run(catch, fn, ...)
+  local task = core.task.spawn(xpcall, fn, catch, ...)
   local interrupted = core.repl.run(task)
   local results = table.pack(pcall(task.join, task))
   if not results[1] then return false, { err = results[2] }, interrupted end
@@ -64,12 +65,17 @@ end
 
 local function text_of(err)
   if type(err) == "string" then return err end
-  local ok, text = run(function() return tostring(err) end)
+  local ok, text = run(errors.catch, tostring, err)
   return ok and text or ("an error that is a %s"):format(type(err))
 end
 
 function Session:run(text)
-  local ok, failure, interrupted = run(perform, self, text)
+  self.at_error = nil
+  local ok, failure, interrupted = run(function(err)
+    local failure = errors.catch(err)
+    failure.kept = self.at_error and self.at_error()
+    return failure
+  end, perform, self, text)
   if ok then return end
   local err = failure.err
   rawset(self.env, "_error", err)
@@ -78,6 +84,7 @@ function Session:run(text)
   else
     self:tell(errors.text(text_of(err), err, failure.traceback))
   end
+  tell_kept(self, failure.kept or {})
 end
 
 -- --- the session ---

@@ -8,6 +8,9 @@ local NAME = "=stdin"
 
 -- What follows a statement: a call of the chunk's first argument, which looks at the locals of the chunk.
 local KEEP = "\n;(...)()"
+local DEEPEST = 100 -- frames between an error and the input that it ends, beyond which its locals are not looked for
+
+local blocks = { ["do"] = 1, ["function"] = 1, ["if"] = 1, ["repeat"] = 1, ["end"] = -1, ["until"] = -1 }
 
 local function is_incomplete(why)
   return why:sub(-5) == "<eof>"
@@ -70,59 +73,111 @@ function M.explain(text, why)
   return ("%s\n  %s\n  %s^"):format(why, shown, before)
 end
 
--- The locals of the chunk that called, into a table; later ones of the same name hide earlier ones.
-local function keep(locals, level)
-  local names = {}
-  for index = 1, math.huge do
-    local name, value = debug.getlocal(level, index)
-    if not name then return names end
-    if not name:find("^%(") then
-      rawset(locals, name, value)
-      names[#names + 1] = name
+-- --- locals ---
+
+-- The tokens of code without its comments, each with the number of blocks that it stands in.
+local function code_tokens(text)
+  local list, depth = {}, 0
+  for _, token in ipairs(lexer.tokens(text)) do
+    if token.kind ~= "comment" then
+      depth = depth + (blocks[token.text] or 0)
+      token.depth = depth
+      list[#list + 1] = token
     end
   end
+  return list
 end
 
--- Takes the attribute that may stand at a token: what is to go when it is <const>. Answers the index behind it.
-local function take_attribute(dropped, tokens, at)
+-- Takes the attribute that may stand at a token: its tokens when it is <const>. Answers the index behind it.
+local function take_attribute(constants, tokens, at)
   if not tokens[at] or tokens[at].text ~= "<" then return at end
-  if tokens[at + 1].text == "const" then table.move(tokens, at, at + 2, #dropped + 1, dropped) end
+  if tokens[at + 1].text == "const" then table.move(tokens, at, at + 2, #constants + 1, constants) end
   return at + 3
 end
 
--- The same code, whose constants are variables: the compiler puts their values in their place, and there is nothing to keep.
-local function without_constants(text)
-  local tokens, dropped = {}, {}
-  for _, token in ipairs(lexer.tokens(text)) do
-    if token.kind ~= "comment" then tokens[#tokens + 1] = token end
-  end
+-- What code declares: a set of the locals that stand in no block, and the tokens of each <const>.
+local function declared(tokens)
+  local names, constants = {}, {}
   for at, token in ipairs(tokens) do
-    if token.kind == "name" and token.text == "local" then
-      repeat at = take_attribute(dropped, tokens, at + 2) until not tokens[at] or tokens[at].text ~= ","
+    if token.text == "local" then
+      if tokens[at + 1].text == "function" then at = at + 1 end
+      repeat
+        if token.depth == 0 then names[tokens[at + 1].text] = true end
+        at = take_attribute(constants, tokens, at + 2)
+      until not tokens[at] or tokens[at].text ~= ","
     end
   end
-  for _, token in ipairs(dropped) do
+  return names, constants
+end
+
+-- The same code, whose constants are variables: the compiler puts their values in their place, and there is nothing to keep.
+local function without_constants(text, constants)
+  for _, token in ipairs(constants) do
     text = text:sub(1, token.from - 1) .. (" "):rep(#token.text) .. text:sub(token.to + 1)
   end
   return text
 end
 
+-- The same code, which calls its first argument at its end; what it returns comes behind a nil, since a call alone would be made
+-- in the place of the code, when its locals are gone.
+local function keeping(text, tokens)
+  for _, token in ipairs(tokens) do
+    if token.text == "return" and token.depth == 0 then
+      local last = tokens[#tokens]
+      local values = text:sub(token.to + 1, last.text == ";" and last.from - 1 or -1)
+      return ("%sreturn nil, (...)(%s\n)"):format(text:sub(1, token.from - 1), values)
+    end
+  end
+  return text .. KEEP
+end
+
+-- The locals of a function that runs, into a table; later ones of the same name hide earlier ones.
+local function keep(locals, names, level)
+  local kept = {}
+  for index = 1, math.huge do
+    local name, value = debug.getlocal(level, index)
+    if not name then return kept end
+    if names[name] then
+      rawset(locals, name, value)
+      kept[#kept + 1] = name
+    end
+  end
+end
+
 --- Compiles an input.
 -- @param text code
 -- @param env table of its globals
--- @param locals table that takes its locals
+-- @param locals table that takes its locals, as it ends
 -- @param kept function(names) that is told which were taken
 -- @return function, which answers the values of an expression; or nil and what is wrong
+-- @return function for the message handler of an error that ends the input: takes the locals that are there, answers their names
 function M.compile(text, env, locals, kept)
   local chunk = load("return " .. text, NAME, "t", env)
   if chunk then return chunk end
   local plain, why = load(text, NAME, "t", env)
   if not plain then return nil, M.explain(text, why) end
-  chunk = load(without_constants(text) .. KEEP, NAME, "t", env)
-  if not chunk then return plain end -- it ends with a return
-  return function()
-    chunk(function() kept(keep(locals, 3)) end)
+  local tokens = code_tokens(text)
+  local names, constants = declared(tokens)
+  chunk = load(keeping(without_constants(text, constants), tokens), NAME, "t", env)
+  if not chunk then return plain end -- there is no room for more in it
+  local ended = false
+  local function at_end(...)
+    kept(keep(locals, names, 3))
+    ended = true
+    return ...
   end
+  local function at_error()
+    for level = 2, DEEPEST do
+      local info = debug.getinfo(level, "f")
+      if not info then break end
+      if info.func == chunk then return (keep(locals, names, level + 1)) end -- no tail call: it counts levels
+    end
+    return {}
+  end
+  return function()
+    local values = table.pack(chunk(at_end))
+    return table.unpack(values, ended and 2 or 1, values.n)
+  end, at_error
 end
 
 return M
