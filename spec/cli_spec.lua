@@ -204,6 +204,8 @@ describe("help", function()
     assert.is_truthy(orders:find("px.orders.wait", 1, true))
     assert.is_nil(orders:find("px.account", 1, true))
     assert.has.match("did you mean px.orders.wait", run{ "help", "px.orders.wiat" }.err)
+    assert.has.match("did you mean px.orders?", run{ "help", "px.ordres" }.err, 1, true)
+    assert.has.match("no help on order create, did you mean orders?", run{ "help", "order", "create" }.err, 1, true)
   end)
 
   it("tells of every setting", function()

@@ -193,13 +193,17 @@ local function known_words()
   local known = {}
   for name in pairs(topics) do known[name] = true end
   for _, name in ipairs(commands.names()) do known[name] = true end
-  for _, entry in ipairs(reference.all()) do known[entry.name] = true end
+  for _, entry in ipairs(reference.all()) do
+    known[entry.name] = true
+    known[entry.name:match("^px%.%w+%f[.]") or entry.name] = true -- "px.orders", of which there is a list
+  end
   return known
 end
 
-local function refuse(word)
-  local nearest = names.nearest(word, known_words())
-  names.usage("there is no help on %s%s; proxylua help shows what there is", word,
+local function refuse(words)
+  local known = known_words()
+  local nearest = names.nearest(table.concat(words, "-"), known) or names.nearest(words[1], known)
+  names.usage("there is no help on %s%s; proxylua help shows what there is", table.concat(words, " "),
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
@@ -215,11 +219,13 @@ function M.text(words)
   if topics[whole] then parts[1] = topic_text(whole) end
   if commands.find(name) then parts[#parts + 1] = command_text(words) end
   parts[1] = parts[1] or reference_text(whole) or reference_text("px." .. whole)
-  return #parts > 0 and table.concat(parts, "\n") or refuse(whole)
+  return #parts > 0 and table.concat(parts, "\n") or refuse(words)
 end
 
--- What completion offers behind the words that are there.
-local function words_of_help(taken)
+--- What completion offers behind the words that are there.
+-- @param taken list
+-- @return list
+function M.words(taken)
   local command = #taken == 1 and commands.find(taken[1])
   if command then
     local list = {}
@@ -237,7 +243,7 @@ end
 function M.parser(parser)
   local words = parser:argument("topic", "a command, perhaps with its sub-command; a topic; or a function such as "
     .. "px.map")
-  parsers.suggest(words:argname("TOPIC"):args("*"), words_of_help)
+  parsers.suggest(words:argname("TOPIC"):args("*"), M.words)
   parsers.example(parser, "help orders create", "help config", "help px.orders.create")
 end
 
