@@ -191,7 +191,11 @@ describe("the prompt", function()
     open{ height = 60 }
     assert.truthy(at:run(":help"):find(":journal", 1, true))
     assert.truthy(at:run(":help errors"):find("outcome_unknown", 1, true))
-    assert.truthy(at:run(":help px.orders.create"):find("orders create", 1, true))
+    for _, call in ipairs{ "px.orders.create", "orders.create", "px.orders.create{ type = 'isp' }" } do
+      assert.truthy(at:run(":help " .. call):find("^px.orders.create%(params%)\n\nBuys proxies"), call)
+    end
+    assert.truthy(at:run(":help px.journal.each"):find("^px.journal.each%("))
+    assert.truthy(at:run(":help orders create"):find("^Usage: proxylua orders create"))
     assert.truthy(at:run(":help :load"):find("FILE", 1, true))
     assert.truthy(at:run(":help confg"):find("did you mean config?", 1, true))
     assert.truthy(at:run(":time px.sleep(0.01)"):find("^0.%d+ s, 0.%d+ s of them computing$"))
@@ -218,7 +222,7 @@ describe("the prompt", function()
     assert.truthy(text:find("\n  :load FILE\n      runs a file", 1, true), text)
   end)
 
-  it("loads a file as if it were typed", function()
+  it("loads a file, whose globals stay", function()
     open()
     program.write(at.folder .. "/some.lua",
       "#!/usr/bin/env proxylua\nprint(px.money(1))\nfunction double(n) return n * 2 end\n")

@@ -36,14 +36,14 @@ local function overview()
     help.add_row(lines, ":" .. row.name .. (row.argument and " " .. row.argument or ""), row.summary)
   end
   lines[#lines + 1] = ""
-  add_text(lines, "Topics (:help TOPIC): those of proxylua help, such as config, errors, orders create")
+  add_text(lines, "Topics (:help TOPIC): those of proxylua help, such as config, errors, px.orders.create")
   return table.concat(lines, "\n")
 end
 
--- "px.orders.create" is the topic "orders create" of the command line.
+-- The words of a topic; of a call only what is called.
 local function topic_words(topic)
   local words = {}
-  for word in topic:gsub("^px%.", ""):gsub("[.(){}]", " "):gmatch("%S+") do words[#words + 1] = word:gsub("_", "-") end
+  for word in topic:match("^[^({]*"):gmatch("%S+") do words[#words + 1] = word end
   return words
 end
 
@@ -56,7 +56,7 @@ local function of_prompt(topic)
   end
 end
 
-command("help", "[TOPIC]", "this; or what a topic is about, such as orders create", function(session, topic)
+command("help", "[TOPIC]", "this; or what a topic or a function is about", function(session, topic)
   local found = topic == "" and overview() or of_prompt(topic)
   session.screen:line(found or help.text(topic_words(topic)):gsub("\n$", ""))
 end)
@@ -104,7 +104,7 @@ command("cancel", "NUMBER", "cancels a task of :tasks", function(session, number
   session.screen:note("cancelled")
 end)
 
-command("load", "FILE", "runs a file as if it were typed", function(session, path)
+command("load", "FILE", "runs a file; its globals stay", function(session, path)
   if path == "" then names.usage(":load takes the path of a file") end
   local home = os.getenv("HOME")
   path = home and path:gsub("^~/", function() return home .. "/" end) or path

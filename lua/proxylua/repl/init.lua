@@ -4,6 +4,7 @@ local commands = require "proxylua.repl.commands"
 local complete = require "proxylua.repl.complete"
 local core = require "proxylua.core"
 local errors = require "proxylua.repl.errors"
+local help = require "proxylua.cli.help"
 local history = require "proxylua.repl.history"
 local names = require "proxylua.names"
 local passwords = require "proxylua.repl.passwords"
@@ -106,10 +107,11 @@ local function complete_input(session, text)
   local word = text:match("^%s*:(%a*)$")
   local width = session.screen.width()
   if word then return complete.word(word, commands.names(), width) end
-  word = text:match("^%s*:help%s+([%w.]*)$")
-  if word and not word:find("^px") then
-    local topics = { "options", "config", "errors" }
-    return complete.word(word, table.move(require("proxylua.cli.commands").names(), 1, 100, 4, topics), width)
+  local topic = text:match("^%s*:help%s+(.*)$")
+  if topic then
+    local taken = {}
+    for before in topic:gmatch("(%S+)%s") do taken[#taken + 1] = before end
+    return complete.word(topic:match("%S*$"), help.words(taken), width)
   end
   local path = text:match("^%s*:load%s+(.*)$")
   if path then return complete.path(path, width) end
