@@ -133,7 +133,8 @@ end
 local function check_new_store(report, path)
   local folder = store_folder(report, path)
   local status = core.system.status(folder)
-  if status and status.writable then
+  report.has_store = status and status.writable
+  if report.has_store then
     return tell(report, "ok", "store", path .. " is not there yet; the first request makes it")
   end
   return tell(report, "fail", "store", ("%s is not there, and nothing can be written in %s"):format(path, folder),
@@ -159,11 +160,9 @@ local function open_store(report, location, text)
 end
 
 local function check_file_store(report, path)
-  if not core.system.kind(path) then
-    report.has_store = true
-    return check_new_store(report, path)
-  end
-  check_private(report, "store", path)
+  local kind = core.system.kind(path)
+  if not kind then return check_new_store(report, path) end
+  if kind ~= "folder" then check_private(report, "store", path) end
   local version, status = version_of(path), core.system.status(path)
   if not (status.writable and core.system.status(store_folder(report, path)).writable) then
     return tell(report, "fail", "store", path .. " or its folder cannot be written",
