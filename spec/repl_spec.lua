@@ -210,6 +210,12 @@ describe("the prompt", function()
     at:await("exit 0")
   end)
 
+  it("has no figures of limits that are off", function()
+    open({}, { "--sandbox", "--limits", "off", "--quiet" })
+    local text = at:run(":limits")
+    assert.truthy(text:find("^limits are off; pauses are kept\nscope +paused\ngeneral +0.0\norders +0.0$"), text)
+  end)
+
   it("has help as wide as the terminal", function()
     open{ width = 80, height = 60 }
     local text = at:run(":help")

@@ -75,8 +75,11 @@ command("limits", nil, "what is free under the rate limits, and when", function(
       list[#list + 1] = row
     end
   end
-  if limits.off then session.screen:note("limits are off") end
   table.sort(list, function(a, b) return a.scope < b.scope end)
+  if limits.off then
+    session.screen:note("limits are off; pauses are kept")
+    return session.screen:rows({ "scope", "paused" }, list)
+  end
   session.screen:rows({ "scope", "requests", "seconds", "free", "waiting", "next", "paused", "paced" }, list)
 end)
 
