@@ -111,6 +111,9 @@ describe("the prompt", function()
     assert.are.equal("stdin:1: unexpected symbol near '='\n  x = = 3\n      ^", at:run("x = = 3"))
     assert.are.equal("stdin:1: unexpected symbol near '='\n  local s = 'é' = 2\n                ^",
       at:run("local s = 'é' = 2"))
+    assert.are.equal("stdin:1: unexpected symbol near '*'\n  1 +* 2\n     ^", at:run("1 +* 2"))
+    assert.are.equal("stdin:1: unexpected symbol near ','\n  { 1,, 2 }\n      ^", at:run("{ 1,, 2 }"))
+    assert.are.equal("stdin:1: unexpected symbol near <eof>", at:run(":time 1 +"))
   end)
 
   it("shows records and lists of them as tables, with masked passwords", function()

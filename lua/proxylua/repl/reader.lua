@@ -43,34 +43,43 @@ local function is_start(text)
   return chunk ~= nil or is_incomplete(why)
 end
 
--- Where on its line the token is that a syntax error names: the first that cannot follow what is before it.
-local function column_of(text, line, near)
-  local lines = 1
+-- The start of a line of a text.
+local function start_of(text, line)
   local position = 1
-  while lines < line do
-    position = text:find("\n", position, true) + 1
-    lines = lines + 1
-  end
-  local line_end = (text:find("\n", position, true) or #text + 1) - 1
+  for _ = 2, line do position = text:find("\n", position, true) + 1 end
+  return position
+end
+
+-- Where the token is that a syntax error names: the first that cannot follow what is before it. Nil when it is not to be found.
+local function place_of(prefix, text, why)
+  if is_incomplete(why) then return #text + 1 end
+  local line, near = why:match("^stdin:(%d+):.* near '(.*)'$")
+  if not line then return nil end
+  local from = start_of(text, tonumber(line))
+  local to = (text:find("\n", from, true) or #text + 1) - 1
   for _, token in ipairs(lexer.tokens(text)) do
-    if token.from >= position and token.from <= line_end and token.text:sub(1, #near) == near then
-      if is_start(text:sub(1, token.from - 1)) and not is_start(text:sub(1, token.to)) then
-        return token.from - position + 1, text:sub(position, line_end)
+    if token.from >= from and token.from <= to and token.text:sub(1, #near) == near then
+      if is_start(prefix .. text:sub(1, token.from - 1)) and not is_start(prefix .. text:sub(1, token.to)) then
+        return token.from
       end
     end
   end
 end
 
---- What a syntax error says, with the line that it is about and a mark below the place.
--- @param text the code
--- @param why message of load
-function M.explain(text, why)
-  local line, near = why:match("^stdin:(%d+):.* near '(.*)'$")
-  local column, shown
-  if line then column, shown = column_of(text, tonumber(line), near) end
-  if not column then return why end
-  local before = shown:sub(1, column - 1):gsub("[\x80-\xBF]", ""):gsub("[^\t]", " ")
-  return ("%s\n  %s\n  %s^"):format(why, shown, before)
+-- What a syntax error says, with the line that it is about and a mark below the place.
+local function with_mark(text, why, place)
+  if not place or place > #text then return why end
+  local from = start_of(text, tonumber(why:match("^stdin:(%d+)")))
+  local before = text:sub(from, place - 1):gsub("[\x80-\xBF]", ""):gsub("[^\t]", " ")
+  return ("%s\n  %s\n  %s^"):format(why, text:match("[^\n]*", from), before)
+end
+
+-- What is wrong with code that is neither a statement nor an expression: it was meant to be what it goes on as for longer.
+local function explain(text, as_statement, as_expression)
+  local place = place_of("", text, as_statement)
+  local other = place_of("return ", text, as_expression)
+  if place and other and other > place then return with_mark(text, as_expression, other) end
+  return with_mark(text, as_statement, place)
 end
 
 -- --- locals ---
@@ -152,10 +161,10 @@ end
 -- @return function, which answers the values of an expression; or nil and what is wrong
 -- @return function for the message handler of an error that ends the input: takes the locals that are there, answers their names
 function M.compile(text, env, locals, kept)
-  local chunk = load("return " .. text, NAME, "t", env)
+  local chunk, as_expression = load("return " .. text, NAME, "t", env)
   if chunk then return chunk end
-  local plain, why = load(text, NAME, "t", env)
-  if not plain then return nil, M.explain(text, why) end
+  local plain, as_statement = load(text, NAME, "t", env)
+  if not plain then return nil, explain(text, as_statement, as_expression) end
   local tokens = code_tokens(text)
   local names, constants = declared(tokens)
   chunk = load(keeping(without_constants(text, constants), tokens), NAME, "t", env)
