@@ -1,3 +1,4 @@
+local program = require "spec.support.program"
 local px = require "proxylua"
 local sandboxes = require "spec.support.sandbox"
 
@@ -24,6 +25,18 @@ describe("px", function()
       local group, name = row.name:match("^(.-)%.(.+)$")
       assert.are.equal("function", type(px[group][name]), row.name)
     end
+  end)
+
+  it("works whatever a script calls its globals", function()
+    local result = program.run{ "--sandbox", "-e", [[
+      px = require "proxylua"
+      type, next, select, error, pcall, table, string, io, os = "isp", 1, 2, 3, 4, {}, {}, {}, {}
+      setmetatable(_G, { __index = function(_, name) px.error.raise{ kind = "usage", message = name } end })
+      for order in px.orders.each{ type = type } do print(order.id) end
+      print(px.export.text({ "http://a:b@c:1" }, "txt"), px.try(px.orders.get, "x"))
+    ]] }
+    assert.are.equal("", result.err)
+    assert.matches("^c:1:a:b\n\tnil\tnot_found: ", result.out)
   end)
 
   it("tells its version", function()

@@ -41,6 +41,22 @@ static bool push_path(lua_State *L, const char *dir, const char *name)
   return false;
 }
 
+/* The globals of the program's own modules: a copy of Lua's, made as the first of them is loaded, before any other code runs. So
+ * a script may call its variables `type` or `next` and breaks nothing but itself. Stack: module -> module. */
+static void set_globals(lua_State *L)
+{
+  if (!luaL_getsubtable(L, LUA_REGISTRYINDEX, "proxylua.globals")) {
+    lua_pushglobaltable(L);
+    for (lua_pushnil(L); lua_next(L, -2);) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, -5);
+    }
+    lua_pop(L, 1);
+  }
+  lua_setupvalue(L, -2, 1);
+}
+
 static int search_folder(lua_State *L, const char *dir, const char *name)
 {
   if (!push_path(L, dir, name)) {
@@ -50,6 +66,7 @@ static int search_folder(lua_State *L, const char *dir, const char *name)
   const char *path = lua_tostring(L, -1);
   if (luaL_loadfilex(L, path, "t") != LUA_OK)
     return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
+  set_globals(L);
   lua_insert(L, -2);
   return 2; /* the loader, then the path that require hands it */
 }
@@ -66,6 +83,7 @@ int embedded_searcher(lua_State *L)
     return 1;
   }
   if (luaL_loadbufferx(L, (const char *)file->data, file->size, name, "b") != LUA_OK) return lua_error(L);
+  set_globals(L);
   lua_pushliteral(L, ":embedded:");
   return 2;
 }

@@ -57,7 +57,7 @@ end
 -- A script that prints into a full disk or a closed pipe is told so.
 local function watch_output()
   local write = io.write
-  print = core.system.print -- luacheck: globals print
+  _G.print = core.system.print -- luacheck: globals print
   function io.write(...) -- luacheck: globals io.write
     local file, why, code = write(...)
     if not file and io.output() == io.stdout then core.system.output_failed(code) end
@@ -69,7 +69,7 @@ end
 -- @param name that the script finds in arg[0]
 -- @param arguments list of the script's arguments
 function M.prepare(name, arguments)
-  arg = table.move(arguments, 1, #arguments, 1, { [0] = name }) -- luacheck: globals arg
+  _G.arg = table.move(arguments, 1, #arguments, 1, { [0] = name }) -- luacheck: globals arg
   watch_output()
 end
 

@@ -17,7 +17,7 @@ local function require(name)
   return loaded[name]
 end
 
-rawset(_G, "require", require) -- for those modules themselves
+_ENV.require = require -- for those modules themselves
 
 local scheduler = require "proxylua.plugin.scheduler"
 require("proxylua.plugin.inside").complete(core)

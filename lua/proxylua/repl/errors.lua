@@ -41,10 +41,9 @@ end
 --- Makes the errors by which Ctrl-C aborts code pass by the message handlers of xpcall: Lua calls these from within the abort,
 -- where nothing could abort them.
 function M.spare_handlers()
-  local call = xpcall
-  function xpcall(fn, handler, ...) -- luacheck: globals xpcall
-    if type(handler) ~= "function" then return call(fn, handler, ...) end
-    return call(fn, function(err)
+  function _G.xpcall(fn, handler, ...) -- luacheck: globals xpcall
+    if type(handler) ~= "function" then return xpcall(fn, handler, ...) end
+    return xpcall(fn, function(err)
       if M.is_cancellation(err) and core.repl.interrupted() then return err end
       return handler(err)
     end, ...)

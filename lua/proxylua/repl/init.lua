@@ -14,8 +14,6 @@ local show = require "proxylua.repl.show"
 
 local M = {}
 
-local xpcall = xpcall -- Lua's own, whose handlers are told of aborts too
-
 local PROMPT, MORE = "px> ", "..> "
 local INTERRUPTED = 130
 
