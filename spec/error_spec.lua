@@ -37,6 +37,7 @@ describe("an error value", function()
                      tostring(errors.new{ kind = "protocol", message = "cut off.", charge = "made" }))
     assert.are.equal("rate_limited: slow down. Try again in 31 s.",
                      tostring(errors.new{ kind = "rate_limited", message = "slow down", retry_after = 30.2 }))
+    assert.are.equal("not_found: no such file", tostring(errors.new{ kind = "not_found", message = "no such file" }))
     for _, kind in ipairs(kinds) do
       local text = tostring(errors.new{ kind = kind, message = "m", status = 500 })
       assert.are.equal(kind .. ": m (status 500)", text:sub(1, #kind + 16))

@@ -150,13 +150,13 @@ static void add_where(lua_State *L, luaL_Buffer *text)
   if (*separator == ',') luaL_addchar(text, ')');
 }
 
-/* A server that forbids knows the account; whatever forbids here says itself why. */
+/* A server that forbids knows the account, and one that finds nothing the ids; whatever does so here says itself what to do. */
 static const char *hint_of(lua_State *L, enum error_kind kind)
 {
   lua_pushliteral(L, "status");
   bool answered = lua_rawget(L, 1) != LUA_TNIL;
   lua_pop(L, 1);
-  return kind == ERROR_FORBIDDEN && !answered ? NULL : hints[kind];
+  return (kind == ERROR_FORBIDDEN || kind == ERROR_NOT_FOUND) && !answered ? NULL : hints[kind];
 }
 
 static void add_hint(lua_State *L, luaL_Buffer *text, const char *hint)
