@@ -190,6 +190,8 @@ describe("validation", function()
     for _, value in ipairs{ "", 5, true, {}, "a\0b" } do
       assert.matches("orders.list: type is ", refused("orders.list", { type = value }), 1, true)
     end
+    assert.matches('orders.create: max_price: "a lot" is not an amount',
+      refused("orders.create", { type = "isp", quantity = 1, max_price = "a lot" }), 1, true)
   end)
 
   it("names the nearest parameter for a misspelt one", function()

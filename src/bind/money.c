@@ -77,13 +77,28 @@ static enum money_result read_amount(lua_State *L, int index, money *amount)
   }
 }
 
-money money_to(lua_State *L, int index)
+/* Whether it is an amount, and which; otherwise why not. */
+static enum money_result amount_at(lua_State *L, int index, money *amount)
 {
   const money *given = money_test(L, index);
-  if (given) return *given;
+  if (!given) return read_amount(L, index, amount);
+  *amount = *given;
+  return MONEY_OK;
+}
+
+money money_to(lua_State *L, int index)
+{
   money amount;
-  enum money_result result = read_amount(L, index, &amount);
+  enum money_result result = amount_at(L, index, &amount);
   if (result != MONEY_OK) fail(L, index, result);
+  return amount;
+}
+
+money money_option(lua_State *L, int index, const char *caller, const char *name)
+{
+  money amount;
+  enum money_result result = amount_at(L, index, &amount);
+  if (result != MONEY_OK) error_usage(L, "%s: %s: %s %s", caller, name, describe(L, index), money_explain(result));
   return amount;
 }
 

@@ -18,6 +18,9 @@ const money *money_test(lua_State *L, int index);
 /* The amount that a money value, a number or a string at an index stands for, or a usage error. */
 money money_to(lua_State *L, int index);
 
+/* The same of an option; the error says whose. */
+money money_option(lua_State *L, int index, const char *caller, const char *name);
+
 /* For many values in a row: pushes the metatable once, then money_push_with takes it from its absolute index. */
 void money_push_metatable(lua_State *L);
 void money_push_with(lua_State *L, money amount, int metatable);

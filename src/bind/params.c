@@ -41,7 +41,7 @@ static void read_max_price(lua_State *L, int index, const char *caller, struct p
 {
   if (lua_getfield(L, index, "max_price") != LUA_TNIL) {
     params->has_max_price = true;
-    params->max_price = money_to(L, lua_gettop(L));
+    params->max_price = money_option(L, lua_gettop(L), caller, "max_price");
     if (params->max_price < 0) error_usage(L, "%s: max_price cannot be negative", caller);
   }
   lua_pop(L, 1);
