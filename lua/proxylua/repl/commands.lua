@@ -4,6 +4,7 @@ local core = require "proxylua.core"
 local help = require "proxylua.cli.help"
 local markdown = require "proxylua.cli.markdown"
 local names = require "proxylua.names"
+local tables = require "proxylua.cli.table"
 
 local M = {}
 
@@ -86,8 +87,9 @@ end)
 command("journal", "[STATE]", "the charges, or those that are open, unknown, placed, …", function(session, state)
   local list = {}
   for entry in session.px.journal.each{ state = state ~= "" and state or nil } do
-    entry.answer, entry.snapshot = nil, nil
-    list[#list + 1] = entry
+    local row = {}
+    for _, name in ipairs(tables.known_columns("entry")) do row[name] = entry[name] end
+    list[#list + 1] = row
   end
   if #list == 0 then return session.screen:note("there are none") end
   session.screen:value(list)

@@ -113,13 +113,17 @@ local function flat(screen, record)
   return copy
 end
 
+local function show_lines(screen, lines)
+  screen:line(screen:paint("1", lines[1]))
+  screen:line(table.concat(lines, "\n", 2))
+end
+
 local function show_list(screen, list)
   local records, count = {}, rawlen(list)
   for index = 1, math.min(count, MOST_ROWS) do records[index] = flat(screen, rawget(list, index)) end
   local kind = kind_of(records[1])
   local lines, dropped = tables.aligned(tables.all_columns(kind, records), records, screen.width(), kind)
-  screen:line(screen:paint("1", lines[1]))
-  screen:line(table.concat(lines, "\n", 2))
+  show_lines(screen, lines)
   if count > #records then screen:note("… %d more; :json shows all, list[%d] one", count - #records, #records + 1) end
   if #dropped > 0 then screen:note("no room for %s; :json shows all", table.concat(dropped, ", ")) end
   local page, total = rawget(list, "page"), rawget(list, "total")
@@ -142,9 +146,9 @@ end
 --- Shows records of the program's own.
 -- @param columns list of their names, in their order
 function Screen:rows(columns, records)
-  local lines = tables.aligned(columns, records, self.width())
-  self:line(self:paint("1", lines[1]))
-  self:line(table.concat(lines, "\n", 2))
+  local lines, dropped = tables.aligned(columns, records, self.width())
+  show_lines(self, lines)
+  if #dropped > 0 then self:note("no room for %s", table.concat(dropped, ", ")) end
 end
 
 -- --- values ---
