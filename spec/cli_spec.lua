@@ -1,5 +1,6 @@
 local core = require "proxylua.core"
 local program = require "spec.support.program"
+local servers = require "spec.support.server"
 
 local run, quote = program.run, program.quote
 
@@ -334,6 +335,20 @@ describe("commands of the API", function()
     assert.has.match("not JSON", result.err)
     result = run({ "api", "GET", "/account", "-f", "novalue" }, { env = env })
     assert.has.match("KEY=VALUE", result.err)
+  end)
+
+  it("show no words of a server that a terminal obeys, and neither does a script that fails", function()
+    local body = '{"error":{"message":"a\\u001b[2J b\xC2\x9B2J c\xE2\x80\xAE","code":"X\\u001b[2J"}}'
+    local answer = servers.ok(body)
+    answer[1] = answer[1]:gsub("200 OK", "404 Not Found")
+    local server = servers.start{ ["/orders"] = answer }
+    local there = { env = { PROXYLUA_API_KEY = "sk_test_00000000", PROXYLUA_BASE_URL = server.url } }
+    local command = run({ "orders", "list" }, there)
+    local failed = run({ "-e", "require('proxylua').orders.list()" }, there)
+    server:stop()
+    assert.has.match("a %[2J b  2J c%? %(orders%.list, status 404, X %[2J%)", command.err)
+    assert.has.match("a %[2J b  2J c", failed.err)
+    assert.is_nil(failed.err:find("[\27\x9B]"))
   end)
 
   it("keep control characters of others out of the columns", function()

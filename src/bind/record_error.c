@@ -32,15 +32,27 @@ static const char *push_first(lua_State *L, int table, const char *const *names)
   return push_text(L, table, *names);
 }
 
-/* Adds up to `size` bytes of the server's words, cut on a whole UTF-8 character; control characters become blanks. */
+/* Copies the server's words as a terminal can only show them: control characters, those of two bytes too, become blanks. */
+static void copy_words(char *to, const char *words, size_t size)
+{
+  memcpy(to, words, size);
+  to[size] = '\0';
+  for (unsigned char *c = (unsigned char *)to; c < (unsigned char *)to + size; c++) {
+    if (*c < 0x20 || *c == 0x7F)
+      *c = ' ';
+    else if (*c == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0)
+      c[0] = c[1] = ' ';
+  }
+}
+
+/* Adds up to `size` bytes of the server's words, cut on a whole UTF-8 character. */
 static void add_words(struct error *err, const char *before, const char *words, size_t size, const char *after)
 {
   char said[LONGEST_WORDS + 1], message[sizeof err->message];
   bool cut = size > LONGEST_WORDS;
   if (cut) size = LONGEST_WORDS;
   while (cut && size > 0 && ((unsigned char)words[size] & 0xC0) == 0x80) size--;
-  for (size_t i = 0; i < size; i++) said[i] = (unsigned char)words[i] < 0x20 || words[i] == 0x7F ? ' ' : words[i];
-  said[size] = '\0';
+  copy_words(said, words, size);
   memcpy(message, err->message, sizeof message);
   error_set(err, err->kind, "%s%s%s%s%s%s", message, *message ? ": " : "", before, said, cut ? " ..." : "", after);
 }
@@ -86,7 +98,7 @@ static void read_object(lua_State *L, int document, struct error *err)
   const char *message = push_first(L, source, words), *code = push_text(L, source, "code");
   const char *brief = lua_type(L, document + 1) == LUA_TSTRING ? lua_tostring(L, document + 1) : "";
   if (!code && is_code(brief)) code = brief;
-  if (code) snprintf(err->code, sizeof err->code, "%s", code);
+  if (code) copy_words(err->code, code, strnlen(code, sizeof err->code - 1));
   if (message) add_words(err, "", message, strlen(message), "");
   push_details(L, source);
   add_details(L, err);

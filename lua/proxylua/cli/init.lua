@@ -3,6 +3,7 @@
 local core = require "proxylua.core"
 local names = require "proxylua.names"
 local options = require "proxylua.cli.options"
+local plain = require "proxylua.plain"
 local prepare = require "proxylua.cli.settings"
 
 local M = {}
@@ -115,19 +116,14 @@ end
 
 -- --- failures ---
 
--- What others sent may hold bytes that a terminal obeys.
-local function plain(text)
-  return (text:gsub("[%c\x7F]", function(byte) return byte ~= "\n" and "?" or nil end))
-end
-
 -- Tells an error that no script raised and sets the exit code.
 local function report(err)
   if not core.error.is(err) then
-    io.stderr:write("proxylua: ", plain(tostring(err)), "\n")
+    io.stderr:write("proxylua: ", plain.lines(tostring(err)), "\n")
     return core.system.set_exit_code(FAILED)
   end
   if not core.system.is_closed_pipe(err) then
-    io.stderr:write("proxylua: ", plain(tostring(err):gsub("^" .. err.kind .. ": ", "")), "\n")
+    io.stderr:write("proxylua: ", plain.lines((tostring(err):gsub("^" .. err.kind .. ": ", ""))), "\n")
   end
   core.system.set_exit_code(err.kind == "usage" and USAGE or core.system.exit_code(err))
 end
