@@ -381,6 +381,16 @@ describe("on a terminal", function()
     return lines
   end
 
+  it("escapes in JSON what a terminal obeys, and nothing for a pipe", function()
+    local server = servers.start{ ["/account"] = servers.ok('{"email":"a\xC2\x9B2J \xE2\x80\xAE é","balance":"1"}') }
+    local env = { PROXYLUA_API_KEY = "sk_test_00000000", PROXYLUA_BASE_URL = server.url }
+    local shown = on_terminal({ "--json", "account", "get" }, 80, env)
+    local piped = run({ "--json", "account", "get" }, { env = env }).out
+    server:stop()
+    assert.are.equal('{"balance":1.00,"email":"a\\u009b2J \\u202e é"}\n', shown)
+    assert.are.equal('{"balance":1.00,"email":"a\xC2\x9B2J \xE2\x80\xAE é"}\n', piped)
+  end)
+
   it("shows aligned tables that fit, numbers on the right", function()
     local wide = lines_of((on_terminal({ "--sandbox", "--no-color", "reference", "countries" }, 80)))
     assert.has.match("^code", wide[1])

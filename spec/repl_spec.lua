@@ -190,6 +190,7 @@ describe("the prompt", function()
     assert.are.equal("a?[2Jb", at:run("'a\\27[2Jb'"))
     assert.are.equal("{ \"\\27[2J\" }", at:run("{ '\\27[2J' }"))
     assert.are.equal("a?b", at:run("'a\\u{202E}b'"))
+    assert.are.equal('["\\u009b2J \\u202e\\u007fé"]', at:run(":json { '\\u{9B}2J \\u{202E}\\x7Fé' }"))
   end)
 
   it("shows what is no text, and cuts wide characters at the edge of the screen", function()

@@ -23,6 +23,17 @@ function M.lines(text)
   return clean(text, "[^\n\t\x20-\x7E\x80-\xFF]")
 end
 
+local function escape(char)
+  return ("\\u%04x"):format(utf8.codepoint(char))
+end
+
+--- JSON as a terminal can only show it: nothing is lost, all of that is escaped.
+function M.json(text)
+  if not text:find("[\x7F\xC2\xE2\xEF]") then return text end
+  for _, pattern in ipairs(deceptive) do text = text:gsub(pattern, escape) end
+  return (text:gsub("\x7F", escape))
+end
+
 --- Whether a text shows as what it is, in one line.
 function M.is_line(text)
   return M.line(text) == text

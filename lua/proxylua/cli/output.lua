@@ -21,10 +21,10 @@ end
 -- @param flags table: json, jsonl, quiet, no_color, reveal
 -- @param settings table: color
 function M.open(flags, settings)
+  local is_terminal = core.system.isatty(1)
   return setmetatable({
-    form = form_of(flags), quiet = flags.quiet,
-    colors = terminal.has_colors(1, flags, settings or {}),
-    masked = core.system.isatty(1) and not flags.reveal,
+    form = form_of(flags), quiet = flags.quiet, is_terminal = is_terminal,
+    colors = terminal.has_colors(1, flags, settings or {}), masked = is_terminal and not flags.reveal,
   }, Screen)
 end
 
@@ -62,7 +62,7 @@ end
 -- JSON has no way to write bytes that are not UTF-8, and a server's mistake in one field is no reason to lose the others.
 local function put_json(screen, value)
   local text, place = core.json.encode(value, { bytes = "escape" })
-  core.system.write(text, "\n")
+  core.system.write(screen.is_terminal and plain.json(text) or text, "\n")
   if not place or screen.told_of_bytes then return end
   screen.told_of_bytes = true
   screen:note("%s holds bytes that are not UTF-8; JSON has them as \\udc80 to \\udcff, one for each byte", place)

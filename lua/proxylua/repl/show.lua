@@ -160,7 +160,7 @@ end
 
 local function show_json(screen, value)
   local ok, text = pcall(function() return core.json.encode(screen.reveal and value or tables.mask(value)) end)
-  if ok then return screen:line(text) end
+  if ok then return screen:line(plain.json(text)) end
   screen:line(inspect.text(value, screen.width(), masker(screen)))
   screen:note("no JSON: %s", (tostring(text):gsub("^usage: ", "")))
 end
