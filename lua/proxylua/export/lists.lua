@@ -5,6 +5,8 @@ local text = require "proxylua.export.text"
 
 local M = {}
 
+local find = string.find
+
 -- Readers split at the first three colons and take blanks off the end.
 local function txt_record(proxy)
   local user, password = text.login(proxy)
@@ -30,10 +32,12 @@ M.url = {
 
 -- Of a record's other fields nobody knows what they hold: what is neither text nor number has no place in a line.
 local function field(value)
-  if type(value) ~= "string" and type(value) ~= "number" then return "" end
-  value = tostring(value)
-  if not value:find('[,"\r\n]') and not value:find("^%s") and not value:find("%s$") then return value end
-  return '"' .. value:gsub('"', '""') .. '"'
+  if value == nil then return "" end
+  if type(value) == "number" then return tostring(value) end
+  if type(value) ~= "string" then return "" end
+  if not find(value, '[%s,"]') then return value end
+  if not find(value, '[,"\r\n]') and not find(value, "^%s") and not find(value, "%s$") then return value end
+  return '"' .. text.doubled(value) .. '"'
 end
 
 local function csv_record(proxy)

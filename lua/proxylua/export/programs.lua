@@ -116,16 +116,21 @@ local function three_login(proxy)
   if #user > 128 or #password > 64 then
     return nil, "3proxy sends at most 128 bytes of a username and 64 of a password"
   end
-  local quoted = ' "' .. user:gsub('"', '""') .. '"'
-  return password == "" and quoted or quoted .. ' "' .. password:gsub('"', '""') .. '"'
+  if password == "" then return ' "' .. text.doubled(user) .. '"' end
+  return ' "' .. text.doubled(user) .. '" "' .. text.doubled(password) .. '"'
+end
+
+-- Some of the lines as parents of the same weight.
+local function weigh(lines, from, to, weight)
+  local start = "parent " .. weight
+  return from > to and "" or start .. table.concat(lines, start, from, to)
 end
 
 -- Parents with their weights, and the service that chooses one of them.
 local function service(lines, number)
-  local least, more, parts = GROUP // #lines, GROUP % #lines, {}
-  for at, line in ipairs(lines) do parts[at] = "parent " .. (at <= more and least + 1 or least) .. line end
-  return (number > 0 and "flush\n" or "") .. "allow *\n" .. table.concat(parts)
-    .. ("proxy -i127.0.0.1 -p%d\n"):format(3128 + number)
+  local least, more = GROUP // #lines, GROUP % #lines
+  return (number > 0 and "flush\n" or "") .. "allow *\n" .. weigh(lines, 1, more, least + 1)
+    .. weigh(lines, more + 1, #lines, least) .. ("proxy -i127.0.0.1 -p%d\n"):format(3128 + number)
 end
 
 local function three_writer()

@@ -19,6 +19,11 @@ function M.holder(proxy, pattern)
   if password and find(password, pattern) then return "the password" end
 end
 
+--- A text whose quotes are doubled.
+function M.doubled(value)
+  return find(value, '"', 1, true) and value:gsub('"', '""') or value
+end
+
 -- The reason for which a line cannot hold the credentials; nil when it can.
 local function not_in_line(proxy)
   local holder = M.holder(proxy, "%c")
