@@ -321,7 +321,8 @@ local figures = {
 
   { "export", function()
     local path = folder .. "/exported"
-    local list = ours .. " -e 'for _, f in ipairs(require([[proxylua]]).export.formats()) do print(f.name) end'"
+    local list = ours .. " -e 'print([[template]]) "
+      .. "for _, f in ipairs(require([[proxylua]]).export.formats()) do print(f.name) end'"
     for format in io.popen(list):lines() do
       local mine = measure(3, ("%s bench/export.lua %s %s 1000000"):format(ours, format, path))
       absolute("a million proxies as " .. format .. ": wall", "%.2f s", mine.wall, 3)

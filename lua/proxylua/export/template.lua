@@ -8,7 +8,10 @@ local text = require "proxylua.export.text"
 local M = {}
 
 local function field(name)
-  return function(proxy) return tostring(proxy[name] or "") end
+  return function(proxy)
+    local value = proxy[name]
+    return type(value) == "string" and value or tostring(value or "")
+  end
 end
 
 local function encoded(name)
@@ -56,12 +59,19 @@ function M.format(template)
   if type(template) ~= "string" then names.usage("a template is a text, got a %s", type(template)) end
   local parts = compile(template:gsub("\\t", "\t"))
   return { new = function()
-    local line = {}
+    local line, gaps = table.move(parts, 1, #parts, 1, {}), {}
+    for at, part in ipairs(parts) do
+      if type(part) == "function" then gaps[#gaps + 1] = at end
+    end
+    line[#line + 1] = "\n"
     return { record = function(proxy, index)
       local why = text.not_in_line(proxy)
       if why then return nil, why end
-      for at, part in ipairs(parts) do line[at] = type(part) == "string" and part or part(proxy, index) end
-      return table.concat(line, "", 1, #parts) .. "\n"
+      for number = 1, #gaps do
+        local at = gaps[number]
+        line[at] = parts[at](proxy, index)
+      end
+      return table.concat(line)
     end }
   end }
 end
