@@ -3,7 +3,7 @@
 -- @module px.alerts
 
 local check = require "proxylua.check"
-local clock = require "proxylua.fleet.clock"
+local clock = require "proxylua.clock"
 local core = require "proxylua.core"
 local duration = require "proxylua.duration"
 local endpoints = require "proxylua.endpoints"

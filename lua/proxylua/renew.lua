@@ -2,7 +2,7 @@
 -- @module px.renew
 
 local apply = require "proxylua.fleet.apply"
-local clock = require "proxylua.fleet.clock"
+local clock = require "proxylua.clock"
 local core = require "proxylua.core"
 local country_code = require "proxylua.country"
 local duration = require "proxylua.duration"

@@ -1,6 +1,6 @@
 -- A plan and what became of it as lines for people: what is kept, extended, bought and refused, in colours where there are any.
 
-local clock = require "proxylua.fleet.clock"
+local clock = require "proxylua.clock"
 local duration = require "proxylua.duration"
 local planner = require "proxylua.fleet.plan"
 local time = require "proxylua.time"

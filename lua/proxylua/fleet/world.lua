@@ -1,7 +1,7 @@
 -- How things are: the balance, and the orders of the pools with what is known of each. It is read so that nothing that was paid for
 -- can be overlooked: lists first, the journal after them, and what the journal knows and no list shows is asked for by its id.
 
-local clock = require "proxylua.fleet.clock"
+local clock = require "proxylua.clock"
 local country_code = require "proxylua.country"
 local endpoints = require "proxylua.endpoints"
 local errors = require "proxylua.errors"

@@ -1,7 +1,7 @@
 --- Reports: what was spent, on what, how fast, and how long the balance lasts.
 -- @module px.report
 
-local clock = require "proxylua.fleet.clock"
+local clock = require "proxylua.clock"
 local core = require "proxylua.core"
 local names = require "proxylua.names"
 
