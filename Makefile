@@ -266,7 +266,7 @@ check-specs check-sanitized: build/asan/proxylua build/asan/crash/proxylua build
 	$(call step,$(call run_specs,$<))
 
 # A collector that looks at what is new whenever the memory has grown by a hundredth finds values that C code forgot to anchor. (One that
-# never rests takes a minute for a hundred thousand tables: hours for the specs.)
+# never rests takes a minute for a hundred thousand tables.)
 greedy = collectgarbage("generational", 1, 100)
 check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
 	$(call step,$(call run_specs,$<,-e '$(greedy)'))
