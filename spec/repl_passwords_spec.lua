@@ -7,9 +7,10 @@ local terminal = require "spec.support.terminal"
 describe("a password of a proxy", function()
   local world, at, id, found
 
-  -- Sells passwords of a kind, and opens a session that has seen none of them.
+  -- Sells passwords of a kind, the same ones in each run, since txt has no way to write one that ends in a blank; and opens a
+  -- session that has seen none of them.
   local function open(kind)
-    world = sandbox.start{ passwords = kind }
+    world = sandbox.start{ passwords = kind, seed = "1" }
     local buy = "print(require('proxylua').orders.create{ type = 'isp', quantity = 2, country = 'US' }.id)"
     id = world:run({ "-e", buy }).out:match("%S+")
     at = terminal.open({ "--quiet" }, {
