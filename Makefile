@@ -10,9 +10,10 @@ SPEC =
 PREFIX  = /usr/local
 DESTDIR =
 
-folders  = src/core src/bind src/sandbox
-sources := $(sort $(wildcard src/main.c $(folders:%=%/*.c)))
-c_files := $(sources) $(sort $(wildcard $(folders:%=%/*.h) bench/*.c spec/support/*.c))
+sources := $(sort $(shell find src -name '*.c'))
+c_files := $(sources) $(sort $(shell find src -name '*.h') $(wildcard bench/*.c spec/support/*.c))
+# The folders of src/ below the engine's Lua binding.
+engine   = base net store limits api charge bundle plugin qr
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
@@ -32,7 +33,7 @@ libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archi
            -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) -lcrypto -lseccomp -ldl -lm
 
 # What specs run beside the program: attempts at the processes of plugins.
-attempts = build/spec/cage_check build/spec/message_check
+attempts = build/spec/jail_check build/spec/frame_check
 
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2
@@ -155,11 +156,11 @@ endef
 # The program that the crash harness runs: the same objects but for the steps of a charge, where it can be made to end itself.
 # $(call crashing,FOLDER OF THE OBJECTS,PROGRAM,COMPILER,FLAGS)
 define crashing
-$(2): $(filter-out %/step.o,$(sources:src/%.c=$(1)/%.o)) $(1)/crash/step.o build/embedded.o build/cjson.a build/files
+$(2): $(filter-out %/crash_point.o,$(sources:src/%.c=$(1)/%.o)) $(1)/crash/crash_point.o build/embedded.o build/cjson.a build/files
 	@mkdir -p $$(@D)
 	$$(call say,link $$@)$(3) $(4) $(linking) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(libs)
 
-$(1)/crash/step.o: spec/support/step.c src/core/step.h Makefile | packages
+$(1)/crash/crash_point.o: spec/support/crash_point.c src/charge/crash_point.h Makefile | packages
 	@mkdir -p $$(@D)
 	$$(call say,compile $$@)$(3) $(flags) $(4) $(CFLAGS) -c -o $$@ $$<
 endef
@@ -198,7 +199,7 @@ build/embedded.o: build/embedded.c src/bind/embedded.h
 	$(call say,compile $@)$(CC) -Isrc -fvisibility=hidden -c -o $@ $<
 
 # This one measures the engine itself.
-build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard src/core/*.c)) Makefile | packages
+build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard $(engine:%=src/%/*.c))) Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 $(zip) -lcrypto -lseccomp -ldl -lm
 
@@ -208,19 +209,19 @@ build/bench/%: bench/%.c Makefile | packages
 	  -l:liblua5.4-cjson.a -l:liblua5.4.a -lcurl -lssl -lcrypto -ldl -lm
 
 # What specs run beside the program, with sanitizers. It knows the slot rule alone.
-build/spec/slots_check: spec/support/slots_check.c src/core/slots.c src/core/slots.h Makefile | packages
+build/spec/slots_check: spec/support/slots_check.c src/limits/slots.c src/limits/slots.h Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
 
 # What reads the messages of plugins, with sanitizers.
-reading = $(patsubst %,src/%.c,bind/value bind/message bind/error bind/money bind/json bind/json_encode bind/options \
-            core/channel core/buffer core/error core/money core/endpoint core/endpoint_check core/endpoint_path core/record)
-build/spec/message_check: spec/support/message_check.c $(reading) build/cjson.a Makefile | packages
+reading = $(patsubst %,src/%.c,bind/plugin/marshal bind/plugin/protocol bind/error bind/money bind/json bind/json_encode bind/args \
+            plugin/frame base/buffer base/error base/money api/endpoint api/endpoint_check api/endpoint_path api/record)
+build/spec/frame_check: spec/support/frame_check.c $(reading) build/cjson.a Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
 	  build/cjson.a -l:liblua5.4.a -ldl -lm
 
-build/spec/cage_check: spec/support/cage_check.c src/core/cage.c src/core/error.c src/core/cage.h src/core/error.h Makefile | packages
+build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/error.c src/plugin/jail.h src/base/error.h Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lseccomp
 
@@ -244,10 +245,9 @@ check-lint: | packages
 check-width:
 	$(call step,$(call none,'^.{151}') $(c_files) $(shell find $(lua_dirs) -name '*.lua'))
 
-# The engine knows no Lua, and the arrows run one way: main -> bind -> core.
-check-layers:
-	$(call step,$(call none,'# *include *[<"](lua|lauxlib|bind/|sandbox/)') $(wildcard src/core/*) && \
-	  $(call none,'# *include *[<"](lua|lauxlib)') $(wildcard src/*.[ch]))
+# The arrows run one way: tools/layers.lua has the table.
+check-layers: | packages
+	$(call step,lua5.4 tools/layers.lua)
 
 check-gcc: build/gcc/proxylua
 	$(call step,true)

@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/version.h"
+#include "base/version.h"
 
 #define EVENTS 256
 #define TIMEOUT 30000

@@ -1,4 +1,4 @@
--- src/bind/ask.c: the question before a charge that nothing else allows, at a real terminal.
+-- src/bind/repl/question.c: the question before a charge that nothing else allows, at a real terminal.
 
 local program = require "spec.support.program"
 local sandbox = require "spec.support.sandbox"

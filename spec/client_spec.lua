@@ -1,4 +1,4 @@
--- src/core/client.c: what is tried again, what never is, and what every answer means.
+-- src/api/client.c: what is tried again, what never is, and what every answer means.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"

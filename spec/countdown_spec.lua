@@ -1,4 +1,4 @@
--- src/bind/countdown.c: on a real terminal (util-linux' script), what is seen while the program waits and what stays.
+-- src/bind/repl/countdown.c: on a real terminal (util-linux' script), what is seen while the program waits and what stays.
 
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"

@@ -1,4 +1,4 @@
--- src/core/file.c, by way of downloads: a file is there whole, or is what it was before.
+-- src/base/fs.c, by way of downloads: a file is there whole, or is what it was before.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"

@@ -1,4 +1,4 @@
--- src/core/journal.c: what is known of charges after a restart, a kill, a new key.
+-- src/charge/journal.c: what is known of charges after a restart, a kill, a new key.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"

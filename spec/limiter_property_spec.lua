@@ -1,4 +1,4 @@
--- src/core/limiter*.c and slots.c, as a property: processes that share a key against a server that counts. However it counts, none
+-- src/limits/limiter*.c and slots.c, as a property: processes that share a key against a server that counts. However it counts, none
 -- of their requests is over its limit, and hardly a slot is left unused.
 --
 -- The short form is part of `make test`: everything at once, on windows of a quarter of a second. `make check-limits` runs

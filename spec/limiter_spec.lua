@@ -1,4 +1,4 @@
--- src/core/limiter.c and slots.c: who may send when, in one process and in several that share a store.
+-- src/limits/limiter.c and slots.c: who may send when, in one process and in several that share a store.
 
 local children = require "spec.support.children"
 local program = require "spec.support.program"

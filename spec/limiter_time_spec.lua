@@ -1,4 +1,4 @@
--- src/core/slots.c: what clocks do to the slots. slots_check.c drives the rule alone, by chance; then rows of real stores are
+-- src/limits/slots.c: what clocks do to the slots. slots_check.c drives the rule alone, by chance; then rows of real stores are
 -- moved to where another clock would have put them.
 
 local sandboxes = require "spec.support.sandbox"

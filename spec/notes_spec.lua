@@ -1,4 +1,4 @@
--- src/core/notes.c, on both kinds of store.
+-- src/store/notes.c, on both kinds of store.
 
 local children = require "spec.support.children"
 local program = require "spec.support.program"

@@ -29,7 +29,7 @@ describe("a forged message", function()
   teardown(function() program.remove(folder) end)
 
   it("that cannot be read is refused, thousands of kinds of them", function()
-    local pipe = assert(io.popen("build/spec/message_check"))
+    local pipe = assert(io.popen("build/spec/frame_check"))
     local said = pipe:read("a")
     assert.is_truthy(pipe:close(), said)
     assert.is_true(tonumber(said:match("^(%d+) messages\n$")) > 1000, said)

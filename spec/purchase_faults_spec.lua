@@ -1,4 +1,4 @@
--- src/core/purchase*.c: what an answer says, what it only seems to say, and what is done when the store fails in between.
+-- src/charge/charge*.c: what an answer says, what it only seems to say, and what is done when the store fails in between.
 
 local core = require "proxylua.core"
 local crash = require "spec.support.crash"

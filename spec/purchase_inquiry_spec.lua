@@ -1,4 +1,4 @@
--- src/core/purchase_inquiry.c, witness.c, purchase_recover.c: what becomes of a charge whose answer is lost.
+-- src/charge/inquiry.c, reconcile.c, recover.c: what becomes of a charge whose answer is lost.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"

@@ -1,4 +1,4 @@
--- src/core/purchase.c: nothing is spent that was not allowed, and nothing is paid twice.
+-- src/charge/charge.c: nothing is spent that was not allowed, and nothing is paid twice.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"

@@ -1,4 +1,4 @@
--- src/core/qr.c, src/core/png.c and lua/proxylua/qr.lua: all forms hold the same modules, and a real reader reads them.
+-- src/qr/qr.c, src/qr/png.c and lua/proxylua/qr.lua: all forms hold the same modules, and a real reader reads them.
 
 local codes = require "spec.support.codes"
 local core = require "proxylua.core"

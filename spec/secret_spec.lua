@@ -1,4 +1,4 @@
--- src/core/secret.c: where the key comes from, and who cannot see it.
+-- src/api/secret.c: where the key comes from, and who cannot see it.
 
 local program = require "spec.support.program"
 local servers = require "spec.support.server"

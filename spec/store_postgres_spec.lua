@@ -1,4 +1,4 @@
--- src/core/store_postgres*.c: a database that cannot be used is a clear error, and one that comes back is used again.
+-- src/store/postgres*.c: a database that cannot be used is a clear error, and one that comes back is used again.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"

@@ -1,4 +1,4 @@
--- src/core/store*.c: a store that cannot be used is a clear error, loses nothing, and lets nothing through.
+-- src/store/store*.c: a store that cannot be used is a clear error, loses nothing, and lets nothing through.
 
 local children = require "spec.support.children"
 local program = require "spec.support.program"

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "bind/plugin_process.h"
+#include "api/secret.h"
+#include "bind/plugin/guest_process.h"
 #include "bind/program.h"
-#include "core/secret.h"
 
 static struct runtime *interrupted_runtime;
 

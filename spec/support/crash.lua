@@ -11,7 +11,7 @@ M.path = program.path:gsub("/proxylua$", "/crash/proxylua")
 
 --- The named steps of a charge, as the sources have them.
 function M.steps()
-  local pipe, steps = assert(io.popen("grep -hoE 'step\\(\"[a-z-]+\"\\)' src/core/*.c")), {}
+  local pipe, steps = assert(io.popen("grep -hoE 'crash_point\\(\"[a-z-]+\"\\)' src/charge/*.c")), {}
   for name in pipe:read("a"):gmatch('"(.-)"') do steps[#steps + 1] = name end
   pipe:close()
   return steps

@@ -1,4 +1,4 @@
-/* slots_check SEED ROUNDS: drives core/slots.c through random schedules in which the store's clock goes back, leaps or belongs to
+/* slots_check SEED ROUNDS: drives limits/slots.c through random schedules in which the store's clock goes back, leaps or belongs to
  * another boot, processes die, and rows hold nonsense; and judges by a true time that the rule does not see. In every
  * window of W seconds at most N requests are counted, no request leaves in a pause, and whoever waits gets through, at the
  * first try where nothing is under way. Spec limiter_time_spec.lua runs it. */
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/slots.h"
+#include "limits/slots.h"
 
 enum { COUNTED = 20000, FLYING = 200 };
 
@@ -212,7 +212,7 @@ static void start_afresh(void)
   memset(world.silent_until, 0, sizeof world.silent_until);
 }
 
-/* Slots are free that early, and pauses over, as store_postgres.c says. */
+/* Slots are free that early, and pauses over, as postgres.c says. */
 static void leap_forward(void)
 {
   start_afresh();

@@ -1,13 +1,12 @@
-#include "bind/archive.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/sha256.h"
+#include "bind/args.h"
 #include "bind/error.h"
-#include "bind/options.h"
-#include "bind/path.h"
-#include "core/archive.h"
-#include "core/digest.h"
+#include "bundle/archive.h"
 
 #define BOX "proxylua.archive"
 

@@ -1,14 +1,14 @@
-#include "bind/bundle.h"
+#include "bind/modules.h"
 
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
-#include "bind/archive.h"
+#include "api/secret.h"
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/runtime.h"
-#include "core/bundle.h"
+#include "bundle/bundle.h"
 
 #define BYTES "proxylua.bundle.bytes"
 

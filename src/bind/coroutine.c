@@ -1,13 +1,13 @@
 /* coroutine.* for scripts: as in Lua's library, except that a wait inside a user's coroutine is handed on upward to the
  * scheduler instead of surfacing as a yield in the user's code. */
-#include "bind/coroutine.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdbool.h>
 
 #include "bind/runtime.h"
-#include "bind/wait.h"
+#include "bind/sched/wait.h"
 
 /* The registry's set of threads that stand in a wait, and of the tasks' own threads that scripts have got hold of: neither
  * resumable nor closable by others. Its keys are weak. */

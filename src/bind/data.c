@@ -1,6 +1,6 @@
 /* Runs a chunk as data: in a state of its own without libraries, string methods or globals, bounded in memory and
  * instructions; what it returns is copied by value. */
-#include "bind/data.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

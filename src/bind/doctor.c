@@ -1,12 +1,12 @@
-#include "bind/doctor.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/runtime.h"
-#include "bind/wait.h"
-#include "core/store.h"
+#include "bind/sched/wait.h"
+#include "store/store.h"
 
 /* --- the key --- */
 

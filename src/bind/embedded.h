@@ -1,7 +1,7 @@
 /* The files that the program carries inside: the Lua parts as bytecode, texts as they are. The table is written at build time
  * by tools/embed.lua. */
-#ifndef PROXYLUA_EMBEDDED_H
-#define PROXYLUA_EMBEDDED_H
+#ifndef PROXYLUA_BIND_EMBEDDED_H
+#define PROXYLUA_BIND_EMBEDDED_H
 
 #include <stddef.h>
 

@@ -1,9 +1,9 @@
-#include "bind/endpoint.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 
+#include "api/endpoint.h"
 #include "bind/error.h"
-#include "core/endpoint.h"
 
 static void set_text(lua_State *L, const char *name, const char *text)
 {

@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/secret.h"
 #include "bind/error.h"
 #include "bind/money.h"
 #include "bind/record.h"
 #include "bind/runtime.h"
-#include "bind/wait.h"
+#include "bind/sched/wait.h"
+#include "net/trace.h"
+#include "net/url.h"
 
 #define SETTLE_MARGIN_US INT64_C(10000000) /* over an exchange's time: how long closing waits for charges */
 
@@ -95,7 +98,7 @@ static void read_sandbox(lua_State *L, int index, struct engine *engine)
 static void check_base_url(lua_State *L, struct engine *engine)
 {
   struct error err = ERROR_INIT;
-  char *checked = client_check_base_url(engine->base_url ? engine->base_url : "", &err);
+  char *checked = url_check_base(engine->base_url ? engine->base_url : "", &err);
   if (!checked) error_raise(L, &err);
   free(engine->base_url);
   engine->base_url = checked;
@@ -250,12 +253,19 @@ static bool open_store(struct engine *engine, struct error *err)
   return engine->store;
 }
 
+static size_t scrub_key(const void *key, char *bytes, size_t size)
+{
+  return secret_scrub_bytes(key, bytes, size);
+}
+
 static bool open_parts(struct runtime *runtime, struct engine *engine, struct error *err)
 {
   if (!engine_find_key(runtime, engine, err)) return false;
-  if (engine->trace_path && !(engine->trace = trace_open(engine->trace_path, engine->key, err))) return false;
+  if (engine->trace_path && !(engine->trace = trace_open(engine->trace_path, scrub_key, engine->key, err)))
+    return false;
   if (!open_store(engine, err)) return false;
-  engine->limiter = limiter_open(engine->loop, engine->store, engine->base_url, engine->key, &engine->rules, err);
+  engine->limiter =
+      limiter_open(engine->loop, engine->store, engine->base_url, secret_text(engine->key), &engine->rules, err);
   if (!engine->limiter) return false;
   limiter_max_pause(engine->limiter, engine->max_wait);
   if (engine->verbose) limiter_on_wait(engine->limiter, tell_of_wait, engine);

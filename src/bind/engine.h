@@ -5,10 +5,10 @@
 
 #include <lua.h>
 
-#include "bind/ask.h"
-#include "bind/countdown.h"
-#include "core/client.h"
-#include "core/purchase.h"
+#include "api/client.h"
+#include "bind/repl/countdown.h"
+#include "bind/repl/question.h"
+#include "charge/charge.h"
 
 struct runtime;
 

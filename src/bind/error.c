@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/endpoint.h"
+#include "api/endpoint.h"
 
 static const char metatable_key; /* its address names the metatable in the registry */
 

@@ -6,7 +6,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
-#include "core/error.h"
+#include "base/error.h"
 
 /* Pushes the table {new, is, raise}. Comes before anything that can fail. */
 void error_open(lua_State *L);

@@ -1,4 +1,4 @@
-#include "bind/journal.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 #include <stddef.h>
@@ -11,12 +11,12 @@
 #include "bind/json.h"
 #include "bind/money.h"
 #include "bind/runtime.h"
-#include "bind/wait.h"
+#include "bind/sched/wait.h"
 
 #define TYPE "proxylua.journal"
 #define USUAL_LIMIT 100
 #define MOST_LIMIT 1000
-#define LONGEST_BASE 390 /* bytes of the base URL that an account begins with, see core/purchase.c */
+#define LONGEST_BASE 390 /* bytes of the base URL that an account begins with, see charge/charge.c */
 
 /* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. Its collection frees what
  * the store answered, so that anything may raise meanwhile. */

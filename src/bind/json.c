@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/args.h"
 #include "bind/error.h"
-#include "bind/options.h"
 
 #define LEVELS 16         /* of nesting, whose sizes are remembered */
 #define LARGEST_GUESS 256 /* fields or items that a table is made for in advance */

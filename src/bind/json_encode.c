@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"
-#include "core/buffer.h"
 
 static const char encoder_key; /* its address names the encoder in the registry */
 

@@ -5,7 +5,7 @@
 
 #include <lua.h>
 
-#include "core/money.h"
+#include "base/money.h"
 
 /* Pushes the table {new, is}, itself callable as `new`. */
 void money_open(lua_State *L);

@@ -1,13 +1,13 @@
-#include "bind/notes.h"
+#include "bind/modules.h"
 
-#include "core/notes.h"
+#include "store/notes.h"
 
 #include <lauxlib.h>
 #include <stddef.h>
 
 #include "bind/engine.h"
 #include "bind/error.h"
-#include "bind/wait.h"
+#include "bind/sched/wait.h"
 
 #define TYPE "proxylua.notes"
 #define PAGE 500

@@ -3,9 +3,9 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "bind/error.h"
 #include "bind/money.h"
-#include "core/buffer.h"
 
 #define LONGEST_KEY 200 /* bytes of an idempotency key: it travels in a header */
 #define MOST_PARAMS 8

@@ -6,9 +6,9 @@
 #include <lua.h>
 #include <stdbool.h>
 
-#include "core/client.h"
-#include "core/journal.h"
-#include "core/money.h"
+#include "api/client.h"
+#include "base/money.h"
+#include "charge/journal.h"
 
 /* Beside the API's own parameters. */
 struct params {

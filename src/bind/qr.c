@@ -1,10 +1,10 @@
-#include "bind/qr.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
 #include "bind/error.h"
-#include "core/qr.h"
+#include "qr/qr.h"
 
 #define CODE "proxylua.qr"
 

@@ -4,13 +4,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/datetime.h"
 #include "bind/error.h"
-#include "bind/fields.h"
 #include "bind/json.h"
 #include "bind/money.h"
-#include "bind/page.h"
+#include "bind/normalize.h"
 #include "bind/unwrap.h"
-#include "core/date.h"
 
 /* What is to become of an answer. Indices are of the Lua stack. */
 struct answer {

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/buffer.h"
-#include "core/endpoint.h"
-#include "core/error.h"
+#include "api/endpoint.h"
+#include "base/buffer.h"
+#include "base/error.h"
 
 /* Pushes the table {answer, failure, field}: the functions below for Lua. */
 void record_open(lua_State *L);

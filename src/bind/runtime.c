@@ -5,17 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/secret.h"
 #include "bind/alloc.h"
-#include "bind/core.h"
-#include "bind/coroutine.h"
 #include "bind/embedded.h"
 #include "bind/engine.h"
 #include "bind/error.h"
-#include "bind/repl.h"
-#include "bind/sandbox.h"
+#include "bind/modules.h"
+#include "bind/repl/repl.h"
 #include "bind/system.h"
-#include "core/bundle.h"
-#include "core/secret.h"
+#include "bundle/bundle.h"
+#include "sandbox/sandbox.h"
 
 #define GC_PAUSE 400 /* percent: on JSON-heavy work the collector otherwise costs more than the memory is worth */
 

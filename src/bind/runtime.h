@@ -7,11 +7,11 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "base/error.h"
 #include "bind/program.h"
-#include "bind/task.h"
-#include "core/error.h"
-#include "core/http.h"
-#include "core/loop.h"
+#include "bind/sched/task.h"
+#include "net/http.h"
+#include "net/loop.h"
 
 struct alloc;
 struct bundle;

@@ -1,4 +1,4 @@
-#include "bind/sandbox.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -8,6 +8,7 @@
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/runtime.h"
+#include "sandbox/sandbox.h"
 
 /* --- the sandbox's own state --- */
 

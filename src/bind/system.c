@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
+#include "bind/args.h"
 #include "bind/embedded.h"
 #include "bind/error.h"
-#include "bind/path.h"
 #include "bind/runtime.h"
-#include "core/file.h"
 
 #define DESCRIPTOR "proxylua.descriptor"
 #define MODE 0666 /* of written files, before the umask */

@@ -1,4 +1,4 @@
-#include "bind/traceback.h"
+#include "bind/modules.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>

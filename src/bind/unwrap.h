@@ -5,8 +5,9 @@
 
 #include <lua.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-#include "core/record.h"
+#include "api/record.h"
 
 /* Whether the value is a table that JSON would call a list, or an object. */
 bool unwrap_has_list(lua_State *L, int index);
@@ -24,5 +25,24 @@ bool unwrap_list(lua_State *L, int data, enum record_kind kind);
 /* Pushes the record that the data is or has ({"order": {…}}); of an order the id alone will do. Nothing and false when there
  * is none. */
 bool unwrap_record(lua_State *L, int data, enum record_kind kind);
+
+/* What is told of a list: which page it is, of how many records, out of how many, and whether there is more.
+ * Negative: not known. */
+struct page {
+  int64_t page, limit, total, pages;
+  int has_more;
+};
+
+/* Reads what the server told: meta or pagination of the document or of its data (absolute stack indices), or one of these
+ * two itself. */
+void page_read(lua_State *L, int document, int data, struct page *page);
+
+/* Whether there are more pages after one of `count` records, when `limit` were asked for and the server may have its own idea of
+ * that. Without a word from the server, a page with as many as the API's default of 20 may be followed by another. Negative: not
+ * known. */
+int page_has_more(const struct page *page, int64_t count, int64_t limit);
+
+/* Sets page, limit and total in the list at an absolute index, those that are known. */
+void page_set(lua_State *L, const struct page *page, int list);
 
 #endif

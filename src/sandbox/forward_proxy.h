@@ -5,7 +5,7 @@
 
 #include <event2/listener.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "sandbox/rules.h"
 
 struct forward_proxy;

@@ -5,8 +5,8 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "core/error.h"
-#include "core/file.h"
+#include "base/error.h"
+#include "base/fs.h"
 
 static int seconds(lua_State *L, clockid_t clock)
 {

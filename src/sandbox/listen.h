@@ -4,7 +4,7 @@
 
 #include <event2/listener.h>
 
-#include "core/error.h"
+#include "base/error.h"
 
 /* Listens on 127.0.0.1; port 0 picks a free one. Each accepted socket is non-blocking and sends without delay. The caller
  * sets the callback and frees the listener. NULL with the reason (config). */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/buffer.h"
+#include "base/buffer.h"
 
 #define PROXY_HEAD_OPEN INT64_MAX /* everything that follows belongs to this request */
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "sandbox/sandbox.h"
 
 #define RULES_PORTS 4 /* listening ports of the forward proxies */

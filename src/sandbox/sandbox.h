@@ -1,12 +1,12 @@
 /* The emulated API on loopback: an HTTP server and real forward proxies, on one thread of their own. What is answered is
  * decided in Lua (lua/proxylua/sandbox) by a lua_State that only this thread runs. Several can run in one process. */
-#ifndef PROXYLUA_SANDBOX_H
-#define PROXYLUA_SANDBOX_H
+#ifndef PROXYLUA_SANDBOX_SANDBOX_H
+#define PROXYLUA_SANDBOX_SANDBOX_H
 
 #include <lua.h>
 #include <stddef.h>
 
-#include "core/error.h"
+#include "base/error.h"
 
 struct sandbox;
 

@@ -4,7 +4,7 @@
 
 #include <event2/listener.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "sandbox/rules.h"
 
 struct server;

@@ -1,5 +1,5 @@
 -- The first code in a plugin's process: builds `px` out of the standard module's own parts, over questions to the parent, and
--- the globals of the plugin; then serves. Called with what C gives it (src/bind/plugin_process.c) before the process is locked
+-- the globals of the plugin; then serves. Called with what C gives it (src/bind/plugin/guest_process.c) before the process is locked
 -- in; the function that it answers is called afterwards.
 
 local core = ...

@@ -1,0 +1,467 @@
+#include "api/client.h"
+#include "api/secret.h"
+#include "net/trace.h"
+#include "net/url.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#define ATTEMPTS 3
+#define BACKOFF_US INT64_C(500000) /* the first backoff is at most this, doubled each time */
+#define LONGEST_BACKOFF_US INT64_C(8000000)
+#define MOST_REFUSALS 20             /* 429s for one call */
+#define DEADLINE_EXCHANGES 2         /* a call's deadline, in exchanges' timeouts */
+#define MARGIN_US INT64_C(1000000)   /* of a lease over what the exchange may take */
+#define CONNECT_US INT64_C(30000000) /* a download's silence is timed from its connection on */
+#define DOWNLOAD_DEADLINE_US INT64_C(3600000000)
+
+struct client {
+  struct loop *loop;
+  struct http *http;
+  struct client_settings settings;
+  char *base_url;
+  struct curl_slist *headers; /* of every request */
+  struct client_call *calls;
+  double date; /* what the API last said the time is, seconds since 1970; 0: nothing yet */
+  int64_t dated_us;
+};
+
+/* --- open and close --- */
+
+struct client *client_open(struct loop *loop, const struct client_settings *settings, struct error *err)
+{
+  struct client *client = calloc(1, sizeof *client);
+  if (!client) {
+    error_set(err, ERROR_INTERNAL, "out of memory");
+    return NULL;
+  }
+  client->loop = loop;
+  client->settings = *settings;
+  client->base_url = url_check_base(settings->base_url, err);
+  if (!client->base_url) {
+    client_close(client);
+    return NULL;
+  }
+  client->http = http_open(loop);
+  client->headers = curl_slist_append(NULL, "Accept: application/json");
+  if (client->http && client->headers && curl_slist_append(client->headers, "Content-Type: application/json"))
+    return client;
+  client_close(client);
+  error_set(err, ERROR_INTERNAL, "out of memory");
+  return NULL;
+}
+
+void client_close(struct client *client)
+{
+  if (!client) return;
+  while (client->calls) client_cancel(client->calls);
+  http_close(client->http);
+  curl_slist_free_all(client->headers);
+  free(client->base_url);
+  free(client);
+}
+
+const char *client_base_url(const struct client *client)
+{
+  return client->base_url;
+}
+
+double client_clock(const struct client *client)
+{
+  return client->date > 0 ? client->date + (double)(loop_clock() - client->dated_us) / 1e6 : 0;
+}
+
+static void take_date(struct client *client, const struct http_exchange *x)
+{
+  double date = x->has_head ? http_date(x) : 0;
+  if (date <= 0) return;
+  client->date = date;
+  client->dated_us = loop_clock();
+}
+
+/* --- the slots of a call --- */
+
+/* Whatever the exchange came to, its slots are accounted for once. */
+static void settle_slots(struct client_call *call)
+{
+  if (!call->has_slots) return;
+  call->has_slots = false;
+  const struct http_exchange *x = call->exchange;
+  if (!x || !x->sent)
+    limiter_unused(&call->ticket);
+  else if (!x->has_head)
+    limiter_lost(&call->ticket);
+}
+
+static void drop_exchange(struct client_call *call)
+{
+  if (call->exchange) http_release(call->exchange);
+  call->exchange = NULL;
+}
+
+/* A server that quotes the key does not carry it into a script. */
+static void scrub(struct client_call *call)
+{
+  const struct secret *key = call->client->settings.key;
+  secret_scrub(key, call->error.message);
+  struct buffer *body = call->exchange ? &call->exchange->body : NULL;
+  if (!body || body->size == 0) return;
+  body->size = secret_scrub_bytes(key, body->data, body->size);
+  body->data[body->size] = '\0';
+}
+
+static void finish(struct client_call *call)
+{
+  settle_slots(call);
+  call->state = CALL_DONE;
+  call->error.endpoint = call->request.endpoint ? call->request.endpoint->name : NULL;
+  scrub(call);
+  call->done(call->arg, call);
+}
+
+static void fail(struct client_call *call, enum error_kind kind, const char *message)
+{
+  error_set(&call->error, kind, "%s", message);
+  finish(call);
+}
+
+/* --- trying again --- */
+
+static int64_t jitter(int attempt)
+{
+  int64_t most = BACKOFF_US << (attempt - 1);
+  uint64_t random = 0;
+  if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random) random = (uint64_t)loop_clock();
+  return (int64_t)(random % (uint64_t)((most < LONGEST_BACKOFF_US ? most : LONGEST_BACKOFF_US) + 1));
+}
+
+static void take_slots(struct client_call *call);
+
+static void after_backoff(void *arg)
+{
+  struct client_call *call = arg;
+  call->left_us -= loop_clock() - call->began_us;
+  take_slots(call);
+}
+
+static void tell(const struct client_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell(const struct client_call *call, const char *format, ...)
+{
+  const struct client_settings *settings = &call->client->settings;
+  if (!settings->tell) return;
+  char what[512], line[640];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(what, sizeof what, format, args);
+  va_end(args);
+  const struct client_request *r = &call->request;
+  snprintf(line, sizeof line, "%s: %s", r->endpoint ? r->endpoint->name : r->path, what);
+  secret_scrub(settings->key, line);
+  settings->tell(settings->tell_arg, line);
+}
+
+/* A kept connection that has died costs a try, but nobody's patience. */
+static bool died_idle(const struct http_exchange *x)
+{
+  return x->code == CURLE_ABORTED_BY_CALLBACK && x->sends > 1;
+}
+
+static bool is_worth_another(const struct client_call *call)
+{
+  const struct http_exchange *x = call->exchange;
+  if (call->attempts >= ATTEMPTS) return false;
+  if (call->error.kind == ERROR_NONE || (x->code == CURLE_OK && x->status < 500)) return false;
+  if (call->error.kind != ERROR_NETWORK && call->error.kind != ERROR_TIMEOUT && call->error.kind != ERROR_UPSTREAM)
+    return false;
+  if (call->request.kind == ENDPOINT_SAFE) return true;
+  return call->request.kind == ENDPOINT_ONCE && !x->sent;
+}
+
+static bool try_again(struct client_call *call)
+{
+  if (!is_worth_another(call)) return false;
+  int64_t wait = died_idle(call->exchange) ? 0 : jitter(call->attempts);
+  if (wait >= call->left_us) return false;
+  if (!loop_timer_set(call->client->loop, &call->timer, wait, after_backoff, call)) return false;
+  tell(call, "%s; attempt %d of %d in %.1f s", call->error.message, call->attempts + 1, ATTEMPTS, (double)wait / 1e6);
+  settle_slots(call);
+  drop_exchange(call);
+  call->began_us = loop_clock();
+  call->state = CALL_BACKOFF;
+  call->error = ERROR_INIT;
+  return true;
+}
+
+/* --- what an answer means --- */
+
+static const struct {
+  int status;
+  enum error_kind kind;
+  const char *text;
+} refusals[] = {
+    {400, ERROR_INVALID, "the API found the parameters missing or invalid"},
+    {401, ERROR_AUTH, "the API key is missing or not accepted; check PROXYLUA_API_KEY or api_key_file"},
+    {402, ERROR_FUNDS, "the balance is too low for this order; deposit first (proxylua deposit)"},
+    {403, ERROR_FORBIDDEN, "this account has no access to this resource"},
+    {404, ERROR_NOT_FOUND, "there is no such resource"},
+    {408, ERROR_TIMEOUT, "the server waited too long for the request"},
+};
+
+static void explain_status(struct client_call *call)
+{
+  int status = (int)call->exchange->status;
+  call->error.status = status;
+  for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+    if (refusals[i].status != status) continue;
+    error_set(&call->error, refusals[i].kind, "%s (HTTP %d)", refusals[i].text, status);
+    return;
+  }
+  if (status >= 500)
+    error_set(&call->error, ERROR_UPSTREAM, "the API or the provider behind it failed (HTTP %d); try again later",
+              status);
+  else if (status >= 400)
+    error_set(&call->error, ERROR_INVALID, "the API refused the request (HTTP %d)", status);
+  else
+    error_set(&call->error, ERROR_PROTOCOL,
+              "the server answered HTTP %d; redirects are not followed with the key, check the base URL", status);
+}
+
+static void on_pause(struct client_call *call)
+{
+  const struct client *client = call->client;
+  double seconds = http_retry_after(call->exchange);
+  tell(call, "the API answered 429, %s %.0f s",
+       seconds > 0 ? "Retry-After" : "without Retry-After:", seconds > 0 ? seconds : 0);
+  limiter_refused(&call->ticket, seconds);
+  call->has_slots = false;
+  drop_exchange(call);
+  call->error = ERROR_INIT;
+  call->sent = false; /* what was sent is refused */
+  call->attempts--;
+  call->refused += seconds > 0 ? seconds : 0;
+  bool often = ++call->refusals > 1; /* a single long pause is the limiter's to judge */
+  if (call->refusals > MOST_REFUSALS || (often && call->refused > client->settings.max_wait)) {
+    call->error.status = 429;
+    call->error.retry_after = seconds;
+    fail(call, ERROR_RATE_LIMITED,
+         "the API answers 429 again and again; somebody else uses this key, or it counts otherwise");
+    return;
+  }
+  take_slots(call);
+}
+
+static void take_others(struct client_call *call);
+
+static void on_done(void *arg, struct http_exchange *x)
+{
+  struct client_call *call = arg;
+  const struct client_request *r = &call->request;
+  call->left_us -= loop_clock() - call->began_us;
+  call->sent |= x->sent;
+  take_date(call->client, x);
+  trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL, call->attempts, x);
+  if (x->has_head && x->status == 429) { /* whatever became of its body */
+    on_pause(call);
+    return;
+  }
+  if (call->late) {
+    call->attempts--;
+    take_others(call);
+    return;
+  }
+  call->error.status = (int)x->status;
+  if (x->code != CURLE_OK)
+    http_explain(x, &call->error);
+  else if (x->status / 100 != 2)
+    explain_status(call);
+  if (!try_again(call)) finish(call);
+}
+
+/* --- one exchange --- */
+
+static void on_headed(void *arg)
+{
+  struct client_call *call = arg;
+  if (call->exchange->status != 429) limiter_headed(&call->ticket);
+}
+
+/* What an endpoint that answers a file cannot mean: a gateway's page, an answer without content, the API's own error. */
+static const char *refuse_file(long status, const char *type)
+{
+  if (status != 200) return "the server answered without a file";
+  if (strncasecmp(type, "text/html", 9) == 0) return "the server answered with a page of HTML instead of the file";
+  return NULL;
+}
+
+static bool may_send(void *arg)
+{
+  struct client_call *call = arg;
+  call->late = limiter_lease_left(&call->ticket) <= SLOTS_LOST_TIME;
+  return !call->late && (!call->request.may_send || call->request.may_send(call->arg));
+}
+
+/* Milliseconds that an exchange may take, so that what is lost of it is over before the lease; 0: too little is left. */
+static int64_t exchange_time(const struct client_call *call)
+{
+  int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6);
+  int64_t lease = limiter_lease_left(&call->ticket) - SLOTS_LOST_TIME;
+  if (wanted > SLOTS_LONGEST_LEASE / 2 || (call->request.save_as && lease > wanted)) return wanted / 1000;
+  return lease < wanted / 2 ? 0 : (lease < wanted ? lease : wanted) / 1000;
+}
+
+/* Process, machine or store stood still, and the slots may be somebody else's now. */
+static void take_others(struct client_call *call)
+{
+  tell(call, "its slots were held for too long before it could leave; taking others");
+  settle_slots(call);
+  drop_exchange(call);
+  call->late = false;
+  take_slots(call);
+}
+
+void client_go(struct client_call *call)
+{
+  struct client *client = call->client;
+  const struct client_request *r = &call->request;
+  if (call->left_us <= 0) {
+    fail(call, ERROR_TIMEOUT, "the call's deadline has passed; give it a longer timeout=");
+    return;
+  }
+  int64_t timeout = exchange_time(call), left = call->left_us / 1000 + 1;
+  if (timeout == 0) {
+    take_others(call);
+    return;
+  }
+  struct http_request request = {
+      .method = r->method,
+      .url = call->url,
+      .headers = call->headers ? call->headers : client->headers,
+      .body = r->body,
+      .body_size = r->body_size,
+      .bearer = secret_text(client->settings.key),
+      .timeout_ms = timeout < left || r->save_as ? timeout : left,
+      .deadline_ms = left,
+      .path = r->save_as,
+      .fresh = r->kind == ENDPOINT_CHARGE,
+      .once = true,
+      .may_send = may_send,
+      .headed = on_headed,
+      .refuse = r->endpoint && r->endpoint->text ? refuse_file : NULL,
+  };
+  call->attempts++;
+  call->state = CALL_EXCHANGE;
+  call->began_us = loop_clock();
+  call->exchange = http_send(client->http, &request, on_done, call, &call->error);
+  if (!call->exchange) finish(call);
+}
+
+void client_stop(struct client_call *call, const struct error *err)
+{
+  call->error = *err;
+  finish(call);
+}
+
+static void on_slots(void *arg, const struct error *err)
+{
+  struct client_call *call = arg;
+  if (err) {
+    client_stop(call, err);
+    return;
+  }
+  call->has_slots = true;
+  call->state = CALL_PREPARE;
+  if (call->request.prepare)
+    call->request.prepare(call->arg, call);
+  else
+    client_go(call);
+}
+
+static void take_slots(struct client_call *call)
+{
+  const struct client_settings *settings = &call->client->settings;
+  unsigned scopes = LIMITER_GENERAL | (call->request.order_scope ? LIMITER_ORDERS : 0);
+  call->state = CALL_SLOTS;
+  /* A process that is killed in the last moment leaves an exchange without an answer like any other. */
+  int64_t longest = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0);
+  int64_t lease = longest + SLOTS_LOST_TIME + MARGIN_US;
+  limiter_take(settings->limiter, &call->ticket, scopes, lease, call->request.max_wait, on_slots, call);
+}
+
+/* --- calls --- */
+
+static bool build(struct client_call *call)
+{
+  const struct client_request *r = &call->request;
+  const char *base = call->client->base_url;
+  if (r->idempotency_key) {
+    char line[320];
+    snprintf(line, sizeof line, "Idempotency-Key: %s", r->idempotency_key);
+    call->headers = curl_slist_append(NULL, line);
+    for (const struct curl_slist *h = call->client->headers; h && call->headers; h = h->next)
+      if (!curl_slist_append(call->headers, h->data)) return false;
+    if (!call->headers) return false;
+  }
+  size_t size = strlen(base) + strlen(r->path) + (r->query ? strlen(r->query) : 0) + 2;
+  call->url = malloc(size);
+  if (call->url) snprintf(call->url, size, "%s%s%s%s", base, r->path, r->query ? "?" : "", r->query ? r->query : "");
+  return call->url;
+}
+
+static int64_t deadline_of(const struct client *client, const struct client_request *request)
+{
+  if (request->timeout > 0) return (int64_t)(request->timeout * 1e6);
+  if (request->save_as) return DOWNLOAD_DEADLINE_US;
+  return (int64_t)(client->settings.timeout * 1e6) * DEADLINE_EXCHANGES;
+}
+
+struct client_call *client_send(struct client *client, const struct client_request *request,
+                                void (*done)(void *arg, struct client_call *call), void *arg)
+{
+  struct client_call *call = calloc(1, sizeof *call);
+  if (!call) return NULL;
+  call->client = client;
+  call->request = *request;
+  call->error = ERROR_INIT;
+  call->done = done;
+  call->arg = arg;
+  call->left_us = deadline_of(client, request);
+  call->next = client->calls;
+  if (call->next) call->next->previous = call;
+  client->calls = call;
+  if (build(call)) {
+    take_slots(call);
+    return call;
+  }
+  client_release(call);
+  return NULL;
+}
+
+void client_release(struct client_call *call)
+{
+  if (call->previous)
+    call->previous->next = call->next;
+  else
+    call->client->calls = call->next;
+  if (call->next) call->next->previous = call->previous;
+  drop_exchange(call);
+  curl_slist_free_all(call->headers);
+  free(call->url);
+  free(call);
+}
+
+void client_cancel(struct client_call *call)
+{
+  if (call->state == CALL_SLOTS) limiter_cancel(&call->ticket);
+  if (call->state == CALL_BACKOFF) loop_timer_clear(call->client->loop, &call->timer);
+  if (call->state == CALL_EXCHANGE) {
+    http_cancel(call->exchange);
+    call->sent |= call->exchange->sent;
+  }
+  settle_slots(call);
+  client_release(call);
+}

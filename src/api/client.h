@@ -1,0 +1,98 @@
+/* The single door to the API: takes the slots, attaches the key, sends, and tries again what is safe to try again. Nothing
+ * else knows the key. Waits for slots and pauses are not counted by deadlines. */
+#ifndef PROXYLUA_API_CLIENT_H
+#define PROXYLUA_API_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/endpoint.h"
+#include "base/error.h"
+#include "limits/limiter.h"
+#include "net/http.h"
+#include "net/loop.h"
+
+struct client;
+struct client_call;
+struct secret;
+struct trace;
+
+struct client_settings {
+  const char *base_url;     /* https, or loopback */
+  const struct secret *key; /* outlives the client, as do the limiter and the trace */
+  struct limiter *limiter;
+  struct trace *trace; /* NULL: none */
+  double timeout;      /* seconds an exchange */
+  double max_wait;     /* seconds that the server may make one call pause, all its 429s taken together */
+  void (*tell)(void *arg, const char *text); /* --verbose: told of each retry; NULL: nobody is */
+  void *tell_arg;
+};
+
+/* Strings are borrowed until the call is released. */
+struct client_request {
+  const struct endpoint *endpoint; /* NULL for a path that the table does not know */
+  enum endpoint_class kind;        /* how often it may be sent */
+  bool order_scope;
+  const char *method, *path; /* the path is encoded and begins with a slash */
+  const char *query;         /* without "?", or NULL */
+  const char *body;          /* JSON, or NULL */
+  size_t body_size;
+  const char *save_as;         /* a download's file, or NULL */
+  const char *idempotency_key; /* sent along, never relied on; NULL: none */
+  double timeout;              /* seconds for the whole call, waits for slots excepted; 0: the default */
+  double max_wait;             /* seconds to wait for one's turn; negative: as long as it takes */
+  /* A charge: called with the slots in hand, before each sending. It answers later through client_go or client_stop. */
+  void (*prepare)(void *arg, struct client_call *call);
+  bool (*may_send)(void *arg); /* a charge: asked when the first byte is about to leave */
+};
+
+struct client_call {
+  struct client *client;
+  struct client_request request;
+  struct error error;             /* kind ERROR_NONE: the answer is there */
+  struct http_exchange *exchange; /* the last one; its status and body are the answer. NULL when none was begun */
+  bool sent;                      /* a byte may have left that no 429 refused */
+
+  void (*done)(void *arg, struct client_call *call);
+  void *arg;
+  enum { CALL_SLOTS, CALL_PREPARE, CALL_EXCHANGE, CALL_BACKOFF, CALL_DONE } state;
+  struct limiter_ticket ticket;
+  bool has_slots;
+  bool late; /* not sent, since its slots' lease was over */
+  struct loop_timer timer;
+  struct curl_slist *headers; /* its own, when it has an idempotency key */
+  char *url;
+  int attempts, refusals; /* the latter by 429 */
+  double refused;         /* seconds that they asked for in all */
+  int64_t left_us;        /* of the deadline */
+  int64_t began_us;       /* of the exchange or backoff under way */
+  struct client_call *next, *previous;
+};
+
+/* The settings are copied, what they point to is borrowed. NULL with a config error for a bad base URL. */
+struct client *client_open(struct loop *loop, const struct client_settings *settings, struct error *err);
+
+/* Ends everything under way without calling `done`. */
+void client_close(struct client *client);
+
+/* "https://host/path" without a slash at the end. */
+const char *client_base_url(const struct client *client);
+
+/* The time by the API's clock, seconds since 1970, as its answers tell it; 0 while none has. */
+double client_clock(const struct client *client);
+
+/* Begins a call; `done` is called once, perhaps before this returns. NULL when memory is out. End it with client_release. */
+struct client_call *client_send(struct client *client, const struct client_request *request,
+                                void (*done)(void *arg, struct client_call *call), void *arg);
+
+/* Answers to `prepare`: send now, or end the call with this error and its slots unused. */
+void client_go(struct client_call *call);
+void client_stop(struct client_call *call, const struct error *err);
+
+/* Stops a call that is not done; `done` is not called, and the call is released. */
+void client_cancel(struct client_call *call);
+
+void client_release(struct client_call *call);
+
+#endif

@@ -1,0 +1,56 @@
+/* The one place that maps the server's names to those that scripts see: one table a kind of record, so that a
+ * transaction's amount is never taken for a price. What no table knows is passed on untouched. */
+#ifndef PROXYLUA_API_RECORD_H
+#define PROXYLUA_API_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum record_kind {
+  RECORD_NONE, /* any value, passed on as it is */
+  RECORD_ACCOUNT,
+  RECORD_TRANSACTION,
+  RECORD_QUOTE,
+  RECORD_ORDER,
+  RECORD_PROXY,
+  RECORD_REFERENCE,
+  RECORD_ADDRESS,
+  RECORD_PAGE, /* what is told of a list: page, limit, total, pages, has_more */
+  RECORD_KIND_COUNT
+};
+
+/* What a field becomes. A value that does not fit its type stays as it came. */
+enum record_type {
+  RECORD_TEXT,    /* a number becomes its text */
+  RECORD_INTEGER, /* "8080" becomes 8080 */
+  RECORD_MONEY,   /* exact, to the nearest 10^-8 */
+  RECORD_TIME,    /* a number of seconds (or milliseconds) since 1970 becomes "2026-11-23T22:15:00Z" */
+  RECORD_ANY
+};
+
+struct record_field {
+  const char *name; /* the canonical one; it wins where the server sends an alias as well */
+  enum record_type type;
+  const char *const *aliases; /* in the order of preference, NULL-terminated; never NULL */
+};
+
+/* A list of which so much is wanted. */
+struct record_query {
+  enum record_kind kind;
+  const char *const *fields; /* canonical names, NULL-terminated; at most 15 */
+  int64_t page, limit;       /* asked for, since the server may not tell */
+};
+
+/* The fields of a kind; ends with a row whose name is NULL. */
+const struct record_field *record_fields(enum record_kind kind);
+
+/* The position of a canonical name in record_fields(kind), or -1. */
+int record_field_find(enum record_kind kind, const char *name);
+
+/* "order"; "record" for RECORD_NONE. */
+const char *record_kind_name(enum record_kind kind);
+
+/* "orders": what people, and the server, call several of them. */
+const char *record_list_name(enum record_kind kind);
+
+#endif

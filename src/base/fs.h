@@ -1,0 +1,33 @@
+/* A file that is written whole or not at all: the bytes go to a nameless or temporary file in the same folder, which takes
+ * the name only when it is complete and on disk. */
+#ifndef PROXYLUA_BASE_FS_H
+#define PROXYLUA_BASE_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct file {
+  int fd;          /* -1 when not open */
+  char *path;      /* what it will be called */
+  char *temporary; /* its name until then, NULL while it has none */
+  off_t size;      /* bytes written so far */
+};
+
+#define FILE_INIT ((struct file){.fd = -1})
+
+/* Opens what will become `path` with the given mode. Refuses a path that is there and is not a regular file (usage). */
+bool file_begin(struct file *file, const char *path, mode_t mode, struct error *err);
+
+/* Errors are of kind store and name the path. */
+bool file_write(struct file *file, const void *bytes, size_t size, struct error *err);
+
+/* Puts the bytes on disk and gives them their name; ends the file either way. */
+bool file_commit(struct file *file, struct error *err);
+
+/* Ends the file and leaves nothing of it. Harmless on one that is not open. */
+void file_abandon(struct file *file);
+
+#endif

@@ -1,0 +1,399 @@
+#include "bind/api.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bind/args.h"
+#include "bind/engine.h"
+#include "bind/error.h"
+#include "bind/json.h"
+#include "bind/money.h"
+#include "bind/params.h"
+#include "bind/record.h"
+#include "bind/runtime.h"
+#include "bind/sched/wait.h"
+#include "net/url.h"
+
+/* A call under way; lies on the waiting thread's stack, above what its request borrows. One of the two is set. */
+struct visit {
+  struct wait wait;
+  const struct endpoint *endpoint; /* NULL for a path that the table does not know */
+  const char *save_as;
+  int64_t page, limit; /* asked for */
+  struct client_call *call;
+  struct purchase_charge *charge;
+  bool may_have_paid; /* cancelled when the request had left, or was about to */
+};
+
+static void stop(struct wait *wait)
+{
+  struct visit *visit = (struct visit *)wait;
+  if (visit->call) client_cancel(visit->call);
+  if (visit->charge) visit->may_have_paid = purchase_abandon(visit->charge);
+  visit->call = NULL;
+  visit->charge = NULL;
+}
+
+static void on_call_done(void *arg, struct client_call *call)
+{
+  struct visit *visit = arg;
+  visit->call = call;
+  wait_done(&visit->wait);
+}
+
+static void on_charge_done(void *arg, struct purchase_charge *charge)
+{
+  struct visit *visit = arg;
+  visit->charge = charge;
+  wait_done(&visit->wait);
+}
+
+/* --- results --- */
+
+/* Raises the error, completed by what the server said. Stack: … -> . */
+static int fail(lua_State *L, struct error *err, const char *body, size_t size)
+{
+  if (size > 0 && err->status >= 400 && err->kind != ERROR_OUTCOME_UNKNOWN) {
+    record_error(L, body, size, err);
+    return error_raise_with(L, err, lua_gettop(L));
+  }
+  return error_raise(L, err);
+}
+
+/* The server's Date has whole seconds: half of one is missing on average. */
+static void note_clock(struct engine *engine, const struct http_exchange *x)
+{
+  double date = x ? http_date(x) : 0;
+  struct timespec now;
+  if (date == 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) return;
+  engine->has_clock = true;
+  engine->ahead = date + 0.5 - (double)now.tv_sec - (double)now.tv_nsec / 1e9;
+}
+
+/* Stack: visit … -> the call's result. The call is given back as soon as its body is in Lua. */
+static int finish_call(lua_State *L, struct visit *visit)
+{
+  struct client_call *call = visit->call;
+  const struct http_exchange *x = call->exchange;
+  struct error err = call->error;
+  visit->call = NULL;
+  note_clock(engine_use(L), x);
+  bool answered = x && x->body.data;
+  lua_pushlstring(L, answered ? x->body.data : "", answered ? x->body.size : 0);
+  client_release(call);
+  size_t size;
+  const char *body = lua_tolstring(L, -1, &size);
+  if (err.kind != ERROR_NONE) return fail(L, &err, body, size);
+  if (visit->endpoint && visit->endpoint->text) {
+    if (visit->save_as) lua_pushstring(L, visit->save_as);
+    return 1;
+  }
+  return record_answer_page(L, body, size, visit->endpoint, visit->page, visit->limit);
+}
+
+static void push_money(lua_State *L, const char *field, money amount)
+{
+  money_push(L, amount);
+  lua_setfield(L, -2, field);
+}
+
+static int finish_charge(lua_State *L, struct visit *visit)
+{
+  struct purchase_charge *charge = visit->charge;
+  struct error err = charge->error;
+  visit->charge = NULL;
+  lua_pushlstring(L, charge->answer.data ? charge->answer.data : "", charge->answer.size);
+  bool dry_run = charge->dry_run, has_quote = charge->has_quote;
+  money quote = charge->quote;
+  purchase_release(charge);
+  size_t size;
+  const char *body = lua_tolstring(L, -1, &size);
+  if (err.kind != ERROR_NONE) return fail(L, &err, body, size);
+  if (dry_run) {
+    lua_newtable(L);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "dry_run");
+    push_money(L, "price", quote);
+  } else {
+    record_answer(L, body, size, visit->endpoint);
+  }
+  if (!has_quote) return 1;
+  money_push(L, quote);
+  return 2;
+}
+
+static int finish(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  struct visit *visit = (struct visit *)context;
+  if (!visit->wait.cancelled) return visit->charge ? finish_charge(L, visit) : finish_call(L, visit);
+  if (!visit->may_have_paid) return wait_raise(L, false);
+  struct error err = ERROR_INIT;
+  error_set(&err, ERROR_CANCELLED,
+            "cancelled while a charge was under way; what came of it is told when it is known, and is in the journal");
+  err.charge = CHARGE_UNKNOWN;
+  err.endpoint = visit->endpoint ? visit->endpoint->name : NULL;
+  return error_raise(L, &err);
+}
+
+/* --- beginning --- */
+
+static void begin_call(lua_State *L, struct visit *visit, const struct client_request *request)
+{
+  struct client_call *call = client_send(engine_use(L)->client, request, on_call_done, visit);
+  if (!call) luaL_error(L, "not enough memory");
+  visit->call = call;
+}
+
+static void begin_charge(lua_State *L, struct visit *visit, const struct client_request *request,
+                         const struct params *params)
+{
+  struct purchase_request purchase = {.endpoint = request->endpoint,
+                                      .method = request->method,
+                                      .path = request->path,
+                                      .query = request->query,
+                                      .body = request->body,
+                                      .body_size = request->body_size,
+                                      .key = params->key,
+                                      .has_max_price = params->has_max_price,
+                                      .max_price = params->max_price,
+                                      .purse = params->purse,
+                                      .timeout = request->timeout,
+                                      .max_wait = request->max_wait};
+  struct error ended = ERROR_INIT;
+  error_set(&ended, ERROR_CANCELLED, "the script has ended, and its finalizers buy nothing");
+  if (!runtime_of(L)->tasks.current) error_raise(L, &ended);
+  struct purchase_charge *charge = purchase_begin(engine_use(L)->purchase, &purchase, on_charge_done, visit);
+  if (!charge) luaL_error(L, "not enough memory");
+  visit->charge = charge;
+}
+
+/* Stack: what the request borrows. */
+int api_visit(lua_State *L, const struct client_request *request, const struct params *params)
+{
+  struct visit *visit = lua_newuserdatauv(L, sizeof *visit, 0);
+  *visit = (struct visit){.wait = {.cancel = stop},
+                          .endpoint = request->endpoint,
+                          .save_as = request->save_as,
+                          .page = params->page,
+                          .limit = params->limit};
+  if (request->kind == ENDPOINT_CHARGE)
+    begin_charge(L, visit, request, params);
+  else
+    begin_call(L, visit, request);
+  return wait_for(L, &visit->wait, finish, (lua_KContext)visit);
+}
+
+void api_fill(struct client_request *request, const struct endpoint *endpoint)
+{
+  request->endpoint = endpoint;
+  request->kind = endpoint->kind;
+  request->order_scope = endpoint->order_scope;
+  request->method = endpoint->method;
+}
+
+int api_call(lua_State *L, const struct endpoint *endpoint, int index, int purse)
+{
+  struct client_request request = {.max_wait = -1};
+  struct params params = {0};
+  api_fill(&request, endpoint);
+  params_read(L, index, endpoint, &request, &params);
+  if (purse) params_read_purse(L, purse, &params);
+  engine_use(L);
+  return api_visit(L, &request, &params);
+}
+
+/* call(name, parameters [, purse]): the answer of an endpoint, as canonical records; of a charge also its quote. The purse,
+ * {prefix=, per_run=, per_day=}, is a ceiling of its own for all charges whose keys begin with the prefix, as this one's does. */
+static int call(lua_State *L)
+{
+  const char *name = luaL_checkstring(L, 1);
+  const struct endpoint *endpoint = endpoint_find(name);
+  if (!endpoint) {
+    const char *near = endpoint_name_nearest(name);
+    return error_usage(L, "there is no endpoint %s%s%s", name, near ? "; did you mean " : "", near ? near : "");
+  }
+  lua_settop(L, 3);
+  if (lua_isnil(L, 2)) {
+    lua_newtable(L);
+    lua_replace(L, 2);
+  }
+  return api_call(L, endpoint, 2, 3);
+}
+
+/* configure(settings): once, before scripts run. */
+static int configure(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  engine_configure(L, 1);
+  return 0;
+}
+
+/* check(setting, text): raises what is wrong with the text of base_url or limits. */
+static int check(lua_State *L)
+{
+  static const char *const settings[] = {"base_url", "limits", NULL};
+  struct error err = ERROR_INIT;
+  struct limiter_rules rules;
+  bool is_url = luaL_checkoption(L, 1, NULL, settings) == 0;
+  const char *text = luaL_checkstring(L, 2);
+  char *spelled = is_url ? url_check_base(text, &err) : NULL;
+  bool good = is_url ? spelled != NULL : limiter_rules_parse(text, &rules, &err);
+  free(spelled);
+  return good ? 0 : error_raise(L, &err);
+}
+
+/* clock(): seconds since 1970 by the API's clock; nil while it has not told. */
+static int server_clock(lua_State *L)
+{
+  double seconds = client_clock(engine_use(L)->client);
+  if (seconds <= 0) return 0;
+  lua_pushnumber(L, seconds);
+  return 1;
+}
+
+static const char *text_option(lua_State *L, int index, const char *name, bool required)
+{
+  int type = lua_getfield(L, index, name);
+  if (type == LUA_TSTRING) return lua_tostring(L, -1);
+  if (type != LUA_TNIL || required) error_usage(L, "px.request: %s is a text, not a %s", name, lua_typename(L, type));
+  return NULL;
+}
+
+/* Pushes the normalised path; answers its query. */
+static const char *push_path(lua_State *L, const char *text)
+{
+  struct buffer path = {0};
+  struct error err = ERROR_INIT;
+  const char *query = NULL;
+  bool good = endpoint_normalise(text, strlen(text), &path, &query, &err);
+  lua_pushlstring(L, path.data ? path.data : "", path.size);
+  buffer_free(&path);
+  if (!good) error_raise(L, &err);
+  return query;
+}
+
+static void read_query(lua_State *L, const char *in_path, struct client_request *request)
+{
+  request->query = in_path;
+  if (lua_getfield(L, 1, "query") == LUA_TNIL) return;
+  query_push(L, lua_gettop(L));
+  if (in_path) {
+    lua_pushfstring(L, "%s&%s", in_path, lua_tostring(L, -1));
+    lua_replace(L, -2);
+  }
+  request->query = lua_tostring(L, -1);
+}
+
+/* A path that the table does not know: a GET is safe; anything else says with max_price what it may cost. */
+static void judge_unknown(lua_State *L, struct client_request *request, const struct params *params)
+{
+  bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+  request->kind = reads ? ENDPOINT_SAFE : ENDPOINT_ONCE;
+  if (reads) return;
+  if (!params->has_max_price)
+    error_usage(
+        L,
+        "px.request: %s %s is not in the table of endpoints, so it might charge: say with max_price what it may "
+        "cost at most (0: it charges nothing)",
+        request->method, request->path);
+  if (params->max_price > 0) request->kind = ENDPOINT_CHARGE;
+}
+
+/* --- a path that charges: the same checks as by name, and a body built from what was checked --- */
+
+static void copy_fields(lua_State *L, int from, int to)
+{
+  for (lua_pushnil(L); lua_next(L, from);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, to);
+  }
+}
+
+/* Adds the values of the ":name"s that the path holds. */
+static void add_path_values(lua_State *L, const char *path, const struct endpoint *endpoint, int to)
+{
+  for (const char *row = endpoint->path; *row; row++, path++) {
+    size_t size = strcspn(row + 1, "/"), given = strcspn(path + 1, "/");
+    if (row[1] == ':') {
+      if (memchr(path + 1, '%', given))
+        error_usage(L, "px.request: the id in %s is none; call %s", path, endpoint->name);
+      lua_pushlstring(L, row + 2, size - 1);
+      lua_pushlstring(L, path + 1, given);
+      lua_rawset(L, to);
+    }
+    row += size;
+    path += given;
+  }
+}
+
+static int send_charge(lua_State *L, const char *path, const char *query, const struct endpoint *endpoint)
+{
+  static const char *const options[] = {"key", "max_price", "timeout", "max_wait"};
+  if (query || lua_getfield(L, 1, "query") != LUA_TNIL)
+    return error_usage(L, "px.request: %s takes no query; its parameters go into json", endpoint->name);
+  lua_newtable(L);
+  int to = lua_gettop(L);
+  int type = lua_getfield(L, 1, "json");
+  if (type != LUA_TTABLE && type != LUA_TNIL)
+    return error_usage(L, "px.request: json is a table for %s", endpoint->name);
+  if (type == LUA_TTABLE) copy_fields(L, to + 1, to);
+  for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+    lua_getfield(L, 1, options[i]);
+    lua_setfield(L, to, options[i]);
+  }
+  add_path_values(L, path, endpoint, to);
+  return api_call(L, endpoint, to, 0);
+}
+
+/* request{method=, path=, query=, json=, …}: what the table does not know, through the same door and the same rules. */
+static int send_request(lua_State *L)
+{
+  if (!lua_istable(L, 1)) return error_usage(L, "px.request takes a table, not a %s", luaL_typename(L, 1));
+  lua_settop(L, 1);
+  luaL_checkstack(L, 20, NULL);
+  static const char *const known[] = {"method",    "path",    "query",    "json", "key",
+                                      "max_price", "timeout", "max_wait", NULL};
+  options_check(L, 1, "px.request", known);
+  struct client_request request = {.max_wait = -1};
+  struct params params = {0};
+  const char *method = text_option(L, 1, "method", false);
+  lua_pushstring(L, method ? method : "GET");
+  request.method = lua_tostring(L, -1);
+  if (!*request.method || strspn(request.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(request.method))
+    return error_usage(L, "px.request: method is a word in capitals such as GET");
+  const char *query = push_path(L, text_option(L, 1, "path", true));
+  request.path = lua_tostring(L, -1);
+  const struct endpoint *endpoint = endpoint_match(request.method, request.path);
+  if (endpoint && endpoint->kind == ENDPOINT_CHARGE) return send_charge(L, request.path, query, endpoint);
+  read_query(L, query, &request);
+  if (lua_getfield(L, 1, "json") != LUA_TNIL) {
+    json_encode(L, lua_gettop(L));
+    request.body = lua_tolstring(L, -1, &request.body_size);
+  }
+  params_read_options(L, 1, "px.request", &request, &params);
+  if (endpoint) {
+    const char *as_given = request.method;
+    api_fill(&request, endpoint);
+    request.method = as_given;
+  } else {
+    judge_unknown(L, &request, &params);
+  }
+  engine_use(L);
+  return api_visit(L, &request, &params);
+}
+
+void api_open(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"call", call},
+                                       {"request", send_request},
+                                       {"configure", configure},
+                                       {"limits", engine_limits},
+                                       {"clock", server_clock},
+                                       {"check", check},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+}

@@ -1,0 +1,13 @@
+/* The process of a plugin, from the inside: a Lua of its own without files, system calls and bytecode, in the cage. */
+#ifndef PROXYLUA_BIND_PLUGIN_GUEST_PROCESS_H
+#define PROXYLUA_BIND_PLUGIN_GUEST_PROCESS_H
+
+#include <stdbool.h>
+
+/* Whether the command line asks for it: nobody but a parent of this program can. */
+bool plugin_process_asked(int argc, char **argv);
+
+/* Serves the parent until that closes the socket. Ends the process. */
+void plugin_process_run(int argc, char **argv) __attribute__((noreturn));
+
+#endif

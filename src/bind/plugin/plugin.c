@@ -1,0 +1,511 @@
+/* A plugin's process as an object: start it, call into it, answer what it asks. Calls wait as every wait of a task does; what
+ * it asks is handed to a function, which starts a task for it. */
+#include "bind/modules.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/child.h"
+#include "bind/error.h"
+#include "bind/plugin/marshal.h"
+#include "bind/plugin/protocol.h"
+#include "bind/runtime.h"
+#include "bind/sched/wait.h"
+#include "net/loop.h"
+#include "plugin/frame.h"
+#include "plugin/jail.h"
+
+#define TYPE "proxylua.plugin"
+#define CALL_TYPE "proxylua.plugin.call"
+/* Questions of the plugin's without an answer, and what they hold: more of them wait in the socket. */
+#define MOST_ASKED 256
+#define MOST_ASKED_BYTES ((size_t)64 << 20)
+#define LEISURE 10 /* wall-clock seconds that earn a call one more second of processor time */
+#define SECOND INT64_C(1000000)
+
+enum { ON_MESSAGE = 1, ON_END, COURIER }; /* the object's user values */
+
+/* A call into the plugin; lies on the waiting thread's stack, above the plugin. */
+struct call {
+  struct wait wait;
+  struct plugin *plugin;
+  uint32_t number;
+  struct call *next;
+  bool failed;
+  char *bytes; /* of the answer; NULL when the plugin ended without one */
+  size_t size;
+};
+
+struct question {
+  uint32_t number;
+  size_t size;
+};
+
+struct plugin {
+  struct runtime *runtime;
+  struct child child;
+  struct channel channel;
+  struct loop_reader reader;
+  lua_State *courier; /* the thread on which messages are handed over */
+  struct call *calls;
+  uint32_t last;                         /* the number of our last call */
+  struct question questions[MOST_ASKED]; /* without an answer: the first `asked` */
+  unsigned asked;
+  size_t asked_bytes;
+  bool handing, ended;
+  struct error why;             /* of the end */
+  int64_t budget;               /* seconds of processor time a call */
+  int64_t used, since, allowed; /* when the first of the present calls began: CPU, clock (both us), and the limit (s) */
+  char name[64];
+};
+
+static struct plugin *check(lua_State *L)
+{
+  return luaL_checkudata(L, 1, TYPE);
+}
+
+/* --- the end --- */
+
+static const char *code_of(const struct child_end *end)
+{
+  if (!end->killed) return "plugin_ended";
+  return end->code == SIGSYS ? "plugin_forbidden" : end->code == SIGXCPU ? "plugin_budget" : "plugin_ended";
+}
+
+static void explain(struct plugin *plugin, const struct child_end *end)
+{
+  struct error *why = &plugin->why;
+  const char *name = plugin->name;
+  if (why->kind != ERROR_NONE) return;
+  snprintf(why->code, sizeof why->code, "%s", code_of(end));
+  if (!end->killed)
+    error_set(why, ERROR_INTERNAL, "the process of the plugin %s ended with exit code %d", name, end->code);
+  else if (end->code == SIGSYS)
+    error_set(why, ERROR_INTERNAL, "the plugin %s was ended: it tried a system call, and plugins have none", name);
+  else if (end->code == SIGXCPU)
+    error_set(why, ERROR_INTERNAL, "the plugin %s was ended: it computed for more than %d s", name,
+              (int)plugin->budget);
+  else
+    error_set(why, ERROR_INTERNAL, "the process of the plugin %s was ended by signal %d (%s)", name, end->code,
+              strsignal(end->code));
+}
+
+static void finish_call(struct plugin *plugin, struct call *call)
+{
+  loop_release(plugin->runtime->loop);
+  wait_done(&call->wait);
+}
+
+/* Stack of the courier: on_message, on_end. Protected: calls on_end. */
+static int tell_end(lua_State *L)
+{
+  const struct plugin *plugin = lua_touserdata(L, 1);
+  lua_settop(L, 2);
+  error_push(L, &plugin->why);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+static void release(struct plugin *plugin)
+{
+  loop_stop_reading(plugin->runtime->loop, &plugin->reader);
+  struct child_end end = child_end(&plugin->child);
+  plugin->ended = true;
+  explain(plugin, &end);
+  channel_free(&plugin->channel);
+}
+
+static void end(struct plugin *plugin)
+{
+  if (plugin->ended) return;
+  release(plugin);
+  for (struct call *next, *call = plugin->calls; call; call = next) {
+    next = call->next;
+    finish_call(plugin, call);
+  }
+  plugin->calls = NULL;
+  lua_State *L = plugin->courier;
+  lua_pushcfunction(L, tell_end);
+  lua_pushlightuserdata(L, plugin);
+  lua_pushvalue(L, ON_END);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* For what no honest plugin does. */
+static void expel(struct plugin *plugin, const char *what)
+{
+  snprintf(plugin->why.code, sizeof plugin->why.code, "plugin_forged");
+  error_set(&plugin->why, ERROR_INTERNAL, "the plugin %s was ended: %s", plugin->name, what);
+  end(plugin);
+}
+
+/* --- processor time: a budget for the time between two idle moments, and a tenth of a processor for calls that take long --- */
+
+static void allow_more(struct plugin *plugin)
+{
+  int64_t earned = (loop_clock() - plugin->since) / LEISURE;
+  int64_t seconds = plugin->budget + (plugin->used + earned + SECOND / 2) / SECOND;
+  if (seconds <= plugin->allowed) return;
+  plugin->allowed = seconds;
+  child_allow_cpu(&plugin->child, seconds);
+}
+
+static void begin_work(struct plugin *plugin)
+{
+  plugin->used = child_cpu(&plugin->child);
+  plugin->since = loop_clock();
+  allow_more(plugin);
+}
+
+/* --- what it asks --- */
+
+static bool may_ask(const struct plugin *plugin)
+{
+  return plugin->asked < MOST_ASKED && plugin->asked_bytes < MOST_ASKED_BYTES;
+}
+
+static void begin_question(struct plugin *plugin, const struct message *message)
+{
+  plugin->questions[plugin->asked++] = (struct question){message->number, message->size};
+  plugin->asked_bytes += message->size;
+}
+
+static void end_question(struct plugin *plugin, uint32_t number)
+{
+  unsigned at = 0;
+  while (at < plugin->asked && plugin->questions[at].number != number) at++;
+  if (at == plugin->asked) return;
+  plugin->asked_bytes -= plugin->questions[at].size;
+  plugin->questions[at] = plugin->questions[--plugin->asked];
+}
+
+/* --- what comes in --- */
+
+static void take_answer(struct plugin *plugin, const struct message *message)
+{
+  struct call **at = &plugin->calls;
+  while (*at && (*at)->number != message->number) at = &(*at)->next;
+  struct call *call = *at;
+  if (!call) {
+    /* Nobody waits for the answer to a call that was cancelled; one to a call that never was is forged. */
+    if (message->number == 0 || message->number > plugin->last) expel(plugin, "it answered what it was not asked");
+    return;
+  }
+  *at = call->next;
+  call->failed = message->kind == MESSAGE_ERROR;
+  call->size = message->size;
+  call->bytes = malloc(message->size + 1);
+  if (call->bytes) memcpy(call->bytes, message->bytes, message->size);
+  finish_call(plugin, call);
+}
+
+struct delivery {
+  const struct message *message;
+  bool malformed;
+};
+
+/* Protected. Stack: delivery, on_message. */
+static int deliver(lua_State *L)
+{
+  struct delivery *delivery = lua_touserdata(L, 1);
+  const struct message *message = delivery->message;
+  char kind = (char)message->kind;
+  lua_pushlstring(L, &kind, 1);
+  lua_pushinteger(L, message->number);
+  int count = value_read(L, message->bytes, message->size);
+  delivery->malformed = count < 0;
+  if (!delivery->malformed) lua_call(L, count + 2, 0);
+  return 0;
+}
+
+static void hand_over(struct plugin *plugin, const struct message *message)
+{
+  lua_State *L = plugin->courier;
+  struct delivery delivery = {.message = message};
+  if (message->kind == MESSAGE_CALL) begin_question(plugin, message);
+  lua_pushcfunction(L, deliver);
+  lua_pushlightuserdata(L, &delivery);
+  lua_pushvalue(L, ON_MESSAGE);
+  bool failed = lua_pcall(L, 2, 0, 0) != LUA_OK;
+  if (failed) lua_pop(L, 1);
+  if (failed || delivery.malformed) expel(plugin, "it sent a message that cannot be read");
+}
+
+static void await(struct plugin *plugin, enum channel_state flushed)
+{
+  if (!plugin->ended) loop_await(plugin->runtime->loop, &plugin->reader, may_ask(plugin), flushed == CHANNEL_FULL);
+}
+
+/* Not from inside of itself: what is handed over may answer at once. */
+static void hand_over_all(struct plugin *plugin)
+{
+  enum channel_state state = CHANNEL_OPEN;
+  const char *bytes = NULL;
+  size_t size;
+  struct message message;
+  if (plugin->handing) return;
+  plugin->handing = true;
+  while (!plugin->ended && may_ask(plugin) && (bytes = channel_next(&plugin->channel, &size, &state))) {
+    if (!message_read(bytes, size, &message))
+      expel(plugin, "it sent a message that cannot be read");
+    else if (message.kind == MESSAGE_RESULT || message.kind == MESSAGE_ERROR)
+      take_answer(plugin, &message);
+    else
+      hand_over(plugin, &message);
+  }
+  plugin->handing = false;
+  if (!plugin->ended && state == CHANNEL_BROKEN) expel(plugin, "it sent a message that is too large");
+}
+
+static void flush(struct plugin *plugin)
+{
+  enum channel_state state = channel_flush(&plugin->channel);
+  await(plugin, state); /* of a closed one the reading tells */
+}
+
+static void on_ready(void *arg)
+{
+  struct plugin *plugin = arg;
+  enum channel_state state = channel_fill(&plugin->channel);
+  hand_over_all(plugin);
+  if (!plugin->ended && state == CHANNEL_BROKEN) expel(plugin, "there is no memory for what it says");
+  if (plugin->ended) return;
+  if (state == CHANNEL_CLOSED)
+    end(plugin);
+  else
+    flush(plugin);
+}
+
+/* --- calls into it --- */
+
+static int collect_call(lua_State *L)
+{
+  struct call *call = luaL_checkudata(L, 1, CALL_TYPE);
+  free(call->bytes);
+  call->bytes = NULL;
+  return 0;
+}
+
+static void unlink_call(struct call *call)
+{
+  struct call **at = &call->plugin->calls;
+  while (*at && *at != call) at = &(*at)->next;
+  if (!*at) return;
+  *at = call->next;
+  loop_release(call->plugin->runtime->loop);
+}
+
+static void stop(struct wait *wait)
+{
+  struct call *call = (struct call *)wait;
+  struct plugin *plugin = call->plugin;
+  unlink_call(call);
+  if (plugin->ended) return;
+  if (!message_put(plugin->courier, &plugin->channel, MESSAGE_CANCEL, call->number, 1, 0)) flush(plugin);
+}
+
+static int raise_end(lua_State *L, const struct plugin *plugin)
+{
+  return error_raise(L, &plugin->why);
+}
+
+/* An error value is raised as it is, but for a cancellation: it was of a task in there, and stops nothing out here. What else a
+ * plugin raises is told to be the plugin's. */
+static int raise_failure(lua_State *L, const struct plugin *plugin, int count)
+{
+  bool known = count == 1 && error_test(L, -1), cancelled = known && error_kind_at(L, -1) == ERROR_CANCELLED;
+  if (known && !cancelled) return lua_error(L);
+  if (cancelled)
+    lua_pushfstring(L, "plugin %s: a task of its own was cancelled", plugin->name);
+  else if (count == 1 && lua_type(L, -1) == LUA_TSTRING)
+    lua_pushfstring(L, "plugin %s: %s", plugin->name, lua_tostring(L, -1)); /* which says where, in the plugin */
+  else
+    lua_pushfstring(L, "plugin %s: failed", plugin->name);
+  return lua_error(L);
+}
+
+static int after_call(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  struct call *call = (struct call *)context;
+  struct plugin *plugin = call->plugin;
+  if (call->wait.cancelled) return wait_raise(L, call->wait.hopeless);
+  if (!call->bytes) return raise_end(L, plugin);
+  int count = value_read(L, call->bytes, call->size);
+  bool failed = call->failed;
+  free(call->bytes);
+  call->bytes = NULL;
+  if (count < 0) {
+    expel(plugin, "it sent a message that cannot be read");
+    return raise_end(L, plugin);
+  }
+  return failed ? raise_failure(L, plugin, count) : count;
+}
+
+/* plugin:call(what, …): what the plugin answers. */
+static int call(lua_State *L)
+{
+  struct plugin *plugin = check(L);
+  if (plugin->ended) return raise_end(L, plugin);
+  int last = lua_gettop(L);
+  struct call *one = lua_newuserdatauv(L, sizeof *one, 0);
+  *one = (struct call){.wait = {.cancel = stop}, .plugin = plugin};
+  luaL_setmetatable(L, CALL_TYPE);
+  if (!plugin->calls && plugin->asked == 0)
+    begin_work(plugin);
+  else
+    allow_more(plugin);
+  one->number = ++plugin->last;
+  const char *why = message_put(L, &plugin->channel, MESSAGE_CALL, one->number, 2, last);
+  if (why) return error_usage(L, "the plugin %s cannot be handed %s", plugin->name, why);
+  one->next = plugin->calls;
+  plugin->calls = one;
+  loop_hold(plugin->runtime->loop);
+  flush(plugin);
+  return wait_for(L, &one->wait, after_call, (lua_KContext)one);
+}
+
+/* plugin:answer(number, ok, …): results, or the error. Nothing happens when it has ended. */
+static int answer(lua_State *L)
+{
+  struct plugin *plugin = check(L);
+  uint32_t number = (uint32_t)luaL_checkinteger(L, 2);
+  enum message_kind kind = lua_toboolean(L, 3) ? MESSAGE_RESULT : MESSAGE_ERROR;
+  if (plugin->ended) return 0;
+  end_question(plugin, number);
+  const char *why = message_put(L, &plugin->channel, kind, number, 4, lua_gettop(L));
+  if (why) {
+    lua_settop(L, 3);
+    lua_pushfstring(L, "the answer is %s", why);
+    if (message_put(L, &plugin->channel, MESSAGE_ERROR, number, 4, 4))
+      expel(plugin, "it does not read what it asked for");
+  }
+  if (plugin->ended) return 0;
+  allow_more(plugin);
+  hand_over_all(plugin);
+  if (!plugin->ended) flush(plugin);
+  return 0;
+}
+
+/* plugin:close() */
+static int close_plugin(lua_State *L)
+{
+  struct plugin *plugin = check(L);
+  if (plugin->ended) return 0;
+  error_set(&plugin->why, ERROR_CANCELLED, "the plugin %s was closed", plugin->name);
+  end(plugin);
+  return 0;
+}
+
+static int collect(lua_State *L)
+{
+  struct plugin *plugin = check(L);
+  if (!plugin->ended && plugin->runtime) release(plugin);
+  return 0;
+}
+
+/* plugin:status(): nil while it lives, or why it ended; plugin:pid() */
+static int status(lua_State *L)
+{
+  struct plugin *plugin = check(L);
+  if (!plugin->ended) return 0;
+  error_push(L, &plugin->why);
+  return 1;
+}
+
+static int pid(lua_State *L)
+{
+  lua_pushinteger(L, check(L)->child.pid);
+  return 1;
+}
+
+/* --- start --- */
+
+static lua_Integer number_of(lua_State *L, const char *name)
+{
+  lua_getfield(L, 1, name);
+  lua_Integer number = luaL_checkinteger(L, -1);
+  luaL_argcheck(L, number > 0, 1, "limits are above 0");
+  lua_pop(L, 1);
+  return number;
+}
+
+static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, struct error *err)
+{
+  char bytes[24], seconds[24], folder[4096 + 32] = "";
+  const char *lua = getenv("PROXYLUA_LUA_DIR");
+  if (lua && *lua && snprintf(folder, sizeof folder, "PROXYLUA_LUA_DIR=%s", lua) >= (int)sizeof folder) *folder = '\0';
+  char *environment[] = {*folder ? folder : NULL, NULL};
+  snprintf(bytes, sizeof bytes, "%lld", (long long)memory);
+  snprintf(seconds, sizeof seconds, "%lld", (long long)plugin->budget);
+  char *arguments[] = {"proxylua", PLUGIN_ARGUMENT, plugin->name, bytes, seconds, calls_free ? "free" : "caged", NULL};
+  if (!child_start(&plugin->child, arguments, environment, err)) return false;
+  plugin->channel.socket = plugin->child.socket;
+  plugin->reader = (struct loop_reader){.fd = plugin->child.socket, .ready = on_ready, .arg = plugin};
+  if (loop_read(plugin->runtime->loop, &plugin->reader)) return true;
+  error_set(err, ERROR_INTERNAL, "cannot wait for a plugin");
+  return false;
+}
+
+/* start(options, on_message, on_end): options are name, memory (bytes), cpu (seconds) and calls_free; on_message(kind, number, …)
+ * is called for what the plugin asks and must not wait; on_end(why) when its process has ended. */
+static int start(lua_State *L)
+{
+  struct error err = ERROR_INIT;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  lua_getfield(L, 1, "name");
+  const char *name = luaL_checkstring(L, 4);
+  lua_Integer memory = number_of(L, "memory"), cpu = number_of(L, "cpu");
+  lua_getfield(L, 1, "calls_free");
+  bool calls_free = lua_toboolean(L, -1);
+  struct plugin *plugin = lua_newuserdatauv(L, sizeof *plugin, 3);
+  *plugin = (struct plugin){.child = CHILD_NONE, .why = ERROR_INIT, .budget = cpu, .ended = true};
+  luaL_setmetatable(L, TYPE);
+  snprintf(plugin->name, sizeof plugin->name, "%s", name);
+  plugin->courier = lua_newthread(L);
+  lua_setiuservalue(L, -2, COURIER);
+  for (int i = 2; i <= 3; i++) {
+    lua_pushvalue(L, i);
+    lua_xmove(L, plugin->courier, 1);
+  }
+  plugin->runtime = runtime_of(L);
+  plugin->ended = false;
+  if (!begin(plugin, memory, calls_free, &err)) return error_raise(L, &err);
+  return 1;
+}
+
+/* caged(): whether the kernel filters system calls here. */
+static int caged(lua_State *L)
+{
+  lua_pushboolean(L, jail_is_possible());
+  return 1;
+}
+
+static void make_type(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+void plugin_open(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"call", call},     {"answer", answer}, {"close", close_plugin},
+                                     {"status", status}, {"pid", pid},       {"__gc", collect},
+                                     {NULL, NULL}};
+  static const luaL_Reg call_methods[] = {{"__gc", collect_call}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start}, {"caged", caged}, {NULL, NULL}};
+  make_type(L, TYPE, methods);
+  make_type(L, CALL_TYPE, call_methods);
+  luaL_newlib(L, functions);
+  grants_add(L);
+  exec_add(L);
+}

@@ -1,0 +1,109 @@
+#include "bind/repl/question.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "bind/runtime.h"
+
+bool ask_can(void)
+{
+  return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+static void stop(struct ask *ask)
+{
+  ask->charge = NULL;
+  loop_release(ask->runtime->loop);
+  if (!ask->runtime->repl) loop_stop_reading(ask->runtime->loop, &ask->reader);
+  countdown_give_way(ask->countdown, false);
+}
+
+static void answer(struct ask *ask, bool yes)
+{
+  struct purchase_charge *charge = ask->charge;
+  stop(ask);
+  purchase_answer(charge, yes);
+}
+
+static void on_answer(struct repl_question *question, bool yes)
+{
+  answer(question->arg, yes);
+}
+
+/* The terminal hands over whole lines. */
+static void on_input(void *arg)
+{
+  struct ask *ask = arg;
+  char bytes[256];
+  ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  for (ssize_t i = 0; i < got; i++) {
+    if (bytes[i] == '\n') {
+      answer(ask, tolower((unsigned char)ask->first) == 'y');
+      return;
+    }
+    if (!ask->first && !isspace((unsigned char)bytes[i])) ask->first = bytes[i];
+  }
+  if (got > 0) return;
+  fputc('\n', stderr);
+  answer(ask, false);
+}
+
+static bool write_text(struct buffer *text, const struct purchase_question *question)
+{
+  char quote[MONEY_TEXT], now[MONEY_TEXT], then[MONEY_TEXT];
+  money left;
+  money_format(question->quote, quote);
+  text->size = 0;
+  bool ok = buffer_print(text, "proxylua: %s\n  costs %s%s", question->params, quote,
+                         question->estimate ? " (an estimate: the price of a new order like it)" : "");
+  if (ok && question->has_balance && money_subtract(question->balance, question->quote, &left)) {
+    money_format(question->balance, now);
+    money_format(left, then);
+    ok = buffer_print(text, "; balance %s, afterwards %s", now, then);
+  }
+  return ok && buffer_add_text(text, "\nGo ahead?");
+}
+
+/* What was typed before the question was there is no answer to it. */
+static bool show(struct ask *ask)
+{
+  tcflush(STDIN_FILENO, TCIFLUSH);
+  fflush(stdout);
+  fprintf(stderr, "%s [y/N] ", ask->text.data);
+  ask->first = '\0';
+  ask->reader = (struct loop_reader){.fd = STDIN_FILENO, .ready = on_input, .arg = ask};
+  return loop_read(ask->runtime->loop, &ask->reader);
+}
+
+void ask_begin(void *arg, struct purchase_charge *charge, const struct purchase_question *question)
+{
+  struct ask *ask = arg;
+  bool written = write_text(&ask->text, question);
+  ask->charge = charge;
+  loop_hold(ask->runtime->loop);
+  countdown_give_way(ask->countdown, true);
+  ask->question = (struct repl_question){.text = ask->text.data, .done = on_answer, .arg = ask};
+  if (written && ask->runtime->repl)
+    repl_put_question(ask->runtime->repl, &ask->question);
+  else if (!written || !show(ask))
+    answer(ask, false);
+}
+
+void ask_end(void *arg)
+{
+  struct ask *ask = arg;
+  if (ask->runtime->repl)
+    repl_withdraw_question(ask->runtime->repl, &ask->question);
+  else
+    fputc('\n', stderr);
+  stop(ask);
+}
+
+void ask_close(struct ask *ask)
+{
+  buffer_free(&ask->text);
+}

@@ -1,0 +1,153 @@
+/* What signals do to a session. Ctrl-C marks the statement as cancelled, which ends what it waits for, and aborts its code by
+ * a debug hook, politely: once. Whatever has not come back to the session a little later, because it computes or catches
+ * errors, meets the hook at every instruction until it ends. */
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "bind/error.h"
+#include "bind/repl/repl_private.h"
+#include "bind/sched/task.h"
+
+#define PATIENCE_US 250000
+#define HOPELESS 6 /* so many times stuck one after the other */
+
+static void abort_code(lua_State *L, lua_Debug *where)
+{
+  (void)where;
+  const struct repl *repl = runtime_of(L)->repl;
+  bool asked = repl && repl->interrupted;
+  if (!asked || !repl->insisting) lua_sethook(L, NULL, 0, 0);
+  struct error err = ERROR_INIT;
+  error_set(&err, ERROR_CANCELLED, "interrupted");
+  if (asked) error_raise(L, &err);
+}
+
+static void hook(struct repl *repl)
+{
+  lua_State *running = repl->runtime->running;
+  if (running) lua_sethook(running, abort_code, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+static void interrupt(struct repl *repl)
+{
+  repl->interrupted = 1;
+  repl_insist(repl);
+  if (!repl->statement) return;
+  repl->statement->cancelled = true;
+  if (repl->runtime->tasks.current == repl->statement) hook(repl);
+}
+
+/* Lua code has met the hook by now, unless it is where Lua has none: in a finalizer, and in the message handler of an abort. In a
+ * signal handler: write(2) alone. */
+static void tell_of_hopeless(void)
+{
+  static const char text[] =
+      "\r\nstill inside what nothing can abort: one call of C code, such as a match of a pattern, or a finalizer (__gc); "
+      "Ctrl-\\ ends the program\r\n";
+  ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+  (void)written;
+}
+
+/* Nobody is there to see an end in good order, and the journal knows what is under way. */
+static void end_at_once(void)
+{
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigaction(SIGTERM, &usual, NULL);
+  raise(SIGTERM);
+}
+
+/* The session's own code is spared: it comes back by itself. */
+static void look_again(struct repl *repl)
+{
+  bool stuck = repl->steps == repl->seen && repl->runtime->tasks.current != repl->main;
+  repl->seen = repl->steps;
+  repl->stuck = stuck ? repl->stuck + 1 : 0;
+  if (!repl->interrupted || !stuck) return;
+  repl->insisting = 1;
+  hook(repl);
+  if (repl->stuck < HOPELESS) return;
+  if (repl->ending)
+    end_at_once();
+  else if (repl->stuck == HOPELESS)
+    tell_of_hopeless();
+}
+
+void repl_signal(struct repl *repl, int number)
+{
+  if (number == SIGWINCH) repl->resized = 1;
+  if (number == SIGTSTP) repl->suspended = 1;
+  if (number == SIGCONT) repl->resumed = 1;
+  if (number == SIGALRM) look_again(repl);
+  if (number == SIGTERM || number == SIGHUP) repl->ending = 1;
+  if (number == SIGINT || number == SIGTERM || number == SIGHUP) interrupt(repl);
+  loop_wake(repl->runtime->loop);
+}
+
+static void tick_every(suseconds_t period)
+{
+  struct itimerval timer = {.it_interval.tv_usec = period, .it_value.tv_usec = period};
+  setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void repl_insist(struct repl *repl)
+{
+  repl->seen = repl->steps;
+  repl->stuck = 0;
+  tick_every(PATIENCE_US);
+}
+
+void repl_rest(struct repl *repl)
+{
+  if (repl->interrupted) tick_every(0);
+  repl->interrupted = repl->insisting = 0;
+}
+
+/* The end of the session is not taken back, whenever its signal comes. */
+void repl_relent(struct repl *repl)
+{
+  repl_rest(repl);
+  if (repl->ending) interrupt(repl);
+}
+
+/* The program has one handler, which hands all that comes to the session: the one of SIGINT. */
+static void catch_too(int number, bool only_unless_ignored)
+{
+  struct sigaction ours, before;
+  sigaction(SIGINT, NULL, &ours);
+  sigaction(number, NULL, &before);
+  ours.sa_flags = SA_RESTART;
+  if (!only_unless_ignored || before.sa_handler != SIG_IGN) sigaction(number, &ours, NULL);
+}
+
+void repl_catch_signals(void)
+{
+  catch_too(SIGALRM, false);
+  catch_too(SIGHUP, true);
+}
+
+static void release(int number)
+{
+  struct sigaction usual = {.sa_handler = SIG_DFL}, before;
+  sigaction(number, NULL, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(number, &usual, NULL);
+}
+
+void repl_catch_editing_signals(bool editing)
+{
+  static const int numbers[] = {SIGWINCH, SIGTSTP, SIGCONT};
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    if (editing)
+      catch_too(numbers[i], true);
+    else
+      release(numbers[i]);
+}
+
+/* Stops the process as Ctrl-Z would have, until somebody continues it. */
+void repl_suspend(struct repl *repl)
+{
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  repl->suspended = 0;
+  sigaction(SIGTSTP, &usual, NULL);
+  raise(SIGTSTP);
+  catch_too(SIGTSTP, false);
+}

@@ -1,0 +1,456 @@
+#include "bind/sched/task.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bind/engine.h"
+#include "bind/error.h"
+#include "bind/modules.h"
+#include "bind/runtime.h"
+#include "bind/sched/join.h"
+#include "bind/sched/wait.h"
+#include "net/loop.h"
+
+#define HANDLE "proxylua.task"
+#define COLLECTION_SHARE 20 /* for each second of collections that look for failures, seconds without */
+
+static void link_task(struct tasks *tasks, struct task *task)
+{
+  task->next = tasks->all;
+  if (task->next) task->next->previous = task;
+  tasks->all = task;
+}
+
+static void free_task(struct task *task)
+{
+  struct tasks *tasks = &task->runtime->tasks;
+  if (task->previous)
+    task->previous->next = task->next;
+  else
+    tasks->all = task->next;
+  if (task->next) task->next->previous = task->previous;
+  lua_pushnil(task->runtime->L);
+  lua_rawsetp(task->runtime->L, LUA_REGISTRYINDEX, task);
+  free(task);
+}
+
+/* --- ready ones, first come first served --- */
+
+void task_make_ready(struct task *task)
+{
+  struct tasks *tasks = &task->runtime->tasks;
+  task->state = TASK_READY;
+  task->next_ready = NULL;
+  if (tasks->first_ready)
+    tasks->last_ready->next_ready = task;
+  else
+    tasks->first_ready = task;
+  tasks->last_ready = task;
+}
+
+/* --- the life of one: a protected call of its function, in which its variables are closed as part of the task --- */
+
+/* The registry's key of a failed task's traceback, between the error and its end. */
+static const void *traceback_key(const struct task *task)
+{
+  return &task->state;
+}
+
+/* Message handler. */
+static int keep_traceback(lua_State *L)
+{
+  traceback_push(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, traceback_key(runtime_of(L)->tasks.current));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* Stack: handler, results -> results; or handler, error -> error, traceback. */
+static int finish_body(lua_State *L, int status, lua_KContext context)
+{
+  (void)context;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
+  struct task *task = runtime_of(L)->tasks.current;
+  task->broke = true;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, traceback_key(task)) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "stack traceback:");
+  }
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, traceback_key(task));
+  return 2;
+}
+
+static int raise_cancelled(lua_State *L)
+{
+  return wait_raise(L, false);
+}
+
+/* Stack: function, arguments -> what finish_body answers. */
+static int task_body(lua_State *L)
+{
+  if (runtime_of(L)->tasks.current->cancelled) { /* before it began */
+    lua_settop(L, 0);
+    lua_pushcfunction(L, raise_cancelled);
+  }
+  lua_pushcfunction(L, keep_traceback);
+  lua_insert(L, 1);
+  return finish_body(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, finish_body), 0);
+}
+
+struct task *task_spawn(lua_State *L, int arguments)
+{
+  struct runtime *runtime = runtime_of(L);
+  struct task *task = calloc(1, sizeof *task);
+  if (!task) luaL_error(L, "not enough memory");
+  task->runtime = runtime;
+  task->arguments = arguments + 1;
+  task->serial = ++runtime->tasks.spawned;
+  link_task(&runtime->tasks, task);
+  task->thread = lua_newthread(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+  if (!lua_checkstack(task->thread, arguments + 2)) luaL_error(L, "too many arguments to a task");
+  lua_pushcfunction(task->thread, task_body);
+  lua_xmove(L, task->thread, arguments + 1);
+  runtime->tasks.alive++;
+  task_make_ready(task);
+  return task;
+}
+
+static bool is_cancellation(lua_State *L, int index)
+{
+  return error_kind_at(L, index) == ERROR_CANCELLED;
+}
+
+/* Its thread holds the results, or the error and its traceback; or, when memory was out even for that, an error alone. */
+static void end(struct task *task, int status)
+{
+  struct tasks *tasks = &task->runtime->tasks;
+  tasks->alive--;
+  task->state = status == LUA_OK && !task->broke ? TASK_DONE : TASK_FAILED;
+  if (status != LUA_OK) {
+    lua_resetthread(task->thread);
+    lua_pushliteral(task->thread, "stack traceback:");
+  }
+  if (task->state == TASK_FAILED && task->cancelled && is_cancellation(task->thread, 1)) task->taken = true;
+  join_tell(task);
+  if (task->state == TASK_FAILED && !task->taken)
+    tasks->failed = true;
+  else if (!task->held)
+    free_task(task);
+}
+
+static void resume(struct task *task)
+{
+  struct runtime *runtime = task->runtime;
+  struct task *current = runtime->tasks.current;
+  lua_State *running = runtime->running;
+  int arguments = task->arguments, results;
+  task->arguments = 0;
+  task->state = TASK_RUNNING;
+  task->waiting = NULL;
+  runtime->tasks.current = task;
+  runtime->running = task->thread;
+  if (runtime->engine) countdown_hide(&runtime->engine->countdown);
+  int status = lua_resume(task->thread, running ? running : runtime->L, arguments, &results);
+  runtime->running = running;
+  runtime->tasks.current = current;
+  if (status != LUA_YIELD) {
+    end(task, status);
+    return;
+  }
+  lua_pop(task->thread, results); /* the mark of a wait: nothing else can yield here */
+  task->state = TASK_WAITING;
+  if (task->waiting->done || task->waiting->cancelled) task_make_ready(task);
+}
+
+bool task_step(struct runtime *runtime)
+{
+  struct tasks *tasks = &runtime->tasks;
+  struct task *task = tasks->first_ready;
+  if (!task) return false;
+  tasks->first_ready = task->next_ready;
+  resume(task);
+  return true;
+}
+
+void task_cancel(struct task *task)
+{
+  task->cancelled = true;
+  struct wait *wait = task->waiting;
+  if (task->state != TASK_WAITING || wait->done || wait->cancelled) return;
+  wait->cancel(wait);
+  wait->cancelled = true;
+  task_make_ready(task);
+}
+
+void task_cancel_all(struct runtime *runtime)
+{
+  for (struct task *task = runtime->tasks.all; task; task = task->next) task_cancel(task);
+}
+
+/* --- all of them --- */
+
+/* A failure that nobody can take any more: the body's, one whose handle is gone, or any once all have ended. A handle that
+ * is merely not collected yet would hide it, so a failure asks for a collection first; with many failures, these take a
+ * small part of the time. */
+static struct task *find_failed(struct runtime *runtime)
+{
+  struct tasks *tasks = &runtime->tasks;
+  if (tasks->failed) {
+    int64_t before = loop_clock(), after;
+    lua_gc(runtime->L, LUA_GCCOLLECT);
+    after = loop_clock();
+    tasks->next_search = after + COLLECTION_SHARE * (after - before);
+  }
+  tasks->failed = false;
+  for (struct task *task = tasks->all; task; task = task->next)
+    if (task->state == TASK_FAILED && !task->taken && (!task->held || tasks->alive == 0)) return task;
+  return NULL;
+}
+
+bool task_take_failed(lua_State *L)
+{
+  struct tasks *tasks = &runtime_of(L)->tasks;
+  if (!tasks->failed) return false;
+  struct task *task = tasks->all;
+  while (task && (task->state != TASK_FAILED || task->taken)) task = task->next;
+  tasks->failed = task;
+  if (!task) return false;
+  for (int i = 1; i <= 2; i++) {
+    lua_pushvalue(task->thread, i);
+    lua_xmove(task->thread, L, 1);
+  }
+  task->taken = true;
+  if (!task->held) free_task(task);
+  return true;
+}
+
+static void run_ready(struct runtime *runtime)
+{
+  const struct task *last = runtime->tasks.last_ready;
+  for (const struct task *task; (task = runtime->tasks.first_ready);) {
+    task_step(runtime);
+    if (task == last) break;
+  }
+}
+
+static bool is_due(const struct tasks *tasks)
+{
+  return tasks->failed && loop_clock() >= tasks->next_search;
+}
+
+/* How long the loop may wait for something to happen. */
+static int64_t patience(const struct tasks *tasks, bool searching)
+{
+  if (tasks->first_ready) return 0;
+  if (!searching || !tasks->failed) return -1;
+  int64_t left = tasks->next_search - loop_clock();
+  return left > 0 ? left : 0;
+}
+
+/* Runs tasks until all have ended or, given a body, until that has failed or failures are to be looked for. */
+static void run_until_ended(struct runtime *runtime, const struct task *body)
+{
+  struct tasks *tasks = &runtime->tasks;
+  while (tasks->alive > 0) {
+    if (runtime->interrupted) task_cancel_all(runtime);
+    run_ready(runtime);
+    if (body && (body->state == TASK_FAILED || is_due(tasks))) break;
+    if (tasks->alive > 0) loop_turn(runtime->loop, patience(tasks, body != NULL));
+  }
+}
+
+struct task *task_run_all(struct runtime *runtime, struct task *body)
+{
+  struct task *failed = NULL;
+  for (;;) {
+    run_until_ended(runtime, body);
+    failed = body->state == TASK_FAILED ? body : find_failed(runtime);
+    if (failed || runtime->tasks.alive == 0) break;
+  }
+  if (failed) failed->taken = true;
+  task_cancel_all(runtime);
+  run_until_ended(runtime, NULL);
+  return failed;
+}
+
+/* --- what scripts see --- */
+
+static struct task **handle(lua_State *L, int index)
+{
+  return luaL_checkudata(L, index, HANDLE);
+}
+
+struct task *task_check(lua_State *L, int index)
+{
+  return *handle(L, index);
+}
+
+static int spawn(lua_State *L)
+{
+  if (!lua_isfunction(L, 1)) return error_usage(L, "px.spawn takes a function, not a %s", luaL_typename(L, 1));
+  int arguments = lua_gettop(L) - 1;
+  struct task **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, HANDLE);
+  lua_insert(L, 1);
+  *box = task_spawn(L, arguments);
+  (*box)->held = true;
+  return 1;
+}
+
+static int on_gc(lua_State *L)
+{
+  struct task *task = *handle(L, 1);
+  if (!task) return 0;
+  task->held = false;
+  bool ended = task->state == TASK_DONE || task->state == TASK_FAILED;
+  if (task->state == TASK_FAILED && !task->taken)
+    task->runtime->tasks.failed = true;
+  else if (ended)
+    free_task(task);
+  return 0;
+}
+
+static int raise_failure(lua_State *L, struct task *task)
+{
+  task->taken = true;
+  lua_pushvalue(task->thread, 1);
+  lua_xmove(task->thread, L, 1);
+  return lua_error(L);
+}
+
+static int finish_join(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  int index;
+  join_failed(L, (struct join *)context, &index);
+  struct task *task = task_check(L, 1);
+  if (task->state == TASK_FAILED) return raise_failure(L, task);
+  int results = lua_gettop(task->thread);
+  luaL_checkstack(L, results, "too many results");
+  luaL_checkstack(task->thread, results, "too many results");
+  for (int i = 1; i <= results; i++) lua_pushvalue(task->thread, i);
+  lua_xmove(task->thread, L, results);
+  return results;
+}
+
+static int join(lua_State *L)
+{
+  struct task *task = task_check(L, 1);
+  struct join *gather = join_push(L, 1);
+  join_add(gather, task);
+  return join_wait(L, gather, finish_join);
+}
+
+static int finish_gather(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  int index;
+  struct task *failed = join_failed(L, (struct join *)context, &index);
+  if (!failed) return 0;
+  lua_pushinteger(L, index);
+  return 1;
+}
+
+/* gather(list): waits for all tasks of a list; nil, or the index of the first that failed, as soon as it has. The handles
+ * are kept in the user value: the list is the caller's, to change meanwhile. */
+static int gather(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  int count = (int)luaL_len(L, 1);
+  struct join *all = join_push(L, count);
+  lua_createtable(L, count, 0);
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    join_add(all, task_check(L, -1));
+    lua_rawseti(L, -2, i);
+  }
+  lua_setiuservalue(L, -2, 1);
+  return join_wait(L, all, finish_gather);
+}
+
+static int cancel(lua_State *L)
+{
+  task_cancel(task_check(L, 1));
+  return 0;
+}
+
+/* status(task): "ready", "running", "waiting", "done", "failed" or "cancelled". */
+static int status(lua_State *L)
+{
+  static const char *const names[] = {"ready", "running", "waiting", "done", "failed"};
+  const struct task *task = task_check(L, 1);
+  lua_pushstring(L, task->cancelled && task->state == TASK_FAILED ? "cancelled" : names[task->state]);
+  return 1;
+}
+
+struct sleep {
+  struct wait wait;
+  struct loop_timer timer;
+};
+
+static void wake(void *arg)
+{
+  struct sleep *sleep = arg;
+  wait_done(&sleep->wait);
+}
+
+static void stop_sleep(struct wait *wait)
+{
+  loop_timer_clear(wait->runtime->loop, &((struct sleep *)wait)->timer);
+}
+
+static int finish_sleep(lua_State *L, int unused, lua_KContext context)
+{
+  (void)unused;
+  struct sleep *sleep = (struct sleep *)context;
+  if (sleep->wait.cancelled) return wait_raise(L, false);
+  return 0;
+}
+
+/* sleep(seconds). The sleep lies on the waiting thread's stack. */
+static int sleep_for(lua_State *L)
+{
+  if (!lua_isnumber(L, 1)) return error_usage(L, "px.sleep takes a number of seconds, not a %s", luaL_typename(L, 1));
+  double seconds = lua_tonumber(L, 1);
+  if (!(seconds >= 0 && seconds <= 1e9)) return error_usage(L, "px.sleep takes 0 to 1e9 seconds, got %f", seconds);
+  struct sleep *sleep = lua_newuserdatauv(L, sizeof *sleep, 0);
+  *sleep = (struct sleep){.wait = {.cancel = stop_sleep}};
+  if (!loop_timer_set(runtime_of(L)->loop, &sleep->timer, (int64_t)(seconds * 1e6), wake, sleep))
+    return luaL_error(L, "not enough memory");
+  return wait_for(L, &sleep->wait, finish_sleep, (lua_KContext)sleep);
+}
+
+/* clock(): seconds since some moment in the past; never set back, and goes on while the machine sleeps. */
+static int monotonic_clock(lua_State *L)
+{
+  lua_pushnumber(L, (double)loop_clock() / 1e6);
+  return 1;
+}
+
+/* now(): seconds since 1970 UTC. */
+static int now(lua_State *L)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  lua_pushnumber(L, (double)t.tv_sec + (double)(t.tv_nsec / 1000) / 1e6);
+  return 1;
+}
+
+void task_open(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"join", join}, {"cancel", cancel}, {"status", status}, {NULL, NULL}};
+  luaL_newmetatable(L, HANDLE);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, on_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  static const luaL_Reg functions[] = {{"spawn", spawn},           {"gather", gather}, {"sleep", sleep_for},
+                                       {"clock", monotonic_clock}, {"now", now},       {NULL, NULL}};
+  luaL_newlib(L, functions);
+}

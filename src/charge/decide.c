@@ -1,0 +1,140 @@
+/* Whether what a charge would cost may be spent. */
+#include <stdio.h>
+#include <string.h>
+
+#include "charge/crash_point.h"
+#include "charge/flow.h"
+
+/* --- a person is asked, without the right to charge in hand, since that may take long --- */
+
+static bool nothing_is_allowed(const struct journal_allowance *allowance)
+{
+  return allowance->per_run < 0 && allowance->per_day < 0 && allowance->per_order < 0;
+}
+
+static bool must_ask(const struct flow *charge)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  return settings->ask && !charge->approved && nothing_is_allowed(&settings->allowance);
+}
+
+static void on_account(void *arg, struct client_call *call)
+{
+  struct flow *charge = arg;
+  const struct purchase_settings *settings = &charge->owner->settings;
+  if (!flow_answered(charge, call)) return;
+  struct purchase_question question = {.name = flow_name(charge),
+                                       .params = charge->params.data,
+                                       .quote = charge->public.quote,
+                                       .estimate = flow_is_extension(charge)};
+  question.has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &question.balance);
+  charge->questioned = true;
+  settings->ask(settings->ask_arg, &charge->public, &question);
+}
+
+void purchase_answer(struct purchase_charge *public, bool yes)
+{
+  struct flow *charge = (struct flow *)public;
+  charge->questioned = false;
+  if (flow_is_over(charge)) return;
+  charge->approved = yes;
+  charge->approval = public->quote;
+  if (yes)
+    flow_lock(charge);
+  else
+    flow_fail(charge, ERROR_SPEND_REFUSED, "not confirmed; nothing was bought");
+}
+
+/* --- the allowance --- */
+
+struct journal_allowance flow_allowance(const struct flow *charge)
+{
+  if (!charge->approved) return charge->owner->settings.allowance;
+  return (struct journal_allowance){.per_run = -1, .per_day = -1, .per_order = charge->approval};
+}
+
+void flow_explain_allowance(struct flow *charge)
+{
+  const struct journal_intend *intend = &charge->intend;
+  char quote[MONEY_TEXT], allowed[MONEY_TEXT], spent[MONEY_TEXT];
+  struct error *err = &charge->public.error;
+  money_format(charge->public.quote, quote);
+  money_format(intend->allowed > 0 ? intend->allowed : 0, allowed);
+  money_format(intend->spent, spent);
+  if (intend->of_purse)
+    error_set(err, ERROR_SPEND_REFUSED,
+              "this would cost %s; the ceiling %s of %.*s is %s, of which %s is spent or reserved", quote,
+              intend->limit, (int)intend->purse.prefix, charge->public.key, allowed, spent);
+  else if (nothing_is_allowed(&intend->allowance))
+    error_set(err, ERROR_SPEND_REFUSED,
+              "this would cost %s, and spending is not allowed; allow it with --spend %s or spend in the config", quote,
+              quote);
+  else if (charge->approved)
+    error_set(err, ERROR_SPEND_REFUSED, "this would now cost %s, and %s was confirmed; nothing was bought", quote,
+              allowed);
+  else
+    error_set(err, ERROR_SPEND_REFUSED,
+              "this would cost %s; the limit %s is %s, of which %s is spent or reserved; it is raised with %s%s", quote,
+              intend->limit, allowed, spent, strcmp(intend->limit, "per_run") == 0 ? "--spend or spend." : "spend.",
+              intend->limit);
+}
+
+static void ask_person(struct flow *charge)
+{
+  flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+}
+
+/* Nothing was written: the allowance is looked at once more when the intent is. */
+static void on_rehearsed(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, intend);
+  if (flow_has_failed(charge, job)) return;
+  if (must_ask(charge) && !charge->intend.of_purse) {
+    ask_person(charge);
+    return;
+  }
+  if (charge->intend.verdict == JOURNAL_REFUSED) {
+    flow_explain_allowance(charge);
+    flow_end(charge);
+    return;
+  }
+  crash_point("allowed");
+  flow_snapshot(charge);
+}
+
+static bool is_above_max_price(struct flow *charge)
+{
+  char quote[MONEY_TEXT], most[MONEY_TEXT];
+  const struct purchase_request *r = &charge->request;
+  if (!r->has_max_price || charge->public.quote <= r->max_price) return false;
+  money_format(charge->public.quote, quote);
+  money_format(r->max_price, most);
+  error_set(&charge->public.error, ERROR_SPEND_REFUSED, "this would cost %s, above max_price %s; nothing was bought",
+            quote, most);
+  return true;
+}
+
+void flow_decide(struct flow *charge)
+{
+  const struct purchase *purchase = charge->owner;
+  charge->public.has_quote = true;
+  crash_point("quoted");
+  if (is_above_max_price(charge)) {
+    flow_end(charge);
+  } else if (purchase->settings.dry_run) {
+    charge->public.dry_run = true;
+    flow_end(charge);
+  } else if (purchase->overcharged) {
+    flow_fail(charge, ERROR_SPEND_REFUSED,
+              "an earlier charge of this run came out above its quote; this run spends nothing more");
+  } else if (must_ask(charge) && charge->request.purse.prefix == 0) {
+    ask_person(charge);
+  } else { /* of a purse nobody is asked in vain */
+    flow_intend(charge, true, on_rehearsed);
+  }
+}
+
+bool flow_needs_no_lock(const struct flow *charge)
+{
+  return !charge->request.inquiry && (charge->owner->settings.dry_run || must_ask(charge));
+}

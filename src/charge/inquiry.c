@@ -1,0 +1,270 @@
+/* What became of a charge whose answer was lost: gathers what the witnesses (charge/reconcile) are asked for. The orders come first;
+ * money only when they say nothing and the settling time is over. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/datetime.h"
+#include "charge/flow.h"
+
+#define DAY INT64_C(86400000000) /* microseconds: by how much the store's wall clock may have been set back meanwhile */
+#define MOST_ENTRIES 100000
+
+void flow_inquiry_end(struct flow *charge)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  for (size_t i = 0; inquiry->asked && i < inquiry->list.count; i++) reconcile_traits_free(&inquiry->asked[i]);
+  free(inquiry->asked);
+  free(inquiry->order_id);
+  journal_list_free(&inquiry->list);
+  journal_entry_free(&inquiry->find.entry);
+  reconcile_traits_free(&inquiry->c.asked);
+  reconcile_rows_free(&inquiry->c.orders);
+  reconcile_rows_free(&inquiry->c.movements);
+  snapshot_free(&inquiry->c.before);
+  buffer_free(&inquiry->path);
+  buffer_free(&inquiry->answer);
+  *inquiry = (struct inquiry){0};
+}
+
+static void conclude(struct flow *charge)
+{
+  charge->inquiry.done(charge);
+}
+
+/* What cannot be asked now may be asked later, unless it is late already. */
+static void conclude_unanswered(struct flow *charge, const char *why)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  inquiry->verdict.what = inquiry->c.settled ? RECONCILE_DOUBT : RECONCILE_WAIT;
+  snprintf(inquiry->verdict.why, sizeof inquiry->verdict.why, "it could not be looked up: %.200s", why);
+  conclude(charge);
+}
+
+/* Without the journal nobody knows when it is late: no second look. */
+static void conclude_lost(struct flow *charge, const char *why)
+{
+  charge->inquiry.c.settled = true;
+  conclude_unanswered(charge, why);
+}
+
+/* --- money --- */
+
+static void on_account(void *arg, struct client_call *call)
+{
+  struct flow *charge = arg;
+  struct reconcile_case *c = &charge->inquiry.c;
+  flow_take_over(charge, call);
+  if (flow_is_over(charge)) return;
+  if (call->error.kind != ERROR_NONE) {
+    conclude_unanswered(charge, call->error.message);
+    return;
+  }
+  c->has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &c->balance);
+  c->complete = true;
+  charge->inquiry.verdict = reconcile_judge(c);
+  conclude(charge);
+}
+
+static void on_movements(struct flow *charge, bool ok)
+{
+  if (!ok) {
+    conclude_unanswered(charge, charge->call->error.message);
+    return;
+  }
+  charge->inquiry.c.movements_reach = charge->walk.reach;
+  flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+}
+
+static void ask_money(struct flow *charge)
+{
+  struct reconcile_case *c = &charge->inquiry.c;
+  flow_walk_movements(charge, &c->movements, c, FLOW_PAGES, on_movements);
+}
+
+/* --- orders --- */
+
+static void judge_orders(struct flow *charge)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  inquiry->verdict = reconcile_judge(&inquiry->c);
+  if (inquiry->verdict.what == RECONCILE_WAIT && inquiry->c.settled)
+    ask_money(charge);
+  else
+    conclude(charge);
+}
+
+static void on_orders(struct flow *charge, bool ok)
+{
+  if (!ok) {
+    conclude_unanswered(charge, charge->call->error.message);
+    return;
+  }
+  charge->inquiry.c.orders_reach = charge->walk.reach;
+  judge_orders(charge);
+}
+
+static bool read_order(struct flow *charge, const struct http_exchange *x, const char *expires_at)
+{
+  const char *texts[ORDER_FIELDS] = {[ORDER_EXPIRES_AT] = expires_at};
+  return reconcile_add(&charge->inquiry.c.orders, ORDER_FIELDS, texts) &&
+         buffer_add(&charge->inquiry.answer, x->body.data ? x->body.data : "", x->body.size);
+}
+
+static void on_order(void *arg, struct client_call *call)
+{
+  struct flow *charge = arg;
+  flow_take_over(charge, call);
+  if (flow_is_over(charge)) return;
+  const struct http_exchange *x = call->exchange;
+  char id[128], expires_at[64];
+  bool answered = call->error.kind == ERROR_NONE;
+  bool dated = answered && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
+  if (!answered)
+    conclude_unanswered(charge, call->error.message);
+  else if (!dated && !flow_read(charge, RECORD_ORDER, x, "id", id, sizeof id))
+    conclude_unanswered(charge, "the answer is no order");
+  else if (!read_order(charge, x, dated ? expires_at : NULL))
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+  else
+    judge_orders(charge);
+}
+
+static void ask_order(struct flow *charge)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  const struct endpoint_value values[] = {{"id", inquiry->order_id}, {NULL, NULL}};
+  struct error err = ERROR_INIT;
+  if (endpoint_path(endpoint_find("orders.get"), values, &inquiry->path, &err))
+    flow_ask(charge, "orders.get", inquiry->path.data, NULL, NULL, on_order);
+  else
+    conclude_unanswered(charge, err.message);
+}
+
+static void ask_orders(struct flow *charge)
+{
+  struct reconcile_case *c = &charge->inquiry.c;
+  flow_walk_orders(charge, c->asked.of[TRAIT_TYPE], &c->orders, c, on_orders);
+}
+
+/* --- the entry, and the others --- */
+
+static bool is_earlier_extension(const struct reconcile_case *c, const struct journal_entry *other)
+{
+  return c->extension && other->id < c->entry->id && other->state == JOURNAL_PLACED && other->answer &&
+         strcmp(other->endpoint, c->entry->endpoint) == 0 && other->order_id &&
+         strcmp(other->order_id, c->order_id) == 0;
+}
+
+/* An order is slow to show how far it was extended: the answer to an extension before this one may tell a later expiry than the
+ * snapshot. False when memory is out. */
+static bool correct_expiry(struct flow *charge, const struct journal_entry *other)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  struct snapshot *before = &charge->inquiry.c.before;
+  char text[64];
+  double then, told;
+  if (!before->expires_at || !date_parse(before->expires_at, &then)) return true;
+  if (!settings->read(settings->read_arg, RECORD_ORDER, other->answer, strlen(other->answer), "expires_at", text,
+                      sizeof text))
+    return true;
+  if (!date_parse(text, &told) || told <= then) return true;
+  free(before->expires_at);
+  before->expires_at = strdup(text);
+  return before->expires_at;
+}
+
+static bool read_others(struct flow *charge)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  struct reconcile_case *c = &inquiry->c;
+  inquiry->asked = calloc(inquiry->list.count + 1, sizeof *inquiry->asked);
+  if (!inquiry->asked) return false;
+  c->others = inquiry->list.entries;
+  c->others_asked = inquiry->asked;
+  c->other_count = inquiry->list.count;
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (JOURNAL_OPEN >> other->state & 1 && !flow_entry_traits(charge, other, &inquiry->asked[i])) return false;
+    if (is_earlier_extension(c, other) && !correct_expiry(charge, other)) return false;
+  }
+  return true;
+}
+
+static void on_others(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, inquiry.list);
+  if (flow_is_closed(charge) || flow_is_over(charge)) return;
+  if (job->err.kind != ERROR_NONE)
+    conclude_lost(charge, job->err.message);
+  else if (!read_others(charge))
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+  else if (charge->inquiry.c.extension)
+    ask_order(charge);
+  else
+    ask_orders(charge);
+}
+
+static bool read_entry(struct flow *charge)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  const struct journal_entry *entry = &inquiry->find.entry;
+  struct reconcile_case *c = &inquiry->c;
+  c->entry = entry;
+  c->extension = strcmp(entry->endpoint, "orders.extend") == 0;
+  c->settled =
+      entry->since_ended != JOURNAL_NOT_TIMED && (double)entry->since_ended / 1e6 >= charge->owner->settings.settle;
+  if (c->extension) c->order_id = inquiry->order_id = flow_entry_order(entry);
+  return (c->order_id || !c->extension) && flow_entry_traits(charge, entry, &c->asked) &&
+         snapshot_read(&c->before, entry->snapshot);
+}
+
+static void on_entry(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, inquiry.find);
+  struct inquiry *inquiry = &charge->inquiry;
+  if (flow_is_closed(charge) || flow_is_over(charge)) return;
+  if (job->err.kind != ERROR_NONE || !inquiry->find.found) {
+    conclude_lost(charge, job->err.kind != ERROR_NONE ? job->err.message : "it is no longer in the journal");
+    return;
+  }
+  if (!read_entry(charge)) {
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+    return;
+  }
+  inquiry->list = (struct journal_list){.job.done = on_others,
+                                        .account = charge->owner->account,
+                                        .states = JOURNAL_ALL,
+                                        .since = inquiry->find.entry.created_at - DAY,
+                                        .limit = MOST_ENTRIES};
+  charge->working = true;
+  journal_list(charge->owner->settings.store, &inquiry->list);
+}
+
+void flow_inquire(struct flow *charge, int64_t id, void (*done)(struct flow *charge))
+{
+  flow_inquiry_end(charge);
+  charge->inquiry.id = id;
+  charge->inquiry.done = done;
+  charge->inquiry.find = (struct journal_find){.job.done = on_entry, .id = id};
+  charge->working = true;
+  journal_find(charge->owner->settings.store, &charge->inquiry.find);
+}
+
+/* Of a purchase the order's id alone: the rest is found by it. */
+bool flow_inquiry_found(struct flow *charge, struct journal_settle *settle)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  const struct reconcile_case *c = &inquiry->c;
+  size_t row = inquiry->verdict.order;
+  settle->order_id = c->extension ? c->order_id : reconcile_text(&c->orders, row, ORDER_ID);
+  settle->price = JOURNAL_NO_PRICE;
+  settle->note = inquiry->verdict.why;
+  const char *price = c->extension ? NULL : reconcile_text(&c->orders, row, ORDER_PRICE), *id = settle->order_id;
+  if (price && money_parse(price, strlen(price), &settle->price) != MONEY_OK) settle->price = JOURNAL_NO_PRICE;
+  bool ok =
+      c->extension || (buffer_add_text(&inquiry->answer, "{\"id\":") &&
+                       buffer_add_json(&inquiry->answer, id, strlen(id)) && buffer_add_text(&inquiry->answer, "}"));
+  settle->answer = ok ? inquiry->answer.data : NULL;
+  return ok;
+}

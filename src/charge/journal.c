@@ -1,0 +1,165 @@
+#include "charge/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/process.h"
+#include "store/driver.h"
+
+static const char *const state_names[JOURNAL_STATES] = {"intent", "sent", "placed", "not_placed", "unknown"};
+
+const char *journal_state_name(enum journal_state state)
+{
+  return state_names[state];
+}
+
+enum journal_state journal_state_from_name(const char *name)
+{
+  int state = 0;
+  while (state < JOURNAL_STATES && strcmp(state_names[state], name) != 0) state++;
+  return (enum journal_state)state;
+}
+
+void journal_entry_free(struct journal_entry *entry)
+{
+  char *texts[] = {entry->account, entry->key,      entry->endpoint, entry->params, entry->params_hash, entry->order_id,
+                   entry->answer,  entry->snapshot, entry->note,     entry->host,   entry->run_id};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
+  *entry = (struct journal_entry){0};
+}
+
+void journal_list_free(struct journal_list *list)
+{
+  for (size_t i = 0; i < list->count; i++) journal_entry_free(&list->entries[i]);
+  free(list->entries);
+  list->entries = NULL;
+  list->count = 0;
+}
+
+/* --- who --- */
+
+static bool is_local(const struct journal_entry *entry)
+{
+  char host[PROCESS_HOST];
+  process_host(host);
+  return entry->host && strcmp(entry->host, host) == 0;
+}
+
+static bool lives(const struct journal_entry *entry)
+{
+  int64_t start = process_start(entry->pid);
+  return start != 0 && start == entry->started;
+}
+
+bool journal_is_running(const struct journal_entry *entry)
+{
+  return is_local(entry) && lives(entry);
+}
+
+bool journal_is_orphan(const struct journal_entry *entry)
+{
+  return is_local(entry) && !lives(entry);
+}
+
+/* --- the allowance --- */
+
+static bool exceeds(struct journal_intend *intend, const char *limit, int64_t allowed, int64_t spent)
+{
+  int64_t total;
+  if (allowed < 0 || (!__builtin_add_overflow(spent, intend->entry.quote, &total) && total <= allowed)) return false;
+  intend->limit = limit;
+  intend->allowed = allowed;
+  intend->spent = spent;
+  return true;
+}
+
+bool journal_allows(struct journal_intend *intend, const struct journal_spent *all, const struct journal_spent *purse)
+{
+  const struct journal_allowance *allowance = &intend->allowance;
+  intend->of_purse = intend->purse.prefix > 0 && (exceeds(intend, "per_run", intend->purse.per_run, purse->run) ||
+                                                  exceeds(intend, "per_day", intend->purse.per_day, purse->day));
+  if (intend->of_purse) return false;
+  if (allowance->per_order < 0 && allowance->per_day < 0 && allowance->per_run < 0)
+    return !exceeds(intend, "nothing is allowed", 0, 0);
+  return !exceeds(intend, "per_order", allowance->per_order, 0) &&
+         !exceeds(intend, "per_day", allowance->per_day, all->day) &&
+         !exceeds(intend, "per_run", allowance->per_run, all->run);
+}
+
+/* --- handing the jobs in: on the store's thread the driver does them --- */
+
+static void work_account(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->account(driver, (struct journal_account *)job);
+}
+
+static void work_find(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->find(driver, (struct journal_find *)job);
+}
+
+static void work_list(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->list(driver, (struct journal_list *)job);
+}
+
+static void work_intend(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->intend(driver, (struct journal_intend *)job);
+}
+
+static void work_settle(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->settle(driver, (struct journal_settle *)job);
+}
+
+static void work_lock(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->lock(driver, (struct journal_lock *)job);
+}
+
+bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err)
+{
+  if (token == 0 || token == driver->token) return true;
+  error_set(
+      err, ERROR_STORE,
+      "the right to charge this account was lost, since the store or the connection to it has changed; try again");
+  return false;
+}
+
+static void submit(struct store *store, struct store_job *job,
+                   void (*work)(struct store_job *job, struct store_driver *driver))
+{
+  job->work = work;
+  store_submit(store, job);
+}
+
+void journal_account(struct store *store, struct journal_account *account)
+{
+  submit(store, &account->job, work_account);
+}
+
+void journal_find(struct store *store, struct journal_find *find)
+{
+  submit(store, &find->job, work_find);
+}
+
+void journal_list(struct store *store, struct journal_list *list)
+{
+  submit(store, &list->job, work_list);
+}
+
+void journal_intend(struct store *store, struct journal_intend *intend)
+{
+  submit(store, &intend->job, work_intend);
+}
+
+void journal_settle(struct store *store, struct journal_settle *settle)
+{
+  submit(store, &settle->job, work_settle);
+}
+
+void journal_lock(struct store *store, struct journal_lock *lock)
+{
+  submit(store, &lock->job, work_lock);
+}

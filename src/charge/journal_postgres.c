@@ -1,0 +1,319 @@
+/* The journal of charges in PostgreSQL. Whatever writes is on the server's disk before it answers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "store/postgres.h"
+
+#define TEXT(text)  \
+  {                 \
+    .value = (text) \
+  }
+
+struct digits {
+  char text[24];
+};
+
+static const char *in_digits(struct digits *digits, int64_t number)
+{
+  snprintf(digits->text, sizeof digits->text, "%lld", (long long)number);
+  return digits->text;
+}
+
+static bool out_of_memory(struct error *err)
+{
+  error_set(err, ERROR_INTERNAL, "out of memory");
+  return false;
+}
+
+/* --- reading --- */
+
+struct row {
+  struct postgres *pg;
+  const PGresult *result;
+  int index;
+};
+
+static const char *text_of(const struct row *row, int column)
+{
+  if (row->pg->lib.PQgetisnull(row->result, row->index, column)) return NULL;
+  return row->pg->lib.PQgetvalue(row->result, row->index, column);
+}
+
+static int64_t number_of(const struct row *row, int column)
+{
+  const char *text = text_of(row, column);
+  return text ? strtoll(text, NULL, 10) : 0;
+}
+
+/* NULL stays NULL. */
+static bool copy_text(const struct row *row, int column, char **copy)
+{
+  const char *text = text_of(row, column);
+  *copy = text ? strdup(text) : NULL;
+  return *copy || !text;
+}
+
+/* The columns are those of CHARGE_READ. */
+static bool read_entry(const struct row *row, struct journal_entry *entry, struct error *err)
+{
+  *entry = (struct journal_entry){.id = number_of(row, 0)};
+  int64_t state = number_of(row, 7);
+  entry->quote = number_of(row, 6);
+  entry->price = text_of(row, 9) ? number_of(row, 9) : JOURNAL_NO_PRICE;
+  entry->pid = number_of(row, 13);
+  entry->started = number_of(row, 14);
+  entry->created_at = number_of(row, 17);
+  entry->updated_at = number_of(row, 18);
+  entry->state = (enum journal_state)state;
+  const char *clock = text_of(row, 20);
+  bool timed = clock && strcmp(clock, row->pg->clock) == 0 && text_of(row, 22);
+  entry->since_ended = timed ? number_of(row, 22) : JOURNAL_NOT_TIMED;
+  strncpy(entry->day, text_of(row, 16) ? text_of(row, 16) : "", sizeof entry->day - 1);
+  if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) && copy_text(row, 3, &entry->endpoint) &&
+      copy_text(row, 4, &entry->params) && copy_text(row, 5, &entry->params_hash) &&
+      copy_text(row, 8, &entry->order_id) && copy_text(row, 10, &entry->answer) &&
+      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
+      copy_text(row, 19, &entry->note)) {
+    if (state >= 0 && state < JOURNAL_STATES) return true;
+    postgres_damaged(row->pg, err, "an entry of the journal makes no sense");
+  } else
+    out_of_memory(err);
+  journal_entry_free(entry);
+  return false;
+}
+
+/* The one row of the result, if there is one. */
+static bool read_one(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
+                     bool *found, struct journal_entry *entry, struct error *err)
+{
+  struct row row = {.pg = pg};
+  PGresult *result = postgres_run(pg, name, params, false, err);
+  if (!result) return false;
+  row.result = result;
+  *found = pg->lib.PQntuples(result) > 0;
+  bool ok = !*found || read_entry(&row, entry, err);
+  pg->lib.PQclear(result);
+  return ok;
+}
+
+static bool find(struct postgres *pg, void *arg, struct error *err)
+{
+  struct journal_find *job = arg;
+  struct digits id;
+  const struct postgres_param by_key[] = {TEXT(job->account), TEXT(job->key)},
+                              by_id[] = {TEXT(in_digits(&id, job->id))};
+  return read_one(pg, job->key ? PG_CHARGE_BY_KEY : PG_CHARGE_BY_ID, job->key ? by_key : by_id, &job->found,
+                  &job->entry, err);
+}
+
+bool postgres_find(struct store_driver *driver, struct journal_find *job)
+{
+  job->entry = (struct journal_entry){0};
+  return postgres_read((struct postgres *)driver, find, job, &job->job.err);
+}
+
+static bool read_all(struct postgres *pg, const PGresult *result, struct journal_list *job, struct error *err)
+{
+  int count = pg->lib.PQntuples(result);
+  struct row row = {.pg = pg, .result = result};
+  job->entries = count > 0 ? calloc((size_t)count, sizeof *job->entries) : NULL;
+  if (count > 0 && !job->entries) return out_of_memory(err);
+  for (; row.index < count; row.index++, job->count++)
+    if (!read_entry(&row, &job->entries[job->count], err)) return false;
+  return true;
+}
+
+static bool list(struct postgres *pg, void *arg, struct error *err)
+{
+  struct journal_list *job = arg;
+  struct digits after, states, limit, since;
+  const struct postgres_param params[] = {TEXT(in_digits(&after, job->after)), TEXT(job->account),
+                                          TEXT(in_digits(&states, job->states)), TEXT(in_digits(&limit, job->limit)),
+                                          TEXT(in_digits(&since, job->since))};
+  bool open = job->account && (job->states & ~JOURNAL_OPEN) == 0;
+  PGresult *result = postgres_run(pg, open ? PG_CHARGE_LIST_OPEN : PG_CHARGE_LIST, params, false, err);
+  if (!result) return false;
+  bool ok = read_all(pg, result, job, err);
+  if (!ok) journal_list_free(job);
+  pg->lib.PQclear(result);
+  return ok;
+}
+
+bool postgres_list(struct store_driver *driver, struct journal_list *job)
+{
+  job->entries = NULL;
+  job->count = 0;
+  return postgres_read((struct postgres *)driver, list, job, &job->job.err);
+}
+
+/* --- accounts --- */
+
+/* Remembers the account under one of its names, as it is known by any of them. */
+static bool put_name(struct postgres *pg, const struct journal_account *job, const char *name, struct error *err)
+{
+  const struct postgres_param params[] = {TEXT(name), TEXT(job->put), TEXT(job->key), TEXT(job->aliases[0]),
+                                          TEXT(job->aliases[1])};
+  return postgres_do(pg, PG_ACCOUNT_PUT, params, NULL, err);
+}
+
+static bool put_account(struct postgres *pg, void *arg, struct error *err)
+{
+  const struct journal_account *job = arg;
+  bool ok = put_name(pg, job, job->key, err);
+  for (int i = 0; i < JOURNAL_ALIASES; i++)
+    if (job->aliases[i]) ok = ok && put_name(pg, job, job->aliases[i], err);
+  return ok;
+}
+
+static bool get_account(struct postgres *pg, void *arg, struct error *err)
+{
+  struct journal_account *job = arg;
+  const struct postgres_param params[] = {TEXT(job->key)};
+  PGresult *result = postgres_run(pg, PG_ACCOUNT_GET, params, false, err);
+  if (!result) return false;
+  struct row row = {.pg = pg, .result = result};
+  bool ok = pg->lib.PQntuples(result) == 0 || copy_text(&row, 0, &job->account) || out_of_memory(err);
+  pg->lib.PQclear(result);
+  return ok;
+}
+
+bool postgres_account(struct store_driver *driver, struct journal_account *job)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  job->account = NULL;
+  return (!job->put || postgres_transact(pg, put_account, job, &job->job.err)) &&
+         postgres_read(pg, get_account, job, &job->job.err);
+}
+
+/* --- writing entries --- */
+
+/* Under keys that begin as this one does for `prefix` characters. The day as well, by the database's clock. */
+static bool sum_spent(struct postgres *pg, struct journal_intend *job, size_t prefix, struct journal_spent *spent,
+                      struct error *err)
+{
+  struct digits state, size;
+  const struct postgres_param params[] = {TEXT(job->entry.run_id), TEXT(job->entry.account),
+                                          TEXT(in_digits(&state, JOURNAL_NOT_PLACED)),
+                                          TEXT(in_digits(&size, (int64_t)prefix)), TEXT(job->entry.key)};
+  PGresult *result = postgres_run(pg, PG_SPENT, params, false, err);
+  if (!result) return false;
+  struct row row = {.pg = pg, .result = result};
+  memset(job->day, 0, sizeof job->day);
+  strncpy(job->day, text_of(&row, 0), sizeof job->day - 1);
+  spent->run =
+      number_of(&row, 1); /* a sum that does not fit is the greatest number there is, which no allowance admits */
+  spent->day = number_of(&row, 2);
+  pg->lib.PQclear(result);
+  return true;
+}
+
+static bool write_intent(struct postgres *pg, struct journal_intend *job, struct error *err)
+{
+  const struct journal_entry *entry = &job->entry;
+  struct digits quote, state, pid, started;
+  const struct postgres_param params[] = {
+      TEXT(entry->account),
+      TEXT(entry->key),
+      TEXT(entry->endpoint),
+      TEXT(entry->params),
+      TEXT(entry->params_hash),
+      TEXT(in_digits(&quote, entry->quote)),
+      TEXT(in_digits(&state, JOURNAL_INTENT)),
+      TEXT(entry->snapshot),
+      TEXT(entry->host),
+      TEXT(in_digits(&pid, entry->pid)),
+      TEXT(in_digits(&started, entry->started)),
+      TEXT(entry->run_id),
+      TEXT(job->day),
+  };
+  PGresult *result = postgres_run(pg, PG_CHARGE_INSERT, params, false, err);
+  if (!result) return false;
+  struct row row = {.pg = pg, .result = result};
+  job->id = number_of(&row, 0);
+  pg->lib.PQclear(result);
+  return true;
+}
+
+static bool intend(struct postgres *pg, void *arg, struct error *err)
+{
+  struct journal_intend *job = arg;
+  const struct postgres_param key[] = {TEXT(job->entry.account), TEXT(job->entry.key)};
+  struct journal_spent all, purse;
+  bool found;
+  journal_entry_free(&job->existing);
+  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) ||
+      !sum_spent(pg, job, 0, &all, err) || !sum_spent(pg, job, job->purse.prefix, &purse, err) ||
+      !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
+    return false;
+  job->verdict = JOURNAL_EXISTS;
+  if (found && job->existing.state != JOURNAL_NOT_PLACED) return true;
+  job->verdict = JOURNAL_REFUSED;
+  if (!journal_allows(job, &all, &purse)) return true;
+  job->verdict = JOURNAL_RESERVED;
+  if (job->rehearse) return true;
+  return (!found || postgres_do(pg, PG_CHARGE_FORGET, key, NULL, err)) && write_intent(pg, job, err);
+}
+
+bool postgres_intend(struct store_driver *driver, struct journal_intend *job)
+{
+  job->existing = (struct journal_entry){0};
+  bool ok = postgres_transact((struct postgres *)driver, intend, job, &job->job.err);
+  if (!ok || job->verdict != JOURNAL_EXISTS) journal_entry_free(&job->existing);
+  return ok;
+}
+
+/* A settling with its texts as the database takes them, whatever a server has answered. */
+struct settling {
+  struct journal_settle *job;
+  struct buffer order_id, answer, note;
+};
+
+static bool clean(struct buffer *clean, const char *text, struct error *err)
+{
+  return !text || buffer_add_utf8(clean, text, strlen(text)) || out_of_memory(err);
+}
+
+static const char *cleaned(const struct buffer *clean, const char *text)
+{
+  return text && clean->data ? clean->data : text;
+}
+
+static bool settle(struct postgres *pg, void *arg, struct error *err)
+{
+  const struct settling *settling = arg;
+  struct journal_settle *job = settling->job;
+  struct digits id, state, price, open, ends_in;
+  bool ends = job->ends_in != JOURNAL_KEEP_END;
+  const struct postgres_param params[] = {
+      TEXT(in_digits(&id, job->id)),
+      TEXT(in_digits(&state, job->state)),
+      TEXT(cleaned(&settling->order_id, job->order_id)),
+      TEXT(job->price == JOURNAL_NO_PRICE ? NULL : in_digits(&price, job->price)),
+      TEXT(cleaned(&settling->answer, job->answer)),
+      TEXT(in_digits(&open, JOURNAL_OPEN)),
+      TEXT(cleaned(&settling->note, job->note)),
+      TEXT(ends ? pg->clock : NULL),
+      TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),
+  };
+  int rows;
+  job->began_at = loop_clock();
+  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err))
+    return false;
+  job->changed = rows > 0;
+  return true;
+}
+
+bool postgres_settle(struct store_driver *driver, struct journal_settle *job)
+{
+  struct settling settling = {.job = job};
+  struct error *err = &job->job.err;
+  bool ok = clean(&settling.order_id, job->order_id, err) && clean(&settling.answer, job->answer, err) &&
+            clean(&settling.note, job->note, err) &&
+            postgres_transact((struct postgres *)driver, settle, &settling, err);
+  buffer_free(&settling.order_id);
+  buffer_free(&settling.answer);
+  buffer_free(&settling.note);
+  return ok;
+}

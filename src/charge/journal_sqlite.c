@@ -1,0 +1,296 @@
+/* The journal of charges in SQLite. Whatever writes is on disk before it answers. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/sqlite.h"
+
+static void format_day(int64_t wall, char day[11])
+{
+  time_t seconds = (time_t)(wall / 1000000);
+  struct tm utc;
+  if (!gmtime_r(&seconds, &utc) || strftime(day, 11, "%Y-%m-%d", &utc) == 0) strcpy(day, "0000-00-00");
+}
+
+static bool out_of_memory(struct error *err)
+{
+  error_set(err, ERROR_INTERNAL, "out of memory");
+  return false;
+}
+
+/* A copy of a text column; NULL stays NULL. */
+static bool copy_text(sqlite3_stmt *row, int column, char **copy)
+{
+  const char *text = (const char *)sqlite3_column_text(row, column);
+  *copy = text ? strdup(text) : NULL;
+  return *copy || sqlite3_column_type(row, column) == SQLITE_NULL;
+}
+
+/* --- accounts --- */
+
+/* Remembers the account under one of its names, as it is known by any of them. */
+static bool put_name(struct sqlite *sqlite, const struct journal_account *account, const char *name, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, ACCOUNT_PUT, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, name);
+  sqlite_text(statement, 2, account->put);
+  sqlite3_bind_int64(statement, 3, sqlite_wall_clock());
+  sqlite_text(statement, 4, account->key);
+  for (int i = 0; i < JOURNAL_ALIASES; i++) sqlite_text(statement, 5 + i, account->aliases[i]);
+  return sqlite_run(sqlite, statement, err);
+}
+
+static bool put_account(struct sqlite *sqlite, const struct journal_account *account, struct error *err)
+{
+  if (!sqlite_begin(sqlite, true, err)) return false;
+  bool ok = put_name(sqlite, account, account->key, err);
+  for (int i = 0; i < JOURNAL_ALIASES; i++)
+    if (account->aliases[i]) ok = ok && put_name(sqlite, account, account->aliases[i], err);
+  return sqlite_end(sqlite, ok, err);
+}
+
+bool sqlite_account(struct store_driver *driver, struct journal_account *account)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &account->job.err;
+  account->account = NULL;
+  if (account->put && !put_account(sqlite, account, err)) return false;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, ACCOUNT_GET, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, account->key);
+  int code = sqlite3_step(statement);
+  bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
+  if (code == SQLITE_ROW && !copy_text(statement, 0, &account->account)) ok = out_of_memory(err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+/* --- reading entries --- */
+
+static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_entry *entry, struct error *err)
+{
+  *entry = (struct journal_entry){.id = sqlite3_column_int64(row, 0)};
+  entry->quote = sqlite3_column_int64(row, 6);
+  int64_t state = sqlite3_column_int64(row, 7);
+  entry->price = sqlite3_column_type(row, 9) == SQLITE_NULL ? JOURNAL_NO_PRICE : sqlite3_column_int64(row, 9);
+  entry->pid = sqlite3_column_int64(row, 13);
+  entry->started = sqlite3_column_int64(row, 14);
+  entry->created_at = sqlite3_column_int64(row, 17);
+  entry->updated_at = sqlite3_column_int64(row, 18);
+  const char *clock = (const char *)sqlite3_column_text(row, 20);
+  bool timed = clock && strcmp(clock, sqlite->clock) == 0;
+  entry->since_ended = timed ? loop_clock() - sqlite3_column_int64(row, 21) : JOURNAL_NOT_TIMED;
+  const char *day = (const char *)sqlite3_column_text(row, 16);
+  strncpy(entry->day, day ? day : "", sizeof entry->day - 1);
+  entry->state = (enum journal_state)state;
+  if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) && copy_text(row, 3, &entry->endpoint) &&
+      copy_text(row, 4, &entry->params) && copy_text(row, 5, &entry->params_hash) &&
+      copy_text(row, 8, &entry->order_id) && copy_text(row, 10, &entry->answer) &&
+      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
+      copy_text(row, 19, &entry->note)) {
+    if (state >= 0 && state < JOURNAL_STATES) return true;
+    sqlite_damaged(sqlite, err, "an entry of the journal makes no sense");
+  } else
+    out_of_memory(err);
+  journal_entry_free(entry);
+  return false;
+}
+
+/* Reads the one row of a bound statement, if there is one. */
+static bool read_one(struct sqlite *sqlite, sqlite3_stmt *statement, bool *found, struct journal_entry *entry,
+                     struct error *err)
+{
+  int code = sqlite3_step(statement);
+  bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
+  *found = code == SQLITE_ROW;
+  if (*found) ok = read_entry(sqlite, statement, entry, err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+static bool find_by_key(struct sqlite *sqlite, const char *account, const char *key, bool *found,
+                        struct journal_entry *entry, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_BY_KEY, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, account);
+  sqlite_text(statement, 2, key);
+  return read_one(sqlite, statement, found, entry, err);
+}
+
+bool sqlite_find(struct store_driver *driver, struct journal_find *find)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &find->job.err;
+  find->entry = (struct journal_entry){0};
+  if (find->key) return find_by_key(sqlite, find->account, find->key, &find->found, &find->entry, err);
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_BY_ID, err);
+  if (!statement) return false;
+  sqlite3_bind_int64(statement, 1, find->id);
+  return read_one(sqlite, statement, &find->found, &find->entry, err);
+}
+
+static bool add_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_list *list, size_t *capacity,
+                      struct error *err)
+{
+  if (list->count == *capacity) {
+    size_t more = *capacity ? *capacity * 2 : 16;
+    struct journal_entry *entries = realloc(list->entries, more * sizeof *entries);
+    if (!entries) return out_of_memory(err);
+    list->entries = entries;
+    *capacity = more;
+  }
+  if (!read_entry(sqlite, row, &list->entries[list->count], err)) return false;
+  list->count++;
+  return true;
+}
+
+static bool read_all(struct sqlite *sqlite, sqlite3_stmt *statement, struct journal_list *list, struct error *err)
+{
+  size_t capacity = 0;
+  int code;
+  while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+    if (!add_entry(sqlite, statement, list, &capacity, err)) return false;
+  return code == SQLITE_DONE || sqlite_fail(sqlite, err);
+}
+
+bool sqlite_list(struct store_driver *driver, struct journal_list *list)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &list->job.err;
+  list->entries = NULL;
+  list->count = 0;
+  bool open = list->account && (list->states & ~JOURNAL_OPEN) == 0;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, open ? CHARGE_LIST_OPEN : CHARGE_LIST, err);
+  if (!statement) return false;
+  sqlite3_bind_int64(statement, 1, list->after);
+  sqlite_text(statement, 2, list->account);
+  sqlite3_bind_int64(statement, 3, list->states);
+  sqlite3_bind_int(statement, 4, list->limit);
+  sqlite3_bind_int64(statement, 5, list->since);
+  bool ok = read_all(sqlite, statement, list, err);
+  sqlite3_reset(statement);
+  if (!ok) journal_list_free(list);
+  return ok;
+}
+
+/* --- writing entries --- */
+
+static bool sum(struct sqlite *sqlite, sqlite3_stmt *statement, int64_t *total, struct error *err)
+{
+  bool ok = sqlite3_step(statement) == SQLITE_ROW || sqlite_fail(sqlite, err);
+  if (ok) *total = sqlite3_column_int64(statement, 0);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+/* Under keys that begin as this one does for `prefix` characters. */
+static bool sum_spent(struct sqlite *sqlite, const struct journal_intend *intend, size_t prefix,
+                      struct journal_spent *spent, struct error *err)
+{
+  sqlite3_stmt *by_run = sqlite_statement(sqlite, SPENT_BY_RUN, err);
+  sqlite3_stmt *by_day = sqlite_statement(sqlite, SPENT_BY_DAY, err);
+  if (!by_run || !by_day) return false;
+  sqlite_text(by_run, 1, intend->entry.run_id);
+  sqlite3_bind_int(by_run, 2, JOURNAL_NOT_PLACED);
+  sqlite3_bind_int64(by_run, 3, (sqlite3_int64)prefix);
+  sqlite_text(by_run, 4, intend->entry.key);
+  sqlite_text(by_day, 1, intend->entry.account);
+  sqlite_text(by_day, 2, intend->day);
+  sqlite3_bind_int(by_day, 3, JOURNAL_NOT_PLACED);
+  sqlite3_bind_int64(by_day, 4, (sqlite3_int64)prefix);
+  sqlite_text(by_day, 5, intend->entry.key);
+  return sum(sqlite, by_run, &spent->run, err) && sum(sqlite, by_day, &spent->day, err);
+}
+
+static bool forget(struct sqlite *sqlite, const struct journal_entry *entry, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_FORGET, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, entry->account);
+  sqlite_text(statement, 2, entry->key);
+  return sqlite_run(sqlite, statement, err);
+}
+
+static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, int64_t now, struct error *err)
+{
+  const struct journal_entry *entry = &intend->entry;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_INSERT, err);
+  if (!statement) return false;
+  const char *texts[] = {entry->account, entry->key, entry->endpoint, entry->params, entry->params_hash};
+  for (int i = 0; i < 5; i++) sqlite_text(statement, i + 1, texts[i]);
+  sqlite3_bind_int64(statement, 6, entry->quote);
+  sqlite3_bind_int(statement, 7, JOURNAL_INTENT);
+  sqlite_text(statement, 8, entry->snapshot);
+  sqlite_text(statement, 9, entry->host);
+  sqlite3_bind_int64(statement, 10, entry->pid);
+  sqlite3_bind_int64(statement, 11, entry->started);
+  sqlite_text(statement, 12, entry->run_id);
+  sqlite_text(statement, 13, intend->day);
+  sqlite3_bind_int64(statement, 14, now);
+  if (!sqlite_run(sqlite, statement, err)) return false;
+  intend->id = sqlite3_last_insert_rowid(sqlite->db);
+  return true;
+}
+
+/* Inside of the transaction. */
+static bool decide(struct sqlite *sqlite, struct journal_intend *intend, struct error *err)
+{
+  const struct journal_entry *entry = &intend->entry;
+  int64_t now = sqlite_wall_clock();
+  struct journal_spent all, purse;
+  bool found;
+  format_day(now, intend->day);
+  if (!find_by_key(sqlite, entry->account, entry->key, &found, &intend->existing, err)) return false;
+  intend->verdict = JOURNAL_EXISTS;
+  if (found && intend->existing.state != JOURNAL_NOT_PLACED) return true;
+  if (!sum_spent(sqlite, intend, 0, &all, err) || !sum_spent(sqlite, intend, intend->purse.prefix, &purse, err))
+    return false;
+  intend->verdict = JOURNAL_REFUSED;
+  if (!journal_allows(intend, &all, &purse)) return true;
+  intend->verdict = JOURNAL_RESERVED;
+  if (intend->rehearse) return true;
+  if (found && !forget(sqlite, entry, err)) return false;
+  return write_intent(sqlite, intend, now, err);
+}
+
+bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &intend->job.err;
+  intend->existing = (struct journal_entry){0};
+  if (!journal_holds(driver, intend->token, err) || !sqlite_begin(sqlite, true, err)) return false;
+  bool ok = sqlite_end(sqlite, decide(sqlite, intend, err), err);
+  if (!ok || intend->verdict != JOURNAL_EXISTS) journal_entry_free(&intend->existing);
+  return ok;
+}
+
+bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &settle->job.err;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_SETTLE, err);
+  if (!statement || !journal_holds(driver, settle->token, err) || !sqlite_begin(sqlite, true, err)) return false;
+  settle->began_at = loop_clock();
+  sqlite3_bind_int64(statement, 1, settle->id);
+  sqlite3_bind_int(statement, 2, settle->state);
+  sqlite_text(statement, 3, settle->order_id);
+  if (settle->price == JOURNAL_NO_PRICE)
+    sqlite3_bind_null(statement, 4);
+  else
+    sqlite3_bind_int64(statement, 4, settle->price);
+  sqlite_text(statement, 5, settle->answer);
+  sqlite3_bind_int64(statement, 6, sqlite_wall_clock());
+  sqlite3_bind_int64(statement, 7, JOURNAL_OPEN);
+  sqlite_text(statement, 8, settle->note);
+  bool ends = settle->ends_in != JOURNAL_KEEP_END;
+  sqlite_text(statement, 9, ends ? sqlite->clock : NULL);
+  if (ends)
+    sqlite3_bind_int64(statement, 10, settle->began_at + settle->ends_in);
+  else
+    sqlite3_bind_null(statement, 10);
+  bool ok = sqlite_run(sqlite, statement, err);
+  settle->changed = ok && sqlite3_changes(sqlite->db) > 0;
+  return sqlite_end(sqlite, ok, err);
+}

@@ -1,0 +1,68 @@
+/* What charges were for: the parameters of a request, and those that lie in the journal as "POST /orders {…}". */
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "charge/flow.h"
+
+bool flow_read_traits(const struct flow *charge, const char *body, struct reconcile_traits *traits)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  char text[128];
+  for (int i = 0; i < RECONCILE_TRAITS; i++) {
+    if (!settings->read(settings->read_arg, RECORD_ORDER, body, strlen(body), reconcile_trait_names[i], text,
+                        sizeof text))
+      continue;
+    traits->of[i] = strdup(text);
+    if (!traits->of[i]) return false;
+  }
+  return true;
+}
+
+/* What stands behind the next blank, "" when there is none. */
+static const char *rest_of(const char *text)
+{
+  const char *blank = strchr(text, ' ');
+  return blank ? blank + 1 : "";
+}
+
+bool flow_entry_traits(const struct flow *charge, const struct journal_entry *entry, struct reconcile_traits *traits)
+{
+  return flow_read_traits(charge, rest_of(rest_of(entry->params)), traits);
+}
+
+/* The id in "/orders/ID/extend". */
+char *flow_order_in(const char *path)
+{
+  static const char before[] = "/orders/";
+  if (strncmp(path, before, sizeof before - 1) != 0) return NULL;
+  path += sizeof before - 1;
+  char *plain = curl_easy_unescape(NULL, path, (int)strcspn(path, "/ "), NULL);
+  char *id = plain ? strdup(plain) : NULL;
+  curl_free(plain);
+  return id;
+}
+
+char *flow_entry_order(const struct journal_entry *entry)
+{
+  return strcmp(entry->endpoint, "orders.extend") == 0 ? flow_order_in(rest_of(entry->params)) : NULL;
+}
+
+/* Method and path, as far as they go. */
+static size_t target_size(const char *params)
+{
+  return (size_t)(rest_of(rest_of(params)) - params);
+}
+
+bool flow_could_be(const struct flow *charge, const struct journal_entry *entry)
+{
+  if (strcmp(entry->endpoint, flow_name(charge)) != 0) return false;
+  if (!charge->request.endpoint || flow_is_extension(charge)) {
+    size_t size = target_size(charge->params.data);
+    return size == target_size(entry->params) && strncmp(charge->params.data, entry->params, size) == 0;
+  }
+  struct reconcile_traits theirs = {{0}};
+  bool same = !flow_entry_traits(charge, entry, &theirs) || reconcile_fits(&charge->asked, &theirs);
+  reconcile_traits_free(&theirs);
+  return same;
+}

@@ -1,0 +1,226 @@
+/* The third step of a charge: with the right to charge in hand, nobody else's charge is under way. What the dead have left open is
+ * settled as far as it can be, and what may be the same thing as this charge must be, before this one goes on. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "charge/crash_point.h"
+#include "charge/flow.h"
+
+#define FIRST_PAUSE INT64_C(250000) /* microseconds between two looks */
+#define LONGEST_PAUSE INT64_C(16000000)
+#define MOST_ENTRIES 1000
+
+static void next(struct flow *charge);
+
+static const struct journal_entry *entry_of(const struct flow *charge)
+{
+  return &charge->recovery.list.entries[charge->recovery.at];
+}
+
+static bool has_same_key(const struct flow *charge)
+{
+  return strcmp(entry_of(charge)->key, charge->public.key) == 0;
+}
+
+/* This charge cannot go on while it is open. */
+static bool matters(const struct flow *charge)
+{
+  return has_same_key(charge) || (!charge->request.inquiry && flow_could_be(charge, entry_of(charge)));
+}
+
+/* Only what the table knows leaves traces that are understood. */
+static bool can_be_asked_for(const struct journal_entry *entry)
+{
+  return endpoint_find(entry->endpoint) != NULL;
+}
+
+static void refuse(struct flow *charge, const char *why)
+{
+  const struct journal_entry *entry = entry_of(charge);
+  error_set(
+      &charge->public.error, ERROR_OUTCOME_UNKNOWN,
+      "nothing was sent: an earlier charge that looks the same, under key %.100s, has an unknown outcome%s%.200s%s, and "
+      "the two could not be told apart. " FLOW_WAY_OUT,
+      entry->key, *why ? " (" : "", why, *why ? ")" : "", entry->key);
+  flow_end(charge);
+}
+
+/* --- once in a run is enough for what does not matter here --- */
+
+static bool was_looked_up(const struct purchase *purchase, int64_t id)
+{
+  for (size_t i = 0; i < purchase->looked_up_count; i++)
+    if (purchase->looked_up[i] == id) return true;
+  return false;
+}
+
+static void remember(struct purchase *purchase, int64_t id)
+{
+  int64_t *more = realloc(purchase->looked_up, (purchase->looked_up_count + 1) * sizeof *more);
+  if (!more) return; /* it is looked up once more */
+  purchase->looked_up = more;
+  purchase->looked_up[purchase->looked_up_count++] = id;
+}
+
+/* --- writing down --- */
+
+#define KEEP(why) ((struct journal_settle){.ends_in = JOURNAL_KEEP_END, .price = JOURNAL_NO_PRICE, .note = (why)})
+
+static void settle(struct flow *charge, enum journal_state state, struct journal_settle what,
+                   void (*done)(struct store_job *job))
+{
+  what.job.done = done;
+  what.token = charge->token;
+  what.id = entry_of(charge)->id;
+  what.state = state;
+  charge->recovery.settle = what;
+  charge->working = true;
+  journal_settle(charge->owner->settings.store, &charge->recovery.settle);
+}
+
+static void on_over(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, recovery.settle);
+  flow_inquiry_end(charge);
+  if (flow_has_failed(charge, job)) return;
+  charge->pause = 0;
+  charge->recovery.at++;
+  next(charge);
+}
+
+static void on_doubtful(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, recovery.settle);
+  if (flow_has_failed(charge, job)) return;
+  if (matters(charge) && !has_same_key(charge))
+    refuse(charge, charge->inquiry.verdict.why);
+  else
+    on_over(job);
+}
+
+static void settle_placed(struct flow *charge)
+{
+  struct journal_settle found = KEEP("");
+  if (!flow_inquiry_found(charge, &found)) {
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+    return;
+  }
+  settle(charge, JOURNAL_PLACED, found, on_over);
+  flow_tell(charge, "an earlier %.60s with key %.100s, whose answer was lost, went through: order %.100s",
+            entry_of(charge)->endpoint, entry_of(charge)->key, found.order_id);
+}
+
+/* --- asking --- */
+
+static void inquire(struct flow *charge);
+
+static void on_verdict(struct flow *charge)
+{
+  const struct inquiry *inquiry = &charge->inquiry;
+  switch (inquiry->verdict.what) {
+    case RECONCILE_WAIT:
+      flow_sleep(charge, FIRST_PAUSE, LONGEST_PAUSE, inquire);
+      break;
+    case RECONCILE_PLACED:
+      settle_placed(charge);
+      break;
+    case RECONCILE_NOT_PLACED:
+      settle(charge, JOURNAL_NOT_PLACED, KEEP("every witness agrees that nothing was bought"), on_over);
+      flow_tell(charge, "an earlier %.60s with key %.100s, whose answer was lost, did not go through",
+                entry_of(charge)->endpoint, entry_of(charge)->key);
+      break;
+    case RECONCILE_DOUBT:
+      settle(charge, JOURNAL_UNKNOWN, KEEP(inquiry->verdict.why), on_doubtful);
+      break;
+  }
+}
+
+static void inquire(struct flow *charge)
+{
+  flow_inquire(charge, entry_of(charge)->id, on_verdict);
+}
+
+static void skip(struct flow *charge)
+{
+  charge->recovery.at++;
+  next(charge);
+}
+
+/* It is unknown by now: who waits for it, and is it time? */
+static void look_at(struct flow *charge)
+{
+  const struct journal_entry *entry = entry_of(charge);
+  struct purchase *purchase = charge->owner;
+  bool due = entry->since_ended != JOURNAL_NOT_TIMED && (double)entry->since_ended / 1e6 >= purchase->settings.settle;
+  if (!can_be_asked_for(entry)) {
+    if (matters(charge) && !has_same_key(charge))
+      refuse(charge, entry->note ? entry->note : "");
+    else
+      skip(charge);
+  } else if (matters(charge)) {
+    inquire(charge);
+  } else if (due && !was_looked_up(purchase, entry->id)) {
+    remember(purchase, entry->id);
+    inquire(charge);
+  } else {
+    skip(charge);
+  }
+}
+
+static void on_unknown(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, recovery.settle);
+  if (flow_has_failed(charge, job)) return;
+  crash_point("taken-over");
+  look_at(charge);
+}
+
+/* An exchange whose process is gone, or whose machine was started again, has ended by now; of another machine's it is known
+ * when it ends at the latest. */
+static void take_over(struct flow *charge, bool keep_end, const char *note)
+{
+  struct journal_settle what = KEEP(note);
+  if (!keep_end) what.ends_in = 0;
+  settle(charge, JOURNAL_UNKNOWN, what, on_unknown);
+}
+
+static void next(struct flow *charge)
+{
+  struct recovery *recovery = &charge->recovery;
+  if (recovery->at == recovery->list.count) {
+    journal_list_free(&recovery->list);
+    crash_point("recovered");
+    if (charge->request.inquiry)
+      flow_end(charge);
+    else
+      flow_find(charge);
+    return;
+  }
+  const struct journal_entry *entry = entry_of(charge);
+  bool timed = entry->since_ended != JOURNAL_NOT_TIMED;
+  if (entry->state == JOURNAL_INTENT)
+    settle(charge, JOURNAL_NOT_PLACED, KEEP("its process ended before it was sent"), on_over);
+  else if (entry->state == JOURNAL_SENT)
+    take_over(charge, timed && !journal_is_orphan(entry), "its process ended before the answer was there");
+  else if (!timed)
+    take_over(charge, false, NULL);
+  else
+    look_at(charge);
+}
+
+static void on_list(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, recovery.list);
+  if (flow_has_failed(charge, job)) return;
+  next(charge);
+}
+
+void flow_recover(struct flow *charge)
+{
+  charge->recovery.list = (struct journal_list){.job.done = on_list,
+                                                .account = charge->owner->account,
+                                                .states = JOURNAL_OPEN,
+                                                .limit = MOST_ENTRIES};
+  charge->working = true;
+  journal_list(charge->owner->settings.store, &charge->recovery.list);
+}

@@ -1,6 +1,0 @@
-#include "core/step.h"
-
-void step(const char *name)
-{
-  (void)name;
-}

@@ -1,0 +1,285 @@
+#include "net/http.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/http_private.h"
+
+#define POOL_LARGEST 1024     /* idle handles kept */
+#define KEPT_BODY (64 << 10)  /* bytes of body buffer an idle handle keeps */
+#define CONNECTIONS_KEPT 4096 /* at least the number in flight, or libcurl closes what it should keep */
+#define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+
+/* Exchanges through proxies begin with a connection each, and a thousand that begin at once evict each other from the
+ * processor's caches: so many begin in a turn, and only where the turn before brought little, unless that is long ago. */
+#define STARTS_A_TURN 16
+#define QUIET 4
+#define MOST_PUT_OFF 1000
+
+/* --- exchanges: taken from the pool, linked while active --- */
+
+static void link_in(struct http_exchange **list, struct http_exchange *x)
+{
+  x->next = *list;
+  x->previous = NULL;
+  if (x->next) x->next->previous = x;
+  *list = x;
+}
+
+static void unlink_from(struct http_exchange **list, struct http_exchange *x)
+{
+  if (x->previous)
+    x->previous->next = x->next;
+  else
+    *list = x->next;
+  if (x->next) x->next->previous = x->previous;
+}
+
+static void destroy(struct http_exchange *x)
+{
+  if (x->easy) curl_easy_cleanup(x->easy);
+  file_abandon(&x->file);
+  buffer_free(&x->body);
+  buffer_free(&x->head);
+  free(x);
+}
+
+static struct http_exchange *take(struct http *http)
+{
+  struct http_exchange *x = http->idle;
+  if (x) {
+    unlink_from(&http->idle, x);
+    http->idle_count--;
+    return x;
+  }
+  x = calloc(1, sizeof *x);
+  if (!x) return NULL;
+  x->file = FILE_INIT;
+  x->owner = http;
+  x->easy = curl_easy_init();
+  if (!x->easy) {
+    free(x);
+    return NULL;
+  }
+  options_set_once(x);
+  return x;
+}
+
+void http_release(struct http_exchange *x)
+{
+  struct http *http = x->owner;
+  target_drop(x->target);
+  x->target = NULL;
+  file_abandon(&x->file);
+  x->head.size = x->body.size = 0;
+  if (x->body.capacity > KEPT_BODY) buffer_free(&x->body);
+  if (http->idle_count >= POOL_LARGEST) {
+    destroy(x);
+    return;
+  }
+  /* libcurl counts over a handle's whole life how often it sent again because a kept connection had died, and gives up at
+   * the sixth; only a reset makes it forget. */
+  if (x->sends > 1 || x->code != CURLE_OK) {
+    curl_easy_reset(x->easy);
+    options_set_once(x);
+  }
+  link_in(&http->idle, x);
+  http->idle_count++;
+}
+
+/* --- opening and closing --- */
+
+static void end(struct http_exchange *x)
+{
+  unlink_from(&x->owner->active, x);
+  loop_release(x->owner->loop);
+  if (x->code == CURLE_OK && x->request.refuse && x->status / 100 == 2 && x->body.size == 0 && x->file.size == 0) {
+    error_set(&x->failure, ERROR_PROTOCOL, "the server answered with an empty file");
+    x->code = CURLE_WRITE_ERROR;
+  }
+  if (x->code == CURLE_OK && x->file.fd >= 0 && !file_commit(&x->file, &x->failure)) x->code = CURLE_WRITE_ERROR;
+  if (x->code != CURLE_OK) file_abandon(&x->file);
+  x->done(x->arg, x);
+}
+
+static bool collect(void *arg)
+{
+  struct loop *loop = arg;
+  CURLMsg *message;
+  int left;
+  bool any = false;
+  CURLM *multi = loop_curl(loop);
+  while ((message = curl_multi_info_read(multi, &left))) {
+    if (message->msg != CURLMSG_DONE) continue;
+    struct http_exchange *x = NULL;
+    CURLcode code = message->data.result;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &x);
+    curl_multi_remove_handle(multi, x->easy);
+    x->code = code;
+    end(x);
+    any = true;
+  }
+  return any;
+}
+
+struct http *http_open(struct loop *loop)
+{
+  struct http *http = calloc(1, sizeof *http);
+  if (!http) return NULL;
+  const char *ca = getenv("SSL_CERT_FILE");
+  http->loop = loop;
+  http->ca = strdup(ca && *ca ? ca : CA_BUNDLE);
+  if (http->ca) return http;
+  free(http);
+  return NULL;
+}
+
+void http_close(struct http *http)
+{
+  if (!http) return;
+  while (http->active) {
+    struct http_exchange *x = http->active;
+    http_cancel(x);
+    http_release(x);
+  }
+  while (http->idle) {
+    struct http_exchange *x = http->idle;
+    unlink_from(&http->idle, x);
+    destroy(x);
+  }
+  loop_remove_starter(http->loop, &http->starter);
+  target_drop(http->target);
+  free(http->ca);
+  free(http);
+}
+
+/* --- starting --- */
+
+static bool find_target(struct http *http, const char *text, struct error *err)
+{
+  if (http->target && strcmp(http->target->text, text) == 0) return true;
+  struct http_target *target = target_parse(text, err);
+  if (!target) return false;
+  target_drop(http->target);
+  http->target = target;
+  return true;
+}
+
+static CURLMcode start(struct http_exchange *x)
+{
+  x->queued = false;
+  return curl_multi_add_handle(x->owner->multi, x->easy);
+}
+
+static void enqueue(struct http_exchange *x)
+{
+  struct http *http = x->owner;
+  x->queued = true;
+  x->next_queued = NULL;
+  if (http->first_queued)
+    http->last_queued->next_queued = x;
+  else
+    http->first_queued = x;
+  http->last_queued = x;
+}
+
+static void dequeue(struct http_exchange *x)
+{
+  struct http *http = x->owner;
+  struct http_exchange **at = &http->first_queued, *before = NULL;
+  while (*at != x) {
+    before = *at;
+    at = &before->next_queued;
+  }
+  *at = x->next_queued;
+  if (http->last_queued == x) http->last_queued = before;
+  x->queued = false;
+}
+
+static bool start_queued(void *arg, int ready)
+{
+  struct http *http = arg;
+  if (!http->first_queued) return false;
+  if (ready > QUIET && ++http->put_off < MOST_PUT_OFF) return true;
+  http->put_off = 0;
+  for (int room = STARTS_A_TURN; room > 0 && http->first_queued; room--) {
+    struct http_exchange *x = http->first_queued;
+    dequeue(x);
+    if (start(x) == CURLM_OK) continue;
+    x->code = CURLE_FAILED_INIT;
+    end(x);
+  }
+  return http->first_queued;
+}
+
+static bool prepare(struct http *http, struct error *err)
+{
+  if (http->multi) return true;
+  http->multi = loop_curl(http->loop);
+  if (!http->multi) {
+    error_set(err, ERROR_INTERNAL, "libcurl cannot start");
+    return false;
+  }
+  curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+  loop_on_transfers(http->loop, collect, http->loop);
+  http->starter = (struct loop_starter){.start = start_queued, .arg = http};
+  loop_add_starter(http->loop, &http->starter);
+  return true;
+}
+
+static void reset(struct http_exchange *x, const struct http_request *request)
+{
+  x->target = x->owner->target;
+  x->target->holders++;
+  x->request = *request;
+  if (x->request.max_body == 0) x->request.max_body = HTTP_MAX_BODY;
+  x->code = CURLE_OK;
+  x->sent = x->too_large = x->kept_in = x->has_head = false;
+  x->status = 0;
+  x->sends = 0;
+  x->text[0] = '\0';
+  x->failure = ERROR_INIT;
+}
+
+struct http_exchange *http_send(struct http *http, const struct http_request *request,
+                                void (*done)(void *arg, struct http_exchange *exchange), void *arg, struct error *err)
+{
+  if (request->body && request->method && strcmp(request->method, "HEAD") == 0) {
+    error_set(err, ERROR_USAGE, "a HEAD request has no body; leave it out, or ask with another method");
+    return NULL; /* libcurl would send a POST */
+  }
+  if (!prepare(http, err) || !find_target(http, request->url, err)) return NULL;
+  struct http_exchange *x = take(http);
+  if (!x) {
+    error_set(err, ERROR_INTERNAL, "out of memory for a request");
+    return NULL;
+  }
+  reset(x, request);
+  x->done = done;
+  x->arg = arg;
+  options_set(x);
+  CURLMcode code = CURLM_OK;
+  if (request->proxy && *request->proxy)
+    enqueue(x);
+  else
+    code = start(x);
+  if (code != CURLM_OK) {
+    error_set(err, ERROR_INTERNAL, "libcurl cannot start a request: %s", curl_multi_strerror(code));
+    http_release(x);
+    return NULL;
+  }
+  link_in(&http->active, x);
+  loop_hold(http->loop);
+  return x;
+}
+
+void http_cancel(struct http_exchange *x)
+{
+  if (x->queued)
+    dequeue(x);
+  else
+    curl_multi_remove_handle(x->owner->multi, x->easy);
+  unlink_from(&x->owner->active, x);
+  loop_release(x->owner->loop);
+  file_abandon(&x->file);
+}

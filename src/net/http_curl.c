@@ -1,0 +1,171 @@
+/* What libcurl is told of an exchange, and the functions that it calls in the course of one. */
+#include <string.h>
+
+#include "base/version.h"
+#include "net/address.h"
+#include "net/http_private.h"
+
+#define DEFAULT_TIMEOUT_MS 30000
+#define CONNECT_TIMEOUT_MS 15000
+#define MAX_HEAD (256 << 10) /* bytes of header lines collected */
+#define DOWNLOAD_BUFFER (512 << 10)
+
+static size_t on_body(char *bytes, size_t one, size_t size, void *arg)
+{
+  (void)one;
+  struct http_exchange *x = arg;
+  if (x->file.fd >= 0) return file_write(&x->file, bytes, size, &x->failure) ? size : CURL_WRITEFUNC_ERROR;
+  if (size > x->request.max_body - x->body.size) {
+    x->too_large = true;
+    return CURL_WRITEFUNC_ERROR;
+  }
+  return buffer_add(&x->body, bytes, size) ? size : CURL_WRITEFUNC_ERROR;
+}
+
+static bool is_welcome(struct http_exchange *x)
+{
+  const char *type = NULL;
+  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_TYPE, &type);
+  const char *why = x->request.refuse(x->status, type ? type : "");
+  if (why) error_set(&x->failure, ERROR_PROTOCOL, "%s", why);
+  return !why;
+}
+
+static bool head_complete(struct http_exchange *x)
+{
+  curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->status);
+  if (x->status < 200 || (x->request.redirects > 0 && x->status / 100 == 3)) return true;
+  x->has_head = true;
+  if (x->request.headed) x->request.headed(x->arg);
+  if (x->status / 100 != 2) return true;
+  if (x->request.refuse && !is_welcome(x)) return false;
+  if (!x->request.path) return true;
+  return file_begin(&x->file, x->request.path, 0600, &x->failure);
+}
+
+static size_t on_header(char *line, size_t one, size_t size, void *arg)
+{
+  (void)one;
+  struct http_exchange *x = arg;
+  if (size <= 2 && (size == 0 || line[0] == '\r' || line[0] == '\n')) return head_complete(x) ? size : 0;
+  if (!x->request.keep_head || x->has_head) return size;
+  if (size > 5 && memcmp(line, "HTTP/", 5) == 0) x->head.size = 0;
+  if (x->head.size + size > MAX_HEAD) return 0;
+  return buffer_add(&x->head, line, size) ? size : 0;
+}
+
+static int on_prereq(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+  (void)remote, (void)local, (void)remote_port, (void)local_port;
+  struct http_exchange *x = arg;
+  if (x->sends++ == 0) {
+    if (x->request.may_send && !x->request.may_send(x->arg)) return CURL_PREREQFUNC_ABORT;
+    x->sent = true;
+  } else if (x->request.once) {
+    return CURL_PREREQFUNC_ABORT;
+  }
+  return CURL_PREREQFUNC_OK;
+}
+
+static bool may_connect(const struct http_request *r, const struct sockaddr *to)
+{
+  return !r->public_only || address_is_public(to) || (r->or_loopback && address_is_loopback(to));
+}
+
+/* The address is the one that is connected to: no later answer of the name server changes it. */
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+  struct http_exchange *x = arg;
+  if (may_connect(&x->request, &address->addr)) return loop_open_socket(x->owner->loop, (int)purpose, address);
+  x->kept_in = true;
+  return CURL_SOCKET_BAD;
+}
+
+static int on_close(void *loop, curl_socket_t fd)
+{
+  return loop_close_socket(loop, fd);
+}
+
+void options_set_once(struct http_exchange *x)
+{
+  CURL *easy = x->easy;
+  struct loop *loop = x->owner->loop;
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, x);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, x);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, loop);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->text);
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+  curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+  curl_easy_setopt(easy, CURLOPT_CAINFO, x->owner->ca);
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, "proxylua/" PROXYLUA_VERSION);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+}
+
+static void set_method(CURL *easy, const struct http_request *r)
+{
+  bool get = !r->method || strcmp(r->method, "GET") == 0;
+  bool head = !get && strcmp(r->method, "HEAD") == 0;
+  bool post = !get && strcmp(r->method, "POST") == 0;
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, get || head || post ? NULL : r->method);
+  if (r->body || post) {
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, r->body ? r->body : "");
+    if (get) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "GET");
+  } else {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(easy, head ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1L);
+  }
+}
+
+/* A silence ends a download, whose size nobody knows; everything else ends at its timeout. */
+static void set_times(CURL *easy, const struct http_request *r)
+{
+  long timeout = r->timeout_ms > 0 ? (long)r->timeout_ms : DEFAULT_TIMEOUT_MS;
+  long whole = r->path ? 0 : timeout;
+  if (r->deadline_ms > 0 && (whole == 0 || r->deadline_ms < whole)) whole = (long)r->deadline_ms;
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, whole);
+  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, r->path ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, r->path ? (timeout + 999) / 1000 : 0L);
+}
+
+static void set_route(struct http_exchange *x, const struct http_request *r)
+{
+  const char *proxy = r->proxy ? r->proxy : x->target->loopback || r->public_only ? "" : NULL;
+  bool through = proxy && *proxy;
+  curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy);
+  /* One request a connection gains nothing from HTTP/2, and would lose the resumption of its TLS session. */
+  curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, through ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+  curl_easy_setopt(x->easy, CURLOPT_NOPROXY, through ? "" : NULL);
+  curl_easy_setopt(x->easy, CURLOPT_DNS_CACHE_TIMEOUT, through ? 0L : 60L);
+  curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, through ? 1L : 0L);
+  curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, through || r->fresh || r->public_only ? 1L : 0L);
+}
+
+void options_set(struct http_exchange *x)
+{
+  const struct http_request *r = &x->request;
+  CURL *easy = x->easy;
+  curl_easy_setopt(easy, CURLOPT_CURLU, x->target->url);
+  set_method(easy, r);
+  set_times(easy, r);
+  set_route(x, r);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->headers);
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, r->redirects > 0 ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)r->redirects);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, r->path ? (long)DOWNLOAD_BUFFER : (long)CURL_MAX_WRITE_SIZE);
+  curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, r->bearer);
+  curl_easy_setopt(easy, CURLOPT_HTTPAUTH, r->bearer ? CURLAUTH_BEARER : CURLAUTH_BASIC);
+}

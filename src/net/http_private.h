@@ -1,0 +1,38 @@
+/* What the files net/http*.c share: a pool of exchanges (http.c), what libcurl is told and calls (http_curl.c), parsed
+ * URLs (http_target.c). */
+#ifndef PROXYLUA_NET_HTTP_PRIVATE_H
+#define PROXYLUA_NET_HTTP_PRIVATE_H
+
+#include "net/http.h"
+
+/* A parsed URL. libcurl reads it when a transfer starts, some time after it was handed over, so each exchange holds it. */
+struct http_target {
+  CURLU *url;
+  char *text;
+  bool loopback;
+  int holders;
+};
+
+struct http {
+  struct loop *loop;
+  CURLM *multi;
+  struct http_exchange *active, *idle;
+  size_t idle_count;
+  struct http_target *target; /* of the last request: most work asks for the same URL again */
+  char *ca;
+  struct http_exchange *first_queued, *last_queued; /* linked and held like active ones */
+  struct loop_starter starter;
+  int put_off; /* turns in a row */
+};
+
+/* Parses a URL for one holder. NULL with an error when it is none. */
+struct http_target *target_parse(const char *text, struct error *err);
+
+/* One holder less; NULL is fine. */
+void target_drop(struct http_target *target);
+
+/* Sets what never changes for a handle, and what this request wants. */
+void options_set_once(struct http_exchange *exchange);
+void options_set(struct http_exchange *exchange);
+
+#endif

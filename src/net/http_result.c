@@ -1,0 +1,93 @@
+/* What came of an exchange, in the contract's terms. */
+#include "net/http.h"
+
+void http_explain(const struct http_exchange *x, struct error *err)
+{
+  /* The text may be of an earlier connection where these ended it. */
+  bool own = x->text[0] && x->code != CURLE_TOO_MANY_REDIRECTS && x->code != CURLE_OUT_OF_MEMORY;
+  const char *text = own ? x->text : curl_easy_strerror(x->code);
+  if (x->failure.kind != ERROR_NONE)
+    error_set(err, x->failure.kind, "%s", x->failure.message);
+  else if (x->kept_in && !x->sent)
+    error_set(err, ERROR_FORBIDDEN, "the host has no address of the public internet");
+  else if (x->too_large)
+    error_set(err, ERROR_PROTOCOL,
+              "the answer is larger than %zu bytes; ask for less, or download it to a file with path=",
+              x->request.max_body);
+  else if (!x->sent && (x->code == CURLE_UNSUPPORTED_PROTOCOL || x->code == CURLE_URL_MALFORMAT))
+    error_set(err, ERROR_USAGE, "%s", text);
+  else if (x->code == CURLE_OUT_OF_MEMORY && !x->has_head && x->sent)
+    error_set(err, ERROR_PROTOCOL, "the head of the answer is too large");
+  else if (x->code == CURLE_OPERATION_TIMEDOUT)
+    error_set(err, ERROR_TIMEOUT, "%s", text);
+  else if (x->code == CURLE_WRITE_ERROR && x->has_head)
+    error_set(err, ERROR_PROTOCOL, "the answer cannot be taken: %s", text);
+  else if (x->code == CURLE_BAD_CONTENT_ENCODING || x->code == CURLE_TOO_MANY_REDIRECTS ||
+           x->code == CURLE_WEIRD_SERVER_REPLY || x->code == CURLE_UNSUPPORTED_PROTOCOL ||
+           (x->code == CURLE_WRITE_ERROR && !x->has_head))
+    error_set(err, ERROR_PROTOCOL, "the answer cannot be read: %s", text);
+  else
+    error_set(err, ERROR_NETWORK, "%s", text);
+}
+
+/* What the proxy answered to CONNECT, or in the words of SOCKS. */
+static const char *proxy_fault(const struct http_exchange *x)
+{
+  long connect = 0, socks = CURLPX_OK;
+  curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
+  curl_easy_getinfo(x->easy, CURLINFO_PROXY_ERROR, &socks);
+  if (connect == 407 || socks == CURLPX_USER_REJECTED || socks == CURLPX_NO_AUTH || socks == CURLPX_REPLY_NOT_ALLOWED)
+    return "proxy_auth";
+  if (socks == CURLPX_CLOSED || socks == CURLPX_BAD_VERSION) return "closed";
+  return connect >= 300 || socks != CURLPX_OK ? "proxy" : NULL;
+}
+
+const char *http_fault(const struct http_exchange *x)
+{
+  const char *fault = proxy_fault(x);
+  if (fault) return fault;
+  switch (x->code) {
+    case CURLE_COULDNT_CONNECT:
+      return "refused";
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return "resolve";
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return "resolve_proxy";
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+      return "tls";
+    case CURLE_OPERATION_TIMEDOUT:
+      return "timeout";
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_PARTIAL_FILE:
+      return "closed";
+    default:
+      return "";
+  }
+}
+
+int64_t http_time(const struct http_exchange *x, CURLINFO which)
+{
+  curl_off_t time = 0;
+  curl_easy_getinfo(x->easy, which, &time);
+  return time;
+}
+
+double http_retry_after(const struct http_exchange *x)
+{
+  curl_off_t seconds = 0;
+  curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &seconds);
+  return seconds > 0 ? (double)seconds : -1;
+}
+
+double http_date(const struct http_exchange *x)
+{
+  struct curl_header *date;
+  if (curl_easy_header(x->easy, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK) return 0;
+  time_t seconds = curl_getdate(date->value, NULL);
+  return seconds > 0 ? (double)seconds : 0;
+}

@@ -1,0 +1,56 @@
+/* What a kind of store must be able to do. Every function runs on the store's thread, does its work in one transaction and
+ * answers false with job.err set when it failed. Private to store*.c. */
+#ifndef PROXYLUA_STORE_DRIVER_H
+#define PROXYLUA_STORE_DRIVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "charge/journal.h"
+#include "store/notes.h"
+#include "store/store.h"
+
+struct store_ops {
+  /* `hurry` becomes true when the program wants to end: no long waits from then on. */
+  struct store_driver *(*open)(const char *location, const atomic_bool *hurry, struct error *err);
+  void (*close)(struct store_driver *driver);
+  /* What lies at the location is no longer what was opened. */
+  bool (*stale)(struct store_driver *driver);
+
+  bool (*slots)(struct store_driver *driver, struct store_slots *slots);
+  bool (*account)(struct store_driver *driver, struct journal_account *account);
+  bool (*find)(struct store_driver *driver, struct journal_find *find);
+  bool (*list)(struct store_driver *driver, struct journal_list *list);
+  bool (*intend)(struct store_driver *driver, struct journal_intend *intend);
+  bool (*settle)(struct store_driver *driver, struct journal_settle *settle);
+  bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
+  bool (*notes_get)(struct store_driver *driver, struct notes_get *get);
+  bool (*notes_put)(struct store_driver *driver, struct notes_put *put);
+  bool (*notes_list)(struct store_driver *driver, struct notes_list *list);
+  bool (*notes_forget)(struct store_driver *driver, struct notes_forget *forget);
+};
+
+struct store_driver {
+  const struct store_ops *ops;
+  int64_t token; /* of the right to charge that this one has (journal_lock); 0: none */
+};
+
+extern const struct store_ops store_sqlite, store_postgres;
+
+/* How messages call a location: a database without its user, password and parameters. The caller's to free; NULL when memory
+ * is out. */
+char *store_name(const char *location);
+
+/* Whether the right that a job was begun under is still there; a store error when it is not. For the stores, inside of the
+ * transaction that depends on it. */
+bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
+
+/* The name of an account's lock: two of them, this one and the next, which is the place in the queue. Even, not negative. */
+int64_t store_lock_name(const char *account);
+
+/* Ends, takes and looks: what lies between loading the states and saving those that changed. `now` is the time of `clock`,
+ * `asked_at` a moment of loop_clock() that is not after it. */
+void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
+                       int64_t asked_at);
+
+#endif

@@ -1,0 +1,65 @@
+/* Small facts that outlive a run: which pool an order belongs to, how a proxy did at its last checks, which alert was told. A note
+ * is a text under an owner (a base URL, or "" for the store itself), a kind and a name. */
+#ifndef PROXYLUA_STORE_NOTES_H
+#define PROXYLUA_STORE_NOTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+struct note {
+  char *name;
+  char *text;     /* NULL: there is none */
+  int64_t put_at; /* microseconds since 1970, by the store's clock */
+};
+
+/* Jobs as those of charge/journal.h: texts given must be UTF-8 and live until done; those answered are freed by notes_free. */
+
+/* Fills in the texts of the names that are given, which stay the caller's. */
+struct notes_get {
+  struct store_job job;
+  const char *owner, *kind;
+  struct note *notes;
+  size_t count;
+};
+
+/* Writes all of them in one durable transaction. A note without a text is removed. */
+struct notes_put {
+  struct store_job job;
+  const char *owner, *kind;
+  const struct note *notes;
+  size_t count;
+  bool only_new;  /* leave alone what is there already */
+  size_t changed; /* how many were written or removed */
+};
+
+/* Those of a kind, by their names in the order of bytes. */
+struct notes_list {
+  struct store_job job;
+  const char *owner, *kind;
+  const char *after; /* names after this one; "" for the first */
+  int limit;
+  struct note *notes;
+  size_t count;
+};
+
+/* Removes those of a kind that have not been written for longer than `age`. */
+struct notes_forget {
+  struct store_job job;
+  const char *owner, *kind;
+  int64_t age; /* microseconds */
+  size_t forgotten;
+};
+
+void notes_get(struct store *store, struct notes_get *get);
+void notes_put(struct store *store, struct notes_put *put);
+void notes_list(struct store *store, struct notes_list *list);
+void notes_forget(struct store *store, struct notes_forget *forget);
+
+/* Frees what a listing, or (texts alone) a getting, has answered. */
+void notes_list_free(struct notes_list *list);
+void notes_get_free(struct notes_get *get);
+
+#endif

@@ -1,0 +1,450 @@
+/* The store in a database: PostgreSQL, for a fleet of machines that share a key. A connection, its kept statements and its
+ * transactions. All waiting is poll(2) with a deadline, so that no silent server holds the store's thread for ever.
+ *
+ * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees slots that early and ends
+ * pauses, which may bring a 429; set back, it makes everybody wait for a window more at most, since no slot is taken to be
+ * older than it was when its row was last saved (slots_refresh). spec/limiter_time_spec.lua shows both. */
+#include "store/postgres.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LONGEST_WAIT (20 * INT64_C(1000000)) /* microseconds for one statement or for connecting */
+#define LONGEST_WAIT_IN_A_HURRY INT64_C(1000000)
+#define GLANCE 250 /* milliseconds after which a wait sees that there is a hurry */
+#define OLDEST_SERVER 100000
+
+/* --- failures --- */
+
+static void copy_line(char *line, size_t capacity, const char *said)
+{
+  size_t size = strcspn(said, "\n");
+  if (size >= capacity) size = capacity - 1;
+  memcpy(line, said, size);
+  line[size] = '\0';
+}
+
+static void hide(char *text, const char *secret)
+{
+  size_t size = secret ? strlen(secret) : 0;
+  for (char *found = text; size > 0 && (found = strstr(found, secret)); found += size) memset(found, '*', size);
+}
+
+static bool fail(const struct postgres *pg, struct error *err, const char *hint, const char *said)
+{
+  char line[300];
+  copy_line(line, sizeof line, said);
+  hide(line, pg->password);
+  error_set(err, ERROR_STORE, "the store %s: %s%s%s%s", pg->name, hint, *line ? " (" : "", line, *line ? ")" : "");
+  return false;
+}
+
+bool postgres_damaged(const struct postgres *pg, struct error *err, const char *what)
+{
+  return fail(pg, err, "what it holds is damaged and was left as it is; bring back a copy", what);
+}
+
+/* By the five characters of an SQLSTATE, or how these begin. */
+static const char *hint_for(const char *state)
+{
+  static const struct {
+    const char *begin, *hint;
+  } hints[] = {
+      {"28", "it refused the user or the password; look at the store's address"},
+      {"3D", "there is no such database; create it first"},
+      {"42501", "the user may not do this; grant the right to create a schema, or what schema proxylua needs"},
+      {"25006", "it is read-only, perhaps a standby; give the primary's address"},
+      {"53100", "the server's disk is full; make room and try again"},
+      {"53", "the server is out of connections or memory; try again"},
+      {"55P03", "another process keeps it locked; try again"},
+      {"57014", "it took too long; try again"},
+      {"57P", "the server shuts down or starts; try again"},
+      {"58", "the server's disk failed; look after it"},
+      {"XX", "it is damaged; look after the server"},
+  };
+  for (size_t i = 0; state && i < sizeof hints / sizeof *hints; i++)
+    if (strncmp(state, hints[i].begin, strlen(hints[i].begin)) == 0) return hints[i].hint;
+  return "PostgreSQL refused";
+}
+
+static bool fail_lost(struct postgres *pg, struct error *err, const char *said)
+{
+  pg->lost = true;
+  return fail(pg, err,
+              pg->committing ? "the connection was lost while it was being written, which may or may not have happened"
+                             : "no connection; look after the server and the network, and try again",
+              said);
+}
+
+static bool fail_result(struct postgres *pg, const PGresult *result, struct error *err)
+{
+  const char *state = pg->lib.PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  bool away = !state || strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 ||
+              pg->lib.PQstatus(pg->connection) == CONNECTION_BAD;
+  if (away) return fail_lost(pg, err, pg->lib.PQresultErrorMessage(result));
+  return fail(pg, err, hint_for(state), pg->lib.PQresultErrorMessage(result));
+}
+
+/* --- waiting --- */
+
+static int64_t deadline_of(const struct postgres *pg)
+{
+  return loop_clock() + (atomic_load(pg->hurry) ? LONGEST_WAIT_IN_A_HURRY : LONGEST_WAIT);
+}
+
+/* Until the socket is ready; it is looked at once more when the time is over, which the machine may have slept through. A
+ * hurry that begins meanwhile shortens the wait. */
+static bool await(struct postgres *pg, short events, int64_t *deadline, struct error *err)
+{
+  struct pollfd ready = {.fd = pg->lib.PQsocket(pg->connection), .events = events};
+  for (;;) {
+    int64_t now = loop_clock(), left = *deadline - now;
+    if (atomic_load(pg->hurry) && left > LONGEST_WAIT_IN_A_HURRY) *deadline = now + LONGEST_WAIT_IN_A_HURRY;
+    int most = left <= 0 ? 0 : left < (int64_t)GLANCE * 1000 ? (int)(left / 1000) + 1 : GLANCE;
+    int count = poll(&ready, 1, most);
+    if (count > 0) return true;
+    if (count < 0 && errno != EINTR) return fail_lost(pg, err, strerror(errno));
+    if (left <= 0) return fail_lost(pg, err, "no answer in time; its disk may be too busy");
+  }
+}
+
+static bool flush(struct postgres *pg, int64_t *deadline, struct error *err)
+{
+  for (;;) {
+    int left = pg->lib.PQflush(pg->connection);
+    if (left == 0) return true;
+    if (left < 0 || !pg->lib.PQconsumeInput(pg->connection))
+      return fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+    if (!await(pg, POLLIN | POLLOUT, deadline, err)) return false;
+  }
+}
+
+/* Waits for the next result; NULL ends those of a statement. */
+static bool next_result(struct postgres *pg, PGresult **result, int64_t *deadline, struct error *err)
+{
+  *result = NULL;
+  while (pg->lib.PQisBusy(pg->connection)) {
+    if (!await(pg, POLLIN, deadline, err)) return false;
+    if (!pg->lib.PQconsumeInput(pg->connection)) return fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+  }
+  *result = pg->lib.PQgetResult(pg->connection);
+  return true;
+}
+
+static bool is_good(const struct postgres *pg, const PGresult *result)
+{
+  ExecStatusType status = pg->lib.PQresultStatus(result);
+  return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+/* Whether this was the last of what is to come. In a pipeline that is the answer to PQpipelineSync; a statement's NULL
+ * only ends its own results there, unless nothing can come any more. */
+static bool is_end(const struct postgres *pg, const PGresult *result)
+{
+  if (result) return pg->lib.PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+  return !pg->pipelined || pg->lib.PQstatus(pg->connection) == CONNECTION_BAD;
+}
+
+/* The last result of what was sent; that of the first failure, if there is one. */
+static PGresult *receive(struct postgres *pg, struct error *err)
+{
+  int64_t deadline = deadline_of(pg);
+  PGresult *last = NULL, *result;
+  bool ok = flush(pg, &deadline, err);
+  while (ok && (ok = next_result(pg, &result, &deadline, err)) && !is_end(pg, result)) {
+    if (!result) continue;
+    PGresult *worse = last && !is_good(pg, last) ? last : result;
+    pg->lib.PQclear(worse == last ? result : last);
+    last = worse;
+  }
+  if (ok) pg->lib.PQclear(result);
+  if (ok && last) return last;
+  pg->lib.PQclear(last);
+  if (ok) fail_lost(pg, err, "no answer");
+  return NULL;
+}
+
+/* --- statements --- */
+
+static PGresult *judge(struct postgres *pg, PGresult *result, struct error *err)
+{
+  if (!result || is_good(pg, result)) return result;
+  fail_result(pg, result, err);
+  pg->lib.PQclear(result);
+  return NULL;
+}
+
+static PGresult *answer(struct postgres *pg, bool sent, struct error *err)
+{
+  if (sent) return judge(pg, receive(pg, err), err);
+  fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+  return NULL;
+}
+
+PGresult *postgres_query(struct postgres *pg, const char *text, struct error *err)
+{
+  return answer(pg, pg->lib.PQsendQuery(pg->connection, text), err);
+}
+
+/* Takes along all that was sent ahead. */
+static PGresult *answer_pipeline(struct postgres *pg, bool sent, struct error *err)
+{
+  return answer(pg, sent && pg->lib.PQpipelineSync(pg->connection), err);
+}
+
+static bool prepare(struct postgres *pg, enum postgres_statement name, const char *label, struct error *err)
+{
+  if (pg->prepared[name]) return true;
+  bool sent = pg->lib.PQsendPrepare(pg->connection, label, postgres_texts[name].text, 0, NULL);
+  PGresult *result = answer_pipeline(pg, sent, err);
+  if (!result) return false;
+  pg->lib.PQclear(result);
+  pg->prepared[name] = true;
+  return true;
+}
+
+static bool send(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, bool binary,
+                 struct error *err)
+{
+  const char *values[16];
+  int sizes[16], formats[16], count = postgres_texts[name].params;
+  char label[12];
+  snprintf(label, sizeof label, "%d", (int)name);
+  if (!prepare(pg, name, label, err)) return false;
+  for (int i = 0; i < count; i++) {
+    values[i] = params[i].value;
+    sizes[i] = params[i].size;
+    formats[i] = params[i].size > 0;
+  }
+  return pg->lib.PQsendQueryPrepared(pg->connection, label, count, values, sizes, formats, binary ? 1 : 0) ||
+         fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+}
+
+bool postgres_ahead(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
+                    struct error *err)
+{
+  return send(pg, name, params, false, err);
+}
+
+PGresult *postgres_run(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
+                       bool binary, struct error *err)
+{
+  return send(pg, name, params, binary, err) ? answer_pipeline(pg, true, err) : NULL;
+}
+
+bool postgres_do(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, int *rows,
+                 struct error *err)
+{
+  PGresult *result = postgres_run(pg, name, params, false, err);
+  if (!result) return false;
+  if (rows) *rows = atoi(pg->lib.PQcmdTuples(result));
+  pg->lib.PQclear(result);
+  return true;
+}
+
+/* --- connecting --- */
+
+static void disconnect(struct postgres *pg)
+{
+  if (pg->connection) pg->lib.PQfinish(pg->connection);
+  pg->connection = NULL;
+  memset(pg->prepared, 0, sizeof pg->prepared);
+  pg->lost = pg->committing = pg->queued = pg->pipelined = false;
+  pg->driver.token = 0;
+}
+
+static void ignore_notice(void *arg, const char *text)
+{
+  (void)arg, (void)text;
+}
+
+static bool begin_connecting(struct postgres *pg, struct error *err)
+{
+  /* What stands before the address can be changed by it. */
+  static const char *const names[] = {"fallback_application_name", "target_session_attrs", "dbname", "client_encoding",
+                                      NULL};
+  const char *values[] = {"proxylua", "any", pg->location, "UTF8", NULL};
+  pg->connection = pg->lib.PQconnectStartParams(names, values, 1);
+  if (pg->connection) return true;
+  error_set(err, ERROR_INTERNAL, "out of memory");
+  return false;
+}
+
+static bool finish_connecting(struct postgres *pg, struct error *err)
+{
+  int64_t deadline = deadline_of(pg);
+  PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+  if (pg->lib.PQstatus(pg->connection) == CONNECTION_BAD) next = PGRES_POLLING_FAILED;
+  while (next == PGRES_POLLING_READING || next == PGRES_POLLING_WRITING) {
+    if (!await(pg, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, &deadline, err)) return false;
+    next = pg->lib.PQconnectPoll(pg->connection);
+  }
+  return next == PGRES_POLLING_OK || fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+}
+
+/* A machine that vanishes must not keep its locks: the server asks after it when it is silent. What the database's owner has chosen for
+ * durability is kept, unless it is none. */
+static bool set_session(struct postgres *pg, struct error *err)
+{
+  static const char settings[] =
+      "SET statement_timeout = '15s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s';"
+      "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
+      "SET search_path = pg_catalog;"
+      "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
+      "SELECT system_identifier FROM pg_control_system()";
+  if (pg->lib.PQserverVersion(pg->connection) < OLDEST_SERVER)
+    return fail(pg, err, "the server is older than PostgreSQL 10; give another one", "");
+  PGresult *result = postgres_query(pg, settings, err);
+  if (!result) return false;
+  snprintf(pg->clock, sizeof pg->clock, "postgresql %.40s", pg->lib.PQgetvalue(result, 0, 0));
+  pg->lib.PQclear(result);
+  return true;
+}
+
+/* From now on statements are sent one after another and answered together (postgres_ahead). */
+static bool begin_pipeline(struct postgres *pg, struct error *err)
+{
+  pg->pipelined = pg->lib.PQenterPipelineMode(pg->connection) == 1;
+  return pg->pipelined || fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+}
+
+static bool connect_server(struct postgres *pg, struct error *err)
+{
+  disconnect(pg);
+  if (!begin_connecting(pg, err)) return false;
+  pg->lib.PQsetNoticeProcessor(pg->connection, ignore_notice, NULL);
+  return finish_connecting(pg, err) &&
+         (pg->lib.PQsetnonblocking(pg->connection, 1) == 0 || fail_lost(pg, err, "cannot wait")) &&
+         set_session(pg, err) && postgres_migrate(pg, err) && begin_pipeline(pg, err);
+}
+
+/* --- transactions --- */
+
+/* A commit waits for the server's disk, which no timeout of the server's ends: only ours does. */
+static bool transact_once(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err),
+                          void *arg, struct error *err)
+{
+  struct error ignored = ERROR_INIT;
+  pg->committing = false;
+  bool ok = postgres_ahead(pg, PG_BEGIN, NULL, err) && body(pg, arg, err);
+  pg->committing = ok;
+  ok = ok && postgres_do(pg, PG_COMMIT, NULL, NULL, err);
+  if (!ok && !pg->lost) postgres_do(pg, PG_ROLLBACK, NULL, NULL, &ignored);
+  return ok;
+}
+
+static bool run_once(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+                     struct error *err)
+{
+  pg->committing = false;
+  return body(pg, arg, err);
+}
+
+typedef bool run_body(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+                      struct error *err);
+
+/* A silent server is not asked twice: that would double the wait. */
+static bool run_twice(struct postgres *pg, run_body *run,
+                      bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg, struct error *err)
+{
+  int64_t began = loop_clock();
+  if (run(pg, body, arg, err)) return true;
+  if (!pg->lost || pg->committing || loop_clock() - began > LONGEST_WAIT / 4) return false;
+  *err = ERROR_INIT;
+  return connect_server(pg, err) && run(pg, body, arg, err);
+}
+
+bool postgres_transact(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+                       struct error *err)
+{
+  return run_twice(pg, transact_once, body, arg, err);
+}
+
+bool postgres_read(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+                   struct error *err)
+{
+  return run_twice(pg, run_once, body, arg, err);
+}
+
+/* --- opening and closing --- */
+
+static void close_postgres(struct store_driver *driver)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  disconnect(pg);
+  for (int i = 0; i < SLOTS_SCOPES; i++) slots_free(&pg->states[i]);
+  if (pg->password) explicit_bzero(pg->password, strlen(pg->password));
+  if (pg->location) explicit_bzero(pg->location, strlen(pg->location));
+  free(pg->password);
+  free(pg->location);
+  free(pg->name);
+  free(pg->bytes);
+  free(pg);
+}
+
+static bool is_stale(struct store_driver *driver)
+{
+  const struct postgres *pg = (const struct postgres *)driver;
+  return pg->lost || pg->lib.PQstatus(pg->connection) != CONNECTION_OK;
+}
+
+/* libpq's own words about an address that it cannot read may quote the password, so they are not told. */
+static bool read_address(struct postgres *pg, struct error *err)
+{
+  char *said = NULL;
+  bool ok = true;
+  PQconninfoOption *options = pg->lib.PQconninfoParse(pg->location, &said);
+  if (said) pg->lib.PQfreemem(said);
+  if (!options) {
+    error_set(err, ERROR_CONFIG,
+              "the store %s: PostgreSQL's library cannot read this address; write it like "
+              "postgres://user:password@host/database, with other characters than letters and digits as %%xx",
+              pg->name);
+    return false;
+  }
+  for (const PQconninfoOption *option = options; option->keyword; option++)
+    if (strcmp(option->keyword, "password") == 0 && option->val) ok = (pg->password = strdup(option->val));
+  pg->lib.PQconninfoFree(options);
+  if (!ok) error_set(err, ERROR_INTERNAL, "out of memory");
+  return ok;
+}
+
+static struct store_driver *open_postgres(const char *location, const atomic_bool *hurry, struct error *err)
+{
+  struct postgres *pg = calloc(1, sizeof *pg);
+  if (!pg || !postgres_open_library(&pg->lib, err)) {
+    if (!pg) error_set(err, ERROR_INTERNAL, "out of memory");
+    free(pg);
+    return NULL;
+  }
+  pg->driver.ops = &store_postgres;
+  pg->hurry = hurry;
+  pg->location = strdup(location);
+  pg->name = store_name(location);
+  if (!pg->location || !pg->name)
+    error_set(err, ERROR_INTERNAL, "out of memory");
+  else if (read_address(pg, err) && connect_server(pg, err))
+    return &pg->driver;
+  close_postgres(&pg->driver);
+  return NULL;
+}
+
+const struct store_ops store_postgres = {
+    .open = open_postgres,
+    .close = close_postgres,
+    .stale = is_stale,
+    .slots = postgres_slots,
+    .account = postgres_account,
+    .find = postgres_find,
+    .list = postgres_list,
+    .intend = postgres_intend,
+    .settle = postgres_settle,
+    .lock = postgres_lock,
+    .notes_get = postgres_notes_get,
+    .notes_put = postgres_notes_put,
+    .notes_list = postgres_notes_list,
+    .notes_forget = postgres_notes_forget,
+};

@@ -1,0 +1,161 @@
+/* What the parts of the PostgreSQL store share: the library, the connection, statements, transactions, and how failures are
+ * told. Private to store_postgres*.c. */
+#ifndef PROXYLUA_STORE_POSTGRES_H
+#define PROXYLUA_STORE_POSTGRES_H
+
+#include <libpq-fe.h>
+
+#include "store/driver.h"
+
+/* libpq is opened when the first store in a database is, and by nothing else. Its version must be 14 at least. */
+#define LIBPQ_FUNCTIONS(with) \
+  with(PQclear);              \
+  with(PQcmdTuples);          \
+  with(PQconninfoFree);       \
+  with(PQconninfoParse);      \
+  with(PQconnectPoll);        \
+  with(PQconnectStartParams); \
+  with(PQconsumeInput);       \
+  with(PQenterPipelineMode);  \
+  with(PQerrorMessage);       \
+  with(PQexecParams);         \
+  with(PQfinish);             \
+  with(PQflush);              \
+  with(PQfreemem);            \
+  with(PQgetResult);          \
+  with(PQgetisnull);          \
+  with(PQgetlength);          \
+  with(PQgetvalue);           \
+  with(PQisBusy);             \
+  with(PQntuples);            \
+  with(PQpipelineSync);       \
+  with(PQresultErrorField);   \
+  with(PQresultErrorMessage); \
+  with(PQresultStatus);       \
+  with(PQsendPrepare);        \
+  with(PQsendQuery);          \
+  with(PQsendQueryPrepared);  \
+  with(PQserverVersion);      \
+  with(PQsetNoticeProcessor); \
+  with(PQsetnonblocking);     \
+  with(PQsocket);             \
+  with(PQstatus)
+
+#define LIBPQ_MEMBER(name) __typeof__(&(name)) name
+struct libpq {
+  void *handle;
+  LIBPQ_FUNCTIONS(LIBPQ_MEMBER);
+};
+
+/* Every statement that is kept prepared; their text is in libpq.c. */
+enum postgres_statement {
+  PG_BEGIN,
+  PG_COMMIT,
+  PG_ROLLBACK,
+  PG_SCOPE_LOAD,
+  PG_SCOPE_MAKE,
+  PG_SCOPE_LOOK,
+  PG_SCOPE_SAVE,
+  PG_ACCOUNT_PUT,
+  PG_ACCOUNT_GET,
+  PG_CHARGE_BY_KEY,
+  PG_CHARGE_BY_ID,
+  PG_CHARGE_LIST,
+  PG_CHARGE_LIST_OPEN,
+  PG_CHARGE_LOCK,
+  PG_CHARGE_INSERT,
+  PG_CHARGE_FORGET,
+  PG_CHARGE_SETTLE,
+  PG_SPENT,
+  PG_TRY_LOCK,
+  PG_UNLOCK,
+  PG_UNLOCK_ALL,
+  PG_NOTE_GET,
+  PG_NOTE_PUT,
+  PG_NOTE_ADD,
+  PG_NOTE_REMOVE,
+  PG_NOTE_LIST,
+  PG_NOTE_FORGET,
+  PG_STATEMENTS
+};
+
+/* Their names at the server are these in decimal. */
+struct postgres_text {
+  const char *text;
+  int params;
+};
+extern const struct postgres_text postgres_texts[PG_STATEMENTS];
+
+struct postgres {
+  struct store_driver driver;
+  const atomic_bool *hurry;
+  struct libpq lib;
+  PGconn *connection;
+  char *location; /* with the password */
+  char *name;     /* without: for messages */
+  char *password; /* which no message may quote; NULL: none in the location */
+  bool prepared[PG_STATEMENTS];
+  bool pipelined;  /* libpq's pipeline mode: all but what is asked when connecting */
+  bool lost;       /* the connection is gone */
+  bool committing; /* COMMIT was sent: what is lost from then on may have happened */
+  char clock[64];
+  bool queued; /* the place in the queue for a lock is ours (lock_postgres.c) */
+  struct slots_state states[SLOTS_SCOPES];
+  unsigned char *bytes; /* slots as they lie in the database */
+  size_t byte_capacity;
+};
+
+/* Opens the library. False with a config error when it is not installed. */
+bool postgres_open_library(struct libpq *lib, struct error *err);
+
+struct postgres_param {
+  const char *value; /* NULL: NULL */
+  int size;          /* of a binary one; 0: text */
+};
+
+/* Runs a kept statement. `binary` says how results come. The result is the caller's to clear; NULL with the error set. */
+PGresult *postgres_run(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
+                       bool binary, struct error *err);
+
+/* The same for its effect; answers the number of rows in `rows` unless that is NULL. */
+bool postgres_do(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, int *rows,
+                 struct error *err);
+
+/* Sends a kept statement along with the one that postgres_run or postgres_do sends next, whose answer tells when it failed:
+ * a round trip less. What comes after a failure is not run. */
+bool postgres_ahead(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
+                    struct error *err);
+
+/* Runs one or more statements that are not kept; the result is the last one's. */
+PGresult *postgres_query(struct postgres *pg, const char *text, struct error *err);
+
+/* Runs `body` in a transaction and commits when it answers true. When the connection is lost before the commit was sent,
+ * all of it runs once more on another connection. */
+bool postgres_transact(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+                       struct error *err);
+
+/* Runs reading statements, once more when the connection is lost. */
+bool postgres_read(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+                   struct error *err);
+
+/* Tells of what the database holds and cannot hold. Answers false. */
+bool postgres_damaged(const struct postgres *pg, struct error *err, const char *what);
+
+/* Brings a new or older database to the present schema; refuses newer and foreign ones untouched. */
+bool postgres_migrate(struct postgres *pg, struct error *err);
+
+bool postgres_slots(struct store_driver *driver, struct store_slots *slots);
+bool postgres_account(struct store_driver *driver, struct journal_account *account);
+bool postgres_find(struct store_driver *driver, struct journal_find *find);
+bool postgres_list(struct store_driver *driver, struct journal_list *list);
+bool postgres_intend(struct store_driver *driver, struct journal_intend *intend);
+bool postgres_settle(struct store_driver *driver, struct journal_settle *settle);
+bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
+
+/* The notes' operations (postgres_notes.c). */
+bool postgres_notes_get(struct store_driver *driver, struct notes_get *get);
+bool postgres_notes_put(struct store_driver *driver, struct notes_put *put);
+bool postgres_notes_list(struct store_driver *driver, struct notes_list *list);
+bool postgres_notes_forget(struct store_driver *driver, struct notes_forget *forget);
+
+#endif

@@ -1,0 +1,138 @@
+/* The schema of the PostgreSQL store, as numbered migrations in a schema named proxylua: a database is brought from its
+ * version to the present one, and what is not ours, or newer than we are, is refused untouched. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/postgres.h"
+
+/* migrations[n] leads from version n to n + 1. Never change one that was released: add another. */
+static const char *const migrations[] = {
+    "CREATE SCHEMA IF NOT EXISTS proxylua;"
+    "CREATE TABLE proxylua.version (version int NOT NULL);"
+    "INSERT INTO proxylua.version VALUES (0);"
+    "CREATE TABLE proxylua.scopes ("
+    "  key text PRIMARY KEY,"           /* hash of base URL and API key, slash, name of the scope */
+    "  clock text NOT NULL DEFAULT ''," /* whose microseconds the times are: a cluster's system identifier */
+    "  seen_at int8 NOT NULL DEFAULT 0,"
+    "  paused_until int8 NOT NULL DEFAULT 0,"
+    "  probe_until int8 NOT NULL DEFAULT 0,"
+    "  paced_until int8 NOT NULL DEFAULT 0,"
+    "  next_at int8 NOT NULL DEFAULT 0,"
+    "  slots bytea NOT NULL DEFAULT ''" /* ended_at of each: 64 bit, least significant byte first */
+    ") WITH (fillfactor = 20);"         /* rows change often: new versions find room beside the old */
+    "ALTER TABLE proxylua.scopes ALTER slots SET STORAGE MAIN;"
+    "CREATE TABLE proxylua.accounts ("
+    "  key text PRIMARY KEY," /* hash of base URL and API key */
+    "  account text NOT NULL,"
+    "  updated_at int8 NOT NULL"
+    ");"
+    "CREATE TABLE proxylua.charges ("
+    "  id bigserial PRIMARY KEY,"
+    "  account text NOT NULL,"
+    "  key text NOT NULL,"
+    "  endpoint text NOT NULL,"
+    "  params text NOT NULL,"
+    "  params_hash text NOT NULL,"
+    "  quote int8 NOT NULL," /* 10^-8 */
+    "  state int4 NOT NULL," /* enum journal_state */
+    "  order_id text,"
+    "  price int8," /* 10^-8 */
+    "  answer text,"
+    "  snapshot text,"
+    "  host text,"
+    "  pid int8 NOT NULL,"
+    "  started int8 NOT NULL,"
+    "  run_id text NOT NULL,"
+    "  day text NOT NULL,"
+    "  created_at int8 NOT NULL," /* microseconds since 1970 */
+    "  updated_at int8 NOT NULL,"
+    "  UNIQUE (account, key)"
+    ");"
+    "CREATE INDEX charges_by_day ON proxylua.charges (account, day);"
+    "CREATE INDEX charges_by_run ON proxylua.charges (run_id);",
+
+    "ALTER TABLE proxylua.scopes ADD slowed int8 NOT NULL DEFAULT 0;"
+    "ALTER TABLE proxylua.charges ADD note text;"
+    "ALTER TABLE proxylua.charges ADD ended_clock text;" /* whose microseconds ended_at is */
+    "ALTER TABLE proxylua.charges ADD ended_at int8;"
+    "CREATE INDEX charges_open ON proxylua.charges (account) WHERE state NOT IN (2, 3);",
+
+    "CREATE TABLE proxylua.notes ("
+    "  owner text NOT NULL," /* base URL, or nothing */
+    "  kind text NOT NULL,"
+    "  name text COLLATE \"C\" NOT NULL,"
+    "  text text NOT NULL,"
+    "  put_at int8 NOT NULL," /* microseconds since 1970 */
+    "  PRIMARY KEY (owner, kind, name)"
+    ");",
+};
+
+#define VERSION ((int)(sizeof migrations / sizeof *migrations))
+
+static bool refuse(const struct postgres *pg, struct error *err, const char *why)
+{
+  error_set(err, ERROR_STORE, "the store %s: %s; it was left as it is", pg->name, why);
+  return false;
+}
+
+static bool read_number(struct postgres *pg, const char *query, int *number, struct error *err)
+{
+  PGresult *result = postgres_query(pg, query, err);
+  if (!result) return false;
+  *number = pg->lib.PQntuples(result) > 0 ? atoi(pg->lib.PQgetvalue(result, 0, 0)) : 0;
+  pg->lib.PQclear(result);
+  return true;
+}
+
+/* How many tables and the like schema proxylua holds, less a thousand when one of them is ours: one look, since others may
+ * create them right now. */
+static const char objects_query[] =
+    "SELECT count(*) - 1000 * count(*) FILTER (WHERE relname = 'version') FROM pg_class "
+    "WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'proxylua')";
+
+/* 0 where there is nothing of ours yet. */
+static bool read_version(struct postgres *pg, int *version, struct error *err)
+{
+  int objects;
+  *version = 0;
+  if (!read_number(pg, objects_query, &objects, err)) return false;
+  if (objects > 0) return refuse(pg, err, "its schema proxylua belongs to another program");
+  if (objects == 0) return true;
+  if (!read_number(pg, "SELECT version FROM proxylua.version", version, err)) return false;
+  return *version <= VERSION ||
+         refuse(pg, err, "a newer proxylua has written it; use that version, or give another database");
+}
+
+static bool execute(struct postgres *pg, const char *text, struct error *err)
+{
+  PGresult *result = postgres_query(pg, text, err);
+  if (result) pg->lib.PQclear(result);
+  return result;
+}
+
+/* Several processes may come to a new database at once: the version is read again under a lock. */
+static bool migrate(struct postgres *pg, struct error *err)
+{
+  int version;
+  char mark[80];
+  snprintf(mark, sizeof mark, "UPDATE proxylua.version SET version = %d", VERSION);
+  if (!execute(pg, "SELECT pg_advisory_xact_lock(hashtext('proxylua migrations'))", err) ||
+      !read_version(pg, &version, err))
+    return false;
+  if (version == VERSION) return true;
+  for (int i = version; i < VERSION; i++)
+    if (!execute(pg, migrations[i], err)) return false;
+  return execute(pg, mark, err);
+}
+
+bool postgres_migrate(struct postgres *pg, struct error *err)
+{
+  int version;
+  struct error ignored;
+  if (!read_version(pg, &version, err)) return false;
+  if (version == VERSION) return true;
+  if (!execute(pg, "BEGIN", err)) return false;
+  bool ok = migrate(pg, err) && execute(pg, "COMMIT", err);
+  if (!ok && !pg->lost) execute(pg, "ROLLBACK", &ignored);
+  return ok;
+}

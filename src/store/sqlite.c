@@ -1,0 +1,333 @@
+/* The store in a file: SQLite in WAL mode. A connection, its kept statements and its transactions. */
+#include "store/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LONGEST_LOCK (15 * INT64_C(1000000)) /* microseconds to wait for a lock that others hold */
+#define LONGEST_LOCK_IN_A_HURRY INT64_C(1000000)
+
+#define CHARGE_COLUMNS                                                                                                 \
+  "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, host, pid, started, " \
+  "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
+
+static const char *const texts[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [SCOPE_LOAD] =
+        "SELECT clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed FROM scopes WHERE key = ?8",
+    [SCOPE_INSERT] =
+        "INSERT INTO scopes (clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, key, slowed) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [SCOPE_UPDATE] =
+        "UPDATE scopes SET clock = ?1, seen_at = ?2, paused_until = ?3, probe_until = ?4, paced_until = ?5, "
+        "next_at = ?6, slots = ?7, slowed = ?9 WHERE key = ?8",
+    [ACCOUNT_PUT] =
+        "INSERT INTO accounts (key, account, updated_at) VALUES (?1, coalesce("
+        "(SELECT account FROM accounts WHERE key = ?4), (SELECT account FROM accounts WHERE key = ?5), "
+        "(SELECT account FROM accounts WHERE key = ?6), ?2), ?3) ON CONFLICT (key) DO NOTHING",
+    [ACCOUNT_GET] = "SELECT account FROM accounts WHERE key = ?1",
+    [CHARGE_BY_KEY] = "SELECT id, " CHARGE_COLUMNS " FROM charges WHERE account = ?1 AND key = ?2",
+    [CHARGE_BY_ID] = "SELECT id, " CHARGE_COLUMNS " FROM charges WHERE id = ?1",
+    [CHARGE_LIST] = "SELECT id, " CHARGE_COLUMNS
+                    " FROM charges WHERE id > ?1 AND (?2 IS NULL OR account = ?2) "
+                    "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
+    [CHARGE_LIST_OPEN] = "SELECT id, " CHARGE_COLUMNS
+                         " FROM charges WHERE id > ?1 AND account = ?2 AND state NOT IN (2, 3) "
+                         "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
+    [CHARGE_INSERT] = "INSERT INTO charges (" CHARGE_COLUMNS
+                      ") VALUES "
+                      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, "
+                      "NULL, NULL, NULL)",
+    [CHARGE_FORGET] = "DELETE FROM charges WHERE account = ?1 AND key = ?2",
+    [CHARGE_SETTLE] =
+        "UPDATE charges SET state = ?2, order_id = coalesce(?3, order_id), price = coalesce(?4, price), "
+        "answer = coalesce(?5, answer), updated_at = ?6, note = coalesce(?8, note), "
+        "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at) "
+        "WHERE id = ?1 AND (1 << state) & ?7",
+    [SPENT_BY_RUN] =
+        "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
+        "WHERE run_id = ?1 AND state != ?2 AND substr(key, 1, ?3) = substr(?4, 1, ?3)",
+    [SPENT_BY_DAY] =
+        "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
+        "WHERE account = ?1 AND day = ?2 AND state != ?3 AND substr(key, 1, ?4) = substr(?5, 1, ?4)",
+    [NOTE_GET] = "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
+    [NOTE_PUT] = "INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
+    [NOTE_ADD] = "INSERT OR IGNORE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
+    [NOTE_REMOVE] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
+    [NOTE_LIST] =
+        "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name > ?3 ORDER BY name LIMIT ?4",
+    [NOTE_FORGET] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND put_at < ?3",
+};
+
+/* --- failures --- */
+
+static const char *hint(int code, int why)
+{
+  if (why == ENOSPC || why == EDQUOT) code = SQLITE_FULL;
+  switch (code) {
+    case SQLITE_NOTADB:
+      return "it is not an SQLite database and was left as it is; give another path, or move it away";
+    case SQLITE_CORRUPT:
+      return "it is damaged and was left as it is; bring back a copy, or move it away together with its -wal and -shm "
+             "files (the journal of charges goes with it)";
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      return "it is read-only; make the file and its folder writable, or give another path";
+    case SQLITE_CANTOPEN:
+      return "it, or a file beside it, cannot be opened; its folder must exist and be writable";
+    case SQLITE_FULL:
+      return "the disk is full; make room and try again";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return "another process keeps it locked; see which one with fuser, end it, and try again";
+    case SQLITE_IOERR:
+      return "it cannot be read or written; look after the disk";
+    default:
+      return "SQLite refused";
+  }
+}
+
+bool sqlite_fail(const struct sqlite *sqlite, struct error *err)
+{
+  int code = sqlite3_errcode(sqlite->db) & 0xff, why = sqlite3_system_errno(sqlite->db);
+  const char *said = sqlite3_errmsg(sqlite->db);
+  if (code == SQLITE_NOMEM)
+    error_set(err, ERROR_INTERNAL, "out of memory");
+  else if (why && (code == SQLITE_CANTOPEN || code == SQLITE_IOERR))
+    error_set(err, ERROR_STORE, "the store %s: %s (%s: %s)", sqlite->path, hint(code, why), said, strerror(why));
+  else
+    error_set(err, ERROR_STORE, "the store %s: %s (%s)", sqlite->path, hint(code, 0), said);
+  return false;
+}
+
+bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *what)
+{
+  error_set(err, ERROR_STORE, "the store %s: %s (%s)", sqlite->path, hint(SQLITE_CORRUPT, 0), what);
+  return false;
+}
+
+/* --- waiting for locks --- */
+
+static void nap(int64_t microseconds)
+{
+  struct timespec time = {.tv_sec = 0, .tv_nsec = microseconds * 1000};
+  nanosleep(&time, NULL);
+}
+
+/* Short at first, since others hold the lock for some 50 µs; at most 4 ms, with a little disorder so that those who wait
+ * do not march in step. What counts is the time that was meant to be waited: when the machine sleeps or is busy, whoever holds
+ * the lock gets no further either. */
+static int on_busy(void *arg, int count)
+{
+  struct sqlite *sqlite = arg;
+  if (count == 0) sqlite->waited = 0;
+  if (sqlite->waited > (atomic_load(sqlite->hurry) ? LONGEST_LOCK_IN_A_HURRY : LONGEST_LOCK)) return 0;
+  int64_t most = count < 12 ? INT64_C(20) << (count / 2) : 4000, length = most / 2 + loop_clock() % (most / 2);
+  nap(length);
+  sqlite->waited += length;
+  return 1;
+}
+
+/* --- statements and transactions --- */
+
+sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement name, struct error *err)
+{
+  sqlite3_stmt **kept = &sqlite->statements[name];
+  if (*kept) return *kept;
+  if (sqlite3_prepare_v3(sqlite->db, texts[name], -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) != SQLITE_OK)
+    sqlite_fail(sqlite, err);
+  return *kept;
+}
+
+void sqlite_text(sqlite3_stmt *statement, int at, const char *text)
+{
+  sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+int64_t sqlite_wall_clock(void)
+{
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+bool sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, struct error *err)
+{
+  bool ok = sqlite3_step(statement) == SQLITE_DONE || sqlite_fail(sqlite, err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err)
+{
+  int code, count = 0;
+  do code = sqlite3_exec(sqlite->db, text, NULL, NULL, NULL);
+  while ((code & 0xff) == SQLITE_BUSY && on_busy(sqlite, count++)); /* SQLite does not wait for every lock itself */
+  return code == SQLITE_OK || sqlite_fail(sqlite, err);
+}
+
+static bool run_kept(struct sqlite *sqlite, enum statement name, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, name, err);
+  return statement && sqlite_run(sqlite, statement, err);
+}
+
+bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err)
+{
+  if (durable != sqlite->durable) {
+    if (!sqlite_execute(sqlite, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", err)) return false;
+    sqlite->durable = durable;
+  }
+  return run_kept(sqlite, BEGIN, err);
+}
+
+bool sqlite_end(struct sqlite *sqlite, bool ok, struct error *err)
+{
+  struct error ignored;
+  ok = ok && run_kept(sqlite, COMMIT, err);
+  if (!ok && !sqlite3_get_autocommit(sqlite->db)) run_kept(sqlite, ROLLBACK, &ignored);
+  return ok;
+}
+
+bool sqlite_cancel(struct sqlite *sqlite, struct error *err)
+{
+  return run_kept(sqlite, ROLLBACK, err);
+}
+
+/* --- opening and closing --- */
+
+static void close_sqlite(struct store_driver *driver)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(sqlite->statements[i]);
+  sqlite3_close(sqlite->db);
+  for (int i = 0; i < SLOTS_SCOPES; i++) slots_free(&sqlite->states[i]);
+  if (sqlite->lock_fd >= 0) close(sqlite->lock_fd);
+  free(sqlite->bytes);
+  free(sqlite->path);
+  free(sqlite);
+}
+
+static bool is_memory(const struct sqlite *sqlite)
+{
+  return strcmp(sqlite->path, ":memory:") == 0;
+}
+
+/* A file that was moved away or replaced would swallow what is written to it. */
+static bool is_stale(struct store_driver *driver)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct stat status;
+  if (is_memory(sqlite)) return false;
+  return stat(sqlite->path, &status) != 0 || status.st_dev != sqlite->device || status.st_ino != sqlite->inode;
+}
+
+static bool refuse_path(const struct sqlite *sqlite, struct error *err, const char *why, const char *next)
+{
+  error_set(err, ERROR_STORE, "the store %s: %s; %s", sqlite->path, why, next);
+  return false;
+}
+
+/* SQLite takes a file without a whole page for an empty one, and would write over it. */
+static bool check_file(const struct sqlite *sqlite, const struct stat *status, struct error *err)
+{
+  if (!S_ISREG(status->st_mode))
+    return refuse_path(sqlite, err, S_ISDIR(status->st_mode) ? "it is a folder" : "it is not a regular file",
+                       "give the path of a file");
+  if (status->st_size == 0 || status->st_size >= 512) return true;
+  return refuse_path(sqlite, err, "it is not an SQLite database and was left as it is",
+                     "give another path, or move it away");
+}
+
+/* Creates the file with nobody else's rights. mknod does not open it: closing a descriptor of the file would drop the locks
+ * that another connection of this process holds. */
+static bool make_file(struct sqlite *sqlite, struct error *err)
+{
+  struct stat status;
+  if (stat(sqlite->path, &status) == 0) return check_file(sqlite, &status, err);
+  if (mknod(sqlite->path, S_IFREG | 0600, 0) == 0 || errno == EEXIST) return true;
+  const char *next = errno == ENOENT   ? "create its folder first, or give another path"
+                     : errno == ENOSPC ? "make room and try again"
+                                       : "its folder must be writable";
+  return refuse_path(sqlite, err, strerror(errno), next);
+}
+
+static bool remember_file(struct sqlite *sqlite, struct error *err)
+{
+  struct stat status;
+  if (stat(sqlite->path, &status) != 0) return refuse_path(sqlite, err, strerror(errno), "try again");
+  sqlite->device = status.st_dev;
+  sqlite->inode = status.st_ino;
+  return true;
+}
+
+/* Times of CLOCK_BOOTTIME mean something within one boot only. */
+static void read_boot(struct sqlite *sqlite)
+{
+  strcpy(sqlite->clock, "unknown boot");
+  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  char id[sizeof sqlite->clock];
+  ssize_t size = read(fd, id, sizeof id - 1);
+  close(fd);
+  if (size <= 1) return;
+  id[size] = '\0';
+  id[strcspn(id, "\n")] = '\0';
+  strcpy(sqlite->clock, id);
+}
+
+static bool connect_file(struct sqlite *sqlite, struct error *err)
+{
+  if (!is_memory(sqlite) && (!make_file(sqlite, err) || !remember_file(sqlite, err))) return false;
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  if (sqlite3_open_v2(sqlite->path, &sqlite->db, flags, NULL) != SQLITE_OK) return sqlite_fail(sqlite, err);
+  sqlite3_busy_handler(sqlite->db, on_busy, sqlite);
+  if (sqlite3_db_readonly(sqlite->db, "main") == 1)
+    return refuse_path(sqlite, err, "it is read-only", "make the file and its folder writable, or give another path");
+  return sqlite_migrate(sqlite, err);
+}
+
+static struct store_driver *open_sqlite(const char *location, const atomic_bool *hurry, struct error *err)
+{
+  struct sqlite *sqlite = calloc(1, sizeof *sqlite);
+  char *path = strdup(location);
+  if (!sqlite || !path) {
+    free(sqlite);
+    free(path);
+    error_set(err, ERROR_INTERNAL, "out of memory");
+    return NULL;
+  }
+  sqlite->driver.ops = &store_sqlite;
+  sqlite->hurry = hurry;
+  sqlite->path = path;
+  sqlite->lock_fd = -1;
+  read_boot(sqlite);
+  if (connect_file(sqlite, err)) return &sqlite->driver;
+  close_sqlite(&sqlite->driver);
+  return NULL;
+}
+
+const struct store_ops store_sqlite = {
+    .open = open_sqlite,
+    .close = close_sqlite,
+    .stale = is_stale,
+    .slots = sqlite_slots,
+    .account = sqlite_account,
+    .find = sqlite_find,
+    .list = sqlite_list,
+    .intend = sqlite_intend,
+    .settle = sqlite_settle,
+    .lock = sqlite_lock,
+    .notes_get = sqlite_notes_get,
+    .notes_put = sqlite_notes_put,
+    .notes_list = sqlite_notes_list,
+    .notes_forget = sqlite_notes_forget,
+};

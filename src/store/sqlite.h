@@ -1,0 +1,112 @@
+/* What the parts of the SQLite store share: the connection, its kept statements, transactions, and how its failures are
+ * told. Private to store_sqlite*.c. */
+#ifndef PROXYLUA_STORE_SQLITE_H
+#define PROXYLUA_STORE_SQLITE_H
+
+#include <sqlite3.h>
+#include <sys/types.h>
+
+#include "store/driver.h"
+
+/* Every statement that is kept prepared; their text is in sqlite.c. */
+enum statement {
+  BEGIN,
+  COMMIT,
+  ROLLBACK,
+  SCOPE_LOAD,
+  SCOPE_INSERT,
+  SCOPE_UPDATE,
+  ACCOUNT_PUT,
+  ACCOUNT_GET,
+  CHARGE_BY_KEY,
+  CHARGE_BY_ID,
+  CHARGE_LIST,
+  CHARGE_LIST_OPEN,
+  CHARGE_INSERT,
+  CHARGE_FORGET,
+  CHARGE_SETTLE,
+  SPENT_BY_RUN,
+  SPENT_BY_DAY,
+  NOTE_GET,
+  NOTE_PUT,
+  NOTE_ADD,
+  NOTE_REMOVE,
+  NOTE_LIST,
+  NOTE_FORGET,
+  STATEMENTS
+};
+
+struct sqlite {
+  struct store_driver driver;
+  const atomic_bool *hurry;
+  sqlite3 *db;
+  char *path;
+  dev_t device; /* of the file that was opened, 0 for :memory: */
+  ino_t inode;
+  sqlite3_stmt *statements[STATEMENTS];
+  bool durable;      /* synchronous is FULL now */
+  int64_t waited;    /* for a lock that others hold, in microseconds */
+  char clock[64];    /* the boot id */
+  int lock_fd;       /* of the file beside, -1: not open (lock_sqlite.c) */
+  bool queued;       /* the place in the queue for a lock is ours */
+  int64_t lock_name; /* which lock that is */
+  struct slots_state states[SLOTS_SCOPES];
+  bool stored[SLOTS_SCOPES]; /* the scope has a row */
+  unsigned char *bytes;      /* slots as they lie in the file */
+  size_t byte_capacity;
+};
+
+/* The statement, ready to be bound. NULL with the error set. */
+sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement name, struct error *err);
+
+/* Binds a text that stays where it is while the statement runs; NULL binds NULL. */
+void sqlite_text(sqlite3_stmt *statement, int at, const char *text);
+
+/* Microseconds since 1970. */
+int64_t sqlite_wall_clock(void);
+
+/* Runs a statement for its effect, and resets it. */
+bool sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, struct error *err);
+
+/* Takes the write lock, waiting for it. A durable transaction is on disk when it is committed; any other survives the death
+ * of the process, but not a power cut. */
+bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err);
+
+/* Commits when `ok`, else rolls back. Answers whether it committed. */
+bool sqlite_end(struct sqlite *sqlite, bool ok, struct error *err);
+
+/* Ends a transaction that found nothing to write. */
+bool sqlite_cancel(struct sqlite *sqlite, struct error *err);
+
+/* Tells of SQLite's last failure, with the path and what to do. Answers false. */
+bool sqlite_fail(const struct sqlite *sqlite, struct error *err);
+
+/* Tells of what the store holds and cannot hold. Answers false. */
+bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *what);
+
+/* Brings a new or older file to the present schema; refuses newer and foreign ones untouched (sqlite_schema.c). */
+bool sqlite_migrate(struct sqlite *sqlite, struct error *err);
+
+/* Runs statements that are not kept. */
+bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err);
+
+/* The slots' operation (slots_sqlite.c). */
+bool sqlite_slots(struct store_driver *driver, struct store_slots *slots);
+
+/* The journal's operations (journal_sqlite.c). */
+bool sqlite_account(struct store_driver *driver, struct journal_account *account);
+bool sqlite_find(struct store_driver *driver, struct journal_find *find);
+bool sqlite_list(struct store_driver *driver, struct journal_list *list);
+bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend);
+bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle);
+
+/* The right to charge (lock_sqlite.c). */
+bool sqlite_lock(struct store_driver *driver, struct journal_lock *lock);
+
+/* The notes' operations (sqlite_notes.c). */
+bool sqlite_notes_get(struct store_driver *driver, struct notes_get *get);
+bool sqlite_notes_put(struct store_driver *driver, struct notes_put *put);
+bool sqlite_notes_list(struct store_driver *driver, struct notes_list *list);
+bool sqlite_notes_forget(struct store_driver *driver, struct notes_forget *forget);
+
+#endif

@@ -1,0 +1,350 @@
+#include "store/store.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/sha256.h"
+#include "store/driver.h"
+
+struct queue {
+  struct store_job *first, **end; /* `end` points at the last one's next, or at `first` */
+};
+
+struct store {
+  struct loop *loop;
+  char *location, *name;
+  bool is_default; /* the location is ours to make the folders of */
+  const struct store_ops *ops;
+  struct store_driver *driver; /* of the store's thread; NULL: not open */
+  atomic_bool hurry;
+  size_t under_way; /* of the loop's thread: submitted, and done has not run */
+
+  bool running;
+  pthread_t thread;
+  pthread_mutex_t mutex; /* guards what follows */
+  pthread_cond_t more, less;
+  struct queue waiting, finished;
+  bool stop;
+  bool posted; /* one message to the loop brings all that have finished by then */
+  struct loop_message message;
+};
+
+/* --- queues --- */
+
+static void put(struct queue *queue, struct store_job *job)
+{
+  if (!queue->first) queue->end = &queue->first;
+  job->next = NULL;
+  *queue->end = job;
+  queue->end = &job->next;
+}
+
+static struct store_job *pop(struct queue *queue)
+{
+  struct store_job *job = queue->first;
+  if (job) queue->first = job->next;
+  return job;
+}
+
+/* --- completions, on the loop's thread --- */
+
+static void run_finished(struct store *store)
+{
+  pthread_mutex_lock(&store->mutex);
+  struct store_job *job = store->finished.first;
+  store->finished.first = NULL;
+  pthread_mutex_unlock(&store->mutex);
+  while (job) {
+    struct store_job *next = job->next;
+    store->under_way--;
+    loop_release(store->loop);
+    job->done(job);
+    job = next;
+  }
+}
+
+static void on_message(void *arg)
+{
+  struct store *store = arg;
+  pthread_mutex_lock(&store->mutex);
+  store->posted = false;
+  pthread_mutex_unlock(&store->mutex);
+  run_finished(store);
+}
+
+static void finish(struct store *store, struct store_job *job)
+{
+  pthread_mutex_lock(&store->mutex);
+  put(&store->finished, job);
+  bool post = !store->posted;
+  store->posted = true;
+  pthread_cond_signal(&store->less);
+  pthread_mutex_unlock(&store->mutex);
+  if (post) loop_post(store->loop, &store->message);
+}
+
+/* --- the store's thread --- */
+
+static bool make_folders(char *path, struct error *err)
+{
+  for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
+    if (!made)
+      error_set(err, ERROR_STORE, "the store: its folder %s cannot be made: %s; make it, or say --store PATH", path,
+                strerror(errno));
+    *slash = '/';
+    if (!made) return false;
+  }
+  return true;
+}
+
+static bool be_open(struct store *store, struct error *err)
+{
+  if (store->driver && store->ops->stale(store->driver)) {
+    store->ops->close(store->driver);
+    store->driver = NULL;
+  }
+  if (store->driver) return true;
+  if (store->is_default && !make_folders(store->location, err)) return false;
+  store->driver = store->ops->open(store->location, &store->hurry, err);
+  return store->driver;
+}
+
+static void *work(void *arg)
+{
+  struct store *store = arg;
+  pthread_mutex_lock(&store->mutex);
+  for (;;) {
+    struct store_job *job = pop(&store->waiting);
+    if (!job && store->stop) break;
+    if (!job) {
+      pthread_cond_wait(&store->more, &store->mutex);
+      continue;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    if (be_open(store, &job->err)) job->work(job, store->driver);
+    finish(store, job);
+    pthread_mutex_lock(&store->mutex);
+  }
+  pthread_mutex_unlock(&store->mutex);
+  if (store->driver) store->ops->close(store->driver);
+  return NULL;
+}
+
+/* Signals are the main thread's business. */
+static bool start(struct store *store, struct error *err)
+{
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int why = pthread_create(&store->thread, NULL, work, store);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (why) error_set(err, ERROR_STORE, "cannot start the store's thread: %s", strerror(why));
+  return why == 0;
+}
+
+void store_submit(struct store *store, struct store_job *job)
+{
+  job->err = ERROR_INIT;
+  store->under_way++;
+  loop_hold(store->loop);
+  if (!store->running) store->running = start(store, &job->err);
+  if (!store->running) {
+    finish(store, job);
+    return;
+  }
+  pthread_mutex_lock(&store->mutex);
+  put(&store->waiting, job);
+  pthread_cond_signal(&store->more);
+  pthread_mutex_unlock(&store->mutex);
+}
+
+static void work_nothing(struct store_job *job, struct store_driver *driver)
+{
+  (void)job, (void)driver;
+}
+
+void store_check(struct store *store, struct store_job *job)
+{
+  job->work = work_nothing;
+  store_submit(store, job);
+}
+
+/* --- for the drivers --- */
+
+int64_t store_lock_name(const char *account)
+{
+  uint64_t digest[DIGEST_SIZE / 8] = {0};
+  digest_sha256(&(struct digest_part){account, strlen(account)}, 1, (unsigned char *)digest);
+  return (int64_t)(be64toh(digest[0]) >> 2 << 1);
+}
+
+void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
+                       int64_t asked_at)
+{
+  slots->asked_at = asked_at;
+  slots->answered_at = loop_clock();
+  for (int i = 0; i < SLOTS_SCOPES; i++)
+    if (slots->scopes & 1u << i) slots_refresh(&states[i], clock, now);
+  for (size_t k = 0; k < slots->ending_count; k++) {
+    const struct slots_ending *ending = &slots->endings[k];
+    int64_t when = now - (asked_at - ending->at);
+    for (int i = 0; i < SLOTS_SCOPES; i++)
+      if (ending->scopes & 1u << i) slots_end(&states[i], ending, (enum slots_scope)i, when, now);
+  }
+  for (size_t k = 0; k < slots->taking_count; k++) slots_take(states, slots->rules, &slots->takings[k], now);
+  for (int i = 0; i < SLOTS_SCOPES; i++)
+    if (slots->scopes & 1u << i) slots->views[i] = slots_view(&states[i], &slots->rules[i], now);
+}
+
+/* --- slots --- */
+
+static void work_slots(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->slots(driver, (struct store_slots *)job);
+}
+
+void store_slots(struct store *store, struct store_slots *slots)
+{
+  slots->job.work = work_slots;
+  store_submit(store, &slots->job);
+}
+
+/* --- opening and closing --- */
+
+static bool begins(const char *text, const char *with)
+{
+  return strncmp(text, with, strlen(with)) == 0;
+}
+
+static char *default_location(struct error *err)
+{
+  const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+  char *path = NULL;
+  int size = state && *state == '/' ? asprintf(&path, "%s/proxylua/state.db", state)
+             : home && *home == '/' ? asprintf(&path, "%s/.local/state/proxylua/state.db", home)
+                                    : -2;
+  if (size >= 0) return path;
+  if (size == -2)
+    error_set(err, ERROR_CONFIG, "no place for the store: neither XDG_STATE_HOME nor HOME is set; say --store PATH");
+  else
+    error_set(err, ERROR_INTERNAL, "out of memory");
+  return NULL;
+}
+
+static bool is_database(const char *location)
+{
+  return begins(location, "postgres://") || begins(location, "postgresql://");
+}
+
+/* A password with such characters would be taken for a host, a port or a database, and told of in messages. */
+static bool has_odd_password(const char *location)
+{
+  const char *at = strstr(location, "://") + 3;
+  size_t authority = strcspn(at, "/?"), all = strcspn(at, "?");
+  const char *first = memchr(at, '@', all);
+  if (!first) return false;
+  const char *colon = memchr(at, ':', (size_t)(first - at));
+  return first >= at + authority || memchr(first + 1, '@', all - (size_t)(first + 1 - at)) ||
+         (colon && memchr(colon + 1, ':', (size_t)(first - colon - 1)));
+}
+
+char *store_name(const char *location)
+{
+  if (!is_database(location)) return strdup(location);
+  const char *at = strstr(location, "://") + 3, *end = at + strcspn(at, "?");
+  const char *host = memchr(at, '@', (size_t)(end - at));
+  char *name = NULL;
+  host = host ? host + 1 : at;
+  return asprintf(&name, "postgres://%.*s", (int)(end - host), host) < 0 ? NULL : name;
+}
+
+static char *resolve(const char *location, struct error *err)
+{
+  if (!location) return default_location(err);
+  if (is_database(location) && has_odd_password(location))
+    error_set(err, ERROR_CONFIG,
+              "the store's address cannot be read: write @, / and : in a user or a password as %%xx");
+  else if (!is_database(location) && strstr(location, "://"))
+    error_set(err, ERROR_CONFIG, "the store %.*s… is neither a path, nor :memory:, nor postgres://…",
+              (int)strcspn(location, ":"), location);
+  else if (!*location)
+    error_set(err, ERROR_CONFIG, "the store is an empty text; give the path of a file, or leave it out");
+  else {
+    char *copy = strdup(location);
+    if (!copy) error_set(err, ERROR_INTERNAL, "out of memory");
+    return copy;
+  }
+  return NULL;
+}
+
+struct store *store_open(struct loop *loop, const char *location, struct error *err)
+{
+  char *path = resolve(location, err);
+  if (!path) return NULL;
+  struct store *store = calloc(1, sizeof *store);
+  char *name = store_name(path);
+  if (!store || !name) {
+    free(path);
+    free(name);
+    free(store);
+    error_set(err, ERROR_INTERNAL, "out of memory");
+    return NULL;
+  }
+  store->loop = loop;
+  store->location = path;
+  store->name = name;
+  store->is_default = !location;
+  store->ops = is_database(path) ? &store_postgres : &store_sqlite;
+  store->message = (struct loop_message){.run = on_message, .arg = store};
+  pthread_mutex_init(&store->mutex, NULL);
+  pthread_cond_init(&store->more, NULL);
+  pthread_cond_init(&store->less, NULL);
+  return store;
+}
+
+const char *store_location(const struct store *store)
+{
+  return store->name;
+}
+
+static void wait_finished(struct store *store)
+{
+  pthread_mutex_lock(&store->mutex);
+  while (!store->finished.first) pthread_cond_wait(&store->less, &store->mutex);
+  pthread_mutex_unlock(&store->mutex);
+}
+
+static void end_thread(struct store *store)
+{
+  pthread_mutex_lock(&store->mutex);
+  store->stop = true;
+  pthread_cond_signal(&store->more);
+  pthread_mutex_unlock(&store->mutex);
+  pthread_join(store->thread, NULL);
+}
+
+void store_close(struct store *store)
+{
+  if (!store) return;
+  atomic_store(&store->hurry, true);
+  while (store->under_way > 0) {
+    wait_finished(store);
+    run_finished(store);
+  }
+  if (store->running) end_thread(store);
+  while (store->posted) loop_turn(store->loop, 0); /* the loop still knows our message */
+  pthread_cond_destroy(&store->less);
+  pthread_cond_destroy(&store->more);
+  pthread_mutex_destroy(&store->mutex);
+  free(store->location);
+  free(store->name);
+  free(store);
+}
