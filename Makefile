@@ -5,7 +5,7 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 CLANG = clang
-# `make test SPEC=spec/limiter_spec.lua` runs one.
+# `make test SPEC=spec/core/limiter_spec.lua` runs one.
 SPEC =
 PREFIX  = /usr/local
 DESTDIR =
@@ -44,6 +44,7 @@ sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitiz
 # other only says what that is.
 needs_demo       =
 needs_test       = test
+needs_test-fast  = test
 needs_check      = test check
 needs_crash      = test
 needs_check-long = test long doc
@@ -56,7 +57,7 @@ needs_check-export = test long
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
-installing = $(filter demo test crash check% bench doc deps,$(MAKECMDGOALS))
+installing = $(filter demo test test-fast crash check% bench doc deps,$(MAKECMDGOALS))
 purposes   = build $(foreach goal,$(MAKECMDGOALS),$(or $(needs_$(goal)),$(if $(filter check-%,$(goal)),$(needs_check))))
 
 # $(call run_specs,PROGRAM,OPTIONS OF BUSTED): all of them, or the one that is asked for.
@@ -80,7 +81,7 @@ export XDG_DATA_HOME   = $(CURDIR)/build/home/data
 
 # --- what people call ---
 
-.PHONY: all demo test crash check check-long bench doc install uninstall deps format clean help
+.PHONY: all demo test test-fast crash check check-long bench doc install uninstall deps format clean help
 
 all: build/proxylua ## build the program, build/proxylua
 
@@ -90,8 +91,11 @@ demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quicks
 test: build/proxylua build/crash/proxylua build/spec/slots_check $(attempts) ## run the specs inside the program (SPEC=FILE: only that one)
 	$(call run_specs,build/proxylua)
 
+test-fast: build/proxylua ## run the specs that need no server, terminal or database, in seconds
+	FAST=1 tools/specs $<
+
 crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 storms=4': see spec/support/crash_long.lua)
-	CRASH=long build/proxylua /usr/bin/busted spec/crash_spec.lua
+	CRASH=long build/proxylua /usr/bin/busted spec/e2e/crash_spec.lua
 	build/proxylua spec/support/crash_long.lua $(CRASH)
 
 checks = format lint width layers gcc clang specs
@@ -257,9 +261,10 @@ check-clang: build/clang/proxylua
 
 # These are of what is written in Lua. They start the program again and again, which takes most of the time under sanitizers, and
 # reach no C that the others do not: check-sanitized has them too.
-of_lua = alerts cli completer config deposit doctor exit_codes export_command fleet fleet_crash install journal_commands notify \
-         output plugin_cli readme reference renew report scripts
-check-specs: export SPECS = $(filter-out $(of_lua:%=spec/%_spec.lua),$(wildcard spec/*_spec.lua))
+of_lua = $(addprefix lua/,alerts deposit fleet fleet_renew notify report) \
+         $(addprefix cli/,cli complete settings doctor exit_codes export_command install journal_commands output plugin_cli) \
+         $(addprefix e2e/,fleet_crash readme reference scripts)
+check-specs: export SPECS = $(filter-out $(of_lua:%=spec/%_spec.lua),$(wildcard spec/*/*_spec.lua))
 check-specs check-sanitized check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-sanitized check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1
 check-specs check-sanitized: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
@@ -275,31 +280,31 @@ check-doc: build/doc/index.html
 	$(call step,grep -q px.orders.create $<)
 
 # Where memory is handled by hand most; under valgrind all of the specs would take too long.
-slow_specs = $(wildcard $(patsubst %,spec/%_spec.lua,buffer error json loop http task))
+slow_specs = $(patsubst %,spec/core/%_spec.lua,error json http scheduler)
 check-valgrind: build/proxylua build/crash/proxylua
 	$(call step,valgrind --quiet --leak-check=full --error-exitcode=99 $< /usr/bin/busted $(or $(SPEC),$(slow_specs)))
 
 # Thousands of requests against each way of counting, on both stores; prints its figures (LIMITS_SEED=N repeats a run).
 check-limits: export LIMITS_LONG = 1
 check-limits: build/proxylua build/spec/slots_check
-	$(call step,$< /usr/bin/busted spec/limiter_property_spec.lua spec/limiter_time_spec.lua)
+	$(call step,$< /usr/bin/busted spec/core/limiter_property_spec.lua spec/core/limiter_time_spec.lua)
 
 # `fleet apply` killed at every step of every charge, and in a storm of faults (FLEET_SEED=N repeats that).
 check-fleet: export FLEET_CRASH = long
 check-fleet: build/proxylua build/crash/proxylua
-	$(call step,$< /usr/bin/busted spec/fleet_crash_spec.lua)
+	$(call step,$< /usr/bin/busted spec/e2e/fleet_crash_spec.lua)
 
 # QR codes through a real reader, from each form and from the terminal; the timer through systemd's own eyes.
 check-deposit: export DEPOSIT_LONG = 1
 check-deposit: build/proxylua
-	$(call step,$< /usr/bin/busted spec/qr_spec.lua spec/deposit_spec.lua spec/install_spec.lua)
+	$(call step,$< /usr/bin/busted spec/lua/qr_spec.lua spec/lua/deposit_spec.lua spec/cli/install_spec.lua)
 
 # The page of a report in headless Chromium: the numbers that it shows, and that nothing overflows.
 check-report: export REPORT_LONG = 1
 check-report: build/proxylua
-	$(call step,$< /usr/bin/busted spec/report_page_spec.lua)
+	$(call step,$< /usr/bin/busted spec/e2e/report_page_spec.lua)
 
 # Each export held against the reader that is too much to install for every change.
 check-export: export EXPORT_LONG = 1
 check-export: build/proxylua
-	$(call step,PATH=$$PATH:/usr/sbin $< /usr/bin/busted spec/export_spec.lua)
+	$(call step,PATH=$$PATH:/usr/sbin $< /usr/bin/busted spec/lua/formats_spec.lua)

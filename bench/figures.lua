@@ -231,7 +231,7 @@ local figures = {
   { "plugins", function()
     local line = "env XDG_DATA_HOME=%s/%s " .. ours
     local without, with = line:format(folder, "no-plugins"), line:format(folder, "plugins")
-    local names = [[ -e 'require("proxylua.plugin.installed").names()']]
+    local names = [[ -e 'require("proxylua.plugin.package.installed").names()']]
     install_plugins(with)
     local none, many = measure(51, without .. " -e ''", with .. " -e ''")
     local none_told, many_told = measure(51, without .. names, with .. names)

@@ -1,7 +1,7 @@
 -- Writes the reference as a Lua file of comments that ldoc reads.
 --   build/proxylua tools/doc.lua >OUTPUT
 
-local reference = require "proxylua.reference"
+local reference = require "proxylua.help.reference"
 
 local lines = { [[
 --- What scripts can call: <code>local px = require "proxylua"</code>. Calls answer their result or raise an error value (see

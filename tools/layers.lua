@@ -1,5 +1,6 @@
--- Checks the direction of dependencies: which folder of src/ may include which. Prints each include that is not in
--- the table, and fails. Run from the top of the repository: lua5.4 tools/layers.lua
+-- Checks the direction of dependencies: which folder of src/ may include which, and which part of lua/proxylua may require
+-- which, lazily or not. Prints what the tables do not allow, and each circle of modules, and fails. Run from the top of the
+-- repository: lua5.4 tools/layers.lua
 
 -- What a folder of src/ may include beside itself.
 local includes = {
@@ -70,6 +71,91 @@ for _, path in ipairs(lines_of("find src -name '*.[ch]' | LC_ALL=C sort")) do
     end
   end
 end
+-- What a part of lua/proxylua may require beside itself and the C core. A module belongs to the part with the longest name that
+-- it begins with; "init" is the standard module itself.
+local requires = {
+  util = {},
+  tasks = { "util" },
+  qr = { "util" },
+  notify = { "util" },
+  settings = { "util" },
+  script = { "util" },
+  term = { "util" },
+  sandbox = { "util" },
+  api = { "util", "tasks", "qr" },
+  ["proxies.address"] = { "util" },
+  formats = { "util", "proxies.address" },
+  proxies = { "util", "api", "formats", "proxies.address" },
+  check = { "util", "tasks", "api", "proxies" },
+  pool = { "util", "proxies.address" },
+  fleet = { "util", "tasks", "api", "check" },
+  report = { "util", "api" },
+  alerts = { "util", "notify", "api", "check" },
+  workflows = { "qr", "notify", "api", "proxies", "check", "pool", "fleet", "report", "alerts" },
+  init = { "util", "tasks", "api", "workflows" },
+  help = { "util", "settings", "term" },
+  ["plugin.streams"] = { "util" },
+  ["plugin.guest"] = { "util", "tasks", "api", "formats", "workflows", "plugin.streams" },
+  ["plugin.package"] = { "util", "formats", "check", "init" },
+  ["plugin.host"] = { "util", "tasks", "settings", "plugin.streams", "plugin.package" },
+  bundle = { "util", "script", "plugin.package" },
+  repl = { "util", "term", "help", "proxies.address", "init" },
+  cli = {
+    "util", "tasks", "qr", "settings", "script", "term", "api", "proxies", "check", "fleet", "report", "init", "help",
+    "plugin.package", "plugin.host", "bundle", "repl",
+  },
+}
+
+local function part_of(module)
+  if module == "proxylua" then return "init" end
+  local name = module:gsub("^proxylua%.", "")
+  while name and not requires[name] do name = name:match("^(.*)%.[^.]*$") end
+  return name
+end
+
+local modules = {} -- name -> list of the modules that it requires
+
+local function check_require(path, module, target)
+  local from, to = part_of(module), part_of(target)
+  if not from then
+    fault("%s belongs to no part in the table of tools/layers.lua", path)
+  elseif not to then
+    fault("%s requires %s, which is not there", path, target)
+  elseif from ~= to and not set(requires[from])[to] then
+    fault("%s requires %s: %s may not use %s", path, target, from, to)
+  end
+end
+
+local function read_module(path)
+  local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", ".")
+  modules[name] = {}
+  for line in io.lines(path) do
+    for target in line:gsub("^%s*%-%-.*", ""):gmatch('require%s*%(?%s*"(proxylua[%w_.]*)"') do
+      if target ~= "proxylua.core" then
+        check_require(path, name, (target:gsub("%.$", "")))
+        table.insert(modules[name], target)
+      end
+    end
+  end
+end
+
+-- Depth first: a module that is met again while it is being visited closes a circle.
+local state = {}
+local function visit(name, trail)
+  if state[name] == "done" or not modules[name] then return end
+  trail = trail .. " -> " .. name
+  if state[name] == "open" then return fault("a circle of modules:%s", trail) end
+  state[name] = "open"
+  for _, target in ipairs(modules[name]) do visit(target, trail) end
+  state[name] = "done"
+end
+
+for _, path in ipairs(lines_of("find lua/proxylua -name '*.lua' | LC_ALL=C sort")) do read_module(path) end
+local names = {}
+for name in pairs(modules) do names[#names + 1] = name end
+table.sort(names)
+for _, name in ipairs(names) do visit(name, "") end
+
 for key in pairs(known_exceptions) do fault("the known exception is gone, strike it: %s", key) end
 
 for _, text in ipairs(faults) do io.stderr:write(text, "\n") end

@@ -2,11 +2,11 @@
 --   build/proxylua tools/man.lua >OUTPUT
 
 local commands = require "proxylua.cli.commands"
-local config = require "proxylua.config"
-local help = require "proxylua.cli.help"
-local markdown = require "proxylua.cli.markdown"
-local options = require "proxylua.cli.options"
-local parsers = require "proxylua.cli.parser"
+local config = require "proxylua.settings"
+local help = require "proxylua.help"
+local markdown = require "proxylua.help.markdown"
+local options = require "proxylua.cli.args.options"
+local parsers = require "proxylua.cli.args.parser"
 local px = require "proxylua"
 
 local WIDTH = 78 -- of the source's lines

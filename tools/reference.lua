@@ -2,7 +2,7 @@
 --   lua5.4 tools/reference.lua OUTPUT FILE…
 
 package.path = "lua/?.lua;" .. package.path
-local reference = require "proxylua.reference"
+local reference = require "proxylua.help.reference"
 
 local out = {}
 for index = 2, #arg do

@@ -3,17 +3,17 @@
 -- @module px.alerts
 
 local check = require "proxylua.check"
-local clock = require "proxylua.clock"
+local clock = require "proxylua.util.clock"
 local core = require "proxylua.core"
-local duration = require "proxylua.duration"
-local endpoints = require "proxylua.endpoints"
-local errors = require "proxylua.errors"
-local events = require "proxylua.plugin.events"
-local names = require "proxylua.names"
-local notes = require "proxylua.notes"
+local duration = require "proxylua.util.duration"
+local endpoints = require "proxylua.api.endpoints"
+local errors = require "proxylua.util.errors"
+local hooks = require "proxylua.util.hooks"
+local names = require "proxylua.util.names"
+local notes = require "proxylua.api.notes"
 local notify = require "proxylua.notify"
-local pages = require "proxylua.pages"
-local time = require "proxylua.time"
+local pages = require "proxylua.api.pages"
+local time = require "proxylua.util.time"
 
 local M = {}
 
@@ -180,7 +180,7 @@ local function claim_new(watch)
   local list = {}
   for _, alert in ipairs(watch.alerts) do
     alert.is_new = claim(watch.notes[alert])
-    if alert.is_new and alert.kind == "balance" then events.tell("balance_low", { text = alert.text }) end
+    if alert.is_new and alert.kind == "balance" then hooks.call("emit", "balance_low", { text = alert.text }) end
     if alert.is_new then list[#list + 1] = alert end
   end
   return list

@@ -3,15 +3,16 @@
 -- @module px
 
 local core = require "proxylua.core"
-local endpoints = require "proxylua.endpoints"
-local errors = require "proxylua.errors"
-local events = require "proxylua.plugin.events"
-local journal = require "proxylua.journal"
-local names = require "proxylua.names"
-local orders = require "proxylua.orders"
-local pages = require "proxylua.pages"
+local endpoints = require "proxylua.api.endpoints"
+local errors = require "proxylua.util.errors"
+local hooks = require "proxylua.util.hooks"
+local events = require "proxylua.api.events"
+local journal = require "proxylua.api.journal"
+local names = require "proxylua.util.names"
+local orders = require "proxylua.api.orders"
+local pages = require "proxylua.api.pages"
 local tasks = require "proxylua.tasks"
-local time = require "proxylua.time"
+local time = require "proxylua.util.time"
 local workflows = require "proxylua.workflows"
 
 local px = {
@@ -199,11 +200,11 @@ px.sandbox = core.sandbox.place
 -- if plugin then print(plugin.check{ country = "US" }) else print(err.kind) end  --> usage
 function px.plugin(name)
   if type(name) ~= "string" then names.usage("px.plugin takes the name of a plugin, not a %s", type(name)) end
-  return require("proxylua.plugin.running").functions(name)
+  return hooks.call("plugin", name)
 end
 
 for group, functions in pairs(endpoints) do px[group] = functions end
-px.deposits.wait = function(...) return require("proxylua.deposit").wait(...) end
+px.deposits.wait = function(...) return require("proxylua.api.deposits").wait(...) end
 for _, part in ipairs{ pages, { orders = orders } } do
   for group, functions in pairs(part) do
     for name, fn in pairs(functions) do px[group][name] = fn end

@@ -3,7 +3,7 @@
 -- @module px.notify
 
 local core = require "proxylua.core"
-local names = require "proxylua.names"
+local names = require "proxylua.util.names"
 
 local M = {}
 
@@ -129,7 +129,7 @@ local whys = { timeout = "no answer came in time", protocol = "the answer cannot
 
 -- An answer of px.http; or nil and why there is none, without the message of the error, which holds the URL.
 local function post(message, url, body)
-  local answer, err = require("proxylua.errors").try(core.http.post, url, {
+  local answer, err = require("proxylua.util.errors").try(core.http.post, url, {
     json = body, redirects = 0, timeout = message.timeout, max_body = 1 << 20,
   })
   if answer then return answer end

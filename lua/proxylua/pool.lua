@@ -4,8 +4,8 @@
 
 local address = require "proxylua.proxies.address"
 local core = require "proxylua.core"
-local duration = require "proxylua.duration"
-local names = require "proxylua.names"
+local duration = require "proxylua.util.duration"
+local names = require "proxylua.util.names"
 
 local MOST_PROXIES = 3 -- a request is tried through
 local NEWEST = 0.3 -- weight of the latest latency in the average

@@ -3,7 +3,7 @@
 -- @module px.qr
 
 local core = require "proxylua.core"
-local names = require "proxylua.names"
+local names = require "proxylua.util.names"
 
 local M = {}
 

@@ -1,18 +1,16 @@
--- The workflows of the standard module: each is loaded when it is first used, since most scripts need none of them.
+-- The workflows of the standard module. Each is loaded when a script first uses it, since most scripts need none of them.
 
-local function field(module, name)
-  return function()
-    local loaded = require("proxylua." .. module)
-    return name and loaded[name] or loaded
-  end
-end
-
---- The names of px that are loaded later: name -> function that answers its value.
+--- name of a field of px -> function that loads and returns its value
 return {
-  fleet = field "fleet", renew = field("renew", "renew"),
-  proxies = field "proxies", export = field "export", check = field "check",
-  report = field "report",
-  deposit = field("deposit", "find"), qr = field "qr",
-  pool = field("pool", "new"),
-  alerts = field("alerts", "look"), notify = field("notify", "notify"),
+  fleet = function() return require "proxylua.fleet" end,
+  renew = function() return require("proxylua.fleet.renew").renew end,
+  proxies = function() return require "proxylua.proxies" end,
+  export = function() return require "proxylua.proxies.export" end,
+  check = function() return require "proxylua.check" end,
+  report = function() return require "proxylua.report" end,
+  deposit = function() return require("proxylua.api.deposits").find end,
+  qr = function() return require "proxylua.qr" end,
+  pool = function() return require("proxylua.pool").new end,
+  alerts = function() return require("proxylua.alerts").look end,
+  notify = function() return require("proxylua.notify").notify end,
 }

@@ -3,7 +3,7 @@
  *
  * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees slots that early and ends
  * pauses, which may bring a 429; set back, it makes everybody wait for a window more at most, since no slot is taken to be
- * older than it was when its row was last saved (slots_refresh). spec/limiter_time_spec.lua shows both. */
+ * older than it was when its row was last saved (slots_refresh). spec/core/limiter_time_spec.lua shows both. */
 #include "store/postgres.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 -- What goes into a bundle: the script, the modules that it requires where they can be found, and those below given folders.
 
 local core = require "proxylua.core"
-local names = require "proxylua.names"
+local names = require "proxylua.util.names"
 local requires = require "proxylua.bundle.requires"
-local script = require "proxylua.cli.script"
+local script = require "proxylua.script"
 
 local M = {}
 

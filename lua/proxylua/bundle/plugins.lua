@@ -2,7 +2,7 @@
 -- made, and is told by --proxylua-info.
 
 local core = require "proxylua.core"
-local names = require "proxylua.names"
+local names = require "proxylua.util.names"
 
 local M = {}
 
@@ -14,17 +14,17 @@ end
 
 -- What was changed since it was installed is refused.
 local function find(word)
-  local source = require "proxylua.plugin.source"
+  local source = require "proxylua.plugin.package.source"
   if is_place(word) then return source.open(word) end
-  return source.of_folder(require("proxylua.plugin.installed").open(word).folder)
+  return source.of_folder(require("proxylua.plugin.package.installed").open(word).folder)
 end
 
 local function take(word, entries, files)
   local plugin = find(word)
   local name = plugin.manifest.name
   if entries[name] then names.usage("the plugin %s is given twice", name) end
-  require("proxylua.plugin.manifest").check_runtime(plugin.manifest)
-  local installed = require "proxylua.plugin.installed"
+  require("proxylua.plugin.package.manifest").check_runtime(plugin.manifest)
+  local installed = require "proxylua.plugin.package.installed"
   installed.check_alone(name, plugin.manifest, entries)
   entries[name] = installed.describe(plugin)
   entries[name].from, entries[name].files = nil, nil
@@ -50,7 +50,7 @@ end
 function M.tell(entries)
   local lines = {}
   for name, entry in pairs(entries) do
-    local may = require("proxylua.plugin.permissions").words(entry)
+    local may = require("proxylua.plugin.package.permissions").words(entry)
     lines[#lines + 1] = ("plugin %s %s may %s"):format(name, entry.version, #may == 0 and "only compute"
       or table.concat(may, "; "))
   end
@@ -77,13 +77,13 @@ function M.entries()
   return core.json.decode(core.bundle.read("bundle.json")).plugins
 end
 
---- Loads a plugin of this program's own bundle, as proxylua.plugin.installed.open does an installed one.
+--- Loads a plugin of this program's own bundle, as proxylua.plugin.package.installed.open does an installed one.
 -- @raise usage when there is none of that name
 function M.open(name)
   local entry = M.entries()[name]
   if not entry then names.usage("this program was bundled without the plugin %s", name) end
   local modules = read_modules(name)
-  local manifest = require("proxylua.plugin.manifest").read(modules["plugin.lua"])
+  local manifest = require("proxylua.plugin.package.manifest").read(modules["plugin.lua"])
   modules["plugin.lua"] = nil
   return {
     name = name, version = entry.version, modules = modules, manifest = manifest, permissions = entry.permissions,

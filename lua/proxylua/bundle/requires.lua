@@ -1,6 +1,6 @@
 -- What a piece of Lua requires, as far as its text tells.
 
-local lexer = require "proxylua.repl.lexer"
+local lexer = require "proxylua.util.lua_lexer"
 
 local M = {}
 

@@ -2,7 +2,7 @@
 -- time that it worked and "SECONDS-REASON" for each that it did not, the oldest first.
 
 local core = require "proxylua.core"
-local notes = require "proxylua.notes"
+local notes = require "proxylua.api.notes"
 
 local M = {}
 

@@ -1,14 +1,13 @@
 --- Checks proxies, many at once: whether a page comes through them, how fast, and from where it was asked for.
 -- @module px.check
 
-local added = require "proxylua.plugin.added"
 local core = require "proxylua.core"
-local country_code = require "proxylua.country"
-local duration = require "proxylua.duration"
-local errors = require "proxylua.errors"
-local events = require "proxylua.plugin.events"
+local country_code = require "proxylua.util.country"
+local duration = require "proxylua.util.duration"
+local errors = require "proxylua.util.errors"
+local hooks = require "proxylua.util.hooks"
 local history = require "proxylua.check.history"
-local names = require "proxylua.names"
+local names = require "proxylua.util.names"
 local summaries = require "proxylua.check.summary"
 local tasks = require "proxylua.tasks"
 local verdict = require "proxylua.check.verdict"
@@ -35,7 +34,7 @@ local function check_options(options)
     url = options.url or verdict.usual_url(), country = options.country, each = options.each,
     history = options.history ~= false and history.writer() or nil,
     request = { timeout = timeout, max_body = MOST_BODY, redirects = 0 },
-    events = options.events ~= false, rules = added.rules(), concurrency = options.concurrency or 512,
+    events = options.events ~= false, rules = hooks.call("rules") or {}, concurrency = options.concurrency or 512,
     summary = options.summary or summaries.new(),
   }
 end
@@ -80,7 +79,7 @@ M.summary = summaries.new
 -- print(summary.works .. " of " .. summary.total .. " work")  --> 2 of 2 work
 function M.run(proxies, options)
   local wanted = check_options(options or {})
-  local tell_failure = wanted.events and events.teller("check_failed")
+  local tell_failure = wanted.events and hooks.call("emitter", "check_failed")
   tasks.map(proxies, function(proxy)
     local result, record = check_one(proxy, wanted)
     wanted.summary:add(result)

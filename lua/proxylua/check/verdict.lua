@@ -1,8 +1,8 @@
 -- Whether a proxy works, from what came through it: one look at an answer, and the rules that scripts and plugins add.
 
 local core = require "proxylua.core"
-local country_code = require "proxylua.country"
-local names = require "proxylua.names"
+local country_code = require "proxylua.util.country"
+local names = require "proxylua.util.names"
 
 local M = {
   page = "https://1.1.1.1/cdn-cgi/trace", -- the setting check_url; settings are put here when they are read
@@ -59,7 +59,7 @@ end
 -- @param result table: `wanted_country`; changed
 -- @param answer of px.http.get, or nil
 -- @param err its error otherwise
--- @param more rules of plugins (proxylua.plugin.added)
+-- @param more rules of plugins (proxylua.plugin.host.contributions)
 function M.judge(result, answer, err, more)
   if not answer then
     result.reason, result.message = failure(err), err.message

@@ -1,6 +1,6 @@
 -- Orders that do not tell when they end: what goes by their ends leaves them out, and says so.
 
-local tables = require "proxylua.cli.table"
+local tables = require "proxylua.term.table"
 
 local MOST = 10 -- ids that are named
 

@@ -1,10 +1,12 @@
 -- The command line: what the words ask for, in which settings, and what its failure means for the exit code.
 
 local core = require "proxylua.core"
-local names = require "proxylua.names"
-local options = require "proxylua.cli.options"
-local plain = require "proxylua.plain"
-local prepare = require "proxylua.cli.settings"
+local names = require "proxylua.util.names"
+local options = require "proxylua.cli.args.options"
+local plain = require "proxylua.util.text"
+local prepare = require "proxylua.cli.context"
+
+require "proxylua.cli.hooks"
 
 local M = {}
 
@@ -45,7 +47,7 @@ end
 
 -- Whether the run may go on.
 local function take_lock(flags)
-  if not flags.lock or require("proxylua.cli.lock").take(flags.lock) then return true end
+  if not flags.lock or require("proxylua.cli.args.lock").take(flags.lock) then return true end
   if not flags.quiet then
     io.stderr:write(("proxylua: another run holds the lock %s; this one did nothing\n"):format(flags.lock))
   end
@@ -62,7 +64,7 @@ end
 
 local function run_command(words, flags)
   local command = require("proxylua.cli.commands").find(words[1])
-  local parsers = require "proxylua.cli.parser"
+  local parsers = require "proxylua.cli.args.parser"
   local parser = parsers.build(words[1], command, flags)
   local args, help = parsers.parse(parser, table.move(words, 2, #words, 1, {}))
   if help then return show(help) end
@@ -87,7 +89,7 @@ local function prepare_script(words, flags)
   local path = words[1]
   if not path and not flags.execute then path = "-" end
   local arguments = table.move(words, 2, #words, 1, {})
-  local run = require("proxylua.cli.script").load(path, flags.execute, arguments)
+  local run = require("proxylua.script").load(path, flags.execute, arguments)
   if not take_lock(flags) then return nil end
   configure(flags)
   return run, arguments
@@ -95,8 +97,8 @@ end
 
 -- Like prepare_script, for the app that this program was bundled with.
 local function prepare_app(words)
-  local bundled = require "proxylua.cli.bundled"
-  local flags, arguments, done = bundled.scan(words)
+  local bundled = require "proxylua.bundle.run"
+  local flags, arguments, done = bundled.scan(words, options)
   if done or not take_lock(flags) then return nil end
   local run = bundled.load(arguments)
   configure(flags)
@@ -108,7 +110,7 @@ local function begin(...)
   if core.bundle.here() then return prepare_app{ ... } end
   local flags, words, is_script = options.scan{ ... }
   if flags.version then return show(("proxylua %s (%s)\n"):format(core.version, _VERSION)) end
-  if flags.help then return show(require("proxylua.cli.help").text(words)) end
+  if flags.help then return show(require("proxylua.help").text(words)) end
   if words[1] and is_command(words[1], flags, is_script) then return run_command(words, flags) end
   if not words[1] and not flags.execute and core.system.isatty(0) then return run_session(flags) end
   return prepare_script(words, flags)

@@ -1,7 +1,7 @@
 -- Whoever makes one file of others keeps those.
 
 local core = require "proxylua.core"
-local names = require "proxylua.names"
+local names = require "proxylua.util.names"
 
 local M = {}
 

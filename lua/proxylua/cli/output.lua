@@ -1,10 +1,10 @@
 -- Where a command's results go: data to standard output, as people or programs want it, and all else to standard error.
 
 local core = require "proxylua.core"
-local names = require "proxylua.names"
-local plain = require "proxylua.plain"
-local tables = require "proxylua.cli.table"
-local terminal = require "proxylua.cli.terminal"
+local names = require "proxylua.util.names"
+local plain = require "proxylua.util.text"
+local tables = require "proxylua.term.table"
+local terminal = require "proxylua.term.size"
 
 local M = {}
 
@@ -52,7 +52,7 @@ end
 -- @param what string, such as "checked"
 -- @param total integer, or nil
 function Screen:progress(what, total)
-  return require("proxylua.cli.progress").start(what, total, self)
+  return require("proxylua.term.progress").start(what, total, self)
 end
 
 local function put(lines)

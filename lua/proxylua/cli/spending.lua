@@ -1,9 +1,9 @@
 -- Work that spends, at the shell: the plan is shown before anything is spent, what became of it after, however it ends.
 
-local config = require "proxylua.config"
+local config = require "proxylua.settings"
 local core = require "proxylua.core"
-local diff = require "proxylua.cli.diff"
-local quiet = require("proxylua.fleet.work").quiet
+local diff = require "proxylua.cli.plan_text"
+local quiet = require("proxylua.fleet.run").quiet
 
 local M = {}
 
@@ -20,7 +20,7 @@ local function budget_of(flags)
   return core.money(0)
 end
 
---- What proxylua.fleet.work takes to show how far it is.
+--- What proxylua.fleet.run takes to show how far it is.
 function M.options(screen)
   return { progress = function(what, total) return screen:progress(what, total) end }
 end
@@ -47,7 +47,7 @@ end
 
 --- Does it.
 -- @param form of its plan, "plan" or "renewal"
--- @param work function of the options of proxylua.fleet.work
+-- @param work function of the options of proxylua.fleet.run
 -- @raise what it raises, once all is shown
 function M.run(screen, flags, form, work)
   local options, plan, report = M.options(screen), nil, nil

@@ -2,8 +2,8 @@
 -- stops those that follow; what was done and what was not is told in every case.
 
 local core = require "proxylua.core"
-local journal = require "proxylua.journal"
-local orders = require "proxylua.orders"
+local journal = require "proxylua.api.journal"
+local orders = require "proxylua.api.orders"
 
 local M = {}
 

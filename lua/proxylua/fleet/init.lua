@@ -1,12 +1,12 @@
 --- Fleets: the proxies that ought to be there, and what has to be bought and extended for it.
 -- @module px.fleet
 
-local endpoints = require "proxylua.endpoints"
-local file = require "proxylua.fleet.file"
-local kept = require "proxylua.fleet.kept"
-local names = require "proxylua.names"
-local ties = require "proxylua.fleet.ties"
-local work = require "proxylua.fleet.work"
+local endpoints = require "proxylua.api.endpoints"
+local file = require "proxylua.fleet.pools_file"
+local kept = require "proxylua.fleet.plan_file"
+local names = require "proxylua.util.names"
+local ties = require "proxylua.fleet.ownership"
+local work = require "proxylua.fleet.run"
 
 local M = {}
 

@@ -1,10 +1,10 @@
 -- The commands of the prompt, such as :help. Each takes the session and the rest of its line.
 
 local core = require "proxylua.core"
-local help = require "proxylua.cli.help"
-local markdown = require "proxylua.cli.markdown"
-local names = require "proxylua.names"
-local tables = require "proxylua.cli.table"
+local help = require "proxylua.help"
+local markdown = require "proxylua.help.markdown"
+local names = require "proxylua.util.names"
+local tables = require "proxylua.term.table"
 
 local M = {}
 

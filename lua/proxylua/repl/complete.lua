@@ -3,8 +3,8 @@
 
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
-local lexer = require "proxylua.repl.lexer"
-local reference = require "proxylua.reference"
+local lexer = require "proxylua.util.lua_lexer"
+local reference = require "proxylua.help.reference"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- Errors at the prompt: what is wrong, and where it stood in the user's own code.
 
 local core = require "proxylua.core"
-local plain = require "proxylua.plain"
+local plain = require "proxylua.util.text"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- Any value as text, without calling anything of the user's: tables as Lua writes them, down to some depth.
 
 local core = require "proxylua.core"
-local plain = require "proxylua.plain"
+local plain = require "proxylua.util.text"
 
 local M = {}
 

@@ -3,7 +3,7 @@
 
 local address = require "proxylua.proxies.address"
 local core = require "proxylua.core"
-local tables = require "proxylua.cli.table"
+local tables = require "proxylua.term.table"
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- From a text to code: an expression, whose values are shown, or a statement, whose locals are kept for the next inputs.
 
-local lexer = require "proxylua.repl.lexer"
+local lexer = require "proxylua.util.lua_lexer"
 
 local M = {}
 

@@ -4,8 +4,8 @@
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
 local passwords = require "proxylua.repl.passwords"
-local plain = require "proxylua.plain"
-local tables = require "proxylua.cli.table"
+local plain = require "proxylua.util.text"
+local tables = require "proxylua.term.table"
 
 local M = {}
 

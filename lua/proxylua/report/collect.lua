@@ -2,10 +2,10 @@
 
 local amount_of = require "proxylua.report.amount"
 local core = require "proxylua.core"
-local endpoints = require "proxylua.endpoints"
-local lines = require "proxylua.lines"
-local names = require "proxylua.names"
-local pages = require "proxylua.pages"
+local endpoints = require "proxylua.api.endpoints"
+local lines = require "proxylua.util.lines"
+local names = require "proxylua.util.names"
+local pages = require "proxylua.api.pages"
 local ties = require "proxylua.report.ties"
 
 local M = {}

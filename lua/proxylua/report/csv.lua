@@ -1,7 +1,7 @@
 -- A report's rows as CSV: RFC 4180, a header, one line a row.
 
-local names = require "proxylua.names"
-local sums = require "proxylua.report.sums"
+local names = require "proxylua.util.names"
+local sums = require "proxylua.report.totals"
 
 local M = {}
 

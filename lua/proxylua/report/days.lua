@@ -1,8 +1,8 @@
 -- UTC days, as numbers since 1970 and as texts, and the window of days that a report is over.
 
 local core = require "proxylua.core"
-local duration = require "proxylua.duration"
-local names = require "proxylua.names"
+local duration = require "proxylua.util.duration"
+local names = require "proxylua.util.names"
 
 local M = { SECONDS = 86400 }
 

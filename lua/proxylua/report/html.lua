@@ -5,7 +5,7 @@ local core = require "proxylua.core"
 local days = require "proxylua.report.days"
 local style = require "proxylua.report.style"
 local summary = require "proxylua.report.summary"
-local sums = require "proxylua.report.sums"
+local sums = require "proxylua.report.totals"
 local svg = require "proxylua.report.svg"
 
 local M = {}

@@ -1,9 +1,9 @@
 --- Reports: what was spent, on what, how fast, and how long the balance lasts.
 -- @module px.report
 
-local clock = require "proxylua.clock"
+local clock = require "proxylua.util.clock"
 local core = require "proxylua.core"
-local names = require "proxylua.names"
+local names = require "proxylua.util.names"
 
 local M = {}
 
@@ -87,7 +87,7 @@ end
 -- @raise usage
 -- @usage print(px.report.text(px.report.build(), { width = 60 }))
 function M.text(report, options)
-  local terminal = require "proxylua.report.terminal"
+  local terminal = require "proxylua.report.text"
   options = terminal.check(options)
   return terminal.text(check_report("text", report), options)
 end

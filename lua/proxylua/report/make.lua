@@ -2,11 +2,11 @@
 
 local amount_of = require "proxylua.report.amount"
 local days = require "proxylua.report.days"
-local endpoints = require "proxylua.endpoints"
-local errors = require "proxylua.errors"
+local endpoints = require "proxylua.api.endpoints"
+local errors = require "proxylua.util.errors"
 local forecast = require "proxylua.report.forecast"
 local gaps = require "proxylua.report.gaps"
-local sums = require "proxylua.report.sums"
+local sums = require "proxylua.report.totals"
 
 local M = {}
 

@@ -3,8 +3,8 @@
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
-local journal = require "proxylua.journal"
-local notes = require "proxylua.notes"
+local journal = require "proxylua.api.journal"
+local notes = require "proxylua.api.notes"
 
 local M = {}
 

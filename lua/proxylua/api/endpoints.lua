@@ -1,0 +1,71 @@
+--- A function an endpoint, made from the endpoint table: px.orders.list{status = "active"}, px.orders.extend(id, {period = 30}).
+-- Parameters in the path come first, in their order; the others, and the options of the call, are one table.
+-- @module px.endpoints
+
+local core = require "proxylua.core"
+local names = require "proxylua.util.names"
+
+-- "px.orders.extend(id, {period=, key=, max_price=})"
+local function signature(row)
+  local parts, named = {}, {}
+  for _, param in ipairs(row.params) do
+    if param.where == "path" then
+      parts[#parts + 1] = param.name
+    else
+      named[#named + 1] = param.name .. "="
+    end
+  end
+  for _, option in ipairs(row.options or {}) do named[#named + 1] = option .. "=" end
+  if #named > 0 then parts[#parts + 1] = "{" .. table.concat(named, ", ") .. "}" end
+  return ("px.%s(%s)"):format(row.name, table.concat(parts, ", "))
+end
+
+local function path_params(row)
+  local path = {}
+  for _, param in ipairs(row.params) do
+    if param.where == "path" then path[#path + 1] = param.name end
+  end
+  return path
+end
+
+local function misuse(row, why, ...)
+  names.usage("%s; write %s", why:format(...), signature(row))
+end
+
+-- One table of the positional arguments and of the table that follows them, which is the caller's and stays as it is.
+local function merge(row, path, ...)
+  local given = select(#path + 1, ...)
+  if given ~= nil and type(given) ~= "table" then
+    misuse(row, "%s takes its parameters as a table, got a %s", row.name, type(given))
+  end
+  local params = {}
+  for name, value in pairs(given or {}) do params[name] = value end
+  for index, name in ipairs(path) do
+    local value = select(index, ...)
+    if type(value) == "table" then misuse(row, "%s takes %s first, got a table", row.name, name) end
+    if params[name] ~= nil then misuse(row, "%s: %s is given twice", row.name, name) end
+    params[name] = value
+  end
+  return params
+end
+
+local function bind(row, group)
+  local path = path_params(row)
+  local most = #path + 1
+  return function(...)
+    local first = ...
+    if first == group then misuse(row, "px.%s was called with a colon", row.name) end
+    if select("#", ...) > most then misuse(row, "%s got %d arguments", row.name, select("#", ...)) end
+    return core.door.call(row.name, merge(row, path, ...))
+  end
+end
+
+local M = {}
+
+for _, row in ipairs(core.endpoints()) do
+  local group, name = row.name:match("^(.-)%.(.+)$")
+  M[group] = M[group] or {}
+  M[group][name] = bind(row, M[group])
+end
+
+return M

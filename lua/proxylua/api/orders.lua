@@ -1,0 +1,146 @@
+--- What orders need beyond their endpoints: a whole order from a server that answers its id alone, and the wait until its
+-- proxies are there.
+-- @module px.orders
+
+local core = require "proxylua.core"
+local endpoints = require("proxylua.api.endpoints").orders
+local errors = require "proxylua.util.errors"
+local names = require "proxylua.util.names"
+
+local M = {}
+
+-- Of the endpoints as they are: their functions of the same names are about to be replaced by the ones here.
+local get, create, extend, proxies_of = endpoints.get, endpoints.create, endpoints.extend, endpoints.proxies
+
+-- --- create ---
+
+local function is_whole(order)
+  return order.type ~= nil and order.status ~= nil and order.price ~= nil
+end
+
+local function fill(order, from)
+  for name, value in pairs(from or {}) do
+    if order[name] == nil then order[name] = value end
+  end
+end
+
+-- What was asked for, in the types that records have.
+local function as_asked(params, quote)
+  return {
+    type = params.type, country = params.country, price = quote,
+    quantity = math.tointeger(tonumber(params.quantity)), period = math.tointeger(tonumber(params.period)),
+  }
+end
+
+-- The order is placed: whatever becomes of looking it up, its id is not lost.
+local function look_up(id)
+  local ok, order = pcall(get, id)
+  if ok then return order end
+  if not core.error.is(order) then error(order, 0) end
+  return nil
+end
+
+--- Buys proxies: charges the balance, as far as the run is allowed to spend.
+-- @function px.orders.create
+-- @param params table: `type`, `quantity`, `period` (days), `country`; `key`, under which the order is placed once however often
+--   the script runs; `max_price`, above which nothing is bought; `timeout` and `max_wait` in seconds
+-- @return order, a record: `id`, `type`, `quantity`, `period`, `country`, `status`, `price` (money), `created_at`, `expires_at`
+--   (times); whole even where the server answers its id alone; of a dry run one with `dry_run=true` and no id
+-- @raise spend_refused, funds, key_reused, outcome_unknown and what every call raises
+-- @usage local bought = px.orders.create{ type = "isp", quantity = 10, country = "US", period = 30,
+--   key = "restock-2026-W48", max_price = 40 }
+-- print(bought.quantity, bought.price <= 40)  --> 10  true
+function M.create(params, ...)
+  local order, quote = create(params, ...)
+  if order.id and not is_whole(order) then fill(order, look_up(order.id)) end
+  fill(order, as_asked(params, quote))
+  return order
+end
+
+--- Extends an active order: charges the balance, as far as the run is allowed to spend.
+-- @function px.orders.extend
+-- @param id string, of the order
+-- @param params table: `period`, the additional days; `key`, `max_price`, `timeout` and `max_wait` as px.orders.create has them
+-- @return the order as the server answers it
+-- @raise what px.orders.create raises
+-- @usage local longer = px.orders.extend(order.id, { period = 30, key = "renew-" .. order.id .. order.expires_at })
+-- print(longer.expires_at > order.expires_at)  --> true
+function M.extend(id, ...)
+  local order = extend(id, ...) -- and not what the charge was quoted at
+  if not order.dry_run and order.id == nil then order.id = id end
+  return order
+end
+
+-- --- wait ---
+
+local FIRST_INTERVAL, LONGEST_INTERVAL, GROWTH = 2, 30, 1.5 -- seconds: a new order is soon there or takes its time
+local TIMEOUT = 300
+
+local wait_options = { timeout = true, interval = true }
+
+local function check_wait(options)
+  if type(options) ~= "table" then
+    names.usage("px.orders.wait takes its options as a table, got a %s", type(options))
+  end
+  names.check("px.orders.wait", options, wait_options)
+  for name, value in pairs(options) do
+    if type(value) ~= "number" or not (value > 0 and value <= 1e9) then
+      names.usage("px.orders.wait: %s is a number of seconds above 0, got %s", name, tostring(value))
+    end
+  end
+end
+
+local function fail(kind, ...)
+  core.error.raise{ kind = kind, endpoint = "orders.proxies", message = (...):format(select(2, ...)) }
+end
+
+-- A server may not know the proxies of an order that it has just taken.
+local function look(id)
+  local proxies, err = errors.try(proxies_of, id)
+  if proxies then return proxies end
+  if err.kind ~= "not_found" then error(err, 0) end
+  return {}
+end
+
+-- As many as were ordered (residential ones are ordered by the GB); or, should it be fewer, as many as at the look before.
+local function are_there(order, count, before)
+  if count == 0 then return false end
+  if order.type == "residential" or not order.quantity then return true end
+  return count >= order.quantity or count == before
+end
+
+local function check_status(order)
+  if order.status == "cancelled" or order.status == "expired" then
+    fail("not_found", "order %s is %s: it has no proxies to wait for", order.id, order.status)
+  end
+end
+
+--- Waits until the proxies of an order are there. Looks at longer and longer intervals, so as to leave the limits to others.
+-- @function px.orders.wait
+-- @param id string, of the order
+-- @param options table, may be left out: `timeout` in seconds (300); `interval` in seconds between two looks (2, growing to 30)
+-- @return list of proxies
+-- @raise timeout; not_found when the order is cancelled or has expired; what px.orders.get and px.orders.proxies raise
+-- @usage for _, proxy in ipairs(px.orders.wait(order.id)) do print(proxy.url) end
+function M.wait(id, options)
+  options = options or {}
+  check_wait(options)
+  local timeout = options.timeout or TIMEOUT
+  local interval, ends = options.interval or FIRST_INTERVAL, core.task.clock() + timeout
+  local before
+  while true do
+    local order = get(id)
+    check_status(order)
+    local proxies = look(id)
+    if are_there(order, #proxies, before) then return proxies end
+    before = #proxies
+    local left = ends - core.task.clock()
+    if left <= 0 then
+      fail("timeout", "order %s: %d of %s proxies are there after %g s", id, before, order.quantity or "its", timeout)
+    end
+    core.task.sleep(math.min(interval, left))
+    if not options.interval then interval = math.min(interval * GROWTH, LONGEST_INTERVAL) end
+  end
+end
+
+return M

@@ -1,0 +1,139 @@
+-- A command's own words, read by argparse: one parser a command, built when the command is called, with the options of
+-- everywhere added. Mistakes are usage errors, and asking for help ends the parsing.
+
+local core = require "proxylua.core"
+local options = require "proxylua.cli.args.options"
+local terminal = require "proxylua.term.size"
+
+local M = {}
+
+local NARROWEST, WIDEST = 40, 100
+
+local function width()
+  return math.max(NARROWEST, math.min(WIDEST, terminal.width(1)))
+end
+
+-- What a parser throws when it met -h.
+local Help = {}
+
+-- Of parsers their examples, and of options and arguments what completion offers for them.
+local examples, suggestions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
+-- argparse appends its advice on a second line, and does not say which commands there are.
+local function fail(parser, message)
+  if message == "a command is required" then
+    local known = {}
+    for at, command in ipairs(parser._commands) do known[at] = command._name end
+    message = "a command is missing: " .. table.concat(known, ", ")
+  end
+  core.error.raise{
+    kind = "usage",
+    message = ("%s; %s --help shows how it is used"):format(message:gsub("%s*\n%s*", "; "), parser:get_fullname()),
+  }
+end
+
+local function finish(parser, name)
+  parser.error = fail
+  parser.get_fullname = function() return name end
+  parser:add_help(false):help_max_width(width()):usage_max_width(width())
+  parser:help_description_margin(width() < 80 and 4 or 28)
+  parser:flag("-h --help", "show this help"):action(function()
+    error(setmetatable({ text = parser:get_help() .. "\n" }, Help), 0)
+  end)
+  return parser
+end
+
+--- Adds a sub-command to a command's parser.
+-- @param name of the sub-command
+-- @param summary one line
+-- @param example command line without "proxylua"
+function M.command(parser, name, summary, example)
+  local command = finish(parser:command(name, summary), parser:get_fullname() .. " " .. name)
+  if example then M.example(command, example) end
+  return command
+end
+
+--- Says what completion offers for an option's value or an argument.
+-- @param element option or argument
+-- @param words list; "files"; or a function that answers either, given the list of the words before
+-- @return the element
+function M.suggest(element, words)
+  suggestions[element] = words
+  return element
+end
+
+--- Adds an example to the help of a parser.
+function M.example(parser, ...)
+  local lines = {}
+  examples[parser] = { ... }
+  for at, line in ipairs{ ... } do lines[at] = "  proxylua " .. line end
+  return parser:epilog("Example:\n" .. table.concat(lines, "\n")
+    .. "\n\nOptions that go with everything: proxylua help options")
+end
+
+--- The parser of a command.
+-- @param name of the command
+-- @param command module: summary, parser(parser)
+-- @param flags table that the options of everywhere set
+function M.build(name, command, flags)
+  local argparse = require "argparse"
+  local parser = finish(argparse("proxylua " .. name):description(command.summary), "proxylua " .. name)
+  options.add_to(parser, flags)
+  command.parser(parser)
+  return parser
+end
+
+-- --- what a parser knows, for completion and the manual page ---
+
+local function describe_option(option)
+  return {
+    names = option._aliases, value = option._maxargs > 0 and (option._argname or "VALUE") or nil,
+    summary = option._description, hidden = option._hidden, suggest = suggestions[option],
+  }
+end
+
+local function describe_argument(argument)
+  return {
+    name = argument._argname or argument._name, summary = argument._description,
+    optional = argument._minargs == 0, many = argument._maxargs > 1, suggest = suggestions[argument],
+  }
+end
+
+--- What a parser knows, as plain tables.
+-- @return table: name, summary, examples, and the lists options, arguments and commands, which are such tables in their turn
+function M.describe(parser)
+  local told = {
+    name = parser._name, summary = parser._description, examples = examples[parser] or {},
+    options = {}, arguments = {}, commands = {},
+  }
+  for at, option in ipairs(parser._options) do told.options[at] = describe_option(option) end
+  for at, argument in ipairs(parser._arguments) do told.arguments[at] = describe_argument(argument) end
+  for at, command in ipairs(parser._commands) do told.commands[at] = M.describe(command) end
+  return told
+end
+
+-- A negative number is a value and no option: "--quantity -5" is "--quantity=-5".
+local function attach_numbers(words)
+  local out = {}
+  for _, word in ipairs(words) do
+    local before = out[#out]
+    if word:find("^%-[%d.]") and before and before:find("^%-%-[%w-]+$") then
+      out[#out] = before .. "=" .. word
+    else
+      out[#out + 1] = word
+    end
+  end
+  return out
+end
+
+--- Reads the words that follow a command's name.
+-- @return table of what was read; or nil and the text of the help that was asked for
+-- @raise usage
+function M.parse(parser, words)
+  local ok, result = pcall(parser.parse, parser, attach_numbers(words))
+  if ok then return result end
+  if getmetatable(result) ~= Help then error(result, 0) end
+  return nil, result.text
+end
+
+return M

@@ -1,0 +1,47 @@
+-- `proxylua bundle app.lua -o app`: a script and all that it needs as one program.
+
+local core = require "proxylua.core"
+local made_of = require "proxylua.cli.made_of"
+local names = require "proxylua.util.names"
+local parsers = require "proxylua.cli.args.parser"
+
+local M = { summary = "make one program of a script, its modules and the runtime" }
+
+function M.parser(parser)
+  parsers.suggest(parser:argument("script", "the script that the program runs"):argname("SCRIPT"), "files")
+  parsers.suggest(parser:option("-o --output", "the program to write"):argname("FILE"):count(1), "files")
+  parsers.suggest(parser:option("--module", "add every .lua below this folder; may come several times")
+    :argname("FOLDER"):count("*"):target("modules"), "files")
+  parser:option("--without", "leave this module out: it is looked for where the program runs; may come several times")
+    :argname("NAME"):count("*"):target("without")
+  parser:option("--plugin", "take this plugin along, an installed one by its name, or a file or folder, with the "
+    .. "permissions that it asks for; may come several times"):argname("PLUGIN"):count("*"):target("plugins")
+  parsers.example(parser, "bundle restock.lua -o restock", "bundle app.lua --module lib --without lfs -o app")
+end
+
+local function manifest(app, plugins)
+  local told = { app = app, proxylua = core.version, plugins = plugins }
+  return { name = "bundle.json", data = core.json.encode(told, { indent = 2 }) .. "\n" }
+end
+
+local function tell(screen, output, app, modules, notes)
+  for _, note in ipairs(notes) do screen:note("%s", note) end
+  screen:note("%s holds %s and %d module%s; %s --proxylua-info lists them", output, app:match("[^/]+$"), modules,
+    modules == 1 and "" or "s", output:find("/") and output or "./" .. output)
+end
+
+function M.run(args, context)
+  if args.script == "-" then names.usage("a bundle is made of a file; standard input is none") end
+  local files, notes = require("proxylua.bundle.collect").files(args.script, args)
+  local app, modules = files[1].name, #files - 1
+  local bundled = require "proxylua.bundle.plugins"
+  local plugins, more = bundled.collect(args.plugins)
+  table.move(more, 1, #more, #files + 1, files)
+  made_of.check(args.output, files)
+  files[#files + 1] = manifest(app, plugins)
+  core.bundle.write(args.output, files)
+  local told = bundled.tell(plugins)
+  tell(context.screen, args.output, app, modules, table.move(told, 1, #told, #notes + 1, notes))
+end
+
+return M

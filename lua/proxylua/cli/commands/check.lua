@@ -1,0 +1,136 @@
+-- `proxylua check`: whether proxies work, thousands at once, and how they did before.
+
+local check = require "proxylua.check"
+local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
+local names = require "proxylua.util.names"
+local parsers = require "proxylua.cli.args.parser"
+local source = require "proxylua.cli.args.proxy_source"
+local tables = require "proxylua.term.table"
+
+local M = { summary = "whether proxies work, how fast, and from where" }
+
+local SOME_FAIL = 1 -- exit code with --exit-code
+
+function M.parser(parser)
+  source.add_to(parser)
+  parser:option("--url", "the page that is fetched through each (default: the setting check_url)"):argname("URL")
+  parser:option("--expect-country", "all should be seen in this country (default: the one that the order is for)")
+    :argname("COUNTRY"):target("expected")
+  parser:option("--concurrency", "how many at once (default: 512)"):argname("NUMBER"):convert(math.tointeger)
+  parsers.suggest(parser:option("--only", "print only those that are working, or failing"):argname("WHICH")
+    :choices{ "working", "failing" }, { "working", "failing" })
+  parsers.suggest(parser:option("-o --output", "write those that work to a file, whole or not at all, readable for you "
+    .. "alone"):argname("FILE"), "files")
+  parser:option("-f --format", "of that file (default: url), as proxylua export has it"):argname("FORMAT")
+  parser:flag("--exit-code", "exit with 1 when some do not work"):target("fail")
+  parser:flag("--no-history", "keep nothing of it in the store"):target("forget")
+  parser:flag("--history", "check nothing; show how the proxies did at their last checks")
+  parser:flag("--flapping", "with --history: only those that went from working to not working, or back")
+  parsers.example(parser, "check --only failing", "check --from proxies.txt --timeout 5 -o good.txt --format txt",
+    "check --history --flapping")
+end
+
+-- --- how they did before ---
+
+local function show_history(args, screen)
+  local each = check.history()
+  screen:stream("history", function()
+    local record
+    repeat record = each() until not record or not args.flapping or record.flaps > 0
+    return record
+  end)
+end
+
+-- --- what is seen while it runs ---
+
+local function milliseconds(seconds)
+  return ("%.0f ms"):format(seconds * 1000)
+end
+
+-- Results come one by one, so columns have widths that most fit into.
+local function line(result)
+  local address = ("%s:%s"):format(result.host, result.port)
+  local seen = result.reason
+  if result.works then
+    seen = ("%8s  %s %s"):format(milliseconds(result.time), result.ip or "", result.country or "")
+  elseif result.reason == "country" then
+    seen = ("country %s, not %s"):format(result.country, result.wanted_country)
+  elseif result.status and result.message then
+    seen = ("%s: %s"):format(result.reason, result.message) -- of a rule
+  end
+  local verdict = result.works and "works" or "FAILS"
+  return tables.clean(("%-28s %-18s %-6s %s"):format(address, result.username or "", verdict, seen), true)
+end
+
+local function is_shown(args, result)
+  return not args.only or (args.only == "working") == result.works
+end
+
+local function reasons_text(summary)
+  local list = {}
+  for reason, count in pairs(summary.reasons) do list[#list + 1] = { reason = reason, count = count } end
+  table.sort(list, function(a, b) return a.count > b.count or a.count == b.count and a.reason < b.reason end)
+  for at, item in ipairs(list) do list[at] = item.count .. " " .. item.reason end
+  return table.concat(list, ", ")
+end
+
+local function tell(screen, summary, is_partial)
+  local failing = summary.total - summary.works
+  screen:note("%s%d of %d work%s", is_partial and "so far " or "", summary.works, summary.total,
+    failing > 0 and "; " .. reasons_text(summary) or "")
+  if summary.works > 0 then
+    screen:note("time p50 %s, p95 %s, p99 %s, slowest %s", milliseconds(summary.p50), milliseconds(summary.p95),
+      milliseconds(summary.p99), milliseconds(summary.slowest))
+  end
+end
+
+-- --- doing it ---
+
+-- --timeout, which goes with every command, is for each exchange: here for those through the proxies too.
+local function options_of(args, flags)
+  return {
+    url = args.url, country = args.expected, concurrency = args.concurrency, history = not args.forget,
+    timeout = duration.seconds(flags.timeout or 15, "--timeout"), summary = check.summary(),
+  }
+end
+
+-- What works is kept until all are checked: the file is written whole or not at all.
+local function run(args, screen, options)
+  local working = args.output and {}
+  local write, close = screen:writer("result", line)
+  local progress = screen:progress("checked")
+  function options.each(result, proxy)
+    if working and result.works then working[#working + 1] = proxy end
+    if is_shown(args, result) then
+      progress:clear()
+      write(result)
+    end
+    progress:step()
+  end
+  local ok, err = pcall(check.run, source.of(args, screen), options)
+  progress:finish()
+  close()
+  if not ok then return err end
+  if working then
+    local count = require("proxylua.proxies.export").file(working, args.output, { format = args.format })
+    screen:note("%d proxies in %s", count, args.output)
+  end
+end
+
+function M.run(args, context)
+  local screen = context.screen
+  if args.flapping and not args.history then names.usage("--flapping goes with --history") end
+  if args.format and not args.output then names.usage("--format goes with -o FILE") end
+  if args.output == "-" then
+    names.usage("-o -: standard output has the results; name a file, or take --only working --jsonl")
+  end
+  if args.history then return show_history(args, screen) end
+  local options = options_of(args, context.flags)
+  local err = run(args, screen, options)
+  tell(screen, options.summary:finish(), err ~= nil)
+  if err then error(err, 0) end
+  if args.fail and options.summary.works < options.summary.total then core.system.set_exit_code(SOME_FAIL) end
+end
+
+return M

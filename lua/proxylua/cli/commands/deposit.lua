@@ -1,0 +1,130 @@
+-- `proxylua deposit`: the address for a coin and its network, as a code on the terminal or in a file, and the wait for the money.
+
+local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
+local names = require "proxylua.util.names"
+local parsers = require "proxylua.cli.args.parser"
+local tables = require "proxylua.term.table"
+local terminal = require "proxylua.term.size"
+
+local M = { summary = "the address to deposit a coin to, with a QR code; wait for the money" }
+
+local WORDS = 6 -- lines of words around a code, the prompt below them included
+
+function M.parser(parser)
+  local currency = parser:argument("currency", "the coin to deposit: BTC, ETH, USDT, LTC"):argname("CURRENCY")
+  parsers.suggest(currency, { "BTC", "ETH", "USDT", "LTC" })
+  local network = parser:argument("network", "the network that carries it, such as TRC20; needed where there are "
+    .. "several")
+  parsers.suggest(network:argname("NETWORK"):args("?"), { "ERC20", "TRC20" })
+  for _, form in ipairs{ "png", "svg" } do
+    local summary = ("write the code to this file as %s, whole or not at all"):format(form:upper())
+    parsers.suggest(parser:option("--" .. form, summary):argname("FILE"), "files")
+  end
+  parser:flag("--wait", "wait until the balance rises")
+  parser:option("--wait-for", "wait for so long at most: 90s, 5m, 2h (implies --wait)"):argname("DURATION")
+  parser:option("--every", "how long to wait between two looks at the balance (15s)"):argname("DURATION")
+  parsers.example(parser, "deposit BTC", "deposit USDT TRC20 --png usdt.png --wait-for 2h")
+end
+
+-- --- the code on the terminal ---
+
+local function is_utf8()
+  local locale = ""
+  for _, name in ipairs{ "LANG", "LC_CTYPE", "LC_ALL" } do
+    local value = os.getenv(name)
+    if value and value ~= "" then locale = value:lower() end
+  end
+  return locale:find("utf%-?8") ~= nil
+end
+
+-- Why a code would not be read from this terminal, or nil.
+local function obstacle(screen, columns, lines)
+  if not is_utf8() then return "the terminal is not known to show UTF-8" end
+  if not screen.colors then return "a code needs colours, or it could come out light on dark" end
+  local room = terminal.height(1)
+  if terminal.width(1) < columns or (room and room < lines + WORDS) then
+    return ("the terminal is too small for the code, which needs %d columns and %d lines"):format(columns,
+      lines + WORDS)
+  end
+  return nil
+end
+
+-- The code; or nil and why there is none.
+local function code_of(screen, address)
+  local ok, code, columns, lines = pcall(require("proxylua.qr").text, address)
+  if not ok then return nil, core.error.is(code) and code.message or error(code, 0) end
+  local why = obstacle(screen, columns, lines)
+  if why then return nil, why .. "; --png FILE and --svg FILE write it" end
+  return code
+end
+
+-- The words stand beside the code and not in it: wallets know a bare address, and few of them more.
+local function show(screen, deposit)
+  local code, why = code_of(screen, deposit.address)
+  core.system.write(tables.clean(require("proxylua.api.deposits").words(deposit)), "\n", deposit.address, "\n", code or "")
+  if deposit.warning then core.system.write("! ", tables.clean(deposit.warning), "\n") end
+  if why then screen:note("no code is shown: %s", why) end
+end
+
+local function tell(screen, deposit)
+  if screen.form == "table" then
+    show(screen, deposit)
+  else
+    screen:record("deposit", deposit)
+    if deposit.warning and screen.form == "plain" then screen:note("%s", tables.clean(deposit.warning)) end
+  end
+  core.system.flush()
+end
+
+-- --- the wait ---
+
+local STAYS = "the address stays valid: a deposit counts whenever it comes"
+
+-- A line on the terminal that says how the last look went.
+local function draw(from, ends, balance, err)
+  local now = balance and "the balance is " .. tostring(balance) or "the balance cannot be seen: " .. err.kind
+  local left = ends and (", %s left"):format(duration.text(math.max(0, ends - core.task.clock()))) or ""
+  local text = ("waiting for more than %s, %s at %s%s"):format(tostring(from), now, os.date("%H:%M:%S"), left)
+  io.stderr:write("\r\27[K", text:sub(1, math.max(1, terminal.width(2) - 1)))
+end
+
+local function wait(screen, from, options)
+  local shown = core.system.isatty(2) and not screen.quiet
+  local ends = options.timeout and core.task.clock() + options.timeout
+  options.from = from
+  function options.look(balance, err)
+    if shown then draw(from, ends, balance, err) end
+  end
+  if not shown then screen:note("waiting until the balance rises above %s", tostring(from)) end
+  local ok, risen = pcall(require("proxylua").deposits.wait, options)
+  if shown then io.stderr:write("\r\27[K") end
+  if not ok then
+    if core.error.is(risen) and risen.kind == "cancelled" then screen:note("%s", STAYS) end
+    error(risen, 0)
+  end
+  screen:note("the balance rose by %s to %s", tostring(risen.rise), tostring(risen.balance))
+end
+
+local function wait_options(args)
+  if not args.wait and not args.wait_for then
+    if args.every then names.usage("--every goes with --wait or --wait-for") end
+    return nil
+  end
+  return {
+    timeout = args.wait_for and duration.seconds(args.wait_for, "--wait-for"),
+    interval = args.every and duration.seconds(args.every, "--every"),
+  }
+end
+
+function M.run(args, context)
+  local px, screen, waiting = require "proxylua", context.screen, wait_options(args)
+  local from = waiting and px.account.get().balance -- before anybody can pay
+  tell(screen, px.deposit{ currency = args.currency, network = args.network, png = args.png, svg = args.svg })
+  for _, form in ipairs{ "png", "svg" } do
+    if args[form] then screen:note("saved %s", args[form]) end
+  end
+  if waiting then wait(screen, from, waiting) end
+end
+
+return M

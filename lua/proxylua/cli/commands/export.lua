@@ -1,0 +1,80 @@
+-- `proxylua export`: proxies of orders, or of a file, in the format of what they are fed to.
+
+local core = require "proxylua.core"
+local export = require "proxylua.proxies.export"
+local names = require "proxylua.util.names"
+local parsers = require "proxylua.cli.args.parser"
+local source = require "proxylua.cli.args.proxy_source"
+local tables = require "proxylua.term.table"
+
+local M = { summary = "proxies in the formats of other programs" }
+
+local function format_names()
+  local list = {}
+  for at, format in ipairs(export.formats()) do list[at] = format.name end
+  return list
+end
+
+function M.parser(parser)
+  source.add_to(parser)
+  parsers.suggest(parser:option("-f --format", "what to write (default: url): " .. table.concat(format_names(), ", "))
+    :argname("FORMAT"), format_names())
+  parser:option("--template", "a line of your own for each proxy, such as '%login%:%password%@%ip%:%port%'")
+    :argname("TEMPLATE")
+  parser:option("--url", "for curl: what each of several proxies is to fetch"):argname("URL")
+  parsers.suggest(parser:option("-o --output", "the file to write, whole or not at all, readable for you alone "
+    .. "(-: standard output)"):argname("FILE"), "files")
+  parser:flag("--reveal", "show passwords on a terminal too"):target("reveal")
+  parsers.example(parser, "export --format clash -o clash.yaml", "export --from proxies.txt --format proxychains")
+end
+
+-- --- where they go ---
+
+-- No format has to encode this; what is written has the mask in its place.
+local HIDDEN <const> = "HIDDEN_PASSWORD"
+
+local function masked(next_proxy)
+  return function()
+    local proxy = next_proxy()
+    if not proxy then return nil end
+    local copy = tables.mask(proxy)
+    copy.password = proxy.password and HIDDEN
+    return copy
+  end
+end
+
+local function write_masked(text)
+  core.system.write((text:gsub(HIDDEN, tables.MASK)))
+end
+
+local function check(args, screen)
+  if args.format and args.template then names.usage("--format and --template are two forms; give one of them") end
+  if not args.output then screen:refuse_json("an export", "--format json is JSON") end
+end
+
+function M.run(args, context)
+  local screen = context.screen
+  if args.output == "-" then args.output = nil end
+  check(args, screen)
+  local options = { format = args.format, template = args.template, url = args.url }
+  local proxies = source.of(args, screen)
+  if args.output then
+    local progress = screen:progress("written")
+    local before = 0
+    options.progress = function(count)
+      progress:step(count - before)
+      before = count
+    end
+    local ok, result = pcall(export.file, proxies, args.output, options)
+    progress:finish()
+    if not ok then error(result, 0) end
+    if screen:is_data() then return screen:record(nil, { file = args.output, proxies = result }) end
+    return screen:note("%d proxies in %s", result, args.output)
+  end
+  if screen.masked then proxies = masked(proxies) end
+  local count = export.stream(proxies, screen.masked and write_masked or core.system.write, options)
+  if screen.masked then screen:note("passwords are masked; -o FILE or --reveal writes them") end
+  if count == 0 then screen:note("there are none") end
+end
+
+return M

@@ -1,0 +1,119 @@
+-- `proxylua fleet`: what ought to be there, what it takes, and doing it.
+
+local core = require "proxylua.core"
+local names = require "proxylua.util.names"
+local parsers = require "proxylua.cli.args.parser"
+
+local M = { summary = "a desired stock of proxies: plan, apply, status, adopt, release" }
+
+local THERE_IS_WORK <const>, UNKNOWN <const> = 2, 5 -- exit codes
+
+local function add_plan(parser)
+  local command = parsers.command(parser, "plan", "show what would be extended and bought, and what it costs",
+    "fleet plan fleet.lua -o plan.json")
+  parsers.suggest(command:argument("file", "a Lua file that returns a list of pools"):argname("FILE"), "files")
+  parsers.suggest(command:option("-o --output", "keep the plan in this file, for fleet apply"):argname("PLAN"), "files")
+  command:flag("--exit-code", "exit with 2 when there is something to do")
+end
+
+local function add_apply(parser)
+  local command = parsers.command(parser, "apply", "extend and buy what is needed, or what a kept plan says",
+    "fleet apply fleet.lua --spend 40")
+  parsers.suggest(command:argument("file", "the list of pools, or the file of a plan"):argname("FILE|PLAN"), "files")
+end
+
+local function add_ties(parser)
+  parsers.command(parser, "status", "show the active orders and the pools that they belong to", "fleet status")
+  local adopt = parsers.command(parser, "adopt", "count orders that were bought otherwise towards a pool",
+    "fleet adopt us-isp ord_abc123")
+  adopt:argument("pool", "name of the pool"):argname("POOL")
+  adopt:argument("orders", "ids of the orders"):argname("ORDER"):args("+")
+  parsers.command(parser, "release", "let orders go: they belong to no pool", "fleet release ord_abc123")
+    :argument("orders", "ids of the orders"):argname("ORDER"):args("+")
+end
+
+function M.parser(parser)
+  parser:require_command(true):command_target("action")
+  add_plan(parser)
+  add_apply(parser)
+  add_ties(parser)
+  parsers.example(parser, "fleet plan fleet.lua", "fleet apply fleet.lua --spend 40")
+end
+
+-- --- plan and apply ---
+
+local actions = {}
+
+local function exit_code_of(plan, args)
+  for _, part in ipairs(plan.pools) do
+    if part.unknown then return UNKNOWN end
+  end
+  return args.exit_code and require("proxylua.fleet.planner").has_work(plan) and THERE_IS_WORK or 0
+end
+
+function actions.plan(args, screen)
+  if args.output == "-" then
+    names.usage("-o -: standard output shows the plan; proxylua --json fleet plan writes there what -o keeps")
+  end
+  local spending = require "proxylua.cli.spending"
+  local plan = require("proxylua.fleet.run").plan(args.file, spending.options(screen))
+  spending.show(screen, "plan", plan)
+  if args.output then
+    require("proxylua.fleet.plan_file").save(plan, args.output)
+    screen:note("kept in %s; proxylua fleet apply %s --spend %s does it", args.output, args.output, plan.total)
+  end
+  core.system.set_exit_code(exit_code_of(plan, args))
+end
+
+function actions.apply(args, screen, flags)
+  require("proxylua.cli.spending").run(screen, flags, "plan", function(options)
+    return require("proxylua.fleet.run").run(args.file, options)
+  end)
+end
+
+-- --- ties ---
+
+function actions.status(_, screen)
+  local px = require "proxylua"
+  local pools, each = px.fleet.ties(), px.orders.each{ status = "active" }
+  screen:stream("member", function()
+    local order = each()
+    if not order then return nil end
+    return { pool = pools[order.id] or "", id = order.id, type = order.type, quantity = order.quantity,
+      country = order.country, expires_at = order.expires_at }
+  end)
+end
+
+-- Does it for each order, and tells what was done, also where one of them fails.
+-- @param tie function of an order's id: the pool
+-- @param text of the two
+local function tie_each(ids, screen, tie, text)
+  local done = core.json.array()
+  local ok, err = pcall(function()
+    for at, id in ipairs(ids) do
+      done[at] = { id = id, pool = tie(id) }
+      if not screen:is_data() then screen:note(text, id, done[at].pool) end
+    end
+  end)
+  if screen:is_data() then screen:list("member", done) end
+  if not ok then error(err, 0) end
+end
+
+function actions.adopt(args, screen)
+  tie_each(args.orders, screen, function(id)
+    require("proxylua").fleet.adopt(args.pool, id)
+    return args.pool
+  end, "order %s belongs to pool %s")
+end
+
+function actions.release(args, screen)
+  tie_each(args.orders, screen, function(id)
+    return require("proxylua").fleet.release(id) or names.usage("order %s belongs to no pool", id)
+  end, "order %s belongs to pool %s no more")
+end
+
+function M.run(args, context)
+  actions[args.action](args, context.screen, context.flags)
+end
+
+return M

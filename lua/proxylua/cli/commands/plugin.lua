@@ -1,0 +1,268 @@
+-- `proxylua plugin`: makes, tests, packs, installs and looks after plugins.
+
+local core = require "proxylua.core"
+local installed = require "proxylua.plugin.package.installed"
+local made_of = require "proxylua.cli.made_of"
+local names = require "proxylua.util.names"
+local parsers = require "proxylua.cli.args.parser"
+local permissions = require "proxylua.plugin.package.permissions"
+local plain = require "proxylua.util.text"
+local sources = require "proxylua.plugin.package.source"
+
+local M = { summary = "plugins: make, test, pack, install and look after them", bare = true }
+
+local FAILED, UNSOUND = 1, 2 -- exit codes
+local SPEND = "1000"         -- of the money that is not real, for tests
+
+-- --- words ---
+
+local function known_names()
+  return installed.names()
+end
+
+local function add_place(command, summary)
+  return parsers.suggest(command:argument("place", summary):argname("FILE|DIR|URL"), "files")
+end
+
+local function add_name(command, summary)
+  return parsers.suggest(command:argument("name", summary):argname("NAME"), known_names)
+end
+
+local function add_yes(command)
+  command:option("--sha256", "refuse an archive that has another SHA-256"):argname("HEX")
+  command:flag("--yes", "do not ask: grant what it asks for")
+end
+
+local function add_making(parser)
+  parsers.command(parser, "new", "make a plugin that works, to begin with", "plugin new restocker")
+    :argument("name", "its name, and that of its folder"):argname("NAME")
+  local test = parsers.command(parser, "test", "run its specs, in its own process and against an emulated API",
+    "plugin test restocker")
+  parsers.suggest(test:argument("folder", "of the plugin (.)"):argname("DIR"):args("?"), "files")
+  local pack = parsers.command(parser, "pack", "make one file of it, without hidden files and spec/: the same bytes "
+    .. "each time", "plugin pack restocker -o restocker.plx")
+  parsers.suggest(pack:argument("folder", "of the plugin"):argname("DIR"), "files")
+  parsers.suggest(pack:option("-o --output", "the file (NAME-VERSION.plx)"):argname("FILE"), "files")
+end
+
+function M.parser(parser)
+  parser:require_command(true):command_target("action")
+  add_making(parser)
+  local install = parsers.command(parser, "install", "show what it may do, ask, and install it",
+    "plugin install restocker-1.0.0.plx")
+  add_place(install, "where it is; a URL is https, or of this machine")
+  add_yes(install)
+  parsers.command(parser, "list", "those that are installed", "plugin list")
+  local info = parsers.command(parser, "info", "what a plugin is, does and may do", "plugin info restocker")
+  parsers.suggest(info:argument("place", "an installed one, or where it is"):argname("NAME|FILE"), known_names)
+  add_name(parsers.command(parser, "remove", "take one away", "plugin remove restocker"), "which")
+  local verify = parsers.command(parser, "verify", "whether they are as they were installed", "plugin verify")
+  add_name(verify, "which one (all)"):args("?")
+  local update = parsers.command(parser, "update", "install it anew; asks only when it wants to be allowed more",
+    "plugin update restocker restocker-1.1.0.plx")
+  add_name(update, "which"):args("?")
+  add_place(update, "where it is (where it came from)"):args("?")
+  update:flag("--all", "all of them, from where they came")
+  add_yes(update)
+  parsers.example(parser, "plugin install https://example.com/restocker-1.0.0.plx --sha256 9f86d08…")
+end
+
+-- --- telling and asking ---
+
+local function title_of(manifest)
+  return ("%s %s: %s"):format(manifest.name, manifest.version, manifest.description)
+end
+
+local function may_lines(words)
+  if #words == 0 then return { "It can only compute, and may do nothing else." } end
+  local lines = { "It may" }
+  for at, text in ipairs(words) do lines[at + 1] = ("  - %s%s"):format(text, at < #words and ";" or ".") end
+  return lines
+end
+
+local function tell(...)
+  for _, line in ipairs{ ... } do io.stderr:write(line, "\n") end
+end
+
+-- Only the answer of a person counts, who has seen what is above it.
+local function ask(question, yes)
+  if yes then return end
+  if not (core.system.isatty(0) and core.system.isatty(2)) then
+    names.usage("nobody is there to ask; --yes grants what it asks for")
+  end
+  io.stderr:write(question, " [y/N] ")
+  local answer = io.read("l")
+  if not (answer and answer:find("^%s*[yY]")) then
+    core.error.raise{ kind = "cancelled", message = "not installed: you did not say yes" }
+  end
+end
+
+-- --- making ---
+
+local actions = {}
+
+function actions.new(args, screen)
+  require("proxylua.plugin.package.template").write(args.name, args.name)
+  screen:note("made %s/; proxylua plugin test %s runs its spec", args.name, args.name)
+end
+
+-- An API of its own: nothing of the user's settings takes part.
+local function configure(flags)
+  local copy = {}
+  for name, value in pairs(flags) do copy[name] = value end
+  copy.sandbox, copy.base_url, copy.spend = true, nil, flags.spend or SPEND
+  core.door.configure(require("proxylua.cli.context").settings(copy, { without_file = true }))
+end
+
+function actions.test(args, screen, flags)
+  local folder = args.folder or "."
+  if core.system.kind(folder) ~= "folder" then names.usage("there is no folder %s", folder) end
+  local plugin = sources.of_folder(folder)
+  configure(flags)
+  local rows = {}
+  local passed, failed = require("proxylua.plugin.package.tester").run(plugin, folder, require("proxylua.plugin.host").start,
+    function(name, problem)
+    rows[#rows + 1] = { example = name, state = problem and "failed" or "passed" }
+    if problem then tell(("%s: %s"):format(name, problem)) end
+  end)
+  screen:list(nil, rows)
+  screen:note("%d passed, %d failed", passed, failed)
+  if failed > 0 or passed == 0 then core.system.set_exit_code(FAILED) end
+end
+
+function actions.pack(args, screen)
+  local plugin = sources.of_folder(args.folder)
+  local bytes = core.archive.write(plugin.files)
+  local path = args.output or ("%s-%s.plx"):format(plugin.manifest.name, plugin.manifest.version)
+  made_of.check(path, plugin.files)
+  local packed = sources.of_bytes(bytes, path) -- what cannot be installed is not packed
+  core.system.write_file(path, bytes)
+  screen:record(nil, { file = path, size = #bytes, sha256 = packed.sha256 })
+end
+
+-- --- installing ---
+
+local function check(manifest)
+  require("proxylua.plugin.package.manifest").check_runtime(manifest)
+  installed.check_alone(manifest.name, manifest)
+end
+
+function actions.install(args, screen)
+  local plugin = sources.open(args.place, args.sha256)
+  local manifest = plugin.manifest
+  check(manifest)
+  local before = installed.entries()[manifest.name]
+  if before then
+    names.usage("%s %s is installed; proxylua plugin update %s %s replaces it", manifest.name, before.version,
+      manifest.name, args.place)
+  end
+  if not (args.yes and screen.quiet) then
+    tell(title_of(manifest), table.unpack(may_lines(permissions.words(manifest))))
+  end
+  ask("Install it?", args.yes)
+  installed.install(plugin, nil)
+  screen:note("installed %s %s", manifest.name, manifest.version)
+end
+
+local function update(name, place, args, screen)
+  local before = installed.entry(name)
+  local plugin = sources.open(place or before.from, args.sha256)
+  local manifest = plugin.manifest
+  if manifest.name ~= name then names.usage("%s is the plugin %s, and not %s", plugin.from, manifest.name, name) end
+  check(manifest)
+  if installed.describe(plugin).digest == before.digest and not installed.verify(name) then
+    return screen:note("%s %s is up to date", name, before.version)
+  end
+  local growth = permissions.growth(before, manifest)
+  if #growth > 0 then
+    tell(title_of(manifest), "It wants to be allowed more than before.", table.unpack(may_lines(growth)))
+    ask("Update it?", args.yes)
+  end
+  installed.install(plugin, before)
+  screen:note("%s: %s is now %s", name, before.version, manifest.version)
+end
+
+-- One whose source has gone holds none of the others back.
+local function update_all(args, screen)
+  local left, kind = {}, nil
+  for _, name in ipairs(installed.names()) do
+    local ok, err = pcall(update, name, nil, args, screen)
+    if not ok and (not core.error.is(err) or err.kind == "cancelled") then error(err, 0) end
+    if not ok then
+      tell(("proxylua: %s: %s"):format(name, plain.lines(err.message)))
+      left[#left + 1], kind = name, kind or err.kind
+    end
+  end
+  if kind then core.error.raise{ kind = kind, message = "not updated: " .. table.concat(left, ", ") } end
+end
+
+function actions.update(args, screen)
+  if args.all then
+    if args.name then names.usage("give a plugin, or --all") end
+    update_all(args, screen)
+  else
+    update(args.name or names.usage("give a plugin, or --all"), args.place, args, screen)
+  end
+end
+
+function actions.remove(args, screen)
+  installed.remove(args.name)
+  screen:note("removed %s", args.name)
+end
+
+-- --- looking ---
+
+function actions.list(_, screen)
+  local rows, entries = {}, installed.entries()
+  for at, name in ipairs(installed.names()) do
+    local entry = entries[name]
+    rows[at] = {
+      name = name, version = entry.version, commands = table.concat(entry.commands, " "),
+      events = table.concat(entry.on, " "), description = entry.description,
+    }
+  end
+  screen:list("plugin", rows)
+end
+
+local function find(place)
+  local entry = installed.entries()[place]
+  if not entry then return sources.open(place).manifest end
+  return installed.open(place).manifest, entry.from
+end
+
+function actions.info(args, screen)
+  local manifest, from = find(args.place)
+  local words = permissions.words(manifest)
+  if screen.form ~= "table" and screen.form ~= "plain" then
+    manifest.from, manifest.may = from, core.json.array(words)
+    return screen:record(nil, manifest)
+  end
+  local lines = { title_of(manifest), from and "Installed from " .. from or "Not installed.",
+    table.unpack(may_lines(words)) }
+  for name, command in pairs(manifest.commands) do
+    lines[#lines + 1] = ("proxylua %s %s: %s"):format(manifest.name, name, command.summary)
+  end
+  for name, row in pairs(manifest.formats) do
+    lines[#lines + 1] = ("proxylua export --format %s: %s"):format(name, row.summary)
+  end
+  for name, row in pairs(manifest.rules) do lines[#lines + 1] = ("The rule %s: %s"):format(name, row.summary) end
+  for event in pairs(manifest.on) do lines[#lines + 1] = ("It is told of %s."):format(event) end
+  screen:text(table.concat(lines, "\n") .. "\n")
+end
+
+function actions.verify(args, screen)
+  local rows = {}
+  for at, name in ipairs(args.name and { args.name } or installed.names()) do
+    installed.entry(name)
+    local problem = installed.verify(name)
+    rows[at] = { name = name, state = problem and "unsound" or "sound", problem = problem }
+    if problem then core.system.set_exit_code(UNSOUND) end
+  end
+  screen:list("plugin", rows)
+end
+
+function M.run(args, context)
+  actions[args.action](args, context.screen, context.flags)
+end
+
+return M

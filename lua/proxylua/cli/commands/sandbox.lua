@@ -1,0 +1,73 @@
+-- `proxylua sandbox`: the emulated API as a program of its own, until it is interrupted.
+
+local core = require "proxylua.core"
+local parsers = require "proxylua.cli.args.parser"
+
+local M = { summary = "run the emulated API on loopback, with money that is not real", bare = true }
+
+function M.parser(parser)
+  parser:option("--port", "port of the API; the proxies' are the next four when these are free (default: a free one)")
+    :argname("PORT")
+  parsers.suggest(parser:option("--state", "keep orders and balance in this file, and go on from it"):argname("FILE"),
+    "files")
+  parser:option("--balance", "what a new account holds (default: 1000.00)"):argname("AMOUNT")
+  parsers.suggest(parser:option("--dialect", "how it answers: envelope (default), bare, snake, or mixed: each in turn")
+    :argname("DIALECT"), { "envelope", "bare", "snake", "mixed" })
+  parser:option("--limits", "such as general=60/60,orders=10/60 (default), with algorithm=fixed, sliding, bucket or "
+    .. "weighted added if wanted; or off"):argname("LIMITS")
+  parser:option("--fault", "ENDPOINT:NAME[=VALUE],…, such as orders.create:cut=after,count=2; may come several times")
+    :argname("FAULT"):count("*"):target("faults")
+  parser:option("--key", "an API key that it takes (default: a well-known one); may come several times")
+    :argname("KEY"):count("*"):target("keys")
+  parsers.suggest(parser:option("--passwords", "of the proxies: plain (default), or hard: full of characters to escape")
+    :argname("KIND"), { "plain", "hard" })
+  parser:option("--seed", "ids and passwords follow from it (default: random)"):argname("SEED")
+  parser:flag("-q --quiet", "no line on standard error for each request")
+  parsers.example(parser, "sandbox --port 8100 --state sandbox.json",
+    "sandbox --dialect mixed --fault '*:status=502,chance=0.1'")
+end
+
+local function start(args, flags)
+  local options = {
+    port = args.port, state = args.state, balance = args.balance, dialect = args.dialect, faults = args.faults,
+    passwords = args.passwords, seed = args.seed, limits = args.limits or flags.limits,
+    log = not (args.quiet or flags.quiet),
+  }
+  if #args.keys > 0 then options.keys = args.keys end
+  return core.sandbox.start(options)
+end
+
+local text = [[
+The emulated API listens on loopback until Ctrl-C. Its money is not real, its proxies work.
+
+  export PROXYLUA_BASE_URL=%s
+  export PROXYLUA_API_KEY=%s
+  export PROXYLUA_CHECK_URL=%s
+  proxylua --spend 25 orders create --type isp --quantity 10
+
+  curl -H 'Authorization: Bearer %s' %s/account
+
+PROXYLUA_CHECK_URL is a page that shows the proxies' exits.
+]]
+
+local function tell(place, flags)
+  if flags.json or flags.jsonl then
+    core.system.write(core.json.encode(place), "\n")
+  else
+    core.system.write(text:format(place.url, place.key, place.trace_url, place.key, place.url))
+  end
+  core.system.flush()
+end
+
+--- A signal is how it is meant to end, at whatever moment it comes.
+function M.run(args, context)
+  local flags = context.flags
+  local ok, err = pcall(function()
+    tell(start(args, flags), flags)
+    while true do core.task.sleep(3600) end
+  end)
+  core.sandbox.stop()
+  if not ok and not (core.error.is(err) and err.kind == "cancelled") then error(err, 0) end
+end
+
+return M

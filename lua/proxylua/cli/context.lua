@@ -1,0 +1,31 @@
+-- The settings of a run: those of flags, environment and config, and what --sandbox makes of them.
+
+local config = require "proxylua.settings"
+local core = require "proxylua.core"
+local names = require "proxylua.util.names"
+
+local M = {}
+
+local function start_sandbox(settings, flags)
+  if flags.base_url then names.usage("--sandbox and --base-url are two APIs; give one of them") end
+  settings.sandbox = core.sandbox.start{}
+  settings.base_url, settings.api_key_file, settings.api_key_command = nil, nil, nil
+  if not flags.store then settings.store = ":memory:" end
+end
+
+--- Puts the settings together.
+-- @param flags table of the command line's options
+-- @param options table, may be left out, as config.read has it
+-- @return table of settings
+-- @return table: where each came from
+-- @raise config, usage
+function M.settings(flags, options)
+  local settings, sources = config.read(flags, options)
+  settings.dry_run, settings.verbose, settings.quiet = flags.dry_run, flags.verbose, flags.quiet
+  if settings.uncaged_plugins then require("proxylua.plugin.host").uncaged = true end
+  if settings.check_url then require("proxylua.check.verdict").page = settings.check_url end
+  if flags.sandbox then start_sandbox(settings, flags) end
+  return settings, sources
+end
+
+return M

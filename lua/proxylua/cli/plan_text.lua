@@ -1,0 +1,140 @@
+-- A plan and what became of it as lines for people: what is kept, extended, bought and refused, in colours where there are any.
+
+local clock = require "proxylua.util.clock"
+local duration = require "proxylua.util.duration"
+local planner = require "proxylua.fleet.planner"
+local time = require "proxylua.util.time"
+
+local M = {}
+
+local colors = { ["="] = "2", ["~"] = "33", ["+"] = "32", ["!"] = "31" }
+
+local PRICE_AT = 64 -- column
+
+local function clean(text)
+  return (text:gsub("[%c\x7F]", "?"))
+end
+
+-- Lines are gathered with whether they may have colours.
+local Page = {}
+Page.__index = Page
+
+local function page(has_colors)
+  return setmetatable({ has_colors = has_colors }, Page)
+end
+
+function Page:add(mark, text, price)
+  text = clean(text)
+  if price then text = text .. (" "):rep(math.max(1, PRICE_AT - #text)) .. ("%10s"):format(tostring(price)) end
+  local line = ("  %s %s"):format(mark, text)
+  if self.has_colors and colors[mark] then line = ("\27[%sm%s\27[0m"):format(colors[mark], line) end
+  self[#self + 1] = line
+end
+
+function Page:say(format, ...)
+  self[#self + 1] = clean(format:format(...))
+end
+
+-- "2026-12-20 10:00"
+local function ending(text)
+  local date, hours = (text or ""):match("^(%d%d%d%d%-%d%d%-%d%d)T(%d%d:%d%d)")
+  return date and (" until %s %s"):format(date, hours) or ""
+end
+
+local function left(text, now)
+  local seconds = text and time.time(text) - now
+  return seconds and seconds > 0 and (" (in %s)"):format(duration.text(seconds)) or ""
+end
+
+local function add_keep(lines, part)
+  for _, order in ipairs(part.keep) do
+    lines:add("=", ("keep    %s, %d%s"):format(order.order, order.quantity, ending(order.expires_at)))
+  end
+end
+
+local function add_action(lines, action, now)
+  if action.action == "extend" then
+    lines:add("~", ("extend  %s, %d%s%s by %d day%s"):format(action.order, action.quantity, ending(action.expires_at),
+      left(action.expires_at, now), action.period, action.period == 1 and "" or "s"), action.price)
+  else
+    lines:add("+", "buy     " .. planner.words(action), action.price)
+  end
+end
+
+local function add_part(lines, part, now)
+  lines:say("pool %s: %d of %s", part.pool.name, part.have, planner.words(part.pool))
+  add_keep(lines, part)
+  for _, action in ipairs(part.actions) do add_action(lines, action, now) end
+  for _, note in ipairs(part.notes) do lines:add("!", note) end
+  if part.refused then lines:add("!", "refused: " .. part.refused) end
+end
+
+local function add_sum(lines, plan)
+  if not planner.has_work(plan) then lines:say("nothing to do") end
+  lines:say("extend %s, buy %s, total %s; balance %s, %s after", plan.extend, plan.buy, plan.total,
+    plan.balance or "unknown", plan.balance_after or "unknown")
+  if plan.balance and plan.total > plan.balance then
+    lines:add("!", ("the balance is short by %s"):format(plan.total - plan.balance))
+  end
+end
+
+--- A plan as text.
+-- @param plan as px.fleet.plan answers it
+-- @param has_colors boolean
+-- @return string
+function M.plan(plan, has_colors)
+  local lines, now = page(has_colors), clock()
+  for _, part in ipairs(plan.pools) do add_part(lines, part, now) end
+  for _, note in ipairs(plan.notes) do lines:add("!", note) end
+  add_sum(lines, plan)
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function add_skipped(lines, plan)
+  for _, order in ipairs(plan.skipped) do lines:add("!", ("order %s %s"):format(order.order, order.text)) end
+end
+
+--- What px.renew is about to do, as text.
+function M.renewal(plan, has_colors)
+  local lines, now = page(has_colors), clock()
+  for _, action in ipairs(plan.actions) do add_action(lines, action, now) end
+  add_skipped(lines, plan)
+  if #plan.actions == 0 then lines:say("nothing to extend") end
+  lines:say("total %s; balance %s, %s after", plan.total, plan.balance or "unknown", plan.balance_after or "unknown")
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local words = { buy = { "+", "bought  " }, extend = { "~", "extended" } }
+
+local function add_done(lines, action)
+  local mark, word = table.unpack(words[action.action])
+  if action.dry_run then word = "would " .. action.action end
+  lines:add(mark, ("%s %s%s%s%s"):format(word, action.order and action.order .. ", " or "", planner.words(action),
+    not action.dry_run and ending(action.expires_at) or "", action.by_another and " (by another run)" or ""),
+    action.price)
+end
+
+--- What became of a plan, as text.
+-- @param report as px.fleet.apply answers it
+-- @param has_colors boolean
+-- @return string
+function M.report(report, has_colors)
+  local lines = page(has_colors)
+  for _, action in ipairs(report.done) do add_done(lines, action) end
+  if report.failed then
+    local words_of = planner.words(report.failed)
+    lines:add("!", ("failed: %s %s: %s"):format(report.failed.action, words_of, report.error.message))
+  end
+  for _, action in ipairs(report.left) do
+    lines:add("!", ("not done: %s %s%s"):format(action.action, action.order and action.order .. ", " or "",
+      planner.words(action)), action.price)
+  end
+  local count = #report.done + #report.left + (report.failed and 1 or 0)
+  local rehearsed = report.done[1] and report.done[1].dry_run
+  if count > 0 then
+    lines:say("%d of %d %s, %s spent", #report.done, count, rehearsed and "would be done" or "done", report.spent)
+  end
+  return table.concat(lines, "\n") .. (#lines > 0 and "\n" or "")
+end
+
+return M

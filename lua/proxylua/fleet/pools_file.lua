@@ -1,0 +1,172 @@
+-- The desired state: a list of pools, read as data like the config file and checked whole before anything else happens. Every
+-- mistake is an error that names file, pool and field.
+
+local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
+local names = require "proxylua.util.names"
+
+local M = {}
+
+local MOST_BYTES = 1 << 20
+local DAY = 86400
+local USUAL_RENEWAL = 3 * DAY
+local LONGEST_NAME = 64
+local MOST_UNITS, LONGEST_PERIOD = 1000000, 3650
+
+-- Those that are sold by the day.
+local timed = { datacenter = true, isp = true, mobile = true }
+
+local function refuse(where, format, ...)
+  core.error.raise{ kind = "config", message = where .. ": " .. format:format(...) }
+end
+
+-- --- the types of fields: value -> value, or nil and what is expected ---
+
+local types = {}
+
+function types.name(value)
+  if type(value) == "string" and #value <= LONGEST_NAME and value:find("^%w[%w._-]*$") then return value end
+  return nil, "a name of letters, digits, '.', '_' and '-'"
+end
+
+function types.word(value)
+  if type(value) == "string" and value:find("^[%w_-]+$") then return value end
+  return nil, "a type of proxy, such as \"isp\""
+end
+
+function types.country(value)
+  if type(value) == "string" and value:find("^%u%u$") then return value end
+  return nil, "a country code of two capital letters, such as \"US\""
+end
+
+function types.amount(value)
+  local ok, amount = pcall(core.money.new, value)
+  if ok and amount >= 0 then return amount end
+  return nil, "an amount such as 25 or \"9.30\""
+end
+
+local function whole(least, most)
+  return function(value)
+    local number = type(value) == "number" and math.tointeger(value)
+    if number and number >= least and number <= most then return number end
+    return nil, ("a whole number from %d to %d"):format(least, most)
+  end
+end
+
+function types.duration(value)
+  local ok, seconds = pcall(duration.seconds, value, "renew_before")
+  if ok then return seconds end
+  return nil, "a duration such as \"12h\" or \"3d\""
+end
+
+types.quantity, types.count, types.days = whole(0, MOST_UNITS), whole(1, MOST_UNITS), whole(1, LONGEST_PERIOD)
+
+--- Whether a value is a name of a pool.
+function M.is_name(value)
+  return types.name(value) ~= nil
+end
+
+-- The fields of a pool, in their order: name, type of value, whether it is needed.
+local fields = {
+  { "name", "name", true }, { "type", "word", true }, { "country", "country" }, { "quantity", "quantity", true },
+  { "period", "days" }, { "renew_before", "duration" }, { "max_unit_price", "amount" }, { "max_total", "amount" },
+  { "batch", "count" },
+}
+
+local known = {}
+for _, field in ipairs(fields) do known[field[1]] = true end
+
+-- --- a pool ---
+
+local function check_names(where, pool)
+  for name in pairs(pool) do
+    if not known[name] then
+      local nearest = names.nearest(tostring(name), known)
+      refuse(where, "a pool has no field %s%s", tostring(name),
+        nearest and (", did you mean %s?"):format(nearest) or "")
+    end
+  end
+end
+
+-- A text in quotes: "3" is no 3.
+local function shown(value)
+  return type(value) == "string" and ('"%s"'):format(value) or tostring(value)
+end
+
+local function read_fields(where, pool)
+  local read = {}
+  for _, field in ipairs(fields) do
+    local name, kind, needed = table.unpack(field)
+    local value = pool[name]
+    if value == nil and needed then refuse(where, "the field %s is missing", name) end
+    if value ~= nil then
+      local checked, expected = types[kind](value)
+      if checked == nil then refuse(where, "%s is %s, got %s", name, expected, shown(value)) end
+      read[name] = checked
+    end
+  end
+  return read
+end
+
+-- An extension that ends before it is due again would be due for ever.
+local function check_renewal(where, pool)
+  if not pool.period then
+    if timed[pool.type] then refuse(where, "period, the days, is missing: %s is sold by the day", pool.type) end
+    if pool.renew_before then refuse(where, "renew_before needs period, the days by which orders are extended") end
+    return
+  end
+  pool.renew_before = pool.renew_before or math.min(USUAL_RENEWAL, pool.period * DAY // 2)
+  if pool.renew_before >= pool.period * DAY then
+    refuse(where, "renew_before (%s) must be shorter than the period of %d days", duration.text(pool.renew_before),
+      pool.period)
+  end
+end
+
+local function read_pool(from, at, pool)
+  if type(pool) ~= "table" then refuse(from, "pool %d is a table, got a %s", at, type(pool)) end
+  local named = types.name(pool.name)
+  local where = ("%s: pool %s"):format(from, named or at)
+  check_names(where, pool)
+  local read = read_fields(where, pool)
+  check_renewal(where, read)
+  return read
+end
+
+--- Checks a list of pools.
+-- @param pools list of tables as they are written
+-- @param from text, where they are from, for messages
+-- @return list of pools: amounts are money, renew_before is in seconds and there unless nothing is extended
+-- @raise config
+function M.check(pools, from)
+  if type(pools) ~= "table" then refuse(from, "a list of pools is needed, got a %s", type(pools)) end
+  local read, seen = {}, {}
+  for key in pairs(pools) do
+    if math.type(key) ~= "integer" or key < 1 or key > #pools then
+      refuse(from, "a list of pools is needed; what is %s?", tostring(key))
+    end
+  end
+  for at, pool in ipairs(pools) do
+    read[at] = read_pool(from, at, pool)
+    local name = read[at].name
+    if seen[name] then refuse(from, "pool %s is there twice, as pool %d and pool %d", name, seen[name], at) end
+    seen[name] = at
+  end
+  return read
+end
+
+--- The text of a file, "-" for standard input.
+-- @raise config
+function M.text(path)
+  local text, why = core.system.read_file(path, MOST_BYTES)
+  return text or refuse(path, "cannot be read: %s", why)
+end
+
+--- Reads the pools of a text.
+-- @param text Lua that returns the list
+-- @param from name of the file
+-- @raise config
+function M.parse(text, from)
+  return M.check(core.data.load(text, "@" .. from), from)
+end
+
+return M

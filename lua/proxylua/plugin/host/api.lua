@@ -1,0 +1,66 @@
+-- The API for plugins: what only reads goes with the permission `read`, charges with `spend` (proxylua.plugin.host.spend). Whatever
+-- else changes something at the API is not for plugins.
+
+local core = require "proxylua.core"
+local spend = require "proxylua.plugin.host.spend"
+
+local M = {}
+
+local rows = {}
+for _, row in ipairs(core.endpoints()) do rows[row.name] = row end
+
+local function usage(...)
+  core.error.raise{ kind = "usage", message = (...):format(select(2, ...)) }
+end
+
+local function check_params(params)
+  if params ~= nil and type(params) ~= "table" then usage("the parameters of a call are a table") end
+  return params or {}
+end
+
+local requested = { method = true, path = true, query = true, timeout = true, max_wait = true }
+
+-- Of what reaches paths that nobody knows, only what cannot change anything.
+local function check_request(request)
+  request = check_params(request)
+  for name in pairs(request) do
+    if not requested[name] then usage("a plugin's px.request has no %s", tostring(name)) end
+  end
+  if request.method ~= nil and request.method ~= "GET" then usage("a plugin's px.request is GET alone") end
+  return request
+end
+
+function M.open(name, permissions, refuse)
+  local charge = spend.open(name, permissions, refuse)
+
+  local function check_read(what)
+    if permissions.read ~= true then refuse("read", what) end
+  end
+
+  local handlers = {}
+
+  function handlers.door(endpoint, params)
+    local row = rows[endpoint]
+    if not row then usage("there is no endpoint %s", tostring(endpoint)) end
+    params = check_params(params)
+    if row.class == "charge" then return charge(endpoint, params) end
+    if row.class ~= "safe" then refuse(nil, "call " .. endpoint) end
+    check_read("call " .. endpoint)
+    if params.path ~= nil then usage("%s: a plugin writes files with px.files.write", endpoint) end
+    return core.door.call(endpoint, params)
+  end
+
+  function handlers.request(request)
+    check_read("call the API")
+    return core.door.request(check_request(request))
+  end
+
+  function handlers.limits()
+    check_read("ask for the limits")
+    return core.door.limits()
+  end
+
+  return handlers
+end
+
+return M

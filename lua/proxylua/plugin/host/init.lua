@@ -1,0 +1,236 @@
+-- A running plugin, from its parent's side. It is another process of this program, which can only compute and ask; what it asks
+-- is done here, as far as its permissions go (proxylua.plugin.host.broker).
+--
+-- A plugin is its modules by path, one of which is main.lua: a module that returns a table of functions. Wherever the manifest
+-- names a function (`run` of a command, the values of `on`), it is "function", one of main's, or "module.function", where
+-- `module` is what the plugin itself would `require`. A command's function is called with a table of its options, an event's
+-- with what has happened.
+--
+-- Arguments and results cross by copy: nil, booleans, numbers, texts, tables, amounts of money and errors. A function among
+-- them is taken for an iterator, which crosses in batches. What a plugin raises arrives as what it was.
+
+local broker = require "proxylua.plugin.host.broker"
+local core = require "proxylua.core"
+local streams = require "proxylua.plugin.streams"
+local tasks = require "proxylua.tasks"
+
+local M = {
+  uncaged = false, -- whether plugins with permissions run where nothing locks them in: the user's setting uncaged_plugins
+}
+
+local MEMORY, CPU = 64 << 20, 10 -- bytes, and seconds of processor time that a call may take without waiting
+local START_SECONDS = 60 -- until its main module is loaded, which may wait for a turn at the API
+local EVENT_SECONDS = 15 -- nobody waits for what it does about an event any longer
+
+local Instance = {}
+Instance.__index = Instance
+
+local function fail(kind, format, ...)
+  core.error.raise{ kind = kind, message = format:format(...) }
+end
+
+-- --- what the plugin asks ---
+
+local function answer(instance, number, ...)
+  instance.tasks[number], instance.begun[number] = nil, nil
+  instance.process:answer(number, ...)
+end
+
+local function serve(instance, number, what, ...)
+  instance.begun[number] = true
+  local handler = instance.handlers[what]
+  if not handler then return answer(instance, number, false, ("there is no %s to ask for"):format(tostring(what))) end
+  answer(instance, number, pcall(handler, ...))
+end
+
+-- A task that has not begun never does, and answers nothing.
+local function cancel(instance, number)
+  local task = instance.tasks[number]
+  if not task then return end
+  task:cancel()
+  if not instance.begun[number] then answer(instance, number, false, "cancelled before it began") end
+end
+
+-- Whether nobody waits for it: it has done what it was started for, and that was no call of somebody's. What it would go on to
+-- ask, at an event's end for one, must not keep the program from ending.
+local function is_left(instance)
+  return instance.waited == 0 and instance.done and not instance.wanted
+end
+
+local function left_behind()
+  return core.error.new{ kind = "cancelled", message = "nobody waits for what the plugin does any more" }
+end
+
+-- To be closed when what it is asked for has been done.
+local function while_waiting(instance)
+  instance.waited = instance.waited + 1
+  return setmetatable({}, { __close = function()
+    instance.waited, instance.done = instance.waited - 1, true
+    if not is_left(instance) then return end
+    for number in pairs(instance.tasks) do cancel(instance, number) end
+  end })
+end
+
+-- Errors raised here end the plugin: no honest one causes any.
+local function on_message(instance, kind, number, what, ...)
+  if kind == "c" then
+    assert(not instance.tasks[number], "two questions under one number")
+    if is_left(instance) then return answer(instance, number, false, left_behind()) end
+    instance.tasks[number] = core.task.spawn(serve, instance, number, what, ...)
+  elseif kind == "x" then
+    cancel(instance, number)
+  else
+    if what == "print" and instance.called == 0 then what = "log" end
+    instance.notes[what](...)
+  end
+end
+
+-- What is under way for it is stopped; a charge that has left is settled by the core, as every one.
+local function on_end(instance)
+  for _, task in pairs(instance.tasks) do task:cancel() end
+  instance.tasks = {}
+end
+
+-- --- starting ---
+
+-- Whether it gets to know anything.
+local function has_grant(permissions, manifest)
+  if next(permissions) ~= nil then return true end
+  for _, field in ipairs{ "on", "formats", "rules" } do
+    if next(manifest[field] or {}) ~= nil then return true end
+  end
+  return false
+end
+
+local function check_cage(name, permissions, manifest)
+  local caged = core.plugin.caged()
+  if caged or M.uncaged or not has_grant(permissions, manifest) then return caged end
+  fail("config", "the plugin %s has permissions, and this system cannot lock it in: seccomp is missing. With "
+    .. "uncaged_plugins = true in the config file it runs all the same: trust it as you trust a program", name)
+end
+
+local function check_spec(spec)
+  if type(spec.name) ~= "string" or not spec.name:find("^[%w_-]+$") then fail("usage", "a plugin needs a name") end
+  if type(spec.modules) ~= "table" or type(spec.modules["main.lua"]) ~= "string" then
+    fail("usage", "the plugin %s has no main.lua", spec.name)
+  end
+end
+
+--- Starts a plugin's process and loads its main module.
+-- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands`, `on`, `formats`, `rules`), `permissions`; `memory`
+--   in bytes, `cpu` and `start` in seconds, where the usual is not enough; `reach="loopback"`, for tests alone: its hosts may be on this
+--   machine. No manifest has this field
+-- @return instance, with methods
+-- @raise what its main module raises; config; usage; timeout; internal
+function M.start(spec)
+  check_spec(spec)
+  local permissions = spec.permissions or {}
+  local caged = check_cage(spec.name, permissions, spec.manifest or {})
+  local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {}, begun = {},
+    waited = 0, called = 0 }, Instance)
+  instance.streams = streams.open(function(...) return instance.process:call(...) end, core.task.clock)
+  instance.handlers, instance.notes = broker.open(spec.name, permissions,
+    spec.reach == "loopback" and "loopback" or "public")
+  instance.handlers.pull = instance.streams.pull
+  instance.process = core.plugin.start({
+    name = spec.name, memory = spec.memory or MEMORY, cpu = spec.cpu or CPU, calls_free = not caged,
+  }, function(...) on_message(instance, ...) end, function() on_end(instance) end)
+  local ok, err = pcall(tasks.timeout, spec.start or START_SECONDS, instance.process.call, instance.process, "start",
+    spec.name, spec.modules)
+  if ok then return instance end
+  instance:close()
+  if core.error.is(err) and err.kind == "timeout" then
+    fail("timeout", "the plugin %s could not be loaded: %s", spec.name, err.message)
+  end
+  error(err, 0)
+end
+
+local function ask(instance, ...)
+  local _ <close> = while_waiting(instance)
+  return instance.process:call(...)
+end
+
+local function call(instance, fn, ...)
+  return instance.streams.unwrap(ask(instance, "call", fn, instance.streams.wrap(...)))
+end
+
+-- Until it is closed, somebody waits for what the plugin does, and for what it prints. Else that is told on standard error: it
+-- would get among the data of others, which a file or a program may take for proxies.
+local function while_called(instance)
+  instance.called, instance.wanted = instance.called + 1, true
+  return setmetatable({}, { __close = function() instance.called = instance.called - 1 end })
+end
+
+--- Calls a function of the plugin and waits for what it answers.
+-- @param fn string: "function" of main, or "module.function"
+-- @param ... its arguments
+-- @return its results
+-- @raise what it raises; internal, with the code plugin_budget, plugin_forbidden, plugin_forged or plugin_ended, when its process
+--   ended; usage for what cannot cross; cancelled
+function Instance:call(fn, ...)
+  local _ <close> = while_called(self)
+  return call(self, fn, ...)
+end
+
+local function named(instance, kind, name)
+  local list = instance.manifest[kind]
+  return list and list[name]
+end
+
+--- Runs one of its commands.
+-- @param name string
+-- @param options table
+-- @raise as `call`
+function Instance:command(name, options)
+  local command = named(self, "commands", name)
+  if not command then fail("usage", "the plugin %s has no command %s", self.name, tostring(name)) end
+  return self:call(command.run, options or {})
+end
+
+--- Tells it of an event, if it wants to know of it, and waits for a quarter of a minute at most.
+-- @param name string
+-- @param data table
+-- @return whether it did
+-- @raise as `call`; timeout
+function Instance:event(name, data)
+  local fn = named(self, "on", name)
+  if not fn then return false end
+  tasks.timeout(EVENT_SECONDS, call, self, fn, data)
+  return true
+end
+
+--- Lines of one of its formats.
+-- @param name string
+-- @param proxies list of records
+-- @param number of the first of them
+-- @return list of what it answered for each, and why the one after them cannot be written; what it answers is not looked at
+-- @raise as `call`
+function Instance:format(name, proxies, number)
+  local format = named(self, "formats", name)
+  if not format then fail("usage", "the plugin %s has no format %s", self.name, name) end
+  return ask(self, "format", format.run, proxies, number)
+end
+
+--- Asks one of its rules.
+-- @param name string
+-- @param result table, as px.check.run has it
+-- @param page table, what came through the proxy: status, body, headers, ok, time, connect_time
+-- @return what it answered, which is not looked at
+-- @raise as `call`
+function Instance:rule(name, result, page)
+  local rule = named(self, "rules", name)
+  if not rule then fail("usage", "the plugin %s has no rule %s", self.name, name) end
+  return ask(self, "rule", rule.run, result, page)
+end
+
+--- Why its process has ended; nil while it lives.
+function Instance:ended()
+  return self.process:status()
+end
+
+--- Ends its process. Calls into it raise.
+function Instance:close()
+  self.process:close()
+end
+
+return M

@@ -1,0 +1,339 @@
+-- The plugins that are installed. Each lies in `NAME/DIGEST` below one folder; `lock.json` beside them says which digest of each
+-- counts, what it may do, and the SHA-256 of every file. Writing that list whole is the one step in which a plugin appears,
+-- changes or goes away; what a crash leaves beside it is never looked at, and cleared by the next installation.
+
+local core = require "proxylua.core"
+local hooks = require "proxylua.util.hooks"
+local manifests = require "proxylua.plugin.package.manifest"
+local names = require "proxylua.util.names"
+
+local M = {}
+
+local MOST_LIST, MOST_FILE = 4 << 20, 4 << 20 -- bytes
+local MODE = 384                              -- 0600
+
+local function refuse(format, ...)
+  core.error.raise{ kind = "config", message = format:format(...) }
+end
+
+local function find_folder()
+  local base, home = os.getenv("XDG_DATA_HOME"), os.getenv("HOME")
+  if base and base:find("^/") then return base .. "/proxylua/plugins" end
+  return home and home:find("^/") and home .. "/.local/share/proxylua/plugins" or nil
+end
+
+--- The folder of all plugins. No plugin may be given access to it.
+-- @raise config
+function M.folder()
+  return find_folder() or refuse("there is no place for plugins: neither XDG_DATA_HOME nor HOME is set")
+end
+
+-- --- the list ---
+
+local function list_path()
+  return M.folder() .. "/lock.json"
+end
+
+local entry_fields = {
+  version = "string", description = "string", from = "string", digest = "string", permissions = "table",
+  commands = "table", on = "table", formats = "table", rules = "table", files = "table",
+}
+
+-- Names and digests are those of folders.
+local function check_entry(damaged, name, entry)
+  if not manifests.is_name(name) then damaged("%s is no name of a plugin", tostring(name)) end
+  for field, kind in pairs(entry_fields) do
+    if type(entry) ~= "table" or type(entry[field]) ~= kind then damaged("%s of %s is missing", field, name) end
+  end
+  if not entry.digest:find("^%x+$") then damaged("digest of %s is none", name) end
+end
+
+local function check_list(path, list)
+  local function damaged(format, ...) refuse("the list of plugins %s is damaged: " .. format, path, ...) end
+  if type(list) ~= "table" or type(list.plugins) ~= "table" then damaged("it holds no plugins") end
+  for name, entry in pairs(list.plugins) do check_entry(damaged, name, entry) end
+  return list.plugins
+end
+
+local function read_list()
+  local path = find_folder() and list_path()
+  if not path or not core.system.kind(path) then return {} end
+  if not (core.system.is_trusted(path) and core.system.is_trusted(M.folder())) then
+    refuse("the list of plugins %s can be changed by others; chmod go-w it and its folder, and let them be yours", path)
+  end
+  local text, why = core.system.read_file(path, MOST_LIST)
+  if not text then refuse("cannot read the list of plugins %s: %s", path, why) end
+  local ok, list = pcall(core.json.decode, text)
+  if not ok then refuse("the list of plugins %s is damaged: %s", path, list.message) end
+  return check_list(path, list)
+end
+
+local function write_list(plugins)
+  core.system.write_file(list_path(), core.json.encode({ plugins = plugins }, { indent = 2 }) .. "\n", MODE)
+end
+
+--- What the list has of all plugins, by their names; in a bundle, of those that it was made with alone. Their files are not looked at.
+-- @return table of entries: version, description, from, digest, permissions, commands and on (lists of names), formats and rules
+--   (tables: name -> summary, of a format its extension too), files
+-- @raise config
+function M.entries()
+  return hooks.call("bundled_plugins") or read_list()
+end
+
+--- The names of all plugins, sorted.
+-- @raise config
+function M.names()
+  local list = {}
+  for name in pairs(read_list()) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+--- What the list has of one plugin.
+-- @raise usage when it is not installed; config
+function M.entry(name)
+  local entries = read_list()
+  if entries[name] then return entries[name] end
+  local nearest = names.nearest(name, entries)
+  names.usage("there is no plugin %s%s; proxylua plugin list shows those that are installed", name,
+    nearest and (", did you mean %s?"):format(nearest) or "")
+end
+
+-- --- loading ---
+
+local function place_of(name, entry)
+  return ("%s/%s/%s"):format(M.folder(), name, entry.digest:sub(1, 16))
+end
+
+-- All that lies in a folder, by its path in it: the path on disk, false for what is no file.
+local function gather(folder, prefix, found)
+  for _, item in ipairs(core.folder.list(folder) or {}) do
+    local path, name = folder .. "/" .. item.name, prefix .. item.name
+    if item.kind == "folder" then
+      gather(path, name .. "/", found)
+    else
+      found[name] = item.kind == "file" and path
+    end
+  end
+  return found
+end
+
+-- Answers the files' texts and the list of what is not as it was installed.
+local function read_files(folder, entry)
+  local found, texts, problems = gather(folder, "", {}), {}, {}
+  for name, digest in pairs(entry.files) do
+    local text = found[name] and core.system.read_file(found[name], MOST_FILE)
+    if found[name] == nil then
+      problems[#problems + 1] = name .. " is missing"
+    elseif not text or core.digest.sha256(text) ~= digest then
+      problems[#problems + 1] = name .. " was changed"
+    end
+    texts[name] = text
+  end
+  for name in pairs(found) do
+    if entry.files[name] == nil then problems[#problems + 1] = name .. " does not belong to it" end
+  end
+  table.sort(problems)
+  return texts, problems
+end
+
+-- Another process may replace the plugin while it is read: then the list says so, and the new one counts.
+local function read_plugin(name)
+  while true do
+    local entry = M.entry(name)
+    local folder = place_of(name, entry)
+    local texts, problems = read_files(folder, entry)
+    if #problems == 0 then return entry, folder, texts end
+    if M.entry(name).digest == entry.digest then return entry, folder, nil, problems end
+  end
+end
+
+local function same(a, b)
+  return core.json.encode(a) == core.json.encode(b)
+end
+
+local function modules_of(texts)
+  local modules = {}
+  for path, text in pairs(texts) do
+    if path:find("%.lua$") and path ~= "plugin.lua" then modules[path] = text end
+  end
+  return modules
+end
+
+--- Loads a plugin whose files are as they were installed; in a bundle, one that it was made with.
+-- @param name string
+-- @return table: name, version, folder, modules (texts by path, main.lua among them), manifest, permissions (as granted)
+-- @raise usage when it is not installed; config, which says what is wrong with it
+function M.open(name)
+  if hooks.call("bundled_plugins") then return hooks.call("bundled_plugin", name) end
+  local entry, folder, texts, problems = read_plugin(name)
+  if problems then
+    refuse("the plugin %s is not as it was installed: %s; proxylua plugin update %s, or remove it", name,
+      table.concat(problems, ", "), name)
+  end
+  local manifest = manifests.read(texts["plugin.lua"] or "")
+  if manifest.name ~= name or not same(manifest.permissions, entry.permissions) then
+    refuse("the plugin %s asks for other permissions than were granted; proxylua plugin update %s", name, name)
+  end
+  manifests.check_runtime(manifest)
+  return {
+    name = name, version = entry.version, folder = folder, modules = modules_of(texts), manifest = manifest,
+    permissions = entry.permissions,
+  }
+end
+
+-- --- changing ---
+
+-- A link is removed, whatever it leads to; where it cannot be, it is not followed either.
+local function remove_tree(path)
+  if os.remove(path) then return end
+  for _, item in ipairs(core.folder.list(path) or {}) do
+    local inside = path .. "/" .. item.name
+    if item.kind == "folder" then remove_tree(inside) else os.remove(inside) end
+  end
+  os.remove(path)
+end
+
+-- Runs one change at a time, of all processes.
+local function alone(change)
+  core.system.make_folder(M.folder())
+  local lock <close> = core.system.lock(M.folder() .. "/.lock", true) -- luacheck: ignore lock
+  return change()
+end
+
+local function write_files(folder, files)
+  local folders = { [folder] = true }
+  core.system.make_folder(folder)
+  for _, file in ipairs(files) do
+    local path = folder .. "/" .. file.name
+    local parent = path:match("^(.*)/")
+    if not folders[parent] then core.system.make_folder(parent) end
+    folders[parent] = true
+    core.system.write_file(path, file.data, MODE)
+  end
+  for path in pairs(folders) do core.folder.sync(path) end
+end
+
+-- Puts the files in their place. A folder that is there is what a crash left: nothing in the list leads to it.
+local function place(base, target, files)
+  local stage = base .. "/stage"
+  remove_tree(stage)
+  local ok, err = pcall(write_files, stage, files)
+  if ok then
+    remove_tree(target)
+    ok, err = os.rename(stage, target)
+    if not ok then err = core.error.new{ kind = "store", message = "cannot install: " .. err } end
+  end
+  if ok then return core.folder.sync(base) end
+  remove_tree(stage)
+  error(err, 0)
+end
+
+local function keys_of(set)
+  local list = core.json.array{}
+  for name in pairs(set) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+-- "name digest" of all files, and the digest of that.
+local function digests_of(files)
+  local digests, lines = {}, {}
+  for at, file in ipairs(files) do
+    digests[file.name] = core.digest.sha256(file.data)
+    lines[at] = ("%s\0%s\n"):format(file.name, digests[file.name])
+  end
+  table.sort(lines)
+  return digests, core.digest.sha256(table.concat(lines))
+end
+
+local function told_of(rows)
+  local told = {}
+  for name, row in pairs(rows) do told[name] = { summary = row.summary, extension = row.extension } end
+  return told
+end
+
+--- What the list will say of a plugin.
+-- @param plugin table of proxylua.plugin.package.source
+function M.describe(plugin)
+  local manifest = plugin.manifest
+  local digests, digest = digests_of(plugin.files)
+  return {
+    version = manifest.version, description = manifest.description, from = plugin.from, digest = digest,
+    files = digests, permissions = manifest.permissions, commands = keys_of(manifest.commands),
+    on = keys_of(manifest.on), formats = told_of(manifest.formats), rules = told_of(manifest.rules),
+  }
+end
+
+-- What another process did since the question was asked is not undone.
+local function check_before(name, before, now)
+  if (before and before.digest) == (now and now.digest) then return end
+  refuse("the plugin %s was %s meanwhile by somebody else; nothing was done", name,
+    not now and "removed" or before and "replaced" or "installed")
+end
+
+--- Refuses a plugin that adds what another has added already.
+-- @param name of the plugin
+-- @param entry of the list, or manifest
+-- @param plugins entries by name; nil: those that are installed
+-- @raise config
+function M.check_alone(name, entry, plugins)
+  plugins = plugins or read_list()
+  for other, its in pairs(plugins) do
+    for format in pairs(other ~= name and entry.formats or {}) do
+      if its.formats[format] then refuse("the format %s is the plugin %s's already", format, other) end
+    end
+    for rule in pairs(other ~= name and entry.rules or {}) do
+      if its.rules[rule] then refuse("the rule %s is the plugin %s's already", rule, other) end
+    end
+  end
+end
+
+local function clear(base, kept)
+  for _, item in ipairs(core.folder.list(base) or {}) do
+    if item.name ~= kept then remove_tree(base .. "/" .. item.name) end
+  end
+end
+
+--- Installs a plugin, or replaces the one of its name: wholly, or not at all.
+-- @param plugin table of proxylua.plugin.package.source, whose permissions somebody has agreed to
+-- @param before the entry that the question was asked upon, nil: it was not installed
+-- @raise config, store
+function M.install(plugin, before)
+  local name, entry = plugin.manifest.name, M.describe(plugin)
+  alone(function()
+    local plugins = read_list()
+    check_before(name, before, plugins[name])
+    M.check_alone(name, entry, plugins)
+    local target = place_of(name, entry)
+    local base = target:match("^(.*)/")
+    -- Files that were tampered with are replaced in place: the list leads to nothing sound there anyhow.
+    local is_there = before and before.digest == entry.digest and M.verify(name) == nil
+    if not is_there then place(base, target, plugin.files) end
+    plugins[name] = entry
+    write_list(plugins)
+    clear(base, target:match("[^/]+$"))
+  end)
+end
+
+--- Takes a plugin away.
+-- @raise usage when it is not installed; config, store
+function M.remove(name)
+  M.entry(name)
+  alone(function()
+    local plugins = read_list()
+    plugins[name] = nil
+    write_list(plugins)
+    remove_tree(M.folder() .. "/" .. name)
+  end)
+end
+
+--- Looks at all that is installed of a plugin.
+-- @return nil when it is sound, else what is wrong with it
+function M.verify(name)
+  local ok, err = pcall(M.open, name)
+  if ok then return nil end
+  return core.error.is(err) and err.message or tostring(err)
+end
+
+return M

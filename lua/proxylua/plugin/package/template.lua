@@ -1,0 +1,106 @@
+-- What `proxylua plugin new` writes: a small plugin that works, with its spec.
+
+local core = require "proxylua.core"
+local manifests = require "proxylua.plugin.package.manifest"
+local names = require "proxylua.util.names"
+
+local M = {}
+
+local files = {}
+
+files["plugin.lua"] = [[
+-- What this plugin is, and what it may do. Read as data: there is nothing to call here.
+return {
+  name = "NAME",
+  version = "0.1.0",
+  description = "counts the proxies of active orders",
+  requires = ">=VERSION",
+  permissions = {
+    read = true, -- account, orders, proxies and transactions
+    -- spend = { per_run = 25, per_day = 100 },
+    -- files = { read = { "~/proxies" }, write = { "~/proxies" } },
+    -- net = { "hooks.slack.com" },
+    -- env = { "SLACK_WEBHOOK" },
+  },
+  commands = { -- proxylua NAME count --type isp
+    count = {
+      run = "count", -- of main.lua; "module.function" is one of another file
+      summary = "count the proxies of active orders",
+      options = {
+        ["of-type"] = { type = "text", summary = "only this type of proxies" },
+      },
+    },
+  },
+  on = { order_placed = "placed" },
+}
+]]
+
+files["main.lua"] = [[
+-- Runs in a process of its own, which can only compute and ask: what px does here, proxylua does, as far as plugin.lua says.
+
+local px = require "proxylua"
+
+local M = {}
+
+-- A command gets its options; what it answers is shown, as a table or with --json.
+function M.count(options)
+  local counts, rows = {}, {}
+  for order in px.orders.each{ status = "active" } do
+    counts[order.type] = (counts[order.type] or 0) + (order.quantity or 0)
+  end
+  for kind, quantity in pairs(counts) do
+    if not options.of_type or options.of_type == kind then rows[#rows + 1] = { type = kind, quantity = quantity } end
+  end
+  table.sort(rows, function(a, b) return a.type < b.type end)
+  return rows
+end
+
+-- An event gets what has happened; px.log tells people.
+function M.placed(order)
+  px.log(("%s: %s proxies of type %s"):format(order.id, order.quantity, order.type))
+end
+
+return M
+]]
+
+files["spec/main_spec.lua"] = [[
+-- `proxylua plugin test` runs this. `plugin` calls functions of main.lua in the plugin's own process, `command` and `event` go by
+-- plugin.lua; px is the spec's, against an API of its own with money that is not real.
+
+it("counts the proxies of active orders", function()
+  px.orders.create{ type = "isp", quantity = 2, country = "US", period = 30, key = "spec" }
+  local rows = command("count", {})
+  assert(#rows == 1 and rows[1].type == "isp" and rows[1].quantity == 2)
+  assert(#plugin.count{ of_type = "mobile" } == 0)
+end)
+
+it("tells of an order", function()
+  event("order_placed", { id = "ord_1", quantity = 2, type = "isp" })
+end)
+]]
+
+files["README.md"] = [[
+# NAME
+
+    proxylua plugin test .          # run spec/
+    proxylua plugin pack .          # make NAME-0.1.0.plx
+    proxylua plugin install .       # or the .plx
+    proxylua NAME count
+]]
+
+--- Writes a new plugin.
+-- @param folder path, which must not be there
+-- @param name of the plugin
+-- @raise usage, config, store
+function M.write(folder, name)
+  local texts = {}
+  for path, text in pairs(files) do
+    texts[path] = text:gsub("%f[%w]%u%u%u%u+%f[%W]", { NAME = name, VERSION = core.version })
+  end
+  manifests.read(texts["plugin.lua"])
+  if core.system.kind(folder) then names.usage("%s is there already", folder) end
+  core.system.make_folder(folder .. "/spec")
+  for path, text in pairs(texts) do core.system.write_file(folder .. "/" .. path, text) end
+end
+
+return M

@@ -1,0 +1,95 @@
+-- Scripts: found, read and compiled before anything else happens, so that a mistake in the call is told at once.
+
+local core = require "proxylua.core"
+local names = require "proxylua.util.names"
+
+local M = {}
+
+local MOST_BYTES = 64 << 20
+
+--- What Lua reads of a script's text: no mark of its encoding, no line for the kernel.
+function M.source(text)
+  return (text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", ""))
+end
+
+local function compile(text, name, shown)
+  text = M.source(text)
+  if text:find("^\27") then names.usage("%s is compiled Lua; proxylua runs its source only", shown) end
+  if text:find("^\127ELF") then names.usage("%s is a program, and no Lua", shown) end
+  local chunk, why = load(text, name, "t")
+  if not chunk then error(why, 0) end
+  return chunk
+end
+
+-- Modules that lie beside the script are found; those in the working directory are not.
+local function add_folder(path)
+  local folder = core.system.kind(path) == "file" and core.system.real_path(path):match("^(.*)/")
+  if not folder or folder:find("[;?]") then return end
+  package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
+end
+
+local function name_of(path)
+  return path == "-" and "standard input" or "the script " .. path
+end
+
+--- The text of a script.
+-- @raise usage
+function M.read(path)
+  local shown = name_of(path)
+  if core.system.kind(path) == "folder" then names.usage("%s is a folder; name a file in it", shown) end
+  local text, why = core.system.read_file(path, MOST_BYTES)
+  if not text then names.usage("cannot read %s: %s", shown, why) end
+  return text
+end
+
+--- The function of a text that was read from a path.
+-- @raise usage; or the text of a syntax error
+function M.compile(text, path)
+  return compile(text, path == "-" and "=stdin" or "@" .. path, name_of(path))
+end
+
+local function load_script(path)
+  local chunk = M.compile(M.read(path), path)
+  if path ~= "-" then add_folder(path) end
+  return chunk
+end
+
+-- A script that prints into a full disk or a closed pipe is told so.
+local function watch_output()
+  local write = io.write
+  _G.print = core.system.print -- luacheck: globals print
+  function io.write(...) -- luacheck: globals io.write
+    local file, why, code = write(...)
+    if not file and io.output() == io.stdout then core.system.output_failed(code) end
+    return file, why, code
+  end
+end
+
+--- Makes the process one that runs a script.
+-- @param name that the script finds in arg[0]
+-- @param arguments list of the script's arguments
+function M.prepare(name, arguments)
+  _G.arg = table.move(arguments, 1, #arguments, 1, { [0] = name }) -- luacheck: globals arg
+  watch_output()
+end
+
+--- Makes one function of the code given with -e and of the script.
+-- @param path of the script, "-" for standard input, nil for none
+-- @param codes list of texts given with -e, or nil
+-- @param arguments list of the script's arguments
+-- @return function to call with the arguments
+-- @raise usage; or the text of a syntax error
+function M.load(path, codes, arguments)
+  local chunks = {}
+  for _, code in ipairs(codes or {}) do
+    chunks[#chunks + 1] = compile(code, "=(command line)", "the code given with -e")
+  end
+  if path then chunks[#chunks + 1] = load_script(path) end
+  M.prepare(path or "-e", arguments)
+  if #chunks == 1 then return chunks[1] end
+  return function(...)
+    for _, chunk in ipairs(chunks) do chunk(...) end
+  end
+end
+
+return M

@@ -1,0 +1,282 @@
+-- The settings: a flag goes before the environment, that before the config file, that before the default; each value remembers
+-- where it came from. The file is run as data, and never looked for in the working directory.
+
+local core = require "proxylua.core"
+local names = require "proxylua.util.names"
+
+local M = {}
+
+local MOST_BYTES = 1 << 20
+
+local function refuse(format, ...)
+  core.error.raise{ kind = "config", message = format:format(...) }
+end
+
+-- --- the types of values: (value, whether it comes from the file) -> value; or nil and what is expected, or nil, nil and what is
+-- wrong ---
+
+local types = {}
+
+function types.text(value)
+  if type(value) ~= "string" or value == "" or value:find("%c") then return nil, "a text" end
+  return value
+end
+
+function types.boolean(value)
+  if type(value) ~= "boolean" then return nil, "true or false" end
+  return value
+end
+
+-- In the file a path must say where it is: the working directory is another one every time.
+function types.path(value, in_file)
+  if not types.text(value) then return nil, "a path" end
+  local rest = value:match("^~/(.*)$")
+  if rest and os.getenv("HOME") then return os.getenv("HOME") .. "/" .. rest end
+  if in_file and not value:find("^/") then return nil, "an absolute path, or one that begins with ~/" end
+  return value
+end
+
+function types.store(value, in_file)
+  if type(value) == "string" and (value == ":memory:" or value:find("^postgres%w*://")) then return value end
+  return types.path(value, in_file)
+end
+
+local function number(value, in_file)
+  if type(value) == "string" and not in_file then return tonumber(value) end
+  return type(value) == "number" and value or nil
+end
+
+function types.seconds(value, in_file)
+  local seconds = number(value, in_file)
+  if seconds and seconds >= 0.001 and seconds <= 1e6 then return seconds end
+  return nil, "a number of seconds from 0.001 to 1000000"
+end
+
+function types.amount(value)
+  local ok, amount = pcall(core.money.new, value)
+  if not ok or amount < 0 then return nil, "an amount such as 25 or \"9.30\"" end
+  return amount
+end
+
+-- A text that the core understands.
+local function core_text(setting)
+  return function(value)
+    if not types.text(value) then return nil, "a text" end
+    local ok, err = pcall(core.door.check, setting, value)
+    if ok then return value end
+    return nil, nil, err.message
+  end
+end
+
+types.base_url, types.limits = core_text "base_url", core_text "limits"
+
+--- What can be set: name, type, where it can come from, and what it is. `default` is told, and known to the core.
+M.rows = {
+  { "base_url", "base_url", env = "PROXYLUA_BASE_URL", flag = "base-url", default = "https://api.1001proxy.io/api/v1",
+    summary = "where the API is: https, or loopback" },
+  { "api_key_file", "path", summary = "file that holds the API key and that nobody else can read" },
+  { "api_key_command", "text", summary = "command that prints the API key" },
+  { "store", "store", env = "PROXYLUA_STORE", flag = "store",
+    summary = "file of the limits and the journal of charges ($XDG_STATE_HOME/proxylua/state.db)" },
+  { "spend.per_run", "amount", env = "PROXYLUA_SPEND", flag = "spend", summary = "what one run may spend" },
+  { "spend.per_day", "amount", summary = "what all runs of a day (UTC) may spend" },
+  { "spend.per_order", "amount", summary = "what one order may cost" },
+  { "limits", "limits", env = "PROXYLUA_LIMITS", flag = "limits", default = "general=60/60,orders=10/60",
+    summary = "requests/seconds a scope, or off" },
+  { "timeout", "seconds", env = "PROXYLUA_TIMEOUT", flag = "timeout", default = 30, summary = "seconds an exchange" },
+  { "settle", "seconds", env = "PROXYLUA_SETTLE", default = 60,
+    summary = "seconds after which a charge without an answer is looked up" },
+  { "max_wait", "seconds", default = 120, summary = "longest pause that the server may impose, in seconds" },
+  { "trace", "path", flag = "trace", summary = "file that gets a line for every exchange" },
+  { "check_url", "text", env = "PROXYLUA_CHECK_URL",
+    summary = "page that checks fetch, and that tells who asks (https://1.1.1.1/cdn-cgi/trace)" },
+  { "uncaged_plugins", "boolean", default = false,
+    summary = "let plugins with permissions run where the kernel has no seccomp to lock them in" },
+  { "color", "boolean", summary = "colours on a terminal" },
+}
+
+local SPEND = { per_run = true, per_day = true, per_order = true }
+
+local keys = { profiles = true, spend = true }
+for _, row in ipairs(M.rows) do
+  if not row[1]:find("%.") then keys[row[1]] = true end
+end
+
+-- --- the file ---
+
+--- The path of the config file, nil when there can be none; whether somebody named it.
+function M.path()
+  local named = os.getenv("PROXYLUA_CONFIG")
+  if named and named ~= "" then return named, true end
+  local base, home = os.getenv("XDG_CONFIG_HOME"), os.getenv("HOME")
+  if not base or not base:find("^/") then base = home and home:find("^/") and home .. "/.config" end
+  return base and base .. "/proxylua/config.lua"
+end
+
+--- The folder of what lasts: the store, unless told otherwise, and locks.
+-- @raise config
+function M.state_folder()
+  local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
+  if base and base:find("^/") then return base .. "/proxylua" end
+  if home and home:find("^/") then return home .. "/.local/state/proxylua" end
+  refuse("there is no place for what lasts: neither XDG_STATE_HOME nor HOME is set")
+end
+
+local function check_keys(path, where, given, known)
+  for name in pairs(given) do
+    if known[name] == nil then
+      local nearest = names.nearest(tostring(name), known)
+      refuse("%s: there is no setting %s%s%s", path, where, tostring(name),
+        nearest and (", did you mean %s?"):format(nearest) or "; proxylua help config shows them all")
+    end
+  end
+end
+
+local function check_table(path, name, value)
+  if value ~= nil and type(value) ~= "table" then refuse("%s: %s is a table, got a %s", path, name, type(value)) end
+  return value or {}
+end
+
+local function check_section(path, where, section)
+  check_keys(path, where, section, keys)
+  check_keys(path, where .. "spend.", check_table(path, where .. "spend", section.spend), SPEND)
+end
+
+local function check_file(path, data)
+  check_section(path, "", data)
+  for name, profile in pairs(check_table(path, "profiles", data.profiles)) do
+    local where = ("profiles.%s"):format(name)
+    check_section(path, where .. ".", check_table(path, where, profile))
+    if profile.profiles ~= nil then refuse("%s: %s cannot have profiles of its own", path, where) end
+  end
+end
+
+-- Answers the table of the file, nil when there is none.
+local function read_file(path, named)
+  if not path or (not named and not core.system.kind(path)) then return nil end
+  local text, why = core.system.read_file(path, MOST_BYTES)
+  if not text then refuse("cannot read the config file %s: %s", path, why) end
+  if not core.system.is_trusted(path) then
+    refuse("the config file %s can be changed by others; chmod go-w it, and let it belong to you", path)
+  end
+  local data = core.data.load(text, "@" .. path)
+  check_file(path, data)
+  return data
+end
+
+local function find_profile(path, data, name)
+  if not name then return {} end
+  if not data then refuse("there is no profile %s: there is no config file%s", name, path and " at " .. path or "") end
+  local profiles = data.profiles or {}
+  if profiles[name] then return profiles[name] end
+  local nearest = names.nearest(name, profiles)
+  refuse("%s has no profile %s%s", path, name, nearest and (", did you mean %s?"):format(nearest) or "")
+end
+
+--- The names of the profiles in the config file, sorted.
+-- @raise config
+function M.profiles()
+  local list = {}
+  local data = read_file(M.path())
+  for name in pairs(data and data.profiles or {}) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+local run_flags = {} -- those of this run
+
+-- SQLite's files, and what is locked while a charge is under way.
+local store_endings = { "", "-wal", "-shm", "-journal", "-lock" }
+
+--- The files of the program, wherever they lie: the config file, and the key files and stores that any part of it names.
+-- @return list of paths; what some of them name may not be there
+-- @raise config
+function M.own_files()
+  local path, named = M.path()
+  local data = read_file(path, named) or {}
+  local list, sections = { path }, { data, { store = os.getenv("PROXYLUA_STORE") }, { store = run_flags.store } }
+  for _, profile in pairs(data.profiles or {}) do sections[#sections + 1] = profile end
+  for _, section in ipairs(sections) do
+    list[#list + 1] = types.path(section.api_key_file)
+    local store = types.path(section.store)
+    for _, ending in ipairs(store and store_endings or {}) do list[#list + 1] = store .. ending end
+  end
+  return list
+end
+
+-- --- putting it together ---
+
+local function field(section, name)
+  local group, member = name:match("^(%w+)%.([%w_]+)$")
+  if not group then return section[name] end
+  return section[group] and section[group][member]
+end
+
+local function put(settings, name, value)
+  local group, member = name:match("^(%w+)%.([%w_]+)$")
+  if not group then
+    settings[name] = value
+    return
+  end
+  settings[group] = settings[group] or {}
+  settings[group][member] = value
+end
+
+-- The first of the places that has a value: (value, where it is from, whether that is the file).
+local function find(row, flags, sections)
+  local name = row[1]
+  local given = row.flag and flags[row.flag:gsub("-", "_")]
+  if given ~= nil then return given, "--" .. row.flag, false end
+  local variable = row.env and os.getenv(row.env)
+  if variable and variable ~= "" then return variable, row.env, false end
+  for _, section in ipairs(sections) do
+    local value = field(section.values, name)
+    if value ~= nil then return value, section.from .. name, true end
+  end
+  return row.default, "default", false
+end
+
+-- The value of a row, nil where there is none, and where it came from.
+local function value_of(row, flags, sections)
+  local value, from, in_file = find(row, flags, sections)
+  if value == nil then return nil end
+  local checked, expected, wrong = types[row[2]](value, in_file)
+  if checked ~= nil then return checked, from end
+  if wrong then refuse("%s: %s", from, wrong) end
+  refuse("%s is %s, got %s", from, expected, tostring(value))
+end
+
+--- Puts the settings together.
+-- @param flags table of the command line's options
+-- @param options table, may be left out: `without_file`, as if there were no config file; `on_bad`, a function that is called with the
+--   name of each setting that is wrong, and the error, and its default holds
+-- @return table of settings
+-- @return table: where each came from
+-- @raise config
+function M.read(flags, options)
+  run_flags = flags
+  options = options or {}
+  local path, named = M.path()
+  local data = not options.without_file and read_file(path, named) or nil
+  local profile = options.without_file and {} or find_profile(path, data, flags.profile)
+  local sections = {
+    { values = profile, from = ("%s: profiles.%s."):format(path, flags.profile) },
+    { values = data or {}, from = ("%s: "):format(path) },
+  }
+  local settings, sources = {}, {}
+  for _, row in ipairs(M.rows) do
+    local ok, value, from = pcall(value_of, row, flags, sections)
+    if not ok and not options.on_bad then error(value, 0) end
+    if not ok then
+      options.on_bad(row[1], value)
+      value, from = row.default, "default"
+    end
+    if value ~= nil then
+      put(settings, row[1], value)
+      sources[row[1]] = from
+    end
+  end
+  return settings, sources
+end
+
+return M

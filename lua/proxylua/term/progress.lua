@@ -1,0 +1,67 @@
+-- A line on the terminal that tells how far something is: bar, count, rate, time left. In a pipe or with --quiet it is silent.
+
+local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
+local terminal = require "proxylua.term.size"
+
+local M = {}
+
+local EVERY, BAR = 0.1, 20 -- seconds between two drawings; cells of the bar
+
+local Progress = {}
+Progress.__index = Progress
+
+--- Begins one.
+-- @param what string, such as "checked"
+-- @param total integer, or nil where nobody knows
+-- @param flags table: quiet
+function M.start(what, total, flags)
+  return setmetatable({
+    what = what, total = total, count = 0, began = core.task.clock(), drawn = -EVERY,
+    shown = core.system.isatty(2) and not flags.quiet,
+  }, Progress)
+end
+
+local function bar(share)
+  local full = math.floor(share * BAR)
+  return "[" .. ("#"):rep(full) .. ("-"):rep(BAR - full) .. "] "
+end
+
+-- The line as it is after some seconds.
+local function line(progress, seconds)
+  local count, total = progress.count, progress.total
+  local rate = seconds > 0 and count / seconds or 0
+  local text = total and ("%d of %d %s"):format(count, total, progress.what) or ("%d %s"):format(count, progress.what)
+  if total and total > 0 then text = bar(math.min(count / total, 1)) .. text end
+  if rate > 0 then text = ("%s, %.3g a second"):format(text, rate) end
+  if rate > 0 and total and total > count then
+    text = ("%s, %s left"):format(text, duration.text((total - count) / rate))
+  end
+  return text
+end
+
+local function draw(progress, now)
+  progress.drawn = now
+  local text = line(progress, now - progress.began):sub(1, math.max(1, terminal.width(2) - 1))
+  io.stderr:write("\r\27[K", text)
+end
+
+--- Counts some more.
+-- @param more integer (1)
+function Progress:step(more)
+  self.count = self.count + (more or 1)
+  if not self.shown then return end
+  local now = core.task.clock()
+  if now - self.drawn >= EVERY then draw(self, now) end
+end
+
+--- Takes the line away, so that something can be written; the next step draws it again.
+function Progress:clear()
+  if not self.shown or self.drawn < 0 then return end
+  io.stderr:write("\r\27[K")
+  self.drawn = -EVERY
+end
+
+Progress.finish = Progress.clear
+
+return M

@@ -1,0 +1,45 @@
+--- Times as seconds since 1970 UTC.
+-- @module px.time
+
+local core = require "proxylua.core"
+local names = require "proxylua.util.names"
+
+local M = {}
+
+-- Numbers above this are milliseconds: as seconds they would be in the year 5138, as milliseconds in 1973.
+local MOST_SECONDS = 1e11
+
+local function from_number(value)
+  if value ~= value or value == math.huge or value == -math.huge then return nil end
+  return math.abs(value) < MOST_SECONDS and value or value / 1000
+end
+
+local function shown(value)
+  if type(value) == "string" then return ('"%s"'):format(value:sub(1, 60)) end
+  return (value == nil or type(value) == "number") and tostring(value) or "a " .. type(value)
+end
+
+--- Seconds since 1970 UTC of a time that others wrote.
+-- @param value anything
+-- @return number; nil where it is no time
+function M.read(value)
+  if type(value) == "number" then return from_number(value) end
+  return type(value) == "string" and core.record.date(value:match("^%s*(.-)%s*$")) or nil
+end
+
+--- Seconds since 1970 UTC of a time as the API tells it, so that times can be compared and subtracted.
+-- @function px.time
+-- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need be (ISO 8601, RFC 3339; UTC
+--   when it has no offset), or a date alone; or seconds or milliseconds since 1970, as a number or as text. Left out: now
+-- @return number, an integer where the time has no fraction
+-- @raise usage
+-- @usage local days_left = (px.time(order.expires_at) - px.time()) / 86400
+-- print(days_left > 29, px.time("2026-11-23T20:15:00Z"))  --> true  1795464900
+function M.time(...)
+  if select("#", ...) == 0 then return core.task.now() end
+  local value = ...
+  return M.read(value) or names.usage(
+    "px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970", shown(value))
+end
+
+return M

@@ -1,0 +1,165 @@
+local program = require "spec.support.program"
+
+-- Prints settings and where they came from; the last argument of the program is a chunk that returns the flags.
+local show = [[
+local flags = ...
+local settings, sources = require("proxylua.settings").read(load(flags)())
+local core = require "proxylua.core"
+for name, from in pairs(sources) do
+  local value = settings
+  for part in name:gmatch("[^.]+") do value = value[part] end
+  print(name, core.money.is(value) and "money " .. tostring(value) or value, from)
+end
+]]
+
+describe("the configuration", function()
+  local home, path
+
+  before_each(function()
+    home = program.folder()
+    assert(os.execute("mkdir -p " .. home .. "/config/proxylua"))
+    path = home .. "/config/proxylua/config.lua"
+  end)
+
+  after_each(function() program.remove(home) end)
+
+  local function read(text, flags, env)
+    if text then program.write(path, text) end
+    local script = program.write(home .. "/show.lua", show)
+    local result = program.run({ script, "return " .. (flags or "{}") }, { home = home, env = env })
+    assert.are.equal("", result.err)
+    local values, sources = {}, {}
+    for name, value, from in result.out:gmatch("(%S+)\t(%S[^\t\n]*)\t([^\n]*)\n") do
+      values[name], sources[name] = value, from
+    end
+    return values, sources
+  end
+
+  local function refused(text, arguments, env)
+    if text then program.write(path, text) end
+    local result = program.run(arguments or { "-e", "" }, { home = home, env = env })
+    assert.are.equal(2, result.code, result.err)
+    assert.are.equal("", result.out)
+    return result.err
+  end
+
+  it("has defaults where nothing is set", function()
+    local values, sources = read(nil)
+    assert.are.equal("https://api.1001proxy.io/api/v1", values.base_url)
+    assert.are.equal("30", values.timeout)
+    assert.are.equal("default", sources.limits)
+    assert.is_nil(values["spend.per_run"])
+    assert.is_nil(values.store)
+  end)
+
+  it("takes a flag before the environment, that before the file, that before the default", function()
+    local text = "return { timeout = 7, store = '/tmp/a.db', max_wait = 9 }"
+    local env = { PROXYLUA_TIMEOUT = "8", PROXYLUA_STORE = "/tmp/b.db", PROXYLUA_SETTLE = "" }
+    local values, sources = read(text, "{ timeout = '9' }", env)
+    assert.are.equal("9", values.timeout)
+    assert.are.equal("--timeout", sources.timeout)
+    assert.are.equal("/tmp/b.db", values.store)
+    assert.are.equal("PROXYLUA_STORE", sources.store)
+    assert.are.equal("9", values.max_wait)
+    assert.are.equal(path .. ": max_wait", sources.max_wait)
+    assert.are.equal("60", values.settle)
+  end)
+
+  it("reads every variable of the environment", function()
+    local values = read(nil, nil, {
+      PROXYLUA_BASE_URL = "http://127.0.0.1:9/x", PROXYLUA_STORE = "/s", PROXYLUA_SPEND = "9.30",
+      PROXYLUA_LIMITS = "off", PROXYLUA_TIMEOUT = "1.5", PROXYLUA_SETTLE = "2",
+    })
+    assert.are.same({ "http://127.0.0.1:9/x", "/s", "money 9.30", "off", "1.5", "2.0" }, {
+      values.base_url, values.store, values["spend.per_run"], values.limits, values.timeout,
+      ("%.1f"):format(values.settle),
+    })
+  end)
+
+  it("has profiles, which keep what they do not set", function()
+    local text = [[return {
+      timeout = 5, spend = { per_run = 10, per_day = "50.5" },
+      profiles = { quick = { timeout = 1, spend = { per_run = 3 } } },
+    }]]
+    local values, sources = read(text, "{ profile = 'quick' }")
+    assert.are.equal("1", values.timeout)
+    assert.are.equal(path .. ": profiles.quick.timeout", sources.timeout)
+    assert.are.equal("money 3.00", values["spend.per_run"])
+    assert.are.equal("money 50.50", values["spend.per_day"])
+    assert.has.match("no profile quik, did you mean quick", refused(text, { "--profile", "quik", "-e", "" }))
+    assert.has.match("no profile", refused(nil, { "--profile", "other", "-e", "" }))
+    os.remove(path)
+    assert.has.match("no config file at", refused(nil, { "--profile", "quick", "-e", "" }))
+  end)
+
+  it("expands ~/ and refuses paths of the working directory", function()
+    assert.are.equal(home .. "/key", read("return { api_key_file = '~/key' }").api_key_file)
+    assert.has.match("api_key_file is an absolute path.*got key", refused("return { api_key_file = 'key' }"))
+    assert.has.match("store is an absolute path", refused("return { store = 'state.db' }"))
+  end)
+
+  it("refuses unknown keys and names the nearest", function()
+    assert.has.match("no setting base_ulr, did you mean base_url", refused("return { base_ulr = 'https://x' }"))
+    assert.has.match("no setting spend%.per_dya, did you mean per_day", refused("return { spend = { per_dya = 1 } }"))
+    assert.has.match("no setting profiles%.a%.tiemout, did you mean timeout",
+      refused("return { profiles = { a = { tiemout = 1 } } }"))
+    assert.has.match("no setting 1", refused("return { 'x' }"))
+  end)
+
+  it("checks types", function()
+    local wrong = {
+      ["base_url = 5"] = "base_url is a text, got 5",
+      ["timeout = 0"] = "timeout is a number of seconds",
+      ["timeout = '5'"] = "timeout is a number of seconds",
+      ["timeout = 1e400"] = "timeout is a number of seconds",
+      ["color = 'yes'"] = "color is true or false",
+      ["spend = 25"] = "spend is a table",
+      ["spend = { per_run = 'lots' }"] = "spend%.per_run is an amount",
+      ["spend = { per_run = -1 }"] = "spend%.per_run is an amount",
+      ["limits = ''"] = "limits is a text",
+      ["limits = 'many'"] = "many",
+      ["profiles = { a = 1 }"] = "profiles%.a is a table",
+      ["profiles = { a = { profiles = {} } }"] = "profiles of its own",
+      ["base_url = 'http://example.com'"] = "neither https nor loopback",
+    }
+    for text, message in pairs(wrong) do
+      assert.has.match(message, refused("return { " .. text .. " }"))
+    end
+    local message = refused("return {}", nil, { PROXYLUA_TIMEOUT = "soon" })
+    assert.has.match("PROXYLUA_TIMEOUT is a number of seconds", message)
+    assert.has.match("%-%-spend is an amount", refused("return {}", { "--spend", "all", "-e", "" }))
+    assert.has.match("%-%-timeout is a number", refused("return {}", { "--timeout=nan", "-e", "" }))
+  end)
+
+  it("says where a mistake in the file is", function()
+    assert.has.match("config.lua:2:", refused("return {\n timeout = = 5 }"))
+    assert.has.match("must return a table", refused("timeout = 5"))
+    assert.has.match("global 'os'", refused("return { api_key_file = os.getenv('HOME') }"))
+  end)
+
+  it("ends a file that does not end", function()
+    assert.has.match("computes for too long", refused("while true do end"))
+  end)
+
+  it("takes another file from PROXYLUA_CONFIG, which must be there", function()
+    local other = program.write(home .. "/other.lua", "return { timeout = 4 }")
+    assert.are.equal("4", read("return { timeout = 5 }", nil, { PROXYLUA_CONFIG = other }).timeout)
+    local message = refused(nil, nil, { PROXYLUA_CONFIG = home .. "/nothing.lua" })
+    assert.has.match("cannot read the config file .*nothing.lua: No such file", message)
+    assert.has.match("cannot read the config file", refused(nil, nil, { PROXYLUA_CONFIG = home }))
+  end)
+
+  it("refuses a file that others can change", function()
+    program.write(path, "return {}")
+    assert(os.execute("chmod 666 " .. path))
+    assert.has.match("can be changed by others", refused())
+  end)
+
+  it("never looks in the working directory", function()
+    program.write(home .. "/config.lua", "return { timeout = 3 }")
+    assert.are.equal("30", read(nil).timeout)
+    local result = program.run({ home .. "/show.lua", "return {}" },
+      { home = home, cwd = home, env = { XDG_CONFIG_HOME = ".", HOME = "." } })
+    assert.has.match("timeout\t30\tdefault", result.out)
+  end)
+end)
