@@ -1,11 +1,13 @@
-/* The reference: what an able C programmer writes for the same work with libcurl's multi interface, epoll and lua-cjson.
- * Easy handles, connections and the parsed URL are reused, changes of what epoll watches are collected, TLS is multiplexed on
- * one connection, answers are decoded in a plain lua_State. On the wire it says what proxylua says. Every answer is checked;
- * a count that is not the expected one fails the run.
+/* The reference: what an able C programmer writes for the same work with libcurl's multi interface,
+ * epoll and lua-cjson. Easy handles, connections and the parsed URL are reused, changes of what
+ * epoll watches are collected, TLS is multiplexed on one connection, answers are decoded in a plain
+ * lua_State. On the wire it says what proxylua says. Every answer is checked; a count that is not
+ * the expected one fails the run.
  *
  *   bare get URL COUNT IN_FLIGHT [HEADER…]                   status 200, a JSON table
  *   bare download URL PATH [HEADER…]                         status 200, streamed to the file
- *   bare proxies URL FILE IN_FLIGHT TIMEOUT WORKING          once through each proxy of the file; WORKING of them answer
+ *   bare proxies URL FILE IN_FLIGHT TIMEOUT WORKING          once through each proxy of the file;
+ * WORKING of them answer
  */
 #include <curl/curl.h>
 #include <errno.h>
@@ -127,13 +129,14 @@ static void tell_changes(void)
 static void act(int fd, int flags)
 {
   int running;
-  if (curl_multi_socket_action(bare.multi, fd, flags, &running) != CURLM_OK) die("curl_multi_socket_action");
+  if (curl_multi_socket_action(bare.multi, fd, flags, &running) != CURLM_OK)
+    die("curl_multi_socket_action");
 }
 
 static int flags_of(uint32_t events)
 {
-  return (events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-         (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
+  return (events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
+         (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
 }
 
 static int time_left(void)
@@ -171,7 +174,8 @@ static void loop_open(int in_flight)
   bare.changed = need(calloc((size_t)bare.descriptors, sizeof *bare.changed));
   bare.due = -1;
   bare.epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (bare.epoll < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) die("no epoll or no libcurl");
+  if (bare.epoll < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    die("no epoll or no libcurl");
   bare.multi = need(curl_multi_init());
   curl_multi_setopt(bare.multi, CURLMOPT_SOCKETFUNCTION, on_socket);
   curl_multi_setopt(bare.multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -281,7 +285,8 @@ static void slot_open(struct slot *slot)
   curl_easy_setopt(slot->easy, CURLOPT_WRITEDATA, slot);
   curl_easy_setopt(slot->easy, CURLOPT_PRIVATE, slot);
   if (!bare.proxies) return;
-  /* One request a connection: HTTP/2 would cost its set-up, and libcurl does not resume its TLS sessions. */
+  /* One request a connection: HTTP/2 would cost its set-up, and libcurl does not resume its TLS
+   * sessions. */
   curl_easy_setopt(slot->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(slot->easy, CURLOPT_FORBID_REUSE, 1L);
   curl_easy_setopt(slot->easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
@@ -394,5 +399,6 @@ int main(int argc, char **argv)
   if (argc >= 5 && strcmp(argv[1], "get") == 0) return get(argv + 2);
   if (argc >= 4 && strcmp(argv[1], "download") == 0) return download(argv + 2);
   if (argc == 7 && strcmp(argv[1], "proxies") == 0) return proxies(argv + 2);
-  die("usage: get URL COUNT IN_FLIGHT [HEADER…] | download URL PATH [HEADER…] | proxies URL FILE IN_FLIGHT TIMEOUT WORKING");
+  die("usage: get URL COUNT IN_FLIGHT [HEADER…] | download URL PATH [HEADER…] | proxies URL FILE "
+      "IN_FLIGHT TIMEOUT WORKING");
 }

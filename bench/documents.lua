@@ -8,8 +8,10 @@ local function write(path, text)
 end
 
 local function order(i)
-  return ('{"id":"ord_%06d","type":"isp","quantity":10,"period":30,"country":"US","status":"active",'
-    .. '"price":"9.30","createdAt":"2026-10-%02dT10:%02d:00Z","expiresAt":"2026-11-%02dT10:%02d:00Z",'
+  return (
+    '{"id":"ord_%06d","type":"isp","quantity":10,"period":30,"country":"US","status":"active",'
+    .. '"price":"9.30","createdAt":"2026-10-%02dT10:%02d:00Z",'
+    .. '"expiresAt":"2026-11-%02dT10:%02d:00Z",'
     .. '"lot":%d,"autoRenew":false}')
     :format(i, i % 28 + 1, i % 60, i % 28 + 1, i % 60, i)
 end
@@ -28,7 +30,8 @@ write("/api/v1/account", (([[
   {"id":"key_2","name":"reports","lastUsedAt":null}],
   "notify":{"email":true,"balanceBelow":20,"expiryDays":[7,3,1]}}}]]):gsub("\n? +", "")))
 
--- 600 bytes: strings, integers, fractions, flags, nested and in lists, as an answer of an API has them.
+-- 600 bytes: strings, integers, fractions, flags, nested and in lists, as an answer of an API has
+-- them.
 local json = ([[
   {"id":"chk_01HF8Z3V6K","ip":"203.0.113.77","port":8080,"protocol":"http","country":"US","region":"Virginia",
   "city":"Ashburn","latitude":39.0438,"longitude":-77.4874,"asn":64500,"isp":"Example","proxy":true,"mobile":false,
@@ -40,6 +43,9 @@ write("/json600", json .. ("x"):rep(600 - #json - 2) .. '"}')
 
 -- The text that an order's download answers: 40 MB of proxies, a line each.
 local lines = {}
-for i = 0, 65535 do lines[#lines + 1] = ("10.0.%d.%d:8080:user%05d:Pa55w0rd\n"):format(i // 256, i % 256, i) end
+for i = 0, 65535 do
+  lines[#lines + 1] = ("10.0.%d.%d:8080:user%05d:Pa55w0rd\n"):format(i // 256, i % 256, i)
+end
 local block = table.concat(lines)
-write("/api/v1/orders/ord_1/download", block:rep(40 * 1024 * 1024 // #block + 1):sub(1, 40 * 1024 * 1024))
+write("/api/v1/orders/ord_1/download", block:rep(40 * 1024 * 1024 // #block + 1):sub(1,
+  40 * 1024 * 1024))

@@ -1,4 +1,5 @@
--- door.lua account|orders COUNT IN_FLIGHT: calls through the door to the API, whose records come out canonical.
+-- door.lua account|orders COUNT IN_FLIGHT: calls through the door to the API, whose records come
+-- out canonical.
 local px = require "proxylua"
 
 local count, in_flight = math.tointeger(arg[2]), math.tointeger(arg[3])

@@ -8,7 +8,8 @@ local function next_proxy()
   if made == count then return nil end
   made = made + 1
   local host = ("10.%d.%d.%d"):format(made >> 16 & 255, made >> 8 & 255, made & 255)
-  return { host = host, port = 8080, protocol = "http", username = "user-" .. made, password = "p/ss:w0rd@1" }
+  return { host = host, port = 8080, protocol = "http", username = "user-" .. made,
+    password = "p/ss:w0rd@1" }
 end
 
 local options = { format = format, url = format == "curl" and "http://127.0.0.1/" or nil }

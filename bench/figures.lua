@@ -1,5 +1,5 @@
--- The figures of the project: what is measured, beside what, and what each should be at most. Run by bench/run, which
--- starts the servers; arguments are the names of figures, none means all.
+-- The figures of the project: what is measured, beside what, and what each should be at most. Run
+-- by bench/run, which starts the servers; arguments are the names of figures, none means all.
 --
 -- A figure's function measures, and calls `row` for each number that comes of it.
 
@@ -8,7 +8,8 @@ local folder = env "BENCH_FOLDER"
 local http = "http://127.0.0.1:" .. env "HTTP_PORT"
 local https = "https://127.0.0.1:" .. env "TLS_PORT"
 local bare, ours = "build/bench/bare", folder .. "/proxylua"
-local key = "'Accept: application/json' 'Content-Type: application/json' 'Authorization: Bearer sk_live_bench'"
+local key = "'Accept: application/json' 'Content-Type: application/json' 'Authorization: Bearer "
+  .. "sk_live_bench'"
 local runs = 5
 local mib = 1024 -- of the KiB that sizes are told in
 
@@ -19,7 +20,8 @@ local function give_up()
   os.exit(1)
 end
 
--- Runs shell commands in turn, so many times each; answers for each its medians { wall =, cpu =, size = } (s, s, KiB).
+-- Runs shell commands in turn, so many times each; answers for each its medians { wall =, cpu =,
+-- size = } (s, s, KiB).
 local function measure(times, ...)
   local commands = table.concat({ ... }, " -- ")
   local pipe = assert(io.popen(("build/bench/measure %d %s"):format(times, commands)))
@@ -44,7 +46,8 @@ end
 local function row(what, format, mine, reference, most)
   local good = mine / reference <= most
   if good then met = met + 1 else missed = missed + 1 end
-  print_row(name, what, format:format(mine), format:format(reference), ("%.2f"):format(mine / reference),
+  print_row(name, what, format:format(mine), format:format(reference),
+    ("%.2f"):format(mine / reference),
     ("%.2f"):format(most), good and "yes" or "NO")
 end
 
@@ -62,14 +65,16 @@ end
 
 local function get(what, url, count, in_flight, most)
   local arguments = ("%s %d %d"):format(url, count, in_flight)
-  local theirs, mine = measure(runs, bare .. " get " .. arguments, ours .. " bench/get.lua " .. arguments)
+  local theirs, mine = measure(runs, bare .. " get " .. arguments, ours .. " bench/get.lua "
+    .. arguments)
   cpu(what, count, mine, theirs, most)
 end
 
 local function door(what, base, call, count, in_flight, most)
   local theirs, mine = measure(runs,
     ("%s get %s/api/v1/%s %d %d %s"):format(bare, base, call, count, in_flight, key),
-    ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/door.lua %s %d %d"):format(base, ours, call, count, in_flight))
+    ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/door.lua %s %d %d"):format(base, ours, call, count,
+      in_flight))
   cpu(what, count, mine, theirs, most)
 end
 
@@ -78,8 +83,10 @@ local download_url = http .. "/api/v1/orders/ord_1/download"
 -- The idle size is the program's that runs an empty script.
 local function download(what, from)
   local size, path = 40 * 1024 * 1024, folder .. "/downloaded"
-  local theirs, mine, idle = measure(runs, ("%s download %s %s %s"):format(bare, download_url, path, key),
-    ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/download.lua %s %s %d"):format(http, ours, from, path, size),
+  local theirs, mine, idle = measure(runs, ("%s download %s %s %s"):format(bare, download_url, path,
+    key),
+    ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/download.lua %s %s %d"):format(http, ours, from,
+      path, size),
     ours .. " -e ''")
   row(what .. ": CPU", "%.1f ms", mine.cpu * 1000, theirs.cpu * 1000, 1.1)
   absolute(what .. ": size above idle", "%.1f MiB", (mine.size - idle.size) / mib, 2)
@@ -90,7 +97,8 @@ local function fate(i)
   return i % 10 == 3 and "REFUSE_PORT" or i % 20 == 7 and "HANG_PORT" or "PROXY_PORT"
 end
 
--- Writes a list of proxies, each on an address of its own; answers its path and how many of them work.
+-- Writes a list of proxies, each on an address of its own; answers its path and how many of them
+-- work.
 local function write_proxies(count, fate_of)
   local path = ("%s/%d-proxies"):format(folder, count)
   local working = 0
@@ -98,7 +106,8 @@ local function write_proxies(count, fate_of)
   for i = 1, count do
     local port = fate_of(i)
     if port == "PROXY_PORT" then working = working + 1 end
-    file:write(("http://127.%d.%d.%d:%s\n"):format((i >> 12) + 1, i >> 4 & 255, (i & 15) + 1, env(port)))
+    file:write(("http://127.%d.%d.%d:%s\n"):format((i >> 12) + 1, i >> 4 & 255, (i & 15) + 1,
+      env(port)))
   end
   return path, working
 end
@@ -107,12 +116,14 @@ end
 local function through(url, count, in_flight, timeout, fate_of)
   local path, working = write_proxies(count, fate_of)
   local arguments = ("%s %s %d %d %d"):format(url, path, in_flight, timeout, working)
-  return ("%s proxies %s"):format(bare, arguments), ("%s bench/proxies.lua %s"):format(ours, arguments)
+  return ("%s proxies %s"):format(bare, arguments), ("%s bench/proxies.lua %s"):format(ours,
+    arguments)
 end
 
 local takings = 0
 
--- The cost of taking a slot, in so many processes at once on the same keys: the median of medians (see slots.c).
+-- The cost of taking a slot, in so many processes at once on the same keys: the median of medians
+-- (see slots.c).
 local function slots(what, store, processes, most)
   local medians = {}
   for _ = 1, runs do
@@ -130,19 +141,23 @@ local function slots(what, store, processes, most)
   absolute(what, "%.0f us", medians[(#medians + 1) // 2], most)
 end
 
--- The emulated API on its own, as long as `act` runs; what it counted is asked through `counters()`.
+-- The emulated API on its own, as long as `act` runs; what it counted is asked through
+-- `counters()`.
 local function with_sandbox(act)
   local line = "echo $$; exec %s --json sandbox --quiet --limits off --balance 1000000"
   local pipe = assert(io.popen(line:format(ours)))
   local place
   sandbox, place = pipe:read("l", "l")
-  local url, secret = place:match('"url":"([^"]+)"'):gsub("\\/", "/"), place:match('"key":"([^"]+)"')
+  local url, secret = place:match('"url":"([^"]+)"'):gsub("\\/", "/"),
+    place:match('"key":"([^"]+)"')
   local function counters()
-    local curl = ("curl -s -H 'X-Sandbox-Key: %s' %s/_sandbox/counters"):format(secret, url:match("^%w+://[^/]+"))
+    local curl = ("curl -s -H 'X-Sandbox-Key: %s' %s/_sandbox/counters"):format(secret,
+      url:match("^%w+://[^/]+"))
     local answer <close> = io.popen(curl)
     return answer:read("a")
   end
-  act(("env PROXYLUA_BASE_URL=%s PROXYLUA_API_KEY=%s PROXYLUA_SPEND=100000"):format(url, secret), counters, secret)
+  act(("env PROXYLUA_BASE_URL=%s PROXYLUA_API_KEY=%s PROXYLUA_SPEND=100000"):format(url, secret),
+    counters, secret)
   os.execute("kill " .. sandbox)
   sandbox = nil
   pipe:close()
@@ -152,9 +167,11 @@ end
 local function purchases(what, store)
   local count = 20
   with_sandbox(function(env_of, counters, secret)
-    local line = ("%s PROXYLUA_STORE='%s' %s bench/purchases.lua %%s %d %s"):format(env_of, store, ours, count, secret)
+    local line = ("%s PROXYLUA_STORE='%s' %s bench/purchases.lua %%s %d %s"):format(env_of, store,
+      ours, count, secret)
     local theirs, mine = measure(runs, line:format("bare"), line:format("door"))
-    absolute(what .. ": wall added to a POST", "%.1f ms", (mine.wall - theirs.wall) / count * 1000, 20)
+    absolute(what .. ": wall added to a POST", "%.1f ms", (mine.wall - theirs.wall) / count * 1000,
+      20)
     local requests = 0
     for endpoint, times in counters():match('"requests":(%b{})'):gmatch('"([^"]+)":(%d+)') do
       if endpoint ~= "admin" then requests = requests + times end
@@ -163,7 +180,8 @@ local function purchases(what, store)
   end)
 end
 
--- Writes 100,000 transactions of a year and their 10,000 orders, as --jsonl has them; answers the paths.
+-- Writes 100,000 transactions of a year and their 10,000 orders, as --jsonl has them; answers the
+-- paths.
 local function write_account()
   local paths = { folder .. "/transactions", folder .. "/orders" }
   local transactions <close> = assert(io.open(paths[1], "w"))
@@ -171,13 +189,18 @@ local function write_account()
   local now = os.time()
   local function date(seconds) return os.date("!%Y-%m-%dT%H:%M:%SZ", seconds) end
   for i = 1, 100000 do
-    transactions:write(('{"amount":%d.%02d,"created_at":"%s","id":"txn_%06d","order_id":"ord_%05d","type":"%s"}\n')
-      :format(i % 40, i % 100, date(now - i * 315), i, i % 10000, i % 10 == 0 and "refund" or "charge"))
+    transactions:write(
+      ('{"amount":%d.%02d,"created_at":"%s","id":"txn_%06d","order_id":"ord_%05d","type":"%s"}\n')
+      :format(i % 40, i % 100, date(now - i * 315), i, i % 10000, i % 10 == 0 and "refund"
+        or "charge"))
   end
-  local types, countries = { "isp", "mobile", "datacenter", "ipv6", "residential" }, { "US", "DE", "FR" }
+  local types, countries = { "isp", "mobile", "datacenter", "ipv6", "residential" },
+    { "US", "DE", "FR" }
   for i = 0, 9999 do
-    orders:write(('{"country":"%s","expires_at":"%s","id":"ord_%05d","period":30,"price":9.30,"quantity":10,'
-      .. '"status":"active","type":"%s"}\n'):format(countries[i % 3 + 1], date(now + i * 250), i, types[i % 5 + 1]))
+    orders:write(
+      ('{"country":"%s","expires_at":"%s","id":"ord_%05d","period":30,"price":9.30,"quantity":10,'
+      .. '"status":"active","type":"%s"}\n'):format(countries[i % 3 + 1], date(now + i * 250), i,
+      types[i % 5 + 1]))
   end
   return table.unpack(paths)
 end
@@ -185,7 +208,8 @@ end
 -- A home with twenty plugins, each with a command and an event.
 local function install_plugins(with)
   for number = 1, 20 do
-    local line = "cd %s && { %s plugin new counter%d && %s plugin install counter%d --yes; } 2>plugins.log"
+    local line =
+      "cd %s && { %s plugin new counter%d && %s plugin install counter%d --yes; } 2>plugins.log"
     if not os.execute(line:format(folder, with, number, with, number)) then os.exit(1) end
   end
 end
@@ -194,13 +218,25 @@ end
 local target = "http://198.51.100.1/"
 
 local figures = {
-  { "get", function() get("20,000 GETs of 600 bytes, 64 in flight", http .. "/json600", 20000, 64, 1.10) end },
-  { "get-door", function() door("20,000 account.get, 64 in flight", http, "account", 20000, 64, 1.25) end },
-  { "tls", function() get("20,000 GETs over TLS, 64 in flight", https .. "/json600", 20000, 64, 1.10) end },
-  { "tls-door", function() door("20,000 account.get over TLS, 64 in flight", https, "account", 20000, 64, 1.25) end },
+  { "get", function()
+    get("20,000 GETs of 600 bytes, 64 in flight", http .. "/json600", 20000, 64, 1.10)
+  end },
+  { "get-door", function()
+    door("20,000 account.get, 64 in flight", http, "account", 20000, 64, 1.25)
+  end },
+  { "tls", function()
+    get("20,000 GETs over TLS, 64 in flight", https .. "/json600", 20000, 64, 1.10)
+  end },
+  { "tls-door", function()
+    door("20,000 account.get over TLS, 64 in flight", https, "account", 20000, 64, 1.25)
+  end },
   { "row", function() get("5,000 GETs in a row", http .. "/json600", 5000, 1, 1.10) end },
-  { "lists", function() get("4,000 lists of 20 KB, 64 in flight", http .. "/api/v1/orders", 4000, 64, 1.0) end },
-  { "lists-door", function() door("4,000 orders.list, 64 in flight", http, "orders", 4000, 64, 1.2) end },
+  { "lists", function()
+    get("4,000 lists of 20 KB, 64 in flight", http .. "/api/v1/orders", 4000, 64, 1.0)
+  end },
+  { "lists-door", function()
+    door("4,000 orders.list, 64 in flight", http, "orders", 4000, 64, 1.2)
+  end },
 
   { "start", function()
     local mine = measure(51, ours .. " -e ''")
@@ -224,8 +260,10 @@ local figures = {
     file:close()
     assert(os.execute(("%s bundle --quiet %s/app.lua -o %s"):format(ours, script, app)))
     local bare_start, mine = measure(51, ours .. " -e ''", app)
-    absolute("a bundle of 20 modules: CPU added to a start", "%.2f ms", (mine.cpu - bare_start.cpu) * 1000, 2)
-    absolute("a bundle of 20 modules: wall added to a start", "%.2f ms", (mine.wall - bare_start.wall) * 1000, 2)
+    absolute("a bundle of 20 modules: CPU added to a start", "%.2f ms", (mine.cpu - bare_start.cpu)
+      * 1000, 2)
+    absolute("a bundle of 20 modules: wall added to a start", "%.2f ms",
+      (mine.wall - bare_start.wall) * 1000, 2)
   end },
 
   { "plugins", function()
@@ -251,8 +289,12 @@ local figures = {
     slots("a slot from PostgreSQL, four processes at once: wall", env "POSTGRES_URL", 4, 2000)
   end },
 
-  { "purchase", function() purchases("a purchase, journal in SQLite", folder .. "/purchases.db") end },
-  { "purchase-pg", function() purchases("a purchase, journal in PostgreSQL", env "POSTGRES_URL") end },
+  { "purchase", function()
+    purchases("a purchase, journal in SQLite", folder .. "/purchases.db")
+  end },
+  { "purchase-pg", function()
+    purchases("a purchase, journal in PostgreSQL", env "POSTGRES_URL")
+  end },
 
   { "prompt", function()
     local pipe = assert(io.popen(("build/bench/prompt 21 %s --quiet"):format(ours)))
@@ -279,9 +321,9 @@ local figures = {
   { "download", function() download("40 MB to a file", download_url) end },
   { "download-door", function() download("40 MB with orders.download", "ord_1") end },
 
-  -- The wall time that the timeouts alone set: if working and refusing proxies took no time at all, those that hang would
-  -- begin at once, as many as may be in flight; they are less than that, so all end after one timeout. What is above it
-  -- is the time in which the list is gone through.
+  -- The wall time that the timeouts alone set: if working and refusing proxies took no time at all,
+  -- those that hang would begin at once, as many as may be in flight; they are less than that, so
+  -- all end after one timeout. What is above it is the time in which the list is gone through.
   { "proxies", function()
     local count, in_flight, timeout = 2000, 256, 5
     local theirs, mine = measure(runs, through(target, count, in_flight, timeout, fate))
@@ -294,26 +336,31 @@ local figures = {
     local _, few = through(target, 2000, 256, 5, fate)
     local _, many = through(target, 15000, 1024, 5, fate)
     local few_runs, many_runs = measure(runs, few, many)
-    row("15,000, 1,024 in flight, beside 2,000, 256: CPU each", "%.1f us", many_runs.cpu / 15000 * 1e6,
+    row("15,000, 1,024 in flight, beside 2,000, 256: CPU each", "%.1f us",
+      many_runs.cpu / 15000 * 1e6,
       few_runs.cpu / 2000 * 1e6, 1)
   end },
 
   { "check", function()
     local count, timeout = 2000, 5
-    local line = "env PROXYLUA_BASE_URL=%s/api/v1 %s check --quiet --no-history --from %s --url %s --timeout %d"
+    local line = "env PROXYLUA_BASE_URL=%s/api/v1 %s check --quiet --no-history --from %s --url %s "
+      .. "--timeout %d"
     local mixed = write_proxies(count, fate)
     local mine = measure(runs, line:format(http, ours, mixed, target, timeout))
-    row("2,000 checked, 512 in flight, 10 % refuse, 5 % hang: wall and bound", "%.2f s", mine.wall, timeout, 1.15)
+    row("2,000 checked, 512 in flight, 10 % refuse, 5 % hang: wall and bound", "%.2f s", mine.wall,
+      timeout, 1.15)
     local function all_of(number)
       local path = write_proxies(number, function() return "PROXY_PORT" end)
       return measure(3, line:format(http, ours, path, target, timeout))
     end
     local few, many = all_of(20000), all_of(100000)
-    row("100,000 from a file, beside 20,000: largest size", "%.1f MiB", many.size / mib, few.size / mib, 1.1)
+    row("100,000 from a file, beside 20,000: largest size", "%.1f MiB", many.size / mib,
+      few.size / mib, 1.1)
   end },
 
   { "report", function()
-    local line = "env PROXYLUA_BASE_URL=%s/api/v1 %s report --quiet --since 365d --transactions %s --orders %s"
+    local line =
+      "env PROXYLUA_BASE_URL=%s/api/v1 %s report --quiet --since 365d --transactions %s --orders %s"
     local mine = measure(runs, line:format(http, ours, write_account()))
     absolute("a report over 100,000 transactions: wall", "%.2f s", mine.wall, 1)
     absolute("a report over 100,000 transactions: largest size", "%.1f MiB", mine.size / mib, 64)
@@ -326,13 +373,16 @@ local figures = {
     for format in io.popen(list):lines() do
       local mine = measure(3, ("%s bench/export.lua %s %s 1000000"):format(ours, format, path))
       absolute("a million proxies as " .. format .. ": wall", "%.2f s", mine.wall, 3)
-      absolute("a million proxies as " .. format .. ": largest size", "%.1f MiB", mine.size / mib, 64)
+      absolute("a million proxies as " .. format .. ": largest size", "%.1f MiB", mine.size / mib,
+        64)
     end
     os.remove(path)
   end },
 
   { "proxies-tls", function()
-    local theirs, mine = measure(runs, through(https .. "/json600", 1000, 64, 30, function() return "PROXY_PORT" end))
+    local theirs, mine = measure(runs, through(https .. "/json600", 1000, 64, 30, function()
+      return "PROXY_PORT"
+    end))
     cpu("1,000 over TLS through proxies, 64 in flight", 1000, mine, theirs, 1.2)
   end },
 }
@@ -343,14 +393,16 @@ for _, each in ipairs(arg) do
   if wanted[each] == nil then
     local known = {}
     for i, figure in ipairs(figures) do known[i] = figure[1] end
-    io.stderr:write(("bench/run: no figure %s; there are %s\n"):format(each, table.concat(known, " ")))
+    io.stderr:write(("bench/run: no figure %s; there are %s\n"):format(each,
+      table.concat(known, " ")))
     os.exit(2)
   end
   wanted[each] = true
 end
 
 met, missed = 0, 0
-print_row("figure", ("median of %d runs"):format(runs), "proxylua", "beside", "ratio", "at most", "met")
+print_row("figure", ("median of %d runs"):format(runs), "proxylua", "beside", "ratio", "at most",
+  "met")
 for _, each in ipairs(figures) do
   name = each[1]
   if wanted[name] then each[2]() end

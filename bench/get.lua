@@ -1,4 +1,5 @@
--- get.lua URL COUNT IN_FLIGHT: GETs through px.http, each answer decoded; one in flight is a plain loop.
+-- get.lua URL COUNT IN_FLIGHT: GETs through px.http, each answer decoded; one in flight is a plain
+-- loop.
 local px = require "proxylua"
 
 local url, count, in_flight = arg[1], math.tointeger(arg[2]), math.tointeger(arg[3])

@@ -1,6 +1,6 @@
-/* measure RUNS COMMAND… [-- COMMAND…]…: runs the commands in turn, each RUNS times, and prints for each a line of medians:
- * wall and CPU (user + system) in seconds, largest resident size in KiB. Their standard output is dropped; one that fails
- * ends the measurement. */
+/* measure RUNS COMMAND… [-- COMMAND…]…: runs the commands in turn, each RUNS times, and prints for
+ * each a line of medians: wall and CPU (user + system) in seconds, largest resident size in KiB.
+ * Their standard output is dropped; one that fails ends the measurement. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,10 +98,12 @@ int main(int argc, char **argv)
   int count = argc > 2 ? atoi(argv[1]) : 0;
   int command_count = count > 0 ? split(argv + 2, commands) : 0;
   if (command_count == 0) return fputs("usage: measure RUNS COMMAND… [-- COMMAND…]…\n", stderr), 2;
-  for (int c = 0; c < command_count; c++) runs[c] = (struct runs){numbers(count), numbers(count), numbers(count)};
+  for (int c = 0; c < command_count; c++)
+    runs[c] = (struct runs){numbers(count), numbers(count), numbers(count)};
   for (int i = 0; i < count; i++)
     for (int c = 0; c < command_count; c++) run(commands[c], &runs[c], i);
   for (int c = 0; c < command_count; c++)
-    printf("%.6f %.6f %.0f\n", median(runs[c].wall, count), median(runs[c].cpu, count), median(runs[c].size, count));
+    printf("%.6f %.6f %.0f\n", median(runs[c].wall, count), median(runs[c].cpu, count),
+           median(runs[c].size, count));
   return 0;
 }

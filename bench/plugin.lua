@@ -1,5 +1,5 @@
--- plugin.lua: what a plugin costs: milliseconds of its first call, its start included, microseconds of a later one, seconds of
--- 100,000 rows from it. Medians.
+-- plugin.lua: what a plugin costs: milliseconds of its first call, its start included, microseconds
+-- of a later one, seconds of 100,000 rows from it. Medians.
 local core = require "proxylua.core"
 local host = require "proxylua.plugin.host"
 

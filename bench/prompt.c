@@ -1,5 +1,5 @@
-/* How long somebody at a terminal waits: for the prompt, and for what Tab offers of a table of 10,000 fields.
- *   prompt RUNS PROGRAM [ARGUMENT…]    prints the medians of both in milliseconds */
+/* How long somebody at a terminal waits: for the prompt, and for what Tab offers of a table of
+ * 10,000 fields. prompt RUNS PROGRAM [ARGUMENT…]    prints the medians of both in milliseconds */
 #include <errno.h>
 #include <pty.h>
 #include <signal.h>
@@ -57,7 +57,9 @@ static void run(char **command, double *start, double *completion)
   }
   await(terminal, "px> ");
   *start = now() - before;
-  type(terminal, "big = {} for i = 1, 10000 do big[('field%05d'):format(i)] = i end done = 'ready' print(done)\r");
+  type(terminal,
+       "big = {} for i = 1, 10000 do big[('field%05d'):format(i)] = i end done = 'ready' "
+       "print(done)\r");
   await(terminal, "ready\r\n\033[?2004hpx> ");
   type(terminal, "big.f");
   await(terminal, "f");

@@ -1,5 +1,5 @@
--- Buys COUNT orders one after another: with `door` through px.orders.create and its journal, with `bare` by plain POSTs of the
--- same body, which is what a program without any care would do.
+-- Buys COUNT orders one after another: with `door` through px.orders.create and its journal, with
+-- `bare` by plain POSTs of the same body, which is what a program without any care would do.
 --   bench/purchases.lua door|bare COUNT KEY
 local px = require "proxylua"
 
@@ -10,7 +10,8 @@ for _ = 1, tonumber(count) do
   if how == "door" then
     px.orders.create(order)
   else
-    local answer = px.http.post(os.getenv "PROXYLUA_BASE_URL" .. "/orders", { headers = headers, json = order })
+    local answer = px.http.post(os.getenv "PROXYLUA_BASE_URL" .. "/orders",
+      { headers = headers, json = order })
     assert(answer.ok, answer.status)
     answer:json()
   end

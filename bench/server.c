@@ -1,6 +1,7 @@
-/* The other side of every benchmark, in one thread: an HTTP server that answers documents from memory, a forward proxy that
- * listens on all of 127/8, one that accepts and never answers, and a port that refuses. It prints its ports as a line of
- * shell variables and ends when its standard input does. */
+/* The other side of every benchmark, in one thread: an HTTP server that answers documents from
+ * memory, a forward proxy that listens on all of 127/8, one that accepts and never answers, and a
+ * port that refuses. It prints its ports as a line of shell variables and ends when its standard
+ * input does. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -86,10 +87,12 @@ static void load(const char *folder, char *path)
   struct document *document = &documents[document_count++];
   char *text = whole_file(name, HEAD, &size);
   free(name);
-  int length = snprintf(head, sizeof head,
-                        "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Mon, 02 Nov 2026 10:00:00 GMT\r\n"
-                        "Content-Type: application/json\r\nContent-Length: %zu\r\nConnection: keep-alive\r\n\r\n",
-                        size);
+  int length =
+      snprintf(head, sizeof head,
+               "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Mon, 02 Nov 2026 10:00:00 GMT\r\n"
+               "Content-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
+               "keep-alive\r\n\r\n",
+               size);
   char *index = strstr(path, "/index");
   if (index) *index = '\0';
   document->path = path;
@@ -98,7 +101,8 @@ static void load(const char *folder, char *path)
   memcpy(document->text, head, (size_t)length);
 }
 
-/* Every file below the folder; `path` is the part that requests name, "index" stands for its folder. */
+/* Every file below the folder; `path` is the part that requests name, "index" stands for its
+ * folder. */
 static void load_all(const char *folder, const char *path)
 {
   char *name = join(folder, path, "");
@@ -122,7 +126,8 @@ static void watch(struct peer *peer, uint32_t events)
 {
   if (peer->told == events) return;
   struct epoll_event event = {.events = events, .data.ptr = peer};
-  if (epoll_ctl(epoll, peer->told ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, peer->fd, &event) < 0) die("epoll_ctl");
+  if (epoll_ctl(epoll, peer->told ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, peer->fd, &event) < 0)
+    die("epoll_ctl");
   peer->told = events;
 }
 
@@ -159,7 +164,8 @@ static void bury(void)
 
 static void accept_all(const struct peer *listener)
 {
-  static const enum kind kinds[] = {[LISTEN_HTTP] = HTTP, [LISTEN_PROXY] = PROXY, [LISTEN_HANG] = HANG};
+  static const enum kind kinds[] =
+      {[LISTEN_HTTP] = HTTP, [LISTEN_PROXY] = PROXY, [LISTEN_HANG] = HANG};
   int fd, one = 1;
   while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -226,10 +232,10 @@ static void serve_address(struct peer *peer)
   char text[INET_ADDRSTRLEN];
   if (getsockname(peer->fd, (struct sockaddr *)&address, &size) < 0) die("getsockname");
   inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
-  reply(
-      peer,
-      "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n{\"ip\":\"%s\"}",
-      strlen(text) + 9, text);
+  reply(peer,
+        "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: application/json\r\nContent-Length: "
+        "%zu\r\n\r\n{\"ip\":\"%s\"}",
+        strlen(text) + 9, text);
 }
 
 /* CONNECT: a tunnel to that port of 127.0.0.1, whatever host was named. */
@@ -302,7 +308,8 @@ static void work(struct peer *peer, uint32_t events)
 {
   if (peer->fd < 0) return;
   if (peer->kind == STDIN) exit(0);
-  if (peer->other && peer->other->left > 0 && !(events & (EPOLLERR | EPOLLHUP))) return; /* read before it filled up */
+  if (peer->other && peer->other->left > 0 && !(events & (EPOLLERR | EPOLLHUP)))
+    return; /* read before it filled up */
   if (peer->kind <= LISTEN_HANG)
     accept_all(peer);
   else if (peer->other && peer->other->left > 0)
@@ -326,7 +333,9 @@ static int bound_socket(int *port)
   socklen_t size = sizeof at;
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) < 0) die("socket");
-  if (bind(fd, (struct sockaddr *)&at, size) < 0 || getsockname(fd, (struct sockaddr *)&at, &size) < 0) die("bind");
+  if (bind(fd, (struct sockaddr *)&at, size) < 0 ||
+      getsockname(fd, (struct sockaddr *)&at, &size) < 0)
+    die("bind");
   *port = ntohs(at.sin_port);
   return fd;
 }
@@ -357,7 +366,8 @@ int main(int argc, char **argv)
   epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) die("epoll_create1");
   peer_new(STDIN, STDIN_FILENO);
-  bound_socket(&refuse); /* bound and not listening: the port stays ours, and connecting to it is refused */
+  bound_socket(
+      &refuse); /* bound and not listening: the port stays ours, and connecting to it is refused */
   int http = listen_as(LISTEN_HTTP), proxy = listen_as(LISTEN_PROXY), hang = listen_as(LISTEN_HANG);
   printf("HTTP_PORT=%d PROXY_PORT=%d HANG_PORT=%d REFUSE_PORT=%d\n", http, proxy, hang, refuse);
   fflush(stdout);

@@ -14,7 +14,9 @@ end
 local summary = px.check.run(coroutine.wrap(proxies), {
   timeout = arg[1] or "10s", url = arg[2],
   each = function(result)
-    if not result.works then print(("%s:%d  %s"):format(result.host, result.port, result.reason)) end
+    if not result.works then
+      print(("%s:%d  %s"):format(result.host, result.port, result.reason))
+    end
   end,
 })
 print(("%d of %d work"):format(summary.works, summary.total))

@@ -2,7 +2,8 @@
 --   proxylua scripts/deposit.lua [CURRENCY [NETWORK [HOW LONG]]]
 local px = require "proxylua"
 
-local currency, network, timeout = arg[1] or "USDT", arg[2] or not arg[1] and "TRC20" or nil, arg[3] or "2h"
+local currency, network, timeout = arg[1] or "USDT", arg[2] or not arg[1] and "TRC20" or nil,
+  arg[3] or "2h"
 local balance = px.account.get().balance -- before anybody can pay
 
 local deposit = px.deposit{ currency = currency, network = network }

@@ -4,8 +4,10 @@ local px = require "proxylua"
 
 local function try(what, ...)
   local order, err = px.try(px.orders.create, ...)
-  print(("%-16s %s"):format(what, order and "bought " .. order.id or ("%s, charge %s"):format(err.kind, err.charge)))
-  if err and err.charge == "unknown" then error(err) end -- money may have moved: nobody should just go on
+  print(("%-16s %s"):format(what, order and "bought " .. order.id
+    or ("%s, charge %s"):format(err.kind, err.charge)))
+  -- money may have moved: nobody should just go on
+  if err and err.charge == "unknown" then error(err) end
   return order
 end
 

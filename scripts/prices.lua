@@ -18,6 +18,8 @@ local prices = px.all(asked)
 print("10 for 30 days" .. (" %9s"):rep(#countries):format(table.unpack(countries)))
 for row, kind in ipairs(types) do
   local line = { ("%-14s"):format(kind) }
-  for column = 1, #countries do line[#line + 1] = ("%9s"):format(prices[(row - 1) * #countries + column]) end
+  for column = 1, #countries do
+    line[#line + 1] = ("%9s"):format(prices[(row - 1) * #countries + column])
+  end
   print(table.concat(line, " "))
 end

@@ -3,19 +3,22 @@
 local px = require "proxylua"
 
 local sandbox = px.sandbox()
-local trace = sandbox and sandbox.trace_url or "https://1.1.1.1/cdn-cgi/trace" -- a page that tells who asks for it
+-- a page that tells who asks for it
+local trace = sandbox and sandbox.trace_url or "https://1.1.1.1/cdn-cgi/trace"
 
 local account = px.account.get()
 print(("account   %s, balance %s"):format(account.email, account.balance))
 
 local wanted = { type = "isp", quantity = 3, country = "US", period = 30 }
 local quote = px.orders.calc(wanted)
-print(("quote     %d %s proxies in %s for %d days: %s"):format(wanted.quantity, wanted.type, wanted.country,
+print(("quote     %d %s proxies in %s for %d days: %s"):format(wanted.quantity, wanted.type,
+  wanted.country,
   wanted.period, quote.price))
 
 wanted.max_price = quote.price
 local order = px.orders.create(wanted)
-print(("order     %s, %s until %s, price %s"):format(order.id, order.status, order.expires_at, order.price))
+print(("order     %s, %s until %s, price %s"):format(order.id, order.status, order.expires_at,
+  order.price))
 
 local proxies = px.orders.wait(order.id)
 print("\nHOST             PORT   USERNAME           PASSWORD")

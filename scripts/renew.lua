@@ -8,4 +8,5 @@ for _, action in ipairs(report.done) do
   print(("%s  until %s  %s"):format(action.order, action.expires_at, action.price))
 end
 for _, order in ipairs(report.skipped) do print(("%s  %s"):format(order.order, order.text)) end
-print(("%d orders extended for %s, balance %s"):format(#report.done, report.spent, px.account.get().balance))
+print(("%d orders extended for %s, balance %s"):format(#report.done, report.spent,
+  px.account.get().balance))

@@ -2,7 +2,8 @@
 --   proxylua --spend 50 scripts/restock.lua [TYPE [COUNTRY [QUANTITY]]]
 local px = require "proxylua"
 
-local kind, country, wanted = arg[1] or "isp", arg[2] or "US", math.tointeger(tonumber(arg[3] or 10))
+local kind, country, wanted = arg[1] or "isp", arg[2] or "US",
+  math.tointeger(tonumber(arg[3] or 10))
 
 local stock = 0
 for order in px.orders.each{ status = "active", type = kind } do
@@ -18,5 +19,6 @@ local order = px.orders.create{
   type = kind, country = country, quantity = wanted - stock, period = 30,
   key = ("restock-%s-%s-%s"):format(kind, country, os.date("!%G-W%V")),
 }
-print(("%d of %d %s proxies in %s: bought %d for %s as %s"):format(stock, wanted, kind, country, wanted - stock,
+print(("%d of %d %s proxies in %s: bought %d for %s as %s"):format(stock, wanted, kind, country,
+  wanted - stock,
   order.price, order.id))

@@ -1,5 +1,6 @@
--- Watches the account: tells once of a low balance, of orders that end soon, and of proxies that fail. To the receiver of messages
--- that PROXYLUA_NOTIFY_URL names, if there is one, and to standard output.
+-- Watches the account: tells once of a low balance, of orders that end soon, and of proxies that
+-- fail. To the receiver of messages that PROXYLUA_NOTIFY_URL names, if there is one, and to
+-- standard output.
 --   proxylua scripts/watch.lua [LEAST [WITHIN [SECONDS [TIMES [URL]]]]]
 local px = require "proxylua"
 
@@ -9,7 +10,8 @@ local looks = 0
 
 local function look()
   return px.alerts{
-    balance = least, within = within, failing = 10, check_url = arg[5], url = os.getenv("PROXYLUA_NOTIFY_URL"),
+    balance = least, within = within, failing = 10, check_url = arg[5],
+      url = os.getenv("PROXYLUA_NOTIFY_URL"),
   }
 end
 

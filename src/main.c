@@ -1,4 +1,5 @@
-/* The program: takes the key, opens the runtime, runs the command line, ends the process. Nothing else ends it. */
+/* The program: takes the key, opens the runtime, runs the command line, ends the process. Nothing
+ * else ends it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,14 +13,17 @@
 
 static struct runtime *interrupted_runtime;
 
-/* The first signal ends the script as cancelled; a second one ends the process. At the prompt they go to the session. */
+/* The first signal ends the script as cancelled; a second one ends the process. At the prompt they
+ * go to the session. */
 static void on_signal(int number)
 {
   struct sigaction once = {.sa_handler = SIG_DFL};
-  if (!interrupted_runtime || !runtime_signal(interrupted_runtime, number)) sigaction(number, &once, NULL);
+  if (!interrupted_runtime || !runtime_signal(interrupted_runtime, number))
+    sigaction(number, &once, NULL);
 }
 
-/* Unlike SIG_IGN this is not handed down to the programs that a script starts, which count on dying of these. */
+/* Unlike SIG_IGN this is not handed down to the programs that a script starts, which count on dying
+ * of these. */
 static void stay_alive(int number)
 {
   (void)number;
@@ -27,7 +31,8 @@ static void stay_alive(int number)
 
 static void catch_signals(struct runtime *runtime)
 {
-  struct sigaction action = {.sa_handler = on_signal}, ignore = {.sa_handler = stay_alive, .sa_flags = SA_RESTART};
+  struct sigaction action = {.sa_handler = on_signal},
+                   ignore = {.sa_handler = stay_alive, .sa_flags = SA_RESTART};
   interrupted_runtime = runtime;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
@@ -35,7 +40,8 @@ static void catch_signals(struct runtime *runtime)
   sigaction(SIGXFSZ, &ignore, NULL); /* a file that may grow no further is an error of its write */
 }
 
-/* A thousand exchanges at once need as many descriptors, and the soft limit is there for programs that use select. */
+/* A thousand exchanges at once need as many descriptors, and the soft limit is there for programs
+ * that use select. */
 static void raise_descriptor_limit(void)
 {
   struct rlimit limit;
@@ -44,22 +50,24 @@ static void raise_descriptor_limit(void)
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* The number of a closed standard stream would go to the next file or socket, and what is printed into that. What stands in
- * fails as a closed one does. */
+/* The number of a closed standard stream would go to the next file or socket, and what is printed
+ * into that. What stands in fails as a closed one does. */
 static void hold_standard_streams(void)
 {
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
-/* What was printed may be lost only now, or was lost on the way without the script's taking notice. */
+/* What was printed may be lost only now, or was lost on the way without the script's taking notice.
+ */
 static int finish_output(int code)
 {
   errno = 0;
   if (fflush(stdout) == 0 && !ferror(stdout)) return code;
   int lost = error_exit_code(ERROR_STORE);
   if (errno != EPIPE && code != lost)
-    fprintf(stderr, "proxylua: cannot write to standard output: %s\n", errno ? strerror(errno) : "some of it is lost");
+    fprintf(stderr, "proxylua: cannot write to standard output: %s\n",
+            errno ? strerror(errno) : "some of it is lost");
   return code != 0 ? code : lost;
 }
 

@@ -1,6 +1,7 @@
--- Writes the C file that holds the Lua parts of the program as bytecode, and other files as they are, sorted by name.
---   lua5.4 tools/embed.lua OUTPUT FILE…
--- lua/proxylua/cli/orders.lua becomes "proxylua.cli.orders", any other x.lua the module "x"; other files keep their path.
+-- Writes the C file that holds the Lua parts of the program as bytecode, and other files as they
+--   are, sorted by name. lua5.4 tools/embed.lua OUTPUT FILE…
+-- lua/proxylua/cli/orders.lua becomes "proxylua.cli.orders", any other x.lua the module "x"; other
+-- files keep their path.
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -17,7 +18,8 @@ local function entry(path)
   return { name = name, data = string.dump(assert(load(read(path), "@" .. short, "t"))) }
 end
 
--- Octal escapes have three digits always, so that a digit after one is never taken for a part of it.
+-- Octal escapes have three digits always, so that a digit after one is never taken for a part of
+-- it.
 local function escape(char)
   return ("\\%03o"):format(char:byte())
 end
@@ -38,7 +40,8 @@ local out = { "/* Written by tools/embed.lua. */", '#include "bind/embedded.h"',
 out[#out + 1] = "const struct embedded_file embedded_files[] = {"
 for index, file in ipairs(entries) do
   assert(index == 1 or entries[index - 1].name ~= file.name, "two files are called " .. file.name)
-  out[#out + 1] = ('{"%s", (const unsigned char *)\n%s, %d},'):format(file.name, literal(file.data), #file.data)
+  out[#out + 1] = ('{"%s", (const unsigned char *)\n%s, %d},'):format(file.name, literal(file.data),
+    #file.data)
 end
 out[#out + 1] = "};"
 out[#out + 1] = ("const size_t embedded_count = %d;\n"):format(#entries)

@@ -1,6 +1,6 @@
--- Checks the direction of dependencies: which folder of src/ may include which, and which part of lua/proxylua may require
--- which, lazily or not. Prints what the tables do not allow, and each circle of modules, and fails. Run from the top of the
--- repository: lua5.4 tools/layers.lua
+-- Checks the direction of dependencies: which folder of src/ may include which, and which part of
+-- lua/proxylua may require which, lazily or not. Prints what the tables do not allow, and each
+-- circle of modules, and fails. Run from the top of the repository: lua5.4 tools/layers.lua
 
 -- What a folder of src/ may include beside itself.
 local includes = {
@@ -47,7 +47,9 @@ end
 
 local function check_include(path, folder, header)
   if header:match("^lua") or header == "lauxlib.h" then
-    if not with_lua[folder] then fault("%s includes %s; only bind/ and sandbox/ see lua_State", path, header) end
+    if not with_lua[folder] then
+      fault("%s includes %s; only bind/ and sandbox/ see lua_State", path, header)
+    end
     return
   end
   local target = header:match("^([%w_]+)/")
@@ -71,8 +73,8 @@ for _, path in ipairs(lines_of("find src -name '*.[ch]' | LC_ALL=C sort")) do
     end
   end
 end
--- What a part of lua/proxylua may require beside itself and the C core. A module belongs to the part with the longest name that
--- it begins with; "init" is the standard module itself.
+-- What a part of lua/proxylua may require beside itself and the C core. A module belongs to the
+-- part with the longest name that it begins with; "init" is the standard module itself.
 local requires = {
   util = {},
   tasks = { "util" },
@@ -101,7 +103,8 @@ local requires = {
   bundle = { "util", "script", "plugin.package" },
   repl = { "util", "term", "help", "proxies.address", "init" },
   cli = {
-    "util", "tasks", "qr", "settings", "script", "term", "api", "proxies", "check", "fleet", "report", "init", "help",
+    "util", "tasks", "qr", "settings", "script", "term", "api", "proxies", "check", "fleet",
+      "report", "init", "help",
     "plugin.package", "plugin.host", "bundle", "repl",
   },
 }
@@ -150,7 +153,9 @@ local function visit(name, trail)
   state[name] = "done"
 end
 
-for _, path in ipairs(lines_of("find lua/proxylua -name '*.lua' | LC_ALL=C sort")) do read_module(path) end
+for _, path in ipairs(lines_of("find lua/proxylua -name '*.lua' | LC_ALL=C sort")) do
+  read_module(path)
+end
 local names = {}
 for name in pairs(modules) do names[#names + 1] = name end
 table.sort(names)

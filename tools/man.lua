@@ -1,5 +1,5 @@
--- Writes the manual page, from the tables that --help and the program itself work by, and from the README.
---   build/proxylua tools/man.lua >OUTPUT
+-- Writes the manual page, from the tables that --help and the program itself work by, and from the
+--   README. build/proxylua tools/man.lua >OUTPUT
 
 local commands = require "proxylua.cli.commands"
 local config = require "proxylua.settings"
@@ -59,7 +59,9 @@ local function code(text)
   begin_paragraph()
   put(".RS 4")
   put(".nf")
-  for line in (text:gsub("\n$", "") .. "\n"):gmatch("(.-)\n") do put_line(line == "" and "\\&" or escape(line)) end
+  for line in (text:gsub("\n$", "") .. "\n"):gmatch("(.-)\n") do
+    put_line(line == "" and "\\&" or escape(line))
+  end
   put(".fi")
   put(".RE")
 end
@@ -129,7 +131,8 @@ section "DESCRIPTION"
 paragraph(first_paragraph "proxylua")
 paragraph(assert(help.section("Scripts and cron"):match("```\n\n(.*)$")))
 paragraph(assert(help.section("At the shell"):match("^[^\n]*\n\n(.-)\n\n")))
-paragraph "What scripts can call is told by `proxylua help px`, each function by `proxylua help px.map` and so on."
+paragraph("What scripts can call is told by `proxylua help px`, each function by `proxylua help "
+  .. "px.map` and so on.")
 
 section "COMMANDS"
 for _, name in ipairs(commands.names(true)) do
@@ -147,16 +150,22 @@ paragraph(first_paragraph "Configuration")
 item("PROXYLUA_API_KEY", nil, "the API key; it is taken out of the environment at the start")
 item("PROXYLUA_CONFIG", nil, "the config file, in place of the usual one")
 for _, row in ipairs(config.rows) do
-  if row.env then item(row.env, nil, row.summary .. (row.default and "; default " .. row.default or "")) end
+  if row.env then
+    item(row.env, nil, row.summary .. (row.default and "; default " .. row.default or ""))
+  end
 end
-item("PROXYLUA_NOTIFY_URL", nil, "whom px.notify and proxylua alerts tell, where they are given no URL")
+item("PROXYLUA_NOTIFY_URL", nil,
+  "whom px.notify and proxylua alerts tell, where they are given no URL")
 item("NO_COLOR", nil, "when set, there are no colours")
 item("COLUMNS", nil, "the width of tables and help, in place of the terminal's")
-item("XDG_CONFIG_HOME, XDG_STATE_HOME", nil, "where the files are, in place of ~/.config and ~/.local/state")
+item("XDG_CONFIG_HOME, XDG_STATE_HOME", nil,
+  "where the files are, in place of ~/.config and ~/.local/state")
 
 section "FILES"
-item("$XDG_CONFIG_HOME/proxylua/config.lua", nil, "the config file, which returns a table; see proxylua help config")
-item("$XDG_STATE_HOME/proxylua/state.db", nil, "limits and the journal of charges, unless --store names another place")
+item("$XDG_CONFIG_HOME/proxylua/config.lua", nil,
+  "the config file, which returns a table; see proxylua help config")
+item("$XDG_STATE_HOME/proxylua/state.db", nil,
+  "limits and the journal of charges, unless --store names another place")
 item("$XDG_STATE_HOME/proxylua/locks", nil, "the locks of --lock")
 
 section "EXIT STATUS"

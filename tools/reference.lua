@@ -1,5 +1,5 @@
--- Writes the doc comments of the reference into one file, which the program carries: a NUL behind each.
---   lua5.4 tools/reference.lua OUTPUT FILE…
+-- Writes the doc comments of the reference into one file, which the program carries: a NUL behind
+--   each. lua5.4 tools/reference.lua OUTPUT FILE…
 
 package.path = "lua/?.lua;" .. package.path
 local reference = require "proxylua.help.reference"
@@ -7,7 +7,9 @@ local reference = require "proxylua.help.reference"
 local out = {}
 for index = 2, #arg do
   local file = assert(io.open(arg[index], "rb"))
-  for _, comment in ipairs(reference.comments(assert(file:read("a")))) do out[#out + 1] = comment .. "\0" end
+  for _, comment in ipairs(reference.comments(assert(file:read("a")))) do
+    out[#out + 1] = comment .. "\0"
+  end
   assert(file:close())
 end
 

@@ -1,5 +1,6 @@
---- Alerts: what an account has to be watched for, each told once. What was told is a note in the store, whose name says what was
--- watched; it is forgotten when the condition has passed, so that it is told again when it comes back.
+--- Alerts: what an account has to be watched for, each told once. What was told is a note in the
+-- store, whose name says what was watched; it is forgotten when the condition has passed, so that
+-- it is told again when it comes back.
 -- @module px.alerts
 
 local check = require "proxylua.check"
@@ -36,7 +37,8 @@ local watched = {}
 function watched.balance(least, watch)
   local balance = watch.account.balance
   if not balance then
-    core.error.raise{ kind = "protocol", endpoint = "account.get", message = "the server does not tell the balance" }
+    core.error.raise{ kind = "protocol", endpoint = "account.get",
+      message = "the server does not tell the balance" }
   end
   if balance < least then
     watch:add("", ("the balance is %s, below %s"):format(tostring(balance), tostring(least)))
@@ -83,11 +85,13 @@ function watched.failing(percent, watch)
   for _, order in ipairs(watch:orders()) do
     local proxies = proxies_of(order)
     local found = check.run(proxies, {
-      url = watch.check_url, timeout = CHECK_TIMEOUT, concurrency = AT_ONCE, history = false, events = false,
+      url = watch.check_url, timeout = CHECK_TIMEOUT, concurrency = AT_ONCE, history = false,
+        events = false,
     })
     local failed = found.total - found.works
     if failed > #proxies * percent / 100 then
-      watch:add(order.id, ("%d of %d proxies of %s do not work: %s"):format(failed, #proxies, described(order),
+      watch:add(order.id, ("%d of %d proxies of %s do not work: %s"):format(failed, #proxies,
+        described(order),
         summary(found.reasons)))
     end
   end
@@ -118,7 +122,8 @@ local function open_watch(params)
   local account = endpoints.account.get()
   local whose = readable(tostring(account.id or account.email or ""))
   return setmetatable({
-    account = account, alerts = core.json.array{ endless = core.json.array{} }, notes = {}, prefixes = {},
+    account = account, alerts = core.json.array{ endless = core.json.array{} }, notes = {},
+      prefixes = {},
     check_url = params.check_url, name = ("%s\t%s\t"):format(params.name or "alerts", whose),
   }, Watch)
 end
@@ -150,7 +155,9 @@ local function forget_what_passed(watch)
   local holds, passed = {}, {}
   for _, note in pairs(watch.notes) do holds[note] = true end
   for note in notes.each(KIND, OF_API) do
-    if not holds[note] and starts_with_one_of(note, watch.prefixes) then passed[#passed + 1] = note end
+    if not holds[note] and starts_with_one_of(note, watch.prefixes) then
+      passed[#passed + 1] = note
+    end
   end
   forget(passed)
 end
@@ -180,7 +187,9 @@ local function claim_new(watch)
   local list = {}
   for _, alert in ipairs(watch.alerts) do
     alert.is_new = claim(watch.notes[alert])
-    if alert.is_new and alert.kind == "balance" then hooks.call("emit", "balance_low", { text = alert.text }) end
+    if alert.is_new and alert.kind == "balance" then
+      hooks.call("emit", "balance_low", { text = alert.text })
+    end
     if alert.is_new then list[#list + 1] = alert end
   end
   return list
@@ -212,7 +221,9 @@ local function tell_new(watch, params)
   end)
   if ok then return end
   local untold = {}
-  for _, alert in ipairs(new) do untold[#untold + 1] = not sent[alert] and watch.notes[alert] or nil end
+  for _, alert in ipairs(new) do
+    untold[#untold + 1] = not sent[alert] and watch.notes[alert] or nil
+  end
   forget(untold)
   error(err, 0)
 end
@@ -220,43 +231,58 @@ end
 -- --- px.alerts ---
 
 local known = {
-  balance = true, within = true, failing = true, check_url = true, name = true, url = true, kind = true, chat = true,
+  balance = true, within = true, failing = true, check_url = true, name = true, url = true,
+    kind = true, chat = true,
   tell = true,
 }
 
 local function read_thresholds(params)
-  if type(params) ~= "table" then names.usage("px.alerts takes its parameters as a table, got a %s", type(params)) end
+  if type(params) ~= "table" then
+    names.usage("px.alerts takes its parameters as a table, got a %s", type(params))
+  end
   names.check("px.alerts", params, known)
-  if params.name ~= nil and not (type(params.name) == "string" and params.name:find("^[%w_.-]+$")) then
-    names.usage("px.alerts: the name is of letters, digits, -, _ and ., got %s", tostring(params.name))
+  if params.name ~= nil and not (type(params.name) == "string"
+    and params.name:find("^[%w_.-]+$")) then
+    names.usage("px.alerts: the name is of letters, digits, -, _ and ., got %s",
+      tostring(params.name))
   end
   if params.tell ~= nil and type(params.tell) ~= "function" then
     names.usage("px.alerts: tell is a function, got a %s", type(params.tell))
   end
   local failing = params.failing and tonumber(params.failing)
   if params.failing and not (failing and failing >= 0 and failing < 100) then
-    names.usage("px.alerts: failing is a percentage from 0 to below 100, got %s", tostring(params.failing))
+    names.usage("px.alerts: failing is a percentage from 0 to below 100, got %s",
+      tostring(params.failing))
   end
   local thresholds = {
     balance = params.balance and core.money(params.balance), failing = failing,
     within = params.within and duration.seconds(params.within, "px.alerts: within"),
   }
-  if not next(thresholds) then names.usage("px.alerts: nothing to watch: give balance, within or failing") end
+  if not next(thresholds) then
+    names.usage("px.alerts: nothing to watch: give balance, within or failing")
+  end
   return thresholds
 end
 
---- Looks at the account, and tells each thing that is amiss once: to `url` by px.notify, if there is one. What has passed is
--- forgotten, and told again when it comes back. Of several processes at once, one tells.
+--- Looks at the account, and tells each thing that is amiss once: to `url` by px.notify, if there
+-- is one. What has passed is forgotten, and told again when it comes back. Of several processes at
+-- once, one tells.
 -- @function px.alerts
--- @param params table: what to watch, one of these at least: `balance`, below which it is low; `within`, a duration such as "3d",
---   in which orders end; `failing`, the percentage of an order's proxies above which it is told that they do not work (0: any), by
---   asking for `check_url` through each; and how to tell: `url`, `kind` and `chat` as px.notify has them, or `tell`, a function
---   that is called with the list that is answered, before what is new in it counts as told; `name` of the watch, where several with
---   the same thresholds tell different people ("alerts")
--- @return list of what is amiss: tables of `kind` (balance, within, failing), `text`, and `is_new`, whether it was told now; its
---   field `endless` is the list of active orders that do not tell when they end, by their ids, where `within` is watched
--- @raise what px.notify or `tell` raises, when nobody could be told: it is for the next call then; what every call raises
--- @usage for _, alert in ipairs(px.alerts{ balance = 1000000, within = "3d" }) do print(alert.kind, alert.is_new) end
+-- @param params table: what to watch, one of these at least: `balance`, below which it is low;
+--   `within`, a duration such as "3d", in which orders end; `failing`, the percentage of an order's
+--   proxies above which it is told that they do not work (0: any), by asking for `check_url`
+--   through each; and how to tell: `url`, `kind` and `chat` as px.notify has them, or `tell`, a
+--   function that is called with the list that is answered, before what is new in it counts as
+--   told; `name` of the watch, where several with the same thresholds tell different people
+--   ("alerts")
+-- @return list of what is amiss: tables of `kind` (balance, within, failing), `text`, and `is_new`,
+--   whether it was told now; its field `endless` is the list of active orders that do not tell when
+--   they end, by their ids, where `within` is watched
+-- @raise what px.notify or `tell` raises, when nobody could be told: it is for the next call then;
+--   what every call raises
+-- @usage for _, alert in ipairs(px.alerts{ balance = 1000000, within = "3d" }) do
+--   print(alert.kind, alert.is_new)
+-- end
 --   --> balance  true
 -- print(px.alerts{ balance = 1000000 }[1].is_new)  --> false
 function M.look(params)

@@ -1,5 +1,5 @@
---- The standard module: `local px = require "proxylua"`. Calls answer their result or raise an error value (px.error), and wait
--- without holding up the other tasks.
+--- The standard module: `local px = require "proxylua"`. Calls answer their result or raise an
+-- error value (px.error), and wait without holding up the other tasks.
 -- @module px
 
 local core = require "proxylua.core"
@@ -17,7 +17,8 @@ local workflows = require "proxylua.workflows"
 
 local px = {
   try = errors.try, error = errors.error, journal = journal, time = time.time,
-  spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map, timeout = tasks.timeout,
+  spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map,
+    timeout = tasks.timeout,
   every = tasks.every,
 }
 
@@ -26,9 +27,9 @@ local px = {
 -- @usage print(px.version)
 px.version = core.version
 
---- An exact amount of money; prices and balances are such values. They add, subtract and compare with each other, with numbers
--- and with strings (`==` only with each other), multiply and divide, and `tostring` gives at least two decimals. An overflow is
--- an error.
+--- An exact amount of money; prices and balances are such values. They add, subtract and compare
+-- with each other, with numbers and with strings (`==` only with each other), multiply and divide,
+-- and `tostring` gives at least two decimals. An overflow is an error.
 -- @function px.money
 -- @param value number or string, with at most 8 decimals
 -- @return money
@@ -62,17 +63,20 @@ px.version = core.version
 -- @usage print(px.money("9.30"):tonumber() / 2)  --> 4.65
 px.money = core.money
 
---- The JSON text of a value. Integers stay integers, money is written exactly, the names of an object are sorted.
+--- The JSON text of a value. Integers stay integers, money is written exactly, the names of an
+-- object are sorted.
 -- @function px.json.encode
 -- @param value table, string, number, boolean or money
--- @param options table, may be left out: `indent`, blanks a level (0: all on one line); `bytes="escape"` writes bytes that are not
---   UTF-8 as \udc80 to \udcff instead of refusing them
+-- @param options table, may be left out: `indent`, blanks a level (0: all on one line);
+--   `bytes="escape"` writes bytes that are not UTF-8 as \udc80 to \udcff instead of refusing them
 -- @return string
 -- @return where the first escaped bytes are, such as "[1].note"; nil when there are none
 -- @raise usage for what JSON cannot hold
--- @usage print(px.json.encode{ price = px.money("9.30"), ids = { 1, 2 } })  --> {"ids":[1,2],"price":9.30}
+-- @usage local text = px.json.encode{ price = px.money("9.30"), ids = { 1, 2 } }
+-- print(text)  --> {"ids":[1,2],"price":9.30}
 
---- The value of a JSON text. Integers stay integers, null is absent, numbers of more than 15 digits arrive as strings.
+--- The value of a JSON text. Integers stay integers, null is absent, numbers of more than 15 digits
+-- arrive as strings.
 -- @function px.json.decode
 -- @param text string
 -- @return table, string, number or boolean
@@ -90,14 +94,15 @@ px.json = core.json
 --- Plain HTTP to anywhere, never with the API key.
 -- @function px.http.get
 -- @param url string
--- @param options table, may be left out: `headers` and `query` (tables), `body` (string) or `json` (value), `proxy` (URL, proxy
---   record or px.pool, then with its `key`), `timeout` in seconds (30), `redirects` to follow (10), `max_body` in bytes (64 MiB),
---   `path` of a file for the body
--- @return response: `status`, `body`, `headers` (table, names in lower case), `ok` (status 2xx), `time` and `connect_time` in
---   seconds, and the method `json`. Whatever the status is, it is not an error.
--- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused, resolve (a name), resolve_proxy,
---   tls, proxy_auth (the proxy wants other credentials), proxy (it cannot or will not go on), timeout or closed; absent for
---   anything else
+-- @param options table, may be left out: `headers` and `query` (tables), `body` (string) or `json`
+--   (value), `proxy` (URL, proxy record or px.pool, then with its `key`), `timeout` in seconds
+--   (30), `redirects` to follow (10), `max_body` in bytes (64 MiB), `path` of a file for the body
+-- @return response: `status`, `body`, `headers` (table, names in lower case), `ok` (status 2xx),
+--   `time` and `connect_time` in seconds, and the method `json`. Whatever the status is, it is not
+--   an error.
+-- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused,
+--   resolve (a name), resolve_proxy, tls, proxy_auth (the proxy wants other credentials), proxy (it
+--   cannot or will not go on), timeout or closed; absent for anything else
 -- @usage local answer = px.http.get(px.sandbox().trace_url, { proxy = proxies[1], timeout = 10 })
 -- print(answer.status, answer.headers["content-type"], answer.ok)  --> 200
 
@@ -115,7 +120,8 @@ px.json = core.json
 -- @param options table, may be left out, as px.http.get has it
 -- @return response
 -- @raise network; timeout; protocol; usage
--- @usage local answer = px.http.post(px.sandbox().url .. "/orders/calc", { json = { type = "isp", quantity = 1 } })
+-- @usage local answer = px.http.post(px.sandbox().url .. "/orders/calc",
+--   { json = { type = "isp", quantity = 1 } })
 -- print(answer.status)  --> 401
 
 --- As px.http.get, with the method PUT.
@@ -151,7 +157,8 @@ px.json = core.json
 px.http = {}
 for method, send in pairs(core.http) do
   px.http[method] = function(url, options)
-    local kind = type(options) == "table" and type(options.proxy) == "table" and getmetatable(options.proxy)
+    local kind = type(options) == "table" and type(options.proxy) == "table"
+      and getmetatable(options.proxy)
     if kind and kind.fetch then return kind.fetch(method, url, options) end
     return send(url, options)
   end
@@ -159,22 +166,25 @@ end
 
 --- Sends any request to the API, under the same limits and rules as the endpoints.
 -- @function px.request
--- @param request table: `method` ("GET"), `path` below the base URL, `query` (table), `json` (the body); `max_price`: the most
---   that it may cost, needed for all but GET where the path is none of the endpoints', 0 says that it charges nothing; `key`, as
---   px.orders.create has it; `timeout` and `max_wait` in seconds
+-- @param request table: `method` ("GET"), `path` below the base URL, `query` (table), `json` (the
+--   body); `max_price`: the most that it may cost, needed for all but GET where the path is none of
+--   the endpoints', 0 says that it charges nothing; `key`, as px.orders.create has it; `timeout`
+--   and `max_wait` in seconds
 -- @return the decoded data of the answer
 -- @raise what every call raises
 -- @usage local list = px.request{ path = "/orders", query = { status = "active" } }
 -- print(#list > 0)  --> true
 px.request = core.door.request
 
---- What is free under the rate limits, and when the next request may leave: as the store has it at this moment, for all processes
--- that share the key. It takes no slot and waits for none.
+--- What is free under the rate limits, and when the next request may leave: as the store has it at
+-- this moment, for all processes that share the key. It takes no slot and waits for none.
 -- @function px.limits
--- @return table: `off`, whether the limits are off, and for each of the scopes `general` and `orders` a table: `requests` in
---   `seconds` are its limit; `free`, how many could leave at once (0 in a pause, and 0 or 1 while paced); `next`, seconds until the
---   earliest moment at which one can leave, 0 when one can now; `paused`, seconds that the API still asked for, and `paced`, seconds for
---   which it goes on evenly after that (0: not so); `waiting`, how many requests of this process wait
+-- @return table: `off`, whether the limits are off, and for each of the scopes `general` and
+--   `orders` a table: `requests` in `seconds` are its limit; `free`, how many could leave at once
+--   (0 in a pause, and 0 or 1 while paced); `next`, seconds until the earliest moment at which one
+--   can leave, 0 when one can now; `paused`, seconds that the API still asked for, and `paced`,
+--   seconds for which it goes on evenly after that (0: not so); `waiting`, how many requests of
+--   this process wait
 -- @raise store, when it cannot be read; config; usage; cancelled
 -- @usage local general = px.limits().general
 -- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end
@@ -182,24 +192,27 @@ px.limits = core.door.limits
 
 --- Where the sandbox of --sandbox is.
 -- @function px.sandbox
--- @return table: `url` and `key` of the API, `trace_url`, a page that tells who asks for it, and `admin_url`; nil outside of the
---   sandbox
+-- @return table: `url` and `key` of the API, `trace_url`, a page that tells who asks for it, and
+--   `admin_url`; nil outside of the sandbox
 -- @usage if px.sandbox() then print("not for real: " .. px.sandbox().url) end
 px.sandbox = core.sandbox.place
 
---- The functions of an installed plugin. It runs as a process of its own, which can only compute and ask for what it was granted
--- when it was installed; it is started at the first call. Arguments and results cross by copy; an iterator among them crosses in
--- batches.
+--- The functions of an installed plugin. It runs as a process of its own, which can only compute
+-- and ask for what it was granted when it was installed; it is started at the first call. Arguments
+-- and results cross by copy; an iterator among them crosses in batches.
 -- @function px.plugin
 -- @param name string
 -- @return table of the functions of its main module
--- @raise usage when it is not installed; config when its files are not what was installed. Its functions raise what they raise
---   themselves, and an error of kind internal when its process was ended: `code` is plugin_budget (it computed for too long),
---   plugin_forbidden (it tried what no plugin may) or plugin_ended
+-- @raise usage when it is not installed; config when its files are not what was installed. Its
+--   functions raise what they raise themselves, and an error of kind internal when its process was
+--   ended: `code` is plugin_budget (it computed for too long), plugin_forbidden (it tried what no
+--   plugin may) or plugin_ended
 -- @usage local plugin, err = px.try(px.plugin, "restock")
 -- if plugin then print(plugin.check{ country = "US" }) else print(err.kind) end  --> usage
 function px.plugin(name)
-  if type(name) ~= "string" then names.usage("px.plugin takes the name of a plugin, not a %s", type(name)) end
+  if type(name) ~= "string" then
+    names.usage("px.plugin takes the name of a plugin, not a %s", type(name))
+  end
   return hooks.call("plugin", name)
 end
 

@@ -1,5 +1,5 @@
---- Messages to where people read them: Slack, Discord, Telegram, or whatever takes JSON. The path of such a URL is a secret,
--- which no error tells.
+--- Messages to where people read them: Slack, Discord, Telegram, or whatever takes JSON. The path
+-- of such a URL is a secret, which no error tells.
 -- @module px.notify
 
 local core = require "proxylua.core"
@@ -21,18 +21,24 @@ local function is_loopback(host)
   return #octets == 4
 end
 
--- Scheme, host and port of a URL as they may be told, the host, and the rest. No message quotes what it refuses.
+-- Scheme, host and port of a URL as they may be told, the host, and the rest. No message quotes
+-- what it refuses.
 local function take_apart(url)
   if type(url) ~= "string" or url:find("[^!-~]") or url:find("[\\#]") then
     names.usage("px.notify: the URL is a text without blanks, \\ and #")
   end
   local scheme, authority, rest = url:match("^(%a+)://([^/?]+)(.*)$")
-  if not scheme then names.usage("px.notify: the URL is one such as https://hooks.slack.com/services/…") end
-  if authority:find("@", 1, true) then names.usage("px.notify: the URL holds credentials, and would show them") end
+  if not scheme then
+    names.usage("px.notify: the URL is one such as https://hooks.slack.com/services/…")
+  end
+  if authority:find("@", 1, true) then
+    names.usage("px.notify: the URL holds credentials, and would show them")
+  end
   local host = authority:lower():gsub(":%d*$", "")
   scheme = scheme:lower()
   if scheme ~= "https" and not (scheme == "http" and is_loopback(host)) then
-    names.usage("px.notify: %s://%s is neither https nor loopback, and what is told would travel in the open", scheme,
+    names.usage("px.notify: %s://%s is neither https nor loopback, and what is told would travel "
+      .. "in the open", scheme,
       authority)
   end
   return scheme .. "://" .. authority, host, rest
@@ -61,7 +67,8 @@ end
 
 -- Nobody is to be called by a name that is in a text.
 function kinds.discord(message)
-  return message.url, { content = cut(message.text, 2000), allowed_mentions = { parse = core.json.array{} } }
+  return message.url, { content = cut(message.text, 2000),
+    allowed_mentions = { parse = core.json.array{} } }
 end
 
 -- https://api.telegram.org/bot123:ABC, with /sendMessage and ?chat_id= or without.
@@ -71,7 +78,9 @@ function kinds.telegram(message)
     names.usage("px.notify: Telegram's URL is https://api.telegram.org/bot and the bot's token")
   end
   local chat = message.chat or query:match("^chat_id=([^&]+)$")
-  if not chat then names.usage("px.notify: Telegram needs the chat: chat=, or ?chat_id= in the URL") end
+  if not chat then
+    names.usage("px.notify: Telegram needs the chat: chat=, or ?chat_id= in the URL")
+  end
   chat = tostring(chat):gsub("^%%40", "@")
   return message.place .. bot .. "/sendMessage", { chat_id = chat, text = cut(message.text, 4096) }
 end
@@ -113,8 +122,12 @@ end
 -- Why the receiver refused, in its words, as far as they are words.
 local function reason(answer, rest)
   local ok, body = pcall(answer.json, answer)
-  local text = ok and type(body) == "table" and (body.description or body.message or body.error) or answer.body
-  if type(text) ~= "string" or not text:find("^[%w%p ]+$") or #text > 200 or text:find("<", 1, true) then return "" end
+  local text = ok and type(body) == "table" and (body.description or body.message or body.error)
+    or answer.body
+  if type(text) ~= "string" or not text:find("^[%w%p ]+$") or #text > 200 or text:find("<", 1,
+    true) then
+    return ""
+  end
   return ": " .. redact(text, rest)
 end
 
@@ -127,7 +140,8 @@ end
 
 local whys = { timeout = "no answer came in time", protocol = "the answer cannot be read" }
 
--- An answer of px.http; or nil and why there is none, without the message of the error, which holds the URL.
+-- An answer of px.http; or nil and why there is none, without the message of the error, which holds
+-- the URL.
 local function post(message, url, body)
   local answer, err = require("proxylua.util.errors").try(core.http.post, url, {
     json = body, redirects = 0, timeout = message.timeout, max_body = 1 << 20,
@@ -142,7 +156,8 @@ local function is_passing(answer)
   return not answer or answer.status == 429 or answer.status >= 500
 end
 
--- Seconds until the next attempt: what was asked for, or at random up to twice as long each time, since others failed too.
+-- Seconds until the next attempt: what was asked for, or at random up to twice as long each time,
+-- since others failed too.
 local function pause_before(attempt, answer)
   local asked = answer and tonumber(answer.headers["retry-after"]) or 0
   return math.min(math.max(asked, math.random() * FIRST_PAUSE * 2 ^ (attempt - 1)), LONGEST_PAUSE)
@@ -154,7 +169,8 @@ local function judge(message, answer, kind)
   end
   message.status = answer.status
   if answer.status >= 300 and answer.status < 400 then
-    fail("invalid", message, "it answers that it has moved (HTTP %d): give the URL that it is at now", answer.status)
+    fail("invalid", message,
+      "it answers that it has moved (HTTP %d): give the URL that it is at now", answer.status)
   elseif not answer.ok then
     local passing = answer.status == 429 and "rate_limited" or answer.status >= 500 and "upstream"
     fail(passing or "invalid", message, "it refused the message (HTTP %d)%s", answer.status,
@@ -175,13 +191,16 @@ end
 local known = { url = true, text = true, kind = true, chat = true, timeout = true }
 
 local function check(params)
-  if type(params) ~= "table" then names.usage("px.notify takes its parameters as a table, got a %s", type(params)) end
+  if type(params) ~= "table" then
+    names.usage("px.notify takes its parameters as a table, got a %s", type(params))
+  end
   names.check("px.notify", params, known)
   if type(params.text) ~= "string" or params.text == "" or not utf8.len(params.text) then
     names.usage("px.notify: the text is a text of UTF-8, and not empty")
   end
   if params.kind ~= nil and not kinds[params.kind] then
-    names.usage("px.notify: the kind is json, slack, discord or telegram, got %s", tostring(params.kind))
+    names.usage("px.notify: the kind is json, slack, discord or telegram, got %s",
+      tostring(params.kind))
   end
   if params.chat ~= nil and type(params.chat) ~= "string" and not math.tointeger(params.chat) then
     names.usage("px.notify: the chat is its id, or its @name")
@@ -200,25 +219,31 @@ end
 function M.prepare(params)
   check(params)
   local url = params.url or os.getenv("PROXYLUA_NOTIFY_URL")
-  if url == nil or url == "" then names.usage("px.notify: the url is missing, and PROXYLUA_NOTIFY_URL is not set") end
+  if url == nil or url == "" then
+    names.usage("px.notify: the url is missing, and PROXYLUA_NOTIFY_URL is not set")
+  end
   local place, _, rest = take_apart(url)
   local message = {
-    url = url, place = place, rest = rest, text = params.text, chat = params.chat, timeout = params.timeout or TIMEOUT,
+    url = url, place = place, rest = rest, text = params.text, chat = params.chat,
+      timeout = params.timeout or TIMEOUT,
   }
   local kind = params.kind or M.kind_of(url)
   return kind, message, kinds[kind](message)
 end
 
---- Sends a message to Slack, Discord, Telegram, or to whatever takes `{"text": …}`; the URL's host tells which, or `kind`. What
--- passes (no connection, no answer, 429, 5xx) is tried again, three times in all; so a message may come twice, should an answer be
--- lost. Errors tell the host alone: the rest of the URL is a secret.
+--- Sends a message to Slack, Discord, Telegram, or to whatever takes `{"text": …}`; the URL's host
+-- tells which, or `kind`. What passes (no connection, no answer, 429, 5xx) is tried again, three
+-- times in all; so a message may come twice, should an answer be lost. Errors tell the host alone:
+-- the rest of the URL is a secret.
 -- @function px.notify
--- @param params table: `text`; `url`, https or loopback (left out: what the environment has in PROXYLUA_NOTIFY_URL); `kind`:
---   "json", "slack", "discord" or "telegram"; `chat`, of Telegram (or `?chat_id=` in the URL, which is
---   https://api.telegram.org/bot and the bot's token); `timeout` in seconds (30) for an attempt
+-- @param params table: `text`; `url`, https or loopback (left out: what the environment has in
+--   PROXYLUA_NOTIFY_URL); `kind`: "json", "slack", "discord" or "telegram"; `chat`, of Telegram (or
+--   `?chat_id=` in the URL, which is https://api.telegram.org/bot and the bot's token); `timeout`
+--   in seconds (30) for an attempt
 -- @return the kind
 -- @raise usage; network, timeout, upstream, rate_limited; invalid, when the receiver refuses
--- @usage local _, err = px.try(px.notify, { url = px.sandbox().url .. "/hook/s3cret", text = "10 proxies bought" })
+-- @usage local _, err = px.try(px.notify, { url = px.sandbox().url .. "/hook/s3cret",
+--   text = "10 proxies bought" })
 -- print(err.kind, err.status, err.message:find("s3cret"))  --> invalid  401  nil
 function M.notify(params)
   local kind, message, url, body = M.prepare(params)

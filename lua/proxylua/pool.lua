@@ -1,5 +1,6 @@
---- Pools: proxies that share the requests of a script. A pool picks one for each request, sets aside for a while what fails, and
--- sends elsewhere what is safe to send again. It holds no connection and no task, so that many tasks can use one.
+--- Pools: proxies that share the requests of a script. A pool picks one for each request, sets
+-- aside for a while what fails, and sends elsewhere what is safe to send again. It holds no
+-- connection and no task, so that many tasks can use one.
 -- @module px.pool
 
 local address = require "proxylua.proxies.address"
@@ -11,9 +12,11 @@ local MOST_PROXIES = 3 -- a request is tried through
 local NEWEST = 0.3 -- weight of the latest latency in the average
 
 local known = { strategy = true, quarantine = true }
--- What px.http says of an error: the proxy is to blame; and nothing of the request has reached the site.
+-- What px.http says of an error: the proxy is to blame; and nothing of the request has reached the
+-- site.
 local blamed = { refused = true, resolve_proxy = true, proxy_auth = true, timeout = true }
-local unsent = { refused = true, resolve_proxy = true, proxy_auth = true, resolve = true, tls = true, proxy = true }
+local unsent = { refused = true, resolve_proxy = true, proxy_auth = true, resolve = true,
+  tls = true, proxy = true }
 local idempotent = { get = true, head = true, put = true, delete = true }
 
 local Pool = {}
@@ -99,12 +102,14 @@ end
 local function succeed(member, latency)
   member.until_time = 0
   if not latency then return end
-  member.latency = member.latency and member.latency + NEWEST * (latency - member.latency) or latency
+  member.latency = member.latency and member.latency + NEWEST * (latency - member.latency)
+    or latency
 end
 
 -- Whether an answer is the proxy's own: inside a tunnel it would be the site's.
 local function asks_for_credentials(url, member, answer)
-  return answer.status == 407 and url:lower():find("^http://") and member.url:lower():find("^https?://")
+  return answer.status == 407 and url:lower():find("^http://")
+    and member.url:lower():find("^https?://")
 end
 
 -- What breaks inside a tunnel may be the site's doing.
@@ -113,7 +118,8 @@ local function is_to_blame(err, url)
   return blamed[err.code] or (err.code == "closed" or err.code == "tls") and not is_tunnel
 end
 
--- One request through one proxy: the answer or nil, the error, and whether it may be sent elsewhere.
+-- One request through one proxy: the answer or nil, the error, and whether it may be sent
+-- elsewhere.
 local function try(pool, method, url, options, member)
   member.requests = member.requests + 1
   local ok, answer = pcall(core.http[method], url, options)
@@ -137,19 +143,23 @@ local function copy_options(options)
   return copy
 end
 
--- What px.http does when its proxy is a pool. Where a request may go elsewhere, each try has an even share of the time left.
+-- What px.http does when its proxy is a pool. Where a request may go elsewhere, each try has an
+-- even share of the time left.
 function Pool.fetch(method, url, options)
   local pool, tried, sent = options.proxy, {}, copy_options(options)
   local most = math.min(MOST_PROXIES, #pool.members)
   local timeout = options.timeout or 30
-  if type(timeout) ~= "number" then names.usage("px.http: timeout is a number, not a %s", type(timeout)) end
+  if type(timeout) ~= "number" then
+    names.usage("px.http: timeout is a number, not a %s", type(timeout))
+  end
   local ends, answer, err = core.task.now() + timeout, nil, nil
   for number = 1, most do
     local member = pick(pool, options.key, tried)
     local left = number == 1 and timeout or ends - core.task.now()
     if number > 1 and left < 0.001 then break end
     tried[member] = true
-    sent.proxy, sent.timeout = member.url, idempotent[method] and math.max(left / (most - number + 1), 0.001) or left
+    sent.proxy, sent.timeout = member.url, idempotent[method]
+      and math.max(left / (most - number + 1), 0.001) or left
     local again
     answer, err, again = try(pool, method, url, sent, member)
     if not again then break end
@@ -160,7 +170,8 @@ end
 
 --- The proxy whose turn it is, for other uses than px.http.
 -- @function pool:next
--- @param key string or number, may be left out: the same key has the same proxy while that is not in quarantine
+-- @param key string or number, may be left out: the same key has the same proxy while that is not
+--   in quarantine
 -- @return the proxy, as it was given to px.pool
 -- @usage local pool = px.pool(proxies)
 -- print(pool:next("a") == pool:next("a"), pool:next() == pool:next())  --> true  false
@@ -185,9 +196,10 @@ end
 
 --- What a pool has seen.
 -- @function pool:stats
--- @return table: `requests`, `failures` and `quarantined`, over all proxies; `proxies`, a list in their order of tables with
---   `proxy`, `requests`, `failures`, `latency` (seconds, an average that leans to the latest; nil before the first answer) and
---   `quarantined_until` (seconds since 1970; nil when it is not set aside)
+-- @return table: `requests`, `failures` and `quarantined`, over all proxies; `proxies`, a list in
+--   their order of tables with `proxy`, `requests`, `failures`, `latency` (seconds, an average that
+--   leans to the latest; nil before the first answer) and `quarantined_until` (seconds since 1970;
+--   nil when it is not set aside)
 -- @usage local pool = px.pool(proxies)
 -- px.http.get(px.sandbox().trace_url, { proxy = pool })
 -- print(pool:stats().requests, pool:stats().failures)  --> 1  0
@@ -198,36 +210,43 @@ function Pool:stats()
     all.requests, all.failures = all.requests + member.requests, all.failures + member.failures
     all.quarantined = all.quarantined + (aside and 1 or 0)
     all.proxies[index] = {
-      proxy = member.proxy, requests = member.requests, failures = member.failures, latency = member.latency,
+      proxy = member.proxy, requests = member.requests, failures = member.failures,
+        latency = member.latency,
       quarantined_until = aside and member.until_time or nil,
     }
   end
   return all
 end
 
---- Proxies that share requests: `px.http.get(url, { proxy = pool, key = "session1" })`, and so for all of px.http. A proxy that
--- cannot be reached, does not answer in time or refuses its credentials is set aside; what the site answers says nothing against
--- it. GET, HEAD, PUT and DELETE are then tried through up to three proxies, sharing the timeout evenly; POST and PATCH only while
--- nothing was sent. Where all are set aside, the one whose quarantine ends first is used. With a `key` the same proxy is used
--- while it works, whatever the strategy; sticky without a key is as round_robin.
+--- Proxies that share requests: `px.http.get(url, { proxy = pool, key = "session1" })`, and so for
+-- all of px.http. A proxy that cannot be reached, does not answer in time or refuses its
+-- credentials is set aside; what the site answers says nothing against it. GET, HEAD, PUT and
+-- DELETE are then tried through up to three proxies, sharing the timeout evenly; POST and PATCH
+-- only while nothing was sent. Where all are set aside, the one whose quarantine ends first is
+-- used. With a `key` the same proxy is used while it works, whatever the strategy; sticky without a
+-- key is as round_robin.
 -- @function px.pool
 -- @param proxies list, or iterator, of proxy records or URLs; one given twice counts once
--- @param options table, may be left out: `strategy`, "round_robin" (where left out), "random", "least_latency" or "sticky";
---   `quarantine`, how long ("5m")
+-- @param options table, may be left out: `strategy`, "round_robin" (where left out), "random",
+--   "least_latency" or "sticky"; `quarantine`, how long ("5m")
 -- @return pool, with the methods next, report and stats
 -- @raise usage
 -- @usage local pool = px.pool(proxies, { strategy = "random", quarantine = "90s" })
 -- print(px.http.get(px.sandbox().trace_url, { proxy = pool }).status)  --> 200
 local function new(proxies, options)
   options = options or {}
-  if type(options) ~= "table" then names.usage("px.pool takes a table of options, not a %s", type(options)) end
+  if type(options) ~= "table" then
+    names.usage("px.pool takes a table of options, not a %s", type(options))
+  end
   names.check("px.pool", options, known)
   local strategy = options.strategy or "round_robin"
   if not choose[strategy] then
-    names.usage("px.pool: strategy is round_robin, random, least_latency or sticky, not %s", tostring(strategy))
+    names.usage("px.pool: strategy is round_robin, random, least_latency or sticky, not %s",
+      tostring(strategy))
   end
   local pool = {
-    strategy = strategy, quarantine = duration.seconds(options.quarantine or "5m", "px.pool: quarantine"),
+    strategy = strategy, quarantine = duration.seconds(options.quarantine or "5m",
+      "px.pool: quarantine"),
     members = {}, by_url = {}, keys = {}, turn = 0,
   }
   if type(proxies) == "function" then

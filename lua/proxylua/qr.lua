@@ -1,5 +1,5 @@
---- QR codes: a text as a square that a phone reads, for the terminal and as a picture. The margin that readers need is always
--- part of it.
+--- QR codes: a text as a square that a phone reads, for the terminal and as a picture. The margin
+-- that readers need is always part of it.
 -- @module px.qr
 
 local core = require "proxylua.core"
@@ -7,14 +7,17 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
--- Black on white in the 256 colours, which no theme redefines: a code of light modules on dark is not read everywhere.
+-- Black on white in the 256 colours, which no theme redefines: a code of light modules on dark is
+-- not read everywhere.
 local INK, PLAIN = "\27[38;5;16;48;5;231m", "\27[0m"
 
 local SCALE = 8 -- pixels a module
 local TEXT = 2 -- size of the caption, in modules
 
 local function check(caller, text)
-  if type(text) ~= "string" or text == "" then names.usage("%s takes a text, got a %s", caller, type(text)) end
+  if type(text) ~= "string" or text == "" then
+    names.usage("%s takes a text, got a %s", caller, type(text))
+  end
 end
 
 -- Two rows of modules are a line of half blocks.
@@ -26,7 +29,8 @@ local function line_of(upper, lower)
   return INK .. table.concat(cells) .. PLAIN
 end
 
---- A QR code for a terminal of UTF-8 and 256 colours: lines of half blocks, dark on light whatever the terminal's own colours.
+--- A QR code for a terminal of UTF-8 and 256 colours: lines of half blocks, dark on light whatever
+-- the terminal's own colours.
 -- @function px.qr.text
 -- @param text string
 -- @return string, lines that each end with a line end
@@ -45,7 +49,9 @@ end
 
 -- The dark modules of a row as bars.
 local function add_bars(parts, row, y)
-  for from, bar in row:gmatch("()(1+)") do parts[#parts + 1] = ("M%d %dh%dv1h-%dz"):format(from - 1, y, #bar, #bar) end
+  for from, bar in row:gmatch("()(1+)") do
+    parts[#parts + 1] = ("M%d %dh%dv1h-%dz"):format(from - 1, y, #bar, #bar)
+  end
 end
 
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
@@ -57,14 +63,16 @@ end
 -- A text of any length below the code, as wide as there is room.
 local function add_caption(parts, text, width)
   local size = math.min(TEXT, (width - 2) / utf8.len(text) / 0.62)
-  parts[#parts + 1] = ('<text x="%g" y="%d" text-anchor="middle" font-family="monospace" font-size="%.3f">%s</text>')
+  parts[#parts + 1] = (
+    '<text x="%g" y="%d" text-anchor="middle" font-family="monospace" font-size="%.3f">%s</text>')
     :format(width / 2, width, size, escape(text))
 end
 
 local function check_caption(caption)
   if caption == nil then return end
   if type(caption) ~= "string" or not utf8.len(caption) or caption == "" or caption:find("%c") then
-    names.usage("px.qr.svg: the caption is a line of UTF-8, got %s", type(caption) == "string" and "other bytes"
+    names.usage("px.qr.svg: the caption is a line of UTF-8, got %s", type(caption) == "string"
+      and "other bytes"
       or "a " .. type(caption))
   end
 end
@@ -82,8 +90,10 @@ function M.svg(text, caption)
   check_caption(caption)
   local rows = core.qr.rows(text)
   local width, height = #rows, #rows + (caption and TEXT or 0)
-  local parts = { ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">'):format(width,
-    height, width * SCALE, height * SCALE), ('<rect width="%d" height="%d" fill="#fff"/>'):format(width, height) }
+  local parts = { ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" '
+    .. 'height="%d">'):format(width,
+    height, width * SCALE, height * SCALE),
+      ('<rect width="%d" height="%d" fill="#fff"/>'):format(width, height) }
   local bars = {}
   for y, row in ipairs(rows) do add_bars(bars, row, y - 1) end
   parts[3] = '<path shape-rendering="crispEdges" d="' .. table.concat(bars) .. '"/>'
@@ -103,7 +113,9 @@ end
 function M.png(text, scale)
   check("px.qr.png", text)
   scale = scale == nil and SCALE or scale
-  if not math.tointeger(scale) then names.usage("px.qr.png: the scale is an integer, got %s", tostring(scale)) end
+  if not math.tointeger(scale) then
+    names.usage("px.qr.png: the scale is an integer, got %s", tostring(scale))
+  end
   return core.qr.png(text, math.tointeger(scale))
 end
 

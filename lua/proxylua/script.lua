@@ -1,4 +1,5 @@
--- Scripts: found, read and compiled before anything else happens, so that a mistake in the call is told at once.
+-- Scripts: found, read and compiled before anything else happens, so that a mistake in the call is
+-- told at once.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -14,7 +15,9 @@ end
 
 local function compile(text, name, shown)
   text = M.source(text)
-  if text:find("^\27") then names.usage("%s is compiled Lua; proxylua runs its source only", shown) end
+  if text:find("^\27") then
+    names.usage("%s is compiled Lua; proxylua runs its source only", shown)
+  end
   if text:find("^\127ELF") then names.usage("%s is a program, and no Lua", shown) end
   local chunk, why = load(text, name, "t")
   if not chunk then error(why, 0) end
@@ -36,7 +39,9 @@ end
 -- @raise usage
 function M.read(path)
   local shown = name_of(path)
-  if core.system.kind(path) == "folder" then names.usage("%s is a folder; name a file in it", shown) end
+  if core.system.kind(path) == "folder" then
+    names.usage("%s is a folder; name a file in it", shown)
+  end
   local text, why = core.system.read_file(path, MOST_BYTES)
   if not text then names.usage("cannot read %s: %s", shown, why) end
   return text

@@ -1,5 +1,6 @@
--- The settings: a flag goes before the environment, that before the config file, that before the default; each value remembers
--- where it came from. The file is run as data, and never looked for in the working directory.
+-- The settings: a flag goes before the environment, that before the config file, that before the
+-- default; each value remembers where it came from. The file is run as data, and never looked for
+-- in the working directory.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -12,8 +13,8 @@ local function refuse(format, ...)
   core.error.raise{ kind = "config", message = format:format(...) }
 end
 
--- --- the types of values: (value, whether it comes from the file) -> value; or nil and what is expected, or nil, nil and what is
--- wrong ---
+-- --- the types of values: (value, whether it comes from the file) -> value; or nil and what is
+-- expected, or nil, nil and what is wrong ---
 
 local types = {}
 
@@ -32,12 +33,16 @@ function types.path(value, in_file)
   if not types.text(value) then return nil, "a path" end
   local rest = value:match("^~/(.*)$")
   if rest and os.getenv("HOME") then return os.getenv("HOME") .. "/" .. rest end
-  if in_file and not value:find("^/") then return nil, "an absolute path, or one that begins with ~/" end
+  if in_file and not value:find("^/") then
+    return nil, "an absolute path, or one that begins with ~/"
+  end
   return value
 end
 
 function types.store(value, in_file)
-  if type(value) == "string" and (value == ":memory:" or value:find("^postgres%w*://")) then return value end
+  if type(value) == "string" and (value == ":memory:" or value:find("^postgres%w*://")) then
+    return value
+  end
   return types.path(value, in_file)
 end
 
@@ -70,23 +75,29 @@ end
 
 types.base_url, types.limits = core_text "base_url", core_text "limits"
 
---- What can be set: name, type, where it can come from, and what it is. `default` is told, and known to the core.
+--- What can be set: name, type, where it can come from, and what it is. `default` is told, and
+-- known to the core.
 M.rows = {
-  { "base_url", "base_url", env = "PROXYLUA_BASE_URL", flag = "base-url", default = "https://api.1001proxy.io/api/v1",
+  { "base_url", "base_url", env = "PROXYLUA_BASE_URL", flag = "base-url",
+    default = "https://api.1001proxy.io/api/v1",
     summary = "where the API is: https, or loopback" },
   { "api_key_file", "path", summary = "file that holds the API key and that nobody else can read" },
   { "api_key_command", "text", summary = "command that prints the API key" },
   { "store", "store", env = "PROXYLUA_STORE", flag = "store",
     summary = "file of the limits and the journal of charges ($XDG_STATE_HOME/proxylua/state.db)" },
-  { "spend.per_run", "amount", env = "PROXYLUA_SPEND", flag = "spend", summary = "what one run may spend" },
+  { "spend.per_run", "amount", env = "PROXYLUA_SPEND", flag = "spend",
+    summary = "what one run may spend" },
   { "spend.per_day", "amount", summary = "what all runs of a day (UTC) may spend" },
   { "spend.per_order", "amount", summary = "what one order may cost" },
-  { "limits", "limits", env = "PROXYLUA_LIMITS", flag = "limits", default = "general=60/60,orders=10/60",
+  { "limits", "limits", env = "PROXYLUA_LIMITS", flag = "limits",
+    default = "general=60/60,orders=10/60",
     summary = "requests/seconds a scope, or off" },
-  { "timeout", "seconds", env = "PROXYLUA_TIMEOUT", flag = "timeout", default = 30, summary = "seconds an exchange" },
+  { "timeout", "seconds", env = "PROXYLUA_TIMEOUT", flag = "timeout", default = 30,
+    summary = "seconds an exchange" },
   { "settle", "seconds", env = "PROXYLUA_SETTLE", default = 60,
     summary = "seconds after which a charge without an answer is looked up" },
-  { "max_wait", "seconds", default = 120, summary = "longest pause that the server may impose, in seconds" },
+  { "max_wait", "seconds", default = 120,
+    summary = "longest pause that the server may impose, in seconds" },
   { "trace", "path", flag = "trace", summary = "file that gets a line for every exchange" },
   { "check_url", "text", env = "PROXYLUA_CHECK_URL",
     summary = "page that checks fetch, and that tells who asks (https://1.1.1.1/cdn-cgi/trace)" },
@@ -127,13 +138,16 @@ local function check_keys(path, where, given, known)
     if known[name] == nil then
       local nearest = names.nearest(tostring(name), known)
       refuse("%s: there is no setting %s%s%s", path, where, tostring(name),
-        nearest and (", did you mean %s?"):format(nearest) or "; proxylua help config shows them all")
+        nearest and (", did you mean %s?"):format(nearest)
+        or "; proxylua help config shows them all")
     end
   end
 end
 
 local function check_table(path, name, value)
-  if value ~= nil and type(value) ~= "table" then refuse("%s: %s is a table, got a %s", path, name, type(value)) end
+  if value ~= nil and type(value) ~= "table" then
+    refuse("%s: %s is a table, got a %s", path, name, type(value))
+  end
   return value or {}
 end
 
@@ -147,7 +161,9 @@ local function check_file(path, data)
   for name, profile in pairs(check_table(path, "profiles", data.profiles)) do
     local where = ("profiles.%s"):format(name)
     check_section(path, where .. ".", check_table(path, where, profile))
-    if profile.profiles ~= nil then refuse("%s: %s cannot have profiles of its own", path, where) end
+    if profile.profiles ~= nil then
+      refuse("%s: %s cannot have profiles of its own", path, where)
+    end
   end
 end
 
@@ -157,7 +173,8 @@ local function read_file(path, named)
   local text, why = core.system.read_file(path, MOST_BYTES)
   if not text then refuse("cannot read the config file %s: %s", path, why) end
   if not core.system.is_trusted(path) then
-    refuse("the config file %s can be changed by others; chmod go-w it, and let it belong to you", path)
+    refuse("the config file %s can be changed by others; chmod go-w it, and let it belong to you",
+      path)
   end
   local data = core.data.load(text, "@" .. path)
   check_file(path, data)
@@ -166,11 +183,14 @@ end
 
 local function find_profile(path, data, name)
   if not name then return {} end
-  if not data then refuse("there is no profile %s: there is no config file%s", name, path and " at " .. path or "") end
+  if not data then
+    refuse("there is no profile %s: there is no config file%s", name, path and " at " .. path or "")
+  end
   local profiles = data.profiles or {}
   if profiles[name] then return profiles[name] end
   local nearest = names.nearest(name, profiles)
-  refuse("%s has no profile %s%s", path, name, nearest and (", did you mean %s?"):format(nearest) or "")
+  refuse("%s has no profile %s%s", path, name, nearest and (", did you mean %s?"):format(nearest)
+    or "")
 end
 
 --- The names of the profiles in the config file, sorted.
@@ -188,13 +208,15 @@ local run_flags = {} -- those of this run
 -- SQLite's files, and what is locked while a charge is under way.
 local store_endings = { "", "-wal", "-shm", "-journal", "-lock" }
 
---- The files of the program, wherever they lie: the config file, and the key files and stores that any part of it names.
+--- The files of the program, wherever they lie: the config file, and the key files and stores that
+-- any part of it names.
 -- @return list of paths; what some of them name may not be there
 -- @raise config
 function M.own_files()
   local path, named = M.path()
   local data = read_file(path, named) or {}
-  local list, sections = { path }, { data, { store = os.getenv("PROXYLUA_STORE") }, { store = run_flags.store } }
+  local list, sections = { path }, { data, { store = os.getenv("PROXYLUA_STORE") },
+    { store = run_flags.store } }
   for _, profile in pairs(data.profiles or {}) do sections[#sections + 1] = profile end
   for _, section in ipairs(sections) do
     list[#list + 1] = types.path(section.api_key_file)
@@ -248,8 +270,9 @@ end
 
 --- Puts the settings together.
 -- @param flags table of the command line's options
--- @param options table, may be left out: `without_file`, as if there were no config file; `on_bad`, a function that is called with the
---   name of each setting that is wrong, and the error, and its default holds
+-- @param options table, may be left out: `without_file`, as if there were no config file; `on_bad`,
+--   a function that is called with the name of each setting that is wrong, and the error, and its
+--   default holds
 -- @return table of settings
 -- @return table: where each came from
 -- @raise config

@@ -1,5 +1,6 @@
---- Tasks: code that runs while other code waits. px.all, px.map and px.timeout leave none behind: they return or raise when the
--- tasks that they started have ended, or, where their own task is cancelled, have been cancelled too.
+--- Tasks: code that runs while other code waits. px.all, px.map and px.timeout leave none behind:
+-- they return or raise when the tasks that they started have ended, or, where their own task is
+-- cancelled, have been cancelled too.
 -- @module px.tasks
 
 local core = require "proxylua.core"
@@ -7,7 +8,8 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
---- Starts a task. It runs when the code that runs now waits. A failure that nobody joins ends the script.
+--- Starts a task. It runs when the code that runs now waits. A failure that nobody joins ends the
+-- script.
 -- @function px.spawn
 -- @param fn function that the task calls
 -- @param ... its arguments
@@ -43,8 +45,8 @@ M.spawn = core.task.spawn
 -- @usage px.sleep(0.5)
 M.sleep = core.task.sleep
 
--- A crew is the tasks of one px.map. One of them at a time stands in the iterator; when it comes back with an item, it hires
--- the next, up to `most`, and works on the item itself.
+-- A crew is the tasks of one px.map. One of them at a time stands in the iterator; when it comes
+-- back with an item, it hires the next, up to `most`, and works on the item itself.
 --   take()  answers the next item, nil at the end
 --   tasks   the set of those that have not ended
 local Crew = {}
@@ -95,8 +97,8 @@ function hire(crew)
   crew.tasks[task] = true
 end
 
--- Waits until all have ended, those that are hired meanwhile too. One that was cancelled before it began, or aborted while it ended,
--- has not signed off.
+-- Waits until all have ended, those that are hired meanwhile too. One that was cancelled before it
+-- began, or aborted while it ended, has not signed off.
 local function join(crew)
   while next(crew.tasks) do
     local list = {}
@@ -109,7 +111,8 @@ local function join(crew)
   end
 end
 
--- The caller's wait ended with an error: it was cancelled, and so are its tasks. They are waited for where that is possible.
+-- The caller's wait ended with an error: it was cancelled, and so are its tasks. They are waited
+-- for where that is possible.
 function Crew.__close(crew)
   if not next(crew.tasks) then return end
   stop(crew)
@@ -140,8 +143,12 @@ local function check_map(list, fn, options)
   if type(list) ~= "table" and type(list) ~= "function" then
     names.usage("px.map takes a list or an iterator, then a function; got a %s first", type(list))
   end
-  if type(fn) ~= "function" then names.usage("px.map takes a function for each item, got a %s", type(fn)) end
-  if type(options) ~= "table" then names.usage("px.map takes its options as a table, got a %s", type(options)) end
+  if type(fn) ~= "function" then
+    names.usage("px.map takes a function for each item, got a %s", type(fn))
+  end
+  if type(options) ~= "table" then
+    names.usage("px.map takes its options as a table, got a %s", type(options))
+  end
   names.check("px.map", options, map_options)
   local most = options.concurrency
   if most ~= nil and not (math.type(most) == "integer" and most >= 1) then
@@ -149,13 +156,14 @@ local function check_map(list, fn, options)
   end
 end
 
---- Calls a function for each item of a list, many at a time. The first failure cancels the rest and is raised.
+--- Calls a function for each item of a list, many at a time. The first failure cancels the rest and
+-- is raised.
 -- @function px.map
--- @param list list, up to its first nil; or an iterator function, such as px.orders.each{}, of which no more than one call
---   runs at a time
+-- @param list list, up to its first nil; or an iterator function, such as px.orders.each{}, of
+--   which no more than one call runs at a time
 -- @param fn function(item, index) whose first result is kept
--- @param options table, may be left out: `concurrency`, how many run at once (64); `results=false` keeps no results: an
---   iterator without end then takes constant memory
+-- @param options table, may be left out: `concurrency`, how many run at once (64); `results=false`
+--   keeps no results: an iterator without end then takes constant memory
 -- @return list of the results, in the order of the items
 -- @raise what `fn` or the iterator raised; usage; cancelled
 -- @usage local statuses = px.map(proxies, function(proxy)
@@ -167,14 +175,16 @@ function M.map(list, fn, options)
   options = options or map_options
   check_map(list, fn, options)
   local take_next = type(list) == "function" and list or walk(list)
-  return run(take_next, fn, options.concurrency or map_options.concurrency, options.results ~= false and {} or nil)
+  return run(take_next, fn, options.concurrency or map_options.concurrency, options.results ~= false
+    and {} or nil)
 end
 
 local function call(fn)
   return fn()
 end
 
---- Calls all functions of a list at the same time. The first failure cancels the rest and is raised.
+--- Calls all functions of a list at the same time. The first failure cancels the rest and is
+-- raised.
 -- @function px.all
 -- @param fns list of functions without arguments
 -- @return list of their first results, in the order of the functions
@@ -182,18 +192,25 @@ end
 -- @usage local answers = px.all{ px.account.get, px.orders.list }
 -- print(answers[1].balance, #answers[2])
 function M.all(fns)
-  if type(fns) ~= "table" then names.usage("px.all takes a list of functions, got a %s", type(fns)) end
+  if type(fns) ~= "table" then
+    names.usage("px.all takes a list of functions, got a %s", type(fns))
+  end
   for index, fn in ipairs(fns) do
     if type(fn) ~= "function" then
-      names.usage("px.all takes a list of functions, got a %s at [%d]; write function() return … end", type(fn), index)
+      names.usage("px.all takes a list of functions, got a %s at [%d]; write function() return … "
+        .. "end", type(fn), index)
     end
   end
   return run(walk(fns), call, math.max(#fns, 1), {})
 end
 
 local function check_seconds(caller, seconds, zero_too)
-  if type(seconds) == "number" and seconds <= 1e9 and (seconds > 0 or (zero_too and seconds == 0)) then return end
-  names.usage("%s takes a number of seconds %s 0, got %s", caller, zero_too and "from" or "above", tostring(seconds))
+  if type(seconds) == "number" and seconds <= 1e9
+    and (seconds > 0 or (zero_too and seconds == 0)) then
+    return
+  end
+  names.usage("%s takes a number of seconds %s 0, got %s", caller, zero_too and "from" or "above",
+    tostring(seconds))
 end
 
 -- Both end when the call does, whichever way it ends.
@@ -208,14 +225,16 @@ local function is_cancellation(err)
   return core.error.is(err) and err.kind == "cancelled"
 end
 
---- Calls a function and allows it some time. When the time is over, the function is cancelled: what it waits for is stopped. A charge
--- that is under way then goes on to be settled, and the journal tells its outcome.
+--- Calls a function and allows it some time. When the time is over, the function is cancelled: what
+-- it waits for is stopped. A charge that is under way then goes on to be settled, and the journal
+-- tells its outcome.
 -- @function px.timeout
 -- @param seconds number from 0
 -- @param fn function
 -- @param ... its arguments
 -- @return what the function returned
--- @raise timeout; outcome_unknown, when a charge was under way; what the function raised; usage; cancelled
+-- @raise timeout; outcome_unknown, when a charge was under way; what the function raised; usage;
+--   cancelled
 -- @usage local list = px.timeout(60, px.orders.wait, order.id)
 -- print(#list)  --> 2
 function M.timeout(seconds, fn, ...)
@@ -234,8 +253,10 @@ function M.timeout(seconds, fn, ...)
   if not (expired and is_cancellation(err)) then error(err, 0) end
   local charging = err.charge == "unknown"
   core.error.raise{
-    kind = charging and "outcome_unknown" or "timeout", charge = err.charge, endpoint = err.endpoint,
-    message = ("px.timeout: not done after %g s%s"):format(seconds, charging and ", with a charge under way" or ""),
+    kind = charging and "outcome_unknown" or "timeout", charge = err.charge,
+      endpoint = err.endpoint,
+    message = ("px.timeout: not done after %g s%s"):format(seconds,
+      charging and ", with a charge under way" or ""),
   }
 end
 
@@ -244,8 +265,8 @@ local function next_due(due, period, now)
   return due + period * math.max(1, math.ceil((now - due) / period))
 end
 
---- Calls a function now and then again and again, a period apart. The times do not drift, and the calls never overlap: one that
--- takes longer than the period lets the times pass that it misses.
+--- Calls a function now and then again and again, a period apart. The times do not drift, and the
+-- calls never overlap: one that takes longer than the period lets the times pass that it misses.
 -- @function px.every
 -- @param seconds number above 0
 -- @param fn function; it ends the task by returning false

@@ -1,4 +1,5 @@
--- The workflows of the standard module. Each is loaded when a script first uses it, since most scripts need none of them.
+-- The workflows of the standard module. Each is loaded when a script first uses it, since most
+-- scripts need none of them.
 
 --- name of a field of px -> function that loads and returns its value
 return {

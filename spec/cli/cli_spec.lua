@@ -16,7 +16,8 @@ describe("running scripts", function()
 
   it("hands over the arguments untouched", function()
     local path = script("#!/usr/bin/env proxylua\nprint(arg[0], #arg, ...)")
-    assert.are.equal(path .. "\t4\t--json\t-x\t--\ta b\n", run{ "-q", path, "--json", "-x", "--", "a b" }.out)
+    assert.are.equal(path .. "\t4\t--json\t-x\t--\ta b\n", run{ "-q", path, "--json", "-x", "--",
+      "a b" }.out)
     assert.are.equal("-\t1\tx\n", run({ "-", "x" }, { stdin = "print(arg[0], #arg, ...)" }).out)
     assert.are.equal("-e\t0\n", run{ "-e", "print(arg[0], #arg, ...)" }.out)
   end)
@@ -59,7 +60,8 @@ describe("running scripts", function()
   end
 
   it("refuses what is no script", function()
-    assert.has.match("cannot read the script .*/none.lua: No such file", refused{ home .. "/none.lua" })
+    assert.has.match("cannot read the script .*/none.lua: No such file",
+      refused{ home .. "/none.lua" })
     assert.has.match("is a folder", refused{ home .. "/" })
     assert.has.match("is compiled Lua", refused{ script(string.dump(function() end)) })
     assert.has.match("compiled Lua", refused({ "-" }, { stdin = "\27Lua" }))
@@ -96,7 +98,8 @@ describe("PROXYLUA_LUA_DIR", function()
     local home = program.folder()
     assert(os.execute(("cp -r lua %s/lua"):format(home)))
     program.write(home .. "/lua/proxylua/util/time.lua", "error('from the folder')")
-    local result = run({ "-e", "require 'proxylua'" }, { env = { PROXYLUA_LUA_DIR = home .. "/lua" } })
+    local result = run({ "-e", "require 'proxylua'" },
+      { env = { PROXYLUA_LUA_DIR = home .. "/lua" } })
     program.remove(home)
     assert.has.match("from the folder", result.err)
   end)
@@ -106,7 +109,8 @@ describe("options", function()
   it("may stand before and after a command", function()
     for _, arguments in ipairs{
       { "--sandbox", "--json", "account", "get" }, { "account", "--sandbox", "get", "--json" },
-      { "account", "get", "--json", "--sandbox" }, { "-q", "account", "get", "--sandbox", "--json", "-v" },
+      { "account", "get", "--json", "--sandbox" }, { "-q", "account", "get", "--sandbox", "--json",
+        "-v" },
     } do
       local result = run(arguments)
       assert.are.equal(0, result.code, result.err)
@@ -134,7 +138,8 @@ describe("options", function()
 
   it("need no working configuration for help", function()
     local env = { PROXYLUA_CONFIG = "/nothing.lua" }
-    for _, arguments in ipairs{ { "--help" }, { "--version" }, { "help", "orders" }, { "orders", "list", "--help" } } do
+    for _, arguments in ipairs{ { "--help" }, { "--version" }, { "help", "orders" },
+      { "orders", "list", "--help" } } do
       assert.are.equal(0, run(arguments, { env = env }).code)
     end
   end)
@@ -143,7 +148,9 @@ end)
 describe("help", function()
   it("has an example for every command, and one that the parser takes", function()
     local asked = { { "options" } }
-    for _, name in ipairs(require("proxylua.cli.commands").names()) do asked[#asked + 1] = { name } end
+    for _, name in ipairs(require("proxylua.cli.commands").names()) do
+      asked[#asked + 1] = { name }
+    end
     for _, row in ipairs(core.endpoints()) do
       local group, name = row.name:match("^(.-)%.(.+)$")
       asked[#asked + 1] = { group }
@@ -169,7 +176,8 @@ describe("help", function()
     for _, words in ipairs{ { "--json", "help" }, { "--jsonl", "completion", "bash" } } do
       local result = run(words)
       assert.are.same({ 2, "" }, { result.code, result.out })
-      assert.has.match(words[1] .. ": " .. words[2] .. " has a form of its own", result.err, 1, true)
+      assert.has.match(words[1] .. ": " .. words[2] .. " has a form of its own", result.err, 1,
+        true)
     end
   end)
 
@@ -182,7 +190,8 @@ describe("help", function()
       local narrow = run({ "help", name }, { env = { COLUMNS = 50 } })
       assert.are.equal(0, narrow.code)
       for line in narrow.out:gmatch("[^\n]+") do
-        local is_code = line:find("^    ") or line:find("^  proxylua") or line:find("/config.lua", 1, true)
+        local is_code = line:find("^    ") or line:find("^  proxylua") or line:find("/config.lua",
+          1, true)
         assert.is_truthy(utf8.len(line) <= 50 or is_code, line)
       end
     end
@@ -193,10 +202,13 @@ describe("help", function()
 
   it("shows functions that scripts call, alone and in a list", function()
     local one = run{ "help", "px.orders.create" }
-    assert.has.match("^px.orders.create%(params%)\n\n.*Parameters:\n.*Returns:\n.*Raises:\n.*spend_refused.*Example:\n",
+    assert.has.match(
+      "^px.orders.create%(params%)\n\n.*Parameters:\n.*Returns:\n.*Raises:\n"
+        .. ".*spend_refused.*Example:\n",
       one.out)
     assert.are.equal(one.out, run{ "help", "orders.create" }.out)
-    assert.has.match("known: active, expired, cancelled", (run{ "help", "px.orders.list" }.out:gsub("\n *", " ")))
+    assert.has.match("known: active, expired, cancelled",
+      (run{ "help", "px.orders.list" }.out:gsub("\n *", " ")))
     local list = run{ "help", "px" }.out
     for _, entry in ipairs(require("proxylua.help.reference").all()) do
       assert.is_truthy(list:find("\n?  " .. entry.name:gsub("%p", "%%%0") .. "%f[%s]"), entry.name)
@@ -206,12 +218,15 @@ describe("help", function()
     assert.is_nil(orders:find("px.account", 1, true))
     assert.has.match("did you mean px.orders.wait", run{ "help", "px.orders.wiat" }.err)
     assert.has.match("did you mean px.orders?", run{ "help", "px.ordres" }.err, 1, true)
-    assert.has.match("no help on order create, did you mean orders?", run{ "help", "order", "create" }.err, 1, true)
+    assert.has.match("no help on order create, did you mean orders?",
+      run{ "help", "order", "create" }.err, 1, true)
   end)
 
   it("tells of every setting", function()
     local text = run{ "help", "config" }.out
-    for _, row in ipairs(require("proxylua.settings").rows) do assert.is_truthy(text:find(row[1], 1, true), row[1]) end
+    for _, row in ipairs(require("proxylua.settings").rows) do
+      assert.is_truthy(text:find(row[1], 1, true), row[1])
+    end
   end)
 end)
 
@@ -220,7 +235,8 @@ describe("commands of the API", function()
 
   before_each(function()
     sandbox = core.sandbox.start{ limits = "off", balance = "1000.00" }
-    env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
+    env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off" }
   end)
 
   after_each(function() core.sandbox.stop() end)
@@ -236,7 +252,8 @@ describe("commands of the API", function()
   end
 
   local function buy(quantity)
-    return call_json("--spend", "200", "orders", "create", "--type", "isp", "--quantity", tostring(quantity or 2),
+    return call_json("--spend", "200", "orders", "create", "--type", "isp", "--quantity",
+      tostring(quantity or 2),
       "--country", "US", "--period", "30", "--key", "k" .. (quantity or 2))
   end
 
@@ -256,13 +273,15 @@ describe("commands of the API", function()
     for _, name in ipairs{ "countries", "proxy-types", "periods" } do
       assert.is_true(#call_json("reference", name) > 0)
     end
-    local address = call_json("deposits", "create-address", "--currency", "USDT", "--network", "TRC20")
+    local address = call_json("deposits", "create-address", "--currency", "USDT", "--network",
+      "TRC20")
     assert.are.equal("USDT", address.currency)
     assert.are.equal(address.address, call_json("deposits", "addresses")[1].address)
   end)
 
   it("buy nothing in a dry run", function()
-    local out, err = call("--dry-run", "--spend", "100", "orders", "create", "--type", "isp", "--quantity", "1")
+    local out, err = call("--dry-run", "--spend", "100", "orders", "create", "--type", "isp",
+      "--quantity", "1")
     assert.has.match("dry run", err)
     assert.has.match("\n", out)
     assert.are.equal(0, #call_json("orders", "list"))
@@ -271,7 +290,8 @@ describe("commands of the API", function()
   it("answer tab-separated columns in a pipe, with a header and passwords", function()
     local order = buy()
     local out = call("orders", "list", "--status", "active")
-    assert.are.equal("id\ttype\tquantity\tperiod\tcountry\tstatus\tprice\tcreated_at\texpires_at", out:match("^[^\n]*"))
+    assert.are.equal("id\ttype\tquantity\tperiod\tcountry\tstatus\tprice\tcreated_at\texpires_at",
+      out:match("^[^\n]*"))
     assert.has.match("\n" .. order.id .. "\tisp\t2\t30\tUS\tactive\t%d+%.%d%d\t", out)
     local proxy = call_json("orders", "proxies", order.id)[1]
     out = call("orders", "proxies", order.id)
@@ -299,13 +319,15 @@ describe("commands of the API", function()
     local order, folder = buy(), program.folder()
     local text = call("orders", "download", order.id)
     assert.are.equal(2, select(2, text:gsub("[^\n]+", "")))
-    local out, err = call("orders", "download", order.id, "--format", "csv", "-o", folder .. "/p.csv")
+    local out, err = call("orders", "download", order.id, "--format", "csv", "-o",
+      folder .. "/p.csv")
     assert.are.equal("", out)
     assert.has.match("saved", err)
     local csv = call("orders", "download", order.id, "--format", "csv")
     assert.are.equal(csv, program.read(folder .. "/p.csv"))
     assert.are.equal(csv, call("orders", "download", order.id, "--format", "csv", "-o", "-"))
-    assert.are.same({ file = folder .. "/p.txt" }, call_json("orders", "download", order.id, "-o", folder .. "/p.txt"))
+    assert.are.same({ file = folder .. "/p.txt" }, call_json("orders", "download", order.id, "-o",
+      folder .. "/p.txt"))
     core.sandbox.stop()
     sandbox = core.sandbox.start{ limits = "off", faults = { "orders.download:truncate" } }
     env.PROXYLUA_BASE_URL = sandbox.url
@@ -324,7 +346,8 @@ describe("commands of the API", function()
 
   it("reach any path with api", function()
     assert.is_truthy(call_json("api", "GET", "/account").balance)
-    local quote_of = call_json("api", "POST", "/orders/calc", "-f", "type=isp", "-f", "quantity:=3", "-f", "country=US")
+    local quote_of = call_json("api", "POST", "/orders/calc", "-f", "type=isp", "-f", "quantity:=3",
+      "-f", "country=US")
     assert.is_truthy(quote_of.price)
     buy()
     assert.are.equal(1, #call_json("api", "get", "/orders", "-f", "status=active"))
@@ -337,12 +360,15 @@ describe("commands of the API", function()
     assert.has.match("KEY=VALUE", result.err)
   end)
 
-  it("show no words of a server that a terminal obeys, and neither does a script that fails", function()
-    local body = '{"error":{"message":"a\\u001b[2J b\xC2\x9B2J c\xE2\x80\xAE","code":"X\\u001b[2J"}}'
+  it("show no words of a server that a terminal obeys, and neither does a script that fails",
+    function()
+    local body =
+      '{"error":{"message":"a\\u001b[2J b\xC2\x9B2J c\xE2\x80\xAE","code":"X\\u001b[2J"}}'
     local answer = servers.ok(body)
     answer[1] = answer[1]:gsub("200 OK", "404 Not Found")
     local server = servers.start{ ["/orders"] = answer }
-    local there = { env = { PROXYLUA_API_KEY = "sk_test_00000000", PROXYLUA_BASE_URL = server.url } }
+    local there = { env = { PROXYLUA_API_KEY = "sk_test_00000000",
+      PROXYLUA_BASE_URL = server.url } }
     local command = run({ "orders", "list" }, there)
     local failed = run({ "-e", "require('proxylua').orders.list()" }, there)
     server:stop()
@@ -382,7 +408,8 @@ describe("on a terminal", function()
   end
 
   it("escapes in JSON what a terminal obeys, and nothing for a pipe", function()
-    local server = servers.start{ ["/account"] = servers.ok('{"email":"a\xC2\x9B2J \xE2\x80\xAE é","balance":"1"}') }
+    local server = servers.start{ ["/account"] =
+      servers.ok('{"email":"a\xC2\x9B2J \xE2\x80\xAE é","balance":"1"}') }
     local env = { PROXYLUA_API_KEY = "sk_test_00000000", PROXYLUA_BASE_URL = server.url }
     local shown = on_terminal({ "--json", "account", "get" }, 80, env)
     local piped = run({ "--json", "account", "get" }, { env = env }).out
@@ -392,7 +419,8 @@ describe("on a terminal", function()
   end)
 
   it("shows aligned tables that fit, numbers on the right", function()
-    local wide = lines_of((on_terminal({ "--sandbox", "--no-color", "reference", "countries" }, 80)))
+    local wide = lines_of((on_terminal({ "--sandbox", "--no-color", "reference", "countries" },
+      80)))
     assert.has.match("^code", wide[1])
     for _, width in ipairs{ 40, 80, 120 } do
       local text = on_terminal({ "--sandbox", "--no-color", "reference", "proxy-types" }, width)
@@ -405,12 +433,14 @@ describe("on a terminal", function()
       { id = "a", quantity = 5, price = core.money.new("10.5") },
       { id = "bcd", quantity = 1000, price = core.money.new(2) },
     }, 80)
-    assert.are.same({ "id   quantity  price", "a           5  10.50", "bcd      1000   2.00" }, lines)
+    assert.are.same({ "id   quantity  price", "a           5  10.50", "bcd      1000   2.00" },
+      lines)
   end)
 
   it("goes by COLUMNS before the terminal's width", function()
     for _, width in ipairs{ 30, 60 } do
-      local text = on_terminal({ "--sandbox", "--no-color", "reference", "proxy-types" }, 120, { COLUMNS = width })
+      local text = on_terminal({ "--sandbox", "--no-color", "reference", "proxy-types" }, 120,
+        { COLUMNS = width })
       for _, line in ipairs(lines_of(text)) do
         assert.is_true(utf8.len(line) <= width or line:find("^proxylua:") ~= nil, line)
       end
@@ -423,8 +453,10 @@ describe("on a terminal", function()
 
   it("leaves out first what is missed least, and says so", function()
     local tables = require "proxylua.term.table"
-    local order = { id = "ord_k3j9x2m4qa", type = "isp", quantity = 10, period = 30, country = "US", status = "active",
-      price = core.money.new("27.90"), created_at = "2026-11-23T22:15:00Z", expires_at = "2026-12-23T22:15:00Z" }
+    local order = { id = "ord_k3j9x2m4qa", type = "isp", quantity = 10, period = 30, country = "US",
+      status = "active",
+      price = core.money.new("27.90"), created_at = "2026-11-23T22:15:00Z",
+        expires_at = "2026-12-23T22:15:00Z" }
     local lines, dropped = tables.aligned(tables.known_columns("order"), { order }, 64, "order")
     assert.are.same({ "created_at", "period" }, dropped)
     assert.has.match("^id .*price .*expires_at$", lines[1])
@@ -436,14 +468,16 @@ describe("on a terminal", function()
     local tables = require "proxylua.term.table"
     local records = { { id = "ord_1", note = ("x"):rep(40), n = 123456 } }
     local lines, dropped = tables.aligned({ "id", "note", "n" }, records, 30)
-    assert.are.same({ "id     note" .. (" "):rep(11) .. "       n", "ord_1  " .. ("x"):rep(14) .. "…  123456" }, lines)
+    assert.are.same({ "id     note" .. (" "):rep(11) .. "       n", "ord_1  " .. ("x"):rep(14)
+      .. "…  123456" }, lines)
     assert.are.same({}, dropped)
     lines, dropped = tables.aligned({ "id", "note", "n" }, records, 16)
     assert.are.same({ "n" }, dropped)
     assert.are.equal(2, #lines)
     local long = { { id = ("y"):rep(50), note = ("x"):rep(50), n = 123456 } }
     lines, dropped = tables.aligned({ "id", "note", "n" }, long, 40)
-    assert.are.same({ "id" .. (" "):rep(24) .. "note         n", ("y"):rep(23) .. "…  " .. "xxxxx…  123456" }, lines)
+    assert.are.same({ "id" .. (" "):rep(24) .. "note         n", ("y"):rep(23) .. "…  "
+      .. "xxxxx…  123456" }, lines)
     assert.are.same({}, dropped)
     lines, dropped = tables.aligned({ "id", "note", "n" }, long, 20)
     assert.are.same({ "id            note", "yyyyyyyyyyy…  xxxxx…" }, lines)
@@ -451,7 +485,8 @@ describe("on a terminal", function()
     assert.are.same({ "id", "yyyyyyyyyyyyyyyyyyy…" }, (tables.aligned({ "id" }, long, 20)))
     local order = { id = "ord_1", quantity = 5, created_at = "2026-11-23T22:15:00Z", type = "isp" }
     local columns = { "id", "quantity", "type", "created_at" }
-    assert.are.same({ "id     quantity  type  created_at", "ord_1         5  isp   2026-11-23 22:15" },
+    assert.are.same({ "id     quantity  type  created_at",
+      "ord_1         5  isp   2026-11-23 22:15" },
       (tables.aligned(columns, { order }, 40)))
     assert.are.same({ "id     quantity  type  created_at", "ord_1         5  isp   2026-11-23" },
       (tables.aligned(columns, { order }, 35)))
@@ -459,10 +494,13 @@ describe("on a terminal", function()
       (tables.aligned(columns, { order }, 30)))
   end)
 
-  it("hides passwords in JSON inside of texts, whatever is in them, and in tables that hold themselves", function()
+  it("hides passwords in JSON inside of texts, whatever is in them, and in tables that hold "
+    .. "themselves", function()
     local tables = require "proxylua.term.table"
-    local text = core.json.encode{ answer = { password = 'a"b\\', note = "pass: x" }, pass = "", user = "me" }
-    assert.are.equal('{"answer":{"note":"pass: x","password":"********"},"pass":"********","user":"me"}',
+    local text = core.json.encode{ answer = { password = 'a"b\\', note = "pass: x" }, pass = "",
+      user = "me" }
+    assert.are.equal(
+      '{"answer":{"note":"pass: x","password":"********"},"pass":"********","user":"me"}',
       tables.mask(text))
     local record = { password = "secret", url = "http://me:secret@10.0.0.1:80" }
     record.self = record
@@ -472,9 +510,11 @@ describe("on a terminal", function()
   end)
 
   it("hides passwords unless told to show them", function()
-    local buy = "print(require('proxylua').orders.create{ type = 'isp', quantity = 1, country = 'US' }.id)"
+    local buy =
+      "print(require('proxylua').orders.create{ type = 'isp', quantity = 1, country = 'US' }.id)"
     local sandbox = core.sandbox.start{ limits = "off" }
-    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off" }
     local made = run({ "--spend", "50", "-e", buy }, { env = env })
     local id = made.out:match("%S+")
     env.TERM = "xterm"
@@ -500,8 +540,10 @@ describe("on a terminal", function()
   it("has colours unless told otherwise", function()
     local arguments = { "--sandbox", "reference", "countries" }
     assert.is_truthy(on_terminal(arguments, 80, { TERM = "xterm" }):find("\27[", 1, true))
-    assert.is_nil(on_terminal(arguments, 80, { TERM = "xterm", NO_COLOR = "1" }):find("\27", 1, true))
-    assert.is_nil(on_terminal({ "--no-color", table.unpack(arguments) }, 80, { TERM = "xterm" }):find("\27", 1, true))
+    assert.is_nil(on_terminal(arguments, 80, { TERM = "xterm", NO_COLOR = "1" }):find("\27", 1,
+      true))
+    assert.is_nil(on_terminal({ "--no-color", table.unpack(arguments) }, 80,
+      { TERM = "xterm" }):find("\27", 1, true))
     assert.is_nil(run(arguments).out:find("\27", 1, true))
   end)
 end)
@@ -515,7 +557,8 @@ describe("--lock", function()
   it("lets one run at a time go on, and is free again however it ended", function()
     local inner = program.command(home, { "--lock", "job", "-e", "print('inner')" })
     local other = program.command(home, { "--lock", "another", "-e", "print('other')" })
-    local script = ("print(select(3, os.execute(%q))) os.execute(%q) os.execute('kill -9 $PPID')"):format(inner, other)
+    local script = ("print(select(3, os.execute(%q))) os.execute(%q) os.execute('kill -9 "
+      .. "$PPID')"):format(inner, other)
     local result = run({ "--lock", "job", "-e", script .. "while true do end" }, { home = home })
     assert.are.equal(137, result.code)
     assert.has.match("another run holds the lock job", result.err)
@@ -528,7 +571,8 @@ describe("--lock", function()
 
   it("ends the second run with 75, and with --quiet in silence", function()
     local inner = program.command(home, { "--quiet", "--lock", "job", "-e", "" })
-    local result = run({ "--lock", "job", "-e", ("print(select(3, os.execute(%q)))"):format(inner) }, { home = home })
+    local result = run({ "--lock", "job", "-e",
+      ("print(select(3, os.execute(%q)))"):format(inner) }, { home = home })
     assert.are.equal("75\n", result.out)
     assert.are.equal("", result.err)
   end)

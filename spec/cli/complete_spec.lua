@@ -30,7 +30,8 @@ describe("completion", function()
       assert.is_true(offers(name, group, ""), row.name)
       for _, param in ipairs(row.params) do
         local option = "--" .. param.name:gsub("_", "-")
-        assert.are.equal(param.where ~= "path", offers(option, group, name, "--"), row.name .. " " .. option)
+        assert.are.equal(param.where ~= "path", offers(option, group, name, "--"), row.name .. " "
+          .. option)
         if param.values and param.where ~= "path" then
           assert.are.same(param.values, (offered(group, name, option, "")))
           local glued = option .. "=" .. param.values[1]
@@ -40,14 +41,18 @@ describe("completion", function()
     end
   end)
 
-  it("offers the options of everywhere before and after a command, and those of scripts before it alone", function()
+  it("offers the options of everywhere before and after a command, and those of scripts before it "
+    .. "alone", function()
     assert.are.same({ "--sandbox" }, (offered("--sand")))
     assert.are.same({ "--sandbox" }, (offered("orders", "list", "--sand")))
     assert.are.same({ "--execute" }, (offered("--exec")))
     assert.are.same({}, (offered("orders", "list", "--exec")))
-    assert.are.same({ "active" }, (offered("--json", "--spend", "25", "orders", "list", "--type", "isp", "--status",
+    assert.are.same({ "active" }, (offered("--json", "--spend", "25", "orders", "list", "--type",
+      "isp", "--status",
       "a")))
-    for _, item in ipairs(completer.complete{ "orders", "list", "--" }) do assert.is_string(item.summary, item.text) end
+    for _, item in ipairs(completer.complete{ "orders", "list", "--" }) do
+      assert.is_string(item.summary, item.text)
+    end
   end)
 
   it("offers files where a script, its arguments or a file may stand", function()
@@ -68,7 +73,8 @@ describe("completion", function()
     assert.are.same({ "placed" }, (offered("journal", "settle", "k", "pl")))
   end)
 
-  it("knows the keys of the journal and the profiles of the config, and makes no store for that", function()
+  it("knows the keys of the journal and the profiles of the config, and makes no store for that",
+    function()
     local sandbox = sandboxes.start()
     local function words(...)
       local result = sandbox:run{ "completion", "words", "--", ... }
@@ -77,11 +83,13 @@ describe("completion", function()
     end
     assert.are.equal("words\n", words("journal", "show", ""))
     assert.is_nil(core.system.kind(sandbox.home .. "/state/proxylua/state.db"))
-    sandbox:eval('px.orders.create{ type = "isp", quantity = 1, country = "US", key = "restock-48" }')
+    sandbox:eval(
+      'px.orders.create{ type = "isp", quantity = 1, country = "US", key = "restock-48" }')
     assert.are.equal("words\nrestock-48\n", words("journal", "show", "re"))
     assert.are.equal("words\n", words("journal", "settle", "re"))
     core.system.make_folder(sandbox.home .. "/config/proxylua")
-    program.write(sandbox.home .. "/config/proxylua/config.lua", "return { profiles = { trial = {}, live = {} } }")
+    program.write(sandbox.home .. "/config/proxylua/config.lua",
+      "return { profiles = { trial = {}, live = {} } }")
     assert.are.equal("words\nlive\ntrial\n", words("--profile", ""))
     sandbox:stop()
   end)
@@ -129,7 +137,8 @@ zle -N show; bindkey -r '^X'; bindkey '^X' show; source <(proxylua completion zs
       assert.are.equal("proxylua orders extend --period ", typed("proxylua ord\tex\t--per\t"))
       assert.are.equal("proxylua --sandbox orders list --status active ",
         typed("proxylua --sand\torders list --status ac\t"))
-      assert.are.equal("proxylua orders list --status=expired ", typed("proxylua orders list --status=ex\t"))
+      assert.are.equal("proxylua orders list --status=expired ",
+        typed("proxylua orders list --status=ex\t"))
       assert.are.equal("proxylua some\\ file.lua ", typed("proxylua som\t"))
       assert.are.equal("proxylua orders list --st", typed("proxylua orders list --st\t"))
     end)
@@ -137,12 +146,14 @@ zle -N show; bindkey -r '^X'; bindkey '^X' show; source <(proxylua completion zs
 
   it("fish completes commands, options, values and files", function()
     local function completed(line)
-      local script = ("cd %s; proxylua completion fish | source; complete -C %s"):format(quote(home), quote(line))
+      local script = ("cd %s; proxylua completion fish | source; complete -C %s"):format(
+        quote(home), quote(line))
       local result = program.run({ "--no-config", "-c", script }, { program = "/usr/bin/fish",
         env = { PATH = home .. ":/usr/bin:/bin" } })
       return result.out
     end
-    assert.are.equal("extend\textend an active order; charges the balance\n", completed("proxylua orders ex"))
+    assert.are.equal("extend\textend an active order; charges the balance\n",
+      completed("proxylua orders ex"))
     assert.has.match("^%-%-period\t", completed("proxylua orders extend --per"))
     assert.are.equal("active\n", completed("proxylua orders list --status ac"))
     assert.are.equal("--status=expired\n", completed("proxylua orders list --status=ex"))

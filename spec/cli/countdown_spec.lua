@@ -1,4 +1,5 @@
--- src/bind/repl/countdown.c: on a real terminal (util-linux' script), what is seen while the program waits and what stays.
+-- src/bind/repl/countdown.c: on a real terminal (util-linux' script), what is seen while the
+-- program waits and what stays.
 
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
@@ -6,7 +7,8 @@ local sandboxes = require "spec.support.sandbox"
 local WAIT = "general=1/2.3" -- the second request waits for 2.3 s
 local TWICE = "local px = require 'proxylua' px.account.get() px.account.get() "
 
--- What a terminal shows in the end: it knows the sequences of countdown.c, and anything else as text.
+-- What a terminal shows in the end: it knows the sequences of countdown.c, and anything else as
+-- text.
 local function screen(text)
   local lines, row, column, kept = { "" }, 1, 1, { 1, 1 }
   local function put(char)
@@ -15,7 +17,8 @@ local function screen(text)
   end
   local at = 1
   while at <= #text do
-    local sequence = text:match("^\27[78]", at) or text:match("^\27%[[%d?]*%a", at) or text:sub(at, at)
+    local sequence = text:match("^\27[78]", at) or text:match("^\27%[[%d?]*%a", at)
+      or text:sub(at, at)
     at = at + #sequence
     if sequence == "\0277" then kept = { row, column }
     elseif sequence == "\0278" then row, column = kept[1], kept[2]
@@ -61,7 +64,8 @@ describe("A wait for the limits", function()
     local shown, text = finish(start(TWICE .. "print 'done'"))
     assert.equal("done\n", shown)
     for seconds = 3, 1, -1 do
-      assert.equal(1, select(2, text:gsub(("waiting for the general limit, %d s"):format(seconds), "")), text)
+      assert.equal(1, select(2, text:gsub(("waiting for the general limit, %d s"):format(seconds),
+        "")), text)
     end
   end)
 
@@ -82,7 +86,8 @@ describe("A wait for the limits", function()
     assert.matches("^half a line, its end\nan error\nanother program\n%.+ done\n$", rest)
   end)
 
-  it("is not counted down when it is short, with --quiet, on a terminal that cannot, or beside a terminal", function()
+  it("is not counted down when it is short, with --quiet, on a terminal that cannot, or beside a "
+    .. "terminal", function()
     local runs = {
       start(TWICE .. "print 'done'", nil, { PROXYLUA_LIMITS = "general=1/1.9" }),
       start(TWICE .. "print 'done'", { "--quiet" }),
@@ -92,11 +97,13 @@ describe("A wait for the limits", function()
       local _, text = finish(pipe)
       assert.equal("done\n\r", text, number)
     end
-    local result = sandbox:run({ "-e", TWICE }, { env = { TERM = "xterm", PROXYLUA_LIMITS = WAIT } })
+    local result = sandbox:run({ "-e", TWICE },
+      { env = { TERM = "xterm", PROXYLUA_LIMITS = WAIT } })
     assert.same({ 0, "", "" }, { result.code, result.out, result.err })
   end)
 
-  it("is counted down too when the API has asked for it, and taken away when it is given up", function()
+  it("is counted down too when the API has asked for it, and taken away when it is given up",
+    function()
     sandbox:change("settings", { faults = { "account.get:status=429,retry_after=3" } })
     local config = program.write(sandbox.home .. "/config.lua", "return { max_wait = 5 }")
     local shown, text = finish(start([[

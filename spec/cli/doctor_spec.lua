@@ -54,7 +54,8 @@ describe("doctor", function()
   end)
 
   it("tells where each value came from", function()
-    program.write(config .. "/config.lua", "return { max_wait = 7, profiles = { quick = { settle = 9 } } }")
+    program.write(config .. "/config.lua",
+      "return { max_wait = 7, profiles = { quick = { settle = 9 } } }")
     local found = doctor({ PROXYLUA_TIMEOUT = "11" }, "--profile", "quick", "--spend", "2")
     expect(found, "config", "ok", "config.lua")
     expect(found, "config.max_wait", "ok", "^7 %(.*config.lua: max_wait%)$")
@@ -80,7 +81,8 @@ describe("doctor", function()
   end)
 
   it("goes on without a setting that is wrong, and names where it is from", function()
-    local settings = { TIMEOUT = "timeout", SPEND = "spend.per_run", LIMITS = "limits", SETTLE = "settle" }
+    local settings = { TIMEOUT = "timeout", SPEND = "spend.per_run", LIMITS = "limits",
+      SETTLE = "settle" }
     for word, name in pairs(settings) do
       local variable = "PROXYLUA_" .. word
       local found, code = doctor{ [variable] = "long" }
@@ -121,14 +123,16 @@ describe("doctor", function()
 
   it("tells where the key is from, and what is wrong with its place", function()
     program.write(config .. "/key", sandbox.key .. "\n")
-    program.write(config .. "/config.lua", ("return { api_key_file = %q }"):format(config .. "/key"))
+    program.write(config .. "/config.lua", ("return { api_key_file = %q }"):format(config
+      .. "/key"))
     assert(os.execute("chmod 600 " .. config .. "/key"))
     expect(doctor{ PROXYLUA_API_KEY = "" }, "key", "ok", "from the file .*/key$")
     assert(os.execute("chmod 644 " .. config .. "/key"))
     local found, code = doctor{ PROXYLUA_API_KEY = "" }
     assert.are.equal(2, code)
     expect(found, "key", "fail", "chmod 600")
-    program.write(config .. "/config.lua", ("return { api_key_command = 'echo %s' }"):format(sandbox.key))
+    program.write(config .. "/config.lua",
+      ("return { api_key_command = 'echo %s' }"):format(sandbox.key))
     found = doctor{ PROXYLUA_API_KEY = "" }
     expect(found, "key", "ok", "api_key_command")
     expect(found, "config.api_key_command", "ok", "^set ")
@@ -177,7 +181,8 @@ describe("doctor", function()
     assert.is_nil(found.limits)
     assert(os.execute("chmod 755 " .. sandbox.home))
     expect(doctor({}, "--store", sandbox.home), "store", "fail", "is a folder")
-    assert.is_nil(sandbox:run{ "doctor", "--store", sandbox.home }.out:find("chmod", 1, true), "it may be /tmp")
+    assert.is_nil(sandbox:run{ "doctor", "--store", sandbox.home }.out:find("chmod", 1, true),
+      "it may be /tmp")
     found, code = doctor({}, "--store", "postgres://me:hidden@127.0.0.1:1/none")
     assert.are.equal(4, code)
     expect(found, "store", "fail")
@@ -197,7 +202,8 @@ describe("doctor", function()
   it("compares the clocks", function()
     local function skewed(seconds)
       local date = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)
-      local server = servers.start{ ["/account"] = servers.ok('{"balance":"1"}', "Date: " .. date .. "\r\n") }
+      local server = servers.start{ ["/account"] = servers.ok('{"balance":"1"}', "Date: " .. date
+        .. "\r\n") }
       local found, code = doctor({}, "--base-url", server.url)
       local without = doctor({ PROXYLUA_API_KEY = "" }, "--base-url", server.url)
       server:stop()
@@ -218,7 +224,8 @@ describe("doctor", function()
     sandbox = sandboxes.start{ faults = { "account.get:status=429,retry_after=40,count=1" } }
     program.remove(sandbox.home)
     sandbox.home = home
-    local answer = sandbox:run({ "-e", "print(select(2, require('proxylua').try(require('proxylua').account.get, "
+    local answer = sandbox:run({ "-e",
+      "print(select(2, require('proxylua').try(require('proxylua').account.get, "
       .. "{ max_wait = 0 })).kind)" }, { env = { PROXYLUA_LIMITS = "" } })
     assert.are.equal("rate_limited\n", answer.out)
     local found, code = doctor()
@@ -228,9 +235,11 @@ describe("doctor", function()
   end)
 
   it("tells of charges of which nobody knows what came of them", function()
-    sandbox:change("settings", { faults = { "orders.create:cut=after,count=1", "orders.list:status=500,skip=1",
+    sandbox:change("settings",
+      { faults = { "orders.create:cut=after,count=1", "orders.list:status=500,skip=1",
       "account.transactions:status=500" } })
-    local bought = sandbox:run{ "orders", "create", "--type", "isp", "--quantity", "1", "--country", "US",
+    local bought = sandbox:run{ "orders", "create", "--type", "isp", "--quantity", "1", "--country",
+      "US",
       "--key", "lost" }
     assert.are.equal(5, bought.code, bought.err)
     sandbox:change("settings", { faults = core.json.array{} })
@@ -242,8 +251,10 @@ describe("doctor", function()
     expect(doctor(), "journal", "ok")
   end)
 
-  it("prints lines in a pipe, a value a line with --jsonl, and needs no folder of its own", function()
-    local result = program.run({ "doctor" }, { env = { HOME = "", XDG_STATE_HOME = "", XDG_CONFIG_HOME = "",
+  it("prints lines in a pipe, a value a line with --jsonl, and needs no folder of its own",
+    function()
+    local result = program.run({ "doctor" },
+      { env = { HOME = "", XDG_STATE_HOME = "", XDG_CONFIG_HOME = "",
       PROXYLUA_BASE_URL = sandbox.url } })
     assert.are.equal(2, result.code)
     assert.has.match("^state\tcheck\ttext\tadvice\n", result.out)

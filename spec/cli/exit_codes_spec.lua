@@ -1,7 +1,8 @@
 local core = require "proxylua.core"
 local program = require "spec.support.program"
 
--- A script that raises a px error of some kind ends with the code of the kind, and so does a command that gets one.
+-- A script that raises a px error of some kind ends with the code of the kind, and so does a
+-- command that gets one.
 describe("exit codes", function()
   local sandbox
 
@@ -13,7 +14,8 @@ describe("exit codes", function()
   after_each(function() core.sandbox.stop() end)
 
   local function run(arguments, env)
-    local variables = { PROXYLUA_BASE_URL = sandbox and sandbox.url, PROXYLUA_API_KEY = sandbox and sandbox.key,
+    local variables = { PROXYLUA_BASE_URL = sandbox and sandbox.url, PROXYLUA_API_KEY = sandbox
+      and sandbox.key,
       PROXYLUA_LIMITS = "off" }
     for name, value in pairs(env or {}) do variables[name] = value end
     return program.run(arguments, { env = variables })
@@ -22,12 +24,15 @@ describe("exit codes", function()
   it("has one for each kind", function()
     sandbox = nil
     local kinds = {
-      usage = 1, cancelled = 130, config = 2, auth = 3, forbidden = 3, not_found = 3, invalid = 3, funds = 3,
-      key_reused = 3, upstream = 4, network = 4, timeout = 4, protocol = 4, rate_limited = 4, store = 4,
+      usage = 1, cancelled = 130, config = 2, auth = 3, forbidden = 3, not_found = 3, invalid = 3,
+        funds = 3,
+      key_reused = 3, upstream = 4, network = 4, timeout = 4, protocol = 4, rate_limited = 4,
+        store = 4,
       outcome_unknown = 5, spend_refused = 6, internal = 1,
     }
     for kind, code in pairs(kinds) do
-      local script = ("require('proxylua').error.raise{ kind = '%s', message = 'on purpose' }"):format(kind)
+      local script =
+        ("require('proxylua').error.raise{ kind = '%s', message = 'on purpose' }"):format(kind)
       local result = program.run{ "-e", script }
       assert.are.equal(code, result.code, kind)
       assert.has.match("on purpose", result.err)
@@ -49,7 +54,8 @@ describe("exit codes", function()
       { "--nothing" }, { "--timeout" }, { "nothing" }, { "nothing.lua" }, { "/tmp" }, { "orders" },
       { "orders", "sell" }, { "orders", "get" }, { "orders", "list", "--limit" },
       { "account", "transactions", "--limit", "500" },
-      { "orders", "create", "--type", "isp" }, { "-e", "", "orders", "list" }, { "help", "nothing" }, { "-e" },
+      { "orders", "create", "--type", "isp" }, { "-e", "", "orders", "list" },
+        { "help", "nothing" }, { "-e" },
       { "--sandbox", "--base-url", "http://127.0.0.1:9", "-e", "" }, { "--lock", "../x", "-e", "" },
     } do
       local result = program.run(arguments, { env = { PROXYLUA_API_KEY = "sk_test_00000000" } })
@@ -83,11 +89,14 @@ describe("exit codes", function()
     core.sandbox.stop()
     start{ faults = { "account.get:garbage" } }
     assert.are.equal(4, run({ "account", "get" }).code)
-    assert.are.equal(4, run({ "account", "get" }, { PROXYLUA_BASE_URL = "http://127.0.0.1:1" }).code)
-    assert.are.equal(4, run({ "account", "get" }, { PROXYLUA_STORE = "/proc/nothing/state.db" }).code)
+    assert.are.equal(4, run({ "account", "get" },
+      { PROXYLUA_BASE_URL = "http://127.0.0.1:1" }).code)
+    assert.are.equal(4, run({ "account", "get" },
+      { PROXYLUA_STORE = "/proc/nothing/state.db" }).code)
   end)
 
-  local order = { "orders", "create", "--type", "isp", "--quantity", "1", "--country", "US", "--period", "30" }
+  local order = { "orders", "create", "--type", "isp", "--quantity", "1", "--country", "US",
+    "--period", "30" }
 
   it("is 6 when spending is refused, and 3 when the balance is", function()
     start{ balance = "1000.00" }
@@ -104,14 +113,16 @@ describe("exit codes", function()
     local result = program.run{ "-e", "io.popen('kill -INT $PPID'):close() while true do end" }
     assert.are.equal(130, result.code, result.err)
     assert.has.match("interrupted.*stack traceback.*command line", result.err)
-    result = program.run{ "-e", "io.popen('kill -INT $PPID'):close() require('proxylua').sleep(60)" }
+    result = program.run{ "-e",
+      "io.popen('kill -INT $PPID'):close() require('proxylua').sleep(60)" }
     assert.are.equal(130, result.code, result.err)
   end)
 
   it("is 130 for an interrupted command, which leaves no traceback", function()
     start{ faults = { "account.get:delay=60" } }
     local function requests()
-      local answer = core.http.get(sandbox.admin_url .. "/counters", { headers = { ["X-Sandbox-Key"] = sandbox.key } })
+      local answer = core.http.get(sandbox.admin_url .. "/counters",
+        { headers = { ["X-Sandbox-Key"] = sandbox.key } })
       return answer:json().requests["account.get"]
     end
     local home = program.folder()
@@ -138,7 +149,8 @@ describe("exit codes", function()
   end)
 
   it("is not 0 either when the reader of the output went away, but then nothing is said", function()
-    for _, script in ipairs{ "while true do print('x') end", "while true do io.write('x\\n') end" } do
+    for _, script in ipairs{ "while true do print('x') end",
+      "while true do io.write('x\\n') end" } do
       local result = program.run({ "-e", script }, { unread = true })
       assert.are.equal("", result.err)
       assert.are_not.equal(0, result.code)

@@ -37,7 +37,8 @@ describe("proxylua export", function()
     assert.equal(0, (lines("--status", "cancelled")))
     local result = run("--country", "usa")
     assert.equal(2, result.code)
-    assert.matches("--country takes a code of two letters, such as US, got usa", result.err, 1, true)
+    assert.matches("--country takes a code of two letters, such as US, got usa", result.err, 1,
+      true)
     local _, text = lines(isp, "--template", "%login%:%password%@%ip%:%port%")
     assert.matches("^[%w-]+:%w+@127%.0%.0%.1:%d+\n", text)
   end)
@@ -53,10 +54,12 @@ describe("proxylua export", function()
   it("writes a file that reads back with --from, also from standard input", function()
     local path = sandbox.home .. "/proxies.yaml"
     local result = run("-f", "clash", "-o", path)
-    assert.same({ 0, "", "proxylua: 5 proxies in " .. path .. "\n" }, { result.code, result.out, result.err })
+    assert.same({ 0, "", "proxylua: 5 proxies in " .. path .. "\n" },
+      { result.code, result.out, result.err })
     local urls = run().out
     assert.equal(urls, run("--from", path).out)
-    assert.equal(urls, sandbox:run({ "export", "--from", "-" }, { stdin = run("-f", "csv").out }).out)
+    assert.equal(urls, sandbox:run({ "export", "--from", "-" },
+      { stdin = run("-f", "csv").out }).out)
   end)
 
   it("answers JSON about a file, and none in place of a format", function()
@@ -66,7 +69,8 @@ describe("proxylua export", function()
     for _, form in ipairs{ "--json", "--jsonl" } do
       result = sandbox:run{ form, "export" }
       assert.same({ 2, "" }, { result.code, result.out })
-      assert.matches(form .. ": an export has a form of its own; --format json is JSON", result.err, 1, true)
+      assert.matches(form .. ": an export has a form of its own; --format json is JSON", result.err,
+        1, true)
     end
   end)
 
@@ -80,8 +84,10 @@ describe("proxylua export", function()
   it("refuses what cannot be, and leaves the file that was there", function()
     local path = program.write(sandbox.home .. "/before", "before")
     for _, case in ipairs{
-      { "give one of them", "-f", "clash", "--template", "%ip%" }, { "no format clsh", "-f", "clsh" },
-      { "no orders can be chosen", isp, "--from", path }, { "these are named", isp, "--type", "isp" },
+      { "give one of them", "-f", "clash", "--template", "%ip%" },
+        { "no format clsh", "-f", "clsh" },
+      { "no orders can be chosen", isp, "--from", path }, { "these are named", isp, "--type",
+        "isp" },
       { "it is no proxy", "--from", path }, { "one proxy a transfer", "-f", "curl" },
       { "belongs to", "--url", "http://x/" }, { "without its end", "--template", "%ip" },
     } do
@@ -98,16 +104,19 @@ describe("proxylua export", function()
     local proxies = core.json.decode(sandbox:run{ "--json", "orders", "proxies", isp }.out)
     local function screen(...)
       local line = program.command(sandbox.home, { "export", isp, ... }, {
-        PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", TERM = "xterm",
+        PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+          TERM = "xterm",
       })
-      local pipe = assert(io.popen(("script -qec %s /dev/null </dev/null"):format(program.quote(line))))
+      local pipe = assert(io.popen(("script -qec %s /dev/null </dev/null"):format(
+        program.quote(line))))
       local text = pipe:read("a")
       pipe:close()
       return text
     end
     local function shows(...)
       local text = screen("-f", "txt", ...)
-      return { text:find(proxies[1].password, 1, true) ~= nil, text:find(proxies[1].username, 1, true) ~= nil }
+      return { text:find(proxies[1].password, 1, true) ~= nil, text:find(proxies[1].username, 1,
+        true) ~= nil }
     end
     assert.same({ false, true }, shows())
     assert.same({ true, true }, shows("--reveal"))

@@ -1,4 +1,5 @@
--- What `make install` puts in place, and that the manual page and the HTML reference tell all that there is.
+-- What `make install` puts in place, and that the manual page and the HTML reference tell all that
+-- there is.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -14,7 +15,8 @@ local function run(path, ...)
 end
 
 local function files_below(folder)
-  local pipe = assert(io.popen(("cd %s && find . ! -type d -printf '%%m %%P\\n' | sort -k 2"):format(quote(folder))))
+  local pipe = assert(io.popen(
+    ("cd %s && find . ! -type d -printf '%%m %%P\\n' | sort -k 2"):format(quote(folder))))
   local text = pipe:read("a")
   assert(pipe:close())
   return text
@@ -26,7 +28,8 @@ describe("make install", function()
   before_each(function() folder = program.folder() .. "/a place" end)
   after_each(function() program.remove(folder:match("^(.*)/")) end)
 
-  it("puts program, manual page and completion in place, and uninstall takes exactly these away", function()
+  it("puts program, manual page and completion in place, and uninstall takes exactly these away",
+    function()
     run("make", "install", "DESTDIR=" .. folder, "PREFIX=/usr")
     assert.are.equal([[
 755 usr/bin/proxylua
@@ -59,15 +62,19 @@ if os.getenv("DEPOSIT_LONG") then
       local folder = program.folder()
       local units = folder .. "/etc/systemd/system/"
       run("make", "install", "DESTDIR=" .. folder)
-      assert(os.execute(("mkdir -p %s && cp %s/usr/local/lib/systemd/user/* %s"):format(units, folder, units)))
-      for _, target in ipairs{ "sysinit", "basic", "shutdown", "timers", "time-set", "time-sync" } do
+      assert(os.execute(("mkdir -p %s && cp %s/usr/local/lib/systemd/user/* %s"):format(units,
+        folder, units)))
+      for _, target in ipairs{ "sysinit", "basic", "shutdown", "timers", "time-set",
+        "time-sync" } do
         program.write(units .. target .. ".target", "[Unit]\nDescription=" .. target .. "\n")
       end
-      local words = { "verify", "--man=no", "--root=" .. folder, "proxylua-alerts.service", "proxylua-alerts.timer" }
+      local words = { "verify", "--man=no", "--root=" .. folder, "proxylua-alerts.service",
+        "proxylua-alerts.timer" }
       local result = program.run(words, { program = "systemd-analyze" })
       assert.are.same({ 0, "", "" }, { result.code, result.out, result.err })
       assert(os.remove(folder .. "/usr/local/bin/proxylua"))
-      assert.has.match("proxylua is not executable", program.run(words, { program = "systemd-analyze" }).err)
+      assert.has.match("proxylua is not executable",
+        program.run(words, { program = "systemd-analyze" }).err)
       program.remove(folder)
     end)
   end)
@@ -85,7 +92,8 @@ describe("the manual page", function()
   it("has its sections in order, and nothing that a formatter complains of", function()
     local sections = {}
     for title in page:gmatch("\n%.SH ([^\n]+)") do sections[#sections + 1] = title end
-    assert.are.same({ "NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS",
+    assert.are.same({ "NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ENVIRONMENT",
+      "FILES", "EXIT STATUS",
       "EXAMPLES" }, sections)
     local folder = program.folder()
     program.write(folder .. "/proxylua.1", page)
@@ -107,7 +115,9 @@ describe("the manual page", function()
     for _, row in ipairs(require("proxylua.settings").rows) do
       if row.env then tells("\\fB" .. row.env .. "\\fR") end
     end
-    for _, code in ipairs{ 0, 1, 2, 3, 4, 5, 6, 75, 130 } do tells((".TP\n\\fB%d\\fR"):format(code)) end
+    for _, code in ipairs{ 0, 1, 2, 3, 4, 5, 6, 75, 130 } do
+      tells((".TP\n\\fB%d\\fR"):format(code))
+    end
   end)
 end)
 

@@ -1,4 +1,5 @@
--- src/bind/journal.c, lua/proxylua/api/journal.lua and `proxylua journal`: reading the journal, and settling what nobody knows.
+-- src/bind/journal.c, lua/proxylua/api/journal.lua and `proxylua journal`: reading the journal, and
+-- settling what nobody knows.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"
@@ -8,7 +9,8 @@ local sandboxes = require "spec.support.sandbox"
 -- The one that is lost looks like no other: what looks like it would have to wait for it.
 local QUANTITIES = { two = 1 }
 local function buying(key)
-  return ("{ type = 'isp', quantity = %d, country = 'US', period = 30, key = %q }"):format(QUANTITIES[key] or 2, key)
+  return ("{ type = 'isp', quantity = %d, country = 'US', period = 30, key = %q }"):format(
+    QUANTITIES[key] or 2, key)
 end
 local SECOND_KEY = "sk_sandbox_rotated_00000001"
 -- Seconds in which no run settles an unknown outcome by itself.
@@ -28,9 +30,11 @@ describe("the journal", function()
       .. "return err and err.kind or o.id, err and err.message", { env = env or LONG })
   end
 
-  -- A purchase whose answer is lost. Nobody can tell whether it was made: the lists and the balance are out of reach.
+  -- A purchase whose answer is lost. Nobody can tell whether it was made: the lists and the balance
+  -- are out of reach.
   local function lose(key, fault)
-    faults("orders.create:" .. (fault or "cut=after") .. ",count=1", "orders.list:status=403,skip=1")
+    faults("orders.create:" .. (fault or "cut=after") .. ",count=1",
+      "orders.list:status=403,skip=1")
     local kind, message = buy(key, { PROXYLUA_SETTLE = "0.1" })
     faults()
     assert.equal("outcome_unknown", kind)
@@ -38,7 +42,8 @@ describe("the journal", function()
   end
 
   local function sold()
-    local orders = sandbox:eval("local ids = {} for o in px.orders.each() do ids[#ids + 1] = o.id end "
+    local orders = sandbox:eval(
+      "local ids = {} for o in px.orders.each() do ids[#ids + 1] = o.id end "
       .. "return px.json.array(ids)")
     return orders
   end
@@ -141,7 +146,8 @@ describe("the journal", function()
       local values, next_value = {}, (line .. "\t"):gmatch("([^\t]*)\t")
       for name in head:gmatch("[^\t]+") do values[name] = next_value() end
       for name, value in pairs(entry) do
-        local shown = name == "quote" and ("%.2f"):format(value) or tostring(value):gsub("[\t\r\n]", " ")
+        local shown = name == "quote" and ("%.2f"):format(value) or tostring(value):gsub("[\t\r\n]",
+          " ")
         assert.equal(shown, values[name], name)
       end
       assert.matches("could not be looked up", values.note, 1, true)
@@ -194,7 +200,8 @@ describe("the journal", function()
       local out, err = journal({ "settle", "two", "--json" }, 5, { PROXYLUA_SETTLE = "0.1" })
       assert.equal("unknown", core.json.decode(out).state)
       assert.matches("stays unknown: it could not be looked up: .*403", err)
-      assert.matches("proxylua journal settle two placed --order-id ID, or not_placed", err, 1, true)
+      assert.matches("proxylua journal settle two placed --order-id ID, or not_placed", err, 1,
+        true)
       faults()
       out, err = journal({ "settle", "two", "--json" }, 0, { PROXYLUA_SETTLE = "0.1" })
       assert.equal("placed", core.json.decode(out).state)
@@ -202,7 +209,8 @@ describe("the journal", function()
     end)
 
     it("gives back what was reserved, or keeps it", function()
-      local path = program.write(sandbox.home .. "/config.lua", "return { spend = { per_day = 5 } }")
+      local path = program.write(sandbox.home .. "/config.lua",
+        "return { spend = { per_day = 5 } }")
       local env = { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = path, PROXYLUA_SETTLE = "3600" }
       lose("two", "cut=before")
       assert.equal("spend_refused", (buy("three", env)))
@@ -219,11 +227,13 @@ describe("the journal", function()
         for entry in px.journal.each{ state = "unknown" } do before = entry.state end
         local entry = px.journal.settle("two", "placed", { order_id = %q, price = "2.30" })
         assert(px.money.is(entry.price) and entry.price == px.money("2.30") and px.journal.get(entry.id).key == "two")
-        return before, px.journal.get("two").state, px.orders.create%s.id]]):format(id, buying("two")))
+        return before, px.journal.get("two").state, px.orders.create%s.id]]):format(id,
+          buying("two")))
       assert.same({ "unknown", "placed", id }, { before, after, answered })
     end)
 
-    it("takes a purchase as placed without its order when told why, and never buys again", function()
+    it("takes a purchase as placed without its order when told why, and never buys again",
+      function()
       lose("two")
       refused({ "settle", "two", "placed" }, "needs order_id")
       local entry = json("settle", "two", "placed", "--note", "seen as a charge alone")
@@ -238,18 +248,21 @@ describe("the journal", function()
       lose("two", "html,when=after")
       local before = json("show", "two").answer
       assert.matches("<", before, 1, true)
-      local answer = core.json.decode(json("settle", "two", "placed", "--order-id", sold()[1]).answer)
+      local answer = core.json.decode(json("settle", "two", "placed", "--order-id",
+        sold()[1]).answer)
       assert.equal(before, answer.answered)
     end)
 
     it("refuses what is settled, and what makes no sense", function()
       local first = buy("one")
       lose("two")
-      refused({ "settle", "one", "not_placed" }, "entry 1 %(key one%) is placed already %(order ord_.*only open")
+      refused({ "settle", "one", "not_placed" },
+        "entry 1 %(key one%) is placed already %(order ord_.*only open")
       refused({ "settle", "none", "not_placed" }, "no entry none", 3)
       refused({ "settle", "two", "sent" }, "as placed or as not_placed, got sent")
       refused({ "settle", "two", "not_placed", "--order-id", first }, "has no order")
-      refused({ "settle", "two", "placed", "--order-id", "ord_nowhere" }, "knows no order ord_nowhere")
+      refused({ "settle", "two", "placed", "--order-id", "ord_nowhere" },
+        "knows no order ord_nowhere")
       refused({ "settle", "two", "placed", "--order-id", first }, "belongs to entry 1 %(key one%)")
       refused({ "settle", "two", "placed", "--order-id", sold()[2] or first, "--price", "x" }, "x")
       assert.same({ "one placed", "two unknown" }, states())
@@ -261,7 +274,9 @@ describe("the journal", function()
         ("require('proxylua').orders.create" .. buying("two")))
       local group = children.start(1, sandbox.home, { script }, { PROXYLUA_BASE_URL = sandbox.url,
         PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000" })
-      while (sandbox:look("counters").requests["orders.create"] or 0) == 0 do core.task.sleep(0.005) end
+      while (sandbox:look("counters").requests["orders.create"] or 0) == 0 do
+        core.task.sleep(0.005)
+      end
       assert.is_true(json("show", "two").running)
       refused({ "settle", "two", "not_placed" }, "process %d+ on .* is still at work on it")
       group:kill(1)
@@ -272,18 +287,22 @@ describe("the journal", function()
 
     it("happens once, however many say it at the same time", function()
       lose("two")
-      local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
-      local group = children.start(4, sandbox.home, { "journal", "settle", "two", "not_placed" }, env)
+      local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+        PROXYLUA_LIMITS = "off" }
+      local group = children.start(4, sandbox.home, { "journal", "settle", "two", "not_placed" },
+        env)
       local well = 0
       for _, result in ipairs(group:join()) do
-        if result.code == 0 then well = well + 1 else assert.matches("is not_placed already", result.err, 1, true) end
+        if result.code == 0 then well = well + 1 else assert.matches("is not_placed already",
+          result.err, 1, true) end
       end
       assert.equal(1, well)
     end)
   end)
 
   it("is read while others write", function()
-    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off",
       PROXYLUA_SPEND = "1000" }
     local writer = program.write(sandbox.home .. "/write.lua", [[
       local px = require "proxylua"
@@ -338,7 +357,8 @@ describe("the journal", function()
   end)
 
   it("has help with examples", function()
-    for _, words in ipairs{ { "journal" }, { "journal", "list" }, { "journal", "show" }, { "journal", "settle" } } do
+    for _, words in ipairs{ { "journal" }, { "journal", "list" }, { "journal", "show" },
+      { "journal", "settle" } } do
       local result = program.run{ "help", table.unpack(words) }
       assert.equal(0, result.code, result.err)
       assert.matches("Example:\n  proxylua journal ", result.out, 1, true)

@@ -9,18 +9,22 @@ describe("the program", function()
   after_each(function() program.remove(home) end)
 
   local function start(code, shell)
-    return ((shell or "%s"):format(program.command(home, { "-e", "local px = require 'proxylua' " .. code })))
+    return ((shell or "%s"):format(program.command(home,
+      { "-e", "local px = require 'proxylua' " .. code })))
   end
 
   it("lets no file take the place of a closed standard stream", function()
-    local line = start(("local f = io.open(%q, 'w') io.stderr:write('stray') print('stray') f:write('own') f:close()")
+    local line =
+      start(("local f = io.open(%q, 'w') io.stderr:write('stray') print('stray') f:write('own') "
+        .. "f:close()")
       :format(home .. "/f"), "{ %s; } <&- >&- 2>&-")
     os.execute(line)
     assert.equal("own", program.read(home .. "/f"))
   end)
 
   it("may have as many descriptors as it is allowed", function()
-    local code = "for l in io.lines('/proc/self/limits') do if l:find('open files') then print(l) end end"
+    local code =
+      "for l in io.lines('/proc/self/limits') do if l:find('open files') then print(l) end end"
     local pipe = io.popen("ulimit -Sn 64; " .. start(code))
     local soft, hard = pipe:read("a"):match("(%d+)%s+(%d+)")
     pipe:close()
@@ -37,7 +41,8 @@ describe("the program", function()
   -- Starts code that says "ready", sends it signals, and answers its exit code and what it said.
   local function interrupted(code, ...)
     local line = start("io.stdout:write('ready\\n') io.stdout:flush() " .. code)
-    local pipe = io.popen(("%s 2>%s/err & pid=$!; echo $pid; wait $pid; echo $?"):format(line, home))
+    local pipe = io.popen(("%s 2>%s/err & pid=$!; echo $pid; wait $pid; echo $?"):format(line,
+      home))
     local pid = pipe:read("l")
     assert.equal("ready", pipe:read("l"))
     for _, signal in ipairs{ ... } do

@@ -1,4 +1,5 @@
--- What commands print: forms, streams in constant memory, and what a server sends that no form can hold.
+-- What commands print: forms, streams in constant memory, and what a server sends that no form can
+-- hold.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -11,10 +12,12 @@ local COUNT = 20000
 local function write_state(path)
   local transactions = {}
   for at = 1, COUNT do
-    transactions[at] = { id = ("txn_%06d"):format(at), type = "deposit", amount = "1.00", created = 1.7e9 + at }
+    transactions[at] = { id = ("txn_%06d"):format(at), type = "deposit", amount = "1.00",
+      created = 1.7e9 + at }
   end
   return program.write(path, core.json.encode{
-    format = "proxylua-sandbox", version = 1, seed = "0123456789abcdef", serial = 0, proxies = 0, offset = 0,
+    format = "proxylua-sandbox", version = 1, seed = "0123456789abcdef", serial = 0, proxies = 0,
+      offset = 0,
     balance = "5.00", email = "you@sandbox.example", transactions = transactions,
     orders = core.json.array{}, addresses = core.json.array{},
   })
@@ -33,12 +36,17 @@ describe("streams", function()
     program.remove(folder)
   end)
 
-  -- Starts a command; answers a function for its next line, and one for the most memory that it has used so far (KiB).
+  -- Starts a command; answers a function for its next line, and one for the most memory that it has
+  -- used so far (KiB).
   local function start(arguments)
-    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off" }
     -- What is freed shall be free for the next record in the instrumented program too.
-    if os.getenv("ASAN_OPTIONS") then env.ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") .. ":quarantine_size_mb=1" end
-    local words = program.command(sandbox.home, { "-c", 'echo $$; exec "$0" "$@" 2>/dev/null', program.path,
+    if os.getenv("ASAN_OPTIONS") then
+      env.ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") .. ":quarantine_size_mb=1"
+    end
+    local words = program.command(sandbox.home, { "-c", 'echo $$; exec "$0" "$@" 2>/dev/null',
+      program.path,
       table.unpack(arguments) }, env, "/bin/sh")
     local pipe = assert(io.popen(words))
     local pid = pipe:read("n", "l")
@@ -47,14 +55,17 @@ describe("streams", function()
     end, pipe
   end
 
-  -- The last tenth of the lines is more than a pipe holds: the process is there yet when the second look is taken.
+  -- The last tenth of the lines is more than a pipe holds: the process is there yet when the second
+  -- look is taken.
   local function check(form, header)
     local line, memory, pipe = start{ form, "account", "transactions", "--all" }
     local early, count = nil, -header
     for text in line do
       count = count + 1
       if count == COUNT // 10 then early = memory() end
-      if count == COUNT * 9 // 10 then assert.is_true(memory() - early < 6 * 1024, memory() - early .. " KiB more") end
+      if count == COUNT * 9 // 10 then
+        assert.is_true(memory() - early < 6 * 1024, memory() - early .. " KiB more")
+      end
       if form == "--jsonl" then assert.is_string(core.json.decode(text).id) end
     end
     assert.is_true((pipe:close()))
@@ -85,7 +96,8 @@ describe("bytes that are not UTF-8", function()
 
   local function run(body, ...)
     server = servers.start{ ["/orders"] = servers.ok(body), ["/account"] = servers.ok(body) }
-    return program.run({ "--base-url", server.url, ... }, { env = { PROXYLUA_API_KEY = "sk_test_00000000" } })
+    return program.run({ "--base-url", server.url, ... },
+      { env = { PROXYLUA_API_KEY = "sk_test_00000000" } })
   end
 
   local orders = '[{"id":"a"},{"id":"b","note":"caf\xE9 \xC3\xA9 \xFF"}]'
@@ -115,7 +127,8 @@ describe("a table", function()
   local Screen = getmetatable(require("proxylua.cli.output").open({}, {}))
   local screen = setmetatable({ form = "table", quiet = true }, Screen)
 
-  -- The lines that a stream of so many records becomes, where the output is a terminal 40 columns wide.
+  -- The lines that a stream of so many records becomes, where the output is a terminal 40 columns
+  -- wide.
   local function streamed(count, name)
     local at = 0
     lines = {}

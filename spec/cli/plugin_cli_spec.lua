@@ -27,14 +27,16 @@ describe("proxylua plugin", function()
     assert.equals(0, home:run("plugin", "install", "counter-0.1.0.plx", "--yes").code)
     assert.same({}, home:ask("--sandbox", "counter", "count"))
     assert.matches("is there already", home:run("plugin", "new", "counter").err)
-    assert.matches("plugin.lua: name is small letters", home:run("plugin", "new", "../x").err, 1, true)
+    assert.matches("plugin.lua: name is small letters", home:run("plugin", "new", "../x").err, 1,
+      true)
     assert.matches("orders is a command of proxylua", home:run("plugin", "new", "orders").err)
   end)
 
   it("packs the same bytes each time, whatever the dates and modes of the files are", function()
     home:write("trial", { files = { ["lib/b.lua"] = "return 2", ["a.lua"] = "return 1" } })
     local first = home:ask("plugin", "pack", "trial", "-o", "1.plx")
-    local spoil = "cd %s/trial && touch -d 2001-01-01 * && chmod 755 main.lua && mkdir spec .git && touch .x trial.plx"
+    local spoil = "cd %s/trial && touch -d 2001-01-01 * && chmod 755 main.lua && mkdir spec .git "
+      .. "&& touch .x trial.plx"
     assert(os.execute(spoil:format(home.path)))
     assert.equals(first.sha256, home:ask("plugin", "pack", "trial", "-o", "2.plx").sha256)
     assert.equals(program.read(home.path .. "/1.plx"), program.read(home.path .. "/2.plx"))
@@ -61,7 +63,9 @@ describe("proxylua plugin", function()
     local result = home:run("--json", "plugin", "test", "trial")
     assert.equals(1, result.code)
     local states = {}
-    for at, row in ipairs(core.json.decode(result.out)) do states[at] = row.example .. " " .. row.state end
+    for at, row in ipairs(core.json.decode(result.out)) do
+      states[at] = row.example .. " " .. row.state
+    end
     assert.same({ "adds passed", "cannot failed", "may not failed" }, states)
     assert.matches("cannot: .*arithmetic on a table", result.err)
     assert.matches("may not: forbidden", result.err)
@@ -72,7 +76,8 @@ describe("proxylua plugin", function()
   it("shows what a plugin may do and asks, at a terminal", function()
     home:write("trial", { manifest = 'permissions = { net = { "example.com" } }' })
     for _, case in ipairs{ { "n", "exit 130", false }, { "y", "exit 0", "file" } } do
-      local terminal = terminals.open({ "plugin", "install", home.path .. "/trial" }, { home = home.path })
+      local terminal = terminals.open({ "plugin", "install", home.path .. "/trial" },
+        { home = home.path })
       terminal:await("Install it? [y/N]")
       assert.matches("It may\n  - exchange data with example.com.", terminal:screen(), 1, true)
       terminal:type(case[1])
@@ -98,7 +103,8 @@ describe("proxylua plugin", function()
       home:ask("plugin", "list"))
     for _, place in ipairs{ "trial", home.path .. "/trial" } do
       local out = home:run("plugin", "info", place).out
-      for _, expected in ipairs{ "trial 1.0.0: a trial", "  - read your account", "proxylua trial go: goes on",
+      for _, expected in ipairs{ "trial 1.0.0: a trial", "  - read your account",
+        "proxylua trial go: goes on",
         "order_placed" } do
         assert.matches(expected, out, 1, true)
       end
@@ -131,12 +137,14 @@ describe("proxylua plugin", function()
         ["of-type"] = { type = "text", summary = "which", default = "isp" }, fast = { summary = "hurry" },
         most = { type = "integer", summary = "how many", required = true }, rate = { type = "number",
           summary = "rate" } } } }]],
-      files = { ["lib.lua"] = "return { go = function(options) print('going'); return options end }" },
+      files = { ["lib.lua"] =
+        "return { go = function(options) print('going'); return options end }" },
     })
     local result = home:run("trial", "go", "--most", "-3", "--rate", "0.5", "--fast", "--json")
     assert.same({ 0, "" }, { result.code, result.err })
     assert.equals('going\n{"fast":true,"most":-3,"of_type":"isp","rate":0.5}\n', result.out)
-    for _, words in ipairs{ { "go" }, { "go", "--most", "1.5" }, { "go", "--most", "1", "--of-tpye", "x" }, { "og" },
+    for _, words in ipairs{ { "go" }, { "go", "--most", "1.5" }, { "go", "--most", "1", "--of-tpye",
+      "x" }, { "og" },
       {} } do
       assert.equals(2, home:run("trial", table.unpack(words)).code)
     end
@@ -144,7 +152,9 @@ describe("proxylua plugin", function()
 
   it("tells of events, and what fails there changes nothing", function()
     home:install("teller", {
-      manifest = [[on = { order_placed = "placed", order_extended = "extended", charge_refused = "refused" }]],
+      manifest =
+        [[on = { order_placed = "placed", order_extended = "extended", charge_refused = "refused"
+          }]],
       files = { ["main.lua"] = [[
         local px = require "proxylua"
         return {
@@ -164,13 +174,15 @@ describe("proxylua plugin", function()
       print(order.quantity)]])
     assert.same({ 0, "2\n" }, { result.code, result.out })
     for _, expected in ipairs{
-      "teller: placed 2 for 4.80\n", "teller: extended ord_", "teller: refused orders.create spend_refused\n",
+      "teller: placed 2 for 4.80\n", "teller: extended ord_",
+        "teller: refused orders.create spend_refused\n",
       "the plugin broken could not be told of order_placed: ", "broken/main.lua:1: no good",
     } do
       assert.matches(expected, result.err, 1, true)
     end
     assert.equals(1, select(2, result.err:gsub("refused orders", "")))
-    local dry = home:run("--sandbox", "--dry-run", "orders", "create", "--type", "isp", "--quantity", "1")
+    local dry = home:run("--sandbox", "--dry-run", "orders", "create", "--type", "isp",
+      "--quantity", "1")
     assert.equals("proxylua: dry run: nothing was bought\n", dry.err)
   end)
 
@@ -192,12 +204,14 @@ describe("proxylua plugin", function()
   it("that is cancelled while it is told of something stops nobody", function()
     home:install("broken", { manifest = 'on = { order_placed = "placed" }', files = { ["main.lua"] = [[
       local px = require "proxylua"
-      return { placed = function() local task = px.spawn(px.sleep, 60) task:cancel() task:join() end }]] } })
+      return { placed = function() local task = px.spawn(px.sleep, 60) task:cancel() task:join()
+        end }]] } })
     local result = home:run("--sandbox", "--spend", "30", "-e", [[
       require("proxylua").orders.create{ type = "isp", quantity = 2, period = 30 }
       print("done")]])
     assert.same({ 0, "done\n" }, { result.code, result.out })
-    assert.matches("told of order_placed: plugin broken: a task of its own was cancelled", result.err, 1, true)
+    assert.matches("told of order_placed: plugin broken: a task of its own was cancelled",
+      result.err, 1, true)
   end)
 
   it("logs lines that are told to be its own, and not without end", function()
@@ -211,9 +225,12 @@ describe("proxylua plugin", function()
         end, lines = function() px.log(("\n"):rep(2 << 20)) end }]] } })
     local result = home:run("trial", "go")
     assert.equals(0, result.code)
-    assert.matches("proxylua: trial: first\nproxylua: trial: proxylua: bought everything\n", result.err, 1, true)
+    assert.matches("proxylua: trial: first\nproxylua: trial: proxylua: bought everything\n",
+      result.err, 1, true)
     assert.matches("proxylua: trial: no more than 1 MiB of it is shown\n$", result.err)
-    for _, command in ipairs{ "go", "lines" } do assert.is_true(#home:run("trial", command).err < (1 << 20) + 100) end
+    for _, command in ipairs{ "go", "lines" } do
+      assert.is_true(#home:run("trial", command).err < (1 << 20) + 100)
+    end
   end)
 
   it("answers commands with whatever output can show", function()
@@ -233,13 +250,15 @@ describe("proxylua plugin", function()
 
   it("is looked after by doctor", function()
     local function finding()
-      for _, row in ipairs(core.json.decode(home:run("--sandbox", "--json", "doctor").out).findings) do
+      for _, row in ipairs(core.json.decode(home:run("--sandbox", "--json",
+        "doctor").out).findings) do
         if row.check:find("^plugin") then return row end
       end
     end
     assert.same({ "ok", "none is installed" }, { finding().state, finding().text })
     home:install("trial")
-    assert.same({ "plugin trial", "ok", "1.0.0, as it was installed" }, { finding().check, finding().state,
+    assert.same({ "plugin trial", "ok", "1.0.0, as it was installed" },
+      { finding().check, finding().state,
       finding().text })
     program.write(home:place("trial") .. "/main.lua", "return { changed = true }")
     assert.equals("fail", finding().state)
@@ -253,7 +272,8 @@ describe("the restocker", function()
   before_each(function()
     home, sandbox = plugins.home(), sandboxes.start()
     home.env = {
-      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "100",
+      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+        PROXYLUA_SPEND = "100",
     }
   end)
   after_each(function()
@@ -277,7 +297,8 @@ describe("the restocker", function()
     row = home:ask("restocker", "restock", "--quantity", "4")
     assert.same({ 0, 4 }, { row.bought, row.there })
     local stock = home:ask("restocker", "stock")
-    assert.same({ 1, "isp", "US", 4 }, { #stock, stock[1].type, stock[1].country, stock[1].quantity })
+    assert.same({ 1, "isp", "US", 4 }, { #stock, stock[1].type, stock[1].country,
+      stock[1].quantity })
     local refused = home:run("restocker", "restock", "--quantity", "30")
     assert.same({ 6, "" }, { refused.code, refused.out }) -- 62.40, and it may spend 50
     assert.equals(1, #home:ask("orders", "list"))

@@ -11,8 +11,10 @@ local CODE = [[
 describe("Progress", function()
   -- What the terminal gets, in a width.
   local function shown(total, quiet, width)
-    local pipe = io.popen(("COLUMNS=%d TERM=xterm script -qec %s /dev/null </dev/null"):format(width or 80,
-      program.quote(program.command(os.getenv("PWD"), { "-e", CODE:format(total, quiet) }, { COLUMNS = width or 80 }))))
+    local pipe = io.popen(("COLUMNS=%d TERM=xterm script -qec %s /dev/null </dev/null"):format(width
+      or 80,
+      program.quote(program.command(os.getenv("PWD"), { "-e", CODE:format(total, quiet) },
+        { COLUMNS = width or 80 }))))
     local text = pipe:read("a")
     pipe:close()
     return text
@@ -30,7 +32,9 @@ describe("Progress", function()
   end)
 
   it("never takes more than a line", function()
-    for line in shown("40", "false", 20):gmatch("\27%[K([^\r]*)") do assert.is_true(#line < 20, line) end
+    for line in shown("40", "false", 20):gmatch("\27%[K([^\r]*)") do
+      assert.is_true(#line < 20, line)
+    end
   end)
 
   it("is silent with --quiet, and in a pipe", function()

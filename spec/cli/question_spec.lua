@@ -1,4 +1,5 @@
--- src/bind/repl/question.c: the question before a charge that nothing else allows, at a real terminal.
+-- src/bind/repl/question.c: the question before a charge that nothing else allows, at a real
+-- terminal.
 
 local program = require "spec.support.program"
 local sandbox = require "spec.support.sandbox"
@@ -15,7 +16,8 @@ describe("a charge that nothing allows", function()
   end)
 
   local function open(arguments)
-    at = terminal.open(arguments, { env = { PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key,
+    at = terminal.open(arguments,
+      { env = { PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key,
       PROXYLUA_LIMITS = "off" } })
   end
 
@@ -23,7 +25,8 @@ describe("a charge that nothing allows", function()
     return world:look("counters").sold
   end
 
-  it("is asked about at a terminal, with the quote and the balance before and after; yes buys", function()
+  it("is asked about at a terminal, with the quote and the balance before and after; yes buys",
+    function()
     open(ORDER)
     at:await("costs 4.80; balance 1000.00, afterwards 995.20")
     at:await("Go ahead? [y/N]")
@@ -47,11 +50,13 @@ describe("a charge that nothing allows", function()
 
   it("is asked about on a line of its own, whatever was shown before", function()
     local file = os.tmpname()
-    program.write(file, [[return { { name = "us", type = "isp", quantity = 4, period = 30, batch = 2 } }]])
+    program.write(file,
+      [[return { { name = "us", type = "isp", quantity = 4, period = 30, batch = 2 } }]])
     open{ "fleet", "apply", file }
     for _, left in ipairs{ "995.20", "990.40" } do
       local screen = at:await("afterwards " .. left .. "\nGo ahead? [y/N]")
-      assert.matches("\nproxylua: POST /orders [^\n]+\n  costs 4.80; balance %S+ afterwards " .. left, screen)
+      assert.matches("\nproxylua: POST /orders [^\n]+\n  costs 4.80; balance %S+ afterwards "
+        .. left, screen)
       at:type("y")
       at:press("Enter")
     end
@@ -63,7 +68,8 @@ describe("a charge that nothing allows", function()
   it("is asked about at the prompt, while a line is edited", function()
     open{}
     at:prompt()
-    at:run("px.spawn(function() px.sleep(0.2) print(px.orders.create{ type = 'isp', quantity = 1 }.id) end)")
+    at:run("px.spawn(function() px.sleep(0.2) print(px.orders.create{ type = 'isp', quantity = 1 "
+      .. "}.id) end)")
     at:type("half a li")
     at:await("Go ahead? [y/N]")
     at:type("y")

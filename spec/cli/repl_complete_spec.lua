@@ -95,7 +95,8 @@ describe("completion", function()
       assert.truthy((list or only):find(name, 1, true), row.name)
       for _, param in ipairs(row.params) do
         if param.where ~= "path" then
-          local before = ("px.%s(%s{ "):format(row.name, row.path:find(":", 1, true) and "id, " or "")
+          local before = ("px.%s(%s{ "):format(row.name, row.path:find(":", 1, true) and "id, "
+            or "")
           local added, all = offer(before, WIDTH)
           assert.truthy((all or added):find(param.name, 1, true), row.name .. " " .. param.name)
         end
@@ -110,7 +111,8 @@ describe("completion", function()
   end)
 
   it("takes any beginning of any code", function()
-    local code = "local x <const> = px.orders.list{ status = 'a\\'b', [1] = [==[ long ]==] } -- end\n"
+    local code =
+      "local x <const> = px.orders.list{ status = 'a\\'b', [1] = [==[ long ]==] } -- end\n"
       .. "x.y:z(1, 2)[3] = #x .. 0x1p4"
     for size = 0, #code do offer(code:sub(1, size), WIDTH) end
     local random = 12345
@@ -118,7 +120,8 @@ describe("completion", function()
       local bytes = {}
       for at = 1, 20 do
         random = (random * 1103515245 + 12345) % 2147483648
-        bytes[at] = ("pxa.:{}()[]\"'=,-\n\\ 1é"):sub(random // 65536 % 22 + 1, random // 65536 % 22 + 1)
+        bytes[at] = ("pxa.:{}()[]\"'=,-\n\\ 1é"):sub(random // 65536 % 22 + 1,
+          random // 65536 % 22 + 1)
       end
       offer(table.concat(bytes), WIDTH)
     end
@@ -138,8 +141,10 @@ describe("the completion of a path", function()
   local folder
   setup(function()
     folder = program.folder()
-    assert(os.execute(("cd %s && mkdir -p scripts/deep && ln -s scripts link && touch lone.lua scripts/restock.lua "
-      .. "scripts/report.lua scripts/.hidden scripts/éa scripts/èa \"scripts/$(printf 'bad\\377')\""):format(folder)))
+    assert(os.execute(
+      ("cd %s && mkdir -p scripts/deep && ln -s scripts link && touch lone.lua scripts/restock.lua "
+      .. "scripts/report.lua scripts/.hidden scripts/éa scripts/èa \"scripts/$(printf "
+      .. "'bad\\377')\""):format(folder)))
   end)
   teardown(function() program.remove(folder) end)
 

@@ -28,7 +28,8 @@ describe("the line", function()
     at = nil
   end)
 
-  it("is completed by Tab: globals, fields, methods, endpoints, their parameters and values", function()
+  it("is completed by Tab: globals, fields, methods, endpoints, their parameters and values",
+    function()
     open()
     complete("collectg", "px> collectgarbage")
     complete("px.orders.ca", "px> px.orders.calc")
@@ -90,7 +91,9 @@ describe("the line", function()
     at:await("'x")
     at:press("BSpace")
     at:press("Enter")
-    at:await(function(screen) return select(2, screen:gsub("你", "")) == 20 and screen:find("px>$") end)
+    at:await(function(screen)
+      return select(2, screen:gsub("你", "")) == 20 and screen:find("px>$")
+    end)
   end)
 
   it("is drawn anew when the window changes", function()
@@ -106,7 +109,8 @@ describe("the line", function()
     at:await("abcdefghi x\npx>")
   end)
 
-  it("searches the history with Ctrl-R, and moves in an input of several lines with the arrows", function()
+  it("searches the history with Ctrl-R, and moves in an input of several lines with the arrows",
+    function()
     open()
     at:run("a = 'first'")
     at:run("b = 'second'")
@@ -144,7 +148,8 @@ describe("the line", function()
 
   it("is there again after Ctrl-Z and fg", function()
     local folder = program.folder()
-    local command = program.command(folder, { "--sandbox", "--quiet" }, { TERM = "screen-256color" })
+    local command = program.command(folder, { "--sandbox", "--quiet" },
+      { TERM = "screen-256color" })
     at = terminal.open({}, { command = "env PS1='shell> ' bash --norc --noprofile -i" })
     at:await("shell>")
     at:type(command)
@@ -240,13 +245,15 @@ describe("the history", function()
     assert.truthy(text:find("x = 5000\ny = 1\n$"))
   end)
 
-  it("that has no room to grow stays as it is, is told of, and does not stop the session", function()
+  it("that has no room to grow stays as it is, is told of, and does not stop the session",
+    function()
     assert(os.execute("mkdir -p " .. home .. "/state/proxylua"))
     local text = ("x = 'something of some length'\n"):rep(5):gsub("something", "%0") .. "y = 1\n"
     program.write(file, (text:rep(100)))
     at = terminal.open({}, {
       home = home,
-      command = "sh -c " .. program.quote("ulimit -f 1; exec " .. program.command(home, { "--sandbox", "--quiet" },
+      command = "sh -c " .. program.quote("ulimit -f 1; exec " .. program.command(home,
+        { "--sandbox", "--quiet" },
         { TERM = "screen-256color" })),
     })
     at:prompt()
@@ -257,7 +264,8 @@ describe("the history", function()
     assert.are.equal(text:rep(100), program.read(file))
   end)
 
-  it("that is damaged, or cannot be written, is told of once and does not stop the session", function()
+  it("that is damaged, or cannot be written, is told of once and does not stop the session",
+    function()
     assert(os.execute("mkdir -p " .. home .. "/state/proxylua"))
     program.write(file, "a = 1\n\0\255\254")
     open()

@@ -7,14 +7,16 @@ local terminal = require "spec.support.terminal"
 describe("a password of a proxy", function()
   local world, at, id, found
 
-  -- Sells passwords of a kind, the same ones in each run, since txt has no way to write one that ends in a blank; and opens a
-  -- session that has seen none of them.
+  -- Sells passwords of a kind, the same ones in each run, since txt has no way to write one that
+  -- ends in a blank; and opens a session that has seen none of them.
   local function open(kind)
     world = sandbox.start{ passwords = kind, seed = "1" }
-    local buy = "print(require('proxylua').orders.create{ type = 'isp', quantity = 2, country = 'US' }.id)"
+    local buy =
+      "print(require('proxylua').orders.create{ type = 'isp', quantity = 2, country = 'US' }.id)"
     id = world:run({ "-e", buy }).out:match("%S+")
     at = terminal.open({ "--quiet" }, {
-      env = { PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key, PROXYLUA_LIMITS = "off" }, width = 250,
+      env = { PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key,
+        PROXYLUA_LIMITS = "off" }, width = 250,
     })
     at:prompt()
     at:run(("id = '%s'"):format(id))
@@ -72,8 +74,10 @@ describe("a password of a proxy", function()
   it("is masked when it comes from a file", function()
     open "plain"
     program.write(at.home .. "/proxies.txt", "10.0.0.1:8080:me:secret1\n10.0.0.2:8080:me:x\n")
-    at:run("list = {} for p in px.proxies.read(os.getenv('HOME') .. '/proxies.txt') do list[#list + 1] = p end")
-    assert.are.equal("10.0.0.1:8080:me:********\n10.0.0.2:8080:me:x\n", at:run("px.export.text(list, 'txt')"))
+    at:run("list = {} for p in px.proxies.read(os.getenv('HOME') .. '/proxies.txt') do list[#list "
+      .. "+ 1] = p end")
+    assert.are.equal("10.0.0.1:8080:me:********\n10.0.0.2:8080:me:x\n",
+      at:run("px.export.text(list, 'txt')"))
     at:run(":reveal")
     assert.are.equal("secret1", at:run("list[1].password"))
   end)

@@ -44,17 +44,21 @@ describe("the prompt", function()
     assert.are.equal("", at:run("a = 7"))
     assert.are.equal("7\nnil", at:run("a, _G.a"))
     assert.are.equal("", at:run("local table = {}"))
-    assert.are.equal("", at:run("local d <const>, e <const> = 4, 'five' local g <close>, h <const> = nil, 6"))
+    assert.are.equal("", at:run(
+      "local d <const>, e <const> = 4, 'five' local g <close>, h <const> = nil, 6"))
     assert.are.equal("4\nfive\n6", at:run("d, e, h"))
-    assert.truthy(at:run("local i <const> = 7 i = 8"):find("attempt to assign to const variable 'i'", 1, true))
+    assert.truthy(at:run("local i <const> = 7 i = 8"):find(
+      "attempt to assign to const variable 'i'", 1, true))
     assert.are.equal("ok", at:run("require('proxylua.settings') and 'ok'"))
   end)
 
-  it("keeps the locals of an input that returns, fails or is aborted, but not those of its blocks", function()
+  it("keeps the locals of an input that returns, fails or is aborted, but not those of its blocks",
+    function()
     open()
     local note = "a: kept for the next inputs by value, as all locals of an input are"
     assert.are.equal(note .. "\n1\n2", at:run("local a = 1; return a, 2; -- both"))
-    assert.are.equal("stdin:1: boo", at:run("local b = 2 for _, a in ipairs{ 5 } do local c = a; error('boo') end"))
+    assert.are.equal("stdin:1: boo",
+      at:run("local b = 2 for _, a in ipairs{ 5 } do local c = a; error('boo') end"))
     assert.are.equal("1\n2\nnil", at:run("a, b, c"))
     at:run("local function d() return a end local e <const> = d; do local f = 6 end return")
     assert.are.equal("1\n1\nnil", at:run("d(), e(), f"))
@@ -92,7 +96,8 @@ describe("the prompt", function()
 
   it("reads an expression of several lines", function()
     open()
-    for _, lines in ipairs{ { "{ 1,", "2 }", "{ 1, 2 }" }, { "1 +", "2", "3" }, { "('a'):rep(", "2)", "aa" },
+    for _, lines in ipairs{ { "{ 1,", "2 }", "{ 1, 2 }" }, { "1 +", "2", "3" },
+      { "('a'):rep(", "2)", "aa" },
       { "[[a", "b]]", "a\nb" } } do
       at:type(lines[1])
       at:press("Enter")
@@ -107,11 +112,13 @@ describe("the prompt", function()
     open{ width = 200 }
     assert.are.equal("stdin:1: boo", at:run("error('boo')"))
     assert.are.equal("stdin:1: boo", at:run("_error"))
-    assert.truthy(at:run("px.orders.get('ord_x')"):find("Order not found (orders.get, status 404", 1, true))
+    assert.truthy(at:run("px.orders.get('ord_x')"):find("Order not found (orders.get, status 404",
+      1, true))
     assert.are.equal("not_found", at:run("_error.kind"))
     at:run("function f() error('deep') end")
     local text = at:run("f() return 1")
-    assert.truthy(text:find("^stdin:1: deep\n  stdin:1: in function 'f'\n  stdin:1: in main chunk$"), text)
+    assert.truthy(text:find(
+      "^stdin:1: deep\n  stdin:1: in function 'f'\n  stdin:1: in main chunk$"), text)
   end)
 
   it("points at the place of a syntax error", function()
@@ -120,7 +127,8 @@ describe("the prompt", function()
     assert.are.equal("stdin:1: unexpected symbol near '='\n  local s = 'é' = 2\n                ^",
       at:run("local s = 'é' = 2"))
     assert.are.equal("stdin:1: unexpected symbol near '*'\n  1 +* 2\n     ^", at:run("1 +* 2"))
-    assert.are.equal("stdin:1: unexpected symbol near ','\n  { 1,, 2 }\n      ^", at:run("{ 1,, 2 }"))
+    assert.are.equal("stdin:1: unexpected symbol near ','\n  { 1,, 2 }\n      ^",
+      at:run("{ 1,, 2 }"))
     assert.are.equal("stdin:1: unexpected symbol near <eof>", at:run(":time 1 +"))
   end)
 
@@ -140,13 +148,17 @@ describe("the prompt", function()
     assert.truthy(raw:find('^%[{"') and raw:find("********", 1, true), raw)
     at:run(":json")
     assert.are.equal('{"a":[1,2]}', at:run("{ a = { 1, 2 } }"))
-    assert.are.equal("there are none", (at:run(":json") and at:run("px.orders.list{ status = 'expired' }")))
+    assert.are.equal("there are none",
+      (at:run(":json") and at:run("px.orders.list{ status = 'expired' }")))
   end)
 
-  it("shows all fields of a list's records, and leaves out those first that say least of their kind", function()
+  it("shows all fields of a list's records, and leaves out those first that say least of their "
+    .. "kind", function()
     open{ width = 60 }
-    at:run("px.orders.create{ type = 'isp', quantity = 2, country = 'US', period = 30 } l = px.orders.list()")
-    assert.truthy(at:run("{ { host = 'a', port = 1, works = true } }"):find("^host +port +works\na +1 +true$"))
+    at:run("px.orders.create{ type = 'isp', quantity = 2, country = 'US', period = 30 } l = "
+      .. "px.orders.list()")
+    assert.truthy(at:run("{ { host = 'a', port = 1, works = true } }"):find(
+      "^host +port +works\na +1 +true$"))
     at:run("l[1].zone = 'east'")
     local shown = at:run("l")
     assert.truthy(shown:find("^id +type +quantity +status +price"), shown)
@@ -161,9 +173,11 @@ describe("the prompt", function()
     assert.are.equal("{}", at:run("{}"))
     at:run(":json")
     assert.truthy(at:run("t"):find("no JSON", 1, true))
-    assert.truthy(at:run("{ a = setmetatable({ t = nil }, { __metatable = 1 }) }"):find('{"a":{}}', 1, true))
+    assert.truthy(at:run("{ a = setmetatable({ t = nil }, { __metatable = 1 }) }"):find('{"a":{}}',
+      1, true))
     at:run("u = { a = { b = {} } } u.a.b.c = u")
-    assert.truthy(at:run("u"):find("a.b.c is a table that it lies in: the value contains itself", 1, true))
+    assert.truthy(at:run("u"):find("a.b.c is a table that it lies in: the value contains itself", 1,
+      true))
   end)
 
   it("cuts long tables", function()
@@ -176,7 +190,8 @@ describe("the prompt", function()
     open()
     at:run("t = setmetatable({ 1 }, { __index = error, __len = error, __pairs = error })")
     assert.are.equal("{ 1 }", at:run("t"))
-    at:run("bad = setmetatable({}, { __tostring = function() print('beg' .. 'un') while true do end end })")
+    at:run("bad = setmetatable({}, { __tostring = function() print('beg' .. 'un') while true do "
+      .. "end end })")
     at:type("bad")
     at:press("Enter")
     at:await("begun")
@@ -190,7 +205,8 @@ describe("the prompt", function()
     assert.are.equal("a?[2Jb", at:run("'a\\27[2Jb'"))
     assert.are.equal("{ \"\\27[2J\" }", at:run("{ '\\27[2J' }"))
     assert.are.equal("a?b", at:run("'a\\u{202E}b'"))
-    assert.are.equal('["\\u009b2J \\u202e\\u007fé"]', at:run(":json { '\\u{9B}2J \\u{202E}\\x7Fé' }"))
+    assert.are.equal('["\\u009b2J \\u202e\\u007fé"]',
+      at:run(":json { '\\u{9B}2J \\u{202E}\\x7Fé' }"))
   end)
 
   it("shows what is no text, and cuts wide characters at the edge of the screen", function()
@@ -203,8 +219,10 @@ describe("the prompt", function()
     open{ height = 60 }
     assert.truthy(at:run(":help"):find(":journal", 1, true))
     assert.truthy(at:run(":help errors"):find("outcome_unknown", 1, true))
-    for _, call in ipairs{ "px.orders.create", "orders.create", "px.orders.create{ type = 'isp' }" } do
-      assert.truthy(at:run(":help " .. call):find("^px.orders.create%(params%)\n\nBuys proxies"), call)
+    for _, call in ipairs{ "px.orders.create", "orders.create",
+      "px.orders.create{ type = 'isp' }" } do
+      assert.truthy(at:run(":help " .. call):find("^px.orders.create%(params%)\n\nBuys proxies"),
+        call)
     end
     assert.truthy(at:run(":help px.journal.each"):find("^px.journal.each%("))
     assert.truthy(at:run(":help orders create"):find("^Usage: proxylua orders create"))
@@ -215,7 +233,8 @@ describe("the prompt", function()
     assert.are.equal("there are none", at:run(":journal"))
     at:run("px.orders.create{ type = 'isp', quantity = 1, country = 'US', key = 'k1' }")
     local journal = at:run(":journal")
-    assert.truthy(journal:find("^id +key +endpoint +state +quote [^\n]+created_at\n 1 +k1 [^\n]+$"), journal)
+    assert.truthy(journal:find("^id +key +endpoint +state +quote [^\n]+created_at\n 1 +k1 [^\n]+$"),
+      journal)
     assert.are.equal("there are none", at:run(":tasks"))
     assert.truthy(at:run(":jurnal"):find("did you mean :journal?", 1, true))
     at:type(":quit")
@@ -231,7 +250,8 @@ describe("the prompt", function()
   it("has no figures of limits that are off", function()
     open({}, { "--sandbox", "--limits", "off", "--quiet" })
     local text = at:run(":limits")
-    assert.truthy(text:find("^limits are off; pauses are kept\nscope +paused\ngeneral +0.0\norders +0.0$"), text)
+    assert.truthy(text:find(
+      "^limits are off; pauses are kept\nscope +paused\ngeneral +0.0\norders +0.0$"), text)
   end)
 
   it("has help as wide as the terminal", function()
@@ -314,7 +334,8 @@ describe("the prompt", function()
     at:close()
     open()
     at:run("bad = setmetatable({}, { __tostring = function() while true do end end })")
-    at:type("print('beg' .. 'un') while true do local ok = pcall(px.sleep, 100) if not ok then error(bad) end end")
+    at:type("print('beg' .. 'un') while true do local ok = pcall(px.sleep, 100) if not ok then "
+      .. "error(bad) end end")
     at:press("Enter")
     at:await("begun")
     assert(os.execute("kill -TERM " .. at:pid()))

@@ -27,7 +27,8 @@ describe("a statement", function()
   it("waits, and lets tasks run", function()
     assert.are.equal("1000.00", at:run("px.account.get().balance"))
     assert.are.equal("tick\ntick\n7", at:run(
-      "(function() local t = px.every(0.05, function() print('tick') end) px.sleep(0.08) t:cancel() return 7 end)()"))
+      "(function() local t = px.every(0.05, function() print('tick') end) px.sleep(0.08) "
+        .. "t:cancel() return 7 end)()"))
   end)
 
   it("is aborted by Ctrl-C: an endless loop", function()
@@ -35,7 +36,8 @@ describe("a statement", function()
   end)
 
   it("in the midst of C code cannot be aborted, and Ctrl-C says so", function()
-    at:type("print('beg' .. 'un') print((('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40))), 'matched')")
+    at:type("print('beg' .. 'un') print((('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40))), "
+      .. "'matched')")
     at:press("Enter")
     at:await("begun")
     local pid = at:pid()
@@ -46,7 +48,8 @@ describe("a statement", function()
   end)
 
   it("in the midst of C code ends with the terminal", function()
-    at:type("print('beg' .. 'un') print((('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40))), 'matched')")
+    at:type("print('beg' .. 'un') print((('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40))), "
+      .. "'matched')")
     at:press("Enter")
     at:await("begun")
     local pid = at:pid()
@@ -80,12 +83,14 @@ describe("a statement", function()
     interrupt("xpcall(error, function() BEGUN while true do end end)")
     at:press("C-l")
     interrupt("xpcall(function() BEGUN while true do end end, function() while true do end end)")
-    assert.are.equal("false   <boo>", at:run("print(xpcall(error, function(e) return '<' .. e .. '>' end, 'boo'))"))
+    assert.are.equal("false   <boo>",
+      at:run("print(xpcall(error, function(e) return '<' .. e .. '>' end, 'boo'))"))
     assert.truthy(at:run("xpcall(error)"):find("bad argument #2", 1, true))
   end)
 
   it("in a finalizer cannot be aborted, and Ctrl-C says so", function()
-    at:type("setmetatable({}, { __gc = function() print('beg' .. 'un') while true do end end }) collectgarbage()")
+    at:type("setmetatable({}, { __gc = function() print('beg' .. 'un') while true do end end }) "
+      .. "collectgarbage()")
     at:press("Enter")
     at:await("begun")
     local pid = at:pid()
@@ -111,7 +116,8 @@ describe("a charge", function()
     world = sandbox.start()
     at = terminal.open({ "--spend", "100", "--quiet" }, {
       env = {
-        PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key, PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "0.1",
+        PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key, PROXYLUA_LIMITS = "off",
+          PROXYLUA_SETTLE = "0.1",
       },
     })
     at:prompt()
@@ -146,7 +152,8 @@ describe("behind the prompt", function()
   before_each(function()
     at = terminal.open{ "--sandbox", "--spend", "100", "--quiet" }
     at:prompt()
-    at:run("function wait() while not io.open(os.getenv('HOME') .. '/go') do px.sleep(0.01) end end")
+    at:run(
+      "function wait() while not io.open(os.getenv('HOME') .. '/go') do px.sleep(0.01) end end")
   end)
 
   -- Lets what waits go on.
@@ -157,7 +164,8 @@ describe("behind the prompt", function()
   after_each(function() at:close() end)
 
   it("tasks go on, and what they print does not tear the line", function()
-    at:run("n = 0 t = px.every(0.02, function() n = n + 1 if n <= 5 then print('out ' .. n) end end)")
+    at:run(
+      "n = 0 t = px.every(0.02, function() n = n + 1 if n <= 5 then print('out ' .. n) end end)")
     at:type("local typed = 'while it")
     at:await("out 5\npx> local typed = 'while it")
     at:type(" prints'")
@@ -171,7 +179,8 @@ describe("behind the prompt", function()
   end)
 
   it("output of all kinds comes above the line, in its order", function()
-    at:run("px.spawn(function() wait() print('a') io.stderr:write('b ') os.execute('echo c') io.write('d') end)")
+    at:run("px.spawn(function() wait() print('a') io.stderr:write('b ') os.execute('echo c') "
+      .. "io.write('d') end)")
     at:type("'typed'")
     at:await("px> 'typed'")
     go()
@@ -240,7 +249,8 @@ describe("behind the prompt", function()
 
   it("questions come one at a time, and Ctrl-C refuses", function()
     at:run("ask = require('proxylua.repl').ask")
-    at:type("print(table.unpack(px.all{ function() return ask('One?') end, function() return ask('Two?') end }))")
+    at:type("print(table.unpack(px.all{ function() return ask('One?') end, function() return "
+      .. "ask('Two?') end }))")
     at:press("Enter")
     at:await("One? [y/N]")
     at:type("yes")

@@ -1,6 +1,7 @@
 local program = require "spec.support.program"
 
--- Prints settings and where they came from; the last argument of the program is a chunk that returns the flags.
+-- Prints settings and where they came from; the last argument of the program is a chunk that
+-- returns the flags.
 local show = [[
 local flags = ...
 local settings, sources = require("proxylua.settings").read(load(flags)())
@@ -52,7 +53,8 @@ describe("the configuration", function()
     assert.is_nil(values.store)
   end)
 
-  it("takes a flag before the environment, that before the file, that before the default", function()
+  it("takes a flag before the environment, that before the file, that before the default",
+    function()
     local text = "return { timeout = 7, store = '/tmp/a.db', max_wait = 9 }"
     local env = { PROXYLUA_TIMEOUT = "8", PROXYLUA_STORE = "/tmp/b.db", PROXYLUA_SETTLE = "" }
     local values, sources = read(text, "{ timeout = '9' }", env)
@@ -86,7 +88,8 @@ describe("the configuration", function()
     assert.are.equal(path .. ": profiles.quick.timeout", sources.timeout)
     assert.are.equal("money 3.00", values["spend.per_run"])
     assert.are.equal("money 50.50", values["spend.per_day"])
-    assert.has.match("no profile quik, did you mean quick", refused(text, { "--profile", "quik", "-e", "" }))
+    assert.has.match("no profile quik, did you mean quick",
+      refused(text, { "--profile", "quik", "-e", "" }))
     assert.has.match("no profile", refused(nil, { "--profile", "other", "-e", "" }))
     os.remove(path)
     assert.has.match("no config file at", refused(nil, { "--profile", "quick", "-e", "" }))
@@ -94,13 +97,16 @@ describe("the configuration", function()
 
   it("expands ~/ and refuses paths of the working directory", function()
     assert.are.equal(home .. "/key", read("return { api_key_file = '~/key' }").api_key_file)
-    assert.has.match("api_key_file is an absolute path.*got key", refused("return { api_key_file = 'key' }"))
+    assert.has.match("api_key_file is an absolute path.*got key",
+      refused("return { api_key_file = 'key' }"))
     assert.has.match("store is an absolute path", refused("return { store = 'state.db' }"))
   end)
 
   it("refuses unknown keys and names the nearest", function()
-    assert.has.match("no setting base_ulr, did you mean base_url", refused("return { base_ulr = 'https://x' }"))
-    assert.has.match("no setting spend%.per_dya, did you mean per_day", refused("return { spend = { per_dya = 1 } }"))
+    assert.has.match("no setting base_ulr, did you mean base_url",
+      refused("return { base_ulr = 'https://x' }"))
+    assert.has.match("no setting spend%.per_dya, did you mean per_day",
+      refused("return { spend = { per_dya = 1 } }"))
     assert.has.match("no setting profiles%.a%.tiemout, did you mean timeout",
       refused("return { profiles = { a = { tiemout = 1 } } }"))
     assert.has.match("no setting 1", refused("return { 'x' }"))

@@ -15,12 +15,14 @@ local function crc32(text)
   return crc ~ 0xFFFFFFFF
 end
 
--- A zip of entries as they are described: name, data (stored), and what else shall stand in the directory.
+-- A zip of entries as they are described: name, data (stored), and what else shall stand in the
+-- directory.
 local function zip_of(entries, count)
   local body, directory, size = {}, {}, 0
   for _, entry in ipairs(entries) do
     local data = entry.data or ""
-    local fields = ("<I2I2I2I2I4I4I4I2I2"):pack(entry.flags or 0, entry.method or 0, 0, 0x21, entry.crc or crc32(data),
+    local fields = ("<I2I2I2I2I4I4I4I2I2"):pack(entry.flags or 0, entry.method or 0, 0, 0x21,
+      entry.crc or crc32(data),
       entry.packed or #data, entry.size or #data, #entry.name, 0)
     body[#body + 1] = ("<I4I2"):pack(0x04034b50, 20) .. fields .. entry.name .. data
     directory[#directory + 1] = ("<I4I2I2"):pack(0x02014b50, 3 << 8 | 20, 20) .. fields
@@ -29,7 +31,8 @@ local function zip_of(entries, count)
   end
   local central = table.concat(directory)
   return table.concat(body) .. central
-    .. ("<I4I2I2I2I2I4I4I2"):pack(0x06054b50, 0, 0, count or #entries, count or #entries, #central, size, 0)
+    .. ("<I4I2I2I2I2I4I4I2"):pack(0x06054b50, 0, 0, count or #entries, count or #entries, #central,
+    size, 0)
 end
 
 local function refused(bytes, expected, limits)
@@ -45,7 +48,8 @@ end
 
 describe("an archive", function()
   local files = {
-    { name = "plugin.lua", data = "return {}" }, { name = "lib/a.lua", data = ("local a = 1\n"):rep(500) },
+    { name = "plugin.lua", data = "return {}" },
+      { name = "lib/a.lua", data = ("local a = 1\n"):rep(500) },
     { name = "empty", data = "" }, { name = "größe.txt", data = "\0\1\255" },
   }
 
@@ -69,7 +73,8 @@ describe("an archive", function()
     local folder = program.folder()
     finally(function() program.remove(folder) end)
     program.write(folder .. "/ours.zip", archive.write(files))
-    local pipe = assert(io.popen("cd " .. folder .. " && unzip -qq -o ours.zip -d out && zip -q -r theirs.zip out"))
+    local pipe = assert(io.popen("cd " .. folder
+      .. " && unzip -qq -o ours.zip -d out && zip -q -r theirs.zip out"))
     assert(pipe:close())
     assert.equals(files[2].data, program.read(folder .. "/out/lib/a.lua"))
     local list = archive.load(folder .. "/theirs.zip")
@@ -94,7 +99,8 @@ describe("an archive", function()
   end)
 
   it("takes folders, and no data in them", function()
-    local list = archive.read(zip_of{ { name = "lib/", external = FOLDER }, { name = "lib/a", data = "x" } })
+    local list = archive.read(zip_of{ { name = "lib/", external = FOLDER },
+      { name = "lib/a", data = "x" } })
     assert.same({ { name = "lib/a", data = "x" } }, list)
     refused_entry({ name = "lib/", data = "x" }, "is a folder with data")
   end)
@@ -103,9 +109,12 @@ describe("an archive", function()
     local bad = {
       ["/etc/passwd"] = "absolute path", ["../x"] = "the part ..", ["a/../../x"] = "the part ..",
         [".."] = "the part ..",
-      ["a//b"] = "an empty part", ["./a"] = "the part .", ["a\\b"] = "a backslash", ["..\\x"] = "a backslash",
-      ["C:x"] = "a drive", ["a\nb"] = "no plain text", ["a\27[2J"] = "no plain text", ["\xFFa"] = "no plain text",
-      ["a\0b"] = "a NUL", [("x"):rep(201)] = "too long a name", [("x"):rep(60000)] = "too long a name",
+      ["a//b"] = "an empty part", ["./a"] = "the part .", ["a\\b"] = "a backslash",
+        ["..\\x"] = "a backslash",
+      ["C:x"] = "a drive", ["a\nb"] = "no plain text", ["a\27[2J"] = "no plain text",
+        ["\xFFa"] = "no plain text",
+      ["a\0b"] = "a NUL", [("x"):rep(201)] = "too long a name",
+        [("x"):rep(60000)] = "too long a name",
         [""] = "no name",
       ["/"] = "absolute path", ["a//"] = "an empty part",
     }
@@ -125,15 +134,20 @@ describe("an archive", function()
   end)
 
   it("has no name twice, nor as a file and a folder", function()
-    refused(zip_of{ { name = "a", data = "1" }, { name = "b" }, { name = "a", data = "2" } }, "is in it twice")
+    refused(zip_of{ { name = "a", data = "1" }, { name = "b" }, { name = "a", data = "2" } },
+      "is in it twice")
     refused(zip_of{ { name = "a", data = "1" }, { name = "a-b" }, { name = "a/b", data = "2" } },
       "is a file and a folder")
     assert.is_false(pcall(archive.write, { { name = "a", data = "" }, { name = "a", data = "" } }))
   end)
 
   it("is not encrypted, and packed in no unusual way", function()
-    for _, flags in ipairs{ 1, 1 << 6, 1 << 13 } do refused_entry({ name = "a", flags = flags }, "is encrypted") end
-    for _, method in ipairs{ 1, 9, 12, 14, 99 } do refused_entry({ name = "a", method = method }, "unusual way") end
+    for _, flags in ipairs{ 1, 1 << 6, 1 << 13 } do
+      refused_entry({ name = "a", flags = flags }, "is encrypted")
+    end
+    for _, method in ipairs{ 1, 9, 12, 14, 99 } do
+      refused_entry({ name = "a", method = method }, "unusual way")
+    end
   end)
 end)
 
@@ -160,7 +174,9 @@ describe("a bomb", function()
 
   it("is refused where all entries are one and the same stretch of bytes", function()
     local entries = { { name = "f1", data = zeros } }
-    for at = 2, 80 do entries[at] = { name = "f" .. at, size = #zeros, packed = #zeros, offset = 0 } end
+    for at = 2, 80 do
+      entries[at] = { name = "f" .. at, size = #zeros, packed = #zeros, offset = 0 }
+    end
     refused(zip_of(entries), "")
   end)
 end)
@@ -169,7 +185,8 @@ describe("damage", function()
   it("is told where the checksum or the size does not hold", function()
     refused_entry({ name = "a", data = "text", crc = 1 }, "a is damaged")
     refused_entry({ name = "a", data = "text", size = 5 }, "a is damaged")
-    refused_entry({ name = "a", data = "text", size = 0xFFFFFFF0, packed = 0xFFFFFFF0 }, "a is too large")
+    refused_entry({ name = "a", data = "text", size = 0xFFFFFFF0, packed = 0xFFFFFFF0 },
+      "a is too large")
     refused_entry({ name = "a", data = "text", offset = 0x7FFFFFFF }, "a is damaged")
     refused_entry({ name = "a", data = "text", method = 8 }, "a is damaged")
     refused(zip_of({ { name = "a", data = "text" } }, 3), "directory is damaged")
@@ -177,7 +194,8 @@ describe("damage", function()
   end)
 
   it("is told wherever an archive is cut off", function()
-    local bytes = archive.write{ { name = "a", data = ("text"):rep(20) }, { name = "b", data = "x" } }
+    local bytes = archive.write{ { name = "a", data = ("text"):rep(20) },
+      { name = "b", data = "x" } }
     for size = 0, #bytes - 1 do refused(bytes:sub(1, size), "") end
   end)
 
@@ -192,7 +210,9 @@ describe("damage", function()
       if not ok then
         assert.equals("config", list.kind, tostring(list))
       else
-        for _, file in ipairs(list) do assert.is_true(file.data == files[1].data or file.data == "x") end
+        for _, file in ipairs(list) do
+          assert.is_true(file.data == files[1].data or file.data == "x")
+        end
       end
     end
   end)
@@ -203,7 +223,8 @@ describe("damage", function()
       local bytes = {}
       for at = 1, math.random(0, 300) do bytes[at] = string.char(math.random(0, 255)) end
       refused(table.concat(bytes), "")
-      refused(table.concat(bytes) .. ("<I4I2I2I2I2I4I4I2"):pack(0x06054b50, 0, 0, 1, 1, math.random(0, 99),
+      refused(table.concat(bytes) .. ("<I4I2I2I2I2I4I4I2"):pack(0x06054b50, 0, 0, 1, 1,
+        math.random(0, 99),
         math.random(0, 99), 0), "")
     end
   end)
@@ -219,8 +240,10 @@ end)
 
 describe("a digest", function()
   it("is SHA-256", function()
-    assert.equals("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", core.digest.sha256(""))
-    assert.equals("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", core.digest.sha256("abc"))
+    assert.equals("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      core.digest.sha256(""))
+    assert.equals("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+      core.digest.sha256("abc"))
     assert.are_not.equals(core.digest.sha256("abc"), core.digest.sha256("abc\0"))
   end)
 end)

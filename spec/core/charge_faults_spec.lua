@@ -1,4 +1,5 @@
--- src/charge/charge*.c: what an answer says, what it only seems to say, and what is done when the store fails in between.
+-- src/charge/charge*.c: what an answer says, what it only seems to say, and what is done when the
+-- store fails in between.
 
 local core = require "proxylua.core"
 local crash = require "spec.support.crash"
@@ -20,10 +21,14 @@ describe("a charge", function()
     return sandbox:eval(("local o = px.orders.create{ %s, key = 'o' } "):format(BUY) .. code)
   end
 
-  for _, fault in ipairs{ "garbage", "html,status=200", "nul,status=200", "nested,status=200", "empty,status=200" } do
-    it("that extends and is answered with status 200 and no order (" .. fault .. ") is not taken for made", function()
+  for _, fault in ipairs{ "garbage", "html,status=200", "nul,status=200", "nested,status=200",
+    "empty,status=200" } do
+    it("that extends and is answered with status 200 and no order (" .. fault
+      .. ") is not taken for made", function()
       faults("orders.extend:when=before,count=1," .. fault)
-      local kind = with_order[[local _, e = px.try(px.orders.extend, o.id, { period = 30, key = "e" }) return e.kind]]
+      local kind =
+        with_order[[local _, e = px.try(px.orders.extend, o.id, { period = 30, key = "e" }) return
+          e.kind]]
       assert.equal("protocol", kind)
       assert.equal(0, sandbox:look("counters").extended)
       with_order[[px.orders.extend(o.id, { period = 30, key = "e" }) return 1]]
@@ -46,7 +51,8 @@ describe("a charge", function()
   end)
 
   local function buy(key)
-    return sandbox:eval(("local o, e = px.try(px.orders.create, { %s, key = '%s' }) "):format(BUY, key)
+    return sandbox:eval(("local o, e = px.try(px.orders.create, { %s, key = '%s' }) "):format(BUY,
+      key)
       .. "return o and o.id, e and e.kind, e and e.message")
   end
 
@@ -61,7 +67,8 @@ describe("a charge", function()
   end)
 
   it("that was cancelled stays in doubt while nobody tells whether it was refunded", function()
-    faults("orders.create:refund,count=1", "account.transactions:omit=order_id", "orders.list:omit=price")
+    faults("orders.create:refund,count=1", "account.transactions:omit=order_id",
+      "orders.list:omit=price")
     local _, kind, message = buy("k")
     assert.equal("outcome_unknown", kind)
     assert.matches("nobody knows whether it was refunded", message, 1, true)
@@ -84,7 +91,8 @@ describe("a charge whose answer was lost", function()
     local client = crash.start(server, store, { key = "k", type = "isp", quantity = 1 },
       { PROXYLUA_CRASH = "sending=stop" })
     assert.is_true(client:stopped())
-    local answer = core.http.post(server.url .. "/orders", { headers = { Authorization = "Bearer " .. server.key },
+    local answer = core.http.post(server.url .. "/orders",
+      { headers = { Authorization = "Bearer " .. server.key },
       json = { type = "isp", quantity = 3 } })
     server:change("cancel", { id = answer:json().data.id })
     server:faults("orders.create:cut=before")
@@ -100,7 +108,8 @@ describe("with the limits off, after a pause that the server asked for", functio
   after_each(function() sandbox:stop() end)
 
   it("those that waited go on when the one that tried is answered", function()
-    sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=1,count=1" } })
+    sandbox:change("settings",
+      { faults = core.json.array{ "account.get:status=429,retry_after=1,count=1" } })
     assert.equal("4", tostring(sandbox:eval[[
       local first = px.spawn(px.account.get)
       px.sleep(0.3)

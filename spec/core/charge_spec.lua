@@ -17,8 +17,10 @@ describe("a purchase", function()
 
   -- Buys with extra parameters; the kind of the error or the order's id, and the error's `charge`.
   local function buy(extra, env)
-    return sandbox:eval(("local order, err = px.try(px.orders.create, { %s, %s }) "):format(BUY, extra or "")
-      .. "return err and err.kind or order.id or 'dry', err and err.charge, err and err.message", { env = env })
+    return sandbox:eval(("local order, err = px.try(px.orders.create, { %s, %s }) "):format(BUY,
+      extra or "")
+      .. "return err and err.kind or order.id or 'dry', err and err.charge, err and err.message",
+      { env = env })
   end
 
   local function sold()
@@ -63,7 +65,8 @@ describe("a purchase", function()
   end)
 
   it("is only priced in a dry run", function()
-    local result = sandbox:run{ "--dry-run", "-e", ("local o = require('proxylua').orders.create{ %s } "):format(BUY)
+    local result = sandbox:run{ "--dry-run", "-e",
+      ("local o = require('proxylua').orders.create{ %s } "):format(BUY)
       .. "print(o.dry_run, o.id, o.price)" }
     assert.equal("true\tnil\t2.40\n", result.out)
     assert.equal(0, sold())
@@ -103,7 +106,8 @@ describe("a purchase", function()
 
   it("that costs more than its quote is told and ends the run's spending", function()
     faults("orders.create:drift=1.5,count=1")
-    local result = sandbox:run{ "-e", ("local px = require 'proxylua' print(px.orders.create{ %s }.price) "):format(BUY)
+    local result = sandbox:run{ "-e",
+      ("local px = require 'proxylua' print(px.orders.create{ %s }.price) "):format(BUY)
       .. ("print(select(2, px.try(px.orders.create, { %s })).kind)"):format(BUY) }
     assert.equal("3.60\nspend_refused\n", result.out)
     assert.matches("above its quote", result.err, 1, true)
@@ -111,22 +115,28 @@ describe("a purchase", function()
   end)
 
   it("by path obeys the same rules", function()
-    local request = "px.try(px.request, { method = 'POST', path = '%s', json = { " .. BUY .. " } %s })"
-    for _, path in ipairs{ "/orders", "/orders/", "//orders", "/x/../orders", "/%%6frders", "/ORDERS" } do
-      local kind = sandbox:eval(("local _, e = " .. request .. " return e and e.kind or 'bought'"):format(path, ""),
+    local request = "px.try(px.request, { method = 'POST', path = '%s', json = { " .. BUY
+      .. " } %s })"
+    for _, path in ipairs{ "/orders", "/orders/", "//orders", "/x/../orders", "/%%6frders",
+      "/ORDERS" } do
+      local kind = sandbox:eval(("local _, e = " .. request
+        .. " return e and e.kind or 'bought'"):format(path, ""),
         { env = { PROXYLUA_SPEND = "" } })
       assert.not_equal("bought", kind, path)
     end
-    assert.equal("usage", (sandbox:eval(("local _, e = " .. request .. " return e.kind"):format("/gifts", ""))))
+    assert.equal("usage",
+      (sandbox:eval(("local _, e = " .. request .. " return e.kind"):format("/gifts", ""))))
     assert.equal(0, sold())
   end)
 
   it("by path is quoted for what is sent, and nothing else can be sent", function()
     local id = sandbox:eval(("return px.orders.create{ %s }.id"):format(BUY))
-    local bad = { "{ a = { period = 1 }, period = 360 }", "{ period = 1.5 }", "'x'", "{ period = 1, x = 2 }" }
+    local bad = { "{ a = { period = 1 }, period = 360 }", "{ period = 1.5 }", "'x'",
+      "{ period = 1, x = 2 }" }
     for _, json in ipairs(bad) do
       local kind = sandbox:eval(([[local _, e = px.try(px.request, { method = "POST", path = "/orders/%s/extend",
-        json = %s }) return e and e.kind or "extended"]]):format(id, json), { env = { PROXYLUA_SPEND = "10" } })
+        json = %s }) return e and e.kind or "extended"]]):format(id, json), { env = {
+          PROXYLUA_SPEND = "10" } })
       assert.equal("usage", kind, json)
     end
     local kind = sandbox:eval(([[local _, e = px.try(px.request, { method = "POST", path = "/orders?quantity=9",
@@ -141,7 +151,8 @@ describe("a purchase", function()
 
   it("is not made by a HEAD with a body, which libcurl would send as a POST", function()
     local kind = sandbox:eval(([[local _, e = px.try(px.request, { method = "HEAD", path = "/orders",
-      json = { %s } }) return e and e.kind or "answered"]]):format(BUY), { env = { PROXYLUA_SPEND = "" } })
+      json = { %s } }) return e and e.kind or "answered"]]):format(BUY), { env = { PROXYLUA_SPEND =
+        "" } })
     assert.equal("usage", kind)
     assert.equal(0, sold())
   end)
@@ -177,10 +188,12 @@ describe("a purchase", function()
 
   it("that px.timeout cuts off under way is told to be unknown, and is settled", function()
     faults("orders.create:delay=1.5")
-    local script = 'require("proxylua").timeout(1, require("proxylua").orders.create, { %s, key = "late" })'
+    local script =
+      'require("proxylua").timeout(1, require("proxylua").orders.create, { %s, key = "late" })'
     local result = sandbox:run{ "-e", script:format(BUY) }
     assert.equal(5, result.code, result.err)
-    assert.matches("px.timeout: not done after 1 s, with a charge under way (orders.create). Whether money moved is "
+    assert.matches("px.timeout: not done after 1 s, with a charge under way (orders.create). "
+      .. "Whether money moved is "
       .. "not known. See proxylua journal", result.err, 1, true)
     assert.matches("key late, which was cancelled, went through: order ord_", result.err, 1, true)
     assert.equal(1, sold())
@@ -190,8 +203,10 @@ describe("a purchase", function()
     faults("orders.create:delay=0.3")
     local script = sandbox.home .. "/buy.lua"
     program.write(script,
-      ("local px = require 'proxylua' print(px.try(px.orders.create, { %s, key = 'same' }))"):format(BUY))
-    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+      ("local px = require 'proxylua' print(px.try(px.orders.create, { %s, key = 'same' "
+        .. "}))"):format(BUY))
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off",
       PROXYLUA_SPEND = "99" }
     local line = program.command(sandbox.home, { script }, env)
     os.execute(("%s >/dev/null 2>&1 & %s >/dev/null 2>&1; wait"):format(line, line))
@@ -222,7 +237,8 @@ describe("an extension", function()
   after_each(function() sandbox:stop() end)
 
   it("is quoted, allowed, sent once for a key, and moves the expiry", function()
-    local before, after, again, charges = sandbox:eval(("local o = px.orders.create{ %s } "):format(BUY)
+    local before, after, again,
+      charges = sandbox:eval(("local o = px.orders.create{ %s } "):format(BUY)
       .. [[local p = { period = 30, key = "e" }
         local e = px.orders.extend(o.id, p)
         local f = px.orders.extend(o.id, p)
@@ -236,13 +252,15 @@ describe("an extension", function()
 
   it("that costs less than the order did does not end the run's spending", function()
     local id = sandbox:eval(("local o = px.orders.create{ %s } "):format(BUY)
-      .. "px.orders.extend(o.id, { period = 7 }) " .. ("return px.orders.create{ %s }.id"):format(BUY))
+      .. "px.orders.extend(o.id, { period = 7 }) "
+      .. ("return px.orders.create{ %s }.id"):format(BUY))
     assert.matches("^ord_", id)
     assert.equal(2, sandbox:look("counters").sold)
   end)
 
   it("is refused above max_price", function()
     assert.equal("spend_refused", (sandbox:eval(("local o = px.orders.create{ %s } "):format(BUY)
-      .. "local _, e = px.try(px.orders.extend, o.id, { period = 30, max_price = 1 }) return e.kind")))
+      .. "local _, e = px.try(px.orders.extend, o.id, { period = 30, max_price = 1 }) return "
+      .. "e.kind")))
   end)
 end)

@@ -18,7 +18,8 @@ local function run(url, code, env, flags)
   return program.run(arguments, { env = all })
 end
 
-local GET = "local account, err = px.try(px.account.get) print(err and err.kind or account.balance, err and err.status)"
+local GET = "local account, err = px.try(px.account.get) print(err and err.kind or "
+  .. "account.balance, err and err.status)"
 
 describe("an answer", function()
   local server
@@ -34,10 +35,13 @@ describe("an answer", function()
   end
 
   for number, kind in pairs{
-    [400] = "invalid", [401] = "auth", [402] = "funds", [403] = "forbidden", [404] = "not_found", [409] = "invalid",
-    [418] = "invalid", [500] = "upstream", [502] = "upstream", [503] = "upstream", [302] = "protocol",
+    [400] = "invalid", [401] = "auth", [402] = "funds", [403] = "forbidden", [404] = "not_found",
+      [409] = "invalid",
+    [418] = "invalid", [500] = "upstream", [502] = "upstream", [503] = "upstream",
+      [302] = "protocol",
   } do
-    for name, body in pairs{ object = '{"success":false,"error":{"message":"no","code":"X"}}', plain = '{"error":"no"}',
+    for name, body in pairs{ object = '{"success":false,"error":{"message":"no","code":"X"}}',
+      plain = '{"error":"no"}',
       html = "<html>no</html>", nothing = "" } do
       it(("of status %d with %s is %s"):format(number, name, kind), function()
         assert.equal(kind, answered{ status(number, body) })
@@ -46,9 +50,12 @@ describe("an answer", function()
   end
 
   for name, body in pairs{
-    ["HTML"] = "<!doctype html><title>gateway</title>", ["nothing"] = "", ["half a document"] = ACCOUNT:sub(1, 40),
-    ["200,000 brackets"] = ("["):rep(200000), ["NUL bytes"] = '{"balance":"9\0"}', ["noise"] = "\xFF\xFE\x00\x80",
-    ["a string"] = '"hello"', ["a number"] = "7", ["a list"] = "[1,2,3]", ["two documents"] = ACCOUNT .. ACCOUNT,
+    ["HTML"] = "<!doctype html><title>gateway</title>", ["nothing"] = "",
+      ["half a document"] = ACCOUNT:sub(1, 40),
+    ["200,000 brackets"] = ("["):rep(200000), ["NUL bytes"] = '{"balance":"9\0"}',
+      ["noise"] = "\xFF\xFE\x00\x80",
+    ["a string"] = '"hello"', ["a number"] = "7", ["a list"] = "[1,2,3]",
+      ["two documents"] = ACCOUNT .. ACCOUNT,
   } do
     it("of status 200 that holds " .. name .. " is a protocol error", function()
       assert.equal("protocol", answered{ servers.ok(body) })
@@ -58,11 +65,13 @@ describe("an answer", function()
   it("is read whatever its content type says", function()
     assert.equal("9.30", answered{ servers.ok(ACCOUNT, "Content-Type: text/html\r\n") })
     server:stop()
-    assert.equal("9.30", answered{ servers.ok(ACCOUNT, "Content-Type: image/png\r\nContent-Encoding: identity\r\n") })
+    assert.equal("9.30", answered{ servers.ok(ACCOUNT,
+      "Content-Type: image/png\r\nContent-Encoding: identity\r\n") })
   end)
 
   it("that never ends is refused at 64 MiB", function()
-    server = servers.start{ ["/account"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = (" "):rep(65536) } }
+    server = servers.start{ ["/account"] = { "HTTP/1.1 200 OK\r\n\r\n",
+      endless = (" "):rep(65536) } }
     local result = run(server.url, "px.account.get()")
     assert.equal(4, result.code)
     assert.matches("larger than 67108864 bytes", result.err)
@@ -102,7 +111,8 @@ describe("a request", function()
   end)
 
   it("that is safe is tried three times after 5xx, cut connections and truncated bodies", function()
-    for name, answer in pairs{ ["5xx"] = "HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", cut = "",
+    for name, answer in pairs{ ["5xx"] =
+      "HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", cut = "",
       truncated = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
       chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{" } do
       server = servers.start{ ["/account"] = { answer } }
@@ -120,7 +130,8 @@ describe("a request", function()
   it("is sent again when the kept connection has died meanwhile", function()
     local once = servers.ok(ACCOUNT)
     server = servers.start{ ["/account"] = { { once[1] }, { once[1] }, { once[1] } } }
-    local result = run(server.url, "for _ = 1, 3 do px.account.get() px.sleep(0.05) end print 'done'")
+    local result = run(server.url,
+      "for _ = 1, 3 do px.account.get() px.sleep(0.05) end print 'done'")
     assert.equal("done\n", result.out)
   end)
 
@@ -139,7 +150,8 @@ describe("a request", function()
     local folder = program.folder()
     local port = server.port
     server:stop()
-    local result = run(("http://127.0.0.1:%d"):format(port), "px.deposits.create_address{ currency = 'BTC' }", nil,
+    local result = run(("http://127.0.0.1:%d"):format(port),
+      "px.deposits.create_address{ currency = 'BTC' }", nil,
       { "--trace", folder .. "/t" })
     assert.equal(4, result.code)
     assert.equal(3, select(2, program.read(folder .. "/t"):gsub("\n", "")))
@@ -149,7 +161,8 @@ describe("a request", function()
 
   it("is never sent again after 4xx", function()
     for _, status in ipairs{ 400, 401, 404, 408, 409, 425, 499 } do
-      server = servers.start{ ["/account"] = { ("HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"):format(status) } }
+      server = servers.start{ ["/account"] =
+        { ("HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"):format(status) } }
       run(server.url, GET)
       assert.equal(1, #server:requests(), status)
       server:stop()
@@ -157,22 +170,27 @@ describe("a request", function()
     server = servers.start{}
   end)
 
-  it("waits before it is tried again, longer each time and by chance, and tells of it once", function()
-    server = servers.start{ ["/account"] = { { "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", keep = true } } }
+  it("waits before it is tried again, longer each time and by chance, and tells of it once",
+    function()
+    server = servers.start{ ["/account"] = { { "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n",
+      keep = true } } }
     local tasks = 40
     local result = run(server.url, ([[
       local list = {}
       for index = 1, %d do list[index] = index end
-      px.map(list, function() px.try(px.account.get) end, { concurrency = #list })]]):format(tasks), nil,
+      px.map(list, function() px.try(px.account.get) end, { concurrency = #list
+        })]]):format(tasks), nil,
       { "--verbose" })
     local waits = { {}, {} }
-    for number, seconds in result.err:gmatch("account%.get: [^\n]-; attempt (%d) of 3 in ([%d.]+) s\n") do
+    for number, seconds in result.err:gmatch(
+      "account%.get: [^\n]-; attempt (%d) of 3 in ([%d.]+) s\n") do
       table.insert(waits[tonumber(number) - 1], tonumber(seconds))
     end
     for number, most in ipairs{ 0.5, 1 } do
       assert.equal(tasks, #waits[number], result.err)
       table.sort(waits[number])
-      assert.is_true(waits[number][1] < most / 4 and waits[number][tasks] > most / 2 and waits[number][tasks] <= most)
+      assert.is_true(waits[number][1] < most / 4 and waits[number][tasks] > most / 2
+        and waits[number][tasks] <= most)
     end
     assert.equal(3 * tasks, #server:requests())
   end)
@@ -199,7 +217,8 @@ describe("a request", function()
     assert.is_true(#server:requests() <= 2) -- of 0.2 s each, in 0.4 s
     server:stop()
     server = servers.start{ ["/account"] = servers.ok(ACCOUNT) }
-    local result = run(server.url, "for _ = 1, 3 do px.account.get{ timeout = 0.4 } end print 'done'",
+    local result = run(server.url,
+      "for _ = 1, 3 do px.account.get{ timeout = 0.4 } end print 'done'",
       { PROXYLUA_LIMITS = "general=1/0.7" })
     assert.equal("done\n", result.out, result.err)
   end)
@@ -239,7 +258,8 @@ describe("429", function()
   after_each(function() sandbox:stop() end)
 
   it("is waited for and does not count as an attempt", function()
-    sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=1,count=1" } })
+    sandbox:change("settings",
+      { faults = core.json.array{ "account.get:status=429,retry_after=1,count=1" } })
     assert.equal("1000.00", (sandbox:eval("return tostring(px.account.get().balance)")))
     assert.equal(2, sandbox:look("counters").requests["account.get"])
   end)
@@ -252,7 +272,8 @@ describe("429", function()
     assert.same({ "9.30\n", 4 }, { result.out, #server:requests() }, result.err)
     assert.equal(1, select(2, result.err:gsub("the API answered 429, Retry%-After 1 s", "")))
     server:stop()
-    server = servers.start{ ["/account"] = { failed, failed, refused, failed, servers.ok(ACCOUNT) } }
+    server = servers.start{ ["/account"] = { failed, failed, refused, failed,
+      servers.ok(ACCOUNT) } }
     assert.equal(4, run(server.url, "px.account.get()").code)
     assert.equal(4, #server:requests())
     server:stop()
@@ -267,7 +288,8 @@ describe("429", function()
   end)
 
   it("that never ends is raised", function()
-    sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=1" } })
+    sandbox:change("settings",
+      { faults = core.json.array{ "account.get:status=429,retry_after=1" } })
     local config = program.write(sandbox.home .. "/config.lua", "return { max_wait = 2 }")
     local env = { PROXYLUA_CONFIG = config }
     local kind = sandbox:eval("local _, e = px.try(px.account.get) return e.kind", { env = env })
@@ -275,7 +297,8 @@ describe("429", function()
   end)
 
   it("that asks for more than max_wait is raised at once, with the figure", function()
-    sandbox:change("settings", { faults = core.json.array{ "account.get:status=429,retry_after=50" } })
+    sandbox:change("settings",
+      { faults = core.json.array{ "account.get:status=429,retry_after=50" } })
     local kind, seconds = sandbox:eval(
       "local _, e = px.try(px.account.get, { max_wait = 5 }) return e.kind, e.retry_after")
     assert.equal("rate_limited", kind)
@@ -289,7 +312,8 @@ describe("a file", function()
   before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
   after_each(function() sandbox:stop() end)
 
-  for _, fault in ipairs{ "type=text/html", "html,status=200", "empty,status=200", "empty,status=204" } do
+  for _, fault in ipairs{ "type=text/html", "html,status=200", "empty,status=200",
+    "empty,status=204" } do
     it("that is none (" .. fault .. ") is refused, and what was there stays", function()
       sandbox:change("settings", { faults = core.json.array{ "orders.download:" .. fault } })
       local path = program.write(sandbox.home .. "/file", "before")
@@ -307,7 +331,8 @@ end)
 
 describe("the base URL", function()
   for url, why in pairs{
-    ["http://api.example.org/v1"] = "neither https nor loopback", ["ftp://127.0.0.1/"] = "neither https",
+    ["http://api.example.org/v1"] = "neither https nor loopback",
+      ["ftp://127.0.0.1/"] = "neither https",
     ["not a url"] = "is not a URL", ["https://me:secret@example.org"] = "credentials",
     ["https://example.org/?a=1"] = "query", ["http://127.0.0.1.example.org/"] = "neither https",
     ["http://localhost.example.org"] = "neither https",
@@ -326,7 +351,8 @@ describe("the key", function()
   after_each(function() server:stop() end)
 
   it("that is missing or malformed is a config error before anything is sent", function()
-    for _, key in ipairs{ "", "short", "with blank inside it", "sk_live_\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4" } do
+    for _, key in ipairs{ "", "short", "with blank inside it",
+      "sk_live_\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4" } do
       local result = run(server.url, "px.account.get()", { PROXYLUA_API_KEY = key })
       assert.equal(2, result.code, key)
       if #key > 6 then assert.not_matches(key, result.err, 1, true) end

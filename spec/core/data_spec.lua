@@ -17,7 +17,8 @@ describe("text as data", function()
       return { name = "x", list = { 1, 2.5, true, [10] = false }, sum = base + 40, nested = { deep = { [-1] = "y" } } }
     ]]
     assert.are.same({
-      name = "x", list = { 1, 2.5, true, [10] = false }, sum = 42, nested = { deep = { [-1] = "y" } },
+      name = "x", list = { 1, 2.5, true, [10] = false }, sum = 42,
+        nested = { deep = { [-1] = "y" } },
     }, load(text, "@file"))
     assert.are.equal("integer", math.type(load("return { 3 }", "@f")[1]))
     assert.are.equal("float", math.type(load("return { 3.0 }", "@f")[1]))
@@ -31,8 +32,10 @@ describe("text as data", function()
   end)
 
   it("has nothing to call", function()
-    for _, name in ipairs{ "os", "io", "require", "load", "print", "string", "pairs", "setmetatable", "_G" } do
-      assert.has.match("global '" .. name .. "'.*no functions", failure("return { " .. name .. ".x }", "@conf.lua"))
+    for _, name in ipairs{ "os", "io", "require", "load", "print", "string", "pairs",
+      "setmetatable", "_G" } do
+      assert.has.match("global '" .. name .. "'.*no functions",
+        failure("return { " .. name .. ".x }", "@conf.lua"))
     end
     assert.has.match("conf.lua:2:", failure("local s = 'x'\nreturn { s:rep(10) }", "@conf.lua"))
   end)
@@ -64,7 +67,8 @@ describe("text as data", function()
   end)
 
   it("finds cycles and deep nesting", function()
-    assert.has.match("the field a%.b contains itself", failure("local t = {} t.a = { b = t } return t", "@f"))
+    assert.has.match("the field a%.b contains itself",
+      failure("local t = {} t.a = { b = t } return t", "@f"))
     local deep = "return " .. ("{"):rep(40) .. ("}"):rep(40)
     assert.has.match("nested too deeply", failure(deep, "@f"))
     assert.is_table(load(deep, "@f", { depth = 40 }))
@@ -75,12 +79,15 @@ describe("text as data", function()
   it("ends endless work", function()
     assert.has.match("f:1: computes for too long", failure("while true do end", "@f"))
     assert.has.match("too long", failure("local function f() return f() end return f()", "@f"))
-    assert.has.match("too much memory", failure("local function f() return 1 + f() end return f()", "@f"))
+    assert.has.match("too much memory", failure("local function f() return 1 + f() end return f()",
+      "@f"))
   end)
 
   it("bounds memory", function()
-    assert.has.match("too much memory", failure("local s = 'xxxxxxxx' while true do s = s .. s end", "@f"))
-    assert.has.match("too much memory", failure("local t = {} for i = 1, 1e9 do t[i] = { t } end", "@f"))
+    assert.has.match("too much memory", failure("local s = 'xxxxxxxx' while true do s = s .. s end",
+      "@f"))
+    assert.has.match("too much memory", failure("local t = {} for i = 1, 1e9 do t[i] = { t } end",
+      "@f"))
     assert.has.match("too much memory", failure("return {}", "@f", { memory = 100 }))
   end)
 
@@ -95,7 +102,8 @@ describe("text as data", function()
 
   it("leaves nothing behind when it fails often", function()
     for _ = 1, 200 do
-      failure("local t = {} for i = 1, 1000 do t[i] = {} end return { f = function() end, t = t }", "@f")
+      failure("local t = {} for i = 1, 1000 do t[i] = {} end return { f = function() end, t = t }",
+        "@f")
     end
     collectgarbage()
   end)

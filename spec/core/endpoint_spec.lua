@@ -18,7 +18,9 @@ end
 describe("the table of endpoints", function()
   it("has every endpoint of the API's reference, in its order", function()
     local names = {}
-    for index, found in ipairs(endpoints()) do names[index] = found.name .. " " .. found.method .. " " .. found.path end
+    for index, found in ipairs(endpoints()) do
+      names[index] = found.name .. " " .. found.method .. " " .. found.path
+    end
     assert.are.same({
       "account.get GET /account",
       "account.transactions GET /account/transactions",
@@ -38,10 +40,13 @@ describe("the table of endpoints", function()
   end)
 
   it("lets only what charges nothing be sent twice", function()
-    local classes = { ["orders.create"] = "charge", ["orders.extend"] = "charge", ["deposits.create_address"] = "once" }
+    local classes = { ["orders.create"] = "charge", ["orders.extend"] = "charge",
+      ["deposits.create_address"] = "once" }
     for _, found in ipairs(endpoints()) do
       assert.are.equal(classes[found.name] or "safe", found.class, found.name)
-      if found.method ~= "GET" and found.name ~= "orders.calc" then assert.are_not.equal("safe", found.class) end
+      if found.method ~= "GET" and found.name ~= "orders.calc" then
+        assert.are_not.equal("safe", found.class)
+      end
     end
   end)
 
@@ -50,7 +55,8 @@ describe("the table of endpoints", function()
     assert.is_true(list.list and list.paged)
     assert.are.equal("order", list.record)
     local page, limit, kind, status = table.unpack(list.params)
-    assert.are.same({ "page", "integer", "query", false, 1 }, { page.name, page.type, page.where, page.required,
+    assert.are.same({ "page", "integer", "query", false, 1 }, { page.name, page.type, page.where,
+      page.required,
       page.min })
     assert.is_nil(page.max)
     assert.are.same({ 1, 100 }, { limit.min, limit.max })
@@ -106,10 +112,13 @@ end)
 
 describe("normalised paths", function()
   it("are the same for all spellings of one path", function()
-    for _, spelling in ipairs{ "/orders", "/orders/", "//orders", "/orders//", "/./orders", "/orders/.", "/orders/x/..",
-                               "/orders//x/../", "/%6frders", "/%6Frder%73", "/a/b/../../orders", "/../orders",
+    for _, spelling in ipairs{ "/orders", "/orders/", "//orders", "/orders//", "/./orders",
+      "/orders/.", "/orders/x/..",
+                               "/orders//x/../", "/%6frders", "/%6Frder%73", "/a/b/../../orders",
+                                 "/../orders",
                                  "/../../orders",
-                               "/%2e%2e/orders", "/orders/%2E", "/x/%2e./orders", "/orders/x/y/../../" } do
+                               "/%2e%2e/orders", "/orders/%2E", "/x/%2e./orders",
+                                 "/orders/x/y/../../" } do
       assert.are.equal("/orders", (endpoints.normalise(spelling)), spelling)
       assert.are.equal("orders.create", endpoints.match("POST", (endpoints.normalise(spelling))))
     end
@@ -145,9 +154,11 @@ describe("normalised paths", function()
   end)
 
   it("refuse what a server might read as another path", function()
-    for _, path in ipairs{ "", "orders", "https://elsewhere.example/orders", "?a", "/a#b", "/a\\b", "/a;b", "/a%2fb",
+    for _, path in ipairs{ "", "orders", "https://elsewhere.example/orders", "?a", "/a#b", "/a\\b",
+      "/a;b", "/a%2fb",
       "/a%2Fb",
-                           "/a%5cb", "/a%256f", "/a%00", "/a%0d%0a", "/a\0b", "/a\nb", "/a\127", "/a%", "/a%4", "/a%zz",
+                           "/a%5cb", "/a%256f", "/a%00", "/a%0d%0a", "/a\0b", "/a\nb", "/a\127",
+                             "/a%", "/a%4", "/a%zz",
                            "/a?b#c", "/a?b c", "/a?\0", "/a?b\\c" } do
       failure(endpoints.normalise, path)
     end
@@ -157,14 +168,16 @@ end)
 describe("paths with ids", function()
   it("encode the id whole", function()
     assert.are.equal("/orders/ord_1/proxies", endpoints.path("orders.proxies", { id = "ord_1" }))
-    assert.are.equal("/orders/a%2Fb%3Fc%23%25%20%C3%A9", endpoints.path("orders.get", { id = "a/b?c#% é" }))
+    assert.are.equal("/orders/a%2Fb%3Fc%23%25%20%C3%A9",
+      endpoints.path("orders.get", { id = "a/b?c#% é" }))
     assert.are.equal("/orders/..a/extend", endpoints.path("orders.extend", { id = "..a" }))
     assert.are.equal("/account", endpoints.path("account.get", { id = "ord_1" }))
   end)
 
   it("refuse an id that would change the path", function()
     for _, id in ipairs{ "", ".", "..", "..." } do
-      assert.matches("orders.get needs an id", failure(endpoints.path, "orders.get", { id = id }), 1, true)
+      assert.matches("orders.get needs an id", failure(endpoints.path, "orders.get", { id = id }),
+        1, true)
     end
     failure(endpoints.path, "orders.get", {})
   end)
@@ -174,17 +187,21 @@ describe("validation", function()
   local function refused(name, params) return failure(core.door.call, name, params) end
 
   it("names the endpoint, the parameter, what was given and what is expected", function()
-    assert.are.equal("orders.list: limit is 101; expected an integer from 1 to 100 (records a page)",
+    assert.are.equal(
+      "orders.list: limit is 101; expected an integer from 1 to 100 (records a page)",
                      refused("orders.list", { limit = 101 }))
     assert.are.equal("orders.list: page is 0; expected an integer of at least 1 (page, from 1)",
                      refused("orders.list", { page = 0 }))
     assert.matches('orders.create: country is "USA"; expected a text of 2 letters',
-                   refused("orders.create", { type = "isp", quantity = 1, country = "USA" }), 1, true)
+                   refused("orders.create", { type = "isp", quantity = 1, country = "USA" }), 1,
+                     true)
     assert.matches("orders.create: quantity is missing; expected an integer of at least 1",
                    refused("orders.create", { type = "isp" }), 1, true)
-    assert.matches("orders.extend: id is missing", refused("orders.extend", { period = 1 }), 1, true)
+    assert.matches("orders.extend: id is missing", refused("orders.extend", { period = 1 }), 1,
+      true)
     for _, value in ipairs{ 1.5, "x", true, {}, print, -1, 0 } do
-      assert.matches("orders.create: quantity is ", refused("orders.create", { type = "isp", quantity = value }), 1,
+      assert.matches("orders.create: quantity is ",
+        refused("orders.create", { type = "isp", quantity = value }), 1,
         true)
     end
     for _, value in ipairs{ "", 5, true, {}, "a\0b" } do
@@ -195,10 +212,14 @@ describe("validation", function()
   end)
 
   it("names the nearest parameter for a misspelt one", function()
-    assert.are.equal('orders.list has no parameter "stauts", did you mean "status"? It takes page, limit, '
-                     .. "type, status, timeout, max_wait", refused("orders.list", { stauts = "active" }))
-    assert.matches('did you mean "max_price"?', refused("orders.create", { max_prise = 1 }), 1, true)
-    assert.matches('did you mean "path"?', refused("orders.download", { id = "x", pth = "p" }), 1, true)
+    assert.are.equal(
+      'orders.list has no parameter "stauts", did you mean "status"? It takes page, limit, '
+                     .. "type, status, timeout, max_wait",
+                     refused("orders.list", { stauts = "active" }))
+    assert.matches('did you mean "max_price"?', refused("orders.create", { max_prise = 1 }), 1,
+      true)
+    assert.matches('did you mean "path"?', refused("orders.download", { id = "x", pth = "p" }), 1,
+      true)
     assert.matches('did you mean "type"?', refused("orders.list", { tpye = "isp" }), 1, true)
     assert.is_nil(refused("orders.list", { pg = 1 }):find("did you mean", 1, true))
     assert.is_nil(refused("account.get", { nonsense = 1 }):find("did you mean", 1, true))

@@ -1,43 +1,54 @@
 local core = require "proxylua.core"
 local errors = core.error
 
-local kinds = { "usage", "cancelled", "config", "auth", "forbidden", "not_found", "invalid", "funds", "key_reused",
+local kinds = { "usage", "cancelled", "config", "auth", "forbidden", "not_found", "invalid",
+  "funds", "key_reused",
   "upstream",
-                "network", "timeout", "protocol", "rate_limited", "store", "outcome_unknown", "spend_refused",
+                "network", "timeout", "protocol", "rate_limited", "store", "outcome_unknown",
+                  "spend_refused",
                   "internal" }
 
 describe("an error value", function()
   it("is a table with the fields of the contract", function()
     local details = { quantity = "too many" }
-    local err = errors.new{ kind = "invalid", message = "no", endpoint = "orders.create", status = 400, code = "BAD",
+    local err = errors.new{ kind = "invalid", message = "no", endpoint = "orders.create",
+      status = 400, code = "BAD",
                             details = details, retry_after = 1.5, charge = "made" }
     assert.are.equal("table", type(err))
     local fields = {}
     for name, value in pairs(err) do fields[name] = value end
-    assert.are.same({ kind = "invalid", message = "no", endpoint = "orders.create", status = 400, code = "BAD",
+    assert.are.same({ kind = "invalid", message = "no", endpoint = "orders.create", status = 400,
+      code = "BAD",
                       details = details, retry_after = 1.5, charge = "made" }, fields)
     assert.are.equal("none", errors.new{ kind = "usage", message = "x" }.charge)
   end)
 
   it("is told from all else", function()
     assert.is_true(errors.is(errors.new{ kind = "usage", message = "x" }))
-    for _, value in ipairs{ "usage: x", 1, true, {}, setmetatable({ kind = "usage" }, {}), print, io.stdout } do
+    for _, value in ipairs{ "usage: x", 1, true, {}, setmetatable({ kind = "usage" }, {}), print,
+      io.stdout } do
       assert.is_false(errors.is(value))
     end
     assert.is_false(errors.is())
   end)
 
   it("says what happened, where, whether money moved, and what to do next, in one line", function()
-    assert.are.equal("funds: balance too low (orders.create, status 402, LOW). Whether money moved is not known. "
+    assert.are.equal(
+      "funds: balance too low (orders.create, status 402, LOW). Whether money moved is not known. "
                      .. "Top the balance up (px.deposit) or order less.",
-                     tostring(errors.new{ kind = "funds", message = "balance too low", endpoint = "orders.create",
+                     tostring(errors.new{ kind = "funds", message = "balance too low",
+                       endpoint = "orders.create",
                                           status = 402, code = "LOW", charge = "unknown" }))
-    assert.are.equal("usage: no such thing", tostring(errors.new{ kind = "usage", message = "no such thing" }))
+    assert.are.equal("usage: no such thing",
+      tostring(errors.new{ kind = "usage", message = "no such thing" }))
     assert.are.equal("protocol: cut off. Money has moved: the account was charged.",
-                     tostring(errors.new{ kind = "protocol", message = "cut off.", charge = "made" }))
+                     tostring(errors.new{ kind = "protocol", message = "cut off.",
+                       charge = "made" }))
     assert.are.equal("rate_limited: slow down. Try again in 31 s.",
-                     tostring(errors.new{ kind = "rate_limited", message = "slow down", retry_after = 30.2 }))
-    assert.are.equal("not_found: no such file", tostring(errors.new{ kind = "not_found", message = "no such file" }))
+                     tostring(errors.new{ kind = "rate_limited", message = "slow down",
+                       retry_after = 30.2 }))
+    assert.are.equal("not_found: no such file",
+      tostring(errors.new{ kind = "not_found", message = "no such file" }))
     for _, kind in ipairs(kinds) do
       local text = tostring(errors.new{ kind = kind, message = "m", status = 500 })
       assert.are.equal(kind .. ": m (status 500)", text:sub(1, #kind + 16))
@@ -47,7 +58,8 @@ describe("an error value", function()
   end)
 
   it("prints whatever scripts do to it", function()
-    for _, name in ipairs{ "kind", "message", "endpoint", "status", "code", "retry_after", "charge" } do
+    for _, name in ipairs{ "kind", "message", "endpoint", "status", "code", "retry_after",
+      "charge" } do
       for _, value in ipairs{ {}, 1e300, -1, "", "x", true, print } do
         local err = errors.new{ kind = "rate_limited", message = "m", retry_after = 3 }
         err[name] = value
@@ -60,10 +72,13 @@ describe("an error value", function()
   end)
 
   it("is not made of wrong or unknown fields", function()
-    for _, fields in ipairs{ {}, { kind = "usage" }, { message = "x" }, { kind = "fundz", message = "x" },
-                             { kind = "none", message = "x" }, { kind = 1, message = "x" }, { kind = "usage",
+    for _, fields in ipairs{ {}, { kind = "usage" }, { message = "x" },
+      { kind = "fundz", message = "x" },
+                             { kind = "none", message = "x" }, { kind = 1, message = "x" },
+                               { kind = "usage",
                                message = 1 },
-                             { kind = "usage", message = "x", stauts = 1 }, { kind = "usage", message = "x", "y" } } do
+                             { kind = "usage", message = "x", stauts = 1 },
+                               { kind = "usage", message = "x", "y" } } do
       local ok, err = pcall(errors.new, fields)
       assert.is_false(ok)
       assert.are.equal("usage", errors.is(err) and err.kind)

@@ -1,4 +1,5 @@
--- src/sandbox/forward_proxy.c and proxy_head.c: the proxies that the sandbox sells, used as any client uses them.
+-- src/sandbox/forward_proxy.c and proxy_head.c: the proxies that the sandbox sells, used as any
+-- client uses them.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -21,7 +22,8 @@ local function escape(text)
 end
 
 local function url_of(proxy)
-  return ("http://%s:%s@%s:%d"):format(escape(proxy.username), escape(proxy.password), proxy.host, proxy.port)
+  return ("http://%s:%s@%s:%d"):format(escape(proxy.username), escape(proxy.password), proxy.host,
+    proxy.port)
 end
 
 local function buy(order)
@@ -106,11 +108,13 @@ describe("a forward proxy", function()
     local user = proxies[1].username
     for _, changes in ipairs{
       { password = "x" }, { password = "" }, { username = "x" }, { username = proxies[2].username },
-      { username = user:gsub("1$", "4") }, { username = user:gsub("1$", "0") }, { username = ("x"):rep(1000) },
+      { username = user:gsub("1$", "4") }, { username = user:gsub("1$", "0") },
+        { username = ("x"):rep(1000) },
     } do
       assert.equal(407, trace(with(proxies[1], changes)))
     end
-    local answer = core.http.get(sandbox.trace_url, { proxy = ("http://127.0.0.1:%d"):format(proxies[1].port) })
+    local answer = core.http.get(sandbox.trace_url,
+      { proxy = ("http://127.0.0.1:%d"):format(proxies[1].port) })
     assert.equal('Basic realm="proxylua sandbox"', answer.headers["proxy-authenticate"])
   end)
 
@@ -124,7 +128,8 @@ describe("a forward proxy", function()
   end)
 
   it("forwards to loopback only", function()
-    for _, url in ipairs{ "http://192.0.2.1/", "http://example.com/", "http://[2001:db8::1]/", "http://10.0.0.1:80/",
+    for _, url in ipairs{ "http://192.0.2.1/", "http://example.com/", "http://[2001:db8::1]/",
+      "http://10.0.0.1:80/",
       "http://0.0.0.0/", "http://localhost.example/" } do
       assert.equal(403, core.http.get(url, { proxy = proxies[1] }).status)
     end
@@ -143,8 +148,10 @@ describe("a forward proxy", function()
     local answer = raw.talk(proxies[1].port, connect .. credentials(proxies[1]) .. "\r\n" .. inner)
     assert.truthy(answer:find("^HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200"))
     assert.truthy(answer:find("proxy=" .. proxies[1].username, 1, true))
-    assert.truthy(raw.talk(proxies[1].port, connect .. "Connection: close\r\n\r\n"):find("^HTTP/1.1 407"))
-    assert.truthy(raw.talk(proxies[1].port, "CONNECT 192.0.2.1:80 HTTP/1.1\r\n" .. credentials(proxies[1]) .. "\r\n")
+    assert.truthy(raw.talk(proxies[1].port, connect .. "Connection: close\r\n\r\n"):find(
+      "^HTTP/1.1 407"))
+    assert.truthy(raw.talk(proxies[1].port, "CONNECT 192.0.2.1:80 HTTP/1.1\r\n"
+      .. credentials(proxies[1]) .. "\r\n")
       :find("^HTTP/1.1 403"))
   end)
 
@@ -156,7 +163,8 @@ describe("a forward proxy", function()
 
   it("takes several requests on a connection, each with its own credentials", function()
     local answer = raw.talk(proxies[1].port, request(proxies[1]) .. request(proxies[1], "X: y\r\n")
-      .. request(with(proxies[1], { password = "x" })) .. request(proxies[1], "Connection: close\r\n"))
+      .. request(with(proxies[1], { password = "x" })) .. request(proxies[1],
+      "Connection: close\r\n"))
     local kinds = {}
     for status in answer:gmatch("HTTP/1.1 (%d+)") do kinds[#kinds + 1] = status end
     assert.same({ "200", "200", "407", "200" }, kinds)
@@ -169,34 +177,44 @@ describe("a forward proxy", function()
   end)
 
   for name, lines in pairs{
-    ["a path"] = "GET /_sandbox/trace HTTP/1.1\r\n", ["another scheme"] = "GET https://127.0.0.1/ HTTP/1.1\r\n",
-    ["no host"] = "GET http:///x HTTP/1.1\r\n", ["a port that is none"] = "GET http://127.0.0.1:99999/ HTTP/1.1\r\n",
+    ["a path"] = "GET /_sandbox/trace HTTP/1.1\r\n",
+      ["another scheme"] = "GET https://127.0.0.1/ HTTP/1.1\r\n",
+    ["no host"] = "GET http:///x HTTP/1.1\r\n",
+      ["a port that is none"] = "GET http://127.0.0.1:99999/ HTTP/1.1\r\n",
     ["credentials in the address"] = "GET http://a:b@127.0.0.1/ HTTP/1.1\r\n",
-    ["a tunnel without a port"] = "CONNECT 127.0.0.1 HTTP/1.1\r\n", ["half a literal"] = "CONNECT [::1:80 HTTP/1.1\r\n",
+    ["a tunnel without a port"] = "CONNECT 127.0.0.1 HTTP/1.1\r\n",
+      ["half a literal"] = "CONNECT [::1:80 HTTP/1.1\r\n",
     ["a folded header"] = "GET http://127.0.0.1/ HTTP/1.1\r\nA: b\r\n c\r\n",
     ["bare line feeds"] = "GET http://x/ HTTP/1.1\nA: b\r\n",
-    ["two lengths"] = "POST http://127.0.0.1/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
-    ["a length and chunks"] = "POST http://127.0.0.1/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+    ["two lengths"] =
+      "POST http://127.0.0.1/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
+    ["a length and chunks"] =
+      "POST http://127.0.0.1/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n",
     ["a negative length"] = "POST http://127.0.0.1/ HTTP/1.1\r\nContent-Length: -1\r\n",
-    ["a huge length"] = "POST http://127.0.0.1/ HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n",
+    ["a huge length"] =
+      "POST http://127.0.0.1/ HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n",
     ["NUL bytes"] = "GET http://127.0.0.1/\0 HTTP/1.1\r\n",
     ["a space in a name"] = "GET http://127.0.0.1/ HTTP/1.1\r\nA : b\r\n",
     ["noise"] = "\xFF\xFE\x00\x01\r\n", ["an empty line"] = "\r\n",
   } do
     it("refuses " .. name, function()
-      assert.truthy(raw.talk(proxies[1].port, lines .. credentials(proxies[1]) .. "\r\n"):find("^HTTP/1.1 400"))
+      assert.truthy(raw.talk(proxies[1].port, lines .. credentials(proxies[1])
+        .. "\r\n"):find("^HTTP/1.1 400"))
       assert.equal("JP", trace(proxies[1]).loc)
     end)
   end
 
   it("refuses a head without end, and other versions", function()
-    assert.truthy(raw.talk(proxies[1].port, "GET http://127.0.0.1/" .. ("x"):rep(100000)):find("^HTTP/1.1 431"))
-    assert.truthy(raw.talk(proxies[1].port, "GET http://127.0.0.1/ HTTP/2.0\r\n\r\n"):find("^HTTP/1.1 505"))
+    assert.truthy(raw.talk(proxies[1].port, "GET http://127.0.0.1/" .. ("x"):rep(100000)):find(
+      "^HTTP/1.1 431"))
+    assert.truthy(raw.talk(proxies[1].port, "GET http://127.0.0.1/ HTTP/2.0\r\n\r\n"):find(
+      "^HTTP/1.1 505"))
     assert.equal("JP", trace(proxies[1]).loc)
   end)
 
   it("can be asked to fail", function()
-    sandbox:change("settings", { faults = { "forward:status=503,count=1", "forward:country=FR,skip=1,count=1" } })
+    sandbox:change("settings",
+      { faults = { "forward:status=503,count=1", "forward:country=FR,skip=1,count=1" } })
     assert.equal(503, trace(proxies[1]))
     assert.equal("FR", trace(proxies[1]).loc)
     assert.equal("JP", trace(proxies[1]).loc)
@@ -209,7 +227,8 @@ describe("a forward proxy", function()
     local function await(count)
       repeat local forwarded = sandbox:look("counters").forwarded until forwarded == count
     end
-    local connect = ("CONNECT 127.0.0.1:%d HTTP/1.1\r\n%s\r\n"):format(trace_port(), credentials(proxies[1]))
+    local connect = ("CONNECT 127.0.0.1:%d HTTP/1.1\r\n%s\r\n"):format(trace_port(),
+      credentials(proxies[1]))
     local tunnel = raw.send(proxies[1].port, connect)
     await(1)
     sandbox:change("settings", { faults = { "forward:delay=600" } })
@@ -281,7 +300,8 @@ describe("through a forward proxy", function()
     server = servers.start{ ["/x"] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort" }
     local ok, err = pcall(core.http.get, server.url .. "/x", { proxy = proxies[1] })
     assert.same({ false, "network" }, { ok, err.kind })
-    assert.truthy(raw.talk(proxies[1].port, ("GET %s/x HTTP/1.1\r\n%s\r\n"):format(server.url, credentials(proxies[1])))
+    assert.truthy(raw.talk(proxies[1].port, ("GET %s/x HTTP/1.1\r\n%s\r\n"):format(server.url,
+      credentials(proxies[1])))
       :find("short$"))
   end)
 
@@ -306,8 +326,10 @@ end)
 
 it("a client that does not read holds up its origin, and the proxy stays small", function()
   local home, size = program.folder(), 64 << 20
-  local words = { "sandbox", "--json", "--quiet", "--limits", "off", "--fault", "orders.download:size=" .. size }
-  local env = { ASAN_OPTIONS = (os.getenv("ASAN_OPTIONS") or "") .. ":quarantine_size_mb=1" } -- freed memory counts
+  local words = { "sandbox", "--json", "--quiet", "--limits", "off", "--fault",
+    "orders.download:size=" .. size }
+  -- freed memory counts
+  local env = { ASAN_OPTIONS = (os.getenv("ASAN_OPTIONS") or "") .. ":quarantine_size_mb=1" }
   local pipe = assert(io.popen("echo $$; exec " .. program.command(home, words, env)))
   local pid, place = pipe:read("l", "l")
   finally(function() -- a failure must not leave a pipe whose collection waits for ever
@@ -317,8 +339,11 @@ it("a client that does not read holds up its origin, and the proxy stays small",
   end)
   sandbox = core.json.decode(place)
   local proxies, id = buy()
-  local function peak() return tonumber(program.read("/proc/" .. pid .. "/status"):match("VmHWM:%s+(%d+) kB")) end
-  -- What waits in the sockets to and from the API and the proxy (/proc/PID/io is root's: the program is not dumpable).
+  local function peak()
+    return tonumber(program.read("/proc/" .. pid .. "/status"):match("VmHWM:%s+(%d+) kB"))
+  end
+  -- What waits in the sockets to and from the API and the proxy (/proc/PID/io is root's: the
+  -- program is not dumpable).
   local ports = { [tonumber(sandbox.url:match(":(%d+)/"))] = true, [proxies[1].port] = true }
   local function waiting()
     local bytes = 0

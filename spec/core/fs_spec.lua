@@ -14,7 +14,8 @@ describe("a download", function()
 
   -- Downloads /f to a path and answers what came of it.
   local function download(path, shell)
-    local code = ("local px = require 'proxylua' local r, e = px.try(px.http.get, %q, { path = %q, timeout = 5 }) "
+    local code = ("local px = require 'proxylua' local r, e = px.try(px.http.get, %q, { path = %q, "
+      .. "timeout = 5 }) "
       .. "print(r and r.status or e.kind, e and e.message)"):format(server.url .. "/f", path)
     local line = program.command(folder, { "-e", code })
     local pipe = io.popen((shell or "") .. line .. " 2>&1")
@@ -42,7 +43,8 @@ describe("a download", function()
 
   for name, answer in pairs{
     ["is cut"] = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" .. ("x"):rep(50000),
-    ["ends in the middle of a chunk"] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFF\r\nxxxx",
+    ["ends in the middle of a chunk"] =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFF\r\nxxxx",
     ["is no success"] = "HTTP/1.1 404 X\r\nContent-Length: 4\r\n\r\ngone",
   } do
     it("that " .. name .. " leaves what was there", function()
@@ -55,7 +57,8 @@ describe("a download", function()
   end
 
   it("that goes silent ends, and leaves nothing", function()
-    server = servers.start{ ["/f"] = { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxxx", hold = true } }
+    server = servers.start{ ["/f"] = { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxxx",
+      hold = true } }
     assert.matches("^timeout", download(folder .. "/f"))
     assert.equal("", entries())
   end)
@@ -70,7 +73,8 @@ describe("a download", function()
 
   it("that is killed leaves nothing", function()
     server = servers.start{ ["/f"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = ("x"):rep(65536) } }
-    local code = ("require('proxylua').http.get(%q, { path = %q })"):format(server.url .. "/f", folder .. "/f")
+    local code = ("require('proxylua').http.get(%q, { path = %q })"):format(server.url .. "/f",
+      folder .. "/f")
     local pipe = io.popen(("%s & echo $!"):format(program.command(folder, { "-e", code })))
     local pid = pipe:read("n")
     while #server:requests() == 0 do core.task.sleep(0.01) end
@@ -90,7 +94,9 @@ describe("a download", function()
 
   it("to what is no regular file is refused", function()
     server = servers.start{ ["/f"] = servers.ok("x") }
-    for _, path in ipairs{ folder, "/dev/null", "/dev/full" } do assert.matches("^usage", download(path)) end
+    for _, path in ipairs{ folder, "/dev/null", "/dev/full" } do
+      assert.matches("^usage", download(path))
+    end
     assert.matches("^store", download(folder .. "/none/f"))
   end)
 end)

@@ -29,7 +29,8 @@ local function last_request()
 end
 
 local function answer(status, body, headers)
-  return ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers or "", body)
+  return ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers or "",
+    body)
 end
 
 describe("px.http", function()
@@ -50,7 +51,8 @@ describe("px.http", function()
       ["/short"] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc",
       ["/noise"] = "SSH-2.0-OpenSSH_9.2\r\n\r\n",
       ["/endless"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = ("x"):rep(65536) },
-      ["/endless-head"] = { "HTTP/1.1 200 OK\r\n", endless = ("X-A: " .. ("y"):rep(1000) .. "\r\n"):rep(60) },
+      ["/endless-head"] = { "HTTP/1.1 200 OK\r\n",
+        endless = ("X-A: " .. ("y"):rep(1000) .. "\r\n"):rep(60) },
       ["/nested"] = servers.ok(("["):rep(200000)),
       ["/zipped"] = answer("200 OK", "abcde", "Content-Encoding: gzip\r\n"),
     }
@@ -88,7 +90,8 @@ describe("px.http", function()
   end)
 
   it("sends bodies, headers and queries", function()
-    ask("post", "/", { body = "a\0b", headers = { ["X-Test"] = "yes", ["X-Empty"] = "", ["X-Number"] = 5 } })
+    ask("post", "/", { body = "a\0b", headers = { ["X-Test"] = "yes", ["X-Empty"] = "",
+      ["X-Number"] = 5 } })
     assert.has.match("\r\nContent%-Length: 3\r\n", last_request())
     assert.has.match("\r\nX%-Test: yes\r\n", last_request())
     assert.has.match("\r\nX%-Empty:\r\n", last_request())
@@ -158,13 +161,16 @@ describe("px.http", function()
     local err = failure(px.http.get, "http://127.0.0.1:1/", { proxy = "" })
     assert.are.equal("network", err.kind)
     assert.has.match("^GET http://127.0.0.1:1/: ", err.message)
-    assert.are.equal("network", failure(px.http.get, "http://nowhere.invalid/", { proxy = "" }).kind)
-    assert.are.equal("network", failure(px.http.get, "http://far.example/", { proxy = "http://127.0.0.1:1" }).kind)
+    assert.are.equal("network", failure(px.http.get, "http://nowhere.invalid/",
+      { proxy = "" }).kind)
+    assert.are.equal("network", failure(px.http.get, "http://far.example/",
+      { proxy = "http://127.0.0.1:1" }).kind)
     assert.are.equal("network", failure(get, "/cut").kind)
     assert.are.equal("network", failure(get, "/short").kind)
     assert.are.equal("protocol", failure(get, "/noise").kind)
     assert.are.equal("protocol", failure(get, "/endless-head").kind)
-    for _, url in ipairs{ "", "nonsense", "nonsense://x", "http://a b/", "http://127.0.0.1:99999/", "http://x\0y/" } do
+    for _, url in ipairs{ "", "nonsense", "nonsense://x", "http://a b/", "http://127.0.0.1:99999/",
+      "http://x\0y/" } do
       assert.has.match("^usage$", failure(px.http.get, url).kind)
     end
   end)
@@ -192,7 +198,9 @@ describe("px.http", function()
   it("asks for different URLs at once", function()
     local numbers = {}
     for i = 1, 100 do numbers[i] = i end
-    local got = px.map(numbers, function(i) return get("/there?" .. i).body end, { concurrency = 50 })
+    local got = px.map(numbers, function(i)
+      return get("/there?" .. i).body
+    end, { concurrency = 50 })
     for i = 1, 100 do assert.are.equal("there", got[i]) end
   end)
 
@@ -267,7 +275,9 @@ describe("px.http", function()
   it("stops exchanges whose task is cancelled, and goes on", function()
     for _ = 1, 50 do
       local tasks = {}
-      for index = 1, 10 do tasks[index] = px.spawn(get, index % 2 == 0 and "/silent" or "/there") end
+      for index = 1, 10 do
+        tasks[index] = px.spawn(get, index % 2 == 0 and "/silent" or "/there")
+      end
       px.sleep(0)
       for _, task in ipairs(tasks) do task:cancel() end
       for _, task in ipairs(tasks) do

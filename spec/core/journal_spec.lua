@@ -24,7 +24,8 @@ for _, place in ipairs(stores.all) do
     local function buy(extra, env)
       local all = { PROXYLUA_STORE = store }
       for name, value in pairs(env or {}) do all[name] = value end
-      return sandbox:eval(("local o, err = px.try(px.orders.create, { %s, %s }) "):format(BUY, extra or "")
+      return sandbox:eval(("local o, err = px.try(px.orders.create, { %s, %s }) "):format(BUY,
+        extra or "")
         .. "return err and err.kind or o.id, err and err.message", { env = all })
     end
 
@@ -76,7 +77,8 @@ for _, place in ipairs(stores.all) do
     it("keeps what a killed process had reserved of the day's allowance", function()
       local path = config("return { spend = { per_day = 3 } }")
       killed_purchase("k")
-      assert.equal("spend_refused", (buy("key = 'l', quantity = 2", { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = path,
+      assert.equal("spend_refused",
+        (buy("key = 'l', quantity = 2", { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = path,
         PROXYLUA_SETTLE = "3600" })))
       assert.equal(1, requests())
     end)

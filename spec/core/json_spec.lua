@@ -18,20 +18,27 @@ describe("json.decode", function()
 
   it("makes integers of whole numbers below 10^15, floats of others", function()
     for text, wanted in pairs{
-      ["0"] = "integer 0", ["-0"] = "integer 0", ["7"] = "integer 7", ["-42"] = "integer -42", ["3.0"] = "integer 3",
-      ["1e3"] = "integer 1000", ["999999999999999"] = "integer 999999999999999", ["1.5"] = "float 1.5",
+      ["0"] = "integer 0", ["-0"] = "integer 0", ["7"] = "integer 7", ["-42"] = "integer -42",
+        ["3.0"] = "integer 3",
+      ["1e3"] = "integer 1000", ["999999999999999"] = "integer 999999999999999",
+        ["1.5"] = "float 1.5",
         ["-0.1"] = "float -0.1",
-      ["1e15"] = "float 1e+15", ["1E+20"] = "float 1e+20", ["25e-1"] = "float 2.5", ["1e-400"] = "integer 0",
-      ["1.7976931348623e308"] = "float 1.7976931348623e+308", ["5e-324"] = "float 4.9406564584125e-324",
+      ["1e15"] = "float 1e+15", ["1E+20"] = "float 1e+20", ["25e-1"] = "float 2.5",
+        ["1e-400"] = "integer 0",
+      ["1.7976931348623e308"] = "float 1.7976931348623e+308",
+        ["5e-324"] = "float 4.9406564584125e-324",
     } do assert.are.equal(wanted, typed(json.decode(text)), text) end
   end)
 
   it("hands numbers of more than 15 digits over as text, digit by digit", function()
-    for _, text in ipairs{ "1234567890123456", "-12345678901234567890", "0.1234567890123456", "1.000000000000000",
-                           "123456789.1234567", "1234567890123456e5", "-1.234567890123456E-7", ("9"):rep(5000),
+    for _, text in ipairs{ "1234567890123456", "-12345678901234567890", "0.1234567890123456",
+      "1.000000000000000",
+                           "123456789.1234567", "1234567890123456e5", "-1.234567890123456E-7",
+                             ("9"):rep(5000),
                            "1234567890123456e999" } do
       assert.are.equal("string " .. text, typed(json.decode(text)))
-      assert.are.same({ a = text, b = { text, 1 } }, json.decode('{"a":' .. text .. ' ,"b":[' .. text .. ",1]}"))
+      assert.are.same({ a = text, b = { text, 1 } },
+        json.decode('{"a":' .. text .. ' ,"b":[' .. text .. ",1]}"))
     end
     assert.are.equal("integer 123456789012345", typed(json.decode("123456789012345")))
     assert.are.equal("float 1.23456789012e-07", typed(json.decode("0.000000123456789012")))
@@ -41,9 +48,12 @@ describe("json.decode", function()
     for _ = 1, 20000 do
       local digits = tostring(math.random(0, 10 ^ math.random(1, 15) // 1 - 1))
       local text = (math.random(2) == 1 and "-" or "") .. digits
-      if math.random(2) == 1 then text = text .. "." .. ("%d"):format(math.random(0, 10 ^ (15 - #digits) // 1)) end
+      if math.random(2) == 1 then
+        text = text .. "." .. ("%d"):format(math.random(0, 10 ^ (15 - #digits) // 1))
+      end
       if math.random(2) == 1 then text = text .. "e" .. math.random(-330, 290) end
-      if #text:gsub("e.*", ""):gsub("%D", "") <= 15 then assert.are.equal(tonumber(text), tonumber(json.decode(text)),
+      if #text:gsub("e.*", ""):gsub("%D", "") <= 15 then assert.are.equal(tonumber(text),
+        tonumber(json.decode(text)),
         text) end
     end
   end)
@@ -57,7 +67,8 @@ describe("json.decode", function()
   end)
 
   it("keeps an empty list a list", function()
-    for _, text in ipairs{ "[]", "[[]]", '{"a":[],"b":{}}', "[[],[1],[],{}]", '{"a":{"b":[[],[[]]]}}' } do
+    for _, text in ipairs{ "[]", "[[]]", '{"a":[],"b":{}}', "[[],[1],[],{}]",
+      '{"a":{"b":[[],[[]]]}}' } do
       assert.are.equal(text, json.encode(json.decode(text)))
     end
     assert.are.equal("[]", json.encode(json.decode(" [ \n\t] ")))
@@ -70,7 +81,8 @@ describe("json.decode", function()
   end)
 
   it("reads strings with every escape", function()
-    assert.are.equal('"\\/\b\f\n\r\té€😀\0', json.decode([["\"\\\/\b\f\n\r\t\u00e9\u20AC\ud83d\uDE00\u0000"]]))
+    assert.are.equal('"\\/\b\f\n\r\té€😀\0',
+      json.decode([["\"\\\/\b\f\n\r\t\u00e9\u20AC\ud83d\uDE00\u0000"]]))
     assert.are.equal("", json.decode('""'))
     assert.are.equal(("x"):rep(100000), json.decode('"' .. ("x"):rep(100000) .. '"'))
   end)
@@ -88,17 +100,22 @@ describe("json.decode", function()
       ["[1]x"] = "expected the end but found something else at character 4",
       ["{} {}"] = "expected the end but found '{' at character 4",
       ['"abc'] = "expected a value but found unexpected end of string at character 5",
-      ['"\\ud800"'] = "invalid unicode escape", ['"\\x"'] = "invalid escape", ["[1]\0"] = "a NUL byte at character 4",
+      ['"\\ud800"'] = "invalid unicode escape", ['"\\x"'] = "invalid escape",
+        ["[1]\0"] = "a NUL byte at character 4",
       ["\0"] = "a NUL byte at character 1", ['"a\0b"'] = "a NUL byte at character 3",
     } do assert.matches(message, failure(json.decode, text), 1, true) end
-    for _, value in ipairs{ {}, 1, true } do assert.matches("takes a text", failure(json.decode, value), 1, true) end
+    for _, value in ipairs{ {}, 1, true } do
+      assert.matches("takes a text", failure(json.decode, value), 1, true)
+    end
     failure(json.decode)
   end)
 
   it("refuses numbers that JSON has not, or a double cannot hold", function()
-    for _, text in ipairs{ "NaN", "nan", "-nan", "Infinity", "-Infinity", "inf", "0x10", "-0x1p4", "01", "-01", "+1",
+    for _, text in ipairs{ "NaN", "nan", "-nan", "Infinity", "-Infinity", "inf", "0x10", "-0x1p4",
+      "01", "-01", "+1",
       ".5", "-.5",
-                           "1.", "1.e5", "1e", "1e+", "-", "--1", "1e400", "-1e400", "1e99999999999999999999",
+                           "1.", "1.e5", "1e", "1e+", "-", "--1", "1e400", "-1e400",
+                             "1e99999999999999999999",
                              "1_000", "00",
                            "0123456789012345678", "1234567890123456.", "1234567890123456e" } do
       failure(json.decode, text)
@@ -109,7 +126,8 @@ describe("json.decode", function()
   it("bounds the nesting at 128 levels", function()
     local function nested(levels) return ("["):rep(levels) .. ("]"):rep(levels) end
     assert.are.equal(nested(128), json.encode(json.decode(nested(128))))
-    assert.matches("more than 128 levels of nesting at character 129", failure(json.decode, nested(129)), 1, true)
+    assert.matches("more than 128 levels of nesting at character 129",
+      failure(json.decode, nested(129)), 1, true)
     assert.matches("more than 128 levels", failure(json.decode, ("["):rep(200000)), 1, true)
     assert.matches("more than 128 levels", failure(json.decode, ('{"a":'):rep(200000)), 1, true)
     local wide = "[" .. ("[[[]]],"):rep(10000) .. "0]"
@@ -117,7 +135,8 @@ describe("json.decode", function()
   end)
 
   it("gives a value or an error value for any bytes", function()
-    local pieces = { "{", "}", "[", "]", ",", ":", '"', '"a"', "1", "-", "1e5", "null", "true", "fals", " ", "\\",
+    local pieces = { "{", "}", "[", "]", ",", ":", '"', '"a"', "1", "-", "1e5", "null", "true",
+      "fals", " ", "\\",
       "\\u00", "\0",
                      "\xff", "é", "[]", "{}", "12345678901234567890", "0.5" }
     local values = 0
@@ -141,7 +160,8 @@ describe("json.decode", function()
       local list, object = {}, {}
       for index = 1, math.random(0, 1) * math.random(0, 700) do list[index] = index end
       for index = 1, math.random(0, 1) * math.random(0, 700) do object["k" .. index] = index end
-      local decoded = json.decode(json.encode{ list = json.array(list), object = object, last = { { 1 }, { a = 1 } } })
+      local decoded = json.decode(json.encode{ list = json.array(list), object = object,
+        last = { { 1 }, { a = 1 } } })
       assert.are.equal(#list, #decoded.list)
       for index = 1, #list do assert(decoded.list[index] == index) end
       for key, value in pairs(object) do assert(decoded.object[key] == value) end
@@ -161,15 +181,18 @@ describe("json.encode", function()
 
   it("writes every kind of value", function()
     assert.are.equal('{"a":[1,2.5,"x"],"b":true,"c":false,"d":{},"e":9.30,"f":-7}',
-                     json.encode{ a = { 1, 2.5, "x" }, b = true, c = false, d = {}, e = money("9.3"), f = -7 })
+                     json.encode{ a = { 1, 2.5, "x" }, b = true, c = false, d = {},
+                       e = money("9.3"), f = -7 })
     assert.are.equal("null", json.encode(nil))
     assert.are.equal('"x"', json.encode("x"))
     assert.are.equal("92233720368.54775807", json.encode(money("92233720368.54775807")))
-    assert.are.equal("[9223372036854775807,-9223372036854775808]", json.encode{ math.maxinteger, math.mininteger })
+    assert.are.equal("[9223372036854775807,-9223372036854775808]",
+      json.encode{ math.maxinteger, math.mininteger })
   end)
 
   it("writes floats with the fewest digits that read back the same", function()
-    for number, text in pairs{ [0.1] = "0.1", [1 / 3] = "0.333333333333333", [0.1 + 0.2] = "0.30000000000000004",
+    for number, text in pairs{ [0.1] = "0.1", [1 / 3] = "0.333333333333333",
+      [0.1 + 0.2] = "0.30000000000000004",
       [1e300] = "1e+300",
                                [2.5] = "2.5", [3.0] = "3", [-1e-7] = "-1e-07" } do
       if number == 1 / 3 then text = "0.3333333333333333" end
@@ -203,7 +226,8 @@ describe("json.encode", function()
                                ["a.b has a number for a key"] = { a = { b = { [1.5] = 1 } } } } do
       assert.matches(place, failure(json.encode, value), 1, true)
     end
-    assert.matches("the list has a gap", failure(json.encode, json.array{ 1, nil, nil, 4 }), 1, true)
+    assert.matches("the list has a gap", failure(json.encode, json.array{ 1, nil, nil, 4 }), 1,
+      true)
   end)
 
   it("marks plain tables alone", function()
@@ -215,10 +239,13 @@ describe("json.encode", function()
   end)
 
   it("escapes strings and refuses bytes that are not UTF-8", function()
-    assert.are.equal([["\"\\/\b\f\n\r\t\u0000\u0001\u001f\u007fé😀"]], json.encode('"\\/\b\f\n\r\t\0\1\31\127é😀'))
+    assert.are.equal([["\"\\/\b\f\n\r\t\u0000\u0001\u001f\u007fé😀"]],
+      json.encode('"\\/\b\f\n\r\t\0\1\31\127é😀'))
     assert.are.equal('{"a\\nb":1}', json.encode{ ["a\nb"] = 1 })
-    for _, bytes in ipairs{ "\xff", "a\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
-                            "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xc3", "\xf0\x9f\x98" } do
+    for _, bytes in ipairs{ "\xff", "a\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80",
+      "\xf0\x8f\xbf\xbf",
+                            "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xc3",
+                              "\xf0\x9f\x98" } do
       assert.matches("not UTF-8", failure(json.encode, bytes), 1, true)
       assert.matches("not UTF-8", failure(json.encode, { [bytes] = 1 }), 1, true)
     end
@@ -234,7 +261,8 @@ describe("json.encode", function()
   end)
 
   it("refuses what JSON cannot hold, and says where", function()
-    assert.matches("orders[2].run is a function", failure(json.encode, { orders = { {}, { run = print } } }), 1, true)
+    assert.matches("orders[2].run is a function",
+      failure(json.encode, { orders = { {}, { run = print } } }), 1, true)
     assert.matches("the value is a thread", failure(json.encode, coroutine.create(print)), 1, true)
     assert.matches("a is a userdata", failure(json.encode, { a = io.stdout }), 1, true)
     failure(json.encode)
@@ -243,7 +271,8 @@ describe("json.encode", function()
   it("refuses a table that contains itself, and says where", function()
     local cycle = { a = { {} } }
     cycle.a[2] = { b = cycle }
-    assert.matches("a[2].b is a table that it lies in: the value contains itself", failure(json.encode, cycle), 1, true)
+    assert.matches("a[2].b is a table that it lies in: the value contains itself",
+      failure(json.encode, cycle), 1, true)
     local list = {}
     list[1] = list
     assert.matches("[1] is a table that it lies in", failure(json.encode, list), 1, true)
@@ -273,7 +302,8 @@ describe("json.encode", function()
       b = json.array{} }, { indent = 2 }))
     assert.are.equal("1", json.encode(1, { indent = 4 }))
     assert.are.equal("[1]", json.encode({ 1 }, { indent = 0 }))
-    for _, options in ipairs{ 2, { indent = -1 }, { indent = 17 }, { indent = "x" }, { indent = 1.5 }, { indnet = 2 },
+    for _, options in ipairs{ 2, { indent = -1 }, { indent = 17 }, { indent = "x" },
+      { indent = 1.5 }, { indnet = 2 },
       { 2 } } do
       failure(json.encode, {}, options)
     end
@@ -301,7 +331,9 @@ describe("json.encode", function()
       local kind = depth > 0 and math.random(4) or 4
       local result = {}
       if kind == 4 then return leaves[math.random(#leaves)]() end
-      for index = 1, math.random(0, 6) do result[kind == 1 and index or text()] = tree(depth - 1) end
+      for index = 1, math.random(0, 6) do
+        result[kind == 1 and index or text()] = tree(depth - 1)
+      end
       return kind == 1 and next(result) == nil and json.array(result) or result
     end
     for _ = 1, 1000 do

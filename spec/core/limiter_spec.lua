@@ -1,4 +1,5 @@
--- src/limits/limiter.c and slots.c: who may send when, in one process and in several that share a store.
+-- src/limits/limiter.c and slots.c: who may send when, in one process and in several that share a
+-- store.
 
 local children = require "spec.support.children"
 local program = require "spec.support.program"
@@ -18,12 +19,14 @@ local BUSY = [[
 ]]
 
 local function environment(sandbox, store, env)
-  local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_STORE = store }
+  local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+    PROXYLUA_STORE = store }
   for name, value in pairs(env or {}) do all[name] = value end
   return all
 end
 
--- The first place at which more than `count` requests lie within `window` seconds; nil when there is none.
+-- The first place at which more than `count` requests lie within `window` seconds; nil when there
+-- is none.
 local function crowded(times, count, window)
   for at = 1, #times - count do
     if times[at + count] - times[at] < window * 1e6 then return at end
@@ -43,7 +46,8 @@ for _, place in ipairs(stores.all) do
 
       local function busy(count, requests, env)
         local script = program.write(sandbox.home .. "/busy.lua", BUSY)
-        return children.start(count, sandbox.home, { script, tostring(requests) }, environment(sandbox, store, env))
+        return children.start(count, sandbox.home, { script, tostring(requests) },
+          environment(sandbox, store, env))
       end
 
       local function check_windows(count, window)
@@ -74,9 +78,12 @@ for _, place in ipairs(stores.all) do
       end)
 
       it("share a pause, and one request finds out when it is over", function()
-        sandbox = sandboxes.start{ limits = "off", faults = { "account.get:status=429,retry_after=1,count=1" } }
+        sandbox = sandboxes.start{ limits = "off",
+          faults = { "account.get:status=429,retry_after=1,count=1" } }
         local env = { PROXYLUA_LIMITS = "general=1000/1" }
-        for _, result in ipairs(busy(4, 5, env):join()) do assert.same({ 0, "" }, { result.code, result.err }) end
+        for _, result in ipairs(busy(4, 5, env):join()) do
+          assert.same({ 0, "" }, { result.code, result.err })
+        end
         local counters = sandbox:look("counters")
         assert.equal(1, counters.answers["429"])
         assert.equal(21, counters.requests["account.get"])
@@ -126,7 +133,8 @@ for _, place in ipairs(stores.all) do
           px.account.get() px.account.get() px.account.get()
           local limits = px.limits()
           return first, some, limits.general, limits.orders]])
-        assert.same({ requests = 5, free = 5, waiting = 0, seconds = 60, next = 0, paused = 0, paced = 0 }, first)
+        assert.same({ requests = 5, free = 5, waiting = 0, seconds = 60, next = 0, paused = 0,
+          paced = 0 }, first)
         assert.same({ 3, 0 }, { some.free, some.next })
         assert.equal(0, all.free)
         assert.is_true(all.next > 0 and all.next <= 60.1)
@@ -150,7 +158,8 @@ for _, place in ipairs(stores.all) do
       end)
 
       it("has no limit when limits are off", function()
-        assert.equal(true, (eval("off", "for _ = 1, 80 do px.account.get() end return px.limits().off")))
+        assert.equal(true, (eval("off",
+          "for _ = 1, 80 do px.account.get() end return px.limits().off")))
         assert.equal(80, sandbox:look("counters").requests["account.get"])
       end)
 
@@ -177,7 +186,8 @@ describe("Retry-After", function()
   local function start(value)
     local header = value and ("Retry-After: %s\r\n"):format(value) or ""
     server = servers.start{ ["/account"] = {
-      { ("HTTP/1.1 429 X\r\n%sContent-Length: 0\r\n\r\n"):format(header), keep = true }, servers.ok(ACCOUNT) } }
+      { ("HTTP/1.1 429 X\r\n%sContent-Length: 0\r\n\r\n"):format(header), keep = true },
+        servers.ok(ACCOUNT) } }
   end
 
   local function run(code, limits, flags)
@@ -187,7 +197,8 @@ describe("Retry-After", function()
       env = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = KEY, PROXYLUA_LIMITS = limits } })
   end
 
-  local REFUSED = "local _, e = px.try(px.account.get, { max_wait = 0.5 }) print(e.kind, e.retry_after)"
+  local REFUSED =
+    "local _, e = px.try(px.account.get, { max_wait = 0.5 }) print(e.kind, e.retry_after)"
   local function date(seconds)
     return os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)
   end
@@ -238,13 +249,17 @@ describe("PROXYLUA_LIMITS", function()
     ["general=1"] = "lack a number of seconds", ["general=1/x"] = "lack a number of seconds",
     ["general=x/1"] = "lack a number of requests", ["general=0/1"] = "outside 1 to 10000",
     ["general=10001/1"] = "outside 1 to 10000", ["general=1/0"] = "outside 0.001 to 86400",
-    ["general=1/86401"] = "outside 0.001 to 86400", ["general=1/1,general=2/1"] = "name a scope twice",
-    ["general=1/1;orders=1/1"] = "behind a rule that is no comma", ["general=1/1,"] = "neither general nor orders",
-    ["off,general=1/1"] = "neither general nor orders", ["general=-1/1"] = "lack a number of requests",
+    ["general=1/86401"] = "outside 0.001 to 86400", ["general=1/1,general=2/1"] =
+      "name a scope twice",
+    ["general=1/1;orders=1/1"] = "behind a rule that is no comma",
+      ["general=1/1,"] = "neither general nor orders",
+    ["off,general=1/1"] = "neither general nor orders",
+      ["general=-1/1"] = "lack a number of requests",
     ["general=1/1."] = "lack a number of seconds",
   } do
     it("is refused when it is " .. text, function()
-      local result = program.run({ "-e", "require('proxylua').account.get()" }, { env = { PROXYLUA_LIMITS = text,
+      local result = program.run({ "-e", "require('proxylua').account.get()" },
+        { env = { PROXYLUA_LIMITS = text,
         PROXYLUA_API_KEY = KEY, PROXYLUA_BASE_URL = "http://127.0.0.1:9" } })
       assert.equal(2, result.code)
       assert.matches(why, result.err, 1, true)
@@ -254,7 +269,8 @@ describe("PROXYLUA_LIMITS", function()
   it("may have blanks, decimals and one scope alone", function()
     local result = program.run({ "-e", [[
       local limits = require('proxylua').limits()
-      print(limits.general.requests, limits.general.seconds, limits.orders.requests, limits.orders.seconds)]] },
+      print(limits.general.requests, limits.general.seconds, limits.orders.requests,
+        limits.orders.seconds)]] },
       { env = { PROXYLUA_LIMITS = " general = 3 / 0.25 ", PROXYLUA_API_KEY = KEY,
         PROXYLUA_BASE_URL = "http://127.0.0.1:9" } })
     assert.equal("3\t0.25\t10\t60.0\n", result.out, result.err)

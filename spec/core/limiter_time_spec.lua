@@ -1,5 +1,5 @@
--- src/limits/slots.c: what clocks do to the slots. slots_check.c drives the rule alone, by chance; then rows of real stores are
--- moved to where another clock would have put them.
+-- src/limits/slots.c: what clocks do to the slots. slots_check.c drives the rule alone, by chance;
+-- then rows of real stores are moved to where another clock would have put them.
 
 local sandboxes = require "spec.support.sandbox"
 local stores = require "spec.support.stores"
@@ -12,7 +12,8 @@ local COUNT, WINDOW = 5, 0.5 -- seconds
 
 describe("The slot rule", function()
   it("is never too early and never stuck, whatever the clocks do and the rows hold", function()
-    local pipe = assert(io.popen(("build/spec/slots_check %d %d 2>&1"):format(SEED, LONG and 100000 or 5000)))
+    local pipe = assert(io.popen(("build/spec/slots_check %d %d 2>&1"):format(SEED, LONG and 100000
+      or 5000)))
     local text = pipe:read("a")
     assert.is_true(pipe:close(), ("seed %d: %s"):format(SEED, text))
     if LONG then io.write("\n  seed ", SEED, ": ", text) end
@@ -33,18 +34,23 @@ for _, place in ipairs(stores.all) do
     local function run()
       local result = sandbox:run({ "-e",
         ("local px = require 'proxylua' for _ = 1, %d do px.account.get() end"):format(COUNT) },
-        { env = { PROXYLUA_LIMITS = ("general=%d/%g"):format(COUNT, WINDOW), PROXYLUA_STORE = store } })
+        { env = { PROXYLUA_LIMITS = ("general=%d/%g"):format(COUNT, WINDOW),
+          PROXYLUA_STORE = store } })
       assert.equal(0, result.code, result.err)
     end
 
     -- Puts the row where a clock that is `by` microseconds ahead would have.
     local function move_row(by, clock)
-      local hex = place.query("SELECT hex(slots) FROM scopes WHERE key LIKE '%general'"):gsub("%s", "")
-      local bytes, moved = hex:gsub("..", function(pair) return string.char(tonumber(pair, 16)) end), {}
+      local hex = place.query("SELECT hex(slots) FROM scopes WHERE key LIKE '%general'"):gsub("%s",
+        "")
+      local bytes, moved = hex:gsub("..", function(pair)
+        return string.char(tonumber(pair, 16))
+      end), {}
       for at = 1, #bytes, 8 do moved[#moved + 1] = ("<i8"):pack(("<i8"):unpack(bytes, at) + by) end
       assert.equal(COUNT, #moved)
       hex = table.concat(moved):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
-      place.query(("UPDATE scopes SET seen_at = seen_at + %d, slots = %s%s WHERE key LIKE '%%general'"):format(by,
+      place.query(("UPDATE scopes SET seen_at = seen_at + %d, slots = %s%s WHERE key LIKE "
+        .. "'%%general'"):format(by,
         place.bytes(hex), clock and (", clock = '%s'"):format(clock) or ""))
     end
 
@@ -79,8 +85,10 @@ for _, place in ipairs(stores.all) do
     it("from the far future heal", function()
       local late = "9223372036854775807"
       run()
-      place.query(("UPDATE scopes SET slots = %s, seen_at = 0, paused_until = %s, probe_until = %s, paced_until = %s, "
-        .. "next_at = %s"):format(place.bytes(("ffffffffffffff7f"):rep(COUNT)), late, late, late, late))
+      place.query(("UPDATE scopes SET slots = %s, seen_at = 0, paused_until = %s, probe_until = "
+        .. "%s, paced_until = %s, "
+        .. "next_at = %s"):format(place.bytes(("ffffffffffffff7f"):rep(COUNT)), late, late, late,
+        late))
       run()
       assert.is_true(shortest() >= WINDOW)
     end)

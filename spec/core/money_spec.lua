@@ -51,7 +51,8 @@ local function text_of(negative, digits)
   if not digits:find("[1-9]") then return "0.00" end
   digits = ("0"):rep(9 - #digits) .. digits
   local fraction = digits:sub(-8):gsub("0+$", "")
-  return (negative and "-" or "") .. digits:sub(1, -9) .. "." .. fraction .. ("0"):rep(2 - #fraction)
+  return (negative and "-" or "") .. digits:sub(1, -9) .. "." .. fraction
+    .. ("0"):rep(2 - #fraction)
 end
 
 local function text_of_units(units)
@@ -77,26 +78,34 @@ describe("money", function()
 
   it("reads plain decimals and exponents exactly, and prints at least two decimals", function()
     local texts = {
-      ["9.30"] = "9.30", ["9.3"] = "9.30", ["9"] = "9.00", ["0"] = "0.00", ["-0"] = "0.00", ["+1.5"] = "1.50",
+      ["9.30"] = "9.30", ["9.3"] = "9.30", ["9"] = "9.00", ["0"] = "0.00", ["-0"] = "0.00",
+        ["+1.5"] = "1.50",
       ["-0.00000001"] = "-0.00000001", ["1e2"] = "100.00", ["12.5E-1"] = "1.25", ["1e+1"] = "10.00",
-      ["0.123450000000"] = "0.12345", ["007.10"] = "7.10", ["100000000e-8"] = "1.00", ["0e99999999999"] = "0.00",
-      ["92233720368.54775807"] = "92233720368.54775807", ["-92233720368.54775808"] = "-92233720368.54775808",
+      ["0.123450000000"] = "0.12345", ["007.10"] = "7.10", ["100000000e-8"] = "1.00",
+        ["0e99999999999"] = "0.00",
+      ["92233720368.54775807"] = "92233720368.54775807", ["-92233720368.54775808"] =
+        "-92233720368.54775808",
       ["0.1000000000000000000000000000000000000000"] = "0.10",
     }
-    for given, printed in pairs(texts) do assert.are.equal(printed, tostring(money(given)), given) end
+    for given, printed in pairs(texts) do
+      assert.are.equal(printed, tostring(money(given)), given)
+    end
   end)
 
   it("refuses what is no amount, too precise, or too large", function()
-    for _, given in ipairs{ "", " ", "abc", "9,30", "9.30 ", " 9.30", "$9", "9.", ".5", "1e", "1e+", "--1", "0x10",
+    for _, given in ipairs{ "", " ", "abc", "9,30", "9.30 ", " 9.30", "$9", "9.", ".5", "1e", "1e+",
+      "--1", "0x10",
       "1_0",
                             "nan", "inf", "1.2.3", "1e2e3", "9.30\0", "٣" } do
       assert.matches("is not an amount", failure(money, given), 1, true)
     end
-    for _, given in ipairs{ "0.000000001", "1e-9", "0.123456789", "1.0000000000000000000001", "1e-99999999999",
+    for _, given in ipairs{ "0.000000001", "1e-9", "0.123456789", "1.0000000000000000000001",
+      "1e-99999999999",
                             "18446744073709551619", "1844674407370955161.9" } do
       assert.matches("more than 8 decimals", failure(money, given), 1, true)
     end
-    for _, given in ipairs{ "92233720368.54775808", "-92233720368.54775809", "1e11", "1e99999999999", math.maxinteger,
+    for _, given in ipairs{ "92233720368.54775808", "-92233720368.54775809", "1e11",
+      "1e99999999999", math.maxinteger,
                             math.mininteger, 1e300 } do
       assert.matches("beyond the range", failure(money, given), 1, true)
     end
@@ -142,21 +151,25 @@ describe("money", function()
     end
     local most, least = money("92233720368.54775807"), money("-92233720368.54775808")
     assert.matches("beyond the range", failure(function() return most + "0.00000001" end), 1, true)
-    assert.matches("beyond the range", failure(function() return least - money("0.00000001") end), 1, true)
+    assert.matches("beyond the range", failure(function()
+      return least - money("0.00000001")
+    end), 1, true)
     assert.matches("beyond the range", failure(function() return -least end), 1, true)
     assert.are.equal("-0.00000001", tostring(most + least))
   end)
 
   it("multiplies by any decimal, rounding half away from zero", function()
     for _ = 1, 5000 do
-      local units, digits, places = random_units(), tostring(math.random(0, 10^9 // 1)), math.random(0, 12)
+      local units, digits, places = random_units(), tostring(math.random(0, 10^9 // 1)),
+        math.random(0, 12)
       local factor = digits .. "e-" .. places
       local wanted = shift(multiply(tostring(units):gsub("-", ""), digits), places)
       local ok, product = pcall(function() return money(text_of_units(units)) * factor end)
       if ok then
         assert.are.equal(text_of(units < 0, wanted), tostring(product), units .. " * " .. factor)
       else
-        assert.is_true(#wanted > 19 or #wanted == 19 and wanted > "9223372036854775807", tostring(product))
+        assert.is_true(#wanted > 19 or #wanted == 19 and wanted > "9223372036854775807",
+          tostring(product))
       end
     end
     assert.are.equal("27.90", tostring(money("9.30") * 3))
@@ -191,10 +204,13 @@ describe("money", function()
 
   it("rounds half away from zero", function()
     local cases = {
-      { "2.345", 2, "2.35" }, { "-2.345", 2, "-2.35" }, { "2.344", 2, "2.34" }, { "0.005", 2, "0.01" }, { "9.5", 0,
+      { "2.345", 2, "2.35" }, { "-2.345", 2, "-2.35" }, { "2.344", 2, "2.34" },
+        { "0.005", 2, "0.01" }, { "9.5", 0,
         "10.00" },
-      { "14.99", -1, "10.00" }, { "15", -1, "20.00" }, { "1.23456789", 8, "1.23456789" }, { "1.23", 30, "1.23" },
-      { "92233720368", -11, "100000000000.00", true }, { "42", -30, "0.00" }, { "-0.004", 2, "0.00" },
+      { "14.99", -1, "10.00" }, { "15", -1, "20.00" }, { "1.23456789", 8, "1.23456789" },
+        { "1.23", 30, "1.23" },
+      { "92233720368", -11, "100000000000.00", true }, { "42", -30, "0.00" },
+        { "-0.004", 2, "0.00" },
     }
     for _, case in ipairs(cases) do
       local amount = money(case[1])
@@ -210,7 +226,8 @@ describe("money", function()
       local units, decimals = random_units() // 4, math.random(0, 7)
       local digits = tostring(units):gsub("-", "")
       local wanted = shift(digits, 8 - decimals) .. ("0"):rep(8 - decimals)
-      assert.are.equal(text_of(units < 0, strip(wanted)), tostring(money(text_of_units(units)):round(decimals)))
+      assert.are.equal(text_of(units < 0, strip(wanted)),
+        tostring(money(text_of_units(units)):round(decimals)))
     end
   end)
 
@@ -227,10 +244,13 @@ describe("money", function()
       assert.are.equal(b < a, text < x)
     end
     local amount = money("0.33333333")
-    assert.is_true(amount < 1 / 3 and amount < math.huge and amount > -math.huge and amount <= "0.333333331")
+    assert.is_true(amount < 1 / 3 and amount < math.huge and amount > -math.huge
+      and amount <= "0.333333331")
     assert.is_false(amount < 0 / 0 or amount >= 0 / 0)
-    assert.is_true(money(10) > 9.99 and 10 >= money(10) and money(10) <= 10 and money(-1) < 0 and money(0) >= 0)
-    assert.is_true(money(1) < "1e5000" and money(1) > "1e-5000" and money(-1) > "-1e5000" and money(0) > "-1e-5000")
+    assert.is_true(money(10) > 9.99 and 10 >= money(10) and money(10) <= 10 and money(-1) < 0
+      and money(0) >= 0)
+    assert.is_true(money(1) < "1e5000" and money(1) > "1e-5000" and money(-1) > "-1e5000"
+      and money(0) > "-1e-5000")
     assert.is_false(money(1) == 1)
     assert.is_false(money(1) == "1.00")
     assert.matches("not an amount", failure(function() return money(1) < {} end), 1, true)

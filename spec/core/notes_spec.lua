@@ -18,14 +18,16 @@ for _, place in ipairs(stores.all) do
     before_each(function() location = place.fresh() end)
 
     local function run(code, base)
-      local result = program.run({ "-e", "local px, notes = require 'proxylua', require 'proxylua.api.notes' " .. code }, {
+      local result = program.run({ "-e",
+        "local px, notes = require 'proxylua', require 'proxylua.api.notes' " .. code }, {
         env = { PROXYLUA_STORE = location, PROXYLUA_BASE_URL = base or "http://127.0.0.1:9" } })
       assert.are.same({ 0, "" }, { result.code, result.err })
       return result.out
     end
 
     it("outlive the run that wrote them, whatever text they are", function()
-      local texts = "{ a = 'one', ['b c'] = '', ['ü\\n\\'\"%s'] = '\\u{1F600}' .. ('x'):rep(100000) }"
+      local texts =
+        "{ a = 'one', ['b c'] = '', ['ü\\n\\'\"%s'] = '\\u{1F600}' .. ('x'):rep(100000) }"
       run(("notes.put('pool', %s)"):format(texts))
       assert.are.equal("3\ttrue\n", run(([[
         local count, same, was = 0, true, %s
@@ -36,8 +38,10 @@ for _, place in ipairs(stores.all) do
     end)
 
     it("are replaced, and removed with false, all at once", function()
-      run "notes.put('k', { a = '1', b = '2', c = '3' }) notes.put('k', { a = '4', b = false, none = false })"
-      assert.are.equal("a=4 c=3 ", run "for name, text in notes.each('k') do io.write(name, '=', text, ' ') end")
+      run([[notes.put('k', { a = '1', b = '2', c = '3' })
+        notes.put('k', { a = '4', b = false, none = false })]])
+      assert.are.equal("a=4 c=3 ",
+        run "for name, text in notes.each('k') do io.write(name, '=', text, ' ') end")
     end)
 
     it("are listed in the order of their names, over all pages, with their time", function()
@@ -54,20 +58,26 @@ for _, place in ipairs(stores.all) do
     end)
 
     it("are forgotten when they have not been written for long, those of one kind", function()
-      run "notes.put('k', { a = '1', b = '2' }) notes.put('l', { a = '3' }) notes.put('k', { a = '4' }, { api = true })"
+      run [[
+        notes.put('k', { a = '1', b = '2' }) notes.put('l', { a = '3' })
+        notes.put('k', { a = '4' }, { api = true })]]
       place.query "UPDATE notes SET put_at = put_at - 100000000" -- by 100 seconds
       run "notes.put('k', { b = '5' })"
       assert.are.equal("1\tb=5 \t1\t1\n", run [[
         local count, left = notes.forget("k", 90), ""
         for name, text in notes.each("k") do left = left .. name .. "=" .. text .. " " end
-        print(count, left, #notes.get("l", { "a" }).a, #notes.get("k", { "a" }, { api = true }).a)]])
+        print(count, left, #notes.get("l", { "a" }).a,
+          #notes.get("k", { "a" }, { api = true }).a)]])
       assert.are.equal("0\n", run "print(notes.forget('l', 110))")
     end)
 
     it("of one kind, and of one API, are none of another's", function()
-      run "notes.put('k', { a = 'store' }) notes.put('k', { a = 'one' }, { api = true }) notes.put('l', { a = 'l' })"
+      run [[
+        notes.put('k', { a = 'store' }) notes.put('k', { a = 'one' }, { api = true })
+        notes.put('l', { a = 'l' })]]
       run("notes.put('k', { a = 'two' }, { api = true })", "http://127.0.0.1:10")
-      local read = "print(notes.get('k', {'a'}).a, notes.get('k', {'a'}, { api = true }).a, notes.get('l', {'a'}).a)"
+      local read = "print(notes.get('k', {'a'}).a, notes.get('k', {'a'}, { api = true }).a, "
+        .. "notes.get('l', {'a'}).a)"
       assert.are.equal("store\tone\tl\n", run(read))
       assert.are.equal("store\ttwo\tl\n", run(read, "http://127.0.0.1:10"))
     end)
@@ -76,7 +86,9 @@ for _, place in ipairs(stores.all) do
       run ""
       local script = program.write(home .. "/claim.lua", [[
         local notes = require "proxylua.api.notes"
-        for i = 1, 25 do if notes.put_new("claim", "n" .. i, "mine") then io.write("won ", i, "\n") end end]])
+        for i = 1, 25 do
+          if notes.put_new("claim", "n" .. i, "mine") then io.write("won ", i, "\n") end
+        end]])
       local group = children.start(3, home, { script }, { PROXYLUA_STORE = location })
       local won = {}
       for _, child in ipairs(group:join()) do

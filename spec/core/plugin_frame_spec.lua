@@ -1,11 +1,13 @@
--- A plugin's process that has fallen into the wrong hands: what it can say to its parent, and what comes of it.
+-- A plugin's process that has fallen into the wrong hands: what it can say to its parent, and what
+-- comes of it.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
 
 local folder
 
--- What a script prints that calls the forger; `forge` is what the forger does at each call, given core and the call's number.
+-- What a script prints that calls the forger; `forge` is what the forger does at each call, given
+-- core and the call's number.
 local function say(forge, script)
   local code = ([[
     local px, host = require "proxylua", require "proxylua.plugin.host"
@@ -24,7 +26,8 @@ describe("a forged message", function()
     folder = program.folder()
     local lua = core.system.real_path(os.getenv("PROXYLUA_LUA_DIR") or "lua")
     assert(os.execute(("cp -r %s/. %s"):format(program.quote(lua), folder)))
-    program.write(folder .. "/proxylua/plugin/guest/init.lua", program.read("spec/support/forger.lua"))
+    program.write(folder .. "/proxylua/plugin/guest/init.lua",
+      program.read("spec/support/forger.lua"))
   end)
   teardown(function() program.remove(folder) end)
 
@@ -54,7 +57,8 @@ describe("a forged message", function()
       core.send("c", 1, "shell", "id") core.send("c", 2) core.send("c", 3, { 1 })
       local kinds = {}
       for i = 1, 3 do kinds[i] = core.receive() end
-      core.send("r", call, nil, (table.concat(kinds) == "eee") and "no e" or "what")]], "print(call())"))
+      core.send("r", call, nil, (table.concat(kinds) == "eee") and "no e" or "what")]],
+        "print(call())"))
   end)
 
   it("that is large waits until there is room for what it holds", function()

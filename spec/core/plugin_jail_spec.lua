@@ -1,5 +1,5 @@
--- A plugin's process from the outside: what crosses, and what does not get out however it is tried. After each attempt the
--- parent goes on, and so does another plugin.
+-- A plugin's process from the outside: what crosses, and what does not get out however it is tried.
+-- After each attempt the parent goes on, and so does another plugin.
 
 local core = require "proxylua.core"
 local host = require "proxylua.plugin.host"
@@ -48,7 +48,8 @@ describe("a plugin", function()
 
   it("answers calls with what crosses by copy", function()
     local plugin = start("function M.echo(...) return ... end")
-    local list = { 1, 2.5, "a\0b", { x = { y = true, [7] = "seven" } }, math.mininteger, math.maxinteger }
+    local list = { 1, 2.5, "a\0b", { x = { y = true, [7] = "seven" } }, math.mininteger,
+      math.maxinteger }
     local first, second, third = plugin:call("echo", list, nil, false)
     assert.are.same(list, first)
     assert.are_not.equal(list, first)
@@ -60,11 +61,13 @@ describe("a plugin", function()
   end)
 
   it("refuses what cannot cross, on both sides", function()
-    local plugin = start("function M.echo(...) return ... end function M.bad() return { f = print } end")
+    local plugin = start(
+      "function M.echo(...) return ... end function M.bad() return { f = print } end")
     local circle = {}
     circle.circle = circle
     assert.are.equal("usage", failure(plugin.call, plugin, "echo", circle).kind)
-    assert.are.equal("usage", failure(plugin.call, plugin, "echo", { coroutine.create(print) }).kind)
+    assert.are.equal("usage", failure(plugin.call, plugin, "echo",
+      { coroutine.create(print) }).kind)
     assert.matches("a function", tostring(failure(plugin.call, plugin, "bad")))
     assert.are.equal("usage", failure(plugin.call, plugin, "echo", ("x"):rep(17 << 20)).kind)
     assert.are.equal(5, (plugin:call("echo", 5)))
@@ -77,11 +80,13 @@ describe("a plugin", function()
       function M.odd() error(setmetatable({}, { __tostring = function() return "odd one" end })) end
       function M.worse() error(setmetatable({}, { __tostring = error })) end
       function M.stopped() local task = px.spawn(px.sleep, 60) task:cancel() task:join() end]]
-    assert.matches("plugin trial: trial/main.lua:%d+: no luck", failure(plugin.call, plugin, "text"))
+    assert.matches("plugin trial: trial/main.lua:%d+: no luck",
+      failure(plugin.call, plugin, "text"))
     assert.are.equal("funds", failure(plugin.call, plugin, "value").kind)
     assert.matches("odd one", failure(plugin.call, plugin, "odd"))
     assert.matches("without a text", failure(plugin.call, plugin, "worse"))
-    assert.are.equal("plugin trial: a task of its own was cancelled", failure(plugin.call, plugin, "stopped"))
+    assert.are.equal("plugin trial: a task of its own was cancelled",
+      failure(plugin.call, plugin, "stopped"))
     assert.are.equal("usage", failure(plugin.call, plugin, "nothing").kind)
     assert.matches("main.lua:3: .*expected", failure(start, "function M.x("))
   end)
@@ -130,7 +135,8 @@ describe("a plugin", function()
   it("streams rows both ways", function()
     local plugin = start[[
       function M.count(rows) local n = 0 for row in rows do n = n + row.id end return n end
-      function M.rows(n) local i = 0 return function() i = i + 1 if i <= n then return { id = i } end end end]]
+      function M.rows(n) local i = 0 return function() i = i + 1 if i <= n then return { id = i }
+        end end end]]
     local at, sum = 0, 0
     for row in plugin:call("rows", 1234) do sum = sum + row.id end
     assert.are.equal(1234 * 1235 // 2, sum)
@@ -144,7 +150,8 @@ describe("a plugin", function()
     local plugin = start(nil, {
       modules = {
         ["main.lua"] = 'return { go = function(o) return require("lib.part").twice(o.n) end }',
-        ["lib/part.lua"] = "return { twice = function(n) return 2 * n end, seen = function(e) error(e.id) end }",
+        ["lib/part.lua"] =
+          "return { twice = function(n) return 2 * n end, seen = function(e) error(e.id) end }",
       },
       manifest = { commands = { go = { run = "go" } }, on = { order_placed = "lib.part.seen" } },
     })
@@ -185,10 +192,13 @@ describe("escapes from a plugin", function()
       table.sort(list)
       return table.concat(list, " ") .. " | " .. table.concat((function()
         local l = {} for n in pairs(os) do l[#l + 1] = n end table.sort(l) return l end)(), " ")]]
-    assert.are.equal("_G _VERSION assert collectgarbage coroutine error getmetatable ipairs load math next os pairs "
-      .. "pcall print rawequal rawget rawlen rawset require select setmetatable string table tonumber tostring type "
+    assert.are.equal("_G _VERSION assert collectgarbage coroutine error getmetatable ipairs load "
+      .. "math next os pairs "
+      .. "pcall print rawequal rawget rawlen rawset require select setmetatable string table "
+      .. "tonumber tostring type "
       .. "utf8 xpcall | clock date difftime time", names)
-    for _, name in ipairs{ "debug", "package", "io", "proxylua.core", "proxylua.plugin.guest", "../main", "/x" } do
+    for _, name in ipairs{ "debug", "package", "io", "proxylua.core", "proxylua.plugin.guest",
+      "../main", "/x" } do
       assert.matches("has no module", failure(run, ("return require %q"):format(name)))
     end
   end)
@@ -210,10 +220,14 @@ describe("escapes from a plugin", function()
   end)
 
   it("sees neither environment nor files nor processes through what is left", function()
-    assert.matches("^%d+ 1970%-01%-01 00:00:00", run[[return os.time() .. " " .. os.date("%Y-%m-%d %H:%M:%S", 0)]])
-    for _, call in ipairs{ "px.files.read('/proc/self/environ')", "px.files.write('/tmp/x', '')", "px.env('HOME')",
-      "px.http.get('http://127.0.0.1/')", "px.account.get()", "px.request{ path = '/account' }", "px.limits()",
-      "px.orders.create{ type = 'isp', quantity = 1 }", "px.deposits.create_address{ currency = 'BTC' }" } do
+    assert.matches("^%d+ 1970%-01%-01 00:00:00",
+      run[[return os.time() .. " " .. os.date("%Y-%m-%d %H:%M:%S", 0)]])
+    for _, call in ipairs{ "px.files.read('/proc/self/environ')", "px.files.write('/tmp/x', '')",
+      "px.env('HOME')",
+      "px.http.get('http://127.0.0.1/')", "px.account.get()", "px.request{ path = '/account' }",
+        "px.limits()",
+      "px.orders.create{ type = 'isp', quantity = 1 }",
+        "px.deposits.create_address{ currency = 'BTC' }" } do
       local err = failure(run, "return " .. call)
       assert.are.equal("forbidden", err.kind, call .. ": " .. tostring(err))
     end
@@ -234,11 +248,14 @@ describe("escapes from a plugin", function()
       "local t = {} for i = 1, math.huge do t[i] = { i } end",
       "local s = 'x' while true do s = s .. s end",
       "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1 << 16) .. i end",
-      [[return table.concat(setmetatable({}, { __len = load "return 1 << 40", __index = load "return 'x'" }))]],
+      [[return table.concat(setmetatable({}, { __len = load "return 1 << 40", __index = load
+        "return 'x'" }))]],
     } do
-      local instance = start("function M.run() " .. body .. " end function M.ok() return 1 end", { memory = 16 << 20 })
+      local instance = start("function M.run() " .. body .. " end function M.ok() return 1 end",
+        { memory = 16 << 20 })
       local why = tostring(failure(instance.call, instance, "run"))
-      assert.is_truthy(why:find("not enough memory", 1, true) or why:find("too large", 1, true), why)
+      assert.is_truthy(why:find("not enough memory", 1, true) or why:find("too large", 1, true),
+        why)
       assert.are.equal(1, (instance:call("ok")))
     end
   end)
@@ -257,12 +274,14 @@ describe("escapes from a plugin", function()
 
   it("cannot yield past its tasks, or ruin its own globals for another plugin", function()
     assert.matches("outside a coroutine", failure(run, "coroutine.yield(1)"))
-    run("string.rep, table.concat, math.floor, px.sleep = nil px.money = nil getmetatable('').__index = nil")
+    run("string.rep, table.concat, math.floor, px.sleep = nil px.money = nil "
+      .. "getmetatable('').__index = nil")
     assert.are.equal("aa", run("return ('a'):rep(2)"))
     assert.are.equal("aa", ("a"):rep(2))
   end)
 
-  it("gives plugins with permissions no process where system calls cannot be filtered, unless told to", function()
+  it("gives plugins with permissions no process where system calls cannot be filtered, unless told "
+    .. "to", function()
     local script = [[
       local host = require "proxylua.plugin.host"
       local modules = { ["main.lua"] = "return { run = function() return 5 end }" }
@@ -272,7 +291,8 @@ describe("escapes from a plugin", function()
     local folder = program.folder()
     local check = core.system.real_path("build/spec/jail_check")
     local function said(env)
-      local pipe = assert(io.popen(program.command(folder, { "deny", program.path, "-e", script }, env, check)))
+      local pipe = assert(io.popen(program.command(folder, { "deny", program.path, "-e", script },
+        env, check)))
       local text = pipe:read("a")
       pipe:close()
       return text

@@ -14,14 +14,18 @@ local function faults(...)
   sandbox:change("settings", { faults = core.json.array{ ... } })
 end
 
--- Buys with extra parameters; the kind of the error or the order's id, the error's `charge` and its text.
+-- Buys with extra parameters; the kind of the error or the order's id, the error's `charge` and its
+-- text.
 local function buy(extra, env)
-  return sandbox:eval(("local order, err = px.try(px.orders.create, { %s, %s }) "):format(BUY, extra or "")
-    .. "return err and err.kind or order.id, err and err.charge, err and err.message", { env = env })
+  return sandbox:eval(("local order, err = px.try(px.orders.create, { %s, %s }) "):format(BUY,
+    extra or "")
+    .. "return err and err.kind or order.id, err and err.charge, err and err.message",
+    { env = env })
 end
 
 local function entry(key)
-  return sandbox:eval(("local e = px.journal.get(%q) return { state = e.state, order_id = e.order_id, note = e.note,"
+  return sandbox:eval((
+    "local e = px.journal.get(%q) return { state = e.state, order_id = e.order_id, note = e.note,"
     .. " price = e.price and tostring(e.price) or nil }"):format(key))
 end
 
@@ -38,21 +42,28 @@ local function colleague_buys(quantity)
   return answer:json().data.id
 end
 
--- Waits for the request that is to be lost, then does something, while the program runs in the background.
+-- Waits for the request that is to be lost, then does something, while the program runs in the
+-- background.
 local function during(requests, code, act, env)
-  local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+  local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+    PROXYLUA_LIMITS = "off",
     PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.6" }
   for name, value in pairs(env or {}) do all[name] = value end
-  local script = program.write(sandbox.home .. "/during.lua", 'local px = require "proxylua" ' .. code)
-  local pipe = io.popen(("%s 2>%s/err; echo $?"):format(program.command(sandbox.home, { script }, all), sandbox.home))
-  while (sandbox:look("counters").requests["orders.create"] or 0) < requests do core.task.sleep(0.01) end
+  local script = program.write(sandbox.home .. "/during.lua", 'local px = require "proxylua" '
+    .. code)
+  local pipe = io.popen(("%s 2>%s/err; echo $?"):format(program.command(sandbox.home, { script },
+    all), sandbox.home))
+  while (sandbox:look("counters").requests["orders.create"] or 0) < requests do
+    core.task.sleep(0.01)
+  end
   act()
   local out = pipe:read("a")
   pipe:close()
   return out, program.read(sandbox.home .. "/err")
 end
 
-local CHARGED = { "cut=after", "status=502,when=after", "status=500,when=after", "truncate", "garbage",
+local CHARGED = { "cut=after", "status=502,when=after", "status=500,when=after", "truncate",
+  "garbage",
   "html,when=after", "empty", "nested", "nul", "redirect=http://127.0.0.1:9/,when=after" }
 local FEW = { "cut=after", "garbage" }
 local NOT_CHARGED = { "cut=before", "status=502", "status=500", "status=302", "status=408", "html" }
@@ -61,10 +72,12 @@ describe("A purchase whose answer is lost", function()
   for dialect, lost in pairs{ envelope = CHARGED, bare = FEW, snake = FEW, mixed = FEW } do
     it("is found where the order is there, in dialect " .. dialect, function()
       for number, fault in ipairs(lost) do
-        sandbox:change("settings", { dialect = dialect, faults = { "orders.create:" .. fault .. ",count=1" } })
+        sandbox:change("settings",
+          { dialect = dialect, faults = { "orders.create:" .. fault .. ",count=1" } })
         local id, again, e = sandbox:eval(([[
           local purchase = { %s, key = "k%d" }
-          return px.orders.create(purchase).id, px.orders.create(purchase).id, px.journal.get(purchase.key)]]):format(
+          return px.orders.create(purchase).id, px.orders.create(purchase).id,
+            px.journal.get(purchase.key)]]):format(
           BUY, number))
         assert.matches("^ord_", id, fault)
         assert.same({ number, id }, { sold(), sandbox:look("orders").orders[number].id })
@@ -93,13 +106,16 @@ describe("A purchase whose answer is lost", function()
   end)
 
   it("is found in lists that are slow to show it", function()
-    faults("orders.create:cut=after,count=1", "orders.list:slow=1", "account.transactions:slow=1", "account.get:slow=1")
+    faults("orders.create:cut=after,count=1", "orders.list:slow=1", "account.transactions:slow=1",
+      "account.get:slow=1")
     assert.matches("^ord_", (buy("key = 'k'", { PROXYLUA_SETTLE = "3" })))
     assert.equal(1, sold())
   end)
 
-  it("stays unknown where the balance fell and no order is shown, and the next run finds it", function()
-    faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.transactions:slow=3600")
+  it("stays unknown where the balance fell and no order is shown, and the next run finds it",
+    function()
+    faults("orders.create:cut=after,count=1", "orders.list:slow=3600",
+      "account.transactions:slow=3600")
     local kind, charge, message = buy("key = 'k'")
     assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
     assert.matches("the balance is 997.60, and without it should be 1000.00", message, 1, true)
@@ -124,7 +140,8 @@ describe("A purchase whose answer is lost", function()
     assert.matches("could not be looked up", message, 1, true)
   end)
 
-  for _, omitted in ipairs{ "type", "quantity", "period", "country", "price", "created_at", "status", "expires_at",
+  for _, omitted in ipairs{ "type", "quantity", "period", "country", "price", "created_at",
+    "status", "expires_at",
     "type+quantity+period+country+price+created_at+status+expires_at" } do
     it("is found in records without " .. omitted, function()
       faults("orders.create:cut=after,count=1", "orders.list:omit=" .. omitted)
@@ -135,14 +152,18 @@ describe("A purchase whose answer is lost", function()
 
   it("is found with the period and country that the server added", function()
     faults("orders.create:cut=after,count=1")
-    assert.matches("^ord_", (sandbox:eval("return px.orders.create{ type = 'isp', quantity = 1, key = 'k' }.id")))
+    assert.matches("^ord_",
+      (sandbox:eval("return px.orders.create{ type = 'isp', quantity = 1, key = 'k' }.id")))
     assert.equal(1, sold())
   end)
 
-  it("is found at a price that drifted from its quote, which is told and ends the spending", function()
+  it("is found at a price that drifted from its quote, which is told and ends the spending",
+    function()
     faults("orders.create:cut=after,drift=1.5,count=1")
-    local result = sandbox:run{ "-e", ("local px = require 'proxylua' print(px.orders.create{ %s }.price) "):format(BUY)
-      .. ("print(select(2, px.try(px.orders.create, { %s, key = 2 })).kind)"):format("type='ipv6', quantity=1") }
+    local result = sandbox:run{ "-e",
+      ("local px = require 'proxylua' print(px.orders.create{ %s }.price) "):format(BUY)
+      .. ("print(select(2, px.try(px.orders.create, { %s, key = 2 })).kind)"):format(
+      "type='ipv6', quantity=1") }
     assert.equal("3.60\n", result.out:match("^[^\n]*\n"), result.err)
     assert.matches("above its quote", result.err, 1, true)
     assert.equal(1, sold())
@@ -159,7 +180,8 @@ describe("A purchase whose answer is lost", function()
   it("is not taken for not made by a list that says nothing of its pages", function()
     for _ = 1, 25 do colleague_buys(3) end
     local short = "untold,most=20"
-    faults("orders.create:cut=after,count=1", "orders.list:" .. short, "account.transactions:" .. short)
+    faults("orders.create:cut=after,count=1", "orders.list:" .. short, "account.transactions:"
+      .. short)
     assert.matches("^ord_", (buy("key = 'k'")))
     local orders = sandbox:eval("local n = 0 for _ in px.orders.each() do n = n + 1 end return n")
     assert.equal(26, orders)
@@ -167,7 +189,8 @@ describe("A purchase whose answer is lost", function()
 
   it("is told from what a colleague bought just before", function()
     colleague_buys(3)
-    sandbox:eval("px.request{ method = 'POST', path = '/orders', json = { type = 'ipv6', quantity = 1 } }",
+    sandbox:eval(
+      "px.request{ method = 'POST', path = '/orders', json = { type = 'ipv6', quantity = 1 } }",
       { env = { PROXYLUA_STORE = sandbox.home .. "/theirs.db" } })
     faults("orders.create:cut=before,count=1")
     local kind, charge, message = buy("key = 'k'")
@@ -177,7 +200,8 @@ describe("A purchase whose answer is lost", function()
   it("is not guessed at where two new orders fit", function()
     faults("orders.create:cut=after,count=1", "orders.list:slow=0.4")
     local theirs
-    local out = during(1, ("print(px.try(px.orders.create, { %s, key = 'k' }))"):format(BUY), function()
+    local out = during(1, ("print(px.try(px.orders.create, { %s, key = 'k' }))"):format(BUY),
+      function()
       theirs = colleague_buys(1)
     end)
     assert.matches("several new orders fit it", out, 1, true)
@@ -213,7 +237,8 @@ describe("A purchase whose answer is lost", function()
   end)
 
   it("is looked up when somebody asks, and settled if it can be told by then", function()
-    faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.transactions:slow=3600")
+    faults("orders.create:cut=after,count=1", "orders.list:slow=3600",
+      "account.transactions:slow=3600")
     assert.equal("outcome_unknown", (buy("key = 'k'")))
     local result = sandbox:run{ "journal", "settle", "k" }
     assert.equal(5, result.code)
@@ -222,24 +247,29 @@ describe("A purchase whose answer is lost", function()
     result = sandbox:run{ "--json", "journal", "settle", "k" }
     assert.equal(0, result.code, result.err)
     local settled = core.json.decode(result.out)
-    assert.same({ "placed", sandbox:look("orders").orders[1].id }, { settled.state, settled.order_id })
+    assert.same({ "placed", sandbox:look("orders").orders[1].id },
+      { settled.state, settled.order_id })
     assert.matches("order ord_%w+ came up and fits", settled.note)
     assert.equal(2, sandbox:run{ "journal", "settle", "k" }.code)
     assert.equal(1, sold())
   end)
 
   it("holds back what looks the same, and nothing else", function()
-    faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.transactions:slow=3600")
+    faults("orders.create:cut=after,count=1", "orders.list:slow=3600",
+      "account.transactions:slow=3600")
     assert.equal("outcome_unknown", (buy("key = 'k'")))
     local kind, charge, message = buy("key = 'same'")
     assert.same({ "outcome_unknown", "none" }, { kind, charge })
-    assert.matches("nothing was sent: an earlier charge that looks the same, under key k", message, 1, true)
+    assert.matches("nothing was sent: an earlier charge that looks the same, under key k", message,
+      1, true)
     assert.matches("^ord_", (buy("key = 'more', quantity = 2")))
     assert.equal(2, sold())
   end)
 
-  it("keeps its reservation while it is unknown, and gives it back when nothing came of it", function()
-    local config = program.write(sandbox.home .. "/config.lua", "return { spend = { per_day = 5 } }")
+  it("keeps its reservation while it is unknown, and gives it back when nothing came of it",
+    function()
+    local config = program.write(sandbox.home .. "/config.lua",
+      "return { spend = { per_day = 5 } }")
     local env = { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = config }
     faults("orders.create:cut=before,count=1", "orders.list:status=403,skip=1,count=9")
     assert.equal("outcome_unknown", (buy("key = 'k'", env)))
@@ -252,7 +282,8 @@ describe("A purchase whose answer is lost", function()
 
   it("is settled by another key of the same account", function()
     sandbox:change("settings", { keys = core.json.array{ sandbox.key, "sk_live_another_key_0001" },
-      faults = core.json.array{ "orders.create:cut=after,count=1", "orders.list:status=403,skip=1,count=9" } })
+      faults = core.json.array{ "orders.create:cut=after,count=1",
+      "orders.list:status=403,skip=1,count=9" } })
     assert.equal("outcome_unknown", (buy("key = 'k'")))
     faults()
     assert.matches("^ord_", (buy("key = 'k'", { PROXYLUA_API_KEY = "sk_live_another_key_0001" })))
@@ -281,11 +312,14 @@ end)
 
 describe("An extension whose answer is lost", function()
   local id
-  before_each(function() id = sandbox:eval(("return px.orders.create{ %s, key = 'order' }.id"):format(BUY)) end)
+  before_each(function()
+    id = sandbox:eval(("return px.orders.create{ %s, key = 'order' }.id"):format(BUY))
+  end)
 
   local function extend(key)
     return sandbox:eval(([[local order, err = px.try(px.orders.extend, %q, { period = 30, key = %q })
-      return err and err.kind or order.expires_at, err and err.charge, err and err.message]]):format(id, key or "e"))
+      return err and err.kind or order.expires_at, err and err.charge, err and
+        err.message]]):format(id, key or "e"))
   end
 
   local function extensions()
@@ -324,7 +358,8 @@ describe("An extension whose answer is lost", function()
   end)
 
   it("stays unknown where neither expiry nor transaction is told", function()
-    faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at", "account.transactions:omit=order_id")
+    faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at",
+      "account.transactions:omit=order_id")
     local kind, charge, message = extend()
     assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
     assert.matches("expiry is not told", message, 1, true)
@@ -332,7 +367,8 @@ describe("An extension whose answer is lost", function()
     assert.equal(1, extensions())
   end)
 
-  -- The one before is real, and is on record; its transaction was not in the list yet when this one began.
+  -- The one before is real, and is on record; its transaction was not in the list yet when this one
+  -- began.
   it("is not taken for the one before, whose transaction came up late", function()
     extend("a")
     faults("account.transactions:slow=60,count=1", "orders.extend:status=502,count=1",
@@ -401,7 +437,8 @@ describe("An extension whose answer is lost", function()
   end)
 
   it("holds back other extensions of that order, but nothing else", function()
-    faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at", "account.transactions:omit=order_id")
+    faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at",
+      "account.transactions:omit=order_id")
     extend()
     local kind = sandbox:eval(
       ("return select(2, px.try(px.orders.extend, %q, { period = 7, key = 'f' })).kind"):format(id))
@@ -422,11 +459,14 @@ describe("Two processes", function()
   end)
 
   it("cannot both take the last dollar of the day", function()
-    local config = program.write(sandbox.home .. "/config.lua", "return { spend = { per_day = '2.40' } }")
+    local config = program.write(sandbox.home .. "/config.lua",
+      "return { spend = { per_day = '2.40' } }")
     local env = { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = config }
     faults("orders.create:delay=0.3")
     local other
-    during(1, ("px.orders.create{ %s }"):format(BUY), function() other = buy("type = 'isp'", env) end, env)
+    during(1, ("px.orders.create{ %s }"):format(BUY), function()
+      other = buy("type = 'isp'", env)
+    end, env)
     assert.equal("spend_refused", other)
     assert.equal(1, sold())
   end)

@@ -22,15 +22,20 @@ end
 describe("a record", function()
   it("has canonical names and types in every dialect", function()
     local fields = {
-      '{"id":"ord_1","type":"isp","quantity":10,"period":30,"country":"US","status":"active","price":9.3,'
+      '{"id":"ord_1","type":"isp","quantity":10,"period":30,"country":"US","status":"active",'
+        .. '"price":9.3,'
         .. '"created_at":"2026-11-23T10:00:00Z","expires_at":"2026-12-23T10:00:00Z"}',
-      '{"orderId":"ord_1","proxyType":"isp","quantity":"10","period":"30","countryCode":"US","status":"active",'
+      '{"orderId":"ord_1","proxyType":"isp","quantity":"10","period":"30","countryCode":"US",'
+        .. '"status":"active",'
         .. '"total":"9.30","createdAt":"2026-11-23T10:00:00Z","expiresAt":"2026-12-23T10:00:00Z"}',
-      '{"order_id":"ord_1","proxy_type":"isp","quantity":10.0,"period":30,"country_code":"US","status":"active",'
+      '{"order_id":"ord_1","proxy_type":"isp","quantity":10.0,"period":30,"country_code":"US",'
+        .. '"status":"active",'
         .. '"cost":9.3000,"createdAt":1795428000,"expiresAt":"1798020000000"}',
     }
-    local wanted = { id = "ord_1", type = "isp", quantity = 10, period = 30, country = "US", status = "active",
-                     price = money("9.30"), created_at = "2026-11-23T10:00:00Z", expires_at = "2026-12-23T10:00:00Z" }
+    local wanted = { id = "ord_1", type = "isp", quantity = 10, period = 30, country = "US",
+      status = "active",
+                     price = money("9.30"), created_at = "2026-11-23T10:00:00Z",
+                       expires_at = "2026-12-23T10:00:00Z" }
     for _, text in ipairs(fields) do
       for _, form in ipairs{ "%s", '{"success":true,"data":%s}', '{"data":%s}', '{"order":%s}' } do
         local order = record.answer(form:format(text), "orders.get")
@@ -41,39 +46,52 @@ describe("a record", function()
   end)
 
   it("keeps whatever else the server sent", function()
-    local order = record.answer('{"id":1,"price":2,"total":3,"cost":4,"note":{"amount":5,"id":6},"tags":[],"x":null}',
+    local order = record.answer(
+      '{"id":1,"price":2,"total":3,"cost":4,"note":{"amount":5,"id":6},"tags":[],"x":null}',
       "orders.get")
-    assert.are.equal('{"cost":4,"id":"1","note":{"amount":5,"id":6},"price":2.00,"tags":[],"total":3}',
+    assert.are.equal(
+      '{"cost":4,"id":"1","note":{"amount":5,"id":6},"price":2.00,"tags":[],"total":3}',
       json.encode(order))
   end)
 
   it("never takes one kind's field for another's", function()
     local transaction = record.answer('[{"id":1,"amount":-3.1,"orderId":"o","type":"charge"}]',
       "account.transactions")[1]
-    assert.are.same({ id = "1", amount = money("-3.10"), order_id = "o", type = "charge" }, transaction)
-    assert.are.same({ price = money(5), quantity = "3" }, record.answer('{"amount":"5","quantity":"3"}', "orders.calc"))
+    assert.are.same({ id = "1", amount = money("-3.10"), order_id = "o", type = "charge" },
+      transaction)
+    assert.are.same({ price = money(5), quantity = "3" },
+      record.answer('{"amount":"5","quantity":"3"}', "orders.calc"))
     assert.are.same({ currency = "BTC", address = "bc1q", host = "h" },
-                    record.answer('{"currency":"BTC","wallet_address":"bc1q","host":"h"}', "deposits.create_address"))
+                    record.answer('{"currency":"BTC","wallet_address":"bc1q","host":"h"}',
+                      "deposits.create_address"))
     assert.are.same({ balance = money("12.5"), email = "a@b.example", id = "7", amount = 1 },
-                    record.answer('{"userId":7,"balance":"12.5","email":"a@b.example","amount":1}', "account.get"))
+                    record.answer('{"userId":7,"balance":"12.5","email":"a@b.example","amount":1}',
+                      "account.get"))
   end)
 
   it("has exact money, whatever the server's arithmetic does", function()
-    for text, wanted in pairs{ ["9.3"] = "9.30", ['"9.30"'] = "9.30", ["9.299999999999999"] = "9.30",
+    for text, wanted in pairs{ ["9.3"] = "9.30", ['"9.30"'] = "9.30",
+      ["9.299999999999999"] = "9.30",
       ['"1e1"'] = "10.00",
-                               ["0.30000000000000004"] = "0.30", ["0.333333333"] = "0.33333333", ["12"] = "12.00",
-                               ["-0.000000005"] = "-0.00000001", ["92233720368"] = "92233720368.00" } do
-      assert.are.equal(wanted, tostring(record.answer('{"price":' .. text .. "}", "orders.calc").price), text)
+                               ["0.30000000000000004"] = "0.30", ["0.333333333"] = "0.33333333",
+                                 ["12"] = "12.00",
+                               ["-0.000000005"] = "-0.00000001",
+                                 ["92233720368"] = "92233720368.00" } do
+      assert.are.equal(wanted,
+        tostring(record.answer('{"price":' .. text .. "}", "orders.calc").price), text)
     end
   end)
 
   it("tells times as UTC, however the server writes them", function()
     for told, expected in pairs{
-      ['"2026-11-23T22:15:00+02:00"'] = "2026-11-23T20:15:00Z", ['"2026-11-23 20:15:00"'] = "2026-11-23T20:15:00Z",
-      ['"2026-12-31T23:30:00.25-0100"'] = "2027-01-01T00:30:00Z", ["1795464900.5"] = "2026-11-23T20:15:00Z",
+      ['"2026-11-23T22:15:00+02:00"'] = "2026-11-23T20:15:00Z", ['"2026-11-23 20:15:00"'] =
+        "2026-11-23T20:15:00Z",
+      ['"2026-12-31T23:30:00.25-0100"'] = "2027-01-01T00:30:00Z",
+        ["1795464900.5"] = "2026-11-23T20:15:00Z",
       ['"1795464900.5"'] = "2026-11-23T20:15:00Z", ["1795464900250"] = "2026-11-23T20:15:00Z",
       ['"2026-11-23T20:15:00.123Z"'] = "2026-11-23T20:15:00.123Z", ['"2026-11-23"'] = "2026-11-23",
-      ['"2026"'] = "2026", ["-5"] = -5, ['"2026-02-30 10:00:00"'] = "2026-02-30 10:00:00", ["1e300"] = 1e300,
+      ['"2026"'] = "2026", ["-5"] = -5, ['"2026-02-30 10:00:00"'] = "2026-02-30 10:00:00",
+        ["1e300"] = 1e300,
     } do
       local order = record.answer(('{"id":"o","created_at":%s}'):format(told), "orders.get")
       assert.are.equal(expected, order.created_at, told)
@@ -81,11 +99,15 @@ describe("a record", function()
   end)
 
   it("leaves values alone that do not fit their type", function()
-    local text = '{"id":1,"price":"free","quantity":"ten","period":1.5,"created_at":"soon","status":["x"]}'
-    local order = { id = "1", price = "free", quantity = "ten", period = 1.5, created_at = "soon", status = { "x" } }
+    local text =
+      '{"id":1,"price":"free","quantity":"ten","period":1.5,"created_at":"soon","status":["x"]}'
+    local order = { id = "1", price = "free", quantity = "ten", period = 1.5, created_at = "soon",
+      status = { "x" } }
     assert.are.same(order, record.answer(text, "orders.get"))
-    assert.are.same({ price = "92233720369" }, record.answer('{"price":"92233720369"}', "orders.calc"))
-    assert.are.same({ quantity = "0x10", period = "1e3" }, record.answer('{"quantity":"0x10","period":"1e3"}',
+    assert.are.same({ price = "92233720369" }, record.answer('{"price":"92233720369"}',
+      "orders.calc"))
+    assert.are.same({ quantity = "0x10", period = "1e3" },
+      record.answer('{"quantity":"0x10","period":"1e3"}',
       "orders.get"))
   end)
 
@@ -94,7 +116,8 @@ describe("a record", function()
       '{"success":true,"data":{"id":"ord_1"}}' } do
       assert.are.same({ id = "ord_1" }, record.answer(body, "orders.create"))
     end
-    assert.are.equal("ord_1", record.answer('{"success":true,"orderId":"ord_1"}', "orders.create").id)
+    assert.are.equal("ord_1", record.answer('{"success":true,"orderId":"ord_1"}',
+      "orders.create").id)
   end)
 end)
 
@@ -102,7 +125,8 @@ describe("a proxy", function()
   local function proxy(text) return record.answer("[" .. text .. "]", "orders.proxies")[1] end
 
   it("has a URL, percent-encoded", function()
-    assert.are.same({ host = "1.2.3.4", port = 8080, username = "a b", password = "p@:/%é", protocol = "http",
+    assert.are.same({ host = "1.2.3.4", port = 8080, username = "a b", password = "p@:/%é",
+      protocol = "http",
                       url = "http://a%20b:p%40%3A%2F%25%C3%A9@1.2.3.4:8080" },
                     proxy('{"ip":"1.2.3.4","port":"8080","user":"a b","pass":"p@:/%é"}'))
     local urls = {
@@ -134,7 +158,8 @@ describe("a list", function()
     for _, body in ipairs(dialects("orders", '[{"id":1},{"id":2}]', { 2, 2, 5, 3 })) do
       local orders = record.answer(body, "orders.list", 1, 50)
       assert.are.same({ 2, "1", "2" }, { #orders, orders[1].id, orders[2].id })
-      assert.are.same({ 2, 2, 5, true }, { orders.page, orders.limit, orders.total, orders.has_more })
+      assert.are.same({ 2, 2, 5, true }, { orders.page, orders.limit, orders.total,
+        orders.has_more })
       assert.are.equal('[{"id":"1"},{"id":"2"}]', json.encode(orders))
     end
     for _, body in ipairs(dialects("orders", '[{"id":5}]', { 3, 2, 5, 3 })) do
@@ -148,19 +173,26 @@ describe("a list", function()
   end)
 
   it("reads the page from wherever it is told", function()
-    for _, body in ipairs{ '{"data":[{}],"pagination":{"page":"2","page_size":1,"total_count":"9"}}',
-                           '{"success":true,"data":{"items":[{}],"page":2,"limit":1,"totalCount":9}}',
-                           '{"success":true,"data":{"orders":[{}],"meta":{"page":2,"per_page":1,"total":9}}}',
+    for _, body in ipairs{
+      '{"data":[{}],"pagination":{"page":"2","page_size":1,"total_count":"9"}}',
+                           '{"success":true,"data":{"items":[{}],"page":2,"limit":1,'
+                             .. '"totalCount":9}}',
+                           '{"success":true,"data":{"orders":[{}],"meta":{"page":2,"per_page":1,'
+                             .. '"total":9}}}',
                            '{"results":[{}],"page":2,"pageSize":1,"total":9}' } do
       local orders = record.answer(body, "orders.list")
-      assert.are.same({ 1, 2, 1, 9, true }, { #orders, orders.page, orders.limit, orders.total, orders.has_more }, body)
+      assert.are.same({ 1, 2, 1, 9, true }, { #orders, orders.page, orders.limit, orders.total,
+        orders.has_more }, body)
     end
-    assert.is_false(record.answer('{"orders":[{}],"page":2,"limit":2,"total":4}', "orders.list").has_more)
-    assert.is_true(record.answer('{"orders":[{}],"page":2,"limit":2,"total":5}', "orders.list").has_more)
+    assert.is_false(record.answer('{"orders":[{}],"page":2,"limit":2,"total":4}',
+      "orders.list").has_more)
+    assert.is_true(record.answer('{"orders":[{}],"page":2,"limit":2,"total":5}',
+      "orders.list").has_more)
     assert.is_true(record.answer('{"orders":[{}],"total":2}', "orders.list").has_more)
     assert.is_false(record.answer('{"orders":[{}],"total":1}', "orders.list").has_more)
     assert.is_true(record.answer('{"orders":[{}],"page":1,"hasMore":true}', "orders.list").has_more)
-    assert.is_false(record.answer('{"orders":[{}],"page":1,"has_more":false,"total":90}', "orders.list").has_more)
+    assert.is_false(record.answer('{"orders":[{}],"page":1,"has_more":false,"total":90}',
+      "orders.list").has_more)
   end)
 
   it("takes the page that was asked for where the server tells nothing", function()
@@ -179,25 +211,31 @@ describe("a list", function()
   end)
 
   it("that is null is empty", function()
-    for _, body in ipairs{ "null", '{"success":true,"data":null}', '{"success":true,"data":null,"meta":{"total":0}}',
+    for _, body in ipairs{ "null", '{"success":true,"data":null}',
+      '{"success":true,"data":null,"meta":{"total":0}}',
                            '{"orders":null,"total":0}' } do
       assert.are.equal("[]", json.encode(record.answer(body, "orders.list")))
     end
   end)
 
   it("of references is passed on as it is", function()
-    assert.are.same({ "US", "DE", page = 1, total = 2, has_more = false }, record.answer('["US","DE"]',
+    assert.are.same({ "US", "DE", page = 1, total = 2, has_more = false },
+      record.answer('["US","DE"]',
       "reference.countries"))
     assert.are.equal("US", record.answer('{"success":true,"data":[{"code":"US","id":1}]}',
       "reference.countries")[1].code)
-    assert.are.same({ US = "United States" }, record.answer('{"US":"United States"}', "reference.countries"))
+    assert.are.same({ US = "United States" }, record.answer('{"US":"United States"}',
+      "reference.countries"))
   end)
 
   it("of many records is converted whole", function()
     local items = {}
-    for index = 1, 1000 do items[index] = ('{"%s":%d,"%s":"%d.50"}'):format(index % 2 == 0 and "id" or "orderId", index,
-                                                                         ({ "price", "total", "amount",
-                                                                           "cost" })[index % 4 + 1], index) end
+    for index = 1, 1000 do items[index] = ('{"%s":%d,"%s":"%d.50"}'):format(index % 2 == 0 and "id"
+      or "orderId", index,
+                                                                         ({ "price", "total",
+                                                                           "amount",
+                                                                           "cost" })[index % 4 + 1],
+                                                                             index) end
     local orders = record.answer("[" .. table.concat(items, ",") .. "]", "orders.list")
     assert.are.equal(1000, #orders)
     for index, order in ipairs(orders) do
@@ -211,15 +249,21 @@ describe("an answer", function()
   it("that is not what the endpoint promises says what came", function()
     local cases = {
       { '"x"', "orders.list", "expected a list of orders, and the server sent a text" },
-      { "7", "orders.list", "a number" }, { "{}", "orders.list", "an object" }, { "true", "orders.list", "true" },
+      { "7", "orders.list", "a number" }, { "{}", "orders.list", "an object" },
+        { "true", "orders.list", "true" },
       { '{"a":[1],"b":[2]}', "orders.list", "an object" },
-      { '[{"id":1},7]', "orders.list", "item 2 is a number" }, { "[null]", "orders.list", "item 1 is false" },
+      { '[{"id":1},7]', "orders.list", "item 2 is a number" },
+        { "[null]", "orders.list", "item 1 is false" },
       { "[]", "account.get", "expected an account, and the server sent a list" },
       { "", "account.get", "expected an account, and the server sent nothing" },
-      { '"x"', "account.get", "a text" }, { "null", "orders.get", "expected an order, and the server sent nothing" },
-      { '{"success":true}', "orders.get", "nothing" }, { '{"success":true,"data":null}', "orders.get", "nothing" },
-      { "<html>", "orders.list", "what is not JSON" }, { '{"data":', "orders.list", "what is not JSON" },
-      { ("["):rep(200000), "orders.list", "more than 128 levels" }, { '{"a":"\0"}', "orders.list", "NUL" },
+      { '"x"', "account.get", "a text" },
+        { "null", "orders.get", "expected an order, and the server sent nothing" },
+      { '{"success":true}', "orders.get", "nothing" }, { '{"success":true,"data":null}',
+        "orders.get", "nothing" },
+      { "<html>", "orders.list", "what is not JSON" },
+        { '{"data":', "orders.list", "what is not JSON" },
+      { ("["):rep(200000), "orders.list", "more than 128 levels" }, { '{"a":"\0"}', "orders.list",
+        "NUL" },
       { "[true]", "orders.proxies", "item 1 is true" },
     }
     for _, case in ipairs(cases) do
@@ -231,12 +275,14 @@ describe("an answer", function()
   end)
 
   it("that says it is a failure is one, whatever its status", function()
-    local body = '{"success":false,"error":{"message":"no","code":"%s","details":{"quantity":"too many"}}}'
+    local body =
+      '{"success":false,"error":{"message":"no","code":"%s","details":{"quantity":"too many"}}}'
     for code, kind in pairs{ UNVERIFIED = "forbidden", BANNED = "forbidden", UNAUTHORIZED = "auth",
       INVALID_API_KEY = "auth",
                              WHATEVER = "invalid", INSUFFICIENT_BALANCE = "funds" } do
       local err = failure(body:format(code), "orders.list")
-      assert.are.same({ kind, code, { quantity = "too many" }, "none" }, { err.kind, err.code, err.details,
+      assert.are.same({ kind, code, { quantity = "too many" }, "none" },
+        { err.kind, err.code, err.details,
         err.charge })
       assert.matches(": no: quantity too many$", err.message)
     end
@@ -245,10 +291,13 @@ describe("an answer", function()
   end)
 
   it("to a path that the table does not know is unwrapped and left alone", function()
-    assert.are.same({ orderId = 1, total = "2" }, record.answer('{"success":true,"data":{"orderId":1,"total":"2"}}'))
+    assert.are.same({ orderId = 1, total = "2" },
+      record.answer('{"success":true,"data":{"orderId":1,"total":"2"}}'))
     assert.are.same({ data = { 1 }, more = 2 }, record.answer('{"data":[1],"more":2}'))
     assert.are.same({ { a = 1 }, page = 2, limit = 20, total = 50, has_more = true },
-                    record.answer('{"success":true,"data":[{"a":1}],"meta":{"page":2,"perPage":20,"total":50}}'))
+                    record.answer(
+                      '{"success":true,"data":[{"a":1}],"meta":{"page":2,"perPage":20,'
+                        .. '"total":50}}'))
     assert.are.same({ { a = 1 } }, record.answer('[{"a":1}]'))
     assert.are.equal(7, record.answer("7"))
     assert.are.equal("x", record.answer('{"success":true,"data":"x"}'))
@@ -258,11 +307,13 @@ describe("an answer", function()
 
   it("is a value or an error value for any bytes", function()
     math.randomseed(20261123)
-    local pieces = { "{", "}", "[", "]", ",", ":", '"data"', '"meta"', '"success"', '"id"', '"price"', '"page"',
+    local pieces = { "{", "}", "[", "]", ",", ":", '"data"', '"meta"', '"success"', '"id"',
+      '"price"', '"page"',
       '"host"', '"error"',
                      "1", "true", "false", "null", '"x"', "{}", "[]", '{"id":1}', '{"data":[',
                        '{"success":true,"data":', "1e300" }
-    local names = { "orders.list", "orders.get", "orders.proxies", "account.get", "reference.countries", nil }
+    local names = { "orders.list", "orders.get", "orders.proxies", "account.get",
+      "reference.countries", nil }
     for _ = 1, 20000 do
       local text = {}
       for index = 1, math.random(1, 9) do text[index] = pieces[math.random(#pieces)] end
@@ -285,16 +336,20 @@ describe("what the server says of a failure", function()
       { '{"error":"NOT_FOUND"}', "refused: NOT_FOUND", "NOT_FOUND" },
       { '{"message":"m","code":12,"errors":["a"]}', "refused: m", "12", { "a" } },
       { '{"error":{"error":"inner","details":"d"}}', "refused: inner", nil, "d" },
-      { "<html><head><TITLE>502 Bad Gateway</title>", 'refused: a page of HTML, "502 Bad Gateway"' },
+      { "<html><head><TITLE>502 Bad Gateway</title>",
+        'refused: a page of HTML, "502 Bad Gateway"' },
       { " \r\n<p>", "refused: a page of HTML" }, { "<title>", "refused: a page of HTML" },
       { "upstream\1reset", 'refused: "upstream reset"' }, { '"text"', 'refused: "text"' },
-      { "", "refused" }, { "\n", "refused" }, { "[]", "refused" }, { "null", "refused" }, { "{}", "refused" }, { "7",
+      { "", "refused" }, { "\n", "refused" }, { "[]", "refused" }, { "null", "refused" },
+        { "{}", "refused" }, { "7",
         "refused" },
-      { '{"error":{}}', "refused" }, { '{"error":[1],"message":{}}', "refused" }, { "\0\0", 'refused: "  "' },
+      { '{"error":{}}', "refused" }, { '{"error":[1],"message":{}}', "refused" },
+        { "\0\0", 'refused: "  "' },
     }
     for _, case in ipairs(cases) do
       local err = record.failure(case[1], 400)
-      assert.are.same({ case[2], case[3], case[4] }, { err.message, err.code, err.details }, case[1])
+      assert.are.same({ case[2], case[3], case[4] }, { err.message, err.code, err.details },
+        case[1])
     end
   end)
 
@@ -312,14 +367,20 @@ end)
 describe("a single field", function()
   it("is read as text from either dialect", function()
     local cases = {
-      { '{"success":true,"data":{"total":"9.3"}}', "quote", "price", "9.30" }, { '{"id":12}', "order", "id", "12" },
+      { '{"success":true,"data":{"total":"9.3"}}', "quote", "price", "9.30" },
+        { '{"id":12}', "order", "id", "12" },
       { '"ord_1"', "order", "id", "ord_1" }, { '{"quantity":"07"}', "order", "quantity", "7" },
-      { '{"order":{"orderId":"o"}}', "order", "id", "o" }, { '{"email":"a@b.example"}', "account", "email",
+      { '{"order":{"orderId":"o"}}', "order", "id", "o" }, { '{"email":"a@b.example"}', "account",
+        "email",
         "a@b.example" },
-      { '{"success":false,"id":1}', "order", "id" }, { '{"id":{}}', "order", "id" }, { "[", "order", "id" }, { "",
+      { '{"success":false,"id":1}', "order", "id" }, { '{"id":{}}', "order", "id" },
+        { "[", "order", "id" }, { "",
         "order", "id" },
-      { "[1]", "order", "id" }, { '{"price":1}', "order", "no_such" }, { '{"amount":1}', "transaction", "price" },
+      { "[1]", "order", "id" }, { '{"price":1}', "order", "no_such" },
+        { '{"amount":1}', "transaction", "price" },
     }
-    for _, case in ipairs(cases) do assert.are.equal(case[4], record.field(case[1], case[2], case[3]), case[1]) end
+    for _, case in ipairs(cases) do
+      assert.are.equal(case[4], record.field(case[1], case[2], case[3]), case[1])
+    end
   end)
 end)

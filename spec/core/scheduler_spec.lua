@@ -186,7 +186,8 @@ describe("px.all", function()
     assert.are.same({ "cancelled", "cancelled" }, told)
   end)
 
-  it("returns when the last has ended, even one that takes its time over the cancellation", function()
+  it("returns when the last has ended, even one that takes its time over the cancellation",
+    function()
     local closed = false
     local gate = px.spawn(px.sleep, 0.005)
     local ok = pcall(px.all, {
@@ -409,12 +410,14 @@ describe("px.map", function()
   end)
 
   it("refuses what it cannot do", function()
-    assert.has.match("px.map takes a list or an iterator, then a function; got a nil first", usage(px.map))
+    assert.has.match("px.map takes a list or an iterator, then a function; got a nil first",
+      usage(px.map))
     assert.has.match("px.map takes a function for each item, got a table", usage(px.map, {}, {}))
     assert.has.match('px.map has no option "concurency", did you mean concurrency%?',
       usage(px.map, {}, print, { concurency = 3 }))
     for _, value in ipairs{ 0, -1, 2.5, "8" } do
-      assert.has.match("concurrency is an integer of at least 1", usage(px.map, {}, print, { concurrency = value }))
+      assert.has.match("concurrency is an integer of at least 1",
+        usage(px.map, {}, print, { concurrency = value }))
     end
     assert.has.match("options as a table", usage(px.map, {}, print, 8))
   end)
@@ -488,7 +491,8 @@ describe("px.timeout", function()
 
   it("refuses what is no time", function()
     for _, seconds in ipairs{ -1, 0 / 0, 1e10, "5" } do
-      assert.has.match("px.timeout takes a number of seconds from 0", usage(px.timeout, seconds, print))
+      assert.has.match("px.timeout takes a number of seconds from 0",
+        usage(px.timeout, seconds, print))
     end
   end)
 end)

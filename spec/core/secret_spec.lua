@@ -25,12 +25,14 @@ describe("the key", function()
     local path = program.write(home .. "/config.lua", ("return { %s }"):format(config))
     local all = { PROXYLUA_BASE_URL = server.url, PROXYLUA_LIMITS = "off", PROXYLUA_CONFIG = path }
     for name, value in pairs(env or {}) do all[name] = value end
-    return program.run({ "-e", code or "require('proxylua').account.get()" }, { home = home, env = all })
+    return program.run({ "-e", code or "require('proxylua').account.get()" },
+      { home = home, env = all })
   end
 
   local function sent(result, key)
     assert.equal(0, result.code, result.err)
-    assert.matches("Authorization: Bearer " .. (key or KEY) .. "\r\n", server:requests()[1], 1, true)
+    assert.matches("Authorization: Bearer " .. (key or KEY) .. "\r\n", server:requests()[1], 1,
+      true)
   end
 
   local function refused(why, config, secret)
@@ -71,7 +73,8 @@ describe("the key", function()
 
   it("is refused when its file holds something else, and that is not quoted", function()
     for text, why in pairs{
-      [""] = "is empty", ["\n"] = "is empty", ["short"] = "fewer than 8 characters", [("x"):rep(600)] = "more than 512",
+      [""] = "is empty", ["\n"] = "is empty", ["short"] = "fewer than 8 characters",
+        [("x"):rep(600)] = "more than 512",
       ["two words in it"] = "a space", ["first_line\nsecond_line"] = "a line break",
       ["nul\0nul\0nul"] = "printable ASCII",
     } do
@@ -98,15 +101,20 @@ describe("the key", function()
     assert.matches("PROXYLUA_LIMITS", result.out, 1, true)
   end)
 
-  -- Other processes of the user own /proc/PID of a process, unless it is not dumpable: then root does.
+  -- Other processes of the user own /proc/PID of a process, unless it is not dumpable: then root
+  -- does.
   it("cannot be read out of the process by others of the same user, nor dumped", function()
     local copy = home .. "/proxylua"
     assert(os.execute(("cp %s %s && chmod 755 %s %s && mkdir %s/u && chmod 777 %s/u"):format(
       program.quote(program.path), copy, home, copy, home, home)))
-    local code = [[os.execute "id -u; stat -c %u /proc/$PPID/mem; grep 'Max core file size' /proc/$PPID/limits"]]
+    local code =
+      [[os.execute "id -u; stat -c %u /proc/$PPID/mem; \
+        grep 'Max core file size' /proc/$PPID/limits"]]
     local command = program.command(home .. "/u", { "-e", code }, { PROXYLUA_API_KEY = KEY }, copy)
-    local pipe = io.popen("test $(id -u) = 0 && set -- setpriv --reuid=65534 --clear-groups; \"$@\" " .. command)
-    local user, owner, soft, hard = pipe:read("a"):match("(%d+)\n(%d+)\nMax core file size%s+(%d+)%s+(%d+)")
+    local pipe = io.popen(
+      "test $(id -u) = 0 && set -- setpriv --reuid=65534 --clear-groups; \"$@\" " .. command)
+    local user, owner, soft,
+      hard = pipe:read("a"):match("(%d+)\n(%d+)\nMax core file size%s+(%d+)%s+(%d+)")
     pipe:close()
     assert.not_equal("0", user)
     assert.same({ "0", "0", "0" }, { owner, soft, hard })

@@ -1,4 +1,5 @@
--- src/store/postgres*.c: a database that cannot be used is a clear error, and one that comes back is used again.
+-- src/store/postgres*.c: a database that cannot be used is a clear error, and one that comes back
+-- is used again.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"
@@ -25,7 +26,8 @@ describe("a store in PostgreSQL", function()
   end
 
   local function run(code, store)
-    return program.run({ "-e", "local px = require 'proxylua' " .. code }, { env = environment(store) })
+    return program.run({ "-e", "local px = require 'proxylua' " .. code },
+      { env = environment(store) })
   end
 
   -- The request fails with an error that says why and keeps the password, and nothing was sent.
@@ -34,13 +36,15 @@ describe("a store in PostgreSQL", function()
     assert.equal(code or 4, result.code, result.err)
     assert.matches(why, result.err, 1, true)
     for _, secret in ipairs{ "s3cret", "word" } do
-      assert.not_matches(secret, (result.err:gsub("user:password@host", ""):gsub("[Pp]assword", "")), 1, true)
+      assert.not_matches(secret, (result.err:gsub("user:password@host", ""):gsub("[Pp]assword",
+        "")), 1, true)
     end
     assert.same({}, sandbox:look("counters").requests)
   end
 
   local function start(code)
-    local script = program.write(sandbox.home .. "/script.lua", "local px = require 'proxylua' " .. code)
+    local script = program.write(sandbox.home .. "/script.lua", "local px = require 'proxylua' "
+      .. code)
     return children.start(1, sandbox.home, { script }, environment())
   end
 
@@ -76,29 +80,38 @@ describe("a store in PostgreSQL", function()
   it("that is read-only is told", function()
     server:query("ALTER USER proxylua SET default_transaction_read_only = on")
     refused("it is read-only")
-    server:query("BEGIN READ WRITE; ALTER USER proxylua RESET default_transaction_read_only; COMMIT")
+    server:query(
+      "BEGIN READ WRITE; ALTER USER proxylua RESET default_transaction_read_only; COMMIT")
   end)
 
-  it("is refused with the wrong user, password or database, none of which is told with the password", function()
+  it("is refused with the wrong user, password or database, none of which is told with the "
+    .. "password", function()
     refused("authentication failed for user \"proxylua\"", (server.url:gsub("s3cret", "s3cretx")))
-    refused("authentication failed for user \"nobody\"", (server.url:gsub("://proxylua", "://nobody")))
+    refused("authentication failed for user \"nobody\"",
+      (server.url:gsub("://proxylua", "://nobody")))
     refused("database \"none\" does not exist", (server.url:gsub("/postgres%?", "/none?")))
     refused("no connection", "postgres://u:s3cretword@127.0.0.1:1/db")
   end)
 
   it("is a config error when its address cannot be read, which is not quoted", function()
     for _, address in ipairs{
-      "postgres://u:s3cret@word@host/db", "postgres://u:s3cret/word@host/db", "postgres://u:s3cret:word@host/db",
+      "postgres://u:s3cret@word@host/db", "postgres://u:s3cret/word@host/db",
+        "postgres://u:s3cret:word@host/db",
       "postgresql://u:s3cret%zzword@host/db", "postgres://u:s3cretword@[host/db",
       "postgres://u:s3cretword@host/db?what=1",
     } do refused("address", address, 2) end
   end)
 
   it("is a config error without the library", function()
-    local command = program.command(sandbox.home, { "-e", "require('proxylua').account.get()" }, environment())
-    local hide = "for f in $(find /lib /usr/lib -name libpq.so.5*); do mount --bind /dev/null $f; done; "
-    if not os.execute("unshare -rm true 2>/dev/null") then return pending("mounting is not permitted here") end
-    local pipe = io.popen(("unshare -rm sh -c %s 2>&1; echo code $?"):format(program.quote(hide .. command)))
+    local command = program.command(sandbox.home, { "-e", "require('proxylua').account.get()" },
+      environment())
+    local hide =
+      "for f in $(find /lib /usr/lib -name libpq.so.5*); do mount --bind /dev/null $f; done; "
+    if not os.execute("unshare -rm true 2>/dev/null") then
+      return pending("mounting is not permitted here")
+    end
+    local pipe = io.popen(("unshare -rm sh -c %s 2>&1; echo code $?"):format(program.quote(hide
+      .. command)))
     local text = pipe:read("a")
     pipe:close()
     assert.matches("needs its client library libpq", text, 1, true)
@@ -120,7 +133,8 @@ describe("a store in PostgreSQL", function()
   end)
 
   for _, signal in ipairs{ "INT", "QUIT", "KILL" } do
-    it("that ends by SIG" .. signal .. " is an error until it is back, and forgets nothing", function()
+    it("that ends by SIG" .. signal .. " is an error until it is back, and forgets nothing",
+      function()
       local group = start(([[
         px.account.get()
         io.stdout:write("ready\n") io.stdout:flush()
@@ -142,12 +156,16 @@ describe("a store in PostgreSQL", function()
     end)
   end
 
-  it("that answers late gives slots whose lease is half over, and nothing is sent with these", function()
+  it("that answers late gives slots whose lease is half over, and nothing is sent with these",
+    function()
     run("px.account.get()")
-    local lock = io.popen(("PGPASSWORD='s3cret&word' %s/psql -X -q -h %s -U proxylua postgres -c %s"):format(server.bin,
+    local lock = io.popen(
+      ("PGPASSWORD='s3cret&word' %s/psql -X -q -h %s -U proxylua postgres -c %s"):format(server.bin,
       server.folder,
-      program.quote("BEGIN; SELECT 'locked' FROM proxylua.scopes FOR UPDATE; SELECT pg_sleep(2); COMMIT")))
-    while server:query("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%'") ~= "2" do
+      program.quote(
+        "BEGIN; SELECT 'locked' FROM proxylua.scopes FOR UPDATE; SELECT pg_sleep(2); COMMIT")))
+    while server:query("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%'")
+      ~= "2" do
       core.task.sleep(0.01)
     end
     local env = environment()
@@ -158,7 +176,8 @@ describe("a store in PostgreSQL", function()
       print(px.limits().general.free)]] }, { env = env })
     lock:close()
     assert.equal("58\n", result.out, result.err)
-    assert.equal(1, select(2, result.err:gsub("held for too long before it could leave; taking others", "")))
+    assert.equal(1, select(2,
+      result.err:gsub("held for too long before it could leave; taking others", "")))
     assert.equal(2, sandbox:look("counters").requests["account.get"])
   end)
 
@@ -174,9 +193,12 @@ describe("a store in PostgreSQL", function()
       end
       print(table.concat(kinds, " "))
       px.sleep(0.01)
-      print(px.http.get(%q).status, px.money("1") + 1, px.json.encode{ 1 })]]):format(sandbox.trace_url))
-    assert.same({ "store store store store\n200\t2.00\t[1]\n", 0 }, { result.out, result.code }, result.err)
-    for _, arguments in ipairs{ { "--help" }, { "help", "limits" }, { "--version" }, { "-e", "print(1)" } } do
+      print(px.http.get(%q).status, px.money("1") + 1, px.json.encode{ 1
+        })]]):format(sandbox.trace_url))
+    assert.same({ "store store store store\n200\t2.00\t[1]\n", 0 }, { result.out, result.code },
+      result.err)
+    for _, arguments in ipairs{ { "--help" }, { "help", "limits" }, { "--version" },
+      { "-e", "print(1)" } } do
       assert.equal(0, program.run(arguments, { env = environment() }).code)
     end
     refused("no connection; look after the server and the network")

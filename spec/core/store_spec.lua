@@ -1,4 +1,5 @@
--- src/store/store*.c: a store that cannot be used is a clear error, loses nothing, and lets nothing through.
+-- src/store/store*.c: a store that cannot be used is a clear error, loses nothing, and lets nothing
+-- through.
 
 local children = require "spec.support.children"
 local program = require "spec.support.program"
@@ -33,7 +34,8 @@ describe("the store", function()
   end
 
   local function run(code, store)
-    return program.run({ "-e", "local px = require 'proxylua' " .. code }, { env = environment(store or path) })
+    return program.run({ "-e", "local px = require 'proxylua' " .. code },
+      { env = environment(store or path) })
   end
 
   local function free()
@@ -49,7 +51,8 @@ describe("the store", function()
 
   -- The request fails with an error of kind store that says why, and nothing was sent.
   local function refused(why, store)
-    local result = run("local _, e = px.try(px.account.get) print(e and e.kind) print(e and e.message)", store)
+    local result =
+      run("local _, e = px.try(px.account.get) print(e and e.kind) print(e and e.message)", store)
     local kind, message = result.out:match("(%S+)\n([^\n]*)")
     assert.equal("store", kind, result.err)
     assert.matches(why, message, 1, true)
@@ -68,7 +71,8 @@ describe("the store", function()
   it("is made with nobody else's rights, its folder too", function()
     local env = environment()
     env.PROXYLUA_STORE = nil
-    local result = program.run({ "-e", "require('proxylua').account.get()" }, { home = folder, env = env })
+    local result = program.run({ "-e", "require('proxylua').account.get()" },
+      { home = folder, env = env })
     assert.equal(0, result.code, result.err)
     assert.equal("600", mode(folder .. "/state/proxylua/state.db"))
     assert.equal("700", mode(folder .. "/state/proxylua"))
@@ -80,7 +84,8 @@ describe("the store", function()
   end)
 
   it("that is not a database is left as it is", function()
-    for name, text in pairs{ text = ("not a database\n"):rep(500), short = "x", zeros = ("\0"):rep(8192) } do
+    for name, text in pairs{ text = ("not a database\n"):rep(500), short = "x",
+      zeros = ("\0"):rep(8192) } do
       program.write(path, text)
       refused("it is not an SQLite database and was left as it is")
       assert.equal(text, program.read(path), name)
@@ -129,7 +134,8 @@ describe("the store", function()
   end)
 
   it("must be a path or a database", function()
-    for location, why in pairs{ ["mysql://host/db"] = "neither a path", ["http://x/"] = "neither a path" } do
+    for location, why in pairs{ ["mysql://host/db"] = "neither a path",
+      ["http://x/"] = "neither a path" } do
       local result = run("px.account.get()", location)
       assert.equal(2, result.code)
       assert.matches(why, result.err, 1, true)
@@ -142,7 +148,8 @@ describe("the store", function()
     assert(os.execute(("mkdir %s/ro"):format(folder)))
     local store = folder .. "/ro/state.db"
     local command = program.command(folder, { "-e",
-      "local _, e = require('proxylua').try(require('proxylua').account.get) io.write(e.kind, ' ', e.message)" },
+      "local _, e = require('proxylua').try(require('proxylua').account.get) io.write(e.kind, ' ', "
+      .. "e.message)" },
       environment(store))
     local line = mounted(folder .. "/ro", "size=1m",
       ("cp %s %s && mount -o remount,ro %s/ro && %s"):format(path, store, folder, command))
@@ -157,7 +164,8 @@ describe("the store", function()
     assert(os.execute(("mkdir %s/full"):format(folder)))
     local store = folder .. "/full/state.db"
     local command = program.command(folder, { "-e",
-      "local _, e = require('proxylua').try(require('proxylua').account.get) io.write(e.kind, ' ', e.message)" },
+      "local _, e = require('proxylua').try(require('proxylua').account.get) io.write(e.kind, ' ', "
+      .. "e.message)" },
       environment(store))
     local line = mounted(folder .. "/full", "size=16k",
       ("{ head -c 16384 /dev/zero >%s/full/zeros; %s; }"):format(folder, command))
@@ -181,7 +189,8 @@ describe("the store", function()
   it("that is moved away in the middle is made anew rather than written to unseen", function()
     local result = run(([[px.account.get()
       os.rename(%q, %q) os.remove(%q) os.remove(%q)
-      px.account.get() print(px.limits().general.free)]]):format(path, path .. ".old", path .. "-wal", path .. "-shm"))
+      px.account.get() print(px.limits().general.free)]]):format(path, path .. ".old", path ..
+        "-wal", path .. "-shm"))
     assert.equal("59\n", result.out, result.err)
     assert.equal("600", mode(path))
   end)
@@ -189,7 +198,8 @@ describe("the store", function()
   it("full of slots from the far future heals itself", function()
     run("px.account.get()")
     local late = "9223372036854775807"
-    local sql = ("UPDATE scopes SET slots = X'%s', paused_until = %s, probe_until = %s, paced_until = %s, next_at = %s")
+    local sql = ("UPDATE scopes SET slots = X'%s', paused_until = %s, probe_until = %s, "
+      .. "paced_until = %s, next_at = %s")
       :format(("ffffffffffffff7f"):rep(60), late, late, late, late)
     assert(os.execute(("sqlite3 %s %s"):format(path, program.quote(sql))))
     assert.is_true(tonumber(run("print(px.limits().general.next)").out) <= 60.1)

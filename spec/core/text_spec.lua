@@ -2,7 +2,8 @@ local text = require("proxylua.core").text
 
 describe("the room that a text takes", function()
   it("is counted in columns of a terminal", function()
-    for sample, width in pairs{ [""] = 0, ["abc"] = 3, ["züri"] = 4, ["東京"] = 4, ["e\u{301}"] = 1, ["a\u{1F600}"] = 3,
+    for sample, width in pairs{ [""] = 0, ["abc"] = 3, ["züri"] = 4, ["東京"] = 4, ["e\u{301}"] = 1,
+      ["a\u{1F600}"] = 3,
       ["\xFF\xC0x"] = 3, ["a\nb"] = 3, ["…"] = 1 } do
       assert.are.equal(width, text.width(sample), sample)
     end

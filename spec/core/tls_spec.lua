@@ -1,18 +1,23 @@
--- TLS in src/net/http.c: certificates are checked, HTTP/2 and HTTP/1.1 both work, and answers come compressed.
+-- TLS in src/net/http.c: certificates are checked, HTTP/2 and HTTP/1.1 both work, and answers come
+-- compressed.
 
 local nginxes = require "spec.support.nginx"
 local program = require "spec.support.program"
 
-local ACCOUNT = '{"success":true,"data":{"id":"acc_1","balance":"9.30","note":"' .. ("x"):rep(4000) .. '"}}'
+local ACCOUNT = '{"success":true,"data":{"id":"acc_1","balance":"9.30","note":"' .. ("x"):rep(4000)
+  .. '"}}'
 local KEY = "sk_live_0123456789abcdef"
 
 describe("over TLS", function()
   local server
-  setup(function() server = nginxes.start{ ["/v1/account"] = ACCOUNT, ["/page"] = ("page "):rep(1000) } end)
+  setup(function()
+    server = nginxes.start{ ["/v1/account"] = ACCOUNT, ["/page"] = ("page "):rep(1000) }
+  end)
   teardown(function() server:stop() end)
 
   local function run(code, env, flags)
-    local all = { SSL_CERT_FILE = server.ca, PROXYLUA_API_KEY = KEY, PROXYLUA_BASE_URL = server.url .. "/v1",
+    local all = { SSL_CERT_FILE = server.ca, PROXYLUA_API_KEY = KEY, PROXYLUA_BASE_URL = server.url
+      .. "/v1",
       PROXYLUA_LIMITS = "off", URL = server.url, HTTP1_URL = server.http1_url }
     for name, value in pairs(env or {}) do all[name] = value end
     local arguments = table.move(flags or {}, 1, #(flags or {}), 1, {})

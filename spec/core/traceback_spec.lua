@@ -12,7 +12,8 @@ describe("the traceback of an uncaught error", function()
     return result.err:match("\nstack traceback:\n(.*)")
   end
 
-  local missing = 'local px = require "proxylua"\nlocal function look() return (px.orders.get("ord_1")) end\nlook()\n'
+  local missing = 'local px = require "proxylua"\nlocal function look() return '
+    .. '(px.orders.get("ord_1")) end\nlook()\n'
 
   it("shows the script's frames alone", function()
     local text = trace(missing, "./script.lua"):gsub("%./", "")
@@ -25,7 +26,8 @@ describe("the traceback of an uncaught error", function()
     assert.has.match("script.lua:2:", text)
   end)
 
-  it("keeps C functions that the script called, and drops those between it and the program", function()
+  it("keeps C functions that the script called, and drops those between it and the program",
+    function()
     local text = trace('table.sort({ 1, 2 }, function() error("x") end)', "script.lua")
     assert.has.match("%[C%]: in function 'table.sort'", text)
     assert.has.match("%[C%]: in function 'error'", text)

@@ -80,7 +80,9 @@ local yielding = {
   ["a __close metamethod of a loop that is left"] = function()
     local kept
     local function each()
-      return function() return 1 end, nil, nil, setmetatable({}, { __close = function() kept = wait() end })
+      return function()
+        return 1
+      end, nil, nil, setmetatable({}, { __close = function() kept = wait() end })
     end
     for _ in each() do
       if url then break end
@@ -96,12 +98,15 @@ local yielding = {
   end,
   ["a generator that waits and yields"] = function()
     local last
-    for status in coroutine.wrap(function() for _ = 1, 3 do coroutine.yield(wait()) end end) do last = status end
+    for status in coroutine.wrap(function()
+      for _ = 1, 3 do coroutine.yield(wait()) end
+    end) do last = status end
     return last
   end,
   ["dofile"] = function()
     package.loaded["spec.wait"] = wait
-    local path = program.write(sandbox.home .. "/waits.lua", [[return (package.loaded["spec.wait"]())]])
+    local path = program.write(sandbox.home .. "/waits.lua",
+      [[return (package.loaded["spec.wait"]())]])
     local status = dofile(path)
     package.loaded["spec.wait"] = nil
     return status
@@ -130,10 +135,14 @@ local driving = {
     return status
   end,
   ["a __tostring metamethod"] = function()
-    return tonumber(tostring(setmetatable({}, { __tostring = function() return tostring(wait()) end })))
+    return tonumber(tostring(setmetatable({}, { __tostring = function()
+      return tostring(wait())
+    end })))
   end,
   ["string.format of a __tostring"] = function()
-    return tonumber(("%s"):format(setmetatable({}, { __tostring = function() return tostring(wait()) end })))
+    return tonumber(("%s"):format(setmetatable({}, { __tostring = function()
+      return tostring(wait())
+    end })))
   end,
   ["a __gc metamethod"] = function()
     local status
@@ -235,7 +244,8 @@ for name, set in pairs(collectors) do
   end)
 end
 
--- Sorts a list of two and answers what `fn` answered, or raises what it raised, within the comparator.
+-- Sorts a list of two and answers what `fn` answered, or raises what it raised, within the
+-- comparator.
 local function in_sort(fn)
   local results
   table.sort({ 2, 1 }, function(a, b)

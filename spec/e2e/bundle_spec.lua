@@ -1,5 +1,5 @@
--- Bundles: one program that does what the script does, on a machine that has nothing, and does nothing at all when it is not
--- what it was.
+-- Bundles: one program that does what the script does, on a machine that has nothing, and does
+-- nothing at all when it is not what it was.
 
 local core = require "proxylua.core"
 local plugins = require "spec.support.plugins"
@@ -36,7 +36,8 @@ if ... == "refused" then px.orders.get("ord_none") end
 if ... == "read" then print(io.read("a")) end
 print(greet.text, require("deep.low"), arg[0], #arg, ...)
 ]])
-  write(folder .. "/app/greet.lua", "local M = { text = 'hello' }\nfunction M.boom() error('boom') end\nreturn M")
+  write(folder .. "/app/greet.lua",
+    "local M = { text = 'hello' }\nfunction M.boom() error('boom') end\nreturn M")
   write(folder .. "/app/parts/init.lua", "return require 'parts.more'")
   write(folder .. "/app/parts/more.lua", "return 1")
   write(folder .. "/app/vendor/deep/low.lua", "return 'low'")
@@ -66,7 +67,8 @@ describe("a bundle", function()
     make_app(folder)
     runtime = folder .. "/runtime" -- stripped, since it is copied so often
     shell("cp %s %s && strip %s", program.path, runtime, runtime)
-    local result = bundle(folder, { "shop.lua", "--module", "vendor/", "-o", "../shop" }, { program = runtime })
+    local result = bundle(folder, { "shop.lua", "--module", "vendor/", "-o", "../shop" },
+      { program = runtime })
     assert.are.equal(0, result.code, result.err)
     app = folder .. "/shop"
     size = #read(app)
@@ -97,7 +99,8 @@ describe("a bundle", function()
     assert.matches(pattern, result.err)
   end
 
-  it("runs the script with its modules and arguments, from anywhere and without an environment", function()
+  it("runs the script with its modules and arguments, from anywhere and without an environment",
+    function()
     local line = ("cd / && env -i %s %s one --two --help"):format(os.getenv("ASAN_OPTIONS") and
       "ASAN_OPTIONS=" .. quote(os.getenv("ASAN_OPTIONS")) or "", app)
     local text, code = output("%s", line)
@@ -115,9 +118,11 @@ describe("a bundle", function()
     assert.matches("^typed\n", run({ "read" }, { stdin = "typed" }).out)
   end)
 
-  it("takes settings from the environment, and from words at the front that are the runtime's", function()
+  it("takes settings from the environment, and from words at the front that are the runtime's",
+    function()
     assert.are.equal(6, run({ "--proxylua-sandbox", "buy" }).code)
-    assert.matches("^1\n", run({ "--proxylua-sandbox", "buy" }, { env = { PROXYLUA_SPEND = "20" } }).out)
+    assert.matches("^1\n", run({ "--proxylua-sandbox", "buy" },
+      { env = { PROXYLUA_SPEND = "20" } }).out)
     assert.matches("^1\n", run({ "--proxylua-sandbox", "--proxylua-spend", "20", "buy" }).out)
     assert.matches("^1\n", run({ "--proxylua-spend=20", "--proxylua-sandbox", "buy" }).out)
     assert.matches("\t2\tx\t%-%-proxylua%-info\n$", run({ "x", "--proxylua-info" }).out)
@@ -143,14 +148,17 @@ describe("a bundle", function()
         local text = read(folder .. "/app/" .. path)
         assert.are.equal(#text, file.size)
         assert.are.equal(core.digest.sha256(text), file.sha256)
-        assert.matches(file.sha256 .. " +" .. #text .. "  " .. file.name:gsub("%p", "%%%0") .. "\n", info)
+        assert.matches(file.sha256 .. " +" .. #text .. "  " .. file.name:gsub("%p", "%%%0") .. "\n",
+          info)
       end
     end
-    assert.are.equal("app/shop.lua bundle.json modules/deep/low.lua modules/greet.lua modules/parts/init.lua "
+    assert.are.equal(
+      "app/shop.lua bundle.json modules/deep/low.lua modules/greet.lua modules/parts/init.lua "
       .. "modules/parts/more.lua modules/unused.lua", table.concat(names, " "))
     assert.are.equal(core.system.embedded("share/licences.txt"), run({ "--proxylua-licences" }).out)
     assert.matches("--proxylua-spend AMOUNT", run({ "--proxylua-help" }).out, 1, true)
-    assert.matches("^proxylua " .. core.version:gsub("%p", "%%%0"), run({ "--proxylua-version" }).out)
+    assert.matches("^proxylua " .. core.version:gsub("%p", "%%%0"),
+      run({ "--proxylua-version" }).out)
   end)
 
   it("is a zip, whole and in order, and tells the hashes that sha256sum does", function()
@@ -158,8 +166,10 @@ describe("a bundle", function()
     local text = output("unzip -l %s", app)
     assert.matches("app/shop.lua\n", text, 1, true)
     assert.is_nil(text:find("warning") or text:find("error"))
-    text = output("mkdir %s/out && cd %s/out && unzip -q %s && diff app/shop.lua ../app/shop.lua && "
-      .. "%s --proxylua-info | sed -nE 's/^([0-9a-f]{64}) +[0-9]+  /\\1  /p' | sha256sum -c", folder, folder, app, app)
+    text =
+      output("mkdir %s/out && cd %s/out && unzip -q %s && diff app/shop.lua ../app/shop.lua && "
+      .. "%s --proxylua-info | sed -nE 's/^([0-9a-f]{64}) +[0-9]+  /\\1  /p' | sha256sum -c",
+      folder, folder, app, app)
     assert.are.equal("app/shop.lua: OK\nbundle.json: OK\n", text:match("^.-\n.-\n"))
     assert.is_nil(text:find("FAILED"))
     assert.are.equal("755", (output("stat -c %%a %s", app):match("%d+")))
@@ -175,7 +185,9 @@ describe("a bundle", function()
 
   it("runs where nothing but the libraries is: no /proc, no home, nothing to write", function()
     if os.getenv("ASAN_OPTIONS") then return pending("the sanitizers need /proc") end
-    if not os.execute("unshare -rm true 2>/dev/null") then return pending("mounting is not permitted here") end
+    if not os.execute("unshare -rm true 2>/dev/null") then
+      return pending("mounting is not permitted here")
+    end
     local root = folder .. "/root"
     shell("mkdir %s && cp %s %s/shop && for l in $(ldd %s | grep -o '/[^ ]*'); do "
       .. "mkdir -p %s${l%%/*} && cp $l %s$l; done", root, app, root, app, root, root)
@@ -205,9 +217,12 @@ describe("a bundle", function()
   it("that is cut short anywhere does nothing", function()
     local bytes = read(app)
     local directory = bytes:find("PK\1\2", begin, true)
-    for _, left in ipairs{ begin, begin + 1, begin + 30, directory - 1, directory, directory + 20, size - 22,
+    for _, left in ipairs{ begin, begin + 1, begin + 30, directory - 1, directory, directory + 20,
+      size - 22,
       size - 1 } do
-      damaged(left == begin and "is gone" or "is cut short", changed(function() return bytes:sub(1, left) end))
+      damaged(left == begin and "is gone" or "is cut short", changed(function()
+        return bytes:sub(1, left)
+      end))
     end
   end)
 
@@ -228,12 +243,15 @@ describe("a bundle", function()
     for at = size - 30, size do
       damaged("was changed after it was bundled", changed(function() return flip(bytes, at) end))
     end
-    damaged("was changed after it was bundled", changed(function() return flip(bytes, begin + 9) end),
+    damaged("was changed after it was bundled", changed(function()
+      return flip(bytes, begin + 9)
+    end),
       { "--proxylua-info" })
   end)
 
   it("makes no bundles, and is none of their files", function()
-    write(folder .. "/app/maker.lua", [[require "proxylua.core".bundle.write("out", { { name = "a", data = "" } })]])
+    write(folder .. "/app/maker.lua",
+      [[require "proxylua.core".bundle.write("out", { { name = "a", data = "" } })]])
     assert.are.equal(0, bundle(folder, { "maker.lua", "-o", "../maker" }).code)
     local result = run({}, { cwd = folder .. "/app" }, folder .. "/maker")
     assert.are.equal(1, result.code)
@@ -279,7 +297,8 @@ describe("bundling", function()
   end)
 
   it("takes along what is installed in Lua, and refuses what is in C", function()
-    shell("mkdir -p %s/lua && cp %s/app/vendor/unused.lua %s/lua/far.lua && cp /bin/true %s/lua/native.so", folder,
+    shell("mkdir -p %s/lua && cp %s/app/vendor/unused.lua %s/lua/far.lua && cp /bin/true "
+      .. "%s/lua/native.so", folder,
       folder, folder, folder)
     local env = { LUA_PATH = folder .. "/lua/?.lua", LUA_CPATH = folder .. "/lua/?.so" }
     script("require 'far' print('near')")
@@ -287,20 +306,25 @@ describe("bundling", function()
     assert.are.equal("near\n", program.run({}, { program = folder .. "/app/out" }).out)
     os.remove(folder .. "/app/out")
     script("require 'native'")
-    assert.matches("native.so, a module in C", refused(folder, { "a.lua", "-o", "out" }, { env = env }), 1, true)
+    assert.matches("native.so, a module in C", refused(folder, { "a.lua", "-o", "out" },
+      { env = env }), 1, true)
   end)
 
   it("refuses what would not do what it says", function()
     shell("mkdir %s/app/empty %s/app/other", folder, folder)
     write(folder .. "/app/other/greet.lua", "return 'another'")
     shell("mkdir %s/app/part", folder)
-    write(folder .. "/app/part/plugin.lua", "return { name = 'part', version = '1.0.0', description = 'a part' }")
+    write(folder .. "/app/part/plugin.lua",
+      "return { name = 'part', version = '1.0.0', description = 'a part' }")
     write(folder .. "/app/part/main.lua", "return {}")
-    assert.are.equal(0, program.run({ "plugin", "pack", "part", "-o", "part.plx" }, { cwd = folder .. "/app" }).code)
+    assert.are.equal(0, program.run({ "plugin", "pack", "part", "-o", "part.plx" },
+      { cwd = folder .. "/app" }).code)
     for words, pattern in pairs{
-      ["absent.lua -o out"] = "cannot read the script absent.lua", ["- -o out"] = "standard input is none",
+      ["absent.lua -o out"] = "cannot read the script absent.lua",
+        ["- -o out"] = "standard input is none",
       ["parts -o out"] = "is a folder", ["shop.lua"] = "%-o",
-      ["shop.lua --module absent -o out"] = "takes a folder", ["shop.lua --module empty -o out"] = "no .lua below",
+      ["shop.lua --module absent -o out"] = "takes a folder", ["shop.lua --module empty -o out"] =
+        "no .lua below",
       ["shop.lua --module vendor -o shop.lua"] = "would replace",
       ["shop.lua --module vendor -o vendor/deep/low.lua"] = "would replace",
       ["shop.lua --module vendor --plugin ./part -o part/main.lua"] = "would replace",
@@ -315,7 +339,8 @@ describe("bundling", function()
     assert.are.equal(1, result.code)
     assert.matches("broken.lua:1:", result.err, 1, true)
     os.remove(folder .. "/app/broken.lua")
-    local twice = { "shop.lua", "--module", "vendor", "--module", "other", "--module", "parts/..", "-o", "out" }
+    local twice = { "shop.lua", "--module", "vendor", "--module", "other", "--module", "parts/..",
+      "-o", "out" }
     assert.matches("would both be modules/greet.lua", refused(folder, twice))
     shell("ln -s .. %s/app/other/loop", folder)
     assert.matches("leads back into itself", refused(folder, twice))
@@ -328,11 +353,13 @@ describe("bundling", function()
       assert.is_nil(err:find(KEY, 1, true))
       return err
     end
-    assert.matches("app/a.lua holds your API key", refuse{ env = { PROXYLUA_API_KEY = KEY } }, 1, true)
+    assert.matches("app/a.lua holds your API key", refuse{ env = { PROXYLUA_API_KEY = KEY } }, 1,
+      true)
     local path = write(folder .. "/key", KEY .. "\n")
     shell("chmod 600 %s", path)
     local config = write(folder .. "/config.lua", ("return { api_key_file = %q }"):format(path))
-    assert.matches("app/a.lua holds your API key", refuse{ env = { PROXYLUA_CONFIG = config } }, 1, true)
+    assert.matches("app/a.lua holds your API key", refuse{ env = { PROXYLUA_CONFIG = config } }, 1,
+      true)
     script("require 'b'")
     script("return '" .. KEY .. "'", "b.lua")
     assert.matches("modules/b.lua holds", refuse{ env = { PROXYLUA_CONFIG = config } }, 1, true)
@@ -352,7 +379,8 @@ describe("bundling", function()
     assert.are.equal(4, code, text)
     assert.matches("cannot write .*/out: File too large", text)
     assert.are.equal("old\n", program.run({}, { program = out }).out)
-    assert.are.equal("a.lua greet.lua out parts shop.lua vendor ", (output("ls %s/app", folder):gsub("\n", " ")))
+    assert.are.equal("a.lua greet.lua out parts shop.lua vendor ",
+      (output("ls %s/app", folder):gsub("\n", " ")))
     for _, path in ipairs{ "/dev/full", "parts", "absent/out" } do
       local result = bundle(folder, { "a.lua", "-o", path })
       assert.is_true(result.code == 2 or result.code == 4, result.err)
@@ -392,7 +420,8 @@ describe("a bundle with a plugin", function()
   it("finds it inside, with the permissions that it tells of", function()
     local result = bundle(folder, { "a.lua", "--plugin", "../adder", "-o", "out" })
     assert.are.equal(0, result.code, result.err)
-    local may = "plugin adder 1.2.0 may exchange data with hooks.slack.com; be told, with all that is known of it, " ..
+    local may = "plugin adder 1.2.0 may exchange data with hooks.slack.com; be told, with all that "
+      .. "is known of it, " ..
       "whenever an order is placed\n"
     assert.matches(may, result.err, 1, true)
     program.remove(folder .. "/adder")
@@ -407,19 +436,23 @@ describe("a bundle with a plugin", function()
     assert.are.equal("3\n7\n", result.out, result.err)
   end)
 
-  it("takes an installed one by its name, or one from a URL, with the formats that it adds", function()
+  it("takes an installed one by its name, or one from a URL, with the formats that it adds",
+    function()
     local home = plugins.home()
     home:install("former", {
       manifest = "formats = { hosts = { run = 'hosts', summary = 'one a line' } }",
       files = { ["main.lua"] = "return { hosts = function(proxy) return proxy.host end }" },
     })
     home:ask("plugin", "pack", "former", "-o", "former.plx")
-    local server = servers.start{ ["/former.plx"] = servers.ok(program.read(home.path .. "/former.plx")) }
-    write(home.path .. "/b.lua", "print(require 'proxylua'.export.text({ '10.0.0.1:80' }, 'hosts'))")
+    local server = servers.start{ ["/former.plx"] =
+      servers.ok(program.read(home.path .. "/former.plx")) }
+    write(home.path .. "/b.lua",
+      "print(require 'proxylua'.export.text({ '10.0.0.1:80' }, 'hosts'))")
     for _, place in ipairs{ "former", server.url .. "/former.plx" } do
       local result = home:run("bundle", "b.lua", "--plugin", place, "-o", "out")
       assert.are.equal(0, result.code, result.err)
-      assert.matches("plugin former 1.0.0 may write exports in the format hosts", result.err, 1, true)
+      assert.matches("plugin former 1.0.0 may write exports in the format hosts", result.err, 1,
+        true)
       result = program.run({}, { program = home.path .. "/out" })
       assert.are.equal("10.0.0.1\n\n", result.out, result.err)
     end
@@ -429,21 +462,25 @@ describe("a bundle with a plugin", function()
 
   it("has what it was made with alone, whatever is installed where it runs", function()
     local home = plugins.home()
-    home:install("former", { manifest = "formats = { hosts = { run = 'hosts', summary = 'one a line' } }" })
+    home:install("former",
+      { manifest = "formats = { hosts = { run = 'hosts', summary = 'one a line' } }" })
     write(home.path .. "/b.lua", [[
       local px = require "proxylua"
       print(px.try(px.plugin, "former"))
       print(select(2, px.try(px.export.text, { "10.0.0.1:80" }, "hosts")).kind)]])
     assert.are.equal(0, home:run("bundle", "b.lua", "-o", "out").code)
     local result = program.run({}, { program = home.path .. "/out", home = home.path })
-    assert.are.equal("nil\tusage: this program was bundled without the plugin former\nusage\n", result.out, result.err)
+    assert.are.equal("nil\tusage: this program was bundled without the plugin former\nusage\n",
+      result.out, result.err)
     home:remove()
   end)
 
   it("refuses what is no plugin", function()
     os.remove(folder .. "/app/out")
-    assert.matches("there is no plugin none", refused(folder, { "a.lua", "--plugin", "none", "-o", "out" }))
-    assert.matches("archive is refused", refused(folder, { "a.lua", "--plugin", "./a.lua", "-o", "out" }))
+    assert.matches("there is no plugin none",
+      refused(folder, { "a.lua", "--plugin", "none", "-o", "out" }))
+    assert.matches("archive is refused",
+      refused(folder, { "a.lua", "--plugin", "./a.lua", "-o", "out" }))
   end)
 end)
 

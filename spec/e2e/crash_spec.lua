@@ -1,6 +1,7 @@
--- A charge that is ended, stopped or interrupted at each of its named steps, and whose store fails there: what was told, what is
--- on record and what the server sold agree, and the next run finds out the rest. spec/support/crash.lua has the means;
--- `make crash` (CRASH=long here) does all of it at all steps, and storms for minutes.
+-- A charge that is ended, stopped or interrupted at each of its named steps, and whose store fails
+-- there: what was told, what is on record and what the server sold agree, and the next run finds
+-- out the rest. spec/support/crash.lua has the means; `make crash` (CRASH=long here) does all of it
+-- at all steps, and storms for minutes.
 
 local core = require "proxylua.core"
 local crash = require "spec.support.crash"
@@ -17,7 +18,8 @@ local function wanted(key, more)
   return out
 end
 
--- Steps that are only reached when an answer was lost, and when another process has left an entry open.
+-- Steps that are only reached when an answer was lost, and when another process has left an entry
+-- open.
 local lost, left = { unknown = true }, { ["taken-over"] = true }
 
 -- Of a list of steps all in the long form, and in the short one those that matter most.
@@ -27,7 +29,8 @@ end
 
 -- Until the intent is on disk nothing can have been sent.
 local before_intent = {}
-for _, name in ipairs{ "account", "locked", "recovered", "looked-up", "quoted", "allowed", "snapshot", "slots" } do
+for _, name in ipairs{ "account", "locked", "recovered", "looked-up", "quoted", "allowed",
+  "snapshot", "slots" } do
   before_intent[name] = true
 end
 
@@ -44,7 +47,8 @@ describe("the steps of a charge", function()
   it("do nothing in the program itself", function()
     local env = { PROXYLUA_CRASH = "account" }
     assert.equal("0\n", program.run({ "--sandbox", "--spend", "9", "-e",
-      "require('proxylua').orders.create{ type = 'isp', quantity = 1 } print(0)" }, { env = env }).out)
+      "require('proxylua').orders.create{ type = 'isp', quantity = 1 } print(0)" },
+      { env = env }).out)
     assert.is_nil(program.read(program.path):find("PROXYLUA_CRASH", 1, true))
   end)
 end)
@@ -62,7 +66,8 @@ for _, place in ipairs(stores.all) do
     after_each(function() server:stop() end)
 
     local function entry_of(key)
-      local result = program.run({ "--json", "journal", "list" }, { env = { PROXYLUA_BASE_URL = server.url,
+      local result = program.run({ "--json", "journal", "list" },
+        { env = { PROXYLUA_BASE_URL = server.url,
         PROXYLUA_API_KEY = server.key, PROXYLUA_STORE = store } })
       assert.equal(0, result.code, result.err)
       for _, entry in ipairs(core.json.decode(result.out)) do
@@ -90,7 +95,9 @@ for _, place in ipairs(stores.all) do
       if not entry or entry.state == "not_placed" then assert.equal(0, count, about) end
       local told = said.err and said.err:match("which was cancelled, went through: order (%S+)")
       if told then assert.equal(id, told, about) end
-      if said.err and said.err:find("did not go through", 1, true) then assert.equal(0, count, about) end
+      if said.err and said.err:find("did not go through", 1, true) then
+        assert.equal(0, count, about)
+      end
     end
 
     -- The same key once more: it is bought by now, once.
@@ -105,7 +112,8 @@ for _, place in ipairs(stores.all) do
     -- Brings about what a step needs, and starts a client that gets a signal there.
     local function start_at(step, signal, key, env)
       if left[step] then
-        local dead = crash.run(server, store, wanted("dead-before-" .. key), { PROXYLUA_CRASH = "answered" })
+        local dead = crash.run(server, store, wanted("dead-before-" .. key),
+          { PROXYLUA_CRASH = "answered" })
         assert.equal(137, dead.code, dead.err)
       end
       server:faults(lost[step] and "orders.create:cut=after,count=1" or nil)
@@ -115,7 +123,8 @@ for _, place in ipairs(stores.all) do
     end
 
     it("that is killed at any step is made once, by the next run with its key", function()
-      local steps = place.cut and chosen("intent", "leaving", "answered", "taken-over") or crash.steps()
+      local steps = place.cut and chosen("intent", "leaving", "answered", "taken-over")
+        or crash.steps()
       for _, step in ipairs(steps) do
         local result = start_at(step, "kill", step):join()
         assert.equal(137, result.code, step .. " was not reached: " .. result.err)
@@ -124,12 +133,15 @@ for _, place in ipairs(stores.all) do
       end
     end)
 
-    it("that is interrupted at any step says what came of it, and the next run settles it", function()
+    it("that is interrupted at any step says what came of it, and the next run settles it",
+      function()
       for at, step in ipairs(chosen("slots", "sending", "answered", "unknown")) do
-        for _, signal in ipairs(LONG and { "term", "int" } or { at % 2 == 0 and "term" or "int" }) do
+        for _, signal in ipairs(LONG and { "term", "int" }
+          or { at % 2 == 0 and "term" or "int" }) do
           local key = step .. signal
           local result = start_at(step, signal, key):join()
-          assert.is_true(result.code == 130 or result.code == 0 and result.id ~= nil, step .. result.code .. result.err)
+          assert.is_true(result.code == 130 or result.code == 0 and result.id ~= nil,
+            step .. result.code .. result.err)
           check(key, result, step)
           finish(key, step)
         end
@@ -142,7 +154,9 @@ for _, place in ipairs(stores.all) do
         server:faults(lost[step] and "orders.extend:cut=after,count=1" or nil)
         local more = { id = id, key = step, period = 30 }
         local result = crash.run(server, store, more, { PROXYLUA_CRASH = step })
-        if not left[step] then assert.equal(137, result.code, step .. " was not reached: " .. result.err) end
+        if not left[step] then
+          assert.equal(137, result.code, step .. " was not reached: " .. result.err)
+        end
         assert.equal(id, crash.run(server, store, more).id, step)
         assert.equal(at, server:look("counters").extended, step)
       end
@@ -169,9 +183,11 @@ for _, place in ipairs(stores.all) do
       finish("k", "no account")
     end)
 
-    it("that is cancelled or timed out at any instant says what came of it, and the next run settles it", function()
+    it("that is cancelled or timed out at any instant says what came of it, and the next run "
+      .. "settles it", function()
       server:faults("*:delay=0-0.03")
-      local codes = { ["bought"] = 0, ["timeout none"] = 4, ["outcome_unknown unknown"] = 5, ["cancelled none"] = 130,
+      local codes = { ["bought"] = 0, ["timeout none"] = 4, ["outcome_unknown unknown"] = 5,
+        ["cancelled none"] = 130,
         ["cancelled unknown"] = 130 }
       for at = 1, LONG and 100 or 4 do
         local key = "cancelled-" .. at
@@ -191,14 +207,17 @@ for _, place in ipairs(stores.all) do
       server = crash.server{ "--key", crash.keys[1], "--key", crash.keys[2] }
       for _, step in ipairs{ "leaving", "answered" } do
         assert.equal(137, crash.run(server, store, wanted(step), { PROXYLUA_CRASH = step }).code)
-        local result = crash.persist(server, store, wanted(step), { PROXYLUA_API_KEY = crash.keys[2] })
+        local result = crash.persist(server, store, wanted(step),
+          { PROXYLUA_API_KEY = crash.keys[2] })
         local count, id = sold(step)
         assert.same({ 1, id }, { count, result.id }, step .. result.err)
       end
     end)
 
     it("that died on another machine is settled when its exchange must be over", function()
-      if not os.execute("unshare --uts true 2>/dev/null") then return pending("there is no other machine here") end
+      if not os.execute("unshare --uts true 2>/dev/null") then
+        return pending("there is no other machine here")
+      end
       for _, step in ipairs(LONG and { "leaving", "answered" } or { "answered" }) do
         local env = { PROXYLUA_CRASH = step, PROXYLUA_TIMEOUT = "1" }
         assert.equal(137, crash.start(server, store, wanted(step), env, "elsewhere"):join().code)
@@ -207,8 +226,8 @@ for _, place in ipairs(stores.all) do
       end
     end)
 
-    -- A client stops at a step; something is done to its store; it goes on, and the store is made whole again. Before the intent is
-    -- on disk nothing is sent.
+    -- A client stops at a step; something is done to its store; it goes on, and the store is made
+    -- whole again. Before the intent is on disk nothing is sent.
     local function harm(step, break_it, mend_it)
       local client = start_at(step, "stop", step)
       assert.is_true(client:stopped(), step .. " was not reached")
@@ -217,7 +236,8 @@ for _, place in ipairs(stores.all) do
       local result = client:join()
       mend_it()
       if before_intent[step] or step == "intent" then
-        assert.same({ 4, "store", "none" }, { result.code, result.kind, result.charge }, step .. result.err)
+        assert.same({ 4, "store", "none" }, { result.code, result.kind, result.charge },
+          step .. result.err)
       end
       check(step, result, step)
       finish(step, step)
@@ -243,8 +263,8 @@ for _, place in ipairs(stores.all) do
       end)
     end
 
-    -- A client stops at a step for longer than any timeout while another one wants the same. In PostgreSQL its session is cut, and
-    -- the other one goes on. Then it wakes up.
+    -- A client stops at a step for longer than any timeout while another one wants the same. In
+    -- PostgreSQL its session is cut, and the other one goes on. Then it wakes up.
     local function stall(step)
       local location, own = place.another("stall-" .. step), crash.server()
       local env = { PROXYLUA_TIMEOUT = "2" }
@@ -283,7 +303,8 @@ describe("a storm of faults and kills", function()
   it("leaves every intent with one order, on record and within its allowance", function()
     local folder, lines = program.folder(), {}
     for at, place in ipairs(stores.all) do
-      local line = "%s spec/support/crash_long.lua storms=1 intents=6 processes=2 kills=3 day=15 run=8 store=%s"
+      local line = "%s spec/support/crash_long.lua storms=1 intents=6 processes=2 kills=3 day=15 "
+        .. "run=8 store=%s"
       lines[at] = (line .. " >%s/%d 2>&1 &"):format(program.path, place.name, folder, at)
     end
     os.execute(table.concat(lines, " ") .. " wait")
@@ -297,10 +318,13 @@ describe("a storm of faults and kills", function()
   end)
 end)
 
--- A file system of its own, which can be full and can be read-only. NULL where mounts are forbidden.
+-- A file system of its own, which can be full and can be read-only. NULL where mounts are
+-- forbidden.
 local function mounted()
   local folder = program.folder()
-  if os.execute(("mount -t tmpfs -o size=400k proxylua-spec %s 2>/dev/null"):format(folder)) then return folder end
+  if os.execute(("mount -t tmpfs -o size=400k proxylua-spec %s 2>/dev/null"):format(folder)) then
+    return folder
+  end
   program.remove(folder)
 end
 
@@ -328,7 +352,8 @@ describe("a charge whose store's file system", function()
   end
 
   local function check_none(result, about)
-    assert.same({ 4, "store", "none" }, { result.code, result.kind, result.charge }, about .. ": " .. result.err)
+    assert.same({ 4, "store", "none" }, { result.code, result.kind, result.charge }, about .. ": "
+      .. result.err)
   end
 
   it("is full before it begins is not sent", function()
@@ -340,10 +365,12 @@ describe("a charge whose store's file system", function()
     assert.equal(0, crash.run(server, store, wanted("k")).code)
   end)
 
-  it("is full from a step on is not sent before its intent is on disk, and settled by the next run after it", function()
+  it("is full from a step on is not sent before its intent is on disk, and settled by the next run "
+    .. "after it", function()
     if not folder then return pending("mounts are forbidden here") end
     local refused = 0
-    for at, step in ipairs(LONG and { "locked", "quoted", "slots", "intent", "sending", "leaving", "answered" }
+    for at, step in ipairs(LONG and { "locked", "quoted", "slots", "intent", "sending", "leaving",
+      "answered" }
       or { "slots", "intent", "answered" }) do
       local client = crash.start(server, store, wanted(step), { PROXYLUA_CRASH = step .. "=stop" })
       assert.is_true(client:stopped(), step)
@@ -407,7 +434,8 @@ describe("a charge whose store is a file", function()
     local after = server:look("counters").sold
     server:stop()
     if before_intent[step] or step == "intent" then
-      assert(result.kind == "store" and result.charge == "none" and count == 0, step .. ": " .. result.err)
+      assert(result.kind == "store" and result.charge == "none" and count == 0, step .. ": "
+        .. result.err)
     elseif result.charge == "none" then
       assert(count == 0, step .. ": " .. result.err)
     end
@@ -415,8 +443,10 @@ describe("a charge whose store is a file", function()
   end
 
   if LONG then
-    it("that another process locks for longer than any wait is not sent, or settled by the next run", function()
-      px.map({ "slots", "intent", "leaving", "answered", "unknown" }, locked_at, { concurrency = 5 })
+    it("that another process locks for longer than any wait is not sent, or settled by the next "
+      .. "run", function()
+      px.map({ "slots", "intent", "leaving", "answered", "unknown" }, locked_at,
+        { concurrency = 5 })
     end)
   end
 
@@ -425,7 +455,8 @@ describe("a charge whose store is a file", function()
       local server, store = crash.server(), ("%s/%s.db"):format(folder, step)
       local client = crash.start(server, store, wanted("k"), { PROXYLUA_CRASH = step .. "=stop" })
       assert.is_true(client:stopped(), step)
-      local line = "for f in %s %s-wal; do head -c 200000 /dev/urandom | dd of=$f conv=notrunc status=none; done"
+      local line = "for f in %s %s-wal; do head -c 200000 /dev/urandom | dd of=$f conv=notrunc "
+        .. "status=none; done"
       os.execute(line:format(store, store))
       client:signal("CONT")
       local result = client:join()

@@ -1,5 +1,6 @@
--- `fleet apply` that is killed at each step of each of its charges, and two of them at once: whatever happens, running it again
--- leaves exactly what was planned, bought and extended once. FLEET_CRASH=long tries all steps of all charges, on both stores.
+-- `fleet apply` that is killed at each step of each of its charges, and two of them at once:
+-- whatever happens, running it again leaves exactly what was planned, bought and extended once.
+-- FLEET_CRASH=long tries all steps of all charges, on both stores.
 
 local children = require "spec.support.children"
 local crash = require "spec.support.crash"
@@ -10,7 +11,8 @@ local LONG = os.getenv("FLEET_CRASH") == "long"
 
 -- A pool that has one order, which ends soon, and wants two more of two and of one.
 local POOL = [[
-return { { name = %q, type = "isp", country = "US", quantity = 4, period = 7, renew_before = "2d", batch = 2 } }]]
+return { { name = %q, type = "isp", country = "US", quantity = 4, period = 7, renew_before = "2d",
+  batch = 2 } }]]
 
 -- A step is passed by the look-up at the beginning, and by three charges.
 local PASSINGS = 4
@@ -43,8 +45,10 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
     end)
 
     local function environment(more)
-      local env = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = server.key, PROXYLUA_STORE = store,
-        PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3", PROXYLUA_TIMEOUT = "5" }
+      local env = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = server.key,
+        PROXYLUA_STORE = store,
+        PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3",
+          PROXYLUA_TIMEOUT = "5" }
       for name, value in pairs(more or {}) do env[name] = value end
       return env
     end
@@ -100,17 +104,20 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
       for _ = 1, 5 do
         local result = run(words)
         if result.code == 0 then return result end
-        assert.is_true(result.code == 4 or result.code == 5, about .. ": " .. result.code .. result.err)
+        assert.is_true(result.code == 4 or result.code == 5, about .. ": " .. result.code
+          .. result.err)
       end
       error(about .. ": does not come to an end")
     end
 
-    -- Kills it at the n-th passing of a step, then runs it again. Answers whether that step was reached.
+    -- Kills it at the n-th passing of a step, then runs it again. Answers whether that step was
+    -- reached.
     local function kill_at(step, number, name, id, words)
       server:faults(lost[step] and "orders.create:cut=after,count=1" or nil)
       local result = run(words, { PROXYLUA_CRASH = ("%s:%d"):format(step, number) })
       server:faults()
-      assert.is_true(result.code == 137 or result.code == 0, name .. ": " .. result.code .. result.err)
+      assert.is_true(result.code == 137 or result.code == 0, name .. ": " .. result.code
+        .. result.err)
       finish(words, name)
       check(name, id, name)
       return result.code == 137
@@ -126,13 +133,16 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
           path = path .. ".json"
           assert.equal(0, run{ "fleet", "plan", paths[at], "-o", path }.code)
         end
-        if kill_at(case[1], case[2], names[at], ids[at], { "fleet", "apply", path }) then reached = reached + 1 end
+        if kill_at(case[1], case[2], names[at], ids[at], { "fleet", "apply", path }) then
+          reached = reached + 1
+        end
       end
       return reached
     end
 
     it("that is killed at any step buys and extends the rest, run again from the file", function()
-      local some = { { "slots", 3 }, { "intent", 2 }, { "leaving", 3 }, { "answered", 2 }, { "unknown", 1 } }
+      local some = { { "slots", 3 }, { "intent", 2 }, { "leaving", 3 }, { "answered", 2 },
+        { "unknown", 1 } }
       local reached = kill_at_all("file", chosen(some))
       assert.is_true(reached >= #some, reached)
     end)
@@ -155,26 +165,31 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
       check("slow", id, "slow")
     end)
 
-    -- Three runs at a time on one file, in faults of all kinds, two of them killed at random; then one in peace.
+    -- Three runs at a time on one file, in faults of all kinds, two of them killed at random; then
+    -- one in peace.
     local function weather(words)
       local steps, groups = crash.steps(), {}
       for number = 1, 3 do
         local env = { PROXYLUA_TIMEOUT = "2", PROXYLUA_SETTLE = "4" }
-        if number > 1 then env.PROXYLUA_CRASH = ("%s:%d"):format(steps[math.random(#steps)], math.random(6)) end
+        if number > 1 then
+          env.PROXYLUA_CRASH = ("%s:%d"):format(steps[math.random(#steps)], math.random(6))
+        end
         groups[number] = children.start(1, home, words, environment(env), crash.path)
       end
       for _, group in ipairs(groups) do group:join() end
     end
 
     if LONG then
-      it("comes out of a storm of faults and kills with what was planned, and nothing twice", function()
+      it("comes out of a storm of faults and kills with what was planned, and nothing twice",
+        function()
         local seed = tonumber(os.getenv("FLEET_SEED")) or os.time()
         math.randomseed(seed)
         local names, about = { "s1", "s2", "s3", "s4" }, "FLEET_SEED=" .. seed .. " "
         local paths, ids = prepare(names)
         local list = {}
         for at, name in ipairs(names) do list[at] = POOL:format(name):match("{ (.*) }%s*$") end
-        local path = program.write(home .. "/storm.lua", "return { " .. table.concat(list, ", ") .. " }")
+        local path = program.write(home .. "/storm.lua", "return { " .. table.concat(list, ", ")
+          .. " }")
         for _ = 1, 6 do
           server:change("settings", { faults = crash.storm() })
           weather{ "fleet", "apply", path }
@@ -184,7 +199,8 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
         for at, name in ipairs(names) do
           local count, by_key = 0, {}
           for _, order in ipairs(server:look("orders").orders) do
-            if order.key and order.key:find("fleet/" .. name .. "/", 1, true) == 1 and order.status == "active" then
+            if order.key and order.key:find("fleet/" .. name .. "/", 1, true) == 1 and order.status
+              == "active" then
               count, by_key[order.key] = count + order.quantity, (by_key[order.key] or 0) + 1
             elseif order.id == ids[at] then
               assert.equal(1, order.extensions, about .. name)

@@ -1,4 +1,5 @@
--- The README promises nothing that was not tried: its code runs, and its tables say what the program's own tables say.
+-- The README promises nothing that was not tried: its code runs, and its tables say what the
+-- program's own tables say.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -19,7 +20,8 @@ describe("the README", function()
   before_each(function()
     sandbox = core.sandbox.start{ limits = "off" }
     folder = program.folder()
-    env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
+    env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off" }
   end)
 
   after_each(function()
@@ -78,7 +80,8 @@ describe("the README", function()
       if target ~= "and" then assert.is_true(is_target(target), target) end
     end
     assert(os.execute(("ln -s %s %s/proxylua"):format(program.quote(program.path), folder)))
-    local bought = program.run({ "--json", "--spend", "20", "orders", "create", "--type", "isp", "--quantity", "1" },
+    local bought = program.run({ "--json", "--spend", "20", "orders", "create", "--type", "isp",
+      "--quantity", "1" },
       { env = env })
     env.ID = core.json.decode(bought.out).id
     env.PATH = folder .. ":/usr/bin:/bin"
@@ -90,7 +93,8 @@ describe("the README", function()
     for _, block in ipairs(blocks("sh")) do
       if not block:find("^make") then
         local shell = { "sh", "-eu", "-c", block }
-        local result = program.run(shell, { env = env, home = folder, cwd = folder, program = "env" })
+        local result = program.run(shell, { env = env, home = folder, cwd = folder,
+          program = "env" })
         assert.are.equal(0, result.code, block .. result.err)
       end
     end
@@ -104,7 +108,9 @@ describe("the README", function()
       local step = part:match("^%*/(%d+)$")
       if part ~= "*" and not step and not first then return false end
       if step and (tonumber(step) < 1 or tonumber(step) > most) then return false end
-      if first and (tonumber(first) < least or tonumber(last ~= "" and last or first) > most) then return false end
+      if first and (tonumber(first) < least or tonumber(last ~= "" and last or first) > most) then
+        return false
+      end
     end
     return true
   end
@@ -118,13 +124,17 @@ describe("the README", function()
       for line in block:gmatch("[^\n]+") do
         local name, value = line:match("^([%a_]+)=(.*)$")
         if name then
-          cron[name] = name == "PATH" and folder .. ":" .. value or value:gsub("^https://[^/]+", receiver.url)
+          cron[name] = name == "PATH" and folder .. ":" .. value or value:gsub("^https://[^/]+",
+            receiver.url)
         else
-          local m, h, day, month, week, command = line:match("^(%S+) (%S+) (%S+) (%S+) (%S+) ([^%%]+)$")
-          assert.is_true(is_field(m, 0, 59) and is_field(h, 0, 23) and is_field(day, 1, 31) and is_field(month, 1, 12)
+          local m, h, day, month, week,
+            command = line:match("^(%S+) (%S+) (%S+) (%S+) (%S+) ([^%%]+)$")
+          assert.is_true(is_field(m, 0, 59) and is_field(h, 0, 23) and is_field(day, 1, 31)
+            and is_field(month, 1, 12)
             and is_field(week, 0, 7), line)
           local low = { home = folder, env = cron, program = "/bin/sh" }
-          core.http.post(sandbox.admin_url .. "/settings", { headers = { ["X-Sandbox-Key"] = sandbox.key },
+          core.http.post(sandbox.admin_url .. "/settings",
+            { headers = { ["X-Sandbox-Key"] = sandbox.key },
             json = { balance = "1.00" } })
           for _ = 1, 2 do
             local result = program.run({ "-c", command }, low)
@@ -146,11 +156,14 @@ describe("the README", function()
         if kind ~= "usage" then told[kind] = tonumber(code) end
       end
     end
-    local kinds = { "cancelled", "config", "auth", "forbidden", "not_found", "invalid", "funds", "key_reused",
-      "upstream", "network", "timeout", "protocol", "rate_limited", "store", "outcome_unknown", "spend_refused",
+    local kinds = { "cancelled", "config", "auth", "forbidden", "not_found", "invalid", "funds",
+      "key_reused",
+      "upstream", "network", "timeout", "protocol", "rate_limited", "store", "outcome_unknown",
+        "spend_refused",
       "internal" }
     for _, kind in ipairs(kinds) do
-      assert.are.equal(core.system.exit_code(core.error.new{ kind = kind, message = "x" }), told[kind], kind)
+      assert.are.equal(core.system.exit_code(core.error.new{ kind = kind, message = "x" }),
+        told[kind], kind)
     end
   end)
 

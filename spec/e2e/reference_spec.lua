@@ -1,4 +1,5 @@
--- The reference is whole and true: whatever a script can call has its entry, and the examples run and print what they say.
+-- The reference is whole and true: whatever a script can call has its entry, and the examples run
+-- and print what they say.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -11,14 +12,18 @@ local function reachable()
   local function walk(fields, path)
     for name, value in pairs(fields) do
       local full = path .. "." .. name
-      if type(value) ~= "table" or getmetatable(value) and getmetatable(value).__call then names[full] = value end
+      if type(value) ~= "table" or getmetatable(value) and getmetatable(value).__call then
+        names[full] = value
+      end
       if type(value) == "table" then walk(value, full) end
     end
   end
   walk(px, "px")
   names["px.money"] = px.money
   for kind, value in pairs{ money = px.money(1), task = px.spawn(function() end) } do
-    for name, method in pairs(debug.getmetatable(value).__index) do names[kind .. ":" .. name] = method end
+    for name, method in pairs(debug.getmetatable(value).__index) do
+      names[kind .. ":" .. name] = method
+    end
   end
   for _, name in ipairs{ "next", "report", "stats" } do
     names["pool:" .. name] = px.pool{ "http://127.0.0.1:1" }[name]
@@ -40,10 +45,13 @@ end
 describe("the reference", function()
   it("has an entry for all that a script can reach, and for nothing else", function()
     local names = reachable()
-    for name in pairs(names) do assert.is_table(reference.find(name), name .. " is not documented") end
+    for name in pairs(names) do
+      assert.is_table(reference.find(name), name .. " is not documented")
+    end
     for _, entry in ipairs(reference.all()) do
       assert.is_not_nil(names[entry.name], entry.name .. " is documented, and is not there")
-      assert.are.equal(entry.is_field or false, type(names[entry.name]) ~= "function" and entry.name ~= "px.money",
+      assert.are.equal(entry.is_field or false, type(names[entry.name]) ~= "function" and entry.name
+        ~= "px.money",
         entry.name)
     end
   end)
@@ -64,7 +72,8 @@ describe("the reference", function()
       for _, param in ipairs(entry.params) do text[#text + 1] = param.name .. " " .. param.text end
       text = table.concat(text, "\n")
       for _, param in ipairs(row.params) do
-        assert.is_truthy(text:find("%f[%w_]" .. param.name .. "%f[^%w_]"), entry.name .. ": " .. param.name)
+        assert.is_truthy(text:find("%f[%w_]" .. param.name .. "%f[^%w_]"), entry.name .. ": "
+          .. param.name)
       end
       for _, option in ipairs(row.options) do
         assert.is_truthy(text:find("%f[%w_]" .. option .. "%f[^%w_]"), entry.name .. ": " .. option)
@@ -73,14 +82,17 @@ describe("the reference", function()
   end)
 
   it("names no table whose misspelt fields would pass in silence", function()
-    local first = { id = "ord_1", url = "http://127.0.0.1:1/", key = "k", state = "placed", value = 1, list = {},
-      fn = print, source = "/dev/null", proxies = {}, path = "/dev/null", format = "url", write = print, report = {},
+    local first = { id = "ord_1", url = "http://127.0.0.1:1/", key = "k", state = "placed",
+      value = 1, list = {},
+      fn = print, source = "/dev/null", proxies = {}, path = "/dev/null", format = "url",
+        write = print, report = {},
       request = { path = "/account" }, fields = { kind = "usage", message = "x" } }
     local count = 0
     for _, entry in ipairs(reference.all()) do
       local arguments, given = {}, nil
       for at, param in ipairs(entry.params) do
-        local is_table = param.text:find("^table") and param.name ~= "list" and param.name ~= "value"
+        local is_table = param.text:find("^table") and param.name ~= "list" and param.name
+          ~= "value"
         if is_table and not given then
           given = { misspelt = 1 }
           for name, value in pairs(first[param.name] or {}) do given[name] = value end
@@ -125,7 +137,8 @@ describe("the reference", function()
     assert.are.equal(1, #comments)
     assert.are.same({
       name = "px.thing", is_field = false, text = "Does a thing, and well.",
-      params = { { name = "name", text = "string, of the thing" } }, returns = { "one; two" }, raises = { "usage" },
+      params = { { name = "name", text = "string, of the thing" } }, returns = { "one; two" },
+        raises = { "usage" },
       usage = 'if px.thing("a") then\n  print(1)\nend',
     }, reference.parse(comments[1]))
   end)
@@ -144,7 +157,8 @@ example(px, order, px.orders.wait(order.id))
 
   for _, entry in ipairs(reference.all()) do
     it("runs: " .. entry.name, function()
-      local result = program.run({ "--sandbox", "--spend", "1000", "-" }, { stdin = frame:format(entry.usage) })
+      local result = program.run({ "--sandbox", "--spend", "1000", "-" },
+        { stdin = frame:format(entry.usage) })
       assert.are.equal("", result.err)
       assert.are.equal(0, result.code)
       local printed, from = result.out:gsub("\t", "  "), 1

@@ -1,12 +1,14 @@
--- The page of a report in a real browser: the numbers that it shows, and that nothing overflows at the sizes of a phone, a desk
--- and paper, in light and dark. `make check-report` runs it; it takes too long for every change.
+-- The page of a report in a real browser: the numbers that it shows, and that nothing overflows at
+-- the sizes of a phone, a desk and paper, in light and dark. `make check-report` runs it; it takes
+-- too long for every change.
 
 local core = require "proxylua.core"
 local px = require "proxylua"
 
 if not os.getenv("REPORT_LONG") then return end
 
--- Run in the page by the spec: what overflows, in words. A letter's box may differ by a hair from the box that holds it.
+-- Run in the page by the spec: what overflows, in words. A letter's box may differ by a hair from
+-- the box that holds it.
 local OVERFLOW = [[(() => {
   const bad = [], root = document.documentElement;
   if (root.scrollWidth > innerWidth) bad.push(`the page is ${root.scrollWidth} wide, the window ${innerWidth}`);
@@ -57,7 +59,8 @@ local CONTRAST = [[(() => {
 local ROWS = [[(id => [...document.querySelectorAll(`#${id} tbody tr`)]
   .map(row => [...row.children].map(cell => cell.textContent)))]]
 
-local sizes = { { "a phone", 320, "screen" }, { "a phone", 360, "screen" }, { "a desk", 1280, "screen" },
+local sizes = { { "a phone", 320, "screen" }, { "a phone", 360, "screen" },
+  { "a desk", 1280, "screen" },
   { "paper", 718, "print" } }
 
 describe("the page of a report in a browser", function()
@@ -92,15 +95,21 @@ describe("the page of a report in a browser", function()
     local days = browser:eval(ROWS .. "('day')")
     assert.equal(#report.by.day, #days)
     for at, row in ipairs(report.by.day) do
-      assert.same({ row.name, tostring(row.charges), tostring(row.refunds), tostring(row.spent) }, days[at])
+      assert.same({ row.name, tostring(row.charges), tostring(row.refunds), tostring(row.spent) },
+        days[at])
     end
     for _, id in ipairs{ "type", "country", "pool" } do
       local whole = core.money(0)
-      for _, row in ipairs(browser:eval(("%s('%s')"):format(ROWS, id))) do whole = whole + row[4] end
+      for _, row in ipairs(browser:eval(("%s('%s')"):format(ROWS, id))) do
+        whole = whole + row[4]
+      end
       assert.equal(tostring(report.totals.spent), tostring(whole), id)
     end
-    for at, row in ipairs(browser:eval(ROWS .. "('renewals')")) do assert.equal(report.calendar[at].day, row[1]) end
-    assert.equal(tostring(report.totals.spent), browser:eval("document.querySelector('.figures strong').textContent"))
+    for at, row in ipairs(browser:eval(ROWS .. "('renewals')")) do
+      assert.equal(report.calendar[at].day, row[1])
+    end
+    assert.equal(tostring(report.totals.spent),
+      browser:eval("document.querySelector('.figures strong').textContent"))
     assert.equal(#report.gaps, browser:eval("document.querySelectorAll('#gaps li').length"))
   end)
 
@@ -126,9 +135,11 @@ describe("the page of a report in a browser", function()
     assert.equal("JVBERi", browser:call("Page.printToPDF").data:sub(1, 6))
   end)
 
-  local order = { id = "o", status = "active", expires_at = "2026-11-26", price = core.money("99999.12345678"),
+  local order = { id = "o", status = "active", expires_at = "2026-11-26",
+    price = core.money("99999.12345678"),
     period = 1 }
-  local large = { type = "charge", amount = core.money("123456789.12345678"), created_at = "2026-11-25",
+  local large = { type = "charge", amount = core.money("123456789.12345678"),
+    created_at = "2026-11-25",
     order_id = "o" }
   for name, make in pairs{
     years = function() return reports.make(1500) end,

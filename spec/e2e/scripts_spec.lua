@@ -9,7 +9,9 @@ local function path_of(name)
 end
 
 local names = {}
-for path in io.popen("ls scripts/*.lua"):lines() do names[#names + 1] = path:match("([^/]+)%.lua$") end
+for path in io.popen("ls scripts/*.lua"):lines() do
+  names[#names + 1] = path:match("([^/]+)%.lua$")
+end
 
 -- For those that would otherwise go on for long.
 local arguments = { watch = { "10", "3d", "0.001", "3" } }
@@ -75,7 +77,8 @@ describe("the script", function()
   end)
 
   it("restock buys what is missing, once a week", function()
-    assert.has.match("^0 of 4 isp proxies in US: bought 4 for 9%.60", run("restock", "isp", "US", "4"))
+    assert.has.match("^0 of 4 isp proxies in US: bought 4 for 9%.60",
+      run("restock", "isp", "US", "4"))
     assert.has.match("^4 of 4 isp proxies in US: nothing to buy", run("restock", "isp", "US", "4"))
     local result = sandbox:run{ path_of("restock"), "isp", "US", "6" }
     assert.are.equal(3, result.code)
@@ -84,9 +87,11 @@ describe("the script", function()
   end)
 
   it("renew extends what ends soon, and nothing twice", function()
-    local ids = place({ type = "isp", quantity = 1, period = 1 }, { type = "isp", quantity = 1, period = 30 })
+    local ids = place({ type = "isp", quantity = 1, period = 1 },
+      { type = "isp", quantity = 1, period = 30 })
     local out = run("renew", "3d", "7")
-    assert.has.match("^" .. ids[1] .. "  until %S+  0%.56\n1 orders extended for 0%.56, balance ", out)
+    assert.has.match("^" .. ids[1] .. "  until %S+  0%.56\n1 orders extended for 0%.56, balance ",
+      out)
     assert.has.match("^0 orders extended", run("renew", "3d", "7"))
     assert.are.equal(1, sandbox:look("counters").extended)
   end)
@@ -128,7 +133,8 @@ describe("the script", function()
 
   it("deposit shows address and code, and waits for the money", function()
     local result = program.run{ "--sandbox", path_of("deposit"), "USDT", "ERC20" }
-    assert.has.match("\nUSDT\tERC20\tsandbox%-usdt%-%w+\n! send USDT on ERC20 only: [^\n]+\n25%.00 came in, "
+    assert.has.match(
+      "\nUSDT\tERC20\tsandbox%-usdt%-%w+\n! send USDT on ERC20 only: [^\n]+\n25%.00 came in, "
       .. "the balance is 1025%.00\n$", result.out)
     assert.has.match("█", result.out)
   end)
@@ -141,10 +147,12 @@ describe("the script", function()
   end)
 
   it("report sums up charges less refunds by pool, and tells the burn rate", function()
-    local ids = place({ type = "isp", quantity = 1, period = 30 }, { type = "isp", quantity = 2, period = 30 })
+    local ids = place({ type = "isp", quantity = 1, period = 30 },
+      { type = "isp", quantity = 2, period = 30 })
     sandbox:change("cancel", { id = ids[2] })
     local out = run("report", "7")
-    assert.has.match("^%S+ to %S+: 2%.40 spent, 7%.20 charged and 4%.80 given back\nno pool\t2%.40\n2%.40 a day", out)
+    assert.has.match("^%S+ to %S+: 2%.40 spent, 7%.20 charged and 4%.80 given back\nno "
+      .. "pool\t2%.40\n2%.40 a day", out)
   end)
 
   it("errors tells every failure apart", function()

@@ -1,4 +1,5 @@
--- lua/proxylua/alerts.lua and `proxylua alerts`: what is amiss is told once, to whoever is to know, and again when it comes back.
+-- lua/proxylua/alerts.lua and `proxylua alerts`: what is amiss is told once, to whoever is to know,
+-- and again when it comes back.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"
@@ -29,7 +30,8 @@ local function texts()
 end
 
 local function environment()
-  return { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
+  return { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+    PROXYLUA_LIMITS = "off" }
 end
 
 -- Runs the command with the URL in its environment, and answers its output and what it told people.
@@ -45,7 +47,8 @@ local function eval(code)
 end
 
 local function buy(quantity, period, key)
-  local code = 'return px.orders.create{ type = "isp", quantity = %d, period = %d, country = "US", key = %q }'
+  local code =
+    'return px.orders.create{ type = "isp", quantity = %d, period = %d, country = "US", key = %q }'
   return eval(code:format(quantity, period, key or "k")).id
 end
 
@@ -67,7 +70,8 @@ describe("an alert", function()
     alerts("--within", "3d")
     alerts("--within", "3d")
     assert.are.equal(1, #texts())
-    assert.has.match("^1001Proxy: order " .. soon .. " %(2 isp US%) ends in [12]d[^,]*, at %d+%-%d+%-%S+$", texts()[1])
+    assert.has.match("^1001Proxy: order " .. soon
+      .. " %(2 isp US%) ends in [12]d[^,]*, at %d+%-%d+%-%S+$", texts()[1])
     assert.is_nil(texts()[1]:find(later, 1, true))
     eval(("px.orders.extend(%q, { period = 30, key = 'x' })"):format(soon))
     alerts("--within", "3d")
@@ -89,7 +93,8 @@ describe("an alert", function()
     local id = buy(10, 30)
     alerts("--failing", "0", "--check-url", sandbox.trace_url)
     assert.are.equal(0, #texts())
-    sandbox:change("settings", { faults = { "forward:status=403,count=2", "forward:cut=before,count=1,skip=2" } })
+    sandbox:change("settings",
+      { faults = { "forward:status=403,count=2", "forward:cut=before,count=1,skip=2" } })
     alerts("--failing", "20", "--check-url", sandbox.trace_url)
     assert.has.match("^1001Proxy: 3 of 10 proxies of order " .. id .. " %(10 isp US%) do not work: "
       .. "closed 1, status 403 2$", texts()[1])
@@ -103,7 +108,8 @@ describe("an alert", function()
   end)
 
   it("goes with others in one message, as long as there is room", function()
-    eval[[for at = 1, 30 do px.orders.create{ type = "isp", quantity = 1, period = 1, key = "k" .. at } end]]
+    eval[[for at = 1, 30 do px.orders.create{ type = "isp", quantity = 1, period = 1, key = "k" ..
+      at } end]]
     alerts("--within", "3d", "--balance", "100000")
     local list, lines = texts(), 0
     assert.is_true(#list >= 2 and #list <= 4, #list)
@@ -119,7 +125,8 @@ describe("an alert", function()
 
   it("is left for the next run where nobody could be told", function()
     server:stop()
-    server = servers.start{ ["/hook"] = { { "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n" }, servers.ok("ok") } }
+    server = servers.start{ ["/hook"] = { { "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n" },
+      servers.ok("ok") } }
     local env = { PROXYLUA_NOTIFY_URL = server.url .. "/hook" }
     local result = sandbox:run({ "alerts", "--balance", "2000" }, { home = home, env = env })
     assert.are.equal(3, result.code)
@@ -131,7 +138,8 @@ describe("an alert", function()
 
   it("is left for the next run where it could not be written", function()
     for _, form in ipairs{ "--json", "--quiet" } do
-      local result = sandbox:run({ form, "alerts", "--balance", "2000" }, { home = home, to = "/dev/full" })
+      local result = sandbox:run({ form, "alerts", "--balance", "2000" },
+        { home = home, to = "/dev/full" })
       assert.are.equal(4, result.code)
       assert.has.match("No space left", result.err)
     end
@@ -142,11 +150,14 @@ describe("an alert", function()
 
   it("is left for the next run where one message of several could not be sent", function()
     server:stop()
-    server = servers.start{ ["/hook"] = { servers.ok("ok"), { "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n" },
+    server = servers.start{ ["/hook"] = { servers.ok("ok"),
+      { "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n" },
       servers.ok("ok") } }
-    eval[[for at = 1, 30 do px.orders.create{ type = "isp", quantity = 1, period = 1, key = "k" .. at } end]]
+    eval[[for at = 1, 30 do px.orders.create{ type = "isp", quantity = 1, period = 1, key = "k" ..
+      at } end]]
     local env = { PROXYLUA_NOTIFY_URL = server.url .. "/hook" }
-    assert.are.equal(3, sandbox:run({ "alerts", "--within", "3d" }, { home = home, env = env }).code)
+    assert.are.equal(3, sandbox:run({ "alerts", "--within", "3d" },
+      { home = home, env = env }).code)
     alerts("--within", "3d")
     local list, seen = texts(), {}
     table.remove(list, 2) -- nobody read it
@@ -161,10 +172,13 @@ describe("an alert", function()
   it("is told by one of several processes at once", function()
     local script = program.write(home .. "/watch.lua", ([[
       local px = require "proxylua"
-      for _ = 1, 3 do px.alerts{ balance = 2000, within = "3d", url = %q } end]]):format(server.url .. "/hook"))
+      for _ = 1, 3 do px.alerts{ balance = 2000, within = "3d", url = %q } end]]):format(server.url
+        .. "/hook"))
     buy(1, 1)
     local group = children.start(3, home, { script }, environment())
-    for _, child in ipairs(group:join()) do assert.are.same({ 0, "" }, { child.code, child.err }) end
+    for _, child in ipairs(group:join()) do
+      assert.are.same({ 0, "" }, { child.code, child.err })
+    end
     local all = table.concat(texts(), "\n")
     assert.are.equal(1, select(2, all:gsub("the balance is", "")), all)
     assert.are.equal(1, select(2, all:gsub("ends in", "")), all)
@@ -201,13 +215,15 @@ describe("px.alerts", function()
   it("tells of orders whatever bytes are in them", function()
     local api = servers.start{
       ["/account"] = servers.ok('{"balance":"5.00","email":"\xFF@example.org"}'),
-      ["/orders"] = servers.ok('[{"id":"ord_\xFF","type":"isp\\u001b[2J","status":"active","quantity":1,'
+      ["/orders"] = servers.ok(
+        '[{"id":"ord_\xFF","type":"isp\\u001b[2J","status":"active","quantity":1,'
         .. '"expires_at":"2026-01-01T00:00:00Z"}]'),
     }
     local run = { home = home, env = { PROXYLUA_BASE_URL = api.url } }
     local code = "return px.alerts{ within = '3d' }"
     assert.are.same({ { kind = "within", is_new = true,
-      text = "order ord_? (1 isp?[2J) has ended, at 2026-01-01T00:00:00Z" } }, (sandbox:eval(code, run)))
+      text = "order ord_? (1 isp?[2J) has ended, at 2026-01-01T00:00:00Z" } },
+      (sandbox:eval(code, run)))
     assert.is_false(sandbox:eval(code, run)[1].is_new)
     api:stop()
   end)
@@ -250,7 +266,8 @@ describe("proxylua alerts", function()
     assert.are.equal("the balance is 1000.00, below 2000.00\n", run("--balance", "2000", "--all"))
     assert.are.equal("[]\n", run("--json", "--balance", "2000"))
     local list = core.json.decode(run("--json", "--all", "--balance", "2000"))
-    assert.are.same({ { kind = "balance", text = "the balance is 1000.00, below 2000.00", is_new = false } }, list)
+    assert.are.same({ { kind = "balance", text = "the balance is 1000.00, below 2000.00",
+      is_new = false } }, list)
   end)
 
   it("is silent but for notes where there is one", function()
@@ -265,16 +282,19 @@ describe("proxylua alerts", function()
     local id = buy(1, 1)
     for _, fault in ipairs{ "orders.list:omit=expires_at", "orders.list:say=expires_at~soon" } do
       sandbox:change("settings", { faults = { fault } })
-      assert.are.same({ "", "proxylua: nothing is amiss\nproxylua: 1 active order does not tell when it ends, and is "
+      assert.are.same({ "",
+        "proxylua: nothing is amiss\nproxylua: 1 active order does not tell when it ends, and is "
         .. "not watched for that: " .. id .. "\n" }, { alerts("--within", "3d") })
     end
     assert.are.same({ "", "proxylua: nothing is amiss\n" }, { alerts("--balance", "20") })
   end)
 
   it("refuses a receiver that it could not tell to while there is nothing to tell", function()
-    for _, options in ipairs{ { "--url", "http://example.org/" }, { "--url", "https://example.org/", "--kind", "fax" },
+    for _, options in ipairs{ { "--url", "http://example.org/" }, { "--url", "https://example.org/",
+      "--kind", "fax" },
       { "--url", "https://api.telegram.org/bot1:a" } } do
-      local result = sandbox:run({ "alerts", "--balance", "20", table.unpack(options) }, { home = home })
+      local result = sandbox:run({ "alerts", "--balance", "20", table.unpack(options) },
+        { home = home })
       assert.are.equal(2, result.code)
       assert.has.match("proxylua: px.notify: ", result.err, 1, true)
     end

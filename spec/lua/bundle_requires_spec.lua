@@ -1,4 +1,5 @@
--- lua/proxylua/bundle/requires.lua: what a text requires is told from its words, and from nothing that only looks like them.
+-- lua/proxylua/bundle/requires.lua: what a text requires is told from its words, and from nothing
+-- that only looks like them.
 
 local requires = require "proxylua.bundle.requires"
 
@@ -31,6 +32,7 @@ describe("what a script requires", function()
     ["required 'a'"] = "",
     ["local a <const> = 'require' .. 'a'"] = "",
   } do
-    it("is seen in " .. text:gsub("\n", " / "), function() assert.are.equal(expected, found(text)) end)
+    it("is seen in " .. text:gsub("\n", " / "), function() assert.are.equal(expected,
+      found(text)) end)
   end
 end)

@@ -1,4 +1,5 @@
--- lua/proxylua/check: what it says of proxies that work and of those that fail in every way, and what is kept of it.
+-- lua/proxylua/check: what it says of proxies that work and of those that fail in every way, and
+-- what is kept of it.
 
 local core = require "proxylua.core"
 local nginx = require "spec.support.nginx"
@@ -32,7 +33,8 @@ local function eval(code)
     local proxies = px.orders.wait(order.id)
     for _, proxy in ipairs(proxies) do proxy.country = order.country end
     local trace = %q
-    %s]]):format(sandbox.trace_url, code), { env = { PROXYLUA_STORE = ("%s/%d.db"):format(sandbox.home, fresh) } })
+    %s]]):format(sandbox.trace_url, code), { env = { PROXYLUA_STORE =
+      ("%s/%d.db"):format(sandbox.home, fresh) } })
 end
 
 describe("px.check.run", function()
@@ -148,7 +150,8 @@ describe("px.check.history", function()
       for record in px.check.history() do count, found = count + 1, record end
       return found, count]]
     assert.are.equal(1, count)
-    assert.are.same({ 20, 16, 7, "auth" }, { record.checks, record.works, record.flaps, record.last })
+    assert.are.same({ 20, 16, 7, "auth" }, { record.checks, record.works, record.flaps,
+      record.last })
     assert.matches("^%d+%-%d+%-%d+T[%d:]+Z$", record.last_at)
   end)
 end)
@@ -177,7 +180,9 @@ describe("proxylua check", function()
     return sandbox:run{ "check", "--url", sandbox.trace_url, ... }
   end
 
-  setup(function() sandbox:eval[[px.orders.create{ type = "isp", quantity = 2, country = "US", key = "command" }]] end)
+  setup(function()
+    sandbox:eval[[px.orders.create{ type = "isp", quantity = 2, country = "US", key = "command" }]]
+  end)
 
   it("prints a line a proxy, and a summary", function()
     local result = run("--only", "working")
@@ -201,7 +206,8 @@ describe("proxylua check", function()
     end
     assert.are.same(sorted(text), sorted(program.read(good)))
     assert.are.equal(0, run("--from", good, "--exit-code").code)
-    local values = core.json.decode(sandbox:run({ "--json", "check", "--url", sandbox.trace_url, "--from", all }).out)
+    local values = core.json.decode(sandbox:run({ "--json", "check", "--url", sandbox.trace_url,
+      "--from", all }).out)
     assert.are.equal(#sorted(text) + 1, #values)
     assert.matches("refused", sandbox:run({ "check", "--history" }).out)
   end)
@@ -209,9 +215,12 @@ describe("proxylua check", function()
   it("tells of what was checked when it is interrupted, and exits with 130", function()
     local list = program.write(sandbox.home .. "/slow.txt", ("127.0.0.1:1\n"):rep(30)
       .. ("127.0.0.1:%d\n"):format(silent.port))
-    local result = program.run({ "-c", ('"$0" "$@" >lines & pid=$!; until grep -q refused lines; do :; done; '
-      .. 'kill -INT $pid; wait $pid; echo $?'), program.path, "check", "--url", sandbox.trace_url, "--from", list },
-      { program = "/bin/bash", env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key } })
+    local result = program.run({ "-c",
+      ('"$0" "$@" >lines & pid=$!; until grep -q refused lines; do :; done; '
+      .. 'kill -INT $pid; wait $pid; echo $?'), program.path, "check", "--url", sandbox.trace_url,
+      "--from", list },
+      { program = "/bin/bash", env = { PROXYLUA_BASE_URL = sandbox.url,
+        PROXYLUA_API_KEY = sandbox.key } })
     assert.are.equal("130\n", result.out)
     assert.matches("so far 0 of %d+ work; %d+ refused", result.err)
   end)

@@ -1,4 +1,5 @@
--- lua/proxylua/api/deposits.lua and `proxylua deposit`: which address, what is said of its network, the code, and the wait.
+-- lua/proxylua/api/deposits.lua and `proxylua deposit`: which address, what is said of its network,
+-- the code, and the wait.
 
 local children = require "spec.support.children"
 local codes = require "spec.support.codes"
@@ -14,7 +15,8 @@ setup(function() sandbox = sandboxes.start() end)
 teardown(function() sandbox:stop() end)
 before_each(function() sandbox:change("reset") end)
 
--- What px.deposit answers to each of some parameters, in one run: records, or kinds and messages of errors.
+-- What px.deposit answers to each of some parameters, in one run: records, or kinds and messages of
+-- errors.
 local function ask(list, options)
   return table.unpack((sandbox:eval(([[
     local out = {}
@@ -33,7 +35,8 @@ end
 
 describe("px.deposit", function()
   it("makes an address, and answers that one from then on", function()
-    local first, again, spelt = ask{ { currency = "USDT", network = "TRC20" }, { currency = "USDT", network = "TRC20" },
+    local first, again, spelt = ask{ { currency = "USDT", network = "TRC20" },
+      { currency = "USDT", network = "TRC20" },
       { currency = "usdt", network = "trc20" } }
     assert.are.same({ true, false, false }, { first.is_new, again.is_new, spelt.is_new })
     assert.are.same({ first.address, first.address, "USDT", "TRC20" },
@@ -42,10 +45,13 @@ describe("px.deposit", function()
   end)
 
   it("keeps networks apart, and says what is lost on another", function()
-    local tron, ether = ask{ { currency = "USDT", network = "TRC20" }, { currency = "USDT", network = "ERC20" } }
+    local tron, ether = ask{ { currency = "USDT", network = "TRC20" },
+      { currency = "USDT", network = "ERC20" } }
     assert.are_not.equal(tron.address, ether.address)
-    assert.are.equal("send USDT on TRC20 only: what is sent on another network (ERC20) is lost", tron.warning)
-    assert.are.equal("send USDT on ERC20 only: what is sent on another network (TRC20) is lost", ether.warning)
+    assert.are.equal("send USDT on TRC20 only: what is sent on another network (ERC20) is lost",
+      tron.warning)
+    assert.are.equal("send USDT on ERC20 only: what is sent on another network (TRC20) is lost",
+      ether.warning)
   end)
 
   it("guesses no network where there are several", function()
@@ -53,7 +59,8 @@ describe("px.deposit", function()
     assert.are.equal("usage", refused.kind)
     assert.has.match("ERC20, TRC20", refused.message)
     assert.are.equal(0, sandbox:look("counters").requests["deposits.create_address"] or 0)
-    local made, found, other, again = ask{ { currency = "USDT", network = "TRC20" }, { currency = "USDT" },
+    local made, found, other, again = ask{ { currency = "USDT", network = "TRC20" },
+      { currency = "USDT" },
       { currency = "USDT", network = "ERC20" }, { currency = "USDT" } }
     assert.are.same({ made.address, "TRC20" }, { found.address, found.network })
     assert.is_true(other.is_new)
@@ -75,14 +82,16 @@ describe("px.deposit", function()
   end)
 
   it("fails where nothing came of it", function()
-    sandbox:change("settings", { faults = { "deposits.create_address:status=502,when=before,count=1" } })
+    sandbox:change("settings",
+      { faults = { "deposits.create_address:status=502,when=before,count=1" } })
     assert.are.equal("upstream", ask{ { currency = "LTC" } }.kind)
   end)
 
   it("speaks both dialects", function()
     for _, dialect in ipairs{ "envelope", "bare", "snake", "mixed" } do
       sandbox:change("settings", { dialect = dialect })
-      local first, again = ask{ { currency = "USDT", network = "TRC20" }, { currency = "USDT", network = "TRC20" } }
+      local first, again = ask{ { currency = "USDT", network = "TRC20" },
+        { currency = "USDT", network = "TRC20" } }
       assert.are.equal(first.address, again.address, dialect)
       assert.is_false(again.is_new)
     end
@@ -91,7 +100,8 @@ describe("px.deposit", function()
 
   it("writes the code of the bare address, with coin and network in words below it", function()
     local base = sandbox.home .. "/code"
-    local found = ask{ { currency = "USDT", network = "TRC20", png = base .. ".png", svg = base .. ".svg" } }
+    local found = ask{ { currency = "USDT", network = "TRC20", png = base .. ".png",
+      svg = base .. ".svg" } }
     local rows, svg = core.qr.rows(found.address), program.read(base .. ".svg")
     assert.are.same(rows, codes.of_png(program.read(base .. ".png"), 8))
     assert.are.same(rows, codes.of_svg(svg))
@@ -99,7 +109,8 @@ describe("px.deposit", function()
   end)
 
   it("makes the address even where a file cannot be written", function()
-    local failed, again = ask{ { currency = "BTC", png = sandbox.home .. "/none/x.png" }, { currency = "BTC" } }
+    local failed, again = ask{ { currency = "BTC", png = sandbox.home .. "/none/x.png" },
+      { currency = "BTC" } }
     assert.are.equal("store", failed.kind)
     assert.is_false(again.is_new)
   end)
@@ -121,7 +132,8 @@ describe("px.deposit, of a server that says other things", function()
     return ask({ params }, { env = { PROXYLUA_BASE_URL = server.url } })
   end
 
-  it("warns where nobody tells the network, and takes no such address for a network that is asked for", function()
+  it("warns where nobody tells the network, and takes no such address for a network that is asked "
+    .. "for", function()
     local found = ask_of('[{"currency":"USDT","address":"T1"}]', "{}", { currency = "USDT" })
     assert.are.equal("T1", found.address)
     assert.has.match("does not tell which network", found.warning)
@@ -133,7 +145,8 @@ describe("px.deposit, of a server that says other things", function()
 
   it("remembers the network that it asked for", function()
     local list = '[{"currency":"USDT","address":"T1"},{"currency":"USDT","address":"T2"}]'
-    server = servers.start{ ["/deposits/addresses"] = { servers.ok("[]"), servers.ok('{"address":"T2"}'),
+    server = servers.start{ ["/deposits/addresses"] = { servers.ok("[]"),
+      servers.ok('{"address":"T2"}'),
       servers.ok(list) } }
     local params = { currency = "USDT", network = "TRC20" }
     local made, found = ask({ params, params }, { env = { PROXYLUA_BASE_URL = server.url } })
@@ -144,20 +157,23 @@ describe("px.deposit, of a server that says other things", function()
   it("takes the newest of several", function()
     local found = ask_of('[{"currency":"BTC","address":"b1","created_at":"2026-01-01T00:00:00Z"},'
       .. '{"currency":"BTC","address":"b3","created_at":"2026-03-01T00:00:00Z"},'
-      .. '{"currency":"BTC","address":"b2","created_at":"2026-02-01T00:00:00Z"}]', "{}", { currency = "BTC" })
+      .. '{"currency":"BTC","address":"b2","created_at":"2026-02-01T00:00:00Z"}]', "{}",
+      { currency = "BTC" })
     assert.are.equal("b3", found.address)
   end)
 
   it("tells of networks that the account's addresses show", function()
     local found = ask_of('[{"currency":"ETH","network":"ERC20","address":"0x1"},'
-      .. '{"currency":"ETH","network":"Arbitrum","address":"0x2"}]', "{}", { currency = "ETH", network = "erc20" })
+      .. '{"currency":"ETH","network":"Arbitrum","address":"0x2"}]', "{}",
+      { currency = "ETH", network = "erc20" })
     assert.are.same({ "Arbitrum", "ERC20" }, found.networks)
     assert.has.match("%(Arbitrum%)", found.warning)
   end)
 
   it("trusts no address for another coin, on another network, or none at all", function()
     local answers, asked = {}, {}
-    for _, made in ipairs{ '{"address":"T2","network":"ERC20"}', '{"address":"T2","currency":"BTC"}', '{"address":""}',
+    for _, made in ipairs{ '{"address":"T2","network":"ERC20"}',
+      '{"address":"T2","currency":"BTC"}', '{"address":""}',
       '{"address":"<b>no address</b> yet"}', '{"id":"addr_1"}', '{"address":"T2\\u001b[2J"}' } do
       answers[#answers + 1], answers[#answers + 2] = servers.ok("[]"), servers.ok(made)
       asked[#asked + 1] = { currency = "USDT", network = "TRC20" }
@@ -241,7 +257,8 @@ describe("proxylua deposit", function()
   it("gives a pipe the address alone, and tells the warning beside it", function()
     local out, err = run("deposit", "USDT", "TRC20")
     assert.has.match("^currency\tnetwork\taddress\nUSDT\tTRC20\t" .. ADDRESS .. "\n$", out)
-    assert.are.equal("proxylua: send USDT on TRC20 only: what is sent on another network (ERC20) is lost\n", err)
+    assert.are.equal(
+      "proxylua: send USDT on TRC20 only: what is sent on another network (ERC20) is lost\n", err)
     local record = core.json.decode((run("--json", "deposit", "USDT", "TRC20")))
     assert.are.equal(out:match(ADDRESS), record.address)
     assert.has.match("TRC20 only", record.warning)
@@ -251,7 +268,8 @@ describe("proxylua deposit", function()
     local path = sandbox.home .. "/out.png"
     local out, err = run("deposit", "BTC", "--png", path)
     assert.has.match("saved " .. path:gsub("%p", "%%%0"), err)
-    assert.are.same(core.qr.rows(out:match("sandbox%-btc%-%w+")), codes.of_png(program.read(path), 8))
+    assert.are.same(core.qr.rows(out:match("sandbox%-btc%-%w+")), codes.of_png(program.read(path),
+      8))
   end)
 
   it("asks for the network", function()
@@ -267,7 +285,8 @@ describe("proxylua deposit", function()
 
     local function open(arguments, options)
       options = options or {}
-      options.env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+      options.env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+        PROXYLUA_LIMITS = "off",
         LANG = options.lang or "C.UTF-8", NO_COLOR = options.no_color }
       terminal = terminals.open(arguments, options)
       return terminal:await("exit 0")
@@ -291,7 +310,8 @@ describe("proxylua deposit", function()
           table.insert(seen, 1, margin)
           seen[#seen + 1] = margin
         end
-        assert.are.equal(address .. "\n", codes.read{ program.write(sandbox.home .. "/seen.pbm", codes.picture(seen)) })
+        assert.are.equal(address .. "\n",
+          codes.read{ program.write(sandbox.home .. "/seen.pbm", codes.picture(seen)) })
       end
     end)
 
@@ -310,8 +330,10 @@ describe("proxylua deposit", function()
     end)
 
     it("shows how the wait goes, and says at Ctrl-C that the address stays", function()
-      local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
-      terminal = terminals.open({ "deposit", "BTC", "--wait-for", "2h", "--every", "0.1s" }, { env = env })
+      local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+        PROXYLUA_LIMITS = "off" }
+      terminal = terminals.open({ "deposit", "BTC", "--wait-for", "2h", "--every", "0.1s" },
+        { env = env })
       terminal:await("the balance is 1000.00 at")
       assert.has.match("1h 59m left", terminal:await("1h 59m left"))
       terminal:press("C-c")
@@ -322,8 +344,10 @@ describe("proxylua deposit", function()
   end)
 
   it("waits until the money is there", function()
-    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
-    local group = children.start(1, sandbox.home, { "deposit", "BTC", "--wait", "--every", "0.05s" }, env)
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off" }
+    local group = children.start(1, sandbox.home, { "deposit", "BTC", "--wait", "--every",
+      "0.05s" }, env)
     while not group:await(1, "out"):find("sandbox-btc-", 1, true) do core.task.sleep(0.01) end
     sandbox:change("deposit", { amount = "7.25" })
     local result = group:join()[1]

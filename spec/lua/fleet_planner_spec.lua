@@ -1,4 +1,5 @@
--- lua/proxylua/fleet/planner.lua: what is to be done, decided without asking anybody; and kept.lua: what moved since.
+-- lua/proxylua/fleet/planner.lua: what is to be done, decided without asking anybody; and kept.lua:
+-- what moved since.
 
 local core = require "proxylua.core"
 local file = require "proxylua.fleet.pools_file"
@@ -32,7 +33,8 @@ local function order(id, quantity, days, more)
 end
 
 local function world_of(orders, more)
-  local world = { now = NOW, account = "a", balance = core.money(100), orders = orders, next = {}, blocked = {},
+  local world = { now = NOW, account = "a", balance = core.money(100), orders = orders, next = {},
+    blocked = {},
     loose = {}, strangers = {}, nameless = {} }
   for name, value in pairs(more or {}) do world[name] = value end
   return world
@@ -64,15 +66,18 @@ describe("a plan", function()
   it("buys what is missing, in orders of at most a batch", function()
     local plan = plan_of(pools_of(us{ batch = 2 }), world_of{})
     assert.same({ "buy 2", "buy 2", "buy 1" }, words(plan))
-    assert.equal("10.00 0.00 90.00", ("%s %s %s"):format(plan.total, plan.extend, plan.balance_after))
+    assert.equal("10.00 0.00 90.00", ("%s %s %s"):format(plan.total, plan.extend,
+      plan.balance_after))
     assert.same({ "fleet/us/1", "fleet/us/2", "fleet/us/3" },
       { plan.pools[1].actions[1].key, plan.pools[1].actions[2].key, plan.pools[1].actions[3].key })
     assert.same({ "buy 5" }, words(plan_of(pools_of(us()), world_of{})))
-    assert.equal("fleet/us/8", plan_of(pools_of(us()), world_of({}, { next = { us = 8 } })).pools[1].actions[1].key)
+    assert.equal("fleet/us/8",
+      plan_of(pools_of(us()), world_of({}, { next = { us = 8 } })).pools[1].actions[1].key)
   end)
 
   it("extends what ends within renew_before, the nearest end first, and counts it", function()
-    local plan = plan_of(pools_of(us{ renew_before = "3d" }), world_of{ order("o1", 2, 1), order("o2", 1, 3),
+    local plan = plan_of(pools_of(us{ renew_before = "3d" }),
+      world_of{ order("o1", 2, 1), order("o2", 1, 3),
       order("o3", 1, 4), order("o4", 1) })
     assert.same({ "extend o1", "extend o2" }, words(plan))
     assert.equal(5, plan.pools[1].have)
@@ -81,7 +86,8 @@ describe("a plan", function()
   end)
 
   it("extends before it buys, in all pools", function()
-    local plan = plan_of(pools_of(us{ name = "de", country = "DE", quantity = 1 }, us{ quantity = 4 }),
+    local plan = plan_of(pools_of(us{ name = "de", country = "DE", quantity = 1 },
+      us{ quantity = 4 }),
       world_of{ order("o1", 2, 1) })
     assert.same({ "extend o1", "buy 1", "buy 2" }, words(plan))
   end)
@@ -94,7 +100,8 @@ describe("a plan", function()
   end)
 
   it("tells of surplus and leaves it alone, also where it ends", function()
-    local plan = plan_of(pools_of(us{ quantity = 3 }), world_of{ order("o1", 2, 1), order("o2", 4, 10) })
+    local plan = plan_of(pools_of(us{ quantity = 3 }),
+      world_of{ order("o1", 2, 1), order("o2", 4, 10) })
     assert.same({}, words(plan))
     assert.equal(3, plan.pools[1].surplus)
     notes_match(plan.pools[1], "order o1 is not needed and ends in 1d")
@@ -103,32 +110,40 @@ describe("a plan", function()
   end)
 
   it("does not count what does not fit, and says so", function()
-    local plan = plan_of(pools_of(us()), world_of{ order("o1", 5, 10, { country = "DE" }), order("o2", 5, 10,
+    local plan = plan_of(pools_of(us()), world_of{ order("o1", 5, 10, { country = "DE" }),
+      order("o2", 5, 10,
       { type = "mobile" }) })
     assert.same({ "buy 5" }, words(plan))
     notes_match(plan.pools[1], "order o1 is 5 isp in DE, which the pool is not")
   end)
 
-  it("extends nothing that was extended, is past its end, has none, or is not to be extended", function()
+  it("extends nothing that was extended, is past its end, has none, or is not to be extended",
+    function()
     local renewed = order("o1", 5, 1, { renewed = true })
-    for _, one in ipairs{ renewed, order("o1", 5, -1), order("o1", 5), order("o1", 5, nil, { unseen = true }) } do
+    for _, one in ipairs{ renewed, order("o1", 5, -1), order("o1", 5),
+      order("o1", 5, nil, { unseen = true }) } do
       assert.same({}, words(plan_of(pools_of(us()), world_of{ one })))
     end
-    assert.same({}, words(plan_of(pools_of(us{ renew_before = 0 }), world_of{ order("o1", 5, 0.01) })))
+    assert.same({}, words(plan_of(pools_of(us{ renew_before = 0 }),
+      world_of{ order("o1", 5, 0.01) })))
     notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5, -1) }).pools[1], "ended 1d ago")
-    notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5) }).pools[1], "o1 does not tell when it ends")
-    assert.same({}, plan_of(pools_of(us{ renew_before = 0 }), world_of{ order("o1", 5) }).pools[1].notes)
+    notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5) }).pools[1],
+      "o1 does not tell when it ends")
+    assert.same({}, plan_of(pools_of(us{ renew_before = 0 }),
+      world_of{ order("o1", 5) }).pools[1].notes)
     local pending = plan_of(pools_of(us()), world_of{ order("o1", 5, 10, { status = "pending" }) })
     assert.same({}, words(pending))
     notes_match(pending.pools[1], "order o1 is called pending; it counts")
-    assert.same({}, plan_of(pools_of(us()), world_of{ order("o1", 5, 10, { status = "Active" }) }).pools[1].notes)
+    assert.same({}, plan_of(pools_of(us()),
+      world_of{ order("o1", 5, 10, { status = "Active" }) }).pools[1].notes)
     local unseen = order("o1", 5, nil, { unseen = true })
     notes_match(plan_of(pools_of(us()), world_of{ unseen }).pools[1], "does not show it")
   end)
 
   it("refuses a pool that is too dear, with figures, and no other", function()
     local function refused(more, orders)
-      local plan = plan_of(pools_of(us(more), us{ name = "de", country = "DE", quantity = 1 }), world_of(orders or {}))
+      local plan = plan_of(pools_of(us(more), us{ name = "de", country = "DE", quantity = 1 }),
+        world_of(orders or {}))
       assert.same({ "buy 1" }, words(plan))
       assert.is_true(planner.has_work(plan))
       assert.equal("2.00", tostring(plan.total))
@@ -138,22 +153,26 @@ describe("a plan", function()
       refused{ max_unit_price = "1.99" })
     assert.equal("o1, 5 isp in US for 30 days cost 10.00, 2.00 each, above max_unit_price 1.99",
       refused({ max_unit_price = "1.99" }, { order("o1", 5, 1) }))
-    assert.equal("all of it costs 10.00, above max_total 9.99", refused({ max_total = "9.99" }, { order("o1", 2, 1) }))
+    assert.equal("all of it costs 10.00, above max_total 9.99", refused({ max_total = "9.99" },
+      { order("o1", 2, 1) }))
     for _, more in ipairs{ { max_unit_price = 2 }, { max_total = 10 } } do
       assert.is_nil(plan_of(pools_of(us(more)), world_of{}).pools[1].refused)
     end
   end)
 
   it("does nothing for a pool of which something is not known", function()
-    local plan = plan_of(pools_of(us()), world_of({ order("o1", 1, 1) }, { blocked = { us = "why" } }))
+    local plan = plan_of(pools_of(us()), world_of({ order("o1", 1, 1) },
+      { blocked = { us = "why" } }))
     assert.same({}, words(plan))
-    assert.same({ "why", true, 1 }, { plan.pools[1].refused, plan.pools[1].unknown, #plan.pools[1].keep })
+    assert.same({ "why", true, 1 }, { plan.pools[1].refused, plan.pools[1].unknown,
+      #plan.pools[1].keep })
   end)
 
   it("tells of orders that belong to no pool, and of pools that are not in the file", function()
     local loose = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) }
     local plan = plan_of(pools_of(us()), world_of({}, { loose = loose, strangers = { old = 7 } }))
-    notes_match(plan.pools[1], "active orders of this kind that belong to no pool: 1 (l1); fleet adopt us")
+    notes_match(plan.pools[1],
+      "active orders of this kind that belong to no pool: 1 (l1); fleet adopt us")
     local nameless = { { pool = "us", key = "fleet/us/1" }, { pool = "de", key = "fleet/de/1" } }
     local part = plan_of(pools_of(us()), world_of({}, { nameless = nameless })).pools[1]
     notes_match(part, "fleet/us/1 was placed, and nobody said as which order")
@@ -169,8 +188,10 @@ local function random_pools()
   for index = 1, math.random(4) do
     local period = math.random(30)
     pools[index] = {
-      name = "p" .. index, type = ({ "isp", "mobile" })[math.random(2)], country = ({ "US", "DE" })[math.random(3)],
-      quantity = math.random(0, 12), period = period, renew_before = math.random(0, period * DAY - 1),
+      name = "p" .. index, type = ({ "isp", "mobile" })[math.random(2)],
+        country = ({ "US", "DE" })[math.random(3)],
+      quantity = math.random(0, 12), period = period,
+        renew_before = math.random(0, period * DAY - 1),
       batch = math.random(2) == 1 and math.random(5) or nil,
     }
   end
@@ -182,7 +203,8 @@ local function random_world(pools)
   for index = 1, math.random(0, 12) do
     local pool = pools[math.random(#pools)]
     orders[index] = order("o" .. index, math.random(4), math.random(-2, 40) + math.random(),
-      { pool = pool.name, type = math.random(5) > 1 and pool.type or "ipv6", country = pool.country })
+      { pool = pool.name, type = math.random(5) > 1 and pool.type or "ipv6",
+      country = pool.country })
   end
   local world = world_of(orders)
   for _, pool in ipairs(pools) do world.next[pool.name] = math.random(5) end
@@ -198,7 +220,8 @@ end
 local function carry_out(world, action)
   if action.action == "buy" then
     world.next[action.pool] = world.next[action.pool] + 1
-    table.insert(world.orders, order("new-" .. action.key, action.quantity, action.period, { pool = action.pool,
+    table.insert(world.orders, order("new-" .. action.key, action.quantity, action.period,
+      { pool = action.pool,
       type = action.type, country = action.country }))
   else
     for _, one in ipairs(world.orders) do
@@ -223,7 +246,8 @@ describe("any plan", function()
   local seed = tonumber(os.getenv("FLEET_SEED")) or os.time()
   local about = "FLEET_SEED=" .. seed
 
-  it("that breaks off anywhere is followed by the plan of the rest, and at the end by none", function()
+  it("that breaks off anywhere is followed by the plan of the rest, and at the end by none",
+    function()
     math.randomseed(seed)
     for _ = 1, 300 do
       local pools = random_pools()
@@ -243,7 +267,8 @@ describe("any plan", function()
     end
   end)
 
-  it("that is kept and read back has not moved, wherever it broke off, and has where the world did", function()
+  it("that is kept and read back has not moved, wherever it broke off, and has where the world did",
+    function()
     math.randomseed(seed)
     for _ = 1, 100 do
       local pools = random_pools()
@@ -271,26 +296,34 @@ describe("what has moved since a plan", function()
     local function world() return world_of{ order("o1", 1, 1), order("o2", 1, 20) } end
     local plan, after = plan_of(pools, world()), world()
     change(after)
-    return table.concat(kept.moved(plan, planner.price(planner.decide(pools, after), price or price_of), {}), "\n")
+    return table.concat(kept.moved(plan, planner.price(planner.decide(pools, after),
+      price or price_of), {}), "\n")
   end
 
   it("is told: orders that came, went or end elsewhere, prices, another account", function()
     assert.equal("", moved(function() end))
     assert.equal("", moved(function(world) world.balance = core.money(50) end))
-    assert.equal("pool us: + buy 1 isp in US for 30 days is needed now\npool us: order o2 has gone, or is about to end",
+    assert.equal("pool us: + buy 1 isp in US for 30 days is needed now\npool us: order o2 has "
+      .. "gone, or is about to end",
       moved(function(world) table.remove(world.orders) end))
     local said = moved(function(world) world.orders[3] = order("o3", 1, 9) end)
     assert.matches("pool us: order o3 has come", said, 1, true)
     said = moved(function(world) world.orders[1] = order("o1", 1, 31) end)
-    assert.matches("pool us: ~ extend o1, 1 isp in US for 30 days is not what is needed", said, 1, true)
-    assert.equal("pool us: + buy 3 isp in US for 30 days cost 6.00 and costs 7.00 now", moved(function() end,
+    assert.matches("pool us: ~ extend o1, 1 isp in US for 30 days is not what is needed", said, 1,
+      true)
+    assert.equal("pool us: + buy 3 isp in US for 30 days cost 6.00 and costs 7.00 now",
+      moved(function() end,
       function(action) return action.action == "buy" and core.money(7) or price_of(action) end))
-    assert.equal("the plan is of account a, and this is b", moved(function(world) world.account = "b" end))
+    assert.equal("the plan is of account a, and this is b", moved(function(world)
+      world.account = "b"
+    end))
   end)
 
   it("cannot be told of what is no plan", function()
-    for _, text in ipairs{ "{", "{}", '{"version":2}', '{"version":1}', '{"version":1,"pools":[1],"total":1}',
-      '{"version":1,"total":1,"pools":[{"pool":{"name":"a","type":"ipv6","quantity":1},"keep":[],"notes":[],"loose":[],'
+    for _, text in ipairs{ "{", "{}", '{"version":2}', '{"version":1}',
+      '{"version":1,"pools":[1],"total":1}',
+      '{"version":1,"total":1,"pools":[{"pool":{"name":"a","type":"ipv6","quantity":1},'
+        .. '"keep":[],"notes":[],"loose":[],'
         .. '"actions":[{"action":"sell"}]}]}' } do
       local ok, err = pcall(kept.parse, text, "plan.json")
       assert.is_false(ok, text)

@@ -1,4 +1,5 @@
--- lua/proxylua/fleet/pools_file.lua: the desired state, read as data; every mistake names file, pool and field.
+-- lua/proxylua/fleet/pools_file.lua: the desired state, read as data; every mistake names file,
+-- pool and field.
 
 local core = require "proxylua.core"
 local file = require "proxylua.fleet.pools_file"
@@ -32,7 +33,8 @@ describe("a desired state", function()
       }]], "fleet.lua")
     assert.equal(2, #pools)
     assert.same({ 2 * DAY, 5, 10 }, { pools[1].renew_before, pools[1].batch, pools[1].quantity })
-    assert.is_true(pools[1].max_unit_price == core.money("3.10") and pools[1].max_total == core.money(40))
+    assert.is_true(pools[1].max_unit_price == core.money("3.10") and pools[1].max_total
+      == core.money(40))
     assert.is_nil(pools[2].renew_before)
     assert.same({}, file.check({}, "x"))
   end)
@@ -62,19 +64,24 @@ describe("a desired state", function()
     refused({ pool{ type = "isp proxy" } }, "pool us: type is a type of proxy")
     refused({ pool{ quantity = "nil" } }, "pool us: the field quantity is missing")
     for _, quantity in ipairs{ -1, 1.5, "3", 1e9, true, 0 / 0 } do
-      refused({ pool{ quantity = quantity } }, "pool us: quantity is a whole number from 0 to 1000000")
+      refused({ pool{ quantity = quantity } },
+        "pool us: quantity is a whole number from 0 to 1000000")
     end
     refused({ pool{ period = 0 } }, "pool us: period is a whole number from 1")
     refused({ pool{ period = "nil" } }, "pool us: period, the days, is missing")
     refused({ pool{ country = "us" } }, "pool us: country is a country code of two capital letters")
     refused({ pool{ batch = 0 } }, "pool us: batch is a whole number from 1")
     refused({ pool{ max_total = -1 } }, "pool us: max_total is an amount")
-    refused({ pool{ max_unit_price = "a lot" } }, "max_unit_price is an amount such as 25 or \"9.30\", got \"a lot\"")
+    refused({ pool{ max_unit_price = "a lot" } },
+      "max_unit_price is an amount such as 25 or \"9.30\", got \"a lot\"")
     refused({ pool{ quantity = "3" } }, "quantity is a whole number from 0 to 1000000, got \"3\"")
     refused({ pool{ renew_before = "3 days" } }, "pool us: renew_before is a duration")
-    refused({ pool{ renew_before = "30d" } }, "pool us: renew_before (30d) must be shorter than the period of 30 days")
-    refused({ pool{ type = "ipv6", period = "nil", renew_before = "3d" } }, "pool us: renew_before needs period")
-    refused({ pool{ quantiti = 3 } }, "pool us: a pool has no field quantiti, did you mean quantity?")
+    refused({ pool{ renew_before = "30d" } },
+      "pool us: renew_before (30d) must be shorter than the period of 30 days")
+    refused({ pool{ type = "ipv6", period = "nil", renew_before = "3d" } },
+      "pool us: renew_before needs period")
+    refused({ pool{ quantiti = 3 } },
+      "pool us: a pool has no field quantiti, did you mean quantity?")
   end)
 
   it("is data: it has nothing to call, and is bounded", function()

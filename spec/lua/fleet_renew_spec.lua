@@ -1,4 +1,5 @@
--- px.renew and `proxylua renew`: what ends soon is extended, once from one end on, and nothing else.
+-- px.renew and `proxylua renew`: what ends soon is extended, once from one end on, and nothing
+-- else.
 
 local core = require "proxylua.core"
 local crash = require "spec.support.crash"
@@ -9,7 +10,8 @@ local sandboxes = require "spec.support.sandbox"
 describe("renewal", function()
   local sandbox, ids
 
-  -- Orders of the type isp but for the last: two that end within three days, one that does not, one of another type.
+  -- Orders of the type isp but for the last: two that end within three days, one that does not, one
+  -- of another type.
   local orders = [[
     local ids = {}
     for at, row in ipairs{ { "US", 2, 2 }, { "DE", 1, 1 }, { "US", 9, 5 }, { "US", 1, 3, "datacenter" } } do
@@ -44,7 +46,8 @@ describe("renewal", function()
 
   it("extends what ends within the duration, the nearest end first, once", function()
     local list, report = extended()
-    assert.same({ [ids[2]] = true, [ids[4]] = true, [ids[1]] = true }, { [list[1]] = true, [list[2]] = true,
+    assert.same({ [ids[2]] = true, [ids[4]] = true, [ids[1]] = true },
+      { [list[1]] = true, [list[2]] = true,
       [list[3]] = true })
     assert.equal(ids[1], list[3])
     assert.same({ 4.8 + 2.52 + 2.7, 4.8 + 2.52 + 2.7 }, { report.spent, report.plan.total })
@@ -60,7 +63,8 @@ describe("renewal", function()
   it("is quoted first, once for each kind of thing, and shown", function()
     local result = sandbox:run{ "--dry-run", "renew", "--within", "3d", "--period", "7" }
     assert.equal(0, result.code, result.err)
-    assert.matches("  ~ extend  " .. ids[2] .. ", 1 until %S+ %S+ %(in [^)]+%) by 7 days +0%.59\n", result.out)
+    assert.matches("  ~ extend  " .. ids[2] .. ", 1 until %S+ %S+ %(in [^)]+%) by 7 days +0%.59\n",
+      result.out)
     assert.matches("total 2.34; balance ", result.out, 1, true)
     assert.matches("would extend " .. ids[2], result.out, 1, true)
     assert.equal(0, sandbox:look("counters").extended)
@@ -96,12 +100,14 @@ describe("renewal", function()
       faults("orders.list:" .. fault)
       local result = sandbox:run{ "renew", "--within", "3d" }
       assert.equal(0, result.code, result.err)
-      assert.matches("4 active orders do not tell when they end, and are not extended: ord_", result.err, 1, true)
+      assert.matches("4 active orders do not tell when they end, and are not extended: ord_",
+        result.err, 1, true)
     end
     local report = core.json.decode(renew("--country", "de").out)
     assert.same({ { ids[2] }, {} }, { report.endless, report.done })
     local result = renew("--pool", "mine")
-    assert.matches("does not tell when it ends, and is not extended: " .. ids[1] .. "\n", result.err, 1, true)
+    assert.matches("does not tell when it ends, and is not extended: " .. ids[1] .. "\n",
+      result.err, 1, true)
     assert.same({}, sandbox:eval("return px.renew{ within = '3d', only = function() end }.endless"))
   end)
 
@@ -137,7 +143,8 @@ describe("renewal", function()
     assert.matches('holds no field "price"', result.err, 1, true)
   end)
 
-  it("does nothing twice where the API does not show the new end yet, or the same was done by a fleet", function()
+  it("does nothing twice where the API does not show the new end yet, or the same was done by a "
+    .. "fleet", function()
     extended("--country", "DE")
     local entries = sandbox:eval("local n = 0 for e in px.journal.each() do n = n + 1 end return n")
     sandbox:eval(([[
@@ -145,7 +152,8 @@ describe("renewal", function()
       px.fleet.adopt("us", %q)
       px.orders.extend(%q, { period = 30, key = key })]]):format(ids[1], ids[1], ids[1], ids[1]))
     assert.same({ ids[4] }, (extended()))
-    assert.equal(entries + 2, sandbox:eval("local n = 0 for e in px.journal.each() do n = n + 1 end return n"))
+    assert.equal(entries + 2,
+      sandbox:eval("local n = 0 for e in px.journal.each() do n = n + 1 end return n"))
     assert.equal(3, sandbox:look("counters").extended)
   end)
 
@@ -178,7 +186,8 @@ describe("renewal", function()
     assert.equal(5, result.code)
     assert.matches("what came of renew/ord_", result.err, 1, true)
     local report = core.json.decode(result.out)
-    assert.same({ 2, "unknown", "outcome_unknown" }, { #report.done, report.skipped[1].why, report.error.kind })
+    assert.same({ 2, "unknown", "outcome_unknown" }, { #report.done, report.skipped[1].why,
+      report.error.kind })
     faults()
     assert.same({ report.skipped[1].order }, (extended()))
     assert.equal(3, sandbox:look("counters").extended)
@@ -186,8 +195,10 @@ describe("renewal", function()
 
   for step, number in pairs{ intent = 2, answered = 1, leaving = 3 } do
     it("that is killed at a step is made once by the next run: " .. step, function()
-      local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
-        PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3", PROXYLUA_CRASH = ("%s:%d"):format(step, number) }
+      local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+        PROXYLUA_LIMITS = "off",
+        PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3", PROXYLUA_CRASH = ("%s:%d"):format(step,
+          number) }
       local options = { home = sandbox.home, env = env, program = crash.path }
       local result = program.run({ "renew", "--within", "3d" }, options)
       assert.equal(137, result.code, result.err)
@@ -197,9 +208,11 @@ describe("renewal", function()
   end
 
   it("says what is wrong with its options", function()
-    for words, pattern in pairs{ [""] = "--within is missing", ["--within soon"] = "takes a duration",
+    for words, pattern in pairs{ [""] = "--within is missing",
+      ["--within soon"] = "takes a duration",
       ["--within 3d --country germany"] = "a code of two letters",
-      ["--within 3d --period x"] = "--period takes a number of days, got x", ["--within 3d --period 0"] = "got 0",
+      ["--within 3d --period x"] = "--period takes a number of days, got x",
+        ["--within 3d --period 0"] = "got 0",
       ["--within 3d --checked 101"] = "--checked takes a number above 0 and up to 100, got 101" } do
       local arguments = { "renew" }
       for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end
@@ -207,7 +220,8 @@ describe("renewal", function()
       assert.equal(2, result.code, result.err)
       assert.matches(pattern, result.err, 1, true)
     end
-    local wrong = { 7, {}, { within = "3d", only = 1 }, { within = "3d", pool = 1 }, { within = "3d", pol = "x" } }
+    local wrong = { 7, {}, { within = "3d", only = 1 }, { within = "3d", pool = 1 },
+      { within = "3d", pol = "x" } }
     for at = 1, #wrong do
       local _, err = px.try(px.renew, wrong[at])
       assert.equal("usage", err and err.kind)

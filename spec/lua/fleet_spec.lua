@@ -1,4 +1,5 @@
--- px.fleet and `proxylua fleet` against the emulated API: what is planned is bought, once, and nothing else.
+-- px.fleet and `proxylua fleet` against the emulated API: what is planned is bought, once, and
+-- nothing else.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -51,15 +52,18 @@ describe("a fleet", function()
   end
 
   local function buy(quantity, period, key)
-    local code = "return px.orders.create{ type = 'isp', country = 'US', quantity = %d, period = %d, key = %q }.id"
+    local code = "return px.orders.create{ type = 'isp', country = 'US', quantity = %d, period = "
+      .. "%d, key = %q }.id"
     return sandbox:eval(code:format(quantity, period, key))
   end
 
   describe("is planned", function()
     it("with real prices and what would be left, in words and as data, and buys nothing", function()
       local out = done("plan", file).out
-      assert.matches("pool us: 0 of 3 isp in US for 30 days\n  %+ buy     2 isp in US for 30 days +4.80\n", out)
-      assert.matches("pool de: 0 of 4 datacenter in DE for 7 days\n  %+ buy     4 datacenter [^\n]+ +0.89\n", out)
+      assert.matches(
+        "pool us: 0 of 3 isp in US for 30 days\n  %+ buy     2 isp in US for 30 days +4.80\n", out)
+      assert.matches("pool de: 0 of 4 datacenter in DE for 7 days\n  %+ buy     4 datacenter "
+        .. "[^\n]+ +0.89\n", out)
       assert.matches("extend 0.00, buy 8.09, total 8.09; balance 1000.00, 991.91 after\n$", out)
       local plan = json("plan", file)
       assert.same({ 8.09, 991.91, 2 }, { plan.total, plan.balance_after, #plan.pools })
@@ -83,7 +87,8 @@ describe("a fleet", function()
     it("into a file, whole and for its owner alone", function()
       local path = sandbox.home .. "/plan.json"
       local result = done("plan", file, "-o", path)
-      assert.matches("proxylua fleet apply " .. path .. " --spend 8.09 does it", result.err, 1, true)
+      assert.matches("proxylua fleet apply " .. path .. " --spend 8.09 does it", result.err, 1,
+        true)
       assert.equal(384, core.system.status(path).mode)
       assert.equal(4, fleet("plan", file, "-o", sandbox.home .. "/none/plan.json").code)
       refused(2, "this is a plan already", "plan", path)
@@ -102,7 +107,8 @@ describe("a fleet", function()
   describe("is applied", function()
     it("as planned, and tells what was done", function()
       local report = json("apply", file)
-      assert.same({ 3, 0, 8.09, 8.09 }, { #report.done, #report.left, report.spent, report.plan.total })
+      assert.same({ 3, 0, 8.09, 8.09 }, { #report.done, #report.left, report.spent,
+        report.plan.total })
       assert.equal("fleet/us/1", report.done[1].key)
       local counters = sandbox:look("counters")
       assert.same({ 3, "8.09" }, { counters.sold, counters.charged })
@@ -129,7 +135,8 @@ describe("a fleet", function()
       assert.same({ 1, "fleet/de/2" }, { #report.done, report.done[1].key })
       program.write(file, (POOLS:gsub("quantity = 3", "quantity = 6")))
       report = json("apply", file)
-      assert.same({ 2, "fleet/us/3", "fleet/us/4" }, { #report.done, report.done[1].key, report.done[2].key })
+      assert.same({ 2, "fleet/us/3", "fleet/us/4" }, { #report.done, report.done[1].key,
+        report.done[2].key })
     end)
 
     it("not at all in a dry run, which tells what it would do", function()
@@ -144,7 +151,8 @@ describe("a fleet", function()
       local id = buy(3, 1, "old")
       done("adopt", "us", id)
       local report = json("apply", file)
-      assert.same({ "extend", id, 7.2 }, { report.done[1].action, report.done[1].order, report.done[1].price })
+      assert.same({ "extend", id, 7.2 }, { report.done[1].action, report.done[1].order,
+        report.done[1].price })
       assert.equal(2, #report.done)
       assert.equal(0, #json("apply", file).done)
       assert.equal(1, sandbox:look("counters").extended)
@@ -154,7 +162,8 @@ describe("a fleet", function()
       program.write(file, (POOLS:gsub("batch = 2", "max_unit_price = '2.39'")))
       local result = fleet("apply", file)
       assert.equal(6, result.code)
-      assert.matches("3 isp in US for 30 days cost 7.20, 2.40 each, above max_unit_price 2.39", result.err, 1, true)
+      assert.matches("3 isp in US for 30 days cost 7.20, 2.40 each, above max_unit_price 2.39",
+        result.err, 1, true)
       assert.equal("0.89", sandbox:look("counters").charged)
     end)
   end)
@@ -167,31 +176,37 @@ describe("a fleet", function()
       refused(6, "all of it costs 8.09, and 8.00 may be spent", "--spend", "8", "apply", file)
       local result = sandbox:run({ "fleet", "apply", file }, { env = { PROXYLUA_SPEND = "" } })
       assert.same({ 6, 0 }, { result.code, sandbox:look("counters").sold })
-      assert.matches("0.00 may be spent; nothing was bought; --spend 8.09 allows it", result.err, 1, true)
+      assert.matches("0.00 may be spent; nothing was bought; --spend 8.09 allows it", result.err, 1,
+        true)
     end)
 
     it("when the world of a plan has moved, saying what", function()
       local path, id = sandbox.home .. "/plan.json", buy(1, 60, "old")
-      sandbox:eval(([[px.fleet.adopt("us", %q) px.fleet.save(px.fleet.plan(%q), %q) px.fleet.release(%q)]]):format(id,
-        file, path, id))
+      sandbox:eval(([[
+        px.fleet.adopt("us", %q) px.fleet.save(px.fleet.plan(%q), %q)
+        px.fleet.release(%q)]]):format(id, file, path, id))
       refused(6, "pool us: order " .. id .. " has gone", "apply", path)
-      sandbox:eval(("px.fleet.adopt('us', %q) px.orders.extend(%q, { period = 30, key = 'x' })"):format(id, id))
+      sandbox:eval((
+        "px.fleet.adopt('us', %q) px.orders.extend(%q, { period = 30, key = 'x' })"):format(id, id))
       local result = refused(6, "pool us: order " .. id .. " ended ", "--json", "apply", path)
       local said = core.json.decode(result.out)
       assert.same({ 1, "spend_refused" }, { #said.moved, said.error.kind })
     end)
 
-    it("when somebody has bought what the plan buys since it was made, and not when he did before", function()
+    it("when somebody has bought what the plan buys since it was made, and not when he did before",
+      function()
       local path = sandbox.home .. "/plan.json"
       buy(1, 30, "before")
       done("plan", file, "-o", path)
       local id = buy(2, 30, "by-hand")
-      local result = refused(6, ("pool us: order %s of this kind has come, and belongs to no pool; fleet adopt us %s "
+      local result = refused(6,
+        ("pool us: order %s of this kind has come, and belongs to no pool; fleet adopt us %s "
         .. "takes it in"):format(id, id), "apply", path)
       assert.is_nil(result.err:find("pool de", 1, true))
       done("plan", file, "-o", path)
       assert.matches("3 of 3 done", done("apply", path).out, 1, true)
-      local other = program.write(sandbox.home .. "/other.lua", (POOLS:gsub("quantity = 4", "quantity = 5")))
+      local other = program.write(sandbox.home .. "/other.lua",
+        (POOLS:gsub("quantity = 4", "quantity = 5")))
       done("plan", other, "-o", path)
       buy(1, 30, "of-no-concern")
       assert.matches("1 of 1 done", done("apply", path).out, 1, true)
@@ -219,11 +234,13 @@ describe("a fleet", function()
     it("when a quote has no price, naming it", function()
       faults("orders.calc:omit=price")
       for _, command in ipairs{ "plan", "apply" } do
-        refused(4, 'holds no field "price" that can be read; nothing was bought (orders.calc)', command, file)
+        refused(4, 'holds no field "price" that can be read; nothing was bought (orders.calc)',
+          command, file)
       end
     end)
 
-    it("when what came of an earlier charge is not known, and ends with 5 in every command", function()
+    it("when what came of an earlier charge is not known, and ends with 5 in every command",
+      function()
       program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
       faults("orders.create:cut=after,count=1", "orders.list:status=403,skip=2")
       assert.equal(5, fleet("apply", file).code)
@@ -244,13 +261,15 @@ describe("a fleet", function()
   it("goes by the clock of the API", function()
     done("apply", file)
     sandbox:change("clock", { advance = 6 * 86400 })
-    assert.matches("  ~ extend  ord_%w+, 4 until %S+ %S+ %(in [^)]+%) by 7 days +0%.89\n", done("plan", file).out)
+    assert.matches("  ~ extend  ord_%w+, 4 until %S+ %S+ %(in [^)]+%) by 7 days +0%.89\n",
+      done("plan", file).out)
     sandbox:change("clock", { advance = 2 * 86400 })
     assert.matches("+ buy     4 datacenter in DE for 7 days", done("apply", file).out, 1, true)
     assert.equal(0, sandbox:look("counters").extended)
   end)
 
-  it("stops at the first action that fails, tells what was done and what was not, and goes on later", function()
+  it("stops at the first action that fails, tells what was done and what was not, and goes on "
+    .. "later", function()
     faults("orders.create:status=402,skip=1")
     local result = fleet("--json", "apply", file)
     assert.equal(3, result.code, result.err)
@@ -278,7 +297,8 @@ describe("a fleet", function()
   describe("has orders that", function()
     it("are adopted by one pool, and let go", function()
       local id = buy(2, 60, "old")
-      assert.matches("orders of this kind that belong to no pool: 1 (" .. id, done("plan", file).out, 1, true)
+      assert.matches("orders of this kind that belong to no pool: 1 (" .. id,
+        done("plan", file).out, 1, true)
       local script = [[
         local id, file = %q, %q
         local function have() return px.fleet.plan(file).pools[1].have end
@@ -301,10 +321,12 @@ describe("a fleet", function()
 
     it("are told as JSON, what was done before a failure too", function()
       local first, second = buy(2, 60, "first"), buy(1, 60, "second")
-      assert.same({ { id = first, pool = "us" }, { id = second, pool = "us" } }, json("adopt", "us", first, second))
+      assert.same({ { id = first, pool = "us" }, { id = second, pool = "us" } },
+        json("adopt", "us", first, second))
       assert.same({ { id = first, pool = "us" } }, json("release", first))
       local result = fleet("--json", "release", second, first)
-      assert.same({ 2, { { id = second, pool = "us" } } }, { result.code, core.json.decode(result.out) })
+      assert.same({ 2, { { id = second, pool = "us" } } },
+        { result.code, core.json.decode(result.out) })
     end)
 
     it("belong to the pool that bought them until they are let go", function()
@@ -319,7 +341,8 @@ describe("a fleet", function()
 
     it("count as what was asked for, whatever the API calls it afterwards", function()
       done("apply", file)
-      for _, said in ipairs{ "country~us", "country~United States", "type~ISP", "type~Static", "quantity~2 IPs",
+      for _, said in ipairs{ "country~us", "country~United States", "type~ISP", "type~Static",
+        "quantity~2 IPs",
         "expires_at~soon" } do
         faults("*:say=" .. said)
         assert.equal(0, #json("apply", file).done, said)
@@ -331,7 +354,8 @@ describe("a fleet", function()
     it("are neither active nor over count, which is told", function()
       done("apply", file)
       faults("orders.list:say=status~canceled")
-      assert.matches("is called canceled; it counts until fleet release", done("apply", file).out, 1, true)
+      assert.matches("is called canceled; it counts until fleet release", done("apply", file).out,
+        1, true)
       assert.equal(3, sandbox:look("counters").sold)
     end)
 
@@ -353,13 +377,15 @@ describe("a fleet", function()
       assert.equal(0, #json("apply", file).done)
       faults("orders.list:slow=3600", "orders.get:status=404")
       assert.equal(0, #json("apply", file).done)
-      assert.matches("was bought, and the API does not show it yet; it counts", done("plan", file).out, 1, true)
+      assert.matches("was bought, and the API does not show it yet; it counts",
+        done("plan", file).out, 1, true)
     end)
 
     it("are told when their pool is not in the file", function()
       done("apply", file)
       program.write(file, (POOLS:gsub('"us"', '"us-new"')))
-      assert.matches("pool us is not in the file; its 3 are left alone", done("plan", file).out, 1, true)
+      assert.matches("pool us is not in the file; its 3 are left alone", done("plan", file).out, 1,
+        true)
     end)
   end)
 
@@ -374,7 +400,8 @@ describe("a fleet", function()
     assert.is_nil(done("plan", file).out:find("\27", 1, true))
   end)
 
-  it("becomes what is wanted, whatever that is and whatever is there, for the plan's total", function()
+  it("becomes what is wanted, whatever that is and whatever is there, for the plan's total",
+    function()
     local seed = tonumber(os.getenv("FLEET_SEED")) or os.time()
     math.randomseed(seed)
     local script = [[

@@ -1,4 +1,5 @@
--- lua/proxylua/export: each format held against what reads it, with credentials that are hard to write.
+-- lua/proxylua/export: each format held against what reads it, with credentials that are hard to
+-- write.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -30,7 +31,8 @@ local function file_of(list, format, options)
 end
 
 local function proxy(username, password, other)
-  local record = { host = "10.0.0.1", port = 8080, protocol = "http", username = username, password = password }
+  local record = { host = "10.0.0.1", port = 8080, protocol = "http", username = username,
+    password = password }
   for name, value in pairs(other or {}) do record[name] = value end
   return record
 end
@@ -56,7 +58,8 @@ local unicode = { "ü", "€", "😀", "\u{85}", "\u{2028}", "\u{FEFF}", "\u{FFF
 local function credentials()
   local kind = math.random(4)
   if kind == 1 then return word(every_byte, math.random(8)), word(every_byte, math.random(8)) end
-  local user, password = word(hostile .. "abc", math.random(12)), word(hostile .. "abc", math.random(12))
+  local user, password = word(hostile .. "abc", math.random(12)),
+    word(hostile .. "abc", math.random(12))
   if kind == 2 then password = password .. unicode[math.random(#unicode)] .. "x" end
   return user, password
 end
@@ -64,18 +67,21 @@ end
 local protocols = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" }
 local hosts = { "10.0.0.1", "2001:db8::1", "proxy-1.example" }
 
--- Those of some random proxies that a format takes; it has to take what is harmless, and say why it takes what it does not.
+-- Those of some random proxies that a format takes; it has to take what is harmless, and say why it
+-- takes what it does not.
 local function taken(format, count)
   local list = { proxy("user", "pass"), proxy(nil, nil) }
   for _ = 1, count do
     local user, password = credentials()
-    local one = proxy(user, password, { protocol = protocols[math.random(6)], host = hosts[math.random(3)] })
+    local one = proxy(user, password, { protocol = protocols[math.random(6)],
+      host = hosts[math.random(3)] })
     local text, err = px.try(export, one, format)
     if text then
       list[#list + 1] = one
     else
       assert.equal("usage", err.kind)
-      assert.matches("^proxy 1 %(.*%) cannot be written as " .. format:gsub("%p", "%%%0") .. ": ", err.message)
+      assert.matches("^proxy 1 %(.*%) cannot be written as " .. format:gsub("%p", "%%%0") .. ": ",
+        err.message)
       assert.is_nil(#password > 3 and err.message:find(password, 1, true) or nil)
     end
   end
@@ -92,7 +98,8 @@ end
 local kept = {
   txt = { https = "http", socks4 = "http", socks4a = "http", socks5 = "http", socks5h = "http" },
   proxychains = { socks4a = "socks4", socks5h = "socks5" },
-  foxyproxy = { socks4a = "socks4" }, switchyomega = { socks5h = "socks5" }, clash = { socks5h = "socks5" },
+  foxyproxy = { socks4a = "socks4" }, switchyomega = { socks5h = "socks5" },
+    clash = { socks5h = "socks5" },
   ["sing-box"] = { socks5h = "socks5" },
   gost = { socks4a = "socks4", socks5h = "socks5" },
 }
@@ -110,7 +117,8 @@ describe("px.export", function()
       for at, one in ipairs(list) do
         local protocol = (kept[format.name] or {})[one.protocol] or one.protocol
         local given = assert(require "proxylua.proxies.address".complete{
-          host = one.host, port = one.port, protocol = protocol, username = one.username, password = one.password,
+          host = one.host, port = one.port, protocol = protocol, username = one.username,
+            password = one.password,
         })
         assert.equal(given.url, read[at].url)
       end
@@ -134,7 +142,9 @@ end
 -- Records as { host, port, username, password }, what is absent as "".
 local function plain(list)
   local out = {}
-  for at, one in ipairs(list) do out[at] = { one.host, one.port, one.username or "", one.password or "" } end
+  for at, one in ipairs(list) do
+    out[at] = { one.host, one.port, one.username or "", one.password or "" }
+  end
   return out
 end
 
@@ -142,11 +152,14 @@ describe("a JSON parser reads", function()
   local filters = {
     json = "[.[]|[.host,.port,.username//\"\",.password//\"\"]]",
     foxyproxy = "[.data[]|[.hostname,(.port|tonumber),.username,.password]]",
-    switchyomega = "[to_entries|map(select(.key|startswith(\"+\")))|sort_by(.key[7:]|tonumber)[].value"
+    switchyomega =
+      "[to_entries|map(select(.key|startswith(\"+\")))|sort_by(.key[7:]|tonumber)[].value"
       .. "|[.fallbackProxy.host,.fallbackProxy.port,.auth.fallbackProxy.username//\"\","
       .. ".auth.fallbackProxy.password//\"\"]]",
-    ["sing-box"] = "[.outbounds[]|select(.server)|[.server,.server_port,.username//\"\",.password//\"\"]]",
-    gost = "[.chains[0].hops[0].nodes[]|(.addr|capture(\"^\\\\[?(?<h>.*?)\\\\]?:(?<p>[0-9]+)$\")) as $a"
+    ["sing-box"] =
+      "[.outbounds[]|select(.server)|[.server,.server_port,.username//\"\",.password//\"\"]]",
+    gost =
+      "[.chains[0].hops[0].nodes[]|(.addr|capture(\"^\\\\[?(?<h>.*?)\\\\]?:(?<p>[0-9]+)$\")) as $a"
       .. "|[$a.h,($a.p|tonumber),.connector.auth.username//\"\",.connector.auth.password//\"\"]]",
   }
 
@@ -158,11 +171,13 @@ describe("a JSON parser reads", function()
     end)
   end
 
-  it("the selector of sing-box, and schemaVersion of SwitchyOmega, whatever the count is", function()
+  it("the selector of sing-box, and schemaVersion of SwitchyOmega, whatever the count is",
+    function()
     for count = 0, 2 do
       local list = {}
       for at = 1, count do list[at] = proxy("u", "p") end
-      local tags = jq(file_of(list, "sing-box"), "[.outbounds[]|select(.type==\"selector\").outbounds[]]")
+      local tags = jq(file_of(list, "sing-box"),
+        "[.outbounds[]|select(.type==\"selector\").outbounds[]]")
       assert.equal(count + 1, #tags)
       assert.equal("proxy-1" == tags[1], count > 0)
       assert.equal(2, jq(file_of(list, "switchyomega"), ".schemaVersion"))
@@ -197,7 +212,8 @@ it("a CSV parser reads csv", function()
   local list = taken("csv", 300)
   local import = ".import --csv " .. file_of(list, "csv") .. " t"
   local query = "select host, port, hex(username), hex(password), protocol from t"
-  local text = shell(("sqlite3 :memory: -cmd %s %s"):format(program.quote(import), program.quote(query)))
+  local text = shell(("sqlite3 :memory: -cmd %s %s"):format(program.quote(import),
+    program.quote(query)))
   local at = 0
   for host, port, user, password, protocol in text:gmatch("([^|\n]*)|(%d+)|(%x*)|(%x*)|(%w+)\n") do
     at = at + 1
@@ -216,14 +232,16 @@ it("a shell reads env", function()
   math.randomseed(19)
   local list = taken("env", 60)
   local path = file_of(list, "env")
-  local text = shell(("env -i sh -c 'set -ae; . %s; i=1; while [ $i -le %d ]; do eval echo \"\\$PROXY_$i\"; "
+  local text =
+    shell(("env -i sh -c 'set -ae; . %s; i=1; while [ $i -le %d ]; do eval echo \"\\$PROXY_$i\"; "
     .. "i=$((i+1)); done; echo $all_proxy'"):format(path, #list))
   local at = 0
   for url in text:gmatch("[^\n]+") do
     at = at + 1
     local one = px.proxies.parse(url)
     local given = list[at] or list[1]
-    assert.same({ given.username ~= "" and given.username or nil, given.host, given.port, given.protocol },
+    assert.same({ given.username ~= "" and given.username or nil, given.host, given.port,
+      given.protocol },
       { one.username ~= "" and one.username or nil, one.host, one.port, one.protocol })
     assert.equal(given.password or "", one.password or "")
   end
@@ -259,10 +277,12 @@ describe("through the proxies that a sandbox sells", function()
 
   it("curl -K fetches, whatever is in the passwords", function()
     buy({ passwords = "hard" }, 8)
-    local text, ok = shell("curl -s --noproxy '' -K " .. file_of(list, "curl", { url = sandbox.trace_url }))
+    local text, ok = shell("curl -s --noproxy '' -K " .. file_of(list, "curl",
+      { url = sandbox.trace_url }))
     assert.is_true(ok)
     assert.same(names(), seen(text))
-    text = shell(("curl -s --noproxy '' -K %s %s"):format(file_of({ list[1] }, "curl"), sandbox.trace_url))
+    text = shell(("curl -s --noproxy '' -K %s %s"):format(file_of({ list[1] }, "curl"),
+      sandbox.trace_url))
     assert.same({ list[1].username }, seen(text))
   end)
 
@@ -270,17 +290,20 @@ describe("through the proxies that a sandbox sells", function()
     buy({ passwords = "hard" }, 4)
     local text = ""
     for url in export(list, "url"):gmatch("[^\n]+") do
-      text = text .. shell(("curl -s --noproxy '' -x %s %s"):format(program.quote(url), sandbox.trace_url))
+      text = text .. shell(("curl -s --noproxy '' -x %s %s"):format(program.quote(url),
+        sandbox.trace_url))
     end
     assert.same(names(), seen(text))
-    text = shell(("set -a; . %s; curl -s --noproxy '' %s"):format(file_of(list, "env"), sandbox.trace_url))
+    text = shell(("set -a; . %s; curl -s --noproxy '' %s"):format(file_of(list, "env"),
+      sandbox.trace_url))
     assert.same({ list[1].username }, seen(text))
   end)
 
   it("proxychains4 connects", function()
     buy({}, 3)
     for at, one in ipairs(list) do
-      local text = shell(("proxychains4 -q -f %s curl -s --noproxy '*' %s"):format(file_of({ one }, "proxychains"),
+      local text = shell(("proxychains4 -q -f %s curl -s --noproxy '*' %s"):format(file_of({ one },
+        "proxychains"),
         sandbox.trace_url))
       assert.same({ list[at].username }, seen(text))
     end
@@ -302,7 +325,9 @@ describe("through the proxies that a sandbox sells", function()
 end)
 
 describe("squid -k parse", function()
-  if not os.getenv("EXPORT_LONG") then return pending("runs with EXPORT_LONG=1, as make check-export does") end
+  if not os.getenv("EXPORT_LONG") then
+    return pending("runs with EXPORT_LONG=1, as make check-export does")
+  end
 
   it("takes every line", function()
     math.randomseed(23)
@@ -322,15 +347,22 @@ describe("a format refuses what it cannot carry:", function()
   local host6, name = { host = "::1" }, { host = "proxy.example" }
   for _, case in ipairs{
     { "txt", proxy("a:b", "c"), "colon" }, { "txt", proxy("a", "b\n"), "control byte" },
-    { "txt", proxy("a", "b "), "blank" }, { "csv", proxy("a\0", "b"), "NUL" }, { "json", proxy("a", "\xFF"), "UTF%-8" },
+    { "txt", proxy("a", "b "), "blank" }, { "csv", proxy("a\0", "b"), "NUL" },
+      { "json", proxy("a", "\xFF"), "UTF%-8" },
     { "curl", proxy("a", "\0"), "NUL" }, { "proxychains", proxy("a b", "c"), "blank" },
-    { "proxychains", proxy("a", "b", name), "names" }, { "proxychains", proxy("", "b"), "empty username" },
+    { "proxychains", proxy("a", "b", name), "names" }, { "proxychains", proxy("", "b"),
+      "empty username" },
     { "proxychains", proxy("a", "b", { protocol = "https" }), "protocol https" },
-    { "scrapy", proxy("ü", "b"), "ASCII" }, { "scrapy", proxy("a", "b", { protocol = "socks5" }), "protocol socks5" },
-    { "squid", proxy("*", "b"), "meaning of its own" }, { "squid", proxy("a", "b", { protocol = "socks5" }), "socks5" },
-    { "3proxy", proxy('"a', "b"), "meaning of its own" }, { "3proxy", proxy("a", ("b"):rep(65)), "64" },
-    { "clash", proxy("a", "b", { protocol = "socks4" }), "socks4" }, { "env", proxy("a", "b\0"), "NUL" },
-    { "switchyomega", proxy("a", "\xC3"), "UTF%-8" }, { "gost", proxy("\xC3", "b", host6), "UTF%-8" },
+    { "scrapy", proxy("ü", "b"), "ASCII" }, { "scrapy", proxy("a", "b", { protocol = "socks5" }),
+      "protocol socks5" },
+    { "squid", proxy("*", "b"), "meaning of its own" },
+      { "squid", proxy("a", "b", { protocol = "socks5" }), "socks5" },
+    { "3proxy", proxy('"a', "b"), "meaning of its own" }, { "3proxy", proxy("a", ("b"):rep(65)),
+      "64" },
+    { "clash", proxy("a", "b", { protocol = "socks4" }), "socks4" },
+      { "env", proxy("a", "b\0"), "NUL" },
+    { "switchyomega", proxy("a", "\xC3"), "UTF%-8" }, { "gost", proxy("\xC3", "b", host6),
+      "UTF%-8" },
   } do
     local format, one, why = table.unpack(case)
     it(("%s, %q and %q"):format(format, one.username, one.password), function()
@@ -340,7 +372,8 @@ describe("a format refuses what it cannot carry:", function()
       })
       assert.is_nil(text)
       assert.equal("usage", err.kind)
-      assert.matches("^proxy 2 %(.*:8080%) cannot be written as " .. format:gsub("%p", "%%%0") .. ": ", err.message)
+      assert.matches("^proxy 2 %(.*:8080%) cannot be written as " .. format:gsub("%p", "%%%0")
+        .. ": ", err.message)
       assert.matches(why, err.message)
       assert.equal("before", program.read(path))
     end)
@@ -348,7 +381,8 @@ describe("a format refuses what it cannot carry:", function()
 
   it("what is no proxy at all", function()
     for _, one in ipairs{
-      proxy("a", "b", { host = "a b" }), proxy("a", "b", { host = "a\nb" }), proxy("a", "b", { port = 0 }),
+      proxy("a", "b", { host = "a b" }), proxy("a", "b", { host = "a\nb" }),
+        proxy("a", "b", { port = 0 }),
       proxy("a", "b", { protocol = "ftp" }), proxy(1, "b"), 7,
     } do
       for _, format in ipairs{ "txt", "json", "squid" } do
@@ -367,7 +401,8 @@ end)
 describe("px.export", function()
   it("takes lists, iterators, URLs and single records", function()
     local url = "http://u:p@10.0.0.1:80\n"
-    for _, given in ipairs{ "10.0.0.1:80:u:p", { "http://u:p@10.0.0.1:80" }, px.proxies.parse("10.0.0.1:80:u:p") } do
+    for _, given in ipairs{ "10.0.0.1:80:u:p", { "http://u:p@10.0.0.1:80" },
+      px.proxies.parse("10.0.0.1:80:u:p") } do
       assert.equal(url, export(given))
     end
     local left = 3
@@ -381,8 +416,10 @@ describe("px.export", function()
   it("writes lines of one's own", function()
     local one = proxy("me", "p:w", { host = "::1", country = "US" })
     for template, line in pairs{
-      ["%login%:%password%@%ip%:%port%"] = "me:p:w@[::1]:8080", ["%ip% %port%"] = "::1 8080", ["100%%"] = "100%",
-      ["%password.url%|%url%"] = "p%3Aw|http://me:p%3Aw@[::1]:8080", ["%n%\\t%country%"] = "1\tUS", [""] = "",
+      ["%login%:%password%@%ip%:%port%"] = "me:p:w@[::1]:8080", ["%ip% %port%"] = "::1 8080",
+        ["100%%"] = "100%",
+      ["%password.url%|%url%"] = "p%3Aw|http://me:p%3Aw@[::1]:8080", ["%n%\\t%country%"] = "1\tUS",
+        [""] = "",
     } do
       assert.equal(line .. "\n", export(one, nil, { template = template }))
     end
@@ -414,7 +451,8 @@ describe("px.export", function()
     assert.equal(export({}, "clash"), export({}, "mihomo"))
   end)
 
-  it("chooses among a thousand parents at most in one service of 3proxy, with weights that add up", function()
+  it("chooses among a thousand parents at most in one service of 3proxy, with weights that add up",
+    function()
     local list = {}
     for at = 1, 1003 do list[at] = proxy("u" .. at, "p") end
     local text = export(list, "3proxy")

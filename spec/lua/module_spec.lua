@@ -12,11 +12,21 @@ end
 
 describe("px", function()
   it("names the nearest field where one is misspelt", function()
-    assert.are.equal("there is no px.order, did you mean px.orders?", usage(function() return px.order.list end))
-    assert.are.equal("there is no px.orders.lits, did you mean px.orders.list?", usage(function() px.orders.lits() end))
-    assert.are.equal("there is no px.json.enocde, did you mean px.json.encode?", usage(function() px.json.enocde{} end))
-    assert.are.equal("there is no px.http.gte, did you mean px.http.get?", usage(function() px.http.gte() end))
-    assert.are.equal("there is no px.nothing_like_it", usage(function() return px.nothing_like_it end))
+    assert.are.equal("there is no px.order, did you mean px.orders?", usage(function()
+      return px.order.list
+    end))
+    assert.are.equal("there is no px.orders.lits, did you mean px.orders.list?", usage(function()
+      px.orders.lits()
+    end))
+    assert.are.equal("there is no px.json.enocde, did you mean px.json.encode?", usage(function()
+      px.json.enocde{}
+    end))
+    assert.are.equal("there is no px.http.gte, did you mean px.http.get?", usage(function()
+      px.http.gte()
+    end))
+    assert.are.equal("there is no px.nothing_like_it", usage(function()
+      return px.nothing_like_it
+    end))
     assert.is_nil(px[1])
   end)
 
@@ -50,12 +60,15 @@ end)
 
 describe("px.try", function()
   it("answers results", function()
-    assert.are.same({ n = 3, 1, nil, 3 }, table.pack(px.try(function(...) return ... end, 1, nil, 3)))
+    assert.are.same({ n = 3, 1, nil, 3 }, table.pack(px.try(function(...)
+      return ...
+    end, 1, nil, 3)))
     assert.are.same({ n = 0 }, table.pack(px.try(function() end)))
   end)
 
   it("answers errors of px", function()
-    local result, err = px.try(px.error.raise, { kind = "not_found", message = "gone", status = 404 })
+    local result, err = px.try(px.error.raise, { kind = "not_found", message = "gone",
+      status = 404 })
     assert.is_nil(result)
     assert.are.equal("not_found", err.kind)
     assert.are.equal(404, err.status)
@@ -102,22 +115,27 @@ end)
 
 describe("endpoint functions", function()
   it("refuse a colon", function()
-    assert.has.match("^px.orders.list was called with a colon; write px.orders.list%({page=, limit=, type=, status=, ",
+    assert.has.match("^px.orders.list was called with a colon; write px.orders.list%({page=, "
+      .. "limit=, type=, status=, ",
       usage(px.orders.list, px.orders, {}))
-    assert.has.match("with a colon; write px.orders.get%(id", usage(px.orders.get, px.orders, "ord_1"))
+    assert.has.match("with a colon; write px.orders.get%(id", usage(px.orders.get, px.orders,
+      "ord_1"))
   end)
 
   it("refuse what is no table of parameters", function()
-    assert.has.match("^account.get takes its parameters as a table, got a string; write px.account.get%(",
+    assert.has.match(
+      "^account.get takes its parameters as a table, got a string; write px.account.get%(",
       usage(px.account.get, "me"))
     assert.has.match("got a number; write px.orders.extend%(id, {period=, ",
       usage(px.orders.extend, "ord_1", 30))
-    assert.has.match("^orders.get takes id first, got a table; write", usage(px.orders.get, { id = "ord_1" }))
+    assert.has.match("^orders.get takes id first, got a table; write",
+      usage(px.orders.get, { id = "ord_1" }))
   end)
 
   it("refuse too many arguments and a parameter given twice", function()
     assert.has.match("^orders.list got 2 arguments", usage(px.orders.list, {}, {}))
-    assert.has.match("^orders.get: id is given twice", usage(px.orders.get, "ord_1", { id = "ord_2" }))
+    assert.has.match("^orders.get: id is given twice",
+      usage(px.orders.get, "ord_1", { id = "ord_2" }))
   end)
 
   it("refuse misspelt and missing parameters before anything is sent", function()
@@ -165,9 +183,11 @@ describe("endpoint functions, called,", function()
       ]])
       assert.are.equal("string", type(seen.order.id))
       for name, value in pairs{
-        email = seen.email, listed = seen.order.id, longer = true, is_money = true, period = 37, page = 1,
+        email = seen.email, listed = seen.order.id, longer = true, is_money = true, period = 37,
+          page = 1,
         limit = 1, count = 3,
-        lines = 4, address = true, currency = "USDT", network = "TRC20", countries = true, types = true, periods = true,
+        lines = 4, address = true, currency = "USDT", network = "TRC20", countries = true,
+          types = true, periods = true,
       } do
         assert.are.equal(value, seen[name], name)
       end

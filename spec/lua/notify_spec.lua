@@ -9,7 +9,8 @@ local servers = require "spec.support.server"
 local SECRET = "T0/B1/s3cretPart"
 
 local function status(line, body, headers)
-  return { ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(line, #body, headers or "", body), keep = true }
+  return { ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(line, #body, headers or "",
+    body), keep = true }
 end
 
 -- The method, path and JSON of a request.
@@ -54,12 +55,14 @@ describe("px.notify", function()
   end)
 
   it("speaks Slack's language, where < calls people", function()
-    assert.are.equal("slack", send({ text = "a <!channel> & b", kind = "slack" }, "/" .. SECRET, servers.ok("ok")))
+    assert.are.equal("slack", send({ text = "a <!channel> & b", kind = "slack" }, "/" .. SECRET,
+      servers.ok("ok")))
     assert.are.same({ text = "a &lt;!channel&gt; &amp; b" }, (select(3, received())))
   end)
 
   it("speaks Discord's, which calls nobody and takes 2,000 characters", function()
-    assert.are.equal("discord", send({ text = "@everyone " .. ("ü"):rep(3000), kind = "discord" }, "/w/" .. SECRET,
+    assert.are.equal("discord", send({ text = "@everyone " .. ("ü"):rep(3000), kind = "discord" },
+      "/w/" .. SECRET,
       { "HTTP/1.1 204 No Content\r\n\r\n", keep = true }))
     local body = select(3, received())
     assert.are.same({ parse = {} }, body.allowed_mentions)
@@ -72,12 +75,14 @@ describe("px.notify", function()
   it("speaks Telegram's, with the chat beside the URL or in it", function()
     local answer = servers.ok('{"ok":true}')
     for _, case in ipairs{
-      { "/bot12:s3cretPart", { chat = 42 }, "42" }, { "/bot12:s3cretPart/sendMessage", { chat = "@chan" }, "@chan" },
+      { "/bot12:s3cretPart", { chat = 42 }, "42" }, { "/bot12:s3cretPart/sendMessage",
+        { chat = "@chan" }, "@chan" },
       { "/bot12:s3cretPart/sendMessage?chat_id=-100", {}, "-100" },
       { "/bot12:s3cretPart?chat_id=%40chan", {}, "@chan" },
     } do
       server = servers.start{ ["/bot12:s3cretPart/sendMessage"] = answer }
-      local params = { kind = "telegram", text = "hello", url = server.url .. case[1], chat = case[2].chat }
+      local params = { kind = "telegram", text = "hello", url = server.url .. case[1],
+        chat = case[2].chat }
       assert.are.equal("telegram", px.notify(params))
       local _, path, body = received()
       assert.are.equal("/bot12:s3cretPart/sendMessage", path)
@@ -92,8 +97,10 @@ describe("px.notify", function()
   end)
 
   it("tells the kind by the host, and by no part of it", function()
-    local hosts = { ["hooks.slack.com"] = "slack", ["discord.com"] = "discord", ["ptb.discord.com"] = "discord",
-      ["api.telegram.org"] = "telegram", ["hooks.slack.com.example.org"] = "json", ["example.org"] = "json",
+    local hosts = { ["hooks.slack.com"] = "slack", ["discord.com"] = "discord",
+      ["ptb.discord.com"] = "discord",
+      ["api.telegram.org"] = "telegram", ["hooks.slack.com.example.org"] = "json",
+        ["example.org"] = "json",
       ["HOOKS.SLACK.COM:443"] = "slack" }
     for host, kind in pairs(hosts) do
       assert.are.equal(kind, notify.kind_of(("https://%s/bot1:x?chat_id=1"):format(host)), host)
@@ -101,11 +108,15 @@ describe("px.notify", function()
   end)
 
   it("takes https, or loopback", function()
-    for _, url in ipairs{ "http://example.org/x", "http://127.0.0.1.example.org/x", "http://127.0.0.999/x",
-      "http://localhost.example.org/", "http://[::2]/", "ftp://127.0.0.1/x", "http://128.0.0.1/", "//127.0.0.1/", "x",
+    for _, url in ipairs{ "http://example.org/x", "http://127.0.0.1.example.org/x",
+      "http://127.0.0.999/x",
+      "http://localhost.example.org/", "http://[::2]/", "ftp://127.0.0.1/x", "http://128.0.0.1/",
+        "//127.0.0.1/", "x",
       "",
-      "http://127.0.0.1\\@example.org/", "http://127.0.0.1@example.org/", "https://user:s3cretPart@example.org/",
-      "https://example.org/a b", "https://example.org/#x", "http://127.0.0.1:99999/s3cretPart", 5 } do
+      "http://127.0.0.1\\@example.org/", "http://127.0.0.1@example.org/",
+        "https://user:s3cretPart@example.org/",
+      "https://example.org/a b", "https://example.org/#x", "http://127.0.0.1:99999/s3cretPart",
+        5 } do
       local result, err = px.try(px.notify, { url = url, text = "x" })
       assert.is_nil(result, url)
       assert.are.equal("usage", err.kind, url)
@@ -114,18 +125,21 @@ describe("px.notify", function()
   end)
 
   it("tries again what passes, and nothing else", function()
-    send({ text = "x" }, "/" .. SECRET, status("503 Busy", ""), status("429 Slow", "", "Retry-After: 1\r\n"),
+    send({ text = "x" }, "/" .. SECRET, status("503 Busy", ""),
+      status("429 Slow", "", "Retry-After: 1\r\n"),
       servers.ok("fine"))
     assert.are.equal(3, #server:requests())
     server:stop()
     local err = refused("invalid", { text = "x" }, "/" .. SECRET, status("404 No", "no_service"))
     assert.are.equal(1, #server:requests())
     assert.are.equal(404, err.status)
-    assert.has.match("http://127%.0%.0%.1:%d+: it refused the message %(HTTP 404%): no_service$", err.message)
+    assert.has.match("http://127%.0%.0%.1:%d+: it refused the message %(HTTP 404%): no_service$",
+      err.message)
   end)
 
   it("gives up after three attempts, and says at which server", function()
-    local err = refused("upstream", { text = "x" }, "/" .. SECRET, status("500 Broken", "<html>s3cretPart</html>"))
+    local err = refused("upstream", { text = "x" }, "/" .. SECRET,
+      status("500 Broken", "<html>s3cretPart</html>"))
     assert.are.equal(3, #server:requests())
     assert.has.match("HTTP 500%)$", err.message)
     server:stop()
@@ -137,12 +151,14 @@ describe("px.notify", function()
 
   it("takes the secret out of what the receiver says", function()
     local body = '{"ok":false,"description":"Not Found: 12:s3cretPart of /bot12:s3cretPart"}'
-    local err = refused("invalid", { text = "x", kind = "telegram", chat = 1 }, "/bot12%3As3cretPart",
+    local err = refused("invalid", { text = "x", kind = "telegram", chat = 1 },
+      "/bot12%3As3cretPart",
       status("404 No", "x"))
     assert.are.equal(404, err.status)
     server:stop()
     server = servers.start{ ["/bot12:s3cretPart/sendMessage"] = { status("401 No", body) } }
-    local params = { url = server.url .. "/bot12:s3cretPart", kind = "telegram", chat = 1, text = "x" }
+    local params = { url = server.url .. "/bot12:s3cretPart", kind = "telegram", chat = 1,
+      text = "x" }
     err = select(2, px.try(px.notify, params))
     assert.has.match("Not Found: 12:%*%*%* of /%*%*%*$", err.message)
   end)
@@ -161,21 +177,25 @@ describe("px.notify", function()
   end)
 
   it("refuses what it cannot send before anything leaves", function()
-    for _, params in ipairs{ { text = "" }, { text = "\xFF" }, { text = 5 }, {}, { text = "x", kind = "irc" },
+    for _, params in ipairs{ { text = "" }, { text = "\xFF" }, { text = 5 }, {},
+      { text = "x", kind = "irc" },
       { text = "x", chat = {} }, { text = "x", timeout = "1" }, { text = "x", urll = "x" } } do
-      params.url = "http://127.0.0.1:9/" .. SECRET -- where nobody listens: the kind says that nothing has left
+      -- where nobody listens: the kind says that nothing has left
+      params.url = "http://127.0.0.1:9/" .. SECRET
       assert.are.equal("usage", select(2, px.try(px.notify, params)).kind)
     end
   end)
 
   it("has its URL from the environment, which neither an error nor a trace shows", function()
-    server = servers.start{ ["/" .. SECRET] = { servers.ok(""), status("400 No", "bad /s3cretPart") } }
+    server = servers.start{ ["/" .. SECRET] = { servers.ok(""),
+      status("400 No", "bad /s3cretPart") } }
     local folder = program.folder()
     local run = { env = { PROXYLUA_NOTIFY_URL = server.url .. "/" .. SECRET }, stdin = [[
       local px = require "proxylua"
       print(px.notify{ text = "one" })
       px.notify{ text = "two" }]] }
-    local result = program.run({ "--trace", folder .. "/trace", "--sandbox", "--verbose", "-" }, run)
+    local result = program.run({ "--trace", folder .. "/trace", "--sandbox", "--verbose", "-" },
+      run)
     assert.are.same({ 3, "json\n" }, { result.code, result.out })
     assert.is_nil(result.err:find("s3cret", 1, true), result.err)
     assert.has.match("HTTP 400", result.err)

@@ -22,7 +22,9 @@ describe("px.orders.create", function()
   it("answers the order as the server does where that is whole", function()
     local order = sandbox:eval(buy)
     local sold = sandbox:look("orders").orders[1]
-    for _, name in ipairs{ "id", "price", "created_at", "expires_at" } do assert.are.equal(sold[name], order[name]) end
+    for _, name in ipairs{ "id", "price", "created_at", "expires_at" } do
+      assert.are.equal(sold[name], order[name])
+    end
     assert.are.equal("active", order.status)
     assert.is_nil(requests()["orders.get"])
   end)
@@ -93,17 +95,21 @@ describe("px.orders.create", function()
   end)
 end)
 
--- Runs code against a server that has the order ord_1 and answers its proxies with these bodies, one after the other.
+-- Runs code against a server that has the order ord_1 and answers its proxies with these bodies,
+-- one after the other.
 local function eval_with(order, proxies, code)
   local function answers(bodies)
     local list = {}
     for index, body in ipairs(bodies) do
-      list[index] = body:find("^HTTP") and body or servers.ok(body, "Content-Type: application/json\r\n")
+      list[index] = body:find("^HTTP") and body or servers.ok(body,
+        "Content-Type: application/json\r\n")
     end
     return list
   end
-  local server = servers.start{ ["/orders/ord_1"] = answers{ order }, ["/orders/ord_1/proxies"] = answers(proxies) }
-  local results = table.pack(pcall(sandbox.eval, sandbox, code, { env = { PROXYLUA_BASE_URL = server.url } }))
+  local server = servers.start{ ["/orders/ord_1"] = answers{ order }, ["/orders/ord_1/proxies"] =
+    answers(proxies) }
+  local results = table.pack(pcall(sandbox.eval, sandbox, code,
+    { env = { PROXYLUA_BASE_URL = server.url } }))
   server:stop()
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
@@ -144,12 +150,14 @@ describe("px.orders.wait", function()
   end)
 
   it("takes what there is of an order by the GB", function()
-    assert.are.equal(1, eval_with('{"id":"ord_1","type":"residential","quantity":5,"status":"active"}',
+    assert.are.equal(1, eval_with(
+      '{"id":"ord_1","type":"residential","quantity":5,"status":"active"}',
       { "[]", proxies(1), proxies(5) }, count))
   end)
 
   it("looks again on its own", function()
-    assert.are.equal(3, eval_with(three, { "[]", proxies(3) }, [[ return #px.orders.wait("ord_1") ]]))
+    assert.are.equal(3, eval_with(three, { "[]", proxies(3) },
+      [[ return #px.orders.wait("ord_1") ]]))
   end)
 
   it("gives up when its time is over", function()

@@ -3,7 +3,8 @@ local servers = require "spec.support.server"
 
 local sandbox, server
 
--- Runs code against a server that answers /orders with these bodies, one after the other, and the last for ever.
+-- Runs code against a server that answers /orders with these bodies, one after the other, and the
+-- last for ever.
 local function eval_with(bodies, code)
   local answers = {}
   for index, body in ipairs(bodies) do
@@ -120,7 +121,8 @@ describe("iterators over pages", function()
   end)
 
   it("end at a page that brings nothing new, whatever the server says", function()
-    assert.are.same({ "a", "b" }, eval_with({ '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}' }, collect))
+    assert.are.same({ "a", "b" },
+      eval_with({ '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}' }, collect))
     assert.are.equal(2, #queries())
     server:stop()
     assert.are.same({ "isp", "ipv6" }, eval_with({
@@ -131,7 +133,8 @@ describe("iterators over pages", function()
   end)
 
   it("fail where the server tells of more than its pages ever bring", function()
-    local ok, why = pcall(eval_with, { '{"orders":[{"id":"a"}],"total":1000,"has_more":true}' }, collect)
+    local ok, why = pcall(eval_with, { '{"orders":[{"id":"a"}],"total":1000,"has_more":true}' },
+      collect)
     assert.is_false(ok)
     assert.matches("tells of 1000 records, and its pages bring no more than 1", why, 1, true)
     assert.are.equal(5, #queries())
@@ -139,7 +142,8 @@ describe("iterators over pages", function()
 
   it("keep records without an id that look the same", function()
     assert.are.equal(3, eval_with({
-      '{"transactions":[{"type":"charge","amount":"1.00"},{"type":"charge","amount":"1.00"}],"has_more":true}',
+      '{"transactions":[{"type":"charge","amount":"1.00"},{"type":"charge","amount":"1.00"}],'
+        .. '"has_more":true}',
       '{"transactions":[{"type":"charge","amount":"1.00"}],"has_more":false}',
     }, [[
       local sum = px.money(0)
@@ -150,7 +154,8 @@ describe("iterators over pages", function()
 
   it("raise what a page raises, and go on there when they are called again", function()
     local kind, rest = eval_with({
-      '{"orders":[{"id":"a"}],"has_more":true}', "no JSON", '{"orders":[{"id":"b"}],"has_more":false}',
+      '{"orders":[{"id":"a"}],"has_more":true}', "no JSON",
+        '{"orders":[{"id":"b"}],"has_more":false}',
     }, [[
       local each = px.orders.each()
       each()
@@ -164,7 +169,8 @@ describe("iterators over pages", function()
 
   it("are shared out by px.map, and refuse two tasks at once", function()
     local ids, kind, message = eval_with({
-      '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}', '{"orders":[{"id":"c"}],"has_more":false}',
+      '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}',
+        '{"orders":[{"id":"c"}],"has_more":false}',
     }, [[
       local ids = px.map(px.orders.each(), function(order)
         px.sleep(0)
@@ -186,7 +192,8 @@ describe("iterators over pages", function()
     local messages = eval_with({ "[]" }, [[
       return { select(2, pcall(px.orders.each, "active")).message, select(2, pcall(px.orders.each{ stauts = "x" })).message }
     ]])
-    assert.has.match("px.orders.each takes the parameters of px.orders.list as a table, got a string", messages[1])
+    assert.has.match(
+      "px.orders.each takes the parameters of px.orders.list as a table, got a string", messages[1])
     assert.has.match('no parameter "stauts", did you mean "status"', messages[2])
     assert.are.equal(0, #queries())
   end)

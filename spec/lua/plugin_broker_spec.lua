@@ -66,56 +66,70 @@ describe("files of a plugin", function()
     plugin:call("run", "px.files.write(...)", folder .. "/writable/new", "a\0b")
     plugin:call("run", "px.files.write(...)", folder .. "/writable/new", "again")
     assert.are.equal("again", program.read(folder .. "/writable/new"))
-    assert.are.equal("not_found", refusal(plugin, "return px.files.read(...)", folder .. "/granted/none").kind)
+    assert.are.equal("not_found", refusal(plugin, "return px.files.read(...)",
+      folder .. "/granted/none").kind)
   end)
 
   it("are out of reach anywhere else, by name, link or ..", function()
-    for _, path in ipairs{ "/outside/secret", "/granted/../outside/secret", "/granted/link/secret", "/granted/passwd",
-      "/granted/deep/../../outside/secret", "/granted2", "/granted/pipe", "/writable/link", "/granted" } do
+    for _, path in ipairs{ "/outside/secret", "/granted/../outside/secret", "/granted/link/secret",
+      "/granted/passwd",
+      "/granted/deep/../../outside/secret", "/granted2", "/granted/pipe", "/writable/link",
+        "/granted" } do
       local err = refusal(plugin, "return px.files.read(...)", folder .. path)
       assert.are.equal("forbidden", err.kind, path .. ": " .. tostring(err))
       assert.is_nil(err.message:find("hidden", 1, true))
     end
-    for _, path in ipairs{ "/granted/deep/list.txt", "/writable/../outside/secret", "/granted/new", "/writable/.." } do
+    for _, path in ipairs{ "/granted/deep/list.txt", "/writable/../outside/secret", "/granted/new",
+      "/writable/.." } do
       local err = refusal(plugin, "return px.files.write(...)", folder .. path, "changed")
       assert.are.equal("forbidden", err.kind, path .. ": " .. tostring(err))
     end
     assert.are.equal("hidden", program.read(folder .. "/outside/secret"))
     assert.are.equal("forbidden", refusal(plugin, "return px.files.read('/etc/passwd')").kind)
-    assert.are.equal("forbidden", refusal(plugin, "return px.files.read('/proc/self/environ')").kind)
+    assert.are.equal("forbidden",
+      refusal(plugin, "return px.files.read('/proc/self/environ')").kind)
   end)
 
   it("hold what px.proxies reads, and px.export writes, there", function()
     program.write(folder .. "/granted/list.txt", "10.0.0.1:80:me:pw\n10.0.0.2:81\n")
-    assert.are.equal(2, plugin:call("run", "local from, to = ... return px.export.file(px.proxies.read(from), to, "
+    assert.are.equal(2, plugin:call("run",
+      "local from, to = ... return px.export.file(px.proxies.read(from), to, "
       .. "{ format = 'clash' })", folder .. "/granted/list.txt", folder .. "/writable/clash.yaml"))
     local text = program.read(folder .. "/writable/clash.yaml")
     assert.matches("10.0.0.2", text, 1, true)
-    assert.are.equal(text, plugin:call("run", "return px.export.text(px.proxies.read(...), 'clash')",
+    assert.are.equal(text,
+      plugin:call("run", "return px.export.text(px.proxies.read(...), 'clash')",
       folder .. "/granted/list.txt"))
-    assert.are.equal("forbidden", refusal(plugin, "return px.export.file({ '10.0.0.1:80' }, ...)", folder .. "/x").kind)
-    assert.are.equal("forbidden", refusal(plugin, "return px.proxies.read(...)()", folder .. "/outside/secret").kind)
-    assert.matches("a plugin has no standard input", refusal(plugin, "return px.proxies.read('-')()").message)
+    assert.are.equal("forbidden", refusal(plugin, "return px.export.file({ '10.0.0.1:80' }, ...)",
+      folder .. "/x").kind)
+    assert.are.equal("forbidden", refusal(plugin, "return px.proxies.read(...)()",
+      folder .. "/outside/secret").kind)
+    assert.matches("a plugin has no standard input",
+      refusal(plugin, "return px.proxies.read('-')()").message)
     assert.matches("a plugin names its formats in plugin.lua: formats = { NAME",
       refusal(plugin, "px.export.register('x', print)").message, 1, true)
     assert.matches("a plugin has no px.fleet", refusal(plugin, "return px.fleet").message, 1, true)
   end)
 
   it("tell nothing of what is elsewhere, not even by an error", function()
-    for _, path in ipairs{ "/granted/../outside/%s", "/granted/link/%s", "/outside/%s", "/granted/link/../x/%s" } do
+    for _, path in ipairs{ "/granted/../outside/%s", "/granted/link/%s", "/outside/%s",
+      "/granted/link/../x/%s" } do
       local there = refusal(plugin, "return px.files.read(...)", folder .. path:format("secret"))
-      local not_there = refusal(plugin, "return px.files.read(...)", folder .. path:format("nothing"))
+      local not_there = refusal(plugin, "return px.files.read(...)",
+        folder .. path:format("nothing"))
       assert.are.equal(there.kind, not_there.kind)
       assert.are.equal(there.message, (not_there.message:gsub("nothing", "secret")))
     end
   end)
 
   it("are not written through a link", function()
-    assert.are.equal("forbidden", refusal(plugin, "px.files.write(...)", folder .. "/writable/link", "mine").kind)
+    assert.are.equal("forbidden", refusal(plugin, "px.files.write(...)", folder .. "/writable/link",
+      "mine").kind)
     assert.are.equal("hidden", program.read(folder .. "/outside/secret"))
   end)
 
-  it("keep their permissions when they are replaced, and are nobody else's when they are new", function()
+  it("keep their permissions when they are replaced, and are nobody else's when they are new",
+    function()
     local new, old = folder .. "/writable/new", folder .. "/writable/old"
     program.write(old, "1")
     assert(os.execute("chmod 640 " .. old))
@@ -126,7 +140,8 @@ describe("files of a plugin", function()
     pipe:close()
   end)
 
-  -- Has a greedy plugin read and write files of its home while the settings name some of them, and answers what came of it.
+  -- Has a greedy plugin read and write files of its home while the settings name some of them, and
+  -- answers what came of it.
   local function greed(home, names)
     home:install("greedy", {
       manifest = ([[permissions = { files = { read = { %q }, write = { %q } } },
@@ -142,7 +157,8 @@ describe("files of a plugin", function()
           end
         end }]] },
     })
-    program.write(home.path .. "/settings.lua", ("return { api_key_file = '~/key', store = %q }"):format(
+    program.write(home.path .. "/settings.lua",
+      ("return { api_key_file = '~/key', store = %q }"):format(
       home.path .. "/store.db"))
     assert(os.execute(("cd %s && chmod 600 settings.lua && mkdir -p config/proxylua && " ..
       "ln -s ../../settings.lua config/proxylua/config.lua"):format(home.path)))
@@ -156,9 +172,11 @@ describe("files of a plugin", function()
     end
     assert(os.execute("chmod 600 " .. home.path .. "/key"))
     local told, expected = greed(home, "settings.lua key store.db store.db-wal given.db mine"), {}
-    for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "given.db", "mine" } do
+    for _, name in ipairs{ "settings.lua", "key", "store.db", "store.db-wal", "given.db",
+      "mine" } do
       for _, what in ipairs{ "read", "write" } do
-        expected[#expected + 1] = ("%s\t%s\t%s\n"):format(name, what, name == "mine" and "done" or "forbidden")
+        expected[#expected + 1] = ("%s\t%s\t%s\n"):format(name, what, name == "mine" and "done"
+          or "forbidden")
       end
     end
     assert.are.equal(table.concat(expected), told)
@@ -166,9 +184,11 @@ describe("files of a plugin", function()
     home:remove()
   end)
 
-  it("are not what the program has yet to make: a key, a store, a store's journal or lock", function()
+  it("are not what the program has yet to make: a key, a store, a store's journal or lock",
+    function()
     local home = plugins.home()
-    local own = "key store.db store.db-wal store.db-shm store.db-journal store.db-lock given.db given.db-lock"
+    local own =
+      "key store.db store.db-wal store.db-shm store.db-journal store.db-lock given.db given.db-lock"
     local told = greed(home, own .. " mine")
     for name in own:gmatch("%S+") do
       assert.is_truthy(told:find(name .. "\twrite\tforbidden\n", 1, true), told)
@@ -180,7 +200,8 @@ describe("files of a plugin", function()
 
   it("are not what processes tell of themselves, though /proc was granted", function()
     local nosy = start{ files = { read = { "/proc/self", "/proc" } } }
-    for _, path in ipairs{ "/proc/self/environ", "/proc/self/maps", "/proc/self/mem", "/proc/uptime" } do
+    for _, path in ipairs{ "/proc/self/environ", "/proc/self/maps", "/proc/self/mem",
+      "/proc/uptime" } do
       assert.are.equal("forbidden", refusal(nosy, "return px.files.read(...)", path).kind, path)
     end
   end)
@@ -199,8 +220,10 @@ describe("files of a plugin", function()
 
   it("can be granted one by one", function()
     local one = start{ files = { read = { folder .. "/granted/deep/list.txt" } } }
-    assert.are.equal("1\n2\n", (one:call("run", "return px.files.read(...)", folder .. "/granted/deep/list.txt")))
-    assert.are.equal("forbidden", refusal(one, "return px.files.read(...)", folder .. "/granted/deep/other").kind)
+    assert.are.equal("1\n2\n",
+      (one:call("run", "return px.files.read(...)", folder .. "/granted/deep/list.txt")))
+    assert.are.equal("forbidden", refusal(one, "return px.files.read(...)",
+      folder .. "/granted/deep/other").kind)
   end)
 end)
 
@@ -212,7 +235,8 @@ describe("hosts of a plugin", function()
     server = servers.start{
       ["/"] = servers.ok('{"n":3}', "Content-Type: application/json\r\n"),
       ["/near"] = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
-      ["/away"] = "HTTP/1.1 302 Found\r\nLocation: " .. other.url .. "/secret\r\nContent-Length: 0\r\n\r\n",
+      ["/away"] = "HTTP/1.1 302 Found\r\nLocation: " .. other.url
+        .. "/secret\r\nContent-Length: 0\r\n\r\n",
       ["/file"] = "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n",
       ["/circle"] = "HTTP/1.1 302 Found\r\nLocation: /circle\r\nContent-Length: 0\r\n\r\n",
       ["/post"] = servers.ok("posted"),
@@ -231,13 +255,16 @@ describe("hosts of a plugin", function()
   it("answer where they were granted", function()
     local plugin = local_plugin()
     assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/")))
-    assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/near")))
-    assert.are.equal("forbidden", refusal(plugin, "px.notify{ url = 'https://example.com/', text = 'x' }").kind)
+    assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n",
+      server.url .. "/near")))
+    assert.are.equal("forbidden",
+      refusal(plugin, "px.notify{ url = 'https://example.com/', text = 'x' }").kind)
     assert.are.equal("usage", refusal(plugin, "px.notify{ text = 'x' }").kind)
     plugin:call("run", "px.notify(...)", { url = server.url .. "/", text = "all is well" })
     local once = "return px.http.get(..., { redirects = 0 }).status"
     assert.are.equal(302, (plugin:call("run", once, server.url .. "/near")))
-    assert.are.equal(302, (plugin:call("run", "return px.http.get(...).status", server.url .. "/circle")))
+    assert.are.equal(302,
+      (plugin:call("run", "return px.http.get(...).status", server.url .. "/circle")))
     local post = "return px.http.post(..., { json = { a = 1 } }).body"
     assert.are.equal("posted", (plugin:call("run", post, server.url .. "/post")))
     assert.matches('{"a":1}$', server:requests()[#server:requests()])
@@ -256,10 +283,13 @@ describe("hosts of a plugin", function()
     assert.are.equal(0, #other:requests())
   end)
 
-  it("are not reached by a header that names another, or by a body that goes on as a second request", function()
+  it("are not reached by a header that names another, or by a body that goes on as a second "
+    .. "request", function()
     local plugin = local_plugin()
-    for _, name in ipairs{ "Host", "HOST ", "host\t", " Host", "Content-Length", "transfer-encoding" } do
-      local err = refusal(plugin, "px.http.post(..., { headers = { [select(2, ...)] = '0' }, body = 'GET /' })",
+    for _, name in ipairs{ "Host", "HOST ", "host\t", " Host", "Content-Length",
+      "transfer-encoding" } do
+      local err = refusal(plugin,
+        "px.http.post(..., { headers = { [select(2, ...)] = '0' }, body = 'GET /' })",
         server.url .. "/post", name)
       assert.are.equal("usage", err.kind, name)
     end
@@ -272,10 +302,13 @@ describe("hosts of a plugin", function()
   end)
 
   it("may not be on this machine or in a private network, whatever their names are", function()
-    for _, name in ipairs{ "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "192.168.1.1",
-      "169.254.169.254", "[fe80::1]", "[fd00::1]", "0.0.0.0", "100.64.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]" } do
+    for _, name in ipairs{ "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1",
+      "192.168.1.1",
+      "169.254.169.254", "[fe80::1]", "[fd00::1]", "0.0.0.0", "100.64.0.1", "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]" } do
       local plugin = start{ net = { ("%s:%d"):format(name, server.port) } }
-      local err = refusal(plugin, "return px.http.get(...)", ("http://%s:%d/"):format(name, server.port))
+      local err = refusal(plugin, "return px.http.get(...)", ("http://%s:%d/"):format(name,
+        server.port))
       assert.are.equal("forbidden", err.kind, name .. ": " .. tostring(err))
       assert.matches("public internet", err.message)
       plugin:close()
@@ -289,7 +322,8 @@ describe("hosts of a plugin", function()
       local main = "return { run = function() return require('proxylua').http.get('http://10.255.255.1/') end }"
       local plugin = host.start{ name = "trial", modules = { ["main.lua"] = main }, permissions = { net = { "10.255.255.1" } },
         reach = "loopback" }
-      print(select(2, pcall(plugin.call, plugin, "run")).kind)]]) }, { env = { http_proxy = server.url } })
+      print(select(2, pcall(plugin.call, plugin, "run")).kind)]]) }, { env = { http_proxy =
+        server.url } })
     assert.are.equal("forbidden\n", result.out, result.err)
     assert.are.equal(before, #server:requests())
   end)
@@ -297,9 +331,12 @@ describe("hosts of a plugin", function()
   it("take no connection of the parent's, and no options that reach further", function()
     px.http.get(server.url .. "/", { proxy = "" }) -- leaves an open connection behind
     local plugin = start{ net = { "127.0.0.1:" .. server.port } }
-    assert.are.equal("forbidden", refusal(plugin, "return px.http.get(...)", server.url .. "/").kind)
-    for _, option in ipairs{ "path = '/tmp/x'", "proxy = 'http://127.0.0.1:1'", "headers = { HOST = 'other' }" } do
-      local err = refusal(plugin, ("return px.http.get(..., { %s })"):format(option), server.url .. "/")
+    assert.are.equal("forbidden", refusal(plugin, "return px.http.get(...)",
+      server.url .. "/").kind)
+    for _, option in ipairs{ "path = '/tmp/x'", "proxy = 'http://127.0.0.1:1'",
+      "headers = { HOST = 'other' }" } do
+      local err = refusal(plugin, ("return px.http.get(..., { %s })"):format(option),
+        server.url .. "/")
       assert.are.equal("usage", err.kind, option)
     end
   end)
@@ -328,7 +365,8 @@ describe("the programs of a plugin", function()
     local plugin = start{ exec = { "/bin/echo", "/bin/sh", "/usr/bin/env" } }
     local words = { "$(id)", ";", "`id`", "*" }
     assert.are.same({ code = 0, output = "$(id) ; `id` *\n" }, (run(plugin, "/bin/echo", words)))
-    assert.are.same({ code = 3, output = "x" }, (run(plugin, "/bin/sh", { "-c", "printf x; exit 3" })))
+    assert.are.same({ code = 3, output = "x" },
+      (run(plugin, "/bin/sh", { "-c", "printf x; exit 3" })))
     assert.are.equal(137, run(plugin, "/bin/sh", { "-c", "kill -KILL $$" }).code)
     assert.is_nil(run(plugin, "/usr/bin/env").output:find("XDG_", 1, true))
     for _, path in ipairs{ "/bin/cat", "echo", "/bin/../bin/echo", "/bin/echo\0", "" } do
@@ -340,10 +378,12 @@ describe("the programs of a plugin", function()
   it("are bounded in time and output, and leave nothing behind", function()
     local plugin = start{ exec = { "/bin/sh", "/usr/bin/yes" } }
     assert.are.equal("protocol", refusal(plugin, "return px.exec(...)", "/usr/bin/yes").kind)
-    assert.are.equal("timeout", refusal(plugin, "return px.exec(..., { '-c', 'sleep 600' }, { timeout = 0.1 })",
+    assert.are.equal("timeout",
+      refusal(plugin, "return px.exec(..., { '-c', 'sleep 600' }, { timeout = 0.1 })",
       "/bin/sh").kind)
     local path = program.folder() .. "/pid"
-    local task = px.spawn(run, plugin, "/bin/sh", { "-c", ("sleep 600 & echo $! >%s; wait"):format(path) })
+    local task = px.spawn(run, plugin, "/bin/sh",
+      { "-c", ("sleep 600 & echo $! >%s; wait"):format(path) })
     local pid
     repeat
       px.sleep(0.01)
@@ -396,7 +436,8 @@ describe("the API for a plugin", function()
     assert.is_true(raw)
     assert.are.equal("forbidden forbidden forbidden usage usage", refused)
     local told = eval[[return tostring(select(2, start():call("try", "return px.account.get()")))]]
-    assert.are.equal("forbidden: the plugin trial may not call account.get: it has no such permission (read) "
+    assert.are.equal(
+      "forbidden: the plugin trial may not call account.get: it has no such permission (read) "
       .. "(plugin_permission)", told)
     assert.is_true(download)
   end)
@@ -411,14 +452,17 @@ describe("the API for a plugin", function()
       end
       return %s]]
     local price = tonumber((eval[[
-      return tostring(px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30 }.price)]]))
+      return tostring(px.orders.calc{ type = "isp", quantity = 1, country = "US", period = 30
+        }.price)]]))
     local most = 10 // price
-    local results = { eval(code:format("one", ("buy(%d, 'a'), buy(1, 'b'), buy(%d, 'a')"):format(most, most))) }
+    local results = { eval(code:format("one",
+      ("buy(%d, 'a'), buy(1, 'b'), buy(%d, 'a')"):format(most, most))) }
     assert.are.equal(most * price, tonumber(results[1]))
     assert.are.equal("spend_refused", results[2])
     assert.are.equal(results[1], results[3]) -- the same key answers the same order
     local left = 12 - most * price
-    local later = { eval(code:format("one", ("buy(%d, 'c'), buy(%d, 'd')"):format(left // price + 1, left // price))) }
+    local later = { eval(code:format("one", ("buy(%d, 'c'), buy(%d, 'd')"):format(left // price + 1,
+      left // price))) }
     assert.are.equal("spend_refused", later[1])
     assert.are.equal(tostring(left // price * price), tostring(tonumber(later[2])))
     local another = eval(code:format("two", ("buy(%d, 'a')"):format(most)))
@@ -459,7 +503,8 @@ describe("the API for a plugin", function()
       }
       local said = children.start(3, sandbox.home, { "-e", script }, env):join()
       for _, one in ipairs(said) do
-        assert.matches("^spend_refused: .*the ceiling per_%l+ of plugin:five: is 10.00, of which [%d.]+ is spent",
+        assert.matches("^spend_refused: .*the ceiling per_%l+ of plugin:five: is 10.00, of which "
+          .. "[%d.]+ is spent",
           one.out)
       end
       local spent, price = table.unpack(core.json.decode(program.run({ "-e", [[

@@ -37,7 +37,8 @@ local home
 
 local function install()
   home = plugins.home()
-  home:install("adder", { manifest = manifest, files = { ["main.lua"] = main, ["lib/lines.lua"] = lines } })
+  home:install("adder",
+    { manifest = manifest, files = { ["main.lua"] = main, ["lib/lines.lua"] = lines } })
 end
 
 after_each(function() home:remove() end)
@@ -60,7 +61,8 @@ describe("a format of a plugin", function()
       assert.are.equal(table.concat(expected), result.out, result.err)
     end
     assert.are.equal(0, export(3, "hosts", "-o", "out.lst").code)
-    assert.are.equal("1 10.0.0.1:1 p1\n2 10.0.0.1:2 p2\n3 10.0.0.1:3 p3\n", program.read(home.path .. "/out.lst"))
+    assert.are.equal("1 10.0.0.1:1 p1\n2 10.0.0.1:2 p2\n3 10.0.0.1:3 p3\n",
+      program.read(home.path .. "/out.lst"))
   end)
 
   it("says which proxy it cannot write, and leaves the file as it was", function()
@@ -68,7 +70,8 @@ describe("a format of a plugin", function()
     program.write(home.path .. "/out", "before")
     local result = export(1000, "picky", "-o", "out")
     assert.are.equal(2, result.code)
-    assert.matches("proxy 700 (10.0.0.1:700) cannot be written as picky: 700 is no port", result.err, 1, true)
+    assert.matches("proxy 700 (10.0.0.1:700) cannot be written as picky: 700 is no port",
+      result.err, 1, true)
     assert.are.equal("before", program.read(home.path .. "/out"))
   end)
 
@@ -87,8 +90,10 @@ describe("a format of a plugin", function()
     install()
     assert.matches("hosts", home:run("export", "--help").out, 1, true)
     assert.matches("no format hosst, did you mean hosts?", export(1, "hosst").err, 1, true)
-    assert.matches("see the passwords of what you export so", home:run("plugin", "info", "adder").out, 1, true)
-    assert.matches("proxylua export --format hosts: host and number", home:run("plugin", "info", "adder").out, 1, true)
+    assert.matches("see the passwords of what you export so",
+      home:run("plugin", "info", "adder").out, 1, true)
+    assert.matches("proxylua export --format hosts: host and number",
+      home:run("plugin", "info", "adder").out, 1, true)
     assert.are.equal("lst\n", home:run("-e", [[
       for _, format in ipairs(require("proxylua").export.formats()) do
         if format.name == "hosts" then print(format.extension) end
@@ -99,7 +104,8 @@ describe("a format of a plugin", function()
 
   it("is no other plugin's, and asks anew when an update brings it", function()
     install()
-    local other = home:write("other", { manifest = "formats = { hosts = { run = 'f', summary = 's' } }" })
+    local other = home:write("other",
+      { manifest = "formats = { hosts = { run = 'f', summary = 's' } }" })
     assert.matches("the format hosts is the plugin adder's already",
       home:run("plugin", "install", other, "--yes").err, 1, true)
     other = home:write("other", { manifest = "rules = { marked = { run = 'f', summary = 's' } }" })
@@ -107,7 +113,8 @@ describe("a format of a plugin", function()
       home:run("plugin", "install", other, "--yes").err, 1, true)
     assert.is_nil(home:list().other)
     home:install("third")
-    home:write("third", { version = "1.1.0", manifest = "rules = { mine = { run = 'f', summary = 's' } }" })
+    home:write("third", { version = "1.1.0",
+      manifest = "rules = { mine = { run = 'f', summary = 's' } }" })
     local result = home:run("plugin", "update", "third")
     assert.matches("judge the proxies of every check by the rule mine", result.err, 1, true)
     assert.matches("nobody is there to ask", result.err, 1, true)
@@ -122,7 +129,8 @@ describe("a rule of a plugin", function()
   -- What px.check.run says of so many proxies, by the address that each is seen with.
   local function reasons(count)
     home.env = {
-      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "100",
+      PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off",
+        PROXYLUA_SPEND = "100",
     }
     return home:run("-e", ([[
       local px = require "proxylua"
@@ -138,32 +146,39 @@ describe("a rule of a plugin", function()
   it("judges every proxy that answers, and changes nothing else", function()
     install()
     local result = reasons()
-    assert.are.equal("127.1.0.1 marked:nil, 127.1.0.2 marked:is told, 127.1.0.3 nil:nil\t1\n", result.out, result.err)
+    assert.are.equal("127.1.0.1 marked:nil, 127.1.0.2 marked:is told, 127.1.0.3 nil:nil\t1\n",
+      result.out, result.err)
   end)
 
   it("says why in a text that a terminal can only show", function()
-    local answers = { "'\\27[31m'", "('x'):rep(201)", "{}", "'\\xC2\\x9B1m'", "'\\xFF'", "false", "'é'" }
-    local rule = "local at = 0 return { is_marked = function() at = at + 1 return (select(at, %s)) end }"
+    local answers = { "'\\27[31m'", "('x'):rep(201)", "{}", "'\\xC2\\x9B1m'", "'\\xFF'", "false",
+      "'é'" }
+    local rule =
+      "local at = 0 return { is_marked = function() at = at + 1 return (select(at, %s)) end }"
     home = plugins.home()
     home:install("adder", { manifest = manifest, files = {
       ["main.lua"] = rule:format(table.concat(answers, ", ")), ["lib/lines.lua"] = lines,
     } })
     local said = reasons(#answers)
-    assert.are.equal("marked:?[31m, marked:nil, marked:nil, marked:?1m, marked:?, nil:nil, marked:é\t1\n",
+    assert.are.equal(
+      "marked:?[31m, marked:nil, marked:nil, marked:?1m, marked:?, nil:nil, marked:é\t1\n",
       (said.out:gsub("127%.1%.0%.%d ", "")), said.err)
   end)
 
   it("that fails passes no proxy, is told, and is left out at last", function()
     home = plugins.home()
     home:install("adder", { manifest = manifest, files = {
-      ["main.lua"] = "return { is_marked = function(result) if result.ip < '127.1.0.5' then error('no idea') end end }",
+      ["main.lua"] = "return { is_marked = function(result) if result.ip < '127.1.0.5' then "
+        .. "error('no idea') end end }",
       ["lib/lines.lua"] = lines,
     } })
     local said = reasons(6)
     local failed = "marked:plugin adder: adder/main.lua:1: no idea, "
-    assert.are.equal(failed:rep(3) .. "nil:nil, nil:nil, nil:nil\t3\n", (said.out:gsub("127%.1%.0%.%d ", "")), said.err)
+    assert.are.equal(failed:rep(3) .. "nil:nil, nil:nil, nil:nil\t3\n",
+      (said.out:gsub("127%.1%.0%.%d ", "")), said.err)
     local told = "proxylua: the rule marked failed: plugin adder: adder/main.lua:1: no idea\n"
-    assert.are.equal(told:rep(2) .. "proxylua: the rule marked is left out, since it fails again and again\n" .. told,
+    assert.are.equal(told:rep(2)
+      .. "proxylua: the rule marked is left out, since it fails again and again\n" .. told,
       said.err)
   end)
 
@@ -172,10 +187,12 @@ describe("a rule of a plugin", function()
     program.write(home:place("adder") .. "/main.lua", "return {}")
     local said = reasons(4)
     assert.are.equal(0, said.code)
-    assert.matches("the plugin adder is not as it was installed: main.lua was changed", said.err, 1, true)
+    assert.matches("the plugin adder is not as it was installed: main.lua was changed", said.err, 1,
+      true)
     program.write(home:installed("lock.json"), "{")
     said = reasons(4)
     assert.matches("\t4\n$", said.out)
-    assert.matches("the rules of plugins are left out: config: the list of plugins", said.err, 1, true)
+    assert.matches("the rules of plugins are left out: config: the list of plugins", said.err, 1,
+      true)
   end)
 end)

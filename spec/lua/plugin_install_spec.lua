@@ -1,4 +1,5 @@
--- Installing plugins: whole or not at all, from folders, files and URLs, and what is loaded afterwards.
+-- Installing plugins: whole or not at all, from folders, files and URLs, and what is loaded
+-- afterwards.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"
@@ -30,11 +31,14 @@ describe("installing", function()
   it("puts a plugin from a folder in place, and says so in the list", function()
     home:install("trial", {
       manifest = "permissions = { read = true }",
-      files = { ["lib/a.lua"] = "return 1", ["notes.txt"] = "x", [".git/config"] = "x", ["spec/main_spec.lua"] = "x" },
+      files = { ["lib/a.lua"] = "return 1", ["notes.txt"] = "x", [".git/config"] = "x",
+        ["spec/main_spec.lua"] = "x" },
     })
     local entry = home:list().trial
-    assert.same({ "1.0.0", home.path .. "/trial", { read = true } }, { entry.version, entry.from, entry.permissions })
-    local files = { ["plugin.lua"] = true, ["main.lua"] = true, ["lib/a.lua"] = true, ["notes.txt"] = true }
+    assert.same({ "1.0.0", home.path .. "/trial", { read = true } },
+      { entry.version, entry.from, entry.permissions })
+    local files = { ["plugin.lua"] = true, ["main.lua"] = true, ["lib/a.lua"] = true,
+      ["notes.txt"] = true }
     for path, digest in pairs(entry.files) do
       assert.is_true(files[path])
       assert.equals(core.digest.sha256(program.read(home.path .. "/trial/" .. path)), digest)
@@ -49,7 +53,8 @@ describe("installing", function()
   it("refuses to load what is not as it was installed, and says which file", function()
     local spoil = {
       ["main.lua was changed"] = "echo >>main.lua", ["a.lua is missing"] = "rm a.lua",
-      ["more.lua does not belong to it"] = "echo >more.lua", ["main.lua was changed "] = "ln -sf /etc/passwd main.lua",
+      ["more.lua does not belong to it"] = "echo >more.lua", ["main.lua was changed "] =
+        "ln -sf /etc/passwd main.lua",
       [".hidden does not belong to it"] = "touch .hidden",
       ["a.lua was changed, main.lua was changed"] = "echo >a.lua; echo >main.lua",
     }
@@ -67,12 +72,14 @@ describe("installing", function()
     assert.equals("unsound", core.json.decode(verified.out)[1].state)
   end)
 
-  it("believes no list that others can write, that is damaged, or that grants what was not asked for", function()
+  it("believes no list that others can write, that is damaged, or that grants what was not asked "
+    .. "for", function()
     home:install("trial", { manifest = "commands = { go = { run = 'go', summary = 'go' } }" })
     local path = home:installed("lock.json")
     local text = program.read(path)
     for _, case in ipairs{
-      { text:sub(1, -20), "is damaged" }, { "[]", "is damaged" }, { '{"plugins":{"trial":{}}}', "is damaged" },
+      { text:sub(1, -20), "is damaged" }, { "[]", "is damaged" },
+        { '{"plugins":{"trial":{}}}', "is damaged" },
       { (text:gsub('"trial": {', '"../trial": {')), "../trial is no name of a plugin" },
       { (text:gsub('"digest": "', '%0../')), "digest of trial is none" },
       { (text:gsub('"permissions": {}', '"permissions": {"read": true}')),
@@ -94,10 +101,13 @@ describe("installing", function()
     assert.equals(core.digest.sha256(program.read(home.path .. "/t.plx")), packed.sha256)
     assert_refused(home:run("plugin", "install", "t.plx", "--yes", "--sha256", ("0"):rep(64)),
       "its SHA-256 is " .. packed.sha256)
-    assert_refused(home:run("plugin", "install", "t.plx", "--yes", "--sha256", "12"), "64 hexadecimal digits")
-    assert_refused(home:run("plugin", "install", "trial", "--yes", "--sha256", packed.sha256), "goes with an archive")
+    assert_refused(home:run("plugin", "install", "t.plx", "--yes", "--sha256", "12"),
+      "64 hexadecimal digits")
+    assert_refused(home:run("plugin", "install", "trial", "--yes", "--sha256", packed.sha256),
+      "goes with an archive")
     assert.is_nil(core.system.kind(home:installed("trial")))
-    assert.equals(0, home:run("plugin", "install", "t.plx", "--yes", "--sha256", packed.sha256:upper()).code)
+    assert.equals(0, home:run("plugin", "install", "t.plx", "--yes", "--sha256",
+      packed.sha256:upper()).code)
   end)
 
   it("takes nothing that is no plugin", function()
@@ -105,7 +115,8 @@ describe("installing", function()
       program.write(home.path .. "/" .. name, bytes)
       assert_refused(home:run("plugin", "install", name, "--yes"), expected)
     end
-    local manifest = { name = "plugin.lua", data = 'return { name = "trial", version = "1.0.0", description = "x" }' }
+    local manifest = { name = "plugin.lua",
+      data = 'return { name = "trial", version = "1.0.0", description = "x" }' }
     local main = { name = "main.lua", data = "return {}" }
     local sound = core.archive.write{ manifest, main }
     refuse("a.plx", "no zip at all", "it is no zip")
@@ -113,11 +124,13 @@ describe("installing", function()
     refuse("c.plx", (sound:gsub("main%.lua", "../n.lua")), "has the part ..")
     refuse("d.plx", core.archive.write{ manifest }, "there is no main.lua in it")
     refuse("e.plx", core.archive.write{ main }, "there is no plugin.lua in it")
-    refuse("f.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "return (" } }, "x.lua:1:")
+    refuse("f.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "return (" } },
+      "x.lua:1:")
     local calling = manifest.data:gsub("}", ', on = { balance_low = "lib.low" } }')
     refuse("i.plx", core.archive.write{ main, { name = "plugin.lua", data = calling } },
       "on.balance_low is of a module that")
-    refuse("g.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "\27Lua" } }, "is compiled Lua")
+    refuse("g.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "\27Lua" } },
+      "is compiled Lua")
     refuse("h.plx", core.archive.write{ manifest, main, { name = "x", data = ("0"):rep(3 << 20) } },
       "larger than it looks")
     for _, name in ipairs{ "spec/main_spec.lua", ".hidden", "lib/.git", "old.plx" } do
@@ -126,7 +139,8 @@ describe("installing", function()
     end
     refuse("k.plx", core.archive.write{ manifest, main, { name = "x\u{202E}aul.lua", data = "" } },
       "x?aul.lua is a name that shows as another")
-    assert_refused(home:run("plugin", "install", "none.plx", "--yes"), "there is no plugin none.plx")
+    assert_refused(home:run("plugin", "install", "none.plx", "--yes"),
+      "there is no plugin none.plx")
     home:write("linked")
     assert(os.execute("ln -s /etc/passwd " .. home.path .. "/linked/data"))
     assert_refused(home:run("plugin", "install", "linked", "--yes"), "is a link or a special file")
@@ -146,20 +160,25 @@ describe("installing", function()
       ["/large"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = ("x"):rep(65536) },
     }
     finally(function() server:stop() end)
-    local function install(path) return home:run("plugin", "install", server.url .. path, "--yes") end
+    local function install(path)
+      return home:run("plugin", "install", server.url .. path, "--yes")
+    end
     assert_refused(install "/none", "answers with the status 404", 4)
-    assert_refused(install "/away", "plugins come from https URLs, or from this machine; not from http://example.com/")
+    assert_refused(install "/away",
+      "plugins come from https URLs, or from this machine; not from http://example.com/")
     assert_refused(install "/file", "not from file:///etc/passwd")
     assert_refused(install "/round", "leads on and on")
     assert.are_not.equals(0, install("/large").code)
-    assert_refused(home:run("plugin", "install", "http://example.com/t.plx", "--yes"), "plugins come from https URLs")
+    assert_refused(home:run("plugin", "install", "http://example.com/t.plx", "--yes"),
+      "plugins come from https URLs")
     assert_refused(home:run("plugin", "install", "http://127.0.0.1@example.com/t.plx", "--yes"),
       "plugins come from https URLs")
     assert.is_nil(core.system.kind(home:installed()))
     assert.equals(0, install("/moved").code)
     assert.equals(server.url .. "/moved", home:list().trial.from)
     assert.equals(0, home:run("plugin", "update", "--all").code)
-    for _, url in ipairs{ server.url .. "/below/near", server.url:gsub("^http", "HTTP") .. "/t.plx" } do
+    for _, url in ipairs{ server.url .. "/below/near", server.url:gsub("^http", "HTTP")
+      .. "/t.plx" } do
       local result = home:run("plugin", "update", "trial", url)
       assert.equals(0, result.code, result.err)
     end
@@ -168,7 +187,8 @@ describe("installing", function()
   it("leaves everything as it was when the disk takes no more", function()
     local function install_within(blocks, ...)
       local line = program.command(home.path, { "plugin", ... })
-      return os.execute(("ulimit -f %d; cd %s && %s >/dev/null 2>err"):format(blocks, home.path, line))
+      return os.execute(("ulimit -f %d; cd %s && %s >/dev/null 2>err"):format(blocks, home.path,
+        line))
     end
     local folder = home:write("trial", { files = { ["large.txt"] = ("x"):rep(100000) } })
     assert.is_nil(install_within(8, "install", folder, "--yes"))
@@ -187,17 +207,21 @@ describe("installing", function()
   it("clears what a crash has left", function()
     home:install("trial")
     local base = home:installed("trial")
-    assert(os.execute(("mkdir -p %s/stage/x %s/0123456789abcdef && touch %s/stage/x/y"):format(base, base, base)))
+    assert(os.execute(("mkdir -p %s/stage/x %s/0123456789abcdef && touch %s/stage/x/y"):format(base,
+      base, base)))
     assert.equals(0, open("trial").code)
     home:write("trial", { version = "1.0.1" })
     assert.equals(0, home:run("plugin", "update", "trial").code)
-    assert.same({ { name = home:list().trial.digest:sub(1, 16), kind = "folder" } }, core.folder.list(base))
+    assert.same({ { name = home:list().trial.digest:sub(1, 16), kind = "folder" } },
+      core.folder.list(base))
   end)
 
-  -- The pauses cover an update from its start to its end; every file of a version holds that version.
+  -- The pauses cover an update from its start to its end; every file of a version holds that
+  -- version.
   it("is whole or not at all, whenever it is killed", function()
     local function write(version)
-      local files = { ["main.lua"] = ("return { version = function() return %q end }"):format(version) }
+      local files = { ["main.lua"] = ("return { version = function() return %q end }"):format(
+        version) }
       for at = 1, 30 do files[("part%d.lua"):format(at)] = ("return %q"):format(version) end
       return home:write("trial", { version = version, files = files })
     end
@@ -205,7 +229,8 @@ describe("installing", function()
     local seen, pause, installed = {}, 0, "1.0.0"
     for round = 1, 16 do
       local wanted = ("1.0.%d"):format(round)
-      local run = children.start(1, home.path, { "plugin", "update", "trial", write(wanted), "--yes" })
+      local run = children.start(1, home.path, { "plugin", "update", "trial", write(wanted),
+        "--yes" })
       core.task.sleep(pause)
       run:kill(1)
       local code = run:join()[1].code
@@ -217,7 +242,8 @@ describe("installing", function()
     end
     assert.is_true(seen.early)
     assert.equals(0, home:run("plugin", "update", "trial", write("2.0.0"), "--yes").code)
-    assert.equals("2.0.0\n", home:run("-e", 'print(require("proxylua").plugin("trial").version())').out)
+    assert.equals("2.0.0\n",
+      home:run("-e", 'print(require("proxylua").plugin("trial").version())').out)
     assert.equals(1, #core.folder.list(home:installed("trial")))
   end)
 
@@ -225,7 +251,8 @@ describe("installing", function()
     local runs = {}
     for number = 1, 4 do
       local name = "trial" .. number
-      runs[number] = children.start(2, home.path, { "plugin", "install", home:write(name), "--yes" })
+      runs[number] = children.start(2, home.path, { "plugin", "install", home:write(name),
+        "--yes" })
     end
     for _, run in ipairs(runs) do
       local results = run:join()
@@ -233,7 +260,9 @@ describe("installing", function()
       table.sort(codes)
       assert.same({ 0, 2 }, codes, results[1].err .. results[2].err)
     end
-    for _, row in ipairs(home:ask("plugin", "verify")) do assert.equals("sound", row.state, row.problem) end
+    for _, row in ipairs(home:ask("plugin", "verify")) do
+      assert.equals("sound", row.state, row.problem)
+    end
     assert.equals(4, #home:ask("plugin", "list"))
   end)
 
@@ -265,7 +294,8 @@ describe("installing", function()
     home:write("trial", { version = "1.1.0", manifest = "permissions = { read = true }" })
     local result = home:run("plugin", "update", "trial")
     assert.equals("proxylua: trial: 1.0.0 is now 1.1.0\n", result.err)
-    home:write("trial", { version = "1.2.0", manifest = 'permissions = { read = true, env = { "HOME" } }' })
+    home:write("trial", { version = "1.2.0",
+      manifest = 'permissions = { read = true, env = { "HOME" } }' })
     result = home:run("plugin", "update", "--all")
     assert_refused(result, "--yes grants what it asks for")
     assert.matches("It may\n  - read the environment variable HOME.\n", result.err, 1, true)
@@ -276,24 +306,29 @@ describe("installing", function()
       on = { order_placed = "placed" }]] })
     result = home:run("plugin", "update", "trial")
     assert_refused(result, "--yes grants what it asks for")
-    assert.matches("It may\n  - be told, with all that is known of it, whenever an order is placed.\n", result.err, 1,
+    assert.matches("It may\n  - be told, with all that is known of it, whenever an order is "
+      .. "placed.\n", result.err, 1,
       true)
     assert.equals(0, home:run("plugin", "update", "trial", "--yes").code)
     assert.matches("is up to date", home:run("plugin", "update", "trial").err)
-    assert_refused(home:run("plugin", "update", "trial", home:write("other")), "is the plugin other, and not trial")
+    assert_refused(home:run("plugin", "update", "trial", home:write("other")),
+      "is the plugin other, and not trial")
     assert_refused(home:run("plugin", "update"), "give a plugin, or --all")
   end)
 
   -- Root is held back by no permissions of files unless it leaves that right behind.
-  it("removes nothing that a link in a plugin leads to, though the link cannot be removed", function()
+  it("removes nothing that a link in a plugin leads to, though the link cannot be removed",
+    function()
     home:install("trial")
     local place, other = home:place("trial"), home.path .. "/other"
-    assert(os.execute(("mkdir %s && ln -s %s %s/link && chmod 555 %s"):format(other, other, place, place)))
+    assert(os.execute(("mkdir %s && ln -s %s %s/link && chmod 555 %s"):format(other, other, place,
+      place)))
     program.write(other .. "/mine", "1")
     local pipe = io.popen("id -u")
     local bound = pipe:read("n") == 0 and "setpriv --bounding-set -dac_override " or ""
     pipe:close()
-    assert(os.execute(bound .. program.command(home.path, { "plugin", "remove", "trial" }) .. " 2>/dev/null"))
+    assert(os.execute(bound .. program.command(home.path, { "plugin", "remove", "trial" })
+      .. " 2>/dev/null"))
     assert(os.execute("chmod 755 " .. place))
     assert.equals("1", program.read(other .. "/mine"))
   end)
@@ -303,7 +338,8 @@ describe("installing", function()
     os.rename(home.path .. "/first", home.path .. "/moved")
     home:write("second", { version = "1.1.0" })
     local result = home:run("plugin", "update", "--all")
-    assert_refused(result, "proxylua: first: there is no plugin " .. home.path .. "/first: no file and no folder")
+    assert_refused(result, "proxylua: first: there is no plugin " .. home.path
+      .. "/first: no file and no folder")
     assert.matches("proxylua: not updated: first", result.err, 1, true)
     assert.equals("1.1.0", home:list().second.version)
   end)

@@ -12,7 +12,8 @@ local sound = {
     env = { "TOKEN" }, exec = { "/usr/bin/true" } }]],
   commands = [[{ count = { run = "count", summary = "count them", options = {
     ["of-type"] = { type = "text", summary = "which", choices = { "isp", "mobile" }, default = "isp" },
-    most = { type = "integer", summary = "how many", required = true }, fast = { summary = "hurry" } } } }]],
+    most = { type = "integer", summary = "how many", required = true }, fast = { summary = "hurry"
+      } } } }]],
   on = '{ order_placed = "placed", balance_low = "lib.alarm.low" }',
   formats = '{ hosts = { run = "lib.alarm.hosts", summary = "one a line" } }',
   rules = '{ slow = { run = "is_slow", summary = "takes too long" } }',
@@ -44,25 +45,29 @@ describe("a manifest", function()
       { manifest.name, manifest.version, manifest.description, manifest.requires })
     assert.same({
       read = true, spend = { per_run = "25.00", per_day = "100.50" },
-      files = { read = { "/a/b", "~/b" }, write = { "~/out" } }, net = { "api.example.com:8443", "example.com" },
+      files = { read = { "/a/b", "~/b" }, write = { "~/out" } }, net = { "api.example.com:8443",
+        "example.com" },
       env = { "TOKEN" }, exec = { "/usr/bin/true" },
     }, manifest.permissions)
     assert.equals("flag", manifest.commands.count.options.fast.type)
     assert.same({ order_placed = "placed", balance_low = "lib.alarm.low" }, manifest.on)
-    assert.same({ hosts = { run = "lib.alarm.hosts", summary = "one a line", extension = "txt" } }, manifest.formats)
+    assert.same({ hosts = { run = "lib.alarm.hosts", summary = "one a line", extension = "txt" } },
+      manifest.formats)
     assert.same({ slow = { run = "is_slow", summary = "takes too long" } }, manifest.rules)
   end)
 
   it("needs little", function()
     local manifest = manifests.read(text_of{
-      requires = false, permissions = false, commands = false, on = false, formats = false, rules = false,
+      requires = false, permissions = false, commands = false, on = false, formats = false,
+        rules = false,
     })
     assert.same({ {}, {}, {}, {}, {} },
       { manifest.permissions, manifest.commands, manifest.on, manifest.formats, manifest.rules })
   end)
 
   it("is data", function()
-    for _, text in ipairs{ "return os.exit()", "while true do end", "return 1", "return {", "\27Lua",
+    for _, text in ipairs{ "return os.exit()", "while true do end", "return 1", "return {",
+      "\27Lua",
       "return { name = print }" } do
       local ok, err = pcall(manifests.read, text)
       assert.is_false(ok)
@@ -74,27 +79,35 @@ describe("a manifest", function()
     local wrong = {
       name = { "1", '"Trial"', '"../x"', '"a_b"', '""', "false", '"' .. ("x"):rep(41) .. '"' },
       version = { "1", '"1.2"', '"1.2.x"', '"01.2.3"', '"1.2.3-"', "false" },
-      description = { "1", '""', '"a\\nb"', '"\\27[2J"', '"a\\u{202E}b"', '"\\u{9B}2J"', '"\\xFF"', "false" },
+      description = { "1", '""', '"a\\nb"', '"\\27[2J"', '"a\\u{202E}b"', '"\\u{9B}2J"', '"\\xFF"',
+        "false" },
         requires = { "1", '"1.2"', '">1.x"', '""' },
     }
     for field, values in pairs(wrong) do
       for _, value in ipairs(values) do
-        refused({ [field] = value ~= "false" and value or false }, "plugin.lua: " .. field .. " is ")
+        refused({ [field] = value ~= "false" and value or false }, "plugin.lua: " .. field
+          .. " is ")
       end
     end
     refused({ permissions = "{ read = 1 }" }, "permissions.read is true, or left out")
     refused({ permissions = "true" }, "permissions is a table")
     refused({ permissions = "{ spend = 25 }" }, "permissions.spend is a table")
-    refused({ permissions = "{ spend = { per_run = 25 } }" }, "permissions.spend.per_day is missing")
-    refused({ permissions = '{ spend = { per_run = -1, per_day = 1 } }' }, "permissions.spend.per_run is an amount")
+    refused({ permissions = "{ spend = { per_run = 25 } }" },
+      "permissions.spend.per_day is missing")
+    refused({ permissions = '{ spend = { per_run = -1, per_day = 1 } }' },
+      "permissions.spend.per_run is an amount")
     refused({ permissions = '{ env = "TOKEN" }' }, "permissions.env is a list")
     refused({ permissions = '{ env = { "A=B" } }' }, "permissions.env[1] is the name")
-    refused({ permissions = '{ env = { "HOME", "PROXYLUA_API_KEY" } }' }, "permissions.env[2] is a variable other than")
+    refused({ permissions = '{ env = { "HOME", "PROXYLUA_API_KEY" } }' },
+      "permissions.env[2] is a variable other than")
     refused({ permissions = '{ exec = { "sh" } }' }, "permissions.exec[1] is the absolute path")
-    for _, host in ipairs{ "http://a.b", "a.b/c", "", "A.B", "a b", "a:0", "user@a", "*", "*.slack.com" } do
-      refused({ permissions = ("{ net = { %q } }"):format(host) }, "permissions.net[1] is the name of one host")
+    for _, host in ipairs{ "http://a.b", "a.b/c", "", "A.B", "a b", "a:0", "user@a", "*",
+      "*.slack.com" } do
+      refused({ permissions = ("{ net = { %q } }"):format(host) },
+        "permissions.net[1] is the name of one host")
     end
-    for _, path in ipairs{ "a", "./a", "/", "~", "~/", "/a/../b", "/a/..", "~/./a", "", "/a\\0", "/a\\u{202E}b" } do
+    for _, path in ipairs{ "a", "./a", "/", "~", "~/", "/a/../b", "/a/..", "~/./a", "", "/a\\0",
+      "/a\\u{202E}b" } do
       refused({ permissions = ('{ files = { write = { "%s" } } }'):format(path) },
         "permissions.files.write[1] is an absolute path")
     end
@@ -105,28 +118,38 @@ describe("a manifest", function()
     refused({ permissions = "{ raed = true }" }, "there is no permissions.raed, did you mean read?")
     refused({ permissions = '{ files = { wirte = { "/a" } } }' },
       "there is no permissions.files.wirte, did you mean write?")
-    refused({ on = '{ order_place = "x" }' }, "there is no on.order_place, did you mean order_placed?")
-    refused({ commands = '{ a = { runs = "x", summary = "y" } }' }, "there is no commands.a.runs, did you mean run?")
+    refused({ on = '{ order_place = "x" }' },
+      "there is no on.order_place, did you mean order_placed?")
+    refused({ commands = '{ a = { runs = "x", summary = "y" } }' },
+      "there is no commands.a.runs, did you mean run?")
   end)
 
   it("has commands that can be called", function()
-    local function command(fields) return { commands = "{ a = { summary = 's', " .. fields .. " } }" } end
-    local function option(name, fields) return command(('run = "f", options = { [%q] = { %s } }'):format(name,
+    local function command(fields)
+      return { commands = "{ a = { summary = 's', " .. fields .. " } }" }
+    end
+    local function option(name,
+      fields) return command(('run = "f", options = { [%q] = { %s } }'):format(name,
       fields)) end
-    for _, run in ipairs{ "1", '""', '"1f"', '"a..f"', '"a."', '".a"', '"a b"', '"os.execute()"', "{}" } do
+    for _, run in ipairs{ "1", '""', '"1f"', '"a..f"', '"a."', '".a"', '"a b"', '"os.execute()"',
+      "{}" } do
       refused(command("run = " .. run), "commands.a.run is the name of a function")
     end
     refused({ commands = '{ ["A b"] = {} }' }, "commands.A b is no name for a command")
     refused({ commands = '{ a = { run = "f" } }' }, "commands.a.summary is a text")
     refused({ commands = "{ a = 1 }" }, "commands.a is a table")
     refused(option("Type", "summary = 's'"), "commands.a.options.Type is no name for an option")
-    refused(option("json", "summary = 's'"), "commands.a.options.json is an option that goes with everything")
+    refused(option("json", "summary = 's'"),
+      "commands.a.options.json is an option that goes with everything")
     refused(option("x-y", ""), "commands.a.options.x-y.summary is a text")
     refused(option("x-y", "summary = 's', type = 'list'"),
       "commands.a.options.x-y.type is flag, text, integer or number")
-    refused(option("x-y", "summary = 's', required = true"), "commands.a.options.x-y.required goes with no flag")
-    refused(option("x-y", "summary = 's', type = 'integer', default = 1.5"), "x-y.default is not of the type integer")
-    refused(option("x-y", "summary = 's', type = 'integer', choices = { 'a' }"), "x-y.choices go with the type text")
+    refused(option("x-y", "summary = 's', required = true"),
+      "commands.a.options.x-y.required goes with no flag")
+    refused(option("x-y", "summary = 's', type = 'integer', default = 1.5"),
+      "x-y.default is not of the type integer")
+    refused(option("x-y", "summary = 's', type = 'integer', choices = { 'a' }"),
+      "x-y.choices go with the type text")
   end)
 
   it("has formats and rules that can be called, and are nobody else's", function()
@@ -135,13 +158,15 @@ describe("a manifest", function()
       refused({ formats = ("{ [%q] = %s }"):format(name, sound_row) },
         ("formats.%s is a format of proxylua"):format(name))
     end
-    refused({ rules = "{ timeout = " .. sound_row .. " }" }, "rules.timeout is a reason of proxylua's own")
+    refused({ rules = "{ timeout = " .. sound_row .. " }" },
+      "rules.timeout is a reason of proxylua's own")
     refused({ formats = "{ ['A b'] = " .. sound_row .. " }" }, "formats.A b is no name")
     refused({ rules = "{ " .. sound_row .. " }" }, "rules.1 is no name")
     refused({ formats = "{ a = 1 }" }, "formats.a is a table")
     refused({ formats = "{ a = { run = 'f' } }" }, "formats.a.summary is a text")
     refused({ formats = "{ a = { summary = 's' } }" }, "formats.a.run is the name of a function")
-    refused({ formats = "{ a = { run = 'f', summary = 's', extension = '../x' } }" }, "formats.a.extension is what")
+    refused({ formats = "{ a = { run = 'f', summary = 's', extension = '../x' } }" },
+      "formats.a.extension is what")
     refused({ rules = "{ a = { run = 'f', summary = 's', fn = 1 } }" }, "there is no rules.a.fn")
     refused({ rules = 1 }, "rules is a table")
   end)
@@ -156,7 +181,8 @@ describe("a manifest", function()
     manifests.check_runtime(manifests.read(text_of{ requires = ('"=%s"'):format(core.version) }))
     local ok, err = pcall(manifests.check_runtime, manifests.read(text_of{ requires = '">=99"' }))
     assert.is_false(ok)
-    assert.matches("trial 1.2.0 requires proxylua >=99, and this is " .. core.version, err.message, 1, true)
+    assert.matches("trial 1.2.0 requires proxylua >=99, and this is " .. core.version, err.message,
+      1, true)
   end)
 end)
 
@@ -186,7 +212,8 @@ describe("permissions", function()
     assert.equals(#permissions.words{ permissions = all }, growth({}, all))
     assert.equals(0, growth(all, { spend = { per_run = "25.00", per_day = "3.00" } }))
     assert.equals(1, growth(all, { spend = { per_run = "25.01", per_day = "3.00" } }))
-    assert.equals(0, growth({ spend = { per_run = "100.00", per_day = "100.00" } }, { spend = { per_run = "20.00",
+    assert.equals(0, growth({ spend = { per_run = "100.00", per_day = "100.00" } },
+      { spend = { per_run = "20.00",
       per_day = "9.00" } }))
     assert.equals(1, growth(all, { net = { "example.com", "example.org" } }))
     assert.equals(1, growth(all, { files = { write = { "/a/b" } } }))
@@ -199,7 +226,8 @@ describe("versions", function()
   end
 
   it("come in the order of semver.org", function()
-    local sorted = { "0.9.9", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2",
+    local sorted = { "0.9.9", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta",
+      "1.0.0-beta.2",
       "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1", "1.10.0", "2.0.0" }
     for i, a in ipairs(sorted) do
       for j, b in ipairs(sorted) do assert.equals(i < j and -1 or i > j and 1 or 0, order(a, b)) end
@@ -208,7 +236,8 @@ describe("versions", function()
   end)
 
   it("are refused when they are none", function()
-    for _, text in ipairs{ "", "1", "1.2", "1.2.3.4", "v1.2.3", "1.2.03", "1.2.3-01", "1.2.3-a..b", "1.2.3+",
+    for _, text in ipairs{ "", "1", "1.2", "1.2.3.4", "v1.2.3", "1.2.03", "1.2.3-01", "1.2.3-a..b",
+      "1.2.3+",
       "1.2.3 ", "-1.2.3" } do
       assert.is_nil(versions.parse(text), text)
     end
@@ -216,13 +245,16 @@ describe("versions", function()
 
   it("lie in ranges", function()
     for _, case in ipairs{
-      { "1.2.3", ">=1.2 <2", true }, { "2.0.0", ">=1.2 <2", false }, { "1.2.3", "^1.2", true }, { "2.0.0", "^1.2",
+      { "1.2.3", ">=1.2 <2", true }, { "2.0.0", ">=1.2 <2", false }, { "1.2.3", "^1.2", true },
+        { "2.0.0", "^1.2",
         false },
-      { "2.0.0-rc.1", "^1.2", false }, { "0.2.5", "^0.2.1", true }, { "0.3.0", "^0.2.1", false }, { "1.0.0", "=1",
+      { "2.0.0-rc.1", "^1.2", false }, { "0.2.5", "^0.2.1", true }, { "0.3.0", "^0.2.1", false },
+        { "1.0.0", "=1",
         true },
       { "1.0.0", ">1", false }, { "1.0.0-a", ">=1", false }, { "0.1.0", "<=0.1.0", true },
     } do
-      assert.equals(case[3], versions.fits(case[1], case[2]), table.concat({ case[1], case[2] }, " "))
+      assert.equals(case[3], versions.fits(case[1], case[2]), table.concat({ case[1], case[2] },
+        " "))
     end
     for _, text in ipairs{ "", "1.2", "~1", ">=", ">= 1", "^=1", ">=1.2.3.4",
       ">=a" } do assert.is_nil(versions.range(text), text) end

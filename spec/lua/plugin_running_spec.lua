@@ -89,8 +89,10 @@ describe("px.plugin", function()
 
   it("refuses what is not installed, and what has been changed", function()
     assert.are.equal("usage usage\n", eval[[
-      print(select(2, px.try(px.plugin, "none")).kind .. " " .. select(2, px.try(px.plugin, 5)).kind)]])
-    assert(os.execute(("find %s -path '*/counter/*' -name main.lua -exec sh -c 'echo >>\"$1\"' sh {} ';'"):format(
+      print(select(2, px.try(px.plugin, "none")).kind .. " " .. select(2, px.try(px.plugin,
+        5)).kind)]])
+    assert(os.execute(
+      ("find %s -path '*/counter/*' -name main.lua -exec sh -c 'echo >>\"$1\"' sh {} ';'"):format(
       home)))
     assert.are.equal("config true\n", eval[[
       local err = select(2, px.try(px.plugin, "counter"))

@@ -1,4 +1,5 @@
--- lua/proxylua/pool.lua: pools of the sandbox's own forward proxies, among real ports that refuse, stay silent or know no such user.
+-- lua/proxylua/pool.lua: pools of the sandbox's own forward proxies, among real ports that refuse,
+-- stay silent or know no such user.
 
 local core = require "proxylua.core"
 local px = require "proxylua"
@@ -23,7 +24,8 @@ describe("a pool", function()
     local order = call("post", "/orders", { type = "isp", quantity = 4, country = "US" })
     good = {}
     for index, proxy in ipairs(call("get", "/orders/" .. order.id .. "/proxies")) do
-      good[index] = ("http://%s:%s@%s:%d"):format(proxy.username, proxy.password, proxy.host, proxy.port)
+      good[index] = ("http://%s:%s@%s:%d"):format(proxy.username, proxy.password, proxy.host,
+        proxy.port)
     end
   end)
   teardown(function() sandbox:stop() end)
@@ -97,14 +99,17 @@ describe("a pool", function()
 
   it("does not hold an answer of the site against the proxy", function()
     local pool = px.pool(good)
-    assert.equal(404, px.http.get((sandbox.trace_url:gsub("/_sandbox.*", "/none")), { proxy = pool }).status)
+    assert.equal(404, px.http.get((sandbox.trace_url:gsub("/_sandbox.*", "/none")),
+      { proxy = pool }).status)
     assert.equal(0, pool:stats().failures)
   end)
 
   it("answers whatever succeeds somewhere", function()
     for _ = 1, 30 do
       local list = { good[math.random(4)] }
-      for port = 1, math.random(0, 2) do table.insert(list, math.random(#list + 1), "http://127.0.0.1:" .. port) end
+      for port = 1, math.random(0, 2) do
+        table.insert(list, math.random(#list + 1), "http://127.0.0.1:" .. port)
+      end
       local strategies = { "round_robin", "random", "least_latency", "sticky" }
       local pool = px.pool(list, { strategy = strategies[math.random(4)] })
       for _ = 1, 3 do assert.is_string(user(pool)) end
@@ -112,7 +117,8 @@ describe("a pool", function()
   end)
 
   it("refuses what is none", function()
-    for _, arguments in ipairs{ { {} }, { 1 }, { { 1 } }, { good, { strategy = "x" } }, { good, { misspelt = 1 } } } do
+    for _, arguments in ipairs{ { {} }, { 1 }, { { 1 } }, { good, { strategy = "x" } },
+      { good, { misspelt = 1 } } } do
       local _, err = px.try(px.pool, table.unpack(arguments))
       assert.equal("usage", err.kind)
     end

@@ -45,7 +45,8 @@ describe("px.proxies.parse", function()
   end
 
   for _, text in ipairs{
-    "", "h", "h:0", "h:65536", "h:x", "ftp://h:1", "http://h", "a b:80", "-x:80", "h\0:80", "::1:80",
+    "", "h", "h:0", "h:65536", "h:x", "ftp://h:1", "http://h", "a b:80", "-x:80", "h\0:80",
+      "::1:80",
   } do
     it(("refuses %q"):format(text), function()
       local ok, err = pcall(proxies.parse, text)
@@ -66,7 +67,8 @@ describe("px.proxies.parse", function()
         for at = 1, math.random(1, 12) do bytes[at] = string.char(math.random(0, 255)) end
         return table.concat(bytes)
       end
-      local one = assert(address.complete{ host = "h", port = 1, username = word(), password = word() })
+      local one = assert(address.complete{ host = "h", port = 1, username = word(),
+        password = word() })
       assert.same(one, proxies.parse(one.url))
     end
   end)
@@ -76,7 +78,8 @@ describe("px.proxies.read", function()
   it("reads lines of any shape, past comments, empty lines and a byte order mark", function()
     local text = "\xEF\xBB\xBF# mine\r\n\r\nh:1:u:p\r\n  socks5://a:b@h:2\n\n[::1]:3\nu:p@h:4"
     for piece = 1, 9 do
-      assert.same({ "http://u:p@h:1", "socks5://a:b@h:2", "http://[::1]:3", "http://u:p@h:4" }, urls(text, nil, piece))
+      assert.same({ "http://u:p@h:1", "socks5://a:b@h:2", "http://[::1]:3", "http://u:p@h:4" },
+        urls(text, nil, piece))
     end
     assert.same({}, urls(""))
     assert.same({}, urls("\n# none\n \n"))
@@ -89,7 +92,9 @@ describe("px.proxies.read", function()
     assert.same({ false, "usage" }, { ok, err.kind })
     assert.matches("line %d", err.message)
     local bad = {}
-    local list = urls("h:1\nnothing\nh:2\nh:0", { on_bad = function(line, why) bad[#bad + 1] = { line, why } end })
+    local list = urls("h:1\nnothing\nh:2\nh:0", { on_bad = function(line, why)
+      bad[#bad + 1] = { line, why }
+    end })
     assert.same({ "http://h:1", "http://h:2" }, list)
     assert.same({ 2, 4 }, { bad[1][1], bad[2][1] })
     assert.matches("0 is no port", bad[2][2])
@@ -102,7 +107,8 @@ describe("px.proxies.read", function()
   end)
 
   it("reads CSV: with a heading and without one", function()
-    local quoted = 'port,ip,login,password\r\n80,10.0.0.1,"a ""b"", c","line\r\nnext\n"\r\n\r\n81,"::1",,\r\n'
+    local quoted =
+      'port,ip,login,password\r\n80,10.0.0.1,"a ""b"", c","line\r\nnext\n"\r\n\r\n81,"::1",,\r\n'
     for piece = 1, 20 do
       local list = read(quoted, nil, piece)
       assert.same({ 'a "b", c', "line\r\nnext\n" }, { list[1].username, list[1].password })
@@ -117,10 +123,12 @@ describe("px.proxies.read", function()
   it("reads back what the program writes into a pipe, whatever is in the credentials", function()
     local tables, list = require "proxylua.term.table", {}
     for at, login in ipairs{
-      { "u", "p" }, { '"u', '"p' }, { 'u"', '""' }, { "#u", "p,;:@q" }, { "", "p" }, { "u\tv", "p\r\nq" },
+      { "u", "p" }, { '"u', '"p' }, { 'u"', '""' }, { "#u", "p,;:@q" }, { "", "p" },
+        { "u\tv", "p\r\nq" },
       { " u ", " " },
     } do
-      list[at] = assert(address.complete{ host = "h", port = at, username = login[1], password = login[2] })
+      list[at] = assert(address.complete{ host = "h", port = at, username = login[1],
+        password = login[2] })
     end
     list[#list + 1] = assert(address.complete{ host = "::1", port = 1, protocol = "socks5" })
     local lines = tables.plain(tables.known_columns("proxy"), list)
@@ -135,12 +143,14 @@ describe("px.proxies.read", function()
 
   it("reads JSON: an object a line, a list, a list of texts, and what lies deep", function()
     local two = { "http://u:p@h:1", "socks5://h:2" }
-    local lines = '{"host":"h","port":1,"username":"u","password":"p"}\n{"ip":"h","port":"2","type":"socks5"}\n'
+    local lines =
+      '{"host":"h","port":1,"username":"u","password":"p"}\n{"ip":"h","port":"2","type":"socks5"}\n'
     assert.same(two, urls(lines))
     assert.same(two, urls("[\n" .. lines:gsub("}\n{", "},\n{") .. "]\n"))
     assert.same(two, urls("[" .. lines:gsub("}\n{", "},{"):gsub("\n", "") .. "]"))
     assert.same(two, urls('["h:1:u:p", "socks5://h:2"]'))
-    assert.same(two, urls('{\n"data": {\n"proxies": [' .. lines:gsub("}\n{", "},\n{"):gsub("[,{]", "%0\n") .. "]}}"))
+    assert.same(two, urls('{\n"data": {\n"proxies": [' .. lines:gsub("}\n{", "},\n{"):gsub("[,{]",
+      "%0\n") .. "]}}"))
     local ok, err = pcall(read, '{"host": ')
     assert.same({ false, "usage" }, { ok, err.kind })
   end)
@@ -184,7 +194,8 @@ end)
 
 it("a line of a pipe is there before the next one comes", function()
   local home = program.folder()
-  local code = "for p in require('proxylua').proxies.read('-') do io.write(p.url, '\\n') io.flush() end"
+  local code =
+    "for p in require('proxylua').proxies.read('-') do io.write(p.url, '\\n') io.flush() end"
   local out = home .. "/out"
   local pipe = assert(io.popen(program.command(home, { "-e", code }) .. " >" .. out, "w"))
   finally(function()

@@ -1,4 +1,5 @@
--- src/qr/qr.c, src/qr/png.c and lua/proxylua/qr.lua: all forms hold the same modules, and a real reader reads them.
+-- src/qr/qr.c, src/qr/png.c and lua/proxylua/qr.lua: all forms hold the same modules, and a real
+-- reader reads them.
 
 local codes = require "spec.support.codes"
 local core = require "proxylua.core"
@@ -76,14 +77,17 @@ describe("a QR code", function()
   end)
 
   it("holds no more than it can, and says so", function()
-    assert.has.match("cannot hold a text of 5000 bytes", refused("usage", px.qr.text, ("x"):rep(5000)))
+    assert.has.match("cannot hold a text of 5000 bytes",
+      refused("usage", px.qr.text, ("x"):rep(5000)))
     assert.has.match("NUL", refused("usage", px.qr.svg, "a\0b"))
     assert.has.match("text", refused("usage", px.qr.png, ""))
     assert.has.match("text", refused("usage", px.qr.text))
     assert.has.match("1 to 64", refused("usage", px.qr.png, "x", 65))
     assert.has.match("1 to 64", refused("usage", px.qr.png, "x", 0))
     assert.has.match("integer", refused("usage", px.qr.png, "x", 1.5))
-    for _, caption in ipairs{ "", "a\nb", "\xFF", 5 } do refused("usage", px.qr.svg, "x", caption) end
+    for _, caption in ipairs{ "", "a\nb", "\xFF", 5 } do
+      refused("usage", px.qr.svg, "x", caption)
+    end
     assert.are.equal(177 + 8, #core.qr.rows(("x"):rep(2331)))
   end)
 
@@ -99,13 +103,16 @@ describe("a QR code", function()
 end)
 
 describe("a missing library", function()
-  it("is an error that says what to install, and no hindrance to a deposit without a code", function()
+  it("is an error that says what to install, and no hindrance to a deposit without a code",
+    function()
     local folder = program.folder()
     program.write(folder .. "/libqrencode.so.4", "")
     local env = { LD_LIBRARY_PATH = folder }
-    local result = program.run({ "--sandbox", "deposit", "BTC", "--png", folder .. "/x.png" }, { env = env })
+    local result = program.run({ "--sandbox", "deposit", "BTC", "--png", folder .. "/x.png" },
+      { env = env })
     assert.are.equal(2, result.code)
-    assert.has.match("needs the library libqrencode, which is not there %(.*Debian: libqrencode4", result.err)
+    assert.has.match("needs the library libqrencode, which is not there %(.*Debian: libqrencode4",
+      result.err)
     assert.is_nil(core.system.kind(folder .. "/x.png"))
     result = program.run({ "--sandbox", "deposit", "BTC" }, { env = env })
     assert.are.same({ 0, "" }, { result.code, result.err })
@@ -127,7 +134,8 @@ if os.getenv("DEPOSIT_LONG") then
         program.write(base .. ".png", px.qr.png(text, 2 + at % 8))
         program.write(base .. ".svg", px.qr.svg(text, "USDT on TRC20"))
         local shown, columns = px.qr.text(text)
-        program.write(base .. ".pbm", codes.picture(codes.of_text(shown:gsub("\27%[[%d;]*m", ""), columns)))
+        program.write(base .. ".pbm",
+          codes.picture(codes.of_text(shown:gsub("\27%[[%d;]*m", ""), columns)))
         assert(os.execute(("rsvg-convert %s.svg -o %s-svg.png"):format(base, base)))
         for _, name in ipairs{ ".png", "-svg.png", ".pbm" } do paths[#paths + 1] = base .. name end
       end

@@ -40,7 +40,8 @@ end)
 
 describe("the tokens of a text", function()
   it("are all of it but blanks, in their order", function()
-    for _, path in ipairs{ "lua/proxylua/init.lua", "lua/proxylua/util/lua_lexer.lua", "lua/proxylua/help/init.lua" } do
+    for _, path in ipairs{ "lua/proxylua/init.lua", "lua/proxylua/util/lua_lexer.lua",
+      "lua/proxylua/help/init.lua" } do
       local file = assert(io.open(path))
       local text = file:read("a")
       file:close()

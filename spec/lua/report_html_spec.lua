@@ -1,22 +1,26 @@
--- lua/proxylua/report/html.lua and svg.lua: the page is well-formed, whole, escaped, and has the report's own numbers.
+-- lua/proxylua/report/html.lua and svg.lua: the page is well-formed, whole, escaped, and has the
+-- report's own numbers.
 
 local core = require "proxylua.core"
 local px = require "proxylua"
 local reports = require "spec.support.reports"
 
--- Elements of a page that is written as XML would have it; anything else is an error. Calls use(name, attributes, depth) for each
--- and text(text) for what stands between.
+-- Elements of a page that is written as XML would have it; anything else is an error. Calls
+-- use(name, attributes, depth) for each and text(text) for what stands between.
 local function walk(page, use, text)
   local stack, at = {}, assert(page:find("\n", 1, true)) + 1
   while at <= #page do
-    local before, closing, name, attributes, alone, after = page:match("^([^<]*)<(/?)(%a[%w-]*)([^<>]-)(/?)>()", at)
+    local before, closing, name, attributes, alone,
+      after = page:match("^([^<]*)<(/?)(%a[%w-]*)([^<>]-)(/?)>()", at)
     if not before then break end
     text(before, stack)
     if closing == "/" then
       assert(attributes == "" and table.remove(stack) == name, "</" .. name .. "> closes nothing")
     else
       local found, rest = {}, attributes
-      rest = rest:gsub('%s+([%w-]+)="([^"<]*)"', function(key, value) found[key] = value return "" end)
+      rest = rest:gsub('%s+([%w-]+)="([^"<]*)"', function(key, value)
+        found[key] = value return ""
+      end)
       assert(rest:find("^%s*$"), name .. " has attributes " .. attributes)
       use(name, found, stack)
       if alone ~= "/" then stack[#stack + 1] = name end
@@ -66,7 +70,8 @@ describe("the page of a report", function()
 
   it("loads nothing and runs nothing", function()
     for _, element in ipairs((elements(page))) do
-      assert.is_nil(({ script = true, link = true, img = true, iframe = true, object = true, foreignObject = true,
+      assert.is_nil(({ script = true, link = true, img = true, iframe = true, object = true,
+        foreignObject = true,
         a = true,
         image = true, use = true })[element.name], element.name)
       for name, value in pairs(element.attributes) do
@@ -76,13 +81,15 @@ describe("the page of a report", function()
     end
     assert.is_nil(page:find("url(", 1, true))
     assert.is_nil(page:find("@import", 1, true))
-    assert.has.match("Content%-Security%-Policy\" content=\"default%-src 'none'; style%-src 'unsafe%-inline'\"", page)
+    assert.has.match("Content%-Security%-Policy\" content=\"default%-src 'none'; style%-src "
+      .. "'unsafe%-inline'\"", page)
   end)
 
   it("holds no byte that is not text, and nothing that turns texts around", function()
     assert.is_truthy(utf8.len(page))
     for _, code in utf8.codes(page) do
-      assert.is_true(code >= 32 and code ~= 0x202E and code ~= 0xFFFE or code == 10, ("U+%04X"):format(code))
+      assert.is_true(code >= 32 and code ~= 0x202E and code ~= 0xFFFE or code == 10,
+        ("U+%04X"):format(code))
     end
   end)
 
@@ -117,7 +124,8 @@ describe("the page of a report", function()
     local days = rows_of("day")
     assert.equal(#report.by.day, #days)
     for at, row in ipairs(report.by.day) do
-      assert.same({ row.name, tostring(row.charges), tostring(row.refunds), tostring(row.spent) }, days[at])
+      assert.same({ row.name, tostring(row.charges), tostring(row.refunds), tostring(row.spent) },
+        days[at])
     end
     for _, id in ipairs{ "type", "country", "pool" } do
       local whole = core.money(0)
@@ -125,10 +133,12 @@ describe("the page of a report", function()
       assert.equal(tostring(report.totals.spent), tostring(whole), id)
     end
     for at, row in ipairs(rows_of("renewals")) do
-      assert.same({ report.calendar[at].day, tostring(report.calendar[at].orders) }, { row[1], row[3] })
+      assert.same({ report.calendar[at].day, tostring(report.calendar[at].orders) },
+        { row[1], row[3] })
     end
     for _, gap in ipairs(report.gaps) do
-      assert.is_truthy(page:find((gap:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;"):gsub('"', "&quot;")), 1,
+      assert.is_truthy(page:find((gap:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">",
+        "&gt;"):gsub('"', "&quot;")), 1,
         true), gap)
     end
   end)
@@ -137,12 +147,15 @@ describe("the page of a report", function()
     local chart = page:match('<section id="day".-</svg>')
     local width, height = chart:match('viewBox="0 0 (%S+) ([^"]+)"')
     local highest, most = 0, core.money(0)
-    for x, y, wide, high in chart:gmatch('<rect class="charge" x="(%S+)" y="(%S+)" width="(%S+)" height="([^"]+)"') do
-      assert.is_true(x + wide <= tonumber(width) + 0.01 and y + high <= tonumber(height) and tonumber(y) >= 0)
+    for x, y, wide, high in chart:gmatch(
+      '<rect class="charge" x="(%S+)" y="(%S+)" width="(%S+)" height="([^"]+)"') do
+      assert.is_true(x + wide <= tonumber(width) + 0.01 and y + high <= tonumber(height)
+        and tonumber(y) >= 0)
       highest = math.max(highest, tonumber(high))
     end
     local refund = 0
-    for high in chart:gmatch('<rect class="refund"[^>]* height="([^"]+)"') do refund = math.max(refund,
+    for high in chart:gmatch('<rect class="refund"[^>]* height="([^"]+)"') do refund =
+      math.max(refund,
       tonumber(high)) end
     local most_refund = core.money(0)
     for _, row in ipairs(report.by.day) do
@@ -176,7 +189,8 @@ describe("the page of a report", function()
         created_at = "2026-11-25T00:00:00Z" }
     end
     for _, balance in ipairs{ "-5", "0", "0.00000001" } do
-      local order = { id = "o", status = "active", expires_at = "2026-12-01", price = core.money(1), period = 1 }
+      local order = { id = "o", status = "active", expires_at = "2026-12-01", price = core.money(1),
+        period = 1 }
       local text = px.report.html(reports.of({ order }, list, core.money(balance)))
       elements(text)
       assert.is_nil(text:find('="-?nan') or text:find('="-?inf'))

@@ -1,4 +1,5 @@
--- px.report and `proxylua report` against the sandbox: what comes from where, and in which forms it is told.
+-- px.report and `proxylua report` against the sandbox: what comes from where, and in which forms it
+-- is told.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -15,7 +16,8 @@ end
 -- The rows of a grouping as "name spent transactions".
 local function told(report, grouping)
   local list = {}
-  for at, row in ipairs(report.by[grouping]) do list[at] = ("%s %.2f %d"):format(row.name, row.spent,
+  for at, row in ipairs(report.by[grouping]) do list[at] = ("%s %.2f %d"):format(row.name,
+    row.spent,
     row.transactions) end
   return list
 end
@@ -30,23 +32,27 @@ end
 it("a report goes by the clock of the API", function()
   local sandbox = sandboxes.start()
   sandbox:change("clock", { advance = DAY })
-  local code = "px.orders.create{ type = 'ipv6', quantity = 1 } return px.report.build{ since = '1d' }"
+  local code =
+    "px.orders.create{ type = 'ipv6', quantity = 1 } return px.report.build{ since = '1d' }"
   local report = sandbox:eval(code)
   sandbox:stop()
-  assert.same({ os.date("!%F", os.time() + DAY), 1 }, { report["until"], report.totals.charge_count })
+  assert.same({ os.date("!%F", os.time() + DAY), 1 },
+    { report["until"], report.totals.charge_count })
 end)
 
 describe("a report", function()
   local sandbox, ids
 
-  -- Twenty days ago a pool's order, ten days ago one that was cancelled and one that was adopted, today one that was extended.
+  -- Twenty days ago a pool's order, ten days ago one that was cancelled and one that was adopted,
+  -- today one that was extended.
   local function live_through()
     local function buy(key, params)
       params.key = key
       return (sandbox:eval(("return px.orders.create(%s).id"):format(encode(params))))
     end
     sandbox:change("clock", { advance = -20 * DAY })
-    local found = { buy("fleet/web/1", { type = "isp", quantity = 2, country = "US", period = 60 }) }
+    local found = { buy("fleet/web/1", { type = "isp", quantity = 2, country = "US",
+      period = 60 }) }
     sandbox:change("clock", { advance = 10 * DAY })
     found[2] = buy("b", { type = "mobile", quantity = 1, country = "DE", period = 30 })
     found[3] = buy("c", { type = "datacenter", quantity = 5, country = "DE", period = 30 })
@@ -54,7 +60,8 @@ describe("a report", function()
     sandbox:change("clock", { advance = 10 * DAY })
     found[4] = buy("d", { type = "isp", quantity = 1, period = 3 })
     sandbox:eval(("return px.orders.extend(%q, { period = 5, key = 'e' }).id"):format(found[4]))
-    sandbox:eval(("require('proxylua.api.notes').put('fleet', { [%q] = 'crawl' }, { api = true }) return 1"):format(
+    sandbox:eval(("require('proxylua.api.notes').put('fleet', { [%q] = 'crawl' }, { api = true }) "
+      .. "return 1"):format(
       found[3]))
     return found
   end
@@ -74,7 +81,9 @@ describe("a report", function()
     ids = live_through()
   end)
   teardown(function() sandbox:stop() end)
-  before_each(function() sandbox:change("settings", { dialect = "envelope", faults = core.json.array{} }) end)
+  before_each(function()
+    sandbox:change("settings", { dialect = "envelope", faults = core.json.array{} })
+  end)
 
   it("has the account's own sums in every grouping", function()
     local report, counters = build(), sandbox:look("counters")
@@ -106,7 +115,8 @@ describe("a report", function()
   end)
 
   it("takes a pool's order that was let go out of its pool", function()
-    local note = "require('proxylua.api.notes').put('fleet', { [%q] = %s }, { api = true }) return 1"
+    local note =
+      "require('proxylua.api.notes').put('fleet', { [%q] = %s }, { api = true }) return 1"
     sandbox:eval(note:format(ids[1], "'-'"))
     assert.is_false(has(told(build(), "pool"), "web"))
     sandbox:eval(note:format(ids[1], "false"))
@@ -135,19 +145,23 @@ describe("a report", function()
   it("prices renewals by what was paid last, and by quotes when asked", function()
     local by, quoted = {}, {}
     for _, renewal in ipairs(build().renewals) do by[renewal.order_id] = renewal end
-    for _, renewal in ipairs(build{ quote = true }.renewals) do quoted[renewal.order_id] = renewal end
+    for _, renewal in ipairs(build{ quote = true }.renewals) do
+      quoted[renewal.order_id] = renewal
+    end
     assert.is_nil(by[ids[2]])
     assert.same({ "order", 60 }, { by[ids[1]].priced_by, by[ids[1]].period })
     assert.same({ "extension", 5 }, { by[ids[4]].priced_by, by[ids[4]].period })
     assert.same({ "quote", 8 }, { quoted[ids[4]].priced_by, quoted[ids[4]].period })
-    local price = sandbox:eval("return px.orders.calc{ type = 'isp', quantity = 1, period = 8 }.price")
+    local price = sandbox:eval(
+      "return px.orders.calc{ type = 'isp', quantity = 1, period = 8 }.price")
     assert.equal(price, quoted[ids[4]].price)
   end)
 
   it("says when the balance ends with the renewals that come", function()
     -- The extended order ends in 8 days, and is renewed for 5 days at 0.40 each time.
     local report = build{ balance = 1 }
-    assert.same({ 18, 18, 3 }, { report.lasts_with_renewals, report.path[#report.path].in_days, #report.path })
+    assert.same({ 18, 18, 3 }, { report.lasts_with_renewals, report.path[#report.path].in_days,
+      #report.path })
     assert.equal("-0.20", ("%.2f"):format(report.path[3].balance))
     assert.is_nil(build{ balance = 100000 }.lasts_with_renewals)
   end)
@@ -156,8 +170,10 @@ describe("a report", function()
     sandbox:change("settings", { faults = { "account.get:omit=balance" } })
     local report = build{ since = "2020-01-01", till = "2020-01-31", orders = core.json.array{},
       transactions = core.json.array{} }
-    assert.same({ 0, {}, {} }, { math.tointeger(report.totals.spent), report.by.day, report.calendar })
-    for _, field in ipairs{ "burn", "lasts_at_burn", "lasts_with_renewals", "path" } do assert.is_nil(report[field],
+    assert.same({ 0, {}, {} }, { math.tointeger(report.totals.spent), report.by.day,
+      report.calendar })
+    for _, field in ipairs{ "burn", "lasts_at_burn", "lasts_with_renewals",
+      "path" } do assert.is_nil(report[field],
       field) end
     for _, gap in ipairs{ "no charge, refund or deposit is told of", "the API tells no balance",
       "what is spent a day is not known" } do
@@ -166,22 +182,27 @@ describe("a report", function()
   end)
 
   it("leaves out what is no amount, and says so", function()
-    sandbox:change("settings", { faults = { "account.transactions:say=amount~lots", "orders.list:say=price~cheap",
+    sandbox:change("settings",
+      { faults = { "account.transactions:say=amount~lots", "orders.list:say=price~cheap",
       "account.get:say=balance~lots" } })
     local report = build{}
     assert.equal("0.00", tostring(px.money(report.totals.spent)))
     assert.is_nil(report.balance)
-    assert.is_true(has(report.gaps, #px.json.decode(sandbox:run{ "--json", "account", "transactions" }.out)
+    assert.is_true(has(report.gaps,
+      #px.json.decode(sandbox:run{ "--json", "account", "transactions" }.out)
       .. " transactions without an amount: not counted"), table.concat(report.gaps, "; "))
-    report = build{ transactions = { { type = "charge", amount = "1.25", created_at = os.date("!%FT%TZ") } } }
+    report = build{ transactions = { { type = "charge", amount = "1.25",
+      created_at = os.date("!%FT%TZ") } } }
     assert.equal("1.25", tostring(px.money(report.totals.spent)))
   end)
 
   it("says what it leaves out", function()
     local now = os.date("!%Y-%m-%dT%H:%M:%SZ")
-    local report = build{ orders = { { id = "o1", status = "active" }, { id = "o2", status = "active",
+    local report = build{ orders = { { id = "o1", status = "active" },
+      { id = "o2", status = "active",
       expires_at = "2020-01-01" },
-      { id = "o3", status = "active", expires_at = "2999-01-01" } }, transactions = { { type = "charge",
+      { id = "o3", status = "active", expires_at = "2999-01-01" } },
+        transactions = { { type = "charge",
         created_at = now },
       { type = "charge" }, { type = "voucher", created_at = now } } }
     for _, gap in ipairs{ "1 transaction without a date", "2 transactions without an amount",
@@ -191,22 +212,29 @@ describe("a report", function()
     end
     report = build{ transactions = { { type = "a\27[2Jb", amount = 1, created_at = now },
       { type = {}, amount = 2, created_at = now } } }
-    assert.is_true(has(report.gaps, '1 transaction of the type "a?[2Jb" (1.00)'), table.concat(report.gaps, "; "))
-    assert.is_true(has(report.gaps, '1 transaction of the type "" (2.00)'), table.concat(report.gaps, "; "))
+    assert.is_true(has(report.gaps, '1 transaction of the type "a?[2Jb" (1.00)'),
+      table.concat(report.gaps, "; "))
+    assert.is_true(has(report.gaps, '1 transaction of the type "" (2.00)'),
+      table.concat(report.gaps, "; "))
     local once = { id = "t", type = "charge", amount = 1, created_at = now }
     local other = { id = "t", type = "charge", amount = 2, created_at = now }
     report = build{ transactions = { once, other, once } }
     assert.equal("3.00", tostring(px.money(report.totals.spent)))
-    assert.is_true(has(report.gaps, "1 transaction told again: counted once"), table.concat(report.gaps, "; "))
-    assert.is_true(has(report.gaps, "1 transaction of the same id as another, saying something else: counted"))
-    report = build{ transactions = { { type = "charge", amount = 1, created_at = now, order_id = "elsewhere" } } }
+    assert.is_true(has(report.gaps, "1 transaction told again: counted once"),
+      table.concat(report.gaps, "; "))
+    assert.is_true(has(report.gaps,
+      "1 transaction of the same id as another, saying something else: counted"))
+    report = build{ transactions = { { type = "charge", amount = 1, created_at = now,
+      order_id = "elsewhere" } } }
     assert.is_true(has(report.gaps, "5 charges of the journal"), table.concat(report.gaps, "; "))
     assert.same({ "unknown 1.00 1" }, told(report, "type"))
   end)
 
   it("tells of charges of unknown outcome, and counts none", function()
-    sandbox:change("settings", { faults = { "orders.create:cut=before,count=1", "orders.list:status=403,skip=1" } })
-    local kind = sandbox:eval("local _, err = px.try(px.orders.create, { type = 'ipv6', quantity = 7, period = 30, "
+    sandbox:change("settings",
+      { faults = { "orders.create:cut=before,count=1", "orders.list:status=403,skip=1" } })
+    local kind = sandbox:eval(
+      "local _, err = px.try(px.orders.create, { type = 'ipv6', quantity = 7, period = 30, "
       .. "key = 'lost' }) return err.kind")
     assert.equal("outcome_unknown", kind)
     sandbox:change("settings", { faults = core.json.array{} })
@@ -218,18 +246,22 @@ describe("a report", function()
   it("refuses options that it does not know, and values that are none", function()
     for _, case in ipairs{ { "build", { untill = 1 }, "no option \"untill\", did you mean till" },
       { "build", 1, "as a table" },
-      { "build", { since = "x" }, "since takes a date" }, { "build", { orders = 1 }, "orders is a path" },
+      { "build", { since = "x" }, "since takes a date" },
+        { "build", { orders = 1 }, "orders is a path" },
       { "build", { orders = {}, balance = "much" }, "much" },
-      { "build", { now = "x" }, "now is a number" }, { "build", { progress = 1 }, "progress is a function" } } do
+      { "build", { now = "x" }, "now is a number" },
+        { "build", { progress = 1 }, "progress is a function" } } do
       local _, err = px.try(px.report[case[1]], case[2])
       assert.equal("usage", err.kind)
       assert.has.match(case[3], err.message)
     end
     for _, name in ipairs{ "html", "csv", "text" } do
       local _, err = px.try(px.report[name])
-      assert.has.match("px.report." .. name .. " takes a report of px.report.build, got a nil", err.message, 1, true)
+      assert.has.match("px.report." .. name .. " takes a report of px.report.build, got a nil",
+        err.message, 1, true)
     end
-    for _, case in ipairs{ { { width = "x" }, "width is a number" }, { { colour = true }, "did you mean color" },
+    for _, case in ipairs{ { { width = "x" }, "width is a number" },
+      { { colour = true }, "did you mean color" },
       { 1, "as a table" } }
     do
       local _, err = px.try(px.report.text, {}, case[1])
@@ -258,7 +290,8 @@ describe("a report", function()
         arrays[at] = program.write(sandbox.home .. "/array" .. at, "\n" .. text:gsub("},", "},\n"))
       end
       assert.same(told_of(), told_of("--transactions", arrays[1], "--orders", arrays[2]))
-      local piped = sandbox:run({ "report", "--transactions", "-", "--csv" }, { stdin = program.read(transactions) })
+      local piped = sandbox:run({ "report", "--transactions", "-", "--csv" },
+        { stdin = program.read(transactions) })
       assert.equal((run("report", "--csv")), piped.out)
     end)
 
@@ -268,18 +301,24 @@ describe("a report", function()
         local text = run("--jsonl", words[1], words[2], "--all")
         twice[at] = program.write(sandbox.home .. "/twice" .. at, text .. text)
       end
-      local report = core.json.decode((run("--json", "report", "--transactions", twice[1], "--orders", twice[2])))
+      local report = core.json.decode((run("--json", "report", "--transactions", twice[1],
+        "--orders", twice[2])))
       local once = core.json.decode((run("--json", "report")))
-      assert.same({ once.totals, once.by, once.calendar }, { report.totals, report.by, report.calendar })
-      assert.is_true(has(report.gaps, "7 transactions told again: counted once"), table.concat(report.gaps, "; "))
-      assert.is_true(has(report.gaps, "4 orders told again: as it was told last"), table.concat(report.gaps, "; "))
+      assert.same({ once.totals, once.by, once.calendar },
+        { report.totals, report.by, report.calendar })
+      assert.is_true(has(report.gaps, "7 transactions told again: counted once"),
+        table.concat(report.gaps, "; "))
+      assert.is_true(has(report.gaps, "4 orders told again: as it was told last"),
+        table.concat(report.gaps, "; "))
     end)
 
     it("names the line that is wrong", function()
       for text, pattern in pairs{ ['{"type":"charge"}\n\nnonsense\n'] = "t:3: it is no JSON object",
-        ['{}\n{"amount":"x"}'] = "t:2: amount is no amount, such as 9.30", ["7"] = "t:1: it is no JSON object",
+        ['{}\n{"amount":"x"}'] = "t:2: amount is no amount, such as 9.30",
+        ["7"] = "t:1: it is no JSON object",
         ['"x"'] = "t:1: it is no JSON object", ["{}\n[{}]"] = "t:2: it is no JSON object",
-        ["[1]"] = "t: record 1: it is no JSON object", ["[{},[{}]]"] = "t: record 2: it is no JSON object",
+        ["[1]"] = "t: record 1: it is no JSON object",
+          ["[{},[{}]]"] = "t: record 2: it is no JSON object",
         ['[{},\n{"amount":"x"}]'] = "t: record 2: amount is no amount, such as 9.30",
         ["[{}"] = "t: it begins like a JSON array" } do
         local path = program.write(sandbox.home .. "/t", text)
@@ -288,12 +327,14 @@ describe("a report", function()
         assert.has.match(pattern, result.err)
         assert.equal("", result.out)
       end
-      assert.has.match("cannot read /nowhere", sandbox:run{ "report", "--transactions", "/nowhere" }.err)
+      assert.has.match("cannot read /nowhere", sandbox:run{ "report", "--transactions",
+        "/nowhere" }.err)
     end)
   end)
 
   describe("at the shell", function()
-    it("is columns in a pipe, by day unless told otherwise, and tells the gaps beside them", function()
+    it("is columns in a pipe, by day unless told otherwise, and tells the gaps beside them",
+      function()
       local out, err = run("report")
       assert.has.match("^by\tname\tcharges\trefunds\tspent\ttransactions\nday\t%d%d%d%d%-", out)
       assert.has.match("proxylua: .*unknown country", err)
@@ -303,7 +344,8 @@ describe("a report", function()
       assert.is_nil(out:find("\nday", 1, true))
     end)
 
-    it("is a page in a file, which JSON names, and has no JSON where it is CSV or a page", function()
+    it("is a page in a file, which JSON names, and has no JSON where it is CSV or a page",
+      function()
       local path = sandbox.home .. "/page.html"
       assert.same({ file = path }, core.json.decode((run("--json", "report", "--html", path))))
       for _, words in ipairs{ { "--csv" }, { "--html", "-" } } do
@@ -340,14 +382,16 @@ describe("a report", function()
     end)
 
     local function env(more)
-      local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key, PROXYLUA_LIMITS = "off" }
+      local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+        PROXYLUA_LIMITS = "off" }
       for name, value in pairs(more) do all[name] = value end
       return all
     end
 
     it("fits the terminal, in blocks or in ASCII as the locale has it", function()
       for _, case in ipairs{ { 44, "C.UTF-8", "█" }, { 100, "C", "#" } } do
-        local terminal = terminals.open({ "report" }, { width = case[1], height = 90, home = sandbox.home,
+        local terminal = terminals.open({ "report" }, { width = case[1], height = 90,
+          home = sandbox.home,
           env = env{ LC_ALL = case[2] } })
         local screen = terminal:await("exit 0")
         terminal:close()

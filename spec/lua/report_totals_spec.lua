@@ -50,7 +50,8 @@ describe("the window of a report", function()
     local midnight = days.of("2026-11-25")
     for text, day in pairs{ ["2026-11-24T23:59:59Z"] = -1, ["2026-11-25T00:00:00Z"] = 0,
       ["2026-11-25T23:59:59.999Z"] = 0,
-      ["2026-11-26T00:00:00Z"] = 1, ["2026-11-25T00:30:00+01:00"] = -1, ["2026-11-25T23:30:00-01:00"] = 1,
+      ["2026-11-26T00:00:00Z"] = 1, ["2026-11-25T00:30:00+01:00"] = -1,
+        ["2026-11-25T23:30:00-01:00"] = 1,
       ["1795564800"] = 0, ["1795564800000"] = 0 } do
       assert.equal(midnight + day, days.of(text), text)
     end
@@ -67,7 +68,8 @@ local function add_up(list, over, places)
 end
 
 local function charge(amount, at, id, kind)
-  return { type = kind or "charge", amount = amount and money(amount), created_at = at or "2026-11-25T10:00:00Z",
+  return { type = kind or "charge", amount = amount and money(amount), created_at = at
+    or "2026-11-25T10:00:00Z",
     order_id = id }
 end
 
@@ -85,7 +87,8 @@ describe("the sums of a report", function()
       local day = days.of("2026-11-25") - math.random(0, 40)
       local time = ({ "00:00:00", "23:59:59", "23:59:59.999", "12:00:00" })[math.random(4)]
       local units = ("%d.%08d"):format(math.random(0, 9999), math.random(0, 99999999))
-      list[at] = charge(math.random(2) == 1 and units or "-" .. units, ("%sT%sZ"):format(days.text(day), time),
+      list[at] = charge(math.random(2) == 1 and units or "-" .. units,
+        ("%sT%sZ"):format(days.text(day), time),
         math.random(14),
         ({ "charge", "refund", "CHARGE", "deposit", "partial_refund" })[math.random(5)])
     end
@@ -102,7 +105,8 @@ describe("the sums of a report", function()
         local day, size = one.created_at:sub(1, 10), one.amount < 0 and -one.amount or one.amount
         if day >= days.text(over.from) and day <= days.text(over.to) and one.type ~= "deposit" then
           count = count + 1
-          if one.type:lower() == "charge" then charges = charges + size else refunds = refunds + size end
+          if one.type:lower() == "charge" then charges = charges + size else refunds = refunds
+            + size end
         end
       end
       local totals = all:totals()
@@ -134,19 +138,24 @@ describe("the sums of a report", function()
   end)
 
   it("tell refunds apart, and never a chargeback or an unknown type for either", function()
-    local all = add_up({ charge("10"), charge("-2.50", nil, nil, "refund"), charge("7", nil, nil, "chargeback"),
-      charge("1", nil, nil, "adjustment"), charge("1", nil, nil, "adjustment"), charge("100", nil, nil, "Deposit") },
+    local all = add_up({ charge("10"), charge("-2.50", nil, nil, "refund"),
+      charge("7", nil, nil, "chargeback"),
+      charge("1", nil, nil, "adjustment"), charge("1", nil, nil, "adjustment"),
+        charge("100", nil, nil, "Deposit") },
         window())
     local totals = all:totals()
-    assert.same({ "10.00", "2.50", "7.50", "100.00" }, { tostring(totals.charges), tostring(totals.refunds),
+    assert.same({ "10.00", "2.50", "7.50", "100.00" },
+      { tostring(totals.charges), tostring(totals.refunds),
       tostring(totals.spent), tostring(totals.deposits) })
     local others = all:strangers()
-    assert.same({ "adjustment", 2, "2.00", "chargeback", 1 }, { others[1].type, others[1].transactions,
+    assert.same({ "adjustment", 2, "2.00", "chargeback", 1 },
+      { others[1].type, others[1].transactions,
       tostring(others[1].amount), others[2].type, others[2].transactions })
   end)
 
   it("count what lacks a date or an amount, and put it nowhere", function()
-    local all = add_up({ charge("10", "once"), charge(nil), { type = "charge", amount = money(3) } }, window())
+    local all = add_up({ charge("10", "once"), charge(nil),
+      { type = "charge", amount = money(3) } }, window())
     assert.same({ 2, 1, "0.00" }, { all.undated, all.amountless, tostring(all:totals().spent) })
     assert.same({}, all:rows("day"))
   end)
@@ -154,8 +163,10 @@ describe("the sums of a report", function()
   it("keep somebody's \"unknown\" from what is not known", function()
     local rows = add_up({ charge("1", nil, 1), charge("2", nil, 2) }, window(),
       { { country = "unknown" }, {} }):rows("country")
-    assert.same({ "unknown", false, "2.00" }, { rows[1].name, rows[1].known, tostring(rows[1].spent) })
-    assert.same({ "unknown", true, "1.00" }, { rows[2].name, rows[2].known, tostring(rows[2].spent) })
+    assert.same({ "unknown", false, "2.00" }, { rows[1].name, rows[1].known,
+      tostring(rows[1].spent) })
+    assert.same({ "unknown", true, "1.00" }, { rows[2].name, rows[2].known,
+      tostring(rows[2].spent) })
   end)
 
   it("come in periods that hold all of the window once", function()
@@ -167,7 +178,9 @@ describe("the sums of a report", function()
         charge("2", days.text(over.to) .. "T23:59:59Z") }
       local periods = sums.periods(add_up(list, over):rows("day"), over, case[2])
       assert.equal(case[3], #periods)
-      if case[4] then assert.equal(case[4], math.min(case[4], periods[1].to - periods[1].from + 1)) end
+      if case[4] then
+        assert.equal(case[4], math.min(case[4], periods[1].to - periods[1].from + 1))
+      end
       local next_day, whole = over.from, money(0)
       for _, period in ipairs(periods) do
         assert.equal(next_day, period.from)
@@ -183,7 +196,8 @@ describe("the sums of a report", function()
     local rows = add_up(list, window(), places):rows("pool")
     local top, whole = summary.top(rows, 12), money(0)
     for _, row in ipairs(top) do whole = whole + row.spent end
-    assert.same({ 12, "29 others", "820.00", "p40" }, { #top, top[12].name, tostring(whole), top[1].name })
+    assert.same({ 12, "29 others", "820.00", "p40" }, { #top, top[12].name, tostring(whole),
+      top[1].name })
     assert.equal(40, #rows)
   end)
 end)
@@ -197,7 +211,8 @@ describe("the burn rate", function()
     local found = burn("29.50", "2026-01-01")
     assert.same({ "1.00", 29.5 }, { tostring(found.per_day), found.days })
     found = burn("9", "2026-11-21")
-    assert.same({ "2.00", 4.5, "2026-11-21" }, { tostring(found.per_day), found.days, days.text(found.from) })
+    assert.same({ "2.00", 4.5, "2026-11-21" }, { tostring(found.per_day), found.days,
+      days.text(found.from) })
     found = burn("28", "2020-01-01", "2026-02-01", "2026-02-28")
     assert.same({ "1.00", 28.0 }, { tostring(found.per_day), found.days })
   end)
@@ -205,7 +220,8 @@ describe("the burn rate", function()
   it("takes a day at least, and is not told from nothing", function()
     assert.equal("3.00", tostring(burn("3", "2026-11-25", "1d").per_day))
     local found = burn("9", "2026-11-21", "2026-11-01", "2026-12-31")
-    assert.same({ "2.00", 4.5, "2026-11-25" }, { tostring(found.per_day), found.days, days.text(found.to) })
+    assert.same({ "2.00", 4.5, "2026-11-25" }, { tostring(found.per_day), found.days,
+      days.text(found.to) })
     assert.is_nil(burn("0", "2026-11-21", "2026-12-01", "2026-12-31"))
     assert.is_nil(burn("0", nil))
     assert.is_nil(burn("0", "2026-11-25", "2026-01-01", "2026-01-31"))
@@ -225,16 +241,20 @@ describe("the renewals that come", function()
   local today = days.of("2026-11-25")
 
   local function order(id, expires_at, price, period, status)
-    return { id = id, expires_at = expires_at, price = price and money(price), period = period, status = status }
+    return { id = id, expires_at = expires_at, price = price and money(price), period = period,
+      status = status }
   end
 
   local function renewals(...)
-    return forecast.renewals({ ... }, NOW, function(one) return one.price, one.period, one.price and "order" end)
+    return forecast.renewals({ ... }, NOW, function(one)
+      return one.price, one.period, one.price and "order"
+    end)
   end
 
   it("are of active orders that end later, the earliest first", function()
     local list, endless, late = renewals(order("b", "2026-11-26T00:00:00Z", "1", 1, "active"),
-      order("a", "2026-11-25T13:00:00Z", "1", 1), order("c", "2026-11-25T11:00:00Z", "1", 1, "active"),
+      order("a", "2026-11-25T13:00:00Z", "1", 1), order("c", "2026-11-25T11:00:00Z", "1", 1,
+      "active"),
       order("d", nil, "1", 1, "active"), order("e", "2027-01-01", "1", 1, "expired"),
         order("f", "soon", "1", 1, "active"))
     assert.same({ "a", "b" }, { list[1].order_id, list[2].order_id })
@@ -315,12 +335,14 @@ end)
 describe("the CSV of a report", function()
   local report = { by = { day = {}, type = {}, country = {}, pool = {} } }
   for _, name in ipairs{ 'a "b", c', "=1+1", "-x", "plain", "two\nlines" } do
-    table.insert(report.by.pool, { name = name, charges = money(1), refunds = money(3), spent = money(-2),
+    table.insert(report.by.pool, { name = name, charges = money(1), refunds = money(3),
+      spent = money(-2),
       transactions = 1 })
   end
 
   it("quotes what has to be, and hands no formula to a spreadsheet", function()
-    assert.equal(table.concat({ "by,name,charges,refunds,spent,transactions", 'pool,"a ""b"", c",1.00,3.00,-2.00,1',
+    assert.equal(table.concat({ "by,name,charges,refunds,spent,transactions",
+      'pool,"a ""b"", c",1.00,3.00,-2.00,1',
       "pool,'=1+1,1.00,3.00,-2.00,1", "pool,'-x,1.00,3.00,-2.00,1", "pool,plain,1.00,3.00,-2.00,1",
       'pool,"two\nlines",1.00,3.00,-2.00,1', "" }, "\r\n"), csv.text(report))
     assert.equal("by,name,charges,refunds,spent,transactions\r\n", csv.text(report, { "day" }))

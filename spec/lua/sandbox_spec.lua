@@ -28,7 +28,8 @@ end
 
 -- The bytes of a request that closes its connection.
 local function request(method, path, body)
-  return ("%s /api/v1%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: close\r\n"
+  return (
+    "%s /api/v1%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: close\r\n"
     .. "Content-Length: %d\r\n\r\n%s"):format(method, path, sandbox.key, #(body or ""), body or "")
 end
 
@@ -65,7 +66,8 @@ describe("the sandbox", function()
   end)
 
   it("quotes without charging", function()
-    local quote = post("/orders/calc", { type = "isp", quantity = 10, country = "US", period = 30 }):json().data
+    local quote = post("/orders/calc", { type = "isp", quantity = 10, country = "US",
+      period = 30 }):json().data
     assert.equal(24, quote.price)
     assert.equal("1000.00", sandbox:look("counters").balance)
   end)
@@ -88,7 +90,9 @@ describe("the sandbox", function()
 
   it("lists orders newest first, by pages, type and status", function()
     local ids = {}
-    for index = 1, 5 do ids[index] = buy{ type = index == 3 and "mobile" or "isp", quantity = 1 }.id end
+    for index = 1, 5 do
+      ids[index] = buy{ type = index == 3 and "mobile" or "isp", quantity = 1 }.id
+    end
     local page = get("/orders?limit=2&page=2"):json()
     assert.same({ ids[3], ids[2] }, { page.data[1].id, page.data[2].id })
     assert.same({ page = 2, perPage = 2, total = 5, totalPages = 3 }, page.meta)
@@ -108,7 +112,8 @@ describe("the sandbox", function()
   it("lets orders expire, and extends active ones only", function()
     local order = buy()
     local longer = post("/orders/" .. order.id .. "/extend", { period = 7 })
-    assert.same({ 200, 37, 1.12 }, { longer.status, longer:json().data.period, longer:json().data.charged })
+    assert.same({ 200, 37, 1.12 }, { longer.status, longer:json().data.period,
+      longer:json().data.charged })
     sandbox:change("clock", { advance = 36 * 86400 })
     assert.equal("active", get("/orders/" .. order.id):json().data.status)
     sandbox:change("clock", { advance = 86400 })
@@ -122,7 +127,8 @@ describe("the sandbox", function()
     local first = get(path .. "/proxies"):json().data[1]
     local line = ("%s:%d:%s:%s\n"):format(first.host, first.port, first.username, first.password)
     assert.equal(line, get(path .. "/download").body:match("^[^\n]*\n"))
-    assert.equal("host,port,username,password,protocol", get(path .. "/download?format=csv").body:match("^[^\n]*"))
+    assert.equal("host,port,username,password,protocol",
+      get(path .. "/download?format=csv").body:match("^[^\n]*"))
     assert.same(first, get(path .. "/download?format=json"):json()[1])
     assert.equal(400, get(path .. "/download?format=xml").status)
   end)
@@ -167,8 +173,10 @@ describe("the sandbox", function()
   end)
 
   it("takes settings by name only, and all or a clear refusal", function()
-    for _, wrong in ipairs{ { balanc = "1" }, { balance = "x" }, { dialect = "x" }, { limits = "general=1" },
-      { faults = { "orders.crate:cut=after" } }, { faults = { "orders.create:cut=later" } }, { account = "x" },
+    for _, wrong in ipairs{ { balanc = "1" }, { balance = "x" }, { dialect = "x" },
+      { limits = "general=1" },
+      { faults = { "orders.crate:cut=after" } }, { faults = { "orders.create:cut=later" } },
+        { account = "x" },
       { faults = "*:cut=after" }, { passwords = "x" }, { state = "x" } } do
       local answer = core.http.post(sandbox.admin_url .. "/settings", {
         headers = { ["X-Sandbox-Key"] = sandbox.key }, json = wrong,
@@ -192,11 +200,15 @@ describe("an error of the sandbox", function()
   local cases = {
     { "400", function() return post("/orders", BAD) end, "VALIDATION_ERROR" },
     { "400 of a list", function() return get("/orders?limit=101&page=0") end, "VALIDATION_ERROR" },
-    { "401 without a key", function() return core.http.get(sandbox.url .. "/account") end, "UNAUTHORIZED" },
+    { "401 without a key", function()
+      return core.http.get(sandbox.url .. "/account")
+    end, "UNAUTHORIZED" },
     { "401 for another key", function()
       return ask("get", "/account", nil, { Authorization = "Bearer sk_live_x" })
     end, "INVALID_API_KEY" },
-    { "402", function() return post("/orders", { type = "mobile", quantity = 1 }) end, "INSUFFICIENT_BALANCE" },
+    { "402", function()
+      return post("/orders", { type = "mobile", quantity = 1 })
+    end, "INSUFFICIENT_BALANCE" },
     { "403 when banned", function()
       sandbox:change("settings", { account = "banned" })
       return get("/account")
@@ -232,7 +244,9 @@ describe("an error of the sandbox", function()
 
   it("names every field that is wrong", function()
     local details = post("/orders", BAD):json().error.details
-    for _, name in ipairs{ "type", "quantity", "country", "period" } do assert.equal("string", type(details[name])) end
+    for _, name in ipairs{ "type", "quantity", "country", "period" } do
+      assert.equal("string", type(details[name]))
+    end
   end)
 
   it("tells when to come back", function()
@@ -259,7 +273,8 @@ describe("a dialect", function()
     assert.same({ created.orderId, "2", "4.80" }, { order.orderId, order.quantity, order.total })
     assert.same({ 1, 20, 1 }, { list.page, list.limit, list.total })
     local proxy = get("/orders/" .. created.orderId .. "/proxies"):json()[1]
-    assert.same({ "127.0.0.1", "string", "string" }, { proxy.ip, type(proxy.port), type(proxy.pass) })
+    assert.same({ "127.0.0.1", "string", "string" },
+      { proxy.ip, type(proxy.port), type(proxy.pass) })
   end)
 
   it("called snake has a third set of names", function()
@@ -285,9 +300,11 @@ describe("a fault", function()
   after_each(function() sandbox:stop() end)
 
   for text, case in pairs{
-    ["status=502"] = { 502, 0 }, ["status=502,when=after"] = { 502, 1 }, ["html"] = { 502, 0, "<html>" },
+    ["status=502"] = { 502, 0 }, ["status=502,when=after"] = { 502, 1 },
+      ["html"] = { 502, 0, "<html>" },
     ["status=503,html"] = { 503, 0, "<html>" }, ["empty"] = { 201, 1, "^$" },
-    ["garbage"] = { 200, 1, "[\x80-\xFF]" }, ["nul"] = { 201, 1, "\0" }, ["nested"] = { 201, 1, "^%[%[%[" },
+    ["garbage"] = { 200, 1, "[\x80-\xFF]" }, ["nul"] = { 201, 1, "\0" },
+      ["nested"] = { 201, 1, "^%[%[%[" },
     ["refund"] = { 502, 1 }, ["drift=2"] = { 201, 1, "9.6" },
     ["type=text/html"] = { 201, 1 }, ["redirect=http://127.0.0.1:1/x,when=after"] = { 302, 1 },
   } do
@@ -308,7 +325,8 @@ describe("a fault", function()
     return raw.send(port(), request("POST", "/orders", core.json.encode(ISP)))
   end
 
-  for text, case in pairs{ ["cut=before"] = { 0, "^$" }, ["cut=after"] = { 1, "^$" }, ["truncate"] = { 1, "}$" } } do
+  for text, case in pairs{ ["cut=before"] = { 0, "^$" }, ["cut=after"] = { 1, "^$" },
+    ["truncate"] = { 1, "}$" } } do
     it(text .. " ends the connection", function()
       fault("orders.create:" .. text .. ",count=1")
       local answer = send_order()()
@@ -356,13 +374,16 @@ describe("a fault", function()
 
   it("can skip requests, and strike by chance", function()
     fault("account.get:skip=2,status=500")
-    assert.same({ 200, 200, 500 }, { get("/account").status, get("/account").status, get("/account").status })
+    assert.same({ 200, 200, 500 }, { get("/account").status, get("/account").status,
+      get("/account").status })
     fault("account.get:chance=0,status=500")
     assert.equal(200, get("/account").status)
   end)
 
   for name, count in pairs{ hold = 0, delay = 1 } do
-    it(("called %s keeps a request waiting, while others are served, until the sandbox stops"):format(name), function()
+    it(
+      ("called %s keeps a request waiting, while others are served, until the sandbox "
+        .. "stops"):format(name), function()
       fault(("orders.create:%s=600"):format(name))
       local finish = send_order()
       repeat local requests = sandbox:look("counters").requests until requests["orders.create"]
@@ -411,7 +432,8 @@ describe("a hostile client", function()
   for name, bytes in pairs{
     ["noise"] = ("\xFF\0\x80\r\n"):rep(100), ["a head without end"] = "GET /" .. ("x"):rep(100000),
     ["headers without end"] = "GET / HTTP/1.1\r\n" .. ("A: b\r\n"):rep(10000),
-    ["a body larger than it may be"] = "POST /api/v1/orders HTTP/1.1\r\nContent-Length: 99999999\r\n\r\nx",
+    ["a body larger than it may be"] =
+      "POST /api/v1/orders HTTP/1.1\r\nContent-Length: 99999999\r\n\r\nx",
     ["a negative length"] = "POST /api/v1/orders HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
     ["half a request"] = "POST /api/v1/orders HTTP/1.1\r\nContent-Length: 100\r\n\r\n{",
     ["a method nobody knows"] = "BREW /api/v1/account HTTP/1.1\r\n\r\n", ["nothing"] = "",
@@ -425,7 +447,8 @@ describe("a hostile client", function()
 
   for name, body in pairs{
     ["brackets"] = ("["):rep(200000), ["no JSON"] = "{", ["a list"] = "[1]", ["a text"] = '"x"',
-    ["NUL bytes"] = '{"type":"\0"}', ["nothing"] = "", ["numbers that are none"] = '{"type":"isp","quantity":1e999}',
+    ["NUL bytes"] = '{"type":"\0"}', ["nothing"] = "", ["numbers that are none"] =
+      '{"type":"isp","quantity":1e999}',
     ["objects inside"] = '{"type":{},"quantity":[]}',
   } do
     it("that orders with " .. name .. " gets 400", function()
@@ -506,15 +529,19 @@ describe("the sandbox's limits", function()
     local statuses = {}
     for at = 1, 4 do statuses[at] = post("/orders", ISP).status end
     assert.same({ 201, 201, 429, 429 }, statuses)
-    assert.same({ 200, 200, 429 }, { get("/account").status, get("/account").status, get("/account").status })
-    assert.same({ "orders.create", "orders.create", "account.get", "account.get" }, sandbox:look("counted").names)
+    assert.same({ 200, 200, 429 }, { get("/account").status, get("/account").status,
+      get("/account").status })
+    assert.same({ "orders.create", "orders.create", "account.get", "account.get" },
+      sandbox:look("counted").names)
     assert.equal(3, sandbox:look("counters").limited)
     sandbox:stop()
   end)
 
   it("are each key's own", function()
     start{ limits = "general=1/60", keys = { "sk_one", "sk_two" } }
-    local function with(key) return ask("get", "/account", nil, { Authorization = "Bearer " .. key }).status end
+    local function with(key)
+      return ask("get", "/account", nil, { Authorization = "Bearer " .. key }).status
+    end
     assert.same({ 200, 429, 200 }, { with "sk_one", with "sk_one", with "sk_two" })
     sandbox:stop()
   end)
@@ -562,7 +589,9 @@ describe("the sandbox's state", function()
   for name, damage in pairs{
     ["is cut short"] = function(text) return text:sub(1, 200) end,
     ["is of a newer version"] = function(text) return (text:gsub('"version":1', '"version":2')) end,
-    ["has a field of another type"] = function(text) return (text:gsub('"quantity":2', '"quantity":"x"')) end,
+    ["has a field of another type"] = function(text)
+      return (text:gsub('"quantity":2', '"quantity":"x"'))
+    end,
     ["is something else"] = function() return '{"a":1}' end,
     ["is empty"] = function() return "" end,
     ["is noise"] = function() return "\0\1\2" end,
@@ -597,7 +626,8 @@ describe("proxylua sandbox", function()
   -- Starts it with its standard error in home/log; answers its first lines, up to one that matches.
   local function launch(words, last)
     table.insert(words, 1, "sandbox")
-    pipe = assert(io.popen("echo $$; exec " .. program.command(home, words) .. " 2>" .. home .. "/log"))
+    pipe = assert(io.popen("echo $$; exec " .. program.command(home, words) .. " 2>" .. home
+      .. "/log"))
     pid = pipe:read("l")
     local text = ""
     repeat
@@ -629,7 +659,8 @@ describe("proxylua sandbox", function()
     local result = program.run({ "check", "--exit-code" }, { home = home, env = env })
     assert.equal(0, result.code, result.err)
     assert.matches("2 of 2 work", result.err)
-    local answer = core.http.get(url .. "/account", { headers = { Authorization = "Bearer " .. key } })
+    local answer = core.http.get(url .. "/account",
+      { headers = { Authorization = "Bearer " .. key } })
     assert.equal(200, answer.status)
     assert.equal(0, stop "TERM")
     assert.truthy(program.read(home .. "/log"):find("GET /api/v1/account 200 account.get", 1, true))
@@ -638,7 +669,8 @@ describe("proxylua sandbox", function()
 
   it("is set by its options, and quiet when asked to be", function()
     sandbox = core.json.decode(launch({
-      "--json", "--quiet", "--balance", "7.50", "--dialect", "bare", "--limits", "general=1/60", "--key", "sk_mine",
+      "--json", "--quiet", "--balance", "7.50", "--dialect", "bare", "--limits", "general=1/60",
+        "--key", "sk_mine",
       "--fault", "account.get:status=503,count=1", "--fault", "orders.list:status=500",
     }, "}"))
     assert.equal("sk_mine", sandbox.key)
@@ -649,7 +681,8 @@ describe("proxylua sandbox", function()
   end)
 
   for _, words in ipairs{
-    { "--balance", "x" }, { "--port", "99999" }, { "--fault", "x" }, { "--state", "/nonexistent/state.json" },
+    { "--balance", "x" }, { "--port", "99999" }, { "--fault", "x" },
+      { "--state", "/nonexistent/state.json" },
   } do
     it("refuses " .. table.concat(words, " "), function()
       local result = program.run({ "sandbox", words[1], words[2] })

@@ -1,4 +1,5 @@
--- Headless Chromium, spoken to by the DevTools protocol over two named pipes: JSON messages that end with a zero byte.
+-- Headless Chromium, spoken to by the DevTools protocol over two named pipes: JSON messages that
+-- end with a zero byte.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -16,8 +17,10 @@ function M.open(path)
   local folder = program.folder()
   local self = setmetatable({ folder = folder, id = 0 }, Browser)
   assert(os.execute(("mkfifo %s/in %s/out"):format(folder, folder)))
-  local line = ("HOME=%s timeout %d chromium --headless --no-sandbox --disable-gpu --hide-scrollbars "
-    .. "--user-data-dir=%s/data --remote-debugging-pipe about:blank 3<%s/in 4>%s/out >%s/log 2>&1 &"):format(folder,
+  local line =
+    ("HOME=%s timeout %d chromium --headless --no-sandbox --disable-gpu --hide-scrollbars "
+    .. "--user-data-dir=%s/data --remote-debugging-pipe about:blank 3<%s/in 4>%s/out >%s/log 2>&1 "
+    .. "&"):format(folder,
       SECONDS, folder, folder, folder, folder)
   assert(os.execute(line))
   self.to, self.from = assert(io.open(folder .. "/in", "w")), assert(io.open(folder .. "/out", "r"))
@@ -47,7 +50,8 @@ end
 --- Calls a method of the protocol and answers its result.
 function Browser:call(method, params)
   self.id = self.id + 1
-  assert(self.to:write(core.json.encode{ id = self.id, method = method, sessionId = self.session, params = params
+  assert(self.to:write(core.json.encode{ id = self.id, method = method, sessionId = self.session,
+    params = params
     or nil }, "\0"))
   self.to:flush()
   while true do
@@ -61,7 +65,8 @@ end
 
 --- Shows the page at a width, on a medium and in a scheme of colours.
 function Browser:show(width, media, scheme)
-  self:call("Emulation.setDeviceMetricsOverride", { width = width, height = 800, deviceScaleFactor = 1,
+  self:call("Emulation.setDeviceMetricsOverride", { width = width, height = 800,
+    deviceScaleFactor = 1,
     mobile = width < 600 })
   self:call("Emulation.setEmulatedMedia", { media = media,
     features = { { name = "prefers-color-scheme", value = scheme } } })

@@ -1,5 +1,6 @@
--- A client of the crash harness: does what its list of intents says, each under its own key, as often as it is started. What
--- cannot be done now is left for the next run; the last line says how much that is.
+-- A client of the crash harness: does what its list of intents says, each under its own key, as
+-- often as it is started. What cannot be done now is left for the next run; the last line says how
+-- much that is.
 --   buyer.lua INTENTS SEED
 
 local px = require "proxylua"

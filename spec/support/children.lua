@@ -18,9 +18,11 @@ function M.start(count, home, arguments, env, path)
   local self = setmetatable({ folder = program.folder(), pids = {} }, Children)
   local command = program.command(home, arguments, env, path)
   for number = 1, count do
-    -- The shell stays, so that somebody can tell the exit code. What a process prints is there even when it is killed at once.
+    -- The shell stays, so that somebody can tell the exit code. What a process prints is there even
+    -- when it is killed at once.
     local base = ("%s/%d"):format(self.folder, number)
-    local script = [[: >%s.out 2>%s.err; "$@" </dev/null >%s.out 2>%s.err & echo $! >%s.pid; wait $!; echo $? >%s.code]]
+    local script = [[: >%s.out 2>%s.err; "$@" </dev/null >%s.out 2>%s.err & echo $! >%s.pid; ]]
+      .. "wait $!; echo $? >%s.code"
     assert(os.execute(("sh -c '%s' sh %s 2>/dev/null &"):format(script:gsub("%%s", base), command)))
   end
   for number = 1, count do self.pids[number] = tonumber(self:await(number, "pid")) end
@@ -56,7 +58,8 @@ function Children:join()
   for number = 1, #self.pids do
     local code = tonumber(self:await(number, "code"))
     local base = ("%s/%d"):format(self.folder, number)
-    results[number] = { code = code, out = program.read(base .. ".out"), err = program.read(base .. ".err") }
+    results[number] = { code = code, out = program.read(base .. ".out"),
+      err = program.read(base .. ".err") }
   end
   program.remove(self.folder)
   return results

@@ -1,10 +1,12 @@
--- QR codes as they come out, read back: the modules of what the program wrote, and what a real reader makes of a picture.
+-- QR codes as they come out, read back: the modules of what the program wrote, and what a real
+-- reader makes of a picture.
 
 local program = require "spec.support.program"
 
 local M = {}
 
-local modules_of = { [" "] = { "0", "0" }, ["▀"] = { "1", "0" }, ["▄"] = { "0", "1" }, ["█"] = { "1", "1" } }
+local modules_of = { [" "] = { "0", "0" }, ["▀"] = { "1", "0" }, ["▄"] = { "0", "1" },
+  ["█"] = { "1", "1" } }
 
 --- The rows of modules in lines of half blocks; lines of anything else are passed over.
 -- @param text as a terminal shows it, without controls
@@ -20,7 +22,8 @@ function M.of_text(text, width)
     end
     local missing = ("0"):rep(width - #upper) -- a screen has no blanks at the end of a line
     if #upper > 0 and #upper <= width then
-      rows[#rows + 1], rows[#rows + 2] = table.concat(upper) .. missing, table.concat(lower) .. missing
+      rows[#rows + 1], rows[#rows + 2] = table.concat(upper) .. missing, table.concat(lower)
+        .. missing
     end
   end
   return rows
@@ -34,7 +37,8 @@ function M.of_svg(text)
   for x, y, length, back in text:gmatch("M(%d+) (%d+)h(%d+)v1h%-(%d+)z") do
     assert(length == back)
     x, y = tonumber(x), tonumber(y) + 1
-    rows[y] = rows[y]:sub(1, x) .. ("1"):rep(tonumber(length)) .. rows[y]:sub(x + tonumber(length) + 1)
+    rows[y] = rows[y]:sub(1, x) .. ("1"):rep(tonumber(length))
+      .. rows[y]:sub(x + tonumber(length) + 1)
   end
   return rows
 end
@@ -56,13 +60,15 @@ function M.chunks(file)
   while at <= #file do
     local size, name = (">I4c4"):unpack(file, at)
     local bytes = file:sub(at + 8, at + 7 + size)
-    assert((">I4"):unpack(file, at + 8 + size) == checksum(name .. bytes), "the checksum of " .. name)
+    assert((">I4"):unpack(file, at + 8 + size) == checksum(name .. bytes), "the checksum of "
+      .. name)
     list[#list + 1], at = { name = name, bytes = bytes }, at + 12 + size
   end
   return list
 end
 
--- zlib's format is deflate between a head and a sum; gzip reads it behind a head of its own, and only misses the sum.
+-- zlib's format is deflate between a head and a sum; gzip reads it behind a head of its own, and
+-- only misses the sum.
 local function inflate(bytes)
   local folder = program.folder()
   program.write(folder .. "/in", "\x1f\x8b\8\0\0\0\0\0\0\3" .. bytes:sub(3, -5))
@@ -105,7 +111,8 @@ end
 -- @return text, a line each
 function M.read(paths)
   for at, path in ipairs(paths) do paths[at] = program.quote(path) end
-  local pipe = assert(io.popen("zbarimg --quiet --raw -Sdisable -Sqrcode.enable " .. table.concat(paths, " ")
+  local pipe = assert(io.popen("zbarimg --quiet --raw -Sdisable -Sqrcode.enable "
+    .. table.concat(paths, " ")
     .. " 2>/dev/null"))
   local text = pipe:read("a")
   pipe:close()

@@ -1,5 +1,5 @@
--- What Lua's own coroutine library does in many cases, printed a line each. The spec runs this with lua5.4 and with the program,
--- and compares. Addresses and paths are left out.
+-- What Lua's own coroutine library does in many cases, printed a line each. The spec runs this with
+-- lua5.4 and with the program, and compares. Addresses and paths are left out.
 
 local function show(value)
   local kind = type(value)
@@ -21,7 +21,8 @@ local function case(name, fn)
   cases[name] = fn
 end
 
-local create, resume, wrap, yield = coroutine.create, coroutine.resume, coroutine.wrap, coroutine.yield
+local create, resume, wrap, yield = coroutine.create, coroutine.resume, coroutine.wrap,
+  coroutine.yield
 local status, close, running = coroutine.status, coroutine.close, coroutine.running
 local isyieldable = coroutine.isyieldable
 
@@ -76,7 +77,9 @@ case("too many values", function()
 end)
 
 case("errors: text", function() return resume(create(function() error("text") end)) end)
-case("errors: text without a position", function() return resume(create(function() error("text", 0) end)) end)
+case("errors: text without a position", function()
+  return resume(create(function() error("text", 0) end))
+end)
 case("errors: a table", function() return resume(create(function() error{} end)) end)
 case("errors: nil", function() return resume(create(function() error() end)) end)
 case("errors: of the system", function() return resume(create(function() return nil + 1 end)) end)
@@ -276,7 +279,9 @@ case("yield across xpcall", function()
   return resume(co, "text")
 end)
 case("yield in a metamethod", function()
-  local mt = { __add = function(_, n) return yield(n) end, __index = function(_, name) return yield(name) end }
+  local mt = { __add = function(_, n)
+    return yield(n)
+  end, __index = function(_, name) return yield(name) end }
   mt.__lt, mt.__concat = function() return yield("lt") end, function() return yield("concat") end
   local co = create(function()
     local t = setmetatable({}, mt)
@@ -335,8 +340,12 @@ end)
 case("close: suspended", function()
   local closed = {}
   local co = create(function()
-    local _ <close> = setmetatable({}, { __close = function(_, why) closed[#closed + 1] = why == nil end })
-    local _ <close> = setmetatable({}, { __close = function(_, why) closed[#closed + 1] = why == nil end })
+    local _ <close> = setmetatable({}, { __close = function(_, why)
+      closed[#closed + 1] = why == nil
+    end })
+    local _ <close> = setmetatable({}, { __close = function(_, why)
+      closed[#closed + 1] = why == nil
+    end })
     yield()
   end)
   resume(co)
@@ -355,7 +364,9 @@ case("close: new and dead", function()
 end)
 case("close: an error in __close", function()
   local co = create(function()
-    local _ <close> = setmetatable({}, { __close = function(_, why) error(tostring(why) .. " then outer", 0) end })
+    local _ <close> = setmetatable({}, { __close = function(_, why)
+      error(tostring(why) .. " then outer", 0)
+    end })
     local _ <close> = setmetatable({}, { __close = function() error("inner", 0) end })
     yield()
   end)
@@ -431,7 +442,9 @@ case("a permutation generator", function()
     end
   end
   local all = {}
-  for list in wrap(function() permute({ 1, 2, 3, 4 }, 4) end) do all[#all + 1] = table.concat(list) end
+  for list in wrap(function()
+    permute({ 1, 2, 3, 4 }, 4)
+  end) do all[#all + 1] = table.concat(list) end
   return #all, table.concat(all, " ")
 end)
 case("a hundred thousand switches", function()

@@ -1,5 +1,6 @@
--- The crash harness: an emulated API in a process of its own, several clients at once on one store, faults, kills, and at the
--- end the question whether everything was bought once, paid once and written down.
+-- The crash harness: an emulated API in a process of its own, several clients at once on one store,
+-- faults, kills, and at the end the question whether everything was bought once, paid once and
+-- written down.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -11,7 +12,8 @@ M.path = program.path:gsub("/proxylua$", "/crash/proxylua")
 
 --- The named steps of a charge, as the sources have them.
 function M.steps()
-  local pipe, steps = assert(io.popen("grep -hoE 'crash_point\\(\"[a-z-]+\"\\)' src/charge/*.c")), {}
+  local pipe, steps = assert(io.popen("grep -hoE 'crash_point\\(\"[a-z-]+\"\\)' src/charge/*.c")),
+    {}
   for name in pipe:read("a"):gmatch('"(.-)"') do steps[#steps + 1] = name end
   pipe:close()
   return steps
@@ -98,23 +100,27 @@ if err then error(err, 0) end
 --- Starts a process that makes one charge.
 -- @param server of M.server
 -- @param store location
--- @param wanted parameters of an order, or of the extension of the order `id`; with its key; `within` (seconds of a px.timeout
---   around it) or `after` (seconds until its task is cancelled)
+-- @param wanted parameters of an order, or of the extension of the order `id`; with its key;
+--   `within` (seconds of a px.timeout around it) or `after` (seconds until its task is cancelled)
 -- @param env table of variables, may be left out: PROXYLUA_CRASH among them
 -- @param machine name of the machine that it is to believe itself on, may be left out
 -- @return client, with the field pid, and methods
 function M.start(server, store, wanted, env, machine)
   local self = setmetatable({ folder = program.folder() }, Client)
-  local all = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = server.key, PROXYLUA_STORE = store,
-    PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_TIMEOUT = "20", PROXYLUA_SETTLE = "0.5" }
+  local all = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = server.key,
+    PROXYLUA_STORE = store,
+    PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_TIMEOUT = "20",
+      PROXYLUA_SETTLE = "0.5" }
   for name, value in pairs(env or {}) do all[name] = value end
   local line = program.command(self.folder, { "-", core.json.encode(wanted) }, all, M.path)
   if machine then
-    line = ("unshare --uts sh -c %s"):format(program.quote(("hostname %s; exec %s"):format(machine, line)))
+    line = ("unshare --uts sh -c %s"):format(program.quote(("hostname %s; exec %s"):format(machine,
+      line)))
   end
   local base = self.folder .. "/"
   program.write(base .. "in", script)
-  local frame = "{ %s <%sin >%sout 2>%serr & echo $! >%spid; wait $!; echo $? >%scode; } 2>/dev/null &"
+  local frame =
+    "{ %s <%sin >%sout 2>%serr & echo $! >%spid; wait $!; echo $? >%scode; } 2>/dev/null &"
   os.execute(frame:format(line, base, base, base, base, base))
   self.pid = tonumber(self:await("pid"))
   return self
@@ -178,21 +184,26 @@ end
 
 -- --- faults ---
 
--- What goes wrong on the way to a charge and after it. A 429 and its `when` come last: a charge that is refused is not made.
+-- What goes wrong on the way to a charge and after it. A 429 and its `when` come last: a charge
+-- that is refused is not made.
 local charge_faults = {
   "cut=before,chance=0.04", "cut=after,chance=0.05", "status=502,when=before,chance=0.03",
-  "status=502,when=after,chance=0.04", "html,when=before,chance=0.02", "html,when=after,chance=0.02",
-  "truncate,chance=0.03", "empty,chance=0.02", "garbage,chance=0.02", "garbage,when=before,chance=0.01",
+  "status=502,when=after,chance=0.04", "html,when=before,chance=0.02",
+    "html,when=after,chance=0.02",
+  "truncate,chance=0.03", "empty,chance=0.02", "garbage,chance=0.02",
+    "garbage,when=before,chance=0.01",
   "html,status=200,when=before,chance=0.01", "delay=2.5,chance=0.02", "hold=1-2.5,chance=0.02",
   "status=429,when=before,retry_after=1,chance=0.01",
 }
 local question_faults = {
-  "cut=before,chance=0.02", "status=502,chance=0.02", "html,chance=0.01", "html,status=200,chance=0.01",
+  "cut=before,chance=0.02", "status=502,chance=0.02", "html,chance=0.01",
+    "html,status=200,chance=0.01",
   "truncate,chance=0.02", "empty,chance=0.01", "garbage,chance=0.01", "delay=2.2,chance=0.005",
   "status=429,retry_after=1,chance=0.002",
 }
 local other_faults = {
-  "orders.create:refund,chance=0.03", "orders.list:slow=0.4,chance=0.15", "account.transactions:slow=0.4,chance=0.15",
+  "orders.create:refund,chance=0.03", "orders.list:slow=0.4,chance=0.15",
+    "account.transactions:slow=0.4,chance=0.15",
   "orders.list:omit=country+period,chance=0.1", "orders.list:omit=price+created_at,chance=0.05",
   "account.get:omit=email,chance=0.1", "account.transactions:omit=order_id,chance=0.05",
 }
@@ -204,7 +215,8 @@ function M.storm()
     for _, fault in ipairs(faults) do list[#list + 1] = endpoint .. ":" .. fault end
   end
   for _, fault in ipairs(other_faults) do list[#list + 1] = fault end
-  for _, name in ipairs{ "account.get", "account.transactions", "orders.calc", "orders.list", "orders.get" } do
+  for _, name in ipairs{ "account.get", "account.transactions", "orders.calc", "orders.list",
+    "orders.get" } do
     add(name, question_faults)
   end
   add("orders.create", charge_faults)
@@ -222,10 +234,13 @@ local function intents(lane, count, random)
   local list, number = {}, 0
   for at = 1, count do
     number = number + 1
-    local intent = { key = ("lane%d-%d"):format(lane, number), type = types[random(#types)], quantity = random(2),
-      period = random(3) > 1 and 30 or nil, country = countries[random(3)], extensions = core.json.array{} }
+    local intent = { key = ("lane%d-%d"):format(lane, number), type = types[random(#types)],
+      quantity = random(2),
+      period = random(3) > 1 and 30 or nil, country = countries[random(3)],
+        extensions = core.json.array{} }
     for extension = 1, math.max(random(6) - 4, 0) do
-      intent.extensions[extension] = { key = ("%s-more%d"):format(intent.key, extension), period = 30 }
+      intent.extensions[extension] = { key = ("%s-more%d"):format(intent.key, extension),
+        period = 30 }
     end
     list[at] = intent
   end
@@ -238,10 +253,11 @@ local Storm = {}
 Storm.__index = Storm
 
 --- Makes a storm ready.
--- @param options table: store (location), intents (number), processes, seed, per_day (a text), per_run (a text), kills (how many
---   runs of a process may be ended), path (of the program)
+-- @param options table: store (location), intents (number), processes, seed, per_day (a text),
+--   per_run (a text), kills (how many runs of a process may be ended), path (of the program)
 function M.open(options)
-  local self = setmetatable({ options = options, folder = program.folder(), lanes = {}, intents = {} }, Storm)
+  local self = setmetatable({ options = options, folder = program.folder(), lanes = {},
+    intents = {} }, Storm)
   math.randomseed(options.seed)
   self.server = M.server{ "--dialect", "mixed", "--key", M.keys[1], "--key", M.keys[2] }
   local shared
@@ -260,20 +276,25 @@ function M.open(options)
 end
 
 function Storm:configure(per_day, per_run)
-  local spend = ("return { max_wait = 20, spend = { per_run = '%s', per_day = '%s' } }"):format(per_run or "1000000",
+  local spend = ("return { max_wait = 20, spend = { per_run = '%s', per_day = '%s' } }"):format(
+    per_run or "1000000",
     per_day or "1000000")
   self.config = program.write(self.folder .. "/config.lua", spend)
 end
 
--- The command of a process but for its last word, the seed. Every second one uses another key of the account.
+-- The command of a process but for its last word, the seed. Every second one uses another key of
+-- the account.
 function Storm:command(number)
   local list = ("%s/%d.json"):format(self.folder, number)
   program.write(list, core.json.encode(core.json.array(self.lanes[number])))
-  return program.command(self.folder, { "--limits", "off", core.system.real_path("spec/support/buyer.lua"), list }, {
-    PROXYLUA_BASE_URL = self.server.url, PROXYLUA_STORE = self.options.store, PROXYLUA_CONFIG = self.config,
+  return program.command(self.folder,
+    { "--limits", "off", core.system.real_path("spec/support/buyer.lua"), list }, {
+    PROXYLUA_BASE_URL = self.server.url, PROXYLUA_STORE = self.options.store,
+      PROXYLUA_CONFIG = self.config,
     PROXYLUA_API_KEY = M.keys[number % 2 + 1],
     PROXYLUA_TIMEOUT = "2", PROXYLUA_SETTLE = "4",
-  }, self.options.path or M.path):gsub("^'env' '%-i'", "'env' '-i' PROXYLUA_CRASH=\"$PROXYLUA_CRASH\"")
+  }, self.options.path or M.path):gsub("^'env' '%-i'",
+    "'env' '-i' PROXYLUA_CRASH=\"$PROXYLUA_CRASH\"")
 end
 
 local function add(total, more)
@@ -296,13 +317,16 @@ function Storm:run(kills)
     local base = ("%s/lane%d"):format(self.folder, number)
     program.write(base .. ".json", core.json.encode{
       seed = math.random(1000000), kills = kills, most = 60, steps = core.json.array(M.steps()),
-      command = self:command(number), out = base .. ".out", log = ("%s/%d.log"):format(self.folder, number),
+      command = self:command(number), out = base .. ".out", log = ("%s/%d.log"):format(self.folder,
+        number),
     })
     lines[number] = ("%s >%s.stats & lanes=\"$lanes $!\""):format(
-      program.command(self.folder, { core.system.real_path("spec/support/crash_lane.lua"), base .. ".json" }), base)
+      program.command(self.folder, { core.system.real_path("spec/support/crash_lane.lua"),
+        base .. ".json" }), base)
   end
   local cut = "while :; do %s; sleep 0.3; done >/dev/null 2>&1 & cutter=$!\n"
-  assert(os.execute((self.options.cut and cut:format(self.options.cut) or "") .. table.concat(lines, "\n")
+  assert(os.execute((self.options.cut and cut:format(self.options.cut) or "") .. table.concat(lines,
+    "\n")
     .. '\nwait $lanes; [ -z "$cutter" ] || kill $cutter'))
   for number = 1, #self.lanes do
     local stats = core.json.decode(program.read(("%s/lane%d.stats"):format(self.folder, number)))
@@ -315,7 +339,8 @@ end
 --- The journal's entries, as proxylua journal list tells them.
 function Storm:journal()
   local pipe = assert(io.popen(program.command(self.folder, { "--json", "journal", "list" }, {
-    PROXYLUA_BASE_URL = self.server.url, PROXYLUA_STORE = self.options.store, PROXYLUA_API_KEY = self.server.key,
+    PROXYLUA_BASE_URL = self.server.url, PROXYLUA_STORE = self.options.store,
+      PROXYLUA_API_KEY = self.server.key,
   })))
   local text = pipe:read("a")
   assert(pipe:close(), text)
@@ -349,7 +374,9 @@ function Storm:overspent(per_day, per_run)
     end
   end
   for run, cost in pairs(runs) do
-    if cost > per_run then texts[#texts + 1] = ("run %s: %s on record"):format(run, tostring(cost)) end
+    if cost > per_run then
+      texts[#texts + 1] = ("run %s: %s on record"):format(run, tostring(cost))
+    end
   end
   if day > per_day then texts[#texts + 1] = ("the day: %s on record"):format(tostring(day)) end
   local spent = core.money(counters.charged) - core.money(counters.refunded)
@@ -358,9 +385,11 @@ function Storm:overspent(per_day, per_run)
 end
 
 --- Holds the intents against what the server has sold and the journal has on record.
--- @return table: orders, extensions, duplicates, losses, unrecorded, open, mispriced, and `faults`: a list of texts
+-- @return table: orders, extensions, duplicates, losses, unrecorded, open, mispriced, and `faults`:
+--   a list of texts
 function Storm:audit()
-  local report = { orders = 0, extensions = 0, duplicates = 0, losses = 0, unrecorded = 0, open = 0, mispriced = 0,
+  local report = { orders = 0, extensions = 0, duplicates = 0, losses = 0, unrecorded = 0, open = 0,
+    mispriced = 0,
     texts = core.json.array{} }
   local function tell(what, ...)
     report[what] = report[what] + 1
@@ -374,7 +403,8 @@ function Storm:audit()
     if entry.state ~= "placed" then
       tell("open", "%s is %s (%s)", entry.key, entry.state, entry.note)
     else
-      costs[entry.order_id] = (costs[entry.order_id] or zero) + core.money(entry.price or entry.quote)
+      costs[entry.order_id] = (costs[entry.order_id] or zero) + core.money(entry.price
+        or entry.quote)
       if entry.endpoint == "orders.create" then owned[entry.order_id] = entry.key end
     end
   end
@@ -392,13 +422,20 @@ function Storm:audit()
     local order = entry and by_id[entry.order_id]
     local wanted, made = #intent.extensions, order and order.extensions or 0
     report.extensions = report.extensions + made
-    if made > wanted then tell("duplicates", "%s was extended %d times, not %d", intent.key, made, wanted) end
-    if made < wanted then tell("losses", "%s was extended %d times, not %d", intent.key, made, wanted) end
+    if made > wanted then
+      tell("duplicates", "%s was extended %d times, not %d", intent.key, made, wanted)
+    end
+    if made < wanted then
+      tell("losses", "%s was extended %d times, not %d", intent.key, made, wanted)
+    end
     for _, extension in ipairs(intent.extensions) do
-      if not entries[extension.key] then tell("unrecorded", "there is no entry for %s", extension.key) end
+      if not entries[extension.key] then
+        tell("unrecorded", "there is no entry for %s", extension.key)
+      end
     end
     if order and costs[order.id] ~= core.money(order.charged) then
-      tell("mispriced", "%s cost %s, and %s on record", order.id, order.charged, tostring(costs[order.id]))
+      tell("mispriced", "%s cost %s, and %s on record", order.id, order.charged,
+        tostring(costs[order.id]))
     end
   end
   return report

@@ -1,5 +1,6 @@
--- One of the processes of the crash harness: starts the client again and again until it has left nothing for later, and ends
--- it by SIGKILL at a random instant or at a step of a charge, or interrupts it.
+-- One of the processes of the crash harness: starts the client again and again until it has left
+-- nothing for later, and ends it by SIGKILL at a random instant or at a step of a charge, or
+-- interrupts it.
 --   crash_lane.lua LANE.json
 
 local px = require "proxylua"
@@ -14,7 +15,8 @@ end
 local lane = px.json.decode(read(...))
 math.randomseed(lane.seed)
 
-local stats = { runs = 0, steps = {}, random = 0, signals = 0, hung = 0, later = {}, refused = 0, crashed = 0 }
+local stats = { runs = 0, steps = {}, random = 0, signals = 0, hung = 0, later = {}, refused = 0,
+  crashed = 0 }
 
 local HANGS = "--signal=ABRT 300" -- the others' settling included
 
@@ -27,12 +29,14 @@ local function choose()
   elseif way < 0.75 then
     return "random", ("--signal=KILL %.3f"):format(0.02 + math.random() ^ 2 * 3), ""
   elseif way < 0.85 then
-    return "signal", ("--signal=%s %.3f"):format(math.random(2) == 1 and "TERM" or "INT", 0.1 + math.random() * 2), ""
+    return "signal", ("--signal=%s %.3f"):format(math.random(2) == 1 and "TERM" or "INT",
+      0.1 + math.random() * 2), ""
   end
   return "none", HANGS, ""
 end
 
--- timeout(1) ends with 137 when it had to kill, with 124 when its other signals came in time, or the end came first.
+-- timeout(1) ends with 137 when it had to kill, with 124 when its other signals came in time, or
+-- the end came first.
 local function note(how, code, step)
   local killed, late = code == 137, code == 124
   if killed and how == "step" then
@@ -72,7 +76,8 @@ local done = false
 while not done and stats.runs < lane.kills + lane.most do
   stats.runs = stats.runs + 1
   local how, words, crash, step = choose()
-  local line = ("export PROXYLUA_CRASH=%s; timeout --foreground %s %s %d >%s 2>>%s"):format(crash, words, lane.command,
+  local line = ("export PROXYLUA_CRASH=%s; timeout --foreground %s %s %d >%s 2>>%s"):format(crash,
+    words, lane.command,
     math.random(1000000), lane.out, lane.log)
   local ok, _, code = os.execute(line)
   note(how, ok and 0 or code, step)

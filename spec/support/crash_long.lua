@@ -1,7 +1,7 @@
--- `make crash`: storms on both kinds of store, several at once, each in a process with an emulated API of its own. Every second
--- one has an allowance that is too small at first.
---   crash_long.lua [seed=N] [storms=N] [parallel=N] [intents=N] [processes=N] [kills=N] [day=AMOUNT] [run=AMOUNT]
---     [store=SQLite|PostgreSQL] [path=PROGRAM]
+-- `make crash`: storms on both kinds of store, several at once, each in a process with an emulated
+-- API of its own. Every second one has an allowance that is too small at first.
+--   crash_long.lua [seed=N] [storms=N] [parallel=N] [intents=N] [processes=N] [kills=N]
+--     [day=AMOUNT] [run=AMOUNT] [store=SQLite|PostgreSQL] [path=PROGRAM]
 
 package.path = "./?.lua;" .. package.path
 local core = require "proxylua.core"
@@ -9,7 +9,8 @@ local crash = require "spec.support.crash"
 local program = require "spec.support.program"
 local stores = require "spec.support.stores"
 
-local options = { seed = os.time() % 1000000, storms = 20, parallel = 5, intents = 80, processes = 4, kills = 25,
+local options = { seed = os.time() % 1000000, storms = 20, parallel = 5, intents = 80,
+  processes = 4, kills = 25,
   day = 150, run = 60 }
 for _, word in ipairs{ ... } do
   local name, value = word:match("^(%a+)=(.+)$")
@@ -35,7 +36,8 @@ local function buy_all(storm)
     local spent
     over, spent = storm:overspent(options.day, options.run)
     total.allowances, total.refused = 1, first.refused
-    print(("  allowed %s a day and %s a run: %s spent, %d charges refused"):format(options.day, options.run,
+    print(("  allowed %s a day and %s a run: %s spent, %d charges refused"):format(options.day,
+      options.run,
       tostring(spent), first.refused))
     first.refused = nil
     crash.add(total, first)
@@ -69,7 +71,8 @@ local function storm_of(place, number)
   local seed = options.seed + number
   place.start()
   local storm = crash.open{
-    store = place.fresh(), intents = options.intents, processes = options.processes, seed = seed, path = options.path,
+    store = place.fresh(), intents = options.intents, processes = options.processes, seed = seed,
+      path = options.path,
     cut = place.cutter and place.cutter(), small = number % 2 == 1,
   }
   storm.server:change("settings", { faults = crash.storm() })
@@ -84,9 +87,11 @@ local function storm_of(place, number)
   if (total.later or {}).internal then table.insert(report.texts, storm:said("internal")) end
   for _, text in ipairs(report.texts) do print("  ! " .. text) end
   if #report.texts > 0 then keep(storm) end
-  print(("  %d s, %d runs, %d orders, %d extensions"):format(os.time() - began, total.runs, report.orders,
+  print(("  %d s, %d runs, %d orders, %d extensions"):format(os.time() - began, total.runs,
+    report.orders,
     report.extensions))
-  total.faults, total.charges, total.refunds = kinds_of(counters.faults), counters.charges, counters.refunds
+  total.faults, total.charges, total.refunds = kinds_of(counters.faults), counters.charges,
+    counters.refunds
   total.overspent, total.wrong = #over, #report.texts > 0 and 1 or 0
   crash.add(total, report)
   storm:close()
@@ -103,17 +108,22 @@ local function sum(counts)
 end
 
 local function tell(name, storms, total)
-  local line = "%s, seed %d: %d storms, %d runs, %d faults, %d kills, %d interrupts, %d charges, %d refunds"
-  print(line:format(name, options.seed, storms, total.runs, sum(total.faults), sum(total.steps) + total.random,
+  local line =
+    "%s, seed %d: %d storms, %d runs, %d faults, %d kills, %d interrupts, %d charges, %d refunds"
+  print(line:format(name, options.seed, storms, total.runs, sum(total.faults),
+    sum(total.steps) + total.random,
     total.signals, total.charges, total.refunds))
   print("  faults: " .. words(total.faults))
   print(("  kills: at random %d; at steps: %s"):format(total.random, words(total.steps or {})))
   print("  asked again later: " .. words(total.later or {}))
-  print(("  allowances: %d too small, %d charges refused, %d overspent"):format(total.allowances or 0,
+  print(("  allowances: %d too small, %d charges refused, %d overspent"):format(total.allowances
+    or 0,
     total.refused or 0, total.overspent))
-  line = "  %d orders, %d extensions, %d duplicates, %d losses, %d unrecorded, %d open, %d mispriced, %d hung, "
+  line = "  %d orders, %d extensions, %d duplicates, %d losses, %d unrecorded, %d open, %d "
+    .. "mispriced, %d hung, "
     .. "%d crashed"
-  print(line:format(total.orders, total.extensions, total.duplicates, total.losses, total.unrecorded, total.open,
+  print(line:format(total.orders, total.extensions, total.duplicates, total.losses,
+    total.unrecorded, total.open,
     total.mispriced, total.hung, total.crashed))
 end
 
@@ -121,13 +131,18 @@ local function storms_of(place)
   local lines, folder, total = {}, program.folder(), {}
   for number = 1, options.storms do
     local arguments = {}
-    for name, value in pairs(options) do arguments[#arguments + 1] = ("%s=%s"):format(name, value) end
-    local own = { "number=" .. number, "store=" .. place.name, "result=" .. folder .. "/" .. number }
-    lines[number] = ("%s spec/support/crash_long.lua %s %s"):format(program.path, table.concat(arguments, " "),
+    for name, value in pairs(options) do
+      arguments[#arguments + 1] = ("%s=%s"):format(name, value)
+    end
+    local own = { "number=" .. number, "store=" .. place.name, "result=" .. folder .. "/"
+      .. number }
+    lines[number] = ("%s spec/support/crash_long.lua %s %s"):format(program.path,
+      table.concat(arguments, " "),
       table.concat(own, " "))
   end
   program.write(folder .. "/lines", table.concat(lines, "\n") .. "\n")
-  local ok = os.execute(("xargs -P %d -I{} sh -c '{} || exit 1' <%s/lines"):format(options.parallel, folder))
+  local ok = os.execute(("xargs -P %d -I{} sh -c '{} || exit 1' <%s/lines"):format(options.parallel,
+    folder))
   for number = 1, options.storms do
     local path = folder .. "/" .. number
     if core.system.kind(path) then crash.add(total, core.json.decode(program.read(path))) end

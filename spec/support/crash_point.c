@@ -1,5 +1,6 @@
-/* The named steps of a charge as `make crash` has them: PROXYLUA_CRASH="STEP[:N][=SIGNAL]" sends this process a signal when it
- * passes that step for the N-th time (the first): kill (the default), stop, term or int. Stands in for src/charge/crash_point.c. */
+/* The named steps of a charge as `make crash` has them: PROXYLUA_CRASH="STEP[:N][=SIGNAL]" sends
+ * this process a signal when it passes that step for the N-th time (the first): kill (the default),
+ * stop, term or int. Stands in for src/charge/crash_point.c. */
 #include "charge/crash_point.h"
 
 #include <signal.h>
@@ -19,7 +20,8 @@ static int signal_of(const char *name)
   abort();
 }
 
-/* A step that is not there would never come: the specs hold the names against those in the sources. */
+/* A step that is not there would never come: the specs hold the names against those in the sources.
+ */
 void crash_point(const char *name)
 {
   static int passed;

@@ -1,5 +1,5 @@
-/* Hands forged messages to the code that reads them: too large, cut, nested, counted wrongly, and thousands that chance has
- * changed. Built with sanitizers. Says how many there were. */
+/* Hands forged messages to the code that reads them: too large, cut, nested, counted wrongly, and
+ * thousands that chance has changed. Built with sanitizers. Says how many there were. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>
@@ -79,7 +79,8 @@ static void try_forged(lua_State *L)
   keys[at++] = TABLE;
   keys[at++] = 0;
   for (unsigned i = 0; i <= VALUE_ODD_KEYS; i++) {
-    const char key[] = {INTEGER, (char)(i << 1 | 0x80), (char)(i >> 6 | 0x80), (char)(i >> 13), YES};
+    const char key[] = {INTEGER, (char)(i << 1 | 0x80), (char)(i >> 6 | 0x80), (char)(i >> 13),
+                        YES};
     memcpy(keys + at, key, sizeof key);
     at += sizeof key;
   }
@@ -101,7 +102,8 @@ static void try_forged(lua_State *L)
 }
 
 static const char sample[] =
-    "return { 1, 2.5, 'text', { name = true, [7] = { {}, {} }, [true] = false }, ('x'):rep(300), -1, math.mininteger }";
+    "return { 1, 2.5, 'text', { name = true, [7] = { {}, {} }, [true] = false }, ('x'):rep(300), "
+    "-1, math.mininteger }";
 
 /* An honest message, a few bytes of which are changed, cut off or repeated. */
 static void try_changed(lua_State *L)
@@ -149,14 +151,15 @@ static void try_frames(void)
     if (write(pair[1], pieces + i, 1) != 1 || channel_fill(&channel) != CHANNEL_OPEN) die("socket");
   }
   const char *bytes = channel_next(&channel, &size, &state);
-  expect(bytes && size == 7 && message_read(bytes, size, &message) && message.kind == MESSAGE_CALL &&
-             message.number == 1 && message.size == 2,
+  expect(bytes && size == 7 && message_read(bytes, size, &message) &&
+             message.kind == MESSAGE_CALL && message.number == 1 && message.size == 2,
          "a whole message");
   expect(!message_read("z\0\0\0\0", 5, &message), "a kind of message that does not exist");
   expect(!message_read("\0\0\0\0\0", 5, &message), "no kind");
   expect(!message_read("c\0\0\0", 4, &message), "a head that is cut");
   if (write(pair[1], pieces + 11, 4) != 4 || channel_fill(&channel) != CHANNEL_OPEN) die("socket");
-  expect(!channel_next(&channel, &size, &state) && state == CHANNEL_BROKEN, "a message that is too large");
+  expect(!channel_next(&channel, &size, &state) && state == CHANNEL_BROKEN,
+         "a message that is too large");
   close(pair[1]);
   expect(channel_fill(&channel) == CHANNEL_CLOSED, "the end");
   channel_free(&channel);

@@ -1,6 +1,6 @@
 /* Tries what the cage should not let happen, each in a process of its own that is locked in first.
- *   jail_check                 tries everything; says what went wrong, or how many attempts were made
- *   jail_check deny PROGRAM …  runs a program where the kernel does not filter system calls */
+ *   jail_check                 tries everything; says what went wrong, or how many attempts were
+ * made jail_check deny PROGRAM …  runs a program where the kernel does not filter system calls */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -24,8 +24,9 @@
 #define MEMORY ((size_t)16 << 20)
 #define PAGE ((size_t)4096)
 #define X32 0x40000000
-#define UPROBES \
-  335 /* this and the next: the kernel's own calls, which no filter sees and which do nothing for others */
+#define UPROBES                                                                                   \
+  335 /* this and the next: the kernel's own calls, which no filter sees and which do nothing for \
+         others */
 
 static int attempts, failures;
 
@@ -75,7 +76,8 @@ static void try_old_entry(long number)
 static void expect(const char *what, void (*attempt)(long), long arg, int expected)
 {
   int got = outcome(attempt, arg);
-  if (got == expected || (attempt == try_old_entry && got == SIGSEGV)) return; /* a kernel without that entry */
+  if (got == expected || (attempt == try_old_entry && got == SIGSEGV))
+    return; /* a kernel without that entry */
   printf("%s %ld: ended by %d, not by %d\n", what, arg, got, expected);
   failures++;
 }
@@ -138,8 +140,8 @@ static void take_memory(long unused)
 {
   (void)unused;
   size_t taken = 0;
-  while (taken <= 2 * MEMORY &&
-         mmap(NULL, PAGE * 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+  while (taken <= 2 * MEMORY && mmap(NULL, PAGE * 16, PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
     taken += PAGE * 16;
   _exit(taken > 2 * MEMORY || taken < MEMORY / 2);
 }
@@ -173,8 +175,10 @@ static void try_everything(void)
   for (long number = 0; number <= LAST_CALL; number++)
     if (!is_left(number) && !IS_EXEMPT(number)) expect("system call", try_call, number, SIGSYS);
 #ifdef __x86_64__
-  for (long number = 0; number <= LAST_CALL; number += 30) expect("x32 call", try_call, X32 | number, SIGSYS);
-  for (long number = 1; number <= 450; number += 30) expect("32-bit call", try_old_entry, number, SIGSYS);
+  for (long number = 0; number <= LAST_CALL; number += 30)
+    expect("x32 call", try_call, X32 | number, SIGSYS);
+  for (long number = 1; number <= 450; number += 30)
+    expect("32-bit call", try_old_entry, number, SIGSYS);
 #endif
   static const int others[] = {0, 1, 2, SOCKET + 1, -1};
   for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
@@ -199,8 +203,8 @@ static void deny(char **argv)
 {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
   if (!filter || seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0) != 0 ||
-      seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP, 0)) !=
-          0 ||
+      seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
+                       SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP, 0)) != 0 ||
       seccomp_load(filter) != 0)
     die("seccomp");
   execv(argv[0], argv);
@@ -213,7 +217,8 @@ int main(int argc, char **argv)
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) die("socketpair");
   if (pair[0] == SOCKET) pair[0] = dup(pair[0]);
-  if (pair[0] < 0 || dup2(pair[1], SOCKET) != SOCKET || setenv("CAGE_CHECK", "1", 1) != 0) die("socket");
+  if (pair[0] < 0 || dup2(pair[1], SOCKET) != SOCKET || setenv("CAGE_CHECK", "1", 1) != 0)
+    die("socket");
   try_everything();
   if (failures == 0) printf("%d attempts\n", attempts);
   return failures != 0;

@@ -1,4 +1,5 @@
--- A real server behind TLS: nginx, with HTTP/1.1 and HTTP/2, compression, and a certificate of a CA made for the occasion.
+-- A real server behind TLS: nginx, with HTTP/1.1 and HTTP/2, compression, and a certificate of a CA
+-- made for the occasion.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -55,15 +56,18 @@ local function start(folder)
     core.task.sleep(0.01)
   end
   return setmetatable({ folder = folder, pid = pid, ca = folder .. "/ca.pem",
-    url = ("https://127.0.0.1:%d"):format(http2), http1_url = ("https://127.0.0.1:%d"):format(http1) }, Server)
+    url = ("https://127.0.0.1:%d"):format(http2),
+    http1_url = ("https://127.0.0.1:%d"):format(http1) }, Server)
 end
 
 --- Starts the server.
 -- @param documents table of path -> text
--- @return server: url (HTTP/2), http1_url (HTTP/1.1 alone), ca (the file of its CA), and the methods log and stop
+-- @return server: url (HTTP/2), http1_url (HTTP/1.1 alone), ca (the file of its CA), and the
+--   methods log and stop
 function M.start(documents)
   local folder = program.folder()
-  assert(os.execute(("sh -e >%s/openssl.log 2>&1 <<'END'\n%sEND"):format(folder, CERTIFICATES:format(folder))))
+  assert(os.execute(("sh -e >%s/openssl.log 2>&1 <<'END'\n%sEND"):format(folder,
+    CERTIFICATES:format(folder))))
   for path, text in pairs(documents) do
     assert(os.execute(("mkdir -p %s/documents%s"):format(folder, path:match("^(.*)/"))))
     program.write(folder .. "/documents" .. path, text)

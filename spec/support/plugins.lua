@@ -46,13 +46,15 @@ end
 
 --- Writes the folder of a plugin.
 -- @param name of the plugin, and of the folder
--- @param options table, may be left out: version, manifest (text, more fields of it), files (texts by path)
+-- @param options table, may be left out: version, manifest (text, more fields of it), files (texts
+--   by path)
 -- @return path
 function Home:write(name, options)
   options = options or {}
   local folder = self.path .. "/" .. name
   local files = {
-    ["plugin.lua"] = ('return { name = %q, version = %q, description = "a trial", %s }'):format(name,
+    ["plugin.lua"] = ('return { name = %q, version = %q, description = "a trial", %s }'):format(
+      name,
       options.version or "1.0.0", options.manifest or ""),
     ["main.lua"] = "return {}",
   }

@@ -1,4 +1,5 @@
--- A real PostgreSQL server of the specs' own: a cluster in a temporary folder, reached by a socket in it and not by TCP.
+-- A real PostgreSQL server of the specs' own: a cluster in a temporary folder, reached by a socket
+-- in it and not by TCP.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -28,8 +29,8 @@ local function demoted(folder)
 end
 
 --- Makes a cluster and starts it.
--- @param options table, may be left out: `fsync` (true: as in production, default false), `password` (asked for, with
---   `url_password`, what it looks like in a URL)
+-- @param options table, may be left out: `fsync` (true: as in production, default false),
+--   `password` (asked for, with `url_password`, what it looks like in a URL)
 -- @return server, with the fields url and folder, and methods
 function M.start(options)
   options = options or {}
@@ -40,11 +41,14 @@ function M.start(options)
   self.fsync = options.fsync and "on" or "off"
   local auth = "trust"
   if options.password then
-    auth = "scram-sha-256 --pwfile=" .. program.write(self.folder .. "/password", options.password .. "\n")
+    auth = "scram-sha-256 --pwfile=" .. program.write(self.folder .. "/password", options.password
+      .. "\n")
     assert(os.execute("chmod 644 " .. self.folder .. "/password"))
   end
   local log = self.folder .. "/log"
-  run(("cd %s && %s%s/initdb --no-sync --locale=C --encoding=UTF8 -U proxylua -D %s/data -A %s"):format(
+  run(
+    ("cd %s && %s%s/initdb --no-sync --locale=C --encoding=UTF8 -U proxylua -D %s/data -A "
+      .. "%s"):format(
     self.folder, self.as, self.bin, self.folder, auth), log)
   self.url = ("postgres://proxylua%s@/postgres?host=%s"):format(
     options.password and ":" .. options.url_password or "", self.folder)
@@ -54,10 +58,12 @@ end
 
 --- Starts the server again after it was stopped or killed, and waits until it can be used.
 function Server:launch()
-  local line = ("cd %s && %s%s/postgres -D %s/data -k %s -c listen_addresses= -c fsync=%s -c max_connections=50 "
+  local line = ("cd %s && %s%s/postgres -D %s/data -k %s -c listen_addresses= -c fsync=%s -c "
+    .. "max_connections=50 "
     .. ">>%s/log 2>&1 </dev/null & echo $!")
   local folder = self.folder
-  self.pid = tonumber(output(line:format(folder, self.as, self.bin, folder, folder, self.fsync, folder)))
+  self.pid = tonumber(output(line:format(folder, self.as, self.bin, folder, folder, self.fsync,
+    folder)))
   while not os.execute(("%s/pg_isready -q -h %s"):format(self.bin, self.folder)) do
     if not os.execute(("kill -0 %d 2>/dev/null"):format(self.pid)) then
       error("PostgreSQL does not start: " .. program.read(self.folder .. "/log"))
@@ -77,12 +83,14 @@ function Server:query(sql)
   return output(self:command(sql))
 end
 
---- Ends the server: by SIGINT (connections are closed), SIGQUIT (as a crash) or SIGKILL, of all its processes.
+--- Ends the server: by SIGINT (connections are closed), SIGQUIT (as a crash) or SIGKILL, of all its
+-- processes.
 function Server:halt(signal)
   if not self.pid then return end
   signal = signal or "INT"
   local children = output(("cat /proc/%d/task/*/children"):format(self.pid)):gsub("\n", " ")
-  os.execute(("kill -%s %d %s 2>/dev/null"):format(signal, self.pid, signal == "KILL" and children or ""))
+  os.execute(("kill -%s %d %s 2>/dev/null"):format(signal, self.pid, signal == "KILL" and children
+    or ""))
   while os.execute(("kill -0 %d 2>/dev/null"):format(self.pid)) do core.task.sleep(0.01) end
   self.pid = nil
 end

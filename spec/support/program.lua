@@ -16,17 +16,20 @@ function M.remove(path)
   assert(os.execute("rm -rf " .. M.quote(path)))
 end
 
--- One folder holds all that this process makes, and goes with it. Making a process for each folder would take longer than the
--- specs themselves.
+-- One folder holds all that this process makes, and goes with it. Making a process for each folder
+-- would take longer than the specs themselves.
 local top, made = nil, 0
 
 local function top_folder()
   if top then return top.path end
-  local pipe = assert(io.popen('folder=$(mktemp -d) && chmod a+x "$folder" && echo "$folder"')) -- postgres goes through it
+  -- postgres goes through it
+  local pipe = assert(io.popen('folder=$(mktemp -d) && chmod a+x "$folder" && echo "$folder"'))
   local path = pipe:read("l")
   assert(pipe:close())
   local pid = core.system.pid()
-  top = setmetatable({ path = path }, { __gc = function() if core.system.pid() == pid then M.remove(path) end end })
+  top = setmetatable({ path = path }, { __gc = function()
+    if core.system.pid() == pid then M.remove(path) end
+  end })
   return path
 end
 
@@ -53,7 +56,8 @@ function M.read(path)
 end
 
 local function environment(home, env)
-  local words = { "env", "-i", "PATH=/usr/bin:/bin", "HOME=" .. home, "XDG_STATE_HOME=" .. home .. "/state",
+  local words = { "env", "-i", "PATH=/usr/bin:/bin", "HOME=" .. home, "XDG_STATE_HOME=" .. home
+    .. "/state",
     "XDG_CONFIG_HOME=" .. home .. "/config" }
   for _, name in ipairs{ "ASAN_OPTIONS", "UBSAN_OPTIONS" } do
     if os.getenv(name) then words[#words + 1] = ("%s=%s"):format(name, os.getenv(name)) end
@@ -79,7 +83,8 @@ end
 
 --- Runs the program with a list of arguments and waits for its end.
 -- @param options table, may be left out: home, env, stdin (text), cwd, to (the file that
---   takes standard output), program (another one), unread (standard output is a pipe whose reader has gone)
+--   takes standard output), program (another one), unread (standard output is a pipe whose reader
+--   has gone)
 -- @return table: code, out, err
 function M.run(arguments, options)
   options = options or {}
@@ -89,8 +94,11 @@ function M.run(arguments, options)
   M.write(folder .. "/in", options.stdin or "")
   local command = M.command(home, arguments, options.env, options.program)
   local line = ("%s <%s >%s 2>%s"):format(command, M.quote(folder .. "/in"),
-    options.unread and "/dev/stdout" or M.quote(options.to or folder .. "/out"), M.quote(folder .. "/err"))
-  if options.unread then line = ("{ %s; echo $? >%s; } | true"):format(line, M.quote(folder .. "/code")) end
+    options.unread and "/dev/stdout" or M.quote(options.to or folder .. "/out"),
+    M.quote(folder .. "/err"))
+  if options.unread then
+    line = ("{ %s; echo $? >%s; } | true"):format(line, M.quote(folder .. "/code"))
+  end
   line = ("cd %s && %s"):format(M.quote(options.cwd or folder), line)
   local _, how, code = os.execute(line)
   local result = {

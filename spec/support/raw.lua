@@ -1,4 +1,5 @@
--- Any bytes to a port on loopback, and whatever comes back until the other side closes: what no honest client sends.
+-- Any bytes to a port on loopback, and whatever comes back until the other side closes: what no
+-- honest client sends.
 
 local program = require "spec.support.program"
 
@@ -27,7 +28,8 @@ function M.send(port, bytes, shut)
   program.write(folder .. "/bytes", bytes)
   program.write(folder .. "/script", script)
   local pipe = assert(io.popen(("perl %s %d %s %s"):format(
-    program.quote(folder .. "/script"), port, program.quote(folder .. "/bytes"), shut and "1" or "''")))
+    program.quote(folder .. "/script"), port, program.quote(folder .. "/bytes"), shut and "1"
+      or "''")))
   return function()
     local answer = pipe:read("a")
     local ok, how, code = pipe:close()

@@ -1,4 +1,5 @@
--- A sandbox inside the specs' own process, and scripts that run against it in processes of their own.
+-- A sandbox inside the specs' own process, and scripts that run against it in processes of their
+-- own.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -9,7 +10,8 @@ Sandbox.__index = Sandbox
 
 --- Starts the sandbox, without limits unless told otherwise; only one can run.
 -- @param settings table, may be left out: see lua/proxylua/sandbox/settings.lua
--- @return sandbox, with the fields url, key, admin_url, trace_url and home (folder of the scripts' store), and methods
+-- @return sandbox, with the fields url, key, admin_url, trace_url and home (folder of the scripts'
+--   store), and methods
 function M.start(settings)
   local all = { limits = "off" }
   for name, value in pairs(settings or {}) do all[name] = value end
@@ -48,7 +50,8 @@ end
 function Sandbox:run(arguments, options)
   local given = options or {}
   local env = {
-    PROXYLUA_BASE_URL = self.url, PROXYLUA_API_KEY = self.key, PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000",
+    PROXYLUA_BASE_URL = self.url, PROXYLUA_API_KEY = self.key, PROXYLUA_LIMITS = "off",
+      PROXYLUA_SPEND = "1000",
     PROXYLUA_SETTLE = "0.1",
   }
   for name, value in pairs(given.env or {}) do env[name] = value end

@@ -1,4 +1,5 @@
--- A server of any bytes on loopback, for answers that no honest server gives: a process of its own (server.pl).
+-- A server of any bytes on loopback, for answers that no honest server gives: a process of its own
+-- (server.pl).
 
 local program = require "spec.support.program"
 
@@ -18,28 +19,33 @@ end
 
 --- An answer of status 200 with a body, that keeps the connection.
 function M.ok(body, headers)
-  local text = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n%s"):format(#body, headers or "", body)
+  local text = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n%s"):format(#body, headers or "",
+    body)
   return { text, keep = true }
 end
 
 --- Starts a server.
--- @param answers table of path -> answer, or list of answers, each used once but for the last. An answer is the bytes of the
---   whole response; or a table with these at [1] and `keep` (wait for another request), `hold` (leave the connection open) or
---   `endless` (bytes to repeat until the client has had enough). Anything else is closed behind the last byte.
+-- @param answers table of path -> answer, or list of answers, each used once but for the last. An
+--   answer is the bytes of the whole response; or a table with these at [1] and `keep` (wait for
+--   another request), `hold` (leave the connection open) or `endless` (bytes to repeat until the
+--   client has had enough). Anything else is closed behind the last byte.
 -- @return server, with the fields url and port, and the methods requests and stop
 function M.start(answers)
   local folder = program.folder()
   for path, list in pairs(answers) do
-    if type(list) == "string" or type(list[1]) == "string" and (list.keep or list.hold or list.endless) then
+    if type(list) == "string" or type(list[1]) == "string"
+      and (list.keep or list.hold or list.endless) then
       list = { list }
     end
     for number, answer in ipairs(list) do write_answer(folder, path, number, answer) end
   end
-  local pipe = assert(io.popen(("exec perl spec/support/server.pl %s"):format(program.quote(folder))))
+  local pipe = assert(io.popen(("exec perl spec/support/server.pl %s"):format(
+    program.quote(folder))))
   local port, pid = pipe:read("n", "n")
   assert(pid, "the server did not start")
   return setmetatable({
-    folder = folder, pipe = pipe, port = port, pid = pid, url = ("http://127.0.0.1:%d"):format(port),
+    folder = folder, pipe = pipe, port = port, pid = pid,
+      url = ("http://127.0.0.1:%d"):format(port),
   }, Server)
 end
 

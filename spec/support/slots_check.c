@@ -1,7 +1,8 @@
-/* slots_check SEED ROUNDS: drives limits/slots.c through random schedules in which the store's clock goes back, leaps or belongs to
- * another boot, processes die, and rows hold nonsense; and judges by a true time that the rule does not see. In every
- * window of W seconds at most N requests are counted, no request leaves in a pause, and whoever waits gets through, at the
- * first try where nothing is under way. Spec limiter_time_spec.lua runs it. */
+/* slots_check SEED ROUNDS: drives limits/slots.c through random schedules in which the store's
+ * clock goes back, leaps or belongs to another boot, processes die, and rows hold nonsense; and
+ * judges by a true time that the rule does not see. In every window of W seconds at most N requests
+ * are counted, no request leaves in a pause, and whoever waits gets through, at the first try where
+ * nothing is under way. Spec limiter_time_spec.lua runs it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,8 @@ static void judge(void)
     int64_t *times = world.counted[i];
     qsort(times, (size_t)world.counted_count[i], sizeof *times, ascending);
     for (int k = 0; k + world.rules[i].count < world.counted_count[i]; k++)
-      if (times[k + world.rules[i].count] - times[k] < world.rules[i].window) fail("a window holds too many");
+      if (times[k + world.rules[i].count] - times[k] < world.rules[i].window)
+        fail("a window holds too many");
     world.counted_count[i] = 0;
   }
 }
@@ -151,7 +153,8 @@ static struct flight land(void)
   return flight;
 }
 
-/* When a request ends at the latest: its lease is longer by the time for which one without an answer may yet be counted. */
+/* When a request ends at the latest: its lease is longer by the time for which one without an
+ * answer may yet be counted. */
 static int64_t last_end(const struct flight *flight)
 {
   return flight->taken + flight->taking.lease - SLOTS_LOST_TIME;
@@ -175,7 +178,8 @@ static void end_one(void)
     if (!(ending.scopes >> i & 1)) continue;
     slots_end(&world.states[i], &ending, (enum slots_scope)i, now() - (world.time - ended), now());
     int64_t pause = ending.pause < SLOTS_LONGEST_PAUSE ? ending.pause : SLOTS_LONGEST_PAUSE;
-    if (how == SLOTS_REFUSED && ended + pause > world.silent_until[i]) world.silent_until[i] = ended + pause;
+    if (how == SLOTS_REFUSED && ended + pause > world.silent_until[i])
+      world.silent_until[i] = ended + pause;
   }
   save();
 }
@@ -229,7 +233,8 @@ static int64_t nonsense(void)
 static void damage(void)
 {
   struct slots_state *row = &world.states[below(SLOTS_SCOPES)];
-  int64_t *const fields[] = {&row->seen_at, &row->paused_until, &row->probe_until, &row->paced_until, &row->next_at};
+  int64_t *const fields[] = {&row->seen_at, &row->paused_until, &row->probe_until,
+                             &row->paced_until, &row->next_at};
   start_afresh();
   *fields[below(5)] = nonsense();
   for (int i = 0; i < row->count; i++)
@@ -238,8 +243,9 @@ static void damage(void)
 
 /* --- whoever waits gets through --- */
 
-/* With every request under way dead, waits as a limiter does: until the moment that the view names. A slot under lease
- * and a probe may end at any moment, so that looks at those are no fault; all else must be right at the first try. */
+/* With every request under way dead, waits as a limiter does: until the moment that the view names.
+ * A slot under lease and a probe may end at any moment, so that looks at those are no fault; all
+ * else must be right at the first try. */
 static void wait_through(unsigned scopes)
 {
   bool sure = true;
@@ -247,7 +253,8 @@ static void wait_through(unsigned scopes)
   visit();
   for (int i = 0; i < SLOTS_SCOPES; i++) {
     sure = sure && world.states[i].paused_until == 0;
-    for (int k = 0; k < world.states[i].count; k++) sure = sure && world.states[i].ended_at[k] <= now();
+    for (int k = 0; k < world.states[i].count; k++)
+      sure = sure && world.states[i].ended_at[k] <= now();
   }
   for (int tries = 0; !take(scopes, SLOTS_LOST_TIME + SLOTS_SECOND); tries++) {
     int64_t wait = wait_of(scopes);
@@ -255,7 +262,8 @@ static void wait_through(unsigned scopes)
     if (wait <= 0) fail("a waiter is neither let through nor told to wait");
     world.time += wait;
     world.waits++;
-    if (world.time - began > LONGEST + 2 * slots_window(&world.rules[0]) + 2 * slots_window(&world.rules[1]))
+    if (world.time - began >
+        LONGEST + 2 * slots_window(&world.rules[0]) + 2 * slots_window(&world.rules[1]))
       fail("a waiter never gets through");
   }
 }
@@ -265,7 +273,8 @@ static void step(int clocks)
   int64_t chance = below(1000);
   unsigned scopes = 1 + (unsigned)below(3);
   if (chance < 400) {
-    if (world.flying_count < FLYING) take(scopes, SLOTS_LOST_TIME + 1 + some_time(40 * SLOTS_SECOND));
+    if (world.flying_count < FLYING)
+      take(scopes, SLOTS_LOST_TIME + 1 + some_time(40 * SLOTS_SECOND));
   } else if (chance < 700)
     end_one();
   else if (chance < 720)
@@ -288,7 +297,8 @@ static void step(int clocks)
     world.time += some_time(10 * 3600 * SLOTS_SECOND); /* asleep */
 }
 
-/* Requests that have not ended in time are dead: a client sends nothing with their slots any more. */
+/* Requests that have not ended in time are dead: a client sends nothing with their slots any more.
+ */
 static void bury(void)
 {
   for (int k = world.flying_count - 1; k >= 0; k--) {
@@ -299,7 +309,8 @@ static void bury(void)
   }
 }
 
-/* `clocks`: 0: those of boots; 1: a database's, that is set back; 2: that leaps forward too, and its rows are damaged. */
+/* `clocks`: 0: those of boots; 1: a database's, that is set back; 2: that leaps forward too, and
+ * its rows are damaged. */
 static void play(int clocks)
 {
   for (int i = 0; i < SLOTS_SCOPES; i++) {
@@ -331,8 +342,10 @@ int main(int argc, char **argv)
     state = world.seed;
     play((int)(world.seed % 3));
   }
-  printf("%ld requests, %ld waits, %ld leaps of clocks, reboots and damages: none too early, none for ever\n",
-         world.takings, world.waits, world.leaps);
+  printf(
+      "%ld requests, %ld waits, %ld leaps of clocks, reboots and damages: none too early, none for "
+      "ever\n",
+      world.takings, world.waits, world.leaps);
   for (int i = 0; i < SLOTS_SCOPES; i++) slots_free(&world.states[i]);
   return 0;
 }

@@ -62,13 +62,15 @@ end
 
 --- Cuts every connection to a database.
 function database.cut(location)
-  database.server:query(("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' "
+  database.server:query(
+    ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' "
     .. "AND pid != pg_backend_pid()"):format(location:match("/([%w-]+)%?")))
 end
 
 --- A shell command that cuts one connection, any.
 function database.cutter()
-  return database.server:command("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' "
+  return database.server:command(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' "
     .. "AND pid != pg_backend_pid() ORDER BY random() LIMIT 1")
 end
 
@@ -76,9 +78,10 @@ function database.stop()
   database.server:stop()
 end
 
---- A list of stores: their `name`, and the functions `start`, `fresh` (the location of one that holds nothing), `another` (one more,
--- by its name) and `stop`; `query` runs SQL and answers what it printed, `bytes` is how hexadecimal digits are written in it.
--- PostgreSQL's has `cut`, `cutter` and `server` too.
+--- A list of stores: their `name`, and the functions `start`, `fresh` (the location of one that
+-- holds nothing), `another` (one more, by its name) and `stop`; `query` runs SQL and answers what
+-- it printed, `bytes` is how hexadecimal digits are written in it. PostgreSQL's has `cut`, `cutter`
+-- and `server` too.
 M.all = { file, database }
 
 return M

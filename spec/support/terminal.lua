@@ -9,7 +9,8 @@ Terminal.__index = Terminal
 
 local PATIENCE = 60 -- seconds, for a busy machine; nothing takes that long otherwise
 
--- The exit code is shown once the program has ended. A signal from the keyboard reaches the shell too, which outlives it.
+-- The exit code is shown once the program has ended. A signal from the keyboard reaches the shell
+-- too, which outlives it.
 local shell = [[trap : INT QUIT; "$@"; echo "exit $?"; while :; do read -r line || break; done]]
 
 function Terminal:tmux(...)
@@ -23,7 +24,8 @@ end
 
 --- Starts the program.
 -- @param arguments list
--- @param options table, may be left out: width, height, env, home, command (text of another one for the shell)
+-- @param options table, may be left out: width, height, env, home, command (text of another one for
+--   the shell)
 -- @return terminal
 function M.open(arguments, options)
   options = options or {}
@@ -34,7 +36,8 @@ function M.open(arguments, options)
   local command = options.command or ("sh -c %s sh %s"):format(program.quote(shell),
     program.command(self.home, arguments, env))
   program.write(self.folder .. "/log", "")
-  self:tmux("new-session", "-d", "-x", tostring(options.width or 160), "-y", tostring(options.height or 40),
+  self:tmux("new-session", "-d", "-x", tostring(options.width or 160), "-y",
+    tostring(options.height or 40),
     "cat; " .. command, ";", "pipe-pane", "cat >>" .. program.quote(self.folder .. "/log"))
   self:tmux("send-keys", "C-d") -- what is written before the pipe is there would be missing
   return self
@@ -84,11 +87,13 @@ function Terminal:press(...)
   self:tmux("send-keys", ...)
 end
 
---- At an empty prompt: clears the screen, types an input, presses Enter, and waits for the next prompt.
+--- At an empty prompt: clears the screen, types an input, presses Enter, and waits for the next
+-- prompt.
 -- @return the lines that came between
 function Terminal:run(text)
   local before, ends = #self:written(), core.task.clock() + PATIENCE
-  self:tmux("send-keys", "C-l", ";", "send-keys", "-l", "--", text:gsub(";$", "\\;"), ";", "send-keys", "Enter")
+  self:tmux("send-keys", "C-l", ";", "send-keys", "-l", "--", text:gsub(";$", "\\;"), ";",
+    "send-keys", "Enter")
   repeat
     local log = self:written():sub(before + 1)
     if select(2, log:gsub("px> ", "")) >= 2 and log:gsub("\27%[[%d;?]*%a", ""):find("px> $") then
@@ -131,8 +136,9 @@ function M.await_end(pid)
   assert(is_gone(pid), "the program goes on")
 end
 
---- Ends what runs at the terminal as if that were closed, and then closes it. (The hangup of a terminal sends SIGCONT too, which takes
--- back the SIGSTOP of the leak checker: a program that was ending just then would wait for ever.)
+--- Ends what runs at the terminal as if that were closed, and then closes it. (The hangup of a
+-- terminal sends SIGCONT too, which takes back the SIGSTOP of the leak checker: a program that was
+-- ending just then would wait for ever.)
 function Terminal:close()
   local pid = self:pid()
   if pid then

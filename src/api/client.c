@@ -32,7 +32,8 @@ struct client {
 
 /* --- open and close --- */
 
-struct client *client_open(struct loop *loop, const struct client_settings *settings, struct error *err)
+struct client *client_open(struct loop *loop, const struct client_settings *settings,
+                           struct error *err)
 {
   struct client *client = calloc(1, sizeof *client);
   if (!client) {
@@ -48,7 +49,8 @@ struct client *client_open(struct loop *loop, const struct client_settings *sett
   }
   client->http = http_open(loop);
   client->headers = curl_slist_append(NULL, "Accept: application/json");
-  if (client->http && client->headers && curl_slist_append(client->headers, "Content-Type: application/json"))
+  if (client->http && client->headers &&
+      curl_slist_append(client->headers, "Content-Type: application/json"))
     return client;
   client_close(client);
   error_set(err, ERROR_INTERNAL, "out of memory");
@@ -135,8 +137,10 @@ static int64_t jitter(int attempt)
 {
   int64_t most = BACKOFF_US << (attempt - 1);
   uint64_t random = 0;
-  if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random) random = (uint64_t)loop_clock();
-  return (int64_t)(random % (uint64_t)((most < LONGEST_BACKOFF_US ? most : LONGEST_BACKOFF_US) + 1));
+  if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+    random = (uint64_t)loop_clock();
+  return (int64_t)(random %
+                   (uint64_t)((most < LONGEST_BACKOFF_US ? most : LONGEST_BACKOFF_US) + 1));
 }
 
 static void take_slots(struct client_call *call);
@@ -148,7 +152,8 @@ static void after_backoff(void *arg)
   take_slots(call);
 }
 
-static void tell(const struct client_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void tell(const struct client_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static void tell(const struct client_call *call, const char *format, ...)
 {
@@ -176,7 +181,8 @@ static bool is_worth_another(const struct client_call *call)
   const struct http_exchange *x = call->exchange;
   if (call->attempts >= ATTEMPTS) return false;
   if (call->error.kind == ERROR_NONE || (x->code == CURLE_OK && x->status < 500)) return false;
-  if (call->error.kind != ERROR_NETWORK && call->error.kind != ERROR_TIMEOUT && call->error.kind != ERROR_UPSTREAM)
+  if (call->error.kind != ERROR_NETWORK && call->error.kind != ERROR_TIMEOUT &&
+      call->error.kind != ERROR_UPSTREAM)
     return false;
   if (call->request.kind == ENDPOINT_SAFE) return true;
   return call->request.kind == ENDPOINT_ONCE && !x->sent;
@@ -188,7 +194,8 @@ static bool try_again(struct client_call *call)
   int64_t wait = died_idle(call->exchange) ? 0 : jitter(call->attempts);
   if (wait >= call->left_us) return false;
   if (!loop_timer_set(call->client->loop, &call->timer, wait, after_backoff, call)) return false;
-  tell(call, "%s; attempt %d of %d in %.1f s", call->error.message, call->attempts + 1, ATTEMPTS, (double)wait / 1e6);
+  tell(call, "%s; attempt %d of %d in %.1f s", call->error.message, call->attempts + 1, ATTEMPTS,
+       (double)wait / 1e6);
   settle_slots(call);
   drop_exchange(call);
   call->began_us = loop_clock();
@@ -205,7 +212,8 @@ static const struct {
   const char *text;
 } refusals[] = {
     {400, ERROR_INVALID, "the API found the parameters missing or invalid"},
-    {401, ERROR_AUTH, "the API key is missing or not accepted; check PROXYLUA_API_KEY or api_key_file"},
+    {401, ERROR_AUTH,
+     "the API key is missing or not accepted; check PROXYLUA_API_KEY or api_key_file"},
     {402, ERROR_FUNDS, "the balance is too low for this order; deposit first (proxylua deposit)"},
     {403, ERROR_FORBIDDEN, "this account has no access to this resource"},
     {404, ERROR_NOT_FOUND, "there is no such resource"},
@@ -222,13 +230,15 @@ static void explain_status(struct client_call *call)
     return;
   }
   if (status >= 500)
-    error_set(&call->error, ERROR_UPSTREAM, "the API or the provider behind it failed (HTTP %d); try again later",
-              status);
+    error_set(&call->error, ERROR_UPSTREAM,
+              "the API or the provider behind it failed (HTTP %d); try again later", status);
   else if (status >= 400)
     error_set(&call->error, ERROR_INVALID, "the API refused the request (HTTP %d)", status);
   else
     error_set(&call->error, ERROR_PROTOCOL,
-              "the server answered HTTP %d; redirects are not followed with the key, check the base URL", status);
+              "the server answered HTTP %d; redirects are not followed with the key, check the "
+              "base URL",
+              status);
 }
 
 static void on_pause(struct client_call *call)
@@ -249,7 +259,8 @@ static void on_pause(struct client_call *call)
     call->error.status = 429;
     call->error.retry_after = seconds;
     fail(call, ERROR_RATE_LIMITED,
-         "the API answers 429 again and again; somebody else uses this key, or it counts otherwise");
+         "the API answers 429 again and again; somebody else uses this key, or it counts "
+         "otherwise");
     return;
   }
   take_slots(call);
@@ -264,7 +275,8 @@ static void on_done(void *arg, struct http_exchange *x)
   call->left_us -= loop_clock() - call->began_us;
   call->sent |= x->sent;
   take_date(call->client, x);
-  trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL, call->attempts, x);
+  trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL,
+                 call->attempts, x);
   if (x->has_head && x->status == 429) { /* whatever became of its body */
     on_pause(call);
     return;
@@ -290,11 +302,13 @@ static void on_headed(void *arg)
   if (call->exchange->status != 429) limiter_headed(&call->ticket);
 }
 
-/* What an endpoint that answers a file cannot mean: a gateway's page, an answer without content, the API's own error. */
+/* What an endpoint that answers a file cannot mean: a gateway's page, an answer without content,
+ * the API's own error. */
 static const char *refuse_file(long status, const char *type)
 {
   if (status != 200) return "the server answered without a file";
-  if (strncasecmp(type, "text/html", 9) == 0) return "the server answered with a page of HTML instead of the file";
+  if (strncasecmp(type, "text/html", 9) == 0)
+    return "the server answered with a page of HTML instead of the file";
   return NULL;
 }
 
@@ -305,12 +319,14 @@ static bool may_send(void *arg)
   return !call->late && (!call->request.may_send || call->request.may_send(call->arg));
 }
 
-/* Milliseconds that an exchange may take, so that what is lost of it is over before the lease; 0: too little is left. */
+/* Milliseconds that an exchange may take, so that what is lost of it is over before the lease; 0:
+ * too little is left. */
 static int64_t exchange_time(const struct client_call *call)
 {
   int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6);
   int64_t lease = limiter_lease_left(&call->ticket) - SLOTS_LOST_TIME;
-  if (wanted > SLOTS_LONGEST_LEASE / 2 || (call->request.save_as && lease > wanted)) return wanted / 1000;
+  if (wanted > SLOTS_LONGEST_LEASE / 2 || (call->request.save_as && lease > wanted))
+    return wanted / 1000;
   return lease < wanted / 2 ? 0 : (lease < wanted ? lease : wanted) / 1000;
 }
 
@@ -386,10 +402,12 @@ static void take_slots(struct client_call *call)
   const struct client_settings *settings = &call->client->settings;
   unsigned scopes = LIMITER_GENERAL | (call->request.order_scope ? LIMITER_ORDERS : 0);
   call->state = CALL_SLOTS;
-  /* A process that is killed in the last moment leaves an exchange without an answer like any other. */
+  /* A process that is killed in the last moment leaves an exchange without an answer like any
+   * other. */
   int64_t longest = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0);
   int64_t lease = longest + SLOTS_LOST_TIME + MARGIN_US;
-  limiter_take(settings->limiter, &call->ticket, scopes, lease, call->request.max_wait, on_slots, call);
+  limiter_take(settings->limiter, &call->ticket, scopes, lease, call->request.max_wait, on_slots,
+               call);
 }
 
 /* --- calls --- */
@@ -408,7 +426,9 @@ static bool build(struct client_call *call)
   }
   size_t size = strlen(base) + strlen(r->path) + (r->query ? strlen(r->query) : 0) + 2;
   call->url = malloc(size);
-  if (call->url) snprintf(call->url, size, "%s%s%s%s", base, r->path, r->query ? "?" : "", r->query ? r->query : "");
+  if (call->url)
+    snprintf(call->url, size, "%s%s%s%s", base, r->path, r->query ? "?" : "",
+             r->query ? r->query : "");
   return call->url;
 }
 

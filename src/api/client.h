@@ -1,5 +1,6 @@
-/* The single door to the API: takes the slots, attaches the key, sends, and tries again what is safe to try again. Nothing
- * else knows the key. Waits for slots and pauses are not counted by deadlines. */
+/* The single door to the API: takes the slots, attaches the key, sends, and tries again what is
+ * safe to try again. Nothing else knows the key. Waits for slots and pauses are not counted by
+ * deadlines. */
 #ifndef PROXYLUA_API_CLIENT_H
 #define PROXYLUA_API_CLIENT_H
 
@@ -24,7 +25,8 @@ struct client_settings {
   struct limiter *limiter;
   struct trace *trace; /* NULL: none */
   double timeout;      /* seconds an exchange */
-  double max_wait;     /* seconds that the server may make one call pause, all its 429s taken together */
+  double
+      max_wait; /* seconds that the server may make one call pause, all its 429s taken together */
   void (*tell)(void *arg, const char *text); /* --verbose: told of each retry; NULL: nobody is */
   void *tell_arg;
 };
@@ -40,9 +42,10 @@ struct client_request {
   size_t body_size;
   const char *save_as;         /* a download's file, or NULL */
   const char *idempotency_key; /* sent along, never relied on; NULL: none */
-  double timeout;              /* seconds for the whole call, waits for slots excepted; 0: the default */
-  double max_wait;             /* seconds to wait for one's turn; negative: as long as it takes */
-  /* A charge: called with the slots in hand, before each sending. It answers later through client_go or client_stop. */
+  double timeout;  /* seconds for the whole call, waits for slots excepted; 0: the default */
+  double max_wait; /* seconds to wait for one's turn; negative: as long as it takes */
+  /* A charge: called with the slots in hand, before each sending. It answers later through
+   * client_go or client_stop. */
   void (*prepare)(void *arg, struct client_call *call);
   bool (*may_send)(void *arg); /* a charge: asked when the first byte is about to leave */
 };
@@ -50,9 +53,10 @@ struct client_request {
 struct client_call {
   struct client *client;
   struct client_request request;
-  struct error error;             /* kind ERROR_NONE: the answer is there */
-  struct http_exchange *exchange; /* the last one; its status and body are the answer. NULL when none was begun */
-  bool sent;                      /* a byte may have left that no 429 refused */
+  struct error error; /* kind ERROR_NONE: the answer is there */
+  struct http_exchange
+      *exchange; /* the last one; its status and body are the answer. NULL when none was begun */
+  bool sent;     /* a byte may have left that no 429 refused */
 
   void (*done)(void *arg, struct client_call *call);
   void *arg;
@@ -70,8 +74,10 @@ struct client_call {
   struct client_call *next, *previous;
 };
 
-/* The settings are copied, what they point to is borrowed. NULL with a config error for a bad base URL. */
-struct client *client_open(struct loop *loop, const struct client_settings *settings, struct error *err);
+/* The settings are copied, what they point to is borrowed. NULL with a config error for a bad base
+ * URL. */
+struct client *client_open(struct loop *loop, const struct client_settings *settings,
+                           struct error *err);
 
 /* Ends everything under way without calling `done`. */
 void client_close(struct client *client);
@@ -82,7 +88,8 @@ const char *client_base_url(const struct client *client);
 /* The time by the API's clock, seconds since 1970, as its answers tell it; 0 while none has. */
 double client_clock(const struct client *client);
 
-/* Begins a call; `done` is called once, perhaps before this returns. NULL when memory is out. End it with client_release. */
+/* Begins a call; `done` is called once, perhaps before this returns. NULL when memory is out. End
+ * it with client_release. */
 struct client_call *client_send(struct client *client, const struct client_request *request,
                                 void (*done)(void *arg, struct client_call *call), void *arg);
 

@@ -10,17 +10,21 @@
 #define OPTIONS NAMES("timeout", "max_wait") /* of every call */
 #define CHARGE_OPTIONS NAMES("key", "max_price", "timeout", "max_wait")
 
-#define ID .name = "id", .place = PARAM_PATH, .required = true, .summary = "order, such as ord_abc123"
-#define PAGE .name = "page", .type = PARAM_INTEGER, .place = PARAM_QUERY, .min = 1, .summary = "page, from 1"
-#define LIMIT \
-  .name = "limit", .type = PARAM_INTEGER, .place = PARAM_QUERY, .min = 1, .max = 100, .summary = "records a page"
+#define ID \
+  .name = "id", .place = PARAM_PATH, .required = true, .summary = "order, such as ord_abc123"
+#define PAGE \
+  .name = "page", .type = PARAM_INTEGER, .place = PARAM_QUERY, .min = 1, .summary = "page, from 1"
+#define LIMIT                                                                         \
+  .name = "limit", .type = PARAM_INTEGER, .place = PARAM_QUERY, .min = 1, .max = 100, \
+  .summary = "records a page"
 #define TYPE .name = "type", .values = TYPES, .summary = "kind of proxies"
 #define QUANTITY                                                                              \
   .name = "quantity", .type = PARAM_INTEGER, .place = PARAM_BODY, .required = true, .min = 1, \
   .summary = "GB for residential, number of IPs for the others"
 #define PERIOD .name = "period", .type = PARAM_INTEGER, .place = PARAM_BODY, .min = 1
-#define COUNTRY \
-  .name = "country", .place = PARAM_BODY, .min = 2, .max = 2, .summary = "two letters (ISO 3166-1 alpha-2), such as US"
+#define COUNTRY                                               \
+  .name = "country", .place = PARAM_BODY, .min = 2, .max = 2, \
+  .summary = "two letters (ISO 3166-1 alpha-2), such as US"
 
 /* What is priced by orders.calc and bought by orders.create. */
 #define ORDER_PARAMS                                                \

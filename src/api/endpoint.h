@@ -1,5 +1,5 @@
-/* The API as one table: a row an endpoint, a line a parameter. Bindings, validation, the command line, help and completion
- * all come from it; a new endpoint is one row. */
+/* The API as one table: a row an endpoint, a line a parameter. Bindings, validation, the command
+ * line, help and completion all come from it; a new endpoint is one row. */
 #ifndef PROXYLUA_API_ENDPOINT_H
 #define PROXYLUA_API_ENDPOINT_H
 
@@ -11,7 +11,8 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-/* How often a request may be sent: again after any failure, only when nothing can have arrived, or through the journal. */
+/* How often a request may be sent: again after any failure, only when nothing can have arrived, or
+ * through the journal. */
 enum endpoint_class { ENDPOINT_SAFE, ENDPOINT_ONCE, ENDPOINT_CHARGE };
 
 enum param_type { PARAM_TEXT, PARAM_INTEGER };
@@ -22,8 +23,9 @@ struct endpoint_param {
   enum param_type type;
   enum param_place place;
   bool required;
-  int64_t min, max;          /* of an integer, or of the length of a text in bytes; max 0: no bound */
-  const char *const *values; /* known values, NULL-terminated, or NULL; others pass too (the vendor adds some) */
+  int64_t min, max; /* of an integer, or of the length of a text in bytes; max 0: no bound */
+  const char *const
+      *values; /* known values, NULL-terminated, or NULL; others pass too (the vendor adds some) */
   const char *summary;
 };
 
@@ -39,7 +41,8 @@ struct endpoint {
   enum record_kind record;
   const char *summary;                 /* one line for help */
   const struct endpoint_param *params; /* ends with a row whose name is NULL; never NULL */
-  const char *const *options;          /* what a call takes beside the API's parameters; NULL-terminated, never NULL */
+  const char *const
+      *options; /* what a call takes beside the API's parameters; NULL-terminated, never NULL */
 };
 
 /* All rows in the order of the API reference; ends with a row whose name is NULL. */
@@ -48,8 +51,8 @@ const struct endpoint *endpoint_table(void);
 /* The row of a name, or NULL. */
 const struct endpoint *endpoint_find(const char *name);
 
-/* The row that a method and a normalised path fall under ("POST", "/orders/ord_1/extend"), or NULL. Upper and lower case
- * are the same here, as they are to many servers. */
+/* The row that a method and a normalised path fall under ("POST", "/orders/ord_1/extend"), or NULL.
+ * Upper and lower case are the same here, as they are to many servers. */
 const struct endpoint *endpoint_match(const char *method, const char *path);
 
 /* The parameter of a name, or NULL. */
@@ -60,11 +63,13 @@ const char *endpoint_class_name(enum endpoint_class kind);
 
 /* Paths (endpoint_path.c) */
 
-/* Adds the path of a request as it is judged and sent: unreserved characters decoded, all else that is not plain encoded,
- * no "." or "..", no empty segment, no slash at the end. `path` may carry a query behind a '?', which is not added:
- * *query points to it in `path`, NULL when there is none. What could mean another path to a server than it does here is
- * refused (usage): control characters, '#', '\', ';', an encoded '/', '\', '%' or control character, an absolute URL. */
-bool endpoint_normalise(const char *path, size_t size, struct buffer *out, const char **query, struct error *err);
+/* Adds the path of a request as it is judged and sent: unreserved characters decoded, all else that
+ * is not plain encoded, no "." or "..", no empty segment, no slash at the end. `path` may carry a
+ * query behind a '?', which is not added: *query points to it in `path`, NULL when there is none.
+ * What could mean another path to a server than it does here is refused (usage): control
+ * characters, '#', '\', ';', an encoded '/', '\', '%' or control character, an absolute URL. */
+bool endpoint_normalise(const char *path, size_t size, struct buffer *out, const char **query,
+                        struct error *err);
 
 /* A value for a ":name" in an endpoint's path. */
 struct endpoint_value {
@@ -72,25 +77,26 @@ struct endpoint_value {
   const char *text;
 };
 
-/* Adds the endpoint's path with its ":name"s replaced, percent-encoded, so that no value can change the path. A missing
- * value, and "", "." and "..", are refused (usage). */
-bool endpoint_path(const struct endpoint *endpoint, const struct endpoint_value *values, struct buffer *out,
-                   struct error *err);
+/* Adds the endpoint's path with its ":name"s replaced, percent-encoded, so that no value can change
+ * the path. A missing value, and "", "." and "..", are refused (usage). */
+bool endpoint_path(const struct endpoint *endpoint, const struct endpoint_value *values,
+                   struct buffer *out, struct error *err);
 
 /* Adds text percent-encoded: all but letters, digits and -._~ */
 bool endpoint_encode(struct buffer *out, const char *text);
 
-/* Validation (endpoint_check.c). The errors are of kind usage and name the endpoint, the parameter, what was given and what
- * is expected. */
-bool endpoint_check_integer(const struct endpoint *endpoint, const struct endpoint_param *param, int64_t value,
-                            struct error *err);
-bool endpoint_check_text(const struct endpoint *endpoint, const struct endpoint_param *param, const char *value,
-                         size_t size, struct error *err);
+/* Validation (endpoint_check.c). The errors are of kind usage and name the endpoint, the parameter,
+ * what was given and what is expected. */
+bool endpoint_check_integer(const struct endpoint *endpoint, const struct endpoint_param *param,
+                            int64_t value, struct error *err);
+bool endpoint_check_text(const struct endpoint *endpoint, const struct endpoint_param *param,
+                         const char *value, size_t size, struct error *err);
 
 /* `given` says what was given instead, such as "a table" or "2.5". */
-void endpoint_wrong_type(const struct endpoint *endpoint, const struct endpoint_param *param, const char *given,
-                         struct error *err);
-void endpoint_missing(const struct endpoint *endpoint, const struct endpoint_param *param, struct error *err);
+void endpoint_wrong_type(const struct endpoint *endpoint, const struct endpoint_param *param,
+                         const char *given, struct error *err);
+void endpoint_missing(const struct endpoint *endpoint, const struct endpoint_param *param,
+                      struct error *err);
 void endpoint_unknown(const struct endpoint *endpoint, const char *name, struct error *err);
 
 /* The known parameter nearest to a misspelt name, or NULL when none is near. */
@@ -99,7 +105,8 @@ const char *endpoint_param_nearest(const struct endpoint *endpoint, const char *
 /* The endpoint whose name is nearest ("orders.creat", "order.list"), or NULL. */
 const char *endpoint_name_nearest(const char *name);
 
-/* Nearest of a NULL-terminated list by Damerau-Levenshtein distance (at most 2, and less than half of the word), or NULL. */
+/* Nearest of a NULL-terminated list by Damerau-Levenshtein distance (at most 2, and less than half
+ * of the word), or NULL. */
 const char *endpoint_nearest(const char *word, const char *const *list);
 
 #endif

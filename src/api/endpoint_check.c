@@ -17,7 +17,8 @@ struct phrase {
 static void say(struct phrase *phrase, const char *word)
 {
   size_t room = sizeof phrase->text - phrase->size;
-  int size = snprintf(phrase->text + phrase->size, room, "%s%s", phrase->size > 0 ? ", " : "", word);
+  int size =
+      snprintf(phrase->text + phrase->size, room, "%s%s", phrase->size > 0 ? ", " : "", word);
   if (size > 0) phrase->size += (size_t)size < room ? (size_t)size : room - 1;
 }
 
@@ -33,51 +34,56 @@ static void expected(const struct endpoint_param *param, char *text, size_t size
     snprintf(text, size, "an integer of at least %" PRId64, param->min);
 }
 
-void endpoint_wrong_type(const struct endpoint *endpoint, const struct endpoint_param *param, const char *given,
-                         struct error *err)
+void endpoint_wrong_type(const struct endpoint *endpoint, const struct endpoint_param *param,
+                         const char *given, struct error *err)
 {
   char wanted[96];
   expected(param, wanted, sizeof wanted);
   err->endpoint = endpoint->name;
-  error_set(err, ERROR_USAGE, "%s: %s is %s; expected %s (%s)", endpoint->name, param->name, given, wanted,
-            param->summary);
+  error_set(err, ERROR_USAGE, "%s: %s is %s; expected %s (%s)", endpoint->name, param->name, given,
+            wanted, param->summary);
 }
 
-bool endpoint_check_integer(const struct endpoint *endpoint, const struct endpoint_param *param, int64_t value,
-                            struct error *err)
+bool endpoint_check_integer(const struct endpoint *endpoint, const struct endpoint_param *param,
+                            int64_t value, struct error *err)
 {
-  if (param->type == PARAM_INTEGER && value >= param->min && (param->max == 0 || value <= param->max)) return true;
+  if (param->type == PARAM_INTEGER && value >= param->min &&
+      (param->max == 0 || value <= param->max))
+    return true;
   char given[24];
   snprintf(given, sizeof given, "%" PRId64, value);
   endpoint_wrong_type(endpoint, param, given, err);
   return false;
 }
 
-bool endpoint_check_text(const struct endpoint *endpoint, const struct endpoint_param *param, const char *value,
-                         size_t size, struct error *err)
+bool endpoint_check_text(const struct endpoint *endpoint, const struct endpoint_param *param,
+                         const char *value, size_t size, struct error *err)
 {
   bool fits = param->max == 0 || ((int64_t)size >= param->min && (int64_t)size <= param->max);
   if (param->type == PARAM_TEXT && size > 0 && fits && !memchr(value, '\0', size)) return true;
   char given[64];
-  snprintf(given, sizeof given, "\"%.*s\"%s", (int)(size < 40 ? size : 40), value, size > 40 ? " ..." : "");
+  snprintf(given, sizeof given, "\"%.*s\"%s", (int)(size < 40 ? size : 40), value,
+           size > 40 ? " ..." : "");
   endpoint_wrong_type(endpoint, param, given, err);
   return false;
 }
 
-void endpoint_missing(const struct endpoint *endpoint, const struct endpoint_param *param, struct error *err)
+void endpoint_missing(const struct endpoint *endpoint, const struct endpoint_param *param,
+                      struct error *err)
 {
   char wanted[96];
   expected(param, wanted, sizeof wanted);
   err->endpoint = endpoint->name;
-  error_set(err, ERROR_USAGE, "%s: %s is missing; expected %s (%s)", endpoint->name, param->name, wanted,
-            param->summary);
+  error_set(err, ERROR_USAGE, "%s: %s is missing; expected %s (%s)", endpoint->name, param->name,
+            wanted, param->summary);
 }
 
 void endpoint_unknown(const struct endpoint *endpoint, const char *name, struct error *err)
 {
   const char *nearest = endpoint_param_nearest(endpoint, name);
   struct phrase known = {0};
-  for (const struct endpoint_param *param = endpoint->params; param->name; param++) say(&known, param->name);
+  for (const struct endpoint_param *param = endpoint->params; param->name; param++)
+    say(&known, param->name);
   for (const char *const *option = endpoint->options; *option; option++) say(&known, *option);
   err->endpoint = endpoint->name;
   error_set(err, ERROR_USAGE, "%s has no parameter \"%.60s\"%s%s%s takes %s", endpoint->name, name,
@@ -131,7 +137,8 @@ const char *endpoint_param_nearest(const struct endpoint *endpoint, const char *
   int best = 3;
   for (const struct endpoint_param *param = endpoint->params; param->name; param++)
     consider(name, param->name, &nearest, &best);
-  for (const char *const *option = endpoint->options; *option; option++) consider(name, *option, &nearest, &best);
+  for (const char *const *option = endpoint->options; *option; option++)
+    consider(name, *option, &nearest, &best);
   return nearest;
 }
 
@@ -139,6 +146,7 @@ const char *endpoint_name_nearest(const char *name)
 {
   const char *nearest = NULL;
   int best = 3;
-  for (const struct endpoint *row = endpoint_table(); row->name; row++) consider(name, row->name, &nearest, &best);
+  for (const struct endpoint *row = endpoint_table(); row->name; row++)
+    consider(name, row->name, &nearest, &best);
   return nearest;
 }

@@ -1,5 +1,5 @@
-/* Paths: what is judged is what is sent. Spellings that name one path come out the same; those that a server might read
- * otherwise than this table does are refused. */
+/* Paths: what is judged is what is sent. Spellings that name one path come out the same; those that
+ * a server might read otherwise than this table does are refused. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,8 @@ static bool out_of_memory(struct error *err)
 
 static bool is_unreserved(unsigned char c)
 {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != 0 && strchr("-._~", c));
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         (c != 0 && strchr("-._~", c));
 }
 
 /* Of 7-bit ASCII: what may stand in a path unencoded besides the unreserved. */
@@ -46,7 +47,8 @@ static int hex(char c)
 
 static bool refuse(struct error *err, const char *what)
 {
-  error_set(err, ERROR_USAGE, "the path %s; give a plain path below the API's base, such as \"/orders/ord_abc123\"",
+  error_set(err, ERROR_USAGE,
+            "the path %s; give a plain path below the API's base, such as \"/orders/ord_abc123\"",
             what);
   return false;
 }
@@ -69,7 +71,8 @@ static bool add_character(unsigned char c, struct buffer *out, struct error *err
   return (is_plain(c) ? buffer_add(out, &c, 1) : add_encoded(c, out)) || out_of_memory(err);
 }
 
-/* Drops the segment that begins at `start` (its '/') when it is empty or ".", and with ".." the one before it too. */
+/* Drops the segment that begins at `start` (its '/') when it is empty or ".", and with ".." the one
+ * before it too. */
 static void settle(struct buffer *out, size_t base, size_t start)
 {
   const char *segment = out->data + start;
@@ -93,7 +96,8 @@ static bool check_query(const char *text, const char *end, struct error *err)
   return true;
 }
 
-bool endpoint_normalise(const char *path, size_t size, struct buffer *out, const char **query, struct error *err)
+bool endpoint_normalise(const char *path, size_t size, struct buffer *out, const char **query,
+                        struct error *err)
 {
   const char *end = path + size, *mark = size > 0 ? memchr(path, '?', size) : NULL;
   *query = mark ? mark + 1 : NULL;
@@ -106,7 +110,9 @@ bool endpoint_normalise(const char *path, size_t size, struct buffer *out, const
     size_t start = out->size;
     if (!buffer_add(out, "/", 1)) return out_of_memory(err);
     for (at++; at < end && *at != '/'; at += *at == '%' ? 3 : 1)
-      if (!(*at == '%' ? add_escape(at, end, out, err) : add_character((unsigned char)*at, out, err))) return false;
+      if (!(*at == '%' ? add_escape(at, end, out, err)
+                       : add_character((unsigned char)*at, out, err)))
+        return false;
     settle(out, base, start);
   }
   return out->size > base || buffer_add(out, "/", 1) || out_of_memory(err);
@@ -126,12 +132,13 @@ static bool add_value(const struct endpoint *endpoint, const char *name, size_t 
   const char *value = find_value(values, name, size);
   if (value[strspn(value, ".")] != '\0') return endpoint_encode(out, value) || out_of_memory(err);
   err->endpoint = endpoint->name;
-  error_set(err, ERROR_USAGE, "%s needs an %.*s; \"%.20s\" is none", endpoint->name, (int)size, name, value);
+  error_set(err, ERROR_USAGE, "%s needs an %.*s; \"%.20s\" is none", endpoint->name, (int)size,
+            name, value);
   return false;
 }
 
-bool endpoint_path(const struct endpoint *endpoint, const struct endpoint_value *values, struct buffer *out,
-                   struct error *err)
+bool endpoint_path(const struct endpoint *endpoint, const struct endpoint_value *values,
+                   struct buffer *out, struct error *err)
 {
   const char *at = endpoint->path;
   while (*at) {

@@ -54,7 +54,8 @@ static const struct record_field proxy[] = {
 static const struct record_field address[] = {
     {"currency", RECORD_TEXT, NO_NAMES},
     {"network", RECORD_TEXT, NO_NAMES},
-    {"address", RECORD_TEXT, NAMES("depositAddress", "deposit_address", "walletAddress", "wallet_address")},
+    {"address", RECORD_TEXT,
+     NAMES("depositAddress", "deposit_address", "walletAddress", "wallet_address")},
     END,
 };
 

@@ -1,5 +1,6 @@
-/* The one place that maps the server's names to those that scripts see: one table a kind of record, so that a
- * transaction's amount is never taken for a price. What no table knows is passed on untouched. */
+/* The one place that maps the server's names to those that scripts see: one table a kind of record,
+ * so that a transaction's amount is never taken for a price. What no table knows is passed on
+ * untouched. */
 #ifndef PROXYLUA_API_RECORD_H
 #define PROXYLUA_API_RECORD_H
 
@@ -24,7 +25,7 @@ enum record_type {
   RECORD_TEXT,    /* a number becomes its text */
   RECORD_INTEGER, /* "8080" becomes 8080 */
   RECORD_MONEY,   /* exact, to the nearest 10^-8 */
-  RECORD_TIME,    /* a number of seconds (or milliseconds) since 1970 becomes "2026-11-23T22:15:00Z" */
+  RECORD_TIME, /* a number of seconds (or milliseconds) since 1970 becomes "2026-11-23T22:15:00Z" */
   RECORD_ANY
 };
 

@@ -11,8 +11,8 @@
 /* Unlocked memory is a smaller evil than no key: RLIMIT_MEMLOCK may be zero. */
 struct secret *secret_page_open(struct error *err)
 {
-  struct secret *secret =
-      mmap(NULL, sizeof *secret, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  struct secret *secret = mmap(NULL, sizeof *secret, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (secret == MAP_FAILED) {
     error_set(err, ERROR_INTERNAL, "out of memory for the API key");
     return NULL;
@@ -30,10 +30,12 @@ void secret_close(struct secret *secret)
   munmap(secret, sizeof *secret);
 }
 
-static struct secret *refuse(struct secret *secret, struct error *err, const char *origin, const char *why)
+static struct secret *refuse(struct secret *secret, struct error *err, const char *origin,
+                             const char *why)
 {
   secret_close(secret);
-  error_set(err, ERROR_CONFIG, "the API key from %s %s; a key looks like sk_live_abc123def456", origin, why);
+  error_set(err, ERROR_CONFIG, "the API key from %s %s; a key looks like sk_live_abc123def456",
+            origin, why);
   return NULL;
 }
 
@@ -45,7 +47,8 @@ struct secret *secret_page_finish(struct secret *secret, const char *origin, str
   if (size == 0) return refuse(secret, err, origin, "is empty");
   for (size_t i = 0; i < size; i++)
     if (secret->text[i] <= ' ' || secret->text[i] >= 0x7f)
-      return refuse(secret, err, origin, "holds a space, a line break or a character that is not printable ASCII");
+      return refuse(secret, err, origin,
+                    "holds a space, a line break or a character that is not printable ASCII");
   if (size < SECRET_MIN) return refuse(secret, err, origin, "has fewer than 8 characters");
   if (size > SECRET_MAX) return refuse(secret, err, origin, "has more than 512 characters");
   secret->text[size] = '\0';
@@ -77,7 +80,8 @@ size_t secret_scrub_bytes(const struct secret *secret, char *bytes, size_t size)
   static const char mark[] = "[key]";
   if (!secret) return size;
   char *from = bytes, *end = bytes + size;
-  for (char *found; (found = memmem(from, (size_t)(end - from), secret->text, secret->size)); from = found) {
+  for (char *found; (found = memmem(from, (size_t)(end - from), secret->text, secret->size));
+       from = found) {
     memcpy(found, mark, sizeof mark - 1);
     found += sizeof mark - 1;
     size_t gone = secret->size - (sizeof mark - 1);

@@ -1,5 +1,6 @@
-/* The API key: read once, kept in locked memory that no dump, fork or other process sees, wiped at the end. Nothing else
- * in the program holds a copy; whatever quotes a server or a user goes through secret_scrub first. */
+/* The API key: read once, kept in locked memory that no dump, fork or other process sees, wiped at
+ * the end. Nothing else in the program holds a copy; whatever quotes a server or a user goes
+ * through secret_scrub first. */
 #ifndef PROXYLUA_API_SECRET_H
 #define PROXYLUA_API_SECRET_H
 
@@ -8,22 +9,25 @@
 
 #include "base/error.h"
 
-/* The environment variable that brings the key; programs that the key is asked from never inherit it. */
+/* The environment variable that brings the key; programs that the key is asked from never inherit
+ * it. */
 #define SECRET_VARIABLE "PROXYLUA_API_KEY"
 
-/* A key is 8 to 512 printable ASCII characters without spaces; one newline after it is dropped. Anything else is a config
- * error, which never quotes the key. */
+/* A key is 8 to 512 printable ASCII characters without spaces; one newline after it is dropped.
+ * Anything else is a config error, which never quotes the key. */
 struct secret;
 
-/* Takes the key out of the environment: its bytes there are overwritten, so that /proc/self/environ does not show them, and
- * the variable is unset. NULL with err->kind untouched when the variable is unset or empty. */
+/* Takes the key out of the environment: its bytes there are overwritten, so that /proc/self/environ
+ * does not show them, and the variable is unset. NULL with err->kind untouched when the variable is
+ * unset or empty. */
 struct secret *secret_from_environment(const char *variable, struct error *err);
 
-/* Reads the key from a regular file that belongs to this user or root and that nobody else can read. */
+/* Reads the key from a regular file that belongs to this user or root and that nobody else can
+ * read. */
 struct secret *secret_from_file(const char *path, struct error *err);
 
-/* The first line that /bin/sh -c `command` prints. Blocks, for at most 30 s; the command must exit with 0. Its standard
- * input is empty, its standard error is ours. */
+/* The first line that /bin/sh -c `command` prints. Blocks, for at most 30 s; the command must exit
+ * with 0. Its standard input is empty, its standard error is ours. */
 struct secret *secret_from_command(const char *command, struct error *err);
 
 /* A key that is in memory already (the sandbox's). The caller wipes its own copy. */
@@ -38,12 +42,13 @@ const char *secret_text(const struct secret *secret);
 /* Whether the bytes hold the key; a NULL secret is in nothing. */
 bool secret_is_in(const struct secret *secret, const void *bytes, size_t size);
 
-/* Replaces every occurrence of the key in the text by "[key]"; a NULL secret replaces nothing. The second form takes bytes
- * of any kind and answers their new number. */
+/* Replaces every occurrence of the key in the text by "[key]"; a NULL secret replaces nothing. The
+ * second form takes bytes of any kind and answers their new number. */
 void secret_scrub(const struct secret *secret, char *text);
 size_t secret_scrub_bytes(const struct secret *secret, char *bytes, size_t size);
 
-/* Makes the process undumpable: no core file, no reading of its memory by others of the same user. */
+/* Makes the process undumpable: no core file, no reading of its memory by others of the same user.
+ */
 void secret_disable_dumps(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* How a key gets into its locked page: the sources (secret_source.c) write straight into it, so no other buffer ever holds
- * the key. Private to secret*.c. */
+/* How a key gets into its locked page: the sources (secret_source.c) write straight into it, so no
+ * other buffer ever holds the key. Private to secret*.c. */
 #ifndef PROXYLUA_API_SECRET_PAGE_H
 #define PROXYLUA_API_SECRET_PAGE_H
 
@@ -19,8 +19,8 @@ struct secret {
 /* An empty page. NULL when memory is out. */
 struct secret *secret_page_open(struct error *err);
 
-/* Checks the secret->size bytes that were read and makes a key of them; closes the page when they are none. `origin` says
- * in the message where they came from. */
+/* Checks the secret->size bytes that were read and makes a key of them; closes the page when they
+ * are none. `origin` says in the message where they came from. */
 struct secret *secret_page_finish(struct secret *secret, const char *origin, struct error *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* Where the key comes from: the environment, a private file, or a command such as a password manager. */
+/* Where the key comes from: the environment, a private file, or a command such as a password
+ * manager. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,7 +31,8 @@ static bool is_variable(const char *entry, const char *name)
 static void wipe_variable(const char *name)
 {
   for (char **entry = environ; entry && *entry; entry++)
-    if (is_variable(*entry, name)) explicit_bzero(*entry + strlen(name) + 1, strlen(*entry + strlen(name) + 1));
+    if (is_variable(*entry, name))
+      explicit_bzero(*entry + strlen(name) + 1, strlen(*entry + strlen(name) + 1));
   unsetenv(name);
 }
 
@@ -62,7 +64,8 @@ static bool is_private(int fd, const char *path, struct error *err)
   if (!S_ISREG(status.st_mode)) return refuse_file(err, path, "is not a regular file");
   if (status.st_uid != geteuid() && status.st_uid != 0)
     return refuse_file(err, path, "belongs to another user; use a file of your own");
-  if (status.st_mode & (S_IRWXG | S_IRWXO)) return refuse_file(err, path, "can be read by others; run chmod 600 on it");
+  if (status.st_mode & (S_IRWXG | S_IRWXO))
+    return refuse_file(err, path, "can be read by others; run chmod 600 on it");
   return true;
 }
 
@@ -106,9 +109,11 @@ struct secret *secret_from_file(const char *path, struct error *err)
 struct command {
   pid_t pid;
   int output;  /* the reading end of its standard output, -1 after the end of file */
-  int process; /* becomes readable when it exits; -1 where the kernel has none, then the end of file must do */
+  int process; /* becomes readable when it exits; -1 where the kernel has none, then the end of file
+                  must do */
   int64_t deadline;
-  bool whole; /* the first line was read; what follows is only drained, so that it is not killed for printing more */
+  bool whole; /* the first line was read; what follows is only drained, so that it is not killed for
+                 printing more */
   struct secret *secret;
 };
 
@@ -125,7 +130,8 @@ static int64_t milliseconds(void)
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The environment without the key; the entries stay where they are, the list is the caller's to free. */
+/* The environment without the key; the entries stay where they are, the list is the caller's to
+ * free. */
 static char **keyless_environment(void)
 {
   size_t count = 0, kept = 0;
@@ -188,7 +194,8 @@ static ssize_t take_output(struct command *command)
 static bool await(struct command *command)
 {
   while (command->output >= 0 || command->process >= 0) {
-    struct pollfd ready[] = {{.fd = command->output, .events = POLLIN}, {.fd = command->process, .events = POLLIN}};
+    struct pollfd ready[] = {{.fd = command->output, .events = POLLIN},
+                             {.fd = command->process, .events = POLLIN}};
     int64_t left = command->deadline - milliseconds();
     int count = poll(ready, 2, left < 0 ? 0 : (int)left);
     if (count < 0 && errno == EINTR) continue;

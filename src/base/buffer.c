@@ -77,7 +77,12 @@ void buffer_free(struct buffer *buffer)
 static size_t character_size(const unsigned char *text, size_t left)
 {
   unsigned char first = text[0];
-  size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  size_t size = first < 0x80   ? 1
+                : first < 0xc2 ? 0
+                : first < 0xe0 ? 2
+                : first < 0xf0 ? 3
+                : first < 0xf5 ? 4
+                               : 0;
   if (size > left) return 0;
   for (size_t i = 1; i < size; i++)
     if ((text[i] & 0xc0) != 0x80) return 0;
@@ -89,7 +94,8 @@ static size_t character_size(const unsigned char *text, size_t left)
 bool buffer_is_utf8(const char *text, size_t size)
 {
   size_t at = 0, step = 1;
-  while (at < size && step > 0) at += step = character_size((const unsigned char *)text + at, size - at);
+  while (at < size && step > 0)
+    at += step = character_size((const unsigned char *)text + at, size - at);
   return at == size;
 }
 

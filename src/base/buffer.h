@@ -1,4 +1,5 @@
-/* Bytes that grow: one allocation, doubled, bounded by the caller's limit. Every failure is a return value. */
+/* Bytes that grow: one allocation, doubled, bounded by the caller's limit. Every failure is a
+ * return value. */
 #ifndef PROXYLUA_BASE_BUFFER_H
 #define PROXYLUA_BASE_BUFFER_H
 
@@ -6,7 +7,8 @@
 #include <stddef.h>
 
 struct buffer {
-  char *data; /* NULL until something was added; always followed by a NUL that `size` does not count */
+  char *data; /* NULL until something was added; always followed by a NUL that `size` does not count
+               */
   size_t size;
   size_t capacity;
 };
@@ -16,7 +18,8 @@ bool buffer_reserve(struct buffer *buffer, size_t extra);
 
 bool buffer_add(struct buffer *buffer, const void *bytes, size_t size);
 bool buffer_add_text(struct buffer *buffer, const char *text);
-bool buffer_print(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool buffer_print(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Adds `text` as a JSON string with its quotes. Bytes that are not UTF-8 pass as they are. */
 bool buffer_add_json(struct buffer *buffer, const char *text, size_t size);

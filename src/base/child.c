@@ -13,13 +13,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Where the process finds its end of the socket: the other streams lead nowhere, but for the standard error of a program. */
+/* Where the process finds its end of the socket: the other streams lead nowhere, but for the
+ * standard error of a program. */
 static int set_files(posix_spawn_file_actions_t *files, int socket, int place)
 {
   int failed = 0;
   for (int fd = 0; fd <= 2 && !failed; fd++)
     if (fd != place && (fd < 2 || place == CHILD_SOCKET))
-      failed = posix_spawn_file_actions_addopen(files, fd, "/dev/null", fd == 0 ? O_RDONLY : O_WRONLY, 0);
+      failed = posix_spawn_file_actions_addopen(files, fd, "/dev/null",
+                                                fd == 0 ? O_RDONLY : O_WRONLY, 0);
   return failed ? failed : posix_spawn_file_actions_adddup2(files, socket, place);
 }
 
@@ -30,9 +32,10 @@ static int set_signals(posix_spawnattr_t *attributes)
   sigemptyset(&none);
   int failed = posix_spawnattr_setsigdefault(attributes, &all);
   if (!failed) failed = posix_spawnattr_setsigmask(attributes, &none);
-  return failed ? failed
-                : posix_spawnattr_setflags(attributes,
-                                           POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  return failed
+             ? failed
+             : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+                                                        POSIX_SPAWN_SETPGROUP);
 }
 
 struct start {
@@ -51,7 +54,9 @@ static int spawn(pid_t *pid, int socket, const struct start *start)
   if (!failed) {
     failed = set_files(&files, socket, start->place);
     if (!failed) failed = set_signals(&attributes);
-    if (!failed) failed = posix_spawn(pid, start->path, &files, &attributes, start->arguments, start->environment);
+    if (!failed)
+      failed =
+          posix_spawn(pid, start->path, &files, &attributes, start->arguments, start->environment);
     posix_spawnattr_destroy(&attributes);
   }
   posix_spawn_file_actions_destroy(&files);
@@ -72,7 +77,8 @@ static bool start_child(struct child *child, const struct start *start, struct e
   *child = CHILD_NONE;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail(child, err, errno);
   child->socket = pair[0];
-  int failed = fcntl(pair[0], F_SETFL, O_NONBLOCK) != 0 ? errno : spawn(&child->pid, pair[1], start);
+  int failed =
+      fcntl(pair[0], F_SETFL, O_NONBLOCK) != 0 ? errno : spawn(&child->pid, pair[1], start);
   close(pair[1]);
   if (failed) return fail(child, err, failed);
   child->handle = pidfd_open(child->pid, 0);
@@ -83,14 +89,15 @@ static bool start_child(struct child *child, const struct start *start, struct e
   return fail(child, err, failed);
 }
 
-bool child_start(struct child *child, char *const *arguments, char *const *environment, struct error *err)
+bool child_start(struct child *child, char *const *arguments, char *const *environment,
+                 struct error *err)
 {
   struct start start = {"/proc/self/exe", arguments, environment, CHILD_SOCKET};
   return start_child(child, &start, err);
 }
 
-bool child_run(struct child *child, const char *path, char *const *arguments, char *const *environment,
-               struct error *err)
+bool child_run(struct child *child, const char *path, char *const *arguments,
+               char *const *environment, struct error *err)
 {
   struct start start = {path, arguments, environment, STDOUT_FILENO};
   return start_child(child, &start, err);
@@ -100,7 +107,9 @@ int64_t child_cpu(const struct child *child)
 {
   clockid_t clock;
   struct timespec time;
-  if (child->handle < 0 || clock_getcpuclockid(child->pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return -1;
+  if (child->handle < 0 || clock_getcpuclockid(child->pid, &clock) != 0 ||
+      clock_gettime(clock, &time) != 0)
+    return -1;
   return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
@@ -110,8 +119,8 @@ void child_allow_cpu(const struct child *child, int64_t seconds)
   if (child->handle >= 0) prlimit(child->pid, RLIMIT_CPU, &limit, NULL);
 }
 
-/* The socket is closed first and last by the kernel: whoever sees it closed finds the process about to end, and the wait is
- * short. */
+/* The socket is closed first and last by the kernel: whoever sees it closed finds the process about
+ * to end, and the wait is short. */
 struct child_end child_end(struct child *child)
 {
   siginfo_t info = {0};

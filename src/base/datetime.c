@@ -3,18 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_SECONDS \
-  1e11 /* more are milliseconds: as seconds they would be in the year 5138, as milliseconds in 1973 */
+#define MOST_SECONDS                                                                           \
+  1e11 /* more are milliseconds: as seconds they would be in the year 5138, as milliseconds in \
+          1973 */
 #define DIGITS "0123456789"
 
-/* Days from 1970-01-01 in the proleptic Gregorian calendar; years that begin in March put the leap day last. */
+/* Days from 1970-01-01 in the proleptic Gregorian calendar; years that begin in March put the leap
+ * day last. */
 static long days(long year, long month, long day)
 {
   if (month <= 2) {
     year--;
     month += 12;
   }
-  return 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1 - 719468;
+  return 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1 -
+         719468;
 }
 
 static long days_of(long year, long month)

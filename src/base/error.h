@@ -1,5 +1,5 @@
-/* The one shape of failure: what happened, to which endpoint, whether money moved. Every module of the core reports
- * through it, and the bindings turn it into the error value that scripts see. */
+/* The one shape of failure: what happened, to which endpoint, whether money moved. Every module of
+ * the core reports through it, and the bindings turn it into the error value that scripts see. */
 #ifndef PROXYLUA_BASE_ERROR_H
 #define PROXYLUA_BASE_ERROR_H
 
@@ -45,8 +45,10 @@ struct error {
 
 #define ERROR_INIT ((struct error){.retry_after = -1})
 
-/* Sets kind and message (printf-style, cut at the buffer's end on a whole UTF-8 character), keeping the other fields. */
-void error_set(struct error *err, enum error_kind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Sets kind and message (printf-style, cut at the buffer's end on a whole UTF-8 character), keeping
+ * the other fields. */
+void error_set(struct error *err, enum error_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The contract's name of a kind ("not_found"), and back (ERROR_NONE for an unknown name). */
 const char *error_kind_name(enum error_kind kind);

@@ -1,5 +1,5 @@
-/* A file that is written whole or not at all: the bytes go to a nameless or temporary file in the same folder, which takes
- * the name only when it is complete and on disk. */
+/* A file that is written whole or not at all: the bytes go to a nameless or temporary file in the
+ * same folder, which takes the name only when it is complete and on disk. */
 #ifndef PROXYLUA_BASE_FS_H
 #define PROXYLUA_BASE_FS_H
 
@@ -18,7 +18,8 @@ struct file {
 
 #define FILE_INIT ((struct file){.fd = -1})
 
-/* Opens what will become `path` with the given mode. Refuses a path that is there and is not a regular file (usage). */
+/* Opens what will become `path` with the given mode. Refuses a path that is there and is not a
+ * regular file (usage). */
 bool file_begin(struct file *file, const char *path, mode_t mode, struct error *err);
 
 /* Errors are of kind store and name the path. */

@@ -7,7 +7,8 @@
 
 typedef unsigned __int128 wide;
 
-#define EXPONENT_LIMIT 100000 /* a decimal's exponent, clamped: far beyond any amount, far below overflow of an int */
+#define EXPONENT_LIMIT \
+  100000 /* a decimal's exponent, clamped: far beyond any amount, far below overflow of an int */
 
 static bool is_digit(char c)
 {
@@ -73,8 +74,10 @@ static void read_digit(struct reading *reading, int digit)
     return;
   }
   for (int i = 0; i <= reading->zeros; i++)
-    if (__builtin_mul_overflow(reading->digits, UINT64_C(10), &reading->digits)) reading->too_long = true;
-  if (__builtin_add_overflow(reading->digits, (uint64_t)digit, &reading->digits)) reading->too_long = true;
+    if (__builtin_mul_overflow(reading->digits, UINT64_C(10), &reading->digits))
+      reading->too_long = true;
+  if (__builtin_add_overflow(reading->digits, (uint64_t)digit, &reading->digits))
+    reading->too_long = true;
   if (reading->too_long) reading->digits = 1;
   reading->zeros = 0;
 }
@@ -111,7 +114,8 @@ enum money_result decimal_parse(const char *text, size_t size, struct decimal *v
     if (decimals == 0) return MONEY_SYNTAX;
   }
   int exponent = 0;
-  if (text < end && (*text == 'e' || *text == 'E') && read_exponent(text + 1, end, &exponent)) text = end;
+  if (text < end && (*text == 'e' || *text == 'E') && read_exponent(text + 1, end, &exponent))
+    text = end;
   if (text != end) return MONEY_SYNTAX;
   if (reading.too_long || decimals > EXPONENT_LIMIT) return MONEY_PRECISION;
   if (reading.zeros > EXPONENT_LIMIT) return MONEY_OVERFLOW;
@@ -121,7 +125,8 @@ enum money_result decimal_parse(const char *text, size_t size, struct decimal *v
   return MONEY_OK;
 }
 
-/* printf writes the locale's decimal point; all that counts here are the digits and the exponent. */
+/* printf writes the locale's decimal point; all that counts here are the digits and the exponent.
+ */
 static void decimal_from_text(const char *text, struct decimal *value)
 {
   *value = (struct decimal){.negative = *text == '-'};
@@ -178,7 +183,8 @@ enum money_result money_parse(const char *text, size_t size, money *amount)
 enum money_result money_from_double(double number, money *amount)
 {
   double scaled = number * (double)MONEY_UNIT;
-  if (fabs(scaled) < 9007199254740992.0) { /* 2^53: the quotient below is the double nearest to the decimal */
+  if (fabs(scaled) <
+      9007199254740992.0) { /* 2^53: the quotient below is the double nearest to the decimal */
     int64_t nearest = llround(scaled);
     if ((double)nearest / (double)MONEY_UNIT == number) {
       *amount = nearest;
@@ -199,8 +205,9 @@ size_t money_format(money amount, char text[MONEY_TEXT])
   int decimals = MONEY_DECIMALS;
   uint64_t fraction = value % MONEY_UNIT;
   for (; decimals > 2 && fraction % 10 == 0; decimals--) fraction /= 10;
-  int size = snprintf(text, MONEY_TEXT, "%s%llu.%0*llu", amount < 0 ? "-" : "",
-                      (unsigned long long)(value / MONEY_UNIT), decimals, (unsigned long long)fraction);
+  int size =
+      snprintf(text, MONEY_TEXT, "%s%llu.%0*llu", amount < 0 ? "-" : "",
+               (unsigned long long)(value / MONEY_UNIT), decimals, (unsigned long long)fraction);
   return size > 0 ? (size_t)size : 0;
 }
 

@@ -1,4 +1,5 @@
-/* Exact decimal money: whole numbers of 10^-8, every operation checked for overflow, rounding half away from zero. */
+/* Exact decimal money: whole numbers of 10^-8, every operation checked for overflow, rounding half
+ * away from zero. */
 #ifndef PROXYLUA_BASE_MONEY_H
 #define PROXYLUA_BASE_MONEY_H
 
@@ -6,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* An amount in units of 10^-8: 9.30 is 930000000. From -92233720368.54775808 to 92233720368.54775807. */
+/* An amount in units of 10^-8: 9.30 is 930000000. From -92233720368.54775808 to
+ * 92233720368.54775807. */
 typedef int64_t money;
 
 #define MONEY_DECIMALS 8
@@ -33,7 +35,8 @@ enum money_result decimal_parse(const char *text, size_t size, struct decimal *v
 
 void decimal_from_integer(int64_t number, struct decimal *value);
 
-/* The first 15 significant digits of a double where they name it, 17 otherwise. MONEY_SYNTAX for NaN and infinities. */
+/* The first 15 significant digits of a double where they name it, 17 otherwise. MONEY_SYNTAX for
+ * NaN and infinities. */
 enum money_result decimal_from_double(double number, struct decimal *value);
 
 /* The exact amount of a decimal; MONEY_PRECISION when it has more than 8 decimals. */
@@ -45,7 +48,8 @@ enum money_result money_nearest(const struct decimal *decimal, money *amount);
 /* decimal_parse, then money_from_decimal. */
 enum money_result money_parse(const char *text, size_t size, money *amount);
 
-/* The amount that the first 15 significant digits of a double name, so that 0.1 + 0.2 is 0.30; a third is refused. */
+/* The amount that the first 15 significant digits of a double name, so that 0.1 + 0.2 is 0.30; a
+ * third is refused. */
 enum money_result money_from_double(double number, money *amount);
 
 /* "9.30": at least two decimals, no exponent, no superfluous zeros. Answers the length. */
@@ -69,7 +73,8 @@ enum money_result money_round(money amount, int decimals, money *rounded);
 /* Negative, 0 or positive, exactly. */
 int money_compare(money amount, const struct decimal *decimal);
 
-/* Why, for people: "is not an amount; expected a decimal number such as 9.30". Follows what was given. */
+/* Why, for people: "is not an amount; expected a decimal number such as 9.30". Follows what was
+ * given. */
 const char *money_explain(enum money_result result);
 
 #endif

@@ -6,7 +6,8 @@
 
 #define PROCESS_HOST 128
 
-/* When a process began, in ticks since the machine did: with its id it names the process. 0 when there is none. */
+/* When a process began, in ticks since the machine did: with its id it names the process. 0 when
+ * there is none. */
 int64_t process_start(int64_t pid);
 
 /* This machine's name, "unknown" when it has none. */

@@ -1,5 +1,5 @@
-/* The functions that OpenSSL calls deprecated: those it recommends read its configuration and set it up whole before the first
- * hash, which takes longer than the rest of a start. */
+/* The functions that OpenSSL calls deprecated: those it recommends read its configuration and set
+ * it up whole before the first hash, which takes longer than the rest of a start. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/sha256.h"
 
@@ -11,7 +11,8 @@ bool digest_sha256(const struct digest_part *parts, size_t count, unsigned char 
 {
   SHA256_CTX context;
   bool ok = SHA256_Init(&context);
-  for (size_t i = 0; ok && i < count; i++) ok = SHA256_Update(&context, parts[i].bytes, parts[i].size);
+  for (size_t i = 0; ok && i < count; i++)
+    ok = SHA256_Update(&context, parts[i].bytes, parts[i].size);
   ok = ok && SHA256_Final(digest, &context);
   OPENSSL_cleanse(&context, sizeof context);
   return ok;

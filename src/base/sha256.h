@@ -1,4 +1,5 @@
-/* SHA-256, the one hash of the program: of texts in one go, and without a copy left behind (they may hold the key). */
+/* SHA-256, the one hash of the program: of texts in one go, and without a copy left behind (they
+ * may hold the key). */
 #ifndef PROXYLUA_BASE_SHA256_H
 #define PROXYLUA_BASE_SHA256_H
 
@@ -14,7 +15,8 @@ struct digest_part {
 };
 
 /* Of all parts, one behind the other. False when memory is out. */
-bool digest_sha256(const struct digest_part *parts, size_t count, unsigned char digest[DIGEST_SIZE]);
+bool digest_sha256(const struct digest_part *parts, size_t count,
+                   unsigned char digest[DIGEST_SIZE]);
 
 /* The same as a text in lower case. */
 bool digest_hex(const struct digest_part *parts, size_t count, char hex[DIGEST_HEX]);

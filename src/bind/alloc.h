@@ -1,4 +1,5 @@
-/* The allocator of a lua_State: small blocks come from free lists by size, which is what JSON-heavy work asks for. */
+/* The allocator of a lua_State: small blocks come from free lists by size, which is what JSON-heavy
+ * work asks for. */
 #ifndef PROXYLUA_BIND_ALLOC_H
 #define PROXYLUA_BIND_ALLOC_H
 

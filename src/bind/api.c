@@ -16,7 +16,8 @@
 #include "bind/sched/wait.h"
 #include "net/url.h"
 
-/* A call under way; lies on the waiting thread's stack, above what its request borrows. One of the two is set. */
+/* A call under way; lies on the waiting thread's stack, above what its request borrows. One of the
+ * two is set. */
 struct visit {
   struct wait wait;
   const struct endpoint *endpoint; /* NULL for a path that the table does not know */
@@ -128,11 +129,13 @@ static int finish(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
   struct visit *visit = (struct visit *)context;
-  if (!visit->wait.cancelled) return visit->charge ? finish_charge(L, visit) : finish_call(L, visit);
+  if (!visit->wait.cancelled)
+    return visit->charge ? finish_charge(L, visit) : finish_call(L, visit);
   if (!visit->may_have_paid) return wait_raise(L, false);
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_CANCELLED,
-            "cancelled while a charge was under way; what came of it is told when it is known, and is in the journal");
+            "cancelled while a charge was under way; what came of it is told when it is known, and "
+            "is in the journal");
   err.charge = CHARGE_UNKNOWN;
   err.endpoint = visit->endpoint ? visit->endpoint->name : NULL;
   return error_raise(L, &err);
@@ -165,7 +168,8 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
   struct error ended = ERROR_INIT;
   error_set(&ended, ERROR_CANCELLED, "the script has ended, and its finalizers buy nothing");
   if (!runtime_of(L)->tasks.current) error_raise(L, &ended);
-  struct purchase_charge *charge = purchase_begin(engine_use(L)->purchase, &purchase, on_charge_done, visit);
+  struct purchase_charge *charge =
+      purchase_begin(engine_use(L)->purchase, &purchase, on_charge_done, visit);
   if (!charge) luaL_error(L, "not enough memory");
   visit->charge = charge;
 }
@@ -205,15 +209,17 @@ int api_call(lua_State *L, const struct endpoint *endpoint, int index, int purse
   return api_visit(L, &request, &params);
 }
 
-/* call(name, parameters [, purse]): the answer of an endpoint, as canonical records; of a charge also its quote. The purse,
- * {prefix=, per_run=, per_day=}, is a ceiling of its own for all charges whose keys begin with the prefix, as this one's does. */
+/* call(name, parameters [, purse]): the answer of an endpoint, as canonical records; of a charge
+ * also its quote. The purse, {prefix=, per_run=, per_day=}, is a ceiling of its own for all charges
+ * whose keys begin with the prefix, as this one's does. */
 static int call(lua_State *L)
 {
   const char *name = luaL_checkstring(L, 1);
   const struct endpoint *endpoint = endpoint_find(name);
   if (!endpoint) {
     const char *near = endpoint_name_nearest(name);
-    return error_usage(L, "there is no endpoint %s%s%s", name, near ? "; did you mean " : "", near ? near : "");
+    return error_usage(L, "there is no endpoint %s%s%s", name, near ? "; did you mean " : "",
+                       near ? near : "");
   }
   lua_settop(L, 3);
   if (lua_isnil(L, 2)) {
@@ -258,7 +264,8 @@ static const char *text_option(lua_State *L, int index, const char *name, bool r
 {
   int type = lua_getfield(L, index, name);
   if (type == LUA_TSTRING) return lua_tostring(L, -1);
-  if (type != LUA_TNIL || required) error_usage(L, "px.request: %s is a text, not a %s", name, lua_typename(L, type));
+  if (type != LUA_TNIL || required)
+    error_usage(L, "px.request: %s is a text, not a %s", name, lua_typename(L, type));
   return NULL;
 }
 
@@ -287,22 +294,24 @@ static void read_query(lua_State *L, const char *in_path, struct client_request 
   request->query = lua_tostring(L, -1);
 }
 
-/* A path that the table does not know: a GET is safe; anything else says with max_price what it may cost. */
+/* A path that the table does not know: a GET is safe; anything else says with max_price what it may
+ * cost. */
 static void judge_unknown(lua_State *L, struct client_request *request, const struct params *params)
 {
   bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
   request->kind = reads ? ENDPOINT_SAFE : ENDPOINT_ONCE;
   if (reads) return;
   if (!params->has_max_price)
-    error_usage(
-        L,
-        "px.request: %s %s is not in the table of endpoints, so it might charge: say with max_price what it may "
-        "cost at most (0: it charges nothing)",
-        request->method, request->path);
+    error_usage(L,
+                "px.request: %s %s is not in the table of endpoints, so it might charge: say with "
+                "max_price what it may "
+                "cost at most (0: it charges nothing)",
+                request->method, request->path);
   if (params->max_price > 0) request->kind = ENDPOINT_CHARGE;
 }
 
-/* --- a path that charges: the same checks as by name, and a body built from what was checked --- */
+/* --- a path that charges: the same checks as by name, and a body built from what was checked ---
+ */
 
 static void copy_fields(lua_State *L, int from, int to)
 {
@@ -330,11 +339,13 @@ static void add_path_values(lua_State *L, const char *path, const struct endpoin
   }
 }
 
-static int send_charge(lua_State *L, const char *path, const char *query, const struct endpoint *endpoint)
+static int send_charge(lua_State *L, const char *path, const char *query,
+                       const struct endpoint *endpoint)
 {
   static const char *const options[] = {"key", "max_price", "timeout", "max_wait"};
   if (query || lua_getfield(L, 1, "query") != LUA_TNIL)
-    return error_usage(L, "px.request: %s takes no query; its parameters go into json", endpoint->name);
+    return error_usage(L, "px.request: %s takes no query; its parameters go into json",
+                       endpoint->name);
   lua_newtable(L);
   int to = lua_gettop(L);
   int type = lua_getfield(L, 1, "json");
@@ -349,10 +360,12 @@ static int send_charge(lua_State *L, const char *path, const char *query, const 
   return api_call(L, endpoint, to, 0);
 }
 
-/* request{method=, path=, query=, json=, …}: what the table does not know, through the same door and the same rules. */
+/* request{method=, path=, query=, json=, …}: what the table does not know, through the same door
+ * and the same rules. */
 static int send_request(lua_State *L)
 {
-  if (!lua_istable(L, 1)) return error_usage(L, "px.request takes a table, not a %s", luaL_typename(L, 1));
+  if (!lua_istable(L, 1))
+    return error_usage(L, "px.request takes a table, not a %s", luaL_typename(L, 1));
   lua_settop(L, 1);
   luaL_checkstack(L, 20, NULL);
   static const char *const known[] = {"method",    "path",    "query",    "json", "key",
@@ -363,12 +376,14 @@ static int send_request(lua_State *L)
   const char *method = text_option(L, 1, "method", false);
   lua_pushstring(L, method ? method : "GET");
   request.method = lua_tostring(L, -1);
-  if (!*request.method || strspn(request.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(request.method))
+  if (!*request.method ||
+      strspn(request.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(request.method))
     return error_usage(L, "px.request: method is a word in capitals such as GET");
   const char *query = push_path(L, text_option(L, 1, "path", true));
   request.path = lua_tostring(L, -1);
   const struct endpoint *endpoint = endpoint_match(request.method, request.path);
-  if (endpoint && endpoint->kind == ENDPOINT_CHARGE) return send_charge(L, request.path, query, endpoint);
+  if (endpoint && endpoint->kind == ENDPOINT_CHARGE)
+    return send_charge(L, request.path, query, endpoint);
   read_query(L, query, &request);
   if (lua_getfield(L, 1, "json") != LUA_TNIL) {
     json_encode(L, lua_gettop(L));

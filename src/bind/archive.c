@@ -48,7 +48,8 @@ static size_t field(lua_State *L, const char *name, size_t usual)
   return (size_t)value;
 }
 
-static struct archive_limits check_limits(lua_State *L, const char *caller, const char *const *known)
+static struct archive_limits check_limits(lua_State *L, const char *caller,
+                                          const char *const *known)
 {
   struct archive_limits usual = ARCHIVE_LIMITS;
   if (!lua_isnoneornil(L, 2)) {
@@ -124,7 +125,8 @@ static struct box *check_files(lua_State *L, int index)
     size_t name_size, size;
     lua_rawgeti(L, index, i);
     int file = lua_gettop(L);
-    const char *name = check_text(L, file, "name", &name_size), *data = check_text(L, file, "data", &size);
+    const char *name = check_text(L, file, "name", &name_size),
+               *data = check_text(L, file, "data", &size);
     if (!archive_add(&box->archive, name, name_size, data, size, &err)) error_raise(L, &err);
     lua_settop(L, file - 1);
   }

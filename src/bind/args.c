@@ -22,8 +22,8 @@ static void refuse(lua_State *L, const char *caller, const char *name, const cha
     lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), *known);
     lua_remove(L, -2);
   }
-  error_usage(L, "%s: unknown option %s%s%s; known are %s", caller, name, near ? ", did you mean " : "",
-              near ? near : "", lua_tostring(L, -1));
+  error_usage(L, "%s: unknown option %s%s%s; known are %s", caller, name,
+              near ? ", did you mean " : "", near ? near : "", lua_tostring(L, -1));
 }
 
 void options_check(lua_State *L, int index, const char *caller, const char *const *known)
@@ -39,7 +39,8 @@ static void add_encoded(luaL_Buffer *out, const char *text, size_t size)
   static const char hex[] = "0123456789ABCDEF";
   for (size_t i = 0; i < size; i++) {
     unsigned char c = (unsigned char)text[i];
-    if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c && strchr("-._~", c))) {
+    if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+        (c && strchr("-._~", c))) {
       luaL_addchar(out, (char)c);
     } else {
       luaL_addchar(out, '%');
@@ -54,7 +55,8 @@ static void push_field(lua_State *L)
 {
   size_t name_size, value_size;
   int type = lua_type(L, -1);
-  if (lua_type(L, -2) != LUA_TSTRING || (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN))
+  if (lua_type(L, -2) != LUA_TSTRING ||
+      (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN))
     error_usage(L, "a query is a table of names and of strings, numbers or booleans");
   const char *value = luaL_tolstring(L, -1, &value_size);
   const char *name = lua_tolstring(L, -3, &name_size);

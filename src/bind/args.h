@@ -4,16 +4,16 @@
 
 #include <lua.h>
 
-/* Raises a usage error for a key of the table at an absolute index that is none of the NULL-terminated names: it names the
- * nearest, and all of them. */
+/* Raises a usage error for a key of the table at an absolute index that is none of the
+ * NULL-terminated names: it names the nearest, and all of them. */
 void options_check(lua_State *L, int index, const char *caller, const char *const *known);
 
-/* Pushes "a=1&b=2", percent-encoded, from the table of names and values at an index. Other values than strings, numbers
- * and booleans are usage errors. */
+/* Pushes "a=1&b=2", percent-encoded, from the table of names and values at an index. Other values
+ * than strings, numbers and booleans are usage errors. */
 void query_push(lua_State *L, int index);
 
-/* The path that is the argument at an index, for as long as that stays on the stack. Raises an error for what is no text, and for
- * one with a NUL, which a path cannot hold. */
+/* The path that is the argument at an index, for as long as that stays on the stack. Raises an
+ * error for what is no text, and for one with a NUL, which a path cannot hold. */
 const char *path_check(lua_State *L, int index);
 
 #endif

@@ -83,7 +83,8 @@ static void find_key(lua_State *L, struct runtime *runtime)
 {
   struct engine *engine = runtime->engine;
   struct error err = ERROR_INIT;
-  bool known = engine && (engine->key_file || engine->key_command || runtime->key_error.kind != ERROR_NONE);
+  bool known =
+      engine && (engine->key_file || engine->key_command || runtime->key_error.kind != ERROR_NONE);
   if (known && !engine_find_key(runtime, engine, &err)) error_raise(L, &err);
 }
 
@@ -95,8 +96,12 @@ static void refuse_key(lua_State *L, const struct archive *archive)
   const struct secret *key = runtime->engine ? runtime->engine->key : NULL;
   for (size_t i = 0; i < archive->count; i++) {
     const struct archive_file *file = &archive->files[i];
-    if (secret_is_in(runtime->key, file->data, file->size) || secret_is_in(key, file->data, file->size))
-      error_usage(L, "%s holds your API key, and whoever gets the bundle could read it there; take it out", file->name);
+    if (secret_is_in(runtime->key, file->data, file->size) ||
+        secret_is_in(key, file->data, file->size))
+      error_usage(L,
+                  "%s holds your API key, and whoever gets the bundle could read it there; take it "
+                  "out",
+                  file->name);
   }
 }
 

@@ -1,5 +1,5 @@
-/* coroutine.* for scripts: as in Lua's library, except that a wait inside a user's coroutine is handed on upward to the
- * scheduler instead of surfacing as a yield in the user's code. */
+/* coroutine.* for scripts: as in Lua's library, except that a wait inside a user's coroutine is
+ * handed on upward to the scheduler instead of surfacing as a yield in the user's code. */
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -9,8 +9,8 @@
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
 
-/* The registry's set of threads that stand in a wait, and of the tasks' own threads that scripts have got hold of: neither
- * resumable nor closable by others. Its keys are weak. */
+/* The registry's set of threads that stand in a wait, and of the tasks' own threads that scripts
+ * have got hold of: neither resumable nor closable by others. Its keys are weak. */
 static const char waiting_set = 's';
 
 static void set_waiting(lua_State *L, int index, bool waiting)
@@ -44,7 +44,8 @@ static lua_State *check_thread(lua_State *L)
 }
 
 /* Resumes and restores what runs now, for interrupts. */
-static int resume(struct runtime *runtime, lua_State *co, lua_State *from, int arguments, int *results)
+static int resume(struct runtime *runtime, lua_State *co, lua_State *from, int arguments,
+                  int *results)
 {
   lua_State *before = runtime->running;
   runtime->running = co;
@@ -53,8 +54,9 @@ static int resume(struct runtime *runtime, lua_State *co, lua_State *from, int a
   return status;
 }
 
-/* Resumes the thread at index 1 with the arguments on its stack until it yields to the user, returns or fails. The count
- * of values on its stack, or -1 for an error value there. Answers through `after` when it had to wait. */
+/* Resumes the thread at index 1 with the arguments on its stack until it yields to the user,
+ * returns or fails. The count of values on its stack, or -1 for an error value there. Answers
+ * through `after` when it had to wait. */
 static int advance(lua_State *L, int arguments, lua_KFunction after)
 {
   struct runtime *runtime = runtime_of(L);
@@ -97,8 +99,8 @@ static int finish_resume(lua_State *L, int status, lua_KContext results)
   return count + 1;
 }
 
-/* Moves the arguments over; or pushes why the coroutine cannot take them. Lua itself refuses dead ones and those that resumed
- * this one. */
+/* Moves the arguments over; or pushes why the coroutine cannot take them. Lua itself refuses dead
+ * ones and those that resumed this one. */
 static bool hand_over(lua_State *L, lua_State *co, int arguments)
 {
   if (co == L || is_waiting(L, 1)) {
@@ -178,7 +180,8 @@ static int co_wrap(lua_State *L)
   return 1;
 }
 
-/* A task's own thread belongs to the scheduler: a yield there would reach it instead of the user's code. */
+/* A task's own thread belongs to the scheduler: a yield there would reach it instead of the user's
+ * code. */
 static bool is_task_thread(lua_State *L)
 {
   const struct task *task = runtime_of(L)->tasks.current;
@@ -223,7 +226,8 @@ static int co_status(lua_State *L)
 
 static int co_close(lua_State *L)
 {
-  if (check_thread(L) != L && is_waiting(L, 1)) return luaL_error(L, "cannot close a normal coroutine");
+  if (check_thread(L) != L && is_waiting(L, 1))
+    return luaL_error(L, "cannot close a normal coroutine");
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -247,8 +251,12 @@ void coroutine_open(lua_State *L)
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_set);
   lua_getglobal(L, LUA_COLIBNAME);
-  static const luaL_Reg functions[] = {{"create", co_create}, {"resume", co_resume},           {"wrap", co_wrap},
-                                       {"yield", co_yield },  {"isyieldable", co_isyieldable}, {"running", co_running},
+  static const luaL_Reg functions[] = {{"create", co_create},
+                                       {"resume", co_resume},
+                                       {"wrap", co_wrap},
+                                       {"yield", co_yield },
+                                       {"isyieldable", co_isyieldable},
+                                       {"running", co_running},
                                        {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   replace_with(L, "status", co_status);

@@ -1,5 +1,5 @@
-/* Runs a chunk as data: in a state of its own without libraries, string methods or globals, bounded in memory and
- * instructions; what it returns is copied by value. */
+/* Runs a chunk as data: in a state of its own without libraries, string methods or globals, bounded
+ * in memory and instructions; what it returns is copied by value. */
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -96,7 +96,8 @@ static void refuse_field(const struct copy *copy, const struct level *level, con
   struct error err = ERROR_INIT;
   push_path(copy->to, level);
   const char *path = lua_tostring(copy->to, -1);
-  error_set(&err, ERROR_CONFIG, "%s: %s%s%s", copy->name, *path ? "the field " : "the value", path, what);
+  error_set(&err, ERROR_CONFIG, "%s: %s%s%s", copy->name, *path ? "the field " : "the value", path,
+            what);
   error_raise(copy->to, &err);
 }
 
@@ -109,7 +110,8 @@ static void fail(lua_State *L, lua_State *S, const char *name, int status)
     error_set(&err, ERROR_CONFIG, "%s: takes too much memory for a file of data", name);
   else
     error_set(&err, ERROR_CONFIG, "%s%s", text,
-              strstr(text, "(global '") ? "; a file of data has no functions and no globals to use" : "");
+              strstr(text, "(global '") ? "; a file of data has no functions and no globals to use"
+                                        : "");
   error_raise(L, &err);
 }
 
@@ -121,7 +123,8 @@ static void copy_string(struct copy *copy, int index, const struct level *level)
 {
   size_t size;
   const char *text = lua_tolstring(copy->from, index, &size);
-  if ((copy->bytes -= (lua_Integer)size) < 0) refuse_field(copy, level, ": too many bytes of text in all");
+  if ((copy->bytes -= (lua_Integer)size) < 0)
+    refuse_field(copy, level, ": too many bytes of text in all");
   lua_pushlstring(copy->to, text, size);
 }
 
@@ -187,7 +190,8 @@ static void copy_value(struct copy *copy, const struct level *level)
         lua_pushnumber(L, lua_tonumber(S, -1));
       break;
     default:
-      refuse_field(copy, level, " is a function, and data holds tables, strings, numbers and booleans only");
+      refuse_field(copy, level,
+                   " is a function, and data holds tables, strings, numbers and booleans only");
   }
 }
 

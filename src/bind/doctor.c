@@ -17,7 +17,8 @@ static const char *source_of(const struct runtime *runtime, const struct engine 
   return engine->key_file ? "file" : "command";
 }
 
-/* key(): reads the API key and answers where it is from: sandbox, environment, file or command; raises why there is none. */
+/* key(): reads the API key and answers where it is from: sandbox, environment, file or command;
+ * raises why there is none. */
 static int read_key(lua_State *L)
 {
   struct runtime *runtime = runtime_of(L);
@@ -59,7 +60,8 @@ static int check_store(lua_State *L)
   struct error err = ERROR_INIT;
   const char *location = luaL_optstring(L, 1, NULL);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
-  *look = (struct look){.job = {.done = on_checked, .err = ERROR_INIT}, .wait = {.cancel = wait_outlast}};
+  *look = (struct look){.job = {.done = on_checked, .err = ERROR_INIT},
+                        .wait = {.cancel = wait_outlast}};
   look->store = store_open(runtime_of(L)->loop, location, &err);
   if (!look->store) error_raise(L, &err);
   store_check(look->store, &look->job);
@@ -68,7 +70,8 @@ static int check_store(lua_State *L)
 
 /* --- the clock --- */
 
-/* clock(): seconds by which the server's clock is ahead of ours, as of the last answer of the API; nil before. */
+/* clock(): seconds by which the server's clock is ahead of ours, as of the last answer of the API;
+ * nil before. */
 static int server_clock(lua_State *L)
 {
   const struct engine *engine = runtime_of(L)->engine;

@@ -25,7 +25,8 @@ static bool is_own(const char *name)
   return strncmp(name, prefix, size) == 0 && (name[size] == '\0' || name[size] == '.');
 }
 
-/* Pushes DIR/a/b.lua or DIR/a/b/init.lua, whichever can be read; nothing and false when neither can. */
+/* Pushes DIR/a/b.lua or DIR/a/b/init.lua, whichever can be read; nothing and false when neither
+ * can. */
 static bool push_path(lua_State *L, const char *dir, const char *name)
 {
   static const char *const forms[] = {"%s/%s.lua", "%s/%s/init.lua"};
@@ -41,8 +42,9 @@ static bool push_path(lua_State *L, const char *dir, const char *name)
   return false;
 }
 
-/* The globals of the program's own modules: a copy of Lua's, made as the first of them is loaded, before any other code runs. So
- * a script may call its variables `type` or `next` and breaks nothing but itself. Stack: module -> module. */
+/* The globals of the program's own modules: a copy of Lua's, made as the first of them is loaded,
+ * before any other code runs. So a script may call its variables `type` or `next` and breaks
+ * nothing but itself. Stack: module -> module. */
 static void set_globals(lua_State *L)
 {
   if (!luaL_getsubtable(L, LUA_REGISTRYINDEX, "proxylua.globals")) {
@@ -65,7 +67,8 @@ static int search_folder(lua_State *L, const char *dir, const char *name)
   }
   const char *path = lua_tostring(L, -1);
   if (luaL_loadfilex(L, path, "t") != LUA_OK)
-    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path,
+                      lua_tostring(L, -1));
   set_globals(L);
   lua_insert(L, -2);
   return 2; /* the loader, then the path that require hands it */
@@ -82,7 +85,8 @@ int embedded_searcher(lua_State *L)
     lua_pushfstring(L, "no module '%s' inside the program", name);
     return 1;
   }
-  if (luaL_loadbufferx(L, (const char *)file->data, file->size, name, "b") != LUA_OK) return lua_error(L);
+  if (luaL_loadbufferx(L, (const char *)file->data, file->size, name, "b") != LUA_OK)
+    return lua_error(L);
   set_globals(L);
   lua_pushliteral(L, ":embedded:");
   return 2;

@@ -1,5 +1,5 @@
-/* The files that the program carries inside: the Lua parts as bytecode, texts as they are. The table is written at build time
- * by tools/embed.lua. */
+/* The files that the program carries inside: the Lua parts as bytecode, texts as they are. The
+ * table is written at build time by tools/embed.lua. */
 #ifndef PROXYLUA_BIND_EMBEDDED_H
 #define PROXYLUA_BIND_EMBEDDED_H
 
@@ -8,7 +8,8 @@
 struct lua_State;
 
 struct embedded_file {
-  const char *name; /* of a module ("proxylua.cli.orders", "argparse"), or the path of a text ("README.md") */
+  const char *name; /* of a module ("proxylua.cli.orders", "argparse"), or the path of a text
+                       ("README.md") */
   const unsigned char *data;
   size_t size; /* bytes of data, without the NUL that follows them */
 };
@@ -20,8 +21,8 @@ extern const size_t embedded_count;
 /* The file of a name, or NULL. */
 const struct embedded_file *embedded_find(const char *name);
 
-/* A searcher for package.searchers. With PROXYLUA_LUA_DIR in the environment the modules of proxylua come from that folder
- * (DIR/proxylua/cli/orders.lua) and not from inside. */
+/* A searcher for package.searchers. With PROXYLUA_LUA_DIR in the environment the modules of
+ * proxylua come from that folder (DIR/proxylua/cli/orders.lua) and not from inside. */
 int embedded_searcher(struct lua_State *L);
 
 #endif

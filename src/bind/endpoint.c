@@ -36,7 +36,8 @@ static void set_names(lua_State *L, const char *name, const char *const *list)
 static void push_param(lua_State *L, const struct endpoint_param *param)
 {
   static const char *const types[] = {[PARAM_TEXT] = "text", [PARAM_INTEGER] = "integer"};
-  static const char *const places[] = {[PARAM_PATH] = "path", [PARAM_QUERY] = "query", [PARAM_BODY] = "body"};
+  static const char *const places[] =
+      {[PARAM_PATH] = "path", [PARAM_QUERY] = "query", [PARAM_BODY] = "body"};
   lua_createtable(L, 0, 8);
   set_text(L, "name", param->name);
   set_text(L, "type", types[param->type]);
@@ -132,7 +133,8 @@ static int path_of(lua_State *L)
   if (!endpoint) return error_usage(L, "there is no endpoint %s", lua_tostring(L, 1));
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_getfield(L, 2, "id");
-  struct endpoint_value values[] = {{lua_isstring(L, -1) ? "id" : NULL, lua_tostring(L, -1)}, {NULL, NULL}};
+  struct endpoint_value values[] = {{lua_isstring(L, -1) ? "id" : NULL, lua_tostring(L, -1)},
+                                    {NULL, NULL}};
   struct buffer path = {0};
   struct error err = ERROR_INIT;
   bool good = endpoint_path(endpoint, values, &path, &err);

@@ -14,7 +14,8 @@
 #include "net/trace.h"
 #include "net/url.h"
 
-#define SETTLE_MARGIN_US INT64_C(10000000) /* over an exchange's time: how long closing waits for charges */
+#define SETTLE_MARGIN_US \
+  INT64_C(10000000) /* over an exchange's time: how long closing waits for charges */
 
 /* --- settings --- */
 
@@ -37,7 +38,8 @@ static double seconds_setting(lua_State *L, int index, const char *name, double 
   lua_getfield(L, index, name);
   double value = luaL_optnumber(L, -1, absent);
   struct error err = ERROR_INIT;
-  error_set(&err, ERROR_CONFIG, "%s is a number of seconds from 0.001 to 1000000, got %g", name, value);
+  error_set(&err, ERROR_CONFIG, "%s is a number of seconds from 0.001 to 1000000, got %g", name,
+            value);
   if (!(value >= 0.001 && value <= 1e6)) error_raise(L, &err);
   lua_pop(L, 1);
   return value;
@@ -107,7 +109,8 @@ static void check_base_url(lua_State *L, struct engine *engine)
 void engine_configure(lua_State *L, int index)
 {
   struct runtime *runtime = runtime_of(L);
-  if (runtime->engine) error_usage(L, "px is configured already: settings are given once, before the script");
+  if (runtime->engine)
+    error_usage(L, "px is configured already: settings are given once, before the script");
   struct engine *engine = calloc(1, sizeof *engine);
   if (!engine) luaL_error(L, "not enough memory");
   runtime->engine = engine;
@@ -146,7 +149,8 @@ static void tell_of_wait(void *arg, const struct limiter_news *news)
                                       [LIMITER_PAUSE] = "the API asked for a pause",
                                       [LIMITER_PACED] = "going on slowly after a pause"};
   char text[200];
-  snprintf(text, sizeof text, "limit %s: %s, %.1f s", news->scope, texts[news->what], news->seconds);
+  snprintf(text, sizeof text, "limit %s: %s, %.1f s", news->scope, texts[news->what],
+           news->seconds);
   tell(arg, text);
 }
 
@@ -163,9 +167,9 @@ bool engine_find_key(struct runtime *runtime, struct engine *engine, struct erro
   } else if (engine->key_command) {
     engine->key = secret_from_command(engine->key_command, err);
   } else {
-    error_set(
-        err, ERROR_CONFIG,
-        "there is no API key: set PROXYLUA_API_KEY, or api_key_file or api_key_command in the config; --sandbox needs none");
+    error_set(err, ERROR_CONFIG,
+              "there is no API key: set PROXYLUA_API_KEY, or api_key_file or api_key_command in "
+              "the config; --sandbox needs none");
   }
   return engine->key != NULL;
 }
@@ -179,8 +183,8 @@ static bool pause_collector(lua_State *L)
 }
 
 /* A purchase_reader: runs on a Lua thread of its own, since it is called from within the loop. */
-static bool read_answer(void *arg, enum record_kind kind, const char *body, size_t size, const char *field, char *text,
-                        size_t capacity)
+static bool read_answer(void *arg, enum record_kind kind, const char *body, size_t size,
+                        const char *field, char *text, size_t capacity)
 {
   const struct engine *engine = arg;
   lua_State *L = engine->reader;
@@ -196,8 +200,9 @@ static bool read_answer(void *arg, enum record_kind kind, const char *body, size
 }
 
 /* A purchase_lister, likewise. */
-static bool list_answer(void *arg, const struct record_query *query, const char *body, size_t size, bool *more,
-                        bool (*visit)(void *arg, const char *const *texts), void *visit_arg)
+static bool list_answer(void *arg, const struct record_query *query, const char *body, size_t size,
+                        bool *more, bool (*visit)(void *arg, const char *const *texts),
+                        void *visit_arg)
 {
   const struct engine *engine = arg;
   lua_State *L = engine->reader;
@@ -223,8 +228,10 @@ static bool open_purchase(struct engine *engine, struct error *err)
                                        .read_arg = engine,
                                        .tell = tell,
                                        .tell_arg = engine,
-                                       .ask = engine->ask.runtime->repl || (ask_can() && !engine->quiet) ? ask_begin
-                                                                                                         : NULL,
+                                       .ask = engine->ask.runtime->repl ||
+                                                      (ask_can() && !engine->quiet)
+                                                  ? ask_begin
+                                                  : NULL,
                                        .unask = ask_end,
                                        .ask_arg = &engine->ask};
   engine->ask.countdown = &engine->countdown;
@@ -261,16 +268,18 @@ static size_t scrub_key(const void *key, char *bytes, size_t size)
 static bool open_parts(struct runtime *runtime, struct engine *engine, struct error *err)
 {
   if (!engine_find_key(runtime, engine, err)) return false;
-  if (engine->trace_path && !(engine->trace = trace_open(engine->trace_path, scrub_key, engine->key, err)))
+  if (engine->trace_path &&
+      !(engine->trace = trace_open(engine->trace_path, scrub_key, engine->key, err)))
     return false;
   if (!open_store(engine, err)) return false;
-  engine->limiter =
-      limiter_open(engine->loop, engine->store, engine->base_url, secret_text(engine->key), &engine->rules, err);
+  engine->limiter = limiter_open(engine->loop, engine->store, engine->base_url,
+                                 secret_text(engine->key), &engine->rules, err);
   if (!engine->limiter) return false;
   limiter_max_pause(engine->limiter, engine->max_wait);
   if (engine->verbose) limiter_on_wait(engine->limiter, tell_of_wait, engine);
   engine->countdown = (struct countdown){.loop = engine->loop};
-  if (!engine->quiet && countdown_possible()) limiter_on_next(engine->limiter, countdown_set, &engine->countdown);
+  if (!engine->quiet && countdown_possible())
+    limiter_on_next(engine->limiter, countdown_set, &engine->countdown);
   return open_client(engine, err) && open_purchase(engine, err);
 }
 

@@ -1,5 +1,5 @@
-/* What stands behind px: store, limiter, client and purchases, opened at the first call with the settings that were given
- * once, before any script ran. */
+/* What stands behind px: store, limiter, client and purchases, opened at the first call with the
+ * settings that were given once, before any script ran. */
 #ifndef PROXYLUA_BIND_ENGINE_H
 #define PROXYLUA_BIND_ENGINE_H
 
@@ -33,19 +33,23 @@ struct engine {
   double ahead;      /* seconds by which the server's clock was ahead of ours then */
 };
 
-/* Takes the settings from the table at `index`; a usage error when it was done before, a config error for bad ones. */
+/* Takes the settings from the table at `index`; a usage error when it was done before, a config
+ * error for bad ones. */
 void engine_configure(lua_State *L, int index);
 
 /* The engine, opened; raises the reason when it cannot be. */
 struct engine *engine_use(lua_State *L);
 
-/* The engine with its store alone opened, which needs no API key; raises the reason when it cannot be. */
+/* The engine with its store alone opened, which needs no API key; raises the reason when it cannot
+ * be. */
 struct engine *engine_use_store(lua_State *L);
 
-/* Takes the API key from where the settings say, unless it is there already. False with the reason when there is none. */
+/* Takes the API key from where the settings say, unless it is there already. False with the reason
+ * when there is none. */
 bool engine_find_key(struct runtime *runtime, struct engine *engine, struct error *err);
 
-/* limits(): what is free in each scope, and when the next request may leave. Waits for the store. */
+/* limits(): what is free in each scope, and when the next request may leave. Waits for the store.
+ */
 int engine_limits(lua_State *L);
 
 /* Lets charges under way settle; needs Lua, which reads the answers. NULL is fine. */

@@ -13,7 +13,9 @@ static const char metatable_key; /* its address names the metatable in the regis
 static const char *const hints[ERROR_KIND_COUNT] = {
     [ERROR_AUTH] = "Check the API key (PROXYLUA_API_KEY, api_key_file or api_key_command).",
     [ERROR_FORBIDDEN] = "This account may not do this; ask the vendor about its state.",
-    [ERROR_NOT_FOUND] = "Check the id, of which the list of the same kind shows those that exist, and the base URL.",
+    [ERROR_NOT_FOUND] =
+        "Check the id, of which the list of the same kind shows those that exist, and the base "
+        "URL.",
     [ERROR_INVALID] = "Check the parameters.",
     [ERROR_FUNDS] = "Top the balance up (px.deposit) or order less.",
     [ERROR_KEY_REUSED] = "Another order needs another key.",
@@ -150,7 +152,8 @@ static void add_where(lua_State *L, luaL_Buffer *text)
   if (*separator == ',') luaL_addchar(text, ')');
 }
 
-/* A server that forbids knows the account, and one that finds nothing the ids; whatever does so here says itself what to do. */
+/* A server that forbids knows the account, and one that finds nothing the ids; whatever does so
+ * here says itself what to do. */
 static const char *hint_of(lua_State *L, enum error_kind kind)
 {
   lua_pushliteral(L, "status");
@@ -190,7 +193,8 @@ static void add_message(lua_State *L, luaL_Buffer *text, bool more)
 
 static int to_string(lua_State *L)
 {
-  if (!error_test(L, 1)) return error_usage(L, "an error value is needed, got a %s", luaL_typename(L, 1));
+  if (!error_test(L, 1))
+    return error_usage(L, "an error value is needed, got a %s", luaL_typename(L, 1));
   lua_settop(L, 1);
   enum error_kind kind = error_kind_at(L, 1);
   enum charge charge = charge_at(L, 1);
@@ -219,8 +223,8 @@ static void check_names(lua_State *L)
     while (names[i] && strcmp(names[i], name) != 0) i++;
     if (names[i]) continue;
     const char *nearest = endpoint_nearest(name, names);
-    error_usage(L, "an error has no field \"%s\"%s%s%s", luaL_tolstring(L, -2, NULL), nearest ? "; did you mean " : "",
-                nearest ? nearest : "", nearest ? "?" : "");
+    error_usage(L, "an error has no field \"%s\"%s%s%s", luaL_tolstring(L, -2, NULL),
+                nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
   }
 }
 
@@ -271,7 +275,10 @@ static int raise(lua_State *L)
 
 void error_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"new", new_error}, {"is", is_error}, {"raise", raise}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new", new_error},
+                                       {"is", is_error},
+                                       {"raise", raise},
+                                       {NULL, NULL}};
   lua_createtable(L, 0, 2);
   lua_pushcfunction(L, to_string);
   lua_setfield(L, -2, "__tostring");

@@ -1,5 +1,6 @@
-/* The one way failures leave C: as an error value, a table with the fields of the error contract and a text that says what
- * happened, to which endpoint, whether money moved, and what to do next. It holds no traceback. */
+/* The one way failures leave C: as an error value, a table with the fields of the error contract
+ * and a text that says what happened, to which endpoint, whether money moved, and what to do next.
+ * It holds no traceback. */
 #ifndef PROXYLUA_BIND_ERROR_H
 #define PROXYLUA_BIND_ERROR_H
 

@@ -1,5 +1,5 @@
-/* Files and folders for Lua: paths; a file that is written whole or not at all; what is in a folder; a file that is read piece
- * by piece, each of which is there as soon as it comes. */
+/* Files and folders for Lua: paths; a file that is written whole or not at all; what is in a
+ * folder; a file that is read piece by piece, each of which is there as soon as it comes. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -57,8 +57,9 @@ static int abandon_file(lua_State *L)
 /* create(path): begins a file that nobody else will be able to read. */
 static int create_file(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"write", write_texts}, {"commit", commit_file},   {"close", abandon_file},
-                                     {"__gc", abandon_file}, {"__close", abandon_file}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"write", write_texts},    {"commit", commit_file},
+                                     {"close", abandon_file},   {"__gc", abandon_file},
+                                     {"__close", abandon_file}, {NULL, NULL}};
   const char *path = path_check(L, 1);
   struct file *file = lua_newuserdatauv(L, sizeof *file, 0);
   *file = FILE_INIT;
@@ -209,7 +210,8 @@ static int collect_reading(lua_State *L)
   return 0;
 }
 
-/* False when it need not, or cannot, be waited for: a file of a disk is always ready, and another may read the same terminal. */
+/* False when it need not, or cannot, be waited for: a file of a disk is always ready, and another
+ * may read the same terminal. */
 static bool begin_waiting(lua_State *L, int fd, struct reading **begun)
 {
   struct pollfd now = {.fd = fd, .events = POLLIN};
@@ -264,7 +266,8 @@ static int read_piece(lua_State *L)
   luaL_argcheck(L, most > 0 && most <= MOST, 2, "out of range");
   if (*fd < 0) return error_usage(L, "the file is closed");
   struct reading *reading;
-  if (begin_waiting(L, *fd, &reading)) return wait_for(L, &reading->wait, after_reading, (lua_KContext)reading);
+  if (begin_waiting(L, *fd, &reading))
+    return wait_for(L, &reading->wait, after_reading, (lua_KContext)reading);
   return read_some(L);
 }
 
@@ -301,6 +304,8 @@ static int open_source(lua_State *L)
 
 void file_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"create", create_file}, {"source", open_source}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"create", create_file},
+                                       {"source", open_source},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -1,6 +1,7 @@
-/* px.http: plain HTTP to anywhere, never with the key. A function a method: (url, options) -> response. A response is a table
- * of status, body, head (raw header lines), time and connect_time (seconds). Its headers (a table, names in lower case), ok (a 2xx
- * status) and json() are made when they are asked for. */
+/* px.http: plain HTTP to anywhere, never with the key. A function a method: (url, options) ->
+ * response. A response is a table of status, body, head (raw header lines), time and connect_time
+ * (seconds). Its headers (a table, names in lower case), ok (a 2xx status) and json() are made when
+ * they are asked for. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -24,7 +25,8 @@ static void push_headers(lua_State *L, const char *head)
     if (colon) {
       luaL_Buffer name;
       luaL_buffinit(L, &name);
-      for (const char *c = line; c < colon; c++) luaL_addchar(&name, *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c);
+      for (const char *c = line; c < colon; c++)
+        luaL_addchar(&name, *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c);
       luaL_pushresult(&name);
       const char *value = colon + 1, *end = line + size;
       while (value < end && (*value == ' ' || *value == '\t')) value++;
@@ -127,10 +129,12 @@ static const char *check_plain(lua_State *L, int index, const char *name)
   return text;
 }
 
-/* As RFC 9110 has it: a blank, for one, would make servers see another name than whoever checks this one. */
+/* As RFC 9110 has it: a blank, for one, would make servers see another name than whoever checks
+ * this one. */
 static bool is_token(const char *name)
 {
-  static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
+  static const char token[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
   return *name && name[strspn(name, token)] == '\0';
 }
 
@@ -160,12 +164,14 @@ static void read_headers(lua_State *L, int options, struct fetch *fetch)
   lua_pop(L, 1);
 }
 
-/* Leaves the text on the stack, where the request may borrow it; nil and NULL when the option is absent. */
+/* Leaves the text on the stack, where the request may borrow it; nil and NULL when the option is
+ * absent. */
 static const char *keep_text(lua_State *L, int options, const char *name, size_t *size)
 {
   int type = lua_getfield(L, options, name);
   if (type == LUA_TNIL) return NULL;
-  if (type != LUA_TSTRING) error_usage(L, "px.http: %s is a string, not a %s", name, lua_typename(L, type));
+  if (type != LUA_TSTRING)
+    error_usage(L, "px.http: %s is a string, not a %s", name, lua_typename(L, type));
   return size ? lua_tolstring(L, -1, size) : check_plain(L, -1, name);
 }
 
@@ -182,13 +188,16 @@ static const char *keep_proxy(lua_State *L, int options)
   return check_plain(L, -1, "proxy");
 }
 
-static double number_option(lua_State *L, int options, const char *name, double least, double most, double absent)
+static double number_option(lua_State *L, int options, const char *name, double least, double most,
+                            double absent)
 {
   double value = absent;
   if (lua_getfield(L, options, name) != LUA_TNIL) {
-    if (!lua_isnumber(L, -1)) error_usage(L, "px.http: %s is a number, not a %s", name, luaL_typename(L, -1));
+    if (!lua_isnumber(L, -1))
+      error_usage(L, "px.http: %s is a number, not a %s", name, luaL_typename(L, -1));
     value = lua_tonumber(L, -1);
-    if (!(value >= least && value <= most)) error_usage(L, "px.http: %s is %f to %f, got %f", name, least, most, value);
+    if (!(value >= least && value <= most))
+      error_usage(L, "px.http: %s is %f to %f, got %f", name, least, most, value);
   }
   lua_pop(L, 1);
   return value;
@@ -204,9 +213,11 @@ static void keep_body(lua_State *L, int options, struct fetch *fetch, struct htt
   add_header(L, fetch, "Content-Type", "application/json");
 }
 
-static void read_options(lua_State *L, int options, struct fetch *fetch, struct http_request *request)
+static void read_options(lua_State *L, int options, struct fetch *fetch,
+                         struct http_request *request)
 {
-  if (!lua_istable(L, options)) error_usage(L, "px.http takes a table of options, not a %s", luaL_typename(L, options));
+  if (!lua_istable(L, options))
+    error_usage(L, "px.http takes a table of options, not a %s", luaL_typename(L, options));
   luaL_checkstack(L, 12, NULL);
   static const char *const known[] = {"headers", "query",     "body", "json",     "proxy",
                                       "timeout", "redirects", "path", "max_body", NULL};
@@ -220,7 +231,8 @@ static void read_options(lua_State *L, int options, struct fetch *fetch, struct 
   request->max_body = (size_t)number_option(L, options, "max_body", 1, 1e12, HTTP_MAX_BODY);
   if (lua_getfield(L, options, "query") != LUA_TNIL) {
     query_push(L, lua_gettop(L));
-    lua_pushfstring(L, "%s%s%s", request->url, strchr(request->url, '?') ? "&" : "?", lua_tostring(L, -1));
+    lua_pushfstring(L, "%s%s%s", request->url, strchr(request->url, '?') ? "&" : "?",
+                    lua_tostring(L, -1));
     request->url = lua_tostring(L, -1);
   }
   request->headers = fetch->headers;
@@ -270,13 +282,15 @@ static int finish(lua_State *L, int status, lua_KContext context)
 
 static int fetch(lua_State *L)
 {
-  if (lua_type(L, 1) != LUA_TSTRING) return error_usage(L, "px.http: the URL is a text, not a %s", luaL_typename(L, 1));
+  if (lua_type(L, 1) != LUA_TSTRING)
+    return error_usage(L, "px.http: the URL is a text, not a %s", luaL_typename(L, 1));
   const char *url = check_plain(L, 1, "the URL");
   struct http_request request = {.method = lua_tostring(L, lua_upvalueindex(1)),
                                  .url = url,
                                  .keep_head = true,
                                  .redirects = DEFAULT_REDIRECTS};
-  const char *reach = luaL_optstring(L, 3, ""); /* "public", for a plugin; "loopback": this machine too */
+  const char *reach =
+      luaL_optstring(L, 3, ""); /* "public", for a plugin; "loopback": this machine too */
   request.or_loopback = strcmp(reach, "loopback") == 0;
   request.public_only = request.or_loopback || strcmp(reach, "public") == 0;
   lua_settop(L, 2);
@@ -295,8 +309,9 @@ static int fetch(lua_State *L)
 
 void web_open(lua_State *L)
 {
-  static const char *const methods[][2] = {{"get", "GET"}, {"head", "HEAD"},   {"post", "POST"},
-                                           {"put", "PUT"}, {"patch", "PATCH"}, {"delete", "DELETE"}};
+  static const char *const methods[][2] = {{"get", "GET"},     {"head", "HEAD"},
+                                           {"post", "POST"},   {"put", "PUT"},
+                                           {"patch", "PATCH"}, {"delete", "DELETE"}};
   lua_newtable(L);
   lua_newtable(L);
   lua_pushcfunction(L, on_fetch_gc);

@@ -16,10 +16,11 @@
 #define TYPE "proxylua.journal"
 #define USUAL_LIMIT 100
 #define MOST_LIMIT 1000
-#define LONGEST_BASE 390 /* bytes of the base URL that an account begins with, see charge/charge.c */
+#define LONGEST_BASE \
+  390 /* bytes of the base URL that an account begins with, see charge/charge.c */
 
-/* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. Its collection frees what
- * the store answered, so that anything may raise meanwhile. */
+/* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. Its
+ * collection frees what the store answered, so that anything may raise meanwhile. */
 struct look {
   struct wait wait;
   const struct engine *engine;
@@ -47,7 +48,10 @@ static struct look *push_look(lua_State *L, void (*next)(struct look *look))
 {
   const struct engine *engine = engine_use(L);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
-  *look = (struct look){.wait = {.cancel = wait_outlast}, .engine = engine, .next = next, .err = ERROR_INIT};
+  *look = (struct look){.wait = {.cancel = wait_outlast},
+                        .engine = engine,
+                        .next = next,
+                        .err = ERROR_INIT};
   luaL_setmetatable(L, TYPE);
   return look;
 }
@@ -78,7 +82,8 @@ static void on_account(struct store_job *job)
 
 static void begin(struct look *look)
 {
-  look->account = (struct journal_account){.job.done = on_account, .key = limiter_key(look->engine->limiter)};
+  look->account =
+      (struct journal_account){.job.done = on_account, .key = limiter_key(look->engine->limiter)};
   journal_account(look->engine->store, &look->account);
 }
 
@@ -123,12 +128,14 @@ static void set_time(lua_State *L, const char *name, int64_t microseconds)
   char text[32];
   struct tm utc;
   time_t seconds = (time_t)(microseconds / 1000000);
-  if (gmtime_r(&seconds, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) > 0) set_text(L, name, text);
+  if (gmtime_r(&seconds, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) > 0)
+    set_text(L, name, text);
 }
 
 static bool is_running(const struct journal_entry *entry)
 {
-  return (entry->state == JOURNAL_INTENT || entry->state == JOURNAL_SENT) && journal_is_running(entry);
+  return (entry->state == JOURNAL_INTENT || entry->state == JOURNAL_SENT) &&
+         journal_is_running(entry);
 }
 
 static void push_entry(lua_State *L, const struct journal_entry *entry)
@@ -193,7 +200,8 @@ static enum journal_state state_at(lua_State *L, int index)
 {
   const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
   enum journal_state state = journal_state_from_name(name);
-  if (state == JOURNAL_STATES) error_usage(L, "the journal has no state %s", luaL_tolstring(L, index, NULL));
+  if (state == JOURNAL_STATES)
+    error_usage(L, "the journal has no state %s", luaL_tolstring(L, index, NULL));
   return state;
 }
 
@@ -223,10 +231,12 @@ static int list(lua_State *L)
   luaL_checktype(L, 1, LUA_TTABLE);
   struct look *look = push_look(L, list_entries);
   int64_t limit = integer_field(L, 1, "limit", USUAL_LIMIT);
-  if (limit < 1 || limit > MOST_LIMIT) return error_usage(L, "journal: limit is a number from 1 to %d", MOST_LIMIT);
+  if (limit < 1 || limit > MOST_LIMIT)
+    return error_usage(L, "journal: limit is a number from 1 to %d", MOST_LIMIT);
   look->list.limit = (int)limit;
   look->list.after = integer_field(L, 1, "after", 0);
-  look->list.states = lua_getfield(L, 1, "states") == LUA_TNIL ? JOURNAL_ALL : states_at(L, lua_gettop(L));
+  look->list.states =
+      lua_getfield(L, 1, "states") == LUA_TNIL ? JOURNAL_ALL : states_at(L, lua_gettop(L));
   lua_pop(L, 1);
   begin(look);
   return wait_for(L, &look->wait, push_list, (lua_KContext)look);
@@ -236,7 +246,8 @@ static int list(lua_State *L)
 
 static void on_scanned(struct store_job *job);
 
-/* The keys of several accounts may be the same: without knowing whose, all of this base URL are looked at. */
+/* The keys of several accounts may be the same: without knowing whose, all of this base URL are
+ * looked at. */
 static void scan(struct look *look)
 {
   look->list.job.done = on_scanned;
@@ -265,7 +276,8 @@ static void on_scanned(struct store_job *job)
     list->after = entry->id;
     if (is_ours(look, entry) && strcmp(entry->key, look->find.key) == 0 && !take(look, entry))
       error_set(&job->err, ERROR_USAGE,
-                "several accounts have an entry of the key %s, and which is yours is not known; give the entry's id",
+                "several accounts have an entry of the key %s, and which is yours is not known; "
+                "give the entry's id",
                 look->find.key);
   }
   journal_list_free(list);
@@ -278,7 +290,8 @@ static void on_scanned(struct store_job *job)
 static void on_found(struct store_job *job)
 {
   struct look *look = LOOK_OF(job, find);
-  look->find.found = job->err.kind == ERROR_NONE && look->find.found && is_ours(look, &look->find.entry);
+  look->find.found =
+      job->err.kind == ERROR_NONE && look->find.found && is_ours(look, &look->find.entry);
   end(look, job);
 }
 
@@ -308,7 +321,9 @@ static int get(lua_State *L)
 {
   bool by_id = lua_isinteger(L, 1);
   if (!by_id && lua_type(L, 1) != LUA_TSTRING)
-    return error_usage(L, "an entry of the journal is named by its key, a text, or by its id, an integer; got a %s",
+    return error_usage(L,
+                       "an entry of the journal is named by its key, a text, or by its id, an "
+                       "integer; got a %s",
                        luaL_typename(L, 1));
   struct look *look = push_look(L, find_entry);
   if (by_id)
@@ -413,7 +428,9 @@ static int end_inquiry(lua_State *L, int status, lua_KContext context)
 /* inquire(key): finds out what became of an open entry, as far as it can be told by now. */
 static int inquire(lua_State *L)
 {
-  struct purchase_request request = {.inquiry = true, .key = luaL_checkstring(L, 1), .max_wait = -1};
+  struct purchase_request request = {.inquiry = true,
+                                     .key = luaL_checkstring(L, 1),
+                                     .max_wait = -1};
   struct engine *engine = engine_use(L);
   struct inquiry *inquiry = lua_newuserdatauv(L, sizeof *inquiry, 0);
   *inquiry = (struct inquiry){.wait = {.cancel = stop_inquiry}};

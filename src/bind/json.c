@@ -1,5 +1,6 @@
-/* Reading goes through lua-cjson, with seven of the calls it makes replaced by those below (see cjson.a in the Makefile), so
- * that numbers, nulls, empty lists and the sizes of tables come out right at once instead of in a second pass. */
+/* Reading goes through lua-cjson, with seven of the calls it makes replaced by those below (see
+ * cjson.a in the Makefile), so that numbers, nulls, empty lists and the sizes of tables come out
+ * right at once instead of in a second pass. */
 #include "bind/json.h"
 
 #include <inttypes.h>
@@ -18,12 +19,14 @@
 #define LARGEST_GUESS 256 /* fields or items that a table is made for in advance */
 #define LONGEST_NUMBER 15 /* significant digits that a double surely keeps */
 
-static const char decode_key, list_key; /* their addresses name registry entries: cjson's decode, the mark of lists */
+static const char decode_key,
+    list_key; /* their addresses name registry entries: cjson's decode, the mark of lists */
 
 /* Upvalue 2 of cjson's decode. Upvalue 3 is the mark of lists. */
 struct decoder {
-  bool list;                    /* the table about to be made is a list */
-  unsigned short sizes[LEVELS]; /* of the last table on each level, a fair guess of the next one's */
+  bool list; /* the table about to be made is a list */
+  unsigned short
+      sizes[LEVELS]; /* of the last table on each level, a fair guess of the next one's */
 };
 
 int json_check_stack(lua_State *L, int slots);
@@ -84,7 +87,8 @@ void json_set_item(lua_State *L, int table, lua_Integer position)
 {
   struct decoder *decoder = decoder_of(L);
   if (decoder)
-    *size_at(decoder, lua_gettop(L) - 2) = (unsigned short)(position < LARGEST_GUESS ? position : LARGEST_GUESS);
+    *size_at(decoder, lua_gettop(L) - 2) =
+        (unsigned short)(position < LARGEST_GUESS ? position : LARGEST_GUESS);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     lua_pushboolean(L, false);
@@ -102,7 +106,8 @@ void json_push_null(lua_State *L, void *null)
   lua_pushnil(L);
 }
 
-/* A long number travels from json_read_number to json_push_number as a NaN that holds its address in the text. */
+/* A long number travels from json_read_number to json_push_number as a NaN that holds its address
+ * in the text. */
 static double wrap_address(const char *text)
 {
   uint64_t bits = UINT64_C(0x7FF8000000000000) | (uint64_t)(uintptr_t)text;
@@ -165,12 +170,13 @@ static const char *read_exponent(const char *text, int *exponent)
   return text;
 }
 
-/* digits * 10^exponent, to the nearest. Up to 10^22 powers of ten are exact; text without a decimal point means the same in
- * every locale. */
+/* digits * 10^exponent, to the nearest. Up to 10^22 powers of ten are exact; text without a decimal
+ * point means the same in every locale. */
 static double to_double(uint64_t digits, int exponent)
 {
-  static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
   if (exponent == 0) return (double)digits;
   if (exponent < 0 && exponent >= -22) return (double)digits / powers[-exponent];
   if (exponent > 0 && exponent <= 22) return (double)digits * powers[exponent];
@@ -179,8 +185,8 @@ static double to_double(uint64_t digits, int exponent)
   return strtod(text, NULL);
 }
 
-/* Reads by JSON's own grammar, which strtod does not keep to. *end stays at `text` when there is no number, or one that is
- * too big. */
+/* Reads by JSON's own grammar, which strtod does not keep to. *end stays at `text` when there is no
+ * number, or one that is too big. */
 double json_read_number(const char *text, char **end)
 {
   struct number number = {0};
@@ -245,7 +251,8 @@ static void explain(lua_State *L)
 /* Checks what cjson leaves unchecked. NULL, or a message that is pushed. */
 static const char *check(lua_State *L, const char *text, size_t size)
 {
-  if (size > JSON_MAX_SIZE) return lua_pushfstring(L, "longer than %d MiB", (int)(JSON_MAX_SIZE >> 20));
+  if (size > JSON_MAX_SIZE)
+    return lua_pushfstring(L, "longer than %d MiB", (int)(JSON_MAX_SIZE >> 20));
   const char *nul = memchr(text, '\0', size);
   return nul ? lua_pushfstring(L, "a NUL byte at character %d", (int)(nul - text) + 1) : NULL;
 }
@@ -304,11 +311,13 @@ bool json_is_list(lua_State *L, int index)
 /* json.decode(text) */
 static int decode_text(lua_State *L)
 {
-  if (lua_type(L, 1) != LUA_TSTRING) return error_usage(L, "json.decode takes a text, got a %s", luaL_typename(L, 1));
+  if (lua_type(L, 1) != LUA_TSTRING)
+    return error_usage(L, "json.decode takes a text, got a %s", luaL_typename(L, 1));
   size_t size;
   const char *text = lua_tolstring(L, 1, &size);
   lua_settop(L, 1);
-  if (check(L, text, size) || !decode(L)) return error_usage(L, "json.decode: not JSON: %s", lua_tostring(L, -1));
+  if (check(L, text, size) || !decode(L))
+    return error_usage(L, "json.decode: not JSON: %s", lua_tostring(L, -1));
   return 1;
 }
 
@@ -318,7 +327,8 @@ static void read_option(lua_State *L, const char *name, struct json_form *form)
   int exact;
   if (strcmp(name, "indent") == 0) {
     lua_Integer indent = lua_tointegerx(L, -1, &exact);
-    if (!exact || indent < 0 || indent > 16) error_usage(L, "json.encode: indent is 0 to 16 blanks");
+    if (!exact || indent < 0 || indent > 16)
+      error_usage(L, "json.encode: indent is 0 to 16 blanks");
     form->indent = (int)indent;
   } else {
     form->escape = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "escape") == 0;
@@ -326,14 +336,16 @@ static void read_option(lua_State *L, const char *name, struct json_form *form)
   }
 }
 
-/* json.encode(value, {indent = 2, bytes = "escape"}): the text; and where the first escaped bytes are. */
+/* json.encode(value, {indent = 2, bytes = "escape"}): the text; and where the first escaped bytes
+ * are. */
 static int encode_value(lua_State *L)
 {
   static const char *const known[] = {"indent", "bytes", NULL};
   struct json_form form = {0};
   if (lua_isnone(L, 1)) return error_usage(L, "json.encode takes a value");
   if (!lua_isnoneornil(L, 2)) {
-    if (!lua_istable(L, 2)) return error_usage(L, "json.encode: options are a table, got a %s", luaL_typename(L, 2));
+    if (!lua_istable(L, 2))
+      return error_usage(L, "json.encode: options are a table, got a %s", luaL_typename(L, 2));
     options_check(L, 2, "json.encode", known);
     for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) read_option(L, lua_tostring(L, -2), &form);
   }
@@ -348,9 +360,11 @@ static int array(lua_State *L)
     lua_newtable(L);
     lua_replace(L, 1);
   }
-  if (!lua_istable(L, 1)) return error_usage(L, "json.array takes a table, got a %s", luaL_typename(L, 1));
+  if (!lua_istable(L, 1))
+    return error_usage(L, "json.array takes a table, got a %s", luaL_typename(L, 1));
   if (lua_getmetatable(L, 1)) {
-    if (!json_is_list(L, 1)) return error_usage(L, "json.array: this table has a metatable already");
+    if (!json_is_list(L, 1))
+      return error_usage(L, "json.array: this table has a metatable already");
     lua_pop(L, 1);
   }
   json_mark_list(L);

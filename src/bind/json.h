@@ -1,9 +1,10 @@
 /* JSON in and out, the one place that touches lua-cjson.
  *
- * Reading: integers become Lua integers; numbers of more than 15 significant digits arrive as strings, digit by digit; null is
- * absent, and false where it stands in a list, so that a list keeps its length and its order. An empty list carries the mark
- * of json.array. At most 128 levels, no NUL bytes, nothing after the value; bytes in strings are taken as they are.
- * Writing: see json_encode. */
+ * Reading: integers become Lua integers; numbers of more than 15 significant digits arrive as
+ * strings, digit by digit; null is absent, and false where it stands in a list, so that a list
+ * keeps its length and its order. An empty list carries the mark of json.array. At most 128 levels,
+ * no NUL bytes, nothing after the value; bytes in strings are taken as they are. Writing: see
+ * json_encode. */
 #ifndef PROXYLUA_BIND_JSON_H
 #define PROXYLUA_BIND_JSON_H
 
@@ -17,8 +18,8 @@
 /* Pushes the table {encode, decode, array}. */
 void json_open(lua_State *L);
 
-/* Pushes the value and answers true, or pushes why the text is no JSON and answers false. Raises only for memory. The text is
- * copied unless it is that of the string on top of the stack. */
+/* Pushes the value and answers true, or pushes why the text is no JSON and answers false. Raises
+ * only for memory. The text is copied unless it is that of the string on top of the stack. */
 bool json_try_decode(lua_State *L, const char *text, size_t size);
 
 /* Pushes the value, or raises an error of kind protocol. */
@@ -26,13 +27,15 @@ void json_decode(lua_State *L, const char *text, size_t size);
 
 struct json_form {
   int indent;  /* blanks a level; 0: all on one line */
-  bool escape; /* bytes that are not UTF-8 are written as unpaired surrogates, \udc80 to \udcff, one for each */
+  bool escape; /* bytes that are not UTF-8 are written as unpaired surrogates, \udc80 to \udcff, one
+                  for each */
 };
 
-/* Pushes the text of the value at an index, with object keys sorted. A list is a table marked by json.array, whose items
- * alone are written, or one whose keys are 1 to n. What JSON cannot hold (functions, NaN, gaps, mixed keys, bytes that are not
- * UTF-8, more than 128 levels) is a usage error that names its place. The first form answers whether bytes were escaped, and
- * pushes the place of the first then ("orders[3].note"). */
+/* Pushes the text of the value at an index, with object keys sorted. A list is a table marked by
+ * json.array, whose items alone are written, or one whose keys are 1 to n. What JSON cannot hold
+ * (functions, NaN, gaps, mixed keys, bytes that are not UTF-8, more than 128 levels) is a usage
+ * error that names its place. The first form answers whether bytes were escaped, and pushes the
+ * place of the first then ("orders[3].note"). */
 bool json_encode_as(lua_State *L, int index, const struct json_form *form);
 void json_encode(lua_State *L, int index);
 

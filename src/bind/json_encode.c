@@ -1,5 +1,6 @@
-/* Writing JSON: lua-cjson keeps 14 digits and takes empty lists for objects, so this is our own. Tables are read raw, no Lua
- * code runs meanwhile, and object keys are sorted, so that equal values give equal texts. */
+/* Writing JSON: lua-cjson keeps 14 digits and takes empty lists for objects, so this is our own.
+ * Tables are read raw, no Lua code runs meanwhile, and object keys are sorted, so that equal values
+ * give equal texts. */
 #include <lauxlib.h>
 #include <math.h>
 #include <stdint.h>
@@ -68,7 +69,8 @@ static const char *push_place(lua_State *L, const struct place *place)
 }
 
 /* Raises: "json.encode: orders[3].price is a function, which JSON cannot hold". */
-static __attribute__((noreturn)) void refuse(lua_State *L, const struct place *place, const char *what)
+static __attribute__((noreturn)) void refuse(lua_State *L, const struct place *place,
+                                             const char *what)
 {
   error_usage(L, "json.encode: %s %s", push_place(L, place), what);
 }
@@ -85,17 +87,20 @@ static void add(lua_State *L, struct encoder *encoder, const char *text)
 
 static void add_line(lua_State *L, struct encoder *encoder, int depth)
 {
-  if (encoder->indent > 0) need(L, buffer_print(&encoder->out, "\n%*s", encoder->indent * depth, ""));
+  if (encoder->indent > 0)
+    need(L, buffer_print(&encoder->out, "\n%*s", encoder->indent * depth, ""));
 }
 
-/* The bytes of the UTF-8 character at `text`, 0 when it is none: no overlong form, no surrogate, nothing above U+10FFFF. */
+/* The bytes of the UTF-8 character at `text`, 0 when it is none: no overlong form, no surrogate,
+ * nothing above U+10FFFF. */
 static size_t character(const unsigned char *text, size_t left)
 {
   static const struct {
     unsigned char first, last, low, high; /* range of the first byte, and of the second */
     unsigned char size;
-  } forms[] = {{0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
-               {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
+  } forms[] = {{0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3},
+               {0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3},
+               {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
                {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4}};
   if (text[0] < 0x80) return 1;
   for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
@@ -117,7 +122,8 @@ static bool is_utf8(const char *text, size_t size)
   return true;
 }
 
-/* Each byte that is not UTF-8 becomes an unpaired surrogate, U+DC80 to U+DCFF, from which it can be told. */
+/* Each byte that is not UTF-8 becomes an unpaired surrogate, U+DC80 to U+DCFF, from which it can be
+ * told. */
 static void add_escaped(lua_State *L, struct encoder *encoder, const char *text, size_t size)
 {
   encoder->raw.size = 0;
@@ -131,13 +137,15 @@ static void add_escaped(lua_State *L, struct encoder *encoder, const char *text,
   }
 }
 
-static void add_string(lua_State *L, struct encoder *encoder, const struct place *place, const char *text, size_t size)
+static void add_string(lua_State *L, struct encoder *encoder, const struct place *place,
+                       const char *text, size_t size)
 {
   if (is_utf8(text, size)) {
     need(L, buffer_add_json(&encoder->out, text, size));
     return;
   }
-  if (!encoder->escape) refuse(L, place, "holds bytes that are not UTF-8; the option bytes = \"escape\" writes them");
+  if (!encoder->escape)
+    refuse(L, place, "holds bytes that are not UTF-8; the option bytes = \"escape\" writes them");
   if (!*encoder->place) {
     snprintf(encoder->place, sizeof encoder->place, "%s", push_place(L, place));
     lua_pop(L, 1);
@@ -146,7 +154,8 @@ static void add_string(lua_State *L, struct encoder *encoder, const struct place
 }
 
 /* The shortest of 15 to 17 digits that reads back the same. */
-static void add_float(lua_State *L, struct encoder *encoder, const struct place *place, double number)
+static void add_float(lua_State *L, struct encoder *encoder, const struct place *place,
+                      double number)
 {
   if (!isfinite(number)) refuse(L, place, "is not a finite number");
   char text[40];
@@ -169,14 +178,16 @@ static void add_number(lua_State *L, struct encoder *encoder, const struct place
 
 static void add_value(lua_State *L, struct encoder *encoder, const struct place *place);
 
-static void add_list(lua_State *L, struct encoder *encoder, const struct place *place, lua_Integer count)
+static void add_list(lua_State *L, struct encoder *encoder, const struct place *place,
+                     lua_Integer count)
 {
   struct place item = {.up = place, .table = lua_topointer(L, -1), .depth = place->depth + 1};
   add(L, encoder, "[");
   for (item.position = 1; item.position <= count; item.position++) {
     if (item.position > 1) add(L, encoder, ",");
     add_line(L, encoder, item.depth);
-    if (lua_rawgeti(L, -1, item.position) == LUA_TNIL) refuse(L, &item, "is absent: the list has a gap");
+    if (lua_rawgeti(L, -1, item.position) == LUA_TNIL)
+      refuse(L, &item, "is absent: the list has a gap");
     add_value(L, encoder, &item);
     lua_pop(L, 1);
   }
@@ -197,14 +208,20 @@ static int compare_keys(const void *left, const void *right)
 }
 
 /* The keys of the object lie in encoder->keys from `start` on, and on the stack above it. */
-static void add_object(lua_State *L, struct encoder *encoder, const struct place *place, int table, size_t start)
+static void add_object(lua_State *L, struct encoder *encoder, const struct place *place, int table,
+                       size_t start)
 {
   size_t end = encoder->keys.size;
-  if (end > start) qsort(key_at(encoder, start), (end - start) / sizeof(struct key), sizeof(struct key), compare_keys);
+  if (end > start)
+    qsort(key_at(encoder, start), (end - start) / sizeof(struct key), sizeof(struct key),
+          compare_keys);
   add(L, encoder, "{");
   for (size_t at = start; at < end; at += sizeof(struct key)) {
     struct key key = *key_at(encoder, at);
-    struct place field = {.up = place, .table = lua_topointer(L, table), .name = key.text, .depth = place->depth + 1};
+    struct place field = {.up = place,
+                          .table = lua_topointer(L, table),
+                          .name = key.text,
+                          .depth = place->depth + 1};
     if (at > start) add(L, encoder, ",");
     add_line(L, encoder, field.depth);
     add_string(L, encoder, &field, key.text, key.size);
@@ -219,8 +236,10 @@ static void add_object(lua_State *L, struct encoder *encoder, const struct place
   encoder->keys.size = start;
 }
 
-/* Collects the text keys of a table, which stay on the stack; answers how many keys are positions. */
-static lua_Integer collect_keys(lua_State *L, struct encoder *encoder, const struct place *place, int table)
+/* Collects the text keys of a table, which stay on the stack; answers how many keys are positions.
+ */
+static lua_Integer collect_keys(lua_State *L, struct encoder *encoder, const struct place *place,
+                                int table)
 {
   lua_Integer positions = 0, length = (lua_Integer)lua_rawlen(L, table);
   lua_pushnil(L);
@@ -234,10 +253,12 @@ static lua_Integer collect_keys(lua_State *L, struct encoder *encoder, const str
       lua_pushvalue(L, -1);
     } else if (lua_isinteger(L, -1)) {
       lua_Integer position = lua_tointeger(L, -1);
-      if (position < 1 || position > length) refuse(L, place, "is a list with gaps, or has numbers for keys");
+      if (position < 1 || position > length)
+        refuse(L, place, "is a list with gaps, or has numbers for keys");
       positions++;
     } else {
-      refuse(L, place, lua_pushfstring(L, "has a %s for a key; JSON has only text", luaL_typename(L, -1)));
+      refuse(L, place,
+             lua_pushfstring(L, "has a %s for a key; JSON has only text", luaL_typename(L, -1)));
     }
   }
   return positions;
@@ -246,7 +267,8 @@ static lua_Integer collect_keys(lua_State *L, struct encoder *encoder, const str
 static void add_table(lua_State *L, struct encoder *encoder, const struct place *place)
 {
   for (const struct place *at = place; at->up; at = at->up)
-    if (at->table == lua_topointer(L, -1)) refuse(L, place, "is a table that it lies in: the value contains itself");
+    if (at->table == lua_topointer(L, -1))
+      refuse(L, place, "is a table that it lies in: the value contains itself");
   if (place->depth >= JSON_MAX_DEPTH) refuse(L, place, "lies deeper than 128 levels");
   if (!lua_checkstack(L, 8)) refuse(L, place, "has too many fields");
   int table = lua_gettop(L);
@@ -258,7 +280,8 @@ static void add_table(lua_State *L, struct encoder *encoder, const struct place 
   size_t start = encoder->keys.size;
   lua_Integer positions = collect_keys(L, encoder, place, table);
   bool object = encoder->keys.size > start;
-  if (object && positions > 0) refuse(L, place, "mixes positions and names; json.array writes the positions alone");
+  if (object && positions > 0)
+    refuse(L, place, "mixes positions and names; json.array writes the positions alone");
   if (positions < length) refuse(L, place, "is a list with gaps");
   if (object || length == 0)
     add_object(L, encoder, place, table, start);
@@ -295,7 +318,8 @@ static void add_value(lua_State *L, struct encoder *encoder, const struct place 
       break;
   }
   money_value = money_test(L, -1);
-  if (!money_value) refuse(L, place, lua_pushfstring(L, "is a %s, which JSON cannot hold", luaL_typename(L, -1)));
+  if (!money_value)
+    refuse(L, place, lua_pushfstring(L, "is a %s, which JSON cannot hold", luaL_typename(L, -1)));
   money_format(*money_value, amount);
   add(L, encoder, amount);
 }
@@ -326,7 +350,8 @@ static struct encoder *push_new(lua_State *L)
   return encoder;
 }
 
-/* The state's one encoder: nothing else runs while it works. An error may have left something in it. */
+/* The state's one encoder: nothing else runs while it works. An error may have left something in
+ * it. */
 static struct encoder *push_encoder(lua_State *L, const struct json_form *form)
 {
   struct encoder *encoder;

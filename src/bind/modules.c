@@ -1,4 +1,5 @@
-/* `proxylua.core`, the private module between C and the standard module: each binding pushes its part. */
+/* `proxylua.core`, the private module between C and the standard module: each binding pushes its
+ * part. */
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -19,14 +20,15 @@ int core_open(lua_State *L)
   static const struct {
     const char *name;
     void (*open)(lua_State *L);
-  } parts[] = {{"money", money_open},   {"json", json_open},          {"error", error_open},
-               {"task", task_open},     {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
-               {"http", web_open},      {"door", api_open},           {"system", system_open},
-               {"data", data_open},     {"record", record_open},      {"journal", journal_open},
-               {"repl", repl_open},     {"doctor", doctor_open},      {"notes", notes_open},
-               {"text", text_open},     {"archive", archive_open},    {"digest", digest_open},
-               {"plugin", plugin_open}, {"folder", folder_open},      {"bundle", bundle_module_open},
-               {"qr", qr_open},         {"file", file_open},          {"quote", quote_open}};
+  } parts[] =
+      {{"money", money_open},   {"json", json_open},          {"error", error_open},
+       {"task", task_open},     {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
+       {"http", web_open},      {"door", api_open},           {"system", system_open},
+       {"data", data_open},     {"record", record_open},      {"journal", journal_open},
+       {"repl", repl_open},     {"doctor", doctor_open},      {"notes", notes_open},
+       {"text", text_open},     {"archive", archive_open},    {"digest", digest_open},
+       {"plugin", plugin_open}, {"folder", folder_open},      {"bundle", bundle_module_open},
+       {"qr", qr_open},         {"file", file_open},          {"quote", quote_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

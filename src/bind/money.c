@@ -98,7 +98,8 @@ money money_option(lua_State *L, int index, const char *caller, const char *name
 {
   money amount;
   enum money_result result = amount_at(L, index, &amount);
-  if (result != MONEY_OK) error_usage(L, "%s: %s: %s %s", caller, name, describe(L, index), money_explain(result));
+  if (result != MONEY_OK)
+    error_usage(L, "%s: %s: %s %s", caller, name, describe(L, index), money_explain(result));
   return amount;
 }
 
@@ -156,7 +157,8 @@ static int multiply(lua_State *L)
   const money *amount = money_test(L, 1);
   int factor = amount ? 2 : 1;
   if (!amount) amount = money_test(L, 2);
-  if (money_test(L, factor)) return error_usage(L, "an amount times an amount is no amount; multiply by a number");
+  if (money_test(L, factor))
+    return error_usage(L, "an amount times an amount is no amount; multiply by a number");
   struct decimal decimal;
   to_decimal(L, factor, &decimal);
   money product = 0;
@@ -253,7 +255,8 @@ static int concatenate(lua_State *L)
 {
   for (int i = 1; i <= 2; i++)
     if (!lua_isstring(L, i) && !money_test(L, i))
-      return error_usage(L, "an amount can be joined with text and numbers, not with %s", describe(L, i));
+      return error_usage(L, "an amount can be joined with text and numbers, not with %s",
+                         describe(L, i));
   luaL_tolstring(L, 1, NULL);
   luaL_tolstring(L, 2, NULL);
   lua_concat(L, 2);
@@ -265,11 +268,13 @@ static int round_to(lua_State *L)
   money amount = *check_self(L), rounded;
   int exact = 1;
   lua_Integer decimals = lua_isnoneornil(L, 2) ? 2 : lua_tointegerx(L, 2, &exact);
-  if (!exact) return error_usage(L, "round takes a whole number of decimals, got %s", describe(L, 2));
+  if (!exact)
+    return error_usage(L, "round takes a whole number of decimals, got %s", describe(L, 2));
   if (decimals < -MONEY_TEXT) decimals = -MONEY_TEXT;
   if (decimals > MONEY_DECIMALS) decimals = MONEY_DECIMALS;
   if (money_round(amount, (int)decimals, &rounded) != MONEY_OK)
-    return error_usage(L, "%s, rounded, %s", luaL_tolstring(L, 1, NULL), money_explain(MONEY_OVERFLOW));
+    return error_usage(L, "%s, rounded, %s", luaL_tolstring(L, 1, NULL),
+                       money_explain(MONEY_OVERFLOW));
   money_push(L, rounded);
   return 1;
 }

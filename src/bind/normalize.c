@@ -12,7 +12,8 @@
 #define MILLISECONDS_FROM 1e11     /* as seconds, the year 5138 */
 #define LAST_SECOND 253402300799.0 /* of the year 9999 */
 
-static const char names_key; /* its address names the registry entry: a list of names for each kind */
+static const char
+    names_key; /* its address names the registry entry: a list of names for each kind */
 
 static void push_names(lua_State *L, enum record_kind kind)
 {
@@ -73,7 +74,8 @@ static bool to_integer(lua_State *L, int type)
   return true;
 }
 
-/* A server's floating-point noise ("9.299999999999999") must not cost an answer: the nearest amount is what it meant. */
+/* A server's floating-point noise ("9.299999999999999") must not cost an answer: the nearest amount
+ * is what it meant. */
 static bool read_money(lua_State *L, int type, money *amount)
 {
   struct decimal decimal;
@@ -82,12 +84,14 @@ static bool read_money(lua_State *L, int type, money *amount)
   if (type == LUA_TNUMBER && !lua_isinteger(L, -1)) {
     lua_Number number = lua_tonumber(L, -1);
     if (money_from_double(number, amount) == MONEY_OK) return true;
-    return decimal_from_double(number, &decimal) == MONEY_OK && money_nearest(&decimal, amount) == MONEY_OK;
+    return decimal_from_double(number, &decimal) == MONEY_OK &&
+           money_nearest(&decimal, amount) == MONEY_OK;
   }
   if (type == LUA_TNUMBER) return !__builtin_mul_overflow(lua_tointeger(L, -1), MONEY_UNIT, amount);
   if (type != LUA_TSTRING) return false;
   text = lua_tolstring(L, -1, &size);
-  return decimal_parse(text, size, &decimal) == MONEY_OK && money_nearest(&decimal, amount) == MONEY_OK;
+  return decimal_parse(text, size, &decimal) == MONEY_OK &&
+         money_nearest(&decimal, amount) == MONEY_OK;
 }
 
 static bool to_money(lua_State *L, const struct fields *fields, int type)
@@ -102,11 +106,12 @@ static bool to_money(lua_State *L, const struct fields *fields, int type)
 /* "2026-11-23T20:15:00Z", with a fraction or without. */
 static bool is_utc(const char *text, size_t size)
 {
-  return size >= strlen("2026-11-23T20:15:00Z") && text[4] == '-' && text[10] == 'T' && text[size - 1] == 'Z';
+  return size >= strlen("2026-11-23T20:15:00Z") && text[4] == '-' && text[10] == 'T' &&
+         text[size - 1] == 'Z';
 }
 
-/* Seconds of a number, or of a text that is one or an ISO 8601 time other than how we write them: with an offset, or a blank for
- * the T. A date alone stays what it is. */
+/* Seconds of a number, or of a text that is one or an ISO 8601 time other than how we write them:
+ * with an offset, or a blank for the T. A date alone stays what it is. */
 static bool read_seconds(lua_State *L, int type, double *seconds)
 {
   size_t size = 0;
@@ -115,9 +120,10 @@ static bool read_seconds(lua_State *L, int type, double *seconds)
     *seconds = lua_tonumber(L, -1);
     if (*seconds >= MILLISECONDS_FROM) *seconds /= 1000;
   } else {
-    bool is_number = text && strspn(text, DIGITS ".") == size, is_date = size == strlen("2026-11-23");
-    if (!text || strlen(text) != size || is_utc(text, size) || (is_number && size < 9) || (!is_number && is_date) ||
-        !date_parse(text, seconds))
+    bool is_number = text && strspn(text, DIGITS ".") == size,
+         is_date = size == strlen("2026-11-23");
+    if (!text || strlen(text) != size || is_utc(text, size) || (is_number && size < 9) ||
+        (!is_number && is_date) || !date_parse(text, seconds))
       return false;
   }
   return *seconds >= 0 && *seconds <= LAST_SECOND;
@@ -155,7 +161,8 @@ static bool convert(lua_State *L, const struct fields *fields, enum record_type 
 
 /* --- fields --- */
 
-/* Pushes a field's value, nil when it is absent, and answers its type. *name is moved to the name that it has. */
+/* Pushes a field's value, nil when it is absent, and answers its type. *name is moved to the name
+ * that it has. */
 static int find(lua_State *L, const struct record_field *field, int record, int *name)
 {
   for (const char *const *alias = field->aliases;; alias++, ++*name) {
@@ -192,7 +199,8 @@ static void remove_name(lua_State *L, int record, int name)
 
 static bool is_unreserved(unsigned char c)
 {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != 0 && strchr("-._~", c));
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         (c != 0 && strchr("-._~", c));
 }
 
 static void add_encoded(luaL_Buffer *url, const char *text, size_t size, const char *plain)
@@ -246,7 +254,8 @@ static void add_scheme(luaL_Buffer *url, const char *protocol)
   bool plain = *protocol != '\0';
   for (const char *c = protocol; *c && plain; c++)
     plain = (*c | 0x20) >= 'a' ? (*c | 0x20) <= 'z' : *c >= '0' && *c <= '9';
-  for (const char *c = plain ? protocol : "http"; *c; c++) luaL_addchar(url, *c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c);
+  for (const char *c = plain ? protocol : "http"; *c; c++)
+    luaL_addchar(url, *c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c);
   luaL_addstring(url, "://");
 }
 

@@ -1,4 +1,5 @@
-/* The fields of decoded records: from the server's names and types to the canonical ones, in place and in one pass. */
+/* The fields of decoded records: from the server's names and types to the canonical ones, in place
+ * and in one pass. */
 #ifndef PROXYLUA_BIND_NORMALIZE_H
 #define PROXYLUA_BIND_NORMALIZE_H
 
@@ -22,8 +23,8 @@ void fields_begin(lua_State *L, struct fields *fields, enum record_kind kind);
 /* Makes the table at an absolute index canonical. */
 void fields_convert(lua_State *L, const struct fields *fields, int record);
 
-/* Pushes the canonical value of one field (its position in record_fields) of the table at an absolute index, which stays as
- * it is, and answers its type; nil when it is absent. */
+/* Pushes the canonical value of one field (its position in record_fields) of the table at an
+ * absolute index, which stays as it is, and answers its type; nil when it is absent. */
 int fields_get(lua_State *L, const struct fields *fields, int record, int position);
 
 #endif

@@ -63,7 +63,8 @@ static const char *owner_at(lua_State *L, int index, const struct look *look)
   return lua_toboolean(L, index) ? look->engine->base_url : "";
 }
 
-/* Notes with the names of the list at an index, whose texts Lua owns; anchored by the look at -1. */
+/* Notes with the names of the list at an index, whose texts Lua owns; anchored by the look at -1.
+ */
 static struct note *take_names(lua_State *L, int index, size_t *count)
 {
   *count = (size_t)luaL_len(L, index);
@@ -138,7 +139,8 @@ static int put(lua_State *L)
   size_t count;
   struct note *notes = take_names(L, 3, &count);
   for (size_t i = 0; i < count; i++) {
-    if (lua_rawgeti(L, 4, (lua_Integer)i + 1) != LUA_TBOOLEAN) notes[i].text = (char *)luaL_checkstring(L, -1);
+    if (lua_rawgeti(L, 4, (lua_Integer)i + 1) != LUA_TBOOLEAN)
+      notes[i].text = (char *)luaL_checkstring(L, -1);
     lua_pop(L, 1);
   }
   look->put = (struct notes_put){.job.done = on_put,
@@ -219,7 +221,11 @@ static int forget(lua_State *L)
 
 void notes_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"get", get}, {"put", put}, {"list", list}, {"forget", forget}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"get", get},
+                                       {"put", put},
+                                       {"list", list},
+                                       {"forget", forget},
+                                       {NULL, NULL}};
   luaL_newmetatable(L, TYPE);
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");

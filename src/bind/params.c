@@ -12,7 +12,8 @@
 
 /* --- options of every call --- */
 
-static double seconds_option(lua_State *L, int index, const char *caller, const char *name, double absent)
+static double seconds_option(lua_State *L, int index, const char *caller, const char *name,
+                             double absent)
 {
   double value = absent;
   if (lua_getfield(L, index, name) != LUA_TNIL) {
@@ -34,7 +35,8 @@ static void read_key(lua_State *L, int index, const char *caller, struct params 
   bool plain = size > 0 && size <= LONGEST_KEY && strlen(params->key) == size;
   for (const char *c = params->key; plain && *c; c++) plain = *c > ' ' && *c < 0x7F;
   if (!plain)
-    error_usage(L, "%s: key is a text of 1 to %d printable ASCII characters without spaces", caller, LONGEST_KEY);
+    error_usage(L, "%s: key is a text of 1 to %d printable ASCII characters without spaces", caller,
+                LONGEST_KEY);
 }
 
 static void read_max_price(lua_State *L, int index, const char *caller, struct params *params)
@@ -47,8 +49,8 @@ static void read_max_price(lua_State *L, int index, const char *caller, struct p
   lua_pop(L, 1);
 }
 
-void params_read_options(lua_State *L, int index, const char *caller, struct client_request *request,
-                         struct params *params)
+void params_read_options(lua_State *L, int index, const char *caller,
+                         struct client_request *request, struct params *params)
 {
   request->timeout = seconds_option(L, index, caller, "timeout", 0);
   request->max_wait = seconds_option(L, index, caller, "max_wait", -1);
@@ -86,32 +88,38 @@ static void check_names(lua_State *L, int index, const struct endpoint *endpoint
   struct error err = ERROR_INIT;
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING)
-      error_usage(L, "%s takes named parameters, got a value at [%s]", endpoint->name, luaL_tolstring(L, -2, NULL));
+      error_usage(L, "%s takes named parameters, got a value at [%s]", endpoint->name,
+                  luaL_tolstring(L, -2, NULL));
     const char *name = lua_tostring(L, -2);
     bool known = endpoint_param_find(endpoint, name) != NULL;
-    for (int i = 0; !known && endpoint->options[i]; i++) known = strcmp(endpoint->options[i], name) == 0;
+    for (int i = 0; !known && endpoint->options[i]; i++)
+      known = strcmp(endpoint->options[i], name) == 0;
     if (known) continue;
     endpoint_unknown(endpoint, name, &err);
     error_raise(L, &err);
   }
 }
 
-static void wrong_type(lua_State *L, const struct endpoint *endpoint, const struct endpoint_param *param)
+static void wrong_type(lua_State *L, const struct endpoint *endpoint,
+                       const struct endpoint_param *param)
 {
   struct error err = ERROR_INIT;
-  const char *given = lua_isnumber(L, -1) || lua_isboolean(L, -1) ? luaL_tolstring(L, -1, NULL)
-                                                                  : lua_pushfstring(L, "a %s", luaL_typename(L, -1));
+  const char *given = lua_isnumber(L, -1) || lua_isboolean(L, -1)
+                          ? luaL_tolstring(L, -1, NULL)
+                          : lua_pushfstring(L, "a %s", luaL_typename(L, -1));
   endpoint_wrong_type(endpoint, param, given, &err);
   error_raise(L, &err);
 }
 
 /* Replaces the value on top by its text as a URL or, for an integer, JSON has it. */
-static void check_value(lua_State *L, const struct endpoint *endpoint, const struct endpoint_param *param)
+static void check_value(lua_State *L, const struct endpoint *endpoint,
+                        const struct endpoint_param *param)
 {
   struct error err = ERROR_INIT;
   int fits, type = lua_type(L, -1);
   if (param->type == PARAM_INTEGER) {
-    lua_Integer value = type == LUA_TNUMBER || type == LUA_TSTRING ? lua_tointegerx(L, -1, &fits) : (fits = 0);
+    lua_Integer value =
+        type == LUA_TNUMBER || type == LUA_TSTRING ? lua_tointegerx(L, -1, &fits) : (fits = 0);
     if (!fits) wrong_type(L, endpoint, param);
     if (!endpoint_check_integer(endpoint, param, value, &err)) error_raise(L, &err);
     lua_pop(L, 1);
@@ -119,9 +127,11 @@ static void check_value(lua_State *L, const struct endpoint *endpoint, const str
     lua_tostring(L, -1);
     return;
   }
-  if (type != LUA_TSTRING && !(param->place == PARAM_PATH && lua_isinteger(L, -1))) wrong_type(L, endpoint, param);
+  if (type != LUA_TSTRING && !(param->place == PARAM_PATH && lua_isinteger(L, -1)))
+    wrong_type(L, endpoint, param);
   lua_tostring(L, -1);
-  if (!endpoint_check_text(endpoint, param, lua_tostring(L, -1), lua_rawlen(L, -1), &err)) error_raise(L, &err);
+  if (!endpoint_check_text(endpoint, param, lua_tostring(L, -1), lua_rawlen(L, -1), &err))
+    error_raise(L, &err);
 }
 
 struct parts {
@@ -136,14 +146,16 @@ static bool add_query(struct parts *parts, const char *name, const char *value)
          endpoint_encode(&parts->query, value);
 }
 
-static bool add_body(struct parts *parts, const struct endpoint_param *param, const char *value, size_t size)
+static bool add_body(struct parts *parts, const struct endpoint_param *param, const char *value,
+                     size_t size)
 {
   return buffer_print(&parts->body, "%c\"%s\":", parts->body.size ? ',' : '{', param->name) &&
          (param->type == PARAM_INTEGER ? buffer_add(&parts->body, value, size)
                                        : buffer_add_json(&parts->body, value, size));
 }
 
-static bool add(struct parts *parts, const struct endpoint_param *param, const char *value, size_t size)
+static bool add(struct parts *parts, const struct endpoint_param *param, const char *value,
+                size_t size)
 {
   if (param->place == PARAM_QUERY) return add_query(parts, param->name, value);
   if (param->place == PARAM_BODY) return add_body(parts, param, value, size);
@@ -152,8 +164,8 @@ static bool add(struct parts *parts, const struct endpoint_param *param, const c
   return true;
 }
 
-/* Checks all values first and leaves their texts on the stack from `first` on, nil where absent: nothing is allocated
- * outside of Lua before the last check that can raise. */
+/* Checks all values first and leaves their texts on the stack from `first` on, nil where absent:
+ * nothing is allocated outside of Lua before the last check that can raise. */
 static void check_values(lua_State *L, int index, const struct endpoint *endpoint)
 {
   struct error err = ERROR_INIT;
@@ -167,7 +179,8 @@ static void check_values(lua_State *L, int index, const struct endpoint *endpoin
   }
 }
 
-static bool build(lua_State *L, int first, const struct endpoint *endpoint, struct parts *parts, struct error *err)
+static bool build(lua_State *L, int first, const struct endpoint *endpoint, struct parts *parts,
+                  struct error *err)
 {
   error_set(err, ERROR_INTERNAL, "out of memory");
   for (const struct endpoint_param *param = endpoint->params; param->name; param++, first++) {
@@ -202,18 +215,20 @@ static void read_page(lua_State *L, int index, struct params *params)
   params->limit = integer_at(L, index, "limit", 20);
 }
 
-void params_read(lua_State *L, int index, const struct endpoint *endpoint, struct client_request *request,
-                 struct params *params)
+void params_read(lua_State *L, int index, const struct endpoint *endpoint,
+                 struct client_request *request, struct params *params)
 {
   struct error err = ERROR_INIT;
   struct parts parts = {0};
   luaL_checkstack(L, MOST_PARAMS + 16, NULL);
   if (!lua_istable(L, index))
-    error_usage(L, "%s takes a table of parameters, not a %s", endpoint->name, luaL_typename(L, index));
+    error_usage(L, "%s takes a table of parameters, not a %s", endpoint->name,
+                luaL_typename(L, index));
   check_names(L, index, endpoint);
   params_read_options(L, index, endpoint->name, request, params);
   if (endpoint->text && lua_getfield(L, index, "path") != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TSTRING) error_usage(L, "%s: path is the name of a file", endpoint->name);
+    if (lua_type(L, -1) != LUA_TSTRING)
+      error_usage(L, "%s: path is the name of a file", endpoint->name);
     request->save_as = lua_tostring(L, -1);
   }
   int first = lua_gettop(L) + 1;

@@ -1,5 +1,5 @@
-/* What a call of an endpoint was given, checked against its row of the table and turned into a request's path, query and
- * body. Texts stay on the Lua stack, where the request borrows them. */
+/* What a call of an endpoint was given, checked against its row of the table and turned into a
+ * request's path, query and body. Texts stay on the Lua stack, where the request borrows them. */
 #ifndef PROXYLUA_BIND_PARAMS_H
 #define PROXYLUA_BIND_PARAMS_H
 
@@ -19,17 +19,19 @@ struct params {
   int64_t page, limit; /* asked for, of a paged endpoint; else 0 */
 };
 
-/* Reads the table at `index` (or nil) for the endpoint into `request` and `params`, leaving what they borrow on the stack.
- * Raises usage errors that name the endpoint, the parameter and what is expected. */
-void params_read(lua_State *L, int index, const struct endpoint *endpoint, struct client_request *request,
-                 struct params *params);
+/* Reads the table at `index` (or nil) for the endpoint into `request` and `params`, leaving what
+ * they borrow on the stack. Raises usage errors that name the endpoint, the parameter and what is
+ * expected. */
+void params_read(lua_State *L, int index, const struct endpoint *endpoint,
+                 struct client_request *request, struct params *params);
 
-/* Reads the options that every call takes (timeout, max_wait, key, max_price) from the table at `index`. */
-void params_read_options(lua_State *L, int index, const char *caller, struct client_request *request,
-                         struct params *params);
+/* Reads the options that every call takes (timeout, max_wait, key, max_price) from the table at
+ * `index`. */
+void params_read_options(lua_State *L, int index, const char *caller,
+                         struct client_request *request, struct params *params);
 
-/* Reads {prefix=, per_run=, per_day=} at `index`, or nil: the purse that a charge takes its money from. The key that was read
- * before must begin with the prefix. */
+/* Reads {prefix=, per_run=, per_day=} at `index`, or nil: the purse that a charge takes its money
+ * from. The key that was read before must begin with the prefix. */
 void params_read_purse(lua_State *L, int index, struct params *params);
 
 #endif

@@ -36,7 +36,8 @@ int program_run(struct runtime *runtime, int argc, char **argv)
   }
   lua_pushcfunction(L, find_main);
   for (int i = 1; i <= arguments; i++) lua_pushstring(L, argv[i]);
-  if (lua_pcall(L, arguments, LUA_MULTRET, 0) != LUA_OK) return report(L, error_exit_code(ERROR_INTERNAL));
+  if (lua_pcall(L, arguments, LUA_MULTRET, 0) != LUA_OK)
+    return report(L, error_exit_code(ERROR_INTERNAL));
   int code = runtime_run(runtime, arguments);
   return code != 0 ? report(L, code) : runtime->exit_code;
 }

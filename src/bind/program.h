@@ -1,4 +1,5 @@
-/* The runtime as main sees it: opened, run with the command line, interrupted, closed. No Lua in sight. */
+/* The runtime as main sees it: opened, run with the command line, interrupted, closed. No Lua in
+ * sight. */
 #ifndef PROXYLUA_BIND_PROGRAM_H
 #define PROXYLUA_BIND_PROGRAM_H
 
@@ -9,19 +10,21 @@
 struct runtime;
 struct secret;
 
-/* Opens a runtime and takes over the key (NULL: there was none, and `key_error` may say why). NULL when memory or file
- * descriptors are out, with the reason. */
+/* Opens a runtime and takes over the key (NULL: there was none, and `key_error` may say why). NULL
+ * when memory or file descriptors are out, with the reason. */
 struct runtime *runtime_open(struct secret *key, const struct error *key_error, struct error *err);
 void runtime_close(struct runtime *runtime);
 
-/* Async-signal-safe, on the runtime's thread: ends the script as cancelled, whether it computes or waits. */
+/* Async-signal-safe, on the runtime's thread: ends the script as cancelled, whether it computes or
+ * waits. */
 void runtime_interrupt(struct runtime *runtime);
 
-/* Async-signal-safe, on the runtime's thread: hands a signal over. A session at the prompt takes it, once and again; false when
- * there is none, and the script was interrupted. */
+/* Async-signal-safe, on the runtime's thread: hands a signal over. A session at the prompt takes
+ * it, once and again; false when there is none, and the script was interrupted. */
 bool runtime_signal(struct runtime *runtime, int number);
 
-/* Runs the command line (lua/proxylua/cli). Tells an uncaught error on standard error; answers the exit code. */
+/* Runs the command line (lua/proxylua/cli). Tells an uncaught error on standard error; answers the
+ * exit code. */
 int program_run(struct runtime *runtime, int argc, char **argv);
 
 #endif

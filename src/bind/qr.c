@@ -62,7 +62,8 @@ static int rows(lua_State *L)
   size_t height = qr->width + 2 * QR_MARGIN;
   lua_createtable(L, (int)height, 0);
   for (size_t i = 0; i < height; i++) {
-    push_row(L, qr, i - QR_MARGIN); /* in the margin above it wraps around to what is beyond the code */
+    push_row(L, qr,
+             i - QR_MARGIN); /* in the margin above it wraps around to what is beyond the code */
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;

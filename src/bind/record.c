@@ -52,7 +52,8 @@ static int not_promised(lua_State *L, const struct answer *answer, const char *c
   struct error err;
   fill_error(answer, &err);
   const char *several = record_list_name(answer->kind), *one = record_kind_name(answer->kind);
-  error_set(&err, ERROR_PROTOCOL, "expected %s %s, and the server sent %s; check that the base URL is the API's",
+  error_set(&err, ERROR_PROTOCOL,
+            "expected %s %s, and the server sent %s; check that the base URL is the API's",
             answer->list            ? "a list of"
             : strchr("aeiou", *one) ? "an"
                                     : "a",
@@ -91,7 +92,9 @@ static void convert_items(lua_State *L, const struct answer *answer, int list)
   fields_begin(L, &fields, answer->kind);
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
     if (!unwrap_has_object(L, -1))
-      not_promised(L, answer, lua_pushfstring(L, "one in which item %I is %s", (LUAI_UACINT)i, describe(L, -1)));
+      not_promised(L, answer,
+                   lua_pushfstring(L, "one in which item %I is %s", (LUAI_UACINT)i,
+                                   describe(L, -1)));
     fields_convert(L, &fields, lua_gettop(L));
     lua_pop(L, 1);
   }
@@ -131,7 +134,8 @@ static int finish_list(lua_State *L, const struct answer *answer)
 
 static int finish_record(lua_State *L, const struct answer *answer)
 {
-  if (!unwrap_record(L, answer->data, answer->kind)) return not_promised(L, answer, describe(L, answer->data));
+  if (!unwrap_record(L, answer->data, answer->kind))
+    return not_promised(L, answer, describe(L, answer->data));
   struct fields fields;
   int record = lua_gettop(L);
   fields_begin(L, &fields, answer->kind);
@@ -158,8 +162,8 @@ static int finish(lua_State *L, struct answer *answer)
   return answer->kind == RECORD_NONE ? finish_any(L, answer) : finish_record(L, answer);
 }
 
-int record_answer_page(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint, int64_t page,
-                       int64_t limit)
+int record_answer_page(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint,
+                       int64_t page, int64_t limit)
 {
   struct answer answer = {.endpoint = endpoint, .page = page, .limit = limit};
   if (endpoint) {
@@ -168,7 +172,8 @@ int record_answer_page(lua_State *L, const char *body, size_t size, const struct
   }
   int base = lua_gettop(L);
   if (!json_try_decode(L, body, size)) {
-    const char *why = size > 0 ? lua_pushfstring(L, "what is not JSON: %s", lua_tostring(L, -1)) : "nothing";
+    const char *why =
+        size > 0 ? lua_pushfstring(L, "what is not JSON: %s", lua_tostring(L, -1)) : "nothing";
     return not_promised(L, &answer, why);
   }
   answer.document = lua_gettop(L);
@@ -224,8 +229,8 @@ static int read_field(lua_State *L)
   return 0;
 }
 
-bool record_field_text(lua_State *L, const char *body, size_t size, enum record_kind kind, const char *field,
-                       struct buffer *text)
+bool record_field_text(lua_State *L, const char *body, size_t size, enum record_kind kind,
+                       const char *field, struct buffer *text)
 {
   struct wanted wanted = {.body = body, .size = size, .kind = kind, .field = field, .text = text};
   if (!lua_checkstack(L, 4)) return false;
@@ -256,7 +261,8 @@ static bool visit_record(lua_State *L, const struct reading *reading, const stru
   char amounts[MOST_FIELDS][MONEY_TEXT];
   int record = lua_gettop(L);
   for (int i = 0; i < MOST_FIELDS && reading->query->fields[i]; i++) {
-    fields_get(L, fields, record, record_field_find(reading->query->kind, reading->query->fields[i]));
+    fields_get(L, fields, record,
+               record_field_find(reading->query->kind, reading->query->fields[i]));
     const money *amount = money_test(L, -1);
     if (amount) money_format(*amount, amounts[i]);
     texts[i] = amount ? amounts[i] : lua_tostring(L, -1);
@@ -291,7 +297,8 @@ static int read_list(lua_State *L)
   return 0;
 }
 
-bool record_list_texts(lua_State *L, const char *body, size_t size, const struct record_query *query, bool *more,
+bool record_list_texts(lua_State *L, const char *body, size_t size,
+                       const struct record_query *query, bool *more,
                        bool (*visit)(void *arg, const char *const *texts), void *arg)
 {
   struct reading reading = {.body = body, .size = size, .query = query, .visit = visit, .arg = arg};
@@ -312,7 +319,8 @@ static int answer_of(lua_State *L)
   const char *body = luaL_checklstring(L, 1, &size), *name = luaL_optstring(L, 2, NULL);
   const struct endpoint *endpoint = name ? endpoint_find(name) : NULL;
   if (name && !endpoint) return error_usage(L, "there is no endpoint %s", name);
-  return record_answer_page(L, body, size, endpoint, luaL_optinteger(L, 3, 0), luaL_optinteger(L, 4, 0));
+  return record_answer_page(L, body, size, endpoint, luaL_optinteger(L, 3, 0),
+                            luaL_optinteger(L, 4, 0));
 }
 
 /* failure(text, status) -> what record_error makes of it, as an error value */
@@ -334,9 +342,11 @@ static int failure_of(lua_State *L)
 static int field_of(lua_State *L)
 {
   size_t size;
-  const char *body = luaL_checklstring(L, 1, &size), *kind = luaL_checkstring(L, 2), *name = luaL_checkstring(L, 3);
+  const char *body = luaL_checklstring(L, 1, &size), *kind = luaL_checkstring(L, 2),
+             *name = luaL_checkstring(L, 3);
   int found = RECORD_NONE;
-  while (found < RECORD_KIND_COUNT && strcmp(record_kind_name((enum record_kind)found), kind) != 0) found++;
+  while (found < RECORD_KIND_COUNT && strcmp(record_kind_name((enum record_kind)found), kind) != 0)
+    found++;
   if (found == RECORD_KIND_COUNT) return error_usage(L, "there is no kind of record %s", kind);
   struct buffer text = {0};
   bool has = record_field_text(L, body, size, (enum record_kind)found, name, &text);
@@ -346,7 +356,8 @@ static int field_of(lua_State *L)
   return 1;
 }
 
-/* date(text) -> seconds since 1970, an integer where there is no fraction; nil when it is no date */
+/* date(text) -> seconds since 1970, an integer where there is no fraction; nil when it is no date
+ */
 static int date_of(lua_State *L)
 {
   size_t size;

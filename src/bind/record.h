@@ -1,4 +1,5 @@
-/* The server's answers as scripts see them: either dialect unwrapped, canonical names and types, exact money. */
+/* The server's answers as scripts see them: either dialect unwrapped, canonical names and types,
+ * exact money. */
 #ifndef PROXYLUA_BIND_RECORD_H
 #define PROXYLUA_BIND_RECORD_H
 
@@ -14,28 +15,33 @@
 /* Pushes the table {answer, failure, field}: the functions below for Lua. */
 void record_open(lua_State *L);
 
-/* Pushes the canonical value of a 2xx answer and answers 1, or raises: protocol when it is not what the endpoint promises,
- * the server's own error when it says "success": false. Lists are marked as such (json_is_list) and carry page, limit, total
- * and has_more. `endpoint` is NULL for a path that the table does not know: unwrapped, and otherwise untouched. */
+/* Pushes the canonical value of a 2xx answer and answers 1, or raises: protocol when it is not what
+ * the endpoint promises, the server's own error when it says "success": false. Lists are marked as
+ * such (json_is_list) and carry page, limit, total and has_more. `endpoint` is NULL for a path that
+ * the table does not know: unwrapped, and otherwise untouched. */
 int record_answer(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint);
 
-/* The same for a list of which page `page` of `limit` records was asked for, since the server may not tell. 0: not known. */
-int record_answer_page(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint, int64_t page,
-                       int64_t limit);
+/* The same for a list of which page `page` of `limit` records was asked for, since the server may
+ * not tell. 0: not known. */
+int record_answer_page(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint,
+                       int64_t page, int64_t limit);
 
-/* Completes an error by what the server said in the body of its answer: the code, and its words after the message. Pushes
- * the details that it gave, or nil. Whatever the body is, this does not fail. */
+/* Completes an error by what the server said in the body of its answer: the code, and its words
+ * after the message. Pushes the details that it gave, or nil. Whatever the body is, this does not
+ * fail. */
 void record_error(lua_State *L, const char *body, size_t size, struct error *err);
 
-/* Adds the text of a canonical field of the record in an answer: "9.30", "12", "ord_1". False when the answer is none, is a
- * failure, or has no such field. Never raises; leaves the stack as it was. */
-bool record_field_text(lua_State *L, const char *body, size_t size, enum record_kind kind, const char *field,
-                       struct buffer *text);
+/* Adds the text of a canonical field of the record in an answer: "9.30", "12", "ord_1". False when
+ * the answer is none, is a failure, or has no such field. Never raises; leaves the stack as it was.
+ */
+bool record_field_text(lua_State *L, const char *body, size_t size, enum record_kind kind,
+                       const char *field, struct buffer *text);
 
-/* Visits the records of a list with the texts of the fields that the query names (NULL: absent; valid during the visit).
- * `more`: there are, or may be, further pages. False when the answer is no list, or a visit answered false. Never raises;
- * leaves the stack as it was. */
-bool record_list_texts(lua_State *L, const char *body, size_t size, const struct record_query *query, bool *more,
+/* Visits the records of a list with the texts of the fields that the query names (NULL: absent;
+ * valid during the visit). `more`: there are, or may be, further pages. False when the answer is no
+ * list, or a visit answered false. Never raises; leaves the stack as it was. */
+bool record_list_texts(lua_State *L, const char *body, size_t size,
+                       const struct record_query *query, bool *more,
                        bool (*visit)(void *arg, const char *const *texts), void *arg);
 
 #endif

@@ -1,4 +1,5 @@
-/* What the server said of a failure, in whatever form: an error of either dialect, some other JSON, HTML, text, nothing. */
+/* What the server said of a failure, in whatever form: an error of either dialect, some other JSON,
+ * HTML, text, nothing. */
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,7 +11,8 @@
 
 #define LONGEST_WORDS 300 /* bytes of the server's words that are repeated */
 
-/* Pushes table[name] when it is text (or, for a code, a number), and answers it; pushes nil and answers NULL otherwise. */
+/* Pushes table[name] when it is text (or, for a code, a number), and answers it; pushes nil and
+ * answers NULL otherwise. */
 static const char *push_text(lua_State *L, int table, const char *name)
 {
   lua_pushstring(L, name);
@@ -32,7 +34,8 @@ static const char *push_first(lua_State *L, int table, const char *const *names)
   return push_text(L, table, *names);
 }
 
-/* Copies the server's words as a terminal can only show them: control characters, those of two bytes too, become blanks. */
+/* Copies the server's words as a terminal can only show them: control characters, those of two
+ * bytes too, become blanks. */
 static void copy_words(char *to, const char *words, size_t size)
 {
   memcpy(to, words, size);
@@ -46,7 +49,8 @@ static void copy_words(char *to, const char *words, size_t size)
 }
 
 /* Adds up to `size` bytes of the server's words, cut on a whole UTF-8 character. */
-static void add_words(struct error *err, const char *before, const char *words, size_t size, const char *after)
+static void add_words(struct error *err, const char *before, const char *words, size_t size,
+                      const char *after)
 {
   char said[LONGEST_WORDS + 1], message[sizeof err->message];
   bool cut = size > LONGEST_WORDS;
@@ -54,7 +58,8 @@ static void add_words(struct error *err, const char *before, const char *words, 
   while (cut && size > 0 && ((unsigned char)words[size] & 0xC0) == 0x80) size--;
   copy_words(said, words, size);
   memcpy(message, err->message, sizeof message);
-  error_set(err, err->kind, "%s%s%s%s%s%s", message, *message ? ": " : "", before, said, cut ? " ..." : "", after);
+  error_set(err, err->kind, "%s%s%s%s%s%s", message, *message ? ": " : "", before, said,
+            cut ? " ..." : "", after);
 }
 
 /* CODES_LIKE_THIS, where a message stands elsewhere. */
@@ -87,8 +92,8 @@ static void add_details(lua_State *L, struct error *err)
   }
 }
 
-/* {"error": {message, code, details}}, {"error": "…"}, {"message", "code"} and the like; the document is at the index.
- * Pushes the details. */
+/* {"error": {message, code, details}}, {"error": "…"}, {"message", "code"} and the like; the
+ * document is at the index. Pushes the details. */
 static void read_object(lua_State *L, int document, struct error *err)
 {
   static const char *const words[] = {"message", "error", "detail", "title", NULL};

@@ -16,9 +16,12 @@
 #include "bundle/bundle.h"
 #include "sandbox/sandbox.h"
 
-#define GC_PAUSE 400 /* percent: on JSON-heavy work the collector otherwise costs more than the memory is worth */
+#define GC_PAUSE                                                                                 \
+  400 /* percent: on JSON-heavy work the collector otherwise costs more than the memory is worth \
+       */
 
-/* Entries that are not absolute would be looked up in the working directory, which anybody may have filled. */
+/* Entries that are not absolute would be looked up in the working directory, which anybody may have
+ * filled. */
 static void strip_relative(lua_State *L, const char *field)
 {
   lua_getfield(L, -1, field);
@@ -129,8 +132,8 @@ void runtime_close(struct runtime *runtime)
   free(runtime);
 }
 
-/* Pushes what is told of an uncaught error: its text, then where it stood; nothing where nobody reads our output any more.
- * Stack: error, traceback -> text. */
+/* Pushes what is told of an uncaught error: its text, then where it stood; nothing where nobody
+ * reads our output any more. Stack: error, traceback -> text. */
 static void push_report(lua_State *L)
 {
   if (system_is_closed_pipe(L, -2)) {
@@ -192,7 +195,8 @@ void runtime_interrupt(struct runtime *runtime)
 {
   runtime->interrupted = 1;
   if (runtime->running)
-    lua_sethook(runtime->running, on_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    lua_sethook(runtime->running, on_interrupt,
+                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
   loop_wake(runtime->loop);
 }
 

@@ -1,5 +1,5 @@
-/* The runtime: a lua_State with everything a script sees, and the engine behind it. Several can be open in one process;
- * nothing is kept outside of them. */
+/* The runtime: a lua_State with everything a script sees, and the engine behind it. Several can be
+ * open in one process; nothing is kept outside of them. */
 #ifndef PROXYLUA_BIND_RUNTIME_H
 #define PROXYLUA_BIND_RUNTIME_H
 
@@ -24,8 +24,9 @@ struct runtime {
   lua_State *L; /* the main thread; scripts run on threads of their own */
   struct alloc *alloc;
   struct loop *loop;
-  struct http *web;        /* px.http: never carries the key */
-  struct engine *engine;   /* what stands behind the API (bind/engine.h); NULL before it is configured */
+  struct http *web; /* px.http: never carries the key */
+  struct engine
+      *engine; /* what stands behind the API (bind/engine.h); NULL before it is configured */
   struct sandbox *sandbox; /* the emulated API of --sandbox, or NULL */
   struct repl *repl;       /* the session at the prompt, or NULL */
   struct bundle *bundle;   /* the app in the program's own file, or NULL */
@@ -43,8 +44,9 @@ static inline struct runtime *runtime_of(lua_State *L)
   return *(struct runtime **)lua_getextraspace(L);
 }
 
-/* Runs the function and its arguments on top of runtime->L as a script: as task 0, until it and all its tasks have ended.
- * Pops them. 0, or the exit code of the failure, whose text and traceback then lie on top of runtime->L as one string. */
+/* Runs the function and its arguments on top of runtime->L as a script: as task 0, until it and all
+ * its tasks have ended. Pops them. 0, or the exit code of the failure, whose text and traceback
+ * then lie on top of runtime->L as one string. */
 int runtime_run(struct runtime *runtime, int arguments);
 
 #endif

@@ -12,7 +12,8 @@
 
 /* --- the sandbox's own state --- */
 
-/* Stack: nothing -> the JSON module. Runs in the sandbox's lua_State, which finds modules in the program alone. */
+/* Stack: nothing -> the JSON module. Runs in the sandbox's lua_State, which finds modules in the
+ * program alone. */
 static int prepare(lua_State *L)
 {
   lua_getglobal(L, LUA_LOADLIBNAME);
@@ -55,7 +56,8 @@ static int read_port(lua_State *L)
   int valid;
   lua_Integer port = lua_tointegerx(L, -1, &valid);
   if (!valid || port < 0 || port > 65535)
-    error_usage(L, "sandbox: port is a number from 0 to 65535, not %s", luaL_tolstring(L, -1, NULL));
+    error_usage(L, "sandbox: port is a number from 0 to 65535, not %s",
+                luaL_tolstring(L, -1, NULL));
   return (int)port;
 }
 

@@ -1,4 +1,5 @@
-/* The operating system for the command line: small functions over system calls, one failure shape. */
+/* The operating system for the command line: small functions over system calls, one failure shape.
+ */
 #include "bind/system.h"
 
 #include <errno.h>
@@ -224,7 +225,8 @@ static int kind(lua_State *L)
   return 1;
 }
 
-/* status(path): a table: mode (permission bits), own (belongs to this user or root), writable; nil when nothing is there. */
+/* status(path): a table: mode (permission bits), own (belongs to this user or root), writable; nil
+ * when nothing is there. */
 static int status(lua_State *L)
 {
   struct stat there;
@@ -252,7 +254,8 @@ static int is_trusted(lua_State *L)
 {
   struct stat there;
   bool found = stat(path_check(L, 1), &there) == 0;
-  lua_pushboolean(L, found && (there.st_uid == geteuid() || there.st_uid == 0) && !(there.st_mode & S_IWOTH));
+  lua_pushboolean(L, found && (there.st_uid == geteuid() || there.st_uid == 0) &&
+                         !(there.st_mode & S_IWOTH));
   return 1;
 }
 
@@ -272,7 +275,8 @@ static int lock(lua_State *L)
   return 1;
 }
 
-/* embedded(name): the bytes of a text that the program carries; nil when it has none of that name. */
+/* embedded(name): the bytes of a text that the program carries; nil when it has none of that name.
+ */
 static int embedded(lua_State *L)
 {
   const struct embedded_file *file = embedded_find(luaL_checkstring(L, 1));

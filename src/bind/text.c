@@ -41,7 +41,8 @@ static int is_ascii(const char *text, size_t size)
   return at == size;
 }
 
-/* In a locale of its own: what a terminal shows does not depend on the one that the program was started in. */
+/* In a locale of its own: what a terminal shows does not depend on the one that the program was
+ * started in. */
 static size_t measure_utf8(const char *text, size_t size, lua_Integer *columns)
 {
   locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
@@ -83,9 +84,9 @@ void text_open(lua_State *L)
 }
 
 /* For whole alphabets one look-up a byte: no locale, no calls. */
-#define IS_PLAIN(c)                                                                                        \
-  (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= '0' && (c) <= '9') || (c) == '-' || \
-   (c) == '.' || (c) == '_' || (c) == '~')
+#define IS_PLAIN(c)                                                                          \
+  (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= '0' && (c) <= '9') || \
+   (c) == '-' || (c) == '.' || (c) == '_' || (c) == '~')
 
 static int percent(lua_State *L)
 {

@@ -29,13 +29,16 @@ static bool ends_with(const char *text, size_t size, const char *end)
   return size >= end_size && memcmp(text + size - end_size, end, end_size) == 0;
 }
 
-/* Whether "proxylua/cli/orders.lua:12: …" lies inside the program: a user's folder may be called proxylua too. */
+/* Whether "proxylua/cli/orders.lua:12: …" lies inside the program: a user's folder may be called
+ * proxylua too. */
 static bool is_own(const struct line *line)
 {
   char name[128];
   const char *colon = memchr(line->text, ':', line->size);
   size_t size = colon ? (size_t)(colon - line->text) : 0;
-  if (!starts_with(line, "proxylua/") || !ends_with(line->text, size, ".lua") || size >= sizeof name) return false;
+  if (!starts_with(line, "proxylua/") || !ends_with(line->text, size, ".lua") ||
+      size >= sizeof name)
+    return false;
   size -= strlen(".lua");
   if (ends_with(line->text, size, "/init")) size -= strlen("/init");
   for (size_t i = 0; i < size; i++) name[i] = (char)(line->text[i] == '/' ? '.' : line->text[i]);
@@ -90,7 +93,8 @@ static void keep_users(lua_State *L)
   while (next(&rest, &line)) {
     enum owner owner = owner_of(&line);
     bool last = !rest && starts_with(&line, tail_call); /* of the script, by the program */
-    if (!last && (owner == OWNER_USER || (owner == OWNER_C && !own_before && !leads_to_own(rest)))) add(&out, &line);
+    if (!last && (owner == OWNER_USER || (owner == OWNER_C && !own_before && !leads_to_own(rest))))
+      add(&out, &line);
     if (owner != OWNER_C) own_before = owner == OWNER_PROGRAM;
   }
   luaL_pushresult(&out);

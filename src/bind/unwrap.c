@@ -30,7 +30,8 @@ bool unwrap_has_object(lua_State *L, int index)
   return lua_type(L, index) == LUA_TTABLE && !unwrap_has_list(L, index);
 }
 
-/* Pushes the one value of a table that `test` accepts; nothing and false when there is none or several. */
+/* Pushes the one value of a table that `test` accepts; nothing and false when there is none or
+ * several. */
 static bool push_only(lua_State *L, int table, bool (*test)(lua_State *L, int index))
 {
   int found = 0, base = lua_gettop(L);
@@ -44,7 +45,8 @@ static bool push_only(lua_State *L, int table, bool (*test)(lua_State *L, int in
   return found == 1;
 }
 
-/* An object that stands for something else: one that says success, or whose only sensible part is its data. */
+/* An object that stands for something else: one that says success, or whose only sensible part is
+ * its data. */
 static bool is_envelope(lua_State *L, int document, enum record_kind kind)
 {
   if (!unwrap_has_object(L, document)) return false;
@@ -156,7 +158,8 @@ static bool read_table(lua_State *L, const struct fields *fields, int table, str
   int type = fields_get(L, fields, table, record_field_find(RECORD_PAGE, "has_more"));
   page->has_more = type == LUA_TBOOLEAN ? lua_toboolean(L, -1) : -1;
   lua_pop(L, 1);
-  return page->page >= 0 || page->limit >= 0 || page->total >= 0 || page->pages >= 0 || page->has_more >= 0;
+  return page->page >= 0 || page->limit >= 0 || page->total >= 0 || page->pages >= 0 ||
+         page->has_more >= 0;
 }
 
 void page_read(lua_State *L, int document, int data, struct page *page)

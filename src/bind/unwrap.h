@@ -1,5 +1,5 @@
-/* The two dialects of the API's answers: an envelope, or the bare value. Everything here is told by stack indices, which must
- * be absolute. */
+/* The two dialects of the API's answers: an envelope, or the bare value. Everything here is told by
+ * stack indices, which must be absolute. */
 #ifndef PROXYLUA_BIND_UNWRAP_H
 #define PROXYLUA_BIND_UNWRAP_H
 
@@ -16,30 +16,32 @@ bool unwrap_has_object(lua_State *L, int index);
 /* Whether the document says that it is an error: {"success": false, …}. */
 bool unwrap_is_failure(lua_State *L, int document);
 
-/* Pushes what the document is about: its data when it is an envelope, nil when it is an empty one, or itself. */
+/* Pushes what the document is about: its data when it is an envelope, nil when it is an empty one,
+ * or itself. */
 void unwrap_data(lua_State *L, int document, enum record_kind kind);
 
-/* Pushes the list that the data is or has; one that is null is an empty one. Nothing and false when there is none. */
+/* Pushes the list that the data is or has; one that is null is an empty one. Nothing and false when
+ * there is none. */
 bool unwrap_list(lua_State *L, int data, enum record_kind kind);
 
-/* Pushes the record that the data is or has ({"order": {…}}); of an order the id alone will do. Nothing and false when there
- * is none. */
+/* Pushes the record that the data is or has ({"order": {…}}); of an order the id alone will do.
+ * Nothing and false when there is none. */
 bool unwrap_record(lua_State *L, int data, enum record_kind kind);
 
-/* What is told of a list: which page it is, of how many records, out of how many, and whether there is more.
- * Negative: not known. */
+/* What is told of a list: which page it is, of how many records, out of how many, and whether there
+ * is more. Negative: not known. */
 struct page {
   int64_t page, limit, total, pages;
   int has_more;
 };
 
-/* Reads what the server told: meta or pagination of the document or of its data (absolute stack indices), or one of these
- * two itself. */
+/* Reads what the server told: meta or pagination of the document or of its data (absolute stack
+ * indices), or one of these two itself. */
 void page_read(lua_State *L, int document, int data, struct page *page);
 
-/* Whether there are more pages after one of `count` records, when `limit` were asked for and the server may have its own idea of
- * that. Without a word from the server, a page with as many as the API's default of 20 may be followed by another. Negative: not
- * known. */
+/* Whether there are more pages after one of `count` records, when `limit` were asked for and the
+ * server may have its own idea of that. Without a word from the server, a page with as many as the
+ * API's default of 20 may be followed by another. Negative: not known. */
 int page_has_more(const struct page *page, int64_t count, int64_t limit);
 
 /* Sets page, limit and total in the list at an absolute index, those that are known. */

@@ -40,7 +40,8 @@ const char *archive_check_name(const char *name, size_t size)
 {
   if (size == 0) return "has no name";
   if (size > ARCHIVE_NAME) return "has too long a name";
-  if (is_control(name, size) || !buffer_is_utf8(name, size)) return "has a name that is no plain text";
+  if (is_control(name, size) || !buffer_is_utf8(name, size))
+    return "has a name that is no plain text";
   if (name[0] == '/') return "has an absolute path for a name";
   if (memchr(name, '\\', size)) return "has a backslash in its name";
   if (size > 1 && name[1] == ':') return "has a drive in its name";
@@ -53,7 +54,8 @@ const char *archive_check_name(const char *name, size_t size)
   return why;
 }
 
-/* With / before everything else: what lies in a folder of a name comes right behind a file of that name. */
+/* With / before everything else: what lies in a folder of a name comes right behind a file of that
+ * name. */
 static int compare(const void *a, const void *b)
 {
   const unsigned char *x = (const unsigned char *)((const struct archive_file *)a)->name;
@@ -94,7 +96,8 @@ static bool grow(struct archive *archive)
   return true;
 }
 
-bool archive_put(struct archive *archive, const char *name, size_t name_size, char *data, size_t size)
+bool archive_put(struct archive *archive, const char *name, size_t name_size, char *data,
+                 size_t size)
 {
   char *copy = grow(archive) ? strndup(name, name_size) : NULL;
   if (!copy) return false;
@@ -102,8 +105,8 @@ bool archive_put(struct archive *archive, const char *name, size_t name_size, ch
   return true;
 }
 
-bool archive_add(struct archive *archive, const char *name, size_t name_size, const void *data, size_t size,
-                 struct error *err)
+bool archive_add(struct archive *archive, const char *name, size_t name_size, const void *data,
+                 size_t size, struct error *err)
 {
   const char *why = archive_check_name(name, name_size);
   if (why) {
@@ -134,9 +137,10 @@ void archive_free(struct archive *archive)
 static bool write_file(zipFile zip, const struct archive_file *file)
 {
   const zip_fileinfo info = {.dosDate = EPOCH, .external_fa = MODE};
-  int result = zipOpenNewFileInZip4_64(zip, file->name, &info, NULL, 0, NULL, 0, NULL, Z_DEFLATED, Z_BEST_COMPRESSION,
-                                       0, -MAX_WBITS, DEF_MEM_LEVEL, Z_DEFAULT_STRATEGY, NULL, 0, MADE_BY, UTF8_NAMES,
-                                       file->size >= UINT32_MAX);
+  int result =
+      zipOpenNewFileInZip4_64(zip, file->name, &info, NULL, 0, NULL, 0, NULL, Z_DEFLATED,
+                              Z_BEST_COMPRESSION, 0, -MAX_WBITS, DEF_MEM_LEVEL, Z_DEFAULT_STRATEGY,
+                              NULL, 0, MADE_BY, UTF8_NAMES, file->size >= UINT32_MAX);
   for (size_t at = 0; result == ZIP_OK && at < file->size; at += PIECE) {
     size_t piece = file->size - at < PIECE ? file->size - at : PIECE;
     result = zipWriteInFileInZip(zip, file->data + at, (unsigned)piece);

@@ -1,5 +1,6 @@
-/* Archives: a zip as a list of named files in memory. Reading one refuses whatever could reach out of the folder that it may be
- * unpacked to, mean two things at once, or be larger than it looks; writing one makes the same bytes of the same files. */
+/* Archives: a zip as a list of named files in memory. Reading one refuses whatever could reach out
+ * of the folder that it may be unpacked to, mean two things at once, or be larger than it looks;
+ * writing one makes the same bytes of the same files. */
 #ifndef PROXYLUA_BUNDLE_ARCHIVE_H
 #define PROXYLUA_BUNDLE_ARCHIVE_H
 
@@ -26,24 +27,27 @@ struct archive {
 
 #define ARCHIVE_INIT ((struct archive){0})
 
-/* What is read at most. `ratio`: how many times larger than packed a file may be, beyond the first 64 KiB. */
+/* What is read at most. `ratio`: how many times larger than packed a file may be, beyond the first
+ * 64 KiB. */
 struct archive_limits {
   size_t count, file, total, ratio;
 };
 
-#define ARCHIVE_LIMITS ((struct archive_limits){.count = 1000, .file = 16 << 20, .total = 64 << 20, .ratio = 100})
+#define ARCHIVE_LIMITS \
+  ((struct archive_limits){.count = 1000, .file = 16 << 20, .total = 64 << 20, .ratio = 100})
 
 /* Why a name is refused, NULL when it is none of those. */
 const char *archive_check_name(const char *name, size_t size);
 
 /* Adds a copy of a file. */
-bool archive_add(struct archive *archive, const char *name, size_t name_size, const void *data, size_t size,
-                 struct error *err);
+bool archive_add(struct archive *archive, const char *name, size_t name_size, const void *data,
+                 size_t size, struct error *err);
 
-/* Fills an empty archive from the bytes of a zip, or from a range of a file (`size` 0: up to its end); what is wrong with the
- * bytes is of kind config, and names the file in the archive. On failure the archive holds what was read so far. */
-bool archive_read(struct archive *archive, const void *bytes, size_t size, const struct archive_limits *limits,
-                  struct error *err);
+/* Fills an empty archive from the bytes of a zip, or from a range of a file (`size` 0: up to its
+ * end); what is wrong with the bytes is of kind config, and names the file in the archive. On
+ * failure the archive holds what was read so far. */
+bool archive_read(struct archive *archive, const void *bytes, size_t size,
+                  const struct archive_limits *limits, struct error *err);
 bool archive_load(struct archive *archive, const char *path, uint64_t offset, uint64_t size,
                   const struct archive_limits *limits, struct error *err);
 

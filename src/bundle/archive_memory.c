@@ -26,7 +26,8 @@ static uLong write_it(voidpf opaque, voidpf stream, const void *from, uLong size
   struct archive_memory *memory = opaque;
   (void)stream;
   size_t end = memory->position + size;
-  if (!memory->out || (end > memory->size && !buffer_reserve(memory->out, end - memory->size))) return 0;
+  if (!memory->out || (end > memory->size && !buffer_reserve(memory->out, end - memory->size)))
+    return 0;
   memcpy(memory->out->data + memory->out->size - memory->size + memory->position, from, size);
   if (end > memory->size) {
     memory->out->size += end - memory->size;

@@ -1,4 +1,5 @@
-/* Reading: what the directory of a zip says is checked before anything is unpacked, and again against what comes out. */
+/* Reading: what the directory of a zip says is checked before anything is unpacked, and again
+ * against what comes out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <minizip/unzip.h>
@@ -11,7 +12,7 @@
 
 #define ENCRYPTED (1 << 0 | 1 << 6 | 1 << 13) /* flags of an entry */
 #define SLACK (64 << 10)                      /* bytes that a file may have whatever its ratio is */
-#define END 22                                /* bytes of the record at the end, without a comment */
+#define END 22 /* bytes of the record at the end, without a comment */
 #define PIECE (1 << 20)
 
 struct reading {
@@ -79,9 +80,11 @@ static bool check_entry(struct reading *reading)
   if (!is_plain(reading)) return refuse(reading, "is a link or a special file");
   if (info->compression_method != 0 && info->compression_method != Z_DEFLATED)
     return refuse(reading, "is packed in an unusual way");
-  if (is_folder(reading) && info->uncompressed_size > 0) return refuse(reading, "is a folder with data");
-  return info->uncompressed_size <= SIZE_MAX - 1 ? check_size(reading, (size_t)info->uncompressed_size)
-                                                 : refuse(reading, "is too large");
+  if (is_folder(reading) && info->uncompressed_size > 0)
+    return refuse(reading, "is a folder with data");
+  return info->uncompressed_size <= SIZE_MAX - 1
+             ? check_size(reading, (size_t)info->uncompressed_size)
+             : refuse(reading, "is too large");
 }
 
 /* Exactly as much as the directory says has to come. */
@@ -90,7 +93,8 @@ static bool unpack(struct reading *reading, char *to, size_t size)
   size_t at = 0;
   int got = 1;
   while (at < size && got > 0) {
-    got = unzReadCurrentFile(reading->zip, to + at, (unsigned)(size - at < PIECE ? size - at : PIECE));
+    got = unzReadCurrentFile(reading->zip, to + at,
+                             (unsigned)(size - at < PIECE ? size - at : PIECE));
     if (got > 0) at += (size_t)got;
   }
   char more;
@@ -117,8 +121,8 @@ static bool read_data(struct reading *reading)
 static bool read_entry(struct reading *reading)
 {
   memset(reading->name, 0, sizeof reading->name);
-  int result =
-      unzGetCurrentFileInfo64(reading->zip, &reading->info, reading->name, sizeof reading->name - 1, NULL, 0, NULL, 0);
+  int result = unzGetCurrentFileInfo64(reading->zip, &reading->info, reading->name,
+                                       sizeof reading->name - 1, NULL, 0, NULL, 0);
   if (result != UNZ_OK) return fail(reading, "its directory is damaged");
   return check_entry(reading) && (is_folder(reading) || read_data(reading));
 }
@@ -126,8 +130,10 @@ static bool read_entry(struct reading *reading)
 static bool read_entries(struct reading *reading)
 {
   unz_global_info64 all;
-  if (unzGetGlobalInfo64(reading->zip, &all) != UNZ_OK) return fail(reading, "its directory is damaged");
-  if (all.number_entry > reading->limits->count) return fail(reading, "there are too many files in it");
+  if (unzGetGlobalInfo64(reading->zip, &all) != UNZ_OK)
+    return fail(reading, "its directory is damaged");
+  if (all.number_entry > reading->limits->count)
+    return fail(reading, "there are too many files in it");
   for (ZPOS64_T i = 0; i < all.number_entry; i++) {
     int result = i == 0 ? unzGoToFirstFile(reading->zip) : unzGoToNextFile(reading->zip);
     if (result != UNZ_OK) return fail(reading, "its directory is damaged");
@@ -144,8 +150,9 @@ static uint64_t number(const unsigned char *bytes, int size)
   return value;
 }
 
-/* The record at the end is where it has to be, and the directory ends right before it: nothing is cut off, and nothing stands
- * in front or behind that another program might take for the archive. */
+/* The record at the end is where it has to be, and the directory ends right before it: nothing is
+ * cut off, and nothing stands in front or behind that another program might take for the archive.
+ */
 static bool is_whole(const unsigned char *bytes, size_t size)
 {
   if (size < END) return false;
@@ -154,8 +161,8 @@ static bool is_whole(const unsigned char *bytes, size_t size)
          number(end + 12, 4) + number(end + 16, 4) == size - END;
 }
 
-bool archive_read(struct archive *archive, const void *bytes, size_t size, const struct archive_limits *limits,
-                  struct error *err)
+bool archive_read(struct archive *archive, const void *bytes, size_t size,
+                  const struct archive_limits *limits, struct error *err)
 {
   struct archive_memory memory = {.bytes = bytes, .size = size};
   zlib_filefunc64_def functions;
@@ -190,7 +197,8 @@ static bool read_range(int fd, char *to, size_t size, uint64_t offset)
 }
 
 /* Narrows the range to what there is. */
-static bool check_range(int fd, uint64_t offset, uint64_t *size, const struct archive_limits *limits, const char **why)
+static bool check_range(int fd, uint64_t offset, uint64_t *size,
+                        const struct archive_limits *limits, const char **why)
 {
   struct stat there;
   if (fstat(fd, &there) != 0)
@@ -214,8 +222,9 @@ static bool load(struct archive *archive, int fd, const char *path, uint64_t off
   if (!check_range(fd, offset, &size, limits, &why)) return fail_file(err, path, why);
   char *bytes = malloc((size_t)size + 1);
   if (!bytes) return fail_file(err, path, "out of memory");
-  bool ok = read_range(fd, bytes, (size_t)size, offset) ? archive_read(archive, bytes, (size_t)size, limits, err)
-                                                        : fail_file(err, path, strerror(errno));
+  bool ok = read_range(fd, bytes, (size_t)size, offset)
+                ? archive_read(archive, bytes, (size_t)size, limits, err)
+                : fail_file(err, path, strerror(errno));
   free(bytes);
   return ok;
 }

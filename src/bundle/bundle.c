@@ -31,16 +31,19 @@ static bool fail_memory(struct error *err)
 static bool refuse_size(const struct bundle_marker *marker, uint64_t size, struct error *err)
 {
   if (size <= marker->begin)
-    error_set(
-        err, ERROR_CONFIG,
-        "the app that was bundled with this program is gone: strip, or another tool that rewrites programs, has cut "
-        "it off; bundle it again, and leave the bundle as it is");
+    error_set(err, ERROR_CONFIG,
+              "the app that was bundled with this program is gone: strip, or another tool that "
+              "rewrites programs, has cut "
+              "it off; bundle it again, and leave the bundle as it is");
   else if (size < marker->end)
-    error_set(err, ERROR_CONFIG, "this program is cut short: its app had %llu bytes, and %llu are left; copy it again",
-              (unsigned long long)(marker->end - marker->begin), (unsigned long long)(size - marker->begin));
+    error_set(err, ERROR_CONFIG,
+              "this program is cut short: its app had %llu bytes, and %llu are left; copy it again",
+              (unsigned long long)(marker->end - marker->begin),
+              (unsigned long long)(size - marker->begin));
   else
     error_set(err, ERROR_CONFIG,
-              "this program was changed after it was bundled: %llu bytes were added behind its app; get it again",
+              "this program was changed after it was bundled: %llu bytes were added behind its "
+              "app; get it again",
               (unsigned long long)(size - marker->end));
   return false;
 }
@@ -48,11 +51,13 @@ static bool refuse_size(const struct bundle_marker *marker, uint64_t size, struc
 static bool refuse_change(struct error *err)
 {
   error_set(err, ERROR_CONFIG,
-            "the app in this program was changed after it was bundled; get the program again, or bundle it again");
+            "the app in this program was changed after it was bundled; get the program again, or "
+            "bundle it again");
   return false;
 }
 
-/* Linux lets nobody write to the file of a program that runs, so that what was looked at stays what it is. */
+/* Linux lets nobody write to the file of a program that runs, so that what was looked at stays what
+ * it is. */
 static bool map_zip(struct bundle *bundle, int fd, struct error *err)
 {
   struct stat status;
@@ -63,9 +68,11 @@ static bool map_zip(struct bundle *bundle, int fd, struct error *err)
     return refuse_size(&bundle->marker, (uint64_t)status.st_size, err);
   size_t size = (size_t)(bundle->marker.end - bundle->marker.begin + before);
   void *mapping =
-      known ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, (off_t)(bundle->marker.begin - before)) : MAP_FAILED;
+      known ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, (off_t)(bundle->marker.begin - before))
+            : MAP_FAILED;
   if (mapping == MAP_FAILED) {
-    error_set(err, ERROR_CONFIG, "cannot read the app at the end of this program's file: %s", strerror(errno));
+    error_set(err, ERROR_CONFIG, "cannot read the app at the end of this program's file: %s",
+              strerror(errno));
     return false;
   }
   bundle->mapping = mapping;
@@ -82,8 +89,8 @@ static bool is_as_it_was(const struct bundle *bundle, struct error *err)
   return memcmp(digest, bundle->marker.digest, sizeof digest) == 0 || refuse_change(err);
 }
 
-/* Its bytes are as they were written, so that their shape needs no looking at. Offsets in the zip count from the beginning of the
- * program's file. */
+/* Its bytes are as they were written, so that their shape needs no looking at. Offsets in the zip
+ * count from the beginning of the program's file. */
 static bool find_entries(struct bundle *bundle, struct error *err)
 {
   const char *end = bundle->zip + (bundle->marker.end - bundle->marker.begin) - ZIP_END;
@@ -142,7 +149,8 @@ static const char *find(const struct bundle *bundle, const char *name)
 {
   struct bundle_file file;
   for (size_t i = 0; bundle_list(bundle, i, &file); i++)
-    if (strlen(name) == file.name_size && memcmp(name, file.name, file.name_size) == 0) return bundle->entries[i];
+    if (strlen(name) == file.name_size && memcmp(name, file.name, file.name_size) == 0)
+      return bundle->entries[i];
   return NULL;
 }
 
@@ -163,7 +171,8 @@ static bool inflate_all(const char *packed, size_t packed_size, char *to, size_t
   return whole;
 }
 
-bool bundle_read(const struct bundle *bundle, const char *name, struct buffer *out, struct error *err)
+bool bundle_read(const struct bundle *bundle, const char *name, struct buffer *out,
+                 struct error *err)
 {
   const char *entry = find(bundle, name);
   if (!entry) {
@@ -173,7 +182,8 @@ bool bundle_read(const struct bundle *bundle, const char *name, struct buffer *o
   size_t size = zip_u32(entry + ZIP_CENTRAL_SIZE);
   const char *local = bundle->zip + (zip_u32(entry + ZIP_CENTRAL_OFFSET) - bundle->marker.begin);
   if (!buffer_reserve(out, size)) return fail_memory(err);
-  if (!inflate_all(local + zip_local_size(local), zip_u32(entry + ZIP_CENTRAL_PACKED), out->data, size))
+  if (!inflate_all(local + zip_local_size(local), zip_u32(entry + ZIP_CENTRAL_PACKED), out->data,
+                   size))
     return fail_memory(err);
   out->size = size;
   out->data[size] = '\0';

@@ -1,5 +1,5 @@
-/* Bundles: a program with an app at the end of its file, as a zip. The marker in the program's data has the hash of the zip, and
- * nothing of it is read before all of it has that hash. */
+/* Bundles: a program with an app at the end of its file, as a zip. The marker in the program's data
+ * has the hash of the zip, and nothing of it is read before all of it has that hash. */
 #ifndef PROXYLUA_BUNDLE_BUNDLE_H
 #define PROXYLUA_BUNDLE_BUNDLE_H
 
@@ -18,8 +18,8 @@ struct bundle_file {
   size_t size; /* unpacked */
 };
 
-/* The app of this program. NULL when it has none; NULL with the reason, of kind config, when it had one that is not what it
- * was. */
+/* The app of this program. NULL when it has none; NULL with the reason, of kind config, when it had
+ * one that is not what it was. */
 struct bundle *bundle_open(struct error *err);
 void bundle_close(struct bundle *bundle);
 
@@ -29,10 +29,11 @@ bool bundle_list(const struct bundle *bundle, size_t at, struct bundle_file *fil
 bool bundle_has(const struct bundle *bundle, const char *name);
 
 /* Unpacks a file into an empty buffer. */
-bool bundle_read(const struct bundle *bundle, const char *name, struct buffer *out, struct error *err);
+bool bundle_read(const struct bundle *bundle, const char *name, struct buffer *out,
+                 struct error *err);
 
-/* Writes this program with the archive's files at its end, whole or not at all. A usage error in a program that has an app
- * itself. */
+/* Writes this program with the archive's files at its end, whole or not at all. A usage error in a
+ * program that has an app itself. */
 bool bundle_write(struct archive *archive, const char *path, struct error *err);
 
 #endif

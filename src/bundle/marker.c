@@ -3,7 +3,8 @@
 #include <fcntl.h>
 #include <sys/auxv.h>
 
-const volatile struct bundle_marker bundle_marker __attribute__((used)) = {.magic = "proxylua bundle marker"};
+const volatile struct bundle_marker bundle_marker
+    __attribute__((used)) = {.magic = "proxylua bundle marker"};
 
 /* Where /proc is not mounted, the path that the program was started by must do. */
 int bundle_open_program(void)

@@ -1,5 +1,5 @@
-/* What a program knows of the app at the end of its own file. It stands in the program's data, where strip leaves it alone: a
- * program whose app is gone can tell so. */
+/* What a program knows of the app at the end of its own file. It stands in the program's data,
+ * where strip leaves it alone: a program whose app is gone can tell so. */
 #ifndef PROXYLUA_BUNDLE_MARKER_H
 #define PROXYLUA_BUNDLE_MARKER_H
 

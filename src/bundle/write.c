@@ -1,4 +1,5 @@
-/* Writing a bundle: this program's own file, its marker filled in, and the zip with the offsets that it has there. */
+/* Writing a bundle: this program's own file, its marker filled in, and the zip with the offsets
+ * that it has there. */
 #include <errno.h>
 #include <link.h>
 #include <string.h>
@@ -36,12 +37,14 @@ static bool map_program(struct program *program, struct error *err)
     program->size = (size_t)status.st_size;
     program->bytes = mmap(NULL, program->size, PROT_READ, MAP_PRIVATE, fd, 0);
   }
-  if (program->bytes == MAP_FAILED) error_set(err, ERROR_STORE, "cannot read this program's file: %s", strerror(errno));
+  if (program->bytes == MAP_FAILED)
+    error_set(err, ERROR_STORE, "cannot read this program's file: %s", strerror(errno));
   if (fd >= 0) close(fd);
   return program->bytes != MAP_FAILED;
 }
 
-/* Called for the program itself first. Finds the place in the file that the marker was loaded from. */
+/* Called for the program itself first. Finds the place in the file that the marker was loaded from.
+ */
 static int find_marker(struct dl_phdr_info *info, size_t size, void *arg)
 {
   struct program *program = arg;
@@ -49,7 +52,8 @@ static int find_marker(struct dl_phdr_info *info, size_t size, void *arg)
   (void)size;
   for (int i = 0; i < info->dlpi_phnum; i++) {
     const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-    if (part->p_type == PT_LOAD && address >= part->p_vaddr && address - part->p_vaddr < part->p_filesz)
+    if (part->p_type == PT_LOAD && address >= part->p_vaddr &&
+        address - part->p_vaddr < part->p_filesz)
       program->marker = part->p_offset + (address - part->p_vaddr);
   }
   return 1;
@@ -88,13 +92,14 @@ static bool fill_marker(struct bundle_marker *marker, struct buffer *zip, size_t
 
 /* --- both --- */
 
-static bool write_all(const struct program *program, const struct bundle_marker *marker, const struct buffer *zip,
-                      const char *path, struct error *err)
+static bool write_all(const struct program *program, const struct bundle_marker *marker,
+                      const struct buffer *zip, const char *path, struct error *err)
 {
   struct file file;
   size_t behind = program->marker + sizeof *marker;
   if (!file_begin(&file, path, MODE, err)) return false;
-  bool ok = file_write(&file, program->bytes, program->marker, err) && file_write(&file, marker, sizeof *marker, err) &&
+  bool ok = file_write(&file, program->bytes, program->marker, err) &&
+            file_write(&file, marker, sizeof *marker, err) &&
             file_write(&file, program->bytes + behind, program->size - behind, err) &&
             file_write(&file, zip->data, zip->size, err);
   if (ok) return file_commit(&file, err);
@@ -102,13 +107,14 @@ static bool write_all(const struct program *program, const struct bundle_marker 
   return false;
 }
 
-static bool attach(const struct program *program, struct archive *archive, struct buffer *zip, const char *path,
-                   struct error *err)
+static bool attach(const struct program *program, struct archive *archive, struct buffer *zip,
+                   const char *path, struct error *err)
 {
   struct bundle_marker marker;
   if (!archive_write(archive, zip, err)) return false;
   if (archive->count >= UINT16_MAX || program->size + zip->size >= UINT32_MAX) {
-    error_set(err, ERROR_USAGE, "that is too much for one bundle: it may have 65534 files and 4 GiB");
+    error_set(err, ERROR_USAGE,
+              "that is too much for one bundle: it may have 65534 files and 4 GiB");
     return false;
   }
   if (!fill_marker(&marker, zip, program->size)) return fail_memory(err);

@@ -1,4 +1,5 @@
-/* The layout of a zip, as far as its offsets are concerned: numbers are little-endian, and stand where these say. */
+/* The layout of a zip, as far as its offsets are concerned: numbers are little-endian, and stand
+ * where these say. */
 #ifndef PROXYLUA_BUNDLE_ZIP_H
 #define PROXYLUA_BUNDLE_ZIP_H
 
@@ -34,7 +35,8 @@ static inline void zip_put_u32(char *at, uint32_t value)
   for (int i = 0; i < 4; i++) at[i] = (char)(value >> 8 * i);
 }
 
-/* Bytes of a local header, and of an entry of the central directory, with all that follows the fixed part. */
+/* Bytes of a local header, and of an entry of the central directory, with all that follows the
+ * fixed part. */
 static inline size_t zip_local_size(const char *at)
 {
   return (size_t)ZIP_LOCAL + zip_u16(at + ZIP_LOCAL_NAME) + zip_u16(at + ZIP_LOCAL_NAME + 2);

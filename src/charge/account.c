@@ -1,5 +1,5 @@
-/* The first step of a charge: whose money it is. An account is known by its id and its email, whichever the server tells, so that
- * another key of it finds what this one bought. */
+/* The first step of a charge: whose money it is. An account is known by its id and its email,
+ * whichever the server tells, so that another key of it finds what this one bought. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +21,8 @@ static void go_on(struct flow *charge)
     flow_lock(charge);
 }
 
-/* Fills in the job that remembers the account under all the names that an answer tells. False when it tells none: nobody could
- * tell then that two keys spend the same money. */
+/* Fills in the job that remembers the account under all the names that an answer tells. False when
+ * it tells none: nobody could tell then that two keys spend the same money. */
 static bool read_names(struct flow *charge, const struct http_exchange *x)
 {
   static const char *const fields[JOURNAL_ALIASES] = {"id", "email"};
@@ -33,7 +33,8 @@ static bool read_names(struct flow *charge, const struct http_exchange *x)
   for (int i = 0; i < JOURNAL_ALIASES; i++) {
     if (!flow_read(charge, RECORD_ACCOUNT, x, fields[i], value, sizeof value)) continue;
     int size = snprintf(text, sizeof text, "%.390s\n%s\n%s", base, fields[i], value);
-    if (flow_hash(text, (size_t)size, charge->aliases[i])) charge->account.aliases[i] = charge->aliases[i];
+    if (flow_hash(text, (size_t)size, charge->aliases[i]))
+      charge->account.aliases[i] = charge->aliases[i];
     if (charge->account.put) continue;
     snprintf(charge->account_name, sizeof charge->account_name, "%.390s %s", base, value);
     charge->account.put = charge->account_name;
@@ -59,7 +60,8 @@ static void on_answer(void *arg, struct client_call *call)
   if (read_names(charge, call->exchange))
     put_account(charge, on_account);
   else
-    flow_fail(charge, ERROR_PROTOCOL, "the answer names no account, by its id or its email; nothing was bought");
+    flow_fail(charge, ERROR_PROTOCOL,
+              "the answer names no account, by its id or its email; nothing was bought");
 }
 
 static void on_account(struct store_job *job)

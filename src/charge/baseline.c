@@ -1,5 +1,6 @@
-/* The sixth step of a charge: what exists before it, so that a lost answer can be made up for. The orders of its type, or the
- * expiry that is to be moved (which the quote has found), the newest transactions, and the balance. */
+/* The sixth step of a charge: what exists before it, so that a lost answer can be made up for. The
+ * orders of its type, or the expiry that is to be moved (which the quote has found), the newest
+ * transactions, and the balance. */
 #include <time.h>
 
 #include "charge/crash_point.h"
@@ -19,9 +20,11 @@ static void on_account(void *arg, struct client_call *call)
   struct snapshot *before = &charge->before;
   if (!flow_answered(charge, call)) return;
   note_time(charge);
-  before->has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &before->balance);
+  before->has_balance =
+      flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &before->balance);
   if (!before->has_balance) {
-    flow_fail(charge, ERROR_PROTOCOL, "the answer holds no balance that can be read; nothing was bought");
+    flow_fail(charge, ERROR_PROTOCOL,
+              "the answer holds no balance that can be read; nothing was bought");
     return;
   }
   if (!snapshot_write(before, &charge->snapshot)) {

@@ -84,14 +84,17 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
   else if (!purchase_random_key(charge->public.key))
     return false;
   if (request->inquiry) return true;
-  return buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path, request->query ? "?" : "",
-                      request->query ? request->query : "", request->body ? request->body : "") &&
+  return buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path,
+                      request->query ? "?" : "", request->query ? request->query : "",
+                      request->body ? request->body : "") &&
          flow_read_traits(charge, request->body ? request->body : "", &charge->asked) &&
          flow_hash(charge->params.data, charge->params.size, charge->params_hash);
 }
 
-struct purchase_charge *purchase_begin(struct purchase *purchase, const struct purchase_request *request,
-                                       void (*done)(void *arg, struct purchase_charge *charge), void *arg)
+struct purchase_charge *purchase_begin(struct purchase *purchase,
+                                       const struct purchase_request *request,
+                                       void (*done)(void *arg, struct purchase_charge *charge),
+                                       void *arg)
 {
   struct flow *charge = calloc(1, sizeof *charge);
   if (!charge) return NULL;

@@ -27,7 +27,8 @@ static void on_account(void *arg, struct client_call *call)
                                        .params = charge->params.data,
                                        .quote = charge->public.quote,
                                        .estimate = flow_is_extension(charge)};
-  question.has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &question.balance);
+  question.has_balance =
+      flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &question.balance);
   charge->questioned = true;
   settings->ask(settings->ask_arg, &charge->public, &question);
 }
@@ -63,19 +64,22 @@ void flow_explain_allowance(struct flow *charge)
   money_format(intend->spent, spent);
   if (intend->of_purse)
     error_set(err, ERROR_SPEND_REFUSED,
-              "this would cost %s; the ceiling %s of %.*s is %s, of which %s is spent or reserved", quote,
-              intend->limit, (int)intend->purse.prefix, charge->public.key, allowed, spent);
+              "this would cost %s; the ceiling %s of %.*s is %s, of which %s is spent or reserved",
+              quote, intend->limit, (int)intend->purse.prefix, charge->public.key, allowed, spent);
   else if (nothing_is_allowed(&intend->allowance))
     error_set(err, ERROR_SPEND_REFUSED,
-              "this would cost %s, and spending is not allowed; allow it with --spend %s or spend in the config", quote,
-              quote);
+              "this would cost %s, and spending is not allowed; allow it with --spend %s or spend "
+              "in the config",
+              quote, quote);
   else if (charge->approved)
-    error_set(err, ERROR_SPEND_REFUSED, "this would now cost %s, and %s was confirmed; nothing was bought", quote,
-              allowed);
+    error_set(err, ERROR_SPEND_REFUSED,
+              "this would now cost %s, and %s was confirmed; nothing was bought", quote, allowed);
   else
     error_set(err, ERROR_SPEND_REFUSED,
-              "this would cost %s; the limit %s is %s, of which %s is spent or reserved; it is raised with %s%s", quote,
-              intend->limit, allowed, spent, strcmp(intend->limit, "per_run") == 0 ? "--spend or spend." : "spend.",
+              "this would cost %s; the limit %s is %s, of which %s is spent or reserved; it is "
+              "raised with %s%s",
+              quote, intend->limit, allowed, spent,
+              strcmp(intend->limit, "per_run") == 0 ? "--spend or spend." : "spend.",
               intend->limit);
 }
 
@@ -109,8 +113,8 @@ static bool is_above_max_price(struct flow *charge)
   if (!r->has_max_price || charge->public.quote <= r->max_price) return false;
   money_format(charge->public.quote, quote);
   money_format(r->max_price, most);
-  error_set(&charge->public.error, ERROR_SPEND_REFUSED, "this would cost %s, above max_price %s; nothing was bought",
-            quote, most);
+  error_set(&charge->public.error, ERROR_SPEND_REFUSED,
+            "this would cost %s, above max_price %s; nothing was bought", quote, most);
   return true;
 }
 
@@ -126,7 +130,8 @@ void flow_decide(struct flow *charge)
     flow_end(charge);
   } else if (purchase->overcharged) {
     flow_fail(charge, ERROR_SPEND_REFUSED,
-              "an earlier charge of this run came out above its quote; this run spends nothing more");
+              "an earlier charge of this run came out above its quote; this run spends nothing "
+              "more");
   } else if (must_ask(charge) && charge->request.purse.prefix == 0) {
     ask_person(charge);
   } else { /* of a purse nobody is asked in vain */

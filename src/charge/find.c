@@ -18,9 +18,10 @@ static void answer_again(struct flow *charge, const struct journal_entry *entry)
 static void explain_open(struct flow *charge, const struct journal_entry *entry)
 {
   error_set(&charge->public.error, ERROR_OUTCOME_UNKNOWN,
-            "an earlier attempt under key %s has an unknown outcome%s%.200s%s, and is not sent again. " FLOW_WAY_OUT,
-            charge->public.key, entry->note ? " (" : "", entry->note ? entry->note : "", entry->note ? ")" : "",
-            charge->public.key);
+            "an earlier attempt under key %s has an unknown outcome%s%.200s%s, and is not sent "
+            "again. " FLOW_WAY_OUT,
+            charge->public.key, entry->note ? " (" : "", entry->note ? entry->note : "",
+            entry->note ? ")" : "", charge->public.key);
   charge->public.error.charge = CHARGE_UNKNOWN;
 }
 
@@ -28,7 +29,8 @@ static void found(struct flow *charge, const struct journal_entry *entry)
 {
   if (strcmp(entry->params_hash, charge->params_hash) != 0)
     error_set(&charge->public.error, ERROR_KEY_REUSED,
-              "key %s was used before for another purchase (%.300s); use a key of its own for each purchase",
+              "key %s was used before for another purchase (%.300s); use a key of its own for each "
+              "purchase",
               charge->public.key, entry->params);
   else if (entry->state == JOURNAL_PLACED)
     answer_again(charge, entry);
@@ -57,8 +59,9 @@ static void on_found(struct store_job *job)
 void flow_find(struct flow *charge)
 {
   journal_entry_free(&charge->find.entry);
-  charge->find =
-      (struct journal_find){.job.done = on_found, .account = charge->owner->account, .key = charge->public.key};
+  charge->find = (struct journal_find){.job.done = on_found,
+                                       .account = charge->owner->account,
+                                       .key = charge->public.key};
   charge->working = true;
   journal_find(charge->owner->settings.store, &charge->find);
 }

@@ -18,19 +18,20 @@ bool flow_is_extension(const struct flow *charge)
   return charge->request.endpoint && charge->request.endpoint == endpoint_find("orders.extend");
 }
 
-bool flow_read(const struct flow *charge, enum record_kind kind, const struct http_exchange *x, const char *field,
-               char *text, size_t capacity)
+bool flow_read(const struct flow *charge, enum record_kind kind, const struct http_exchange *x,
+               const char *field, char *text, size_t capacity)
 {
   const struct purchase_settings *settings = &charge->owner->settings;
-  return settings->read(settings->read_arg, kind, x->body.data ? x->body.data : "", x->body.size, field, text,
-                        capacity);
+  return settings->read(settings->read_arg, kind, x->body.data ? x->body.data : "", x->body.size,
+                        field, text, capacity);
 }
 
-bool flow_read_money(const struct flow *charge, enum record_kind kind, const struct http_exchange *x, const char *field,
-                     money *amount)
+bool flow_read_money(const struct flow *charge, enum record_kind kind,
+                     const struct http_exchange *x, const char *field, money *amount)
 {
   char text[64];
-  return flow_read(charge, kind, x, field, text, sizeof text) && money_parse(text, strlen(text), amount) == MONEY_OK;
+  return flow_read(charge, kind, x, field, text, sizeof text) &&
+         money_parse(text, strlen(text), amount) == MONEY_OK;
 }
 
 void flow_free(struct flow *charge)
@@ -120,9 +121,11 @@ bool flow_is_closed(struct flow *charge)
 /* What is unknown is in the journal as such, and left to whoever comes next. */
 bool flow_is_over(struct flow *charge)
 {
-  if (!charge->abandoned || charge->stage == FLOW_SENDING || charge->stage == FLOW_SETTLING) return false;
+  if (!charge->abandoned || charge->stage == FLOW_SENDING || charge->stage == FLOW_SETTLING)
+    return false;
   if (charge->stage == FLOW_AFTER)
-    flow_tell(charge, "%s with key %s, which was cancelled, has an unknown outcome; the next run finds out",
+    flow_tell(charge,
+              "%s with key %s, which was cancelled, has an unknown outcome; the next run finds out",
               flow_name(charge), charge->public.key);
   flow_fail(charge, ERROR_CANCELLED, "nobody waits for this charge any more");
   return true;
@@ -157,14 +160,15 @@ static void on_awake(void *arg)
   charge->awake(charge);
 }
 
-void flow_sleep(struct flow *charge, int64_t first, int64_t most, void (*awake)(struct flow *charge))
+void flow_sleep(struct flow *charge, int64_t first, int64_t most,
+                void (*awake)(struct flow *charge))
 {
   charge->pause = charge->pause == 0 ? first : charge->pause + charge->pause / 2;
   if (charge->pause > most) charge->pause = most;
   int64_t disorder = loop_clock() % (charge->pause / 4);
   charge->awake = awake;
-  charge->sleeping =
-      loop_timer_set(charge->owner->settings.loop, &charge->timer, charge->pause - disorder, on_awake, charge);
+  charge->sleeping = loop_timer_set(charge->owner->settings.loop, &charge->timer,
+                                    charge->pause - disorder, on_awake, charge);
   if (!charge->sleeping) flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
 
@@ -194,8 +198,8 @@ void flow_take_over(struct flow *charge, struct client_call *call)
 }
 
 /* A call of another endpoint on the way to the charge. */
-void flow_ask(struct flow *charge, const char *endpoint, const char *path, const char *query, const char *body,
-              void (*done)(void *arg, struct client_call *call))
+void flow_ask(struct flow *charge, const char *endpoint, const char *path, const char *query,
+              const char *body, void (*done)(void *arg, struct client_call *call))
 {
   const struct endpoint *row = endpoint_find(endpoint);
   struct client_request request = {.endpoint = row,

@@ -1,8 +1,9 @@
-/* A charge on its way: what the files charge/charge*.c share. The way: whose money it is (account.c), the right to charge it
- * (lock.c), what others left open (recover.c), whether it was spent before (find.c), the quote
- * (quote.c) and whether it may be spent (decide.c), what exists (baseline.c), intent and sending
- * (send.c), the outcome (outcome.c), which is looked for (inquiry.c) when the answer is lost, and
- * what it cost (price.c) where the answer does not tell. */
+/* A charge on its way: what the files charge/charge*.c share. The way: whose money it is
+ * (account.c), the right to charge it (lock.c), what others left open (recover.c), whether it was
+ * spent before (find.c), the quote (quote.c) and whether it may be spent (decide.c), what exists
+ * (baseline.c), intent and sending (send.c), the outcome (outcome.c), which is looked for
+ * (inquiry.c) when the answer is lost, and what it cost (price.c) where the answer does not tell.
+ */
 #ifndef PROXYLUA_CHARGE_FLOW_H
 #define PROXYLUA_CHARGE_FLOW_H
 
@@ -15,8 +16,9 @@
 #define HEX(bytes) (2 * (bytes) + 1)
 
 /* The way out of an unknown outcome; takes the key. */
-#define FLOW_WAY_OUT                                                                                                           \
-  "The same key looks it up again, and so does proxylua journal settle %.255s; if you see whether proxylua orders list shows " \
+#define FLOW_WAY_OUT                                                                        \
+  "The same key looks it up again, and so does proxylua journal settle %.255s; if you see " \
+  "whether proxylua orders list shows "                                                     \
   "it, add placed --order-id ID, or not_placed"
 
 struct flow;
@@ -32,7 +34,7 @@ struct walk {
   int created_at, id;                   /* fields of a row */
   int pages;                            /* at most */
   const struct ids *known;              /* of records that are old, or NULL */
-  bool whole, reach;                    /* nothing lies beyond; nothing that the horizon needs does */
+  bool whole, reach; /* nothing lies beyond; nothing that the horizon needs does */
   void (*done)(struct flow *charge, bool ok);
 };
 
@@ -44,7 +46,8 @@ struct inquiry {
   struct reconcile_case c;
   struct reconcile_traits *asked; /* of the others */
   char *order_id;
-  struct buffer path, answer; /* of the order that is extended; what is told of it, or of the one that was found */
+  struct buffer path,
+      answer; /* of the order that is extended; what is told of it, or of the one that was found */
   struct reconcile_verdict verdict;
   void (*done)(struct flow *charge);
 };
@@ -129,7 +132,7 @@ struct purchase {
   int64_t *looked_up; /* entries of others that this run has inquired about without any need */
   size_t looked_up_count;
   struct flow *queue; /* the first one is under way */
-  size_t closed;      /* charges that were under way when it was closed, and whose jobs borrow from it */
+  size_t closed; /* charges that were under way when it was closed, and whose jobs borrow from it */
 };
 
 #define CHARGE_OF(job, field) ((struct flow *)((char *)(job)-offsetof(struct flow, field)))
@@ -146,37 +149,47 @@ void flow_note_account(struct flow *charge); /* once a run, from the answer in c
 void flow_send(struct flow *charge);
 void flow_on_sent(void *arg, struct client_call *call);
 
-/* It was placed, but nobody has told at what price: finds it out as far as it is above the quote, then writes that down
- * (price.c). */
+/* It was placed, but nobody has told at what price: finds it out as far as it is above the quote,
+ * then writes that down (price.c). */
 void flow_price(struct flow *charge, const char *note);
 
-/* Placed at this price, JOURNAL_NO_PRICE: not known. One above the quote is told, and ends the run's spending. */
+/* Placed at this price, JOURNAL_NO_PRICE: not known. One above the quote is told, and ends the
+ * run's spending. */
 void flow_placed(struct flow *charge, money price, const char *note);
 
-/* Writes the outcome down, then ends the charge. The note lives as long as the charge, or is NULL. */
+/* Writes the outcome down, then ends the charge. The note lives as long as the charge, or is NULL.
+ */
 void flow_settle(struct flow *charge, enum journal_state state, money price, const char *note);
 
-/* Ends a charge: gives the right to charge back, then tells; the outcome is in its public part. The next in the queue begins. */
+/* Ends a charge: gives the right to charge back, then tells; the outcome is in its public part. The
+ * next in the queue begins. */
 void flow_end(struct flow *charge);
 void flow_fail(struct flow *charge, enum error_kind kind, const char *message);
-void flow_fail_with(struct flow *charge, const struct client_call *call); /* with what the server said */
+void flow_fail_with(struct flow *charge,
+                    const struct client_call *call); /* with what the server said */
 void flow_free(struct flow *charge);
 void flow_free_owner(struct purchase *purchase);
 
-/* First in every completion of a job: true when the module was closed meanwhile, and the charge is gone. */
+/* First in every completion of a job: true when the module was closed meanwhile, and the charge is
+ * gone. */
 bool flow_is_closed(struct flow *charge);
 
-/* Nobody waits any more, and nothing is being sent: then it has been ended, and no further step is taken. */
+/* Nobody waits any more, and nothing is being sent: then it has been ended, and no further step is
+ * taken. */
 bool flow_is_over(struct flow *charge);
 
-/* Both, for a job after which the charge may end; and when the job has failed, so has the charge. */
+/* Both, for a job after which the charge may end; and when the job has failed, so has the charge.
+ */
 bool flow_has_failed(struct flow *charge, const struct store_job *job);
 
 /* Says what must be said. */
-void flow_tell(const struct flow *charge, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void flow_tell(const struct flow *charge, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* Goes on after a while: FIRST, then half as long again each time up to MOST (microseconds), with a little disorder. */
-void flow_sleep(struct flow *charge, int64_t first, int64_t most, void (*awake)(struct flow *charge));
+/* Goes on after a while: FIRST, then half as long again each time up to MOST (microseconds), with a
+ * little disorder. */
+void flow_sleep(struct flow *charge, int64_t first, int64_t most,
+                void (*awake)(struct flow *charge));
 
 /* Begins a call, releasing the one before. */
 void flow_call(struct flow *charge, const struct client_request *request,
@@ -186,28 +199,29 @@ void flow_call(struct flow *charge, const struct client_request *request,
 void flow_take_over(struct flow *charge, struct client_call *call);
 
 /* Calls another endpoint on the way to the charge. */
-void flow_ask(struct flow *charge, const char *endpoint, const char *path, const char *query, const char *body,
-              void (*done)(void *arg, struct client_call *call));
+void flow_ask(struct flow *charge, const char *endpoint, const char *path, const char *query,
+              const char *body, void (*done)(void *arg, struct client_call *call));
 
 /* First in its `done`: takes it over. False when the charge ended here. */
 bool flow_answered(struct flow *charge, struct client_call *call);
 
 #define FLOW_PAGES 5
 
-/* Walk over up to five pages of the orders of a type (NULL: of all), or over so many of the transactions, and add them to `rows`.
- * With a horizon only as far back as it needs. */
+/* Walk over up to five pages of the orders of a type (NULL: of all), or over so many of the
+ * transactions, and add them to `rows`. With a horizon only as far back as it needs. */
 typedef void flow_walked(struct flow *charge, bool ok); /* not ok: the error is in charge->call */
 void flow_walk_orders(struct flow *charge, const char *type, struct reconcile_rows *rows,
                       const struct reconcile_case *horizon, flow_walked *done);
-void flow_walk_movements(struct flow *charge, struct reconcile_rows *rows, const struct reconcile_case *horizon,
-                         int pages, flow_walked *done);
+void flow_walk_movements(struct flow *charge, struct reconcile_rows *rows,
+                         const struct reconcile_case *horizon, int pages, flow_walked *done);
 
-/* Asks what became of an entry. The verdict is in charge->inquiry, and stays until flow_inquiry_end. */
+/* Asks what became of an entry. The verdict is in charge->inquiry, and stays until
+ * flow_inquiry_end. */
 void flow_inquire(struct flow *charge, int64_t id, void (*done)(struct flow *charge));
 void flow_inquiry_end(struct flow *charge);
 
-/* Fills in what a settling as placed writes down: order, price, and the answer that the key gives from then on. They live as
- * long as the verdict. False when memory is out. */
+/* Fills in what a settling as placed writes down: order, price, and the answer that the key gives
+ * from then on. They live as long as the verdict. False when memory is out. */
 bool flow_inquiry_found(struct flow *charge, struct journal_settle *settle);
 
 /* hex SHA-256 */
@@ -218,7 +232,8 @@ const char *flow_name(const struct flow *charge);
 bool flow_is_extension(const struct flow *charge);
 
 /* decide.c */
-bool flow_needs_no_lock(const struct flow *charge); /* yet: it is only priced, or a person is asked first */
+bool flow_needs_no_lock(
+    const struct flow *charge); /* yet: it is only priced, or a person is asked first */
 struct journal_allowance flow_allowance(const struct flow *charge);
 void flow_explain_allowance(struct flow *charge); /* of an intend that was refused */
 
@@ -226,16 +241,19 @@ void flow_explain_allowance(struct flow *charge); /* of an intend that was refus
 void flow_intend(struct flow *charge, bool rehearse, void (*done)(struct store_job *job));
 
 /* A canonical field of an answer, as text or as money. False when there is none. */
-bool flow_read(const struct flow *charge, enum record_kind kind, const struct http_exchange *x, const char *field,
-               char *text, size_t capacity);
-bool flow_read_money(const struct flow *charge, enum record_kind kind, const struct http_exchange *x, const char *field,
-                     money *amount);
+bool flow_read(const struct flow *charge, enum record_kind kind, const struct http_exchange *x,
+               const char *field, char *text, size_t capacity);
+bool flow_read_money(const struct flow *charge, enum record_kind kind,
+                     const struct http_exchange *x, const char *field, money *amount);
 
-/* What an entry of the journal was for, from its parameters (params.c). False when memory is out. */
+/* What an entry of the journal was for, from its parameters (params.c). False when memory is out.
+ */
 bool flow_read_traits(const struct flow *charge, const char *body, struct reconcile_traits *traits);
-bool flow_entry_traits(const struct flow *charge, const struct journal_entry *entry, struct reconcile_traits *traits);
-char *flow_entry_order(const struct journal_entry *entry); /* of an extension; NULL: none, or memory is out */
-char *flow_order_in(const char *path);                     /* of "/orders/ID/extend"; the same */
+bool flow_entry_traits(const struct flow *charge, const struct journal_entry *entry,
+                       struct reconcile_traits *traits);
+char *flow_entry_order(
+    const struct journal_entry *entry); /* of an extension; NULL: none, or memory is out */
+char *flow_order_in(const char *path);  /* of "/orders/ID/extend"; the same */
 
 /* Whether both can have brought about the same order, or move the same expiry. */
 bool flow_could_be(const struct flow *charge, const struct journal_entry *entry);

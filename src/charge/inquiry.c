@@ -1,5 +1,6 @@
-/* What became of a charge whose answer was lost: gathers what the witnesses (charge/reconcile) are asked for. The orders come first;
- * money only when they say nothing and the settling time is over. */
+/* What became of a charge whose answer was lost: gathers what the witnesses (charge/reconcile) are
+ * asked for. The orders come first; money only when they say nothing and the settling time is over.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,13 +8,16 @@
 #include "base/datetime.h"
 #include "charge/flow.h"
 
-#define DAY INT64_C(86400000000) /* microseconds: by how much the store's wall clock may have been set back meanwhile */
+#define DAY                                                                                       \
+  INT64_C(86400000000) /* microseconds: by how much the store's wall clock may have been set back \
+                          meanwhile */
 #define MOST_ENTRIES 100000
 
 void flow_inquiry_end(struct flow *charge)
 {
   struct inquiry *inquiry = &charge->inquiry;
-  for (size_t i = 0; inquiry->asked && i < inquiry->list.count; i++) reconcile_traits_free(&inquiry->asked[i]);
+  for (size_t i = 0; inquiry->asked && i < inquiry->list.count; i++)
+    reconcile_traits_free(&inquiry->asked[i]);
   free(inquiry->asked);
   free(inquiry->order_id);
   journal_list_free(&inquiry->list);
@@ -37,7 +41,8 @@ static void conclude_unanswered(struct flow *charge, const char *why)
 {
   struct inquiry *inquiry = &charge->inquiry;
   inquiry->verdict.what = inquiry->c.settled ? RECONCILE_DOUBT : RECONCILE_WAIT;
-  snprintf(inquiry->verdict.why, sizeof inquiry->verdict.why, "it could not be looked up: %.200s", why);
+  snprintf(inquiry->verdict.why, sizeof inquiry->verdict.why, "it could not be looked up: %.200s",
+           why);
   conclude(charge);
 }
 
@@ -119,7 +124,8 @@ static void on_order(void *arg, struct client_call *call)
   const struct http_exchange *x = call->exchange;
   char id[128], expires_at[64];
   bool answered = call->error.kind == ERROR_NONE;
-  bool dated = answered && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
+  bool dated =
+      answered && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
   if (!answered)
     conclude_unanswered(charge, call->error.message);
   else if (!dated && !flow_read(charge, RECORD_ORDER, x, "id", id, sizeof id))
@@ -151,13 +157,13 @@ static void ask_orders(struct flow *charge)
 
 static bool is_earlier_extension(const struct reconcile_case *c, const struct journal_entry *other)
 {
-  return c->extension && other->id < c->entry->id && other->state == JOURNAL_PLACED && other->answer &&
-         strcmp(other->endpoint, c->entry->endpoint) == 0 && other->order_id &&
+  return c->extension && other->id < c->entry->id && other->state == JOURNAL_PLACED &&
+         other->answer && strcmp(other->endpoint, c->entry->endpoint) == 0 && other->order_id &&
          strcmp(other->order_id, c->order_id) == 0;
 }
 
-/* An order is slow to show how far it was extended: the answer to an extension before this one may tell a later expiry than the
- * snapshot. False when memory is out. */
+/* An order is slow to show how far it was extended: the answer to an extension before this one may
+ * tell a later expiry than the snapshot. False when memory is out. */
 static bool correct_expiry(struct flow *charge, const struct journal_entry *other)
 {
   const struct purchase_settings *settings = &charge->owner->settings;
@@ -165,8 +171,8 @@ static bool correct_expiry(struct flow *charge, const struct journal_entry *othe
   char text[64];
   double then, told;
   if (!before->expires_at || !date_parse(before->expires_at, &then)) return true;
-  if (!settings->read(settings->read_arg, RECORD_ORDER, other->answer, strlen(other->answer), "expires_at", text,
-                      sizeof text))
+  if (!settings->read(settings->read_arg, RECORD_ORDER, other->answer, strlen(other->answer),
+                      "expires_at", text, sizeof text))
     return true;
   if (!date_parse(text, &told) || told <= then) return true;
   free(before->expires_at);
@@ -185,7 +191,8 @@ static bool read_others(struct flow *charge)
   c->other_count = inquiry->list.count;
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (JOURNAL_OPEN >> other->state & 1 && !flow_entry_traits(charge, other, &inquiry->asked[i])) return false;
+    if (JOURNAL_OPEN >> other->state & 1 && !flow_entry_traits(charge, other, &inquiry->asked[i]))
+      return false;
     if (is_earlier_extension(c, other) && !correct_expiry(charge, other)) return false;
   }
   return true;
@@ -212,8 +219,8 @@ static bool read_entry(struct flow *charge)
   struct reconcile_case *c = &inquiry->c;
   c->entry = entry;
   c->extension = strcmp(entry->endpoint, "orders.extend") == 0;
-  c->settled =
-      entry->since_ended != JOURNAL_NOT_TIMED && (double)entry->since_ended / 1e6 >= charge->owner->settings.settle;
+  c->settled = entry->since_ended != JOURNAL_NOT_TIMED &&
+               (double)entry->since_ended / 1e6 >= charge->owner->settings.settle;
   if (c->extension) c->order_id = inquiry->order_id = flow_entry_order(entry);
   return (c->order_id || !c->extension) && flow_entry_traits(charge, entry, &c->asked) &&
          snapshot_read(&c->before, entry->snapshot);
@@ -225,7 +232,8 @@ static void on_entry(struct store_job *job)
   struct inquiry *inquiry = &charge->inquiry;
   if (flow_is_closed(charge) || flow_is_over(charge)) return;
   if (job->err.kind != ERROR_NONE || !inquiry->find.found) {
-    conclude_lost(charge, job->err.kind != ERROR_NONE ? job->err.message : "it is no longer in the journal");
+    conclude_lost(charge, job->err.kind != ERROR_NONE ? job->err.message
+                                                      : "it is no longer in the journal");
     return;
   }
   if (!read_entry(charge)) {
@@ -260,11 +268,13 @@ bool flow_inquiry_found(struct flow *charge, struct journal_settle *settle)
   settle->order_id = c->extension ? c->order_id : reconcile_text(&c->orders, row, ORDER_ID);
   settle->price = JOURNAL_NO_PRICE;
   settle->note = inquiry->verdict.why;
-  const char *price = c->extension ? NULL : reconcile_text(&c->orders, row, ORDER_PRICE), *id = settle->order_id;
-  if (price && money_parse(price, strlen(price), &settle->price) != MONEY_OK) settle->price = JOURNAL_NO_PRICE;
-  bool ok =
-      c->extension || (buffer_add_text(&inquiry->answer, "{\"id\":") &&
-                       buffer_add_json(&inquiry->answer, id, strlen(id)) && buffer_add_text(&inquiry->answer, "}"));
+  const char *price = c->extension ? NULL : reconcile_text(&c->orders, row, ORDER_PRICE),
+             *id = settle->order_id;
+  if (price && money_parse(price, strlen(price), &settle->price) != MONEY_OK)
+    settle->price = JOURNAL_NO_PRICE;
+  bool ok = c->extension || (buffer_add_text(&inquiry->answer, "{\"id\":") &&
+                             buffer_add_json(&inquiry->answer, id, strlen(id)) &&
+                             buffer_add_text(&inquiry->answer, "}"));
   settle->answer = ok ? inquiry->answer.data : NULL;
   return ok;
 }

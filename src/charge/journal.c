@@ -6,7 +6,8 @@
 #include "base/process.h"
 #include "store/driver.h"
 
-static const char *const state_names[JOURNAL_STATES] = {"intent", "sent", "placed", "not_placed", "unknown"};
+static const char *const state_names[JOURNAL_STATES] = {"intent", "sent", "placed", "not_placed",
+                                                        "unknown"};
 
 const char *journal_state_name(enum journal_state state)
 {
@@ -22,8 +23,9 @@ enum journal_state journal_state_from_name(const char *name)
 
 void journal_entry_free(struct journal_entry *entry)
 {
-  char *texts[] = {entry->account, entry->key,      entry->endpoint, entry->params, entry->params_hash, entry->order_id,
-                   entry->answer,  entry->snapshot, entry->note,     entry->host,   entry->run_id};
+  char *texts[] = {entry->account,     entry->key,      entry->endpoint, entry->params,
+                   entry->params_hash, entry->order_id, entry->answer,   entry->snapshot,
+                   entry->note,        entry->host,     entry->run_id};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   *entry = (struct journal_entry){0};
 }
@@ -63,21 +65,26 @@ bool journal_is_orphan(const struct journal_entry *entry)
 
 /* --- the allowance --- */
 
-static bool exceeds(struct journal_intend *intend, const char *limit, int64_t allowed, int64_t spent)
+static bool exceeds(struct journal_intend *intend, const char *limit, int64_t allowed,
+                    int64_t spent)
 {
   int64_t total;
-  if (allowed < 0 || (!__builtin_add_overflow(spent, intend->entry.quote, &total) && total <= allowed)) return false;
+  if (allowed < 0 ||
+      (!__builtin_add_overflow(spent, intend->entry.quote, &total) && total <= allowed))
+    return false;
   intend->limit = limit;
   intend->allowed = allowed;
   intend->spent = spent;
   return true;
 }
 
-bool journal_allows(struct journal_intend *intend, const struct journal_spent *all, const struct journal_spent *purse)
+bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
+                    const struct journal_spent *purse)
 {
   const struct journal_allowance *allowance = &intend->allowance;
-  intend->of_purse = intend->purse.prefix > 0 && (exceeds(intend, "per_run", intend->purse.per_run, purse->run) ||
-                                                  exceeds(intend, "per_day", intend->purse.per_day, purse->day));
+  intend->of_purse =
+      intend->purse.prefix > 0 && (exceeds(intend, "per_run", intend->purse.per_run, purse->run) ||
+                                   exceeds(intend, "per_day", intend->purse.per_day, purse->day));
   if (intend->of_purse) return false;
   if (allowance->per_order < 0 && allowance->per_day < 0 && allowance->per_run < 0)
     return !exceeds(intend, "nothing is allowed", 0, 0);
@@ -121,9 +128,9 @@ static void work_lock(struct store_job *job, struct store_driver *driver)
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err)
 {
   if (token == 0 || token == driver->token) return true;
-  error_set(
-      err, ERROR_STORE,
-      "the right to charge this account was lost, since the store or the connection to it has changed; try again");
+  error_set(err, ERROR_STORE,
+            "the right to charge this account was lost, since the store or the connection to it "
+            "has changed; try again");
   return false;
 }
 

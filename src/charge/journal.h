@@ -1,5 +1,6 @@
-/* The journal of charges: every purchase is written here, durably, before and after it is sent, so that nothing is ever
- * paid twice. These are its records and the jobs on them; the flow that uses them is charge/charge. */
+/* The journal of charges: every purchase is written here, durably, before and after it is sent, so
+ * that nothing is ever paid twice. These are its records and the jobs on them; the flow that uses
+ * them is charge/charge. */
 #ifndef PROXYLUA_CHARGE_JOURNAL_H
 #define PROXYLUA_CHARGE_JOURNAL_H
 
@@ -9,8 +10,9 @@
 
 #include "store/store.h"
 
-/* Intent: written, and nothing has left. Sent: on disk before the first byte leaves. Unknown: may or may not have moved money.
- * These three are open: they hold their reservation until they are settled as placed or not placed. */
+/* Intent: written, and nothing has left. Sent: on disk before the first byte leaves. Unknown: may
+ * or may not have moved money. These three are open: they hold their reservation until they are
+ * settled as placed or not placed. */
 enum journal_state {
   JOURNAL_INTENT,
   JOURNAL_SENT,
@@ -23,10 +25,12 @@ enum journal_state {
 #define JOURNAL_OPEN (1u << JOURNAL_INTENT | 1u << JOURNAL_SENT | 1u << JOURNAL_UNKNOWN)
 #define JOURNAL_ALL ((1u << JOURNAL_STATES) - 1)
 #define JOURNAL_NO_PRICE (-1)
-#define JOURNAL_NOT_TIMED INT64_MIN /* nothing was sent yet, or the machine has been started again since */
-#define JOURNAL_KEEP_END (-1)       /* of journal_settle.ends_in */
+#define JOURNAL_NOT_TIMED \
+  INT64_MIN /* nothing was sent yet, or the machine has been started again since */
+#define JOURNAL_KEEP_END (-1) /* of journal_settle.ends_in */
 
-/* Money is in units of 10^-8. Texts may be NULL except account, key, endpoint, params, params_hash and run_id. */
+/* Money is in units of 10^-8. Texts may be NULL except account, key, endpoint, params, params_hash
+ * and run_id. */
 struct journal_entry {
   int64_t id;
   char *account;     /* base URL and account, as remembered by journal_account */
@@ -46,42 +50,49 @@ struct journal_entry {
   char *run_id;
   char day[11];                   /* UTC, by the store's clock, of the intent */
   int64_t created_at, updated_at; /* microseconds since 1970, by the store's clock */
-  int64_t
-      since_ended; /* microseconds since the exchange has surely ended, by a clock that nobody sets where there is one
-                          (CLOCK_BOOTTIME, or the database's); negative: to come; JOURNAL_NOT_TIMED */
+  int64_t since_ended; /* microseconds since the exchange has surely ended, by a clock that nobody
+                          sets where there is one (CLOCK_BOOTTIME, or the database's); negative: to
+                          come; JOURNAL_NOT_TIMED */
 };
 
 /* Frees the texts. */
 void journal_entry_free(struct journal_entry *entry);
 
-/* "intent", "sent", "placed", "not_placed", "unknown"; and back, JOURNAL_STATES for any other word. */
+/* "intent", "sent", "placed", "not_placed", "unknown"; and back, JOURNAL_STATES for any other word.
+ */
 const char *journal_state_name(enum journal_state state);
 enum journal_state journal_state_from_name(const char *name);
 
-/* Whether the process that wrote an entry is known to live, and known to be gone. Those of other machines cannot be seen. */
+/* Whether the process that wrote an entry is known to live, and known to be gone. Those of other
+ * machines cannot be seen. */
 bool journal_is_running(const struct journal_entry *entry);
 bool journal_is_orphan(const struct journal_entry *entry);
 
-/* Every job: zero it, fill in job.done and the upper fields; the answer is in the lower ones when job.err.kind is
- * ERROR_NONE. Texts given must live until done; those answered are the caller's to free. */
+/* Every job: zero it, fill in job.done and the upper fields; the answer is in the lower ones when
+ * job.err.kind is ERROR_NONE. Texts given must live until done; those answered are the caller's to
+ * free. */
 
-/* The right to charge an account, which one has at a time among all processes and machines that share the store. It is gone
- * with the process that has it, with its file or with its connection to the database. Asked for again and again until
- * `token` is there: whoever has asked once is the next to get it. */
+/* The right to charge an account, which one has at a time among all processes and machines that
+ * share the store. It is gone with the process that has it, with its file or with its connection to
+ * the database. Asked for again and again until `token` is there: whoever has asked once is the
+ * next to get it. */
 struct journal_lock {
   struct store_job job;
   const char *account; /* NULL: gives it, or the place in the queue, back */
-  int64_t token; /* 0: somebody else has it. What is written under this token fails when the right has been lost */
+  int64_t token; /* 0: somebody else has it. What is written under this token fails when the right
+                    has been lost */
 };
 
-/* The account that a key belongs to. With `put` it is remembered first, unless one is already, under the key or under an alias:
- * what was bought lies under that name, whoever found it out first. */
+/* The account that a key belongs to. With `put` it is remembered first, unless one is already,
+ * under the key or under an alias: what was bought lies under that name, whoever found it out
+ * first. */
 #define JOURNAL_ALIASES 2
 struct journal_account {
   struct store_job job;
   const char *key; /* hex SHA-256 of base URL and key, as limiter_key answers */
   const char *put;
-  const char *aliases[JOURNAL_ALIASES]; /* by which another key of it can be told: hashes like the key's, or NULL */
+  const char *aliases[JOURNAL_ALIASES]; /* by which another key of it can be told: hashes like the
+                                           key's, or NULL */
   char *account;                        /* NULL: not known */
 };
 
@@ -126,21 +137,23 @@ enum journal_verdict {
   JOURNAL_REFUSED   /* above the allowance; nothing written */
 };
 
-/* Writes an intent and reserves its quote within the allowance, in one durable transaction: what this run (run_id) and this
- * account's day have reserved or spent, all in all and from the purse, is summed up inside of it. A key whose entry was not
- * placed may be used again: its new entry takes the place of the old one. */
+/* Writes an intent and reserves its quote within the allowance, in one durable transaction: what
+ * this run (run_id) and this account's day have reserved or spent, all in all and from the purse,
+ * is summed up inside of it. A key whose entry was not placed may be used again: its new entry
+ * takes the place of the old one. */
 struct journal_intend {
   struct store_job job;
-  int64_t token;              /* of journal_lock; 0: whoever has the right */
-  bool rehearse;              /* answer what would be decided, and write nothing */
-  struct journal_entry entry; /* texts stay the caller's; id, state, price, day and times are not read */
+  int64_t token; /* of journal_lock; 0: whoever has the right */
+  bool rehearse; /* answer what would be decided, and write nothing */
+  struct journal_entry
+      entry; /* texts stay the caller's; id, state, price, day and times are not read */
   struct journal_allowance allowance;
   struct journal_purse purse;
   enum journal_verdict verdict;
   int64_t id;
   char day[11];
   struct journal_entry existing;
-  const char *limit;      /* of a refusal: "nothing is allowed", "per_order", "per_day" or "per_run" */
+  const char *limit; /* of a refusal: "nothing is allowed", "per_order", "per_day" or "per_run" */
   int64_t allowed, spent; /* of that limit, before this one */
   bool of_purse;          /* it is one of the purse's */
 };
@@ -151,7 +164,8 @@ struct journal_settle {
   int64_t token; /* of journal_lock; 0: whoever has the right */
   int64_t id;
   enum journal_state state;
-  int64_t ends_in; /* microseconds from now on after which its exchange has surely ended, or JOURNAL_KEEP_END */
+  int64_t ends_in; /* microseconds from now on after which its exchange has surely ended, or
+                      JOURNAL_KEEP_END */
   const char *order_id;
   int64_t price;
   const char *answer, *note;
@@ -171,8 +185,9 @@ struct journal_spent {
   int64_t run, day;
 };
 
-/* Whether the quote fits into the allowance and the purse, given what was spent before: fills in limit, allowed, spent and
- * of_purse, and answers false when it does not. For the stores. */
-bool journal_allows(struct journal_intend *intend, const struct journal_spent *all, const struct journal_spent *purse);
+/* Whether the quote fits into the allowance and the purse, given what was spent before: fills in
+ * limit, allowed, spent and of_purse, and answers false when it does not. For the stores. */
+bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
+                    const struct journal_spent *purse);
 
 #endif

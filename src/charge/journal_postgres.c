@@ -1,4 +1,5 @@
-/* The journal of charges in PostgreSQL. Whatever writes is on the server's disk before it answers. */
+/* The journal of charges in PostgreSQL. Whatever writes is on the server's disk before it answers.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,10 +72,11 @@ static bool read_entry(const struct row *row, struct journal_entry *entry, struc
   bool timed = clock && strcmp(clock, row->pg->clock) == 0 && text_of(row, 22);
   entry->since_ended = timed ? number_of(row, 22) : JOURNAL_NOT_TIMED;
   strncpy(entry->day, text_of(row, 16) ? text_of(row, 16) : "", sizeof entry->day - 1);
-  if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) && copy_text(row, 3, &entry->endpoint) &&
-      copy_text(row, 4, &entry->params) && copy_text(row, 5, &entry->params_hash) &&
-      copy_text(row, 8, &entry->order_id) && copy_text(row, 10, &entry->answer) &&
-      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
+  if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) &&
+      copy_text(row, 3, &entry->endpoint) && copy_text(row, 4, &entry->params) &&
+      copy_text(row, 5, &entry->params_hash) && copy_text(row, 8, &entry->order_id) &&
+      copy_text(row, 10, &entry->answer) && copy_text(row, 11, &entry->snapshot) &&
+      copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
       copy_text(row, 19, &entry->note)) {
     if (state >= 0 && state < JOURNAL_STATES) return true;
     postgres_damaged(row->pg, err, "an entry of the journal makes no sense");
@@ -85,8 +87,9 @@ static bool read_entry(const struct row *row, struct journal_entry *entry, struc
 }
 
 /* The one row of the result, if there is one. */
-static bool read_one(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
-                     bool *found, struct journal_entry *entry, struct error *err)
+static bool read_one(struct postgres *pg, enum postgres_statement name,
+                     const struct postgres_param *params, bool *found, struct journal_entry *entry,
+                     struct error *err)
 {
   struct row row = {.pg = pg};
   PGresult *result = postgres_run(pg, name, params, false, err);
@@ -104,8 +107,8 @@ static bool find(struct postgres *pg, void *arg, struct error *err)
   struct digits id;
   const struct postgres_param by_key[] = {TEXT(job->account), TEXT(job->key)},
                               by_id[] = {TEXT(in_digits(&id, job->id))};
-  return read_one(pg, job->key ? PG_CHARGE_BY_KEY : PG_CHARGE_BY_ID, job->key ? by_key : by_id, &job->found,
-                  &job->entry, err);
+  return read_one(pg, job->key ? PG_CHARGE_BY_KEY : PG_CHARGE_BY_ID, job->key ? by_key : by_id,
+                  &job->found, &job->entry, err);
 }
 
 bool postgres_find(struct store_driver *driver, struct journal_find *job)
@@ -114,7 +117,8 @@ bool postgres_find(struct store_driver *driver, struct journal_find *job)
   return postgres_read((struct postgres *)driver, find, job, &job->job.err);
 }
 
-static bool read_all(struct postgres *pg, const PGresult *result, struct journal_list *job, struct error *err)
+static bool read_all(struct postgres *pg, const PGresult *result, struct journal_list *job,
+                     struct error *err)
 {
   int count = pg->lib.PQntuples(result);
   struct row row = {.pg = pg, .result = result};
@@ -130,10 +134,12 @@ static bool list(struct postgres *pg, void *arg, struct error *err)
   struct journal_list *job = arg;
   struct digits after, states, limit, since;
   const struct postgres_param params[] = {TEXT(in_digits(&after, job->after)), TEXT(job->account),
-                                          TEXT(in_digits(&states, job->states)), TEXT(in_digits(&limit, job->limit)),
+                                          TEXT(in_digits(&states, job->states)),
+                                          TEXT(in_digits(&limit, job->limit)),
                                           TEXT(in_digits(&since, job->since))};
   bool open = job->account && (job->states & ~JOURNAL_OPEN) == 0;
-  PGresult *result = postgres_run(pg, open ? PG_CHARGE_LIST_OPEN : PG_CHARGE_LIST, params, false, err);
+  PGresult *result =
+      postgres_run(pg, open ? PG_CHARGE_LIST_OPEN : PG_CHARGE_LIST, params, false, err);
   if (!result) return false;
   bool ok = read_all(pg, result, job, err);
   if (!ok) journal_list_free(job);
@@ -151,10 +157,11 @@ bool postgres_list(struct store_driver *driver, struct journal_list *job)
 /* --- accounts --- */
 
 /* Remembers the account under one of its names, as it is known by any of them. */
-static bool put_name(struct postgres *pg, const struct journal_account *job, const char *name, struct error *err)
+static bool put_name(struct postgres *pg, const struct journal_account *job, const char *name,
+                     struct error *err)
 {
-  const struct postgres_param params[] = {TEXT(name), TEXT(job->put), TEXT(job->key), TEXT(job->aliases[0]),
-                                          TEXT(job->aliases[1])};
+  const struct postgres_param params[] = {TEXT(name), TEXT(job->put), TEXT(job->key),
+                                          TEXT(job->aliases[0]), TEXT(job->aliases[1])};
   return postgres_do(pg, PG_ACCOUNT_PUT, params, NULL, err);
 }
 
@@ -174,7 +181,8 @@ static bool get_account(struct postgres *pg, void *arg, struct error *err)
   PGresult *result = postgres_run(pg, PG_ACCOUNT_GET, params, false, err);
   if (!result) return false;
   struct row row = {.pg = pg, .result = result};
-  bool ok = pg->lib.PQntuples(result) == 0 || copy_text(&row, 0, &job->account) || out_of_memory(err);
+  bool ok =
+      pg->lib.PQntuples(result) == 0 || copy_text(&row, 0, &job->account) || out_of_memory(err);
   pg->lib.PQclear(result);
   return ok;
 }
@@ -189,21 +197,23 @@ bool postgres_account(struct store_driver *driver, struct journal_account *job)
 
 /* --- writing entries --- */
 
-/* Under keys that begin as this one does for `prefix` characters. The day as well, by the database's clock. */
-static bool sum_spent(struct postgres *pg, struct journal_intend *job, size_t prefix, struct journal_spent *spent,
-                      struct error *err)
+/* Under keys that begin as this one does for `prefix` characters. The day as well, by the
+ * database's clock. */
+static bool sum_spent(struct postgres *pg, struct journal_intend *job, size_t prefix,
+                      struct journal_spent *spent, struct error *err)
 {
   struct digits state, size;
   const struct postgres_param params[] = {TEXT(job->entry.run_id), TEXT(job->entry.account),
                                           TEXT(in_digits(&state, JOURNAL_NOT_PLACED)),
-                                          TEXT(in_digits(&size, (int64_t)prefix)), TEXT(job->entry.key)};
+                                          TEXT(in_digits(&size, (int64_t)prefix)),
+                                          TEXT(job->entry.key)};
   PGresult *result = postgres_run(pg, PG_SPENT, params, false, err);
   if (!result) return false;
   struct row row = {.pg = pg, .result = result};
   memset(job->day, 0, sizeof job->day);
   strncpy(job->day, text_of(&row, 0), sizeof job->day - 1);
-  spent->run =
-      number_of(&row, 1); /* a sum that does not fit is the greatest number there is, which no allowance admits */
+  spent->run = number_of(&row, 1); /* a sum that does not fit is the greatest number there is, which
+                                      no allowance admits */
   spent->day = number_of(&row, 2);
   pg->lib.PQclear(result);
   return true;
@@ -243,8 +253,9 @@ static bool intend(struct postgres *pg, void *arg, struct error *err)
   struct journal_spent all, purse;
   bool found;
   journal_entry_free(&job->existing);
-  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) ||
-      !sum_spent(pg, job, 0, &all, err) || !sum_spent(pg, job, job->purse.prefix, &purse, err) ||
+  if (!journal_holds(&pg->driver, job->token, err) ||
+      !postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) || !sum_spent(pg, job, 0, &all, err) ||
+      !sum_spent(pg, job, job->purse.prefix, &purse, err) ||
       !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
     return false;
   job->verdict = JOURNAL_EXISTS;
@@ -253,7 +264,8 @@ static bool intend(struct postgres *pg, void *arg, struct error *err)
   if (!journal_allows(job, &all, &purse)) return true;
   job->verdict = JOURNAL_RESERVED;
   if (job->rehearse) return true;
-  return (!found || postgres_do(pg, PG_CHARGE_FORGET, key, NULL, err)) && write_intent(pg, job, err);
+  return (!found || postgres_do(pg, PG_CHARGE_FORGET, key, NULL, err)) &&
+         write_intent(pg, job, err);
 }
 
 bool postgres_intend(struct store_driver *driver, struct journal_intend *job)
@@ -299,7 +311,8 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
   };
   int rows;
   job->began_at = loop_clock();
-  if (!journal_holds(&pg->driver, job->token, err) || !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err))
+  if (!journal_holds(&pg->driver, job->token, err) ||
+      !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err))
     return false;
   job->changed = rows > 0;
   return true;
@@ -309,8 +322,8 @@ bool postgres_settle(struct store_driver *driver, struct journal_settle *job)
 {
   struct settling settling = {.job = job};
   struct error *err = &job->job.err;
-  bool ok = clean(&settling.order_id, job->order_id, err) && clean(&settling.answer, job->answer, err) &&
-            clean(&settling.note, job->note, err) &&
+  bool ok = clean(&settling.order_id, job->order_id, err) &&
+            clean(&settling.answer, job->answer, err) && clean(&settling.note, job->note, err) &&
             postgres_transact((struct postgres *)driver, settle, &settling, err);
   buffer_free(&settling.order_id);
   buffer_free(&settling.answer);

@@ -9,7 +9,8 @@ static void format_day(int64_t wall, char day[11])
 {
   time_t seconds = (time_t)(wall / 1000000);
   struct tm utc;
-  if (!gmtime_r(&seconds, &utc) || strftime(day, 11, "%Y-%m-%d", &utc) == 0) strcpy(day, "0000-00-00");
+  if (!gmtime_r(&seconds, &utc) || strftime(day, 11, "%Y-%m-%d", &utc) == 0)
+    strcpy(day, "0000-00-00");
 }
 
 static bool out_of_memory(struct error *err)
@@ -29,7 +30,8 @@ static bool copy_text(sqlite3_stmt *row, int column, char **copy)
 /* --- accounts --- */
 
 /* Remembers the account under one of its names, as it is known by any of them. */
-static bool put_name(struct sqlite *sqlite, const struct journal_account *account, const char *name, struct error *err)
+static bool put_name(struct sqlite *sqlite, const struct journal_account *account, const char *name,
+                     struct error *err)
 {
   sqlite3_stmt *statement = sqlite_statement(sqlite, ACCOUNT_PUT, err);
   if (!statement) return false;
@@ -41,7 +43,8 @@ static bool put_name(struct sqlite *sqlite, const struct journal_account *accoun
   return sqlite_run(sqlite, statement, err);
 }
 
-static bool put_account(struct sqlite *sqlite, const struct journal_account *account, struct error *err)
+static bool put_account(struct sqlite *sqlite, const struct journal_account *account,
+                        struct error *err)
 {
   if (!sqlite_begin(sqlite, true, err)) return false;
   bool ok = put_name(sqlite, account, account->key, err);
@@ -68,12 +71,14 @@ bool sqlite_account(struct store_driver *driver, struct journal_account *account
 
 /* --- reading entries --- */
 
-static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_entry *entry, struct error *err)
+static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_entry *entry,
+                       struct error *err)
 {
   *entry = (struct journal_entry){.id = sqlite3_column_int64(row, 0)};
   entry->quote = sqlite3_column_int64(row, 6);
   int64_t state = sqlite3_column_int64(row, 7);
-  entry->price = sqlite3_column_type(row, 9) == SQLITE_NULL ? JOURNAL_NO_PRICE : sqlite3_column_int64(row, 9);
+  entry->price =
+      sqlite3_column_type(row, 9) == SQLITE_NULL ? JOURNAL_NO_PRICE : sqlite3_column_int64(row, 9);
   entry->pid = sqlite3_column_int64(row, 13);
   entry->started = sqlite3_column_int64(row, 14);
   entry->created_at = sqlite3_column_int64(row, 17);
@@ -84,10 +89,11 @@ static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_
   const char *day = (const char *)sqlite3_column_text(row, 16);
   strncpy(entry->day, day ? day : "", sizeof entry->day - 1);
   entry->state = (enum journal_state)state;
-  if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) && copy_text(row, 3, &entry->endpoint) &&
-      copy_text(row, 4, &entry->params) && copy_text(row, 5, &entry->params_hash) &&
-      copy_text(row, 8, &entry->order_id) && copy_text(row, 10, &entry->answer) &&
-      copy_text(row, 11, &entry->snapshot) && copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
+  if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) &&
+      copy_text(row, 3, &entry->endpoint) && copy_text(row, 4, &entry->params) &&
+      copy_text(row, 5, &entry->params_hash) && copy_text(row, 8, &entry->order_id) &&
+      copy_text(row, 10, &entry->answer) && copy_text(row, 11, &entry->snapshot) &&
+      copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
       copy_text(row, 19, &entry->note)) {
     if (state >= 0 && state < JOURNAL_STATES) return true;
     sqlite_damaged(sqlite, err, "an entry of the journal makes no sense");
@@ -98,8 +104,8 @@ static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_
 }
 
 /* Reads the one row of a bound statement, if there is one. */
-static bool read_one(struct sqlite *sqlite, sqlite3_stmt *statement, bool *found, struct journal_entry *entry,
-                     struct error *err)
+static bool read_one(struct sqlite *sqlite, sqlite3_stmt *statement, bool *found,
+                     struct journal_entry *entry, struct error *err)
 {
   int code = sqlite3_step(statement);
   bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
@@ -124,15 +130,16 @@ bool sqlite_find(struct store_driver *driver, struct journal_find *find)
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct error *err = &find->job.err;
   find->entry = (struct journal_entry){0};
-  if (find->key) return find_by_key(sqlite, find->account, find->key, &find->found, &find->entry, err);
+  if (find->key)
+    return find_by_key(sqlite, find->account, find->key, &find->found, &find->entry, err);
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_BY_ID, err);
   if (!statement) return false;
   sqlite3_bind_int64(statement, 1, find->id);
   return read_one(sqlite, statement, &find->found, &find->entry, err);
 }
 
-static bool add_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_list *list, size_t *capacity,
-                      struct error *err)
+static bool add_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_list *list,
+                      size_t *capacity, struct error *err)
 {
   if (list->count == *capacity) {
     size_t more = *capacity ? *capacity * 2 : 16;
@@ -146,7 +153,8 @@ static bool add_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_l
   return true;
 }
 
-static bool read_all(struct sqlite *sqlite, sqlite3_stmt *statement, struct journal_list *list, struct error *err)
+static bool read_all(struct sqlite *sqlite, sqlite3_stmt *statement, struct journal_list *list,
+                     struct error *err)
 {
   size_t capacity = 0;
   int code;
@@ -213,12 +221,14 @@ static bool forget(struct sqlite *sqlite, const struct journal_entry *entry, str
   return sqlite_run(sqlite, statement, err);
 }
 
-static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, int64_t now, struct error *err)
+static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, int64_t now,
+                         struct error *err)
 {
   const struct journal_entry *entry = &intend->entry;
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_INSERT, err);
   if (!statement) return false;
-  const char *texts[] = {entry->account, entry->key, entry->endpoint, entry->params, entry->params_hash};
+  const char *texts[] = {entry->account, entry->key, entry->endpoint, entry->params,
+                         entry->params_hash};
   for (int i = 0; i < 5; i++) sqlite_text(statement, i + 1, texts[i]);
   sqlite3_bind_int64(statement, 6, entry->quote);
   sqlite3_bind_int(statement, 7, JOURNAL_INTENT);
@@ -242,10 +252,12 @@ static bool decide(struct sqlite *sqlite, struct journal_intend *intend, struct 
   struct journal_spent all, purse;
   bool found;
   format_day(now, intend->day);
-  if (!find_by_key(sqlite, entry->account, entry->key, &found, &intend->existing, err)) return false;
+  if (!find_by_key(sqlite, entry->account, entry->key, &found, &intend->existing, err))
+    return false;
   intend->verdict = JOURNAL_EXISTS;
   if (found && intend->existing.state != JOURNAL_NOT_PLACED) return true;
-  if (!sum_spent(sqlite, intend, 0, &all, err) || !sum_spent(sqlite, intend, intend->purse.prefix, &purse, err))
+  if (!sum_spent(sqlite, intend, 0, &all, err) ||
+      !sum_spent(sqlite, intend, intend->purse.prefix, &purse, err))
     return false;
   intend->verdict = JOURNAL_REFUSED;
   if (!journal_allows(intend, &all, &purse)) return true;
@@ -271,7 +283,8 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct error *err = &settle->job.err;
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_SETTLE, err);
-  if (!statement || !journal_holds(driver, settle->token, err) || !sqlite_begin(sqlite, true, err)) return false;
+  if (!statement || !journal_holds(driver, settle->token, err) || !sqlite_begin(sqlite, true, err))
+    return false;
   settle->began_at = loop_clock();
   sqlite3_bind_int64(statement, 1, settle->id);
   sqlite3_bind_int(statement, 2, settle->state);

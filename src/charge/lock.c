@@ -1,8 +1,10 @@
-/* The second step of a charge: the right to charge this account, one at a time among all processes and machines. */
+/* The second step of a charge: the right to charge this account, one at a time among all processes
+ * and machines. */
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-#define FIRST_PAUSE INT64_C(2000) /* microseconds between two tries; nobody can tell when it becomes free */
+#define FIRST_PAUSE \
+  INT64_C(2000) /* microseconds between two tries; nobody can tell when it becomes free */
 #define LONGEST_PAUSE INT64_C(50000)
 #define LONG INT64_C(10000000) /* after which a wait is told */
 
@@ -17,17 +19,18 @@ static void wait(struct flow *charge)
 {
   int64_t waited = loop_clock() - charge->locking_since;
   if (is_too_late(charge, waited)) {
-    error_set(
-        &charge->public.error, ERROR_TIMEOUT,
-        "another charge on this account is under way, and it was not over within max_wait (%g s); nothing was bought",
-        charge->request.max_wait);
+    error_set(&charge->public.error, ERROR_TIMEOUT,
+              "another charge on this account is under way, and it was not over within max_wait "
+              "(%g s); nothing was bought",
+              charge->request.max_wait);
     flow_end(charge);
     return;
   }
   if (waited > LONG && !charge->told_of_lock) {
     charge->told_of_lock = true;
     flow_tell(charge,
-              "%s with key %s waits for another charge on this account; proxylua journal list --state open shows which",
+              "%s with key %s waits for another charge on this account; proxylua journal list "
+              "--state open shows which",
               flow_name(charge), charge->public.key);
   }
   flow_sleep(charge, FIRST_PAUSE, LONGEST_PAUSE, ask);

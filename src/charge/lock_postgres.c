@@ -1,17 +1,20 @@
-/* The right to charge an account, in a database: advisory locks of the session, which end with it. An account has two: the
- * lock, and the place in the queue for it. Whatever is written under the right is written on this very session, so a machine
- * that was cut off for a while cannot act on a right that has passed to another. A pooler between the two must leave a
- * session to one client (PgBouncer: pool_mode=session). */
+/* The right to charge an account, in a database: advisory locks of the session, which end with it.
+ * An account has two: the lock, and the place in the queue for it. Whatever is written under the
+ * right is written on this very session, so a machine that was cut off for a while cannot act on a
+ * right that has passed to another. A pooler between the two must leave a session to one client
+ * (PgBouncer: pool_mode=session). */
 #include <stdio.h>
 
 #include "store/postgres.h"
 
 /* Calls a function of one lock's name that answers a boolean. */
-static bool call(struct postgres *pg, enum postgres_statement function, int64_t name, bool *yes, struct error *err)
+static bool call(struct postgres *pg, enum postgres_statement function, int64_t name, bool *yes,
+                 struct error *err)
 {
   char text[24];
   snprintf(text, sizeof text, "%lld", (long long)name);
-  PGresult *result = postgres_run(pg, function, &(struct postgres_param){.value = text}, false, err);
+  PGresult *result =
+      postgres_run(pg, function, &(struct postgres_param){.value = text}, false, err);
   if (!result) return false;
   *yes = pg->lib.PQgetvalue(result, 0, 0)[0] == 't';
   pg->lib.PQclear(result);

@@ -1,6 +1,7 @@
-/* The right to charge an account, beside a SQLite store: open-file-description locks on bytes of a file next to it, which the
- * kernel takes back with the process. Each account has two bytes: the lock, and the place in the queue for it. Whoever waits
- * has that place, so one that charges again and again does not keep the others out. */
+/* The right to charge an account, beside a SQLite store: open-file-description locks on bytes of a
+ * file next to it, which the kernel takes back with the process. Each account has two bytes: the
+ * lock, and the place in the queue for it. Whoever waits has that place, so one that charges again
+ * and again does not keep the others out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +16,8 @@ static bool fail(const struct sqlite *sqlite, struct error *err)
   const char *why = strerror(errno), *next = errno == ENOSPC   ? "make room and try again"
                                              : errno == EACCES ? "make it yours and writable"
                                                                : "the folder must be writable";
-  error_set(err, ERROR_STORE, "the store %s: its lock file %s-lock: %s; %s", sqlite->path, sqlite->path, why, next);
+  error_set(err, ERROR_STORE, "the store %s: its lock file %s-lock: %s; %s", sqlite->path,
+            sqlite->path, why, next);
   return false;
 }
 
@@ -42,8 +44,8 @@ static int set(const struct sqlite *sqlite, int64_t at, short type)
 
 static bool give_back(struct sqlite *sqlite, struct error *err)
 {
-  bool ok = sqlite->lock_fd < 0 ||
-            (set(sqlite, sqlite->lock_name, F_UNLCK) > 0 && set(sqlite, sqlite->lock_name + 1, F_UNLCK) > 0);
+  bool ok = sqlite->lock_fd < 0 || (set(sqlite, sqlite->lock_name, F_UNLCK) > 0 &&
+                                    set(sqlite, sqlite->lock_name + 1, F_UNLCK) > 0);
   sqlite->driver.token = 0;
   sqlite->queued = false;
   return ok || fail(sqlite, err);

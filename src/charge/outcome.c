@@ -1,5 +1,6 @@
-/* The last step of a charge: what came of the sending goes to the journal before anybody is told. Where the answer was lost it is
- * looked for until the settling time is over; the journal says `unknown` meanwhile, and for whoever comes after us. */
+/* The last step of a charge: what came of the sending goes to the journal before anybody is told.
+ * Where the answer was lost it is looked for until the settling time is over; the journal says
+ * `unknown` meanwhile, and for whoever comes after us. */
 #include <stdio.h>
 
 #include "charge/crash_point.h"
@@ -21,8 +22,9 @@ static void tell_outcome(const struct flow *charge)
   static const char *const outcomes[] = {[JOURNAL_PLACED] = "went through",
                                          [JOURNAL_NOT_PLACED] = "did not go through",
                                          [JOURNAL_UNKNOWN] = "has an unknown outcome"};
-  flow_tell(charge, "%s with key %s, which was cancelled, %s%s%s", flow_name(charge), charge->public.key,
-            outcomes[charge->settle.state], charge->public.order_id[0] ? ": order " : "", charge->public.order_id);
+  flow_tell(charge, "%s with key %s, which was cancelled, %s%s%s", flow_name(charge),
+            charge->public.key, outcomes[charge->settle.state],
+            charge->public.order_id[0] ? ": order " : "", charge->public.order_id);
 }
 
 static bool write_again(struct flow *charge)
@@ -38,12 +40,13 @@ static void on_settled(struct store_job *job)
   if (flow_is_closed(charge)) return;
   if (job->err.kind != ERROR_NONE) {
     if (write_again(charge)) return;
-    flow_tell(charge, "%s with key %s: the journal could not take down the outcome (%s): %s", flow_name(charge),
-              charge->public.key, journal_state_name(charge->settle.state), job->err.message);
+    flow_tell(charge, "%s with key %s: the journal could not take down the outcome (%s): %s",
+              flow_name(charge), charge->public.key, journal_state_name(charge->settle.state),
+              job->err.message);
   }
   if (job->err.kind == ERROR_NONE && !charge->settle.changed)
-    flow_tell(charge, "%s with key %s is %s; somebody else has settled its entry meanwhile", flow_name(charge),
-              charge->public.key, journal_state_name(charge->settle.state));
+    flow_tell(charge, "%s with key %s is %s; somebody else has settled its entry meanwhile",
+              flow_name(charge), charge->public.key, journal_state_name(charge->settle.state));
   crash_point("settled");
   if (charge->abandoned) tell_outcome(charge);
   flow_end(charge);
@@ -60,13 +63,15 @@ static void write_outcome(struct flow *charge)
 void flow_settle(struct flow *charge, enum journal_state state, money price, const char *note)
 {
   charge->stage = FLOW_SETTLING;
-  charge->settle = (struct journal_settle){.id = charge->entry,
-                                           .state = state,
-                                           .ends_in = JOURNAL_KEEP_END,
-                                           .order_id = charge->public.order_id[0] ? charge->public.order_id : NULL,
-                                           .price = price,
-                                           .answer = charge->public.answer.data,
-                                           .note = note};
+  charge->settle =
+      (struct journal_settle){.id = charge->entry,
+                              .state = state,
+                              .ends_in = JOURNAL_KEEP_END,
+                              .order_id =
+                                  charge->public.order_id[0] ? charge->public.order_id : NULL,
+                              .price = price,
+                              .answer = charge->public.answer.data,
+                              .note = note};
   if (charge->entry != 0)
     write_outcome(charge);
   else
@@ -83,8 +88,8 @@ static void check_price(struct flow *charge, money price)
   money_format(price, paid);
   charge->owner->overcharged = true;
   charge->public.quote = price;
-  flow_tell(charge, "%s with key %s cost %s, above its quote of %s; this run spends nothing more", flow_name(charge),
-            charge->public.key, paid, quoted);
+  flow_tell(charge, "%s with key %s cost %s, above its quote of %s; this run spends nothing more",
+            flow_name(charge), charge->public.key, paid, quoted);
 }
 
 void flow_placed(struct flow *charge, money price, const char *note)
@@ -98,7 +103,8 @@ static void placed(struct flow *charge, const struct http_exchange *x)
 {
   money price;
   if (flow_is_extension(charge))
-    snprintf(charge->public.order_id, sizeof charge->public.order_id, "%s", charge->order_id ? charge->order_id : "");
+    snprintf(charge->public.order_id, sizeof charge->public.order_id, "%s",
+             charge->order_id ? charge->order_id : "");
   else if (flow_read_money(charge, RECORD_ORDER, x, "price", &price)) {
     flow_placed(charge, price, NULL);
     return;
@@ -129,7 +135,9 @@ static void found_placed(struct flow *charge)
   public->answer = charge->inquiry.answer;
   charge->inquiry.answer = (struct buffer){0};
   public->error = ERROR_INIT;
-  if (!ok) error_set(&public->error, ERROR_INTERNAL, "out of memory, after order %s was placed", public->order_id);
+  if (!ok)
+    error_set(&public->error, ERROR_INTERNAL, "out of memory, after order %s was placed",
+              public->order_id);
   if (found.price == JOURNAL_NO_PRICE)
     flow_price(charge, found.note);
   else
@@ -141,18 +149,20 @@ static void found_nothing(struct flow *charge)
   struct error *err = &charge->public.error;
   *err = charge->lost;
   error_set(err, charge->lost.kind,
-            "%.900s. What exists afterwards shows that nothing was bought, so it can be tried again",
+            "%.900s. What exists afterwards shows that nothing was bought, so it can be tried "
+            "again",
             charge->lost.message);
-  flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE, "every witness agrees that nothing was bought");
+  flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE,
+              "every witness agrees that nothing was bought");
 }
 
 static void stays_unknown(struct flow *charge, const char *why)
 {
   struct error *err = &charge->public.error;
-  error_set(
-      err, ERROR_OUTCOME_UNKNOWN,
-      "it is not known whether this charge went through (%.400s%s%.300s), and it is not sent again. " FLOW_WAY_OUT,
-      charge->lost.message, *why ? "; " : "", why, charge->public.key);
+  error_set(err, ERROR_OUTCOME_UNKNOWN,
+            "it is not known whether this charge went through (%.400s%s%.300s), and it is not sent "
+            "again. " FLOW_WAY_OUT,
+            charge->lost.message, *why ? "; " : "", why, charge->public.key);
   err->charge = CHARGE_UNKNOWN;
   err->status = charge->lost.status;
   flow_settle(charge, JOURNAL_UNKNOWN, JOURNAL_NO_PRICE, *why ? why : NULL);
@@ -218,7 +228,8 @@ static bool names_order(struct flow *charge, const struct http_exchange *x)
 {
   char *id = charge->public.order_id, expires_at[64];
   if (flow_read(charge, RECORD_ORDER, x, "id", id, sizeof charge->public.order_id)) return true;
-  return flow_is_extension(charge) && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
+  return flow_is_extension(charge) &&
+         flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
 }
 
 static void explain_withheld(struct flow *charge)
@@ -228,7 +239,8 @@ static void explain_withheld(struct flow *charge)
     error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
   else
     error_set(err, ERROR_TIMEOUT,
-              "it took too long from writing down that it is sent until it could be; nothing was sent, try again");
+              "it took too long from writing down that it is sent until it could be; nothing was "
+              "sent, try again");
 }
 
 void flow_on_sent(void *arg, struct client_call *call)

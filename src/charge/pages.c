@@ -11,7 +11,8 @@ static bool add_row(void *arg, const char *const *texts)
   return reconcile_add(walk->rows, walk->width, texts);
 }
 
-/* A page that brings nothing new: the server knows no pages, and what lies beyond is out of reach. */
+/* A page that brings nothing new: the server knows no pages, and what lies beyond is out of reach.
+ */
 static bool is_repeated(const struct walk *walk, size_t first)
 {
   const struct reconcile_rows *rows = walk->rows;
@@ -54,9 +55,10 @@ static void on_page(void *arg, struct client_call *call)
   if (flow_is_over(charge)) return;
   const struct http_exchange *x = call->exchange;
   if (call->error.kind == ERROR_NONE &&
-      !settings->list(settings->read_arg, &walk->query, x->body.data ? x->body.data : "", x->body.size, &more, add_row,
-                      walk))
-    error_set(&call->error, ERROR_PROTOCOL, "the answer is no list of %s", record_list_name(walk->query.kind));
+      !settings->list(settings->read_arg, &walk->query, x->body.data ? x->body.data : "",
+                      x->body.size, &more, add_row, walk))
+    error_set(&call->error, ERROR_PROTOCOL, "the answer is no list of %s",
+              record_list_name(walk->query.kind));
   bool ok = call->error.kind == ERROR_NONE;
   walk->whole = ok && !more;
   walk->reach = walk->whole || (ok && goes_back(walk, first));
@@ -112,18 +114,19 @@ void flow_walk_orders(struct flow *charge, const char *type, struct reconcile_ro
   flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
 
-void flow_walk_movements(struct flow *charge, struct reconcile_rows *rows, const struct reconcile_case *horizon,
-                         int pages, flow_walked *done)
+void flow_walk_movements(struct flow *charge, struct reconcile_rows *rows,
+                         const struct reconcile_case *horizon, int pages, flow_walked *done)
 {
-  begin(charge, (struct walk){.endpoint = "account.transactions",
-                              .path = "/account/transactions",
-                              .query = {.kind = RECORD_TRANSACTION, .fields = reconcile_movement_fields},
-                              .width = MOVEMENT_FIELDS,
-                              .rows = rows,
-                              .horizon = horizon,
-                              .known = horizon ? &horizon->before.movements : NULL,
-                              .pages = pages,
-                              .created_at = MOVEMENT_CREATED_AT,
-                              .id = MOVEMENT_ID,
-                              .done = done});
+  begin(charge,
+        (struct walk){.endpoint = "account.transactions",
+                      .path = "/account/transactions",
+                      .query = {.kind = RECORD_TRANSACTION, .fields = reconcile_movement_fields},
+                      .width = MOVEMENT_FIELDS,
+                      .rows = rows,
+                      .horizon = horizon,
+                      .known = horizon ? &horizon->before.movements : NULL,
+                      .pages = pages,
+                      .created_at = MOVEMENT_CREATED_AT,
+                      .id = MOVEMENT_ID,
+                      .done = done});
 }

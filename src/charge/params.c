@@ -1,4 +1,5 @@
-/* What charges were for: the parameters of a request, and those that lie in the journal as "POST /orders {…}". */
+/* What charges were for: the parameters of a request, and those that lie in the journal as "POST
+ * /orders {…}". */
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,8 @@ bool flow_read_traits(const struct flow *charge, const char *body, struct reconc
   const struct purchase_settings *settings = &charge->owner->settings;
   char text[128];
   for (int i = 0; i < RECONCILE_TRAITS; i++) {
-    if (!settings->read(settings->read_arg, RECORD_ORDER, body, strlen(body), reconcile_trait_names[i], text,
-                        sizeof text))
+    if (!settings->read(settings->read_arg, RECORD_ORDER, body, strlen(body),
+                        reconcile_trait_names[i], text, sizeof text))
       continue;
     traits->of[i] = strdup(text);
     if (!traits->of[i]) return false;
@@ -26,7 +27,8 @@ static const char *rest_of(const char *text)
   return blank ? blank + 1 : "";
 }
 
-bool flow_entry_traits(const struct flow *charge, const struct journal_entry *entry, struct reconcile_traits *traits)
+bool flow_entry_traits(const struct flow *charge, const struct journal_entry *entry,
+                       struct reconcile_traits *traits)
 {
   return flow_read_traits(charge, rest_of(rest_of(entry->params)), traits);
 }
@@ -45,7 +47,8 @@ char *flow_order_in(const char *path)
 
 char *flow_entry_order(const struct journal_entry *entry)
 {
-  return strcmp(entry->endpoint, "orders.extend") == 0 ? flow_order_in(rest_of(entry->params)) : NULL;
+  return strcmp(entry->endpoint, "orders.extend") == 0 ? flow_order_in(rest_of(entry->params))
+                                                       : NULL;
 }
 
 /* Method and path, as far as they go. */
@@ -59,7 +62,8 @@ bool flow_could_be(const struct flow *charge, const struct journal_entry *entry)
   if (strcmp(entry->endpoint, flow_name(charge)) != 0) return false;
   if (!charge->request.endpoint || flow_is_extension(charge)) {
     size_t size = target_size(charge->params.data);
-    return size == target_size(entry->params) && strncmp(charge->params.data, entry->params, size) == 0;
+    return size == target_size(entry->params) &&
+           strncmp(charge->params.data, entry->params, size) == 0;
   }
   struct reconcile_traits theirs = {{0}};
   bool same = !flow_entry_traits(charge, entry, &theirs) || reconcile_fits(&charge->asked, &theirs);

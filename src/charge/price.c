@@ -1,5 +1,6 @@
-/* What a charge really cost, where its answer does not tell, as that to an extension never does: by how much the balance fell;
- * and, since others may have spent at the same time, what the transaction for this order says. */
+/* What a charge really cost, where its answer does not tell, as that to an extension never does: by
+ * how much the balance fell; and, since others may have spent at the same time, what the
+ * transaction for this order says. */
 #include <string.h>
 
 #include "charge/flow.h"
@@ -9,11 +10,14 @@ static bool find_amount(const struct flow *charge, money *amount)
 {
   const struct reconcile_rows *rows = &charge->movements;
   for (size_t row = 0; row < rows->count; row++) {
-    const char *id = reconcile_text(rows, row, MOVEMENT_ID), *order = reconcile_text(rows, row, MOVEMENT_ORDER_ID);
+    const char *id = reconcile_text(rows, row, MOVEMENT_ID),
+               *order = reconcile_text(rows, row, MOVEMENT_ORDER_ID);
     const char *text = reconcile_text(rows, row, MOVEMENT_AMOUNT);
-    if (!id || ids_have(&charge->before.movements, id) || !order || strcmp(order, charge->public.order_id) != 0)
+    if (!id || ids_have(&charge->before.movements, id) || !order ||
+        strcmp(order, charge->public.order_id) != 0)
       continue;
-    if (!text || money_parse(text, strlen(text), amount) != MONEY_OK || *amount == INT64_MIN) continue;
+    if (!text || money_parse(text, strlen(text), amount) != MONEY_OK || *amount == INT64_MIN)
+      continue;
     if (*amount < 0) *amount = -*amount;
     return true;
   }

@@ -14,7 +14,8 @@ static void on_quote(void *arg, struct client_call *call)
       charge->public.quote >= 0)
     flow_decide(charge);
   else
-    flow_fail(charge, ERROR_PROTOCOL, "the quote holds no price that can be read; nothing was bought");
+    flow_fail(charge, ERROR_PROTOCOL,
+              "the quote holds no price that can be read; nothing was bought");
 }
 
 /* Without its type nothing can be quoted, and what was answered is no order. */
@@ -32,7 +33,8 @@ static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
     if (!flow_read(charge, RECORD_ORDER, x, fields[i], text, sizeof text)) continue;
     bool number = i == 2 && strspn(text, "0123456789") == strlen(text);
     if (!buffer_print(&charge->calc, ",\"%s\":", fields[i])) return false;
-    if (!(number ? buffer_add_text(&charge->calc, text) : buffer_add_json(&charge->calc, text, strlen(text))))
+    if (!(number ? buffer_add_text(&charge->calc, text)
+                 : buffer_add_json(&charge->calc, text, strlen(text))))
       return false;
   }
   return true;
@@ -53,15 +55,16 @@ static void on_order(void *arg, struct client_call *call)
   char period[32];
   if (!flow_answered(charge, call)) return;
   if (!is_order(charge, call->exchange)) {
-    flow_fail(charge, ERROR_PROTOCOL, "the answer holds no order that can be read; nothing was bought");
+    flow_fail(charge, ERROR_PROTOCOL,
+              "the answer holds no order that can be read; nothing was bought");
     return;
   }
   note_expiry(charge, call->exchange);
   charge->calc.size = 0;
   const char *digits = charge->body ? strstr(charge->body, "\"period\":") : NULL;
   if (digits && sscanf(digits, "\"period\":%31[0-9]", period) == 1 &&
-      buffer_print(&charge->calc, "{\"period\":%s", period) && add_order_fields(charge, call->exchange) &&
-      buffer_add_text(&charge->calc, "}"))
+      buffer_print(&charge->calc, "{\"period\":%s", period) &&
+      add_order_fields(charge, call->exchange) && buffer_add_text(&charge->calc, "}"))
     flow_ask(charge, "orders.calc", "/orders/calc", NULL, charge->calc.data, on_quote);
   else
     flow_fail(charge, ERROR_INTERNAL, "cannot ask for a quote of this extension");

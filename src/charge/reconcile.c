@@ -8,14 +8,18 @@
 #include "api/endpoint.h"
 #include "base/datetime.h"
 
-#define SKEW 60.0 /* seconds by which the server's Date and the times in its records may be apart */
+#define SKEW                                                                           \
+  60.0 /* seconds by which the server's Date and the times in its records may be apart \
+        */
 #define DAY 86400.0
 #define ZONES (14 * 3600.0) /* the most that a local time can be behind UTC, and some */
 
 const char *const reconcile_trait_names[] = {"type", "quantity", "period", "country", NULL};
-const char *const reconcile_order_fields[] = {"type",   "quantity", "period",     "country",    "id",
-                                              "status", "price",    "created_at", "expires_at", NULL};
-const char *const reconcile_movement_fields[] = {"id", "type", "amount", "order_id", "created_at", NULL};
+const char *const reconcile_order_fields[] = {"type",       "quantity", "period", "country",
+                                              "id",         "status",   "price",  "created_at",
+                                              "expires_at", NULL};
+const char *const reconcile_movement_fields[] = {"id",       "type",       "amount",
+                                                 "order_id", "created_at", NULL};
 
 /* --- rows --- */
 
@@ -71,7 +75,8 @@ static bool is_known_type(const char *text)
   return false;
 }
 
-/* Whether a text is in the form that the API's reference gives it: another one may mean the same. */
+/* Whether a text is in the form that the API's reference gives it: another one may mean the same.
+ */
 static bool is_understood(enum reconcile_trait trait, const char *text)
 {
   if (trait == TRAIT_TYPE) return is_known_type(text);
@@ -90,7 +95,8 @@ bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile
   for (int i = 0; i < RECONCILE_TRAITS; i++) {
     enum reconcile_trait trait = (enum reconcile_trait)i;
     const char *a = asked->of[i], *b = given->of[i];
-    if (a && b && is_understood(trait, a) && is_understood(trait, b) && !is_same(trait, a, b)) return false;
+    if (a && b && is_understood(trait, a) && is_understood(trait, b) && !is_same(trait, a, b))
+      return false;
   }
   return true;
 }
@@ -98,13 +104,15 @@ bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile
 static struct reconcile_traits traits_of(const struct reconcile_rows *orders, size_t row)
 {
   struct reconcile_traits traits;
-  for (int i = 0; i < RECONCILE_TRAITS; i++) traits.of[i] = orders->texts[row * orders->width + (size_t)i];
+  for (int i = 0; i < RECONCILE_TRAITS; i++)
+    traits.of[i] = orders->texts[row * orders->width + (size_t)i];
   return traits;
 }
 
 /* --- a purchase: which orders came up since, and whose are they --- */
 
-/* By how many seconds a time may be later than it looks: one that tells no zone may be of any, and a day has an end. */
+/* By how many seconds a time may be later than it looks: one that tells no zone may be of any, and
+ * a day has an end. */
 static double slack_of(const char *time)
 {
   if (is_number(time)) return SKEW;
@@ -129,14 +137,16 @@ static enum age age_of(const struct reconcile_case *c, size_t row)
   if (id && ids_have(&c->before.orders, id)) return OLD;
   if (id && c->before.whole) return NEW;
   if (reconcile_is_older(c, created_at)) return OLD;
-  return id && created_at && c->before.taken_at > 0 && date_parse(created_at, &time) ? NEW : UNKNOWN;
+  return id && created_at && c->before.taken_at > 0 && date_parse(created_at, &time) ? NEW
+                                                                                     : UNKNOWN;
 }
 
 static bool is_anothers(const struct reconcile_case *c, const char *id)
 {
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (other->id != c->entry->id && other->order_id && strcmp(other->order_id, id) == 0) return true;
+    if (other->id != c->entry->id && other->order_id && strcmp(other->order_id, id) == 0)
+      return true;
   }
   return false;
 }
@@ -153,7 +163,9 @@ static bool fits_another_open(const struct reconcile_case *c, size_t row)
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
     if (other->id == c->entry->id || !is_open(other) || other->state == JOURNAL_INTENT) continue;
-    if (strcmp(other->endpoint, c->entry->endpoint) == 0 && reconcile_fits(&c->others_asked[i], &given)) return true;
+    if (strcmp(other->endpoint, c->entry->endpoint) == 0 &&
+        reconcile_fits(&c->others_asked[i], &given))
+      return true;
   }
   return false;
 }
@@ -164,7 +176,8 @@ static bool is_cancelled(const struct reconcile_case *c, size_t row)
   return status && strncasecmp(status, "cancel", 6) == 0;
 }
 
-/* The orders that came up since and belong to no other entry. One that was cancelled and refunded is as if it had never been. */
+/* The orders that came up since and belong to no other entry. One that was cancelled and refunded
+ * is as if it had never been. */
 struct newcomers {
   size_t fitting, others; /* how many: that can be this charge's; all else */
   size_t first;           /* of those that fit */
@@ -211,7 +224,8 @@ static struct reconcile_verdict doubt(const char *why)
 static struct reconcile_verdict placed(const struct reconcile_case *c, size_t row)
 {
   struct reconcile_verdict verdict = {.what = RECONCILE_PLACED, .order = row};
-  snprintf(verdict.why, sizeof verdict.why, "order %.100s came up and fits", reconcile_text(&c->orders, row, ORDER_ID));
+  snprintf(verdict.why, sizeof verdict.why, "order %.100s came up and fits",
+           reconcile_text(&c->orders, row, ORDER_ID));
   return verdict;
 }
 
@@ -228,9 +242,12 @@ static struct reconcile_verdict judge_purchase(const struct reconcile_case *c)
   struct newcomers found = count_newcomers(c);
   bool late = c->settled && c->complete;
   bool clear = found.fitting == 1 && !found.shared;
-  if (clear && (!found.cancelled || (late && !found.perhaps_refunded))) return placed(c, found.first);
+  if (clear && (!found.cancelled || (late && !found.perhaps_refunded)))
+    return placed(c, found.first);
   if (!late) return (struct reconcile_verdict){.what = RECONCILE_WAIT};
-  if (clear) return doubt("a new order fits it, which was cancelled, and nobody knows whether it was refunded");
+  if (clear)
+    return doubt(
+        "a new order fits it, which was cancelled, and nobody knows whether it was refunded");
   if (found.fitting == 1) return doubt("a new order fits it, and another open charge too");
   if (found.fitting > 1) return doubt("several new orders fit it");
   if (found.others > 0) return doubt("there are new orders that belong to no charge on record");
@@ -260,14 +277,17 @@ static struct reconcile_verdict judge_extension(const struct reconcile_case *c)
   bool known = then && now && date_parse(then, &before) && date_parse(now, &after);
   if (known && after > before && !is_extended_by_another(c)) {
     struct reconcile_verdict verdict = {.what = RECONCILE_PLACED};
-    snprintf(verdict.why, sizeof verdict.why, "its expiry has moved from %.40s to %.40s", then, now);
+    snprintf(verdict.why, sizeof verdict.why, "its expiry has moved from %.40s to %.40s", then,
+             now);
     return verdict;
   }
   if (!c->settled || !c->complete) return (struct reconcile_verdict){.what = RECONCILE_WAIT};
   if (!known && reconcile_charges_since(c) == 1)
-    return (struct reconcile_verdict){.what = RECONCILE_PLACED, .why = "a transaction for its order has come up"};
+    return (struct reconcile_verdict){.what = RECONCILE_PLACED,
+                                      .why = "a transaction for its order has come up"};
   if (!known) return doubt("the order's expiry is not told");
-  if (after != before) return doubt("the order's expiry has moved, and other charges have moved it too");
+  if (after != before)
+    return doubt("the order's expiry has moved, and other charges have moved it too");
   return judge_absence(c);
 }
 

@@ -1,4 +1,5 @@
-/* What money says of a charge whose answer was lost: transactions that nothing explains, and the balance. */
+/* What money says of a charge whose answer was lost: transactions that nothing explains, and the
+ * balance. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 #include "base/datetime.h"
 #include "charge/reconcile.h"
 
-#define DATE_GRAIN 2.0 /* seconds: what came later than this after the snapshot came after it for sure */
+#define DATE_GRAIN \
+  2.0 /* seconds: what came later than this after the snapshot came after it for sure */
 
 static const char *text_of(const struct reconcile_case *c, size_t row, int field)
 {
@@ -30,7 +32,8 @@ static bool is_refund(const struct reconcile_case *c, size_t row)
 /* Whatever is not known to bring money in may have taken some. */
 static bool is_charge(const struct reconcile_case *c, size_t row)
 {
-  static const char *const incoming[] = {"refund", "deposit", "topup", "top_up", "top-up", "credit", "bonus", NULL};
+  static const char *const incoming[] = {"refund", "deposit", "topup", "top_up",
+                                         "top-up", "credit",  "bonus", NULL};
   return !is_among(text_of(c, row, MOVEMENT_TYPE), incoming);
 }
 
@@ -38,7 +41,8 @@ static bool is_charge(const struct reconcile_case *c, size_t row)
 static bool read_amount(const struct reconcile_case *c, size_t row, money *amount)
 {
   const char *text = text_of(c, row, MOVEMENT_AMOUNT);
-  if (!text || money_parse(text, strlen(text), amount) != MONEY_OK || *amount == INT64_MIN) return false;
+  if (!text || money_parse(text, strlen(text), amount) != MONEY_OK || *amount == INT64_MIN)
+    return false;
   if (*amount < 0) *amount = -*amount;
   return true;
 }
@@ -49,7 +53,8 @@ static bool is_for(const struct reconcile_case *c, size_t row, const char *order
   return id && strcmp(id, order_id) == 0;
 }
 
-/* It was there before: it is known by its id; or, where not all could be remembered, it is older than what was. */
+/* It was there before: it is known by its id; or, where not all could be remembered, it is older
+ * than what was. */
 static bool is_old(const struct reconcile_case *c, size_t row)
 {
   const char *id = text_of(c, row, MOVEMENT_ID);
@@ -71,7 +76,8 @@ static bool is_later(const struct reconcile_case *c, size_t row)
   return lateness(c, row) > DATE_GRAIN;
 }
 
-/* Was it surely not there before? A list that did not show it yet is no proof, where its own date says otherwise. */
+/* Was it surely not there before? A list that did not show it yet is no proof, where its own date
+ * says otherwise. */
 static bool is_new(const struct reconcile_case *c, size_t row)
 {
   const char *id = text_of(c, row, MOVEMENT_ID);
@@ -79,23 +85,28 @@ static bool is_new(const struct reconcile_case *c, size_t row)
   return c->before.movements_whole || is_later(c, row);
 }
 
-/* Whether the refund in a row is an order's: told by its id, else by its amount, where both tell it. */
-static enum reconcile_refund is_refund_of(const struct reconcile_case *c, size_t row, const char *id, const money *cost)
+/* Whether the refund in a row is an order's: told by its id, else by its amount, where both tell
+ * it. */
+static enum reconcile_refund is_refund_of(const struct reconcile_case *c, size_t row,
+                                          const char *id, const money *cost)
 {
   money amount;
-  if (text_of(c, row, MOVEMENT_ORDER_ID)) return id && is_for(c, row, id) ? RECONCILE_REFUNDED : RECONCILE_KEPT;
+  if (text_of(c, row, MOVEMENT_ORDER_ID))
+    return id && is_for(c, row, id) ? RECONCILE_REFUNDED : RECONCILE_KEPT;
   if (!cost || !read_amount(c, row, &amount)) return RECONCILE_PERHAPS;
   return amount == *cost ? RECONCILE_REFUNDED : RECONCILE_KEPT;
 }
 
 enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t order)
 {
-  const char *id = reconcile_text(&c->orders, order, ORDER_ID), *price = reconcile_text(&c->orders, order, ORDER_PRICE);
+  const char *id = reconcile_text(&c->orders, order, ORDER_ID),
+             *price = reconcile_text(&c->orders, order, ORDER_PRICE);
   money cost;
   bool priced = price && money_parse(price, strlen(price), &cost) == MONEY_OK;
   enum reconcile_refund found = c->movements_reach ? RECONCILE_KEPT : RECONCILE_PERHAPS;
   for (size_t row = 0; row < c->movements.count; row++) {
-    bool named = text_of(c, row, MOVEMENT_ORDER_ID); /* then no clock is needed to tell whose it is */
+    bool named =
+        text_of(c, row, MOVEMENT_ORDER_ID); /* then no clock is needed to tell whose it is */
     if (!is_refund(c, row) || (!named && is_old(c, row))) continue;
     enum reconcile_refund one = is_refund_of(c, row, id, priced ? &cost : NULL);
     if (one == RECONCILE_REFUNDED) return one;
@@ -118,8 +129,9 @@ static bool explained_by_refund(const struct reconcile_case *c, size_t row, stru
   for (size_t i = 0; i < c->movements.count; i++) {
     if (used->refunds[i] || !is_refund(c, i)) continue;
     bool same = id ? is_for(c, i, id)
-                   : !is_old(c, i) && !text_of(c, i, MOVEMENT_ORDER_ID) && read_amount(c, row, &amount) &&
-                         read_amount(c, i, &given_back) && amount == given_back;
+                   : !is_old(c, i) && !text_of(c, i, MOVEMENT_ORDER_ID) &&
+                         read_amount(c, row, &amount) && read_amount(c, i, &given_back) &&
+                         amount == given_back;
     if (same) return used->refunds[i] = true;
   }
   return false;
@@ -131,24 +143,28 @@ static bool was_settled_before(const struct reconcile_case *c, const struct jour
   return other->id < c->entry->id && other->updated_at < c->entry->created_at;
 }
 
-/* Whether a charge can be what another entry has paid: told by the order's id, else by its amount. */
+/* Whether a charge can be what another entry has paid: told by the order's id, else by its amount.
+ */
 static bool is_of(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
 {
   money amount;
   const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
   if (other->id == c->entry->id || other->state != JOURNAL_PLACED) return false;
   if (id) return other->order_id && strcmp(other->order_id, id) == 0;
-  return read_amount(c, row, &amount) && amount == (other->price == JOURNAL_NO_PRICE ? other->quote : other->price);
+  return read_amount(c, row, &amount) &&
+         amount == (other->price == JOURNAL_NO_PRICE ? other->quote : other->price);
 }
 
-/* Lists are slow to show what is there: a charge that the snapshot does not have may be that of an entry from before it, unless
- * it came later for sure, or the charge of that entry is one that the snapshot has. */
+/* Lists are slow to show what is there: a charge that the snapshot does not have may be that of an
+ * entry from before it, unless it came later for sure, or the charge of that entry is one that the
+ * snapshot has. */
 static bool explained_by_entry(const struct reconcile_case *c, size_t row, struct used *used)
 {
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
     if (used->entries[i] || !is_of(c, row, other)) continue;
-    if (was_settled_before(c, other) && is_later(c, row)) continue; /* its money had moved by then */
+    if (was_settled_before(c, other) && is_later(c, row))
+      continue; /* its money had moved by then */
     return used->entries[i] = true;
   }
   return false;
@@ -157,7 +173,8 @@ static bool explained_by_entry(const struct reconcile_case *c, size_t row, struc
 static void use_up(const struct reconcile_case *c, size_t row, struct used *used)
 {
   size_t i = 0;
-  while (i < c->other_count && (used->entries[i] || c->others[i].id > c->entry->id || !is_of(c, row, &c->others[i])))
+  while (i < c->other_count &&
+         (used->entries[i] || c->others[i].id > c->entry->id || !is_of(c, row, &c->others[i])))
     i++;
   if (i < c->other_count) used->entries[i] = true;
 }
@@ -190,8 +207,8 @@ static bool is_for_another_order(const struct reconcile_case *c, size_t row)
 
 static bool is_explained(const struct reconcile_case *c, size_t row, struct used *used)
 {
-  return !is_charge(c, row) || is_old(c, row) || is_for_another_order(c, row) || explained_by_refund(c, row, used) ||
-         explained_by_entry(c, row, used);
+  return !is_charge(c, row) || is_old(c, row) || is_for_another_order(c, row) ||
+         explained_by_refund(c, row, used) || explained_by_entry(c, row, used);
 }
 
 /* The first charge that nothing explains; answers their number when all are explained. */
@@ -208,31 +225,36 @@ size_t reconcile_charges_since(const struct reconcile_case *c)
   size_t count = 0;
   bool ok = begin_explaining(c, &used);
   for (size_t row = 0; ok && row < c->movements.count; row++)
-    count += is_charge(c, row) && is_for(c, row, c->order_id) && is_new(c, row) && !is_explained(c, row, &used);
+    count += is_charge(c, row) && is_for(c, row, c->order_id) && is_new(c, row) &&
+             !is_explained(c, row, &used);
   end_explaining(&used);
   return count;
 }
 
 /* --- the balance --- */
 
-/* Whether the money of an entry moved after the snapshot. One that was open then may have been charged before or after it. */
+/* Whether the money of an entry moved after the snapshot. One that was open then may have been
+ * charged before or after it. */
 static bool moved_since(const struct reconcile_case *c, const struct journal_entry *other)
 {
   if (other->id > c->entry->id) return true;
-  for (size_t row = 0; !was_settled_before(c, other) && other->order_id && row < c->movements.count; row++)
+  for (size_t row = 0; !was_settled_before(c, other) && other->order_id && row < c->movements.count;
+       row++)
     if (is_charge(c, row) && is_for(c, row, other->order_id) && is_new(c, row)) return true;
   return false;
 }
 
-/* What the balance should be if this charge took nothing: what it was, less the charges on record that came later, and with the
- * deposits that came later. Refunds are left out: they go with charges. */
+/* What the balance should be if this charge took nothing: what it was, less the charges on record
+ * that came later, and with the deposits that came later. Refunds are left out: they go with
+ * charges. */
 static bool expect_balance(const struct reconcile_case *c, money *expected)
 {
   money amount;
   *expected = c->before.balance;
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (other->id == c->entry->id || other->state != JOURNAL_PLACED || !moved_since(c, other)) continue;
+    if (other->id == c->entry->id || other->state != JOURNAL_PLACED || !moved_since(c, other))
+      continue;
     money cost = other->price == JOURNAL_NO_PRICE ? other->quote : other->price;
     if (!money_subtract(*expected, cost, expected)) return false;
   }

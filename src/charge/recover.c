@@ -1,5 +1,6 @@
-/* The third step of a charge: with the right to charge in hand, nobody else's charge is under way. What the dead have left open is
- * settled as far as it can be, and what may be the same thing as this charge must be, before this one goes on. */
+/* The third step of a charge: with the right to charge in hand, nobody else's charge is under way.
+ * What the dead have left open is settled as far as it can be, and what may be the same thing as
+ * this charge must be, before this one goes on. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,8 @@ static bool has_same_key(const struct flow *charge)
 /* This charge cannot go on while it is open. */
 static bool matters(const struct flow *charge)
 {
-  return has_same_key(charge) || (!charge->request.inquiry && flow_could_be(charge, entry_of(charge)));
+  return has_same_key(charge) ||
+         (!charge->request.inquiry && flow_could_be(charge, entry_of(charge)));
 }
 
 /* Only what the table knows leaves traces that are understood. */
@@ -37,11 +39,11 @@ static bool can_be_asked_for(const struct journal_entry *entry)
 static void refuse(struct flow *charge, const char *why)
 {
   const struct journal_entry *entry = entry_of(charge);
-  error_set(
-      &charge->public.error, ERROR_OUTCOME_UNKNOWN,
-      "nothing was sent: an earlier charge that looks the same, under key %.100s, has an unknown outcome%s%.200s%s, and "
-      "the two could not be told apart. " FLOW_WAY_OUT,
-      entry->key, *why ? " (" : "", why, *why ? ")" : "", entry->key);
+  error_set(&charge->public.error, ERROR_OUTCOME_UNKNOWN,
+            "nothing was sent: an earlier charge that looks the same, under key %.100s, has an "
+            "unknown outcome%s%.200s%s, and "
+            "the two could not be told apart. " FLOW_WAY_OUT,
+            entry->key, *why ? " (" : "", why, *why ? ")" : "", entry->key);
   flow_end(charge);
 }
 
@@ -64,7 +66,8 @@ static void remember(struct purchase *purchase, int64_t id)
 
 /* --- writing down --- */
 
-#define KEEP(why) ((struct journal_settle){.ends_in = JOURNAL_KEEP_END, .price = JOURNAL_NO_PRICE, .note = (why)})
+#define KEEP(why) \
+  ((struct journal_settle){.ends_in = JOURNAL_KEEP_END, .price = JOURNAL_NO_PRICE, .note = (why)})
 
 static void settle(struct flow *charge, enum journal_state state, struct journal_settle what,
                    void (*done)(struct store_job *job))
@@ -106,7 +109,8 @@ static void settle_placed(struct flow *charge)
     return;
   }
   settle(charge, JOURNAL_PLACED, found, on_over);
-  flow_tell(charge, "an earlier %.60s with key %.100s, whose answer was lost, went through: order %.100s",
+  flow_tell(charge,
+            "an earlier %.60s with key %.100s, whose answer was lost, went through: order %.100s",
             entry_of(charge)->endpoint, entry_of(charge)->key, found.order_id);
 }
 
@@ -125,8 +129,10 @@ static void on_verdict(struct flow *charge)
       settle_placed(charge);
       break;
     case RECONCILE_NOT_PLACED:
-      settle(charge, JOURNAL_NOT_PLACED, KEEP("every witness agrees that nothing was bought"), on_over);
-      flow_tell(charge, "an earlier %.60s with key %.100s, whose answer was lost, did not go through",
+      settle(charge, JOURNAL_NOT_PLACED, KEEP("every witness agrees that nothing was bought"),
+             on_over);
+      flow_tell(charge,
+                "an earlier %.60s with key %.100s, whose answer was lost, did not go through",
                 entry_of(charge)->endpoint, entry_of(charge)->key);
       break;
     case RECONCILE_DOUBT:
@@ -151,7 +157,8 @@ static void look_at(struct flow *charge)
 {
   const struct journal_entry *entry = entry_of(charge);
   struct purchase *purchase = charge->owner;
-  bool due = entry->since_ended != JOURNAL_NOT_TIMED && (double)entry->since_ended / 1e6 >= purchase->settings.settle;
+  bool due = entry->since_ended != JOURNAL_NOT_TIMED &&
+             (double)entry->since_ended / 1e6 >= purchase->settings.settle;
   if (!can_be_asked_for(entry)) {
     if (matters(charge) && !has_same_key(charge))
       refuse(charge, entry->note ? entry->note : "");
@@ -175,8 +182,8 @@ static void on_unknown(struct store_job *job)
   look_at(charge);
 }
 
-/* An exchange whose process is gone, or whose machine was started again, has ended by now; of another machine's it is known
- * when it ends at the latest. */
+/* An exchange whose process is gone, or whose machine was started again, has ended by now; of
+ * another machine's it is known when it ends at the latest. */
 static void take_over(struct flow *charge, bool keep_end, const char *note)
 {
   struct journal_settle what = KEEP(note);
@@ -201,7 +208,8 @@ static void next(struct flow *charge)
   if (entry->state == JOURNAL_INTENT)
     settle(charge, JOURNAL_NOT_PLACED, KEEP("its process ended before it was sent"), on_over);
   else if (entry->state == JOURNAL_SENT)
-    take_over(charge, timed && !journal_is_orphan(entry), "its process ended before the answer was there");
+    take_over(charge, timed && !journal_is_orphan(entry),
+              "its process ended before the answer was there");
   else if (!timed)
     take_over(charge, false, NULL);
   else

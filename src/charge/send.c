@@ -1,13 +1,14 @@
-/* The seventh step of a charge: with the slots in hand, the intent goes to disk, then that it is sent, then the request out. */
+/* The seventh step of a charge: with the slots in hand, the intent goes to disk, then that it is
+ * sent, then the request out. */
 #include <string.h>
 #include <unistd.h>
 
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-#define STALE_US \
-  INT64_C(       \
-      5000000) /* after its sending was written down a request must leave within this, or not at all: others count on it */
+#define STALE_US                                                                                  \
+  INT64_C(5000000) /* after its sending was written down a request must leave within this, or not \
+                      at all: others count on it */
 #define MARGIN_US INT64_C(1000000) /* of an exchange over its timeout */
 
 static bool may_send(void *arg)
@@ -36,7 +37,8 @@ static void on_sending(struct store_job *job)
   else if (charge->abandoned)
     error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
   else if (!charge->settle.changed)
-    error_set(err, ERROR_OUTCOME_UNKNOWN, "somebody else has settled this charge's entry; nothing was sent");
+    error_set(err, ERROR_OUTCOME_UNKNOWN,
+              "somebody else has settled this charge's entry; nothing was sent");
   charge->committed_at = charge->settle.began_at;
   if (err->kind == ERROR_NONE)
     client_go(charge->call);
@@ -44,7 +46,8 @@ static void on_sending(struct store_job *job)
     stop(charge);
 }
 
-/* Before the first byte leaves, and again when a 429 was waited for, it is on disk that it may have. */
+/* Before the first byte leaves, and again when a 429 was waited for, it is on disk that it may
+ * have. */
 static void write_sending(struct flow *charge)
 {
   int64_t longest = (int64_t)(charge->owner->settings.timeout * 1e6) + STALE_US + MARGIN_US;
@@ -69,10 +72,12 @@ static void on_intended(struct store_job *job)
     flow_explain_allowance(charge);
   else if (charge->intend.verdict == JOURNAL_EXISTS)
     error_set(err, ERROR_OUTCOME_UNKNOWN,
-              "somebody else has used key %s at this moment; run again to see what came of it", charge->public.key);
+              "somebody else has used key %s at this moment; run again to see what came of it",
+              charge->public.key);
   else
     charge->entry = charge->intend.id;
-  if (err->kind == ERROR_NONE && charge->abandoned) error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
+  if (err->kind == ERROR_NONE && charge->abandoned)
+    error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
   crash_point("intent");
   if (err->kind == ERROR_NONE)
     write_sending(charge);

@@ -7,7 +7,8 @@
 #include "base/sha256.h"
 #include "limits/limiter_state.h"
 
-#define OFF_WINDOW (60 * SLOTS_SECOND) /* with the limits off: how long a pause without a length lasts */
+#define OFF_WINDOW \
+  (60 * SLOTS_SECOND) /* with the limits off: how long a pause without a length lasts */
 
 /* --- queues --- */
 
@@ -60,7 +61,8 @@ int64_t limiter_pause_left(const struct limiter *limiter, unsigned set, int64_t 
 {
   int64_t left = 0;
   for (int i = 0; i < SLOTS_SCOPES; i++)
-    if (limiter_has(set, i) && limiter->paused_until[i] - now > left) left = limiter->paused_until[i] - now;
+    if (limiter_has(set, i) && limiter->paused_until[i] - now > left)
+      left = limiter->paused_until[i] - now;
   return left;
 }
 
@@ -85,7 +87,8 @@ static double patience(const struct limiter_ticket *ticket, int64_t now)
 static bool is_hopeless(const struct limiter_ticket *ticket, int64_t now)
 {
   int64_t pause = limiter_pause_left(ticket->limiter, ticket->scopes, now);
-  int64_t wait = ticket->max_wait < 0 ? pause : limiter_wake_at(ticket->limiter, ticket->scopes) - now;
+  int64_t wait =
+      ticket->max_wait < 0 ? pause : limiter_wake_at(ticket->limiter, ticket->scopes) - now;
   return wait > 0 && (double)wait / 1e6 > patience(ticket, now);
 }
 
@@ -119,7 +122,8 @@ static bool set_deadline(struct limiter_ticket *ticket, int64_t now)
 {
   double left = patience(ticket, now) * 1e6;
   return ticket->max_wait < 0 || left > 1e15 ||
-         loop_timer_set(ticket->limiter->loop, &ticket->deadline, (int64_t)left, on_deadline, ticket);
+         loop_timer_set(ticket->limiter->loop, &ticket->deadline, (int64_t)left, on_deadline,
+                        ticket);
 }
 
 void limiter_wait(struct limiter_ticket *ticket, int64_t now)
@@ -176,8 +180,12 @@ static unsigned next_set(const struct limiter *limiter, int64_t now)
   unsigned first = 0;
   for (unsigned set = 1; set < LIMITER_SETS; set++) {
     int64_t wake_at = limiter_wake_at(limiter, set);
-    bool timed = limiter->rules.off ? wake_at > now : !limiter->out; /* else a probe, or the job that is out, decides */
-    if (limiter->queues[set].length > 0 && timed && (!first || wake_at < limiter_wake_at(limiter, first))) first = set;
+    bool timed = limiter->rules.off
+                     ? wake_at > now
+                     : !limiter->out; /* else a probe, or the job that is out, decides */
+    if (limiter->queues[set].length > 0 && timed &&
+        (!first || wake_at < limiter_wake_at(limiter, first)))
+      first = set;
   }
   return first;
 }
@@ -191,7 +199,8 @@ void limiter_pump(struct limiter *limiter)
   unsigned first = next_set(limiter, now);
   if (!first)
     loop_timer_clear(limiter->loop, &limiter->wake);
-  else if (!loop_timer_set(limiter->loop, &limiter->wake, limiter_wake_at(limiter, first) - now, on_wake, limiter))
+  else if (!loop_timer_set(limiter->loop, &limiter->wake, limiter_wake_at(limiter, first) - now,
+                           on_wake, limiter))
     fail_all(limiter);
   if (first || !limiter->out || !is_waiting(limiter)) limiter_tell_next(limiter, first, now);
 }
@@ -204,8 +213,9 @@ static void pump_soon(struct limiter *limiter)
 
 /* --- taking and ending --- */
 
-void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsigned scopes, int64_t lease,
-                  double max_wait, void (*granted)(void *arg, const struct error *err), void *arg)
+void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsigned scopes,
+                  int64_t lease, double max_wait,
+                  void (*granted)(void *arg, const struct error *err), void *arg)
 {
   ticket->limiter = limiter;
   ticket->scopes = scopes;
@@ -238,10 +248,15 @@ int64_t limiter_lease_left(const struct limiter_ticket *ticket)
   return ticket->limiter->rules.off ? SLOTS_LONGEST_LEASE : ticket->lease_until - loop_clock();
 }
 
-static void add_ending(const struct limiter_ticket *ticket, enum slots_end how, int64_t pause, bool holds)
+static void add_ending(const struct limiter_ticket *ticket, enum slots_end how, int64_t pause,
+                       bool holds)
 {
-  struct slots_ending ending = {.scopes = ticket->scopes, .how = how, .at = loop_clock(), .pause = pause};
-  for (int i = 0; i < SLOTS_SCOPES; i++) ending.holds[i] = holds ? ticket->holds[i] : (struct slots_hold){.slot = -1};
+  struct slots_ending ending = {.scopes = ticket->scopes,
+                                .how = how,
+                                .at = loop_clock(),
+                                .pause = pause};
+  for (int i = 0; i < SLOTS_SCOPES; i++)
+    ending.holds[i] = holds ? ticket->holds[i] : (struct slots_hold){.slot = -1};
   limiter_add_ending(ticket->limiter, &ending);
 }
 
@@ -297,7 +312,8 @@ static int64_t pause_length(const struct limiter *limiter, unsigned scopes, doub
     return (int64_t)((retry_after < most ? retry_after : most) * 1e6);
   }
   for (int i = 0; i < SLOTS_SCOPES; i++)
-    if (limiter_has(scopes, i) && limiter->rules.scopes[i].window > longest) longest = limiter->rules.scopes[i].window;
+    if (limiter_has(scopes, i) && limiter->rules.scopes[i].window > longest)
+      longest = limiter->rules.scopes[i].window;
   return longest ? longest : OFF_WINDOW;
 }
 
@@ -310,7 +326,8 @@ void limiter_refused(struct limiter_ticket *ticket, double retry_after)
   ticket->state = LIMITER_IDLE;
   limiter_end_probe(limiter, ticket, SLOTS_REFUSED);
   for (int i = 0; i < SLOTS_SCOPES; i++)
-    if (limiter_has(ticket->scopes, i) && limiter->paused_until[i] < until) limiter->paused_until[i] = until;
+    if (limiter_has(ticket->scopes, i) && limiter->paused_until[i] < until)
+      limiter->paused_until[i] = until;
   limiter->trying |= ticket->scopes;
   limiter_fail_hopeless(limiter);
   limiter_pump(limiter);
@@ -324,8 +341,8 @@ static bool hash_key(const char *base_url, const char *key, char hex[DIGEST_HEX]
   return digest_hex(parts, 3, hex);
 }
 
-struct limiter *limiter_open(struct loop *loop, struct store *store, const char *base_url, const char *key,
-                             const struct limiter_rules *rules, struct error *err)
+struct limiter *limiter_open(struct loop *loop, struct store *store, const char *base_url,
+                             const char *key, const struct limiter_rules *rules, struct error *err)
 {
   struct limiter *limiter = calloc(1, sizeof *limiter);
   if (!limiter || !hash_key(base_url, key, limiter->key)) {
@@ -343,7 +360,8 @@ struct limiter *limiter_open(struct loop *loop, struct store *store, const char 
   return limiter;
 }
 
-/* A job that is out ends the limiter when it comes back, and has given back what nobody wants any more. */
+/* A job that is out ends the limiter when it comes back, and has given back what nobody wants any
+ * more. */
 void limiter_close(struct limiter *limiter)
 {
   if (!limiter) return;
@@ -362,13 +380,15 @@ void limiter_max_pause(struct limiter *limiter, double most)
   limiter->max_pause = most;
 }
 
-void limiter_on_wait(struct limiter *limiter, void (*tell)(void *arg, const struct limiter_news *news), void *arg)
+void limiter_on_wait(struct limiter *limiter,
+                     void (*tell)(void *arg, const struct limiter_news *news), void *arg)
 {
   limiter->tell = tell;
   limiter->tell_arg = arg;
 }
 
-void limiter_on_next(struct limiter *limiter, void (*next)(void *arg, const struct limiter_news *news), void *arg)
+void limiter_on_next(struct limiter *limiter,
+                     void (*next)(void *arg, const struct limiter_news *news), void *arg)
 {
   limiter->next = next;
   limiter->next_arg = arg;

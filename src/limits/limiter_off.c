@@ -1,6 +1,6 @@
-/* With the limits off: nothing is asked of the store before a request goes, but pauses are kept, this process' own at once
- * and those of others when they are seen; a store that cannot be read is no error here. After a pause one request tries
- * before the others go. */
+/* With the limits off: nothing is asked of the store before a request goes, but pauses are kept,
+ * this process' own at once and those of others when they are seen; a store that cannot be read is
+ * no error here. After a pause one request tries before the others go. */
 #include "limits/limiter_state.h"
 
 #define LOOK_EVERY SLOTS_SECOND
@@ -34,7 +34,8 @@ void limiter_let_go(struct limiter *limiter)
   limiter->busy = false;
 }
 
-void limiter_end_probe(struct limiter *limiter, const struct limiter_ticket *ticket, enum slots_end how)
+void limiter_end_probe(struct limiter *limiter, const struct limiter_ticket *ticket,
+                       enum slots_end how)
 {
   for (int i = 0; i < SLOTS_SCOPES; i++) {
     if (limiter->probes[i] != ticket) continue;

@@ -28,7 +28,8 @@ void limiter_explain_pause(const struct limiter_ticket *ticket, int64_t left, st
   *err = ERROR_INIT;
   err->retry_after = (double)left / 1e6;
   error_set(err, ERROR_RATE_LIMITED,
-            "the server has paused the %s limit for another %.0f s, which is longer than max_wait (%g s) allows; try "
+            "the server has paused the %s limit for another %.0f s, which is longer than max_wait "
+            "(%g s) allows; try "
             "again then, or give a longer max_wait",
             limiter_scope_name(decisive(ticket->limiter, ticket->scopes)), ceil(err->retry_after),
             limiter_longest_pause(ticket));
@@ -40,12 +41,14 @@ void limiter_explain_turn(const struct limiter_ticket *ticket, struct error *err
   enum slots_scope scope = decisive(limiter, ticket->scopes);
   const struct slots_rule *rule = &limiter->rules.scopes[scope];
   *err = ERROR_INIT;
-  err->retry_after = fmax(0, (double)(limiter_wake_at(limiter, ticket->scopes) - loop_clock()) / 1e6);
-  error_set(
-      err, ERROR_RATE_LIMITED,
-      "no turn within max_wait (%g s): the %s limit is %d requests in %g s, and the next can go in %.1f s; give a "
-      "longer max_wait, or none",
-      ticket->max_wait, limiter_scope_name(scope), rule->count, (double)rule->window / 1e6, err->retry_after);
+  err->retry_after =
+      fmax(0, (double)(limiter_wake_at(limiter, ticket->scopes) - loop_clock()) / 1e6);
+  error_set(err, ERROR_RATE_LIMITED,
+            "no turn within max_wait (%g s): the %s limit is %d requests in %g s, and the next can "
+            "go in %.1f s; give a "
+            "longer max_wait, or none",
+            ticket->max_wait, limiter_scope_name(scope), rule->count, (double)rule->window / 1e6,
+            err->retry_after);
 }
 
 /* Whoever stands behind L others waits for L/N windows more. */
@@ -78,11 +81,13 @@ void limiter_tell_wait(const struct limiter_ticket *ticket, int64_t now)
 void limiter_tell_paced(const struct limiter *limiter, int scope, int64_t paced)
 {
   if (!limiter->tell) return;
-  struct limiter_news news = {LIMITER_PACED, limiter_scope_name((enum slots_scope)scope), (double)paced / 1e6};
+  struct limiter_news news = {LIMITER_PACED, limiter_scope_name((enum slots_scope)scope),
+                              (double)paced / 1e6};
   limiter->tell(limiter->tell_arg, &news);
 }
 
-/* `set`: the one whose first ticket can go first, 0: none can by itself. While a job is out nothing is known anew. */
+/* `set`: the one whose first ticket can go first, 0: none can by itself. While a job is out nothing
+ * is known anew. */
 void limiter_tell_next(struct limiter *limiter, unsigned set, int64_t now)
 {
   int64_t moment = set ? limiter_wake_at(limiter, set) : 0;

@@ -16,7 +16,9 @@ const char *limiter_scope_name(enum slots_scope scope)
 static bool refuse(struct error *err, const char *text, const char *why)
 {
   error_set(err, ERROR_CONFIG,
-            "the limits '%.200s' %s; write them like general=60/60,orders=10/60 (requests/seconds), or off", text, why);
+            "the limits '%.200s' %s; write them like general=60/60,orders=10/60 "
+            "(requests/seconds), or off",
+            text, why);
   return false;
 }
 
@@ -56,14 +58,15 @@ static const char *read_name(const char *at, int *scope)
 {
   for (*scope = 0; *scope < SLOTS_SCOPES; ++*scope) {
     size_t size = strlen(names[*scope]);
-    if (strncmp(at, names[*scope], size) == 0 && strchr("= \t", at[size])) return at + size; /* or its end */
+    if (strncmp(at, names[*scope], size) == 0 && strchr("= \t", at[size]))
+      return at + size; /* or its end */
   }
   return NULL;
 }
 
 /* One "scope=requests/seconds". NULL with the error set. */
-static const char *read_rule(const char *text, const char *at, struct limiter_rules *rules, unsigned *seen,
-                             struct error *err)
+static const char *read_rule(const char *text, const char *at, struct limiter_rules *rules,
+                             unsigned *seen, struct error *err)
 {
   int scope;
   int64_t count, window;
@@ -75,7 +78,8 @@ static const char *read_rule(const char *text, const char *at, struct limiter_ru
   at = skip_blanks(at);
   if (*at != '/' || !(at = read_seconds(skip_blanks(at + 1), &window)))
     return refuse(err, text, "lack a number of seconds"), NULL;
-  if (count < 1 || count > SLOTS_MAX) return refuse(err, text, "have a number of requests outside 1 to 10000"), NULL;
+  if (count < 1 || count > SLOTS_MAX)
+    return refuse(err, text, "have a number of requests outside 1 to 10000"), NULL;
   if (window < SHORTEST_WINDOW || window > LONGEST_WINDOW)
     return refuse(err, text, "have a number of seconds outside 0.001 to 86400"), NULL;
   if (*seen & 1u << scope) return refuse(err, text, "name a scope twice"), NULL;

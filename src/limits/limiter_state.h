@@ -5,8 +5,9 @@
 #include "limits/limiter.h"
 
 #define LIMITER_BATCH 64 /* takes in one job at most */
-#define LIMITER_SETS \
-  (1 << SLOTS_SCOPES) /* sets of scopes: one queue each, so that one that must wait holds back no other */
+#define LIMITER_SETS                                                                              \
+  (1 << SLOTS_SCOPES) /* sets of scopes: one queue each, so that one that must wait holds back no \
+                         other */
 
 struct limiter_queue {
   struct limiter_ticket *first, *last;
@@ -38,7 +39,7 @@ struct limiter {
   bool paced[SLOTS_SCOPES];
 
   /* With the limits off. */
-  unsigned trying;                             /* scopes that are paused, or in which one must try first */
+  unsigned trying; /* scopes that are paused, or in which one must try first */
   struct limiter_ticket *probes[SLOTS_SCOPES]; /* who tries */
   int64_t looked_at;
 
@@ -73,13 +74,15 @@ void limiter_fail_hopeless(struct limiter *limiter);
 /* Adds what the next job shall tell the store. */
 void limiter_add_ending(struct limiter *limiter, const struct slots_ending *ending);
 
-/* Asks the store for all that can be asked for now, or with nothing to ask and `look` set, how things stand
- * (limiter_store.c). */
+/* Asks the store for all that can be asked for now, or with nothing to ask and `look` set, how
+ * things stand (limiter_store.c). */
 void limiter_ask(struct limiter *limiter, bool look);
 
-/* With the limits off (limiter_off.c): lets go all that may, ends a try, looks for others' pauses now and then. */
+/* With the limits off (limiter_off.c): lets go all that may, ends a try, looks for others' pauses
+ * now and then. */
 void limiter_let_go(struct limiter *limiter);
-void limiter_end_probe(struct limiter *limiter, const struct limiter_ticket *ticket, enum slots_end how);
+void limiter_end_probe(struct limiter *limiter, const struct limiter_ticket *ticket,
+                       enum slots_end how);
 void limiter_look(struct limiter *limiter);
 
 /* Frees a limiter whose job is not out. */

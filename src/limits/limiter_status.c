@@ -30,7 +30,9 @@ static size_t count_waiting(const struct limiter *limiter, int scope)
 }
 
 void limiter_status(struct limiter *limiter, struct limiter_status *status,
-                    void (*done)(void *arg, const struct limiter_status *status, const struct error *err), void *arg)
+                    void (*done)(void *arg, const struct limiter_status *status,
+                                 const struct error *err),
+                    void *arg)
 {
   status->done = done;
   status->arg = arg;

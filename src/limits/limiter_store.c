@@ -1,5 +1,5 @@
-/* How the limiter asks the store: one job at a time, with all the ends and takes that have come up by then, so that a busy
- * limiter asks rarely. */
+/* How the limiter asks the store: one job at a time, with all the ends and takes that have come up
+ * by then, so that a busy limiter asks rarely. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 
 /* --- asking --- */
 
-/* What is given back before its time may serve those who were told to sleep, and a pause may have ended. */
+/* What is given back before its time may serve those who were told to sleep, and a pause may have
+ * ended. */
 static void forget_waits(struct limiter *limiter)
 {
   for (size_t k = 0; k < limiter->ending_count; k++) {
@@ -34,7 +35,8 @@ static size_t collect(struct limiter *limiter)
     if (!first) break;
     struct limiter_ticket *ticket = heads[first];
     heads[first] = ticket->next;
-    limiter->takings[count] = (struct slots_taking){.scopes = ticket->scopes, .lease = ticket->lease};
+    limiter->takings[count] =
+        (struct slots_taking){.scopes = ticket->scopes, .lease = ticket->lease};
     limiter->asked[count++] = ticket;
     ticket->asked = (int)count;
   }
@@ -96,7 +98,8 @@ static void hear_views(struct limiter *limiter)
     const struct slots_view *view = &job->views[i];
     if (!limiter_has(job->scopes, i)) continue;
     int64_t paused_until = job->answered_at + view->paused;
-    if (view->paused > 0 && paused_until > limiter->paused_until[i]) limiter->paused_until[i] = paused_until;
+    if (view->paused > 0 && paused_until > limiter->paused_until[i])
+      limiter->paused_until[i] = paused_until;
     if (limiter->rules.off) {
       if (view->paused > 0) limiter->trying |= 1u << i;
       continue;
@@ -136,7 +139,8 @@ static void tell_waiters(struct limiter *limiter, int64_t now)
   for (unsigned set = 1; set < LIMITER_SETS; set++) {
     if (limiter_wake_at(limiter, set) <= now) continue;
     struct limiter_ticket *ticket = limiter->queues[set].last;
-    while (ticket && !ticket->waiting && ticket->previous && !ticket->previous->waiting) ticket = ticket->previous;
+    while (ticket && !ticket->waiting && ticket->previous && !ticket->previous->waiting)
+      ticket = ticket->previous;
     for (struct limiter_ticket *next; ticket && !ticket->waiting; ticket = next) {
       next = ticket->next;
       limiter_wait(ticket, now);

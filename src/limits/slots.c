@@ -3,17 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_SLOWED 6                    /* a 64th of the pace */
-#define PROBE_GLANCE (SLOTS_SECOND / 20) /* how often at most a waiter looks whether the probe has succeeded */
-#define ABSURD (INT64_C(1) << 60)        /* no clock shows this; sums of a few such times do not overflow */
+#define MOST_SLOWED 6 /* a 64th of the pace */
+#define PROBE_GLANCE \
+  (SLOTS_SECOND / 20) /* how often at most a waiter looks whether the probe has succeeded */
+#define ABSURD \
+  (INT64_C(1) << 60) /* no clock shows this; sums of a few such times do not overflow */
 
 int64_t slots_window(const struct slots_rule *rule)
 {
   return rule->window + rule->window / 1000 + 5000;
 }
 
-/* A counter that weighs the window before admits less than N even when they come evenly: it counts the one that asks, and
- * one more when latency varies. */
+/* A counter that weighs the window before admits less than N even when they come evenly: it counts
+ * the one that asks, and one more when latency varies. */
 static int64_t pace(const struct slots_state *state, const struct slots_rule *rule)
 {
   int even = rule->count >= 4 ? rule->count - 2 : (rule->count + 1) / 2;
@@ -80,7 +82,8 @@ static void move_clock(struct slots_state *state, const char *clock, int64_t now
   bool known = state->clock[0] != '\0', same = strcmp(state->clock, clock) == 0;
   if (same && now >= state->seen_at) return;
   if (known) shift_all(state, now - sane(state->seen_at));
-  for (int i = 0; !same && i < state->count; i++) /* who held a lease then is dead, and got no answer */
+  for (int i = 0; !same && i < state->count;
+       i++) /* who held a lease then is dead, and got no answer */
     if (state->ended_at[i] > now + SLOTS_LOST_TIME) state->ended_at[i] = now + SLOTS_LOST_TIME;
   strncpy(state->clock, clock, sizeof state->clock - 1);
   state->seen_at = now;
@@ -94,7 +97,8 @@ void slots_refresh(struct slots_state *state, const char *clock, int64_t now)
   heal(state, &state->probe_until, now + SLOTS_LONGEST_LEASE, 0);
   heal(state, &state->paced_until, now + SLOTS_PACED_TIME, now + SLOTS_PACED_TIME);
   heal(state, &state->next_at, now + SLOTS_PACED_TIME, now);
-  for (int i = 0; i < state->count; i++) heal(state, &state->ended_at[i], now + SLOTS_LONGEST_LEASE, now);
+  for (int i = 0; i < state->count; i++)
+    heal(state, &state->ended_at[i], now + SLOTS_LONGEST_LEASE, now);
   if (state->slowed < 0 || state->slowed > MOST_SLOWED) state->slowed = 0;
   if (state->paced_until == 0 || state->paced_until > now) return;
   state->paced_until = 0;
@@ -114,8 +118,8 @@ static int64_t shorter(int64_t a, int64_t b)
   return a < b ? a : b;
 }
 
-/* Fills in free and wait. A slot under lease may end at any moment from now on, so it is waited for as if it ended now:
- * whoever wakes then sees when it really did. */
+/* Fills in free and wait. A slot under lease may end at any moment from now on, so it is waited for
+ * as if it ended now: whoever wakes then sees when it really did. */
 static void view_slots(const struct slots_state *state, const struct slots_rule *rule, int64_t now,
                        struct slots_view *view)
 {
@@ -131,17 +135,19 @@ static void view_slots(const struct slots_state *state, const struct slots_rule 
   view->wait = view->free > 0 ? 0 : first + window - now;
 }
 
-static int64_t view_pause(const struct slots_state *state, const struct slots_rule *rule, int64_t now,
-                          struct slots_view *view)
+static int64_t view_pause(const struct slots_state *state, const struct slots_rule *rule,
+                          int64_t now, struct slots_view *view)
 {
   if (state->paused_until == 0) return 0;
   view->paused = longer(state->paused_until - now, 0);
   if (view->paused > 0) return view->paused;
   view->probing = state->probe_until > now;
-  return view->probing ? shorter(state->probe_until - now, longer(pace(state, rule), PROBE_GLANCE)) : 0;
+  return view->probing ? shorter(state->probe_until - now, longer(pace(state, rule), PROBE_GLANCE))
+                       : 0;
 }
 
-struct slots_view slots_view(const struct slots_state *state, const struct slots_rule *rule, int64_t now)
+struct slots_view slots_view(const struct slots_state *state, const struct slots_rule *rule,
+                             int64_t now)
 {
   struct slots_view view = {0};
   if (rule->count > 0) view_slots(state, rule, now, &view);
@@ -169,7 +175,8 @@ static int pick(struct slots_state *state, const struct slots_rule *rule, int64_
   return state->count++;
 }
 
-static struct slots_hold take_one(struct slots_state *state, const struct slots_rule *rule, int64_t lease, int64_t now)
+static struct slots_hold take_one(struct slots_state *state, const struct slots_rule *rule,
+                                  int64_t lease, int64_t now)
 {
   struct slots_hold hold = {.slot = -1, .probe = state->paused_until != 0, .until = now + lease};
   if (rule->count > 0) {
@@ -183,7 +190,8 @@ static struct slots_hold take_one(struct slots_state *state, const struct slots_
   return hold;
 }
 
-void slots_take(struct slots_state *states, const struct slots_rule *rules, struct slots_taking *taking, int64_t now)
+void slots_take(struct slots_state *states, const struct slots_rule *rules,
+                struct slots_taking *taking, int64_t now)
 {
   taking->granted = false;
   for (int i = 0; i < SLOTS_SCOPES; i++) {
@@ -196,7 +204,8 @@ void slots_take(struct slots_state *states, const struct slots_rule *rules, stru
   taking->granted = true;
 }
 
-static void end_probe(struct slots_state *state, const struct slots_hold *hold, enum slots_end how, int64_t now)
+static void end_probe(struct slots_state *state, const struct slots_hold *hold, enum slots_end how,
+                      int64_t now)
 {
   if (!hold->probe || state->probe_until != hold->until) return;
   state->probe_until = 0;
@@ -211,9 +220,10 @@ static int64_t ended_slot(const struct slots_hold *hold, enum slots_end how, int
   return how == SLOTS_UNUSED ? hold->before : how == SLOTS_LOST ? when + SLOTS_LOST_TIME : when;
 }
 
-/* A slot that is no longer known by its lease's end (this is over, or the clock went back) keeps what it has, unless what
- * was lost may be counted later than that. */
-static void end_slot(struct slots_state *state, const struct slots_hold *hold, enum slots_end how, int64_t when)
+/* A slot that is no longer known by its lease's end (this is over, or the clock went back) keeps
+ * what it has, unless what was lost may be counted later than that. */
+static void end_slot(struct slots_state *state, const struct slots_hold *hold, enum slots_end how,
+                     int64_t when)
 {
   if (hold->slot < 0 || hold->slot >= state->count) return;
   int64_t *ended_at = &state->ended_at[hold->slot], ended = ended_slot(hold, how, when);
@@ -222,21 +232,23 @@ static void end_slot(struct slots_state *state, const struct slots_hold *hold, e
   state->changed = true;
 }
 
-/* A pause may be told of several times, by all that were under way: the longest holds. One that comes at the even pace says that
- * this is too fast: the server allows less than it is said to. */
+/* A pause may be told of several times, by all that were under way: the longest holds. One that
+ * comes at the even pace says that this is too fast: the server allows less than it is said to. */
 static void pause(struct slots_state *state, int64_t until, int64_t now)
 {
-  if (state->paused_until == 0 && state->paced_until > now && state->slowed < MOST_SLOWED) state->slowed++;
+  if (state->paused_until == 0 && state->paced_until > now && state->slowed < MOST_SLOWED)
+    state->slowed++;
   state->paused_until = longer(longer(state->paused_until, until), 1);
   state->probe_until = 0;
   state->changed = true;
 }
 
-void slots_end(struct slots_state *state, const struct slots_ending *ending, enum slots_scope scope, int64_t when,
-               int64_t now)
+void slots_end(struct slots_state *state, const struct slots_ending *ending, enum slots_scope scope,
+               int64_t when, int64_t now)
 {
   const struct slots_hold *hold = &ending->holds[scope];
   end_slot(state, hold, ending->how, when);
   end_probe(state, hold, ending->how, now);
-  if (ending->how == SLOTS_REFUSED) pause(state, when + shorter(ending->pause, SLOTS_LONGEST_PAUSE), now);
+  if (ending->how == SLOTS_REFUSED)
+    pause(state, when + shorter(ending->pause, SLOTS_LONGEST_PAUSE), now);
 }

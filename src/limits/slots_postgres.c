@@ -1,4 +1,5 @@
-/* The scopes' states in PostgreSQL: a row each, locked, read and written back in one transaction. */
+/* The scopes' states in PostgreSQL: a row each, locked, read and written back in one transaction.
+ */
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,12 +25,13 @@ static bool out_of_memory(struct error *err)
 static int64_t number(const struct postgres *pg, const PGresult *result, int row, int column)
 {
   uint64_t bytes = 0;
-  if (pg->lib.PQgetlength(result, row, column) == 8) memcpy(&bytes, pg->lib.PQgetvalue(result, row, column), 8);
+  if (pg->lib.PQgetlength(result, row, column) == 8)
+    memcpy(&bytes, pg->lib.PQgetvalue(result, row, column), 8);
   return (int64_t)be64toh(bytes);
 }
 
-static bool read_state(struct postgres *pg, const PGresult *result, int row, struct slots_state *state,
-                       struct error *err)
+static bool read_state(struct postgres *pg, const PGresult *result, int row,
+                       struct slots_state *state, struct error *err)
 {
   const char *clock = pg->lib.PQgetvalue(result, row, CLOCK);
   int size = pg->lib.PQgetlength(result, row, SLOTS), count = size / 8;
@@ -45,13 +47,14 @@ static bool read_state(struct postgres *pg, const PGresult *result, int row, str
   state->slowed = (int)number(pg, result, row, SLOWED);
   state->count = count;
   if (count > 0) memcpy(state->ended_at, pg->lib.PQgetvalue(result, row, SLOTS), (size_t)size);
-  for (int i = 0; i < count; i++) state->ended_at[i] = (int64_t)le64toh((uint64_t)state->ended_at[i]);
+  for (int i = 0; i < count; i++)
+    state->ended_at[i] = (int64_t)le64toh((uint64_t)state->ended_at[i]);
   return true;
 }
 
 /* The states of the scopes that are there; answers how many these are, -1 when it failed. */
-static int read_states(struct postgres *pg, const PGresult *result, struct visit *visit, int64_t *now,
-                       struct error *err)
+static int read_states(struct postgres *pg, const PGresult *result, struct visit *visit,
+                       int64_t *now, struct error *err)
 {
   int found = 0;
   *now = 0;
@@ -60,7 +63,8 @@ static int read_states(struct postgres *pg, const PGresult *result, struct visit
     int64_t time = number(pg, result, row, NOW);
     if (time > *now) *now = time;
     for (int i = 0; i < SLOTS_SCOPES; i++) {
-      if (pg->lib.PQgetisnull(result, row, KEY) || strcmp(pg->lib.PQgetvalue(result, row, KEY), visit->keys[i]) != 0)
+      if (pg->lib.PQgetisnull(result, row, KEY) ||
+          strcmp(pg->lib.PQgetvalue(result, row, KEY), visit->keys[i]) != 0)
         continue;
       found++;
       if (!read_state(pg, result, row, &pg->states[i], err)) return -1;
@@ -72,7 +76,8 @@ static int read_states(struct postgres *pg, const PGresult *result, struct visit
   return found;
 }
 
-static int load(struct postgres *pg, struct visit *visit, enum postgres_statement how, int64_t *now, struct error *err)
+static int load(struct postgres *pg, struct visit *visit, enum postgres_statement how, int64_t *now,
+                struct error *err)
 {
   unsigned scopes = visit->slots->scopes;
   struct postgres_param keys[SLOTS_SCOPES] = {{0}};
@@ -108,10 +113,12 @@ static bool pack(struct postgres *pg, const struct slots_state *state, struct er
   return true;
 }
 
-static bool save(struct postgres *pg, struct visit *visit, int scope, bool durable, int64_t now, struct error *err)
+static bool save(struct postgres *pg, struct visit *visit, int scope, bool durable, int64_t now,
+                 struct error *err)
 {
   const struct slots_state *state = &pg->states[scope];
-  const int64_t times[] = {now, state->paused_until, state->probe_until, state->paced_until, state->next_at};
+  const int64_t times[] = {now, state->paused_until, state->probe_until, state->paced_until,
+                           state->next_at};
   char texts[5][24], slowed[12];
   struct postgres_param params[10] = {{.value = visit->keys[scope]}, {.value = state->clock}};
   if (!pack(pg, state, err)) return false;
@@ -127,7 +134,8 @@ static bool save(struct postgres *pg, struct visit *visit, int scope, bool durab
   return postgres_ahead(pg, PG_SCOPE_SAVE, params, err);
 }
 
-/* Whether the database may forget this when it crashes: an ending that is forgotten only keeps its lease. */
+/* Whether the database may forget this when it crashes: an ending that is forgotten only keeps its
+ * lease. */
 static bool is_durable(const struct store_slots *slots)
 {
   for (size_t k = 0; k < slots->taking_count; k++)
@@ -164,7 +172,8 @@ bool postgres_slots(struct store_driver *driver, struct store_slots *slots)
   static const char *const names[SLOTS_SCOPES] = {"general", "orders"};
   struct postgres *pg = (struct postgres *)driver;
   struct visit visit = {.slots = slots, .writes = slots->ending_count + slots->taking_count > 0};
-  for (int i = 0; i < SLOTS_SCOPES; i++) snprintf(visit.keys[i], sizeof visit.keys[i], "%s/%s", slots->key, names[i]);
+  for (int i = 0; i < SLOTS_SCOPES; i++)
+    snprintf(visit.keys[i], sizeof visit.keys[i], "%s/%s", slots->key, names[i]);
   return visit.writes ? postgres_transact(pg, exchange, &visit, &slots->job.err)
                       : postgres_read(pg, exchange, &visit, &slots->job.err);
 }

@@ -24,7 +24,8 @@ static void bind_scope(sqlite3_stmt *statement, const char *key, enum slots_scop
   sqlite3_bind_text(statement, 8, full, size, SQLITE_TRANSIENT);
 }
 
-static bool read_state(struct sqlite *sqlite, sqlite3_stmt *row, struct slots_state *state, struct error *err)
+static bool read_state(struct sqlite *sqlite, sqlite3_stmt *row, struct slots_state *state,
+                       struct error *err)
 {
   const char *clock = (const char *)sqlite3_column_text(row, 0);
   const void *bytes = sqlite3_column_blob(row, 6);
@@ -44,12 +45,14 @@ static bool read_state(struct sqlite *sqlite, sqlite3_stmt *row, struct slots_st
   state->slowed = sqlite3_column_int(row, 7);
   state->count = count;
   if (count > 0) memcpy(state->ended_at, bytes, (size_t)size);
-  for (int i = 0; i < count; i++) state->ended_at[i] = (int64_t)le64toh((uint64_t)state->ended_at[i]);
+  for (int i = 0; i < count; i++)
+    state->ended_at[i] = (int64_t)le64toh((uint64_t)state->ended_at[i]);
   return true;
 }
 
 /* A scope that is not there is one that nobody used. */
-static bool load(struct sqlite *sqlite, const struct store_slots *slots, enum slots_scope scope, struct error *err)
+static bool load(struct sqlite *sqlite, const struct store_slots *slots, enum slots_scope scope,
+                 struct error *err)
 {
   struct slots_state *state = &sqlite->states[scope];
   sqlite3_stmt *statement = sqlite_statement(sqlite, SCOPE_LOAD, err);
@@ -73,11 +76,12 @@ static bool load(struct sqlite *sqlite, const struct store_slots *slots, enum sl
   return ok;
 }
 
-static bool save(struct sqlite *sqlite, const struct store_slots *slots, enum slots_scope scope, int64_t now,
-                 struct error *err)
+static bool save(struct sqlite *sqlite, const struct store_slots *slots, enum slots_scope scope,
+                 int64_t now, struct error *err)
 {
   struct slots_state *state = &sqlite->states[scope];
-  sqlite3_stmt *statement = sqlite_statement(sqlite, sqlite->stored[scope] ? SCOPE_UPDATE : SCOPE_INSERT, err);
+  sqlite3_stmt *statement =
+      sqlite_statement(sqlite, sqlite->stored[scope] ? SCOPE_UPDATE : SCOPE_INSERT, err);
   size_t size = (size_t)state->count * 8;
   if (!statement) return false;
   if (!reserve_bytes(sqlite, size)) {
@@ -101,7 +105,8 @@ static bool save(struct sqlite *sqlite, const struct store_slots *slots, enum sl
 }
 
 /* The time is read with the lock in hand: whoever commits later has a later time. */
-static bool exchange(struct sqlite *sqlite, struct store_slots *slots, bool writes, bool *changed, struct error *err)
+static bool exchange(struct sqlite *sqlite, struct store_slots *slots, bool writes, bool *changed,
+                     struct error *err)
 {
   *changed = false;
   for (int i = 0; i < SLOTS_SCOPES; i++)

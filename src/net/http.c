@@ -5,13 +5,15 @@
 
 #include "net/http_private.h"
 
-#define POOL_LARGEST 1024     /* idle handles kept */
-#define KEPT_BODY (64 << 10)  /* bytes of body buffer an idle handle keeps */
-#define CONNECTIONS_KEPT 4096 /* at least the number in flight, or libcurl closes what it should keep */
+#define POOL_LARGEST 1024    /* idle handles kept */
+#define KEPT_BODY (64 << 10) /* bytes of body buffer an idle handle keeps */
+#define CONNECTIONS_KEPT \
+  4096 /* at least the number in flight, or libcurl closes what it should keep */
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
-/* Exchanges through proxies begin with a connection each, and a thousand that begin at once evict each other from the
- * processor's caches: so many begin in a turn, and only where the turn before brought little, unless that is long ago. */
+/* Exchanges through proxies begin with a connection each, and a thousand that begin at once evict
+ * each other from the processor's caches: so many begin in a turn, and only where the turn before
+ * brought little, unless that is long ago. */
 #define STARTS_A_TURN 16
 #define QUIET 4
 #define MOST_PUT_OFF 1000
@@ -77,8 +79,8 @@ void http_release(struct http_exchange *x)
     destroy(x);
     return;
   }
-  /* libcurl counts over a handle's whole life how often it sent again because a kept connection had died, and gives up at
-   * the sixth; only a reset makes it forget. */
+  /* libcurl counts over a handle's whole life how often it sent again because a kept connection had
+   * died, and gives up at the sixth; only a reset makes it forget. */
   if (x->sends > 1 || x->code != CURLE_OK) {
     curl_easy_reset(x->easy);
     options_set_once(x);
@@ -93,11 +95,13 @@ static void end(struct http_exchange *x)
 {
   unlink_from(&x->owner->active, x);
   loop_release(x->owner->loop);
-  if (x->code == CURLE_OK && x->request.refuse && x->status / 100 == 2 && x->body.size == 0 && x->file.size == 0) {
+  if (x->code == CURLE_OK && x->request.refuse && x->status / 100 == 2 && x->body.size == 0 &&
+      x->file.size == 0) {
     error_set(&x->failure, ERROR_PROTOCOL, "the server answered with an empty file");
     x->code = CURLE_WRITE_ERROR;
   }
-  if (x->code == CURLE_OK && x->file.fd >= 0 && !file_commit(&x->file, &x->failure)) x->code = CURLE_WRITE_ERROR;
+  if (x->code == CURLE_OK && x->file.fd >= 0 && !file_commit(&x->file, &x->failure))
+    x->code = CURLE_WRITE_ERROR;
   if (x->code != CURLE_OK) file_abandon(&x->file);
   x->done(x->arg, x);
 }
@@ -242,10 +246,12 @@ static void reset(struct http_exchange *x, const struct http_request *request)
 }
 
 struct http_exchange *http_send(struct http *http, const struct http_request *request,
-                                void (*done)(void *arg, struct http_exchange *exchange), void *arg, struct error *err)
+                                void (*done)(void *arg, struct http_exchange *exchange), void *arg,
+                                struct error *err)
 {
   if (request->body && request->method && strcmp(request->method, "HEAD") == 0) {
-    error_set(err, ERROR_USAGE, "a HEAD request has no body; leave it out, or ask with another method");
+    error_set(err, ERROR_USAGE,
+              "a HEAD request has no body; leave it out, or ask with another method");
     return NULL; /* libcurl would send a POST */
   }
   if (!prepare(http, err) || !find_target(http, request->url, err)) return NULL;

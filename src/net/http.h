@@ -1,5 +1,6 @@
-/* One HTTP exchange: a request out, an answer back, bounded in size and time. Easy handles are kept and used again; a
- * download goes to its file as it arrives. Knows nothing of the API: no key unless it is handed one, no retry, no limit. */
+/* One HTTP exchange: a request out, an answer back, bounded in size and time. Easy handles are kept
+ * and used again; a download goes to its file as it arrives. Knows nothing of the API: no key
+ * unless it is handed one, no retry, no limit. */
 #ifndef PROXYLUA_NET_HTTP_H
 #define PROXYLUA_NET_HTTP_H
 
@@ -12,34 +13,39 @@
 #include "base/fs.h"
 #include "net/loop.h"
 
-#define HTTP_MAX_BODY (64 << 20) /* bytes of an answer held in memory, unless the request says otherwise */
+#define HTTP_MAX_BODY \
+  (64 << 20) /* bytes of an answer held in memory, unless the request says otherwise */
 
 struct http;
 
-/* All strings and the list are borrowed until the exchange is done. Zero means the default everywhere. */
+/* All strings and the list are borrowed until the exchange is done. Zero means the default
+ * everywhere. */
 struct http_request {
   const char *method; /* "GET" */
   const char *url;
   const struct curl_slist *headers;
   const void *body;
   size_t body_size;
-  const char *bearer;          /* sent as Authorization: Bearer */
-  const char *proxy;           /* URL of a forward proxy; "" for none; NULL: what the environment says */
-  int64_t timeout_ms;          /* the whole exchange, or for a download to `path` the longest silence */
-  int64_t deadline_ms;         /* the whole exchange, downloads too */
-  int redirects;               /* how many to follow */
-  size_t max_body;             /* bytes, after decompression; a download is not bounded */
-  const char *path;            /* a 2xx answer's body goes to this file, whole or not at all */
-  bool fresh;                  /* a connection of its own */
-  bool public_only;            /* connect to addresses of the public internet alone, whatever the name resolves to, and
-                                  past any proxy; on a connection of its own */
-  bool or_loopback;            /* beside these, to this machine */
-  bool once;                   /* refuse libcurl's own second sending on a new connection when a kept one has died */
-  bool keep_head;              /* collect the answer's head */
-  bool (*may_send)(void *arg); /* asked when the first byte is about to leave; false ends the exchange unsent */
-  void (*headed)(void *arg);   /* told when the head of the final answer is there */
-  const char *(*refuse)(long status, const char *type); /* why a 2xx answer of this content type ("" when not told) is
-                                                           not taken, or NULL; then an empty one is not taken either */
+  const char *bearer;  /* sent as Authorization: Bearer */
+  const char *proxy;   /* URL of a forward proxy; "" for none; NULL: what the environment says */
+  int64_t timeout_ms;  /* the whole exchange, or for a download to `path` the longest silence */
+  int64_t deadline_ms; /* the whole exchange, downloads too */
+  int redirects;       /* how many to follow */
+  size_t max_body;     /* bytes, after decompression; a download is not bounded */
+  const char *path;    /* a 2xx answer's body goes to this file, whole or not at all */
+  bool fresh;          /* a connection of its own */
+  bool public_only; /* connect to addresses of the public internet alone, whatever the name resolves
+                       to, and past any proxy; on a connection of its own */
+  bool or_loopback; /* beside these, to this machine */
+  bool once; /* refuse libcurl's own second sending on a new connection when a kept one has died */
+  bool keep_head; /* collect the answer's head */
+  bool (*may_send)(
+      void *arg); /* asked when the first byte is about to leave; false ends the exchange unsent */
+  void (*headed)(void *arg); /* told when the head of the final answer is there */
+  const char *(*refuse)(
+      long status,
+      const char *type); /* why a 2xx answer of this content type ("" when not told) is
+                            not taken, or NULL; then an empty one is not taken either */
 };
 
 struct http_exchange {
@@ -67,16 +73,18 @@ struct http_exchange {
   int sends;
 };
 
-/* A pool of easy handles on this loop. Handles that carry a key share a pool with nothing else. NULL when memory is out. */
+/* A pool of easy handles on this loop. Handles that carry a key share a pool with nothing else.
+ * NULL when memory is out. */
 struct http *http_open(struct loop *loop);
 
 /* Ends everything under way without calling `done`. */
 void http_close(struct http *http);
 
-/* Starts an exchange; `done` is called once, from a later loop_turn. NULL with an error when it cannot start. The caller
- * ends it with http_release, in `done` or later. */
+/* Starts an exchange; `done` is called once, from a later loop_turn. NULL with an error when it
+ * cannot start. The caller ends it with http_release, in `done` or later. */
 struct http_exchange *http_send(struct http *http, const struct http_request *request,
-                                void (*done)(void *arg, struct http_exchange *exchange), void *arg, struct error *err);
+                                void (*done)(void *arg, struct http_exchange *exchange), void *arg,
+                                struct error *err);
 
 /* Stops an exchange that is not done; `done` is not called. The connection is closed. */
 void http_cancel(struct http_exchange *exchange);
@@ -84,18 +92,21 @@ void http_cancel(struct http_exchange *exchange);
 /* Gives the exchange back: its fields are gone after this. */
 void http_release(struct http_exchange *exchange);
 
-/* Says in the contract's terms why an exchange brought no whole answer (kinds network, timeout, protocol, store). */
+/* Says in the contract's terms why an exchange brought no whole answer (kinds network, timeout,
+ * protocol, store). */
 void http_explain(const struct http_exchange *exchange, struct error *err);
 
-/* In one word what an exchange without an answer failed at: "refused" (no connection), "resolve" (a name), "resolve_proxy", "tls",
- * "proxy_auth" (the proxy wants other credentials), "proxy" (it cannot or will not go on), "timeout", "closed" (the connection ended
- * too early); "" for anything else. */
+/* In one word what an exchange without an answer failed at: "refused" (no connection), "resolve" (a
+ * name), "resolve_proxy", "tls", "proxy_auth" (the proxy wants other credentials), "proxy" (it
+ * cannot or will not go on), "timeout", "closed" (the connection ended too early); "" for anything
+ * else. */
 const char *http_fault(const struct http_exchange *exchange);
 
 /* Microseconds of a finished exchange (a CURLINFO_…_TIME_T). */
 int64_t http_time(const struct http_exchange *exchange, CURLINFO which);
 
-/* Seconds that Retry-After asked for (a number or a date), negative when it was absent or not readable. */
+/* Seconds that Retry-After asked for (a number or a date), negative when it was absent or not
+ * readable. */
 double http_retry_after(const struct http_exchange *exchange);
 
 /* The server's clock when it answered, in seconds since 1970; 0 when it did not tell. */

@@ -14,7 +14,8 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *arg)
 {
   (void)one;
   struct http_exchange *x = arg;
-  if (x->file.fd >= 0) return file_write(&x->file, bytes, size, &x->failure) ? size : CURL_WRITEFUNC_ERROR;
+  if (x->file.fd >= 0)
+    return file_write(&x->file, bytes, size, &x->failure) ? size : CURL_WRITEFUNC_ERROR;
   if (size > x->request.max_body - x->body.size) {
     x->too_large = true;
     return CURL_WRITEFUNC_ERROR;
@@ -47,7 +48,8 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg)
 {
   (void)one;
   struct http_exchange *x = arg;
-  if (size <= 2 && (size == 0 || line[0] == '\r' || line[0] == '\n')) return head_complete(x) ? size : 0;
+  if (size <= 2 && (size == 0 || line[0] == '\r' || line[0] == '\n'))
+    return head_complete(x) ? size : 0;
   if (!x->request.keep_head || x->has_head) return size;
   if (size > 5 && memcmp(line, "HTTP/", 5) == 0) x->head.size = 0;
   if (x->head.size + size > MAX_HEAD) return 0;
@@ -76,7 +78,8 @@ static bool may_connect(const struct http_request *r, const struct sockaddr *to)
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
   struct http_exchange *x = arg;
-  if (may_connect(&x->request, &address->addr)) return loop_open_socket(x->owner->loop, (int)purpose, address);
+  if (may_connect(&x->request, &address->addr))
+    return loop_open_socket(x->owner->loop, (int)purpose, address);
   x->kept_in = true;
   return CURL_SOCKET_BAD;
 }
@@ -146,8 +149,10 @@ static void set_route(struct http_exchange *x, const struct http_request *r)
   const char *proxy = r->proxy ? r->proxy : x->target->loopback || r->public_only ? "" : NULL;
   bool through = proxy && *proxy;
   curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy);
-  /* One request a connection gains nothing from HTTP/2, and would lose the resumption of its TLS session. */
-  curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, through ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+  /* One request a connection gains nothing from HTTP/2, and would lose the resumption of its TLS
+   * session. */
+  curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION,
+                   through ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
   curl_easy_setopt(x->easy, CURLOPT_NOPROXY, through ? "" : NULL);
   curl_easy_setopt(x->easy, CURLOPT_DNS_CACHE_TIMEOUT, through ? 0L : 60L);
   curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, through ? 1L : 0L);
@@ -165,7 +170,8 @@ void options_set(struct http_exchange *x)
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->headers);
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, r->redirects > 0 ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)r->redirects);
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, r->path ? (long)DOWNLOAD_BUFFER : (long)CURL_MAX_WRITE_SIZE);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
+                   r->path ? (long)DOWNLOAD_BUFFER : (long)CURL_MAX_WRITE_SIZE);
   curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, r->bearer);
   curl_easy_setopt(easy, CURLOPT_HTTPAUTH, r->bearer ? CURLAUTH_BEARER : CURLAUTH_BASIC);
 }

@@ -1,11 +1,12 @@
-/* What the files net/http*.c share: a pool of exchanges (http.c), what libcurl is told and calls (http_curl.c), parsed
- * URLs (http_target.c). */
+/* What the files net/http*.c share: a pool of exchanges (http.c), what libcurl is told and calls
+ * (http_curl.c), parsed URLs (http_target.c). */
 #ifndef PROXYLUA_NET_HTTP_PRIVATE_H
 #define PROXYLUA_NET_HTTP_PRIVATE_H
 
 #include "net/http.h"
 
-/* A parsed URL. libcurl reads it when a transfer starts, some time after it was handed over, so each exchange holds it. */
+/* A parsed URL. libcurl reads it when a transfer starts, some time after it was handed over, so
+ * each exchange holds it. */
 struct http_target {
   CURLU *url;
   char *text;

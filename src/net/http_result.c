@@ -12,7 +12,8 @@ void http_explain(const struct http_exchange *x, struct error *err)
     error_set(err, ERROR_FORBIDDEN, "the host has no address of the public internet");
   else if (x->too_large)
     error_set(err, ERROR_PROTOCOL,
-              "the answer is larger than %zu bytes; ask for less, or download it to a file with path=",
+              "the answer is larger than %zu bytes; ask for less, or download it to a file with "
+              "path=",
               x->request.max_body);
   else if (!x->sent && (x->code == CURLE_UNSUPPORTED_PROTOCOL || x->code == CURLE_URL_MALFORMAT))
     error_set(err, ERROR_USAGE, "%s", text);
@@ -36,7 +37,8 @@ static const char *proxy_fault(const struct http_exchange *x)
   long connect = 0, socks = CURLPX_OK;
   curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
   curl_easy_getinfo(x->easy, CURLINFO_PROXY_ERROR, &socks);
-  if (connect == 407 || socks == CURLPX_USER_REJECTED || socks == CURLPX_NO_AUTH || socks == CURLPX_REPLY_NOT_ALLOWED)
+  if (connect == 407 || socks == CURLPX_USER_REJECTED || socks == CURLPX_NO_AUTH ||
+      socks == CURLPX_REPLY_NOT_ALLOWED)
     return "proxy_auth";
   if (socks == CURLPX_CLOSED || socks == CURLPX_BAD_VERSION) return "closed";
   return connect >= 300 || socks != CURLPX_OK ? "proxy" : NULL;

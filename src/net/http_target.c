@@ -35,7 +35,8 @@ static bool url_is_loopback(CURLU *url)
 bool http_is_loopback(const char *url)
 {
   CURLU *parsed = curl_url();
-  bool loopback = parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK && url_is_loopback(parsed);
+  bool loopback =
+      parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK && url_is_loopback(parsed);
   curl_url_cleanup(parsed);
   return loopback;
 }
@@ -54,8 +55,8 @@ struct http_target *target_parse(const char *text, struct error *err)
     target->loopback = url_is_loopback(target->url);
     return target;
   }
-  error_set(err, code == CURLUE_OUT_OF_MEMORY ? ERROR_INTERNAL : ERROR_USAGE, "cannot read the URL %.200s: %s", text,
-            curl_url_strerror(code));
+  error_set(err, code == CURLUE_OUT_OF_MEMORY ? ERROR_INTERNAL : ERROR_USAGE,
+            "cannot read the URL %.200s: %s", text, curl_url_strerror(code));
   target_drop(target);
   return NULL;
 }

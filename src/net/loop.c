@@ -11,12 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* epoll counts CLOCK_MONOTONIC, timers CLOCK_BOOTTIME: waking this often bounds how late a suspend can make a timer. */
+/* epoll counts CLOCK_MONOTONIC, timers CLOCK_BOOTTIME: waking this often bounds how late a suspend
+ * can make a timer. */
 #define LONGEST_SLEEP (60 * INT64_C(1000000))
 #define EVENTS_A_TURN 256
 
-/* What libcurl wants of a descriptor and what epoll was told: changes are collected here and told just before waiting,
- * since libcurl drops and takes up the same descriptor again between two exchanges. */
+/* What libcurl wants of a descriptor and what epoll was told: changes are collected here and told
+ * just before waiting, since libcurl drops and takes up the same descriptor again between two
+ * exchanges. */
 struct watch {
   uint32_t wanted, told;
   bool changed;
@@ -68,7 +70,8 @@ struct loop *loop_open(void)
   loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   loop->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.fd = loop->wake};
-  if (loop->wake >= 0 && loop->epoll >= 0 && epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) == 0)
+  if (loop->wake >= 0 && loop->epoll >= 0 &&
+      epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) == 0)
     return loop;
   int why = errno;
   loop_close(loop);
@@ -134,7 +137,8 @@ static bool heap_reserve(struct loop *loop)
   return true;
 }
 
-bool loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t delay, void (*fire)(void *), void *arg)
+bool loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t delay,
+                    void (*fire)(void *), void *arg)
 {
   loop_timer_clear(loop, timer);
   if (!heap_reserve(loop)) return false;
@@ -276,7 +280,8 @@ int loop_open_socket(void *arg, int purpose, void *address)
   return fd;
 }
 
-/* The kernel takes a closed descriptor out of epoll; its number may be another socket before the next wait. */
+/* The kernel takes a closed descriptor out of epoll; its number may be another socket before the
+ * next wait. */
 int loop_close_socket(void *arg, int fd)
 {
   struct loop *loop = arg;
@@ -288,7 +293,9 @@ static int on_timer(CURLM *multi, long milliseconds, void *arg)
 {
   (void)multi;
   struct loop *loop = arg;
-  loop->curl_due = milliseconds < 0 ? -1 : milliseconds == 0 ? 0 : loop_clock() + milliseconds * INT64_C(1000);
+  loop->curl_due = milliseconds < 0    ? -1
+                   : milliseconds == 0 ? 0
+                                       : loop_clock() + milliseconds * INT64_C(1000);
   return 0;
 }
 
@@ -335,7 +342,8 @@ static int64_t sleep_time(const struct loop *loop, int64_t max_wait)
 {
   int64_t wait = max_wait < 0 || max_wait > LONGEST_SLEEP ? LONGEST_SLEEP : max_wait;
   if (loop->progress || atomic_load(&loop->messages)) return 0;
-  if (loop->timers > 0 && loop->heap[1]->due - loop->now < wait) wait = loop->heap[1]->due - loop->now;
+  if (loop->timers > 0 && loop->heap[1]->due - loop->now < wait)
+    wait = loop->heap[1]->due - loop->now;
   if (loop->curl_due >= 0 && loop->curl_due - loop->now < wait) wait = loop->curl_due - loop->now;
   return wait < 0 ? 0 : wait;
 }
@@ -368,7 +376,8 @@ void loop_stop_reading(struct loop *loop, struct loop_reader *reader)
   epoll_ctl(loop->epoll, EPOLL_CTL_DEL, reader->fd, NULL);
 }
 
-void loop_await(struct loop *loop, const struct loop_reader *reader, bool input, bool room_for_output)
+void loop_await(struct loop *loop, const struct loop_reader *reader, bool input,
+                bool room_for_output)
 {
   struct epoll_event event = {.events = (input ? EPOLLIN : 0) | (room_for_output ? EPOLLOUT : 0),
                               .data.fd = reader->fd};
@@ -397,7 +406,8 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
     return;
   }
   int flags = (event->events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
-              (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (event->events & EPOLLERR ? CURL_CSELECT_ERR : 0);
+              (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+              (event->events & EPOLLERR ? CURL_CSELECT_ERR : 0);
   act(loop, event->data.fd, flags);
 }
 

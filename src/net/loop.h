@@ -1,5 +1,6 @@
-/* The engine's one thread: epoll, timers, libcurl's sockets, and completions posted by other threads. Nothing here blocks
- * but loop_turn, and a completion never runs anywhere but inside it. */
+/* The engine's one thread: epoll, timers, libcurl's sockets, and completions posted by other
+ * threads. Nothing here blocks but loop_turn, and a completion never runs anywhere but inside it.
+ */
 #ifndef PROXYLUA_NET_LOOP_H
 #define PROXYLUA_NET_LOOP_H
 
@@ -9,7 +10,8 @@
 
 struct loop;
 
-/* A timer is a field of whatever it belongs to; zero it before its first use. Its function runs once, in loop_turn. */
+/* A timer is a field of whatever it belongs to; zero it before its first use. Its function runs
+ * once, in loop_turn. */
 struct loop_timer {
   int64_t due;     /* loop_now() at which it fires */
   size_t position; /* in the heap, from 1; 0 when not set */
@@ -32,8 +34,10 @@ void loop_close(struct loop *loop);
 int64_t loop_now(const struct loop *loop);
 int64_t loop_clock(void);
 
-/* Sets the timer to fire `delay` microseconds after loop_clock(), again if it was set already. False when memory is out. */
-bool loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t delay, void (*fire)(void *), void *arg);
+/* Sets the timer to fire `delay` microseconds after loop_clock(), again if it was set already.
+ * False when memory is out. */
+bool loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t delay,
+                    void (*fire)(void *), void *arg);
 void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
 
 /* From any thread: runs message->run on the loop's thread. The message must live until then. */
@@ -42,27 +46,31 @@ void loop_post(struct loop *loop, struct loop_message *message);
 /* From a signal handler or any thread: makes the current or next loop_turn return early. */
 void loop_wake(struct loop *loop);
 
-/* Waits for one round of events (at most `max_wait` microseconds; negative: as long as it takes), runs their functions and
- * returns. 0 polls. */
+/* Waits for one round of events (at most `max_wait` microseconds; negative: as long as it takes),
+ * runs their functions and returns. 0 polls. */
 void loop_turn(struct loop *loop, int64_t max_wait);
 
-/* Something is under way that a later turn will bring: a timer is set, or somebody holds the loop. */
+/* Something is under way that a later turn will bring: a timer is set, or somebody holds the loop.
+ */
 bool loop_busy(const struct loop *loop);
 
-/* Transfers and jobs on other threads hold the loop while under way, so that loop_busy tells of them. */
+/* Transfers and jobs on other threads hold the loop while under way, so that loop_busy tells of
+ * them. */
 void loop_hold(struct loop *loop);
 void loop_release(struct loop *loop);
 
-/* The libcurl multi handle that this loop drives; opened on first use. NULL when libcurl cannot start. */
+/* The libcurl multi handle that this loop drives; opened on first use. NULL when libcurl cannot
+ * start. */
 void *loop_curl(struct loop *loop);
 
-/* CURLOPT_OPENSOCKETFUNCTION (its address is a struct curl_sockaddr) and CURLOPT_CLOSESOCKETFUNCTION of every easy handle,
- * with the loop as their data. */
+/* CURLOPT_OPENSOCKETFUNCTION (its address is a struct curl_sockaddr) and
+ * CURLOPT_CLOSESOCKETFUNCTION of every easy handle, with the loop as their data. */
 int loop_open_socket(void *loop, int purpose, void *address);
 int loop_close_socket(void *loop, int fd);
 
-/* A descriptor that somebody reads, such as a terminal: its function is called in every loop_turn in which there is something
- * to read, or its other end is gone. A field of whatever it belongs to; there are few, and none that libcurl knows of. */
+/* A descriptor that somebody reads, such as a terminal: its function is called in every loop_turn
+ * in which there is something to read, or its other end is gone. A field of whatever it belongs to;
+ * there are few, and none that libcurl knows of. */
 struct loop_reader {
   int fd;
   void (*ready)(void *arg);
@@ -76,14 +84,18 @@ bool loop_read(struct loop *loop, struct loop_reader *reader);
 /* Harmless for one that is not read. */
 void loop_stop_reading(struct loop *loop, struct loop_reader *reader);
 
-/* What of a descriptor that is read is waited for beside the end of its other side: input at first. */
-void loop_await(struct loop *loop, const struct loop_reader *reader, bool input, bool room_for_output);
+/* What of a descriptor that is read is waited for beside the end of its other side: input at first.
+ */
+void loop_await(struct loop *loop, const struct loop_reader *reader, bool input,
+                bool room_for_output);
 
-/* Called after libcurl has worked: the http module collects its finished transfers here and says whether there were any. */
+/* Called after libcurl has worked: the http module collects its finished transfers here and says
+ * whether there were any. */
 void loop_on_transfers(struct loop *loop, bool (*collect)(void *arg), void *arg);
 
-/* Work that is begun in portions: called before each wait with the number of descriptors that were ready in the last one,
- * it says whether there is more to begin, and then the wait is short. A field of whatever it belongs to. */
+/* Work that is begun in portions: called before each wait with the number of descriptors that were
+ * ready in the last one, it says whether there is more to begin, and then the wait is short. A
+ * field of whatever it belongs to. */
 struct loop_starter {
   bool (*start)(void *arg, int ready);
   void *arg;

@@ -17,7 +17,8 @@ struct trace {
   struct buffer line;
 };
 
-struct trace *trace_open(const char *path, size_t (*scrub)(const void *secret, char *bytes, size_t size),
+struct trace *trace_open(const char *path,
+                         size_t (*scrub)(const void *secret, char *bytes, size_t size),
                          const void *secret, struct error *err)
 {
   struct trace *trace = calloc(1, sizeof *trace);
@@ -61,21 +62,24 @@ static bool add_time(struct buffer *line)
   return buffer_print(line, "{\"time\":\"%s.%03ldZ\"", text, now.tv_nsec / 1000000);
 }
 
-static bool add_exchange(struct buffer *line, const char *endpoint, int attempt, const struct http_exchange *x)
+static bool add_exchange(struct buffer *line, const char *endpoint, int attempt,
+                         const struct http_exchange *x)
 {
   struct error err = ERROR_INIT;
   if (x->code != CURLE_OK) http_explain(x, &err);
   return add_time(line) && (!endpoint || add_text(line, "endpoint", endpoint)) &&
          add_text(line, "method", x->request.method) && add_text(line, "url", x->request.url) &&
-         buffer_print(line, ",\"attempt\":%d,\"status\":%ld,\"ms\":%.1f,\"bytes\":%lld,\"sent\":%s", attempt, x->status,
-                      (double)http_time(x, CURLINFO_TOTAL_TIME_T) / 1e3,
-                      (long long)http_time(x, CURLINFO_SIZE_DOWNLOAD_T), x->sent ? "true" : "false") &&
-         (x->code == CURLE_OK ||
-          (add_text(line, "error", error_kind_name(err.kind)) && add_text(line, "message", err.message))) &&
+         buffer_print(line, ",\"attempt\":%d,\"status\":%ld,\"ms\":%.1f,\"bytes\":%lld,\"sent\":%s",
+                      attempt, x->status, (double)http_time(x, CURLINFO_TOTAL_TIME_T) / 1e3,
+                      (long long)http_time(x, CURLINFO_SIZE_DOWNLOAD_T),
+                      x->sent ? "true" : "false") &&
+         (x->code == CURLE_OK || (add_text(line, "error", error_kind_name(err.kind)) &&
+                                  add_text(line, "message", err.message))) &&
          buffer_add_text(line, "}\n");
 }
 
-void trace_exchange(struct trace *trace, const char *endpoint, int attempt, const struct http_exchange *exchange)
+void trace_exchange(struct trace *trace, const char *endpoint, int attempt,
+                    const struct http_exchange *exchange)
 {
   if (!trace || trace->failed) return;
   struct buffer *line = &trace->line;

@@ -9,13 +9,17 @@
 
 struct trace;
 
-/* Appends to the file, which is created 0600. `scrub` removes secrets from each line before it is written, in place, and returns the
- * new size; `secret` is its first argument and must outlive the trace. NULL with a config error. */
-struct trace *trace_open(const char *path, size_t (*scrub)(const void *secret, char *bytes, size_t size),
+/* Appends to the file, which is created 0600. `scrub` removes secrets from each line before it is
+ * written, in place, and returns the new size; `secret` is its first argument and must outlive the
+ * trace. NULL with a config error. */
+struct trace *trace_open(const char *path,
+                         size_t (*scrub)(const void *secret, char *bytes, size_t size),
                          const void *secret, struct error *err);
 void trace_close(struct trace *trace);
 
-/* Writes down a finished exchange. `endpoint` may be NULL. The first failure to write is told on standard error, once. */
-void trace_exchange(struct trace *trace, const char *endpoint, int attempt, const struct http_exchange *exchange);
+/* Writes down a finished exchange. `endpoint` may be NULL. The first failure to write is told on
+ * standard error, once. */
+void trace_exchange(struct trace *trace, const char *endpoint, int attempt,
+                    const struct http_exchange *exchange);
 
 #endif

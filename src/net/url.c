@@ -26,8 +26,10 @@ static const char *url_fault(CURLU *url, const char *text)
   curl_free(scheme);
   if (!https && !(http && http_is_loopback(text)))
     return "is neither https nor loopback, and the key would travel in the open";
-  if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD)) return "holds credentials";
-  if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT)) return "holds a query or a fragment";
+  if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+    return "holds credentials";
+  if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
+    return "holds a query or a fragment";
   return NULL;
 }
 
@@ -43,23 +45,26 @@ static char *part(CURLU *url, CURLUPart which)
   return curl_url_get(url, which, &text, CURLU_NO_DEFAULT_PORT) == CURLUE_OK ? text : NULL;
 }
 
-/* One spelling for all of them, since limits and journal are kept by it: scheme and host in lower case, no default port, no slash at
- * the end; libcurl has resolved the dots. */
+/* One spelling for all of them, since limits and journal are kept by it: scheme and host in lower
+ * case, no default port, no slash at the end; libcurl has resolved the dots. */
 static char *spell(CURLU *url)
 {
-  char *scheme = part(url, CURLUPART_SCHEME), *host = part(url, CURLUPART_HOST), *port = part(url, CURLUPART_PORT);
+  char *scheme = part(url, CURLUPART_SCHEME), *host = part(url, CURLUPART_HOST),
+       *port = part(url, CURLUPART_PORT);
   char *path = part(url, CURLUPART_PATH), *text = NULL;
   bool ok = scheme && host && path;
   if (ok) {
     lower(scheme);
     lower(host);
-    ok = asprintf(&text, "%s://%s%s%s%s", scheme, host, port ? ":" : "", port ? port : "", path) >= 0;
+    ok = asprintf(&text, "%s://%s%s%s%s", scheme, host, port ? ":" : "", port ? port : "", path) >=
+         0;
   }
   curl_free(scheme);
   curl_free(host);
   curl_free(port);
   curl_free(path);
-  for (size_t size = ok ? strlen(text) : 0; size > 0 && text[size - 1] == '/'; size--) text[size - 1] = '\0';
+  for (size_t size = ok ? strlen(text) : 0; size > 0 && text[size - 1] == '/'; size--)
+    text[size - 1] = '\0';
   return ok ? text : NULL;
 }
 
@@ -70,7 +75,8 @@ char *url_check_base(const char *text, struct error *err)
   char *spelled = url && !fault ? spell(url) : NULL;
   curl_url_cleanup(url);
   if (fault)
-    error_set(err, ERROR_CONFIG, "the base URL %.200s %s; give one like https://api.1001proxy.io/api/v1", text, fault);
+    error_set(err, ERROR_CONFIG,
+              "the base URL %.200s %s; give one like https://api.1001proxy.io/api/v1", text, fault);
   else if (!spelled)
     error_set(err, ERROR_INTERNAL, "out of memory");
   return spelled;

@@ -57,13 +57,15 @@ static bool is_hidden(const struct beneath *where, int fd, const char *name)
   if (!find_path(fd, name, real)) return true;
   for (const char *const *hidden = where->hidden; *hidden; hidden++) {
     size_t length = strlen(*hidden);
-    if (strncmp(real, *hidden, length) == 0 && (real[length] == '/' || real[length] == '\0')) return true;
+    if (strncmp(real, *hidden, length) == 0 && (real[length] == '/' || real[length] == '\0'))
+      return true;
   }
   return false;
 }
 
 /* Negative with an error when it cannot be opened, or must not. */
-static int open_beneath(const struct beneath *where, const char *path, unsigned flags, struct error *err)
+static int open_beneath(const struct beneath *where, const char *path, unsigned flags,
+                        struct error *err)
 {
   struct open_how how = {.flags = flags | O_CLOEXEC,
                          .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
@@ -77,7 +79,8 @@ static int open_beneath(const struct beneath *where, const char *path, unsigned 
   return -1;
 }
 
-static bool read_all(const struct beneath *where, int fd, size_t most, struct buffer *bytes, struct error *err)
+static bool read_all(const struct beneath *where, int fd, size_t most, struct buffer *bytes,
+                     struct error *err)
 {
   for (;;) {
     if (!buffer_reserve(bytes, PORTION)) break;
@@ -103,12 +106,16 @@ bool confine_read(const struct beneath *where, size_t most, struct buffer *bytes
   return ok;
 }
 
-/* None of proxylua's own, whether it is there or not; what is there already may be a regular file alone, whose permissions are kept. */
-static bool look_at_target(const struct beneath *where, int folder, const char *name, mode_t *mode, struct error *err)
+/* None of proxylua's own, whether it is there or not; what is there already may be a regular file
+ * alone, whose permissions are kept. */
+static bool look_at_target(const struct beneath *where, int folder, const char *name, mode_t *mode,
+                           struct error *err)
 {
   struct stat there;
-  if (is_hidden(where, folder, name)) return refuse(where, "is proxylua's own, and no plugin's", err);
-  if (fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT || fail(where, err);
+  if (is_hidden(where, folder, name))
+    return refuse(where, "is proxylua's own, and no plugin's", err);
+  if (fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT || fail(where, err);
   if (!S_ISREG(there.st_mode)) return refuse(where, "is no file", err);
   *mode = there.st_mode & 0777;
   return true;
@@ -126,10 +133,10 @@ static bool write_all(int fd, const char *bytes, size_t size)
   return fsync(fd) == 0;
 }
 
-/* A name of its own until the bytes are on disk. The folder is held open, and renaming follows no link: whatever others rename
- * meanwhile, the file comes to be in there. */
-static bool write_into(const struct beneath *where, int folder, const char *name, const void *bytes, size_t size,
-                       struct error *err)
+/* A name of its own until the bytes are on disk. The folder is held open, and renaming follows no
+ * link: whatever others rename meanwhile, the file comes to be in there. */
+static bool write_into(const struct beneath *where, int folder, const char *name, const void *bytes,
+                       size_t size, struct error *err)
 {
   char temporary[64];
   uint64_t random;

@@ -22,7 +22,8 @@ bool channel_begin(struct channel *channel)
 {
   static const char head[HEAD];
   channel->message = channel->out.size;
-  return channel->out.size - channel->written <= CHANNEL_BACKLOG && buffer_add(&channel->out, head, HEAD);
+  return channel->out.size - channel->written <= CHANNEL_BACKLOG &&
+         buffer_add(&channel->out, head, HEAD);
 }
 
 void channel_drop(struct channel *channel)
@@ -45,7 +46,8 @@ bool channel_finish(struct channel *channel)
 enum channel_state channel_flush(struct channel *channel)
 {
   while (channel->written < channel->out.size) {
-    ssize_t put = write(channel->socket, channel->out.data + channel->written, channel->out.size - channel->written);
+    ssize_t put = write(channel->socket, channel->out.data + channel->written,
+                        channel->out.size - channel->written);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return errno == EAGAIN ? CHANNEL_FULL : CHANNEL_CLOSED;
     channel->written += (size_t)put;

@@ -1,5 +1,5 @@
-/* Messages over a socket: four bytes of length, then so many bytes. What comes in is not trusted, and bounded; the same code
- * serves a socket that blocks and one that does not. */
+/* Messages over a socket: four bytes of length, then so many bytes. What comes in is not trusted,
+ * and bounded; the same code serves a socket that blocks and one that does not. */
 #ifndef PROXYLUA_PLUGIN_FRAME_H
 #define PROXYLUA_PLUGIN_FRAME_H
 
@@ -25,8 +25,8 @@ enum channel_state {
   CHANNEL_BROKEN  /* a message that is too large, or no memory for one */
 };
 
-/* A message is written straight into the buffer: begin, add bytes to channel->out, and finish. False when it is too large, or
- * too many wait already; then nothing of it is left. */
+/* A message is written straight into the buffer: begin, add bytes to channel->out, and finish.
+ * False when it is too large, or too many wait already; then nothing of it is left. */
 bool channel_begin(struct channel *channel);
 bool channel_finish(struct channel *channel);
 void channel_drop(struct channel *channel);
@@ -37,7 +37,8 @@ enum channel_state channel_flush(struct channel *channel);
 /* Reads once what is there, or waits for something on a socket that blocks. */
 enum channel_state channel_fill(struct channel *channel);
 
-/* The next whole message, valid until the next fill; NULL when none is there, or when `state` says that it is broken. */
+/* The next whole message, valid until the next fill; NULL when none is there, or when `state` says
+ * that it is broken. */
 const char *channel_next(struct channel *channel, size_t *size, enum channel_state *state);
 
 void channel_free(struct channel *channel);

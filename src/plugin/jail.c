@@ -39,7 +39,8 @@ const int jail_calls[] = {SCMP_SYS(read),
                           SCMP_SYS(clock_gettime),
 #ifdef SANITIZED
                           SCMP_SYS(futex),
-                          SCMP_SYS(sigaltstack), /* the sanitizer's own, at every error that is raised */
+                          SCMP_SYS(
+                              sigaltstack), /* the sanitizer's own, at every error that is raised */
 #endif
                           -1};
 
@@ -84,7 +85,8 @@ static bool limit_processor(unsigned seconds)
 
 static bool limit_resources(const struct jail_limits *limits, struct error *err)
 {
-  static const int none[] = {RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_MEMLOCK, RLIMIT_NOFILE};
+  static const int none[] = {RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_MEMLOCK,
+                             RLIMIT_NOFILE};
   if (!limit_memory(limits->memory)) return fail(err, "memory");
   if (!limit_processor(limits->cpu)) return fail(err, "processor time");
   for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
@@ -118,7 +120,8 @@ bool jail_is_possible(void)
 static int allow_memory(scmp_filter_ctx filter, int call)
 {
   const unsigned kind = MAP_TYPE | MAP_ANONYMOUS;
-  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2,
+                          SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
                           SCMP_A3(SCMP_CMP_MASKED_EQ, kind, MAP_PRIVATE | MAP_ANONYMOUS));
 }
 
@@ -127,7 +130,8 @@ static int allow(scmp_filter_ctx filter, int call, int fd)
   switch (call) {
     case SCMP_SYS(read):
     case SCMP_SYS(write):
-      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd, 0));
+      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd, 0));
     case SCMP_SYS(mmap):
       return allow_memory(filter, call);
     case SCMP_SYS(clock_gettime):
@@ -140,8 +144,10 @@ static int allow(scmp_filter_ctx filter, int call, int fd)
 static bool filter_calls(int fd, struct error *err)
 {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-  int failed = filter ? seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) : -ENOMEM;
-  for (const int *call = jail_calls; failed == 0 && *call != -1; call++) failed = allow(filter, *call, fd);
+  int failed =
+      filter ? seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) : -ENOMEM;
+  for (const int *call = jail_calls; failed == 0 && *call != -1; call++)
+    failed = allow(filter, *call, fd);
   if (failed == 0) failed = seccomp_load(filter);
   if (filter) seccomp_release(filter);
   errno = -failed;

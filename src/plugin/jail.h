@@ -1,5 +1,5 @@
-/* What the process of a plugin may do: compute, talk over one descriptor, and end. The kernel ends it for anything else, and
- * there is no way back out. */
+/* What the process of a plugin may do: compute, talk over one descriptor, and end. The kernel ends
+ * it for anything else, and there is no way back out. */
 #ifndef PROXYLUA_PLUGIN_JAIL_H
 #define PROXYLUA_PLUGIN_JAIL_H
 
@@ -17,11 +17,12 @@ struct jail_limits {
 /* Whether this kernel, in this container, filters system calls. */
 bool jail_is_possible(void);
 
-/* Closes every descriptor but this one, wipes the environment, and locks the process in. False when that failed: then the
- * process must end. */
+/* Closes every descriptor but this one, wipes the environment, and locks the process in. False when
+ * that failed: then the process must end. */
 bool jail_enter(int fd, const struct jail_limits *limits, struct error *err);
 
-/* The numbers of the system calls that are left, some of them for certain arguments alone; ends with -1. */
+/* The numbers of the system calls that are left, some of them for certain arguments alone; ends
+ * with -1. */
 extern const int jail_calls[];
 
 #endif

@@ -48,7 +48,8 @@ static bool add_chunk(struct buffer *out, const char *name, const void *bytes, s
 {
   uLong sum = crc32(0, (const Bytef *)name, 4);
   if (size > 0) sum = crc32(sum, bytes, (uInt)size); /* of no bytes it would begin anew */
-  return add_number(out, size) && buffer_add(out, name, 4) && buffer_add(out, bytes, size) && add_number(out, sum);
+  return add_number(out, size) && buffer_add(out, name, 4) && buffer_add(out, bytes, size) &&
+         add_number(out, sum);
 }
 
 static bool add_header(const struct png *png, struct buffer *out)
@@ -72,6 +73,6 @@ static bool add_pixels(const struct png *png, struct buffer *out)
 
 bool png_add(const struct png *png, struct buffer *out)
 {
-  return buffer_add(out, SIGNATURE, sizeof SIGNATURE - 1) && add_header(png, out) && add_pixels(png, out) &&
-         add_chunk(out, "IEND", "", 0);
+  return buffer_add(out, SIGNATURE, sizeof SIGNATURE - 1) && add_header(png, out) &&
+         add_pixels(png, out) && add_chunk(out, "IEND", "", 0);
 }

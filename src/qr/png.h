@@ -1,5 +1,6 @@
-/* Pictures of black and white as PNG: one bit a pixel. zlib does what is hard about it, and is in the process already, since
- * libcurl needs it; libpng would be one more library at every start, for the few lines that are left. */
+/* Pictures of black and white as PNG: one bit a pixel. zlib does what is hard about it, and is in
+ * the process already, since libcurl needs it; libpng would be one more library at every start, for
+ * the few lines that are left. */
 #ifndef PROXYLUA_QR_PNG_H
 #define PROXYLUA_QR_PNG_H
 

@@ -10,7 +10,8 @@
 
 struct library {
   void *handle;
-  QRcode *(*encode)(const char *text, int version, QRecLevel level, QRencodeMode hint, int case_sensitive);
+  QRcode *(*encode)(const char *text, int version, QRecLevel level, QRencodeMode hint,
+                    int case_sensitive);
   void (*release)(QRcode *code);
 };
 
@@ -78,7 +79,8 @@ void qr_free(struct qr *qr)
 
 static bool is_dark(const struct qr *qr, size_t row, size_t column)
 {
-  row -= QR_MARGIN, column -= QR_MARGIN; /* in the margin before the code they wrap around to what is beyond it */
+  row -= QR_MARGIN,
+      column -= QR_MARGIN; /* in the margin before the code they wrap around to what is beyond it */
   return row < qr->width && column < qr->width && qr->dark[row * qr->width + column];
 }
 

@@ -1,5 +1,6 @@
-/* QR codes: a text as a square of dark and light modules, and the square as a picture. The library that makes them is opened
- * with the first one: most runs need none, and a program that was carried elsewhere runs where it is not installed. */
+/* QR codes: a text as a square of dark and light modules, and the square as a picture. The library
+ * that makes them is opened with the first one: most runs need none, and a program that was carried
+ * elsewhere runs where it is not installed. */
 #ifndef PROXYLUA_QR_QR_H
 #define PROXYLUA_QR_QR_H
 
@@ -19,12 +20,13 @@ struct qr {
 
 #define QR_INIT ((struct qr){0})
 
-/* Makes the code of a text, with correction level M (15 % may be lost). Kinds: usage for a text that no code can hold, config
- * where the library is not there. */
+/* Makes the code of a text, with correction level M (15 % may be lost). Kinds: usage for a text
+ * that no code can hold, config where the library is not there. */
 bool qr_make(struct qr *qr, const char *text, struct error *err);
 void qr_free(struct qr *qr);
 
-/* Adds the code to a buffer as a PNG: margin included, `scale` pixels a module (1 to QR_MOST_SCALE). */
+/* Adds the code to a buffer as a PNG: margin included, `scale` pixels a module (1 to
+ * QR_MOST_SCALE). */
 bool qr_png(const struct qr *qr, size_t scale, struct buffer *out, struct error *err);
 
 #endif

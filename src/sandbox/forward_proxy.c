@@ -18,17 +18,19 @@
 
 #define MAX_RELAYS 20000
 #define MAX_HEAD 16384
-#define MAX_QUEUED 262144 /* bytes that wait to be written to one side: then the other side is not read */
-#define LOW_QUEUED 65536  /* ... and here it is read again */
+#define MAX_QUEUED \
+  262144 /* bytes that wait to be written to one side: then the other side is not read */
+#define LOW_QUEUED 65536 /* ... and here it is read again */
 #define HEAD_SECONDS 60
 #define CONNECT_SECONDS 10
 #define IDLE_SECONDS 120
 #define LINGER_SECONDS 5
 
-/* READING: a head is due or incomplete. PAUSED: a fault delays the connection. RELAYING: bytes pass both ways, and after
- * the current request's body and the first bytes of its answer another head may come; where an answer ends is not known
- * here, so who sends requests ahead to several origins is served badly. CLOSING: an answer of our own was the last; what still comes is
- * thrown away, lest the answer be lost to a reset. */
+/* READING: a head is due or incomplete. PAUSED: a fault delays the connection. RELAYING: bytes pass
+ * both ways, and after the current request's body and the first bytes of its answer another head
+ * may come; where an answer ends is not known here, so who sends requests ahead to several origins
+ * is served badly. CLOSING: an answer of our own was the last; what still comes is thrown away,
+ * lest the answer be lost to a reset. */
 enum relay_state { READING, PAUSED, CONNECTING, RELAYING, CLOSING };
 
 struct relay {
@@ -112,10 +114,12 @@ static const char *reason(int status)
 
 static void send_answer(struct relay *r, int status, const char *text, bool keep)
 {
-  evbuffer_add_printf(bufferevent_get_output(r->client),
-                      "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s\n", status,
-                      reason(status), status == 407 ? "Proxy-Authenticate: Basic realm=\"proxylua sandbox\"\r\n" : "",
-                      strlen(text) + 1, keep ? "" : "Connection: close\r\n", text);
+  evbuffer_add_printf(
+      bufferevent_get_output(r->client),
+      "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s\n", status,
+      reason(status),
+      status == 407 ? "Proxy-Authenticate: Basic realm=\"proxylua sandbox\"\r\n" : "",
+      strlen(text) + 1, keep ? "" : "Connection: close\r\n", text);
 }
 
 static void refuse(struct relay *r, int status, const char *text)
@@ -172,7 +176,8 @@ static void on_written(struct bufferevent *side, void *arg);
 static void on_client_event(struct bufferevent *side, short what, void *arg);
 static void on_origin_event(struct bufferevent *side, short what, void *arg);
 
-static void set_up(struct bufferevent *side, bufferevent_data_cb read, bufferevent_event_cb event, struct relay *r)
+static void set_up(struct bufferevent *side, bufferevent_data_cb read, bufferevent_event_cb event,
+                   struct relay *r)
 {
   bufferevent_setcb(side, read, on_written, event, r);
   bufferevent_setwatermark(side, EV_READ, 0, MAX_QUEUED);
@@ -222,11 +227,13 @@ static void start_relaying(struct relay *r)
   }
 }
 
-/* The last request's connection serves this one too when it leads to the same place by the same way. */
+/* The last request's connection serves this one too when it leads to the same place by the same
+ * way. */
 static bool fits(const struct relay *r)
 {
   return r->origin && !r->origin_done && !r->head.connect && r->origin_port == r->head.port &&
-         strcmp(r->origin_host, r->head.host) == 0 && strcmp(r->origin_way.address, r->way.address) == 0;
+         strcmp(r->origin_host, r->head.host) == 0 &&
+         strcmp(r->origin_way.address, r->way.address) == 0;
 }
 
 static void go(struct relay *r)
@@ -260,7 +267,8 @@ static bool allowed(struct relay *r)
 {
   char target[sizeof r->head.host + 8];
   snprintf(target, sizeof target, "%s:%d", r->head.host, r->head.port);
-  return r->head.credentials && rules_authorize(r->proxy->rules, r->head.user, r->head.password, target, &r->way);
+  return r->head.credentials &&
+         rules_authorize(r->proxy->rules, r->head.user, r->head.password, target, &r->way);
 }
 
 static void take_head(struct relay *r, const char *text, size_t size)
@@ -268,7 +276,8 @@ static void take_head(struct relay *r, const char *text, size_t size)
   buffer_free(&r->head.origin);
   int status = proxy_head_read(&r->head, text, size);
   if (status != 0) {
-    refuse(r, status, "This is a forward proxy: it takes CONNECT host:port and absolute http:// addresses.");
+    refuse(r, status,
+           "This is a forward proxy: it takes CONNECT host:port and absolute http:// addresses.");
   } else if (!allowed(r)) {
     ask_for_credentials(r);
   } else if (r->way.cut) {
@@ -314,7 +323,8 @@ static size_t move(struct bufferevent *from, struct bufferevent *to, int64_t lim
   size_t room = queued < MAX_QUEUED ? MAX_QUEUED - queued : 0;
   if (size > room) size = room;
   if (limit < (int64_t)size) size = (size_t)limit;
-  if (size > 0) evbuffer_remove_buffer(bufferevent_get_input(from), bufferevent_get_output(to), size);
+  if (size > 0)
+    evbuffer_remove_buffer(bufferevent_get_input(from), bufferevent_get_output(to), size);
   return size;
 }
 
@@ -331,18 +341,21 @@ static void shut(struct bufferevent *side, bool *done)
   shutdown(bufferevent_getfd(side), SHUT_WR);
 }
 
-/* Passes on that one side has ended, when the other has got everything. False when the relay has ended with it. */
+/* Passes on that one side has ended, when the other has got everything. False when the relay has
+ * ended with it. */
 static bool settle_relaying(struct relay *r)
 {
   bool all_sent = r->origin_done && unread(r->origin) == 0 && unsent(r->client) == 0;
-  bool all_asked = r->client_done && (unread(r->client) == 0 || r->head.body == 0) && unsent(r->origin) == 0;
+  bool all_asked =
+      r->client_done && (unread(r->client) == 0 || r->head.body == 0) && unsent(r->origin) == 0;
   if (all_sent && (!r->tunnel || all_asked)) return false;
   if (all_sent && !r->client_shut) shut(r->client, &r->client_shut);
   if (all_asked && !r->origin_shut) shut(r->origin, &r->origin_shut);
   return true;
 }
 
-/* An answer of our own is on its way: when it has left, so do we, as soon as the client has seen it. */
+/* An answer of our own is on its way: when it has left, so do we, as soon as the client has seen
+ * it. */
 static bool settle_closing(struct relay *r)
 {
   evbuffer_drain(bufferevent_get_input(r->client), unread(r->client));
@@ -420,7 +433,8 @@ static void on_origin_event(struct bufferevent *side, short what, void *arg)
     refuse(r, 502, "This proxy cannot connect to the origin.");
   } else {
     r->origin_done = true;
-    if (what & BEV_EVENT_ERROR) r->tunnel = false; /* then there is nothing to wait for but what is left to send */
+    if (what & BEV_EVENT_ERROR)
+      r->tunnel = false; /* then there is nothing to wait for but what is left to send */
   }
   advance(r);
 }
@@ -442,7 +456,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
   }
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int size, void *arg)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
+                      int size, void *arg)
 {
   (void)listener, (void)from, (void)size;
   struct forward_proxy *proxy = arg;
@@ -467,7 +482,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
   arm(r, HEAD_SECONDS);
 }
 
-struct forward_proxy *forward_proxy_open(struct event_base *base, struct evconnlistener *listeners[RULES_PORTS],
+struct forward_proxy *forward_proxy_open(struct event_base *base,
+                                         struct evconnlistener *listeners[RULES_PORTS],
                                          struct rules *rules, struct error *err)
 {
   struct forward_proxy *proxy = calloc(1, sizeof *proxy);

@@ -1,5 +1,6 @@
-/* Forward proxies on loopback: CONNECT tunnels and plain HTTP requests, for whoever has credentials that the rules accept,
- * to loopback only. One set of listeners serves every proxy that was sold. */
+/* Forward proxies on loopback: CONNECT tunnels and plain HTTP requests, for whoever has credentials
+ * that the rules accept, to loopback only. One set of listeners serves every proxy that was sold.
+ */
 #ifndef PROXYLUA_SANDBOX_FORWARD_PROXY_H
 #define PROXYLUA_SANDBOX_FORWARD_PROXY_H
 
@@ -10,8 +11,10 @@
 
 struct forward_proxy;
 
-/* Serves what arrives at the listeners, which it owns from now on (on failure too). NULL when memory is out. */
-struct forward_proxy *forward_proxy_open(struct event_base *base, struct evconnlistener *listeners[RULES_PORTS],
+/* Serves what arrives at the listeners, which it owns from now on (on failure too). NULL when
+ * memory is out. */
+struct forward_proxy *forward_proxy_open(struct event_base *base,
+                                         struct evconnlistener *listeners[RULES_PORTS],
                                          struct rules *rules, struct error *err);
 
 /* Closes every connection. NULL is fine. */

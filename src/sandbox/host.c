@@ -57,14 +57,20 @@ static int host_write_file(lua_State *L)
   const char *text = luaL_checklstring(L, 2, &size);
   struct error err = ERROR_INIT;
   struct file file = FILE_INIT;
-  if (file_begin(&file, path, 0600, &err) && file_write(&file, text, size, &err) && file_commit(&file, &err)) return 0;
+  if (file_begin(&file, path, 0600, &err) && file_write(&file, text, size, &err) &&
+      file_commit(&file, &err))
+    return 0;
   file_abandon(&file);
   return raise(L, &err);
 }
 
 void host_push(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"now", host_now}, {"clock", host_clock},           {"random", host_random},
-                                       {"log", host_log}, {"write_file", host_write_file}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"now", host_now},
+                                       {"clock", host_clock},
+                                       {"random", host_random},
+                                       {"log", host_log},
+                                       {"write_file", host_write_file},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -15,12 +15,14 @@ static void resume(evutil_socket_t fd, short what, void *arg)
   evconnlistener_enable(arg);
 }
 
-/* Out of descriptors: the connection stays in the backlog, and asking again at once would burn the processor. */
+/* Out of descriptors: the connection stays in the backlog, and asking again at once would burn the
+ * processor. */
 static void on_error(struct evconnlistener *listener, void *arg)
 {
   (void)arg;
   struct timeval pause = {.tv_usec = 50000};
-  if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, resume, listener, &pause) == 0)
+  if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, resume, listener,
+                      &pause) == 0)
     evconnlistener_disable(listener);
 }
 
@@ -30,11 +32,13 @@ struct evconnlistener *listen_open(struct event_base *base, int port, struct err
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   unsigned flags = LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
   struct evconnlistener *listener =
-      evconnlistener_new_bind(base, NULL, NULL, flags, BACKLOG, (struct sockaddr *)&address, sizeof address);
+      evconnlistener_new_bind(base, NULL, NULL, flags, BACKLOG, (struct sockaddr *)&address,
+                              sizeof address);
   if (!listener) {
     error_set(err, ERROR_CONFIG,
-              "the sandbox cannot listen on 127.0.0.1:%d: %s; name another port, or 0 for a free one", port,
-              strerror(errno));
+              "the sandbox cannot listen on 127.0.0.1:%d: %s; name another port, or 0 for a free "
+              "one",
+              port, strerror(errno));
     return NULL;
   }
   evconnlistener_set_error_cb(listener, on_error);

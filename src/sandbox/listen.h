@@ -6,8 +6,9 @@
 
 #include "base/error.h"
 
-/* Listens on 127.0.0.1; port 0 picks a free one. Each accepted socket is non-blocking and sends without delay. The caller
- * sets the callback and frees the listener. NULL with the reason (config). */
+/* Listens on 127.0.0.1; port 0 picks a free one. Each accepted socket is non-blocking and sends
+ * without delay. The caller sets the callback and frees the listener. NULL with the reason
+ * (config). */
 struct evconnlistener *listen_open(struct event_base *base, int port, struct error *err);
 
 /* The port that it got. */

@@ -19,7 +19,8 @@ static bool same(struct span span, const char *word)
 static struct span trim(struct span span)
 {
   while (span.size > 0 && (*span.at == ' ' || *span.at == '\t')) span.at++, span.size--;
-  while (span.size > 0 && (span.at[span.size - 1] == ' ' || span.at[span.size - 1] == '\t')) span.size--;
+  while (span.size > 0 && (span.at[span.size - 1] == ' ' || span.at[span.size - 1] == '\t'))
+    span.size--;
   return span;
 }
 
@@ -39,7 +40,8 @@ static bool is_token(struct span span)
   static const char others[] = "!#$%&'*+-.^_`|~";
   for (size_t i = 0; i < span.size; i++) {
     char c = span.at[i];
-    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr(others, c))))
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+          (c && strchr(others, c))))
       return false;
   }
   return span.size > 0;
@@ -48,7 +50,8 @@ static bool is_token(struct span span)
 static bool is_text(struct span span)
 {
   for (size_t i = 0; i < span.size; i++)
-    if (((unsigned char)span.at[i] < 0x20 && span.at[i] != '\t') || span.at[i] == 0x7F) return false;
+    if (((unsigned char)span.at[i] < 0x20 && span.at[i] != '\t') || span.at[i] == 0x7F)
+      return false;
   return true;
 }
 
@@ -79,10 +82,12 @@ static bool read_authority(struct proxy_head *head, struct span authority, int p
     host = cut(&rest, ':');
     if (rest.at > host.at + host.size) rest.at--, rest.size++;
   }
-  if (host.size == 0 || host.size >= sizeof head->host || memchr(host.at, '@', host.size)) return false;
+  if (host.size == 0 || host.size >= sizeof head->host || memchr(host.at, '@', host.size))
+    return false;
   memcpy(head->host, host.at, host.size);
   head->host[host.size] = '\0';
-  head->port = rest.size == 0 ? port : (int)number((struct span){rest.at + 1, rest.size - 1}, 65535);
+  head->port =
+      rest.size == 0 ? port : (int)number((struct span){rest.at + 1, rest.size - 1}, 65535);
   return head->port > 0;
 }
 
@@ -97,20 +102,21 @@ static int read_absolute(struct proxy_head *head, struct span *target, struct sp
   target->at += size;
   target->size -= size;
   *authority = (struct span){target->at, 0};
-  while (authority->size < target->size && !strchr("/?#", target->at[authority->size])) authority->size++;
+  while (authority->size < target->size && !strchr("/?#", target->at[authority->size]))
+    authority->size++;
   target->at += authority->size;
   target->size -= authority->size;
   return read_authority(head, *authority, 80) ? 0 : 400;
 }
 
 /* An absent path becomes a slash. The origin speaks for itself about keeping the connection. */
-static bool write_line(struct proxy_head *head, struct span method, struct span target, struct span version,
-                       struct span authority)
+static bool write_line(struct proxy_head *head, struct span method, struct span target,
+                       struct span version, struct span authority)
 {
   struct buffer *out = &head->origin;
   return buffer_print(out, "%.*s %s%.*s %.*s\r\nHost: %.*s\r\n", (int)method.size, method.at,
-                      target.size > 0 && target.at[0] == '/' ? "" : "/", (int)target.size, target.at, (int)version.size,
-                      version.at, (int)authority.size, authority.at);
+                      target.size > 0 && target.at[0] == '/' ? "" : "/", (int)target.size,
+                      target.at, (int)version.size, version.at, (int)authority.size, authority.at);
 }
 
 static int read_line(struct proxy_head *head, struct span line)
@@ -195,8 +201,8 @@ static int read_framing(struct framing *framing, struct span name, struct span v
 /* Belongs to this hop only, or is written anew. */
 static bool is_for_proxy(struct span name)
 {
-  return (name.size >= 6 && strncasecmp(name.at, "Proxy-", 6) == 0) || same(name, "Host") || same(name, "Connection") ||
-         same(name, "Keep-Alive");
+  return (name.size >= 6 && strncasecmp(name.at, "Proxy-", 6) == 0) || same(name, "Host") ||
+         same(name, "Connection") || same(name, "Keep-Alive");
 }
 
 static int read_header(struct proxy_head *head, struct framing *framing, struct span line)
@@ -207,11 +213,13 @@ static int read_header(struct proxy_head *head, struct framing *framing, struct 
   if (same(name, "Proxy-Authorization")) read_credentials(head, value);
   int status = read_framing(framing, name, value);
   if (status != 0 || head->connect || is_for_proxy(name)) return status;
-  bool kept = buffer_print(&head->origin, "%.*s: %.*s\r\n", (int)name.size, name.at, (int)value.size, value.at);
+  bool kept = buffer_print(&head->origin, "%.*s: %.*s\r\n", (int)name.size, name.at,
+                           (int)value.size, value.at);
   return kept ? 0 : 503;
 }
 
-/* A body whose end is not told beforehand is the last thing on its connection, and the origin is told so. */
+/* A body whose end is not told beforehand is the last thing on its connection, and the origin is
+ * told so. */
 static int finish(struct proxy_head *head, const struct framing *framing)
 {
   if (framing->chunked && framing->has_length) return 400;

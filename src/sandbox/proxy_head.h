@@ -1,4 +1,5 @@
-/* The head of a request to a forward proxy: read strictly, since anybody can send one, and rewritten for the origin. */
+/* The head of a request to a forward proxy: read strictly, since anybody can send one, and
+ * rewritten for the origin. */
 #ifndef PROXYLUA_SANDBOX_PROXY_HEAD_H
 #define PROXYLUA_SANDBOX_PROXY_HEAD_H
 
@@ -21,8 +22,8 @@ struct proxy_head {
   struct buffer origin; /* the head as the origin gets it; empty for CONNECT */
 };
 
-/* Reads a head of `size` bytes, its closing empty line included. 0, or the HTTP status that refuses it. The caller frees
- * `head->origin` in any case. */
+/* Reads a head of `size` bytes, its closing empty line included. 0, or the HTTP status that refuses
+ * it. The caller frees `head->origin` in any case. */
 int proxy_head_read(struct proxy_head *head, const char *text, size_t size);
 
 #endif

@@ -92,7 +92,8 @@ static void tell_failure(lua_State *L, struct error *err)
     error_set(err, error_kind_from_name(lua_tostring(L, -2)), "%s", lua_tostring(L, -1));
 }
 
-struct rules *rules_open(const struct sandbox_options *options, const int ports[RULES_PORTS], struct error *err)
+struct rules *rules_open(const struct sandbox_options *options, const int ports[RULES_PORTS],
+                         struct error *err)
 {
   struct rules *rules = calloc(1, sizeof *rules);
   struct opening opening = {options, ports, rules};
@@ -160,7 +161,8 @@ static void push_lower(lua_State *L, const char *text)
 {
   luaL_Buffer out;
   luaL_buffinit(L, &out);
-  for (; *text; text++) luaL_addchar(&out, (char)(*text >= 'A' && *text <= 'Z' ? *text + ('a' - 'A') : *text));
+  for (; *text; text++)
+    luaL_addchar(&out, (char)(*text >= 'A' && *text <= 'Z' ? *text + ('a' - 'A') : *text));
   luaL_pushresult(&out);
 }
 
@@ -197,7 +199,8 @@ static int begin(lua_State *L)
   return 0;
 }
 
-/* What the rules returned: status, body, headers, length, more at 1 to 5. Nothing here allocates. */
+/* What the rules returned: status, body, headers, length, more at 1 to 5. Nothing here allocates.
+ */
 static enum rules_result read_answer(struct rules_call *call, struct rules_answer *answer)
 {
   lua_State *L = call->L;
@@ -209,7 +212,8 @@ static enum rules_result read_answer(struct rules_call *call, struct rules_answe
   return RULES_ANSWER;
 }
 
-static enum rules_result go_on(struct rules *rules, struct rules_call *call, int arguments, struct rules_answer *answer)
+static enum rules_result go_on(struct rules *rules, struct rules_call *call, int arguments,
+                               struct rules_answer *answer)
 {
   int results = 0, status = lua_resume(call->L, rules->L, arguments, &results);
   *answer = (struct rules_answer){.body = ""};
@@ -224,8 +228,8 @@ static enum rules_result go_on(struct rules *rules, struct rules_call *call, int
   return RULES_FAILED;
 }
 
-enum rules_result rules_begin(struct rules *rules, const struct rules_request *request, struct rules_call *call,
-                              struct rules_answer *answer)
+enum rules_result rules_begin(struct rules *rules, const struct rules_request *request,
+                              struct rules_call *call, struct rules_answer *answer)
 {
   struct beginning beginning = {rules, request, call};
   call->L = NULL;
@@ -236,13 +240,14 @@ enum rules_result rules_begin(struct rules *rules, const struct rules_request *r
   return RULES_FAILED;
 }
 
-enum rules_result rules_resume(struct rules *rules, struct rules_call *call, struct rules_answer *answer)
+enum rules_result rules_resume(struct rules *rules, struct rules_call *call,
+                               struct rules_answer *answer)
 {
   return go_on(rules, call, 0, answer);
 }
 
-void rules_headers(const struct rules_call *call, void (*each)(void *arg, const char *name, const char *value),
-                   void *arg)
+void rules_headers(const struct rules_call *call,
+                   void (*each)(void *arg, const char *name, const char *value), void *arg)
 {
   lua_State *L = call->L;
   if (!lua_istable(L, 3)) return;
@@ -300,8 +305,8 @@ static int authorize(lua_State *L)
   return 1;
 }
 
-bool rules_authorize(struct rules *rules, const char *user, const char *password, const char *target,
-                     struct rules_exit *way)
+bool rules_authorize(struct rules *rules, const char *user, const char *password,
+                     const char *target, struct rules_exit *way)
 {
   lua_State *L = rules->L;
   struct asking asking = {rules, user, password, target, way};

@@ -12,7 +12,8 @@
 struct rules;
 
 /* Opens the state and starts the rules with the options' settings. NULL with the reason. */
-struct rules *rules_open(const struct sandbox_options *options, const int ports[RULES_PORTS], struct error *err);
+struct rules *rules_open(const struct sandbox_options *options, const int ports[RULES_PORTS],
+                         struct error *err);
 void rules_close(struct rules *rules);
 
 /* The first API key. */
@@ -50,15 +51,17 @@ struct rules_answer {
 };
 
 /* Begins to answer a request, or goes on after a wait. RULES_FAILED was logged. */
-enum rules_result rules_begin(struct rules *rules, const struct rules_request *request, struct rules_call *call,
-                              struct rules_answer *answer);
-enum rules_result rules_resume(struct rules *rules, struct rules_call *call, struct rules_answer *answer);
+enum rules_result rules_begin(struct rules *rules, const struct rules_request *request,
+                              struct rules_call *call, struct rules_answer *answer);
+enum rules_result rules_resume(struct rules *rules, struct rules_call *call,
+                               struct rules_answer *answer);
 
 /* Calls `each` with every header of the answer. */
-void rules_headers(const struct rules_call *call, void (*each)(void *arg, const char *name, const char *value),
-                   void *arg);
+void rules_headers(const struct rules_call *call,
+                   void (*each)(void *arg, const char *name, const char *value), void *arg);
 
-/* The next piece of the body, valid until the next call, or NULL at its end or when the rules failed (`*failed`). */
+/* The next piece of the body, valid until the next call, or NULL at its end or when the rules
+ * failed (`*failed`). */
 const char *rules_more(struct rules *rules, struct rules_call *call, size_t *size, bool *failed);
 
 /* Lets the call go. Harmless on one that has ended. */
@@ -74,7 +77,7 @@ struct rules_exit {
 };
 
 /* Whether a user may use the proxy now, and how. */
-bool rules_authorize(struct rules *rules, const char *user, const char *password, const char *target,
-                     struct rules_exit *way);
+bool rules_authorize(struct rules *rules, const char *user, const char *password,
+                     const char *target, struct rules_exit *way);
 
 #endif

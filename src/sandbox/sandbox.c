@@ -54,15 +54,18 @@ static bool open_base(struct sandbox *sandbox, struct error *err)
   return false;
 }
 
-/* The proxies' ports follow the API's when that one was named and they are free, so that they outlive a restart. */
-static struct evconnlistener *open_proxy_port(struct sandbox *sandbox, int wanted, struct error *err)
+/* The proxies' ports follow the API's when that one was named and they are free, so that they
+ * outlive a restart. */
+static struct evconnlistener *open_proxy_port(struct sandbox *sandbox, int wanted,
+                                              struct error *err)
 {
   struct evconnlistener *listener = NULL;
   if (wanted > 0 && wanted < 65536) listener = listen_open(sandbox->base, wanted, err);
   return listener ? listener : listen_open(sandbox->base, 0, err);
 }
 
-static bool open_proxies(struct sandbox *sandbox, const struct sandbox_options *options, struct error *err)
+static bool open_proxies(struct sandbox *sandbox, const struct sandbox_options *options,
+                         struct error *err)
 {
   struct evconnlistener *listeners[RULES_PORTS];
   int ports[RULES_PORTS];
@@ -83,7 +86,8 @@ static bool open_proxies(struct sandbox *sandbox, const struct sandbox_options *
   return false;
 }
 
-static bool open_server(struct sandbox *sandbox, const struct sandbox_options *options, struct error *err)
+static bool open_server(struct sandbox *sandbox, const struct sandbox_options *options,
+                        struct error *err)
 {
   struct evconnlistener *listener = listen_open(sandbox->base, options->port, err);
   if (!listener) return false;
@@ -96,7 +100,8 @@ static bool open_server(struct sandbox *sandbox, const struct sandbox_options *o
   return sandbox->server != NULL;
 }
 
-/* Signals are the business of the other threads; a write to a closed connection must not end the process. */
+/* Signals are the business of the other threads; a write to a closed connection must not end the
+ * process. */
 static bool start_thread(struct sandbox *sandbox, struct error *err)
 {
   sigset_t all, before;
@@ -105,7 +110,8 @@ static bool start_thread(struct sandbox *sandbox, struct error *err)
   int why = pthread_create(&sandbox->thread, NULL, run, sandbox);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   sandbox->running = why == 0;
-  if (why != 0) error_set(err, ERROR_INTERNAL, "the sandbox cannot start a thread: %s", strerror(why));
+  if (why != 0)
+    error_set(err, ERROR_INTERNAL, "the sandbox cannot start a thread: %s", strerror(why));
   return sandbox->running;
 }
 
@@ -117,7 +123,8 @@ struct sandbox *sandbox_start(const struct sandbox_options *options, struct erro
     return NULL;
   }
   sandbox->wake = -1;
-  if (open_base(sandbox, err) && open_server(sandbox, options, err) && start_thread(sandbox, err)) return sandbox;
+  if (open_base(sandbox, err) && open_server(sandbox, options, err) && start_thread(sandbox, err))
+    return sandbox;
   sandbox_stop(sandbox);
   return NULL;
 }

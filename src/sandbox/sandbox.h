@@ -1,5 +1,6 @@
-/* The emulated API on loopback: an HTTP server and real forward proxies, on one thread of their own. What is answered is
- * decided in Lua (lua/proxylua/sandbox) by a lua_State that only this thread runs. Several can run in one process. */
+/* The emulated API on loopback: an HTTP server and real forward proxies, on one thread of their
+ * own. What is answered is decided in Lua (lua/proxylua/sandbox) by a lua_State that only this
+ * thread runs. Several can run in one process. */
 #ifndef PROXYLUA_SANDBOX_SANDBOX_H
 #define PROXYLUA_SANDBOX_SANDBOX_H
 
@@ -11,13 +12,15 @@
 struct sandbox;
 
 struct sandbox_options {
-  int port;                    /* of the API; 0: a free one */
-  const char *const *settings; /* "name=value" texts (lua/proxylua/sandbox/settings.lua), NULL-terminated */
-  lua_CFunction prepare;       /* called in the new lua_State: opens what the rules require, answers the JSON module */
+  int port; /* of the API; 0: a free one */
+  const char *const
+      *settings; /* "name=value" texts (lua/proxylua/sandbox/settings.lua), NULL-terminated */
+  lua_CFunction prepare; /* called in the new lua_State: opens what the rules require, answers the
+                            JSON module */
 };
 
-/* Starts a sandbox; the options are not needed afterwards. NULL with the reason: config for settings and ports, store for
- * the state file, internal when memory or threads are out. */
+/* Starts a sandbox; the options are not needed afterwards. NULL with the reason: config for
+ * settings and ports, store for the state file, internal when memory or threads are out. */
 struct sandbox *sandbox_start(const struct sandbox_options *options, struct error *err);
 
 /* The port of the API. */

@@ -11,7 +11,9 @@
 #define MAX_HEADERS 64
 #define MAX_HEAD 16384
 #define MAX_BODY (1 << 20)
-#define MAX_READ (MAX_BODY + 2 * MAX_HEAD) /* of a connection, unread: a client may send while it is being answered */
+#define MAX_READ \
+  (MAX_BODY +    \
+   2 * MAX_HEAD) /* of a connection, unread: a client may send while it is being answered */
 #define IDLE_SECONDS 300
 
 struct server {
@@ -20,8 +22,9 @@ struct server {
   struct rules *rules;
 };
 
-/* A request that the rules are busy with. evhttp tells of nothing before the answer is begun, since it does not read the
- * connection until then; afterwards, and when the server closes, the close callback tells of the end. */
+/* A request that the rules are busy with. evhttp tells of nothing before the answer is begun, since
+ * it does not read the connection until then; afterwards, and when the server closes, the close
+ * callback tells of the end. */
 struct exchange {
   struct server *server;
   struct evhttp_request *request;
@@ -40,7 +43,8 @@ static void end(struct exchange *x)
   free(x);
 }
 
-/* The connection goes down. It frees its request, unless it has let go of it, which is when the client went away. */
+/* The connection goes down. It frees its request, unless it has let go of it, which is when the
+ * client went away. */
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
   (void)connection;
@@ -83,7 +87,8 @@ static void send_whole(struct exchange *x, const struct rules_answer *answer)
 
 static void on_drained(struct evhttp_connection *connection, void *arg);
 
-/* False when the piece will never be written: no body belongs into this answer, or memory is out. */
+/* False when the piece will never be written: no body belongs into this answer, or memory is out.
+ */
 static bool send_piece(struct exchange *x, const char *bytes, size_t size)
 {
   if (size == 0 || evhttp_request_get_command(x->request) == EVHTTP_REQ_HEAD) return false;
@@ -110,7 +115,9 @@ static void send_more(struct exchange *x)
 
 static void on_drained(struct evhttp_connection *connection, void *arg)
 {
-  if (evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(connection))) == 0) send_more(arg);
+  if (evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(connection))) ==
+      0)
+    send_more(arg);
 }
 
 static void send_pieces(struct exchange *x, const struct rules_answer *answer)
@@ -122,7 +129,8 @@ static void send_pieces(struct exchange *x, const struct rules_answer *answer)
   evhttp_add_header(headers, "Connection", "close");
   evhttp_send_reply_start(x->request, answer->status, NULL);
   bool sent = send_piece(x, answer->body, answer->size);
-  if (!answer->more) rules_end(x->server->rules, &x->call); /* after this body there is only the cut */
+  if (!answer->more)
+    rules_end(x->server->rules, &x->call); /* after this body there is only the cut */
   if (!sent) send_more(x);
 }
 
@@ -161,18 +169,21 @@ static const char *method_name(struct evhttp_request *request)
   static const struct {
     enum evhttp_cmd_type type;
     const char *name;
-  } methods[] = {{EVHTTP_REQ_GET, "GET"},       {EVHTTP_REQ_POST, "POST"}, {EVHTTP_REQ_HEAD, "HEAD"},
-                 {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_PUT, "PUT"},   {EVHTTP_REQ_PATCH, "PATCH"}};
+  } methods[] = {{EVHTTP_REQ_GET, "GET"},   {EVHTTP_REQ_POST, "POST"},
+                 {EVHTTP_REQ_HEAD, "HEAD"}, {EVHTTP_REQ_DELETE, "DELETE"},
+                 {EVHTTP_REQ_PUT, "PUT"},   {EVHTTP_REQ_PATCH, "PATCH"}};
   for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
     if (methods[i].type == evhttp_request_get_command(request)) return methods[i].name;
   return "OTHER";
 }
 
-static void read_headers(struct evhttp_request *request, struct rules_header headers[MAX_HEADERS + 1])
+static void read_headers(struct evhttp_request *request,
+                         struct rules_header headers[MAX_HEADERS + 1])
 {
   struct evkeyvalq *list = evhttp_request_get_input_headers(request);
   int count = 0;
-  for (struct evkeyval *entry = list->tqh_first; entry && count < MAX_HEADERS; entry = entry->next.tqe_next)
+  for (struct evkeyval *entry = list->tqh_first; entry && count < MAX_HEADERS;
+       entry = entry->next.tqe_next)
     headers[count++] = (struct rules_header){entry->key, entry->value};
   headers[count] = (struct rules_header){NULL, NULL};
 }
@@ -192,7 +203,8 @@ static void begin(struct exchange *x)
                                   .size = evbuffer_get_length(body)};
   request.body = request.size > 0 ? (const char *)evbuffer_pullup(body, -1) : "";
   struct rules_answer answer = {0};
-  enum rules_result result = request.body ? rules_begin(x->server->rules, &request, &x->call, &answer) : RULES_FAILED;
+  enum rules_result result =
+      request.body ? rules_begin(x->server->rules, &request, &x->call, &answer) : RULES_FAILED;
   deliver(x, result, &answer);
 }
 
@@ -228,8 +240,8 @@ static struct bufferevent *new_connection(struct event_base *base, void *arg)
   return connection;
 }
 
-struct server *server_open(struct event_base *base, struct evconnlistener *listener, struct rules *rules,
-                           struct error *err)
+struct server *server_open(struct event_base *base, struct evconnlistener *listener,
+                           struct rules *rules, struct error *err)
 {
   struct server *server = calloc(1, sizeof *server);
   if (server) server->http = evhttp_new(base);

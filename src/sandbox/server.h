@@ -1,4 +1,5 @@
-/* The HTTP server of the sandbox: carries requests to the rules and their answers back, however odd these are. */
+/* The HTTP server of the sandbox: carries requests to the rules and their answers back, however odd
+ * these are. */
 #ifndef PROXYLUA_SANDBOX_SERVER_H
 #define PROXYLUA_SANDBOX_SERVER_H
 
@@ -9,9 +10,10 @@
 
 struct server;
 
-/* Serves what arrives at the listener, which the server owns from now on (on failure too). NULL when memory is out. */
-struct server *server_open(struct event_base *base, struct evconnlistener *listener, struct rules *rules,
-                           struct error *err);
+/* Serves what arrives at the listener, which the server owns from now on (on failure too). NULL
+ * when memory is out. */
+struct server *server_open(struct event_base *base, struct evconnlistener *listener,
+                           struct rules *rules, struct error *err);
 
 /* Closes every connection. NULL is fine. */
 void server_close(struct server *server);

@@ -1,5 +1,5 @@
-/* What a kind of store must be able to do. Every function runs on the store's thread, does its work in one transaction and
- * answers false with job.err set when it failed. Private to store*.c. */
+/* What a kind of store must be able to do. Every function runs on the store's thread, does its work
+ * in one transaction and answers false with job.err set when it failed. Private to store*.c. */
 #ifndef PROXYLUA_STORE_DRIVER_H
 #define PROXYLUA_STORE_DRIVER_H
 
@@ -37,20 +37,21 @@ struct store_driver {
 
 extern const struct store_ops store_sqlite, store_postgres;
 
-/* How messages call a location: a database without its user, password and parameters. The caller's to free; NULL when memory
- * is out. */
+/* How messages call a location: a database without its user, password and parameters. The caller's
+ * to free; NULL when memory is out. */
 char *store_name(const char *location);
 
-/* Whether the right that a job was begun under is still there; a store error when it is not. For the stores, inside of the
- * transaction that depends on it. */
+/* Whether the right that a job was begun under is still there; a store error when it is not. For
+ * the stores, inside of the transaction that depends on it. */
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
 
-/* The name of an account's lock: two of them, this one and the next, which is the place in the queue. Even, not negative. */
+/* The name of an account's lock: two of them, this one and the next, which is the place in the
+ * queue. Even, not negative. */
 int64_t store_lock_name(const char *account);
 
-/* Ends, takes and looks: what lies between loading the states and saving those that changed. `now` is the time of `clock`,
- * `asked_at` a moment of loop_clock() that is not after it. */
-void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
-                       int64_t asked_at);
+/* Ends, takes and looks: what lies between loading the states and saving those that changed. `now`
+ * is the time of `clock`, `asked_at` a moment of loop_clock() that is not after it. */
+void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock,
+                       int64_t now, int64_t asked_at);
 
 #endif

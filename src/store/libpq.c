@@ -1,4 +1,5 @@
-/* The texts of the PostgreSQL store: the library's functions by name, and every statement that is kept prepared. */
+/* The texts of the PostgreSQL store: the library's functions by name, and every statement that is
+ * kept prepared. */
 #include <dlfcn.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
   LIBPQ_FUNCTIONS(LIBPQ_FIND);
   if (!ok)
     error_set(err, ERROR_CONFIG,
-              "a store in PostgreSQL needs its client library libpq, which is not there (%s); install it (Debian: "
+              "a store in PostgreSQL needs its client library libpq, which is not there (%s); "
+              "install it (Debian: "
               "libpq5), or give the path of a file as the store",
               lib->handle ? "it is too old" : dlerror());
   return ok;
@@ -29,23 +31,28 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 /* The database's clock, in microseconds since 1970. */
 #define NOW "(extract(epoch from clock_timestamp()) * 1000000)::int8"
 
-#define SCOPE_COLUMNS "clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed"
+#define SCOPE_COLUMNS \
+  "clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed"
 
-#define CHARGE_COLUMNS                                                                                                 \
-  "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, host, pid, started, " \
+#define CHARGE_COLUMNS                                                                             \
+  "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, " \
+  "host, pid, started, "                                                                           \
   "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
 
-/* What is read of an entry: its columns, and how long ago its exchange ended by this database's clock. */
+/* What is read of an entry: its columns, and how long ago its exchange ended by this database's
+ * clock. */
 #define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at"
 
 const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0},
     [PG_COMMIT] = {"COMMIT", 0},
     [PG_ROLLBACK] = {"ROLLBACK", 0},
-    /* Rows are locked in the order of their names, so that nobody waits in a circle. The time is read outside of the
-     * locking query, and so with the locks in hand: whoever commits later has a later time. */
+    /* Rows are locked in the order of their names, so that nobody waits in a circle. The time is
+     * read outside of the locking query, and so with the locks in hand: whoever commits later has a
+     * later time. */
     [PG_SCOPE_LOAD] = {"SELECT " NOW ", key, " SCOPE_COLUMNS
-                       " FROM (SELECT * FROM proxylua.scopes WHERE key IN ($1, $2) ORDER BY key FOR UPDATE) AS locked",
+                       " FROM (SELECT * FROM proxylua.scopes WHERE key IN ($1, $2) ORDER BY key "
+                       "FOR UPDATE) AS locked",
                        2},
     [PG_SCOPE_MAKE] = {"INSERT INTO proxylua.scopes (key) SELECT unnest(ARRAY[$1::text, $2::text]) "
                        "ON CONFLICT (key) DO NOTHING",
@@ -54,61 +61,82 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                        " FROM (SELECT 1) AS one LEFT JOIN proxylua.scopes ON key IN ($1, $2)",
                        2},
     /* Takings must survive the server's death; an ending that does not only keeps its lease. */
-    [PG_SCOPE_SAVE] = {"UPDATE proxylua.scopes SET clock = $2, seen_at = $3, paused_until = $4, probe_until = $5, "
-                       "paced_until = $6, next_at = $7, slots = $8, slowed = $10 WHERE key = $1 "
-                       "RETURNING CASE WHEN $9 = 'off' THEN set_config('synchronous_commit', 'off', true) END",
-                       10},
-    [PG_ACCOUNT_PUT] = {"INSERT INTO proxylua.accounts (key, account, updated_at) VALUES ($1, coalesce("
-                        "(SELECT account FROM proxylua.accounts WHERE key = $3), "
-                        "(SELECT account FROM proxylua.accounts WHERE key = $4), "
-                        "(SELECT account FROM proxylua.accounts WHERE key = $5), $2), " NOW
-                        ") ON CONFLICT (key) DO NOTHING",
-                        5},
+    [PG_SCOPE_SAVE] =
+        {"UPDATE proxylua.scopes SET clock = $2, seen_at = $3, paused_until = $4, probe_until = "
+         "$5, "
+         "paced_until = $6, next_at = $7, slots = $8, slowed = $10 WHERE key = $1 "
+         "RETURNING CASE WHEN $9 = 'off' THEN set_config('synchronous_commit', 'off', true) END",
+         10},
+    [PG_ACCOUNT_PUT] =
+        {"INSERT INTO proxylua.accounts (key, account, updated_at) VALUES ($1, coalesce("
+         "(SELECT account FROM proxylua.accounts WHERE key = $3), "
+         "(SELECT account FROM proxylua.accounts WHERE key = $4), "
+         "(SELECT account FROM proxylua.accounts WHERE key = $5), $2), " NOW
+         ") ON CONFLICT (key) DO NOTHING",
+         5},
     [PG_ACCOUNT_GET] = {"SELECT account FROM proxylua.accounts WHERE key = $1", 1},
-    [PG_CHARGE_BY_KEY] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE account = $1 AND key = $2", 2},
+    [PG_CHARGE_BY_KEY] = {"SELECT " CHARGE_READ
+                          " FROM proxylua.charges WHERE account = $1 AND key = $2",
+                          2},
     [PG_CHARGE_BY_ID] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE id = $1", 1},
-    [PG_CHARGE_LIST] = {"SELECT " CHARGE_READ
-                        " FROM proxylua.charges WHERE id > $1 AND ($2::text IS NULL OR account = $2) "
-                        "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
-                        5},
-    [PG_CHARGE_LIST_OPEN] = {"SELECT " CHARGE_READ
-                             " FROM proxylua.charges WHERE id > $1 AND account = $2 AND state NOT IN (2, 3) "
-                             "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
-                             5},
+    [PG_CHARGE_LIST] =
+        {"SELECT " CHARGE_READ
+         " FROM proxylua.charges WHERE id > $1 AND ($2::text IS NULL OR account = $2) "
+         "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
+         5},
+    [PG_CHARGE_LIST_OPEN] =
+        {"SELECT " CHARGE_READ
+         " FROM proxylua.charges WHERE id > $1 AND account = $2 AND state NOT IN (2, 3) "
+         "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
+         5},
     /* What is summed up stays true until the commit. */
     [PG_CHARGE_LOCK] = {"LOCK TABLE proxylua.charges IN SHARE ROW EXCLUSIVE MODE", 0},
-    [PG_CHARGE_INSERT] = {"INSERT INTO proxylua.charges (" CHARGE_COLUMNS
-                          ") VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, NULL, $8, $9, $10, $11, $12, $13, " NOW
-                          ", " NOW ", NULL, NULL, NULL) RETURNING id",
-                          13},
+    [PG_CHARGE_INSERT] =
+        {"INSERT INTO proxylua.charges (" CHARGE_COLUMNS
+         ") VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, NULL, $8, $9, $10, $11, $12, $13, " NOW
+         ", " NOW ", NULL, NULL, NULL) RETURNING id",
+         13},
     [PG_CHARGE_FORGET] = {"DELETE FROM proxylua.charges WHERE account = $1 AND key = $2", 2},
-    [PG_CHARGE_SETTLE] = {"UPDATE proxylua.charges SET state = $2, order_id = coalesce($3, order_id), "
-                          "price = coalesce($4, price), answer = coalesce($5, answer), updated_at = " NOW
-                          ", note = coalesce($7, note), ended_clock = coalesce($8, ended_clock), "
-                          "ended_at = coalesce(" NOW " + $9::int8, ended_at) "
-                          "WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id",
-                          9},
-    /* The day, and the sums of the run and of the account's day, as sums of numeric: they cannot overflow here. */
-    [PG_SPENT] = {"SELECT day, "
-                  "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges WHERE run_id = $1 "
-                  "AND state != $3 AND left(key, $4::int) = left($5, $4::int)), "
-                  "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges c WHERE account = $2 "
-                  "AND c.day = today.day AND state != $3 AND left(key, $4::int) = left($5, $4::int)) "
-                  "FROM (SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day OFFSET 0) AS today",
-                  5},
+    [PG_CHARGE_SETTLE] =
+        {"UPDATE proxylua.charges SET state = $2, order_id = coalesce($3, order_id), "
+         "price = coalesce($4, price), answer = coalesce($5, answer), updated_at = " NOW
+         ", note = coalesce($7, note), ended_clock = coalesce($8, ended_clock), "
+         "ended_at = coalesce(" NOW " + $9::int8, ended_at) "
+         "WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id",
+         9},
+    /* The day, and the sums of the run and of the account's day, as sums of numeric: they cannot
+       overflow here. */
+    [PG_SPENT] =
+        {"SELECT day, "
+         "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges WHERE run_id = $1 "
+         "AND state != $3 AND left(key, $4::int) = left($5, $4::int)), "
+         "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges c WHERE account = "
+         "$2 "
+         "AND c.day = today.day AND state != $3 AND left(key, $4::int) = left($5, $4::int)) "
+         "FROM (SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day OFFSET "
+         "0) AS today",
+         5},
     [PG_TRY_LOCK] = {"SELECT pg_try_advisory_lock($1::int8)", 1},
     [PG_UNLOCK] = {"SELECT pg_advisory_unlock($1::int8)", 1},
     [PG_UNLOCK_ALL] = {"SELECT pg_advisory_unlock_all()", 0},
-    [PG_NOTE_GET] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name = $3", 3},
+    [PG_NOTE_GET] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = $2 "
+                     "AND name = $3",
+                     3},
     [PG_NOTE_PUT] = {"INSERT INTO proxylua.notes VALUES ($1, $2, $3, $4, " NOW ") "
-                     "ON CONFLICT (owner, kind, name) DO UPDATE SET text = excluded.text, put_at = excluded.put_at",
+                     "ON CONFLICT (owner, kind, name) DO UPDATE SET text = excluded.text, put_at = "
+                     "excluded.put_at",
                      4},
     [PG_NOTE_ADD] = {"INSERT INTO proxylua.notes VALUES ($1, $2, $3, $4, " NOW ") "
                      "ON CONFLICT (owner, kind, name) DO NOTHING",
                      4},
-    [PG_NOTE_REMOVE] = {"DELETE FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name = $3", 3},
-    [PG_NOTE_LIST] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name > $3 "
+    [PG_NOTE_REMOVE] = {"DELETE FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name = $3",
+                        3},
+    [PG_NOTE_LIST] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = "
+                      "$2 AND name > $3 "
                       "ORDER BY name LIMIT $4",
                       4},
-    [PG_NOTE_FORGET] = {"DELETE FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND put_at < " NOW " - $3::int8", 3},
+    [PG_NOTE_FORGET] =
+        {"DELETE FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND put_at < " NOW
+         " - $3::int8",
+         3},
 };

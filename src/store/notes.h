@@ -1,5 +1,6 @@
-/* Small facts that outlive a run: which pool an order belongs to, how a proxy did at its last checks, which alert was told. A note
- * is a text under an owner (a base URL, or "" for the store itself), a kind and a name. */
+/* Small facts that outlive a run: which pool an order belongs to, how a proxy did at its last
+ * checks, which alert was told. A note is a text under an owner (a base URL, or "" for the store
+ * itself), a kind and a name. */
 #ifndef PROXYLUA_STORE_NOTES_H
 #define PROXYLUA_STORE_NOTES_H
 
@@ -15,7 +16,8 @@ struct note {
   int64_t put_at; /* microseconds since 1970, by the store's clock */
 };
 
-/* Jobs as those of charge/journal.h: texts given must be UTF-8 and live until done; those answered are freed by notes_free. */
+/* Jobs as those of charge/journal.h: texts given must be UTF-8 and live until done; those answered
+ * are freed by notes_free. */
 
 /* Fills in the texts of the names that are given, which stay the caller's. */
 struct notes_get {

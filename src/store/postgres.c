@@ -1,9 +1,11 @@
-/* The store in a database: PostgreSQL, for a fleet of machines that share a key. A connection, its kept statements and its
- * transactions. All waiting is poll(2) with a deadline, so that no silent server holds the store's thread for ever.
+/* The store in a database: PostgreSQL, for a fleet of machines that share a key. A connection, its
+ * kept statements and its transactions. All waiting is poll(2) with a deadline, so that no silent
+ * server holds the store's thread for ever.
  *
- * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees slots that early and ends
- * pauses, which may bring a 429; set back, it makes everybody wait for a window more at most, since no slot is taken to be
- * older than it was when its row was last saved (slots_refresh). spec/core/limiter_time_spec.lua shows both. */
+ * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees
+ * slots that early and ends pauses, which may bring a 429; set back, it makes everybody wait for a
+ * window more at most, since no slot is taken to be older than it was when its row was last saved
+ * (slots_refresh). spec/core/limiter_time_spec.lua shows both. */
 #include "store/postgres.h"
 
 #include <errno.h>
@@ -12,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LONGEST_WAIT (20 * INT64_C(1000000)) /* microseconds for one statement or for connecting */
+#define LONGEST_WAIT                                                          \
+  (20 * INT64_C(1000000)) /* microseconds for one statement or for connecting \
+                           */
 #define LONGEST_WAIT_IN_A_HURRY INT64_C(1000000)
 #define GLANCE 250 /* milliseconds after which a wait sees that there is a hurry */
 #define OLDEST_SERVER 100000
@@ -30,7 +34,8 @@ static void copy_line(char *line, size_t capacity, const char *said)
 static void hide(char *text, const char *secret)
 {
   size_t size = secret ? strlen(secret) : 0;
-  for (char *found = text; size > 0 && (found = strstr(found, secret)); found += size) memset(found, '*', size);
+  for (char *found = text; size > 0 && (found = strstr(found, secret)); found += size)
+    memset(found, '*', size);
 }
 
 static bool fail(const struct postgres *pg, struct error *err, const char *hint, const char *said)
@@ -38,7 +43,8 @@ static bool fail(const struct postgres *pg, struct error *err, const char *hint,
   char line[300];
   copy_line(line, sizeof line, said);
   hide(line, pg->password);
-  error_set(err, ERROR_STORE, "the store %s: %s%s%s%s", pg->name, hint, *line ? " (" : "", line, *line ? ")" : "");
+  error_set(err, ERROR_STORE, "the store %s: %s%s%s%s", pg->name, hint, *line ? " (" : "", line,
+            *line ? ")" : "");
   return false;
 }
 
@@ -55,7 +61,9 @@ static const char *hint_for(const char *state)
   } hints[] = {
       {"28", "it refused the user or the password; look at the store's address"},
       {"3D", "there is no such database; create it first"},
-      {"42501", "the user may not do this; grant the right to create a schema, or what schema proxylua needs"},
+      {"42501",
+       "the user may not do this; grant the right to create a schema, or what schema proxylua "
+       "needs"},
       {"25006", "it is read-only, perhaps a standby; give the primary's address"},
       {"53100", "the server's disk is full; make room and try again"},
       {"53", "the server is out of connections or memory; try again"},
@@ -74,8 +82,10 @@ static bool fail_lost(struct postgres *pg, struct error *err, const char *said)
 {
   pg->lost = true;
   return fail(pg, err,
-              pg->committing ? "the connection was lost while it was being written, which may or may not have happened"
-                             : "no connection; look after the server and the network, and try again",
+              pg->committing
+                  ? "the connection was lost while it was being written, which may or may not have "
+                    "happened"
+                  : "no connection; look after the server and the network, and try again",
               said);
 }
 
@@ -95,14 +105,15 @@ static int64_t deadline_of(const struct postgres *pg)
   return loop_clock() + (atomic_load(pg->hurry) ? LONGEST_WAIT_IN_A_HURRY : LONGEST_WAIT);
 }
 
-/* Until the socket is ready; it is looked at once more when the time is over, which the machine may have slept through. A
- * hurry that begins meanwhile shortens the wait. */
+/* Until the socket is ready; it is looked at once more when the time is over, which the machine may
+ * have slept through. A hurry that begins meanwhile shortens the wait. */
 static bool await(struct postgres *pg, short events, int64_t *deadline, struct error *err)
 {
   struct pollfd ready = {.fd = pg->lib.PQsocket(pg->connection), .events = events};
   for (;;) {
     int64_t now = loop_clock(), left = *deadline - now;
-    if (atomic_load(pg->hurry) && left > LONGEST_WAIT_IN_A_HURRY) *deadline = now + LONGEST_WAIT_IN_A_HURRY;
+    if (atomic_load(pg->hurry) && left > LONGEST_WAIT_IN_A_HURRY)
+      *deadline = now + LONGEST_WAIT_IN_A_HURRY;
     int most = left <= 0 ? 0 : left < (int64_t)GLANCE * 1000 ? (int)(left / 1000) + 1 : GLANCE;
     int count = poll(&ready, 1, most);
     if (count > 0) return true;
@@ -123,12 +134,14 @@ static bool flush(struct postgres *pg, int64_t *deadline, struct error *err)
 }
 
 /* Waits for the next result; NULL ends those of a statement. */
-static bool next_result(struct postgres *pg, PGresult **result, int64_t *deadline, struct error *err)
+static bool next_result(struct postgres *pg, PGresult **result, int64_t *deadline,
+                        struct error *err)
 {
   *result = NULL;
   while (pg->lib.PQisBusy(pg->connection)) {
     if (!await(pg, POLLIN, deadline, err)) return false;
-    if (!pg->lib.PQconsumeInput(pg->connection)) return fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+    if (!pg->lib.PQconsumeInput(pg->connection))
+      return fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
   }
   *result = pg->lib.PQgetResult(pg->connection);
   return true;
@@ -140,8 +153,8 @@ static bool is_good(const struct postgres *pg, const PGresult *result)
   return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
-/* Whether this was the last of what is to come. In a pipeline that is the answer to PQpipelineSync; a statement's NULL
- * only ends its own results there, unless nothing can come any more. */
+/* Whether this was the last of what is to come. In a pipeline that is the answer to PQpipelineSync;
+ * a statement's NULL only ends its own results there, unless nothing can come any more. */
 static bool is_end(const struct postgres *pg, const PGresult *result)
 {
   if (result) return pg->lib.PQresultStatus(result) == PGRES_PIPELINE_SYNC;
@@ -195,7 +208,8 @@ static PGresult *answer_pipeline(struct postgres *pg, bool sent, struct error *e
   return answer(pg, sent && pg->lib.PQpipelineSync(pg->connection), err);
 }
 
-static bool prepare(struct postgres *pg, enum postgres_statement name, const char *label, struct error *err)
+static bool prepare(struct postgres *pg, enum postgres_statement name, const char *label,
+                    struct error *err)
 {
   if (pg->prepared[name]) return true;
   bool sent = pg->lib.PQsendPrepare(pg->connection, label, postgres_texts[name].text, 0, NULL);
@@ -206,8 +220,8 @@ static bool prepare(struct postgres *pg, enum postgres_statement name, const cha
   return true;
 }
 
-static bool send(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, bool binary,
-                 struct error *err)
+static bool send(struct postgres *pg, enum postgres_statement name,
+                 const struct postgres_param *params, bool binary, struct error *err)
 {
   const char *values[16];
   int sizes[16], formats[16], count = postgres_texts[name].params;
@@ -219,24 +233,25 @@ static bool send(struct postgres *pg, enum postgres_statement name, const struct
     sizes[i] = params[i].size;
     formats[i] = params[i].size > 0;
   }
-  return pg->lib.PQsendQueryPrepared(pg->connection, label, count, values, sizes, formats, binary ? 1 : 0) ||
+  return pg->lib.PQsendQueryPrepared(pg->connection, label, count, values, sizes, formats,
+                                     binary ? 1 : 0) ||
          fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
 }
 
-bool postgres_ahead(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
-                    struct error *err)
+bool postgres_ahead(struct postgres *pg, enum postgres_statement name,
+                    const struct postgres_param *params, struct error *err)
 {
   return send(pg, name, params, false, err);
 }
 
-PGresult *postgres_run(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
-                       bool binary, struct error *err)
+PGresult *postgres_run(struct postgres *pg, enum postgres_statement name,
+                       const struct postgres_param *params, bool binary, struct error *err)
 {
   return send(pg, name, params, binary, err) ? answer_pipeline(pg, true, err) : NULL;
 }
 
-bool postgres_do(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, int *rows,
-                 struct error *err)
+bool postgres_do(struct postgres *pg, enum postgres_statement name,
+                 const struct postgres_param *params, int *rows, struct error *err)
 {
   PGresult *result = postgres_run(pg, name, params, false, err);
   if (!result) return false;
@@ -264,8 +279,8 @@ static void ignore_notice(void *arg, const char *text)
 static bool begin_connecting(struct postgres *pg, struct error *err)
 {
   /* What stands before the address can be changed by it. */
-  static const char *const names[] = {"fallback_application_name", "target_session_attrs", "dbname", "client_encoding",
-                                      NULL};
+  static const char *const names[] = {"fallback_application_name", "target_session_attrs", "dbname",
+                                      "client_encoding", NULL};
   const char *values[] = {"proxylua", "any", pg->location, "UTF8", NULL};
   pg->connection = pg->lib.PQconnectStartParams(names, values, 1);
   if (pg->connection) return true;
@@ -285,15 +300,17 @@ static bool finish_connecting(struct postgres *pg, struct error *err)
   return next == PGRES_POLLING_OK || fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
 }
 
-/* A machine that vanishes must not keep its locks: the server asks after it when it is silent. What the database's owner has chosen for
- * durability is kept, unless it is none. */
+/* A machine that vanishes must not keep its locks: the server asks after it when it is silent. What
+ * the database's owner has chosen for durability is kept, unless it is none. */
 static bool set_session(struct postgres *pg, struct error *err)
 {
   static const char settings[] =
-      "SET statement_timeout = '15s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s';"
+      "SET statement_timeout = '15s'; SET lock_timeout = '15s'; SET "
+      "idle_in_transaction_session_timeout = '15s';"
       "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
       "SET search_path = pg_catalog;"
-      "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
+      "SELECT set_config('synchronous_commit', 'on', false) WHERE "
+      "current_setting('synchronous_commit') = 'off';"
       "SELECT system_identifier FROM pg_control_system()";
   if (pg->lib.PQserverVersion(pg->connection) < OLDEST_SERVER)
     return fail(pg, err, "the server is older than PostgreSQL 10; give another one", "");
@@ -324,7 +341,8 @@ static bool connect_server(struct postgres *pg, struct error *err)
 /* --- transactions --- */
 
 /* A commit waits for the server's disk, which no timeout of the server's ends: only ours does. */
-static bool transact_once(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err),
+static bool transact_once(struct postgres *pg,
+                          bool (*body)(struct postgres *pg, void *arg, struct error *err),
                           void *arg, struct error *err)
 {
   struct error ignored = ERROR_INIT;
@@ -336,19 +354,22 @@ static bool transact_once(struct postgres *pg, bool (*body)(struct postgres *pg,
   return ok;
 }
 
-static bool run_once(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+static bool run_once(struct postgres *pg,
+                     bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                      struct error *err)
 {
   pg->committing = false;
   return body(pg, arg, err);
 }
 
-typedef bool run_body(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+typedef bool run_body(struct postgres *pg,
+                      bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                       struct error *err);
 
 /* A silent server is not asked twice: that would double the wait. */
 static bool run_twice(struct postgres *pg, run_body *run,
-                      bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg, struct error *err)
+                      bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+                      struct error *err)
 {
   int64_t began = loop_clock();
   if (run(pg, body, arg, err)) return true;
@@ -357,13 +378,15 @@ static bool run_twice(struct postgres *pg, run_body *run,
   return connect_server(pg, err) && run(pg, body, arg, err);
 }
 
-bool postgres_transact(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+bool postgres_transact(struct postgres *pg,
+                       bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                        struct error *err)
 {
   return run_twice(pg, transact_once, body, arg, err);
 }
 
-bool postgres_read(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+bool postgres_read(struct postgres *pg,
+                   bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                    struct error *err)
 {
   return run_twice(pg, run_once, body, arg, err);
@@ -391,7 +414,8 @@ static bool is_stale(struct store_driver *driver)
   return pg->lost || pg->lib.PQstatus(pg->connection) != CONNECTION_OK;
 }
 
-/* libpq's own words about an address that it cannot read may quote the password, so they are not told. */
+/* libpq's own words about an address that it cannot read may quote the password, so they are not
+ * told. */
 static bool read_address(struct postgres *pg, struct error *err)
 {
   char *said = NULL;
@@ -401,18 +425,21 @@ static bool read_address(struct postgres *pg, struct error *err)
   if (!options) {
     error_set(err, ERROR_CONFIG,
               "the store %s: PostgreSQL's library cannot read this address; write it like "
-              "postgres://user:password@host/database, with other characters than letters and digits as %%xx",
+              "postgres://user:password@host/database, with other characters than letters and "
+              "digits as %%xx",
               pg->name);
     return false;
   }
   for (const PQconninfoOption *option = options; option->keyword; option++)
-    if (strcmp(option->keyword, "password") == 0 && option->val) ok = (pg->password = strdup(option->val));
+    if (strcmp(option->keyword, "password") == 0 && option->val)
+      ok = (pg->password = strdup(option->val));
   pg->lib.PQconninfoFree(options);
   if (!ok) error_set(err, ERROR_INTERNAL, "out of memory");
   return ok;
 }
 
-static struct store_driver *open_postgres(const char *location, const atomic_bool *hurry, struct error *err)
+static struct store_driver *open_postgres(const char *location, const atomic_bool *hurry,
+                                          struct error *err)
 {
   struct postgres *pg = calloc(1, sizeof *pg);
   if (!pg || !postgres_open_library(&pg->lib, err)) {

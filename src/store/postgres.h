@@ -1,5 +1,5 @@
-/* What the parts of the PostgreSQL store share: the library, the connection, statements, transactions, and how failures are
- * told. Private to store_postgres*.c. */
+/* What the parts of the PostgreSQL store share: the library, the connection, statements,
+ * transactions, and how failures are told. Private to store_postgres*.c. */
 #ifndef PROXYLUA_STORE_POSTGRES_H
 #define PROXYLUA_STORE_POSTGRES_H
 
@@ -7,7 +7,8 @@
 
 #include "store/driver.h"
 
-/* libpq is opened when the first store in a database is, and by nothing else. Its version must be 14 at least. */
+/* libpq is opened when the first store in a database is, and by nothing else. Its version must be
+ * 14 at least. */
 #define LIBPQ_FUNCTIONS(with) \
   with(PQclear);              \
   with(PQcmdTuples);          \
@@ -113,35 +114,39 @@ struct postgres_param {
   int size;          /* of a binary one; 0: text */
 };
 
-/* Runs a kept statement. `binary` says how results come. The result is the caller's to clear; NULL with the error set. */
-PGresult *postgres_run(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
-                       bool binary, struct error *err);
+/* Runs a kept statement. `binary` says how results come. The result is the caller's to clear; NULL
+ * with the error set. */
+PGresult *postgres_run(struct postgres *pg, enum postgres_statement name,
+                       const struct postgres_param *params, bool binary, struct error *err);
 
 /* The same for its effect; answers the number of rows in `rows` unless that is NULL. */
-bool postgres_do(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params, int *rows,
-                 struct error *err);
+bool postgres_do(struct postgres *pg, enum postgres_statement name,
+                 const struct postgres_param *params, int *rows, struct error *err);
 
-/* Sends a kept statement along with the one that postgres_run or postgres_do sends next, whose answer tells when it failed:
- * a round trip less. What comes after a failure is not run. */
-bool postgres_ahead(struct postgres *pg, enum postgres_statement name, const struct postgres_param *params,
-                    struct error *err);
+/* Sends a kept statement along with the one that postgres_run or postgres_do sends next, whose
+ * answer tells when it failed: a round trip less. What comes after a failure is not run. */
+bool postgres_ahead(struct postgres *pg, enum postgres_statement name,
+                    const struct postgres_param *params, struct error *err);
 
 /* Runs one or more statements that are not kept; the result is the last one's. */
 PGresult *postgres_query(struct postgres *pg, const char *text, struct error *err);
 
-/* Runs `body` in a transaction and commits when it answers true. When the connection is lost before the commit was sent,
- * all of it runs once more on another connection. */
-bool postgres_transact(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+/* Runs `body` in a transaction and commits when it answers true. When the connection is lost before
+ * the commit was sent, all of it runs once more on another connection. */
+bool postgres_transact(struct postgres *pg,
+                       bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                        struct error *err);
 
 /* Runs reading statements, once more when the connection is lost. */
-bool postgres_read(struct postgres *pg, bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
+bool postgres_read(struct postgres *pg,
+                   bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                    struct error *err);
 
 /* Tells of what the database holds and cannot hold. Answers false. */
 bool postgres_damaged(const struct postgres *pg, struct error *err, const char *what);
 
-/* Brings a new or older database to the present schema; refuses newer and foreign ones untouched. */
+/* Brings a new or older database to the present schema; refuses newer and foreign ones untouched.
+ */
 bool postgres_migrate(struct postgres *pg, struct error *err);
 
 bool postgres_slots(struct store_driver *driver, struct store_slots *slots);

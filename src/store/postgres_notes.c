@@ -13,7 +13,8 @@ static bool out_of_memory(struct error *err)
 }
 
 /* The columns are name, text, put_at. */
-static bool read_text(const struct postgres *pg, const PGresult *result, int row, struct note *note, struct error *err)
+static bool read_text(const struct postgres *pg, const PGresult *result, int row, struct note *note,
+                      struct error *err)
 {
   note->text = strdup(pg->lib.PQgetvalue(result, row, 1));
   note->put_at = strtoll(pg->lib.PQgetvalue(result, row, 2), NULL, 10);
@@ -22,9 +23,12 @@ static bool read_text(const struct postgres *pg, const PGresult *result, int row
 
 /* --- get --- */
 
-static bool get_one(struct postgres *pg, const struct notes_get *get, struct note *note, struct error *err)
+static bool get_one(struct postgres *pg, const struct notes_get *get, struct note *note,
+                    struct error *err)
 {
-  const struct postgres_param params[] = {{.value = get->owner}, {.value = get->kind}, {.value = note->name}};
+  const struct postgres_param params[] = {{.value = get->owner},
+                                          {.value = get->kind},
+                                          {.value = note->name}};
   PGresult *result = postgres_run(pg, PG_NOTE_GET, params, false, err);
   if (!result) return false;
   bool ok = pg->lib.PQntuples(result) == 0 || read_text(pg, result, 0, note, err);
@@ -51,14 +55,19 @@ bool postgres_notes_get(struct store_driver *driver, struct notes_get *get)
 
 /* --- put --- */
 
-static bool put_one(struct postgres *pg, struct notes_put *put, const struct note *note, struct error *err)
+static bool put_one(struct postgres *pg, struct notes_put *put, const struct note *note,
+                    struct error *err)
 {
   const struct postgres_param params[] = {{.value = put->owner},
                                           {.value = put->kind},
                                           {.value = note->name},
                                           {.value = note->text}};
   int rows = 0;
-  if (!postgres_do(pg, !note->text ? PG_NOTE_REMOVE : put->only_new ? PG_NOTE_ADD : PG_NOTE_PUT, params, &rows, err))
+  if (!postgres_do(pg,
+                   !note->text     ? PG_NOTE_REMOVE
+                   : put->only_new ? PG_NOTE_ADD
+                                   : PG_NOTE_PUT,
+                   params, &rows, err))
     return false;
   put->changed += (size_t)rows;
   return true;
@@ -80,7 +89,8 @@ bool postgres_notes_put(struct store_driver *driver, struct notes_put *put)
 
 /* --- list --- */
 
-static bool read_rows(const struct postgres *pg, const PGresult *result, struct notes_list *list, struct error *err)
+static bool read_rows(const struct postgres *pg, const PGresult *result, struct notes_list *list,
+                      struct error *err)
 {
   int rows = pg->lib.PQntuples(result);
   list->notes = rows > 0 ? calloc((size_t)rows, sizeof *list->notes) : NULL;
@@ -128,7 +138,9 @@ static bool forget(struct postgres *pg, void *arg, struct error *err)
   char age[24];
   int rows = 0;
   snprintf(age, sizeof age, "%" PRId64, forget->age);
-  const struct postgres_param params[] = {{.value = forget->owner}, {.value = forget->kind}, {.value = age}};
+  const struct postgres_param params[] = {{.value = forget->owner},
+                                          {.value = forget->kind},
+                                          {.value = age}};
   if (!postgres_do(pg, PG_NOTE_FORGET, params, &rows, err)) return false;
   forget->forgotten = (size_t)rows;
   return true;

@@ -1,5 +1,6 @@
-/* The schema of the PostgreSQL store, as numbered migrations in a schema named proxylua: a database is brought from its
- * version to the present one, and what is not ours, or newer than we are, is refused untouched. */
+/* The schema of the PostgreSQL store, as numbered migrations in a schema named proxylua: a database
+ * is brought from its version to the present one, and what is not ours, or newer than we are, is
+ * refused untouched. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,14 +13,15 @@ static const char *const migrations[] = {
     "INSERT INTO proxylua.version VALUES (0);"
     "CREATE TABLE proxylua.scopes ("
     "  key text PRIMARY KEY,"           /* hash of base URL and API key, slash, name of the scope */
-    "  clock text NOT NULL DEFAULT ''," /* whose microseconds the times are: a cluster's system identifier */
+    "  clock text NOT NULL DEFAULT ''," /* whose microseconds the times are: a cluster's system
+                                           identifier */
     "  seen_at int8 NOT NULL DEFAULT 0,"
     "  paused_until int8 NOT NULL DEFAULT 0,"
     "  probe_until int8 NOT NULL DEFAULT 0,"
     "  paced_until int8 NOT NULL DEFAULT 0,"
     "  next_at int8 NOT NULL DEFAULT 0,"
     "  slots bytea NOT NULL DEFAULT ''" /* ended_at of each: 64 bit, least significant byte first */
-    ") WITH (fillfactor = 20);"         /* rows change often: new versions find room beside the old */
+    ") WITH (fillfactor = 20);" /* rows change often: new versions find room beside the old */
     "ALTER TABLE proxylua.scopes ALTER slots SET STORAGE MAIN;"
     "CREATE TABLE proxylua.accounts ("
     "  key text PRIMARY KEY," /* hash of base URL and API key */
@@ -84,8 +86,8 @@ static bool read_number(struct postgres *pg, const char *query, int *number, str
   return true;
 }
 
-/* How many tables and the like schema proxylua holds, less a thousand when one of them is ours: one look, since others may
- * create them right now. */
+/* How many tables and the like schema proxylua holds, less a thousand when one of them is ours: one
+ * look, since others may create them right now. */
 static const char objects_query[] =
     "SELECT count(*) - 1000 * count(*) FILTER (WHERE relname = 'version') FROM pg_class "
     "WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'proxylua')";
@@ -100,7 +102,8 @@ static bool read_version(struct postgres *pg, int *version, struct error *err)
   if (objects == 0) return true;
   if (!read_number(pg, "SELECT version FROM proxylua.version", version, err)) return false;
   return *version <= VERSION ||
-         refuse(pg, err, "a newer proxylua has written it; use that version, or give another database");
+         refuse(pg, err,
+                "a newer proxylua has written it; use that version, or give another database");
 }
 
 static bool execute(struct postgres *pg, const char *text, struct error *err)

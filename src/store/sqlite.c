@@ -1,4 +1,5 @@
-/* The store in a file: SQLite in WAL mode. A connection, its kept statements and its transactions. */
+/* The store in a file: SQLite in WAL mode. A connection, its kept statements and its transactions.
+ */
 #include "store/sqlite.h"
 
 #include <errno.h>
@@ -10,11 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LONGEST_LOCK (15 * INT64_C(1000000)) /* microseconds to wait for a lock that others hold */
+#define LONGEST_LOCK                                                          \
+  (15 * INT64_C(1000000)) /* microseconds to wait for a lock that others hold \
+                           */
 #define LONGEST_LOCK_IN_A_HURRY INT64_C(1000000)
 
-#define CHARGE_COLUMNS                                                                                                 \
-  "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, host, pid, started, " \
+#define CHARGE_COLUMNS                                                                             \
+  "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, " \
+  "host, pid, started, "                                                                           \
   "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
 
 static const char *const texts[STATEMENTS] = {
@@ -22,16 +26,20 @@ static const char *const texts[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [SCOPE_LOAD] =
-        "SELECT clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed FROM scopes WHERE key = ?8",
+        "SELECT clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed "
+        "FROM scopes WHERE key = ?8",
     [SCOPE_INSERT] =
-        "INSERT INTO scopes (clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, key, slowed) "
+        "INSERT INTO scopes (clock, seen_at, paused_until, probe_until, paced_until, next_at, "
+        "slots, key, slowed) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [SCOPE_UPDATE] =
-        "UPDATE scopes SET clock = ?1, seen_at = ?2, paused_until = ?3, probe_until = ?4, paced_until = ?5, "
+        "UPDATE scopes SET clock = ?1, seen_at = ?2, paused_until = ?3, probe_until = ?4, "
+        "paced_until = ?5, "
         "next_at = ?6, slots = ?7, slowed = ?9 WHERE key = ?8",
     [ACCOUNT_PUT] =
         "INSERT INTO accounts (key, account, updated_at) VALUES (?1, coalesce("
-        "(SELECT account FROM accounts WHERE key = ?4), (SELECT account FROM accounts WHERE key = ?5), "
+        "(SELECT account FROM accounts WHERE key = ?4), (SELECT account FROM accounts WHERE key = "
+        "?5), "
         "(SELECT account FROM accounts WHERE key = ?6), ?2), ?3) ON CONFLICT (key) DO NOTHING",
     [ACCOUNT_GET] = "SELECT account FROM accounts WHERE key = ?1",
     [CHARGE_BY_KEY] = "SELECT id, " CHARGE_COLUMNS " FROM charges WHERE account = ?1 AND key = ?2",
@@ -42,13 +50,15 @@ static const char *const texts[STATEMENTS] = {
     [CHARGE_LIST_OPEN] = "SELECT id, " CHARGE_COLUMNS
                          " FROM charges WHERE id > ?1 AND account = ?2 AND state NOT IN (2, 3) "
                          "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
-    [CHARGE_INSERT] = "INSERT INTO charges (" CHARGE_COLUMNS
-                      ") VALUES "
-                      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, "
-                      "NULL, NULL, NULL)",
+    [CHARGE_INSERT] =
+        "INSERT INTO charges (" CHARGE_COLUMNS
+        ") VALUES "
+        "(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, "
+        "NULL, NULL, NULL)",
     [CHARGE_FORGET] = "DELETE FROM charges WHERE account = ?1 AND key = ?2",
     [CHARGE_SETTLE] =
-        "UPDATE charges SET state = ?2, order_id = coalesce(?3, order_id), price = coalesce(?4, price), "
+        "UPDATE charges SET state = ?2, order_id = coalesce(?3, order_id), price = coalesce(?4, "
+        "price), "
         "answer = coalesce(?5, answer), updated_at = ?6, note = coalesce(?8, note), "
         "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at) "
         "WHERE id = ?1 AND (1 << state) & ?7",
@@ -57,13 +67,16 @@ static const char *const texts[STATEMENTS] = {
         "WHERE run_id = ?1 AND state != ?2 AND substr(key, 1, ?3) = substr(?4, 1, ?3)",
     [SPENT_BY_DAY] =
         "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
-        "WHERE account = ?1 AND day = ?2 AND state != ?3 AND substr(key, 1, ?4) = substr(?5, 1, ?4)",
-    [NOTE_GET] = "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
+        "WHERE account = ?1 AND day = ?2 AND state != ?3 AND substr(key, 1, ?4) = substr(?5, 1, "
+        "?4)",
+    [NOTE_GET] =
+        "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
     [NOTE_PUT] = "INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
     [NOTE_ADD] = "INSERT OR IGNORE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
     [NOTE_REMOVE] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
     [NOTE_LIST] =
-        "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name > ?3 ORDER BY name LIMIT ?4",
+        "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name > ?3 ORDER "
+        "BY name LIMIT ?4",
     [NOTE_FORGET] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND put_at < ?3",
 };
 
@@ -74,9 +87,11 @@ static const char *hint(int code, int why)
   if (why == ENOSPC || why == EDQUOT) code = SQLITE_FULL;
   switch (code) {
     case SQLITE_NOTADB:
-      return "it is not an SQLite database and was left as it is; give another path, or move it away";
+      return "it is not an SQLite database and was left as it is; give another path, or move it "
+             "away";
     case SQLITE_CORRUPT:
-      return "it is damaged and was left as it is; bring back a copy, or move it away together with its -wal and -shm "
+      return "it is damaged and was left as it is; bring back a copy, or move it away together "
+             "with its -wal and -shm "
              "files (the journal of charges goes with it)";
     case SQLITE_READONLY:
     case SQLITE_PERM:
@@ -102,7 +117,8 @@ bool sqlite_fail(const struct sqlite *sqlite, struct error *err)
   if (code == SQLITE_NOMEM)
     error_set(err, ERROR_INTERNAL, "out of memory");
   else if (why && (code == SQLITE_CANTOPEN || code == SQLITE_IOERR))
-    error_set(err, ERROR_STORE, "the store %s: %s (%s: %s)", sqlite->path, hint(code, why), said, strerror(why));
+    error_set(err, ERROR_STORE, "the store %s: %s (%s: %s)", sqlite->path, hint(code, why), said,
+              strerror(why));
   else
     error_set(err, ERROR_STORE, "the store %s: %s (%s)", sqlite->path, hint(code, 0), said);
   return false;
@@ -122,15 +138,17 @@ static void nap(int64_t microseconds)
   nanosleep(&time, NULL);
 }
 
-/* Short at first, since others hold the lock for some 50 µs; at most 4 ms, with a little disorder so that those who wait
- * do not march in step. What counts is the time that was meant to be waited: when the machine sleeps or is busy, whoever holds
- * the lock gets no further either. */
+/* Short at first, since others hold the lock for some 50 µs; at most 4 ms, with a little disorder
+ * so that those who wait do not march in step. What counts is the time that was meant to be waited:
+ * when the machine sleeps or is busy, whoever holds the lock gets no further either. */
 static int on_busy(void *arg, int count)
 {
   struct sqlite *sqlite = arg;
   if (count == 0) sqlite->waited = 0;
-  if (sqlite->waited > (atomic_load(sqlite->hurry) ? LONGEST_LOCK_IN_A_HURRY : LONGEST_LOCK)) return 0;
-  int64_t most = count < 12 ? INT64_C(20) << (count / 2) : 4000, length = most / 2 + loop_clock() % (most / 2);
+  if (sqlite->waited > (atomic_load(sqlite->hurry) ? LONGEST_LOCK_IN_A_HURRY : LONGEST_LOCK))
+    return 0;
+  int64_t most = count < 12 ? INT64_C(20) << (count / 2) : 4000,
+          length = most / 2 + loop_clock() % (most / 2);
   nap(length);
   sqlite->waited += length;
   return 1;
@@ -142,7 +160,8 @@ sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement name, struc
 {
   sqlite3_stmt **kept = &sqlite->statements[name];
   if (*kept) return *kept;
-  if (sqlite3_prepare_v3(sqlite->db, texts[name], -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) != SQLITE_OK)
+  if (sqlite3_prepare_v3(sqlite->db, texts[name], -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) !=
+      SQLITE_OK)
     sqlite_fail(sqlite, err);
   return *kept;
 }
@@ -170,7 +189,8 @@ bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err)
 {
   int code, count = 0;
   do code = sqlite3_exec(sqlite->db, text, NULL, NULL, NULL);
-  while ((code & 0xff) == SQLITE_BUSY && on_busy(sqlite, count++)); /* SQLite does not wait for every lock itself */
+  while ((code & 0xff) == SQLITE_BUSY &&
+         on_busy(sqlite, count++)); /* SQLite does not wait for every lock itself */
   return code == SQLITE_OK || sqlite_fail(sqlite, err);
 }
 
@@ -183,7 +203,9 @@ static bool run_kept(struct sqlite *sqlite, enum statement name, struct error *e
 bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err)
 {
   if (durable != sqlite->durable) {
-    if (!sqlite_execute(sqlite, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", err)) return false;
+    if (!sqlite_execute(sqlite, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+                        err))
+      return false;
     sqlite->durable = durable;
   }
   return run_kept(sqlite, BEGIN, err);
@@ -227,10 +249,12 @@ static bool is_stale(struct store_driver *driver)
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct stat status;
   if (is_memory(sqlite)) return false;
-  return stat(sqlite->path, &status) != 0 || status.st_dev != sqlite->device || status.st_ino != sqlite->inode;
+  return stat(sqlite->path, &status) != 0 || status.st_dev != sqlite->device ||
+         status.st_ino != sqlite->inode;
 }
 
-static bool refuse_path(const struct sqlite *sqlite, struct error *err, const char *why, const char *next)
+static bool refuse_path(const struct sqlite *sqlite, struct error *err, const char *why,
+                        const char *next)
 {
   error_set(err, ERROR_STORE, "the store %s: %s; %s", sqlite->path, why, next);
   return false;
@@ -240,15 +264,16 @@ static bool refuse_path(const struct sqlite *sqlite, struct error *err, const ch
 static bool check_file(const struct sqlite *sqlite, const struct stat *status, struct error *err)
 {
   if (!S_ISREG(status->st_mode))
-    return refuse_path(sqlite, err, S_ISDIR(status->st_mode) ? "it is a folder" : "it is not a regular file",
+    return refuse_path(sqlite, err,
+                       S_ISDIR(status->st_mode) ? "it is a folder" : "it is not a regular file",
                        "give the path of a file");
   if (status->st_size == 0 || status->st_size >= 512) return true;
   return refuse_path(sqlite, err, "it is not an SQLite database and was left as it is",
                      "give another path, or move it away");
 }
 
-/* Creates the file with nobody else's rights. mknod does not open it: closing a descriptor of the file would drop the locks
- * that another connection of this process holds. */
+/* Creates the file with nobody else's rights. mknod does not open it: closing a descriptor of the
+ * file would drop the locks that another connection of this process holds. */
 static bool make_file(struct sqlite *sqlite, struct error *err)
 {
   struct stat status;
@@ -263,7 +288,8 @@ static bool make_file(struct sqlite *sqlite, struct error *err)
 static bool remember_file(struct sqlite *sqlite, struct error *err)
 {
   struct stat status;
-  if (stat(sqlite->path, &status) != 0) return refuse_path(sqlite, err, strerror(errno), "try again");
+  if (stat(sqlite->path, &status) != 0)
+    return refuse_path(sqlite, err, strerror(errno), "try again");
   sqlite->device = status.st_dev;
   sqlite->inode = status.st_ino;
   return true;
@@ -288,14 +314,17 @@ static bool connect_file(struct sqlite *sqlite, struct error *err)
 {
   if (!is_memory(sqlite) && (!make_file(sqlite, err) || !remember_file(sqlite, err))) return false;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  if (sqlite3_open_v2(sqlite->path, &sqlite->db, flags, NULL) != SQLITE_OK) return sqlite_fail(sqlite, err);
+  if (sqlite3_open_v2(sqlite->path, &sqlite->db, flags, NULL) != SQLITE_OK)
+    return sqlite_fail(sqlite, err);
   sqlite3_busy_handler(sqlite->db, on_busy, sqlite);
   if (sqlite3_db_readonly(sqlite->db, "main") == 1)
-    return refuse_path(sqlite, err, "it is read-only", "make the file and its folder writable, or give another path");
+    return refuse_path(sqlite, err, "it is read-only",
+                       "make the file and its folder writable, or give another path");
   return sqlite_migrate(sqlite, err);
 }
 
-static struct store_driver *open_sqlite(const char *location, const atomic_bool *hurry, struct error *err)
+static struct store_driver *open_sqlite(const char *location, const atomic_bool *hurry,
+                                        struct error *err)
 {
   struct sqlite *sqlite = calloc(1, sizeof *sqlite);
   char *path = strdup(location);

@@ -1,5 +1,5 @@
-/* What the parts of the SQLite store share: the connection, its kept statements, transactions, and how its failures are
- * told. Private to store_sqlite*.c. */
+/* What the parts of the SQLite store share: the connection, its kept statements, transactions, and
+ * how its failures are told. Private to store_sqlite*.c. */
 #ifndef PROXYLUA_STORE_SQLITE_H
 #define PROXYLUA_STORE_SQLITE_H
 
@@ -68,8 +68,8 @@ int64_t sqlite_wall_clock(void);
 /* Runs a statement for its effect, and resets it. */
 bool sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, struct error *err);
 
-/* Takes the write lock, waiting for it. A durable transaction is on disk when it is committed; any other survives the death
- * of the process, but not a power cut. */
+/* Takes the write lock, waiting for it. A durable transaction is on disk when it is committed; any
+ * other survives the death of the process, but not a power cut. */
 bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err);
 
 /* Commits when `ok`, else rolls back. Answers whether it committed. */
@@ -84,7 +84,8 @@ bool sqlite_fail(const struct sqlite *sqlite, struct error *err);
 /* Tells of what the store holds and cannot hold. Answers false. */
 bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *what);
 
-/* Brings a new or older file to the present schema; refuses newer and foreign ones untouched (sqlite_schema.c). */
+/* Brings a new or older file to the present schema; refuses newer and foreign ones untouched
+ * (sqlite_schema.c). */
 bool sqlite_migrate(struct sqlite *sqlite, struct error *err);
 
 /* Runs statements that are not kept. */

@@ -5,8 +5,8 @@
 #include "store/sqlite.h"
 
 /* A statement with the parameters that all of them begin with. */
-static sqlite3_stmt *prepare(struct sqlite *sqlite, enum statement name, const char *owner, const char *kind,
-                             struct error *err)
+static sqlite3_stmt *prepare(struct sqlite *sqlite, enum statement name, const char *owner,
+                             const char *kind, struct error *err)
 {
   sqlite3_stmt *statement = sqlite_statement(sqlite, name, err);
   if (!statement) return NULL;
@@ -27,13 +27,15 @@ static bool read_text(sqlite3_stmt *row, struct note *note, struct error *err)
 
 /* --- get --- */
 
-static bool get_one(struct sqlite *sqlite, const struct notes_get *get, struct note *note, struct error *err)
+static bool get_one(struct sqlite *sqlite, const struct notes_get *get, struct note *note,
+                    struct error *err)
 {
   sqlite3_stmt *statement = prepare(sqlite, NOTE_GET, get->owner, get->kind, err);
   if (!statement) return false;
   sqlite_text(statement, 3, note->name);
   int code = sqlite3_step(statement);
-  bool ok = code == SQLITE_ROW ? read_text(statement, note, err) : code == SQLITE_DONE || sqlite_fail(sqlite, err);
+  bool ok = code == SQLITE_ROW ? read_text(statement, note, err)
+                               : code == SQLITE_DONE || sqlite_fail(sqlite, err);
   sqlite3_reset(statement);
   return ok;
 }
@@ -42,14 +44,16 @@ bool sqlite_notes_get(struct store_driver *driver, struct notes_get *get)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
   bool ok = true;
-  for (size_t i = 0; ok && i < get->count; i++) ok = get_one(sqlite, get, &get->notes[i], &get->job.err);
+  for (size_t i = 0; ok && i < get->count; i++)
+    ok = get_one(sqlite, get, &get->notes[i], &get->job.err);
   if (!ok) notes_get_free(get);
   return ok;
 }
 
 /* --- put --- */
 
-static bool put_one(struct sqlite *sqlite, struct notes_put *put, const struct note *note, struct error *err)
+static bool put_one(struct sqlite *sqlite, struct notes_put *put, const struct note *note,
+                    struct error *err)
 {
   enum statement name = !note->text ? NOTE_REMOVE : put->only_new ? NOTE_ADD : NOTE_PUT;
   sqlite3_stmt *statement = prepare(sqlite, name, put->owner, put->kind, err);
@@ -85,7 +89,8 @@ static bool read_row(sqlite3_stmt *row, struct note *note, struct error *err)
   return note->name && read_text(row, note, err);
 }
 
-static bool read_rows(struct sqlite *sqlite, sqlite3_stmt *statement, struct notes_list *list, struct error *err)
+static bool read_rows(struct sqlite *sqlite, sqlite3_stmt *statement, struct notes_list *list,
+                      struct error *err)
 {
   int code = SQLITE_DONE;
   while (list->count < (size_t)list->limit && (code = sqlite3_step(statement)) == SQLITE_ROW)

@@ -1,5 +1,5 @@
-/* The schema of the SQLite store, as numbered migrations: a file is brought from its version to the present one, and a file
- * that is not ours, or newer than we are, is refused untouched. */
+/* The schema of the SQLite store, as numbered migrations: a file is brought from its version to the
+ * present one, and a file that is not ours, or newer than we are, is refused untouched. */
 #include <stdio.h>
 #include <string.h>
 
@@ -67,11 +67,12 @@ static const char *const migrations[] = {
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 
-static bool read_number(struct sqlite *sqlite, const char *query, int64_t *number, struct error *err)
+static bool read_number(struct sqlite *sqlite, const char *query, int64_t *number,
+                        struct error *err)
 {
   sqlite3_stmt *statement = NULL;
-  bool ok =
-      sqlite3_prepare_v2(sqlite->db, query, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
+  bool ok = sqlite3_prepare_v2(sqlite->db, query, -1, &statement, NULL) == SQLITE_OK &&
+            sqlite3_step(statement) == SQLITE_ROW;
   if (ok)
     *number = sqlite3_column_int64(statement, 0);
   else
@@ -98,20 +99,24 @@ static bool read_version(struct sqlite *sqlite, int64_t *version, struct error *
   if (!empty && (id != APPLICATION_ID || *version < 1))
     return refuse(sqlite, err, "it is a database of another program; give another path");
   if (*version <= VERSION) return true;
-  return refuse(sqlite, err, "a newer proxylua has written it; use that version, or give another path");
+  return refuse(sqlite, err,
+                "a newer proxylua has written it; use that version, or give another path");
 }
 
-/* Answers, when it could be asked, whether the file takes part in WAL mode; some network file systems do not. */
+/* Answers, when it could be asked, whether the file takes part in WAL mode; some network file
+ * systems do not. */
 static bool set_wal(struct sqlite *sqlite, struct error *err)
 {
   if (!sqlite_execute(sqlite, "PRAGMA journal_mode=WAL", err)) return false;
   sqlite3_stmt *statement = NULL;
-  bool wal = sqlite3_prepare_v2(sqlite->db, "PRAGMA journal_mode", -1, &statement, NULL) == SQLITE_OK &&
-             sqlite3_step(statement) == SQLITE_ROW;
+  bool wal =
+      sqlite3_prepare_v2(sqlite->db, "PRAGMA journal_mode", -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW;
   const char *mode = wal ? (const char *)sqlite3_column_text(statement, 0) : NULL;
   wal = mode && (strcmp(mode, "wal") == 0 || strcmp(mode, "memory") == 0);
   sqlite3_finalize(statement);
-  return wal || refuse(sqlite, err, "its file system cannot share it between processes; put it on a local disk");
+  return wal || refuse(sqlite, err,
+                       "its file system cannot share it between processes; put it on a local disk");
 }
 
 static bool migrate_from(struct sqlite *sqlite, int64_t version, struct error *err)
@@ -119,7 +124,8 @@ static bool migrate_from(struct sqlite *sqlite, int64_t version, struct error *e
   char mark[96];
   for (int64_t i = version; i < VERSION; i++)
     if (!sqlite_execute(sqlite, migrations[i], err)) return false;
-  snprintf(mark, sizeof mark, "PRAGMA application_id=%d; PRAGMA user_version=%d", APPLICATION_ID, VERSION);
+  snprintf(mark, sizeof mark, "PRAGMA application_id=%d; PRAGMA user_version=%d", APPLICATION_ID,
+           VERSION);
   return sqlite_execute(sqlite, mark, err);
 }
 
@@ -128,7 +134,8 @@ static bool migrate(struct sqlite *sqlite, struct error *err)
 {
   int64_t version;
   if (!sqlite_begin(sqlite, true, err)) return false;
-  bool ok = read_version(sqlite, &version, err) && (version == VERSION || migrate_from(sqlite, version, err));
+  bool ok = read_version(sqlite, &version, err) &&
+            (version == VERSION || migrate_from(sqlite, version, err));
   return sqlite_end(sqlite, ok, err);
 }
 
@@ -146,6 +153,7 @@ bool sqlite_migrate(struct sqlite *sqlite, struct error *err)
   int64_t version;
   if (!read_version_at_once(sqlite, &version, err) || !set_wal(sqlite, err)) return false;
   sqlite->durable = true; /* SQLite's default */
-  if (!sqlite_execute(sqlite, "PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON", err)) return false;
+  if (!sqlite_execute(sqlite, "PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON", err))
+    return false;
   return version == VERSION || migrate(sqlite, err);
 }

@@ -97,7 +97,8 @@ static bool make_folders(char *path, struct error *err)
     *slash = '\0';
     bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
     if (!made)
-      error_set(err, ERROR_STORE, "the store: its folder %s cannot be made: %s; make it, or say --store PATH", path,
+      error_set(err, ERROR_STORE,
+                "the store: its folder %s cannot be made: %s; make it, or say --store PATH", path,
                 strerror(errno));
     *slash = '/';
     if (!made) return false;
@@ -186,8 +187,8 @@ int64_t store_lock_name(const char *account)
   return (int64_t)(be64toh(digest[0]) >> 2 << 1);
 }
 
-void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock, int64_t now,
-                       int64_t asked_at)
+void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock,
+                       int64_t now, int64_t asked_at)
 {
   slots->asked_at = asked_at;
   slots->answered_at = loop_clock();
@@ -199,7 +200,8 @@ void store_slots_apply(struct store_slots *slots, struct slots_state *states, co
     for (int i = 0; i < SLOTS_SCOPES; i++)
       if (ending->scopes & 1u << i) slots_end(&states[i], ending, (enum slots_scope)i, when, now);
   }
-  for (size_t k = 0; k < slots->taking_count; k++) slots_take(states, slots->rules, &slots->takings[k], now);
+  for (size_t k = 0; k < slots->taking_count; k++)
+    slots_take(states, slots->rules, &slots->takings[k], now);
   for (int i = 0; i < SLOTS_SCOPES; i++)
     if (slots->scopes & 1u << i) slots->views[i] = slots_view(&states[i], &slots->rules[i], now);
 }
@@ -233,7 +235,8 @@ static char *default_location(struct error *err)
                                     : -2;
   if (size >= 0) return path;
   if (size == -2)
-    error_set(err, ERROR_CONFIG, "no place for the store: neither XDG_STATE_HOME nor HOME is set; say --store PATH");
+    error_set(err, ERROR_CONFIG,
+              "no place for the store: neither XDG_STATE_HOME nor HOME is set; say --store PATH");
   else
     error_set(err, ERROR_INTERNAL, "out of memory");
   return NULL;
@@ -244,7 +247,8 @@ static bool is_database(const char *location)
   return begins(location, "postgres://") || begins(location, "postgresql://");
 }
 
-/* A password with such characters would be taken for a host, a port or a database, and told of in messages. */
+/* A password with such characters would be taken for a host, a port or a database, and told of in
+ * messages. */
 static bool has_odd_password(const char *location)
 {
   const char *at = strstr(location, "://") + 3;
@@ -271,12 +275,15 @@ static char *resolve(const char *location, struct error *err)
   if (!location) return default_location(err);
   if (is_database(location) && has_odd_password(location))
     error_set(err, ERROR_CONFIG,
-              "the store's address cannot be read: write @, / and : in a user or a password as %%xx");
+              "the store's address cannot be read: write @, / and : in a user or a password as "
+              "%%xx");
   else if (!is_database(location) && strstr(location, "://"))
-    error_set(err, ERROR_CONFIG, "the store %.*s… is neither a path, nor :memory:, nor postgres://…",
+    error_set(err, ERROR_CONFIG,
+              "the store %.*s… is neither a path, nor :memory:, nor postgres://…",
               (int)strcspn(location, ":"), location);
   else if (!*location)
-    error_set(err, ERROR_CONFIG, "the store is an empty text; give the path of a file, or leave it out");
+    error_set(err, ERROR_CONFIG,
+              "the store is an empty text; give the path of a file, or leave it out");
   else {
     char *copy = strdup(location);
     if (!copy) error_set(err, ERROR_INTERNAL, "out of memory");

@@ -1,4 +1,5 @@
---- Deposits: the address for a coin and its network, with the warning that goes with it, and the wait until the money is there.
+--- Deposits: the address for a coin and its network, with the warning that goes with it, and the
+-- wait until the money is there.
 -- @module px.deposit
 
 local core = require "proxylua.core"
@@ -11,13 +12,16 @@ local qr = require "proxylua.qr"
 
 local M = {}
 
--- The networks that the API's documents name for a coin. More may exist; the addresses of the account tell of theirs.
+-- The networks that the API's documents name for a coin. More may exist; the addresses of the
+-- account tell of theirs.
 local documented = { USDT = { "ERC20", "TRC20" } }
 
 -- What was asked for, by address: a server may not tell the network of an address afterwards.
 local ASKED, OF_API = "deposit", { api = true }
 
-local INTERVAL = 15 -- seconds between two looks at the balance: a deposit takes minutes, and others want to use the limits
+-- seconds between two looks at the balance: a deposit takes minutes, and others want to use the
+-- limits
+local INTERVAL = 15
 
 -- --- which address ---
 
@@ -60,7 +64,8 @@ local function check_address(record, currency, network)
   elseif record.currency and not same(record.currency, currency) then
     distrust("the server answers an address for %s and not for %s", record.currency, currency)
   elseif network and record.network and not same(record.network, network) then
-    distrust("the server answers an address on the network %s and not on %s", record.network, network)
+    distrust("the server answers an address on the network %s and not on %s", record.network,
+      network)
   end
   return record
 end
@@ -69,7 +74,9 @@ end
 local function recall(list)
   local untold = {}
   for _, record in ipairs(list) do
-    if not record.network and is_address(record.address) then untold[#untold + 1] = record.address end
+    if not record.network and is_address(record.address) then
+      untold[#untold + 1] = record.address
+    end
   end
   local asked = #untold > 0 and notes.get(ASKED, untold, OF_API) or {}
   for _, record in ipairs(list) do record.network = record.network or asked[record.address] end
@@ -113,7 +120,9 @@ local function networks_of(currency, list)
   local set, sorted = {}, {}
   for _, network in ipairs(documented[currency] or {}) do set[network:upper()] = network end
   for _, record in ipairs(list) do
-    if record.network then set[record.network:upper()] = set[record.network:upper()] or record.network end
+    if record.network then
+      set[record.network:upper()] = set[record.network:upper()] or record.network
+    end
   end
   for _, network in pairs(set) do sorted[#sorted + 1] = network end
   table.sort(sorted)
@@ -123,23 +132,30 @@ end
 -- Which network was meant is not guessed: what is sent on another one is lost.
 local function check_choice(currency, network, networks)
   if network or #networks < 2 then return end
-  names.usage("%s travels on several networks (%s), and what is sent on the wrong one is lost: name the network",
+  names.usage("%s travels on several networks (%s), and what is sent on the wrong one is lost: "
+    .. "name the network",
     currency, table.concat(networks, ", "))
 end
 
--- Tried again only when nothing can have arrived; where something may have, the address that came of it is found.
+-- Tried again only when nothing can have arrived; where something may have, the address that came
+-- of it is found.
 local function create(currency, network)
-  local record, err = errors.try(endpoints.create_address, { currency = currency, network = network })
+  local record, err = errors.try(endpoints.create_address,
+    { currency = currency, network = network })
   if record then return record end
-  local is_lost = err.kind == "network" or err.kind == "timeout" or err.kind == "upstream" or err.kind == "protocol"
-  local found = is_lost and errors.try(function() return newest(of_network(of_currency(currency), network)) end)
+  local is_lost = err.kind == "network" or err.kind == "timeout" or err.kind == "upstream"
+    or err.kind == "protocol"
+  local found = is_lost and errors.try(function()
+    return newest(of_network(of_currency(currency), network))
+  end)
   return found or error(err, 0)
 end
 
 local function warning_of(deposit)
   local currency, network, networks = deposit.currency, deposit.network, deposit.networks
   if not network then
-    return ("the server does not tell which network this address is on: ask the vendor before you send %s to it")
+    return ("the server does not tell which network this address is on: ask the vendor before you "
+      .. "send %s to it")
       :format(currency)
   end
   local others = {}
@@ -147,7 +163,8 @@ local function warning_of(deposit)
     if not same(name, network) then others[#others + 1] = name end
   end
   if #others == 0 then return nil end
-  return ("send %s on %s only: what is sent on another network (%s) is lost"):format(currency, network,
+  return ("send %s on %s only: what is sent on another network (%s) is lost"):format(currency,
+    network,
     table.concat(others, ", "))
 end
 
@@ -157,7 +174,9 @@ local function find_or_create(currency, network)
   local found = newest(of_network(list, network))
   if not found or #networks_of("", list) > 1 then check_choice(currency, network, networks) end
   local record = check_address(found or create(currency, network), currency, network)
-  if network and not record.network then notes.put(ASKED, { [record.address] = network }, OF_API) end
+  if network and not record.network then
+    notes.put(ASKED, { [record.address] = network }, OF_API)
+  end
   if record.network then networks = networks_of(currency, { record, table.unpack(list) }) end
   return {
     currency = currency, network = record.network or network, networks = core.json.array(networks),
@@ -171,14 +190,18 @@ local known = { currency = true, network = true, png = true, svg = true }
 
 local function check_params(params)
   if type(params) ~= "table" then
-    names.usage("px.deposit takes its parameters as a table, got a %s; write px.deposit{ currency = \"USDT\", "
+    names.usage("px.deposit takes its parameters as a table, got a %s; write px.deposit{ currency "
+      .. "= \"USDT\", "
       .. "network = \"TRC20\" }", type(params))
   end
   names.check("px.deposit", params, known)
-  if params.currency == nil then names.usage("px.deposit: the currency is missing, such as USDT") end
+  if params.currency == nil then
+    names.usage("px.deposit: the currency is missing, such as USDT")
+  end
   for name, value in pairs(params) do
     if type(value) ~= "string" or value == "" then
-      names.usage("px.deposit: %s is a text, got %s", name, value == "" and "an empty one" or "a " .. type(value))
+      names.usage("px.deposit: %s is a text, got %s", name, value == "" and "an empty one" or "a "
+        .. type(value))
     end
   end
 end
@@ -190,17 +213,19 @@ function M.words(deposit)
   return ("%s on %s"):format(deposit.currency, deposit.network)
 end
 
---- The address to deposit a coin to: the one that the account has (the newest of several), else a new one. A coin that travels on
--- several networks needs the network's name.
+--- The address to deposit a coin to: the one that the account has (the newest of several), else a
+-- new one. A coin that travels on several networks needs the network's name.
 -- @function px.deposit
--- @param params table: `currency`, such as "USDT"; `network`, such as "TRC20"; `png` and `svg`: files for a QR code of the bare
---   address, each written whole or not at all; below the code of the SVG stand coin and network
--- @return table: `currency`, `network`, `address`, `is_new`, `networks` (those that are known to carry the coin), and `warning`, a
---   text where the network matters
--- @raise usage, when the network must be named; config, when there is no libqrencode; what every call raises
+-- @param params table: `currency`, such as "USDT"; `network`, such as "TRC20"; `png` and `svg`:
+--   files for a QR code of the bare address, each written whole or not at all; below the code of
+--   the SVG stand coin and network
+-- @return table: `currency`, `network`, `address`, `is_new`, `networks` (those that are known to
+--   carry the coin), and `warning`, a text where the network matters
+-- @raise usage, when the network must be named; config, when there is no libqrencode; what every
+--   call raises
 -- @usage local deposit = px.deposit{ currency = "USDT", network = "TRC20" }
 -- print(deposit.currency, deposit.network, deposit.is_new)  --> USDT  TRC20  true
--- print(deposit.warning)  --> send USDT on TRC20 only: what is sent on another network (ERC20) is lost
+-- print(deposit.warning:match("^[^:]+"))  --> send USDT on TRC20 only
 -- print(px.deposit{ currency = "USDT", network = "TRC20" }.address == deposit.address)  --> true
 function M.find(params)
   check_params(params)
@@ -208,7 +233,9 @@ function M.find(params)
   local deposit = find_or_create(spell(params.currency, values_of("currency")), network)
   deposit.warning = warning_of(deposit)
   if params.png then core.system.write_file(params.png, qr.png(deposit.address)) end
-  if params.svg then core.system.write_file(params.svg, qr.svg(deposit.address, M.words(deposit))) end
+  if params.svg then
+    core.system.write_file(params.svg, qr.svg(deposit.address, M.words(deposit)))
+  end
   return deposit
 end
 
@@ -224,22 +251,27 @@ local function read_options(options)
   if options.look ~= nil and type(options.look) ~= "function" then
     names.usage("px.deposits.wait: look is a function, got a %s", type(options.look))
   end
-  local interval = options.interval and duration.seconds(options.interval, "px.deposits.wait: interval") or INTERVAL
+  local interval = options.interval and duration.seconds(options.interval,
+    "px.deposits.wait: interval") or INTERVAL
   if interval <= 0 then names.usage("px.deposits.wait: interval is more than 0 seconds") end
   return {
-    from = options.from and core.money(options.from), interval = interval, look = options.look or function() end,
-    timeout = options.timeout and duration.seconds(options.timeout, "px.deposits.wait: timeout") or math.huge,
+    from = options.from and core.money(options.from), interval = interval, look = options.look
+      or function() end,
+    timeout = options.timeout and duration.seconds(options.timeout, "px.deposits.wait: timeout")
+      or math.huge,
   }
 end
 
 -- What passes: in hours of waiting the line fails at times.
-local passing = { network = true, timeout = true, upstream = true, protocol = true, rate_limited = true }
+local passing = { network = true, timeout = true, upstream = true, protocol = true,
+  rate_limited = true }
 
 -- The balance, or nil and the error that passes.
 local function look_at_balance()
   local account, err = errors.try(require("proxylua.api.endpoints").account.get)
   if account and not account.balance then
-    core.error.raise{ kind = "protocol", endpoint = "account.get", message = "the server does not tell the balance" }
+    core.error.raise{ kind = "protocol", endpoint = "account.get",
+      message = "the server does not tell the balance" }
   end
   if account then return account.balance end
   if not passing[err.kind] then error(err, 0) end
@@ -249,17 +281,20 @@ end
 local function give_up(seconds)
   core.error.raise{
     kind = "timeout",
-    message = ("the balance has not risen in %s; the address stays valid, a deposit counts whenever it comes"):format(
+    message = ("the balance has not risen in %s; the address stays valid, a deposit counts "
+      .. "whenever it comes"):format(
       duration.text(seconds)),
   }
 end
 
---- Waits until the balance rises: looks at it time and again, within the limits. Purchases meanwhile lower it, so what counts is
--- a rise above the look before. A look that fails for the moment (network, timeout, upstream) does not end the wait.
+--- Waits until the balance rises: looks at it time and again, within the limits. Purchases
+-- meanwhile lower it, so what counts is a rise above the look before. A look that fails for the
+-- moment (network, timeout, upstream) does not end the wait.
 -- @function px.deposits.wait
--- @param options table, may be left out: `from`, the balance to begin with (the one of the first look); `timeout`, a duration
---   such as "2h" (as long as it takes); `interval` between two looks ("15s"); `look`, a function that is called after each, with
---   the balance, or with nil and the error
+-- @param options table, may be left out: `from`, the balance to begin with (the one of the first
+--   look); `timeout`, a duration such as "2h" (as long as it takes); `interval` between two looks
+--   ("15s"); `look`, a function that is called after each, with the balance, or with nil and the
+--   error
 -- @return table: `balance`, `rise` (money)
 -- @raise timeout; usage; auth, forbidden and what else does not pass
 -- @usage local account = px.account.get()
@@ -270,7 +305,9 @@ function M.wait(options)
   while true do
     local balance, err = look_at_balance()
     wait.look(balance, err)
-    if balance and last and balance > last then return { balance = balance, rise = balance - last } end
+    if balance and last and balance > last then
+      return { balance = balance, rise = balance - last }
+    end
     last = balance or last
     local left = ends - core.task.clock()
     if left <= 0 then give_up(wait.timeout) end

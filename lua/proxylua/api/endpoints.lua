@@ -1,5 +1,6 @@
---- A function an endpoint, made from the endpoint table: px.orders.list{status = "active"}, px.orders.extend(id, {period = 30}).
--- Parameters in the path come first, in their order; the others, and the options of the call, are one table.
+--- A function an endpoint, made from the endpoint table: px.orders.list{status = "active"},
+-- px.orders.extend(id, {period = 30}). Parameters in the path come first, in their order; the
+-- others, and the options of the call, are one table.
 -- @module px.endpoints
 
 local core = require "proxylua.core"
@@ -32,7 +33,8 @@ local function misuse(row, why, ...)
   names.usage("%s; write %s", why:format(...), signature(row))
 end
 
--- One table of the positional arguments and of the table that follows them, which is the caller's and stays as it is.
+-- One table of the positional arguments and of the table that follows them, which is the caller's
+-- and stays as it is.
 local function merge(row, path, ...)
   local given = select(#path + 1, ...)
   if given ~= nil and type(given) ~= "table" then
@@ -55,7 +57,9 @@ local function bind(row, group)
   return function(...)
     local first = ...
     if first == group then misuse(row, "px.%s was called with a colon", row.name) end
-    if select("#", ...) > most then misuse(row, "%s got %d arguments", row.name, select("#", ...)) end
+    if select("#", ...) > most then
+      misuse(row, "%s got %d arguments", row.name, select("#", ...))
+    end
     return core.door.call(row.name, merge(row, path, ...))
   end
 end

@@ -1,4 +1,5 @@
--- Events of charges: plugins hear of each order that is placed or extended, and of each charge that is refused.
+-- Events of charges: plugins hear of each order that is placed or extended, and of each charge that
+-- is refused.
 
 local core = require "proxylua.core"
 local hooks = require "proxylua.util.hooks"
@@ -10,7 +11,8 @@ local refusals = { spend_refused = true, funds = true }
 local function on_failure(endpoint)
   return setmetatable({}, { __close = function(_, err)
     if core.error.is(err) and refusals[err.kind] then
-      hooks.call("emit", "charge_refused", { endpoint = endpoint, kind = err.kind, message = err.message })
+      hooks.call("emit", "charge_refused", { endpoint = endpoint, kind = err.kind,
+        message = err.message })
     end
   end })
 end

@@ -1,4 +1,5 @@
--- The journal of charges: what was bought under which key, what is not known to have been bought, and a person's word on that.
+-- The journal of charges: what was bought under which key, what is not known to have been bought,
+-- and a person's word on that.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -8,14 +9,18 @@ local M = {}
 local OPEN = { "intent", "sent", "unknown" }
 
 local states = { open = OPEN }
-for _, state in ipairs{ "intent", "sent", "placed", "not_placed", "unknown" } do states[state] = { state } end
+for _, state in ipairs{ "intent", "sent", "placed", "not_placed", "unknown" } do
+  states[state] = { state }
+end
 
 local each_options = { state = true }
 local settle_options = { order_id = true, price = true, note = true }
 
 local function check_options(caller, options, known)
   if options == nil then return {} end
-  if type(options) ~= "table" then names.usage("%s takes its options as a table, got a %s", caller, type(options)) end
+  if type(options) ~= "table" then
+    names.usage("%s takes its options as a table, got a %s", caller, type(options))
+  end
   names.check(caller, options, known)
   return options
 end
@@ -24,22 +29,27 @@ local function states_of(name)
   if name == nil then return nil end
   if states[name] then return states[name] end
   local nearest = type(name) == "string" and names.nearest(name, states)
-  names.usage("the journal has no state %s%s; there are intent, sent, unknown (these three are open), placed and "
+  names.usage("the journal has no state %s%s; there are intent, sent, unknown (these three are "
+    .. "open), placed and "
     .. "not_placed", tostring(name), nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
 --- An iterator over the entries of the journal, oldest first. Other processes may write meanwhile.
 --
--- An entry is a table: `id`, `key`, `endpoint`, `params` (text), `quote`, `state`, `open`, `order_id`, `price`, `answer` (the
--- server's, as text), `snapshot` (what existed before), `note` (why its outcome is unknown, or how it was found out), `host`,
--- `pid`, `run_id`, `day`, `created_at`, `updated_at`; `running` while the process that wrote it is still at work on it. States:
--- `intent` (written, nothing has left), `sent` (may have left), `unknown` (may or may not have been bought), all of
--- which are open and keep their quote reserved; `placed` and `not_placed`.
+-- An entry is a table: `id`, `key`, `endpoint`, `params` (text), `quote`, `state`, `open`,
+-- `order_id`, `price`, `answer` (the server's, as text), `snapshot` (what existed before), `note`
+-- (why its outcome is unknown, or how it was found out), `host`, `pid`, `run_id`, `day`,
+-- `created_at`, `updated_at`; `running` while the process that wrote it is still at work on it.
+-- States: `intent` (written, nothing has left), `sent` (may have left), `unknown` (may or may not
+-- have been bought), all of which are open and keep their quote reserved; `placed` and
+-- `not_placed`.
 -- @function px.journal.each
 -- @param options table, may be left out: `state`, one of these or "open"
 -- @return iterator function
 -- @raise usage; store
--- @usage for entry in px.journal.each{ state = "unknown" } do print(entry.key, entry.quote, entry.created_at) end
+-- @usage for entry in px.journal.each{ state = "unknown" } do
+--   print(entry.key, entry.quote, entry.created_at)
+-- end
 function M.each(options)
   options = check_options("px.journal.each", options, each_options)
   local query = { states = states_of(options.state), after = 0 }
@@ -77,13 +87,15 @@ local function find(key)
   if entry then return entry end
   core.error.raise{
     kind = "not_found",
-    message = ("the journal has no entry %s; proxylua journal list shows what there is"):format(tostring(key)),
+    message = ("the journal has no entry %s; proxylua journal list shows what there is"):format(
+      tostring(key)),
   }
 end
 
 local function check_open(entry)
   if entry.running then
-    names.usage("%s: process %d on %s is still at work on it, and settles it itself", named(entry), entry.pid,
+    names.usage("%s: process %d on %s is still at work on it, and settles it itself", named(entry),
+      entry.pid,
       entry.host)
   end
   if entry.open then return end
@@ -96,21 +108,24 @@ local function check_order(entry, order_id)
   if entry.endpoint ~= "orders.create" then return end
   for other in M.each{ state = "placed" } do
     if other.order_id == order_id and other.endpoint == "orders.create" then
-      names.usage("%s: order %s belongs to entry %d (key %s) already", named(entry), order_id, other.id, other.key)
+      names.usage("%s: order %s belongs to entry %d (key %s) already", named(entry), order_id,
+        other.id, other.key)
     end
   end
 end
 
 local function check_text(name, value)
   if value ~= nil and (type(value) ~= "string" or value == "") then
-    names.usage("px.journal.settle: %s is a text, got %s", name, value == "" and "an empty one" or "a " .. type(value))
+    names.usage("px.journal.settle: %s is a text, got %s", name, value == "" and "an empty one"
+      or "a " .. type(value))
   end
 end
 
 local function check_placed(entry, options)
   if options.order_id then return check_order(entry, options.order_id) end
   if entry.endpoint == "orders.create" and not options.note then
-    names.usage("%s: placed needs order_id, that of the order that came of it, or a note that says why there is none",
+    names.usage("%s: placed needs order_id, that of the order that came of it, or a note that says "
+      .. "why there is none",
       named(entry))
   end
 end
@@ -120,12 +135,14 @@ local function check_not_placed(entry, options)
   names.usage("%s: what was not placed has no order and no price", named(entry))
 end
 
--- What a later purchase under the same key answers: it reads like the server's answer. What the server did answer stays.
+-- What a later purchase under the same key answers: it reads like the server's answer. What the
+-- server did answer stays.
 local function answer_of(entry, state, options)
   if state == "not_placed" then return nil end
   local before = entry.answer and entry.answer ~= "" and entry.answer or nil
   if before and not utf8.len(before) then before = before:gsub("[\x80-\xFF]", "?") end
-  return core.json.encode{ id = options.order_id or entry.order_id, settled = state, answered = before }
+  return core.json.encode{ id = options.order_id or entry.order_id, settled = state,
+    answered = before }
 end
 
 -- What the account shows by now decides; it may not.
@@ -135,19 +152,24 @@ local function inquire(entry)
   return find(entry.id)
 end
 
---- Settles an open entry by what somebody has seen in the account: its purchase was placed, or it was not. Placed, the same
--- key answers that order from then on; not placed, it may buy again, and what was reserved for it is free. Without a state it
--- is looked up as the next purchase would: what can be told is settled, what cannot stays open.
+--- Settles an open entry by what somebody has seen in the account: its purchase was placed, or it
+-- was not. Placed, the same key answers that order from then on; not placed, it may buy again, and
+-- what was reserved for it is free. Without a state it is looked up as the next purchase would:
+-- what can be told is settled, what cannot stays open.
 -- @function px.journal.settle
 -- @param key string, that of the purchase; or the entry's id, an integer
--- @param state "placed" or "not_placed"; nil: look it up, which waits until the settling time is over
--- @param options table, may be left out: `order_id` (placed: the order that came of it), `price` (placed: what it cost, unless it
---   was the quote), `note` (text for the journal; for a purchase that is placed without an order_id it says why)
+-- @param state "placed" or "not_placed"; nil: look it up, which waits until the settling time is
+--   over
+-- @param options table, may be left out: `order_id` (placed: the order that came of it), `price`
+--   (placed: what it cost, unless it was the quote), `note` (text for the journal; for a purchase
+--   that is placed without an order_id it says why)
 -- @return the entry as it is now
--- @raise not_found when there is no such entry; usage when it is not open, when its process is still at work on it, or when the
---   order belongs to another entry; store
+-- @raise not_found when there is no such entry; usage when it is not open, when its process is
+--   still at work on it, or when the order belongs to another entry; store
 -- @usage for entry in px.journal.each{ state = "unknown" } do
---   if px.try(px.orders.get, "ord_abc123") then px.journal.settle(entry.id, "placed", { order_id = "ord_abc123" }) end
+--   if px.try(px.orders.get, "ord_abc123") then
+--     px.journal.settle(entry.id, "placed", { order_id = "ord_abc123" })
+--   end
 -- end
 function M.settle(key, state, options)
   options = check_options("px.journal.settle", options, settle_options)
@@ -155,7 +177,8 @@ function M.settle(key, state, options)
   check_text("note", options.note)
   if state == nil then return inquire(find(key)) end
   if state ~= "placed" and state ~= "not_placed" then
-    names.usage("px.journal.settle: an entry is settled as placed or as not_placed, got %s", tostring(state))
+    names.usage("px.journal.settle: an entry is settled as placed or as not_placed, got %s",
+      tostring(state))
   end
   local entry = find(key)
   check_open(entry)

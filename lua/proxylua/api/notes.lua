@@ -1,5 +1,5 @@
---- Small facts that outlive a run, in the store: texts by kind and name. They belong to the store, or with the option
--- `api = true` to the API at the base URL.
+--- Small facts that outlive a run, in the store: texts by kind and name. They belong to the store,
+-- or with the option `api = true` to the API at the base URL.
 -- @module proxylua.api.notes
 
 local core = require "proxylua.core"
@@ -16,8 +16,12 @@ local function of_api(options)
 end
 
 local function check(what, text)
-  if type(text) ~= "string" then names.usage("%s of a note is a text, got a %s", what, type(text)) end
-  if not utf8.len(text) or text:find("\0", 1, true) then names.usage("%s of a note is not UTF-8: %q", what, text) end
+  if type(text) ~= "string" then
+    names.usage("%s of a note is a text, got a %s", what, type(text))
+  end
+  if not utf8.len(text) or text:find("\0", 1, true) then
+    names.usage("%s of a note is not UTF-8: %q", what, text)
+  end
   return text
 end
 

@@ -1,5 +1,5 @@
---- What orders need beyond their endpoints: a whole order from a server that answers its id alone, and the wait until its
--- proxies are there.
+--- What orders need beyond their endpoints: a whole order from a server that answers its id alone,
+-- and the wait until its proxies are there.
 -- @module px.orders
 
 local core = require "proxylua.core"
@@ -9,8 +9,10 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
--- Of the endpoints as they are: their functions of the same names are about to be replaced by the ones here.
-local get, create, extend, proxies_of = endpoints.get, endpoints.create, endpoints.extend, endpoints.proxies
+-- Of the endpoints as they are: their functions of the same names are about to be replaced by the
+-- ones here.
+local get, create, extend, proxies_of = endpoints.get, endpoints.create, endpoints.extend,
+  endpoints.proxies
 
 -- --- create ---
 
@@ -28,7 +30,8 @@ end
 local function as_asked(params, quote)
   return {
     type = params.type, country = params.country, price = quote,
-    quantity = math.tointeger(tonumber(params.quantity)), period = math.tointeger(tonumber(params.period)),
+    quantity = math.tointeger(tonumber(params.quantity)),
+      period = math.tointeger(tonumber(params.period)),
   }
 end
 
@@ -42,10 +45,12 @@ end
 
 --- Buys proxies: charges the balance, as far as the run is allowed to spend.
 -- @function px.orders.create
--- @param params table: `type`, `quantity`, `period` (days), `country`; `key`, under which the order is placed once however often
---   the script runs; `max_price`, above which nothing is bought; `timeout` and `max_wait` in seconds
--- @return order, a record: `id`, `type`, `quantity`, `period`, `country`, `status`, `price` (money), `created_at`, `expires_at`
---   (times); whole even where the server answers its id alone; of a dry run one with `dry_run=true` and no id
+-- @param params table: `type`, `quantity`, `period` (days), `country`; `key`, under which the order
+--   is placed once however often the script runs; `max_price`, above which nothing is bought;
+--   `timeout` and `max_wait` in seconds
+-- @return order, a record: `id`, `type`, `quantity`, `period`, `country`, `status`, `price`
+--   (money), `created_at`, `expires_at` (times); whole even where the server answers its id alone;
+--   of a dry run one with `dry_run=true` and no id
 -- @raise spend_refused, funds, key_reused, outcome_unknown and what every call raises
 -- @usage local bought = px.orders.create{ type = "isp", quantity = 10, country = "US", period = 30,
 --   key = "restock-2026-W48", max_price = 40 }
@@ -60,10 +65,12 @@ end
 --- Extends an active order: charges the balance, as far as the run is allowed to spend.
 -- @function px.orders.extend
 -- @param id string, of the order
--- @param params table: `period`, the additional days; `key`, `max_price`, `timeout` and `max_wait` as px.orders.create has them
+-- @param params table: `period`, the additional days; `key`, `max_price`, `timeout` and `max_wait`
+--   as px.orders.create has them
 -- @return the order as the server answers it
 -- @raise what px.orders.create raises
--- @usage local longer = px.orders.extend(order.id, { period = 30, key = "renew-" .. order.id .. order.expires_at })
+-- @usage local longer = px.orders.extend(order.id,
+--   { period = 30, key = "renew-" .. order.id .. order.expires_at })
 -- print(longer.expires_at > order.expires_at)  --> true
 function M.extend(id, ...)
   local order = extend(id, ...) -- and not what the charge was quoted at
@@ -73,7 +80,8 @@ end
 
 -- --- wait ---
 
-local FIRST_INTERVAL, LONGEST_INTERVAL, GROWTH = 2, 30, 1.5 -- seconds: a new order is soon there or takes its time
+-- seconds: a new order is soon there or takes its time
+local FIRST_INTERVAL, LONGEST_INTERVAL, GROWTH = 2, 30, 1.5
 local TIMEOUT = 300
 
 local wait_options = { timeout = true, interval = true }
@@ -85,13 +93,15 @@ local function check_wait(options)
   names.check("px.orders.wait", options, wait_options)
   for name, value in pairs(options) do
     if type(value) ~= "number" or not (value > 0 and value <= 1e9) then
-      names.usage("px.orders.wait: %s is a number of seconds above 0, got %s", name, tostring(value))
+      names.usage("px.orders.wait: %s is a number of seconds above 0, got %s", name,
+        tostring(value))
     end
   end
 end
 
 local function fail(kind, ...)
-  core.error.raise{ kind = kind, endpoint = "orders.proxies", message = (...):format(select(2, ...)) }
+  core.error.raise{ kind = kind, endpoint = "orders.proxies",
+    message = (...):format(select(2, ...)) }
 end
 
 -- A server may not know the proxies of an order that it has just taken.
@@ -102,7 +112,8 @@ local function look(id)
   return {}
 end
 
--- As many as were ordered (residential ones are ordered by the GB); or, should it be fewer, as many as at the look before.
+-- As many as were ordered (residential ones are ordered by the GB); or, should it be fewer, as many
+-- as at the look before.
 local function are_there(order, count, before)
   if count == 0 then return false end
   if order.type == "residential" or not order.quantity then return true end
@@ -115,12 +126,15 @@ local function check_status(order)
   end
 end
 
---- Waits until the proxies of an order are there. Looks at longer and longer intervals, so as to leave the limits to others.
+--- Waits until the proxies of an order are there. Looks at longer and longer intervals, so as to
+-- leave the limits to others.
 -- @function px.orders.wait
 -- @param id string, of the order
--- @param options table, may be left out: `timeout` in seconds (300); `interval` in seconds between two looks (2, growing to 30)
+-- @param options table, may be left out: `timeout` in seconds (300); `interval` in seconds between
+--   two looks (2, growing to 30)
 -- @return list of proxies
--- @raise timeout; not_found when the order is cancelled or has expired; what px.orders.get and px.orders.proxies raise
+-- @raise timeout; not_found when the order is cancelled or has expired; what px.orders.get and
+--   px.orders.proxies raise
 -- @usage for _, proxy in ipairs(px.orders.wait(order.id)) do print(proxy.url) end
 function M.wait(id, options)
   options = options or {}
@@ -136,7 +150,8 @@ function M.wait(id, options)
     before = #proxies
     local left = ends - core.task.clock()
     if left <= 0 then
-      fail("timeout", "order %s: %d of %s proxies are there after %g s", id, before, order.quantity or "its", timeout)
+      fail("timeout", "order %s: %d of %s proxies are there after %g s", id, before, order.quantity
+        or "its", timeout)
     end
     core.task.sleep(math.min(interval, left))
     if not options.interval then interval = math.min(interval * GROWTH, LONGEST_INTERVAL) end

@@ -1,4 +1,5 @@
--- Real prices: one quote for each kind of thing, however many actions want the same, since quotes take slots of the limits.
+-- Real prices: one quote for each kind of thing, however many actions want the same, since quotes
+-- take slots of the limits.
 
 local core = require "proxylua.core"
 local endpoints = require "proxylua.api.endpoints"
@@ -20,7 +21,8 @@ end
 -- What the API refuses is one of many things that were asked for.
 local function refuse(action, err, describe)
   core.error.raise{
-    kind = err.kind, endpoint = err.endpoint, status = err.status, code = err.code, details = err.details,
+    kind = err.kind, endpoint = err.endpoint, status = err.status, code = err.code,
+      details = err.details,
     charge = err.charge, message = ("no quote for %s: %s"):format(describe(action), err.message),
   }
 end
@@ -35,7 +37,8 @@ local function ask(action, describe)
   if core.money.is(price) then return price end
   core.error.raise{
     kind = "protocol", endpoint = "orders.calc", charge = "none",
-    message = ("the quote for %s holds no field \"price\" that can be read; nothing was bought"):format(
+    message =
+      ("the quote for %s holds no field \"price\" that can be read; nothing was bought"):format(
       describe(action)),
   }
 end

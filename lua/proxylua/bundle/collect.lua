@@ -1,4 +1,5 @@
--- What goes into a bundle: the script, the modules that it requires where they can be found, and those below given folders.
+-- What goes into a bundle: the script, the modules that it requires where they can be found, and
+-- those below given folders.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -18,7 +19,8 @@ end
 local function add(state, path, name, text)
   local known = state.known[name]
   if known and known.data ~= text then
-    names.usage("%s and %s would both be %s in the bundle; leave one of them out", known.path, path, name)
+    names.usage("%s and %s would both be %s in the bundle; leave one of them out", known.path, path,
+      name)
   end
   if known then return end
   script.compile(text, path)
@@ -47,10 +49,12 @@ end
 local function refuse(place, need)
   local found = package.searchpath(need.name, package.cpath)
   if found then
-    names.usage("%s requires %s, which is %s, a module in C: a bundle cannot hold it; --without %s has it looked for "
+    names.usage("%s requires %s, which is %s, a module in C: a bundle cannot hold it; --without %s "
+      .. "has it looked for "
       .. "on the machine where the bundle runs", place, need.name, found, need.name)
   end
-  names.usage("%s requires %s, which is nowhere to be found; --module FOLDER adds a folder of modules, --without %s "
+  names.usage("%s requires %s, which is nowhere to be found; --module FOLDER adds a folder of "
+    .. "modules, --without %s "
     .. "has it looked for when the bundle runs", place, need.name, need.name)
 end
 
@@ -69,13 +73,15 @@ end
 local function follow_need(state, place, need)
   if not need.name then
     return table.insert(state.notes,
-      ("%s requires what only its run can tell; --module FOLDER adds a folder of modules"):format(place))
+      ("%s requires what only its run can tell; --module FOLDER adds a folder of modules"):format(
+      place))
   end
   if state.without[need.name] or is_inside(need.name) or in_bundle(state, need.name) then return end
   local path, name = find(state, need.name)
   if path then return add(state, path, name, script.read(path)) end
   if not need.optional then refuse(place, need) end
-  table.insert(state.notes, ("%s may require %s, which is not in the bundle"):format(place, need.name))
+  table.insert(state.notes, ("%s may require %s, which is not in the bundle"):format(place,
+    need.name))
 end
 
 -- The list grows while it is gone through.
@@ -90,12 +96,15 @@ local function follow(state)
   end
 end
 
--- Adds the paths of all .lua below a folder to a list; hidden ones are left out, links are followed.
+-- Adds the paths of all .lua below a folder to a list; hidden ones are left out, links are
+-- followed.
 -- @param above set of the folders that it lies in
 local function gather(folder, prefix, list, above)
   local real = core.system.real_path(folder)
   local items, why = core.folder.list(folder)
-  if not items or above[real] then names.usage("cannot read %s: %s", folder, why or "it leads back into itself") end
+  if not items or above[real] then
+    names.usage("cannot read %s: %s", folder, why or "it leads back into itself")
+  end
   above[real] = true
   for _, item in ipairs(items) do
     local path, name = folder .. "/" .. item.name, prefix .. item.name
@@ -110,12 +119,16 @@ local function gather(folder, prefix, list, above)
 end
 
 local function add_folder(state, folder)
-  if core.system.kind(folder) ~= "folder" then names.usage("--module takes a folder, and %s is none", folder) end
+  if core.system.kind(folder) ~= "folder" then
+    names.usage("--module takes a folder, and %s is none", folder)
+  end
   local paths = gather(folder, "", {}, {})
   if #paths == 0 then names.usage("there is no .lua below %s", folder) end
   for _, path in ipairs(paths) do
     local whole = folder:gsub("/+$", "") .. "/" .. path
-    if core.system.real_path(whole) ~= state.script then add(state, whole, "modules/" .. path, script.read(whole)) end
+    if core.system.real_path(whole) ~= state.script then
+      add(state, whole, "modules/" .. path, script.read(whole))
+    end
   end
 end
 
@@ -126,7 +139,8 @@ end
 -- @return list of notes for people
 -- @raise usage; or the text of a syntax error
 function M.files(path, options)
-  local state = { files = {}, known = {}, notes = {}, without = {}, script = core.system.real_path(path) }
+  local state = { files = {}, known = {}, notes = {}, without = {},
+    script = core.system.real_path(path) }
   for _, name in ipairs(options.without) do state.without[name] = true end
   add(state, path, "app/" .. path:match("[^/]+$"), script.read(path))
   state.folder = state.script:match("^(.*)/")

@@ -1,5 +1,5 @@
--- Plugins in a bundle. Their files lie in plugins/NAME, bundle.json says what each may do: that was fixed when the bundle was
--- made, and is told by --proxylua-info.
+-- Plugins in a bundle. Their files lie in plugins/NAME, bundle.json says what each may do: that was
+-- fixed when the bundle was made, and is told by --proxylua-info.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -29,13 +29,15 @@ local function take(word, entries, files)
   entries[name] = installed.describe(plugin)
   entries[name].from, entries[name].files = nil, nil
   for _, file in ipairs(plugin.files) do
-    files[#files + 1] = { name = ("plugins/%s/%s"):format(name, file.name), path = file.path, data = file.data }
+    files[#files + 1] = { name = ("plugins/%s/%s"):format(name, file.name), path = file.path,
+      data = file.data }
   end
 end
 
 --- Takes plugins for a bundle.
 -- @param words list: names of installed ones, files, folders or URLs
--- @return table of entries by name: version, description, permissions, commands, on, formats, rules, digest
+-- @return table of entries by name: version, description, permissions, commands, on, formats,
+--   rules, digest
 -- @return list of their files, { name = in the bundle, path = where it is from, data = }
 -- @raise usage, config
 function M.collect(words)
@@ -51,7 +53,8 @@ function M.tell(entries)
   local lines = {}
   for name, entry in pairs(entries) do
     local may = require("proxylua.plugin.package.permissions").words(entry)
-    lines[#lines + 1] = ("plugin %s %s may %s"):format(name, entry.version, #may == 0 and "only compute"
+    lines[#lines + 1] = ("plugin %s %s may %s"):format(name, entry.version,
+      #may == 0 and "only compute"
       or table.concat(may, "; "))
   end
   table.sort(lines)
@@ -70,14 +73,16 @@ local function read_modules(name)
   return modules
 end
 
---- What bundle.json says of the plugins of this program's own bundle: it has what it was made with, whatever is installed where it runs.
+--- What bundle.json says of the plugins of this program's own bundle: it has what it was made with,
+-- whatever is installed where it runs.
 -- @return table of entries by name; nil where there is no bundle
 function M.entries()
   if not core.bundle.here() then return nil end
   return core.json.decode(core.bundle.read("bundle.json")).plugins
 end
 
---- Loads a plugin of this program's own bundle, as proxylua.plugin.package.installed.open does an installed one.
+--- Loads a plugin of this program's own bundle, as proxylua.plugin.package.installed.open does an
+-- installed one.
 -- @raise usage when there is none of that name
 function M.open(name)
   local entry = M.entries()[name]
@@ -86,7 +91,8 @@ function M.open(name)
   local manifest = require("proxylua.plugin.package.manifest").read(modules["plugin.lua"])
   modules["plugin.lua"] = nil
   return {
-    name = name, version = entry.version, modules = modules, manifest = manifest, permissions = entry.permissions,
+    name = name, version = entry.version, modules = modules, manifest = manifest,
+      permissions = entry.permissions,
   }
 end
 

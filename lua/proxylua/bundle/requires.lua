@@ -13,7 +13,8 @@ local function is_string(token)
   return token ~= nil and token.kind == "string" and not token.open
 end
 
--- What follows the word `require`: a name; whether its absence may be meant to be caught; whether no name can be told.
+-- What follows the word `require`: a name; whether its absence may be meant to be caught; whether
+-- no name can be told.
 local function look(first, second, third)
   if is_string(first) then return value_of(first) end
   local mark = first and first.text
@@ -37,7 +38,8 @@ end
 
 --- Finds what a text requires.
 -- @param text Lua that compiles
--- @return list of { line =, name = (nil: it cannot be told), optional = whether it goes through pcall or the like }
+-- @return list of { line =, name = (nil: it cannot be told), optional = whether it goes through
+--   pcall or the like }
 function M.find(text)
   local tokens, found, line, counted = without_comments(text), {}, 1, 1
   for at, token in ipairs(tokens) do
@@ -45,7 +47,9 @@ function M.find(text)
       local name, optional, untold = look(tokens[at + 1], tokens[at + 2], tokens[at + 3])
       line = line + select(2, text:sub(counted, token.from - 1):gsub("\n", ""))
       counted = token.from
-      if name or untold then found[#found + 1] = { line = line, name = name, optional = optional or false } end
+      if name or untold then
+        found[#found + 1] = { line = line, name = name, optional = optional or false }
+      end
     end
   end
   return found

@@ -1,4 +1,5 @@
--- A program with an app of its own: all words are the app's, but for those at the front that begin with --proxylua-.
+-- A program with an app of its own: all words are the app's, but for those at the front that begin
+-- with --proxylua-.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -42,7 +43,9 @@ end
 
 local function tell_files(files)
   local lines = {}
-  for _, file in ipairs(files) do lines[#lines + 1] = ("%s %9d  %s\n"):format(file.sha256, file.size, file.name) end
+  for _, file in ipairs(files) do
+    lines[#lines + 1] = ("%s %9d  %s\n"):format(file.sha256, file.size, file.name)
+  end
   core.system.write(table.concat(lines))
 end
 
@@ -52,7 +55,8 @@ local function show_info(flags)
     made.files = files
     return core.system.write(core.json.encode(made), "\n")
   end
-  core.system.write(("%s, with proxylua %s inside (%s)\n\n"):format(made.app:match("[^/]+$"), made.proxylua, _VERSION))
+  core.system.write(("%s, with proxylua %s inside (%s)\n\n"):format(made.app:match("[^/]+$"),
+    made.proxylua, _VERSION))
   tell_files(files)
   local plugins = require("proxylua.bundle.plugins").tell(made.plugins)
   if #plugins > 0 then core.system.write("\n", table.concat(plugins, "\n"), "\n") end
@@ -104,7 +108,9 @@ end
 -- @raise usage
 function M.scan(words, options)
   local flags, arguments = options.scan_prefixed(words, PREFIX)
-  if flags.execute then names.usage("%sexecute is for proxylua itself; this program runs its own script", PREFIX) end
+  if flags.execute then
+    names.usage("%sexecute is for proxylua itself; this program runs its own script", PREFIX)
+  end
   return flags, arguments, show(flags, options)
 end
 

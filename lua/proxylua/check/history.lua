@@ -1,5 +1,6 @@
--- How proxies did at their last checks, in the store: a note a proxy, of kind "check", whose text is "SECONDS+MILLISECONDS" for each
--- time that it worked and "SECONDS-REASON" for each that it did not, the oldest first.
+-- How proxies did at their last checks, in the store: a note a proxy, of kind "check", whose text
+-- is "SECONDS+MILLISECONDS" for each time that it worked and "SECONDS-REASON" for each that it did
+-- not, the oldest first.
 
 local core = require "proxylua.core"
 local notes = require "proxylua.api.notes"
@@ -70,7 +71,8 @@ end
 
 local function read(name, text)
   local host, port, username = name:match("^(.*):(%d+):(.*)$")
-  local record = { host = host, port = math.tointeger(tonumber(port)), username = username ~= "" and username or nil,
+  local record = { host = host, port = math.tointeger(tonumber(port)), username = username ~= ""
+    and username or nil,
     checks = 0, works = 0, flaps = 0 }
   local before
   for seconds, mark, rest in text:gmatch("(%d+)([+-])(%S*)") do
@@ -85,14 +87,17 @@ local function read(name, text)
   return record
 end
 
---- How each proxy did at its last checks, by its address: `flaps` counts how often it went from working to not working, or back. The
--- last 20 are kept; a proxy that was not checked for 90 days is forgotten.
+--- How each proxy did at its last checks, by its address: `flaps` counts how often it went from
+-- working to not working, or back. The last 20 are kept; a proxy that was not checked for 90 days
+-- is forgotten.
 -- @function px.check.history
--- @return iterator of records: `host`, `port`, `username`, `checks`, `works` (how many of these it worked at), `flaps`, `last`
---   ("works", or why not), `last_at`
+-- @return iterator of records: `host`, `port`, `username`, `checks`, `works` (how many of these it
+--   worked at), `flaps`, `last` ("works", or why not), `last_at`
 -- @raise store
 -- @usage for proxy in px.check.history() do
---   if proxy.flaps > 3 then print(proxy.host, proxy.port, proxy.works .. " of " .. proxy.checks) end
+--   if proxy.flaps > 3 then
+--     print(proxy.host, proxy.port, proxy.works .. " of " .. proxy.checks)
+--   end
 -- end
 function M.each()
   local next_note = notes.each(KIND)

@@ -22,7 +22,8 @@ end
 -- @raise what px.orders.proxies and px.check.run raise
 function M.look(id, url)
   local list = sample(endpoints.orders.proxies(id))
-  local options = { url = url, timeout = TIMEOUT, concurrency = AT_ONCE, history = false, events = false }
+  local options = { url = url, timeout = TIMEOUT, concurrency = AT_ONCE, history = false,
+    events = false }
   return check.run(list, options).works, #list
 end
 

@@ -1,4 +1,5 @@
--- What many checks add up to, in memory that does not grow with them: counts, and times in classes that are 2 % wide.
+-- What many checks add up to, in memory that does not grow with them: counts, and times in classes
+-- that are 2 % wide.
 
 local M = {}
 
@@ -8,8 +9,8 @@ local Summary = {}
 Summary.__index = Summary
 
 --- An empty one.
--- @return table: `total`, `works`, `reasons` (why not -> count), `p50`, `p95`, `p99` and `slowest` (seconds; of those that work, absent
---   where none does)
+-- @return table: `total`, `works`, `reasons` (why not -> count), `p50`, `p95`, `p99` and `slowest`
+--   (seconds; of those that work, absent where none does)
 function M.new()
   return setmetatable({ total = 0, works = 0, reasons = {} }, Summary)
 end
@@ -51,7 +52,9 @@ function Summary:finish()
   local sorted = {}
   for class in pairs(classes[self] or {}) do sorted[#sorted + 1] = class end
   table.sort(sorted)
-  for name, part in pairs{ p50 = 0.50, p95 = 0.95, p99 = 0.99 } do self[name] = percentile(self, sorted, part) end
+  for name, part in pairs{ p50 = 0.50, p95 = 0.95, p99 = 0.99 } do
+    self[name] = percentile(self, sorted, part)
+  end
   return self
 end
 

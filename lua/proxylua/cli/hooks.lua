@@ -1,4 +1,5 @@
--- Connects the lower layers to the higher ones that serve them (proxylua.util.hooks). Modules are loaded when a hook is called.
+-- Connects the lower layers to the higher ones that serve them (proxylua.util.hooks). Modules are
+-- loaded when a hook is called.
 
 local hooks = require "proxylua.util.hooks"
 

@@ -1,4 +1,5 @@
--- The command line: what the words ask for, in which settings, and what its failure means for the exit code.
+-- The command line: what the words ask for, in which settings, and what its failure means for the
+-- exit code.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -26,7 +27,8 @@ local function refuse_word(word)
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
--- A command goes before a script of the same name: a file in the working directory never takes a command's place.
+-- A command goes before a script of the same name: a file in the working directory never takes a
+-- command's place.
 local function is_command(word, flags, is_script)
   if is_script or word == "-" or looks_like_script(word) then return false end
   if require("proxylua.cli.commands").find(word) then
@@ -49,7 +51,8 @@ end
 local function take_lock(flags)
   if not flags.lock or require("proxylua.cli.args.lock").take(flags.lock) then return true end
   if not flags.quiet then
-    io.stderr:write(("proxylua: another run holds the lock %s; this one did nothing\n"):format(flags.lock))
+    io.stderr:write(("proxylua: another run holds the lock %s; this one did nothing\n"):format(
+      flags.lock))
   end
   core.system.set_exit_code(LOCKED)
   return false
@@ -71,7 +74,8 @@ local function run_command(words, flags)
   if not take_lock(flags) then return end
   local settings = command.bare and {} or configure(flags)
   flags.reveal = args.reveal
-  command.run(args, { screen = require("proxylua.cli.output").open(flags, settings), flags = flags })
+  command.run(args, { screen = require("proxylua.cli.output").open(flags, settings),
+    flags = flags })
   core.system.flush()
 end
 
@@ -105,7 +109,8 @@ local function prepare_app(words)
   return run, arguments
 end
 
--- Does what the words ask for; a script is answered, to be run where its failures show where they were.
+-- Does what the words ask for; a script is answered, to be run where its failures show where they
+-- were.
 local function begin(...)
   if core.bundle.here() then return prepare_app{ ... } end
   local flags, words, is_script = options.scan{ ... }
@@ -125,7 +130,8 @@ local function report(err)
     return core.system.set_exit_code(FAILED)
   end
   if not core.system.is_closed_pipe(err) then
-    io.stderr:write("proxylua: ", plain.lines((tostring(err):gsub("^" .. err.kind .. ": ", ""))), "\n")
+    io.stderr:write("proxylua: ", plain.lines((tostring(err):gsub("^" .. err.kind .. ": ", ""))),
+      "\n")
   end
   core.system.set_exit_code(err.kind == "usage" and USAGE or core.system.exit_code(err))
 end

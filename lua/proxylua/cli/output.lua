@@ -1,4 +1,5 @@
--- Where a command's results go: data to standard output, as people or programs want it, and all else to standard error.
+-- Where a command's results go: data to standard output, as people or programs want it, and all
+-- else to standard error.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -12,7 +13,9 @@ local Screen = {}
 Screen.__index = Screen
 
 local function form_of(flags)
-  if flags.json and flags.jsonl then names.usage("--json and --jsonl are two forms; give one of them") end
+  if flags.json and flags.jsonl then
+    names.usage("--json and --jsonl are two forms; give one of them")
+  end
   if flags.json or flags.jsonl then return flags.json and "json" or "jsonl" end
   return core.system.isatty(1) and "table" or "plain"
 end
@@ -24,7 +27,8 @@ function M.open(flags, settings)
   local is_terminal = core.system.isatty(1)
   return setmetatable({
     form = form_of(flags), quiet = flags.quiet, is_terminal = is_terminal,
-    colors = terminal.has_colors(1, flags, settings or {}), masked = is_terminal and not flags.reveal,
+    colors = terminal.has_colors(1, flags, settings or {}), masked = is_terminal
+      and not flags.reveal,
   }, Screen)
 end
 
@@ -39,7 +43,8 @@ end
 -- @raise usage
 function Screen:refuse_json(what, instead)
   if self:is_data() then
-    names.usage("--%s: %s has a form of its own%s", self.form, what, instead and "; " .. instead or "")
+    names.usage("--%s: %s has a form of its own%s", self.form, what, instead and "; " .. instead
+      or "")
   end
 end
 
@@ -59,13 +64,15 @@ local function put(lines)
   if #lines > 0 then core.system.write(table.concat(lines, "\n"), "\n") end
 end
 
--- JSON has no way to write bytes that are not UTF-8, and a server's mistake in one field is no reason to lose the others.
+-- JSON has no way to write bytes that are not UTF-8, and a server's mistake in one field is no
+-- reason to lose the others.
 local function put_json(screen, value)
   local text, place = core.json.encode(value, { bytes = "escape" })
   core.system.write(screen.is_terminal and plain.json(text) or text, "\n")
   if not place or screen.told_of_bytes then return end
   screen.told_of_bytes = true
-  screen:note("%s holds bytes that are not UTF-8; JSON has them as \\udc80 to \\udcff, one for each byte", place)
+  screen:note("%s holds bytes that are not UTF-8; JSON has them as \\udc80 to \\udcff, one for "
+    .. "each byte", place)
 end
 
 local function prepare(screen, value)
@@ -73,14 +80,17 @@ local function prepare(screen, value)
 end
 
 local function put_table(screen, kind, records)
-  local lines, dropped = tables.aligned(tables.columns(kind, records), records, terminal.width(1), kind)
+  local lines, dropped = tables.aligned(tables.columns(kind, records), records, terminal.width(1),
+    kind)
   if screen.colors and lines[1] then lines[1] = "\27[1m" .. lines[1] .. "\27[0m" end
   put(lines)
   return dropped
 end
 
 local function tell_of_dropped(screen, dropped)
-  if #dropped > 0 then screen:note("no room for %s; --json shows all", table.concat(dropped, ", ")) end
+  if #dropped > 0 then
+    screen:note("no room for %s; --json shows all", table.concat(dropped, ", "))
+  end
 end
 
 --- Writes a list of records.
@@ -131,7 +141,8 @@ local function put_tables(screen, kind, next_record)
   tell_of_dropped(screen, dropped)
 end
 
---- Writes the records of an iterator as they come, in constant memory; where the form is one JSON value, once all are there.
+--- Writes the records of an iterator as they come, in constant memory; where the form is one JSON
+-- value, once all are there.
 -- @param kind of record, or nil
 function Screen:stream(kind, next_record)
   local columns = tables.known_columns(kind)
@@ -139,7 +150,9 @@ function Screen:stream(kind, next_record)
     put_each(next_record, function(record) put_json(self, prepare(self, record)) end)
   elseif self.form == "plain" and columns then
     put(tables.plain(columns, {}))
-    put_each(next_record, function(record) put{ tables.plain_line(columns, prepare(self, record)) } end)
+    put_each(next_record, function(record)
+      put{ tables.plain_line(columns, prepare(self, record)) }
+    end)
   elseif self.form == "table" then
     put_tables(self, kind, next_record)
   else
@@ -149,7 +162,8 @@ function Screen:stream(kind, next_record)
   end
 end
 
---- Writes records one by one as they come, each at once; as one JSON value when the last one is there.
+--- Writes records one by one as they come, each at once; as one JSON value when the last one is
+-- there.
 -- @param kind of record, known to the tables
 -- @param line function(record) that answers the line for a terminal
 -- @return function(record), and a function to call after the last one

@@ -1,4 +1,5 @@
--- A plan and what became of it as lines for people: what is kept, extended, bought and refused, in colours where there are any.
+-- A plan and what became of it as lines for people: what is kept, extended, bought and refused, in
+-- colours where there are any.
 
 local clock = require "proxylua.util.clock"
 local duration = require "proxylua.util.duration"
@@ -25,7 +26,9 @@ end
 
 function Page:add(mark, text, price)
   text = clean(text)
-  if price then text = text .. (" "):rep(math.max(1, PRICE_AT - #text)) .. ("%10s"):format(tostring(price)) end
+  if price then
+    text = text .. (" "):rep(math.max(1, PRICE_AT - #text)) .. ("%10s"):format(tostring(price))
+  end
   local line = ("  %s %s"):format(mark, text)
   if self.has_colors and colors[mark] then line = ("\27[%sm%s\27[0m"):format(colors[mark], line) end
   self[#self + 1] = line
@@ -48,13 +51,15 @@ end
 
 local function add_keep(lines, part)
   for _, order in ipairs(part.keep) do
-    lines:add("=", ("keep    %s, %d%s"):format(order.order, order.quantity, ending(order.expires_at)))
+    lines:add("=", ("keep    %s, %d%s"):format(order.order, order.quantity,
+      ending(order.expires_at)))
   end
 end
 
 local function add_action(lines, action, now)
   if action.action == "extend" then
-    lines:add("~", ("extend  %s, %d%s%s by %d day%s"):format(action.order, action.quantity, ending(action.expires_at),
+    lines:add("~", ("extend  %s, %d%s%s by %d day%s"):format(action.order, action.quantity,
+      ending(action.expires_at),
       left(action.expires_at, now), action.period, action.period == 1 and "" or "s"), action.price)
   else
     lines:add("+", "buy     " .. planner.words(action), action.price)
@@ -91,7 +96,9 @@ function M.plan(plan, has_colors)
 end
 
 local function add_skipped(lines, plan)
-  for _, order in ipairs(plan.skipped) do lines:add("!", ("order %s %s"):format(order.order, order.text)) end
+  for _, order in ipairs(plan.skipped) do
+    lines:add("!", ("order %s %s"):format(order.order, order.text))
+  end
 end
 
 --- What px.renew is about to do, as text.
@@ -100,7 +107,8 @@ function M.renewal(plan, has_colors)
   for _, action in ipairs(plan.actions) do add_action(lines, action, now) end
   add_skipped(lines, plan)
   if #plan.actions == 0 then lines:say("nothing to extend") end
-  lines:say("total %s; balance %s, %s after", plan.total, plan.balance or "unknown", plan.balance_after or "unknown")
+  lines:say("total %s; balance %s, %s after", plan.total, plan.balance or "unknown",
+    plan.balance_after or "unknown")
   return table.concat(lines, "\n") .. "\n"
 end
 
@@ -109,8 +117,10 @@ local words = { buy = { "+", "bought  " }, extend = { "~", "extended" } }
 local function add_done(lines, action)
   local mark, word = table.unpack(words[action.action])
   if action.dry_run then word = "would " .. action.action end
-  lines:add(mark, ("%s %s%s%s%s"):format(word, action.order and action.order .. ", " or "", planner.words(action),
-    not action.dry_run and ending(action.expires_at) or "", action.by_another and " (by another run)" or ""),
+  lines:add(mark, ("%s %s%s%s%s"):format(word, action.order and action.order .. ", " or "",
+    planner.words(action),
+    not action.dry_run and ending(action.expires_at) or "", action.by_another
+      and " (by another run)" or ""),
     action.price)
 end
 
@@ -123,16 +133,19 @@ function M.report(report, has_colors)
   for _, action in ipairs(report.done) do add_done(lines, action) end
   if report.failed then
     local words_of = planner.words(report.failed)
-    lines:add("!", ("failed: %s %s: %s"):format(report.failed.action, words_of, report.error.message))
+    lines:add("!", ("failed: %s %s: %s"):format(report.failed.action, words_of,
+      report.error.message))
   end
   for _, action in ipairs(report.left) do
-    lines:add("!", ("not done: %s %s%s"):format(action.action, action.order and action.order .. ", " or "",
+    lines:add("!", ("not done: %s %s%s"):format(action.action, action.order and action.order .. ", "
+      or "",
       planner.words(action)), action.price)
   end
   local count = #report.done + #report.left + (report.failed and 1 or 0)
   local rehearsed = report.done[1] and report.done[1].dry_run
   if count > 0 then
-    lines:say("%d of %d %s, %s spent", #report.done, count, rehearsed and "would be done" or "done", report.spent)
+    lines:say("%d of %d %s, %s spent", #report.done, count, rehearsed and "would be done" or "done",
+      report.spent)
   end
   return table.concat(lines, "\n") .. (#lines > 0 and "\n" or "")
 end

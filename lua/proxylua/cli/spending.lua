@@ -1,4 +1,5 @@
--- Work that spends, at the shell: the plan is shown before anything is spent, what became of it after, however it ends.
+-- Work that spends, at the shell: the plan is shown before anything is spent, what became of it
+-- after, however it ends.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -9,7 +10,8 @@ local M = {}
 
 -- Whether somebody at the terminal is asked before each charge.
 local function is_asked(flags)
-  return not flags.dry_run and not config.read(flags).spend and core.system.isatty(0) and core.system.isatty(2)
+  return not flags.dry_run and not config.read(flags).spend and core.system.isatty(0)
+    and core.system.isatty(2)
 end
 
 -- What the run may spend, nil where somebody is asked, or other limits decide.
@@ -35,7 +37,8 @@ end
 
 -- All that is known of a run, for programs.
 local function whole(plan, report, err)
-  local all = { plan = plan, error = err and { kind = err.kind, message = err.message, charge = err.charge } }
+  local all = { plan = plan, error = err and { kind = err.kind, message = err.message,
+    charge = err.charge } }
   for name, value in pairs(report or {}) do all[name] = all[name] or value end
   all.moved = err and type(err.details) == "table" and err.details.moved or nil
   return all

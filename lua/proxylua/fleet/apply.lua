@@ -1,5 +1,6 @@
--- Does what was planned: one action after the other, each under its key and for no more than its quoted price. The first that fails
--- stops those that follow; what was done and what was not is told in every case.
+-- Does what was planned: one action after the other, each under its key and for no more than its
+-- quoted price. The first that fails stops those that follow; what was done and what was not is
+-- told in every case.
 
 local core = require "proxylua.core"
 local journal = require "proxylua.api.journal"
@@ -14,7 +15,8 @@ local function act(action)
   return orders.create(params)
 end
 
--- A copy of the action with what came of it. The journal knows what it cost, and who paid: two runs may have wanted the same.
+-- A copy of the action with what came of it. The journal knows what it cost, and who paid: two runs
+-- may have wanted the same.
 local function result_of(action, order)
   local done = {}
   for name, value in pairs(action) do done[name] = value end
@@ -36,7 +38,8 @@ end
 
 local function fail(report, action, err)
   if report.failed then table.insert(report.left, report.failed) end
-  report.failed, report.error = action, { kind = err.kind, message = err.message, charge = err.charge }
+  report.failed, report.error = action, { kind = err.kind, message = err.message,
+    charge = err.charge }
 end
 
 -- Answers the error that stopped it, or the last one that did not, if any.
@@ -76,7 +79,8 @@ function M.check(total, balance, budget)
     refuse("funds", "all of it costs %s, and the balance is %s; nothing was bought", total, balance)
   end
   if budget and total > budget then
-    refuse("spend_refused", "all of it costs %s, and %s may be spent; nothing was bought; --spend %s allows it", total,
+    refuse("spend_refused",
+      "all of it costs %s, and %s may be spent; nothing was bought; --spend %s allows it", total,
       budget, total)
   end
 end
@@ -87,19 +91,23 @@ local function raise_with(report, err, passes)
   if err.kind == "cancelled" then error(err, 0) end
   local action = report.failed
   core.error.raise{
-    kind = err.kind, endpoint = err.endpoint, status = err.status, code = err.code, retry_after = err.retry_after,
+    kind = err.kind, endpoint = err.endpoint, status = err.status, code = err.code,
+      retry_after = err.retry_after,
     charge = err.charge, details = report,
-    message = ("%d of %d actions done, %s spent; %s %s: %s"):format(#report.done, #report.done + 1 + #report.left,
+    message = ("%d of %d actions done, %s spent; %s %s: %s"):format(#report.done,
+      #report.done + 1 + #report.left,
       report.spent, passes and "refused was" or "stopped at", action.key, err.message),
   }
 end
 
 --- Does actions.
 -- @param actions list
--- @param options table: `progress` (function of what and how many), `tell` (function of the report, called however it ends)
+-- @param options table: `progress` (function of what and how many), `tell` (function of the report,
+--   called however it ends)
 -- @param passing set of kinds of errors that stop nothing, may be left out
--- @return report, a table: `done` (list of actions with `order`, `price` as it was paid, `by_another` where another run did
---   it, or `dry_run`), `left` (list of those that were not done), `failed` (the last action that failed) and `error`, `spent`
+-- @return report, a table: `done` (list of actions with `order`, `price` as it was paid,
+--   `by_another` where another run did it, or `dry_run`), `left` (list of those that were not
+--   done), `failed` (the last action that failed) and `error`, `spent`
 -- @raise the error of the action that failed, with the report as its details
 function M.run(actions, options, passing)
   local array = core.json.array

@@ -1,9 +1,12 @@
--- Which order belongs to which pool. What a pool bought is tied to it by the key in the journal; what somebody adopted or let go by a
--- note, which goes before the journal. An order has one note at most, so it belongs to one pool at most.
+-- Which order belongs to which pool. What a pool bought is tied to it by the key in the journal;
+-- what somebody adopted or let go by a note, which goes before the journal. An order has one note
+-- at most, so it belongs to one pool at most.
 --
---   fleet/POOL/N         key of the N-th purchase of a pool. While it is not known to be placed N stays the same, so a run after a
---                        crash asks for the very same purchase; once it is placed the number is never used again.
---   renew/ORDER/EXPIRY   key of an extension, whoever makes it: from one expiry on an order is extended once.
+--   fleet/POOL/N key of the N-th purchase of a pool. While it is not known to be placed N stays the
+--                        same, so a run after a crash asks for the very same purchase; once it is
+--                        placed the number is never used again.
+--   renew/ORDER/EXPIRY key of an extension, whoever makes it: from one expiry on an order is
+--   extended once.
 
 local core = require "proxylua.core"
 local errors = require "proxylua.util.errors"
@@ -15,8 +18,8 @@ local M = {}
 
 local KIND, ENDED = "fleet", "fleet.ended"
 local NOBODY = "-" -- no name of a pool
--- To look up a key that has no entry makes the store know whose journal is read, waits for the charge that another process is at
--- work on, and settles what is due.
+-- To look up a key that has no entry makes the store know whose journal is read, waits for the
+-- charge that another process is at work on, and settles what is due.
 local NONE = "fleet"
 local OF_API = { api = true }
 
@@ -74,12 +77,14 @@ local function read_purchase(found, entry, pool, number)
   if entry.state == "placed" then
     found.next[pool] = math.max(found.next[pool] or 1, number + 1)
     if entry.order_id then
-      found.ties[entry.order_id] = { pool = pool, params = params_of(entry), placed_at = entry.updated_at }
+      found.ties[entry.order_id] = { pool = pool, params = params_of(entry),
+        placed_at = entry.updated_at }
     else
       table.insert(found.nameless, { key = entry.key, pool = pool })
     end
   elseif entry.open then
-    table.insert(found.open, { key = entry.key, pool = pool, running = entry.running, note = entry.note })
+    table.insert(found.open, { key = entry.key, pool = pool, running = entry.running,
+      note = entry.note })
   end
 end
 
@@ -87,15 +92,17 @@ local function read_renewal(found, entry)
   if entry.state == "placed" then
     found.renewed[entry.key] = true
   elseif entry.open then
-    table.insert(found.open, { key = entry.key, order = entry.key:match("^renew/([^/]+)/"), running = entry.running,
+    table.insert(found.open, { key = entry.key, order = entry.key:match("^renew/([^/]+)/"),
+      running = entry.running,
       note = entry.note })
   end
 end
 
 --- What the journal and the notes say.
--- @return table: `ties` (order id -> table: pool, and of what was bought params and placed_at), `next` (pool -> number of its next
---   purchase, 1 where absent), `renewed` (set of keys), `open` (list: key, pool or order, running, note), `released` (set of ids),
---   `nameless` (list: key and pool of purchases that were placed, of which nobody named the order)
+-- @return table: `ties` (order id -> table: pool, and of what was bought params and placed_at),
+--   `next` (pool -> number of its next purchase, 1 where absent), `renewed` (set of keys), `open`
+--   (list: key, pool or order, running, note), `released` (set of ids), `nameless` (list: key and
+--   pool of purchases that were placed, of which nobody named the order)
 -- @raise store
 function M.read()
   core.journal.inquire(NONE)
@@ -128,7 +135,8 @@ function M.pools(found)
   return pools
 end
 
---- Looks up what came of charges that were left open, which takes the settling time where it cannot be told before.
+--- Looks up what came of charges that were left open, which takes the settling time where it cannot
+-- be told before.
 -- @param open list of entries, as M.read answers them
 -- @param wanted function of an entry: whether it is looked up
 -- @param progress function of what and how many: object with the methods step and finish
@@ -153,8 +161,10 @@ end
 
 --- What a person can do about a charge of which nobody knows what came of it.
 function M.way_out(entry)
-  local text = "what came of %s is not known%s; proxylua journal show %s tells more, and journal settle %s settles it"
-  return text:format(entry.key, entry.note and " (" .. entry.note .. ")" or "", entry.key, entry.key)
+  local text = "what came of %s is not known%s; proxylua journal show %s tells more, and journal "
+    .. "settle %s settles it"
+  return text:format(entry.key, entry.note and " (" .. entry.note .. ")" or "", entry.key,
+    entry.key)
 end
 
 --- What stands in a key of an extension for an order's id.
@@ -181,7 +191,8 @@ function M.adopt(pool, id)
     owner = owner_of(id)
   end
   if owner ~= pool then
-    names.usage("order %s belongs to pool %s; proxylua fleet release %s lets it go first", id, tostring(owner), id)
+    names.usage("order %s belongs to pool %s; proxylua fleet release %s lets it go first", id,
+      tostring(owner), id)
   end
 end
 

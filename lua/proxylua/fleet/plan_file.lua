@@ -1,5 +1,5 @@
--- A plan that is kept in a file until it is applied, and whether the world is still the one that it was made for. What the plan itself
--- has done since, in a run that broke off, is no change.
+-- A plan that is kept in a file until it is applied, and whether the world is still the one that it
+-- was made for. What the plan itself has done since, in a run that broke off, is no change.
 
 local core = require "proxylua.core"
 local file = require "proxylua.fleet.pools_file"
@@ -18,8 +18,9 @@ function M.is_plan(content)
   return content:find("^%s*{") ~= nil
 end
 
---- Keeps a plan, whole or not at all, in a file that is its owner's alone. It takes the place of another plan, and not of what
--- somebody may have written by hand, such as the pools that it was made from.
+--- Keeps a plan, whole or not at all, in a file that is its owner's alone. It takes the place of
+-- another plan, and not of what somebody may have written by hand, such as the pools that it was
+-- made from.
 -- @raise store; config
 function M.save(plan, path)
   local content = core.system.kind(path) == "file" and file.text(path)
@@ -48,7 +49,9 @@ local function read_action(from, pool, action)
   end
   text(from, action.key, "the key of an action")
   if action.action == "extend" then text(from, action.order, "the order of an extension") end
-  if not math.tointeger(action.quantity) then refuse(from, "the quantity of %s is missing", action.key) end
+  if not math.tointeger(action.quantity) then
+    refuse(from, "the quantity of %s is missing", action.key)
+  end
   action.price = amount(from, action.price, "the price of " .. action.key)
   action.pool = pool
 end
@@ -114,9 +117,11 @@ local function compare_actions(moved, planned, fresh)
   for _, action in ipairs(planned) do
     local now = after[action.key]
     if not now or not same_thing(action, now) then
-      moved[#moved + 1] = ("pool %s: %s is not what is needed any more"):format(action.pool, tell(action))
+      moved[#moved + 1] = ("pool %s: %s is not what is needed any more"):format(action.pool,
+        tell(action))
     elseif now.price ~= action.price then
-      moved[#moved + 1] = ("pool %s: %s cost %s and costs %s now"):format(action.pool, tell(action), action.price,
+      moved[#moved + 1] = ("pool %s: %s cost %s and costs %s now"):format(action.pool, tell(action),
+        action.price,
         now.price)
     end
   end
@@ -147,7 +152,8 @@ local function compare_orders(moved, planned, fresh, done)
     if not after[id] then
       moved[#moved + 1] = ("pool %s: order %s has gone, or is about to end"):format(name, id)
     elseif after[id] ~= ends and not ours[id] then
-      moved[#moved + 1] = ("pool %s: order %s ended %s and ends %s now"):format(name, id, ends, after[id])
+      moved[#moved + 1] = ("pool %s: order %s ended %s and ends %s now"):format(name, id, ends,
+        after[id])
     end
   end
   for id in pairs(after) do
@@ -164,7 +170,8 @@ local function compare_loose(moved, planned, fresh, left)
   for _, action in ipairs(left) do buys = buys or action.action == "buy" and action.pool == name end
   for _, id in ipairs(buys and fresh.loose or {}) do
     if not before[id] then
-      moved[#moved + 1] = ("pool %s: order %s of this kind has come, and belongs to no pool; fleet adopt %s %s takes "
+      moved[#moved + 1] = (
+        "pool %s: order %s of this kind has come, and belongs to no pool; fleet adopt %s %s takes "
         .. "it in"):format(name, id, name, id)
     end
   end
@@ -177,7 +184,8 @@ end
 -- @return list of texts, sorted; empty when nothing has
 function M.moved(planned, fresh, done)
   if planned.account ~= fresh.account then
-    return { ("the plan is of account %s, and this is %s"):format(tostring(planned.account), tostring(fresh.account)) }
+    return { ("the plan is of account %s, and this is %s"):format(tostring(planned.account),
+      tostring(fresh.account)) }
   end
   local moved, left = {}, {}
   for _, action in ipairs(planner.actions(planned)) do

@@ -1,10 +1,13 @@
--- What is to be done so that the world becomes the desired one. Pure: pools and world in, a plan out; then prices in, a plan with
--- figures out. The same pools and world make the same plan, and a plan that was carried out up to any action makes the rest of it.
+-- What is to be done so that the world becomes the desired one. Pure: pools and world in, a plan
+-- out; then prices in, a plan with figures out. The same pools and world make the same plan, and a
+-- plan that was carried out up to any action makes the rest of it.
 --
--- A plan is a table that JSON can hold: `version`, `account`, `pools` (list: `pool`, as it is desired; `have`; `keep`, `actions`,
--- `notes`; `loose`, the ids of active orders of its kind that belong to no pool; `surplus`; `refused`, why none of its actions
--- will be done; `total`), `notes`, `extend`, `buy` and `total` (money), `balance`, `balance_after`. An action: `action` ("extend" or
--- "buy"), `pool`, `key`, `type`, `quantity`, `country`, `period`, `price`, and of an extension `order` and `expires_at`.
+-- A plan is a table that JSON can hold: `version`, `account`, `pools` (list: `pool`, as it is
+-- desired; `have`; `keep`, `actions`, `notes`; `loose`, the ids of active orders of its kind that
+-- belong to no pool; `surplus`; `refused`, why none of its actions will be done; `total`), `notes`,
+-- `extend`, `buy` and `total` (money), `balance`, `balance_after`. An action: `action` ("extend" or
+-- "buy"), `pool`, `key`, `type`, `quantity`, `country`, `period`, `price`, and of an extension
+-- `order` and `expires_at`.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -18,7 +21,8 @@ M.VERSION = 1
 -- @param thing action or pool
 function M.words(thing)
   local unit = thing.type == "residential" and " GB of" or ""
-  return ("%d%s %s%s%s"):format(thing.quantity, unit, thing.type, thing.country and " in " .. thing.country or "",
+  return ("%d%s %s%s%s"):format(thing.quantity, unit, thing.type, thing.country and " in "
+    .. thing.country or "",
     thing.period and (" for %d day%s"):format(thing.period, thing.period == 1 and "" or "s") or "")
 end
 
@@ -29,29 +33,35 @@ end
 -- --- what is there ---
 
 local function fits(pool, order)
-  return order.type == pool.type and (not pool.country or not order.country or order.country == pool.country)
+  return order.type == pool.type and (not pool.country or not order.country or order.country
+    == pool.country)
 end
 
 local function is_due(pool, order, now)
-  return pool.renew_before and order.expires and not order.renewed and order.expires - now <= pool.renew_before
+  return pool.renew_before and order.expires and not order.renewed and order.expires - now
+    <= pool.renew_before
     and order.expires > now
 end
 
 local function keep(part, order)
   part.have = part.have + order.quantity
-  table.insert(part.keep, { order = order.id, quantity = order.quantity, expires_at = order.expires_at })
+  table.insert(part.keep, { order = order.id, quantity = order.quantity,
+    expires_at = order.expires_at })
 end
 
 local function tell_of(part, order, now)
   if order.unseen then
     note(part, "order %s was bought, and the API does not show it yet; it counts", order.id)
   elseif order.expires and order.expires <= now then
-    note(part, "order %s is called active and ended %s ago; it counts as long as the API says so", order.id,
+    note(part, "order %s is called active and ended %s ago; it counts as long as the API says so",
+      order.id,
       duration.text(now - order.expires))
   elseif order.status and order.status:lower() ~= "active" then
-    note(part, "order %s is called %s; it counts until fleet release %s lets it go", order.id, order.status, order.id)
+    note(part, "order %s is called %s; it counts until fleet release %s lets it go", order.id,
+      order.status, order.id)
   elseif not order.expires and (part.pool.renew_before or 0) > 0 then
-    note(part, "order %s does not tell when it ends, so nobody knows when it is to be extended", order.id)
+    note(part, "order %s does not tell when it ends, so nobody knows when it is to be extended",
+      order.id)
   end
 end
 
@@ -60,7 +70,8 @@ local function sort_out(part, orders, now)
   local due = {}
   for _, order in ipairs(orders) do
     if not fits(part.pool, order) then
-      note(part, "order %s is %s, which the pool is not; it does not count", order.id, M.words(order))
+      note(part, "order %s is %s, which the pool is not; it does not count", order.id,
+        M.words(order))
     elseif is_due(part.pool, order, now) then
       due[#due + 1] = order
     else
@@ -75,8 +86,10 @@ end
 
 local function extend(part, order)
   table.insert(part.actions, {
-    action = "extend", pool = part.pool.name, key = ties.renew_key(order.id, order.expires), order = order.id,
-    type = order.type, quantity = order.quantity, country = order.country, period = part.pool.period,
+    action = "extend", pool = part.pool.name, key = ties.renew_key(order.id, order.expires),
+      order = order.id,
+    type = order.type, quantity = order.quantity, country = order.country,
+      period = part.pool.period,
     expires_at = order.expires_at,
   })
 end
@@ -90,7 +103,8 @@ local function renew(part, due, now)
       count = count + order.quantity
       extend(part, order)
     else
-      note(part, "order %s is not needed and ends in %s", order.id, duration.text(order.expires - now))
+      note(part, "order %s is not needed and ends in %s", order.id,
+        duration.text(order.expires - now))
     end
   end
   return count
@@ -101,7 +115,8 @@ local function buy(part, missing, number)
   while missing > 0 do
     local quantity = math.min(missing, pool.batch or missing)
     table.insert(part.actions, {
-      action = "buy", pool = pool.name, key = ties.buy_key(pool.name, number), type = pool.type, quantity = quantity,
+      action = "buy", pool = pool.name, key = ties.buy_key(pool.name, number), type = pool.type,
+        quantity = quantity,
       country = pool.country, period = pool.period,
     })
     missing, number = missing - quantity, number + 1
@@ -110,7 +125,8 @@ end
 
 local function plan_pool(pool, orders, world)
   local array = core.json.array
-  local part = { pool = pool, have = 0, keep = array{}, actions = array{}, notes = array{}, loose = array{} }
+  local part = { pool = pool, have = 0, keep = array{}, actions = array{}, notes = array{},
+    loose = array{} }
   local due = sort_out(part, orders, world.now)
   if world.blocked[pool.name] then
     for _, order in ipairs(due) do keep(part, order) end
@@ -129,7 +145,8 @@ end
 local function tell_of_nameless(part, world)
   for _, one in ipairs(world.nameless) do
     if one.pool == part.pool.name then
-      note(part, "%s was placed, and nobody said as which order; what came of it does not count unless it is adopted",
+      note(part, "%s was placed, and nobody said as which order; what came of it does not count "
+        .. "unless it is adopted",
         one.key)
     end
   end
@@ -145,7 +162,8 @@ local function tell_of_others(plan, world)
     end
     if #ids > 0 then
       local more = #ids > 3 and (" and %d more"):format(#ids - 3) or ""
-      note(part, "active orders of this kind that belong to no pool: %d (%s%s); fleet adopt %s ORDER takes one "
+      note(part, "active orders of this kind that belong to no pool: %d (%s%s); fleet adopt %s "
+        .. "ORDER takes one "
         .. "in", #ids, table.concat(ids, ", ", 1, math.min(3, #ids)), more, part.pool.name)
     end
   end
@@ -162,13 +180,16 @@ end
 -- @param world as fleet.world has it
 -- @return plan
 function M.decide(pools, world)
-  local of_pool, plan = {}, { version = M.VERSION, account = world.account, pools = core.json.array{},
+  local of_pool, plan = {}, { version = M.VERSION, account = world.account,
+    pools = core.json.array{},
     notes = core.json.array{}, balance = world.balance }
   for _, order in ipairs(world.orders) do
     of_pool[order.pool] = of_pool[order.pool] or {}
     table.insert(of_pool[order.pool], order)
   end
-  for at, pool in ipairs(pools) do plan.pools[at] = plan_pool(pool, of_pool[pool.name] or {}, world) end
+  for at, pool in ipairs(pools) do
+    plan.pools[at] = plan_pool(pool, of_pool[pool.name] or {}, world)
+  end
   tell_of_others(plan, world)
   return plan
 end
@@ -178,7 +199,8 @@ end
 local function check_unit_price(part, action)
   local most = part.pool.max_unit_price
   if part.refused or not most or action.price <= most * action.quantity then return end
-  part.refused = ("%s%s cost %s, %s each, above max_unit_price %s"):format(action.order and action.order .. ", " or "",
+  part.refused = ("%s%s cost %s, %s each, above max_unit_price %s"):format(action.order
+    and action.order .. ", " or "",
     M.words(action), action.price, action.price / action.quantity, most)
 end
 
@@ -214,7 +236,8 @@ function M.price(plan, price_of)
   return plan
 end
 
---- All actions, of the pools that are not refused unless told otherwise: extensions first, which cannot wait.
+--- All actions, of the pools that are not refused unless told otherwise: extensions first, which
+-- cannot wait.
 -- @param plan
 -- @param all true: the refused ones too
 -- @return list

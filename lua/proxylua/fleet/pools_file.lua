@@ -1,5 +1,5 @@
--- The desired state: a list of pools, read as data like the config file and checked whole before anything else happens. Every
--- mistake is an error that names file, pool and field.
+-- The desired state: a list of pools, read as data like the config file and checked whole before
+-- anything else happens. Every mistake is an error that names file, pool and field.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -25,7 +25,9 @@ end
 local types = {}
 
 function types.name(value)
-  if type(value) == "string" and #value <= LONGEST_NAME and value:find("^%w[%w._-]*$") then return value end
+  if type(value) == "string" and #value <= LONGEST_NAME and value:find("^%w[%w._-]*$") then
+    return value
+  end
   return nil, "a name of letters, digits, '.', '_' and '-'"
 end
 
@@ -59,7 +61,8 @@ function types.duration(value)
   return nil, "a duration such as \"12h\" or \"3d\""
 end
 
-types.quantity, types.count, types.days = whole(0, MOST_UNITS), whole(1, MOST_UNITS), whole(1, LONGEST_PERIOD)
+types.quantity, types.count, types.days = whole(0, MOST_UNITS), whole(1, MOST_UNITS),
+  whole(1, LONGEST_PERIOD)
 
 --- Whether a value is a name of a pool.
 function M.is_name(value)
@@ -68,8 +71,10 @@ end
 
 -- The fields of a pool, in their order: name, type of value, whether it is needed.
 local fields = {
-  { "name", "name", true }, { "type", "word", true }, { "country", "country" }, { "quantity", "quantity", true },
-  { "period", "days" }, { "renew_before", "duration" }, { "max_unit_price", "amount" }, { "max_total", "amount" },
+  { "name", "name", true }, { "type", "word", true }, { "country", "country" },
+    { "quantity", "quantity", true },
+  { "period", "days" }, { "renew_before", "duration" }, { "max_unit_price", "amount" },
+    { "max_total", "amount" },
   { "batch", "count" },
 }
 
@@ -111,13 +116,18 @@ end
 -- An extension that ends before it is due again would be due for ever.
 local function check_renewal(where, pool)
   if not pool.period then
-    if timed[pool.type] then refuse(where, "period, the days, is missing: %s is sold by the day", pool.type) end
-    if pool.renew_before then refuse(where, "renew_before needs period, the days by which orders are extended") end
+    if timed[pool.type] then
+      refuse(where, "period, the days, is missing: %s is sold by the day", pool.type)
+    end
+    if pool.renew_before then
+      refuse(where, "renew_before needs period, the days by which orders are extended")
+    end
     return
   end
   pool.renew_before = pool.renew_before or math.min(USUAL_RENEWAL, pool.period * DAY // 2)
   if pool.renew_before >= pool.period * DAY then
-    refuse(where, "renew_before (%s) must be shorter than the period of %d days", duration.text(pool.renew_before),
+    refuse(where, "renew_before (%s) must be shorter than the period of %d days",
+      duration.text(pool.renew_before),
       pool.period)
   end
 end
@@ -135,10 +145,13 @@ end
 --- Checks a list of pools.
 -- @param pools list of tables as they are written
 -- @param from text, where they are from, for messages
--- @return list of pools: amounts are money, renew_before is in seconds and there unless nothing is extended
+-- @return list of pools: amounts are money, renew_before is in seconds and there unless nothing is
+--   extended
 -- @raise config
 function M.check(pools, from)
-  if type(pools) ~= "table" then refuse(from, "a list of pools is needed, got a %s", type(pools)) end
+  if type(pools) ~= "table" then
+    refuse(from, "a list of pools is needed, got a %s", type(pools))
+  end
   local read, seen = {}, {}
   for key in pairs(pools) do
     if math.type(key) ~= "integer" or key < 1 or key > #pools then
@@ -148,7 +161,9 @@ function M.check(pools, from)
   for at, pool in ipairs(pools) do
     read[at] = read_pool(from, at, pool)
     local name = read[at].name
-    if seen[name] then refuse(from, "pool %s is there twice, as pool %d and pool %d", name, seen[name], at) end
+    if seen[name] then
+      refuse(from, "pool %s is there twice, as pool %d and pool %d", name, seen[name], at)
+    end
     seen[name] = at
   end
   return read

@@ -31,7 +31,8 @@ local function share_of(checked)
   if not checked then return nil end
   local share = checked == true and USUAL_SHARE or checked
   if type(share) == "number" and share > 0 and share <= 1 then return share end
-  names.usage("px.renew: checked is true, or the share of the proxies that must work, above 0 and at most 1; got %s",
+  names.usage("px.renew: checked is true, or the share of the proxies that must work, above 0 and "
+    .. "at most 1; got %s",
     tostring(checked))
 end
 
@@ -41,20 +42,28 @@ local function country_of(code)
 end
 
 local function check_options(options)
-  if type(options) ~= "table" then names.usage("px.renew takes its options as a table, got a %s", type(options)) end
+  if type(options) ~= "table" then
+    names.usage("px.renew takes its options as a table, got a %s", type(options))
+  end
   names.check("px.renew", options, known)
-  if options.within == nil then names.usage("px.renew: within is missing, the duration in which orders end") end
+  if options.within == nil then
+    names.usage("px.renew: within is missing, the duration in which orders end")
+  end
   local wanted = { within = duration.seconds(options.within, "within"), only = options.only }
   local period = options.period == nil and USUAL_PERIOD or options.period
   wanted.period = math.type(period) == "integer" and period >= 1 and period
     or names.usage("px.renew: period is a number of days, got %s", tostring(period))
   for _, name in ipairs(texts) do
     wanted[name] = options[name]
-    if wanted[name] ~= nil and type(wanted[name]) ~= "string" then names.usage("px.renew: %s is a text", name) end
+    if wanted[name] ~= nil and type(wanted[name]) ~= "string" then
+      names.usage("px.renew: %s is a text", name)
+    end
   end
   wanted.country = country_of(wanted.country)
   wanted.checked = share_of(options.checked)
-  if wanted.only ~= nil and type(wanted.only) ~= "function" then names.usage("px.renew: only is a function") end
+  if wanted.only ~= nil and type(wanted.only) ~= "function" then
+    names.usage("px.renew: only is a function")
+  end
   return wanted
 end
 
@@ -86,17 +95,22 @@ end
 
 local function action_of(order, wanted)
   return {
-    action = "extend", key = ties.renew_key(order.id, time.time(order.expires_at)), order = order.id, type = order.type,
-    quantity = math.tointeger(tonumber(order.quantity)), country = order.country, period = wanted.period,
+    action = "extend", key = ties.renew_key(order.id, time.time(order.expires_at)),
+      order = order.id, type = order.type,
+    quantity = math.tointeger(tonumber(order.quantity)), country = order.country,
+      period = wanted.period,
     expires_at = order.expires_at,
   }
 end
 
--- What the journal says of these, once what was left open is looked up: found, and key -> why nobody knows.
+-- What the journal says of these, once what was left open is looked up: found, and key -> why
+-- nobody knows.
 local function read_journal(actions, progress)
   local found, mine, unknown = ties.read(), {}, {}
   for _, action in ipairs(actions) do mine[action.key] = true end
-  if ties.look_up(found.open, function(entry) return mine[entry.key] end, progress) then found = ties.read() end
+  if ties.look_up(found.open, function(entry)
+    return mine[entry.key]
+  end, progress) then found = ties.read() end
   for _, entry in ipairs(found.open) do
     if mine[entry.key] and not entry.running then unknown[entry.key] = ties.way_out(entry) end
   end
@@ -114,11 +128,16 @@ end
 local function reason(order, action, wanted, found, unknown, now)
   local expires = time.time(order.expires_at)
   if unknown[action.key] then return "unknown", unknown[action.key] end
-  if found.renewed[action.key] then return "renewed", "was extended already, and the API does not show it yet" end
-  if expires <= now then
-    return "past", ("is called active and ended %s ago; it is not extended"):format(duration.text(now - expires))
+  if found.renewed[action.key] then
+    return "renewed", "was extended already, and the API does not show it yet"
   end
-  if not action.type or not action.quantity then return "vague", "cannot be priced: the API does not say what it is" end
+  if expires <= now then
+    return "past", ("is called active and ended %s ago; it is not extended"):format(
+      duration.text(now - expires))
+  end
+  if not action.type or not action.quantity then
+    return "vague", "cannot be priced: the API does not say what it is"
+  end
   if wanted.only and not wanted.only(order) then return "unwanted", "is left out" end
   local failed = failure(order, wanted)
   if failed then return "failed", failed end
@@ -149,7 +168,8 @@ end
 
 local function decide(wanted, progress)
   local array, actions = core.json.array, {}
-  local plan = { actions = array{}, skipped = array{}, endless = array{}, balance = endpoints.account.get().balance }
+  local plan = { actions = array{}, skipped = array{}, endless = array{},
+    balance = endpoints.account.get().balance }
   local now = clock() -- which that answer has told
   local due, endless = list(wanted, now)
   for at, order in ipairs(due) do actions[at] = action_of(order, wanted) end
@@ -160,7 +180,8 @@ local function decide(wanted, progress)
     if of_pool(order, wanted, found) then
       local why, text = reason(order, actions[at], wanted, found, unknown, now)
       if why then
-        table.insert(plan.skipped, { order = order.id, why = why, text = text, expires_at = order.expires_at })
+        table.insert(plan.skipped, { order = order.id, why = why, text = text,
+          expires_at = order.expires_at })
       else
         table.insert(plan.actions, actions[at])
       end
@@ -204,19 +225,22 @@ function M.run(options, shown)
   return report
 end
 
---- Extends the active orders that end within a duration, the nearest end first, as far as the run is allowed to spend. All are quoted
--- first, and nothing is extended when the balance cannot pay for all. From one end on an order is extended once, however
--- often this runs, so it is safe to run again. An extension that fails stops those that follow,
--- unless the API refuses that order alone: 400, 404 or 409.
+--- Extends the active orders that end within a duration, the nearest end first, as far as the run
+-- is allowed to spend. All are quoted first, and nothing is extended when the balance cannot pay
+-- for all. From one end on an order is extended once, however often this runs, so it is safe to run
+-- again. An extension that fails stops those that follow, unless the API refuses that order alone:
+-- 400, 404 or 409.
 -- @function px.renew
--- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30); only those of a `type`, a `country`,
---   or a `pool` (px.fleet); `checked`, true or a share: only those of whose proxies at least half, or that share, fetch a page
---   now, that at `check_url` or else the setting check_url; `only`, a function of an order that answers whether it is extended
--- @return report, a table: `done` (list of what was extended: `order`, `expires_at`, `price`), `skipped` (list of those that end
---   and were left alone: `order`, `why`: past, renewed, failed, unwanted, vague or unknown, and `text`), `endless` (ids of active
---   orders that do not tell when they end, so that nobody knows whether they are due), `left`, `spent`
--- @raise funds; spend_refused; outcome_unknown; what px.orders.extend raises, of the extension that failed, with the report as
---   details; usage
+-- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30); only
+--   those of a `type`, a `country`, or a `pool` (px.fleet); `checked`, true or a share: only those
+--   of whose proxies at least half, or that share, fetch a page now, that at `check_url` or else
+--   the setting check_url; `only`, a function of an order that answers whether it is extended
+-- @return report, a table: `done` (list of what was extended: `order`, `expires_at`, `price`),
+--   `skipped` (list of those that end and were left alone: `order`, `why`: past, renewed, failed,
+--   unwanted, vague or unknown, and `text`), `endless` (ids of active orders that do not tell when
+--   they end, so that nobody knows whether they are due), `left`, `spent`
+-- @raise funds; spend_refused; outcome_unknown; what px.orders.extend raises, of the extension that
+--   failed, with the report as details; usage
 -- @usage local report = px.renew{ within = "31d", period = 7 }
 -- print(#report.done, report.spent, #px.renew{ within = "31d", period = 7 }.done)  --> 1  1.12  0
 function M.renew(options)

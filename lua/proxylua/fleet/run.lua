@@ -1,7 +1,9 @@
--- From a file, a list or a plan to a report: reads the world, prices, holds a kept plan against it, and has it done.
+-- From a file, a list or a plan to a report: reads the world, prices, holds a kept plan against it,
+-- and has it done.
 --
--- Options are a table of functions: `progress` (what, how many: answers an object with the methods step and finish), `planned`
--- (called with the plan before anything is spent), `tell` (called with the report however it ends); and `budget`, money or nil.
+-- Options are a table of functions: `progress` (what, how many: answers an object with the methods
+-- step and finish), `planned` (called with the plan before anything is spent), `tell` (called with
+-- the report however it ends); and `budget`, money or nil.
 
 local core = require "proxylua.core"
 local apply = require "proxylua.fleet.apply"
@@ -23,7 +25,8 @@ M.quiet = { progress = function() return silent end, planned = nothing, tell = n
 
 local function make(pools, options)
   local plan = planner.decide(pools, world.read(pools, options.progress))
-  return planner.price(plan, quote.prices(planner.actions(plan, true), planner.words, options.progress))
+  return planner.price(plan, quote.prices(planner.actions(plan, true), planner.words,
+    options.progress))
 end
 
 -- Pools, and the plan where there is one already.
@@ -34,7 +37,8 @@ local function read(what, caller)
     return nil, kept.parse(content, what)
   end
   if type(what) ~= "table" then
-    names.usage("%s takes the path of a file, a list of pools or a plan, got a %s", caller, type(what))
+    names.usage("%s takes the path of a file, a list of pools or a plan, got a %s", caller,
+      type(what))
   end
   if what.version == nil then return file.check(what, caller) end
   return nil, kept.check(what, caller)
@@ -46,7 +50,9 @@ end
 -- @raise config, and what the calls raise
 function M.plan(what, options)
   local pools, plan = read(what, "px.fleet.plan")
-  if plan then names.usage("px.fleet.plan takes pools, and this is a plan already; px.fleet.apply applies it") end
+  if plan then
+    names.usage("px.fleet.plan takes pools, and this is a plan already; px.fleet.apply applies it")
+  end
   return make(pools, options)
 end
 
@@ -69,7 +75,8 @@ local function verify(plan, options)
   if #moved > 0 then
     core.error.raise{
       kind = "spend_refused", charge = "none", details = { moved = core.json.array(moved) },
-      message = ("the world is not the one of the plan any more; nothing was bought, make a new plan:\n  %s"):format(
+      message = ("the world is not the one of the plan any more; nothing was bought, make a new "
+        .. "plan:\n  %s"):format(
         table.concat(moved, "\n  ")),
     }
   end
@@ -86,7 +93,8 @@ local function raise_refused(plan, report)
     end
   end
   if not unknown and not refused then return end
-  core.error.raise{ kind = unknown and "outcome_unknown" or "spend_refused", message = unknown or refused,
+  core.error.raise{ kind = unknown and "outcome_unknown" or "spend_refused", message = unknown
+    or refused,
     charge = unknown and "unknown" or "none", details = report }
 end
 

@@ -1,5 +1,6 @@
--- How things are: the balance, and the orders of the pools with what is known of each. It is read so that nothing that was paid for
--- can be overlooked: lists first, the journal after them, and what the journal knows and no list shows is asked for by its id.
+-- How things are: the balance, and the orders of the pools with what is known of each. It is read
+-- so that nothing that was paid for can be overlooked: lists first, the journal after them, and
+-- what the journal knows and no list shows is asked for by its id.
 
 local clock = require "proxylua.util.clock"
 local country_code = require "proxylua.util.country"
@@ -32,8 +33,8 @@ local function is_young(tie)
   return tie.placed_at and time.time() - time.time(tie.placed_at) < LAG
 end
 
--- The order, or nil, and whether it is over for good. A list may have missed it while its records moved from page to page. What was
--- adopted and cannot be found may belong to another account.
+-- The order, or nil, and whether it is over for good. A list may have missed it while its records
+-- moved from page to page. What was adopted and cannot be found may belong to another account.
 local function look_up(id, tie)
   local order, err = errors.try(endpoints.orders.get, id)
   if order and over[order.status] then return nil, true end
@@ -41,7 +42,8 @@ local function look_up(id, tie)
   if err.kind ~= "not_found" then error(err, 0) end
   if not is_young(tie) then return nil, tie.placed_at ~= nil end
   local params = tie.params
-  return { id = id, type = params.type, quantity = params.quantity, country = params.country, unseen = true }
+  return { id = id, type = params.type, quantity = params.quantity, country = params.country,
+    unseen = true }
 end
 
 local function look_up_all(ids, found)
@@ -63,13 +65,15 @@ local function whole(quantity)
   return number and math.tointeger(math.ceil(number))
 end
 
--- What a pool bought is what the pool asked for. How the API spells it afterwards is not ours to know, and an order that
--- did not fit for its spelling would be bought again in every run.
+-- What a pool bought is what the pool asked for. How the API spells it afterwards is not ours to
+-- know, and an order that did not fit for its spelling would be bought again in every run.
 local function describe(order, tie, renewed)
   local expires, bought = time.read(order.expires_at), tie.params
   return {
-    id = order.id, pool = tie.pool, type = bought.type or order.type and tostring(order.type):lower(),
-    country = bought.country or country_code(order.country), expires_at = order.expires_at, expires = expires,
+    id = order.id, pool = tie.pool, type = bought.type or order.type
+      and tostring(order.type):lower(),
+    country = bought.country or country_code(order.country), expires_at = order.expires_at,
+      expires = expires,
     quantity = whole(order.quantity) or whole(bought.quantity) or 0, unseen = order.unseen,
     status = order.status and tostring(order.status),
     renewed = expires and renewed[ties.renew_key(order.id, expires)] or nil,
@@ -88,7 +92,9 @@ local function orders_of(wanted, listed, found)
   end
   for _, order in ipairs(look_up_all(missing, found)) do orders[#orders + 1] = order end
   local described = {}
-  for at, order in ipairs(orders) do described[at] = describe(order, found.ties[order.id], found.renewed) end
+  for at, order in ipairs(orders) do
+    described[at] = describe(order, found.ties[order.id], found.renewed)
+  end
   return described
 end
 
@@ -146,7 +152,8 @@ local function look(wanted)
   local listed = list_active()
   local found = ties.read()
   local world = {
-    now = clock(), account = account.id or account.email, balance = account.balance, next = found.next,
+    now = clock(), account = account.id or account.email, balance = account.balance,
+      next = found.next,
     orders = orders_of(wanted, listed, found), blocked = blocked_by(wanted, found),
   }
   world.loose, world.strangers = others_of(wanted, listed, found)
@@ -155,12 +162,15 @@ local function look(wanted)
   return world, found
 end
 
---- Reads the world of some pools. Charges that a run before has left open are looked up first, which may take the settling time.
+--- Reads the world of some pools. Charges that a run before has left open are looked up first,
+-- which may take the settling time.
 -- @param pools list, as fleet.file has them
 -- @param progress function of what and how many: object with the methods step and finish
--- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their end), `next` (pool -> number of its next purchase),
---   `blocked` (pool -> why nothing can be decided for it), `loose` (active orders of no pool), `strangers` (pool that is not among
---   these -> how much it has), `nameless` (list of key and pool: purchases that were placed, nobody knows as which order)
+-- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their end), `next`
+--   (pool -> number of its next purchase), `blocked` (pool -> why nothing can be decided for it),
+--   `loose` (active orders of no pool), `strangers` (pool that is not among these -> how much it
+--   has), `nameless` (list of key and pool: purchases that were placed, nobody knows as which
+--   order)
 -- @raise what the calls raise
 function M.read(pools, progress)
   local wanted, tried = {}, {}

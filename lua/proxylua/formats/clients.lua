@@ -1,4 +1,5 @@
--- Configurations of proxy clients that choose among many: Clash (mihomo), sing-box and gost. Each listens on the machine alone.
+-- Configurations of proxy clients that choose among many: Clash (mihomo), sing-box and gost. Each
+-- listens on the machine alone.
 
 local objects = require "proxylua.formats.objects"
 local text = require "proxylua.formats.common"
@@ -27,7 +28,8 @@ local function clash_record(proxy, index)
   if not protocol then return nil, text.no_protocol("Clash", proxy) end
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
-  return '- {"name":"proxy-' .. index .. '","type":"' .. protocol .. '","server":"' .. proxy.host .. '","port":'
+  return '- {"name":"proxy-' .. index .. '","type":"' .. protocol .. '","server":"' .. proxy.host
+    .. '","port":'
     .. proxy.port .. login .. (proxy.protocol == "https" and ',"tls":true' or "") .. "}\n"
 end
 
@@ -53,8 +55,10 @@ local function sing_box_record(proxy, index)
   local version = versions[proxy.protocol]
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
-  return '{"type":"' .. (version and "socks" or "http") .. '","tag":"proxy-' .. index .. '","server":"' .. proxy.host
-    .. '","server_port":' .. proxy.port .. (version and ',"version":"' .. version .. '"' or "") .. login
+  return '{"type":"' .. (version and "socks" or "http") .. '","tag":"proxy-' .. index
+    .. '","server":"' .. proxy.host
+    .. '","server_port":' .. proxy.port .. (version and ',"version":"' .. version .. '"' or "")
+    .. login
     .. (proxy.protocol == "https" and ',"tls":{"enabled":true}' or "") .. "},\n"
 end
 
@@ -68,7 +72,8 @@ M["sing-box"] = {
   summary = "sing-box", extension = "json",
   new = function()
     return {
-      head = '{"inbounds":[{"type":"mixed","listen":"127.0.0.1","listen_port":2080}],\n"outbounds":[\n',
+      head =
+        '{"inbounds":[{"type":"mixed","listen":"127.0.0.1","listen_port":2080}],\n"outbounds":[\n',
       record = sing_box_record, tail = sing_box_tail,
     }
   end,
@@ -77,13 +82,15 @@ M["sing-box"] = {
 -- --- gost 3 ---
 
 local connectors = {
-  http = "http", https = "http", socks4 = "socks4", socks4a = "socks4", socks5 = "socks5", socks5h = "socks5",
+  http = "http", https = "http", socks4 = "socks4", socks4a = "socks4", socks5 = "socks5",
+    socks5h = "socks5",
 }
 
 local function gost_record(proxy, index, before)
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
-  return before .. '{"name":"proxy-' .. index .. '","addr":"' .. address.host(proxy.host) .. ":" .. proxy.port
+  return before .. '{"name":"proxy-' .. index .. '","addr":"' .. address.host(proxy.host) .. ":"
+    .. proxy.port
     .. '","connector":{"type":"' .. connectors[proxy.protocol] .. '"'
     .. (login ~= "" and ',"auth":{' .. login:sub(2) .. "}" or "")
     .. '},"dialer":{"type":"' .. (proxy.protocol == "https" and "tls" or "tcp") .. '"}}'
@@ -95,7 +102,8 @@ M.gost = {
     return objects.between('{"services":[{"name":"local","addr":"127.0.0.1:8080",'
       .. '"handler":{"type":"auto","chain":"proxies"},"listener":{"type":"tcp"}}],\n'
       .. '"chains":[{"name":"proxies","hops":[{"name":"proxies",'
-      .. '"selector":{"strategy":"round","maxFails":1,"failTimeout":"30s"},"nodes":[\n', gost_record, "\n]}]}]}\n")
+      .. '"selector":{"strategy":"round","maxFails":1,"failTimeout":"30s"},"nodes":[\n',
+      gost_record, "\n]}]}]}\n")
   end,
 }
 

@@ -1,4 +1,5 @@
--- What formats share: credentials as texts, what they hold, and strings as JSON and YAML both read them.
+-- What formats share: credentials as texts, what they hold, and strings as JSON and YAML both read
+-- them.
 
 local core = require "proxylua.core"
 
@@ -34,7 +35,9 @@ M.not_in_line = not_in_line
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 for byte = 0, 127 do
   local character = string.char(byte)
-  if character:find("%c") and not escapes[character] then escapes[character] = ("\\u%04x"):format(byte) end
+  if character:find("%c") and not escapes[character] then
+    escapes[character] = ("\\u%04x"):format(byte)
+  end
 end
 
 -- Characters that YAML does not take as they are, or that some reader takes for the end of a line.
@@ -54,13 +57,15 @@ function M.quote(text)
   return '"' .. text .. '"'
 end
 
---- The pairs `,"username":"…","password":"…"`; "" without credentials. Nil and why where they are not UTF-8.
+--- The pairs `,"username":"…","password":"…"`; "" without credentials. Nil and why where they are
+-- not UTF-8.
 function M.login_pairs(proxy)
   local user, password = M.login(proxy)
   if not user then return "" end
   local quoted_user, quoted_password = M.quote(user), M.quote(password)
   if not quoted_user or not quoted_password then
-    return nil, (quoted_user and "the password" or "the username") .. " holds bytes that are not UTF-8"
+    return nil, (quoted_user and "the password" or "the username")
+      .. " holds bytes that are not UTF-8"
   end
   return ',"username":' .. quoted_user .. ',"password":' .. quoted_password
 end

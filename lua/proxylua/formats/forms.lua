@@ -1,6 +1,6 @@
--- The forms in which files hold proxies. Each is a function of a reader (proxylua.util.lines), its first line (JSON needs
--- none) and the protocol for where none is told; it answers a function that answers the next record, nothing at the end,
--- and false and why for what is no proxy.
+-- The forms in which files hold proxies. Each is a function of a reader (proxylua.util.lines), its
+-- first line (JSON needs none) and the protocol for where none is told; it answers a function that
+-- answers the next record, nothing at the end, and false and why for what is no proxy.
 
 local core = require "proxylua.core"
 local address = require "proxylua.proxies.address"
@@ -48,7 +48,8 @@ M.proxychains = each_line(function(line)
   local protocol, host, port, login = line:match("^%s*(%w+)[ \t]+(%S+)[ \t]+(%d+)%s*(.*)$")
   if not protocol or not address.protocol(protocol) then return nil end
   local user, password = login:match("^(%S*)%s*(%S*)")
-  return address.complete{ protocol = protocol, host = host, port = port, username = user, password = password }
+  return address.complete{ protocol = protocol, host = host, port = port, username = user,
+    password = password }
 end)
 
 -- cache_peer host parent port 0 options…
@@ -87,7 +88,8 @@ local function words(line)
   return list
 end
 
-local three = { connect = "http", http = "http", ["connect+"] = "http", socks4 = "socks4", socks5 = "socks5",
+local three = { connect = "http", http = "http", ["connect+"] = "http", socks4 = "socks4",
+  socks5 = "socks5",
   ["socks5+"] = "socks5h", ["socks4+"] = "socks4a", https = "https", ["connect+s"] = "https" }
 
 -- parent 1000 type host port user password
@@ -95,8 +97,11 @@ M["3proxy"] = each_line(function(line)
   if not line:find("^%s*parent%s") then return nil end
   local list = words(line)
   local protocol = three[list[3]]
-  if not protocol then return false, ("3proxy has no parents of the type %s"):format(list[3] or "") end
-  return address.complete{ protocol = protocol, host = list[4], port = list[5], username = list[6], password = list[7] }
+  if not protocol then
+    return false, ("3proxy has no parents of the type %s"):format(list[3] or "")
+  end
+  return address.complete{ protocol = protocol, host = list[4], port = list[5], username = list[6],
+    password = list[7] }
 end)
 
 local function env_pair(line)
@@ -127,7 +132,9 @@ local function curl_pair(line)
   local name, value = line:match("^%s*%-*([%w-]+)%s*[=:%s]%s*(.*)$")
   if not name then return nil end
   local quoted = value:match('^"(.*)"%s*$')
-  if quoted then return name, (quoted:gsub("\\(.)", function(letter) return escapes[letter] or letter end)) end
+  if quoted then
+    return name, (quoted:gsub("\\(.)", function(letter) return escapes[letter] or letter end))
+  end
   return name, value:match("^(%S*)")
 end
 
@@ -221,7 +228,8 @@ local function csv_object(fields, columns)
   return object
 end
 
--- Where a login holds a tab or the end of a line, its column has a blank; the URL beside it tells what it was.
+-- Where a login holds a tab or the end of a line, its column has a blank; the URL beside it tells
+-- what it was.
 local function restore_login(object)
   local told = object.url and address.parse(object.url)
   if told and told.username and told.host == object.host and tostring(told.port) == object.port then
@@ -258,7 +266,8 @@ end
 
 -- The object of a line: "- {…}", "{…},", or "name": {…}, as lists of them are written.
 local function object_of(line)
-  local text = line:match("^%s*[%[-]?%s*({.*})%s*[,%]]?%s*$") or line:match('^%s*"[^"]*"%s*:%s*({.*})%s*,?%s*$')
+  local text = line:match("^%s*[%[-]?%s*({.*})%s*[,%]]?%s*$")
+    or line:match('^%s*"[^"]*"%s*:%s*({.*})%s*,?%s*$')
   if not text then return nil end
   local ok, object = pcall(core.json.decode, text)
   return ok and object or nil
@@ -268,7 +277,9 @@ local function walked(text, protocol)
   local ok, document = pcall(core.json.decode, text)
   if not ok then return nil, "it is no JSON: " .. document.message end
   local list, at = {}, 0
-  objects.walk(document, function(record, why) list[#list + 1] = record or { false, why } end, protocol)
+  objects.walk(document, function(record, why)
+    list[#list + 1] = record or { false, why }
+  end, protocol)
   return function()
     at = at + 1
     if list[at] and list[at][1] == false then return table.unpack(list[at]) end

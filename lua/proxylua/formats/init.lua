@@ -13,20 +13,25 @@ local function add(name, format)
 end
 
 for _, family in ipairs{
-  { "lists", "txt", "url", "csv" }, { "objects", "json" }, { "programs", "curl", "env", "proxychains" },
-  { "lists", "scrapy" }, { "programs", "squid", "3proxy" }, { "objects", "foxyproxy", "switchyomega" },
+  { "lists", "txt", "url", "csv" }, { "objects", "json" },
+    { "programs", "curl", "env", "proxychains" },
+  { "lists", "scrapy" }, { "programs", "squid", "3proxy" },
+    { "objects", "foxyproxy", "switchyomega" },
   { "clients", "clash", "sing-box", "gost" },
 } do
   local module = require("proxylua.formats." .. family[1])
   for at = 2, #family do add(family[at], module[family[at]]) end
 end
 
-local also = { mihomo = "clash", zeroomega = "switchyomega", ["proxychains-ng"] = "proxychains", singbox = "sing-box" }
+local also = { mihomo = "clash", zeroomega = "switchyomega", ["proxychains-ng"] = "proxychains",
+  singbox = "sing-box" }
 
 --- A format by its name.
 -- @raise usage, which names the nearest; config
 function M.find(name)
-  if type(name) ~= "string" then names.usage("the format of an export is a name, got a %s", type(name)) end
+  if type(name) ~= "string" then
+    names.usage("the format of an export is a name, got a %s", type(name))
+  end
   local format = formats[name] or formats[also[name]] or hooks.call("format", name)
   if format then return format end
   local known, list = {}, {}
@@ -49,7 +54,8 @@ function M.list()
   local list = {}
   for at, name in ipairs(order) do
     local format = formats[name]
-    list[at] = { name = name, summary = format.summary or "", extension = format.extension or "txt" }
+    list[at] = { name = name, summary = format.summary or "", extension = format.extension
+      or "txt" }
   end
   for _, row in ipairs(hooks.call("formats") or {}) do
     local extra = { name = row.name, summary = row.summary, extension = row.extension }
@@ -61,16 +67,20 @@ end
 --- Adds a format, or puts another in the place of one, for as long as the program runs.
 -- @function px.export.register
 -- @param name string
--- @param fn function of a proxy's record and its number, counted from 1; it answers the proxy's line, or nil and why it cannot be
---   written
+-- @param fn function of a proxy's record and its number, counted from 1; it answers the proxy's
+--   line, or nil and why it cannot be written
 -- @raise usage
--- @usage px.export.register("hosts", function(proxy, number) return number .. " " .. proxy.host end)
+-- @usage px.export.register("hosts", function(proxy, number)
+--   return number .. " " .. proxy.host
+-- end)
 -- print(px.export.text({ "http://10.0.0.1:80" }, "hosts"))  --> 1 10.0.0.1
 function M.register(name, fn)
   if type(name) ~= "string" or not name:find("^[%w][%w._-]*$") then
     names.usage("px.export.register takes the name of a format, made of letters, digits and - . _")
   end
-  if type(fn) ~= "function" then names.usage("px.export.register takes a function, got a %s", type(fn)) end
+  if type(fn) ~= "function" then
+    names.usage("px.export.register takes a function, got a %s", type(fn))
+  end
   add(name, { summary = "added by a script", registered = true, new = function()
     return { record = function(proxy, index)
       local line, why = fn(proxy, index)

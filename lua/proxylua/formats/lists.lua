@@ -30,39 +30,48 @@ M.url = {
   new = function() return { record = function(proxy) return address.url(proxy) .. "\n" end } end,
 }
 
--- Of a record's other fields nobody knows what they hold: what is neither text nor number has no place in a line.
+-- Of a record's other fields nobody knows what they hold: what is neither text nor number has no
+-- place in a line.
 local function field(value)
   if value == nil then return "" end
   if type(value) == "number" then return tostring(value) end
   if type(value) ~= "string" then return "" end
   if not find(value, '[%s,"]') then return value end
-  if not find(value, '[,"\r\n]') and not find(value, "^%s") and not find(value, "%s$") then return value end
+  if not find(value, '[,"\r\n]') and not find(value, "^%s") and not find(value, "%s$") then
+    return value
+  end
   return '"' .. text.doubled(value) .. '"'
 end
 
 local function csv_record(proxy)
   local holder = text.holder(proxy, "\0")
   if holder then return nil, holder .. " holds a NUL, which readers of CSV take for the end" end
-  return proxy.host .. "," .. proxy.port .. "," .. field(proxy.username) .. "," .. field(proxy.password) .. ","
+  return proxy.host .. "," .. proxy.port .. "," .. field(proxy.username) .. ","
+    .. field(proxy.password) .. ","
     .. proxy.protocol .. "," .. field(proxy.country) .. "," .. field(proxy.order_id) .. "\r\n"
 end
 
 M.csv = {
   summary = "RFC 4180, with a heading", extension = "csv",
   new = function()
-    return { head = "host,port,username,password,protocol,country,order_id\r\n", record = csv_record }
+    return { head = "host,port,username,password,protocol,country,order_id\r\n",
+      record = csv_record }
   end,
 }
 
--- Scrapy decodes what is percent-encoded as UTF-8 and sends it as Latin-1; without a colon or a username it fails or sends none.
+-- Scrapy decodes what is percent-encoded as UTF-8 and sends it as Latin-1; without a colon or a
+-- username it fails or sends none.
 local function scrapy_record(proxy)
   if proxy.protocol ~= "http" then return nil, text.no_protocol("Scrapy", proxy) end
   local user, password = text.login(proxy)
   if not user then return address.url(proxy) .. "\n" end
   if user == "" then return nil, "Scrapy sends no credentials where the username is empty" end
   local holder = text.holder(proxy, "[\x80-\xFF]")
-  if holder then return nil, holder .. " is not ASCII, and what Scrapy sends then depends on its settings" end
-  return "http://" .. address.encode(user) .. ":" .. address.encode(password) .. "@" .. address.host(proxy.host) .. ":"
+  if holder then
+    return nil, holder .. " is not ASCII, and what Scrapy sends then depends on its settings"
+  end
+  return "http://" .. address.encode(user) .. ":" .. address.encode(password) .. "@"
+    .. address.host(proxy.host) .. ":"
     .. proxy.port .. "\n"
 end
 

@@ -9,24 +9,29 @@ local encode, login_of = address.encode, text.login
 
 -- --- curl -K ---
 
--- Percent-encoded, nothing is left to quote. A colon is always there: without one curl asks for the password.
+-- Percent-encoded, nothing is left to quote. A colon is always there: without one curl asks for the
+-- password.
 local function curl_record(proxy, url)
   local holder = text.holder(proxy, "\0")
   if holder then return nil, holder .. " holds a NUL, which curl refuses" end
   local user, password = login_of(proxy)
-  return 'proxy = "' .. proxy.protocol .. "://" .. address.host(proxy.host) .. ":" .. proxy.port .. '"\n'
+  return 'proxy = "' .. proxy.protocol .. "://" .. address.host(proxy.host) .. ":" .. proxy.port
+    .. '"\n'
     .. (user and 'proxy-user = "' .. encode(user) .. ":" .. encode(password) .. '"\n' or "")
     .. (url and 'url = "' .. url .. '"\n' or "")
 end
 
 M.curl = {
-  summary = "curl -K FILE; several proxies need the option url, which each of them fetches", extension = "conf",
+  summary = "curl -K FILE; several proxies need the option url, which each of them fetches",
+    extension = "conf",
   options = { url = true },
   new = function(options)
     local url = options.url and options.url:gsub('[%c"\\ ]', address.encode)
     return { record = function(proxy, index)
       if index == 1 then return curl_record(proxy, url) end
-      if not url then return nil, "curl takes one proxy a transfer: with several, say what each is to fetch (url)" end
+      if not url then
+        return nil, "curl takes one proxy a transfer: with several, say what each is to fetch (url)"
+      end
       local section, why = curl_record(proxy, url)
       return section and "next\n" .. section, why
     end }
@@ -35,7 +40,8 @@ M.curl = {
 
 -- --- proxychains-ng ---
 
-local chained = { http = "http", socks4 = "socks4", socks4a = "socks4", socks5 = "socks5", socks5h = "socks5" }
+local chained = { http = "http", socks4 = "socks4", socks4a = "socks4", socks5 = "socks5",
+  socks5h = "socks5" }
 
 local function proxychains_login(proxy)
   local user, password = login_of(proxy)
@@ -43,7 +49,9 @@ local function proxychains_login(proxy)
   if user == "" then return nil, "proxychains has no way to write an empty username" end
   local holder = text.holder(proxy, "[%s%c]")
   if holder then return nil, holder .. " holds a blank or a control byte, which ends it" end
-  if #user > 255 or #password > 255 then return nil, "proxychains takes at most 255 bytes of username and password" end
+  if #user > 255 or #password > 255 then
+    return nil, "proxychains takes at most 255 bytes of username and password"
+  end
   return " " .. user .. " " .. password
 end
 
@@ -62,7 +70,8 @@ M.proxychains = {
   summary = "proxychains-ng; it reads the first 512 proxies", extension = "conf",
   new = function()
     return {
-      head = "random_chain\nchain_len = 1\nproxy_dns\ntcp_read_time_out 15000\ntcp_connect_time_out 8000\n"
+      head = "random_chain\nchain_len = 1\nproxy_dns\ntcp_read_time_out "
+        .. "15000\ntcp_connect_time_out 8000\n"
         .. "[ProxyList]\n",
       record = proxychains_record,
     }
@@ -83,7 +92,9 @@ local function squid_login(proxy)
 end
 
 local function squid_record(proxy, index)
-  if proxy.protocol ~= "http" and proxy.protocol ~= "https" then return nil, text.no_protocol("Squid", proxy) end
+  if proxy.protocol ~= "http" and proxy.protocol ~= "https" then
+    return nil, text.no_protocol("Squid", proxy)
+  end
   local login, why = squid_login(proxy)
   if not login then return nil, why end
   return "cache_peer " .. proxy.host .. " parent " .. proxy.port
@@ -100,11 +111,14 @@ M.squid = {
 
 -- --- 3proxy ---
 
-local GROUP = 1000 -- parents among which one service chooses: their weights, whole numbers, add up to 1000
+-- parents among which one service chooses: their weights, whole numbers, add up to 1000
+local GROUP = 1000
 
-local parents = { http = "http", socks4 = "socks4", socks4a = "socks4+", socks5 = "socks5", socks5h = "socks5+" }
+local parents = { http = "http", socks4 = "socks4", socks4a = "socks4+", socks5 = "socks5",
+  socks5h = "socks5+" }
 
--- Its parser loses a quote or a dollar at the front of a quoted word, and its requests hold 128 and 64 bytes.
+-- Its parser loses a quote or a dollar at the front of a quoted word, and its requests hold 128 and
+-- 64 bytes.
 local function three_login(proxy)
   local user, password = login_of(proxy)
   if not user then return "" end
@@ -112,7 +126,9 @@ local function three_login(proxy)
   if why then return nil, why end
   if user == "" then return nil, "3proxy has no way to write an empty username" end
   local holder = text.holder(proxy, '^["$]') or user:find("^%*") and "the username"
-  if holder then return nil, holder .. ' begins with ", $ or *, which has a meaning of its own in 3proxy' end
+  if holder then
+    return nil, holder .. ' begins with ", $ or *, which has a meaning of its own in 3proxy'
+  end
   if #user > 128 or #password > 64 then
     return nil, "3proxy sends at most 128 bytes of a username and 64 of a password"
   end
@@ -157,7 +173,8 @@ local function three_writer()
 end
 
 M["3proxy"] = {
-  summary = "3proxy, with a service for each thousand proxies, from port 3128 on", extension = "cfg",
+  summary = "3proxy, with a service for each thousand proxies, from port 3128 on",
+    extension = "cfg",
   new = three_writer,
 }
 
@@ -165,7 +182,9 @@ M["3proxy"] = {
 
 local function env_record(proxy, index)
   local holder = text.holder(proxy, "\0")
-  if holder then return nil, holder .. " holds a NUL, which no program takes from its environment" end
+  if holder then
+    return nil, holder .. " holds a NUL, which no program takes from its environment"
+  end
   local url, first = address.url(proxy), ""
   if index == 1 then
     for _, name in ipairs{ "http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY" } do
@@ -176,7 +195,8 @@ local function env_record(proxy, index)
 end
 
 M.env = {
-  summary = "NAME=URL lines for sh (set -a; . FILE), Docker and systemd: the first as http_proxy …, all as PROXY_1 …",
+  summary = "NAME=URL lines for sh (set -a; . FILE), Docker and systemd: the first as http_proxy "
+    .. "…, all as PROXY_1 …",
   extension = "env", new = function() return { record = env_record } end,
 }
 

@@ -1,4 +1,5 @@
--- Proxies as objects: which fields of which programs say what, and finding them in a document however deep they lie.
+-- Proxies as objects: which fields of which programs say what, and finding them in a document
+-- however deep they lie.
 
 local address = require "proxylua.proxies.address"
 
@@ -68,8 +69,10 @@ local function from_fields(object)
   local host, port = field(object, "host"), field(object, "port")
   if not host or not port then return nil end
   return {
-    host = host, port = port, username = text(field(object, "username")), password = text(field(object, "password")),
-    protocol = protocol_of(object), country = text(object.country), order_id = text(object.order_id),
+    host = host, port = port, username = text(field(object, "username")),
+      password = text(field(object, "password")),
+    protocol = protocol_of(object), country = text(object.country),
+      order_id = text(object.order_id),
   }
 end
 
@@ -109,7 +112,8 @@ local function walk(value, found, protocol, depth)
   end
 end
 
---- Calls found(record) or found(nil, why) for each proxy in a document, in the order of lists and of names.
+--- Calls found(record) or found(nil, why) for each proxy in a document, in the order of lists and
+-- of names.
 function M.walk(document, found, protocol)
   walk(document, found, protocol, 0)
 end

@@ -1,5 +1,5 @@
--- A line of one's own for each proxy: '%login%:%password%@%ip%:%port%'. Credentials stand in it as they are, or percent-encoded with
--- .url after the name.
+-- A line of one's own for each proxy: '%login%:%password%@%ip%:%port%'. Credentials stand in it as
+-- they are, or percent-encoded with .url after the name.
 
 local address = require "proxylua.proxies.address"
 local names = require "proxylua.util.names"
@@ -22,8 +22,10 @@ local fields = {
   ip = field "host", host = field "host", port = field "port",
   login = field "username", username = field "username", user = field "username",
   password = field "password", pass = field "password",
-  ["login.url"] = encoded "username", ["username.url"] = encoded "username", ["password.url"] = encoded "password",
-  protocol = field "protocol", type = field "protocol", country = field "country", order_id = field "order_id",
+  ["login.url"] = encoded "username", ["username.url"] = encoded "username",
+    ["password.url"] = encoded "password",
+  protocol = field "protocol", type = field "protocol", country = field "country",
+    order_id = field "order_id",
   url = address.url, n = function(_, index) return tostring(index) end,
 }
 
@@ -43,7 +45,9 @@ local function compile(template)
     if not plain then
       local name
       name, after = template:match("^%%([^%%]*)%%()", at)
-      if not name then names.usage("the template has a %% without its end; write %%%% for a %% of its own") end
+      if not name then
+        names.usage("the template has a %% without its end; write %%%% for a %% of its own")
+      end
       plain = name == "" and "%" or fields[name] or unknown(name)
       local in_pair = (name == "ip" or name == "host") and template:sub(after, after) == ":"
       if in_pair then plain = host_before_colon end
@@ -56,7 +60,9 @@ end
 --- The format that writes a template's line for each proxy.
 -- @raise usage
 function M.format(template)
-  if type(template) ~= "string" then names.usage("a template is a text, got a %s", type(template)) end
+  if type(template) ~= "string" then
+    names.usage("a template is a text, got a %s", type(template))
+  end
   local parts = compile(template:gsub("\\t", "\t"))
   return { new = function()
     local line, gaps = table.move(parts, 1, #parts, 1, {}), {}

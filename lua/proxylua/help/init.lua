@@ -1,5 +1,6 @@
--- Help: the overview, a command, a topic, or a function that scripts call. Commands and options come from the
--- tables that the program works by, topics from the README, functions from the reference.
+-- Help: the overview, a command, a topic, or a function that scripts call. Commands and options
+-- come from the tables that the program works by, topics from the README, functions from the
+-- reference.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -64,7 +65,8 @@ local function options_topic()
   local lines = markdown.wrap("Before a script's name, and before or after a command:", width())
   lines[#lines + 1] = ""
   add_options(lines)
-  add(lines, { "", "Example:", "  proxylua --sandbox --spend 25 orders create --type isp --quantity 10 --json" })
+  add(lines, { "", "Example:",
+    "  proxylua --sandbox --spend 25 orders create --type isp --quantity 10 --json" })
   return lines
 end
 
@@ -107,7 +109,8 @@ end
 
 --- What the README says under a heading, as Markdown.
 function M.section(heading)
-  return assert(markdown.section(core.system.embedded("README.md"), heading), "the README has no section " .. heading)
+  return assert(markdown.section(core.system.embedded("README.md"), heading),
+    "the README has no section " .. heading)
 end
 
 local function topic_text(name)
@@ -155,7 +158,8 @@ local function list_text(prefix)
     end
   end
   if #lines == 0 then return nil end
-  add(lines, { "", "In the examples px is the module, and order an order whose proxies are in proxies.", "", "Example:",
+  add(lines, { "", "In the examples px is the module, and order an order whose proxies are in "
+    .. "proxies.", "", "Example:",
     "  proxylua help px.orders.create" })
   return text_of(lines)
 end
@@ -168,9 +172,12 @@ end
 -- --- all of it ---
 
 local function overview()
-  local lines = { "Usage: proxylua [OPTIONS] [SCRIPT [ARG …]]", "       proxylua [OPTIONS] COMMAND …", "" }
-  add(lines, markdown.wrap("Runs Lua scripts that buy, renew, check and export proxies of the 1001Proxy API; calls it "
-    .. "by commands too. A word with a slash or .lua is a script; any other is a command before it is a script; - is "
+  local lines = { "Usage: proxylua [OPTIONS] [SCRIPT [ARG …]]",
+    "       proxylua [OPTIONS] COMMAND …", "" }
+  add(lines, markdown.wrap(
+    "Runs Lua scripts that buy, renew, check and export proxies of the 1001Proxy API; calls it "
+    .. "by commands too. A word with a slash or .lua is a script; any other is a command before it "
+    .. "is a script; - is "
     .. "standard input.", width()))
   add(lines, { "", "Commands:" })
   local commands = command_line().commands
@@ -199,7 +206,8 @@ local function known_words()
   for _, name in ipairs(command_line().commands.names()) do known[name] = true end
   for _, entry in ipairs(reference.all()) do
     known[entry.name] = true
-    known[entry.name:match("^px%.%w+%f[.]") or entry.name] = true -- "px.orders", of which there is a list
+    -- "px.orders", of which there is a list
+    known[entry.name:match("^px%.%w+%f[.]") or entry.name] = true
   end
   return known
 end
@@ -207,7 +215,8 @@ end
 local function refuse(words)
   local known = known_words()
   local nearest = names.nearest(table.concat(words, "-"), known) or names.nearest(words[1], known)
-  names.usage("there is no help on %s%s; proxylua help shows what there is", table.concat(words, " "),
+  names.usage("there is no help on %s%s; proxylua help shows what there is",
+    table.concat(words, " "),
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
@@ -234,7 +243,9 @@ function M.words(taken)
   if command then
     local list = {}
     local parsers = command_line().parsers
-    for at, sub in ipairs(parsers.describe(parsers.build(taken[1], command, {})).commands) do list[at] = sub.name end
+    for at, sub in ipairs(parsers.describe(parsers.build(taken[1], command, {})).commands) do
+      list[at] = sub.name
+    end
     return list
   end
   local list = table.move(order, 1, #order, 1, {})

@@ -1,8 +1,10 @@
--- What the README uses of Markdown, as text for a terminal of some width: headings, paragraphs, lists, tables and code.
+-- What the README uses of Markdown, as text for a terminal of some width: headings, paragraphs,
+-- lists, tables and code.
 
 local M = {}
 
-local LEAST_CELL = 24 -- columns for the last cell of a table's row; where less is left, the cells stand below each other
+-- columns for the last cell of a table's row; where less is left, the cells stand below each other
+local LEAST_CELL = 24
 
 local function width_of(text)
   return utf8.len(text) or #text
@@ -102,7 +104,9 @@ local function put_items(lines, block, width)
 end
 
 local function put_code(lines, code)
-  for line in code:gmatch("([^\n]*)\n") do lines[#lines + 1] = line == "" and "" or "    " .. line end
+  for line in code:gmatch("([^\n]*)\n") do
+    lines[#lines + 1] = line == "" and "" or "    " .. line
+  end
 end
 
 local function put_block(lines, block, width)

@@ -1,7 +1,9 @@
--- The reference of what scripts can call: read from the comments beside the functions, and for the API's own functions made from
--- the endpoint table. The terminal, the HTML pages and the specs all have it from here.
+-- The reference of what scripts can call: read from the comments beside the functions, and for the
+-- API's own functions made from the endpoint table. The terminal, the HTML pages and the specs all
+-- have it from here.
 --
--- A comment belongs to it when it names its function: `@function px.orders.wait`, or a field: `@field px.version`.
+-- A comment belongs to it when it names its function: `@function px.orders.wait`, or a field:
+-- `@field px.version`.
 
 local M = {}
 
@@ -16,7 +18,8 @@ function M.comments(source)
   local list, lines = {}, nil
   local function finish()
     local text = lines and table.concat(lines, "\n")
-    if text and (text:find("@function px%.") or text:find("@function %l+:") or text:find("@field px%.")) then
+    if text and (text:find("@function px%.") or text:find("@function %l+:")
+      or text:find("@field px%.")) then
       list[#list + 1] = text
     end
     lines = nil
@@ -59,7 +62,8 @@ end
 
 --- Takes a comment apart.
 -- @param text as M.comments has it
--- @return entry: name, is_field, text, params (list of tables: name, text), returns and raises (lists), usage
+-- @return entry: name, is_field, text, params (list of tables: name, text), returns and raises
+--   (lists), usage
 function M.parse(text)
   local entry = { params = {}, returns = {}, raises = {} }
   local tag, lines = nil, {}
@@ -81,7 +85,8 @@ end
 
 -- --- the API's functions ---
 
-local samples = { id = "order.id", country = '"US"', period = "30", quantity = "2", network = '"TRC20"' }
+local samples = { id = "order.id", country = '"US"', period = "30", quantity = "2",
+  network = '"TRC20"' }
 
 local function sample(param)
   local value = samples[param.name] or (param.values and ('"%s"'):format(param.values[1])) or "1"
@@ -112,12 +117,17 @@ local function params_of(row)
   for _, param in ipairs(row.params) do
     if param.where == "path" then list[#list + 1] = { name = param.name, text = about(param) } end
   end
-  list[#list + 1] = { name = "params", text = "table, may be left out where nothing in it is needed" }
+  list[#list + 1] = { name = "params",
+    text = "table, may be left out where nothing in it is needed" }
   for _, param in ipairs(row.params) do
-    if param.where ~= "path" then list[#list + 1] = { name = "params." .. param.name, text = about(param) } end
+    if param.where ~= "path" then
+      list[#list + 1] = { name = "params." .. param.name, text = about(param) }
+    end
   end
   for _, option in ipairs(row.options) do
-    if option_texts[option] then list[#list + 1] = { name = "params." .. option, text = option_texts[option] } end
+    if option_texts[option] then
+      list[#list + 1] = { name = "params." .. option, text = option_texts[option] }
+    end
   end
   return list
 end
@@ -138,7 +148,8 @@ local function answer_of(row)
   if not row.list then
     return ("table, the %s%s; what else the server sent stays in it"):format(kind, record_text(row))
   end
-  local paged = row.paged and "; the list has `page`, `limit`, `total` and `has_more`, as far as the server tells" or ""
+  local paged = row.paged
+    and "; the list has `page`, `limit`, `total` and `has_more`, as far as the server tells" or ""
   return ("list of records of kind %s%s%s"):format(kind, record_text(row), paged)
 end
 
@@ -147,7 +158,8 @@ local function usage_of(row)
   for _, param in ipairs(row.params) do
     if param.where == "path" then
       parts[#parts + 1] = sample(param)
-    elseif param.required or param.name == "country" or param.name == "status" or param.name == "format" then
+    elseif param.required or param.name == "country" or param.name == "status" or param.name
+      == "format" then
       fields[#fields + 1] = ("%s = %s"):format(param.name, sample(param))
     end
   end
@@ -164,7 +176,8 @@ local function entry_of(row)
   return {
     name = "px." .. row.name, text = ("%s (%s %s)."):format(summary, row.method, row.path),
     params = params_of(row), returns = { answer_of(row) }, usage = usage_of(row),
-    raises = { "auth, forbidden, not_found, invalid, upstream, network, timeout, protocol, rate_limited, store, usage, "
+    raises = { "auth, forbidden, not_found, invalid, upstream, network, timeout, protocol, "
+      .. "rate_limited, store, usage, "
       .. "config, cancelled: what every call raises" },
   }
 end
@@ -212,7 +225,8 @@ function M.find(name)
   return by_name[name]
 end
 
---- The names of the options that a function takes in a table, as its comment tells them: `concurrency`.
+--- The names of the options that a function takes in a table, as its comment tells them:
+-- `concurrency`.
 -- @return list
 function M.options(entry)
   local list = {}

@@ -1,8 +1,9 @@
--- Iterators that cross between a plugin and its parent: as a number, under which the other side fetches rows in batches. The
--- same code on both sides; only arguments and results themselves can be iterators, not fields of theirs.
---   wrap(...)         -> which of the values are iterators (nil: none), the values with numbers in their places
---   unwrap(which, ...) -> the values with iterators again
---   pull(number)      -> what the other side asks for: a list of rows, and true when there are no more
+-- Iterators that cross between a plugin and its parent: as a number, under which the other side
+-- fetches rows in batches. The same code on both sides; only arguments and results themselves can
+-- be iterators, not fields of theirs.
+--   wrap(...) -> which of the values are iterators (nil: none), the values with numbers in their
+--   places unwrap(which, ...) -> the values with iterators again pull(number) -> what the other
+--   side asks for: a list of rows, and true when there are no more
 
 local core = require "proxylua.core"
 

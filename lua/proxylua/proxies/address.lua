@@ -1,5 +1,5 @@
--- A proxy as one text: scheme://user:password@host:port with percent-encoding, or as sellers write it, with the credentials as
--- they are: host:port:user:password, user:password@host:port.
+-- A proxy as one text: scheme://user:password@host:port with percent-encoding, or as sellers write
+-- it, with the credentials as they are: host:port:user:password, user:password@host:port.
 
 local core = require "proxylua.core"
 
@@ -9,7 +9,8 @@ local encode = core.quote.percent
 
 -- What protocols are called, by all the names that they go by.
 local protocols = {
-  http = "http", https = "https", socks4 = "socks4", socks4a = "socks4a", socks5 = "socks5", socks5h = "socks5h",
+  http = "http", https = "https", socks4 = "socks4", socks4a = "socks4a", socks5 = "socks5",
+    socks5h = "socks5h",
   socks = "socks5",
 }
 
@@ -37,14 +38,18 @@ function M.url(proxy)
   local user, password, host = proxy.username or "", proxy.password or "", proxy.host
   if host:find(":", 1, true) then host = "[" .. host:gsub("%%", "%%25") .. "]" end
   if password ~= "" then
-    return proxy.protocol .. "://" .. encode(user) .. ":" .. encode(password) .. "@" .. host .. ":" .. proxy.port
+    return proxy.protocol .. "://" .. encode(user) .. ":" .. encode(password) .. "@" .. host .. ":"
+      .. proxy.port
   end
-  return proxy.protocol .. "://" .. (user ~= "" and encode(user) .. "@" or "") .. host .. ":" .. proxy.port
+  return proxy.protocol .. "://" .. (user ~= "" and encode(user) .. "@" or "") .. host .. ":"
+    .. proxy.port
 end
 
 -- What cannot be a host would be taken for something else by whoever reads it.
 local function is_host(host)
-  if host:find(":", 1, true) then return host:find("^[%x:.]+%%?[%w._-]*$") and select(2, host:gsub(":", "")) >= 2 end
+  if host:find(":", 1, true) then
+    return host:find("^[%x:.]+%%?[%w._-]*$") and select(2, host:gsub(":", "")) >= 2
+  end
   return host:find("^[%w_][%w._-]*$") ~= nil
 end
 
@@ -54,13 +59,20 @@ end
 function M.complete(proxy)
   local host = type(proxy.host) == "string" and (proxy.host:match("^%[(.*)%]$") or proxy.host) or ""
   local port, protocol = math.tointeger(tonumber(proxy.port)), M.protocol(proxy.protocol or "http")
-  if not is_host(host) then return nil, ("%q is neither the name nor the address of a host"):format(host) end
-  if not port or port < 1 or port > 65535 then
-    return nil, ("%s is no port from 1 to 65535"):format(proxy.port == nil and "what is absent" or tostring(proxy.port))
+  if not is_host(host) then
+    return nil, ("%q is neither the name nor the address of a host"):format(host)
   end
-  if not protocol then return nil, ("the protocol %s is not known"):format(tostring(proxy.protocol)) end
+  if not port or port < 1 or port > 65535 then
+    return nil, ("%s is no port from 1 to 65535"):format(proxy.port == nil and "what is absent"
+      or tostring(proxy.port))
+  end
+  if not protocol then
+    return nil, ("the protocol %s is not known"):format(tostring(proxy.protocol))
+  end
   proxy.host, proxy.port, proxy.protocol = host, port, protocol
-  if proxy.username == "" and (proxy.password or "") == "" then proxy.username, proxy.password = nil, nil end
+  if proxy.username == "" and (proxy.password or "") == "" then
+    proxy.username, proxy.password = nil, nil
+  end
   proxy.url = M.url(proxy)
   return proxy
 end
@@ -107,7 +119,8 @@ function M.parse(text, protocol)
     if host then
       local user, password
       if login then user, password = split(login) end
-      return M.complete{ host = host, port = port, username = user, password = password, protocol = protocol }
+      return M.complete{ host = host, port = port, username = user, password = password,
+        protocol = protocol }
     end
   end
   return nil, "it is no proxy, such as host:port:user:password or scheme://user:password@host:port"

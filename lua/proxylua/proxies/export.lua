@@ -1,5 +1,6 @@
---- Proxies in the formats that other programs read. What a format cannot carry is refused, with the proxy and the reason, before
--- anything is there: files are written whole or not at all, and nobody else can read them.
+--- Proxies in the formats that other programs read. What a format cannot carry is refused, with the
+-- proxy and the reason, before anything is there: files are written whole or not at all, and nobody
+-- else can read them.
 -- @module px.export
 
 local core = require "proxylua.core"
@@ -11,7 +12,8 @@ local template = require "proxylua.formats.template"
 
 local M = { formats = formats.list, register = formats.register }
 
-local BATCH, LARGE = 512, 4096 -- pieces that are put together before they are written, and bytes of one that is not kept
+-- pieces that are put together before they are written, and bytes of one that is not kept
+local BATCH, LARGE = 512, 4096
 
 -- --- what is exported ---
 
@@ -31,7 +33,8 @@ local function source_of(proxies)
   if type(proxies) == "table" and proxies.host then proxies = { proxies } end
   if type(proxies) == "function" then return proxies end
   if type(proxies) ~= "table" then
-    names.usage("px.export takes a list or an iterator of proxies, or the id of an order, got a %s", type(proxies))
+    names.usage("px.export takes a list or an iterator of proxies, or the id of an order, got a %s",
+      type(proxies))
   end
   local at = 0
   return function()
@@ -45,13 +48,16 @@ local function records_of(item)
   return is_proxy(item) and { parse(item) } or orders.proxies(item)
 end
 
-local protocols = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
+local protocols = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true,
+  socks5h = true }
 local integer, find_text = math.type, string.find
 
--- Records that somebody made by hand may be wrong in every way; those of the API are looked at too. Answers a record that formats
--- can rely on, which is the same one where nothing has to change.
+-- Records that somebody made by hand may be wrong in every way; those of the API are looked at too.
+-- Answers a record that formats can rely on, which is the same one where nothing has to change.
 local function checked(proxy, index)
-  if type(proxy) ~= "table" then names.usage("proxy %d is a %s, and no record", index, type(proxy)) end
+  if type(proxy) ~= "table" then
+    names.usage("proxy %d is a %s, and no record", index, type(proxy))
+  end
   local host, port, user, password = proxy.host, proxy.port, proxy.username, proxy.password
   if user ~= nil and type(user) ~= "string" or password ~= nil and type(password) ~= "string" then
     names.usage("proxy %d: its username or its password is no text", index)
@@ -67,7 +73,8 @@ local function checked(proxy, index)
 end
 
 local function refuse(name, proxy, index, why)
-  names.usage("proxy %d (%s:%d) cannot be written as %s: %s", index, address.host(proxy.host), proxy.port, name,
+  names.usage("proxy %d (%s:%d) cannot be written as %s: %s", index, address.host(proxy.host),
+    proxy.port, name,
     why or "the format answered nothing")
 end
 
@@ -75,7 +82,8 @@ end
 
 local MANY = 5000 -- records, from which on the choice of the collector is worth its price
 
--- Records and their lines die young: the generational collector takes a third of the time. What was chosen before comes back.
+-- Records and their lines die young: the generational collector takes a third of the time. What was
+-- chosen before comes back.
 local collector = {
   __index = { prefer_young = function(self) self.before = collectgarbage("generational") end },
   __close = function(self)
@@ -126,7 +134,9 @@ local known = { format = true, template = true, url = true, progress = true }
 -- The writer of a format, and what the format is called.
 local function writer_of(caller, name, options)
   options = options or {}
-  if type(options) ~= "table" then names.usage("%s takes its options as a table, got a %s", caller, type(options)) end
+  if type(options) ~= "table" then
+    names.usage("%s takes its options as a table, got a %s", caller, type(options))
+  end
   names.check(caller, options, known)
   if options.template then return template.format(options.template).new(), "the template" end
   local format = formats.find(name or options.format or "url")
@@ -138,10 +148,12 @@ end
 
 --- Proxies as the text of a format.
 -- @function px.export.text
--- @param proxies list or iterator of records, URLs and ids of orders; one record; or the id of an order
+-- @param proxies list or iterator of records, URLs and ids of orders; one record; or the id of an
+--   order
 -- @param format string, one of px.export.formats ("url")
--- @param options table, may be left out: `template`, a line of one's own in place of a format, such as
---   "%login%:%password%@%ip%:%port%"; `url`, for the format curl: what each of several proxies is to fetch
+-- @param options table, may be left out: `template`, a line of one's own in place of a format, such
+--   as "%login%:%password%@%ip%:%port%"; `url`, for the format curl: what each of several proxies
+--   is to fetch
 -- @return string
 -- @raise usage, where the format cannot carry a proxy; what px.orders.proxies raises
 -- @usage print(px.export.text(order.id, "txt"))
@@ -153,26 +165,32 @@ function M.text(proxies, format, options)
   return table.concat(pieces)
 end
 
---- Writes proxies to a file, whole or not at all, which nobody else can read. It takes constant memory, however many an iterator
--- gives.
+--- Writes proxies to a file, whole or not at all, which nobody else can read. It takes constant
+-- memory, however many an iterator gives.
 -- @function px.export.file
 -- @param proxies as px.export.text has it
 -- @param path string
--- @param options table, may be left out: `format` ("url"); `template` and `url` as px.export.text has them
+-- @param options table, may be left out: `format` ("url"); `template` and `url` as px.export.text
+--   has them
 -- @return integer, how many proxies it has
--- @raise usage, where the format cannot carry a proxy, and the file is what it was before; store, when it cannot be written; what
---   px.orders.proxies raises
+-- @raise usage, where the format cannot carry a proxy, and the file is what it was before; store,
+--   when it cannot be written; what px.orders.proxies raises
 -- @usage print(px.export.file(proxies, os.tmpname(), { format = "clash" }))  --> 2
 function M.file(proxies, path, options)
-  if type(path) ~= "string" then names.usage("px.export.file takes the path of a file, got a %s", type(path)) end
+  if type(path) ~= "string" then
+    names.usage("px.export.file takes the path of a file, got a %s", type(path))
+  end
   local writer, name = writer_of("px.export.file", nil, options)
   local file <close> = core.file.create(path)
-  local count = stream(proxies, name, writer, function(piece) file:write(piece) end, options and options.progress)
+  local count = stream(proxies, name, writer, function(piece)
+    file:write(piece)
+  end, options and options.progress)
   file:commit()
   return count
 end
 
---- As px.export.text, to a function that takes it in pieces: for what goes to no file, and may be large.
+--- As px.export.text, to a function that takes it in pieces: for what goes to no file, and may be
+-- large.
 -- @function px.export.stream
 -- @param proxies as px.export.text has it
 -- @param write function of a text

@@ -1,4 +1,5 @@
---- Proxies that files hold: in any of the formats that px.export writes, or a proxy a line as people pass them on.
+--- Proxies that files hold: in any of the formats that px.export writes, or a proxy a line as
+-- people pass them on.
 -- @module px.proxies
 
 local address = require "proxylua.proxies.address"
@@ -10,10 +11,12 @@ local M = {}
 
 local read_options = { protocol = true, on_bad = true }
 
--- The form of a file, and its first line. JSON may have no lines, and hosts in brackets begin like a list.
+-- The form of a file, and its first line. JSON may have no lines, and hosts in brackets begin like
+-- a list.
 local function recognise(reader)
   local head = reader:peek()
-  if head:find("^{") or head:find("^%[") and not head:find("^%[%x*:") and not head:find("^%[ProxyList%]") then
+  if head:find("^{") or head:find("^%[") and not head:find("^%[%x*:")
+    and not head:find("^%[ProxyList%]") then
     return "json"
   end
   local line = reader:line()
@@ -25,12 +28,15 @@ local function tell(reader, why)
   names.usage("%s: line %d: %s", reader.name, reader.number, why)
 end
 
---- Reads proxies from a file: URLs; host:port:user:password or user:password@host:port a line; CSV with or without a heading; JSON;
--- and the formats of px.export. Which one it is shows in its first line. What has a proxy a line is read in constant memory.
+--- Reads proxies from a file: URLs; host:port:user:password or user:password@host:port a line; CSV
+-- with or without a heading; JSON; and the formats of px.export. Which one it is shows in its first
+-- line. What has a proxy a line is read in constant memory.
 -- @function px.proxies.read
--- @param source path, "-" for standard input, or a value with the method read(count), such as an open file
--- @param options table, may be left out: `protocol`, where the file does not say ("http"); `on_bad`, a function that is called with
---   the number of a line and what is wrong with it, and the line is passed over
+-- @param source path, "-" for standard input, or a value with the method read(count), such as an
+--   open file
+-- @param options table, may be left out: `protocol`, where the file does not say ("http");
+--   `on_bad`, a function that is called with the number of a line and what is wrong with it, and
+--   the line is passed over
 -- @return iterator of proxy records: `host`, `port`, `username`, `password`, `protocol`, `url`
 -- @raise usage, when it cannot be read, or for what is no proxy, where there is no `on_bad`
 -- @usage local file = io.tmpfile()

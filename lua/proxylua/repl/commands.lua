@@ -17,10 +17,14 @@ local function command(name, argument, summary, run)
 end
 
 local texts = {
-  "Type an expression to see its value, or statements to run them. Input that is not whole goes on in the next line. "
-    .. "px is there; _ is the last value, _error the last error. Locals of an input are kept for the next ones.",
-  "Calls wait; tasks of px.spawn and px.every go on while you type. Tab completes, Ctrl-R searches the history. "
-    .. "Ctrl-C drops the input, or aborts what runs; Ctrl-\\ ends the program at once; Ctrl-D leaves.",
+  "Type an expression to see its value, or statements to run them. Input that is not whole goes on "
+    .. "in the next line. "
+    .. "px is there; _ is the last value, _error the last error. Locals of an input are kept for "
+    .. "the next ones.",
+  "Calls wait; tasks of px.spawn and px.every go on while you type. Tab completes, Ctrl-R searches "
+    .. "the history. "
+    .. "Ctrl-C drops the input, or aborts what runs; Ctrl-\\ ends the program at once; Ctrl-D "
+    .. "leaves.",
   "Passwords of proxies are masked until :reveal, but where your own code reads or prints them.",
 }
 
@@ -34,10 +38,12 @@ local function overview()
   for _, text in ipairs(texts) do add_text(lines, text) end
   lines[#lines + 1] = ""
   for _, row in ipairs(rows) do
-    help.add_row(lines, ":" .. row.name .. (row.argument and " " .. row.argument or ""), row.summary)
+    help.add_row(lines, ":" .. row.name .. (row.argument and " " .. row.argument or ""),
+      row.summary)
   end
   lines[#lines + 1] = ""
-  add_text(lines, "Topics (:help TOPIC): those of proxylua help, such as config, errors, px.orders.create")
+  add_text(lines,
+    "Topics (:help TOPIC): those of proxylua help, such as config, errors, px.orders.create")
   return table.concat(lines, "\n")
 end
 
@@ -65,7 +71,8 @@ end)
 command("time", "EXPR", "runs it, and tells how long that took", function(session, code)
   local before, cpu = core.task.clock(), os.clock()
   session:evaluate(code)
-  session.screen:note("%.3f s, %.3f s of them computing", core.task.clock() - before, os.clock() - cpu)
+  session.screen:note("%.3f s, %.3f s of them computing", core.task.clock() - before,
+    os.clock() - cpu)
 end)
 
 command("limits", nil, "what is free under the rate limits, and when", function(session)
@@ -81,10 +88,12 @@ command("limits", nil, "what is free under the rate limits, and when", function(
     session.screen:note("limits are off; pauses are kept")
     return session.screen:rows({ "scope", "paused" }, list)
   end
-  session.screen:rows({ "scope", "requests", "seconds", "free", "waiting", "next", "paused", "paced" }, list)
+  session.screen:rows({ "scope", "requests", "seconds", "free", "waiting", "next", "paused",
+    "paced" }, list)
 end)
 
-command("journal", "[STATE]", "the charges, or those that are open, unknown, placed, …", function(session, state)
+command("journal", "[STATE]", "the charges, or those that are open, unknown, placed, …",
+  function(session, state)
   local list = {}
   for entry in session.px.journal.each{ state = state ~= "" and state or nil } do
     local row = {}
@@ -103,7 +112,8 @@ command("tasks", nil, "the tasks that are under way", function(session)
 end)
 
 command("cancel", "NUMBER", "cancels a task of :tasks", function(session, number)
-  if not core.repl.cancel(math.tointeger(tonumber(number)) or names.usage(":cancel takes a number of :tasks")) then
+  if not core.repl.cancel(math.tointeger(tonumber(number))
+    or names.usage(":cancel takes a number of :tasks")) then
     names.usage("there is no task %s; :tasks shows them", number)
   end
   session.screen:note("cancelled")
@@ -115,12 +125,14 @@ command("load", "FILE", "runs a file; its globals stay", function(session, path)
   path = home and path:gsub("^~/", function() return home .. "/" end) or path
   local code, why = core.system.read_file(path, 64 << 20)
   if not code then names.usage("cannot read %s: %s", path, why) end
-  local chunk, wrong = load(code:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", ""), "@" .. path, "t", session.env)
+  local chunk, wrong = load(code:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", ""), "@" .. path, "t",
+    session.env)
   if not chunk then error(wrong, 0) end
   chunk()
 end)
 
-command("json", "[EXPR]", "its value as JSON; alone: all values from now on, or no more", function(session, code)
+command("json", "[EXPR]", "its value as JSON; alone: all values from now on, or no more",
+  function(session, code)
   if code ~= "" then return session:evaluate(code, true) end
   session.screen.json = not session.screen.json
   session.screen:note("values are shown as %s", session.screen.json and "JSON" or "tables")

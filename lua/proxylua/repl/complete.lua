@@ -1,5 +1,6 @@
--- What Tab offers: globals, fields and methods, the parameters of an endpoint and their known values. Tables are looked at
--- as they are, and along an __index that is a table; no function is ever called, so that looking has no effect.
+-- What Tab offers: globals, fields and methods, the parameters of an endpoint and their known
+-- values. Tables are looked at as they are, and along an __index that is a table; no function is
+-- ever called, so that looking has no effect.
 
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
@@ -51,14 +52,18 @@ local function is(token, text)
   return token ~= nil and token.kind == "symbol" and token.text == text
 end
 
--- The value that a.b.c names, or a text in quotes, which ends with the token at an index; and where it begins.
+-- The value that a.b.c names, or a text in quotes, which ends with the token at an index; and where
+-- it begins.
 local function chain(tokens, at, scope)
   local token = tokens[at]
   if token and token.kind == "string" and not token.open then return "", at end
-  if is(token, ")") and is(tokens[at - 2], "(") and tokens[at - 1].kind == "string" then return "", at - 2 end
+  if is(token, ")") and is(tokens[at - 2], "(") and tokens[at - 1].kind == "string" then
+    return "", at - 2
+  end
   if not token or token.kind ~= "name" then return nil, at end
   local names = { token.text }
-  while (is(tokens[at - 1], ".") or is(tokens[at - 1], ":")) and tokens[at - 2] and tokens[at - 2].kind == "name" do
+  while (is(tokens[at - 1], ".") or is(tokens[at - 1], ":")) and tokens[at - 2]
+    and tokens[at - 2].kind == "name" do
     at = at - 2
     table.insert(names, 1, tokens[at].text)
   end
@@ -84,7 +89,9 @@ end
 -- What a path such as px.http.get leads to.
 local function value_of(px, path)
   local value = px
-  for name in path:gmatch("%.(%w+)") do value = type(value) == "table" and rawget(value, name) or nil end
+  for name in path:gmatch("%.(%w+)") do
+    value = type(value) == "table" and rawget(value, name) or nil
+  end
   return value
 end
 
@@ -117,13 +124,16 @@ end
 local function endpoint_at(tokens, open, scope, rows)
   local brace = open[#open]
   if not brace or not is(tokens[brace], "{") then return nil end
-  local call = is(tokens[brace - 1], "(") and brace - 1 or is(tokens[brace - 1], ",") and open[#open - 1] or nil
+  local call = is(tokens[brace - 1], "(") and brace - 1 or is(tokens[brace - 1], ",")
+    and open[#open - 1] or nil
   if not call then return rows[chain(tokens, brace - 1, scope) or false], brace end
   if not is(tokens[call], "(") then return nil end
   local row = rows[chain(tokens, call - 1, scope) or false]
   if row then return row, brace end
   local comma = call + 1
-  while tokens[comma] and (tokens[comma].kind == "name" or is(tokens[comma], ".")) do comma = comma + 1 end
+  while tokens[comma] and (tokens[comma].kind == "name" or is(tokens[comma], ".")) do
+    comma = comma + 1
+  end
   return is(tokens[comma], ",") and rows[chain(tokens, comma - 1, scope) or false] or nil, brace
 end
 
@@ -133,21 +143,25 @@ local function given_names(tokens, brace)
     local token = tokens[at]
     if is(token, "{") or is(token, "(") then depth = depth + 1 end
     if is(token, "}") or is(token, ")") then depth = depth - 1 end
-    if depth == 0 and token.kind == "name" and is(tokens[at + 1], "=") then given[token.text] = true end
+    if depth == 0 and token.kind == "name" and is(tokens[at + 1], "=") then
+      given[token.text] = true
+    end
   end
   return given
 end
 
 -- --- what fits ---
 
--- Candidates are a table: the whole word -> what follows it once it is the only one. `remarks` says more of some.
+-- Candidates are a table: the whole word -> what follows it once it is the only one. `remarks` says
+-- more of some.
 
 local function add_params(found, remarks, row, word, given)
   for _, param in ipairs(row.params) do
     local name = param.name
     if param.where ~= "path" and not given[name] and name:sub(1, #word) == word then
       found[name] = " = "
-      remarks[name] = param.summary .. (param.values and ": " .. table.concat(param.values, ", ") or "")
+      remarks[name] = param.summary .. (param.values and ": " .. table.concat(param.values, ", ")
+        or "")
     end
   end
   for _, name in ipairs(row.options) do
@@ -165,7 +179,9 @@ end
 local function add_globals(found, word, tables)
   for _, names in ipairs(tables) do
     for name in next, names do
-      if type(name) == "string" and name:sub(1, #word) == word and inspect.is_name(name) then found[name] = "" end
+      if type(name) == "string" and name:sub(1, #word) == word and inspect.is_name(name) then
+        found[name] = ""
+      end
     end
   end
   for name in pairs(inspect.keywords) do
@@ -237,7 +253,9 @@ local function in_columns(list, width)
   local lines = {}
   for row = 1, math.min(rows, MOST_LINES) do
     local cells = {}
-    for at = row, #list, rows do cells[#cells + 1] = list[at] .. (" "):rep(widest + GAP - #list[at]) end
+    for at = row, #list, rows do
+      cells[#cells + 1] = list[at] .. (" "):rep(widest + GAP - #list[at])
+    end
     lines[row] = (table.concat(cells):gsub(" +$", ""))
   end
   return lines, rows
@@ -273,7 +291,8 @@ end
 --- Makes the completion of a session.
 -- @param globals list of tables whose fields are the globals, those that go before others first
 -- @param px the standard module
--- @return function(text, width) that answers what to insert at the end of the text, and lines to show; both may be nil
+-- @return function(text, width) that answers what to insert at the end of the text, and lines to
+--   show; both may be nil
 function M.open(globals, px)
   local rows
   local function scope(name)
@@ -286,7 +305,8 @@ function M.open(globals, px)
     local last = tokens[#tokens]
     if not last or (last.kind == "comment" and last.open) then return nil, nil end
     rows = rows or rows_by_function(px)
-    local state = { tokens = tokens, last = last, touches = last.to == #text, scope = scope, globals = globals }
+    local state = { tokens = tokens, last = last, touches = last.to == #text, scope = scope,
+      globals = globals }
     state.row, state.brace = endpoint_at(tokens, open_brackets(tokens), scope, rows)
     local found, remarks = {}, {}
     local word = last.open and complete_text(state, found) or complete_name(state, found, remarks)
@@ -305,13 +325,15 @@ local function is_folder(path, kind)
   return kind == "folder" or kind == "link" and core.folder.list(path) ~= nil
 end
 
---- The completion of a path among the files that there are; hidden ones only where the word begins with a dot.
+--- The completion of a path among the files that there are; hidden ones only where the word begins
+-- with a dot.
 function M.path(path, width)
   local folder, word = path:match("^(.*/)([^/]*)$")
   folder, word = folder or "", word or path
   local found, place = {}, folder == "" and "./" or expand(folder)
   for _, item in ipairs(core.folder.list(place) or {}) do
-    local shown = (word ~= "" or item.name:sub(1, 1) ~= ".") and utf8.len(item.name) and not item.name:find("%c")
+    local shown = (word ~= "" or item.name:sub(1, 1) ~= ".") and utf8.len(item.name)
+      and not item.name:find("%c")
     if shown and item.name:sub(1, #word) == word then
       found[item.name] = is_folder(place .. item.name, item.kind) and "/" or " "
     end

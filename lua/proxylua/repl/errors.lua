@@ -9,7 +9,8 @@ local M = {}
 local function own_frames(traceback)
   local frames = {}
   for frame in (traceback or ""):gmatch("\n\t([^\n]+)") do
-    if not frame:find("^proxylua/") and not frame:find("^%[C%]") and not frame:find("^%(%.%.%.") then
+    if not frame:find("^proxylua/") and not frame:find("^%[C%]")
+      and not frame:find("^%(%.%.%.") then
       frames[#frames + 1] = "  " .. frame:gsub("in %a+ 'chunk'$", "in main chunk")
     end
   end
@@ -38,8 +39,8 @@ function M.is_cancellation(err)
   return core.error.is(err) and err.kind == "cancelled"
 end
 
---- Makes the errors by which Ctrl-C aborts code pass by the message handlers of xpcall: Lua calls these from within the abort,
--- where nothing could abort them.
+--- Makes the errors by which Ctrl-C aborts code pass by the message handlers of xpcall: Lua calls
+-- these from within the abort, where nothing could abort them.
 function M.spare_handlers()
   function _G.xpcall(fn, handler, ...) -- luacheck: globals xpcall
     if type(handler) ~= "function" then return xpcall(fn, handler, ...) end

@@ -1,5 +1,6 @@
--- The inputs of this and of former sessions: a file of one entry a line, written whole under a lock, so that sessions at the
--- same time lose nothing of each other's. What holds the API key is never kept.
+-- The inputs of this and of former sessions: a file of one entry a line, written whole under a
+-- lock, so that sessions at the same time lose nothing of each other's. What holds the API key is
+-- never kept.
 
 local core = require "proxylua.core"
 
@@ -23,7 +24,9 @@ end
 -- $XDG_STATE_HOME/proxylua, or nil when there can be none.
 local function folder()
   local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
-  if not base or not base:find("^/") then base = home and home:find("^/") and home .. "/.local/state" end
+  if not base or not base:find("^/") then
+    base = home and home:find("^/") and home .. "/.local/state"
+  end
   return base and base .. "/proxylua"
 end
 
@@ -67,7 +70,8 @@ end
 -- What goes wrong is told once; the session goes on without the file.
 local function give_up(history, why)
   history.path = nil
-  history.tell(("the history %s is not used: %s"):format(history.shown, tostring(why):gsub("^%a+: ", "")))
+  history.tell(("the history %s is not used: %s"):format(history.shown,
+    tostring(why):gsub("^%a+: ", "")))
 end
 
 --- Opens the history.

@@ -31,12 +31,15 @@ end
 local function tell_kept(session, kept)
   if session.knows_locals or #kept == 0 then return end
   session.knows_locals = true
-  session.screen:note("%s: kept for the next inputs by value, as all locals of an input are", table.concat(kept, ", "))
+  session.screen:note("%s: kept for the next inputs by value, as all locals of an input are",
+    table.concat(kept, ", "))
 end
 
 --- Runs code and shows its values.
 function Session:evaluate(code, as_json)
-  local chunk, more = reader.compile(code, self.env, self.env, function(kept) tell_kept(self, kept) end)
+  local chunk, more = reader.compile(code, self.env, self.env, function(kept)
+    tell_kept(self, kept)
+  end)
   if not chunk then error(more, 0) end
   self.at_error = more
   local values = table.pack(chunk())
@@ -53,7 +56,8 @@ local function perform(session, text)
   end
 end
 
--- Runs a function in a task that Ctrl-C aborts. Answers what xpcall does, and whether that happened.
+-- Runs a function in a task that Ctrl-C aborts. Answers what xpcall does, and whether that
+-- happened.
 local function run(catch, fn, ...)
   local task = core.task.spawn(xpcall, fn, catch, ...)
   local interrupted = core.repl.run(task)
@@ -88,7 +92,8 @@ end
 
 -- --- the session ---
 
--- Globals are those of all code; what the session adds, and the locals that it keeps, go before them.
+-- Globals are those of all code; what the session adds, and the locals that it keeps, go before
+-- them.
 local function new_env(px)
   return setmetatable({ px = px }, { __index = _G, __newindex = _G })
 end
@@ -129,7 +134,8 @@ end
 
 local function greet(session, settings)
   if settings.quiet then return end
-  session.screen:note("proxylua %s, %s%s. :help tells more, Tab completes, Ctrl-D leaves", core.version, _VERSION,
+  session.screen:note("proxylua %s, %s%s. :help tells more, Tab completes, Ctrl-D leaves",
+    core.version, _VERSION,
     settings.sandbox and ", sandbox: money is not real" or "")
 end
 
@@ -139,7 +145,9 @@ local function open_session(settings, colors)
   session.env = new_env(session.px)
   session.complete = complete.open({ session.env, _G }, session.px)
   session.screen = show.open{
-    colors = colors, json = settings.json, width = function() return core.system.terminal_width(1) or 80 end,
+    colors = colors, json = settings.json, width = function()
+      return core.system.terminal_width(1) or 80
+    end,
   }
   core.repl.start{
     whole = reader.is_whole,
@@ -187,8 +195,8 @@ function M.run(settings, colors)
   if core.repl.ending() then core.system.set_exit_code(INTERRUPTED) end
 end
 
---- Asks the person at the terminal, from any task of the session; at the prompt too, above the line. No is what Enter means,
--- and the end of the input.
+--- Asks the person at the terminal, from any task of the session; at the prompt too, above the
+-- line. No is what Enter means, and the end of the input.
 -- @param question text, without a mark at its end
 -- @return boolean
 -- @raise usage outside of a session; cancelled

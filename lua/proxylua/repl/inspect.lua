@@ -1,4 +1,5 @@
--- Any value as text, without calling anything of the user's: tables as Lua writes them, down to some depth.
+-- Any value as text, without calling anything of the user's: tables as Lua writes them, down to
+-- some depth.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -35,7 +36,8 @@ local function quote(text)
   return (quoted:gsub("[\xC2-\xF4][\x80-\xBF]+", escape))
 end
 
--- The name of a value that has no text of its own. tostring may call __tostring, which is the user's.
+-- The name of a value that has no text of its own. tostring may call __tostring, which is the
+-- user's.
 local function address(value)
   if type(value) ~= "table" and type(value) ~= "userdata" then return tostring(value) end
   return ("%s: %s"):format(type(value), ("%p"):format(value))
@@ -67,7 +69,9 @@ local function items(value, state)
     local is_item = math.type(key) == "integer" and key >= 1 and key <= length
     if not is_item then keys[#keys + 1] = key end
   end
-  for index = 1, math.min(length, MOST_ITEMS) do list[index] = write(rawget(value, index), state) end
+  for index = 1, math.min(length, MOST_ITEMS) do
+    list[index] = write(rawget(value, index), state)
+  end
   table.sort(keys, by_name)
   for _, key in ipairs(keys) do
     if #list >= MOST_ITEMS then break end
@@ -79,7 +83,9 @@ end
 function write(value, state, name)
   if type(value) == "string" then value = state.mask(value, name) end
   if type(value) ~= "table" then return scalar(value) end
-  if state.inside[value] or state.depth >= DEEPEST then return next(value) == nil and "{}" or "{…}" end
+  if state.inside[value] or state.depth >= DEEPEST then
+    return next(value) == nil and "{}" or "{…}"
+  end
   state.inside[value], state.depth = true, state.depth + 1
   local list, more = items(value, state)
   state.inside[value], state.depth = nil, state.depth - 1

@@ -1,5 +1,6 @@
--- The passwords of proxies that the session has come to know, from answers of the API and from px.proxies.read: no text that the
--- prompt shows has them, whatever was made of them meanwhile. Not known are those that code reads or makes by itself.
+-- The passwords of proxies that the session has come to know, from answers of the API and from
+-- px.proxies.read: no text that the prompt shows has them, whatever was made of them meanwhile. Not
+-- known are those that code reads or makes by itself.
 
 local address = require "proxylua.proxies.address"
 local core = require "proxylua.core"

@@ -1,4 +1,5 @@
--- From a text to code: an expression, whose values are shown, or a statement, whose locals are kept for the next inputs.
+-- From a text to code: an expression, whose values are shown, or a statement, whose locals are kept
+-- for the next inputs.
 
 local lexer = require "proxylua.util.lua_lexer"
 
@@ -6,11 +7,14 @@ local M = {}
 
 local NAME = "=stdin"
 
--- What follows a statement: a call of the chunk's first argument, which looks at the locals of the chunk.
+-- What follows a statement: a call of the chunk's first argument, which looks at the locals of the
+-- chunk.
 local KEEP = "\n;(...)()"
-local DEEPEST = 100 -- frames between an error and the input that it ends, beyond which its locals are not looked for
+-- frames between an error and the input that it ends, beyond which its locals are not looked for
+local DEEPEST = 100
 
-local blocks = { ["do"] = 1, ["function"] = 1, ["if"] = 1, ["repeat"] = 1, ["end"] = -1, ["until"] = -1 }
+local blocks = { ["do"] = 1, ["function"] = 1, ["if"] = 1, ["repeat"] = 1, ["end"] = -1,
+  ["until"] = -1 }
 
 local function is_incomplete(why)
   return why:sub(-5) == "<eof>"
@@ -50,7 +54,8 @@ local function start_of(text, line)
   return position
 end
 
--- Where the token is that a syntax error names: the first that cannot follow what is before it. Nil when it is not to be found.
+-- Where the token is that a syntax error names: the first that cannot follow what is before it. Nil
+-- when it is not to be found.
 local function place_of(prefix, text, why)
   if is_incomplete(why) then return #text + 1 end
   local line, near = why:match("^stdin:(%d+):.* near '(.*)'$")
@@ -59,7 +64,8 @@ local function place_of(prefix, text, why)
   local to = (text:find("\n", from, true) or #text + 1) - 1
   for _, token in ipairs(lexer.tokens(text)) do
     if token.from >= from and token.from <= to and token.text:sub(1, #near) == near then
-      if is_start(prefix .. text:sub(1, token.from - 1)) and not is_start(prefix .. text:sub(1, token.to)) then
+      if is_start(prefix .. text:sub(1, token.from - 1))
+        and not is_start(prefix .. text:sub(1, token.to)) then
         return token.from
       end
     end
@@ -74,7 +80,8 @@ local function with_mark(text, why, place)
   return ("%s\n  %s\n  %s^"):format(why, text:match("[^\n]*", from), before)
 end
 
--- What is wrong with code that is neither a statement nor an expression: it was meant to be what it goes on as for longer.
+-- What is wrong with code that is neither a statement nor an expression: it was meant to be what it
+-- goes on as for longer.
 local function explain(text, as_statement, as_expression)
   local place = place_of("", text, as_statement)
   local other = place_of("return ", text, as_expression)
@@ -97,10 +104,13 @@ local function code_tokens(text)
   return list
 end
 
--- Takes the attribute that may stand at a token: its tokens when it is <const>. Answers the index behind it.
+-- Takes the attribute that may stand at a token: its tokens when it is <const>. Answers the index
+-- behind it.
 local function take_attribute(constants, tokens, at)
   if not tokens[at] or tokens[at].text ~= "<" then return at end
-  if tokens[at + 1].text == "const" then table.move(tokens, at, at + 2, #constants + 1, constants) end
+  if tokens[at + 1].text == "const" then
+    table.move(tokens, at, at + 2, #constants + 1, constants)
+  end
   return at + 3
 end
 
@@ -119,7 +129,8 @@ local function declared(tokens)
   return names, constants
 end
 
--- The same code, whose constants are variables: the compiler puts their values in their place, and there is nothing to keep.
+-- The same code, whose constants are variables: the compiler puts their values in their place, and
+-- there is nothing to keep.
 local function without_constants(text, constants)
   for _, token in ipairs(constants) do
     text = text:sub(1, token.from - 1) .. (" "):rep(#token.text) .. text:sub(token.to + 1)
@@ -127,8 +138,8 @@ local function without_constants(text, constants)
   return text
 end
 
--- The same code, which calls its first argument at its end; what it returns comes behind a nil, since a call alone would be made
--- in the place of the code, when its locals are gone.
+-- The same code, which calls its first argument at its end; what it returns comes behind a nil,
+-- since a call alone would be made in the place of the code, when its locals are gone.
 local function keeping(text, tokens)
   for _, token in ipairs(tokens) do
     if token.text == "return" and token.depth == 0 then
@@ -159,7 +170,8 @@ end
 -- @param locals table that takes its locals, as it ends
 -- @param kept function(names) that is told which were taken
 -- @return function, which answers the values of an expression; or nil and what is wrong
--- @return function for the message handler of an error that ends the input: takes the locals that are there, answers their names
+-- @return function for the message handler of an error that ends the input: takes the locals that
+--   are there, answers their names
 function M.compile(text, env, locals, kept)
   local chunk, as_expression = load("return " .. text, NAME, "t", env)
   if chunk then return chunk end
@@ -179,7 +191,8 @@ function M.compile(text, env, locals, kept)
     for level = 2, DEEPEST do
       local info = debug.getinfo(level, "f")
       if not info then break end
-      if info.func == chunk then return (keep(locals, names, level + 1)) end -- no tail call: it counts levels
+      -- no tail call: it counts levels
+      if info.func == chunk then return (keep(locals, names, level + 1)) end
     end
     return {}
   end

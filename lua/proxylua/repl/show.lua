@@ -1,5 +1,6 @@
--- Values on the screen: records and lists of them as tables that fit, other tables as Lua writes them, all else as it is.
--- Nothing here calls code of the user's, but for the __tostring of a value that is shown.
+-- Values on the screen: records and lists of them as tables that fit, other tables as Lua writes
+-- them, all else as it is. Nothing here calls code of the user's, but for the __tostring of a value
+-- that is shown.
 
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
@@ -38,7 +39,9 @@ end
 -- @param options table: colors, width (function)
 function M.open(options)
   return setmetatable({
-    colors = options.colors, width = options.width or function() return USUAL_WIDTH end, json = options.json,
+    colors = options.colors, width = options.width or function()
+      return USUAL_WIDTH
+    end, json = options.json,
     reveal = false,
   }, Screen)
 end
@@ -107,7 +110,9 @@ local function flat(screen, record)
       copy[key] = value
     else
       copy[key] = inspect.text(value, math.huge, mask)
-      if core.text.width(copy[key]) > SUMMARY then copy[key] = type(value) == "table" and "{…}" or copy[key] end
+      if core.text.width(copy[key]) > SUMMARY then
+        copy[key] = type(value) == "table" and "{…}" or copy[key]
+      end
     end
   end
   return copy
@@ -120,12 +125,19 @@ end
 
 local function show_list(screen, list)
   local records, count = {}, rawlen(list)
-  for index = 1, math.min(count, MOST_ROWS) do records[index] = flat(screen, rawget(list, index)) end
+  for index = 1, math.min(count, MOST_ROWS) do
+    records[index] = flat(screen, rawget(list, index))
+  end
   local kind = kind_of(records[1])
-  local lines, dropped = tables.aligned(tables.all_columns(kind, records), records, screen.width(), kind)
+  local lines, dropped = tables.aligned(tables.all_columns(kind, records), records, screen.width(),
+    kind)
   show_lines(screen, lines)
-  if count > #records then screen:note("… %d more; :json shows all, list[%d] one", count - #records, #records + 1) end
-  if #dropped > 0 then screen:note("no room for %s; :json shows all", table.concat(dropped, ", ")) end
+  if count > #records then
+    screen:note("… %d more; :json shows all, list[%d] one", count - #records, #records + 1)
+  end
+  if #dropped > 0 then
+    screen:note("no room for %s; :json shows all", table.concat(dropped, ", "))
+  end
   local page, total = rawget(list, "page"), rawget(list, "total")
   if rawget(list, "has_more") == true then
     screen:note("page %s%s", page or 1, total and (", %d of %s"):format(count, total) or "")
@@ -159,7 +171,9 @@ local function has_text(value)
 end
 
 local function show_json(screen, value)
-  local ok, text = pcall(function() return core.json.encode(screen.reveal and value or tables.mask(value)) end)
+  local ok, text = pcall(function()
+    return core.json.encode(screen.reveal and value or tables.mask(value))
+  end)
   if ok then return screen:line(plain.json(text)) end
   screen:line(inspect.text(value, screen.width(), masker(screen)))
   screen:note("no JSON: %s", (tostring(text):gsub("^usage: ", "")))
@@ -171,7 +185,9 @@ function Screen:value(value, as_json)
     return self:line(plain.lines(self:mask(value)))
   end
   if as_json or self.json then return show_json(self, value) end
-  if type(value) ~= "table" or has_text(value) then return self:line(plain.lines(self:mask(tostring(value)))) end
+  if type(value) ~= "table" or has_text(value) then
+    return self:line(plain.lines(self:mask(tostring(value))))
+  end
   if is_empty_list(value) then return self:note("there are none") end
   if is_list_of_records(value) then return show_list(self, value) end
   if is_record(value) then return show_record(self, value) end

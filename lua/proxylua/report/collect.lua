@@ -1,4 +1,5 @@
--- Where a report's facts come from: the API, or files and lists that are given instead; and the journal.
+-- Where a report's facts come from: the API, or files and lists that are given instead; and the
+-- journal.
 
 local amount_of = require "proxylua.report.amount"
 local core = require "proxylua.core"
@@ -35,7 +36,8 @@ end
 
 -- The records of a JSON array, which is read whole.
 local function each_element(reader, field)
-  local list = decode(reader:rest()) or names.usage("%s: it begins like a JSON array, and is none", reader.name)
+  local list = decode(reader:rest()) or names.usage("%s: it begins like a JSON array, and is none",
+    reader.name)
   for at, item in ipairs(list) do
     local record, why = complete(item, field)
     list[at] = record or names.usage("%s: record %d: %s", reader.name, at, why)
@@ -53,7 +55,8 @@ local function each_line(reader, field)
   end
 end
 
--- The records of a file, as --jsonl writes them, a line each, or as --json does; "-" is standard input.
+-- The records of a file, as --jsonl writes them, a line each, or as --json does; "-" is standard
+-- input.
 local function read(path, field)
   local reader = lines.open(path)
   return (reader:peek():find("^%[") and each_element or each_line)(reader, field)
@@ -80,7 +83,8 @@ local function counted(next_record, what, progress)
   end
 end
 
--- The orders of an iterator, each once: files overlap, and the later one tells how it is now. Answers how many were told again.
+-- The orders of an iterator, each once: files overlap, and the later one tells how it is now.
+-- Answers how many were told again.
 local function add_orders(list, next_order)
   local places, repeated = {}, 0
   for order in next_order do
@@ -95,17 +99,19 @@ end
 
 --- Gathers what a report is made of.
 -- @param options of px.report.build
--- @return table: orders (list), repeated_orders (how many were told again), ties (see ties.read), balance (money or nil), and
---   transactions, an iterator that is to be read once
+-- @return table: orders (list), repeated_orders (how many were told again), ties (see ties.read),
+--   balance (money or nil), and transactions, an iterator that is to be read once
 function M.gather(options)
   local facts = { orders = {} }
-  local orders = counted(open("orders", options.orders, "price", pages.orders.each), "orders", options.progress)
+  local orders = counted(open("orders", options.orders, "price", pages.orders.each), "orders",
+    options.progress)
   facts.repeated_orders = add_orders(facts.orders, orders)
   facts.balance = options.balance
   if facts.balance ~= nil then facts.balance = core.money.new(facts.balance) end
   if facts.balance == nil then facts.balance = amount_of(endpoints.account.get().balance) end
   facts.ties = ties.read()
-  facts.transactions = counted(open("transactions", options.transactions, "amount", pages.account.each_transaction),
+  facts.transactions = counted(open("transactions", options.transactions, "amount",
+    pages.account.each_transaction),
     "transactions", options.progress)
   return facts
 end

@@ -25,7 +25,8 @@ function M.groupings(wanted)
   for _, grouping in ipairs(wanted) do
     if not known[grouping] then
       local nearest = names.nearest(tostring(grouping), known)
-      names.usage("there is no grouping by %s%s; there are day, type, country and pool", tostring(grouping),
+      names.usage("there is no grouping by %s%s; there are day, type, country and pool",
+        tostring(grouping),
         nearest and (", did you mean %s?"):format(nearest) or "")
     end
   end

@@ -30,7 +30,8 @@ local function read(value, what)
   end
   local ok, seconds = pcall(duration.seconds, value, what)
   if not ok then
-    names.usage("%s takes a date such as 2026-11-25 or a duration such as 30d, got %s", what, tostring(value))
+    names.usage("%s takes a date such as 2026-11-25 or a duration such as 30d, got %s", what,
+      tostring(value))
   end
   return nil, math.ceil(seconds / M.SECONDS)
 end
@@ -58,7 +59,8 @@ function M.window(since, till, now)
   to = to or today
   from = from or to - USUAL + 1
   if from > to then
-    names.usage("since %s until %s is no window: its end is before its beginning", M.text(from), M.text(to))
+    names.usage("since %s until %s is no window: its end is before its beginning", M.text(from),
+      M.text(to))
   end
   return { from = from, to = to, now = now }
 end

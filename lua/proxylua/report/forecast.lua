@@ -1,5 +1,5 @@
--- What is coming: which orders end when, what renewing them costs, and how long the balance lasts. A figure that needs what
--- nobody has told is left out.
+-- What is coming: which orders end when, what renewing them costs, and how long the balance lasts.
+-- A figure that needs what nobody has told is left out.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -10,22 +10,24 @@ local HOUR, DAY = 3600, 24
 
 -- --- burn rate ---
 
---- What was spent a day, from the beginning of the window, or of the first transaction where that is later, until now or the
--- window's end.
+--- What was spent a day, from the beginning of the window, or of the first transaction where that
+-- is later, until now or the window's end.
 -- @param spent money
 -- @param window of days.window
 -- @param first day of the first transaction of all, nil when there is none
--- @return table: per_day (money), days (over how many, a number of at least 1), from and to (days); nil where there is nothing
---   to tell it from
+-- @return table: per_day (money), days (over how many, a number of at least 1), from and to (days);
+--   nil where there is nothing to tell it from
 function M.burn(spent, window, first)
-  local from, to = first and math.max(first, window.from), math.min(window.to, math.floor(window.now / days.SECONDS))
+  local from, to = first and math.max(first, window.from),
+    math.min(window.to, math.floor(window.now / days.SECONDS))
   if not from or from > to then return nil end
   local ends = math.min(window.now, (to + 1) * days.SECONDS)
   local hours = math.max(DAY, math.floor((ends - from * days.SECONDS) / HOUR))
   return { per_day = spent / (hours / DAY), days = hours / DAY, from = from, to = to }
 end
 
---- For how many days a balance lasts at a rate; nil where that is not known, or where nothing is spent.
+--- For how many days a balance lasts at a rate; nil where that is not known, or where nothing is
+-- spent.
 function M.lasts_at(balance, burn)
   if not balance or not burn or burn.per_day <= 0 then return nil end
   return math.max(0, balance / burn.per_day)
@@ -50,9 +52,10 @@ end
 --- The renewals that are coming: of each active order, when it ends and what renewing it costs.
 -- @param orders list
 -- @param now seconds
--- @param price_of function of an order: price (money), period (days), and where they are from; nil where there is no price
--- @return list of tables: order_id, day, type, country, pool, quantity, and period, price and priced_by as far as they are known;
---   the earliest first
+-- @param price_of function of an order: price (money), period (days), and where they are from; nil
+--   where there is no price
+-- @return list of tables: order_id, day, type, country, pool, quantity, and period, price and
+--   priced_by as far as they are known; the earliest first
 -- @return list of active orders that do not tell when they end
 -- @return list of orders that should have ended by now, and are active
 function M.renewals(orders, now, price_of)
@@ -61,8 +64,10 @@ function M.renewals(orders, now, price_of)
     local ends = is_active(order) and core.record.date(tostring(order.expires_at))
     if ends and ends >= now then
       local price, period, priced_by = price_of(order)
-      list[#list + 1] = { order_id = order.id, day = math.floor(ends / days.SECONDS), type = order.type,
-        country = order.country, quantity = order.quantity, period = period, price = price, priced_by = priced_by }
+      list[#list + 1] = { order_id = order.id, day = math.floor(ends / days.SECONDS),
+        type = order.type,
+        country = order.country, quantity = order.quantity, period = period, price = price,
+          priced_by = priced_by }
     elseif is_active(order) then
       table.insert(ends and late or endless, order)
     end
@@ -73,17 +78,19 @@ end
 
 --- The calendar of expiries: a row for each day on which orders end.
 -- @param renewals list of M.renewals
--- @return list of tables: day, orders (how many), ids, price (what renewing those with a price costs), unpriced (how many have
---   none)
+-- @return list of tables: day, orders (how many), ids, price (what renewing those with a price
+--   costs), unpriced (how many have none)
 function M.calendar(renewals)
   local list, row = core.json.array(), nil
   for _, renewal in ipairs(renewals) do
     if not row or row.day ~= renewal.day then
-      row = { day = renewal.day, orders = 0, unpriced = 0, price = core.money(0), ids = core.json.array() }
+      row = { day = renewal.day, orders = 0, unpriced = 0, price = core.money(0),
+        ids = core.json.array() }
       list[#list + 1] = row
     end
     row.orders, row.ids[#row.ids + 1] = row.orders + 1, renewal.order_id
-    if renewal.price then row.price = row.price + renewal.price else row.unpriced = row.unpriced + 1 end
+    if renewal.price then row.price = row.price + renewal.price else row.unpriced = row.unpriced
+      + 1 end
   end
   return list
 end
@@ -106,17 +113,20 @@ local function sum_and_repeat(due, day, last)
   return sum
 end
 
---- How the balance falls if every order is renewed each time it ends, for as long again, and nothing else is bought or paid in.
+--- How the balance falls if every order is renewed each time it ends, for as long again, and
+-- nothing else is bought or paid in.
 -- @param balance money
 -- @param renewals list of M.renewals
 -- @param today day
--- @return list of tables: day, due and balance (money, after it), of each day with renewals, up to the first that cannot be paid,
---   whose balance is below zero
+-- @return list of tables: day, due and balance (money, after it), of each day with renewals, up to
+--   the first that cannot be paid, whose balance is below zero
 -- @return days until then; nil when it lasts beyond the horizon
 function M.path(balance, renewals, today)
   local due, list, last = {}, core.json.array(), today + M.HORIZON
   for _, renewal in ipairs(renewals) do
-    if renewal.price and renewal.day <= last then add_due(due, renewal.day, renewal.period or 0, renewal.price) end
+    if renewal.price and renewal.day <= last then
+      add_due(due, renewal.day, renewal.period or 0, renewal.price)
+    end
   end
   for day = today, last do
     if due[day] then

@@ -1,4 +1,5 @@
--- What a report does not know, in words: a figure is never made up, and what is left out of one is said.
+-- What a report does not know, in words: a figure is never made up, and what is left out of one is
+-- said.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -19,13 +20,21 @@ end
 local function of_sums(list, sums, report)
   local totals = report.totals
   if totals.charge_count + totals.refund_count + totals.deposit_count == 0 then
-    say(list, "no charge, refund or deposit is told of from %s to %s", report.since, report["until"])
+    say(list, "no charge, refund or deposit is told of from %s to %s", report.since,
+      report["until"])
   end
-  if sums.undated > 0 then say(list, "%s without a date: not counted", count(sums.undated, "transaction")) end
-  if sums.amountless > 0 then say(list, "%s without an amount: not counted", count(sums.amountless, "transaction")) end
-  if sums.repeated > 0 then say(list, "%s told again: counted once", count(sums.repeated, "transaction")) end
+  if sums.undated > 0 then
+    say(list, "%s without a date: not counted", count(sums.undated, "transaction"))
+  end
+  if sums.amountless > 0 then
+    say(list, "%s without an amount: not counted", count(sums.amountless, "transaction"))
+  end
+  if sums.repeated > 0 then
+    say(list, "%s told again: counted once", count(sums.repeated, "transaction"))
+  end
   if sums.ambiguous > 0 then
-    say(list, "%s of the same id as another, saying something else: counted", count(sums.ambiguous, "transaction"))
+    say(list, "%s of the same id as another, saying something else: counted",
+      count(sums.ambiguous, "transaction"))
   end
   for _, other in ipairs(report.others) do
     say(list, "%s of the type \"%s\" (%s), neither charge, refund nor deposit: not counted",
@@ -45,7 +54,8 @@ local function of_journal(list, facts, window, told)
   local most = core.money(0)
   for _, entry in ipairs(facts.ties.open) do most = most + (entry.quote or 0) end
   if #facts.ties.open > 0 then
-    say(list, "%s of unknown outcome, at most %s: not counted; proxylua journal list --state open shows them",
+    say(list, "%s of unknown outcome, at most %s: not counted; proxylua journal list --state open "
+      .. "shows them",
       count(#facts.ties.open, "charge"), most)
   end
   local missing, sum = 0, core.money(0)
@@ -57,14 +67,16 @@ local function of_journal(list, facts, window, told)
     end
   end
   if missing > 0 then
-    say(list, "%s of the journal (%s) that no transaction tells of: not counted", count(missing, "charge"), sum)
+    say(list, "%s of the journal (%s) that no transaction tells of: not counted",
+      count(missing, "charge"), sum)
   end
 end
 
 local function of_renewals(list, report, facts, endless, late)
   local unpriced, once = 0, 0
   for _, renewal in ipairs(report.renewals) do
-    if not renewal.price then unpriced = unpriced + 1 elseif not renewal.period then once = once + 1 end
+    if not renewal.price then unpriced = unpriced + 1 elseif not renewal.period then once = once
+      + 1 end
   end
   if facts.repeated_orders > 0 then
     say(list, "%s told again: as it was told last", count(facts.repeated_orders, "order"))
@@ -72,8 +84,12 @@ local function of_renewals(list, report, facts, endless, late)
   if #endless > 0 then
     say(list, "%s without an end: not in the calendar", count(#endless, "active order"))
   end
-  if #late > 0 then say(list, "%s whose end has gone by: not in the calendar", count(#late, "active order")) end
-  if unpriced > 0 then say(list, "%s without a price: the balance may end earlier", count(unpriced, "renewal")) end
+  if #late > 0 then
+    say(list, "%s whose end has gone by: not in the calendar", count(#late, "active order"))
+  end
+  if unpriced > 0 then
+    say(list, "%s without a price: the balance may end earlier", count(unpriced, "renewal"))
+  end
   if once > 0 then say(list, "%s without a period: counted once", count(once, "renewal")) end
 end
 
@@ -86,7 +102,9 @@ function M.list(report, facts, sums, window, told, endless, late)
   of_sums(list, sums, report)
   of_journal(list, facts, window, told)
   of_renewals(list, report, facts, endless, late)
-  if not report.balance then say(list, "the API tells no balance: how long it lasts is not known") end
+  if not report.balance then
+    say(list, "the API tells no balance: how long it lasts is not known")
+  end
   if window.from * days.SECONDS > window.now then
     say(list, "%s has not come yet: what is spent a day is not known", days.text(window.from))
   elseif not report.burn then

@@ -1,5 +1,6 @@
--- A report as one page that needs nothing else: charts with their numbers as tables beside them, for phone, screen and paper, in
--- light and dark. No script runs in it, and all that others named is escaped.
+-- A report as one page that needs nothing else: charts with their numbers as tables beside them,
+-- for phone, screen and paper, in light and dark. No script runs in it, and all that others named
+-- is escaped.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -26,14 +27,16 @@ end
 local function table_of(caption, columns, rows)
   local lines = { "<table><caption>" .. escape(caption) .. "</caption><thead><tr>" }
   for at, column in ipairs(columns) do
-    lines[#lines + 1] = ('<th scope="col"%s>%s</th>'):format(at > 1 and ' class="number"' or "", escape(column[1]))
+    lines[#lines + 1] = ('<th scope="col"%s>%s</th>'):format(at > 1 and ' class="number"' or "",
+      escape(column[1]))
   end
   lines[#lines + 1] = "</tr></thead><tbody>"
   for _, row in ipairs(rows) do
     local cells = {}
     for at, column in ipairs(columns) do
       local text = escape(column[2](row))
-      cells[at] = at == 1 and ('<th scope="row"><bdi>%s</bdi></th>'):format(text) or number_cell(text)
+      cells[at] = at == 1 and ('<th scope="row"><bdi>%s</bdi></th>'):format(text)
+        or number_cell(text)
     end
     lines[#lines + 1] = "<tr>" .. table.concat(cells) .. "</tr>\n"
   end
@@ -43,19 +46,22 @@ end
 
 local function section(id, heading, chart, numbers)
   return ('<section id="%s" aria-labelledby="%s-heading"><h2 id="%s-heading">%s</h2>'
-    .. '<div class="beside"><figure>%s</figure><div class="numbers">%s</div></div></section>\n'):format(id, id, id,
+    .. '<div class="beside"><figure>%s</figure><div class="numbers">%s</div></div>'
+    .. '</section>\n'):format(id, id, id,
       escape(heading), chart, numbers)
 end
 
 local function nothing(id, heading, text)
-  return ('<section id="%s"><h2>%s</h2><p>%s</p></section>\n'):format(id, escape(heading), escape(text))
+  return ('<section id="%s"><h2>%s</h2><p>%s</p></section>\n'):format(id, escape(heading),
+    escape(text))
 end
 
 local function field(name)
   return function(row) return row[name] end
 end
 
-local money_columns = { { "charges", field "charges" }, { "refunds", field "refunds" }, { "spent", field "spent" } }
+local money_columns = { { "charges", field "charges" }, { "refunds", field "refunds" },
+  { "spent", field "spent" } }
 
 local function columns_of(heading, label)
   return { { heading, label }, table.unpack(money_columns) }
@@ -66,7 +72,8 @@ end
 local function summary_of(report)
   local parts = { '<dl class="figures">' }
   for _, figure in ipairs(summary.list(report)) do
-    parts[#parts + 1] = ('<div><dt>%s</dt><dd><strong>%s</strong><span>%s</span></dd></div>\n'):format(
+    parts[#parts + 1] = (
+      '<div><dt>%s</dt><dd><strong>%s</strong><span>%s</span></dd></div>\n'):format(
       escape(figure.name), escape(figure.value), escape(figure.basis))
   end
   return table.concat(parts) .. "</dl>\n"
@@ -83,24 +90,32 @@ local function by_day(report)
   for _, period in ipairs(periods) do
     if period.charges > 0 or period.refunds > 0 then used[#used + 1] = period end
   end
-  if #used == 0 then return nothing("day", "By day", "Nothing was charged or given back in these days.") end
+  if #used == 0 then
+    return nothing("day", "By day", "Nothing was charged or given back in these days.")
+  end
   local length = periods[1].to - periods[1].from + 1
   local each = length == 1 and "a day" or ("%d days"):format(length)
   local chart = svg.columns("chart-day", "Charges and refunds by day",
-    ("%d columns, one for %s. Charges stand on the line, refunds hang below it. The numbers are in the table."):format(
+    ("%d columns, one for %s. Charges stand on the line, refunds hang below it. The numbers are in "
+    .. "the table."):format(
       #periods, each), periods)
   local heading = length == 1 and "day" or "days"
   return section("day", "By day", chart,
-    table_of("Days without charges or refunds are left out", columns_of(heading, period_label), used))
+    table_of("Days without charges or refunds are left out", columns_of(heading, period_label),
+    used))
 end
 
 local function by_name(report, grouping)
   local heading, rows = "By " .. grouping, summary.top(report.by[grouping], MOST_ROWS)
-  if #rows == 0 then return nothing(grouping, heading, "Nothing was charged or given back in these days.") end
+  if #rows == 0 then
+    return nothing(grouping, heading, "Nothing was charged or given back in these days.")
+  end
   local chart = svg.bars("chart-" .. grouping, "Spent by " .. grouping,
-    ("%d bars, one for each %s: what was charged, and in it what was given back. The numbers are in the table."):format(
+    ("%d bars, one for each %s: what was charged, and in it what was given back. The numbers are "
+    .. "in the table."):format(
       #rows, grouping), rows)
-  return section(grouping, heading, chart, table_of("Most first", columns_of(grouping, field "name"), rows))
+  return section(grouping, heading, chart,
+    table_of("Most first", columns_of(grouping, field "name"), rows))
 end
 
 local function price_of(row)
@@ -114,14 +129,18 @@ local function calendar_table(report)
   if #rows < #report.calendar then
     caption = ("%s: the first %d days of %d"):format(caption, #rows, #report.calendar)
   end
-  return table_of(caption, { { "day", field "day" }, { "in days", field "in_days" }, { "orders", field "orders" },
+  return table_of(caption, { { "day", field "day" }, { "in days", field "in_days" },
+    { "orders", field "orders" },
     { "price", price_of } }, rows)
 end
 
 local function renewals(report)
-  if #report.calendar == 0 then return nothing("renewals", "Renewals", "No active order is known to end.") end
+  if #report.calendar == 0 then
+    return nothing("renewals", "Renewals", "No active order is known to end.")
+  end
   if not report.balance or report.balance <= 0 then
-    return ('<section id="renewals"><h2>Renewals</h2><div class="numbers">%s</div></section>\n'):format(
+    return (
+      '<section id="renewals"><h2>Renewals</h2><div class="numbers">%s</div></section>\n'):format(
       calendar_table(report))
   end
   local path = {}
@@ -129,7 +148,8 @@ local function renewals(report)
     if step.in_days <= SPAN then path[#path + 1] = step end
   end
   local chart = svg.steps("chart-renewals", "The balance, as renewals come",
-    ("The balance over %d days if every order is renewed when it ends and nothing else is bought."):format(SPAN),
+    ("The balance over %d days if every order is renewed when it ends and nothing else is "
+    .. "bought."):format(SPAN),
     report.balance,
     path, SPAN, days.text(days.of(report.generated_at)))
   return section("renewals", "Renewals", chart, calendar_table(report))
@@ -139,7 +159,8 @@ local function gaps(report)
   if #report.gaps == 0 then return "" end
   local items = {}
   for at, gap in ipairs(report.gaps) do items[at] = "<li>" .. escape(gap) .. "</li>" end
-  return ('<section id="gaps"><h2>What is not known</h2><ul>%s</ul></section>\n'):format(table.concat(items))
+  return ('<section id="gaps"><h2>What is not known</h2><ul>%s</ul></section>\n'):format(
+    table.concat(items))
 end
 
 local head = [[
@@ -161,12 +182,16 @@ local head = [[
 -- @return string
 function M.page(report)
   local title = ("Proxy spending, %s to %s"):format(report.since, report["until"])
-  local parts = { head:format(escape(title), style, "Proxy spending", escape(report.since), escape(report["until"]),
+  local parts = { head:format(escape(title), style, "Proxy spending", escape(report.since),
+    escape(report["until"]),
     escape(report.generated_at)), summary_of(report), by_day(report) }
-  for _, grouping in ipairs{ "type", "country", "pool" } do parts[#parts + 1] = by_name(report, grouping) end
+  for _, grouping in ipairs{ "type", "country", "pool" } do
+    parts[#parts + 1] = by_name(report, grouping)
+  end
   parts[#parts + 1] = renewals(report)
   parts[#parts + 1] = gaps(report)
-  parts[#parts + 1] = ("<footer>Written by proxylua %s.</footer>\n</main></body></html>\n"):format(escape(core.version))
+  parts[#parts + 1] = ("<footer>Written by proxylua %s.</footer>\n</main></body></html>\n"):format(
+    escape(core.version))
   return table.concat(parts)
 end
 

@@ -7,7 +7,8 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local known = { since = true, till = true, transactions = true, orders = true, balance = true, quote = true,
+local known = { since = true, till = true, transactions = true, orders = true, balance = true,
+  quote = true,
   progress = true, now = true }
 
 local function check(options)
@@ -16,7 +17,8 @@ local function check(options)
   end
   names.check("px.report.build", options, known)
   if options.now ~= nil and type(options.now) ~= "number" then
-    names.usage("px.report.build: now is a number of seconds since 1970, got a %s", type(options.now))
+    names.usage("px.report.build: now is a number of seconds since 1970, got a %s",
+      type(options.now))
   end
   if options.progress ~= nil and type(options.progress) ~= "function" then
     names.usage("px.report.build: progress is a function, got a %s", type(options.progress))
@@ -24,19 +26,24 @@ local function check(options)
   return options
 end
 
---- Reads the account's transactions and orders and the journal, and sums up what was spent. Days are UTC days.
+--- Reads the account's transactions and orders and the journal, and sums up what was spent. Days
+-- are UTC days.
 --
--- A report is a table: `since` and `until` (dates); `totals` (`charges`, `refunds`, `spent`, `deposits`, and how many there were);
--- `by`, the tables `day`, `type`, `country` and `pool`, lists of rows with `name`, `known`, `charges`, `refunds`, `spent` and
--- `transactions`; `burn` (`per_day`, over how many `days`, `from`, `to`); `balance`; `lasts_at_burn`, days; `lasts_with_renewals`, days
--- until the first renewal that the balance does not pay for, nil when it pays for those of `horizon` days; `renewals`, `calendar` and
--- `path` of the balance; `others`, transactions that are neither charge, refund nor deposit; `gaps`, what is not known, in words. What
--- nobody tells is absent.
+-- A report is a table: `since` and `until` (dates); `totals` (`charges`, `refunds`, `spent`,
+-- `deposits`, and how many there were); `by`, the tables `day`, `type`, `country` and `pool`, lists
+-- of rows with `name`, `known`, `charges`, `refunds`, `spent` and `transactions`; `burn`
+-- (`per_day`, over how many `days`, `from`, `to`); `balance`; `lasts_at_burn`, days;
+-- `lasts_with_renewals`, days until the first renewal that the balance does not pay for, nil when
+-- it pays for those of `horizon` days; `renewals`, `calendar` and `path` of the balance; `others`,
+-- transactions that are neither charge, refund nor deposit; `gaps`, what is not known, in words.
+-- What nobody tells is absent.
 -- @function px.report.build
--- @param options table, may be left out: `since`, a date such as "2026-11-01" or a duration such as "30d", which is so many days up
---   to today (30 days); `till`, the last day: a date, or how long ago (today); `quote=true` asks the API what renewals cost, instead
---   of taking what was paid last; `transactions` and `orders`, instead of the API's: a list, an iterator, or the path of a file of
---   JSON lines, or of one JSON array; `balance`, money; `progress`, a function called with what is read and how many there are so far; `now`, seconds
+-- @param options table, may be left out: `since`, a date such as "2026-11-01" or a duration such as
+--   "30d", which is so many days up to today (30 days); `till`, the last day: a date, or how long
+--   ago (today); `quote=true` asks the API what renewals cost, instead of taking what was paid
+--   last; `transactions` and `orders`, instead of the API's: a list, an iterator, or the path of a
+--   file of JSON lines, or of one JSON array; `balance`, money; `progress`, a function called with
+--   what is read and how many there are so far; `now`, seconds
 -- @return report
 -- @raise usage; what px.account.each_transaction and px.orders.each raise
 -- @usage local report = px.report.build{ since = "7d" }
@@ -51,13 +58,15 @@ function M.build(options)
 end
 
 local function check_report(caller, report)
-  if type(report) == "table" and type(report.totals) == "table" and type(report.by) == "table" then return report end
+  if type(report) == "table" and type(report.totals) == "table" and type(report.by) == "table" then
+    return report
+  end
   names.usage("px.report.%s takes a report of px.report.build, got %s", caller,
     type(report) == "table" and "another table" or "a " .. type(report))
 end
 
---- A report as a page of its own: HTML with SVG charts and the same numbers as tables beside them. It needs nothing from anywhere,
--- runs no script, and is for phones, wide screens and paper.
+--- A report as a page of its own: HTML with SVG charts and the same numbers as tables beside them.
+-- It needs nothing from anywhere, runs no script, and is for phones, wide screens and paper.
 -- @function px.report.html
 -- @param report of px.report.build
 -- @return string
@@ -81,8 +90,8 @@ end
 --- A report for people at a terminal, with bars and a sparkline.
 -- @function px.report.text
 -- @param report of px.report.build
--- @param options table, may be left out: `width` in columns (80), `ascii=true` for plain ASCII, `color=true`, `by`, a list of
---   groupings
+-- @param options table, may be left out: `width` in columns (80), `ascii=true` for plain ASCII,
+--   `color=true`, `by`, a list of groupings
 -- @return string
 -- @raise usage
 -- @usage print(px.report.text(px.report.build(), { width = 60 }))

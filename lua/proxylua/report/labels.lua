@@ -1,5 +1,5 @@
--- Names that others chose, made fit to be shown: no byte that a terminal obeys or that turns the text around, and no longer than
--- there is room for.
+-- Names that others chose, made fit to be shown: no byte that a terminal obeys or that turns the
+-- text around, and no longer than there is room for.
 
 local core = require "proxylua.core"
 
@@ -7,7 +7,8 @@ local M = {}
 
 -- Zero-width and direction-changing characters, line separators, and the byte order mark.
 local function is_unseen(code)
-  return code < 0x20 or code >= 0x7F and code < 0xA0 or code == 0x61C or code >= 0x200B and code <= 0x200F
+  return code < 0x20 or code >= 0x7F and code < 0xA0 or code == 0x61C or code >= 0x200B
+    and code <= 0x200F
     or code >= 0x2028 and code <= 0x202E or code >= 0x2060 and code <= 0x206F or code == 0xFEFF
     or code >= 0xFFF9 and code <= 0xFFFB or code >= 0xE0000 and code <= 0xE0FFF
     or (code & 0xFFFE) == 0xFFFE or code >= 0xD800 and code <= 0xDFFF

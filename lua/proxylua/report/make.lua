@@ -27,11 +27,14 @@ local function placing(facts)
     places[key] = places[key] or { type = kind, country = country, pool = pool }
     return places[key]
   end
-  for id, tie in pairs(facts.ties.orders) do of_order[id] = place(tie.type, tie.country, tie.pool or "no pool") end
+  for id, tie in pairs(facts.ties.orders) do
+    of_order[id] = place(tie.type, tie.country, tie.pool or "no pool")
+  end
   for _, order in ipairs(facts.orders) do
     local tie = facts.ties.orders[order.id] or {}
     if order.id ~= nil then
-      of_order[order.id] = place(order.type or tie.type, order.country or tie.country, tie.pool or "no pool")
+      of_order[order.id] = place(order.type or tie.type, order.country or tie.country,
+        tie.pool or "no pool")
     end
   end
   return function(id) return of_order[id] or nowhere end
@@ -53,7 +56,8 @@ end
 local function quote(order, period, quotes)
   local key = ("%s\0%s\0%s\0%s"):format(order.type, order.quantity, order.country, period)
   if quotes[key] == nil then
-    local answer, err = errors.try(endpoints.orders.calc, { type = order.type, quantity = order.quantity,
+    local answer, err = errors.try(endpoints.orders.calc,
+      { type = order.type, quantity = order.quantity,
       country = order.country, period = period })
     if err and err.kind ~= "invalid" and err.kind ~= "not_found" then error(err, 0) end
     quotes[key] = answer and answer.price or false
@@ -90,8 +94,11 @@ end
 
 local function look_ahead(report, facts, window, prefer_quote)
   local today = math.floor(window.now / days.SECONDS)
-  local renewals, endless, late = forecast.renewals(facts.orders, window.now, pricing(facts.ties.orders, prefer_quote))
-  for _, renewal in ipairs(renewals) do renewal.pool = (facts.ties.orders[renewal.order_id] or {}).pool end
+  local renewals, endless, late = forecast.renewals(facts.orders, window.now,
+    pricing(facts.ties.orders, prefer_quote))
+  for _, renewal in ipairs(renewals) do
+    renewal.pool = (facts.ties.orders[renewal.order_id] or {}).pool
+  end
   report.calendar = dated(forecast.calendar(renewals), today)
   if facts.balance then
     local path, lasts = forecast.path(facts.balance, renewals, today)
@@ -104,16 +111,20 @@ end
 local function tell_burn(report, first, window)
   report.burn = forecast.burn(report.totals.spent, window, first)
   report.lasts_at_burn = forecast.lasts_at(report.balance, report.burn)
-  if report.burn then report.burn.from, report.burn.to = days.text(report.burn.from), days.text(report.burn.to) end
+  if report.burn then
+    report.burn.from, report.burn.to = days.text(report.burn.from), days.text(report.burn.to)
+  end
 end
 
 --- Makes a report, see px.report.build.
 -- @param facts of collect.gather
 -- @param window of days.window
--- @param prefer_quote whether the API is asked what renewals cost, instead of taking what was paid last
+-- @param prefer_quote whether the API is asked what renewals cost, instead of taking what was paid
+--   last
 function M.report(facts, window, prefer_quote)
   local all, told = sum_up(facts, window)
-  local report = { since = days.text(window.from), ["until"] = days.text(window.to), totals = all:totals(), by = {},
+  local report = { since = days.text(window.from), ["until"] = days.text(window.to),
+    totals = all:totals(), by = {},
     balance = facts.balance, others = all:strangers(),
     generated_at = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(window.now)) }
   for _, grouping in ipairs(sums.GROUPINGS) do report.by[grouping] = all:rows(grouping) end

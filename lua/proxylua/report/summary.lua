@@ -1,4 +1,5 @@
--- The figures above a report's charts, in words, the same for every form of it: what, how much, and what it rests on.
+-- The figures above a report's charts, in words, the same for every form of it: what, how much, and
+-- what it rests on.
 
 local M = {}
 
@@ -15,7 +16,8 @@ local function at_burn(report)
   if not report.balance then return "not known", "the API tells no balance" end
   if not report.burn then return "not known", "nothing to tell a rate from" end
   if not report.lasts_at_burn then return "no end", "nothing was spent" end
-  return in_days(report.lasts_at_burn), ("balance %s at %s a day"):format(report.balance, report.burn.per_day:round(2))
+  return in_days(report.lasts_at_burn), ("balance %s at %s a day"):format(report.balance,
+    report.burn.per_day:round(2))
 end
 
 -- Where the prices of renewals are from.
@@ -25,7 +27,8 @@ local function sources(report)
     local from = renewal.priced_by or "nothing"
     by[from] = (by[from] or 0) + 1
   end
-  for _, each in ipairs{ { "order", "by its order's price" }, { "extension", "by its last extension" },
+  for _, each in ipairs{ { "order", "by its order's price" },
+    { "extension", "by its last extension" },
     { "quote", "by a quote" }, { "nothing", "without a price, not counted" } } do
     if by[each[1]] then parts[#parts + 1] = ("%d %s"):format(by[each[1]], each[2]) end
   end
@@ -35,25 +38,31 @@ end
 local function with_renewals(report)
   if not report.balance then return "not known", "the API tells no balance" end
   if #report.renewals == 0 then return "no end", "no active order that is known to end" end
-  local basis = ("each order renewed when it ends, nothing else bought; priced: %s"):format(sources(report))
+  local basis = ("each order renewed when it ends, nothing else bought; priced: %s"):format(
+    sources(report))
   if not report.lasts_with_renewals then return ("over %d days"):format(report.horizon), basis end
   local last = report.path[#report.path]
-  return in_days(report.lasts_with_renewals), ("until %s, when %s are due; %s"):format(last.day, last.due, basis)
+  return in_days(report.lasts_with_renewals), ("until %s, when %s are due; %s"):format(last.day,
+    last.due, basis)
 end
 
 --- The figures.
 -- @return list of tables: name, value, basis
 function M.list(report)
   local totals, burn = report.totals, report.burn
-  local burn_basis = burn and ("over %s from %s to %s"):format(in_days(burn.days), burn.from, burn.to)
+  local burn_basis = burn and ("over %s from %s to %s"):format(in_days(burn.days), burn.from,
+    burn.to)
   local list = {
     { "Spent", tostring(totals.spent), ("charges %s in %s, refunds %s in %s"):format(totals.charges,
-      count(totals.charge_count, "transaction"), totals.refunds, count(totals.refund_count, "transaction")) },
-    { "Burn rate", burn and burn.per_day:round(2) .. " a day" or "not known", burn_basis or "no transaction tells it" },
+      count(totals.charge_count, "transaction"), totals.refunds,
+      count(totals.refund_count, "transaction")) },
+    { "Burn rate", burn and burn.per_day:round(2) .. " a day" or "not known",
+      burn_basis or "no transaction tells it" },
     { "Balance", report.balance and tostring(report.balance) or "not known", "now" },
     { "Lasts at that rate", at_burn(report) },
     { "Lasts with renewals", with_renewals(report) },
-    { "Deposits", tostring(totals.deposits), ("%s, %s to %s"):format(count(totals.deposit_count, "transaction"),
+    { "Deposits", tostring(totals.deposits),
+      ("%s, %s to %s"):format(count(totals.deposit_count, "transaction"),
       report.since, report["until"]) },
   }
   for at, row in ipairs(list) do list[at] = { name = row[1], value = row[2], basis = row[3] } end

@@ -1,5 +1,5 @@
--- Charts as SVG, each with a title and a description for those who do not see it. All are as wide as a phone and grow with the
--- page; texts are cut to the room they have, so nothing lies outside.
+-- Charts as SVG, each with a title and a description for those who do not see it. All are as wide
+-- as a phone and grow with the page; texts are cut to the room they have, so nothing lies outside.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -8,10 +8,12 @@ local labels = require "proxylua.report.labels"
 local M = {}
 
 local WIDTH, TEXT = 360, 13         -- units: of a chart, as on a phone, and the size of its letters
--- Of that size, the most that a letter takes in the fonts named: of ASCII, those of it that are wide, any other.
+-- Of that size, the most that a letter takes in the fonts named: of ASCII, those of it that are
+-- wide, any other.
 local LETTER, CAPITAL, FOREIGN = 0.62, 1.02, 1.3
 
-local escapes = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+local escapes = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;",
+  ["'"] = "&#39;" }
 
 --- A text of somebody else's as text of a page.
 function M.escape(value)
@@ -30,37 +32,47 @@ local function room_of(text)
   return (plain * LETTER + capitals * CAPITAL + foreign * FOREIGN) * TEXT
 end
 
--- A text that begins at x, or ends there, and takes no more than its room. Nobody knows the widths of letters beyond ASCII: a
--- window holds them.
+-- A text that begins at x, or ends there, and takes no more than its room. Nobody knows the widths
+-- of letters beyond ASCII: a window holds them.
 local function text(x, y, value, room, at_end)
   local shown = labels.clean(value)
   local whole = shown
-  while room_of(shown) > room and shown ~= "" do shown = shown:sub(1, (utf8.offset(shown, -1) or 1) - 1) end
+  while room_of(shown) > room and shown ~= "" do
+    shown = shown:sub(1, (utf8.offset(shown, -1) or 1) - 1)
+  end
   if shown ~= whole then shown = shown:sub(1, (utf8.offset(shown, -1) or 1) - 1) .. "…" end
   if at_end then
-    return ('<text x="%s" y="%s" text-anchor="end">%s</text>'):format(number(x), number(y), M.escape(shown))
+    return ('<text x="%s" y="%s" text-anchor="end">%s</text>'):format(number(x), number(y),
+      M.escape(shown))
   end
   if not shown:find("[\x80-\xFF]") then
     return ('<text x="%s" y="%s">%s</text>'):format(number(x), number(y), M.escape(shown))
   end
-  return ('<svg class="window" x="%s" y="%s" width="%s" height="%s"><text x="0" y="%s">%s</text></svg>'):format(
-    number(x), number(y - TEXT - 1), number(room), number(TEXT + 6), number(TEXT + 1), M.escape(shown))
+  return ('<svg class="window" x="%s" y="%s" width="%s" height="%s"><text x="0" '
+    .. 'y="%s">%s</text></svg>'):format(
+    number(x), number(y - TEXT - 1), number(room), number(TEXT + 6), number(TEXT + 1),
+      M.escape(shown))
 end
 
 local function rectangle(class, x, y, width, height)
-  return ('<rect class="%s" x="%s" y="%s" width="%s" height="%s"/>'):format(class, number(x), number(y), number(width),
+  return ('<rect class="%s" x="%s" y="%s" width="%s" height="%s"/>'):format(class, number(x),
+    number(y), number(width),
     number(height))
 end
 
 local function line(class, x1, y1, x2, y2)
-  return ('<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>'):format(class, number(x1), number(y1), number(x2),
+  return ('<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>'):format(class, number(x1),
+    number(y1), number(x2),
     number(y2))
 end
 
 local function frame(id, title, description, height, parts)
-  local named = ('<title id="%s-title">%s</title><desc id="%s-text">%s</desc>'):format(id, M.escape(title), id,
+  local named = ('<title id="%s-title">%s</title><desc id="%s-text">%s</desc>'):format(id,
+    M.escape(title), id,
     M.escape(description))
-  return ('<svg viewBox="0 0 %d %s" role="img" aria-labelledby="%s-title %s-text">%s%s</svg>'):format(WIDTH,
+  return (
+    '<svg viewBox="0 0 %d %s" role="img" aria-labelledby="%s-title %s-text">%s%s</svg>'):format(
+      WIDTH,
     number(height), id, id, named, table.concat(parts))
 end
 
@@ -108,7 +120,9 @@ function M.columns(id, title, description, periods)
     text(0, TOP + CHART + FOOT - 6, days.text(periods[1].from), half),
     text(WIDTH, TOP + CHART + FOOT - 6, days.text(periods[#periods].to), half, true),
   }, 1, 4, #parts + 1, parts)
-  if refunds > 0 then parts[#parts + 1] = text(WIDTH, TOP - 6, "refunds to " .. refunds, half, true) end
+  if refunds > 0 then
+    parts[#parts + 1] = text(WIDTH, TOP - 6, "refunds to " .. refunds, half, true)
+  end
   return frame(id, title, description, TOP + CHART + FOOT, parts)
 end
 
@@ -129,7 +143,8 @@ function M.bars(id, title, description, rows)
       .. text(WIDTH, y + 15, amount, amount_room, true)
       .. rectangle("charge", 0, y + 21, share(row.charges, most, WIDTH), BAR)
     if row.refunds > 0 then
-      parts[#parts] = parts[#parts] .. rectangle("refund", 0, y + 21 + BAR / 2, share(row.refunds, most, WIDTH),
+      parts[#parts] = parts[#parts] .. rectangle("refund", 0, y + 21 + BAR / 2,
+        share(row.refunds, most, WIDTH),
         BAR / 2)
     end
   end
@@ -162,7 +177,8 @@ function M.steps(id, title, description, balance, path, span, today)
   local half, floor = WIDTH / 2 - 4, TOP + CHART
   return frame(id, title, description, floor + FOOT, {
     ('<path class="balance" d="%s"/>'):format(points), line("axis", 0, floor, WIDTH, floor),
-    ends and ('<circle class="end" cx="%s" cy="%s" r="4"/>'):format(number(math.max(4, math.min(WIDTH - 4, ends))),
+    ends and ('<circle class="end" cx="%s" cy="%s" r="4"/>'):format(
+      number(math.max(4, math.min(WIDTH - 4, ends))),
       number(last))
       or "",
     text(0, TOP - 6, "now " .. balance, half), text(0, floor + FOOT - 6, today, half),

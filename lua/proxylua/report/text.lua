@@ -1,5 +1,5 @@
--- A report for people at a terminal: figures, a sparkline of the days, bars for each grouping, the calendar. It fits the width
--- that it is given, and does with ASCII where that is all there is.
+-- A report for people at a terminal: figures, a sparkline of the days, bars for each grouping, the
+-- calendar. It fits the width that it is given, and does with ASCII where that is all there is.
 
 local core = require "proxylua.core"
 local csv = require "proxylua.report.csv"
@@ -15,7 +15,8 @@ local NARROWEST, GAP, MOST_ROWS, MOST_NAME = 20, 2, 20, 24
 
 local unicode = { ellipsis = "…", full = "█", parts = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" },
   levels = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }, none = " " }
-local ascii = { ellipsis = "...", full = "#", parts = {}, levels = { ".", ":", "-", "=", "+", "*", "#", "@" },
+local ascii = { ellipsis = "...", full = "#", parts = {}, levels = { ".", ":", "-", "=", "+", "*",
+  "#", "@" },
   none = " " }
 
 -- --- drawing ---
@@ -31,7 +32,8 @@ local function bar(share, width, signs)
   return signs.full:rep(filled // steps) .. (signs.parts[filled % steps] or "")
 end
 
--- One sign for each value; what is nothing or less is blank, what is least above it the lowest sign.
+-- One sign for each value; what is nothing or less is blank, what is least above it the lowest
+-- sign.
 local function sparkline(values, signs)
   local highest, out = 0, {}
   for _, value in ipairs(values) do highest = math.max(highest, value) end
@@ -58,7 +60,8 @@ end
 local function wrap(page, first, text)
   local line, indent = first, (" "):rep(core.text.width(first))
   for word in text:gmatch("%S+") do
-    if core.text.width(line) + 1 + core.text.width(word) > page.width and line ~= indent and line ~= first then
+    if core.text.width(line) + 1 + core.text.width(word) > page.width and line ~= indent
+      and line ~= first then
       put(page, line)
       line = indent
     end
@@ -140,9 +143,11 @@ local function put_calendar(page, report)
   local rows = {}
   for at = 1, math.min(MOST_ROWS, #report.calendar) do
     local row = report.calendar[at]
-    local value = row.unpriced == row.orders and "?" or row.price .. (row.unpriced > 0 and " + ?" or "")
+    local value = row.unpriced == row.orders and "?" or row.price .. (row.unpriced > 0 and " + ?"
+      or "")
     local plural = row.orders == 1 and "" or "s"
-    rows[at] = { label = ("%s  in %d d  %d order%s"):format(row.day, row.in_days, row.orders, plural), value = value,
+    rows[at] = { label = ("%s  in %d d  %d order%s"):format(row.day, row.in_days, row.orders,
+      plural), value = value,
       size = row.price:tonumber() }
   end
   title(page, "Orders that end, and what renewing them costs")
@@ -184,7 +189,8 @@ end
 -- @param report of px.report.build
 -- @param options of M.check
 function M.text(report, options)
-  local page = { lines = {}, width = options.width, color = options.color, signs = options.ascii and ascii or unicode }
+  local page = { lines = {}, width = options.width, color = options.color, signs = options.ascii
+    and ascii or unicode }
   put(page, ("Spending from %s to %s, in days of UTC"):format(report.since, report["until"]))
   page.lines[#page.lines + 1] = ""
   put_summary(page, report)

@@ -1,5 +1,5 @@
--- What the journal and the notes say of orders: which pool each belongs to, what was bought, what its last extension cost. So
--- transactions can be told apart whose orders the API no longer lists.
+-- What the journal and the notes say of orders: which pool each belongs to, what was bought, what
+-- its last extension cost. So transactions can be told apart whose orders the API no longer lists.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -34,8 +34,9 @@ local function read_placed(found, entry)
 end
 
 --- Reads both.
--- @return table: orders (order id -> table: charges (list of day and price), and pool, type, country, extension (price and period of
---   the last) as far as they are known), and open, the entries of unknown outcome
+-- @return table: orders (order id -> table: charges (list of day and price), and pool, type,
+--   country, extension (price and period of the last) as far as they are known), and open, the
+--   entries of unknown outcome
 -- @raise store
 function M.read()
   local found = { orders = {}, open = {} }

@@ -1,5 +1,5 @@
--- The arithmetic of a report: transactions go in one at a time, exact sums by day, type, country and pool come out. What cannot
--- be told of a transaction is counted as such, never guessed.
+-- The arithmetic of a report: transactions go in one at a time, exact sums by day, type, country
+-- and pool come out. What cannot be told of a transaction is counted as such, never guessed.
 
 local amount_of = require "proxylua.report.amount"
 local core = require "proxylua.core"
@@ -15,8 +15,9 @@ Sums.__index = Sums
 
 --- Begins sums.
 -- @param window of days.window
--- @param place_of function of a transaction's order id, which may be nil: a table with type, country and pool, as far as they
---   are known; the same table for what belongs together saves memory
+-- @param place_of function of a transaction's order id, which may be nil: a table with type,
+--   country and pool, as far as they are known; the same table for what belongs together saves
+--   memory
 function M.new(window, place_of)
   return setmetatable({
     window = window, place_of = place_of, cells = {}, others = {}, kinds = {},
@@ -90,11 +91,13 @@ local function hash(text)
   return value
 end
 
--- Whether a transaction was told before: files overlap. One of the same id that says something else is another one.
+-- Whether a transaction was told before: files overlap. One of the same id that says something else
+-- is another one.
 local function is_repeated(sums, transaction)
   if transaction.id == nil then return false end
   local id = hash(tostring(transaction.id))
-  local now = hash(("%s\0%s\0%s\0%s"):format(transaction.type, transaction.amount, transaction.order_id,
+  local now = hash(("%s\0%s\0%s\0%s"):format(transaction.type, transaction.amount,
+    transaction.order_id,
     transaction.created_at))
   local before = sums.seen[id]
   if not before then
@@ -154,7 +157,8 @@ local name_of = {
 
 local function new_row(name)
   return {
-    name = name ~= UNKNOWN and name or "unknown", known = name ~= UNKNOWN, charges = NOTHING, refunds = NOTHING,
+    name = name ~= UNKNOWN and name or "unknown", known = name ~= UNKNOWN, charges = NOTHING,
+      refunds = NOTHING,
     spent = NOTHING, transactions = 0,
   }
 end
@@ -182,9 +186,9 @@ local function each_cell(sums, use)
   end
 end
 
---- The rows of a grouping: tables of name, known (false where it is not known what it belongs to), charges, refunds, spent (the
--- charges less the refunds) and transactions. Days come in their order and only where something was charged or refunded; the
--- others by what was spent, most first.
+--- The rows of a grouping: tables of name, known (false where it is not known what it belongs to),
+-- charges, refunds, spent (the charges less the refunds) and transactions. Days come in their order
+-- and only where something was charged or refunded; the others by what was spent, most first.
 -- @param grouping "day", "type", "country" or "pool"
 function Sums:rows(grouping)
   local rows, list = {}, core.json.array()
@@ -200,12 +204,14 @@ function Sums:rows(grouping)
   return list
 end
 
---- What all of the window comes to: charges, refunds and spent, each with its sum; how many of each there were; deposits.
+--- What all of the window comes to: charges, refunds and spent, each with its sum; how many of each
+-- there were; deposits.
 function Sums:totals()
   local whole = new_row("")
   each_cell(self, function(cell) add_cell(whole, cell) end)
   return {
-    charges = whole.charges, refunds = whole.refunds, spent = whole.spent, deposits = self.deposited,
+    charges = whole.charges, refunds = whole.refunds, spent = whole.spent,
+      deposits = self.deposited,
     charge_count = self.charges, refund_count = self.refunds, deposit_count = self.deposits,
   }
 end
@@ -222,7 +228,8 @@ end
 
 local steps = { 1, 7, 28, 91, 364 } -- days: whole weeks, so that each has as many weekends
 
---- The window in at most so many periods of equal length (the last may be shorter), with those without any spending.
+--- The window in at most so many periods of equal length (the last may be shorter), with those
+-- without any spending.
 -- @param rows by day
 -- @param window of days.window
 -- @param most how many
@@ -235,7 +242,8 @@ function M.periods(rows, window, most)
   step = step or math.ceil(count / most)
   local list = {}
   for from = window.from, window.to, step do
-    list[#list + 1] = { from = from, to = math.min(from + step - 1, window.to), charges = NOTHING, refunds = NOTHING,
+    list[#list + 1] = { from = from, to = math.min(from + step - 1, window.to), charges = NOTHING,
+      refunds = NOTHING,
       spent = NOTHING }
   end
   for _, row in ipairs(rows) do

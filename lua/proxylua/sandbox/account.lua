@@ -16,7 +16,9 @@ end
 local function balance_at(world, newest)
   local balance = world.data.balance
   for _, entry in ipairs(world.data.transactions) do
-    if not seen(entry, newest) then balance = balance + (entry.type == "charge" and entry.amount or -entry.amount) end
+    if not seen(entry, newest) then
+      balance = balance + (entry.type == "charge" and entry.amount or -entry.amount)
+    end
   end
   return balance
 end
@@ -24,7 +26,8 @@ end
 --- GET /account
 function M.get(context)
   local world = context.world
-  local balance = context.fault.slow and balance_at(world, orders.horizon(context)) or world.data.balance
+  local balance = context.fault.slow and balance_at(world, orders.horizon(context))
+    or world.data.balance
   return answers.record(context, 200, "account", { balance = balance, email = world.data.email })
 end
 
@@ -56,7 +59,9 @@ local function read_address(context)
   local networks = reference.networks[body.currency]
   if not networks then return nil, { currency = "must be one of BTC, ETH, LTC, USDT" } end
   for _, network in ipairs(networks) do
-    if body.network == nil or body.network == network then return { currency = body.currency, network = network } end
+    if body.network == nil or body.network == network then
+      return { currency = body.currency, network = network }
+    end
   end
   return nil, { network = "must be one of " .. table.concat(networks, ", ") }
 end
@@ -83,7 +88,8 @@ local lists = {
     local out = {}
     for at, row in ipairs(reference.types) do
       local sample = { type = row.type, quantity = 1, period = reference.default_period }
-      out[at] = { type = row.type, name = row.name, unit = row.unit, price = reference.price(sample) }
+      out[at] = { type = row.type, name = row.name, unit = row.unit,
+        price = reference.price(sample) }
     end
     return out
   end,

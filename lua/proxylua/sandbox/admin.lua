@@ -1,18 +1,23 @@
--- The admin interface, for tests: outside the API's base path, never limited, always plain JSON. Every request but the trace
--- carries the sandbox's key in the header X-Sandbox-Key. Bodies and answers are JSON objects.
+-- The admin interface, for tests: outside the API's base path, never limited, always plain JSON.
+-- Every request but the trace carries the sandbox's key in the header X-Sandbox-Key. Bodies and
+-- answers are JSON objects.
 --
 --   GET  /_sandbox/trace      who asks: ip=, loc=, proxy=, order= (needs no key)
---   GET  /_sandbox/counters   requests by endpoint, answers by status, limited (429 by the limits), sold, extended, charges,
---                             charged, refunds, refunded, balance, forwarded, proxies (uses by user name),
---                             faults (how often each of the present ones struck)
---   GET  /_sandbox/counted    what the limits counted, oldest first: {"names": […], "times": [µs, …]}; the last 100,000 at least
---   GET  /_sandbox/orders     every order, with the Idempotency-Key it came with, what it was charged, how often extended
---   POST /_sandbox/settings   {"faults": ["orders.create:cut=after,count=2"], "dialect": "bare", "limits": "general=5/1",
---                             "balance": "5.00", "account": "banned", …}: see settings.lua; faults replace those before
+--   GET /_sandbox/counters requests by endpoint, answers by status, limited (429 by the limits),
+--                             sold, extended, charges, charged, refunds, refunded, balance,
+--                             forwarded, proxies (uses by user name), faults (how often each of the
+--                             present ones struck)
+--   GET /_sandbox/counted what the limits counted, oldest first: {"names": […], "times": [µs, …]};
+--   the last 100,000 at least GET /_sandbox/orders every order, with the Idempotency-Key it came
+--   with, what it was charged, how often extended POST /_sandbox/settings {"faults":
+--   ["orders.create:cut=after,count=2"], "dialect": "bare", "limits": "general=5/1",
+--                             "balance": "5.00", "account": "banned", …}: see settings.lua; faults
+--                             replace those before
 --   POST /_sandbox/clock      {"advance": SECONDS}: orders expire; the limits keep real time
 --   POST /_sandbox/deposit    {"amount": "50.00"}
 --   POST /_sandbox/cancel     {"id": ORDER}: cancelled and refunded
---   POST /_sandbox/reset      everything as at the start; {"only": "counters"}: counters and what was counted
+--   POST /_sandbox/reset everything as at the start; {"only": "counters"}: counters and what was
+--   counted
 
 local answers = require "proxylua.sandbox.answers"
 local money = require "proxylua.sandbox.money"
@@ -26,11 +31,13 @@ local M = {}
 M.base = "/_sandbox/"
 
 local function answer(world, status, value)
-  return { status = status, body = world.host.json.encode(value), headers = { ["Content-Type"] = "application/json" } }
+  return { status = status, body = world.host.json.encode(value),
+    headers = { ["Content-Type"] = "application/json" } }
 end
 
 local function refuse(world, status, text)
-  return answer(world, status, { error = utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?")) })
+  return answer(world, status,
+    { error = utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?")) })
 end
 
 local function done(world)
@@ -55,7 +62,9 @@ actions["GET counters"] = function(world)
   out.refunds, out.refunded = sum(world, "refund")
   out.balance = money.format(world.data.balance)
   out.faults = {}
-  for _, fault in ipairs(world.faults) do out.faults[fault.text] = (out.faults[fault.text] or 0) + fault.struck end
+  for _, fault in ipairs(world.faults) do
+    out.faults[fault.text] = (out.faults[fault.text] or 0) + fault.struck
+  end
   return answer(world, 200, out)
 end
 
@@ -108,14 +117,18 @@ end
 
 actions["POST deposit"] = function(world, body)
   local amount = money.parse(body.amount)
-  if not amount or amount <= 0 then return refuse(world, 400, "amount is an amount such as 50.00") end
+  if not amount or amount <= 0 then
+    return refuse(world, 400, "amount is an amount such as 50.00")
+  end
   state.move(world, "deposit", amount)
   return done(world)
 end
 
 actions["POST cancel"] = function(world, body)
   local order = world.by_id[body.id]
-  if not order or order.cancelled then return refuse(world, 400, "id is an order that is not cancelled") end
+  if not order or order.cancelled then
+    return refuse(world, 400, "id is an order that is not cancelled")
+  end
   orders.refund(world, order)
   return done(world)
 end
@@ -141,7 +154,9 @@ function M.handle(world, request)
   local name = request.target:sub(#M.base + 1):match("^[^?]*")
   if name == "trace" then return proxies.trace(world, request), "trace" end
   local key = request.headers["x-sandbox-key"]
-  if not key or not world.keys[key] then return refuse(world, 401, "X-Sandbox-Key is missing or wrong"), "admin" end
+  if not key or not world.keys[key] then
+    return refuse(world, 401, "X-Sandbox-Key is missing or wrong"), "admin"
+  end
   local action = actions[request.method .. " " .. name]
   if not action then return refuse(world, 404, "there is no such thing here"), "admin" end
   local body = body_of(world, request)

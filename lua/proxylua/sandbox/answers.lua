@@ -1,6 +1,7 @@
--- The dialects: the same records under the names, wrappings and number forms that the vendor's documents disagree on.
--- `envelope` wraps everything; `bare` answers values as they are, camelCase, numbers as texts, a new order as its id alone;
--- `snake` answers values too, under a third set of names; `mixed` goes round the three.
+-- The dialects: the same records under the names, wrappings and number forms that the vendor's
+-- documents disagree on. `envelope` wraps everything; `bare` answers values as they are, camelCase,
+-- numbers as texts, a new order as its id alone; `snake` answers values too, under a third set of
+-- names; `mixed` goes round the three.
 
 local money = require "proxylua.sandbox.money"
 local state = require "proxylua.sandbox.state"
@@ -26,7 +27,8 @@ local records = {
   },
   order = {
     { "id", bare = "orderId", snake = "order_id" },
-    { "type" }, { "quantity", form = "number" }, { "period", form = "number" }, { "country" }, { "status" },
+    { "type" }, { "quantity", form = "number" }, { "period", form = "number" }, { "country" },
+      { "status" },
     { "price", form = "money", bare = "total", snake = "cost" },
     { "created_at", bare = "createdAt" },
     { "expires_at", bare = "expiresAt" },
@@ -38,17 +40,20 @@ local records = {
     { "protocol", bare = false },
   },
   transaction = {
-    { "id", bare = "transactionId", snake = "transaction_id" }, { "type" }, { "amount", form = "money" },
+    { "id", bare = "transactionId", snake = "transaction_id" }, { "type" },
+      { "amount", form = "money" },
     { "order_id", bare = "orderId" }, { "created_at", bare = "createdAt" },
   },
   address = { { "currency" }, { "network" }, { "address" }, { "created_at", bare = "createdAt" } },
   reference = {
-    { "type" }, { "code" }, { "name" }, { "unit" }, { "days", form = "number" }, { "discount", form = "number" },
+    { "type" }, { "code" }, { "name" }, { "unit" }, { "days", form = "number" },
+      { "discount", form = "number" },
     { "price", form = "money" },
   },
 }
 
-local list_names = { order = "orders", proxy = "proxies", transaction = "transactions", address = "addresses",
+local list_names = { order = "orders", proxy = "proxies", transaction = "transactions",
+  address = "addresses",
   reference = "items" }
 
 local function convert(dialect, form, value)
@@ -96,7 +101,8 @@ end
 -- @param context of the request: world, dialect, omit, say
 function M.record(context, status, kind, record)
   local value = rename(context, kind, record)
-  return answer(context, status, dialects[context.dialect].wrap and { success = true, data = value } or value)
+  return answer(context, status, dialects[context.dialect].wrap and { success = true, data = value }
+    or value)
 end
 
 --- Answers a new order: whole or as its id, as the dialect has it.
@@ -145,7 +151,8 @@ function M.failure(context, status, code, message, details)
   local usual = codes[status] or { "ERROR", "Error" }
   code, message = code or usual[1], message or usual[2]
   if dialects[context.dialect].wrap then
-    return answer(context, status, { success = false, error = { code = code, message = message, details = details } })
+    return answer(context, status, { success = false, error = { code = code, message = message,
+      details = details } })
   end
   local texts = { message }
   for name, text in pairs(details or {}) do texts[#texts + 1] = name .. " " .. text end
@@ -161,7 +168,8 @@ end
 --- An order as it is told now.
 function M.order(world, order)
   return {
-    id = order.id, type = order.type, quantity = order.quantity, period = order.period, country = order.country,
+    id = order.id, type = order.type, quantity = order.quantity, period = order.period,
+      country = order.country,
     status = M.status(order, state.now(world)), price = order.price,
     created_at = state.date(order.created), expires_at = state.date(order.expires),
   }

@@ -1,5 +1,5 @@
--- A request on its way: faults that hold it back, key, account, limits, the work, faults that spoil the answer. Runs in a
--- coroutine; to yield a number is to wait that many seconds.
+-- A request on its way: faults that hold it back, key, account, limits, the work, faults that spoil
+-- the answer. Runs in a coroutine; to yield a number is to wait that many seconds.
 
 local account = require "proxylua.sandbox.account"
 local answers = require "proxylua.sandbox.answers"
@@ -17,7 +17,8 @@ local routes = {
   ["GET /account"] = { name = "account.get", run = account.get },
   ["GET /account/transactions"] = { name = "account.transactions", run = account.transactions },
   ["POST /orders/calc"] = { name = "orders.calc", run = orders.calc },
-  ["POST /orders"] = { name = "orders.create", run = orders.create, scopes = { "general", "orders" } },
+  ["POST /orders"] = { name = "orders.create", run = orders.create,
+    scopes = { "general", "orders" } },
   ["GET /orders"] = { name = "orders.list", run = orders.list },
   ["GET /orders/:"] = { name = "orders.get", run = orders.of(orders.get) },
   ["GET /orders/:/proxies"] = { name = "orders.proxies", run = orders.of(orders.proxies) },
@@ -28,7 +29,8 @@ local routes = {
   ["POST /deposits/addresses"] = { name = "deposits.create_address", run = account.create_address },
 }
 local reference_names = {
-  countries = "reference.countries", ["proxy-types"] = "reference.proxy_types", periods = "reference.periods",
+  countries = "reference.countries", ["proxy-types"] = "reference.proxy_types",
+    periods = "reference.periods",
 }
 
 --- What a fault can be asked of.
@@ -36,11 +38,15 @@ M.endpoints = { ["*"] = true, forward = true }
 for _, route in pairs(routes) do M.endpoints[route.name] = true end
 for _, name in pairs(reference_names) do M.endpoints[name] = true end
 
-local unknown = { name = "unknown", run = function(context) return answers.failure(context, 404) end }
+local unknown = { name = "unknown", run = function(context)
+  return answers.failure(context, 404)
+end }
 local general = { "general" }
 
 local function unescape(text)
-  return (text:gsub("+", " "):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+  return (text:gsub("+", " "):gsub("%%(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end))
 end
 
 local function read_query(text)
@@ -111,7 +117,9 @@ end
 local function retry_after(context, answer)
   local text = context.fault.retry_after
   if not text or answer.status < 400 then return end
-  if text == "date" then text = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(state.now(context.world)) + 30) end
+  if text == "date" then
+    text = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(state.now(context.world)) + 30)
+  end
   if text == "none" then text = nil end
   answer.headers["Retry-After"] = text
 end
@@ -138,7 +146,8 @@ local function serve(context, route, name, id)
 end
 
 --- Answers a request to the API.
--- @return answer with status (0: close the connection), body, headers, and perhaps length and more; the endpoint's name
+-- @return answer with status (0: close the connection), body, headers, and perhaps length and more;
+--   the endpoint's name
 function M.handle(world, request)
   local path, query = request.target:sub(#M.base + 1):match("^([^?]*)%??(.*)$")
   local context = { world = world, request = request, query = read_query(query), fault = {},

@@ -2,27 +2,26 @@
 --
 --   ENDPOINT:NAME[=VALUE][,NAME[=VALUE]…]        orders.create:cut=after,count=2
 --
--- ENDPOINT is a name of the endpoint table, `forward` (the proxies that were sold) or `*` (every endpoint). All faults that
--- match a request act on it together. In values, %XX stands for any byte.
+-- ENDPOINT is a name of the endpoint table, `forward` (the proxies that were sold) or `*` (every
+-- endpoint). All faults that match a request act on it together. In values, %XX stands for any
+-- byte.
 --
 --   count=N  chance=0..1  skip=N   only N times; with a probability; not the first N times
---   hold=S   delay=S               wait before the request is counted; before it is answered (S seconds, or A-B: at random)
---   when=before|after              whether the work is done (and charged) before the fault shows; see `default_when`
---   cut=before|after               close the connection without an answer
---   status=N                       answer an error of this status
---   html  empty                    the body is a page of a gateway (502 unless status says otherwise); there is none
---   garbage  nul  nested           200, and the body is noise; JSON with NUL bytes; 200,000 brackets
---   huge  size=BYTES               a body without end; a download of this size
---   truncate                       Content-Length promises more than is sent
---   type=TEXT  redirect=URL        another content type; 302 to elsewhere
---   retry_after=TEXT               the Retry-After of an error, as it stands (`date`: 30 s from now as a date; `none`)
---   slow=S                         orders.list, orders.get, account.transactions, account.get: blind to orders and
+--   hold=S delay=S wait before the request is counted; before it is answered (S seconds, or A-B: at
+--   random) when=before|after whether the work is done (and charged) before the fault shows; see
+--   `default_when` cut=before|after close the connection without an answer status=N answer an error
+--   of this status html empty the body is a page of a gateway (502 unless status says otherwise);
+--   there is none garbage nul nested 200, and the body is noise; JSON with NUL bytes; 200,000
+--   brackets huge size=BYTES a body without end; a download of this size truncate Content-Length
+--   promises more than is sent type=TEXT redirect=URL another content type; 302 to elsewhere
+--   retry_after=TEXT the Retry-After of an error, as it stands (`date`: 30 s from now as a date;
+--   `none`) slow=S orders.list, orders.get, account.transactions, account.get: blind to orders and
 --                                  extensions that are younger
 --   omit=A+B  say=A~X+B~Y          records lack these fields; they hold these texts in them
---   most=N  untold                 lists: no more than N a page, whatever was asked; bare arrays, without a word of pages
---   drift=FACTOR                   the charge is the quote times this
---   refund                         the order is charged, then cancelled and refunded, and the answer is 502
---   country=XX                     forward: the exit seems to be in this country
+--   most=N untold lists: no more than N a page, whatever was asked; bare arrays, without a word of
+--   pages drift=FACTOR the charge is the quote times this refund the order is charged, then
+--   cancelled and refunded, and the answer is 502 country=XX forward: the exit seems to be in this
+--   country
 
 local M = {}
 
@@ -80,15 +79,19 @@ local kinds = {
   count = integer, chance = number, skip = integer, hold = range, delay = range,
   when = one_of("before", "after"), cut = one_of("before", "after"),
   status = status,
-  html = flag, empty = flag, garbage = flag, nul = flag, nested = flag, huge = flag, size = integer, truncate = flag,
+  html = flag, empty = flag, garbage = flag, nul = flag, nested = flag, huge = flag, size = integer,
+    truncate = flag,
   type = unescape, redirect = unescape, retry_after = unescape,
-  slow = number, omit = names, say = says, most = integer, untold = flag, drift = number, refund = flag,
+  slow = number, omit = names, say = says, most = integer, untold = flag, drift = number,
+    refund = flag,
   country = function(text) return text:match("^%u%u$") end,
 }
 
--- Faults that only mangle an answer let the work happen, since there would be nothing to mangle; the others come first.
+-- Faults that only mangle an answer let the work happen, since there would be nothing to mangle;
+-- the others come first.
 local default_when = {
-  garbage = "after", nul = "after", nested = "after", huge = "after", truncate = "after", type = "after",
+  garbage = "after", nul = "after", nested = "after", huge = "after", truncate = "after",
+    type = "after",
   empty = "after", refund = "after",
 }
 
@@ -100,7 +103,9 @@ end
 -- @raise a text that says what is wrong
 function M.parse(text)
   local endpoint, rest = text:match("^([%w_.*]+):(.+)$")
-  if not endpoint then refuse("fault '%s' is not ENDPOINT:NAME=VALUE,…, such as orders.create:cut=after", text) end
+  if not endpoint then
+    refuse("fault '%s' is not ENDPOINT:NAME=VALUE,…, such as orders.create:cut=after", text)
+  end
   local fault = { endpoint = endpoint, text = text, struck = 0 }
   for part in rest:gmatch("[^,]+") do
     local name, value = part:match("^([%w_]+)=?(.*)$")
@@ -188,10 +193,13 @@ local shapes = {
   html = function(answer)
     answer.status = answer.fault.status or 502
     local title = answer.status == 502 and "Bad Gateway" or "Error"
-    answer.body, answer.headers["Content-Type"] = page:format(answer.status, title, answer.status, title), "text/html"
+    answer.body, answer.headers["Content-Type"] = page:format(answer.status, title, answer.status,
+      title), "text/html"
   end,
   empty = function(answer) answer.body = "" end,
-  garbage = function(answer) answer.status, answer.body = answer.fault.status or 200, noise(200) end,
+  garbage = function(answer)
+    answer.status, answer.body = answer.fault.status or 200, noise(200)
+  end,
   nul = function(answer) answer.body = '{"data":{"id":"\0","balance":"\0"}}\0' end,
   nested = function(answer) answer.body = ("["):rep(200000) end,
   huge = function(answer) answer.body, answer.more = "", pieces(nil, '{"data":"') end,
@@ -209,7 +217,8 @@ local shapes = {
   cut = function(answer) answer.status = 0 end,
 }
 local order_of_shapes = {
-  "html", "empty", "garbage", "nul", "nested", "huge", "size", "truncate", "type", "redirect", "cut",
+  "html", "empty", "garbage", "nul", "nested", "huge", "size", "truncate", "type", "redirect",
+    "cut",
 }
 
 --- Changes an answer in place as a fault wants it.

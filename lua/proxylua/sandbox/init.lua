@@ -1,5 +1,5 @@
--- The emulated API. The server of src/sandbox calls the functions that `open` answers; everything is decided behind them, in
--- files of one idea each.
+-- The emulated API. The server of src/sandbox calls the functions that `open` answers; everything
+-- is decided behind them, in files of one idea each.
 
 local admin = require "proxylua.sandbox.admin"
 local api = require "proxylua.sandbox.api"
@@ -11,7 +11,8 @@ local state = require "proxylua.sandbox.state"
 local M = {}
 
 local defaults = {
-  balance = "1000.00", dialect = "envelope", limits = "general=60/60,orders=10/60", account = "active",
+  balance = "1000.00", dialect = "envelope", limits = "general=60/60,orders=10/60",
+    account = "active",
   passwords = "plain", log = "false", faults = {}, keys = { "sk_sandbox_0000000000000000" },
 }
 
@@ -20,7 +21,8 @@ World.__index = World
 
 --- Forgets what was counted.
 function World:clear()
-  self.counters = { requests = {}, answers = {}, limited = 0, sold = 0, extended = 0, forwarded = 0, proxies = {} }
+  self.counters = { requests = {}, answers = {}, limited = 0, sold = 0, extended = 0, forwarded = 0,
+    proxies = {} }
   self.counted = { names = {}, times = {} }
   self.counted_by = {}
 end
@@ -67,14 +69,17 @@ end
 
 -- Bytes that a terminal could take amiss are shown as ?.
 local function log(world, ...)
-  if world.log then world.host.log(os.date("%H:%M:%S ") .. (...):format(select(2, ...)):gsub("[^ -~]", "?")) end
+  if world.log then
+    world.host.log(os.date("%H:%M:%S ") .. (...):format(select(2, ...)):gsub("[^ -~]", "?"))
+  end
 end
 
 local handlers = { [api.base] = api.handle, [admin.base] = admin.handle }
 
 local function handle(world, request)
   local base = request.target:match("^/_sandbox/") or request.target:match("^/api/v1")
-  local answer, name = { status = 404, body = '{"error":"the API is at /api/v1"}', headers = {} }, "unknown"
+  local answer, name = { status = 404, body = '{"error":"the API is at /api/v1"}', headers = {} },
+    "unknown"
   if base then answer, name = handlers[base](world, request) end
   state.save(world)
   local outcome = answer.status == 0 and "cut" or ("%d"):format(answer.status)
@@ -88,13 +93,16 @@ local function authorize(world, username, password, target)
   local address, fault = proxies.authorize(world, username, password)
   log(world, "proxy %s %s %s", username, target, address and "from " .. address or "407")
   if not address then return nil end
-  return address, fault.status or 0, fault.delay and faults.seconds(fault.delay) or 0, fault.cut ~= nil
+  return address, fault.status or 0, fault.delay and faults.seconds(fault.delay) or 0,
+    fault.cut ~= nil
 end
 
 --- Opens a sandbox.
 -- @param texts list of "name=value": see settings.lua; `faults` and `keys` may come several times
--- @param host what the server gives: now(), clock(), random(), log(line), write_file(path, text), json, ports (of the proxies)
--- @return handle(request) -> status, body, headers, length, more; to be run in a coroutine, which yields the seconds to wait
+-- @param host what the server gives: now(), clock(), random(), log(line), write_file(path, text),
+--   json, ports (of the proxies)
+-- @return handle(request) -> status, body, headers, length, more; to be run in a coroutine, which
+--   yields the seconds to wait
 -- @return authorize(username, password, target) -> exit address, status, delay, cut; or nil
 -- @return the first key
 -- @raise table {kind=, message=}

@@ -1,5 +1,6 @@
--- The rate limits as the server counts them: N requests in W seconds for each scope and key, by one of four algorithms. A
--- request that is refused is not counted; one that belongs to two scopes counts in both or in neither.
+-- The rate limits as the server counts them: N requests in W seconds for each scope and key, by one
+-- of four algorithms. A request that is refused is not counted; one that belongs to two scopes
+-- counts in both or in neither.
 
 local M = {}
 
@@ -11,7 +12,8 @@ end
 
 -- Windows of W seconds that begin at a phase of the clock.
 algorithms.fixed = { new = function(self, rule)
-  return member(self, { size = rule.size, window = rule.window, phase = rule.phase, count = 0, index = 0 })
+  return member(self, { size = rule.size, window = rule.window, phase = rule.phase, count = 0,
+    index = 0 })
 end }
 
 function algorithms.fixed:wait(now)
@@ -41,7 +43,8 @@ end
 
 -- A bucket that gains N tokens in W seconds and holds `burst`.
 algorithms.bucket = { new = function(self, rule)
-  return member(self, { rate = rule.size / rule.window, burst = rule.burst, tokens = rule.burst, at = nil })
+  return member(self, { rate = rule.size / rule.window, burst = rule.burst, tokens = rule.burst,
+    at = nil })
 end }
 
 function algorithms.bucket:wait(now)
@@ -54,9 +57,11 @@ function algorithms.bucket:take()
   self.tokens = self.tokens - 1
 end
 
--- This window's count and the last one's, the latter weighted by how much of it the last W seconds still cover.
+-- This window's count and the last one's, the latter weighted by how much of it the last W seconds
+-- still cover.
 algorithms.weighted = { new = function(self, rule)
-  return member(self, { size = rule.size, window = rule.window, phase = rule.phase, index = 0, count = 0, before = 0 })
+  return member(self, { size = rule.size, window = rule.window, phase = rule.phase, index = 0,
+    count = 0, before = 0 })
 end }
 
 function algorithms.weighted:wait(now)
@@ -83,7 +88,9 @@ end
 
 local function number(text, name)
   local value = tonumber(text)
-  if not value or value <= 0 or value == math.huge then refuse("%s is not a number above zero", name) end
+  if not value or value <= 0 or value == math.huge then
+    refuse("%s is not a number above zero", name)
+  end
   return value
 end
 
@@ -93,8 +100,9 @@ local function rule(text, name)
   return { size = math.tointeger(number(size, name)), window = number(window, name) }
 end
 
---- Reads `general=60/60,orders=10/60` with the optional parts `algorithm=sliding|fixed|bucket|weighted` (default sliding),
--- `burst=N` (bucket; default: the scope's N) and `phase=SECONDS` (windows; default: random); or `off`.
+--- Reads `general=60/60,orders=10/60` with the optional parts
+-- `algorithm=sliding|fixed|bucket|weighted` (default sliding), `burst=N` (bucket; default: the
+-- scope's N) and `phase=SECONDS` (windows; default: random); or `off`.
 -- @return a table for `open`
 -- @raise a text that says what is wrong
 function M.parse(text)
@@ -109,7 +117,8 @@ function M.parse(text)
     elseif name == "general" or name == "orders" then
       spec.scopes[name] = rule(value, name)
     else
-      refuse("'%s' is not known; say general=60/60,orders=10/60 with algorithm=sliding|fixed|bucket|weighted, burst=N "
+      refuse("'%s' is not known; say general=60/60,orders=10/60 with "
+        .. "algorithm=sliding|fixed|bucket|weighted, burst=N "
         .. "or phase=SECONDS, or off", part)
     end
   end

@@ -1,4 +1,5 @@
--- Orders: quoted, sold, listed, extended. Money moves once for each, in the same breath as the order changes.
+-- Orders: quoted, sold, listed, extended. Money moves once for each, in the same breath as the
+-- order changes.
 
 local answers = require "proxylua.sandbox.answers"
 local money = require "proxylua.sandbox.money"
@@ -88,7 +89,9 @@ function M.refund(world, order)
 end
 
 local function after_sale(context, order)
-  if not context.fault.refund then return answers.created(context, answers.order(context.world, order)) end
+  if not context.fault.refund then
+    return answers.created(context, answers.order(context.world, order))
+  end
   M.refund(context.world, order)
   return answers.failure(context, 502)
 end
@@ -110,7 +113,9 @@ function M.extend(context, order)
   if answers.status(order, state.now(world)) ~= "active" then
     return answers.failure(context, 400, "ORDER_NOT_ACTIVE", "Only active orders can be extended")
   end
-  if not body then return answers.failure(context, 400, nil, nil, { body = "must be a JSON object" }) end
+  if not body then
+    return answers.failure(context, 400, nil, nil, { body = "must be a JSON object" })
+  end
   if body.period == nil then details.period = "is required" end
   check_period(body.period, details)
   if next(details) then return answers.failure(context, 400, nil, nil, details) end
@@ -138,7 +143,9 @@ end
 local function extended_since(world, order, time)
   local days = 0
   for _, entry in ipairs(world.data.transactions) do
-    if entry.order_id == order.id and entry.days and entry.created > time then days = days + entry.days end
+    if entry.order_id == order.id and entry.days and entry.created > time then
+      days = days + entry.days
+    end
   end
   return days
 end
@@ -155,10 +162,13 @@ end
 
 -- The numbers of page and limit, or nil and what is wrong with them.
 local function read_page(query)
-  local page, limit = math.tointeger(tonumber(query.page or 1)), math.tointeger(tonumber(query.limit or 20))
+  local page, limit = math.tointeger(tonumber(query.page or 1)),
+    math.tointeger(tonumber(query.limit or 20))
   local details = {}
   if not page or page < 1 then details.page = "must be an integer of at least 1" end
-  if not limit or limit < 1 or limit > 100 then details.limit = "must be an integer from 1 to 100" end
+  if not limit or limit < 1 or limit > 100 then
+    details.limit = "must be an integer from 1 to 100"
+  end
   if next(details) then return nil, details end
   return { page = page, limit = limit, total = 0 }
 end
@@ -189,7 +199,9 @@ local statuses = { active = true, expired = true, cancelled = true }
 function M.list(context)
   local query, world, details = context.query, context.world, {}
   if query.type and not reference.type_of[query.type] then details.type = "is not a proxy type" end
-  if query.status and not statuses[query.status] then details.status = "must be active, expired or cancelled" end
+  if query.status and not statuses[query.status] then
+    details.status = "must be active, expired or cancelled"
+  end
   if next(details) then return answers.failure(context, 400, nil, nil, details) end
   local now, newest = state.now(world), M.horizon(context)
   return M.page(context, "order", world.data.orders, function(order)
@@ -208,12 +220,15 @@ end
 local formats = {
   txt = {
     type = "text/plain; charset=utf-8",
-    line = function(proxy) return ("%s:%d:%s:%s\n"):format(proxy.host, proxy.port, proxy.username, proxy.password) end,
+    line = function(proxy)
+      return ("%s:%d:%s:%s\n"):format(proxy.host, proxy.port, proxy.username, proxy.password)
+    end,
   },
   csv = {
     type = "text/csv; charset=utf-8", head = "host,port,username,password,protocol\n",
     line = function(proxy)
-      return ('%s,%d,%s,"%s",%s\n'):format(proxy.host, proxy.port, proxy.username, proxy.password:gsub('"', '""'),
+      return ('%s,%d,%s,"%s",%s\n'):format(proxy.host, proxy.port, proxy.username,
+        proxy.password:gsub('"', '""'),
         proxy.protocol)
     end,
   },
@@ -238,10 +253,13 @@ end
 --- GET /orders/:id/download
 function M.download(context, order)
   local name = context.query.format or "txt"
-  local headers = { ["Content-Disposition"] = ('attachment; filename="%s.%s"'):format(order.id, name) }
+  local headers = { ["Content-Disposition"] = ('attachment; filename="%s.%s"'):format(order.id,
+    name) }
   if name == "json" then
     local list = {}
-    for index = 1, proxies.count(order) do list[index] = proxies.get(context.world, order, index) end
+    for index = 1, proxies.count(order) do
+      list[index] = proxies.get(context.world, order, index)
+    end
     headers["Content-Type"] = "application/json; charset=utf-8"
     return { status = 200, body = context.world.host.json.encode(list), headers = headers }
   end

@@ -1,5 +1,6 @@
--- The proxies that orders hold. Nothing of them is stored: user, password and exit address follow from the order and the
--- seed. Each proxy leaves from a loopback address of its own, 127.B.C.D, so that checks can tell them apart.
+-- The proxies that orders hold. Nothing of them is stored: user, password and exit address follow
+-- from the order and the seed. Each proxy leaves from a loopback address of its own, 127.B.C.D, so
+-- that checks can tell them apart.
 
 local faults = require "proxylua.sandbox.faults"
 local reference = require "proxylua.sandbox.reference"
@@ -45,7 +46,8 @@ function M.get(world, order, index)
   local ports = world.host.ports
   return {
     host = "127.0.0.1", port = ports[serial % #ports + 1], protocol = "http",
-    username = ("%s-%d"):format(order.id:match("[^_]+$"), index), password = password(world, serial),
+    username = ("%s-%d"):format(order.id:match("[^_]+$"), index),
+      password = password(world, serial),
   }
 end
 
@@ -94,7 +96,8 @@ function M.trace(world, request)
   local serial = serial_of(request.peer)
   local order = serial and owner(world, serial)
   local lines = {
-    "h=" .. (request.headers.host or ""), "ip=" .. request.peer, ("ts=%.3f"):format(state.now(world)),
+    "h=" .. (request.headers.host or ""), "ip=" .. request.peer,
+      ("ts=%.3f"):format(state.now(world)),
     "visit_scheme=http",
     "uag=" .. (request.headers["user-agent"] or ""), "colo=SANDBOX", "http=http/1.1",
     "loc=" .. (world.exits[request.peer] or order and order.country or "US"), "tls=off", "warp=off",
@@ -103,7 +106,8 @@ function M.trace(world, request)
     lines[#lines + 1] = ("proxy=%s-%d"):format(order.id:match("[^_]+$"), serial - order.first + 1)
     lines[#lines + 1] = "order=" .. order.id
   end
-  return { status = 200, body = table.concat(lines, "\n") .. "\n", headers = { ["Content-Type"] = "text/plain" } }
+  return { status = 200, body = table.concat(lines, "\n") .. "\n",
+    headers = { ["Content-Type"] = "text/plain" } }
 end
 
 return M

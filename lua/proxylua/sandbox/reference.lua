@@ -1,4 +1,5 @@
--- What is on offer and what it costs: proxy types, countries, periods, currencies, and the one rule that prices them.
+-- What is on offer and what it costs: proxy types, countries, periods, currencies, and the one rule
+-- that prices them.
 
 local money = require "proxylua.sandbox.money"
 
@@ -70,7 +71,8 @@ local function discount(days)
   return found
 end
 
---- Price of an order: per GB whatever the period, per address by the day; rounded up to whole cents.
+--- Price of an order: per GB whatever the period, per address by the day; rounded up to whole
+-- cents.
 -- @param order type, quantity, period (days) and country (nil: no surcharge)
 -- @return units of 10^-8
 function M.price(order)

@@ -1,5 +1,5 @@
--- Everything that can be set about a sandbox, when it starts and later through the admin interface, in one table. Every
--- value is a text; `faults` and `keys` are lists of texts.
+-- Everything that can be set about a sandbox, when it starts and later through the admin interface,
+-- in one table. Every value is a text; `faults` and `keys` are lists of texts.
 
 local answers = require "proxylua.sandbox.answers"
 local api = require "proxylua.sandbox.api"
@@ -20,7 +20,9 @@ end
 -- The difference is booked, so that the transactions always add up to the balance.
 function set.balance(world, text)
   local amount = money.parse(text)
-  if not amount or amount < 0 then refuse("balance is an amount such as 1000.00, not '%s'", text) end
+  if not amount or amount < 0 then
+    refuse("balance is an amount such as 1000.00, not '%s'", text)
+  end
   local change = amount - world.data.balance
   if change ~= 0 then state.move(world, change > 0 and "deposit" or "charge", math.abs(change)) end
 end
@@ -39,7 +41,9 @@ function set.account(world, text)
 end
 
 function set.dialect(world, text)
-  if not answers.known(text) then refuse("dialect is envelope, bare, snake or mixed, not '%s'", text) end
+  if not answers.known(text) then
+    refuse("dialect is envelope, bare, snake or mixed, not '%s'", text)
+  end
   world.dialect = text
 end
 
@@ -51,7 +55,9 @@ function set.faults(world, list)
   local read = {}
   for at, text in ipairs(list) do
     read[at] = faults.parse(text)
-    if not api.endpoints[read[at].endpoint] then refuse("fault '%s': there is no such endpoint", text) end
+    if not api.endpoints[read[at].endpoint] then
+      refuse("fault '%s': there is no such endpoint", text)
+    end
   end
   world.faults = read
 end
@@ -85,7 +91,9 @@ M.lists = { faults = true, keys = true }
 --- Raises a text when a setting is not known, or cannot be set any more.
 function M.check(values, starting)
   for name in pairs(values) do
-    if not set[name] and not (starting and first[name]) then refuse("'%s' is not a setting of the sandbox", name) end
+    if not set[name] and not (starting and first[name]) then
+      refuse("'%s' is not a setting of the sandbox", name)
+    end
   end
 end
 

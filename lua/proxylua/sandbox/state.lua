@@ -1,5 +1,6 @@
--- The account as it stands: balance, orders, transactions, addresses, the clock; kept in a file when one was named. The file
--- is written whole before the request that changed it is answered, and never when it could not be read.
+-- The account as it stands: balance, orders, transactions, addresses, the clock; kept in a file
+-- when one was named. The file is written whole before the request that changed it is answered, and
+-- never when it could not be read.
 
 local money = require "proxylua.sandbox.money"
 
@@ -9,7 +10,8 @@ local VERSION = 1
 local FORMAT = "proxylua-sandbox"
 local LARGEST = 1 << 30
 
---- A 64-bit number that depends on all arguments: what is random in a sandbox follows from its seed.
+--- A 64-bit number that depends on all arguments: what is random in a sandbox follows from its
+-- seed.
 function M.mix(...)
   local x = 0
   for index = 1, select("#", ...) do
@@ -65,7 +67,8 @@ end
 function M.id(world, prefix)
   local data = world.data
   data.serial = data.serial + 1
-  return prefix .. M.letters(M.mix(data.seed, data.serial), 10, "0123456789abcdefghijklmnopqrstuvwxyz")
+  return prefix .. M.letters(M.mix(data.seed, data.serial), 10,
+    "0123456789abcdefghijklmnopqrstuvwxyz")
 end
 
 --- Moves money: the balance and its transaction change together.
@@ -81,18 +84,22 @@ function M.move(world, kind, amount, order_id, days)
   world.dirty = true
 end
 
--- Fields that are kept, with the Lua type of each ("money" is an integer here and a decimal text in the file).
+-- Fields that are kept, with the Lua type of each ("money" is an integer here and a decimal text in
+-- the file).
 local fields = {
   account = {
-    seed = "hex", serial = "integer", proxies = "integer", offset = "number", balance = "money", email = "string",
+    seed = "hex", serial = "integer", proxies = "integer", offset = "number", balance = "money",
+      email = "string",
   },
   orders = {
-    id = "string", type = "string", quantity = "integer", period = "integer", price = "money", charged = "money",
+    id = "string", type = "string", quantity = "integer", period = "integer", price = "money",
+      charged = "money",
     created = "number", expires = "number", first = "integer", extensions = "integer",
     country = "string?", cancelled = "boolean?", key = "string?",
   },
   transactions = {
-    id = "string", type = "string", amount = "money", created = "number", order_id = "string?", days = "integer?",
+    id = "string", type = "string", amount = "money", created = "number", order_id = "string?",
+      days = "integer?",
   },
   addresses = { currency = "string", network = "string", address = "string", created = "number" },
 }
@@ -131,7 +138,9 @@ local function unpack_record(record, types)
     local base, optional = kind:match("^(%a+)(%??)$")
     local value = record[name]
     out[name] = value ~= nil and read[base](value) or nil
-    if out[name] == nil and (optional == "" or value ~= nil) then error("'" .. name .. "' is missing or wrong", 0) end
+    if out[name] == nil and (optional == "" or value ~= nil) then
+      error("'" .. name .. "' is missing or wrong", 0)
+    end
   end
   return out
 end
@@ -148,13 +157,17 @@ local lists = { "orders", "transactions", "addresses" }
 local function encode(world)
   local out = pack(world.data, fields.account)
   out.format, out.version = FORMAT, VERSION
-  for _, name in ipairs(lists) do out[name] = world.host.json.array(map(world.data[name], pack, fields[name])) end
+  for _, name in ipairs(lists) do
+    out[name] = world.host.json.array(map(world.data[name], pack, fields[name]))
+  end
   return world.host.json.encode(out)
 end
 
 local function decode(world, text)
   local value = world.host.json.decode(text)
-  if type(value) ~= "table" or value.format ~= FORMAT then error("it is not the state of a sandbox", 0) end
+  if type(value) ~= "table" or value.format ~= FORMAT then
+    error("it is not the state of a sandbox", 0)
+  end
   if type(value.version) ~= "number" or value.version > VERSION then return nil end
   local data = unpack_record(value, fields.account)
   for _, name in ipairs(lists) do data[name] = map(value[name], unpack_record, fields[name]) end
@@ -178,14 +191,18 @@ function M.load(world, path)
   file:seek("set")
   local text = size and size <= LARGEST and file:read(size)
   file:close()
-  if not text then refuse("the sandbox's state %s cannot be read: %s", path, failure or "it is too large") end
+  if not text then
+    refuse("the sandbox's state %s cannot be read: %s", path, failure or "it is too large")
+  end
   local ok, data = pcall(decode, world, text)
   if not ok then
-    refuse("the sandbox's state %s is damaged (%s); it was left as it is: move it away or name another file",
+    refuse("the sandbox's state %s is damaged (%s); it was left as it is: move it away or name "
+      .. "another file",
       path, type(data) == "table" and data.message or data)
   end
   if not data then
-    refuse("the sandbox's state %s is of a newer version; it was left as it is: use that version or another file",
+    refuse("the sandbox's state %s is of a newer version; it was left as it is: use that version "
+      .. "or another file",
       path)
   end
   return data

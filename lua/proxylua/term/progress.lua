@@ -1,4 +1,5 @@
--- A line on the terminal that tells how far something is: bar, count, rate, time left. In a pipe or with --quiet it is silent.
+-- A line on the terminal that tells how far something is: bar, count, rate, time left. In a pipe or
+-- with --quiet it is silent.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -31,7 +32,8 @@ end
 local function line(progress, seconds)
   local count, total = progress.count, progress.total
   local rate = seconds > 0 and count / seconds or 0
-  local text = total and ("%d of %d %s"):format(count, total, progress.what) or ("%d %s"):format(count, progress.what)
+  local text = total and ("%d of %d %s"):format(count, total, progress.what)
+    or ("%d %s"):format(count, progress.what)
   if total and total > 0 then text = bar(math.min(count / total, 1)) .. text end
   if rate > 0 then text = ("%s, %.3g a second"):format(text, rate) end
   if rate > 0 and total and total > count then

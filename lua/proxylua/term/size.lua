@@ -6,7 +6,8 @@ local M = {}
 
 local USUAL_WIDTH = 80
 
---- Columns of the terminal behind a descriptor. COLUMNS goes before what the terminal says, as it does in other programs.
+--- Columns of the terminal behind a descriptor. COLUMNS goes before what the terminal says, as it
+-- does in other programs.
 function M.width(descriptor)
   local told = math.tointeger(tonumber(os.getenv("COLUMNS") or ""))
   if told and told > 0 then return told end
@@ -24,7 +25,8 @@ end
 -- @param settings table: color
 function M.has_colors(descriptor, flags, settings)
   local variable = os.getenv("NO_COLOR")
-  return core.system.isatty(descriptor) and not flags.no_color and (variable == nil or variable == "")
+  return core.system.isatty(descriptor) and not flags.no_color
+    and (variable == nil or variable == "")
     and settings.color ~= false and os.getenv("TERM") ~= "dumb"
 end
 

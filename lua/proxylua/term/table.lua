@@ -15,16 +15,19 @@ local columns = {
   account = { "email", "balance" },
   transaction = { "id", "type", "amount", "order_id", "created_at" },
   quote = { "price" },
-  order = { "id", "type", "quantity", "period", "country", "status", "price", "created_at", "expires_at" },
+  order = { "id", "type", "quantity", "period", "country", "status", "price", "created_at",
+    "expires_at" },
   proxy = { "host", "port", "username", "password", "protocol", "url" },
   address = { "currency", "network", "address" },
   deposit = { "currency", "network", "address" },
-  result = { "host", "port", "username", "works", "reason", "time", "connect_time", "ip", "country", "order_id" },
+  result = { "host", "port", "username", "works", "reason", "time", "connect_time", "ip", "country",
+    "order_id" },
   history = { "host", "port", "username", "checks", "works", "flaps", "last", "last_at" },
   finding = { "state", "check", "text", "advice" },
   member = { "pool", "id", "type", "quantity", "country", "expires_at" },
   entry = { "id", "key", "endpoint", "state", "quote", "price", "order_id", "created_at" },
-  whole_entry = { "id", "key", "endpoint", "state", "open", "running", "quote", "price", "order_id", "note", "params",
+  whole_entry = { "id", "key", "endpoint", "state", "open", "running", "quote", "price", "order_id",
+    "note", "params",
     "answer", "snapshot", "host", "pid", "run_id", "day", "created_at", "updated_at", "account" },
   spending = { "by", "name", "charges", "refunds", "spent", "transactions" },
 }
@@ -80,7 +83,9 @@ local function mask_json(text)
   for name, value, quote in text:gmatch('"([%w_-]+)"%s*:%s*()"()') do
     if value >= from and M.is_secret(name) then
       local ending = quote
-      while ending <= #text and text:byte(ending) ~= 34 do ending = ending + (text:byte(ending) == 92 and 2 or 1) end
+      while ending <= #text and text:byte(ending) ~= 34 do
+        ending = ending + (text:byte(ending) == 92 and 2 or 1)
+      end
       pieces[#pieces + 1] = text:sub(from, quote - 1) .. M.MASK
       from = ending
     end
@@ -164,7 +169,8 @@ function M.plain(names, records)
   return lines
 end
 
--- A column: its name, its texts and their width, and whether it holds numbers alone. Nil when no record has the field.
+-- A column: its name, its texts and their width, and whether it holds numbers alone. Nil when no
+-- record has the field.
 local function column(name, records)
   local found = { name = name, whole = {}, right = true, times = true }
   local used = false
@@ -199,7 +205,9 @@ local function shrink(list, width, least_of)
   for _ = 1, math.max(0, total(list) - width) do
     local widest
     for at, item in ipairs(list) do
-      if item.width > least_of(item, at) and (not widest or item.width > widest.width) then widest = item end
+      if item.width > least_of(item, at) and (not widest or item.width > widest.width) then
+        widest = item
+      end
     end
     if not widest then return end
     widest.width = widest.width - 1
@@ -217,12 +225,15 @@ local function shorten_times(list)
   end
 end
 
--- First times lose their hours, then names of columns their ends, then texts theirs. The first column says which record it is:
--- it comes last, and keeps half of the line. Answers whether the lines fit.
+-- First times lose their hours, then names of columns their ends, then texts theirs. The first
+-- column says which record it is: it comes last, and keeps half of the line. Answers whether the
+-- lines fit.
 local function fit(list, width)
   for _, item in ipairs(list) do use(item, item.whole) end
   if total(list) > width then shorten_times(list) end
-  shrink(list, width, function(item) return math.max(item.least, math.min(SHORTEST_NAME, width_of(item.name))) end)
+  shrink(list, width, function(item)
+    return math.max(item.least, math.min(SHORTEST_NAME, width_of(item.name)))
+  end)
   shrink(list, width, function(item, at)
     return (at == 1 or item.right or item.times) and item.width or NARROWEST
   end)
@@ -239,7 +250,8 @@ local function is_of(kind, name)
   return false
 end
 
--- The place of the column that is missed least: one that the kind does not know, a spare one of the kind, else the last.
+-- The place of the column that is missed least: one that the kind does not know, a spare one of the
+-- kind, else the last.
 local function least_missed(list, kind)
   if not is_of(kind, list[#list].name) then return #list end
   for _, name in ipairs(spare[kind] or {}) do
@@ -290,7 +302,9 @@ function M.aligned(names, records, width, kind)
   if #list == 0 then return {}, {} end
   local dropped = drop(list, width, kind)
   local lines = { line(list, function(item) return clean(item.name, true) end) }
-  for at = 1, #records do lines[#lines + 1] = line(list, function(item) return item.texts[at] end) end
+  for at = 1, #records do
+    lines[#lines + 1] = line(list, function(item) return item.texts[at] end)
+  end
   return lines, dropped
 end
 
@@ -306,7 +320,8 @@ function M.fields(kind, record)
   end
   for at, name in ipairs(list) do
     local label = clean(name, true)
-    lines[at] = label .. (" "):rep(widest - width_of(name) + GAP) .. clean(text_of(record[name]), true)
+    lines[at] = label .. (" "):rep(widest - width_of(name) + GAP) .. clean(text_of(record[name]),
+      true)
   end
   return lines
 end

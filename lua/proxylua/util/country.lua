@@ -1,4 +1,5 @@
--- Countries by their codes. One that is told otherwise, say by its name, cannot be compared with any.
+-- Countries by their codes. One that is told otherwise, say by its name, cannot be compared with
+-- any.
 
 --- Reads the code of a country.
 -- @param value anything

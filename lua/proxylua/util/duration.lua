@@ -1,4 +1,5 @@
---- Durations as people write them: "90s", "5m", "12h", "3d", "2w", also together ("1d12h"), or a number of seconds.
+--- Durations as people write them: "90s", "5m", "12h", "3d", "2w", also together ("1d12h"), or a
+-- number of seconds.
 -- @module proxylua.util.duration
 
 local names = require "proxylua.util.names"

@@ -1,11 +1,13 @@
---- The error contract on the script's side: calls answer their result or raise an error value, and px.try tells them apart.
+--- The error contract on the script's side: calls answer their result or raise an error value, and
+-- px.try tells them apart.
 -- @module px.errors
 
 local core = require "proxylua.core"
 
 local M = {}
 
--- A task that was cancelled does not get away with it: its next wait raises again, and here it is only asked.
+-- A task that was cancelled does not get away with it: its next wait raises again, and here it is
+-- only asked.
 local function answer(ok, ...)
   if ok then return ... end
   local err = ...
@@ -14,8 +16,9 @@ local function answer(ok, ...)
   return nil, err
 end
 
---- Calls a function and answers its error instead of raising it. Only errors of px are answered; others, mistakes in a script
--- among them, are raised on, and so is the cancellation of the task that this runs in.
+--- Calls a function and answers its error instead of raising it. Only errors of px are answered;
+-- others, mistakes in a script among them, are raised on, and so is the cancellation of the task
+-- that this runs in.
 -- @function px.try
 -- @param fn function
 -- @param ... its arguments
@@ -27,9 +30,9 @@ function M.try(fn, ...)
   return answer(pcall(fn, ...))
 end
 
---- Whether a value is an error of px: a table with the fields `kind`, `message`, `endpoint`, `status`, `code`, `details`,
--- `retry_after` (seconds) and `charge` (none, made or unknown: whether money moved), whose tostring says what happened and what to
--- do next.
+--- Whether a value is an error of px: a table with the fields `kind`, `message`, `endpoint`,
+-- `status`, `code`, `details`, `retry_after` (seconds) and `charge` (none, made or unknown: whether
+-- money moved), whose tostring says what happened and what to do next.
 -- @function px.error.is
 -- @param value any
 -- @return boolean
@@ -38,11 +41,12 @@ end
 
 --- Makes an error value without raising it.
 -- @function px.error.new
--- @param fields table: `kind`, one of the kinds of proxylua help errors, and `message`; `endpoint`, `status`, `code`, `details`,
---   `retry_after` and `charge` where they are known
+-- @param fields table: `kind`, one of the kinds of proxylua help errors, and `message`; `endpoint`,
+--   `status`, `code`, `details`, `retry_after` and `charge` where they are known
 -- @return error
 -- @raise usage
--- @usage print(px.error.new{ kind = "invalid", message = "no such plan" })  --> invalid: no such plan
+-- @usage local err = px.error.new{ kind = "invalid", message = "no such plan" }
+-- print(err)  --> invalid: no such plan
 
 --- Raises an error value.
 -- @function px.error.raise

@@ -1,4 +1,5 @@
--- The lines of a file, of standard input or of whatever has a method read, with bounded memory whatever is in them.
+-- The lines of a file, of standard input or of whatever has a method read, with bounded memory
+-- whatever is in them.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -28,7 +29,8 @@ end
 -- @raise usage
 function M.open(source)
   local file, name = open(source)
-  return setmetatable({ file = file, name = name, owned = type(source) == "string" and source ~= "-",
+  return setmetatable({ file = file, name = name, owned = type(source) == "string"
+    and source ~= "-",
     text = "", at = 1, number = 0 }, Reader)
 end
 
@@ -68,7 +70,9 @@ end
 -- @raise usage for one that is longer than 64 KiB
 function Reader:line(raw)
   local last, following = find_end(self, LONGEST)
-  if not last then names.usage("%s: line %d is longer than %d bytes", self.name, self.number + 1, LONGEST) end
+  if not last then
+    names.usage("%s: line %d is longer than %d bytes", self.name, self.number + 1, LONGEST)
+  end
   if self.at > #self.text then return nil end
   local line = self.text:sub(self.at, last)
   self.at, self.number = following, self.number + 1
@@ -80,8 +84,8 @@ function Reader:has_short_line()
   return find_end(self, LONGEST) ~= nil
 end
 
---- The first bytes after blanks and a byte order mark, which stay to be read, or as many as there are with the first line;
--- "" when there are none.
+--- The first bytes after blanks and a byte order mark, which stay to be read, or as many as there
+-- are with the first line; "" when there are none.
 function Reader:peek()
   repeat
     local bom = self.number == 0 and self.text:match("^\xEF\xBB\xBF()")

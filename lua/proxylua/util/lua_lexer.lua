@@ -1,4 +1,5 @@
--- The tokens of a piece of Lua that need not be whole: what completion and the pointing at mistakes go by.
+-- The tokens of a piece of Lua that need not be whole: what completion and the pointing at mistakes
+-- go by.
 
 local M = {}
 
@@ -12,7 +13,8 @@ local function symbol_at(text, at)
   return text:sub(at, at)
 end
 
--- The end of a long string or comment whose bracket begins at `at`: nil when there is no such bracket there; whether it is open.
+-- The end of a long string or comment whose bracket begins at `at`: nil when there is no such
+-- bracket there; whether it is open.
 local function long_end(text, at)
   local equals = text:match("^%[(=*)%[", at)
   if not equals then return nil end
@@ -49,14 +51,16 @@ local function scan(text, at)
 end
 
 --- The tokens of a text.
--- @return list of { kind = "name", "number", "string", "comment" or "symbol", text =, from =, to =, open = its end is missing }
+-- @return list of { kind = "name", "number", "string", "comment" or "symbol", text =, from =, to =,
+--   open = its end is missing }
 function M.tokens(text)
   local list, at = {}, 1
   while true do
     at = text:find("%S", at)
     if not at then return list end
     local kind, last, open = scan(text, at)
-    list[#list + 1] = { kind = kind, text = text:sub(at, last), from = at, to = last, open = open or nil }
+    list[#list + 1] = { kind = kind, text = text:sub(at, last), from = at, to = last,
+      open = open or nil }
     at = last + 1
   end
 end

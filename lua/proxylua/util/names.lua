@@ -32,7 +32,9 @@ function M.nearest(word, set)
   if #word > 40 then return nil end
   for name in pairs(set) do
     local edits = type(name) == "string" and distance(word, name) or best
-    if edits < best or (edits == best and nearest and name < nearest) then best, nearest = edits, name end
+    if edits < best or (edits == best and nearest and name < nearest) then
+      best, nearest = edits, name
+    end
   end
   return nearest
 end
@@ -53,7 +55,8 @@ function M.check(caller, options, known)
     if known[name] == nil then
       name = tostring(name)
       local nearest = M.nearest(name, known)
-      M.usage("%s has no option \"%s\"%s", caller, name, nearest and (", did you mean %s?"):format(nearest) or "")
+      M.usage("%s has no option \"%s\"%s", caller, name,
+        nearest and (", did you mean %s?"):format(nearest) or "")
     end
   end
 end
@@ -61,7 +64,9 @@ end
 -- The field of a name that is loaded at its first use.
 local function load_field(fields, path, name, load)
   local value = load()
-  if type(value) == "table" and not getmetatable(value) then M.strict(value, path .. "." .. name) end
+  if type(value) == "table" and not getmetatable(value) then
+    M.strict(value, path .. "." .. name)
+  end
   fields[name] = value
   return value
 end
@@ -87,7 +92,8 @@ function M.strict(fields, path, later)
       if later[name] then return load_field(fields, path, name, later[name]) end
       if type(name) ~= "string" then return nil end
       local nearest = M.nearest(name, all_names(fields, later))
-      M.usage("there is no %s.%s%s", path, name, nearest and (", did you mean %s.%s?"):format(path, nearest) or "")
+      M.usage("there is no %s.%s%s", path, name, nearest and (", did you mean %s.%s?"):format(path,
+        nearest) or "")
     end,
   })
 end

@@ -1,9 +1,11 @@
--- Texts that others sent, as a terminal can only show them: what it would obey, and what hides or rearranges, is shown as ?.
+-- Texts that others sent, as a terminal can only show them: what it would obey, and what hides or
+-- rearranges, is shown as ?.
 
 local M = {}
 
 -- C1 controls, and what turns the direction of writing or takes no room.
-local deceptive = { "\xC2[\x80-\x9F]", "\xE2\x80[\x8B-\x8F\xA8-\xAE]", "\xE2\x81[\xA0-\xAF]", "\xEF\xBB\xBF" }
+local deceptive = { "\xC2[\x80-\x9F]", "\xE2\x80[\x8B-\x8F\xA8-\xAE]", "\xE2\x81[\xA0-\xAF]",
+  "\xEF\xBB\xBF" }
 
 local function clean(text, controls)
   if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end

@@ -6,7 +6,8 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
--- Numbers above this are milliseconds: as seconds they would be in the year 5138, as milliseconds in 1973.
+-- Numbers above this are milliseconds: as seconds they would be in the year 5138, as milliseconds
+-- in 1973.
 local MOST_SECONDS = 1e11
 
 local function from_number(value)
@@ -27,10 +28,12 @@ function M.read(value)
   return type(value) == "string" and core.record.date(value:match("^%s*(.-)%s*$")) or nil
 end
 
---- Seconds since 1970 UTC of a time as the API tells it, so that times can be compared and subtracted.
+--- Seconds since 1970 UTC of a time as the API tells it, so that times can be compared and
+-- subtracted.
 -- @function px.time
--- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need be (ISO 8601, RFC 3339; UTC
---   when it has no offset), or a date alone; or seconds or milliseconds since 1970, as a number or as text. Left out: now
+-- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need
+--   be (ISO 8601, RFC 3339; UTC when it has no offset), or a date alone; or seconds or milliseconds
+--   since 1970, as a number or as text. Left out: now
 -- @return number, an integer where the time has no fraction
 -- @raise usage
 -- @usage local days_left = (px.time(order.expires_at) - px.time()) / 86400
@@ -39,7 +42,8 @@ function M.time(...)
   if select("#", ...) == 0 then return core.task.now() end
   local value = ...
   return M.read(value) or names.usage(
-    "px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970", shown(value))
+    "px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970",
+      shown(value))
 end
 
 return M

@@ -11,13 +11,15 @@ local function line(order)
     order.country and " in " .. order.country or "", order.price or "a price that is not told")
 end
 
---- Buys what is missing. The key holds the week and the quantity that is wanted: cron may run it daily.
+--- Buys what is missing. The key holds the week and the quantity that is wanted: cron may run it
+-- daily.
 function M.restock(options)
   local kind, country, wanted = options.of_type, options.country, options.quantity
   local there = stock.count(kind, country)
   local row = { type = kind, country = country, wanted = wanted, there = there, bought = 0 }
   if there >= wanted then return row end
-  local params = { type = kind, country = country, quantity = wanted - there, period = options.period }
+  local params = { type = kind, country = country, quantity = wanted - there,
+    period = options.period }
   if options.only_show then
     row.missing, row.price = wanted - there, px.orders.calc(params).price
     return row
@@ -34,7 +36,9 @@ end
 
 function M.placed(order) notify("bought " .. line(order)) end
 
-function M.extended(order) notify(("extended %s until %s"):format(order.id, order.expires_at or "?")) end
+function M.extended(order)
+  notify(("extended %s until %s"):format(order.id, order.expires_at or "?"))
+end
 
 function M.refused(what) notify(("not bought (%s): %s"):format(what.kind, what.message)) end
 

@@ -1,4 +1,5 @@
--- A line for the channel behind RESTOCKER_WEBHOOK. What goes wrong there is told and no more: money was moved already.
+-- A line for the channel behind RESTOCKER_WEBHOOK. What goes wrong there is told and no more: money
+-- was moved already.
 
 local px = require "proxylua"
 

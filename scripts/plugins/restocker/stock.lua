@@ -4,14 +4,16 @@ local px = require "proxylua"
 
 local M = {}
 
---- The stock, sorted: list of {type, country, quantity, expires_at}, the last of which is the next to expire.
+--- The stock, sorted: list of {type, country, quantity, expires_at}, the last of which is the next
+-- to expire.
 function M.list()
   local rows, by_key = {}, {}
   for order in px.orders.each{ status = "active" } do
     local key = ("%s\0%s"):format(order.type, order.country or "")
     local row = by_key[key]
     if not row then
-      row = { type = order.type, country = order.country, quantity = 0, expires_at = order.expires_at }
+      row = { type = order.type, country = order.country, quantity = 0,
+        expires_at = order.expires_at }
       by_key[key], rows[#rows + 1] = row, row
     end
     row.quantity = row.quantity + (order.quantity or 0)

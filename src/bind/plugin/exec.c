@@ -104,7 +104,8 @@ static int after(lua_State *L, int status, lua_KContext context)
   if (run->wait.cancelled) return wait_raise(L, run->wait.hopeless);
   if (run->late) error_set(&err, ERROR_TIMEOUT, "the program took too long, and was ended");
   if (run->too_much)
-    error_set(&err, ERROR_PROTOCOL, "the program wrote more than %zu bytes, and was ended", MOST_OUTPUT);
+    error_set(&err, ERROR_PROTOCOL, "the program wrote more than %zu bytes, and was ended",
+              MOST_OUTPUT);
   if (err.kind != ERROR_NONE) return error_raise(L, &err);
   lua_pushinteger(L, run->end.killed ? SIGNALLED + run->end.code : run->end.code);
   lua_pushlstring(L, run->text.data ? run->text.data : "", run->text.size);
@@ -120,8 +121,10 @@ static void read_words(lua_State *L, int index, char *words[MOST_WORDS + 1])
   if (count > MOST_WORDS) error_usage(L, "a program takes at most %d words", MOST_WORDS);
   for (lua_Integer i = 0; i < count; i++) {
     size_t size = 0;
-    const char *text = lua_rawgeti(L, index, i + 1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
-    if (!text || strlen(text) != size) error_usage(L, "the words of a program are texts without a NUL");
+    const char *text =
+        lua_rawgeti(L, index, i + 1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
+    if (!text || strlen(text) != size)
+      error_usage(L, "the words of a program are texts without a NUL");
     words[i] = (char *)text;
     lua_pop(L, 1);
   }

@@ -13,7 +13,8 @@
 
 /* --- files --- */
 
-/* Arguments: folder, path in it, list of real paths that are hidden. The texts stay where they are. */
+/* Arguments: folder, path in it, list of real paths that are hidden. The texts stay where they are.
+ */
 static void read_place(lua_State *L, struct beneath *where, const char *hidden[MOST_HIDDEN + 1])
 {
   where->folder = path_check(L, 1);
@@ -78,7 +79,8 @@ static void push_part(lua_State *L, CURLU *url, CURLUPart part, unsigned flags)
   curl_free(text);
 }
 
-/* url(text, base): the whole URL (`text` may be relative to `base`), its scheme, host, port and user; nothing when it is none. */
+/* url(text, base): the whole URL (`text` may be relative to `base`), its scheme, host, port and
+ * user; nothing when it is none. */
 static int read_url(lua_State *L)
 {
   const char *text = path_check(L, 1), *base = lua_isnoneornil(L, 2) ? NULL : path_check(L, 2);

@@ -70,7 +70,8 @@ static int send_message(lua_State *L)
   struct process *process = process_of(L);
   const char *kind = luaL_checkstring(L, 1);
   uint32_t number = (uint32_t)luaL_checkinteger(L, 2);
-  const char *why = message_put(L, &process->channel, (enum message_kind) * kind, number, 3, lua_gettop(L));
+  const char *why =
+      message_put(L, &process->channel, (enum message_kind) * kind, number, 3, lua_gettop(L));
   if (!why) flush(process);
   lua_pushstring(L, why);
   return 1;
@@ -121,8 +122,12 @@ static void push_core(lua_State *L, struct process *process)
     void (*open)(lua_State *L);
   } parts[] = {{"money", money_open},        {"json", json_open},     {"error", error_open},
                {"endpoints", endpoint_open}, {"record", record_open}, {"quote", quote_open}};
-  static const luaL_Reg functions[] = {{"send", send_message}, {"receive", receive}, {"embedded", embedded_searcher},
-                                       {"clock", read_clock},  {"now", read_now},    {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"send", send_message},
+                                       {"receive", receive},
+                                       {"embedded", embedded_searcher},
+                                       {"clock", read_clock},
+                                       {"now", read_now},
+                                       {NULL, NULL}};
   luaL_newlibtable(L, functions);
   lua_pushlightuserdata(L, process);
   luaL_setfuncs(L, functions, 1);
@@ -159,9 +164,12 @@ static void remove_field(lua_State *L, const char *library, const char *name)
 
 static void open_libraries(lua_State *L)
 {
-  static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},        {LUA_TABLIBNAME, luaopen_table},
-                                       {LUA_STRLIBNAME, luaopen_string}, {LUA_MATHLIBNAME, luaopen_math},
-                                       {LUA_UTF8LIBNAME, luaopen_utf8},  {LUA_COLIBNAME, luaopen_coroutine},
+  static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
+                                       {LUA_TABLIBNAME, luaopen_table},
+                                       {LUA_STRLIBNAME, luaopen_string},
+                                       {LUA_MATHLIBNAME, luaopen_math},
+                                       {LUA_UTF8LIBNAME, luaopen_utf8},
+                                       {LUA_COLIBNAME, luaopen_coroutine},
                                        {LUA_OSLIBNAME, luaopen_os}};
   static const char *const of_os[] = {"time", "date", "difftime", "clock", NULL};
   for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {
@@ -174,8 +182,8 @@ static void open_libraries(lua_State *L)
   remove_field(L, LUA_GNAME, "loadfile");
 }
 
-/* Protected. Stack: process -> the function that serves. The guest is read before the door is shut, since it may come from a
- * file; it has read nothing of a plugin yet. */
+/* Protected. Stack: process -> the function that serves. The guest is read before the door is shut,
+ * since it may come from a file; it has read nothing of a plugin yet. */
 static int prepare(lua_State *L)
 {
   struct process *process = lua_touserdata(L, 1);
@@ -197,7 +205,8 @@ static void fail(lua_State *L, struct process *process)
     lua_pushliteral(L, "failed");
     lua_insert(L, -2);
     int top = lua_gettop(L);
-    if (!message_put(L, &process->channel, MESSAGE_NOTE, 0, top - 1, top)) channel_flush(&process->channel);
+    if (!message_put(L, &process->channel, MESSAGE_NOTE, 0, top - 1, top))
+      channel_flush(&process->channel);
   }
   _exit(FAILED);
 }
@@ -233,7 +242,8 @@ void plugin_process_run(int argc, char **argv)
   fix_time_zone();
   read_arguments(&process, argv);
   process.memory.pool = alloc_open();
-  lua_State *L = process.memory.pool && child_follow_parent() ? lua_newstate(resize, &process.memory) : NULL;
+  lua_State *L =
+      process.memory.pool && child_follow_parent() ? lua_newstate(resize, &process.memory) : NULL;
   if (!L) fail(L, &process);
   lua_pushcfunction(L, prepare);
   lua_pushlightuserdata(L, &process);

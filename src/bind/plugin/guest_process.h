@@ -1,4 +1,5 @@
-/* The process of a plugin, from the inside: a Lua of its own without files, system calls and bytecode, in the cage. */
+/* The process of a plugin, from the inside: a Lua of its own without files, system calls and
+ * bytecode, in the cage. */
 #ifndef PROXYLUA_BIND_PLUGIN_GUEST_PROCESS_H
 #define PROXYLUA_BIND_PLUGIN_GUEST_PROCESS_H
 

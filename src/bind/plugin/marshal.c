@@ -43,7 +43,8 @@ static bool put_number(struct writer *w, uint64_t number)
 
 static bool put_integer(struct writer *w, enum tag tag, int64_t integer)
 {
-  return put_tag(w, tag) && put_number(w, ((uint64_t)integer << 1) ^ (integer < 0 ? UINT64_MAX : 0));
+  return put_tag(w, tag) &&
+         put_number(w, ((uint64_t)integer << 1) ^ (integer < 0 ? UINT64_MAX : 0));
 }
 
 static bool put_float(struct writer *w, double number)
@@ -241,7 +242,8 @@ static bool read_fields(struct reader *r, int depth)
 static bool read_table(struct reader *r, int depth)
 {
   uint64_t count;
-  if (depth >= VALUE_DEPTH || !take_number(r, &count) || count > r->values || count > (size_t)(r->end - r->at))
+  if (depth >= VALUE_DEPTH || !take_number(r, &count) || count > r->values ||
+      count > (size_t)(r->end - r->at))
     return false;
   luaL_checkstack(r->L, 6, NULL);
   lua_createtable(r->L, count < MOST_ROOM ? (int)count : MOST_ROOM, 0);

@@ -1,5 +1,5 @@
-/* A plugin's process as an object: start it, call into it, answer what it asks. Calls wait as every wait of a task does; what
- * it asks is handed to a function, which starts a task for it. */
+/* A plugin's process as an object: start it, call into it, answer what it asks. Calls wait as every
+ * wait of a task does; what it asks is handed to a function, which starts a task for it. */
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -20,7 +20,8 @@
 
 #define TYPE "proxylua.plugin"
 #define CALL_TYPE "proxylua.plugin.call"
-/* Questions of the plugin's without an answer, and what they hold: more of them wait in the socket. */
+/* Questions of the plugin's without an answer, and what they hold: more of them wait in the socket.
+ */
 #define MOST_ASKED 256
 #define MOST_ASKED_BYTES ((size_t)64 << 20)
 #define LEISURE 10 /* wall-clock seconds that earn a call one more second of processor time */
@@ -58,7 +59,8 @@ struct plugin {
   bool handing, ended;
   struct error why;             /* of the end */
   int64_t budget;               /* seconds of processor time a call */
-  int64_t used, since, allowed; /* when the first of the present calls began: CPU, clock (both us), and the limit (s) */
+  int64_t used, since, allowed; /* when the first of the present calls began: CPU, clock (both us),
+                                   and the limit (s) */
   char name[64];
 };
 
@@ -72,7 +74,9 @@ static struct plugin *check(lua_State *L)
 static const char *code_of(const struct child_end *end)
 {
   if (!end->killed) return "plugin_ended";
-  return end->code == SIGSYS ? "plugin_forbidden" : end->code == SIGXCPU ? "plugin_budget" : "plugin_ended";
+  return end->code == SIGSYS    ? "plugin_forbidden"
+         : end->code == SIGXCPU ? "plugin_budget"
+                                : "plugin_ended";
 }
 
 static void explain(struct plugin *plugin, const struct child_end *end)
@@ -82,15 +86,17 @@ static void explain(struct plugin *plugin, const struct child_end *end)
   if (why->kind != ERROR_NONE) return;
   snprintf(why->code, sizeof why->code, "%s", code_of(end));
   if (!end->killed)
-    error_set(why, ERROR_INTERNAL, "the process of the plugin %s ended with exit code %d", name, end->code);
+    error_set(why, ERROR_INTERNAL, "the process of the plugin %s ended with exit code %d", name,
+              end->code);
   else if (end->code == SIGSYS)
-    error_set(why, ERROR_INTERNAL, "the plugin %s was ended: it tried a system call, and plugins have none", name);
+    error_set(why, ERROR_INTERNAL,
+              "the plugin %s was ended: it tried a system call, and plugins have none", name);
   else if (end->code == SIGXCPU)
     error_set(why, ERROR_INTERNAL, "the plugin %s was ended: it computed for more than %d s", name,
               (int)plugin->budget);
   else
-    error_set(why, ERROR_INTERNAL, "the process of the plugin %s was ended by signal %d (%s)", name, end->code,
-              strsignal(end->code));
+    error_set(why, ERROR_INTERNAL, "the process of the plugin %s was ended by signal %d (%s)", name,
+              end->code, strsignal(end->code));
 }
 
 static void finish_call(struct plugin *plugin, struct call *call)
@@ -142,7 +148,8 @@ static void expel(struct plugin *plugin, const char *what)
   end(plugin);
 }
 
-/* --- processor time: a budget for the time between two idle moments, and a tenth of a processor for calls that take long --- */
+/* --- processor time: a budget for the time between two idle moments, and a tenth of a processor
+ * for calls that take long --- */
 
 static void allow_more(struct plugin *plugin)
 {
@@ -190,8 +197,10 @@ static void take_answer(struct plugin *plugin, const struct message *message)
   while (*at && (*at)->number != message->number) at = &(*at)->next;
   struct call *call = *at;
   if (!call) {
-    /* Nobody waits for the answer to a call that was cancelled; one to a call that never was is forged. */
-    if (message->number == 0 || message->number > plugin->last) expel(plugin, "it answered what it was not asked");
+    /* Nobody waits for the answer to a call that was cancelled; one to a call that never was is
+     * forged. */
+    if (message->number == 0 || message->number > plugin->last)
+      expel(plugin, "it answered what it was not asked");
     return;
   }
   *at = call->next;
@@ -236,7 +245,8 @@ static void hand_over(struct plugin *plugin, const struct message *message)
 
 static void await(struct plugin *plugin, enum channel_state flushed)
 {
-  if (!plugin->ended) loop_await(plugin->runtime->loop, &plugin->reader, may_ask(plugin), flushed == CHANNEL_FULL);
+  if (!plugin->ended)
+    loop_await(plugin->runtime->loop, &plugin->reader, may_ask(plugin), flushed == CHANNEL_FULL);
 }
 
 /* Not from inside of itself: what is handed over may answer at once. */
@@ -248,7 +258,8 @@ static void hand_over_all(struct plugin *plugin)
   struct message message;
   if (plugin->handing) return;
   plugin->handing = true;
-  while (!plugin->ended && may_ask(plugin) && (bytes = channel_next(&plugin->channel, &size, &state))) {
+  while (!plugin->ended && may_ask(plugin) &&
+         (bytes = channel_next(&plugin->channel, &size, &state))) {
     if (!message_read(bytes, size, &message))
       expel(plugin, "it sent a message that cannot be read");
     else if (message.kind == MESSAGE_RESULT || message.kind == MESSAGE_ERROR)
@@ -257,7 +268,8 @@ static void hand_over_all(struct plugin *plugin)
       hand_over(plugin, &message);
   }
   plugin->handing = false;
-  if (!plugin->ended && state == CHANNEL_BROKEN) expel(plugin, "it sent a message that is too large");
+  if (!plugin->ended && state == CHANNEL_BROKEN)
+    expel(plugin, "it sent a message that is too large");
 }
 
 static void flush(struct plugin *plugin)
@@ -271,7 +283,8 @@ static void on_ready(void *arg)
   struct plugin *plugin = arg;
   enum channel_state state = channel_fill(&plugin->channel);
   hand_over_all(plugin);
-  if (!plugin->ended && state == CHANNEL_BROKEN) expel(plugin, "there is no memory for what it says");
+  if (!plugin->ended && state == CHANNEL_BROKEN)
+    expel(plugin, "there is no memory for what it says");
   if (plugin->ended) return;
   if (state == CHANNEL_CLOSED)
     end(plugin);
@@ -304,7 +317,8 @@ static void stop(struct wait *wait)
   struct plugin *plugin = call->plugin;
   unlink_call(call);
   if (plugin->ended) return;
-  if (!message_put(plugin->courier, &plugin->channel, MESSAGE_CANCEL, call->number, 1, 0)) flush(plugin);
+  if (!message_put(plugin->courier, &plugin->channel, MESSAGE_CANCEL, call->number, 1, 0))
+    flush(plugin);
 }
 
 static int raise_end(lua_State *L, const struct plugin *plugin)
@@ -312,16 +326,18 @@ static int raise_end(lua_State *L, const struct plugin *plugin)
   return error_raise(L, &plugin->why);
 }
 
-/* An error value is raised as it is, but for a cancellation: it was of a task in there, and stops nothing out here. What else a
- * plugin raises is told to be the plugin's. */
+/* An error value is raised as it is, but for a cancellation: it was of a task in there, and stops
+ * nothing out here. What else a plugin raises is told to be the plugin's. */
 static int raise_failure(lua_State *L, const struct plugin *plugin, int count)
 {
-  bool known = count == 1 && error_test(L, -1), cancelled = known && error_kind_at(L, -1) == ERROR_CANCELLED;
+  bool known = count == 1 && error_test(L, -1),
+       cancelled = known && error_kind_at(L, -1) == ERROR_CANCELLED;
   if (known && !cancelled) return lua_error(L);
   if (cancelled)
     lua_pushfstring(L, "plugin %s: a task of its own was cancelled", plugin->name);
   else if (count == 1 && lua_type(L, -1) == LUA_TSTRING)
-    lua_pushfstring(L, "plugin %s: %s", plugin->name, lua_tostring(L, -1)); /* which says where, in the plugin */
+    lua_pushfstring(L, "plugin %s: %s", plugin->name,
+                    lua_tostring(L, -1)); /* which says where, in the plugin */
   else
     lua_pushfstring(L, "plugin %s: failed", plugin->name);
   return lua_error(L);
@@ -437,21 +453,27 @@ static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, st
 {
   char bytes[24], seconds[24], folder[4096 + 32] = "";
   const char *lua = getenv("PROXYLUA_LUA_DIR");
-  if (lua && *lua && snprintf(folder, sizeof folder, "PROXYLUA_LUA_DIR=%s", lua) >= (int)sizeof folder) *folder = '\0';
+  if (lua && *lua &&
+      snprintf(folder, sizeof folder, "PROXYLUA_LUA_DIR=%s", lua) >= (int)sizeof folder)
+    *folder = '\0';
   char *environment[] = {*folder ? folder : NULL, NULL};
   snprintf(bytes, sizeof bytes, "%lld", (long long)memory);
   snprintf(seconds, sizeof seconds, "%lld", (long long)plugin->budget);
-  char *arguments[] = {"proxylua", PLUGIN_ARGUMENT, plugin->name, bytes, seconds, calls_free ? "free" : "caged", NULL};
+  char *arguments[] = {"proxylua", PLUGIN_ARGUMENT, plugin->name,
+                       bytes,      seconds,         calls_free ? "free" : "caged",
+                       NULL};
   if (!child_start(&plugin->child, arguments, environment, err)) return false;
   plugin->channel.socket = plugin->child.socket;
-  plugin->reader = (struct loop_reader){.fd = plugin->child.socket, .ready = on_ready, .arg = plugin};
+  plugin->reader =
+      (struct loop_reader){.fd = plugin->child.socket, .ready = on_ready, .arg = plugin};
   if (loop_read(plugin->runtime->loop, &plugin->reader)) return true;
   error_set(err, ERROR_INTERNAL, "cannot wait for a plugin");
   return false;
 }
 
-/* start(options, on_message, on_end): options are name, memory (bytes), cpu (seconds) and calls_free; on_message(kind, number, …)
- * is called for what the plugin asks and must not wait; on_end(why) when its process has ended. */
+/* start(options, on_message, on_end): options are name, memory (bytes), cpu (seconds) and
+ * calls_free; on_message(kind, number, …) is called for what the plugin asks and must not wait;
+ * on_end(why) when its process has ended. */
 static int start(lua_State *L)
 {
   struct error err = ERROR_INIT;
@@ -498,8 +520,12 @@ static void make_type(lua_State *L, const char *name, const luaL_Reg *methods)
 
 void plugin_open(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"call", call},     {"answer", answer}, {"close", close_plugin},
-                                     {"status", status}, {"pid", pid},       {"__gc", collect},
+  static const luaL_Reg methods[] = {{"call", call},
+                                     {"answer", answer},
+                                     {"close", close_plugin},
+                                     {"status", status},
+                                     {"pid", pid},
+                                     {"__gc", collect},
                                      {NULL, NULL}};
   static const luaL_Reg call_methods[] = {{"__gc", collect_call}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"start", start}, {"caged", caged}, {NULL, NULL}};

@@ -13,8 +13,8 @@ static bool put_head(struct buffer *out, enum message_kind kind, uint32_t number
   return buffer_add(out, head, sizeof head);
 }
 
-const char *message_put(lua_State *L, struct channel *channel, enum message_kind kind, uint32_t number, int first,
-                        int last)
+const char *message_put(lua_State *L, struct channel *channel, enum message_kind kind,
+                        uint32_t number, int first, int last)
 {
   const char *why = NULL;
   if (!channel_begin(channel) || !put_head(&channel->out, kind, number))

@@ -1,5 +1,5 @@
-/* What a plugin and its parent say to each other: a kind, the number of the call that it is about, and values. Either side may
- * call the other; each counts its own calls. */
+/* What a plugin and its parent say to each other: a kind, the number of the call that it is about,
+ * and values. Either side may call the other; each counts its own calls. */
 #ifndef PROXYLUA_BIND_PLUGIN_PROTOCOL_H
 #define PROXYLUA_BIND_PLUGIN_PROTOCOL_H
 
@@ -24,10 +24,10 @@ struct message {
   size_t size;
 };
 
-/* Adds a message with the values at the indices from `first` to `last` to what is to be written. NULL, or why that cannot be;
- * then nothing of it is left. Raises nothing. */
-const char *message_put(lua_State *L, struct channel *channel, enum message_kind kind, uint32_t number, int first,
-                        int last);
+/* Adds a message with the values at the indices from `first` to `last` to what is to be written.
+ * NULL, or why that cannot be; then nothing of it is left. Raises nothing. */
+const char *message_put(lua_State *L, struct channel *channel, enum message_kind kind,
+                        uint32_t number, int first, int last);
 
 /* Takes a message apart. False when it is none. */
 bool message_read(const char *bytes, size_t size, struct message *message);

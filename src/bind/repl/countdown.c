@@ -8,8 +8,8 @@
 #define SHORTEST (2 * SLOTS_SECOND)  /* shorter waits are not shown */
 #define COMEBACK (SLOTS_SECOND / 10) /* after the line had to give way */
 
-/* Where the cursor was is kept and come back to, since only the script knows whether it stands behind half a line; without
- * wrapping, what is too long for the terminal is cut off. */
+/* Where the cursor was is kept and come back to, since only the script knows whether it stands
+ * behind half a line; without wrapping, what is too long for the terminal is cut off. */
 #define KEEP "\0337"
 #define BACK "\0338"
 #define WRAP_OFF "\033[?7l"
@@ -38,9 +38,10 @@ static void show_in(struct countdown *countdown, int64_t delay)
 static void draw(struct countdown *countdown, int seconds)
 {
   char line[160];
-  snprintf(line, sizeof line, "%s" WRAP_OFF "proxylua: %s %s limit, %d s" CLEAR WRAP_ON, countdown->shown ? BACK : KEEP,
-           countdown->news.what == LIMITER_PAUSE ? "the API has paused the" : "waiting for the", countdown->news.scope,
-           seconds);
+  snprintf(line, sizeof line, "%s" WRAP_OFF "proxylua: %s %s limit, %d s" CLEAR WRAP_ON,
+           countdown->shown ? BACK : KEEP,
+           countdown->news.what == LIMITER_PAUSE ? "the API has paused the" : "waiting for the",
+           countdown->news.scope, seconds);
   fflush(stdout); /* what was printed before comes before it */
   put(line);
   countdown->shown = true;
@@ -83,7 +84,9 @@ void countdown_set(void *arg, const struct limiter_news *news)
 {
   struct countdown *countdown = arg;
   int64_t until = news ? loop_clock() + (int64_t)(news->seconds * 1e6) : 0;
-  if (countdown->until && llabs(until - countdown->until) < COMEBACK && news->what == countdown->news.what) return;
+  if (countdown->until && llabs(until - countdown->until) < COMEBACK &&
+      news->what == countdown->news.what)
+    return;
   stop(countdown);
   if (!news || news->seconds * 1e6 <= SHORTEST) return;
   countdown->news = *news;

@@ -1,6 +1,7 @@
-/* The line on a terminal that counts down a wait for the API's limits of more than two seconds. It stands only while
- * everything waits: it is gone before any Lua code runs and before the program itself writes, so that it mixes with
- * nothing, and what the script has left of a line stays as it was. */
+/* The line on a terminal that counts down a wait for the API's limits of more than two seconds. It
+ * stands only while everything waits: it is gone before any Lua code runs and before the program
+ * itself writes, so that it mixes with nothing, and what the script has left of a line stays as it
+ * was. */
 #ifndef PROXYLUA_BIND_REPL_COUNTDOWN_H
 #define PROXYLUA_BIND_REPL_COUNTDOWN_H
 

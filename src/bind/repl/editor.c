@@ -1,5 +1,6 @@
-/* libedit, with keys of our own: Enter ends the input only when it is whole, Tab completes, a pasted text comes in as one
- * piece, and the arrow keys move within an input of several lines before they turn to the history. */
+/* libedit, with keys of our own: Enter ends the input only when it is whole, Tab completes, a
+ * pasted text comes in as one piece, and the arrow keys move within an input of several lines
+ * before they turn to the history. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,8 @@ static bool read_paste(struct repl *repl, struct buffer *text)
   for (int byte; (byte = repl_next_byte(repl)) >= 0;) {
     char one = (char)byte;
     if (!buffer_add(text, &one, 1)) return false;
-    if (one == '~' && text->size >= mark && memcmp(text->data + text->size - mark, PASTE_END, mark) == 0) {
+    if (one == '~' && text->size >= mark &&
+        memcmp(text->data + text->size - mark, PASTE_END, mark) == 0) {
       text->size -= mark;
       text->data[text->size] = '\0';
       return true;
@@ -126,7 +128,8 @@ static bool read_paste(struct repl *repl, struct buffer *text)
   return false;
 }
 
-/* Lines end with \n, and nothing is left that a terminal would obey. The terminal's driver swaps \r and \n. */
+/* Lines end with \n, and nothing is left that a terminal would obey. The terminal's driver swaps \r
+ * and \n. */
 static void clean(char *text)
 {
   bool valid = mbstowcs(NULL, text, 0) != (size_t)-1;
@@ -154,11 +157,13 @@ static unsigned char paste(EditLine *editor, int key)
   return whole ? CC_REFRESH : CC_REFRESH_BEEP;
 }
 
-/* As wide texts: the editor keeps the pointers, where it would make copies of others that it never frees. */
+/* As wide texts: the editor keeps the pointers, where it would make copies of others that it never
+ * frees. */
 static const struct {
   const wchar_t *name, *help;
   unsigned char (*run)(EditLine *editor, int key);
-} functions[] = {{L"px-end-line", L"run the input when it is whole, else begin a new line", end_line},
+} functions[] = {{L"px-end-line", L"run the input when it is whole, else begin a new line",
+                  end_line},
                  {L"px-complete", L"complete the word", complete},
                  {L"px-up", L"previous line, or input of the history", go_up},
                  {L"px-down", L"next line, or input of the history", go_down},
@@ -199,7 +204,8 @@ static void bind_keys(EditLine *editor)
   el_source(editor, NULL);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
     el_wset(editor, EL_ADDFN, functions[i].name, functions[i].help, functions[i].run);
-  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) el_set(editor, EL_BIND, keys[i][0], keys[i][1], NULL);
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+    el_set(editor, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
 
 /* --- the editor --- */
@@ -272,7 +278,8 @@ static const char *read_plain(struct repl *repl, size_t *size)
     if (!buffer_add(line, &one, 1)) return NULL;
   }
   *size = line->size;
-  return repl->ended || repl->ending || repl->interrupted || !buffer_add(line, "", 0) ? NULL : line->data;
+  return repl->ended || repl->ending || repl->interrupted || !buffer_add(line, "", 0) ? NULL
+                                                                                      : line->data;
 }
 
 static const char *read_edited(struct repl *repl, size_t *size)

@@ -1,5 +1,5 @@
-/* Reading the keyboard is part of the engine's loop: while there is no key, tasks run, and what they have to say is shown
- * above the line. */
+/* Reading the keyboard is part of the engine's loop: while there is no key, tasks run, and what
+ * they have to say is shown above the line. */
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>

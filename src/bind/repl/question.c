@@ -58,8 +58,9 @@ static bool write_text(struct buffer *text, const struct purchase_question *ques
   money left;
   money_format(question->quote, quote);
   text->size = 0;
-  bool ok = buffer_print(text, "proxylua: %s\n  costs %s%s", question->params, quote,
-                         question->estimate ? " (an estimate: the price of a new order like it)" : "");
+  bool ok =
+      buffer_print(text, "proxylua: %s\n  costs %s%s", question->params, quote,
+                   question->estimate ? " (an estimate: the price of a new order like it)" : "");
   if (ok && question->has_balance && money_subtract(question->balance, question->quote, &left)) {
     money_format(question->balance, now);
     money_format(left, then);

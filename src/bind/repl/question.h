@@ -1,5 +1,5 @@
-/* The question before a charge that nothing else allows: to the person at the terminal, while the tasks go on. At the prompt the
- * session asks it. */
+/* The question before a charge that nothing else allows: to the person at the terminal, while the
+ * tasks go on. At the prompt the session asks it. */
 #ifndef PROXYLUA_BIND_REPL_QUESTION_H
 #define PROXYLUA_BIND_REPL_QUESTION_H
 

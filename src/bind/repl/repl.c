@@ -1,5 +1,6 @@
-/* The session at the prompt as Lua sees it. It stands in C while a line is read and while a statement runs, and lets the other
- * tasks run from there: its own task never yields, so nothing that happens to another ends it. */
+/* The session at the prompt as Lua sees it. It stands in C while a line is read and while a
+ * statement runs, and lets the other tasks run from there: its own task never yields, so nothing
+ * that happens to another ends it. */
 #include "bind/repl/repl.h"
 
 #include <errno.h>
@@ -82,7 +83,8 @@ static int start(lua_State *L)
   repl->reader = (struct loop_reader){.fd = STDIN_FILENO, .ready = on_input, .arg = repl};
   repl->capture.memory = -1;
   runtime->repl = repl;
-  if (!repl_editor_open(repl)) return luaL_error(L, "cannot open the terminal: %s", strerror(errno));
+  if (!repl_editor_open(repl))
+    return luaL_error(L, "cannot open the terminal: %s", strerror(errno));
   lua_settop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, repl);
   repl_catch_signals();
@@ -181,7 +183,8 @@ static bool is_users(const lua_Debug *where)
   return *where->what != 'C' && strncmp(where->short_src, "proxylua/", 9) != 0;
 }
 
-/* The line of a function of the user's that the function on top of the thread, which it pops, holds: what px.every calls. */
+/* The line of a function of the user's that the function on top of the thread, which it pops,
+ * holds: what px.every calls. */
 static int line_of_held(lua_State *thread, lua_Debug *where)
 {
   int line = 0;
@@ -202,7 +205,8 @@ static void push_place(lua_State *L, lua_State *thread)
 {
   lua_Debug where;
   int line = 0;
-  for (int level = 0; line == 0 && lua_checkstack(thread, 4) && lua_getstack(thread, level, &where); level++) {
+  for (int level = 0; line == 0 && lua_checkstack(thread, 4) && lua_getstack(thread, level, &where);
+       level++) {
     lua_getinfo(thread, "Slf", &where);
     if (!is_users(&where))
       line = line_of_held(thread, &where);
@@ -301,7 +305,8 @@ static int scrub(lua_State *L)
 
 /* --- the end --- */
 
-/* For a task that ends the program while a line is edited: the terminal would stay as the editor has it. */
+/* For a task that ends the program while a line is edited: the terminal would stay as the editor
+ * has it. */
 static int restore(lua_State *L)
 {
   struct repl *repl = repl_of(L);

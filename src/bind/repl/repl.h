@@ -1,5 +1,5 @@
-/* The session at the prompt: what lua/proxylua/repl needs of C. It reads lines, runs statements that Ctrl-C aborts, and lets
- * the other tasks go on meanwhile. */
+/* The session at the prompt: what lua/proxylua/repl needs of C. It reads lines, runs statements
+ * that Ctrl-C aborts, and lets the other tasks go on meanwhile. */
 #ifndef PROXYLUA_BIND_REPL_REPL_H
 #define PROXYLUA_BIND_REPL_REPL_H
 
@@ -16,8 +16,8 @@ struct repl;
  *   read(prompt) -> the input; or nil and "interrupted" or "end". The other tasks run meanwhile
  *   remember(list): the inputs that the arrow keys bring back, oldest first
  *   run(task) -> whether it was interrupted: waits for its end; Ctrl-C aborts it
- *   ask(question) -> whether the answer is yes. Waits, in any task, at the prompt too; false when the input ends
- *   tasks() -> list of { number =, status =, place = } of all tasks but this one
+ *   ask(question) -> whether the answer is yes. Waits, in any task, at the prompt too; false when
+ * the input ends tasks() -> list of { number =, status =, place = } of all tasks but this one
  *   cancel(number) -> whether there is such a task
  *   failures(): tells those that happened so far
  *   scrub(text) -> the text, without the API key
@@ -27,7 +27,8 @@ struct repl;
  *   interrupted() -> whether what runs is being aborted */
 void repl_open(lua_State *L);
 
-/* A question to the person at the prompt, of C code; a field of whatever asks. One is on the screen at a time. */
+/* A question to the person at the prompt, of C code; a field of whatever asks. One is on the screen
+ * at a time. */
 struct repl_question {
   const char *text; /* without " [y/N]"; lives until it is answered or withdrawn */
   void (*done)(struct repl_question *question, bool yes);

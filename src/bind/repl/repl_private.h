@@ -19,7 +19,8 @@
 #define REPL_PASTE_ON "\033[?2004h"
 #define REPL_PASTE_OFF "\033[?2004l"
 
-/* Standard output and error while a line is edited: a file in memory, so that no output tears the line. */
+/* Standard output and error while a line is edited: a file in memory, so that no output tears the
+ * line. */
 struct capture {
   int memory, saved[3]; /* by descriptor; -1: not captured */
 };
@@ -43,26 +44,29 @@ struct repl {
 
   struct task *volatile statement; /* what Ctrl-C aborts; NULL at the prompt */
   volatile sig_atomic_t interrupted, insisting, stuck, ending, resized, suspended, resumed;
-  volatile unsigned steps; /* counts what the session has let run, so that an interrupt sees who does not come back */
+  volatile unsigned steps; /* counts what the session has let run, so that an interrupt sees who
+                              does not come back */
   volatile unsigned seen;
 };
 
 /* Waits for something to happen, unless tasks are ready; then lets these run. */
 void repl_turn(struct repl *repl);
 
-/* Calls a callback with the arguments on top of repl->L and pops them. Pushes `results`; false, and nothing pushed, when it
- * failed. */
+/* Calls a callback with the arguments on top of repl->L and pops them. Pushes `results`; false, and
+ * nothing pushed, when it failed. */
 bool repl_call(struct repl *repl, const char *name, int arguments, int results);
 
 /* The failures that nobody took, told by the callback. */
 void repl_tell_failures(struct repl *repl);
 
-/* repl_signal.c: the handlers of the session, and those that only make sense while a line is edited. */
+/* repl_signal.c: the handlers of the session, and those that only make sense while a line is
+ * edited. */
 void repl_catch_signals(void);
 void repl_catch_editing_signals(bool editing);
 void repl_suspend(struct repl *repl);
 
-/* Looks again and again, four times a second, for code that does not come back after an interrupt; and ends that. */
+/* Looks again and again, four times a second, for code that does not come back after an interrupt;
+ * and ends that. */
 void repl_insist(struct repl *repl);
 
 /* Forgets an interrupt, unless the session is to end; and that too, when it has ended. */
@@ -79,7 +83,8 @@ void repl_editor_leave(struct repl *repl);
 /* The input, in the editor's memory, without the newline at its end; NULL when there is none. */
 const char *repl_editor_read(struct repl *repl, size_t *size);
 
-/* repl_input.c: the next byte of the terminal, letting tasks run until there is one; -1: interrupted, or no more to come. */
+/* repl_input.c: the next byte of the terminal, letting tasks run until there is one; -1:
+ * interrupted, or no more to come. */
 int repl_next_byte(struct repl *repl);
 
 /* repl_screen.c: takes the line from the screen, and shows it again; shows a text above it. */

@@ -1,5 +1,6 @@
-/* Questions to the person at the terminal, from any task: while a statement runs, and above the line that is being edited.
- * One is on the screen at a time; its answer is a line that the terminal edits. */
+/* Questions to the person at the terminal, from any task: while a statement runs, and above the
+ * line that is being edited. One is on the screen at a time; its answer is a line that the terminal
+ * edits. */
 #include <ctype.h>
 #include <errno.h>
 #include <lauxlib.h>
@@ -127,7 +128,8 @@ int repl_ask(lua_State *L)
 {
   const char *text = luaL_checkstring(L, 1);
   struct repl *repl = runtime_of(L)->repl;
-  if (!repl) return error_usage(L, "there is nobody to ask: the program was not started at a prompt");
+  if (!repl)
+    return error_usage(L, "there is nobody to ask: the program was not started at a prompt");
   struct query *query = lua_newuserdatauv(L, sizeof *query, 0);
   *query = (struct query){.wait = {.cancel = withdraw}, .repl = repl};
   query->question = (struct repl_question){.text = text, .done = on_answer, .arg = query};

@@ -1,5 +1,6 @@
-/* The line on the screen and what else goes there. While a line is edited, standard output and error are a file in memory:
- * whatever a task, a child process or the engine writes is shown above the line, which is drawn again below it. */
+/* The line on the screen and what else goes there. While a line is edited, standard output and
+ * error are a file in memory: whatever a task, a child process or the engine writes is shown above
+ * the line, which is drawn again below it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ static void add(struct place *at, wchar_t character, const struct winsize *size)
   else if (iswprint((wint_t)character))
     go_right(at, wcwidth(character), size);
   else
-    for (int i = character < 0x100 ? 2 : character <= 0xffff ? 7 : 8; i > 0; i--) go_right(at, 1, size);
+    for (int i = character < 0x100 ? 2 : character <= 0xffff ? 7 : 8; i > 0; i--)
+      go_right(at, 1, size);
 }
 
 static struct place place_of(const struct repl *repl, const wchar_t *end)
@@ -137,7 +139,8 @@ void repl_capture_end(struct repl *repl)
   close(repl->capture.memory);
 }
 
-/* The bytes are taken out of the file, whose writers go on at its beginning: they share one position. */
+/* The bytes are taken out of the file, whose writers go on at its beginning: they share one
+ * position. */
 void repl_show_captured(struct repl *repl)
 {
   int memory = repl->capture.memory;

@@ -1,6 +1,7 @@
-/* What signals do to a session. Ctrl-C marks the statement as cancelled, which ends what it waits for, and aborts its code by
- * a debug hook, politely: once. Whatever has not come back to the session a little later, because it computes or catches
- * errors, meets the hook at every instruction until it ends. */
+/* What signals do to a session. Ctrl-C marks the statement as cancelled, which ends what it waits
+ * for, and aborts its code by a debug hook, politely: once. Whatever has not come back to the
+ * session a little later, because it computes or catches errors, meets the hook at every
+ * instruction until it ends. */
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -25,7 +26,8 @@ static void abort_code(lua_State *L, lua_Debug *where)
 static void hook(struct repl *repl)
 {
   lua_State *running = repl->runtime->running;
-  if (running) lua_sethook(running, abort_code, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  if (running)
+    lua_sethook(running, abort_code, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
 static void interrupt(struct repl *repl)
@@ -37,12 +39,13 @@ static void interrupt(struct repl *repl)
   if (repl->runtime->tasks.current == repl->statement) hook(repl);
 }
 
-/* Lua code has met the hook by now, unless it is where Lua has none: in a finalizer, and in the message handler of an abort. In a
- * signal handler: write(2) alone. */
+/* Lua code has met the hook by now, unless it is where Lua has none: in a finalizer, and in the
+ * message handler of an abort. In a signal handler: write(2) alone. */
 static void tell_of_hopeless(void)
 {
   static const char text[] =
-      "\r\nstill inside what nothing can abort: one call of C code, such as a match of a pattern, or a finalizer (__gc); "
+      "\r\nstill inside what nothing can abort: one call of C code, such as a match of a pattern, "
+      "or a finalizer (__gc); "
       "Ctrl-\\ ends the program\r\n";
   ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
   (void)written;

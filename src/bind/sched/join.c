@@ -5,7 +5,8 @@
 #include "bind/runtime.h"
 #include "bind/sched/task.h"
 
-#define LONGEST_CHAIN 20000 /* of tasks that wait for each other, looked at for one that can go on */
+#define LONGEST_CHAIN \
+  20000 /* of tasks that wait for each other, looked at for one that can go on */
 
 struct join_link {
   struct join *gather;
@@ -22,7 +23,8 @@ struct join {
 
 struct join *join_push(lua_State *L, int count)
 {
-  struct join *gather = lua_newuserdatauv(L, sizeof *gather + (size_t)count * sizeof gather->links[0], 1);
+  struct join *gather =
+      lua_newuserdatauv(L, sizeof *gather + (size_t)count * sizeof gather->links[0], 1);
   gather->wait = (struct wait){.on_tasks = true};
   gather->count = gather->pending = gather->failed = 0;
   return gather;
@@ -43,8 +45,8 @@ static void forget(struct wait *wait)
   }
 }
 
-/* Whether anything that is under way could still bring the end of this task. A chain longer than `depth` is
- * taken at its word, rather than to run out of stack. */
+/* Whether anything that is under way could still bring the end of this task. A chain longer than
+ * `depth` is taken at its word, rather than to run out of stack. */
 static bool can_progress(struct task *task, unsigned search, int depth)
 {
   if (depth == 0) return true;

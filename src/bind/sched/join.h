@@ -1,5 +1,5 @@
-/* Waiting for tasks: until all of some have ended, or the first of them fails. A wait that no task can end any more is a
- * usage error, never a hang. */
+/* Waiting for tasks: until all of some have ended, or the first of them fails. A wait that no task
+ * can end any more is a usage error, never a hang. */
 #ifndef PROXYLUA_BIND_SCHED_JOIN_H
 #define PROXYLUA_BIND_SCHED_JOIN_H
 
@@ -16,11 +16,12 @@ struct join *join_push(lua_State *L, int count);
 /* Adds the next task; at most `count` times. */
 void join_add(struct join *gather, struct task *task);
 
-/* Waits for all of them or the first failure, then answers what `after` answers, whose context is the gather. */
+/* Waits for all of them or the first failure, then answers what `after` answers, whose context is
+ * the gather. */
 int join_wait(lua_State *L, struct join *gather, lua_KFunction after);
 
-/* In `after`: the first task that failed, NULL when none has. Raises when the wait was cancelled or hopeless. The index of
- * the task, from 1, goes to *index. */
+/* In `after`: the first task that failed, NULL when none has. Raises when the wait was cancelled or
+ * hopeless. The index of the task, from 1, goes to *index. */
 struct task *join_failed(lua_State *L, struct join *gather, int *index);
 
 /* A task has ended: whoever waits for it is told. */

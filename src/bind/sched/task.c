@@ -14,7 +14,8 @@
 #include "net/loop.h"
 
 #define HANDLE "proxylua.task"
-#define COLLECTION_SHARE 20 /* for each second of collections that look for failures, seconds without */
+#define COLLECTION_SHARE \
+  20 /* for each second of collections that look for failures, seconds without */
 
 static void link_task(struct tasks *tasks, struct task *task)
 {
@@ -50,7 +51,8 @@ void task_make_ready(struct task *task)
   tasks->last_ready = task;
 }
 
-/* --- the life of one: a protected call of its function, in which its variables are closed as part of the task --- */
+/* --- the life of one: a protected call of its function, in which its variables are closed as part
+ * of the task --- */
 
 /* The registry's key of a failed task's traceback, between the error and its end. */
 static const void *traceback_key(const struct task *task)
@@ -124,7 +126,8 @@ static bool is_cancellation(lua_State *L, int index)
   return error_kind_at(L, index) == ERROR_CANCELLED;
 }
 
-/* Its thread holds the results, or the error and its traceback; or, when memory was out even for that, an error alone. */
+/* Its thread holds the results, or the error and its traceback; or, when memory was out even for
+ * that, an error alone. */
 static void end(struct task *task, int status)
 {
   struct tasks *tasks = &task->runtime->tasks;
@@ -134,7 +137,8 @@ static void end(struct task *task, int status)
     lua_resetthread(task->thread);
     lua_pushliteral(task->thread, "stack traceback:");
   }
-  if (task->state == TASK_FAILED && task->cancelled && is_cancellation(task->thread, 1)) task->taken = true;
+  if (task->state == TASK_FAILED && task->cancelled && is_cancellation(task->thread, 1))
+    task->taken = true;
   join_tell(task);
   if (task->state == TASK_FAILED && !task->taken)
     tasks->failed = true;
@@ -193,9 +197,9 @@ void task_cancel_all(struct runtime *runtime)
 
 /* --- all of them --- */
 
-/* A failure that nobody can take any more: the body's, one whose handle is gone, or any once all have ended. A handle that
- * is merely not collected yet would hide it, so a failure asks for a collection first; with many failures, these take a
- * small part of the time. */
+/* A failure that nobody can take any more: the body's, one whose handle is gone, or any once all
+ * have ended. A handle that is merely not collected yet would hide it, so a failure asks for a
+ * collection first; with many failures, these take a small part of the time. */
 static struct task *find_failed(struct runtime *runtime)
 {
   struct tasks *tasks = &runtime->tasks;
@@ -207,7 +211,8 @@ static struct task *find_failed(struct runtime *runtime)
   }
   tasks->failed = false;
   for (struct task *task = tasks->all; task; task = task->next)
-    if (task->state == TASK_FAILED && !task->taken && (!task->held || tasks->alive == 0)) return task;
+    if (task->state == TASK_FAILED && !task->taken && (!task->held || tasks->alive == 0))
+      return task;
   return NULL;
 }
 
@@ -251,7 +256,8 @@ static int64_t patience(const struct tasks *tasks, bool searching)
   return left > 0 ? left : 0;
 }
 
-/* Runs tasks until all have ended or, given a body, until that has failed or failures are to be looked for. */
+/* Runs tasks until all have ended or, given a body, until that has failed or failures are to be
+ * looked for. */
 static void run_until_ended(struct runtime *runtime, const struct task *body)
 {
   struct tasks *tasks = &runtime->tasks;
@@ -291,7 +297,8 @@ struct task *task_check(lua_State *L, int index)
 
 static int spawn(lua_State *L)
 {
-  if (!lua_isfunction(L, 1)) return error_usage(L, "px.spawn takes a function, not a %s", luaL_typename(L, 1));
+  if (!lua_isfunction(L, 1))
+    return error_usage(L, "px.spawn takes a function, not a %s", luaL_typename(L, 1));
   int arguments = lua_gettop(L) - 1;
   struct task **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
@@ -356,8 +363,9 @@ static int finish_gather(lua_State *L, int status, lua_KContext context)
   return 1;
 }
 
-/* gather(list): waits for all tasks of a list; nil, or the index of the first that failed, as soon as it has. The handles
- * are kept in the user value: the list is the caller's, to change meanwhile. */
+/* gather(list): waits for all tasks of a list; nil, or the index of the first that failed, as soon
+ * as it has. The handles are kept in the user value: the list is the caller's, to change meanwhile.
+ */
 static int gather(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -384,7 +392,8 @@ static int status(lua_State *L)
 {
   static const char *const names[] = {"ready", "running", "waiting", "done", "failed"};
   const struct task *task = task_check(L, 1);
-  lua_pushstring(L, task->cancelled && task->state == TASK_FAILED ? "cancelled" : names[task->state]);
+  lua_pushstring(L,
+                 task->cancelled && task->state == TASK_FAILED ? "cancelled" : names[task->state]);
   return 1;
 }
 
@@ -415,9 +424,11 @@ static int finish_sleep(lua_State *L, int unused, lua_KContext context)
 /* sleep(seconds). The sleep lies on the waiting thread's stack. */
 static int sleep_for(lua_State *L)
 {
-  if (!lua_isnumber(L, 1)) return error_usage(L, "px.sleep takes a number of seconds, not a %s", luaL_typename(L, 1));
+  if (!lua_isnumber(L, 1))
+    return error_usage(L, "px.sleep takes a number of seconds, not a %s", luaL_typename(L, 1));
   double seconds = lua_tonumber(L, 1);
-  if (!(seconds >= 0 && seconds <= 1e9)) return error_usage(L, "px.sleep takes 0 to 1e9 seconds, got %f", seconds);
+  if (!(seconds >= 0 && seconds <= 1e9))
+    return error_usage(L, "px.sleep takes 0 to 1e9 seconds, got %f", seconds);
   struct sleep *sleep = lua_newuserdatauv(L, sizeof *sleep, 0);
   *sleep = (struct sleep){.wait = {.cancel = stop_sleep}};
   if (!loop_timer_set(runtime_of(L)->loop, &sleep->timer, (int64_t)(seconds * 1e6), wake, sleep))
@@ -425,7 +436,8 @@ static int sleep_for(lua_State *L)
   return wait_for(L, &sleep->wait, finish_sleep, (lua_KContext)sleep);
 }
 
-/* clock(): seconds since some moment in the past; never set back, and goes on while the machine sleeps. */
+/* clock(): seconds since some moment in the past; never set back, and goes on while the machine
+ * sleeps. */
 static int monotonic_clock(lua_State *L)
 {
   lua_pushnumber(L, (double)loop_clock() / 1e6);
@@ -443,14 +455,18 @@ static int now(lua_State *L)
 
 void task_open(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"join", join}, {"cancel", cancel}, {"status", status}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"join", join},
+                                     {"cancel", cancel},
+                                     {"status", status},
+                                     {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, on_gc);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
-  static const luaL_Reg functions[] = {{"spawn", spawn},           {"gather", gather}, {"sleep", sleep_for},
-                                       {"clock", monotonic_clock}, {"now", now},       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"spawn", spawn},     {"gather", gather},
+                                       {"sleep", sleep_for}, {"clock", monotonic_clock},
+                                       {"now", now},         {NULL, NULL}};
   luaL_newlib(L, functions);
 }

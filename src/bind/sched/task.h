@@ -1,4 +1,5 @@
-/* Tasks: coroutines that the scheduler resumes when what they wait for is there. One runs at a time, and until it waits. */
+/* Tasks: coroutines that the scheduler resumes when what they wait for is there. One runs at a
+ * time, and until it waits. */
 #ifndef PROXYLUA_BIND_SCHED_TASK_H
 #define PROXYLUA_BIND_SCHED_TASK_H
 
@@ -13,19 +14,20 @@ struct join_link;
 
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE, TASK_FAILED };
 
-/* Its results, or its error and then its traceback, stay on its thread's stack. The thread is in the registry under the
- * task's address. Freed when it has ended, its failure was taken, and no handle is left. */
+/* Its results, or its error and then its traceback, stay on its thread's stack. The thread is in
+ * the registry under the task's address. Freed when it has ended, its failure was taken, and no
+ * handle is left. */
 struct task {
   struct runtime *runtime;
   lua_State *thread;
   enum task_state state;
-  bool cancelled;            /* every wait raises from now on */
-  bool broke;                /* its function raised an error */
-  bool taken;                /* its failure was handed to somebody */
-  bool held;                 /* a handle exists in Lua */
-  int arguments;             /* waiting on the thread's stack for the first resume */
-  unsigned serial;           /* the first is 1 */
-  unsigned visited;          /* the last search for a possible progress that came by (bind/sched/join.c) */
+  bool cancelled;   /* every wait raises from now on */
+  bool broke;       /* its function raised an error */
+  bool taken;       /* its failure was handed to somebody */
+  bool held;        /* a handle exists in Lua */
+  int arguments;    /* waiting on the thread's stack for the first resume */
+  unsigned serial;  /* the first is 1 */
+  unsigned visited; /* the last search for a possible progress that came by (bind/sched/join.c) */
   struct wait *waiting;      /* what its code stands in */
   struct join_link *joiners; /* who waits for its end */
   struct task *next_ready;
@@ -38,13 +40,15 @@ struct tasks {
   struct task *first_ready, *last_ready;
   struct task *current; /* whose code runs now */
   bool pumping;         /* a wait on tasks is being driven where Lua cannot yield */
-  int64_t next_search;  /* loop_clock() from which failures that nobody can take are looked for again */
-  bool failed;          /* a task failed that nobody was waiting for */
+  int64_t
+      next_search; /* loop_clock() from which failures that nobody can take are looked for again */
+  bool failed;     /* a task failed that nobody was waiting for */
   unsigned searches;
   unsigned spawned; /* so far */
 };
 
-/* Pushes the table of task functions: spawn, gather, sleep, clock, now; tasks have methods: join, cancel, status. */
+/* Pushes the table of task functions: spawn, gather, sleep, clock, now; tasks have methods: join,
+ * cancel, status. */
 void task_open(lua_State *L);
 
 /* Makes a task of the function and its arguments on top of L and pops them. */
@@ -56,19 +60,21 @@ struct task *task_check(lua_State *L, int index);
 /* Puts a waiting task at the end of the ready ones. */
 void task_make_ready(struct task *task);
 
-/* Cancels a task: what it waits for is stopped, and every wait of it raises. Harmless on one that has ended. */
+/* Cancels a task: what it waits for is stopped, and every wait of it raises. Harmless on one that
+ * has ended. */
 void task_cancel(struct task *task);
 void task_cancel_all(struct runtime *runtime);
 
 /* Resumes the first ready task. False when none is ready. */
 bool task_step(struct runtime *runtime);
 
-/* Takes the failure of a task that nobody joined so far and pushes its error and its traceback; false when there is none.
- * Whoever still holds its handle can join it all the same. */
+/* Takes the failure of a task that nobody joined so far and pushes its error and its traceback;
+ * false when there is none. Whoever still holds its handle can join it all the same. */
 bool task_take_failed(lua_State *L);
 
-/* Runs all tasks until all have ended or the script has failed: because `body` did, or a task whose failure nobody can
- * take any more. The rest is then cancelled and run to its end. The task that failed, or NULL. */
+/* Runs all tasks until all have ended or the script has failed: because `body` did, or a task whose
+ * failure nobody can take any more. The rest is then cancelled and run to its end. The task that
+ * failed, or NULL. */
 struct task *task_run_all(struct runtime *runtime, struct task *body);
 
 #endif

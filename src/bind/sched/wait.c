@@ -6,7 +6,8 @@
 #include "bind/sched/task.h"
 #include "net/loop.h"
 
-static const char mark = 'w'; /* only its address matters: a light userdata that Lua code cannot make */
+static const char mark =
+    'w'; /* only its address matters: a light userdata that Lua code cannot make */
 
 void wait_push_mark(lua_State *L)
 {
@@ -107,12 +108,13 @@ int wait_raise(lua_State *L, bool hopeless)
 {
   struct error err = ERROR_INIT;
   if (hopeless)
-    error_set(
-        &err, ERROR_USAGE,
-        runtime_of(L)->tasks.pumping
-            ? "a second wait on tasks, inside one that began where Lua cannot yield; wait for them one after the other"
-            : "this wait can never end: the tasks it waits for wait for this one");
+    error_set(&err, ERROR_USAGE,
+              runtime_of(L)->tasks.pumping
+                  ? "a second wait on tasks, inside one that began where Lua cannot yield; wait "
+                    "for them one after the other"
+                  : "this wait can never end: the tasks it waits for wait for this one");
   else
-    error_set(&err, ERROR_CANCELLED, runtime_of(L)->interrupted ? "interrupted" : "the task was cancelled");
+    error_set(&err, ERROR_CANCELLED,
+              runtime_of(L)->interrupted ? "interrupted" : "the task was cancelled");
   return error_raise(L, &err);
 }

@@ -1,4 +1,5 @@
--- What may come next on a command line: the same parsers that read it are asked. Nothing here reaches the network.
+-- What may come next on a command line: the same parsers that read it are asked. Nothing here
+-- reaches the network.
 
 local commands = require "proxylua.cli.commands"
 local options = require "proxylua.cli.args.options"
@@ -11,7 +12,8 @@ local function global_options()
   local list = {}
   for _, row in ipairs(options.rows) do
     list[#list + 1] = {
-      names = { "--" .. row[1], row.short and "-" .. row.short }, value = row.value, summary = row.summary,
+      names = { "--" .. row[1], row.short and "-" .. row.short }, value = row.value,
+        summary = row.summary,
       suggest = row.suggest, script = row.script,
     }
   end
@@ -50,7 +52,8 @@ end
 local Place = {}
 Place.__index = Place
 
--- A command adds its own options in front of those of everywhere, and takes none that are for scripts alone.
+-- A command adds its own options in front of those of everywhere, and takes none that are for
+-- scripts alone.
 local function enter(place, told)
   local all = {}
   for _, option in ipairs(told.options) do
@@ -155,8 +158,10 @@ local function complete_glued(place, name, value)
 end
 
 --- What may stand in the place of the last word.
--- @param words list: those after the program's name, up to the one under the cursor, which may be empty
--- @return list of tables: text, summary; its field `files` says that names of files may stand there too
+-- @param words list: those after the program's name, up to the one under the cursor, which may be
+--   empty
+-- @return list of tables: text, summary; its field `files` says that names of files may stand there
+--   too
 function M.complete(words)
   local current, found = words[#words] or "", {}
   local place = setmetatable({ options = global_options() }, Place)

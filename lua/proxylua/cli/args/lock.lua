@@ -1,4 +1,5 @@
--- --lock NAME: one run at a time, for cron. The kernel frees the lock with the process, whatever ends it.
+-- --lock NAME: one run at a time, for cron. The kernel frees the lock with the process, whatever
+-- ends it.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"

@@ -1,5 +1,5 @@
--- The options that go with everything, as one table: before a script's name a scanner reads them, with a command the command's
--- parser does, so that they may stand before it and after it.
+-- The options that go with everything, as one table: before a script's name a scanner reads them,
+-- with a command the command's parser does, so that they may stand before it and after it.
 
 local names = require "proxylua.util.names"
 
@@ -9,20 +9,24 @@ local function profiles()
   return require("proxylua.settings").profiles()
 end
 
--- value: what its argument is called; short: its one letter; many: it may come several times; script: for scripts alone;
--- suggest: what completion offers for its value
+-- value: what its argument is called; short: its one letter; many: it may come several times;
+-- script: for scripts alone; suggest: what completion offers for its value
 M.rows = {
   { "sandbox", summary = "use the emulated API inside the program, with money that is not real" },
-  { "profile", value = "NAME", suggest = profiles, summary = "take the settings of this profile of the config" },
+  { "profile", value = "NAME", suggest = profiles,
+    summary = "take the settings of this profile of the config" },
   { "base-url", value = "URL", summary = "where the API is" },
   { "store", value = "LOCATION", suggest = "files", summary = "where limits and the journal live" },
-  { "spend", value = "AMOUNT", summary = "let this run spend so much; without it, what the config allows" },
+  { "spend", value = "AMOUNT",
+    summary = "let this run spend so much; without it, what the config allows" },
   { "dry-run", summary = "buy nothing, answer what would have been bought" },
   { "limits", value = "LIMITS", suggest = { "general=60/60,orders=10/60", "off" },
     summary = "requests/seconds a scope, such as general=60/60,orders=10/60, or off" },
   { "timeout", value = "SECONDS", summary = "how long one exchange may take" },
-  { "lock", value = "NAME", summary = "run only when no other run holds this lock; otherwise exit with 75" },
-  { "trace", value = "FILE", suggest = "files", summary = "append a line for every exchange, without credentials" },
+  { "lock", value = "NAME",
+    summary = "run only when no other run holds this lock; otherwise exit with 75" },
+  { "trace", value = "FILE", suggest = "files",
+    summary = "append a line for every exchange, without credentials" },
   { "json", summary = "answer one JSON value" },
   { "jsonl", summary = "answer a JSON value a line, each as soon as it is there" },
   { "quiet", short = "q", summary = "tell errors only" },
@@ -115,7 +119,8 @@ function M.scan(words)
   return flags, table.move(words, ended and at + 1 or at, #words, 1, {}), ended
 end
 
---- Reads the options of a bundle, as M.scan does. All of them begin with a prefix; the first word without it ends them.
+--- Reads the options of a bundle, as M.scan does. All of them begin with a prefix; the first word
+-- without it ends them.
 -- @param prefix such as "--proxylua-"
 -- @return table of flags, and the list of the words that follow
 -- @raise usage

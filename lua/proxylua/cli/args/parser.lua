@@ -1,5 +1,6 @@
--- A command's own words, read by argparse: one parser a command, built when the command is called, with the options of
--- everywhere added. Mistakes are usage errors, and asking for help ends the parsing.
+-- A command's own words, read by argparse: one parser a command, built when the command is called,
+-- with the options of everywhere added. Mistakes are usage errors, and asking for help ends the
+-- parsing.
 
 local core = require "proxylua.core"
 local options = require "proxylua.cli.args.options"
@@ -28,7 +29,8 @@ local function fail(parser, message)
   end
   core.error.raise{
     kind = "usage",
-    message = ("%s; %s --help shows how it is used"):format(message:gsub("%s*\n%s*", "; "), parser:get_fullname()),
+    message = ("%s; %s --help shows how it is used"):format(message:gsub("%s*\n%s*", "; "),
+      parser:get_fullname()),
   }
 end
 
@@ -77,7 +79,8 @@ end
 -- @param flags table that the options of everywhere set
 function M.build(name, command, flags)
   local argparse = require "argparse"
-  local parser = finish(argparse("proxylua " .. name):description(command.summary), "proxylua " .. name)
+  local parser = finish(argparse("proxylua " .. name):description(command.summary),
+    "proxylua " .. name)
   options.add_to(parser, flags)
   command.parser(parser)
   return parser
@@ -95,19 +98,23 @@ end
 local function describe_argument(argument)
   return {
     name = argument._argname or argument._name, summary = argument._description,
-    optional = argument._minargs == 0, many = argument._maxargs > 1, suggest = suggestions[argument],
+    optional = argument._minargs == 0, many = argument._maxargs > 1,
+      suggest = suggestions[argument],
   }
 end
 
 --- What a parser knows, as plain tables.
--- @return table: name, summary, examples, and the lists options, arguments and commands, which are such tables in their turn
+-- @return table: name, summary, examples, and the lists options, arguments and commands, which are
+--   such tables in their turn
 function M.describe(parser)
   local told = {
     name = parser._name, summary = parser._description, examples = examples[parser] or {},
     options = {}, arguments = {}, commands = {},
   }
   for at, option in ipairs(parser._options) do told.options[at] = describe_option(option) end
-  for at, argument in ipairs(parser._arguments) do told.arguments[at] = describe_argument(argument) end
+  for at, argument in ipairs(parser._arguments) do
+    told.arguments[at] = describe_argument(argument)
+  end
   for at, command in ipairs(parser._commands) do told.commands[at] = M.describe(command) end
   return told
 end

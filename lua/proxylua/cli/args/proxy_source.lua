@@ -10,13 +10,16 @@ local AT_ONCE = 8 -- orders whose proxies are fetched
 
 --- Adds the words that choose proxies.
 function M.add_to(parser)
-  parser:argument("orders", "orders by their ids (default: all active ones)"):args("*"):argname("ORDER")
-  parsers.suggest(parser:option("--status", "orders with this status (default: active)"):argname("STATUS"),
+  parser:argument("orders", "orders by their ids (default: all active ones)"):args("*"):argname(
+    "ORDER")
+  parsers.suggest(parser:option("--status", "orders with this status (default: active)"):argname(
+    "STATUS"),
     { "active", "pending", "expired", "cancelled" })
   parsers.suggest(parser:option("--type", "orders of this type"):argname("TYPE"),
     { "datacenter", "ipv6", "isp", "mobile", "residential" })
   parser:option("--country", "orders of this country"):argname("COUNTRY")
-  parsers.suggest(parser:option("--from", "proxies of this file, in any of the formats, and not of orders; "
+  parsers.suggest(parser:option("--from",
+    "proxies of this file, in any of the formats, and not of orders; "
     .. "- is standard input"):argname("FILE"), "files")
 end
 

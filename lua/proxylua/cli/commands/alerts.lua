@@ -1,4 +1,5 @@
--- `proxylua alerts`: what is amiss with the account, each told once; made for cron, where it is silent unless there is news.
+-- `proxylua alerts`: what is amiss with the account, each told once; made for cron, where it is
+-- silent unless there is news.
 
 local core = require "proxylua.core"
 local endless = require "proxylua.cli.endless"
@@ -6,23 +7,32 @@ local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local tables = require "proxylua.term.table"
 
-local M = { summary = "tell once of a low balance, of orders that end soon, of proxies that fail; for cron" }
+local M = { summary =
+  "tell once of a low balance, of orders that end soon, of proxies that fail; for cron" }
 
 function M.parser(parser)
   parser:option("--balance", "tell when the balance is below this"):argname("AMOUNT")
-  parser:option("--within", "tell of active orders that end within this: 12h, 3d"):argname("DURATION")
-  parser:option("--failing", "tell of orders of whose proxies more than this percentage do not work; asks through each")
+  parser:option("--within", "tell of active orders that end within this: 12h, 3d"):argname(
+    "DURATION")
+  parser:option("--failing",
+    "tell of orders of whose proxies more than this percentage do not work; asks through each")
     :argname("PERCENT")
-  parser:option("--check-url", "what to ask for through the proxies (default: the setting check_url)")
+  parser:option("--check-url",
+    "what to ask for through the proxies (default: the setting check_url)")
     :argname("URL")
-  parser:option("--url", "where to tell it: Slack, Discord, Telegram or anything that takes JSON (default: what "
-    .. "PROXYLUA_NOTIFY_URL holds, which no list of processes shows; without either, standard output)"):argname("URL")
-  local kind = parser:option("--kind", "json, slack, discord or telegram, where the URL's host does not tell")
+  parser:option("--url",
+    "where to tell it: Slack, Discord, Telegram or anything that takes JSON (default: what "
+    .. "PROXYLUA_NOTIFY_URL holds, which no list of processes shows; without either, standard "
+    .. "output)"):argname("URL")
+  local kind = parser:option("--kind",
+    "json, slack, discord or telegram, where the URL's host does not tell")
   parsers.suggest(kind:argname("KIND"), { "json", "slack", "discord", "telegram" })
   parser:option("--chat", "the chat of Telegram"):argname("ID")
-  parser:option("--name", "of this watch, where several with the same thresholds tell different people"):argname("NAME")
+  parser:option("--name",
+    "of this watch, where several with the same thresholds tell different people"):argname("NAME")
   parser:flag("--all", "show what was told before, too")
-  parsers.example(parser, "alerts --balance 20 --within 3d", "--quiet --lock alerts alerts --balance 20 --failing 10")
+  parsers.example(parser, "alerts --balance 20 --within 3d",
+    "--quiet --lock alerts alerts --balance 20 --failing 10")
 end
 
 local function shown(alerts, all)
@@ -41,7 +51,9 @@ local function put(screen, alerts, args, url)
     core.system.write(tables.clean(alert.text), "\n")
   end
   if #alerts == 0 then screen:note("nothing is amiss") end
-  if #alerts > #new and not args.all then screen:note("%d told before; --all shows them", #alerts - #new) end
+  if #alerts > #new and not args.all then
+    screen:note("%d told before; --all shows them", #alerts - #new)
+  end
 end
 
 function M.run(args, context)
@@ -56,7 +68,8 @@ function M.run(args, context)
     core.system.flush()
   end
   local alerts = require("proxylua").alerts{
-    balance = args.balance, within = args.within, failing = args.failing, check_url = args.check_url, url = url,
+    balance = args.balance, within = args.within, failing = args.failing,
+      check_url = args.check_url, url = url,
     kind = args.kind, chat = args.chat, name = args.name, tell = not url and show or nil,
   }
   if url then show(alerts) end

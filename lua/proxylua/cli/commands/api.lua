@@ -1,5 +1,5 @@
--- `proxylua api METHOD PATH`: what the endpoint table does not know, through the same door: authenticated, limited, and
--- under the same rules for money.
+-- `proxylua api METHOD PATH`: what the endpoint table does not know, through the same door:
+-- authenticated, limited, and under the same rules for money.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -21,15 +21,19 @@ end
 function M.parser(parser)
   local method = parser:argument("method", "GET, POST, …"):argname("METHOD")
   parsers.suggest(method, { "GET", "POST", "PUT", "PATCH", "DELETE" })
-  local path = parser:argument("path", "below the base URL, such as /orders?status=active"):argname("PATH")
+  local path = parser:argument("path", "below the base URL, such as /orders?status=active"):argname(
+    "PATH")
   parsers.suggest(path, known_paths)
-  parser:option("-f --field", "a field of the query (GET, HEAD, DELETE) or of the JSON body; KEY:=VALUE takes JSON")
+  parser:option("-f --field",
+    "a field of the query (GET, HEAD, DELETE) or of the JSON body; KEY:=VALUE takes JSON")
     :argname("KEY=VALUE"):count("*"):target("fields")
   parser:option("--key", "idempotency key of a charge"):argname("KEY"):target("key")
-  parser:option("--max-price", "what it may cost at most; 0 says that it charges nothing"):argname("AMOUNT")
+  parser:option("--max-price", "what it may cost at most; 0 says that it charges nothing"):argname(
+    "AMOUNT")
     :target("max_price")
   parser:flag("--reveal", "show passwords on a terminal too"):target("reveal")
-  parsers.example(parser, "api GET /orders -f status=active", "api POST /orders/calc -f type=isp -f quantity:=10")
+  parsers.example(parser, "api GET /orders -f status=active",
+    "api POST /orders/calc -f type=isp -f quantity:=10")
 end
 
 local function read_json(name, text)
@@ -52,10 +56,12 @@ end
 
 local in_query = { GET = true, HEAD = true, DELETE = true }
 
--- What is read as a text is a download, or as good as one: nobody knows which of its words are passwords.
+-- What is read as a text is a download, or as good as one: nobody knows which of its words are
+-- passwords.
 local function check_text(result, screen)
   if not screen.masked or type(result) ~= "string" or result == "" then return end
-  names.usage("the answer is a text, which may hold passwords: send it to a file or a pipe, or show it with --reveal")
+  names.usage("the answer is a text, which may hold passwords: send it to a file or a pipe, or "
+    .. "show it with --reveal")
 end
 
 function M.run(args, context)

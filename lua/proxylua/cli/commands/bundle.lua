@@ -8,15 +8,22 @@ local parsers = require "proxylua.cli.args.parser"
 local M = { summary = "make one program of a script, its modules and the runtime" }
 
 function M.parser(parser)
-  parsers.suggest(parser:argument("script", "the script that the program runs"):argname("SCRIPT"), "files")
-  parsers.suggest(parser:option("-o --output", "the program to write"):argname("FILE"):count(1), "files")
-  parsers.suggest(parser:option("--module", "add every .lua below this folder; may come several times")
+  parsers.suggest(parser:argument("script", "the script that the program runs"):argname("SCRIPT"),
+    "files")
+  parsers.suggest(parser:option("-o --output", "the program to write"):argname("FILE"):count(1),
+    "files")
+  parsers.suggest(parser:option("--module",
+    "add every .lua below this folder; may come several times")
     :argname("FOLDER"):count("*"):target("modules"), "files")
-  parser:option("--without", "leave this module out: it is looked for where the program runs; may come several times")
+  parser:option("--without",
+    "leave this module out: it is looked for where the program runs; may come several times")
     :argname("NAME"):count("*"):target("without")
-  parser:option("--plugin", "take this plugin along, an installed one by its name, or a file or folder, with the "
-    .. "permissions that it asks for; may come several times"):argname("PLUGIN"):count("*"):target("plugins")
-  parsers.example(parser, "bundle restock.lua -o restock", "bundle app.lua --module lib --without lfs -o app")
+  parser:option("--plugin",
+    "take this plugin along, an installed one by its name, or a file or folder, with the "
+    .. "permissions that it asks for; may come several times"):argname("PLUGIN"):count("*"):target(
+    "plugins")
+  parsers.example(parser, "bundle restock.lua -o restock",
+    "bundle app.lua --module lib --without lfs -o app")
 end
 
 local function manifest(app, plugins)
@@ -26,7 +33,8 @@ end
 
 local function tell(screen, output, app, modules, notes)
   for _, note in ipairs(notes) do screen:note("%s", note) end
-  screen:note("%s holds %s and %d module%s; %s --proxylua-info lists them", output, app:match("[^/]+$"), modules,
+  screen:note("%s holds %s and %d module%s; %s --proxylua-info lists them", output,
+    app:match("[^/]+$"), modules,
     modules == 1 and "" or "s", output:find("/") and output or "./" .. output)
 end
 

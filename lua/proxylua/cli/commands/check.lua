@@ -14,20 +14,28 @@ local SOME_FAIL = 1 -- exit code with --exit-code
 
 function M.parser(parser)
   source.add_to(parser)
-  parser:option("--url", "the page that is fetched through each (default: the setting check_url)"):argname("URL")
-  parser:option("--expect-country", "all should be seen in this country (default: the one that the order is for)")
+  parser:option("--url",
+    "the page that is fetched through each (default: the setting check_url)"):argname("URL")
+  parser:option("--expect-country",
+    "all should be seen in this country (default: the one that the order is for)")
     :argname("COUNTRY"):target("expected")
-  parser:option("--concurrency", "how many at once (default: 512)"):argname("NUMBER"):convert(math.tointeger)
-  parsers.suggest(parser:option("--only", "print only those that are working, or failing"):argname("WHICH")
+  parser:option("--concurrency", "how many at once (default: 512)"):argname("NUMBER"):convert(
+    math.tointeger)
+  parsers.suggest(parser:option("--only", "print only those that are working, or failing"):argname(
+    "WHICH")
     :choices{ "working", "failing" }, { "working", "failing" })
-  parsers.suggest(parser:option("-o --output", "write those that work to a file, whole or not at all, readable for you "
+  parsers.suggest(parser:option("-o --output",
+    "write those that work to a file, whole or not at all, readable for you "
     .. "alone"):argname("FILE"), "files")
-  parser:option("-f --format", "of that file (default: url), as proxylua export has it"):argname("FORMAT")
+  parser:option("-f --format", "of that file (default: url), as proxylua export has it"):argname(
+    "FORMAT")
   parser:flag("--exit-code", "exit with 1 when some do not work"):target("fail")
   parser:flag("--no-history", "keep nothing of it in the store"):target("forget")
   parser:flag("--history", "check nothing; show how the proxies did at their last checks")
-  parser:flag("--flapping", "with --history: only those that went from working to not working, or back")
-  parsers.example(parser, "check --only failing", "check --from proxies.txt --timeout 5 -o good.txt --format txt",
+  parser:flag("--flapping",
+    "with --history: only those that went from working to not working, or back")
+  parsers.example(parser, "check --only failing",
+    "check --from proxies.txt --timeout 5 -o good.txt --format txt",
     "check --history --flapping")
 end
 
@@ -60,7 +68,8 @@ local function line(result)
     seen = ("%s: %s"):format(result.reason, result.message) -- of a rule
   end
   local verdict = result.works and "works" or "FAILS"
-  return tables.clean(("%-28s %-18s %-6s %s"):format(address, result.username or "", verdict, seen), true)
+  return tables.clean(("%-28s %-18s %-6s %s"):format(address, result.username or "", verdict, seen),
+    true)
 end
 
 local function is_shown(args, result)
@@ -69,8 +78,12 @@ end
 
 local function reasons_text(summary)
   local list = {}
-  for reason, count in pairs(summary.reasons) do list[#list + 1] = { reason = reason, count = count } end
-  table.sort(list, function(a, b) return a.count > b.count or a.count == b.count and a.reason < b.reason end)
+  for reason, count in pairs(summary.reasons) do
+    list[#list + 1] = { reason = reason, count = count }
+  end
+  table.sort(list, function(a, b)
+    return a.count > b.count or a.count == b.count and a.reason < b.reason
+  end)
   for at, item in ipairs(list) do list[at] = item.count .. " " .. item.reason end
   return table.concat(list, ", ")
 end
@@ -80,17 +93,20 @@ local function tell(screen, summary, is_partial)
   screen:note("%s%d of %d work%s", is_partial and "so far " or "", summary.works, summary.total,
     failing > 0 and "; " .. reasons_text(summary) or "")
   if summary.works > 0 then
-    screen:note("time p50 %s, p95 %s, p99 %s, slowest %s", milliseconds(summary.p50), milliseconds(summary.p95),
+    screen:note("time p50 %s, p95 %s, p99 %s, slowest %s", milliseconds(summary.p50),
+      milliseconds(summary.p95),
       milliseconds(summary.p99), milliseconds(summary.slowest))
   end
 end
 
 -- --- doing it ---
 
--- --timeout, which goes with every command, is for each exchange: here for those through the proxies too.
+-- --timeout, which goes with every command, is for each exchange: here for those through the
+-- proxies too.
 local function options_of(args, flags)
   return {
-    url = args.url, country = args.expected, concurrency = args.concurrency, history = not args.forget,
+    url = args.url, country = args.expected, concurrency = args.concurrency,
+      history = not args.forget,
     timeout = duration.seconds(flags.timeout or 15, "--timeout"), summary = check.summary(),
   }
 end
@@ -113,7 +129,8 @@ local function run(args, screen, options)
   close()
   if not ok then return err end
   if working then
-    local count = require("proxylua.proxies.export").file(working, args.output, { format = args.format })
+    local count = require("proxylua.proxies.export").file(working, args.output,
+      { format = args.format })
     screen:note("%d proxies in %s", count, args.output)
   end
 end
@@ -123,14 +140,17 @@ function M.run(args, context)
   if args.flapping and not args.history then names.usage("--flapping goes with --history") end
   if args.format and not args.output then names.usage("--format goes with -o FILE") end
   if args.output == "-" then
-    names.usage("-o -: standard output has the results; name a file, or take --only working --jsonl")
+    names.usage(
+      "-o -: standard output has the results; name a file, or take --only working --jsonl")
   end
   if args.history then return show_history(args, screen) end
   local options = options_of(args, context.flags)
   local err = run(args, screen, options)
   tell(screen, options.summary:finish(), err ~= nil)
   if err then error(err, 0) end
-  if args.fail and options.summary.works < options.summary.total then core.system.set_exit_code(SOME_FAIL) end
+  if args.fail and options.summary.works < options.summary.total then
+    core.system.set_exit_code(SOME_FAIL)
+  end
 end
 
 return M

@@ -1,4 +1,5 @@
--- `proxylua deposit`: the address for a coin and its network, as a code on the terminal or in a file, and the wait for the money.
+-- `proxylua deposit`: the address for a coin and its network, as a code on the terminal or in a
+-- file, and the wait for the money.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -12,9 +13,11 @@ local M = { summary = "the address to deposit a coin to, with a QR code; wait fo
 local WORDS = 6 -- lines of words around a code, the prompt below them included
 
 function M.parser(parser)
-  local currency = parser:argument("currency", "the coin to deposit: BTC, ETH, USDT, LTC"):argname("CURRENCY")
+  local currency = parser:argument("currency", "the coin to deposit: BTC, ETH, USDT, LTC"):argname(
+    "CURRENCY")
   parsers.suggest(currency, { "BTC", "ETH", "USDT", "LTC" })
-  local network = parser:argument("network", "the network that carries it, such as TRC20; needed where there are "
+  local network = parser:argument("network",
+    "the network that carries it, such as TRC20; needed where there are "
     .. "several")
   parsers.suggest(network:argname("NETWORK"):args("?"), { "ERC20", "TRC20" })
   for _, form in ipairs{ "png", "svg" } do
@@ -22,8 +25,10 @@ function M.parser(parser)
     parsers.suggest(parser:option("--" .. form, summary):argname("FILE"), "files")
   end
   parser:flag("--wait", "wait until the balance rises")
-  parser:option("--wait-for", "wait for so long at most: 90s, 5m, 2h (implies --wait)"):argname("DURATION")
-  parser:option("--every", "how long to wait between two looks at the balance (15s)"):argname("DURATION")
+  parser:option("--wait-for", "wait for so long at most: 90s, 5m, 2h (implies --wait)"):argname(
+    "DURATION")
+  parser:option("--every", "how long to wait between two looks at the balance (15s)"):argname(
+    "DURATION")
   parsers.example(parser, "deposit BTC", "deposit USDT TRC20 --png usdt.png --wait-for 2h")
 end
 
@@ -44,7 +49,8 @@ local function obstacle(screen, columns, lines)
   if not screen.colors then return "a code needs colours, or it could come out light on dark" end
   local room = terminal.height(1)
   if terminal.width(1) < columns or (room and room < lines + WORDS) then
-    return ("the terminal is too small for the code, which needs %d columns and %d lines"):format(columns,
+    return ("the terminal is too small for the code, which needs %d columns and %d lines"):format(
+      columns,
       lines + WORDS)
   end
   return nil
@@ -62,7 +68,8 @@ end
 -- The words stand beside the code and not in it: wallets know a bare address, and few of them more.
 local function show(screen, deposit)
   local code, why = code_of(screen, deposit.address)
-  core.system.write(tables.clean(require("proxylua.api.deposits").words(deposit)), "\n", deposit.address, "\n", code or "")
+  core.system.write(tables.clean(require("proxylua.api.deposits").words(deposit)), "\n",
+    deposit.address, "\n", code or "")
   if deposit.warning then core.system.write("! ", tables.clean(deposit.warning), "\n") end
   if why then screen:note("no code is shown: %s", why) end
 end
@@ -72,7 +79,9 @@ local function tell(screen, deposit)
     show(screen, deposit)
   else
     screen:record("deposit", deposit)
-    if deposit.warning and screen.form == "plain" then screen:note("%s", tables.clean(deposit.warning)) end
+    if deposit.warning and screen.form == "plain" then
+      screen:note("%s", tables.clean(deposit.warning))
+    end
   end
   core.system.flush()
 end
@@ -83,9 +92,12 @@ local STAYS = "the address stays valid: a deposit counts whenever it comes"
 
 -- A line on the terminal that says how the last look went.
 local function draw(from, ends, balance, err)
-  local now = balance and "the balance is " .. tostring(balance) or "the balance cannot be seen: " .. err.kind
-  local left = ends and (", %s left"):format(duration.text(math.max(0, ends - core.task.clock()))) or ""
-  local text = ("waiting for more than %s, %s at %s%s"):format(tostring(from), now, os.date("%H:%M:%S"), left)
+  local now = balance and "the balance is " .. tostring(balance) or "the balance cannot be seen: "
+    .. err.kind
+  local left = ends and (", %s left"):format(duration.text(math.max(0, ends - core.task.clock())))
+    or ""
+  local text = ("waiting for more than %s, %s at %s%s"):format(tostring(from), now,
+    os.date("%H:%M:%S"), left)
   io.stderr:write("\r\27[K", text:sub(1, math.max(1, terminal.width(2) - 1)))
 end
 
@@ -120,7 +132,8 @@ end
 function M.run(args, context)
   local px, screen, waiting = require "proxylua", context.screen, wait_options(args)
   local from = waiting and px.account.get().balance -- before anybody can pay
-  tell(screen, px.deposit{ currency = args.currency, network = args.network, png = args.png, svg = args.svg })
+  tell(screen, px.deposit{ currency = args.currency, network = args.network, png = args.png,
+    svg = args.svg })
   for _, form in ipairs{ "png", "svg" } do
     if args[form] then screen:note("saved %s", args[form]) end
   end

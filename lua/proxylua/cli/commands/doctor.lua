@@ -1,4 +1,5 @@
--- `proxylua doctor`: what is wrong with this installation, and what to do. See checks.lua for what it looks at.
+-- `proxylua doctor`: what is wrong with this installation, and what to do. See checks.lua for what
+-- it looks at.
 
 local checks = require "proxylua.cli.commands.doctor_checks"
 local core = require "proxylua.core"
@@ -7,7 +8,8 @@ local parsers = require "proxylua.cli.args.parser"
 local terminal = require "proxylua.term.size"
 
 local M = {
-  summary = "look at configuration, key, store, clock and network: what is wrong and what to do", bare = true,
+  summary = "look at configuration, key, store, clock and network: what is wrong and what to do",
+    bare = true,
 }
 
 local LABEL = 18
@@ -26,7 +28,8 @@ local function show(screen, finding)
   local label = room < 70 and start .. ": " or start .. (" "):rep(math.max(1, indent - #start))
   local lines = markdown.wrap(finding.text, room, label, (" "):rep(indent))
   if finding.advice then
-    for _, line in ipairs(markdown.wrap(finding.advice, room, (" "):rep(indent) .. "> ", (" "):rep(indent + 2))) do
+    for _, line in ipairs(markdown.wrap(finding.advice, room, (" "):rep(indent) .. "> ",
+      (" "):rep(indent + 2))) do
       lines[#lines + 1] = line
     end
   end

@@ -1,5 +1,5 @@
--- What `proxylua doctor` looks at, in an order in which each check stands on those before it. A check tells what it finds and
--- never raises: what it diagnoses must not end it.
+-- What `proxylua doctor` looks at, in an order in which each check stands on those before it. A
+-- check tells what it finds and never raises: what it diagnoses must not end it.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -7,14 +7,16 @@ local prepare = require "proxylua.cli.context"
 
 local M = {}
 
-local MOST_SKEW, SKEW = 60, 5 -- seconds: charges are told apart by time; more than that a clock that is set never has
+-- seconds: charges are told apart by time; more than that a clock that is set never has
+local MOST_SKEW, SKEW = 60, 5
 local MOST_WAIT = 5           -- seconds for a turn under the limits
 local HEADER = 100            -- bytes of an SQLite file, which tell of what it is
 
 -- --- findings ---
 
--- A report gathers findings: state (ok, warn or fail), check, text, advice; and the settings as far as they could be read, whether the
--- base URL is the one that is meant, and what else later checks stand on.
+-- A report gathers findings: state (ok, warn or fail), check, text, advice; and the settings as far
+-- as they could be read, whether the base URL is the one that is meant, and what else later checks
+-- stand on.
 local function tell(report, state, check, text, advice, code)
   local finding = { state = state, check = check, text = text, advice = advice }
   if state == "fail" and not report.code then report.code = code or 2 end
@@ -46,7 +48,8 @@ local function value_of(settings, name)
   return settings[group] and settings[group][member]
 end
 
--- Answers the settings, where each came from, and the errors of those for which the default has to do.
+-- Answers the settings, where each came from, and the errors of those for which the default has to
+-- do.
 local function read_settings(report)
   local bad = {}
   local options = { on_bad = function(name, err) bad[name] = err end }
@@ -65,15 +68,18 @@ local function tell_file(report)
   if report.code then return end
   local path = config.path()
   local there = path and core.system.kind(path) == "file"
-  tell(report, "ok", "config", there and path or ("no file%s; defaults hold"):format(path and " at " .. path or ""))
+  tell(report, "ok", "config", there and path or ("no file%s; defaults hold"):format(path and " at "
+    .. path or ""))
 end
 
 local function tell_setting(report, name, value, source, err)
   if err then
-    return tell_error(report, "config." .. name, err, "correct it or leave it out; what follows goes without it")
+    return tell_error(report, "config." .. name, err,
+      "correct it or leave it out; what follows goes without it")
   end
   if value == nil then return nil end
-  return tell(report, "ok", "config." .. name, ("%s (%s)"):format(shown(name, value), source or "default"))
+  return tell(report, "ok", "config." .. name, ("%s (%s)"):format(shown(name, value),
+    source or "default"))
 end
 
 local function check_config(report)
@@ -84,7 +90,8 @@ local function check_config(report)
     tell_setting(report, row[1], value_of(settings, row[1]), sources[row[1]], bad[row[1]])
   end
   if not value_of(settings, "spend.per_run") and not value_of(settings, "spend.per_day") then
-    tell(report, "ok", "config.spend", "nothing may be spent", "allow it with --spend AMOUNT, or spend in the config")
+    tell(report, "ok", "config.spend", "nothing may be spent",
+      "allow it with --spend AMOUNT, or spend in the config")
   end
   local ok, err = pcall(core.door.configure, settings)
   if not ok then return tell_error(report, "config", err) end
@@ -112,9 +119,11 @@ local function check_private(report, check, path)
   local status = core.system.status(path)
   if not status then return end
   if not status.own then
-    tell(report, "warn", check, path .. " belongs to somebody else", "chown it, or name another place")
+    tell(report, "warn", check, path .. " belongs to somebody else",
+      "chown it, or name another place")
   elseif status.mode & 63 ~= 0 then
-    tell(report, "warn", check, ("%s is open to others (mode %s)"):format(path, mode_of(status)), "chmod go= " .. path)
+    tell(report, "warn", check, ("%s is open to others (mode %s)"):format(path, mode_of(status)),
+      "chmod go= " .. path)
   end
 end
 
@@ -122,11 +131,14 @@ local function folder_of(path)
   return path:match("^(.*)/[^/]+$") or "."
 end
 
--- The folder of a store; of the usual one, whose folders are made when they are missing, the nearest that is there.
+-- The folder of a store; of the usual one, whose folders are made when they are missing, the
+-- nearest that is there.
 local function store_folder(report, path)
   local folder = folder_of(path)
   if report.settings.store then return folder end
-  while folder ~= "." and folder ~= "" and core.system.kind(folder) ~= "folder" do folder = folder_of(folder) end
+  while folder ~= "." and folder ~= "" and core.system.kind(folder) ~= "folder" do
+    folder = folder_of(folder)
+  end
   return folder == "" and "/" or folder
 end
 
@@ -137,7 +149,8 @@ local function check_new_store(report, path)
   if report.has_store then
     return tell(report, "ok", "store", path .. " is not there yet; the first request makes it")
   end
-  return tell(report, "fail", "store", ("%s is not there, and nothing can be written in %s"):format(path, folder),
+  return tell(report, "fail", "store",
+    ("%s is not there, and nothing can be written in %s"):format(path, folder),
     "name another place with --store, PROXYLUA_STORE or store in the config", 4)
 end
 
@@ -146,14 +159,16 @@ local function version_of(path)
   local file = io.open(path, "rb")
   local header = file and file:read(HEADER)
   if file then file:close() end
-  local version = header and #header == HEADER and header:find("^SQLite format 3\0") and (">I4"):unpack(header, 61)
+  local version = header and #header == HEADER and header:find("^SQLite format 3\0")
+    and (">I4"):unpack(header, 61)
   return version and version > 0 and version or nil
 end
 
 local function open_store(report, location, text)
   local ok, err = pcall(core.doctor.store, location)
   if not ok then
-    return tell_error(report, "store", err, "the journal of charges is in it: keep what is there, and see what it says")
+    return tell_error(report, "store", err,
+      "the journal of charges is in it: keep what is there, and see what it says")
   end
   report.has_store = true
   return tell(report, "ok", "store", text)
@@ -168,7 +183,8 @@ local function check_file_store(report, path)
     return tell(report, "fail", "store", path .. " or its folder cannot be written",
       "chown or chmod both, or use --store", 4)
   end
-  return open_store(report, path, ("%s (SQLite%s)"):format(path, version and ", version " .. version or ""))
+  return open_store(report, path, ("%s (SQLite%s)"):format(path, version and ", version " .. version
+    or ""))
 end
 
 local function check_store(report)
@@ -187,7 +203,8 @@ end
 -- --- the API ---
 
 local function tell_clock(report, ahead)
-  local text = ("%.0f s %s the server's"):format(math.abs(ahead), ahead < 0 and "ahead of" or "behind")
+  local text = ("%.0f s %s the server's"):format(math.abs(ahead), ahead < 0 and "ahead of"
+    or "behind")
   if math.abs(ahead) > MOST_SKEW then
     return tell(report, "fail", "clock", text, "set it: what became of a charge is told by time", 2)
   elseif math.abs(ahead) > SKEW then
@@ -201,28 +218,34 @@ local function tell_of_network(report, err)
   return tell_error(report, "network", err, advice)
 end
 
-local months = { Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11,
+local months = { Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9,
+  Oct = 10, Nov = 11,
   Dec = 12 }
 
 -- Seconds of "Mon, 23 Nov 2026 20:15:00 GMT"; nil for anything else.
 local function http_date(text)
-  local day, month, year, time = (text or ""):match("^%a+, (%d%d) (%a+) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT$")
-  return months[month] and core.record.date(("%s-%02d-%sT%sZ"):format(year, months[month], day, time))
+  local day, month, year,
+    time = (text or ""):match("^%a+, (%d%d) (%a+) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT$")
+  return months[month] and core.record.date(("%s-%02d-%sT%sZ"):format(year, months[month], day,
+    time))
 end
 
 -- Without a key, whether anything answers there.
 local function ask_without_key(report)
   local url = (report.settings.base_url or ""):gsub("/+$", "") .. "/account"
-  local ok, answer = pcall(core.http.get, url, { timeout = math.min(report.settings.timeout, 30), redirects = 0 })
+  local ok, answer = pcall(core.http.get, url, { timeout = math.min(report.settings.timeout, 30),
+    redirects = 0 })
   if not ok then return tell_of_network(report, answer) end
   local date = http_date(answer.headers.date)
-  tell(report, "ok", "network", ("%s answers (status %d, without a key)"):format(url, answer.status))
+  tell(report, "ok", "network", ("%s answers (status %d, without a key)"):format(url,
+    answer.status))
   if date then tell_clock(report, date + 0.5 - core.task.now()) end
   return nil
 end
 
 local function ask_for_account(report)
-  local ok, account = pcall(core.door.call, "account.get", { timeout = report.settings.timeout, max_wait = MOST_WAIT })
+  local ok, account = pcall(core.door.call, "account.get", { timeout = report.settings.timeout,
+    max_wait = MOST_WAIT })
   if not ok and account.kind == "rate_limited" and not account.status then
     return tell(report, "warn", "network", "not asked: " .. account.message, "see the limits below")
   elseif not ok and not account.status then
@@ -232,7 +255,8 @@ local function ask_for_account(report)
   if ok then
     tell(report, "ok", "account", ("balance %s"):format(account.balance or "not told"))
   else
-    tell_error(report, "account", account, account.kind == "auth" and "is it the key of this base_url?" or nil)
+    tell_error(report, "account", account, account.kind == "auth"
+      and "is it the key of this base_url?" or nil)
   end
   if core.doctor.clock() then tell_clock(report, core.doctor.clock()) end
   return nil
@@ -253,10 +277,12 @@ local function tell_scope(report, name, scope)
     return tell(report, "warn", check, "the server asked for a pause of " .. seconds(scope.paused),
       "wait; does something else use this key?")
   elseif scope.paced > 0 then
-    return tell(report, "warn", check, ("after a pause, requests go out slowly for %s"):format(seconds(scope.paced)),
+    return tell(report, "warn", check,
+      ("after a pause, requests go out slowly for %s"):format(seconds(scope.paced)),
       "nothing to do; does something else use this key?")
   end
-  return tell(report, "ok", check, ("%d of %d requests in %s are free"):format(scope.free, scope.requests,
+  return tell(report, "ok", check, ("%d of %d requests in %s are free"):format(scope.free,
+    scope.requests,
     seconds(scope.seconds)))
 end
 
@@ -272,7 +298,8 @@ end
 -- --- the journal ---
 
 local function tell_entry(report, entry)
-  local text = ("%s of %s, at most %s (key %s)"):format(entry.endpoint, entry.created_at, entry.quote, entry.key)
+  local text = ("%s of %s, at most %s (key %s)"):format(entry.endpoint, entry.created_at,
+    entry.quote, entry.key)
   if entry.running then
     return tell(report, "ok", "journal", ("process %d is at work on %s"):format(entry.pid, text))
   end
@@ -313,11 +340,13 @@ local function check_plugins(report)
   return nil
 end
 
-local checks = { check_config, check_key, check_store, check_network, check_limits, check_journal, check_plugins }
+local checks = { check_config, check_key, check_store, check_network, check_limits, check_journal,
+  check_plugins }
 
 --- Looks at everything.
 -- @param flags table of the command line's options
--- @param tell function that takes each finding as it is made: a table with state (ok, warn or fail), check, text and advice
+-- @param tell function that takes each finding as it is made: a table with state (ok, warn or
+--   fail), check, text and advice
 -- @return the exit code of the first failure, 0 when there is none
 function M.run(flags, tell_finding)
   local report = { flags = flags, tell = tell_finding }

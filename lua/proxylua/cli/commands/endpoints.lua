@@ -1,4 +1,5 @@
--- The commands of the API, one an endpoint, made from the endpoint table: `proxylua orders list --status active`.
+-- The commands of the API, one an endpoint, made from the endpoint table: `proxylua orders list
+-- --status active`.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -6,11 +7,13 @@ local parsers = require "proxylua.cli.args.parser"
 
 local M = {}
 
-local samples = { id = "ord_abc123", country = "US", period = "30", quantity = "10", network = "TRC20" }
+local samples = { id = "ord_abc123", country = "US", period = "30", quantity = "10",
+  network = "TRC20" }
 
 -- Of the options of the calls those that a command has; --timeout goes with everything.
 local option_rows = {
-  key = { value = "KEY", summary = "the same key never buys twice; without one, running the command again buys again" },
+  key = { value = "KEY",
+    summary = "the same key never buys twice; without one, running the command again buys again" },
   max_price = { value = "AMOUNT", summary = "refuse when the quote is higher" },
   path = { flag = "-o --output", value = "FILE", suggest = "files",
     summary = "write to this file, whole or not at all (-: standard output)" },
@@ -70,7 +73,9 @@ local function description(param)
   local parts = { param.summary }
   if param.required and param.where ~= "path" then parts[#parts + 1] = "required" end
   if param.values then parts[#parts + 1] = "known: " .. table.concat(param.values, ", ") end
-  if param.max and param.type == "integer" then parts[#parts + 1] = ("%d to %d"):format(param.min or 0, param.max) end
+  if param.max and param.type == "integer" then
+    parts[#parts + 1] = ("%d to %d"):format(param.min or 0, param.max)
+  end
   return table.concat(parts, "; ")
 end
 
@@ -78,9 +83,11 @@ end
 
 local function add_param(parser, param)
   if param.where == "path" then
-    parser:argument(param.name, description(param)):argname(param.name:upper()):target("param " .. param.name)
+    parser:argument(param.name, description(param)):argname(param.name:upper()):target("param "
+      .. param.name)
   else
-    local option = parser:option("--" .. word(param.name), description(param)):argname(word(param.name):upper())
+    local option = parser:option("--" .. word(param.name),
+      description(param)):argname(word(param.name):upper())
       :target("param " .. param.name)
     parsers.suggest(option, param.values)
   end
@@ -93,7 +100,8 @@ local function add_row(parser, row)
   for _, option in ipairs(row.options) do
     local known = option_rows[option]
     if known then
-      local added = command:option(known.flag or "--" .. word(option), known.summary):argname(known.value)
+      local added = command:option(known.flag or "--" .. word(option),
+        known.summary):argname(known.value)
       parsers.suggest(added:target("param " .. option), known.suggest)
     end
   end
@@ -105,7 +113,8 @@ end
 
 local function typed(param, text)
   if not param or param.type ~= "integer" then return text end
-  return math.tointeger(tonumber(text)) or names.usage("--%s takes a whole number, got %s", word(param.name), text)
+  return math.tointeger(tonumber(text)) or names.usage("--%s takes a whole number, got %s",
+    word(param.name), text)
 end
 
 local function params_of(row, args)
@@ -150,7 +159,8 @@ local function check_download(screen, params)
   if params.path or not screen.masked then return end
   core.error.raise{
     kind = "usage",
-    message = "the download holds passwords: write it to a file with -o FILE, or show it here with --reveal",
+    message = "the download holds passwords: write it to a file with -o FILE, or show it here with "
+      .. "--reveal",
   }
 end
 
@@ -160,7 +170,8 @@ local function run_row(row, args, screen)
   if args.all then return screen:stream(row.record, each(row, params)) end
   local result = call(row, params)
   if row.text and params.path then
-    if screen:is_data() then screen:record(nil, { file = params.path }) else screen:note("saved %s", params.path) end
+    if screen:is_data() then screen:record(nil, { file = params.path }) else screen:note("saved %s",
+      params.path) end
   elseif row.text then
     screen:text(result)
   elseif row.list then

@@ -17,15 +17,19 @@ end
 
 function M.parser(parser)
   source.add_to(parser)
-  parsers.suggest(parser:option("-f --format", "what to write (default: url): " .. table.concat(format_names(), ", "))
+  parsers.suggest(parser:option("-f --format", "what to write (default: url): "
+    .. table.concat(format_names(), ", "))
     :argname("FORMAT"), format_names())
-  parser:option("--template", "a line of your own for each proxy, such as '%login%:%password%@%ip%:%port%'")
+  parser:option("--template",
+    "a line of your own for each proxy, such as '%login%:%password%@%ip%:%port%'")
     :argname("TEMPLATE")
   parser:option("--url", "for curl: what each of several proxies is to fetch"):argname("URL")
-  parsers.suggest(parser:option("-o --output", "the file to write, whole or not at all, readable for you alone "
+  parsers.suggest(parser:option("-o --output",
+    "the file to write, whole or not at all, readable for you alone "
     .. "(-: standard output)"):argname("FILE"), "files")
   parser:flag("--reveal", "show passwords on a terminal too"):target("reveal")
-  parsers.example(parser, "export --format clash -o clash.yaml", "export --from proxies.txt --format proxychains")
+  parsers.example(parser, "export --format clash -o clash.yaml",
+    "export --from proxies.txt --format proxychains")
 end
 
 -- --- where they go ---
@@ -48,7 +52,9 @@ local function write_masked(text)
 end
 
 local function check(args, screen)
-  if args.format and args.template then names.usage("--format and --template are two forms; give one of them") end
+  if args.format and args.template then
+    names.usage("--format and --template are two forms; give one of them")
+  end
   if not args.output then screen:refuse_json("an export", "--format json is JSON") end
 end
 

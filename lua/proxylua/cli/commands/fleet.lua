@@ -9,26 +9,34 @@ local M = { summary = "a desired stock of proxies: plan, apply, status, adopt, r
 local THERE_IS_WORK <const>, UNKNOWN <const> = 2, 5 -- exit codes
 
 local function add_plan(parser)
-  local command = parsers.command(parser, "plan", "show what would be extended and bought, and what it costs",
+  local command = parsers.command(parser, "plan",
+    "show what would be extended and bought, and what it costs",
     "fleet plan fleet.lua -o plan.json")
-  parsers.suggest(command:argument("file", "a Lua file that returns a list of pools"):argname("FILE"), "files")
-  parsers.suggest(command:option("-o --output", "keep the plan in this file, for fleet apply"):argname("PLAN"), "files")
+  parsers.suggest(command:argument("file", "a Lua file that returns a list of pools"):argname(
+    "FILE"), "files")
+  parsers.suggest(command:option("-o --output",
+    "keep the plan in this file, for fleet apply"):argname("PLAN"), "files")
   command:flag("--exit-code", "exit with 2 when there is something to do")
 end
 
 local function add_apply(parser)
-  local command = parsers.command(parser, "apply", "extend and buy what is needed, or what a kept plan says",
+  local command = parsers.command(parser, "apply",
+    "extend and buy what is needed, or what a kept plan says",
     "fleet apply fleet.lua --spend 40")
-  parsers.suggest(command:argument("file", "the list of pools, or the file of a plan"):argname("FILE|PLAN"), "files")
+  parsers.suggest(command:argument("file", "the list of pools, or the file of a plan"):argname(
+    "FILE|PLAN"), "files")
 end
 
 local function add_ties(parser)
-  parsers.command(parser, "status", "show the active orders and the pools that they belong to", "fleet status")
-  local adopt = parsers.command(parser, "adopt", "count orders that were bought otherwise towards a pool",
+  parsers.command(parser, "status", "show the active orders and the pools that they belong to",
+    "fleet status")
+  local adopt = parsers.command(parser, "adopt",
+    "count orders that were bought otherwise towards a pool",
     "fleet adopt us-isp ord_abc123")
   adopt:argument("pool", "name of the pool"):argname("POOL")
   adopt:argument("orders", "ids of the orders"):argname("ORDER"):args("+")
-  parsers.command(parser, "release", "let orders go: they belong to no pool", "fleet release ord_abc123")
+  parsers.command(parser, "release", "let orders go: they belong to no pool",
+    "fleet release ord_abc123")
     :argument("orders", "ids of the orders"):argname("ORDER"):args("+")
 end
 
@@ -53,14 +61,16 @@ end
 
 function actions.plan(args, screen)
   if args.output == "-" then
-    names.usage("-o -: standard output shows the plan; proxylua --json fleet plan writes there what -o keeps")
+    names.usage(
+      "-o -: standard output shows the plan; proxylua --json fleet plan writes there what -o keeps")
   end
   local spending = require "proxylua.cli.spending"
   local plan = require("proxylua.fleet.run").plan(args.file, spending.options(screen))
   spending.show(screen, "plan", plan)
   if args.output then
     require("proxylua.fleet.plan_file").save(plan, args.output)
-    screen:note("kept in %s; proxylua fleet apply %s --spend %s does it", args.output, args.output, plan.total)
+    screen:note("kept in %s; proxylua fleet apply %s --spend %s does it", args.output, args.output,
+      plan.total)
   end
   core.system.set_exit_code(exit_code_of(plan, args))
 end
@@ -79,7 +89,8 @@ function actions.status(_, screen)
   screen:stream("member", function()
     local order = each()
     if not order then return nil end
-    return { pool = pools[order.id] or "", id = order.id, type = order.type, quantity = order.quantity,
+    return { pool = pools[order.id] or "", id = order.id, type = order.type,
+      quantity = order.quantity,
       country = order.country, expires_at = order.expires_at }
   end)
 end

@@ -1,13 +1,14 @@
--- Which commands there are: those of the endpoint table, one file each beside this one, and those of installed plugins, which
--- never take the place of another.
--- A command is a table: summary, parser(parser) adds its words, run(args, context) does it. context.screen takes its output;
--- a command with `bare` needs no settings.
+-- Which commands there are: those of the endpoint table, one file each beside this one, and those
+-- of installed plugins, which never take the place of another. A command is a table: summary,
+-- parser(parser) adds its words, run(args, context) does it. context.screen takes its output; a
+-- command with `bare` needs no settings.
 
 local endpoints = require "proxylua.cli.commands.endpoints"
 
 local M = {}
 
-local own = { "api", "fleet", "renew", "check", "export", "report", "deposit", "alerts", "journal", "plugin", "bundle",
+local own = { "api", "fleet", "renew", "check", "export", "report", "deposit", "alerts", "journal",
+  "plugin", "bundle",
   "sandbox", "doctor", "completion", "help" }
 
 -- A damaged list of plugins, which `proxylua doctor` tells of, costs nobody the other commands.

@@ -1,4 +1,5 @@
--- `proxylua journal`: what was bought, what is not known to have been bought, and a person's word on that.
+-- `proxylua journal`: what was bought, what is not known to have been bought, and a person's word
+-- on that.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -20,7 +21,9 @@ local function known_keys(state)
     local config = require "proxylua.settings"
     local settings = config.read{}
     settings.api_key_command = nil
-    if core.system.kind(settings.store or config.state_folder() .. "/state.db") ~= "file" then return {} end
+    if core.system.kind(settings.store or config.state_folder() .. "/state.db") ~= "file" then
+      return {}
+    end
     core.door.configure(settings)
     local keys = {}
     for entry in require("proxylua").journal.each{ state = state } do
@@ -32,19 +35,23 @@ local function known_keys(state)
 end
 
 local function add_key(command, state)
-  parsers.suggest(command:argument("key", "the key of the purchase"):argname("KEY"), known_keys(state))
+  parsers.suggest(command:argument("key", "the key of the purchase"):argname("KEY"),
+    known_keys(state))
   command:flag("--id", "KEY is the entry's number, as the list has it"):target("by_id")
 end
 
 local function add_list(parser)
-  local command = parsers.command(parser, "list", "the entries, oldest first", "journal list --state unknown")
-  local state = command:option("--state", "only these: intent, sent, unknown (these three are open), placed, "
+  local command = parsers.command(parser, "list", "the entries, oldest first",
+    "journal list --state unknown")
+  local state = command:option("--state",
+    "only these: intent, sent, unknown (these three are open), placed, "
     .. "not_placed, or open"):argname("STATE"):target("state")
   parsers.suggest(state, { "open", "intent", "sent", "unknown", "placed", "not_placed" })
 end
 
 local function add_show(parser)
-  add_key(parsers.command(parser, "show", "all that is known of one entry", "journal show restock-2026-W48"))
+  add_key(parsers.command(parser, "show", "all that is known of one entry",
+    "journal show restock-2026-W48"))
 end
 
 local function add_settle(parser)
@@ -52,13 +59,18 @@ local function add_settle(parser)
     "look up an entry whose outcome is not known, or say what you have seen",
     "journal settle restock-2026-W48 placed --order-id ord_abc123")
   add_key(command, "open")
-  local state = command:argument("state", "placed: it was bought, the key answers that order from now on; not_placed: "
-    .. "neither the orders nor the transactions show it, the key may buy again. Left out: it is looked up, as the next "
+  local state = command:argument("state",
+    "placed: it was bought, the key answers that order from now on; not_placed: "
+    .. "neither the orders nor the transactions show it, the key may buy again. Left out: it is "
+    .. "looked up, as the next "
     .. "purchase would"):argname("placed|not_placed"):args("?")
   parsers.suggest(state, { "placed", "not_placed" })
-  command:option("--order-id", "placed: the order that came of it, as proxylua orders list shows it"):argname("ID")
-  command:option("--price", "placed: what it cost (default: as the order says, else the quote)"):argname("AMOUNT")
-  command:option("--note", "a word for the journal; placed without an order: why there is none"):argname("TEXT")
+  command:option("--order-id",
+    "placed: the order that came of it, as proxylua orders list shows it"):argname("ID")
+  command:option("--price",
+    "placed: what it cost (default: as the order says, else the quote)"):argname("AMOUNT")
+  command:option("--note",
+    "a word for the journal; placed without an order: why there is none"):argname("TEXT")
 end
 
 function M.parser(parser)
@@ -71,7 +83,8 @@ end
 
 local function key_of(args)
   if not args.by_id then return args.key end
-  return math.tointeger(tonumber(args.key)) or names.usage("--id takes the number of an entry, got %s", args.key)
+  return math.tointeger(tonumber(args.key))
+    or names.usage("--id takes the number of an entry, got %s", args.key)
 end
 
 -- The server may have sent bytes of any kind.
@@ -95,20 +108,24 @@ function actions.list(args, screen)
     return entry
   end)
   if unknown > 0 then
-    screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal settle KEY looks "
+    screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal "
+      .. "settle KEY looks "
       .. "it up", unknown)
   end
 end
 
 local function tell_what_to_do(entry, screen)
-  screen:note("proxylua journal settle %s looks it up; if you see whether proxylua orders list and account "
+  screen:note(
+    "proxylua journal settle %s looks it up; if you see whether proxylua orders list and account "
     .. "transactions show it, add placed --order-id ID, or not_placed", entry.key)
 end
 
 local function tell_why_unknown(entry, screen)
   local why = entry.note and entry.note ~= "" and entry.note or "nothing that the API shows tells"
-  screen:note("it stays unknown: %s. See whether proxylua orders list and account transactions show it, and say so: "
-    .. "proxylua journal settle %s placed --order-id ID, or not_placed; or look it up again later", tables.clean(why),
+  screen:note("it stays unknown: %s. See whether proxylua orders list and account transactions "
+    .. "show it, and say so: "
+    .. "proxylua journal settle %s placed --order-id ID, or not_placed; or look it up again later",
+    tables.clean(why),
     entry.key)
 end
 
@@ -118,7 +135,8 @@ function actions.show(args, screen)
   if not entry then
     core.error.raise{
       kind = "not_found",
-      message = ("the journal has no entry of the %s %s; proxylua journal list shows what there is"):format(
+      message =
+        ("the journal has no entry of the %s %s; proxylua journal list shows what there is"):format(
         args.by_id and "number" or "key", key),
     }
   end
@@ -144,14 +162,16 @@ function actions.settle(args, screen)
   local entry = journal.get(key)
   local is_purchase = entry and entry.endpoint == "orders.create"
   entry = journal.settle(key, args.state, {
-    order_id = args.order_id, note = args.note, price = args.price or (is_purchase and order and order.price) or nil,
+    order_id = args.order_id, note = args.note, price = args.price
+      or (is_purchase and order and order.price) or nil,
   })
   screen:record("whole_entry", readable(entry))
   if entry.open then
     core.system.set_exit_code(UNKNOWN)
     return tell_why_unknown(entry, screen)
   end
-  screen:note(entry.state == "placed" and "key %s answers %s from now on" or "key %s may buy again", entry.key,
+  screen:note(entry.state == "placed" and "key %s answers %s from now on" or "key %s may buy again",
+    entry.key,
     entry.order_id and "order " .. entry.order_id or "what is recorded here")
 end
 

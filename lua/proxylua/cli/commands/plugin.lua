@@ -36,13 +36,16 @@ end
 local function add_making(parser)
   parsers.command(parser, "new", "make a plugin that works, to begin with", "plugin new restocker")
     :argument("name", "its name, and that of its folder"):argname("NAME")
-  local test = parsers.command(parser, "test", "run its specs, in its own process and against an emulated API",
+  local test = parsers.command(parser, "test",
+    "run its specs, in its own process and against an emulated API",
     "plugin test restocker")
   parsers.suggest(test:argument("folder", "of the plugin (.)"):argname("DIR"):args("?"), "files")
-  local pack = parsers.command(parser, "pack", "make one file of it, without hidden files and spec/: the same bytes "
+  local pack = parsers.command(parser, "pack",
+    "make one file of it, without hidden files and spec/: the same bytes "
     .. "each time", "plugin pack restocker -o restocker.plx")
   parsers.suggest(pack:argument("folder", "of the plugin"):argname("DIR"), "files")
-  parsers.suggest(pack:option("-o --output", "the file (NAME-VERSION.plx)"):argname("FILE"), "files")
+  parsers.suggest(pack:option("-o --output", "the file (NAME-VERSION.plx)"):argname("FILE"),
+    "files")
 end
 
 function M.parser(parser)
@@ -53,18 +56,23 @@ function M.parser(parser)
   add_place(install, "where it is; a URL is https, or of this machine")
   add_yes(install)
   parsers.command(parser, "list", "those that are installed", "plugin list")
-  local info = parsers.command(parser, "info", "what a plugin is, does and may do", "plugin info restocker")
-  parsers.suggest(info:argument("place", "an installed one, or where it is"):argname("NAME|FILE"), known_names)
+  local info = parsers.command(parser, "info", "what a plugin is, does and may do",
+    "plugin info restocker")
+  parsers.suggest(info:argument("place", "an installed one, or where it is"):argname("NAME|FILE"),
+    known_names)
   add_name(parsers.command(parser, "remove", "take one away", "plugin remove restocker"), "which")
-  local verify = parsers.command(parser, "verify", "whether they are as they were installed", "plugin verify")
+  local verify = parsers.command(parser, "verify", "whether they are as they were installed",
+    "plugin verify")
   add_name(verify, "which one (all)"):args("?")
-  local update = parsers.command(parser, "update", "install it anew; asks only when it wants to be allowed more",
+  local update = parsers.command(parser, "update",
+    "install it anew; asks only when it wants to be allowed more",
     "plugin update restocker restocker-1.1.0.plx")
   add_name(update, "which"):args("?")
   add_place(update, "where it is (where it came from)"):args("?")
   update:flag("--all", "all of them, from where they came")
   add_yes(update)
-  parsers.example(parser, "plugin install https://example.com/restocker-1.0.0.plx --sha256 9f86d08…")
+  parsers.example(parser,
+    "plugin install https://example.com/restocker-1.0.0.plx --sha256 9f86d08…")
 end
 
 -- --- telling and asking ---
@@ -76,7 +84,9 @@ end
 local function may_lines(words)
   if #words == 0 then return { "It can only compute, and may do nothing else." } end
   local lines = { "It may" }
-  for at, text in ipairs(words) do lines[at + 1] = ("  - %s%s"):format(text, at < #words and ";" or ".") end
+  for at, text in ipairs(words) do
+    lines[at + 1] = ("  - %s%s"):format(text, at < #words and ";" or ".")
+  end
   return lines
 end
 
@@ -120,7 +130,8 @@ function actions.test(args, screen, flags)
   local plugin = sources.of_folder(folder)
   configure(flags)
   local rows = {}
-  local passed, failed = require("proxylua.plugin.package.tester").run(plugin, folder, require("proxylua.plugin.host").start,
+  local passed, failed = require("proxylua.plugin.package.tester").run(plugin, folder,
+    require("proxylua.plugin.host").start,
     function(name, problem)
     rows[#rows + 1] = { example = name, state = problem and "failed" or "passed" }
     if problem then tell(("%s: %s"):format(name, problem)) end
@@ -153,7 +164,8 @@ function actions.install(args, screen)
   check(manifest)
   local before = installed.entries()[manifest.name]
   if before then
-    names.usage("%s %s is installed; proxylua plugin update %s %s replaces it", manifest.name, before.version,
+    names.usage("%s %s is installed; proxylua plugin update %s %s replaces it", manifest.name,
+      before.version,
       manifest.name, args.place)
   end
   if not (args.yes and screen.quiet) then
@@ -168,14 +180,17 @@ local function update(name, place, args, screen)
   local before = installed.entry(name)
   local plugin = sources.open(place or before.from, args.sha256)
   local manifest = plugin.manifest
-  if manifest.name ~= name then names.usage("%s is the plugin %s, and not %s", plugin.from, manifest.name, name) end
+  if manifest.name ~= name then
+    names.usage("%s is the plugin %s, and not %s", plugin.from, manifest.name, name)
+  end
   check(manifest)
   if installed.describe(plugin).digest == before.digest and not installed.verify(name) then
     return screen:note("%s %s is up to date", name, before.version)
   end
   local growth = permissions.growth(before, manifest)
   if #growth > 0 then
-    tell(title_of(manifest), "It wants to be allowed more than before.", table.unpack(may_lines(growth)))
+    tell(title_of(manifest), "It wants to be allowed more than before.",
+      table.unpack(may_lines(growth)))
     ask("Update it?", args.yes)
   end
   installed.install(plugin, before)
@@ -193,7 +208,9 @@ local function update_all(args, screen)
       left[#left + 1], kind = name, kind or err.kind
     end
   end
-  if kind then core.error.raise{ kind = kind, message = "not updated: " .. table.concat(left, ", ") } end
+  if kind then
+    core.error.raise{ kind = kind, message = "not updated: " .. table.concat(left, ", ") }
+  end
 end
 
 function actions.update(args, screen)
@@ -245,7 +262,9 @@ function actions.info(args, screen)
   for name, row in pairs(manifest.formats) do
     lines[#lines + 1] = ("proxylua export --format %s: %s"):format(name, row.summary)
   end
-  for name, row in pairs(manifest.rules) do lines[#lines + 1] = ("The rule %s: %s"):format(name, row.summary) end
+  for name, row in pairs(manifest.rules) do
+    lines[#lines + 1] = ("The rule %s: %s"):format(name, row.summary)
+  end
   for event in pairs(manifest.on) do lines[#lines + 1] = ("It is told of %s."):format(event) end
   screen:text(table.concat(lines, "\n") .. "\n")
 end

@@ -1,5 +1,5 @@
--- The commands of an installed plugin: `proxylua NAME COMMAND`. Its name and summary come from the list of plugins; the plugin
--- itself is read when its words are, and started when the command runs.
+-- The commands of an installed plugin: `proxylua NAME COMMAND`. Its name and summary come from the
+-- list of plugins; the plugin itself is read when its words are, and started when the command runs.
 
 local installed = require "proxylua.plugin.package.installed"
 local parsers = require "proxylua.cli.args.parser"
@@ -8,7 +8,9 @@ local M = {}
 
 local converters = {
   text = function(text) return text end,
-  integer = function(text) return math.tointeger(tonumber(text)), "a whole number is needed, got " .. text end,
+  integer = function(text)
+    return math.tointeger(tonumber(text)), "a whole number is needed, got " .. text
+  end,
   number = function(text) return tonumber(text), "a number is needed, got " .. text end,
 }
 
@@ -24,7 +26,8 @@ local function add_option(command, name, row)
   if row.type == "flag" then return command:flag("--" .. name, row.summary):target(target) end
   local summary = row.summary
   if row.default ~= nil then summary = ("%s (%s)"):format(summary, row.default) end
-  local option = command:option("--" .. name, summary):target(target):argname(name:upper():gsub(".*-", ""))
+  local option = command:option("--" .. name,
+    summary):target(target):argname(name:upper():gsub(".*-", ""))
   option:convert(converters[row.type])
   if row.choices then parsers.suggest(option:choices(row.choices), row.choices) end
   if row.required then option:count(1) end
@@ -46,7 +49,9 @@ local function add_commands(parser, manifest)
   for _, name in ipairs(sorted(manifest.commands)) do
     local row = manifest.commands[name]
     local command = parsers.command(parser, name, row.summary, example(manifest.name, name, row))
-    for _, option in ipairs(sorted(row.options)) do add_option(command, option, row.options[option]) end
+    for _, option in ipairs(sorted(row.options)) do
+      add_option(command, option, row.options[option])
+    end
   end
   parsers.example(parser, manifest.name .. " " .. sorted(manifest.commands)[1])
 end

@@ -9,15 +9,19 @@ local M = { summary = "extend the orders that end soon, each once from one end o
 local types = { "datacenter", "isp", "mobile", "residential", "ipv6" }
 
 function M.parser(parser)
-  parser:option("--within", "orders that end within this duration, such as 12h or 3d; required"):argname("DURATION")
+  parser:option("--within",
+    "orders that end within this duration, such as 12h or 3d; required"):argname("DURATION")
   parser:option("--period", "days by which they are extended (default: 30)"):argname("DAYS")
   parsers.suggest(parser:option("--type", "only orders of this type"):argname("TYPE"), types)
   parser:option("--country", "only orders of this country, such as US"):argname("COUNTRY")
   parser:option("--pool", "only orders of this pool of a fleet"):argname("POOL")
-  parser:option("--checked", "only orders of whose proxies at least so many in a hundred work now (50)")
+  parser:option("--checked",
+    "only orders of whose proxies at least so many in a hundred work now (50)")
     :argname("PERCENT"):args("?")
-  parser:option("--check-url", "the page that they fetch (default: the setting check_url)"):argname("URL")
-  parsers.example(parser, "renew --within 3d --period 30 --spend 50", "renew --within 3d --pool us-isp --dry-run")
+  parser:option("--check-url", "the page that they fetch (default: the setting check_url)"):argname(
+    "URL")
+  parsers.example(parser, "renew --within 3d --period 30 --spend 50",
+    "renew --within 3d --pool us-isp --dry-run")
 end
 
 -- "--checked" alone is an empty list, with its value a list of one.
@@ -32,12 +36,14 @@ end
 
 local function period_of(args)
   if not args.period then return nil end
-  return math.tointeger(tonumber(args.period)) or names.usage("--period takes a number of days, got %s", args.period)
+  return math.tointeger(tonumber(args.period))
+    or names.usage("--period takes a number of days, got %s", args.period)
 end
 
 function M.run(args, context)
   if not args.within then names.usage("--within is missing; proxylua renew --within 3d, say") end
-  local wanted = { within = args.within, period = period_of(args), type = args.type, country = args.country,
+  local wanted = { within = args.within, period = period_of(args), type = args.type,
+    country = args.country,
     pool = args.pool, checked = share_of(args), check_url = args.check_url }
   require("proxylua.cli.spending").run(context.screen, context.flags, "renewal", function(options)
     local show = options.planned

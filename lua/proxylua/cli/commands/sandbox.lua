@@ -6,20 +6,27 @@ local parsers = require "proxylua.cli.args.parser"
 local M = { summary = "run the emulated API on loopback, with money that is not real", bare = true }
 
 function M.parser(parser)
-  parser:option("--port", "port of the API; the proxies' are the next four when these are free (default: a free one)")
+  parser:option("--port",
+    "port of the API; the proxies' are the next four when these are free (default: a free one)")
     :argname("PORT")
-  parsers.suggest(parser:option("--state", "keep orders and balance in this file, and go on from it"):argname("FILE"),
+  parsers.suggest(parser:option("--state",
+    "keep orders and balance in this file, and go on from it"):argname("FILE"),
     "files")
   parser:option("--balance", "what a new account holds (default: 1000.00)"):argname("AMOUNT")
-  parsers.suggest(parser:option("--dialect", "how it answers: envelope (default), bare, snake, or mixed: each in turn")
+  parsers.suggest(parser:option("--dialect",
+    "how it answers: envelope (default), bare, snake, or mixed: each in turn")
     :argname("DIALECT"), { "envelope", "bare", "snake", "mixed" })
-  parser:option("--limits", "such as general=60/60,orders=10/60 (default), with algorithm=fixed, sliding, bucket or "
+  parser:option("--limits",
+    "such as general=60/60,orders=10/60 (default), with algorithm=fixed, sliding, bucket or "
     .. "weighted added if wanted; or off"):argname("LIMITS")
-  parser:option("--fault", "ENDPOINT:NAME[=VALUE],…, such as orders.create:cut=after,count=2; may come several times")
+  parser:option("--fault",
+    "ENDPOINT:NAME[=VALUE],…, such as orders.create:cut=after,count=2; may come several times")
     :argname("FAULT"):count("*"):target("faults")
-  parser:option("--key", "an API key that it takes (default: a well-known one); may come several times")
+  parser:option("--key",
+    "an API key that it takes (default: a well-known one); may come several times")
     :argname("KEY"):count("*"):target("keys")
-  parsers.suggest(parser:option("--passwords", "of the proxies: plain (default), or hard: full of characters to escape")
+  parsers.suggest(parser:option("--passwords",
+    "of the proxies: plain (default), or hard: full of characters to escape")
     :argname("KIND"), { "plain", "hard" })
   parser:option("--seed", "ids and passwords follow from it (default: random)"):argname("SEED")
   parser:flag("-q --quiet", "no line on standard error for each request")
@@ -29,7 +36,8 @@ end
 
 local function start(args, flags)
   local options = {
-    port = args.port, state = args.state, balance = args.balance, dialect = args.dialect, faults = args.faults,
+    port = args.port, state = args.state, balance = args.balance, dialect = args.dialect,
+      faults = args.faults,
     passwords = args.passwords, seed = args.seed, limits = args.limits or flags.limits,
     log = not (args.quiet or flags.quiet),
   }

@@ -1,4 +1,5 @@
--- proxylua.core as the program's own modules find it in a plugin's process: beside what C gives there, questions to the parent.
+-- proxylua.core as the program's own modules find it in a plugin's process: beside what C gives
+-- there, questions to the parent.
 
 local scheduler = require "proxylua.plugin.guest.scheduler"
 
@@ -15,10 +16,14 @@ local door = {
 -- --- px.http ---
 
 local function make_http(core)
-  local response = { __index = { json = function(answer) return core.json.decode(answer.body) end } }
+  local response = { __index = { json = function(answer)
+    return core.json.decode(answer.body)
+  end } }
   local http = { response = response }
   for _, method in ipairs{ "get", "head", "post", "put", "patch", "delete" } do
-    http[method] = function(url, options) return setmetatable(ask("http", method, url, options), response) end
+    http[method] = function(url, options)
+      return setmetatable(ask("http", method, url, options), response)
+    end
   end
   return http
 end

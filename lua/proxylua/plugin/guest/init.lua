@@ -1,6 +1,7 @@
--- The first code in a plugin's process: builds `px` out of the standard module's own parts, over questions to the parent, and
--- the globals of the plugin; then serves. Called with what C gives it (src/bind/plugin/guest_process.c) before the process is locked
--- in; the function that it answers is called afterwards.
+-- The first code in a plugin's process: builds `px` out of the standard module's own parts, over
+-- questions to the parent, and the globals of the plugin; then serves. Called with what C gives it
+-- (src/bind/plugin/guest_process.c) before the process is locked in; the function that it answers
+-- is called afterwards.
 
 local core = ...
 
@@ -11,7 +12,9 @@ local loaded = { ["proxylua.core"] = core }
 local function require(name)
   if loaded[name] == nil then
     local loader, where = core.embedded(name)
-    if type(loader) ~= "function" then error(("module '%s' is not there: %s"):format(name, loader), 2) end
+    if type(loader) ~= "function" then
+      error(("module '%s' is not there: %s"):format(name, loader), 2)
+    end
     loaded[name] = loader(name, where)
   end
   return loaded[name]
@@ -38,22 +41,26 @@ local workflows = require "proxylua.workflows"
 
 local function load_export()
   require("proxylua.formats").register = function()
-    names.usage("a plugin names its formats in plugin.lua: formats = { NAME = { run = \"…\", summary = \"…\" } }")
+    names.usage("a plugin names its formats in plugin.lua: formats = { NAME = { run = \"…\", "
+      .. "summary = \"…\" } }")
   end
   return workflows.export()
 end
 
 -- The workflows that work from in here; the others reach further than any permission.
 local later = { proxies = workflows.proxies, export = load_export, notify = workflows.notify }
-for _, name in ipairs{ "alerts", "check", "deposit", "fleet", "journal", "plugin", "pool", "qr", "renew", "report" } do
+for _, name in ipairs{ "alerts", "check", "deposit", "fleet", "journal", "plugin", "pool", "qr",
+  "renew", "report" } do
   later[name] = function() names.usage("a plugin has no px.%s; a script or a command has", name) end
 end
 
 local function make_px()
   local errors, tasks = require "proxylua.util.errors", require "proxylua.tasks"
   local px = {
-    version = core.version, money = core.money, json = core.json, http = core.http, request = core.door.request,
-    limits = core.door.limits, try = errors.try, error = errors.error, spawn = tasks.spawn, sleep = tasks.sleep,
+    version = core.version, money = core.money, json = core.json, http = core.http,
+      request = core.door.request,
+    limits = core.door.limits, try = errors.try, error = errors.error, spawn = tasks.spawn,
+      sleep = tasks.sleep,
     all = tasks.all, map = tasks.map, timeout = tasks.timeout, every = tasks.every,
     time = require("proxylua.util.time").time,
     log = function(...) note("log", texts(...)) end,
@@ -64,7 +71,8 @@ local function make_px()
       write = function(path, text) return ask("write", path, text) end,
     },
   }
-  local parts = { require "proxylua.api.endpoints", require "proxylua.api.pages", { orders = require "proxylua.api.orders" } }
+  local parts = { require "proxylua.api.endpoints", require "proxylua.api.pages",
+    { orders = require "proxylua.api.orders" } }
   for _, part in ipairs(parts) do
     for group, functions in pairs(part) do
       px[group] = px[group] or {}
@@ -72,7 +80,9 @@ local function make_px()
     end
   end
   for name, field in pairs(px) do
-    if type(field) == "table" and not getmetatable(field) then names.strict(field, "px." .. name) end
+    if type(field) == "table" and not getmetatable(field) then
+      names.strict(field, "px." .. name)
+    end
   end
   return names.strict(px, "px", later)
 end
@@ -96,7 +106,9 @@ local function find_module(name)
 end
 
 local function require_module(name)
-  if type(name) ~= "string" then error("require takes the name of a module, not a " .. type(name), 2) end
+  if type(name) ~= "string" then
+    error("require takes the name of a module, not a " .. type(name), 2)
+  end
   if plugin.loaded[name] ~= nil then return plugin.loaded[name] end
   local text, path = find_module(name)
   if not text then error(("the plugin %s has no module '%s'"):format(plugin.name, name), 2) end
@@ -123,8 +135,10 @@ local function guarded(fn)
 end
 
 for _, name in ipairs{
-  "_VERSION", "assert", "collectgarbage", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal",
-  "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "math",
+  "_VERSION", "assert", "collectgarbage", "error", "getmetatable", "ipairs", "next", "pairs",
+    "pcall", "rawequal",
+  "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall",
+    "math",
   "string", "table", "utf8",
 } do
   globals[name] = _G[name]
@@ -145,7 +159,8 @@ local function find_function(name)
   local functions = require_module(module or "main")
   local fn = type(functions) == "table" and functions[field or name]
   if type(fn) == "function" then return fn end
-  core.error.raise{ kind = "usage", message = ("the plugin %s has no function %s"):format(plugin.name, name) }
+  core.error.raise{ kind = "usage",
+    message = ("the plugin %s has no function %s"):format(plugin.name, name) }
 end
 
 local handlers = { pull = streams.pull }
@@ -159,7 +174,8 @@ function handlers.call(name, which, ...)
   return streams.wrap(find_function(name)(streams.unwrap(which, ...)))
 end
 
--- The lines of a batch of proxies, of which the first has this number; and why the one after them cannot be written.
+-- The lines of a batch of proxies, of which the first has this number; and why the one after them
+-- cannot be written.
 function handlers.format(name, proxies, number)
   local fn, lines = find_function(name), {}
   for at, proxy in ipairs(proxies) do

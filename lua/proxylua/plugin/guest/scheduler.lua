@@ -1,5 +1,6 @@
--- The tasks of a plugin, inside its process: coroutines that run one at a time. Whatever they wait for is a question to the
--- parent or another task. Where Lua cannot yield, messages are read until the answer is there, and other tasks stand still.
+-- The tasks of a plugin, inside its process: coroutines that run one at a time. Whatever they wait
+-- for is a question to the parent or another task. Where Lua cannot yield, messages are read until
+-- the answer is there, and other tasks stand still.
 
 local core = require "proxylua.core"
 
@@ -39,7 +40,8 @@ local function body(task, fn, ...)
 end
 
 local function spawn(fn, ...)
-  local task = setmetatable({ thread = create(body), joiners = {}, arguments = pack(fn, ...) }, Task)
+  local task = setmetatable({ thread = create(body), joiners = {}, arguments = pack(fn, ...) },
+    Task)
   make_ready(task)
   return task
 end
@@ -87,7 +89,9 @@ local handle
 local function pump(wait)
   if wait.left then
     if step() then return end
-    if unanswered == 0 then raise("usage", "this wait can never end: the tasks it waits for wait for this one") end
+    if unanswered == 0 then
+      raise("usage", "this wait can never end: the tasks it waits for wait for this one")
+    end
   end
   handle(core.receive())
 end
@@ -167,7 +171,9 @@ local function answer(number, ok, ...)
   else
     why = portable((...))
   end
-  if core.send("e", number, why) then core.send("e", number, "its error cannot leave the plugin") end
+  if core.send("e", number, why) then
+    core.send("e", number, "its error cannot leave the plugin")
+  end
 end
 
 local function serve(number, fn, ...)
@@ -265,7 +271,8 @@ end
 
 M.clock, M.now = core.clock, core.now
 
---- Whether the code that runs now is a task's own, and no coroutine inside of it: a yield there would reach the scheduler.
+--- Whether the code that runs now is a task's own, and no coroutine inside of it: a yield there
+-- would reach the scheduler.
 function M.is_outermost()
   return current ~= nil and running() == current.thread
 end

@@ -1,5 +1,5 @@
--- The API for plugins: what only reads goes with the permission `read`, charges with `spend` (proxylua.plugin.host.spend). Whatever
--- else changes something at the API is not for plugins.
+-- The API for plugins: what only reads goes with the permission `read`, charges with `spend`
+-- (proxylua.plugin.host.spend). Whatever else changes something at the API is not for plugins.
 
 local core = require "proxylua.core"
 local spend = require "proxylua.plugin.host.spend"
@@ -14,7 +14,9 @@ local function usage(...)
 end
 
 local function check_params(params)
-  if params ~= nil and type(params) ~= "table" then usage("the parameters of a call are a table") end
+  if params ~= nil and type(params) ~= "table" then
+    usage("the parameters of a call are a table")
+  end
   return params or {}
 end
 
@@ -26,7 +28,9 @@ local function check_request(request)
   for name in pairs(request) do
     if not requested[name] then usage("a plugin's px.request has no %s", tostring(name)) end
   end
-  if request.method ~= nil and request.method ~= "GET" then usage("a plugin's px.request is GET alone") end
+  if request.method ~= nil and request.method ~= "GET" then
+    usage("a plugin's px.request is GET alone")
+  end
   return request
 end
 

@@ -1,5 +1,6 @@
--- What a plugin may ask of its parent, and the check of each question against its permissions. A part a permission: each
--- answers functions by what they are asked for. Everything that comes in is a plugin's, and trusted in nothing.
+-- What a plugin may ask of its parent, and the check of each question against its permissions. A
+-- part a permission: each answers functions by what they are asked for. Everything that comes in is
+-- a plugin's, and trusted in nothing.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -8,7 +9,8 @@ local M = {}
 
 local parts = { "api", "files", "net", "env", "exec" }
 
--- Answers the function that raises that a permission is missing: refuse("net", "reach example.com").
+-- Answers the function that raises that a permission is missing: refuse("net", "reach
+-- example.com").
 local function refusal(name)
   return function(permission, what)
     core.error.raise{
@@ -21,7 +23,8 @@ end
 
 local MOST_LOGGED = 1 << 20 -- bytes of one process
 
--- Takes what goes to standard error: each line is told to be the plugin's, and there is an end to them.
+-- Takes what goes to standard error: each line is told to be the plugin's, and there is an end to
+-- them.
 local function log_of(name)
   local left = MOST_LOGGED
   return function(text)
@@ -31,14 +34,17 @@ local function log_of(name)
     lines = lines:sub(1, left) .. "\n"
     left = left - #lines
     io.stderr:write(lines)
-    if left <= 0 then io.stderr:write(prefix, "no more than ", MOST_LOGGED >> 20, " MiB of it is shown\n") end
+    if left <= 0 then
+      io.stderr:write(prefix, "no more than ", MOST_LOGGED >> 20, " MiB of it is shown\n")
+    end
   end
 end
 
 --- The questions of one plugin.
 -- @param name string
 -- @param permissions table
--- @param reach "public": its hosts are those of the public internet; "loopback": this machine's too, for tests
+-- @param reach "public": its hosts are those of the public internet; "loopback": this machine's
+--   too, for tests
 -- @return table of functions that answer
 -- @return table of functions that take notes
 function M.open(name, permissions, reach)

@@ -1,5 +1,5 @@
--- What the installed plugins add to px.export and px.check: formats and rules, which run in the plugins' processes. What comes from
--- there is looked at before it counts.
+-- What the installed plugins add to px.export and px.check: formats and rules, which run in the
+-- plugins' processes. What comes from there is looked at before it counts.
 
 local core = require "proxylua.core"
 local net = require "proxylua.plugin.host.net"
@@ -9,7 +9,8 @@ local tasks = require "proxylua.tasks"
 local M = {}
 
 local BATCH = 256              -- proxies that cross at once
-local LINES_SECONDS, RULE_SECONDS = 60, 10 -- for a batch, and for one proxy: waiting costs no processor time
+-- for a batch, and for one proxy: waiting costs no processor time
+local LINES_SECONDS, RULE_SECONDS = 60, 10
 local MOST_FAILURES = 3        -- of a rule, in one check
 local MOST_REASON = 200        -- bytes
 
@@ -44,7 +45,8 @@ local function ask_for_lines(plugin, name, proxies, number)
   return instance_of(plugin):format(name, proxies, number)
 end
 
--- Answers the lines that a plugin makes of proxies, the first of which has this number; or nil, why, and which it cannot write.
+-- Answers the lines that a plugin makes of proxies, the first of which has this number; or nil,
+-- why, and which it cannot write.
 local function lines_of(plugin, name, proxies, number)
   local lines, why = tasks.timeout(LINES_SECONDS, ask_for_lines, plugin, name, proxies, number)
   local missing = type(lines) == "table" and #proxies - #lines
@@ -56,7 +58,8 @@ local function lines_of(plugin, name, proxies, number)
   return table.concat(lines)
 end
 
--- Lines come in batches: a record is answered with the text of those that were handed over with it, often none.
+-- Lines come in batches: a record is answered with the text of those that were handed over with it,
+-- often none.
 local function writer(plugin, name)
   local batch, first = {}, 1
   local function flush()
@@ -77,12 +80,14 @@ local function writer(plugin, name)
 end
 
 --- The formats of plugins.
--- @return list of tables: name, plugin, summary, extension; sorted. Empty where the list of plugins cannot be read
+-- @return list of tables: name, plugin, summary, extension; sorted. Empty where the list of plugins
+--   cannot be read
 function M.formats()
   local list, ok, all = {}, pcall(entries)
   for plugin, entry in pairs(ok and all or {}) do
     for name, row in pairs(entry.formats) do
-      list[#list + 1] = { name = name, plugin = plugin, summary = row.summary, extension = row.extension }
+      list[#list + 1] = { name = name, plugin = plugin, summary = row.summary,
+        extension = row.extension }
     end
   end
   return sorted(list)
@@ -94,7 +99,9 @@ function M.format(name)
   for plugin, entry in pairs(entries()) do
     local row = entry.formats[name]
     if row then
-      return { summary = row.summary, extension = row.extension, new = function() return writer(plugin, name) end }
+      return { summary = row.summary, extension = row.extension, new = function()
+        return writer(plugin, name)
+      end }
     end
   end
 end
@@ -109,27 +116,32 @@ local function ask_rule(plugin, name, result, page)
   return instance_of(plugin):rule(name, result, net.plain(page))
 end
 
--- A rule of one check. A proxy that it could not judge has not passed; one that goes on to fail is left out, and that is told:
--- nothing else of the check, nor what depends on it, stands or falls with a plugin.
+-- A rule of one check. A proxy that it could not judge has not passed; one that goes on to fail is
+-- left out, and that is told: nothing else of the check, nor what depends on it, stands or falls
+-- with a plugin.
 local function rule_of(plugin, name)
   local failures = 0
   return { name = name, plugin = plugin, fn = function(result, page)
     if failures >= MOST_FAILURES then return nil end
     local ok, answer = pcall(tasks.timeout, RULE_SECONDS, ask_rule, plugin, name, result, page)
     if ok then
-      local reason = type(answer) == "string" and #answer <= MOST_REASON and plain.line(answer) or nil
+      local reason = type(answer) == "string" and #answer <= MOST_REASON and plain.line(answer)
+        or nil
       return answer and true, reason
     end
     if core.error.is(answer) and answer.kind == "cancelled" then error(answer, 0) end
     failures = failures + 1
-    if failures == MOST_FAILURES then complain("the rule %s is left out, since it fails again and again", name) end
+    if failures == MOST_FAILURES then
+      complain("the rule %s is left out, since it fails again and again", name)
+    end
     if failures <= MOST_FAILURES then complain("the rule %s failed: %s", name, tostring(answer)) end
     return true, tostring(answer)
   end }
 end
 
 --- The rules of plugins, for one check.
--- @return list of tables: name, plugin, and fn(result, page), which answers whether the proxy fails, and why; sorted
+-- @return list of tables: name, plugin, and fn(result, page), which answers whether the proxy
+--   fails, and why; sorted
 function M.rules()
   local list, ok, all = {}, pcall(entries)
   if not ok then complain("the rules of plugins are left out: %s", tostring(all)) end

@@ -1,6 +1,7 @@
--- What happens in this program, told to the plugins that want to know. Each is told by a task of its own: what it does with it
--- neither holds up nor changes what has happened, and its failure is told and no more. What plugins buy themselves is told to none:
--- two that answer each other's orders with orders would never end.
+-- What happens in this program, told to the plugins that want to know. Each is told by a task of
+-- its own: what it does with it neither holds up nor changes what has happened, and its failure is
+-- told and no more. What plugins buy themselves is told to none: two that answer each other's
+-- orders with orders would never end.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -15,10 +16,13 @@ end
 
 -- Answers why it could not be told, or nil.
 local function deliver(name, event, data)
-  local ok, err = pcall(function() require("proxylua.plugin.host.running").get(name):event(event, data) end)
+  local ok, err = pcall(function()
+    require("proxylua.plugin.host.running").get(name):event(event, data)
+  end)
   if ok then return nil end
   if core.error.is(err) and err.kind == "cancelled" then error(err, 0) end
-  return ("the plugin %s could not be told of %s: %s"):format(name, event, plain.line(tostring(err)))
+  return ("the plugin %s could not be told of %s: %s"):format(name, event,
+    plain.line(tostring(err)))
 end
 
 local function tell_or_complain(name, event, data)
@@ -51,20 +55,25 @@ end
 -- @param event one of proxylua.plugin.package.permissions.events
 -- @param data table
 function M.tell(event, data)
-  for _, name in ipairs(listeners_of(event)) do core.task.spawn(tell_or_complain, name, event, data) end
+  for _, name in ipairs(listeners_of(event)) do
+    core.task.spawn(tell_or_complain, name, event, data)
+  end
 end
 
 local function tell_one(listener, event, data)
   if listener.failures >= MOST_FAILURES then return end
   local why = deliver(listener.name, event, data)
-  if listener.failures >= MOST_FAILURES then return end -- others have failed while this one was told
+  -- others have failed while this one was told
+  if listener.failures >= MOST_FAILURES then return end
   listener.failures = why and listener.failures + 1 or 0
   if why then complain("%s", why) end
-  if listener.failures == MOST_FAILURES then complain("the plugin %s is told of no more", listener.name) end
+  if listener.failures == MOST_FAILURES then
+    complain("the plugin %s is told of no more", listener.name)
+  end
 end
 
---- What tells the plugins of an event that may come a million times: who listens is looked up now, and each telling is waited for. One
--- that goes on to fail is left out.
+--- What tells the plugins of an event that may come a million times: who listens is looked up now,
+-- and each telling is waited for. One that goes on to fail is left out.
 -- @return function(data)
 function M.teller(event)
   local listeners = {}

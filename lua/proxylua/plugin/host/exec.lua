@@ -1,5 +1,6 @@
--- Programs for plugins: those that were granted by their paths, with a list of words and no shell, in an environment that has
--- hardly anything. A program runs with the user's rights: whoever grants one trusts what it does with words of the plugin's.
+-- Programs for plugins: those that were granted by their paths, with a list of words and no shell,
+-- in an environment that has hardly anything. A program runs with the user's rights: whoever grants
+-- one trusts what it does with words of the plugin's.
 
 local core = require "proxylua.core"
 
@@ -24,7 +25,9 @@ end
 
 local function seconds_of(options)
   options = options or {}
-  if type(options) ~= "table" then usage("px.exec takes a table of options, not a %s", type(options)) end
+  if type(options) ~= "table" then
+    usage("px.exec takes a table of options, not a %s", type(options))
+  end
   for name in pairs(options) do
     if name ~= "timeout" then usage("px.exec has no option %s", tostring(name)) end
   end
@@ -40,9 +43,13 @@ function M.open(_, permissions, refuse)
   for _, path in ipairs(permissions.exec or {}) do granted[path] = true end
   return {
     exec = function(path, words, options)
-      if type(path) ~= "string" or not granted[path] then refuse("exec", "run " .. tostring(path)) end
+      if type(path) ~= "string" or not granted[path] then
+        refuse("exec", "run " .. tostring(path))
+      end
       words = words or {}
-      if type(words) ~= "table" then usage("px.exec takes the words as a list, not a %s", type(words)) end
+      if type(words) ~= "table" then
+        usage("px.exec takes the words as a list, not a %s", type(words))
+      end
       if #words > MOST_WORDS then usage("px.exec takes at most %d words", MOST_WORDS) end
       local all, seconds = { path, table.unpack(words) }, seconds_of(options)
       local code, output = core.plugin.exec(path, all, environment(), seconds)

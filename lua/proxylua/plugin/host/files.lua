@@ -1,5 +1,6 @@
--- Files for plugins: beneath the folders that were granted, links not followed, and never proxylua's own. A grant is an absolute
--- path, or one that begins with ~/, of a folder or of one file; so is what is asked for.
+-- Files for plugins: beneath the folders that were granted, links not followed, and never
+-- proxylua's own. A grant is an absolute path, or one that begins with ~/, of a folder or of one
+-- file; so is what is asked for.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -17,7 +18,8 @@ local function parent(path)
   return path and path:match("^(.*)/[^/]*$")
 end
 
--- A file is hidden where it is, and where it will be when it is made: a key or a journal is nobody else's to begin.
+-- A file is hidden where it is, and where it will be when it is made: a key or a journal is nobody
+-- else's to begin.
 local function hide(list, path)
   local folder = core.system.real_path(parent(path:gsub("/+$", "")) or ".")
   local name = path:match("[^/]+/*$")
@@ -25,8 +27,8 @@ local function hide(list, path)
   list[#list + 1] = core.system.real_path(path)
 end
 
--- The real paths of the settings, the key, the journal, the plugins and their lock file; and what processes tell of themselves,
--- the environment for one.
+-- The real paths of the settings, the key, the journal, the plugins and their lock file; and what
+-- processes tell of themselves, the environment for one.
 local function hidden()
   local data = os.getenv("XDG_DATA_HOME")
   if not data or not data:find("^/") then data = (os.getenv("HOME") or "") .. "/.local/share" end
@@ -40,7 +42,8 @@ local function hidden()
   return list
 end
 
--- The granted folder that a path is in, and its way from there; a granted file is one name in its folder.
+-- The granted folder that a path is in, and its way from there; a granted file is one name in its
+-- folder.
 local function place(path, grants)
   for _, grant in ipairs(grants) do
     grant = expand(grant):gsub("(.)/+$", "%1")
@@ -68,7 +71,9 @@ function M.open(_, permissions, refuse)
     end,
     write = function(path, text)
       local folder, rest = check(path, grants.write, refuse, "files.write", "write")
-      if type(text) ~= "string" then core.error.raise{ kind = "usage", message = "what is written is a text" } end
+      if type(text) ~= "string" then
+        core.error.raise{ kind = "usage", message = "what is written is a text" }
+      end
       core.plugin.write_beneath(folder, rest, hidden(), text)
     end,
   }

@@ -1,13 +1,16 @@
--- A running plugin, from its parent's side. It is another process of this program, which can only compute and ask; what it asks
--- is done here, as far as its permissions go (proxylua.plugin.host.broker).
+-- A running plugin, from its parent's side. It is another process of this program, which can only
+-- compute and ask; what it asks is done here, as far as its permissions go
+-- (proxylua.plugin.host.broker).
 --
--- A plugin is its modules by path, one of which is main.lua: a module that returns a table of functions. Wherever the manifest
--- names a function (`run` of a command, the values of `on`), it is "function", one of main's, or "module.function", where
--- `module` is what the plugin itself would `require`. A command's function is called with a table of its options, an event's
--- with what has happened.
+-- A plugin is its modules by path, one of which is main.lua: a module that returns a table of
+-- functions. Wherever the manifest names a function (`run` of a command, the values of `on`), it is
+-- "function", one of main's, or "module.function", where `module` is what the plugin itself would
+-- `require`. A command's function is called with a table of its options, an event's with what has
+-- happened.
 --
--- Arguments and results cross by copy: nil, booleans, numbers, texts, tables, amounts of money and errors. A function among
--- them is taken for an iterator, which crosses in batches. What a plugin raises arrives as what it was.
+-- Arguments and results cross by copy: nil, booleans, numbers, texts, tables, amounts of money and
+-- errors. A function among them is taken for an iterator, which crosses in batches. What a plugin
+-- raises arrives as what it was.
 
 local broker = require "proxylua.plugin.host.broker"
 local core = require "proxylua.core"
@@ -15,10 +18,13 @@ local streams = require "proxylua.plugin.streams"
 local tasks = require "proxylua.tasks"
 
 local M = {
-  uncaged = false, -- whether plugins with permissions run where nothing locks them in: the user's setting uncaged_plugins
+  -- whether plugins with permissions run where nothing locks them in: the user's setting
+  -- uncaged_plugins
+  uncaged = false,
 }
 
-local MEMORY, CPU = 64 << 20, 10 -- bytes, and seconds of processor time that a call may take without waiting
+-- bytes, and seconds of processor time that a call may take without waiting
+local MEMORY, CPU = 64 << 20, 10
 local START_SECONDS = 60 -- until its main module is loaded, which may wait for a turn at the API
 local EVENT_SECONDS = 15 -- nobody waits for what it does about an event any longer
 
@@ -39,7 +45,9 @@ end
 local function serve(instance, number, what, ...)
   instance.begun[number] = true
   local handler = instance.handlers[what]
-  if not handler then return answer(instance, number, false, ("there is no %s to ask for"):format(tostring(what))) end
+  if not handler then
+    return answer(instance, number, false, ("there is no %s to ask for"):format(tostring(what)))
+  end
   answer(instance, number, pcall(handler, ...))
 end
 
@@ -48,17 +56,21 @@ local function cancel(instance, number)
   local task = instance.tasks[number]
   if not task then return end
   task:cancel()
-  if not instance.begun[number] then answer(instance, number, false, "cancelled before it began") end
+  if not instance.begun[number] then
+    answer(instance, number, false, "cancelled before it began")
+  end
 end
 
--- Whether nobody waits for it: it has done what it was started for, and that was no call of somebody's. What it would go on to
--- ask, at an event's end for one, must not keep the program from ending.
+-- Whether nobody waits for it: it has done what it was started for, and that was no call of
+-- somebody's. What it would go on to ask, at an event's end for one, must not keep the program from
+-- ending.
 local function is_left(instance)
   return instance.waited == 0 and instance.done and not instance.wanted
 end
 
 local function left_behind()
-  return core.error.new{ kind = "cancelled", message = "nobody waits for what the plugin does any more" }
+  return core.error.new{ kind = "cancelled",
+    message = "nobody waits for what the plugin does any more" }
 end
 
 -- To be closed when what it is asked for has been done.
@@ -105,37 +117,46 @@ end
 local function check_cage(name, permissions, manifest)
   local caged = core.plugin.caged()
   if caged or M.uncaged or not has_grant(permissions, manifest) then return caged end
-  fail("config", "the plugin %s has permissions, and this system cannot lock it in: seccomp is missing. With "
-    .. "uncaged_plugins = true in the config file it runs all the same: trust it as you trust a program", name)
+  fail("config",
+    "the plugin %s has permissions, and this system cannot lock it in: seccomp is missing. With "
+    .. "uncaged_plugins = true in the config file it runs all the same: trust it as you trust a "
+    .. "program", name)
 end
 
 local function check_spec(spec)
-  if type(spec.name) ~= "string" or not spec.name:find("^[%w_-]+$") then fail("usage", "a plugin needs a name") end
+  if type(spec.name) ~= "string" or not spec.name:find("^[%w_-]+$") then
+    fail("usage", "a plugin needs a name")
+  end
   if type(spec.modules) ~= "table" or type(spec.modules["main.lua"]) ~= "string" then
     fail("usage", "the plugin %s has no main.lua", spec.name)
   end
 end
 
 --- Starts a plugin's process and loads its main module.
--- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands`, `on`, `formats`, `rules`), `permissions`; `memory`
---   in bytes, `cpu` and `start` in seconds, where the usual is not enough; `reach="loopback"`, for tests alone: its hosts may be on this
---   machine. No manifest has this field
+-- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands`, `on`, `formats`,
+--   `rules`), `permissions`; `memory` in bytes, `cpu` and `start` in seconds, where the usual is
+--   not enough; `reach="loopback"`, for tests alone: its hosts may be on this machine. No manifest
+--   has this field
 -- @return instance, with methods
 -- @raise what its main module raises; config; usage; timeout; internal
 function M.start(spec)
   check_spec(spec)
   local permissions = spec.permissions or {}
   local caged = check_cage(spec.name, permissions, spec.manifest or {})
-  local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {}, begun = {},
+  local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {},
+    begun = {},
     waited = 0, called = 0 }, Instance)
-  instance.streams = streams.open(function(...) return instance.process:call(...) end, core.task.clock)
+  instance.streams = streams.open(function(...)
+    return instance.process:call(...)
+  end, core.task.clock)
   instance.handlers, instance.notes = broker.open(spec.name, permissions,
     spec.reach == "loopback" and "loopback" or "public")
   instance.handlers.pull = instance.streams.pull
   instance.process = core.plugin.start({
     name = spec.name, memory = spec.memory or MEMORY, cpu = spec.cpu or CPU, calls_free = not caged,
   }, function(...) on_message(instance, ...) end, function() on_end(instance) end)
-  local ok, err = pcall(tasks.timeout, spec.start or START_SECONDS, instance.process.call, instance.process, "start",
+  local ok, err = pcall(tasks.timeout, spec.start or START_SECONDS, instance.process.call,
+    instance.process, "start",
     spec.name, spec.modules)
   if ok then return instance end
   instance:close()
@@ -154,8 +175,9 @@ local function call(instance, fn, ...)
   return instance.streams.unwrap(ask(instance, "call", fn, instance.streams.wrap(...)))
 end
 
--- Until it is closed, somebody waits for what the plugin does, and for what it prints. Else that is told on standard error: it
--- would get among the data of others, which a file or a program may take for proxies.
+-- Until it is closed, somebody waits for what the plugin does, and for what it prints. Else that is
+-- told on standard error: it would get among the data of others, which a file or a program may take
+-- for proxies.
 local function while_called(instance)
   instance.called, instance.wanted = instance.called + 1, true
   return setmetatable({}, { __close = function() instance.called = instance.called - 1 end })
@@ -165,8 +187,8 @@ end
 -- @param fn string: "function" of main, or "module.function"
 -- @param ... its arguments
 -- @return its results
--- @raise what it raises; internal, with the code plugin_budget, plugin_forbidden, plugin_forged or plugin_ended, when its process
---   ended; usage for what cannot cross; cancelled
+-- @raise what it raises; internal, with the code plugin_budget, plugin_forbidden, plugin_forged or
+--   plugin_ended, when its process ended; usage for what cannot cross; cancelled
 function Instance:call(fn, ...)
   local _ <close> = while_called(self)
   return call(self, fn, ...)
@@ -183,7 +205,9 @@ end
 -- @raise as `call`
 function Instance:command(name, options)
   local command = named(self, "commands", name)
-  if not command then fail("usage", "the plugin %s has no command %s", self.name, tostring(name)) end
+  if not command then
+    fail("usage", "the plugin %s has no command %s", self.name, tostring(name))
+  end
   return self:call(command.run, options or {})
 end
 
@@ -203,7 +227,8 @@ end
 -- @param name string
 -- @param proxies list of records
 -- @param number of the first of them
--- @return list of what it answered for each, and why the one after them cannot be written; what it answers is not looked at
+-- @return list of what it answered for each, and why the one after them cannot be written; what it
+--   answers is not looked at
 -- @raise as `call`
 function Instance:format(name, proxies, number)
   local format = named(self, "formats", name)

@@ -1,5 +1,6 @@
--- HTTP for plugins: to the hosts that were granted, by redirects too, and only where their names lead to the public internet. A
--- host is "api.example.com", which means the ports of http and https, or has another port ("example.com:8443").
+-- HTTP for plugins: to the hosts that were granted, by redirects too, and only where their names
+-- lead to the public internet. A host is "api.example.com", which means the ports of http and
+-- https, or has another port ("example.com:8443").
 
 local core = require "proxylua.core"
 
@@ -10,10 +11,12 @@ local MOST_BODY, REDIRECTS = 8 << 20, 10
 local ports = { http = "80", https = "443" }
 local methods = { get = true, head = true, post = true, put = true, patch = true, delete = true }
 local known = {
-  headers = true, query = true, body = true, json = true, timeout = true, redirects = true, max_body = true,
+  headers = true, query = true, body = true, json = true, timeout = true, redirects = true,
+    max_body = true,
 }
 
--- Those that say to whom a request goes, and where it ends: what is behind that would be another, to whomever it names.
+-- Those that say to whom a request goes, and where it ends: what is behind that would be another,
+-- to whomever it names.
 local not_its_own = { host = true, ["content-length"] = true, ["transfer-encoding"] = true }
 
 local function usage(...)
@@ -26,36 +29,46 @@ local function matches(grant, scheme, host, port)
   return port == with_port and host == name
 end
 
--- The whole URL, when it may be asked for; a name that may not is never looked up. Answers its origin too.
+-- The whole URL, when it may be asked for; a name that may not is never looked up. Answers its
+-- origin too.
 local function check_url(hosts, refuse, text, base)
   local url, scheme, host, port, user = core.plugin.url(text, base)
   if not url or user or not ports[scheme] then usage("px.http: this is no URL of a web server") end
   host = host:lower()
   for _, grant in ipairs(hosts) do
-    if matches(grant, scheme, host, port) then return url, ("%s://%s:%s"):format(scheme, host, port) end
+    if matches(grant, scheme, host, port) then
+      return url, ("%s://%s:%s"):format(scheme, host, port)
+    end
   end
   refuse("net", "reach " .. host)
 end
 
 local function check_options(options)
   if options == nil then return {} end
-  if type(options) ~= "table" then usage("px.http takes a table of options, not a %s", type(options)) end
+  if type(options) ~= "table" then
+    usage("px.http takes a table of options, not a %s", type(options))
+  end
   local copy = {}
   for name, value in pairs(options) do
     if not known[name] then usage("px.http has no %s for a plugin", tostring(name)) end
     copy[name] = value
   end
   for name in pairs(type(copy.headers) == "table" and copy.headers or {}) do
-    if type(name) == "string" and not_its_own[name:lower()] then usage("px.http: a plugin sets no header %s", name) end
+    if type(name) == "string" and not_its_own[name:lower()] then
+      usage("px.http: a plugin sets no header %s", name)
+    end
   end
-  if math.type(copy.max_body) ~= "integer" or copy.max_body > MOST_BODY then copy.max_body = MOST_BODY end
+  if math.type(copy.max_body) ~= "integer" or copy.max_body > MOST_BODY then
+    copy.max_body = MOST_BODY
+  end
   return copy
 end
 
 --- An answer of px.http as what can cross.
 function M.plain(response)
   return {
-    status = response.status, body = response.body, headers = response.headers, ok = response.ok, time = response.time,
+    status = response.status, body = response.body, headers = response.headers, ok = response.ok,
+      time = response.time,
     connect_time = response.connect_time,
   }
 end
@@ -77,7 +90,9 @@ function M.open(_, permissions, refuse, reach)
 
   local function fetch(method, text, options)
     if not methods[method] then usage("px.http has no %s", tostring(method)) end
-    if type(text) ~= "string" or text:find("\0", 1, true) then usage("px.http: the URL is a text") end
+    if type(text) ~= "string" or text:find("\0", 1, true) then
+      usage("px.http: the URL is a text")
+    end
     options = check_options(options)
     local left = math.tointeger(options.redirects) or REDIRECTS
     local url, origin = check_url(hosts, refuse, text)

@@ -1,4 +1,5 @@
--- The installed plugins that run: each is started at its first use, and again at the next one when its process has ended.
+-- The installed plugins that run: each is started at its first use, and again at the next one when
+-- its process has ended.
 
 local core = require "proxylua.core"
 local host = require "proxylua.plugin.host"
@@ -16,7 +17,8 @@ local function start(name, spec)
   local ok, instance = pcall(function()
     spec = spec or open(name)
     return host.start{
-      name = spec.name, modules = spec.modules, manifest = spec.manifest, permissions = spec.permissions,
+      name = spec.name, modules = spec.modules, manifest = spec.manifest,
+        permissions = spec.permissions,
     }
   end)
   starting[name] = nil
@@ -27,7 +29,8 @@ end
 
 --- The running instance of a plugin (proxylua.plugin.host).
 -- @param name string
--- @param spec what proxylua.plugin.package.installed.open answered, nil: it is opened when it is needed
+-- @param spec what proxylua.plugin.package.installed.open answered, nil: it is opened when it is
+--   needed
 -- @raise what opening and starting it raise
 function M.get(name, spec)
   local instance = instances[name]

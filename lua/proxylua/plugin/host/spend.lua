@@ -1,6 +1,7 @@
--- Charges of plugins: within a ceiling of each plugin's own, per_run and per_day, inside of what the user allows anyway. It is a
--- purse of the core's, which sums up what lies in the journal under keys that begin with the plugin's name, for all processes and
--- machines that share the store: the plugin can touch no other keys, and nobody else's count as its own.
+-- Charges of plugins: within a ceiling of each plugin's own, per_run and per_day, inside of what
+-- the user allows anyway. It is a purse of the core's, which sums up what lies in the journal under
+-- keys that begin with the plugin's name, for all processes and machines that share the store: the
+-- plugin can touch no other keys, and nobody else's count as its own.
 
 local core = require "proxylua.core"
 

@@ -1,6 +1,7 @@
--- The plugins that are installed. Each lies in `NAME/DIGEST` below one folder; `lock.json` beside them says which digest of each
--- counts, what it may do, and the SHA-256 of every file. Writing that list whole is the one step in which a plugin appears,
--- changes or goes away; what a crash leaves beside it is never looked at, and cleared by the next installation.
+-- The plugins that are installed. Each lies in `NAME/DIGEST` below one folder; `lock.json` beside
+-- them says which digest of each counts, what it may do, and the SHA-256 of every file. Writing
+-- that list whole is the one step in which a plugin appears, changes or goes away; what a crash
+-- leaves beside it is never looked at, and cleared by the next installation.
 
 local core = require "proxylua.core"
 local hooks = require "proxylua.util.hooks"
@@ -25,7 +26,8 @@ end
 --- The folder of all plugins. No plugin may be given access to it.
 -- @raise config
 function M.folder()
-  return find_folder() or refuse("there is no place for plugins: neither XDG_DATA_HOME nor HOME is set")
+  return find_folder()
+    or refuse("there is no place for plugins: neither XDG_DATA_HOME nor HOME is set")
 end
 
 -- --- the list ---
@@ -35,7 +37,8 @@ local function list_path()
 end
 
 local entry_fields = {
-  version = "string", description = "string", from = "string", digest = "string", permissions = "table",
+  version = "string", description = "string", from = "string", digest = "string",
+    permissions = "table",
   commands = "table", on = "table", formats = "table", rules = "table", files = "table",
 }
 
@@ -43,13 +46,17 @@ local entry_fields = {
 local function check_entry(damaged, name, entry)
   if not manifests.is_name(name) then damaged("%s is no name of a plugin", tostring(name)) end
   for field, kind in pairs(entry_fields) do
-    if type(entry) ~= "table" or type(entry[field]) ~= kind then damaged("%s of %s is missing", field, name) end
+    if type(entry) ~= "table" or type(entry[field]) ~= kind then
+      damaged("%s of %s is missing", field, name)
+    end
   end
   if not entry.digest:find("^%x+$") then damaged("digest of %s is none", name) end
 end
 
 local function check_list(path, list)
-  local function damaged(format, ...) refuse("the list of plugins %s is damaged: " .. format, path, ...) end
+  local function damaged(format, ...)
+    refuse("the list of plugins %s is damaged: " .. format, path, ...)
+  end
   if type(list) ~= "table" or type(list.plugins) ~= "table" then damaged("it holds no plugins") end
   for name, entry in pairs(list.plugins) do check_entry(damaged, name, entry) end
   return list.plugins
@@ -59,7 +66,8 @@ local function read_list()
   local path = find_folder() and list_path()
   if not path or not core.system.kind(path) then return {} end
   if not (core.system.is_trusted(path) and core.system.is_trusted(M.folder())) then
-    refuse("the list of plugins %s can be changed by others; chmod go-w it and its folder, and let them be yours", path)
+    refuse("the list of plugins %s can be changed by others; chmod go-w it and its folder, and let "
+      .. "them be yours", path)
   end
   local text, why = core.system.read_file(path, MOST_LIST)
   if not text then refuse("cannot read the list of plugins %s: %s", path, why) end
@@ -69,12 +77,14 @@ local function read_list()
 end
 
 local function write_list(plugins)
-  core.system.write_file(list_path(), core.json.encode({ plugins = plugins }, { indent = 2 }) .. "\n", MODE)
+  core.system.write_file(list_path(), core.json.encode({ plugins = plugins }, { indent = 2 })
+    .. "\n", MODE)
 end
 
---- What the list has of all plugins, by their names; in a bundle, of those that it was made with alone. Their files are not looked at.
--- @return table of entries: version, description, from, digest, permissions, commands and on (lists of names), formats and rules
---   (tables: name -> summary, of a format its extension too), files
+--- What the list has of all plugins, by their names; in a bundle, of those that it was made with
+-- alone. Their files are not looked at.
+-- @return table of entries: version, description, from, digest, permissions, commands and on (lists
+--   of names), formats and rules (tables: name -> summary, of a format its extension too), files
 -- @raise config
 function M.entries()
   return hooks.call("bundled_plugins") or read_list()
@@ -137,7 +147,8 @@ local function read_files(folder, entry)
   return texts, problems
 end
 
--- Another process may replace the plugin while it is read: then the list says so, and the new one counts.
+-- Another process may replace the plugin while it is read: then the list says so, and the new one
+-- counts.
 local function read_plugin(name)
   while true do
     local entry = M.entry(name)
@@ -162,22 +173,26 @@ end
 
 --- Loads a plugin whose files are as they were installed; in a bundle, one that it was made with.
 -- @param name string
--- @return table: name, version, folder, modules (texts by path, main.lua among them), manifest, permissions (as granted)
+-- @return table: name, version, folder, modules (texts by path, main.lua among them), manifest,
+--   permissions (as granted)
 -- @raise usage when it is not installed; config, which says what is wrong with it
 function M.open(name)
   if hooks.call("bundled_plugins") then return hooks.call("bundled_plugin", name) end
   local entry, folder, texts, problems = read_plugin(name)
   if problems then
-    refuse("the plugin %s is not as it was installed: %s; proxylua plugin update %s, or remove it", name,
+    refuse("the plugin %s is not as it was installed: %s; proxylua plugin update %s, or remove it",
+      name,
       table.concat(problems, ", "), name)
   end
   local manifest = manifests.read(texts["plugin.lua"] or "")
   if manifest.name ~= name or not same(manifest.permissions, entry.permissions) then
-    refuse("the plugin %s asks for other permissions than were granted; proxylua plugin update %s", name, name)
+    refuse("the plugin %s asks for other permissions than were granted; proxylua plugin update %s",
+      name, name)
   end
   manifests.check_runtime(manifest)
   return {
-    name = name, version = entry.version, folder = folder, modules = modules_of(texts), manifest = manifest,
+    name = name, version = entry.version, folder = folder, modules = modules_of(texts),
+      manifest = manifest,
     permissions = entry.permissions,
   }
 end
@@ -214,7 +229,8 @@ local function write_files(folder, files)
   for path in pairs(folders) do core.folder.sync(path) end
 end
 
--- Puts the files in their place. A folder that is there is what a crash left: nothing in the list leads to it.
+-- Puts the files in their place. A folder that is there is what a crash left: nothing in the list
+-- leads to it.
 local function place(base, target, files)
   local stage = base .. "/stage"
   remove_tree(stage)
@@ -249,7 +265,9 @@ end
 
 local function told_of(rows)
   local told = {}
-  for name, row in pairs(rows) do told[name] = { summary = row.summary, extension = row.extension } end
+  for name, row in pairs(rows) do
+    told[name] = { summary = row.summary, extension = row.extension }
+  end
   return told
 end
 
@@ -259,7 +277,8 @@ function M.describe(plugin)
   local manifest = plugin.manifest
   local digests, digest = digests_of(plugin.files)
   return {
-    version = manifest.version, description = manifest.description, from = plugin.from, digest = digest,
+    version = manifest.version, description = manifest.description, from = plugin.from,
+      digest = digest,
     files = digests, permissions = manifest.permissions, commands = keys_of(manifest.commands),
     on = keys_of(manifest.on), formats = told_of(manifest.formats), rules = told_of(manifest.rules),
   }
@@ -281,7 +300,9 @@ function M.check_alone(name, entry, plugins)
   plugins = plugins or read_list()
   for other, its in pairs(plugins) do
     for format in pairs(other ~= name and entry.formats or {}) do
-      if its.formats[format] then refuse("the format %s is the plugin %s's already", format, other) end
+      if its.formats[format] then
+        refuse("the format %s is the plugin %s's already", format, other)
+      end
     end
     for rule in pairs(other ~= name and entry.rules or {}) do
       if its.rules[rule] then refuse("the rule %s is the plugin %s's already", rule, other) end
@@ -307,7 +328,8 @@ function M.install(plugin, before)
     M.check_alone(name, entry, plugins)
     local target = place_of(name, entry)
     local base = target:match("^(.*)/")
-    -- Files that were tampered with are replaced in place: the list leads to nothing sound there anyhow.
+    -- Files that were tampered with are replaced in place: the list leads to nothing sound there
+    -- anyhow.
     local is_there = before and before.digest == entry.digest and M.verify(name) == nil
     if not is_there then place(base, target, plugin.files) end
     plugins[name] = entry

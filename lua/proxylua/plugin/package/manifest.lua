@@ -13,13 +13,15 @@ local LIMITS = { memory = 1 << 20, instructions = 1000000, values = 2000, depth 
 local MOST_COMMANDS, MOST_OPTIONS, MOST_ADDED = 30, 30, 30
 
 local fields = {
-  name = true, version = true, description = true, requires = true, permissions = true, commands = true, on = true,
+  name = true, version = true, description = true, requires = true, permissions = true,
+    commands = true, on = true,
   formats = true, rules = true,
 }
 local command_fields = { run = true, summary = true, options = true }
 local format_fields = { run = true, summary = true, extension = true }
 local rule_fields = { run = true, summary = true }
-local option_fields = { summary = true, type = true, default = true, required = true, choices = true }
+local option_fields = { summary = true, type = true, default = true, required = true,
+  choices = true }
 local option_types = { flag = "boolean", text = "string", integer = "integer", number = "number" }
 
 local function raise(format, ...)
@@ -56,7 +58,8 @@ end
 -- "function" of main.lua, or "module.function".
 local function check_function(field, value)
   local name = type(value) == "string" and #value <= 200 and value or ""
-  if not name:find("^[%a_][%w_.]*$") or name:find("..", 1, true) or name:find("%.%d") or name:find("%.$") then
+  if not name:find("^[%a_][%w_.]*$") or name:find("..", 1, true) or name:find("%.%d")
+    or name:find("%.$") then
     refuse(field, "is the name of a function in main.lua, or module.function")
   end
   return name
@@ -66,14 +69,18 @@ end
 
 local function check_choices(field, choices)
   if choices == nil then return end
-  for at = 1, #check_table(field, choices) do check_line(("%s[%d]"):format(field, at), choices[at], 100) end
+  for at = 1, #check_table(field, choices) do
+    check_line(("%s[%d]"):format(field, at), choices[at], 100)
+  end
   if #choices == 0 then refuse(field, "is a list of texts") end
 end
 
 local function check_default(field, option, kind)
   local value = option.default
   if value == nil then return end
-  if kind == "flag" or option.required then refuse(field, "goes with neither a flag nor what is required") end
+  if kind == "flag" or option.required then
+    refuse(field, "goes with neither a flag nor what is required")
+  end
   local found = kind == "integer" and math.type(value) or type(value)
   if found ~= option_types[kind] then refuse(field, "is not of the type " .. kind) end
   if kind == "text" and not plain.is_line(value) then refuse(field, "is one line of plain text") end
@@ -88,7 +95,9 @@ local function check_option(field, name, option)
   check_line(field .. ".summary", option.summary, 200)
   local kind = option.type or "flag"
   if not option_types[kind] then refuse(field .. ".type", "is flag, text, integer or number") end
-  if option.required ~= nil and option.required ~= true then refuse(field .. ".required", "is true, or left out") end
+  if option.required ~= nil and option.required ~= true then
+    refuse(field .. ".required", "is true, or left out")
+  end
   if option.required and kind == "flag" then refuse(field .. ".required", "goes with no flag") end
   check_choices(field .. ".choices", option.choices)
   if option.choices and kind ~= "text" then refuse(field .. ".choices", "go with the type text") end
@@ -118,7 +127,8 @@ local function check_command(field, name, command)
     options[option] = check_option(("%s.options.%s"):format(field, option), option, value)
   end
   return {
-    run = check_function(field .. ".run", command.run), summary = check_line(field .. ".summary", command.summary, 200),
+    run = check_function(field .. ".run", command.run), summary = check_line(field .. ".summary",
+      command.summary, 200),
     options = options,
   }
 end
@@ -138,7 +148,9 @@ end
 
 local function check_added(field, given, check)
   local added = {}
-  if count(check_table(field, given)) > MOST_ADDED then refuse(field, ("are at most %d"):format(MOST_ADDED)) end
+  if count(check_table(field, given)) > MOST_ADDED then
+    refuse(field, ("are at most %d"):format(MOST_ADDED))
+  end
   for name, row in pairs(given) do
     local where = ("%s.%s"):format(field, tostring(name))
     if type(name) ~= "string" or not name:find("^%l[%l%d-]*$") or #name > 40 then
@@ -163,7 +175,9 @@ end
 
 local function check_rule(field, name, row)
   unknown(field, row, rule_fields)
-  if require("proxylua.check.verdict").is_own(name) then refuse(field, "is a reason of proxylua's own") end
+  if require("proxylua.check.verdict").is_own(name) then
+    refuse(field, "is a reason of proxylua's own")
+  end
   return {}
 end
 
@@ -191,20 +205,24 @@ end
 
 local function check_requires(requires)
   if requires == nil then return nil end
-  if not versions.range(requires) then refuse("requires", "is a range of versions, such as \">=1.2 <2\"") end
+  if not versions.range(requires) then
+    refuse("requires", "is a range of versions, such as \">=1.2 <2\"")
+  end
   return requires
 end
 
 --- Reads a manifest.
 -- @param text of plugin.lua
--- @return table: name, version, description, requires, permissions, commands, on, formats, rules; the last five are there always
+-- @return table: name, version, description, requires, permissions, commands, on, formats, rules;
+--   the last five are there always
 -- @raise config, which names the field
 function M.read(text)
   local given = core.data.load(text, "=plugin.lua", LIMITS)
   unknown("", given, fields)
   local manifest = {
     name = check_name(given.name), version = given.version,
-    description = check_line("description", given.description, 300), requires = check_requires(given.requires),
+    description = check_line("description", given.description, 300),
+      requires = check_requires(given.requires),
   }
   if not versions.parse(given.version) then refuse("version", "is a version such as 1.2.0") end
   manifest.permissions = permissions.check(given.permissions or {}, refuse, unknown)
@@ -218,9 +236,13 @@ end
 -- The modules that a manifest calls functions of, by the field that does.
 local function modules_of(manifest)
   local list = {}
-  for name, command in pairs(manifest.commands) do list[("commands.%s.run"):format(name)] = command.run end
+  for name, command in pairs(manifest.commands) do
+    list[("commands.%s.run"):format(name)] = command.run
+  end
   for event, name in pairs(manifest.on) do list["on." .. event] = name end
-  for name, format in pairs(manifest.formats) do list[("formats.%s.run"):format(name)] = format.run end
+  for name, format in pairs(manifest.formats) do
+    list[("formats.%s.run"):format(name)] = format.run
+  end
   for name, rule in pairs(manifest.rules) do list[("rules.%s.run"):format(name)] = rule.run end
   return list
 end
@@ -244,7 +266,8 @@ function M.check_runtime(manifest)
   if manifest.requires and not versions.fits(core.version, manifest.requires) then
     core.error.raise{
       kind = "config",
-      message = ("the plugin %s %s requires proxylua %s, and this is %s"):format(manifest.name, manifest.version,
+      message = ("the plugin %s %s requires proxylua %s, and this is %s"):format(manifest.name,
+        manifest.version,
         manifest.requires, core.version),
     }
   end

@@ -1,4 +1,5 @@
--- What a plugin may do beyond computing: checked, told in plain words, and compared. Whoever enforces it works by this table too.
+-- What a plugin may do beyond computing: checked, told in plain words, and compared. Whoever
+-- enforces it works by this table too.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -22,7 +23,8 @@ local function amount(value)
   return tostring(money)
 end
 
-local PATH = "an absolute path, or one that begins with ~/, without . and .. in it, and not the whole disk"
+local PATH =
+  "an absolute path, or one that begins with ~/, without . and .. in it, and not the whole disk"
 
 local function path(value)
   if type(value) ~= "string" or #value > 1000 or not plain.is_line(value) then return nil, PATH end
@@ -37,7 +39,8 @@ end
 
 local function host(value)
   local name, port = tostring(value):match("^([%l%d][%l%d.-]*)(.*)$")
-  if type(value) ~= "string" or not name or #name > 253 or not (port == "" or port:find("^:[1-9]%d?%d?%d?%d?$")) then
+  if type(value) ~= "string" or not name or #name > 253
+    or not (port == "" or port:find("^:[1-9]%d?%d?%d?%d?$")) then
     return nil, "the name of one host, such as hooks.slack.com or hooks.slack.com:8443"
   end
   return value
@@ -60,7 +63,8 @@ end
 -- Of each permission the check of its value, of the entries of its list, or of its fields.
 local schema = {
   read = { check = yes },
-  spend = { fields = { per_run = { check = amount, required = true }, per_day = { check = amount, required = true } } },
+  spend = { fields = { per_run = { check = amount, required = true },
+    per_day = { check = amount, required = true } } },
   files = { fields = { read = { list = path }, write = { list = path } } },
   net = { list = host }, env = { list = variable }, exec = { list = program },
 }
@@ -74,7 +78,9 @@ local function check_list(where, value, check, refuse)
     refuse(where, ("is a list of 1 to %d texts"):format(MOST))
   end
   for key in pairs(value) do
-    if math.type(key) ~= "integer" or key < 1 or key > #value then refuse(where, "is a list and has no names in it") end
+    if math.type(key) ~= "integer" or key < 1 or key > #value then
+      refuse(where, "is a list and has no names in it")
+    end
   end
   for at, entry in ipairs(value) do
     local checked, expected = check(entry)
@@ -133,36 +139,44 @@ local function sorted_events(on)
   return list
 end
 
--- Everything that is granted, one thing a row: what it is, and how to say it. `amount`: more of it is more.
+-- Everything that is granted, one thing a row: what it is, and how to say it. `amount`: more of it
+-- is more.
 local function grants(plugin)
   local rows, permissions = {}, plugin.permissions
   local function add(id, text, value) rows[#rows + 1] = { id = id, text = text, amount = value } end
   local function add_all(id, list, format)
     for _, entry in ipairs(list or {}) do add(id .. "=" .. entry, format:format(entry)) end
   end
-  if permissions.read then add("read", "read your account, orders, proxies with their passwords, and transactions") end
+  if permissions.read then
+    add("read", "read your account, orders, proxies with their passwords, and transactions")
+  end
   local spend, files = permissions.spend, permissions.files or {}
   if spend then
-    add("spend.per_run", ("spend up to %s a run, inside what you allow yourself"):format(spend.per_run), spend.per_run)
-    add("spend.per_day", ("spend up to %s a day, inside what you allow yourself"):format(spend.per_day), spend.per_day)
+    add("spend.per_run", ("spend up to %s a run, inside what you allow yourself"):format(
+      spend.per_run), spend.per_run)
+    add("spend.per_day", ("spend up to %s a day, inside what you allow yourself"):format(
+      spend.per_day), spend.per_day)
   end
   add_all("files.read", files.read, "read files in %s")
   add_all("files.write", files.write, "write and replace files in %s")
   add_all("net", permissions.net, "exchange data with %s")
   add_all("env", permissions.env, "read the environment variable %s")
-  add_all("exec", permissions.exec, "run the program %s with your rights, which is as good as everything")
+  add_all("exec", permissions.exec,
+    "run the program %s with your rights, which is as good as everything")
   add_all("format", sorted(plugin.formats),
     "write exports in the format %s, and see the passwords of what you export so")
   add_all("rule", sorted(plugin.rules),
     "judge the proxies of every check by the rule %s, and see the pages that they bring")
   for _, event in ipairs(sorted_events(plugin.on)) do
-    add("on=" .. event, ("be told, with all that is known of it, whenever %s"):format(M.events[event]))
+    add("on=" .. event, ("be told, with all that is known of it, whenever %s"):format(
+      M.events[event]))
   end
   return rows
 end
 
 --- Tells people what a plugin may do.
--- @param plugin table: permissions, formats, rules and on, as a manifest and the list of plugins have them
+-- @param plugin table: permissions, formats, rules and on, as a manifest and the list of plugins
+--   have them
 -- @return list of texts, each of which goes on after "It may"; empty: it can only compute
 function M.words(plugin)
   local list = {}
@@ -179,7 +193,8 @@ function M.growth(old, new)
   for _, row in ipairs(grants(old)) do had[row.id] = row end
   for _, row in ipairs(grants(new)) do
     local before = had[row.id]
-    if not before or (row.amount and core.money.new(row.amount) > core.money.new(before.amount)) then
+    if not before or (row.amount and core.money.new(row.amount)
+      > core.money.new(before.amount)) then
       list[#list + 1] = row.text
     end
   end

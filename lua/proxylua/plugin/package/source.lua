@@ -1,4 +1,5 @@
--- Where a plugin comes from: a folder, a .plx file or a URL, each as the list of its files and what its plugin.lua says.
+-- Where a plugin comes from: a folder, a .plx file or a URL, each as the list of its files and what
+-- its plugin.lua says.
 
 local core = require "proxylua.core"
 local manifests = require "proxylua.plugin.package.manifest"
@@ -18,12 +19,17 @@ end
 
 -- Hidden files, packed plugins and what only tests need are no part of a plugin.
 local function is_left_out(path)
-  return path:find("^%.") or path:find("/%.") or path:find("%.plx$") or path == "spec" or path:find("^spec/")
+  return path:find("^%.") or path:find("/%.") or path:find("%.plx$") or path == "spec"
+    or path:find("^spec/")
 end
 
 local function check_file(file)
-  if not plain.is_line(file.name) then refuse("%s is a name that shows as another", plain.line(file.name)) end
-  if is_left_out(file.name) then refuse("%s is no part of a plugin; proxylua plugin pack leaves it out", file.name) end
+  if not plain.is_line(file.name) then
+    refuse("%s is a name that shows as another", plain.line(file.name))
+  end
+  if is_left_out(file.name) then
+    refuse("%s is no part of a plugin; proxylua plugin pack leaves it out", file.name)
+  end
   if not file.name:find("%.lua$") then return end
   if file.data:find("^\27") then refuse("%s is compiled Lua; plugins are text", file.name) end
   local chunk, why = load(file.data, "=" .. file.name, "t", {})
@@ -59,7 +65,9 @@ local function add_file(list, path, name)
   list[#list + 1] = { name = name, path = path, data = data }
   list.total = list.total + #data
   if #list > LIMITS.count then refuse("there are more than %d files in it", LIMITS.count) end
-  if list.total > LIMITS.total then refuse("there are more than %d MiB in it", LIMITS.total >> 20) end
+  if list.total > LIMITS.total then
+    refuse("there are more than %d MiB in it", LIMITS.total >> 20)
+  end
 end
 
 local function add_folder(list, folder, prefix)
@@ -96,7 +104,9 @@ end
 -- @raise config
 function M.of_bytes(bytes, from, sha256)
   local digest = core.digest.sha256(bytes)
-  if sha256 and sha256:lower() ~= digest then refuse("%s is not what was expected: its SHA-256 is %s", from, digest) end
+  if sha256 and sha256:lower() ~= digest then
+    refuse("%s is not what was expected: its SHA-256 is %s", from, digest)
+  end
   local plugin = M.of_files(core.archive.read(bytes, LIMITS), from)
   for _, file in ipairs(plugin.files) do file.path = from end
   plugin.sha256 = digest
@@ -113,11 +123,12 @@ end
 
 local hosts_here = { ["127.0.0.1"] = true, ["[::1]"] = true, localhost = true }
 
--- The whole URL, which may be relative to another. What is on the way could be changed, but for https and what never leaves this
--- machine.
+-- The whole URL, which may be relative to another. What is on the way could be changed, but for
+-- https and what never leaves this machine.
 local function check_url(text, base)
   local url, scheme, host, _, user = core.plugin.url(text, base)
-  if not url or user or not (scheme == "https" or (scheme == "http" and hosts_here[host:lower()])) then
+  if not url or user or not (scheme == "https"
+    or (scheme == "http" and hosts_here[host:lower()])) then
     refuse("plugins come from https URLs, or from this machine; not from %s", text)
   end
   return url
@@ -148,9 +159,13 @@ function M.open(place, sha256)
   end
   if place:find("^%a[%w+.-]*://") then return M.of_bytes(fetch(place), place, sha256) end
   local kind = core.system.kind(place)
-  if kind == "folder" and sha256 then names.usage("--sha256 goes with an archive, and %s is a folder", place) end
+  if kind == "folder" and sha256 then
+    names.usage("--sha256 goes with an archive, and %s is a folder", place)
+  end
   if kind == "folder" then return M.of_folder(place) end
-  if not kind then names.usage("there is no plugin %s: no file and no folder of that name", place) end
+  if not kind then
+    names.usage("there is no plugin %s: no file and no folder of that name", place)
+  end
   return of_file(place, sha256)
 end
 

@@ -1,5 +1,5 @@
--- `proxylua plugin test`: runs the specs of a plugin. They call it in its own process, locked in as it will be, and what it asks
--- for goes to an emulated API.
+-- `proxylua plugin test`: runs the specs of a plugin. They call it in its own process, locked in as
+-- it will be, and what it asks for goes to an emulated API.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -8,7 +8,8 @@ local M = {}
 
 local MOST_BYTES = 1 << 20
 
--- Specs, and what they need to know of the plugin. A process is started for each example that uses it.
+-- Specs, and what they need to know of the plugin. A process is started for each example that uses
+-- it.
 local function environment(spec, start, run)
   local instance
   local function get()
@@ -35,9 +36,13 @@ end
 local function specs_in(folder)
   local list = {}
   for _, item in ipairs(core.folder.list(folder) or {}) do
-    if item.kind == "file" and item.name:find("_spec%.lua$") then list[#list + 1] = folder .. "/" .. item.name end
+    if item.kind == "file" and item.name:find("_spec%.lua$") then
+      list[#list + 1] = folder .. "/" .. item.name
+    end
   end
-  if #list == 0 then names.usage("there is nothing to test: %s holds no file whose name ends in _spec.lua", folder) end
+  if #list == 0 then
+    names.usage("there is nothing to test: %s holds no file whose name ends in _spec.lua", folder)
+  end
   return list
 end
 
@@ -60,14 +65,19 @@ end
 function M.run(plugin, folder, start, tell)
   local passed, failed = 0, 0
   local spec = {
-    name = plugin.manifest.name, manifest = plugin.manifest, permissions = plugin.manifest.permissions, modules = {},
+    name = plugin.manifest.name, manifest = plugin.manifest,
+      permissions = plugin.manifest.permissions, modules = {},
     reach = "loopback",
   }
   for _, file in ipairs(plugin.files) do
-    if file.name:find("%.lua$") and file.name ~= "plugin.lua" then spec.modules[file.name] = file.data end
+    if file.name:find("%.lua$") and file.name ~= "plugin.lua" then
+      spec.modules[file.name] = file.data
+    end
   end
   local env = environment(spec, start, function(name, example)
-    local ok, err = xpcall(example, function(err) return core.error.is(err) and err or debug.traceback(err, 2) end)
+    local ok, err = xpcall(example, function(err)
+      return core.error.is(err) and err or debug.traceback(err, 2)
+    end)
     passed, failed = passed + (ok and 1 or 0), failed + (ok and 0 or 1)
     tell(name, not ok and tostring(err) or nil)
   end)

@@ -4,7 +4,8 @@ local M = {}
 
 --- Takes a version apart.
 -- @param text "1.2.3" or "1.2.3-beta.1+build"
--- @return table: the three numbers, and `pre`, the list of what follows the "-"; or nil when it is none
+-- @return table: the three numbers, and `pre`, the list of what follows the "-"; or nil when it is
+--   none
 function M.parse(text)
   if type(text) ~= "string" or #text > 100 then return nil end
   local core, build = text:match("^([^+]*)%+(.*)$")
@@ -78,8 +79,8 @@ local function next_of(version)
 end
 
 --- Takes a range apart.
--- @param text comparisons between blanks, which all have to hold: >= > <= < = ^, each with a version, whose last numbers may
---   be left out
+-- @param text comparisons between blanks, which all have to hold: >= > <= < = ^, each with a
+--   version, whose last numbers may be left out
 -- @return list of {operator, version}; nil when it is none
 function M.range(text)
   if type(text) ~= "string" or #text > 200 then return nil end
@@ -87,7 +88,8 @@ function M.range(text)
   for word in text:gmatch("%S+") do
     local operator, rest = word:match("^([<>=^]=?)(.*)$")
     local missing = select(2, (rest or ""):gsub("%.", "."))
-    local version = rest and (M.parse(rest) or (rest:find("^[%d.]+$") and M.parse(rest .. (".0"):rep(2 - missing))))
+    local version = rest
+      and (M.parse(rest) or (rest:find("^[%d.]+$") and M.parse(rest .. (".0"):rep(2 - missing))))
     if not version or not (tests[operator] or operator == "^") then return nil end
     if operator == "^" then
       list[#list + 1] = { "<", next_of(version) }
