@@ -37,6 +37,34 @@ describe("px.time", function()
     assert.are.equal(1795461300, px.time("2026-11-23T20:15:00+01"))
   end)
 
+  it("reads the zones UTC and GMT, and RFC 2822", function()
+    for _, text in ipairs{ "2026-11-23 20:15:00 UTC", "2026-11-23T20:15:00UTC",
+      "2026-11-23 20:15:00 gmt", "2026-11-23 21:15:00 +0100", "Mon, 23 Nov 2026 20:15:00 GMT",
+      "Mon, 23 Nov 2026 20:15:00 +0000", "23 Nov 2026 20:15:00 UT", "23 nov 2026 20:15 Z",
+      "Mon, 23-Nov-2026 20:15:00 GMT", "Mon, 23 Nov 2026 15:15:00 EST",
+      "Mon, 23 Nov 2026 22:15:00 +0200" } do
+      assert.are.equal(1795464900, px.time(text), text)
+    end
+    assert.are.equal(px.time("2026-11-03T20:15:00Z"), px.time("Tue, 3 Nov 2026 20:15:00 GMT"))
+  end)
+
+  it("refuses a text of any length in as many steps as a short one", function()
+    local function steps_of(text)
+      local count = 0
+      debug.sethook(function() count = count + 1 end, "", 1)
+      local ok = pcall(px.time, text)
+      debug.sethook()
+      assert.is_false(ok)
+      return count
+    end
+    for _, text in ipairs{ (" "):rep(20000000), ("1"):rep(20000000), "2026-11-23" .. (" "):rep(1e7) .. "x",
+      "2026-11-23T20:15:00." .. ("1"):rep(1e7), ("\0"):rep(1e7) } do
+      assert.are.equal(steps_of("x"), steps_of(text))
+    end
+    assert.are.equal(1795464900, px.time((" "):rep(10000000) .. "2026-11-23T20:15:00Z"
+      .. (" "):rep(10000000)))
+  end)
+
   it("takes seconds and milliseconds", function()
     assert.are.equal(1795464900, px.time(1795464900))
     assert.are.equal(1795464900.5, px.time(1795464900.5))
@@ -56,7 +84,9 @@ describe("px.time", function()
       "2026-11-23T24:00:00Z",
       "2026-11-23T20:60:00Z", "2026-11-23T20:15:61Z", "2026-11-23T20:15Z", "2026-11-23T20:15:00.Z",
         "26-11-23",
-      "2026-11-23T20:15:00+24:00", "2026-11-23T20:15:00 UTC", "0x10", "1e5", 0 / 0, math.huge,
+      "2026-11-23T20:15:00+24:00", "2026-11-23T20:15:00 CET", "2026-11-23T20:15:00UTCX", "0x10",
+      "Mon 23 Nov 2026 20:15:00 GMT", "23 Nov 2026", "31 Nov 2026 20:15:00 GMT",
+      "23 Nov 2026 20:15:00", "23 Nov 2026 24:15:00 GMT", "23 Nov 26 20:15:00 GMT", "1e5", 0 / 0, math.huge,
         -math.huge, true } do
       assert.has.match("is no time", refused(value))
     end

@@ -4,9 +4,13 @@
 
 #include <stdbool.h>
 
-/* Seconds since 1970 UTC of "2026-11-23T22:15:00.5Z" (ISO 8601: a blank for the T, an offset such
- * as +01:00, or a date alone will do; without an offset it is UTC) or of a number of seconds or
- * milliseconds. False when it is neither. */
+#define DATE_MAX_SIZE 64 /* bytes of a time, without the blanks around it */
+
+/* Reads a time into seconds since 1970 UTC. The text is one of these, with blanks around it or
+ * without: ISO 8601 ("2026-11-23T22:15:00.5Z"; a blank for the T, an offset such as +01:00, UTC or
+ * GMT as the zone, or a date alone; without an offset it is UTC); RFC 2822 ("Mon, 23 Nov 2026
+ * 22:15:00 +0000"); a number of seconds or milliseconds. Returns false for anything else. Takes
+ * time linear in the length of the text. */
 bool date_parse(const char *text, double *seconds);
 
 #endif

@@ -110,21 +110,41 @@ static bool is_utc(const char *text, size_t size)
          text[size - 1] == 'Z';
 }
 
-/* Seconds of a number, or of a text that is one or an ISO 8601 time other than how we write them:
- * with an offset, or a blank for the T. A date alone stays what it is. */
-static bool read_seconds(lua_State *L, int type, double *seconds)
+/* Seconds of a text other than how we write times. A date alone stays what it is, and so does a
+ * short number, which may be a year. */
+static bool read_text_time(const char *text, size_t size, double *seconds)
 {
-  size_t size = 0;
-  const char *text = type == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
+  bool is_number = strspn(text, DIGITS ".") == size, is_date = size == strlen("2026-11-23");
+  return strlen(text) == size && !is_utc(text, size) && !(is_number && size < 9) &&
+         (is_number || !is_date) && date_parse(text, seconds);
+}
+
+#define MAX_WRAPPERS 2 /* {"$date": {"$numberLong": "1795464900000"}} */
+
+/* Seconds of the value on top: a number, a text, or one of these as MongoDB wraps it. */
+static bool read_seconds(lua_State *L, int type, int wrappers, double *seconds)
+{
+  static const char *const names[] = {"$date", "$numberLong"};
+  if (type == LUA_TTABLE && wrappers < MAX_WRAPPERS) {
+    bool read = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !read; i++) {
+      lua_pushstring(L, names[i]);
+      type = lua_rawget(L, -2);
+      read = (type == LUA_TSTRING && date_parse(lua_tostring(L, -1), seconds)) ||
+             (type != LUA_TNIL && read_seconds(L, type, wrappers + 1, seconds));
+      lua_pop(L, 1);
+    }
+    return read;
+  }
   if (type == LUA_TNUMBER) {
     *seconds = lua_tonumber(L, -1);
     if (*seconds >= MILLISECONDS_FROM) *seconds /= 1000;
+  } else if (type == LUA_TSTRING) {
+    size_t size;
+    const char *text = lua_tolstring(L, -1, &size);
+    if (!read_text_time(text, size, seconds)) return false;
   } else {
-    bool is_number = text && strspn(text, DIGITS ".") == size,
-         is_date = size == strlen("2026-11-23");
-    if (!text || strlen(text) != size || is_utc(text, size) || (is_number && size < 9) ||
-        (!is_number && is_date) || !date_parse(text, seconds))
-      return false;
+    return false;
   }
   return *seconds >= 0 && *seconds <= LAST_SECOND;
 }
@@ -134,7 +154,7 @@ static bool to_time(lua_State *L, int type)
   double seconds;
   struct tm parts;
   char text[40];
-  if (!read_seconds(L, type, &seconds)) return false;
+  if (!read_seconds(L, type, 0, &seconds)) return false;
   time_t when = (time_t)seconds;
   if (!gmtime_r(&when, &parts)) return false;
   size_t size = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);

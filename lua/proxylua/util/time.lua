@@ -25,15 +25,16 @@ end
 -- @return number; nil where it is no time
 function M.read(value)
   if type(value) == "number" then return from_number(value) end
-  return type(value) == "string" and core.record.date(value:match("^%s*(.-)%s*$")) or nil
+  return type(value) == "string" and core.record.date(value) or nil
 end
 
 --- Seconds since 1970 UTC of a time as the API tells it, so that times can be compared and
 -- subtracted.
 -- @function px.time
 -- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need
---   be (ISO 8601, RFC 3339; UTC when it has no offset), or a date alone; or seconds or milliseconds
---   since 1970, as a number or as text. Left out: now
+--   be (ISO 8601, RFC 3339; UTC when it has no offset), or a date alone; a time such as
+--   "Mon, 23 Nov 2026 20:15:00 GMT" (RFC 2822); or seconds or milliseconds since 1970, as a number
+--   or as text; at most 64 bytes. Left out: now
 -- @return number, an integer where the time has no fraction
 -- @raise usage
 -- @usage local days_left = (px.time(order.expires_at) - px.time()) / 86400
