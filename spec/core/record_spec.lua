@@ -114,8 +114,8 @@ describe("a record", function()
     assert.are.same(order, record.answer(text, "orders.get"))
     assert.are.same({ price = "92233720369" }, record.answer('{"price":"92233720369"}',
       "orders.calc"))
-    assert.are.same({ quantity = "0x10", period = "1e3" },
-      record.answer('{"quantity":"0x10","period":"1e3"}',
+    assert.are.same({ id = "1", quantity = "0x10", period = "1e3" },
+      record.answer('{"id":1,"quantity":"0x10","period":"1e3"}',
       "orders.get"))
   end)
 
@@ -126,6 +126,100 @@ describe("a record", function()
     end
     assert.are.equal("ord_1", record.answer('{"success":true,"orderId":"ord_1"}',
       "orders.create").id)
+  end)
+end)
+
+describe("text that cannot be read", function()
+  local lone = { "\\ud800", "\\udfff", "\\ud800\\ud800", "\\ud800\\u0041", "\\uDBFF\\n" }
+  local shown = { "�", "�", "��", "�A", "�\n" }
+
+  it("becomes U+FFFD in free text, pair or not", function()
+    for at, escape in ipairs(lone) do
+      local body = ('[{"id":"a","note":"x%sy","%s":1},{"id":"b","price":"2"}]'):format(escape,
+        escape)
+      local orders = record.answer(body, "orders.list")
+      assert.are.equal("x" .. shown[at] .. "y", orders[1].note)
+      assert.are.equal(1, orders[1][shown[at]])
+      assert.are.same({ "a", "b" }, { orders[1].id, orders[2].id })
+      assert.is_nil(orders[1].unreadable)
+    end
+    local order = record.answer('{"id":"\\ud83d\\ude00","note":"\\\\ud800 \\ud800"}', "orders.get")
+    assert.are.same({ id = "😀", note = "\\ud800 �" }, order)
+    assert.are.equal("�", record.answer('{"id":"\\ufffd"}', "orders.get").id)
+  end)
+
+  it("is found wherever it stands, among escapes at random", function()
+    math.randomseed(20261129)
+    local pieces = { "\\\\", '\\"', "\\n", "\\u0041", "\\ud83d\\ude00", "u", "d800", "é",
+      "\\ud800", "\\udc00" }
+    for _ = 1, 5000 do
+      local text, unpaired, open = {}, 0, false
+      for at = 1, math.random(8) do
+        text[at] = pieces[math.random(#pieces)]
+        if open and text[at] == "\\udc00" then
+          unpaired, open = unpaired - 1, false
+        else
+          open = text[at] == "\\ud800"
+          if open or text[at] == "\\udc00" then unpaired = unpaired + 1 end
+        end
+      end
+      local note = record.answer(('{"id":"a","note":"%s"}'):format(table.concat(text)),
+        "orders.get").note
+      local _, count = note:gsub("�", "")
+      assert.are.equal(unpaired, count, table.concat(text, " "))
+      assert.is_truthy(utf8.len(note))
+    end
+  end)
+
+  it("in what has to be exact makes that record alone unreadable", function()
+    local fields = { ["orders.list"] = { "id", "orderId" }, ["account.transactions"] = { "id",
+      "order_id" }, ["orders.proxies"] = { "host", "user", "pass" } }
+    for name, list in pairs(fields) do
+      for _, field in ipairs(list) do
+        local records = record.answer(
+          ('[{"%s":"a\\ud800","type":"x","port":1},{"%s":"b","type":"x","port":1}]'):format(field,
+            field), name)
+        assert.matches("is not valid Unicode text", records[1].unreadable, 1, true)
+        assert.is_nil(records[1][field])
+        assert.is_nil(records[1].url)
+        assert.is_nil(records[2].unreadable)
+        assert.are.equal(2, #records)
+      end
+    end
+    assert.matches("one whose id is not valid Unicode text",
+      failure('{"id":"a\\ud800"}', "orders.get").message, 1, true)
+    assert.is_nil(record.field('{"id":"a\\ud800"}', "order", "id"))
+    assert.are.equal("�", record.field('{"id":"a","status":"\\ud800"}', "order", "status"))
+  end)
+end)
+
+describe("an id", function()
+  it("has 1 to 512 bytes and holds no NUL", function()
+    for _, size in ipairs{ 1, 127, 128, 129, 511, 512 } do
+      local id = ("x"):rep(size)
+      assert.are.equal(id, record.answer(('{"id":"%s"}'):format(id), "orders.get").id)
+      assert.are.equal(id, record.field(('{"id":"%s"}'):format(id), "order", "id"))
+    end
+    for text, why in pairs{ [("x"):rep(513)] = "id is longer than 512 bytes", [""] = "id is empty",
+      ["a\\u0000b"] = "id holds a NUL byte", ["\\u0000"] = "id holds a NUL byte" } do
+      local body = ('{"id":"%s"}'):format(text)
+      assert.matches(why, failure(body, "orders.get").message, 1, true)
+      assert.is_nil(record.field(body, "order", "id"))
+      assert.are.equal(why, record.answer("[" .. body .. "]", "orders.list")[1].unreadable)
+    end
+    for _, value in ipairs{ "{}", "[]", "[1]", "true", "false" } do
+      assert.matches("id is not a text", failure(('{"id":%s,"type":"isp"}'):format(value),
+        "orders.get").message, 1, true)
+    end
+  end)
+
+  it("that is missing makes a record of a list unreadable, where its kind has one", function()
+    local orders = record.answer('[{"status":"active"},{},{"id":"a"}]', "orders.list")
+    assert.are.same({ "id is missing", "id is missing" }, { orders[1].unreadable,
+      orders[2].unreadable })
+    assert.is_nil(orders[3].unreadable)
+    assert.is_nil(record.answer('[{"type":"charge","amount":1}]',
+      "account.transactions")[1].unreadable)
   end)
 end)
 
@@ -287,7 +381,8 @@ describe("an answer", function()
       '{"success":false,"error":{"message":"no","code":"%s","details":{"quantity":"too many"}}}'
     for code, kind in pairs{ UNVERIFIED = "forbidden", BANNED = "forbidden", UNAUTHORIZED = "auth",
       INVALID_API_KEY = "auth",
-                             WHATEVER = "invalid", INSUFFICIENT_BALANCE = "funds" } do
+                             BAD_REQUEST = "invalid", NOT_FOUND = "not_found",
+      RATE_LIMITED = "rate_limited", INSUFFICIENT_BALANCE = "funds", WHATEVER = "upstream" } do
       local err = failure(body:format(code), "orders.list")
       assert.are.same({ kind, code, { quantity = "too many" }, "none" },
         { err.kind, err.code, err.details,
@@ -295,7 +390,77 @@ describe("an answer", function()
       assert.matches(": no: quantity too many$", err.message)
     end
     assert.are.equal("unknown", failure(body:format("X"), "orders.extend").charge)
-    assert.are.equal("invalid", failure(body:format("X")).kind)
+    assert.are.equal("upstream", failure(body:format("X")).kind)
+  end)
+
+  it("of status 200 with an error document raises its reason, at every endpoint", function()
+    local documents = {
+      ['{"error":"order not found"}'] = { "upstream", "order not found" },
+      ['{"error":{"message":"slow down","code":"RATE_LIMITED"}}'] = { "rate_limited", "slow down" },
+      ['{"error":"NOT_FOUND","message":"gone"}'] = { "not_found", "gone" },
+      ['{"error":"no","status":402}'] = { "funds", "no" },
+      ['{"error":{"message":"no","code":401}}'] = { "auth", "no" },
+      ['{"error":{"message":"no","statusCode":503}}'] = { "upstream", "no" },
+      ['{"error":"no","type":"about:blank","errors":["x"]}'] = { "upstream", "no" },
+      ['{"error":true,"message":"off"}'] = { "upstream", "off" },
+      ['{"success":false,"message":"maintenance"}'] = { "upstream", "maintenance" },
+      ['{"success":true,"data":{"error":"inner"}}'] = { "upstream", "inner" },
+      ['{"success":true,"data":{"success":false,"error":"inner"}}'] = { "upstream", "inner" },
+    }
+    for _, row in ipairs(core.endpoints()) do
+      if not row.text then
+        for body, expected in pairs(documents) do
+          local err = failure(body, row.name)
+          assert.are.same({ expected[1], row.name, row.class == "charge" and "unknown" or "none" },
+            { err.kind, err.endpoint, err.charge }, row.name .. " " .. body)
+          assert.matches(expected[2], err.message, 1, true)
+        end
+      end
+    end
+    assert.are.equal("upstream", failure('{"error":"no"}').kind)
+  end)
+
+  it("with an empty error, or with a record beside one, is not an error document", function()
+    for _, none in ipairs{ "null", "false", '""' } do
+      assert.are.equal("1", record.answer(('{"error":%s,"id":1}'):format(none), "orders.get").id)
+      assert.are.equal(1, #record.answer(('{"error":%s,"orders":[{"id":1}]}'):format(none),
+        "orders.list"))
+    end
+    assert.are.equal("lost", record.answer('{"error":"lost","orderId":1}', "orders.get").error)
+    assert.are.equal(1, #record.answer('{"error":"partial","orders":[{"id":1}]}', "orders.list"))
+    assert.are.same({ error = false, more = 1 }, record.answer('{"error":false,"more":1}'))
+  end)
+
+  it("without any of its endpoint's fields is a protocol error", function()
+    for name, missing in pairs{ ["account.get"] = "balance", ["orders.get"] = "id",
+      ["orders.calc"] = "price", ["deposits.create_address"] = "address" } do
+      for _, body in ipairs{ "{}", '{"success":true,"data":{}}', '{"ok":true}',
+        '{"error":null}' } do
+        local err = failure(body, name)
+        assert.are.same({ "protocol", name }, { err.kind, err.endpoint })
+        assert.matches(missing .. " is missing", err.message, 1, true)
+      end
+    end
+    assert.are.same({ email = "a" }, record.answer('{"email":"a"}', "account.get"))
+    assert.matches("id is missing", failure('{"status":"active"}', "orders.get").message, 1, true)
+  end)
+
+  it("may begin with a byte order mark, and hold its list as null", function()
+    local mark = "\xEF\xBB\xBF"
+    assert.are.equal("1", record.answer(mark .. '{"id":1}', "orders.get").id)
+    assert.are.equal("1", record.field(mark .. '{"id":1}', "order", "id"))
+    assert.matches("not JSON", failure(mark, "orders.get").message, 1, true)
+    assert.are.equal("refused: no", record.failure(mark .. '{"error":"no"}', 400).message)
+    for body, name in pairs{ ['{"addresses":null}'] = "deposits.addresses",
+      ['{"success":true,"data":{"addresses":null}}'] = "deposits.addresses",
+      ['{"orders":null}'] = "orders.list", ['{"items":null,"x":1}'] = "orders.list",
+      ['{"orders":null,"page":1}'] = "orders.list" } do
+      assert.are.equal(0, #record.answer(body, name), body)
+    end
+    for _, body in ipairs{ "{}", '{"other":null}', '{"success":true,"data":{"x":null}}' } do
+      assert.matches("a list of orders", failure(body, "orders.list").message, 1, true)
+    end
+    assert.is_nil(record.answer('{"id":1,"status":null}', "orders.get").status)
   end)
 
   it("to a path that the table does not know is unwrapped and left alone", function()

@@ -12,17 +12,17 @@
 static const struct record_field none[] = {END};
 
 static const struct record_field account[] = {
-    {"id", RECORD_TEXT, NAMES("accountId", "account_id", "userId", "user_id")},
+    {"id", RECORD_ID, NAMES("accountId", "account_id", "userId", "user_id")},
     {"balance", RECORD_MONEY, NO_NAMES},
     {"email", RECORD_TEXT, NO_NAMES},
     END,
 };
 
 static const struct record_field transaction[] = {
-    {"id", RECORD_TEXT, NAMES("transactionId", "transaction_id")},
+    {"id", RECORD_ID, NAMES("transactionId", "transaction_id")},
     {"type", RECORD_TEXT, NO_NAMES},
     {"amount", RECORD_MONEY, NAMES("total", "price", "cost")},
-    {"order_id", RECORD_TEXT, NAMES("orderId")},
+    {"order_id", RECORD_ID, NAMES("orderId")},
     {"created_at", RECORD_TIME, NAMES("createdAt")},
     END,
 };
@@ -33,7 +33,7 @@ static const struct record_field quote[] = {
 };
 
 static const struct record_field order[] = {
-    {"id", RECORD_TEXT, NAMES("orderId", "order_id")},
+    {"id", RECORD_ID, NAMES("orderId", "order_id")},
     {"type", RECORD_TEXT, NAMES("proxyType", "proxy_type")},
     {"quantity", RECORD_INTEGER, NO_NAMES},
     {"period", RECORD_INTEGER, NO_NAMES},
@@ -46,15 +46,15 @@ static const struct record_field order[] = {
 };
 
 static const struct record_field proxy[] = {
-    {"host", RECORD_TEXT, NAMES("ip", "address")},     {"port", RECORD_INTEGER, NO_NAMES},
-    {"username", RECORD_TEXT, NAMES("user", "login")}, {"password", RECORD_TEXT, NAMES("pass")},
-    {"protocol", RECORD_TEXT, NAMES("scheme")},        END,
+    {"host", RECORD_EXACT, NAMES("ip", "address")},     {"port", RECORD_INTEGER, NO_NAMES},
+    {"username", RECORD_EXACT, NAMES("user", "login")}, {"password", RECORD_EXACT, NAMES("pass")},
+    {"protocol", RECORD_TEXT, NAMES("scheme")},         END,
 };
 
 static const struct record_field address[] = {
     {"currency", RECORD_TEXT, NO_NAMES},
     {"network", RECORD_TEXT, NO_NAMES},
-    {"address", RECORD_TEXT,
+    {"address", RECORD_EXACT,
      NAMES("depositAddress", "deposit_address", "walletAddress", "wallet_address")},
     END,
 };
@@ -71,15 +71,16 @@ static const struct record_field page[] = {
 static const struct {
   const char *name, *list;
   const struct record_field *fields;
+  const char *marks[5];
 } kinds[RECORD_KIND_COUNT] = {
     [RECORD_NONE] = {"record", "records", none},
-    [RECORD_ACCOUNT] = {"account", "accounts", account},
-    [RECORD_TRANSACTION] = {"transaction", "transactions", transaction},
-    [RECORD_QUOTE] = {"quote", "quotes", quote},
-    [RECORD_ORDER] = {"order", "orders", order},
-    [RECORD_PROXY] = {"proxy", "proxies", proxy},
+    [RECORD_ACCOUNT] = {"account", "accounts", account, {"balance", "email", "id"}},
+    [RECORD_TRANSACTION] = {"transaction", "transactions", transaction, {"id", "type", "amount"}},
+    [RECORD_QUOTE] = {"quote", "quotes", quote, {"price"}},
+    [RECORD_ORDER] = {"order", "orders", order, {"id"}},
+    [RECORD_PROXY] = {"proxy", "proxies", proxy, {"host", "port", "username", "url"}},
     [RECORD_REFERENCE] = {"reference", "references", none},
-    [RECORD_ADDRESS] = {"address", "addresses", address},
+    [RECORD_ADDRESS] = {"address", "addresses", address, {"address", "currency"}},
     [RECORD_PAGE] = {"page", "pages", page},
 };
 
@@ -94,6 +95,11 @@ int record_field_find(enum record_kind kind, const char *name)
   for (int i = 0; fields[i].name; i++)
     if (strcmp(fields[i].name, name) == 0) return i;
   return -1;
+}
+
+const char *const *record_marks(enum record_kind kind)
+{
+  return kinds[kind].marks;
 }
 
 const char *record_kind_name(enum record_kind kind)

@@ -23,11 +23,15 @@ enum record_kind {
 /* What a field becomes. A value that does not fit its type stays as it came. */
 enum record_type {
   RECORD_TEXT,    /* a number becomes its text */
+  RECORD_ID,      /* likewise; 1 to RECORD_MAX_ID bytes of valid text, without NUL */
+  RECORD_EXACT,   /* likewise; valid text: a character that cannot be read makes it useless */
   RECORD_INTEGER, /* "8080" becomes 8080 */
   RECORD_MONEY,   /* exact, to the nearest 10^-8 */
   RECORD_TIME, /* a number of seconds (or milliseconds) since 1970 becomes "2026-11-23T22:15:00Z" */
   RECORD_ANY
 };
+
+#define RECORD_MAX_ID 512
 
 struct record_field {
   const char *name; /* the canonical one; it wins where the server sends an alias as well */
@@ -47,6 +51,10 @@ const struct record_field *record_fields(enum record_kind kind);
 
 /* The position of a canonical name in record_fields(kind), or -1. */
 int record_field_find(enum record_kind kind, const char *name);
+
+/* The names of the fields of which a record has at least one, NULL-terminated; without any of them
+ * it is not a record of its kind. Empty where a record may be anything. */
+const char *const *record_marks(enum record_kind kind);
 
 /* "order"; "record" for RECORD_NONE. */
 const char *record_kind_name(enum record_kind kind);

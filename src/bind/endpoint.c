@@ -52,11 +52,10 @@ static void push_param(lua_State *L, const struct endpoint_param *param)
 /* The fields that its records have whatever the server calls them, in a list: name, type. */
 static void set_fields(lua_State *L, enum record_kind kind)
 {
-  static const char *const types[] = {[RECORD_TEXT] = "text",
-                                      [RECORD_INTEGER] = "integer",
-                                      [RECORD_MONEY] = "money",
-                                      [RECORD_TIME] = "time",
-                                      [RECORD_ANY] = "any"};
+  static const char *const types[] =
+      {[RECORD_TEXT] = "text",       [RECORD_ID] = "text",     [RECORD_EXACT] = "text",
+       [RECORD_INTEGER] = "integer", [RECORD_MONEY] = "money", [RECORD_TIME] = "time",
+       [RECORD_ANY] = "any"};
   const struct record_field *fields = record_fields(kind);
   lua_newtable(L);
   for (int i = 0; fields[i].name; i++) {

@@ -24,7 +24,8 @@ static const char decode_key,
 
 /* Upvalue 2 of cjson's decode. Upvalue 3 is the mark of lists. */
 struct decoder {
-  bool list; /* the table about to be made is a list */
+  bool list;       /* the table about to be made is a list */
+  bool keeps_null; /* see struct json_body */
   unsigned short
       sizes[LEVELS]; /* of the last table on each level, a fair guess of the next one's */
 };
@@ -102,8 +103,11 @@ void json_set_item(lua_State *L, int table, lua_Integer position)
 
 void json_push_null(lua_State *L, void *null)
 {
-  (void)null;
-  lua_pushnil(L);
+  struct decoder *decoder = decoder_of(L);
+  if (decoder && decoder->keeps_null)
+    lua_pushlightuserdata(L, null);
+  else
+    lua_pushnil(L);
 }
 
 /* A long number travels from json_read_number to json_push_number as a NaN that holds its address
@@ -258,9 +262,12 @@ static const char *check(lua_State *L, const char *text, size_t size)
 }
 
 /* Replaces the text on top by its value, or by a message. */
-static bool decode(lua_State *L)
+static bool decode(lua_State *L, bool keeps_null)
 {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
+  lua_getupvalue(L, -1, 2);
+  ((struct decoder *)lua_touserdata(L, -1))->keeps_null = keeps_null;
+  lua_pop(L, 1);
   lua_insert(L, -2);
   int status = lua_pcall(L, 1, 1, 0);
   if (status == LUA_OK) return true;
@@ -269,15 +276,88 @@ static bool decode(lua_State *L)
   return false;
 }
 
-bool json_try_decode(lua_State *L, const char *text, size_t size)
+static bool try_decode(lua_State *L, const char *text, size_t size, bool keeps_null)
 {
   luaL_checkstack(L, 4, NULL);
   if (check(L, text, size)) return false;
-  if (lua_type(L, -1) == LUA_TSTRING && lua_tostring(L, -1) == text)
+  if (lua_type(L, -1) == LUA_TSTRING && lua_tostring(L, -1) == text && lua_rawlen(L, -1) == size)
     lua_pushvalue(L, -1);
   else
     lua_pushlstring(L, text, size);
-  return decode(L);
+  return decode(L, keeps_null);
+}
+
+bool json_try_decode(lua_State *L, const char *text, size_t size)
+{
+  return try_decode(L, text, size, false);
+}
+
+static int hex_digit(char c)
+{
+  if (c >= '0' && c <= '9') return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The UTF-16 unit of an escape such as \ud83d at `text`, -1 when there is not one. */
+static int read_escape(const char *text, const char *end)
+{
+  int unit = 0;
+  if (end - text < 6 || text[0] != '\\' || text[1] != 'u') return -1;
+  for (int i = 2; i < 6 && unit >= 0; i++) {
+    int digit = hex_digit(text[i]);
+    unit = digit < 0 ? -1 : unit * 16 + digit;
+  }
+  return unit;
+}
+
+/* The next escape of a surrogate without its other half, NULL when there is none. */
+static const char *find_unpaired(const char *text, const char *end)
+{
+  while ((text = memchr(text, '\\', (size_t)(end - text)))) {
+    int unit = read_escape(text, end);
+    if (unit >= 0xDC00 && unit <= 0xDFFF) return text;
+    if (unit >= 0xD800 && unit <= 0xDBFF) {
+      int low = read_escape(text + 6, end);
+      if (low < 0xDC00 || low > 0xDFFF) return text;
+      text += 12;
+    } else {
+      text += end - text > 1 ? 2 : 1;
+    }
+  }
+  return NULL;
+}
+
+/* Pushes a copy with U+FFFD for each unpaired surrogate, of which there is one at `unpaired`. The
+ * size stays, and with it the positions in messages. */
+static void push_mended(lua_State *L, const char *text, size_t size, const char *unpaired)
+{
+  luaL_Buffer buffer;
+  char *copy = luaL_buffinitsize(L, &buffer, size);
+  memcpy(copy, text, size);
+  for (const char *at = unpaired; at; at = find_unpaired(at + 6, text + size))
+    memcpy(copy + (at - text) + 2, "FFFD", 4);
+  luaL_pushresultsize(&buffer, size);
+}
+
+bool json_try_body(lua_State *L, const char *text, size_t size, struct json_body *body)
+{
+  static const char mark[] = "\xEF\xBB\xBF";
+  luaL_checkstack(L, 6, NULL);
+  if (size >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0) {
+    text += strlen(mark);
+    size -= strlen(mark);
+  }
+  if (check(L, text, size)) return false;
+  const char *unpaired = find_unpaired(text, text + size);
+  body->mended = unpaired;
+  if (unpaired) {
+    push_mended(L, text, size, unpaired);
+    text = lua_tostring(L, -1);
+  }
+  bool read = try_decode(L, text, size, body->keeps_null);
+  if (unpaired) lua_remove(L, -2);
+  return read;
 }
 
 void json_decode(lua_State *L, const char *text, size_t size)
@@ -316,7 +396,7 @@ static int decode_text(lua_State *L)
   size_t size;
   const char *text = lua_tolstring(L, 1, &size);
   lua_settop(L, 1);
-  if (check(L, text, size) || !decode(L))
+  if (check(L, text, size) || !decode(L, false))
     return error_usage(L, "json.decode: not JSON: %s", lua_tostring(L, -1));
   return 1;
 }

@@ -22,6 +22,15 @@ void json_open(lua_State *L);
  * only for memory. The text is copied unless it is that of the string on top of the stack. */
 bool json_try_decode(lua_State *L, const char *text, size_t size);
 
+struct json_body {
+  bool keeps_null; /* asked for: a null in an object becomes a light userdata instead of nothing */
+  bool mended;     /* set: unpaired surrogates were read as U+FFFD */
+};
+
+/* The same for a response of the API, which is read as far as possible: a byte order mark is
+ * skipped, and an unpaired surrogate becomes U+FFFD. */
+bool json_try_body(lua_State *L, const char *text, size_t size, struct json_body *body);
+
 /* Pushes the value, or raises an error of kind protocol. */
 void json_decode(lua_State *L, const char *text, size_t size);
 

@@ -43,6 +43,7 @@ void fields_begin(lua_State *L, struct fields *fields, enum record_kind kind)
 {
   luaL_checkstack(L, 64, NULL);
   fields->kind = kind;
+  fields->mended = false;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
   lua_rawgeti(L, -1, kind + 1);
   int list = lua_gettop(L);
@@ -167,6 +168,8 @@ static bool convert(lua_State *L, const struct fields *fields, enum record_type 
 {
   switch (wanted) {
     case RECORD_TEXT:
+    case RECORD_ID:
+    case RECORD_EXACT:
       return to_text(L, type);
     case RECORD_INTEGER:
       return to_integer(L, type);
@@ -180,6 +183,23 @@ static bool convert(lua_State *L, const struct fields *fields, enum record_type 
 }
 
 /* --- fields --- */
+
+/* What makes the converted value on top useless as an id, or as text that has to be exact; NULL if
+ * nothing does. U+FFFD counts as unreadable only where it may stand for a surrogate. */
+static const char *fault_of(lua_State *L, enum record_type wanted, bool mended)
+{
+  static const char replacement[] = "\xEF\xBF\xBD";
+  if (wanted != RECORD_ID && wanted != RECORD_EXACT) return NULL;
+  if (lua_type(L, -1) != LUA_TSTRING) return wanted == RECORD_ID ? "is not a text" : NULL;
+  size_t size;
+  const char *text = lua_tolstring(L, -1, &size);
+  if (mended && memmem(text, size, replacement, strlen(replacement)))
+    return "is not valid Unicode text";
+  if (memchr(text, '\0', size)) return "holds a NUL byte";
+  if (wanted == RECORD_EXACT) return NULL;
+  if (size == 0) return "is empty";
+  return size > RECORD_MAX_ID ? "is longer than 512 bytes" : NULL;
+}
 
 /* Pushes a field's value, nil when it is absent, and answers its type. *name is moved to the name
  * that it has. */
@@ -317,20 +337,50 @@ static void complete_proxy(lua_State *L, int record)
   lua_rawset(L, record);
 }
 
-void fields_convert(lua_State *L, const struct fields *fields, int record)
+/* Whether the record has one of the fields without which it is not one. */
+static bool has_mark(lua_State *L, enum record_kind kind, int record)
+{
+  const char *const *mark = record_marks(kind);
+  bool has = !*mark;
+  for (; *mark && !has; mark++) {
+    lua_pushstring(L, *mark);
+    has = lua_rawget(L, record) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  return has;
+}
+
+bool fields_convert(lua_State *L, const struct fields *fields, int record)
 {
   int first = fields->names;
+  const char *fault = NULL, *at_fault = NULL;
   for (const struct record_field *field = record_fields(fields->kind); field->name; field++) {
     int name = first, type = find(L, field, record, &name);
     if (type != LUA_TNIL) {
       bool changed = convert(L, fields, field->type, type);
+      const char *why = fault_of(L, field->type, fields->mended);
       if (name != first) remove_name(L, record, name);
-      if (changed || name != first) set(L, record, first);
+      if (why) {
+        fault = why;
+        at_fault = field->name;
+        remove_name(L, record, first);
+      } else if (changed || name != first) {
+        set(L, record, first);
+      }
     }
     lua_pop(L, 1);
     first += count_names(field);
   }
+  if (!fault && !has_mark(L, fields->kind, record)) {
+    at_fault = *record_marks(fields->kind);
+    fault = "is missing";
+  }
+  if (fault) {
+    lua_pushfstring(L, "%s %s", at_fault, fault);
+    return false;
+  }
   if (fields->kind == RECORD_PROXY) complete_proxy(L, record);
+  return true;
 }
 
 int fields_get(lua_State *L, const struct fields *fields, int record, int position)
@@ -340,5 +390,9 @@ int fields_get(lua_State *L, const struct fields *fields, int record, int positi
   for (int i = 0; i < position; i++) name += count_names(field++);
   int type = find(L, field, record, &name);
   convert(L, fields, field->type, type);
+  if (type != LUA_TNIL && fault_of(L, field->type, fields->mended)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
   return lua_type(L, -1);
 }

@@ -4,6 +4,7 @@
 #define PROXYLUA_BIND_NORMALIZE_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "api/record.h"
 
@@ -12,6 +13,7 @@ struct fields {
   enum record_kind kind;
   int names;     /* stack index of the first name; each field's name is followed by its aliases */
   int metatable; /* stack index of money's */
+  bool mended;   /* the document held unpaired surrogates: U+FFFD may stand for one */
 };
 
 /* Keeps the names for fields_begin. Once a state. */
@@ -20,11 +22,13 @@ void fields_open(lua_State *L);
 /* Pushes what the pass needs; the caller drops it by lua_settop. */
 void fields_begin(lua_State *L, struct fields *fields, enum record_kind kind);
 
-/* Makes the table at an absolute index canonical. */
-void fields_convert(lua_State *L, const struct fields *fields, int record);
+/* Makes the table at an absolute index canonical. Returns true, or pushes what makes it unusable
+ * ("id is empty") and returns false; the field at fault is removed then. */
+bool fields_convert(lua_State *L, const struct fields *fields, int record);
 
 /* Pushes the canonical value of one field (its position in record_fields) of the table at an
- * absolute index, which stays as it is, and answers its type; nil when it is absent. */
+ * absolute index, which stays as it is, and answers its type; nil when it is absent or an id that
+ * is not one. */
 int fields_get(lua_State *L, const struct fields *fields, int record, int position);
 
 #endif

@@ -17,6 +17,9 @@ struct answer {
   enum record_kind kind;
   bool list;
   int64_t page, limit; /* asked for; 0: not known */
+  const char *body;
+  size_t size;
+  bool mended; /* see struct fields */
   int document, data;
 };
 
@@ -61,42 +64,41 @@ static int not_promised(lua_State *L, const struct answer *answer, const char *c
   return error_raise(L, &err);
 }
 
-/* The server's own error, of a body that says so in spite of its status. */
-static int refused(lua_State *L, const struct answer *answer, const char *body, size_t size)
+/* The server's own error, of a body that says so in spite of its status; the document is at an
+ * index. */
+static int refused(lua_State *L, const struct answer *answer, int document)
 {
   struct error err;
   fill_error(answer, &err);
   if (err.charge == CHARGE_MADE) err.charge = CHARGE_UNKNOWN;
-  error_set(&err, ERROR_INVALID, "the API refused the request");
-  record_error(L, body, size, &err);
-  static const struct {
-    const char *code;
-    enum error_kind kind;
-  } codes[] = {{"UNAUTHORIZED", ERROR_AUTH},        {"INVALID_API_KEY", ERROR_AUTH},
-               {"BANNED", ERROR_FORBIDDEN},         {"UNVERIFIED", ERROR_FORBIDDEN},
-               {"NOT_FOUND", ERROR_NOT_FOUND},      {"INSUFFICIENT_BALANCE", ERROR_FUNDS},
-               {"RATE_LIMITED", ERROR_RATE_LIMITED}};
-  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-    if (strcmp(codes[i].code, err.code) == 0) err.kind = codes[i].kind;
+  error_set(&err, ERROR_UPSTREAM, "the API reported an error");
+  record_error_document(L, document, &err);
   return error_raise_with(L, &err, -1);
 }
 
 /* --- canonical values --- */
 
-/* References may be anything; all other kinds are records. */
+/* References may be anything; all other kinds are records. One that cannot be used keeps its place,
+ * and says why. */
 static void convert_items(lua_State *L, const struct answer *answer, int list)
 {
   if (record_fields(answer->kind)->name == NULL) return;
   struct fields fields;
   int base = lua_gettop(L);
   fields_begin(L, &fields, answer->kind);
+  fields.mended = answer->mended;
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
     if (!unwrap_has_object(L, -1))
       not_promised(L, answer,
                    lua_pushfstring(L, "one in which item %I is %s", (LUAI_UACINT)i,
                                    describe(L, -1)));
-    fields_convert(L, &fields, lua_gettop(L));
-    lua_pop(L, 1);
+    int record = lua_gettop(L);
+    if (!fields_convert(L, &fields, record)) {
+      lua_pushliteral(L, "unreadable");
+      lua_insert(L, -2);
+      lua_rawset(L, record);
+    }
+    lua_settop(L, record - 1);
   }
   lua_settop(L, base);
 }
@@ -118,9 +120,26 @@ static void set_page(lua_State *L, const struct answer *answer, int list)
   lua_rawset(L, list);
 }
 
+/* Pushes the list of a document. {"orders": null} is an empty one; to see that, the body is decoded
+ * once more, with its nulls. */
+static bool push_list(lua_State *L, const struct answer *answer)
+{
+  if (unwrap_list(L, answer->data, answer->kind)) return true;
+  struct json_body nulls = {.keeps_null = true};
+  int base = lua_gettop(L);
+  bool empty = false;
+  if (unwrap_has_object(L, answer->data) && json_try_body(L, answer->body, answer->size, &nulls)) {
+    unwrap_data(L, base + 1, answer->kind);
+    empty = unwrap_has_null_list(L, base + 2, answer->kind);
+  }
+  lua_settop(L, base);
+  if (empty) lua_newtable(L);
+  return empty;
+}
+
 static int finish_list(lua_State *L, const struct answer *answer)
 {
-  if (!unwrap_list(L, answer->data, answer->kind)) {
+  if (!push_list(L, answer)) {
     if (answer->kind != RECORD_REFERENCE) return not_promised(L, answer, describe(L, answer->data));
     lua_pushvalue(L, answer->data);
     return 1;
@@ -139,7 +158,10 @@ static int finish_record(lua_State *L, const struct answer *answer)
   struct fields fields;
   int record = lua_gettop(L);
   fields_begin(L, &fields, answer->kind);
-  fields_convert(L, &fields, record);
+  fields.mended = answer->mended;
+  bool charges = answer->endpoint->kind == ENDPOINT_CHARGE; /* has been judged already */
+  if (!fields_convert(L, &fields, record) && !charges)
+    not_promised(L, answer, lua_pushfstring(L, "one whose %s", lua_tostring(L, -1)));
   lua_settop(L, record);
   return 1;
 }
@@ -158,6 +180,8 @@ static int finish(lua_State *L, struct answer *answer)
   luaL_checkstack(L, 16, NULL);
   unwrap_data(L, answer->document, answer->kind);
   answer->data = lua_gettop(L);
+  if (unwrap_is_failure(L, answer->data, answer->kind, answer->list))
+    return refused(L, answer, answer->data);
   if (answer->list) return finish_list(L, answer);
   return answer->kind == RECORD_NONE ? finish_any(L, answer) : finish_record(L, answer);
 }
@@ -165,19 +189,26 @@ static int finish(lua_State *L, struct answer *answer)
 int record_answer_page(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint,
                        int64_t page, int64_t limit)
 {
-  struct answer answer = {.endpoint = endpoint, .page = page, .limit = limit};
+  struct answer answer = {.endpoint = endpoint,
+                          .page = page,
+                          .limit = limit,
+                          .body = body,
+                          .size = size};
+  struct json_body read = {0};
   if (endpoint) {
     answer.kind = endpoint->record;
     answer.list = endpoint->list;
   }
   int base = lua_gettop(L);
-  if (!json_try_decode(L, body, size)) {
+  if (!json_try_body(L, body, size, &read)) {
     const char *why =
         size > 0 ? lua_pushfstring(L, "what is not JSON: %s", lua_tostring(L, -1)) : "nothing";
     return not_promised(L, &answer, why);
   }
   answer.document = lua_gettop(L);
-  if (unwrap_is_failure(L, answer.document)) return refused(L, &answer, body, size);
+  answer.mended = read.mended;
+  if (unwrap_is_failure(L, answer.document, answer.kind, answer.list))
+    return refused(L, &answer, answer.document);
   finish(L, &answer);
   lua_replace(L, base + 1);
   lua_settop(L, base + 1);
@@ -216,14 +247,17 @@ static int read_field(lua_State *L)
 {
   struct wanted *wanted = lua_touserdata(L, 1);
   struct fields fields;
+  struct json_body body = {0};
   int position = record_field_find(wanted->kind, wanted->field);
-  if (position < 0 || !json_try_decode(L, wanted->body, wanted->size)) return 0;
+  if (position < 0 || !json_try_body(L, wanted->body, wanted->size, &body)) return 0;
   int document = lua_gettop(L);
-  if (unwrap_is_failure(L, document)) return 0;
+  if (unwrap_is_failure(L, document, wanted->kind, false)) return 0;
   unwrap_data(L, document, wanted->kind);
+  if (unwrap_is_failure(L, document + 1, wanted->kind, false)) return 0;
   if (!unwrap_record(L, document + 1, wanted->kind)) return 0;
   int record = lua_gettop(L);
   fields_begin(L, &fields, wanted->kind);
+  fields.mended = body.mended;
   fields_get(L, &fields, record, position);
   wanted->found = add_text(L, wanted->text);
   return 0;
@@ -276,11 +310,18 @@ static int read_list(lua_State *L)
   const struct record_query *query = reading->query;
   struct fields fields;
   struct page page;
-  if (!json_try_decode(L, reading->body, reading->size)) return 0;
+  struct json_body body = {0};
+  if (!json_try_body(L, reading->body, reading->size, &body)) return 0;
   int document = lua_gettop(L);
-  if (unwrap_is_failure(L, document)) return 0;
+  if (unwrap_is_failure(L, document, query->kind, true)) return 0;
   unwrap_data(L, document, query->kind);
-  if (!unwrap_list(L, document + 1, query->kind)) return 0;
+  const struct answer answer = {.kind = query->kind,
+                                .list = true,
+                                .body = reading->body,
+                                .size = reading->size,
+                                .document = document,
+                                .data = document + 1};
+  if (unwrap_is_failure(L, document + 1, query->kind, true) || !push_list(L, &answer)) return 0;
   int list = lua_gettop(L);
   page_read(L, document, document + 1, &page);
   if (page.page < 0) page.page = query->page;

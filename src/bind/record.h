@@ -15,10 +15,11 @@
 /* Pushes the table {answer, failure, field}: the functions below for Lua. */
 void record_open(lua_State *L);
 
-/* Pushes the canonical value of a 2xx answer and answers 1, or raises: protocol when it is not what
- * the endpoint promises, the server's own error when it says "success": false. Lists are marked as
- * such (json_is_list) and carry page, limit, total and has_more. `endpoint` is NULL for a path that
- * the table does not know: unwrapped, and otherwise untouched. */
+/* Pushes the canonical value of a 2xx response and returns 1, or raises: protocol when it is not
+ * what the endpoint promises, the server's own error when it is an error document. Lists are marked
+ * as such (json_is_list) and carry page, limit, total and has_more; a record in them that cannot be
+ * used carries the reason as `unreadable`. `endpoint` is NULL for a path that the table does not
+ * know: unwrapped, and otherwise untouched. */
 int record_answer(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint);
 
 /* The same for a list of which page `page` of `limit` records was asked for, since the server may
@@ -30,6 +31,10 @@ int record_answer_page(lua_State *L, const char *body, size_t size, const struct
  * after the message. Pushes the details that it gave, or nil. Whatever the body is, this does not
  * fail. */
 void record_error(lua_State *L, const char *body, size_t size, struct error *err);
+
+/* The same for an error document at an absolute index, in a response of status 200: finds its kind
+ * too, upstream where neither a code nor a status in it says what went wrong. */
+void record_error_document(lua_State *L, int document, struct error *err);
 
 /* Adds the text of a canonical field of the record in an answer: "9.30", "12", "ord_1". False when
  * the answer is none, is a failure, or has no such field. Never raises; leaves the stack as it was.

@@ -149,7 +149,8 @@ void record_error(lua_State *L, const char *body, size_t size, struct error *err
 {
   int base = lua_gettop(L);
   luaL_checkstack(L, 10, NULL);
-  if (!json_try_decode(L, body, size)) {
+  struct json_body read = {0};
+  if (!json_try_body(L, body, size, &read)) {
     read_other(body, size, err);
     lua_settop(L, base);
     lua_pushnil(L);
@@ -160,6 +161,57 @@ void record_error(lua_State *L, const char *body, size_t size, struct error *err
   else if (lua_type(L, base + 1) == LUA_TSTRING)
     read_other(lua_tostring(L, base + 1), lua_rawlen(L, base + 1), err);
   if (lua_gettop(L) == base + 1) lua_pushnil(L);
+  lua_replace(L, base + 1);
+  lua_settop(L, base + 1);
+}
+
+static const struct {
+  const char *code;
+  int status;
+} codes[] = {{"BAD_REQUEST", 400},     {"VALIDATION_ERROR", 400},     {"UNAUTHORIZED", 401},
+             {"INVALID_API_KEY", 401}, {"INSUFFICIENT_BALANCE", 402}, {"FORBIDDEN", 403},
+             {"BANNED", 403},          {"UNVERIFIED", 403},           {"NOT_FOUND", 404},
+             {"RATE_LIMITED", 429}};
+
+static enum error_kind kind_of_status(int64_t status)
+{
+  static const enum error_kind kinds[] =
+      {[0] = ERROR_INVALID,   [1] = ERROR_AUTH,      [2] = ERROR_FUNDS,
+       [3] = ERROR_FORBIDDEN, [4] = ERROR_NOT_FOUND, [8] = ERROR_TIMEOUT};
+  if (status == 429) return ERROR_RATE_LIMITED;
+  if (status < 400 || status > 499) return ERROR_UPSTREAM;
+  return status <= 404 || status == 408 ? kinds[status - 400] : ERROR_INVALID;
+}
+
+/* A status of HTTP in a table, 0 when it holds none. */
+static int64_t status_in(lua_State *L, int table)
+{
+  static const char *const names[] = {"status", "statusCode", "status_code", "code"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    lua_pushstring(L, names[i]);
+    lua_rawget(L, table);
+    int64_t status = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (status >= 400 && status <= 599) return status;
+  }
+  return 0;
+}
+
+void record_error_document(lua_State *L, int document, struct error *err)
+{
+  int base = lua_gettop(L);
+  int64_t status = 0;
+  luaL_checkstack(L, 12, NULL);
+  lua_pushvalue(L, document);
+  document = base + 1;
+  read_object(L, document, err);
+  for (size_t i = 0; i < sizeof codes / sizeof codes[0] && status == 0; i++)
+    if (strcmp(codes[i].code, err->code) == 0) status = codes[i].status;
+  lua_pushliteral(L, "error");
+  if (lua_rawget(L, document) == LUA_TTABLE && status == 0) status = status_in(L, lua_gettop(L));
+  if (status == 0) status = status_in(L, document);
+  err->kind = kind_of_status(status);
+  lua_pop(L, 1);
   lua_replace(L, base + 1);
   lua_settop(L, base + 1);
 }

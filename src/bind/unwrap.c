@@ -68,9 +68,57 @@ static bool is_empty_envelope(lua_State *L, int document)
   return others == 0;
 }
 
-bool unwrap_is_failure(lua_State *L, int document)
+static bool has(lua_State *L, int table, const char *name)
 {
-  return unwrap_has_object(L, document) && says(L, document, "success", false);
+  bool present = get(L, table, name) != LUA_TNIL;
+  lua_pop(L, 1);
+  return present;
+}
+
+static bool has_error(lua_State *L, int table)
+{
+  int type = get(L, table, "error");
+  bool real = type == LUA_TBOOLEAN  ? lua_toboolean(L, -1)
+              : type == LUA_TSTRING ? lua_rawlen(L, -1) > 0
+                                    : type != LUA_TNIL;
+  lua_pop(L, 1);
+  return real;
+}
+
+/* Whether an object holds a field of the kind, under any of its names. */
+static bool has_mark(lua_State *L, int table, enum record_kind kind)
+{
+  if (!*record_marks(kind)) return has(L, table, "id");
+  for (const char *const *mark = record_marks(kind); *mark; mark++) {
+    int position = record_field_find(kind, *mark);
+    if (has(L, table, *mark)) return true;
+    if (position < 0) continue;
+    for (const char *const *alias = record_fields(kind)[position].aliases; *alias; alias++)
+      if (has(L, table, *alias)) return true;
+  }
+  return false;
+}
+
+#define LIST_NAMES(kind)                               \
+  {                                                    \
+    record_list_name(kind), "items", "data", "results" \
+  }
+#define LIST_NAME_COUNT 4
+
+static bool has_named_list(lua_State *L, int table, enum record_kind kind)
+{
+  const char *const names[LIST_NAME_COUNT] = LIST_NAMES(kind);
+  for (size_t i = 0; i < LIST_NAME_COUNT; i++)
+    if (has(L, table, names[i])) return true;
+  return false;
+}
+
+bool unwrap_is_failure(lua_State *L, int value, enum record_kind kind, bool list)
+{
+  if (!unwrap_has_object(L, value)) return false;
+  if (says(L, value, "success", false)) return true;
+  return has_error(L, value) && !has(L, value, "data") &&
+         !(list ? has_named_list(L, value, kind) : has_mark(L, value, kind));
 }
 
 void unwrap_data(lua_State *L, int document, enum record_kind kind)
@@ -97,8 +145,8 @@ bool unwrap_list(lua_State *L, int data, enum record_kind kind)
     return true;
   }
   if (unwrap_has_object(L, data)) {
-    const char *const names[] = {record_list_name(kind), "items", "data", "results"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    const char *const names[LIST_NAME_COUNT] = LIST_NAMES(kind);
+    for (size_t i = 0; i < LIST_NAME_COUNT; i++) {
       get(L, data, names[i]);
       if (unwrap_has_list(L, -1)) return true;
       lua_pop(L, 1);
@@ -110,6 +158,18 @@ bool unwrap_list(lua_State *L, int data, enum record_kind kind)
   }
   lua_newtable(L);
   return true;
+}
+
+bool unwrap_has_null_list(lua_State *L, int data, enum record_kind kind)
+{
+  if (!unwrap_has_object(L, data)) return false;
+  const char *const names[LIST_NAME_COUNT] = LIST_NAMES(kind);
+  bool null = false;
+  for (size_t i = 0; i < LIST_NAME_COUNT && !null; i++) {
+    null = get(L, data, names[i]) == LUA_TLIGHTUSERDATA;
+    lua_pop(L, 1);
+  }
+  return null;
 }
 
 static bool has_one_field(lua_State *L, int table)

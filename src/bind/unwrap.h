@@ -13,8 +13,10 @@
 bool unwrap_has_list(lua_State *L, int index);
 bool unwrap_has_object(lua_State *L, int index);
 
-/* Whether the document says that it is an error: {"success": false, …}. */
-bool unwrap_is_failure(lua_State *L, int document);
+/* Whether a value is an error document: {"success": false, …}, or {"error": …} with neither data
+ * nor, as the kind has it, a list or a field that marks a record. An error that is null, false or
+ * empty does not count. */
+bool unwrap_is_failure(lua_State *L, int value, enum record_kind kind, bool list);
 
 /* Pushes what the document is about: its data when it is an envelope, nil when it is an empty one,
  * or itself. */
@@ -23,6 +25,10 @@ void unwrap_data(lua_State *L, int document, enum record_kind kind);
 /* Pushes the list that the data is or has; one that is null is an empty one. Nothing and false when
  * there is none. */
 bool unwrap_list(lua_State *L, int data, enum record_kind kind);
+
+/* Whether the data is an object whose list is null: {"orders": null}. For data that was decoded
+ * with its nulls. */
+bool unwrap_has_null_list(lua_State *L, int data, enum record_kind kind);
 
 /* Pushes the record that the data is or has ({"order": {…}}); of an order the id alone will do.
  * Nothing and false when there is none. */
