@@ -32,8 +32,8 @@ zip      = -l:libminizip.a -lz
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
            -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) -lcrypto -lseccomp -ldl -lm
 
-# What specs run beside the program: attempts at the processes of plugins.
-attempts = build/spec/jail_check build/spec/frame_check
+# What specs run beside the program: attempts at the processes of plugins, and the journal's jobs.
+attempts = build/spec/jail_check build/spec/frame_check build/spec/journal_check
 
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2
@@ -228,6 +228,14 @@ build/spec/frame_check: spec/support/frame_check.c $(reading) build/cjson.a Make
 build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/error.c src/plugin/jail.h src/base/error.h Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lseccomp
+
+# The journal's jobs on both stores, with sanitizers.
+journal = $(wildcard src/store/*.c src/limits/slots*.c src/charge/journal*.c src/charge/lock_*.c) \
+          $(patsubst %,src/%.c,net/loop base/buffer base/error base/process base/sha256)
+build/spec/journal_check: spec/support/journal_check.c $(journal) $(wildcard src/store/*.h src/charge/journal.h) Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
+	  -lcurl -lsqlite3 -lcrypto -ldl
 
 .PHONY: packages
 packages:

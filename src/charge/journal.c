@@ -38,6 +38,14 @@ void journal_list_free(struct journal_list *list)
   list->count = 0;
 }
 
+void journal_review_free(struct journal_review *review)
+{
+  journal_list_free(&review->open);
+  journal_list_free(&review->settled);
+  free(review->baseline);
+  review->baseline = NULL;
+}
+
 /* --- who --- */
 
 static bool is_local(const struct journal_entry *entry)
@@ -120,6 +128,19 @@ static void work_settle(struct store_job *job, struct store_driver *driver)
   driver->ops->settle(driver, (struct journal_settle *)job);
 }
 
+static void work_amend(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->amend(driver, (struct journal_amend *)job);
+}
+
+static void work_review(struct store_job *job, struct store_driver *driver)
+{
+  struct journal_review *review = (struct journal_review *)job;
+  review->open = review->settled = (struct journal_list){0};
+  review->baseline = NULL;
+  if (!driver->ops->review(driver, review)) journal_review_free(review);
+}
+
 static void work_lock(struct store_job *job, struct store_driver *driver)
 {
   driver->ops->lock(driver, (struct journal_lock *)job);
@@ -132,6 +153,12 @@ bool journal_holds(const struct store_driver *driver, int64_t token, struct erro
             "the right to charge this account was lost, since the store or the connection to it "
             "has changed; try again");
   return false;
+}
+
+bool journal_keeps_baseline(const struct store_driver *driver,
+                            const struct journal_baseline *baseline)
+{
+  return baseline->text && baseline->token != 0 && baseline->token == driver->token;
 }
 
 static void submit(struct store *store, struct store_job *job,
@@ -164,6 +191,16 @@ void journal_intend(struct store *store, struct journal_intend *intend)
 void journal_settle(struct store *store, struct journal_settle *settle)
 {
   submit(store, &settle->job, work_settle);
+}
+
+void journal_amend(struct store *store, struct journal_amend *amend)
+{
+  submit(store, &amend->job, work_amend);
+}
+
+void journal_review(struct store *store, struct journal_review *review)
+{
+  submit(store, &review->job, work_review);
 }
 
 void journal_lock(struct store *store, struct journal_lock *lock)

@@ -158,6 +158,16 @@ struct journal_intend {
   bool of_purse;          /* it is one of the purse's */
 };
 
+/* What a charge leaves for the next one to begin with, in place of reading the account again: one
+ * text per account, whose form the charge flow chooses (some KB at most). It is written together
+ * with the settling or the amendment of an entry, and removed when an entry is written as sent, so
+ * that it never describes an account in which a charge is under way. It is not written when the
+ * right to charge under which it was seen has been lost. NULL text: what is there stays. */
+struct journal_baseline {
+  const char *text;
+  int64_t token; /* of journal_lock */
+};
+
 /* Moves an open entry on. NULL texts and JOURNAL_NO_PRICE keep what is there. */
 struct journal_settle {
   struct store_job job;
@@ -169,9 +179,41 @@ struct journal_settle {
   const char *order_id;
   int64_t price;
   const char *answer, *note;
+  struct journal_baseline baseline;
   bool changed;     /* false: there is no such entry, or it is placed or not placed already */
   int64_t began_at; /* loop_clock() before anything of it can have been on disk */
 };
+
+/* Adds to an entry that is placed what was found out later, and corrects what is counted as spent.
+ * The state stays. NULL texts and JOURNAL_NO_PRICE keep what is there. */
+struct journal_amend {
+  struct store_job job;
+  int64_t token; /* of journal_lock; 0: whoever has the right */
+  int64_t id;
+  int64_t price;
+  const char *answer, *note;
+  struct journal_baseline baseline;
+  bool changed; /* false: there is no such entry, or it is not placed */
+};
+
+/* What a charge must know of its account before it begins, as of one moment and in one round trip:
+ * the open entries, oldest first; those that were settled within the last `within` microseconds,
+ * newest first; and the baseline. A text of NULL: there is no baseline. Its age is in microseconds,
+ * by the clock of since_ended; JOURNAL_NOT_TIMED: of unknown age, do not use it. */
+#define JOURNAL_MAX_SETTLED 100
+struct journal_review {
+  struct store_job job;
+  const char *account;
+  int64_t within;
+  int limit;                         /* of the open ones; of the others JOURNAL_MAX_SETTLED */
+  struct journal_list open, settled; /* only entries and count are used */
+  char *baseline;
+  int64_t baseline_entry; /* whose charge left it */
+  int64_t baseline_age;
+};
+
+/* Frees what a review has answered. */
+void journal_review_free(struct journal_review *review);
 
 /* All but the reading ones are on disk before they are done. */
 void journal_account(struct store *store, struct journal_account *account);
@@ -179,6 +221,8 @@ void journal_find(struct store *store, struct journal_find *find);
 void journal_list(struct store *store, struct journal_list *list);
 void journal_intend(struct store *store, struct journal_intend *intend);
 void journal_settle(struct store *store, struct journal_settle *settle);
+void journal_amend(struct store *store, struct journal_amend *amend);
+void journal_review(struct store *store, struct journal_review *review);
 void journal_lock(struct store *store, struct journal_lock *lock);
 
 struct journal_spent {

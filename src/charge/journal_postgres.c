@@ -34,10 +34,12 @@ struct row {
   struct postgres *pg;
   const PGresult *result;
   int index;
+  int first; /* column of the row that counts as number 0 */
 };
 
 static const char *text_of(const struct row *row, int column)
 {
+  column += row->first;
   if (row->pg->lib.PQgetisnull(row->result, row->index, column)) return NULL;
   return row->pg->lib.PQgetvalue(row->result, row->index, column);
 }
@@ -276,10 +278,12 @@ bool postgres_intend(struct store_driver *driver, struct journal_intend *job)
   return ok;
 }
 
-/* A settling with its texts as the database takes them, whatever a server has answered. */
+/* An update of an entry, with its texts as the database takes them, whatever a server has answered.
+ */
 struct settling {
-  struct journal_settle *job;
-  struct buffer order_id, answer, note;
+  struct journal_settle *settle;
+  struct journal_amend *amend;
+  struct buffer order_id, answer, note, baseline;
 };
 
 static bool clean(struct buffer *clean, const char *text, struct error *err)
@@ -292,10 +296,19 @@ static const char *cleaned(const struct buffer *clean, const char *text)
   return text && clean->data ? clean->data : text;
 }
 
+/* A parameter of KEEP_BASELINE. */
+static const char *baseline_text(const struct postgres *pg, const struct settling *settling,
+                                 const struct journal_baseline *baseline, bool drops)
+{
+  if (journal_keeps_baseline(&pg->driver, baseline))
+    return cleaned(&settling->baseline, baseline->text);
+  return drops ? "" : NULL;
+}
+
 static bool settle(struct postgres *pg, void *arg, struct error *err)
 {
   const struct settling *settling = arg;
-  struct journal_settle *job = settling->job;
+  struct journal_settle *job = settling->settle;
   struct digits id, state, price, open, ends_in;
   bool ends = job->ends_in != JOURNAL_KEEP_END;
   const struct postgres_param params[] = {
@@ -308,6 +321,8 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
       TEXT(cleaned(&settling->note, job->note)),
       TEXT(ends ? pg->clock : NULL),
       TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),
+      TEXT(baseline_text(pg, settling, &job->baseline, job->state == JOURNAL_SENT)),
+      TEXT(pg->clock),
   };
   int rows;
   job->began_at = loop_clock();
@@ -318,15 +333,101 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
   return true;
 }
 
+static bool amend(struct postgres *pg, void *arg, struct error *err)
+{
+  const struct settling *settling = arg;
+  struct journal_amend *job = settling->amend;
+  struct digits id, price;
+  const struct postgres_param params[] = {
+      TEXT(in_digits(&id, job->id)),
+      TEXT(job->price == JOURNAL_NO_PRICE ? NULL : in_digits(&price, job->price)),
+      TEXT(cleaned(&settling->answer, job->answer)),
+      TEXT(cleaned(&settling->note, job->note)),
+      TEXT(baseline_text(pg, settling, &job->baseline, false)),
+      TEXT(pg->clock),
+  };
+  int rows;
+  if (!journal_holds(&pg->driver, job->token, err) ||
+      !postgres_do(pg, PG_CHARGE_AMEND, params, &rows, err))
+    return false;
+  job->changed = rows > 0;
+  return true;
+}
+
+static void free_texts(struct settling *settling)
+{
+  buffer_free(&settling->order_id);
+  buffer_free(&settling->answer);
+  buffer_free(&settling->note);
+  buffer_free(&settling->baseline);
+}
+
 bool postgres_settle(struct store_driver *driver, struct journal_settle *job)
 {
-  struct settling settling = {.job = job};
+  struct settling settling = {.settle = job};
   struct error *err = &job->job.err;
   bool ok = clean(&settling.order_id, job->order_id, err) &&
             clean(&settling.answer, job->answer, err) && clean(&settling.note, job->note, err) &&
+            clean(&settling.baseline, job->baseline.text, err) &&
             postgres_transact((struct postgres *)driver, settle, &settling, err);
-  buffer_free(&settling.order_id);
-  buffer_free(&settling.answer);
-  buffer_free(&settling.note);
+  free_texts(&settling);
   return ok;
+}
+
+bool postgres_amend(struct store_driver *driver, struct journal_amend *job)
+{
+  struct settling settling = {.amend = job};
+  struct error *err = &job->job.err;
+  bool ok = clean(&settling.answer, job->answer, err) && clean(&settling.note, job->note, err) &&
+            clean(&settling.baseline, job->baseline.text, err) &&
+            postgres_transact((struct postgres *)driver, amend, &settling, err);
+  free_texts(&settling);
+  return ok;
+}
+
+/* --- before a charge --- */
+
+/* The rows of one part of PG_REVIEW, from `*at` on. */
+static bool read_part(struct row *row, struct journal_list *list, int part, struct error *err)
+{
+  int rows = row->pg->lib.PQntuples(row->result), first = row->index;
+  while (row->index < rows && number_of(row, 0) == part) row->index++;
+  int count = row->index - first;
+  list->entries = count > 0 ? calloc((size_t)count, sizeof *list->entries) : NULL;
+  if (count > 0 && !list->entries) return out_of_memory(err);
+  row->first = 1;
+  for (row->index = first; row->index < first + count; row->index++) {
+    if (!read_entry(row, &list->entries[list->count], err)) return false;
+    list->count++;
+  }
+  row->first = 0;
+  return true;
+}
+
+static bool review(struct postgres *pg, void *arg, struct error *err)
+{
+  struct journal_review *job = arg;
+  struct digits limit, within, most;
+  const struct postgres_param params[] = {TEXT(job->account), TEXT(in_digits(&limit, job->limit)),
+                                          TEXT(in_digits(&within, job->within)),
+                                          TEXT(in_digits(&most, JOURNAL_MAX_SETTLED))};
+  journal_review_free(job);
+  PGresult *result = postgres_run(pg, PG_REVIEW, params, false, err);
+  if (!result) return false;
+  struct row row = {.pg = pg, .result = result};
+  bool ok = read_part(&row, &job->open, 0, err) && read_part(&row, &job->settled, 1, err);
+  if (ok && row.index < pg->lib.PQntuples(result)) {
+    const char *clock = text_of(&row, 21);
+    job->baseline_entry = number_of(&row, 1);
+    job->baseline_age =
+        clock && strcmp(clock, pg->clock) == 0 ? number_of(&row, 23) : JOURNAL_NOT_TIMED;
+    ok = copy_text(&row, 12, &job->baseline) || out_of_memory(err);
+  }
+  pg->lib.PQclear(result);
+  return ok;
+}
+
+bool postgres_review(struct store_driver *driver, struct journal_review *job)
+{
+  return postgres_read((struct postgres *)driver, review, job, &job->job.err);
 }

@@ -278,6 +278,42 @@ bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend)
   return ok;
 }
 
+/* What an update of an entry does to the baseline of its account. */
+static bool put_baseline(struct sqlite *sqlite, const char *account, const char *text,
+                         int64_t entry, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, text ? BASELINE_PUT : BASELINE_DROP, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, account);
+  if (text) {
+    sqlite_text(statement, 2, text);
+    sqlite3_bind_int64(statement, 3, entry);
+    sqlite_text(statement, 4, sqlite->clock);
+    sqlite3_bind_int64(statement, 5, loop_clock());
+  }
+  return sqlite_run(sqlite, statement, err);
+}
+
+/* Runs an update of one entry; its account goes to `account`, NULL when there is no such entry. */
+static bool update_entry(struct sqlite *sqlite, sqlite3_stmt *statement, char **account,
+                         struct error *err)
+{
+  int code = sqlite3_step(statement);
+  bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
+  *account = NULL;
+  if (code == SQLITE_ROW && !copy_text(statement, 0, account)) ok = out_of_memory(err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+static void bind_price(sqlite3_stmt *statement, int at, int64_t price)
+{
+  if (price == JOURNAL_NO_PRICE)
+    sqlite3_bind_null(statement, at);
+  else
+    sqlite3_bind_int64(statement, at, price);
+}
+
 bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
@@ -289,10 +325,7 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   sqlite3_bind_int64(statement, 1, settle->id);
   sqlite3_bind_int(statement, 2, settle->state);
   sqlite_text(statement, 3, settle->order_id);
-  if (settle->price == JOURNAL_NO_PRICE)
-    sqlite3_bind_null(statement, 4);
-  else
-    sqlite3_bind_int64(statement, 4, settle->price);
+  bind_price(statement, 4, settle->price);
   sqlite_text(statement, 5, settle->answer);
   sqlite3_bind_int64(statement, 6, sqlite_wall_clock());
   sqlite3_bind_int64(statement, 7, JOURNAL_OPEN);
@@ -303,7 +336,90 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
     sqlite3_bind_int64(statement, 10, settle->began_at + settle->ends_in);
   else
     sqlite3_bind_null(statement, 10);
-  bool ok = sqlite_run(sqlite, statement, err);
-  settle->changed = ok && sqlite3_changes(sqlite->db) > 0;
+  char *account;
+  bool ok = update_entry(sqlite, statement, &account, err);
+  bool keeps = journal_keeps_baseline(driver, &settle->baseline);
+  settle->changed = ok && account;
+  if (settle->changed && (keeps || settle->state == JOURNAL_SENT))
+    ok = put_baseline(sqlite, account, keeps ? settle->baseline.text : NULL, settle->id, err);
+  free(account);
   return sqlite_end(sqlite, ok, err);
+}
+
+bool sqlite_amend(struct store_driver *driver, struct journal_amend *amend)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &amend->job.err;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_AMEND, err);
+  if (!statement || !journal_holds(driver, amend->token, err) || !sqlite_begin(sqlite, true, err))
+    return false;
+  sqlite3_bind_int64(statement, 1, amend->id);
+  bind_price(statement, 2, amend->price);
+  sqlite_text(statement, 3, amend->answer);
+  sqlite_text(statement, 4, amend->note);
+  sqlite3_bind_int64(statement, 5, sqlite_wall_clock());
+  char *account;
+  bool ok = update_entry(sqlite, statement, &account, err);
+  amend->changed = ok && account;
+  if (amend->changed && journal_keeps_baseline(driver, &amend->baseline))
+    ok = put_baseline(sqlite, account, amend->baseline.text, amend->id, err);
+  free(account);
+  return sqlite_end(sqlite, ok, err);
+}
+
+/* --- before a charge --- */
+
+static bool read_open(struct sqlite *sqlite, struct journal_review *review, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_LIST_OPEN, err);
+  if (!statement) return false;
+  sqlite3_bind_int64(statement, 1, 0);
+  sqlite_text(statement, 2, review->account);
+  sqlite3_bind_int64(statement, 3, JOURNAL_OPEN);
+  sqlite3_bind_int(statement, 4, review->limit);
+  sqlite3_bind_int64(statement, 5, 0);
+  bool ok = read_all(sqlite, statement, &review->open, err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+static bool read_settled(struct sqlite *sqlite, struct journal_review *review, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_LIST_SETTLED, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, review->account);
+  sqlite3_bind_int64(statement, 2, sqlite_wall_clock() - review->within);
+  sqlite3_bind_int(statement, 3, JOURNAL_MAX_SETTLED);
+  bool ok = read_all(sqlite, statement, &review->settled, err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+static bool read_baseline(struct sqlite *sqlite, struct journal_review *review, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, BASELINE_GET, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, review->account);
+  int code = sqlite3_step(statement);
+  bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
+  if (code == SQLITE_ROW) {
+    const char *clock = (const char *)sqlite3_column_text(statement, 2);
+    review->baseline_entry = sqlite3_column_int64(statement, 1);
+    review->baseline_age = clock && strcmp(clock, sqlite->clock) == 0
+                               ? loop_clock() - sqlite3_column_int64(statement, 3)
+                               : JOURNAL_NOT_TIMED;
+    if (!copy_text(statement, 0, &review->baseline)) ok = out_of_memory(err);
+  }
+  sqlite3_reset(statement);
+  return ok;
+}
+
+bool sqlite_review(struct store_driver *driver, struct journal_review *review)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &review->job.err, ignored;
+  if (!sqlite_execute(sqlite, "BEGIN DEFERRED", err)) return false;
+  bool ok = read_open(sqlite, review, err) && read_settled(sqlite, review, err) &&
+            read_baseline(sqlite, review, err);
+  return sqlite_execute(sqlite, "ROLLBACK", ok ? err : &ignored) && ok;
 }

@@ -23,6 +23,8 @@ struct store_ops {
   bool (*list)(struct store_driver *driver, struct journal_list *list);
   bool (*intend)(struct store_driver *driver, struct journal_intend *intend);
   bool (*settle)(struct store_driver *driver, struct journal_settle *settle);
+  bool (*amend)(struct store_driver *driver, struct journal_amend *amend);
+  bool (*review)(struct store_driver *driver, struct journal_review *review);
   bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
   bool (*notes_get)(struct store_driver *driver, struct notes_get *get);
   bool (*notes_put)(struct store_driver *driver, struct notes_put *put);
@@ -44,6 +46,11 @@ char *store_name(const char *location);
 /* Whether the right that a job was begun under is still there; a store error when it is not. For
  * the stores, inside of the transaction that depends on it. */
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
+
+/* Whether a baseline may be written: there is one, and the right that it was seen under is still
+ * there. */
+bool journal_keeps_baseline(const struct store_driver *driver,
+                            const struct journal_baseline *baseline);
 
 /* The name of an account's lock: two of them, this one and the next, which is the place in the
  * queue. Even, not negative. */

@@ -43,6 +43,16 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
  * clock. */
 #define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at"
 
+/* After an update of an entry (`changed`): writes the baseline of its account, removes it when the
+ * text is empty, and leaves it when the text is NULL. */
+#define KEEP_BASELINE(text, clock)                                                         \
+  ", kept AS (INSERT INTO proxylua.ledgers AS l (account, baseline, baseline_entry, "      \
+  "baseline_clock, baseline_at) SELECT account, nullif(" text ", ''), id, " clock ", " NOW \
+  " FROM changed WHERE " text                                                              \
+  "::text IS NOT NULL ON CONFLICT (account) DO UPDATE SET baseline "                       \
+  "= excluded.baseline, baseline_entry = excluded.baseline_entry, baseline_clock = "       \
+  "excluded.baseline_clock, baseline_at = excluded.baseline_at) SELECT id FROM changed"
+
 const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0},
     [PG_COMMIT] = {"COMMIT", 0},
@@ -98,12 +108,32 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          13},
     [PG_CHARGE_FORGET] = {"DELETE FROM proxylua.charges WHERE account = $1 AND key = $2", 2},
     [PG_CHARGE_SETTLE] =
-        {"UPDATE proxylua.charges SET state = $2, order_id = coalesce($3, order_id), "
+        {"WITH changed AS (UPDATE proxylua.charges SET state = $2, order_id = coalesce($3, "
+         "order_id), "
          "price = coalesce($4, price), answer = coalesce($5, answer), updated_at = " NOW
          ", note = coalesce($7, note), ended_clock = coalesce($8, ended_clock), "
          "ended_at = coalesce(" NOW " + $9::int8, ended_at) "
-         "WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id",
-         9},
+         "WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id, account)" KEEP_BASELINE("$10",
+                                                                                         "$11"),
+         11},
+    [PG_CHARGE_AMEND] =
+        {"WITH changed AS (UPDATE proxylua.charges SET price = coalesce($2, price), "
+         "answer = coalesce($3, answer), note = coalesce($4, note), updated_at = " NOW
+         " WHERE id = $1 AND state = 2 RETURNING id, account)" KEEP_BASELINE("$5", "$6"),
+         6},
+    /* All three parts have the columns of an entry; the baseline is in that of the snapshot, its
+     * age in the last one. */
+    [PG_REVIEW] =
+        {"(SELECT 0 AS part, " CHARGE_READ
+         " FROM proxylua.charges WHERE account = $1 AND state NOT IN (2, 3) ORDER BY id LIMIT $2) "
+         "UNION ALL (SELECT 1, " CHARGE_READ
+         " FROM proxylua.charges WHERE account = $1 AND updated_at >= " NOW
+         " - $3::int8 AND state IN (2, 3) ORDER BY updated_at DESC LIMIT $4) "
+         "UNION ALL SELECT 2, baseline_entry, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
+         "NULL, NULL, baseline, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, baseline_clock, "
+         "NULL, " NOW
+         " - baseline_at FROM proxylua.ledgers WHERE account = $1 AND baseline IS NOT NULL",
+         4},
     /* The day, and the sums of the run and of the account's day, as sums of numeric: they cannot
        overflow here. */
     [PG_SPENT] =

@@ -67,6 +67,8 @@ enum postgres_statement {
   PG_CHARGE_INSERT,
   PG_CHARGE_FORGET,
   PG_CHARGE_SETTLE,
+  PG_CHARGE_AMEND,
+  PG_REVIEW,
   PG_SPENT,
   PG_TRY_LOCK,
   PG_UNLOCK,
@@ -155,6 +157,8 @@ bool postgres_find(struct store_driver *driver, struct journal_find *find);
 bool postgres_list(struct store_driver *driver, struct journal_list *list);
 bool postgres_intend(struct store_driver *driver, struct journal_intend *intend);
 bool postgres_settle(struct store_driver *driver, struct journal_settle *settle);
+bool postgres_amend(struct store_driver *driver, struct journal_amend *amend);
+bool postgres_review(struct store_driver *driver, struct journal_review *review);
 bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
 
 /* The notes' operations (postgres_notes.c). */

@@ -67,6 +67,15 @@ static const char *const migrations[] = {
     "  put_at int8 NOT NULL," /* microseconds since 1970 */
     "  PRIMARY KEY (owner, kind, name)"
     ");",
+
+    "CREATE TABLE proxylua.ledgers (" /* one row per account */
+    "  account text PRIMARY KEY,"
+    "  baseline text," /* what the last charge left (struct journal_baseline) */
+    "  baseline_entry int8,"
+    "  baseline_clock text," /* whose microseconds baseline_at is */
+    "  baseline_at int8"
+    ");"
+    "CREATE INDEX charges_by_change ON proxylua.charges (account, updated_at);",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

@@ -61,7 +61,23 @@ static const char *const texts[STATEMENTS] = {
         "price), "
         "answer = coalesce(?5, answer), updated_at = ?6, note = coalesce(?8, note), "
         "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at) "
-        "WHERE id = ?1 AND (1 << state) & ?7",
+        "WHERE id = ?1 AND (1 << state) & ?7 RETURNING account",
+    [CHARGE_AMEND] =
+        "UPDATE charges SET price = coalesce(?2, price), answer = coalesce(?3, "
+        "answer), note = coalesce(?4, note), updated_at = ?5 WHERE id = ?1 AND state "
+        "= 2 RETURNING account",
+    [CHARGE_LIST_SETTLED] =
+        "SELECT id, " CHARGE_COLUMNS
+        " FROM charges INDEXED BY charges_by_change WHERE account = ?1 AND updated_at >= ?2 "
+        "AND state IN (2, 3) ORDER BY updated_at DESC LIMIT ?3",
+    [BASELINE_PUT] =
+        "INSERT INTO ledgers (account, baseline, baseline_entry, baseline_clock, baseline_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account) DO UPDATE SET baseline = ?2, "
+        "baseline_entry = ?3, baseline_clock = ?4, baseline_at = ?5",
+    [BASELINE_DROP] = "UPDATE ledgers SET baseline = NULL WHERE account = ?1",
+    [BASELINE_GET] =
+        "SELECT baseline, baseline_entry, baseline_clock, baseline_at FROM ledgers "
+        "WHERE account = ?1 AND baseline IS NOT NULL",
     [SPENT_BY_RUN] =
         "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
         "WHERE run_id = ?1 AND state != ?2 AND substr(key, 1, ?3) = substr(?4, 1, ?3)",
@@ -354,6 +370,8 @@ const struct store_ops store_sqlite = {
     .list = sqlite_list,
     .intend = sqlite_intend,
     .settle = sqlite_settle,
+    .amend = sqlite_amend,
+    .review = sqlite_review,
     .lock = sqlite_lock,
     .notes_get = sqlite_notes_get,
     .notes_put = sqlite_notes_put,

@@ -25,6 +25,11 @@ enum statement {
   CHARGE_INSERT,
   CHARGE_FORGET,
   CHARGE_SETTLE,
+  CHARGE_AMEND,
+  CHARGE_LIST_SETTLED,
+  BASELINE_PUT,
+  BASELINE_DROP,
+  BASELINE_GET,
   SPENT_BY_RUN,
   SPENT_BY_DAY,
   NOTE_GET,
@@ -100,6 +105,8 @@ bool sqlite_find(struct store_driver *driver, struct journal_find *find);
 bool sqlite_list(struct store_driver *driver, struct journal_list *list);
 bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend);
 bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle);
+bool sqlite_amend(struct store_driver *driver, struct journal_amend *amend);
+bool sqlite_review(struct store_driver *driver, struct journal_review *review);
 
 /* The right to charge (lock_sqlite.c). */
 bool sqlite_lock(struct store_driver *driver, struct journal_lock *lock);

@@ -63,6 +63,15 @@ static const char *const migrations[] = {
     "  put_at INTEGER NOT NULL," /* microseconds since 1970 */
     "  PRIMARY KEY (owner, kind, name)"
     ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE ledgers (" /* one row per account */
+    "  account TEXT PRIMARY KEY,"
+    "  baseline TEXT," /* what the last charge left (struct journal_baseline) */
+    "  baseline_entry INTEGER,"
+    "  baseline_clock TEXT," /* whose microseconds baseline_at is: a boot id */
+    "  baseline_at INTEGER"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX charges_by_change ON charges (account, updated_at);",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

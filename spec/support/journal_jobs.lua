@@ -1,0 +1,60 @@
+-- Runs the jobs of the journal on a store, without a server: build/spec/journal_check.
+
+local program = require "spec.support.program"
+
+local M = {}
+
+local function split(text)
+  local lines = {}
+  for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+  return lines
+end
+
+--- Runs jobs in one process, and returns what each printed.
+-- @param store location
+-- @param jobs list of lines
+-- @param prefix of the command, may be left out: "faketime …"
+function M.run(store, jobs, prefix)
+  local folder = program.folder()
+  local input = program.write(folder .. "/jobs", table.concat(jobs, "\n") .. "\n")
+  local pipe = assert(io.popen(("%s build/spec/journal_check %s <%s 2>&1"):format(prefix or "",
+    program.quote(store), input)))
+  local lines = split(pipe:read("a"))
+  pipe:close()
+  program.remove(folder)
+  return lines
+end
+
+local Session = {}
+Session.__index = Session
+
+--- A process that runs one job after another, beside others.
+function M.open(store)
+  local self = setmetatable({ folder = program.folder(), read = 0 }, Session)
+  local output = program.write(self.folder .. "/output", "")
+  self.input = assert(io.popen(("build/spec/journal_check %s >%s 2>&1"):format(
+    program.quote(store), output), "w"))
+  self.output = assert(io.open(output))
+  return self
+end
+
+--- Runs a job, and returns what it printed.
+function Session:run(job)
+  self.input:write(job, "\n")
+  self.input:flush()
+  local line, part = "", nil
+  repeat
+    part = self.output:read("L")
+    line = line .. (part or "")
+    if not part then require("proxylua.core").task.sleep(0.002) end
+  until line:sub(-1) == "\n"
+  return line:sub(1, -2)
+end
+
+function Session:close()
+  self.input:close()
+  self.output:close()
+  program.remove(self.folder)
+end
+
+return M
