@@ -4,6 +4,7 @@
 #ifndef PROXYLUA_API_RECORD_H
 #define PROXYLUA_API_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,12 @@ struct record_query {
   enum record_kind kind;
   const char *const *fields; /* canonical names, NULL-terminated; at most 15 */
   int64_t page, limit;       /* asked for, since the server may not tell */
+};
+
+/* What a response says of the list that it is a page of. */
+struct record_listing {
+  bool more;     /* further pages follow, or may */
+  int64_t total; /* records of all pages; negative: unknown */
 };
 
 /* The fields of a kind; ends with a row whose name is NULL. */

@@ -201,16 +201,28 @@ static bool read_answer(void *arg, enum record_kind kind, const char *body, size
 
 /* A purchase_lister, likewise. */
 static bool list_answer(void *arg, const struct record_query *query, const char *body, size_t size,
-                        bool *more, bool (*visit)(void *arg, const char *const *texts),
-                        void *visit_arg)
+                        struct record_listing *listing,
+                        bool (*visit)(void *arg, const char *const *texts), void *visit_arg)
 {
   const struct engine *engine = arg;
   lua_State *L = engine->reader;
   bool collecting = pause_collector(L);
-  bool read = record_list_texts(L, body, size, query, more, visit, visit_arg);
+  bool read = record_list_texts(L, body, size, query, listing, visit, visit_arg);
   lua_settop(L, 0);
   if (collecting) lua_gc(L, LUA_GCRESTART);
   return read;
+}
+
+/* A purchase_refusal, likewise. */
+static bool refuses(void *arg, const char *body, size_t size)
+{
+  const struct engine *engine = arg;
+  lua_State *L = engine->reader;
+  bool collecting = pause_collector(L);
+  bool refusal = record_is_refusal(L, body, size);
+  lua_settop(L, 0);
+  if (collecting) lua_gc(L, LUA_GCRESTART);
+  return refusal;
 }
 
 static bool open_purchase(struct engine *engine, struct error *err)
@@ -225,6 +237,7 @@ static bool open_purchase(struct engine *engine, struct error *err)
                                        .settle = engine->settle,
                                        .read = read_answer,
                                        .list = list_answer,
+                                       .refuses = refuses,
                                        .read_arg = engine,
                                        .tell = tell,
                                        .tell_arg = engine,

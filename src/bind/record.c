@@ -283,7 +283,8 @@ struct reading {
   const struct record_query *query;
   bool (*visit)(void *arg, const char *const *texts);
   void *arg;
-  bool more, done;
+  struct record_listing listing;
+  bool done;
 };
 
 #define MOST_FIELDS 16
@@ -326,7 +327,9 @@ static int read_list(lua_State *L)
   page_read(L, document, document + 1, &page);
   if (page.page < 0) page.page = query->page;
   int64_t count = (int64_t)lua_rawlen(L, list);
-  reading->more = page_has_more(&page, count, query->limit) != 0;
+  reading->listing.more = page_has_more(&page, count, query->limit) != 0;
+  reading->listing.total =
+      page.total < 0 && page.pages >= 0 && page.limit > 0 ? page.pages * page.limit : page.total;
   fields_begin(L, &fields, query->kind);
   int base = lua_gettop(L);
   luaL_checkstack(L, MOST_FIELDS + 8, NULL);
@@ -339,16 +342,51 @@ static int read_list(lua_State *L)
 }
 
 bool record_list_texts(lua_State *L, const char *body, size_t size,
-                       const struct record_query *query, bool *more,
+                       const struct record_query *query, struct record_listing *listing,
                        bool (*visit)(void *arg, const char *const *texts), void *arg)
 {
-  struct reading reading = {.body = body, .size = size, .query = query, .visit = visit, .arg = arg};
+  struct reading reading = {.body = body,
+                            .size = size,
+                            .query = query,
+                            .visit = visit,
+                            .arg = arg,
+                            .listing = {.total = -1}};
   if (!lua_checkstack(L, 4)) return false;
   lua_pushcfunction(L, read_list);
   lua_pushlightuserdata(L, &reading);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  *more = reading.more;
+  *listing = reading.listing;
   return reading.done;
+}
+
+/* --- refusals, for the core --- */
+
+static int read_refusal(lua_State *L)
+{
+  struct wanted *wanted = lua_touserdata(L, 1);
+  struct fields fields;
+  if (!json_try_decode(L, wanted->body, wanted->size)) return 0;
+  int document = lua_gettop(L);
+  if (!unwrap_has_object(L, document)) return 0;
+  lua_getfield(L, document, "success");
+  wanted->found = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+  lua_getfield(L, document, "error");
+  if (wanted->found || lua_isnil(L, -1)) return 0;
+  fields_begin(L, &fields, RECORD_ORDER);
+  wanted->found =
+      fields_get(L, &fields, document, record_field_find(RECORD_ORDER, "id")) == LUA_TNIL;
+  return 0;
+}
+
+bool record_is_refusal(lua_State *L, const char *body, size_t size)
+{
+  struct wanted wanted = {.body = body, .size = size};
+  if (!lua_checkstack(L, 4)) return false;
+  lua_pushcfunction(L, read_refusal);
+  lua_pushlightuserdata(L, &wanted);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return wanted.found;
+  lua_pop(L, 1);
+  return false;
 }
 
 /* --- for Lua --- */

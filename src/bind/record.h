@@ -43,10 +43,14 @@ bool record_field_text(lua_State *L, const char *body, size_t size, enum record_
                        const char *field, struct buffer *text);
 
 /* Visits the records of a list with the texts of the fields that the query names (NULL: absent;
- * valid during the visit). `more`: there are, or may be, further pages. False when the answer is no
- * list, or a visit answered false. Never raises; leaves the stack as it was. */
+ * valid during the visit). False if the response is not a list, or a visit returned false. Never
+ * raises; leaves the stack as it was. */
 bool record_list_texts(lua_State *L, const char *body, size_t size,
-                       const struct record_query *query, bool *more,
+                       const struct record_query *query, struct record_listing *listing,
                        bool (*visit)(void *arg, const char *const *texts), void *arg);
+
+/* Whether a body is the API's own refusal: a purchase_refusal. Never raises; leaves the stack as it
+ * was. */
+bool record_is_refusal(lua_State *L, const char *body, size_t size);
 
 #endif

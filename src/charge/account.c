@@ -21,8 +21,9 @@ static void go_on(struct flow *charge)
     flow_lock(charge);
 }
 
-/* Fills in the job that remembers the account under all the names that an answer tells. False when
- * it tells none: nobody could tell then that two keys spend the same money. */
+/* Fills in the job that remembers the account by its id, or by its email if it has no id: two
+ * accounts can share an email. False if the response has neither: then nothing would show that two
+ * keys spend the same money. */
 static bool read_names(struct flow *charge, const struct http_exchange *x)
 {
   static const char *const fields[JOURNAL_ALIASES] = {"id", "email"};
@@ -31,11 +32,12 @@ static bool read_names(struct flow *charge, const struct http_exchange *x)
   char value[200], text[700];
   charge->account = (struct journal_account){.key = settings->key_hash};
   for (int i = 0; i < JOURNAL_ALIASES; i++) {
-    if (!flow_read(charge, RECORD_ACCOUNT, x, fields[i], value, sizeof value)) continue;
+    if (charge->account.put ||
+        !flow_read(charge, RECORD_ACCOUNT, x, fields[i], value, sizeof value))
+      continue;
     int size = snprintf(text, sizeof text, "%.390s\n%s\n%s", base, fields[i], value);
     if (flow_hash(text, (size_t)size, charge->aliases[i]))
       charge->account.aliases[i] = charge->aliases[i];
-    if (charge->account.put) continue;
     snprintf(charge->account_name, sizeof charge->account_name, "%.390s %s", base, value);
     charge->account.put = charge->account_name;
   }
@@ -49,14 +51,16 @@ static void put_account(struct flow *charge, void (*done)(struct store_job *job)
   journal_account(charge->owner->settings.store, &charge->account);
 }
 
-/* --- at the beginning --- */
-
 static void on_account(struct store_job *job);
 
 static void on_answer(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
   if (!flow_answered(charge, call)) return;
+  struct purchase *purchase = charge->owner;
+  purchase->has_named_balance =
+      flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &purchase->named_balance);
+  purchase->named_at = loop_clock();
   if (read_names(charge, call->exchange))
     put_account(charge, on_account);
   else
@@ -91,8 +95,6 @@ void flow_begin(struct flow *charge)
     put_account(charge, on_account);
 }
 
-/* --- with another answer at hand: the server may have begun to tell an id --- */
-
 static void on_named(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, account);
@@ -101,10 +103,14 @@ static void on_named(struct store_job *job)
   flow_send(charge);
 }
 
+/* The server may have begun to give an id. */
 void flow_note_account(struct flow *charge)
 {
+  const struct client_call *call = charge->call;
   free(charge->account.account);
-  if (!charge->owner->named && read_names(charge, charge->call->exchange))
+  charge->account.account = NULL;
+  bool at_hand = call && call->exchange && call->request.endpoint == endpoint_find("account.get");
+  if (!charge->owner->named && at_hand && read_names(charge, charge->call->exchange))
     put_account(charge, on_named);
   else
     flow_send(charge);

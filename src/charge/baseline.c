@@ -1,17 +1,145 @@
-/* The sixth step of a charge: what exists before it, so that a lost answer can be made up for. The
- * orders of its type, or the expiry that is to be moved (which the quote has found), the newest
- * transactions, and the balance. */
+/* The sixth step of a charge: its baseline, so that a lost response can be reconciled. It has the
+ * newest orders of the type, or the end that is to be extended (which the quote has read), the
+ * newest transactions, and the balance. One that an earlier charge took lately is used again. */
+#include <string.h>
 #include <time.h>
 
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-/* The server's clock, at the beginning; this machine's where the server does not tell. */
+#define NAMED_US INT64_C(5000000) /* for how long the balance counts that came with the account */
+
+/* The server's clock, at the beginning; this machine's if the server does not send a Date. */
 static void note_time(struct flow *charge)
 {
   if (charge->before.taken_at > 0) return;
   charge->before.taken_at = http_date(charge->call->exchange);
   if (charge->before.taken_at == 0) charge->before.taken_at = (double)time(NULL);
+}
+
+static money cost_of(const struct journal_entry *entry)
+{
+  return entry->price == JOURNAL_NO_PRICE ? entry->quote : entry->price;
+}
+
+/* Whether an entry was charged after the baseline that an earlier charge left. */
+static bool is_since_left(const struct flow *charge, const struct journal_entry *entry)
+{
+  return entry->state == JOURNAL_PLACED && entry->id >= charge->left.baseline.reused;
+}
+
+/* The balance as the journal expects it: the one that an earlier charge left, less what was charged
+ * since. */
+static bool expect_balance(const struct flow *charge, money *expected)
+{
+  const struct left *left = &charge->left;
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  if (!left->there || !left->baseline.has_balance || left->baseline.reused == 0 ||
+      settled->count >= JOURNAL_MAX_SETTLED)
+    return false;
+  *expected = left->baseline.balance;
+  for (size_t i = 0; i < settled->count; i++)
+    if (is_since_left(charge, &settled->entries[i]) &&
+        !money_subtract(*expected, cost_of(&settled->entries[i]), expected))
+      return false;
+  return true;
+}
+
+/* A cached balance may lack the newest charges: then it differs from the expected one by exactly
+ * these. */
+static void correct_balance(struct flow *charge, money expected)
+{
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  money without = charge->before.balance;
+  for (size_t i = 0; i < settled->count && without > expected; i++) {
+    if (!is_since_left(charge, &settled->entries[i])) continue;
+    if (!money_subtract(without, cost_of(&settled->entries[i]), &without)) return;
+    if (without == expected) charge->before.balance = expected;
+  }
+}
+
+/* The row of the first new transaction for an order; rows->count if there is none. */
+size_t flow_find_transaction(const struct flow *charge, const struct ids *known,
+                             const char *order_id)
+{
+  const struct reconcile_rows *rows = &charge->transactions;
+  size_t row = 0;
+  for (; row < rows->count; row++) {
+    const char *id = reconcile_text(rows, row, TRANSACTION_ID),
+               *order = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
+               *type = reconcile_text(rows, row, TRANSACTION_TYPE);
+    if (order && strcmp(order, order_id) == 0 && !(id && ids_have(known, id)) &&
+        !(type && strcasestr(type, "refund")))
+      break;
+  }
+  return row;
+}
+
+bool flow_read_amount(const struct flow *charge, size_t row, money *amount)
+{
+  const char *text = reconcile_text(&charge->transactions, row, TRANSACTION_AMOUNT);
+  if (!text || money_parse(text, strlen(text), amount) != MONEY_OK || *amount == INT64_MIN)
+    return false;
+  if (*amount < 0) *amount = -*amount;
+  return true;
+}
+
+/* A charge that took more than its quote, such as a tax, shows in the transactions that a later
+ * charge reads. */
+static void check_earlier_prices(struct flow *charge)
+{
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  for (size_t i = 0; i < settled->count && !charge->owner->overcharged; i++) {
+    const struct journal_entry *entry = &settled->entries[i];
+    money amount;
+    char paid[MONEY_TEXT], counted[MONEY_TEXT];
+    if (!charge->left.there || !is_since_left(charge, entry) || !entry->order_id) continue;
+    size_t row =
+        flow_find_transaction(charge, &charge->left.baseline.transactions.known, entry->order_id);
+    if (row == charge->transactions.count || !flow_read_amount(charge, row, &amount)) continue;
+    if (amount <= cost_of(entry)) continue;
+    money_format(amount, paid);
+    money_format(cost_of(entry), counted);
+    charge->owner->overcharged = true;
+    charge->amend = (struct journal_amend){.id = entry->id, .price = amount};
+    flow_tell(charge, "%.60s with key %.100s cost %s, and not %s; this run spends nothing more",
+              entry->endpoint, entry->key, paid, counted);
+  }
+}
+
+static void go_on(struct flow *charge)
+{
+  crash_point("snapshot");
+  if (charge->owner->overcharged)
+    flow_fail(charge, ERROR_SPEND_REFUSED,
+              "an earlier charge cost more than its quote; this run spends nothing more");
+  else if (charge->requoting)
+    flow_requote(charge);
+  else
+    flow_note_account(charge);
+}
+
+static void on_amended(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, amend);
+  if (flow_has_failed(charge, job)) return;
+  go_on(charge);
+}
+
+static void take_balance(struct flow *charge)
+{
+  money expected;
+  charge->baseline_at = loop_clock();
+  check_earlier_prices(charge);
+  if (expect_balance(charge, &expected) && charge->before.balance > expected)
+    correct_balance(charge, expected);
+  if (charge->amend.id == 0) {
+    go_on(charge);
+    return;
+  }
+  charge->amend.job.done = on_amended;
+  charge->working = true;
+  journal_amend(charge->owner->settings.store, &charge->amend);
 }
 
 static void on_account(void *arg, struct client_call *call)
@@ -22,38 +150,67 @@ static void on_account(void *arg, struct client_call *call)
   note_time(charge);
   before->has_balance =
       flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &before->balance);
-  if (!before->has_balance) {
-    flow_fail(charge, ERROR_PROTOCOL,
-              "the answer holds no balance that can be read; nothing was bought");
-    return;
-  }
-  if (!snapshot_write(before, &charge->snapshot)) {
-    flow_fail(charge, ERROR_INTERNAL, "out of memory");
-    return;
-  }
-  crash_point("snapshot");
-  flow_note_account(charge);
+  if (before->has_balance)
+    take_balance(charge);
+  else
+    flow_fail(charge, ERROR_PROTOCOL, "the response has no balance; nothing was bought");
 }
 
-static bool keep_ids(struct ids *ids, const struct reconcile_rows *rows, int field)
+/* Whether an entry was settled in the last seconds; by a clock that was set back, in the future. */
+static bool has_recent(const struct journal_list *settled)
 {
-  for (size_t row = 0; row < rows->count; row++) {
-    const char *id = reconcile_text(rows, row, field);
-    if (id && !ids_add(ids, id)) return false;
-  }
-  return true;
+  int64_t now = (int64_t)time(NULL) * 1000000;
+  for (size_t i = 0; i < settled->count; i++)
+    if (settled->entries[i].updated_at > now - 2 * NAMED_US) return true;
+  return false;
 }
 
-/* A charge can do without: then its outcome, should the answer be lost, may stay in doubt. */
-static void on_movements(struct flow *charge, bool ok)
+/* The balance that came with the account's name a moment ago will do, if nothing was charged since
+ * then. */
+static bool has_named_balance(const struct flow *charge)
 {
-  struct snapshot *before = &charge->before;
+  const struct purchase *purchase = charge->owner;
+  const struct journal_review *review = &charge->recovery.review;
+  return purchase->has_named_balance && loop_clock() - purchase->named_at < NAMED_US &&
+         review->open.count == 0 && !has_recent(&review->settled);
+}
+
+static void ask_balance(struct flow *charge)
+{
+  struct purchase *purchase = charge->owner;
+  bool has = has_named_balance(charge);
+  purchase->has_named_balance = false;
+  if (has) {
+    charge->before.has_balance = true;
+    charge->before.balance = purchase->named_balance;
+    take_balance(charge);
+    return;
+  }
+  flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+}
+
+/* A charge can do without the transactions: then its outcome, should the response be lost, may stay
+ * in doubt. */
+static void on_transactions(struct flow *charge, bool ok)
+{
   if (ok) note_time(charge);
-  before->movements_whole = ok && charge->walk.whole;
-  if (keep_ids(&before->movements, &charge->movements, MOVEMENT_ID))
-    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+  if (!ok || flow_keep_known(charge, &charge->before.transactions))
+    ask_balance(charge);
   else
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
+}
+
+static const struct list_state *hint_of(const struct flow *charge, const struct list_state *list)
+{
+  return charge->left.there ? list : NULL;
+}
+
+static void ask_transactions(struct flow *charge)
+{
+  reconcile_rows_free(&charge->transactions);
+  flow_walk_transactions(charge, &charge->transactions,
+                         hint_of(charge, &charge->left.baseline.transactions), NULL,
+                         on_transactions);
 }
 
 static void on_orders(struct flow *charge, bool ok)
@@ -63,20 +220,43 @@ static void on_orders(struct flow *charge, bool ok)
     return;
   }
   note_time(charge);
-  charge->before.whole = charge->walk.whole;
-  if (keep_ids(&charge->before.orders, &charge->orders, ORDER_ID))
-    flow_walk_movements(charge, &charge->movements, NULL, 1, on_movements);
+  if (flow_keep_known(charge, &charge->before.orders))
+    ask_transactions(charge);
   else
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
 
-/* Of what the table does not know nothing could be told afterwards. */
+void flow_take_baseline(struct flow *charge)
+{
+  char *expires_at = charge->before.expires_at;
+  charge->before.expires_at = NULL;
+  snapshot_free(&charge->before);
+  charge->before.expires_at = expires_at;
+  reconcile_rows_free(&charge->orders);
+  if (flow_is_extension(charge))
+    ask_transactions(charge);
+  else
+    flow_walk_orders(charge, charge->asked.of[TRAIT_TYPE], &charge->orders,
+                     hint_of(charge, &charge->left.baseline.orders), NULL, on_orders);
+}
+
+/* Of a path that the table does not know nothing could be told afterwards. */
 void flow_snapshot(struct flow *charge)
 {
-  if (!charge->request.endpoint)
+  if (!charge->request.endpoint) {
     flow_send(charge);
-  else if (flow_is_extension(charge))
-    flow_walk_movements(charge, &charge->movements, NULL, 1, on_movements);
-  else
-    flow_walk_orders(charge, charge->asked.of[TRAIT_TYPE], &charge->orders, NULL, on_orders);
+  } else if (flow_can_reuse_baseline(charge)) {
+    flow_reuse_baseline(charge);
+    flow_send(charge);
+  } else {
+    flow_take_baseline(charge);
+  }
+}
+
+bool flow_write_baseline(struct flow *charge)
+{
+  charge->snapshot.size = 0;
+  charge->before.sent_at = client_clock(charge->owner->settings.client);
+  if (charge->before.sent_at <= 0) charge->before.sent_at = (double)time(NULL);
+  return snapshot_write(&charge->before, &charge->snapshot);
 }

@@ -75,6 +75,7 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
 {
   charge->request = *request;
   charge->public.error = ERROR_INIT;
+  charge->before = charge->left.baseline = SNAPSHOT_INIT;
   if (flow_is_extension(charge) && !(charge->order_id = flow_order_in(request->path))) return false;
   if (!copy(&charge->path, request->path) || !copy(&charge->query, request->query) ||
       !copy(&charge->body, request->body))

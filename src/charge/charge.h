@@ -12,6 +12,9 @@
 #include "base/money.h"
 #include "charge/journal.h"
 
+/* Bytes of an order's id. */
+#define PURCHASE_MAX_ID 512
+
 struct purchase;
 struct purchase_charge;
 
@@ -22,11 +25,15 @@ struct purchase_charge;
 typedef bool purchase_reader(void *arg, enum record_kind kind, const char *body, size_t size,
                              const char *field, char *text, size_t capacity);
 
-/* And a list: visits its records with the texts of the fields of the query (NULL: absent). `more`:
- * further pages follow, or may. False when it cannot be read, or a visit answered false. */
+/* And a list: visits its records with the texts of the fields of the query (NULL: absent). False if
+ * it cannot be read, or a visit returned false. */
 typedef bool purchase_lister(void *arg, const struct record_query *query, const char *body,
-                             size_t size, bool *more,
+                             size_t size, struct record_listing *listing,
                              bool (*visit)(void *arg, const char *const *texts), void *visit_arg);
+
+/* Whether a response is the API's own refusal: an object with "success": false, or with an error
+ * that is not null and no id of an order. A gateway's page is not. */
+typedef bool purchase_refusal(void *arg, const char *body, size_t size);
 
 /* What a person is asked before a charge that nothing else allows. */
 struct purchase_question {
@@ -50,6 +57,7 @@ struct purchase_settings {
                      to come */
   purchase_reader *read;
   purchase_lister *list;
+  purchase_refusal *refuses;
   void *read_arg;
   void (*tell)(void *arg,
                const char *text); /* what must be said whether or not anybody asked; never NULL */
@@ -84,8 +92,8 @@ struct purchase_charge {
                            there was one */
   money quote;          /* and once it is known that it cost more, that */
   bool has_quote;
-  bool dry_run;       /* nothing was bought */
-  char order_id[128]; /* "" when not known */
+  bool dry_run;                       /* nothing was bought */
+  char order_id[PURCHASE_MAX_ID + 1]; /* "" if unknown */
   char key[256];
 };
 

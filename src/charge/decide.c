@@ -106,16 +106,16 @@ static void on_rehearsed(struct store_job *job)
   flow_snapshot(charge);
 }
 
-static bool is_above_max_price(struct flow *charge)
+bool flow_check_max_price(struct flow *charge)
 {
   char quote[MONEY_TEXT], most[MONEY_TEXT];
   const struct purchase_request *r = &charge->request;
-  if (!r->has_max_price || charge->public.quote <= r->max_price) return false;
+  if (!r->has_max_price || charge->public.quote <= r->max_price) return true;
   money_format(charge->public.quote, quote);
   money_format(r->max_price, most);
   error_set(&charge->public.error, ERROR_SPEND_REFUSED,
             "this would cost %s, above max_price %s; nothing was bought", quote, most);
-  return true;
+  return false;
 }
 
 void flow_decide(struct flow *charge)
@@ -123,7 +123,7 @@ void flow_decide(struct flow *charge)
   const struct purchase *purchase = charge->owner;
   charge->public.has_quote = true;
   crash_point("quoted");
-  if (is_above_max_price(charge)) {
+  if (!flow_check_max_price(charge)) {
     flow_end(charge);
   } else if (purchase->settings.dry_run) {
     charge->public.dry_run = true;

@@ -48,6 +48,14 @@ static void on_found(struct store_job *job)
   bool was = charge->find.found && entry->state != JOURNAL_NOT_PLACED;
   bool locked = charge->token != 0, dry_run = charge->owner->settings.dry_run;
   crash_point("looked-up");
+  /* A server may repeat its refusal of a key for ever: a new attempt goes out under a new one. */
+  charge->idempotency.size = 0;
+  if (!(charge->find.found && !was ? buffer_print(&charge->idempotency, "%s.%lld",
+                                                  charge->public.key, (long long)entry->id)
+                                   : buffer_add_text(&charge->idempotency, charge->public.key))) {
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+    return;
+  }
   if (was && (locked || dry_run || entry->state == JOURNAL_PLACED))
     found(charge, entry);
   else if (was)

@@ -45,11 +45,14 @@ void flow_free(struct flow *charge)
   buffer_free(&charge->walk.text);
   journal_entry_free(&charge->find.entry);
   journal_entry_free(&charge->intend.existing);
-  journal_list_free(&charge->recovery.list);
+  journal_review_free(&charge->recovery.review);
   flow_inquiry_end(charge);
+  buffer_free(&charge->left_text);
+  buffer_free(&charge->idempotency);
+  snapshot_free(&charge->left.baseline);
   snapshot_free(&charge->before);
   reconcile_rows_free(&charge->orders);
-  reconcile_rows_free(&charge->movements);
+  reconcile_rows_free(&charge->transactions);
   reconcile_traits_free(&charge->asked);
   free(charge->account.account);
   free(charge->order_id);

@@ -1,9 +1,9 @@
-/* A charge on its way: what the files charge/charge*.c share. The way: whose money it is
- * (account.c), the right to charge it (lock.c), what others left open (recover.c), whether it was
- * spent before (find.c), the quote (quote.c) and whether it may be spent (decide.c), what exists
- * (baseline.c), intent and sending (send.c), the outcome (outcome.c), which is looked for
- * (inquiry.c) when the answer is lost, and what it cost (price.c) where the answer does not tell.
- */
+/* A charge under way: what the files of charge/ share. Its steps: whose money it is (account.c),
+ * the lock of the account (lock.c), open entries of the account (recover.c), whether the key was
+ * used before (find.c), the quote (quote.c) and whether it may be spent (decide.c), the baseline
+ * (baseline.c; reuse.c has what an earlier charge left), intent and sending (send.c), the outcome
+ * (outcome.c), which is reconciled (inquiry.c) if the response was lost, and the price (price.c) if
+ * the response has none. */
 #ifndef PROXYLUA_CHARGE_FLOW_H
 #define PROXYLUA_CHARGE_FLOW_H
 
@@ -23,18 +23,21 @@
 
 struct flow;
 
-/* A walk over the pages of a list (pages.c). */
+/* The reading of a list (pages.c). */
 struct walk {
   const char *endpoint, *path;
-  struct buffer base, text; /* what its query begins with; the query of this page */
+  struct buffer base, text; /* what each query begins with; the query of this page */
   struct record_query query;
   size_t width;
-  struct reconcile_rows *rows;          /* what was found is added to these */
-  const struct reconcile_case *horizon; /* far enough back for this case; NULL: all of it */
-  int created_at, id;                   /* fields of a row */
-  int pages;                            /* at most */
-  const struct ids *known;              /* of records that are old, or NULL */
-  bool whole, reach; /* nothing lies beyond; nothing that the horizon needs does */
+  struct reconcile_rows *rows;    /* what was found is added to these */
+  const struct reconcile_case *c; /* whose baseline is to be met; NULL: a baseline is taken */
+  int created_at, id;             /* fields of a row */
+  int left;                       /* pages that may still be read */
+  size_t visited;                 /* records of this page */
+  struct list_state state;
+  bool met, stepped_back; /* a record of the baseline, or an older one, was read; the end was sought
+                             one page earlier */
+  bool reach;             /* none that appeared since the baseline is missing */
   void (*done)(struct flow *charge, bool ok);
 };
 
@@ -52,11 +55,27 @@ struct inquiry {
   void (*done)(struct flow *charge);
 };
 
-/* What is done about the entries that others left open (recover.c). */
+/* The open entries of the account, and what the last charge left (recover.c). */
 struct recovery {
-  struct journal_list list;
+  struct journal_review review;
   size_t at;
   struct journal_settle settle;
+  bool again;       /* the entries are visited for the second time */
+  size_t settled;   /* entries in this round */
+  int64_t doubtful; /* the first entry that holds this charge back; 0: none */
+  char key[256];    /* of it */
+  char why[300];
+};
+
+/* What the last charge of the account left (reuse.c). Times are of loop_clock(). */
+struct left {
+  bool there, fresh; /* fresh: its baseline can be used again */
+  char type[64];     /* of the orders in the baseline, "-": none */
+  struct snapshot baseline;
+  int64_t taken_at;
+  bool has_quote; /* for the same parameters, and recent */
+  money quote;
+  int64_t quoted_at;
 };
 
 struct flow {
@@ -86,13 +105,23 @@ struct flow {
   bool locking; /* the lock, or the place in its queue, may be ours */
   bool told_of_lock;
   int64_t locking_since;
-  int64_t token;                           /* of the lock, 0: not ours */
-  struct reconcile_rows orders, movements; /* that existed before */
+  int64_t token; /* of the lock, 0: not ours */
+  struct left left;
+  struct buffer left_text;                    /* for the next charge */
+  struct reconcile_rows orders, transactions; /* as they were read last */
   struct snapshot before;
+  int64_t baseline_at; /* loop_clock() when the baseline was taken, and the quote received */
+  int64_t quoted_at;
+  money quoted;
   struct buffer snapshot;
-  int64_t entry;        /* of the journal, 0 before the intent */
-  int64_t committed_at; /* loop_clock() before the sending was on disk, for may_send */
-  bool withheld;        /* may_send said no */
+  struct buffer
+      idempotency;        /* the key as it is sent: another one for each attempt that was refused */
+  int64_t entry;          /* of the journal, 0 before the intent */
+  int64_t committed_at;   /* loop_clock() before the sending was on disk, for may_send */
+  bool withheld;          /* may_send said no */
+  bool stale;             /* the quote was too old when the slots were there */
+  bool requoting;         /* and is renewed */
+  int renewals, refusals; /* quotes renewed; 429s */
   enum {
     FLOW_BEFORE,   /* nothing has left */
     FLOW_SENDING,  /* slots in hand */
@@ -101,9 +130,9 @@ struct flow {
   } stage;
   struct error lost; /* why the answer is not there */
   int settle_tries;
-  const char *note; /* for the journal, while the price is looked for */
-  money fall;       /* of the balance */
-  bool ending;      /* all that is left is to give the right to charge back */
+  bool agreed;       /* the response says what came of it: the baseline holds for the next charge */
+  bool price_wanted; /* once PLACED is written */
+  bool ending;       /* all that is left is to give the right to charge back */
   bool abandoned;
   bool working; /* a job of its own is out at the store */
   bool closed;  /* purchase_close was called meanwhile: free it when the job comes back */
@@ -116,6 +145,7 @@ struct flow {
   struct journal_find find;
   struct journal_intend intend;
   struct journal_settle settle;
+  struct journal_amend amend;
   struct walk walk;
   struct inquiry inquiry;
   struct recovery recovery;
@@ -128,7 +158,10 @@ struct purchase {
   char run_id[HEX(16)];
   char host[PROCESS_HOST];
   int64_t started;
-  bool overcharged;   /* a charge came out above its quote: no more of them in this run */
+  bool overcharged;       /* a charge came out above its quote: no more of them in this run */
+  bool has_named_balance; /* that came with the name of the account, at this loop_clock() */
+  money named_balance;
+  int64_t named_at;
   int64_t *looked_up; /* entries of others that this run has inquired about without any need */
   size_t looked_up_count;
   struct flow *queue; /* the first one is under way */
@@ -145,17 +178,36 @@ void flow_find(struct flow *charge);
 void flow_quote(struct flow *charge);
 void flow_decide(struct flow *charge); /* quote in hand: refuse, answer a dry run, ask, or go on */
 void flow_snapshot(struct flow *charge);
-void flow_note_account(struct flow *charge); /* once a run, from the answer in charge->call */
+void flow_take_baseline(struct flow *charge);
+void flow_note_account(struct flow *charge); /* once a run, from the response in charge->call */
+void flow_renew(struct flow *charge);        /* the quote is too old: quotes again, then sends */
+void flow_requote(struct flow *charge);
 void flow_send(struct flow *charge);
 void flow_on_sent(void *arg, struct client_call *call);
 
-/* It was placed, but nobody has told at what price: finds it out as far as it is above the quote,
- * then writes that down (price.c). */
-void flow_price(struct flow *charge, const char *note);
+/* It is placed, and the response has no price: looks for a transaction that names the order, amends
+ * the entry, then ends the charge (price.c). */
+void flow_price(struct flow *charge);
 
-/* Placed at this price, JOURNAL_NO_PRICE: not known. One above the quote is told, and ends the
- * run's spending. */
-void flow_placed(struct flow *charge, money price, const char *note);
+/* A price above the quote is reported, and ends the run's spending. */
+void flow_check_price(struct flow *charge, money price);
+
+/* What an earlier charge left (reuse.c). False if memory is out. */
+bool flow_read_left(struct flow *charge);
+bool flow_can_reuse_baseline(const struct flow *charge);
+void flow_reuse_baseline(struct flow *charge);
+/* The text for the next charge, owned by this one; NULL: none. */
+const char *flow_leave(struct flow *charge);
+
+/* baseline.c: writes the baseline down, with the time at which the request is about to leave. False
+ * if memory is out. */
+bool flow_write_baseline(struct flow *charge);
+
+/* The first of charge->transactions that is for an order, not known, and not a refund; its count:
+ * none. And the amount in a row, without its sign. */
+size_t flow_find_transaction(const struct flow *charge, const struct ids *known,
+                             const char *order_id);
+bool flow_read_amount(const struct flow *charge, size_t row, money *amount);
 
 /* Writes the outcome down, then ends the charge. The note lives as long as the charge, or is NULL.
  */
@@ -207,13 +259,19 @@ bool flow_answered(struct flow *charge, struct client_call *call);
 
 #define FLOW_PAGES 5
 
-/* Walk over up to five pages of the orders of a type (NULL: of all), or over so many of the
- * transactions, and add them to `rows`. With a horizon only as far back as it needs. */
+/* Read the orders of a type (NULL: of all) or the transactions into `rows`, at most FLOW_PAGES
+ * pages: for a baseline the page where new records appear; for a case as far as its baseline.
+ * `hint`: what an earlier reading showed of the list, or NULL. */
 typedef void flow_walked(struct flow *charge, bool ok); /* not ok: the error is in charge->call */
 void flow_walk_orders(struct flow *charge, const char *type, struct reconcile_rows *rows,
-                      const struct reconcile_case *horizon, flow_walked *done);
-void flow_walk_movements(struct flow *charge, struct reconcile_rows *rows,
-                         const struct reconcile_case *horizon, int pages, flow_walked *done);
+                      const struct list_state *hint, const struct reconcile_case *c,
+                      flow_walked *done);
+void flow_walk_transactions(struct flow *charge, struct reconcile_rows *rows,
+                            const struct list_state *hint, const struct reconcile_case *c,
+                            flow_walked *done);
+
+/* In `done`: keeps what was read as the state of the list. False if memory is out. */
+bool flow_keep_known(const struct flow *charge, struct list_state *state);
 
 /* Asks what became of an entry. The verdict is in charge->inquiry, and stays until
  * flow_inquiry_end. */
@@ -231,7 +289,8 @@ bool flow_hash(const char *text, size_t size, char hex[HEX(32)]);
 const char *flow_name(const struct flow *charge);
 bool flow_is_extension(const struct flow *charge);
 
-/* decide.c */
+/* decide.c. False with the error set if the quote is above max_price. */
+bool flow_check_max_price(struct flow *charge);
 bool flow_needs_no_lock(
     const struct flow *charge); /* yet: it is only priced, or a person is asked first */
 struct journal_allowance flow_allowance(const struct flow *charge);

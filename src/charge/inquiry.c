@@ -1,9 +1,9 @@
-/* What became of a charge whose answer was lost: gathers what the witnesses (charge/reconcile) are
- * asked for. The orders come first; money only when they say nothing and the settling time is over.
- */
+/* What became of a charge whose response was lost: reads what the reconciliation compares
+ * (charge/reconcile). The orders come first; the money if they do not decide. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/datetime.h"
 #include "charge/flow.h"
@@ -24,7 +24,7 @@ void flow_inquiry_end(struct flow *charge)
   journal_entry_free(&inquiry->find.entry);
   reconcile_traits_free(&inquiry->c.asked);
   reconcile_rows_free(&inquiry->c.orders);
-  reconcile_rows_free(&inquiry->c.movements);
+  reconcile_rows_free(&inquiry->c.transactions);
   snapshot_free(&inquiry->c.before);
   buffer_free(&inquiry->path);
   buffer_free(&inquiry->answer);
@@ -53,7 +53,20 @@ static void conclude_lost(struct flow *charge, const char *why)
   conclude_unanswered(charge, why);
 }
 
-/* --- money --- */
+/* By the server's clock, as its last response showed it: when the request left, and until when it
+ * can have had an effect. A machine that was restarted meanwhile does not know when it ended. */
+static void set_times(struct flow *charge)
+{
+  struct reconcile_case *c = &charge->inquiry.c;
+  const struct purchase_settings *settings = &charge->owner->settings;
+  int64_t ended = c->entry->since_ended;
+  c->now = client_clock(settings->client);
+  if (c->now <= 0) c->now = (double)time(NULL);
+  c->sent_from = c->before.sent_at > 0 ? c->before.sent_at : c->before.taken_at;
+  if (c->sent_from <= 0) return;
+  double end = ended == JOURNAL_NOT_TIMED ? c->now : c->now - (double)ended / 1e6;
+  c->sent_until = (end > c->sent_from ? end : c->sent_from) + settings->settle;
+}
 
 static void on_account(void *arg, struct client_call *call)
 {
@@ -67,33 +80,34 @@ static void on_account(void *arg, struct client_call *call)
   }
   c->has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &c->balance);
   c->complete = true;
+  set_times(charge);
   charge->inquiry.verdict = reconcile_judge(c);
   conclude(charge);
 }
 
-static void on_movements(struct flow *charge, bool ok)
+static void on_transactions(struct flow *charge, bool ok)
 {
   if (!ok) {
     conclude_unanswered(charge, charge->call->error.message);
     return;
   }
-  charge->inquiry.c.movements_reach = charge->walk.reach;
+  charge->inquiry.c.transactions_reach = charge->walk.reach;
+  charge->inquiry.c.transactions_total = charge->walk.state.total;
   flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
 }
 
 static void ask_money(struct flow *charge)
 {
   struct reconcile_case *c = &charge->inquiry.c;
-  flow_walk_movements(charge, &c->movements, c, FLOW_PAGES, on_movements);
+  flow_walk_transactions(charge, &c->transactions, &c->before.transactions, c, on_transactions);
 }
-
-/* --- orders --- */
 
 static void judge_orders(struct flow *charge)
 {
   struct inquiry *inquiry = &charge->inquiry;
+  set_times(charge);
   inquiry->verdict = reconcile_judge(&inquiry->c);
-  if (inquiry->verdict.what == RECONCILE_WAIT && inquiry->c.settled)
+  if (inquiry->verdict.what == RECONCILE_WAIT && inquiry->verdict.ask_money)
     ask_money(charge);
   else
     conclude(charge);
@@ -109,10 +123,16 @@ static void on_orders(struct flow *charge, bool ok)
   judge_orders(charge);
 }
 
+static bool is_own_refusal(const struct flow *charge, const struct http_exchange *x)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  return x && settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size);
+}
+
 static bool read_order(struct flow *charge, const struct http_exchange *x, const char *expires_at)
 {
   const char *texts[ORDER_FIELDS] = {[ORDER_EXPIRES_AT] = expires_at};
-  return reconcile_add(&charge->inquiry.c.orders, ORDER_FIELDS, texts) &&
+  return reconcile_add(&charge->inquiry.c.orders, ORDER_FIELDS, ORDER_ID, texts) &&
          buffer_add(&charge->inquiry.answer, x->body.data ? x->body.data : "", x->body.size);
 }
 
@@ -122,11 +142,14 @@ static void on_order(void *arg, struct client_call *call)
   flow_take_over(charge, call);
   if (flow_is_over(charge)) return;
   const struct http_exchange *x = call->exchange;
-  char id[128], expires_at[64];
+  char id[PURCHASE_MAX_ID + 1], expires_at[64];
   bool answered = call->error.kind == ERROR_NONE;
   bool dated =
       answered && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
-  if (!answered)
+  if (call->error.kind == ERROR_NOT_FOUND && is_own_refusal(charge, x)) {
+    charge->inquiry.c.gone = true;
+    judge_orders(charge);
+  } else if (!answered)
     conclude_unanswered(charge, call->error.message);
   else if (!dated && !flow_read(charge, RECORD_ORDER, x, "id", id, sizeof id))
     conclude_unanswered(charge, "the answer is no order");
@@ -150,10 +173,8 @@ static void ask_order(struct flow *charge)
 static void ask_orders(struct flow *charge)
 {
   struct reconcile_case *c = &charge->inquiry.c;
-  flow_walk_orders(charge, c->asked.of[TRAIT_TYPE], &c->orders, c, on_orders);
+  flow_walk_orders(charge, c->asked.of[TRAIT_TYPE], &c->orders, &c->before.orders, c, on_orders);
 }
-
-/* --- the entry, and the others --- */
 
 static bool is_earlier_extension(const struct reconcile_case *c, const struct journal_entry *other)
 {
@@ -218,6 +239,8 @@ static bool read_entry(struct flow *charge)
   const struct journal_entry *entry = &inquiry->find.entry;
   struct reconcile_case *c = &inquiry->c;
   c->entry = entry;
+  c->before = SNAPSHOT_INIT;
+  c->transactions_total = -1;
   c->extension = strcmp(entry->endpoint, "orders.extend") == 0;
   c->settled = entry->since_ended != JOURNAL_NOT_TIMED &&
                (double)entry->since_ended / 1e6 >= charge->owner->settings.settle;

@@ -1,8 +1,12 @@
-/* The last step of a charge: what came of the sending goes to the journal before anybody is told.
- * Where the answer was lost it is looked for until the settling time is over; the journal says
- * `unknown` meanwhile, and for whoever comes after us. */
+/* The last step of a charge: its outcome goes to the journal before the caller hears of it. A
+ * response is believed only if its content agrees: a refusal if it is the API's own, an order if it
+ * is the one that was asked for. After any other response the journal says `unknown`, and the
+ * charge is reconciled until the settling time is over. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/datetime.h"
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
@@ -10,11 +14,13 @@
 #define LONGEST_PAUSE INT64_C(16000000)
 #define SETTLE_AGAIN INT64_C(1000000) /* between two tries of writing down an outcome */
 #define SETTLE_TRIES 3
-#define MOST_OF_A_FAILURE 65536 /* bytes of an answer that is none: enough to see what it was */
+#define MAX_FAILURE                                                                            \
+  65536                 /* bytes of a failed response that are kept: enough to see what it was \
+                         */
+#define MAX_REFUSALS 20 /* 429s for one charge */
+#define DAY 86400.0
 
 static void write_outcome(struct flow *charge);
-
-/* --- writing it down --- */
 
 /* Nobody waits for this charge any more, but somebody wants to know. */
 static void tell_outcome(const struct flow *charge)
@@ -49,7 +55,10 @@ static void on_settled(struct store_job *job)
               flow_name(charge), charge->public.key, journal_state_name(charge->settle.state));
   crash_point("settled");
   if (charge->abandoned) tell_outcome(charge);
-  flow_end(charge);
+  if (charge->price_wanted && !charge->abandoned && job->err.kind == ERROR_NONE)
+    flow_price(charge);
+  else
+    flow_end(charge);
 }
 
 static void write_outcome(struct flow *charge)
@@ -72,15 +81,16 @@ void flow_settle(struct flow *charge, enum journal_state state, money price, con
                               .price = price,
                               .answer = charge->public.answer.data,
                               .note = note};
+  if (charge->agreed)
+    charge->settle.baseline =
+        (struct journal_baseline){.text = flow_leave(charge), .token = charge->token};
   if (charge->entry != 0)
     write_outcome(charge);
   else
     flow_end(charge);
 }
 
-/* --- the outcome is known --- */
-
-static void check_price(struct flow *charge, money price)
+void flow_check_price(struct flow *charge, money price)
 {
   if (price <= charge->public.quote) return;
   char quoted[MONEY_TEXT], paid[MONEY_TEXT];
@@ -92,38 +102,126 @@ static void check_price(struct flow *charge, money price)
             flow_name(charge), charge->public.key, paid, quoted);
 }
 
-void flow_placed(struct flow *charge, money price, const char *note)
+/* A price below the quote may be a discount, or an order that was cancelled: what was charged
+ * counts, as a transaction shows it. The next charge looks at the transactions anyhow. */
+static void settle_placed(struct flow *charge, money price, const char *note)
 {
-  if (price != JOURNAL_NO_PRICE) check_price(charge, price);
-  flow_settle(charge, JOURNAL_PLACED, price, note);
+  bool known = price != JOURNAL_NO_PRICE && price >= charge->public.quote;
+  if (known) flow_check_price(charge, price);
+  charge->price_wanted = !known && charge->request.endpoint &&
+                         (flow_is_extension(charge) || charge->before.reused == 0);
+  flow_settle(charge, JOURNAL_PLACED, known ? price : JOURNAL_NO_PRICE, note);
 }
 
-/* The price in the answer to an extension is the order's own. */
+/* What a response says of the charge. */
+
+static bool has_failed(const struct flow *charge, const struct http_exchange *x)
+{
+  static const char *const words[] = {"cancel", "fail", "reject", "refund", NULL};
+  char status[64];
+  if (!flow_read(charge, RECORD_ORDER, x, "status", status, sizeof status)) return false;
+  for (const char *const *word = words; *word; word++)
+    if (strncasecmp(status, *word, strlen(*word)) == 0) return true;
+  return false;
+}
+
+/* An order that existed before, or that another key bought. */
+static bool is_known(const struct flow *charge, const char *id)
+{
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  if (ids_have(&charge->before.orders.known, id)) return true;
+  for (size_t i = 0; i < settled->count; i++)
+    if (settled->entries[i].order_id && strcmp(settled->entries[i].order_id, id) == 0) return true;
+  return false;
+}
+
+static bool fits(const struct flow *charge, const struct http_exchange *x)
+{
+  struct reconcile_traits given = {{0}};
+  char texts[RECONCILE_TRAITS][128];
+  for (int i = 0; i < RECONCILE_TRAITS; i++)
+    if (flow_read(charge, RECORD_ORDER, x, reconcile_trait_names[i], texts[i], sizeof texts[i]))
+      given.of[i] = texts[i];
+  return reconcile_fits(&charge->asked, &given);
+}
+
+/* Whether the response to a purchase is the order that was asked for; its id is kept. Otherwise
+ * `why` says what is wrong with it. */
+static bool is_the_order(struct flow *charge, const struct http_exchange *x, const char **why)
+{
+  char *id = charge->public.order_id;
+  bool named = flow_read(charge, RECORD_ORDER, x, "id", id, sizeof charge->public.order_id) && *id;
+  if (!named)
+    *why = "the response does not name an order";
+  else if (is_known(charge, id))
+    *why = "the response names an order that existed before";
+  else if (!fits(charge, x))
+    *why = "the response describes another order than the one asked for";
+  else
+    return true;
+  *id = '\0';
+  return false;
+}
+
+/* Whether the response to an extension shows that the order's end moved by the period, or half of
+ * it at least, since servers round. */
+static bool is_the_extension(const struct flow *charge, const struct http_exchange *x,
+                             const char **why)
+{
+  char id[PURCHASE_MAX_ID + 1], end[64];
+  const char *period = charge->asked.of[TRAIT_PERIOD];
+  double before, after, days = period ? strtod(period, NULL) : 1;
+  if (flow_read(charge, RECORD_ORDER, x, "id", id, sizeof id) && strcmp(id, charge->order_id) != 0)
+    *why = "the response names another order";
+  else if (!flow_read(charge, RECORD_ORDER, x, "expires_at", end, sizeof end) ||
+           !charge->before.expires_at || !date_parse(charge->before.expires_at, &before) ||
+           !date_parse(end, &after))
+    *why = "the response does not say when the order ends";
+  else if (after - before < 0.5 * days * DAY)
+    *why = "the response shows the order's old end";
+  else
+    return true;
+  return false;
+}
+
+static bool agrees(struct flow *charge, const struct http_exchange *x, const char **why)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  *why = "the response is an error";
+  if (settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size))
+    return false;
+  *why = "the response says that the request is not done yet";
+  if (x->status != 200 && x->status != 201) return false;
+  if (!charge->request.endpoint) return true;
+  return flow_is_extension(charge) ? is_the_extension(charge, x, why)
+                                   : is_the_order(charge, x, why);
+}
+
 static void placed(struct flow *charge, const struct http_exchange *x)
 {
-  money price;
-  if (flow_is_extension(charge))
-    snprintf(charge->public.order_id, sizeof charge->public.order_id, "%s",
-             charge->order_id ? charge->order_id : "");
-  else if (flow_read_money(charge, RECORD_ORDER, x, "price", &price)) {
-    flow_placed(charge, price, NULL);
-    return;
-  }
-  if (charge->request.endpoint)
-    flow_price(charge, NULL);
-  else
-    flow_placed(charge, JOURNAL_NO_PRICE, NULL);
+  money price = JOURNAL_NO_PRICE;
+  charge->agreed = true;
+  if (flow_is_extension(charge)) /* whose response has the price of the order */
+    snprintf(charge->public.order_id, sizeof charge->public.order_id, "%s", charge->order_id);
+  else if (!has_failed(charge, x) && !flow_read_money(charge, RECORD_ORDER, x, "price", &price))
+    price = JOURNAL_NO_PRICE;
+  settle_placed(charge, price, NULL);
 }
 
-/* Only these say that no money moved; everything else leaves it open. */
-static bool is_refusal(const struct client_call *call)
+/* Only the API's own words say that no money moved: a gateway may send a page of its own after the
+ * API has acted. */
+static bool is_refusal(const struct flow *charge, const struct client_call *call)
 {
-  if (!call->sent || call->error.kind == ERROR_RATE_LIMITED) return true;
-  int status = call->error.status;
-  return call->exchange && call->exchange->code == CURLE_OK && status >= 400 && status <= 404;
+  const struct purchase_settings *settings = &charge->owner->settings;
+  const struct http_exchange *x = call->exchange;
+  if (!call->sent) return true;
+  if (!x || x->code != CURLE_OK) return false;
+  bool status = (x->status >= 400 && x->status <= 404) || x->status == 429;
+  return status &&
+         settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size);
 }
 
-/* --- the answer was lost: what exists tells --- */
+/* Reconciliation. */
 
 static void found_placed(struct flow *charge)
 {
@@ -138,10 +236,7 @@ static void found_placed(struct flow *charge)
   if (!ok)
     error_set(&public->error, ERROR_INTERNAL, "out of memory, after order %s was placed",
               public->order_id);
-  if (found.price == JOURNAL_NO_PRICE)
-    flow_price(charge, found.note);
-  else
-    flow_placed(charge, found.price, found.note);
+  settle_placed(charge, found.price, found.note);
 }
 
 static void found_nothing(struct flow *charge)
@@ -149,18 +244,17 @@ static void found_nothing(struct flow *charge)
   struct error *err = &charge->public.error;
   *err = charge->lost;
   error_set(err, charge->lost.kind,
-            "%.900s. What exists afterwards shows that nothing was bought, so it can be tried "
-            "again",
+            "%.900s. Orders, transactions and balance show that nothing was bought; run it again",
             charge->lost.message);
   flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE,
-              "every witness agrees that nothing was bought");
+              "orders, transactions and balance show that nothing was bought");
 }
 
 static void stays_unknown(struct flow *charge, const char *why)
 {
   struct error *err = &charge->public.error;
   error_set(err, ERROR_OUTCOME_UNKNOWN,
-            "it is not known whether this charge went through (%.400s%s%.300s), and it is not sent "
+            "it is unknown whether this charge went through (%.400s%s%.300s), and it is not sent "
             "again. " FLOW_WAY_OUT,
             charge->lost.message, *why ? "; " : "", why, charge->public.key);
   err->charge = CHARGE_UNKNOWN;
@@ -204,7 +298,7 @@ static void on_unknown(struct store_job *job)
     inquire(charge);
 }
 
-/* Of what the table does not know, nothing can be found out. */
+/* A request whose path the table does not know leaves no traces that are understood. */
 static void unknown(struct flow *charge)
 {
   charge->stage = FLOW_AFTER;
@@ -223,15 +317,6 @@ static void unknown(struct flow *charge)
   journal_settle(charge->owner->settings.store, &charge->settle);
 }
 
-/* A page of a gateway, or noise, may come with status 200 too, and says nothing. */
-static bool names_order(struct flow *charge, const struct http_exchange *x)
-{
-  char *id = charge->public.order_id, expires_at[64];
-  if (flow_read(charge, RECORD_ORDER, x, "id", id, sizeof charge->public.order_id)) return true;
-  return flow_is_extension(charge) &&
-         flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
-}
-
 static void explain_withheld(struct flow *charge)
 {
   struct error *err = &charge->public.error;
@@ -239,31 +324,53 @@ static void explain_withheld(struct flow *charge)
     error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
   else
     error_set(err, ERROR_TIMEOUT,
-              "it took too long from writing down that it is sent until it could be; nothing was "
-              "sent, try again");
+              "the machine took too long between recording the request and sending it; nothing was "
+              "sent, run it again");
+}
+
+/* The API refused it with 429 and nothing was bought: it leaves again under the same entry. */
+static bool may_leave_again(struct flow *charge, const struct client_call *call)
+{
+  return call->sent && call->exchange && call->exchange->status == 429 && !charge->abandoned &&
+         ++charge->refusals <= MAX_REFUSALS;
+}
+
+static void keep_answer(struct flow *charge, const struct http_exchange *x, bool answered)
+{
+  size_t size = x ? x->body.size : 0;
+  if (!answered && size > MAX_FAILURE) size = MAX_FAILURE;
+  charge->public.answer.size = 0;
+  if (size > 0 && !buffer_add(&charge->public.answer, x->body.data, size))
+    flow_tell(charge, "out of memory: the journal keeps no response of this charge");
 }
 
 void flow_on_sent(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
   const struct http_exchange *x = call->exchange;
-  struct purchase_charge *public = &charge->public;
+  const char *why = NULL;
   flow_take_over(charge, call);
+  if (charge->stale) {
+    flow_renew(charge);
+    return;
+  }
   crash_point("answered");
-  public->error = call->error;
+  charge->public.error = call->error;
   if (charge->withheld) explain_withheld(charge);
   bool answered = call->error.kind == ERROR_NONE;
-  size_t size = x ? x->body.size : 0;
-  if (!answered && size > MOST_OF_A_FAILURE) size = MOST_OF_A_FAILURE;
-  if (size > 0 && !buffer_add(&public->answer, x->body.data, size))
-    flow_tell(charge, "out of memory: the journal gets no answer of this charge");
-  if (answered && (!charge->request.endpoint || names_order(charge, x))) {
+  keep_answer(charge, x, answered);
+  if (answered && agrees(charge, x, &why)) {
     placed(charge, x);
-  } else if (!answered && is_refusal(call)) {
+  } else if (!answered && is_refusal(charge, call)) {
+    if (may_leave_again(charge, call)) {
+      flow_send(charge);
+      return;
+    }
+    charge->agreed = call->sent;
     flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE, NULL);
   } else {
     charge->lost = call->error;
-    if (answered) error_set(&charge->lost, ERROR_PROTOCOL, "the answer names no order");
+    if (answered) error_set(&charge->lost, ERROR_PROTOCOL, "%s", why);
     unknown(charge);
   }
 }

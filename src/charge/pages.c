@@ -1,48 +1,127 @@
-/* Lists on the way to a charge, page by page: orders and transactions. */
+/* Reads orders and transactions, page by page, at the end of the list where new records appear:
+ * the beginning of a list sorted newest first, the last pages of one sorted oldest first, both
+ * while the sorting is unknown. A baseline needs one page of that; a reconciliation reads until it
+ * meets a record of the baseline. So the length of a list does not matter. */
 #include <string.h>
 
 #include "charge/flow.h"
 
-#define LIMIT 100 /* the API's most */
+#define LIMIT 100 /* the API's maximum */
 
 static bool add_row(void *arg, const char *const *texts)
 {
-  const struct walk *walk = arg;
-  return reconcile_add(walk->rows, walk->width, texts);
+  struct walk *walk = arg;
+  walk->visited++;
+  return reconcile_add(walk->rows, walk->width, walk->id, texts);
 }
 
-/* A page that brings nothing new: the server knows no pages, and what lies beyond is out of reach.
- */
-static bool is_repeated(const struct walk *walk, size_t first)
+static bool is_transactions(const struct walk *walk)
 {
-  const struct reconcile_rows *rows = walk->rows;
-  for (size_t row = first; row < rows->count; row++) {
-    const char *id = reconcile_text(rows, row, walk->id);
-    size_t before = 0;
-    while (before < first && id && reconcile_text(rows, before, walk->id) &&
-           strcmp(reconcile_text(rows, before, walk->id), id) != 0)
-      before++;
-    if (before == first || !id) return false;
-  }
-  return true;
+  return walk->query.kind == RECORD_TRANSACTION;
 }
 
-/* Newest first, and the last one is older than what is wanted, or known to be old. */
-static bool goes_back(const struct walk *walk, size_t first)
+/* Whether a row is a record of the baseline; 0 no, 1 yes, -1 out of memory. */
+static int is_known(const struct walk *walk, const struct list_state *before, size_t row)
+{
+  const char *id = reconcile_text(walk->rows, row, walk->id);
+  if (!is_transactions(walk)) return id && ids_have(&before->known, id);
+  struct buffer mark = {0};
+  int known = reconcile_mark(walk->rows, row, &mark) ? ids_have(&before->known, mark.data) : -1;
+  buffer_free(&mark);
+  return known;
+}
+
+static bool meets_known(const struct walk *walk, size_t first)
+{
+  const struct list_state *before =
+      is_transactions(walk) ? &walk->c->before.transactions : &walk->c->before.orders;
+  for (size_t row = first; row < walk->rows->count; row++)
+    if (is_known(walk, before, row) == 1) return true;
+  return false;
+}
+
+/* The last record read is older than everything that can be new. */
+static bool goes_back(const struct walk *walk)
 {
   const struct reconcile_rows *rows = walk->rows;
-  if (!walk->horizon || first == rows->count) return false;
-  for (size_t row = first + 1; row < rows->count; row++) {
-    const char *newer = reconcile_text(rows, row - 1, walk->created_at),
-               *older = reconcile_text(rows, row, walk->created_at);
-    if (!newer || !older || strcmp(newer, older) < 0) return false;
-  }
-  const char *last = reconcile_text(rows, rows->count - 1, walk->id);
-  return (last && walk->known && ids_have(walk->known, last)) ||
-         reconcile_is_older(walk->horizon, reconcile_text(rows, rows->count - 1, walk->created_at));
+  return rows->count > 0 && reconcile_sorting(rows, walk->created_at) == LIST_NEWEST_FIRST &&
+         reconcile_is_older(walk->c, reconcile_text(rows, rows->count - 1, walk->created_at));
+}
+
+/* The page that held the end of the list when it had that many records. */
+static int64_t last_page(int64_t total, int64_t page_size)
+{
+  return total > 0 && page_size > 0 ? (total + page_size - 1) / page_size : 0;
 }
 
 static void ask_page(struct flow *charge);
+
+static void finish(struct flow *charge, bool ok)
+{
+  struct walk *walk = &charge->walk;
+  enum list_order sorting = reconcile_sorting(walk->rows, walk->created_at);
+  if (sorting != LIST_UNSORTED) walk->state.sorting = sorting;
+  walk->done(charge, ok);
+}
+
+/* Continues at the end of the list. False if its place is unknown, or was read already. */
+static bool go_to_end(struct flow *charge)
+{
+  struct walk *walk = &charge->walk;
+  int64_t page = last_page(walk->state.total, walk->state.page_size);
+  if (walk->rows->at_end || page <= walk->query.page) return false;
+  walk->rows->at_end = true;
+  walk->query.page = page;
+  ask_page(charge);
+  return true;
+}
+
+/* After a page of a baseline. */
+static void go_on_with_baseline(struct flow *charge, bool more)
+{
+  struct walk *walk = &charge->walk;
+  bool head = !walk->rows->at_end;
+  walk->state.whole = head && !more && walk->query.page == 1;
+  if (head &&
+      (walk->state.whole || reconcile_sorting(walk->rows, walk->created_at) == LIST_NEWEST_FIRST)) {
+    finish(charge, true);
+  } else if (head) {
+    if (!go_to_end(charge)) finish(charge, true);
+  } else if (more && walk->left > 0) {
+    walk->query.page++;
+    ask_page(charge);
+  } else {
+    finish(charge, true);
+  }
+}
+
+/* After a page of a reconciliation; `first`: its first row. */
+static void go_on_until_known(struct flow *charge, bool more, size_t first)
+{
+  struct walk *walk = &charge->walk;
+  bool at_end = walk->rows->at_end;
+  enum list_order sorting = reconcile_sorting(walk->rows, walk->created_at);
+  if (sorting == LIST_UNSORTED) sorting = walk->state.sorting;
+  walk->met |= meets_known(walk, first) || (!at_end && goes_back(walk));
+  bool whole = !more && !at_end;
+  bool next = at_end ? more : more && !walk->met;
+  if (next && walk->left > 0 && walk->rows->count > first) {
+    walk->query.page++;
+    ask_page(charge);
+    return;
+  }
+  if (at_end && !walk->met && walk->left > 0 && walk->query.page > 1 && !walk->stepped_back) {
+    walk->stepped_back = true; /* the list is shorter than it was */
+    walk->query.page = last_page(walk->state.total, walk->state.page_size) - 1;
+    ask_page(charge);
+    return;
+  }
+  if (!whole && !at_end && sorting != LIST_NEWEST_FIRST && walk->left > 0 && go_to_end(charge))
+    return;
+  walk->reach =
+      whole || (sorting == LIST_NEWEST_FIRST && walk->met) || (at_end && walk->met && !more);
+  finish(charge, true);
+}
 
 static void on_page(void *arg, struct client_call *call)
 {
@@ -50,30 +129,33 @@ static void on_page(void *arg, struct client_call *call)
   struct walk *walk = &charge->walk;
   const struct purchase_settings *settings = &charge->owner->settings;
   size_t first = walk->rows->count;
-  bool more;
+  struct record_listing listing = {0};
   flow_take_over(charge, call);
   if (flow_is_over(charge)) return;
   const struct http_exchange *x = call->exchange;
+  walk->visited = 0;
   if (call->error.kind == ERROR_NONE &&
       !settings->list(settings->read_arg, &walk->query, x->body.data ? x->body.data : "",
-                      x->body.size, &more, add_row, walk))
-    error_set(&call->error, ERROR_PROTOCOL, "the answer is no list of %s",
+                      x->body.size, &listing, add_row, walk))
+    error_set(&call->error, ERROR_PROTOCOL, "the response is not a list of %s",
               record_list_name(walk->query.kind));
-  bool ok = call->error.kind == ERROR_NONE;
-  walk->whole = ok && !more;
-  walk->reach = walk->whole || (ok && goes_back(walk, first));
-  if (!ok || walk->reach || walk->query.page == walk->pages || is_repeated(walk, first)) {
-    walk->done(charge, ok);
+  if (call->error.kind != ERROR_NONE) {
+    finish(charge, false);
     return;
   }
-  walk->query.page++;
-  ask_page(charge);
+  if (listing.total >= 0) walk->state.total = listing.total;
+  if (listing.more && walk->query.page == 1) walk->state.page_size = (int64_t)walk->visited;
+  if (walk->c)
+    go_on_until_known(charge, listing.more, first);
+  else
+    go_on_with_baseline(charge, listing.more);
 }
 
 static void ask_page(struct flow *charge)
 {
   struct walk *walk = &charge->walk;
   walk->text.size = 0;
+  walk->left--;
   if (buffer_print(&walk->text, "%slimit=%d&page=%d", walk->base.data ? walk->base.data : "", LIMIT,
                    (int)walk->query.page))
     flow_ask(charge, walk->endpoint, walk->path, walk->text.data, NULL, on_page);
@@ -81,52 +163,83 @@ static void ask_page(struct flow *charge)
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
 
-static void begin(struct flow *charge, struct walk walk)
+/* `hint`: what an earlier reading showed of the list. */
+static void begin(struct flow *charge, struct walk walk, const struct list_state *hint)
 {
   buffer_free(&charge->walk.base);
   walk.text = charge->walk.text;
   walk.query.page = 1;
   walk.query.limit = LIMIT;
+  walk.left = FLOW_PAGES;
+  walk.state = LIST_STATE_INIT;
+  if (hint) {
+    walk.state.sorting = hint->sorting;
+    walk.state.total = hint->total;
+    walk.state.page_size = hint->page_size;
+  }
+  if (hint && hint->sorting == LIST_OLDEST_FIRST && last_page(hint->total, hint->page_size) > 1) {
+    walk.rows->at_end = true;
+    walk.query.page = last_page(hint->total, hint->page_size);
+  }
   charge->walk = walk;
   ask_page(charge);
 }
 
 void flow_walk_orders(struct flow *charge, const char *type, struct reconcile_rows *rows,
-                      const struct reconcile_case *horizon, flow_walked *done)
+                      const struct list_state *hint, const struct reconcile_case *c,
+                      flow_walked *done)
 {
   struct walk walk = {.endpoint = "orders.list",
                       .path = "/orders",
                       .query = {.kind = RECORD_ORDER, .fields = reconcile_order_fields},
                       .width = ORDER_FIELDS,
                       .rows = rows,
-                      .horizon = horizon,
-                      .pages = FLOW_PAGES,
+                      .c = c,
                       .created_at = ORDER_CREATED_AT,
                       .id = ORDER_ID,
                       .done = done};
   bool ok = !type || (buffer_add_text(&walk.base, "type=") && endpoint_encode(&walk.base, type) &&
                       buffer_add_text(&walk.base, "&"));
   if (ok) {
-    begin(charge, walk);
+    begin(charge, walk, hint);
     return;
   }
   buffer_free(&walk.base);
   flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
 
-void flow_walk_movements(struct flow *charge, struct reconcile_rows *rows,
-                         const struct reconcile_case *horizon, int pages, flow_walked *done)
+void flow_walk_transactions(struct flow *charge, struct reconcile_rows *rows,
+                            const struct list_state *hint, const struct reconcile_case *c,
+                            flow_walked *done)
 {
   begin(charge,
         (struct walk){.endpoint = "account.transactions",
                       .path = "/account/transactions",
-                      .query = {.kind = RECORD_TRANSACTION, .fields = reconcile_movement_fields},
-                      .width = MOVEMENT_FIELDS,
+                      .query = {.kind = RECORD_TRANSACTION, .fields = reconcile_transaction_fields},
+                      .width = TRANSACTION_FIELDS,
                       .rows = rows,
-                      .horizon = horizon,
-                      .known = horizon ? &horizon->before.movements : NULL,
-                      .pages = pages,
-                      .created_at = MOVEMENT_CREATED_AT,
-                      .id = MOVEMENT_ID,
-                      .done = done});
+                      .c = c,
+                      .created_at = TRANSACTION_CREATED_AT,
+                      .id = TRANSACTION_ID,
+                      .done = done},
+        hint);
+}
+
+bool flow_keep_known(const struct flow *charge, struct list_state *state)
+{
+  const struct walk *walk = &charge->walk;
+  struct ids known = state->known;
+  *state = walk->state;
+  state->known = known;
+  struct buffer mark = {0};
+  bool ok = true;
+  for (size_t row = 0; ok && row < walk->rows->count; row++) {
+    const char *id = reconcile_text(walk->rows, row, walk->id);
+    if (is_transactions(walk))
+      ok = reconcile_mark(walk->rows, row, &mark) && ids_add(&state->known, mark.data);
+    else
+      ok = !id || ids_add(&state->known, id);
+  }
+  buffer_free(&mark);
+  return ok;
 }

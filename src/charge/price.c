@@ -1,57 +1,78 @@
-/* What a charge really cost, where its answer does not tell, as that to an extension never does: by
- * how much the balance fell; and, since others may have spent at the same time, what the
- * transaction for this order says. */
+/* What a placed charge cost, if its response does not say, as that of an extension never does: the
+ * transactions for its order tell. Until they show it, the quote counts. */
 #include <string.h>
 
+#include "charge/crash_point.h"
 #include "charge/flow.h"
 
-/* The amount of a transaction that was not there before and names the order. */
-static bool find_amount(const struct flow *charge, money *amount)
+/* Whether an earlier charge for the same order, whose transaction the baseline does not have, is
+ * the one in a row. Each explains one row. */
+static bool is_earlier(const struct flow *charge, bool *used, money amount)
 {
-  const struct reconcile_rows *rows = &charge->movements;
-  for (size_t row = 0; row < rows->count; row++) {
-    const char *id = reconcile_text(rows, row, MOVEMENT_ID),
-               *order = reconcile_text(rows, row, MOVEMENT_ORDER_ID);
-    const char *text = reconcile_text(rows, row, MOVEMENT_AMOUNT);
-    if (!id || ids_have(&charge->before.movements, id) || !order ||
-        strcmp(order, charge->public.order_id) != 0)
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  for (size_t i = 0; i < settled->count; i++) {
+    const struct journal_entry *entry = &settled->entries[i];
+    money cost = entry->price == JOURNAL_NO_PRICE ? entry->quote : entry->price;
+    if (used[i] || entry->state != JOURNAL_PLACED || !entry->order_id || cost != amount ||
+        strcmp(entry->order_id, charge->public.order_id) != 0)
       continue;
-    if (!text || money_parse(text, strlen(text), amount) != MONEY_OK || *amount == INT64_MIN)
-      continue;
-    if (*amount < 0) *amount = -*amount;
-    return true;
+    return used[i] = true;
   }
   return false;
 }
 
-static void on_movements(struct flow *charge, bool ok)
+/* The one new charge for the order, less its refunds. False if there is none, or several. */
+static bool sum_transactions(const struct flow *charge, money *sum)
 {
-  money amount;
-  flow_placed(charge, ok && find_amount(charge, &amount) ? amount : charge->fall, charge->note);
-}
-
-static void on_account(void *arg, struct client_call *call)
-{
-  struct flow *charge = arg;
-  money balance, fall;
-  flow_take_over(charge, call);
-  bool known = call->error.kind == ERROR_NONE && charge->before.has_balance &&
-               flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &balance) &&
-               money_subtract(charge->before.balance, balance, &fall);
-  if (!known || fall < charge->public.quote) {
-    flow_placed(charge, JOURNAL_NO_PRICE, charge->note);
-  } else if (fall == charge->public.quote) {
-    flow_placed(charge, fall, charge->note);
-  } else {
-    charge->fall = fall;
-    reconcile_rows_free(&charge->movements);
-    flow_walk_movements(charge, &charge->movements, NULL, 1, on_movements);
+  const struct reconcile_rows *rows = &charge->transactions;
+  const struct ids *known = &charge->before.transactions.known;
+  bool used[JOURNAL_MAX_SETTLED] = {false};
+  int charges = 0;
+  *sum = 0;
+  for (size_t row = rows->count; row-- > 0;) { /* the oldest first, in most lists */
+    const char *id = reconcile_text(rows, row, TRANSACTION_ID),
+               *named = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
+               *type = reconcile_text(rows, row, TRANSACTION_TYPE);
+    money amount;
+    if (!named || strcmp(named, charge->public.order_id) != 0 || (id && ids_have(known, id)))
+      continue;
+    if (!flow_read_amount(charge, row, &amount)) return false;
+    bool refund = type && strcasestr(type, "refund");
+    if (!refund && is_earlier(charge, used, amount)) continue;
+    if (!(refund ? money_subtract(*sum, amount, sum) : money_add(*sum, amount, sum))) return false;
+    charges += !refund;
   }
+  return charges == 1 && *sum >= 0;
 }
 
-void flow_price(struct flow *charge, const char *note)
+static void on_amended(struct store_job *job)
 {
-  charge->stage = FLOW_SETTLING;
-  charge->note = note;
-  flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+  struct flow *charge = CHARGE_OF(job, amend);
+  if (flow_is_closed(charge)) return;
+  if (job->err.kind != ERROR_NONE)
+    flow_tell(charge, "%s with key %s: the journal could not record its price: %s",
+              flow_name(charge), charge->public.key, job->err.message);
+  crash_point("priced");
+  flow_end(charge);
+}
+
+static void on_transactions(struct flow *charge, bool ok)
+{
+  money price;
+  if (!ok || !sum_transactions(charge, &price)) {
+    flow_end(charge);
+    return;
+  }
+  flow_check_price(charge, price);
+  charge->amend =
+      (struct journal_amend){.job.done = on_amended, .id = charge->entry, .price = price};
+  charge->working = true;
+  journal_amend(charge->owner->settings.store, &charge->amend);
+}
+
+void flow_price(struct flow *charge)
+{
+  reconcile_rows_free(&charge->transactions);
+  flow_walk_transactions(charge, &charge->transactions, &charge->before.transactions, NULL,
+                         on_transactions);
 }

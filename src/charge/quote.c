@@ -3,19 +3,122 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/datetime.h"
 #include "charge/crash_point.h"
 #include "charge/flow.h"
+
+#define BASELINE_US INT64_C(120000000) /* of a request that waited so long it is taken again */
+
+#define MAX_RENEWALS 5
+
+static void take_quote(struct flow *charge, money quote, int64_t at)
+{
+  charge->public.quote = charge->quoted = quote;
+  charge->quoted_at = at;
+}
+
+static bool read_quote(struct flow *charge, const struct client_call *call)
+{
+  money quote;
+  if (!flow_read_money(charge, RECORD_QUOTE, call->exchange, "price", &quote) || quote < 0)
+    return false;
+  take_quote(charge, quote, loop_clock());
+  return true;
+}
 
 static void on_quote(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
   if (!flow_answered(charge, call)) return;
-  if (flow_read_money(charge, RECORD_QUOTE, call->exchange, "price", &charge->public.quote) &&
-      charge->public.quote >= 0)
+  if (read_quote(charge, call))
     flow_decide(charge);
   else
-    flow_fail(charge, ERROR_PROTOCOL,
-              "the quote holds no price that can be read; nothing was bought");
+    flow_fail(charge, ERROR_PROTOCOL, "the quote has no readable price; nothing was bought");
+}
+
+/* Ends a charge between two sendings, or before the first. */
+static void give_up(struct flow *charge)
+{
+  if (charge->entry != 0)
+    flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE, NULL);
+  else
+    flow_end(charge);
+}
+
+static void on_withdrawn(struct store_job *job)
+{
+  struct flow *charge = CHARGE_OF(job, settle);
+  if (flow_is_closed(charge)) return;
+  if (job->err.kind != ERROR_NONE) {
+    charge->public.error = job->err;
+    flow_end(charge);
+    return;
+  }
+  charge->entry = 0;
+  charge->stage = FLOW_BEFORE;
+  flow_send(charge);
+}
+
+/* A refused request was reserved at the old price: its entry ends, and the new price is reserved
+ * anew. */
+static void withdraw(struct flow *charge)
+{
+  charge->settle = (struct journal_settle){.job.done = on_withdrawn,
+                                           .token = charge->token,
+                                           .id = charge->entry,
+                                           .state = JOURNAL_NOT_PLACED,
+                                           .ends_in = JOURNAL_KEEP_END,
+                                           .price = JOURNAL_NO_PRICE,
+                                           .note = "the API refused it, and its price rose"};
+  charge->working = true;
+  journal_settle(charge->owner->settings.store, &charge->settle);
+}
+
+static void on_requote(void *arg, struct client_call *call)
+{
+  struct flow *charge = arg;
+  money reserved = charge->public.quote;
+  flow_take_over(charge, call);
+  if (flow_is_over(charge)) return;
+  charge->requoting = false;
+  if (call->error.kind != ERROR_NONE)
+    charge->public.error = call->error;
+  else if (!read_quote(charge, call))
+    error_set(&charge->public.error, ERROR_PROTOCOL,
+              "the quote has no readable price; nothing was bought");
+  else
+    flow_check_max_price(charge);
+  if (charge->public.error.kind != ERROR_NONE)
+    give_up(charge);
+  else if (charge->entry != 0 && charge->public.quote > reserved)
+    withdraw(charge);
+  else
+    flow_send(charge);
+}
+
+void flow_requote(struct flow *charge)
+{
+  flow_ask(charge, "orders.calc", "/orders/calc", NULL,
+           flow_is_extension(charge) ? charge->calc.data : charge->body, on_requote);
+}
+
+void flow_renew(struct flow *charge)
+{
+  charge->stale = false;
+  charge->requoting = true;
+  charge->public.error = ERROR_INIT;
+  if (++charge->renewals > MAX_RENEWALS) {
+    error_set(&charge->public.error, ERROR_TIMEOUT,
+              "waiting for rate-limit slots took so long that the price had to be asked for again "
+              "and again; nothing was bought");
+    give_up(charge);
+  } else if (charge->entry == 0 && loop_clock() - charge->baseline_at > BASELINE_US) {
+    charge->stage = FLOW_BEFORE;
+    flow_take_baseline(charge);
+  } else {
+    if (charge->entry == 0) charge->stage = FLOW_BEFORE;
+    flow_requote(charge);
+  }
 }
 
 /* Without its type nothing can be quoted, and what was answered is no order. */
@@ -40,12 +143,35 @@ static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
   return true;
 }
 
+/* Keeps an end if it is later than the one known. Without one, a lost response stays in doubt. */
+static void note_end(struct flow *charge, const char *text)
+{
+  double end, known;
+  char **kept = &charge->before.expires_at;
+  if (!date_parse(text, &end)) return;
+  if (*kept && date_parse(*kept, &known) && known >= end) return;
+  free(*kept);
+  *kept = strdup(text);
+}
+
+/* The newest end that is known: of the order, or of a recent extension that the order may not show
+ * yet. */
 static void note_expiry(struct flow *charge, const struct http_exchange *x)
 {
+  const struct purchase_settings *settings = &charge->owner->settings;
+  const struct journal_list *settled = &charge->recovery.review.settled;
   char text[64];
-  if (!flow_read(charge, RECORD_ORDER, x, "expires_at", text, sizeof text)) return;
-  free(charge->before.expires_at);
-  charge->before.expires_at = strdup(text); /* without it, a lost answer stays in doubt */
+  if (flow_read(charge, RECORD_ORDER, x, "expires_at", text, sizeof text)) note_end(charge, text);
+  for (size_t i = 0; i < settled->count; i++) {
+    const struct journal_entry *entry = &settled->entries[i];
+    if (entry->state != JOURNAL_PLACED || !entry->answer || !entry->order_id ||
+        strcmp(entry->endpoint, "orders.extend") != 0 ||
+        strcmp(entry->order_id, charge->order_id) != 0)
+      continue;
+    if (settings->read(settings->read_arg, RECORD_ORDER, entry->answer, strlen(entry->answer),
+                       "expires_at", text, sizeof text))
+      note_end(charge, text);
+  }
 }
 
 /* An extension is quoted as a new order of the same kind for its period. */
@@ -73,13 +199,16 @@ static void on_order(void *arg, struct client_call *call)
 void flow_quote(struct flow *charge)
 {
   if (!charge->request.endpoint) {
-    charge->public.quote = charge->request.max_price;
+    take_quote(charge, charge->request.max_price, loop_clock());
     flow_decide(charge);
   } else if (flow_is_extension(charge)) {
     char *slash = strrchr(charge->path, '/');
     *slash = '\0';
     flow_ask(charge, "orders.get", charge->path, NULL, NULL, on_order);
     *slash = '/';
+  } else if (charge->left.has_quote && !charge->owner->settings.dry_run) {
+    take_quote(charge, charge->left.quote, charge->left.quoted_at);
+    flow_decide(charge);
   } else {
     flow_ask(charge, "orders.calc", "/orders/calc", NULL, charge->body, on_quote);
   }

@@ -1,16 +1,18 @@
 #include "charge/reconcile.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "api/country.h"
 #include "api/endpoint.h"
 #include "base/datetime.h"
 
-#define SKEW                                                                           \
-  60.0 /* seconds by which the server's Date and the times in its records may be apart \
-        */
+#define SKEW 60.0 /* seconds by which the server's Date and the times of its records may differ */
+#define TRUST \
+  120.0 /* seconds between an order's time and its journal entry that show no zone error */
 #define DAY 86400.0
 #define ZONES (14 * 3600.0) /* the most that a local time can be behind UTC, and some */
 
@@ -18,13 +20,23 @@ const char *const reconcile_trait_names[] = {"type", "quantity", "period", "coun
 const char *const reconcile_order_fields[] = {"type",       "quantity", "period", "country",
                                               "id",         "status",   "price",  "created_at",
                                               "expires_at", NULL};
-const char *const reconcile_movement_fields[] = {"id",       "type",       "amount",
-                                                 "order_id", "created_at", NULL};
+const char *const reconcile_transaction_fields[] = {"id",       "type",       "amount",
+                                                    "order_id", "created_at", NULL};
 
-/* --- rows --- */
+/* Records as rows of texts. */
 
-bool reconcile_add(struct reconcile_rows *rows, size_t width, const char *const *texts)
+static bool is_there(const struct reconcile_rows *rows, int field, const char *id)
 {
+  for (size_t row = 0; row < rows->count; row++) {
+    const char *text = reconcile_text(rows, row, field);
+    if (text && strcmp(text, id) == 0) return true;
+  }
+  return false;
+}
+
+bool reconcile_add(struct reconcile_rows *rows, size_t width, int id, const char *const *texts)
+{
+  if (texts[id] && rows->count > 0 && is_there(rows, id, texts[id])) return true;
   if (rows->count == rows->capacity) {
     size_t capacity = rows->capacity ? rows->capacity * 2 : 64;
     char **more = realloc(rows->texts, capacity * width * sizeof *more);
@@ -32,6 +44,7 @@ bool reconcile_add(struct reconcile_rows *rows, size_t width, const char *const 
     rows->texts = more;
     rows->capacity = capacity;
   }
+  if (!rows->at_end) rows->tail = rows->count + 1;
   char **row = rows->texts + rows->count++ * width;
   bool ok = true;
   rows->width = width;
@@ -54,18 +67,28 @@ void reconcile_rows_free(struct reconcile_rows *rows)
   *rows = (struct reconcile_rows){0};
 }
 
+enum list_order reconcile_sorting(const struct reconcile_rows *rows, int created_at)
+{
+  bool falls = false, rises = false;
+  double last = 0, time;
+  for (size_t row = 0; row < rows->tail; row++) {
+    const char *text = reconcile_text(rows, row, created_at);
+    if (!text || !date_parse(text, &time)) return LIST_UNSORTED;
+    falls |= row > 0 && time < last;
+    rises |= row > 0 && time > last;
+    last = time;
+  }
+  if (falls == rises) return LIST_UNSORTED;
+  return falls ? LIST_NEWEST_FIRST : LIST_OLDEST_FIRST;
+}
+
 void reconcile_traits_free(struct reconcile_traits *traits)
 {
   for (int i = 0; i < RECONCILE_TRAITS; i++) free(traits->of[i]);
   *traits = (struct reconcile_traits){{0}};
 }
 
-/* --- what fits --- */
-
-static bool is_number(const char *text)
-{
-  return *text && strspn(text, "0123456789") == strlen(text);
-}
+/* Which orders fit a request. */
 
 static bool is_known_type(const char *text)
 {
@@ -75,49 +98,91 @@ static bool is_known_type(const char *text)
   return false;
 }
 
-/* Whether a text is in the form that the API's reference gives it: another one may mean the same.
- */
-static bool is_understood(enum reconcile_trait trait, const char *text)
+/* A whole number, perhaps with a unit that does not change it. False for anything else. */
+static bool read_number(const char *text, enum reconcile_trait trait, long long *number)
 {
-  if (trait == TRAIT_TYPE) return is_known_type(text);
-  if (trait == TRAIT_COUNTRY) return strlen(text) == 2;
-  return is_number(text);
+  static const char *const quantities[] = {"",   "pc",      "pcs",   "ip", "ips",
+                                           "gb", "proxies", "units", NULL};
+  static const char *const periods[] = {"", "d", "day", "days", NULL};
+  const char *const *unit = trait == TRAIT_PERIOD ? periods : quantities;
+  size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || digits > 18) return false;
+  *number = strtoll(text, NULL, 10);
+  const char *rest = text + digits;
+  if (rest[0] == '.') rest += 1 + strspn(rest + 1, "0");
+  while (*rest == ' ') rest++;
+  while (*unit && strcasecmp(*unit, rest) != 0) unit++;
+  return *unit;
 }
 
-static bool is_same(enum reconcile_trait trait, const char *a, const char *b)
+enum likeness { SAME, DIFFERENT, UNREADABLE };
+
+/* Texts may be NULL, for a field that is missing. */
+static enum likeness compare(enum reconcile_trait trait, const char *a, const char *b)
 {
-  if (trait == TRAIT_TYPE || trait == TRAIT_COUNTRY) return strcasecmp(a, b) == 0;
-  return strtoll(a, NULL, 10) == strtoll(b, NULL, 10);
+  char first[3], second[3];
+  long long m, n;
+  if (!a || !b) return UNREADABLE;
+  if (trait == TRAIT_TYPE) {
+    if (!is_known_type(a) || !is_known_type(b)) return UNREADABLE;
+    return strcasecmp(a, b) == 0 ? SAME : DIFFERENT;
+  }
+  if (trait == TRAIT_COUNTRY) {
+    if (!country_code(a, first) || !country_code(b, second)) return UNREADABLE;
+    return strcmp(first, second) == 0 ? SAME : DIFFERENT;
+  }
+  if (!read_number(a, trait, &m) || !read_number(b, trait, &n)) return UNREADABLE;
+  return m == n ? SAME : DIFFERENT;
 }
 
 bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile_traits *given)
 {
-  for (int i = 0; i < RECONCILE_TRAITS; i++) {
-    enum reconcile_trait trait = (enum reconcile_trait)i;
-    const char *a = asked->of[i], *b = given->of[i];
-    if (a && b && is_understood(trait, a) && is_understood(trait, b) && !is_same(trait, a, b))
-      return false;
-  }
+  for (int i = 0; i < RECONCILE_TRAITS; i++)
+    if (compare((enum reconcile_trait)i, asked->of[i], given->of[i]) == DIFFERENT) return false;
   return true;
 }
 
-static struct reconcile_traits traits_of(const struct reconcile_rows *orders, size_t row)
+static bool read_price(const struct reconcile_case *c, size_t row, money *price)
 {
-  struct reconcile_traits traits;
-  for (int i = 0; i < RECONCILE_TRAITS; i++)
-    traits.of[i] = orders->texts[row * orders->width + (size_t)i];
-  return traits;
+  const char *text = reconcile_text(&c->orders, row, ORDER_PRICE);
+  return text && money_parse(text, strlen(text), price) == MONEY_OK && *price >= 0;
 }
 
-/* --- a purchase: which orders came up since, and whose are they --- */
+enum fit { FITS, MAY_FIT, CANNOT_FIT };
 
-/* By how many seconds a time may be later than it looks: one that tells no zone may be of any, and
- * a day has an end. */
+/* With a field that cannot be read an order fits by its price; without that, only the money can
+ * tell. A price far from the quote fits nothing. */
+static enum fit fit_of(const struct reconcile_case *c, size_t row)
+{
+  money price, quote = c->entry->quote;
+  bool readable = true, priced = read_price(c, row, &price);
+  for (int i = 0; i < RECONCILE_TRAITS; i++) {
+    enum reconcile_trait trait = (enum reconcile_trait)i;
+    const char *given = reconcile_text(&c->orders, row, i); /* the fields begin with the traits */
+    if (!c->asked.of[i]) continue;
+    enum likeness likeness = compare(trait, c->asked.of[i], given);
+    if (likeness == DIFFERENT) return CANNOT_FIT;
+    readable &= likeness == SAME;
+  }
+  if (priced && price > 0 && (price / 2 > quote || price < quote / 2)) return CANNOT_FIT;
+  if (readable) return FITS;
+  return priced && llabs(price - quote) <= quote / 4 ? FITS : MAY_FIT;
+}
+
+/* Which orders appeared since the baseline. */
+
+static bool is_number(const char *text)
+{
+  return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+/* By how many seconds a time may be later than it looks: one without a zone may be of any, and a
+ * date without a time may be the end of its day. */
 static double slack_of(const char *time)
 {
   if (is_number(time)) return SKEW;
   if (strlen(time) <= 10) return SKEW + DAY + ZONES;
-  return strpbrk(time + 10, "Zz+-") ? SKEW : SKEW + ZONES;
+  return strpbrk(time + 10, "Zz+-") || isalpha((unsigned char)time[0]) ? SKEW : SKEW + ZONES;
 }
 
 bool reconcile_is_older(const struct reconcile_case *c, const char *created_at)
@@ -129,90 +194,145 @@ bool reconcile_is_older(const struct reconcile_case *c, const char *created_at)
 
 enum age { OLD, NEW, UNKNOWN };
 
+static bool is_known(const struct reconcile_case *c, size_t row)
+{
+  const char *id = reconcile_text(&c->orders, row, ORDER_ID);
+  return id && ids_have(&c->before.orders.known, id);
+}
+
+/* By its place among the orders of the baseline: the end of a sorted list where new orders appear
+ * tells more than a date, since servers write local times as UTC, and clocks differ. */
+static enum age age_by_place(const struct reconcile_case *c, size_t row)
+{
+  enum list_order sorting = reconcile_sorting(&c->orders, ORDER_CREATED_AT);
+  bool tail = row >= c->orders.tail;
+  if (sorting == LIST_UNSORTED) sorting = c->before.orders.sorting;
+  if (sorting == LIST_UNSORTED) sorting = tail ? LIST_OLDEST_FIRST : LIST_NEWEST_FIRST;
+  size_t from = tail ? c->orders.tail : 0, to = tail ? c->orders.count : c->orders.tail;
+  if (tail && sorting == LIST_NEWEST_FIRST) return OLD;
+  bool before = false, after = false;
+  for (size_t i = from; i < to; i++) {
+    if (!is_known(c, i)) continue;
+    before |= i < row;
+    after |= i > row;
+  }
+  if (!before && !after) return UNKNOWN;
+  if (sorting == LIST_NEWEST_FIRST) return before ? OLD : NEW;
+  return after ? OLD : NEW;
+}
+
 static enum age age_of(const struct reconcile_case *c, size_t row)
 {
   const char *id = reconcile_text(&c->orders, row, ORDER_ID),
              *created_at = reconcile_text(&c->orders, row, ORDER_CREATED_AT);
   double time;
-  if (id && ids_have(&c->before.orders, id)) return OLD;
-  if (id && c->before.whole) return NEW;
+  if (id && ids_have(&c->before.orders.known, id)) return OLD;
+  if (id && c->before.orders.whole) return NEW;
+  enum age place = id ? age_by_place(c, row) : UNKNOWN;
+  if (place != UNKNOWN) return place;
   if (reconcile_is_older(c, created_at)) return OLD;
   return id && created_at && c->before.taken_at > 0 && date_parse(created_at, &time) ? NEW
                                                                                      : UNKNOWN;
 }
 
+static bool is_create(const struct journal_entry *entry)
+{
+  return strcmp(entry->endpoint, "orders.create") == 0;
+}
+
+/* Another entry's purchase created the order; an extension of it says nothing. */
 static bool is_anothers(const struct reconcile_case *c, const char *id)
 {
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (other->id != c->entry->id && other->order_id && strcmp(other->order_id, id) == 0)
+    if (other->id != c->entry->id && other->order_id && is_create(other) &&
+        strcmp(other->order_id, id) == 0)
       return true;
   }
   return false;
 }
 
-static bool is_open(const struct journal_entry *entry)
+/* Whether the dates of orders can be relied on: an order of another entry is dated as that entry
+ * is, so the server writes no local times as UTC. */
+static bool dates_are_right(const struct reconcile_case *c)
 {
-  return JOURNAL_OPEN >> entry->state & 1;
-}
-
-/* An order that fits two open entries settles neither. */
-static bool fits_another_open(const struct reconcile_case *c, size_t row)
-{
-  struct reconcile_traits given = traits_of(&c->orders, row);
-  for (size_t i = 0; i < c->other_count; i++) {
-    const struct journal_entry *other = &c->others[i];
-    if (other->id == c->entry->id || !is_open(other) || other->state == JOURNAL_INTENT) continue;
-    if (strcmp(other->endpoint, c->entry->endpoint) == 0 &&
-        reconcile_fits(&c->others_asked[i], &given))
-      return true;
+  for (size_t row = 0; row < c->orders.count; row++) {
+    const char *id = reconcile_text(&c->orders, row, ORDER_ID),
+               *created_at = reconcile_text(&c->orders, row, ORDER_CREATED_AT);
+    double time;
+    if (!id || !created_at || !date_parse(created_at, &time)) continue;
+    for (size_t i = 0; i < c->other_count; i++) {
+      const struct journal_entry *other = &c->others[i];
+      double apart = time - (double)other->created_at / 1e6;
+      if (other->state == JOURNAL_PLACED && other->order_id && is_create(other) &&
+          strcmp(other->order_id, id) == 0 && apart > -TRUST && apart < TRUST)
+        return true;
+    }
   }
   return false;
+}
+
+enum window { INSIDE, OUTSIDE, UNDATED };
+
+/* Whether an order is dated between the request's sending and the latest moment at which it can
+ * have had an effect. */
+static enum window window_of(const struct reconcile_case *c, size_t row)
+{
+  const char *created_at = reconcile_text(&c->orders, row, ORDER_CREATED_AT);
+  double time;
+  if (!created_at || c->sent_from <= 0 || c->sent_until <= 0 || !date_parse(created_at, &time))
+    return UNDATED;
+  double slack = slack_of(created_at);
+  return time + slack >= c->sent_from && time - slack <= c->sent_until ? INSIDE : OUTSIDE;
+}
+
+/* Everything that is new now is new since the request, whatever its date. */
+static bool is_prompt(const struct reconcile_case *c)
+{
+  return c->now > 0 && c->now <= c->sent_until + SKEW;
 }
 
 static bool is_cancelled(const struct reconcile_case *c, size_t row)
 {
+  static const char *const words[] = {"cancel", "fail", "reject", "refund", NULL};
   const char *status = reconcile_text(&c->orders, row, ORDER_STATUS);
-  return status && strncasecmp(status, "cancel", 6) == 0;
+  for (const char *const *word = words; status && *word; word++)
+    if (strncasecmp(status, *word, strlen(*word)) == 0) return true;
+  return false;
 }
 
-/* The orders that came up since and belong to no other entry. One that was cancelled and refunded
- * is as if it had never been. */
-struct newcomers {
-  size_t fitting, others; /* how many: that can be this charge's; all else */
-  size_t first;           /* of those that fit */
-  bool shared, cancelled; /* that one fits another open entry too; is cancelled */
-  bool perhaps_refunded;
+/* What an order is to the charge. */
+enum standing {
+  EARLIER,   /* existed before, is another entry's, or was cancelled and refunded */
+  FOREIGN,   /* new, and cannot be the charge's */
+  CANDIDATE, /* new, fits, and dated within the time of the request */
+  WEAK,      /* the charge's, if the money agrees */
+  UNCLEAR    /* may be anything */
 };
 
-static bool is_gone(const struct reconcile_case *c, size_t row)
+static enum standing standing_of(const struct reconcile_case *c, size_t row)
 {
-  return c->complete && is_cancelled(c, row) && reconcile_refund_of(c, row) == RECONCILE_REFUNDED;
-}
-
-static void note_first(const struct reconcile_case *c, size_t row, struct newcomers *found)
-{
-  found->first = row;
-  found->shared = fits_another_open(c, row);
-  found->cancelled = is_cancelled(c, row);
-  found->perhaps_refunded = found->cancelled && reconcile_refund_of(c, row) == RECONCILE_PERHAPS;
-}
-
-static struct newcomers count_newcomers(const struct reconcile_case *c)
-{
-  struct newcomers found = {0};
-  for (size_t row = 0; row < c->orders.count; row++) {
-    enum age age = age_of(c, row);
-    const char *id = reconcile_text(&c->orders, row, ORDER_ID);
-    if (age == OLD || (id && is_anothers(c, id)) || is_gone(c, row)) continue;
-    struct reconcile_traits given = traits_of(&c->orders, row);
-    if (age == UNKNOWN || !reconcile_fits(&c->asked, &given))
-      found.others++;
-    else if (found.fitting++ == 0)
-      note_first(c, row, &found);
+  enum age age = age_of(c, row);
+  const char *id = reconcile_text(&c->orders, row, ORDER_ID);
+  if (age == OLD || (id && is_anothers(c, id))) return EARLIER;
+  if (c->complete && is_cancelled(c, row) && reconcile_refund_of(c, row) == RECONCILE_REFUNDED)
+    return EARLIER;
+  enum fit fit = fit_of(c, row);
+  if (fit == CANNOT_FIT) return FOREIGN;
+  if (age == UNKNOWN || !id) return UNCLEAR;
+  if (window_of(c, row) == OUTSIDE) {
+    if (dates_are_right(c)) return FOREIGN;
+    return is_prompt(c) ? WEAK : UNCLEAR;
   }
-  return found;
+  return fit == FITS ? CANDIDATE : WEAK;
 }
+
+bool reconcile_is_foreign(const struct reconcile_case *c, size_t order)
+{
+  return standing_of(c, order) == FOREIGN;
+}
+
+/* A purchase. */
 
 static struct reconcile_verdict doubt(const char *why)
 {
@@ -221,15 +341,20 @@ static struct reconcile_verdict doubt(const char *why)
   return verdict;
 }
 
+static struct reconcile_verdict ask_again(bool ask_money)
+{
+  return (struct reconcile_verdict){.what = RECONCILE_WAIT, .ask_money = ask_money};
+}
+
 static struct reconcile_verdict placed(const struct reconcile_case *c, size_t row)
 {
   struct reconcile_verdict verdict = {.what = RECONCILE_PLACED, .order = row};
-  snprintf(verdict.why, sizeof verdict.why, "order %.100s came up and fits",
+  snprintf(verdict.why, sizeof verdict.why, "order %.100s appeared and fits the request",
            reconcile_text(&c->orders, row, ORDER_ID));
   return verdict;
 }
 
-/* When the orders say nothing, and later ones neither. */
+/* After the settling time, with no order to show for it. */
 static struct reconcile_verdict judge_absence(const struct reconcile_case *c)
 {
   struct reconcile_verdict verdict = {.what = RECONCILE_NOT_PLACED};
@@ -237,25 +362,91 @@ static struct reconcile_verdict judge_absence(const struct reconcile_case *c)
   return verdict;
 }
 
+/* Other open purchases that the same orders would fit. Which of them gets which order does not
+ * matter: the oldest entry gets the first. */
+struct rivals {
+  size_t older, all;
+};
+
+static struct rivals count_rivals(const struct reconcile_case *c)
+{
+  struct rivals rivals = {0};
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (other->id == c->entry->id || !(JOURNAL_OPEN >> other->state & 1)) continue;
+    if (other->state == JOURNAL_INTENT || !is_create(other)) continue;
+    if (!reconcile_fits(&c->asked, &c->others_asked[i])) continue;
+    rivals.all++;
+    rivals.older += other->id < c->entry->id;
+  }
+  return rivals;
+}
+
+struct found {
+  size_t of[UNCLEAR + 1]; /* how many orders of each standing */
+  size_t
+      row[UNCLEAR + 1]; /* the one that this entry gets: the first that is not an older rival's */
+};
+
+static struct found count_orders(const struct reconcile_case *c, size_t older_rivals)
+{
+  struct found found = {{0}, {0}};
+  enum list_order sorting = reconcile_sorting(&c->orders, ORDER_CREATED_AT);
+  if (sorting == LIST_UNSORTED) sorting = c->before.orders.sorting;
+  for (size_t i = 0; i < c->orders.count; i++) { /* the oldest first */
+    size_t row = sorting == LIST_OLDEST_FIRST ? i : c->orders.count - 1 - i;
+    enum standing standing = standing_of(c, row);
+    if (found.of[standing]++ == older_rivals) found.row[standing] = row;
+  }
+  return found;
+}
+
+/* The one order that can be the charge's. */
+static struct reconcile_verdict judge_order(const struct reconcile_case *c, size_t row, bool weak)
+{
+  bool late = c->settled && c->complete;
+  if (is_cancelled(c, row)) {
+    if (!late) return ask_again(c->settled);
+    if (reconcile_refund_of(c, row) == RECONCILE_PERHAPS)
+      return doubt(
+          "a new order fits the request; it was cancelled, and whether it was refunded "
+          "cannot be told");
+  }
+  if (!weak && c->before.reused == 0) return placed(c, row);
+  if (!c->complete) return ask_again(true);
+  if (reconcile_money_agrees(c, reconcile_text(&c->orders, row, ORDER_ID))) return placed(c, row);
+  if (!c->settled) return ask_again(false);
+  return doubt(
+      "a new order may fit the request, but neither a transaction nor the balance shows "
+      "that it was charged");
+}
+
 static struct reconcile_verdict judge_purchase(const struct reconcile_case *c)
 {
-  struct newcomers found = count_newcomers(c);
+  struct rivals rivals = count_rivals(c);
+  struct found found = count_orders(c, rivals.older);
+  size_t candidates = found.of[CANDIDATE], weak = found.of[WEAK];
   bool late = c->settled && c->complete;
-  bool clear = found.fitting == 1 && !found.shared;
-  if (clear && (!found.cancelled || (late && !found.perhaps_refunded)))
-    return placed(c, found.first);
-  if (!late) return (struct reconcile_verdict){.what = RECONCILE_WAIT};
-  if (clear)
-    return doubt(
-        "a new order fits it, which was cancelled, and nobody knows whether it was refunded");
-  if (found.fitting == 1) return doubt("a new order fits it, and another open charge too");
-  if (found.fitting > 1) return doubt("several new orders fit it");
-  if (found.others > 0) return doubt("there are new orders that belong to no charge on record");
-  if (!c->orders_reach) return doubt("the list of orders does not reach back to it");
+  if (candidates > rivals.older && candidates <= rivals.all + 1)
+    return judge_order(c, found.row[CANDIDATE], false);
+  if (candidates == 0 && weak == 1 && rivals.all == 0 && found.of[UNCLEAR] == 0)
+    return judge_order(c, found.row[WEAK], true);
+  if (!late) return ask_again(c->settled);
+  if (candidates > rivals.all + 1) return doubt("several new orders fit the request");
+  if (candidates > 0)
+    return doubt("a new order fits the request, and an earlier open charge as well");
+  if (weak > 0) return doubt("new orders may fit the request, and cannot be told apart");
+  if (found.of[UNCLEAR] > 0)
+    return doubt("there are new orders that may or may not belong to this charge");
+  if (!c->orders_reach)
+    return doubt(c->before.orders.sorting == LIST_NEWEST_FIRST
+                     ? "the list of orders does not reach back to the request"
+                     : "the API does not list the newest orders first, and does not say how many "
+                       "there are");
   return judge_absence(c);
 }
 
-/* --- an extension: has the expiry moved, and by whom --- */
+/* An extension. */
 
 static bool is_extended_by_another(const struct reconcile_case *c)
 {
@@ -269,25 +460,40 @@ static bool is_extended_by_another(const struct reconcile_case *c)
   return false;
 }
 
+/* Whether the end moved by about the period: by half of it at least, since servers round, and by
+ * half as much more at most. */
+static bool moved_as_asked(const struct reconcile_case *c, double before, double after)
+{
+  const char *period = c->asked.of[TRAIT_PERIOD];
+  long long days;
+  if (!period || !read_number(period, TRAIT_PERIOD, &days) || days < 1) days = 1;
+  double moved = (after - before) / DAY;
+  return moved >= 0.5 * (double)days && moved <= 1.5 * (double)days + 1;
+}
+
 static struct reconcile_verdict judge_extension(const struct reconcile_case *c)
 {
+  struct reconcile_verdict verdict = {.what = RECONCILE_PLACED};
   const char *then = c->before.expires_at;
   const char *now = c->orders.count == 1 ? reconcile_text(&c->orders, 0, ORDER_EXPIRES_AT) : NULL;
-  double before, after;
+  double before = 0, after = 0;
   bool known = then && now && date_parse(then, &before) && date_parse(now, &after);
-  if (known && after > before && !is_extended_by_another(c)) {
-    struct reconcile_verdict verdict = {.what = RECONCILE_PLACED};
-    snprintf(verdict.why, sizeof verdict.why, "its expiry has moved from %.40s to %.40s", then,
-             now);
+  bool moved = known && moved_as_asked(c, before, after) && !is_extended_by_another(c);
+  if (!c->complete) return ask_again(moved || c->settled);
+  if (moved && reconcile_money_agrees(c, c->order_id)) {
+    snprintf(verdict.why, sizeof verdict.why, "its end moved from %.40s to %.40s", then, now);
     return verdict;
   }
-  if (!c->settled || !c->complete) return (struct reconcile_verdict){.what = RECONCILE_WAIT};
-  if (!known && reconcile_charges_since(c) == 1)
-    return (struct reconcile_verdict){.what = RECONCILE_PLACED,
-                                      .why = "a transaction for its order has come up"};
-  if (!known) return doubt("the order's expiry is not told");
-  if (after != before)
-    return doubt("the order's expiry has moved, and other charges have moved it too");
+  if (!c->settled) return ask_again(false);
+  if (!known && reconcile_charges_for(c, c->order_id) == 1) {
+    snprintf(verdict.why, sizeof verdict.why, "a charge for its order appeared");
+    return verdict;
+  }
+  if (!known && !c->gone) return doubt("the API does not say when the order ends");
+  if (moved)
+    return doubt("the order's end moved, but neither a transaction nor the balance shows a charge");
+  if (known && after - before > DAY / 2)
+    return doubt("the order's end moved, and other charges have moved it too");
   return judge_absence(c);
 }
 

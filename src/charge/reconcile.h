@@ -1,9 +1,12 @@
-/* What became of a charge whose answer was lost, as far as what exists now can tell: orders,
- * movements of money, the balance. Pure functions over what was gathered (charge/inquiry).
+/* The reconciliation of a charge whose response was lost: pure functions that compare its baseline
+ * with the orders, transactions and balance that exist now (gathered by charge/inquiry).
  *
- * An order that came up since the snapshot, fits what was asked for and belongs to no other entry
- * is the charge's: should it be a colleague's, nothing is bought twice. That nothing was bought
- * needs every witness to agree after the settling time. Everything else stays in doubt. */
+ * placed: one new order fits the request, is dated within the time of the request, and belongs to
+ * no other entry. Where the order alone proves too little (an older baseline, unreadable fields or
+ * dates), the money has to agree.
+ * not placed: after the settling time no such order exists, every new transaction is explained by
+ * something else, and the balance is what it would be without the charge.
+ * Everything else stays in doubt, until the API shows more. */
 #ifndef PROXYLUA_CHARGE_RECONCILE_H
 #define PROXYLUA_CHARGE_RECONCILE_H
 
@@ -22,8 +25,8 @@ struct reconcile_traits {
 
 extern const char *const reconcile_trait_names[]; /* NULL-terminated */
 
-/* Whether an order with `given` can have come of a request for `asked`, or the other way round:
- * only what is told on both sides in a form that is understood can speak against it. */
+/* Whether an order with `given` can be the result of a request for `asked`, or the other way round.
+ * A field that one side lacks, or has in a form that cannot be read, does not speak against it. */
 bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile_traits *given);
 
 void reconcile_traits_free(struct reconcile_traits *traits);
@@ -32,6 +35,8 @@ void reconcile_traits_free(struct reconcile_traits *traits);
 struct reconcile_rows {
   size_t width, count, capacity;
   char **texts;
+  bool at_end; /* rows added from now on are read from the end of the list */
+  size_t tail; /* the first of those */
 };
 
 enum {
@@ -47,66 +52,86 @@ enum {
   ORDER_FIELDS
 };
 enum {
-  MOVEMENT_ID,
-  MOVEMENT_TYPE,
-  MOVEMENT_AMOUNT,
-  MOVEMENT_ORDER_ID,
-  MOVEMENT_CREATED_AT,
-  MOVEMENT_FIELDS
+  TRANSACTION_ID,
+  TRANSACTION_TYPE,
+  TRANSACTION_AMOUNT,
+  TRANSACTION_ORDER_ID,
+  TRANSACTION_CREATED_AT,
+  TRANSACTION_FIELDS
 };
 
 extern const char *const reconcile_order_fields[],
-    *const reconcile_movement_fields[]; /* NULL-terminated */
+    *const reconcile_transaction_fields[]; /* NULL-terminated */
 
-/* Adds a copy of a row of `width` texts. False when memory is out. */
-bool reconcile_add(struct reconcile_rows *rows, size_t width, const char *const *texts);
+/* How the rows before `tail` are sorted, by the times in this field. */
+enum list_order reconcile_sorting(const struct reconcile_rows *rows, int created_at);
+
+/* Adds a copy of a row of `width` texts; one whose text in the field `id` is there already is
+ * skipped, since a list can shift while its pages are read. False if memory is out. */
+bool reconcile_add(struct reconcile_rows *rows, size_t width, int id, const char *const *texts);
 const char *reconcile_text(const struct reconcile_rows *rows, size_t row, int field);
 void reconcile_rows_free(struct reconcile_rows *rows);
 
-/* What is known of one charge. */
+/* All that is known of one charge. Times are seconds since 1970 by the server's clock. */
 struct reconcile_case {
   const struct journal_entry *entry;
   bool extension;
-  const char *order_id;          /* of an extension: the order it is for */
-  struct reconcile_traits asked; /* of a purchase */
+  const char *order_id;          /* of an extension: its order */
+  struct reconcile_traits asked; /* of a purchase; of an extension its period */
   struct snapshot before;
 
-  bool settled; /* the settling time is over: what is not there now is not to come */
-  struct reconcile_rows orders; /* that there are now; of an extension the one it is for */
-  bool orders_reach;            /* none is missing that came up since the snapshot */
+  bool settled; /* the settling time is over: what is not visible now will not appear */
+  double now;   /* 0: unknown */
+  double sent_from, sent_until; /* what the request created is dated in between; 0: unknown */
 
-  bool complete; /* what follows was gathered too; only needed when the orders decide nothing and it
-                    is settled */
-  struct reconcile_rows movements;
-  bool movements_reach;
+  struct reconcile_rows orders; /* that exist now; of an extension the one it is for */
+  bool orders_reach;            /* none that appeared since the baseline is missing */
+  bool gone;                    /* of an extension: the API says that its order does not exist */
+
+  bool complete; /* the fields below are filled in */
+  struct reconcile_rows transactions;
+  bool transactions_reach;
+  int64_t transactions_total; /* as the server counts them; negative: unknown */
   bool has_balance;
   money balance;
 
-  const struct journal_entry *others; /* of the account, all that changed since the snapshot */
+  const struct journal_entry *others; /* of the account, all that changed since the baseline */
   const struct reconcile_traits *others_asked;
   size_t other_count;
 };
 
 struct reconcile_verdict {
   enum { RECONCILE_WAIT, RECONCILE_PLACED, RECONCILE_NOT_PLACED, RECONCILE_DOUBT } what;
-  size_t order; /* the row that was placed */
+  bool ask_money; /* of RECONCILE_WAIT: a complete case decides more */
+  size_t order;   /* the row that was placed */
   char why[300];
 };
 
-/* RECONCILE_WAIT: ask again when it is settled, or with the case complete. */
+/* RECONCILE_WAIT: try again later, or with the case complete. */
 struct reconcile_verdict reconcile_judge(const struct reconcile_case *c);
 
-/* Whether a record's time lies before all that can have come up since the snapshot. */
+/* Whether a time is before everything that can have appeared since the baseline. */
 bool reconcile_is_older(const struct reconcile_case *c, const char *created_at);
 
-/* The witnesses of money (reconcile_money.c): whether an order was refunded, as far as the refunds
- * tell what they are for; whether money moved that nothing else explains, or that cannot be told
- * (then `why` says so). */
+/* Whether an order that appeared since the baseline cannot be the charge's. */
+bool reconcile_is_foreign(const struct reconcile_case *c, size_t order);
+
+/* The money (reconcile_money.c). Whether an order was refunded. */
 enum reconcile_refund { RECONCILE_KEPT, RECONCILE_REFUNDED, RECONCILE_PERHAPS };
 enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t order);
-size_t reconcile_charges_since(
-    const struct reconcile_case
-        *c); /* of an extension: how many for its order that nothing else explains */
+
+/* How many new charges for an order nothing else explains. */
+size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_id);
+
+/* Whether a transaction or the balance shows that a charge of about the quote was made for it. */
+bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id);
+
+/* Whether money was taken that nothing else explains, or that cannot be excluded; then `why` says
+ * which. */
 bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t capacity);
+
+/* What identifies a transaction among those of an account: its id, or, without one, its fields.
+ * False if memory is out. */
+bool reconcile_mark(const struct reconcile_rows *transactions, size_t row, struct buffer *mark);
 
 #endif

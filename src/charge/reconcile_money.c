@@ -1,6 +1,5 @@
-/* What money says of a charge whose answer was lost: transactions that nothing explains, and the
- * balance. */
-#include <inttypes.h>
+/* What the money says of a charge whose response was lost: which new transactions nothing else
+ * explains, and whether the balance is what it would be without the charge. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +8,14 @@
 #include "base/datetime.h"
 #include "charge/reconcile.h"
 
-#define DATE_GRAIN \
-  2.0 /* seconds: what came later than this after the snapshot came after it for sure */
+#define DATE_GRAIN                                                                            \
+  2.0              /* seconds: what is dated later than this after the baseline came after it \
+                    */
+#define SKEW 120.0 /* seconds by which an entry's time and its transaction's may differ */
 
 static const char *text_of(const struct reconcile_case *c, size_t row, int field)
 {
-  return reconcile_text(&c->movements, row, field);
+  return reconcile_text(&c->transactions, row, field);
 }
 
 static bool is_among(const char *type, const char *const *words)
@@ -26,21 +27,21 @@ static bool is_among(const char *type, const char *const *words)
 
 static bool is_refund(const struct reconcile_case *c, size_t row)
 {
-  return is_among(text_of(c, row, MOVEMENT_TYPE), (const char *const[]){"refund", NULL});
+  return is_among(text_of(c, row, TRANSACTION_TYPE), (const char *const[]){"refund", NULL});
 }
 
-/* Whatever is not known to bring money in may have taken some. */
+/* Anything that is not known to bring money in may have taken some. */
 static bool is_charge(const struct reconcile_case *c, size_t row)
 {
   static const char *const incoming[] = {"refund", "deposit", "topup", "top_up",
                                          "top-up", "credit",  "bonus", NULL};
-  return !is_among(text_of(c, row, MOVEMENT_TYPE), incoming);
+  return !is_among(text_of(c, row, TRANSACTION_TYPE), incoming);
 }
 
 /* Without its sign, which servers set as they like. */
 static bool read_amount(const struct reconcile_case *c, size_t row, money *amount)
 {
-  const char *text = text_of(c, row, MOVEMENT_AMOUNT);
+  const char *text = text_of(c, row, TRANSACTION_AMOUNT);
   if (!text || money_parse(text, strlen(text), amount) != MONEY_OK || *amount == INT64_MIN)
     return false;
   if (*amount < 0) *amount = -*amount;
@@ -49,25 +50,28 @@ static bool read_amount(const struct reconcile_case *c, size_t row, money *amoun
 
 static bool is_for(const struct reconcile_case *c, size_t row, const char *order_id)
 {
-  const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
+  const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
   return id && strcmp(id, order_id) == 0;
 }
 
-/* It was there before: it is known by its id; or, where not all could be remembered, it is older
- * than what was. */
-static bool is_old(const struct reconcile_case *c, size_t row)
+bool reconcile_mark(const struct reconcile_rows *transactions, size_t row, struct buffer *mark)
 {
-  const char *id = text_of(c, row, MOVEMENT_ID);
-  if (id && ids_have(&c->before.movements, id)) return true;
-  if (id && c->before.movements_whole) return false;
-  return reconcile_is_older(c, text_of(c, row, MOVEMENT_CREATED_AT));
+  const char *id = reconcile_text(transactions, row, TRANSACTION_ID);
+  mark->size = 0;
+  if (id) return buffer_add_text(mark, id);
+  bool ok = buffer_add_text(mark, "=");
+  for (int field = TRANSACTION_ID + 1; field < TRANSACTION_FIELDS; field++) {
+    const char *text = reconcile_text(transactions, row, field);
+    ok = ok && buffer_print(mark, "%s|", text ? text : "");
+  }
+  return ok;
 }
 
-/* By how many seconds it came after the snapshot; 0 where nobody tells. */
+/* By how many seconds a transaction came after the baseline; 0 if it has no date. */
 static double lateness(const struct reconcile_case *c, size_t row)
 {
   double time;
-  const char *created_at = text_of(c, row, MOVEMENT_CREATED_AT);
+  const char *created_at = text_of(c, row, TRANSACTION_CREATED_AT);
   return created_at && date_parse(created_at, &time) ? time - c->before.taken_at : 0;
 }
 
@@ -76,25 +80,219 @@ static bool is_later(const struct reconcile_case *c, size_t row)
   return lateness(c, row) > DATE_GRAIN;
 }
 
-/* Was it surely not there before? A list that did not show it yet is no proof, where its own date
- * says otherwise. */
-static bool is_new(const struct reconcile_case *c, size_t row)
+/* The transactions, sorted into those of the baseline and new ones, and what explains the new ones.
+ * What has explained one does not explain a second. */
+struct ledger {
+  bool *old;       /* a transaction existed before */
+  bool *explained; /* a new charge is another's, or was given back */
+  bool *refunds, *entries,
+      *orders;   /* used as an explanation: refund rows, entries, foreign orders */
+  money *paid;   /* by each entry, as its transaction says; -1: no transaction names its order */
+  money foreign; /* sum of the new charges that are others', and of those that were given back */
+};
+
+static void ledger_free(struct ledger *ledger)
 {
-  const char *id = text_of(c, row, MOVEMENT_ID);
-  if (!id || ids_have(&c->before.movements, id) || lateness(c, row) < -DATE_GRAIN) return false;
-  return c->before.movements_whole || is_later(c, row);
+  free(ledger->old);
+  free(ledger->explained);
+  free(ledger->refunds);
+  free(ledger->entries);
+  free(ledger->orders);
+  free(ledger->paid);
 }
 
-/* Whether the refund in a row is an order's: told by its id, else by its amount, where both tell
- * it. */
+/* Marks the transactions that the baseline has. Equal ones without an id are matched one by one,
+ * the oldest first, so that one more of them is seen as new. */
+static bool match_baseline(const struct reconcile_case *c, struct ledger *ledger)
+{
+  const struct ids *known = &c->before.transactions.known;
+  bool *matched = calloc(known->count + 1, sizeof *matched);
+  struct buffer mark = {0};
+  bool ok = matched;
+  bool rising = reconcile_sorting(&c->transactions, TRANSACTION_CREATED_AT) == LIST_OLDEST_FIRST;
+  for (size_t i = 0; ok && i < c->transactions.count; i++) {
+    size_t row = rising ? i : c->transactions.count - 1 - i;
+    ok = reconcile_mark(&c->transactions, row, &mark);
+    for (size_t at = 0; ok && at < known->count && !ledger->old[row]; at++)
+      if (!matched[at] && strcmp(known->of[at], mark.data) == 0)
+        matched[at] = ledger->old[row] = true;
+  }
+  free(matched);
+  buffer_free(&mark);
+  return ok;
+}
+
+/* A transaction that the baseline does not have is older than it, if it lies behind the baseline's
+ * end in a list sorted by time, or if its date says so. */
+static bool is_behind(const struct reconcile_case *c, const struct ledger *ledger, size_t row)
+{
+  enum list_order sorting = reconcile_sorting(&c->transactions, TRANSACTION_CREATED_AT);
+  bool before = false, after = false;
+  for (size_t i = 0; i < c->transactions.count; i++) {
+    before |= ledger->old[i] && i < row;
+    after |= ledger->old[i] && i > row;
+  }
+  if (c->before.transactions.whole) return false;
+  if (sorting != LIST_OLDEST_FIRST && (before != after)) return before;
+  if (sorting == LIST_OLDEST_FIRST && (before != after)) return after;
+  return reconcile_is_older(c, text_of(c, row, TRANSACTION_CREATED_AT));
+}
+
+/* Surely not there before: a list that did not show a transaction yet proves nothing if its own
+ * date says otherwise. */
+static bool is_new(const struct reconcile_case *c, const struct ledger *ledger, size_t row)
+{
+  if (ledger->old[row] || lateness(c, row) < -DATE_GRAIN) return false;
+  return c->before.transactions.whole || is_later(c, row);
+}
+
+/* The outcome of an entry was known when the baseline was taken. */
+static bool was_settled_before(const struct reconcile_case *c, const struct journal_entry *other)
+{
+  if (c->before.reused > 0) return other->id < c->before.reused;
+  return other->id < c->entry->id && other->updated_at < c->entry->created_at;
+}
+
+static money cost_of(const struct journal_entry *other)
+{
+  return other->price == JOURNAL_NO_PRICE ? other->quote : other->price;
+}
+
+/* Whether a charge can be the one of another entry: by the order's id, else by the amount, and then
+ * not if it is dated before that entry. */
+static bool is_of(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
+{
+  money amount;
+  double time;
+  const char *id = text_of(c, row, TRANSACTION_ORDER_ID),
+             *created_at = text_of(c, row, TRANSACTION_CREATED_AT);
+  if (other->id == c->entry->id || other->state != JOURNAL_PLACED) return false;
+  if (id && (!other->order_id || strcmp(other->order_id, id) != 0)) return false;
+  if (created_at && date_parse(created_at, &time) && time < (double)other->created_at / 1e6 - SKEW)
+    return false;
+  return id || (read_amount(c, row, &amount) && amount == cost_of(other));
+}
+
+/* The baseline's own transactions use up the entries that made them. */
+static void use_up_entries(const struct reconcile_case *c, struct ledger *ledger)
+{
+  for (size_t row = 0; row < c->transactions.count; row++) {
+    if (!ledger->old[row] || !is_charge(c, row)) continue;
+    for (size_t i = 0; i < c->other_count; i++) {
+      const struct journal_entry *other = &c->others[i];
+      if (ledger->entries[i] || other->id > c->entry->id || !is_of(c, row, other)) continue;
+      ledger->entries[i] = true;
+      break;
+    }
+  }
+}
+
+/* Lists are slow: a charge that the baseline does not have may be that of an entry from before it,
+ * unless it surely came later. */
+static bool explain_by_entry(const struct reconcile_case *c, struct ledger *ledger, size_t row)
+{
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    money amount;
+    if (ledger->entries[i] || !is_of(c, row, other)) continue;
+    if (was_settled_before(c, other) && is_later(c, row)) continue;
+    ledger->entries[i] = true;
+    if (text_of(c, row, TRANSACTION_ORDER_ID) && read_amount(c, row, &amount))
+      ledger->paid[i] = amount;
+    return true;
+  }
+  return false;
+}
+
+static bool add_foreign(const struct reconcile_case *c, struct ledger *ledger, size_t row)
+{
+  money amount;
+  return read_amount(c, row, &amount) && money_add(ledger->foreign, amount, &ledger->foreign);
+}
+
+/* Given back: a refund counts only for the order that it names. */
+static bool explain_by_refund(const struct reconcile_case *c, struct ledger *ledger, size_t row)
+{
+  const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
+  for (size_t i = 0; id && i < c->transactions.count; i++) {
+    if (ledger->refunds[i] || !is_refund(c, i) || !is_for(c, i, id)) continue;
+    return ledger->refunds[i] = true; /* both leave the balance as it was */
+  }
+  return false;
+}
+
+/* A charge for an order that is not this one's: one that existed before, or a new one that cannot
+ * be the charge's. Without a name it is known by the order's price. */
+static bool explain_by_order(const struct reconcile_case *c, struct ledger *ledger, size_t row)
+{
+  const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
+  money amount, price;
+  if (c->extension) return id && strcmp(id, c->order_id) != 0 && add_foreign(c, ledger, row);
+  if (id && ids_have(&c->before.orders.known, id)) return add_foreign(c, ledger, row);
+  for (size_t i = 0; i < c->orders.count; i++) {
+    const char *order = reconcile_text(&c->orders, i, ORDER_ID),
+               *text = reconcile_text(&c->orders, i, ORDER_PRICE);
+    bool same = id ? order && strcmp(order, id) == 0
+                   : !ledger->orders[i] && text && read_amount(c, row, &amount) &&
+                         money_parse(text, strlen(text), &price) == MONEY_OK && price == amount;
+    if (!same || !reconcile_is_foreign(c, i)) continue;
+    ledger->orders[i] = true;
+    return add_foreign(c, ledger, row);
+  }
+  return false;
+}
+
+static bool ledger_read(const struct reconcile_case *c, struct ledger *ledger)
+{
+  size_t rows = c->transactions.count;
+  *ledger = (struct ledger){.old = calloc(rows + 1, sizeof(bool)),
+                            .explained = calloc(rows + 1, sizeof(bool)),
+                            .refunds = calloc(rows + 1, sizeof(bool)),
+                            .entries = calloc(c->other_count + 1, sizeof(bool)),
+                            .orders = calloc(c->orders.count + 1, sizeof(bool)),
+                            .paid = calloc(c->other_count + 1, sizeof(money))};
+  if (!ledger->old || !ledger->explained || !ledger->refunds || !ledger->entries ||
+      !ledger->orders || !ledger->paid || !match_baseline(c, ledger))
+    return false;
+  for (size_t i = 0; i < c->other_count; i++) ledger->paid[i] = -1;
+  bool *behind = calloc(rows + 1, sizeof(bool));
+  if (!behind) return false;
+  for (size_t row = 0; row < rows; row++)
+    behind[row] = !ledger->old[row] && is_behind(c, ledger, row);
+  for (size_t row = 0; row < rows; row++) ledger->old[row] |= behind[row];
+  free(behind);
+  use_up_entries(c, ledger);
+  for (size_t row = 0; row < rows; row++) {
+    if (!is_charge(c, row) || ledger->old[row]) continue;
+    ledger->explained[row] = explain_by_refund(c, ledger, row) ||
+                             explain_by_entry(c, ledger, row) || explain_by_order(c, ledger, row);
+  }
+  return true;
+}
+
+static bool is_unexplained(const struct reconcile_case *c, const struct ledger *ledger, size_t row)
+{
+  return is_charge(c, row) && !ledger->old[row] && !ledger->explained[row];
+}
+
+/* Whether the refund in a row is an order's: by the id that it names, else by its amount. */
 static enum reconcile_refund is_refund_of(const struct reconcile_case *c, size_t row,
                                           const char *id, const money *cost)
 {
   money amount;
-  if (text_of(c, row, MOVEMENT_ORDER_ID))
+  if (text_of(c, row, TRANSACTION_ORDER_ID))
     return id && is_for(c, row, id) ? RECONCILE_REFUNDED : RECONCILE_KEPT;
   if (!cost || !read_amount(c, row, &amount)) return RECONCILE_PERHAPS;
   return amount == *cost ? RECONCILE_REFUNDED : RECONCILE_KEPT;
+}
+
+/* The baseline has it, by its id; or it is dated before the baseline. */
+static bool is_old_refund(const struct reconcile_case *c, size_t row)
+{
+  const char *id = text_of(c, row, TRANSACTION_ID);
+  if (id && ids_have(&c->before.transactions.known, id)) return true;
+  if (id && c->before.transactions.whole) return false;
+  return reconcile_is_older(c, text_of(c, row, TRANSACTION_CREATED_AT));
 }
 
 enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t order)
@@ -103,11 +301,10 @@ enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t
              *price = reconcile_text(&c->orders, order, ORDER_PRICE);
   money cost;
   bool priced = price && money_parse(price, strlen(price), &cost) == MONEY_OK;
-  enum reconcile_refund found = c->movements_reach ? RECONCILE_KEPT : RECONCILE_PERHAPS;
-  for (size_t row = 0; row < c->movements.count; row++) {
-    bool named =
-        text_of(c, row, MOVEMENT_ORDER_ID); /* then no clock is needed to tell whose it is */
-    if (!is_refund(c, row) || (!named && is_old(c, row))) continue;
+  enum reconcile_refund found = c->transactions_reach ? RECONCILE_KEPT : RECONCILE_PERHAPS;
+  for (size_t row = 0; row < c->transactions.count; row++) {
+    bool named = text_of(c, row, TRANSACTION_ORDER_ID); /* then its date does not matter */
+    if (!is_refund(c, row) || (!named && is_old_refund(c, row))) continue;
     enum reconcile_refund one = is_refund_of(c, row, id, priced ? &cost : NULL);
     if (one == RECONCILE_REFUNDED) return one;
     if (one == RECONCILE_PERHAPS) found = one;
@@ -115,185 +312,123 @@ enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t
   return found;
 }
 
-/* --- which charges are explained --- */
+/* The balance. */
 
-/* What has explained a charge does not explain a second one. */
-struct used {
-  bool *refunds, *entries;
-};
-
-static bool explained_by_refund(const struct reconcile_case *c, size_t row, struct used *used)
-{
-  money amount, given_back;
-  const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
-  for (size_t i = 0; i < c->movements.count; i++) {
-    if (used->refunds[i] || !is_refund(c, i)) continue;
-    bool same = id ? is_for(c, i, id)
-                   : !is_old(c, i) && !text_of(c, i, MOVEMENT_ORDER_ID) &&
-                         read_amount(c, row, &amount) && read_amount(c, i, &given_back) &&
-                         amount == given_back;
-    if (same) return used->refunds[i] = true;
-  }
-  return false;
-}
-
-/* Its outcome was known when the snapshot was taken. */
-static bool was_settled_before(const struct reconcile_case *c, const struct journal_entry *other)
-{
-  return other->id < c->entry->id && other->updated_at < c->entry->created_at;
-}
-
-/* Whether a charge can be what another entry has paid: told by the order's id, else by its amount.
- */
-static bool is_of(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
-{
-  money amount;
-  const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
-  if (other->id == c->entry->id || other->state != JOURNAL_PLACED) return false;
-  if (id) return other->order_id && strcmp(other->order_id, id) == 0;
-  return read_amount(c, row, &amount) &&
-         amount == (other->price == JOURNAL_NO_PRICE ? other->quote : other->price);
-}
-
-/* Lists are slow to show what is there: a charge that the snapshot does not have may be that of an
- * entry from before it, unless it came later for sure, or the charge of that entry is one that the
- * snapshot has. */
-static bool explained_by_entry(const struct reconcile_case *c, size_t row, struct used *used)
-{
-  for (size_t i = 0; i < c->other_count; i++) {
-    const struct journal_entry *other = &c->others[i];
-    if (used->entries[i] || !is_of(c, row, other)) continue;
-    if (was_settled_before(c, other) && is_later(c, row))
-      continue; /* its money had moved by then */
-    return used->entries[i] = true;
-  }
-  return false;
-}
-
-static void use_up(const struct reconcile_case *c, size_t row, struct used *used)
-{
-  size_t i = 0;
-  while (i < c->other_count &&
-         (used->entries[i] || c->others[i].id > c->entry->id || !is_of(c, row, &c->others[i])))
-    i++;
-  if (i < c->other_count) used->entries[i] = true;
-}
-
-static bool begin_explaining(const struct reconcile_case *c, struct used *used)
-{
-  used->refunds = calloc(c->movements.count + 1, sizeof(bool));
-  used->entries = calloc(c->other_count + 1, sizeof(bool));
-  if (!used->refunds || !used->entries) return false;
-  for (size_t row = 0; row < c->movements.count; row++) {
-    const char *id = text_of(c, row, MOVEMENT_ID);
-    if (id && is_charge(c, row) && ids_have(&c->before.movements, id)) use_up(c, row, used);
-  }
-  return true;
-}
-
-static void end_explaining(struct used *used)
-{
-  free(used->refunds);
-  free(used->entries);
-}
-
-/* A charge for an order that is not this one's: of a purchase, one that existed before. */
-static bool is_for_another_order(const struct reconcile_case *c, size_t row)
-{
-  const char *id = text_of(c, row, MOVEMENT_ORDER_ID);
-  if (!id) return false;
-  return c->extension ? strcmp(id, c->order_id) != 0 : ids_have(&c->before.orders, id);
-}
-
-static bool is_explained(const struct reconcile_case *c, size_t row, struct used *used)
-{
-  return !is_charge(c, row) || is_old(c, row) || is_for_another_order(c, row) ||
-         explained_by_refund(c, row, used) || explained_by_entry(c, row, used);
-}
-
-/* The first charge that nothing explains; answers their number when all are explained. */
-static size_t first_unexplained(const struct reconcile_case *c, struct used *used)
-{
-  size_t row = 0;
-  while (row < c->movements.count && is_explained(c, row, used)) row++;
-  return row;
-}
-
-size_t reconcile_charges_since(const struct reconcile_case *c)
-{
-  struct used used;
-  size_t count = 0;
-  bool ok = begin_explaining(c, &used);
-  for (size_t row = 0; ok && row < c->movements.count; row++)
-    count += is_charge(c, row) && is_for(c, row, c->order_id) && is_new(c, row) &&
-             !is_explained(c, row, &used);
-  end_explaining(&used);
-  return count;
-}
-
-/* --- the balance --- */
-
-/* Whether the money of an entry moved after the snapshot. One that was open then may have been
+/* Whether the money of an entry moved after the baseline. One that was open then may have been
  * charged before or after it. */
-static bool moved_since(const struct reconcile_case *c, const struct journal_entry *other)
+static bool moved_since(const struct reconcile_case *c, const struct ledger *ledger,
+                        const struct journal_entry *other)
 {
-  if (other->id > c->entry->id) return true;
-  for (size_t row = 0; !was_settled_before(c, other) && other->order_id && row < c->movements.count;
-       row++)
-    if (is_charge(c, row) && is_for(c, row, other->order_id) && is_new(c, row)) return true;
+  if (other->id > c->entry->id || (c->before.reused > 0 && other->id >= c->before.reused))
+    return true;
+  for (size_t row = 0;
+       !was_settled_before(c, other) && other->order_id && row < c->transactions.count; row++)
+    if (is_charge(c, row) && is_for(c, row, other->order_id) && is_new(c, ledger, row)) return true;
   return false;
 }
 
-/* What the balance should be if this charge took nothing: what it was, less the charges on record
- * that came later, and with the deposits that came later. Refunds are left out: they go with
- * charges. */
-static bool expect_balance(const struct reconcile_case *c, money *expected)
+/* What the balance is if this charge took nothing: the baseline's, less the charges of others, and
+ * with what came in since. */
+static bool expect_balance(const struct reconcile_case *c, const struct ledger *ledger,
+                           money *expected)
 {
   money amount;
-  *expected = c->before.balance;
+  if (!money_subtract(c->before.balance, ledger->foreign, expected)) return false;
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (other->id == c->entry->id || other->state != JOURNAL_PLACED || !moved_since(c, other))
+    if (other->id == c->entry->id || other->state != JOURNAL_PLACED ||
+        !moved_since(c, ledger, other))
       continue;
-    money cost = other->price == JOURNAL_NO_PRICE ? other->quote : other->price;
-    if (!money_subtract(*expected, cost, expected)) return false;
+    amount = ledger->paid[i] >= 0 ? ledger->paid[i] : cost_of(other);
+    if (!money_subtract(*expected, amount, expected)) return false;
   }
-  for (size_t row = 0; row < c->movements.count; row++) {
-    if (is_charge(c, row) || is_refund(c, row) || !is_later(c, row)) continue;
+  for (size_t row = 0; row < c->transactions.count; row++) {
+    if (is_charge(c, row) || ledger->old[row] || ledger->refunds[row]) continue;
+    if (lateness(c, row) < -DATE_GRAIN) continue;
     if (!read_amount(c, row, &amount) || !money_add(*expected, amount, expected)) return false;
   }
   return true;
 }
 
-static bool balance_fell(const struct reconcile_case *c, char *why, size_t capacity)
+static bool balance_differs(const struct reconcile_case *c, const struct ledger *ledger, char *why,
+                            size_t capacity)
 {
   money expected;
   char now[MONEY_TEXT], then[MONEY_TEXT];
-  if (!c->has_balance || !c->before.has_balance || !expect_balance(c, &expected)) {
-    snprintf(why, capacity, "the balance does not tell");
+  if (!c->has_balance || !c->before.has_balance || !expect_balance(c, ledger, &expected)) {
+    snprintf(why, capacity, "the balance is unknown");
     return true;
   }
-  if (c->balance >= expected) return false;
+  if (c->balance == expected) return false;
   money_format(c->balance, now);
   money_format(expected, then);
-  snprintf(why, capacity, "the balance is %s, and without it should be %s", now, then);
+  snprintf(why, capacity, "the balance is %s, and would be %s without this charge", now, then);
   return true;
+}
+
+/* A refund that names no order may hide a charge; so may transactions that the list does not show,
+ * although the server counts them. */
+static bool may_hide(const struct reconcile_case *c, const struct ledger *ledger, char *why,
+                     size_t capacity)
+{
+  int64_t seen = 0;
+  for (size_t row = 0; row < c->transactions.count; row++) {
+    seen += !ledger->old[row];
+    if (ledger->old[row] || !is_refund(c, row) || text_of(c, row, TRANSACTION_ORDER_ID)) continue;
+    snprintf(why, capacity, "there is a new refund that does not say for which order");
+    return true;
+  }
+  if (c->before.transactions.total < 0 || c->transactions_total < 0 ||
+      c->transactions_total - c->before.transactions.total <= seen)
+    return false;
+  snprintf(why, capacity, "the account counts more new transactions than it lists");
+  return true;
+}
+
+size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_id)
+{
+  struct ledger ledger;
+  size_t count = 0;
+  bool ok = ledger_read(c, &ledger);
+  for (size_t row = 0; ok && row < c->transactions.count; row++)
+    count += is_unexplained(c, &ledger, row) && is_for(c, row, order_id) && is_new(c, &ledger, row);
+  ledger_free(&ledger);
+  return count;
+}
+
+bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id)
+{
+  struct ledger ledger;
+  money expected, quote = c->entry->quote;
+  size_t named = 0, unexplained = 0;
+  bool ok = ledger_read(c, &ledger);
+  for (size_t row = 0; ok && row < c->transactions.count; row++) {
+    if (!is_unexplained(c, &ledger, row)) continue;
+    unexplained++;
+    named += order_id && is_for(c, row, order_id) && (!c->extension || is_new(c, &ledger, row));
+  }
+  bool fell = ok && unexplained <= 1 && c->has_balance && c->before.has_balance &&
+              expect_balance(c, &ledger, &expected) && expected - c->balance >= quote / 2 &&
+              (expected - c->balance) / 2 <= quote;
+  ledger_free(&ledger);
+  return named == 1 || fell;
 }
 
 bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t capacity)
 {
-  struct used used;
-  bool ok = begin_explaining(c, &used), moved = true;
-  size_t row = ok ? first_unexplained(c, &used) : 0;
+  struct ledger ledger;
+  bool ok = ledger_read(c, &ledger), moved = true;
+  size_t row = 0;
+  while (ok && row < c->transactions.count && !is_unexplained(c, &ledger, row)) row++;
   if (!ok)
     snprintf(why, capacity, "out of memory");
-  else if (row < c->movements.count)
-    snprintf(why, capacity, "transaction %.60s took money, and no charge on record explains it",
-             text_of(c, row, MOVEMENT_ID) ? text_of(c, row, MOVEMENT_ID) : "(without an id)");
-  else if (!c->movements_reach)
+  else if (row < c->transactions.count)
+    snprintf(why, capacity, "no charge on record explains transaction %.60s",
+             text_of(c, row, TRANSACTION_ID) ? text_of(c, row, TRANSACTION_ID) : "(without an id)");
+  else if (!c->transactions_reach)
     snprintf(why, capacity, "the list of transactions does not reach back to it");
   else
-    moved = balance_fell(c, why, capacity);
-  end_explaining(&used);
+    moved = may_hide(c, &ledger, why, capacity) || balance_differs(c, &ledger, why, capacity);
+  ledger_free(&ledger);
   return moved;
 }

@@ -1,6 +1,8 @@
-/* The third step of a charge: with the right to charge in hand, nobody else's charge is under way.
- * What the dead have left open is settled as far as it can be, and what may be the same thing as
- * this charge must be, before this one goes on. */
+/* The third step of a charge: with the lock held, no other charge of the account is under way. Open
+ * entries of processes that ended are settled as far as the API shows. Those that look like this
+ * charge must be settled before it goes on; if some are, the others are looked at once more, since
+ * open entries can hide each other's outcome. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,12 +12,13 @@
 #define FIRST_PAUSE INT64_C(250000) /* microseconds between two looks */
 #define LONGEST_PAUSE INT64_C(16000000)
 #define MOST_ENTRIES 1000
+#define RECENT INT64_C(3600000000) /* microseconds: for how long lists may lag behind a charge */
 
 static void next(struct flow *charge);
 
 static const struct journal_entry *entry_of(const struct flow *charge)
 {
-  return &charge->recovery.list.entries[charge->recovery.at];
+  return &charge->recovery.review.open.entries[charge->recovery.at];
 }
 
 static bool has_same_key(const struct flow *charge)
@@ -36,18 +39,28 @@ static bool can_be_asked_for(const struct journal_entry *entry)
   return endpoint_find(entry->endpoint) != NULL;
 }
 
-static void refuse(struct flow *charge, const char *why)
+static void refuse(struct flow *charge)
 {
-  const struct journal_entry *entry = entry_of(charge);
+  const struct recovery *recovery = &charge->recovery;
   error_set(&charge->public.error, ERROR_OUTCOME_UNKNOWN,
             "nothing was sent: an earlier charge that looks the same, under key %.100s, has an "
             "unknown outcome%s%.200s%s, and "
             "the two could not be told apart. " FLOW_WAY_OUT,
-            entry->key, *why ? " (" : "", why, *why ? ")" : "", entry->key);
+            recovery->key, *recovery->why ? " (" : "", recovery->why, *recovery->why ? ")" : "",
+            recovery->key);
   flow_end(charge);
 }
 
-/* --- once in a run is enough for what does not matter here --- */
+static void hold_back(struct flow *charge, const char *why)
+{
+  struct recovery *recovery = &charge->recovery;
+  if (recovery->doubtful) return;
+  recovery->doubtful = entry_of(charge)->id;
+  snprintf(recovery->key, sizeof recovery->key, "%s", entry_of(charge)->key);
+  snprintf(recovery->why, sizeof recovery->why, "%s", why);
+}
+
+/* Once in a run is enough for entries that do not hold this charge back. */
 
 static bool was_looked_up(const struct purchase *purchase, int64_t id)
 {
@@ -63,8 +76,6 @@ static void remember(struct purchase *purchase, int64_t id)
   purchase->looked_up = more;
   purchase->looked_up[purchase->looked_up_count++] = id;
 }
-
-/* --- writing down --- */
 
 #define KEEP(why) \
   ((struct journal_settle){.ends_in = JOURNAL_KEEP_END, .price = JOURNAL_NO_PRICE, .note = (why)})
@@ -84,21 +95,15 @@ static void settle(struct flow *charge, enum journal_state state, struct journal
 static void on_over(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, recovery.settle);
+  bool doubtful = charge->recovery.settle.state == JOURNAL_UNKNOWN;
+  if (doubtful && matters(charge) && !has_same_key(charge))
+    hold_back(charge, charge->inquiry.verdict.why);
   flow_inquiry_end(charge);
   if (flow_has_failed(charge, job)) return;
+  charge->recovery.settled += !doubtful;
   charge->pause = 0;
   charge->recovery.at++;
   next(charge);
-}
-
-static void on_doubtful(struct store_job *job)
-{
-  struct flow *charge = CHARGE_OF(job, recovery.settle);
-  if (flow_has_failed(charge, job)) return;
-  if (matters(charge) && !has_same_key(charge))
-    refuse(charge, charge->inquiry.verdict.why);
-  else
-    on_over(job);
 }
 
 static void settle_placed(struct flow *charge)
@@ -110,11 +115,9 @@ static void settle_placed(struct flow *charge)
   }
   settle(charge, JOURNAL_PLACED, found, on_over);
   flow_tell(charge,
-            "an earlier %.60s with key %.100s, whose answer was lost, went through: order %.100s",
+            "an earlier %.60s with key %.100s, whose response was lost, went through: order %.100s",
             entry_of(charge)->endpoint, entry_of(charge)->key, found.order_id);
 }
-
-/* --- asking --- */
 
 static void inquire(struct flow *charge);
 
@@ -129,14 +132,14 @@ static void on_verdict(struct flow *charge)
       settle_placed(charge);
       break;
     case RECONCILE_NOT_PLACED:
-      settle(charge, JOURNAL_NOT_PLACED, KEEP("every witness agrees that nothing was bought"),
-             on_over);
+      settle(charge, JOURNAL_NOT_PLACED,
+             KEEP("orders, transactions and balance show that nothing was bought"), on_over);
       flow_tell(charge,
-                "an earlier %.60s with key %.100s, whose answer was lost, did not go through",
+                "an earlier %.60s with key %.100s, whose response was lost, did not go through",
                 entry_of(charge)->endpoint, entry_of(charge)->key);
       break;
     case RECONCILE_DOUBT:
-      settle(charge, JOURNAL_UNKNOWN, KEEP(inquiry->verdict.why), on_doubtful);
+      settle(charge, JOURNAL_UNKNOWN, KEEP(inquiry->verdict.why), on_over);
       break;
   }
 }
@@ -160,10 +163,8 @@ static void look_at(struct flow *charge)
   bool due = entry->since_ended != JOURNAL_NOT_TIMED &&
              (double)entry->since_ended / 1e6 >= purchase->settings.settle;
   if (!can_be_asked_for(entry)) {
-    if (matters(charge) && !has_same_key(charge))
-      refuse(charge, entry->note ? entry->note : "");
-    else
-      skip(charge);
+    if (matters(charge) && !has_same_key(charge)) hold_back(charge, entry->note ? entry->note : "");
+    skip(charge);
   } else if (matters(charge)) {
     inquire(charge);
   } else if (due && !was_looked_up(purchase, entry->id)) {
@@ -191,16 +192,30 @@ static void take_over(struct flow *charge, bool keep_end, const char *note)
   settle(charge, JOURNAL_UNKNOWN, what, on_unknown);
 }
 
+static void begin_round(struct flow *charge);
+
+static void finish_round(struct flow *charge)
+{
+  struct recovery *recovery = &charge->recovery;
+  if (recovery->doubtful && recovery->settled > 0 && !recovery->again) {
+    recovery->again = true;
+    begin_round(charge);
+    return;
+  }
+  crash_point("recovered");
+  if (recovery->doubtful)
+    refuse(charge);
+  else if (charge->request.inquiry)
+    flow_end(charge);
+  else
+    flow_find(charge);
+}
+
 static void next(struct flow *charge)
 {
   struct recovery *recovery = &charge->recovery;
-  if (recovery->at == recovery->list.count) {
-    journal_list_free(&recovery->list);
-    crash_point("recovered");
-    if (charge->request.inquiry)
-      flow_end(charge);
-    else
-      flow_find(charge);
+  if (recovery->at == recovery->review.open.count) {
+    finish_round(charge);
     return;
   }
   const struct journal_entry *entry = entry_of(charge);
@@ -209,26 +224,39 @@ static void next(struct flow *charge)
     settle(charge, JOURNAL_NOT_PLACED, KEEP("its process ended before it was sent"), on_over);
   else if (entry->state == JOURNAL_SENT)
     take_over(charge, timed && !journal_is_orphan(entry),
-              "its process ended before the answer was there");
+              "its process ended before the response arrived");
   else if (!timed)
     take_over(charge, false, NULL);
   else
     look_at(charge);
 }
 
-static void on_list(struct store_job *job)
+static void on_review(struct store_job *job)
 {
-  struct flow *charge = CHARGE_OF(job, recovery.list);
+  struct flow *charge = CHARGE_OF(job, recovery.review);
   if (flow_has_failed(charge, job)) return;
-  next(charge);
+  if (flow_read_left(charge))
+    next(charge);
+  else
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+}
+
+static void begin_round(struct flow *charge)
+{
+  struct recovery *recovery = &charge->recovery;
+  journal_review_free(&recovery->review);
+  recovery->at = recovery->settled = 0;
+  recovery->doubtful = 0;
+  recovery->review = (struct journal_review){.job.done = on_review,
+                                             .account = charge->owner->account,
+                                             .within = RECENT,
+                                             .limit = MOST_ENTRIES};
+  charge->working = true;
+  journal_review(charge->owner->settings.store, &recovery->review);
 }
 
 void flow_recover(struct flow *charge)
 {
-  charge->recovery.list = (struct journal_list){.job.done = on_list,
-                                                .account = charge->owner->account,
-                                                .states = JOURNAL_OPEN,
-                                                .limit = MOST_ENTRIES};
-  charge->working = true;
-  journal_list(charge->owner->settings.store, &charge->recovery.list);
+  charge->recovery.again = false;
+  begin_round(charge);
 }

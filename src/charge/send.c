@@ -9,6 +9,9 @@
 #define STALE_US                                                                                  \
   INT64_C(5000000) /* after its sending was written down a request must leave within this, or not \
                       at all: others count on it */
+#define QUOTE_US                                                                                  \
+  INT64_C(30000000)                /* an older quote is asked for again before the request leaves \
+                                    */
 #define MARGIN_US INT64_C(1000000) /* of an exchange over its timeout */
 
 static bool may_send(void *arg)
@@ -88,6 +91,7 @@ static void on_intended(struct store_job *job)
 void flow_intend(struct flow *charge, bool rehearse, void (*done)(struct store_job *job))
 {
   const struct purchase *purchase = charge->owner;
+  if (!rehearse && !flow_write_baseline(charge)) buffer_free(&charge->snapshot);
   journal_entry_free(&charge->intend.existing);
   charge->intend = (struct journal_intend){.job.done = done,
                                            .token = charge->token,
@@ -115,7 +119,10 @@ static void prepare(void *arg, struct client_call *call)
   charge->call = call;
   charge->stage = FLOW_SENDING;
   crash_point("slots");
-  if (charge->entry != 0)
+  charge->stale = charge->request.endpoint && loop_clock() - charge->quoted_at > QUOTE_US;
+  if (charge->stale)
+    stop(charge);
+  else if (charge->entry != 0)
     write_sending(charge);
   else
     flow_intend(charge, false, on_intended);
@@ -132,7 +139,7 @@ void flow_send(struct flow *charge)
                                    .query = charge->query,
                                    .body = charge->body,
                                    .body_size = r->body_size,
-                                   .idempotency_key = charge->public.key,
+                                   .idempotency_key = charge->idempotency.data,
                                    .timeout = r->timeout,
                                    .max_wait = r->max_wait,
                                    .prepare = prepare,

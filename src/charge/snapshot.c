@@ -32,74 +32,100 @@ static void free_ids(struct ids *ids)
 
 void snapshot_free(struct snapshot *snapshot)
 {
-  free_ids(&snapshot->orders);
-  free_ids(&snapshot->movements);
+  free_ids(&snapshot->orders.known);
+  free_ids(&snapshot->transactions.known);
   free(snapshot->expires_at);
-  *snapshot = (struct snapshot){0};
+  *snapshot = SNAPSHOT_INIT;
 }
 
-/* --- writing --- */
+static const char *const sorting_words[] = {[LIST_UNSORTED] = "",
+                                            [LIST_NEWEST_FIRST] = "newest first",
+                                            [LIST_OLDEST_FIRST] = "oldest first"};
 
 static bool is_one_line(const char *text)
 {
   return !strpbrk(text, "\n\r");
 }
 
-static bool write_ids(const struct ids *ids, const char *word, bool *whole, struct buffer *text)
+/* `name`: "orders"; a record of it is the same without the s. */
+static bool write_list(const struct list_state *list, const char *name, struct buffer *text)
 {
-  for (size_t i = 0; i < ids->count; i++) {
-    if (!is_one_line(ids->of[i]))
-      *whole = false;
-    else if (!buffer_print(text, "%s %s\n", word, ids->of[i]))
-      return false;
+  bool ok = true, whole = list->whole;
+  int record = (int)strlen(name) - 1;
+  for (size_t i = 0; ok && i < list->known.count; i++) {
+    if (!is_one_line(list->known.of[i]))
+      whole = false;
+    else
+      ok = buffer_print(text, "%.*s %s\n", record, name, list->known.of[i]);
   }
-  return true;
+  if (whole) ok = ok && buffer_print(text, "%s whole\n", name);
+  if (list->sorting != LIST_UNSORTED)
+    ok = ok && buffer_print(text, "%s %s\n", name, sorting_words[list->sorting]);
+  if (list->total >= 0)
+    ok = ok && buffer_print(text, "%s total %lld\n", name, (long long)list->total);
+  if (list->page_size > 0)
+    ok = ok && buffer_print(text, "%s page %lld\n", name, (long long)list->page_size);
+  return ok;
 }
 
 bool snapshot_write(const struct snapshot *snapshot, struct buffer *text)
 {
   char balance[MONEY_TEXT];
-  bool ok = true, whole = snapshot->whole, movements_whole = snapshot->movements_whole;
+  bool ok = true;
   if (snapshot->has_balance) {
     money_format(snapshot->balance, balance);
     ok = buffer_print(text, "balance %s\n", balance);
   }
   if (snapshot->taken_at > 0) ok = ok && buffer_print(text, "taken_at %.3f\n", snapshot->taken_at);
+  if (snapshot->sent_at > 0) ok = ok && buffer_print(text, "sent_at %.3f\n", snapshot->sent_at);
+  if (snapshot->reused > 0)
+    ok = ok && buffer_print(text, "reused %lld\n", (long long)snapshot->reused);
   if (snapshot->expires_at && is_one_line(snapshot->expires_at))
     ok = ok && buffer_print(text, "expires_at %s\n", snapshot->expires_at);
-  ok = ok && write_ids(&snapshot->orders, "order", &whole, text) &&
-       write_ids(&snapshot->movements, "transaction", &movements_whole, text);
-  if (whole) ok = ok && buffer_add_text(text, "whole\n");
-  if (movements_whole) ok = ok && buffer_add_text(text, "transactions whole\n");
-  return ok;
+  return ok && write_list(&snapshot->orders, "orders", text) &&
+         write_list(&snapshot->transactions, "transactions", text);
 }
 
-/* --- reading --- */
-
-/* What stands behind a word and a blank, or NULL. */
+/* The text behind a word and a blank, or NULL. */
 static const char *after(const char *line, const char *word)
 {
   size_t size = strlen(word);
   return strncmp(line, word, size) == 0 && line[size] == ' ' ? line + size + 1 : NULL;
 }
 
+static void read_fact(struct list_state *list, const char *fact)
+{
+  const char *count;
+  if (strcmp(fact, "whole") == 0) list->whole = true;
+  if ((count = after(fact, "total"))) list->total = strtoll(count, NULL, 10);
+  if ((count = after(fact, "page"))) list->page_size = strtoll(count, NULL, 10);
+  for (int sorting = LIST_NEWEST_FIRST; sorting <= LIST_OLDEST_FIRST; sorting++)
+    if (strcmp(fact, sorting_words[sorting]) == 0) list->sorting = (enum list_order)sorting;
+}
+
 static bool read_line(struct snapshot *snapshot, const char *line)
 {
   const char *rest;
-  if ((rest = after(line, "order"))) return ids_add(&snapshot->orders, rest);
-  if ((rest = after(line, "transaction"))) return ids_add(&snapshot->movements, rest);
-  if ((rest = after(line, "balance"))) {
+  if ((rest = after(line, "order"))) return ids_add(&snapshot->orders.known, rest);
+  if ((rest = after(line, "transaction"))) return ids_add(&snapshot->transactions.known, rest);
+  if ((rest = after(line, "orders"))) {
+    read_fact(&snapshot->orders, rest);
+  } else if ((rest = after(line, "transactions"))) {
+    read_fact(&snapshot->transactions, rest);
+  } else if ((rest = after(line, "balance"))) {
     snapshot->has_balance = money_parse(rest, strlen(rest), &snapshot->balance) == MONEY_OK;
   } else if ((rest = after(line, "taken_at"))) {
     snapshot->taken_at = strtod(rest, NULL);
+  } else if ((rest = after(line, "sent_at"))) {
+    snapshot->sent_at = strtod(rest, NULL);
+  } else if ((rest = after(line, "reused"))) {
+    snapshot->reused = strtoll(rest, NULL, 10);
   } else if ((rest = after(line, "expires_at"))) {
     free(snapshot->expires_at);
     snapshot->expires_at = strdup(rest);
     return snapshot->expires_at;
-  } else if (strcmp(line, "whole") == 0) {
-    snapshot->whole = true;
-  } else if (strcmp(line, "transactions whole") == 0) {
-    snapshot->movements_whole = true;
+  } else if (strcmp(line, "whole") == 0) { /* as earlier versions wrote it */
+    snapshot->orders.whole = true;
   }
   return true;
 }

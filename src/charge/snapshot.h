@@ -1,10 +1,11 @@
-/* What existed before a charge was sent. Should its answer be lost, this and what exists then tell
- * what came of it. */
+/* The baseline of a charge: what existed before it was sent. If its response is lost, the
+ * reconciliation compares the baseline with what exists later. */
 #ifndef PROXYLUA_CHARGE_SNAPSHOT_H
 #define PROXYLUA_CHARGE_SNAPSHOT_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buffer.h"
 #include "base/money.h"
@@ -14,32 +15,48 @@ struct ids {
   size_t count, capacity;
 };
 
+/* How the server sorts a list, as far as the times of its records show. */
+enum list_order { LIST_UNSORTED, LIST_NEWEST_FIRST, LIST_OLDEST_FIRST };
+
+/* What a list held, as far as it was read: one page at the end where new records appear (at both
+ * ends, if that cannot be told), whatever the length of the list. */
+struct list_state {
+  bool whole; /* `known` are all records */
+  enum list_order sorting;
+  int64_t total;     /* records, as the server counts them; negative: unknown */
+  int64_t page_size; /* records that the server puts on a page; 0: unknown */
+  struct ids known;
+};
+
 struct snapshot {
   bool has_balance;
   money balance;
-  double taken_at;  /* seconds since 1970 by the server's clock; 0: not known */
-  bool whole;       /* `orders` are all that there were */
-  char *expires_at; /* of the order that is to be extended, as the server tells it; NULL: not told,
-                       or no extension */
-  struct ids orders;
-  bool movements_whole; /* `movements` are all transactions that there were; else the newest, or
-                           some */
-  struct ids movements;
+  double taken_at;  /* seconds since 1970 by the server's clock; 0: unknown */
+  double sent_at;   /* likewise: when the intent was written, right before the request left */
+  int64_t reused;   /* the id of the journal entry that it was taken for, if that is an earlier one:
+                       entries from there on are not included; 0: it was taken for this charge */
+  char *expires_at; /* of the order to extend, as the server writes it; NULL: unknown */
+  struct list_state orders;
+  struct list_state transactions; /* by their marks: ids, or fields (reconcile_mark) */
 };
+
+#define LIST_STATE_INIT ((struct list_state){.total = -1})
+#define SNAPSHOT_INIT ((struct snapshot){.orders.total = -1, .transactions.total = -1})
 
 void snapshot_free(struct snapshot *snapshot);
 
-/* Adds an id. False when memory is out. */
+/* Adds an id. False if memory is out. */
 bool ids_add(struct ids *ids, const char *id);
 bool ids_have(const struct ids *ids, const char *id);
 
-/* As it lies in the journal, a line a fact: "balance 9.30", "taken_at 1764086400", "expires_at …",
- * "whole", "order ord_1", "transactions whole", "transaction txn_1". Texts with control characters
- * are left out, and nothing is whole then. */
+/* Appends the form kept in the journal, a line a fact: "balance 9.30", "taken_at 1764086400",
+ * "sent_at …", "reused 17", "expires_at …", "order ord_1", "transaction txn_1"; and of each list
+ * "orders whole", "orders newest first" or "orders oldest first", "orders total 600", "orders page
+ * 100". Texts with line breaks are left out, and the list is not whole then. False if memory is
+ * out. */
 bool snapshot_write(const struct snapshot *snapshot, struct buffer *text);
 
-/* Reads it back; zero it first. False when memory is out. NULL and lines that are not known are
- * passed over. */
+/* Reads it back into SNAPSHOT_INIT. NULL and unknown lines are skipped. False if memory is out. */
 bool snapshot_read(struct snapshot *snapshot, const char *text);
 
 #endif

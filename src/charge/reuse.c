@@ -1,0 +1,115 @@
+/* What a charge leaves for the next one of the account, whichever process makes it: its baseline
+ * and its quote, with their ages. So a batch of purchases reads the account once a minute, and not
+ * once a purchase. The text lies in the journal, which removes it while a charge is under way:
+ *   for isp            the type whose orders the baseline holds, "-": none
+ *   age 1500000        microseconds, when it was written
+ *   quote HASH 6.20 A  of the parameters with this hash, A microseconds old
+ *   …                  the baseline (charge/snapshot) */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "charge/flow.h"
+
+#define BASELINE_US INT64_C(60000000) /* for how long a baseline is used */
+#define QUOTE_US INT64_C(30000000)    /* and a quote */
+
+static const char *type_of(const struct flow *charge)
+{
+  const char *type = charge->asked.of[TRAIT_TYPE];
+  return flow_is_extension(charge) || !type ? "-" : type;
+}
+
+static const char *line_of(const char *text, const char *word)
+{
+  size_t size = strlen(word);
+  while (text) {
+    if (strncmp(text, word, size) == 0 && text[size] == ' ') return text + size + 1;
+    text = strchr(text, '\n');
+    if (text) text++;
+  }
+  return NULL;
+}
+
+static bool read_quote(struct flow *charge, const char *text, int64_t age)
+{
+  char hash[HEX(32)], price[MONEY_TEXT];
+  int64_t then;
+  const char *line = line_of(text, "quote");
+  if (!line || sscanf(line, "%64s %39s %" SCNd64, hash, price, &then) != 3) return true;
+  if (strcmp(hash, charge->params_hash) != 0) return true;
+  struct left *left = &charge->left;
+  left->has_quote =
+      money_parse(price, strlen(price), &left->quote) == MONEY_OK && then + age <= QUOTE_US;
+  left->quoted_at = loop_clock() - then - age;
+  return true;
+}
+
+bool flow_read_left(struct flow *charge)
+{
+  struct left *left = &charge->left;
+  const struct journal_review *review = &charge->recovery.review;
+  char type[64];
+  int64_t then;
+  snapshot_free(&left->baseline);
+  *left = (struct left){.baseline = SNAPSHOT_INIT};
+  const char *text = review->baseline, *age = line_of(text, "age"), *kind = line_of(text, "for");
+  if (!text || !age || !kind || review->baseline_age == JOURNAL_NOT_TIMED) return true;
+  if (sscanf(age, "%" SCNd64, &then) != 1 || sscanf(kind, "%63s", type) != 1) return true;
+  if (then < 0 || review->baseline_age < 0) return true;
+  left->there = true;
+  left->taken_at = loop_clock() - then - review->baseline_age;
+  snprintf(left->type, sizeof left->type, "%s", type);
+  bool alone = review->open.count == 0;
+  left->fresh = alone && then + review->baseline_age <= BASELINE_US;
+  return snapshot_read(&left->baseline, text) &&
+         (!alone || read_quote(charge, text, review->baseline_age));
+}
+
+bool flow_can_reuse_baseline(const struct flow *charge)
+{
+  const struct left *left = &charge->left;
+  return left->fresh && left->baseline.reused > 0 && left->baseline.has_balance &&
+         (flow_is_extension(charge) || strcmp(left->type, type_of(charge)) == 0);
+}
+
+void flow_reuse_baseline(struct flow *charge)
+{
+  struct snapshot *before = &charge->before;
+  char *expires_at = before->expires_at; /* of the order, just read */
+  before->expires_at = NULL;
+  snapshot_free(before);
+  *before = charge->left.baseline;
+  charge->left.baseline = SNAPSHOT_INIT;
+  free(before->expires_at);
+  before->expires_at = expires_at;
+  charge->baseline_at = charge->left.taken_at;
+}
+
+const char *flow_leave(struct flow *charge)
+{
+  struct buffer *text = &charge->left_text;
+  struct snapshot *before = &charge->before;
+  char price[MONEY_TEXT];
+  int64_t now = loop_clock();
+  if (!charge->request.endpoint || !before->has_balance || charge->entry == 0) return NULL;
+  bool reused = before->reused > 0;
+  if (!reused) before->reused = charge->entry;
+  const char *type = reused ? charge->left.type : type_of(charge);
+  money_format(charge->quoted, price);
+  text->size = 0;
+  bool ok = buffer_print(text, "for %s\nage %" PRId64 "\n", type, now - charge->baseline_at);
+  if (!flow_is_extension(charge))
+    ok = ok && buffer_print(text, "quote %s %s %" PRId64 "\n", charge->params_hash, price,
+                            now - charge->quoted_at);
+  char *expires_at = before->expires_at;
+  double sent_at = before->sent_at;
+  before->expires_at = NULL; /* these belong to this charge alone */
+  before->sent_at = 0;
+  ok = ok && snapshot_write(before, text);
+  before->expires_at = expires_at;
+  before->sent_at = sent_at;
+  if (!reused) before->reused = 0;
+  return ok ? text->data : NULL; /* without it, the next charge reads the account anew */
+}
