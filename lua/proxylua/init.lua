@@ -182,9 +182,9 @@ px.request = core.door.request
 -- @return table: `off`, whether the limits are off, and for each of the scopes `general` and
 --   `orders` a table: `requests` in `seconds` are its limit; `free`, how many could leave at once
 --   (0 in a pause, and 0 or 1 while paced); `next`, seconds until the earliest moment at which one
---   can leave, 0 when one can now; `paused`, seconds that the API still asked for, and `paced`,
---   seconds for which it goes on evenly after that (0: not so); `waiting`, how many requests of
---   this process wait
+--   can leave, 0 when one can now; `paused`, seconds of the pause that the API asked for with 429
+--   (0: none); `paced`, seconds until normal speed after such a pause, in which requests leave one
+--   at a time and evenly (0: not paced); `waiting`, how many requests of this process wait
 -- @raise store, when it cannot be read; config; usage; cancelled
 -- @usage local general = px.limits().general
 -- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end

@@ -270,7 +270,7 @@ describe("429", function()
     local server = servers.start{ ["/account"] = { failed, refused, failed, servers.ok(ACCOUNT) } }
     local result = run(server.url, "print(px.account.get().balance)", nil, { "--verbose" })
     assert.same({ "9.30\n", 4 }, { result.out, #server:requests() }, result.err)
-    assert.equal(1, select(2, result.err:gsub("the API answered 429, Retry%-After 1 s", "")))
+    assert.equal(1, select(2, result.err:gsub("the API responded with 429 and a Retry%-After; the pause is 1 s", "")))
     server:stop()
     server = servers.start{ ["/account"] = { failed, failed, refused, failed,
       servers.ok(ACCOUNT) } }
@@ -295,6 +295,21 @@ describe("429", function()
     local kind = sandbox:eval("local _, e = px.try(px.account.get) return e.kind", { env = env })
     assert.equal("rate_limited", kind)
   end)
+
+  it("whose pauses take longer than max_wait together is raised, whatever Retry-After says",
+    function()
+      local server
+      for _, header in ipairs{ "", "Retry-After: -5\r\n", "Retry-After: 3000ms\r\n" } do
+        server = servers.start{ ["/account"] = { ("HTTP/1.1 429 X\r\n%sContent-Length: 0\r\n\r\n")
+          :format(header), keep = true } }
+        local result = run(server.url, "local _, e = px.try(px.account.get, { max_wait = 2.5 }) "
+          .. "print(e.kind, e.status, e.retry_after)",
+            { PROXYLUA_LIMITS = "general=1000/1" })
+        local count = #server:requests()
+        server:stop()
+        assert.same({ "rate_limited\t429\t1.0\n", 3 }, { result.out, count }, header)
+      end
+    end)
 
   it("that asks for more than max_wait is raised at once, with the figure", function()
     sandbox:change("settings",

@@ -82,7 +82,9 @@ for _, place in ipairs(stores.all) do
           faults = { "account.get:status=429,retry_after=1,count=1" } }
         local env = { PROXYLUA_LIMITS = "general=1000/1" }
         for _, result in ipairs(busy(4, 5, env):join()) do
-          assert.same({ 0, "" }, { result.code, result.err })
+          assert.equal(0, result.code)
+          local rest, notes = result.err:gsub("proxylua: requests wait for each other [^\n]*\n", "")
+          assert.same({ "", true }, { rest, notes <= 1 })
         end
         local counters = sandbox:look("counters")
         assert.equal(1, counters.answers["429"])
@@ -157,6 +159,26 @@ for _, place in ipairs(stores.all) do
         assert.equal(1, sandbox:look("counters").requests["account.get"])
       end)
 
+      it("names a moment above 0, or the requests before, when max_wait is over", function()
+        local messages = eval("general=1/0.2", [[
+          local messages = px.json.array{}
+          for _, most in ipairs{ 0, 0.01, 0, 0.1, 0 } do
+            for _ = 1, 3 do
+              px.spawn(px.try, px.account.get)
+              local _, err = px.try(px.account.get, { max_wait = most })
+              if err then messages[#messages + 1] = err.message end
+            end
+          end
+          return messages]])
+        assert.is_true(#messages > 5)
+        for _, message in ipairs(messages) do
+          assert.is_nil(message:find("0.0 s", 1, true), message)
+          assert.is_truthy(message:find("^no free slot within max_wait")
+            and (message:find("the next slot can be free in 0%.%d s")
+            or message:find("requests that came before", 1, true)), message)
+        end
+      end)
+
       it("has no limit when limits are off", function()
         assert.equal(true, (eval("off",
           "for _ = 1, 80 do px.account.get() end return px.limits().off")))
@@ -203,15 +225,24 @@ describe("Retry-After", function()
     return os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)
   end
 
-  -- The pause is between the second and the third; 50 s is the window.
-  for _, case in ipairs{
-    { "in seconds", "7", 5, 7 }, { "as a date", date(100), 60, 101 }, { "absent", nil, 45, 50 },
-    { "zero", "0", 45, 50 },
-    { "negative", "-5", 45, 50 }, { "garbage", "soon", 45, 50 }, { "empty", "", 45, 50 },
-    { "a date gone by", date(-100), 45, 50 }, { "absurd", "99999999999", 3590, 3600 },
-    { "beyond all numbers", ("9"):rep(40), 45, 3600 },
-    { "a date in a century", "Mon, 01 Jan 2126 00:00:00 GMT", 3590, 3600 },
-  } do
+  -- The pause is between the third and the fourth; 50 s is the window.
+  local cases = {
+    { "in seconds", "7", 5, 7 }, { "of a day", "86400", 86390, 86400 },
+    { "with decimals", "2.5", 2, 3 }, { "below a second", "0.2", 0.5, 1 },
+    { "as a date", date(100), 60, 101 }, { "as a date of RFC 850",
+      os.date("!%A, %d-%b-%y %H:%M:%S GMT", os.time() + 100), 60, 101 },
+    { "as a date of asctime", os.date("!%a %b %e %H:%M:%S %Y", os.time() + 100), 60, 101 },
+  }
+  for _, text in ipairs{ "0", "0.0", "-5", "soon", "", "1795905000", "86401", "86400.5",
+    "99999999999", ("9"):rep(40), "2026-11-23T22:15:00Z", "3000ms", "1e3", "0x10", "+7",
+    "7s", "7,5", ".5", "5.", "7 8", "inf", "nan", date(-100), date(90000),
+    "Mon, 01 Jan 2126 00:00:00 GMT", date(100):gsub("GMT", "EST"), date(100):sub(6),
+    date(100):lower() .. " x", "tomorrow", "12:00:00" } do
+    cases[#cases + 1] = { ("%q"):format(text), text, 45, 50 }
+  end
+  cases[#cases + 1] = { "absent", nil, 45, 50 }
+
+  for _, case in ipairs(cases) do
     it(("that is %s pauses for a sane time"):format(case[1]), function()
       start(case[2])
       local result = run(REFUSED, "general=60/50")
@@ -221,6 +252,14 @@ describe("Retry-After", function()
     end)
   end
 
+  it("that is a date counts from the response's own Date", function()
+    local now = os.time() + 7 * 86400
+    local function at(time) return os.date("!%a, %d %b %Y %H:%M:%S GMT", time) end
+    start(("%s\r\nDate: %s"):format(at(now + 30), at(now)))
+    local seconds = tonumber(run(REFUSED, "general=60/50").out:match("rate_limited\t(%S+)"))
+    assert.is_true(seconds > 25 and seconds <= 30, seconds)
+  end)
+
   it("holds for other processes, which send nothing", function()
     start("50")
     run(REFUSED, "general=60/50")
@@ -228,7 +267,29 @@ describe("Retry-After", function()
     assert.equal(1, #server:requests())
   end)
 
-  it("is followed by an hour of pacing, told once", function()
+  local NOTE = "proxylua: requests wait for each other %(limit general: one in 0.2 s%), since the "
+    .. "API responded with 429 to this key before; normal speed in 60 minutes\n"
+
+  it("is followed by an hour of pacing, which each process that waits for it reports once",
+    function()
+      local code = "px.map({ 1, 2, 3, 4 }, function() px.account.get() end)"
+      start("1")
+      for _, flags in ipairs{ {}, {}, { "--verbose" } } do
+        local result = run(code, "general=1/0.2", flags)
+        assert.equal(1, select(2, result.err:gsub(NOTE, "")), result.err)
+      end
+      assert.equal("", run(code, "general=1/0.2", { "--quiet" }).err)
+    end)
+
+  it("does not slow down processes that do not wait for its pacing, and those report nothing",
+    function()
+      start("1")
+      run("px.account.get()", "general=5/1")
+      local result = run("print(px.limits().general.paced > 3500)", "general=5/1")
+      assert.same({ "true\n", "" }, { result.out, result.err })
+    end)
+
+  it("is followed by an hour of pacing", function()
     start("1")
     local result = run([[
       for _ = 1, 5 do px.account.get() end
@@ -238,7 +299,6 @@ describe("Retry-After", function()
     local paced, free = result.out:match("(%S+)\t(%d+)")
     assert.is_true(tonumber(paced) > 3500 and tonumber(paced) <= 3600)
     assert.is_true(tonumber(free) <= 1)
-    assert.equal(1, select(2, result.err:gsub("going on slowly after a pause", "")))
     assert.equal(1, select(2, result.err:gsub("the API asked for a pause", "")))
   end)
 end)

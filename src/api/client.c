@@ -241,26 +241,32 @@ static void explain_status(struct client_call *call)
               status);
 }
 
+/* Seconds that all pauses of the call may take together. */
+static double longest_pause(const struct client_call *call)
+{
+  double own = call->request.max_wait;
+  return own >= 0 ? own : call->client->settings.max_wait;
+}
+
 static void on_pause(struct client_call *call)
 {
-  const struct client *client = call->client;
-  double seconds = http_retry_after(call->exchange);
-  tell(call, "the API answered 429, %s %.0f s",
-       seconds > 0 ? "Retry-After" : "without Retry-After:", seconds > 0 ? seconds : 0);
-  limiter_refused(&call->ticket, seconds);
+  double asked = http_retry_after(call->exchange);
+  double seconds = limiter_refused(&call->ticket, asked);
+  tell(call, "the API responded with 429 and %s; the pause is %.0f s",
+       asked > 0 ? "a Retry-After" : "without a usable Retry-After", seconds);
   call->has_slots = false;
   drop_exchange(call);
   call->error = ERROR_INIT;
   call->sent = false; /* what was sent is refused */
   call->attempts--;
-  call->refused += seconds > 0 ? seconds : 0;
+  call->refused += seconds;
   bool often = ++call->refusals > 1; /* a single long pause is the limiter's to judge */
-  if (call->refusals > MOST_REFUSALS || (often && call->refused > client->settings.max_wait)) {
+  if (call->refusals > MOST_REFUSALS || (often && call->refused > longest_pause(call))) {
     call->error.status = 429;
     call->error.retry_after = seconds;
     fail(call, ERROR_RATE_LIMITED,
-         "the API answers 429 again and again; somebody else uses this key, or it counts "
-         "otherwise");
+         "the API responds with 429 again and again; another program may use this key, or the API "
+         "counts differently");
     return;
   }
   take_slots(call);

@@ -1,6 +1,7 @@
 #include "bind/engine.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,15 +144,31 @@ static void tell(void *arg, const char *text)
   fprintf(stderr, "proxylua: %s\n", text);
 }
 
+/* A process that only slows down looks like one that hangs: the reason is not left to --verbose. */
+static void tell_of_pacing(struct engine *engine, const struct limiter_news *news)
+{
+  char text[300];
+  long minutes = (long)ceil(news->seconds / 60);
+  snprintf(text, sizeof text,
+           "requests wait for each other (limit %s: one in %.2g s), since the API responded with "
+           "429 to this key before; normal speed in %ld minute%s",
+           news->scope, news->pace, minutes, minutes == 1 ? "" : "s");
+  tell(engine, text);
+}
+
 static void tell_of_wait(void *arg, const struct limiter_news *news)
 {
-  static const char *const texts[] = {[LIMITER_TURN] = "waiting for a slot",
-                                      [LIMITER_PAUSE] = "the API asked for a pause",
-                                      [LIMITER_PACED] = "going on slowly after a pause"};
+  struct engine *engine = arg;
   char text[200];
-  snprintf(text, sizeof text, "limit %s: %s, %.1f s", news->scope, texts[news->what],
+  if (news->what == LIMITER_PACED) {
+    tell_of_pacing(engine, news);
+    return;
+  }
+  if (!engine->verbose) return;
+  snprintf(text, sizeof text, "limit %s: %s, %.1f s", news->scope,
+           news->what == LIMITER_PAUSE ? "the API asked for a pause" : "waiting for a slot",
            news->seconds);
-  tell(arg, text);
+  tell(engine, text);
 }
 
 bool engine_find_key(struct runtime *runtime, struct engine *engine, struct error *err)
@@ -289,7 +306,7 @@ static bool open_parts(struct runtime *runtime, struct engine *engine, struct er
                                  secret_text(engine->key), &engine->rules, err);
   if (!engine->limiter) return false;
   limiter_max_pause(engine->limiter, engine->max_wait);
-  if (engine->verbose) limiter_on_wait(engine->limiter, tell_of_wait, engine);
+  if (engine->verbose || !engine->quiet) limiter_on_wait(engine->limiter, tell_of_wait, engine);
   engine->countdown = (struct countdown){.loop = engine->loop};
   if (!engine->quiet && countdown_possible())
     limiter_on_next(engine->limiter, countdown_set, &engine->countdown);

@@ -317,10 +317,10 @@ static int64_t pause_length(const struct limiter *limiter, unsigned scopes, doub
   return longest ? longest : OFF_WINDOW;
 }
 
-void limiter_refused(struct limiter_ticket *ticket, double retry_after)
+double limiter_refused(struct limiter_ticket *ticket, double retry_after)
 {
   struct limiter *limiter = ticket->limiter;
-  if (!limiter || ticket->state == LIMITER_WAITING) return;
+  if (!limiter || ticket->state == LIMITER_WAITING) return 0;
   int64_t pause = pause_length(limiter, ticket->scopes, retry_after), until = loop_clock() + pause;
   add_ending(ticket, SLOTS_REFUSED, pause, ticket->state == LIMITER_GRANTED && !limiter->rules.off);
   ticket->state = LIMITER_IDLE;
@@ -331,6 +331,7 @@ void limiter_refused(struct limiter_ticket *ticket, double retry_after)
   limiter->trying |= ticket->scopes;
   limiter_fail_hopeless(limiter);
   limiter_pump(limiter);
+  return (double)pause / 1e6;
 }
 
 /* --- opening and closing --- */

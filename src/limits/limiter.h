@@ -97,22 +97,22 @@ void limiter_headed(
 void limiter_lost(
     struct limiter_ticket *ticket); /* closed without an answer: it may be counted for 10 s yet */
 
-/* Answered by 429: pauses the ticket's scopes for everybody; afterwards one request tries, then
- * they are paced at one per 1.01 W/(N-2) for an hour, and at half of that after each further 429.
- * May follow limiter_headed, but in its place it cannot be mistaken for a try that went well.
- * `retry_after` in seconds, as http_retry_after answers it for a number and for a date. Not
- * positive (absent, zero, negative, unreadable, a date gone by): W of the scope, the longest of
- * several, or a minute with the limits off. More than an hour: an hour, after which one request
- * tries again. */
-void limiter_refused(struct limiter_ticket *ticket, double retry_after);
+/* The server responded with 429: pauses the ticket's scopes for every process; afterwards one
+ * request tries, then they are paced at one per 1.01 W/(N-2) for an hour, and at half of that after
+ * each further 429. May follow limiter_headed, but in its place it cannot be mistaken for a try
+ * that went well. `retry_after`: seconds, as http_retry_after returns them; not positive (absent or
+ * not usable): W of the scope, the longest of several, or a minute with the limits off. Returns the
+ * seconds of the pause. */
+double limiter_refused(struct limiter_ticket *ticket, double retry_after);
 
-/* What --verbose tells: once for each take that has to wait, and once when a scope begins to be
- * paced after a pause. */
+/* News of waits: one for each take that has to wait; and before the first of them that waits since
+ * its scope is paced, one of that. */
 struct limiter_news {
   enum { LIMITER_TURN, LIMITER_PAUSE, LIMITER_PACED } what;
   const char *scope;
   double seconds; /* expected wait, an estimate in a long queue; for LIMITER_PACED how long the
                      pacing lasts */
+  double pace;    /* of LIMITER_PACED: seconds between two requests */
 };
 
 /* NULL: nobody is told. */

@@ -1,5 +1,6 @@
 /* What people are told of waits: errors, and the news for --verbose. */
 #include <math.h>
+#include <stdio.h>
 
 #include "limits/limiter_state.h"
 
@@ -43,12 +44,15 @@ void limiter_explain_turn(const struct limiter_ticket *ticket, struct error *err
   *err = ERROR_INIT;
   err->retry_after =
       fmax(0, (double)(limiter_wake_at(limiter, ticket->scopes) - loop_clock()) / 1e6);
+  char when[80] = "requests that came before wait for the next slot";
+  if (err->retry_after > 0)
+    snprintf(when, sizeof when, "the next slot can be free in %.1f s",
+             ceil(err->retry_after * 10) / 10);
   error_set(err, ERROR_RATE_LIMITED,
-            "no turn within max_wait (%g s): the %s limit is %d requests in %g s, and the next can "
-            "go in %.1f s; give a "
-            "longer max_wait, or none",
+            "no free slot within max_wait (%g s): the %s limit is %d requests in %g s, and %s; use "
+            "a longer max_wait, or none",
             ticket->max_wait, limiter_scope_name(scope), rule->count, (double)rule->window / 1e6,
-            err->retry_after);
+            when);
 }
 
 /* Whoever stands behind L others waits for L/N windows more. */
@@ -66,23 +70,38 @@ static double expected_wait(const struct limiter_ticket *ticket, int64_t now)
   return fmax(0, (double)(wait + longest) / 1e6);
 }
 
+static bool is_paced(const struct limiter *limiter, int64_t now)
+{
+  for (int i = 0; i < SLOTS_SCOPES; i++)
+    if (limiter->paced_until[i] > now) return true;
+  return false;
+}
+
+/* A 429 slows down both scopes of an order, and one note is enough. */
+void limiter_tell_paced(struct limiter *limiter, unsigned set, int64_t now)
+{
+  enum slots_scope scope = decisive(limiter, set);
+  if (!limiter->tell || limiter_pause_left(limiter, set, now) > 0) return;
+  if (!is_paced(limiter, now)) limiter->paced_told = false;
+  if (limiter->paced_told || limiter->paced_until[scope] <= now) return;
+  limiter->paced_told = true;
+  struct limiter_news news = {.what = LIMITER_PACED,
+                              .scope = limiter_scope_name(scope),
+                              .seconds = (double)(limiter->paced_until[scope] - now) / 1e6,
+                              .pace = (double)limiter->pace[scope] / 1e6};
+  limiter->tell(limiter->tell_arg, &news);
+}
+
 void limiter_tell_wait(const struct limiter_ticket *ticket, int64_t now)
 {
-  const struct limiter *limiter = ticket->limiter;
+  struct limiter *limiter = ticket->limiter;
   if (!limiter->tell) return;
+  limiter_tell_paced(limiter, ticket->scopes, now);
   struct limiter_news news = {
       .what = limiter_pause_left(limiter, ticket->scopes, now) > 0 ? LIMITER_PAUSE : LIMITER_TURN,
       .scope = limiter_scope_name(decisive(limiter, ticket->scopes)),
       .seconds = expected_wait(ticket, now),
   };
-  limiter->tell(limiter->tell_arg, &news);
-}
-
-void limiter_tell_paced(const struct limiter *limiter, int scope, int64_t paced)
-{
-  if (!limiter->tell) return;
-  struct limiter_news news = {LIMITER_PACED, limiter_scope_name((enum slots_scope)scope),
-                              (double)paced / 1e6};
   limiter->tell(limiter->tell_arg, &news);
 }
 

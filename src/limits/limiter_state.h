@@ -36,7 +36,9 @@ struct limiter {
   /* What this process knows, by loop_clock(). */
   int64_t free_at[SLOTS_SCOPES]; /* before this no slot can be free */
   int64_t paused_until[SLOTS_SCOPES];
-  bool paced[SLOTS_SCOPES];
+  int64_t paced_until[SLOTS_SCOPES];
+  int64_t pace[SLOTS_SCOPES]; /* while paced: between two requests */
+  bool paced_told;            /* of the pacing that goes on */
 
   /* With the limits off. */
   unsigned trying; /* scopes that are paused, or in which one must try first */
@@ -96,8 +98,8 @@ int64_t limiter_wake_at(const struct limiter *limiter, unsigned set);
 void limiter_explain_pause(const struct limiter_ticket *ticket, int64_t left, struct error *err);
 void limiter_explain_turn(const struct limiter_ticket *ticket, struct error *err);
 void limiter_tell_wait(const struct limiter_ticket *ticket, int64_t now);
+void limiter_tell_paced(struct limiter *limiter, unsigned set, int64_t now);
 void limiter_tell_next(struct limiter *limiter, unsigned set, int64_t now);
-void limiter_tell_paced(const struct limiter *limiter, int scope, int64_t paced);
 
 /* What a ticket's max_wait allows a pause to last, in seconds. */
 double limiter_longest_pause(const struct limiter_ticket *ticket);

@@ -105,8 +105,8 @@ static void hear_views(struct limiter *limiter)
       continue;
     }
     limiter->free_at[i] = job->answered_at + view->wait;
-    if (view->paced > 0 && !limiter->paced[i]) limiter_tell_paced(limiter, i, view->paced);
-    limiter->paced[i] = view->paced > 0;
+    limiter->paced_until[i] = view->paced > 0 ? job->answered_at + view->paced : 0;
+    limiter->pace[i] = view->pace;
   }
 }
 
@@ -139,6 +139,7 @@ static void tell_waiters(struct limiter *limiter, int64_t now)
   for (unsigned set = 1; set < LIMITER_SETS; set++) {
     if (limiter_wake_at(limiter, set) <= now) continue;
     struct limiter_ticket *ticket = limiter->queues[set].last;
+    if (ticket && ticket->waiting) limiter_tell_paced(limiter, set, now);
     while (ticket && !ticket->waiting && ticket->previous && !ticket->previous->waiting)
       ticket = ticket->previous;
     for (struct limiter_ticket *next; ticket && !ticket->waiting; ticket = next) {

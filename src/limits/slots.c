@@ -153,7 +153,8 @@ struct slots_view slots_view(const struct slots_state *state, const struct slots
   if (rule->count > 0) view_slots(state, rule, now, &view);
   view.wait = longer(view.wait, view_pause(state, rule, now, &view));
   view.paced = longer(state->paced_until - now, 0);
-  if (view.paced > 0 && rule->count > 0) view.wait = longer(view.wait, state->next_at - now);
+  if (view.paced > 0) view.pace = pace(state, rule);
+  if (view.pace > 0) view.wait = longer(view.wait, state->next_at - now);
   bool one_at_a_time = view.paced > 0 || state->paused_until != 0;
   if (view.wait > 0)
     view.free = 0;

@@ -19,7 +19,7 @@ enum slots_scope { SLOTS_GENERAL, SLOTS_ORDERS, SLOTS_SCOPES };
 #define SLOTS_SECOND INT64_C(1000000) /* all times and durations here are microseconds */
 #define SLOTS_LONGEST_LEASE \
   (3600 * SLOTS_SECOND) /* what ends later is damage, and counts from first sight */
-#define SLOTS_LONGEST_PAUSE (3600 * SLOTS_SECOND)
+#define SLOTS_LONGEST_PAUSE (86400 * SLOTS_SECOND)
 #define SLOTS_PACED_TIME (3600 * SLOTS_SECOND)
 #define SLOTS_LOST_TIME \
   (10 *                 \
@@ -81,6 +81,7 @@ struct slots_view {
   int64_t wait; /* until the earliest moment at which the next request can possibly leave */
   int64_t paused;
   int64_t paced;
+  int64_t pace; /* while paced: between two requests */
   bool probing; /* the pause is over and one request finds out whether the server agrees */
 };
 

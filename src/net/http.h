@@ -105,8 +105,11 @@ const char *http_fault(const struct http_exchange *exchange);
 /* Microseconds of a finished exchange (a CURLINFO_…_TIME_T). */
 int64_t http_time(const struct http_exchange *exchange, CURLINFO which);
 
-/* Seconds that Retry-After asked for (a number or a date), negative when it was absent or not
- * readable. */
+#define HTTP_MAX_RETRY_AFTER 86400.0 /* seconds */
+
+/* Seconds that Retry-After asks for: a number, decimals rounded up, or an HTTP date, which counts
+ * from the response's own Date where there is one. Negative when it is absent, not readable, below
+ * 1 or above HTTP_MAX_RETRY_AFTER. */
 double http_retry_after(const struct http_exchange *exchange);
 
 /* The server's clock when it answered, in seconds since 1970; 0 when it did not tell. */

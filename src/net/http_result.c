@@ -1,6 +1,9 @@
 /* What came of an exchange, in the contract's terms. */
 #include "net/http.h"
 
+#include <string.h>
+#include <time.h>
+
 void http_explain(const struct http_exchange *x, struct error *err)
 {
   /* The text may be of an earlier connection where these ended it. */
@@ -79,11 +82,72 @@ int64_t http_time(const struct http_exchange *x, CURLINFO which)
   return time;
 }
 
+static bool is_digit(char c)
+{
+  return c >= '0' && c <= '9';
+}
+
+/* "120" or "1.5", rounded up to whole seconds. */
+static bool read_delay(const char *text, size_t size, double *seconds)
+{
+  bool more = false;
+  size_t i = 0;
+  *seconds = 0;
+  for (; i < size && is_digit(text[i]); i++) *seconds = *seconds * 10 + (text[i] - '0');
+  if (i == 0) return false;
+  if (i < size && text[i] == '.') {
+    size_t first = ++i;
+    for (; i < size && is_digit(text[i]); i++) more |= text[i] != '0';
+    if (i == first) return false;
+  }
+  *seconds += more;
+  return i == size;
+}
+
+/* Whether the text has the shape: 'a' stands for a letter, '0' for a digit, '_' for a digit or a
+ * blank, anything else for itself. */
+static bool has_shape(const char *text, size_t size, const char *shape)
+{
+  if (strlen(shape) != size) return false;
+  for (size_t i = 0; i < size; i++) {
+    bool letter = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z');
+    bool fits = shape[i] == 'a'   ? letter
+                : shape[i] == '0' ? is_digit(text[i])
+                : shape[i] == '_' ? text[i] == ' ' || is_digit(text[i])
+                                  : text[i] == shape[i];
+    if (!fits) return false;
+  }
+  return true;
+}
+
+/* The three forms of RFC 9110; curl_getdate alone would take a good deal more for a date. */
+static bool read_http_date(const char *text, size_t size, double *seconds)
+{
+  static const char *const days[] = {"aaaaaa", "aaaaaaa", "aaaaaaaa", "aaaaaaaaa"};
+  const char *comma = memchr(text, ',', size);
+  size_t name = comma ? (size_t)(comma - text) : 0;
+  bool good = has_shape(text, size, "aaa, 00 aaa 0000 00:00:00 GMT") ||
+              has_shape(text, size, "aaa aaa _0 00:00:00 0000");
+  for (size_t i = 0; !good && i < sizeof days / sizeof days[0]; i++)
+    good = has_shape(text, name, days[i]) &&
+           has_shape(text + name, size - name, ", 00-aaa-00 00:00:00 GMT");
+  time_t time = good ? curl_getdate(text, NULL) : -1;
+  *seconds = (double)time;
+  return time >= 0;
+}
+
 double http_retry_after(const struct http_exchange *x)
 {
-  curl_off_t seconds = 0;
-  curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &seconds);
-  return seconds > 0 ? (double)seconds : -1;
+  struct curl_header *header;
+  double seconds, now = http_date(x);
+  if (curl_easy_header(x->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+    return -1;
+  size_t size = strlen(header->value);
+  if (read_http_date(header->value, size, &seconds))
+    seconds -= now > 0 ? now : (double)time(NULL);
+  else if (!read_delay(header->value, size, &seconds))
+    return -1;
+  return seconds >= 1 && seconds <= HTTP_MAX_RETRY_AFTER ? seconds : -1;
 }
 
 double http_date(const struct http_exchange *x)
