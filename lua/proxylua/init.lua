@@ -167,9 +167,10 @@ end
 --- Sends any request to the API, under the same limits and rules as the endpoints.
 -- @function px.request
 -- @param request table: `method` ("GET"), `path` below the base URL, `query` (table), `json` (the
---   body); `max_price`: the most that it may cost, needed for all but GET where the path is none of
---   the endpoints', 0 says that it charges nothing; `key`, as px.orders.create has it; `timeout`
---   and `max_wait` in seconds
+--   body); `max_price`, above 0: the most that it may cost, needed for all but GET and HEAD where
+--   the path is not one of the endpoints', and reserved as if it were spent; `key`, as
+--   px.orders.create has it; `timeout` and `max_wait` in seconds. A path consists of letters,
+--   digits and - _ ~ . / without empty segments; a query may follow it
 -- @return the decoded data of the answer
 -- @raise what every call raises
 -- @usage local list = px.request{ path = "/orders", query = { status = "active" } }

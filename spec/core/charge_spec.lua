@@ -3,6 +3,7 @@
 local core = require "proxylua.core"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
+local servers = require "spec.support.server"
 
 local BUY = "type = 'isp', quantity = 1, country = 'US', period = 30"
 
@@ -117,16 +118,63 @@ describe("a purchase", function()
   it("by path obeys the same rules", function()
     local request = "px.try(px.request, { method = 'POST', path = '%s', json = { " .. BUY
       .. " } %s })"
-    for _, path in ipairs{ "/orders", "/orders/", "//orders", "/x/../orders", "/%%6frders",
-      "/ORDERS" } do
+    for _, path in ipairs{ "/orders", "/ORDERS" } do
       local kind = sandbox:eval(("local _, e = " .. request
         .. " return e and e.kind or 'bought'"):format(path, ""),
         { env = { PROXYLUA_SPEND = "" } })
-      assert.not_equal("bought", kind, path)
+      assert.equal("spend_refused", kind, path)
     end
-    assert.equal("usage",
-      (sandbox:eval(("local _, e = " .. request .. " return e.kind"):format("/gifts", ""))))
     assert.equal(0, sold())
+  end)
+
+  it("by a path that is not known needs a max_price above 0, whatever the method", function()
+    local kinds = sandbox:eval([[
+      local kinds = {}
+      for _, path in ipairs{ "/gifts", "/orders.", "/Orders/Calc", "/orders/calc.", "/deposits/Addresses",
+        "/orders~", "/orders-", "/v1/orders", "/orders/ord_1" } do
+        for _, method in ipairs{ "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BUY" } do
+          for _, price in ipairs{ false, 0, "0.00" } do
+            local _, err = px.try(px.request, { method = method, path = path, max_price = price or nil,
+              json = { type = "ipv6", quantity = 1 } })
+            kinds[err and err.kind or "sent"] = true
+          end
+        end
+      end
+      for _, path in ipairs{ "/orders%20", "/orders%3Bx", "/orders;x", "/orders/", "//orders", "/x/../orders",
+        "/%6frders", "/orders\0", "/orders\0/calc", "/orders ", "/orders//extend" } do
+        local _, err = px.try(px.request, { method = "POST", path = path, max_price = 5,
+          json = { type = "ipv6", quantity = 1 } })
+        kinds[err and err.kind or "sent"] = true
+      end
+      return kinds]])
+    assert.same({ usage = true }, kinds)
+    local counters = sandbox:look("counters")
+    assert.same({ 0, nil }, { counters.charges, next(counters.requests) })
+  end)
+
+  it("by a path that is not known is sent within the allowance, and reserves max_price", function()
+    local server = servers.start{
+      ["/account"] = servers.ok('{"success":true,"data":{"id":"acc_1","balance":"9.30"}}'),
+      ["/orders."] = servers.ok('{"success":true,"data":{"id":"ord_1"}}'),
+    }
+    finally(function() server:stop() end)
+    local result = program.run({ "-e", [[
+      local px = require "proxylua"
+      local function buy(price)
+        local order, err = px.try(px.request, { method = "POST", path = "/orders.?a=%20;",
+          json = { quantity = 1 }, max_price = price })
+        print(order and order.id or err.kind)
+      end
+      buy(6) buy(3) buy(7) buy(2) buy(1)]] }, { home = sandbox.home, env = {
+      PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = "sk_live_0123456789abcdef",
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "9" } })
+    assert.equal("ord_1\nord_1\nspend_refused\nspend_refused\nspend_refused\n", result.out,
+      result.err)
+    local sent = 0
+    for _, text in ipairs(server:requests()) do
+      if text:find("^POST /orders%.%?a=%%20; HTTP") then sent = sent + 1 end
+    end
+    assert.equal(2, sent)
   end)
 
   it("by path is quoted for what is sent, and nothing else can be sent", function()

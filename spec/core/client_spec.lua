@@ -270,7 +270,8 @@ describe("429", function()
     local server = servers.start{ ["/account"] = { failed, refused, failed, servers.ok(ACCOUNT) } }
     local result = run(server.url, "print(px.account.get().balance)", nil, { "--verbose" })
     assert.same({ "9.30\n", 4 }, { result.out, #server:requests() }, result.err)
-    assert.equal(1, select(2, result.err:gsub("the API responded with 429 and a Retry%-After; the pause is 1 s", "")))
+    assert.equal(1, select(2, result.err:gsub("responded with 429 and a Retry%-After; the pause "
+      .. "is 1 s", "")))
     server:stop()
     server = servers.start{ ["/account"] = { failed, failed, refused, failed,
       servers.ok(ACCOUNT) } }

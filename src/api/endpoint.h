@@ -51,7 +51,7 @@ const struct endpoint *endpoint_table(void);
 /* The row of a name, or NULL. */
 const struct endpoint *endpoint_find(const char *name);
 
-/* The row that a method and a normalised path fall under ("POST", "/orders/ord_1/extend"), or NULL.
+/* The row that a method and a checked path fall under ("POST", "/orders/ord_1/extend"), or NULL.
  * Upper and lower case are the same here, as they are to many servers. */
 const struct endpoint *endpoint_match(const char *method, const char *path);
 
@@ -63,13 +63,11 @@ const char *endpoint_class_name(enum endpoint_class kind);
 
 /* Paths (endpoint_path.c) */
 
-/* Adds the path of a request as it is judged and sent: unreserved characters decoded, all else that
- * is not plain encoded, no "." or "..", no empty segment, no slash at the end. `path` may carry a
- * query behind a '?', which is not added: *query points to it in `path`, NULL when there is none.
- * What could mean another path to a server than it does here is refused (usage): control
- * characters, '#', '\', ';', an encoded '/', '\', '%' or control character, an absolute URL. */
-bool endpoint_normalise(const char *path, size_t size, struct buffer *out, const char **query,
-                        struct error *err);
+/* Checks the path of a request, which is judged and sent as it stands: segments of letters, digits
+ * and -_~. that are neither empty nor "." nor "..", and no slash at the end; else usage. A query
+ * may follow a '?' and is checked for blanks, control characters, '#' and '\\' alone. Sets the size
+ * of the path without the query. */
+bool endpoint_check_path(const char *text, size_t size, size_t *path_size, struct error *err);
 
 /* A value for a ":name" in an endpoint's path. */
 struct endpoint_value {
@@ -78,7 +76,7 @@ struct endpoint_value {
 };
 
 /* Adds the endpoint's path with its ":name"s replaced, percent-encoded, so that no value can change
- * the path. A missing value, and "", "." and "..", are refused (usage). */
+ * the path. A missing value, and one of dots and blanks alone, are refused (usage). */
 bool endpoint_path(const struct endpoint *endpoint, const struct endpoint_value *values,
                    struct buffer *out, struct error *err);
 

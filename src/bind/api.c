@@ -269,17 +269,16 @@ static const char *text_option(lua_State *L, int index, const char *name, bool r
   return NULL;
 }
 
-/* Pushes the normalised path; answers its query. */
-static const char *push_path(lua_State *L, const char *text)
+/* Pushes the path; returns its query, which the text keeps. */
+static const char *push_path(lua_State *L)
 {
-  struct buffer path = {0};
+  size_t size, path_size;
   struct error err = ERROR_INIT;
-  const char *query = NULL;
-  bool good = endpoint_normalise(text, strlen(text), &path, &query, &err);
-  lua_pushlstring(L, path.data ? path.data : "", path.size);
-  buffer_free(&path);
-  if (!good) error_raise(L, &err);
-  return query;
+  text_option(L, 1, "path", true);
+  const char *text = lua_tolstring(L, -1, &size);
+  if (!endpoint_check_path(text, size, &path_size, &err)) error_raise(L, &err);
+  lua_pushlstring(L, text, path_size);
+  return path_size < size ? text + path_size + 1 : NULL;
 }
 
 static void read_query(lua_State *L, const char *in_path, struct client_request *request)
@@ -294,20 +293,29 @@ static void read_query(lua_State *L, const char *in_path, struct client_request 
   request->query = lua_tostring(L, -1);
 }
 
-/* A path that the table does not know: a GET is safe; anything else says with max_price what it may
- * cost. */
+static bool only_reads(const char *method)
+{
+  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+/* The row of a request. A lenient server may read another spelling of a path as one that charges:
+ * what changes something and does not charge is known by its path byte for byte alone. */
+static const struct endpoint *find_row(const struct client_request *request)
+{
+  const struct endpoint *row = endpoint_match(request->method, request->path);
+  bool exact = row && strcmp(row->path, request->path) == 0;
+  return row && (exact || row->kind == ENDPOINT_CHARGE || only_reads(request->method)) ? row : NULL;
+}
+
+/* A request without a row: one that may change something goes the way of a charge. */
 static void judge_unknown(lua_State *L, struct client_request *request, const struct params *params)
 {
-  bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
-  request->kind = reads ? ENDPOINT_SAFE : ENDPOINT_ONCE;
-  if (reads) return;
-  if (!params->has_max_price)
-    error_usage(L,
-                "px.request: %s %s is not in the table of endpoints, so it might charge: say with "
-                "max_price what it may "
-                "cost at most (0: it charges nothing)",
-                request->method, request->path);
-  if (params->max_price > 0) request->kind = ENDPOINT_CHARGE;
+  request->kind = only_reads(request->method) ? ENDPOINT_SAFE : ENDPOINT_CHARGE;
+  if (request->kind == ENDPOINT_SAFE || (params->has_max_price && params->max_price > 0)) return;
+  error_usage(L,
+              "px.request: %s %s is not a known endpoint, so it may charge: set max_price, above "
+              "0, to the most that it may cost",
+              request->method, request->path);
 }
 
 /* --- a path that charges: the same checks as by name, and a body built from what was checked ---
@@ -328,8 +336,6 @@ static void add_path_values(lua_State *L, const char *path, const struct endpoin
   for (const char *row = endpoint->path; *row; row++, path++) {
     size_t size = strcspn(row + 1, "/"), given = strcspn(path + 1, "/");
     if (row[1] == ':') {
-      if (memchr(path + 1, '%', given))
-        error_usage(L, "px.request: the id in %s is none; call %s", path, endpoint->name);
       lua_pushlstring(L, row + 2, size - 1);
       lua_pushlstring(L, path + 1, given);
       lua_rawset(L, to);
@@ -373,15 +379,14 @@ static int send_request(lua_State *L)
   options_check(L, 1, "px.request", known);
   struct client_request request = {.max_wait = -1};
   struct params params = {0};
-  const char *method = text_option(L, 1, "method", false);
-  lua_pushstring(L, method ? method : "GET");
-  request.method = lua_tostring(L, -1);
-  if (!*request.method ||
-      strspn(request.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(request.method))
-    return error_usage(L, "px.request: method is a word in capitals such as GET");
-  const char *query = push_path(L, text_option(L, 1, "path", true));
+  if (!text_option(L, 1, "method", false)) lua_pushliteral(L, "GET");
+  size_t size;
+  request.method = lua_tolstring(L, -1, &size);
+  if (size == 0 || strspn(request.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != size)
+    return error_usage(L, "px.request: method must be a word in capitals such as GET");
+  const char *query = push_path(L);
   request.path = lua_tostring(L, -1);
-  const struct endpoint *endpoint = endpoint_match(request.method, request.path);
+  const struct endpoint *endpoint = find_row(&request);
   if (endpoint && endpoint->kind == ENDPOINT_CHARGE)
     return send_charge(L, request.path, query, endpoint);
   read_query(L, query, &request);

@@ -99,23 +99,16 @@ static int rows(lua_State *L)
   return 1;
 }
 
-/* Pushes the path, or raises. */
-static void push_path(lua_State *L, struct buffer *path, bool good, const struct error *err)
+/* check_path(text): the path and its query, nil without one; raises what is wrong with it. */
+static int check_path(lua_State *L)
 {
-  lua_pushlstring(L, path->data ? path->data : "", path->size);
-  buffer_free(path);
-  if (!good) error_raise(L, err);
-}
-
-static int normalise(lua_State *L)
-{
-  size_t size;
-  const char *text = luaL_checklstring(L, 1, &size), *query = NULL;
-  struct buffer path = {0};
+  size_t size, path_size;
+  const char *text = luaL_checklstring(L, 1, &size);
   struct error err = ERROR_INIT;
-  bool good = endpoint_normalise(text, size, &path, &query, &err);
-  push_path(L, &path, good, &err);
-  lua_pushstring(L, query);
+  if (!endpoint_check_path(text, size, &path_size, &err)) return error_raise(L, &err);
+  lua_pushlstring(L, text, path_size);
+  if (path_size == size) return 1;
+  lua_pushlstring(L, text + path_size + 1, size - path_size - 1);
   return 2;
 }
 
@@ -137,8 +130,9 @@ static int path_of(lua_State *L)
   struct buffer path = {0};
   struct error err = ERROR_INIT;
   bool good = endpoint_path(endpoint, values, &path, &err);
-  push_path(L, &path, good, &err);
-  return 1;
+  lua_pushlstring(L, path.data ? path.data : "", path.size);
+  buffer_free(&path);
+  return good ? 1 : error_raise(L, &err);
 }
 
 static int nearest(lua_State *L)
@@ -149,7 +143,7 @@ static int nearest(lua_State *L)
 
 void endpoint_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"normalise", normalise},
+  static const luaL_Reg functions[] = {{"check_path", check_path},
                                        {"match", match},
                                        {"path", path_of},
                                        {"nearest", nearest},

@@ -51,7 +51,7 @@ void doctor_open(lua_State *L);
 
 /* endpoint.c: a callable table. Called, it returns a new list of rows: name, method, path, class
  * (safe, once or charge), summary, record, list, paged, text, options, and params: a list of {name,
- * type, where, required, min, max, values, summary}. Its fields: normalise(path) -> path, query;
+ * type, where, required, min, max, values, summary}. Its fields: check_path(text) -> path, query;
  * match(method, path) -> name; path(name, {id=…}) -> path; nearest(name) -> name. */
 void endpoint_open(lua_State *L);
 

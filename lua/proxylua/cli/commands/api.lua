@@ -28,7 +28,7 @@ function M.parser(parser)
     "a field of the query (GET, HEAD, DELETE) or of the JSON body; KEY:=VALUE takes JSON")
     :argname("KEY=VALUE"):count("*"):target("fields")
   parser:option("--key", "idempotency key of a charge"):argname("KEY"):target("key")
-  parser:option("--max-price", "what it may cost at most; 0 says that it charges nothing"):argname(
+  parser:option("--max-price", "the most that it may cost; needed unless it only reads"):argname(
     "AMOUNT")
     :target("max_price")
   parser:flag("--reveal", "show passwords on a terminal too"):target("reveal")
