@@ -105,6 +105,17 @@ describe("a purchase", function()
     assert.equal(1, sold())
   end)
 
+  it("answered by 429 again and again ends when the pauses exceed max_wait together", function()
+    faults("orders.create:status=429,retry_after=1")
+    local kind, charge, message = buy("key = 'k', max_wait = 2.5")
+    assert.same({ "rate_limited", "none" }, { kind, charge })
+    assert.matches("responds with 429 again and again", message, 1, true)
+    assert.equal(3, sandbox:look("counters").requests["orders.create"])
+    faults("orders.create:delay=0")
+    assert.matches("^ord_", (buy("key = 'k'")))
+    assert.equal(1, sold())
+  end)
+
   it("that costs more than its quote is told and ends the run's spending", function()
     faults("orders.create:drift=1.5,count=1")
     local result = sandbox:run{ "-e",

@@ -248,27 +248,45 @@ static double longest_pause(const struct client_call *call)
   return own >= 0 ? own : call->client->settings.max_wait;
 }
 
-static void on_pause(struct client_call *call)
+/* Pauses the scopes, and fills in the error. */
+static void take_pause(struct client_call *call)
 {
   double asked = http_retry_after(call->exchange);
   double seconds = limiter_refused(&call->ticket, asked);
   tell(call, "the API responded with 429 and %s; the pause is %.0f s",
        asked > 0 ? "a Retry-After" : "without a usable Retry-After", seconds);
   call->has_slots = false;
-  drop_exchange(call);
-  call->error = ERROR_INIT;
-  call->sent = false; /* what was sent is refused */
-  call->attempts--;
   call->refused += seconds;
   bool often = ++call->refusals > 1; /* a single long pause is the limiter's to judge */
-  if (call->refusals > MOST_REFUSALS || (often && call->refused > longest_pause(call))) {
-    call->error.status = 429;
-    call->error.retry_after = seconds;
-    fail(call, ERROR_RATE_LIMITED,
-         "the API responds with 429 again and again; another program may use this key, or the API "
-         "counts differently");
+  call->may_repeat =
+      call->refusals <= MOST_REFUSALS && !(often && call->refused > longest_pause(call));
+  call->error = ERROR_INIT;
+  call->error.status = 429;
+  call->error.retry_after = seconds;
+  error_set(&call->error, ERROR_RATE_LIMITED, "%s",
+            call->may_repeat
+                ? "the API responded with 429: too many requests"
+                : "the API responds with 429 again and again; another program may use this key, "
+                  "or the API counts differently");
+}
+
+/* A gateway's 429 may hide that the origin has charged: what becomes of a charge is decided by the
+ * caller, who knows its journal entry. */
+static void on_pause(struct client_call *call)
+{
+  take_pause(call);
+  if (call->request.kind == ENDPOINT_CHARGE) {
+    finish(call);
     return;
   }
+  drop_exchange(call);
+  call->sent = false; /* what was sent is refused */
+  call->attempts--;
+  if (!call->may_repeat) {
+    finish(call);
+    return;
+  }
+  call->error = ERROR_INIT;
   take_slots(call);
 }
 
@@ -456,6 +474,8 @@ struct client_call *client_send(struct client *client, const struct client_reque
   call->done = done;
   call->arg = arg;
   call->left_us = deadline_of(client, request);
+  call->refusals = request->refusals;
+  call->refused = request->refused;
   call->next = client->calls;
   if (call->next) call->next->previous = call;
   client->calls = call;

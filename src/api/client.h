@@ -1,6 +1,6 @@
 /* The single door to the API: takes the slots, attaches the key, sends, and tries again what is
- * safe to try again. Nothing else knows the key. Waits for slots and pauses are not counted by
- * deadlines. */
+ * safe to try again: a charge never, not even after a 429. Nothing else knows the key. Waits for
+ * slots and pauses are not counted by deadlines. */
 #ifndef PROXYLUA_API_CLIENT_H
 #define PROXYLUA_API_CLIENT_H
 
@@ -44,7 +44,9 @@ struct client_request {
   const char *idempotency_key; /* sent along, never relied on; NULL: none */
   double timeout;  /* seconds for the whole call, waits for slots excepted; 0: the default */
   double max_wait; /* seconds to wait for one's turn; negative: as long as it takes */
-  /* A charge: called with the slots in hand, before each sending. It answers later through
+  int refusals;    /* 429s that this charge met before, and the seconds of their pauses: they */
+  double refused;  /* count as if this call had met them */
+  /* A charge: called with the slots in hand, before the sending. It answers later through
    * client_go or client_stop. */
   void (*prepare)(void *arg, struct client_call *call);
   bool (*may_send)(void *arg); /* a charge: asked when the first byte is about to leave */
@@ -55,8 +57,10 @@ struct client_call {
   struct client_request request;
   struct error error; /* kind ERROR_NONE: the answer is there */
   struct http_exchange
-      *exchange; /* the last one; its status and body are the answer. NULL when none was begun */
-  bool sent;     /* a byte may have left that no 429 refused */
+      *exchange;   /* the last one; its status and body are the answer. NULL when none was begun */
+  bool sent;       /* a byte may have left that no 429 refused; a charge's 429 refuses nothing */
+  bool may_repeat; /* of a charge whose error is `rate_limited` with status 429: its scopes pause,
+                      and the same request may wait for that and be sent once more */
 
   void (*done)(void *arg, struct client_call *call);
   void *arg;
@@ -68,7 +72,7 @@ struct client_call {
   struct curl_slist *headers; /* its own, when it has an idempotency key */
   char *url;
   int attempts, refusals; /* the latter by 429 */
-  double refused;         /* seconds that they asked for in all */
+  double refused;         /* seconds of their pauses */
   int64_t left_us;        /* of the deadline */
   int64_t began_us;       /* of the exchange or backoff under way */
   struct client_call *next, *previous;

@@ -115,13 +115,15 @@ struct flow {
   money quoted;
   struct buffer snapshot;
   struct buffer
-      idempotency;        /* the key as it is sent: another one for each attempt that was refused */
-  int64_t entry;          /* of the journal, 0 before the intent */
-  int64_t committed_at;   /* loop_clock() before the sending was on disk, for may_send */
-  bool withheld;          /* may_send said no */
-  bool stale;             /* the quote was too old when the slots were there */
-  bool requoting;         /* and is renewed */
-  int renewals, refusals; /* quotes renewed; 429s */
+      idempotency;      /* the key as it is sent: another one for each attempt that was refused */
+  int64_t entry;        /* of the journal, 0 before the intent */
+  int64_t committed_at; /* loop_clock() before the sending was on disk, for may_send */
+  bool withheld;        /* may_send said no */
+  bool stale;           /* the quote was too old when the slots were there */
+  bool requoting;       /* and is renewed */
+  int renewals;         /* of the quote */
+  int refusals;         /* 429s that it met, and the seconds of their pauses */
+  double refused;
   enum {
     FLOW_BEFORE,   /* nothing has left */
     FLOW_SENDING,  /* slots in hand */

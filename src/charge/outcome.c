@@ -328,13 +328,6 @@ static void explain_withheld(struct flow *charge)
               "sent, run it again");
 }
 
-/* The API refused it with 429 and nothing was bought: it leaves again under the same entry. */
-static bool may_leave_again(struct flow *charge, const struct client_call *call)
-{
-  return call->sent && call->exchange && call->exchange->status == 429 && !charge->abandoned &&
-         ++charge->refusals <= MAX_REFUSALS;
-}
-
 static void keep_answer(struct flow *charge, const struct http_exchange *x, bool answered)
 {
   size_t size = x ? x->body.size : 0;
@@ -342,6 +335,15 @@ static void keep_answer(struct flow *charge, const struct http_exchange *x, bool
   charge->public.answer.size = 0;
   if (size > 0 && !buffer_add(&charge->public.answer, x->body.data, size))
     flow_tell(charge, "out of memory: the journal keeps no response of this charge");
+}
+
+/* Waits for the pause that the API's 429 asked for, under the same entry and key. */
+static void send_again(struct flow *charge)
+{
+  charge->refusals = charge->call->refusals;
+  charge->refused = charge->call->refused;
+  charge->public.error = ERROR_INIT;
+  flow_send(charge);
 }
 
 void flow_on_sent(void *arg, struct client_call *call)
@@ -362,8 +364,8 @@ void flow_on_sent(void *arg, struct client_call *call)
   if (answered && agrees(charge, x, &why)) {
     placed(charge, x);
   } else if (!answered && is_refusal(charge, call)) {
-    if (may_leave_again(charge, call)) {
-      flow_send(charge);
+    if (call->may_repeat && !charge->abandoned) {
+      send_again(charge);
       return;
     }
     charge->agreed = call->sent;

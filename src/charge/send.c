@@ -142,6 +142,8 @@ void flow_send(struct flow *charge)
                                    .idempotency_key = charge->idempotency.data,
                                    .timeout = r->timeout,
                                    .max_wait = r->max_wait,
+                                   .refusals = charge->refusals,
+                                   .refused = charge->refused,
                                    .prepare = prepare,
                                    .may_send = may_send};
   flow_call(charge, &request, flow_on_sent);
