@@ -6,7 +6,6 @@ local core = require "proxylua.core"
 local endpoints = require "proxylua.api.endpoints"
 local errors = require "proxylua.util.errors"
 local hooks = require "proxylua.util.hooks"
-local events = require "proxylua.api.events"
 local journal = require "proxylua.api.journal"
 local names = require "proxylua.util.names"
 local orders = require "proxylua.api.orders"
@@ -217,17 +216,13 @@ function px.plugin(name)
   return hooks.call("plugin", name)
 end
 
-for group, functions in pairs(endpoints) do px[group] = functions end
-px.deposits.wait = function(...) return require("proxylua.api.deposits").wait(...) end
-for _, part in ipairs{ pages, { orders = orders } } do
+for _, part in ipairs{ endpoints, pages, { orders = orders } } do
   for group, functions in pairs(part) do
+    px[group] = px[group] or {}
     for name, fn in pairs(functions) do px[group][name] = fn end
   end
 end
-
-for event, name in pairs{ order_placed = "create", order_extended = "extend" } do
-  px.orders[name] = events.watch(event, "orders." .. name, px.orders[name])
-end
+px.deposits.wait = function(...) return require("proxylua.api.deposits").wait(...) end
 
 for name, field in pairs(px) do
   if type(field) == "table" and not getmetatable(field) then names.strict(field, "px." .. name) end

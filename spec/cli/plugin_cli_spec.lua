@@ -323,8 +323,160 @@ describe("the restocker", function()
     instance:event("order_placed", { id = "ord_1", type = "isp", quantity = 2, country = "US",
       price = core.money.new("4.80") })
     instance:event("charge_refused", { kind = "funds", message = "the balance is too low" })
+    instance:event("order_placed", { id = "ord_2", sandbox = true })
     local requests = server:requests()
+    assert.equal(2, #requests)
     assert.matches('{"text":"bought ord_1: 2 isp proxies in US for 4.80"}', requests[1], 1, true)
     assert.matches('{"text":"not bought (funds): the balance is too low"}', requests[2], 1, true)
+  end)
+end)
+
+describe("plugins hear of every charge", function()
+  local home, sandbox
+
+  before_each(function()
+    home, sandbox = plugins.home(), sandboxes.start()
+    home.env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1" }
+    home:install("listener", { manifest = [[on = { order_placed = "order_placed",
+      order_extended = "order_extended", charge_refused = "charge_refused",
+      request_charged = "request_charged" }]], files = { ["main.lua"] = [[
+      local px = require "proxylua"
+      local function log_of(event)
+        return function(data) px.log(event .. " " .. px.json.encode(data)) end
+      end
+      return { order_placed = log_of "order_placed", order_extended = log_of "order_extended",
+        charge_refused = log_of "charge_refused",
+        request_charged = log_of "request_charged" }]] } })
+  end)
+  after_each(function()
+    home:remove()
+    sandbox:stop()
+  end)
+
+  -- The events of a run by their names, sorted by what they hold, and the run's result.
+  local function heard(...)
+    local result = home:run(...)
+    local events = {}
+    for event, data in result.err:gmatch("proxylua: listener: (%S+) ([^\n]+)\n") do
+      events[event] = events[event] or {}
+      table.insert(events[event], core.json.decode(data))
+    end
+    return events, result
+  end
+
+  local function counts(events)
+    local found = {}
+    for event, list in pairs(events) do found[event] = #list end
+    return found
+  end
+
+  local function eval(code, flag)
+    local words = { flag }
+    table.move({ "-e", "local px = require 'proxylua' " .. code }, 1, 2, #words + 1, words)
+    return heard(table.unpack(words))
+  end
+
+  it("of functions", function()
+    local events, result = eval([[
+      local wanted = { type = "isp", country = "US", quantity = 2, period = 2, key = "k" }
+      local order = px.orders.create(wanted)
+      px.orders.extend(order.id, { period = 30, key = "l" })
+      px.orders.create(wanted)
+      px.orders.extend(order.id, { period = 30, key = "l" })
+      px.try(px.orders.create, { type = "isp", quantity = 1, max_price = "0.01" })
+      order.id = "changed"]], "--quiet")
+    assert.same({ order_placed = 1, order_extended = 1, charge_refused = 1 }, counts(events))
+    assert.equal(0, result.code)
+    local placed = events.order_placed[1]
+    assert.matches("^ord_", placed.id)
+    assert.same({ "isp", "US", 2, 2 },
+      { placed.type, placed.country, placed.quantity, placed.period })
+    assert.is_nil(placed.sandbox)
+    assert.equal(placed.id, events.order_extended[1].id)
+    assert.same({ "orders.create", "spend_refused" },
+      { events.charge_refused[1].endpoint, events.charge_refused[1].kind })
+  end)
+
+  it("of requests by path, whatever the dialect returns", function()
+    sandbox:change("settings", { dialect = "bare" })
+    local events = eval[[
+      local json = { type = "isp", country = "US", quantity = 2, period = 2 }
+      local order = px.request{ method = "POST", path = "/orders", json = json }
+      px.request{ method = "POST", path = ("/orders/%s/extend"):format(order.id),
+        json = { period = 1 } }]]
+    assert.same({ order_placed = 1, order_extended = 1 }, counts(events))
+    local placed = events.order_placed[1]
+    assert.same({ "isp", 2, placed.id },
+      { placed.type, placed.quantity, events.order_extended[1].id })
+    local server = servers.start{
+      ["/account"] = servers.ok('{"success":true,"data":{"id":"acc_1","balance":"9.30"}}'),
+      ["/gifts"] = servers.ok('{"success":true,"data":{"sent":1}}'),
+    }
+    finally(function() server:stop() end)
+    home.env.PROXYLUA_BASE_URL, home.env.PROXYLUA_API_KEY = server.url, "sk_live_0123456789abcdef"
+    events = eval([[px.request{ method = "POST", path = "/gifts", max_price = 3 }]])
+    assert.same({ request_charged = { { endpoint = "POST /gifts", price = 3 } } }, events)
+  end)
+
+  it("of commands, and of those that fail", function()
+    local words = { "--type", "isp", "--country", "US", "--quantity", "2", "--period", "2" }
+    local events = heard("orders", "create", table.unpack(words))
+    assert.same({ order_placed = 1 }, counts(events))
+    events = heard("orders", "extend", events.order_placed[1].id, "--period", "1")
+    assert.same({ order_extended = 1 }, counts(events))
+    events = heard("api", "POST", "/orders", "-f", "type=isp", "-f", "quantity:=1", "-f",
+      "period:=2")
+    assert.same({ order_placed = 1 }, counts(events))
+    local refused, result = heard("orders", "create", "--max-price", "0.01", table.unpack(words))
+    assert.same({ 6, 1 }, { result.code, #refused.charge_refused })
+    assert.same({}, counts((heard("--dry-run", "orders", "create", table.unpack(words)))))
+    assert.same({}, counts((heard("--dry-run", "orders", "create", "--max-price", "0.01",
+      table.unpack(words)))))
+  end)
+
+  it("of renewals and fleets", function()
+    local file = program.write(home.path .. "/fleet.lua", [[return {
+      { name = "us", type = "isp", country = "US", quantity = 3, period = 2, batch = 2 } }]])
+    local events, result = heard("fleet", "apply", file)
+    assert.same({ order_placed = 2 }, counts(events), result.err)
+    events, result = heard("renew", "--within", "3d", "--period", "7")
+    assert.same({ order_extended = 2 }, counts(events), result.err)
+    assert.same({}, counts((heard("renew", "--within", "3d", "--period", "7"))))
+    events, result = eval([[
+      px.fleet.apply(px.fleet.plan{
+        { name = "de", type = "isp", country = "DE", quantity = 1, period = 2 } })
+      px.renew{ within = "3d", period = 7 }]])
+    assert.same({ order_placed = 1, order_extended = 1 }, counts(events), result.err)
+  end)
+
+  it("and a run with --sandbox marks them all", function()
+    local events = eval([[
+      local order = px.orders.create{ type = "isp", country = "US", quantity = 2, period = 2 }
+      px.orders.extend(order.id, { period = 30 })
+      px.try(px.orders.create, { type = "isp", quantity = 1, max_price = "0.01" })]], "--sandbox")
+    assert.same({ order_placed = 1, order_extended = 1, charge_refused = 1 }, counts(events))
+    for _, list in pairs(events) do assert.is_true(list[1].sandbox) end
+  end)
+
+  it("which requiring the standard module does not change", function()
+    local result = home:run("-e", [[
+      local endpoints = require "proxylua.api.endpoints"
+      local before = {}
+      for group, functions in pairs(endpoints) do
+        for name, fn in pairs(functions) do before[group .. name] = fn end
+      end
+      local px = require "proxylua"
+      for group, functions in pairs(endpoints) do
+        assert(functions ~= px[group] and not getmetatable(functions))
+        for name, fn in pairs(functions) do
+          assert(before[group .. name] == fn)
+          before[group .. name] = nil
+        end
+      end
+      assert(next(before) == nil)
+      local _, err = px.try(px.account.get, px.account)
+      print(err.message)]])
+    assert.matches("called with a colon", result.out, 1, true)
   end)
 end)

@@ -25,7 +25,9 @@ struct visit {
   int64_t page, limit; /* asked for */
   struct client_call *call;
   struct purchase_charge *charge;
-  bool may_have_paid; /* cancelled when the request had left, or was about to */
+  const char *method, *path, *body; /* of a charge; body NULL: none */
+  bool of_purse;                    /* a plugin's own charge */
+  bool may_have_paid;               /* cancelled when the request had left, or was about to */
 };
 
 static void stop(struct wait *wait)
@@ -53,14 +55,71 @@ static void on_charge_done(void *arg, struct purchase_charge *charge)
 
 /* --- results --- */
 
-/* Raises the error, completed by what the server said. Stack: … -> . */
-static int fail(lua_State *L, struct error *err, const char *body, size_t size)
+static const char watcher_key; /* its address names the watcher in the registry */
+
+struct charge_news {
+  const struct visit *visit;
+  const struct error *err; /* NULL: it was placed */
+  const char *order_id;
+};
+
+static void set_text(lua_State *L, const char *name, const char *text)
 {
-  if (size > 0 && err->status >= 400 && err->kind != ERROR_OUTCOME_UNKNOWN) {
-    record_error(L, body, size, err);
-    return error_raise_with(L, err, lua_gettop(L));
+  if (!text || !*text) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+/* Stack: charge_news, result, quote -> . */
+static int call_watcher(lua_State *L)
+{
+  const struct charge_news *news = lua_touserdata(L, 1);
+  const struct visit *visit = news->visit;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &watcher_key) != LUA_TFUNCTION) return 0;
+  lua_createtable(L, 0, 8);
+  if (visit->endpoint) set_text(L, "endpoint", visit->endpoint->name);
+  lua_pushfstring(L, "%s %s", visit->method, visit->path);
+  lua_setfield(L, -2, "request");
+  set_text(L, "body", visit->body);
+  set_text(L, "order", news->order_id);
+  set_text(L, "kind", news->err ? error_kind_name(news->err->kind) : NULL);
+  set_text(L, "message", news->err ? news->err->message : NULL);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "result");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "quote");
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+/* Tells the watcher of a charge that came to an end. Nothing that happens there changes what the
+ * caller gets. `result` and `quote`: their indices on the stack, 0: none. */
+static void tell_watcher(lua_State *L, const struct charge_news *news, int result, int quote)
+{
+  const struct engine *engine = runtime_of(L)->engine;
+  if (news->visit->of_purse || engine->dry_run || !lua_checkstack(L, 4)) return;
+  lua_pushcfunction(L, call_watcher);
+  lua_pushlightuserdata(L, (void *)news);
+  for (int i = 0; i < 2; i++) {
+    int index = i == 0 ? result : quote;
+    if (index)
+      lua_pushvalue(L, index);
+    else
+      lua_pushnil(L);
   }
-  return error_raise(L, err);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* Raises the error, completed by what the server said. `news`: of a charge, else NULL. Stack: … ->
+ * .
+ */
+static int fail(lua_State *L, struct error *err, const char *body, size_t size,
+                const struct charge_news *news)
+{
+  bool explained = size > 0 && err->status >= 400 && err->kind != ERROR_OUTCOME_UNKNOWN;
+  if (explained) record_error(L, body, size, err);
+  if (news) tell_watcher(L, news, 0, 0);
+  return explained ? error_raise_with(L, err, lua_gettop(L)) : error_raise(L, err);
 }
 
 /* The server's Date has whole seconds: half of one is missing on average. */
@@ -86,7 +145,7 @@ static int finish_call(lua_State *L, struct visit *visit)
   client_release(call);
   size_t size;
   const char *body = lua_tolstring(L, -1, &size);
-  if (err.kind != ERROR_NONE) return fail(L, &err, body, size);
+  if (err.kind != ERROR_NONE) return fail(L, &err, body, size, NULL);
   if (visit->endpoint && visit->endpoint->text) {
     if (visit->save_as) lua_pushstring(L, visit->save_as);
     return 1;
@@ -100,18 +159,35 @@ static void push_money(lua_State *L, const char *field, money amount)
   lua_setfield(L, -2, field);
 }
 
+/* on_charge(fn): fn(charge) is called whenever a charge has ended, except for dry runs, plugins'
+ * own charges, and what the journal returned for a key that was used before. `charge` is a table:
+ * endpoint (nil: by path), request ("POST /orders"), body (JSON), order (its id), and either result
+ * and quote or kind and message of the error. It must not wait; what it raises is ignored. */
+static int on_charge(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &watcher_key);
+  return 0;
+}
+
 static int finish_charge(lua_State *L, struct visit *visit)
 {
   struct purchase_charge *charge = visit->charge;
   struct error err = charge->error;
+  char order_id[sizeof charge->order_id];
+  struct charge_news news = {.visit = visit, .order_id = strcpy(order_id, charge->order_id)};
   visit->charge = NULL;
   lua_pushlstring(L, charge->answer.data ? charge->answer.data : "", charge->answer.size);
-  bool dry_run = charge->dry_run, has_quote = charge->has_quote;
+  bool dry_run = charge->dry_run, has_quote = charge->has_quote, repeated = charge->repeated;
   money quote = charge->quote;
   purchase_release(charge);
   size_t size;
   const char *body = lua_tolstring(L, -1, &size);
-  if (err.kind != ERROR_NONE) return fail(L, &err, body, size);
+  if (err.kind != ERROR_NONE) {
+    news.err = &err;
+    return fail(L, &err, body, size, &news);
+  }
   if (dry_run) {
     lua_newtable(L);
     lua_pushboolean(L, 1);
@@ -120,9 +196,10 @@ static int finish_charge(lua_State *L, struct visit *visit)
   } else {
     record_answer(L, body, size, visit->endpoint);
   }
-  if (!has_quote) return 1;
-  money_push(L, quote);
-  return 2;
+  int result = lua_gettop(L);
+  if (has_quote) money_push(L, quote);
+  if (!dry_run && !repeated) tell_watcher(L, &news, result, has_quote ? result + 1 : 0);
+  return has_quote ? 2 : 1;
 }
 
 static int finish(lua_State *L, int status, lua_KContext context)
@@ -181,6 +258,10 @@ int api_visit(lua_State *L, const struct client_request *request, const struct p
   *visit = (struct visit){.wait = {.cancel = stop},
                           .endpoint = request->endpoint,
                           .save_as = request->save_as,
+                          .method = request->method,
+                          .path = request->path,
+                          .body = request->body,
+                          .of_purse = params->purse.prefix > 0,
                           .page = params->page,
                           .limit = params->limit};
   if (request->kind == ENDPOINT_CHARGE)
@@ -408,12 +489,9 @@ static int send_request(lua_State *L)
 
 void api_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"call", call},
-                                       {"request", send_request},
-                                       {"configure", configure},
-                                       {"limits", engine_limits},
-                                       {"clock", server_clock},
-                                       {"check", check},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"call", call},           {"request", send_request},
+                                       {"configure", configure}, {"limits", engine_limits},
+                                       {"on_charge", on_charge}, {"clock", server_clock},
+                                       {"check", check},         {NULL, NULL}};
   luaL_newlib(L, functions);
 }

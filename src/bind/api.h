@@ -8,7 +8,7 @@
 #include "api/client.h"
 #include "bind/params.h"
 
-/* Pushes the table: configure, call, request, limits. */
+/* Pushes the table: configure, call, request, limits, on_charge, … */
 void api_open(lua_State *L);
 
 /* Fills in what the table says of an endpoint. */

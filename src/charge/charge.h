@@ -93,6 +93,7 @@ struct purchase_charge {
   money quote;          /* and once it is known that it cost more, that */
   bool has_quote;
   bool dry_run;                       /* nothing was bought */
+  bool repeated;                      /* an earlier charge of the same key, from the journal */
   char order_id[PURCHASE_MAX_ID + 1]; /* "" if unknown */
   char key[256];
 };

@@ -11,6 +11,7 @@ static void answer_again(struct flow *charge, const struct journal_entry *entry)
   snprintf(public->order_id, sizeof public->order_id, "%s", entry->order_id ? entry->order_id : "");
   public->quote = entry->quote;
   public->has_quote = true;
+  public->repeated = true;
   if (entry->answer && !buffer_add_text(&public->answer, entry->answer))
     error_set(&public->error, ERROR_INTERNAL, "out of memory");
 }

@@ -51,12 +51,17 @@ local function merge(row, path, ...)
   return params
 end
 
-local function bind(row, group)
+-- px.orders:get(id) passes a table of these functions first, whichever one that is.
+local function is_group(value, name)
+  return type(value) == "table" and type(rawget(value, name)) == "function"
+end
+
+local function bind(row, name)
   local path = path_params(row)
   local most = #path + 1
   return function(...)
     local first = ...
-    if first == group then misuse(row, "px.%s was called with a colon", row.name) end
+    if is_group(first, name) then misuse(row, "px.%s was called with a colon", row.name) end
     if select("#", ...) > most then
       misuse(row, "%s got %d arguments", row.name, select("#", ...))
     end
@@ -69,7 +74,7 @@ local M = {}
 for _, row in ipairs(core.endpoints()) do
   local group, name = row.name:match("^(.-)%.(.+)$")
   M[group] = M[group] or {}
-  M[group][name] = bind(row, M[group])
+  M[group][name] = bind(row, name)
 end
 
 return M

@@ -1,33 +1,44 @@
--- Events of charges: plugins hear of each order that is placed or extended, and of each charge that
--- is refused.
+-- Events of charges: plugins are notified of each charge that was placed or refused, whichever way
+-- it came. The binding reports every charge here, so no caller can leave one out.
 
 local core = require "proxylua.core"
 local hooks = require "proxylua.util.hooks"
 
-local M = {}
-
+local events = { ["orders.create"] = "order_placed", ["orders.extend"] = "order_extended" }
 local refusals = { spend_refused = true, funds = true }
 
-local function on_failure(endpoint)
-  return setmetatable({}, { __close = function(_, err)
-    if core.error.is(err) and refusals[err.kind] then
-      hooks.call("emit", "charge_refused", { endpoint = endpoint, kind = err.kind,
-        message = err.message })
-    end
-  end })
-end
-
---- A function that charges, with its outcome emitted.
--- @param event emitted when it charged
--- @param endpoint name
--- @param fn function(...) that returns an order
-function M.watch(event, endpoint, fn)
-  return function(...)
-    local _ <close> = on_failure(endpoint)
-    local order = fn(...)
-    if not order.dry_run then hooks.call("emit", event, order) end
-    return order
+local function fill(to, from)
+  for name, value in pairs(from) do
+    if to[name] == nil then to[name] = value end
   end
 end
 
-return M
+-- The caller may change its record later. What the API did not return is as it was asked for.
+local function order_of(charge)
+  local order = {}
+  if type(charge.result) == "table" then fill(order, charge.result) end
+  fill(order, { id = charge.order })
+  if charge.endpoint == "orders.create" then
+    fill(order, core.json.decode(charge.body))
+    fill(order, { price = charge.quote })
+  end
+  return order
+end
+
+local function event_of(charge)
+  local target = charge.endpoint or charge.request
+  if refusals[charge.kind] then
+    return "charge_refused", { endpoint = target, kind = charge.kind, message = charge.message }
+  elseif charge.kind then
+    return nil
+  elseif charge.endpoint then
+    return events[charge.endpoint], order_of(charge)
+  end
+  return "request_charged", { endpoint = target, id = charge.order, price = charge.quote }
+end
+
+-- In a task of its own, so that finding out who listens does not hold up the charge.
+core.door.on_charge(function(charge)
+  local event, data = event_of(charge)
+  if event then core.task.spawn(pcall, hooks.call, "emit", event, data) end
+end)

@@ -9,8 +9,6 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
--- Of the endpoints as they are: their functions of the same names are about to be replaced by the
--- ones here.
 local get, create, extend, proxies_of = endpoints.get, endpoints.create, endpoints.extend,
   endpoints.proxies
 

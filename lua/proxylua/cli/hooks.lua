@@ -3,6 +3,8 @@
 
 local hooks = require "proxylua.util.hooks"
 
+require "proxylua.api.events"
+
 local function events() return require "proxylua.plugin.host.events" end
 local function contributions() return require "proxylua.plugin.host.contributions" end
 local function bundled() return require "proxylua.bundle.plugins" end

@@ -32,14 +32,17 @@ function M.restock(options)
   return row
 end
 
--- What the rest of the run buys, or may not.
-
-function M.placed(order) notify("bought " .. line(order)) end
-
-function M.extended(order)
-  notify(("extended %s until %s"):format(order.id, order.expires_at or "?"))
+-- What the rest of the run buys, or may not. With --sandbox nothing of it is real.
+local function announce(event, text)
+  if not event.sandbox then notify(text) end
 end
 
-function M.refused(what) notify(("not bought (%s): %s"):format(what.kind, what.message)) end
+function M.placed(order) announce(order, "bought " .. line(order)) end
+
+function M.extended(order)
+  announce(order, ("extended %s until %s"):format(order.id, order.expires_at or "?"))
+end
+
+function M.refused(what) announce(what, ("not bought (%s): %s"):format(what.kind, what.message)) end
 
 return M

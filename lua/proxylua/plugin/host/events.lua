@@ -51,10 +51,19 @@ local function listeners_of(event)
   return listeners
 end
 
+-- With --sandbox nothing is real, which a plugin that notifies people has to know.
+local function marked(data)
+  if not core.sandbox.place() then return data end
+  local copy = { sandbox = true }
+  for name, value in pairs(data) do copy[name] = value end
+  return copy
+end
+
 --- Tells the plugins of an event.
 -- @param event one of proxylua.plugin.package.permissions.events
--- @param data table
+-- @param data table; gets `sandbox=true` in a run with --sandbox
 function M.tell(event, data)
+  data = marked(data)
   for _, name in ipairs(listeners_of(event)) do
     core.task.spawn(tell_or_complain, name, event, data)
   end
@@ -79,6 +88,8 @@ function M.teller(event)
   local listeners = {}
   for at, name in ipairs(listeners_of(event)) do listeners[at] = { name = name, failures = 0 } end
   return function(data)
+    if not listeners[1] then return end
+    data = marked(data)
     for _, listener in ipairs(listeners) do tell_one(listener, event, data) end
   end
 end

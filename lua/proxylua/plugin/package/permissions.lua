@@ -11,6 +11,7 @@ local MOST = 50 -- entries of a list
 --- What a plugin can be told of.
 M.events = {
   order_placed = "an order is placed", order_extended = "an order is extended",
+  request_charged = "a charge by path is made, of no known endpoint",
   charge_refused = "a charge is refused", check_failed = "a proxy fails a check",
   balance_low = "the balance is low",
 }
