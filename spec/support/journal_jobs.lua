@@ -1,5 +1,6 @@
 -- Runs the jobs of the journal on a store, without a server: build/spec/journal_check.
 
+local core = require "proxylua.core"
 local program = require "spec.support.program"
 
 local M = {}
@@ -42,11 +43,11 @@ end
 function Session:run(job)
   self.input:write(job, "\n")
   self.input:flush()
-  local line, part = "", nil
+  local line = ""
   repeat
-    part = self.output:read("L")
+    local part = self.output:read("L")
     line = line .. (part or "")
-    if not part then require("proxylua.core").task.sleep(0.002) end
+    if not part then core.task.sleep(0.002) end
   until line:sub(-1) == "\n"
   return line:sub(1, -2)
 end
