@@ -235,7 +235,7 @@ journal = $(wildcard src/store/*.c src/limits/slots*.c src/charge/journal*.c src
 build/spec/journal_check: spec/support/journal_check.c $(journal) $(wildcard src/store/*.h src/charge/journal.h) Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
-	  -lcurl -lsqlite3 -lcrypto -ldl
+	  -Wl,--wrap=clock_gettime,--wrap=sqlite3_reset -lcurl -lsqlite3 -lcrypto -ldl
 
 .PHONY: packages
 packages:

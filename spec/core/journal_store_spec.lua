@@ -1,7 +1,11 @@
 -- src/charge/journal_*.c: the jobs of the journal do the same on both stores.
 
 local jobs = require "spec.support.journal_jobs"
+local old_store = require "spec.support.old_store"
 local stores = require "spec.support.stores"
+
+local DAY = 86400
+local MANY = 20000 -- entries
 
 for _, place in ipairs(stores.all) do
   describe("the journal's jobs in " .. place.name, function()
@@ -62,6 +66,168 @@ for _, place in ipairs(stores.all) do
         "open; settled k:placed" }, run(
         "lock account=A", "intend", "settle id=1 state=sent", "lock",
         "settle id=1 baseline=one", "review"))
+    end)
+
+    it("clear the snapshot of an entry when it is settled", function()
+      local lines = run("intend snapshot=before", "settle id=1 state=unknown", "find key=k",
+        "settle id=1 state=placed", "find key=k")
+      assert.matches("snapshot=before", lines[3])
+      assert.matches("snapshot= ", lines[5])
+    end)
+
+    it("count a purse of its own", function()
+      assert.same({ "reserved", "reserved", "refused per_day 3", "reserved", "refused per_run 4",
+        "changed", "reserved" }, run(
+        "intend key=plugin:a:1 quote=3 purse=9 purse_day=4",
+        "intend key=plugin:b:1 quote=3 purse=9 purse_day=4",
+        "intend key=plugin:a:2 quote=2 purse=9 purse_day=4",
+        "intend key=plugin:a:3 quote=1 purse=9 purse_day=4",
+        "intend key=plugin:a:4 quote=1 purse=9 purse_run=4",
+        "settle id=1 state=not_placed",
+        "intend key=plugin:a:4 quote=1 purse=9 purse_run=4"))
+    end)
+
+    it("admit nothing above a sum that does not fit", function()
+      assert.same({ "reserved", "reserved", "refused per_day 9223372036854775807",
+        "changed", "changed" }, run(
+        "intend key=a quote=9223372036854775807 per_order=-1 per_day=9223372036854775807",
+        "intend key=b quote=5 per_order=5", "intend key=c quote=0 per_day=9223372036854775806",
+        "settle id=2 price=7", "settle id=1 state=not_placed"))
+    end)
+
+    -- --- the day ---
+
+    local function spend(ahead, extra)
+      return jobs.run(store, { ("intend key=%d quote=310 per_day=400 %s"):format(
+        math.random(1 << 40), extra or "") }, ahead)[1]
+    end
+
+    -- As if so much time had passed by the clock that nobody sets.
+    local function pass(seconds)
+      place.query(("UPDATE ledgers SET read_at = read_at - %d"):format(seconds * 1000000))
+    end
+
+    it("count one day, whatever the wall clock is set to", function()
+      assert.matches("^reserved", spend(0))
+      for _, ahead in ipairs{ -os.time(), 400 * DAY, -DAY, DAY } do
+        assert.equal("refused per_day 310", spend(ahead))
+      end
+    end)
+
+    it("begin a new day when midnight has passed", function()
+      local first = spend(0):match("^reserved %d+ (%S+)")
+      pass(DAY)
+      local second = spend(-400 * DAY):match("^reserved %d+ (%S+)")
+      assert.is_true(second > first, second)
+      assert.equal("refused per_day 310", spend(0))
+    end)
+
+    it("take the server's date, and go on from it while the server's time is not known", function()
+      local now = os.time()
+      assert.equal(os.date("!%Y-%m-%d", now + 9 * DAY),
+        spend(0, "server=" .. now + 9 * DAY):match("^reserved %d+ (%S+)"))
+      assert.equal("refused per_day 310", spend(0))
+      pass(DAY)
+      assert.equal(os.date("!%Y-%m-%d", now + 10 * DAY),
+        spend(0, "server=" .. now + 10 * DAY):match("^reserved %d+ (%S+)"))
+    end)
+
+    it("put a date that ran far ahead right by the server's, without a new allowance", function()
+      local now = os.time()
+      assert.matches("^reserved", spend(0, "server=" .. now + 400 * DAY))
+      assert.equal("refused per_day 310", spend(0, "server=" .. now))
+      pass(DAY)
+      assert.equal(os.date("!%Y-%m-%d", now + DAY),
+        spend(0, "server=" .. now + DAY):match("^reserved %d+ (%S+)"))
+    end)
+
+    it("begin one new day where two servers' clocks differ around midnight", function()
+      local midnight = (os.time() // DAY + 9) * DAY
+      assert.matches("^reserved", spend(0, "server=" .. midnight - 10))
+      assert.matches("^reserved", spend(0, "server=" .. midnight + 30))
+      for _, by in ipairs{ -1, 40, -20, 50 } do
+        assert.equal("refused per_day 310", spend(0, "server=" .. midnight + by))
+      end
+    end)
+
+    it("begin a new day after a restart at a later date only", function()
+      assert.matches("^reserved", spend(0))
+      place.query("UPDATE ledgers SET clock = 'another'")
+      assert.equal("refused per_day 310", spend(-DAY))
+      place.query(("UPDATE ledgers SET day = day - 1, time = time - %d"):format(DAY * 1000000))
+      assert.matches("^reserved", spend(0))
+    end)
+
+    -- --- volume ---
+
+    -- Entries of today and of the same run.
+    local function fill()
+      local columns = "'A', 'k' || n, 'orders.create', '{}', 'h', 1, 2, 'o' || n, 1, 1, 'r', "
+        .. "'2026-11-29', %d, %d, 1, ''"
+      columns = columns:format(os.time() * 1000000, os.time() * 1000000)
+      local series = place.server and ("SELECT %s FROM generate_series(1, %d) AS n"):format(columns,
+        MANY) or ("WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) "
+        .. "SELECT %s FROM s"):format(MANY, columns)
+      place.query("INSERT INTO charges (account, key, endpoint, params, params_hash, quote, state, "
+        .. "order_id, pid, started, run_id, day, created_at, updated_at, period, purse) " .. series
+        .. "; ANALYZE")
+    end
+
+    local charge = { "review within=0", "intend key=new per_day=1000000 per_run=1000000 rehearse=1",
+      "intend key=new per_day=1000000 per_run=1000000", "settle id=%d state=sent",
+      "settle id=%d order=o", "amend id=%d price=2", "find key=new", "steps" }
+
+    -- How much work a charge is: steps of SQLite's programs, or rows that PostgreSQL has read.
+    local function work_of_charge(id)
+      local lines = {}
+      for at, line in ipairs(charge) do lines[at] = line:format(id) end
+      if place.server then place.query("SELECT pg_stat_reset()") end
+      local result = jobs.run(store, lines)
+      assert.matches("^placed order=o", result[#result - 1])
+      if not place.server then return tonumber(result[#result]) end
+      return tonumber(place.query("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) "
+        .. "FROM pg_stat_user_tables WHERE schemaname = 'proxylua'"))
+    end
+
+    it("do the same work for a charge whatever the journal holds", function()
+      run("intend key=first")
+      local before = work_of_charge(2)
+      place.query("DELETE FROM charges WHERE key = 'new'")
+      fill()
+      local after = work_of_charge(MANY + 3)
+      assert.is_true(after < before + 100, ("%d before, %d after"):format(before, after))
+    end)
+
+    -- --- stores of the version before ---
+
+    it("migrate a store of the version before", function()
+      old_store.make(place)
+      for _, entry in ipairs{
+        { key = "a", state = 2, quote = 3, price = 5, snapshot = "s", order_id = "o" },
+        { key = "b", state = 4, quote = 2, snapshot = "s" },
+        { key = "c", state = 3, quote = 9, snapshot = "s" },
+        { key = "renew/ord_1/1795905000", state = 2, quote = 20, age = 3 * DAY,
+          order_id = "ord_1" },
+        { key = "plugin:x:1", state = 2, quote = 4 },
+      } do place.query(old_store.insert(entry)) end
+      place.query("DELETE FROM charges WHERE key = 'c'")
+      local lines = run("find key=a", "find key=b", "find key=renew/ord_1/1795905000",
+        "intend key=n per_day=11", "intend key=plugin:x:2 purse=9 purse_day=4",
+        "settle id=2 state=not_placed", "intend key=n per_day=10")
+      assert.matches("^placed order=o answer={} hash=h snapshot= ", lines[1])
+      assert.matches("^unknown .* snapshot=s ", lines[2])
+      assert.matches("^placed order=ord_1 ", lines[3])
+      assert.same({ "refused per_day 11", "refused per_day 4", "changed", "reserved" },
+        { lines[4], lines[5], lines[6], lines[7] })
+      assert.matches("^reserved 7 ", jobs.run(store, { "intend key=m" })[1]) -- no id comes twice
+    end)
+
+    it("stop a program of the version before from buying in a store that was migrated", function()
+      old_store.make(place)
+      run("find key=a")
+      local ok, text = pcall(place.query, old_store.insert{ key = "a", state = 0, quote = 1 })
+      assert.matches(place.server and "null value in column" or "NOT NULL constraint failed", text)
+      assert.equal(place.server ~= nil, ok)
     end)
   end)
 end

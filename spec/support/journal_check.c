@@ -1,9 +1,14 @@
 /* journal_check LOCATION: runs the jobs of charge/journal.h on a store, one per line of its
  * standard input, and prints a line for each: what came of it, or the error. A line is the job's
- * name and words NAME=VALUE; money is in units of 10^-8. Spec journal_store_spec.lua runs it. */
+ * name and words NAME=VALUE; money is in units of 10^-8. JOURNAL_CHECK_AHEAD sets its wall clock
+ * ahead by so many seconds. `steps` prints how many steps SQLite's programs have taken since it was
+ * asked before. Spec journal_store_spec.lua runs it. */
+#include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "charge/journal.h"
 #include "net/loop.h"
@@ -17,6 +22,28 @@ static bool done;
 
 static char *words[MAX_WORDS];
 static int word_count;
+
+static time_t ahead; /* seconds */
+static atomic_llong steps;
+
+/* The linker puts these in the place of the functions that they wrap. */
+int __real_clock_gettime(clockid_t clock, struct timespec *time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
+int __real_sqlite3_reset(sqlite3_stmt *statement);
+int __wrap_sqlite3_reset(sqlite3_stmt *statement);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *time)
+{
+  int result = __real_clock_gettime(clock, time);
+  if (clock == CLOCK_REALTIME) time->tv_sec += ahead;
+  return result;
+}
+
+int __wrap_sqlite3_reset(sqlite3_stmt *statement)
+{
+  steps += sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1);
+  return __real_sqlite3_reset(statement);
+}
 
 static void on_done(struct store_job *job)
 {
@@ -85,6 +112,7 @@ static void run_intend(void)
                 .snapshot = text("snapshot"),
                 .run_id = (char *)word("run", "r")},
       .allowance = {number("per_run", -1), number("per_day", -1), number("per_order", 1000000000)},
+      .server_time = number("server", 0),
       .purse = {(size_t)number("purse", 0), number("purse_run", -1), number("purse_day", -1)},
   };
   journal_intend(store, &intend);
@@ -174,11 +202,17 @@ static void run_find(void)
   journal_entry_free(&find.entry);
 }
 
+static void run_steps(void)
+{
+  printf("%lld\n", (long long)atomic_exchange(&steps, 0));
+}
+
 static const struct {
   const char *name;
   void (*run)(void);
 } jobs[] = {{"lock", run_lock},   {"intend", run_intend}, {"settle", run_settle},
-            {"amend", run_amend}, {"review", run_review}, {"find", run_find}};
+            {"amend", run_amend}, {"review", run_review}, {"find", run_find},
+            {"steps", run_steps}};
 
 static void run_line(char *line)
 {
@@ -197,6 +231,8 @@ int main(int argc, char **argv)
   char *line = NULL;
   size_t capacity = 0;
   struct error err = ERROR_INIT;
+  const char *by = getenv("JOURNAL_CHECK_AHEAD");
+  if (by) ahead = (time_t)strtoll(by, NULL, 10);
   loop = loop_open();
   store = argc == 2 && loop ? store_open(loop, argv[1], &err) : NULL;
   if (!store) {

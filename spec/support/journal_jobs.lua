@@ -14,12 +14,12 @@ end
 --- Runs jobs in one process, and returns what each printed.
 -- @param store location
 -- @param jobs list of lines
--- @param prefix of the command, may be left out: "faketime …"
-function M.run(store, jobs, prefix)
+-- @param ahead seconds by which the wall clock of this process is ahead, may be left out
+function M.run(store, jobs, ahead)
   local folder = program.folder()
   local input = program.write(folder .. "/jobs", table.concat(jobs, "\n") .. "\n")
-  local pipe = assert(io.popen(("%s build/spec/journal_check %s <%s 2>&1"):format(prefix or "",
-    program.quote(store), input)))
+  local pipe = assert(io.popen(("JOURNAL_CHECK_AHEAD=%d build/spec/journal_check %s <%s 2>&1")
+    :format(ahead or 0, program.quote(store), input)))
   local lines = split(pipe:read("a"))
   pipe:close()
   program.remove(folder)

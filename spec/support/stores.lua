@@ -17,9 +17,10 @@ function file.fresh()
 end
 
 function file.query(sql)
-  local pipe = assert(io.popen(("sqlite3 %s/state.db %s"):format(file.folder, program.quote(sql))))
+  local pipe = assert(io.popen(("sqlite3 %s/state.db %s 2>&1"):format(file.folder,
+    program.quote(sql))))
   local text = pipe:read("a")
-  assert(pipe:close())
+  if not pipe:close() then error(text, 2) end
   return text
 end
 

@@ -1,7 +1,9 @@
 #include "charge/journal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/process.h"
 #include "store/driver.h"
@@ -99,6 +101,42 @@ bool journal_allows(struct journal_intend *intend, const struct journal_spent *a
   return !exceeds(intend, "per_order", allowance->per_order, 0) &&
          !exceeds(intend, "per_day", allowance->per_day, all->day) &&
          !exceeds(intend, "per_run", allowance->per_run, all->run);
+}
+
+/* --- the day --- */
+
+#define DAY_US INT64_C(86400000000)
+
+static int64_t day_of(int64_t time)
+{
+  return time / DAY_US - (time % DAY_US < 0);
+}
+
+void journal_day_format(int64_t day, char text[11])
+{
+  time_t seconds = (time_t)(day * (DAY_US / 1000000));
+  struct tm utc;
+  if (!gmtime_r(&seconds, &utc) || strftime(text, 11, "%Y-%m-%d", &utc) == 0)
+    strcpy(text, "0000-00-00");
+}
+
+void journal_day_advance(struct journal_day *day, const struct journal_now *now)
+{
+  bool first = day->period == 0;
+  bool same = !first && strcmp(day->clock, now->clock) == 0 && now->read_at >= day->read_at;
+  int64_t passed = same ? now->read_at - day->read_at : 0;
+  int64_t time = now->server > 0 ? now->server : same ? day->time + passed : now->wall;
+  if (!first && !same && now->server <= 0 && time < day->time) time = day->time;
+  int64_t today = day_of(time);
+  bool near = today < day->day && time + JOURNAL_DAY_SLACK >= day->day * DAY_US;
+  int64_t slack = today > day->day ? JOURNAL_DAY_SLACK : -JOURNAL_DAY_SLACK;
+  bool midnight = same ? day_of(time - passed - slack) < today : today > day->day;
+  if (first || (midnight && today != day->day && !near)) day->period++;
+  if (near) today = day->day; /* two servers' clocks, just around midnight */
+  day->day = today;
+  day->time = time;
+  snprintf(day->clock, sizeof day->clock, "%s", now->clock);
+  day->read_at = now->read_at;
 }
 
 /* --- handing the jobs in: on the store's thread the driver does them --- */

@@ -43,12 +43,12 @@ struct journal_entry {
   char *order_id;
   int64_t price;  /* JOURNAL_NO_PRICE while not known */
   char *answer;   /* the server's, as text */
-  char *snapshot; /* what existed before (charge/snapshot) */
+  char *snapshot; /* what existed before (charge/snapshot); NULL once it is settled */
   char *note;     /* why the outcome is unknown, or how it was found out */
   char *host;
   int64_t pid, started; /* who: see base/process */
   char *run_id;
-  char day[11];                   /* UTC, by the store's clock, of the intent */
+  char day[11];                   /* UTC, of the intent, as it was accounted (journal_day) */
   int64_t created_at, updated_at; /* microseconds since 1970, by the store's clock */
   int64_t since_ended; /* microseconds since the exchange has surely ended, by a clock that nobody
                           sets where there is one (CLOCK_BOOTTIME, or the database's); negative: to
@@ -125,11 +125,46 @@ struct journal_allowance {
   int64_t per_run, per_day, per_order;
 };
 
-/* A ceiling of its own, inside of the allowance, for all keys that begin alike. */
+/* A ceiling of its own, inside of the allowance, for all charges whose keys begin alike and that
+ * were made with a purse of that beginning. */
 struct journal_purse {
   size_t prefix;            /* how many bytes of the key, all of them ASCII; 0: there is none */
   int64_t per_run, per_day; /* never more than this */
 };
+
+/* The day that per_day counts. An account's day is UTC, by the best clock at hand: the server's,
+ * else the store's (this machine's, or the database's). No clock that is set makes a new day:
+ *
+ * - Within one boot of the machine (one cluster, for a database) time goes on from the last intent
+ *   by the clock that nobody sets; the wall clock is not looked at. A server's time replaces it,
+ *   and may correct its date either way.
+ * - A new period, with nothing spent in it, begins only on another date, and when midnight of the
+ *   best clock lies within the time that has really passed since the last intent (and
+ *   JOURNAL_DAY_SLACK, since servers' clocks differ). A date that changes without that, such as
+ *   after a wrong clock, is another name for the same period.
+ * - After a restart nobody knows how long the machine was off: a later date begins a new period, an
+ *   earlier one does not. A wall clock that was set far ahead meanwhile holds the date there until
+ * a server's time is known, which puts it right. */
+#define JOURNAL_DAY_SLACK INT64_C(300000000) /* microseconds */
+struct journal_day {
+  int64_t period; /* 0: none yet */
+  int64_t day;    /* days since 1970 */
+  int64_t time;   /* of the last intent, in microseconds since 1970 */
+  char clock[64]; /* whose microseconds read_at is */
+  int64_t read_at;
+};
+
+/* The clocks at an intent. */
+struct journal_now {
+  const char *clock; /* a boot id, or a cluster's system identifier */
+  int64_t read_at;   /* microseconds of it */
+  int64_t wall;      /* the store's, in microseconds since 1970 */
+  int64_t server;    /* microseconds since 1970; 0: not known */
+};
+
+/* Moves an account's day on to now. For the stores. */
+void journal_day_advance(struct journal_day *day, const struct journal_now *now);
+void journal_day_format(int64_t day, char text[11]);
 
 enum journal_verdict {
   JOURNAL_RESERVED, /* written, id is set */
@@ -139,8 +174,8 @@ enum journal_verdict {
 
 /* Writes an intent and reserves its quote within the allowance, in one durable transaction: what
  * this run (run_id) and this account's day have reserved or spent, all in all and from the purse,
- * is summed up inside of it. A key whose entry was not placed may be used again: its new entry
- * takes the place of the old one. */
+ * is counted inside of it (the table `spent` has the sums, which triggers keep). A key whose entry
+ * was not placed may be used again: its new entry takes the place of the old one. */
 struct journal_intend {
   struct store_job job;
   int64_t token; /* of journal_lock; 0: whoever has the right */
@@ -149,6 +184,8 @@ struct journal_intend {
       entry; /* texts stay the caller's; id, state, price, day and times are not read */
   struct journal_allowance allowance;
   struct journal_purse purse;
+  int64_t
+      server_time; /* seconds since 1970 by the API's Date header of a moment ago; 0: not known */
   enum journal_verdict verdict;
   int64_t id;
   char day[11];

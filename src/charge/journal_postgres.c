@@ -199,32 +199,70 @@ bool postgres_account(struct store_driver *driver, struct journal_account *job)
 
 /* --- writing entries --- */
 
-/* Under keys that begin as this one does for `prefix` characters. The day as well, by the
- * database's clock. */
-static bool sum_spent(struct postgres *pg, struct journal_intend *job, size_t prefix,
-                      struct journal_spent *spent, struct error *err)
+/* Locked unless nothing is to be written. */
+static bool read_day(struct postgres *pg, const struct journal_intend *job, struct journal_day *day,
+                     struct journal_now *now, struct error *err)
 {
-  struct digits state, size;
-  const struct postgres_param params[] = {TEXT(job->entry.run_id), TEXT(job->entry.account),
-                                          TEXT(in_digits(&state, JOURNAL_NOT_PLACED)),
-                                          TEXT(in_digits(&size, (int64_t)prefix)),
-                                          TEXT(job->entry.key)};
+  const struct postgres_param params[] = {TEXT(job->entry.account)};
+  if (!job->rehearse && !postgres_ahead(pg, PG_LEDGER_MAKE, params, err)) return false;
+  PGresult *result =
+      postgres_run(pg, job->rehearse ? PG_LEDGER_LOOK : PG_LEDGER_LOCK, params, false, err);
+  if (!result) return false;
+  struct row row = {.pg = pg, .result = result};
+  bool found = pg->lib.PQntuples(result) > 0;
+  *day = (struct journal_day){0};
+  if (found) {
+    day->period = number_of(&row, 0);
+    day->day = number_of(&row, 1);
+    day->time = number_of(&row, 2);
+    strncpy(day->clock, text_of(&row, 3) ? text_of(&row, 3) : "", sizeof day->clock - 1);
+    day->read_at = number_of(&row, 4);
+    *now = (struct journal_now){.clock = pg->clock,
+                                .read_at = number_of(&row, 5),
+                                .wall = number_of(&row, 5),
+                                .server = job->server_time * 1000000};
+  }
+  pg->lib.PQclear(result);
+  return found || postgres_damaged(pg, err, "a ledger vanishes");
+}
+
+static bool write_day(struct postgres *pg, const char *account, const struct journal_day *day,
+                      struct error *err)
+{
+  struct digits period, number, time, read_at, old;
+  const struct postgres_param put[] = {TEXT(account),
+                                       TEXT(in_digits(&period, day->period)),
+                                       TEXT(in_digits(&number, day->day)),
+                                       TEXT(in_digits(&time, day->time)),
+                                       TEXT(day->clock),
+                                       TEXT(in_digits(&read_at, day->read_at))};
+  const struct postgres_param forget[] = {TEXT(account), TEXT(in_digits(&old, day->period - 2))};
+  return postgres_ahead(pg, PG_LEDGER_PUT, put, err) &&
+         postgres_ahead(pg, PG_SPENT_FORGET, forget, err);
+}
+
+/* A sum that does not fit becomes the greatest number there is, which no allowance admits. */
+static bool read_spent(struct postgres *pg, const struct journal_intend *job, int64_t period,
+                       const char *beginning, struct journal_spent *all,
+                       struct journal_spent *purse, struct error *err)
+{
+  struct digits day;
+  const struct postgres_param params[] = {TEXT(job->entry.run_id), TEXT(in_digits(&day, period)),
+                                          TEXT(job->entry.account), TEXT(beginning)};
   PGresult *result = postgres_run(pg, PG_SPENT, params, false, err);
   if (!result) return false;
   struct row row = {.pg = pg, .result = result};
-  memset(job->day, 0, sizeof job->day);
-  strncpy(job->day, text_of(&row, 0), sizeof job->day - 1);
-  spent->run = number_of(&row, 1); /* a sum that does not fit is the greatest number there is, which
-                                      no allowance admits */
-  spent->day = number_of(&row, 2);
+  *all = (struct journal_spent){.run = number_of(&row, 0), .day = number_of(&row, 1)};
+  *purse = (struct journal_spent){.run = number_of(&row, 2), .day = number_of(&row, 3)};
   pg->lib.PQclear(result);
   return true;
 }
 
-static bool write_intent(struct postgres *pg, struct journal_intend *job, struct error *err)
+static bool write_intent(struct postgres *pg, struct journal_intend *job, int64_t period,
+                         const char *purse, struct error *err)
 {
   const struct journal_entry *entry = &job->entry;
-  struct digits quote, state, pid, started;
+  struct digits quote, state, pid, started, number;
   const struct postgres_param params[] = {
       TEXT(entry->account),
       TEXT(entry->key),
@@ -239,6 +277,8 @@ static bool write_intent(struct postgres *pg, struct journal_intend *job, struct
       TEXT(in_digits(&started, entry->started)),
       TEXT(entry->run_id),
       TEXT(job->day),
+      TEXT(in_digits(&number, period)),
+      TEXT(purse),
   };
   PGresult *result = postgres_run(pg, PG_CHARGE_INSERT, params, false, err);
   if (!result) return false;
@@ -248,33 +288,47 @@ static bool write_intent(struct postgres *pg, struct journal_intend *job, struct
   return true;
 }
 
+struct intending {
+  struct journal_intend *job;
+  const char *purse; /* beginning of the key, or nothing */
+};
+
 static bool intend(struct postgres *pg, void *arg, struct error *err)
 {
-  struct journal_intend *job = arg;
+  const struct intending *intending = arg;
+  struct journal_intend *job = intending->job;
   const struct postgres_param key[] = {TEXT(job->entry.account), TEXT(job->entry.key)};
+  struct journal_now now;
+  struct journal_day day;
   struct journal_spent all, purse;
   bool found;
   journal_entry_free(&job->existing);
-  if (!journal_holds(&pg->driver, job->token, err) ||
-      !postgres_do(pg, PG_CHARGE_LOCK, NULL, NULL, err) || !sum_spent(pg, job, 0, &all, err) ||
-      !sum_spent(pg, job, job->purse.prefix, &purse, err) ||
+  if (!journal_holds(&pg->driver, job->token, err) || !read_day(pg, job, &day, &now, err) ||
       !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
     return false;
   job->verdict = JOURNAL_EXISTS;
   if (found && job->existing.state != JOURNAL_NOT_PLACED) return true;
+  journal_day_advance(&day, &now);
+  journal_day_format(day.day, job->day);
+  if (!read_spent(pg, job, day.period, intending->purse, &all, &purse, err)) return false;
   job->verdict = JOURNAL_REFUSED;
   if (!journal_allows(job, &all, &purse)) return true;
   job->verdict = JOURNAL_RESERVED;
   if (job->rehearse) return true;
-  return (!found || postgres_do(pg, PG_CHARGE_FORGET, key, NULL, err)) &&
-         write_intent(pg, job, err);
+  return (!found || postgres_ahead(pg, PG_CHARGE_FORGET, key, err)) &&
+         write_day(pg, job->entry.account, &day, err) &&
+         write_intent(pg, job, day.period, intending->purse, err);
 }
 
 bool postgres_intend(struct store_driver *driver, struct journal_intend *job)
 {
+  char *purse = strndup(job->entry.key, job->purse.prefix);
+  struct intending intending = {.job = job, .purse = purse};
   job->existing = (struct journal_entry){0};
-  bool ok = postgres_transact((struct postgres *)driver, intend, job, &job->job.err);
+  bool ok = (purse || out_of_memory(&job->job.err)) &&
+            postgres_transact((struct postgres *)driver, intend, &intending, &job->job.err);
   if (!ok || job->verdict != JOURNAL_EXISTS) journal_entry_free(&job->existing);
+  free(purse);
   return ok;
 }
 

@@ -1,17 +1,9 @@
 /* The journal of charges in SQLite. Whatever writes is on disk before it answers. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "store/sqlite.h"
-
-static void format_day(int64_t wall, char day[11])
-{
-  time_t seconds = (time_t)(wall / 1000000);
-  struct tm utc;
-  if (!gmtime_r(&seconds, &utc) || strftime(day, 11, "%Y-%m-%d", &utc) == 0)
-    strcpy(day, "0000-00-00");
-}
 
 static bool out_of_memory(struct error *err)
 {
@@ -170,7 +162,10 @@ bool sqlite_list(struct store_driver *driver, struct journal_list *list)
   list->entries = NULL;
   list->count = 0;
   bool open = list->account && (list->states & ~JOURNAL_OPEN) == 0;
-  sqlite3_stmt *statement = sqlite_statement(sqlite, open ? CHARGE_LIST_OPEN : CHARGE_LIST, err);
+  enum statement name = open                           ? CHARGE_LIST_OPEN
+                        : list->account && list->since ? CHARGE_LIST_SINCE
+                                                       : CHARGE_LIST;
+  sqlite3_stmt *statement = sqlite_statement(sqlite, name, err);
   if (!statement) return false;
   sqlite3_bind_int64(statement, 1, list->after);
   sqlite_text(statement, 2, list->account);
@@ -183,34 +178,73 @@ bool sqlite_list(struct store_driver *driver, struct journal_list *list)
   return ok;
 }
 
-/* --- writing entries --- */
+/* --- the day, and what was spent --- */
 
-static bool sum(struct sqlite *sqlite, sqlite3_stmt *statement, int64_t *total, struct error *err)
+static bool read_day(struct sqlite *sqlite, const char *account, struct journal_day *day,
+                     struct error *err)
 {
-  bool ok = sqlite3_step(statement) == SQLITE_ROW || sqlite_fail(sqlite, err);
-  if (ok) *total = sqlite3_column_int64(statement, 0);
+  sqlite3_stmt *statement = sqlite_statement(sqlite, LEDGER_GET, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, account);
+  int code = sqlite3_step(statement);
+  bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
+  *day = (struct journal_day){0};
+  if (code == SQLITE_ROW) {
+    const char *clock = (const char *)sqlite3_column_text(statement, 3);
+    day->period = sqlite3_column_int64(statement, 0);
+    day->day = sqlite3_column_int64(statement, 1);
+    day->time = sqlite3_column_int64(statement, 2);
+    strncpy(day->clock, clock ? clock : "", sizeof day->clock - 1);
+    day->read_at = sqlite3_column_int64(statement, 4);
+  }
   sqlite3_reset(statement);
   return ok;
 }
 
-/* Under keys that begin as this one does for `prefix` characters. */
-static bool sum_spent(struct sqlite *sqlite, const struct journal_intend *intend, size_t prefix,
-                      struct journal_spent *spent, struct error *err)
+static bool write_day(struct sqlite *sqlite, const char *account, const struct journal_day *day,
+                      struct error *err)
 {
-  sqlite3_stmt *by_run = sqlite_statement(sqlite, SPENT_BY_RUN, err);
-  sqlite3_stmt *by_day = sqlite_statement(sqlite, SPENT_BY_DAY, err);
-  if (!by_run || !by_day) return false;
-  sqlite_text(by_run, 1, intend->entry.run_id);
-  sqlite3_bind_int(by_run, 2, JOURNAL_NOT_PLACED);
-  sqlite3_bind_int64(by_run, 3, (sqlite3_int64)prefix);
-  sqlite_text(by_run, 4, intend->entry.key);
-  sqlite_text(by_day, 1, intend->entry.account);
-  sqlite_text(by_day, 2, intend->day);
-  sqlite3_bind_int(by_day, 3, JOURNAL_NOT_PLACED);
-  sqlite3_bind_int64(by_day, 4, (sqlite3_int64)prefix);
-  sqlite_text(by_day, 5, intend->entry.key);
-  return sum(sqlite, by_run, &spent->run, err) && sum(sqlite, by_day, &spent->day, err);
+  char span[32];
+  sqlite3_stmt *put = sqlite_statement(sqlite, LEDGER_PUT, err);
+  sqlite3_stmt *forget = sqlite_statement(sqlite, SPENT_FORGET, err);
+  if (!put || !forget) return false;
+  sqlite_text(put, 1, account);
+  sqlite3_bind_int64(put, 2, day->period);
+  sqlite3_bind_int64(put, 3, day->day);
+  sqlite3_bind_int64(put, 4, day->time);
+  sqlite_text(put, 5, day->clock);
+  sqlite3_bind_int64(put, 6, day->read_at);
+  snprintf(span, sizeof span, "day %lld", (long long)day->period - 2);
+  sqlite_text(forget, 1, span);
+  sqlite_text(forget, 2, account);
+  return sqlite_run(sqlite, put, err) && sqlite_run(sqlite, forget, err);
 }
+
+static bool read_amount(struct sqlite *sqlite, const char *span, const char *account,
+                        const char *purse, int64_t *amount, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, SPENT_GET, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, span);
+  sqlite_text(statement, 2, account);
+  sqlite_text(statement, 3, purse);
+  int code = sqlite3_step(statement);
+  *amount = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+  sqlite3_reset(statement);
+  return code == SQLITE_ROW || code == SQLITE_DONE || sqlite_fail(sqlite, err);
+}
+
+static bool read_spent(struct sqlite *sqlite, const struct journal_intend *intend, int64_t period,
+                       const char *purse, struct journal_spent *spent, struct error *err)
+{
+  char run[128], day[32];
+  snprintf(run, sizeof run, "run %s", intend->entry.run_id);
+  snprintf(day, sizeof day, "day %lld", (long long)period);
+  return read_amount(sqlite, run, "", purse, &spent->run, err) &&
+         read_amount(sqlite, day, intend->entry.account, purse, &spent->day, err);
+}
+
+/* --- writing entries --- */
 
 static bool forget(struct sqlite *sqlite, const struct journal_entry *entry, struct error *err)
 {
@@ -222,7 +256,7 @@ static bool forget(struct sqlite *sqlite, const struct journal_entry *entry, str
 }
 
 static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, int64_t now,
-                         struct error *err)
+                         int64_t period, const char *purse, struct error *err)
 {
   const struct journal_entry *entry = &intend->entry;
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_INSERT, err);
@@ -239,42 +273,54 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, i
   sqlite_text(statement, 12, entry->run_id);
   sqlite_text(statement, 13, intend->day);
   sqlite3_bind_int64(statement, 14, now);
+  sqlite3_bind_int64(statement, 15, period);
+  sqlite_text(statement, 16, purse);
   if (!sqlite_run(sqlite, statement, err)) return false;
   intend->id = sqlite3_last_insert_rowid(sqlite->db);
   return true;
 }
 
 /* Inside of the transaction. */
-static bool decide(struct sqlite *sqlite, struct journal_intend *intend, struct error *err)
+static bool decide(struct sqlite *sqlite, struct journal_intend *intend, const char *beginning,
+                   struct error *err)
 {
   const struct journal_entry *entry = &intend->entry;
-  int64_t now = sqlite_wall_clock();
+  struct journal_now now = {.clock = sqlite->clock,
+                            .read_at = loop_clock(),
+                            .wall = sqlite_wall_clock(),
+                            .server = intend->server_time * 1000000};
+  struct journal_day day;
   struct journal_spent all, purse;
   bool found;
-  format_day(now, intend->day);
   if (!find_by_key(sqlite, entry->account, entry->key, &found, &intend->existing, err))
     return false;
   intend->verdict = JOURNAL_EXISTS;
   if (found && intend->existing.state != JOURNAL_NOT_PLACED) return true;
-  if (!sum_spent(sqlite, intend, 0, &all, err) ||
-      !sum_spent(sqlite, intend, intend->purse.prefix, &purse, err))
+  if (!read_day(sqlite, entry->account, &day, err)) return false;
+  journal_day_advance(&day, &now);
+  journal_day_format(day.day, intend->day);
+  if (!read_spent(sqlite, intend, day.period, "", &all, err) ||
+      !read_spent(sqlite, intend, day.period, beginning, &purse, err))
     return false;
   intend->verdict = JOURNAL_REFUSED;
   if (!journal_allows(intend, &all, &purse)) return true;
   intend->verdict = JOURNAL_RESERVED;
   if (intend->rehearse) return true;
-  if (found && !forget(sqlite, entry, err)) return false;
-  return write_intent(sqlite, intend, now, err);
+  return (!found || forget(sqlite, entry, err)) && write_day(sqlite, entry->account, &day, err) &&
+         write_intent(sqlite, intend, now.wall, day.period, beginning, err);
 }
 
 bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct error *err = &intend->job.err;
+  char *purse = strndup(intend->entry.key, intend->purse.prefix);
   intend->existing = (struct journal_entry){0};
-  if (!journal_holds(driver, intend->token, err) || !sqlite_begin(sqlite, true, err)) return false;
-  bool ok = sqlite_end(sqlite, decide(sqlite, intend, err), err);
+  bool ok = (purse || out_of_memory(err)) && journal_holds(driver, intend->token, err) &&
+            sqlite_begin(sqlite, true, err) &&
+            sqlite_end(sqlite, decide(sqlite, intend, purse, err), err);
   if (!ok || intend->verdict != JOURNAL_EXISTS) journal_entry_free(&intend->existing);
+  free(purse);
   return ok;
 }
 

@@ -43,6 +43,10 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
  * clock. */
 #define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at"
 
+#define SPENT(span, account, purse)                                                 \
+  "(SELECT amount FROM proxylua.spent WHERE span = " span " AND account = " account \
+  " AND purse = " purse ")"
+
 /* After an update of an entry (`changed`): writes the baseline of its account, removes it when the
  * text is empty, and leaves it when the text is NULL. */
 #define KEEP_BASELINE(text, clock)                                                         \
@@ -99,20 +103,19 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          " FROM proxylua.charges WHERE id > $1 AND account = $2 AND state NOT IN (2, 3) "
          "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
          5},
-    /* What is summed up stays true until the commit. */
-    [PG_CHARGE_LOCK] = {"LOCK TABLE proxylua.charges IN SHARE ROW EXCLUSIVE MODE", 0},
     [PG_CHARGE_INSERT] =
         {"INSERT INTO proxylua.charges (" CHARGE_COLUMNS
-         ") VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, NULL, $8, $9, $10, $11, $12, $13, " NOW
-         ", " NOW ", NULL, NULL, NULL) RETURNING id",
-         13},
+         ", period, purse) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, NULL, $8, $9, $10, $11, "
+         "$12, $13, " NOW ", " NOW ", NULL, NULL, NULL, $14, $15) RETURNING id",
+         15},
     [PG_CHARGE_FORGET] = {"DELETE FROM proxylua.charges WHERE account = $1 AND key = $2", 2},
     [PG_CHARGE_SETTLE] =
         {"WITH changed AS (UPDATE proxylua.charges SET state = $2, order_id = coalesce($3, "
          "order_id), "
          "price = coalesce($4, price), answer = coalesce($5, answer), updated_at = " NOW
          ", note = coalesce($7, note), ended_clock = coalesce($8, ended_clock), "
-         "ended_at = coalesce(" NOW " + $9::int8, ended_at) "
+         "ended_at = coalesce(" NOW " + $9::int8, ended_at), "
+         "snapshot = CASE WHEN $2 IN (2, 3) THEN NULL ELSE snapshot END "
          "WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id, account)" KEEP_BASELINE("$10",
                                                                                          "$11"),
          11},
@@ -121,31 +124,44 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          "answer = coalesce($3, answer), note = coalesce($4, note), updated_at = " NOW
          " WHERE id = $1 AND state = 2 RETURNING id, account)" KEEP_BASELINE("$5", "$6"),
          6},
-    /* All three parts have the columns of an entry; the baseline is in that of the snapshot, its
+    /* clock_timestamp() in a sub-select, since an index is not searched for what may change. All
+     * three parts have the columns of an entry; the baseline is in that of the snapshot, its
      * age in the last one. */
     [PG_REVIEW] =
         {"(SELECT 0 AS part, " CHARGE_READ
          " FROM proxylua.charges WHERE account = $1 AND state NOT IN (2, 3) ORDER BY id LIMIT $2) "
          "UNION ALL (SELECT 1, " CHARGE_READ
-         " FROM proxylua.charges WHERE account = $1 AND updated_at >= " NOW
-         " - $3::int8 AND state IN (2, 3) ORDER BY updated_at DESC LIMIT $4) "
+         " FROM proxylua.charges WHERE account = $1 AND updated_at >= (SELECT " NOW
+         ") - $3::int8 AND state IN (2, 3) ORDER BY updated_at DESC LIMIT $4) "
          "UNION ALL SELECT 2, baseline_entry, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
          "NULL, NULL, baseline, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, baseline_clock, "
          "NULL, " NOW
          " - baseline_at FROM proxylua.ledgers WHERE account = $1 AND baseline IS NOT NULL",
          4},
-    /* The day, and the sums of the run and of the account's day, as sums of numeric: they cannot
-       overflow here. */
-    [PG_SPENT] =
-        {"SELECT day, "
-         "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges WHERE run_id = $1 "
-         "AND state != $3 AND left(key, $4::int) = left($5, $4::int)), "
-         "(SELECT coalesce(sum(coalesce(price, quote)), 0) FROM proxylua.charges c WHERE account = "
-         "$2 "
-         "AND c.day = today.day AND state != $3 AND left(key, $4::int) = left($5, $4::int)) "
-         "FROM (SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day OFFSET "
-         "0) AS today",
-         5},
+    [PG_LEDGER_MAKE] =
+        {"INSERT INTO proxylua.ledgers (account) VALUES ($1) ON CONFLICT (account) DO NOTHING", 1},
+    /* What is read stays true until the commit. The time is read with the lock in hand. */
+    [PG_LEDGER_LOCK] = {"SELECT period, day, time, clock, read_at, " NOW
+                        " FROM (SELECT * FROM proxylua.ledgers WHERE account = $1 FOR UPDATE) AS "
+                        "locked",
+                        1},
+    [PG_LEDGER_LOOK] = {"SELECT period, day, time, clock, read_at, " NOW
+                        " FROM (SELECT 1) AS one LEFT JOIN proxylua.ledgers ON account = $1",
+                        1},
+    [PG_LEDGER_PUT] =
+        {"UPDATE proxylua.ledgers SET period = $2, day = $3, time = $4, clock = $5, read_at = $6 "
+         "WHERE account = $1",
+         6},
+    [PG_SPENT] = {"SELECT " SPENT("'run ' || $1::text", "''",
+                                  "''") ", " SPENT("'day ' || $2::text", "$3",
+                                                   "''") ", " SPENT("'run ' || $1::text", "''",
+                                                                    "$4") ", " SPENT("'day ' || "
+                                                                                     "$2::text",
+                                                                                     "$3", "$4"),
+                  4},
+    [PG_SPENT_FORGET] = {"DELETE FROM proxylua.spent WHERE span = 'day ' || $2::text AND account = "
+                         "$1",
+                         2},
     [PG_TRY_LOCK] = {"SELECT pg_try_advisory_lock($1::int8)", 1},
     [PG_UNLOCK] = {"SELECT pg_advisory_unlock($1::int8)", 1},
     [PG_UNLOCK_ALL] = {"SELECT pg_advisory_unlock_all()", 0},

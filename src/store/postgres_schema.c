@@ -68,14 +68,69 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (owner, kind, name)"
     ");",
 
+    /* Sums in place of rows that are added up again and again, snapshots of open entries only. An
+     * older program that is running can settle its entries; its new ones fail since they name no
+     * period. */
     "CREATE TABLE proxylua.ledgers (" /* one row per account */
     "  account text PRIMARY KEY,"
+    "  period int8 NOT NULL DEFAULT 0," /* struct journal_day */
+    "  day int8 NOT NULL DEFAULT 0,"
+    "  time int8 NOT NULL DEFAULT 0,"
+    "  clock text NOT NULL DEFAULT '',"
+    "  read_at int8 NOT NULL DEFAULT 0,"
     "  baseline text," /* what the last charge left (struct journal_baseline) */
     "  baseline_entry int8,"
     "  baseline_clock text," /* whose microseconds baseline_at is */
     "  baseline_at int8"
     ");"
-    "CREATE INDEX charges_by_change ON proxylua.charges (account, updated_at);",
+    "INSERT INTO proxylua.ledgers (account, period, day, time) SELECT account, 1, "
+    "  max(created_at) / 86400000000, max(created_at) FROM proxylua.charges GROUP BY account;"
+    "DROP INDEX proxylua.charges_by_day, proxylua.charges_by_run;"
+    "ALTER TABLE proxylua.charges ALTER key TYPE text COLLATE \"C\","
+    "  ADD period int8," /* of the ledger */
+    "  ADD purse text;"  /* beginning of the key that has a ceiling of its own, or nothing */
+    "UPDATE proxylua.charges c SET period = CASE WHEN created_at / 86400000000 = l.day THEN 1 "
+    "  ELSE 0 END, purse = coalesce(substring(key FROM '^plugin:[^:]*:'), ''), "
+    "  snapshot = CASE WHEN state IN (2, 3) THEN NULL ELSE snapshot END "
+    "  FROM proxylua.ledgers l WHERE l.account = c.account;"
+    "ALTER TABLE proxylua.charges ALTER period SET NOT NULL, ALTER purse SET NOT NULL;"
+    "CREATE INDEX charges_by_change ON proxylua.charges (account, updated_at);"
+    "CREATE TABLE proxylua.spent ("
+    "  span text NOT NULL,"    /* "day N" of a period, or "run ID" */
+    "  account text NOT NULL," /* nothing for a run */
+    "  purse text NOT NULL,"   /* nothing: all in all */
+    "  amount numeric NOT NULL,"
+    "  updated_at int8 NOT NULL,"
+    "  PRIMARY KEY (span, account, purse)"
+    ");"
+    "INSERT INTO proxylua.spent SELECT 'day 1', account, purses.purse, "
+    "  sum(coalesce(price, quote)), max(updated_at) FROM proxylua.charges c, "
+    "  LATERAL (SELECT '' AS purse UNION SELECT c.purse) AS purses "
+    "  WHERE period = 1 AND state != 3 GROUP BY account, purses.purse;"
+    "CREATE FUNCTION proxylua.count_spent() RETURNS trigger LANGUAGE plpgsql "
+    "  SET search_path = pg_catalog AS $$"
+    "  DECLARE change numeric := CASE WHEN NEW.state = 3 THEN 0 "
+    "    ELSE coalesce(NEW.price, NEW.quote) END;"
+    "  BEGIN "
+    "    IF TG_OP = 'INSERT' THEN "
+    "      INSERT INTO proxylua.spent AS s SELECT spans.*, purses.purse, change, NEW.updated_at "
+    "        FROM (VALUES ('day ' || NEW.period, NEW.account), ('run ' || NEW.run_id, '')) AS "
+    "        spans, (SELECT '' AS purse UNION SELECT NEW.purse) AS purses "
+    "        ON CONFLICT (span, account, purse) DO UPDATE SET amount = s.amount + change, "
+    "        updated_at = NEW.updated_at;"
+    "      RETURN NULL;"
+    "    END IF;"
+    "    change := change - CASE WHEN OLD.state = 3 THEN 0 ELSE coalesce(OLD.price, OLD.quote) "
+    "      END;"
+    "    IF change != 0 THEN "
+    "      UPDATE proxylua.spent SET amount = amount + change, updated_at = NEW.updated_at "
+    "        WHERE purse IN ('', NEW.purse) AND (span, account) IN "
+    "        (('day ' || NEW.period, NEW.account), ('run ' || NEW.run_id, ''));"
+    "    END IF;"
+    "    RETURN NULL;"
+    "  END $$;"
+    "CREATE TRIGGER count_spent AFTER INSERT OR UPDATE OF state, price ON proxylua.charges "
+    "  FOR EACH ROW EXECUTE PROCEDURE proxylua.count_spent();",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

@@ -50,17 +50,22 @@ static const char *const texts[STATEMENTS] = {
     [CHARGE_LIST_OPEN] = "SELECT id, " CHARGE_COLUMNS
                          " FROM charges WHERE id > ?1 AND account = ?2 AND state NOT IN (2, 3) "
                          "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
+    [CHARGE_LIST_SINCE] =
+        "SELECT id, " CHARGE_COLUMNS
+        " FROM charges INDEXED BY charges_by_change WHERE id > ?1 AND account = ?2 "
+        "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
     [CHARGE_INSERT] =
         "INSERT INTO charges (" CHARGE_COLUMNS
-        ") VALUES "
+        ", period, purse) VALUES "
         "(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, "
-        "NULL, NULL, NULL)",
+        "NULL, NULL, NULL, ?15, ?16)",
     [CHARGE_FORGET] = "DELETE FROM charges WHERE account = ?1 AND key = ?2",
     [CHARGE_SETTLE] =
         "UPDATE charges SET state = ?2, order_id = coalesce(?3, order_id), price = coalesce(?4, "
         "price), "
         "answer = coalesce(?5, answer), updated_at = ?6, note = coalesce(?8, note), "
-        "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at) "
+        "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at), "
+        "snapshot = CASE WHEN ?2 IN (2, 3) THEN NULL ELSE snapshot END "
         "WHERE id = ?1 AND (1 << state) & ?7 RETURNING account",
     [CHARGE_AMEND] =
         "UPDATE charges SET price = coalesce(?2, price), answer = coalesce(?3, "
@@ -78,13 +83,13 @@ static const char *const texts[STATEMENTS] = {
     [BASELINE_GET] =
         "SELECT baseline, baseline_entry, baseline_clock, baseline_at FROM ledgers "
         "WHERE account = ?1 AND baseline IS NOT NULL",
-    [SPENT_BY_RUN] =
-        "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
-        "WHERE run_id = ?1 AND state != ?2 AND substr(key, 1, ?3) = substr(?4, 1, ?3)",
-    [SPENT_BY_DAY] =
-        "SELECT coalesce(sum(coalesce(price, quote)), 0) FROM charges "
-        "WHERE account = ?1 AND day = ?2 AND state != ?3 AND substr(key, 1, ?4) = substr(?5, 1, "
-        "?4)",
+    [LEDGER_GET] = "SELECT period, day, time, clock, read_at FROM ledgers WHERE account = ?1",
+    [LEDGER_PUT] =
+        "INSERT INTO ledgers (account, period, day, time, clock, read_at) VALUES (?1, ?2, ?3, ?4, "
+        "?5, ?6) ON CONFLICT (account) DO UPDATE SET period = ?2, day = ?3, time = ?4, clock = "
+        "?5, read_at = ?6",
+    [SPENT_GET] = "SELECT amount FROM spent WHERE span = ?1 AND account = ?2 AND purse = ?3",
+    [SPENT_FORGET] = "DELETE FROM spent WHERE span = ?1 AND account = ?2",
     [NOTE_GET] =
         "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
     [NOTE_PUT] = "INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",

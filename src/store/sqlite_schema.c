@@ -7,6 +7,11 @@
 
 #define APPLICATION_ID 0x70786c75 /* "pxlu" */
 
+/* What a row of `charges` counts towards the allowances. */
+#define COUNTED(row) \
+  "CASE WHEN " row ".state = 3 THEN 0 ELSE coalesce(" row ".price, " row ".quote) END"
+#define MAX_AMOUNT "9223372036854775807" /* sums stop there; no allowance admits them */
+
 /* migrations[n] leads from version n to n + 1. Never change one that was released: add another. */
 static const char *const migrations[] = {
     "CREATE TABLE scopes ("
@@ -64,14 +69,96 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (owner, kind, name)"
     ") STRICT, WITHOUT ROWID;",
 
+    /* Sums in place of rows that are added up again and again, snapshots of open entries only.
+     * `charges` is made anew: an older program that has it open can settle its entries, and its new
+     * ones fail since they name no period. */
     "CREATE TABLE ledgers (" /* one row per account */
     "  account TEXT PRIMARY KEY,"
+    "  period INTEGER NOT NULL DEFAULT 0," /* struct journal_day */
+    "  day INTEGER NOT NULL DEFAULT 0,"
+    "  time INTEGER NOT NULL DEFAULT 0,"
+    "  clock TEXT NOT NULL DEFAULT '',"
+    "  read_at INTEGER NOT NULL DEFAULT 0,"
     "  baseline TEXT," /* what the last charge left (struct journal_baseline) */
     "  baseline_entry INTEGER,"
     "  baseline_clock TEXT," /* whose microseconds baseline_at is: a boot id */
     "  baseline_at INTEGER"
     ") STRICT, WITHOUT ROWID;"
-    "CREATE INDEX charges_by_change ON charges (account, updated_at);",
+    "INSERT INTO ledgers (account, period, day, time) SELECT account, 1, "
+    "  max(created_at) / 86400000000, max(created_at) FROM charges GROUP BY account;"
+    "CREATE TABLE charges_4 ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  account TEXT NOT NULL,"
+    "  key TEXT NOT NULL,"
+    "  endpoint TEXT NOT NULL,"
+    "  params TEXT NOT NULL,"
+    "  params_hash TEXT NOT NULL,"
+    "  quote INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL,"
+    "  order_id TEXT,"
+    "  price INTEGER,"
+    "  answer TEXT,"
+    "  snapshot TEXT," /* of open entries */
+    "  host TEXT,"
+    "  pid INTEGER NOT NULL,"
+    "  started INTEGER NOT NULL,"
+    "  run_id TEXT NOT NULL,"
+    "  day TEXT NOT NULL,"
+    "  created_at INTEGER NOT NULL,"
+    "  updated_at INTEGER NOT NULL,"
+    "  note TEXT,"
+    "  ended_clock TEXT,"
+    "  ended_at INTEGER,"
+    "  period INTEGER NOT NULL," /* of the ledger */
+    "  purse TEXT NOT NULL,"     /* beginning of the key that has a ceiling of its own, or nothing */
+    "  UNIQUE (account, key)"
+    ") STRICT;"
+    "INSERT INTO charges_4 SELECT id, charges.account, key, endpoint, params, params_hash, quote, "
+    "  state, order_id, price, answer, CASE WHEN state IN (2, 3) THEN NULL ELSE snapshot END, "
+    "  host, pid, started, run_id, charges.day, created_at, updated_at, note, ended_clock, "
+    "  ended_at, created_at / 86400000000 = ledgers.day, CASE WHEN key LIKE 'plugin:%:%' THEN "
+    "  substr(key, 1, 7 + instr(substr(key, 8), ':')) ELSE '' END "
+    "  FROM charges JOIN ledgers ON ledgers.account = charges.account ORDER BY id;"
+    "DELETE FROM sqlite_sequence WHERE name = 'charges_4';"
+    "INSERT INTO sqlite_sequence SELECT 'charges_4', seq FROM sqlite_sequence "
+    "  WHERE name = 'charges';"
+    "DROP TABLE charges;"
+    "ALTER TABLE charges_4 RENAME TO charges;"
+    "CREATE INDEX charges_open ON charges (account) WHERE state NOT IN (2, 3);"
+    "CREATE INDEX charges_by_change ON charges (account, updated_at);"
+    "CREATE TABLE spent ("
+    "  span TEXT NOT NULL,"    /* "day N" of a period, or "run ID" */
+    "  account TEXT NOT NULL," /* nothing for a run */
+    "  purse TEXT NOT NULL,"   /* nothing: all in all */
+    "  amount INTEGER NOT NULL,"
+    "  updated_at INTEGER NOT NULL,"
+    "  PRIMARY KEY (span, account, purse)"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO spent SELECT 'day 1', account, '', sum(coalesce(price, quote)), max(updated_at) "
+    "  FROM charges WHERE period = 1 AND state != 3 GROUP BY account;"
+    "INSERT INTO spent SELECT 'day 1', account, purse, sum(coalesce(price, quote)), "
+    "  max(updated_at) FROM charges WHERE period = 1 AND state != 3 AND purse != '' "
+    "  GROUP BY account, purse;"
+    "CREATE TRIGGER charges_reserve AFTER INSERT ON charges BEGIN "
+    "  INSERT INTO spent SELECT span, account, purse, " COUNTED("NEW") ", NEW.updated_at "
+    "    FROM (SELECT 'day ' || NEW.period AS span, NEW.account AS account "
+    "      UNION ALL SELECT 'run ' || NEW.run_id, ''), "
+    "      (SELECT '' AS purse UNION SELECT NEW.purse) WHERE true "
+    "    ON CONFLICT (span, account, purse) DO UPDATE SET updated_at = excluded.updated_at, "
+    "      amount = CASE WHEN amount > " MAX_AMOUNT " - excluded.amount THEN " MAX_AMOUNT
+    "      ELSE amount + excluded.amount END; "
+    "END;"
+    "CREATE TRIGGER charges_correct AFTER UPDATE OF state, price ON charges "
+    "  WHEN " COUNTED("NEW") " != " COUNTED("OLD") " BEGIN "
+    "  UPDATE spent SET updated_at = NEW.updated_at, amount = CASE WHEN " COUNTED("NEW")
+    "    > " COUNTED("OLD") " AND amount > " MAX_AMOUNT " - (" COUNTED("NEW") " - " COUNTED("OLD")
+    "    ) THEN " MAX_AMOUNT " ELSE amount + " COUNTED("NEW") " - " COUNTED("OLD") " END "
+    "    WHERE span = 'day ' || NEW.period AND account = NEW.account AND purse IN ('', NEW.purse); "
+    "  UPDATE spent SET updated_at = NEW.updated_at, amount = CASE WHEN " COUNTED("NEW")
+    "    > " COUNTED("OLD") " AND amount > " MAX_AMOUNT " - (" COUNTED("NEW") " - " COUNTED("OLD")
+    "    ) THEN " MAX_AMOUNT " ELSE amount + " COUNTED("NEW") " - " COUNTED("OLD") " END "
+    "    WHERE span = 'run ' || NEW.run_id AND account = '' AND purse IN ('', NEW.purse); "
+    "END;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
