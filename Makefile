@@ -48,6 +48,7 @@ needs_test-fast  = test
 needs_check      = test check
 needs_crash      = test
 needs_check-long = test long doc
+needs_check-worlds = test
 needs_check-doc  = doc
 needs_check-deposit = test long
 
@@ -101,7 +102,7 @@ crash: build/proxylua build/crash/proxylua ## buy through faults and kills for m
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report check-export ## run what takes too long for every change
+check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export ## run what takes too long for every change
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
@@ -243,7 +244,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-sanitized check-gc check-valgrind check-limits check-fleet check-doc check-deposit check-report check-export
+.PHONY: $(checks:%=check-%) check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -301,6 +302,15 @@ check-limits: build/proxylua build/spec/slots_check
 check-fleet: export FLEET_CRASH = long
 check-fleet: build/proxylua build/crash/proxylua
 	$(call step,$< /usr/bin/busted spec/e2e/fleet_crash_spec.lua)
+
+# Random worlds against an emulation of the API of their own (`make check-worlds WORLDS=100 SEED=7`): on a file, and a tenth as
+# many on PostgreSQL. Each failure prints the command that repeats it.
+WORLDS = 3000
+SEED := $(shell date +%s)
+worlds = spec/support/worlds
+check-worlds: build/proxylua
+	$(call step,$(worlds)/run.pl worlds=$(WORLDS) seed=$(SEED) && \
+	  $< $(worlds)/on_postgres.lua $(worlds)/run.pl worlds=$$(($(WORLDS) / 10)) seed=$$(($(SEED) + $(WORLDS))))
 
 # QR codes through a real reader, from each form and from the terminal; the timer through systemd's own eyes.
 check-deposit: export DEPOSIT_LONG = 1

@@ -1,0 +1,213 @@
+# Plays a world: starts its server, runs the program's commands against it as real processes, in
+# rounds; then the world falls quiet and shows everything, and each command runs again until it
+# has nothing left to do. Everything that the judge needs is returned.
+package Driver;
+use strict;
+use warnings;
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use POSIX qw(WNOHANG);
+use Time::HiRes qw(sleep time);
+use Server;
+
+use constant SETTLE => 0.4;    # seconds
+use constant PATIENCE => 60;   # after which a process hangs
+
+my $journal_script = <<'END';
+local px = require "proxylua"
+for e in px.journal.each() do
+  print(table.concat({ e.key, e.state, e.endpoint, tostring(e.order_id), tostring(e.price or e.quote),
+    (tostring(e.note):gsub("%s", " ")) }, "\t"))
+end
+END
+
+sub play {
+  my ($world, $program, $store) = @_;
+  my $self = bless { world => $world, program => $program, runs => [], ids => {},
+    folder => tempdir('proxylua-world-XXXXXX', TMPDIR => 1) }, __PACKAGE__;
+  $self->{store} = $store // "$self->{folder}/state.db";
+  $self->start_server;
+  $self->configure;
+  # The throws for kills must not depend on what made the world.
+  srand $world->{seed};
+  $self->round($_) for 1 .. ($world->{rounds} // 1);
+  $self->calm_rounds;
+  $self->{ledger} = [map { { map { split /=/, $_, 2 } split /\t/ } } split /\n/, $self->ask('ledger')];
+  $self->{counts} = { map { split /=/ } split / /, $self->ask('counts') };
+  $self->read_journal;
+  kill 'KILL', $self->{server};
+  waitpid $self->{server}, 0;
+  remove_tree($self->{folder});
+  return $self;
+}
+
+# --- the server ---
+
+sub start_server {
+  my ($self) = @_;
+  my $server = Server->new($self->{world});
+  $self->{port} = $server->{port};
+  $self->{server} = fork // die "fork: $!";
+  if ($self->{server} == 0) {
+    eval { $server->serve };
+    warn "the emulated API failed: $@" if $@;
+    POSIX::_exit(1);
+  }
+  close $server->{listener};
+}
+
+sub ask {
+  my ($self, $name) = @_;
+  my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port})
+    or die "the emulated API has gone: $!";
+  print $socket "GET /_$name HTTP/1.1\r\nHost: x\r\n\r\n";
+  my ($head, $body) = ('', '');
+  $head .= $_ while $head !~ /\r\n\r\n/ && defined($_ = <$socket>);
+  $head =~ /Content-Length: (\d+)/ or die "the emulated API gave no response";
+  read $socket, $body, $1;
+  return $body;
+}
+
+# --- one process ---
+
+sub configure {
+  my ($self) = @_;
+  my $day = $self->{world}{per_day} // '1000000';
+  open my $file, '>', "$self->{folder}/config.lua" or die $!;
+  print $file "return { max_wait = 10, spend = { per_run = '1000000', per_day = '$day' } }\n";
+  close $file;
+}
+
+# Starts a command; `may_die` allows it to be killed at a random moment.
+sub start {
+  my ($self, $command, $may_die) = @_;
+  my $out = sprintf '%s/%d', $self->{folder}, scalar @{ $self->{runs} };
+  my $run = { command => $command, out => $out, started => time };
+  push @{ $self->{runs} }, $run;
+  $run->{kill_at} = time + rand() ** 2 * 0.6 if $may_die;
+  $run->{pid} = fork // die "fork: $!";
+  return $run if $run->{pid};
+  %ENV = (PATH => '/usr/bin:/bin', HOME => $self->{folder}, PROXYLUA_STORE => $self->{store},
+    PROXYLUA_BASE_URL => "http://127.0.0.1:$self->{port}/api/v1",
+    PROXYLUA_API_KEY => 'sk_live_worlds', PROXYLUA_LIMITS => 'general=1000/1,orders=1000/1',
+    PROXYLUA_TIMEOUT => 1, PROXYLUA_SETTLE => SETTLE,
+    PROXYLUA_CONFIG => "$self->{folder}/config.lua",
+    map({ $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(ASAN_OPTIONS UBSAN_OPTIONS PROXYLUA_LUA_DIR)));
+  open STDIN, '<', '/dev/null';
+  open STDOUT, '>', "$out.out";
+  open STDERR, '>', "$out.err";
+  exec $self->{program}, @{ $command->{words} } or POSIX::_exit(127);
+}
+
+sub slurp {
+  my ($path) = @_;
+  open my $file, '<', $path or return '';
+  local $/;
+  return <$file> // '';
+}
+
+sub ended {
+  my ($self, $run, $status) = @_;
+  $run->{code} = $status & 127 ? 128 + ($status & 127) : $status >> 8;
+  $run->{took} = time - $run->{started};
+  $run->{text} = slurp("$run->{out}.out");
+  $run->{err} = slurp("$run->{out}.err");
+  my $key = $run->{command}{key};
+  $self->{ids}{$key} = $1
+    if $key && $run->{code} == 0 && $run->{text} =~ /"id"\s*:\s*"(ord_\w+)"/;
+}
+
+# Runs commands, some at a time, and waits for their ends.
+sub run_all {
+  my ($self, $at_once, $commands, $is_noisy) = @_;
+  my (@waiting, %running);
+  @waiting = @$commands;
+  while (@waiting || %running) {
+    while (@waiting && keys %running < $at_once) {
+      my $run = $self->start(shift @waiting, $is_noisy && rand() < ($self->{world}{kill} // 0));
+      $running{ $run->{pid} } = $run;
+    }
+    for my $pid (keys %running) {
+      my $run = $running{$pid};
+      if (waitpid($pid, WNOHANG) > 0) {
+        $self->ended($run, $?);
+        delete $running{$pid};
+      } elsif ($run->{kill_at} && time > $run->{kill_at}) {
+        kill 'KILL', $pid;
+      } elsif (time - $run->{started} > PATIENCE) {
+        $run->{hangs} = 1;
+        kill 'KILL', $pid;
+      }
+    }
+    sleep 0.003 if %running;
+  }
+}
+
+# --- commands ---
+
+sub write_pools {
+  my ($self, $pool, $type, $country, $quantity, $batch) = @_;
+  my $path = "$self->{folder}/$pool.lua";
+  open my $file, '>', $path or die $!;
+  print $file "return { { name = '$pool', type = '$type', country = '$country', "
+    . "quantity = $quantity, period = 30, batch = $batch } }\n";
+  close $file;
+  return $path;
+}
+
+# The command of some words of the world; nothing while it extends an order that is not known.
+sub command_of {
+  my ($self, $kind, @part) = @_;
+  if ($kind eq 'buy') {
+    my ($key, $type, $quantity, $country, $period) = @part;
+    return { kind => $kind, key => $key, words => ['--json', 'orders', 'create', '--key', $key,
+      '--type', $type, '--quantity', $quantity, '--country', $country, '--period', $period] };
+  }
+  if ($kind eq 'extend') {
+    my ($key, $order, $days) = @part;
+    $order = $self->{ids}{$order} // return if $order =~ /^k\d/;
+    return { kind => $kind, key => $key, words => ['--json', 'orders', 'extend', $order, '--key',
+      $key, '--period', $days] };
+  }
+  return { kind => $kind, words => ['--json', 'fleet', 'apply', $self->write_pools(@part)] }
+    if $kind eq 'fleet';
+  return { kind => $kind, words => ['--json', 'renew', '--within', "$part[0]d", '--period',
+    $part[1]] };
+}
+
+sub commands { my ($self) = @_; return map { $self->command_of(@$_) } @{ $self->{world}{commands} } }
+
+sub round {
+  my ($self) = @_;
+  $self->run_all($self->{world}{parallel} // 1, [$self->commands], 1);
+}
+
+# Nothing goes wrong any more, and everything that happened is shown.
+sub calm_rounds {
+  my ($self) = @_;
+  $self->ask('quiet');
+  for my $round (1 .. 3) {
+    sleep SETTLE + 0.1 if $round < 3;
+    my $first = @{ $self->{runs} };
+    $self->run_all(1, [$self->commands], 0);
+    my @runs = @{ $self->{runs} }[$first .. $#{ $self->{runs} }];
+    $self->{last_runs} = \@runs;
+    last if $round > 1 && !grep { $_->{code} != 0 } @runs;
+  }
+}
+
+sub read_journal {
+  my ($self) = @_;
+  my $words = { kind => 'journal', words => ['-e', $journal_script] };
+  $self->run_all(1, [$words], 0);
+  my $run = $self->{runs}[-1];
+  $self->{journal} = [];
+  for my $line (split /\n/, $run->{text}) {
+    my %entry;
+    @entry{qw(key state endpoint order price note)} = split /\t/, $line;
+    push @{ $self->{journal} }, \%entry;
+  }
+}
+
+1;
