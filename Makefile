@@ -49,6 +49,7 @@ needs_check      = test check
 needs_crash      = test
 needs_check-long = test long doc
 needs_check-worlds = test
+needs_storm      = test
 needs_check-doc  = doc
 needs_check-deposit = test long
 
@@ -58,7 +59,7 @@ needs_check-export = test long
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
-installing = $(filter demo test test-fast crash check% bench doc deps,$(MAKECMDGOALS))
+installing = $(filter demo test test-fast crash storm check% bench doc deps,$(MAKECMDGOALS))
 purposes   = build $(foreach goal,$(MAKECMDGOALS),$(or $(needs_$(goal)),$(if $(filter check-%,$(goal)),$(needs_check))))
 
 # $(call run_specs,PROGRAM,OPTIONS OF BUSTED): all of them, or the one that is asked for.
@@ -82,7 +83,7 @@ export XDG_DATA_HOME   = $(CURDIR)/build/home/data
 
 # --- what people call ---
 
-.PHONY: all demo test test-fast crash check check-long bench doc install uninstall deps format clean help
+.PHONY: all demo test test-fast crash storm requests check check-long bench doc install uninstall deps format clean help
 
 all: build/proxylua ## build the program, build/proxylua
 
@@ -98,6 +99,13 @@ test-fast: build/proxylua ## run the specs that need no server, terminal or data
 crash: build/proxylua build/crash/proxylua ## buy through faults and kills for minutes (CRASH='seed=7 storms=4': see spec/support/crash_long.lua)
 	CRASH=long build/proxylua /usr/bin/busted spec/e2e/crash_spec.lua
 	build/proxylua spec/support/crash_long.lua $(CRASH)
+
+storm: build/proxylua ## buy 10,000 orders on a file and 3,000 on PostgreSQL through faults and kills (STORM=purchases=100)
+	$(worlds)/storm.pl purchases=10000 $(STORM)
+	$< $(worlds)/on_postgres.lua $(worlds)/storm.pl purchases=3000 $(STORM)
+
+requests: build/proxylua ## print how many requests a purchase takes, on accounts of up to 100,000 orders
+	$(worlds)/requests.pl
 
 checks = format lint width layers gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds

@@ -11,8 +11,8 @@ use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 use Server;
 
-use constant SETTLE => 0.4;    # seconds
-use constant PATIENCE => 60;   # after which a process hangs
+use constant SETTLE => 0.4;  # seconds
+use constant PATIENCE => 60; # after which a process hangs
 
 my $journal_script = <<'END';
 local px = require "proxylua"
@@ -22,23 +22,35 @@ for e in px.journal.each() do
 end
 END
 
-sub play {
-  my ($world, $program, $store) = @_;
+# A world that is ready: its server runs, and no command has run yet.
+sub open {
+  my ($class, $world, $program, $store) = @_;
   my $self = bless { world => $world, program => $program, runs => [], ids => {},
-    folder => tempdir('proxylua-world-XXXXXX', TMPDIR => 1) }, __PACKAGE__;
+    folder => tempdir('proxylua-world-XXXXXX', TMPDIR => 1) }, $class;
   $self->{store} = $store // "$self->{folder}/state.db";
   $self->start_server;
   $self->configure;
   # The throws for kills must not depend on what made the world.
   srand $world->{seed};
-  $self->round($_) for 1 .. ($world->{rounds} // 1);
-  $self->calm_rounds;
-  $self->{ledger} = [map { { map { split /=/, $_, 2 } split /\t/ } } split /\n/, $self->ask('ledger')];
-  $self->{counts} = { map { split /=/ } split / /, $self->ask('counts') };
-  $self->read_journal;
+  return $self;
+}
+
+sub close {
+  my ($self) = @_;
   kill 'KILL', $self->{server};
   waitpid $self->{server}, 0;
   remove_tree($self->{folder});
+}
+
+# Plays a whole world. Returns what the judge needs: `runs`, `ledger`, `journal`, `counts`.
+sub play {
+  my $self = Driver->open(@_);
+  $self->round for 1 .. ($self->{world}{rounds} // 1);
+  $self->calm_rounds;
+  $self->{ledger} = [map { { map { split /=/, $_, 2 } split /\t/ } } split /\n/, $self->ask('ledger')];
+  $self->{counts} = $self->counts;
+  $self->read_journal;
+  $self->close;
   return $self;
 }
 
@@ -54,7 +66,7 @@ sub start_server {
     warn "the emulated API failed: $@" if $@;
     POSIX::_exit(1);
   }
-  close $server->{listener};
+  CORE::close $server->{listener};
 }
 
 sub ask {
@@ -69,14 +81,16 @@ sub ask {
   return $body;
 }
 
+sub counts { my ($self) = @_; return { map { split /=/ } split / /, $self->ask('counts') } }
+
 # --- one process ---
 
 sub configure {
   my ($self) = @_;
   my $day = $self->{world}{per_day} // '1000000';
-  open my $file, '>', "$self->{folder}/config.lua" or die $!;
+  CORE::open my $file, '>', "$self->{folder}/config.lua" or die $!;
   print $file "return { max_wait = 10, spend = { per_run = '1000000', per_day = '$day' } }\n";
-  close $file;
+  CORE::close $file;
 }
 
 # Starts a command; `may_die` allows it to be killed at a random moment.
@@ -85,7 +99,7 @@ sub start {
   my $out = sprintf '%s/%d', $self->{folder}, scalar @{ $self->{runs} };
   my $run = { command => $command, out => $out, started => time };
   push @{ $self->{runs} }, $run;
-  $run->{kill_at} = time + rand() ** 2 * 0.6 if $may_die;
+  $run->{kill_at} = time + rand() ** 2 * ($command->{lasts} // 0.6) if $may_die;
   $run->{pid} = fork // die "fork: $!";
   return $run if $run->{pid};
   %ENV = (PATH => '/usr/bin:/bin', HOME => $self->{folder}, PROXYLUA_STORE => $self->{store},
@@ -94,15 +108,15 @@ sub start {
     PROXYLUA_TIMEOUT => 1, PROXYLUA_SETTLE => SETTLE,
     PROXYLUA_CONFIG => "$self->{folder}/config.lua",
     map({ $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(ASAN_OPTIONS UBSAN_OPTIONS PROXYLUA_LUA_DIR)));
-  open STDIN, '<', '/dev/null';
-  open STDOUT, '>', "$out.out";
-  open STDERR, '>', "$out.err";
+  CORE::open STDIN, '<', '/dev/null';
+  CORE::open STDOUT, '>', "$out.out";
+  CORE::open STDERR, '>', "$out.err";
   exec $self->{program}, @{ $command->{words} } or POSIX::_exit(127);
 }
 
 sub slurp {
   my ($path) = @_;
-  open my $file, '<', $path or return '';
+  CORE::open my $file, '<', $path or return '';
   local $/;
   return <$file> // '';
 }
@@ -135,7 +149,7 @@ sub run_all {
         delete $running{$pid};
       } elsif ($run->{kill_at} && time > $run->{kill_at}) {
         kill 'KILL', $pid;
-      } elsif (time - $run->{started} > PATIENCE) {
+      } elsif (time - $run->{started} > PATIENCE * ($run->{command}{lasts} // 1)) {
         $run->{hangs} = 1;
         kill 'KILL', $pid;
       }
@@ -146,13 +160,39 @@ sub run_all {
 
 # --- commands ---
 
+# Buys a number of orders in one process, each under a key of its own.
+my $batch_script = <<'END';
+local px = require "proxylua"
+local name, count, only = ...
+local types, failed = { "isp", "datacenter", "ipv6", "mobile" }, 0
+for n = 1, tonumber(count) do
+  local order, err = px.try(px.orders.create, { key = name .. "-" .. n, type = only or types[n % 4 + 1],
+    quantity = n % 2 + 1, country = n % 3 == 0 and "DE" or "US", period = 30 })
+  if not order then
+    failed = failed + 1
+    io.stderr:write(name, "-", n, ": ", tostring(err), "\n")
+    if err.kind == "cancelled" then break end
+  end
+end
+os.exit(failed == 0 and 0 or 4)
+END
+
+sub write_batch {
+  my ($self) = @_;
+  my $path = "$self->{folder}/batch.lua";
+  CORE::open my $file, '>', $path or die $!;
+  print $file $batch_script;
+  CORE::close $file;
+  return $path;
+}
+
 sub write_pools {
   my ($self, $pool, $type, $country, $quantity, $batch) = @_;
   my $path = "$self->{folder}/$pool.lua";
-  open my $file, '>', $path or die $!;
+  CORE::open my $file, '>', $path or die $!;
   print $file "return { { name = '$pool', type = '$type', country = '$country', "
     . "quantity = $quantity, period = 30, batch = $batch } }\n";
-  close $file;
+  CORE::close $file;
   return $path;
 }
 
@@ -170,6 +210,8 @@ sub command_of {
     return { kind => $kind, key => $key, words => ['--json', 'orders', 'extend', $order, '--key',
       $key, '--period', $days] };
   }
+  return { kind => $kind, lasts => 1 + $part[1] / 20, words => [$self->write_batch, @part] }
+    if $kind eq 'batch';
   return { kind => $kind, words => ['--json', 'fleet', 'apply', $self->write_pools(@part)] }
     if $kind eq 'fleet';
   return { kind => $kind, words => ['--json', 'renew', '--within', "$part[0]d", '--period',

@@ -11,7 +11,7 @@ sub cents { my ($text) = @_; return ($text // '') =~ /^(-?\d+)(?:\.(\d\d))?/ ? $
 sub key_of {
   my ($line) = @_;
   my $key = $line->{key} // '';
-  return $1 if $key =~ m{^([kx]\d\d)(?!\d)};
+  return $1 if $key =~ m{^([kx]\d\d|b\d+-\d+)(?!\d)};
   return $1 if $key =~ m{^(fleet/\w+)/};
   return $key =~ m{^renew/} ? 'renew' : $key;
 }
@@ -29,6 +29,8 @@ sub verdict {
     my ($kind, @part) = @$command;
     $self->judge_key($kind, @part) if $kind eq 'buy' || $kind eq 'extend';
     $self->judge_fleet(@part) if $kind eq 'fleet';
+    next unless $kind eq 'batch';
+    $self->judge_key('buy', "$part[0]-$_") for 1 .. $part[1];
   }
   $self->judge_extensions;
   $self->judge_money;
@@ -141,7 +143,7 @@ sub judge_fleet {
 sub judge_extensions {
   my ($self) = @_;
   my (%of_order);
-  for my $key (grep { !/^[kx]\d/ } keys %{ $self->{by_key} }) {
+  for my $key (grep { !/^[kxb]\d/ } keys %{ $self->{by_key} }) {
     push @{ $of_order{ $_->{order} } }, $_ for grep { $_->{kind} eq 'extend' } @{ $self->{by_key}{$key} };
   }
   for my $order (sort keys %of_order) {

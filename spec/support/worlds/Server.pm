@@ -63,7 +63,7 @@ sub happens {
 
 sub open_account {
   my ($self, $count) = @_;
-  my @types = qw(isp datacenter mobile ipv6);
+  my @types = $self->{world}{one_type} ? ('isp') x 4 : qw(isp datacenter mobile ipv6);
   for my $n (1 .. $count) {
     my $type = $types[$n % 4];
     # The newest of them is some days old. Every fifth one has expired.

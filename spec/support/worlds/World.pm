@@ -2,7 +2,7 @@
 # word can be removed and a smaller world is left: that is how run.pl shrinks one that fails.
 #
 #   seed=N                   the chances
-#   orders=N                 in the account at the beginning
+#   orders=N one_type        in the account at the beginning; isp alone
 #   bare names=camel|other strings id_only no_price no_created negative dates=epoch|milliseconds
 #   no_account_id no_tx_ids no_tx_orders no_tx_dates      the dialect, and what it leaves out
 #   oldest no_total cap=N unpaged                         the lists
@@ -15,11 +15,12 @@
 #   per_day=AMOUNT rounds=N parallel=N
 #   buy=KEY:TYPE:QUANTITY:COUNTRY:PERIOD    extend=KEY:ORDER OR KEY:DAYS
 #   fleet=POOL:TYPE:COUNTRY:QUANTITY:BATCH  renew=DAYS:PERIOD
+#   batch=NAME:COUNT:TYPE    one process buys NAME-1 to NAME-COUNT, of one type or of four
 package World;
 use strict;
 use warnings;
 
-my %is_list = map { $_ => 1 } qw(fault buy extend fleet renew);
+my %is_list = map { $_ => 1 } qw(fault buy extend fleet renew batch);
 
 sub parse {
   my (@words) = @_;
