@@ -17,6 +17,7 @@
 --   retry_after=TEXT the Retry-After of an error, as it stands (`date`: 30 s from now as a date;
 --   `none`) slow=S orders.list, orders.get, account.transactions, account.get: blind to orders and
 --                                  extensions that are younger
+--   shift=S   orders.list, orders.get: orders end S seconds later than they do
 --   omit=A+B  say=A~X+B~Y          records lack these fields; they hold these texts in them
 --   most=N untold lists: no more than N a page, whatever was asked; bare arrays, without a word of
 --   pages drift=FACTOR the charge is the quote times this refund the order is charged, then
@@ -82,7 +83,8 @@ local kinds = {
   html = flag, empty = flag, garbage = flag, nul = flag, nested = flag, huge = flag, size = integer,
     truncate = flag,
   type = unescape, redirect = unescape, retry_after = unescape,
-  slow = number, omit = names, say = says, most = integer, untold = flag, drift = number,
+  slow = number, shift = number,
+  omit = names, say = says, most = integer, untold = flag, drift = number,
     refund = flag,
   country = function(text) return text:match("^%u%u$") end,
 }
