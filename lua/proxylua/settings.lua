@@ -302,4 +302,11 @@ function M.read(flags, options)
   return settings, sources
 end
 
+--- One setting of this run.
+-- @param name such as "settle"
+-- @raise config
+function M.get(name)
+  return (field(M.read(run_flags), name))
+end
+
 return M
