@@ -35,7 +35,7 @@ end
 local function world_of(orders, more)
   local world = { now = NOW, account = "a", balance = core.money(100), orders = orders, next = {},
     blocked = {},
-    loose = {}, strangers = {}, nameless = {} }
+    unassigned = {}, others = {}, nameless = {}, running = {}, failed = {} }
   for name, value in pairs(more or {}) do world[name] = value end
   return world
 end
@@ -119,16 +119,16 @@ describe("a plan", function()
 
   it("extends nothing that was extended, is past its end, has none, or is not to be extended",
     function()
-    local renewed = order("o1", 5, 1, { renewed = true })
+    local renewed = order("o1", 5, 1, { is_extended = true })
     for _, one in ipairs{ renewed, order("o1", 5, -1), order("o1", 5),
-      order("o1", 5, nil, { unseen = true }) } do
+      order("o1", 5, nil, { unseen = "is not shown" }) } do
       assert.same({}, words(plan_of(pools_of(us()), world_of{ one })))
     end
     assert.same({}, words(plan_of(pools_of(us{ renew_before = 0 }),
       world_of{ order("o1", 5, 0.01) })))
     notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5, -1) }).pools[1], "ended 1d ago")
     notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5) }).pools[1],
-      "o1 does not tell when it ends")
+      "o1 has no expiry date, so it is not extended")
     assert.same({}, plan_of(pools_of(us{ renew_before = 0 }),
       world_of{ order("o1", 5) }).pools[1].notes)
     local pending = plan_of(pools_of(us()), world_of{ order("o1", 5, 10, { status = "pending" }) })
@@ -136,8 +136,9 @@ describe("a plan", function()
     notes_match(pending.pools[1], "order o1 is called pending; it counts")
     assert.same({}, plan_of(pools_of(us()),
       world_of{ order("o1", 5, 10, { status = "Active" }) }).pools[1].notes)
-    local unseen = order("o1", 5, nil, { unseen = true })
-    notes_match(plan_of(pools_of(us()), world_of{ unseen }).pools[1], "does not show it")
+    local unseen = order("o1", 5, nil, { unseen = "is not shown" })
+    notes_match(plan_of(pools_of(us()), world_of{ unseen }).pools[1],
+      "order o1 is not shown; it counts")
   end)
 
   it("refuses a pool that is too dear, with figures, and no other", function()
@@ -169,13 +170,13 @@ describe("a plan", function()
   end)
 
   it("tells of orders that belong to no pool, and of pools that are not in the file", function()
-    local loose = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) }
-    local plan = plan_of(pools_of(us()), world_of({}, { loose = loose, strangers = { old = 7 } }))
+    local unassigned = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) }
+    local plan = plan_of(pools_of(us()), world_of({}, { unassigned = unassigned, others = { old = 7 } }))
     notes_match(plan.pools[1],
       "active orders of this kind that belong to no pool: 1 (l1); fleet adopt us")
     local nameless = { { pool = "us", key = "fleet/us/1" }, { pool = "de", key = "fleet/de/1" } }
     local part = plan_of(pools_of(us()), world_of({}, { nameless = nameless })).pools[1]
-    notes_match(part, "fleet/us/1 was placed, and nobody said as which order")
+    notes_match(part, "fleet/us/1 was placed without an order id")
     assert.equal(1, #part.notes)
     notes_match(plan, "pool old is not in the file; its 7 are left alone")
   end)
@@ -276,15 +277,15 @@ describe("any plan", function()
       table.sort(world.orders, by_end)
       local plan = kept.parse(core.json.encode(plan_of(pools, world)), "plan.json")
       for _, action in ipairs(planner.actions(plan)) do
-        assert.same({}, kept.moved(plan, plan_of(pools, world), done), about)
+        assert.same({}, kept.moved(plan, plan_of(pools, world), done, {}), about)
         carry_out(world, action)
         done[action.key] = action.order or "new-" .. action.key
       end
-      assert.same({}, kept.moved(plan, plan_of(pools, world), done), about)
+      assert.same({}, kept.moved(plan, plan_of(pools, world), done, {}), about)
       local pool = pools[math.random(#pools)]
       local more = { pool = pool.name, type = pool.type, country = pool.country }
       table.insert(world.orders, order("another", 1, 60, more))
-      assert.is_true(#kept.moved(plan, plan_of(pools, world), done) > 0, about)
+      assert.is_true(#kept.moved(plan, plan_of(pools, world), done, {}) > 0, about)
     end
   end)
 end)
@@ -297,7 +298,7 @@ describe("what has moved since a plan", function()
     local plan, after = plan_of(pools, world()), world()
     change(after)
     return table.concat(kept.moved(plan, planner.price(planner.decide(pools, after),
-      price or price_of), {}), "\n")
+      price or price_of), {}, after.unassigned), "\n")
   end
 
   it("is told: orders that came, went or end elsewhere, prices, another account", function()
@@ -320,10 +321,10 @@ describe("what has moved since a plan", function()
   end)
 
   it("cannot be told of what is no plan", function()
-    for _, text in ipairs{ "{", "{}", '{"version":2}', '{"version":1}',
-      '{"version":1,"pools":[1],"total":1}',
-      '{"version":1,"total":1,"pools":[{"pool":{"name":"a","type":"ipv6","quantity":1},'
-        .. '"keep":[],"notes":[],"loose":[],'
+    for _, text in ipairs{ "{", "{}", '{"version":1}', '{"version":2}',
+      '{"version":2,"pools":[1],"total":1}',
+      '{"version":2,"total":1,"pools":[{"pool":{"name":"a","type":"ipv6","quantity":1},'
+        .. '"keep":[],"notes":[],"problems":[],"unassigned":{"count":0,"orders":[]},'
         .. '"actions":[{"action":"sell"}]}]}' } do
       local ok, err = pcall(kept.parse, text, "plan.json")
       assert.is_false(ok, text)

@@ -71,8 +71,8 @@ describe("renewal", function()
   end)
 
   it("takes only those of a type, a country or a pool", function()
-    assert.same({ ids[4] }, (extended("--type", "datacenter", "--period", "1")))
-    assert.same({ ids[2] }, (extended("--country", "de", "--period", "1")))
+    assert.same({ ids[4] }, (extended("--type", "datacenter", "--period", "7")))
+    assert.same({ ids[2] }, (extended("--country", "de", "--period", "7")))
     sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
     assert.same({ ids[1] }, (extended("--pool", "mine", "--period", "7")))
   end)
@@ -94,21 +94,50 @@ describe("renewal", function()
     assert.same({ ids[1], "unwanted" }, { done, why })
   end)
 
-  it("tells of orders that do not tell when they end", function()
+  it("names the orders whose end it cannot read, also with --quiet, and ends with 4", function()
     sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
-    for _, fault in ipairs{ "omit=expires_at", "say=expires_at~soon" } do
+    os.execute("rm -rf " .. sandbox.home .. "/state") -- which knows the orders to be new
+    sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
+    for fault, text in pairs{ ["omit=expires_at"] = "has no expiry date",
+      ["say=expires_at~soon"] = "has an end that cannot be read (soon)" } do
       faults("orders.list:" .. fault)
-      local result = sandbox:run{ "renew", "--within", "3d" }
-      assert.equal(0, result.code, result.err)
-      assert.matches("4 active orders do not tell when they end, and are not extended: ord_",
-        result.err, 1, true)
+      local result = sandbox:run{ "--quiet", "renew", "--within", "3d" }
+      assert.equal(4, result.code, result.err)
+      for _, id in ipairs(ids) do
+        assert.matches(("order %s %s; it is not extended"):format(id, text), result.err, 1, true)
+      end
     end
-    local report = core.json.decode(renew("--country", "de").out)
-    assert.same({ { ids[2] }, {} }, { report.endless, report.done })
-    local result = renew("--pool", "mine")
-    assert.matches("does not tell when it ends, and is not extended: " .. ids[1] .. "\n",
-      result.err, 1, true)
+    local result = renew("--country", "de")
+    local report = core.json.decode(result.out)
+    assert.same({ 4, { ids[2] }, {} }, { result.code, report.endless, report.done })
+    result = renew("--pool", "mine")
+    assert.matches("order " .. ids[1] .. " has an end that cannot be read", result.err, 1, true)
+    assert.is_nil(result.err:find(ids[2], 1, true))
     assert.same({}, sandbox:eval("return px.renew{ within = '3d', only = function() end }.endless"))
+  end)
+
+  it("has a note of orders that have no expiry date, and of new ones", function()
+    faults("orders.list:omit=expires_at")
+    local result = sandbox:run{ "renew", "--within", "3d" }
+    assert.equal(0, result.code, result.err)
+    assert.matches("4 active orders do not tell when they end, and are not extended: ord_",
+      result.err, 1, true)
+    sandbox:eval("px.orders.create{ type = 'residential', quantity = 1 }")
+    os.execute("rm -rf " .. sandbox.home .. "/state")
+    result = renew("--type", "residential")
+    assert.equal(0, result.code, result.err)
+    assert.matches("1 active order does not tell when it ends", result.err, 1, true)
+  end)
+
+  it("names what else keeps it from extending an order that ends soon", function()
+    for fault, text in pairs{ ["say=country~Germania"] = "has a country that cannot be read (Germania)",
+      ["omit=quantity"] = "cannot be priced", ["omit=id"] = "4 active orders have no id" } do
+      faults("orders.list:" .. fault)
+      local result = sandbox:run{ "--quiet", "renew", "--within", "3d", "--country", "DE" }
+      assert.equal(4, result.code, result.err)
+      assert.matches(text, result.err, 1, true)
+    end
+    assert.equal(0, sandbox:look("counters").extended)
   end)
 
   it("takes only those whose proxies work, when asked", function()

@@ -71,6 +71,7 @@ local function add_part(lines, part, now)
   add_keep(lines, part)
   for _, action in ipairs(part.actions) do add_action(lines, action, now) end
   for _, note in ipairs(part.notes) do lines:add("!", note) end
+  if part.held then lines:add("!", "not bought: " .. part.held) end
   if part.refused then lines:add("!", "refused: " .. part.refused) end
 end
 
@@ -84,13 +85,14 @@ local function add_sum(lines, plan)
 end
 
 --- A plan as text.
--- @param plan as px.fleet.plan answers it
+-- @param plan as px.fleet.plan returns it
 -- @param has_colors boolean
 -- @return string
 function M.plan(plan, has_colors)
   local lines, now = page(has_colors), clock()
   for _, part in ipairs(plan.pools) do add_part(lines, part, now) end
   for _, note in ipairs(plan.notes) do lines:add("!", note) end
+  if plan.refused then lines:add("!", "refused: " .. plan.refused) end
   add_sum(lines, plan)
   return table.concat(lines, "\n") .. "\n"
 end
@@ -104,6 +106,9 @@ end
 --- What px.renew is about to do, as text.
 function M.renewal(plan, has_colors)
   local lines, now = page(has_colors), clock()
+  for _, one in ipairs(plan.settled) do
+    lines:add("!", ("order %s %s"):format(one.order, one.text))
+  end
   for _, action in ipairs(plan.actions) do add_action(lines, action, now) end
   add_skipped(lines, plan)
   if #plan.actions == 0 then lines:say("nothing to extend") end

@@ -1,18 +1,28 @@
 -- Does what was planned: one action after the other, each under its key and for no more than its
 -- quoted price. The first that fails stops those that follow; what was done and what was not is
--- told in every case.
+-- reported in every case.
 
 local core = require "proxylua.core"
+local failed = require "proxylua.fleet.failed"
 local journal = require "proxylua.api.journal"
 local orders = require "proxylua.api.orders"
 
 local M = {}
 
+-- What comes back failed or rejected is not stock, whatever was paid for it.
+local function check_stock(action, order)
+  if not failed.is_over(order) then return order end
+  core.error.raise{ kind = "upstream", endpoint = "orders.create", charge = "made",
+    message = ("order %s came back %s; it does not count. The next run looks in the transactions "
+      .. "whether it was paid for (proxylua journal show %s)"):format(order.id,
+      tostring(order.status):lower(), action.key) }
+end
+
 local function act(action)
   local params = { key = action.key, max_price = action.price, period = action.period }
   if action.action == "extend" then return orders.extend(action.order, params) end
   params.type, params.quantity, params.country = action.type, action.quantity, action.country
-  return orders.create(params)
+  return check_stock(action, orders.create(params))
 end
 
 -- A copy of the action with what came of it. The journal knows what it cost, and who paid: two runs

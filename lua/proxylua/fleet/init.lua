@@ -1,6 +1,7 @@
 --- Fleets: the proxies that ought to be there, and what has to be bought and extended for it.
 -- @module px.fleet
 
+local country_code = require "proxylua.util.country"
 local endpoints = require "proxylua.api.endpoints"
 local file = require "proxylua.fleet.pools_file"
 local kept = require "proxylua.fleet.plan_file"
@@ -9,6 +10,21 @@ local ties = require "proxylua.fleet.ownership"
 local work = require "proxylua.fleet.run"
 
 local M = {}
+
+local known = { ignore_existing = true }
+
+local function options_of(caller, options)
+  if options == nil then return work.quiet end
+  if type(options) ~= "table" then
+    names.usage("%s takes its options as a table, got a %s", caller, type(options))
+  end
+  names.check(caller, options, known)
+  if options.ignore_existing ~= nil and type(options.ignore_existing) ~= "boolean" then
+    names.usage("%s: ignore_existing must be true or false, got %s", caller,
+      tostring(options.ignore_existing))
+  end
+  return setmetatable({ ignore_existing = options.ignore_existing }, { __index = work.quiet })
+end
 
 --- Compares what ought to be there with what is there: what would be extended and bought, at real
 -- quotes. It buys nothing. A charge that an earlier run left open is looked up first, which may
@@ -21,15 +37,19 @@ local M = {}
 -- done for the pool; `batch`, the most that one order may hold.
 -- @function px.fleet.plan
 -- @param what string, path of a file that returns a list of pools, run as data; or the list itself
+-- @param options table, may be left out: `ignore_existing` as px.fleet.apply has it
 -- @return plan, a table: `pools` (list of tables: `pool`, `have`, `keep`, `actions`, `notes`,
---   `loose`, `surplus`, `refused`, `total`), `extend`, `buy`, `total`, `balance`, `balance_after`;
---   an action has `action` ("extend" or "buy"), `key`, `price` and what it is for
+--   `unassigned` (active orders of the kind that belong to no pool: `count` and three of them as
+--   `orders`), `surplus`, `refused`, `held` (why nothing is bought), `problems` (orders that cannot
+--   be extended), `total`), `extend`, `buy`, `total`, `balance`, `balance_after`, `refused` (why
+--   px.fleet.apply does nothing of it); an action has `action` ("extend" or "buy"), `key`, `price`
+--   and what it is for
 -- @raise config, when a pool is not as it should be; what every call raises
 -- @usage local plan = px.fleet.plan{ { name = "us", type = "isp", country = "US", quantity = 5,
 --   period = 30 } }
 -- print(plan.total, #plan.pools[1].actions)  --> 12.00  1
-function M.plan(what)
-  return work.plan(what, work.quiet)
+function M.plan(what, options)
+  return work.plan(what, options_of("px.fleet.plan", options))
 end
 
 --- Writes a plan to a file, whole or not at all, that nobody else can read.
@@ -57,22 +77,26 @@ end
 
 --- Buys and extends what a plan says, as far as the run is allowed to spend: extensions first, one
 -- after the other. Each action has a key of its own that stays the same until it was placed, so
--- applying again after a crash, a file or a plan, buys what is left and nothing twice. A plan whose
--- world or prices have moved is refused before anything is spent, and so is what the balance cannot
--- pay in full. The first action that fails stops those that follow; pools that are refused hold up
--- no others.
+-- applying again after a crash, a file or a plan, buys what is left and nothing twice. A plan that
+-- is out of date is refused before anything is spent, and so is what the balance cannot pay in
+-- full. The first action that fails stops those that follow; pools that are refused hold up no
+-- others. What was bought counts, also while an order is set up; an order that came back failed,
+-- rejected or cancelled does not, and is replaced only when it was not charged, or was refunded.
 -- @function px.fleet.apply
 -- @param what string, path of a file with pools or with a plan; or a list of pools; or a plan
+-- @param options table, may be left out: `ignore_existing`, true: buy although the store has never
+--   seen these pools, as after its loss, and the account has active orders that would fit them
 -- @return report, a table: `done` (list of actions with `order` and the `price` that was paid),
 --   `left`, `spent`
--- @raise spend_refused, also when the world has moved (details.moved tells what) or a pool is
---   refused; funds; outcome_unknown; what px.orders.create raises, of the action that failed, with
---   the report as details
+-- @raise spend_refused, also when the plan is out of date (details.moved has the changes), when a
+--   pool is refused, or when active orders exist that the store does not know; funds;
+--   outcome_unknown; protocol, when an order could not be extended since its end is not known; what
+--   px.orders.create raises, of the action that failed, with the report as details
 -- @usage local pools = { { name = "de", type = "isp", country = "DE", quantity = 3, period = 30,
 --   batch = 2 } }
 -- print(px.fleet.apply(pools).spent, px.fleet.apply(pools).spent)  --> 7.56  0.00
-function M.apply(what)
-  return work.run(what, work.quiet)
+function M.apply(what, options)
+  return work.run(what, options_of("px.fleet.apply", options))
 end
 
 -- --- ties ---
@@ -101,6 +125,8 @@ function M.adopt(pool, id)
     names.usage("the API does not say of order %s what it is; it cannot be counted", id)
   end
   ties.adopt(pool, id)
+  ties.describe{ [id] = { type = tostring(order.type):lower(),
+    quantity = math.ceil(tonumber(order.quantity)), country = country_code(order.country) } }
 end
 
 --- Lets an order go: it belongs to no pool from now on, and is left alone.

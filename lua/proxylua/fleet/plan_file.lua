@@ -1,33 +1,40 @@
--- A plan that is kept in a file until it is applied, and whether the world is still the one that it
--- was made for. What the plan itself has done since, in a run that broke off, is no change.
+-- A plan that is saved in a file until it is applied, and whether it is still up to date. What the
+-- plan itself has done since, in a run that broke off, does not make it out of date.
 
 local core = require "proxylua.core"
 local file = require "proxylua.fleet.pools_file"
 local planner = require "proxylua.fleet.planner"
+local time = require "proxylua.util.time"
 
 local M = {}
 
 local PRIVATE <const> = 384 -- 0600
+local DAY <const>, HOUR <const>, MINUTE <const> = 86400, 3600, 60
 
 local function refuse(from, format, ...)
   core.error.raise{ kind = "config", message = from .. ": " .. format:format(...) }
 end
 
---- Whether a text is a kept plan, and no list of pools.
+--- Whether a text is a saved plan, and not a list of pools.
 function M.is_plan(content)
   return content:find("^%s*{") ~= nil
 end
 
---- Keeps a plan, whole or not at all, in a file that is its owner's alone. It takes the place of
--- another plan, and not of what somebody may have written by hand, such as the pools that it was
--- made from.
--- @raise store; config
+--- Saves a plan, whole or not at all, in a file that is its owner's alone. It takes the place of
+-- another plan, and not of a file that a person has written, such as the pools that it was made
+-- from.
+-- @raise store; config, also when it would be larger than what is read
 function M.save(plan, path)
   local content = core.system.kind(path) == "file" and file.text(path)
   if content and content ~= "" and not M.is_plan(content) then
     refuse(path, "is there and holds no plan; name another file to keep this one in")
   end
-  core.system.write_file(path, core.json.encode(plan, { indent = 2 }) .. "\n", PRIVATE)
+  local encoded = core.json.encode(plan, { indent = 2 }) .. "\n"
+  if #encoded > file.MAX_BYTES then
+    refuse(path, "the plan has %d bytes, and at most %d are read; split the pools among files",
+      #encoded, file.MAX_BYTES)
+  end
+  core.system.write_file(path, encoded, PRIVATE)
 end
 
 -- --- reading ---
@@ -64,8 +71,13 @@ end
 local function read_part(from, part)
   if type(part) ~= "table" then refuse(from, "a pool is no table") end
   part.pool = file.check({ part.pool }, from)[1]
-  for _, name in ipairs{ "keep", "actions", "notes", "loose" } do
+  for _, name in ipairs{ "keep", "actions", "notes", "problems" } do
     read_list(from, part[name], ("%s of pool %s"):format(name, part.pool.name))
+  end
+  local unassigned = part.unassigned
+  if type(unassigned) ~= "table" or not math.tointeger(unassigned.count)
+    or type(unassigned.orders) ~= "table" then
+    refuse(from, "unassigned of pool %s is missing", part.pool.name)
   end
   for _, action in ipairs(part.actions) do read_action(from, part.pool.name, action) end
 end
@@ -84,7 +96,7 @@ function M.check(plan, from)
   return plan
 end
 
---- Reads a kept plan.
+--- Reads a saved plan.
 -- @raise config
 function M.parse(content, from)
   local ok, plan = pcall(core.json.decode, content)
@@ -142,6 +154,14 @@ local function ends_of(part)
   return ends
 end
 
+-- The same end differs by seconds between two responses.
+local function same_end(a, b, period)
+  if a == b then return true end
+  local first, second = time.read(a), time.read(b)
+  local slack = period and period * DAY / 2 or HOUR
+  return first ~= nil and second ~= nil and math.abs(first - second) < slack
+end
+
 local function compare_orders(moved, planned, fresh, done)
   local name, before, after = planned.pool.name, ends_of(planned), ends_of(fresh)
   local ours = {}
@@ -151,7 +171,7 @@ local function compare_orders(moved, planned, fresh, done)
   for id, ends in pairs(before) do
     if not after[id] then
       moved[#moved + 1] = ("pool %s: order %s has gone, or is about to end"):format(name, id)
-    elseif after[id] ~= ends and not ours[id] then
+    elseif not same_end(after[id], ends, planned.pool.period) and not ours[id] then
       moved[#moved + 1] = ("pool %s: order %s ended %s and ends %s now"):format(name, id, ends,
         after[id])
     end
@@ -163,37 +183,67 @@ local function compare_orders(moved, planned, fresh, done)
   end
 end
 
--- What a pool is about to buy, somebody may have bought by hand in the meantime.
-local function compare_loose(moved, planned, fresh, left)
-  local name, before, buys = planned.pool.name, {}, false
-  for _, id in ipairs(planned.loose) do before[id] = true end
-  for _, action in ipairs(left) do buys = buys or action.action == "buy" and action.pool == name end
-  for _, id in ipairs(buys and fresh.loose or {}) do
-    if not before[id] then
-      moved[#moved + 1] = (
-        "pool %s: order %s of this kind has come, and belongs to no pool; fleet adopt %s %s takes "
-        .. "it in"):format(name, id, name, id)
+-- Orders of a pool's kind that belong to no pool and were not there when the plan was made: how
+-- many, and which.
+local function new_unassigned(before, pool, orders)
+  local known, since = {}, (before.newest or math.huge) + MINUTE
+  for _, id in ipairs(before.orders) do known[id] = true end
+  local count, later, unknown = -before.count, 0, {}
+  for _, order in ipairs(orders) do
+    if planner.fits(pool, order) then
+      count = count + 1
+      if (order.created or 0) > since then later = later + 1 end
+      if not known[order.id] then unknown[#unknown + 1] = order end
     end
+  end
+  table.sort(unknown, function(a, b)
+    local first, second = a.created or math.huge, b.created or math.huge
+    return first > second or first == second and a.id < b.id
+  end)
+  return math.min(math.max(count, later), #unknown), unknown
+end
+
+-- What a pool is about to buy, somebody may have bought otherwise in the meantime. Pools of one
+-- kind share the comparison.
+local function compare_unassigned(moved, planned, orders, of_kind)
+  local pool = planned.pool
+  local name, kind = pool.name, ("%s %s"):format(pool.type, pool.country or "")
+  of_kind[kind] = of_kind[kind]
+    or table.pack(new_unassigned(planned.unassigned, pool, orders))
+  local count, unknown = table.unpack(of_kind[kind])
+  for at = 1, math.min(count, planner.MAX_NAMED) do
+    local id = unknown[at].id
+    moved[#moved + 1] = (
+      "pool %s: order %s of this kind has come, and belongs to no pool; fleet adopt %s %s takes "
+      .. "it in"):format(name, id, name, id)
+  end
+  if count > planner.MAX_NAMED then
+    moved[#moved + 1] = ("pool %s: %d more orders of this kind have come"):format(name,
+      count - planner.MAX_NAMED)
   end
 end
 
---- What has moved since a plan was made.
+--- What has changed since a plan was made.
 -- @param planned
--- @param fresh plan of the same pools in the world of now, with prices
+-- @param fresh plan of the same pools as things are now, with prices
 -- @param done table: key -> order, of the actions of the plan that were placed
+-- @param unassigned active orders of no pool, as fleet.snapshot has them
 -- @return list of texts, sorted; empty when nothing has
-function M.moved(planned, fresh, done)
+function M.moved(planned, fresh, done, unassigned)
   if planned.account ~= fresh.account then
     return { ("the plan is of account %s, and this is %s"):format(tostring(planned.account),
       tostring(fresh.account)) }
   end
-  local moved, left = {}, {}
+  local moved, left, buys, of_kind = {}, {}, {}, {}
   for _, action in ipairs(planner.actions(planned)) do
-    if not done[action.key] then left[#left + 1] = action end
+    if not done[action.key] then
+      left[#left + 1] = action
+      buys[action.pool] = buys[action.pool] or action.action == "buy"
+    end
   end
   for at, part in ipairs(planned.pools) do
     compare_orders(moved, part, fresh.pools[at], done)
-    compare_loose(moved, part, fresh.pools[at], left)
+    if buys[part.pool.name] then compare_unassigned(moved, part, unassigned, of_kind) end
     if fresh.pools[at].refused and not part.refused then
       moved[#moved + 1] = ("pool %s: %s"):format(part.pool.name, fresh.pools[at].refused)
     end

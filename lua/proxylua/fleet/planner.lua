@@ -1,13 +1,15 @@
--- What is to be done so that the world becomes the desired one. Pure: pools and world in, a plan
--- out; then prices in, a plan with figures out. The same pools and world make the same plan, and a
--- plan that was carried out up to any action makes the rest of it.
+-- What is to be done so that the current state becomes the desired one. Pure: pools and state in,
+-- a plan out; then prices in, a plan with figures out. The same pools and state make the same plan,
+-- and a plan that was carried out up to any action makes the rest of it.
 --
 -- A plan is a table that JSON can hold: `version`, `account`, `pools` (list: `pool`, as it is
--- desired; `have`; `keep`, `actions`, `notes`; `loose`, the ids of active orders of its kind that
--- belong to no pool; `surplus`; `refused`, why none of its actions will be done; `total`), `notes`,
--- `extend`, `buy` and `total` (money), `balance`, `balance_after`. An action: `action` ("extend" or
--- "buy"), `pool`, `key`, `type`, `quantity`, `country`, `period`, `price`, and of an extension
--- `order` and `expires_at`.
+-- desired; `have`; `keep`, `actions`, `notes`; `unassigned`, active orders of its kind that belong
+-- to no pool: their `count`, the time of the `newest`, and three of them as `orders`; `surplus`;
+-- `refused`, why none of its actions will be done; `held`, why nothing is bought for it;
+-- `problems`, what could not be extended, each with its order; `total`), `notes`, `extend`, `buy`
+-- and `total` (money), `balance`, `balance_after`; `refused`, why nothing of it will be done. An
+-- action: `action` ("extend" or "buy"), `pool`, `key`, `type`, `quantity`, `country`, `period`,
+-- `price`, and of an extension `order` and `expires_at`.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -15,7 +17,9 @@ local ties = require "proxylua.fleet.ownership"
 
 local M = {}
 
-M.VERSION = 1
+M.VERSION = 2
+
+M.MAX_NAMED = 3 -- orders that are named where there may be thousands
 
 --- "10 isp in US for 30 days"
 -- @param thing action or pool
@@ -32,15 +36,16 @@ end
 
 -- --- what is there ---
 
-local function fits(pool, order)
+--- Whether an order is of the kind that a pool wants.
+function M.fits(pool, order)
   return order.type == pool.type and (not pool.country or not order.country or order.country
     == pool.country)
 end
 
-local function is_due(pool, order, now)
-  return pool.renew_before and order.expires and not order.renewed and order.expires - now
-    <= pool.renew_before
-    and order.expires > now
+-- What was extended is not due before the API shows it.
+local function ends_soon(pool, order, now)
+  return pool.renew_before and order.expires and order.expires - now <= pool.renew_before
+    and order.expires > now and not order.is_extended
 end
 
 local function keep(part, order)
@@ -49,33 +54,81 @@ local function keep(part, order)
     expires_at = order.expires_at })
 end
 
-local function tell_of(part, order, now)
-  if order.unseen then
-    note(part, "order %s was bought, and the API does not show it yet; it counts", order.id)
-  elseif order.expires and order.expires <= now then
-    note(part, "order %s is called active and ended %s ago; it counts as long as the API says so",
-      order.id,
-      duration.text(now - order.expires))
-  elseif order.status and order.status:lower() ~= "active" then
-    note(part, "order %s is called %s; it counts until fleet release %s lets it go", order.id,
-      order.status, order.id)
-  elseif not order.expires and (part.pool.renew_before or 0) > 0 then
-    note(part, "order %s does not tell when it ends, so nobody knows when it is to be extended",
-      order.id)
+-- What was not extended although it may be due.
+local function add_problem(part, order, format, ...)
+  local text = format:format(...)
+  note(part, "order %s %s", order.id, text)
+  table.insert(part.problems, { order = order.id, text = text })
+end
+
+local function is_active(order)
+  return not order.status or order.status:lower() == "active"
+end
+
+local function describe_end(part, order)
+  if (part.pool.renew_before or 0) == 0 then return end
+  if order.expires_at ~= nil then
+    add_problem(part, order, "has an end that cannot be read (%.60s), so it is not extended",
+      tostring(order.expires_at):gsub("%c", "?"))
+  elseif order.is_new then
+    note(part, "order %s has no expiry date yet", order.id)
+  else
+    add_problem(part, order, "has no expiry date, so it is not extended")
   end
 end
 
--- Keeps what needs nothing; answers what is about to end, the nearest end first.
-local function sort_out(part, orders, now)
+local function describe(part, order, now)
+  if order.unseen then
+    note(part, "order %s %s; it counts", order.id, order.unseen)
+  elseif order.stale then
+    add_problem(part, order, "%s", order.stale)
+  elseif order.is_extended then
+    note(part, "order %s was extended already, and the API does not show it yet", order.id)
+  elseif order.expires and order.expires <= now then
+    note(part, "order %s is called active and ended %s ago; it counts as long as the API says so",
+      order.id, duration.text(now - order.expires))
+  elseif not is_active(order) then
+    note(part, "order %s is called %s; it counts until fleet release %s lets it go", order.id,
+      order.status, order.id)
+  elseif not order.expires then
+    describe_end(part, order)
+  end
+  if order.listed and order.listed < order.quantity and order.type ~= "residential" then
+    note(part, "order %s: %d were bought and %d are there so far; all %d count", order.id,
+      order.quantity, order.listed, order.quantity)
+  end
+end
+
+-- Why an order that ends soon cannot be extended now.
+local function hindrance(order, running)
+  if order.held_by then
+    return ("may have come of %s, whose outcome is not known; it is not extended until that is "
+      .. "settled"):format(order.held_by)
+  end
+  local key = running[order.id]
+  if key and key ~= order.renew_key then
+    return ("is being extended by another process (key %s)"):format(key)
+  end
+end
+
+-- Keeps what needs nothing; returns what is about to end, the nearest end first.
+local function sort_out(part, orders, state)
   local due = {}
   for _, order in ipairs(orders) do
-    if not fits(part.pool, order) then
+    local why = ends_soon(part.pool, order, state.now) and hindrance(order, state.running)
+    if order.unseen and not order.type then
+      part.held = part.held or ("order %s %s, and how much it counts is not known; nothing is "
+        .. "bought meanwhile"):format(order.id, order.unseen)
+    elseif not M.fits(part.pool, order) then
       note(part, "order %s is %s, which the pool is not; it does not count", order.id,
         M.words(order))
-    elseif is_due(part.pool, order, now) then
+    elseif why then
+      note(part, "order %s %s", order.id, why)
+      keep(part, order)
+    elseif ends_soon(part.pool, order, state.now) and is_active(order) then
       due[#due + 1] = order
     else
-      tell_of(part, order, now)
+      describe(part, order, state.now)
       keep(part, order)
     end
   end
@@ -86,8 +139,8 @@ end
 
 local function extend(part, order)
   table.insert(part.actions, {
-    action = "extend", pool = part.pool.name, key = ties.renew_key(order.id, order.expires),
-      order = order.id,
+    action = "extend", pool = part.pool.name,
+    key = order.renew_key or ties.renew_key(order.id, order.expires), order = order.id,
     type = order.type, quantity = order.quantity, country = order.country,
       period = part.pool.period,
     expires_at = order.expires_at,
@@ -123,18 +176,40 @@ local function buy(part, missing, number)
   end
 end
 
-local function plan_pool(pool, orders, world)
+-- Orders that were paid for and never were stock stop the purchases of their pool, or each run
+-- would pay once more.
+local function add_failed(part, state)
+  for _, order in ipairs(state.failed) do
+    if order.pool == part.pool.name and order.is_returned then
+      note(part, "order %s came back %s and was not charged, or was refunded; it does not count",
+        order.order, order.status)
+    elseif order.pool == part.pool.name then
+      part.held = part.held or ("order %s came back %s, and %s; it does not count, and nothing is "
+        .. "bought in its place. Ask the support; then fleet release %s lets the pool buy again"
+        ):format(order.order, order.status, order.paid
+        and ("%s of its price were not refunded"):format(order.paid)
+        or "the transactions do not show whether it was refunded", order.order)
+    end
+  end
+end
+
+local function plan_pool(pool, orders, state)
   local array = core.json.array
   local part = { pool = pool, have = 0, keep = array{}, actions = array{}, notes = array{},
-    loose = array{} }
-  local due = sort_out(part, orders, world.now)
-  if world.blocked[pool.name] then
+    problems = array{} }
+  add_failed(part, state)
+  local due = sort_out(part, orders, state)
+  if state.blocked[pool.name] then
     for _, order in ipairs(due) do keep(part, order) end
-    part.refused, part.unknown = world.blocked[pool.name], true
+    part.refused, part.unknown = state.blocked[pool.name], true
     return part
   end
-  local count = renew(part, due, world.now)
-  buy(part, pool.quantity - count, world.next[pool.name] or 1)
+  local missing = pool.quantity - renew(part, due, state.now)
+  if missing <= 0 then
+    part.held = nil
+  elseif not part.held then
+    buy(part, missing, state.next[pool.name] or 1)
+  end
   if part.have > pool.quantity then
     part.surplus = part.have - pool.quantity
     note(part, "%d more than wanted; they are left alone", part.surplus)
@@ -142,55 +217,105 @@ local function plan_pool(pool, orders, world)
   return part
 end
 
-local function tell_of_nameless(part, world)
-  for _, one in ipairs(world.nameless) do
+-- --- what belongs to no pool of these ---
+
+local function describe_nameless(part, state)
+  for _, one in ipairs(state.nameless) do
     if one.pool == part.pool.name then
-      note(part, "%s was placed, and nobody said as which order; what came of it does not count "
-        .. "unless it is adopted",
-        one.key)
+      note(part, "%s was placed without an order id; what came of it does not count unless it is "
+        .. "adopted", one.key)
     end
   end
 end
 
--- Something may be meant for a pool that would be bought once more.
-local function tell_of_others(plan, world)
-  for _, part in ipairs(plan.pools) do
-    tell_of_nameless(part, world)
-    local ids = part.loose
-    for _, order in ipairs(world.loose) do
-      if fits(part.pool, order) then ids[#ids + 1] = order.id end
-    end
-    if #ids > 0 then
-      local more = #ids > 3 and (" and %d more"):format(#ids - 3) or ""
-      note(part, "active orders of this kind that belong to no pool: %d (%s%s); fleet adopt %s "
-        .. "ORDER takes one "
-        .. "in", #ids, table.concat(ids, ", ", 1, math.min(3, #ids)), more, part.pool.name)
+local function summary_of(orders, pool)
+  local summary = { count = 0, orders = core.json.array{} }
+  for _, order in ipairs(orders) do
+    if M.fits(pool, order) then
+      summary.count = summary.count + 1
+      summary.newest = order.created and math.max(summary.newest or 0, order.created)
+        or summary.newest
+      if summary.count <= M.MAX_NAMED then table.insert(summary.orders, order.id) end
     end
   end
+  return summary
+end
+
+-- Pools of one kind share what was found for the first of them.
+local function find_unassigned(plan, orders)
+  local of_kind = {}
+  for _, part in ipairs(plan.pools) do
+    local kind = ("%s %s"):format(part.pool.type, part.pool.country or "")
+    of_kind[kind] = of_kind[kind] or summary_of(orders, part.pool)
+    part.unassigned = of_kind[kind]
+  end
+end
+
+--- Names some of many orders: "ord_1, ord_2, ord_3 and 7 more".
+-- @param ids list of those that are named
+-- @param count how many there are
+function M.some(ids, count)
+  local more = count > #ids and (" and %d more"):format(count - #ids) or ""
+  return table.concat(ids, ", ") .. more
+end
+
+-- An order may be meant for a pool that would buy once more.
+local function describe_unassigned(part)
+  local found = part.unassigned
+  if found.count == 0 then return end
+  note(part, "active orders of this kind that belong to no pool: %d (%s); fleet adopt %s ORDER "
+    .. "takes one in", found.count, M.some(found.orders, found.count), part.pool.name)
+end
+
+-- A store that was lost or restored knows nothing of what it has bought.
+local function refuse_existing(plan)
+  for _, part in ipairs(plan.pools) do
+    local found = part.unassigned
+    if found.count > 0 and part.pool.quantity > 0 then
+      plan.refused = ("this store knows nothing of this fleet, and the account has %d active "
+        .. "order%s that would fit pool %s (%s). proxylua fleet adopt %s ORDER counts an order "
+        .. "towards the pool; --ignore-existing (ignore_existing = true) buys all the same"):format(
+        found.count, found.count == 1 and "" or "s", part.pool.name,
+        M.some(found.orders, found.count), part.pool.name)
+      return
+    end
+  end
+end
+
+local function describe_others(plan, state)
   local names = {}
-  for name in pairs(world.strangers) do names[#names + 1] = name end
+  for name in pairs(state.others) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
-    note(plan, "pool %s is not in the file; its %d are left alone", name, world.strangers[name])
+    note(plan, "pool %s is not in the file; its %d are left alone", name, state.others[name])
   end
 end
 
 --- Decides, without prices.
--- @param pools list, as fleet.file has them
--- @param world as fleet.world has it
+-- @param pools list, as fleet.pools_file has them
+-- @param state as fleet.snapshot has it
+-- @param options table, may be left out: `ignore_existing`, buy although a store that does not know
+--   the pools finds active orders that would fit
 -- @return plan
-function M.decide(pools, world)
-  local of_pool, plan = {}, { version = M.VERSION, account = world.account,
-    pools = core.json.array{},
-    notes = core.json.array{}, balance = world.balance }
-  for _, order in ipairs(world.orders) do
+function M.decide(pools, state, options)
+  local array = core.json.array
+  local of_pool, plan = {}, { version = M.VERSION, account = state.account, pools = array{},
+    notes = array{}, balance = state.balance }
+  for _, order in ipairs(state.orders) do
     of_pool[order.pool] = of_pool[order.pool] or {}
     table.insert(of_pool[order.pool], order)
   end
   for at, pool in ipairs(pools) do
-    plan.pools[at] = plan_pool(pool, of_pool[pool.name] or {}, world)
+    plan.pools[at] = plan_pool(pool, of_pool[pool.name] or {}, state)
   end
-  tell_of_others(plan, world)
+  find_unassigned(plan, state.unassigned)
+  for _, part in ipairs(plan.pools) do
+    describe_nameless(part, state)
+    describe_unassigned(part)
+  end
+  describe_others(plan, state)
+  plan.ignore_existing = options and options.ignore_existing or nil
+  if state.is_new and not plan.ignore_existing then refuse_existing(plan) end
   return plan
 end
 
@@ -256,9 +381,9 @@ end
 --- Whether there is something to do, or something that ought to be done and is refused.
 function M.has_work(plan)
   for _, part in ipairs(plan.pools) do
-    if part.refused or #part.actions > 0 then return true end
+    if part.refused or part.held or #part.problems > 0 or #part.actions > 0 then return true end
   end
-  return false
+  return plan.refused ~= nil
 end
 
 return M

@@ -7,7 +7,9 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local MOST_BYTES = 1 << 20
+--- The largest file that is read, and that a plan may become: thousands of pools and orders.
+M.MAX_BYTES = 64 << 20
+
 local DAY = 86400
 local USUAL_RENEWAL = 3 * DAY
 local LONGEST_NAME = 64
@@ -172,7 +174,7 @@ end
 --- The text of a file, "-" for standard input.
 -- @raise config
 function M.text(path)
-  local text, why = core.system.read_file(path, MOST_BYTES)
+  local text, why = core.system.read_file(path, M.MAX_BYTES)
   return text or refuse(path, "cannot be read: %s", why)
 end
 

@@ -7,7 +7,9 @@ local core = require "proxylua.core"
 local country_code = require "proxylua.util.country"
 local duration = require "proxylua.util.duration"
 local endpoints = require "proxylua.api.endpoints"
+local ends = require "proxylua.fleet.ends"
 local health = require "proxylua.check.sample"
+local journal = require "proxylua.api.journal"
 local names = require "proxylua.util.names"
 local pages = require "proxylua.api.pages"
 local planner = require "proxylua.fleet.planner"
@@ -18,13 +20,15 @@ local work = require "proxylua.fleet.run"
 
 local M = {}
 
+local DAY <const>, HOUR <const> = 86400, 3600
+local MAX_NAMED <const> = 10 -- orders that an error names
 local USUAL_PERIOD = 30
 local USUAL_SHARE = 0.5
 local OF_ONE = { invalid = true, not_found = true } -- errors that say nothing of other orders
 
-local known = { within = true, period = true, type = true, country = true, pool = true, only = true,
-  checked = true, check_url = true }
-local texts = { "type", "country", "pool", "check_url" }
+local known_options = { within = true, period = true, type = true, country = true, pool = true,
+  only = true, checked = true, check_url = true }
+local text_options = { "type", "country", "pool", "check_url" }
 
 -- The share of an order's proxies that must work, nil when nobody asked.
 local function share_of(checked)
@@ -41,11 +45,23 @@ local function country_of(code)
     or names.usage("px.renew: country is a code of two letters, such as US, got %s", code))
 end
 
+--- Refuses a period that leaves an order due: each run would extend it again.
+-- @param within seconds
+-- @param period days; nil: the default
+-- @param named list of what the caller calls the two
+-- @raise usage
+function M.check_period(within, period, named)
+  period = period or USUAL_PERIOD
+  if period < 1 or within < period * DAY then return end
+  names.usage("%s (%s) must be shorter than %s (%d day%s), or each run extends the same orders "
+    .. "again", named[1], duration.text(within), named[2], period, period == 1 and "" or "s")
+end
+
 local function check_options(options)
   if type(options) ~= "table" then
     names.usage("px.renew takes its options as a table, got a %s", type(options))
   end
-  names.check("px.renew", options, known)
+  names.check("px.renew", options, known_options)
   if options.within == nil then
     names.usage("px.renew: within is missing, the duration in which orders end")
   end
@@ -53,7 +69,8 @@ local function check_options(options)
   local period = options.period == nil and USUAL_PERIOD or options.period
   wanted.period = math.type(period) == "integer" and period >= 1 and period
     or names.usage("px.renew: period is a number of days, got %s", tostring(period))
-  for _, name in ipairs(texts) do
+  M.check_period(wanted.within, wanted.period, { "px.renew: within", "period" })
+  for _, name in ipairs(text_options) do
     wanted[name] = options[name]
     if wanted[name] ~= nil and type(wanted[name]) ~= "string" then
       names.usage("px.renew: %s is a text", name)
@@ -70,52 +87,70 @@ end
 -- --- which ---
 
 local function is_wanted(order, wanted)
-  return order.id and (not wanted.country or country_code(order.country) == wanted.country)
+  local country = country_code(order.country)
+  return not wanted.country or country == wanted.country
+    or country == nil and order.country ~= nil -- which cannot be read
 end
 
--- Those that are due, the nearest end first; and those of which nobody knows when they are.
+-- The active orders that are due by the ends that the list shows, and those without a readable end.
 local function list(wanted, now)
-  local due, endless = {}, {}
+  local due, endless, without_id = {}, {}, 0
   for order in pages.orders.each{ status = "active", type = wanted.type } do
-    if is_wanted(order, wanted) then
-      local ends = time.read(order.expires_at)
-      if not ends then
-        endless[#endless + 1] = order
-      elseif ends - now <= wanted.within then
-        due[#due + 1] = order
-      end
+    local shown = time.read(order.expires_at)
+    if not order.id then
+      without_id = without_id + 1
+    elseif is_wanted(order, wanted) and not shown then
+      endless[#endless + 1] = order
+    elseif is_wanted(order, wanted) and shown - now <= wanted.within then
+      due[#due + 1] = order
     end
   end
-  table.sort(due, function(a, b)
-    local first, second = time.time(a.expires_at), time.time(b.expires_at)
-    return first < second or first == second and a.id < b.id
-  end)
-  return due, endless
+  return due, endless, without_id
 end
 
-local function action_of(order, wanted)
+local function action_of(order, wanted, key)
   return {
-    action = "extend", key = ties.renew_key(order.id, time.time(order.expires_at)),
-      order = order.id, type = order.type,
+    action = "extend", key = key, order = order.id, type = order.type,
     quantity = math.tointeger(tonumber(order.quantity)), country = order.country,
-      period = wanted.period,
-    expires_at = order.expires_at,
+    period = wanted.period, expires_at = order.expires_at,
   }
 end
 
--- What the journal says of these, once what was left open is looked up: found, and key -> why
--- nobody knows.
-local function read_journal(actions, progress)
-  local found, mine, unknown = ties.read(), {}, {}
-  for _, action in ipairs(actions) do mine[action.key] = true end
-  if ties.look_up(found.open, function(entry)
-    return mine[entry.key]
-  end, progress) then found = ties.read() end
-  for _, entry in ipairs(found.open) do
-    if mine[entry.key] and not entry.running then unknown[entry.key] = ties.way_out(entry) end
+-- --- what earlier runs left ---
+
+-- What the journal says once what was left open by extensions, and by purchases that orders which
+-- are due may have come of, is looked up.
+local function read_journal(due, progress)
+  local found, matters = ties.read(), {}
+  for _, order in ipairs(due) do
+    local open = ties.open_purchase(order, found)
+    if open then matters[open.key] = true end
   end
-  return found, unknown
+  local looked = ties.look_up(found.open, function(entry)
+    return entry.order ~= nil or matters[entry.key]
+  end, progress)
+  return looked and ties.read() or found
 end
+
+-- What came of an extension that an earlier run left open.
+local function outcome_of(open)
+  local entry = journal.get(open.key)
+  if not entry or entry.open then return nil end
+  local text = "was not extended by an earlier run that did not end (key %s)"
+  if entry.state == "placed" then
+    text = "was extended by an earlier run that did not end (key %s)"
+  end
+  return { order = open.order, key = open.key, state = entry.state, price = entry.price,
+    text = text:format(open.key) }
+end
+
+local function add_settled(plan, before)
+  for _, open in ipairs(before) do
+    table.insert(plan.settled, not open.running and outcome_of(open) or nil)
+  end
+end
+
+-- --- which are extended ---
 
 local function failure(order, wanted)
   if not wanted.checked then return nil end
@@ -124,26 +159,47 @@ local function failure(order, wanted)
   return ("failed the check: %d of %d proxies work"):format(working, count)
 end
 
+-- What stands in the way of an extension, in the journal: a word, and a sentence.
+local function hindrance(order, found)
+  for _, open in ipairs(found.open) do
+    if open.order == order.id and open.running then
+      return "renewed", ("is being extended by another process (key %s)"):format(open.key)
+    elseif open.order == order.id then
+      return "unknown", ties.way_out(open)
+    end
+  end
+  local open = ties.open_purchase(order, found)
+  if open then
+    return "unknown", ("may have come of a purchase of unknown outcome, and is not extended "
+      .. "before that is settled: %s"):format(ties.way_out(open))
+  end
+end
+
 -- Why an order is left alone: a word, and a sentence; nil when it is not.
-local function reason(order, action, wanted, found, unknown, now)
-  local expires = time.time(order.expires_at)
-  if unknown[action.key] then return "unknown", unknown[action.key] end
-  if found.renewed[action.key] then
+local function reason(order, known, wanted, found, now)
+  local why, text = hindrance(order, found)
+  if why then return why, text end
+  if known.stale then return "stale", known.stale end
+  if known.unseen then
     return "renewed", "was extended already, and the API does not show it yet"
   end
-  if expires <= now then
+  if known.ends <= now then
     return "past", ("is called active and ended %s ago; it is not extended"):format(
-      duration.text(now - expires))
+      duration.text(now - known.ends))
   end
-  if not action.type or not action.quantity then
+  if not order.type or not math.tointeger(tonumber(order.quantity)) then
     return "vague", "cannot be priced: the API does not say what it is"
+  end
+  if wanted.country and not country_code(order.country) then
+    return "vague", ("has a country that cannot be read (%.60s); it is not extended"):format(
+      tostring(order.country):gsub("%c", "?"))
   end
   if wanted.only and not wanted.only(order) then return "unwanted", "is left out" end
   local failed = failure(order, wanted)
   if failed then return "failed", failed end
 end
 
--- A pool that nobody has heard of is misspelt; one whose orders have all ended is not.
+-- A pool that the store has never seen is misspelt; one whose orders have all ended is not.
 local function check_pool(name, found)
   local pools = ties.pools(found)
   if not name or pools[name] then return end
@@ -157,38 +213,89 @@ local function of_pool(order, wanted, found)
   return not wanted.pool or tie ~= nil and tie.pool == wanted.pool
 end
 
-local function tell_endless(plan, orders, wanted, found)
+-- Types that are sold by the day, so that each order has an end.
+local timed = { datacenter = true, isp = true, mobile = true }
+
+-- A new order may have no end before it is set up.
+local function is_new(order, found, now)
+  local bought = found.bought[order.id]
+  return bought ~= nil and bought.placed_at ~= nil and now - time.time(bought.placed_at) < HOUR
+end
+
+local function add_skipped(plan, order, why, text)
+  table.insert(plan.skipped, { order = order.id, why = why, text = text,
+    expires_at = order.expires_at })
+end
+
+-- Orders without a readable end: whether they are due is not known.
+local function add_endless(plan, orders, wanted, found, now)
   for _, order in ipairs(orders) do
     local is_meant = of_pool(order, wanted, found) and (not wanted.only or wanted.only(order))
+    if is_meant and order.expires_at ~= nil then
+      add_skipped(plan, order, "unreadable",
+        ("has an end that cannot be read (%.60s); it is not extended"):format(
+        tostring(order.expires_at):gsub("%c", "?")))
+    elseif is_meant and timed[tostring(order.type):lower()] and not is_new(order, found, now) then
+      add_skipped(plan, order, "unreadable", "has no expiry date; it is not extended")
+    end
     if is_meant then table.insert(plan.endless, order.id) end
   end
 end
 
--- --- what it costs ---
+-- An extension of unknown outcome is reported even where its order is not due any more.
+local function add_unknown(plan, due, wanted, found)
+  local is_due = {}
+  for _, order in ipairs(due) do is_due[order.id] = true end
+  local is_narrow = wanted.type or wanted.country or wanted.pool or wanted.only
+  for _, open in ipairs(found.open) do
+    if open.order and not open.running and not is_due[open.order] and not is_narrow then
+      add_skipped(plan, { id = open.order }, "unknown", ties.way_out(open))
+    end
+  end
+end
+
+-- The nearest end first.
+local function sort_due(due, newest)
+  table.sort(due, function(a, b)
+    local first, second = newest[a.id].ends, newest[b.id].ends
+    return first < second or first == second and a.id < b.id
+  end)
+end
 
 local function decide(wanted, progress)
-  local array, actions = core.json.array, {}
-  local plan = { actions = array{}, skipped = array{}, endless = array{},
+  local array = core.json.array
+  local plan = { actions = array{}, skipped = array{}, endless = array{}, settled = array{},
     balance = endpoints.account.get().balance }
-  local now = clock() -- which that answer has told
-  local due, endless = list(wanted, now)
-  for at, order in ipairs(due) do actions[at] = action_of(order, wanted) end
-  local found, unknown = read_journal(actions, progress)
+  local now = clock() -- which that response has set
+  local before = ties.open_extensions()
+  local due, endless, without_id = list(wanted, now)
+  local found = read_journal(due, progress)
   check_pool(wanted.pool, found)
-  tell_endless(plan, endless, wanted, found)
-  for at, order in ipairs(due) do
-    if of_pool(order, wanted, found) then
-      local why, text = reason(order, actions[at], wanted, found, unknown, now)
+  add_settled(plan, before)
+  add_unknown(plan, due, wanted, found)
+  add_endless(plan, endless, wanted, found, now)
+  plan.without_id = without_id > 0 and without_id or nil
+  local newest, chosen = ends.of(due, found.extensions), {}
+  sort_due(due, newest)
+  for _, order in ipairs(due) do
+    local known = newest[order.id]
+    local is_due = known.unseen or known.ends - now <= wanted.within
+    if is_due and of_pool(order, wanted, found) then
+      local why, text = reason(order, known, wanted, found, now)
       if why then
-        table.insert(plan.skipped, { order = order.id, why = why, text = text,
-          expires_at = order.expires_at })
+        add_skipped(plan, order, why, text)
       else
-        table.insert(plan.actions, actions[at])
+        chosen[#chosen + 1] = { order = order.id, ends = known.ends, period = wanted.period,
+          of = order }
       end
     end
   end
+  ends.set_keys(chosen)
+  for at, item in ipairs(chosen) do plan.actions[at] = action_of(item.of, wanted, item.key) end
   return plan
 end
+
+-- --- what it costs ---
 
 local function price(plan, options)
   local price_of = quote.prices(plan.actions, planner.words, options.progress)
@@ -201,11 +308,34 @@ local function price(plan, options)
   return plan
 end
 
-local function raise_unknown(plan, report)
+-- --- what was not done although it may be due ---
+
+-- Each reason that needs a person, and the error that it ends with.
+local kinds <const> = { unknown = "outcome_unknown", stale = "protocol", vague = "protocol",
+  unreadable = "protocol" }
+
+local function texts_of(plan, kind)
+  local texts = {}
   for _, order in ipairs(plan.skipped) do
-    if order.why == "unknown" then
-      core.error.raise{ kind = "outcome_unknown", charge = "unknown", details = report,
-        message = ("order %s: %s"):format(order.order, order.text) }
+    if kinds[order.why] == kind then
+      texts[#texts + 1] = ("order %s %s"):format(order.order, order.text)
+    end
+  end
+  if kind == "protocol" and plan.without_id then
+    texts[#texts + 1] = ("%d active orders have no id; they are not extended"):format(
+      plan.without_id)
+  end
+  local more = #texts - MAX_NAMED
+  if more > 0 then texts[MAX_NAMED + 1] = ("and %d more (--json shows all)"):format(more) end
+  return table.concat(texts, "\n  ", 1, math.min(#texts, MAX_NAMED + 1)), #texts
+end
+
+local function raise_left(plan, report)
+  for _, kind in ipairs{ "outcome_unknown", "protocol" } do
+    local text, count = texts_of(plan, kind)
+    if count > 0 then
+      core.error.raise{ kind = kind, details = report, message = text,
+        charge = kind == "outcome_unknown" and "unknown" or "none" }
     end
   end
 end
@@ -220,29 +350,32 @@ function M.run(options, shown)
   shown.planned(plan)
   apply.check(plan.total, plan.balance, shown.budget)
   local report = apply.run(plan.actions, shown, OF_ONE)
-  report.skipped, report.endless = plan.skipped, plan.endless
-  raise_unknown(plan, report)
+  report.skipped, report.endless, report.settled = plan.skipped, plan.endless, plan.settled
+  raise_left(plan, report)
   return report
 end
 
 --- Extends the active orders that end within a duration, the nearest end first, as far as the run
 -- is allowed to spend. All are quoted first, and nothing is extended when the balance cannot pay
 -- for all. From one end on an order is extended once, however often this runs, so it is safe to run
--- again. An extension that fails stops those that follow, unless the API refuses that order alone:
--- 400, 404 or 409.
+-- again: an extension that the journal has counts, whoever made it, also while the API still shows
+-- the old end. An extension that fails stops those that follow, unless the API refuses that order
+-- alone: 400, 404 or 409.
 -- @function px.renew
--- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30); only
---   those of a `type`, a `country`, or a `pool` (px.fleet); `checked`, true or a share: only those
---   of whose proxies at least half, or that share, fetch a page now, that at `check_url` or else
---   the setting check_url; `only`, a function of an order that answers whether it is extended
+-- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30),
+--   longer than `within`; only those of a `type`, a `country`, or a `pool` (px.fleet); `checked`,
+--   true or a share: only those of whose proxies at least half, or that share, fetch a page now,
+--   that at `check_url` or else the setting check_url; `only`, a function of an order that returns
+--   whether it is extended
 -- @return report, a table: `done` (list of what was extended: `order`, `expires_at`, `price`),
---   `skipped` (list of those that end and were left alone: `order`, `why`: past, renewed, failed,
---   unwanted, vague or unknown, and `text`), `endless` (ids of active orders that do not tell when
---   they end, so that nobody knows whether they are due), `left`, `spent`
--- @raise funds; spend_refused; outcome_unknown; what px.orders.extend raises, of the extension that
---   failed, with the report as details; usage
--- @usage local report = px.renew{ within = "31d", period = 7 }
--- print(#report.done, report.spent, #px.renew{ within = "31d", period = 7 }.done)  --> 1  1.12  0
+--   `skipped` (list of those that were left alone: `order`, `why`: past, renewed, failed, unwanted,
+--   vague, unreadable, stale or unknown, and `text`), `settled` (list of extensions that an earlier
+--   run left open, now looked up: `order`, `key`, `state`, `text`), `endless` (ids of active orders
+--   without an expiry date that can be read), `left`, `spent`
+-- @raise funds; spend_refused; outcome_unknown; protocol, when what was left alone may be due; what
+--   px.orders.extend raises, of the extension that failed, with the report as details; usage
+-- @usage local report = px.renew{ within = "31d", period = 60 }
+-- print(#report.done, report.spent, #px.renew{ within = "31d", period = 60 }.done)  --> 1  9.60  0
 function M.renew(options)
   return M.run(options, work.quiet)
 end

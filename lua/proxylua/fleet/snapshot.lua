@@ -5,7 +5,9 @@
 local clock = require "proxylua.util.clock"
 local country_code = require "proxylua.util.country"
 local endpoints = require "proxylua.api.endpoints"
+local ends = require "proxylua.fleet.ends"
 local errors = require "proxylua.util.errors"
+local failed = require "proxylua.fleet.failed"
 local pages = require "proxylua.api.pages"
 local tasks = require "proxylua.tasks"
 local ties = require "proxylua.fleet.ownership"
@@ -14,46 +16,114 @@ local time = require "proxylua.util.time"
 local M = {}
 
 local LAG = 86400 -- seconds in which a server may not yet show what it has sold
+local SETUP = 3600 -- seconds in which an order may be set up, and show less than was bought
+local APART = 3600 -- seconds between two 404 that together mean that an order is gone
 local AT_ONCE = 8
-
-local over = { expired = true, cancelled = true }
 
 local function list_active()
   local listed = {}
   for order in pages.orders.each{ status = "active" } do
-    if order.id and not over[order.status] then listed[order.id] = order end
+    if order.id and not failed.is_over(order) then listed[order.id] = order end
   end
   return listed
 end
 
+local function age_of(tie, now)
+  return tie.placed_at and now - time.time(tie.placed_at) or math.huge
+end
+
 -- --- what no list shows ---
 
--- Bought a short while ago, and nobody knows it yet: it counts.
-local function is_young(tie)
-  return tie.placed_at and time.time() - time.time(tie.placed_at) < LAG
+-- Errors that say something of one order only: it counts as long as it cannot be read.
+local of_one = { upstream = true, protocol = true, invalid = true }
+
+-- A gateway's page says nothing of the order, whatever its status.
+local function is_denied(err)
+  return err.kind == "not_found" and not err.message:find("a page of HTML", 1, true)
 end
 
--- The order, or nil, and whether it is over for good. A list may have missed it while its records
--- moved from page to page. What was adopted and cannot be found may belong to another account.
-local function look_up(id, tie)
+-- What is known of an order without the API.
+local function remembered(id, look)
+  local bought = look.found.ties[id].params
+  local known = next(bought) and bought or look.described[id]
+  return { id = id, type = known and known.type, quantity = known and known.quantity,
+    country = known and known.country }
+end
+
+-- Whether the API denies an order for the second time. The first time is remembered, since a
+-- replica may not know an order yet, and a broken one may know none.
+local function is_gone(id, look)
+  local first = look.missing[id]
+  if not first then look.missed[id] = look.now end
+  return first ~= nil and look.now - first >= APART
+end
+
+local function not_found(id, look)
+  local order = remembered(id, look)
+  if age_of(look.found.ties[id], look.now) < LAG then
+    order.unseen = "was bought, and the API does not show it yet"
+  elseif is_gone(id, look) then
+    return nil
+  else
+    order.unseen = "is not known to the API at the moment"
+  end
+  return order
+end
+
+-- The API may call an order expired that the journal knows to be extended.
+local function is_extended(order, look)
+  local shown = time.read(order.expires_at) or 0
+  return tostring(order.status):lower() == "expired"
+    and ends.newest(shown, look.found.extensions[order.id]) > look.now
+end
+
+-- The order; or nil where it is over, or gone.
+local function look_up(id, look)
   local order, err = errors.try(endpoints.orders.get, id)
-  if order and over[order.status] then return nil, true end
-  if order then return order end
-  if err.kind ~= "not_found" then error(err, 0) end
-  if not is_young(tie) then return nil, tie.placed_at ~= nil end
-  local params = tie.params
-  return { id = id, type = params.type, quantity = params.quantity, country = params.country,
-    unseen = true }
+  if order then
+    look.missed[id] = look.missing[id] and false
+    if failed.is_over(order) and not is_extended(order, look) then return nil, order end
+    order.id = order.id or id
+    return order
+  end
+  if is_denied(err) then return not_found(id, look) end
+  if not of_one[err.kind] and err.kind ~= "not_found" then error(err, 0) end
+  order = remembered(id, look)
+  order.unseen = ("cannot be read (%s)"):format(err.message)
+  return order
 end
 
-local function look_up_all(ids, found)
-  local orders, gone = {}, {}
-  tasks.map(ids, function(id)
-    local order, is_over = look_up(id, found.ties[id])
-    orders[#orders + 1] = order
-    if is_over then gone[#gone + 1] = id end
-  end, { concurrency = AT_ONCE })
+-- Orders that are over: remembered, unless they never were stock and nobody knows yet whether they
+-- were paid for.
+local function part_over(over, look)
+  local never, gone = {}, {}
+  for id, order in pairs(over) do
+    local placed_at = look.found.ties[id].placed_at
+    if order and failed.never_was_stock(order, placed_at, look.now) then
+      never[id] = placed_at
+    elseif order or placed_at then -- an order that was assigned may be another account's
+      gone[#gone + 1] = id
+    end
+  end
+  local paid = failed.unreturned(never)
+  for id in pairs(never) do
+    local is_returned = paid[id] ~= nil and paid[id] <= 0
+    table.insert(look.failed, { order = id, pool = look.found.ties[id].pool,
+      status = tostring(over[id].status):lower(), is_returned = is_returned, paid = paid[id] })
+    if is_returned then gone[#gone + 1] = id end
+  end
+  table.sort(look.failed, function(a, b) return a.order < b.order end)
   ties.put_ended(gone)
+end
+
+local function look_up_all(ids, look)
+  local orders, over = {}, {}
+  tasks.map(ids, function(id)
+    local order, ended = look_up(id, look)
+    orders[#orders + 1] = order
+    if not order then over[id] = ended or false end
+  end, { concurrency = AT_ONCE })
+  part_over(over, look)
   return orders
 end
 
@@ -65,37 +135,88 @@ local function whole(quantity)
   return number and math.tointeger(math.ceil(number))
 end
 
+-- What was bought counts, since an order shows less while it is set up; of traffic, what is left.
+local function quantity_of(order, tie, kind, now)
+  local listed, bought = whole(order.quantity), whole(tie.params.quantity)
+  local is_set_up = age_of(tie, now) >= SETUP
+    and (not order.status or tostring(order.status):lower() == "active")
+  if kind == "residential" and is_set_up then return listed or bought or 0 end
+  return bought or listed or 0
+end
+
 -- What a pool bought is what the pool asked for. How the API spells it afterwards is not ours to
 -- know, and an order that did not fit for its spelling would be bought again in every run.
-local function describe(order, tie, renewed)
-  local expires, bought = time.read(order.expires_at), tie.params
+local function describe(order, tie, now)
+  local bought = tie.params
+  local kind = bought.type or order.type and tostring(order.type)
+  kind = kind and kind:lower()
   return {
-    id = order.id, pool = tie.pool, type = bought.type or order.type
-      and tostring(order.type):lower(),
-    country = bought.country or country_code(order.country), expires_at = order.expires_at,
-      expires = expires,
-    quantity = whole(order.quantity) or whole(bought.quantity) or 0, unseen = order.unseen,
+    id = order.id, pool = tie.pool, type = kind,
+    country = country_code(bought.country) or country_code(order.country),
+    expires_at = order.expires_at, expires = time.read(order.expires_at),
+    created = time.read(order.created_at),
+    quantity = quantity_of(order, tie, kind, now), listed = whole(order.quantity),
+    unseen = order.unseen, is_new = age_of(tie, now) < SETUP,
     status = order.status and tostring(order.status),
-    renewed = expires and renewed[ties.renew_key(order.id, expires)] or nil,
   }
 end
 
+-- What an assigned order is, for the day on which the API does not show it.
+local function remember(orders, look)
+  local new = {}
+  for _, order in ipairs(orders) do
+    local is_known = look.described[order.id] or next(look.found.ties[order.id].params)
+    if not is_known and not order.unseen and order.type and order.quantity > 0 then
+      new[order.id] = order
+    end
+  end
+  ties.describe(new)
+end
+
 -- The orders of the pools wanted, in no order yet.
-local function orders_of(wanted, listed, found)
+local function orders_of(wanted, listed, look)
   local orders, missing, ended = {}, {}, ties.ended()
-  for id, tie in pairs(found.ties) do
+  for id, tie in pairs(look.found.ties) do
     if wanted[tie.pool] and listed[id] then
       orders[#orders + 1] = listed[id]
+      look.missed[id] = look.missing[id] and false
     elseif wanted[tie.pool] and not ended[id] then
       missing[#missing + 1] = id
     end
   end
-  for _, order in ipairs(look_up_all(missing, found)) do orders[#orders + 1] = order end
+  for _, order in ipairs(look_up_all(missing, look)) do orders[#orders + 1] = order end
+  ties.put_missing(look.missed)
   local described = {}
   for at, order in ipairs(orders) do
-    described[at] = describe(order, found.ties[order.id], found.renewed)
+    described[at] = describe(order, look.found.ties[order.id], look.now)
+    local open = ties.open_purchase(order, look.found)
+    described[at].held_by = open and open.key
   end
+  remember(described, look)
   return described
+end
+
+-- Puts the newest known ends in place of those that the API shows, and gives those that are about
+-- to be extended the keys for it.
+local function add_ends(orders, wanted, look)
+  local due, keys = {}, {}
+  for _, order in ipairs(orders) do
+    local before = wanted[order.pool].renew_before
+    if before and order.expires and order.expires - look.now <= before then
+      due[#due + 1] = order
+    end
+  end
+  local newest = ends.of(due, look.found.extensions)
+  for _, order in ipairs(due) do
+    local pool, one = wanted[order.pool], newest[order.id]
+    order.is_extended, order.stale = one.unseen ~= nil, one.stale
+    order.expires = one.ends
+    if not one.unseen and one.ends - look.now <= pool.renew_before then
+      keys[#keys + 1] = { order = order.id, ends = one.ends, period = pool.period, of = order }
+    end
+  end
+  ends.set_keys(keys)
+  for _, item in ipairs(keys) do item.of.renew_key = item.key end
 end
 
 -- The nearest end first; without one, last.
@@ -104,19 +225,19 @@ local function by_end(a, b)
   return first < second or first == second and a.id < b.id
 end
 
--- Active orders of no pool, and those of pools that are not wanted: pool -> quantity.
-local function others_of(wanted, listed, found)
-  local loose, strangers = {}, {}
+-- Active orders of no pool, and how much pools have that are not wanted: pool -> quantity.
+local function others_of(wanted, listed, look)
+  local unassigned, others = {}, {}
   for id, order in pairs(listed) do
-    local tie = found.ties[id]
-    if not tie and not found.released[id] then
-      loose[#loose + 1] = describe(order, { params = {} }, {})
+    local tie = look.found.ties[id]
+    if not tie and not look.found.released[id] then
+      unassigned[#unassigned + 1] = describe(order, { params = {} }, look.now)
     elseif tie and not wanted[tie.pool] then
-      strangers[tie.pool] = (strangers[tie.pool] or 0) + describe(order, tie, {}).quantity
+      others[tie.pool] = (others[tie.pool] or 0) + describe(order, tie, look.now).quantity
     end
   end
-  table.sort(loose, by_end)
-  return loose, strangers
+  table.sort(unassigned, by_end)
+  return unassigned, others
 end
 
 -- --- what is open ---
@@ -124,9 +245,8 @@ end
 -- The pool that an open entry concerns, nil when it is none of those wanted.
 local function concerns(entry, wanted, found)
   if entry.pool then return wanted[entry.pool] and entry.pool end
-  for id, tie in pairs(found.ties) do
-    if ties.part(id) == entry.order then return wanted[tie.pool] and tie.pool end
-  end
+  local tie = entry.order and found.ties[entry.order]
+  return tie and wanted[tie.pool] and tie.pool or nil
 end
 
 local function blocked_by(wanted, found)
@@ -138,7 +258,16 @@ local function blocked_by(wanted, found)
   return blocked
 end
 
--- Looks up what the dead have left open, each once. Answers whether anything was looked up.
+-- Orders that another process extends at the moment: id -> key.
+local function running_extensions(found)
+  local running = {}
+  for _, entry in ipairs(found.open) do
+    if entry.running and entry.order then running[entry.order] = entry.key end
+  end
+  return running
+end
+
+-- Looks up what dead processes have left open, each once. Returns whether anything was looked up.
 local function settle(wanted, found, tried, progress)
   return ties.look_up(found.open, function(entry)
     if tried[entry.key] or not concerns(entry, wanted, found) then return false end
@@ -147,37 +276,49 @@ local function settle(wanted, found, tried, progress)
   end, progress)
 end
 
-local function look(wanted)
-  local account = endpoints.account.get()
-  local listed = list_active()
-  local found = ties.read()
-  local world = {
-    now = clock(), account = account.id or account.email, balance = account.balance,
-      next = found.next,
-    orders = orders_of(wanted, listed, found), blocked = blocked_by(wanted, found),
-  }
-  world.loose, world.strangers = others_of(wanted, listed, found)
-  world.nameless = found.nameless
-  table.sort(world.orders, by_end)
-  return world, found
+-- A store that knows neither an order nor a purchase of these pools may have been lost.
+local function is_new(wanted, found)
+  for name in pairs(wanted) do
+    if found.seen[name] then return false end
+  end
+  return true
 end
 
---- Reads the world of some pools. Charges that a run before has left open are looked up first,
--- which may take the settling time.
--- @param pools list, as fleet.file has them
+local function read(wanted)
+  local account = endpoints.account.get()
+  local listed, found = list_active(), ties.read()
+  local look = { found = found, now = clock(), missing = ties.missing(), missed = {},
+    described = ties.described(), failed = {} }
+  local orders = orders_of(wanted, listed, look)
+  add_ends(orders, wanted, look)
+  table.sort(orders, by_end)
+  local unassigned, others = others_of(wanted, listed, look)
+  return {
+    now = look.now, account = account.id or account.email, balance = account.balance,
+    next = found.next, orders = orders, blocked = blocked_by(wanted, found),
+    running = running_extensions(found), failed = look.failed, unassigned = unassigned,
+    others = others, nameless = found.nameless, is_new = is_new(wanted, found),
+  }, found
+end
+
+--- Reads the current state of some pools. Charges that an earlier run has left open are looked up
+-- first, which may take the settling time.
+-- @param pools list, as fleet.pools_file has them
 -- @param progress function of what and how many: object with the methods step and finish
--- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their end), `next`
---   (pool -> number of its next purchase), `blocked` (pool -> why nothing can be decided for it),
---   `loose` (active orders of no pool), `strangers` (pool that is not among these -> how much it
---   has), `nameless` (list of key and pool: purchases that were placed, nobody knows as which
---   order)
+-- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their newest known
+--   end), `next` (pool -> number of its next purchase), `blocked` (pool -> why nothing can be
+--   decided for it), `running` (order id -> key of an extension under way), `failed` (list of
+--   orders that never were stock: order, pool, status, is_returned, paid), `unassigned` (active
+--   orders of no pool), `others` (pool that is not among these -> how much it has), `nameless`
+--   (list of key and pool: purchases that were placed without an order id), `is_new` (whether the
+--   store knows nothing of these pools)
 -- @raise what the calls raise
 function M.read(pools, progress)
   local wanted, tried = {}, {}
-  for _, pool in ipairs(pools) do wanted[pool.name] = true end
+  for _, pool in ipairs(pools) do wanted[pool.name] = pool end
   while true do
-    local world, found = look(wanted)
-    if not settle(wanted, found, tried, progress) then return world end
+    local snapshot, found = read(wanted)
+    if not settle(wanted, found, tried, progress) then return snapshot end
   end
 end
 

@@ -6,7 +6,13 @@ local parsers = require "proxylua.cli.args.parser"
 
 local M = { summary = "a desired stock of proxies: plan, apply, status, adopt, release" }
 
-local THERE_IS_WORK <const>, UNKNOWN <const> = 2, 5 -- exit codes
+local THERE_IS_WORK <const> = 2 -- exit codes
+local codes <const> = { outcome_unknown = 5, protocol = 4 } -- of what no person has decided
+
+local function add_ignore_existing(command)
+  command:flag("--ignore-existing",
+    "buy although this store does not know the pools and active orders would fit them")
+end
 
 local function add_plan(parser)
   local command = parsers.command(parser, "plan",
@@ -15,16 +21,18 @@ local function add_plan(parser)
   parsers.suggest(command:argument("file", "a Lua file that returns a list of pools"):argname(
     "FILE"), "files")
   parsers.suggest(command:option("-o --output",
-    "keep the plan in this file, for fleet apply"):argname("PLAN"), "files")
+    "save the plan in this file, for fleet apply"):argname("PLAN"), "files")
+  add_ignore_existing(command)
   command:flag("--exit-code", "exit with 2 when there is something to do")
 end
 
 local function add_apply(parser)
   local command = parsers.command(parser, "apply",
-    "extend and buy what is needed, or what a kept plan says",
+    "extend and buy what is needed, or what a saved plan says",
     "fleet apply fleet.lua --spend 40")
   parsers.suggest(command:argument("file", "the list of pools, or the file of a plan"):argname(
     "FILE|PLAN"), "files")
+  add_ignore_existing(command)
 end
 
 local function add_ties(parser)
@@ -53,23 +61,24 @@ end
 local actions = {}
 
 local function exit_code_of(plan, args)
-  for _, part in ipairs(plan.pools) do
-    if part.unknown then return UNKNOWN end
-  end
+  local code = codes[require("proxylua.fleet.run").shortfall(plan)]
+  if code then return code end
   return args.exit_code and require("proxylua.fleet.planner").has_work(plan) and THERE_IS_WORK or 0
 end
 
 function actions.plan(args, screen)
   if args.output == "-" then
     names.usage(
-      "-o -: standard output shows the plan; proxylua --json fleet plan writes there what -o keeps")
+      "-o -: standard output shows the plan; proxylua --json fleet plan writes there what -o saves")
   end
   local spending = require "proxylua.cli.spending"
-  local plan = require("proxylua.fleet.run").plan(args.file, spending.options(screen))
+  local options = spending.options(screen)
+  options.ignore_existing = args.ignore_existing
+  local plan = require("proxylua.fleet.run").plan(args.file, options)
   spending.show(screen, "plan", plan)
   if args.output then
     require("proxylua.fleet.plan_file").save(plan, args.output)
-    screen:note("kept in %s; proxylua fleet apply %s --spend %s does it", args.output, args.output,
+    screen:note("saved in %s; proxylua fleet apply %s --spend %s does it", args.output, args.output,
       plan.total)
   end
   core.system.set_exit_code(exit_code_of(plan, args))
@@ -77,6 +86,7 @@ end
 
 function actions.apply(args, screen, flags)
   require("proxylua.cli.spending").run(screen, flags, "plan", function(options)
+    options.ignore_existing = args.ignore_existing
     return require("proxylua.fleet.run").run(args.file, options)
   end)
 end

@@ -1,17 +1,21 @@
 -- `proxylua renew`: extends what ends soon.
 
+local duration = require "proxylua.util.duration"
 local endless = require "proxylua.cli.endless"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "extend the orders that end soon, each once from one end on" }
+local M = {
+  summary = "extend orders that expire soon (running it again does not extend them twice)",
+}
 
 local types = { "datacenter", "isp", "mobile", "residential", "ipv6" }
 
 function M.parser(parser)
   parser:option("--within",
     "orders that end within this duration, such as 12h or 3d; required"):argname("DURATION")
-  parser:option("--period", "days by which they are extended (default: 30)"):argname("DAYS")
+  parser:option("--period",
+    "days by which they are extended, longer than --within (default: 30)"):argname("DAYS")
   parsers.suggest(parser:option("--type", "only orders of this type"):argname("TYPE"), types)
   parser:option("--country", "only orders of this country, such as US"):argname("COUNTRY")
   parser:option("--pool", "only orders of this pool of a fleet"):argname("POOL")
@@ -40,18 +44,29 @@ local function period_of(args)
     or names.usage("--period takes a number of days, got %s", args.period)
 end
 
+-- Orders without an expiry date that no error names.
+local function without_skipped(plan)
+  local is_skipped, ids = {}, {}
+  for _, order in ipairs(plan.skipped) do is_skipped[order.order] = true end
+  for _, id in ipairs(plan.endless) do ids[#ids + 1] = not is_skipped[id] and id or nil end
+  return ids
+end
+
 function M.run(args, context)
-  if not args.within then names.usage("--within is missing; proxylua renew --within 3d, say") end
+  if not args.within then names.usage("--within is missing; use proxylua renew --within 3d") end
   local wanted = { within = args.within, period = period_of(args), type = args.type,
-    country = args.country,
-    pool = args.pool, checked = share_of(args), check_url = args.check_url }
+    country = args.country, pool = args.pool, checked = share_of(args),
+    check_url = args.check_url }
+  local renew = require "proxylua.fleet.renew"
+  renew.check_period(duration.seconds(args.within, "--within"), wanted.period,
+    { "--within", "--period" })
   require("proxylua.cli.spending").run(context.screen, context.flags, "renewal", function(options)
     local show = options.planned
     function options.planned(plan)
       show(plan)
-      endless(context.screen, plan.endless, "not extended")
+      endless(context.screen, without_skipped(plan), "not extended")
     end
-    return require("proxylua.fleet.renew").run(wanted, options)
+    return renew.run(wanted, options)
   end)
 end
 
