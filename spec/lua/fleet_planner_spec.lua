@@ -5,6 +5,8 @@ local core = require "proxylua.core"
 local file = require "proxylua.fleet.pools_file"
 local kept = require "proxylua.fleet.plan_file"
 local planner = require "proxylua.fleet.planner"
+local program = require "spec.support.program"
+local px = require "proxylua"
 local ties = require "proxylua.fleet.ownership"
 
 local NOW, DAY = 1800000000, 86400
@@ -171,7 +173,8 @@ describe("a plan", function()
 
   it("tells of orders that belong to no pool, and of pools that are not in the file", function()
     local unassigned = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) }
-    local plan = plan_of(pools_of(us()), world_of({}, { unassigned = unassigned, others = { old = 7 } }))
+    local plan = plan_of(pools_of(us()),
+      world_of({}, { unassigned = unassigned, others = { old = 7 } }))
     notes_match(plan.pools[1],
       "active orders of this kind that belong to no pool: 1 (l1); fleet adopt us")
     local nameless = { { pool = "us", key = "fleet/us/1" }, { pool = "de", key = "fleet/de/1" } }
@@ -179,6 +182,95 @@ describe("a plan", function()
     notes_match(part, "fleet/us/1 was placed without an order id")
     assert.equal(1, #part.notes)
     notes_match(plan, "pool old is not in the file; its 7 are left alone")
+  end)
+end)
+
+describe("a plan beside thousands of orders that belong to no pool", function()
+  local COUNT <const> = 5000
+
+  local function unassigned(count)
+    local list = {}
+    for index = 1, count do
+      list[index] = order(("l%05d"):format(index), 1, 9, { created = NOW - DAY + index / 1000 })
+    end
+    return list
+  end
+
+  local function pools(count)
+    local list = {}
+    for index = 1, count do list[index] = us{ name = "p" .. index, country = nil, batch = 1 } end
+    return pools_of(table.unpack(list))
+  end
+
+  local function plan_beside(count, wanted)
+    return plan_of(wanted, world_of({}, { unassigned = unassigned(count) }))
+  end
+
+  it("names three of them in each pool, and has the size of its pools", function()
+    local wanted = pools(300)
+    local plan = plan_beside(COUNT, wanted)
+    for _, part in ipairs(plan.pools) do
+      assert.same({ COUNT, { "l00001", "l00002", "l00003" } },
+        { part.unassigned.count, part.unassigned.orders })
+    end
+    notes_match(plan.pools[300], "5000 (l00001, l00002, l00003 and 4997 more)")
+    local few = #core.json.encode(plan_beside(4, wanted))
+    assert.is_true(#core.json.encode(plan) < few * 1.1)
+  end)
+
+  it("is saved and read back with thousands of pools", function()
+    local path = program.folder() .. "/plan.json"
+    local plan = plan_beside(COUNT, pools(3000))
+    kept.save(plan, path)
+    local read = kept.parse(file.text(path), path)
+    assert.same({ 3000, plan.total }, { #read.pools, read.total })
+    assert.is_true(#program.read(path) > 1 << 20)
+  end)
+
+  it("is not written when it is larger than what is read", function()
+    local most, path = file.MAX_BYTES, program.folder() .. "/plan.json"
+    finally(function() file.MAX_BYTES = most end)
+    local plan = plan_beside(4, pools(10))
+    kept.save(plan, path)
+    local size = #program.read(path)
+    file.MAX_BYTES = size
+    kept.save(plan, path)
+    file.text(path)
+    file.MAX_BYTES = size - 1
+    for _, run in ipairs{ function() kept.save(plan, path) end, function() file.text(path) end } do
+      local _, err = px.try(run)
+      assert.equal("config", err and err.kind)
+    end
+  end)
+
+  it("is out of date when one more has come, and not when some have gone", function()
+    local wanted = pools(2)
+    local planned = plan_beside(COUNT, wanted)
+    local function moved(change)
+      local list = unassigned(COUNT)
+      change(list)
+      local fresh = plan_of(wanted, world_of({}, { unassigned = list }))
+      return kept.moved(planned, fresh, {}, list)
+    end
+    local function come(list)
+      table.insert(list, 1, order("new", 1, 5, { created = NOW + 100 }))
+    end
+    assert.same({}, moved(function() end))
+    assert.same({}, moved(function(list) for _ = 1, 10 do table.remove(list) end end))
+    local said = moved(come)
+    assert.equal(2, #said)
+    assert.matches("pool p1: order new of this kind has come, and belongs to no pool; fleet adopt "
+      .. "p1 new", said[1], 1, true)
+    assert.same(said, moved(function(list)
+      for _ = 1, 10 do table.remove(list) end
+      come(list)
+    end))
+    said = moved(function(list)
+      for index = 1, 9 do list[#list + 1] = order("m" .. index, 1, 5, { created = NOW + index }) end
+    end)
+    assert.equal(8, #said)
+    assert.matches("pool p1: 6 more orders of this kind have come", table.concat(said, "\n"), 1,
+      true)
   end)
 end)
 
@@ -315,6 +407,9 @@ describe("what has moved since a plan", function()
     assert.equal("pool us: + buy 3 isp in US for 30 days cost 6.00 and costs 7.00 now",
       moved(function() end,
       function(action) return action.action == "buy" and core.money(7) or price_of(action) end))
+    assert.equal("", moved(function(world)
+      world.orders[2] = order("o2", 1, 20 + 600 / DAY) -- the same end, some minutes off
+    end))
     assert.equal("the plan is of account a, and this is b", moved(function(world)
       world.account = "b"
     end))

@@ -1,6 +1,7 @@
 -- px.renew and `proxylua renew`: what ends soon is extended, once from one end on, and nothing
 -- else.
 
+local children = require "spec.support.children"
 local core = require "proxylua.core"
 local crash = require "spec.support.crash"
 local program = require "spec.support.program"
@@ -98,13 +99,13 @@ describe("renewal", function()
     sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
     os.execute("rm -rf " .. sandbox.home .. "/state") -- which knows the orders to be new
     sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
-    for fault, text in pairs{ ["omit=expires_at"] = "has no expiry date",
-      ["say=expires_at~soon"] = "has an end that cannot be read (soon)" } do
-      faults("orders.list:" .. fault)
+    for _, case in ipairs{ { "omit=expires_at", "has no expiry date" },
+      { "say=expires_at~soon", "has an end that cannot be read (soon)" } } do
+      faults("orders.list:" .. case[1])
       local result = sandbox:run{ "--quiet", "renew", "--within", "3d" }
       assert.equal(4, result.code, result.err)
       for _, id in ipairs(ids) do
-        assert.matches(("order %s %s; it is not extended"):format(id, text), result.err, 1, true)
+        assert.matches(("order %s %s; it is not extended"):format(id, case[2]), result.err, 1, true)
       end
     end
     local result = renew("--country", "de")
@@ -130,7 +131,8 @@ describe("renewal", function()
   end)
 
   it("names what else keeps it from extending an order that ends soon", function()
-    for fault, text in pairs{ ["say=country~Germania"] = "has a country that cannot be read (Germania)",
+    for fault, text in pairs{
+      ["say=country~Germania"] = "has a country that cannot be read (Germania)",
       ["omit=quantity"] = "cannot be priced", ["omit=id"] = "4 active orders have no id" } do
       faults("orders.list:" .. fault)
       local result = sandbox:run{ "--quiet", "renew", "--within", "3d", "--country", "DE" }
@@ -184,6 +186,165 @@ describe("renewal", function()
     assert.equal(entries + 2,
       sandbox:eval("local n = 0 for e in px.journal.each() do n = n + 1 end return n"))
     assert.equal(3, sandbox:look("counters").extended)
+  end)
+
+  describe("of an order that was extended, where the API shows its old end,", function()
+    local POOL = [[
+return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 30 } }]]
+    local LAG = { "orders.list:slow=3600", "orders.get:slow=3600" }
+
+    -- Ways in which an order may have been extended, with a fault of the response.
+    local extensions = {
+      ["by renew"] = { run = { "renew", "--within", "3d", "--country", "DE" } },
+      ["by orders extend"] = { run = { "orders", "extend", "ID", "--period", "30" } },
+      ["by orders extend with a key"] = {
+        run = { "orders", "extend", "ID", "--period", "30", "--key", "by-hand" } },
+      ["by renew of an earlier version"] = { key = 0 },
+      ["by renew of an earlier version, from an end a second off"] = { key = 1 },
+      ["by a response without an end"] = { run = { "orders", "extend", "ID", "--period", "30" },
+        fault = "orders.extend:omit=expires_at" },
+      ["by renew, and a response with the id alone"] = {
+        run = { "renew", "--within", "3d", "--country", "DE" },
+        fault = "orders.extend:omit=expires_at+status+type" },
+    }
+
+    -- The order itself is older than what the lists do not show yet.
+    local function extend(how)
+      sandbox:change("clock", { advance = 7200 })
+      if how.fault then faults(how.fault) end
+      if how.key then
+        sandbox:eval(([[
+          local id = %q
+          local key = ("renew/%%s/%%d"):format(id, px.time(px.orders.get(id).expires_at) + %d)
+          px.orders.extend(id, { period = 30, key = key })]]):format(ids[2], how.key))
+      else
+        local words = {}
+        for at, word in ipairs(how.run) do words[at] = word == "ID" and ids[2] or word end
+        local result = sandbox:run(words)
+        assert.equal(0, result.code, result.err)
+      end
+      faults()
+      assert.equal(1, sandbox:look("counters").extended)
+    end
+
+    local function each_command(check, env)
+      local file = program.write(sandbox.home .. "/pool.lua", POOL)
+      sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[2]))
+      for _, words in ipairs{ { "renew", "--within", "3d", "--country", "DE" },
+        { "fleet", "apply", file }, { "renew", "--within", "3d", "--country", "DE" } } do
+        check(sandbox:run(words, { env = env }), words[1])
+      end
+      assert.equal(1, sandbox:look("counters").extended)
+    end
+
+    for name, how in pairs(extensions) do
+      for shift = 0, 2 do
+        local about = ("%s, is not made again and named, with 4 (%d s off)"):format(name, shift)
+        it(about, function()
+          extend(how)
+          local lag = { table.unpack(LAG) }
+          for at = 1, #lag do lag[at] = ("%s,shift=%d"):format(lag[at], shift) end
+          faults(table.unpack(lag))
+          each_command(function(result, command)
+            assert.equal(4, result.code, command .. result.err)
+            assert.matches(("order %s was extended under key "):format(ids[2]), result.err, 1, true)
+            assert.matches("proxylua orders extend " .. ids[2], result.err, 1, true)
+          end, { PROXYLUA_SETTLE = "0.001" })
+        end)
+      end
+
+      it(name .. ", is not made again before the settling time is over, with 0", function()
+        extend(how)
+        faults(table.unpack(LAG))
+        each_command(function(result, command)
+          assert.equal(0, result.code, command .. result.err)
+          assert.matches("was extended already, and the API does not show it yet", result.out, 1,
+            true)
+        end, { PROXYLUA_SETTLE = "60" })
+      end)
+
+      it(name .. ", and by its id the new one, is nothing to do", function()
+        extend(how)
+        faults("orders.list:slow=3600")
+        each_command(function(result, command)
+          assert.equal(0, result.code, command .. result.err)
+        end)
+      end)
+    end
+
+    it("is made again from the new end on, whatever the seconds of it", function()
+      for round = 1, 3 do
+        faults(("orders.list:shift=%d"):format(round % 2), ("orders.get:shift=%d"):format(round))
+        assert.same({ ids[2] }, (extended("--country", "DE")))
+        assert.same({}, (extended("--country", "DE")))
+        sandbox:change("clock", { advance = 30 * 86400 })
+      end
+      assert.equal(3, sandbox:look("counters").extended)
+    end)
+  end)
+
+  it("is made once by processes that see the end a second apart", function()
+    faults("orders.list:shift=1,skip=1,count=1", "orders.list:shift=2,skip=2,count=1")
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1" }
+    local group = children.start(4, sandbox.home, { "renew", "--within", "3d" }, env)
+    for _, result in ipairs(group:join()) do assert.equal(0, result.code, result.err) end
+    assert.equal(3, sandbox:look("counters").extended)
+  end)
+
+  it("refuses a period that is not longer than within, which would extend in every run", function()
+    for words, pattern in pairs{
+      ["--within 3d --period 1"] = "--within (3d) must be shorter than --period (1 day)",
+      ["--within 3d --period 3"] = "--period (3 days)", ["--within 30d"] = "--period (30 days)" } do
+      local arguments = { "renew" }
+      for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end
+      local result = sandbox:run(arguments)
+      assert.equal(2, result.code, result.err)
+      assert.matches(pattern, result.err, 1, true)
+    end
+    local _, err = px.try(px.renew, { within = "3d", period = 3 })
+    assert.same({ "usage", "px.renew: within (3d) must be shorter than period (3 days), or each "
+      .. "run extends the same orders again" }, { err.kind, err.message })
+    assert.equal(0, sandbox:look("counters").extended)
+  end)
+
+  it("leaves an order alone that may have come of a purchase of unknown outcome", function()
+    local words = { "orders", "create", "--type", "isp", "--quantity", "1", "--country", "FR",
+      "--period", "1", "--key", "lost" }
+    faults("orders.create:cut=after,count=1", "orders.list:status=403,skip=1")
+    assert.equal(5, sandbox:run(words).code)
+    faults()
+    assert.equal(0, sandbox:run(words, { home = program.folder() }).code)
+    local could_be = {}
+    for _, order in ipairs(sandbox:look("orders").orders) do
+      could_be[#could_be + 1] = order.key == "lost" and order.id or nil
+    end
+    local result = renew()
+    local report = core.json.decode(result.out)
+    assert.same({ 5, 3 }, { result.code, #report.done })
+    for _, id in ipairs(could_be) do
+      assert.matches(("order %s may have come of a purchase of unknown outcome"):format(id),
+        result.err, 1, true)
+    end
+    assert.equal(0, sandbox:run{ "journal", "settle", "lost", "placed", "--order-id",
+      could_be[1] }.code)
+    assert.equal(2, #extended())
+  end)
+
+  it("names and settles what a run that died has extended, also where it is not due any more",
+    function()
+    local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1",
+      PROXYLUA_CRASH = "answered:1" }
+    local died = program.run({ "renew", "--within", "3d", "--country", "DE" },
+      { home = sandbox.home, env = env, program = crash.path })
+    assert.equal(137, died.code, died.err)
+    local result = sandbox:run{ "renew", "--within", "3d", "--country", "FR" }
+    assert.equal(0, result.code, result.err)
+    assert.matches(("order %s was extended by an earlier run that did not end (key renew/"):format(
+      ids[2]), result.out, 1, true)
+    assert.same({}, select(2, extended("--country", "FR")).settled)
+    assert.equal(1, sandbox:look("counters").extended)
   end)
 
   it("that the API refuses for one order goes on with the others, and tells of it", function()

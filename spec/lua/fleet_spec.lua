@@ -388,6 +388,247 @@ describe("a fleet", function()
     end)
   end)
 
+  describe("has an order that", function()
+    local HOUR <const> = 3600
+    local ids
+
+    -- One order of three, of a pool that wants three.
+    local function buy_all()
+      program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""):gsub(", batch = 2", ""))
+      local report = json("apply", file)
+      ids = { report.done[1].order }
+      return ids[1]
+    end
+
+    local function sold()
+      return sandbox:look("counters").sold
+    end
+
+    local function buys_nothing(pattern)
+      local result = done("apply", file)
+      assert.equal(1, sold(), result.out)
+      assert.matches(pattern, result.out, 1, true)
+    end
+
+    it("is set up counts as what was bought, whatever it shows so far", function()
+      local id = buy_all()
+      for _, shown in ipairs{ "quantity~0", "quantity~1", "quantity~2" } do
+        faults("orders.list:say=" .. shown)
+        buys_nothing(("order %s: 3 were bought and %s are there so far; all 3 count"):format(id,
+          shown:match("%d")))
+      end
+      faults("orders.list:slow=3600", "orders.get:say=status~pending+quantity~0,omit=expires_at")
+      buys_nothing("is called pending; it counts")
+    end)
+
+    it("was bought with another command and assigned counts as what was bought", function()
+      program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
+      done("adopt", "us", buy(3, 60, "by-hand"))
+      for _, shown in ipairs{ "quantity~0", "quantity~1" } do
+        faults("orders.list:say=" .. shown)
+        buys_nothing("keep")
+      end
+    end)
+
+    it("has an unlisted status counts, with a note, and is not extended", function()
+      local id = buy_all()
+      sandbox:change("clock", { advance = 29 * 24 * HOUR })
+      faults("orders.list:slow=9999999", "orders.get:say=status~suspended")
+      buys_nothing(("order %s is called suspended; it counts until fleet release"):format(id))
+      assert.equal(0, sandbox:look("counters").extended)
+    end)
+
+    for name, fault in pairs{ ["a page of a gateway"] = "orders.get:status=404,html",
+      ["an error of the provider"] = "orders.get:status=502,count=3" } do
+      it("answers with " .. name .. " counts, however often", function()
+        local id = buy_all()
+        for _ = 1, 4 do
+          sandbox:change("clock", { advance = 2 * 24 * HOUR })
+          faults("orders.list:slow=9999999", fault)
+          buys_nothing(("order %s cannot be read ("):format(id))
+        end
+      end)
+    end
+
+    it("the API denies is gone when it denies it again an hour later, and not before", function()
+      local id = buy_all()
+      sandbox:change("clock", { advance = 2 * 24 * HOUR })
+      local denied = { "orders.list:slow=9999999", "orders.get:status=404" }
+      faults(table.unpack(denied))
+      for _ = 1, 3 do
+        buys_nothing(("order %s is not known to the API at the moment; it counts"):format(id))
+      end
+      faults()
+      done("apply", file)
+      sandbox:change("clock", { advance = 2 * HOUR })
+      faults(table.unpack(denied))
+      buys_nothing("is not known to the API at the moment") -- it was there meanwhile
+      sandbox:change("clock", { advance = HOUR + 10 })
+      done("apply", file)
+      assert.equal(2, sold())
+    end)
+
+    it("was assigned and cannot be found counts as it was, or holds up purchases", function()
+      program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
+      sandbox:run({ "orders", "create", "--type", "isp", "--country", "US", "--quantity", "3",
+        "--period", "60" }, { home = program.folder() })
+      local id = sandbox:look("orders").orders[1].id
+      done("adopt", "us", id)
+      faults("orders.list:slow=9999999", "orders.get:status=404")
+      buys_nothing(("order %s is not known to the API at the moment; it counts"):format(id))
+      local forget = [[require("proxylua.api.notes").put("fleet.order", { [%q] = false }, %s)]]
+      sandbox:eval(forget:format(id, "{ api = true }"))
+      local result = fleet("apply", file)
+      assert.same({ 6, 1 }, { result.code, sold() })
+      assert.matches("how much it counts is not known; nothing is bought meanwhile", result.err, 1,
+        true)
+    end)
+
+    for _, status in ipairs{ "failed", "rejected", "Cancelled" } do
+      it(("comes back %s stops the run and the purchases of its pool"):format(status), function()
+        program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""):gsub(", batch = 2", ""))
+        faults("*:say=status~" .. status)
+        local result = fleet("apply", file)
+        local id = sandbox:look("orders").orders[1].id
+        assert.same({ 4, 1 }, { result.code, sold() }, result.err)
+        assert.matches(("order %s came back %s; it does not count"):format(id, status:lower()),
+          result.err, 1, true)
+        for _ = 1, 3 do
+          result = fleet("apply", file)
+          assert.same({ 6, 1 }, { result.code, sold() }, result.err)
+          assert.matches(("order %s came back %s, and 7.20 of its price were not refunded"):format(
+            id, status:lower()), result.err, 1, true)
+        end
+        faults("*:say=status~" .. status, "account.transactions:omit=order_id")
+        result = fleet("apply", file)
+        assert.same({ 6, 1 }, { result.code, sold() }, result.err)
+        assert.matches("do not show whether it was refunded", result.err, 1, true)
+        sandbox:change("cancel", { id = id }) -- which refunds it
+        faults("orders.get:say=status~" .. status)
+        assert.matches(("order %s came back %s and was not charged, or was refunded"):format(id,
+          status:lower()), done("apply", file).out, 1, true)
+        assert.equal(2, sold())
+        faults()
+        done("plan", file, "--exit-code")
+      end)
+    end
+
+    it("came back failed is bought again once a person has released it", function()
+      local id = buy_all()
+      faults("*:say=status~failed")
+      assert.equal(6, fleet("apply", file).code)
+      faults()
+      done("release", id)
+      done("apply", file)
+      assert.equal(2, sold())
+    end)
+
+    it("may have come of a purchase of unknown outcome is not extended before that is settled",
+      function()
+      program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
+      local words = { "orders", "create", "--type", "isp", "--quantity", "3", "--country", "US",
+        "--period", "1", "--key", "lost" }
+      faults("orders.create:cut=after,count=1", "orders.list:status=403,skip=1")
+      assert.equal(5, sandbox:run(words).code)
+      faults()
+      sandbox:run(words, { home = program.folder() })
+      local lost = sandbox:look("orders").orders[1].id
+      done("adopt", "us", lost)
+      assert.matches(("order %s may have come of lost, whose outcome is not known"):format(lost),
+        done("apply", file).out, 1, true)
+      assert.equal(0, sandbox:look("counters").extended)
+      assert.equal(0, sandbox:run{ "journal", "settle", "lost", "placed", "--order-id", lost }.code)
+      done("apply", file)
+      assert.same({ 2, 1 }, { sold(), sandbox:look("counters").extended })
+    end)
+
+    it("has an end that cannot be read is named, also with --quiet, and ends with 4", function()
+      local id = buy_all()
+      faults("*:say=expires_at~soon")
+      for _, command in ipairs{ "plan", "apply" } do
+        local result = sandbox:run{ "--quiet", "fleet", command, file }
+        assert.equal(4, result.code, result.err)
+        assert.matches(("order %s has an end that cannot be read (soon)"):format(id),
+          result.err .. result.out, 1, true)
+      end
+      assert.equal(1, sold())
+    end)
+  end)
+
+  describe("whose store was lost", function()
+    local function lose_store()
+      os.execute("rm -rf " .. program.quote(sandbox.home .. "/state"))
+    end
+
+    it("is not bought again beside active orders that would fit it", function()
+      done("apply", file)
+      local sold = sandbox:look("counters").sold
+      lose_store()
+      local result = done("plan", file)
+      assert.matches("! refused: this store knows nothing of this fleet, and the account has 2 "
+        .. "active orders that would fit pool us (ord_", result.out, 1, true)
+      assert.equal(2, fleet("plan", file, "--exit-code").code)
+      for _ = 1, 2 do
+        refused(6, "proxylua fleet adopt us ORDER", "apply", file)
+        refused(6, "--ignore-existing", "apply", file)
+      end
+      local kind = sandbox:eval(("return select(2, px.try(px.fleet.apply, %q)).kind"):format(file))
+      assert.equal("spend_refused", kind)
+      for _, order in ipairs(sandbox:look("orders").orders) do
+        done("adopt", order.type == "isp" and "us" or "de", order.id)
+      end
+      done("apply", file)
+      assert.equal(sold, sandbox:look("counters").sold)
+    end)
+
+    for name, run in pairs{
+      ["from the pools"] = function() done("apply", file, "--ignore-existing") end,
+      ["from a plan made with it"] = function()
+        local path = sandbox.home .. "/plan.json"
+        done("plan", file, "-o", path)
+        refused(6, "this store knows nothing of this fleet", "apply", path)
+        done("plan", file, "--ignore-existing", "-o", path)
+        done("apply", path)
+      end,
+      ["in Lua"] = function()
+        local spent = sandbox:eval(([[
+          local plan = px.fleet.plan(%q, { ignore_existing = true })
+          assert(plan.refused == nil)
+          return px.fleet.apply(%q, { ignore_existing = true }).spent]]):format(file, file))
+        assert.equal(8.09, spent)
+      end,
+    } do
+      it("is bought with --ignore-existing, " .. name .. ", and known from then on", function()
+        buy(3, 60, "others")
+        lose_store()
+        refused(6, "1 active order that would fit pool us", "apply", file)
+        run()
+        assert.equal(4, sandbox:look("counters").sold)
+        program.write(file, (POOLS:gsub("quantity = 3", "quantity = 4")))
+        done("apply", file)
+        assert.equal(5, sandbox:look("counters").sold)
+      end)
+    end
+
+    it("is bought where no order fits it, or the pool wants none", function()
+      sandbox:eval[[px.orders.create{ type = "isp", country = "DE", quantity = 1, period = 30 }]]
+      lose_store()
+      done("apply", file)
+      lose_store()
+      program.write(file, [[return { { name = "us", type = "isp", country = "US", quantity = 0,
+        period = 30 } }]])
+      done("apply", file)
+    end)
+
+    it("takes its options as a table of booleans", function()
+      for _, code in ipairs{ "7", "{ ignore_existing = 1 }", "{ ignore_exist = true }" } do
+        local kind = sandbox:eval(("return select(2, px.try(px.fleet.plan, {}, %s)).kind"):format(
+          code))
+        assert.equal("usage", kind, code)
+      end
+    end)
+  end)
+
   it("is coloured at a terminal alone", function()
     local line = ("script -qec %s /dev/null"):format(program.quote(program.command(sandbox.home,
       { "fleet", "plan", file }, { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,

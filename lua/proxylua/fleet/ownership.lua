@@ -84,7 +84,7 @@ end
 -- @param since table: id -> seconds since 1970, or false for an order that was found again
 function M.put_missing(since)
   local texts = {}
-  for id, seconds in pairs(since) do texts[id] = seconds and ("%d"):format(seconds) end
+  for id, seconds in pairs(since) do texts[id] = seconds and ("%.0f"):format(seconds) end
   put(MISSING, texts)
 end
 
