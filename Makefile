@@ -24,13 +24,14 @@ flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /u
 
 # Lua is linked whole and exports its API (-E): C modules that a script requires look for it in the program. lua-cjson's
 # functions are not exported, since one of those modules may be another copy of it.
-linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a:libminizip.a
+linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a:libminizip.a:libyaml.a
 # The line editor is linked whole: most runs never use it, and all would wait for its libraries to be loaded.
 editor   = -l:libedit.a -l:libbsd.a -l:libmd.a -l:libtinfo.a
 # libcurl brings zlib along anyhow.
 zip      = -l:libminizip.a -lz
+yaml     = -l:libyaml.a
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
-           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) -lcrypto -lseccomp -ldl -lm
+           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) $(yaml) -lcrypto -lseccomp -ldl -lm
 
 # What specs run beside the program: attempts at the processes of plugins, and the journal's jobs.
 attempts = build/spec/jail_check build/spec/frame_check build/spec/journal_check

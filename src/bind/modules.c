@@ -20,15 +20,32 @@ int core_open(lua_State *L)
   static const struct {
     const char *name;
     void (*open)(lua_State *L);
-  } parts[] =
-      {{"money", money_open},   {"json", json_open},          {"error", error_open},
-       {"task", task_open},     {"endpoints", endpoint_open}, {"sandbox", sandbox_open},
-       {"http", web_open},      {"door", api_open},           {"system", system_open},
-       {"data", data_open},     {"record", record_open},      {"journal", journal_open},
-       {"repl", repl_open},     {"doctor", doctor_open},      {"notes", notes_open},
-       {"text", text_open},     {"archive", archive_open},    {"digest", digest_open},
-       {"plugin", plugin_open}, {"folder", folder_open},      {"bundle", bundle_module_open},
-       {"qr", qr_open},         {"file", file_open},          {"quote", quote_open}};
+  } parts[] = {{"money", money_open},
+               {"json", json_open},
+               {"error", error_open},
+               {"task", task_open},
+               {"endpoints", endpoint_open},
+               {"sandbox", sandbox_open},
+               {"http", web_open},
+               {"door", api_open},
+               {"system", system_open},
+               {"data", data_open},
+               {"record", record_open},
+               {"journal", journal_open},
+               {"repl", repl_open},
+               {"doctor", doctor_open},
+               {"notes", notes_open},
+               {"text", text_open},
+               {"archive", archive_open},
+               {"digest", digest_open},
+               {"plugin", plugin_open},
+               {"folder", folder_open},
+               {"bundle", bundle_module_open},
+               {"qr", qr_open},
+               {"file", file_open},
+               {"quote", quote_open},
+               {"document", document_module_open},
+               {"decode", decode_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

@@ -46,6 +46,19 @@ void coroutine_open(lua_State *L);
  * with file and line or the field's path. */
 void data_open(lua_State *L);
 
+/* decode.c: what a list of proxies may be packed in.
+ *   gunzip() -> a decompressor with the methods push(text); pull() -> a piece of what it stands
+ * for, or nil when it needs more; finish() -> nil, or why what was pushed is incomplete. push and
+ * pull raise usage for damaged data utf16(text, big_endian) -> UTF-8, and the bytes at the end that
+ * are no whole character base64(text) -> bytes, or nil; blanks are skipped, both alphabets are
+ * known seen() -> a set that remembers digests of 16 bytes: add(text) -> whether it was new,
+ * count() */
+void decode_open(lua_State *L);
+
+/* document.c: json() and yaml() -> a document with the methods feed(text), next() and close(), as
+ * bind/document.h describes it. */
+void document_module_open(lua_State *L);
+
 /* doctor.c: {key, store, clock}, the checks of `proxylua doctor` that need no configured engine. */
 void doctor_open(lua_State *L);
 
