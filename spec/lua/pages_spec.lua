@@ -62,14 +62,49 @@ describe("iterators over pages", function()
       local placed, seen = {}, {}
       local function place() return px.orders.create{ type = "datacenter", quantity = 1, period = 1 }.id end
       for index = 1, 9 do placed[index] = place() end
+      local was_placed = {}
+      for _, id in ipairs(placed) do was_placed[id] = true end
+      local count = 0
       for order in px.orders.each{ limit = 2 } do
-        table.insert(seen, 1, order.id)
-        if #seen <= 3 then place() end
+        if was_placed[order.id] then table.insert(seen, 1, order.id) end
+        count = count + 1
+        if count <= 3 then place() end
       end
       return placed, seen
     ]]
     assert.are.same(placed, seen)
   end)
+
+  for _, dialect in ipairs{ "envelope", "bare" } do
+    it("miss no order when others leave the list between two pages, in the dialect " .. dialect,
+    function()
+      sandbox:change("reset")
+      sandbox:change("settings", { dialect = dialect })
+      local placed, seen, left = sandbox:eval(([[
+        local placed, seen, left = {}, {}, {}
+        for index = 1, 25 do
+          placed[index] = px.orders.create{ type = "datacenter", quantity = 1, period = 1 }.id
+        end
+        for order in px.orders.each{ status = "active", limit = 10 } do
+          table.insert(seen, 1, order.id)
+          if #seen == 10 then
+            for index = 1, 5 do
+              local response = px.http.post("%s/cancel", { json = { id = seen[index] },
+                headers = { ["X-Sandbox-Key"] = "%s" } })
+              assert(response.ok, response.body)
+              left[index] = seen[index]
+            end
+          end
+        end
+        return placed, seen, left
+      ]]):format(sandbox.admin_url, sandbox.key))
+      assert.are.equal(5, #left)
+      table.sort(placed)
+      table.sort(seen)
+      assert.are.same(placed, seen)
+      sandbox:change("settings", { dialect = "envelope" })
+    end)
+  end
 
   it("ask for no page before it is needed, and for none after they are left", function()
     sandbox:change("reset")
@@ -113,9 +148,15 @@ describe("iterators over pages", function()
 
   it("end at an empty page", function()
     assert.are.same({ "a", "b" }, eval_with({
-      '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}', '{"orders":[],"has_more":true}',
+      '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true,"total":2}',
     }, collect))
-    assert.are.equal(2, #queries())
+    assert.are.equal(1, #queries())
+    server:stop()
+    -- Without a total the second reading shows that the first one was whole.
+    local page, empty = '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}',
+      '{"orders":[],"has_more":true}'
+    assert.are.same({ "a", "b" }, eval_with({ page, empty, page, empty }, collect))
+    assert.are.equal(4, #queries())
     server:stop()
     assert.are.same({}, eval_with({ '[]' }, collect))
   end)
@@ -123,12 +164,15 @@ describe("iterators over pages", function()
   it("end at a page that brings nothing new, whatever the server says", function()
     assert.are.same({ "a", "b" },
       eval_with({ '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}' }, collect))
-    assert.are.equal(2, #queries())
+    assert.are.equal(4, #queries())
     server:stop()
-    assert.are.same({ "isp", "ipv6" }, eval_with({
-      '{"orders":[{"type":"isp","price":"1.00"},{"type":"ipv6"}],"has_more":true}',
-    }, collect))
-    assert.are.equal(2, #queries())
+    assert.are.same({ "charge", "refund" }, eval_with({
+      '{"transactions":[{"type":"charge","amount":"1.00"},{"type":"refund"}],"has_more":true}',
+    }, [[
+      local types = px.json.array{}
+      for entry in px.account.each_transaction() do types[#types + 1] = entry.type end
+      return types
+    ]]))
     server:stop()
   end)
 
@@ -136,8 +180,8 @@ describe("iterators over pages", function()
     local ok, why = pcall(eval_with, { '{"orders":[{"id":"a"}],"total":1000,"has_more":true}' },
       collect)
     assert.is_false(ok)
-    assert.matches("tells of 1000 records, and its pages bring no more than 1", why, 1, true)
-    assert.are.equal(5, #queries())
+    assert.matches("the API reports 1000 orders, and its pages hold 1;", why, 1, true)
+    assert.are.equal(15, #queries())
   end)
 
   it("keep records without an id that look the same", function()
@@ -186,6 +230,24 @@ describe("iterators over pages", function()
     assert.are.same({ "a", "b", "c" }, ids)
     assert.are.equal("usage", kind)
     assert.has.match("two tasks read one iterator", message)
+  end)
+
+  it("raise what cannot be used behind the last record, or report it", function()
+    local bodies = { '{"orders":[{"id":"a"},{"id":"\\ud800"},{"id":"b"},{"status":"active"}]}' }
+    local ids, kind, message, reported = eval_with(bodies, [[
+      local ids, reported = {}, {}
+      local ok, err = pcall(function()
+        for order in px.orders.each() do ids[#ids + 1] = order.id end
+      end)
+      local function note(err) reported[#reported + 1] = err.message end
+      for _ in px.orders.each{ on_problem = note } do end
+      return ids, err.kind, err.message, reported
+    ]])
+    assert.are.same({ "a", "b" }, ids)
+    assert.are.equal("protocol", kind)
+    assert.are.same({ "page 1, record 2 cannot be used: id is not valid Unicode text",
+      "page 1, record 4 cannot be used: id is missing" }, reported)
+    assert.are.equal(table.concat(reported, "; "), message)
   end)
 
   it("refuse what is no table, and unknown parameters before a request", function()

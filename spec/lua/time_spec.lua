@@ -57,8 +57,8 @@ describe("px.time", function()
       assert.is_false(ok)
       return count
     end
-    for _, text in ipairs{ (" "):rep(20000000), ("1"):rep(20000000), "2026-11-23" .. (" "):rep(1e7) .. "x",
-      "2026-11-23T20:15:00." .. ("1"):rep(1e7), ("\0"):rep(1e7) } do
+    for _, text in ipairs{ (" "):rep(20000000), ("1"):rep(20000000), "2026-11-23" .. (" "):rep(1e7)
+      .. "x", "2026-11-23T20:15:00." .. ("1"):rep(1e7), ("\0"):rep(1e7) } do
       assert.are.equal(steps_of("x"), steps_of(text))
     end
     assert.are.equal(1795464900, px.time((" "):rep(10000000) .. "2026-11-23T20:15:00Z"
@@ -86,7 +86,8 @@ describe("px.time", function()
         "26-11-23",
       "2026-11-23T20:15:00+24:00", "2026-11-23T20:15:00 CET", "2026-11-23T20:15:00UTCX", "0x10",
       "Mon 23 Nov 2026 20:15:00 GMT", "23 Nov 2026", "31 Nov 2026 20:15:00 GMT",
-      "23 Nov 2026 20:15:00", "23 Nov 2026 24:15:00 GMT", "23 Nov 26 20:15:00 GMT", "1e5", 0 / 0, math.huge,
+      "23 Nov 2026 20:15:00", "23 Nov 2026 24:15:00 GMT", "23 Nov 26 20:15:00 GMT", "1e5", 0 / 0,
+        math.huge,
         -math.huge, true } do
       assert.has.match("is no time", refused(value))
     end

@@ -45,7 +45,8 @@ int core_open(lua_State *L)
                {"file", file_open},
                {"quote", quote_open},
                {"document", document_module_open},
-               {"decode", decode_open}};
+               {"decode", decode_open},
+               {"tally", tally_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

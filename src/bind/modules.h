@@ -115,6 +115,9 @@ void qr_open(lua_State *L);
  *   place() -> what start returned; nil if none runs */
 void sandbox_open(lua_State *L);
 
+/* tally.c: a function that returns a new tally of the records of a list; see there. */
+void tally_open(lua_State *L);
+
 /* text.c, `core.text`:
  *   width(text) -> columns of a UTF-8 text: 2 for most of East Asia's characters and emoji, 0 for
  * combining characters. Bytes that are not UTF-8, and control characters, count 1 each prefix(text,

@@ -127,7 +127,8 @@ static void push_core(lua_State *L, struct process *process)
                {"record", record_open},
                {"quote", quote_open},
                {"document", document_module_open},
-               {"decode", decode_open}};
+               {"decode", decode_open},
+               {"tally", tally_open}};
   static const luaL_Reg functions[] = {{"send", send_message},
                                        {"receive", receive},
                                        {"embedded", embedded_searcher},
