@@ -76,7 +76,7 @@ static const struct {
     [RECORD_NONE] = {"record", "records", none},
     [RECORD_ACCOUNT] = {"account", "accounts", account, {"balance", "email", "id"}},
     [RECORD_TRANSACTION] = {"transaction", "transactions", transaction, {"id", "type", "amount"}},
-    [RECORD_QUOTE] = {"quote", "quotes", quote, {"price"}},
+    [RECORD_QUOTE] = {"quote", "quotes", quote, {"price", "quantity"}},
     [RECORD_ORDER] = {"order", "orders", order, {"id"}},
     [RECORD_PROXY] = {"proxy", "proxies", proxy, {"host", "port", "username", "url"}},
     [RECORD_REFERENCE] = {"reference", "references", none},
