@@ -143,9 +143,9 @@ end
 
 -- The emulated API on its own, as long as `act` runs; what it counted is asked through
 -- `counters()`.
-local function with_sandbox(act)
-  local line = "echo $$; exec %s --json sandbox --quiet --limits off --balance 1000000"
-  local pipe = assert(io.popen(line:format(ours)))
+local function with_sandbox(act, faults)
+  local line = "echo $$; exec %s --json sandbox --quiet --limits off --balance 1000000%s"
+  local pipe = assert(io.popen(line:format(ours, faults or "")))
   local place
   sandbox, place = pipe:read("l", "l")
   local url, secret = place:match('"url":"([^"]+)"'):gsub("\\/", "/"),
@@ -217,7 +217,28 @@ end
 -- What a request through a proxy would reach; the proxies answer it themselves.
 local target = "http://198.51.100.1/"
 
+-- Purchases while some responses are lost, and some requests never arrive. Counts what the account
+-- has bought beyond what was wanted.
+local function retries(what, how, most)
+  local count, lost, faults = 300, 11, {}
+  for at = 1, lost do
+    faults[#faults + 1] = (" --fault orders.create:cut=after,count=1,skip=%d"):format(at * 25)
+    faults[#faults + 1] = (" --fault orders.create:cut=before,count=1,skip=%d"):format(at * 25 + 12)
+  end
+  with_sandbox(function(env_of, counters, secret)
+    local line = "%s PROXYLUA_SETTLE=1 PROXYLUA_STORE=%s/retry-%s.db %s bench/retry.lua %s %d %s"
+    if not os.execute(line:format(env_of, folder, how, ours, how, count, secret)) then give_up() end
+    local sold = tonumber(counters():match('"sold":(%d+)'))
+    absolute(("%s: bought twice, of %d"):format(what, count), "%.0f", sold - count, most)
+  end, table.concat(faults))
+end
+
 local figures = {
+  { "retry", function()
+    retries("a script that sends a failed POST again", "retry", 11)
+    retries("proxylua", "proxylua", 0)
+  end },
+
   { "get", function()
     get("20,000 GETs of 600 bytes, 64 in flight", http .. "/json600", 20000, 64, 1.10)
   end },
