@@ -34,7 +34,7 @@ describe("the example", function()
     env = { XDG_CONFIG_HOME = folder .. "/.config",
       PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
       PROXYLUA_CHECK_URL = sandbox.trace_url, PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "1",
-      PATH = folder .. ":/usr/sbin:/usr/bin:/bin", COLUMNS = "80", NO_COLOR = "1", LANG = "C.UTF-8",
+      PATH = folder .. ":/usr/sbin:/usr/bin:/bin", COLUMNS = "100", NO_COLOR = "1", LANG = "C.UTF-8",
       XDG_DATA_HOME = folder .. "/data", NAME = "docs", TERM = "xterm",
     }
   end)
@@ -55,6 +55,14 @@ describe("the example", function()
 
   local function succeeds(result, block)
     assert.are.equal(0, result.code, block .. result.out .. result.err)
+  end
+
+  -- A page may ask for faults of the API, so that it can show what happens then.
+  local function inject(text)
+    local faults = core.json.array{}
+    for fault in text:gmatch("%S+") do faults[#faults + 1] = fault end
+    core.http.post(sandbox.admin_url .. "/settings",
+      { headers = { ["X-Sandbox-Key"] = sandbox.key }, json = { faults = faults } })
   end
 
   local run = {}
@@ -96,6 +104,7 @@ describe("the example", function()
       local bought = program.run({ "--json", "--spend", "20", "orders", "create", "--type", "isp",
         "--quantity", "2", "--country", "US" }, { env = env, home = folder })
       env.ID = core.json.decode(bought.out).id
+      inject(page.text:match("<!%-%- the sandbox's faults: (.-) %-%->") or "")
       if page.text:find("DATABASE_URL", 1, true) then
         database = postgres.start()
         env.DATABASE_URL = database.url
