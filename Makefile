@@ -113,6 +113,9 @@ check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the fo
 
 check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export ## run what takes too long for every change
 
+docs/demo.svg: build/proxylua tools/demo.lua ## draw the picture of README.md from a new run
+	build/proxylua tools/demo.lua >$@.new && mv $@.new $@
+
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
 
@@ -144,7 +147,7 @@ clean: ## remove all that was built
 	rm -rf build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z./-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 # --- the program ---
 

@@ -15,7 +15,8 @@ local steps = {
   { note = "check them" },
   { "proxylua check" },
   { note = "buy again; the connection breaks after the API has placed the order" },
-  { "proxylua --spend 20 --trace log orders create --type isp --quantity 3 --country DE --key tuesday" },
+  { "proxylua --spend 20 --trace log orders create --type isp --quantity 3 --country DE "
+    .. "--key tuesday" },
   { note = "what happened: the response was lost, the order was found, nothing was sent twice" },
   { "jq -r '\"\\(.method) \\(.endpoint): \\(.message // .status)\"' log | tail -n 3" },
   { "proxylua account transactions" },
@@ -82,17 +83,16 @@ local function draw(lines)
     put('<text x="%d" y="%.1f" fill="%s">%s</text>', MARGIN, y, colors[line.kind], text)
   end
   local width, height = math.ceil(COLUMNS * WIDTH) + 2 * MARGIN, math.ceil(y) + MARGIN
-  table.insert(out, 1, ([[
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">
+  local head = ([[
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">
 <title>A session with proxylua</title>
 <rect width="100%%" height="100%%" rx="8" fill="#0d1117"/>
 <circle cx="20" cy="18" r="6" fill="#ff5f57"/><circle cx="40" cy="18" r="6" fill="#febc2e"/>
 <circle cx="60" cy="18" r="6" fill="#28c840"/>
 <g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
  font-size="%d" style="white-space:pre" xml:space="preserve">]]):format(width, height, width, height,
-    SIZE))
-  put("</g>\n</svg>")
-  return table.concat(out, "\n") .. "\n"
+    SIZE)
+  return ("%s\n%s\n</g>\n</svg>\n"):format(head, table.concat(out, "\n"))
 end
 
 local picture = draw(run())

@@ -12,15 +12,21 @@ local all = pages.all()
 local by_path = {}
 for _, page in ipairs(all) do by_path[page.path] = page end
 
-local function is_data(block) return ("\n" .. block):find("\nreturn") ~= nil end
-
--- "-- fleet.lua" or "# .env" at the top names the file that a block is.
+-- "-- fleet.lua" at the top names the file that a block is.
 local function name_of(block) return block:match("^%-%- ([%w_/.-]+%.%w+)\n") end
+
+-- Data, specs and the parts of a plugin are files for the commands that follow on the page.
+local function is_script(block)
+  local name = name_of(block) or ""
+  return not (name:find("/", 1, true) or name:find("_spec%.lua$")
+    or ("\n" .. block):find("\nreturn"))
+end
 
 -- Those that work on this repository or on the machine: they are not run here.
 local function is_for_the_machine(block)
-  local word = block:match("^%$? ?([%w-]+)")
+  local word = block:match("^%$? ?([%w_-]+)")
   return word == "make" or word == "git" or word == "sudo" or word == "systemctl"
+    or word == "PROXYLUA_LUA_DIR"
 end
 
 describe("the example", function()
@@ -31,11 +37,13 @@ describe("the example", function()
     folder = program.folder()
     assert(os.execute(("ln -s %s %s/proxylua"):format(program.quote(program.path), folder)))
     assert(os.execute(("ln -s %s %s/scripts"):format(core.system.real_path("scripts"), folder)))
-    env = { XDG_CONFIG_HOME = folder .. "/.config",
+    env = {
+      XDG_CONFIG_HOME = folder .. "/.config",
       PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
       PROXYLUA_CHECK_URL = sandbox.trace_url, PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "1",
-      PATH = folder .. ":/usr/sbin:/usr/bin:/bin", COLUMNS = "100", NO_COLOR = "1", LANG = "C.UTF-8",
-      XDG_DATA_HOME = folder .. "/data", NAME = "docs", TERM = "xterm",
+      PATH = folder .. ":/usr/sbin:/usr/bin:/bin", COLUMNS = "100", NO_COLOR = "1",
+      LANG = "C.UTF-8",
+      XDG_DATA_HOME = folder .. "/data", TERM = "xterm",
     }
   end)
 
@@ -73,7 +81,7 @@ describe("the example", function()
       assert(os.execute("mkdir -p " .. program.quote(folder .. "/" .. name:gsub("[^/]*$", ""))))
     end
     local path = program.write(folder .. "/" .. (name or "script.lua"), block)
-    if is_data(block) then return end
+    if not is_script(block) then return end
     local result = shell("proxylua --spend 200 " .. program.quote(path))
     succeeds(result, block)
     assert.are.equal("", result.err, block)
@@ -121,7 +129,8 @@ describe("the example", function()
       for _, block in ipairs(page:code("lua")) do
         if name_of(block) == "config.lua" then
           env.PROXYLUA_CONFIG = program.write(folder .. "/config.lua", block)
-          for profile in (block:match("profiles = (%b{})") or ""):gmatch("\n?%s(%w+) = {") do
+          local profiles = (block:match("profiles = {(.*)") or ""):gsub("{[^}]*}", "{}")
+          for profile in profiles:gmatch("(%w+) = {") do
             succeeds(shell(("proxylua --profile %s -e ''"):format(profile)), block)
           end
           succeeds(shell("proxylua -e ''"), block)
@@ -217,9 +226,14 @@ describe("a page", function()
     local links = {}
     for _, link in ipairs(by_path["docs/index.md"]:links()) do links["docs/" .. link] = true end
     for _, page in ipairs(all) do
-      local is_top = page.path == "README.md" or page.path == "docs/index.md"
-      assert.is_true(is_top or links[page.path] or false, page.path)
+      local is_top = page.path:find("^%u+%.md$") or page.path == "docs/index.md"
+      assert.is_truthy(is_top or links[page.path], page.path)
     end
+  end)
+
+  it("shows a picture that a new run does not change", function()
+    local result = program.run({ "tools/demo.lua", "--check", "docs/demo.svg" })
+    assert.are.same({ 0, "" }, { result.code, result.err })
   end)
 
   it("is short, if it is README.md", function()

@@ -18,9 +18,10 @@ function M.read(path)
   return setmetatable({ path = path, text = text, blocks = blocks }, Page)
 end
 
---- All pages: README.md and those of docs/.
+--- All pages: those at the top of the repository and those of docs/.
 function M.all()
-  local list = { M.read("README.md") }
+  local list = { M.read("README.md"), M.read("CONTRIBUTING.md"), M.read("CHANGELOG.md"),
+    M.read("SECURITY.md") }
   local pipe = assert(io.popen("ls docs/*.md"))
   for path in pipe:lines() do list[#list + 1] = M.read(path) end
   assert(pipe:close())
