@@ -44,6 +44,19 @@ local function shell(command, env)
   return text
 end
 
+-- The results of a check arrive in any order, before its summary.
+local function sorted(text)
+  local results = {}
+  local rest = text:gsub("(127[^
+]*
+)", function(line)
+    results[#results + 1] = line
+    return ""
+  end)
+  table.sort(results)
+  return table.concat(results) .. rest
+end
+
 -- The lines of the session: tables of kind ("note", "command" or "output") and text.
 local function run()
   local sandbox = core.sandbox.start{ limits = "off", seed = 7, faults = { FAULT } }
@@ -57,10 +70,10 @@ local function run()
   local lines = {}
   for _, step in ipairs(steps) do
     lines[#lines + 1] = { kind = step.note and "note" or "command", text = step.note or step[1] }
-    if step[1] then
-      for line in shell(step[1], env):gmatch("([^\n]*)\n") do
-        lines[#lines + 1] = { kind = "output", text = line }
-      end
+    local output = step[1] and shell(step[1], env) or ""
+    if step[1] == "proxylua check" then output = sorted(output) end
+    for line in output:gmatch("([^\n]*)\n") do
+      lines[#lines + 1] = { kind = "output", text = line }
     end
   end
   core.sandbox.stop()
@@ -90,8 +103,8 @@ local function draw(lines)
 <circle cx="20" cy="18" r="6" fill="#ff5f57"/><circle cx="40" cy="18" r="6" fill="#febc2e"/>
 <circle cx="60" cy="18" r="6" fill="#28c840"/>
 <g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
- font-size="%d" style="white-space:pre" xml:space="preserve">]]):format(width, height, width, height,
-    SIZE)
+ font-size="%d" style="white-space:pre" xml:space="preserve">]])
+  head = head:format(width, height, width, height, SIZE)
   return ("%s\n%s\n</g>\n</svg>\n"):format(head, table.concat(out, "\n"))
 end
 
