@@ -79,7 +79,7 @@ for _, place in ipairs(stores.all) do
     local function sold(key)
       local count, id = 0, nil
       for _, order in ipairs(server:look("orders").orders) do
-        if order.key == key then count, id = count + 1, order.id end
+        if crash.key_of(order) == key then count, id = count + 1, order.id end
       end
       return count, id
     end

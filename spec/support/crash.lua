@@ -19,6 +19,11 @@ function M.steps()
   return steps
 end
 
+--- The key that an order was bought with: attempts after a refusal add a number to it.
+function M.key_of(order)
+  return order.key and (order.key:gsub("%.%d+$", ""))
+end
+
 --- Two keys of one account.
 M.keys = { "sk_sandbox_first", "sk_sandbox_second" }
 
@@ -352,8 +357,9 @@ local function sold_by_key(orders)
   local by_key, by_id = {}, {}
   for _, order in ipairs(orders) do
     if order.status ~= "cancelled" then
-      by_key[order.key] = by_key[order.key] or {}
-      table.insert(by_key[order.key], order)
+      local key = M.key_of(order)
+      by_key[key] = by_key[key] or {}
+      table.insert(by_key[key], order)
     end
     by_id[order.id] = order
   end

@@ -247,7 +247,7 @@ void flow_snapshot(struct flow *charge)
     flow_send(charge);
   } else if (flow_can_reuse_baseline(charge)) {
     flow_reuse_baseline(charge);
-    flow_send(charge);
+    go_on(charge);
   } else {
     flow_take_baseline(charge);
   }

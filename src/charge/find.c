@@ -40,6 +40,15 @@ static void found(struct flow *charge, const struct journal_entry *entry)
   flow_end(charge);
 }
 
+/* A server may repeat its refusal of an idempotency key for ever: the next attempt goes out under
+ * another one. */
+static bool was_refused(const struct flow *charge, const struct journal_entry *entry)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  return entry->state == JOURNAL_NOT_PLACED && entry->answer &&
+         settings->refuses(settings->read_arg, entry->answer, strlen(entry->answer));
+}
+
 /* Without the lock, an open entry may yet be settled: then it waits for its turn. */
 static void on_found(struct store_job *job)
 {
@@ -49,11 +58,11 @@ static void on_found(struct store_job *job)
   bool was = charge->find.found && entry->state != JOURNAL_NOT_PLACED;
   bool locked = charge->token != 0, dry_run = charge->owner->settings.dry_run;
   crash_point("looked-up");
-  /* A server may repeat its refusal of a key for ever: a new attempt goes out under a new one. */
   charge->idempotency.size = 0;
-  if (!(charge->find.found && !was ? buffer_print(&charge->idempotency, "%s.%lld",
-                                                  charge->public.key, (long long)entry->id)
-                                   : buffer_add_text(&charge->idempotency, charge->public.key))) {
+  if (!(charge->find.found && was_refused(charge, entry)
+            ? buffer_print(&charge->idempotency, "%s.%lld", charge->public.key,
+                           (long long)entry->id)
+            : buffer_add_text(&charge->idempotency, charge->public.key))) {
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
     return;
   }
