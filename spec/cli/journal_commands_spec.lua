@@ -33,8 +33,10 @@ describe("the journal", function()
   -- A purchase whose answer is lost. Nobody can tell whether it was made: the lists and the balance
   -- are out of reach.
   local function lose(key, fault)
+    local last = sandbox:eval("local s for e in px.journal.each() do s = e.state end return s")
+    local baseline = last == "placed" and 0 or 1 -- a purchase just made leaves its own
     faults("orders.create:" .. (fault or "cut=after") .. ",count=1",
-      "orders.list:status=403,skip=1")
+      "orders.list:status=403,skip=" .. baseline)
     local kind, message = buy(key, { PROXYLUA_SETTLE = "0.1" })
     faults()
     assert.equal("outcome_unknown", kind)

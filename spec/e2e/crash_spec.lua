@@ -21,6 +21,12 @@ end
 -- Steps that are only reached when an answer was lost, and when another process has left an entry
 -- open.
 local lost, left = { unknown = true }, { ["taken-over"] = true }
+-- One that is only reached when the response has no price, and no earlier purchase left a baseline.
+local priced = { priced = "orders.create:omit=price" }
+
+local function more_of(step)
+  return priced[step] and { type = "ipv6", quantity = 1 } or nil
+end
 
 -- Of a list of steps all in the long form, and in the short one those that matter most.
 local function chosen(...)
@@ -116,10 +122,10 @@ for _, place in ipairs(stores.all) do
           { PROXYLUA_CRASH = "answered" })
         assert.equal(137, dead.code, dead.err)
       end
-      server:faults(lost[step] and "orders.create:cut=after,count=1" or nil)
+      server:faults(lost[step] and "orders.create:cut=after,count=1" or priced[step])
       local all = { PROXYLUA_CRASH = step .. "=" .. signal }
       for name, value in pairs(env or {}) do all[name] = value end
-      return crash.start(server, store, wanted(key), all)
+      return crash.start(server, store, wanted(key, more_of(step)), all)
     end
 
     it("that is killed at any step is made once, by the next run with its key", function()
@@ -129,7 +135,8 @@ for _, place in ipairs(stores.all) do
         local result = start_at(step, "kill", step):join()
         assert.equal(137, result.code, step .. " was not reached: " .. result.err)
         check(step, result, step)
-        finish(step, step)
+        server:faults()
+        finish(step, step, more_of(step))
       end
     end)
 
@@ -222,7 +229,7 @@ for _, place in ipairs(stores.all) do
         local env = { PROXYLUA_CRASH = step, PROXYLUA_TIMEOUT = "1" }
         assert.equal(137, crash.start(server, store, wanted(step), env, "elsewhere"):join().code)
         assert.equal("elsewhere", entry_of(step).host)
-        finish(step, step)
+        finish(step, step, more_of(step))
       end
     end)
 
@@ -240,7 +247,7 @@ for _, place in ipairs(stores.all) do
           step .. result.err)
       end
       check(step, result, step)
-      finish(step, step)
+      finish(step, step, more_of(step))
     end
 
     if place.server_is_ours then

@@ -4,11 +4,13 @@
 #include "net/url.h"
 
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define ATTEMPTS 3
 #define BACKOFF_US INT64_C(500000) /* the first backoff is at most this, doubled each time */
@@ -28,6 +30,7 @@ struct client {
   struct client_call *calls;
   double date; /* what the API last said the time is, seconds since 1970; 0: nothing yet */
   int64_t dated_us;
+  bool warned; /* that the clocks differ */
 };
 
 /* --- open and close --- */
@@ -77,12 +80,56 @@ double client_clock(const struct client *client)
   return client->date > 0 ? client->date + (double)(loop_clock() - client->dated_us) / 1e6 : 0;
 }
 
+bool client_clock_skew(const struct client *client, int64_t *local, int64_t *server)
+{
+  bool known = client->date > 0;
+  *local = *server = (int64_t)time(NULL);
+  if (known) *server = (int64_t)client_clock(client);
+  if (known && client->settings.only_clock) *local = *server;
+  return known;
+}
+
+static void format_time(int64_t seconds, char text[64])
+{
+  struct tm parts;
+  time_t time = (time_t)seconds;
+  if (!gmtime_r(&time, &parts) || strftime(text, 64, "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
+    snprintf(text, 64, "%" PRId64, seconds);
+}
+
+bool client_clocks_agree(const struct client *client, struct error *err)
+{
+  int64_t local, server;
+  char here[64], there[64];
+  client_clock_skew(client, &local, &server);
+  if (llabs(local - server) <= CLIENT_MAX_SKEW) return true;
+  format_time(local, here);
+  format_time(server, there);
+  error_set(err, ERROR_CONFIG,
+            "the local clock (%s) and the API's (%s) differ by more than 24 hours, so nothing is "
+            "bought: set the local clock, or run again when the API's is right",
+            here, there);
+  return false;
+}
+
+/* Without a word, a wrong clock would make commands skip what is due. */
+static void warn_of_clocks(struct client *client)
+{
+  struct error err = ERROR_INIT;
+  char text[sizeof err.message + 80];
+  if (client->warned || client_clocks_agree(client, &err)) return;
+  client->warned = true;
+  snprintf(text, sizeof text, "%s; what is due by either clock is due", err.message);
+  client->settings.warn(client->settings.tell_arg, text);
+}
+
 static void take_date(struct client *client, const struct http_exchange *x)
 {
   double date = x->has_head ? http_date(x) : 0;
   if (date <= 0) return;
   client->date = date;
   client->dated_us = loop_clock();
+  warn_of_clocks(client);
 }
 
 /* --- the slots of a call --- */

@@ -27,8 +27,10 @@ struct client_settings {
   double timeout;      /* seconds an exchange */
   double
       max_wait; /* seconds that the server may make one call pause, all its 429s taken together */
+  bool only_clock; /* the API's clock is the only one: it is emulated, and can be advanced */
   void (*tell)(void *arg, const char *text); /* --verbose: told of each retry; NULL: nobody is */
-  void *tell_arg;
+  void (*warn)(void *arg, const char *text); /* what must be said in any case; never NULL */
+  void *tell_arg;                            /* of both */
 };
 
 /* Strings are borrowed until the call is released. */
@@ -91,6 +93,17 @@ const char *client_base_url(const struct client *client);
 
 /* The time by the API's clock, seconds since 1970, as its answers tell it; 0 while none has. */
 double client_clock(const struct client *client);
+
+/* How far the clocks may differ. */
+#define CLIENT_MAX_SKEW 86400 /* seconds */
+
+/* The time by both clocks, in seconds since 1970. False while no response of this process had a
+ * Date: both are the local time then. Where the API's clock is the only one, both are its time. */
+bool client_clock_skew(const struct client *client, int64_t *local, int64_t *server);
+
+/* Whether money may be spent as far as the clocks go: false with a config error that names both
+ * times when they differ by more than CLIENT_MAX_SKEW. True while the API's is not known. */
+bool client_clocks_agree(const struct client *client, struct error *err);
 
 /* Begins a call; `done` is called once, perhaps before this returns. NULL when memory is out. End
  * it with client_release. */

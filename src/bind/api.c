@@ -332,13 +332,19 @@ static int check(lua_State *L)
   return good ? 0 : error_raise(L, &err);
 }
 
-/* clock(): seconds since 1970 by the API's clock; nil while it has not told. */
+/* clock(): seconds since 1970 by the API's clock, twice; where the local clock differs by more than
+ * a day the later and the earlier of both. Nil while the API has not told. */
 static int server_clock(lua_State *L)
 {
-  double seconds = client_clock(engine_use(L)->client);
-  if (seconds <= 0) return 0;
-  lua_pushnumber(L, seconds);
-  return 1;
+  const struct client *client = engine_use(L)->client;
+  struct error err = ERROR_INIT;
+  int64_t local, server;
+  if (!client_clock_skew(client, &local, &server)) return 0;
+  double time = client_clock(client), other = time;
+  if (!client_clocks_agree(client, &err)) other = (double)local;
+  lua_pushnumber(L, time > other ? time : other);
+  lua_pushnumber(L, time > other ? other : time);
+  return 2;
 }
 
 static const char *text_option(lua_State *L, int index, const char *name, bool required)

@@ -18,7 +18,7 @@ struct engine {
   struct limiter_rules rules;
   struct journal_allowance allowance;
   double timeout, max_wait, settle; /* seconds */
-  bool dry_run, verbose, quiet;
+  bool dry_run, verbose, quiet, sandbox;
   struct countdown countdown;
   bool opened;
   struct secret *key;

@@ -128,6 +128,8 @@ void flow_decide(struct flow *charge)
   } else if (purchase->settings.dry_run) {
     charge->public.dry_run = true;
     flow_end(charge);
+  } else if (!client_clocks_agree(purchase->settings.client, &charge->public.error)) {
+    flow_end(charge);
   } else if (purchase->overcharged) {
     flow_fail(charge, ERROR_SPEND_REFUSED,
               "an earlier charge of this run came out above its quote; this run spends nothing "

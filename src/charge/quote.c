@@ -196,11 +196,27 @@ static void on_order(void *arg, struct client_call *call)
     flow_fail(charge, ERROR_INTERNAL, "cannot ask for a quote of this extension");
 }
 
+static void on_account(void *arg, struct client_call *call)
+{
+  struct flow *charge = arg;
+  if (flow_answered(charge, call)) flow_decide(charge);
+}
+
+/* There is no quote for it; but before anything is sent, a response has told the API's time. */
+static void quote_unknown(struct flow *charge)
+{
+  int64_t local, server;
+  take_quote(charge, charge->request.max_price, loop_clock());
+  if (client_clock_skew(charge->owner->settings.client, &local, &server))
+    flow_decide(charge);
+  else
+    flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
+}
+
 void flow_quote(struct flow *charge)
 {
   if (!charge->request.endpoint) {
-    take_quote(charge, charge->request.max_price, loop_clock());
-    flow_decide(charge);
+    quote_unknown(charge);
   } else if (flow_is_extension(charge)) {
     char *slash = strrchr(charge->path, '/');
     *slash = '\0';

@@ -266,7 +266,7 @@ local function decide(wanted, progress)
   local array = core.json.array
   local plan = { actions = array{}, skipped = array{}, endless = array{}, settled = array{},
     balance = endpoints.account.get().balance }
-  local now = clock() -- which that response has set
+  local now, earliest = clock() -- which that response has set
   local before = ties.open_extensions()
   local due, endless, without_id = list(wanted, now)
   local found = read_journal(due, progress)
@@ -281,7 +281,7 @@ local function decide(wanted, progress)
     local known = newest[order.id]
     local is_due = known.unseen or known.ends - now <= wanted.within
     if is_due and of_pool(order, wanted, found) then
-      local why, text = reason(order, known, wanted, found, now)
+      local why, text = reason(order, known, wanted, found, earliest)
       if why then
         add_skipped(plan, order, why, text)
       else
