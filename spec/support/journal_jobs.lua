@@ -33,8 +33,8 @@ Session.__index = Session
 function M.open(store)
   local self = setmetatable({ folder = program.folder(), read = 0 }, Session)
   local output = program.write(self.folder .. "/output", "")
-  self.input = assert(io.popen(("build/spec/journal_check %s >%s 2>&1"):format(
-    program.quote(store), output), "w"))
+  local command = "echo $$ >%s/pid; exec build/spec/journal_check %s >%s 2>&1"
+  self.input = assert(io.popen(command:format(self.folder, program.quote(store), output), "w"))
   self.output = assert(io.open(output))
   return self
 end
@@ -50,6 +50,11 @@ function Session:run(job)
     if not part then core.task.sleep(0.002) end
   until line:sub(-1) == "\n"
   return line:sub(1, -2)
+end
+
+--- Sends a signal to the process.
+function Session:signal(name)
+  assert(os.execute(("kill -%s $(cat %s/pid)"):format(name, self.folder)))
 end
 
 function Session:close()

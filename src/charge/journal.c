@@ -184,13 +184,17 @@ static void work_lock(struct store_job *job, struct store_driver *driver)
   driver->ops->lock(driver, (struct journal_lock *)job);
 }
 
+bool journal_lost(struct error *err)
+{
+  error_set(err, ERROR_STORE,
+            "the right to charge this account was lost, since this process was stopped or cut off "
+            "from the store for too long, or the store has changed; try again");
+  return false;
+}
+
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err)
 {
-  if (token == 0 || token == driver->token) return true;
-  error_set(err, ERROR_STORE,
-            "the right to charge this account was lost, since the store or the connection to it "
-            "has changed; try again");
-  return false;
+  return token == 0 || token == driver->token || journal_lost(err);
 }
 
 bool journal_keeps_baseline(const struct store_driver *driver,

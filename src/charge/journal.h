@@ -73,9 +73,9 @@ bool journal_is_orphan(const struct journal_entry *entry);
  * free. */
 
 /* The right to charge an account, which one has at a time among all processes and machines that
- * share the store. It is gone with the process that has it, with its file or with its connection to
- * the database. Asked for again and again until `token` is there: whoever has asked once is the
- * next to get it. */
+ * share the store. In a file it is gone with the process that has it; in a database it lasts for a
+ * lease of some seconds, which the store's thread renews while the process runs. Asked for again
+ * and again until `token` is there: whoever has asked once is the next to get it. */
 struct journal_lock {
   struct store_job job;
   const char *account; /* NULL: gives it, or the place in the queue, back */

@@ -303,7 +303,7 @@ static bool intend(struct postgres *pg, void *arg, struct error *err)
   struct journal_spent all, purse;
   bool found;
   journal_entry_free(&job->existing);
-  if (!journal_holds(&pg->driver, job->token, err) || !read_day(pg, job, &day, &now, err) ||
+  if (!postgres_hold(pg, job->token, err) || !read_day(pg, job, &day, &now, err) ||
       !read_one(pg, PG_CHARGE_BY_KEY, key, &found, &job->existing, err))
     return false;
   job->verdict = JOURNAL_EXISTS;
@@ -351,10 +351,10 @@ static const char *cleaned(const struct buffer *clean, const char *text)
 }
 
 /* A parameter of KEEP_BASELINE. */
-static const char *baseline_text(const struct postgres *pg, const struct settling *settling,
+static const char *baseline_text(const struct settling *settling,
                                  const struct journal_baseline *baseline, bool drops)
 {
-  if (journal_keeps_baseline(&pg->driver, baseline))
+  if (baseline->text && *baseline->text && baseline->token != 0)
     return cleaned(&settling->baseline, baseline->text);
   return drops ? "" : NULL;
 }
@@ -363,7 +363,7 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
 {
   const struct settling *settling = arg;
   struct journal_settle *job = settling->settle;
-  struct digits id, state, price, open, ends_in;
+  struct digits id, state, price, open, ends_in, token;
   bool ends = job->ends_in != JOURNAL_KEEP_END;
   const struct postgres_param params[] = {
       TEXT(in_digits(&id, job->id)),
@@ -375,13 +375,13 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
       TEXT(cleaned(&settling->note, job->note)),
       TEXT(ends ? pg->clock : NULL),
       TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),
-      TEXT(baseline_text(pg, settling, &job->baseline, job->state == JOURNAL_SENT)),
+      TEXT(baseline_text(settling, &job->baseline, job->state == JOURNAL_SENT)),
       TEXT(pg->clock),
+      TEXT(in_digits(&token, job->baseline.token)),
   };
   int rows;
   job->began_at = loop_clock();
-  if (!journal_holds(&pg->driver, job->token, err) ||
-      !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err))
+  if (!postgres_hold(pg, job->token, err) || !postgres_do(pg, PG_CHARGE_SETTLE, params, &rows, err))
     return false;
   job->changed = rows > 0;
   return true;
@@ -391,18 +391,18 @@ static bool amend(struct postgres *pg, void *arg, struct error *err)
 {
   const struct settling *settling = arg;
   struct journal_amend *job = settling->amend;
-  struct digits id, price;
+  struct digits id, price, token;
   const struct postgres_param params[] = {
       TEXT(in_digits(&id, job->id)),
       TEXT(job->price == JOURNAL_NO_PRICE ? NULL : in_digits(&price, job->price)),
       TEXT(cleaned(&settling->answer, job->answer)),
       TEXT(cleaned(&settling->note, job->note)),
-      TEXT(baseline_text(pg, settling, &job->baseline, false)),
+      TEXT(baseline_text(settling, &job->baseline, false)),
       TEXT(pg->clock),
+      TEXT(in_digits(&token, job->baseline.token)),
   };
   int rows;
-  if (!journal_holds(&pg->driver, job->token, err) ||
-      !postgres_do(pg, PG_CHARGE_AMEND, params, &rows, err))
+  if (!postgres_hold(pg, job->token, err) || !postgres_do(pg, PG_CHARGE_AMEND, params, &rows, err))
     return false;
   job->changed = rows > 0;
   return true;

@@ -1,56 +1,128 @@
-/* The right to charge an account, in a database: advisory locks of the session, which end with it.
- * An account has two: the lock, and the place in the queue for it. Whatever is written under the
- * right is written on this very session, so a machine that was cut off for a while cannot act on a
- * right that has passed to another. A pooler between the two must leave a session to one client
- * (PgBouncer: pool_mode=session). */
+/* The right to charge an account, in a database: a row with the random token of whom that has it,
+ * and a lease by the database's clock. Every write under the right matches the token in its own
+ * transaction, so a process that was stopped or cut off for longer than the lease cannot write once
+ * the right has passed to another. It holds behind any pooler, since no session is part of it. The
+ * row has one place in the queue, kept by asking: one that charges again and again does not keep
+ * the others out. */
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
 
 #include "store/postgres.h"
 
-/* Calls a function of one lock's name that answers a boolean. */
-static bool call(struct postgres *pg, enum postgres_statement function, int64_t name, bool *yes,
-                 struct error *err)
-{
+#define RENEW_EVERY INT64_C(1500000) /* microseconds: a quarter of the lease (libpq.c) */
+
+struct digits {
   char text[24];
-  snprintf(text, sizeof text, "%lld", (long long)name);
-  PGresult *result =
-      postgres_run(pg, function, &(struct postgres_param){.value = text}, false, err);
-  if (!result) return false;
-  *yes = pg->lib.PQgetvalue(result, 0, 0)[0] == 't';
-  pg->lib.PQclear(result);
+};
+
+static struct postgres_param param(struct digits *digits, int64_t number)
+{
+  snprintf(digits->text, sizeof digits->text, "%" PRId64, number);
+  return (struct postgres_param){.value = digits->text};
+}
+
+/* A token that nobody else has: positive, and random. */
+static bool make_token(int64_t *token, struct error *err)
+{
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof bits, 0) != sizeof bits) {
+    error_set(err, ERROR_INTERNAL, "the system has no random bytes to give");
+    return false;
+  }
+  *token = (int64_t)(bits >> 1) | 1;
   return true;
+}
+
+bool postgres_hold(struct postgres *pg, int64_t token, struct error *err)
+{
+  struct digits digits;
+  if (token == 0) return true;
+  const struct postgres_param params[] = {param(&digits, token)};
+  if (token == pg->driver.token) pg->renew_at = loop_clock() + RENEW_EVERY;
+  return postgres_ahead(pg, PG_LOCK_HOLD, params, err);
 }
 
 static bool give_back(struct postgres *pg, void *arg, struct error *err)
 {
   (void)arg;
-  pg->driver.token = 0;
-  pg->queued = false;
-  return postgres_do(pg, PG_UNLOCK_ALL, NULL, NULL, err);
+  struct digits token, asking;
+  const struct postgres_param params[] = {param(&token, pg->driver.token ? pg->driver.token : -1),
+                                          param(&asking, pg->asking ? pg->asking : -1)};
+  return postgres_do(pg, PG_LOCK_GIVE, params, NULL, err);
 }
 
-/* Such locks are counted: none is asked for that is there already. */
-static bool take(struct postgres *pg, void *arg, struct error *err)
+static bool give(struct postgres *pg, struct error *err)
+{
+  if (pg->driver.token == 0 && pg->asking == 0) return true;
+  bool ok = postgres_transact(pg, give_back, NULL, err);
+  pg->driver.token = pg->asking = 0;
+  return ok;
+}
+
+/* Of one that was not given back the lease ends by itself. */
+void postgres_unlock(struct postgres *pg)
+{
+  struct error ignored = ERROR_INIT;
+  if (!pg->lost && pg->connection) give(pg, &ignored);
+}
+
+static bool make_row(struct postgres *pg, void *arg, struct error *err)
 {
   const struct journal_lock *lock = arg;
-  int64_t name = store_lock_name(lock->account);
-  bool got;
-  if (!pg->queued && !call(pg, PG_TRY_LOCK, name + 1, &pg->queued, err)) return false;
-  if (!pg->queued) return true;
-  if (!call(pg, PG_TRY_LOCK, name, &got, err)) return false;
-  if (!got) return true;
-  if (!call(pg, PG_UNLOCK, name + 1, &got, err)) return false;
-  pg->queued = false;
-  pg->driver.token = loop_clock();
+  return postgres_do(pg, PG_LOCK_MAKE, &(struct postgres_param){.value = lock->account}, NULL, err);
+}
+
+static bool take(struct postgres *pg, void *arg, struct error *err)
+{
+  struct journal_lock *lock = arg;
+  struct digits token;
+  const struct postgres_param params[] = {{.value = lock->account}, param(&token, pg->asking)};
+  PGresult *result = postgres_run(pg, PG_LOCK_TAKE, params, false, err);
+  if (!result) return false;
+  bool got = pg->lib.PQntuples(result) > 0 && pg->lib.PQgetvalue(result, 0, 0)[0] == 't';
+  lock->token = got ? pg->asking : 0;
+  pg->lib.PQclear(result);
   return true;
 }
 
 bool postgres_lock(struct store_driver *driver, struct journal_lock *lock)
 {
   struct postgres *pg = (struct postgres *)driver;
+  struct error *err = &lock->job.err;
   lock->token = 0;
-  if (!lock->account) return postgres_read(pg, give_back, lock, &lock->job.err);
-  if (!postgres_read(pg, take, lock, &lock->job.err)) return false;
-  lock->token = driver->token;
+  if (!lock->account) return give(pg, err);
+  if (pg->asking == 0 &&
+      (!make_token(&pg->asking, err) || !postgres_transact(pg, make_row, lock, err)))
+    return false;
+  if (!postgres_transact(pg, take, lock, err)) return false;
+  if (lock->token == 0) return true;
+  driver->token = lock->token;
+  pg->asking = 0;
+  pg->renew_at = loop_clock() + RENEW_EVERY;
   return true;
+}
+
+static bool renew(struct postgres *pg, void *arg, struct error *err)
+{
+  struct digits token;
+  const struct postgres_param params[] = {param(&token, pg->driver.token)};
+  return postgres_do(pg, PG_LOCK_RENEW, params, arg, err);
+}
+
+/* A right that was lost shows when something is to be written under it. */
+int64_t postgres_tend(struct store_driver *driver)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  struct error ignored = ERROR_INIT;
+  int rows = 0;
+  if (driver->token == 0) return -1;
+  if (loop_clock() >= pg->renew_at) {
+    bool ok = postgres_transact(pg, renew, &rows, &ignored);
+    if (ok && rows == 0) driver->token = 0;
+    pg->renew_at = loop_clock() + RENEW_EVERY;
+  }
+  int64_t left = pg->renew_at - loop_clock();
+  return left > 0 ? left : 0;
 }

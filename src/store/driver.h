@@ -26,6 +26,9 @@ struct store_ops {
   bool (*amend)(struct store_driver *driver, struct journal_amend *amend);
   bool (*review)(struct store_driver *driver, struct journal_review *review);
   bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
+  /* Does what is due when no job is at hand, and answers in how many microseconds it wants to be
+   * called again; negative: not before the next job. NULL: nothing is ever due. */
+  int64_t (*tend)(struct store_driver *driver);
   bool (*notes_get)(struct store_driver *driver, struct notes_get *get);
   bool (*notes_put)(struct store_driver *driver, struct notes_put *put);
   bool (*notes_list)(struct store_driver *driver, struct notes_list *list);
@@ -43,8 +46,9 @@ extern const struct store_ops store_sqlite, store_postgres;
  * to free; NULL when memory is out. */
 char *store_name(const char *location);
 
-/* Whether the right that a job was begun under is still there; a store error when it is not. For
- * the stores, inside of the transaction that depends on it. */
+/* Whether the right that a job was begun under is still this driver's; a store error when it is
+ * not, which journal_lost sets, and answers false. */
+bool journal_lost(struct error *err);
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
 
 /* Whether a baseline may be written: there is one, and the right that it was seen under is still

@@ -1,5 +1,4 @@
-/* The texts of the PostgreSQL store: the library's functions by name, and every statement that is
- * kept prepared. */
+/* The texts of the PostgreSQL store: the library's functions by name, and every statement. */
 #include <dlfcn.h>
 #include <string.h>
 
@@ -47,20 +46,40 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
   "(SELECT amount FROM proxylua.spent WHERE span = " span " AND account = " account \
   " AND purse = " purse ")"
 
-/* After an update of an entry (`changed`): writes the baseline of its account, removes it when the
- * text is empty, and leaves it when the text is NULL. */
-#define KEEP_BASELINE(text, clock)                                                         \
+/* A right is over when it has not been renewed for so long: the store's thread renews it while it
+ * lives. A place in the queue is kept by asking. */
+#define LEASE "interval '6 s'"
+#define PLACE "interval '3 s'"
+#define IS_FREE "(l.until <= now AND (l.next = $2 OR l.next_until <= now))"
+
+/* After an update of an entry (`changed`): writes the baseline of its account if the token is that
+ * of a lock, removes it when the text is empty, and leaves it when the text is NULL. */
+#define KEEP_BASELINE(text, clock, token)                                                  \
   ", kept AS (INSERT INTO proxylua.ledgers AS l (account, baseline, baseline_entry, "      \
   "baseline_clock, baseline_at) SELECT account, nullif(" text ", ''), id, " clock ", " NOW \
-  " FROM changed WHERE " text                                                              \
-  "::text IS NOT NULL ON CONFLICT (account) DO UPDATE SET baseline "                       \
-  "= excluded.baseline, baseline_entry = excluded.baseline_entry, baseline_clock = "       \
+  " FROM changed WHERE " text " = '' OR (" text                                            \
+  "::text IS NOT NULL AND EXISTS (SELECT 1 FROM "                                          \
+  "proxylua.locks WHERE token = " token                                                    \
+  ")) ON CONFLICT (account) DO UPDATE SET baseline = "                                     \
+  "excluded.baseline, baseline_entry = excluded.baseline_entry, baseline_clock = "         \
   "excluded.baseline_clock, baseline_at = excluded.baseline_at) SELECT id FROM changed"
 
 const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0},
     [PG_COMMIT] = {"COMMIT", 0},
     [PG_ROLLBACK] = {"ROLLBACK", 0},
+    /* Before every statement and transaction, and for no longer: an operator of somebody else's is
+     * not found, no wait at the server is without bound, and what the database's owner has chosen
+     * for durability is kept unless it is none. Another version of the schema is a division by
+     * zero, error 22012: the connection is made anew, which says why. */
+    [PG_GUARD] = {"SELECT set_config('search_path', 'pg_catalog', true), "
+                  "set_config('statement_timeout', '15s', true), "
+                  "set_config('lock_timeout', '15s', true), "
+                  "set_config('idle_in_transaction_session_timeout', '15s', true), "
+                  "CASE WHEN current_setting('synchronous_commit') = 'off' THEN "
+                  "set_config('synchronous_commit', 'on', true) END, "
+                  "1 / (version = $1::int)::int FROM proxylua.version",
+                  1},
     /* Rows are locked in the order of their names, so that nobody waits in a circle. The time is
      * read outside of the locking query, and so with the locks in hand: whoever commits later has a
      * later time. */
@@ -117,13 +136,14 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          "ended_at = coalesce(" NOW " + $9::int8, ended_at), "
          "snapshot = CASE WHEN $2 IN (2, 3) THEN NULL ELSE snapshot END "
          "WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id, account)" KEEP_BASELINE("$10",
-                                                                                         "$11"),
-         11},
+                                                                                         "$11",
+                                                                                         "$12"),
+         12},
     [PG_CHARGE_AMEND] =
         {"WITH changed AS (UPDATE proxylua.charges SET price = coalesce($2, price), "
          "answer = coalesce($3, answer), note = coalesce($4, note), updated_at = " NOW
-         " WHERE id = $1 AND state = 2 RETURNING id, account)" KEEP_BASELINE("$5", "$6"),
-         6},
+         " WHERE id = $1 AND state = 2 RETURNING id, account)" KEEP_BASELINE("$5", "$6", "$7"),
+         7},
     /* clock_timestamp() in a sub-select, since an index is not searched for what may change. All
      * three parts have the columns of an entry; the baseline is in that of the snapshot, its
      * age in the last one. */
@@ -162,9 +182,34 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_SPENT_FORGET] = {"DELETE FROM proxylua.spent WHERE span = 'day ' || $2::text AND account = "
                          "$1",
                          2},
-    [PG_TRY_LOCK] = {"SELECT pg_try_advisory_lock($1::int8)", 1},
-    [PG_UNLOCK] = {"SELECT pg_advisory_unlock($1::int8)", 1},
-    [PG_UNLOCK_ALL] = {"SELECT pg_advisory_unlock_all()", 0},
+    [PG_LOCK_MAKE] =
+        {"INSERT INTO proxylua.locks (account) VALUES ($1) ON CONFLICT (account) DO NOTHING", 1},
+    /* Takes the lock, or the place in the queue for it, or keeps that. It need not outlive a crash
+     * of the server: a token that is forgotten only ends its charge. */
+    [PG_LOCK_TAKE] =
+        {"UPDATE proxylua.locks AS l SET token = CASE WHEN " IS_FREE " THEN $2 ELSE l.token END, "
+         "until = CASE WHEN " IS_FREE " THEN now + " LEASE " ELSE l.until END, "
+         "next = CASE WHEN NOT " IS_FREE " THEN $2 WHEN l.next = $2 THEN 0 ELSE l.next END, "
+         "next_until = CASE WHEN NOT " IS_FREE " THEN now + " PLACE
+         " WHEN l.next = $2 THEN '-infinity' ELSE l.next_until END "
+         "FROM (SELECT clock_timestamp() AS now OFFSET 0) AS t WHERE l.account = $1 AND "
+         "(" IS_FREE " OR l.next_until <= now OR (l.next = $2 AND l.next_until < now + " PLACE
+         " / 2)) RETURNING l.token = $2, set_config('synchronous_commit', 'off', true)",
+         2},
+    /* ln(0) is the error 2201E, which is told as a right that was lost. */
+    [PG_LOCK_HOLD] = {"WITH held AS (UPDATE proxylua.locks SET until = clock_timestamp() + " LEASE
+                      " WHERE token = $1 RETURNING token) SELECT ln(count(*)::numeric) FROM held",
+                      1},
+    [PG_LOCK_RENEW] = {"UPDATE proxylua.locks SET until = clock_timestamp() + " LEASE
+                       " WHERE token = $1 RETURNING set_config('synchronous_commit', 'off', true)",
+                       1},
+    [PG_LOCK_GIVE] =
+        {"UPDATE proxylua.locks SET token = CASE WHEN token = $1 THEN 0 ELSE token END, "
+         "until = CASE WHEN token = $1 THEN '-infinity' ELSE until END, "
+         "next = CASE WHEN next = $2 THEN 0 ELSE next END, "
+         "next_until = CASE WHEN next = $2 THEN '-infinity' ELSE next_until END "
+         "WHERE token = $1 OR next = $2 RETURNING set_config('synchronous_commit', 'off', true)",
+         2},
     [PG_NOTE_GET] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = $2 "
                      "AND name = $3",
                      3},

@@ -18,6 +18,7 @@
   (20 * INT64_C(1000000)) /* microseconds for one statement or for connecting \
                            */
 #define LONGEST_WAIT_IN_A_HURRY INT64_C(1000000)
+#define LONGEST_MIGRATION (600 * INT64_C(1000000))
 #define GLANCE 250 /* milliseconds after which a wait sees that there is a hurry */
 #define OLDEST_SERVER 100000
 
@@ -92,8 +93,13 @@ static bool fail_lost(struct postgres *pg, struct error *err, const char *said)
 static bool fail_result(struct postgres *pg, const PGresult *result, struct error *err)
 {
   const char *state = pg->lib.PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  bool away = !state || strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 ||
-              pg->lib.PQstatus(pg->connection) == CONNECTION_BAD;
+  bool other_version = state && strcmp(state, "22012") == 0; /* PG_GUARD */
+  if (state && strcmp(state, "2201E") == 0) {                /* PG_LOCK_HOLD */
+    pg->driver.token = 0;
+    return journal_lost(err);
+  }
+  bool away = !state || other_version || strncmp(state, "57P", 3) == 0 ||
+              strncmp(state, "08", 2) == 0 || pg->lib.PQstatus(pg->connection) == CONNECTION_BAD;
   if (away) return fail_lost(pg, err, pg->lib.PQresultErrorMessage(result));
   return fail(pg, err, hint_for(state), pg->lib.PQresultErrorMessage(result));
 }
@@ -102,7 +108,9 @@ static bool fail_result(struct postgres *pg, const PGresult *result, struct erro
 
 static int64_t deadline_of(const struct postgres *pg)
 {
-  return loop_clock() + (atomic_load(pg->hurry) ? LONGEST_WAIT_IN_A_HURRY : LONGEST_WAIT);
+  return loop_clock() + (pg->migrating            ? LONGEST_MIGRATION
+                         : atomic_load(pg->hurry) ? LONGEST_WAIT_IN_A_HURRY
+                                                  : LONGEST_WAIT);
 }
 
 /* Until the socket is ready; it is looked at once more when the time is over, which the machine may
@@ -112,7 +120,7 @@ static bool await(struct postgres *pg, short events, int64_t *deadline, struct e
   struct pollfd ready = {.fd = pg->lib.PQsocket(pg->connection), .events = events};
   for (;;) {
     int64_t now = loop_clock(), left = *deadline - now;
-    if (atomic_load(pg->hurry) && left > LONGEST_WAIT_IN_A_HURRY)
+    if (atomic_load(pg->hurry) && !pg->migrating && left > LONGEST_WAIT_IN_A_HURRY)
       *deadline = now + LONGEST_WAIT_IN_A_HURRY;
     int most = left <= 0 ? 0 : left < (int64_t)GLANCE * 1000 ? (int)(left / 1000) + 1 : GLANCE;
     int count = poll(&ready, 1, most);
@@ -208,33 +216,18 @@ static PGresult *answer_pipeline(struct postgres *pg, bool sent, struct error *e
   return answer(pg, sent && pg->lib.PQpipelineSync(pg->connection), err);
 }
 
-static bool prepare(struct postgres *pg, enum postgres_statement name, const char *label,
-                    struct error *err)
-{
-  if (pg->prepared[name]) return true;
-  bool sent = pg->lib.PQsendPrepare(pg->connection, label, postgres_texts[name].text, 0, NULL);
-  PGresult *result = answer_pipeline(pg, sent, err);
-  if (!result) return false;
-  pg->lib.PQclear(result);
-  pg->prepared[name] = true;
-  return true;
-}
-
 static bool send(struct postgres *pg, enum postgres_statement name,
                  const struct postgres_param *params, bool binary, struct error *err)
 {
   const char *values[16];
   int sizes[16], formats[16], count = postgres_texts[name].params;
-  char label[12];
-  snprintf(label, sizeof label, "%d", (int)name);
-  if (!prepare(pg, name, label, err)) return false;
   for (int i = 0; i < count; i++) {
     values[i] = params[i].value;
     sizes[i] = params[i].size;
     formats[i] = params[i].size > 0;
   }
-  return pg->lib.PQsendQueryPrepared(pg->connection, label, count, values, sizes, formats,
-                                     binary ? 1 : 0) ||
+  return pg->lib.PQsendQueryParams(pg->connection, postgres_texts[name].text, count, NULL, values,
+                                   sizes, formats, binary ? 1 : 0) ||
          fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
 }
 
@@ -266,9 +259,7 @@ static void disconnect(struct postgres *pg)
 {
   if (pg->connection) pg->lib.PQfinish(pg->connection);
   pg->connection = NULL;
-  memset(pg->prepared, 0, sizeof pg->prepared);
-  pg->lost = pg->committing = pg->queued = pg->pipelined = false;
-  pg->driver.token = 0;
+  pg->lost = pg->committing = pg->pipelined = false;
 }
 
 static void ignore_notice(void *arg, const char *text)
@@ -300,21 +291,12 @@ static bool finish_connecting(struct postgres *pg, struct error *err)
   return next == PGRES_POLLING_OK || fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
 }
 
-/* A machine that vanishes must not keep its locks: the server asks after it when it is silent. What
- * the database's owner has chosen for durability is kept, unless it is none. */
-static bool set_session(struct postgres *pg, struct error *err)
+static bool ask_server(struct postgres *pg, struct error *err)
 {
-  static const char settings[] =
-      "SET statement_timeout = '15s'; SET lock_timeout = '15s'; SET "
-      "idle_in_transaction_session_timeout = '15s';"
-      "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
-      "SET search_path = pg_catalog;"
-      "SELECT set_config('synchronous_commit', 'on', false) WHERE "
-      "current_setting('synchronous_commit') = 'off';"
-      "SELECT system_identifier FROM pg_control_system()";
   if (pg->lib.PQserverVersion(pg->connection) < OLDEST_SERVER)
     return fail(pg, err, "the server is older than PostgreSQL 10; give another one", "");
-  PGresult *result = postgres_query(pg, settings, err);
+  PGresult *result =
+      postgres_query(pg, "SELECT system_identifier FROM pg_catalog.pg_control_system()", err);
   if (!result) return false;
   snprintf(pg->clock, sizeof pg->clock, "postgresql %.40s", pg->lib.PQgetvalue(result, 0, 0));
   pg->lib.PQclear(result);
@@ -335,10 +317,17 @@ static bool connect_server(struct postgres *pg, struct error *err)
   pg->lib.PQsetNoticeProcessor(pg->connection, ignore_notice, NULL);
   return finish_connecting(pg, err) &&
          (pg->lib.PQsetnonblocking(pg->connection, 1) == 0 || fail_lost(pg, err, "cannot wait")) &&
-         set_session(pg, err) && postgres_migrate(pg, err) && begin_pipeline(pg, err);
+         ask_server(pg, err) && postgres_migrate(pg, err) && begin_pipeline(pg, err);
 }
 
 /* --- transactions --- */
+
+static bool guard(struct postgres *pg, struct error *err)
+{
+  char version[12];
+  snprintf(version, sizeof version, "%d", postgres_version());
+  return postgres_ahead(pg, PG_GUARD, &(struct postgres_param){.value = version}, err);
+}
 
 /* A commit waits for the server's disk, which no timeout of the server's ends: only ours does. */
 static bool transact_once(struct postgres *pg,
@@ -347,7 +336,7 @@ static bool transact_once(struct postgres *pg,
 {
   struct error ignored = ERROR_INIT;
   pg->committing = false;
-  bool ok = postgres_ahead(pg, PG_BEGIN, NULL, err) && body(pg, arg, err);
+  bool ok = postgres_ahead(pg, PG_BEGIN, NULL, err) && guard(pg, err) && body(pg, arg, err);
   pg->committing = ok;
   ok = ok && postgres_do(pg, PG_COMMIT, NULL, NULL, err);
   if (!ok && !pg->lost) postgres_do(pg, PG_ROLLBACK, NULL, NULL, &ignored);
@@ -359,7 +348,7 @@ static bool run_once(struct postgres *pg,
                      struct error *err)
 {
   pg->committing = false;
-  return body(pg, arg, err);
+  return guard(pg, err) && body(pg, arg, err);
 }
 
 typedef bool run_body(struct postgres *pg,
@@ -397,6 +386,7 @@ bool postgres_read(struct postgres *pg,
 static void close_postgres(struct store_driver *driver)
 {
   struct postgres *pg = (struct postgres *)driver;
+  postgres_unlock(pg);
   disconnect(pg);
   for (int i = 0; i < SLOTS_SCOPES; i++) slots_free(&pg->states[i]);
   if (pg->password) explicit_bzero(pg->password, strlen(pg->password));
@@ -472,6 +462,7 @@ const struct store_ops store_postgres = {
     .amend = postgres_amend,
     .review = postgres_review,
     .lock = postgres_lock,
+    .tend = postgres_tend,
     .notes_get = postgres_notes_get,
     .notes_put = postgres_notes_put,
     .notes_list = postgres_notes_list,

@@ -33,9 +33,8 @@
   with(PQresultErrorField);   \
   with(PQresultErrorMessage); \
   with(PQresultStatus);       \
-  with(PQsendPrepare);        \
   with(PQsendQuery);          \
-  with(PQsendQueryPrepared);  \
+  with(PQsendQueryParams);    \
   with(PQserverVersion);      \
   with(PQsetNoticeProcessor); \
   with(PQsetnonblocking);     \
@@ -48,11 +47,14 @@ struct libpq {
   LIBPQ_FUNCTIONS(LIBPQ_MEMBER);
 };
 
-/* Every statement that is kept prepared; their text is in libpq.c. */
+/* Every statement by its name; their text is in libpq.c. None is kept prepared at the server, and
+ * no setting outlives its transaction, since a pooler between the two may hand each transaction to
+ * another session. */
 enum postgres_statement {
   PG_BEGIN,
   PG_COMMIT,
   PG_ROLLBACK,
+  PG_GUARD,
   PG_SCOPE_LOAD,
   PG_SCOPE_MAKE,
   PG_SCOPE_LOOK,
@@ -74,9 +76,11 @@ enum postgres_statement {
   PG_LEDGER_PUT,
   PG_SPENT,
   PG_SPENT_FORGET,
-  PG_TRY_LOCK,
-  PG_UNLOCK,
-  PG_UNLOCK_ALL,
+  PG_LOCK_MAKE,
+  PG_LOCK_TAKE,
+  PG_LOCK_HOLD,
+  PG_LOCK_RENEW,
+  PG_LOCK_GIVE,
   PG_NOTE_GET,
   PG_NOTE_PUT,
   PG_NOTE_ADD,
@@ -86,7 +90,6 @@ enum postgres_statement {
   PG_STATEMENTS
 };
 
-/* Their names at the server are these in decimal. */
 struct postgres_text {
   const char *text;
   int params;
@@ -98,15 +101,16 @@ struct postgres {
   const atomic_bool *hurry;
   struct libpq lib;
   PGconn *connection;
-  char *location; /* with the password */
-  char *name;     /* without: for messages */
-  char *password; /* which no message may quote; NULL: none in the location */
-  bool prepared[PG_STATEMENTS];
+  char *location;  /* with the password */
+  char *name;      /* without: for messages */
+  char *password;  /* which no message may quote; NULL: none in the location */
   bool pipelined;  /* libpq's pipeline mode: all but what is asked when connecting */
   bool lost;       /* the connection is gone */
   bool committing; /* COMMIT was sent: what is lost from then on may have happened */
+  bool migrating;  /* which may take long */
   char clock[64];
-  bool queued; /* the place in the queue for a lock is ours (lock_postgres.c) */
+  int64_t asking;   /* the token that waits for a lock, 0: none (lock_postgres.c) */
+  int64_t renew_at; /* loop_clock() at which the lease of driver.token is due to be renewed */
   struct slots_state states[SLOTS_SCOPES];
   unsigned char *bytes; /* slots as they lie in the database */
   size_t byte_capacity;
@@ -120,7 +124,7 @@ struct postgres_param {
   int size;          /* of a binary one; 0: text */
 };
 
-/* Runs a kept statement. `binary` says how results come. The result is the caller's to clear; NULL
+/* Runs a statement. `binary` says how results come. The result is the caller's to clear; NULL
  * with the error set. */
 PGresult *postgres_run(struct postgres *pg, enum postgres_statement name,
                        const struct postgres_param *params, bool binary, struct error *err);
@@ -129,12 +133,13 @@ PGresult *postgres_run(struct postgres *pg, enum postgres_statement name,
 bool postgres_do(struct postgres *pg, enum postgres_statement name,
                  const struct postgres_param *params, int *rows, struct error *err);
 
-/* Sends a kept statement along with the one that postgres_run or postgres_do sends next, whose
+/* Sends a statement along with the one that postgres_run or postgres_do sends next, whose
  * answer tells when it failed: a round trip less. What comes after a failure is not run. */
 bool postgres_ahead(struct postgres *pg, enum postgres_statement name,
                     const struct postgres_param *params, struct error *err);
 
-/* Runs one or more statements that are not kept; the result is the last one's. */
+/* Runs one or more statements by their text; the result is the last one's. Only while connecting.
+ */
 PGresult *postgres_query(struct postgres *pg, const char *text, struct error *err);
 
 /* Runs `body` in a transaction and commits when it answers true. When the connection is lost before
@@ -143,7 +148,8 @@ bool postgres_transact(struct postgres *pg,
                        bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                        struct error *err);
 
-/* Runs reading statements, once more when the connection is lost. */
+/* Runs reading statements without a transaction around them, once more when the connection is lost.
+ */
 bool postgres_read(struct postgres *pg,
                    bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                    struct error *err);
@@ -154,6 +160,7 @@ bool postgres_damaged(const struct postgres *pg, struct error *err, const char *
 /* Brings a new or older database to the present schema; refuses newer and foreign ones untouched.
  */
 bool postgres_migrate(struct postgres *pg, struct error *err);
+int postgres_version(void); /* of that schema */
 
 bool postgres_slots(struct store_driver *driver, struct store_slots *slots);
 bool postgres_account(struct store_driver *driver, struct journal_account *account);
@@ -164,6 +171,12 @@ bool postgres_settle(struct store_driver *driver, struct journal_settle *settle)
 bool postgres_amend(struct store_driver *driver, struct journal_amend *amend);
 bool postgres_review(struct store_driver *driver, struct journal_review *review);
 bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
+int64_t postgres_tend(struct store_driver *driver);
+void postgres_unlock(struct postgres *pg);
+
+/* In a transaction, before what must be written under a token: what follows is not run, and fails
+ * with a store error, when the right has been lost. */
+bool postgres_hold(struct postgres *pg, int64_t token, struct error *err);
 
 /* The notes' operations (postgres_notes.c). */
 bool postgres_notes_get(struct store_driver *driver, struct notes_get *get);

@@ -95,6 +95,13 @@ static const char *const migrations[] = {
     "  FROM proxylua.ledgers l WHERE l.account = c.account;"
     "ALTER TABLE proxylua.charges ALTER period SET NOT NULL, ALTER purse SET NOT NULL;"
     "CREATE INDEX charges_by_change ON proxylua.charges (account, updated_at);"
+    "CREATE TABLE proxylua.locks (" /* the right to charge an account (lock_postgres.c) */
+    "  account text PRIMARY KEY,"
+    "  token int8 NOT NULL DEFAULT 0," /* of whom that has it; random */
+    "  until timestamptz NOT NULL DEFAULT '-infinity',"
+    "  next int8 NOT NULL DEFAULT 0," /* of whom that is the next to have it */
+    "  next_until timestamptz NOT NULL DEFAULT '-infinity'"
+    ") WITH (fillfactor = 20);"
     "CREATE TABLE proxylua.spent ("
     "  span text NOT NULL,"    /* "day N" of a period, or "run ID" */
     "  account text NOT NULL," /* nothing for a run */
@@ -153,8 +160,8 @@ static bool read_number(struct postgres *pg, const char *query, int *number, str
 /* How many tables and the like schema proxylua holds, less a thousand when one of them is ours: one
  * look, since others may create them right now. */
 static const char objects_query[] =
-    "SELECT count(*) - 1000 * count(*) FILTER (WHERE relname = 'version') FROM pg_class "
-    "WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'proxylua')";
+    "SELECT count(*) - 1000 * count(*) FILTER (WHERE relname = 'version') FROM pg_catalog.pg_class "
+    "WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'proxylua')";
 
 /* 0 where there is nothing of ours yet. */
 static bool read_version(struct postgres *pg, int *version, struct error *err)
@@ -177,19 +184,31 @@ static bool execute(struct postgres *pg, const char *text, struct error *err)
   return result;
 }
 
-/* Several processes may come to a new database at once: the version is read again under a lock. */
+/* Several processes may come to a new database at once: the version is read again under a lock. The
+ * table of the version is locked too, which every transaction of a program that is running has read
+ * (PG_GUARD): these end before, or find another version. */
 static bool migrate(struct postgres *pg, struct error *err)
 {
   int version;
   char mark[80];
   snprintf(mark, sizeof mark, "UPDATE proxylua.version SET version = %d", VERSION);
-  if (!execute(pg, "SELECT pg_advisory_xact_lock(hashtext('proxylua migrations'))", err) ||
+  if (!execute(pg,
+               "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('proxylua "
+               "migrations'))",
+               err) ||
       !read_version(pg, &version, err))
     return false;
   if (version == VERSION) return true;
+  if (version > 0 && !execute(pg, "LOCK TABLE proxylua.version IN ACCESS EXCLUSIVE MODE", err))
+    return false;
   for (int i = version; i < VERSION; i++)
     if (!execute(pg, migrations[i], err)) return false;
   return execute(pg, mark, err);
+}
+
+int postgres_version(void)
+{
+  return VERSION;
 }
 
 bool postgres_migrate(struct postgres *pg, struct error *err)
@@ -199,7 +218,9 @@ bool postgres_migrate(struct postgres *pg, struct error *err)
   if (!read_version(pg, &version, err)) return false;
   if (version == VERSION) return true;
   if (!execute(pg, "BEGIN", err)) return false;
+  pg->migrating = true;
   bool ok = migrate(pg, err) && execute(pg, "COMMIT", err);
+  pg->migrating = false;
   if (!ok && !pg->lost) execute(pg, "ROLLBACK", &ignored);
   return ok;
 }

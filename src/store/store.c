@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/sha256.h"
 #include "store/driver.h"
@@ -118,6 +119,27 @@ static bool be_open(struct store *store, struct error *err)
   return store->driver;
 }
 
+/* With the mutex, until there is a job or the driver wants to be tended again. */
+static void await_job(struct store *store)
+{
+  int64_t due = -1;
+  if (store->driver && store->ops->tend) {
+    pthread_mutex_unlock(&store->mutex);
+    due = store->ops->tend(store->driver);
+    pthread_mutex_lock(&store->mutex);
+  }
+  if (store->waiting.first || store->stop) return;
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += due % 1000000 * 1000;
+  until.tv_sec += due / 1000000 + until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  if (due < 0)
+    pthread_cond_wait(&store->more, &store->mutex);
+  else
+    pthread_cond_clockwait(&store->more, &store->mutex, CLOCK_MONOTONIC, &until);
+}
+
 static void *work(void *arg)
 {
   struct store *store = arg;
@@ -126,7 +148,7 @@ static void *work(void *arg)
     struct store_job *job = pop(&store->waiting);
     if (!job && store->stop) break;
     if (!job) {
-      pthread_cond_wait(&store->more, &store->mutex);
+      await_job(store);
       continue;
     }
     pthread_mutex_unlock(&store->mutex);
