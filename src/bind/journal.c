@@ -28,8 +28,10 @@ struct look {
   struct error err;
   struct journal_account account;
   struct journal_list list;
+  const char *prefix; /* of the keys wanted, or NULL */
   struct journal_find find;
   struct journal_settle settle;
+  struct journal_prune prune;
 };
 
 #define LOOK_OF(job, field) ((struct look *)((char *)(job)-offsetof(struct look, field)))
@@ -160,6 +162,7 @@ static void push_entry(lua_State *L, const struct journal_entry *entry)
   set_text(L, "day", entry->day);
   set_time(L, "created_at", entry->created_at);
   set_time(L, "updated_at", entry->updated_at);
+  if (entry->pruned) set_flag(L, "pruned", true);
   if (is_running(entry)) set_flag(L, "running", true);
 }
 
@@ -170,11 +173,20 @@ static void on_list(struct store_job *job)
   end(LOOK_OF(job, list), job);
 }
 
+/* Without an account there is no index of its keys: all are read, and those with the prefix taken.
+ */
 static void list_entries(struct look *look)
 {
   look->list.job.done = on_list;
   look->list.account = look->account.account;
+  look->prefix = look->list.prefix;
+  if (!look->list.account) look->list.prefix = NULL;
   journal_list(look->engine->store, &look->list);
+}
+
+static bool has_prefix(const struct look *look, const struct journal_entry *entry)
+{
+  return !look->prefix || strncmp(entry->key, look->prefix, strlen(look->prefix)) == 0;
 }
 
 static int push_list(lua_State *L, int status, lua_KContext context)
@@ -187,13 +199,19 @@ static int push_list(lua_State *L, int status, lua_KContext context)
   lua_createtable(L, (int)list->count, 0);
   json_mark_list(L);
   for (size_t i = 0; i < list->count; i++) {
-    if (!is_ours(look, &list->entries[i])) continue;
+    if (!is_ours(look, &list->entries[i]) || !has_prefix(look, &list->entries[i])) continue;
     push_entry(L, &list->entries[i]);
     lua_rawseti(L, -2, ++count);
   }
-  if (list->count < (size_t)list->limit) return 1;
-  lua_pushinteger(L, list->entries[list->count - 1].id);
-  return 2;
+  if (list->count < (size_t)list->limit)
+    lua_pushnil(L);
+  else if (list->prefix)
+    lua_pushstring(L, list->entries[list->count - 1].key);
+  else
+    lua_pushinteger(L, list->entries[list->count - 1].id);
+  if (!list->counts || !list->account) return 2;
+  lua_pushinteger(L, list->total);
+  return 3;
 }
 
 static enum journal_state state_at(lua_State *L, int index)
@@ -226,18 +244,43 @@ static int64_t integer_field(lua_State *L, int index, const char *name, int64_t 
   return value;
 }
 
+static bool flag_field(lua_State *L, int index, const char *name)
+{
+  lua_getfield(L, index, name);
+  bool flag = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return flag;
+}
+
+/* Leaves the text on the stack, where it is borrowed from. */
+static const char *text_field(lua_State *L, int index, const char *name)
+{
+  lua_getfield(L, index, name);
+  return luaL_optstring(L, -1, NULL);
+}
+
+/* list{states=, after=, limit=, newest=, hide_pruned=, counts=, prefix=, after_key=}: entries, and
+ * what comes after them is asked for with: an id, or a key where there is a prefix; nil: nothing
+ * does. With `counts` also how many there are, nil where that is not known. */
 static int list(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TTABLE);
-  struct look *look = push_look(L, list_entries);
   int64_t limit = integer_field(L, 1, "limit", USUAL_LIMIT);
   if (limit < 1 || limit > MOST_LIMIT)
     return error_usage(L, "journal: limit is a number from 1 to %d", MOST_LIMIT);
-  look->list.limit = (int)limit;
-  look->list.after = integer_field(L, 1, "after", 0);
-  look->list.states =
+  struct journal_list query = {.limit = (int)limit,
+                               .after = integer_field(L, 1, "after", 0),
+                               .newest = flag_field(L, 1, "newest"),
+                               .hide_pruned = flag_field(L, 1, "hide_pruned"),
+                               .counts = flag_field(L, 1, "counts")};
+  query.prefix = text_field(L, 1, "prefix");
+  query.after_key = text_field(L, 1, "after_key");
+  if (query.prefix && !*query.prefix) return error_usage(L, "journal: prefix is an empty text");
+  query.states =
       lua_getfield(L, 1, "states") == LUA_TNIL ? JOURNAL_ALL : states_at(L, lua_gettop(L));
   lua_pop(L, 1);
+  struct look *look = push_look(L, list_entries);
+  look->list = query;
   begin(look);
   return wait_for(L, &look->wait, push_list, (lua_KContext)look);
 }
@@ -350,13 +393,6 @@ static int push_settled(lua_State *L, int status, lua_KContext context)
   return 1;
 }
 
-/* Leaves the text on the stack, where it is borrowed from. */
-static const char *text_field(lua_State *L, int index, const char *name)
-{
-  lua_getfield(L, index, name);
-  return luaL_optstring(L, -1, NULL);
-}
-
 static money price_field(lua_State *L, int index)
 {
   money price = JOURNAL_NO_PRICE;
@@ -392,6 +428,45 @@ static int settle(lua_State *L)
   look->settle = job;
   journal_settle(look->engine->store, &look->settle);
   return wait_for(L, &look->wait, push_settled, (lua_KContext)look);
+}
+
+/* --- prune --- */
+
+static void on_pruned(struct store_job *job)
+{
+  end(LOOK_OF(job, prune), job);
+}
+
+static void prune_entries(struct look *look)
+{
+  look->prune.job.done = on_pruned;
+  look->prune.account = look->account.account;
+  if (look->prune.account)
+    journal_prune(look->engine->store, &look->prune);
+  else
+    end(look, &look->account.job);
+}
+
+static int push_pruned(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  const struct look *look = (const struct look *)context;
+  check(L, look);
+  lua_pushinteger(L, (lua_Integer)look->prune.pruned);
+  lua_pushinteger(L, (lua_Integer)look->prune.removed);
+  return 2;
+}
+
+/* prune(before): of this account, whose settled entries were last changed before so many seconds
+ * since 1970; how many were made smaller, and how many removed. */
+static int prune(lua_State *L)
+{
+  double before = luaL_checknumber(L, 1);
+  if (!(before >= 0 && before < 1e12)) return error_usage(L, "journal: not a time");
+  struct look *look = push_look(L, prune_entries);
+  look->prune.before = (int64_t)(before * 1e6);
+  begin(look);
+  return wait_for(L, &look->wait, push_pruned, (lua_KContext)look);
 }
 
 /* --- inquire --- */
@@ -450,11 +525,9 @@ static int random_key(lua_State *L)
 
 void journal_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"list", list},
-                                       {"get", get},
-                                       {"settle", settle},
-                                       {"inquire", inquire},
-                                       {"random_key", random_key},
+  static const luaL_Reg functions[] = {{"list", list},       {"get", get},
+                                       {"settle", settle},   {"prune", prune},
+                                       {"inquire", inquire}, {"random_key", random_key},
                                        {NULL, NULL}};
   luaL_newmetatable(L, TYPE);
   lua_pushcfunction(L, collect);

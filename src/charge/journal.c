@@ -32,6 +32,13 @@ void journal_entry_free(struct journal_entry *entry)
   *entry = (struct journal_entry){0};
 }
 
+char *journal_prefix_end(const char *prefix)
+{
+  char *end = strdup(prefix);
+  if (end) end[strlen(end) - 1]++;
+  return end;
+}
+
 void journal_list_free(struct journal_list *list)
 {
   for (size_t i = 0; i < list->count; i++) journal_entry_free(&list->entries[i]);
@@ -171,6 +178,11 @@ static void work_amend(struct store_job *job, struct store_driver *driver)
   driver->ops->amend(driver, (struct journal_amend *)job);
 }
 
+static void work_prune(struct store_job *job, struct store_driver *driver)
+{
+  driver->ops->prune(driver, (struct journal_prune *)job);
+}
+
 static void work_review(struct store_job *job, struct store_driver *driver)
 {
   struct journal_review *review = (struct journal_review *)job;
@@ -243,6 +255,11 @@ void journal_amend(struct store *store, struct journal_amend *amend)
 void journal_review(struct store *store, struct journal_review *review)
 {
   submit(store, &review->job, work_review);
+}
+
+void journal_prune(struct store *store, struct journal_prune *prune)
+{
+  submit(store, &prune->job, work_prune);
 }
 
 void journal_lock(struct store *store, struct journal_lock *lock)

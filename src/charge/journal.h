@@ -50,6 +50,7 @@ struct journal_entry {
   char *run_id;
   char day[11];                   /* UTC, of the intent, as it was accounted (journal_day) */
   int64_t created_at, updated_at; /* microseconds since 1970, by the store's clock */
+  bool pruned;                    /* journal_prune has taken its details away */
   int64_t since_ended; /* microseconds since the exchange has surely ended, by a clock that nobody
                           sets where there is one (CLOCK_BOOTTIME, or the database's); negative: to
                           come; JOURNAL_NOT_TIMED */
@@ -105,14 +106,21 @@ struct journal_find {
   struct journal_entry entry;
 };
 
-/* Entries in the order of their ids. */
+/* Entries in the order of their ids, or of their keys when a prefix is given. With an account,
+ * lists of open entries, of those since a time and of those with a prefix read no others. */
 struct journal_list {
   struct store_job job;
-  const char *account; /* NULL: of all */
-  unsigned states;     /* bits, JOURNAL_ALL */
-  int64_t after;       /* ids above this */
-  int64_t since;       /* changed at this time (microseconds since 1970) or later */
+  const char *account;   /* NULL: of all */
+  unsigned states;       /* bits, JOURNAL_ALL */
+  int64_t after;         /* ids above this; with `newest` ids below this, 0: all */
+  int64_t since;         /* changed at this time (microseconds since 1970) or later */
+  bool newest;           /* in the order of falling ids, without `since` */
+  bool hide_pruned;      /* with `newest` */
+  const char *prefix;    /* keys that begin so, and are longer; needs an account; NULL: any */
+  const char *after_key; /* with a prefix: keys after this in the order of bytes; NULL: all */
   int limit;
+  bool counts; /* with `newest`: how many there are all in all goes to `total` */
+  int64_t total;
   struct journal_entry *entries;
   size_t count;
 };
@@ -233,6 +241,19 @@ struct journal_amend {
   bool changed; /* false: there is no such entry, or it is not placed */
 };
 
+/* Makes the settled entries smaller that were last changed before a time. What protects their keys
+ * stays: an entry that is placed keeps its key, order, price, parameters and times, and a response
+ * that names the order; an entry that is not placed goes whole, since its key may buy again. Open
+ * entries, and the sums of the allowances, are left alone, but for those of runs that have spent
+ * nothing for JOURNAL_RUN_AGE. */
+#define JOURNAL_RUN_AGE (INT64_C(30) * 86400 * 1000000) /* microseconds */
+struct journal_prune {
+  struct store_job job;
+  const char *account;
+  int64_t before; /* microseconds since 1970, by the store's clock */
+  size_t pruned, removed;
+};
+
 /* What a charge must know of its account before it begins, as of one moment and in one round trip:
  * the open entries, oldest first; those that were settled within the last `within` microseconds,
  * newest first; and the baseline. A text of NULL: there is no baseline. Its age is in microseconds,
@@ -260,6 +281,7 @@ void journal_intend(struct store *store, struct journal_intend *intend);
 void journal_settle(struct store *store, struct journal_settle *settle);
 void journal_amend(struct store *store, struct journal_amend *amend);
 void journal_review(struct store *store, struct journal_review *review);
+void journal_prune(struct store *store, struct journal_prune *prune);
 void journal_lock(struct store *store, struct journal_lock *lock);
 
 struct journal_spent {

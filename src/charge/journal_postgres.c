@@ -73,6 +73,7 @@ static bool read_entry(const struct row *row, struct journal_entry *entry, struc
   const char *clock = text_of(row, 20);
   bool timed = clock && strcmp(clock, row->pg->clock) == 0 && text_of(row, 22);
   entry->since_ended = timed ? number_of(row, 22) : JOURNAL_NOT_TIMED;
+  entry->pruned = text_of(row, 23) && text_of(row, 23)[0] == 't';
   strncpy(entry->day, text_of(row, 16) ? text_of(row, 16) : "", sizeof entry->day - 1);
   if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) &&
       copy_text(row, 3, &entry->endpoint) && copy_text(row, 4, &entry->params) &&
@@ -131,19 +132,66 @@ static bool read_all(struct postgres *pg, const PGresult *result, struct journal
   return true;
 }
 
-static bool list(struct postgres *pg, void *arg, struct error *err)
+/* In the order of ids. */
+static PGresult *list_by_id(struct postgres *pg, const struct journal_list *job, struct error *err)
 {
-  struct journal_list *job = arg;
   struct digits after, states, limit, since;
   const struct postgres_param params[] = {TEXT(in_digits(&after, job->after)), TEXT(job->account),
                                           TEXT(in_digits(&states, job->states)),
                                           TEXT(in_digits(&limit, job->limit)),
                                           TEXT(in_digits(&since, job->since))};
   bool open = job->account && (job->states & ~JOURNAL_OPEN) == 0;
-  PGresult *result =
-      postgres_run(pg, open ? PG_CHARGE_LIST_OPEN : PG_CHARGE_LIST, params, false, err);
+  return postgres_run(pg, open ? PG_CHARGE_LIST_OPEN : PG_CHARGE_LIST, params, false, err);
+}
+
+static PGresult *list_newest(struct postgres *pg, const struct journal_list *job, struct error *err)
+{
+  struct digits after, states, limit;
+  const struct postgres_param params[] = {TEXT(job->account), TEXT(in_digits(&states, job->states)),
+                                          TEXT(job->hide_pruned ? "true" : "false"),
+                                          TEXT(in_digits(&after,
+                                                         job->after ? job->after : INT64_MAX)),
+                                          TEXT(in_digits(&limit, job->limit))};
+  return postgres_run(pg, PG_CHARGE_LIST_NEWEST, params, false, err);
+}
+
+static PGresult *list_keys(struct postgres *pg, const struct journal_list *job, struct error *err)
+{
+  struct digits states, limit;
+  char *end = journal_prefix_end(job->prefix);
+  const struct postgres_param params[] = {TEXT(job->account), TEXT(in_digits(&states, job->states)),
+                                          TEXT(job->after_key ? job->after_key : job->prefix),
+                                          TEXT(end), TEXT(in_digits(&limit, job->limit))};
+  PGresult *result = NULL;
+  if (end)
+    result = postgres_run(pg, PG_CHARGE_LIST_KEYS, params, false, err);
+  else
+    out_of_memory(err);
+  free(end);
+  return result;
+}
+
+static bool count_all(struct postgres *pg, struct journal_list *job, struct error *err)
+{
+  struct digits states;
+  const struct postgres_param params[] = {TEXT(job->account), TEXT(in_digits(&states, job->states)),
+                                          TEXT(job->hide_pruned ? "true" : "false")};
+  PGresult *result = postgres_run(pg, PG_CHARGE_COUNT, params, false, err);
   if (!result) return false;
-  bool ok = read_all(pg, result, job, err);
+  struct row row = {.pg = pg, .result = result};
+  job->total = number_of(&row, 0);
+  pg->lib.PQclear(result);
+  return true;
+}
+
+static bool list(struct postgres *pg, void *arg, struct error *err)
+{
+  struct journal_list *job = arg;
+  PGresult *result = job->prefix   ? list_keys(pg, job, err)
+                     : job->newest ? list_newest(pg, job, err)
+                                   : list_by_id(pg, job, err);
+  if (!result) return false;
+  bool ok = read_all(pg, result, job, err) && (!job->counts || count_all(pg, job, err));
   if (!ok) journal_list_free(job);
   pg->lib.PQclear(result);
   return ok;
@@ -437,6 +485,30 @@ bool postgres_amend(struct store_driver *driver, struct journal_amend *job)
             postgres_transact((struct postgres *)driver, amend, &settling, err);
   free_texts(&settling);
   return ok;
+}
+
+/* --- pruning --- */
+
+static bool prune(struct postgres *pg, void *arg, struct error *err)
+{
+  struct journal_prune *job = arg;
+  struct digits before, age;
+  const struct postgres_param params[] = {TEXT(job->account),
+                                          TEXT(in_digits(&before, job->before))};
+  const struct postgres_param runs[] = {TEXT(in_digits(&age, JOURNAL_RUN_AGE))};
+  int pruned, removed;
+  if (!postgres_do(pg, PG_CHARGE_PRUNE, params, &pruned, err) ||
+      !postgres_do(pg, PG_CHARGE_REMOVE, params, &removed, err) ||
+      !postgres_do(pg, PG_RUNS_FORGET, runs, NULL, err))
+    return false;
+  job->pruned = (size_t)pruned;
+  job->removed = (size_t)removed;
+  return true;
+}
+
+bool postgres_prune(struct store_driver *driver, struct journal_prune *job)
+{
+  return postgres_transact((struct postgres *)driver, prune, job, &job->job.err);
 }
 
 /* --- before a charge --- */

@@ -78,6 +78,7 @@ static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_
   const char *clock = (const char *)sqlite3_column_text(row, 20);
   bool timed = clock && strcmp(clock, sqlite->clock) == 0;
   entry->since_ended = timed ? loop_clock() - sqlite3_column_int64(row, 21) : JOURNAL_NOT_TIMED;
+  entry->pruned = sqlite3_column_int(row, 22);
   const char *day = (const char *)sqlite3_column_text(row, 16);
   strncpy(entry->day, day ? day : "", sizeof entry->day - 1);
   entry->state = (enum journal_state)state;
@@ -155,26 +156,61 @@ static bool read_all(struct sqlite *sqlite, sqlite3_stmt *statement, struct jour
   return code == SQLITE_DONE || sqlite_fail(sqlite, err);
 }
 
+static enum statement statement_of(const struct journal_list *list)
+{
+  if (list->prefix) return CHARGE_LIST_KEYS;
+  if (list->account && (list->states & ~JOURNAL_OPEN) == 0 && !list->newest)
+    return CHARGE_LIST_OPEN;
+  if (list->newest) return CHARGE_LIST_NEWEST;
+  return list->account && list->since ? CHARGE_LIST_SINCE : CHARGE_LIST;
+}
+
+static bool count_all(struct sqlite *sqlite, struct journal_list *list, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_COUNT, err);
+  if (!statement) return false;
+  sqlite_text(statement, 2, list->account);
+  sqlite3_bind_int64(statement, 3, list->states);
+  sqlite3_bind_int(statement, 5, list->hide_pruned);
+  bool ok = sqlite3_step(statement) == SQLITE_ROW || sqlite_fail(sqlite, err);
+  if (ok) list->total = sqlite3_column_int64(statement, 0);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+static bool read_list(struct sqlite *sqlite, struct journal_list *list, const char *end,
+                      struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, statement_of(list), err);
+  if (!statement) return false;
+  sqlite_text(statement, 2, list->account);
+  sqlite3_bind_int64(statement, 3, list->states);
+  sqlite3_bind_int(statement, 4, list->limit);
+  if (list->prefix) {
+    sqlite_text(statement, 1, list->after_key ? list->after_key : list->prefix);
+    sqlite_text(statement, 5, end);
+  } else if (list->newest) {
+    sqlite3_bind_int64(statement, 1, list->after ? list->after : INT64_MAX);
+    sqlite3_bind_int(statement, 5, list->hide_pruned);
+  } else {
+    sqlite3_bind_int64(statement, 1, list->after);
+    sqlite3_bind_int64(statement, 5, list->since);
+  }
+  bool ok = read_all(sqlite, statement, list, err);
+  sqlite3_reset(statement);
+  return ok && (!list->counts || count_all(sqlite, list, err));
+}
+
 bool sqlite_list(struct store_driver *driver, struct journal_list *list)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct error *err = &list->job.err;
+  char *end = list->prefix ? journal_prefix_end(list->prefix) : NULL;
   list->entries = NULL;
   list->count = 0;
-  bool open = list->account && (list->states & ~JOURNAL_OPEN) == 0;
-  enum statement name = open                           ? CHARGE_LIST_OPEN
-                        : list->account && list->since ? CHARGE_LIST_SINCE
-                                                       : CHARGE_LIST;
-  sqlite3_stmt *statement = sqlite_statement(sqlite, name, err);
-  if (!statement) return false;
-  sqlite3_bind_int64(statement, 1, list->after);
-  sqlite_text(statement, 2, list->account);
-  sqlite3_bind_int64(statement, 3, list->states);
-  sqlite3_bind_int(statement, 4, list->limit);
-  sqlite3_bind_int64(statement, 5, list->since);
-  bool ok = read_all(sqlite, statement, list, err);
-  sqlite3_reset(statement);
+  bool ok = (end || !list->prefix || out_of_memory(err)) && read_list(sqlite, list, end, err);
   if (!ok) journal_list_free(list);
+  free(end);
   return ok;
 }
 
@@ -410,6 +446,39 @@ bool sqlite_amend(struct store_driver *driver, struct journal_amend *amend)
   if (amend->changed && journal_keeps_baseline(driver, &amend->baseline))
     ok = put_baseline(sqlite, account, amend->baseline.text, amend->id, err);
   free(account);
+  return sqlite_end(sqlite, ok, err);
+}
+
+/* --- pruning --- */
+
+static bool run_prune(struct sqlite *sqlite, enum statement name, const struct journal_prune *prune,
+                      size_t *count, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, name, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, prune->account);
+  sqlite3_bind_int64(statement, 2, prune->before);
+  if (!sqlite_run(sqlite, statement, err)) return false;
+  *count = (size_t)sqlite3_changes(sqlite->db);
+  return true;
+}
+
+static bool forget_runs(struct sqlite *sqlite, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, RUNS_FORGET, err);
+  if (!statement) return false;
+  sqlite3_bind_int64(statement, 1, sqlite_wall_clock() - JOURNAL_RUN_AGE);
+  return sqlite_run(sqlite, statement, err);
+}
+
+bool sqlite_prune(struct store_driver *driver, struct journal_prune *prune)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &prune->job.err;
+  if (!sqlite_begin(sqlite, true, err)) return false;
+  bool ok = run_prune(sqlite, CHARGE_PRUNE, prune, &prune->pruned, err) &&
+            run_prune(sqlite, CHARGE_REMOVE, prune, &prune->removed, err) &&
+            forget_runs(sqlite, err);
   return sqlite_end(sqlite, ok, err);
 }
 

@@ -25,6 +25,7 @@ struct store_ops {
   bool (*settle)(struct store_driver *driver, struct journal_settle *settle);
   bool (*amend)(struct store_driver *driver, struct journal_amend *amend);
   bool (*review)(struct store_driver *driver, struct journal_review *review);
+  bool (*prune)(struct store_driver *driver, struct journal_prune *prune);
   bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
   /* Does what is due when no job is at hand, and answers in how many microseconds it wants to be
    * called again; negative: not before the next job. NULL: nothing is ever due. */
@@ -50,6 +51,10 @@ char *store_name(const char *location);
  * not, which journal_lost sets, and answers false. */
 bool journal_lost(struct error *err);
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
+
+/* The first text after all that begin with a prefix (ASCII, not empty), in the order of bytes. The
+ * caller's to free; NULL when memory is out. */
+char *journal_prefix_end(const char *prefix);
 
 /* Whether a baseline may be written: there is one, and the right that it was seen under is still
  * there. */

@@ -40,7 +40,9 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 
 /* What is read of an entry: its columns, and how long ago its exchange ended by this database's
  * clock. */
-#define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at"
+#define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at, pruned"
+#define CHARGE_SELECTED \
+  "($1::text IS NULL OR account = $1) AND (1 << state) & $2 != 0 AND NOT ($3::bool AND pruned)"
 
 #define SPENT(span, account, purse)                                                 \
   "(SELECT amount FROM proxylua.spent WHERE span = " span " AND account = " account \
@@ -122,6 +124,25 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          " FROM proxylua.charges WHERE id > $1 AND account = $2 AND state NOT IN (2, 3) "
          "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
          5},
+    [PG_CHARGE_LIST_NEWEST] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE " CHARGE_SELECTED
+                               " AND id < $4 ORDER BY id DESC LIMIT $5",
+                               5},
+    [PG_CHARGE_COUNT] = {"SELECT count(*) FROM proxylua.charges WHERE " CHARGE_SELECTED, 3},
+    [PG_CHARGE_LIST_KEYS] = {"SELECT " CHARGE_READ
+                             " FROM proxylua.charges WHERE account = $1 AND key > $3 AND key < $4 "
+                             "AND (1 << state) & $2 != 0 ORDER BY key LIMIT $5",
+                             5},
+    [PG_CHARGE_PRUNE] =
+        {"UPDATE proxylua.charges SET pruned = true, answer = '{\"id\":' || "
+         "coalesce(to_json(order_id)::text, 'null') || '}', note = NULL, host = NULL, run_id = '', "
+         "ended_clock = NULL, ended_at = NULL "
+         "WHERE account = $1 AND updated_at < $2 AND state = 2 AND NOT pruned",
+         2},
+    [PG_CHARGE_REMOVE] =
+        {"DELETE FROM proxylua.charges WHERE account = $1 AND updated_at < $2 AND state = 3", 2},
+    [PG_RUNS_FORGET] = {"DELETE FROM proxylua.spent WHERE left(span, 4) = 'run ' AND updated_at < "
+                        "(SELECT " NOW ") - $1::int8",
+                        1},
     [PG_CHARGE_INSERT] =
         {"INSERT INTO proxylua.charges (" CHARGE_COLUMNS
          ", period, purse) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, NULL, $8, $9, $10, $11, "
@@ -156,7 +177,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          "UNION ALL SELECT 2, baseline_entry, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
          "NULL, NULL, baseline, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, baseline_clock, "
          "NULL, " NOW
-         " - baseline_at FROM proxylua.ledgers WHERE account = $1 AND baseline IS NOT NULL",
+         " - baseline_at, false FROM proxylua.ledgers WHERE account = $1 AND baseline IS NOT NULL",
          4},
     [PG_LEDGER_MAKE] =
         {"INSERT INTO proxylua.ledgers (account) VALUES ($1) ON CONFLICT (account) DO NOTHING", 1},

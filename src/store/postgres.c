@@ -461,6 +461,7 @@ const struct store_ops store_postgres = {
     .settle = postgres_settle,
     .amend = postgres_amend,
     .review = postgres_review,
+    .prune = postgres_prune,
     .lock = postgres_lock,
     .tend = postgres_tend,
     .notes_get = postgres_notes_get,

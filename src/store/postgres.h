@@ -65,6 +65,12 @@ enum postgres_statement {
   PG_CHARGE_BY_ID,
   PG_CHARGE_LIST,
   PG_CHARGE_LIST_OPEN,
+  PG_CHARGE_LIST_NEWEST,
+  PG_CHARGE_LIST_KEYS,
+  PG_CHARGE_COUNT,
+  PG_CHARGE_PRUNE,
+  PG_CHARGE_REMOVE,
+  PG_RUNS_FORGET,
   PG_CHARGE_INSERT,
   PG_CHARGE_FORGET,
   PG_CHARGE_SETTLE,
@@ -169,6 +175,7 @@ bool postgres_list(struct store_driver *driver, struct journal_list *list);
 bool postgres_intend(struct store_driver *driver, struct journal_intend *intend);
 bool postgres_settle(struct store_driver *driver, struct journal_settle *settle);
 bool postgres_amend(struct store_driver *driver, struct journal_amend *amend);
+bool postgres_prune(struct store_driver *driver, struct journal_prune *prune);
 bool postgres_review(struct store_driver *driver, struct journal_review *review);
 bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
 int64_t postgres_tend(struct store_driver *driver);

@@ -87,8 +87,9 @@ static const char *const migrations[] = {
     "  max(created_at) / 86400000000, max(created_at) FROM proxylua.charges GROUP BY account;"
     "DROP INDEX proxylua.charges_by_day, proxylua.charges_by_run;"
     "ALTER TABLE proxylua.charges ALTER key TYPE text COLLATE \"C\","
-    "  ADD period int8," /* of the ledger */
-    "  ADD purse text;"  /* beginning of the key that has a ceiling of its own, or nothing */
+    "  ADD period int8,"                        /* of the ledger */
+    "  ADD pruned bool NOT NULL DEFAULT false," /* journal_prune */
+    "  ADD purse text;" /* beginning of the key that has a ceiling of its own, or nothing */
     "UPDATE proxylua.charges c SET period = CASE WHEN created_at / 86400000000 = l.day THEN 1 "
     "  ELSE 0 END, purse = coalesce(substring(key FROM '^plugin:[^:]*:'), ''), "
     "  snapshot = CASE WHEN state IN (2, 3) THEN NULL ELSE snapshot END "

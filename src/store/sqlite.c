@@ -21,6 +21,10 @@
   "host, pid, started, "                                                                           \
   "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
 
+#define CHARGE_READ "id, " CHARGE_COLUMNS ", pruned"
+#define CHARGE_SELECTED \
+  "(?2 IS NULL OR account = ?2) AND (1 << state) & ?3 AND (?5 = 0 OR NOT pruned)"
+
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -42,18 +46,30 @@ static const char *const texts[STATEMENTS] = {
         "?5), "
         "(SELECT account FROM accounts WHERE key = ?6), ?2), ?3) ON CONFLICT (key) DO NOTHING",
     [ACCOUNT_GET] = "SELECT account FROM accounts WHERE key = ?1",
-    [CHARGE_BY_KEY] = "SELECT id, " CHARGE_COLUMNS " FROM charges WHERE account = ?1 AND key = ?2",
-    [CHARGE_BY_ID] = "SELECT id, " CHARGE_COLUMNS " FROM charges WHERE id = ?1",
-    [CHARGE_LIST] = "SELECT id, " CHARGE_COLUMNS
+    [CHARGE_BY_KEY] = "SELECT " CHARGE_READ " FROM charges WHERE account = ?1 AND key = ?2",
+    [CHARGE_BY_ID] = "SELECT " CHARGE_READ " FROM charges WHERE id = ?1",
+    [CHARGE_LIST] = "SELECT " CHARGE_READ
                     " FROM charges WHERE id > ?1 AND (?2 IS NULL OR account = ?2) "
                     "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
-    [CHARGE_LIST_OPEN] = "SELECT id, " CHARGE_COLUMNS
+    [CHARGE_LIST_OPEN] = "SELECT " CHARGE_READ
                          " FROM charges WHERE id > ?1 AND account = ?2 AND state NOT IN (2, 3) "
                          "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
     [CHARGE_LIST_SINCE] =
-        "SELECT id, " CHARGE_COLUMNS
+        "SELECT " CHARGE_READ
         " FROM charges INDEXED BY charges_by_change WHERE id > ?1 AND account = ?2 "
         "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
+    [CHARGE_LIST_NEWEST] = "SELECT " CHARGE_READ " FROM charges WHERE id < ?1 AND " CHARGE_SELECTED
+                           " ORDER BY id DESC LIMIT ?4",
+    [CHARGE_COUNT] = "SELECT count(*) FROM charges WHERE " CHARGE_SELECTED,
+    [CHARGE_LIST_KEYS] = "SELECT " CHARGE_READ
+                         " FROM charges WHERE account = ?2 AND key > ?1 AND key < ?5 "
+                         "AND (1 << state) & ?3 ORDER BY key LIMIT ?4",
+    [CHARGE_PRUNE] =
+        "UPDATE charges SET pruned = 1, answer = json_object('id', order_id), note = NULL, "
+        "host = NULL, run_id = '', ended_clock = NULL, ended_at = NULL "
+        "WHERE account = ?1 AND updated_at < ?2 AND state = 2 AND NOT pruned",
+    [CHARGE_REMOVE] = "DELETE FROM charges WHERE account = ?1 AND updated_at < ?2 AND state = 3",
+    [RUNS_FORGET] = "DELETE FROM spent WHERE span > 'run ' AND span < 'run!' AND updated_at < ?1",
     [CHARGE_INSERT] =
         "INSERT INTO charges (" CHARGE_COLUMNS
         ", period, purse) VALUES "
@@ -72,7 +88,7 @@ static const char *const texts[STATEMENTS] = {
         "answer), note = coalesce(?4, note), updated_at = ?5 WHERE id = ?1 AND state "
         "= 2 RETURNING account",
     [CHARGE_LIST_SETTLED] =
-        "SELECT id, " CHARGE_COLUMNS
+        "SELECT " CHARGE_READ
         " FROM charges INDEXED BY charges_by_change WHERE account = ?1 AND updated_at >= ?2 "
         "AND state IN (2, 3) ORDER BY updated_at DESC LIMIT ?3",
     [BASELINE_PUT] =
@@ -377,6 +393,7 @@ const struct store_ops store_sqlite = {
     .settle = sqlite_settle,
     .amend = sqlite_amend,
     .review = sqlite_review,
+    .prune = sqlite_prune,
     .lock = sqlite_lock,
     .notes_get = sqlite_notes_get,
     .notes_put = sqlite_notes_put,

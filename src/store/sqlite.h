@@ -23,6 +23,12 @@ enum statement {
   CHARGE_LIST,
   CHARGE_LIST_OPEN,
   CHARGE_LIST_SINCE,
+  CHARGE_LIST_NEWEST,
+  CHARGE_LIST_KEYS,
+  CHARGE_COUNT,
+  CHARGE_PRUNE,
+  CHARGE_REMOVE,
+  RUNS_FORGET,
   CHARGE_INSERT,
   CHARGE_FORGET,
   CHARGE_SETTLE,
@@ -109,6 +115,7 @@ bool sqlite_list(struct store_driver *driver, struct journal_list *list);
 bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend);
 bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle);
 bool sqlite_amend(struct store_driver *driver, struct journal_amend *amend);
+bool sqlite_prune(struct store_driver *driver, struct journal_prune *prune);
 bool sqlite_review(struct store_driver *driver, struct journal_review *review);
 
 /* The right to charge (lock_sqlite.c). */
