@@ -72,6 +72,46 @@ describe("the journal", function()
     assert.matches(pattern, err)
   end
 
+  describe("export and prune", function()
+    it("write settled entries to a file, and make them smaller", function()
+      local placed = buy("one")
+      faults("orders.create:status=400,count=1")
+      buy("three")
+      lose("two")
+      local path = sandbox.home .. "/old.jsonl"
+      journal{ "export", path }
+      local first, second, third = program.read(path):match("^([^\n]+)\n([^\n]+)\n(.*)$")
+      assert.same({ "one", "placed", placed }, { core.json.decode(first).key,
+        core.json.decode(first).state, core.json.decode(first).order_id })
+      assert.matches(placed, core.json.decode(first).answer, 1, true)
+      assert.same({ "three", "" }, { core.json.decode(second).key, third })
+      assert.equal("", (journal{ "export", "-", "--before", "1d" }))
+
+      local _, err = journal{ "prune", "--before", "1d" }
+      assert.matches("0 entries made smaller, 0 removed", err, 1, true)
+      assert.same({ pruned = 1, removed = 1 },
+        core.json.decode((journal{ "--json", "prune", "--before", "0s" })))
+      assert.same({ "two unknown" }, states())
+      assert.same({ "one placed", "two unknown" }, states("--all"))
+      assert.is_true(json("show", "one").pruned)
+    end)
+
+    it("keep the keys protected", function()
+      local placed = buy("one")
+      journal{ "prune", "--before", "0s" }
+      assert.equal(placed, (buy("one")))
+      assert.equal("key_reused", (sandbox:eval(
+        "local _, err = px.try(px.orders.create, { type = 'isp', quantity = 3, country = 'US', "
+        .. "period = 30, key = 'one' }) return err.kind")))
+      assert.equal(1, #sold())
+    end)
+
+    it("refuse what is not a time", function()
+      refused({ "prune", "--before", "yesterday" }, "takes a duration such as")
+      refused({ "prune" }, "before")
+    end)
+  end)
+
   describe("list", function()
     it("shows all entries, oldest first, or those of a state", function()
       assert.same({}, json("list"))
@@ -100,6 +140,20 @@ describe("the journal", function()
 
     it("names the nearest state", function()
       refused({ "list", "--state", "unknwon" }, "did you mean unknown")
+    end)
+
+    it("shows the newest 50, the newest last, and says how many are hidden", function()
+      sandbox:eval([[for i = 1, 53 do
+        px.orders.create{ type = "datacenter", quantity = 1, period = 30, key = "k" .. i } end]],
+        { env = { PROXYLUA_LIMITS = "off" } })
+      local out, err = journal{ "--jsonl", "list" }
+      local keys = {}
+      for line in out:gmatch("[^\n]+") do keys[#keys + 1] = core.json.decode(line).key end
+      assert.same({ 50, "k4", "k53" }, { #keys, keys[1], keys[50] })
+      assert.matches("3 older entries are not shown; --all shows them", err, 1, true)
+      local all, silent = journal{ "--jsonl", "list", "--all" }
+      assert.equal(53, select(2, all:gsub("\n", "")))
+      assert.equal("", silent)
     end)
 
     it("belongs to the base URL: another API's journal is empty", function()

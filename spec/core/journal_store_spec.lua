@@ -21,6 +21,25 @@ for _, place in ipairs(stores.all) do
       return lines
     end
 
+    -- Entries of today and of the same run.
+    local function fill()
+      local columns = "'A', 'k' || n, 'orders.create', '{}', 'h', 1, 2, 'o' || n, 1, 1, 'r', "
+        .. "'2026-11-29', %d, %d, 1, ''"
+      columns = columns:format(os.time() * 1000000, os.time() * 1000000)
+      local series = place.server and ("SELECT %s FROM generate_series(1, %d) AS n"):format(columns,
+        MANY) or ("WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) "
+        .. "SELECT %s FROM s"):format(MANY, columns)
+      place.query("INSERT INTO charges (account, key, endpoint, params, params_hash, quote, state, "
+        .. "order_id, pid, started, run_id, day, created_at, updated_at, period, purse) " .. series
+        .. "; ANALYZE")
+    end
+
+    -- How many rows PostgreSQL has read since pg_stat_reset().
+    local function rows_read()
+      return tonumber(place.query("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) "
+        .. "FROM pg_stat_user_tables WHERE schemaname = 'proxylua'"))
+    end
+
     it("amend the price of a placed entry, and with it what is counted as spent", function()
       assert.same({ "reserved", "changed", "refused per_day 3", "changed", "refused per_day 7",
         "refused per_run 7", "changed", "reserved" }, run(
@@ -95,6 +114,42 @@ for _, place in ipairs(stores.all) do
         "settle id=2 price=7", "settle id=1 state=not_placed"))
     end)
 
+    it("list the newest first, and those of a prefix in the order of their keys", function()
+      assert.same({ "reserved", "reserved", "reserved", "reserved", "reserved",
+        "entries f/p/2:intent f/p/1:intent of 5", "entries a:intent f/p/10:intent of 5",
+        "entries f/p/1:intent f/p/10:intent", "entries f/p/2:intent", "entries" }, run(
+        "intend key=f/p/10", "intend key=a", "intend key=g", "intend key=f/p/1",
+        "intend key=f/p/2",
+        "list newest=1 limit=2", "list newest=1 after=3", "list prefix=f/p/ limit=2",
+        "list prefix=f/p/ after_key=f/p/10", "list prefix=f/p/ account=B"))
+    end)
+
+    it("prune old settled entries, and keep keys, open entries and what was spent", function()
+      assert.same({ "reserved", "reserved", "reserved", "changed", "changed",
+        "pruned 0, removed 0", "pruned 1, removed 1", "pruned 0, removed 0",
+        "entries c:intent a:placed:5 of 2", "entries c:intent of 1", "exists placed",
+        "refused per_day 8", "refused per_run 8", "changed", "refused per_day 5" }, run(
+        "intend key=a quote=4", "intend key=b quote=2", "intend key=c quote=3",
+        "settle id=1 order=o answer=long price=5", "settle id=2 state=not_placed",
+        "prune before=-60", "prune before=60", "prune before=60",
+        "list newest=1", "list newest=1 hide_pruned=1", "intend key=a",
+        "intend key=d per_day=8", "intend key=d per_run=8",
+        "settle id=3 state=not_placed", "intend key=d per_day=5"))
+      assert.matches('^placed order=o answer={"id":"o"} hash=h ', run("find key=a")[1])
+    end)
+
+    it("read no other keys for a prefix", function()
+      run("intend key=fleet/p/1")
+      fill()
+      local lines = { "list prefix=fleet/", "review within=0", "steps" }
+      if place.server then place.query("SELECT pg_stat_reset()") end
+      local result = jobs.run(store, lines)
+      assert.equal("entries fleet/p/1:intent", result[1])
+      local work = tonumber(result[3])
+      if place.server then work = rows_read() end
+      assert.is_true(work < 2000, work)
+    end)
+
     -- --- the day ---
 
     local function spend(ahead, extra)
@@ -160,19 +215,6 @@ for _, place in ipairs(stores.all) do
 
     -- --- volume ---
 
-    -- Entries of today and of the same run.
-    local function fill()
-      local columns = "'A', 'k' || n, 'orders.create', '{}', 'h', 1, 2, 'o' || n, 1, 1, 'r', "
-        .. "'2026-11-29', %d, %d, 1, ''"
-      columns = columns:format(os.time() * 1000000, os.time() * 1000000)
-      local series = place.server and ("SELECT %s FROM generate_series(1, %d) AS n"):format(columns,
-        MANY) or ("WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) "
-        .. "SELECT %s FROM s"):format(MANY, columns)
-      place.query("INSERT INTO charges (account, key, endpoint, params, params_hash, quote, state, "
-        .. "order_id, pid, started, run_id, day, created_at, updated_at, period, purse) " .. series
-        .. "; ANALYZE")
-    end
-
     local charge = { "review within=0", "intend key=new per_day=1000000 per_run=1000000 rehearse=1",
       "intend key=new per_day=1000000 per_run=1000000", "settle id=%d state=sent",
       "settle id=%d order=o", "amend id=%d price=2", "find key=new", "steps" }
@@ -185,8 +227,7 @@ for _, place in ipairs(stores.all) do
       local result = jobs.run(store, lines)
       assert.matches("^placed order=o", result[#result - 1])
       if not place.server then return tonumber(result[#result]) end
-      return tonumber(place.query("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) "
-        .. "FROM pg_stat_user_tables WHERE schemaname = 'proxylua'"))
+      return rows_read()
     end
 
     it("do the same work for a charge whatever the journal holds", function()

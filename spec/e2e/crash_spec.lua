@@ -122,6 +122,7 @@ for _, place in ipairs(stores.all) do
           { PROXYLUA_CRASH = "answered" })
         assert.equal(137, dead.code, dead.err)
       end
+      if priced[step] then crash.run(server, store, wanted("another-type-before-" .. key)) end
       server:faults(lost[step] and "orders.create:cut=after,count=1" or priced[step])
       local all = { PROXYLUA_CRASH = step .. "=" .. signal }
       for name, value in pairs(env or {}) do all[name] = value end
@@ -150,7 +151,7 @@ for _, place in ipairs(stores.all) do
           assert.is_true(result.code == 130 or result.code == 0 and result.id ~= nil,
             step .. result.code .. result.err)
           check(key, result, step)
-          finish(key, step)
+          finish(key, step, more_of(step))
         end
       end
     end)
@@ -265,7 +266,7 @@ for _, place in ipairs(stores.all) do
           client:signal("CONT")
           local result = client:join()
           check(step, result, step .. " cut")
-          finish(step, step .. " cut")
+          finish(step, step .. " cut", more_of(step))
         end
       end)
     end

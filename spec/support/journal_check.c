@@ -202,6 +202,36 @@ static void run_find(void)
   journal_entry_free(&find.entry);
 }
 
+static void run_list(void)
+{
+  struct journal_list list = {.job.done = on_done,
+                              .account = word("account", "A"),
+                              .states = JOURNAL_ALL,
+                              .after = number("after", 0),
+                              .newest = text("newest"),
+                              .prefix = text("prefix"),
+                              .after_key = text("after_key"),
+                              .hide_pruned = text("hide_pruned"),
+                              .counts = text("newest"),
+                              .limit = (int)number("limit", 100)};
+  journal_list(store, &list);
+  if (!ended(&list.job)) return;
+  printf("entries");
+  print_entries(&list);
+  if (list.counts) printf(" of %lld", (long long)list.total);
+  printf("\n");
+  journal_list_free(&list);
+}
+
+static void run_prune(void)
+{
+  struct journal_prune prune = {.job.done = on_done,
+                                .account = word("account", "A"),
+                                .before = (time(NULL) + number("before", 0)) * INT64_C(1000000)};
+  journal_prune(store, &prune);
+  if (ended(&prune.job)) printf("pruned %zu, removed %zu\n", prune.pruned, prune.removed);
+}
+
 static void run_steps(void)
 {
   printf("%lld\n", (long long)atomic_exchange(&steps, 0));
@@ -212,7 +242,7 @@ static const struct {
   void (*run)(void);
 } jobs[] = {{"lock", run_lock},   {"intend", run_intend}, {"settle", run_settle},
             {"amend", run_amend}, {"review", run_review}, {"find", run_find},
-            {"steps", run_steps}};
+            {"list", run_list},   {"prune", run_prune},   {"steps", run_steps}};
 
 static void run_line(char *line)
 {

@@ -13,7 +13,8 @@ for _, state in ipairs{ "intent", "sent", "placed", "not_placed", "unknown" } do
   states[state] = { state }
 end
 
-local each_options = { state = true }
+local each_options = { state = true, prefix = true, newest = true }
+local count_options = { state = true }
 local settle_options = { order_id = true, price = true, note = true }
 
 local function check_options(caller, options, known)
@@ -25,6 +26,19 @@ local function check_options(caller, options, known)
   return options
 end
 
+local function check_prefix(options)
+  local prefix = options.prefix
+  if prefix == nil then return end
+  if type(prefix) ~= "string" or prefix == "" or prefix:find("[\x80-\xFF\0]") then
+    names.usage("px.journal.each: prefix is a text of ASCII characters, got %s",
+      type(prefix) == "string" and ("%q"):format(prefix) or "a " .. type(prefix))
+  end
+  if options.newest then
+    names.usage("px.journal.each: entries with a prefix come in the order of their keys; leave out "
+      .. "newest")
+  end
+end
+
 local function states_of(name)
   if name == nil then return nil end
   if states[name] then return states[name] end
@@ -34,17 +48,28 @@ local function states_of(name)
     .. "not_placed", tostring(name), nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
+-- What follows is asked for by the last id, or the last key.
+local function go_on(query, after)
+  query.after = math.tointeger(after)
+  query.after_key = not query.after and after or nil
+  return after ~= nil
+end
+
 --- An iterator over the entries of the journal, oldest first. Other processes may write meanwhile.
 --
 -- An entry is a table: `id`, `key`, `endpoint`, `params` (text), `quote`, `state`, `open`,
 -- `order_id`, `price`, `answer` (the server's, as text), `snapshot` (what existed before), `note`
 -- (why its outcome is unknown, or how it was found out), `host`, `pid`, `run_id`, `day`,
--- `created_at`, `updated_at`; `running` while the process that wrote it is still at work on it.
+-- `created_at`, `updated_at`; `running` while the process that wrote it is still at work on it;
+-- `pruned` where px.journal.prune has taken its details away. A snapshot is kept while the entry is
+-- open.
 -- States: `intent` (written, nothing has left), `sent` (may have left), `unknown` (may or may not
 -- have been bought), all of which are open and keep their quote reserved; `placed` and
 -- `not_placed`.
 -- @function px.journal.each
--- @param options table, may be left out: `state`, one of these or "open"
+-- @param options table, may be left out: `state`, one of these or "open"; `prefix`, a text: entries
+--   whose keys begin so, in the order of their keys, for which no others are read; `newest`, true:
+--   the newest first
 -- @return iterator function
 -- @raise usage; store
 -- @usage for entry in px.journal.each{ state = "unknown" } do
@@ -52,17 +77,53 @@ end
 -- end
 function M.each(options)
   options = check_options("px.journal.each", options, each_options)
-  local query = { states = states_of(options.state), after = 0 }
-  local entries, at = {}, 0
+  check_prefix(options)
+  local query = { states = states_of(options.state), prefix = options.prefix,
+    newest = options.newest }
+  local entries, at, more = {}, 0, true
   return function()
     while at == #entries do
-      if not query.after then return nil end
+      if not more then return nil end
       local list, after = core.journal.list(query)
-      entries, at, query.after = list, 0, after
+      entries, at, more = list, 0, go_on(query, after)
     end
     at = at + 1
     return entries[at]
   end
+end
+
+--- How many entries the journal has, less those that px.journal.prune has taken the details of.
+-- @function px.journal.count
+-- @param options table, may be left out: `state`, as for px.journal.each
+-- @return integer
+-- @raise usage; store
+-- @usage print(px.journal.count{ state = "open" })
+function M.count(options)
+  options = check_options("px.journal.count", options, count_options)
+  local _, _, count = core.journal.list{ states = states_of(options.state), newest = true,
+    hide_pruned = true, counts = true, limit = 1 }
+  if count then return count end
+  count = 0 -- whose journal it is, is not known yet
+  for entry in M.each(options) do
+    if not entry.pruned then count = count + 1 end
+  end
+  return count
+end
+
+--- Makes old entries smaller: of placed ones what their keys need stays (key, order, price and
+-- parameters), so that the same key still returns its order; those that were not placed are
+-- removed. Open entries stay, and so do the sums that `per_day` and `per_run` count.
+-- @function px.journal.prune
+-- @param before number, seconds since 1970: entries that were last changed before this time
+-- @return integer: how many were made smaller
+-- @return integer: how many were removed
+-- @raise usage; store
+-- @usage px.journal.prune(os.time() - 90 * 86400)
+function M.prune(before)
+  if type(before) ~= "number" then
+    names.usage("px.journal.prune: before is a time in seconds, got a %s", type(before))
+  end
+  return core.journal.prune(before)
 end
 
 --- One entry of the journal.

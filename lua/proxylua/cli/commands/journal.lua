@@ -2,17 +2,19 @@
 -- on that.
 
 local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local tables = require "proxylua.term.table"
 
 local UNKNOWN = 5 -- exit code: the outcome of a charge is unknown
 
-local M = { summary = "the journal of charges: list, show, settle" }
+local M = { summary = "the journal of charges: list, show, settle, export, prune" }
 
 -- Too long for a table, and of use for one entry alone.
 local long_fields = { "answer", "snapshot" }
 
+local SHOWN = 50 -- entries that list shows without --all
 local MOST_KEYS = 100 -- the latest ones, to complete
 
 -- For completion, which asks nobody for the key of the API, and makes no store.
@@ -26,9 +28,9 @@ local function known_keys(state)
     end
     core.door.configure(settings)
     local keys = {}
-    for entry in require("proxylua").journal.each{ state = state } do
-      table.insert(keys, 1, entry.key)
-      keys[MOST_KEYS + 1] = nil
+    for entry in require("proxylua").journal.each{ state = state, newest = true } do
+      keys[#keys + 1] = entry.key
+      if #keys == MOST_KEYS then break end
     end
     return keys
   end
@@ -41,8 +43,9 @@ local function add_key(command, state)
 end
 
 local function add_list(parser)
-  local command = parsers.command(parser, "list", "the entries, oldest first",
-    "journal list --state unknown")
+  local command = parsers.command(parser, "list", "the newest 50 entries, the newest last",
+    "journal list --state unknown", "journal list --all")
+  command:flag("--all", "all entries, those that were pruned too")
   local state = command:option("--state",
     "only these: intent, sent, unknown (these three are open), placed, "
     .. "not_placed, or open"):argname("STATE"):target("state")
@@ -73,11 +76,37 @@ local function add_settle(parser)
     "a word for the journal; placed without an order: why there is none"):argname("TEXT")
 end
 
+local function add_before(command, what)
+  return command:option("--before",
+    "entries that were last changed before this date, or so long ago (90d)" .. what)
+    :argname("90d|DATE"):target("before")
+end
+
+local function add_export(parser)
+  local command = parsers.command(parser, "export",
+    "write settled entries to a file, a line of JSON each, oldest first",
+    "journal export old.jsonl --before 90d")
+  parsers.suggest(command:argument("file", "the file to write, readable for you alone "
+    .. "(-: standard output)"):argname("FILE"), "files")
+  add_before(command, " (default: all)")
+end
+
+local function add_prune(parser)
+  local command = parsers.command(parser, "prune",
+    "make old settled entries smaller; export them first to have their details",
+    "journal prune --before 90d")
+  add_before(command, ". A placed entry keeps what protects its key: the same key still returns "
+    .. "its order. One that was not placed is removed. Open entries stay, and so do the sums of "
+    .. "the allowances"):count(1)
+end
+
 function M.parser(parser)
   parser:require_command(true):command_target("action")
   add_list(parser)
   add_show(parser)
   add_settle(parser)
+  add_export(parser)
+  add_prune(parser)
   parsers.example(parser, "journal list --state open")
 end
 
@@ -96,10 +125,38 @@ local function readable(entry)
   return entry
 end
 
+-- Of a date its first second.
+local function time_of(text)
+  local date = text:match("^%d%d%d%d%-%d%d%-%d%d$")
+  local time = core.record.date(date and date .. "T00:00:00Z" or text)
+  return time or core.task.now() - duration.seconds(text, "--before")
+end
+
 local actions = {}
 
+-- The newest ones, the newest last, and how many are older.
+local function newest(journal, state)
+  local list = {}
+  for entry in journal.each{ state = state, newest = true } do
+    if not entry.pruned then table.insert(list, 1, entry) end
+    if #list == SHOWN then break end
+  end
+  return list, #list == SHOWN and math.max(0, journal.count{ state = state } - SHOWN) or 0
+end
+
+local function iterator(list)
+  local at = 0
+  return function()
+    at = at + 1
+    return list[at]
+  end
+end
+
 function actions.list(args, screen)
-  local unknown, each = 0, require("proxylua").journal.each{ state = args.state }
+  local journal = require("proxylua").journal
+  local unknown, list, hidden = 0, nil, 0
+  if not args.all then list, hidden = newest(journal, args.state) end
+  local each = list and iterator(list) or journal.each{ state = args.state }
   screen:stream("entry", function()
     local entry = each()
     if not entry then return nil end
@@ -107,11 +164,32 @@ function actions.list(args, screen)
     if entry.open and not entry.running then unknown = unknown + 1 end
     return entry
   end)
+  if hidden > 0 then screen:note("%d older entries are not shown; --all shows them", hidden) end
   if unknown > 0 then
     screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal "
       .. "settle KEY looks "
       .. "it up", unknown)
   end
+end
+
+function actions.export(args, screen)
+  local before, lines = args.before and time_of(args.before) or math.huge, {}
+  for entry in require("proxylua").journal.each() do
+    if not entry.open and core.record.date(entry.updated_at) < before then
+      lines[#lines + 1] = core.json.encode(readable(entry)) .. "\n"
+    end
+  end
+  if args.file == "-" then return core.system.write(table.concat(lines)) end
+  core.system.write_file(args.file, table.concat(lines))
+  if screen:is_data() then return screen:record(nil, { file = args.file, entries = #lines }) end
+  return screen:note("%d entries are written to %s", #lines, args.file)
+end
+
+function actions.prune(args, screen)
+  local smaller, removed = require("proxylua").journal.prune(time_of(args.before))
+  if screen:is_data() then return screen:record(nil, { pruned = smaller, removed = removed }) end
+  return screen:note("%d entries made smaller, %d removed; their keys stay protected", smaller,
+    removed)
 end
 
 local function tell_what_to_do(entry, screen)
