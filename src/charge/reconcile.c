@@ -252,8 +252,8 @@ static bool is_anothers(const struct reconcile_case *c, const char *id)
   return false;
 }
 
-/* Whether the dates of orders can be relied on: an order of another entry is dated as that entry
- * is, so the server writes no local times as UTC. */
+/* Whether the dates of orders and those of the journal are of one clock: an order of another entry
+ * is dated as that entry is. Then the server's zone and its Date do not matter. */
 static bool dates_are_right(const struct reconcile_case *c)
 {
   for (size_t row = 0; row < c->orders.count; row++) {
@@ -282,8 +282,10 @@ static enum window window_of(const struct reconcile_case *c, size_t row)
   double time;
   if (!created_at || c->sent_from <= 0 || c->sent_until <= 0 || !date_parse(created_at, &time))
     return UNDATED;
-  double slack = slack_of(created_at);
-  return time + slack >= c->sent_from && time - slack <= c->sent_until ? INSIDE : OUTSIDE;
+  double slack = slack_of(created_at), from = c->sent_from;
+  if (dates_are_right(c)) from = (double)c->entry->created_at / 1e6;
+  double until = from + c->sent_until - c->sent_from;
+  return time + slack >= from && time - slack <= until ? INSIDE : OUTSIDE;
 }
 
 /* Everything that is new now is new since the request, whatever its date. */

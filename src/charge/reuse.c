@@ -1,10 +1,10 @@
 /* What a charge leaves for the next one of the account, whichever process makes it: its baseline
- * and its quote, with their ages. So a batch of purchases reads the account once a minute, and not
- * once a purchase. The text lies in the journal, which removes it while a charge is under way:
- *   for isp            the type whose orders the baseline holds, "-": none
- *   age 1500000        microseconds, when it was written
- *   quote HASH 6.20 A  of the parameters with this hash, A microseconds old
- *   …                  the baseline (charge/snapshot) */
+ * and its quote, with their ages. So each further purchase of a batch costs two requests: the
+ * balance, which shows whether the baseline still holds, and the order. The text lies in the
+ * journal, which removes it while a charge is under way: for isp            the type whose orders
+ * the baseline holds, "-": none age 1500000        microseconds, when it was written quote
+ * HASH 6.20 A  of the parameters with this hash, A microseconds old …                  the baseline
+ * (charge/snapshot) */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 
 #include "charge/flow.h"
 
-#define BASELINE_US INT64_C(60000000) /* for how long a baseline is used */
-#define QUOTE_US INT64_C(30000000)    /* and a quote */
+#define BASELINE_US INT64_C(120000000) /* for how long a baseline is used */
+#define QUOTE_US INT64_C(60000000)     /* and a quote */
 
 static const char *type_of(const struct flow *charge)
 {
