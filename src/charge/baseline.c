@@ -1,5 +1,5 @@
 /* The sixth step of a charge: its baseline, so that a lost response can be reconciled. It has the
- * newest orders of the type, or the end that is to be extended (which the quote has read), the
+ * newest orders, or the end that is to be extended (which the quote has read), the
  * newest transactions, and the balance. One that an earlier charge took lately is used again. */
 #include <string.h>
 #include <time.h>
@@ -236,8 +236,8 @@ void flow_take_baseline(struct flow *charge)
   if (flow_is_extension(charge))
     ask_transactions(charge);
   else
-    flow_walk_orders(charge, charge->asked.of[TRAIT_TYPE], &charge->orders,
-                     hint_of(charge, &charge->left.baseline.orders), NULL, on_orders);
+    flow_walk_orders(charge, &charge->orders, hint_of(charge, &charge->left.baseline.orders), NULL,
+                     on_orders);
 }
 
 /* A baseline that an earlier charge left still holds if the balance is what the journal expects:

@@ -41,7 +41,6 @@ void flow_free(struct flow *charge)
   buffer_free(&charge->params);
   buffer_free(&charge->calc);
   buffer_free(&charge->snapshot);
-  buffer_free(&charge->walk.base);
   buffer_free(&charge->walk.text);
   journal_entry_free(&charge->find.entry);
   journal_entry_free(&charge->intend.existing);

@@ -26,7 +26,7 @@ struct flow;
 /* The reading of a list (pages.c). */
 struct walk {
   const char *endpoint, *path;
-  struct buffer base, text; /* what each query begins with; the query of this page */
+  struct buffer text; /* the query of this page */
   struct record_query query;
   size_t width;
   struct reconcile_rows *rows;    /* what was found is added to these */
@@ -70,7 +70,7 @@ struct recovery {
 /* What the last charge of the account left (reuse.c). Times are of loop_clock(). */
 struct left {
   bool there, fresh; /* fresh: its baseline can be used again */
-  char type[64];     /* of the orders in the baseline, "-": none */
+  bool orders;       /* and it has the orders */
   struct snapshot baseline;
   int64_t taken_at;
   bool has_quote; /* for the same parameters, and recent */
@@ -261,11 +261,11 @@ bool flow_answered(struct flow *charge, struct client_call *call);
 
 #define FLOW_PAGES 5
 
-/* Read the orders of a type (NULL: of all) or the transactions into `rows`, at most FLOW_PAGES
- * pages: for a baseline the page where new records appear; for a case as far as its baseline.
- * `hint`: what an earlier reading showed of the list, or NULL. */
+/* Read the orders, of all types, or the transactions into `rows`, at most FLOW_PAGES pages: for a
+ * baseline the page where new records appear; for a case as far as its baseline. `hint`: what an
+ * earlier reading showed of the list, or NULL. */
 typedef void flow_walked(struct flow *charge, bool ok); /* not ok: the error is in charge->call */
-void flow_walk_orders(struct flow *charge, const char *type, struct reconcile_rows *rows,
+void flow_walk_orders(struct flow *charge, struct reconcile_rows *rows,
                       const struct list_state *hint, const struct reconcile_case *c,
                       flow_walked *done);
 void flow_walk_transactions(struct flow *charge, struct reconcile_rows *rows,

@@ -173,7 +173,7 @@ static void ask_order(struct flow *charge)
 static void ask_orders(struct flow *charge)
 {
   struct reconcile_case *c = &charge->inquiry.c;
-  flow_walk_orders(charge, c->asked.of[TRAIT_TYPE], &c->orders, &c->before.orders, c, on_orders);
+  flow_walk_orders(charge, &c->orders, &c->before.orders, c, on_orders);
 }
 
 static bool is_earlier_extension(const struct reconcile_case *c, const struct journal_entry *other)

@@ -156,8 +156,7 @@ static void ask_page(struct flow *charge)
   struct walk *walk = &charge->walk;
   walk->text.size = 0;
   walk->left--;
-  if (buffer_print(&walk->text, "%slimit=%d&page=%d", walk->base.data ? walk->base.data : "", LIMIT,
-                   (int)walk->query.page))
+  if (buffer_print(&walk->text, "limit=%d&page=%d", LIMIT, (int)walk->query.page))
     flow_ask(charge, walk->endpoint, walk->path, walk->text.data, NULL, on_page);
   else
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
@@ -166,7 +165,6 @@ static void ask_page(struct flow *charge)
 /* `hint`: what an earlier reading showed of the list. */
 static void begin(struct flow *charge, struct walk walk, const struct list_state *hint)
 {
-  buffer_free(&charge->walk.base);
   walk.text = charge->walk.text;
   walk.query.page = 1;
   walk.query.limit = LIMIT;
@@ -185,11 +183,12 @@ static void begin(struct flow *charge, struct walk walk, const struct list_state
   ask_page(charge);
 }
 
-void flow_walk_orders(struct flow *charge, const char *type, struct reconcile_rows *rows,
+void flow_walk_orders(struct flow *charge, struct reconcile_rows *rows,
                       const struct list_state *hint, const struct reconcile_case *c,
                       flow_walked *done)
 {
-  struct walk walk = {.endpoint = "orders.list",
+  begin(charge,
+        (struct walk){.endpoint = "orders.list",
                       .path = "/orders",
                       .query = {.kind = RECORD_ORDER, .fields = reconcile_order_fields},
                       .width = ORDER_FIELDS,
@@ -197,15 +196,8 @@ void flow_walk_orders(struct flow *charge, const char *type, struct reconcile_ro
                       .c = c,
                       .created_at = ORDER_CREATED_AT,
                       .id = ORDER_ID,
-                      .done = done};
-  bool ok = !type || (buffer_add_text(&walk.base, "type=") && endpoint_encode(&walk.base, type) &&
-                      buffer_add_text(&walk.base, "&"));
-  if (ok) {
-    begin(charge, walk, hint);
-    return;
-  }
-  buffer_free(&walk.base);
-  flow_fail(charge, ERROR_INTERNAL, "out of memory");
+                      .done = done},
+        hint);
 }
 
 void flow_walk_transactions(struct flow *charge, struct reconcile_rows *rows,

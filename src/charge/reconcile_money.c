@@ -8,10 +8,11 @@
 #include "base/datetime.h"
 #include "charge/reconcile.h"
 
-#define DATE_GRAIN                                                                            \
-  2.0              /* seconds: what is dated later than this after the baseline came after it \
-                    */
-#define SKEW 120.0 /* seconds by which an entry's time and its transaction's may differ */
+#define DATE_GRAIN                                                                             \
+  2.0               /* seconds: what is dated later than this after the baseline came after it \
+                     */
+#define CACHE 120.0 /* seconds for which a server may return a cached balance */
+#define SKEW 120.0  /* seconds by which an entry's time and its transaction's may differ */
 
 static const char *text_of(const struct reconcile_case *c, size_t row, int field)
 {
@@ -83,7 +84,8 @@ static bool is_later(const struct reconcile_case *c, size_t row)
 /* The transactions, sorted into those of the baseline and new ones, and what explains the new ones.
  * What has explained one does not explain a second. */
 struct ledger {
-  bool *old;       /* a transaction existed before */
+  bool met;  /* a transaction of the baseline was read: those that are not older lie beyond it */
+  bool *old; /* a transaction existed before */
   bool *explained; /* a new charge is another's, or was given back */
   bool *refunds, *entries,
       *orders;   /* used as an explanation: refund rows, entries, foreign orders */
@@ -143,7 +145,7 @@ static bool is_behind(const struct reconcile_case *c, const struct ledger *ledge
 static bool is_new(const struct reconcile_case *c, const struct ledger *ledger, size_t row)
 {
   if (ledger->old[row] || lateness(c, row) < -DATE_GRAIN) return false;
-  return c->before.transactions.whole || is_later(c, row);
+  return c->before.transactions.whole || is_later(c, row) || ledger->met;
 }
 
 /* The outcome of an entry was known when the baseline was taken. */
@@ -259,7 +261,10 @@ static bool ledger_read(const struct reconcile_case *c, struct ledger *ledger)
   if (!behind) return false;
   for (size_t row = 0; row < rows; row++)
     behind[row] = !ledger->old[row] && is_behind(c, ledger, row);
-  for (size_t row = 0; row < rows; row++) ledger->old[row] |= behind[row];
+  for (size_t row = 0; row < rows; row++) {
+    ledger->met |= ledger->old[row];
+    ledger->old[row] |= behind[row];
+  }
   free(behind);
   use_up_entries(c, ledger);
   for (size_t row = 0; row < rows; row++) {
@@ -350,6 +355,25 @@ static bool expect_balance(const struct reconcile_case *c, const struct ledger *
   return true;
 }
 
+/* A cached balance in the baseline may have lacked the newest of its transactions: then the balance
+ * differs by exactly these. */
+static bool is_explained_by_cache(const struct reconcile_case *c, const struct ledger *ledger,
+                                  money expected)
+{
+  bool rising = reconcile_sorting(&c->transactions, TRANSACTION_CREATED_AT) == LIST_OLDEST_FIRST;
+  money amount;
+  for (size_t i = 0; i < c->transactions.count; i++) { /* the newest first */
+    size_t row = rising ? c->transactions.count - 1 - i : i;
+    if (!ledger->old[row]) continue;
+    if (lateness(c, row) < -CACHE || !read_amount(c, row, &amount)) return false;
+    bool ok = is_charge(c, row) ? money_subtract(expected, amount, &expected)
+                                : money_add(expected, amount, &expected);
+    if (!ok) return false;
+    if (c->balance == expected) return true;
+  }
+  return false;
+}
+
 static bool balance_differs(const struct reconcile_case *c, const struct ledger *ledger, char *why,
                             size_t capacity)
 {
@@ -359,26 +383,28 @@ static bool balance_differs(const struct reconcile_case *c, const struct ledger 
     snprintf(why, capacity, "the balance is unknown");
     return true;
   }
-  if (c->balance == expected) return false;
+  if (c->balance == expected || is_explained_by_cache(c, ledger, expected)) return false;
   money_format(c->balance, now);
   money_format(expected, then);
   snprintf(why, capacity, "the balance is %s, and would be %s without this charge", now, then);
   return true;
 }
 
-/* A refund that names no order may hide a charge; so may transactions that the list does not show,
- * although the server counts them. */
+/* A refund that names no order may hide a charge. So may a transaction among equal ones without
+ * ids, if the server counts more of them than a page shows. */
 static bool may_hide(const struct reconcile_case *c, const struct ledger *ledger, char *why,
                      size_t capacity)
 {
   int64_t seen = 0;
+  bool without_id = false;
   for (size_t row = 0; row < c->transactions.count; row++) {
     seen += !ledger->old[row];
+    without_id |= !text_of(c, row, TRANSACTION_ID);
     if (ledger->old[row] || !is_refund(c, row) || text_of(c, row, TRANSACTION_ORDER_ID)) continue;
     snprintf(why, capacity, "there is a new refund that does not say for which order");
     return true;
   }
-  if (c->before.transactions.total < 0 || c->transactions_total < 0 ||
+  if (!without_id || c->before.transactions.total < 0 || c->transactions_total < 0 ||
       c->transactions_total - c->before.transactions.total <= seen)
     return false;
   snprintf(why, capacity, "the account counts more new transactions than it lists");

@@ -15,12 +15,6 @@
 #define BASELINE_US INT64_C(120000000) /* for how long a baseline is used */
 #define QUOTE_US INT64_C(60000000)     /* and a quote */
 
-static const char *type_of(const struct flow *charge)
-{
-  const char *type = charge->asked.of[TRAIT_TYPE];
-  return flow_is_extension(charge) || !type ? "-" : type;
-}
-
 static const char *line_of(const char *text, const char *word)
 {
   size_t size = strlen(word);
@@ -50,17 +44,16 @@ bool flow_read_left(struct flow *charge)
 {
   struct left *left = &charge->left;
   const struct journal_review *review = &charge->recovery.review;
-  char type[64];
   int64_t then;
   snapshot_free(&left->baseline);
   *left = (struct left){.baseline = SNAPSHOT_INIT};
-  const char *text = review->baseline, *age = line_of(text, "age"), *kind = line_of(text, "for");
-  if (!text || !age || !kind || review->baseline_age == JOURNAL_NOT_TIMED) return true;
-  if (sscanf(age, "%" SCNd64, &then) != 1 || sscanf(kind, "%63s", type) != 1) return true;
+  const char *text = review->baseline, *age = line_of(text, "age");
+  if (!text || !age || review->baseline_age == JOURNAL_NOT_TIMED) return true;
+  if (sscanf(age, "%" SCNd64, &then) != 1) return true;
   if (then < 0 || review->baseline_age < 0) return true;
   left->there = true;
   left->taken_at = loop_clock() - then - review->baseline_age;
-  snprintf(left->type, sizeof left->type, "%s", type);
+  left->orders = line_of(text, "with");
   bool alone = review->open.count == 0;
   left->fresh = alone && then + review->baseline_age <= BASELINE_US;
   return snapshot_read(&left->baseline, text) &&
@@ -71,7 +64,7 @@ bool flow_can_reuse_baseline(const struct flow *charge)
 {
   const struct left *left = &charge->left;
   return left->fresh && left->baseline.reused > 0 && left->baseline.has_balance &&
-         (flow_is_extension(charge) || strcmp(left->type, type_of(charge)) == 0);
+         (flow_is_extension(charge) || left->orders);
 }
 
 void flow_reuse_baseline(struct flow *charge)
@@ -96,10 +89,11 @@ const char *flow_leave(struct flow *charge)
   if (!charge->request.endpoint || !before->has_balance || charge->entry == 0) return NULL;
   bool reused = before->reused > 0;
   if (!reused) before->reused = charge->entry;
-  const char *type = reused ? charge->left.type : type_of(charge);
+  bool orders = reused ? charge->left.orders : !flow_is_extension(charge);
   money_format(charge->quoted, price);
   text->size = 0;
-  bool ok = buffer_print(text, "for %s\nage %" PRId64 "\n", type, now - charge->baseline_at);
+  bool ok = buffer_print(text, "%sage %" PRId64 "\n", orders ? "with orders\n" : "",
+                         now - charge->baseline_at);
   if (!flow_is_extension(charge))
     ok = ok && buffer_print(text, "quote %s %s %" PRId64 "\n", charge->params_hash, price,
                             now - charge->quoted_at);
