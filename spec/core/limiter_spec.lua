@@ -1,6 +1,7 @@
 -- src/limits/limiter.c and slots.c: who may send when, in one process and in several that share a
 -- store.
 
+local core = require "proxylua.core"
 local children = require "spec.support.children"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
@@ -75,6 +76,42 @@ for _, place in ipairs(stores.all) do
         local env = environment(sandbox, store, { PROXYLUA_LIMITS = "general=20/0.5" })
         assert.equal(0, children.start(1, sandbox.home, { script }, env):join()[1].code)
         assert.is_true(sandbox:look("counters").limited <= 3)
+      end)
+
+      it("get slots in equal shares, however many of their requests wait", function()
+        local COUNT, TOTAL = 8, 128 -- of which 16 are the burst of the first process
+        sandbox = sandboxes.start{ limits = "off" }
+        local script = program.write(sandbox.home .. "/greedy.lua", [[
+          local px = require "proxylua"
+          local folder, list = (...), {}
+          local file = assert(io.open(folder .. "/" .. px.json.encode(px.time()) .. tostring(list)
+            :match("0x%x+") .. ".got", "w"))
+          file:setvbuf("no")
+          while not os.rename(folder .. "/go", folder .. "/go") do px.sleep(0.01) end
+          for index = 1, 64 do list[index] = index end
+          px.map(list, function()
+            while true do px.account.get() file:write("x") end
+          end, { concurrency = 64 })]])
+        local group = children.start(COUNT, sandbox.home, { "--quiet", script, sandbox.home },
+          environment(sandbox, store, { PROXYLUA_LIMITS = "general=16/1" }))
+        local function files()
+          local list = {}
+          local pipe = assert(io.popen("ls " .. program.quote(sandbox.home)))
+          for name in pipe:lines() do
+            if name:find("%.got$") then list[#list + 1] = sandbox.home .. "/" .. name end
+          end
+          pipe:close()
+          return list
+        end
+        while #files() < COUNT do core.task.sleep(0.02) end
+        program.write(sandbox.home .. "/go", "")
+        while sandbox:look("counters").requests["account.get"] == nil
+          or sandbox:look("counters").requests["account.get"] < TOTAL do core.task.sleep(0.02) end
+        for number = 1, COUNT do group:kill(number) end
+        group:join()
+        for _, path in ipairs(files()) do
+          assert.is_true(#program.read(path) >= TOTAL // COUNT // 3, path)
+        end
       end)
 
       it("share a pause, and one request finds out when it is over", function()

@@ -73,6 +73,7 @@ int64_t limiter_wake_at(const struct limiter *limiter, unsigned set)
     if (!limiter_has(set, i)) continue;
     if (limiter->free_at[i] > wake_at) wake_at = limiter->free_at[i];
     if (limiter->paused_until[i] > wake_at) wake_at = limiter->paused_until[i];
+    if (limiter->ask_at > wake_at) wake_at = limiter->ask_at;
   }
   return wake_at;
 }

@@ -4,6 +4,7 @@
 
 #include "limits/limiter.h"
 
+#define LIMITER_PARTS 8  /* of a window, in which takings are counted */
 #define LIMITER_BATCH 64 /* takes in one job at most */
 #define LIMITER_SETS                                                                              \
   (1 << SLOTS_SCOPES) /* sets of scopes: one queue each, so that one that must wait holds back no \
@@ -39,6 +40,13 @@ struct limiter {
   int64_t paced_until[SLOTS_SCOPES];
   int64_t pace[SLOTS_SCOPES]; /* while paced: between two requests */
   bool paced_told;            /* of the pacing that goes on */
+
+  /* Of each scope (limiter_share.c): slots that this process took lately, by parts of a window, the
+   * last of which has this number; whether other processes take some too. */
+  int taken[SLOTS_SCOPES][LIMITER_PARTS + 1];
+  int64_t part[SLOTS_SCOPES];
+  bool shared[SLOTS_SCOPES];
+  int64_t ask_at; /* before this it leaves free slots to the others */
 
   /* With the limits off. */
   unsigned trying; /* scopes that are paused, or in which one must try first */
@@ -79,6 +87,11 @@ void limiter_add_ending(struct limiter *limiter, const struct slots_ending *endi
 /* Asks the store for all that can be asked for now, or with nothing to ask and `look` set, how
  * things stand (limiter_store.c). */
 void limiter_ask(struct limiter *limiter, bool look);
+
+/* Fairness among processes (limiter_share.c): how many takings the next job may have, and what
+ * follows from one that is back. */
+size_t limiter_share(const struct limiter *limiter);
+void limiter_note_taken(struct limiter *limiter, int64_t now);
 
 /* With the limits off (limiter_off.c): lets go all that may, ends a try, looks for others' pauses
  * now and then. */

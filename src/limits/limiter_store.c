@@ -28,7 +28,8 @@ static size_t collect(struct limiter *limiter)
   size_t count = 0;
   for (unsigned set = 1; set < LIMITER_SETS; set++)
     if (limiter_wake_at(limiter, set) <= now) heads[set] = limiter->queues[set].first;
-  while (count < LIMITER_BATCH) {
+  if (limiter->ask_at > now) return 0;
+  for (size_t share = limiter_share(limiter); count < share;) {
     unsigned first = 0;
     for (unsigned set = 1; set < LIMITER_SETS; set++)
       if (heads[set] && (!first || heads[set]->number < heads[first]->number)) first = set;
@@ -173,6 +174,7 @@ static void on_done(struct store_job *job)
     refuse_asked(limiter);
   else {
     hear_views(limiter);
+    limiter_note_taken(limiter, now);
     for (size_t k = 0; k < limiter->job.taking_count; k++) hand_out(limiter, k, now);
     tell_waiters(limiter, now);
     limiter_fail_hopeless(limiter);

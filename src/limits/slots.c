@@ -131,6 +131,7 @@ static void view_slots(const struct slots_state *state, const struct slots_rule 
     busy++;
     first = shorter(first, ended_at);
   }
+  view->busy = busy;
   view->free = busy < rule->count ? rule->count - busy : 0;
   view->wait = view->free > 0 ? 0 : first + window - now;
 }

@@ -78,6 +78,7 @@ struct slots_taking {
 /* What a scope looks like from outside. Durations from now on, 0: no such thing. */
 struct slots_view {
   int free;     /* slots that could be taken now */
+  int busy;     /* slots that are taken, or were less than a window ago */
   int64_t wait; /* until the earliest moment at which the next request can possibly leave */
   int64_t paused;
   int64_t paced;
