@@ -92,9 +92,9 @@ static int call_watcher(lua_State *L)
   return 0;
 }
 
-/* Tells the watcher of a charge that came to an end. Nothing that happens there changes what the
+/* Reports a charge that has ended to the watcher. Nothing that happens there changes what the
  * caller gets. `result` and `quote`: their indices on the stack, 0: none. */
-static void tell_watcher(lua_State *L, const struct charge_news *news, int result, int quote)
+static void notify_watcher(lua_State *L, const struct charge_news *news, int result, int quote)
 {
   const struct engine *engine = runtime_of(L)->engine;
   if (news->visit->of_purse || engine->dry_run || !lua_checkstack(L, 4)) return;
@@ -118,7 +118,7 @@ static int fail(lua_State *L, struct error *err, const char *body, size_t size,
 {
   bool explained = size > 0 && err->status >= 400 && err->kind != ERROR_OUTCOME_UNKNOWN;
   if (explained) record_error(L, body, size, err);
-  if (news) tell_watcher(L, news, 0, 0);
+  if (news) notify_watcher(L, news, 0, 0);
   return explained ? error_raise_with(L, err, lua_gettop(L)) : error_raise(L, err);
 }
 
@@ -198,7 +198,7 @@ static int finish_charge(lua_State *L, struct visit *visit)
   }
   int result = lua_gettop(L);
   if (has_quote) money_push(L, quote);
-  if (!dry_run && !repeated) tell_watcher(L, &news, result, has_quote ? result + 1 : 0);
+  if (!dry_run && !repeated) notify_watcher(L, &news, result, has_quote ? result + 1 : 0);
   return has_quote ? 2 : 1;
 }
 
@@ -333,7 +333,7 @@ static int check(lua_State *L)
 }
 
 /* clock(): seconds since 1970 by the API's clock, twice; where the local clock differs by more than
- * a day the later and the earlier of both. Nil while the API has not told. */
+ * a day the later and the earlier of both. Nil before the first response with a Date. */
 static int server_clock(lua_State *L)
 {
   const struct client *client = engine_use(L)->client;

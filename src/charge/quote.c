@@ -202,7 +202,7 @@ static void on_account(void *arg, struct client_call *call)
   if (flow_answered(charge, call)) flow_decide(charge);
 }
 
-/* There is no quote for it; but before anything is sent, a response has told the API's time. */
+/* There is no quote for it, but a response must show the API's time before anything is sent. */
 static void quote_unknown(struct flow *charge)
 {
   int64_t local, server;
