@@ -5,7 +5,7 @@ local old_store = require "spec.support.old_store"
 local stores = require "spec.support.stores"
 
 local DAY = 86400
-local MANY = 20000 -- entries
+local MANY = 5000 -- entries
 
 for _, place in ipairs(stores.all) do
   describe("the journal's jobs in " .. place.name, function()

@@ -145,6 +145,26 @@ describe("a store in PostgreSQL", function()
     session:close()
   end)
 
+  it("stops a program whose tables were dropped, or are others, before it writes", function()
+    local session = jobs.open(server.url)
+    assert.matches("^reserved 1 ", session:run("intend key=a"))
+    server:query("DROP SCHEMA proxylua CASCADE")
+    assert.matches("^error the store ", session:run("intend key=b"))
+    assert.matches("^reserved 1 ", jobs.run(server.url, { "intend key=c" })[1])
+    for _, job in ipairs{ "intend key=b", "settle id=1", "lock account=A" } do
+      assert.matches("^error the store was removed or replaced", session:run(job))
+    end
+    session:close()
+  end)
+
+  it("stops a program whose entries were taken away, before it buys", function()
+    local session = jobs.open(server.url)
+    assert.matches("^reserved 1 ", session:run("intend key=a"))
+    server:query("DELETE FROM proxylua.charges; SELECT setval('proxylua.charges_id_seq', 1, false)")
+    assert.matches("^error the store was set back", session:run("intend key=b"))
+    session:close()
+  end)
+
   it("stops a program that runs while a newer one migrates it", function()
     local session = jobs.open(server.url)
     assert.equal("locked", session:run("lock account=A"))

@@ -195,6 +195,46 @@ describe("the store", function()
     assert.equal("600", mode(path))
   end)
 
+  for name, command in pairs{ removed = "rm -f %s*", ["moved away"] = "mv %s %s.old; rm -f %s-*",
+    ["replaced by a copy of before"] = "rm -f %s-*; cp %s.before %s.new && mv %s.new %s" } do
+    it("that is " .. name .. " during a run is an error before money moves", function()
+      used()
+      assert(os.execute(("cp %s %s.before"):format(path, path)))
+      local result = run(([[
+        local function buy() return px.try(px.orders.create,
+          { type = "isp", quantity = 1, country = "US", period = 30 }) end
+        assert(buy())
+        os.execute(%q)
+        local order, err = buy()
+        print(order, err and err.kind, err and err.message)]]):format(command:gsub("%%s", path)))
+      assert.matches("^nil\tstore\t.*nothing was bought", result.out, result.err)
+      assert.equal(1, sandbox:look("counters").sold)
+    end)
+  end
+
+  it("of which entries have been taken away during a run is an error before money moves", function()
+    local result = run(([[
+      local function buy() return px.try(px.orders.create,
+        { type = "isp", quantity = 1, country = "US", period = 30 }) end
+      assert(buy() and buy())
+      os.execute(%q)
+      local order, err = buy()
+      print(order, err and err.kind, err and err.message)]]):format("sqlite3 " .. path
+        .. " 'DELETE FROM charges WHERE id > 1; UPDATE sqlite_sequence SET seq = 1'"))
+    assert.matches("^nil\tstore\t.*nothing was bought", result.out, result.err)
+    assert.equal(2, sandbox:look("counters").sold)
+  end)
+
+  it("that a newer version has migrated during a run is a clear error", function()
+    local result = run(([[px.account.get()
+      os.execute(%q)
+      local _, err = px.try(px.account.get)
+      print(err and err.kind, err and err.message)]]):format("sqlite3 " .. path
+        .. " 'PRAGMA user_version = 99'"))
+    assert.matches("^store\t.* a newer proxylua has written it", result.out, result.err)
+    assert.equal(1, sandbox:look("counters").requests["account.get"])
+  end)
+
   it("full of slots from the far future heals itself", function()
     run("px.account.get()")
     local late = "9223372036854775807"

@@ -146,6 +146,26 @@ void journal_day_advance(struct journal_day *day, const struct journal_now *now)
   day->read_at = now->read_at;
 }
 
+/* --- the store that this run began with --- */
+
+bool journal_is_same(const struct store_run *run, struct error *err)
+{
+  if (!run->replaced) return true;
+  error_set(err, ERROR_STORE,
+            "the store was removed or replaced during this run, and the journal with it; nothing "
+            "was bought. Bring it back, or run again to go on with the one that is there now");
+  return false;
+}
+
+bool journal_is_new(const struct store_run *run, int64_t id, struct error *err)
+{
+  if (id > run->newest) return true;
+  error_set(err, ERROR_STORE,
+            "the store was set back during this run: entries of its journal are gone; nothing was "
+            "bought. Bring them back, or run again to go on with what is there now");
+  return false;
+}
+
 /* --- handing the jobs in: on the store's thread the driver does them --- */
 
 static void work_account(struct store_job *job, struct store_driver *driver)
@@ -165,22 +185,27 @@ static void work_list(struct store_job *job, struct store_driver *driver)
 
 static void work_intend(struct store_job *job, struct store_driver *driver)
 {
-  driver->ops->intend(driver, (struct journal_intend *)job);
+  struct journal_intend *intend = (struct journal_intend *)job;
+  if (!journal_is_same(driver->run, &job->err) || !driver->ops->intend(driver, intend)) return;
+  if (intend->verdict == JOURNAL_RESERVED && !intend->rehearse) driver->run->newest = intend->id;
 }
 
 static void work_settle(struct store_job *job, struct store_driver *driver)
 {
-  driver->ops->settle(driver, (struct journal_settle *)job);
+  if (journal_is_same(driver->run, &job->err))
+    driver->ops->settle(driver, (struct journal_settle *)job);
 }
 
 static void work_amend(struct store_job *job, struct store_driver *driver)
 {
-  driver->ops->amend(driver, (struct journal_amend *)job);
+  if (journal_is_same(driver->run, &job->err))
+    driver->ops->amend(driver, (struct journal_amend *)job);
 }
 
 static void work_prune(struct store_job *job, struct store_driver *driver)
 {
-  driver->ops->prune(driver, (struct journal_prune *)job);
+  if (journal_is_same(driver->run, &job->err))
+    driver->ops->prune(driver, (struct journal_prune *)job);
 }
 
 static void work_review(struct store_job *job, struct store_driver *driver)
@@ -193,7 +218,8 @@ static void work_review(struct store_job *job, struct store_driver *driver)
 
 static void work_lock(struct store_job *job, struct store_driver *driver)
 {
-  driver->ops->lock(driver, (struct journal_lock *)job);
+  if (journal_is_same(driver->run, &job->err))
+    driver->ops->lock(driver, (struct journal_lock *)job);
 }
 
 bool journal_lost(struct error *err)

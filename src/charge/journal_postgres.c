@@ -333,7 +333,7 @@ static bool write_intent(struct postgres *pg, struct journal_intend *job, int64_
   struct row row = {.pg = pg, .result = result};
   job->id = number_of(&row, 0);
   pg->lib.PQclear(result);
-  return true;
+  return journal_is_new(pg->driver.run, job->id, err);
 }
 
 struct intending {

@@ -313,7 +313,7 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, i
   sqlite_text(statement, 16, purse);
   if (!sqlite_run(sqlite, statement, err)) return false;
   intend->id = sqlite3_last_insert_rowid(sqlite->db);
-  return true;
+  return journal_is_new(sqlite->driver.run, intend->id, err);
 }
 
 /* Inside of the transaction. */

@@ -10,9 +10,18 @@
 #include "store/notes.h"
 #include "store/store.h"
 
+/* What this process knows of the store that it began with; one that is found there later may be
+ * another. It outlives a driver. */
+struct store_run {
+  char id[40];    /* which the store was given when it was made; empty: not read yet */
+  bool replaced;  /* what is there now has another id: no money moves in this run any more */
+  int64_t newest; /* the highest id of an entry that this process has committed */
+};
+
 struct store_ops {
   /* `hurry` becomes true when the program wants to end: no long waits from then on. */
-  struct store_driver *(*open)(const char *location, const atomic_bool *hurry, struct error *err);
+  struct store_driver *(*open)(const char *location, const atomic_bool *hurry,
+                               struct store_run *run, struct error *err);
   void (*close)(struct store_driver *driver);
   /* What lies at the location is no longer what was opened. */
   bool (*stale)(struct store_driver *driver);
@@ -38,6 +47,7 @@ struct store_ops {
 
 struct store_driver {
   const struct store_ops *ops;
+  struct store_run *run;
   int64_t token; /* of the right to charge that this one has (journal_lock); 0: none */
 };
 
@@ -51,6 +61,16 @@ char *store_name(const char *location);
  * not, which journal_lost sets, and answers false. */
 bool journal_lost(struct error *err);
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
+
+/* Compares the id that was read with the one that this process began with, and keeps that. */
+void store_identify(struct store_run *run, const char *id);
+
+/* False with a store error when the store is not the one that this process began with. */
+bool journal_is_same(const struct store_run *run, struct error *err);
+
+/* False with a store error when the id of a new entry shows that the store has been rolled back:
+ * this process has written it, or a higher one, before. */
+bool journal_is_new(const struct store_run *run, int64_t id, struct error *err);
 
 /* The first text after all that begin with a prefix (ASCII, not empty), in the order of bytes. The
  * caller's to free; NULL when memory is out. */

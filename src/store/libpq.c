@@ -72,16 +72,17 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_ROLLBACK] = {"ROLLBACK", 0},
     /* Before every statement and transaction, and for no longer: an operator of somebody else's is
      * not found, no wait at the server is without bound, and what the database's owner has chosen
-     * for durability is kept unless it is none. Another version of the schema is a division by
-     * zero, error 22012: the connection is made anew, which says why. */
+     * for durability is kept unless it is none. Another version of the schema, or another store in
+     * its place, is a division by zero, error 22012: the connection is made anew, which says why.
+     */
     [PG_GUARD] = {"SELECT set_config('search_path', 'pg_catalog', true), "
                   "set_config('statement_timeout', '15s', true), "
                   "set_config('lock_timeout', '15s', true), "
                   "set_config('idle_in_transaction_session_timeout', '15s', true), "
                   "CASE WHEN current_setting('synchronous_commit') = 'off' THEN "
                   "set_config('synchronous_commit', 'on', true) END, "
-                  "1 / (version = $1::int)::int FROM proxylua.version",
-                  1},
+                  "1 / (version = $1::int AND id = $2)::int FROM proxylua.version",
+                  2},
     /* Rows are locked in the order of their names, so that nobody waits in a circle. The time is
      * read outside of the locking query, and so with the locks in hand: whoever commits later has a
      * later time. */

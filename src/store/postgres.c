@@ -303,6 +303,17 @@ static bool ask_server(struct postgres *pg, struct error *err)
   return true;
 }
 
+static bool identify(struct postgres *pg, struct error *err)
+{
+  PGresult *result = postgres_query(pg, "SELECT id FROM proxylua.version", err);
+  if (!result) return false;
+  bool found = pg->lib.PQntuples(result) > 0;
+  if (found) store_identify(pg->driver.run, pg->lib.PQgetvalue(result, 0, 0));
+  pg->lib.PQclear(result);
+  if (!found) return postgres_damaged(pg, err, "its version is gone");
+  return journal_is_same(pg->driver.run, err);
+}
+
 /* From now on statements are sent one after another and answered together (postgres_ahead). */
 static bool begin_pipeline(struct postgres *pg, struct error *err)
 {
@@ -317,7 +328,8 @@ static bool connect_server(struct postgres *pg, struct error *err)
   pg->lib.PQsetNoticeProcessor(pg->connection, ignore_notice, NULL);
   return finish_connecting(pg, err) &&
          (pg->lib.PQsetnonblocking(pg->connection, 1) == 0 || fail_lost(pg, err, "cannot wait")) &&
-         ask_server(pg, err) && postgres_migrate(pg, err) && begin_pipeline(pg, err);
+         ask_server(pg, err) && postgres_migrate(pg, err) && identify(pg, err) &&
+         begin_pipeline(pg, err);
 }
 
 /* --- transactions --- */
@@ -326,7 +338,8 @@ static bool guard(struct postgres *pg, struct error *err)
 {
   char version[12];
   snprintf(version, sizeof version, "%d", postgres_version());
-  return postgres_ahead(pg, PG_GUARD, &(struct postgres_param){.value = version}, err);
+  const struct postgres_param params[] = {{.value = version}, {.value = pg->driver.run->id}};
+  return postgres_ahead(pg, PG_GUARD, params, err);
 }
 
 /* A commit waits for the server's disk, which no timeout of the server's ends: only ours does. */
@@ -429,7 +442,7 @@ static bool read_address(struct postgres *pg, struct error *err)
 }
 
 static struct store_driver *open_postgres(const char *location, const atomic_bool *hurry,
-                                          struct error *err)
+                                          struct store_run *run, struct error *err)
 {
   struct postgres *pg = calloc(1, sizeof *pg);
   if (!pg || !postgres_open_library(&pg->lib, err)) {
@@ -438,6 +451,7 @@ static struct store_driver *open_postgres(const char *location, const atomic_boo
     return NULL;
   }
   pg->driver.ops = &store_postgres;
+  pg->driver.run = run;
   pg->hurry = hurry;
   pg->location = strdup(location);
   pg->name = store_name(location);

@@ -71,6 +71,9 @@ static const char *const migrations[] = {
     /* Sums in place of rows that are added up again and again, snapshots of open entries only. An
      * older program that is running can settle its entries; its new ones fail since they name no
      * period. */
+    "ALTER TABLE proxylua.version ADD id text NOT NULL DEFAULT '';" /* by which another store is
+                                                                       recognised */
+    "UPDATE proxylua.version SET id = md5(random()::text || clock_timestamp() || random());"
     "CREATE TABLE proxylua.ledgers (" /* one row per account */
     "  account text PRIMARY KEY,"
     "  period int8 NOT NULL DEFAULT 0," /* struct journal_day */

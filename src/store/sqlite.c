@@ -29,6 +29,7 @@ static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
+    [USER_VERSION] = "PRAGMA user_version",
     [SCOPE_LOAD] =
         "SELECT clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed "
         "FROM scopes WHERE key = ?8",
@@ -237,6 +238,17 @@ static bool run_kept(struct sqlite *sqlite, enum statement name, struct error *e
   return statement && sqlite_run(sqlite, statement, err);
 }
 
+/* A newer program may have migrated the file while it is open here. */
+static bool is_ours(struct sqlite *sqlite, struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, USER_VERSION, err);
+  if (!statement) return false;
+  bool ok = sqlite3_step(statement) == SQLITE_ROW || sqlite_fail(sqlite, err);
+  int version = ok ? sqlite3_column_int(statement, 0) : 0;
+  sqlite3_reset(statement);
+  return ok && (version <= sqlite_version() || sqlite_refuse_newer(sqlite, err));
+}
+
 bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err)
 {
   if (durable != sqlite->durable) {
@@ -245,7 +257,7 @@ bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err)
       return false;
     sqlite->durable = durable;
   }
-  return run_kept(sqlite, BEGIN, err);
+  return run_kept(sqlite, BEGIN, err) && (is_ours(sqlite, err) || sqlite_end(sqlite, false, err));
 }
 
 bool sqlite_end(struct sqlite *sqlite, bool ok, struct error *err)
@@ -361,7 +373,7 @@ static bool connect_file(struct sqlite *sqlite, struct error *err)
 }
 
 static struct store_driver *open_sqlite(const char *location, const atomic_bool *hurry,
-                                        struct error *err)
+                                        struct store_run *run, struct error *err)
 {
   struct sqlite *sqlite = calloc(1, sizeof *sqlite);
   char *path = strdup(location);
@@ -372,6 +384,7 @@ static struct store_driver *open_sqlite(const char *location, const atomic_bool 
     return NULL;
   }
   sqlite->driver.ops = &store_sqlite;
+  sqlite->driver.run = run;
   sqlite->hurry = hurry;
   sqlite->path = path;
   sqlite->lock_fd = -1;

@@ -13,6 +13,7 @@ enum statement {
   BEGIN,
   COMMIT,
   ROLLBACK,
+  USER_VERSION,
   SCOPE_LOAD,
   SCOPE_INSERT,
   SCOPE_UPDATE,
@@ -101,6 +102,8 @@ bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *
 /* Brings a new or older file to the present schema; refuses newer and foreign ones untouched
  * (sqlite_schema.c). */
 bool sqlite_migrate(struct sqlite *sqlite, struct error *err);
+int sqlite_version(void); /* of that schema */
+bool sqlite_refuse_newer(const struct sqlite *sqlite, struct error *err);
 
 /* Runs statements that are not kept. */
 bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err);

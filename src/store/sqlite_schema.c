@@ -72,6 +72,8 @@ static const char *const migrations[] = {
     /* Sums in place of rows that are added up again and again, snapshots of open entries only.
      * `charges` is made anew: an older program that has it open can settle its entries, and its new
      * ones fail since they name no period. */
+    "CREATE TABLE identity (id TEXT NOT NULL) STRICT;" /* by which another file is recognised */
+    "INSERT INTO identity VALUES (lower(hex(randomblob(16))));"
     "CREATE TABLE ledgers (" /* one row per account */
     "  account TEXT PRIMARY KEY,"
     "  period INTEGER NOT NULL DEFAULT 0," /* struct journal_day */
@@ -186,6 +188,17 @@ static bool refuse(const struct sqlite *sqlite, struct error *err, const char *w
   return false;
 }
 
+int sqlite_version(void)
+{
+  return VERSION;
+}
+
+bool sqlite_refuse_newer(const struct sqlite *sqlite, struct error *err)
+{
+  return refuse(sqlite, err,
+                "a newer proxylua has written it; use that version, or give another path");
+}
+
 /* The version of a file that is ours: 0 for an empty one. */
 static bool read_version(struct sqlite *sqlite, int64_t *version, struct error *err)
 {
@@ -197,9 +210,7 @@ static bool read_version(struct sqlite *sqlite, int64_t *version, struct error *
   bool empty = id == 0 && *version == 0 && objects == 0;
   if (!empty && (id != APPLICATION_ID || *version < 1))
     return refuse(sqlite, err, "it is a database of another program; give another path");
-  if (*version <= VERSION) return true;
-  return refuse(sqlite, err,
-                "a newer proxylua has written it; use that version, or give another path");
+  return *version <= VERSION || sqlite_refuse_newer(sqlite, err);
 }
 
 /* Answers, when it could be asked, whether the file takes part in WAL mode; some network file
@@ -247,6 +258,19 @@ static bool read_version_at_once(struct sqlite *sqlite, int64_t *version, struct
   return sqlite_execute(sqlite, "ROLLBACK", ok ? err : &ignored) && ok;
 }
 
+static bool identify(struct sqlite *sqlite, struct error *err)
+{
+  sqlite3_stmt *statement = NULL;
+  bool ok = sqlite3_prepare_v2(sqlite->db, "SELECT id FROM identity", -1, &statement, NULL) ==
+                SQLITE_OK &&
+            sqlite3_step(statement) == SQLITE_ROW;
+  const char *id = ok ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+  if (id) store_identify(sqlite->driver.run, id);
+  if (!id) sqlite_fail(sqlite, err);
+  sqlite3_finalize(statement);
+  return id;
+}
+
 bool sqlite_migrate(struct sqlite *sqlite, struct error *err)
 {
   int64_t version;
@@ -254,5 +278,5 @@ bool sqlite_migrate(struct sqlite *sqlite, struct error *err)
   sqlite->durable = true; /* SQLite's default */
   if (!sqlite_execute(sqlite, "PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON", err))
     return false;
-  return version == VERSION || migrate(sqlite, err);
+  return (version == VERSION || migrate(sqlite, err)) && identify(sqlite, err);
 }

@@ -23,6 +23,7 @@ struct store {
   bool is_default; /* the location is ours to make the folders of */
   const struct store_ops *ops;
   struct store_driver *driver; /* of the store's thread; NULL: not open */
+  struct store_run run;        /* the same */
   atomic_bool hurry;
   size_t under_way; /* of the loop's thread: submitted, and done has not run */
 
@@ -115,7 +116,7 @@ static bool be_open(struct store *store, struct error *err)
   }
   if (store->driver) return true;
   if (store->is_default && !make_folders(store->location, err)) return false;
-  store->driver = store->ops->open(store->location, &store->hurry, err);
+  store->driver = store->ops->open(store->location, &store->hurry, &store->run, err);
   return store->driver;
 }
 
@@ -201,6 +202,14 @@ void store_check(struct store *store, struct store_job *job)
 }
 
 /* --- for the drivers --- */
+
+void store_identify(struct store_run *run, const char *id)
+{
+  if (!*run->id)
+    snprintf(run->id, sizeof run->id, "%s", id);
+  else if (strcmp(run->id, id) != 0)
+    run->replaced = true;
+}
 
 int64_t store_lock_name(const char *account)
 {
