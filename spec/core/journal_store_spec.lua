@@ -94,6 +94,12 @@ for _, place in ipairs(stores.all) do
       assert.matches("snapshot= ", lines[5])
     end)
 
+    it("keep the end that an extension began from", function()
+      run("intend key=k")
+      place.query("UPDATE charges SET snapshot = 'balance 9.30\nexpires_at 2026-12-01\nwhole'")
+      assert.matches("snapshot=expires_at 2026%-12%-01 ", run("settle id=1", "find key=k")[2])
+    end)
+
     it("count a purse of its own", function()
       assert.same({ "reserved", "reserved", "refused per_day 3", "reserved", "refused per_run 4",
         "changed", "reserved" }, run(

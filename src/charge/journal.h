@@ -43,7 +43,8 @@ struct journal_entry {
   char *order_id;
   int64_t price;  /* JOURNAL_NO_PRICE while not known */
   char *answer;   /* the server's, as text */
-  char *snapshot; /* what existed before (charge/snapshot); NULL once it is settled */
+  char *snapshot; /* what existed before (charge/snapshot); once it is settled only the end that an
+                     extension began from, or NULL */
   char *note;     /* why the outcome is unknown, or how it was found out */
   char *host;
   int64_t pid, started; /* who: see base/process */
@@ -243,9 +244,9 @@ struct journal_amend {
 
 /* Makes the settled entries smaller that were last changed before a time. What protects their keys
  * stays: an entry that is placed keeps its key, order, price, parameters and times, and a response
- * that names the order; an entry that is not placed goes whole, since its key may buy again. Open
- * entries, and the sums of the allowances, are left alone, but for those of runs that have spent
- * nothing for JOURNAL_RUN_AGE. */
+ * that names the order (an extension its own, which has the end); an entry that is not placed goes
+ * whole, since its key may buy again. Open entries, and the sums of the allowances, are left alone,
+ * but for those of runs that have spent nothing for JOURNAL_RUN_AGE. */
 #define JOURNAL_RUN_AGE (INT64_C(30) * 86400 * 1000000) /* microseconds */
 struct journal_prune {
   struct store_job job;

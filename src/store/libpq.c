@@ -134,8 +134,9 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                              "AND (1 << state) & $2 != 0 ORDER BY key LIMIT $5",
                              5},
     [PG_CHARGE_PRUNE] =
-        {"UPDATE proxylua.charges SET pruned = true, answer = '{\"id\":' || "
-         "coalesce(to_json(order_id)::text, 'null') || '}', note = NULL, host = NULL, run_id = '', "
+        {"UPDATE proxylua.charges SET pruned = true, answer = CASE WHEN endpoint = 'orders.extend' "
+         "THEN answer ELSE '{\"id\":' || coalesce(to_json(order_id)::text, 'null') || '}' END, "
+         "note = NULL, host = NULL, run_id = '', "
          "ended_clock = NULL, ended_at = NULL "
          "WHERE account = $1 AND updated_at < $2 AND state = 2 AND NOT pruned",
          2},
@@ -156,7 +157,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          "price = coalesce($4, price), answer = coalesce($5, answer), updated_at = " NOW
          ", note = coalesce($7, note), ended_clock = coalesce($8, ended_clock), "
          "ended_at = coalesce(" NOW " + $9::int8, ended_at), "
-         "snapshot = CASE WHEN $2 IN (2, 3) THEN NULL ELSE snapshot END "
+         "snapshot = CASE WHEN $2 IN (2, 3) THEN " POSTGRES_SNAPSHOT_KEPT " ELSE snapshot END "
          "WHERE id = $1 AND (1 << state) & $6 != 0 RETURNING id, account)" KEEP_BASELINE("$10",
                                                                                          "$11",
                                                                                          "$12"),

@@ -96,6 +96,10 @@ enum postgres_statement {
   PG_STATEMENTS
 };
 
+/* What stays of a snapshot when its entry is settled: the end that an extension began from, by
+ * which it is recognised (a line "expires_at …", charge/snapshot.h); else NULL. */
+#define POSTGRES_SNAPSHOT_KEPT "substring(snapshot FROM 'expires_at [^\n]*')"
+
 struct postgres_text {
   const char *text;
   int params;

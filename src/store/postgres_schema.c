@@ -95,7 +95,8 @@ static const char *const migrations[] = {
     "  ADD purse text;" /* beginning of the key that has a ceiling of its own, or nothing */
     "UPDATE proxylua.charges c SET period = CASE WHEN created_at / 86400000000 = l.day THEN 1 "
     "  ELSE 0 END, purse = coalesce(substring(key FROM '^plugin:[^:]*:'), ''), "
-    "  snapshot = CASE WHEN state IN (2, 3) THEN NULL ELSE snapshot END "
+    "  snapshot = CASE WHEN state IN (2, 3) THEN " POSTGRES_SNAPSHOT_KEPT
+    " ELSE snapshot END "
     "  FROM proxylua.ledgers l WHERE l.account = c.account;"
     "ALTER TABLE proxylua.charges ALTER period SET NOT NULL, ALTER purse SET NOT NULL;"
     "CREATE INDEX charges_by_change ON proxylua.charges (account, updated_at);"

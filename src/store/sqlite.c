@@ -66,7 +66,8 @@ static const char *const texts[STATEMENTS] = {
                          " FROM charges WHERE account = ?2 AND key > ?1 AND key < ?5 "
                          "AND (1 << state) & ?3 ORDER BY key LIMIT ?4",
     [CHARGE_PRUNE] =
-        "UPDATE charges SET pruned = 1, answer = json_object('id', order_id), note = NULL, "
+        "UPDATE charges SET pruned = 1, answer = CASE WHEN endpoint = "
+        "'orders.extend' THEN answer ELSE json_object('id', order_id) END, note = NULL, "
         "host = NULL, run_id = '', ended_clock = NULL, ended_at = NULL "
         "WHERE account = ?1 AND updated_at < ?2 AND state = 2 AND NOT pruned",
     [CHARGE_REMOVE] = "DELETE FROM charges WHERE account = ?1 AND updated_at < ?2 AND state = 3",
@@ -82,7 +83,8 @@ static const char *const texts[STATEMENTS] = {
         "price), "
         "answer = coalesce(?5, answer), updated_at = ?6, note = coalesce(?8, note), "
         "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at), "
-        "snapshot = CASE WHEN ?2 IN (2, 3) THEN NULL ELSE snapshot END "
+        "snapshot = CASE WHEN ?2 IN (2, 3) THEN " SQLITE_SNAPSHOT_KEPT
+        " ELSE snapshot END "
         "WHERE id = ?1 AND (1 << state) & ?7 RETURNING account",
     [CHARGE_AMEND] =
         "UPDATE charges SET price = coalesce(?2, price), answer = coalesce(?3, "

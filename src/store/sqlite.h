@@ -8,6 +8,13 @@
 
 #include "store/driver.h"
 
+/* What stays of a snapshot when its entry is settled: the end that an extension began from, by
+ * which it is recognised (a line "expires_at …", charge/snapshot.h); else NULL. */
+#define SQLITE_SNAPSHOT_KEPT                                                                       \
+  "CASE WHEN instr(snapshot, 'expires_at ') > 0 THEN substr(snapshot, instr(snapshot, "            \
+  "'expires_at '), instr(substr(snapshot, instr(snapshot, 'expires_at ')) || char(10), char(10)) " \
+  "- 1) END"
+
 /* Every statement that is kept prepared; their text is in sqlite.c. */
 enum statement {
   BEGIN,
