@@ -18,7 +18,7 @@ my $journal_script = <<'END';
 local px = require "proxylua"
 for e in px.journal.each() do
   print(table.concat({ e.key, e.state, e.endpoint, tostring(e.order_id), tostring(e.price or e.quote),
-    (tostring(e.note):gsub("%s", " ")) }, "\t"))
+    (tostring(e.note):gsub("%s", " ")), e.params }, "\t"))
 end
 END
 
@@ -201,8 +201,10 @@ sub command_of {
   my ($self, $kind, @part) = @_;
   if ($kind eq 'buy') {
     my ($key, $type, $quantity, $country, $period) = @part;
+    my $price = Server::base_price($type, $quantity, $period);
+    my @most = $self->{world}{rise} ? ('--max-price', sprintf '%.2f', $price / 100) : ();
     return { kind => $kind, key => $key, words => ['--json', 'orders', 'create', '--key', $key,
-      '--type', $type, '--quantity', $quantity, '--country', $country, '--period', $period] };
+      '--type', $type, '--quantity', $quantity, '--country', $country, '--period', $period, @most] };
   }
   if ($kind eq 'extend') {
     my ($key, $order, $days) = @part;
@@ -247,7 +249,7 @@ sub read_journal {
   $self->{journal} = [];
   for my $line (split /\n/, $run->{text}) {
     my %entry;
-    @entry{qw(key state endpoint order price note)} = split /\t/, $line;
+    @entry{qw(key state endpoint order price note params)} = split /\t/, $line;
     push @{ $self->{journal} }, \%entry;
   }
 }

@@ -18,6 +18,8 @@ use constant DAY => 86400;
 # Cents for 30 days, or for a GB.
 my %price_of = (isp => 310, datacenter => 155, mobile => 620, ipv6 => 25, residential => 250);
 
+my %country_name = (US => 'United States', DE => 'Germany', FR => 'France');
+
 my %reason = (200 => 'OK', 201 => 'Created', 202 => 'Accepted', 400 => 'Bad Request',
   401 => 'Unauthorized', 402 => 'Payment Required', 403 => 'Forbidden', 404 => 'Not Found',
   429 => 'Too Many Requests', 500 => 'Internal Server Error', 502 => 'Bad Gateway',
@@ -72,7 +74,7 @@ sub open_account {
       country => $n % 2 ? 'US' : 'DE', period => 30, by => 'old',
       created => int(time) - $age, shown => 0 };
     $order->{price} = $price_of{$type} * $order->{quantity};
-    $order->{changes} = [{ at => 0, expires => int(time) + DAY * (2 + $n % 25),
+    $order->{changes} = [{ at => 0, expires => int(time + DAY * (2.5 + $n % 25)),
       status => $n % 5 ? 'active' : 'expired' }];
     $self->add_order($order);
     push @{ $self->{transactions} }, { id => "txn_old$n", type => 'charge', order => $order->{id},
@@ -97,12 +99,19 @@ sub move {
     order => $order, amount => abs $amount, at => $now, created => $now };
 }
 
+# Cents, or nothing for a type that is not sold.
+sub base_price {
+  my ($type, $quantity, $period) = @_;
+  my $unit = $price_of{ $type // '' };
+  return undef if !$unit || ($quantity // 1) !~ /^\d+$/;
+  return $unit * ($quantity || 1) if $type eq 'residential';
+  return int($unit * ($quantity || 1) * ($period || 30) / 30 + 0.5);
+}
+
 sub quote {
   my ($self, $wanted) = @_;
-  my $unit = $price_of{ $wanted->{type} // '' } or return undef;
-  my $quantity = $wanted->{quantity} || 1;
-  return $unit * $quantity if $wanted->{type} eq 'residential';
-  return int($unit * $quantity * ($wanted->{period} || 30) / 30 + 0.5);
+  my $price = base_price(@$wanted{qw(type quantity period)});
+  return defined $price && $self->{risen} ? 2 * $price : $price;
 }
 
 sub with_tax {
@@ -121,10 +130,11 @@ sub create {
   my $charged = $self->with_tax($quote);
   my $late = $self->{quiet} ? 0 : ($self->{world}{late} // 0) / 1000;
   my $now = time;
-  my $id = 'ord_' . $by . $self->{next_id}++;
+  my $id = 'ord_' . $by . ('x' x ($self->{world}{long_ids} ? 150 : 0)) . $self->{next_id}++;
   my $order = { id => $id, type => $wanted->{type}, quantity => $wanted->{quantity} || 1,
     country => $wanted->{country} || 'US', by => $by, key => $key, price => $quote,
-    created => int $now, shown => $now + $late };
+    created => int $now, shown => $now + $late,
+    ready => $now + ($self->{world}{setup} // 0) / 1000 };
   my $timed = $wanted->{type} ne 'residential';
   $order->{period} = $wanted->{period} || 30 if $timed;
   $order->{changes} = [{ at => $order->{shown}, status => 'active',
@@ -132,7 +142,8 @@ sub create {
   $self->add_order($order);
   $self->move('charge', -$charged, $id);
   $self->note(kind => 'create', by => $by, key => $key, order => $id, amount => $charged,
-    quote => $quote, map { $_ => $order->{$_} } qw(type quantity country));
+    quote => $quote, base => base_price(@$order{qw(type quantity period)}),
+    map { $_ => $order->{$_} } qw(type quantity country));
   return $order;
 }
 
@@ -173,6 +184,9 @@ sub other_people {
       if $self->throw('how') >= 0.5;
   }
   $self->refund_old if $self->happens('refund', $world->{refunds});
+  $self->move('deposit', $self->quote($last)) if $self->happens('deposit', $world->{deposits});
+  my ($own) = grep { $_->{by} eq 'own' } reverse @{ $self->{orders} };
+  $self->extend($own, 30, 'other') if $own && $self->happens('extends', $world->{extends});
 }
 
 # Gives back what an old order cost, one of the same price as the last purchase if there is one.
@@ -183,6 +197,7 @@ sub refund_old {
   my ($order) = grep { $_->{price} == $price } @old;
   $order //= $old[0] or return;
   $order->{refunded} = 1;
+  $self->note(kind => 'refund', by => 'other', order => $order->{id});
   push @{ $order->{changes} }, { %{ $order->{changes}[-1] }, at => time, status => 'cancelled' };
   push @{ $self->{recent} }, $order;
   $self->move('refund', $order->{price}, $order->{id});
@@ -231,6 +246,9 @@ my %names = (
     order => 'order_id', transaction => 'id' },
 );
 
+# A server that writes its local time and calls it UTC.
+sub zone { return ($_[0]{world}{zone} // 0) * 3600 }
+
 sub names { return $names{ $_[0]{world}{names} // 'snake' } }
 
 sub order_text {
@@ -238,13 +256,19 @@ sub order_text {
   my ($names, $world) = ($self->names, $self->{world});
   # Replicas compute an end from the time that is left, and differ by a second.
   my $drift = $world->{drift} && $self->throw('drift') < 0.5 ? 1 : 0;
+  # While it is set up, an order shows what was delivered so far.
+  my $is_ready = $self->{quiet} || ($order->{ready} // 0) <= time;
+  my $quantity = $is_ready ? $order->{quantity} : 0;
+  my $status = $is_ready ? $state->{status} : 'pending';
   my @fields = (qq("$names->{id}":"$order->{id}"), qq("type":"$order->{type}"),
-    '"quantity":' . $self->number($order->{quantity}), qq("country":"$order->{country}"),
-    qq("status":"$state->{status}"));
+    '"quantity":' . ($world->{loose} ? qq("$quantity pcs") : $self->number($quantity)),
+    qq("status":"$status"));
+  my $country = $world->{loose} ? $country_name{ $order->{country} } : $order->{country};
+  push @fields, qq("country":"$country") unless $world->{no_country};
   push @fields, '"period":' . $self->number($order->{period}) if $order->{period};
   push @fields, qq("$names->{price}":) . $self->number(money($order->{price}))
     unless $world->{no_price};
-  push @fields, qq("$names->{created}":) . $self->date($order->{created} + $drift)
+  push @fields, qq("$names->{created}":) . $self->date($order->{created} + $drift + $self->zone)
     unless $world->{no_created};
   push @fields, qq("$names->{expires}":) . $self->date($state->{expires} + $drift)
     if $state->{expires};
@@ -257,8 +281,9 @@ sub transaction_text {
   my $sign = $one->{type} eq 'charge' && $world->{negative} ? -1 : 1;
   my @fields = (qq("type":"$one->{type}"), '"amount":' . $self->number(money($sign * $one->{amount})));
   push @fields, qq("$names->{transaction}":"$one->{id}") unless $world->{no_tx_ids};
-  push @fields, qq("$names->{order}":"$one->{order}") unless $world->{no_tx_orders};
-  push @fields, qq("$names->{created}":) . $self->date($one->{created}) unless $world->{no_tx_dates};
+  push @fields, qq("$names->{order}":"$one->{order}") if $one->{order} && !$world->{no_tx_orders};
+  push @fields, qq("$names->{created}":) . $self->date($one->{created} + $self->zone)
+    unless $world->{no_tx_dates};
   return '{' . join(',', @fields) . '}';
 }
 
@@ -378,7 +403,7 @@ sub created {
 sub post_order {
   my ($self, $request) = @_;
   my $wanted = $request->{json};
-  return $self->refuse(400, 'unknown type', 'INVALID') unless defined $self->quote($wanted);
+  return $self->refuse(400, 'unknown type or quantity', 'INVALID') unless defined $self->quote($wanted);
   my $order = $self->create($wanted, 'own', $request->{key});
   $self->fail_order($order) if $self->happens('failed', $self->{world}{failed});
   return $self->created($order);
@@ -417,7 +442,7 @@ sub respond {
   return $self->list_orders($request->{query}) if $path eq '/orders';
   if ($path eq '/orders/calc') {
     my $quote = $self->quote($request->{json});
-    return $self->refuse(400, 'unknown type', 'INVALID') unless defined $quote;
+    return $self->refuse(400, 'unknown type or quantity', 'INVALID') unless defined $quote;
     return $self->ok(qq({"@{[$self->names->{price}]}":) . $self->number(money($quote)) . '}');
   }
   return $self->get_order($1) if $path =~ m{^/orders/([^/]+)$};
@@ -559,6 +584,8 @@ sub handle {
     return $self->hang_up($socket) if $kind eq 'cut';
     $self->signal($kind, $socket) if $signals{$kind};
     my $false = $self->false_response($kind, $request);
+    # While the client waits, prices may rise.
+    $self->{risen} ||= $self->{world}{rise} && $kind =~ /^limit/;
     return $self->send_response($socket, $false) if $false;
   }
   my $response = $self->respond($request);

@@ -5,11 +5,14 @@
 #   orders=N one_type        in the account at the beginning; isp alone
 #   bare names=camel|other strings id_only no_price no_created negative dates=epoch|milliseconds
 #   no_account_id no_tx_ids no_tx_orders no_tx_dates      the dialect, and what it leaves out
+#   no_country loose zone=HOURS long_ids                  traits as words; local time labelled Z
 #   oldest no_total cap=N unpaged                         the lists
-#   lag_list=MS lag_order=MS lag_transactions=MS lag_balance=MS flap late=MS
+#   lag_list=MS lag_order=MS lag_transactions=MS lag_balance=MS flap late=MS setup=MS
 #   drift date=SECONDS       ends differ by a second; the Date header is ahead or behind
-#   equal=P different=P refunds=P                         other people on the account, per request
+#   equal=P different=P extends=P refunds=P deposits=P    other people on the account, per request
 #   tax=PERCENT failed=P idempotent
+#   rise                     prices double while the client waits after a 429; purchases have a
+#                            --max-price
 #   fault=KIND/before|after/post|get/P                    see Server.pm
 #   kill=P                   a process is killed at a random moment
 #   per_day=AMOUNT rounds=N parallel=N
@@ -73,13 +76,14 @@ sub some_dialect {
   for (['strings', 0.3], ['id_only', 0.2], ['no_price', 0.1], ['no_created', 0.2],
     ['negative', 0.2], ['no_account_id', 0.3], ['no_tx_ids', 0.15], ['no_tx_orders', 0.15],
     ['no_tx_dates', 0.15], ['oldest', 0.3], ['no_total', 0.2], ['drift', 0.3], ['flap', 0.2],
-    ['idempotent', 0.15]) {
+    ['idempotent', 0.15], ['no_country', 0.05], ['loose', 0.1], ['long_ids', 0.05]) {
     push @words, $_->[0] if chance($_->[1]);
   }
   push @words, 'dates=' . one_of(qw(epoch milliseconds)) if chance(0.2);
   push @words, one_of('cap=20', 'cap=50', 'unpaged') if chance(0.2);
   push @words, 'orders=' . one_of(1, 20, 90, 130, 250, 600) if chance(0.6);
   push @words, 'date=' . one_of(-150, -90, 90, 150) if chance(0.15);
+  push @words, 'zone=' . one_of(-5, 2, 9) if chance(0.1);
   return @words;
 }
 
@@ -96,6 +100,7 @@ sub some_lag {
     push @words, "lag_$name=" . one_of(50, 600, 2500) unless $has_refunds;
   }
   push @words, 'late=' . one_of(200, 700, 1500) if chance(0.2);
+  push @words, 'setup=' . one_of(200, 700, 1500) if chance(0.15);
   return @words;
 }
 
@@ -106,10 +111,13 @@ sub some_commands {
   my $count = 1 + int rand 5;
   for my $n (1 .. $count) {
     push @words, 'buy=' . join ':', sprintf('k%02d', $n), @{ one_of(@kinds) };
-    push @words, sprintf 'extend=x%02d:k%02d:%d', $n, $n, one_of(30, 30, 60) if chance(0.25);
+    next unless chance(0.25);
+    push @words, sprintf 'extend=x%02d:k%02d:%d', $n, $n, one_of(30, 30, 60);
+    push @words, sprintf 'extend=x%02d:k%02d:30', $n + 50, $n if chance(0.2);
   }
-  push @words, 'fleet=us:isp:US:' . one_of('3:1', '2:2', '4:2') if chance(0.25);
-  push @words, 'renew=3:30' if chance(0.2);
+  # No old order is in this country: what fits a pool and is not known to it may stop a purchase.
+  push @words, 'fleet=fr:isp:FR:' . one_of('3:1', '2:2', '4:2') if chance(0.25);
+  push @words, 'renew=4:30' if chance(0.2);
   return @words;
 }
 
@@ -118,13 +126,15 @@ sub make {
   srand $seed;
   my @words = ("seed=$seed", some_dialect());
   my $has_refunds = chance(0.15);
-  push @words, 'refunds=' . one_of(0.02, 0.1) if $has_refunds;
+  push @words, one_of(qw(refunds deposits)) . '=' . one_of(0.02, 0.1) if $has_refunds;
   push @words, some_lag($has_refunds);
   push @words, 'equal=' . one_of(0.01, 0.05) if chance(0.15);
   push @words, 'different=' . one_of(0.02, 0.1) if chance(0.3);
+  push @words, 'extends=0.02' if chance(0.1);
   push @words, 'tax=20' if chance(0.1);
   push @words, 'failed=0.2' if chance(0.05);
   push @words, some_faults();
+  push @words, 'rise', 'fault=limit1/before/post/0.5' if chance(0.05);
   push @words, 'kill=0.2' if chance(0.25);
   push @words, 'per_day=' . one_of('6.20', '12.40') if chance(0.15);
   push @words, 'parallel=' . one_of(2, 3) if chance(0.4);

@@ -2,8 +2,8 @@
 # Plays random worlds against the program and judges them by the emulated API's ledger.
 #   run.pl [worlds=N] [seed=S] [jobs=N] [program=PATH] [store=URL] [shrink=0]
 #   run.pl world='WORDS' [repeat=N] [verbose=1]     plays one world, as a failure prints it
-# Each failure prints its seed and the command that repeats it; of each kind of failure the first
-# world is shrunk. The exit code is 1 when there was any.
+# Each failure prints its seed and the command that repeats it; of each sort of failure the first
+# world is made smaller. The exit code is 1 when there was any.
 use strict;
 use warnings;
 use FindBin;
@@ -33,18 +33,29 @@ sub play {
 
 # --- shrinking ---
 
+# What a fault has in common with others of its sort: its kind, what it is about (a purchase k01,
+# an extension x01, a pool, an old order), and the reason in brackets.
+sub sort_of {
+  my ($fault) = @_;
+  my ($kind, $about) = $fault =~ /^([^:]+): (pool|ord_old|renew|fleet|[a-z]?)/;
+  my ($reason) = $fault =~ ($kind =~ /unknown|lost|false/ ? qr/\((.*)\)$/ : qr/(exit \d+)/);
+  $reason //= '';
+  $reason =~ s/(?:ord|txn)_\w+|[\d.:TZ-]*\d[\d.:TZ-]*/*/g;
+  return "$kind $about $reason";
+}
+
 # Whether a world fails in the same way in one of some tries: timing differs from play to play.
 sub still_fails {
-  my ($kind, @words) = @_;
+  my ($sort, @words) = @_;
   for (1 .. $option{tries}) {
     my (undef, @faults) = play(@words);
-    return 1 if grep { /^\Q$kind\E:/ } @faults;
+    return 1 if grep { sort_of($_) eq $sort } @faults;
   }
   return 0;
 }
 
 sub shrink {
-  my ($kind, @words) = @_;
+  my ($sort, @words) = @_;
   my $until = time + 120;
   my $size = int(@words / 2);
   while ($size >= 1 && time < $until) {
@@ -53,7 +64,7 @@ sub shrink {
       my @less = @words;
       splice @less, $at, $size;
       @less = ($words[0], @less) unless grep { /^seed=/ } @less;
-      if (@less < @words && still_fails($kind, @less)) {
+      if (@less < @words && still_fails($sort, @less)) {
         @words = @less;
       } else {
         $at += $size;
@@ -70,12 +81,12 @@ sub show_runs {
   my ($play) = @_;
   for my $run (@{ $play->{runs} }) {
     printf "%s -> %s (%.2f s) %s %s\n", join(' ', @{ $run->{command}{words} }[0 .. 5]), $run->{code},
-      $run->{took}, substr($run->{text} =~ s/\s+/ /gr, 0, 160), $run->{err} =~ s/\s+/ /gr
+      $run->{took}, map { substr s/\s+/ /gr, 0, 160 } @$run{qw(text err)}
       unless $run->{command}{kind} eq 'journal';
   }
   print "ledger:\n";
   for my $line (@{ $play->{ledger} }) {
-    print '  ', join(' ', map { "$_=$line->{$_}" } qw(at by kind key order amount)), "\n";
+    print '  ', join(' ', map { "$_=" . ($line->{$_} // '') } qw(at by kind key order amount)), "\n";
   }
   print "journal:\n";
   print '  ', join(' ', map { $_ // '' } @$_{qw(key state order price note)}), "\n"
@@ -137,7 +148,7 @@ sub report {
 sub command { return 'spec/support/worlds/run.pl world=' . "'" . join(' ', @_) . "'" }
 
 my %total = map { $_ => 0 } qw(worlds runs charges faults open failed);
-my %first_of; # kind of fault -> seed
+my (%first_of, %count_of); # sort of fault -> seed, number of worlds
 
 sub sum_up {
   my ($text) = @_;
@@ -152,18 +163,19 @@ sub sum_up {
   return unless @faults;
   print "! seed $sums{world}:\n", map({ "    $_\n" } @faults), '    ',
     command(World::make($sums{world})), "\n";
-  for (@faults) {
-    my ($kind) = /^([^:]+)/;
-    $first_of{$kind} = $sums{world} if !$first_of{$kind} || $sums{world} < $first_of{$kind};
+  my %sorts = map { sort_of($_) => 1 } @faults;
+  for my $sort (keys %sorts) {
+    $count_of{$sort}++;
+    $first_of{$sort} = $sums{world} if $sums{world} < ($first_of{$sort} // 1e18);
   }
 }
 
 my $began = time;
 in_parallel([$option{seed} .. $option{seed} + $option{worlds} - 1], \&report, \&sum_up);
 in_parallel([$option{shrink} ? sort keys %first_of : ()], sub {
-  my ($kind) = @_;
-  return "smallest world found that fails as '$kind' (seed $first_of{$kind}):\n    "
-    . command(shrink($kind, World::make($first_of{$kind}))) . "\n";
+  my ($sort) = @_;
+  return "$count_of{$sort} worlds: $sort\n    the first (seed $first_of{$sort}) made smaller: "
+    . command(shrink($sort, World::make($first_of{$sort}))) . "\n";
 }, sub { print @_ });
 printf "%d worlds from seed %d: %d runs, %d charges, %d faults, %d left open, %d failed (%d s)\n",
   $total{worlds}, $option{seed}, @total{qw(runs charges faults open failed)}, time - $began;
