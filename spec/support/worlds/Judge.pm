@@ -103,11 +103,18 @@ sub is_alike {
     && ($world->{no_country} || !$country || $_->{country} eq $country) } @{ $self->{others} };
 }
 
-# Money came in that names nothing, and hides what went out.
+# Money moved that names nothing, and may hide what was charged.
 sub is_hidden {
   my ($self) = @_;
   my $world = $self->{world};
-  return ($world->{refunds} && $world->{no_tx_orders}) || $world->{deposits};
+  return $world->{deposits} || ($world->{no_tx_orders} && ($world->{tax} || @{ $self->{others} }));
+}
+
+# The newest of a list that is oldest first are on a last page that nothing tells.
+sub is_out_of_reach {
+  my ($self) = @_;
+  my $world = $self->{world};
+  return $world->{oldest} && $world->{no_total} && !$world->{unpaged} && ($world->{orders} // 0) > 80;
 }
 
 sub is_extended_by_others {
@@ -172,7 +179,7 @@ sub judge_key {
     $self->fault('lost', '%s is %s and was %s (%s)', $key, $state, $charged,
       $entry ? $entry->{note} : '') if @live;
     $self->judge_unbought($kind, $key, $state);
-  } elsif (!$self->is_hidden && !($kind eq 'buy' ? $self->is_alike(@traits)
+  } elsif (!$self->is_hidden && !$self->is_out_of_reach && !($kind eq 'buy' ? $self->is_alike(@traits)
       : $self->is_extended_by_others($self->{play}{ids}{ $traits[0] } // $traits[0]))) {
     $self->fault('unknown', '%s is %s for ever, and was %s (%s)', $key, $state, $charged,
       $entry->{note});
@@ -186,7 +193,8 @@ sub judge_unbought {
   return if !$run;
   return if $run->{code} == 6 && $self->is_limited;
   return if $run->{code} == 5 && $self->is_held_back;
-  return if $kind eq 'extend' && $self->{world}{failed} && $run->{code} == 3;
+  # An order that failed cannot be extended, and a quantity that cannot be read has no price.
+  return if $kind eq 'extend' && $run->{code} == 3 && ($self->{world}{failed} || $self->{world}{loose});
   $self->fault('never bought', '%s is %s: %s', $key, $state, words_of($run));
 }
 
@@ -204,7 +212,9 @@ sub judge_fleet {
   my $run = $self->last_run('fleet');
   return if $run->{code} == 6 && $self->is_limited;
   return if $self->is_alike($type, undef, $country);
-  return if $run->{code} == 5 && $self->is_hidden;
+  return if $run->{code} == 5 && ($self->is_hidden || $self->is_out_of_reach);
+  # Old orders of a country that cannot be read fit the pool.
+  return if $run->{err} =~ /ignore-existing/ && ($self->{world}{loose} || $self->{world}{no_country});
   $self->fault('never bought', 'pool %s has %d of %d: %s', $pool, $have, $wanted, words_of($run));
 }
 
@@ -214,7 +224,7 @@ sub judge_renewal {
   return if $self->{world}{loose}; # a quantity that cannot be read has no price
   my $run = $self->last_run('renew');
   return if $run->{code} == 6 && $self->is_limited;
-  return if $run->{code} == 5 && $self->is_hidden;
+  return if $run->{code} == 5 && ($self->is_hidden || $self->is_out_of_reach);
   my %has = map { $_->{order} => 1 } @{ $self->{own} }, grep { $_->{kind} eq 'refund' } @{ $self->{others} };
   for my $n (grep { $_ % 25 == 1 } 1 .. $self->{world}{orders} // 0) {
     $self->fault('never bought', 'ord_old%d was not extended: %s', $n, words_of($run))

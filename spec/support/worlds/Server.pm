@@ -103,7 +103,7 @@ sub move {
 sub base_price {
   my ($type, $quantity, $period) = @_;
   my $unit = $price_of{ $type // '' };
-  return undef if !$unit || ($quantity // 1) !~ /^\d+$/;
+  return undef if !$unit || ($quantity // 1) !~ /^[1-9]\d*$/;
   return $unit * ($quantity || 1) if $type eq 'residential';
   return int($unit * ($quantity || 1) * ($period || 30) / 30 + 0.5);
 }
@@ -252,13 +252,14 @@ sub zone { return ($_[0]{world}{zone} // 0) * 3600 }
 sub names { return $names{ $_[0]{world}{names} // 'snake' } }
 
 sub order_text {
-  my ($self, $order, $state) = @_;
+  my ($self, $order, $state, $is_new) = @_;
   my ($names, $world) = ($self->names, $self->{world});
   # Replicas compute an end from the time that is left, and differ by a second.
   my $drift = $world->{drift} && $self->throw('drift') < 0.5 ? 1 : 0;
-  # While it is set up, an order shows what was delivered so far.
+  # While it is set up, an order shows what was delivered so far, but for the response to its
+  # creation.
   my $is_ready = $self->{quiet} || ($order->{ready} // 0) <= time;
-  my $quantity = $is_ready ? $order->{quantity} : 0;
+  my $quantity = $is_ready || $is_new ? $order->{quantity} : 0;
   my $status = $is_ready ? $state->{status} : 'pending';
   my @fields = (qq("$names->{id}":"$order->{id}"), qq("type":"$order->{type}"),
     '"quantity":' . ($world->{loose} ? qq("$quantity pcs") : $self->number($quantity)),
@@ -397,7 +398,7 @@ sub created {
   my ($self, $order) = @_;
   my $names = $self->names;
   return $self->ok(qq({"$names->{id}":"$order->{id}"}), 201) if $self->{world}{id_only};
-  return $self->ok($self->order_text($order, $order->{changes}[-1]), 201);
+  return $self->ok($self->order_text($order, $order->{changes}[-1], 1), 201);
 }
 
 sub post_order {

@@ -80,7 +80,7 @@ sub shrink {
 sub show_runs {
   my ($play) = @_;
   for my $run (@{ $play->{runs} }) {
-    printf "%s -> %s (%.2f s) %s %s\n", join(' ', @{ $run->{command}{words} }[0 .. 5]), $run->{code},
+    printf "%s -> %s (%.2f s) %s %s\n", join(' ', grep { defined } @{ $run->{command}{words} }[0 .. 4]), $run->{code},
       $run->{took}, map { substr s/\s+/ /gr, 0, 160 } @$run{qw(text err)}
       unless $run->{command}{kind} eq 'journal';
   }
