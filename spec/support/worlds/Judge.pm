@@ -256,7 +256,7 @@ sub judge_money {
     $charged += $line->{amount};
     $tax = $line->{amount} - $line->{quote} if $line->{amount} - $line->{quote} > $tax;
     $self->fault('overspent', '%s cost %.2f, above its --max-price', $line->{owner},
-      $line->{amount} / 100) if $world->{rise} && $line->{amount} > ($line->{base} || $line->{amount});
+      $line->{amount} / 100) if $world->{rise} && $line->{owner} =~ /^k\d/ && $line->{amount} > $line->{base};
     $self->judge_price($line) unless $world->{tax};
   }
   # A tax shows at the next baseline: the last one may come on top.
