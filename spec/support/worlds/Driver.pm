@@ -17,8 +17,8 @@ use constant PATIENCE => 60; # after which a process hangs
 my $journal_script = <<'END';
 local px = require "proxylua"
 for e in px.journal.each() do
-  print(table.concat({ e.key, e.state, e.endpoint, tostring(e.order_id), tostring(e.price or e.quote),
-    (tostring(e.note):gsub("%s", " ")), e.params }, "\t"))
+  print(table.concat({ e.key, e.state, e.endpoint, tostring(e.order_id),
+    tostring(e.price or e.quote), (tostring(e.note):gsub("%s", " ")), e.params }, "\t"))
 end
 END
 
@@ -47,7 +47,8 @@ sub play {
   my $self = Driver->open(@_);
   $self->round for 1 .. ($self->{world}{rounds} // 1);
   $self->calm_rounds;
-  $self->{ledger} = [map { { map { split /=/, $_, 2 } split /\t/ } } split /\n/, $self->ask('ledger')];
+  my @lines = split /\n/, $self->ask('ledger');
+  $self->{ledger} = [map { { map { split /=/, $_, 2 } split /\t/ } } @lines];
   $self->{counts} = $self->counts;
   $self->read_journal;
   $self->close;
@@ -166,8 +167,9 @@ local px = require "proxylua"
 local name, count, only = ...
 local types, failed = { "isp", "datacenter", "ipv6", "mobile" }, 0
 for n = 1, tonumber(count) do
-  local order, err = px.try(px.orders.create, { key = name .. "-" .. n, type = only or types[n % 4 + 1],
-    quantity = n % 2 + 1, country = n % 3 == 0 and "DE" or "US", period = 30 })
+  local order, err = px.try(px.orders.create, { key = name .. "-" .. n,
+    type = only or types[n % 4 + 1], quantity = n % 2 + 1,
+    country = n % 3 == 0 and "DE" or "US", period = 30 })
   if not order then
     failed = failed + 1
     io.stderr:write(name, "-", n, ": ", tostring(err), "\n")
@@ -204,7 +206,8 @@ sub command_of {
     my $price = Server::base_price($type, $quantity, $period);
     my @most = $self->{world}{rise} ? ('--max-price', sprintf '%.2f', $price / 100) : ();
     return { kind => $kind, key => $key, words => ['--json', 'orders', 'create', '--key', $key,
-      '--type', $type, '--quantity', $quantity, '--country', $country, '--period', $period, @most] };
+      '--type', $type, '--quantity', $quantity, '--country', $country, '--period', $period,
+      @most] };
   }
   if ($kind eq 'extend') {
     my ($key, $order, $days) = @part;
@@ -220,7 +223,10 @@ sub command_of {
     $part[1]] };
 }
 
-sub commands { my ($self) = @_; return map { $self->command_of(@$_) } @{ $self->{world}{commands} } }
+sub commands {
+  my ($self) = @_;
+  return map { $self->command_of(@$_) } @{ $self->{world}{commands} };
+}
 
 sub round {
   my ($self) = @_;

@@ -114,7 +114,8 @@ sub is_hidden {
 sub is_out_of_reach {
   my ($self) = @_;
   my $world = $self->{world};
-  return $world->{oldest} && $world->{no_total} && !$world->{unpaged} && ($world->{orders} // 0) > 80;
+  return $world->{oldest} && $world->{no_total} && !$world->{unpaged}
+    && ($world->{orders} // 0) > 80;
 }
 
 sub is_extended_by_others {
@@ -130,6 +131,13 @@ sub is_held_back {
 # A limit of money, which may have stopped a purchase.
 sub is_limited { my ($self) = @_; return grep { $self->{world}{$_} } qw(per_day tax rise) }
 
+sub may_stay_unknown {
+  my ($self, $kind, @traits) = @_;
+  return 1 if $self->is_hidden || $self->is_out_of_reach;
+  return $self->is_alike(@traits) if $kind eq 'buy';
+  return $self->is_extended_by_others($self->{play}{ids}{ $traits[0] } // $traits[0]);
+}
+
 # --- the journal ---
 
 # An entry that is placed names an order that was charged for it.
@@ -139,7 +147,8 @@ sub judge_entry {
   my @lines = @{ $self->{lines}{ $entry->{key} } // [] };
   return if grep { $_->{order} eq $entry->{order} } @lines;
   # Keys that ask for the same may have each other's orders, as long as each has one of its own.
-  my ($swapped) = grep { $_->{order} eq $entry->{order} && $_->{kind} eq 'create' } @{ $self->{own} };
+  my ($swapped) = grep { $_->{order} eq $entry->{order} && $_->{kind} eq 'create' }
+    @{ $self->{own} };
   my @claims = grep { $_->{state} eq 'placed' && $_->{endpoint} eq 'orders.create'
     && $_->{order} eq $entry->{order} } @{ $self->{play}{journal} };
   return if $swapped && $entry->{endpoint} eq 'orders.create' && $self->is_same($entry, $swapped)
@@ -179,8 +188,7 @@ sub judge_key {
     $self->fault('lost', '%s is %s and was %s (%s)', $key, $state, $charged,
       $entry ? $entry->{note} : '') if @live;
     $self->judge_unbought($kind, $key, $state);
-  } elsif (!$self->is_hidden && !$self->is_out_of_reach && !($kind eq 'buy' ? $self->is_alike(@traits)
-      : $self->is_extended_by_others($self->{play}{ids}{ $traits[0] } // $traits[0]))) {
+  } elsif (!$self->may_stay_unknown($kind, @traits)) {
     $self->fault('unknown', '%s is %s for ever, and was %s (%s)', $key, $state, $charged,
       $entry->{note});
   }
@@ -194,7 +202,8 @@ sub judge_unbought {
   return if $run->{code} == 6 && $self->is_limited;
   return if $run->{code} == 5 && $self->is_held_back;
   # An order that failed cannot be extended, and a quantity that cannot be read has no price.
-  return if $kind eq 'extend' && $run->{code} == 3 && ($self->{world}{failed} || $self->{world}{loose});
+  return if $kind eq 'extend' && $run->{code} == 3
+    && ($self->{world}{failed} || $self->{world}{loose});
   $self->fault('never bought', '%s is %s: %s', $key, $state, words_of($run));
 }
 
@@ -202,8 +211,8 @@ sub judge_unbought {
 
 sub judge_fleet {
   my ($self, $pool, $type, $country, $wanted) = @_;
-  my @live = grep { !$_->{refunded} && $_->{kind} eq 'create' && $_->{owner} =~ m{^fleet/\Q$pool\E/} }
-    @{ $self->{own} };
+  my @live = grep { !$_->{refunded} && $_->{kind} eq 'create'
+    && $_->{owner} =~ m{^fleet/\Q$pool\E/} } @{ $self->{own} };
   my $have = 0;
   $have += $_->{quantity} for @live;
   $self->fault('twice', 'pool %s has %d of %d: %s', $pool, $have, $wanted,
@@ -214,7 +223,8 @@ sub judge_fleet {
   return if $self->is_alike($type, undef, $country);
   return if $run->{code} == 5 && ($self->is_hidden || $self->is_out_of_reach);
   # Old orders of a country that cannot be read fit the pool.
-  return if $run->{err} =~ /ignore-existing/ && ($self->{world}{loose} || $self->{world}{no_country});
+  return if $run->{err} =~ /ignore-existing/
+    && ($self->{world}{loose} || $self->{world}{no_country});
   $self->fault('never bought', 'pool %s has %d of %d: %s', $pool, $have, $wanted, words_of($run));
 }
 
@@ -225,7 +235,8 @@ sub judge_renewal {
   my $run = $self->last_run('renew');
   return if $run->{code} == 6 && $self->is_limited;
   return if $run->{code} == 5 && ($self->is_hidden || $self->is_out_of_reach);
-  my %has = map { $_->{order} => 1 } @{ $self->{own} }, grep { $_->{kind} eq 'refund' } @{ $self->{others} };
+  my %has = map { $_->{order} => 1 } @{ $self->{own} },
+    grep { $_->{kind} eq 'refund' } @{ $self->{others} };
   for my $n (grep { $_ % 25 == 1 } 1 .. $self->{world}{orders} // 0) {
     $self->fault('never bought', 'ord_old%d was not extended: %s', $n, words_of($run))
       unless $has{"ord_old$n"};
@@ -236,7 +247,8 @@ sub judge_renewal {
 sub judge_ends {
   my ($self) = @_;
   my %of_order;
-  for my $line (grep { $_->{kind} eq 'extend' && $_->{owner} =~ m{^(?:renew|fleet)/} } @{ $self->{own} }) {
+  for my $line (grep { $_->{kind} eq 'extend' } @{ $self->{own} }) {
+    next unless $line->{owner} =~ m{^(?:renew|fleet)/};
     push @{ $of_order{ $line->{order} } }, $line;
   }
   for my $order (sort keys %of_order) {
@@ -256,7 +268,8 @@ sub judge_money {
     $charged += $line->{amount};
     $tax = $line->{amount} - $line->{quote} if $line->{amount} - $line->{quote} > $tax;
     $self->fault('overspent', '%s cost %.2f, above its --max-price', $line->{owner},
-      $line->{amount} / 100) if $world->{rise} && $line->{owner} =~ /^k\d/ && $line->{amount} > $line->{base};
+      $line->{amount} / 100)
+      if $world->{rise} && $line->{owner} =~ /^k\d/ && $line->{quote} > $line->{base};
     $self->judge_price($line) unless $world->{tax};
   }
   # A tax shows at the next baseline: the last one may come on top.

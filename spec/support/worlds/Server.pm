@@ -34,8 +34,8 @@ sub new {
     timers => [], orders => [], by_type => {}, by_id => {}, transactions => [], moves => [],
     balance => 100_000_00, settled => 0, ledger => [], throws => {}, replays => {}, counts => {},
     # Several worlds may share a database, and ports come back.
-    account => sprintf('buyer%d-%d', $$, time * 1000), quiet => 0, next_id => 1, last => { type => 'isp', quantity => 1, country => 'US',
-      period => 30 },
+    account => sprintf('buyer%d-%d', $$, time * 1000), quiet => 0, next_id => 1,
+    last => { type => 'isp', quantity => 1, country => 'US', period => 30 },
   }, $class;
   $self->open_account($world->{orders} // 0);
   return $self;
@@ -48,7 +48,9 @@ sub throw {
   my ($self, $name) = @_;
   my $number = $self->{throws}{$name}++;
   my $hash = 2166136261;
-  $hash = (($hash ^ $_) * 16777619) & 0xffffffff for unpack 'C*', "$self->{world}{seed}/$name/$number";
+  for my $byte (unpack 'C*', "$self->{world}{seed}/$name/$number") {
+    $hash = (($hash ^ $byte) * 16777619) & 0xffffffff;
+  }
   $hash ^= $hash >> 15;
   $hash = ($hash * 0x2c1b3c6d) & 0xffffffff;
   $hash ^= $hash >> 12;
@@ -161,10 +163,11 @@ sub extend {
   return $order;
 }
 
-# A provider that fails after the charge: the order is called failed and the money comes back.
+# A provider that fails after the charge: the order is called so and the money comes back.
 sub fail_order {
   my ($self, $order) = @_;
-  push @{ $order->{changes} }, { %{ $order->{changes}[-1] }, at => time, status => 'failed' };
+  my $status = (qw(failed cancelled rejected))[3 * $self->throw('how failed')];
+  push @{ $order->{changes} }, { %{ $order->{changes}[-1] }, at => time, status => $status };
   my ($line) = grep { $_->{order} eq $order->{id} } reverse @{ $self->{ledger} };
   $self->move('refund', $line->{amount}, $order->{id});
   $line->{refunded} = 1;
@@ -222,7 +225,10 @@ sub state_at {
   return undef;
 }
 
-sub money { return sprintf '%s%d.%02d', $_[0] < 0 ? '-' : '', int(abs($_[0]) / 100), abs($_[0]) % 100 }
+sub money {
+  my ($cents) = @_;
+  return sprintf '%s%d.%02d', $cents < 0 ? '-' : '', int(abs($cents) / 100), abs($cents) % 100;
+}
 
 sub number {
   my ($self, $text) = @_;
@@ -280,7 +286,8 @@ sub transaction_text {
   my ($self, $one) = @_;
   my ($names, $world) = ($self->names, $self->{world});
   my $sign = $one->{type} eq 'charge' && $world->{negative} ? -1 : 1;
-  my @fields = (qq("type":"$one->{type}"), '"amount":' . $self->number(money($sign * $one->{amount})));
+  my @fields = (qq("type":"$one->{type}"),
+    '"amount":' . $self->number(money($sign * $one->{amount})));
   push @fields, qq("$names->{transaction}":"$one->{id}") unless $world->{no_tx_ids};
   push @fields, qq("$names->{order}":"$one->{order}") if $one->{order} && !$world->{no_tx_orders};
   push @fields, qq("$names->{created}":) . $self->date($one->{created} + $self->zone)
@@ -300,7 +307,10 @@ sub error_text {
   return qq({"success":false,"error":{"message":"$message","code":"$code"}});
 }
 
-sub ok { my ($self, $text, $status) = @_; return { status => $status // 200, body => $self->success($text) } }
+sub ok {
+  my ($self, $text, $status) = @_;
+  return { status => $status // 200, body => $self->success($text) };
+}
 
 sub refuse {
   my ($self, $status, $message, $code) = @_;
@@ -404,7 +414,8 @@ sub created {
 sub post_order {
   my ($self, $request) = @_;
   my $wanted = $request->{json};
-  return $self->refuse(400, 'unknown type or quantity', 'INVALID') unless defined $self->quote($wanted);
+  return $self->refuse(400, 'unknown type or quantity', 'INVALID')
+    unless defined $self->quote($wanted);
   my $order = $self->create($wanted, 'own', $request->{key});
   $self->fail_order($order) if $self->happens('failed', $self->{world}{failed});
   return $self->created($order);

@@ -42,7 +42,8 @@ sub row {
     requests($world, 10, 'batch=b1:10:isp'), requests($world, 10, map { purchase() } 1 .. 10));
   $world->close;
   for my $when (qw(after before)) {
-    $world = Driver->open(World::parse('seed=1', @words, "fault=cut/$when/post/1"), $option{program});
+    my $parsed = World::parse('seed=1', @words, "fault=cut/$when/post/1");
+    $world = Driver->open($parsed, $option{program});
     push @cells, requests($world, 1, purchase());
     $world->close;
   }

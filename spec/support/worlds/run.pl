@@ -11,6 +11,7 @@ use lib $FindBin::Bin;
 use Time::HiRes qw(time);
 use Driver;
 use Judge;
+use Shrink;
 use World;
 
 $| = 1;
@@ -31,62 +32,20 @@ sub play {
   return ($play, Judge::verdict($play));
 }
 
-# --- shrinking ---
-
-# What a fault has in common with others of its sort: its kind, what it is about (a purchase k01,
-# an extension x01, a pool, an old order), and the reason in brackets.
-sub sort_of {
-  my ($fault) = @_;
-  my ($kind, $about) = $fault =~ /^([^:]+): (pool|ord_old|renew|fleet|[a-z]?)/;
-  my ($reason) = $fault =~ ($kind =~ /unknown|lost|false/ ? qr/\((.*)\)$/ : qr/(exit \d+)/);
-  $reason //= '';
-  $reason =~ s/(?:ord|txn)_\w+|[\d.:TZ-]*\d[\d.:TZ-]*/*/g;
-  return "$kind $about $reason";
-}
-
-# Whether a world fails in the same way in one of some tries: timing differs from play to play.
-sub still_fails {
-  my ($sort, @words) = @_;
-  for (1 .. $option{tries}) {
-    my (undef, @faults) = play(@words);
-    return 1 if grep { sort_of($_) eq $sort } @faults;
-  }
-  return 0;
-}
-
-sub shrink {
-  my ($sort, @words) = @_;
-  my $until = time + 120;
-  my $size = int(@words / 2);
-  while ($size >= 1 && time < $until) {
-    my $at = 0;
-    while ($at < @words && time < $until) {
-      my @less = @words;
-      splice @less, $at, $size;
-      @less = ($words[0], @less) unless grep { /^seed=/ } @less;
-      if (@less < @words && still_fails($sort, @less)) {
-        @words = @less;
-      } else {
-        $at += $size;
-      }
-    }
-    $size = int($size / 2);
-  }
-  return @words;
-}
-
-# --- playing ---
+# --- one world ---
 
 sub show_runs {
   my ($play) = @_;
   for my $run (@{ $play->{runs} }) {
-    printf "%s -> %s (%.2f s) %s %s\n", join(' ', grep { defined } @{ $run->{command}{words} }[0 .. 4]), $run->{code},
-      $run->{took}, map { substr s/\s+/ /gr, 0, 160 } @$run{qw(text err)}
+    my $name = join ' ', grep { defined } @{ $run->{command}{words} }[0 .. 4];
+    printf "%s -> %s (%.2f s) %s %s\n", $name, $run->{code}, $run->{took},
+      map({ substr s/\s+/ /gr, 0, 160 } @$run{qw(text err)})
       unless $run->{command}{kind} eq 'journal';
   }
   print "ledger:\n";
   for my $line (@{ $play->{ledger} }) {
-    print '  ', join(' ', map { "$_=" . ($line->{$_} // '') } qw(at by kind key order amount)), "\n";
+    print '  ', join(' ', map { "$_=" . ($line->{$_} // '') } qw(at by kind key order amount)),
+      "\n";
   }
   print "journal:\n";
   print '  ', join(' ', map { $_ // '' } @$_{qw(key state order price note)}), "\n"
@@ -163,7 +122,7 @@ sub sum_up {
   return unless @faults;
   print "! seed $sums{world}:\n", map({ "    $_\n" } @faults), '    ',
     command(World::make($sums{world})), "\n";
-  my %sorts = map { sort_of($_) => 1 } @faults;
+  my %sorts = map { Shrink::sort_of($_) => 1 } @faults;
   for my $sort (keys %sorts) {
     $count_of{$sort}++;
     $first_of{$sort} = $sums{world} if $sums{world} < ($first_of{$sort} // 1e18);
@@ -175,7 +134,7 @@ in_parallel([$option{seed} .. $option{seed} + $option{worlds} - 1], \&report, \&
 in_parallel([$option{shrink} ? sort keys %first_of : ()], sub {
   my ($sort) = @_;
   return "$count_of{$sort} worlds: $sort\n    the first (seed $first_of{$sort}) made smaller: "
-    . command(shrink($sort, World::make($first_of{$sort}))) . "\n";
+    . command(Shrink::shrink($sort, \&play, $option{tries}, World::make($first_of{$sort}))) . "\n";
 }, sub { print @_ });
 printf "%d worlds from seed %d: %d runs, %d charges, %d faults, %d left open, %d failed (%d s)\n",
   $total{worlds}, $option{seed}, @total{qw(runs charges faults open failed)}, time - $began;

@@ -40,9 +40,9 @@ for (@faults) {
   print "! $_\n";
 }
 my $kills = grep { $_->{code} == 137 } @{ $play->{runs} };
-printf "%d purchases (seed %d) in an account of %d orders: %d charges, %d faults, %d kills, %d runs; "
-  . "%d duplicates, %d lost, %d open, %d other failures (%d s)\n", $batches * BATCH, $option{seed},
-  $option{orders}, scalar(grep { $_->{by} eq 'own' } @{ $play->{ledger} }), $play->{counts}{faults},
+printf "%d purchases (seed %d) in an account of %d orders: %d charges, %d faults, %d kills, "
+  . "%d runs; %d duplicates, %d lost, %d open, %d other failures (%d s)\n", $batches * BATCH,
+  $option{seed}, $option{orders}, scalar(grep { $_->{by} eq 'own' } @{ $play->{ledger} }), $play->{counts}{faults},
   $kills, scalar @{ $play->{runs} }, $count{twice}, $count{lost} + $count{false}
   + ($count{'never bought'} // 0), $count{unknown}, @faults - $count{twice} - $count{lost}
   - $count{false} - $count{unknown} - ($count{'never bought'} // 0), time - $began;
