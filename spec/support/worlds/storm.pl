@@ -33,17 +33,18 @@ push @words, map { "batch=b$_:" . BATCH } 1 .. $batches;
 my $began = time;
 my $play = Driver::play(World::parse(@words), $option{program}, $option{store});
 my @faults = Judge::verdict($play);
-my %count = map { $_ => 0 } qw(twice lost false unknown);
+my %count = map { $_ => 0 } qw(twice lost false unknown), 'never bought';
 for (@faults) {
   /^([^:]+)/;
   $count{$1}++;
   print "! $_\n";
 }
 my $kills = grep { $_->{code} == 137 } @{ $play->{runs} };
-printf "%d purchases (seed %d) in an account of %d orders: %d charges, %d faults, %d kills, "
-  . "%d runs; %d duplicates, %d lost, %d open, %d other failures (%d s)\n", $batches * BATCH,
-  $option{seed}, $option{orders}, scalar(grep { $_->{by} eq 'own' } @{ $play->{ledger} }), $play->{counts}{faults},
-  $kills, scalar @{ $play->{runs} }, $count{twice}, $count{lost} + $count{false}
-  + ($count{'never bought'} // 0), $count{unknown}, @faults - $count{twice} - $count{lost}
-  - $count{false} - $count{unknown} - ($count{'never bought'} // 0), time - $began;
+my $charges = grep { $_->{by} eq 'own' } @{ $play->{ledger} };
+my $lost = $count{lost} + $count{false} + $count{'never bought'};
+printf "%d purchases (seed %d) in an account of %d orders: %d charges, %d faults, %d kills, %d runs; ",
+  $batches * BATCH, $option{seed}, $option{orders}, $charges, $play->{counts}{faults}, $kills,
+  scalar @{ $play->{runs} };
+printf "%d duplicates, %d lost, %d open, %d other failures (%d s)\n", $count{twice}, $lost,
+  $count{unknown}, @faults - $count{twice} - $lost - $count{unknown}, time - $began;
 exit(@faults ? 1 : 0);
