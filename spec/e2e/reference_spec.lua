@@ -83,8 +83,8 @@ describe("the reference", function()
 
   it("names no table whose misspelt fields would pass in silence", function()
     local first = { id = "ord_1", url = "http://127.0.0.1:1/", key = "k", state = "placed",
-      value = 1, list = {},
-      fn = print, source = "/dev/null", proxies = {}, path = "/dev/null", format = "url",
+      value = 1, list = {}, what = {}, fn = print, source = "/dev/null",
+      proxies = {}, path = "/dev/null", format = "url",
         write = print, report = {},
       request = { path = "/account" }, fields = { kind = "usage", message = "x" } }
     local count = 0

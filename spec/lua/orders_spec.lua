@@ -167,9 +167,12 @@ describe("px.orders.wait", function()
   end)
 
   it("gives up on an order that is cancelled, or that is none", function()
-    local kind, message = eval_with('{"id":"ord_1","status":"cancelled"}', { "[]" }, failure)
-    assert.are.equal("not_found", kind)
-    assert.are.equal("order ord_1 is cancelled: it has no proxies to wait for", message)
+    for _, status in ipairs{ "cancelled", "expired", "failed", "Rejected" } do
+      local kind, message = eval_with(('{"id":"ord_1","status":"%s"}'):format(status), { "[]" },
+        failure)
+      assert.are.equal("not_found", kind)
+      assert.are.equal(("order ord_1 is %s: it has no proxies to wait for"):format(status), message)
+    end
     assert.are.equal("not_found", (eval_with(gone, { "[]" }, failure)))
   end)
 

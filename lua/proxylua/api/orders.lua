@@ -68,7 +68,7 @@ end
 -- @return the order as the server answers it
 -- @raise what px.orders.create raises
 -- @usage local longer = px.orders.extend(order.id,
---   { period = 30, key = "renew-" .. order.id .. order.expires_at })
+--   { period = 30, key = "renew-" .. order.id .. "-2026-12" })
 -- print(longer.expires_at > order.expires_at)  --> true
 function M.extend(id, ...)
   local order = extend(id, ...) -- and not what the charge was quoted at
@@ -118,8 +118,10 @@ local function are_there(order, count, before)
   return count >= order.quantity or count == before
 end
 
+local over = { cancelled = true, expired = true, failed = true, rejected = true }
+
 local function check_status(order)
-  if order.status == "cancelled" or order.status == "expired" then
+  if over[tostring(order.status):lower()] then
     fail("not_found", "order %s is %s: it has no proxies to wait for", order.id, order.status)
   end
 end
@@ -131,7 +133,7 @@ end
 -- @param options table, may be left out: `timeout` in seconds (300); `interval` in seconds between
 --   two looks (2, growing to 30)
 -- @return list of proxies
--- @raise timeout; not_found when the order is cancelled or has expired; what px.orders.get and
+-- @raise timeout; not_found when the order is cancelled, failed or expired; what px.orders.get and
 --   px.orders.proxies raise
 -- @usage for _, proxy in ipairs(px.orders.wait(order.id)) do print(proxy.url) end
 function M.wait(id, options)

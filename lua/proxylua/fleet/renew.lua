@@ -8,6 +8,7 @@ local country_code = require "proxylua.util.country"
 local duration = require "proxylua.util.duration"
 local endpoints = require "proxylua.api.endpoints"
 local ends = require "proxylua.fleet.ends"
+local failed = require "proxylua.fleet.failed"
 local health = require "proxylua.check.sample"
 local journal = require "proxylua.api.journal"
 local names = require "proxylua.util.names"
@@ -97,11 +98,12 @@ local function list(wanted, now)
   local due, endless, without_id = {}, {}, 0
   for order in pages.orders.each{ status = "active", type = wanted.type } do
     local shown = time.read(order.expires_at)
-    if not order.id then
+    local is_meant = is_wanted(order, wanted) and not failed.is_over(order)
+    if is_meant and not order.id then
       without_id = without_id + 1
-    elseif is_wanted(order, wanted) and not shown then
+    elseif is_meant and not shown then
       endless[#endless + 1] = order
-    elseif is_wanted(order, wanted) and shown - now <= wanted.within then
+    elseif is_meant and shown - now <= wanted.within then
       due[#due + 1] = order
     end
   end
@@ -195,8 +197,8 @@ local function reason(order, known, wanted, found, now)
       tostring(order.country):gsub("%c", "?"))
   end
   if wanted.only and not wanted.only(order) then return "unwanted", "is left out" end
-  local failed = failure(order, wanted)
-  if failed then return "failed", failed end
+  local failing = failure(order, wanted)
+  if failing then return "failed", failing end
 end
 
 -- A pool that the store has never seen is misspelt; one whose orders have all ended is not.
@@ -322,8 +324,8 @@ local function texts_of(plan, kind)
     end
   end
   if kind == "protocol" and plan.without_id then
-    texts[#texts + 1] = ("%d active orders have no id; they are not extended"):format(
-      plan.without_id)
+    texts[#texts + 1] = (plan.without_id == 1 and "%d active order has no id; it is not extended"
+      or "%d active orders have no id; they are not extended"):format(plan.without_id)
   end
   local more = #texts - MAX_NAMED
   if more > 0 then texts[MAX_NAMED + 1] = ("and %d more (--json shows all)"):format(more) end
