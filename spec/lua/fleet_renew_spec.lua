@@ -188,7 +188,7 @@ describe("renewal", function()
     assert.equal(3, sandbox:look("counters").extended)
   end)
 
-  describe("of an order that was extended, where the API shows its old end,", function()
+  describe("of an order whose extension the API does not show", function()
     local POOL = [[
 return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 30 } }]]
     local LAG = { "orders.list:slow=3600", "orders.get:slow=3600" }
@@ -201,7 +201,8 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
         run = { "orders", "extend", "ID", "--period", "30", "--key", "by-hand" } },
       ["by renew of an earlier version"] = { key = 0 },
       ["by renew of an earlier version, from an end a second off"] = { key = 1 },
-      ["by a response without an end"] = { run = { "orders", "extend", "ID", "--period", "30" },
+      ["by orders extend, and a response without an end"] = {
+        run = { "orders", "extend", "ID", "--period", "30" },
         fault = "orders.extend:omit=expires_at" },
       ["by renew, and a response with the id alone"] = {
         run = { "renew", "--within", "3d", "--country", "DE" },
@@ -239,8 +240,8 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
 
     for name, how in pairs(extensions) do
       for shift = 0, 2 do
-        local about = ("%s, is not made again and named, with 4 (%d s off)"):format(name, shift)
-        it(about, function()
+        local title = ("reports it with exit code 4, made %s, the end %d s off"):format(name, shift)
+        it(title, function()
           extend(how)
           local lag = { table.unpack(LAG) }
           for at = 1, #lag do lag[at] = ("%s,shift=%d"):format(lag[at], shift) end
@@ -253,7 +254,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
         end)
       end
 
-      it(name .. ", is not made again before the settling time is over, with 0", function()
+      it("waits for the settling time with exit code 0, made " .. name, function()
         extend(how)
         faults(table.unpack(LAG))
         each_command(function(result, command)
@@ -263,7 +264,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
         end, { PROXYLUA_SETTLE = "60" })
       end)
 
-      it(name .. ", and by its id the new one, is nothing to do", function()
+      it("takes the end from the order where only lists lag, made " .. name, function()
         extend(how)
         faults("orders.list:slow=3600")
         each_command(function(result, command)
@@ -272,7 +273,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
       end)
     end
 
-    it("is made again from the new end on, whatever the seconds of it", function()
+    it("extends again from the new end on, whatever the seconds of it", function()
       for round = 1, 3 do
         faults(("orders.list:shift=%d"):format(round % 2), ("orders.get:shift=%d"):format(round))
         assert.same({ ids[2] }, (extended("--country", "DE")))

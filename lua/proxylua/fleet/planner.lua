@@ -99,37 +99,41 @@ local function describe(part, order, now)
   end
 end
 
--- Why an order that ends soon cannot be extended now.
-local function hindrance(order, running)
-  if order.held_by then
-    return ("may have come of %s, whose outcome is not known; it is not extended until that is "
-      .. "settled"):format(order.held_by)
+-- Keeps an order that is due and cannot be extended now. Returns whether it is one.
+local function is_hindered(part, order, running)
+  local open, key = order.held_by, running[order.id]
+  if open and open.running then
+    note(part, "order %s may be what another process buys at the moment (key %s)", order.id,
+      open.key)
+  elseif open then
+    add_problem(part, order, "may have come of %s, whose outcome is not known; it is not extended "
+      .. "before that is settled", open.key)
+    part.problems[#part.problems].unknown = true
+  elseif key and key ~= order.renew_key then
+    note(part, "order %s is being extended by another process (key %s)", order.id, key)
+  else
+    return false
   end
-  local key = running[order.id]
-  if key and key ~= order.renew_key then
-    return ("is being extended by another process (key %s)"):format(key)
-  end
+  keep(part, order)
+  return true
 end
 
 -- Keeps what needs nothing; returns what is about to end, the nearest end first.
 local function sort_out(part, orders, state)
   local due = {}
   for _, order in ipairs(orders) do
-    local why = ends_soon(part.pool, order, state.now) and hindrance(order, state.running)
+    local is_due = ends_soon(part.pool, order, state.now) and is_active(order)
     if order.unseen and not order.type then
       part.held = part.held or ("order %s %s, and how much it counts is not known; nothing is "
         .. "bought meanwhile"):format(order.id, order.unseen)
     elseif not M.fits(part.pool, order) then
       note(part, "order %s is %s, which the pool is not; it does not count", order.id,
         M.words(order))
-    elseif why then
-      note(part, "order %s %s", order.id, why)
-      keep(part, order)
-    elseif ends_soon(part.pool, order, state.now) and is_active(order) then
-      due[#due + 1] = order
-    else
+    elseif not is_due then
       describe(part, order, state.now)
       keep(part, order)
+    elseif not is_hindered(part, order, state.running) then
+      due[#due + 1] = order
     end
   end
   return due

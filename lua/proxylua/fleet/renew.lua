@@ -165,13 +165,15 @@ end
 local function hindrance(order, found)
   for _, open in ipairs(found.open) do
     if open.order == order.id and open.running then
-      return "renewed", ("is being extended by another process (key %s)"):format(open.key)
+      return "running", ("is being extended by another process (key %s)"):format(open.key)
     elseif open.order == order.id then
       return "unknown", ties.way_out(open)
     end
   end
   local open = ties.open_purchase(order, found)
-  if open then
+  if open and open.running then
+    return "running", ("may be what another process buys at the moment (key %s)"):format(open.key)
+  elseif open then
     return "unknown", ("may have come of a purchase of unknown outcome, and is not extended "
       .. "before that is settled: %s"):format(ties.way_out(open))
   end
@@ -284,12 +286,9 @@ local function decide(wanted, progress)
     local is_due = known.unseen or known.ends - now <= wanted.within
     if is_due and of_pool(order, wanted, found) then
       local why, text = reason(order, known, wanted, found, earliest)
-      if why then
-        add_skipped(plan, order, why, text)
-      else
-        chosen[#chosen + 1] = { order = order.id, ends = known.ends, period = wanted.period,
-          of = order }
-      end
+      if why then add_skipped(plan, order, why, text) end
+      chosen[#chosen + 1] = not why and { order = order.id, ends = known.ends,
+        period = wanted.period, of = order } or nil
     end
   end
   ends.set_keys(chosen)
@@ -370,10 +369,10 @@ end
 --   that at `check_url` or else the setting check_url; `only`, a function of an order that returns
 --   whether it is extended
 -- @return report, a table: `done` (list of what was extended: `order`, `expires_at`, `price`),
---   `skipped` (list of those that were left alone: `order`, `why`: past, renewed, failed, unwanted,
---   vague, unreadable, stale or unknown, and `text`), `settled` (list of extensions that an earlier
---   run left open, now looked up: `order`, `key`, `state`, `text`), `endless` (ids of active orders
---   without an expiry date that can be read), `left`, `spent`
+--   `skipped` (list of those that were left alone: `order`, `why`: past, renewed, running, failed,
+--   unwanted, vague, unreadable, stale or unknown, and `text`), `settled` (list of extensions that
+--   an earlier run left open, now looked up: `order`, `key`, `state`, `text`), `endless` (ids of
+--   active orders without an expiry date that can be read), `left`, `spent`
 -- @raise funds; spend_refused; outcome_unknown; protocol, when what was left alone may be due; what
 --   px.orders.extend raises, of the extension that failed, with the report as details; usage
 -- @usage local report = px.renew{ within = "31d", period = 60 }

@@ -105,7 +105,8 @@ local function first_reasons(plan)
     end
     if part.held then add("spend_refused", "pool %s: %s", name, part.held) end
     for _, problem in ipairs(part.problems) do
-      add("protocol", "pool %s: order %s %s", name, problem.order, problem.text)
+      add(problem.unknown and "outcome_unknown" or "protocol", "pool %s: order %s %s", name,
+        problem.order, problem.text)
     end
   end
   return first

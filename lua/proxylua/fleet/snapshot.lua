@@ -70,11 +70,12 @@ local function not_found(id, look)
   return order
 end
 
--- The API may call an order expired that the journal knows to be extended.
+-- For some time the API may call an order expired that was extended.
 local function is_extended(order, look)
+  if tostring(order.status):lower() ~= "expired" then return false end
   local shown = time.read(order.expires_at) or 0
-  return tostring(order.status):lower() == "expired"
-    and ends.newest(shown, look.found.extensions[order.id]) > look.now
+  local newest, unseen = ends.newest(shown, look.found.extensions[order.id])
+  return unseen ~= nil and newest > look.now and look.now - unseen.at < LAG
 end
 
 -- The order; or nil where it is over, or gone.
@@ -189,8 +190,7 @@ local function orders_of(wanted, listed, look)
   local described = {}
   for at, order in ipairs(orders) do
     described[at] = describe(order, look.found.ties[order.id], look.now)
-    local open = ties.open_purchase(order, look.found)
-    described[at].held_by = open and open.key
+    described[at].held_by = ties.open_purchase(order, look.found)
   end
   remember(described, look)
   return described
