@@ -77,12 +77,18 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
       return paths, ids
     end
 
+    -- The key of a purchase, without the number of its journal entry.
+    local function key_of(order)
+      return order.key and order.key:gsub("%.%d+$", "")
+    end
+
     -- What the server sold for a pool: by key, and how often the order was extended.
     local function sold(name, id)
       local by_key, extended = {}, 0
       for _, order in ipairs(server:look("orders").orders) do
-        if order.key and order.key:find("fleet/" .. name .. "/", 1, true) == 1 then
-          by_key[order.key] = (by_key[order.key] or 0) + order.quantity
+        local key = key_of(order)
+        if key and key:find("fleet/" .. name .. "/", 1, true) == 1 then
+          by_key[key] = (by_key[key] or 0) + order.quantity
         elseif order.id == id then
           extended = order.extensions
         end
@@ -199,9 +205,10 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
         for at, name in ipairs(names) do
           local count, by_key = 0, {}
           for _, order in ipairs(server:look("orders").orders) do
-            if order.key and order.key:find("fleet/" .. name .. "/", 1, true) == 1 and order.status
+            local key = key_of(order)
+            if key and key:find("fleet/" .. name .. "/", 1, true) == 1 and order.status
               == "active" then
-              count, by_key[order.key] = count + order.quantity, (by_key[order.key] or 0) + 1
+              count, by_key[key] = count + order.quantity, (by_key[key] or 0) + 1
             elseif order.id == ids[at] then
               assert.equal(1, order.extensions, about .. name)
             end

@@ -17,7 +17,10 @@ local buy = [[
 describe("px.orders.create", function()
   setup(function() sandbox = sandboxes.start() end)
   teardown(function() sandbox:stop() end)
-  before_each(function() sandbox:change("reset") end)
+  before_each(function() -- which gives out the same ids again
+    sandbox:change("reset")
+    os.execute("rm -rf " .. sandbox.home .. "/state")
+  end)
 
   it("answers the order as the server does where that is whole", function()
     local order = sandbox:eval(buy)

@@ -95,19 +95,17 @@ end
 
 -- The active orders that are due by the ends that the list shows, and those without a readable end.
 local function list(wanted, now)
-  local due, endless, without_id = {}, {}, 0
+  local due, endless = {}, {}
   for order in pages.orders.each{ status = "active", type = wanted.type } do
     local shown = time.read(order.expires_at)
     local is_meant = is_wanted(order, wanted) and not failed.is_over(order)
-    if is_meant and not order.id then
-      without_id = without_id + 1
-    elseif is_meant and not shown then
+    if is_meant and not shown then
       endless[#endless + 1] = order
     elseif is_meant and shown - now <= wanted.within then
       due[#due + 1] = order
     end
   end
-  return due, endless, without_id
+  return due, endless
 end
 
 local function action_of(order, wanted, key)
@@ -272,13 +270,12 @@ local function decide(wanted, progress)
     balance = endpoints.account.get().balance }
   local now, earliest = clock() -- which that response has set
   local before = ties.open_extensions()
-  local due, endless, without_id = list(wanted, now)
+  local due, endless = list(wanted, now)
   local found = read_journal(due, progress)
   check_pool(wanted.pool, found)
   add_settled(plan, before)
   add_unknown(plan, due, wanted, found)
   add_endless(plan, endless, wanted, found, now)
-  plan.without_id = without_id > 0 and without_id or nil
   local newest, chosen = ends.of(due, found.extensions), {}
   sort_due(due, newest)
   for _, order in ipairs(due) do
@@ -321,10 +318,6 @@ local function texts_of(plan, kind)
     if kinds[order.why] == kind then
       texts[#texts + 1] = ("order %s %s"):format(order.order, order.text)
     end
-  end
-  if kind == "protocol" and plan.without_id then
-    texts[#texts + 1] = (plan.without_id == 1 and "%d active order has no id; it is not extended"
-      or "%d active orders have no id; they are not extended"):format(plan.without_id)
   end
   local more = #texts - MAX_NAMED
   if more > 0 then texts[MAX_NAMED + 1] = ("and %d more (--json shows all)"):format(more) end
