@@ -70,9 +70,37 @@ function M.login_pairs(proxy)
   return ',"username":' .. quoted_user .. ',"password":' .. quoted_password
 end
 
+--- A writer of objects between commas.
+-- @param head, tail texts around them
+-- @param record function of a proxy, its number, and what comes before the object
+function M.between(head, record, tail)
+  return {
+    head = head,
+    record = function(proxy, index) return record(proxy, index, index > 1 and ",\n" or "") end,
+    tail = function(_, emit) emit(tail) end,
+  }
+end
+
+--- Writes the names "proxy-1" … of so many, a few hundred at once.
+function M.emit_names(count, emit, format)
+  local names = {}
+  for index = 1, count do
+    names[#names + 1] = format:format(index)
+    if #names == 512 or index == count then
+      emit(table.concat(names))
+      names = {}
+    end
+  end
+end
+
+-- What resolves names itself is another protocol than what leaves that to the program.
+local resolving = { socks5h = "socks5", socks4a = "socks4" }
+
 --- Why a proxy of this protocol is refused.
 function M.no_protocol(program, proxy)
+  local plain = resolving[proxy.protocol]
   return program .. " has no proxies of the protocol " .. proxy.protocol
+    .. (plain and (", which sends names of hosts to the proxy, unlike %s"):format(plain) or "")
 end
 
 return M

@@ -1,4 +1,5 @@
--- Which formats there are: the program's own, those of plugins, and those that scripts add.
+-- Which formats there are: the program's own, those of plugins, and those that scripts add; and
+-- which one a file is in.
 
 local hooks = require "proxylua.util.hooks"
 local names = require "proxylua.util.names"
@@ -12,15 +13,12 @@ local function add(name, format)
   formats[name] = format
 end
 
-for _, family in ipairs{
-  { "lists", "txt", "url", "csv" }, { "objects", "json" },
-    { "programs", "curl", "env", "proxychains" },
-  { "lists", "scrapy" }, { "programs", "squid", "3proxy" },
-    { "objects", "foxyproxy", "switchyomega" },
-  { "clients", "clash", "sing-box", "gost" },
+for _, module in ipairs{
+  "txt", "url", "csv", "json", "curl", "env", "proxychains", "scrapy", "squid", "threeproxy",
+  "foxyproxy", "switchyomega", "clash", "singbox", "gost",
 } do
-  local module = require("proxylua.formats." .. family[1])
-  for at = 2, #family do add(family[at], module[family[at]]) end
+  local format = require("proxylua.formats." .. module)
+  add(format.name, format)
 end
 
 local also = { mihomo = "clash", zeroomega = "switchyomega", ["proxychains-ng"] = "proxychains",
@@ -39,6 +37,101 @@ function M.find(name)
   local nearest = names.nearest(name, known)
   return names.usage("there is no format %s%s; there are %s", name,
     nearest and (", did you mean %s?"):format(nearest) or "", table.concat(list, ", "))
+end
+
+-- --- by the name of a file ---
+
+local by_extension = { json = "json", csv = "csv", txt = "url" }
+
+-- The formats whose files usually have this extension.
+local function candidates(extension)
+  local list = {}
+  for _, row in ipairs(M.list()) do
+    local also_yaml = extension == "yml" and row.extension == "yaml"
+    if row.extension == extension or also_yaml then list[#list + 1] = row.name end
+  end
+  return list
+end
+
+--- The name of the format that a file has by its name: json, csv, or else url.
+-- @param caller for the message
+-- @raise usage where several programs have files with such a name
+function M.for_path(path, caller)
+  local extension = path:lower():match("%.(%w+)$")
+  if not extension then return "url" end
+  if by_extension[extension] then return by_extension[extension] end
+  if extension == "gz" then
+    names.usage("%s: proxylua does not compress what it writes; name the file without .gz", caller)
+  end
+  local list = candidates(extension)
+  if extension == "conf" or extension == "cfg" or #list > 0 then
+    names.usage("%s: a file with the extension .%s may be of several programs; give the format%s",
+      caller, extension, #list > 0 and ": " .. table.concat(list, ", ") or "")
+  end
+  return "url"
+end
+
+-- --- by what is in a file ---
+
+local signs = { "squid", "3proxy", "proxychains", "curl", "env", "clash", "csv" }
+
+local address = require "proxylua.proxies.address"
+local is_empty = formats.txt.is_empty
+
+local function is_json(head)
+  return head:find("^{") or head:find("^%[%s*[%[{\"%d%-tfn%]]") and not head:find("^%[%x*:")
+    or head:find("^%[%s*$")
+end
+
+-- The format that a line shows beyond doubt.
+local function sign_of(line)
+  for _, name in ipairs(signs) do
+    if formats[name].is_sign(line) then return name end
+  end
+  if address.parse(line) then return "txt" end
+end
+
+--- Recognises the format of what a reader reads, which begins from its start then.
+-- @return name of a format; nil where nothing but blanks and comments is there
+function M.recognise(reader)
+  local something = false
+  reader:mark()
+  while reader:is_near_mark() do
+    local head = reader:peek()
+    if head == "" then break end
+    if is_json(head) then
+      reader:reset()
+      return "json"
+    end
+    local line = reader:line(true)
+    if line == nil then break end
+    if line == false then
+      names.usage("%s:%d: the line is longer than %d bytes", reader.name, reader.number,
+        require("proxylua.util.lines").longest)
+    end
+    if not is_empty(line) then
+      something = true
+      local name = sign_of(line)
+      if name then
+        reader:reset()
+        return name
+      end
+    elseif formats.csv.is_sign(line) then
+      reader:reset()
+      return "csv"
+    end
+  end
+  reader:reset()
+  return something and "txt" or nil
+end
+
+--- Begins to read.
+-- @param name of a format
+-- @param context table: `protocol`, for proxies that do not say; `skip`, a function of a line's
+--   number and what stands there in place of a proxy
+-- @return function as formats/txt.lua describes it
+function M.reader(name, reader, context)
+  return formats[name].read(reader, context)
 end
 
 --- Whether this is the name of a format of the program's own.

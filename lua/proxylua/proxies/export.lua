@@ -24,7 +24,7 @@ end
 
 local function parse(text)
   local record, why = address.parse(text)
-  return record or names.usage("%s", why)
+  return record or names.usage("not a proxy: %s", why)
 end
 
 local function source_of(proxies)
@@ -91,11 +91,13 @@ local collector = {
   end,
 }
 
--- Writes the whole in pieces; answers how many proxies it has.
-local function stream(proxies, name, writer, write, step)
+-- Begins to write in pieces.
+-- @return function(item) that adds a record, or a text that stands for some; function that ends the
+--   whole and returns how many proxies it has
+local function begin(name, writer, write, step)
   local parts, filled, count = { writer.head }, writer.head and 1 or 0, 0
   local record = writer.record
-  local collecting <close> = setmetatable({}, collector)
+  local collecting = setmetatable({}, collector)
   local function emit(piece)
     filled = filled + 1
     parts[filled] = piece
@@ -115,21 +117,29 @@ local function stream(proxies, name, writer, write, step)
     local proxy = checked(item, count)
     take(proxy, record(proxy, count))
   end
-  for item in source_of(proxies) do
-    if type(item) == "string" then
-      for _, proxy in ipairs(records_of(item)) do add_record(proxy) end
-    else
-      add_record(item)
-    end
+  local function add(item)
+    if type(item) ~= "string" then return add_record(item) end
+    for _, proxy in ipairs(records_of(item)) do add_record(proxy) end
   end
-  if writer.rest then take(nil, writer.rest()) end
-  if writer.tail then writer.tail(count, emit) end
-  write(table.concat(parts, "", 1, filled))
-  if step then step(count) end
-  return count
+  local function finish(refuse_empty)
+    if count == 0 and refuse_empty then refuse_empty() end
+    if writer.rest then take(nil, writer.rest()) end
+    if writer.tail then writer.tail(count, emit) end
+    write(table.concat(parts, "", 1, filled))
+    if step then step(count) end
+    return count
+  end
+  return add, finish, collecting
 end
 
-local known = { format = true, template = true, url = true, progress = true }
+local function stream(proxies, name, writer, write, step)
+  local add, finish, collecting = begin(name, writer, write, step)
+  local young <close> = collecting
+  for item in source_of(proxies) do add(item) end
+  return finish()
+end
+
+local known = { format = true, template = true, url = true, progress = true, allow_empty = true }
 
 -- The writer of a format, and what the format is called.
 local function writer_of(caller, name, options)
@@ -143,7 +153,7 @@ local function writer_of(caller, name, options)
   if options.url and not (format.options and format.options.url) then
     names.usage("%s: the option \"url\" belongs to the format curl", caller)
   end
-  return format.new(options), name or options.format or "url"
+  return format.new(options), name or options.format or "url", format
 end
 
 --- Proxies as the text of a format.
@@ -165,28 +175,76 @@ function M.text(proxies, format, options)
   return table.concat(pieces)
 end
 
---- Writes proxies to a file, whole or not at all, which nobody else can read. It takes constant
--- memory, however many an iterator gives.
--- @function px.export.file
--- @param proxies as px.export.text has it
--- @param path string
--- @param options table, may be left out: `format` ("url"); `template` and `url` as px.export.text
---   has them
--- @return integer, how many proxies it has
--- @raise usage, where the format cannot carry a proxy, and the file is what it was before; store,
---   when it cannot be written; what px.orders.proxies raises
--- @usage print(px.export.file(proxies, os.tmpname(), { format = "clash" }))  --> 2
-function M.file(proxies, path, options)
+local File = { __close = function(self) self:close() end }
+File.__index = File
+
+--- Adds a record, or a text that stands for some.
+-- @raise usage, where the format cannot carry it
+function File:add(item) self.add_item(item) end
+
+-- Why a file is not written; nil where it may be.
+local function why_not_empty(self)
+  if self.format and self.format.never_empty then
+    return ("an empty %s would let programs go past the proxies"):format(self.name)
+  end
+  if not self.allow_empty then
+    return "there are no proxies to write (the option allow_empty writes an empty file)"
+  end
+end
+
+--- Gives the file its name.
+-- @return how many proxies it has
+-- @raise usage with the code "empty" without proxies; store
+function File:commit()
+  local count = self.finish(function()
+    local why = why_not_empty(self)
+    if not why then return end
+    core.error.raise{ kind = "usage", code = "empty", message = ("%s was not written: %s"):format(
+      self.path, why) }
+  end)
+  self.file:commit()
+  return count
+end
+
+function File:close()
+  self.file:close()
+  getmetatable(self.collecting).__close(self.collecting)
+end
+
+-- A private function of the program: begins a file; options as px.export.file has them.
+-- @return value with the methods add, commit and close
+function M.begin(path, options)
   if type(path) ~= "string" then
     names.usage("px.export.file takes the path of a file, got a %s", type(path))
   end
-  local writer, name = writer_of("px.export.file", nil, options)
-  local file <close> = core.file.create(path)
-  local count = stream(proxies, name, writer, function(piece)
-    file:write(piece)
-  end, options and options.progress)
-  file:commit()
-  return count
+  options = options or {}
+  local format = type(options) == "table" and not options.format and not options.template
+    and formats.for_path(path, "px.export.file") or nil
+  local writer, name, of = writer_of("px.export.file", format, options)
+  local self = setmetatable({ path = path, name = name, format = of,
+    allow_empty = options.allow_empty, file = core.file.create(path) }, File)
+  self.add_item, self.finish, self.collecting = begin(name, writer, function(piece)
+    self.file:write(piece)
+  end, options.progress)
+  return self
+end
+
+--- Writes proxies to a file, whole or not at all, which nobody else can read. It takes constant
+-- memory, however many an iterator gives. Without proxies nothing is written.
+-- @function px.export.file
+-- @param proxies as px.export.text has it
+-- @param path string
+-- @param options table, may be left out: `format` (by the name of the file: json, csv, else url);
+--   `template` and `url` as px.export.text has them; `allow_empty=true` writes a file without
+--   proxies too
+-- @return integer, how many proxies it has
+-- @raise usage, where the format cannot carry a proxy, or with the code "empty" without proxies, and
+--   the file is what it was before; store, when it cannot be written; what px.orders.proxies raises
+-- @usage print(px.export.file(proxies, os.tmpname(), { format = "clash" }))  --> 2
+function M.file(proxies, path, options)
+  local file <close> = M.begin(path, options)
+  for item in source_of(proxies) do file:add(item) end
+  return file:commit()
 end
 
 --- As px.export.text, to a function that takes it in pieces: for what goes to no file, and may be

@@ -1,44 +1,65 @@
---- Proxies that files hold: in any of the formats that px.export writes, or a proxy a line as
--- people pass them on.
+--- Proxies that files hold: in any of the formats that px.export writes, in the configurations of
+-- other programs, or a proxy a line as people pass them on.
 -- @module px.proxies
 
 local address = require "proxylua.proxies.address"
-local forms = require "proxylua.formats.forms"
+local core = require "proxylua.core"
+local formats = require "proxylua.formats"
 local lines = require "proxylua.util.lines"
 local names = require "proxylua.util.names"
+local packed = require "proxylua.proxies.packed"
 
 local M = {}
 
-local read_options = { protocol = true, on_bad = true }
+local read_options = { protocol = true, on_bad = true, on_skip = true }
 
--- The form of a file, and its first line. JSON may have no lines, and hosts in brackets begin like
--- a list.
-local function recognise(reader)
-  local head = reader:peek()
-  if head:find("^{") or head:find("^%[") and not head:find("^%[%x*:")
-    and not head:find("^%[ProxyList%]") then
-    return "json"
+local function open(source)
+  if type(source) ~= "string" then
+    local given = type(source) == "table" and source.name or "the input"
+    return lines.open(packed.open(source, given), given)
   end
-  local line = reader:line()
-  while line and forms.is_empty(line) do line = reader:line() end
-  return line and forms.recognise(line), line
+  local name = source == "-" and "standard input" or source
+  local file, why = core.file.source(source)
+  if not file then names.usage("cannot read %s: %s", name, why) end
+  local reader = lines.open(packed.open(file, name), name)
+  if source ~= "-" then
+    reader.on_close = function() file:close() end
+  end
+  return reader
 end
 
-local function tell(reader, why)
-  names.usage("%s: line %d: %s", reader.name, reader.number, why)
+local function place(reader, line)
+  return line and ("%s:%d"):format(reader.name, line) or reader.name
 end
 
---- Reads proxies from a file: URLs; host:port:user:password or user:password@host:port a line; CSV
--- with or without a heading; JSON; and the formats of px.export. Which one it is shows in its first
--- line. What has a proxy a line is read in constant memory.
+-- "3 ss, 1 vless"
+local function list_of(skipped)
+  local list = {}
+  for name, count in pairs(skipped) do list[#list + 1] = ("%d %s"):format(count, name) end
+  table.sort(list)
+  return table.concat(list, ", ")
+end
+
+local function refuse_empty(reader, skipped)
+  local rest = list_of(skipped)
+  core.error.raise{ kind = "usage", code = "empty", message = ("%s holds no proxies%s"):format(
+    reader.name, rest ~= "" and (" that proxylua can use (%s)"):format(rest) or "") }
+end
+
+--- Reads proxies from a file: URLs, host:port:user:password and other shapes a line; CSV; JSON and
+-- YAML; the formats of px.export; each also compressed with gzip, in UTF-16, or as a base64
+-- subscription. What the file is shows in its content. Memory does not grow with the file. Every
+-- line or record is returned, or reported with its place.
 -- @function px.proxies.read
 -- @param source path, "-" for standard input, or a value with the method read(count), such as an
 --   open file
 -- @param options table, may be left out: `protocol`, where the file does not say ("http");
 --   `on_bad`, a function that is called with the number of a line and what is wrong with it, and
---   the line is passed over
+--   reading goes on; `on_skip`, a function that is called with the number of a line and what stands
+--   there in place of a proxy, such as "vless" or "title"
 -- @return iterator of proxy records: `host`, `port`, `username`, `password`, `protocol`, `url`
--- @raise usage, when it cannot be read, or for what is no proxy, where there is no `on_bad`
+-- @raise usage, when it cannot be read, for a file that holds no proxies, and for what is not a
+--   proxy, where there is no `on_bad`
 -- @usage local file = io.tmpfile()
 -- file:write("10.0.0.1:8080:me:secret\n")
 -- file:seek("set")
@@ -46,33 +67,52 @@ end
 function M.read(source, options)
   options = options or {}
   names.check("px.proxies.read", options, read_options)
-  local reader = lines.open(source)
-  local form, first = recognise(reader)
-  if not form then return function() end end
-  local next_record = forms[form](reader, first, options.protocol)
+  local reader = open(source)
+  local format = formats.recognise(reader)
+  if not format then
+    reader:close()
+    return function() end
+  end
+  local count, bad, skipped = 0, 0, {}
+  local function skip(line, what)
+    skipped[what] = (skipped[what] or 0) + 1
+    if options.on_skip then options.on_skip(line, what) end
+  end
+  local next_record = formats.reader(format, reader, { protocol = options.protocol, skip = skip })
   return function()
-    while true do
-      local record, why = next_record()
-      if record ~= false then
-        if record == nil then reader:close() end
+    while next_record do
+      local record, why, line, other, fatal = next_record()
+      if record then
+        count = count + 1
         return record
+      elseif record == nil then
+        next_record = nil
+        reader:close()
+        if count == 0 and bad == 0 then refuse_empty(reader, skipped) end
+      elseif other then
+        skip(line, other)
+      else
+        bad = bad + 1
+        if fatal or not options.on_bad then
+          names.usage("%s: %s", place(reader, line), why)
+        end
+        options.on_bad(line, why)
       end
-      if not options.on_bad then tell(reader, why) end
-      options.on_bad(reader.number, why)
     end
   end
 end
 
 --- The record of a proxy that is written as one text.
 -- @function px.proxies.parse
--- @param text string: a URL, host:port, host:port:user:password or user:password@host:port
+-- @param text string: a URL, host:port, host:port:user:password, user:password@host:port or
+--   another shape of a line
 -- @param protocol where the text does not say ("http")
 -- @return record: `host`, `port`, `username`, `password`, `protocol`, `url`
 -- @raise usage
 -- @usage print(px.proxies.parse("10.0.0.1:8080:me:p@ss").url)  --> http://me:p%40ss@10.0.0.1:8080
 function M.parse(text, protocol)
   local record, why = address.parse(text, protocol)
-  if not record then names.usage("%s", why) end
+  if not record then names.usage("not a proxy: %s", why) end
   return record
 end
 

@@ -1,5 +1,5 @@
--- The lines of a file, of standard input or of whatever has a method read, with bounded memory
--- whatever is in them.
+-- The lines of a file, of standard input or of anything with a method read, in bounded memory. A
+-- line ends with LF, CRLF or CR.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -7,15 +7,17 @@ local names = require "proxylua.util.names"
 local M = {}
 
 local CHUNK, LONGEST, WHOLE = 1 << 16, 1 << 16, 64 << 20 -- bytes
-local PEEKED = 64
+local PEEKED, SAMPLE = 64, 1 << 20
+
+local find, sub = string.find, string.sub
 
 local Reader = {}
 Reader.__index = Reader
 
 local function open(source)
-  if type(source) == "table" or type(source) == "userdata" then return source, "what is read" end
+  if type(source) == "table" or type(source) == "userdata" then return source, "the input" end
   if type(source) ~= "string" then
-    names.usage("what is read is a path, or has a method read; got a %s", type(source))
+    names.usage("the input is a path, or has a method read; got a %s", type(source))
   end
   local name = source == "-" and "standard input" or source
   local file, why = core.file.source(source)
@@ -25,21 +27,24 @@ end
 
 --- Begins reading.
 -- @param source path, "-" for standard input, or a value with the method read(count)
--- @return reader, with the fields name (for messages) and number (of the line that was read last)
+-- @param name of the input for messages, nil: its path
+-- @return reader, with the fields name, number (of the line that was read last) and on_close, a
+--   function to call at the end
 -- @raise usage
-function M.open(source)
-  local file, name = open(source)
-  return setmetatable({ file = file, name = name, owned = type(source) == "string"
+function M.open(source, name)
+  local file, usual = open(source)
+  return setmetatable({ file = file, name = name or usual, owned = type(source) == "string"
     and source ~= "-",
-    text = "", at = 1, number = 0 }, Reader)
+    text = "", at = 1, number = 0, has_cr = false }, Reader)
 end
 
 function Reader:close()
   if self.owned and self.file then self.file:close() end
-  self.file = nil
+  if self.on_close then self.on_close() end
+  self.file, self.on_close = nil, nil
 end
 
--- Whether there was more.
+-- Whether there was more. What a mark holds back stays.
 local function fill(reader)
   local chunk, why
   if reader.file then chunk, why = reader.file:read(CHUNK) end
@@ -48,56 +53,109 @@ local function fill(reader)
     reader:close()
     return false
   end
-  reader.text, reader.at = reader.text:sub(reader.at) .. chunk, 1
+  if find(chunk, "\r", 1, true) then reader.has_cr = true end
+  local from = reader.mark_at or reader.at
+  reader.text, reader.at = sub(reader.text, from) .. chunk, reader.at - from + 1
+  if reader.mark_at then reader.mark_at = 1 end
   return true
 end
 
--- Where the line ends, and where the next one begins.
+-- Where the line ends, and where the next one begins. A CR at the end of the text may belong to a
+-- CRLF.
 local function find_end(reader, longest)
   local from = reader.at
   while true do
-    local ending = reader.text:find("\n", from, true)
-    if ending then return ending - 1, ending + 1 end
-    local size = #reader.text - reader.at + 1
-    if size > longest then return nil end
-    if not fill(reader) then return #reader.text, #reader.text + 1 end
-    from = size + 1
+    local pattern, plain = "\n", true
+    if reader.has_cr then pattern, plain = "[\r\n]", false end
+    local ending = find(reader.text, pattern, from, plain)
+    if ending and reader.text:byte(ending) == 13 then
+      if ending < #reader.text or not fill(reader) then
+        local following = reader.text:byte(ending + 1) == 10 and 2 or 1
+        return ending - 1, ending + following
+      end
+      from = reader.at
+    elseif ending then
+      return ending - 1, ending + 1
+    else
+      local size = #reader.text - reader.at + 1
+      if size > longest then return nil end
+      if not fill(reader) then return #reader.text, #reader.text + 1 end
+      from = reader.at + size
+    end
   end
+end
+
+-- Takes the rest of a line that is too long.
+local function drop_line(reader)
+  reader.mark_at = nil
+  repeat
+    local ending = find(reader.text, "[\r\n]", reader.at)
+    reader.at = ending and ending + 1 or #reader.text + 1
+  until ending or not fill(reader)
+  reader.number = reader.number + 1
 end
 
 --- The next line without its end; nil when there is none.
--- @param raw whether a carriage return at its end stays
--- @raise usage for one that is longer than 64 KiB
-function Reader:line(raw)
+-- @param skip_long whether false stands for a line that is longer than 64 KiB
+-- @return line, and its end
+-- @raise usage for one that is too long
+function Reader:line(skip_long)
   local last, following = find_end(self, LONGEST)
   if not last then
-    names.usage("%s: line %d is longer than %d bytes", self.name, self.number + 1, LONGEST)
+    if skip_long then
+      drop_line(self)
+      return false
+    end
+    names.usage("%s:%d: the line is longer than %d bytes", self.name, self.number + 1, LONGEST)
   end
   if self.at > #self.text then return nil end
-  local line = self.text:sub(self.at, last)
+  local text, from = self.text, self.at
   self.at, self.number = following, self.number + 1
-  return not raw and line:byte(-1) == 13 and line:sub(1, -2) or line
+  return sub(text, from, last), sub(text, last + 1, following - 1)
 end
 
---- Whether the next line is one that Reader:line answers.
-function Reader:has_short_line()
-  return find_end(self, LONGEST) ~= nil
+--- The limit of Reader:line, in bytes.
+M.longest = LONGEST
+
+--- Holds back what is read from here on, for Reader:reset.
+function Reader:mark()
+  self.mark_at, self.mark_number = self.at, self.number
 end
 
---- The first bytes after blanks and a byte order mark, which stay to be read, or as many as there
--- are with the first line; "" when there are none.
+--- Whether more may be read before the mark is too far behind.
+function Reader:is_near_mark()
+  return self.mark_at and self.at - self.mark_at < SAMPLE
+end
+
+--- Goes back to the mark, which is taken away.
+function Reader:reset()
+  self.at, self.number, self.mark_at = self.mark_at, self.mark_number, nil
+end
+
+--- The next piece of the text, for those who do not read lines; nil at the end.
+function Reader:chunk()
+  if self.at > #self.text and not fill(self) then return nil end
+  local text = sub(self.text, self.at)
+  self.text, self.at = "", 1
+  return text
+end
+
+--- The first bytes after blanks, which stay to be read, or as many as there are with the first
+-- line; "" when there are none.
 function Reader:peek()
   repeat
-    local bom = self.number == 0 and self.text:match("^\xEF\xBB\xBF()")
-    self.at = self.text:match("^%s*()", math.max(self.at, bom or 1))
-  until self.text:find("\n", self.at, true) or #self.text - self.at >= PEEKED or not fill(self)
-  return self.text:sub(self.at, self.at + PEEKED)
+    local from = find(self.text, "%S", self.at) or #self.text + 1
+    local enough = #self.text - from >= PEEKED or from <= #self.text
+      and find(self.text, "\n", from, true)
+  until enough or not fill(self)
+  local from = find(self.text, "%S", self.at)
+  return from and sub(self.text, from, from + PEEKED) or ""
 end
 
 --- All that is left.
 -- @raise usage for more than 64 MiB
 function Reader:rest()
-  local parts, size = { self.text:sub(self.at) }, #self.text
+  local parts, size = { sub(self.text, self.at) }, #self.text
   self.text, self.at = "", 1
   while fill(self) do
     size = size + #self.text
@@ -105,7 +163,7 @@ function Reader:rest()
       names.usage("%s: a document that is read as a whole may hold %d MiB", self.name, WHOLE >> 20)
     end
     parts[#parts + 1] = self.text
-    self.text = ""
+    self.text, self.at = "", 1
   end
   return table.concat(parts)
 end

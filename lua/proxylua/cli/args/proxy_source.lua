@@ -1,12 +1,15 @@
--- Where the proxies of a command come from: orders, or a file.
+-- Where the proxies of a command come from: orders, or files.
 
+local core = require "proxylua.core"
 local country_code = require "proxylua.util.country"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
 local M = {}
 
-local AT_ONCE = 8 -- orders whose proxies are fetched
+local AT_ONCE <const> = 8 -- orders whose proxies are fetched
+local SHOWN <const> = 20  -- bad lines in a message
+local COPIED <const> = 1 << 16 -- bytes at a time
 
 --- Adds the words that choose proxies.
 function M.add_to(parser)
@@ -19,9 +22,15 @@ function M.add_to(parser)
     { "datacenter", "ipv6", "isp", "mobile", "residential" })
   parser:option("--country", "orders of this country"):argname("COUNTRY")
   parsers.suggest(parser:option("--from",
-    "proxies of this file, in any of the formats, and not of orders; "
-    .. "- is standard input"):argname("FILE"), "files")
+    "proxies of this file, in any of the formats, and not of orders; - is standard input; may be "
+    .. "given several times"):argname("FILE"):count("*"), "files")
+  parser:flag("--skip-bad",
+    "report lines that are not proxies and orders that fail, and go on without them")
+    :target("skip_bad")
+  parser:flag("--allow-empty", "write a file without proxies too"):target("allow_empty")
 end
+
+-- --- orders ---
 
 local function wanted(order, args)
   return (not args.type or order.type == args.type)
@@ -49,52 +58,233 @@ local function orders_of(args)
   end
 end
 
--- The proxies of orders, a list an order; each is told where it comes from.
-local function fetch(args, progress)
-  local px = require "proxylua"
-  return px.map(orders_of(args), function(order)
-    local list = px.orders.proxies(order.id)
-    for _, proxy in ipairs(list) do
-      proxy.order_id = proxy.order_id or order.id
-      proxy.country = proxy.country or order.country
-    end
-    progress:step()
-    return list
-  end, { concurrency = AT_ONCE })
+-- The proxies of an order, with what is known of it.
+local function fetch(order)
+  local list = require("proxylua").orders.proxies(order.id)
+  for _, proxy in ipairs(list) do
+    proxy.order_id = proxy.order_id or order.id
+    proxy.country = proxy.country or order.country
+  end
+  if #list == 0 then
+    core.error.raise{ kind = "not_found", message = ("the order %s has no proxies"):format(
+      order.id) }
+  end
+  return list
 end
 
--- They are fetched when the first is asked for: by then everything else is known to be right.
-local function from_orders(args, screen)
-  local lists, list, at = nil, 1, 0
+-- Some orders are fetched ahead of the one whose proxies are used.
+local function each_list(args)
+  local px = require "proxylua"
+  local next_order, ahead, first, last = orders_of(args), {}, 1, 0
   return function()
-    if not lists then
-      local progress = screen:progress("orders")
-      local ok, result = pcall(fetch, args, progress)
-      progress:finish()
-      if not ok then error(result, 0) end
-      lists = result
+    while next_order and last - first + 1 < AT_ONCE do
+      local order = next_order()
+      if order then
+        last = last + 1
+        ahead[last] = { order = order, task = px.spawn(pcall, fetch, order) }
+      else
+        next_order = nil
+      end
     end
-    at = at + 1
-    while lists[list] and not lists[list][at] do list, at = list + 1, 1 end
-    return lists[list] and lists[list][at]
+    local one = ahead[first]
+    if not one then return nil end
+    ahead[first], first = nil, first + 1
+    local ok, list = one.task:join()
+    return one.order, ok, list
   end
 end
 
-local function from_file(args)
+-- An order that fails is reported, and the others go on; the failure is raised at the end.
+local function note_failure(given, order, err)
+  if not core.error.is(err) or err.kind == "cancelled" then error(err, 0) end
+  given.failure = given.failure or err
+  given.failures = given.failures + 1
+  given.screen:note("order %s: %s", order.id, err.message)
+end
+
+local function from_orders(given, args)
+  local next_list, list, at
+  return function()
+    next_list = next_list or each_list(args)
+    while true do
+      if list and list[at + 1] then
+        at = at + 1
+        return list[at]
+      end
+      local order, ok, result = next_list()
+      if not order then return nil end
+      list, at = nil, 0
+      if ok then
+        given.orders = given.orders + 1
+        list = result
+      elseif #args.orders == 1 and not args.skip_bad then
+        error(result, 0)
+      else
+        note_failure(given, order, result)
+      end
+    end
+  end
+end
+
+-- --- files ---
+
+-- What can be read once is copied to a file without a name, which only this process sees.
+local function spool(path)
+  local name = path == "-" and "standard input" or path
+  local from, why = core.file.source(path)
+  if not from then names.usage("cannot read %s: %s", name, why) end
+  local copy, reason = io.tmpfile()
+  if not copy then names.usage("cannot keep a copy of %s: %s", name, reason) end
+  while true do
+    local text, problem = from:read(COPIED)
+    if problem then names.usage("cannot read %s: %s", name, problem) end
+    if not text then break end
+    local ok, trouble = copy:write(text)
+    if not ok then names.usage("cannot keep a copy of %s: %s", name, trouble) end
+  end
+  from:close()
+  return { name = name, again = function(self)
+    copy:seek("set")
+    return self
+  end, read = function(_, count) return copy:read(count) end }
+end
+
+local function is_file(path)
+  return path ~= "-" and core.system.kind(path) == "file"
+end
+
+local function input_of(path, is_read_once)
+  if is_read_once or is_file(path) then
+    return { again = function() return path end, name = path == "-" and "standard input" or path }
+  end
+  return spool(path)
+end
+
+-- The records of all inputs, one input after another. An input without any is a mistake of its own.
+local function each_record(inputs, on_bad, on_skip)
+  local proxies = require "proxylua.proxies"
+  local at, next_record, name = 0, nil, nil
+  local function step()
+    if next_record then return next_record() end
+    at = at + 1
+    if not inputs[at] then return nil, true end
+    name = inputs[at].name
+    next_record = proxies.read(inputs[at]:again(), {
+      on_bad = function(line, why) on_bad(name, line, why) end, on_skip = on_skip,
+    })
+    return next_record()
+  end
+  return function()
+    while true do
+      local ok, record, ended = pcall(step)
+      if not ok then
+        if not core.error.is(record) or record.code ~= "empty" then error(record, 0) end
+        on_bad(nil, nil, record.message)
+        next_record = nil
+      elseif record then
+        return record
+      elseif ended then
+        return nil
+      else
+        next_record = nil
+      end
+    end
+  end
+end
+
+local function place(name, line, why)
+  if not name then return why end
+  return (line and "%s:%d: %s" or "%s:%s %s"):format(name, line or "", why)
+end
+
+-- Reads everything once, before anything is done with it.
+local function look_through(given, inputs)
+  local bad, count = {}, 0
+  local function on_bad(name, line, why)
+    count = count + 1
+    if #bad < SHOWN then bad[#bad + 1] = place(name, line, why) end
+  end
+  for _ in each_record(inputs, on_bad) do given.total = (given.total or 0) + 1 end
+  if count == 0 then return end
+  local more = count > #bad and ("\n%d more"):format(count - #bad) or ""
+  local text = table.concat(bad, "\n") .. more
+  local empty = not given.total and count == 1 and bad[1]:find("holds no proxies", 1, true)
+  core.error.raise{ kind = "usage", code = empty and "empty" or nil,
+    message = text .. "\nnothing was done; --skip-bad goes on without " .. (count == 1 and "it"
+    or "them") }
+end
+
+-- Each proxy once, however often the files have it.
+local function only_once(given, next_record)
+  local seen = core.decode.seen()
+  return function()
+    while true do
+      local record = next_record()
+      if not record then return nil end
+      if seen:add(record.url) then return record end
+      given.duplicates = given.duplicates + 1
+    end
+  end
+end
+
+local function from_files(given, args)
   if #args.orders > 0 or args.status or args.type or args.country then
     names.usage("--from reads a file, so no orders can be chosen beside it")
   end
-  return require("proxylua.proxies").read(args.from)
+  local next_record
+  return function()
+    if not next_record then
+      local inputs = {}
+      for at, path in ipairs(args.from) do inputs[at] = input_of(path, args.skip_bad) end
+      if not args.skip_bad then look_through(given, inputs) end
+      next_record = only_once(given, each_record(inputs, function(name, line, why)
+        given.bad = given.bad + 1
+        given.screen:note("%s", place(name, line, why))
+      end, function(_, what)
+        given.skipped[what] = (given.skipped[what] or 0) + 1
+      end))
+    end
+    return next_record()
+  end
 end
 
---- The proxies that the words ask for, as an iterator.
+-- --- both ---
+
+local Given = {}
+Given.__index = Given
+
+local function plural(count, word)
+  return ("%d %s%s"):format(count, word, count == 1 and "" or "s")
+end
+
+--- Reports what was left out.
+function Given:report()
+  if self.duplicates > 0 then self.screen:note("%s dropped", plural(self.duplicates, "duplicate")) end
+  local list = {}
+  for what, count in pairs(self.skipped) do list[#list + 1] = ("%d %s"):format(count, what) end
+  table.sort(list)
+  if #list > 0 then self.screen:note("skipped what is not a proxy: %s", table.concat(list, ", ")) end
+  if self.bad > 0 then self.screen:note("%s skipped", plural(self.bad, "bad line")) end
+end
+
+--- Raises the first failure of an order, once the others are done.
+function Given:raise_failure()
+  if self.failure and not self.skip_bad then error(self.failure, 0) end
+end
+
+--- The proxies that the words ask for.
 -- @param args table of the words
 -- @param screen of the command
+-- @return iterator
+-- @return table: total, where it is known before; methods report and raise_failure
 function M.of(args, screen)
   if args.country and not country_code(args.country) then
     names.usage("--country takes a code of two letters, such as US, got %s", args.country)
   end
-  return args.from and from_file(args) or from_orders(args, screen)
+  local given = setmetatable({ screen = screen, skip_bad = args.skip_bad, duplicates = 0, bad = 0,
+    skipped = {}, orders = 0, failures = 0 }, Given)
+  local from = args.from and #args.from > 0
+  return from and from_files(given, args) or from_orders(given, args), given
 end
 
 return M

@@ -27,7 +27,7 @@ function M.parser(parser)
   parsers.suggest(parser:option("-o --output",
     "write those that work to a file, whole or not at all, readable for you "
     .. "alone"):argname("FILE"), "files")
-  parser:option("-f --format", "of that file (default: url), as proxylua export has it"):argname(
+  parser:option("-f --format", "of that file (default: by its name, else url)"):argname(
     "FORMAT")
   parser:flag("--exit-code", "exit with 1 when some do not work"):target("fail")
   parser:flag("--no-history", "keep nothing of it in the store"):target("forget")
@@ -111,28 +111,58 @@ local function options_of(args, flags)
   }
 end
 
--- What works is kept until all are checked: the file is written whole or not at all.
-local function run(args, screen, options)
-  local working = args.output and {}
+local EMPTY <const> = 12 -- exit code: nothing where something was expected
+
+-- The file of those that work, begun before the first request: a path or a format that cannot be is
+-- an error then.
+local function begin_file(args)
+  if not args.output then return nil end
+  return require("proxylua.proxies.export").begin(args.output,
+    { format = args.format, allow_empty = args.allow_empty })
+end
+
+-- What the format cannot carry does not end the check: it is reported when all are checked.
+local function add_to_file(file, proxy)
+  if file.refused then return end
+  local ok, err = pcall(file.add, file, proxy)
+  if not ok then file.refused = err end
+end
+
+local function finish_file(file, screen, args)
+  if file.refused then error(file.refused, 0) end
+  local ok, result = pcall(file.commit, file)
+  if ok then return screen:note("%d proxies in %s", result, args.output) end
+  if not core.error.is(result) or result.code ~= "empty" then error(result, 0) end
+  screen:note("%s", result.message)
+  core.system.set_exit_code(EMPTY)
+end
+
+-- Answers the error that ended it.
+local function run(args, screen, options, next_proxy, given, file)
   local write, close = screen:writer("result", line)
   local progress = screen:progress("checked")
   function options.each(result, proxy)
-    if working and result.works then working[#working + 1] = proxy end
+    if file and result.works then add_to_file(file, proxy) end
     if is_shown(args, result) then
       progress:clear()
       write(result)
     end
     progress:step()
   end
-  local ok, err = pcall(check.run, source.of(args, screen), options)
+  local first, begun = nil, false
+  local ok, err = pcall(function()
+    first = next_proxy() -- files are read through here, and what is wrong in them ends it
+    progress.total = given.total
+    return check.run(function()
+      if begun then return next_proxy() end
+      begun = true
+      return first
+    end, options)
+  end)
   progress:finish()
   close()
-  if not ok then return err end
-  if working then
-    local count = require("proxylua.proxies.export").file(working, args.output,
-      { format = args.format })
-    screen:note("%d proxies in %s", count, args.output)
-  end
+  given:report()
+  return not ok and err or nil
 end
 
 function M.run(args, context)
@@ -145,12 +175,19 @@ function M.run(args, context)
   end
   if args.history then return show_history(args, screen) end
   local options = options_of(args, context.flags)
-  local err = run(args, screen, options)
-  tell(screen, options.summary:finish(), err ~= nil)
-  if err then error(err, 0) end
-  if args.fail and options.summary.works < options.summary.total then
-    core.system.set_exit_code(SOME_FAIL)
+  local next_proxy, given = source.of(args, screen)
+  local file <close> = begin_file(args)
+  local err = run(args, screen, options, next_proxy, given, file)
+  local summary = options.summary:finish()
+  if core.error.is(err) and err.code == "empty" then
+    screen:note("%s", err.message)
+    return core.system.set_exit_code(EMPTY)
   end
+  if not err or summary.total > 0 then tell(screen, summary, err ~= nil) end
+  if err then error(err, 0) end
+  given:raise_failure()
+  if file then finish_file(file, screen, args) end
+  if args.fail and summary.works < summary.total then core.system.set_exit_code(SOME_FAIL) end
 end
 
 return M

@@ -17,7 +17,7 @@ end
 
 function M.parser(parser)
   source.add_to(parser)
-  parsers.suggest(parser:option("-f --format", "what to write (default: url): "
+  parsers.suggest(parser:option("-f --format", "what to write (default: by the name of the file, else url): "
     .. table.concat(format_names(), ", "))
     :argname("FORMAT"), format_names())
   parser:option("--template",
@@ -58,29 +58,66 @@ local function check(args, screen)
   if not args.output then screen:refuse_json("an export", "--format json is JSON") end
 end
 
+local EMPTY <const> = 12 -- exit code: nothing where something was expected
+
+-- An empty result is reported and leaves what was there.
+local function report_empty(screen, message)
+  screen:note("%s", message)
+  core.system.set_exit_code(EMPTY)
+end
+
+-- An order that failed fails the whole: what was written before stays.
+local function until_failure(next_proxy, given)
+  return function()
+    local proxy = next_proxy()
+    if proxy == nil then given:raise_failure() end
+    return proxy
+  end
+end
+
+local function write_file(args, screen, options, proxies)
+  local progress = screen:progress("written")
+  local before = 0
+  options.progress = function(count)
+    progress:step(count - before)
+    before = count
+  end
+  local ok, result = pcall(export.file, proxies, args.output, options)
+  progress:finish()
+  return ok, result
+end
+
+local function write_screen(args, screen, options, proxies)
+  if screen.masked then proxies = masked(proxies) end
+  local write = screen.masked and write_masked or core.system.write
+  options.allow_empty = nil
+  local count = export.stream(proxies, write, options)
+  if screen.masked then screen:note("passwords are masked; -o FILE or --reveal writes them") end
+  if count == 0 and not args.allow_empty then report_empty(screen, "there are no proxies") end
+end
+
 function M.run(args, context)
   local screen = context.screen
   if args.output == "-" then args.output = nil end
   check(args, screen)
-  local options = { format = args.format, template = args.template, url = args.url }
-  local proxies = source.of(args, screen)
+  local options = { format = args.format, template = args.template, url = args.url,
+    allow_empty = args.allow_empty }
+  local next_proxy, given = source.of(args, screen)
+  local proxies = until_failure(next_proxy, given)
+  local ok, result
   if args.output then
-    local progress = screen:progress("written")
-    local before = 0
-    options.progress = function(count)
-      progress:step(count - before)
-      before = count
-    end
-    local ok, result = pcall(export.file, proxies, args.output, options)
-    progress:finish()
-    if not ok then error(result, 0) end
-    if screen:is_data() then return screen:record(nil, { file = args.output, proxies = result }) end
-    return screen:note("%d proxies in %s", result, args.output)
+    ok, result = write_file(args, screen, options, proxies)
+  else
+    ok, result = pcall(write_screen, args, screen, options, proxies)
   end
-  if screen.masked then proxies = masked(proxies) end
-  local count = export.stream(proxies, screen.masked and write_masked or core.system.write, options)
-  if screen.masked then screen:note("passwords are masked; -o FILE or --reveal writes them") end
-  if count == 0 then screen:note("there are none") end
+  if not ok and core.error.is(result) and result.code == "empty" then
+    return report_empty(screen, result.message)
+  end
+  if not ok then error(result, 0) end
+  given:report()
+  if not args.output then return end
+  if screen:is_data() then return screen:record(nil, { file = args.output, proxies = result }) end
+  screen:note("%d proxies in %s", result, args.output)
 end
 
 return M

@@ -1,0 +1,110 @@
+-- A proxy a line: host:port:username:password, a URL, or any other shape of proxies/address.lua.
+
+local address = require "proxylua.proxies.address"
+local lines = require "proxylua.util.lines"
+local text = require "proxylua.formats.common"
+
+local M = {
+  name = "txt", extension = "txt",
+  summary = "host:port:username:password a line for http; other protocols as URLs",
+}
+
+-- --- writing ---
+
+-- Whether readers of lines see the same credentials.
+local function is_read_alike(line, proxy)
+  local read = address.parse(line)
+  return read and read.host == proxy.host and read.port == proxy.port
+    and (read.username or "") == (proxy.username or "")
+    and (read.password or "") == (proxy.password or "")
+end
+
+local find = string.find
+
+local function record(proxy)
+  local user, password = text.login(proxy)
+  if proxy.protocol ~= "http" then return address.url(proxy) .. "\n" end
+  local host = address.host(proxy.host)
+  if not user then
+    local line = host .. ":" .. proxy.port
+    if find(host, "^%d") or is_read_alike(line, proxy) then return line .. "\n" end
+    return address.url(proxy) .. "\n"
+  end
+  local why = text.not_in_line(proxy)
+  if why then return nil, why end
+  if find(user, ":", 1, true) then return nil, "the username holds a colon, which would end it" end
+  local holder = text.holder(proxy, "%s")
+  if holder then return nil, holder .. " holds a blank, where readers of lines end it" end
+  local line = host .. ":" .. proxy.port .. ":" .. user .. ":" .. password
+  if find(host, "^%d") and find(user, "^[%w_-]+$") and find(password, "^[%w_-]+$") then
+    return line .. "\n"
+  end
+  if is_read_alike(line, proxy) then return line .. "\n" end
+  return nil, "readers would take the line for something else; write a URL"
+end
+
+function M.new() return { record = record } end
+
+-- --- reading ---
+
+--- Whether a line has nothing to read.
+function M.is_empty(line)
+  return not find(line, "[^%s]") or find(line, "^%s*[#;]") ~= nil or find(line, "^%s*//") ~= nil
+end
+
+local is_empty = M.is_empty
+
+--- Calls parse(line) for each line that is not empty.
+-- @param parse function that returns a record; nil and why, and the type of what proxylua cannot
+--   use; nothing for a line that is not to be read
+-- @return function that returns the next record; nil at the end; false, why and the line of what is
+--   not a proxy; false, nil, the line and the type of what cannot be used
+function M.each_line(reader, parse)
+  return function()
+    while true do
+      local line = reader:line(true)
+      if line == nil then return nil end
+      if line == false then
+        return false, ("the line is longer than %d bytes"):format(lines.longest), reader.number
+      end
+      if not is_empty(line) then
+        local proxy, why, other = parse(line)
+        if proxy then return proxy end
+        if other then return false, nil, reader.number, other end
+        if why then return false, why, reader.number end
+      end
+    end
+  end
+end
+
+local titles <const> = 20 -- lines before a list that may say what it is
+
+-- A line of words, in which nothing looks like a part of an address or names a protocol.
+local function is_title(line)
+  local words = line:lower()
+  if find(words, "[@|;]") or find(words, "://", 1, true) or find(words, "socks", 1, true)
+    or find(words, "%d+%.%d+%.%d+%.%d+") or find(words, "%w%.%w[%w.]*:%d") then
+    return false
+  end
+  return find(words, "^%s*%a") and (find(words, "%s%S") or find(words, ":%s*$")) ~= nil
+    or find(words, "^%s*[-=*_]+%s*$") ~= nil
+end
+
+--- Reads a list of lines. What stands before the first proxy may be a title.
+function M.read(reader, context)
+  local protocol, begun, before = context.protocol, false, 0
+  local parse = address.parse
+  return M.each_line(reader, function(line)
+    local proxy, why, other = parse(line, protocol)
+    if begun or proxy or other then
+      begun = true
+      return proxy, why, other
+    end
+    before = before + 1
+    if before <= titles and is_title(line) then return nil, nil, "title" end
+    begun = true
+    return nil, why
+  end)
+end
+
+return M
