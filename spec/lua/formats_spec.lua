@@ -94,16 +94,6 @@ local function read_back(path)
   return list
 end
 
--- What a format does not tell apart.
-local kept = {
-  txt = { https = "http", socks4 = "http", socks4a = "http", socks5 = "http", socks5h = "http" },
-  proxychains = { socks4a = "socks4", socks5h = "socks5" },
-  foxyproxy = { socks4a = "socks4" }, switchyomega = { socks5h = "socks5" },
-    clash = { socks5h = "socks5" },
-  ["sing-box"] = { socks5h = "socks5" },
-  gost = { socks4a = "socks4", socks5h = "socks5" },
-}
-
 describe("px.export", function()
   before_each(function() math.randomseed(7) end)
 
@@ -115,9 +105,8 @@ describe("px.export", function()
       local read = read_back(file_of(list, format.name, options))
       assert.equal(#list, #read)
       for at, one in ipairs(list) do
-        local protocol = (kept[format.name] or {})[one.protocol] or one.protocol
         local given = assert(require "proxylua.proxies.address".complete{
-          host = one.host, port = one.port, protocol = protocol, username = one.username,
+          host = one.host, port = one.port, protocol = one.protocol, username = one.username,
             password = one.password,
         })
         assert.equal(given.url, read[at].url)
@@ -173,15 +162,18 @@ describe("a JSON parser reads", function()
 
   it("the selector of sing-box, and schemaVersion of SwitchyOmega, whatever the count is",
     function()
+    local empty = { allow_empty = true }
     for count = 0, 2 do
       local list = {}
       for at = 1, count do list[at] = proxy("u", "p") end
-      local tags = jq(file_of(list, "sing-box"),
-        "[.outbounds[]|select(.type==\"selector\").outbounds[]]")
-      assert.equal(count + 1, #tags)
-      assert.equal("proxy-1" == tags[1], count > 0)
-      assert.equal(2, jq(file_of(list, "switchyomega"), ".schemaVersion"))
-      for _, format in ipairs{ "json", "foxyproxy", "gost" } do jq(file_of(list, format), ".") end
+      local path = file_of(list, "sing-box", empty)
+      local tags = jq(path, "[.outbounds[]|select(.type==\"selector\").outbounds[]]")
+      assert.equal(count, #tags)
+      assert.equal(count > 0 and "proxies" or nil, jq(path, ".route").final)
+      assert.equal(2, jq(file_of(list, "switchyomega", empty), ".schemaVersion"))
+      for _, format in ipairs{ "json", "foxyproxy" } do
+        jq(file_of(list, format, empty), ".")
+      end
     end
   end)
 end)
@@ -199,7 +191,7 @@ it("a YAML parser reads what Clash is given", function()
     assert.equal(read.name, document["proxy-groups"][1].proxies[at])
   end
   assert.same({ "MATCH,proxies" }, document.rules)
-  assert.same({ "DIRECT" }, yaml.load(export({}, "clash"))["proxy-groups"][1].proxies)
+  assert.same({ "REJECT" }, yaml.load(export({}, "clash"))["proxy-groups"][1].proxies)
 end)
 
 it("a field of csv that is neither text nor number stays empty", function()
@@ -355,7 +347,15 @@ describe("a format refuses what it cannot carry:", function()
     { "proxychains", proxy("a", "b", { protocol = "https" }), "protocol https" },
     { "scrapy", proxy("ü", "b"), "ASCII" }, { "scrapy", proxy("a", "b", { protocol = "socks5" }),
       "protocol socks5" },
-    { "squid", proxy("*", "b"), "meaning of its own" },
+    { "squid", proxy("*", "b"), "meaning of its own" }, { "squid", proxy("u", ("b"):rep(127)), "128" },
+    { "txt", proxy("a", "b#c"), "write a URL" }, { "txt", proxy("a", "b,c"), "write a URL" },
+    { "txt", proxy("a", "b:socks5"), "write a URL" },
+    { "txt", proxy("a", "1", { host = "a.b", username = "c.d" }), "write a URL" },
+    { "clash", proxy("a", "b", { protocol = "socks5h" }), "socks5h" },
+    { "sing-box", proxy("a", "b", { protocol = "socks5h" }), "socks5h" },
+    { "gost", proxy("a", "b", { protocol = "socks5h" }), "socks5h" },
+    { "proxychains", proxy("a", "b", { protocol = "socks5h" }), "socks5h" },
+    { "switchyomega", proxy("a", "b", { protocol = "socks5h" }), "socks5h" },
       { "squid", proxy("a", "b", { protocol = "socks5" }), "socks5" },
     { "3proxy", proxy('"a', "b"), "meaning of its own" }, { "3proxy", proxy("a", ("b"):rep(65)),
       "64" },
@@ -435,12 +435,12 @@ describe("px.export", function()
 
   it("takes formats of one's own", function()
     px.export.register("own", function(one, number)
-      if one.host == "bad" then return nil, "it is bad" end
+      if one.host == "bad.x" then return nil, "it is bad" end
       return number .. "=" .. one.host
     end)
-    assert.equal("1=10.0.0.1\n2=h\n", export({ proxy(), "h:1" }, "own"))
-    local _, err = px.try(export, { "bad:1" }, "own")
-    assert.matches("proxy 1 %(bad:1%) cannot be written as own: it is bad", err.message)
+    assert.equal("1=10.0.0.1\n2=h.x\n", export({ proxy(), "h.x:1" }, "own"))
+    local _, err = px.try(export, { "bad.x:1" }, "own")
+    assert.matches("proxy 1 %(bad%.x:1%) cannot be written as own: it is bad", err.message)
     assert.is_false((pcall(px.export.register, "a b", print)))
     assert.is_false((pcall(px.export.register, "ab", 1)))
   end)
@@ -484,12 +484,12 @@ describe("px.export", function()
 
   it("writes files that nobody else can read, whole or not at all", function()
     local path = folder .. "/private"
-    assert.equal(2, px.export.file({ "h:1", "h:2" }, path))
-    assert.equal("600 22\n", (shell("stat -c '%a %s' " .. path)))
+    assert.equal(2, px.export.file({ "h.x:1", "h.x:2" }, path))
+    assert.equal("600 26\n", (shell("stat -c '%a %s' " .. path)))
     program.write(path, "before")
     assert.same({ false, "stop" }, { pcall(px.export.file, function() error("stop", 0) end, path) })
     assert.equal("before", program.read(path))
-    local code = ("require('proxylua').export.file(function() return 'h:1' end, %q)"):format(path)
+    local code = ("require('proxylua').export.file(function() return 'h.x:1' end, %q)"):format(path)
     local run = program.command(folder, { "-e", code })
     shell(("sh -c 'ulimit -f 8; exec %s' 2>%s/err"):format(run:gsub("'", "'\\''"), folder))
     assert.matches("cannot write", program.read(folder .. "/err"))

@@ -38,14 +38,14 @@ describe("px.proxies.parse", function()
     ["me:pass@[::1]:80"] = "http://me:pass@[::1]:80",
     ["socks5://u%3A:p%00%FF@[fe80::1%25eth0]:1/"] = "socks5://u%3A:p%00%FF@[fe80::1%25eth0]:1",
     ["HTTPS://h-1_x:65535"] = "https://h-1_x:65535",
-    ["http://me@h:1"] = "http://me@h:1",
-    ["http://:secret@h:1"] = "http://:secret@h:1",
+    ["http://me@h.x:1"] = "http://me@h.x:1",
+    ["http://:secret@h.x:1"] = "http://:secret@h.x:1",
   } do
     it("reads " .. text, function() assert.equal(url, proxies.parse(text).url) end)
   end
 
   for _, text in ipairs{
-    "", "h", "h:0", "h:65536", "h:x", "ftp://h:1", "http://h", "a b:80", "-x:80", "h\0:80",
+    "", "h", "h.x:0", "h.x:65536", "h:x", "ftp://h.x:1", "http://h", "a b:80", "-x:80", "h\0:80",
       "::1:80",
   } do
     it(("refuses %q"):format(text), function()
@@ -55,8 +55,8 @@ describe("px.proxies.parse", function()
   end
 
   it("takes the protocol that it is told, where the text has none", function()
-    assert.equal("socks5h", proxies.parse("h:1", "socks5h").protocol)
-    assert.equal("http", proxies.parse("http://h:1", "socks5h").protocol)
+    assert.equal("socks5h", proxies.parse("h.x:1", "socks5h").protocol)
+    assert.equal("http", proxies.parse("http://h.x:1", "socks5h").protocol)
   end)
 
   it("reads back any credentials from a URL", function()
@@ -67,7 +67,7 @@ describe("px.proxies.parse", function()
         for at = 1, math.random(1, 12) do bytes[at] = string.char(math.random(0, 255)) end
         return table.concat(bytes)
       end
-      local one = assert(address.complete{ host = "h", port = 1, username = word(),
+      local one = assert(address.complete{ host = "h.x", port = 1, username = word(),
         password = word() })
       assert.same(one, proxies.parse(one.url))
     end
@@ -76,9 +76,10 @@ end)
 
 describe("px.proxies.read", function()
   it("reads lines of any shape, past comments, empty lines and a byte order mark", function()
-    local text = "\xEF\xBB\xBF# mine\r\n\r\nh:1:u:p\r\n  socks5://a:b@h:2\n\n[::1]:3\nu:p@h:4"
+    local text = "\xEF\xBB\xBF# mine\r\n\r\nh.x:1:u:p\r\n  socks5://a:b@h.x:2\n\n[::1]:3\n"
+      .. "u:p@h.x:4"
     for piece = 1, 9 do
-      assert.same({ "http://u:p@h:1", "socks5://a:b@h:2", "http://[::1]:3", "http://u:p@h:4" },
+      assert.same({ "http://u:p@h.x:1", "socks5://a:b@h.x:2", "http://[::1]:3", "http://u:p@h.x:4" },
         urls(text, nil, piece))
     end
     assert.same({}, urls(""))
@@ -88,22 +89,22 @@ describe("px.proxies.read", function()
   end)
 
   it("says what is wrong, and where", function()
-    local ok, err = pcall(read, "h:1\nnothing\nh:2\n")
+    local ok, err = pcall(read, "h.x:1\nnothing\nh.x:2\n")
     assert.same({ false, "usage" }, { ok, err.kind })
-    assert.matches("line %d", err.message)
+    assert.matches("^the input:2: ", err.message)
     local bad = {}
-    local list = urls("h:1\nnothing\nh:2\nh:0", { on_bad = function(line, why)
+    local list = urls("h.x:1\nnothing\nh.x:2\nh.x:0", { on_bad = function(line, why)
       bad[#bad + 1] = { line, why }
     end })
-    assert.same({ "http://h:1", "http://h:2" }, list)
+    assert.same({ "http://h.x:1", "http://h.x:2" }, list)
     assert.same({ 2, 4 }, { bad[1][1], bad[2][1] })
-    assert.matches("0 is no port", bad[2][2])
+    assert.matches("0 is not a port", bad[2][2])
   end)
 
   it("refuses lines without an end", function()
     local ok, err = pcall(read, ("x"):rep(1 << 20), nil, 1 << 14)
     assert.same({ false, "usage" }, { ok, err.kind })
-    assert.matches("line 1 is longer", err.message)
+    assert.matches("the input:1: the line is longer than 65536 bytes", err.message)
   end)
 
   it("reads CSV: with a heading and without one", function()
@@ -115,8 +116,8 @@ describe("px.proxies.read", function()
       assert.equal("http://[::1]:81", list[2].url)
     end
     assert.same({ "socks5://u:p@10.0.0.1:80" }, urls("10.0.0.1,80,u,p,socks5\n"))
-    assert.same({ "http://u:p@h:80" }, urls("name,url\nx,http://u:p@h:80\n"))
-    local ok, err = pcall(read, 'host,port,username\nh,1,"x\n')
+    assert.same({ "http://u:p@h.x:80" }, urls("name,url\nx,http://u:p@h.x:80\n"))
+    local ok, err = pcall(read, 'host,port,username\nh.x,1,"x\n')
     assert.same({ false, "usage" }, { ok, err.kind })
   end)
 
@@ -127,7 +128,7 @@ describe("px.proxies.read", function()
         { "u\tv", "p\r\nq" },
       { " u ", " " },
     } do
-      list[at] = assert(address.complete{ host = "h", port = at, username = login[1],
+      list[at] = assert(address.complete{ host = "h.x", port = at, username = login[1],
         password = login[2] })
     end
     list[#list + 1] = assert(address.complete{ host = "::1", port = 1, protocol = "socks5" })
@@ -142,13 +143,13 @@ describe("px.proxies.read", function()
   end)
 
   it("reads JSON: an object a line, a list, a list of texts, and what lies deep", function()
-    local two = { "http://u:p@h:1", "socks5://h:2" }
+    local two = { "http://u:p@h.x:1", "socks5://h.x:2" }
     local lines =
-      '{"host":"h","port":1,"username":"u","password":"p"}\n{"ip":"h","port":"2","type":"socks5"}\n'
+      '{"host":"h.x","port":1,"username":"u","password":"p"}\n{"ip":"h.x","port":"2","type":"socks5"}\n'
     assert.same(two, urls(lines))
     assert.same(two, urls("[\n" .. lines:gsub("}\n{", "},\n{") .. "]\n"))
     assert.same(two, urls("[" .. lines:gsub("}\n{", "},{"):gsub("\n", "") .. "]"))
-    assert.same(two, urls('["h:1:u:p", "socks5://h:2"]'))
+    assert.same(two, urls('["h.x:1:u:p", "socks5://h.x:2"]'))
     assert.same(two, urls('{\n"data": {\n"proxies": [' .. lines:gsub("}\n{", "},\n{"):gsub("[,{]",
       "%0\n") .. "]}}"))
     local ok, err = pcall(read, '{"host": ')
@@ -158,8 +159,8 @@ describe("px.proxies.read", function()
   it("reads what is on disk, and nothing that is not", function()
     local folder = program.folder()
     finally(function() program.remove(folder) end)
-    local path = program.write(folder .. "/list", "h:1\n")
-    assert.equal("http://h:1", proxies.read(path)().url)
+    local path = program.write(folder .. "/list", "h.x:1\n")
+    assert.equal("http://h.x:1", proxies.read(path)().url)
     for _, wrong in ipairs{ folder .. "/none", folder } do
       local ok, err = pcall(function() return proxies.read(wrong)() end)
       assert.same({ false, "usage" }, { ok, err.kind })
@@ -184,12 +185,12 @@ describe("px.proxies.read", function()
 
   it("reads standard input", function()
     local code = "for p in require('proxylua.proxies').read('-') do print(p.url) end"
-    assert.equal("http://h:1\n", program.run({ "-e", code }, { stdin = "h:1\n" }).out)
+    assert.equal("http://h.x:1\n", program.run({ "-e", code }, { stdin = "h.x:1\n" }).out)
   end)
 end)
 
 it("a record holds what was said, and no more", function()
-  assert.same({ host = "h", port = 1, protocol = "http", url = "http://h:1" }, proxies.parse("h:1"))
+  assert.same({ host = "h.x", port = 1, protocol = "http", url = "http://h.x:1" }, proxies.parse("h.x:1"))
 end)
 
 it("a line of a pipe is there before the next one comes", function()
@@ -202,10 +203,10 @@ it("a line of a pipe is there before the next one comes", function()
     pipe:close()
     program.remove(home)
   end)
-  pipe:write("h:1\n")
+  pipe:write("h.x:1\n")
   pipe:flush()
   local core = require "proxylua.core"
   local ends = core.task.clock() + 20
   repeat core.task.sleep(0.01) until program.read(out) ~= "" or core.task.clock() > ends
-  assert.equal("http://h:1\n", program.read(out))
+  assert.equal("http://h.x:1\n", program.read(out))
 end)

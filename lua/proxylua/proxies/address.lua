@@ -136,6 +136,17 @@ local function is_place(host)
     and check_host(host)
 end
 
+-- Why a text is not the host of a line.
+local function why_not_place(host)
+  local _, why = is_place(host)
+  if why then return why end
+  if find(host, "^[%w_-]+$") then
+    return ("%q is a word without a dot; if it is a host, write a URL, such as http://%s:PORT")
+      :format(host, host)
+  end
+  return ("%q is not the address of a host"):format(host)
+end
+
 local function port_of(value)
   if math.type(value) == "integer" then return value > 0 and value < 65536 and value or nil end
   local text = tostring(value)
@@ -256,8 +267,7 @@ local function by_colons(text)
   if not first then return nil, "the port is missing" end
   if match(text, "^[^:]*:[^:]*$") then
     local port, remark = match(second, "^(%d+)/?(#.*)$")
-    local ok, why = is_place(first)
-    if not ok then return nil, why or ("%q is not the address of a host"):format(first) end
+    if not is_place(first) then return nil, why_not_place(first) end
     return { host = first, port = remark and port or match(second, "^(.-)/?$") }
   end
   local third, fourth = match(rest, "^([^:]*):(.*)$")
@@ -500,14 +510,12 @@ end
 function M.columns(fields, protocol, glued)
   local given = {}
   local at = find_address(fields, given)
-  local text, record, why, other = fields[at], nil, nil, nil
+  local text = fields[at]
+  local record, why, other
   if not text then return nil, "not a proxy" end
   if fields[at + 1] and is_port(fields[at + 1]) then
     local host = match(text, "^%[(.*)%]$") or text
-    local ok, reason = is_place(host)
-    if not ok then
-      return nil, reason or ("%q is not the address of a host"):format(host)
-    end
+    if not is_place(host) then return nil, why_not_place(host) end
     record, why = add_login({ host = host, port = fields[at + 1], protocol = given.protocol },
       fields, at + 2)
   elseif find(text, "://", 1, true) then
@@ -608,10 +616,9 @@ function M.parse(text, protocol)
   if strange then return nil, strange end
   text = without_marker(trim(text))
   local scheme, rest = match(text, "^(%a[%w+.-]*)://(.*)$")
-  local why, other
   if scheme and not find(text, "%s") then
-    record, why, other = parse_url(scheme, rest)
-    if record or other or not find(rest, "[,;|]") then return record, why, other end
+    local whole, reason, other = parse_url(scheme, rest)
+    if whole or other or not find(rest, "[,;|]") then return whole, reason, other end
     return M.columns(split_columns(text), protocol, true)
   end
   if find(text, "[%s,;|]") then
@@ -620,10 +627,10 @@ function M.parse(text, protocol)
     text = fields[1]
   end
   if text == "" then return nil, "not a proxy" end
-  record, why = M.bare(text)
-  if not record then return nil, why end
-  record.protocol = record.protocol or protocol
-  return complete(record)
+  local parts, why = M.bare(text)
+  if not parts then return nil, why end
+  parts.protocol = parts.protocol or protocol
+  return complete(parts)
 end
 
 return M

@@ -134,7 +134,7 @@ end
 
 local function stream(proxies, name, writer, write, step)
   local add, finish, collecting = begin(name, writer, write, step)
-  local young <close> = collecting
+  local _ <close> = collecting
   for item in source_of(proxies) do add(item) end
   return finish()
 end
@@ -178,8 +178,7 @@ end
 local File = { __close = function(self) self:close() end }
 File.__index = File
 
---- Adds a record, or a text that stands for some.
--- @raise usage, where the format cannot carry it
+-- Adds a record, or a text that stands for some. Raises usage for what the format cannot carry.
 function File:add(item) self.add_item(item) end
 
 -- Why a file is not written; nil where it may be.
@@ -192,7 +191,7 @@ local function why_not_empty(self)
   end
 end
 
---- Gives the file its name.
+-- Gives the file its name.
 -- @return how many proxies it has
 -- @raise usage with the code "empty" without proxies; store
 function File:commit()
@@ -239,7 +238,8 @@ end
 --   proxies too
 -- @return integer, how many proxies it has
 -- @raise usage, where the format cannot carry a proxy, or with the code "empty" without proxies, and
---   the file is what it was before; store, when it cannot be written; what px.orders.proxies raises
+--   the file is what it was before; store, when it cannot be written; what px.orders.proxies
+--   raises
 -- @usage print(px.export.file(proxies, os.tmpname(), { format = "clash" }))  --> 2
 function M.file(proxies, path, options)
   local file <close> = M.begin(path, options)

@@ -259,12 +259,13 @@ end
 
 --- Reports what was left out.
 function Given:report()
-  if self.duplicates > 0 then self.screen:note("%s dropped", plural(self.duplicates, "duplicate")) end
+  local screen = self.screen
+  if self.duplicates > 0 then screen:note("%s dropped", plural(self.duplicates, "duplicate")) end
   local list = {}
   for what, count in pairs(self.skipped) do list[#list + 1] = ("%d %s"):format(count, what) end
   table.sort(list)
-  if #list > 0 then self.screen:note("skipped what is not a proxy: %s", table.concat(list, ", ")) end
-  if self.bad > 0 then self.screen:note("%s skipped", plural(self.bad, "bad line")) end
+  if #list > 0 then screen:note("skipped what is not a proxy: %s", table.concat(list, ", ")) end
+  if self.bad > 0 then screen:note("%s skipped", plural(self.bad, "bad line")) end
 end
 
 --- Raises the first failure of an order, once the others are done.

@@ -17,7 +17,8 @@ end
 
 function M.parser(parser)
   source.add_to(parser)
-  parsers.suggest(parser:option("-f --format", "what to write (default: by the name of the file, else url): "
+  parsers.suggest(parser:option("-f --format",
+    "what to write (default: by the name of the file, else url): "
     .. table.concat(format_names(), ", "))
     :argname("FORMAT"), format_names())
   parser:option("--template",

@@ -37,6 +37,8 @@ function Output:write(text)
   self[#self + 1] = text
 end
 
+function Output.close() end
+
 function Output:commit()
   ask("write", self.path, table.concat(self))
 end
