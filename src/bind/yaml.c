@@ -130,9 +130,10 @@ static enum document_step refuse(struct document *document, const struct yaml *y
     line = parser->mark.line + 1;
     column = parser->mark.column + 1;
   }
-  return document_fail(document, line, column, "%s%s%s", parser->context ? parser->context : "",
-                       parser->context ? ": " : "",
-                       parser->problem ? parser->problem : "not enough memory");
+  const char *problem = parser->problem ? parser->problem : "not enough memory";
+  if (!parser->context) return document_fail(document, line, column, "%s", problem);
+  return document_fail(document, line, column, "%s (%s that begins on line %zu)", problem,
+                       parser->context, parser->context_mark.line + 1);
 }
 
 static enum document_step step_yaml(struct document *document, lua_State *L)

@@ -299,7 +299,8 @@ function M.resolve(given, usual)
   local host, whole = split_host(given)
   if not whole and (not host or given.port == nil) then
     -- A list of outbounds has some without an address, such as direct.
-    local other = (host or given.port == nil) and given.type and select(3, protocol_of(given.type))
+    local stated = given.type or given.protocol
+    local other = (host or given.port == nil) and stated and select(3, protocol_of(stated))
     if other then return nil, nil, other end
     if host and not given.port or given.port and not host and given.username then
       return nil, host and "the port is missing" or "the host is missing", nil, true

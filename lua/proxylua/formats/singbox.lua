@@ -69,8 +69,7 @@ document.special("settings", function(object, walk, path, key)
     take_server(walk, settings, path, key, protocol, tls)
     return true
   end
-  if path[#path] ~= "outbounds" then return false end
-  return walk:take(path, key, object[0], fields.resolve{ type = protocol })
+  return false
 end)
 
 return M

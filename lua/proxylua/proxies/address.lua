@@ -130,10 +130,15 @@ local function check_host(host)
   return true
 end
 
+--- Whether a text without brackets can be a host.
+M.is_host = check_host
+
 -- A word without a dot is rarely a host, and often a title, a user or a country.
 local function is_place(host)
-  return (find(host, ".", 1, true) or find(host, ":", 1, true) or lower(host) == "localhost")
-    and check_host(host)
+  if find(host, ".", 1, true) or find(host, ":", 1, true) or lower(host) == "localhost" then
+    return check_host(host)
+  end
+  return false
 end
 
 -- Why a text is not the host of a line.
@@ -616,7 +621,8 @@ function M.parse(text, protocol)
   if strange then return nil, strange end
   text = without_marker(trim(text))
   local scheme, rest = match(text, "^(%a[%w+.-]*)://(.*)$")
-  if scheme and not find(text, "%s") then
+  local blank, mark = find(text, "%s"), scheme and find(text, "#", 1, true)
+  if scheme and (not blank or mark and mark < blank) then
     local whole, reason, other = parse_url(scheme, rest)
     if whole or other or not find(rest, "[,;|]") then return whole, reason, other end
     return M.columns(split_columns(text), protocol, true)

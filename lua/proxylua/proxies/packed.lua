@@ -8,10 +8,11 @@ local M = {}
 
 local PIECE, WHOLE = 1 << 16, 64 << 20 -- bytes
 local SAMPLE <const> = 4096
+local ENOUGH <const> = 256 -- bytes that show whether a text may be base64
 
 local kinds = {
   { "^PK\3\4", "a ZIP archive or a spreadsheet" }, { "^\x89PNG", "a picture" },
-  { "^%%PDF%-", "a PDF document" }, { "^\x28\xB5\x2F\xFD", "compressed with zstd" },
+  { "^%%PDF%-", "a PDF document" }, { "^%(\xB5/\xFD", "compressed with zstd" },
   { "^BZh%d", "compressed with bzip2" }, { "^\xFD7zXZ", "compressed with xz" },
   { "^7z\xBC\xAF", "a 7z archive" }, { "^Rar!", "a RAR archive" },
   { "^SQLite format 3", "an SQLite database" }, { "^\x7FELF", "a program" },
@@ -34,7 +35,7 @@ local function pieces_of(source, name)
     if text ~= "" then return text end
   end
   local first = pull()
-  while first and #first < 4 do
+  while first and (#first < 4 or #first < ENOUGH and not first:find("[^%w+/=_-]")) do
     local more = pull()
     if not more then break end
     first = first .. more

@@ -117,7 +117,7 @@ local EMPTY <const> = 12 -- exit code: nothing where something was expected
 -- an error then.
 local function begin_file(args)
   if not args.output then return nil end
-  return require("proxylua.proxies.export").begin(args.output,
+  return require("proxylua.proxies.writing").begin(args.output,
     { format = args.format, allow_empty = args.allow_empty })
 end
 

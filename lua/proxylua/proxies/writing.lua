@@ -1,0 +1,175 @@
+-- Writing proxies in a format, piece by piece, to a function or to a file that is there whole or not
+-- at all.
+
+local core = require "proxylua.core"
+local address = require "proxylua.proxies.address"
+local formats = require "proxylua.formats"
+local names = require "proxylua.util.names"
+local template = require "proxylua.formats.template"
+
+local M = {}
+
+-- pieces that are put together before they are written, and bytes of one that is not kept
+local BATCH, LARGE = 512, 4096
+
+local protocols = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true,
+  socks5h = true }
+local integer, find_text = math.type, string.find
+
+-- Records that somebody made by hand may be wrong in every way; those of the API are looked at too.
+-- Returns a record that formats can rely on, which is the same one where nothing has to change.
+local function checked(proxy, index)
+  if type(proxy) ~= "table" then
+    names.usage("proxy %d is a %s, not a record", index, type(proxy))
+  end
+  local host, port, user, password = proxy.host, proxy.port, proxy.username, proxy.password
+  if user ~= nil and type(user) ~= "string" or password ~= nil and type(password) ~= "string" then
+    names.usage("proxy %d: its username or its password is not a text", index)
+  end
+  if protocols[proxy.protocol] and integer(port) == "integer" and port > 0 and port < 65536
+    and type(host) == "string" and find_text(host, "^%w[%w.-]*$") and address.is_host(host) then
+    return proxy
+  end
+  local copy = {}
+  for name, value in pairs(proxy) do copy[name] = value end
+  local complete, why = address.complete(copy)
+  return complete or names.usage("proxy %d: %s", index, why)
+end
+
+local function refuse(name, proxy, index, why)
+  names.usage("proxy %d (%s:%d) cannot be written as %s: %s", index, address.host(proxy.host),
+    proxy.port, name,
+    why or "the format returned nothing")
+end
+
+-- --- writing it ---
+
+local MANY = 5000 -- records, from which on the choice of the collector is worth its price
+
+-- Records and their lines die young: the generational collector takes a third of the time. What was
+-- chosen before comes back.
+local collector = {
+  __index = { prefer_young = function(self) self.before = collectgarbage("generational") end },
+  __close = function(self)
+    if self.before == "incremental" then collectgarbage("incremental") end
+  end,
+}
+
+--- Begins to write in pieces.
+-- @param name of the format, for messages
+-- @param writer that a format's `new` returns
+-- @param write function of a text
+-- @param step function(count), may be nil: called for each piece
+-- @return function(record) that adds one
+-- @return function(refuse_empty) that ends the whole and returns how many proxies it has
+-- @return value to close afterwards
+function M.start(name, writer, write, step)
+  local parts, filled, count = { writer.head }, writer.head and 1 or 0, 0
+  local record = writer.record
+  local collecting = setmetatable({}, collector)
+  local function emit(piece)
+    filled = filled + 1
+    parts[filled] = piece
+    if filled < BATCH and #piece < LARGE then return end
+    write(table.concat(parts, "", 1, filled))
+    filled = 0
+    if step then step(count) end
+  end
+  -- A writer that puts several together says which of them it cannot write.
+  local function take(proxy, piece, why, culprit, number)
+    if not piece then refuse(name, culprit or proxy, number or count, why) end
+    emit(piece)
+  end
+  local function add(item)
+    count = count + 1
+    if count == MANY then collecting:prefer_young() end
+    local proxy = checked(item, count)
+    take(proxy, record(proxy, count))
+  end
+  local function finish(refuse_empty)
+    if count == 0 and refuse_empty then refuse_empty() end
+    if writer.rest then take(nil, writer.rest()) end
+    if writer.tail then writer.tail(count, emit) end
+    write(table.concat(parts, "", 1, filled))
+    if step then step(count) end
+    return count
+  end
+  return add, finish, collecting
+end
+
+local known = { format = true, template = true, url = true, progress = true, allow_empty = true }
+
+--- The writer of a format.
+-- @return writer, what the format is called, and the format, nil for a template
+-- @raise usage
+function M.writer_of(caller, name, options)
+  options = options or {}
+  if type(options) ~= "table" then
+    names.usage("%s takes its options as a table, got a %s", caller, type(options))
+  end
+  names.check(caller, options, known)
+  if options.template then return template.format(options.template).new(), "the template" end
+  local format = formats.find(name or options.format or "url")
+  if options.url and not (format.options and format.options.url) then
+    names.usage("%s: the option \"url\" belongs to the format curl", caller)
+  end
+  return format.new(options), name or options.format or "url", format
+end
+
+local File = { __close = function(self) self:close() end }
+File.__index = File
+
+-- Adds a record. Raises usage for what the format cannot carry.
+function File:add(item) self.add_item(item) end
+
+-- Why a file is not written; nil where it may be.
+local function why_not_empty(self)
+  if self.format and self.format.never_empty then
+    return ("an empty %s would let programs go past the proxies"):format(self.name)
+  end
+  if not self.allow_empty then
+    return "there are no proxies to write (the option allow_empty writes an empty file)"
+  end
+end
+
+-- Gives the file its name.
+-- @return how many proxies it has
+-- @raise usage with the code "empty" without proxies; store
+function File:commit()
+  local count = self.finish(function()
+    local why = why_not_empty(self)
+    if not why then return end
+    core.error.raise{ kind = "usage", code = "empty", message = ("%s was not written: %s"):format(
+      self.path, why) }
+  end)
+  self.file:commit()
+  return count
+end
+
+function File:close()
+  self.file:close()
+  getmetatable(self.collecting).__close(self.collecting)
+end
+
+--- Begins a file: its path and its format are checked before there is a proxy.
+-- @param path string
+-- @param options as px.export.file has them
+-- @return value with the methods add(record), commit() and close()
+-- @raise usage; store
+function M.begin(path, options)
+  if type(path) ~= "string" then
+    names.usage("px.export.file takes the path of a file, got a %s", type(path))
+  end
+  options = options or {}
+  local format = type(options) == "table" and not options.format and not options.template
+    and formats.for_path(path, "px.export.file") or nil
+  local writer, name, of = M.writer_of("px.export.file", format, options)
+  local self = setmetatable({ path = path, name = name, format = of,
+    allow_empty = options.allow_empty, file = core.file.create(path) }, File)
+  self.add_item, self.finish, self.collecting = M.start(name, writer, function(piece)
+    self.file:write(piece)
+  end, options.progress)
+  return self
+end
+
+return M
