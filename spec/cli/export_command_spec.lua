@@ -125,3 +125,147 @@ describe("proxylua export", function()
     end
   end)
 end)
+
+-- --- lists of the user ---
+
+-- Runs without an API, in a folder with these files.
+local function with_files(files, words, options)
+  local home = program.folder()
+  finally(function() program.remove(home) end)
+  for name, text in pairs(files) do program.write(home .. "/" .. name, text) end
+  options = options or {}
+  options.cwd = home
+  return sandbox:run(words, options), home
+end
+
+describe("--from", function()
+  local good, other = "http://bob:s3c@10.1.2.3:8080\n", "socks5://10.1.2.4:1080\n"
+
+  it("may be given several times, and drops what is there twice", function()
+    local result = with_files({ a = good .. other .. good, b = "10.1.2.3:8080:bob:s3c\n" },
+      { "export", "--from", "a", "--from", "b" })
+    assert.same({ 0, good .. other }, { result.code, result.out })
+    assert.matches("2 duplicates dropped", result.err)
+  end)
+
+  it("stops before anything is written, and names the bad lines", function()
+    local lines = { "10.1.2.3:1" }
+    for at = 2, 30 do lines[at] = "bad" .. at end
+    local text = table.concat(lines, "\n")
+    for _, words in ipairs{ { "export" }, { "check" }, { "export", "-o", "out.txt" } } do
+      table.move({ "--from", "a" }, 1, 2, #words + 1, words)
+      local result, home = with_files({ a = text, ["out.txt"] = "before" }, words)
+      assert.same({ 2, "before" }, { result.code, program.read(home .. "/out.txt") })
+      assert.is_nil(result.out:find("10.1.2.3", 1, true))
+      assert.matches("a:2: ", result.err, 1, true)
+      assert.matches("a:21: ", result.err, 1, true)
+      assert.is_nil(result.err:find("a:22: ", 1, true))
+      assert.matches("9 more", result.err)
+      assert.matches("--skip-bad", result.err, 1, true)
+    end
+  end)
+
+  it("reads a pipe twice as well", function()
+    local result = with_files({}, { "export", "--from", "-" }, { stdin = good .. other .. "bad\n" })
+    assert.same({ 2, "" }, { result.code, result.out })
+    assert.matches("standard input:3: ", result.err, 1, true)
+    result = with_files({}, { "export", "--from", "-" }, { stdin = good .. other })
+    assert.same({ 0, good .. other }, { result.code, result.out })
+  end)
+
+  it("goes on with --skip-bad, reports each bad line and exits with 0", function()
+    local result = with_files({ a = good .. "404: Not Found\n" .. other },
+      { "export", "--from", "a", "--skip-bad" })
+    assert.same({ 0, good .. other }, { result.code, result.out })
+    assert.matches("a:2: ", result.err, 1, true)
+    assert.matches("1 bad line skipped", result.err, 1, true)
+  end)
+
+  it("counts what is not a proxy", function()
+    local result = with_files({ a = good .. "vmess://x\nss://y@z:1\n" }, { "export", "--from", "a" })
+    assert.same({ 0, good }, { result.code, result.out })
+    assert.matches("skipped what is not a proxy: 1 ss, 1 vmess", result.err, 1, true)
+  end)
+
+  it("without any proxy is exit code 12, and leaves the file that was there", function()
+    for _, text in ipairs{ "", "# nothing\n", "vmess://x\n" } do
+      for _, command in ipairs{ "export", "check" } do
+        local result, home = with_files({ a = text, ["out.txt"] = "before" },
+          { command, "--from", "a", "-o", "out.txt" })
+        assert.same({ 12, "before" }, { result.code, program.read(home .. "/out.txt") })
+        assert.is_true(#result.err > 0)
+      end
+    end
+    local result, home = with_files({ a = "", ["out.txt"] = "before" },
+      { "export", "--from", "a", "-o", "out.txt", "--allow-empty" })
+    assert.same({ 0, "" }, { result.code, program.read(home .. "/out.txt") })
+    result = with_files({ a = "" }, { "export", "--from", "a", "-o", "x", "-f", "gost",
+      "--allow-empty" })
+    assert.equal(12, result.code)
+  end)
+end)
+
+describe("the format of a file", function()
+  local list = { a = "socks5://bob:s3c@10.1.2.3:1080\n" }
+
+  it("follows from its name", function()
+    for name, start in pairs{ ["x.json"] = "[\n{", ["x.csv"] = "host,port", ["x.txt"] = "socks5://",
+      x = "socks5://", ["x.list"] = "socks5://" } do
+      local result, home = with_files(list, { "export", "--from", "a", "-o", name })
+      assert.equal(0, result.code, result.err)
+      assert.equal(start, program.read(home .. "/" .. name):sub(1, #start))
+    end
+  end)
+
+  it("must be given where several programs have such files", function()
+    for name, format in pairs{ ["x.yaml"] = "clash", ["x.conf"] = "squid", ["x.yml"] = "clash",
+      ["x.txt.gz"] = "compress" } do
+      for _, command in ipairs{ "export", "check" } do
+        local result = with_files(list, { command, "--from", "a", "-o", name })
+        assert.equal(2, result.code)
+        assert.matches(format, result.err)
+        assert.is_nil(result.err:find("of 1 work", 1, true))
+      end
+    end
+  end)
+end)
+
+describe("orders", function()
+  it("that fail are reported, the others go on, and a file stays as it was", function()
+    local path = program.write(sandbox.home .. "/kept.txt", "before")
+    for _, words in ipairs{ { "export" }, { "check", "--url", sandbox.trace_url } } do
+      table.move({ isp, "ord_none", mobile, "-o", path }, 1, 5, #words + 1, words)
+      local result = sandbox:run(words)
+      assert.same({ 3, "before" }, { result.code, program.read(path) })
+      assert.matches("order ord_none: ", result.err, 1, true)
+      words[#words + 1] = "--skip-bad"
+      result = sandbox:run(words)
+      assert.equal(0, result.code, result.err)
+      assert.equal(5, select(2, program.read(path):gsub("\n", "")))
+      program.write(path, "before")
+    end
+    assert.equal(5, select(2, run(isp, "ord_none", mobile).out:gsub("\n", "")))
+  end)
+
+  it("are checked as soon as their proxies arrive", function()
+    local code = [[
+      local core = require "proxylua.core"
+      local source = require "proxylua.cli.args.proxy_source"
+      local px = require "proxylua"
+      local asked, most = 0, 0
+      px.orders.proxies = function(id)
+        asked = asked + 1
+        return { { host = "10.0.0.1", port = 1, order_id = id } }
+      end
+      local ids = {}
+      for at = 1, 200 do ids[at] = "ord_" .. at end
+      local count = 0
+      for proxy in source.of({ orders = ids }, { note = print }) do
+        count = count + 1
+        assert(proxy.order_id == "ord_" .. count)
+        most = math.max(most, asked - count)
+      end
+      print(count, most <= 8)]]
+    assert.equal("200\ttrue\n", sandbox:run{ "-e", code }.out)
+  end)
+end)
