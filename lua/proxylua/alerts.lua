@@ -81,14 +81,25 @@ local function proxies_of(order)
   return proxies or {}
 end
 
+-- The proxies that can be used, and how many cannot.
+local function usable(proxies)
+  local list = {}
+  for _, proxy in ipairs(proxies) do
+    if not proxy.unreadable then list[#list + 1] = proxy end
+  end
+  return list, #proxies - #list
+end
+
 function watched.failing(percent, watch)
   for _, order in ipairs(watch:orders()) do
     local proxies = proxies_of(order)
-    local found = check.run(proxies, {
+    local list, unreadable = usable(proxies)
+    local found = check.run(list, {
       url = watch.check_url, timeout = CHECK_TIMEOUT, concurrency = AT_ONCE, history = false,
         events = false,
     })
-    local failed = found.total - found.works
+    local failed = #proxies - found.works
+    if unreadable > 0 then found.reasons.unreadable = unreadable end
     if failed > #proxies * percent / 100 then
       watch:add(order.id, ("%d of %d proxies of %s do not work: %s"):format(failed, #proxies,
         described(order),
@@ -106,7 +117,8 @@ Watch.__index = Watch
 function Watch:orders()
   if not self.active then
     self.active = {}
-    for order in pages.orders.each{ status = "active" } do self.active[#self.active + 1] = order end
+    local orders = pages.orders.each{ status = "active", on_problem = self.on_problem }
+    for order in orders do self.active[#self.active + 1] = order end
   end
   return self.active
 end
@@ -124,7 +136,8 @@ local function open_watch(params)
   return setmetatable({
     account = account, alerts = core.json.array{ endless = core.json.array{} }, notes = {},
       prefixes = {},
-    check_url = params.check_url, name = ("%s\t%s\t"):format(params.name or "alerts", whose),
+    check_url = params.check_url, on_problem = params.on_problem,
+    name = ("%s\t%s\t"):format(params.name or "alerts", whose),
   }, Watch)
 end
 
@@ -233,7 +246,7 @@ end
 local known = {
   balance = true, within = true, failing = true, check_url = true, name = true, url = true,
     kind = true, chat = true,
-  tell = true,
+  tell = true, on_problem = true,
 }
 
 local function read_thresholds(params)
@@ -248,6 +261,9 @@ local function read_thresholds(params)
   end
   if params.tell ~= nil and type(params.tell) ~= "function" then
     names.usage("px.alerts: tell is a function, got a %s", type(params.tell))
+  end
+  if params.on_problem ~= nil and type(params.on_problem) ~= "function" then
+    names.usage("px.alerts: on_problem must be a function, got a %s", type(params.on_problem))
   end
   local failing = params.failing and tonumber(params.failing)
   if params.failing and not (failing and failing >= 0 and failing < 100) then
@@ -273,7 +289,8 @@ end
 --   proxies above which it is told that they do not work (0: any), by asking for `check_url`
 --   through each; and how to tell: `url`, `kind` and `chat` as px.notify has them, or `tell`, a
 --   function that is called with the list that is answered, before what is new in it counts as
---   told; `name` of the watch, where several with the same thresholds tell different people
+--   told; `on_problem`, see px.orders.each; `name` of the watch, where several with the same
+--   thresholds tell different people
 --   ("alerts")
 -- @return list of what is amiss: tables of `kind` (balance, within, failing), `text`, and `is_new`,
 --   whether it was told now; its field `endless` is the list of active orders that do not tell when

@@ -365,7 +365,8 @@ static int read_refusal(lua_State *L)
 {
   struct wanted *wanted = lua_touserdata(L, 1);
   struct fields fields;
-  if (!json_try_decode(L, wanted->body, wanted->size)) return 0;
+  struct json_body body = {0};
+  if (!json_try_body(L, wanted->body, wanted->size, &body)) return 0;
   int document = lua_gettop(L);
   if (!unwrap_has_object(L, document)) return 0;
   lua_getfield(L, document, "success");

@@ -56,6 +56,52 @@ local function is_group(value, name)
   return type(value) == "table" and type(rawget(value, name)) == "function"
 end
 
+local function is_same(page, other)
+  local function text_of(record) return core.json.encode(record, { bytes = "escape" }) end
+  for at = 1, math.max(#page, #other) do
+    if text_of(page[at]) ~= text_of(other[at]) then return false end
+  end
+  return true
+end
+
+-- The total that a server reports; a list without one has as many as came.
+local function total_of(page)
+  return page.total and page.total > #page and page.total or nil
+end
+
+-- Lists that are documented without pages may come in pages all the same. Appends those behind the
+-- first, or raises protocol where the server has more and does not send it.
+local function add_pages(row, params, list)
+  local total, has_more, number = total_of(list), list.has_more, 1
+  local first = table.move(list, 1, #list, 1, {})
+  local last = first
+  while total and #list < total or not total and has_more do
+    number = number + 1
+    local page = core.door.request{ path = core.endpoints.path(row.name, params),
+      query = { page = number }, timeout = params.timeout, max_wait = params.max_wait }
+    has_more = page.has_more and #page > 0
+    if #page == 0 or is_same(page, last) or is_same(page, first) then break end
+    table.move(page, 1, #page, #list + 1, list)
+    total, last = total_of(page) or total, page
+  end
+  if total and #list ~= total or not total and has_more then
+    core.error.raise{ kind = "protocol", endpoint = row.name,
+      message = ("the API reports %s, and its pages hold %d"):format(total or "more", #list) }
+  end
+  list.page, list.total, list.has_more = 1, #list, false
+  return list
+end
+
+local function is_part(list)
+  return type(list) == "table" and (list.has_more or total_of(list) ~= nil)
+end
+
+local function call(row, params)
+  if not row.list or row.paged then return core.door.call(row.name, params) end
+  local list = core.door.call(row.name, params)
+  return is_part(list) and add_pages(row, params, list) or list
+end
+
 local function bind(row, name)
   local path = path_params(row)
   local most = #path + 1
@@ -65,7 +111,7 @@ local function bind(row, name)
     if select("#", ...) > most then
       misuse(row, "%s got %d arguments", row.name, select("#", ...))
     end
-    return core.door.call(row.name, merge(row, path, ...))
+    return call(row, merge(row, path, ...))
   end
 end
 

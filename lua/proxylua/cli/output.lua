@@ -53,6 +53,19 @@ function Screen:note(...)
   if not self.quiet then io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n") end
 end
 
+--- Warns of what could not be read, also with --quiet, and lets the command go on; it ends with the
+-- exit code of the error.
+-- @param err error
+function Screen:problem(err)
+  io.stderr:write("proxylua: ", tables.clean(err.message), "\n")
+  core.system.set_exit_code(core.system.exit_code(err))
+end
+
+--- A function that reports problems on a screen, for `on_problem`.
+function Screen:reporter()
+  return function(err) self:problem(err) end
+end
+
 --- A line that tells how far a long work is, for people at a terminal.
 -- @param what string, such as "checked"
 -- @param total integer, or nil

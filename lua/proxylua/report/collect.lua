@@ -63,8 +63,8 @@ local function read(path, field)
 end
 
 -- An iterator over what was given, or over what the API has.
-local function open(what, given, field, fetch)
-  if given == nil then return fetch() end
+local function open(what, given, field, fetch, on_problem)
+  if given == nil then return fetch{ on_problem = on_problem } end
   if type(given) == "string" then return read(given, field) end
   if type(given) == "table" then return each_item(given) end
   if type(given) == "function" then return given end
@@ -97,21 +97,31 @@ local function add_orders(list, next_order)
   return repeated
 end
 
+-- A function that keeps problems as texts, beside reporting them; nil where they are to be raised.
+local function keeping(problems, on_problem)
+  return on_problem and function(err)
+    problems[#problems + 1] = err.message
+    on_problem(err)
+  end
+end
+
 --- Gathers what a report is made of.
 -- @param options of px.report.build
 -- @return table: orders (list), repeated_orders (how many were told again), ties (see ties.read),
---   balance (money or nil), and transactions, an iterator that is to be read once
+--   balance (money or nil), problems (texts: what could not be read), and transactions, an iterator
+--   that is to be read once
 function M.gather(options)
-  local facts = { orders = {} }
-  local orders = counted(open("orders", options.orders, "price", pages.orders.each), "orders",
-    options.progress)
+  local facts = { orders = {}, problems = {} }
+  local on_problem = keeping(facts.problems, options.on_problem)
+  local orders = counted(open("orders", options.orders, "price", pages.orders.each, on_problem),
+    "orders", options.progress)
   facts.repeated_orders = add_orders(facts.orders, orders)
   facts.balance = options.balance
   if facts.balance ~= nil then facts.balance = core.money.new(facts.balance) end
   if facts.balance == nil then facts.balance = amount_of(endpoints.account.get().balance) end
   facts.ties = ties.read()
   facts.transactions = counted(open("transactions", options.transactions, "amount",
-    pages.account.each_transaction),
+    pages.account.each_transaction, on_problem),
     "transactions", options.progress)
   return facts
 end

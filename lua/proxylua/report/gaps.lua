@@ -99,6 +99,7 @@ end
 -- @return list of texts
 function M.list(report, facts, sums, window, told, endless, late)
   local list = core.json.array()
+  for _, problem in ipairs(facts.problems or {}) do say(list, "%s", problem) end
   of_sums(list, sums, report)
   of_journal(list, facts, window, told)
   of_renewals(list, report, facts, endless, late)

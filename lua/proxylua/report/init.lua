@@ -9,7 +9,7 @@ local M = {}
 
 local known = { since = true, till = true, transactions = true, orders = true, balance = true,
   quote = true,
-  progress = true, now = true }
+  progress = true, now = true, on_problem = true }
 
 local function check(options)
   if type(options) ~= "table" then
@@ -22,6 +22,10 @@ local function check(options)
   end
   if options.progress ~= nil and type(options.progress) ~= "function" then
     names.usage("px.report.build: progress is a function, got a %s", type(options.progress))
+  end
+  if options.on_problem ~= nil and type(options.on_problem) ~= "function" then
+    names.usage("px.report.build: on_problem must be a function, got a %s",
+      type(options.on_problem))
   end
   return options
 end
@@ -43,7 +47,8 @@ end
 --   ago (today); `quote=true` asks the API what renewals cost, instead of taking what was paid
 --   last; `transactions` and `orders`, instead of the API's: a list, an iterator, or the path of a
 --   file of JSON lines, or of one JSON array; `balance`, money; `progress`, a function called with
---   what is read and how many there are so far; `now`, seconds
+--   what is read and how many there are so far; `now`, seconds; `on_problem`, see px.orders.each:
+--   what could not be read is among the gaps too
 -- @return report
 -- @raise usage; what px.account.each_transaction and px.orders.each raise
 -- @usage local report = px.report.build{ since = "7d" }

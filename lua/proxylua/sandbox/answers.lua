@@ -119,9 +119,17 @@ local function wrapped_list(list, page)
   return { success = true, data = list, meta = meta }
 end
 
+-- A page of a list that is documented without pages.
+local function cut(context, items)
+  local limit, number = context.fault.most, math.tointeger(tonumber(context.query.page or 1)) or 1
+  return table.move(items, (number - 1) * limit + 1, math.min(number * limit, #items), 1, {}),
+    { page = number, limit = limit, total = #items }
+end
+
 --- Answers a list.
 -- @param page table with page, limit, total; nil when the list is not paged
 function M.list(context, kind, items, page)
+  if not page and context.fault.most then items, page = cut(context, items) end
   local dialect, list = dialects[context.dialect], {}
   for at, record in ipairs(items) do list[at] = rename(context, kind, record) end
   list = context.world.host.json.array(list)

@@ -19,10 +19,13 @@
 --                                  extensions that are younger
 --   shift=S   orders.list, orders.get: orders end S seconds later than they do
 --   omit=A+B  say=A~X+B~Y          records lack these fields; they hold these texts in them
---   most=N untold lists: no more than N a page, whatever was asked; bare arrays, without a word of
---   pages drift=FACTOR the charge is the quote times this refund the order is charged, then
---   cancelled and refunded, and the answer is 502 country=XX forward: the exit seems to be in this
---   country
+--   most=N                         lists have at most N records a page, also those documented
+--                                  without pages
+--   untold                         lists are bare arrays, without a word of pages
+--   drift=FACTOR                   the charge is the quote times this
+--   refund                         the order is charged, then cancelled and refunded, and the
+--                                  response is 502
+--   country=XX                     forward: the exit seems to be in this country
 
 local M = {}
 

@@ -38,10 +38,11 @@ local function wanted(order, args)
 end
 
 -- The orders that are asked for, as an iterator.
-local function orders_of(args)
+local function orders_of(args, screen)
   local px = require "proxylua"
   if #args.orders == 0 then
-    local each = px.orders.each{ status = args.status or "active" }
+    local each = px.orders.each{ status = args.status or "active",
+      on_problem = screen:reporter() }
     return function()
       local order
       repeat order = each() until not order or wanted(order, args)
@@ -58,9 +59,24 @@ local function orders_of(args)
   end
 end
 
+-- The proxies of an order that can be used; the others are named.
+local function usable_proxies(order, screen)
+  local usable = {}
+  for at, proxy in ipairs(require("proxylua").orders.proxies(order.id)) do
+    if proxy.unreadable then
+      screen:problem(core.error.new{ kind = "protocol", endpoint = "orders.proxies",
+        message = ("order %s: proxy %d cannot be used: %s"):format(order.id, at,
+          proxy.unreadable) })
+    else
+      usable[#usable + 1] = proxy
+    end
+  end
+  return usable
+end
+
 -- The proxies of an order, with what is known of it.
-local function fetch(order)
-  local list = require("proxylua").orders.proxies(order.id)
+local function fetch(order, screen)
+  local list = usable_proxies(order, screen)
   for _, proxy in ipairs(list) do
     proxy.order_id = proxy.order_id or order.id
     proxy.country = proxy.country or order.country
@@ -73,15 +89,15 @@ local function fetch(order)
 end
 
 -- Some orders are fetched ahead of the one whose proxies are used.
-local function each_list(args)
+local function each_list(args, screen)
   local px = require "proxylua"
-  local next_order, ahead, first, last = orders_of(args), {}, 1, 0
+  local next_order, ahead, first, last = orders_of(args, screen), {}, 1, 0
   return function()
     while next_order and last - first + 1 < AT_ONCE do
       local order = next_order()
       if order then
         last = last + 1
-        ahead[last] = { order = order, task = px.spawn(pcall, fetch, order) }
+        ahead[last] = { order = order, task = px.spawn(pcall, fetch, order, screen) }
       else
         next_order = nil
       end
@@ -105,7 +121,7 @@ end
 local function from_orders(given, args)
   local next_list, list, at
   return function()
-    next_list = next_list or each_list(args)
+    next_list = next_list or each_list(args, given.screen)
     while true do
       if list and list[at + 1] then
         at = at + 1

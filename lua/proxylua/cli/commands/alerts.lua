@@ -71,6 +71,7 @@ function M.run(args, context)
     balance = args.balance, within = args.within, failing = args.failing,
       check_url = args.check_url, url = url,
     kind = args.kind, chat = args.chat, name = args.name, tell = not url and show or nil,
+    on_problem = context.screen:reporter(),
   }
   if url then show(alerts) end
   endless(context.screen, alerts.endless, "not watched for that")

@@ -144,7 +144,8 @@ local function call(row, params)
 end
 
 -- px.orders.each, px.account.each_transaction
-local function each(row, params)
+local function each(row, params, screen)
+  params.on_problem = screen:reporter()
   local px, group, name = require "proxylua", row.name:match("^(.-)%.(.+)$")
   return px[group][name == "list" and "each" or "each_" .. name:gsub("s$", "")](params)
 end
@@ -153,6 +154,16 @@ local function tell_of_rest(screen, list)
   if not list.has_more then return end
   screen:note("page %s%s; --page %s or --all shows more", list.page or 1,
     list.total and (", %d of %s"):format(#list, list.total) or "", (list.page or 1) + 1)
+end
+
+-- Records that cannot be used are shown as far as they are known, and named.
+local function tell_of_unusable(screen, row, list)
+  for at, record in ipairs(list) do
+    if type(record) == "table" and record.unreadable then
+      screen:problem(core.error.new{ kind = "protocol", endpoint = row.name,
+        message = ("%s: record %d cannot be used: %s"):format(row.name, at, record.unreadable) })
+    end
+  end
 end
 
 local function check_download(screen, params)
@@ -167,7 +178,7 @@ end
 local function run_row(row, args, screen)
   local params = params_of(row, args)
   if row.text then check_download(screen, params) end
-  if args.all then return screen:stream(row.record, each(row, params)) end
+  if args.all then return screen:stream(row.record, each(row, params, screen)) end
   local result = call(row, params)
   if row.text and params.path then
     if screen:is_data() then screen:record(nil, { file = params.path }) else screen:note("saved %s",
@@ -176,6 +187,7 @@ local function run_row(row, args, screen)
     screen:text(result)
   elseif row.list then
     screen:list(row.record, result)
+    tell_of_unusable(screen, row, result)
     tell_of_rest(screen, result)
   else
     if result.dry_run then screen:note("dry run: nothing was bought") end

@@ -85,7 +85,8 @@ function M.run(args, context)
   local progress, finish = progress_on(context.screen)
   local report = require("proxylua.report").build{ since = args.since, till = args.till,
     quote = args.quote,
-    transactions = args.transactions, orders = args.orders, progress = progress }
+    transactions = args.transactions, orders = args.orders, progress = progress,
+    on_problem = context.screen:reporter() }
   finish()
   write(context.screen, report, args, by)
 end
