@@ -75,9 +75,9 @@ describe("the journal", function()
   describe("export and prune", function()
     it("write settled entries to a file, and make them smaller", function()
       local placed = buy("one")
+      lose("two")
       faults("orders.create:status=400,count=1")
       buy("three")
-      lose("two")
       local path = sandbox.home .. "/old.jsonl"
       journal{ "export", path }
       local first, second, third = program.read(path):match("^([^\n]+)\n([^\n]+)\n(.*)$")
