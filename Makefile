@@ -284,7 +284,7 @@ check-clang: build/clang/proxylua
 # reach no C that the others do not: check-sanitized has them too.
 of_lua = $(addprefix lua/,alerts deposit fleet fleet_renew notify report) \
          $(addprefix cli/,cli complete settings doctor exit_codes export_command install journal_commands output plugin_cli) \
-         $(addprefix e2e/,docs fleet_crash reference scripts)
+         $(addprefix e2e/,docs fleet_crash worlds reference scripts)
 check-specs: export SPECS = $(filter-out $(of_lua:%=spec/%_spec.lua),$(wildcard spec/*/*_spec.lua))
 check-specs check-sanitized check-gc: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1
 check-specs check-sanitized check-gc: export UBSAN_OPTIONS = print_stacktrace=1:abort_on_error=1

@@ -42,7 +42,8 @@ for (@faults) {
 my $kills = grep { $_->{code} == 137 } @{ $play->{runs} };
 my $charges = grep { $_->{by} eq 'own' } @{ $play->{ledger} };
 my $lost = $count{lost} + $count{false} + $count{'never bought'};
-printf "%d purchases (seed %d) in an account of %d orders: %d charges, %d faults, %d kills, %d runs; ",
+printf "%d purchases (seed %d) in an account of %d orders: %d charges, %d faults, %d kills, "
+  . "%d runs; ",
   $batches * BATCH, $option{seed}, $option{orders}, $charges, $play->{counts}{faults}, $kills,
   scalar @{ $play->{runs} };
 printf "%d duplicates, %d lost, %d open, %d other failures (%d s)\n", $count{twice}, $lost,
