@@ -21,6 +21,12 @@ local function queries()
   return list
 end
 
+-- Another account: a store does not take one for another that begins anew.
+local function begin_anew(dialect)
+  sandbox:stop()
+  sandbox = sandboxes.start{ balance = "100000", dialect = dialect }
+end
+
 local collect = [[
   local ids = px.json.array{}
   for order in px.orders.each() do ids[#ids + 1] = order.id or order.type end
@@ -37,8 +43,7 @@ describe("iterators over pages", function()
 
   for _, dialect in ipairs{ "envelope", "bare", "snake" } do
     it("bring every record once, in the dialect " .. dialect, function()
-      sandbox:change("reset")
-      sandbox:change("settings", { dialect = dialect })
+      begin_anew(dialect)
       local placed, seen, entries = sandbox:eval[[
         local placed, seen, entries = {}, {}, {}
         for index = 1, 23 do
@@ -57,7 +62,7 @@ describe("iterators over pages", function()
   end
 
   it("bring every record once while others are added in front", function()
-    sandbox:change("reset")
+    begin_anew()
     local placed, seen = sandbox:eval[[
       local placed, seen = {}, {}
       local function place() return px.orders.create{ type = "datacenter", quantity = 1, period = 1 }.id end
@@ -78,8 +83,7 @@ describe("iterators over pages", function()
   for _, dialect in ipairs{ "envelope", "bare" } do
     it("miss no order when others leave the list between two pages, in the dialect " .. dialect,
     function()
-      sandbox:change("reset")
-      sandbox:change("settings", { dialect = dialect })
+      begin_anew(dialect)
       local placed, seen, left = sandbox:eval(([[
         local placed, seen, left = {}, {}, {}
         for index = 1, 25 do
@@ -102,12 +106,11 @@ describe("iterators over pages", function()
       table.sort(placed)
       table.sort(seen)
       assert.are.same(placed, seen)
-      sandbox:change("settings", { dialect = "envelope" })
     end)
   end
 
   it("ask for no page before it is needed, and for none after they are left", function()
-    sandbox:change("reset")
+    begin_anew()
     sandbox:eval[[
       for _ = 1, 6 do px.orders.create{ type = "datacenter", quantity = 1, period = 1 } end
     ]]
