@@ -17,7 +17,7 @@ engine   = base net store limits api charge bundle plugin qr
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.
-texts    = README.md share/licences.txt share/proxylua.bash share/_proxylua share/proxylua.fish build/reference.txt
+texts    = $(sort $(wildcard docs/help/*.txt)) share/licences.txt share/proxylua.bash share/_proxylua share/proxylua.fish build/reference.txt
 
 flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql -g -pthread \
            -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP

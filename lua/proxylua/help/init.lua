@@ -1,25 +1,25 @@
--- Help: the overview, a command, a topic, or a function that scripts call. Commands and options
--- come from the tables that the program works by, topics from the README, functions from the
--- reference.
+-- Help: the overview, a command, a topic, or a function for scripts. Commands and options come from
+-- the tables that the program works by, functions from the reference, and texts from docs/help.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
+local exit_codes = require "proxylua.help.exit_codes"
 local hooks = require "proxylua.util.hooks"
-local markdown = require "proxylua.help.markdown"
 local names = require "proxylua.util.names"
 local reference = require "proxylua.help.reference"
 local terminal = require "proxylua.term.size"
+local wrap = require "proxylua.term.wrap"
 
 local M = {}
 
 -- The modules that describe the command line.
 local function command_line() return hooks.call("command_line") end
 
-local NARROWEST, WIDEST, LABEL = 40, 100, 26
+local MIN_WIDTH, MAX_WIDTH, LABEL, OVERVIEW_LABEL = 40, 100, 26, 20
 
---- Columns of the lines: the terminal's, but no more than people like to read.
+--- Columns of the lines: the terminal's, within what is comfortable to read.
 local function width()
-  return math.max(NARROWEST, math.min(WIDEST, terminal.width(1)))
+  return math.max(MIN_WIDTH, math.min(MAX_WIDTH, terminal.width(1)))
 end
 
 -- --- lines ---
@@ -28,15 +28,17 @@ local function add(lines, more)
   table.move(more, 1, #more, #lines + 1, lines)
 end
 
---- A label and its text, which stands beside it where there is room.
-local function add_row(lines, label, text)
+--- Adds a label and its text, beside it where there is room.
+-- @param column where the text begins (default: 26)
+local function add_row(lines, label, text, column)
   local room = width()
-  if room < 70 or utf8.len(label) > LABEL - 4 then
+  column = column or LABEL
+  if room < 70 or utf8.len(label) > column - 4 then
     lines[#lines + 1] = "  " .. label
-    return add(lines, markdown.wrap(text, room, "      ", "      "))
+    return add(lines, wrap(text, room, "      ", "      "))
   end
-  local start = "  " .. label .. (" "):rep(LABEL - 2 - utf8.len(label))
-  return add(lines, markdown.wrap(text, room, start, (" "):rep(LABEL)))
+  local start = "  " .. label .. (" "):rep(column - 2 - utf8.len(label))
+  return add(lines, wrap(text, room, start, (" "):rep(column)))
 end
 
 M.width, M.add_row = width, add_row
@@ -52,17 +54,24 @@ end
 
 -- --- topics ---
 
--- Heading of the README, or a function that answers lines.
+--- The text of docs/help with this name, nil when there is none. Its lines fit 80 columns; those
+-- that begin with blanks are examples and tables.
+function M.page(name)
+  return core.system.embedded(("docs/help/%s.txt"):format(name))
+end
+
+-- name -> table: summary, and lines, a function that returns what follows the text of docs/help.
 local topics = {}
 local order = {}
 
-local function topic(name, summary, source)
-  topics[name] = { summary = summary, source = source }
+local function topic(name, summary, lines)
+  topics[name] = { summary = summary, lines = lines }
   order[#order + 1] = name
 end
 
-local function options_topic()
-  local lines = markdown.wrap("Before a script's name, and before or after a command:", width())
+local function options_lines()
+  local lines = wrap("These options stand before a script's name, and before or after a command.",
+    width())
   lines[#lines + 1] = ""
   add_options(lines)
   add(lines, { "", "Example:",
@@ -70,54 +79,60 @@ local function options_topic()
   return lines
 end
 
-local function config_path()
-  return { "", ("Here the file is %s."):format(config.path() or "not to be found without HOME") }
+local function setting_text(row)
+  local parts = { row.summary }
+  if row.flag then parts[#parts + 1] = "--" .. row.flag end
+  if row.env then parts[#parts + 1] = row.env end
+  if row.default ~= nil then parts[#parts + 1] = ("default: %s"):format(row.default) end
+  return table.concat(parts, "; ")
 end
 
--- Notices are shown as they are; only what is too wide for the terminal is wrapped.
-local function licences_topic()
+local function settings_lines()
+  local lines = { "", "Settings:" }
+  for _, row in ipairs(config.rows) do add_row(lines, row[1], setting_text(row)) end
+  local path = config.path()
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = path and "The file here: " .. path
+    or "There is no file here, because HOME is not set."
+  return lines
+end
+
+local function exit_codes_lines()
+  local lines = { "Exit codes, and the kinds of error that they stand for:", "" }
+  for _, row in ipairs(exit_codes) do add_row(lines, tostring(row[1]), row[2]) end
+  return lines
+end
+
+-- Notices are shown as they are; only lines that are wider than the terminal are wrapped.
+local function licences_lines()
   local lines, room = {}, width()
   for line in core.system.embedded("share/licences.txt"):gmatch("(.-)\n") do
     local indent = line:match("^ *")
-    add(lines, utf8.len(line) <= room and { line } or markdown.wrap(line, room, indent, indent))
+    add(lines, utf8.len(line) <= room and { line } or wrap(line, room, indent, indent))
   end
   return lines
 end
 
-topic("options", "the options that go with everything", options_topic)
-topic("scripts", "running scripts; cron", "Scripts and cron")
-topic("examples", "the API by example", "The API by example")
-topic("deposit", "where to pay, and which network", "Deposits")
-topic("alerts", "what is told to whom, by cron or systemd", "Alerts")
-topic("errors", "what calls raise, and how a run ends", "Errors")
-topic("exit-codes", "the exit codes alone", "Exit codes")
-topic("tasks", "many things at once", "Tasks")
-topic("limits", "how many requests leave, and when", "Limits and money")
-topic("money", "what may be spent, and what a lost answer means", "Limits and money")
-topic("journal", "what was bought, and what nobody knows", "The journal")
-topic("plugins", "adding commands and functions that others have made", "Plugins")
-topic("config", "the settings, and where they come from", "Configuration")
-topic("sandbox", "the emulated API", "The sandbox")
-topic("bundle", "one program of a script and all that it needs", "Bundles")
-topic("licences", "the licences of what is inside the program", licences_topic)
-topic("shell", "completion, the manual page, doctor, pipes", "At the shell")
+topic("config", "the settings, and where they come from", settings_lines)
+topic("money", "what may be spent, and why nothing is bought twice")
+topic("limits", "how many requests are sent, and when")
+topic("shell", "output for people and for programs; completion")
+topic("options", "the options that go with everything", options_lines)
+topic("scripts", "running scripts; cron")
+topic("examples", "short scripts")
+topic("tasks", "doing many things at the same time")
+topic("errors", "what calls raise, and how to handle it")
+topic("exit-codes", "how a run ends", exit_codes_lines)
+topic("licences", "the licences of the libraries inside the program", licences_lines)
 
 --- The names of the topics.
 function M.topics()
   return order
 end
 
---- What the README says under a heading, as Markdown.
-function M.section(heading)
-  return assert(markdown.section(core.system.embedded("README.md"), heading),
-    "the README has no section " .. heading)
-end
-
 local function topic_text(name)
-  local source = topics[name].source
-  if type(source) == "function" then return text_of(source()) end
-  local text = markdown.render(M.section(source), width())
-  return name == "config" and text .. text_of(config_path()) or text
+  local lines = topics[name].lines
+  return (M.page(name) or "") .. (lines and text_of(lines()) or "")
 end
 
 -- --- functions ---
@@ -131,12 +146,12 @@ end
 local function add_texts(lines, title, texts)
   if #texts == 0 then return end
   add(lines, { "", title .. ":" })
-  for _, text in ipairs(texts) do add(lines, markdown.wrap(text, width(), "  ", "  ")) end
+  for _, text in ipairs(texts) do add(lines, wrap(text, width(), "  ", "  ")) end
 end
 
 local function function_text(entry)
   local lines = { reference.signature(entry), "" }
-  add(lines, markdown.wrap(entry.text, width()))
+  add(lines, wrap(entry.text, width()))
   add_params(lines, entry)
   add_texts(lines, "Returns", entry.returns)
   add_texts(lines, "Raises", entry.raises)
@@ -149,7 +164,7 @@ local function first_sentence(text)
   return text:match("^(.-%.)%f[%s\0]") or text
 end
 
--- Those whose names begin with "px.orders." or, for px, all.
+-- The functions whose names begin with "px.orders."; all of them for px.
 local function list_text(prefix)
   local lines = {}
   for _, entry in ipairs(reference.all()) do
@@ -158,9 +173,8 @@ local function list_text(prefix)
     end
   end
   if #lines == 0 then return nil end
-  add(lines, { "", "In the examples px is the module, and order an order whose proxies are in "
-    .. "proxies.", "", "Example:",
-    "  proxylua help px.orders.create" })
+  add(lines, { "", "In the examples, px is the module, order an order, and proxies its proxies.",
+    "", "Example:", "  proxylua help px.orders.create" })
   return text_of(lines)
 end
 
@@ -169,26 +183,59 @@ local function reference_text(name)
   return entry and function_text(entry) or list_text(name)
 end
 
--- --- all of it ---
+-- --- the overview ---
+
+-- The commands by what they are for; those of plugins follow.
+local groups = {
+  { "Every day", "orders", "check", "export", "fleet", "renew", "report" },
+  { "Account and money", "account", "deposit", "deposits", "alerts", "journal" },
+  { "Scripts", "plugin", "bundle", "sandbox" },
+  { "Other", "doctor", "help", "completion", "reference", "api" },
+}
+
+-- The options of every day; proxylua help options has all of them.
+local common = { sandbox = true, spend = true, ["dry-run"] = true, json = true, quiet = true,
+  verbose = true }
+
+--- The groups of commands: lists whose first item is the title.
+function M.groups()
+  local list, grouped, others = {}, {}, { "From plugins" }
+  for at, group in ipairs(groups) do
+    list[at] = group
+    for position = 2, #group do grouped[group[position]] = true end
+  end
+  for _, name in ipairs(command_line().commands.names()) do
+    if not grouped[name] then others[#others + 1] = name end
+  end
+  if #others > 1 then list[#list + 1] = others end
+  return list
+end
 
 local function overview()
-  local lines = { "Usage: proxylua [OPTIONS] [SCRIPT [ARG …]]",
-    "       proxylua [OPTIONS] COMMAND …", "" }
-  add(lines, markdown.wrap(
-    "Runs Lua scripts that buy, renew, check and export proxies of the 1001Proxy API; calls it "
-    .. "by commands too. A word with a slash or .lua is a script; any other is a command before it "
-    .. "is a script; - is "
-    .. "standard input.", width()))
-  add(lines, { "", "Commands:" })
-  local commands = command_line().commands
-  for _, name in ipairs(commands.names()) do add_row(lines, name, commands.find(name).summary) end
-  add(lines, { "", "Options:" })
-  add_options(lines)
-  add(lines, { "", "Topics (proxylua help TOPIC):" })
-  for _, name in ipairs(order) do add_row(lines, name, topics[name].summary) end
-  add_row(lines, "px, px.orders.create", "what scripts can call, and each of its functions")
-  add(lines, { "", "Example:", "  proxylua --sandbox --spend 25 scripts/quickstart.lua",
-    "  proxylua orders list --status active" })
+  local lines = { "Usage: proxylua [OPTIONS] COMMAND ...",
+    "       proxylua [OPTIONS] SCRIPT [ARG ...]", "" }
+  add(lines, wrap("Buy, renew, check and export proxies of the 1001Proxy API, from the shell or "
+    .. "from a script in Lua. Nothing is bought twice, and nothing is spent that you did not allow.",
+    width()))
+  local commands, options = command_line().commands, command_line().options
+  for _, group in ipairs(M.groups()) do
+    add(lines, { "", group[1] .. ":" })
+    for at = 2, #group do
+      add_row(lines, group[at], commands.find(group[at]).summary, OVERVIEW_LABEL)
+    end
+  end
+  add(lines, { "", "Options (proxylua help options lists all):" })
+  for _, option in ipairs(options.rows) do
+    if common[option[1]] then
+      add_row(lines, options.label(option), option.summary, OVERVIEW_LABEL)
+    end
+  end
+  add(lines, { "", "More help:" })
+  add_row(lines, "help COMMAND", "a command, such as proxylua help orders create", OVERVIEW_LABEL)
+  add_row(lines, "help TOPIC", table.concat(order, ", "), OVERVIEW_LABEL)
+  add_row(lines, "help px", "the functions for scripts", OVERVIEW_LABEL)
+  add(lines, { "", "Example:", "  proxylua --sandbox --spend 25 orders create --type isp "
+    .. "--quantity 2" })
   return text_of(lines)
 end
 
@@ -197,7 +244,8 @@ local function command_text(words)
   asked[#asked + 1] = "--help"
   local commands, parsers = command_line().commands, command_line().parsers
   local _, text = parsers.parse(parsers.build(words[1], commands.find(words[1]), {}), asked)
-  return text
+  local page = #words == 1 and M.page(words[1])
+  return page and text .. "\n" .. page or text
 end
 
 local function known_words()
@@ -215,27 +263,24 @@ end
 local function refuse(words)
   local known = known_words()
   local nearest = names.nearest(table.concat(words, "-"), known) or names.nearest(words[1], known)
-  names.usage("there is no help on %s%s; proxylua help shows what there is",
-    table.concat(words, " "),
+  names.usage("there is no help on %s%s; proxylua help lists the topics", table.concat(words, " "),
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
---- The help that some words ask for.
--- @param words list: nothing, a topic, a function, or a command and its sub-command
+--- The help on a subject.
+-- @param words list: empty for the overview; a topic, a function, or a command and its sub-command
 -- @return text
 -- @raise usage
 function M.text(words)
   if #words == 0 then return overview() end
   local name = words[1]
   local whole = table.concat(words, "-")
-  local parts = {}
-  if topics[whole] then parts[1] = topic_text(whole) end
-  if command_line().commands.find(name) then parts[#parts + 1] = command_text(words) end
-  parts[1] = parts[1] or reference_text(whole) or reference_text("px." .. whole)
-  return #parts > 0 and table.concat(parts, "\n") or refuse(words)
+  if topics[whole] then return topic_text(whole) end
+  if command_line().commands.find(name) then return command_text(words) end
+  return reference_text(whole) or reference_text("px." .. whole) or refuse(words)
 end
 
---- What completion offers behind the words that are there.
+--- The words that completion offers next.
 -- @param taken list
 -- @return list
 function M.words(taken)
@@ -250,7 +295,7 @@ function M.words(taken)
   end
   local list = table.move(order, 1, #order, 1, {})
   for _, name in ipairs(command_line().commands.names()) do
-    if not topics[name] then list[#list + 1] = name end
+    list[#list + 1] = name
   end
   for _, entry in ipairs(reference.all()) do list[#list + 1] = entry.name end
   return list

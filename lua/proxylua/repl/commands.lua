@@ -2,9 +2,9 @@
 
 local core = require "proxylua.core"
 local help = require "proxylua.help"
-local markdown = require "proxylua.help.markdown"
 local names = require "proxylua.util.names"
 local tables = require "proxylua.term.table"
+local wrap = require "proxylua.term.wrap"
 
 local M = {}
 
@@ -29,7 +29,7 @@ local texts = {
 }
 
 local function add_text(lines, text)
-  local more = markdown.wrap(text, help.width())
+  local more = wrap(text, help.width())
   table.move(more, 1, #more, #lines + 1, lines)
 end
 

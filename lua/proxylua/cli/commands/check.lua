@@ -8,7 +8,7 @@ local parsers = require "proxylua.cli.args.parser"
 local source = require "proxylua.cli.args.proxy_source"
 local tables = require "proxylua.term.table"
 
-local M = { summary = "whether proxies work, how fast, and from where" }
+local M = { summary = "test proxies: which ones work, how fast, from which country" }
 
 local SOME_FAIL = 1 -- exit code with --exit-code
 

@@ -8,7 +8,7 @@ local parsers = require "proxylua.cli.args.parser"
 local tables = require "proxylua.term.table"
 local terminal = require "proxylua.term.size"
 
-local M = { summary = "the address to deposit a coin to, with a QR code; wait for the money" }
+local M = { summary = "show the address to pay to; wait for the money" }
 
 local WORDS = 6 -- lines of words around a code, the prompt below them included
 

@@ -3,9 +3,9 @@
 
 local checks = require "proxylua.cli.commands.doctor_checks"
 local core = require "proxylua.core"
-local markdown = require "proxylua.help.markdown"
 local parsers = require "proxylua.cli.args.parser"
 local terminal = require "proxylua.term.size"
+local wrap = require "proxylua.term.wrap"
 
 local M = {
   summary = "look at configuration, key, store, clock and network: what is wrong and what to do",
@@ -26,9 +26,9 @@ local function show(screen, finding)
   local indent = room < 70 and 6 or 6 + LABEL
   local start = ("%-4s  "):format(finding.state) .. finding.check
   local label = room < 70 and start .. ": " or start .. (" "):rep(math.max(1, indent - #start))
-  local lines = markdown.wrap(finding.text, room, label, (" "):rep(indent))
+  local lines = wrap(finding.text, room, label, (" "):rep(indent))
   if finding.advice then
-    for _, line in ipairs(markdown.wrap(finding.advice, room, (" "):rep(indent) .. "> ",
+    for _, line in ipairs(wrap(finding.advice, room, (" "):rep(indent) .. "> ",
       (" "):rep(indent + 2))) do
       lines[#lines + 1] = line
     end

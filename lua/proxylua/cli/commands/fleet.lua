@@ -4,7 +4,7 @@ local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "a desired stock of proxies: plan, apply, status, adopt, release" }
+local M = { summary = "keep a stock of proxies: plan, apply, status, adopt, release" }
 
 local THERE_IS_WORK <const> = 2 -- exit codes
 local codes <const> = { outcome_unknown = 5, protocol = 4 } -- of what no person has decided

@@ -9,7 +9,7 @@ local tables = require "proxylua.term.table"
 
 local UNKNOWN = 5 -- exit code: the outcome of a charge is unknown
 
-local M = { summary = "the journal of charges: list, show, settle, export, prune" }
+local M = { summary = "show the journal of purchases, settle, export and prune it" }
 
 -- Too long for a table, and of use for one entry alone.
 local long_fields = { "answer", "snapshot" }

@@ -9,7 +9,7 @@ local permissions = require "proxylua.plugin.package.permissions"
 local plain = require "proxylua.util.text"
 local sources = require "proxylua.plugin.package.source"
 
-local M = { summary = "plugins: make, test, pack, install and look after them", bare = true }
+local M = { summary = "make, test, install and manage plugins", bare = true }
 
 local FAILED, UNSOUND = 1, 2 -- exit codes
 local SPEND = "1000"         -- of the money that is not real, for tests
