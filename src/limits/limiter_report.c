@@ -4,6 +4,8 @@
 
 #include "limits/limiter_state.h"
 
+#define NOTICEABLE (SLOTS_SECOND / 10) /* between two requests; less is not worth a note */
+
 static int64_t later(const struct limiter *limiter, int scope)
 {
   int64_t paused = limiter->paused_until[scope], free = limiter->free_at[scope];
@@ -84,6 +86,7 @@ void limiter_tell_paced(struct limiter *limiter, unsigned set, int64_t now)
   if (!limiter->tell || limiter_pause_left(limiter, set, now) > 0) return;
   if (!is_paced(limiter, now)) limiter->paced_told = false;
   if (limiter->paced_told || limiter->paced_until[scope] <= now) return;
+  if (limiter->pace[scope] < NOTICEABLE) return;
   limiter->paced_told = true;
   struct limiter_news news = {.what = LIMITER_PACED,
                               .scope = limiter_scope_name(scope),
