@@ -149,9 +149,9 @@ describe("--from", function()
   end)
 
   it("stops before anything is written, and names the bad lines", function()
-    local lines = { "10.1.2.3:1" }
-    for at = 2, 30 do lines[at] = "bad" .. at end
-    local text = table.concat(lines, "\n")
+    local list = { "10.1.2.3:1" }
+    for at = 2, 30 do list[at] = "bad" .. at end
+    local text = table.concat(list, "\n")
     for _, words in ipairs{ { "export" }, { "check" }, { "export", "-o", "out.txt" } } do
       table.move({ "--from", "a" }, 1, 2, #words + 1, words)
       local result, home = with_files({ a = text, ["out.txt"] = "before" }, words)
@@ -182,7 +182,8 @@ describe("--from", function()
   end)
 
   it("counts what is not a proxy", function()
-    local result = with_files({ a = good .. "vmess://x\nss://y@z:1\n" }, { "export", "--from", "a" })
+    local result = with_files({ a = good .. "vmess://x\nss://y@z:1\n" },
+      { "export", "--from", "a" })
     assert.same({ 0, good }, { result.code, result.out })
     assert.matches("skipped what is not a proxy: 1 ss, 1 vmess", result.err, 1, true)
   end)

@@ -69,8 +69,24 @@ local function quoted(line, ending, at, more)
   end
 end
 
+-- The fields of a row without quotes and blanks.
+local function split_usual(line, comma)
+  local list, count, at = {}, 0, 1
+  while true do
+    local stop = find(line, comma, at, true)
+    count = count + 1
+    if not stop then
+      list[count] = sub(line, at)
+      return list, count
+    end
+    list[count] = sub(line, at, stop - 1)
+    at = stop + 1
+  end
+end
+
 -- The fields of a row; nil and why.
 local function split(line, ending, comma, more)
+  if comma ~= "\t" and not find(line, '["%s]') then return split_usual(line, comma) end
   local list, at = {}, 1
   local count = 0
   while true do

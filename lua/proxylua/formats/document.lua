@@ -122,6 +122,7 @@ local groups, remembered = {}, 0
 
 -- The protocol that a key names, as in {"socks5": […]}; false for none.
 local function group_of_key(key)
+  if not key:find("^[hHsS]") then return false end
   local group = groups[key]
   if group == nil then
     group = address.protocol(plain(key)) or false

@@ -5,6 +5,8 @@ local address = require "proxylua.proxies.address"
 
 local M = {}
 
+local find = string.find
+
 local meanings = {
   host = "host hostname server address proxyaddress proxyhost proxyhostname proxyserver "
     .. "serveraddress serverhost hostaddress",
@@ -168,7 +170,11 @@ local function gather(object)
     if meaning then
       local value = object[name]
       if meaning ~= UNKNOWN then
-        set(given, meaning, value, name)
+        if given[meaning] == nil then
+          given[meaning] = value
+        else
+          set(given, meaning, value, name)
+        end
       elseif not is_empty(value) then
         given[UNKNOWN] = name
       end
@@ -294,8 +300,39 @@ function M.record(object, usual)
   return M.resolve(gather(object), usual)
 end
 
+-- A record of which nothing has to be worked out; nil for any other.
+local function resolve_usual(given, usual)
+  local host, protocol = given.host, given.protocol
+  if type(host) ~= "string" or given.ip or given.tls or given.auth or given.users or given.dns
+    or given.version or given[UNKNOWN] or given[Conflict] or find(host, ":", 1, true)
+    or type(given.port) ~= "string" then
+    return nil
+  end
+  if protocol == nil then
+    protocol = given.type
+  elseif given.type ~= nil then
+    return nil
+  end
+  if protocol ~= nil then
+    protocol = type(protocol) == "string" and address.protocol(protocol)
+    if not protocol or given.type == "socks" then return nil end
+  end
+  local user, password = given.username, given.password
+  if user ~= nil and type(user) ~= "string" or password ~= nil and type(password) ~= "string" then
+    return nil
+  end
+  local record = address.complete{ host = host, port = given.port, protocol = protocol or usual,
+    username = user, password = password }
+  if not record then return nil end
+  if given.country ~= nil then record.country = text(given.country) end
+  if given.order ~= nil then record.order_id = text(given.order) end
+  return record
+end
+
 --- The same of fields by their meaning.
 function M.resolve(given, usual)
+  local usual_record = resolve_usual(given, usual)
+  if usual_record then return usual_record end
   local host, whole = split_host(given)
   if not whole and (not host or given.port == nil) then
     -- A list of outbounds has some without an address, such as direct.

@@ -69,7 +69,7 @@ end
 
 local function is_ipv4(host)
   local a, b, c, d = match(host, "^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
-  if not a or #host > 15 or find(host, "%f[%d]0%d") then return false end
+  if not a or #host > 15 or find(host, "%.0%d") or find(host, "^0%d") then return false end
   return a + 0 < 256 and b + 0 < 256 and c + 0 < 256 and d + 0 < 256
 end
 
@@ -591,11 +591,13 @@ local function without_marker(text)
   return remark and trim(sub(text, 1, remark)) or text
 end
 
--- What most lines look like, in which no character has a second meaning.
+-- What most lines look like, in which no character has a second meaning. The password has no , ; or
+-- |.
 local function parse_usual(text, protocol)
   local host, port, user, password =
-    match(text, "^(%d+%.%d+%.%d+%.%d+):(%d+):([%w_-]+):([%w_-]+)$")
-  if host then
+    match(text, "^(%d+%.%d+%.%d+%.%d+):(%d+):([%w_-]+):([!-+.-:<-{}~-]+)$")
+  if host and user ~= "localhost" and not find(password, "#", 1, true)
+    and not find(password, "@[^@]*:") and not find(password, ":[hHsS]") then
     return complete{ host = host, port = port, username = user, password = password,
       protocol = protocol }
   end

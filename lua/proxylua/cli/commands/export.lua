@@ -88,11 +88,12 @@ local function write_file(args, screen, options, proxies)
   return ok, result
 end
 
-local function write_screen(args, screen, options, proxies)
+local function write_screen(args, screen, options, proxies, given)
   if screen.masked then proxies = masked(proxies) end
   local write = screen.masked and write_masked or core.system.write
   options.allow_empty = nil
   local count = export.stream(proxies, write, options)
+  given:raise_failure()
   if screen.masked then screen:note("passwords are masked; -o FILE or --reveal writes them") end
   if count == 0 and not args.allow_empty then report_empty(screen, "there are no proxies") end
 end
@@ -104,12 +105,11 @@ function M.run(args, context)
   local options = { format = args.format, template = args.template, url = args.url,
     allow_empty = args.allow_empty }
   local next_proxy, given = source.of(args, screen)
-  local proxies = until_failure(next_proxy, given)
   local ok, result
   if args.output then
-    ok, result = write_file(args, screen, options, proxies)
+    ok, result = write_file(args, screen, options, until_failure(next_proxy, given))
   else
-    ok, result = pcall(write_screen, args, screen, options, proxies)
+    ok, result = pcall(write_screen, args, screen, options, next_proxy, given)
   end
   if not ok and core.error.is(result) and result.code == "empty" then
     return report_empty(screen, result.message)
