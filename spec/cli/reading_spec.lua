@@ -62,6 +62,21 @@ describe("reading responses of the API", function()
     assert.matches("order ord_1: proxy 2 cannot be used", result.err, 1, true)
   end)
 
+  it("never exports a proxy without its bad password, and checks it as one that fails", function()
+    local result = run({ ["/orders/o/proxies"] = proxies }, "-e", [[
+      local px = require "proxylua"
+      local list = px.orders.proxies("o")
+      print(list[2].unreadable, list[2].password, list[2].url)
+      print(select(2, pcall(px.export.text, list, "url")))
+      local summary = px.check.run({ list[2] }, { url = "http://127.0.0.1:1/", history = false })
+      print(summary.total, summary.works)
+    ]])
+    assert.matches("^password is not valid Unicode text\tnil\tnil\n", result.out)
+    assert.matches("proxy 2 cannot be used: password is not valid Unicode text", result.out, 1,
+      true)
+    assert.matches("1\t0\n$", result.out)
+  end)
+
   it("lets alerts and report go on without an order that cannot be used", function()
     local bodies = { ["/account"] = account, ["/orders"] = orders,
       ["/account/transactions"] = '{"transactions":[{"type":"charge","amount":"1.00",'

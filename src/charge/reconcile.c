@@ -117,7 +117,8 @@ static bool read_number(const char *text, enum reconcile_trait trait, long long 
 
 enum likeness { SAME, DIFFERENT, UNREADABLE };
 
-/* Texts may be NULL, for a field that is missing. */
+/* What was asked for, and what an order has; NULL for a field that is missing. An order that is
+ * being set up may show less than was bought. */
 static enum likeness compare(enum reconcile_trait trait, const char *a, const char *b)
 {
   char first[3], second[3];
@@ -132,7 +133,8 @@ static enum likeness compare(enum reconcile_trait trait, const char *a, const ch
     return strcmp(first, second) == 0 ? SAME : DIFFERENT;
   }
   if (!read_number(a, trait, &m) || !read_number(b, trait, &n)) return UNREADABLE;
-  return m == n ? SAME : DIFFERENT;
+  if (m == n) return SAME;
+  return trait == TRAIT_QUANTITY && n < m ? UNREADABLE : DIFFERENT;
 }
 
 bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile_traits *given)

@@ -45,6 +45,15 @@ local function check_options(options)
   }
 end
 
+-- Asks for the page through a proxy; the API may have sent one that cannot be used.
+local function ask(proxy, wanted)
+  if proxy.unreadable then
+    return nil, core.error.new{ kind = "protocol", message = tostring(proxy.unreadable) }
+  end
+  return errors.try(core.http.get, wanted.url, { proxy = proxy, timeout = wanted.request.timeout,
+    max_body = MOST_BODY, redirects = 0 })
+end
+
 local function check_one(proxy, wanted)
   if type(proxy) == "string" then proxy = require("proxylua.proxies").parse(proxy) end
   local result = {
@@ -52,9 +61,7 @@ local function check_one(proxy, wanted)
       or "http",
     order_id = proxy.order_id, wanted_country = wanted.country or proxy.country,
   }
-  local request = { proxy = proxy, timeout = wanted.request.timeout, max_body = MOST_BODY,
-    redirects = 0 }
-  local answer, err = errors.try(core.http.get, wanted.url, request)
+  local answer, err = ask(proxy, wanted)
   if err and (err.kind == "usage" or err.kind == "cancelled") then error(err, 0) end
   verdict.judge(result, answer, err, wanted.rules)
   return result, proxy

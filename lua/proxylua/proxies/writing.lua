@@ -22,6 +22,9 @@ local function checked(proxy, index)
   if type(proxy) ~= "table" then
     names.usage("proxy %d is a %s, not a record", index, type(proxy))
   end
+  if proxy.unreadable then
+    names.usage("proxy %d cannot be used: %s", index, tostring(proxy.unreadable))
+  end
   local host, port, user, password = proxy.host, proxy.port, proxy.username, proxy.password
   if user ~= nil and type(user) ~= "string" or password ~= nil and type(password) ~= "string" then
     names.usage("proxy %d: its username or its password is not a text", index)
