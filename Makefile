@@ -121,8 +121,13 @@ bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) 
 
 doc: build/doc/index.html ## write the reference as HTML, build/doc/index.html
 
+# The commands that have a manual page of their own, proxylua-NAME.
+commands  = account alerts api bundle check completion deposit deposits doctor export fleet help journal orders plugin \
+            reference renew report sandbox
+man_pages = proxylua.1 $(commands:%=proxylua-%.1)
+
 # What is installed, and where below PREFIX.
-installed = build/proxylua=bin/proxylua build/proxylua.1=share/man/man1/proxylua.1 \
+installed = build/proxylua=bin/proxylua $(foreach page,$(man_pages),build/man/$(page)=share/man/man1/$(page)) \
             share/proxylua.bash=share/bash-completion/completions/proxylua \
             share/_proxylua=share/zsh/site-functions/_proxylua \
             share/proxylua.fish=share/fish/vendor_completions.d/proxylua.fish \
@@ -132,7 +137,7 @@ split     = $(word $(1),$(subst =, ,$(2)))
 mode      = $(if $(filter bin/%,$(call split,2,$(1))),755,644)
 place     = "$(DESTDIR)$(PREFIX)/$(call split,2,$(1))"
 
-install: build/proxylua build/proxylua.1 ## install program, manual page, completion and timer (PREFIX, DESTDIR)
+install: build/proxylua build/man/proxylua.1 ## install program, manual pages, completion and timer (PREFIX, DESTDIR)
 	$(foreach file,$(installed),install -D -m $(call mode,$(file)) $(call split,1,$(file)) $(call place,$(file)) &&) true
 
 uninstall: ## remove what install has put there
@@ -200,8 +205,9 @@ build/cjson.a: Makefile | packages
 build/reference.txt: tools/reference.lua $(modules) build/files | packages
 	$(call say,make $@)lua5.4 tools/reference.lua $@ $(modules)
 
-build/proxylua.1: build/proxylua tools/man.lua
-	$(call say,make $@)$< tools/man.lua >$@
+build/man/proxylua.1: build/proxylua tools/man.lua
+	@mkdir -p $(@D)
+	$(call say,make $@)$< tools/man.lua $(@D)
 
 build/doc/index.html: build/reference.lua tools/config.ld | packages
 	$(call say,make $@)ldoc --quiet --fatalwarnings -c tools/config.ld .

@@ -1,24 +1,24 @@
--- Writes the manual page, from the tables that --help and the program itself work by, and from the
---   README. build/proxylua tools/man.lua >OUTPUT
+-- Writes the manual pages: proxylua.1, and one for each command. They are made from the tables that
+-- the program works by, and from docs/help.
+--   build/proxylua tools/man.lua FOLDER
 
 local commands = require "proxylua.cli.commands"
 local config = require "proxylua.settings"
+local exit_codes = require "proxylua.help.exit_codes"
 local help = require "proxylua.help"
-local markdown = require "proxylua.help.markdown"
 local options = require "proxylua.cli.args.options"
 local parsers = require "proxylua.cli.args.parser"
 local px = require "proxylua"
+local wrap = require "proxylua.term.wrap"
 
 local WIDTH = 78 -- of the source's lines
-local DATE = "2026-11-25" -- of the page's last change of form
+local DATE = "2026-11-29"
 
-local lines = {}
+local lines
 
--- --- roff ---
-
--- Text as roff prints it as it is. What stood between backquotes is bold.
+-- Text that roff prints unchanged. Text between backquotes is bold.
 local function escape(text)
-  text = text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("%*%*", ""):gsub("…", "...")
+  text = text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("…", "...")
   return (text:gsub("`([^`]*)`", "\\fB%1\\fR"))
 end
 
@@ -26,13 +26,13 @@ local function put(format, ...)
   lines[#lines + 1] = format:format(...)
 end
 
--- A line that begins like a request is none.
+-- A line that begins with a dot or a quote would be a request.
 local function put_line(text)
   lines[#lines + 1] = text:gsub("^([.'])", "\\&%1")
 end
 
 local function put_text(text)
-  for _, line in ipairs(markdown.wrap(escape(text), WIDTH)) do put_line(line) end
+  for _, line in ipairs(wrap(escape(text), WIDTH)) do put_line(line) end
 end
 
 local function section(title)
@@ -48,13 +48,6 @@ local function paragraph(text)
   put_text(text)
 end
 
--- A term in bold, its value in italics, and what it is.
-local function item(term, value, text)
-  put(".TP")
-  put("\\fB%s\\fR%s", escape(term), value and " \\fI" .. escape(value) .. "\\fR" or "")
-  put_text(text)
-end
-
 local function code(text)
   begin_paragraph()
   put(".RS 4")
@@ -66,21 +59,35 @@ local function code(text)
   put(".RE")
 end
 
--- --- the README ---
-
-local function code_of(heading)
-  return assert(help.section(heading):match("```sh\n(.-)```"))
+-- A term in bold, its value in italics, and what it is.
+local function item(term, value, text)
+  put(".TP")
+  put("\\fB%s\\fR%s", escape(term), value and " \\fI" .. escape(value) .. "\\fR" or "")
+  put_text(text)
 end
 
-local function first_paragraph(heading)
-  return assert(help.section(heading):match("\n\n([^\n].-)\n\n"))
+-- A text of docs/help: paragraphs; those that begin with blanks are examples, and those that begin
+-- with a number are items of a list.
+local function page(text)
+  for block in (text:gsub("\n+$", "") .. "\n\n"):gmatch("(.-)\n\n") do
+    if block:find("^ ") then
+      code((("\n" .. block):gsub("\n    ", "\n"):sub(2)))
+    elseif block:find("^%d%. ") then
+      for number, words in (block .. "\n0."):gmatch("(%d)%. (.-)\n%f[%d\0]") do
+        put(".IP %s. 4", number)
+        put_text(words)
+      end
+    else
+      paragraph(block)
+    end
+  end
 end
 
 -- --- commands ---
 
-local function synopsis(path, told)
+local function synopsis(path, about)
   local words = { "\\fB" .. escape(path) .. "\\fR" }
-  for _, argument in ipairs(told.arguments) do
+  for _, argument in ipairs(about.arguments) do
     local name = "\\fI" .. escape(argument.name) .. "\\fR"
     if argument.optional then name = "[" .. name .. "]" end
     words[#words + 1] = argument.many and name .. " ..." or name
@@ -88,93 +95,148 @@ local function synopsis(path, told)
   return table.concat(words, " ")
 end
 
-local function put_words(told)
-  for _, argument in ipairs(told.arguments) do
-    put(".RS")
+local function put_words(about)
+  for _, argument in ipairs(about.arguments) do
     put(".TP")
     put("\\fI%s\\fR", escape(argument.name))
     put_text(argument.summary)
-    put(".RE")
   end
-  for _, option in ipairs(told.options) do
+  for _, option in ipairs(about.options) do
     if not option.hidden and option.names[1] ~= "-h" then
-      put(".RS")
       item(table.concat(option.names, ", "), option.value, option.summary)
-      put(".RE")
     end
   end
 end
 
-local function put_command(path, told)
-  put(".TP")
-  put("%s", synopsis(path, told))
-  put_text(told.summary)
-  put_words(told)
-  for _, command in ipairs(told.commands) do put_command(path .. " " .. command.name, command) end
+local function has_words(about)
+  for _, option in ipairs(about.options) do
+    if not option.hidden and option.names[1] ~= "-h" then return true end
+  end
+  return #about.arguments > 0
 end
 
--- --- the page ---
-
-put('.\\" Written by tools/man.lua.')
-put('.TH PROXYLUA 1 %s "proxylua %s" "User Commands"', DATE, px.version)
-
-section "NAME"
-put("proxylua \\- a Lua runtime and a command line for the 1001Proxy API")
-
-section "SYNOPSIS"
-for _, line in ipairs{ "[\\fISCRIPT\\fR [\\fIARG\\fR ...]]", "\\fICOMMAND\\fR ..." } do
-  begin_paragraph()
-  put("\\fBproxylua\\fR [\\fIOPTIONS\\fR] %s", line)
+local function put_examples(about)
+  local examples = {}
+  local function add(one)
+    for _, example in ipairs(one.examples) do examples[#examples + 1] = "proxylua " .. example end
+    for _, command in ipairs(one.commands) do add(command) end
+  end
+  add(about)
+  section "EXAMPLES"
+  code(table.concat(examples, "\n"))
 end
 
-section "DESCRIPTION"
-paragraph(first_paragraph "proxylua")
-paragraph(assert(help.section("Scripts and cron"):match("```\n\n(.*)$")))
-paragraph(assert(help.section("At the shell"):match("^[^\n]*\n\n(.-)\n\n")))
-paragraph("What scripts can call is told by `proxylua help px`, each function by `proxylua help "
-  .. "px.map` and so on.")
-
-section "COMMANDS"
-for _, name in ipairs(commands.names(true)) do
-  put_command(name, parsers.describe(parsers.build(name, commands.find(name), {})))
-end
-
-section "OPTIONS"
-paragraph "These stand before a script's name, and before or after a command."
-for _, row in ipairs(options.rows) do
-  item((row.short and "-" .. row.short .. ", " or "") .. "--" .. row[1], row.value, row.summary)
-end
-
-section "ENVIRONMENT"
-paragraph(first_paragraph "Configuration")
-item("PROXYLUA_API_KEY", nil, "the API key; it is taken out of the environment at the start")
-item("PROXYLUA_CONFIG", nil, "the config file, in place of the usual one")
-for _, row in ipairs(config.rows) do
-  if row.env then
-    item(row.env, nil, row.summary .. (row.default and "; default " .. row.default or ""))
+local function put_commands(path, about)
+  for _, command in ipairs(about.commands) do
+    put(".SS %s", synopsis(path .. " " .. command.name, command):gsub("^\\fB(.-)\\fR", "%1"))
+    put_text(command.summary:gsub("^%l", string.upper) .. ".")
+    put_words(command)
   end
 end
-item("PROXYLUA_NOTIFY_URL", nil,
-  "whom px.notify and proxylua alerts tell, where they are given no URL")
-item("NO_COLOR", nil, "when set, there are no colours")
-item("COLUMNS", nil, "the width of tables and help, in place of the terminal's")
-item("XDG_CONFIG_HOME, XDG_STATE_HOME", nil,
-  "where the files are, in place of ~/.config and ~/.local/state")
 
-section "FILES"
-item("$XDG_CONFIG_HOME/proxylua/config.lua", nil,
-  "the config file, which returns a table; see proxylua help config")
-item("$XDG_STATE_HOME/proxylua/state.db", nil,
-  "limits and the journal of charges, unless --store names another place")
-item("$XDG_STATE_HOME/proxylua/locks", nil, "the locks of --lock")
-
-section "EXIT STATUS"
-for at, row in ipairs(markdown.rows(help.section("Exit codes"))) do
-  if at > 1 then item(row[1], nil, row[2]) end
+local function begin(name, summary)
+  lines = {}
+  put('.\\" Written by tools/man.lua.')
+  put('.TH %s 1 %s "proxylua %s" "User Commands"', name:upper():gsub("%-", "\\-"), DATE, px.version)
+  section "NAME"
+  put_text(("%s - %s"):format(name, summary))
 end
 
-section "EXAMPLES"
-code(code_of "At the shell")
-code(code_of "Scripts and cron")
+local function command_page(name)
+  local path, command = "proxylua " .. name, commands.find(name)
+  local about = parsers.describe(parsers.build(name, command, {}))
+  begin("proxylua-" .. name, command.summary)
+  section "SYNOPSIS"
+  if #about.commands == 0 then put("%s [\\fIOPTIONS\\fR]", synopsis(path, about)) end
+  for at, sub in ipairs(about.commands) do
+    if at > 1 then put(".br") end
+    put("%s", synopsis(path .. " " .. sub.name, sub))
+  end
+  section "DESCRIPTION"
+  page(help.page(name) or command.summary:gsub("^%l", string.upper) .. ".\n")
+  if has_words(about) then
+    section "OPTIONS"
+    put_words(about)
+  end
+  if #about.commands > 0 then
+    section "COMMANDS"
+    put_commands(path, about)
+  end
+  put_examples(about)
+  section "SEE ALSO"
+  put("\\fBproxylua\\fR(1) has the options that go with everything, and the exit codes.")
+end
 
-io.write(table.concat(lines, "\n"), "\n")
+-- --- the program ---
+
+local function environment()
+  section "ENVIRONMENT"
+  item("PROXYLUA_API_KEY", nil, "the API key; it is removed from the environment at the start")
+  item("PROXYLUA_CONFIG", nil, "another configuration file")
+  for _, row in ipairs(config.rows) do
+    if row.env then
+      item(row.env, nil, row.summary .. (row.default and " (default: " .. row.default .. ")" or ""))
+    end
+  end
+  item("PROXYLUA_NOTIFY_URL", nil, "where px.notify and proxylua alerts send messages")
+  item("NO_COLOR", nil, "if set, there are no colours")
+  item("COLUMNS", nil, "width of tables and help, in place of the terminal's")
+  item("XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_DATA_HOME", nil,
+    "folders of the configuration, of the store, and of plugins (default: ~/.config, "
+    .. "~/.local/state and ~/.local/share)")
+end
+
+local function files()
+  section "FILES"
+  item("$XDG_CONFIG_HOME/proxylua/config.lua", nil,
+    "the configuration; see proxylua help config")
+  item("$XDG_STATE_HOME/proxylua/state.db", nil,
+    "the store: rate limits and the journal of purchases")
+  item("$XDG_STATE_HOME/proxylua/locks", nil, "the locks of --lock")
+end
+
+local function main_page()
+  begin("proxylua", "buy, renew, check and export proxies of the 1001Proxy API")
+  section "SYNOPSIS"
+  put("\\fBproxylua\\fR [\\fIOPTIONS\\fR] \\fICOMMAND\\fR ...")
+  put(".br")
+  put("\\fBproxylua\\fR [\\fIOPTIONS\\fR] [\\fISCRIPT\\fR [\\fIARG\\fR ...]]")
+  section "DESCRIPTION"
+  page(assert(help.page "scripts"))
+  for _, name in ipairs{ "money", "limits", "shell" } do
+    section(name:upper())
+    page(assert(help.page(name)))
+  end
+  section "COMMANDS"
+  for _, group in ipairs(help.groups()) do
+    put(".SS %s", group[1])
+    for at = 2, #group do
+      if commands.is_core(group[at]) then
+        item(("proxylua-%s(1)"):format(group[at]), nil, commands.find(group[at]).summary)
+      end
+    end
+  end
+  section "OPTIONS"
+  paragraph "These options stand before a script's name, and before or after a command."
+  for _, row in ipairs(options.rows) do
+    item((row.short and "-" .. row.short .. ", " or "") .. "--" .. row[1], row.value, row.summary)
+  end
+  environment()
+  files()
+  section "EXIT STATUS"
+  for _, row in ipairs(exit_codes) do item(tostring(row[1]), nil, row[2]) end
+  section "EXAMPLES"
+  page(assert(help.page "examples"))
+end
+
+local function write(name)
+  local file <close> = assert(io.open(("%s/%s.1"):format(arg[1], name), "w"))
+  assert(file:write(table.concat(lines, "\n"), "\n"))
+end
+
+main_page()
+write "proxylua"
+for _, name in ipairs(commands.names(true)) do
+  command_page(name)
+  write("proxylua-" .. name)
+end

@@ -1,6 +1,6 @@
---- Alerts: what an account has to be watched for, each told once. What was told is a note in the
--- store, whose name says what was watched; it is forgotten when the condition has passed, so that
--- it is told again when it comes back.
+--- Alerts: problems of an account, each reported once. A reported problem is a note in the store,
+-- named after the watch. The note is removed when the problem is gone, so that the problem is
+-- reported again when it comes back.
 -- @module px.alerts
 
 local check = require "proxylua.check"
@@ -19,26 +19,24 @@ local time = require "proxylua.util.time"
 local M = {}
 
 local KIND, OF_API = "alert", { api = true }
-local LEASE = 600 -- seconds after which whoever said that he would tell is taken to have died
-local MOST = 1800 -- bytes of a message: every receiver takes that many
+local LEASE = 600 -- seconds after which a process that claimed a report is taken to be dead
+local MAX_MESSAGE = 1800 -- bytes that every receiver accepts
 local AT_ONCE, CHECK_TIMEOUT = 64, 15
 
--- Neither a note nor a message can hold other bytes than UTF-8, and what others sent may.
+-- Notes and messages must be UTF-8; texts of the API may not be.
 local function readable(text)
   text = text:gsub("%c", "?")
   return utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?"))
 end
 
--- --- what holds: each of these adds to a list of tables: id, text ---
-
+-- The conditions: each adds the problems that it finds to a watch.
 local watched = {}
 
--- A watch names itself by its threshold too: two that differ in it know nothing of each other.
 function watched.balance(least, watch)
   local balance = watch.account.balance
   if not balance then
     core.error.raise{ kind = "protocol", endpoint = "account.get",
-      message = "the server does not tell the balance" }
+      message = "the API did not report the balance" }
   end
   if balance < least then
     watch:add("", ("the balance is %s, below %s"):format(tostring(balance), tostring(least)))
@@ -60,7 +58,7 @@ function watched.within(seconds, watch)
     if not left then
       table.insert(watch.alerts.endless, readable(tostring(order.id)))
     elseif left < seconds then
-      local when = left > 0 and "ends in " .. duration.text(left) or "has ended"
+      local when = left > 0 and "expires in " .. duration.text(left) or "has expired"
       watch:add(order.id, ("%s %s, at %s"):format(described(order), when, order.expires_at))
     end
   end
@@ -163,7 +161,7 @@ local function starts_with_one_of(text, prefixes)
   return false
 end
 
--- Of what was looked for, and not of what other watches told.
+-- Removes the notes of problems that are gone, except those of other watches.
 local function forget_what_passed(watch)
   local holds, passed = {}, {}
   for _, note in pairs(watch.notes) do holds[note] = true end
@@ -175,7 +173,7 @@ local function forget_what_passed(watch)
   forget(passed)
 end
 
--- Whether it is for this process to tell. One that died between claiming and telling is succeeded.
+-- Whether this process is to report a problem. A claim of a process that died expires.
 local function claim(note)
   local text = ("telling %d"):format(time.time() // 1)
   if notes.put_new(KIND, note, text, OF_API) then return true end
@@ -195,7 +193,7 @@ local function send(list, params)
   notify.notify(message(table.concat(texts, "\n"), params))
 end
 
--- Answers those that it is for this process to tell.
+-- Returns the problems that this process is to report.
 local function claim_new(watch)
   local list = {}
   for _, alert in ipairs(watch.alerts) do
@@ -208,19 +206,19 @@ local function claim_new(watch)
   return list
 end
 
--- Divides alerts into lists that are a message each.
+-- Divides alerts into lists, one for each message.
 local function messages(list)
-  local parts, size = {}, MOST
+  local parts, size = {}, MAX_MESSAGE
   for _, alert in ipairs(list) do
     local line = #alert.text + #"1001Proxy: \n"
-    if size + line > MOST then parts[#parts + 1], size = {}, 0 end
+    if size + line > MAX_MESSAGE then parts[#parts + 1], size = {}, 0 end
     table.insert(parts[#parts], alert)
     size = size + line
   end
   return parts
 end
 
--- All of a message or none: what could not be told is left for the next run.
+-- A message that could not be sent is left for the next run.
 local function tell_new(watch, params)
   local new, sent = claim_new(watch), {}
   local ok, err = pcall(function()
@@ -256,18 +254,18 @@ local function read_thresholds(params)
   names.check("px.alerts", params, known)
   if params.name ~= nil and not (type(params.name) == "string"
     and params.name:find("^[%w_.-]+$")) then
-    names.usage("px.alerts: the name is of letters, digits, -, _ and ., got %s",
+    names.usage("px.alerts: name must consist of letters, digits, -, _ and ., got %s",
       tostring(params.name))
   end
   if params.tell ~= nil and type(params.tell) ~= "function" then
-    names.usage("px.alerts: tell is a function, got a %s", type(params.tell))
+    names.usage("px.alerts: tell must be a function, got a %s", type(params.tell))
   end
   if params.on_problem ~= nil and type(params.on_problem) ~= "function" then
     names.usage("px.alerts: on_problem must be a function, got a %s", type(params.on_problem))
   end
   local failing = params.failing and tonumber(params.failing)
   if params.failing and not (failing and failing >= 0 and failing < 100) then
-    names.usage("px.alerts: failing is a percentage from 0 to below 100, got %s",
+    names.usage("px.alerts: failing must be a percentage from 0 to below 100, got %s",
       tostring(params.failing))
   end
   local thresholds = {
@@ -275,28 +273,27 @@ local function read_thresholds(params)
     within = params.within and duration.seconds(params.within, "px.alerts: within"),
   }
   if not next(thresholds) then
-    names.usage("px.alerts: nothing to watch: give balance, within or failing")
+    names.usage("px.alerts: nothing to watch: set balance, within or failing")
   end
   return thresholds
 end
 
---- Looks at the account, and tells each thing that is amiss once: to `url` by px.notify, if there
--- is one. What has passed is forgotten, and told again when it comes back. Of several processes at
--- once, one tells.
+--- Checks the account, and reports each problem once: to `url` by px.notify, if there is one. A
+-- problem is reported again only after it was gone and has come back. When several processes check
+-- at the same time, one of them reports.
 -- @function px.alerts
--- @param params table: what to watch, one of these at least: `balance`, below which it is low;
---   `within`, a duration such as "3d", in which orders end; `failing`, the percentage of an order's
---   proxies above which it is told that they do not work (0: any), by asking for `check_url`
---   through each; and how to tell: `url`, `kind` and `chat` as px.notify has them, or `tell`, a
---   function that is called with the list that is answered, before what is new in it counts as
---   told; `on_problem`, see px.orders.each; `name` of the watch, where several with the same
---   thresholds tell different people
---   ("alerts")
--- @return list of what is amiss: tables of `kind` (balance, within, failing), `text`, and `is_new`,
---   whether it was told now; its field `endless` is the list of active orders that do not tell when
---   they end, by their ids, where `within` is watched
--- @raise what px.notify or `tell` raises, when nobody could be told: it is for the next call then;
---   what every call raises
+-- @param params table: what to watch, at least one of: `balance`, the lowest balance that is not
+--   reported; `within`, a duration such as "3d", to report orders that expire in it; `failing`, the
+--   highest percentage of an order's proxies that may fail (0: any failure is reported), which
+--   fetches `check_url` through each. How to report: `url`, `kind` and `chat` as in px.notify, or
+--   `tell`, a function that is called with the returned list, before its new problems count as
+--   reported. `on_problem`: see px.orders.each. `name` of the watch, if several have the same
+--   thresholds ("alerts")
+-- @return list of problems: tables with `kind` (balance, within, failing), `text`, and `is_new`,
+--   whether it was reported now; with `within`, its field `endless` lists the ids of active orders
+--   without an expiry date
+-- @raise what px.notify or `tell` raises; the problem is then reported by the next call; what every
+--   call raises
 -- @usage for _, alert in ipairs(px.alerts{ balance = 1000000, within = "3d" }) do
 --   print(alert.kind, alert.is_new)
 -- end
@@ -304,8 +301,8 @@ end
 -- print(px.alerts{ balance = 1000000 }[1].is_new)  --> false
 function M.look(params)
   local thresholds = read_thresholds(params)
-  -- Months may pass before there is news, and whoever set this up is here now.
-  if params.url then notify.prepare(message("nothing is amiss", params)) end
+  -- A wrong URL is reported now, not months later with the first message.
+  if params.url then notify.prepare(message("no problems found", params)) end
   local watch = open_watch(params)
   for _, kind in ipairs{ "balance", "within", "failing" } do
     if thresholds[kind] then look_for(watch, kind, thresholds[kind]) end

@@ -1,6 +1,6 @@
--- The settings: a flag goes before the environment, that before the config file, that before the
--- default; each value remembers where it came from. The file is run as data, and never looked for
--- in the working directory.
+-- The settings. An option takes precedence over the environment, the environment over the config
+-- file, the file over the default. Each value is returned with its source. The file is run as data,
+-- and never searched for in the working directory.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -75,34 +75,36 @@ end
 
 types.base_url, types.limits = core_text "base_url", core_text "limits"
 
---- What can be set: name, type, where it can come from, and what it is. `default` is told, and
--- known to the core.
+--- The settings: name, type, option and environment variable, and what it is for. `default` is
+-- shown to the user; the core knows it too.
 M.rows = {
   { "base_url", "base_url", env = "PROXYLUA_BASE_URL", flag = "base-url",
     default = "https://api.1001proxy.io/api/v1",
-    summary = "where the API is: https, or loopback" },
-  { "api_key_file", "path", summary = "file that holds the API key and that nobody else can read" },
+    summary = "address of the API: https, or this machine" },
+  { "api_key_file", "path",
+    summary = "file that contains the API key; only you may be able to read it" },
   { "api_key_command", "text", summary = "command that prints the API key" },
   { "store", "store", env = "PROXYLUA_STORE", flag = "store",
-    summary = "file of the limits and the journal of charges ($XDG_STATE_HOME/proxylua/state.db)" },
+    summary = "file or postgres:// URL of the rate limits and the journal "
+      .. "($XDG_STATE_HOME/proxylua/state.db)" },
   { "spend.per_run", "amount", env = "PROXYLUA_SPEND", flag = "spend",
     summary = "what one run may spend" },
   { "spend.per_day", "amount", summary = "what all runs of a day (UTC) may spend" },
   { "spend.per_order", "amount", summary = "what one order may cost" },
   { "limits", "limits", env = "PROXYLUA_LIMITS", flag = "limits",
     default = "general=60/60,orders=10/60",
-    summary = "requests/seconds a scope, or off" },
+    summary = "requests/seconds of each rate limit, or off" },
   { "timeout", "seconds", env = "PROXYLUA_TIMEOUT", flag = "timeout", default = 30,
-    summary = "seconds an exchange" },
+    summary = "seconds for one HTTP request" },
   { "settle", "seconds", env = "PROXYLUA_SETTLE", default = 60,
-    summary = "seconds after which a charge without an answer is looked up" },
+    summary = "seconds to keep looking for an order whose response was lost" },
   { "max_wait", "seconds", default = 120,
-    summary = "longest pause that the server may impose, in seconds" },
-  { "trace", "path", flag = "trace", summary = "file that gets a line for every exchange" },
+    summary = "longest pause that the API may impose, in seconds" },
+  { "trace", "path", flag = "trace", summary = "file that receives a line for each HTTP request" },
   { "check_url", "text", env = "PROXYLUA_CHECK_URL",
-    summary = "page that checks fetch, and that tells who asks (https://1.1.1.1/cdn-cgi/trace)" },
+    summary = "page that checks fetch (https://1.1.1.1/cdn-cgi/trace)" },
   { "uncaged_plugins", "boolean", default = false,
-    summary = "let plugins with permissions run where the kernel has no seccomp to lock them in" },
+    summary = "run plugins with permissions where the kernel has no seccomp" },
   { "color", "boolean", summary = "colours on a terminal" },
 }
 
@@ -115,7 +117,7 @@ end
 
 -- --- the file ---
 
---- The path of the config file, nil when there can be none; whether somebody named it.
+--- The path of the config file, nil when there can be none; and whether PROXYLUA_CONFIG names it.
 function M.path()
   local named = os.getenv("PROXYLUA_CONFIG")
   if named and named ~= "" then return named, true end
@@ -124,13 +126,13 @@ function M.path()
   return base and base .. "/proxylua/config.lua"
 end
 
---- The folder of what lasts: the store, unless told otherwise, and locks.
+--- The folder of the store (unless a setting names another) and of locks.
 -- @raise config
 function M.state_folder()
   local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
   if base and base:find("^/") then return base .. "/proxylua" end
   if home and home:find("^/") then return home .. "/.local/state/proxylua" end
-  refuse("there is no place for what lasts: neither XDG_STATE_HOME nor HOME is set")
+  refuse("cannot find a folder for the store: set HOME or XDG_STATE_HOME")
 end
 
 local function check_keys(path, where, given, known)
@@ -139,14 +141,14 @@ local function check_keys(path, where, given, known)
       local nearest = names.nearest(tostring(name), known)
       refuse("%s: there is no setting %s%s%s", path, where, tostring(name),
         nearest and (", did you mean %s?"):format(nearest)
-        or "; proxylua help config shows them all")
+        or "; proxylua help config lists them")
     end
   end
 end
 
 local function check_table(path, name, value)
   if value ~= nil and type(value) ~= "table" then
-    refuse("%s: %s is a table, got a %s", path, name, type(value))
+    refuse("%s: %s must be a table, got a %s", path, name, type(value))
   end
   return value or {}
 end
@@ -167,14 +169,13 @@ local function check_file(path, data)
   end
 end
 
--- Answers the table of the file, nil when there is none.
+-- Returns the table of the file, nil when there is none.
 local function read_file(path, named)
   if not path or (not named and not core.system.kind(path)) then return nil end
   local text, why = core.system.read_file(path, MOST_BYTES)
   if not text then refuse("cannot read the config file %s: %s", path, why) end
   if not core.system.is_trusted(path) then
-    refuse("the config file %s can be changed by others; chmod go-w it, and let it belong to you",
-      path)
+    refuse("the config file %s can be changed by others; make it yours and run chmod go-w", path)
   end
   local data = core.data.load(text, "@" .. path)
   check_file(path, data)
@@ -265,7 +266,7 @@ local function value_of(row, flags, sections)
   local checked, expected, wrong = types[row[2]](value, in_file)
   if checked ~= nil then return checked, from end
   if wrong then refuse("%s: %s", from, wrong) end
-  refuse("%s is %s, got %s", from, expected, tostring(value))
+  refuse("%s must be %s, got %s", from, expected, tostring(value))
 end
 
 --- Puts the settings together.

@@ -1,9 +1,7 @@
--- What `make install` puts in place, and that the manual page and the HTML reference tell all that
--- there is.
+-- What `make install` puts in place, and that the manual pages are complete.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
-local reference = require "proxylua.help.reference"
 
 local quote = program.quote
 local root = core.system.real_path(".")
@@ -22,24 +20,34 @@ local function files_below(folder)
   return text
 end
 
+-- The lines of the listing for the manual pages: one for the program and one for each command.
+local function pages()
+  local names = require("proxylua.cli.commands").names(true)
+  table.sort(names)
+  local lines = {}
+  for at, name in ipairs(names) do
+    lines[at] = ("644 usr/share/man/man1/proxylua-%s.1\n"):format(name)
+  end
+  return table.concat(lines) .. "644 usr/share/man/man1/proxylua.1\n"
+end
+
 describe("make install", function()
   local folder
 
   before_each(function() folder = program.folder() .. "/a place" end)
   after_each(function() program.remove(folder:match("^(.*)/")) end)
 
-  it("puts program, manual page and completion in place, and uninstall takes exactly these away",
+  it("installs program, manual pages and completion, and uninstall removes exactly these",
     function()
     run("make", "install", "DESTDIR=" .. folder, "PREFIX=/usr")
-    assert.are.equal([[
+    assert.are.equal((([[
 755 usr/bin/proxylua
 644 usr/lib/systemd/user/proxylua-alerts.service
 644 usr/lib/systemd/user/proxylua-alerts.timer
 644 usr/share/bash-completion/completions/proxylua
 644 usr/share/fish/vendor_completions.d/proxylua.fish
-644 usr/share/man/man1/proxylua.1
-644 usr/share/zsh/site-functions/_proxylua
-]], files_below(folder))
+PAGES644 usr/share/zsh/site-functions/_proxylua
+]]):gsub("PAGES", pages())), files_below(folder))
     assert.has.match("^proxylua ", run(folder .. "/usr/bin/proxylua", "--version"))
     assert.are.equal(run(folder .. "/usr/bin/proxylua", "completion", "zsh"),
       program.read(folder .. "/usr/share/zsh/site-functions/_proxylua"))
@@ -80,54 +88,69 @@ if os.getenv("DEPOSIT_LONG") then
   end)
 end
 
-describe("the manual page", function()
-  local page
+describe("the manual pages", function()
+  local folder, page
 
-  setup(function() page = run(program.path, "tools/man.lua") end)
+  setup(function()
+    folder = program.folder()
+    run(program.path, "tools/man.lua", folder)
+    page = program.read(folder .. "/proxylua.1")
+  end)
 
-  local function tells(text)
-    assert.is_truthy(page:find(text:gsub("%-", "\\-"), 1, true), text)
+  teardown(function() program.remove(folder) end)
+
+  local function shown(name)
+    return (run("mandoc", "-T", "utf8", ("%s/%s.1"):format(folder, name)):gsub(".\8", ""))
   end
 
-  it("has its sections in order, and nothing that a formatter complains of", function()
+  it("have nothing that a formatter complains about", function()
+    local pipe = assert(io.popen("ls " .. quote(folder)))
+    for file in pipe:lines() do
+      assert.are.equal("", (run("mandoc", "-T", "lint", folder .. "/" .. file)))
+    end
+    assert(pipe:close())
+  end)
+
+  it("begin with the sections that readers expect", function()
     local sections = {}
     for title in page:gmatch("\n%.SH ([^\n]+)") do sections[#sections + 1] = title end
-    assert.are.same({ "NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ENVIRONMENT",
-      "FILES", "EXIT STATUS",
-      "EXAMPLES" }, sections)
-    local folder = program.folder()
-    program.write(folder .. "/proxylua.1", page)
-    assert.are.equal("", (run("mandoc", "-T", "lint", folder .. "/proxylua.1")))
-    local shown = run("mandoc", "-T", "utf8", folder .. "/proxylua.1"):gsub(".\8", "")
-    assert.has.match("\n +proxylua orders download \"%$ID\" %-%-format csv", shown)
-    program.remove(folder)
+    assert.are.same({ "NAME", "SYNOPSIS", "DESCRIPTION", "MONEY", "LIMITS", "SHELL", "COMMANDS",
+      "OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES" }, sections)
   end)
 
-  it("tells all commands, options, variables and exit codes", function()
-    for _, name in ipairs(require("proxylua.cli.commands").names()) do tells("\\fB" .. name) end
-    for _, row in ipairs(core.endpoints()) do
-      tells("\\fB" .. row.name:gsub("%.", " "):gsub("_", "-") .. "\\fR")
-      for _, param in ipairs(row.params) do
-        if param.where ~= "path" then tells("\\fB--" .. param.name:gsub("_", "-") .. "\\fR") end
-      end
+  it("have all commands, options, variables and exit codes", function()
+    local function has(text)
+      assert.is_truthy(page:find(text:gsub("%-", "\\-"), 1, true), text)
     end
-    for _, row in ipairs(require("proxylua.cli.args.options").rows) do tells("--" .. row[1]) end
+    for _, name in ipairs(require("proxylua.cli.commands").names(true)) do
+      has("\\fBproxylua-" .. name .. "(1)")
+    end
+    for _, row in ipairs(require("proxylua.cli.args.options").rows) do has("--" .. row[1]) end
     for _, row in ipairs(require("proxylua.settings").rows) do
-      if row.env then tells("\\fB" .. row.env .. "\\fR") end
+      if row.env then has("\\fB" .. row.env .. "\\fR") end
     end
     for _, code in ipairs{ 0, 1, 2, 3, 4, 5, 6, 75, 130 } do
-      tells((".TP\n\\fB%d\\fR"):format(code))
+      has((".TP\n\\fB%d\\fR"):format(code))
     end
   end)
-end)
 
-describe("the HTML reference", function()
-  it("is made of all entries", function()
-    local source = run(program.path, "tools/doc.lua")
-    for _, entry in ipairs(reference.all()) do
-      local line = ("\n-- @%s %s\n"):format(entry.is_field and "field" or "function", entry.name)
-      assert.is_truthy(source:find(line, 1, true), entry.name)
+  it("have the parameters of each endpoint", function()
+    for _, row in ipairs(core.endpoints()) do
+      local group, name = row.name:match("^(.-)%.(.+)$")
+      local text = program.read(("%s/proxylua-%s.1"):format(folder, group))
+      assert.is_truthy(text:find("proxylua " .. group .. " " .. name:gsub("_", "\\-"), 1, true))
+      for _, param in ipairs(row.params) do
+        local option = "--" .. param.name:gsub("_", "-")
+        if param.where ~= "path" then
+          assert.is_truthy(text:find((option:gsub("%-", "\\-")), 1, true), option)
+        end
+      end
     end
-    assert(load(source))
+  end)
+
+  it("show the text of docs/help and the examples of a command", function()
+    local text = shown("proxylua-journal"):gsub("%s+", " ")
+    assert.has.match("do not order again in another way", text)
+    assert.has.match("EXAMPLES proxylua journal list %-%-state open", text)
   end)
 end)

@@ -97,9 +97,9 @@ describe("the configuration", function()
 
   it("expands ~/ and refuses paths of the working directory", function()
     assert.are.equal(home .. "/key", read("return { api_key_file = '~/key' }").api_key_file)
-    assert.has.match("api_key_file is an absolute path.*got key",
+    assert.has.match("api_key_file must be an absolute path.*got key",
       refused("return { api_key_file = 'key' }"))
-    assert.has.match("store is an absolute path", refused("return { store = 'state.db' }"))
+    assert.has.match("store must be an absolute path", refused("return { store = 'state.db' }"))
   end)
 
   it("refuses unknown keys and names the nearest", function()
@@ -114,17 +114,17 @@ describe("the configuration", function()
 
   it("checks types", function()
     local wrong = {
-      ["base_url = 5"] = "base_url is a text, got 5",
-      ["timeout = 0"] = "timeout is a number of seconds",
-      ["timeout = '5'"] = "timeout is a number of seconds",
-      ["timeout = 1e400"] = "timeout is a number of seconds",
-      ["color = 'yes'"] = "color is true or false",
-      ["spend = 25"] = "spend is a table",
-      ["spend = { per_run = 'lots' }"] = "spend%.per_run is an amount",
-      ["spend = { per_run = -1 }"] = "spend%.per_run is an amount",
-      ["limits = ''"] = "limits is a text",
+      ["base_url = 5"] = "base_url must be a text, got 5",
+      ["timeout = 0"] = "timeout must be a number of seconds",
+      ["timeout = '5'"] = "timeout must be a number of seconds",
+      ["timeout = 1e400"] = "timeout must be a number of seconds",
+      ["color = 'yes'"] = "color must be true or false",
+      ["spend = 25"] = "spend must be a table",
+      ["spend = { per_run = 'lots' }"] = "spend%.per_run must be an amount",
+      ["spend = { per_run = -1 }"] = "spend%.per_run must be an amount",
+      ["limits = ''"] = "limits must be a text",
       ["limits = 'many'"] = "many",
-      ["profiles = { a = 1 }"] = "profiles%.a is a table",
+      ["profiles = { a = 1 }"] = "profiles%.a must be a table",
       ["profiles = { a = { profiles = {} } }"] = "profiles of its own",
       ["base_url = 'http://example.com'"] = "neither https nor loopback",
     }
@@ -132,9 +132,11 @@ describe("the configuration", function()
       assert.has.match(message, refused("return { " .. text .. " }"))
     end
     local message = refused("return {}", nil, { PROXYLUA_TIMEOUT = "soon" })
-    assert.has.match("PROXYLUA_TIMEOUT is a number of seconds", message)
-    assert.has.match("%-%-spend is an amount", refused("return {}", { "--spend", "all", "-e", "" }))
-    assert.has.match("%-%-timeout is a number", refused("return {}", { "--timeout=nan", "-e", "" }))
+    assert.has.match("PROXYLUA_TIMEOUT must be a number of seconds", message)
+    assert.has.match("%-%-spend must be an amount",
+      refused("return {}", { "--spend", "all", "-e", "" }))
+    assert.has.match("%-%-timeout must be a number",
+      refused("return {}", { "--timeout=nan", "-e", "" }))
   end)
 
   it("says where a mistake in the file is", function()

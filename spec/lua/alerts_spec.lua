@@ -71,7 +71,7 @@ describe("an alert", function()
     alerts("--within", "3d")
     assert.are.equal(1, #texts())
     assert.has.match("^1001Proxy: order " .. soon
-      .. " %(2 isp US%) ends in [12]d[^,]*, at %d+%-%d+%-%S+$", texts()[1])
+      .. " %(2 isp US%) expires in [12]d[^,]*, at %d+%-%d+%-%S+$", texts()[1])
     assert.is_nil(texts()[1]:find(later, 1, true))
     eval(("px.orders.extend(%q, { period = 30, key = 'x' })"):format(soon))
     alerts("--within", "3d")
@@ -86,7 +86,7 @@ describe("an alert", function()
     local id = buy(1, 30)
     sandbox:change("clock", { advance = 29 * 86400 })
     alerts("--within", "3d")
-    assert.has.match("^1001Proxy: order " .. id .. " %(1 isp US%) ends in ", texts()[1])
+    assert.has.match("^1001Proxy: order " .. id .. " %(1 isp US%) expires in ", texts()[1])
   end)
 
   it("tells of orders whose proxies do not work, and how", function()
@@ -181,7 +181,7 @@ describe("an alert", function()
     end
     local all = table.concat(texts(), "\n")
     assert.are.equal(1, select(2, all:gsub("the balance is", "")), all)
-    assert.are.equal(1, select(2, all:gsub("ends in", "")), all)
+    assert.are.equal(1, select(2, all:gsub("expires in", "")), all)
   end)
 
   it("is told by another where the process that was to tell it has died", function()
@@ -222,7 +222,7 @@ describe("px.alerts", function()
     local run = { home = home, env = { PROXYLUA_BASE_URL = api.url } }
     local code = "return px.alerts{ within = '3d' }"
     assert.are.same({ { kind = "within", is_new = true,
-      text = "order ord_? (1 isp?[2J) has ended, at 2026-01-01T00:00:00Z" } },
+      text = "order ord_? (1 isp?[2J) has expired, at 2026-01-01T00:00:00Z" } },
       (sandbox:eval(code, run)))
     assert.is_false(sandbox:eval(code, run)[1].is_new)
     api:stop()
@@ -272,10 +272,10 @@ describe("proxylua alerts", function()
 
   it("is silent but for notes where there is one", function()
     local out, err = alerts("--balance", "2000")
-    assert.are.same({ "", "proxylua: 1 told\n" }, { out, err })
+    assert.are.same({ "", "proxylua: 1 problem reported\n" }, { out, err })
     out, err = alerts("--balance", "2000")
-    assert.are.same({ "", "proxylua: 1 told before; --all shows them\n" }, { out, err })
-    assert.are.same({ "", "proxylua: nothing is amiss\n" }, { alerts("--balance", "20") })
+    assert.are.same({ "", "proxylua: 1 reported before; --all shows them\n" }, { out, err })
+    assert.are.same({ "", "proxylua: no problems found\n" }, { alerts("--balance", "20") })
   end)
 
   it("notes which orders do not tell when they end", function()
@@ -283,10 +283,10 @@ describe("proxylua alerts", function()
     for _, fault in ipairs{ "orders.list:omit=expires_at", "orders.list:say=expires_at~soon" } do
       sandbox:change("settings", { faults = { fault } })
       assert.are.same({ "",
-        "proxylua: nothing is amiss\nproxylua: 1 active order does not tell when it ends, and is "
+        "proxylua: no problems found\nproxylua: 1 active order does not tell when it ends, and is "
         .. "not watched for that: " .. id .. "\n" }, { alerts("--within", "3d") })
     end
-    assert.are.same({ "", "proxylua: nothing is amiss\n" }, { alerts("--balance", "20") })
+    assert.are.same({ "", "proxylua: no problems found\n" }, { alerts("--balance", "20") })
   end)
 
   it("refuses a receiver that it could not tell to while there is nothing to tell", function()

@@ -215,8 +215,8 @@ local function overview()
   local lines = { "Usage: proxylua [OPTIONS] COMMAND ...",
     "       proxylua [OPTIONS] SCRIPT [ARG ...]", "" }
   add(lines, wrap("Buy, renew, check and export proxies of the 1001Proxy API, from the shell or "
-    .. "from a script in Lua. Nothing is bought twice, and nothing is spent that you did not allow.",
-    width()))
+    .. "from a script in Lua. Nothing is bought twice, and nothing is spent that you did not "
+    .. "allow.", width()))
   local commands, options = command_line().commands, command_line().options
   for _, group in ipairs(M.groups()) do
     add(lines, { "", group[1] .. ":" })

@@ -1,5 +1,5 @@
--- `proxylua alerts`: what is amiss with the account, each told once; made for cron, where it is
--- silent unless there is news.
+-- `proxylua alerts`: reports each problem of the account once. It prints nothing when there is
+-- nothing new, as cron jobs should.
 
 local core = require "proxylua.core"
 local endless = require "proxylua.cli.endless"
@@ -7,30 +7,29 @@ local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local tables = require "proxylua.term.table"
 
-local M = { summary =
-  "tell once of a low balance, of orders that end soon, of proxies that fail; for cron" }
+local M = { summary = "send a message about a low balance, or orders that expire soon" }
 
 function M.parser(parser)
-  parser:option("--balance", "tell when the balance is below this"):argname("AMOUNT")
-  parser:option("--within", "tell of active orders that end within this: 12h, 3d"):argname(
-    "DURATION")
+  parser:option("--balance", "report a balance below this amount"):argname("AMOUNT")
+  parser:option("--within", "report active orders that expire within this time, such as 12h or 3d")
+    :argname("DURATION")
   parser:option("--failing",
-    "tell of orders of whose proxies more than this percentage do not work; asks through each")
+    "report orders of which more than this percentage of the proxies do not work")
     :argname("PERCENT")
   parser:option("--check-url",
-    "what to ask for through the proxies (default: the setting check_url)")
+    "page to fetch through the proxies (default: the setting check_url)")
     :argname("URL")
   parser:option("--url",
-    "where to tell it: Slack, Discord, Telegram or anything that takes JSON (default: what "
-    .. "PROXYLUA_NOTIFY_URL holds, which no list of processes shows; without either, standard "
-    .. "output)"):argname("URL")
+    "where to send it: Slack, Discord, Telegram, or any URL that accepts JSON (default: "
+    .. "PROXYLUA_NOTIFY_URL, which the list of processes does not show; else standard output)")
+    :argname("URL")
   local kind = parser:option("--kind",
-    "json, slack, discord or telegram, where the URL's host does not tell")
+    "json, slack, discord or telegram (default: by the host of the URL)")
   parsers.suggest(kind:argname("KIND"), { "json", "slack", "discord", "telegram" })
-  parser:option("--chat", "the chat of Telegram"):argname("ID")
+  parser:option("--chat", "chat id for Telegram"):argname("ID")
   parser:option("--name",
-    "of this watch, where several with the same thresholds tell different people"):argname("NAME")
-  parser:flag("--all", "show what was told before, too")
+    "name of this watch, if several have the same thresholds"):argname("NAME")
+  parser:flag("--all", "also show problems that were reported before")
   parsers.example(parser, "alerts --balance 20 --within 3d",
     "--quiet --lock alerts alerts --balance 20 --failing 10")
 end
@@ -46,23 +45,25 @@ end
 local function put(screen, alerts, args, url)
   if screen:is_data() then return screen:list(nil, shown(alerts, args.all)) end
   local new = shown(alerts)
-  if url and #new > 0 then screen:note("%d told", #new) end
+  if url and #new > 0 then
+    screen:note(#new == 1 and "%d problem reported" or "%d problems reported", #new)
+  end
   for _, alert in ipairs(url and not args.all and {} or shown(alerts, args.all)) do
     core.system.write(tables.clean(alert.text), "\n")
   end
-  if #alerts == 0 then screen:note("nothing is amiss") end
+  if #alerts == 0 then screen:note("no problems found") end
   if #alerts > #new and not args.all then
-    screen:note("%d told before; --all shows them", #alerts - #new)
+    screen:note("%d reported before; --all shows them", #alerts - #new)
   end
 end
 
 function M.run(args, context)
   if not (args.balance or args.within or args.failing) then
-    names.usage("nothing to watch: give --balance, --within or --failing")
+    names.usage("nothing to watch: use --balance, --within or --failing")
   end
   local url = args.url or os.getenv("PROXYLUA_NOTIFY_URL")
   if url == "" then url = nil end
-  -- What could not be written has not been told.
+  -- A problem counts as reported only after it was written.
   local function show(alerts)
     put(context.screen, alerts, args, url)
     core.system.flush()

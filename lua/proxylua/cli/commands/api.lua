@@ -5,7 +5,7 @@ local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "any request to the API, authenticated and limited" }
+local M = { summary = "send any request to the API" }
 
 -- Up to the first part that stands for a value.
 local function known_paths()

@@ -1,5 +1,4 @@
--- `proxylua doctor`: what is wrong with this installation, and what to do. See checks.lua for what
--- it looks at.
+-- `proxylua doctor`: checks the installation. The checks are in doctor_checks.lua.
 
 local checks = require "proxylua.cli.commands.doctor_checks"
 local core = require "proxylua.core"
@@ -8,8 +7,7 @@ local terminal = require "proxylua.term.size"
 local wrap = require "proxylua.term.wrap"
 
 local M = {
-  summary = "look at configuration, key, store, clock and network: what is wrong and what to do",
-    bare = true,
+  summary = "check the installation, and say what to do about problems", bare = true,
 }
 
 local LABEL = 18

@@ -1,5 +1,5 @@
--- What `proxylua doctor` looks at, in an order in which each check stands on those before it. A
--- check tells what it finds and never raises: what it diagnoses must not end it.
+-- The checks of `proxylua doctor`. Each one depends on those before it. A check reports its
+-- findings and never raises, so that a problem does not hide the others.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -7,28 +7,27 @@ local prepare = require "proxylua.cli.context"
 
 local M = {}
 
--- seconds: charges are told apart by time; more than that a clock that is set never has
-local MOST_SKEW, SKEW = 60, 5
-local MOST_WAIT = 5           -- seconds for a turn under the limits
-local HEADER = 100            -- bytes of an SQLite file, which tell of what it is
+-- seconds: reconciliation compares times of the API with the clock
+local MAX_SKEW, SKEW = 60, 5
+local MAX_WAIT = 5            -- seconds to wait for a rate-limit slot
+local HEADER = 100            -- bytes at the start of an SQLite file, with its version
 
 -- --- findings ---
 
--- A report gathers findings: state (ok, warn or fail), check, text, advice; and the settings as far
--- as they could be read, whether the base URL is the one that is meant, and what else later checks
--- stand on.
-local function tell(report, state, check, text, advice, code)
+-- A report collects findings (state: ok, warn or fail; check; text; advice) and what later checks
+-- need: the settings as far as they could be read, has_api, has_key and has_store.
+local function add(report, state, check, text, advice, code)
   local finding = { state = state, check = check, text = text, advice = advice }
   if state == "fail" and not report.code then report.code = code or 2 end
-  report.tell(finding)
+  report.on_finding(finding)
 end
 
--- The error's text, without its kind, which stands in the exit code.
-local function tell_error(report, check, err, advice)
+-- Adds a finding for an error. Its kind decides the exit code.
+local function add_error(report, check, err, advice)
   if core.error.is(err) and err.kind == "cancelled" then error(err, 0) end
-  if not core.error.is(err) then return tell(report, "fail", check, tostring(err), advice, 1) end
+  if not core.error.is(err) then return add(report, "fail", check, tostring(err), advice, 1) end
   local code = err.kind == "usage" and 2 or core.system.exit_code(err)
-  return tell(report, "fail", check, err.message, advice, code)
+  return add(report, "fail", check, err.message, advice, code)
 end
 
 local function mode_of(status)
@@ -38,7 +37,7 @@ end
 -- --- configuration ---
 
 local function shown(name, value)
-  if name == "api_key_command" then return "set" end -- it may hold what it should not
+  if name == "api_key_command" then return "set" end -- the command may contain secrets
   return (tostring(value):gsub("://[^@/]*@", "://"))
 end
 
@@ -48,69 +47,68 @@ local function value_of(settings, name)
   return settings[group] and settings[group][member]
 end
 
--- Answers the settings, where each came from, and the errors of those for which the default has to
--- do.
+-- Returns the settings, their sources, and the errors of those that have their default instead.
 local function read_settings(report)
   local bad = {}
   local options = { on_bad = function(name, err) bad[name] = err end }
   local ok, settings, sources = pcall(prepare.settings, report.flags, options)
   if not ok and settings.kind == "config" then
-    tell_error(report, "config", settings, "correct it; what follows goes without the config file")
+    add_error(report, "config", settings, "correct the file; the checks below do not use it")
     bad, options.without_file = {}, true
     ok, settings, sources = pcall(prepare.settings, report.flags, options)
   end
   if ok then return settings, sources, bad end
-  tell_error(report, "config", settings, "see proxylua help config")
+  add_error(report, "config", settings, "see proxylua help config")
   return nil
 end
 
-local function tell_file(report)
+local function add_file(report)
   if report.code then return end
   local path = config.path()
   local there = path and core.system.kind(path) == "file"
-  tell(report, "ok", "config", there and path or ("no file%s; defaults hold"):format(path and " at "
-    .. path or ""))
+  add(report, "ok", "config", there and path or ("no file%s; the defaults are used"):format(path
+    and " at " .. path or ""))
 end
 
-local function tell_setting(report, name, value, source, err)
+local function add_setting(report, name, value, source, err)
   if err then
-    return tell_error(report, "config." .. name, err,
-      "correct it or leave it out; what follows goes without it")
+    return add_error(report, "config." .. name, err,
+      "correct or remove it; the checks below use the default")
   end
   if value == nil then return nil end
-  return tell(report, "ok", "config." .. name, ("%s (%s)"):format(shown(name, value),
+  return add(report, "ok", "config." .. name, ("%s (%s)"):format(shown(name, value),
     source or "default"))
 end
 
 local function check_config(report)
   local settings, sources, bad = read_settings(report)
   if not settings then return end
-  tell_file(report)
+  add_file(report)
   for _, row in ipairs(config.rows) do
-    tell_setting(report, row[1], value_of(settings, row[1]), sources[row[1]], bad[row[1]])
+    add_setting(report, row[1], value_of(settings, row[1]), sources[row[1]], bad[row[1]])
   end
   if not value_of(settings, "spend.per_run") and not value_of(settings, "spend.per_day") then
-    tell(report, "ok", "config.spend", "nothing may be spent",
-      "allow it with --spend AMOUNT, or spend in the config")
+    add(report, "ok", "config.spend", "purchases are refused, or confirmed on a terminal",
+      "to allow them, use --spend AMOUNT, or set spend in the configuration")
   end
   local ok, err = pcall(core.door.configure, settings)
-  if not ok then return tell_error(report, "config", err) end
+  if not ok then return add_error(report, "config", err) end
   report.settings, report.has_api = settings, not bad.base_url
 end
 
 -- --- the key ---
 
 local places = {
-  sandbox = "the sandbox's, which is no secret", environment = "from PROXYLUA_API_KEY",
+  sandbox = "the key of the sandbox", environment = "from PROXYLUA_API_KEY",
   command = "from api_key_command",
 }
 
 local function check_key(report)
   if not report.settings then return end
   local ok, source = pcall(core.doctor.key)
-  if not ok then return tell_error(report, "key", source) end
+  if not ok then return add_error(report, "key", source) end
   report.has_key = true
-  tell(report, "ok", "key", places[source] or "from the file " .. report.settings.api_key_file)
+  add(report, "ok", "key", places[source] or "from the file " .. report.settings.api_key_file)
 end
 
 -- --- permissions and the store ---
@@ -119,11 +117,12 @@ local function check_private(report, check, path)
   local status = core.system.status(path)
   if not status then return end
   if not status.own then
-    tell(report, "warn", check, path .. " belongs to somebody else",
-      "chown it, or name another place")
+    add(report, "warn", check, path .. " belongs to another user",
+      "run chown, or use another path")
   elseif status.mode & 63 ~= 0 then
-    tell(report, "warn", check, ("%s is open to others (mode %s)"):format(path, mode_of(status)),
-      "chmod go= " .. path)
+    local text = ("%s is open to other users (mode %s)"):format(path, mode_of(status))
+    add(report, "warn", check, text,
+      "run chmod go= " .. path)
   end
 end
 
@@ -131,8 +130,8 @@ local function folder_of(path)
   return path:match("^(.*)/[^/]+$") or "."
 end
 
--- The folder of a store; of the usual one, whose folders are made when they are missing, the
--- nearest that is there.
+-- The folder of a store. The default store's folders are created when they are missing: for it, the
+-- nearest folder that exists.
 local function store_folder(report, path)
   local folder = folder_of(path)
   if report.settings.store then return folder end
@@ -147,14 +146,14 @@ local function check_new_store(report, path)
   local status = core.system.status(folder)
   report.has_store = status and status.writable
   if report.has_store then
-    return tell(report, "ok", "store", path .. " is not there yet; the first request makes it")
+    return add(report, "ok", "store", path .. " does not exist yet; the first request creates it")
   end
-  return tell(report, "fail", "store",
-    ("%s is not there, and nothing can be written in %s"):format(path, folder),
-    "name another place with --store, PROXYLUA_STORE or store in the config", 4)
+  return add(report, "fail", "store",
+    ("%s does not exist, and %s cannot be written"):format(path, folder),
+    "use another path: --store, PROXYLUA_STORE, or store in the configuration", 4)
 end
 
--- The version that the file's header tells, nil when it does not.
+-- The version in the header of an SQLite file, nil when there is none.
 local function version_of(path)
   local file = io.open(path, "rb")
   local header = file and file:read(HEADER)
@@ -167,11 +166,11 @@ end
 local function open_store(report, location, text)
   local ok, err = pcall(core.doctor.store, location)
   if not ok then
-    return tell_error(report, "store", err,
-      "the journal of charges is in it: keep what is there, and see what it says")
+    return add_error(report, "store", err,
+      "keep the file, it contains the journal of purchases; see proxylua help journal")
   end
   report.has_store = true
-  return tell(report, "ok", "store", text)
+  return add(report, "ok", "store", text)
 end
 
 local function check_file_store(report, path)
@@ -180,8 +179,8 @@ local function check_file_store(report, path)
   if kind ~= "folder" then check_private(report, "store", path) end
   local version, status = version_of(path), core.system.status(path)
   if not (status.writable and core.system.status(store_folder(report, path)).writable) then
-    return tell(report, "fail", "store", path .. " or its folder cannot be written",
-      "chown or chmod both, or use --store", 4)
+    return add(report, "fail", "store", path .. " or its folder cannot be written",
+      "run chown or chmod on both, or use --store", 4)
   end
   return open_store(report, path, ("%s (SQLite%s)"):format(path, version and ", version " .. version
     or ""))
@@ -192,7 +191,7 @@ local function check_store(report)
   if not report.settings then return end
   if location == ":memory:" then
     report.has_store = true
-    return tell(report, "ok", "store", "in memory, gone with the run")
+    return add(report, "ok", "store", "in memory; it is lost when the run ends")
   end
   if location and location:find("^postgres") then
     return open_store(report, location, shown("store", location) .. " (PostgreSQL)")
@@ -202,20 +201,21 @@ end
 
 -- --- the API ---
 
-local function tell_clock(report, ahead)
-  local text = ("%.0f s %s the server's"):format(math.abs(ahead), ahead < 0 and "ahead of"
-    or "behind")
-  if math.abs(ahead) > MOST_SKEW then
-    return tell(report, "fail", "clock", text, "set it: what became of a charge is told by time", 2)
+local function add_clock(report, ahead)
+  local text = ("%.0f s %s the clock of the API"):format(math.abs(ahead),
+    ahead < 0 and "ahead of" or "behind")
+  if math.abs(ahead) > MAX_SKEW then
+    return add(report, "fail", "clock", text,
+      "set the clock: purchases are told apart by their time", 2)
   elseif math.abs(ahead) > SKEW then
-    return tell(report, "warn", "clock", text, "set it, with NTP for instance")
+    return add(report, "warn", "clock", text, "set the clock, for example with NTP")
   end
-  return tell(report, "ok", "clock", "as the server's")
+  return add(report, "ok", "clock", "agrees with the clock of the API")
 end
 
-local function tell_of_network(report, err)
-  local advice = err.kind == "network" and "check the connection, and base_url" or nil
-  return tell_error(report, "network", err, advice)
+local function add_network_error(report, err)
+  local advice = err.kind == "network" and "check the connection and base_url" or nil
+  return add_error(report, "network", err, advice)
 end
 
 local months = { Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9,
@@ -230,58 +230,59 @@ local function http_date(text)
     time))
 end
 
--- Without a key, whether anything answers there.
-local function ask_without_key(report)
+-- Without a key: whether a server responds.
+local function check_without_key(report)
   local url = (report.settings.base_url or ""):gsub("/+$", "") .. "/account"
-  local ok, answer = pcall(core.http.get, url, { timeout = math.min(report.settings.timeout, 30),
+  local ok, response = pcall(core.http.get, url, { timeout = math.min(report.settings.timeout, 30),
     redirects = 0 })
-  if not ok then return tell_of_network(report, answer) end
-  local date = http_date(answer.headers.date)
-  tell(report, "ok", "network", ("%s answers (status %d, without a key)"):format(url,
-    answer.status))
-  if date then tell_clock(report, date + 0.5 - core.task.now()) end
+  if not ok then return add_network_error(report, response) end
+  local date = http_date(response.headers.date)
+  add(report, "ok", "network", ("%s responds (status %d, without a key)"):format(url,
+    response.status))
+  if date then add_clock(report, date + 0.5 - core.task.now()) end
   return nil
 end
 
-local function ask_for_account(report)
+local function check_account(report)
   local ok, account = pcall(core.door.call, "account.get", { timeout = report.settings.timeout,
-    max_wait = MOST_WAIT })
+    max_wait = MAX_WAIT })
   if not ok and account.kind == "rate_limited" and not account.status then
-    return tell(report, "warn", "network", "not asked: " .. account.message, "see the limits below")
+    return add(report, "warn", "network", "not tried: " .. account.message,
+      "see the rate limits below")
   elseif not ok and not account.status then
-    return tell_of_network(report, account)
+    return add_network_error(report, account)
   end
-  tell(report, "ok", "network", "the API answers")
+  add(report, "ok", "network", "the API responds")
   if ok then
-    tell(report, "ok", "account", ("balance %s"):format(account.balance or "not told"))
+    add(report, "ok", "account", ("balance %s"):format(account.balance or "unknown"))
   else
-    tell_error(report, "account", account, account.kind == "auth"
-      and "is it the key of this base_url?" or nil)
+    add_error(report, "account", account, account.kind == "auth"
+      and "check that the key belongs to this base_url" or nil)
   end
-  if core.doctor.clock() then tell_clock(report, core.doctor.clock()) end
+  if core.doctor.clock() then add_clock(report, core.doctor.clock()) end
   return nil
 end
 
 local function check_network(report)
   if not report.has_api then return nil end
-  return (report.has_key and report.has_store and ask_for_account or ask_without_key)(report)
+  return (report.has_key and report.has_store and check_account or check_without_key)(report)
 end
 
 local function seconds(value)
   return ("%.0f s"):format(value)
 end
 
-local function tell_scope(report, name, scope)
+local function add_scope(report, name, scope)
   local check = "limit " .. name
   if scope.paused > 0 then
-    return tell(report, "warn", check, "the server asked for a pause of " .. seconds(scope.paused),
-      "wait; does something else use this key?")
+    return add(report, "warn", check, "the API imposes a pause of " .. seconds(scope.paused),
+      "wait, and check whether another program uses this key")
   elseif scope.paced > 0 then
-    return tell(report, "warn", check,
-      ("after a pause, requests go out slowly for %s"):format(seconds(scope.paced)),
-      "nothing to do; does something else use this key?")
+    return add(report, "warn", check,
+      ("after a pause, requests are sent slowly for %s"):format(seconds(scope.paced)),
+      "check whether another program uses this key")
   end
-  return tell(report, "ok", check, ("%d of %d requests in %s are free"):format(scope.free,
+  return add(report, "ok", check, ("%d of %d requests in %s are available"):format(scope.free,
     scope.requests,
     seconds(scope.seconds)))
 end
@@ -289,37 +290,37 @@ end
 local function check_limits(report)
   if not (report.has_api and report.has_key and report.has_store) then return end
   local ok, limits = pcall(core.door.limits)
-  if not ok then return tell_error(report, "limits", limits) end
-  if limits.off then return tell(report, "ok", "limits", "off") end
-  for _, name in ipairs{ "general", "orders" } do tell_scope(report, name, limits[name]) end
+  if not ok then return add_error(report, "limits", limits) end
+  if limits.off then return add(report, "ok", "limits", "off") end
+  for _, name in ipairs{ "general", "orders" } do add_scope(report, name, limits[name]) end
   return nil
 end
 
 -- --- the journal ---
 
-local function tell_entry(report, entry)
+local function add_entry(report, entry)
   local text = ("%s of %s, at most %s (key %s)"):format(entry.endpoint, entry.created_at,
     entry.quote, entry.key)
   if entry.running then
-    return tell(report, "ok", "journal", ("process %d is at work on %s"):format(entry.pid, text))
+    return add(report, "ok", "journal", ("process %d works on %s"):format(entry.pid, text))
   end
-  return tell(report, "warn", "journal", "nobody knows what came of " .. text,
-    ("proxylua journal show %s, then proxylua journal settle"):format(entry.key))
+  return add(report, "warn", "journal", "the outcome is unknown: " .. text,
+    ("run proxylua journal settle %s; see proxylua help journal"):format(entry.key))
 end
 
-local function tell_entries(report)
+local function add_entries(report)
   local count = 0
   for entry in require("proxylua").journal.each{ state = "open" } do
     count = count + 1
-    tell_entry(report, entry)
+    add_entry(report, entry)
   end
-  if count == 0 then tell(report, "ok", "journal", "no open entries") end
+  if count == 0 then add(report, "ok", "journal", "no open entries") end
 end
 
 local function check_journal(report)
   if not (report.has_api and report.has_key and report.has_store) then return end
-  local ok, err = pcall(tell_entries, report)
-  if not ok then tell_error(report, "journal", err) end
+  local ok, err = pcall(add_entries, report)
+  if not ok then add_error(report, "journal", err) end
 end
 
 -- --- plugins ---
@@ -327,14 +328,14 @@ end
 local function check_plugins(report)
   local installed = require "proxylua.plugin.package.installed"
   local ok, entries = pcall(installed.entries)
-  if not ok then return tell_error(report, "plugins", entries) end
-  if not next(entries) then return tell(report, "ok", "plugins", "none is installed") end
+  if not ok then return add_error(report, "plugins", entries) end
+  if not next(entries) then return add(report, "ok", "plugins", "none") end
   for _, name in ipairs(installed.names()) do
     local problem, check = installed.verify(name), "plugin " .. name
     if problem then
-      tell(report, "fail", check, problem)
+      add(report, "fail", check, problem)
     else
-      tell(report, "ok", check, entries[name].version .. ", as it was installed")
+      add(report, "ok", check, entries[name].version .. ", unchanged since its installation")
     end
   end
   return nil
@@ -343,16 +344,16 @@ end
 local checks = { check_config, check_key, check_store, check_network, check_limits, check_journal,
   check_plugins }
 
---- Looks at everything.
+--- Runs all checks.
 -- @param flags table of the command line's options
--- @param tell function that takes each finding as it is made: a table with state (ok, warn or
+-- @param report_finding function that is called with each finding: a table with state (ok, warn or
 --   fail), check, text and advice
--- @return the exit code of the first failure, 0 when there is none
-function M.run(flags, tell_finding)
-  local report = { flags = flags, tell = tell_finding }
+-- @return integer, the exit code of the first failure; 0 when there is none
+function M.run(flags, report_finding)
+  local report = { flags = flags, on_finding = report_finding }
   for _, check in ipairs(checks) do
     local ok, err = pcall(check, report)
-    if not ok then tell_error(report, "doctor", err) end
+    if not ok then add_error(report, "doctor", err) end
   end
   return report.code or 0
 end

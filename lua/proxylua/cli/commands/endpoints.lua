@@ -205,7 +205,7 @@ function M.find(group)
     listed[at], by_word[name] = name, row
   end
   return {
-    summary = ("the API: %s"):format(table.concat(listed, ", ")),
+    summary = ("call the API: %s"):format(table.concat(listed, ", ")),
     parser = function(parser)
       parser:require_command(true):command_target("endpoint")
       for _, row in ipairs(rows) do add_row(parser, row) end

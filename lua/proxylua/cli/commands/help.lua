@@ -4,12 +4,11 @@ local core = require "proxylua.core"
 local help = require "proxylua.help"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "help on a command, a topic or a function", bare = true }
+local M = { summary = "show help on a command, a topic or a function", bare = true }
 
 function M.parser(parser)
   local words = parser:argument("topic",
-    "a command, perhaps with its sub-command; a topic; or a function such as "
-    .. "px.map")
+    "a command and its sub-command, a topic, or a function such as px.map")
   parsers.suggest(words:argname("TOPIC"):args("*"), help.words)
   parsers.example(parser, "help orders create", "help config", "help px.orders.create")
 end
