@@ -72,7 +72,7 @@ for _, place in ipairs(stores.all) do
     after_each(function() server:stop() end)
 
     local function entry_of(key)
-      local result = program.run({ "--json", "journal", "list" },
+      local result = program.run({ "--json", "journal", "list", "--all" },
         { env = { PROXYLUA_BASE_URL = server.url,
         PROXYLUA_API_KEY = server.key, PROXYLUA_STORE = store } })
       assert.equal(0, result.code, result.err)
