@@ -115,6 +115,78 @@ describe("px.export", function()
   end
 end)
 
+-- --- every format, every protocol, every hard login ---
+
+local logins = {
+  {}, { "u" }, { "u", "" }, { "", "p" }, { "u", "p" }, { "u:v", "p" }, { "u", "p:q" },
+  { "u", "p:socks5" }, { "u", "p#q" }, { "u", "p,q" }, { "u", "p q" }, { "u", " p" }, { "u", "p " },
+  { "u", "p@10.0.0.2:80" }, { "u@v", "p@q" }, { "10.0.0.2", "80" }, { "john.doe", "1234" },
+  { "localhost", "80" }, { "socks5", "http" }, { "US", "elite" }, { "u", 'p"q' }, { "u", '"p"' },
+  { "u", "'p'" }, { "u", "p\\n" }, { "u", "%41" }, { "u", "p%" }, { "u", "\u{a0}" },
+  { "ü", "€" }, { "u", "\xFF\xFE" }, { "u", "p\0q" }, { "u", "p\nq" }, { "u\tv", "p" },
+  { "*", "p" }, { "NEGOTIATE", "p" }, { "$u", "p" }, { "007", "0x1F" }, { "null", "~" },
+  { "yes", "true" }, { "1e3", "1_000" }, { "- u", "? p" }, { "{u}", "[p]" }, { "&u", "*p" },
+  { "!u", "|p" }, { ("u"):rep(64), ("p"):rep(63) }, { ("u"):rep(64), ("p"):rep(64) },
+  { ("u"):rep(255), ("p"):rep(255) }, { "u", "p;q|r" }, { "u", "://" }, { "http://u", "p" },
+}
+
+describe("a proxy is read back as it was written, or refused with a reason:", function()
+  local address = require "proxylua.proxies.address"
+
+  for _, format in ipairs(px.export.formats()) do
+    if format.summary ~= "added by a script" then
+      it(format.name, function()
+        local written = 0
+        for _, protocol in ipairs(protocols) do
+          for _, host in ipairs(hosts) do
+            for _, login in ipairs(logins) do
+              local one = proxy(login[1], login[2], { protocol = protocol, host = host })
+              local text, err = px.try(export, one, format.name)
+              local what = ("%s %s %q %q"):format(protocol, host, login[1] or "", login[2] or "")
+              if text then
+                written = written + 1
+                local list, given = {}, { text }
+                local ok, problem = pcall(function()
+                  for read in px.proxies.read{ read = function() return table.remove(given) end } do
+                    list[#list + 1] = read.url
+                  end
+                end)
+                assert.is_true(ok, what .. ": " .. tostring(problem))
+                assert.same({ address.complete(one).url }, list, what)
+              else
+                assert.equal("usage", err.kind)
+                assert.matches("cannot be written as ", err.message, 1, true)
+              end
+            end
+          end
+        end
+        assert.is_true(written >= 30, written)
+      end)
+    end
+  end
+
+  it("JSON and YAML of another formatter too", function()
+    math.randomseed(29)
+    for _, format in ipairs{ "json", "foxyproxy", "switchyomega", "sing-box", "gost" } do
+      local list = taken(format, 100)
+      local path = file_of(list, format)
+      shell(("jq . %s > %s.pretty && jq -c . %s > %s.short"):format(path, path, path, path))
+      for _, form in ipairs{ ".pretty", ".short" } do
+        local read = read_back(path .. form)
+        assert.equal(#list, #read)
+        for at, one in ipairs(list) do
+          assert.equal(address.complete(one).url, read[at].url)
+        end
+      end
+    end
+    local list = taken("clash", 100)
+    local document = yaml.load(program.read(file_of(list, "clash")))
+    local read = read_back(program.write(folder .. "/clash.yaml", yaml.dump{ document }))
+    for at, one in ipairs(list) do assert.equal(address.complete(one).url, read[at].url) end
+    assert.equal(#list, #read)
+  end)
+end)
+
 -- --- the readers themselves ---
 
 local function decoded(text)
@@ -347,7 +419,8 @@ describe("a format refuses what it cannot carry:", function()
     { "proxychains", proxy("a", "b", { protocol = "https" }), "protocol https" },
     { "scrapy", proxy("ü", "b"), "ASCII" }, { "scrapy", proxy("a", "b", { protocol = "socks5" }),
       "protocol socks5" },
-    { "squid", proxy("*", "b"), "meaning of its own" }, { "squid", proxy("u", ("b"):rep(127)), "128" },
+    { "squid", proxy("*", "b"), "meaning of its own" },
+    { "squid", proxy("u", ("b"):rep(127)), "128" },
     { "txt", proxy("a", "b#c"), "write a URL" }, { "txt", proxy("a", "b,c"), "write a URL" },
     { "txt", proxy("a", "b:socks5"), "write a URL" },
     { "txt", proxy("a", "1", { host = "a.b", username = "c.d" }), "write a URL" },

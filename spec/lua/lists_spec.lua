@@ -94,8 +94,8 @@ describe("a list is read:", function()
     ["CSV"] = { "ip,port,user,pass\n10.1.2.3,8080,bob,s3c\n", B },
     ["quoted headings"] = { '"IP","Port","User","Pass","Type"\r\n"10.1.2.3","1080","bob","s3c",'
       .. '"SOCKS5"\r\n', S },
-    ["names with separators"] = { "Proxy Address;Proxy-Port;user_name;Passwd\n10.1.2.3;8080;bob;s3c",
-      B },
+    ["names with separators"] = { "Proxy Address;Proxy-Port;user_name;Passwd\n"
+      .. "10.1.2.3;8080;bob;s3c", B },
     ["blanks behind commas"] = { "ip, port, user, pass\n10.1.2.3, 8080, bob, s3c", B },
     ["a heading of words"] = { "IP PORT PASS USER\n10.1.2.3 8080 s3c bob", B },
     ["a heading in a comment"] = { "#ip,port,pass,user\n10.1.2.3,8080,s3c,bob", B },
@@ -133,8 +133,8 @@ describe("a list is read:", function()
       .. '"port":1080,"users":[{"user":"bob","pass":"s3c"}]}]}},{"protocol":"freedom"}],'
       .. '"dns":{"servers":[{"address":"1.1.1.1","port":53}]}}', S },
     ["a gost node"] = { '{"chains":[{"hops":[{"nodes":[{"addr":"10.1.2.3:1080","connector":'
-      .. '{"type":"socks5","auth":{"username":"bob","password":"s3c"}},"dialer":{"type":"tcp"}}]}]}]}',
-      S },
+      .. '{"type":"socks5","auth":{"username":"bob","password":"s3c"}},"dialer":{"type":"tcp"}}'
+      .. ']}]}]}', S },
     -- YAML
     ["YAML in blocks"] = { "mode: rule\nproxies:\n  - name: a\n    type: socks5\n"
       .. "    server: 10.1.2.3\n    port: 1080\n    username: bob\n    password: s3c\n", S },
@@ -158,7 +158,8 @@ describe("a list is read:", function()
     ["curl's SOCKS options"] = { "--socks5 10.1.2.3:1080\n--proxy-user bob:s3c\n", S },
     ["an environment"] = { "FOO=bar\nexport HTTP_PROXY=\"" .. B .. "\"\nNO_PROXY=localhost\n", B },
     ["FoxyProxy 7"] = { '{"mode":"disabled","k1":{"type":3,"title":"a","active":true,'
-      .. '"address":"10.1.2.3","port":1080,"proxyDNS":true,"username":"bob","password":"s3c"}}', S },
+      .. '"address":"10.1.2.3","port":1080,"proxyDNS":true,"username":"bob",'
+      .. '"password":"s3c"}}', S },
     ["ZeroOmega"] = { '{"+p":{"profileType":"FixedProfile","fallbackProxy":{"scheme":"socks5",'
       .. '"host":"10.1.2.3","port":1080},"auth":{"fallbackProxy":{"username":"bob",'
       .. '"password":"s3c"}}},"schemaVersion":2}', S },
@@ -285,7 +286,8 @@ local seeds = {
 local function mutate(text)
   local at = math.random(#text)
   local kind = math.random(5)
-  if kind == 1 then return text:sub(1, at - 1) .. string.char(math.random(0, 255)) .. text:sub(at + 1)
+  if kind == 1 then
+    return text:sub(1, at - 1) .. string.char(math.random(0, 255)) .. text:sub(at + 1)
   elseif kind == 2 then return text:sub(1, at - 1) .. text:sub(at + math.random(4))
   elseif kind == 3 then return text:sub(1, at)
   elseif kind == 4 then return text:sub(1, at) .. text:sub(math.random(#text))
@@ -322,7 +324,8 @@ end)
 -- What takes a step for each pair of bytes takes a thousand times longer for a line that is a
 -- thousand times longer; the bounds between the two leave room for a busy machine.
 it("takes a time in proportion to the length of a line", function()
-  for _, letter in ipairs{ "@", ":", " ", "#", ",", "a", "1.", "%", '"', "[", "/", "a:", "-", "=" } do
+  local letters = { "@", ":", " ", "#", ",", "a", "1.", "%", '"', "[", "/", "a:", "-", "=" }
+  for _, letter in ipairs(letters) do
     local function time(size)
       local line = (letter:rep(size // #letter) .. "\n"):rep((1 << 18) // size)
       local began = os.clock()

@@ -89,8 +89,8 @@ end
 --   `template` and `url` as px.export.text has them; `allow_empty=true` writes a file without
 --   proxies too
 -- @return integer, how many proxies it has
--- @raise usage, where the format cannot carry a proxy, or with the code "empty" without proxies, and
---   the file is what it was before; store, when it cannot be written; what px.orders.proxies
+-- @raise usage, where the format cannot carry a proxy, or with the code "empty" without proxies,
+--   and the file is what it was before; store, when it cannot be written; what px.orders.proxies
 --   raises
 -- @usage print(px.export.file(proxies, os.tmpname(), { format = "clash" }))  --> 2
 function M.file(proxies, path, options)

@@ -1,5 +1,5 @@
--- Writing proxies in a format, piece by piece, to a function or to a file that is there whole or not
--- at all.
+-- Writing proxies in a format, piece by piece, to a function or to a file that is there whole or
+-- not at all.
 
 local core = require "proxylua.core"
 local address = require "proxylua.proxies.address"
