@@ -133,7 +133,8 @@ describe("renewal", function()
   it("names what else keeps it from extending an order that ends soon", function()
     for fault, text in pairs{
       ["say=country~Germania"] = "has a country that cannot be read (Germania)",
-      ["omit=quantity"] = "cannot be priced", ["omit=id"] = "id is missing" } do
+      ["omit=quantity"] = "cannot be priced",
+      ["omit=id"] = "record 4 cannot be used: id is missing" } do
       faults("orders.list:" .. fault)
       local result = sandbox:run{ "--quiet", "renew", "--within", "3d", "--country", "DE" }
       assert.equal(4, result.code, result.err)

@@ -93,10 +93,13 @@ local function is_wanted(order, wanted)
     or country == nil and order.country ~= nil -- which cannot be read
 end
 
--- The active orders that are due by the ends that the list shows, and those without a readable end.
+-- The active orders that are due by the ends that the list shows, those without a readable end, and
+-- what could not be read of the list.
 local function list(wanted, now)
-  local due, endless = {}, {}
-  for order in pages.orders.each{ status = "active", type = wanted.type } do
+  local due, endless, problems = {}, {}, {}
+  local function note(err) problems[#problems + 1] = err.message end
+  local orders = pages.orders.each{ status = "active", type = wanted.type, on_problem = note }
+  for order in orders do
     local shown = time.read(order.expires_at)
     local is_meant = is_wanted(order, wanted) and not failed.is_over(order)
     if is_meant and not shown then
@@ -105,7 +108,7 @@ local function list(wanted, now)
       due[#due + 1] = order
     end
   end
-  return due, endless
+  return due, endless, problems
 end
 
 local function action_of(order, wanted, key)
@@ -270,12 +273,13 @@ local function decide(wanted, progress)
     balance = endpoints.account.get().balance }
   local now, earliest = clock() -- which that response has set
   local before = ties.open_extensions()
-  local due, endless = list(wanted, now)
+  local due, endless, problems = list(wanted, now)
   local found = read_journal(due, progress)
   check_pool(wanted.pool, found)
   add_settled(plan, before)
   add_unknown(plan, due, wanted, found)
   add_endless(plan, endless, wanted, found, now)
+  plan.problems = array(problems)
   local newest, chosen = ends.of(due, found.extensions), {}
   sort_due(due, newest)
   for _, order in ipairs(due) do
@@ -319,6 +323,7 @@ local function texts_of(plan, kind)
       texts[#texts + 1] = ("order %s %s"):format(order.order, order.text)
     end
   end
+  if kind == "protocol" then table.move(plan.problems, 1, #plan.problems, #texts + 1, texts) end
   local more = #texts - MAX_NAMED
   if more > 0 then texts[MAX_NAMED + 1] = ("and %d more (--json shows all)"):format(more) end
   return table.concat(texts, "\n  ", 1, math.min(#texts, MAX_NAMED + 1)), #texts
