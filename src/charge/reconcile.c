@@ -71,7 +71,8 @@ enum list_order reconcile_sorting(const struct reconcile_rows *rows, int created
 {
   bool falls = false, rises = false;
   double last = 0, time;
-  for (size_t row = 0; row < rows->tail; row++) {
+  size_t count = rows->tail > 0 ? rows->tail : rows->count; /* the end alone may have been read */
+  for (size_t row = 0; row < count; row++) {
     const char *text = reconcile_text(rows, row, created_at);
     if (!text || !date_parse(text, &time)) return LIST_UNSORTED;
     falls |= row > 0 && time < last;

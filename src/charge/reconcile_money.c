@@ -68,6 +68,12 @@ bool reconcile_mark(const struct reconcile_rows *transactions, size_t row, struc
   return ok;
 }
 
+static enum list_order sorting_of(const struct reconcile_case *c)
+{
+  enum list_order sorting = reconcile_sorting(&c->transactions, TRANSACTION_CREATED_AT);
+  return sorting == LIST_UNSORTED ? c->before.transactions.sorting : sorting;
+}
+
 /* By how many seconds a transaction came after the baseline; 0 if it has no date. */
 static double lateness(const struct reconcile_case *c, size_t row)
 {
@@ -111,7 +117,7 @@ static bool match_baseline(const struct reconcile_case *c, struct ledger *ledger
   bool *matched = calloc(known->count + 1, sizeof *matched);
   struct buffer mark = {0};
   bool ok = matched;
-  bool rising = reconcile_sorting(&c->transactions, TRANSACTION_CREATED_AT) == LIST_OLDEST_FIRST;
+  bool rising = sorting_of(c) == LIST_OLDEST_FIRST;
   for (size_t i = 0; ok && i < c->transactions.count; i++) {
     size_t row = rising ? i : c->transactions.count - 1 - i;
     ok = reconcile_mark(&c->transactions, row, &mark);
@@ -128,7 +134,7 @@ static bool match_baseline(const struct reconcile_case *c, struct ledger *ledger
  * end in a list sorted by time, or if its date says so. */
 static bool is_behind(const struct reconcile_case *c, const struct ledger *ledger, size_t row)
 {
-  enum list_order sorting = reconcile_sorting(&c->transactions, TRANSACTION_CREATED_AT);
+  enum list_order sorting = sorting_of(c);
   bool before = false, after = false;
   for (size_t i = 0; i < c->transactions.count; i++) {
     before |= ledger->old[i] && i < row;
@@ -360,7 +366,7 @@ static bool expect_balance(const struct reconcile_case *c, const struct ledger *
 static bool is_explained_by_cache(const struct reconcile_case *c, const struct ledger *ledger,
                                   money expected)
 {
-  bool rising = reconcile_sorting(&c->transactions, TRANSACTION_CREATED_AT) == LIST_OLDEST_FIRST;
+  bool rising = sorting_of(c) == LIST_OLDEST_FIRST;
   money amount;
   for (size_t i = 0; i < c->transactions.count; i++) { /* the newest first */
     size_t row = rising ? c->transactions.count - 1 - i : i;
