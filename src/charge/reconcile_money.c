@@ -361,21 +361,57 @@ static bool expect_balance(const struct reconcile_case *c, const struct ledger *
   return true;
 }
 
-/* A cached balance in the baseline may have lacked the newest of its transactions: then the balance
- * differs by exactly these. */
-static bool is_explained_by_cache(const struct reconcile_case *c, const struct ledger *ledger,
-                                  money expected)
+/* The effect of a transaction on the balance. False if it cannot be read. */
+static bool add_effect(const struct reconcile_case *c, size_t row, money *balance)
+{
+  money amount;
+  if (!read_amount(c, row, &amount)) return false;
+  return is_charge(c, row) ? money_subtract(*balance, amount, balance)
+                           : money_add(*balance, amount, balance);
+}
+
+/* The charges of entries that no transaction shows yet. */
+static bool subtract_unseen(const struct reconcile_case *c, const struct ledger *ledger,
+                            money *balance)
+{
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (other->id == c->entry->id || other->state != JOURNAL_PLACED || ledger->entries[i] ||
+        !moved_since(c, ledger, other))
+      continue;
+    if (!money_subtract(*balance, cost_of(other), balance)) return false;
+  }
+  return true;
+}
+
+static bool may_be_charge(const struct reconcile_case *c, money fall)
+{
+  return fall >= c->entry->quote / 2 && fall / 2 <= c->entry->quote;
+}
+
+/* Whether the transactions that came after the baseline's balance account for the balance now.
+ * Where the baseline's balance stands among them is known roughly: a cached one lacks the newest
+ * transactions of the baseline, and a list that lagged lacked some that the balance had. A cached
+ * balance explains nothing that may as well be this charge. */
+static bool balance_is_explained(const struct reconcile_case *c, const struct ledger *ledger)
 {
   bool rising = sorting_of(c) == LIST_OLDEST_FIRST;
-  money amount;
-  for (size_t i = 0; i < c->transactions.count; i++) { /* the newest first */
-    size_t row = rising ? c->transactions.count - 1 - i : i;
-    if (!ledger->old[row]) continue;
-    if (lateness(c, row) < -CACHE || !read_amount(c, row, &amount)) return false;
-    bool ok = is_charge(c, row) ? money_subtract(expected, amount, &expected)
-                                : money_add(expected, amount, &expected);
-    if (!ok) return false;
-    if (c->balance == expected) return true;
+  size_t count = c->transactions.count, at_least = 0;
+  money balance = c->before.balance, fall = 0; /* by transactions of the baseline */
+  bool cached = false;
+  if (!subtract_unseen(c, ledger, &balance)) return false;
+  for (size_t i = 0; i < count; i++) {
+    size_t row = rising ? count - 1 - i : i; /* the newest first */
+    if (!ledger->old[row] && lateness(c, row) > CACHE) at_least = i + 1;
+  }
+  for (size_t i = 0; i <= count; i++) {
+    if (i >= at_least && balance == c->balance) return !cached || !may_be_charge(c, fall);
+    size_t row = rising ? count - 1 - i : i;
+    if (i == count || (ledger->old[row] && lateness(c, row) < -CACHE)) return false;
+    money before = balance;
+    if (!add_effect(c, row, &balance)) return false;
+    cached |= ledger->old[row];
+    if (ledger->old[row]) fall += before - balance;
   }
   return false;
 }
@@ -389,7 +425,7 @@ static bool balance_differs(const struct reconcile_case *c, const struct ledger 
     snprintf(why, capacity, "the balance is unknown");
     return true;
   }
-  if (c->balance == expected || is_explained_by_cache(c, ledger, expected)) return false;
+  if (balance_is_explained(c, ledger)) return false;
   money_format(c->balance, now);
   money_format(expected, then);
   snprintf(why, capacity, "the balance is %s, and would be %s without this charge", now, then);
