@@ -1,6 +1,7 @@
 -- A proxy a line: host:port:username:password, a URL, or any other shape of proxies/address.lua.
 
 local address = require "proxylua.proxies.address"
+local fields = require "proxylua.formats.fields"
 local lines = require "proxylua.util.lines"
 local text = require "proxylua.formats.common"
 
@@ -80,6 +81,18 @@ end
 
 local titles <const> = 20 -- lines before a list that may say what it is
 
+local layouts = { ["host:port"] = true, ["host:port:username:password"] = true,
+  ["username:password:host:port"] = true, ["username:password@host:port"] = true }
+
+-- A line that names the fields of those below, in an order that they are read in.
+local function is_layout(line)
+  if not find(line, "^[%a:@_ -]+$") then return false end
+  return layouts[line:gsub("[%a_-]+", function(name)
+    local meaning = fields.meaning(name)
+    return meaning == "ip" and "host" or meaning or "?"
+  end)] == true
+end
+
 -- A line of words, in which nothing looks like a part of an address or names a protocol.
 local function is_title(line)
   local words = line:lower()
@@ -102,7 +115,9 @@ function M.read(reader, context)
       return proxy, why, other
     end
     before = before + 1
-    if before <= titles and is_title(line) then return nil, nil, "title" end
+    if before <= titles and (is_title(line) or is_layout(address.trim(line))) then
+      return nil, nil, "title"
+    end
     begun = true
     return nil, why
   end)

@@ -241,6 +241,21 @@ local function ambiguous(first, second)
     :format(first, second)
 end
 
+-- --- columns that are not read ---
+
+local words = {}
+for word in ("elite anonymous transparent hia noa anm yes no ok up alive working good - ssl "
+  .. "datacenter residential mobile isp"):gmatch("%S+") do
+  words[word] = true
+end
+
+-- A column that says nothing about how to reach the proxy.
+local function is_remark_column(text)
+  if text == "" or words[lower(text)] then return true end
+  if find(text, "^%u%u$") and country_code(text) then return true end
+  return find(text, "^%d+%.?%d*m?s$") or find(text, "^%d+%.?%d*%%$")
+end
+
 -- --- with colons alone ---
 
 local function is_port(text)
@@ -253,8 +268,8 @@ local function check_password(password)
     return false, "a # in the credentials may begin a remark; write them as a URL with %23"
   end
   local ending = match(password, "^.*:(.*)$")
-  if ending and protocols[lower(ending)] then
-    return false, "the last field may be the protocol or the end of the password; write a URL"
+  if ending and ending ~= "" and (protocols[lower(ending)] or is_remark_column(ending)) then
+    return false, "the last field may be a remark or the end of the password; write a URL"
   end
   return true
 end
@@ -423,19 +438,6 @@ end
 
 -- --- columns ---
 
-local words = {}
-for word in ("elite anonymous transparent hia noa anm yes no ok up alive working good - ssl "
-  .. "datacenter residential mobile isp"):gmatch("%S+") do
-  words[word] = true
-end
-
--- A column that says nothing about how to reach the proxy.
-local function is_remark_column(text)
-  if text == "" or words[lower(text)] then return true end
-  if find(text, "^%u%u$") and country_code(text) then return true end
-  return find(text, "^%d+%.?%d*m?s$") or find(text, "^%d+%.?%d*%%$")
-end
-
 local function add_protocol(record, name)
   local protocol = protocols[lower(name)]
   if record.protocol and protocols[lower(record.protocol)] ~= protocol then
@@ -483,7 +485,10 @@ local function add_login(record, fields, from)
     end
     return add_columns(record, fields, from)
   end
-  if not password and find(user, ":", 1, true) then
+  if is_pair(user) or password and is_place(user) and is_port(password) then
+    return nil, "several proxies on a line; write one a line"
+  end
+  if not password and find(user, ":", 1, true) and not find(user, "^%d+:%d+") then
     record.username, record.password = split_login(user)
     return record
   end
@@ -597,7 +602,7 @@ local function parse_usual(text, protocol)
   local host, port, user, password =
     match(text, "^(%d+%.%d+%.%d+%.%d+):(%d+):([%w_-]+):([!-+.-:<-{}~-]+)$")
   if host and user ~= "localhost" and not find(password, "#", 1, true)
-    and not find(password, "@[^@]*:") and not find(password, ":[hHsS]") then
+    and not find(password, ":", 1, true) then
     return complete{ host = host, port = port, username = user, password = password,
       protocol = protocol }
   end
