@@ -388,7 +388,15 @@ describe("through the proxies that a sandbox sells", function()
   end)
 end)
 
-describe("squid -k parse", function()
+local function free_port()
+  local pipe = assert(io.popen("perl -MIO::Socket::INET -e 'print IO::Socket::INET->new("
+    .. "LocalAddr => \"127.0.0.1\", Listen => 1)->sockport'"))
+  local port = pipe:read("n")
+  pipe:close()
+  return assert(port)
+end
+
+describe("squid", function()
   if not os.getenv("EXPORT_LONG") then
     return pending("runs with EXPORT_LONG=1, as make check-export does")
   end
@@ -402,6 +410,64 @@ describe("squid -k parse", function()
     local count = select(2, text:gsub("Processing: cache_peer ", ""))
     assert.equal(#list, count)
     assert.is_nil(text:find("ERROR") or text:find("FATAL"), text)
+  end)
+
+  -- A proxy that keeps its connections open and responds with the login of each request.
+  local server = [[
+    use IO::Socket::INET; use MIME::Base64; $SIG{CHLD} = "IGNORE"; $| = 1;
+    my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 64);
+    print $l->sockport, "\n";
+    while (my $c = $l->accept) {
+      next if fork; my $head = "";
+      while (<$c>) {
+        $head .= $_; next unless /^\r?$/;
+        my ($a) = $head =~ /^Proxy-Authorization: Basic (\S+)/mi;
+        my $body = unpack("H*", decode_base64($a)) . "\n"; $head = "";
+        print $c "HTTP/1.1 200 OK\r\nContent-Length: ", length($body), "\r\n\r\n", $body;
+        $c->flush;
+      }
+      exit;
+    }]]
+
+  it("uses each of twelve logins at one host and port", function()
+    local home, port = program.folder(), free_port()
+    local script = program.write(home .. "/proxy.pl", server)
+    local proxy_pipe = assert(io.popen("echo $$; exec perl " .. script))
+    local proxy_pid, proxy_port = proxy_pipe:read("n", "n")
+    local list, expected = {}, {}
+    for at = 1, 12 do
+      local user, password = "u" .. at, ("p"):rep(127 - #("u" .. at))
+      list[at] = proxy(user, password, { host = "127.0.0.1", port = proxy_port })
+      expected[user .. ":" .. password] = true
+    end
+    local config = program.write(home .. "/squid.conf", table.concat({
+      "http_port 127.0.0.1:" .. port, "http_access allow all", "cache deny all",
+      "pid_filename none", "access_log none", "cache_log " .. home .. "/log", "coredump_dir none",
+      "shutdown_lifetime 0 seconds", "visible_hostname here", "", export(list, "squid"),
+    }, "\n"))
+    local pipe = assert(io.popen(("chmod 755 %s; cd %s; echo $$; PATH=$PATH:/usr/sbin exec squid "
+      .. "-N -f %s >%s/out 2>&1"):format(home, home, config, home)))
+    local pid = pipe:read("n")
+    finally(function()
+      shell(("kill -KILL %d %d 2>/dev/null"):format(pid, proxy_pid))
+      pipe:close()
+      proxy_pipe:close()
+      program.remove(home)
+    end)
+    local fetch = ("curl -s --noproxy '' -x http://127.0.0.1:%d http://10.9.8.7/"):format(port)
+    local ends, text = core.task.clock() + 30
+    repeat
+      text = shell(fetch)
+      if text == "" then core.task.sleep(0.05) end
+    until text ~= "" or core.task.clock() > ends
+    local found = {}
+    for _ = 1, 36 do
+      local login = shell(fetch):match("^%x+"):gsub("%x%x", function(digits)
+        return string.char(tonumber(digits, 16))
+      end)
+      found[login] = true
+    end
+    assert.same(expected, found)
   end)
 end)
 
