@@ -206,7 +206,7 @@ local function add_clock(report, ahead)
     ahead < 0 and "ahead of" or "behind")
   if math.abs(ahead) > MAX_SKEW then
     return add(report, "fail", "clock", text,
-      "set the clock: purchases are told apart by their time", 2)
+      "set the clock: the times of purchases are compared with it", 2)
   elseif math.abs(ahead) > SKEW then
     return add(report, "warn", "clock", text, "set the clock, for example with NTP")
   end
