@@ -51,7 +51,7 @@ needs_crash      = test
 needs_check-long = test long doc
 needs_check-worlds = test
 needs_storm      = test
-needs_check-doc  = doc
+needs_check-doc  = test long doc
 needs_check-deposit = test long
 
 needs_check-report = test long
@@ -84,7 +84,7 @@ export XDG_DATA_HOME   = $(CURDIR)/build/home/data
 
 # --- what people call ---
 
-.PHONY: all demo test test-fast crash storm requests check check-long bench doc install uninstall deps format clean help
+.PHONY: all demo test test-fast crash storm requests check check-long bench doc picture install uninstall deps format clean help
 
 all: build/proxylua ## build the program, build/proxylua
 
@@ -113,13 +113,13 @@ check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the fo
 
 check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export ## run what takes too long for every change
 
-docs/demo.svg: build/proxylua tools/demo.lua ## draw the picture of README.md from a new run
-	build/proxylua tools/demo.lua >$@.new && mv $@.new $@
+picture: build/proxylua ## draw the picture of README.md, docs/demo.svg, from a new run
+	build/proxylua tools/demo.lua >docs/demo.svg.new && mv docs/demo.svg.new docs/demo.svg
 
 bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) ## measure against bare C programs
 	bench/run
 
-doc: build/doc/index.html ## write the reference as HTML, build/doc/index.html
+doc: build/doc/index.html ## write the documentation and the reference as a site, build/doc/index.html
 
 # The commands that have a manual page of their own, proxylua-NAME.
 commands  = account alerts api bundle check completion deposit deposits doctor export fleet help journal orders plugin \
@@ -152,7 +152,7 @@ clean: ## remove all that was built
 	rm -rf build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z./-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 # --- the program ---
 
@@ -209,11 +209,9 @@ build/man/proxylua.1: build/proxylua tools/man.lua
 	@mkdir -p $(@D)
 	$(call say,make $@)$< tools/man.lua $(@D)
 
-build/doc/index.html: build/reference.lua tools/config.ld | packages
-	$(call say,make $@)ldoc --quiet --fatalwarnings -c tools/config.ld .
-
-build/reference.lua: build/proxylua tools/doc.lua
-	$(call say,make $@)$< tools/doc.lua >$@
+build/doc/index.html: build/proxylua tools/site.lua $(wildcard tools/site/* *.md docs/*.md) docs/demo.svg | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$< tools/site.lua $(@D)
 
 build/embedded.c: tools/embed.lua $(modules) $(texts) build/files | packages
 	$(call say,make $@)lua5.4 tools/embed.lua $@ $(modules) /usr/share/lua/5.4/argparse.lua $(texts)
@@ -307,8 +305,10 @@ greedy = collectgarbage("generational", 1, 100)
 check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
 	$(call step,$(call run_specs,$<,-e '$(greedy)'))
 
+# The site in headless Chromium: the search, the links, and the width of a phone.
+check-doc: export DOC_LONG = 1
 check-doc: build/doc/index.html
-	$(call step,grep -q px.orders.create $<)
+	$(call step,build/proxylua /usr/bin/busted spec/e2e/site_spec.lua)
 
 # Where memory is handled by hand most; under valgrind all of the specs would take too long.
 slow_specs = $(patsubst %,spec/core/%_spec.lua,error json http scheduler)

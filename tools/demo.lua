@@ -114,6 +114,6 @@ if arg[1] ~= "--check" then
 else
   local file <close> = assert(io.open(arg[2]))
   if file:read("a") ~= picture then
-    error("docs/demo.svg is out of date; run make docs/demo.svg", 0)
+    error("docs/demo.svg is out of date; run make picture", 0)
   end
 end
