@@ -81,6 +81,8 @@ local function run()
   return lines
 end
 
+-- Browsers collapse blanks in pictures, even with white-space: pre.
+local NO_BREAK = "\u{A0}"
 local SIZE, LINE, WIDTH = 13, 19, 7.83 -- of the letters, in pixels
 local COLUMNS, MARGIN, BAR = 100, 20, 36
 local colors = { note = "#8b949e", command = "#7ee787", output = "#e6edf3" }
@@ -92,7 +94,7 @@ local function draw(lines)
   local function put(format, ...) out[#out + 1] = format:format(...) end
   for at, line in ipairs(lines) do
     y = y + LINE * (line.kind == "note" and at > 1 and 1.6 or 1)
-    local text = (signs[line.kind] .. line.text):gsub("[&<>]", entities)
+    local text = (signs[line.kind] .. line.text):gsub("[&<>]", entities):gsub(" ", NO_BREAK)
     put('<text x="%d" y="%.1f" fill="%s">%s</text>', MARGIN, y, colors[line.kind], text)
   end
   local width, height = math.ceil(COLUMNS * WIDTH) + 2 * MARGIN, math.ceil(y) + MARGIN
@@ -103,7 +105,7 @@ local function draw(lines)
 <circle cx="20" cy="18" r="6" fill="#ff5f57"/><circle cx="40" cy="18" r="6" fill="#febc2e"/>
 <circle cx="60" cy="18" r="6" fill="#28c840"/>
 <g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
- font-size="%d" style="white-space:pre" xml:space="preserve">]])
+ font-size="%d">]])
   head = head:format(width, height, width, height, SIZE)
   return ("%s\n%s\n</g>\n</svg>\n"):format(head, table.concat(out, "\n"))
 end

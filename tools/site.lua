@@ -174,11 +174,12 @@ local template = [[
 <body>
 <header>
 <a href="index.html">proxylua %s</a>
+<a href="#pages">Pages</a>
 <input id="search" type="search" placeholder="Search (press /)" aria-label="Search">
 </header>
 <ul id="results"></ul>
 <div class="page">
-<nav><ul>
+<nav id="pages"><ul>
 %s
 </ul></nav>
 <main>

@@ -232,7 +232,8 @@ describe("a page", function()
   end)
 
   it("shows a picture that a new run does not change", function()
-    local result = program.run({ "tools/demo.lua", "--check", "docs/demo.svg" })
+    local result = program.run({ "tools/demo.lua", "--check", "docs/demo.svg" },
+      { cwd = core.system.real_path(".") })
     assert.are.same({ 0, "" }, { result.code, result.err })
   end)
 

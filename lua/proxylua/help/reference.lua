@@ -1,8 +1,8 @@
--- The reference of what scripts can call: read from the comments beside the functions, and for the
--- API's own functions made from the endpoint table. The terminal, the HTML pages and the specs all
--- have it from here.
+-- The reference of the functions for scripts. It is read from the doc comments beside the
+-- functions; the entries of endpoints are made from the endpoint table. Help, the site, completion
+-- and the specs use it.
 --
--- A comment belongs to it when it names its function: `@function px.orders.wait`, or a field:
+-- A comment is part of it when it names its function: `@function px.orders.wait`, or a field:
 -- `@field px.version`.
 
 local M = {}
@@ -11,7 +11,7 @@ local SOURCE = "build/reference.txt" -- the comments, as the program carries the
 
 -- --- comments ---
 
---- The doc comments of a source that belong to the reference, without their dashes.
+--- The doc comments of a source that belong to the reference, without the dashes.
 -- @param source text of a Lua file
 -- @return list of texts
 function M.comments(source)
@@ -45,7 +45,7 @@ local function named(text)
   return { name = name, text = rest }
 end
 
--- Lines that continue a tag are joined by blanks, those of an example stay lines.
+-- The lines of a tag are joined by blanks; an example keeps its lines.
 local function add_tag(entry, tag, text)
   local joined = text:gsub("%s*\n%s*", " ")
   if tag == "function" or tag == "field" then
@@ -60,8 +60,8 @@ local function add_tag(entry, tag, text)
   end
 end
 
---- Takes a comment apart.
--- @param text as M.comments has it
+--- Parses a comment.
+-- @param text string, as M.comments returns it
 -- @return entry: name, is_field, text, params (list of tables: name, text), returns and raises
 --   (lists), usage
 function M.parse(text)
@@ -106,19 +106,20 @@ local function about(param)
 end
 
 local option_texts = {
-  timeout = "number of seconds for the whole call, waits for its turn excepted; may be left out",
-  max_wait = "number of seconds to wait for its turn; may be left out: as long as it takes",
-  path = "string, a file that gets the answer, whole or not at all; may be left out",
+  timeout = "number of seconds for the whole call, without waits for the rate limit; may be left "
+    .. "out",
+  max_wait = "number of seconds to wait for the rate limit (default: no limit)",
+  path = "string, a file for the response, written completely or not at all; may be left out",
 }
 
--- Those in the path come first, the others are fields of one table.
+-- Parameters in the path come first; the others are fields of one table.
 local function params_of(row)
   local list = {}
   for _, param in ipairs(row.params) do
     if param.where == "path" then list[#list + 1] = { name = param.name, text = about(param) } end
   end
   list[#list + 1] = { name = "params",
-    text = "table, may be left out where nothing in it is needed" }
+    text = "table, may be left out if no field of it is required" }
   for _, param in ipairs(row.params) do
     if param.where ~= "path" then
       list[#list + 1] = { name = "params." .. param.name, text = about(param) }
@@ -142,14 +143,14 @@ local function record_text(row)
   return #fields > 0 and ": " .. table.concat(fields, ", ") or ""
 end
 
-local function answer_of(row)
+local function result_of(row)
   if row.text then return "string, the file; with `path` the path" end
   local kind = row.record or "record"
   if not row.list then
-    return ("table, the %s%s; what else the server sent stays in it"):format(kind, record_text(row))
+    return ("table, the %s%s; other fields of the response are kept"):format(kind, record_text(row))
   end
   local paged = row.paged
-    and "; the list has `page`, `limit`, `total` and `has_more`, as far as the server tells" or ""
+    and "; the list has `page`, `limit`, `total` and `has_more`, if the API reports them" or ""
   return ("list of records of kind %s%s%s"):format(kind, record_text(row), paged)
 end
 
@@ -175,10 +176,10 @@ local function entry_of(row)
   local summary = row.summary:gsub("^%l", string.upper)
   return {
     name = "px." .. row.name, text = ("%s (%s %s)."):format(summary, row.method, row.path),
-    params = params_of(row), returns = { answer_of(row) }, usage = usage_of(row),
+    params = params_of(row), returns = { result_of(row) }, usage = usage_of(row),
     raises = { "auth, forbidden, not_found, invalid, upstream, network, timeout, protocol, "
       .. "rate_limited, store, usage, "
-      .. "config, cancelled: what every call raises" },
+      .. "config, cancelled: the kinds that every call can raise" },
   }
 end
 
@@ -225,8 +226,7 @@ function M.find(name)
   return by_name[name]
 end
 
---- The names of the options that a function takes in a table, as its comment tells them:
--- `concurrency`.
+--- The names of the options that a function takes in a table, such as `concurrency`.
 -- @return list
 function M.options(entry)
   local list = {}
