@@ -242,6 +242,21 @@ describe("a page", function()
   end)
 end)
 
+describe("tools/check_words.lua", function()
+  it("finds words of its list, but not in code", function()
+    local folder, root = program.folder(), core.system.real_path(".")
+    local function check(text)
+      local path = program.write(folder .. "/page.md", text)
+      return program.run({ "tools/check_words.lua", path }, { cwd = root })
+    end
+    assert.are.same({ 0, "" }, { check("`tell` is code:\n\n```lua\ntell()\n```\n").code, "" })
+    local result = check("One line.\nThe API answers.\n")
+    assert.are.equal(1, result.code)
+    assert.has.match('page.md:2: "answers"; write: returns', result.err)
+    program.remove(folder)
+  end)
+end)
+
 describe("the table", function()
   it("of exit codes has every kind of error", function()
     local shown = {}

@@ -20,8 +20,9 @@ local Help = {}
 -- Of parsers their examples, and of options and arguments what completion offers for them.
 local examples, suggestions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
 
--- argparse appends its advice on a second line, and does not say which commands there are.
+-- argparse appends its advice as a sentence on a second line, and does not name the commands.
 local function fail(parser, message)
+  message = message:gsub("\nDid you mean (.-)%?$", ", did you mean %1?"):gsub("%s*\n%s*", "; ")
   if message == "a command is required" then
     local known = {}
     for at, command in ipairs(parser._commands) do known[at] = command._name end
@@ -29,8 +30,8 @@ local function fail(parser, message)
   end
   core.error.raise{
     kind = "usage",
-    message = ("%s; %s --help shows how it is used"):format(message:gsub("%s*\n%s*", "; "),
-      parser:get_fullname()),
+    message = ("%s%s %s --help shows how it is used"):format(message,
+      message:find("%?$") and "" or ";", parser:get_fullname()),
   }
 end
 

@@ -10,7 +10,7 @@ local M = {
   summary = "check the installation, and say what to do about problems", bare = true,
 }
 
-local LABEL = 18
+local LABEL = 24
 
 function M.parser(parser)
   parsers.example(parser, "doctor", "doctor --json")
