@@ -298,6 +298,18 @@ describe("the table", function()
     assert.are.same(known, names)
   end)
 
+  it("of formats is right about what is written and read", function()
+    local px = require "proxylua"
+    local folder = program.folder()
+    for _, row in ipairs(by_path["docs/formats.md"]:rows("Formats")) do
+      assert.are.same({ "yes", "yes" }, { row[3], row[4] })
+      local path = folder .. "/proxies"
+      px.export.file({ "http://me:secret@10.0.0.1:80" }, path, { format = row[1]:match("`(.-)`") })
+      assert.are.equal("http://me:secret@10.0.0.1:80", px.proxies.read(path)().url, row[1])
+    end
+    program.remove(folder)
+  end)
+
   it("of folders has every folder of the sources", function()
     local shown = {}
     for _, heading in ipairs{ "Folders of src", "Folders of lua/proxylua" } do
