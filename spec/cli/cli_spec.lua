@@ -180,7 +180,7 @@ describe("help", function()
     for _, words in ipairs{ { "--json", "help" }, { "--jsonl", "completion", "bash" } } do
       local result = run(words)
       assert.are.same({ 2, "" }, { result.code, result.out })
-      assert.has.match(words[1] .. ": " .. words[2] .. " has a form of its own", result.err, 1,
+      assert.has.match(words[1] .. ": " .. words[2] .. " cannot be printed as JSON", result.err, 1,
         true)
     end
   end)

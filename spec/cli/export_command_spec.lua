@@ -69,7 +69,7 @@ describe("proxylua export", function()
     for _, form in ipairs{ "--json", "--jsonl" } do
       result = sandbox:run{ form, "export" }
       assert.same({ 2, "" }, { result.code, result.out })
-      assert.matches(form .. ": an export has a form of its own; --format json is JSON", result.err,
+      assert.matches(form .. ": an export cannot be printed as JSON; --format json is JSON", result.err,
         1, true)
     end
   end)

@@ -351,7 +351,7 @@ describe("a report", function()
       for _, words in ipairs{ { "--csv" }, { "--html", "-" } } do
         local result = sandbox:run{ "--json", "report", table.unpack(words) }
         assert.same({ 2, "" }, { result.code, result.out })
-        assert.has.match("has a form of its own; ", result.err, 1, true)
+        assert.has.match("cannot be printed as JSON; ", result.err, 1, true)
       end
     end)
 

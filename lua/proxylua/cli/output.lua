@@ -37,13 +37,13 @@ function Screen:is_data()
   return self.form == "json" or self.form == "jsonl"
 end
 
---- Refuses --json and --jsonl for what has a form of its own.
--- @param what it is
--- @param instead what to do instead, may be left out
+--- Refuses --json and --jsonl for output that has a format of its own.
+-- @param what name of the output
+-- @param instead what to use instead, may be left out
 -- @raise usage
 function Screen:refuse_json(what, instead)
   if self:is_data() then
-    names.usage("--%s: %s has a form of its own%s", self.form, what, instead and "; " .. instead
+    names.usage("--%s: %s cannot be printed as JSON%s", self.form, what, instead and "; " .. instead
       or "")
   end
 end
