@@ -69,7 +69,8 @@ describe("proxylua export", function()
     for _, form in ipairs{ "--json", "--jsonl" } do
       result = sandbox:run{ form, "export" }
       assert.same({ 2, "" }, { result.code, result.out })
-      assert.matches(form .. ": an export cannot be printed as JSON; --format json is JSON", result.err,
+      local why = ": an export cannot be printed as JSON; --format json is JSON"
+      assert.matches(form .. why, result.err,
         1, true)
     end
   end)
