@@ -218,7 +218,7 @@ describe("the prompt", function()
   it("has commands, and suggests the nearest", function()
     open{ height = 60 }
     assert.truthy(at:run(":help"):find(":journal", 1, true))
-    assert.truthy(at:run(":help errors"):find("outcome_unknown", 1, true))
+    assert.truthy(at:run(":help exit-codes"):find("outcome_unknown", 1, true))
     for _, call in ipairs{ "px.orders.create", "orders.create",
       "px.orders.create{ type = 'isp' }" } do
       assert.truthy(at:run(":help " .. call):find("^px.orders.create%(params%)\n\nBuys proxies"),
@@ -257,13 +257,13 @@ describe("the prompt", function()
   it("has help as wide as the terminal", function()
     open{ width = 80, height = 60 }
     local text = at:run(":help")
-    assert.truthy(text:find("statements to run them. Input that is\nnot whole", 1, true), text)
-    assert.truthy(text:find("\n  :load FILE              runs a file", 1, true), text)
+    assert.truthy(text:find("statements to run them. Incomplete input\ncontinues", 1, true), text)
+    assert.truthy(text:find("\n  :load FILE              run a file", 1, true), text)
     at:close()
     open{ width = 50, height = 60 }
     text = at:run(":help")
     assert.truthy(text:find("or statements\nto run them", 1, true), text)
-    assert.truthy(text:find("\n  :load FILE\n      runs a file", 1, true), text)
+    assert.truthy(text:find("\n  :load FILE\n      run a file", 1, true), text)
   end)
 
   it("loads a file, whose globals stay", function()

@@ -17,15 +17,13 @@ local function command(name, argument, summary, run)
 end
 
 local texts = {
-  "Type an expression to see its value, or statements to run them. Input that is not whole goes on "
-    .. "in the next line. "
-    .. "px is there; _ is the last value, _error the last error. Locals of an input are kept for "
-    .. "the next ones.",
-  "Calls wait; tasks of px.spawn and px.every go on while you type. Tab completes, Ctrl-R searches "
-    .. "the history. "
-    .. "Ctrl-C drops the input, or aborts what runs; Ctrl-\\ ends the program at once; Ctrl-D "
-    .. "leaves.",
-  "Passwords of proxies are masked until :reveal, but where your own code reads or prints them.",
+  "Type an expression to see its value, or statements to run them. Incomplete input continues on "
+    .. "the next line. px is the module, _ the last value, _error the last error. Local variables "
+    .. "of an input are kept for the next one.",
+  "Calls wait; tasks of px.spawn and px.every run while you type. Tab completes, Ctrl-R searches "
+    .. "the history. Ctrl-C drops the input, or stops what runs; Ctrl-\\ ends the program at once; "
+    .. "Ctrl-D leaves.",
+  "Passwords of proxies are masked until :reveal, except in what your own code prints.",
 }
 
 local function add_text(lines, text)
@@ -43,7 +41,7 @@ local function overview()
   end
   lines[#lines + 1] = ""
   add_text(lines,
-    "Topics (:help TOPIC): those of proxylua help, such as config, errors, px.orders.create")
+    "Topics (:help TOPIC) are those of proxylua help, such as config, errors, px.orders.create")
   return table.concat(lines, "\n")
 end
 
@@ -63,19 +61,20 @@ local function of_prompt(topic)
   end
 end
 
-command("help", "[TOPIC]", "this; or what a topic or a function is about", function(session, topic)
+command("help", "[TOPIC]", "show this help, or help on a topic or a function",
+  function(session, topic)
   local found = topic == "" and overview() or of_prompt(topic)
   session.screen:line(found or help.text(topic_words(topic)):gsub("\n$", ""))
 end)
 
-command("time", "EXPR", "runs it, and tells how long that took", function(session, code)
+command("time", "EXPR", "run an expression and show how long it took", function(session, code)
   local before, cpu = core.task.clock(), os.clock()
   session:evaluate(code)
   session.screen:note("%.3f s, %.3f s of them computing", core.task.clock() - before,
     os.clock() - cpu)
 end)
 
-command("limits", nil, "what is free under the rate limits, and when", function(session)
+command("limits", nil, "show what the rate limits allow now", function(session)
   local limits, list = session.px.limits(), {}
   for scope, row in pairs(limits) do
     if type(row) == "table" then
@@ -92,7 +91,7 @@ command("limits", nil, "what is free under the rate limits, and when", function(
     "paced" }, list)
 end)
 
-command("journal", "[STATE]", "the charges, or those that are open, unknown, placed, …",
+command("journal", "[STATE]", "show purchases: all, or those that are open, unknown, placed, …",
   function(session, state)
   local list = {}
   for entry in session.px.journal.each{ state = state ~= "" and state or nil } do
@@ -104,14 +103,14 @@ command("journal", "[STATE]", "the charges, or those that are open, unknown, pla
   session.screen:value(list)
 end)
 
-command("tasks", nil, "the tasks that are under way", function(session)
+command("tasks", nil, "show the running tasks", function(session)
   local list = core.repl.tasks()
   if #list == 0 then return session.screen:note("there are none") end
   table.sort(list, function(a, b) return a.number < b.number end)
   session.screen:rows({ "number", "status", "place" }, list)
 end)
 
-command("cancel", "NUMBER", "cancels a task of :tasks", function(session, number)
+command("cancel", "NUMBER", "cancel a task of :tasks", function(session, number)
   if not core.repl.cancel(math.tointeger(tonumber(number))
     or names.usage(":cancel takes a number of :tasks")) then
     names.usage("there is no task %s; :tasks shows them", number)
@@ -119,7 +118,7 @@ command("cancel", "NUMBER", "cancels a task of :tasks", function(session, number
   session.screen:note("cancelled")
 end)
 
-command("load", "FILE", "runs a file; its globals stay", function(session, path)
+command("load", "FILE", "run a file; its global variables stay", function(session, path)
   if path == "" then names.usage(":load takes the path of a file") end
   local home = os.getenv("HOME")
   path = home and path:gsub("^~/", function() return home .. "/" end) or path
@@ -131,19 +130,19 @@ command("load", "FILE", "runs a file; its globals stay", function(session, path)
   chunk()
 end)
 
-command("json", "[EXPR]", "its value as JSON; alone: all values from now on, or no more",
+command("json", "[EXPR]", "show a value as JSON; without EXPR: switch JSON on or off",
   function(session, code)
   if code ~= "" then return session:evaluate(code, true) end
   session.screen.json = not session.screen.json
   session.screen:note("values are shown as %s", session.screen.json and "JSON" or "tables")
 end)
 
-command("reveal", nil, "shows passwords of proxies from now on, or no more", function(session)
+command("reveal", nil, "show passwords of proxies, or mask them again", function(session)
   session.screen.reveal = not session.screen.reveal
   session.screen:note("passwords are %s", session.screen.reveal and "shown" or "masked")
 end)
 
-command("quit", nil, "leaves, as Ctrl-D does", function(session)
+command("quit", nil, "leave, as with Ctrl-D", function(session)
   session.over = true
 end)
 
