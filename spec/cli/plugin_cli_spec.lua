@@ -255,9 +255,9 @@ describe("proxylua plugin", function()
         if row.check:find("^plugin") then return row end
       end
     end
-    assert.same({ "ok", "none is installed" }, { finding().state, finding().text })
+    assert.same({ "ok", "no plugins are installed" }, { finding().state, finding().text })
     home:install("trial")
-    assert.same({ "plugin trial", "ok", "1.0.0, as it was installed" },
+    assert.same({ "plugin trial", "ok", "1.0.0, unchanged since its installation" },
       { finding().check, finding().state,
       finding().text })
     program.write(home:place("trial") .. "/main.lua", "return { changed = true }")

@@ -127,7 +127,7 @@ describe("the script", function()
     local id = place{ type = "isp", quantity = 1, period = 1 }[1]
     local out = run("watch", "5000", "3d", "0.001", "3", sandbox.trace_url)
     assert.has.match("^%S+\tthe balance is 999%.92, below 5000%.00\n%S+\torder " .. id
-      .. " %(1 isp%) ends in [^\n]+\n$", out)
+      .. " %(1 isp%) expires in [^\n]+\n$", out)
     assert.are.equal("", run("watch", "5000", "3d", "0.001", "1", sandbox.trace_url))
   end)
 

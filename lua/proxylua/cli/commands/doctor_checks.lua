@@ -329,7 +329,7 @@ local function check_plugins(report)
   local installed = require "proxylua.plugin.package.installed"
   local ok, entries = pcall(installed.entries)
   if not ok then return add_error(report, "plugins", entries) end
-  if not next(entries) then return add(report, "ok", "plugins", "none") end
+  if not next(entries) then return add(report, "ok", "plugins", "no plugins are installed") end
   for _, name in ipairs(installed.names()) do
     local problem, check = installed.verify(name), "plugin " .. name
     if problem then
