@@ -142,7 +142,7 @@ static bool fits(const struct flow *charge, const struct http_exchange *x)
   for (int i = 0; i < RECONCILE_TRAITS; i++)
     if (flow_read(charge, RECORD_ORDER, x, reconcile_trait_names[i], texts[i], sizeof texts[i]))
       given.of[i] = texts[i];
-  return reconcile_fits(&charge->asked, &given);
+  return reconcile_fits_order(&charge->asked, &given);
 }
 
 /* Whether the response to a purchase is the order that was asked for; its id is kept. Otherwise
@@ -343,6 +343,7 @@ static void send_again(struct flow *charge)
   charge->refusals = charge->call->refusals;
   charge->refused = charge->call->refused;
   charge->public.error = ERROR_INIT;
+  charge->quoted_at = INT64_MIN / 2; /* the price may have changed: it is asked for again */
   flow_send(charge);
 }
 

@@ -118,8 +118,7 @@ static bool read_number(const char *text, enum reconcile_trait trait, long long 
 
 enum likeness { SAME, DIFFERENT, UNREADABLE };
 
-/* What was asked for, and what an order has; NULL for a field that is missing. An order that is
- * being set up may show less than was bought. */
+/* Texts may be NULL, for a field that is missing. */
 static enum likeness compare(enum reconcile_trait trait, const char *a, const char *b)
 {
   char first[3], second[3];
@@ -134,14 +133,33 @@ static enum likeness compare(enum reconcile_trait trait, const char *a, const ch
     return strcmp(first, second) == 0 ? SAME : DIFFERENT;
   }
   if (!read_number(a, trait, &m) || !read_number(b, trait, &n)) return UNREADABLE;
-  if (m == n) return SAME;
-  return trait == TRAIT_QUANTITY && n < m ? UNREADABLE : DIFFERENT;
+  return m == n ? SAME : DIFFERENT;
 }
 
 bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile_traits *given)
 {
   for (int i = 0; i < RECONCILE_TRAITS; i++)
     if (compare((enum reconcile_trait)i, asked->of[i], given->of[i]) == DIFFERENT) return false;
+  return true;
+}
+
+/* What was asked for, and what an order has: one that is being set up may show less than was
+ * bought. */
+static enum likeness compare_order(enum reconcile_trait trait, const char *asked, const char *given)
+{
+  long long m, n;
+  enum likeness likeness = compare(trait, asked, given);
+  if (likeness != DIFFERENT || trait != TRAIT_QUANTITY) return likeness;
+  return read_number(asked, trait, &m) && read_number(given, trait, &n) && n < m ? UNREADABLE
+                                                                                 : DIFFERENT;
+}
+
+bool reconcile_fits_order(const struct reconcile_traits *asked,
+                          const struct reconcile_traits *given)
+{
+  for (int i = 0; i < RECONCILE_TRAITS; i++)
+    if (compare_order((enum reconcile_trait)i, asked->of[i], given->of[i]) == DIFFERENT)
+      return false;
   return true;
 }
 
@@ -163,7 +181,7 @@ static enum fit fit_of(const struct reconcile_case *c, size_t row)
     enum reconcile_trait trait = (enum reconcile_trait)i;
     const char *given = reconcile_text(&c->orders, row, i); /* the fields begin with the traits */
     if (!c->asked.of[i]) continue;
-    enum likeness likeness = compare(trait, c->asked.of[i], given);
+    enum likeness likeness = compare_order(trait, c->asked.of[i], given);
     if (likeness == DIFFERENT) return CANNOT_FIT;
     readable &= likeness == SAME;
   }

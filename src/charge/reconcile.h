@@ -25,9 +25,12 @@ struct reconcile_traits {
 
 extern const char *const reconcile_trait_names[]; /* NULL-terminated */
 
-/* Whether an order with `given` can be the result of a request for `asked`, or the other way round.
- * A field that one side lacks, or has in a form that cannot be read, does not speak against it. */
+/* Whether two requests can be for the same, and whether an order can be the result of a request. A
+ * field that one side lacks, or has in a form that cannot be read, does not speak against it. */
 bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile_traits *given);
+
+bool reconcile_fits_order(const struct reconcile_traits *asked,
+                          const struct reconcile_traits *given);
 
 void reconcile_traits_free(struct reconcile_traits *traits);
 

@@ -87,11 +87,17 @@ static bool is_later(const struct reconcile_case *c, size_t row)
   return lateness(c, row) > DATE_GRAIN;
 }
 
+static bool may_be_charge(const struct reconcile_case *c, money amount)
+{
+  return amount >= c->entry->quote / 2 && amount / 2 <= c->entry->quote;
+}
+
 /* The transactions, sorted into those of the baseline and new ones, and what explains the new ones.
  * What has explained one does not explain a second. */
 struct ledger {
-  bool met;  /* a transaction of the baseline was read: those that are not older lie beyond it */
-  bool *old; /* a transaction existed before */
+  bool current; /* the list shows the charge of a later entry, so it would show this one too */
+  bool met;     /* a transaction of the baseline was read: those that are not older lie beyond it */
+  bool *old;    /* a transaction existed before */
   bool *explained; /* a new charge is another's, or was given back */
   bool *refunds, *entries,
       *orders;   /* used as an explanation: refund rows, entries, foreign orders */
@@ -205,6 +211,7 @@ static bool explain_by_entry(const struct reconcile_case *c, struct ledger *ledg
     if (ledger->entries[i] || !is_of(c, row, other)) continue;
     if (was_settled_before(c, other) && is_later(c, row)) continue;
     ledger->entries[i] = true;
+    ledger->current |= other->id > c->entry->id;
     if (text_of(c, row, TRANSACTION_ORDER_ID) && read_amount(c, row, &amount))
       ledger->paid[i] = amount;
     return true;
@@ -384,15 +391,11 @@ static bool subtract_unseen(const struct reconcile_case *c, const struct ledger 
   return true;
 }
 
-static bool may_be_charge(const struct reconcile_case *c, money fall)
-{
-  return fall >= c->entry->quote / 2 && fall / 2 <= c->entry->quote;
-}
-
 /* Whether the transactions that came after the baseline's balance account for the balance now.
  * Where the baseline's balance stands among them is known roughly: a cached one lacks the newest
- * transactions of the baseline, and a list that lagged lacked some that the balance had. A cached
- * balance explains nothing that may as well be this charge. */
+ * transactions of the baseline, and a list that lagged lacked some that the balance had. Unless the
+ * list is known to be current, a cached balance explains nothing that may as well be this charge.
+ */
 static bool balance_is_explained(const struct reconcile_case *c, const struct ledger *ledger)
 {
   bool rising = sorting_of(c) == LIST_OLDEST_FIRST;
@@ -402,10 +405,11 @@ static bool balance_is_explained(const struct reconcile_case *c, const struct le
   if (!subtract_unseen(c, ledger, &balance)) return false;
   for (size_t i = 0; i < count; i++) {
     size_t row = rising ? count - 1 - i : i; /* the newest first */
-    if (!ledger->old[row] && lateness(c, row) > CACHE) at_least = i + 1;
+    if (!ledger->current && !ledger->old[row] && lateness(c, row) > CACHE) at_least = i + 1;
   }
   for (size_t i = 0; i <= count; i++) {
-    if (i >= at_least && balance == c->balance) return !cached || !may_be_charge(c, fall);
+    if (i >= at_least && balance == c->balance)
+      return !cached || ledger->current || !may_be_charge(c, fall);
     size_t row = rising ? count - 1 - i : i;
     if (i == count || (ledger->old[row] && lateness(c, row) < -CACHE)) return false;
     money before = balance;
@@ -468,18 +472,21 @@ bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id
 {
   struct ledger ledger;
   money expected, quote = c->entry->quote;
-  size_t named = 0, unexplained = 0;
+  size_t named = 0, unnamed = 0, unexplained = 0;
   bool ok = ledger_read(c, &ledger);
   for (size_t row = 0; ok && row < c->transactions.count; row++) {
+    money amount;
     if (!is_unexplained(c, &ledger, row)) continue;
     unexplained++;
     named += order_id && is_for(c, row, order_id) && (!c->extension || is_new(c, &ledger, row));
+    unnamed += !text_of(c, row, TRANSACTION_ORDER_ID) && read_amount(c, row, &amount) &&
+               may_be_charge(c, amount);
   }
   bool fell = ok && unexplained <= 1 && c->has_balance && c->before.has_balance &&
               expect_balance(c, &ledger, &expected) && expected - c->balance >= quote / 2 &&
               (expected - c->balance) / 2 <= quote;
   ledger_free(&ledger);
-  return named == 1 || fell;
+  return named == 1 || unnamed > 0 || fell;
 }
 
 bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t capacity)

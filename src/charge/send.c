@@ -93,22 +93,24 @@ void flow_intend(struct flow *charge, bool rehearse, void (*done)(struct store_j
   const struct purchase *purchase = charge->owner;
   if (!rehearse && !flow_write_baseline(charge)) buffer_free(&charge->snapshot);
   journal_entry_free(&charge->intend.existing);
-  charge->intend = (struct journal_intend){.job.done = done,
-                                           .token = charge->token,
-                                           .rehearse = rehearse,
-                                           .allowance = flow_allowance(charge),
-                                           .purse = charge->request.purse,
-                                           .entry = {.account = purchase->account,
-                                                     .key = charge->public.key,
-                                                     .endpoint = (char *)flow_name(charge),
-                                                     .params = charge->params.data,
-                                                     .params_hash = charge->params_hash,
-                                                     .quote = charge->public.quote,
-                                                     .snapshot = charge->snapshot.data,
-                                                     .host = (char *)purchase->host,
-                                                     .pid = getpid(),
-                                                     .started = purchase->started,
-                                                     .run_id = (char *)purchase->run_id}};
+  charge->intend =
+      (struct journal_intend){.job.done = done,
+                              .token = charge->token,
+                              .rehearse = rehearse,
+                              .server_time = (int64_t)client_clock(purchase->settings.client),
+                              .allowance = flow_allowance(charge),
+                              .purse = charge->request.purse,
+                              .entry = {.account = purchase->account,
+                                        .key = charge->public.key,
+                                        .endpoint = (char *)flow_name(charge),
+                                        .params = charge->params.data,
+                                        .params_hash = charge->params_hash,
+                                        .quote = charge->public.quote,
+                                        .snapshot = charge->snapshot.data,
+                                        .host = (char *)purchase->host,
+                                        .pid = getpid(),
+                                        .started = purchase->started,
+                                        .run_id = (char *)purchase->run_id}};
   charge->working = true;
   journal_intend(purchase->settings.store, &charge->intend);
 }
