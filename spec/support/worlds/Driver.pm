@@ -168,8 +168,8 @@ local name, count, only = ...
 local types, failed = { "isp", "datacenter", "ipv6", "mobile" }, 0
 for n = 1, tonumber(count) do
   local order, err = px.try(px.orders.create, { key = name .. "-" .. n,
-    type = only or types[n % 4 + 1], quantity = n % 2 + 1,
-    country = n % 3 == 0 and "DE" or "US", period = 30 })
+    type = only or types[n % 4 + 1], quantity = only and 1 or n % 2 + 1,
+    country = not only and n % 3 == 0 and "DE" or "US", period = 30 })
   if not order then
     failed = failed + 1
     io.stderr:write(name, "-", n, ": ", tostring(err), "\n")

@@ -18,7 +18,7 @@
 #   per_day=AMOUNT rounds=N parallel=N
 #   buy=KEY:TYPE:QUANTITY:COUNTRY:PERIOD    extend=KEY:ORDER OR KEY:DAYS
 #   fleet=POOL:TYPE:COUNTRY:QUANTITY:BATCH  renew=DAYS:PERIOD
-#   batch=NAME:COUNT:TYPE    one process buys NAME-1 to NAME-COUNT, of one type or of four
+#   batch=NAME:COUNT:TYPE    one process buys NAME-1 to NAME-COUNT, equal ones of a type or mixed
 package World;
 use strict;
 use warnings;
