@@ -1,5 +1,6 @@
 /* What a list of proxies may be packed in: gzip, UTF-16, base64; and the set that finds those that
  * are there twice. */
+#include <arpa/inet.h>
 #include <lauxlib.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -312,12 +313,19 @@ static int open_seen(lua_State *L)
   return 1;
 }
 
+static int is_ipv4(lua_State *L)
+{
+  struct in_addr address;
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  lua_pushboolean(L, strlen(text) == size && inet_pton(AF_INET, text, &address) == 1);
+  return 1;
+}
+
 void decode_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"gunzip", open_gunzip},
-                                       {"utf16", read_utf16},
-                                       {"base64", read_base64},
-                                       {"seen", open_seen},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"gunzip", open_gunzip}, {"utf16", read_utf16},
+                                       {"base64", read_base64}, {"seen", open_seen},
+                                       {"is_ipv4", is_ipv4},    {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -37,11 +37,10 @@ local function record(proxy)
   local holder = text.holder(proxy, "%s")
   if holder then return nil, holder .. " holds a blank, where readers of lines end it" end
   local line = host .. ":" .. proxy.port .. ":" .. user .. ":" .. password
-  if find(host, "^%d") and find(user, "^[%w_-]+$") and find(password, "^[%w_-]+$")
-    and user ~= "localhost" then
+  if find(host, "^%d") and address.is_usual_login(user, password)
+    and find(host, "^[%d.]+$") or is_read_alike(line, proxy) then
     return line .. "\n"
   end
-  if is_read_alike(line, proxy) then return line .. "\n" end
   return nil, "readers would take the line for something else; write a URL"
 end
 

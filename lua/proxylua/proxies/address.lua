@@ -67,11 +67,7 @@ end
 
 -- --- hosts and ports ---
 
-local function is_ipv4(host)
-  local a, b, c, d = match(host, "^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
-  if not a or #host > 15 or find(host, "%.0%d") or find(host, "^0%d") then return false end
-  return a + 0 < 256 and b + 0 < 256 and c + 0 < 256 and d + 0 < 256
-end
+local is_ipv4 = core.decode.is_ipv4
 
 -- The 16-bit groups that a part of an IPv6 address has; nil for an invalid one.
 local function groups(part)
@@ -596,13 +592,23 @@ local function without_marker(text)
   return remark and trim(sub(text, 1, remark)) or text
 end
 
+-- Whether credentials that begin like any others have one meaning only.
+local function is_clear(user, password)
+  return user ~= "localhost" and not find(password, "@[^@]*:") and check_password(password)
+end
+
+--- Whether a line of an IPv4 address, a port and these credentials is read as that.
+function M.is_usual_login(user, password)
+  return find(user, "^[%w_-]+$") and find(password, "^[!-+.-:<-{}~-]+$")
+    and is_clear(user, password)
+end
+
 -- What most lines look like, in which no character has a second meaning. The password has no , ; or
 -- |.
 local function parse_usual(text, protocol)
   local host, port, user, password =
     match(text, "^(%d+%.%d+%.%d+%.%d+):(%d+):([%w_-]+):([!-+.-:<-{}~-]+)$")
-  if host and user ~= "localhost" and not find(password, "#", 1, true)
-    and not find(password, ":", 1, true) then
+  if host and is_clear(user, password) then
     return complete{ host = host, port = port, username = user, password = password,
       protocol = protocol }
   end
