@@ -19,5 +19,9 @@ local proxies = {}
 for order in px.orders.each{ status = "active" } do
   for _, proxy in ipairs(px.orders.proxies(order.id)) do proxies[#proxies + 1] = proxy end
 end
+if #proxies == 0 then
+  print("no active order has proxies")
+  return
+end
 local count = px.export.file(proxies, path, { format = format }) -- the whole file, or none
 print(("%d proxies in %s"):format(count, path))

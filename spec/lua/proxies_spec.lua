@@ -79,7 +79,8 @@ describe("px.proxies.read", function()
     local text = "\xEF\xBB\xBF# mine\r\n\r\nh.x:1:u:p\r\n  socks5://a:b@h.x:2\n\n[::1]:3\n"
       .. "u:p@h.x:4"
     for piece = 1, 9 do
-      assert.same({ "http://u:p@h.x:1", "socks5://a:b@h.x:2", "http://[::1]:3", "http://u:p@h.x:4" },
+      assert.same({ "http://u:p@h.x:1",
+        "socks5://a:b@h.x:2", "http://[::1]:3", "http://u:p@h.x:4" },
         urls(text, nil, piece))
     end
     assert.same({}, urls(""))
@@ -145,7 +146,8 @@ describe("px.proxies.read", function()
   it("reads JSON: an object a line, a list, a list of texts, and what lies deep", function()
     local two = { "http://u:p@h.x:1", "socks5://h.x:2" }
     local lines =
-      '{"host":"h.x","port":1,"username":"u","password":"p"}\n{"ip":"h.x","port":"2","type":"socks5"}\n'
+      '{"host":"h.x","port":1,"username":"u","password":"p"}\n'
+      .. '{"ip":"h.x","port":"2","type":"socks5"}\n'
     assert.same(two, urls(lines))
     assert.same(two, urls("[\n" .. lines:gsub("}\n{", "},\n{") .. "]\n"))
     assert.same(two, urls("[" .. lines:gsub("}\n{", "},{"):gsub("\n", "") .. "]"))
@@ -190,7 +192,8 @@ describe("px.proxies.read", function()
 end)
 
 it("a record holds what was said, and no more", function()
-  assert.same({ host = "h.x", port = 1, protocol = "http", url = "http://h.x:1" }, proxies.parse("h.x:1"))
+  assert.same({ host = "h.x", port = 1, protocol = "http", url = "http://h.x:1" },
+    proxies.parse("h.x:1"))
 end)
 
 it("a line of a pipe is there before the next one comes", function()
