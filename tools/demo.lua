@@ -18,7 +18,7 @@ local steps = {
   { "proxylua --spend 20 --trace log orders create --type isp --quantity 3 --country DE "
     .. "--key tuesday" },
   { note = "what happened: the response was lost, the order was found, nothing was sent twice" },
-  { "jq -r '\"\\(.method) \\(.endpoint): \\(.message // .status)\"' log | tail -n 3" },
+  { "jq -r '\"\\(.method) \\(.endpoint): \\(.message // .status)\"' log | tail -n 5" },
   { "proxylua account transactions" },
 }
 
@@ -47,9 +47,7 @@ end
 -- The results of a check arrive in any order, before its summary.
 local function sorted(text)
   local results = {}
-  local rest = text:gsub("(127[^
-]*
-)", function(line)
+  local rest = text:gsub("(127[^\n]*\n)", function(line)
     results[#results + 1] = line
     return ""
   end)
