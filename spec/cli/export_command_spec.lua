@@ -201,6 +201,10 @@ describe("--from", function()
     local result, home = with_files({ a = "", ["out.txt"] = "before" },
       { "export", "--from", "a", "-o", "out.txt", "--allow-empty" })
     assert.same({ 0, "" }, { result.code, program.read(home .. "/out.txt") })
+    result = with_files({ a = "vmess://x\n" },
+      { "export", "--from", "a", "-o", "x", "--allow-empty" })
+    assert.equal(0, result.code)
+    assert.matches("1 vmess", result.err)
     result = with_files({ a = "" }, { "export", "--from", "a", "-o", "x", "-f", "gost",
       "--allow-empty" })
     assert.equal(12, result.code)

@@ -221,6 +221,14 @@ static bool is_number(const char *text)
   return *text == '\0';
 }
 
+static bool is_printable(const char *word)
+{
+  if (!*word) return false;
+  for (; *word; word++)
+    if (*word <= 0x20 || *word >= 0x7F) return false;
+  return true;
+}
+
 static enum document_step read_word(struct document *document, lua_State *L)
 {
   char word[SCRATCH];
@@ -236,7 +244,7 @@ static enum document_step read_word(struct document *document, lua_State *L)
   bool is_null = strcmp(word, "null") == 0;
   if (!is_true && !is_false && !is_null && !is_number(word))
     return document_fail(document, 0, 0, "expected a value, got %s",
-                         size > 0 && (unsigned char)word[0] > 0x20 ? word : "something else");
+                         is_printable(word) ? word : "something else");
   size_t line = document->line;
   take(document, size);
   if (is_null) return document_add_null(document, L);

@@ -176,7 +176,8 @@ local function input_of(path, is_read_once)
   return spool(path)
 end
 
--- The records of all inputs, one input after another. An input without any is a mistake of its own.
+-- The records of all inputs, one input after another. An input without any is a mistake without a
+-- name and a line.
 local function each_record(inputs, on_bad, on_skip)
   local proxies = require "proxylua.proxies"
   local at, next_record, name = 0, nil, nil
@@ -214,9 +215,10 @@ local function place(name, line, why)
 end
 
 -- Reads everything once, before anything is done with it.
-local function look_through(given, inputs)
+local function look_through(given, inputs, allow_empty)
   local bad, count = {}, 0
   local function on_bad(name, line, why)
+    if allow_empty and not name then return end
     count = count + 1
     if #bad < SHOWN then bad[#bad + 1] = place(name, line, why) end
   end
@@ -252,9 +254,9 @@ local function from_files(given, args)
     if not next_record then
       local inputs = {}
       for at, path in ipairs(args.from) do inputs[at] = input_of(path, args.skip_bad) end
-      if not args.skip_bad then look_through(given, inputs) end
+      if not args.skip_bad then look_through(given, inputs, args.allow_empty) end
       next_record = only_once(given, each_record(inputs, function(name, line, why)
-        given.bad = given.bad + 1
+        if name then given.bad = given.bad + 1 end
         given.screen:note("%s", place(name, line, why))
       end, function(_, what)
         given.skipped[what] = (given.skipped[what] or 0) + 1

@@ -131,7 +131,9 @@ end
 local function finish_file(file, screen, args)
   if file.refused then error(file.refused, 0) end
   local ok, result = pcall(file.commit, file)
-  if ok then return screen:note("%d proxies in %s", result, args.output) end
+  if ok then
+    return screen:note("%d %s in %s", result, result == 1 and "proxy" or "proxies", args.output)
+  end
   if not core.error.is(result) or result.code ~= "empty" then error(result, 0) end
   screen:note("%s", result.message)
   core.system.set_exit_code(EMPTY)

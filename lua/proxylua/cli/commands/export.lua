@@ -118,7 +118,7 @@ function M.run(args, context)
   given:report()
   if not args.output then return end
   if screen:is_data() then return screen:record(nil, { file = args.output, proxies = result }) end
-  screen:note("%d proxies in %s", result, args.output)
+  screen:note("%d %s in %s", result, result == 1 and "proxy" or "proxies", args.output)
 end
 
 return M
