@@ -176,7 +176,7 @@ enum fit { FITS, MAY_FIT, CANNOT_FIT };
 static enum fit fit_of(const struct reconcile_case *c, size_t row)
 {
   money price, quote = c->entry->quote;
-  bool readable = true, priced = read_price(c, row, &price);
+  bool readable = true, fewer = false, priced = read_price(c, row, &price);
   for (int i = 0; i < RECONCILE_TRAITS; i++) {
     enum reconcile_trait trait = (enum reconcile_trait)i;
     const char *given = reconcile_text(&c->orders, row, i); /* the fields begin with the traits */
@@ -184,10 +184,12 @@ static enum fit fit_of(const struct reconcile_case *c, size_t row)
     enum likeness likeness = compare_order(trait, c->asked.of[i], given);
     if (likeness == DIFFERENT) return CANNOT_FIT;
     readable &= likeness == SAME;
+    fewer |= likeness == UNREADABLE && compare(trait, c->asked.of[i], given) == DIFFERENT;
   }
   if (priced && price > 0 && (price / 2 > quote || price < quote / 2)) return CANNOT_FIT;
   if (readable) return FITS;
-  return priced && llabs(price - quote) <= quote / 4 ? FITS : MAY_FIT;
+  if (priced && llabs(price - quote) <= quote / 4) return FITS;
+  return priced && fewer ? CANNOT_FIT : MAY_FIT; /* a smaller order of somebody else */
 }
 
 /* Which orders appeared since the baseline. */

@@ -87,9 +87,10 @@ static bool is_later(const struct reconcile_case *c, size_t row)
   return lateness(c, row) > DATE_GRAIN;
 }
 
+/* About the quote: a tax may come on top. */
 static bool may_be_charge(const struct reconcile_case *c, money amount)
 {
-  return amount >= c->entry->quote / 2 && amount / 2 <= c->entry->quote;
+  return amount >= c->entry->quote / 4 * 3 && amount / 3 * 2 <= c->entry->quote;
 }
 
 /* The transactions, sorted into those of the baseline and new ones, and what explains the new ones.
