@@ -58,23 +58,6 @@ static void correct_balance(struct flow *charge, money expected)
   }
 }
 
-/* The row of the first new transaction for an order; rows->count if there is none. */
-size_t flow_find_transaction(const struct flow *charge, const struct ids *known,
-                             const char *order_id)
-{
-  const struct reconcile_rows *rows = &charge->transactions;
-  size_t row = 0;
-  for (; row < rows->count; row++) {
-    const char *id = reconcile_text(rows, row, TRANSACTION_ID),
-               *order = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
-               *type = reconcile_text(rows, row, TRANSACTION_TYPE);
-    if (order && strcmp(order, order_id) == 0 && !(id && ids_have(known, id)) &&
-        !(type && strcasestr(type, "refund")))
-      break;
-  }
-  return row;
-}
-
 bool flow_read_amount(const struct flow *charge, size_t row, money *amount)
 {
   const char *text = reconcile_text(&charge->transactions, row, TRANSACTION_AMOUNT);
@@ -84,26 +67,64 @@ bool flow_read_amount(const struct flow *charge, size_t row, money *amount)
   return true;
 }
 
+/* Adds up the new charges for an order. False if one cannot be read. */
+static bool sum_charges(const struct flow *charge, const char *order_id, money *sum, int *count)
+{
+  const struct reconcile_rows *rows = &charge->transactions;
+  const struct ids *known = &charge->left.baseline.transactions.known;
+  *sum = *count = 0;
+  for (size_t row = 0; row < rows->count; row++) {
+    const char *id = reconcile_text(rows, row, TRANSACTION_ID),
+               *order = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
+               *type = reconcile_text(rows, row, TRANSACTION_TYPE);
+    money amount;
+    if (!order || strcmp(order, order_id) != 0 || (id && ids_have(known, id)) ||
+        (type && strcasestr(type, "refund")))
+      continue;
+    if (!flow_read_amount(charge, row, &amount) || !money_add(*sum, amount, sum)) return false;
+    ++*count;
+  }
+  return true;
+}
+
+/* And the entries that made them. */
+static bool sum_entries(const struct flow *charge, const char *order_id, money *sum, int *count)
+{
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  *sum = *count = 0;
+  for (size_t i = 0; i < settled->count; i++) {
+    const struct journal_entry *entry = &settled->entries[i];
+    if (!is_since_left(charge, entry) || !entry->order_id || strcmp(entry->order_id, order_id) != 0)
+      continue;
+    if (!money_add(*sum, cost_of(entry), sum)) return false;
+    ++*count;
+  }
+  return true;
+}
+
 /* A charge that took more than its quote, such as a tax, shows in the transactions that a later
  * charge reads. */
 static void check_earlier_prices(struct flow *charge)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
-  for (size_t i = 0; i < settled->count && !charge->owner->overcharged; i++) {
+  for (size_t i = 0; charge->left.there && i < settled->count; i++) {
     const struct journal_entry *entry = &settled->entries[i];
-    money amount;
-    char paid[MONEY_TEXT], counted[MONEY_TEXT];
-    if (!charge->left.there || !is_since_left(charge, entry) || !entry->order_id) continue;
-    size_t row =
-        flow_find_transaction(charge, &charge->left.baseline.transactions.known, entry->order_id);
-    if (row == charge->transactions.count || !flow_read_amount(charge, row, &amount)) continue;
-    if (amount <= cost_of(entry)) continue;
-    money_format(amount, paid);
-    money_format(cost_of(entry), counted);
+    money paid, counted;
+    int charges, entries;
+    char was[MONEY_TEXT], is[MONEY_TEXT];
+    if (!is_since_left(charge, entry) || !entry->order_id ||
+        !sum_charges(charge, entry->order_id, &paid, &charges) ||
+        !sum_entries(charge, entry->order_id, &counted, &entries))
+      continue;
+    if (charges != entries || paid <= counted) continue;
     charge->owner->overcharged = true;
-    charge->amend = (struct journal_amend){.id = entry->id, .price = amount};
+    charge->amend =
+        (struct journal_amend){.id = entry->id, .price = cost_of(entry) + (paid - counted)};
+    money_format(cost_of(entry), was);
+    money_format(charge->amend.price, is);
     flow_tell(charge, "%.60s with key %.100s cost %s, and not %s; this run spends nothing more",
-              entry->endpoint, entry->key, paid, counted);
+              entry->endpoint, entry->key, is, was);
+    return;
   }
 }
 

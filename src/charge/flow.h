@@ -205,10 +205,7 @@ const char *flow_leave(struct flow *charge);
  * if memory is out. */
 bool flow_write_baseline(struct flow *charge);
 
-/* The first of charge->transactions that is for an order, not known, and not a refund; its count:
- * none. And the amount in a row, without its sign. */
-size_t flow_find_transaction(const struct flow *charge, const struct ids *known,
-                             const char *order_id);
+/* The amount in a row of charge->transactions, without its sign. False if it cannot be read. */
 bool flow_read_amount(const struct flow *charge, size_t row, money *amount);
 
 /* Writes the outcome down, then ends the charge. The note lives as long as the charge, or is NULL.
