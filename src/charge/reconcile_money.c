@@ -237,6 +237,18 @@ static bool explain_by_refund(const struct reconcile_case *c, struct ledger *led
   return false;
 }
 
+/* An order that another entry bought; others may extend it too. */
+static bool is_of_entry(const struct reconcile_case *c, const char *id)
+{
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (other->id != c->entry->id && other->state == JOURNAL_PLACED && other->order_id &&
+        strcmp(other->order_id, id) == 0)
+      return true;
+  }
+  return false;
+}
+
 /* A charge for an order that is not this one's: one that existed before, or a new one that cannot
  * be the charge's. Without a name it is known by the order's price. */
 static bool explain_by_order(const struct reconcile_case *c, struct ledger *ledger, size_t row)
@@ -244,7 +256,8 @@ static bool explain_by_order(const struct reconcile_case *c, struct ledger *ledg
   const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
   money amount, price;
   if (c->extension) return id && strcmp(id, c->order_id) != 0 && add_foreign(c, ledger, row);
-  if (id && ids_have(&c->before.orders.known, id)) return add_foreign(c, ledger, row);
+  if (id && (ids_have(&c->before.orders.known, id) || is_of_entry(c, id)))
+    return add_foreign(c, ledger, row);
   for (size_t i = 0; i < c->orders.count; i++) {
     const char *order = reconcile_text(&c->orders, i, ORDER_ID),
                *text = reconcile_text(&c->orders, i, ORDER_PRICE);
@@ -487,7 +500,7 @@ bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id
               expect_balance(c, &ledger, &expected) && expected - c->balance >= quote / 2 &&
               (expected - c->balance) / 2 <= quote;
   ledger_free(&ledger);
-  return named == 1 || unnamed > 0 || fell;
+  return named > 0 || unnamed > 0 || fell;
 }
 
 bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t capacity)
