@@ -48,10 +48,10 @@ describe("reading responses of the API", function()
 
   it("exports and checks the proxies that can be used, and names the others", function()
     local bodies = { ["/orders"] = orders, ["/orders/ord_1/proxies"] = proxies,
-      ["/orders/ord_3/proxies"] = "[]" }
+      ["/orders/ord_3/proxies"] = '[{"host":"10.0.0.3","port":3}]' }
     local result = run(bodies, "export", "--quiet")
     assert.are.equal(4, result.code)
-    assert.are.equal("http://u:p@10.0.0.1:1\n", result.out)
+    assert.are.equal("http://u:p@10.0.0.1:1\nhttp://10.0.0.3:3\n", result.out)
     assert.matches(fault, result.err, 1, true)
     assert.matches("order ord_1: proxy 2 cannot be used: password is not valid Unicode text",
       result.err, 1, true)

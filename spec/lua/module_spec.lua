@@ -180,7 +180,7 @@ describe("endpoint functions, called,", function()
           periods = #px.reference.periods() > 0,
         }
         return seen
-      ]])
+      ]], { env = { PROXYLUA_STORE = ("%s/%s.db"):format(sandbox.home, dialect) } })
       assert.are.equal("string", type(seen.order.id))
       for name, value in pairs{
         email = seen.email, listed = seen.order.id, longer = true, is_money = true, period = 37,

@@ -343,7 +343,8 @@ end
 
 --- The journal's entries, as proxylua journal list tells them.
 function Storm:journal()
-  local pipe = assert(io.popen(program.command(self.folder, { "--json", "journal", "list", "--all" }, {
+  local words = { "--json", "journal", "list", "--all" }
+  local pipe = assert(io.popen(program.command(self.folder, words, {
     PROXYLUA_BASE_URL = self.server.url, PROXYLUA_STORE = self.options.store,
       PROXYLUA_API_KEY = self.server.key,
   })))
