@@ -73,15 +73,15 @@ static const struct {
   const struct record_field *fields;
   const char *marks[5];
 } kinds[RECORD_KIND_COUNT] = {
-    [RECORD_NONE] = {"record", "records", none},
+    [RECORD_NONE] = {"record", "records", none, {NULL}},
     [RECORD_ACCOUNT] = {"account", "accounts", account, {"balance", "email", "id"}},
     [RECORD_TRANSACTION] = {"transaction", "transactions", transaction, {"id", "type", "amount"}},
     [RECORD_QUOTE] = {"quote", "quotes", quote, {"price", "quantity"}},
     [RECORD_ORDER] = {"order", "orders", order, {"id"}},
     [RECORD_PROXY] = {"proxy", "proxies", proxy, {"host", "port", "username", "url"}},
-    [RECORD_REFERENCE] = {"reference", "references", none},
+    [RECORD_REFERENCE] = {"reference", "references", none, {NULL}},
     [RECORD_ADDRESS] = {"address", "addresses", address, {"address", "currency"}},
-    [RECORD_PAGE] = {"page", "pages", page},
+    [RECORD_PAGE] = {"page", "pages", page, {NULL}},
 };
 
 const struct record_field *record_fields(enum record_kind kind)

@@ -31,7 +31,7 @@ static bool read_quote(struct flow *charge, const char *text, int64_t age)
   char hash[HEX(32)], price[MONEY_TEXT];
   int64_t then;
   const char *line = line_of(text, "quote");
-  if (!line || sscanf(line, "%64s %39s %" SCNd64, hash, price, &then) != 3) return true;
+  if (!line || sscanf(line, "%64s %23s %" SCNd64, hash, price, &then) != 3) return true;
   if (strcmp(hash, charge->params_hash) != 0) return true;
   struct left *left = &charge->left;
   left->has_quote =

@@ -113,13 +113,16 @@ static const char *const migrations[] = {
     "  ended_at INTEGER,"
     "  period INTEGER NOT NULL," /* of the ledger */
     "  pruned INTEGER NOT NULL DEFAULT 0," /* journal_prune */
-    "  purse TEXT NOT NULL,"     /* beginning of the key that has a ceiling of its own, or nothing */
+    /* purse: the beginning of the key that has a ceiling of its own, or nothing */
+    "  purse TEXT NOT NULL,"
     "  UNIQUE (account, key)"
     ") STRICT;"
     "INSERT INTO charges_4 (id, account, key, endpoint, params, params_hash, quote, state, "
     "  order_id, price, answer, snapshot, host, pid, started, run_id, day, created_at, "
-    "  updated_at, note, ended_clock, ended_at, period, purse) SELECT id, charges.account, key, endpoint, params, params_hash, quote, "
-    "  state, order_id, price, answer, CASE WHEN state IN (2, 3) THEN " SQLITE_SNAPSHOT_KEPT " ELSE snapshot END, "
+    "  updated_at, note, ended_clock, ended_at, period, purse) "
+    "SELECT id, charges.account, key, endpoint, params, params_hash, quote, "
+    "  state, order_id, price, answer, "
+    "  CASE WHEN state IN (2, 3) THEN " SQLITE_SNAPSHOT_KEPT " ELSE snapshot END, "
     "  host, pid, started, run_id, charges.day, created_at, updated_at, note, ended_clock, "
     "  ended_at, created_at / 86400000000 = ledgers.day, CASE WHEN key LIKE 'plugin:%:%' THEN "
     "  substr(key, 1, 7 + instr(substr(key, 8), ':')) ELSE '' END "
