@@ -11,7 +11,7 @@
 #include "bind/json.h"
 #include "bind/money.h"
 #include "bind/params.h"
-#include "bind/record.h"
+#include "bind/record/record.h"
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
 #include "net/url.h"

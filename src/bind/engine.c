@@ -9,7 +9,7 @@
 #include "api/secret.h"
 #include "bind/error.h"
 #include "bind/money.h"
-#include "bind/record.h"
+#include "bind/record/record.h"
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
 #include "net/trace.h"

@@ -10,7 +10,7 @@
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"
-#include "bind/record.h"
+#include "bind/record/record.h"
 #include "bind/repl/repl.h"
 #include "bind/sched/task.h"
 #include "bind/system.h"

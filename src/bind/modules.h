@@ -56,7 +56,7 @@ void data_open(lua_State *L);
 void decode_open(lua_State *L);
 
 /* document.c: json() and yaml() -> a document with the methods feed(text), next() and close(), as
- * bind/document.h describes it. */
+ * bind/document/document.h describes it. */
 void document_module_open(lua_State *L);
 
 /* doctor.c: {key, store, clock}, the checks of `proxylua doctor` that need no configured engine. */

@@ -292,7 +292,7 @@ local function unclear(given)
 end
 
 --- The record of an object.
--- @param object mapping of a document (bind/document.h)
+-- @param object mapping of a document (bind/document/document.h)
 -- @param usual protocol where the object does not say
 -- @return record; nil when it is not a proxy; nil and why when it cannot be; nil, why and the type
 --   of what proxylua cannot use, such as "ss"

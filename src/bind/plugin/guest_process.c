@@ -20,7 +20,7 @@
 #include "bind/money.h"
 #include "bind/plugin/marshal.h"
 #include "bind/plugin/protocol.h"
-#include "bind/record.h"
+#include "bind/record/record.h"
 #include "plugin/frame.h"
 #include "plugin/jail.h"
 

@@ -1,4 +1,4 @@
-#include "bind/record.h"
+#include "bind/record/record.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -8,8 +8,8 @@
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"
-#include "bind/normalize.h"
-#include "bind/unwrap.h"
+#include "bind/record/normalize.h"
+#include "bind/record/unwrap.h"
 
 /* What is to become of an answer. Indices are of the Lua stack. */
 struct answer {

@@ -3,7 +3,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "bind/document.h"
+#include "bind/document/document.h"
 
 #define SCRATCH 64 /* bytes of a number or a word */
 

@@ -1,7 +1,7 @@
 /* The server's answers as scripts see them: either dialect unwrapped, canonical names and types,
  * exact money. */
-#ifndef PROXYLUA_BIND_RECORD_H
-#define PROXYLUA_BIND_RECORD_H
+#ifndef PROXYLUA_BIND_RECORD_RECORD_H
+#define PROXYLUA_BIND_RECORD_RECORD_H
 
 #include <lua.h>
 #include <stdbool.h>

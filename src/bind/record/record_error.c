@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "bind/json.h"
-#include "bind/record.h"
+#include "bind/record/record.h"
 
 #define LONGEST_WORDS 300 /* bytes of the server's words that are repeated */
 

@@ -5,8 +5,8 @@
  * becomes a table of its items without a field 0; the line of a scalar item stands at minus its
  * position. Numbers and YAML's plain scalars are their text; true and false are booleans; a null is
  * absent in a mapping and false in a list. */
-#ifndef PROXYLUA_BIND_DOCUMENT_H
-#define PROXYLUA_BIND_DOCUMENT_H
+#ifndef PROXYLUA_BIND_DOCUMENT_DOCUMENT_H
+#define PROXYLUA_BIND_DOCUMENT_DOCUMENT_H
 
 #include <lua.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "bind/document.h"
+#include "bind/document/document.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "bind/document.h"
+#include "bind/document/document.h"
 
 /* libyaml cannot wait for input within an event, which needs far less than this. */
 #define AHEAD DOCUMENT_MAX_TOKEN

@@ -1,7 +1,7 @@
 /* The two dialects of the API's answers: an envelope, or the bare value. Everything here is told by
  * stack indices, which must be absolute. */
-#ifndef PROXYLUA_BIND_UNWRAP_H
-#define PROXYLUA_BIND_UNWRAP_H
+#ifndef PROXYLUA_BIND_RECORD_UNWRAP_H
+#define PROXYLUA_BIND_RECORD_UNWRAP_H
 
 #include <lua.h>
 #include <stdbool.h>

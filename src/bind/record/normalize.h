@@ -1,7 +1,7 @@
 /* The fields of decoded records: from the server's names and types to the canonical ones, in place
  * and in one pass. */
-#ifndef PROXYLUA_BIND_NORMALIZE_H
-#define PROXYLUA_BIND_NORMALIZE_H
+#ifndef PROXYLUA_BIND_RECORD_NORMALIZE_H
+#define PROXYLUA_BIND_RECORD_NORMALIZE_H
 
 #include <lua.h>
 #include <stdbool.h>

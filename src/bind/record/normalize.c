@@ -1,4 +1,4 @@
-#include "bind/normalize.h"
+#include "bind/record/normalize.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>

@@ -1,9 +1,9 @@
-#include "bind/unwrap.h"
+#include "bind/record/unwrap.h"
 
 #include <string.h>
 
 #include "bind/json.h"
-#include "bind/normalize.h"
+#include "bind/record/normalize.h"
 
 /* Pushes table[name], raw, and answers its type. */
 static int get(lua_State *L, int table, const char *name)
