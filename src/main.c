@@ -29,6 +29,14 @@ static void stay_alive(int number)
   (void)number;
 }
 
+/* An ignored SIGCHLD survives exec: the kernel then reaps our children itself, and their exit codes
+ * are lost. */
+static void keep_exit_codes(void)
+{
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  sigaction(SIGCHLD, &action, NULL);
+}
+
 static void catch_signals(struct runtime *runtime)
 {
   struct sigaction action = {.sa_handler = on_signal},
@@ -74,6 +82,7 @@ static int finish_output(int code)
 int main(int argc, char **argv)
 {
   struct error err = ERROR_INIT, key_error = ERROR_INIT;
+  keep_exit_codes();
   if (plugin_process_asked(argc, argv)) plugin_process_run(argc, argv);
   secret_disable_dumps();
   hold_standard_streams();

@@ -86,6 +86,14 @@ describe("the key", function()
     sent(run(("api_key_command = 'echo %s; echo more'"):format(KEY)))
   end)
 
+  it("is read from api_key_command when the parent process ignores SIGCHLD", function()
+    local config = ("return { api_key_command = 'echo %s' }"):format(KEY)
+    local path = program.write(home .. "/config.lua", config)
+    sent(program.run({ "-e", "$SIG{CHLD} = 'IGNORE'; exec @ARGV", program.path, "-e",
+      "require('proxylua').account.get()" }, { program = "perl", home = home,
+      env = { PROXYLUA_BASE_URL = server.url, PROXYLUA_LIMITS = "off", PROXYLUA_CONFIG = path } }))
+  end)
+
   it("is refused when the command fails or prints nothing", function()
     refused("failed with exit code 3", ("api_key_command = 'echo %s; exit 3'"):format(KEY), KEY)
     refused("was ended by signal 9", "api_key_command = 'kill -9 $$'")

@@ -210,22 +210,25 @@ static bool await(struct command *command)
   return true;
 }
 
-static int reap(pid_t pid)
+/* Returns 0 and sets the status, or an errno. */
+static int reap(pid_t pid, int *status)
 {
-  int status;
-  while (waitpid(pid, &status, 0) < 0)
-    if (errno != EINTR) return -1;
-  return status;
+  while (waitpid(pid, status, 0) < 0)
+    if (errno != EINTR) return errno;
+  return 0;
 }
 
-static struct secret *judge(struct secret *secret, bool in_time, int status, struct error *err)
+static struct secret *judge(struct secret *secret, bool in_time, int unknown, int status,
+                            struct error *err)
 {
-  char why[64];
-  if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+  char why[128];
+  if (in_time && !unknown && WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return secret_page_finish(secret, "api_key_command", err);
   secret_close(secret);
   if (!in_time) return refuse_command(err, "did not end within 30 s and was killed");
-  if (WIFEXITED(status))
+  if (unknown)
+    snprintf(why, sizeof why, "ended; its exit code is lost: %s", strerror(unknown));
+  else if (WIFEXITED(status))
     snprintf(why, sizeof why, "failed with exit code %d", WEXITSTATUS(status));
   else
     snprintf(why, sizeof why, "was ended by signal %d", WTERMSIG(status));
@@ -239,7 +242,8 @@ static struct secret *run(struct command *command, struct error *err)
   if (!in_time) kill(command->pid, SIGKILL);
   if (command->output >= 0) close(command->output);
   if (command->process >= 0) close(command->process);
-  return judge(command->secret, in_time, reap(command->pid), err);
+  int status = 0, unknown = reap(command->pid, &status);
+  return judge(command->secret, in_time, unknown, status, err);
 }
 
 struct secret *secret_from_command(const char *text, struct error *err)

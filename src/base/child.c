@@ -124,15 +124,20 @@ void child_allow_cpu(const struct child *child, int64_t seconds)
 struct child_end child_end(struct child *child)
 {
   siginfo_t info = {0};
+  struct child_end end = {.unknown = ESRCH};
   if (child->handle >= 0) {
-    pidfd_send_signal(child->handle, SIGKILL, NULL, 0);
-    kill(-child->pid, SIGKILL); /* not reaped yet: the group is still its own */
-    while (waitid(P_PIDFD, (id_t)child->handle, &info, WEXITED) != 0 && errno == EINTR) continue;
+    if (pidfd_send_signal(child->handle, SIGKILL, NULL, 0) == 0)
+      kill(-child->pid, SIGKILL); /* not reaped yet: the group is still its own */
+    do end.unknown = waitid(P_PIDFD, (id_t)child->handle, &info, WEXITED) == 0 ? 0 : errno;
+    while (end.unknown == EINTR);
     close(child->handle);
   }
   if (child->socket >= 0) close(child->socket);
   *child = CHILD_NONE;
-  return (struct child_end){.killed = info.si_code != CLD_EXITED, .code = info.si_status};
+  if (end.unknown) return end;
+  end.killed = info.si_code != CLD_EXITED;
+  end.code = info.si_status;
+  return end;
 }
 
 bool child_follow_parent(void)

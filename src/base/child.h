@@ -38,6 +38,8 @@ void child_allow_cpu(const struct child *child, int64_t seconds);
 struct child_end {
   bool killed; /* by the signal `code`; otherwise it ended with the exit code `code` */
   int code;
+  int unknown; /* errno; not 0: the kernel did not report how it ended, `killed` and `code` are
+                  unset */
 };
 
 /* Ends it and those it started, if it has not ended by itself, closes the socket and takes what it

@@ -106,6 +106,9 @@ static int after(lua_State *L, int status, lua_KContext context)
   if (run->too_much)
     error_set(&err, ERROR_PROTOCOL, "the program wrote more than %zu bytes, and was ended",
               MOST_OUTPUT);
+  if (err.kind == ERROR_NONE && run->end.unknown)
+    error_set(&err, ERROR_INTERNAL, "the program ended; its exit code is lost: %s",
+              strerror(run->end.unknown));
   if (err.kind != ERROR_NONE) return error_raise(L, &err);
   lua_pushinteger(L, run->end.killed ? SIGNALLED + run->end.code : run->end.code);
   lua_pushlstring(L, run->text.data ? run->text.data : "", run->text.size);

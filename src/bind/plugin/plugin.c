@@ -85,7 +85,10 @@ static void explain(struct plugin *plugin, const struct child_end *end)
   const char *name = plugin->name;
   if (why->kind != ERROR_NONE) return;
   snprintf(why->code, sizeof why->code, "%s", code_of(end));
-  if (!end->killed)
+  if (end->unknown)
+    error_set(why, ERROR_INTERNAL, "the process of the plugin %s ended; its exit code is lost: %s",
+              name, strerror(end->unknown));
+  else if (!end->killed)
     error_set(why, ERROR_INTERNAL, "the process of the plugin %s ended with exit code %d", name,
               end->code);
   else if (end->code == SIGSYS)
