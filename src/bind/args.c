@@ -93,3 +93,11 @@ const char *path_check(lua_State *L, int index)
   if (strlen(path) != size) error_usage(L, "a path cannot hold a NUL");
   return path;
 }
+
+size_t list_length(lua_State *L, int index, size_t most)
+{
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_Unsigned count = lua_rawlen(L, index);
+  if (count > most) error_usage(L, "a list has more than %zu items", most);
+  return (size_t)count;
+}

@@ -3,6 +3,7 @@
 #define PROXYLUA_BIND_ARGS_H
 
 #include <lua.h>
+#include <stddef.h>
 
 /* Raises a usage error for a key of the table at an absolute index that is none of the
  * NULL-terminated names: it names the nearest, and all of them. */
@@ -15,5 +16,10 @@ void query_push(lua_State *L, int index);
 /* The path that is the argument at an index, for as long as that stays on the stack. Raises an
  * error for what is no text, and for one with a NUL, which a path cannot hold. */
 const char *path_check(lua_State *L, int index);
+
+/* The number of items of the list at an index, past `__len`, which may return anything. Even then
+ * it can be far above the number of values in the table, hence `most`. Raises a usage error for a
+ * longer list, and an argument error for what is not a table. */
+size_t list_length(lua_State *L, int index, size_t most);
 
 #endif

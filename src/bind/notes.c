@@ -5,13 +5,15 @@
 #include <lauxlib.h>
 #include <stddef.h>
 
+#include "bind/args.h"
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/sched/wait.h"
 
 #define TYPE "proxylua.notes"
 #define PAGE 500
-#define MOST_AGE 1e11 /* seconds */
+#define MAX_NOTES (1 << 24) /* of one job */
+#define MOST_AGE 1e11       /* seconds */
 
 /* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. */
 struct look {
@@ -37,7 +39,7 @@ static int collect(lua_State *L)
 static struct look *push_look(lua_State *L)
 {
   struct engine *engine = engine_use_store(L);
-  struct look *look = lua_newuserdatauv(L, sizeof *look, 1);
+  struct look *look = lua_newuserdatauv(L, sizeof *look, 2);
   *look = (struct look){.wait = {.cancel = wait_outlast}, .engine = engine, .err = ERROR_INIT};
   luaL_setmetatable(L, TYPE);
   return look;
@@ -63,18 +65,36 @@ static const char *owner_at(lua_State *L, int index, const struct look *look)
   return lua_toboolean(L, index) ? look->engine->base_url : "";
 }
 
-/* Notes with the names of the list at an index, whose texts Lua owns; anchored by the look at -1.
- */
-static struct note *take_names(lua_State *L, int index, size_t *count)
+/* Pops a string and keeps it in the table at an index, which no script reaches. */
+static char *keep_text(lua_State *L, int kept, const char *what)
 {
-  *count = (size_t)luaL_len(L, index);
+  if (lua_type(L, -1) != LUA_TSTRING)
+    error_usage(L, "the %s of a note is a text, not a %s", what, luaL_typename(L, -1));
+  char *text = (char *)lua_tostring(L, -1); /* only read */
+  lua_rawseti(L, kept, (lua_Integer)lua_rawlen(L, kept) + 1);
+  return text;
+}
+
+/* Notes with the names of the list at an index and, unless `texts` is 0, the texts of the list
+ * there (false: none). Anchored by the look at -1 together with their strings, since another task
+ * may change the lists meanwhile. */
+static struct note *take_notes(lua_State *L, int names, int texts, size_t *count)
+{
+  int look = lua_gettop(L), kept = look + 1;
+  *count = list_length(L, names, MAX_NOTES);
+  lua_newtable(L);
   struct note *notes = lua_newuserdatauv(L, (*count + 1) * sizeof *notes, 0);
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, look, 1);
   for (size_t i = 0; i < *count; i++) {
-    lua_rawgeti(L, index, (lua_Integer)i + 1);
-    notes[i] = (struct note){.name = (char *)luaL_checkstring(L, -1)}; /* only read */
-    lua_pop(L, 1);
+    lua_rawgeti(L, names, (lua_Integer)i + 1);
+    notes[i] = (struct note){.name = keep_text(L, kept, "name")};
+    if (texts == 0) continue;
+    if (lua_rawgeti(L, texts, (lua_Integer)i + 1) == LUA_TBOOLEAN)
+      lua_pop(L, 1);
+    else
+      notes[i].text = keep_text(L, kept, "text");
   }
+  lua_setiuservalue(L, look, 2);
   return notes;
 }
 
@@ -106,7 +126,7 @@ static int get(lua_State *L)
   luaL_checktype(L, 3, LUA_TTABLE);
   struct look *look = push_look(L);
   size_t count;
-  struct note *notes = take_names(L, 3, &count);
+  struct note *notes = take_notes(L, 3, 0, &count);
   look->get = (struct notes_get){.job.done = on_got,
                                  .owner = owner_at(L, 1, look),
                                  .kind = kind,
@@ -137,12 +157,7 @@ static int put(lua_State *L)
   luaL_checktype(L, 4, LUA_TTABLE);
   struct look *look = push_look(L);
   size_t count;
-  struct note *notes = take_names(L, 3, &count);
-  for (size_t i = 0; i < count; i++) {
-    if (lua_rawgeti(L, 4, (lua_Integer)i + 1) != LUA_TBOOLEAN)
-      notes[i].text = (char *)luaL_checkstring(L, -1);
-    lua_pop(L, 1);
-  }
+  const struct note *notes = take_notes(L, 3, 4, &count);
   look->put = (struct notes_put){.job.done = on_put,
                                  .owner = owner_at(L, 1, look),
                                  .kind = kind,

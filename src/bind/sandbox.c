@@ -4,11 +4,14 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "bind/args.h"
 #include "bind/embedded.h"
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/runtime.h"
 #include "sandbox/sandbox.h"
+
+#define MAX_OPTIONS 10000 /* texts of one option */
 
 /* --- the sandbox's own state --- */
 
@@ -43,9 +46,9 @@ static void add_text(lua_State *L, int texts, const char *name)
 /* Pops the list. */
 static void add_texts(lua_State *L, int texts, const char *name)
 {
-  lua_Integer count = luaL_len(L, -1);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_geti(L, -1, i);
+  size_t count = list_length(L, -1, MAX_OPTIONS);
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, (lua_Integer)i);
     add_text(L, texts, name);
   }
   lua_pop(L, 1);
@@ -111,10 +114,10 @@ static int start_sandbox(lua_State *L)
   struct error err = ERROR_INIT;
   if (runtime->sandbox) error_usage(L, "a sandbox runs already: stop it first");
   struct sandbox_options options = {.port = read_options(L), .prepare = prepare};
-  lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
-  const char **texts = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *texts, 0);
-  for (lua_Integer i = 0; i < count; i++) {
-    lua_rawgeti(L, 2, i + 1);
+  size_t count = lua_rawlen(L, 2);
+  const char **texts = lua_newuserdatauv(L, (count + 1) * sizeof *texts, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
     texts[i] = lua_tostring(L, -1);
     lua_pop(L, 1);
   }

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/child.h"
+#include "bind/args.h"
 #include "bind/error.h"
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
@@ -119,13 +120,12 @@ static int after(lua_State *L, int status, lua_KContext context)
 /* The texts of the list at an index, which holds them. */
 static void read_words(lua_State *L, int index, char *words[MOST_WORDS + 1])
 {
-  luaL_checktype(L, index, LUA_TTABLE);
-  lua_Integer count = luaL_len(L, index);
-  if (count > MOST_WORDS) error_usage(L, "a program takes at most %d words", MOST_WORDS);
-  for (lua_Integer i = 0; i < count; i++) {
+  size_t count = list_length(L, index, MOST_WORDS);
+  for (size_t i = 0; i < count; i++) {
     size_t size = 0;
-    const char *text =
-        lua_rawgeti(L, index, i + 1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
+    const char *text = lua_rawgeti(L, index, (lua_Integer)i + 1) == LUA_TSTRING
+                           ? lua_tolstring(L, -1, &size)
+                           : NULL;
     if (!text || strlen(text) != size)
       error_usage(L, "the words of a program are texts without a NUL");
     words[i] = (char *)text;

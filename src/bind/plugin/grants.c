@@ -19,11 +19,10 @@ static void read_place(lua_State *L, struct beneath *where, const char *hidden[M
 {
   where->folder = path_check(L, 1);
   where->path = path_check(L, 2);
-  luaL_checktype(L, 3, LUA_TTABLE);
-  lua_Integer count = luaL_len(L, 3);
-  luaL_argcheck(L, count <= MOST_HIDDEN, 3, "too many");
-  for (lua_Integer i = 0; i < count; i++) {
-    lua_rawgeti(L, 3, i + 1);
+  size_t count = list_length(L, 3, MOST_HIDDEN);
+  for (size_t i = 0; i < count; i++) {
+    if (lua_rawgeti(L, 3, (lua_Integer)i + 1) != LUA_TSTRING)
+      error_usage(L, "a hidden path is a text, not a %s", luaL_typename(L, -1));
     hidden[i] = path_check(L, -1);
     lua_pop(L, 1); /* the list holds it */
   }

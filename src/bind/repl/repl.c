@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "api/secret.h"
+#include "bind/args.h"
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/repl/repl_private.h"
@@ -142,12 +144,11 @@ static int remember(lua_State *L)
 {
   struct repl *repl = repl_of(L);
   HistEvent event;
-  luaL_checktype(L, 1, LUA_TTABLE);
+  size_t count = list_length(L, 1, INT_MAX);
   if (!repl->history) return 0;
   history(repl->history, &event, H_CLEAR);
-  lua_Integer count = luaL_len(L, 1);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_rawgeti(L, 1, i);
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, (lua_Integer)i);
     history(repl->history, &event, H_ENTER, luaL_checkstring(L, -1));
     lua_pop(L, 1);
   }

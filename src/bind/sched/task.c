@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bind/args.h"
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/modules.h"
@@ -14,6 +15,7 @@
 #include "net/loop.h"
 
 #define HANDLE "proxylua.task"
+#define MAX_JOINED (1 << 26) /* tasks that one wait is for */
 #define COLLECTION_SHARE \
   20 /* for each second of collections that look for failures, seconds without */
 
@@ -368,8 +370,7 @@ static int finish_gather(lua_State *L, int status, lua_KContext context)
  */
 static int gather(lua_State *L)
 {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  int count = (int)luaL_len(L, 1);
+  int count = (int)list_length(L, 1, MAX_JOINED);
   struct join *all = join_push(L, count);
   lua_createtable(L, count, 0);
   for (int i = 1; i <= count; i++) {
