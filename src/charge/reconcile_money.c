@@ -443,7 +443,7 @@ static bool balance_differs(const struct reconcile_case *c, const struct ledger 
     snprintf(why, capacity, "the balance is unknown");
     return true;
   }
-  if (balance_is_explained(c, ledger)) return false;
+  if (c->balance == expected || balance_is_explained(c, ledger)) return false;
   money_format(c->balance, now);
   money_format(expected, then);
   snprintf(why, capacity, "the balance is %s, and would be %s without this charge", now, then);
