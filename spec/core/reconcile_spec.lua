@@ -227,6 +227,25 @@ describe("A purchase whose answer is lost", function()
     assert.equal(1, sold())
   end)
 
+  it("is not taken for what a colleague bought during the pause of a 429", function()
+    faults("orders.create:status=429,retry_after=2,count=1",
+      "orders.create:cut=before,skip=2,count=1") -- the second request is the colleague's
+    local out = during(1, ("print(px.try(px.orders.create, { %s, key = 'k' }))"):format(BUY),
+      function() colleague_buys(1) end)
+    assert.matches("show that nothing was bought", out, 1, true)
+    assert.equal("not_placed", entry("k").state)
+    assert.equal(1, sold())
+  end)
+
+  it("counts at its quote where the list shows a lower price, such as that of a cancelled order",
+    function()
+    faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.get:slow=3600")
+    assert.equal("outcome_unknown", (buy("key = 'k'")))
+    faults("orders.list:say=price~0.00")
+    assert.matches("^ord_", (buy("key = 'k'")))
+    assert.is_nil(entry("k").price)
+  end)
+
   it("is not taken for an order that this program bought under another key", function()
     faults("orders.create:cut=before,count=1", "orders.list:status=403,skip=1,count=99")
     assert.equal("outcome_unknown", (buy("key = 'lost'")))

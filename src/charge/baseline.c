@@ -58,6 +58,14 @@ static void correct_balance(struct flow *charge, money expected)
   }
 }
 
+bool flow_is_known(const struct flow *charge, size_t row, const struct ids *known)
+{
+  struct buffer mark = {0};
+  bool is = reconcile_mark(&charge->transactions, row, &mark) && ids_have(known, mark.data);
+  buffer_free(&mark);
+  return is;
+}
+
 bool flow_read_amount(const struct flow *charge, size_t row, money *amount)
 {
   const char *text = reconcile_text(&charge->transactions, row, TRANSACTION_AMOUNT);
@@ -74,11 +82,10 @@ static bool sum_charges(const struct flow *charge, const char *order_id, money *
   const struct ids *known = &charge->left.baseline.transactions.known;
   *sum = *count = 0;
   for (size_t row = 0; row < rows->count; row++) {
-    const char *id = reconcile_text(rows, row, TRANSACTION_ID),
-               *order = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
+    const char *order = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
                *type = reconcile_text(rows, row, TRANSACTION_TYPE);
     money amount;
-    if (!order || strcmp(order, order_id) != 0 || (id && ids_have(known, id)) ||
+    if (!order || strcmp(order, order_id) != 0 || flow_is_known(charge, row, known) ||
         (type && strcasestr(type, "refund")))
       continue;
     if (!flow_read_amount(charge, row, &amount) || !money_add(*sum, amount, sum)) return false;
@@ -107,7 +114,8 @@ static bool sum_entries(const struct flow *charge, const char *order_id, money *
 static void check_earlier_prices(struct flow *charge)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
-  for (size_t i = 0; charge->left.there && i < settled->count; i++) {
+  if (!charge->left.there || charge->left.baseline.reused == 0) return;
+  for (size_t i = 0; i < settled->count; i++) {
     const struct journal_entry *entry = &settled->entries[i];
     money paid, counted;
     int charges, entries;
@@ -134,8 +142,6 @@ static void go_on(struct flow *charge)
   if (charge->owner->overcharged)
     flow_fail(charge, ERROR_SPEND_REFUSED,
               "an earlier charge cost more than its quote; this run spends nothing more");
-  else if (charge->requoting)
-    flow_requote(charge);
   else
     flow_note_account(charge);
 }

@@ -120,7 +120,6 @@ struct flow {
   int64_t committed_at; /* loop_clock() before the sending was on disk, for may_send */
   bool withheld;        /* may_send said no */
   bool stale;           /* the quote was too old when the slots were there */
-  bool requoting;       /* and is renewed */
   int renewals;         /* of the quote */
   int refusals;         /* 429s that it met, and the seconds of their pauses */
   double refused;
@@ -182,8 +181,8 @@ void flow_decide(struct flow *charge); /* quote in hand: refuse, answer a dry ru
 void flow_snapshot(struct flow *charge);
 void flow_take_baseline(struct flow *charge);
 void flow_note_account(struct flow *charge); /* once a run, from the response in charge->call */
-void flow_renew(struct flow *charge);        /* the quote is too old: quotes again, then sends */
-void flow_requote(struct flow *charge);
+void flow_renew(struct flow *charge);      /* the quote is too old: asks for it again, then sends */
+void flow_send_again(struct flow *charge); /* after a 429 of the API */
 void flow_send(struct flow *charge);
 void flow_on_sent(void *arg, struct client_call *call);
 
@@ -204,6 +203,9 @@ const char *flow_leave(struct flow *charge);
 /* baseline.c: writes the baseline down, with the time at which the request is about to leave. False
  * if memory is out. */
 bool flow_write_baseline(struct flow *charge);
+
+/* Whether the transaction in a row of charge->transactions is a known one, by its mark. */
+bool flow_is_known(const struct flow *charge, size_t row, const struct ids *known);
 
 /* The amount in a row of charge->transactions, without its sign. False if it cannot be read. */
 bool flow_read_amount(const struct flow *charge, size_t row, money *amount);

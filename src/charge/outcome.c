@@ -14,10 +14,9 @@
 #define LONGEST_PAUSE INT64_C(16000000)
 #define SETTLE_AGAIN INT64_C(1000000) /* between two tries of writing down an outcome */
 #define SETTLE_TRIES 3
-#define MAX_FAILURE                                                                            \
-  65536                 /* bytes of a failed response that are kept: enough to see what it was \
-                         */
-#define MAX_REFUSALS 20 /* 429s for one charge */
+#define MAX_FAILURE                                                            \
+  65536 /* bytes of a failed response that are kept: enough to see what it was \
+         */
 #define DAY 86400.0
 
 static void write_outcome(struct flow *charge);
@@ -37,7 +36,7 @@ static bool write_again(struct flow *charge)
 {
   if (++charge->settle_tries >= SETTLE_TRIES) return false;
   flow_sleep(charge, SETTLE_AGAIN, SETTLE_AGAIN, write_outcome);
-  return charge->sleeping;
+  return true; /* without memory for that, the charge has ended */
 }
 
 static void on_settled(struct store_job *job)
@@ -332,19 +331,9 @@ static void keep_answer(struct flow *charge, const struct http_exchange *x, bool
 {
   size_t size = x ? x->body.size : 0;
   if (!answered && size > MAX_FAILURE) size = MAX_FAILURE;
-  charge->public.answer.size = 0;
+  buffer_free(&charge->public.answer);
   if (size > 0 && !buffer_add(&charge->public.answer, x->body.data, size))
     flow_tell(charge, "out of memory: the journal keeps no response of this charge");
-}
-
-/* Waits for the pause that the API's 429 asked for, under the same entry and key. */
-static void send_again(struct flow *charge)
-{
-  charge->refusals = charge->call->refusals;
-  charge->refused = charge->call->refused;
-  charge->public.error = ERROR_INIT;
-  charge->quoted_at = INT64_MIN / 2; /* the price may have changed: it is asked for again */
-  flow_send(charge);
 }
 
 void flow_on_sent(void *arg, struct client_call *call)
@@ -366,7 +355,9 @@ void flow_on_sent(void *arg, struct client_call *call)
     placed(charge, x);
   } else if (!answered && is_refusal(charge, call)) {
     if (call->may_repeat && !charge->abandoned) {
-      send_again(charge);
+      charge->refusals = call->refusals;
+      charge->refused = call->refused;
+      flow_send_again(charge);
       return;
     }
     charge->agreed = call->sent;

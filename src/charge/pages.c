@@ -113,6 +113,7 @@ static void go_on_until_known(struct flow *charge, bool more, size_t first)
   if (at_end && !walk->met && walk->left > 0 && walk->query.page > 1 && !walk->stepped_back) {
     walk->stepped_back = true; /* the list is shorter than it was */
     walk->query.page = last_page(walk->state.total, walk->state.page_size) - 1;
+    if (walk->query.page < 1) walk->query.page = 1;
     ask_page(charge);
     return;
   }

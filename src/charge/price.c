@@ -30,15 +30,13 @@ static bool sum_transactions(const struct flow *charge, money *sum)
   int charges = 0;
   *sum = 0;
   for (size_t row = rows->count; row-- > 0;) { /* the oldest first, in most lists */
-    const char *id = reconcile_text(rows, row, TRANSACTION_ID),
-               *named = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
+    const char *named = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
                *type = reconcile_text(rows, row, TRANSACTION_TYPE);
     money amount;
-    if (!named || strcmp(named, charge->public.order_id) != 0 || (id && ids_have(known, id)))
-      continue;
+    if (!named || strcmp(named, charge->public.order_id) != 0) continue;
     if (!flow_read_amount(charge, row, &amount)) return false;
-    bool refund = type && strcasestr(type, "refund");
-    if (!refund && is_earlier(charge, used, amount)) continue;
+    bool refund = type && strcasestr(type, "refund"), known_row = flow_is_known(charge, row, known);
+    if ((!refund && is_earlier(charge, used, amount)) || known_row) continue;
     if (!(refund ? money_subtract(*sum, amount, sum) : money_add(*sum, amount, sum))) return false;
     charges += !refund;
   }

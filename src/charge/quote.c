@@ -36,89 +36,66 @@ static void on_quote(void *arg, struct client_call *call)
     flow_fail(charge, ERROR_PROTOCOL, "the quote has no readable price; nothing was bought");
 }
 
-/* Ends a charge between two sendings, or before the first. */
-static void give_up(struct flow *charge)
+static void on_requote(void *arg, struct client_call *call)
 {
-  if (charge->entry != 0)
-    flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE, NULL);
-  else
+  struct flow *charge = arg;
+  if (!flow_answered(charge, call)) return;
+  if (!read_quote(charge, call))
+    flow_fail(charge, ERROR_PROTOCOL, "the quote has no readable price; nothing was bought");
+  else if (!flow_check_max_price(charge))
     flow_end(charge);
+  else
+    flow_send(charge);
+}
+
+/* Nothing that was read before counts any more. */
+static void start_again(struct flow *charge)
+{
+  snapshot_free(&charge->before);
+  charge->left.fresh = charge->left.has_quote = false;
+  charge->stage = FLOW_BEFORE;
+  flow_quote(charge);
+}
+
+void flow_renew(struct flow *charge)
+{
+  charge->stale = false;
+  charge->stage = FLOW_BEFORE;
+  if (++charge->renewals > MAX_RENEWALS)
+    flow_fail(charge, ERROR_TIMEOUT,
+              "waiting for rate-limit slots took so long that the price had to be asked for again "
+              "and again; nothing was bought");
+  else if (loop_clock() - charge->baseline_at > BASELINE_US)
+    start_again(charge);
+  else
+    flow_ask(charge, "orders.calc", "/orders/calc", NULL,
+             flow_is_extension(charge) ? charge->calc.data : charge->body, on_requote);
 }
 
 static void on_withdrawn(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, settle);
-  if (flow_is_closed(charge)) return;
-  if (job->err.kind != ERROR_NONE) {
-    charge->public.error = job->err;
-    flow_end(charge);
-    return;
-  }
+  if (flow_has_failed(charge, job)) return;
   charge->entry = 0;
-  charge->stage = FLOW_BEFORE;
-  flow_send(charge);
+  start_again(charge);
 }
 
-/* A refused request was reserved at the old price: its entry ends, and the new price is reserved
- * anew. */
-static void withdraw(struct flow *charge)
+/* The pause may be long: price, orders and balance may be others after it, so the entry ends here
+ * and the same key begins anew. */
+void flow_send_again(struct flow *charge)
 {
+  charge->stage = FLOW_BEFORE;
+  charge->renewals = 0;
+  charge->public.error = ERROR_INIT;
   charge->settle = (struct journal_settle){.job.done = on_withdrawn,
                                            .token = charge->token,
                                            .id = charge->entry,
                                            .state = JOURNAL_NOT_PLACED,
                                            .ends_in = JOURNAL_KEEP_END,
                                            .price = JOURNAL_NO_PRICE,
-                                           .note = "the API refused it, and its price rose"};
+                                           .note = "the API refused it with 429"};
   charge->working = true;
   journal_settle(charge->owner->settings.store, &charge->settle);
-}
-
-static void on_requote(void *arg, struct client_call *call)
-{
-  struct flow *charge = arg;
-  money reserved = charge->public.quote;
-  flow_take_over(charge, call);
-  if (flow_is_over(charge)) return;
-  charge->requoting = false;
-  if (call->error.kind != ERROR_NONE)
-    charge->public.error = call->error;
-  else if (!read_quote(charge, call))
-    error_set(&charge->public.error, ERROR_PROTOCOL,
-              "the quote has no readable price; nothing was bought");
-  else
-    flow_check_max_price(charge);
-  if (charge->public.error.kind != ERROR_NONE)
-    give_up(charge);
-  else if (charge->entry != 0 && charge->public.quote > reserved)
-    withdraw(charge);
-  else
-    flow_send(charge);
-}
-
-void flow_requote(struct flow *charge)
-{
-  flow_ask(charge, "orders.calc", "/orders/calc", NULL,
-           flow_is_extension(charge) ? charge->calc.data : charge->body, on_requote);
-}
-
-void flow_renew(struct flow *charge)
-{
-  charge->stale = false;
-  charge->requoting = true;
-  charge->public.error = ERROR_INIT;
-  if (++charge->renewals > MAX_RENEWALS) {
-    error_set(&charge->public.error, ERROR_TIMEOUT,
-              "waiting for rate-limit slots took so long that the price had to be asked for again "
-              "and again; nothing was bought");
-    give_up(charge);
-  } else if (charge->entry == 0 && loop_clock() - charge->baseline_at > BASELINE_US) {
-    charge->stage = FLOW_BEFORE;
-    flow_take_baseline(charge);
-  } else {
-    if (charge->entry == 0) charge->stage = FLOW_BEFORE;
-    flow_requote(charge);
-  }
 }
 
 /* Without its type nothing can be quoted, and what was answered is no order. */

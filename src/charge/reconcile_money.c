@@ -429,7 +429,10 @@ static bool balance_is_explained(const struct reconcile_case *c, const struct le
     money before = balance;
     if (!add_effect(c, row, &balance)) return false;
     cached |= ledger->old[row];
-    if (ledger->old[row]) fall += before - balance;
+    money effect;
+    if (ledger->old[row] &&
+        !(money_subtract(before, balance, &effect) && money_add(fall, effect, &fall)))
+      return false;
   }
   return false;
 }
@@ -485,7 +488,7 @@ size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_i
 bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id)
 {
   struct ledger ledger;
-  money expected, quote = c->entry->quote;
+  money expected, fall, quote = c->entry->quote;
   size_t named = 0, unnamed = 0, unexplained = 0;
   bool ok = ledger_read(c, &ledger);
   for (size_t row = 0; ok && row < c->transactions.count; row++) {
@@ -497,8 +500,8 @@ bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id
                may_be_charge(c, amount);
   }
   bool fell = ok && unexplained <= 1 && c->has_balance && c->before.has_balance &&
-              expect_balance(c, &ledger, &expected) && expected - c->balance >= quote / 2 &&
-              (expected - c->balance) / 2 <= quote;
+              expect_balance(c, &ledger, &expected) &&
+              money_subtract(expected, c->balance, &fall) && fall >= quote / 2 && fall / 2 <= quote;
   ledger_free(&ledger);
   return named > 0 || unnamed > 0 || fell;
 }

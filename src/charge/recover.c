@@ -113,6 +113,9 @@ static void settle_placed(struct flow *charge)
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
     return;
   }
+  money quote = entry_of(charge)->quote; /* a lower price may be a cancelled order's */
+  if (found.price < quote) found.price = JOURNAL_NO_PRICE;
+  if (found.price > quote) charge->owner->overcharged = true;
   settle(charge, JOURNAL_PLACED, found, on_over);
   flow_tell(charge,
             "an earlier %.60s with key %.100s, whose response was lost, went through: order %.100s",

@@ -1,10 +1,11 @@
 /* What a charge leaves for the next one of the account, whichever process makes it: its baseline
  * and its quote, with their ages. So each further purchase of a batch costs two requests: the
  * balance, which shows whether the baseline still holds, and the order. The text lies in the
- * journal, which removes it while a charge is under way: for isp            the type whose orders
- * the baseline holds, "-": none age 1500000        microseconds, when it was written quote
- * HASH 6.20 A  of the parameters with this hash, A microseconds old …                  the baseline
- * (charge/snapshot) */
+ * journal, which removes it while a charge is under way. It begins with these lines, and the
+ * baseline (charge/snapshot) follows:
+ * "with orders": the baseline holds the orders; an extension's does not.
+ * "age 1500000": microseconds, when it was written.
+ * "quote HASH 6.20 AGE": of the parameters with this hash. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
