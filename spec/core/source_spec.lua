@@ -79,6 +79,53 @@ describe("a source", function()
     keep:close()
   end)
 
+  it("fails to be read by the tasks that wait for it when another task closes it", function()
+    local source, keep = fifo()
+    local tasks = {}
+    for i = 1, 3 do tasks[i] = px.spawn(source.read, source, 100) end
+    px.sleep(0)
+    source:close()
+    -- The number of the closed descriptor goes to the next file, which can be read as usual.
+    keep:close()
+    local other, more = fifo()
+    local reader = px.spawn(other.read, other, 100)
+    px.sleep(0)
+    more:write("text")
+    more:flush()
+    for _, task in ipairs(tasks) do
+      local _, err = px.try(task.join, task)
+      assert.are.same({ "usage", "the file is closed" }, { err.kind, err.message })
+      assert.are.equal("failed", task:status())
+    end
+    assert.are.equal("text", reader:join())
+    other:close()
+    more:close()
+  end)
+
+  it("hands each piece to one of the tasks that wait for it", function()
+    local source, keep = fifo()
+    local got, others = {}, 0
+    local tasks = {}
+    for i = 1, 3 do
+      tasks[i] = px.spawn(function()
+        local text = source:read(4)
+        got[#got + 1] = text
+      end)
+    end
+    for _, text in ipairs{ "one ", "two ", "last" } do
+      px.sleep(0)
+      others = others + 1 -- a blocking read would stop this task
+      keep:write(text)
+      keep:flush()
+    end
+    for _, task in ipairs(tasks) do task:join() end
+    table.sort(got)
+    assert.are.same({ "last", "one ", "two " }, got)
+    assert.are.equal(3, others)
+    source:close()
+    keep:close()
+  end)
+
   it("that nobody waits for any more harms nobody", function()
     for _ = 1, 20 do
       local source = fifo()

@@ -175,28 +175,46 @@ void folder_open(lua_State *L)
 #define READING "proxylua.source.reading"
 #define MOST (1 << 20) /* bytes of a piece */
 
+/* A file that is read. Tasks that wait for the same one share its reader in the loop. */
+struct source {
+  int fd;                  /* -1: closed */
+  struct reading *waiting; /* one for each task that waits */
+  struct loop *loop;       /* NULL while none waits */
+  struct loop_reader reader;
+};
+
 /* A wait for something to read; lies on the waiting thread's stack, above its source. */
 struct reading {
   struct wait wait;
-  struct loop *loop; /* NULL when it is over */
-  struct loop_reader reader;
+  struct source *source; /* NULL when it is over */
+  struct reading *next;
 };
 
 /* --- waiting --- */
 
 static void finish_reading(struct reading *reading)
 {
-  if (!reading->loop) return;
-  loop_stop_reading(reading->loop, &reading->reader);
-  loop_release(reading->loop);
-  reading->loop = NULL;
+  struct source *source = reading->source;
+  if (!source) return;
+  struct reading **at = &source->waiting;
+  while (*at != reading) at = &(*at)->next;
+  *at = reading->next;
+  reading->source = NULL;
+  if (source->waiting) return;
+  loop_stop_reading(source->loop, &source->reader);
+  loop_release(source->loop);
+  source->loop = NULL;
 }
 
-static void on_ready(void *arg)
+/* Those that wait look at the source again, and wait again if another took all there was. */
+static void wake_readers(void *arg)
 {
-  struct reading *reading = arg;
-  finish_reading(reading);
-  wait_done(&reading->wait);
+  struct source *source = arg;
+  while (source->waiting) {
+    struct reading *reading = source->waiting;
+    finish_reading(reading);
+    wait_done(&reading->wait);
+  }
 }
 
 static void stop_reading(struct wait *wait)
@@ -210,38 +228,46 @@ static int collect_reading(lua_State *L)
   return 0;
 }
 
-/* False when it need not, or cannot, be waited for: a file of a disk is always ready, and another
- * may read the same terminal. */
-static bool begin_waiting(lua_State *L, int fd, struct reading **begun)
+/* False when the loop cannot wait for it: another source may read the same terminal. */
+static bool watch(struct source *source, struct loop *loop)
 {
-  struct pollfd now = {.fd = fd, .events = POLLIN};
+  if (source->loop) return true;
+  source->reader = (struct loop_reader){.fd = source->fd, .ready = wake_readers, .arg = source};
+  if (!loop_read(loop, &source->reader)) return false;
+  source->loop = loop;
+  loop_hold(loop);
+  return true;
+}
+
+/* False when it need not, or cannot, be waited for; a file of a disk is always ready. */
+static bool begin_waiting(lua_State *L, struct source *source, struct reading **begun)
+{
+  struct pollfd now = {.fd = source->fd, .events = POLLIN};
   if (poll(&now, 1, 0) != 0) return false;
   struct reading *reading = lua_newuserdatauv(L, sizeof *reading, 0);
   *reading = (struct reading){.wait = {.cancel = stop_reading}};
-  reading->reader = (struct loop_reader){.fd = fd, .ready = on_ready, .arg = reading};
   if (luaL_newmetatable(L, READING)) {
     lua_pushcfunction(L, collect_reading);
     lua_setfield(L, -2, "__gc");
   }
   lua_setmetatable(L, -2);
-  struct loop *loop = runtime_of(L)->loop;
-  if (!loop_read(loop, &reading->reader)) return false;
-  reading->loop = loop;
-  loop_hold(loop);
+  if (!watch(source, runtime_of(L)->loop)) return false;
+  reading->source = source;
+  reading->next = source->waiting;
+  source->waiting = reading;
   *begun = reading;
   return true;
 }
 
 /* --- methods --- */
 
-static int read_some(lua_State *L)
+static int read_some(lua_State *L, const struct source *source)
 {
-  const int *fd = luaL_checkudata(L, 1, SOURCE);
   lua_Integer most = lua_tointeger(L, 2);
   luaL_Buffer text;
   char *bytes = luaL_buffinitsize(L, &text, (size_t)most);
   ssize_t got;
-  do got = read(*fd, bytes, (size_t)most);
+  do got = read(source->fd, bytes, (size_t)most);
   while (got < 0 && errno == EINTR);
   int why = errno;
   luaL_pushresultsize(&text, got > 0 ? (size_t)got : 0);
@@ -252,30 +278,47 @@ static int read_some(lua_State *L)
   return 2;
 }
 
+static int read_when_ready(lua_State *L);
+
 static int after_reading(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
   const struct reading *reading = (const struct reading *)context;
-  return reading->wait.cancelled ? wait_raise(L, reading->wait.hopeless) : read_some(L);
+  if (reading->wait.cancelled) return wait_raise(L, reading->wait.hopeless);
+  lua_settop(L, 2);
+  return read_when_ready(L);
 }
 
+/* Stack: source, number of bytes. */
+static int read_when_ready(lua_State *L)
+{
+  struct source *source = luaL_checkudata(L, 1, SOURCE);
+  if (source->fd < 0) return error_usage(L, "the file is closed");
+  struct reading *reading;
+  if (begin_waiting(L, source, &reading))
+    return wait_for(L, &reading->wait, after_reading, (lua_KContext)reading);
+  return read_some(L, source);
+}
+
+/* source:read(most): waits for at least one byte; nil at the end. */
 static int read_piece(lua_State *L)
 {
-  const int *fd = luaL_checkudata(L, 1, SOURCE);
+  luaL_checkudata(L, 1, SOURCE);
   lua_Integer most = luaL_checkinteger(L, 2);
   luaL_argcheck(L, most > 0 && most <= MOST, 2, "out of range");
-  if (*fd < 0) return error_usage(L, "the file is closed");
-  struct reading *reading;
-  if (begin_waiting(L, *fd, &reading))
-    return wait_for(L, &reading->wait, after_reading, (lua_KContext)reading);
-  return read_some(L);
+  lua_settop(L, 2);
+  return read_when_ready(L);
 }
 
+/* source:close(): reads of other tasks fail. The loop forgets the descriptor before its number is
+ * free for the next file. */
 static int close_source(lua_State *L)
 {
-  int *fd = luaL_checkudata(L, 1, SOURCE);
-  if (*fd > STDIN_FILENO) close(*fd);
-  *fd = -1;
+  struct source *source = luaL_checkudata(L, 1, SOURCE);
+  int fd = source->fd;
+  source->fd = -1;
+  wake_readers(source);
+  if (fd > STDIN_FILENO) close(fd);
   return 0;
 }
 
@@ -287,16 +330,16 @@ static int open_source(lua_State *L)
                                      {"__close", close_source},
                                      {NULL, NULL}};
   const char *path = path_check(L, 1);
-  int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
-  *fd = -1;
+  struct source *source = lua_newuserdatauv(L, sizeof *source, 0);
+  *source = (struct source){.fd = -1};
   if (luaL_newmetatable(L, SOURCE)) {
     luaL_setfuncs(L, methods, 0);
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "__index");
   }
   lua_setmetatable(L, -2);
-  *fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (*fd >= 0) return 1;
+  source->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (source->fd >= 0) return 1;
   lua_pushnil(L);
   lua_pushstring(L, strerror(errno));
   return 2;
