@@ -1,4 +1,5 @@
 local core = require "proxylua.core"
+local program = require "spec.support.program"
 local json, money = core.json, core.money
 
 local function failure(fn, ...)
@@ -344,5 +345,32 @@ describe("json.encode", function()
       assert.are.equal(written, json.encode(read))
       assert.are.same(value, json.decode(json.encode(value, { indent = 3 })))
     end
+  end)
+
+  it("encodes in finalizers that run while it encodes", function()
+    local result = program.run{ "-e", [[
+      local px = require "proxylua"
+      collectgarbage("incremental", 10, 4000)
+      local ran, other = 0, nil
+      local options = { bytes = "escape" }
+      local function trap()
+        setmetatable({}, { __gc = function()
+          ran = ran + 1
+          local text = px.json.encode({ z = { y = { x = "value" } } }, options)
+          if text ~= '{"z":{"y":{"x":"value"}}}' then other = text end
+          pcall(px.json.encode, print)
+          trap()
+        end })
+      end
+      local value, want, same = {}, nil, true
+      for i = 1, 2000 do value["key" .. i] = { bytes = "\xff\xfe" .. i, n = i } end
+      for _ = 1, 20 do
+        for _ = 1, 50 do trap() end
+        local text = px.json.encode(value, options)
+        want = want or text
+        same = same and text == want
+      end
+      print(ran > 0, same, other)]] }
+    assert.are.same({ 0, "true\ttrue\tnil\n" }, { result.code, result.out }, result.err)
   end)
 end)

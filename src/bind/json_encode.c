@@ -13,7 +13,9 @@
 #include "bind/json.h"
 #include "bind/money.h"
 
-static const char encoder_key; /* its address names the encoder in the registry */
+static const char encoder_key; /* its address names the idle encoder in the registry */
+
+#define ENCODER "proxylua.json.encoder"
 
 /* A userdata, so that nothing leaks when Lua raises. */
 struct encoder {
@@ -333,7 +335,7 @@ static void clear(struct encoder *encoder)
 
 static int on_gc(lua_State *L)
 {
-  clear(lua_touserdata(L, 1));
+  clear(luaL_checkudata(L, 1, ENCODER));
   return 0;
 }
 
@@ -341,38 +343,45 @@ static struct encoder *push_new(lua_State *L)
 {
   struct encoder *encoder = lua_newuserdatauv(L, sizeof *encoder, 0);
   *encoder = (struct encoder){0};
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, on_gc);
-  lua_setfield(L, -2, "__gc");
+  if (luaL_newmetatable(L, ENCODER)) {
+    lua_pushcfunction(L, on_gc);
+    lua_setfield(L, -2, "__gc");
+  }
   lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &encoder_key);
   return encoder;
 }
 
-/* The state's one encoder: nothing else runs while it works. An error may have left something in
- * it. */
-static struct encoder *push_encoder(lua_State *L, const struct json_form *form)
+/* The registry's encoder is taken out while it works: allocating runs finalizers, and one that
+ * encodes makes an encoder of its own. An error drops it. */
+static struct encoder *take_encoder(lua_State *L, const struct json_form *form)
 {
   struct encoder *encoder;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &encoder_key) == LUA_TUSERDATA) {
     encoder = lua_touserdata(L, -1);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &encoder_key);
   } else {
     lua_pop(L, 1);
     encoder = push_new(L);
   }
-  clear(encoder);
   encoder->indent = form->indent;
   encoder->escape = form->escape;
   *encoder->place = '\0';
   return encoder;
 }
 
+static void give_back(lua_State *L, int index, struct encoder *encoder)
+{
+  clear(encoder);
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &encoder_key);
+}
+
 bool json_encode_as(lua_State *L, int index, const struct json_form *form)
 {
   luaL_checkstack(L, 10, NULL);
   index = lua_absindex(L, index);
-  struct encoder *encoder = push_encoder(L, form);
+  struct encoder *encoder = take_encoder(L, form);
   struct place top = {0};
   lua_pushvalue(L, index);
   add_value(L, encoder, &top);
@@ -380,7 +389,7 @@ bool json_encode_as(lua_State *L, int index, const struct json_form *form)
   lua_pushlstring(L, encoder->out.data, encoder->out.size);
   bool escaped = *encoder->place;
   if (escaped) lua_pushstring(L, encoder->place);
-  clear(encoder);
+  give_back(L, escaped ? -3 : -2, encoder);
   lua_remove(L, escaped ? -3 : -2);
   return escaped;
 }
