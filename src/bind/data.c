@@ -56,7 +56,7 @@ static void *resize(void *arg, void *block, size_t old_size, size_t new_size)
 
 static int on_gc(lua_State *L)
 {
-  struct box *box = lua_touserdata(L, 1);
+  struct box *box = luaL_checkudata(L, 1, BOX);
   if (box->state) lua_close(box->state);
   box->state = NULL;
   return 0;

@@ -101,6 +101,7 @@ static void push_response(lua_State *L, const struct http_exchange *x)
 }
 
 #define DEFAULT_REDIRECTS 10
+#define FETCH "proxylua.fetch"
 
 /* Lies on the waiting thread's stack, above the strings that its request borrows. */
 struct fetch {
@@ -114,7 +115,7 @@ struct fetch {
 
 static int on_fetch_gc(lua_State *L)
 {
-  struct fetch *fetch = lua_touserdata(L, 1);
+  struct fetch *fetch = luaL_checkudata(L, 1, FETCH);
   curl_slist_free_all(fetch->headers);
   fetch->headers = NULL;
   return 0;
@@ -297,8 +298,7 @@ static int fetch(lua_State *L)
   struct fetch *fetch = lua_newuserdatauv(L, sizeof *fetch, 0);
   *fetch = (struct fetch){.wait = {.cancel = stop}, .method = request.method, .url = url};
   if (!lua_isnil(L, 2)) {
-    lua_pushvalue(L, lua_upvalueindex(2));
-    lua_setmetatable(L, 3);
+    luaL_setmetatable(L, FETCH);
     read_options(L, 2, fetch, &request);
   }
   struct error err = ERROR_INIT;
@@ -312,15 +312,14 @@ void web_open(lua_State *L)
   static const char *const methods[][2] = {{"get", "GET"},     {"head", "HEAD"},
                                            {"post", "POST"},   {"put", "PUT"},
                                            {"patch", "PATCH"}, {"delete", "DELETE"}};
-  lua_newtable(L);
-  lua_newtable(L);
+  luaL_newmetatable(L, FETCH);
   lua_pushcfunction(L, on_fetch_gc);
   lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  lua_newtable(L);
   for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
     lua_pushstring(L, methods[i][1]);
-    lua_pushvalue(L, -2);
-    lua_pushcclosure(L, fetch, 2);
-    lua_setfield(L, -3, methods[i][0]);
+    lua_pushcclosure(L, fetch, 1);
+    lua_setfield(L, -2, methods[i][0]);
   }
-  lua_pop(L, 1);
 }

@@ -154,15 +154,14 @@ static int subtract(lua_State *L)
 
 static int multiply(lua_State *L)
 {
-  const money *amount = money_test(L, 1);
-  int factor = amount ? 2 : 1;
-  if (!amount) amount = money_test(L, 2);
+  int factor = money_test(L, 1) ? 2 : 1;
+  money amount = money_to(L, 3 - factor);
   if (money_test(L, factor))
     return error_usage(L, "an amount times an amount is no amount; multiply by a number");
   struct decimal decimal;
   to_decimal(L, factor, &decimal);
   money product = 0;
-  enum money_result result = money_multiply(*amount, &decimal, &product);
+  enum money_result result = money_multiply(amount, &decimal, &product);
   return answer(L, "*", result, product);
 }
 
@@ -213,7 +212,8 @@ static int compare(lua_State *L)
 {
   const money *a = money_test(L, 1), *b = money_test(L, 2);
   if (a && b) return *a < *b ? -1 : *a > *b;
-  return a ? compare_with(L, *a, 2) : -compare_with(L, *b, 1);
+  if (a) return compare_with(L, *a, 2);
+  return -compare_with(L, money_to(L, 2), 1); /* debug can call this without any amount */
 }
 
 static int less(lua_State *L)
