@@ -28,6 +28,7 @@ static uLong write_it(voidpf opaque, voidpf stream, const void *from, uLong size
   size_t end = memory->position + size;
   if (!memory->out || (end > memory->size && !buffer_reserve(memory->out, end - memory->size)))
     return 0;
+  if (size == 0) return 0; /* the buffer may not have any memory yet */
   memcpy(memory->out->data + memory->out->size - memory->size + memory->position, from, size);
   if (end > memory->size) {
     memory->out->size += end - memory->size;
