@@ -148,6 +148,17 @@ describe("px.http", function()
     end
   end)
 
+  it("never goes directly to the target when libcurl refuses the proxy", function()
+    local before = #server:requests()
+    local proxy = ("http://%s:80"):format(("a"):rep(8000001)) -- longer than libcurl accepts
+    for _ = 1, 2 do
+      local _, err = px.try(px.http.get, server.url .. "/there", { proxy = proxy })
+      assert.are.equal("usage", err and err.kind)
+    end
+    assert.are.equal(before, #server:requests())
+    assert.are.equal("there", px.http.get(server.url .. "/there").body)
+  end)
+
   it("keeps the environment's proxy away from loopback", function()
     local result = program.run({ "-e", ([[
       print(require("proxylua").http.get(%q).body)

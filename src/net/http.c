@@ -263,7 +263,14 @@ struct http_exchange *http_send(struct http *http, const struct http_request *re
   reset(x, request);
   x->done = done;
   x->arg = arg;
-  options_set(x);
+  x->code = options_set(x);
+  if (x->code != CURLE_OK) {
+    error_set(err, x->code == CURLE_OUT_OF_MEMORY ? ERROR_INTERNAL : ERROR_USAGE,
+              "libcurl refuses the URL, method or proxy of a request: %s",
+              curl_easy_strerror(x->code));
+    http_release(x);
+    return NULL;
+  }
   CURLMcode code = CURLM_OK;
   if (request->proxy && *request->proxy)
     enqueue(x);

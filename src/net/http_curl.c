@@ -116,21 +116,21 @@ void options_set_once(struct http_exchange *x)
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
 }
 
-static void set_method(CURL *easy, const struct http_request *r)
+static CURLcode set_method(CURL *easy, const struct http_request *r)
 {
   bool get = !r->method || strcmp(r->method, "GET") == 0;
   bool head = !get && strcmp(r->method, "HEAD") == 0;
   bool post = !get && strcmp(r->method, "POST") == 0;
-  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, get || head || post ? NULL : r->method);
+  const char *method = get && r->body ? "GET" : get || head || post ? NULL : r->method;
   if (r->body || post) {
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, r->body ? r->body : "");
-    if (get) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "GET");
   } else {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
     curl_easy_setopt(easy, head ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1L);
   }
+  return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
 /* A silence ends a download, whose size nobody knows; everything else ends at its timeout. */
@@ -144,34 +144,38 @@ static void set_times(CURL *easy, const struct http_request *r)
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, r->path ? (timeout + 999) / 1000 : 0L);
 }
 
-static void set_route(struct http_exchange *x, const struct http_request *r)
+/* Without its proxy a request would go to the target directly. */
+static CURLcode set_route(struct http_exchange *x, const struct http_request *r)
 {
   const char *proxy = r->proxy ? r->proxy : x->target->loopback || r->public_only ? "" : NULL;
   bool through = proxy && *proxy;
-  curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy);
+  CURLcode code = curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy);
+  if (code != CURLE_OK) return code;
   /* One request a connection gains nothing from HTTP/2, and would lose the resumption of its TLS
    * session. */
   curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION,
                    through ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
-  curl_easy_setopt(x->easy, CURLOPT_NOPROXY, through ? "" : NULL);
   curl_easy_setopt(x->easy, CURLOPT_DNS_CACHE_TIMEOUT, through ? 0L : 60L);
   curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, through ? 1L : 0L);
   curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, through || r->fresh || r->public_only ? 1L : 0L);
+  return curl_easy_setopt(x->easy, CURLOPT_NOPROXY, through ? "" : NULL);
 }
 
-void options_set(struct http_exchange *x)
+CURLcode options_set(struct http_exchange *x)
 {
   const struct http_request *r = &x->request;
   CURL *easy = x->easy;
-  curl_easy_setopt(easy, CURLOPT_CURLU, x->target->url);
-  set_method(easy, r);
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_CURLU, x->target->url);
+  if (code == CURLE_OK) code = set_method(easy, r);
+  if (code == CURLE_OK) code = set_route(x, r);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, r->bearer);
+  if (code != CURLE_OK) return code;
   set_times(easy, r);
-  set_route(x, r);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->headers);
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, r->redirects > 0 ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)r->redirects);
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
                    r->path ? (long)DOWNLOAD_BUFFER : (long)CURL_MAX_WRITE_SIZE);
-  curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, r->bearer);
   curl_easy_setopt(easy, CURLOPT_HTTPAUTH, r->bearer ? CURLAUTH_BEARER : CURLAUTH_BASIC);
+  return CURLE_OK;
 }

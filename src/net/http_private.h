@@ -32,8 +32,9 @@ struct http_target *target_parse(const char *text, struct error *err);
 /* One holder less; NULL is fine. */
 void target_drop(struct http_target *target);
 
-/* Sets what never changes for a handle, and what this request wants. */
+/* Sets what never changes for a handle, and what this request wants. The latter reports the first
+ * failure of an option that decides where the request goes or what it is. */
 void options_set_once(struct http_exchange *exchange);
-void options_set(struct http_exchange *exchange);
+CURLcode options_set(struct http_exchange *exchange);
 
 #endif
