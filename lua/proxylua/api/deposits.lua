@@ -221,8 +221,8 @@ end
 --   the SVG stand coin and network
 -- @return table: `currency`, `network`, `address`, `is_new`, `networks` (those that are known to
 --   carry the coin), and `warning`, a text where the network matters
--- @raise usage, when the network must be named; config, when there is no libqrencode; what every
---   call raises
+-- @raise usage if `network` is required and missing; config if libqrencode is not installed; the
+--   errors of every API call
 -- @usage local deposit = px.deposit{ currency = "USDT", network = "TRC20" }
 -- print(deposit.currency, deposit.network, deposit.is_new)  --> USDT  TRC20  true
 -- print(deposit.warning:match("^[^:]+"))  --> send USDT on TRC20 only

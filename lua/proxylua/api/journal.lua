@@ -196,8 +196,8 @@ local function check_not_placed(entry, options)
   names.usage("%s: what was not placed has no order and no price", named(entry))
 end
 
--- What a later purchase under the same key answers: it reads like the server's answer. What the
--- server did answer stays.
+-- The response that a later purchase under the same key returns, in the form of the API's own. It
+-- keeps the response that the API sent, if there was one.
 local function answer_of(entry, state, options)
   if state == "not_placed" then return nil end
   local before = entry.answer and entry.answer ~= "" and entry.answer or nil
@@ -213,10 +213,10 @@ local function inquire(entry)
   return find(entry.id)
 end
 
---- Settles an open entry by what somebody has seen in the account: its purchase was placed, or it
--- was not. Placed, the same key answers that order from then on; not placed, it may buy again, and
--- what was reserved for it is free. Without a state it is looked up as the next purchase would:
--- what can be told is settled, what cannot stays open.
+--- Settles an open entry with a state that the user has verified in the account. After "placed",
+-- the same key returns that order. After "not_placed", the key may buy again, and the money
+-- reserved for it is released. Without a state, proxylua looks the purchase up as the next purchase
+-- would; the entry stays open if the account does not show the outcome.
 -- @function px.journal.settle
 -- @param key string, that of the purchase; or the entry's id, an integer
 -- @param state "placed" or "not_placed"; nil: look it up, which waits until the settling time is
