@@ -400,6 +400,21 @@ local figures = {
     os.remove(path)
   end },
 
+  { "pool", function()
+    local function pick(count)
+      local times = {}
+      for run = 1, runs do
+        local pipe = assert(io.popen(("%s bench/pool.lua %d"):format(ours, count)))
+        times[run] = pipe:read("n")
+        if not pipe:close() then give_up() end -- it has said why
+      end
+      table.sort(times)
+      return times[(#times + 1) // 2]
+    end
+    row("a pick and a report in a pool of 100,000, beside one of 100: wall", "%.2f us",
+      pick(100000), pick(100), 6)
+  end },
+
   { "proxies-tls", function()
     local theirs, mine = measure(runs, through(https .. "/json600", 1000, 64, 30, function()
       return "PROXY_PORT"

@@ -13,8 +13,10 @@ local includes = {
   bundle = { "base" },
   plugin = { "base" },
   qr = { "base" },
+  pool = { "base" },
   sandbox = { "base" },
-  bind = { "base", "net", "store", "limits", "api", "charge", "bundle", "plugin", "qr", "sandbox" },
+  bind = { "base", "net", "store", "limits", "api", "charge", "bundle", "plugin", "qr", "pool",
+    "sandbox" },
   ["main.c"] = { "base", "api", "bind" },
 }
 

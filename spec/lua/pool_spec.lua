@@ -124,3 +124,19 @@ describe("a pool", function()
     end
   end)
 end)
+
+it("a pool changes its list while it is used", function()
+  local a, b = "http://10.0.0.1:80", { url = "http://10.0.0.2:80" }
+  local pool = px.pool{ a }
+  assert.is_true(pool:add(b))
+  assert.is_false(pool:add(b.url))
+  local first = pool:next("k")
+  assert.equal(a, first)
+  assert.is_true(pool:remove(a))
+  assert.is_false(pool:remove(a))
+  assert.equal(b, pool:next("k"))
+  assert.equal(b, pool:stats().proxies[1].proxy)
+  assert.is_true(pool:remove(b))
+  local ok, err = pcall(pool.next, pool)
+  assert.same({ false, "usage" }, { ok, err.kind })
+end)

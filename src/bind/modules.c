@@ -41,6 +41,7 @@ int core_open(lua_State *L)
                {"plugin", plugin_open},
                {"folder", folder_open},
                {"bundle", bundle_module_open},
+               {"pool", pool_open},
                {"qr", qr_open},
                {"file", file_open},
                {"quote", quote_open},

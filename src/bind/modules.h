@@ -102,6 +102,13 @@ void journal_open(lua_State *L);
  */
 void notes_open(lua_State *L);
 
+/* pool.c: new(strategy, seconds of quarantine) -> a rotating pool (pool/pool.h) with the methods
+ *   add(url) -> whether it is new; remove(url) -> whether it was there; count()
+ *   pick(key or nil, 64 random bits, URLs that were tried…) -> URL, or nil without proxies
+ *   report(url, "worked", "failed" or "other" [, latency]) -> whether it is in the pool
+ *   rows() -> list of {url, requests, failures, latency, left}; left: seconds of its quarantine */
+void pool_open(lua_State *L);
+
 /* qr.c; both raise usage for a text that no code can hold:
  *   rows(text) -> list of texts, a row of modules each, margin included: "1" is dark, "0" light
  *   png(text, scale) -> the bytes of a picture, scale in pixels a module */
