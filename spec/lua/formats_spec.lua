@@ -499,6 +499,8 @@ describe("a format refuses what it cannot carry:", function()
     { "3proxy", proxy('"a', "b"), "meaning of its own" }, { "3proxy", proxy("a", ("b"):rep(65)),
       "64" },
     { "clash", proxy("a", "b", { protocol = "socks4" }), "socks4" },
+    { "clash", proxy("a", ""), "password is empty" },
+    { "clash", proxy("", "b", { protocol = "socks5" }), "username is empty" },
       { "env", proxy("a", "b\0"), "NUL" },
     { "switchyomega", proxy("a", "\xC3"), "UTF%-8" }, { "gost", proxy("\xC3", "b", host6),
       "UTF%-8" },

@@ -225,6 +225,12 @@ describe("a list is refused with its place:", function()
     ["a quote without an end"] = { 'ip,port,user\n10.1.2.3,1,"x\n', "no end" },
     ["a directive with a typo"] = { "cache_peer 10.1.2.3 parent 8080 0\n"
       .. "cache_peeer 10.1.2.4 parent 8080 0", "2: .*cache_peer" },
+    ["a username that is a list"] = { '[{"ip":"10.1.2.3","port":1,"username":["u"]}]',
+      "username is not a text" },
+    ["a password that is an object"] = { '[{"ip":"10.1.2.3","port":1,"user":"u","pass":{"a":1}}]',
+      "password is not a text" },
+    ["a row among rows that is not a proxy"] = { '[["10.1.2.3","80"],["10.1.2.4","x"]]',
+      "%[2%]: " },
     ["SOCKS over TLS"] = { '[{"ip":"10.1.2.3","port":1,"type":"socks5","tls":true}]', "TLS" },
   } do
     it(name, function()

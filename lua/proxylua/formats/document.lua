@@ -152,12 +152,16 @@ local function visit_texts(walk, list, path, before, protocol)
   end
 end
 
--- ["10.0.0.1", 8080, "user", "password"]
-local function is_row(list)
-  if #list < 2 or #list > 8 then return false end
+local function has_texts_alone(list)
   for _, item in ipairs(list) do
     if type(item) ~= "string" then return false end
   end
+  return #list > 1
+end
+
+-- ["10.0.0.1", 8080, "user", "password"]
+local function is_row(list)
+  if #list > 8 or not has_texts_alone(list) then return false end
   return not address.parse(list[1]) and address.columns(list) ~= nil
 end
 
@@ -195,8 +199,8 @@ local function visit_list(walk, list, path, before, protocol)
         local taken, why = visit(walk, item, path, before + at, protocol)
         if taken then
           found = true
-        elseif is_mapping(item) then
-          others[#others + 1] = { key = before + at, line = item[0], why = why }
+        elseif is_mapping(item) or has_texts_alone(item) then
+          others[#others + 1] = { key = before + at, line = item[0] or item[-1], why = why }
         end
       end
     end

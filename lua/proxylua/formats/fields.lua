@@ -284,7 +284,14 @@ local function from_text(given, whole, protocol)
   return address.complete(record)
 end
 
+-- A list or an object where a text is expected must not pass for an absent field.
+local function is_misshapen(value)
+  return type(value) == "table" and not is_empty(value)
+end
+
 local function unclear(given)
+  if is_misshapen(given.username) then return "the username is not a text" end
+  if is_misshapen(given.password) then return "the password is not a text" end
   if given[Conflict] then return ("the field %q contradicts another"):format(given[Conflict]) end
   if given[UNKNOWN] then return ("the field %q is not understood"):format(given[UNKNOWN]) end
   if not add_auth(given) then return "the credentials are not understood" end
