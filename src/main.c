@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "api/secret.h"
+#include "base/streams.h"
 #include "bind/plugin/guest_process.h"
 #include "bind/program.h"
 
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
   if (plugin_process_asked(argc, argv)) plugin_process_run(argc, argv);
   secret_disable_dumps();
   hold_standard_streams();
+  if (!streams_wait()) return error_exit_code(ERROR_INTERNAL);
   raise_descriptor_limit();
   struct secret *key = secret_from_environment(SECRET_VARIABLE, &key_error);
   struct runtime *runtime = runtime_open(key, &key_error, &err);

@@ -261,6 +261,8 @@ static bool begin_waiting(lua_State *L, struct source *source, struct reading **
 
 /* --- methods --- */
 
+static int read_when_ready(lua_State *L);
+
 static int read_some(lua_State *L, const struct source *source)
 {
   lua_Integer most = lua_tointeger(L, 2);
@@ -272,13 +274,15 @@ static int read_some(lua_State *L, const struct source *source)
   int why = errno;
   luaL_pushresultsize(&text, got > 0 ? (size_t)got : 0);
   if (got > 0) return 1;
+  if (got < 0 && (why == EAGAIN || why == EWOULDBLOCK)) { /* another process took what was there */
+    lua_settop(L, 2);
+    return read_when_ready(L);
+  }
   lua_pushnil(L);
   if (got == 0) return 1;
   lua_pushstring(L, strerror(why));
   return 2;
 }
-
-static int read_when_ready(lua_State *L);
 
 static int after_reading(lua_State *L, int status, lua_KContext context)
 {

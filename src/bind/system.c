@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/streams.h"
 #include "bind/args.h"
 #include "bind/embedded.h"
 #include "bind/error.h"
@@ -162,7 +163,7 @@ static int read_all(lua_State *L, int fd, lua_Integer most)
   luaL_Buffer text;
   luaL_buffinit(L, &text);
   for (;;) {
-    ssize_t got = read(fd, luaL_prepbuffer(&text), LUAL_BUFFERSIZE);
+    ssize_t got = stream_read(fd, luaL_prepbuffer(&text), LUAL_BUFFERSIZE);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return refuse_read(L, strerror(errno));
     luaL_addsize(&text, (size_t)got);

@@ -1,0 +1,16 @@
+/* The standard streams on descriptors that another process may have made non-blocking, at any time:
+ * the flag belongs to the open file, which processes share. */
+#ifndef PROXYLUA_BASE_STREAMS_H
+#define PROXYLUA_BASE_STREAMS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Puts streams that wait in the place of stdin, stdout and stderr. To be called before anything is
+ * read or written. False when out of memory. */
+bool streams_wait(void);
+
+/* read(2), which waits on a non-blocking descriptor too. EINTR is the caller's. */
+ssize_t stream_read(int fd, void *bytes, size_t size);
+
+#endif
