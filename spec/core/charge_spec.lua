@@ -99,6 +99,15 @@ describe("a purchase", function()
     end)
   end
 
+  it("goes out under another Idempotency-Key after each attempt that failed", function()
+    for number, fault in ipairs{ "status=400", "cut=before", "status=402" } do
+      faults(("orders.create:%s,count=1"):format(fault))
+      assert.equal("none", select(2, buy("key = 'k'", { PROXYLUA_SETTLE = "0.1" })), number)
+    end
+    assert.matches("^ord_", (buy("key = 'k'")))
+    assert.equal("k.3", sandbox:look("orders").orders[1].key)
+  end)
+
   it("answered by 429 waits and is sent again", function()
     faults("orders.create:status=429,retry_after=1,count=1")
     assert.matches("^ord_", (buy("key = 'k'")))

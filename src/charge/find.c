@@ -40,18 +40,6 @@ static void found(struct flow *charge, const struct journal_entry *entry)
   flow_end(charge);
 }
 
-/* A server that keeps idempotency keys repeats its response for ever, be it a refusal or an order
- * that was cancelled: the next attempt goes out under another key. */
-static bool is_used_up(const struct flow *charge, const struct journal_entry *entry)
-{
-  const struct purchase_settings *settings = &charge->owner->settings;
-  char id[PURCHASE_MAX_ID + 1];
-  if (entry->state != JOURNAL_NOT_PLACED || !entry->answer) return false;
-  size_t size = strlen(entry->answer);
-  return settings->refuses(settings->read_arg, entry->answer, size) ||
-         settings->read(settings->read_arg, RECORD_ORDER, entry->answer, size, "id", id, sizeof id);
-}
-
 /* Without the lock, an open entry may yet be settled: then it waits for its turn. */
 static void on_found(struct store_job *job)
 {
@@ -62,7 +50,9 @@ static void on_found(struct store_job *job)
   bool locked = charge->token != 0, dry_run = charge->owner->settings.dry_run;
   crash_point("looked-up");
   charge->idempotency.size = 0;
-  if (!(charge->find.found && is_used_up(charge, entry)
+  /* A server that keeps idempotency keys repeats its response for ever, be it a refusal or an order
+   * that was cancelled: after an attempt that failed, the next one goes out under another key. */
+  if (!(charge->find.found && entry->state == JOURNAL_NOT_PLACED
             ? buffer_print(&charge->idempotency, "%s.%lld", charge->public.key,
                            (long long)entry->id)
             : buffer_add_text(&charge->idempotency, charge->public.key))) {
