@@ -127,11 +127,34 @@ describe("A purchase whose answer is lost", function()
     assert.equal(1, sold())
   end)
 
-  it("stays unknown where only a transaction shows it", function()
+  it("is found by its id where no list shows it and a transaction names it", function()
     faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.get:slow=3600")
-    local kind, _, message = buy("key = 'k'")
-    assert.equal("outcome_unknown", kind)
-    assert.matches("no charge on record explains transaction", message, 1, true)
+    local id, _, message = buy("key = 'k'")
+    assert.equal(sandbox:look("orders").orders[1].id, id, message)
+    assert.equal(1, sold())
+  end)
+
+  it("stays unknown where only a transaction shows it", function()
+    for number, hidden in ipairs{ "orders.get:status=404", "account.transactions:omit=order_id" } do
+      local key = "k" .. number
+      faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.get:slow=3600",
+        hidden)
+      local kind, _, message = buy(("key = %q"):format(key))
+      assert.equal("outcome_unknown", kind, hidden)
+      assert.matches("no charge on record explains transaction", message, 1, true)
+      faults()
+      assert.matches("^ord_", (buy(("key = %q"):format(key))))
+    end
+  end)
+
+  it("is not placed although a transaction names a colleague's order that no list shows",
+    function()
+    faults("orders.create:cut=before,count=1", "orders.list:slow=3600")
+    local out = during(1, ("print(px.try(px.orders.create, { %s, key = 'k' }))"):format(BUY),
+      function() colleague_buys(7) end)
+    assert.matches("show that nothing was bought", out, 1, true)
+    assert.equal("not_placed", entry("k").state)
+    assert.equal(1, sold())
   end)
 
   it("stays unknown where nobody can be asked", function()
@@ -239,7 +262,8 @@ describe("A purchase whose answer is lost", function()
 
   it("counts at its quote where the list shows a lower price, such as that of a cancelled order",
     function()
-    faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.get:slow=3600")
+    faults("orders.create:cut=after,count=1", "orders.list:slow=3600", "account.get:slow=3600",
+      "orders.get:status=404")
     assert.equal("outcome_unknown", (buy("key = 'k'")))
     faults("orders.list:say=price~0.00")
     assert.matches("^ord_", (buy("key = 'k'")))

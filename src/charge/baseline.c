@@ -22,6 +22,11 @@ static money cost_of(const struct journal_entry *entry)
   return entry->price == JOURNAL_NO_PRICE ? entry->quote : entry->price;
 }
 
+static bool has_left(const struct flow *charge)
+{
+  return charge->left.there && charge->left.baseline.reused > 0;
+}
+
 /* Whether an entry was charged after the baseline that an earlier charge left. */
 static bool is_since_left(const struct flow *charge, const struct journal_entry *entry)
 {
@@ -34,8 +39,7 @@ static bool expect_balance(const struct flow *charge, money *expected)
 {
   const struct left *left = &charge->left;
   const struct journal_list *settled = &charge->recovery.review.settled;
-  if (!left->there || !left->baseline.has_balance || left->baseline.reused == 0 ||
-      settled->count >= JOURNAL_MAX_SETTLED)
+  if (!has_left(charge) || !left->baseline.has_balance || settled->count >= JOURNAL_MAX_SETTLED)
     return false;
   *expected = left->baseline.balance;
   for (size_t i = 0; i < settled->count; i++)
@@ -75,8 +79,22 @@ bool flow_read_amount(const struct flow *charge, size_t row, money *amount)
   return true;
 }
 
+/* An order that the journal bought lately: all its charges are new. */
+static bool is_bought_lately(const struct flow *charge, const char *order_id)
+{
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  for (size_t i = 0; i < settled->count; i++) {
+    const struct journal_entry *entry = &settled->entries[i];
+    if (entry->state == JOURNAL_PLACED && reconcile_is_create(entry) && entry->order_id &&
+        strcmp(entry->order_id, order_id) == 0)
+      return true;
+  }
+  return false;
+}
+
 /* Adds up the new charges for an order. False if one cannot be read. */
-static bool sum_charges(const struct flow *charge, const char *order_id, money *sum, int *count)
+static bool sum_charges(const struct flow *charge, const char *order_id, bool all, money *sum,
+                        int *count)
 {
   const struct reconcile_rows *rows = &charge->transactions;
   const struct ids *known = &charge->left.baseline.transactions.known;
@@ -85,7 +103,7 @@ static bool sum_charges(const struct flow *charge, const char *order_id, money *
     const char *order = reconcile_text(rows, row, TRANSACTION_ORDER_ID),
                *type = reconcile_text(rows, row, TRANSACTION_TYPE);
     money amount;
-    if (!order || strcmp(order, order_id) != 0 || flow_is_known(charge, row, known) ||
+    if (!order || strcmp(order, order_id) != 0 || (!all && flow_is_known(charge, row, known)) ||
         (type && strcasestr(type, "refund")))
       continue;
     if (!flow_read_amount(charge, row, &amount) || !money_add(*sum, amount, sum)) return false;
@@ -95,13 +113,15 @@ static bool sum_charges(const struct flow *charge, const char *order_id, money *
 }
 
 /* And the entries that made them. */
-static bool sum_entries(const struct flow *charge, const char *order_id, money *sum, int *count)
+static bool sum_entries(const struct flow *charge, const char *order_id, bool all, money *sum,
+                        int *count)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
   *sum = *count = 0;
   for (size_t i = 0; i < settled->count; i++) {
     const struct journal_entry *entry = &settled->entries[i];
-    if (!is_since_left(charge, entry) || !entry->order_id || strcmp(entry->order_id, order_id) != 0)
+    if (!(all ? entry->state == JOURNAL_PLACED : is_since_left(charge, entry)) ||
+        !entry->order_id || strcmp(entry->order_id, order_id) != 0)
       continue;
     if (!money_add(*sum, cost_of(entry), sum)) return false;
     ++*count;
@@ -109,31 +129,78 @@ static bool sum_entries(const struct flow *charge, const char *order_id, money *
   return true;
 }
 
+static void correct_price(struct flow *charge, const struct journal_entry *entry, money more)
+{
+  char was[MONEY_TEXT], is[MONEY_TEXT];
+  charge->owner->overcharged = true;
+  charge->amend = (struct journal_amend){.id = entry->id, .price = cost_of(entry) + more};
+  money_format(cost_of(entry), was);
+  money_format(charge->amend.price, is);
+  flow_tell(charge, "%.60s with key %.100s cost %s, and not %s; this run spends nothing more",
+            entry->endpoint, entry->key, is, was);
+}
+
+static bool check_order(struct flow *charge, const struct journal_entry *entry)
+{
+  money paid, counted;
+  int charges, entries;
+  if (entry->state != JOURNAL_PLACED || !entry->order_id) return false;
+  bool all = is_bought_lately(charge, entry->order_id);
+  if (!all && (!has_left(charge) || !is_since_left(charge, entry))) return false;
+  if (!sum_charges(charge, entry->order_id, all, &paid, &charges) ||
+      !sum_entries(charge, entry->order_id, all, &counted, &entries) || charges != entries ||
+      paid <= counted)
+    return false;
+  correct_price(charge, entry, paid - counted);
+  return true;
+}
+
+/* Adds up the new transactions. False if there are others than charges, or one cannot be read. */
+static bool sum_new(const struct flow *charge, money *sum, size_t *count)
+{
+  const struct reconcile_rows *rows = &charge->transactions;
+  *sum = 0;
+  *count = 0;
+  for (size_t row = 0; row < rows->count; row++) {
+    const char *type = reconcile_text(rows, row, TRANSACTION_TYPE);
+    money amount;
+    if (flow_is_known(charge, row, &charge->left.baseline.transactions.known)) continue;
+    if (!type || strcasecmp(type, "charge") != 0 || !flow_read_amount(charge, row, &amount) ||
+        !money_add(*sum, amount, sum))
+      return false;
+    ++*count;
+  }
+  return true;
+}
+
+/* Transactions that name no order: if there are as many new ones as charges, and the balance fell
+ * by their sum, then nobody else has bought. */
+static void check_sum(struct flow *charge)
+{
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  const struct journal_entry *last = NULL;
+  money paid, fall, counted = 0;
+  size_t charges, entries = 0;
+  if (!has_left(charge) || !charge->left.baseline.has_balance || settled->count == 0) return;
+  for (size_t i = 0; i < settled->count; i++) {
+    if (!is_since_left(charge, &settled->entries[i])) continue;
+    if (!last) last = &settled->entries[i];
+    if (!money_add(counted, cost_of(&settled->entries[i]), &counted)) return;
+    entries++;
+  }
+  if (last && sum_new(charge, &paid, &charges) && charges == entries && paid > counted &&
+      money_subtract(charge->left.baseline.balance, charge->before.balance, &fall) && fall == paid)
+    correct_price(charge, last, paid - counted);
+}
+
 /* A charge that took more than its quote, such as a tax, shows in the transactions that a later
  * charge reads. */
 static void check_earlier_prices(struct flow *charge)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
-  if (!charge->left.there || charge->left.baseline.reused == 0) return;
-  for (size_t i = 0; i < settled->count; i++) {
-    const struct journal_entry *entry = &settled->entries[i];
-    money paid, counted;
-    int charges, entries;
-    char was[MONEY_TEXT], is[MONEY_TEXT];
-    if (!is_since_left(charge, entry) || !entry->order_id ||
-        !sum_charges(charge, entry->order_id, &paid, &charges) ||
-        !sum_entries(charge, entry->order_id, &counted, &entries))
-      continue;
-    if (charges != entries || paid <= counted) continue;
-    charge->owner->overcharged = true;
-    charge->amend =
-        (struct journal_amend){.id = entry->id, .price = cost_of(entry) + (paid - counted)};
-    money_format(cost_of(entry), was);
-    money_format(charge->amend.price, is);
-    flow_tell(charge, "%.60s with key %.100s cost %s, and not %s; this run spends nothing more",
-              entry->endpoint, entry->key, is, was);
-    return;
-  }
+  for (size_t i = 0; i < settled->count; i++)
+    if (check_order(charge, &settled->entries[i])) return;
+  check_sum(charge);
 }
 
 static void go_on(struct flow *charge)
@@ -202,6 +269,14 @@ static bool has_named_balance(const struct flow *charge)
          review->open.count == 0 && !has_recent(&review->settled);
 }
 
+static bool is_denied(const struct flow *charge)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  const struct http_exchange *x = charge->call->exchange;
+  return x && x->code == CURLE_OK && (x->status == 403 || x->status == 404) &&
+         settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size);
+}
+
 static void ask_balance(struct flow *charge)
 {
   struct purchase *purchase = charge->owner;
@@ -216,10 +291,14 @@ static void ask_balance(struct flow *charge)
   flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
 }
 
-/* A charge can do without the transactions: then its outcome, should the response be lost, may stay
- * in doubt. */
+/* A key may be denied the transactions. A charge can do without them: then its outcome, should the
+ * response be lost, may stay in doubt. */
 static void on_transactions(struct flow *charge, bool ok)
 {
+  if (!ok && !is_denied(charge)) {
+    flow_fail_with(charge, charge->call);
+    return;
+  }
   if (ok) note_time(charge);
   if (!ok || flow_keep_known(charge, &charge->before.transactions))
     ask_balance(charge);

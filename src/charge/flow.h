@@ -37,7 +37,12 @@ struct walk {
   struct list_state state;
   bool met, stepped_back; /* a record of the baseline, or an older one, was read; the end was sought
                              one page earlier */
-  bool reach;             /* none that appeared since the baseline is missing */
+  size_t repeated;     /* rows of the first page, if the second was the same; it is read again with
+                          a limit of 1 */
+  bool all;            /* the server ignores pages and limits: it always sends all records */
+  int64_t known_total; /* records when the hint was taken; 0: unknown */
+  bool whole;          /* all records were read */
+  bool reach;          /* none that appeared since the baseline is missing */
   void (*done)(struct flow *charge, bool ok);
 };
 
@@ -48,6 +53,7 @@ struct inquiry {
   struct journal_list list;
   struct reconcile_case c;
   struct reconcile_traits *asked; /* of the others */
+  int looked_up;                  /* orders that a transaction names and no list shows */
   char *order_id;
   struct buffer path,
       answer; /* of the order that is extended; what is told of it, or of the one that was found */
@@ -131,7 +137,7 @@ struct flow {
   } stage;
   struct error lost; /* why the answer is not there */
   int settle_tries;
-  bool agreed;       /* the response says what came of it: the baseline holds for the next charge */
+  bool agreed;       /* what came of it is known: the baseline holds for the next charge */
   bool price_wanted; /* once PLACED is written */
   bool ending;       /* all that is left is to give the right to charge back */
   bool abandoned;

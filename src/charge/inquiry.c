@@ -12,6 +12,7 @@
   INT64_C(86400000000) /* microseconds: by how much the store's wall clock may have been set back \
                           meanwhile */
 #define MOST_ENTRIES 100000
+#define MAX_LOOKED_UP 3 /* orders that transactions name, in one inquiry */
 
 void flow_inquiry_end(struct flow *charge)
 {
@@ -68,6 +69,83 @@ static void set_times(struct flow *charge)
   c->sent_until = (end > c->sent_from ? end : c->sent_from) + settings->settle;
 }
 
+static void judge(struct flow *charge)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  set_times(charge);
+  reconcile_calibrate(&inquiry->c);
+  inquiry->verdict = reconcile_judge(&inquiry->c);
+}
+
+static void ask_unlisted(struct flow *charge, const char *id);
+
+/* An order that a transaction names may be this charge's or not. */
+static void conclude_unlisted(struct flow *charge)
+{
+  struct reconcile_verdict *verdict = &charge->inquiry.verdict;
+  if (verdict->what != RECONCILE_DOUBT)
+    snprintf(verdict->why, sizeof verdict->why,
+             "a new transaction names an order that cannot be looked up");
+  verdict->what = RECONCILE_DOUBT;
+  conclude(charge);
+}
+
+/* Transactions may name orders that no list shows: a colleague's, or this one. Only when all of
+ * them are known can one be judged. */
+static void judge_money(struct flow *charge)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  judge(charge);
+  const char *id = NULL;
+  if (!inquiry->c.extension && (inquiry->verdict.what == RECONCILE_DOUBT || inquiry->looked_up > 0))
+    id = reconcile_find_unlisted(&inquiry->c);
+  if (!id)
+    conclude(charge);
+  else if (inquiry->looked_up < MAX_LOOKED_UP)
+    ask_unlisted(charge, id);
+  else
+    conclude_unlisted(charge);
+}
+
+static void on_unlisted(void *arg, struct client_call *call)
+{
+  struct flow *charge = arg;
+  char texts[ORDER_FIELDS][PURCHASE_MAX_ID + 1];
+  const char *row[ORDER_FIELDS] = {NULL};
+  flow_take_over(charge, call);
+  if (flow_is_over(charge)) return;
+  if (call->error.kind != ERROR_NONE) {
+    conclude_unlisted(charge);
+    return;
+  }
+  for (int i = 0; i < ORDER_FIELDS; i++)
+    if (flow_read(charge, RECORD_ORDER, call->exchange, reconcile_order_fields[i], texts[i],
+                  sizeof texts[i]))
+      row[i] = texts[i];
+  struct reconcile_rows *orders = &charge->inquiry.c.orders;
+  size_t count = orders->count;
+  orders->at_end = true;
+  if (!reconcile_add(orders, ORDER_FIELDS, ORDER_ID, row))
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+  else if (orders->count == count) /* another order than the one asked for */
+    conclude_unlisted(charge);
+  else
+    judge_money(charge);
+}
+
+static void ask_unlisted(struct flow *charge, const char *id)
+{
+  struct inquiry *inquiry = &charge->inquiry;
+  const struct endpoint_value values[] = {{"id", id}, {NULL, NULL}};
+  struct error err = ERROR_INIT;
+  inquiry->looked_up++;
+  inquiry->path.size = 0;
+  if (endpoint_path(endpoint_find("orders.get"), values, &inquiry->path, &err))
+    flow_ask(charge, "orders.get", inquiry->path.data, NULL, NULL, on_unlisted);
+  else
+    conclude_unlisted(charge);
+}
+
 static void on_account(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
@@ -80,9 +158,16 @@ static void on_account(void *arg, struct client_call *call)
   }
   c->has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &c->balance);
   c->complete = true;
-  set_times(charge);
-  charge->inquiry.verdict = reconcile_judge(c);
-  conclude(charge);
+  judge_money(charge);
+}
+
+/* What the list shows now holds for its baseline too. One that always sends all records has sent
+ * them for the baseline. */
+static void note_list(const struct flow *charge, struct list_state *before)
+{
+  const struct list_state *state = &charge->walk.state;
+  before->sorting = state->sorting;
+  if (charge->walk.all && before->page_size == (int64_t)before->known.count) before->whole = true;
 }
 
 static void on_transactions(struct flow *charge, bool ok)
@@ -91,7 +176,9 @@ static void on_transactions(struct flow *charge, bool ok)
     conclude_unanswered(charge, charge->call->error.message);
     return;
   }
+  note_list(charge, &charge->inquiry.c.before.transactions);
   charge->inquiry.c.transactions_reach = charge->walk.reach;
+  charge->inquiry.c.transactions_whole = charge->walk.whole;
   charge->inquiry.c.transactions_total = charge->walk.state.total;
   flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
 }
@@ -105,8 +192,7 @@ static void ask_money(struct flow *charge)
 static void judge_orders(struct flow *charge)
 {
   struct inquiry *inquiry = &charge->inquiry;
-  set_times(charge);
-  inquiry->verdict = reconcile_judge(&inquiry->c);
+  judge(charge);
   if (inquiry->verdict.what == RECONCILE_WAIT && inquiry->verdict.ask_money)
     ask_money(charge);
   else
@@ -119,7 +205,9 @@ static void on_orders(struct flow *charge, bool ok)
     conclude_unanswered(charge, charge->call->error.message);
     return;
   }
+  note_list(charge, &charge->inquiry.c.before.orders);
   charge->inquiry.c.orders_reach = charge->walk.reach;
+  charge->inquiry.c.listed = charge->inquiry.c.orders.count;
   judge_orders(charge);
 }
 

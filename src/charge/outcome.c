@@ -232,6 +232,7 @@ static void found_placed(struct flow *charge)
   public->answer = charge->inquiry.answer;
   charge->inquiry.answer = (struct buffer){0};
   public->error = ERROR_INIT;
+  charge->agreed = true;
   if (!ok)
     error_set(&public->error, ERROR_INTERNAL, "out of memory, after order %s was placed",
               public->order_id);
@@ -245,6 +246,7 @@ static void found_nothing(struct flow *charge)
   error_set(err, charge->lost.kind,
             "%.900s. Orders, transactions and balance show that nothing was bought; run it again",
             charge->lost.message);
+  charge->agreed = true;
   flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE,
               "orders, transactions and balance show that nothing was bought");
 }

@@ -1,7 +1,9 @@
 /* Reads orders and transactions, page by page, at the end of the list where new records appear:
  * the beginning of a list sorted newest first, the last pages of one sorted oldest first, both
  * while the sorting is unknown. A baseline needs one page of that; a reconciliation reads until it
- * meets a record of the baseline. So the length of a list does not matter. */
+ * meets a record of the baseline. So the length of a list does not matter. Where a list has no
+ * total, and is not seen to be sorted newest first, a late reconciliation reads on to its end, as
+ * far as FLOW_PAGES go. */
 #include <string.h>
 
 #include "charge/flow.h"
@@ -56,21 +58,36 @@ static int64_t last_page(int64_t total, int64_t page_size)
 
 static void ask_page(struct flow *charge);
 
-static void finish(struct flow *charge, bool ok)
+/* As the times of the records show; else the journal's orders among them. */
+static void note_sorting(struct flow *charge)
 {
   struct walk *walk = &charge->walk;
+  const struct journal_list *settled = &charge->recovery.review.settled;
   enum list_order sorting = reconcile_sorting(walk->rows, walk->created_at);
+  int order_id = is_transactions(walk) ? TRANSACTION_ORDER_ID : ORDER_ID;
+  if (sorting == LIST_UNSORTED)
+    sorting = reconcile_sorting_by_journal(walk->rows, order_id,
+                                           walk->c ? walk->c->others : settled->entries,
+                                           walk->c ? walk->c->other_count : settled->count);
   if (sorting != LIST_UNSORTED) walk->state.sorting = sorting;
-  walk->done(charge, ok);
 }
 
-/* Continues at the end of the list. False if its place is unknown, or was read already. */
+static void finish(struct flow *charge, bool ok)
+{
+  charge->walk.done(charge, ok);
+}
+
+/* Continues at the end of the list, where the baseline has seen it if that is an earlier page.
+ * False if its place is unknown, or was read already. */
 static bool go_to_end(struct flow *charge)
 {
   struct walk *walk = &charge->walk;
   int64_t page = last_page(walk->state.total, walk->state.page_size);
+  if (walk->known_total > 0 && last_page(walk->known_total, walk->state.page_size) < page)
+    page = last_page(walk->known_total, walk->state.page_size);
   if (walk->rows->at_end || page <= walk->query.page) return false;
   walk->rows->at_end = true;
+  walk->met = false;
   walk->query.page = page;
   ask_page(charge);
   return true;
@@ -82,8 +99,7 @@ static void go_on_with_baseline(struct flow *charge, bool more)
   struct walk *walk = &charge->walk;
   bool head = !walk->rows->at_end;
   walk->state.whole = head && !more && walk->query.page == 1;
-  if (head &&
-      (walk->state.whole || reconcile_sorting(walk->rows, walk->created_at) == LIST_NEWEST_FIRST)) {
+  if (head && (walk->state.whole || walk->state.sorting == LIST_NEWEST_FIRST)) {
     finish(charge, true);
   } else if (head) {
     if (!go_to_end(charge)) finish(charge, true);
@@ -95,32 +111,79 @@ static void go_on_with_baseline(struct flow *charge, bool more)
   }
 }
 
+/* Whether the second page is the first one again. */
+static bool is_repeated(const struct walk *walk, size_t first)
+{
+  const struct reconcile_rows *rows = walk->rows;
+  if (rows->at_end || walk->query.page != 2 || walk->visited == 0) return false;
+  if (rows->count == first) return true;
+  if (walk->visited != first || rows->count != 2 * first) return false;
+  for (size_t i = 0; i < first * rows->width; i++) {
+    const char *a = rows->texts[i], *b = rows->texts[first * rows->width + i];
+    if (a != b && !(a && b && strcmp(a, b) == 0)) return false;
+  }
+  return true;
+}
+
+/* A server that repeats its first page ignores pages. If it ignores limits too, that page is the
+ * whole list. */
+static void ask_for_one(struct flow *charge, size_t first)
+{
+  struct walk *walk = &charge->walk;
+  walk->repeated = first;
+  walk->query.page = walk->query.limit = 1;
+  ask_page(charge);
+}
+
+static void on_one(struct flow *charge)
+{
+  struct walk *walk = &charge->walk;
+  walk->all = walk->visited == walk->repeated;
+  walk->reach = walk->all || (walk->state.sorting == LIST_NEWEST_FIRST && walk->met);
+  walk->whole = walk->all;
+  if (walk->all) reconcile_cut(walk->rows, walk->repeated);
+  finish(charge, true);
+}
+
+/* Looks for the end of a list that is shorter than it was. */
+static void step_back(struct flow *charge)
+{
+  struct walk *walk = &charge->walk;
+  walk->stepped_back = true;
+  reconcile_cut(walk->rows, walk->rows->tail);
+  walk->query.page = last_page(walk->state.total, walk->state.page_size) - 1;
+  if (walk->query.page < 1) walk->query.page = 1;
+  ask_page(charge);
+}
+
 /* After a page of a reconciliation; `first`: its first row. */
 static void go_on_until_known(struct flow *charge, bool more, size_t first)
 {
   struct walk *walk = &charge->walk;
   bool at_end = walk->rows->at_end;
-  enum list_order sorting = reconcile_sorting(walk->rows, walk->created_at);
-  if (sorting == LIST_UNSORTED) sorting = walk->state.sorting;
+  enum list_order sorting = walk->state.sorting;
+  if (more && walk->left > 0 && is_repeated(walk, first)) {
+    ask_for_one(charge, first);
+    return;
+  }
   walk->met |= meets_known(walk, first) || (!at_end && goes_back(walk));
-  bool whole = !more && !at_end;
-  bool next = at_end ? more : more && !walk->met;
+  walk->whole = !more && !at_end;
+  bool to_end = walk->c->settled && walk->state.total < 0 && sorting != LIST_NEWEST_FIRST;
+  bool next = more && (at_end || to_end || !walk->met);
   if (next && walk->left > 0 && walk->rows->count > first) {
     walk->query.page++;
     ask_page(charge);
     return;
   }
   if (at_end && !walk->met && walk->left > 0 && walk->query.page > 1 && !walk->stepped_back) {
-    walk->stepped_back = true; /* the list is shorter than it was */
-    walk->query.page = last_page(walk->state.total, walk->state.page_size) - 1;
-    if (walk->query.page < 1) walk->query.page = 1;
-    ask_page(charge);
+    step_back(charge);
     return;
   }
-  if (!whole && !at_end && sorting != LIST_NEWEST_FIRST && walk->left > 0 && go_to_end(charge))
+  if (!walk->whole && !at_end && sorting != LIST_NEWEST_FIRST && walk->left > 0 &&
+      go_to_end(charge))
     return;
   walk->reach =
-      whole || (sorting == LIST_NEWEST_FIRST && walk->met) || (at_end && walk->met && !more);
+      walk->whole || (sorting == LIST_NEWEST_FIRST && walk->met) || (at_end && walk->met && !more);
   finish(charge, true);
 }
 
@@ -145,7 +208,12 @@ static void on_page(void *arg, struct client_call *call)
     return;
   }
   if (listing.total >= 0) walk->state.total = listing.total;
+  if (walk->repeated > 0) {
+    on_one(charge);
+    return;
+  }
   if (listing.more && walk->query.page == 1) walk->state.page_size = (int64_t)walk->visited;
+  note_sorting(charge);
   if (walk->c)
     go_on_until_known(charge, listing.more, first);
   else
@@ -157,7 +225,7 @@ static void ask_page(struct flow *charge)
   struct walk *walk = &charge->walk;
   walk->text.size = 0;
   walk->left--;
-  if (buffer_print(&walk->text, "limit=%d&page=%d", LIMIT, (int)walk->query.page))
+  if (buffer_print(&walk->text, "limit=%d&page=%d", (int)walk->query.limit, (int)walk->query.page))
     flow_ask(charge, walk->endpoint, walk->path, walk->text.data, NULL, on_page);
   else
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
@@ -175,6 +243,7 @@ static void begin(struct flow *charge, struct walk walk, const struct list_state
     walk.state.sorting = hint->sorting;
     walk.state.total = hint->total;
     walk.state.page_size = hint->page_size;
+    walk.known_total = hint->total;
   }
   if (hint && hint->sorting == LIST_OLDEST_FIRST && last_page(hint->total, hint->page_size) > 1) {
     walk.rows->at_end = true;

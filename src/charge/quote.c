@@ -52,9 +52,13 @@ static void on_requote(void *arg, struct client_call *call)
 static void start_again(struct flow *charge)
 {
   snapshot_free(&charge->before);
+  bool ok = flow_read_left(charge);
   charge->left.fresh = charge->left.has_quote = false;
   charge->stage = FLOW_BEFORE;
-  flow_quote(charge);
+  if (ok)
+    flow_quote(charge);
+  else
+    flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
 
 void flow_renew(struct flow *charge)

@@ -11,10 +11,7 @@
 #include "base/datetime.h"
 
 #define SKEW 60.0 /* seconds by which the server's Date and the times of its records may differ */
-#define TRUST \
-  120.0 /* seconds between an order's time and its journal entry that show no zone error */
 #define DAY 86400.0
-#define ZONES (14 * 3600.0) /* the most that a local time can be behind UTC, and some */
 
 const char *const reconcile_trait_names[] = {"type", "quantity", "period", "country", NULL};
 const char *const reconcile_order_fields[] = {"type",       "quantity", "period", "country",
@@ -60,27 +57,17 @@ const char *reconcile_text(const struct reconcile_rows *rows, size_t row, int fi
   return rows->texts[row * rows->width + (size_t)field];
 }
 
+void reconcile_cut(struct reconcile_rows *rows, size_t count)
+{
+  for (size_t i = count * rows->width; i < rows->count * rows->width; i++) free(rows->texts[i]);
+  if (count < rows->count) rows->count = count;
+}
+
 void reconcile_rows_free(struct reconcile_rows *rows)
 {
   for (size_t i = 0; i < rows->count * rows->width; i++) free(rows->texts[i]);
   free(rows->texts);
   *rows = (struct reconcile_rows){0};
-}
-
-enum list_order reconcile_sorting(const struct reconcile_rows *rows, int created_at)
-{
-  bool falls = false, rises = false;
-  double last = 0, time;
-  size_t count = rows->tail > 0 ? rows->tail : rows->count; /* the end alone may have been read */
-  for (size_t row = 0; row < count; row++) {
-    const char *text = reconcile_text(rows, row, created_at);
-    if (!text || !date_parse(text, &time)) return LIST_UNSORTED;
-    falls |= row > 0 && time < last;
-    rises |= row > 0 && time > last;
-    last = time;
-  }
-  if (falls == rises) return LIST_UNSORTED;
-  return falls ? LIST_NEWEST_FIRST : LIST_OLDEST_FIRST;
 }
 
 void reconcile_traits_free(struct reconcile_traits *traits)
@@ -194,27 +181,6 @@ static enum fit fit_of(const struct reconcile_case *c, size_t row)
 
 /* Which orders appeared since the baseline. */
 
-static bool is_number(const char *text)
-{
-  return *text && strspn(text, "0123456789") == strlen(text);
-}
-
-/* By how many seconds a time may be later than it looks: one without a zone may be of any, and a
- * date without a time may be the end of its day. */
-static double slack_of(const char *time)
-{
-  if (is_number(time)) return SKEW;
-  if (strlen(time) <= 10) return SKEW + DAY + ZONES;
-  return strpbrk(time + 10, "Zz+-") || isalpha((unsigned char)time[0]) ? SKEW : SKEW + ZONES;
-}
-
-bool reconcile_is_older(const struct reconcile_case *c, const char *created_at)
-{
-  double time;
-  return created_at && c->before.taken_at > 0 && date_parse(created_at, &time) &&
-         time + slack_of(created_at) < c->before.taken_at;
-}
-
 enum age { OLD, NEW, UNKNOWN };
 
 static bool is_known(const struct reconcile_case *c, size_t row)
@@ -223,15 +189,22 @@ static bool is_known(const struct reconcile_case *c, size_t row)
   return id && ids_have(&c->before.orders.known, id);
 }
 
+/* The baseline has read a list that is sorted oldest first to its end. */
+static bool has_known_end(const struct list_state *list)
+{
+  return list->whole || list->total >= 0;
+}
+
 /* By its place among the orders of the baseline: the end of a sorted list where new orders appear
- * tells more than a date, since servers write local times as UTC, and clocks differ. */
+ * shows more than a date, since servers write local times as UTC, and clocks differ. */
 static enum age age_by_place(const struct reconcile_case *c, size_t row)
 {
+  if (row >= c->listed) return UNKNOWN;
   enum list_order sorting = reconcile_sorting(&c->orders, ORDER_CREATED_AT);
   bool tail = row >= c->orders.tail;
   if (sorting == LIST_UNSORTED) sorting = c->before.orders.sorting;
   if (sorting == LIST_UNSORTED) sorting = tail ? LIST_OLDEST_FIRST : LIST_NEWEST_FIRST;
-  size_t from = tail ? c->orders.tail : 0, to = tail ? c->orders.count : c->orders.tail;
+  size_t from = tail ? c->orders.tail : 0, to = tail ? c->listed : c->orders.tail;
   if (tail && sorting == LIST_NEWEST_FIRST) return OLD;
   bool before = false, after = false;
   for (size_t i = from; i < to; i++) {
@@ -241,7 +214,8 @@ static enum age age_by_place(const struct reconcile_case *c, size_t row)
   }
   if (!before && !after) return UNKNOWN;
   if (sorting == LIST_NEWEST_FIRST) return before ? OLD : NEW;
-  return after ? OLD : NEW;
+  if (after) return OLD;
+  return has_known_end(&c->before.orders) ? NEW : UNKNOWN;
 }
 
 static enum age age_of(const struct reconcile_case *c, size_t row)
@@ -250,17 +224,11 @@ static enum age age_of(const struct reconcile_case *c, size_t row)
              *created_at = reconcile_text(&c->orders, row, ORDER_CREATED_AT);
   double time;
   if (id && ids_have(&c->before.orders.known, id)) return OLD;
-  if (id && c->before.orders.whole) return NEW;
+  if (id && (c->before.orders.whole || reconcile_is_first_charge(c, id))) return NEW;
   enum age place = id ? age_by_place(c, row) : UNKNOWN;
   if (place != UNKNOWN) return place;
   if (reconcile_is_older(c, created_at)) return OLD;
-  return id && created_at && c->before.taken_at > 0 && date_parse(created_at, &time) ? NEW
-                                                                                     : UNKNOWN;
-}
-
-static bool is_create(const struct journal_entry *entry)
-{
-  return strcmp(entry->endpoint, "orders.create") == 0;
+  return id && c->before.taken_at > 0 && reconcile_read_time(c, created_at, &time) ? NEW : UNKNOWN;
 }
 
 /* Another entry's purchase created the order; an extension of it says nothing. */
@@ -268,29 +236,9 @@ static bool is_anothers(const struct reconcile_case *c, const char *id)
 {
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (other->id != c->entry->id && other->order_id && is_create(other) &&
+    if (other->id != c->entry->id && other->order_id && reconcile_is_create(other) &&
         strcmp(other->order_id, id) == 0)
       return true;
-  }
-  return false;
-}
-
-/* Whether the dates of orders and those of the journal are of one clock: an order of another entry
- * is dated as that entry is. Then the server's zone and its Date do not matter. */
-static bool dates_are_right(const struct reconcile_case *c)
-{
-  for (size_t row = 0; row < c->orders.count; row++) {
-    const char *id = reconcile_text(&c->orders, row, ORDER_ID),
-               *created_at = reconcile_text(&c->orders, row, ORDER_CREATED_AT);
-    double time;
-    if (!id || !created_at || !date_parse(created_at, &time)) continue;
-    for (size_t i = 0; i < c->other_count; i++) {
-      const struct journal_entry *other = &c->others[i];
-      double apart = time - (double)other->created_at / 1e6;
-      if (other->state == JOURNAL_PLACED && other->order_id && is_create(other) &&
-          strcmp(other->order_id, id) == 0 && apart > -TRUST && apart < TRUST)
-        return true;
-    }
   }
   return false;
 }
@@ -303,12 +251,10 @@ static enum window window_of(const struct reconcile_case *c, size_t row)
 {
   const char *created_at = reconcile_text(&c->orders, row, ORDER_CREATED_AT);
   double time;
-  if (!created_at || c->sent_from <= 0 || c->sent_until <= 0 || !date_parse(created_at, &time))
+  if (c->sent_from <= 0 || c->sent_until <= 0 || !reconcile_read_time(c, created_at, &time))
     return UNDATED;
-  double slack = slack_of(created_at), from = c->sent_from;
-  if (dates_are_right(c)) from = (double)c->entry->created_at / 1e6;
-  double until = from + c->sent_until - c->sent_from;
-  return time + slack >= from && time - slack <= until ? INSIDE : OUTSIDE;
+  double slack = reconcile_slack(c, created_at);
+  return time + slack >= c->sent_from && time - slack <= c->sent_until ? INSIDE : OUTSIDE;
 }
 
 /* Everything that is new now is new since the request, whatever its date. */
@@ -346,7 +292,7 @@ static enum standing standing_of(const struct reconcile_case *c, size_t row)
   if (fit == CANNOT_FIT) return FOREIGN;
   if (age == UNKNOWN || !id) return UNCLEAR;
   if (window_of(c, row) == OUTSIDE) {
-    if (dates_are_right(c)) return FOREIGN;
+    if (c->calibrated) return FOREIGN;
     return is_prompt(c) ? WEAK : UNCLEAR;
   }
   return fit == FITS ? CANDIDATE : WEAK;
@@ -354,6 +300,20 @@ static enum standing standing_of(const struct reconcile_case *c, size_t row)
 
 bool reconcile_is_foreign(const struct reconcile_case *c, size_t order)
 {
+  return standing_of(c, order) == FOREIGN;
+}
+
+/* Servers write local times as UTC: unless their zone is known, a date must be older than any zone
+ * makes it. */
+bool reconcile_is_excluded(const struct reconcile_case *c, size_t order)
+{
+  const char *id = reconcile_text(&c->orders, order, ORDER_ID),
+             *created_at = reconcile_text(&c->orders, order, ORDER_CREATED_AT);
+  double time, zones = c->calibrated ? 0 : RECONCILE_ZONES;
+  if (id && (ids_have(&c->before.orders.known, id) || is_anothers(c, id))) return true;
+  if (c->before.taken_at > 0 && reconcile_read_time(c, created_at, &time) &&
+      time + reconcile_slack(c, created_at) + zones < c->before.taken_at)
+    return true;
   return standing_of(c, order) == FOREIGN;
 }
 
@@ -399,7 +359,7 @@ static struct rivals count_rivals(const struct reconcile_case *c)
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
     if (other->id == c->entry->id || !(JOURNAL_OPEN >> other->state & 1)) continue;
-    if (other->state == JOURNAL_INTENT || !is_create(other)) continue;
+    if (other->state == JOURNAL_INTENT || !reconcile_is_create(other)) continue;
     if (!reconcile_fits(&c->asked, &c->others_asked[i])) continue;
     rivals.all++;
     rivals.older += other->id < c->entry->id;
@@ -418,8 +378,8 @@ static struct found count_orders(const struct reconcile_case *c, size_t older_ri
   struct found found = {{0}, {0}};
   enum list_order sorting = reconcile_sorting(&c->orders, ORDER_CREATED_AT);
   if (sorting == LIST_UNSORTED) sorting = c->before.orders.sorting;
-  for (size_t i = 0; i < c->orders.count; i++) { /* the oldest first */
-    size_t row = sorting == LIST_OLDEST_FIRST ? i : c->orders.count - 1 - i;
+  for (size_t i = 0; i < c->orders.count; i++) { /* the oldest first, and then those looked up */
+    size_t row = sorting == LIST_OLDEST_FIRST || i >= c->listed ? i : c->listed - 1 - i;
     enum standing standing = standing_of(c, row);
     if (found.of[standing]++ == older_rivals) found.row[standing] = row;
   }
@@ -463,7 +423,7 @@ static struct reconcile_verdict judge_purchase(const struct reconcile_case *c)
   if (weak > 0) return doubt("new orders may fit the request, and cannot be told apart");
   if (found.of[UNCLEAR] > 0)
     return doubt("there are new orders that may or may not belong to this charge");
-  if (!c->orders_reach)
+  if (!c->orders_reach && !reconcile_money_is_clear(c))
     return doubt(c->before.orders.sorting == LIST_NEWEST_FIRST
                      ? "the list of orders does not reach back to the request"
                      : "the API does not list the newest orders first, and does not say how many "

@@ -66,14 +66,14 @@ enum {
 extern const char *const reconcile_order_fields[],
     *const reconcile_transaction_fields[]; /* NULL-terminated */
 
-/* How the rows before `tail` are sorted, by the times in this field. */
-enum list_order reconcile_sorting(const struct reconcile_rows *rows, int created_at);
-
 /* Adds a copy of a row of `width` texts; one whose text in the field `id` is there already is
  * skipped, since a list can shift while its pages are read. False if memory is out. */
 bool reconcile_add(struct reconcile_rows *rows, size_t width, int id, const char *const *texts);
 const char *reconcile_text(const struct reconcile_rows *rows, size_t row, int field);
 void reconcile_rows_free(struct reconcile_rows *rows);
+
+/* Removes the rows from `count` on. */
+void reconcile_cut(struct reconcile_rows *rows, size_t count);
 
 /* All that is known of one charge. Times are seconds since 1970 by the server's clock. */
 struct reconcile_case {
@@ -86,14 +86,19 @@ struct reconcile_case {
   bool settled; /* the settling time is over: what is not visible now will not appear */
   double now;   /* 0: unknown */
   double sent_from, sent_until; /* what the request created is dated in between; 0: unknown */
+  bool calibrated;              /* these are known (reconcile_calibrate): */
+  double shift;                 /* by how much the times of records are ahead of the journal's */
+  double gap;                   /* and the server's Date */
 
   struct reconcile_rows orders; /* that exist now; of an extension the one it is for */
+  size_t listed;                /* rows from the list; those after them were looked up by id */
   bool orders_reach;            /* none that appeared since the baseline is missing */
   bool gone;                    /* of an extension: the API says that its order does not exist */
 
   bool complete; /* the fields below are filled in */
   struct reconcile_rows transactions;
   bool transactions_reach;
+  bool transactions_whole;    /* these are all that there are */
   int64_t transactions_total; /* as the server counts them; negative: unknown */
   bool has_balance;
   money balance;
@@ -113,15 +118,46 @@ struct reconcile_verdict {
 /* RECONCILE_WAIT: try again later, or with the case complete. */
 struct reconcile_verdict reconcile_judge(const struct reconcile_case *c);
 
+/* Time and order in lists (reconcile_time.c). */
+
+#define RECONCILE_ZONES (14 * 3600.0) /* the most that a local time can be behind UTC, and some */
+
+/* Compares the times of orders with those of the journal's entries that bought them. */
+void reconcile_calibrate(struct reconcile_case *c);
+
+/* The time in a text, by the server's Date if the case is calibrated. False if it has none. */
+bool reconcile_read_time(const struct reconcile_case *c, const char *text, double *time);
+
+/* By how many seconds a time may be later than it looks: one without a zone may be of any, and a
+ * date without a time may be the end of its day. */
+double reconcile_slack(const struct reconcile_case *c, const char *text);
+
 /* Whether a time is before everything that can have appeared since the baseline. */
 bool reconcile_is_older(const struct reconcile_case *c, const char *created_at);
 
-/* Whether an order that appeared since the baseline cannot be the charge's. */
+bool reconcile_is_create(const struct journal_entry *entry);
+
+/* How the rows before `tail` are sorted: by the times in a field; by the journal's entries for the
+ * orders that they name; of transactions by the orders. */
+enum list_order reconcile_sorting(const struct reconcile_rows *rows, int created_at);
+enum list_order reconcile_sorting_by_journal(const struct reconcile_rows *rows, int order_id,
+                                             const struct journal_entry *entries, size_t count);
+enum list_order reconcile_sorting_by_orders(const struct reconcile_case *c);
+
+/* Whether an order that appeared since the baseline cannot be the charge's; and whether any order
+ * certainly is not, by its id or its date. */
 bool reconcile_is_foreign(const struct reconcile_case *c, size_t order);
+bool reconcile_is_excluded(const struct reconcile_case *c, size_t order);
+
+/* The order that a new transaction names, which nothing explains and no list shows; NULL: none. */
+const char *reconcile_find_unlisted(const struct reconcile_case *c);
 
 /* The money (reconcile_money.c). Whether an order was refunded. */
 enum reconcile_refund { RECONCILE_KEPT, RECONCILE_REFUNDED, RECONCILE_PERHAPS };
 enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t order);
+
+/* Whether the one charge that an order ever had came after the baseline: so it was bought since. */
+bool reconcile_is_first_charge(const struct reconcile_case *c, const char *order_id);
 
 /* How many new charges for an order nothing else explains. */
 size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_id);
@@ -132,6 +168,10 @@ bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id
 /* Whether money was taken that nothing else explains, or that cannot be excluded; then `why` says
  * which. */
 bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t capacity);
+
+/* Whether the transactions reach back to the baseline, nothing in them is unexplained, and the
+ * balance is exactly what it would be without the charge. */
+bool reconcile_money_is_clear(const struct reconcile_case *c);
 
 /* What identifies a transaction among those of an account: its id, or, without one, its fields.
  * False if memory is out. */

@@ -71,15 +71,16 @@ bool reconcile_mark(const struct reconcile_rows *transactions, size_t row, struc
 static enum list_order sorting_of(const struct reconcile_case *c)
 {
   enum list_order sorting = reconcile_sorting(&c->transactions, TRANSACTION_CREATED_AT);
-  return sorting == LIST_UNSORTED ? c->before.transactions.sorting : sorting;
+  if (sorting == LIST_UNSORTED) sorting = c->before.transactions.sorting;
+  return sorting == LIST_UNSORTED ? reconcile_sorting_by_orders(c) : sorting;
 }
 
 /* By how many seconds a transaction came after the baseline; 0 if it has no date. */
 static double lateness(const struct reconcile_case *c, size_t row)
 {
   double time;
-  const char *created_at = text_of(c, row, TRANSACTION_CREATED_AT);
-  return created_at && date_parse(created_at, &time) ? time - c->before.taken_at : 0;
+  bool dated = reconcile_read_time(c, text_of(c, row, TRANSACTION_CREATED_AT), &time);
+  return dated ? time - c->before.taken_at : 0;
 }
 
 static bool is_later(const struct reconcile_case *c, size_t row)
@@ -149,7 +150,9 @@ static bool is_behind(const struct reconcile_case *c, const struct ledger *ledge
   }
   if (c->before.transactions.whole) return false;
   if (sorting != LIST_OLDEST_FIRST && (before != after)) return before;
-  if (sorting == LIST_OLDEST_FIRST && (before != after)) return after;
+  if (sorting == LIST_OLDEST_FIRST && (before != after) &&
+      (after || c->before.transactions.total >= 0))
+    return after;
   return reconcile_is_older(c, text_of(c, row, TRANSACTION_CREATED_AT));
 }
 
@@ -173,19 +176,36 @@ static money cost_of(const struct journal_entry *other)
   return other->price == JOURNAL_NO_PRICE ? other->quote : other->price;
 }
 
+/* Whether a charge is dated before an entry. Where the server's zone is unknown, the id of an order
+ * counts more. */
+static bool is_before(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
+{
+  double time;
+  const char *created_at = text_of(c, row, TRANSACTION_CREATED_AT);
+  if (!created_at || !date_parse(created_at, &time)) return false;
+  if (c->calibrated)
+    time -= c->shift;
+  else if (text_of(c, row, TRANSACTION_ORDER_ID))
+    time += RECONCILE_ZONES;
+  return time < (double)other->created_at / 1e6 - SKEW;
+}
+
 /* Whether a charge can be the one of another entry: by the order's id, else by the amount, and then
  * not if it is dated before that entry. */
 static bool is_of(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
 {
   money amount;
-  double time;
-  const char *id = text_of(c, row, TRANSACTION_ORDER_ID),
-             *created_at = text_of(c, row, TRANSACTION_CREATED_AT);
+  const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
   if (other->id == c->entry->id || other->state != JOURNAL_PLACED) return false;
   if (id && (!other->order_id || strcmp(other->order_id, id) != 0)) return false;
-  if (created_at && date_parse(created_at, &time) && time < (double)other->created_at / 1e6 - SKEW)
-    return false;
+  if (is_before(c, row, other)) return false;
   return id || (read_amount(c, row, &amount) && amount == cost_of(other));
+}
+
+/* An entry was made after the baseline was taken. */
+static bool is_since_baseline(const struct reconcile_case *c, const struct journal_entry *other)
+{
+  return other->id > c->entry->id || (c->before.reused > 0 && other->id >= c->before.reused);
 }
 
 /* The baseline's own transactions use up the entries that made them. */
@@ -195,7 +215,7 @@ static void use_up_entries(const struct reconcile_case *c, struct ledger *ledger
     if (!ledger->old[row] || !is_charge(c, row)) continue;
     for (size_t i = 0; i < c->other_count; i++) {
       const struct journal_entry *other = &c->others[i];
-      if (ledger->entries[i] || other->id > c->entry->id || !is_of(c, row, other)) continue;
+      if (ledger->entries[i] || is_since_baseline(c, other) || !is_of(c, row, other)) continue;
       ledger->entries[i] = true;
       break;
     }
@@ -264,7 +284,7 @@ static bool explain_by_order(const struct reconcile_case *c, struct ledger *ledg
     bool same = id ? order && strcmp(order, id) == 0
                    : !ledger->orders[i] && text && read_amount(c, row, &amount) &&
                          money_parse(text, strlen(text), &price) == MONEY_OK && price == amount;
-    if (!same || !reconcile_is_foreign(c, i)) continue;
+    if (!same || !(id ? reconcile_is_excluded(c, i) : reconcile_is_foreign(c, i))) continue;
     ledger->orders[i] = true;
     return add_foreign(c, ledger, row);
   }
@@ -351,8 +371,7 @@ enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t
 static bool moved_since(const struct reconcile_case *c, const struct ledger *ledger,
                         const struct journal_entry *other)
 {
-  if (other->id > c->entry->id || (c->before.reused > 0 && other->id >= c->before.reused))
-    return true;
+  if (is_since_baseline(c, other)) return true;
   for (size_t row = 0;
        !was_settled_before(c, other) && other->order_id && row < c->transactions.count; row++)
     if (is_charge(c, row) && is_for(c, row, other->order_id) && is_new(c, ledger, row)) return true;
@@ -474,6 +493,23 @@ static bool may_hide(const struct reconcile_case *c, const struct ledger *ledger
   return true;
 }
 
+bool reconcile_is_first_charge(const struct reconcile_case *c, const char *order_id)
+{
+  struct buffer mark = {0};
+  size_t charges = 0, since = 0;
+  for (size_t row = 0; c->transactions_whole && row < c->transactions.count; row++) {
+    double time;
+    if (!is_charge(c, row) || !is_for(c, row, order_id)) continue;
+    charges++;
+    since += reconcile_mark(&c->transactions, row, &mark) &&
+             !ids_have(&c->before.transactions.known, mark.data) &&
+             reconcile_read_time(c, text_of(c, row, TRANSACTION_CREATED_AT), &time) &&
+             time >= c->before.taken_at - DATE_GRAIN;
+  }
+  buffer_free(&mark);
+  return charges == 1 && since == 1;
+}
+
 size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_id)
 {
   struct ledger ledger;
@@ -504,6 +540,38 @@ bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id
               money_subtract(expected, c->balance, &fall) && fall >= quote / 2 && fall / 2 <= quote;
   ledger_free(&ledger);
   return named > 0 || unnamed > 0 || fell;
+}
+
+bool reconcile_money_is_clear(const struct reconcile_case *c)
+{
+  struct ledger ledger;
+  money expected;
+  char why[1];
+  bool ok = ledger_read(c, &ledger);
+  bool equal = ok && c->has_balance && c->before.has_balance &&
+               expect_balance(c, &ledger, &expected) && c->balance == expected;
+  ledger_free(&ledger);
+  return equal && !reconcile_money_moved(c, why, sizeof why);
+}
+
+const char *reconcile_find_unlisted(const struct reconcile_case *c)
+{
+  struct ledger ledger;
+  const char *found = NULL;
+  bool ok = ledger_read(c, &ledger);
+  for (size_t row = 0; ok && !found && row < c->transactions.count; row++) {
+    const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
+    if (!id || !is_unexplained(c, &ledger, row)) continue;
+    size_t order = 0;
+    while (order < c->orders.count) {
+      const char *listed = reconcile_text(&c->orders, order, ORDER_ID);
+      if (listed && strcmp(listed, id) == 0) break;
+      order++;
+    }
+    if (order == c->orders.count) found = id;
+  }
+  ledger_free(&ledger);
+  return found;
 }
 
 bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t capacity)

@@ -107,7 +107,8 @@ sub is_alike {
 sub is_hidden {
   my ($self) = @_;
   my $world = $self->{world};
-  return $world->{deposits} || ($world->{no_tx_orders} && ($world->{tax} || @{ $self->{others} }));
+  return $world->{deposits}
+    || ($world->{no_tx_orders} && ($world->{tax} || $world->{failed} || @{ $self->{others} }));
 }
 
 # The newest of a list that is oldest first are on a last page that nothing tells.
@@ -272,7 +273,8 @@ sub judge_money {
       if $world->{rise} && $line->{owner} =~ /^k\d/ && $line->{quote} > $line->{base};
     $self->judge_price($line) unless $world->{tax};
   }
-  # A tax shows at the next baseline: the last one may come on top.
+  # A tax shows at the next baseline: the last one may come on top, and all where nothing shows it.
+  return if $tax && ($self->is_hidden || $self->is_out_of_reach);
   $self->fault('overspent', '%.2f of %s', $charged / 100, $world->{per_day})
     if $world->{per_day} && $charged - $tax > cents($world->{per_day});
 }

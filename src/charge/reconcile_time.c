@@ -1,0 +1,185 @@
+/* Time and order in the lists of the API. Servers write local times as UTC, send a wrong Date, or
+ * leave times out. The orders that the journal has bought itself show by how much the times of
+ * records differ from the journal's, and how a list without times is sorted. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/datetime.h"
+#include "charge/reconcile.h"
+
+#define SKEW 60.0 /* seconds by which the server's Date and the times of its records may differ */
+#define TRUST                                                                                     \
+  120.0 /* seconds within which a purchase and its order are dated, and by which what two of them \
+           show may differ */
+#define DAY 86400.0
+
+static bool is_number(const char *text)
+{
+  return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static bool has_time_of_day(const char *text)
+{
+  return is_number(text) || strlen(text) > 10;
+}
+
+static bool has_zone(const char *text)
+{
+  return is_number(text) || strpbrk(text + 10, "Zz+-") || isalpha((unsigned char)text[0]);
+}
+
+bool reconcile_read_time(const struct reconcile_case *c, const char *text, double *time)
+{
+  if (!text || !date_parse(text, time)) return false;
+  if (c->calibrated) *time += c->gap - c->shift;
+  return true;
+}
+
+double reconcile_slack(const struct reconcile_case *c, const char *text)
+{
+  if (!has_time_of_day(text)) return SKEW + DAY + RECONCILE_ZONES;
+  return c->calibrated || has_zone(text) ? SKEW : SKEW + RECONCILE_ZONES;
+}
+
+bool reconcile_is_older(const struct reconcile_case *c, const char *created_at)
+{
+  double time;
+  return c->before.taken_at > 0 && reconcile_read_time(c, created_at, &time) &&
+         time + reconcile_slack(c, created_at) < c->before.taken_at;
+}
+
+bool reconcile_is_create(const struct journal_entry *entry)
+{
+  return strcmp(entry->endpoint, "orders.create") == 0;
+}
+
+/* Whether the journal's clock was not set between two entries: by it they lie as far apart as by
+ * the clock that nobody sets. */
+static bool is_of_one_clock(const struct journal_entry *a, const struct journal_entry *b)
+{
+  if (a->since_ended == JOURNAL_NOT_TIMED || b->since_ended == JOURNAL_NOT_TIMED) return false;
+  double by_wall = (double)(a->created_at - b->created_at) / 1e6,
+         by_boot = (double)(b->since_ended - a->since_ended) / 1e6;
+  return by_wall - by_boot < TRUST && by_boot - by_wall < TRUST;
+}
+
+static const struct journal_entry *creator_of(const struct journal_entry *entries, size_t count,
+                                              const char *id)
+{
+  for (size_t i = 0; id && i < count; i++)
+    if (entries[i].state == JOURNAL_PLACED && entries[i].order_id &&
+        reconcile_is_create(&entries[i]) && strcmp(entries[i].order_id, id) == 0)
+      return &entries[i];
+  return NULL;
+}
+
+void reconcile_calibrate(struct reconcile_case *c)
+{
+  double least = 0, most = 0;
+  bool found = false;
+  c->calibrated = false;
+  if (c->before.sent_at <= 0) return;
+  for (size_t row = 0; row < c->orders.count; row++) {
+    const char *created_at = reconcile_text(&c->orders, row, ORDER_CREATED_AT);
+    double time;
+    if (!created_at || !has_time_of_day(created_at) || !date_parse(created_at, &time)) continue;
+    const struct journal_entry *own =
+        creator_of(c->others, c->other_count, reconcile_text(&c->orders, row, ORDER_ID));
+    if (!own || own->id == c->entry->id || !is_of_one_clock(own, c->entry)) continue;
+    double apart = time - (double)own->created_at / 1e6;
+    if (!found || apart < least) least = apart;
+    if (!found || apart > most) most = apart;
+    found = true;
+  }
+  if (!found || most - least > TRUST) return;
+  c->shift = least;
+  c->gap = c->before.sent_at - (double)c->entry->created_at / 1e6;
+  c->calibrated = true;
+}
+
+/* Sorting. */
+
+struct trend {
+  size_t count;
+  double last;
+  bool falls, rises;
+};
+
+static void trend_add(struct trend *trend, double value)
+{
+  trend->falls |= trend->count > 0 && value < trend->last;
+  trend->rises |= trend->count > 0 && value > trend->last;
+  trend->last = value;
+  trend->count++;
+}
+
+static enum list_order trend_of(const struct trend *trend)
+{
+  if (trend->falls == trend->rises) return LIST_UNSORTED;
+  return trend->falls ? LIST_NEWEST_FIRST : LIST_OLDEST_FIRST;
+}
+
+/* The end of a list may have been read apart from its beginning. */
+static size_t head_of(const struct reconcile_rows *rows)
+{
+  return rows->tail > 0 ? rows->tail : rows->count;
+}
+
+enum list_order reconcile_sorting(const struct reconcile_rows *rows, int created_at)
+{
+  struct trend trend = {0};
+  double time;
+  for (size_t row = 0; row < head_of(rows); row++) {
+    const char *text = reconcile_text(rows, row, created_at);
+    if (!text || !date_parse(text, &time)) return LIST_UNSORTED;
+    trend_add(&trend, time);
+  }
+  return trend_of(&trend);
+}
+
+static bool is_named_once(const struct reconcile_rows *rows, int field, const char *name)
+{
+  size_t count = 0;
+  for (size_t row = 0; row < head_of(rows); row++) {
+    const char *text = reconcile_text(rows, row, field);
+    count += text && strcmp(text, name) == 0;
+  }
+  return count == 1;
+}
+
+enum list_order reconcile_sorting_by_journal(const struct reconcile_rows *rows, int order_id,
+                                             const struct journal_entry *entries, size_t count)
+{
+  struct trend trend = {0};
+  bool first = false;
+  for (size_t row = 0; row < head_of(rows); row++) {
+    const char *id = reconcile_text(rows, row, order_id);
+    const struct journal_entry *own = creator_of(entries, count, id);
+    if (!own || !is_named_once(rows, order_id, id)) continue;
+    trend_add(&trend, (double)own->id);
+    first |= row == 0;
+  }
+  /* What was bought lately is not the oldest of a long list. */
+  if (trend.count == 1 && first && head_of(rows) > 1) return LIST_NEWEST_FIRST;
+  return trend_of(&trend);
+}
+
+enum list_order reconcile_sorting_by_orders(const struct reconcile_case *c)
+{
+  const struct reconcile_rows *rows = &c->transactions;
+  struct trend trend = {0};
+  enum list_order sorting = reconcile_sorting(&c->orders, ORDER_CREATED_AT);
+  if (sorting == LIST_UNSORTED) sorting = c->before.orders.sorting;
+  if (sorting == LIST_UNSORTED) return LIST_UNSORTED;
+  for (size_t row = 0; row < head_of(rows); row++) {
+    const char *id = reconcile_text(rows, row, TRANSACTION_ORDER_ID);
+    if (!id || !is_named_once(rows, TRANSACTION_ORDER_ID, id)) continue;
+    for (size_t at = 0; at < c->listed; at++) {
+      const char *order = reconcile_text(&c->orders, at, ORDER_ID);
+      if (!order || strcmp(order, id) != 0) continue;
+      trend_add(&trend, sorting == LIST_OLDEST_FIRST ? (double)at : -(double)at);
+      break;
+    }
+  }
+  return trend_of(&trend);
+}
