@@ -144,6 +144,16 @@ static bool fits(const struct flow *charge, const struct http_exchange *x)
   return reconcile_fits_order(&charge->asked, &given);
 }
 
+/* An order dated before any zone's time of the baseline. */
+static bool is_old(const struct flow *charge, const struct http_exchange *x)
+{
+  char created_at[64];
+  double time;
+  return charge->before.taken_at > 0 &&
+         flow_read(charge, RECORD_ORDER, x, "created_at", created_at, sizeof created_at) &&
+         date_parse(created_at, &time) && time + DAY + RECONCILE_ZONES < charge->before.taken_at;
+}
+
 /* Whether the response to a purchase is the order that was asked for; its id is kept. Otherwise
  * `why` says what is wrong with it. */
 static bool is_the_order(struct flow *charge, const struct http_exchange *x, const char **why)
@@ -152,7 +162,7 @@ static bool is_the_order(struct flow *charge, const struct http_exchange *x, con
   bool named = flow_read(charge, RECORD_ORDER, x, "id", id, sizeof charge->public.order_id) && *id;
   if (!named)
     *why = "the response does not name an order";
-  else if (is_known(charge, id))
+  else if (is_known(charge, id) || is_old(charge, x))
     *why = "the response names an order that existed before";
   else if (!fits(charge, x))
     *why = "the response describes another order than the one asked for";

@@ -269,6 +269,15 @@ static bool is_of_entry(const struct reconcile_case *c, const char *id)
   return false;
 }
 
+/* An order was surely bought after the baseline. One that the list shows late may have been charged
+ * before it. */
+static bool is_later_order(const struct reconcile_case *c, size_t order)
+{
+  double time;
+  return reconcile_read_time(c, reconcile_text(&c->orders, order, ORDER_CREATED_AT), &time) &&
+         time > c->before.taken_at + DATE_GRAIN && time <= c->now + SKEW;
+}
+
 /* A charge for an order that is not this one's: one that existed before, or a new one that cannot
  * be the charge's. Without a name it is known by the order's price. */
 static bool explain_by_order(const struct reconcile_case *c, struct ledger *ledger, size_t row)
@@ -285,6 +294,7 @@ static bool explain_by_order(const struct reconcile_case *c, struct ledger *ledg
                    : !ledger->orders[i] && text && read_amount(c, row, &amount) &&
                          money_parse(text, strlen(text), &price) == MONEY_OK && price == amount;
     if (!same || !(id ? reconcile_is_excluded(c, i) : reconcile_is_foreign(c, i))) continue;
+    if (!id && may_be_charge(c, amount) && !is_later_order(c, i)) continue;
     ledger->orders[i] = true;
     return add_foreign(c, ledger, row);
   }

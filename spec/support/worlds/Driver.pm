@@ -27,6 +27,8 @@ sub open {
   my ($class, $world, $program, $store) = @_;
   my $self = bless { world => $world, program => $program, runs => [], ids => {},
     folder => tempdir('proxylua-world-XXXXXX', TMPDIR => 1) }, $class;
+  # A database knows accounts by base URL and key, and ports come back.
+  $self->{key} = sprintf 'sk_live_worlds_%d_%d', $$, time * 1000;
   $self->{store} = $store // "$self->{folder}/state.db";
   $self->start_server;
   $self->configure;
@@ -105,7 +107,7 @@ sub start {
   return $run if $run->{pid};
   %ENV = (PATH => '/usr/bin:/bin', HOME => $self->{folder}, PROXYLUA_STORE => $self->{store},
     PROXYLUA_BASE_URL => "http://127.0.0.1:$self->{port}/api/v1",
-    PROXYLUA_API_KEY => 'sk_live_worlds', PROXYLUA_LIMITS => 'general=1000/1,orders=1000/1',
+    PROXYLUA_API_KEY => $self->{key}, PROXYLUA_LIMITS => 'general=1000/1,orders=1000/1',
     PROXYLUA_TIMEOUT => 1, PROXYLUA_SETTLE => SETTLE,
     PROXYLUA_CONFIG => "$self->{folder}/config.lua",
     map({ $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(ASAN_OPTIONS UBSAN_OPTIONS PROXYLUA_LUA_DIR)));

@@ -558,20 +558,24 @@ sub hang_up {
   close $socket;
 }
 
+# By the Date that this server sends.
+sub clock { return time + ($_[0]{world}{date} // 0) }
+
 sub retry_after {
-  my ($form) = @_;
-  return strftime '%a, %d %b %Y %H:%M:%S GMT', gmtime time + 1 if $form eq 'date';
-  return int(time) + 1 if $form eq 'epoch';
-  return strftime '%Y-%m-%dT%H:%M:%SZ', gmtime time + 1 if $form eq 'iso';
+  my ($self, $form) = @_;
+  my $until = $self->clock + 1;
+  return strftime '%a, %d %b %Y %H:%M:%S GMT', gmtime $until if $form eq 'date';
+  return int $until if $form eq 'epoch';
+  return strftime '%Y-%m-%dT%H:%M:%SZ', gmtime $until if $form eq 'iso';
   return $form;
 }
 
 sub send_response {
   my ($self, $socket, $response, $is_cut) = @_;
-  my $date = strftime '%a, %d %b %Y %H:%M:%S GMT', gmtime time + ($self->{world}{date} // 0);
+  my $date = strftime '%a, %d %b %Y %H:%M:%S GMT', gmtime $self->clock;
   my $type = $response->{type} // 'application/json';
   my $after = defined $response->{after} && $response->{after} ne ''
-    ? 'Retry-After: ' . retry_after($response->{after}) . "\r\n" : '';
+    ? 'Retry-After: ' . $self->retry_after($response->{after}) . "\r\n" : '';
   my $body = $response->{body};
   my $head = "HTTP/1.1 $response->{status} $reason{ $response->{status} }\r\nDate: $date\r\n"
     . "Content-Type: $type\r\n${after}Content-Length: " . length($body) . "\r\n\r\n";
