@@ -35,6 +35,7 @@ int core_open(lua_State *L)
                {"repl", repl_open},
                {"doctor", doctor_open},
                {"notes", notes_open},
+               {"pattern", pattern_open},
                {"text", text_open},
                {"archive", archive_open},
                {"digest", digest_open},

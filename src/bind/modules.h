@@ -129,6 +129,7 @@ void tally_open(lua_State *L);
  *   width(text) -> columns of a UTF-8 text: 2 for most of East Asia's characters and emoji, 0 for
  * combining characters. Bytes that are not UTF-8, and control characters, count 1 each prefix(text,
  * columns) -> the longest prefix that needs no more columns than that */
+void pattern_open(lua_State *L);
 void text_open(lua_State *L);
 
 /* text.c, `core.quote`, for work in which Lua's patterns would be most of the cost:
