@@ -365,7 +365,7 @@ local figures = {
   { "check", function()
     local count, timeout = 2000, 5
     local line = "env PROXYLUA_BASE_URL=%s/api/v1 %s check --quiet --no-history --from %s --url %s "
-      .. "--timeout %d"
+      .. "--expect 200 --timeout %d"
     local mixed = write_proxies(count, fate)
     local mine = measure(runs, line:format(http, ours, mixed, target, timeout))
     row("2,000 checked, 512 in flight, 10 % refuse, 5 % hang: wall and bound", "%.2f s", mine.wall,

@@ -103,6 +103,8 @@ M.rows = {
   { "trace", "path", flag = "trace", summary = "file that receives a line for each HTTP request" },
   { "check_url", "text", env = "PROXYLUA_CHECK_URL",
     summary = "page that checks fetch (https://1.1.1.1/cdn-cgi/trace)" },
+  { "check_expect", "text",
+    summary = "what that page must have: a text, /pattern/ or a status (a trace page)" },
   { "uncaged_plugins", "boolean", default = false,
     summary = "run plugins with permissions where the kernel has no seccomp" },
   { "color", "boolean", summary = "colours on a terminal" },

@@ -24,6 +24,9 @@ function M.settings(flags, options)
   settings.dry_run, settings.verbose, settings.quiet = flags.dry_run, flags.verbose, flags.quiet
   if settings.uncaged_plugins then require("proxylua.plugin.host").uncaged = true end
   if settings.check_url then require("proxylua.check.verdict").page = settings.check_url end
+  if settings.check_expect then
+    require("proxylua.check.verdict").expect = settings.check_expect
+  end
   if flags.sandbox then start_sandbox(settings, flags) end
   return settings, sources
 end

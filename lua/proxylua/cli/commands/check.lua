@@ -1,6 +1,7 @@
 -- `proxylua check`: whether proxies work, thousands at once, and how they did before.
 
 local check = require "proxylua.check"
+local check_options = require "proxylua.check.options"
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
@@ -16,6 +17,13 @@ function M.parser(parser)
   source.add_to(parser)
   parser:option("--url",
     "the page that is fetched through each (default: the setting check_url)"):argname("URL")
+  parser:option("--expect",
+    "what the page must have: a text, /pattern/, or a status (default: a trace page)")
+    :argname("WHAT")
+  parser:option("--expect-address", "all must be seen with this address"):argname("ADDRESS")
+    :target("address")
+  parser:option("--max-latency", "proxies that take longer do not work, such as 2s")
+    :argname("DURATION"):target("max_latency")
   parser:option("--expect-country",
     "all should be seen in this country (default: the one that the order is for)")
     :argname("COUNTRY"):target("expected")
@@ -62,7 +70,7 @@ local function line(result)
   local seen = result.reason
   if result.works then
     seen = ("%8s  %s %s"):format(milliseconds(result.time), result.ip or "", result.country or "")
-  elseif result.reason == "country" then
+  elseif result.reason == "country" and result.country then
     seen = ("country %s, not %s"):format(result.country, result.wanted_country)
   elseif result.status and result.message then
     seen = ("%s: %s"):format(result.reason, result.message) -- of a rule
@@ -104,11 +112,14 @@ end
 -- --timeout, which goes with every command, is for each exchange: here for those through the
 -- proxies too.
 local function options_of(args, flags)
-  return {
-    url = args.url, country = args.expected, concurrency = args.concurrency,
+  local options = {
+    url = args.url, country = args.expected, expect = args.expect, address = args.address,
+    max_latency = args.max_latency, concurrency = args.concurrency,
       history = not args.forget,
     timeout = duration.seconds(flags.timeout or 15, "--timeout"), summary = check.summary(),
   }
+  check_options(options)
+  return options
 end
 
 local EMPTY <const> = 12 -- exit code: nothing where something was expected
