@@ -19,8 +19,8 @@ describe("the program in random worlds", function()
       assert.is_truthy(text:find("^20 worlds from seed 1: .* 0 failed"), text)
     end)
 
-  -- Each is one of a kind that once failed: an outcome stayed unknown although the API showed it, or
-  -- was taken for another.
+  -- Each is one of a kind that once failed: an outcome stayed unknown although the API showed it,
+  -- or was taken for another.
   for words in io.lines("spec/support/worlds/settled.txt") do
     it("settles every charge of " .. words:match("^%S+"), function()
       local text, passed = play("world=" .. program.quote(words))
