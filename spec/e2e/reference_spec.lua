@@ -25,7 +25,7 @@ local function reachable()
       names[kind .. ":" .. name] = method
     end
   end
-  for _, name in ipairs{ "next", "report", "stats" } do
+  for _, name in ipairs{ "next", "report", "stats", "add", "remove" } do
     names["pool:" .. name] = px.pool{ "http://127.0.0.1:1" }[name]
   end
   core.sandbox.start{}
