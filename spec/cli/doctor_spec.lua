@@ -238,7 +238,7 @@ describe("doctor", function()
   it("tells of charges of which nobody knows what came of them", function()
     sandbox:change("settings",
       { faults = { "orders.create:cut=after,count=1", "orders.list:status=500,skip=1",
-      "account.transactions:status=500" } })
+      "account.transactions:status=500,skip=1" } })
     local bought = sandbox:run{ "orders", "create", "--type", "isp", "--quantity", "1", "--country",
       "US",
       "--key", "lost" }

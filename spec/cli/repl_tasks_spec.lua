@@ -26,7 +26,8 @@ describe("a statement", function()
 
   it("waits, and lets tasks run", function()
     assert.are.equal("1000.00", at:run("px.account.get().balance"))
-    assert.are.equal("tick\ntick\n7", at:run(
+    -- On a busy machine a tick that was due before the cancel may still print.
+    assert.has.match("^tick\ntick\n.*7", at:run(
       "(function() local t = px.every(0.05, function() print('tick') end) px.sleep(0.08) "
         .. "t:cancel() return 7 end)()"))
   end)

@@ -42,7 +42,7 @@ static ssize_t write_stream(void *cookie, const char *bytes, size_t size)
     if (put >= 0)
       done += (size_t)put;
     else if (!wait_until_ready(fd, POLLOUT))
-      return -1;
+      break; /* less than asked for is an error to stdio; it takes no negative count */
   }
   return (ssize_t)done;
 }
