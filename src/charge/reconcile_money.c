@@ -75,12 +75,14 @@ static enum list_order sorting_of(const struct reconcile_case *c)
   return sorting == LIST_UNSORTED ? reconcile_sorting_by_orders(c) : sorting;
 }
 
-/* By how many seconds a transaction came after the baseline; 0 if it has no date. */
+/* By how many seconds a transaction came after the baseline; 0 if it has no date, or one to come,
+ * as of a server that writes its local time as UTC. */
 static double lateness(const struct reconcile_case *c, size_t row)
 {
-  double time;
+  double time = 0;
   bool dated = reconcile_read_time(c, text_of(c, row, TRANSACTION_CREATED_AT), &time);
-  return dated ? time - c->before.taken_at : 0;
+  bool to_come = !c->calibrated && c->now > 0 && time > c->now + SKEW;
+  return dated && !to_come ? time - c->before.taken_at : 0;
 }
 
 static bool is_later(const struct reconcile_case *c, size_t row)
@@ -101,6 +103,7 @@ struct ledger {
   bool met;     /* a transaction of the baseline was read: those that are not older lie beyond it */
   bool *old;    /* a transaction existed before */
   bool *explained; /* a new charge is another's, or was given back */
+  bool *early; /* a new charge is an entry's from before the baseline, whose balance may have it */
   bool *refunds, *entries,
       *orders;   /* used as an explanation: refund rows, entries, foreign orders */
   money *paid;   /* by each entry, as its transaction says; -1: no transaction names its order */
@@ -111,6 +114,7 @@ static void ledger_free(struct ledger *ledger)
 {
   free(ledger->old);
   free(ledger->explained);
+  free(ledger->early);
   free(ledger->refunds);
   free(ledger->entries);
   free(ledger->orders);
@@ -164,11 +168,12 @@ static bool is_new(const struct reconcile_case *c, const struct ledger *ledger, 
   return c->before.transactions.whole || is_later(c, row) || ledger->met;
 }
 
-/* The outcome of an entry was known when the baseline was taken. */
+/* The outcome of an entry was known when the baseline was taken. One without a note was settled by
+ * its response, before the next charge began; its price may have been amended since. */
 static bool was_settled_before(const struct reconcile_case *c, const struct journal_entry *other)
 {
   if (c->before.reused > 0) return other->id < c->before.reused;
-  return other->id < c->entry->id && other->updated_at < c->entry->created_at;
+  return other->id < c->entry->id && (!other->note || other->updated_at < c->entry->created_at);
 }
 
 static money cost_of(const struct journal_entry *other)
@@ -232,6 +237,7 @@ static bool explain_by_entry(const struct reconcile_case *c, struct ledger *ledg
     if (ledger->entries[i] || !is_of(c, row, other)) continue;
     if (was_settled_before(c, other) && is_later(c, row)) continue;
     ledger->entries[i] = true;
+    ledger->early[row] = was_settled_before(c, other);
     ledger->current |= other->id > c->entry->id;
     if (text_of(c, row, TRANSACTION_ORDER_ID) && read_amount(c, row, &amount))
       ledger->paid[i] = amount;
@@ -306,12 +312,13 @@ static bool ledger_read(const struct reconcile_case *c, struct ledger *ledger)
   size_t rows = c->transactions.count;
   *ledger = (struct ledger){.old = calloc(rows + 1, sizeof(bool)),
                             .explained = calloc(rows + 1, sizeof(bool)),
+                            .early = calloc(rows + 1, sizeof(bool)),
                             .refunds = calloc(rows + 1, sizeof(bool)),
                             .entries = calloc(c->other_count + 1, sizeof(bool)),
                             .orders = calloc(c->orders.count + 1, sizeof(bool)),
                             .paid = calloc(c->other_count + 1, sizeof(money))};
-  if (!ledger->old || !ledger->explained || !ledger->refunds || !ledger->entries ||
-      !ledger->orders || !ledger->paid || !match_baseline(c, ledger))
+  if (!ledger->old || !ledger->explained || !ledger->early || !ledger->refunds ||
+      !ledger->entries || !ledger->orders || !ledger->paid || !match_baseline(c, ledger))
     return false;
   for (size_t i = 0; i < c->other_count; i++) ledger->paid[i] = -1;
   bool *behind = calloc(rows + 1, sizeof(bool));
@@ -457,10 +464,10 @@ static bool balance_is_explained(const struct reconcile_case *c, const struct le
     if (i == count || (ledger->old[row] && lateness(c, row) < -CACHE)) return false;
     money before = balance;
     if (!add_effect(c, row, &balance)) return false;
-    cached |= ledger->old[row];
+    bool early = ledger->old[row] || ledger->early[row];
+    cached |= early;
     money effect;
-    if (ledger->old[row] &&
-        !(money_subtract(before, balance, &effect) && money_add(fall, effect, &fall)))
+    if (early && !(money_subtract(before, balance, &effect) && money_add(fall, effect, &fall)))
       return false;
   }
   return false;
