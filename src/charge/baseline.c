@@ -140,11 +140,22 @@ static void correct_price(struct flow *charge, const struct journal_entry *entry
             entry->endpoint, entry->key, is, was);
 }
 
+/* An open extension of an order may have made one of its charges. */
+static bool may_be_extended(const struct flow *charge, const char *order_id)
+{
+  const struct journal_list *open = &charge->recovery.review.open;
+  for (size_t i = 0; i < open->count; i++)
+    if (strstr(open->entries[i].params, order_id)) return true;
+  return false;
+}
+
 static bool check_order(struct flow *charge, const struct journal_entry *entry)
 {
   money paid, counted;
   int charges, entries;
-  if (entry->state != JOURNAL_PLACED || !entry->order_id) return false;
+  if (entry->state != JOURNAL_PLACED || !entry->order_id ||
+      may_be_extended(charge, entry->order_id))
+    return false;
   bool all = is_bought_lately(charge, entry->order_id);
   if (!all && (!has_left(charge) || !is_since_left(charge, entry))) return false;
   if (!sum_charges(charge, entry->order_id, all, &paid, &charges) ||
