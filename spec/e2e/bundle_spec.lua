@@ -501,7 +501,7 @@ describe("the licences", function()
       local known = { lua5 = "Lua 5.4", tinfo = "tinfo", md = "libbsd" } -- nothing of libmd is used
       assert.matches(known[name] or name, text, 1, true)
     end
-    for _, name in ipairs{ "proxylua", "lua-cjson", "argparse" } do
+    for _, name in ipairs{ "proxylua", "lua-cjson", "argparse", "uthash" } do
       assert.matches("\n" .. name .. "\n===", text, 1, true)
     end
   end)
