@@ -102,6 +102,10 @@ void journal_open(lua_State *L);
  */
 void notes_open(lua_State *L);
 
+/* pattern.c: compile(text) -> a Lua pattern that matches in linear time (base/pattern.h), with the
+ *   method matches(bytes); or nil and why it is refused */
+void pattern_open(lua_State *L);
+
 /* pool.c: new(strategy, seconds of quarantine) -> a rotating pool (pool/pool.h) with the methods
  *   add(url) -> whether it is new; remove(url) -> whether it was there; count()
  *   pick(key or nil, 64 random bits, URLs that were tried…) -> URL, or nil without proxies
@@ -127,9 +131,8 @@ void tally_open(lua_State *L);
 
 /* text.c, `core.text`:
  *   width(text) -> columns of a UTF-8 text: 2 for most of East Asia's characters and emoji, 0 for
- * combining characters. Bytes that are not UTF-8, and control characters, count 1 each prefix(text,
- * columns) -> the longest prefix that needs no more columns than that */
-void pattern_open(lua_State *L);
+ *     combining characters. Bytes that are not UTF-8, and control characters, count 1 each
+ *   prefix(text, columns) -> the longest prefix that needs no more columns than that */
 void text_open(lua_State *L);
 
 /* text.c, `core.quote`, for work in which Lua's patterns would be most of the cost:

@@ -185,7 +185,7 @@ static bool sum_new(const struct flow *charge, money *sum, size_t *count)
 }
 
 /* Transactions that name no order: if there are as many new ones as charges, and the balance fell
- * by their sum, then nobody else has bought. */
+ * by their sum, then all of them belong to the journal's charges. */
 static void check_sum(struct flow *charge)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
@@ -303,7 +303,7 @@ static void ask_balance(struct flow *charge)
 }
 
 /* A key may be denied the transactions. A charge can do without them: then its outcome, should the
- * response be lost, may stay in doubt. */
+ * response be lost, may stay in doubt. After any other failure nothing is sent. */
 static void on_transactions(struct flow *charge, bool ok)
 {
   if (!ok && !is_denied(charge)) {

@@ -17,7 +17,6 @@
 #define MAX_FAILURE                                                            \
   65536 /* bytes of a failed response that are kept: enough to see what it was \
          */
-#define DAY 86400.0
 
 static void write_outcome(struct flow *charge);
 
@@ -151,7 +150,8 @@ static bool is_old(const struct flow *charge, const struct http_exchange *x)
   double time;
   return charge->before.taken_at > 0 &&
          flow_read(charge, RECORD_ORDER, x, "created_at", created_at, sizeof created_at) &&
-         date_parse(created_at, &time) && time + DAY + RECONCILE_ZONES < charge->before.taken_at;
+         date_parse(created_at, &time) &&
+         time + RECONCILE_DAY + RECONCILE_ZONES < charge->before.taken_at;
 }
 
 /* Whether the response to a purchase is the order that was asked for; its id is kept. Otherwise
@@ -186,7 +186,7 @@ static bool is_the_extension(const struct flow *charge, const struct http_exchan
            !charge->before.expires_at || !date_parse(charge->before.expires_at, &before) ||
            !date_parse(end, &after))
     *why = "the response does not say when the order ends";
-  else if (after - before < 0.5 * days * DAY)
+  else if (after - before < 0.5 * days * RECONCILE_DAY)
     *why = "the response shows the order's old end";
   else
     return true;

@@ -10,9 +10,6 @@
 #include "api/endpoint.h"
 #include "base/datetime.h"
 
-#define SKEW 60.0 /* seconds by which the server's Date and the times of its records may differ */
-#define DAY 86400.0
-
 const char *const reconcile_trait_names[] = {"type", "quantity", "period", "country", NULL};
 const char *const reconcile_order_fields[] = {"type",       "quantity", "period", "country",
                                               "id",         "status",   "price",  "created_at",
@@ -260,7 +257,7 @@ static enum window window_of(const struct reconcile_case *c, size_t row)
 /* Everything that is new now is new since the request, whatever its date. */
 static bool is_prompt(const struct reconcile_case *c)
 {
-  return c->now > 0 && c->now <= c->sent_until + SKEW;
+  return c->now > 0 && c->now <= c->sent_until + RECONCILE_SKEW;
 }
 
 static bool is_cancelled(const struct reconcile_case *c, size_t row)
@@ -452,7 +449,7 @@ static bool moved_as_asked(const struct reconcile_case *c, double before, double
   const char *period = c->asked.of[TRAIT_PERIOD];
   long long days;
   if (!period || !read_number(period, TRAIT_PERIOD, &days) || days < 1) days = 1;
-  double moved = (after - before) / DAY;
+  double moved = (after - before) / RECONCILE_DAY;
   return moved >= 0.5 * (double)days && moved <= 1.5 * (double)days + 1;
 }
 
@@ -477,7 +474,7 @@ static struct reconcile_verdict judge_extension(const struct reconcile_case *c)
   if (!known && !c->gone) return doubt("the API does not say when the order ends");
   if (moved)
     return doubt("the order's end moved, but neither a transaction nor the balance shows a charge");
-  if (known && after - before > DAY / 2)
+  if (known && after - before > RECONCILE_DAY / 2)
     return doubt("the order's end moved, and other charges have moved it too");
   return judge_absence(c);
 }

@@ -120,7 +120,11 @@ struct reconcile_verdict reconcile_judge(const struct reconcile_case *c);
 
 /* Time and order in lists (reconcile_time.c). */
 
-#define RECONCILE_ZONES (14 * 3600.0) /* the most that a local time can be behind UTC, and some */
+/* Seconds: of a day; by which the server's Date and the times of its records may differ; and more
+ * than any local time is behind UTC. */
+#define RECONCILE_DAY 86400.0
+#define RECONCILE_SKEW 60.0
+#define RECONCILE_ZONES (14 * 3600.0)
 
 /* Compares the times of orders with those of the journal's entries that bought them. */
 void reconcile_calibrate(struct reconcile_case *c);

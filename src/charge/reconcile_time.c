@@ -7,11 +7,9 @@
 #include "base/datetime.h"
 #include "charge/reconcile.h"
 
-#define SKEW 60.0 /* seconds by which the server's Date and the times of its records may differ */
-#define TRUST                                                                                     \
-  120.0 /* seconds within which a purchase and its order are dated, and by which what two of them \
-           show may differ */
-#define DAY 86400.0
+/* Seconds within which a purchase and its order are dated, and by which what two purchases show may
+ * differ. */
+#define TRUST 120.0
 
 static bool is_number(const char *text)
 {
@@ -37,8 +35,8 @@ bool reconcile_read_time(const struct reconcile_case *c, const char *text, doubl
 
 double reconcile_slack(const struct reconcile_case *c, const char *text)
 {
-  if (!has_time_of_day(text)) return SKEW + DAY + RECONCILE_ZONES;
-  return c->calibrated || has_zone(text) ? SKEW : SKEW + RECONCILE_ZONES;
+  if (!has_time_of_day(text)) return RECONCILE_SKEW + RECONCILE_DAY + RECONCILE_ZONES;
+  return c->calibrated || has_zone(text) ? RECONCILE_SKEW : RECONCILE_SKEW + RECONCILE_ZONES;
 }
 
 bool reconcile_is_older(const struct reconcile_case *c, const char *created_at)
@@ -54,7 +52,7 @@ bool reconcile_is_create(const struct journal_entry *entry)
 }
 
 /* Whether the journal's clock was not set between two entries: by it they lie as far apart as by
- * the clock that nobody sets. */
+ * the clock that counts from the machine's start. */
 static bool is_of_one_clock(const struct journal_entry *a, const struct journal_entry *b)
 {
   if (a->since_ended == JOURNAL_NOT_TIMED || b->since_ended == JOURNAL_NOT_TIMED) return false;

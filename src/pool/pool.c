@@ -25,10 +25,8 @@ struct pool {
   struct session *sessions;
   struct heap usable, aside;
   uint64_t turn, order; /* the latest ones */
-  uint64_t seed;        /* keys may come from strangers, who must not choose their hashes */
+  uint64_t seed;        /* an attacker who chooses keys must not know their hashes */
 };
-
-/* --- order --- */
 
 static bool is_earlier(const struct member *a, const struct member *b)
 {
@@ -55,8 +53,6 @@ static void move(struct member *member, struct heap *heap)
   heap_remove(member);
   heap_insert(heap, member);
 }
-
-/* --- hashes --- */
 
 static unsigned mix(uint64_t *hash, uint64_t word)
 {
@@ -88,8 +84,6 @@ static struct member *find_member(const struct pool *pool, const char *url)
   return member;
 }
 
-/* --- sessions --- */
-
 static struct session *find_session(const struct pool *pool, const struct pool_query *query)
 {
   struct session *session = NULL;
@@ -99,10 +93,15 @@ static struct session *find_session(const struct pool *pool, const struct pool_q
   return session;
 }
 
-static void drop_session(struct pool *pool, struct session *session)
+static void unlink_session(struct pool *pool, struct session *session)
 {
   HASH_DEL(pool->sessions, session);
   DL_DELETE(session->member->sessions, session);
+}
+
+static void drop_session(struct pool *pool, struct session *session)
+{
+  unlink_session(pool, session);
   free(session);
 }
 
@@ -123,8 +122,7 @@ static bool keep_session(struct pool *pool, const struct pool_query *query, stru
                          struct member *member)
 {
   if (session) {
-    HASH_DEL(pool->sessions, session);
-    DL_DELETE(session->member->sessions, session);
+    unlink_session(pool, session);
   } else {
     if (HASH_COUNT(pool->sessions) >= POOL_MAX_SESSIONS) drop_session(pool, pool->sessions);
     session = calloc(1, sizeof *session + query->key_size);
@@ -134,8 +132,6 @@ static bool keep_session(struct pool *pool, const struct pool_query *query, stru
   session->member = member;
   return add_session(pool, session, query->key_size);
 }
-
-/* --- the list --- */
 
 struct pool *pool_new(enum pool_strategy strategy, double quarantine)
 {
@@ -205,8 +201,6 @@ bool pool_remove(struct pool *pool, const char *url)
   return true;
 }
 
-/* --- picking --- */
-
 static void end_quarantines(struct pool *pool, double now)
 {
   struct member *member;
@@ -274,8 +268,6 @@ bool pool_report(struct pool *pool, const char *url, enum pool_outcome outcome, 
   }
   return true;
 }
-
-/* --- what it has seen --- */
 
 size_t pool_count(const struct pool *pool)
 {

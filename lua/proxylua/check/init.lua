@@ -30,13 +30,10 @@ local function check_one(proxy, wanted)
     host = proxy.host, port = proxy.port, username = proxy.username, protocol = proxy.protocol
       or "http",
     order_id = proxy.order_id, wanted_country = wanted.country or proxy.country,
-    is_country_asked = wanted.country ~= nil,
   }
   local response, err = ask(proxy, wanted)
-  if err and (err.kind == "usage" or err.kind == "cancelled"
-    or err.kind == "config") then error(err, 0) end
+  if err and (err.kind == "usage" or err.kind == "cancelled") then error(err, 0) end
   verdict.judge(result, response, err, wanted)
-  result.is_country_asked = nil
   return result, proxy
 end
 
@@ -65,7 +62,7 @@ M.summary = summaries.new
 --   those that work `p50`, `p95`, `p99`, within 2 %, and `slowest` (seconds). A result has `host`,
 --   `port`, `username`, `protocol`, `order_id`, `works`, and `status`, `time`, `connect_time`
 --   (seconds), `ip`, `country` (as the page sees them), or `reason` and `message`. The reason is
---   refused, timeout, auth, tls, resolve, dns, proxy, rules, closed, "status 403" and the like,
+--   refused, timeout, auth, tls, resolve, dns, proxy, closed, "status 403" and the like,
 --   empty, page (not the expected one), country, address, latency, or the name of a rule
 -- @raise usage; store; cancelled; what the iterator raises
 -- @usage local summary = px.check.run(proxies, { timeout = "10s", each = function(result)

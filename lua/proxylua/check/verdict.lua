@@ -9,13 +9,13 @@ local names = require "proxylua.util.names"
 local M = {
   -- the setting check_url; settings are put here when they are read
   page = "https://1.1.1.1/cdn-cgi/trace",
-  -- the setting check_expect, which goes with it
+  -- the setting check_expect: what that page must have
   expect = nil,
 }
 
 local own = {
   refused = true, timeout = true, auth = true, tls = true, resolve = true, dns = true,
-  proxy = true, rules = true, closed = true, page = true, empty = true, country = true,
+  proxy = true, closed = true, page = true, empty = true, country = true,
   address = true, latency = true, network = true, protocol = true, internal = true,
 }
 
@@ -23,8 +23,7 @@ local rules = {} -- in the order in which they were added
 
 -- Why a request brought no response: the words of px.http, and those of its kinds for the rest.
 -- "resolve" is a name that this machine looked up for the page, "resolve_proxy" the proxy's own.
-local words = { proxy_auth = "auth", proxy_rules = "rules", resolve_proxy = "resolve",
-  resolve = "dns" }
+local words = { proxy_auth = "auth", resolve_proxy = "resolve", resolve = "dns" }
 
 local function failure(err)
   return words[err.code] or err.code or err.kind
@@ -43,9 +42,10 @@ local function by_credentials(result, response, url)
     or "the proxy does not accept the user name and password"
 end
 
-local function by_country(result, is_trace)
+-- A page other than a trace page need not show the country of the order.
+local function by_country(result, expected)
   local wanted, seen = country_code(result.wanted_country), result.country
-  if not wanted or not (is_trace or result.is_country_asked) then return nil end
+  if not wanted or expected.expect and not expected.country then return nil end
   if not seen then return "country", "the page does not show a country" end
   if wanted ~= seen:upper() then return "country" end
 end
@@ -91,7 +91,7 @@ local function reason_of(result, response, wanted)
   local steps = {
     function() return by_credentials(result, response, wanted.url) end,
     function() return expectation.judge(wanted.expect, response, result.ip) end,
-    function() return by_country(result, wanted.expect == nil) end,
+    function() return by_country(result, wanted) end,
     function() return by_address(result, wanted) end,
     function() return by_time(result, wanted) end,
     function() return by_rules(result, response) end,
@@ -107,8 +107,9 @@ end
 -- @param result table: `wanted_country`; changed
 -- @param response of px.http.get, or nil
 -- @param err its error otherwise
--- @param wanted table: `url`; `expect` of expectation.new, or nil for a trace page; `address`;
---   `max_latency` (seconds); `rules` of plugins (proxylua.plugin.host.contributions)
+-- @param wanted table: `url`; `expect` of expectation.new, or nil for a trace page; `country` that
+--   was asked for; `address`; `max_latency` (seconds); `rules` of plugins
+--   (proxylua.plugin.host.contributions)
 function M.judge(result, response, err, wanted)
   if not response then
     result.reason, result.message = failure(err), err.message

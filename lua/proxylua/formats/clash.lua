@@ -8,7 +8,8 @@ local M = { name = "clash", extension = "yaml", summary = "Clash and mihomo" }
 local types = { http = "http", https = "http", socks5 = "socks5" }
 
 -- mihomo sends no credentials where the username is empty, nor where the password for an HTTP proxy
--- is (MetaCubeX/mihomo, adapter/outbound/http.go).
+-- is (MetaCubeX/mihomo, http.go and
+-- socks5.go in adapter/outbound).
 local function lost_login(proxy, protocol)
   local user, password = text.login(proxy)
   if not user then return nil end
