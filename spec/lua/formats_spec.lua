@@ -315,7 +315,9 @@ end)
 describe("through the proxies that a sandbox sells", function()
   local sandbox, list
 
+  -- With a seed: now and then no password of the few bought can be written as txt.
   local function buy(settings, quantity)
+    settings.seed = 7
     sandbox = sandboxes.start(settings)
     list = sandbox:eval(([[
       local order = px.orders.create{ type = "isp", quantity = %d, country = "US", period = 30 }
