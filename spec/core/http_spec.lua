@@ -53,11 +53,18 @@ describe("px.http", function()
       ["/endless"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = ("x"):rep(65536) },
       ["/endless-head"] = { "HTTP/1.1 200 OK\r\n",
         endless = ("X-A: " .. ("y"):rep(1000) .. "\r\n"):rep(60) },
+      ["/trailers"] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
+        .. ("X-Line: " .. ("x"):rep(1000) .. "\r\n"):rep(1000) .. "\r\n",
       ["/nested"] = servers.ok(("["):rep(200000)),
       ["/zipped"] = answer("200 OK", "abcde", "Content-Encoding: gzip\r\n"),
     }
   end)
   teardown(function() server:stop() end)
+
+  it("refuses a response whose trailers are larger than a head may be", function()
+    local _, err = px.try(px.http.get, server.url .. "/trailers")
+    assert.are.equal("protocol", err.kind)
+  end)
 
   it("answers status, body, headers and time", function()
     local got = get("/")

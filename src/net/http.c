@@ -241,6 +241,7 @@ static void reset(struct http_exchange *x, const struct http_request *request)
   x->sent = x->too_large = x->kept_in = x->has_head = false;
   x->status = 0;
   x->sends = 0;
+  x->trailer_bytes = 0;
   x->text[0] = '\0';
   x->failure = ERROR_INIT;
 }

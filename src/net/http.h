@@ -70,6 +70,7 @@ struct http_exchange {
   bool queued;
   CURL *easy;
   struct file file;
+  size_t trailer_bytes; /* of header lines after the head */
   int sends;
 };
 

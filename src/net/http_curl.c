@@ -7,7 +7,7 @@
 
 #define DEFAULT_TIMEOUT_MS 30000
 #define CONNECT_TIMEOUT_MS 15000
-#define MAX_HEAD (256 << 10) /* bytes of header lines collected */
+#define MAX_HEAD (256 << 10) /* bytes of header lines: of the head, and of the trailers after it */
 #define DOWNLOAD_BUFFER (512 << 10)
 
 static size_t on_body(char *bytes, size_t one, size_t size, void *arg)
@@ -50,6 +50,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg)
   struct http_exchange *x = arg;
   if (size <= 2 && (size == 0 || line[0] == '\r' || line[0] == '\n'))
     return head_complete(x) ? size : 0;
+  if (x->has_head && (x->trailer_bytes += size) > MAX_HEAD) return 0;
   if (!x->request.keep_head || x->has_head) return size;
   if (size > 5 && memcmp(line, "HTTP/", 5) == 0) x->head.size = 0;
   if (x->head.size + size > MAX_HEAD) return 0;
