@@ -43,7 +43,7 @@ static int read_protected(lua_State *L)
   if (!copy) return luaL_error(L, "memory");
   memcpy(copy, bytes, size);
   char *exact = realloc(copy, size ? size : 1);
-  int count = value_read(L, exact, size);
+  int count = value_read(L, exact, size, NULL);
   free(exact);
   lua_settop(L, 0);
   lua_pushinteger(L, count);

@@ -15,6 +15,7 @@
 
 struct alloc;
 struct bundle;
+struct delivery;
 struct engine;
 struct repl;
 struct sandbox;
@@ -34,6 +35,7 @@ struct runtime {
   struct error key_error;  /* why there is none, though the environment had something */
   int exit_code;           /* of a script that ends well */
   struct tasks tasks;
+  struct delivery *deliveries; /* queued, oldest first (bind/sched/deliver.h) */
   lua_State *volatile running; /* the thread whose code runs now, for runtime_interrupt */
   volatile sig_atomic_t interrupted;
 };

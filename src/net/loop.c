@@ -1,5 +1,6 @@
 #include "net/loop.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ struct loop {
   int epoll, wake;
   int64_t now;
   int held;
+  bool turning;  /* a callback may be running: it must not enter the loop */
   bool progress; /* something ran since the last wait: return before sleeping */
 
   struct loop_timer **heap; /* [1..timers], earliest first */
@@ -433,6 +435,8 @@ static void start(struct loop *loop)
 void loop_turn(struct loop *loop, int64_t max_wait)
 {
   struct epoll_event events[EVENTS_A_TURN];
+  assert(!loop->turning);
+  loop->turning = true;
   loop->progress = false;
   loop->now = loop_clock();
   start(loop);
@@ -445,6 +449,7 @@ void loop_turn(struct loop *loop, int64_t max_wait)
   expire_curl(loop);
   if (count > 0) collect(loop);
   fire_due(loop);
+  loop->turning = false;
 }
 
 bool loop_busy(const struct loop *loop)

@@ -47,7 +47,7 @@ void loop_post(struct loop *loop, struct loop_message *message);
 void loop_wake(struct loop *loop);
 
 /* Waits for one round of events (at most `max_wait` microseconds; negative: as long as it takes),
- * runs their functions and returns. 0 polls. */
+ * runs their functions and returns. 0 polls. Not from within one of those functions. */
 void loop_turn(struct loop *loop, int64_t max_wait);
 
 /* Something is under way that a later turn will bring: a timer is set, or somebody holds the loop.

@@ -92,7 +92,7 @@ static int receive(lua_State *L)
   char kind = (char)message.kind;
   lua_pushlstring(L, &kind, 1);
   lua_pushinteger(L, message.number);
-  if (value_read(L, message.bytes, message.size) < 0) _exit(FAILED);
+  if (value_read(L, message.bytes, message.size, NULL) < 0) _exit(FAILED);
   return lua_gettop(L);
 }
 

@@ -291,7 +291,7 @@ static bool read_value(struct reader *r, int depth)
   return false;
 }
 
-int value_read(lua_State *L, const char *bytes, size_t size)
+int value_read(lua_State *L, const char *bytes, size_t size, size_t *values)
 {
   struct reader r = {L, bytes, bytes + size, VALUE_COUNT, VALUE_ODD_KEYS};
   int count = 0;
@@ -299,5 +299,6 @@ int value_read(lua_State *L, const char *bytes, size_t size)
     luaL_checkstack(L, 4, NULL);
     if (count == VALUE_ARGUMENTS || !read_value(&r, 0)) return -1;
   }
+  if (values) *values = VALUE_COUNT - r.values;
   return count;
 }

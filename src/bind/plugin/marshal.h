@@ -20,8 +20,9 @@
  * buffer half written. Raises nothing. */
 const char *value_write(lua_State *L, int first, int last, struct buffer *buffer);
 
-/* Pushes the values in the bytes and answers how many; or -1, with some of them pushed, when they
- * are malformed. Raises only for memory. */
-int value_read(lua_State *L, const char *bytes, size_t size);
+/* Pushes the values in the bytes and returns how many; or -1, with some of them pushed, if they are
+ * malformed. *values: how many they are with those in tables; NULL: not asked for. Raises only for
+ * memory. */
+int value_read(lua_State *L, const char *bytes, size_t size, size_t *values);
 
 #endif

@@ -13,6 +13,7 @@
 #include "bind/plugin/marshal.h"
 #include "bind/plugin/protocol.h"
 #include "bind/runtime.h"
+#include "bind/sched/deliver.h"
 #include "bind/sched/wait.h"
 #include "net/loop.h"
 #include "plugin/frame.h"
@@ -24,10 +25,12 @@
  */
 #define MOST_ASKED 256
 #define MOST_ASKED_BYTES ((size_t)64 << 20)
-#define LEISURE 10 /* wall-clock seconds that earn a call one more second of processor time */
+#define VALUE_BYTES 64 /* of a value in Lua, about */
+#define LEISURE 10     /* wall-clock seconds that earn a call one more second of processor time */
 #define SECOND INT64_C(1000000)
 
-enum { ON_MESSAGE = 1, ON_END, COURIER }; /* the object's user values */
+enum { ON_MESSAGE = 1, ON_END, SELF }; /* on the courier's stack */
+#define COURIER 1                      /* the object's user value */
 
 /* A call into the plugin; lies on the waiting thread's stack, above the plugin. */
 struct call {
@@ -42,7 +45,16 @@ struct call {
 
 struct question {
   uint32_t number;
+  size_t size; /* bytes of the message and of its values in Lua */
+};
+
+/* A message on its way from the loop's callback to the scheduler. */
+struct letter {
+  struct letter *next;
+  enum message_kind kind;
+  uint32_t number;
   size_t size;
+  char bytes[];
 };
 
 struct plugin {
@@ -56,7 +68,9 @@ struct plugin {
   struct question questions[MOST_ASKED]; /* without an answer: the first `asked` */
   unsigned asked;
   size_t asked_bytes;
-  bool handing, ended;
+  struct letter *letters, *last_letter; /* not delivered yet */
+  struct delivery delivery;
+  bool delivering, ended, told; /* told: on_end was called */
   struct error why;             /* of the end */
   int64_t budget;               /* seconds of processor time a call */
   int64_t used, since, allowed; /* when the first of the present calls began: CPU, clock (both us),
@@ -108,14 +122,13 @@ static void finish_call(struct plugin *plugin, struct call *call)
   wait_done(&call->wait);
 }
 
-/* Stack of the courier: on_message, on_end. Protected: calls on_end. */
-static int tell_end(lua_State *L)
+static void drop_letters(struct plugin *plugin)
 {
-  const struct plugin *plugin = lua_touserdata(L, 1);
-  lua_settop(L, 2);
-  error_push(L, &plugin->why);
-  lua_call(L, 1, 0);
-  return 0;
+  while (plugin->letters) {
+    struct letter *letter = plugin->letters;
+    plugin->letters = letter->next;
+    free(letter);
+  }
 }
 
 static void release(struct plugin *plugin)
@@ -125,6 +138,7 @@ static void release(struct plugin *plugin)
   plugin->ended = true;
   explain(plugin, &end);
   channel_free(&plugin->channel);
+  drop_letters(plugin);
 }
 
 static void end(struct plugin *plugin)
@@ -136,11 +150,7 @@ static void end(struct plugin *plugin)
     finish_call(plugin, call);
   }
   plugin->calls = NULL;
-  lua_State *L = plugin->courier;
-  lua_pushcfunction(L, tell_end);
-  lua_pushlightuserdata(L, plugin);
-  lua_pushvalue(L, ON_END);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  deliver_soon(plugin->runtime, &plugin->delivery);
 }
 
 /* For what no honest plugin does. */
@@ -183,6 +193,17 @@ static void begin_question(struct plugin *plugin, const struct message *message)
   plugin->asked_bytes += message->size;
 }
 
+/* A byte can be a table, which takes much more than a byte once it is read. */
+static void weigh_question(struct plugin *plugin, uint32_t number, size_t values)
+{
+  for (unsigned at = 0; at < plugin->asked; at++) {
+    if (plugin->questions[at].number != number) continue;
+    plugin->questions[at].size += values * VALUE_BYTES;
+    plugin->asked_bytes += values * VALUE_BYTES;
+    return;
+  }
+}
+
 static void end_question(struct plugin *plugin, uint32_t number)
 {
   unsigned at = 0;
@@ -214,36 +235,87 @@ static void take_answer(struct plugin *plugin, const struct message *message)
   finish_call(plugin, call);
 }
 
-struct delivery {
-  const struct message *message;
+struct handover {
+  struct plugin *plugin;
+  const struct letter *letter; /* NULL: the end of the process */
   bool malformed;
 };
 
-/* Protected. Stack: delivery, on_message. */
-static int deliver(lua_State *L)
+/* Protected. Stack: handover, on_message or on_end. */
+static int hand_over(lua_State *L)
 {
-  struct delivery *delivery = lua_touserdata(L, 1);
-  const struct message *message = delivery->message;
-  char kind = (char)message->kind;
+  struct handover *handover = lua_touserdata(L, 1);
+  const struct letter *letter = handover->letter;
+  if (!letter) {
+    error_push(L, &handover->plugin->why);
+    lua_call(L, 1, 0);
+    return 0;
+  }
+  char kind = (char)letter->kind;
+  size_t values;
   lua_pushlstring(L, &kind, 1);
-  lua_pushinteger(L, message->number);
-  int count = value_read(L, message->bytes, message->size);
-  delivery->malformed = count < 0;
-  if (!delivery->malformed) lua_call(L, count + 2, 0);
+  lua_pushinteger(L, letter->number);
+  int count = value_read(L, letter->bytes, letter->size, &values);
+  handover->malformed = count < 0;
+  if (handover->malformed) return 0;
+  if (letter->kind == MESSAGE_CALL) weigh_question(handover->plugin, letter->number, values);
+  lua_call(L, count + 2, 0);
   return 0;
 }
 
-static void hand_over(struct plugin *plugin, const struct message *message)
+static void deliver_letter(struct plugin *plugin, const struct letter *letter)
 {
   lua_State *L = plugin->courier;
-  struct delivery delivery = {.message = message};
-  if (message->kind == MESSAGE_CALL) begin_question(plugin, message);
-  lua_pushcfunction(L, deliver);
-  lua_pushlightuserdata(L, &delivery);
-  lua_pushvalue(L, ON_MESSAGE);
+  struct handover handover = {.plugin = plugin, .letter = letter};
+  lua_pushcfunction(L, hand_over);
+  lua_pushlightuserdata(L, &handover);
+  lua_pushvalue(L, letter ? ON_MESSAGE : ON_END);
   bool failed = lua_pcall(L, 2, 0, 0) != LUA_OK;
   if (failed) lua_pop(L, 1);
-  if (failed || delivery.malformed) expel(plugin, "it sent a message that cannot be read");
+  if (letter && (failed || handover.malformed))
+    expel(plugin, "it sent a message that cannot be read");
+}
+
+static void flush(struct plugin *plugin);
+
+/* In the scheduler. One at a time: a finalizer that waits while a message is decoded may bring the
+ * next one here. The main thread's stack keeps the plugin and its courier alive meanwhile. */
+static void deliver(void *arg)
+{
+  struct plugin *plugin = arg;
+  lua_State *main = plugin->runtime->L;
+  if (plugin->delivering) return;
+  if (!lua_checkstack(main, 1) || !lua_checkstack(plugin->courier, 8)) return;
+  plugin->delivering = true;
+  lua_pushvalue(plugin->courier, SELF);
+  lua_xmove(plugin->courier, main, 1);
+  while (plugin->letters) {
+    struct letter *letter = plugin->letters;
+    plugin->letters = letter->next;
+    deliver_letter(plugin, letter);
+    free(letter);
+  }
+  plugin->delivering = false;
+  if (plugin->ended && !plugin->told) {
+    plugin->told = true;
+    deliver_letter(plugin, NULL);
+  }
+  if (!plugin->ended) flush(plugin);
+  lua_pop(main, 1);
+}
+
+static bool put_letter(struct plugin *plugin, const struct message *message)
+{
+  struct letter *letter = malloc(sizeof *letter + message->size);
+  if (!letter) return false;
+  *letter =
+      (struct letter){.kind = message->kind, .number = message->number, .size = message->size};
+  memcpy(letter->bytes, message->bytes, message->size);
+  *(plugin->letters ? &plugin->last_letter->next : &plugin->letters) = letter;
+  plugin->last_letter = letter;
+  if (message->kind == MESSAGE_CALL) begin_question(plugin, message);
+  deliver_soon(plugin->runtime, &plugin->delivery);
+  return true;
 }
 
 static void await(struct plugin *plugin, enum channel_state flushed)
@@ -252,25 +324,22 @@ static void await(struct plugin *plugin, enum channel_state flushed)
     loop_await(plugin->runtime->loop, &plugin->reader, may_ask(plugin), flushed == CHANNEL_FULL);
 }
 
-/* Not from inside of itself: what is handed over may answer at once. */
-static void hand_over_all(struct plugin *plugin)
+/* Answers go to the calls that wait for them, everything else to the scheduler. */
+static void sort_messages(struct plugin *plugin)
 {
   enum channel_state state = CHANNEL_OPEN;
   const char *bytes = NULL;
   size_t size;
   struct message message;
-  if (plugin->handing) return;
-  plugin->handing = true;
   while (!plugin->ended && may_ask(plugin) &&
          (bytes = channel_next(&plugin->channel, &size, &state))) {
     if (!message_read(bytes, size, &message))
       expel(plugin, "it sent a message that cannot be read");
     else if (message.kind == MESSAGE_RESULT || message.kind == MESSAGE_ERROR)
       take_answer(plugin, &message);
-    else
-      hand_over(plugin, &message);
+    else if (!put_letter(plugin, &message))
+      expel(plugin, "there is no memory for what it says");
   }
-  plugin->handing = false;
   if (!plugin->ended && state == CHANNEL_BROKEN)
     expel(plugin, "it sent a message that is too large");
 }
@@ -285,7 +354,7 @@ static void on_ready(void *arg)
 {
   struct plugin *plugin = arg;
   enum channel_state state = channel_fill(&plugin->channel);
-  hand_over_all(plugin);
+  sort_messages(plugin);
   if (!plugin->ended && state == CHANNEL_BROKEN)
     expel(plugin, "there is no memory for what it says");
   if (plugin->ended) return;
@@ -353,7 +422,7 @@ static int after_call(lua_State *L, int status, lua_KContext context)
   struct plugin *plugin = call->plugin;
   if (call->wait.cancelled) return wait_raise(L, call->wait.hopeless);
   if (!call->bytes) return raise_end(L, plugin);
-  int count = value_read(L, call->bytes, call->size);
+  int count = value_read(L, call->bytes, call->size, NULL);
   bool failed = call->failed;
   free(call->bytes);
   call->bytes = NULL;
@@ -404,7 +473,7 @@ static int answer(lua_State *L)
   }
   if (plugin->ended) return 0;
   allow_more(plugin);
-  hand_over_all(plugin);
+  sort_messages(plugin);
   if (!plugin->ended) flush(plugin);
   return 0;
 }
@@ -422,7 +491,9 @@ static int close_plugin(lua_State *L)
 static int collect(lua_State *L)
 {
   struct plugin *plugin = check(L);
-  if (!plugin->ended && plugin->runtime) release(plugin);
+  if (!plugin->runtime) return 0;
+  if (!plugin->ended) release(plugin);
+  deliver_forget(plugin->runtime, &plugin->delivery);
   return 0;
 }
 
@@ -489,7 +560,7 @@ static int start(lua_State *L)
   lua_Integer memory = number_of(L, "memory"), cpu = number_of(L, "cpu");
   lua_getfield(L, 1, "calls_free");
   bool calls_free = lua_toboolean(L, -1);
-  struct plugin *plugin = lua_newuserdatauv(L, sizeof *plugin, 3);
+  struct plugin *plugin = lua_newuserdatauv(L, sizeof *plugin, 1);
   *plugin = (struct plugin){.child = CHILD_NONE, .why = ERROR_INIT, .budget = cpu, .ended = true};
   luaL_setmetatable(L, TYPE);
   snprintf(plugin->name, sizeof plugin->name, "%s", name);
@@ -499,6 +570,9 @@ static int start(lua_State *L)
     lua_pushvalue(L, i);
     lua_xmove(L, plugin->courier, 1);
   }
+  lua_pushvalue(L, -1);
+  lua_xmove(L, plugin->courier, 1);
+  plugin->delivery = (struct delivery){.run = deliver, .arg = plugin};
   plugin->runtime = runtime_of(L);
   plugin->ended = false;
   if (!begin(plugin, memory, calls_free, &err)) return error_raise(L, &err);

@@ -15,6 +15,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/repl/repl_private.h"
+#include "bind/sched/deliver.h"
 #include "bind/sched/task.h"
 
 static struct repl *repl_of(lua_State *L)
@@ -30,7 +31,7 @@ void repl_turn(struct repl *repl)
 {
   struct runtime *runtime = repl->runtime;
   repl->steps++;
-  loop_turn(runtime->loop, runtime->tasks.first_ready ? 0 : -1);
+  deliver_turn(runtime, runtime->tasks.first_ready ? 0 : -1);
   const struct task *last = runtime->tasks.last_ready;
   for (const struct task *task; (task = runtime->tasks.first_ready);) {
     repl->steps++;

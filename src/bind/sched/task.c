@@ -10,6 +10,7 @@
 #include "bind/error.h"
 #include "bind/modules.h"
 #include "bind/runtime.h"
+#include "bind/sched/deliver.h"
 #include "bind/sched/join.h"
 #include "bind/sched/wait.h"
 #include "net/loop.h"
@@ -267,7 +268,7 @@ static void run_until_ended(struct runtime *runtime, const struct task *body)
     if (runtime->interrupted) task_cancel_all(runtime);
     run_ready(runtime);
     if (body && (body->state == TASK_FAILED || is_due(tasks))) break;
-    if (tasks->alive > 0) loop_turn(runtime->loop, patience(tasks, body != NULL));
+    if (tasks->alive > 0) deliver_turn(runtime, patience(tasks, body != NULL));
   }
 }
 

@@ -3,6 +3,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/runtime.h"
+#include "bind/sched/deliver.h"
 #include "bind/sched/task.h"
 #include "net/loop.h"
 
@@ -56,7 +57,7 @@ static bool stopped(struct runtime *runtime, struct wait *wait)
 
 static void drive_core(struct runtime *runtime, struct wait *wait)
 {
-  while (!wait->done && !stopped(runtime, wait)) loop_turn(runtime->loop, -1);
+  while (!wait->done && !stopped(runtime, wait)) deliver_turn(runtime, -1);
 }
 
 static void pump_tasks(struct runtime *runtime, struct wait *wait)
@@ -71,7 +72,7 @@ static void pump_tasks(struct runtime *runtime, struct wait *wait)
     if (!ran && !loop_busy(runtime->loop))
       wait_give_up(wait);
     else
-      loop_turn(runtime->loop, ran ? 0 : -1);
+      deliver_turn(runtime, ran ? 0 : -1);
   }
   runtime->tasks.pumping = false;
 }
