@@ -16,8 +16,8 @@
 #include "bundle/bundle.h"
 #include "sandbox/sandbox.h"
 
-#define GC_PAUSE                                                                                 \
-  400 /* percent: on JSON-heavy work the collector otherwise costs more than the memory is worth \
+#define GC_PAUSE                                                                                \
+  200 /* percent: tasks have finalizers, and a longer pause lets what they hold grow each cycle \
        */
 
 /* Entries that are not absolute would be looked up in the working directory, which anybody may have

@@ -1,0 +1,26 @@
+-- What long runs hold: memory must not grow with the work that is done.
+
+local program = require "spec.support.program"
+
+local script = [[
+local px = require "proxylua"
+local function size()
+  for line in io.lines("/proc/self/status") do
+    local kilobytes = line:match("^VmRSS:%s+(%d+)")
+    if kilobytes then return tonumber(kilobytes) end
+  end
+end
+local list, early = {}, nil
+for i = 1, 5000 do list[i] = 0 end
+for round = 1, 100 do
+  px.map(list, px.sleep, { concurrency = #list })
+  if round == 50 then early = size() end
+end
+print(size() <= early * 1.1 or ("%d KiB grew to %d KiB"):format(early, size()))
+]]
+
+describe("the memory of a run", function()
+  it("stays the same while tasks come and go", function()
+    assert.are.equal("true\n", program.run{ "-e", script }.out)
+  end)
+end)
