@@ -16,9 +16,8 @@
 #include "bundle/bundle.h"
 #include "sandbox/sandbox.h"
 
-#define GC_PAUSE                                                                                \
-  200 /* percent: tasks have finalizers, and a longer pause lets what they hold grow each cycle \
-       */
+/* Percent. Tasks have finalizers: a longer pause lets what they hold grow with each cycle. */
+#define GC_PAUSE 200
 
 /* Entries that are not absolute would be looked up in the working directory, which anybody may have
  * filled. */

@@ -7,8 +7,7 @@
 
 #define DEFAULT_TIMEOUT_MS 30000
 #define CONNECT_TIMEOUT_MS 15000
-#define MAX_HEAD (256 << 10) /* bytes of header lines: of the head, and of the trailers after it \
-                              */
+#define MAX_HEAD (256 << 10) /* bytes of header lines, and of the trailers after them */
 #define DOWNLOAD_BUFFER (512 << 10)
 
 static size_t on_body(char *bytes, size_t one, size_t size, void *arg)
