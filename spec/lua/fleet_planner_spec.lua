@@ -37,7 +37,7 @@ end
 local function world_of(orders, more)
   local world = { now = NOW, account = "a", balance = core.money(100), orders = orders, next = {},
     blocked = {},
-    unassigned = {}, others = {}, nameless = {}, running = {}, failed = {} }
+    unassigned = {}, others = {}, without_id = {}, running = {}, failed = {} }
   for name, value in pairs(more or {}) do world[name] = value end
   return world
 end
@@ -94,29 +94,29 @@ describe("a plan", function()
     assert.same({ "extend o1", "buy 1", "buy 2" }, words(plan))
   end)
 
-  it("has nothing to do where all is there", function()
+  it("has no actions if the pool is full", function()
     local plan = plan_of(pools_of(us()), world_of{ order("o1", 5, 10) })
     assert.same({}, words(plan))
     assert.is_false(planner.has_work(plan))
     assert.is_true(plan.balance_after == plan.balance)
   end)
 
-  it("tells of surplus and leaves it alone, also where it ends", function()
+  it("reports surplus orders and leaves them alone, also when they expire", function()
     local plan = plan_of(pools_of(us{ quantity = 3 }),
       world_of{ order("o1", 2, 1), order("o2", 4, 10) })
     assert.same({}, words(plan))
     assert.equal(3, plan.pools[1].surplus)
-    notes_match(plan.pools[1], "order o1 is not needed and ends in 1d")
+    notes_match(plan.pools[1], "order o1 is not needed and expires in 1d")
     notes_match(plan.pools[1], "3 more than wanted; they are left alone")
     assert.same({}, words(plan_of(pools_of(us{ quantity = 0 }), world_of{ order("o1", 2, 1) })))
   end)
 
-  it("does not count what does not fit, and says so", function()
+  it("does not count orders that do not fit, and reports them", function()
     local plan = plan_of(pools_of(us()), world_of{ order("o1", 5, 10, { country = "DE" }),
       order("o2", 5, 10,
       { type = "mobile" }) })
     assert.same({ "buy 5" }, words(plan))
-    notes_match(plan.pools[1], "order o1 is 5 isp in DE, which the pool is not")
+    notes_match(plan.pools[1], "order o1 is 5 isp in DE, which does not fit the pool")
   end)
 
   it("extends nothing that was extended, is past its end, has none, or is not to be extended",
@@ -128,14 +128,14 @@ describe("a plan", function()
     end
     assert.same({}, words(plan_of(pools_of(us{ renew_before = 0 }),
       world_of{ order("o1", 5, 0.01) })))
-    notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5, -1) }).pools[1], "ended 1d ago")
+    notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5, -1) }).pools[1], "expired 1d ago")
     notes_match(plan_of(pools_of(us()), world_of{ order("o1", 5) }).pools[1],
-      "o1 has no expiry date, so it is not extended")
+      "o1 has no expiry date and is not extended")
     assert.same({}, plan_of(pools_of(us{ renew_before = 0 }),
       world_of{ order("o1", 5) }).pools[1].notes)
     local pending = plan_of(pools_of(us()), world_of{ order("o1", 5, 10, { status = "pending" }) })
     assert.same({}, words(pending))
-    notes_match(pending.pools[1], "order o1 is called pending; it counts")
+    notes_match(pending.pools[1], "order o1 has status pending; it counts")
     assert.same({}, plan_of(pools_of(us()),
       world_of{ order("o1", 5, 10, { status = "Active" }) }).pools[1].notes)
     local unseen = order("o1", 5, nil, { unseen = "is not shown" })
@@ -156,14 +156,14 @@ describe("a plan", function()
       refused{ max_unit_price = "1.99" })
     assert.equal("o1, 5 isp in US for 30 days cost 10.00, 2.00 each, above max_unit_price 1.99",
       refused({ max_unit_price = "1.99" }, { order("o1", 5, 1) }))
-    assert.equal("all of it costs 10.00, above max_total 9.99", refused({ max_total = "9.99" },
+    assert.equal("the total of 10.00 is above max_total 9.99", refused({ max_total = "9.99" },
       { order("o1", 2, 1) }))
     for _, more in ipairs{ { max_unit_price = 2 }, { max_total = 10 } } do
       assert.is_nil(plan_of(pools_of(us(more)), world_of{}).pools[1].refused)
     end
   end)
 
-  it("does nothing for a pool of which something is not known", function()
+  it("does nothing for a pool with a charge of unknown outcome", function()
     local plan = plan_of(pools_of(us()), world_of({ order("o1", 1, 1) },
       { blocked = { us = "why" } }))
     assert.same({}, words(plan))
@@ -176,12 +176,13 @@ describe("a plan", function()
     local plan = plan_of(pools_of(us()),
       world_of({}, { unassigned = unassigned, others = { old = 7 } }))
     notes_match(plan.pools[1],
-      "active orders of this kind that belong to no pool: 1 (l1); fleet adopt us")
-    local nameless = { { pool = "us", key = "fleet/us/1" }, { pool = "de", key = "fleet/de/1" } }
-    local part = plan_of(pools_of(us()), world_of({}, { nameless = nameless })).pools[1]
+      "active orders that would fit but belong to no pool: 1 (l1); assign one with proxylua "
+        .. "fleet adopt us")
+    local without_id = { { pool = "us", key = "fleet/us/1" }, { pool = "de", key = "fleet/de/1" } }
+    local part = plan_of(pools_of(us()), world_of({}, { without_id = without_id })).pools[1]
     notes_match(part, "fleet/us/1 was placed without an order id")
     assert.equal(1, #part.notes)
-    notes_match(plan, "pool old is not in the file; its 7 are left alone")
+    notes_match(plan, "pool old is not in the file; its orders (quantity: 7) are left alone")
   end)
 end)
 
@@ -243,7 +244,7 @@ describe("a plan beside thousands of orders that belong to no pool", function()
     end
   end)
 
-  it("is out of date when one more has come, and not when some have gone", function()
+  it("is out of date when an order is new, but not when some have ended", function()
     local wanted = pools(2)
     local planned = plan_beside(COUNT, wanted)
     local function moved(change)
@@ -259,8 +260,8 @@ describe("a plan beside thousands of orders that belong to no pool", function()
     assert.same({}, moved(function(list) for _ = 1, 10 do table.remove(list) end end))
     local said = moved(come)
     assert.equal(2, #said)
-    assert.matches("pool p1: order new of this kind has come, and belongs to no pool; fleet adopt "
-      .. "p1 new", said[1], 1, true)
+    assert.matches("pool p1: order new is new, fits and belongs to no pool; assign it with "
+      .. "proxylua fleet adopt p1 new", said[1], 1, true)
     assert.same(said, moved(function(list)
       for _ = 1, 10 do table.remove(list) end
       come(list)
@@ -269,7 +270,8 @@ describe("a plan beside thousands of orders that belong to no pool", function()
       for index = 1, 9 do list[#list + 1] = order("m" .. index, 1, 5, { created = NOW + index }) end
     end)
     assert.equal(8, #said)
-    assert.matches("pool p1: 6 more orders of this kind have come", table.concat(said, "\n"), 1,
+    assert.matches("pool p1: 6 more new orders fit and belong to no pool", table.concat(said,
+      "\n"), 1,
       true)
   end)
 end)
@@ -393,29 +395,30 @@ describe("what has moved since a plan", function()
       price or price_of), {}, after.unassigned), "\n")
   end
 
-  it("is told: orders that came, went or end elsewhere, prices, another account", function()
+  it("lists new, ended and extended orders, changed prices and another account", function()
     assert.equal("", moved(function() end))
     assert.equal("", moved(function(world) world.balance = core.money(50) end))
     assert.equal("pool us: + buy 1 isp in US for 30 days is needed now\npool us: order o2 has "
-      .. "gone, or is about to end",
+      .. "ended, or is about to expire",
       moved(function(world) table.remove(world.orders) end))
     local said = moved(function(world) world.orders[3] = order("o3", 1, 9) end)
-    assert.matches("pool us: order o3 has come", said, 1, true)
+    assert.matches("pool us: order o3 is new", said, 1, true)
     said = moved(function(world) world.orders[1] = order("o1", 1, 31) end)
-    assert.matches("pool us: ~ extend o1, 1 isp in US for 30 days is not what is needed", said, 1,
+    assert.matches("pool us: ~ extend o1, 1 isp in US for 30 days is no longer needed", said, 1,
       true)
-    assert.equal("pool us: + buy 3 isp in US for 30 days cost 6.00 and costs 7.00 now",
+    assert.equal("pool us: + buy 3 isp in US for 30 days cost 6.00, now it costs 7.00",
       moved(function() end,
       function(action) return action.action == "buy" and core.money(7) or price_of(action) end))
     assert.equal("", moved(function(world)
       world.orders[2] = order("o2", 1, 20 + 600 / DAY) -- the same end, some minutes off
     end))
-    assert.equal("the plan is of account a, and this is b", moved(function(world)
+    assert.equal("the plan belongs to account a, but the key belongs to account b",
+      moved(function(world)
       world.account = "b"
     end))
   end)
 
-  it("cannot be told of what is no plan", function()
+  it("cannot be read from a file that is not a plan", function()
     for _, text in ipairs{ "{", "{}", '{"version":1}', '{"version":2}',
       '{"version":2,"pools":[1],"total":1}',
       '{"version":2,"total":1,"pools":[{"pool":{"name":"a","type":"ipv6","quantity":1},'

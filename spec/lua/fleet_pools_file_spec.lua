@@ -27,7 +27,8 @@ describe("a desired state", function()
     local pools = file.parse([[
       local days = 30
       return {
-        { name = "us-isp.1", type = "isp", country = "US", quantity = 10, period = days, renew_before = "2d",
+        { name = "us-isp.1", type = "isp", country = "US", quantity = 10, period = days,
+          renew_before = "2d",
           max_unit_price = "3.10", max_total = 40, batch = 5 },
         { name = "gb", type = "residential", quantity = 2 },
       }]], "fleet.lua")
@@ -52,36 +53,38 @@ describe("a desired state", function()
   end)
 
   it("is refused with file, pool and field where it is none", function()
-    refused("x", "a list of pools is needed, got a string")
-    refused({ us = pool() }, "what is us?")
-    refused({ 1 }, "pool 1 is a table, got a number")
+    refused("x", "expected a list of pools, got a string")
+    refused({ us = pool() }, "got a table with the key us")
+    refused({ 1 }, "pool 1 must be a table, got a number")
     refused({ pool{ name = "nil" } }, "pool 1: the field name is missing")
     for _, name in ipairs{ "a/b", "", "-x", "a b", ("x"):rep(65), 7, "ü" } do
-      refused({ pool{ name = name } }, "pool 1: name is a name of letters")
+      refused({ pool{ name = name } }, "pool 1: name must be a name of letters")
     end
-    refused({ pool(), pool() }, "pool us is there twice, as pool 1 and pool 2")
+    refused({ pool(), pool() }, "the name us is used twice, by pool 1 and pool 2")
     refused({ pool{ type = "nil" } }, "pool us: the field type is missing")
-    refused({ pool{ type = "isp proxy" } }, "pool us: type is a type of proxy")
+    refused({ pool{ type = "isp proxy" } }, "pool us: type must be a type of proxy")
     refused({ pool{ quantity = "nil" } }, "pool us: the field quantity is missing")
     for _, quantity in ipairs{ -1, 1.5, "3", 1e9, true, 0 / 0 } do
       refused({ pool{ quantity = quantity } },
-        "pool us: quantity is a whole number from 0 to 1000000")
+        "pool us: quantity must be a whole number from 0 to 1000000")
     end
-    refused({ pool{ period = 0 } }, "pool us: period is a whole number from 1")
-    refused({ pool{ period = "nil" } }, "pool us: period, the days, is missing")
-    refused({ pool{ country = "us" } }, "pool us: country is a country code of two capital letters")
-    refused({ pool{ batch = 0 } }, "pool us: batch is a whole number from 1")
-    refused({ pool{ max_total = -1 } }, "pool us: max_total is an amount")
+    refused({ pool{ period = 0 } }, "pool us: period must be a whole number from 1")
+    refused({ pool{ period = "nil" } }, "pool us: the field period is missing")
+    refused({ pool{ country = "us" } }, "pool us: country must be a country code of two capital "
+      .. "letters")
+    refused({ pool{ batch = 0 } }, "pool us: batch must be a whole number from 1")
+    refused({ pool{ max_total = -1 } }, "pool us: max_total must be an amount")
     refused({ pool{ max_unit_price = "a lot" } },
-      "max_unit_price is an amount such as 25 or \"9.30\", got \"a lot\"")
-    refused({ pool{ quantity = "3" } }, "quantity is a whole number from 0 to 1000000, got \"3\"")
-    refused({ pool{ renew_before = "3 days" } }, "pool us: renew_before is a duration")
+      "max_unit_price must be an amount such as 25 or \"9.30\", got \"a lot\"")
+    refused({ pool{ quantity = "3" } }, "quantity must be a whole number from 0 to 1000000, got "
+      .. "\"3\"")
+    refused({ pool{ renew_before = "3 days" } }, "pool us: renew_before must be a duration")
     refused({ pool{ renew_before = "30d" } },
       "pool us: renew_before (30d) must be shorter than the period of 30 days")
     refused({ pool{ type = "ipv6", period = "nil", renew_before = "3d" } },
-      "pool us: renew_before needs period")
+      "pool us: renew_before needs the field period")
     refused({ pool{ quantiti = 3 } },
-      "pool us: a pool has no field quantiti, did you mean quantity?")
+      "pool us: unknown field quantiti, did you mean quantity?")
   end)
 
   it("is data: it has nothing to call, and is bounded", function()

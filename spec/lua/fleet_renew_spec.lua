@@ -15,8 +15,10 @@ describe("renewal", function()
   -- of another type.
   local orders = [[
     local ids = {}
-    for at, row in ipairs{ { "US", 2, 2 }, { "DE", 1, 1 }, { "US", 9, 5 }, { "US", 1, 3, "datacenter" } } do
-      ids[at] = px.orders.create{ country = row[1], period = row[2], quantity = row[3], type = row[4] or "isp" }.id
+    for at, row in ipairs{ { "US", 2, 2 }, { "DE", 1, 1 }, { "US", 9, 5 }, { "US", 1, 3,
+      "datacenter" } } do
+      ids[at] = px.orders.create{ country = row[1], period = row[2], quantity = row[3],
+        type = row[4] or "isp" }.id
     end
     return ids]]
 
@@ -82,7 +84,7 @@ describe("renewal", function()
     sandbox:eval(("px.fleet.adopt('office', %q)"):format(ids[1]))
     local result = renew("--pool", "ofice")
     assert.equal(2, result.code)
-    assert.matches("there is no pool ofice, did you mean office?", result.err, 1, true)
+    assert.matches("unknown pool ofice, did you mean office?", result.err, 1, true)
     assert.equal(2, renew("--pool", "other").code)
     sandbox:change("cancel", { id = ids[1] })
     assert.same({}, (extended("--pool", "office")))
@@ -90,7 +92,8 @@ describe("renewal", function()
 
   it("takes only those that a function wants, and tells of the others", function()
     local done, why = sandbox:eval(([[
-      local report = px.renew{ within = "3d", type = "isp", only = function(order) return order.id == %q end }
+      local report = px.renew{ within = "3d", type = "isp",
+        only = function(order) return order.id == %q end }
       return report.done[1].order, report.skipped[1].why]]):format(ids[1]))
     assert.same({ ids[1], "unwanted" }, { done, why })
   end)
@@ -100,19 +103,19 @@ describe("renewal", function()
     os.execute("rm -rf " .. sandbox.home .. "/state") -- which knows the orders to be new
     sandbox:eval(("px.fleet.adopt('mine', %q)"):format(ids[1]))
     for _, case in ipairs{ { "omit=expires_at", "has no expiry date" },
-      { "say=expires_at~soon", "has an end that cannot be read (soon)" } } do
+      { "say=expires_at~soon", "has an unreadable expiry date (soon)" } } do
       faults("orders.list:" .. case[1])
       local result = sandbox:run{ "--quiet", "renew", "--within", "3d" }
       assert.equal(4, result.code, result.err)
       for _, id in ipairs(ids) do
-        assert.matches(("order %s %s; it is not extended"):format(id, case[2]), result.err, 1, true)
+        assert.matches(("order %s %s and is not extended"):format(id, case[2]), result.err, 1, true)
       end
     end
     local result = renew("--country", "de")
     local report = core.json.decode(result.out)
     assert.same({ 4, { ids[2] }, {} }, { result.code, report.endless, report.done })
     result = renew("--pool", "mine")
-    assert.matches("order " .. ids[1] .. " has an end that cannot be read", result.err, 1, true)
+    assert.matches("order " .. ids[1] .. " has an unreadable expiry date", result.err, 1, true)
     assert.is_nil(result.err:find(ids[2], 1, true))
     assert.same({}, sandbox:eval("return px.renew{ within = '3d', only = function() end }.endless"))
   end)
@@ -132,7 +135,7 @@ describe("renewal", function()
 
   it("names what else keeps it from extending an order that ends soon", function()
     for fault, text in pairs{
-      ["say=country~Germania"] = "has a country that cannot be read (Germania)",
+      ["say=country~Germania"] = "has an unreadable country (Germania)",
       ["omit=quantity"] = "cannot be priced",
       ["omit=id"] = "record 4 cannot be used: id is missing" } do
       faults("orders.list:" .. fault)
@@ -161,7 +164,7 @@ describe("renewal", function()
     sandbox:change("settings", { balance = "10.01" })
     local result = renew()
     assert.equal(3, result.code)
-    assert.matches("all of it costs 10.02, and the balance is 10.01", result.err, 1, true)
+    assert.matches("the total is 10.02, but the balance is 10.01", result.err, 1, true)
     sandbox:change("settings", { balance = "100" })
     result = sandbox:run{ "--spend", "10", "renew", "--within", "3d" }
     assert.equal(6, result.code)
@@ -249,7 +252,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
           faults(table.unpack(lag))
           each_command(function(result, command)
             assert.equal(4, result.code, command .. result.err)
-            assert.matches(("order %s was extended under key "):format(ids[2]), result.err, 1, true)
+            assert.matches(("order %s was extended "):format(ids[2]), result.err, 1, true)
             assert.matches("proxylua orders extend " .. ids[2], result.err, 1, true)
           end, { PROXYLUA_SETTLE = "0.001" })
         end)
@@ -260,7 +263,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
         faults(table.unpack(LAG))
         each_command(function(result, command)
           assert.equal(0, result.code, command .. result.err)
-          assert.matches("was extended already, and the API does not show it yet", result.out, 1,
+          assert.matches("was extended; the API does not show it yet", result.out, 1,
             true)
         end, { PROXYLUA_SETTLE = "60" })
       end)
@@ -326,7 +329,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     local report = core.json.decode(result.out)
     assert.same({ 5, 3 }, { result.code, #report.done })
     for _, id in ipairs(could_be) do
-      assert.matches(("order %s may have come of a purchase of unknown outcome"):format(id),
+      assert.matches(("order %s may belong to a purchase of unknown outcome"):format(id),
         result.err, 1, true)
     end
     assert.equal(0, sandbox:run{ "journal", "settle", "lost", "placed", "--order-id",
@@ -344,7 +347,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     assert.equal(137, died.code, died.err)
     local result = sandbox:run{ "renew", "--within", "3d", "--country", "FR" }
     assert.equal(0, result.code, result.err)
-    assert.matches(("order %s was extended by an earlier run that did not end (key renew/"):format(
+    assert.matches(("order %s was extended by an earlier, interrupted run (key renew/"):format(
       ids[2]), result.out, 1, true)
     assert.same({}, select(2, extended("--country", "FR")).settled)
     assert.equal(1, sandbox:look("counters").extended)
@@ -354,7 +357,8 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     faults("orders.extend:status=404,count=1")
     local result = renew("--type", "isp")
     assert.equal(3, result.code)
-    assert.matches("1 of 2 actions done, [%d.]+ spent; refused was renew/" .. ids[2], result.err)
+    assert.matches("1 of 2 actions done, [%d.]+ spent; the API refused renew/" .. ids[2],
+      result.err)
     local report = core.json.decode(result.out)
     assert.same({ ids[1], 0, ids[2] }, { report.done[1].order, #report.left, report.failed.order })
     faults()
@@ -377,7 +381,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     assert.equal(5, renew().code)
     local result = renew()
     assert.equal(5, result.code)
-    assert.matches("what came of renew/ord_", result.err, 1, true)
+    assert.matches("the outcome of renew/ord_", result.err, 1, true)
     local report = core.json.decode(result.out)
     assert.same({ 2, "unknown", "outcome_unknown" }, { #report.done, report.skipped[1].why,
       report.error.kind })

@@ -71,7 +71,8 @@ describe("a fleet", function()
     end)
 
     it("with one quote for each kind of thing", function()
-      program.write(file, [[return { { name = "a", type = "isp", quantity = 90, period = 30, batch = 10 },
+      program.write(file, [[return { { name = "a", type = "isp", quantity = 90, period = 30,
+        batch = 10 },
         { name = "b", type = "isp", quantity = 20, period = 30, batch = 10 } }]])
       assert.equal(9 * 24 + 48, json("plan", file).total)
       assert.equal(1, sandbox:look("counters").requests["orders.calc"])
@@ -91,14 +92,14 @@ describe("a fleet", function()
         true)
       assert.equal(384, core.system.status(path).mode)
       assert.equal(4, fleet("plan", file, "-o", sandbox.home .. "/none/plan.json").code)
-      refused(2, "this is a plan already", "plan", path)
+      refused(2, "expected pools, got a plan", "plan", path)
     end)
 
     it("into the place of another plan, and of nothing that somebody wrote", function()
       local path = program.write(sandbox.home .. "/plan.json", "")
       done("plan", file, "-o", path)
       done("plan", file, "-o", path)
-      refused(2, "is there and holds no plan; name another file", "plan", file, "-o", file)
+      refused(2, "the file exists and is not a saved plan", "plan", file, "-o", file)
       assert.equal(POOLS, program.read(file))
       refused(2, "is not a regular file", "plan", file, "-o", "/dev/full")
     end)
@@ -171,12 +172,13 @@ describe("a fleet", function()
   describe("is refused before anything is spent", function()
     it("when balance or allowance do not cover all of it, with figures", function()
       sandbox:change("settings", { balance = "8.08" })
-      refused(3, "all of it costs 8.09, and the balance is 8.08", "apply", file)
+      refused(3, "the total is 8.09, but the balance is 8.08", "apply", file)
       sandbox:change("settings", { balance = "100" })
-      refused(6, "all of it costs 8.09, and 8.00 may be spent", "--spend", "8", "apply", file)
+      refused(6, "the total is 8.09, but only 8.00 may be spent", "--spend", "8", "apply", file)
       local result = sandbox:run({ "fleet", "apply", file }, { env = { PROXYLUA_SPEND = "" } })
       assert.same({ 6, 0 }, { result.code, sandbox:look("counters").sold })
-      assert.matches("0.00 may be spent; nothing was bought; --spend 8.09 allows it", result.err, 1,
+      assert.matches("0.00 may be spent; nothing was bought. Use --spend 8.09 to allow it",
+        result.err, 1,
         true)
     end)
 
@@ -185,10 +187,11 @@ describe("a fleet", function()
       sandbox:eval(([[
         px.fleet.adopt("us", %q) px.fleet.save(px.fleet.plan(%q), %q)
         px.fleet.release(%q)]]):format(id, file, path, id))
-      refused(6, "pool us: order " .. id .. " has gone", "apply", path)
+      refused(6, "pool us: order " .. id .. " has ended", "apply", path)
       sandbox:eval((
         "px.fleet.adopt('us', %q) px.orders.extend(%q, { period = 30, key = 'x' })"):format(id, id))
-      local result = refused(6, "pool us: order " .. id .. " ended ", "--json", "apply", path)
+      local result = refused(6, "pool us: the expiry date of order " .. id .. " was ", "--json",
+        "apply", path)
       local said = core.json.decode(result.out)
       assert.same({ 1, "spend_refused" }, { #said.moved, said.error.kind })
     end)
@@ -200,8 +203,8 @@ describe("a fleet", function()
       done("plan", file, "--ignore-existing", "-o", path)
       local id = buy(2, 30, "by-hand")
       local result = refused(6,
-        ("pool us: order %s of this kind has come, and belongs to no pool; fleet adopt us %s "
-        .. "takes it in"):format(id, id), "apply", path)
+        ("pool us: order %s is new, fits and belongs to no pool; assign it with "
+        .. "proxylua fleet adopt us %s"):format(id, id), "apply", path)
       assert.is_nil(result.err:find("pool de", 1, true))
       done("plan", file, "--ignore-existing", "-o", path)
       assert.matches("3 of 3 done", done("apply", path).out, 1, true)
@@ -216,7 +219,7 @@ describe("a fleet", function()
       local path = sandbox.home .. "/plan.json"
       done("plan", file, "-o", path)
       program.write(path, (program.read(path):gsub("4%.80", "4.79")))
-      refused(6, "+ buy 2 isp in US for 30 days cost 4.79 and costs 4.80 now", "apply", path)
+      refused(6, "+ buy 2 isp in US for 30 days cost 4.79, now it costs 4.80", "apply", path)
     end)
 
     it("when the plan was to be kept where it is shown", function()
@@ -253,7 +256,7 @@ describe("a fleet", function()
         local before = sandbox:look("counters").charged
         local result = fleet(table.unpack(words))
         assert.equal(5, result.code, result.err .. result.out)
-        assert.matches("what came of fleet/us/1 is not known", result.out, 1, true)
+        assert.matches("the outcome of fleet/us/1 is unknown", result.out, 1, true)
         assert.equal(before, sandbox:look("counters").charged)
       end
       assert.equal(0, sandbox:run{ "journal", "settle", "fleet/us/1", "placed", "--order-id",
@@ -302,7 +305,7 @@ describe("a fleet", function()
   describe("has orders that", function()
     it("are adopted by one pool, and let go", function()
       local id = buy(2, 60, "old")
-      assert.matches("orders of this kind that belong to no pool: 1 (" .. id,
+      assert.matches("orders that would fit but belong to no pool: 1 (" .. id,
         done("plan", file).out, 1, true)
       local script = [[
         local id, file = %q, %q
@@ -321,7 +324,8 @@ describe("a fleet", function()
       assert.same({ { 2, 0 }, { "usage", "not_found", "usage", "usage" }, { "us" }, "de" },
         { counts, kinds, before, owner })
       assert.matches("order " .. id .. " is 2 isp in US", done("plan", file).out, 1, true)
-      refused(2, "order " .. id .. " belongs to pool de; proxylua fleet release", "adopt", "us", id)
+      refused(2, "order " .. id .. " belongs to pool de. Run proxylua fleet release", "adopt",
+        "us", id)
     end)
 
     it("are told as JSON, what was done before a failure too", function()
@@ -358,7 +362,8 @@ describe("a fleet", function()
     it("are neither active nor over count, which is told", function()
       done("apply", file)
       faults("orders.list:say=status~canceled")
-      assert.matches("is called canceled; it counts until fleet release", done("apply", file).out,
+      assert.matches("has status canceled; it counts until you run proxylua fleet release",
+        done("apply", file).out,
         1, true)
       assert.equal(3, sandbox:look("counters").sold)
     end)
@@ -372,7 +377,8 @@ describe("a fleet", function()
         assert.equal(3, json("plan", file).pools[1].have, said)
       end
       faults("*:say=quantity~some")
-      refused(2, "the API does not say of order " .. id .. " what it is", "adopt", "us", id)
+      refused(2, "order " .. id .. " cannot be assigned: the API does not report", "adopt", "us",
+        id)
     end)
 
     it("count though no list shows them", function()
@@ -381,14 +387,15 @@ describe("a fleet", function()
       assert.equal(0, #json("apply", file).done)
       faults("orders.list:slow=3600", "orders.get:status=404")
       assert.equal(0, #json("apply", file).done)
-      assert.matches("was bought, and the API does not show it yet; it counts",
+      assert.matches("was bought, but the API does not show it yet; it counts",
         done("plan", file).out, 1, true)
     end)
 
     it("are told when their pool is not in the file", function()
       done("apply", file)
       program.write(file, (POOLS:gsub('"us"', '"us-new"')))
-      assert.matches("pool us is not in the file; its 3 are left alone", done("plan", file).out, 1,
+      assert.matches("pool us is not in the file; its orders (quantity: 3) are left alone",
+        done("plan", file).out, 1,
         true)
     end)
   end)
@@ -419,11 +426,12 @@ describe("a fleet", function()
       local id = buy_all()
       for _, shown in ipairs{ "quantity~0", "quantity~1", "quantity~2" } do
         faults("orders.list:say=" .. shown)
-        buys_nothing(("order %s: 3 were bought and %s are there so far; all 3 count"):format(id,
+        buys_nothing(("order %s: 3 proxies were bought, %s are set up so far; all 3 "
+          .. "count"):format(id,
           shown:match("%d")))
       end
       faults("orders.list:slow=3600", "orders.get:say=status~pending+quantity~0,omit=expires_at")
-      buys_nothing("is called pending; it counts")
+      buys_nothing("has status pending; it counts")
     end)
 
     it("counts what was bought with another command and assigned", function()
@@ -439,7 +447,8 @@ describe("a fleet", function()
       local id = buy_all()
       sandbox:change("clock", { advance = 29 * 24 * HOUR })
       faults("orders.list:slow=9999999", "orders.get:say=status~suspended")
-      buys_nothing(("order %s is called suspended; it counts until fleet release"):format(id))
+      buys_nothing(("order %s has status suspended; it counts until you run proxylua fleet "
+        .. "release"):format(id))
       assert.equal(0, sandbox:look("counters").extended)
     end)
 
@@ -461,13 +470,13 @@ describe("a fleet", function()
       local denied = { "orders.list:slow=9999999", "orders.get:status=404" }
       faults(table.unpack(denied))
       for _ = 1, 3 do
-        buys_nothing(("order %s is not known to the API at the moment; it counts"):format(id))
+        buys_nothing(("order %s is currently unknown to the API; it counts"):format(id))
       end
       faults()
       done("apply", file)
       sandbox:change("clock", { advance = 2 * HOUR })
       faults(table.unpack(denied))
-      buys_nothing("is not known to the API at the moment") -- it was there meanwhile
+      buys_nothing("is currently unknown to the API") -- it was there meanwhile
       sandbox:change("clock", { advance = HOUR + 10 })
       done("apply", file)
       assert.equal(2, sold())
@@ -480,12 +489,13 @@ describe("a fleet", function()
       local id = sandbox:look("orders").orders[1].id
       done("adopt", "us", id)
       faults("orders.list:slow=9999999", "orders.get:status=404")
-      buys_nothing(("order %s is not known to the API at the moment; it counts"):format(id))
+      buys_nothing(("order %s is currently unknown to the API; it counts"):format(id))
       local forget = [[require("proxylua.api.notes").put("fleet.order", { [%q] = false }, %s)]]
       sandbox:eval(forget:format(id, "{ api = true }"))
       local result = fleet("apply", file)
       assert.same({ 6, 1 }, { result.code, sold() })
-      assert.matches("how much it counts is not known; nothing is bought meanwhile", result.err, 1,
+      assert.matches("so its quantity is unknown; nothing is bought for the pool meanwhile",
+        result.err, 1,
         true)
     end)
 
@@ -496,12 +506,12 @@ describe("a fleet", function()
         local result = fleet("apply", file)
         local id = sandbox:look("orders").orders[1].id
         assert.same({ 4, 1 }, { result.code, sold() }, result.err)
-        assert.matches(("order %s came back %s; it does not count"):format(id, status:lower()),
+        assert.matches(("order %s has status %s and does not count"):format(id, status:lower()),
           result.err, 1, true)
         for _ = 1, 3 do
           result = fleet("apply", file)
           assert.same({ 6, 1 }, { result.code, sold() }, result.err)
-          assert.matches(("order %s came back %s, and 7.20 of its price were not refunded"):format(
+          assert.matches(("order %s has status %s, and 7.20 of its price was not refunded"):format(
             id, status:lower()), result.err, 1, true)
         end
         faults("*:say=status~" .. status, "account.transactions:omit=order_id")
@@ -510,7 +520,7 @@ describe("a fleet", function()
         assert.matches("do not show whether it was refunded", result.err, 1, true)
         sandbox:change("cancel", { id = id }) -- which refunds it
         faults("orders.get:say=status~" .. status)
-        assert.matches(("order %s came back %s and was not charged, or was refunded"):format(id,
+        assert.matches(("order %s has status %s and was not charged, or was refunded"):format(id,
           status:lower()), done("apply", file).out, 1, true)
         assert.equal(2, sold())
         faults()
@@ -518,7 +528,7 @@ describe("a fleet", function()
       end)
     end
 
-    it("buys again once a person has released an order that came back failed", function()
+    it("buys again once the user has released a failed order", function()
       local id = buy_all()
       faults("*:say=status~failed")
       assert.equal(6, fleet("apply", file).code)
@@ -540,7 +550,8 @@ describe("a fleet", function()
       done("adopt", "us", lost)
       local result = sandbox:run{ "--quiet", "fleet", "apply", file }
       assert.equal(5, result.code, result.err)
-      assert.matches(("order %s may have come of lost, whose outcome is not known"):format(lost),
+      assert.matches(("order %s may belong to purchase lost, whose outcome is "
+        .. "unknown"):format(lost),
         result.err, 1, true)
       assert.equal(0, sandbox:look("counters").extended)
       assert.equal(0, sandbox:run{ "journal", "settle", "lost", "placed", "--order-id", lost }.code)
@@ -554,7 +565,7 @@ describe("a fleet", function()
       for _, command in ipairs{ "plan", "apply" } do
         local result = sandbox:run{ "--quiet", "fleet", command, file }
         assert.equal(4, result.code, result.err)
-        assert.matches(("order %s has an end that cannot be read (soon)"):format(id),
+        assert.matches(("order %s has an unreadable expiry date (soon)"):format(id),
           result.err .. result.out, 1, true)
       end
       assert.equal(1, sold())
@@ -571,7 +582,7 @@ describe("a fleet", function()
       local sold = sandbox:look("counters").sold
       lose_store()
       local result = done("plan", file)
-      assert.matches("! refused: this store knows nothing of this fleet, and the account has 2 "
+      assert.matches("! refused: the store has no record of this fleet, but the account has 2 "
         .. "active orders that would fit pool us (ord_", result.out, 1, true)
       assert.equal(2, fleet("plan", file, "--exit-code").code)
       for _ = 1, 2 do
@@ -592,7 +603,7 @@ describe("a fleet", function()
       ["from a plan made with it"] = function()
         local path = sandbox.home .. "/plan.json"
         done("plan", file, "-o", path)
-        refused(6, "this store knows nothing of this fleet", "apply", path)
+        refused(6, "the store has no record of this fleet", "apply", path)
         done("plan", file, "--ignore-existing", "-o", path)
         done("apply", path)
       end,
@@ -657,19 +668,23 @@ describe("a fleet", function()
         local pools = {}
         for at = 1, math.random(3) do
           local period = math.random(2, 40)
-          pools[at] = { name = "p" .. round .. at, type = ({ "isp", "ipv6" })[math.random(2)], quantity = math.random(0, 9),
+          pools[at] = { name = "p" .. round .. at, type = ({ "isp", "ipv6" })[math.random(2)],
+            quantity = math.random(0, 9),
             country = ({ "US", "DE" })[math.random(3)], period = period, batch = math.random(4),
             renew_before = math.random(0, period * 86400 - 1) }
         end
         for at = 1, math.random(0, 6) do
           local pool = pools[math.random(#pools)]
-          local order = px.orders.create{ type = pool.type, country = pool.country, quantity = math.random(4),
+          local order = px.orders.create{ type = pool.type, country = pool.country,
+            quantity = math.random(4),
             period = math.random(40), key = round .. "-" .. at }
           if math.random(4) > 1 then px.fleet.adopt(pool.name, order.id) end
         end
         local plan, before = px.fleet.plan(pools), px.account.get().balance
-        local report = px.fleet.apply(math.random(2) == 1 and plan or pools, { ignore_existing = true })
-        assert(report.spent == plan.total and before - px.account.get().balance == plan.total, "total")
+        local report = px.fleet.apply(math.random(2) == 1 and plan or pools,
+          { ignore_existing = true })
+        assert(report.spent == plan.total and before - px.account.get().balance == plan.total,
+          "total")
         local after = px.fleet.plan(pools)
         for _, part in ipairs(after.pools) do assert(#part.actions == 0 and part.have >= part.pool.quantity, "rest") end
       end]]
@@ -679,7 +694,8 @@ describe("a fleet", function()
 
   it("is there for scripts, with the errors of px", function()
     local kind, left, code = sandbox:eval([[
-      local _, err = px.try(px.fleet.apply, { { name = "a", type = "isp", quantity = 1, period = 30, max_total = 1 } })
+      local _, err = px.try(px.fleet.apply, { { name = "a", type = "isp", quantity = 1,
+        period = 30, max_total = 1 } })
       local _, usage = px.try(px.fleet.plan, 7)
       return err.kind, #err.details.left, usage.kind]])
     assert.same({ "spend_refused", 0, "usage" }, { kind, left, code })

@@ -1,6 +1,5 @@
--- Does what was planned: one action after the other, each under its key and for no more than its
--- quoted price. The first that fails stops those that follow; what was done and what was not is
--- reported in every case.
+-- Carries out planned actions one after the other, each under its key and at most at its quoted
+-- price. The first action that fails stops those that follow. The report is complete in every case.
 
 local core = require "proxylua.core"
 local failed = require "proxylua.fleet.failed"
@@ -9,12 +8,12 @@ local orders = require "proxylua.api.orders"
 
 local M = {}
 
--- What comes back failed or rejected is not stock, whatever was paid for it.
+-- A failed or rejected order does not count, even if it was paid for.
 local function check_stock(action, order)
   if not failed.is_over(order) then return order end
   core.error.raise{ kind = "upstream", endpoint = "orders.create", charge = "made",
-    message = ("order %s came back %s; it does not count. The next run looks in the transactions "
-      .. "whether it was paid for (proxylua journal show %s)"):format(order.id,
+    message = ("order %s has status %s and does not count. The next run checks in the transactions "
+      .. "whether it was refunded (proxylua journal show %s)"):format(order.id,
       tostring(order.status):lower(), action.key) }
 end
 
@@ -25,8 +24,8 @@ local function act(action)
   return check_stock(action, orders.create(params))
 end
 
--- A copy of the action with what came of it. The journal knows what it cost, and who paid: two runs
--- may have wanted the same.
+-- Returns a copy of the action with its result. The journal has the price and the process that
+-- paid: two runs may have wanted the same action.
 local function result_of(action, order)
   local done = {}
   for name, value in pairs(action) do done[name] = value end
@@ -52,7 +51,7 @@ local function fail(report, action, err)
     charge = err.charge }
 end
 
--- Answers the error that stopped it, or the last one that did not, if any.
+-- Returns the error that stopped the run, or else the last one that did not stop it, if any.
 local function run(report, actions, progress, passing)
   local last
   for at, action in ipairs(actions) do
@@ -73,29 +72,25 @@ local function run(report, actions, progress, passing)
   return last
 end
 
--- --- before anything is spent ---
-
 local function refuse(kind, ...)
   core.error.raise{ kind = kind, message = (...):format(select(2, ...)), charge = "none" }
 end
 
---- Refuses what cannot be paid for in full.
+--- Refuses a total that cannot be paid in full.
 -- @param total money
 -- @param balance money, or nil
--- @param budget money that this run may spend, or nil where the core alone knows
+-- @param budget money that this run may spend, or nil if only the core knows it
 -- @raise funds, spend_refused
 function M.check(total, balance, budget)
   if balance and total > balance then
-    refuse("funds", "all of it costs %s, and the balance is %s; nothing was bought", total, balance)
+    refuse("funds", "the total is %s, but the balance is %s; nothing was bought", total, balance)
   end
   if budget and total > budget then
     refuse("spend_refused",
-      "all of it costs %s, and %s may be spent; nothing was bought; --spend %s allows it", total,
-      budget, total)
+      "the total is %s, but only %s may be spent; nothing was bought. Use --spend %s to allow it",
+      total, budget, total)
   end
 end
-
--- --- all of it ---
 
 local function raise_with(report, err, passes)
   if err.kind == "cancelled" then error(err, 0) end
@@ -106,18 +101,18 @@ local function raise_with(report, err, passes)
     charge = err.charge, details = report,
     message = ("%d of %d actions done, %s spent; %s %s: %s"):format(#report.done,
       #report.done + 1 + #report.left,
-      report.spent, passes and "refused was" or "stopped at", action.key, err.message),
+      report.spent, passes and "the API refused" or "stopped at", action.key, err.message),
   }
 end
 
---- Does actions.
+--- Carries out actions.
 -- @param actions list
--- @param options table: `progress` (function of what and how many), `tell` (function of the report,
---   called however it ends)
--- @param passing set of kinds of errors that stop nothing, may be left out
--- @return report, a table: `done` (list of actions with `order`, `price` as it was paid,
---   `by_another` where another run did it, or `dry_run`), `left` (list of those that were not
---   done), `failed` (the last action that failed) and `error`, `spent`
+-- @param options table: `progress` (function of a label and a count), `tell` (function of the
+--   report, called also after an error)
+-- @param passing set of kinds of errors that do not stop the run, optional
+-- @return report, a table: `done` (list of actions with `order`, the paid `price`, `by_another` if
+--   another run did it, or `dry_run`), `left` (list of actions not done), `failed` (the last action
+--   that failed) and `error`, `spent`
 -- @raise the error of the action that failed, with the report as its details
 function M.run(actions, options, passing)
   local array = core.json.array

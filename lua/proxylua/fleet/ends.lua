@@ -1,7 +1,7 @@
--- When orders end, as far as the API and the journal know. Lists lag behind extensions, and the
--- same end differs by seconds between two responses, so an end is never compared for equality: an
--- extension belongs to an order and its newest known end, and an end that differs from a recorded
--- one by less than half the period of that extension is the same end.
+-- The ends (expiry dates) of orders, from the API and the journal. Lists lag behind extensions, and
+-- the same end differs by seconds between two responses, so ends are never compared for equality:
+-- an extension belongs to an order and its newest known end, and an end that differs from a
+-- recorded one by less than half the period of that extension is the same end.
 --
 -- The key of an extension is renew/ORDER/END. Of processes that see the same end some seconds
 -- apart, the first one to write the note of that end decides which END stands in the key of all.
@@ -21,11 +21,9 @@ local KIND, OF_API = "renew", { api = true }
 local DAY, HOUR = 86400, 3600
 local AT_ONCE = 8
 
--- --- the newest end ---
-
--- The end that an extension led to, nil where neither its response nor its key gives it. A response
--- may still show the old end: an order that was active at the time of its extension ends later than
--- a whole period after it.
+-- The end after an extension, nil if neither its response nor its key gives it. A response may
+-- still show the old end: an order that was active when it was extended ends more than a period
+-- after that time.
 local function end_after(extension)
   local days, before, after = extension.period * DAY, extension.before, extension.after
   if after and after < (before and before + days / 2 or extension.at + days - HOUR) then
@@ -35,8 +33,8 @@ local function end_after(extension)
 end
 
 --- The newest known end of an order.
--- @param shown seconds since 1970: its end as the API shows it
--- @param extensions list of those that were placed, as ownership.read returns them; nil: none
+-- @param shown seconds since 1970: the end that the API shows
+-- @param extensions list of placed extensions, as returned by ownership.read; nil: none
 -- @return seconds since 1970
 -- @return the extension that the API does not show yet, nil when it shows all of them
 function M.newest(shown, extensions)
@@ -50,29 +48,30 @@ function M.newest(shown, extensions)
   return newest, unseen
 end
 
--- A list may lag behind the order itself.
-local function look_again(order, shown, extensions)
+-- A list may lag behind the order itself, so the order is read.
+local function read_again(order, shown, extensions)
   local fresh, err = errors.try(endpoints.orders.get, order.id)
   if not fresh and err.kind ~= "not_found" then error(err, 0) end
   local ends = fresh and time.read(fresh.expires_at)
   return M.newest(math.max(shown, ends or shown), extensions)
 end
 
--- What is to be said of an order whose old end the API still shows.
+-- The problem of an order whose old end the API still shows after the settling time.
 local function describe_stale(order, unseen)
-  return ("was extended under key %s %s ago, and the API still shows its old end; it is not "
-    .. "extended again. Compare proxylua orders get %s with proxylua journal show %s; "
-    .. "proxylua orders extend %s extends it all the same"):format(unseen.key,
-    duration.text(math.max(time.time() - unseen.at, 0)), order.id, unseen.key, order.id)
+  return ("was extended %s ago (key %s), but the API still shows its old expiry date; it is not "
+    .. "extended again. Compare proxylua orders get %s with proxylua journal show %s; to extend "
+    .. "it anyway, run proxylua orders extend %s"):format(
+    duration.text(math.max(time.time() - unseen.at, 0)), unseen.key, order.id, unseen.key,
+    order.id)
 end
 
---- The newest known ends of orders that end soon according to a list. Those whose extension no list
--- shows are asked for once more.
+--- The newest known ends of orders that end soon according to a list. An order whose extension the
+-- list does not show is read once more.
 -- @param orders list of orders with readable ends
 -- @param extensions table: order id -> list, as ownership.read returns it
 -- @return table: order id -> table: `ends`, `unseen` (the extension that the API does not show),
---   `stale` (text, when it ought to show it by now)
--- @raise what px.orders.get raises
+--   `stale` (a message, if the API does not show it after the settling time)
+-- @raise the errors of px.orders.get
 function M.of(orders, extensions)
   local found, behind = {}, {}
   for _, order in ipairs(orders) do
@@ -82,7 +81,7 @@ function M.of(orders, extensions)
   end
   tasks.map(behind, function(order)
     local one = found[order.id]
-    one.ends, one.unseen = look_again(order, time.read(order.expires_at), extensions[order.id])
+    one.ends, one.unseen = read_again(order, time.read(order.expires_at), extensions[order.id])
     if one.unseen and time.time() - one.unseen.at > settings.get("settle") then
       one.stale = describe_stale(order, one.unseen)
     end
@@ -90,9 +89,7 @@ function M.of(orders, extensions)
   return found
 end
 
--- --- keys ---
-
--- "END PERIOD" of the note of this name, written unless another process has been quicker.
+-- Returns "END PERIOD" of the note of this name; writes the note unless another process has.
 local function read_or_write(name, text, item)
   local mine = ("%d %d"):format(math.floor(item.ends), item.period)
   if not text then
@@ -103,8 +100,8 @@ local function read_or_write(name, text, item)
   return tonumber(ends), tonumber(period)
 end
 
--- The notes of an order are a chain: each is named by the order and the end before, so that only
--- one process can write the next.
+-- The notes of an order are a chain: the name of each has the order and the previous end, so that
+-- only one process can write the next.
 local function agree(wanted)
   local list, further = {}, {}
   for name in pairs(wanted) do list[#list + 1] = name end
@@ -122,7 +119,7 @@ end
 
 --- Gives each extension the key that all processes use for that end of that order.
 -- @param list of tables: `order` (id), `ends` (its newest known end, seconds since 1970), `period`
---   (days by which it is to be extended); `key` is set
+--   (days of the extension); the function sets `key`
 -- @raise store
 function M.set_keys(list)
   local wanted = {}

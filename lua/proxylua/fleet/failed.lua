@@ -1,5 +1,5 @@
--- Orders that came back without ever being stock: failed, rejected, or cancelled soon after their
--- purchase. Whether they were paid for decides whether a pool may buy again.
+-- Orders that never delivered proxies: failed, rejected, or cancelled soon after their purchase. A
+-- pool may buy again only if they were not charged or were refunded.
 
 local core = require "proxylua.core"
 local pages = require "proxylua.api.pages"
@@ -7,7 +7,7 @@ local time = require "proxylua.util.time"
 
 local M = {}
 
-local SOON = 86400 -- seconds after its purchase in which a cancelled order never was stock
+local SOON = 86400 -- an order cancelled within these seconds counts as never delivered
 local SKEW = 86400 -- seconds by which the clocks of store and server may be apart
 local MAX_TRANSACTIONS = 2000
 
@@ -18,14 +18,14 @@ local function status_of(order)
   return order.status ~= nil and tostring(order.status):lower() or nil
 end
 
---- Whether an order is over for good according to its status.
+--- Whether an order has ended for good according to its status.
 function M.is_over(order)
   return over[status_of(order)] == true
 end
 
---- Whether an order that was bought never was stock.
--- @param order that is over
--- @param placed_at time of its purchase, nil when it was not bought from this store
+--- Whether a bought order never delivered proxies.
+-- @param order that has ended
+-- @param placed_at time of its purchase, nil if this store did not record the purchase
 -- @param now seconds since 1970
 function M.never_was_stock(order, placed_at, now)
   local status = status_of(order)
@@ -47,11 +47,11 @@ local function add(sums, entry, since)
   end
 end
 
---- What was paid for orders and not given back, according to the transactions.
+--- What was paid for orders and not refunded, according to the transactions.
 -- @param orders table: id -> time of its purchase
--- @return table: id -> money; absent where transactions without an order id, or too many of them,
---   leave it in doubt
--- @raise what px.account.transactions raises
+-- @return table: id -> money; absent if transactions without an order id, or too many transactions,
+--   leave it uncertain
+-- @raise the errors of px.account.transactions
 function M.unreturned(orders)
   local sums, since, count = { of = {}, named = {} }, math.huge, 0
   if not next(orders) then return {} end

@@ -1,10 +1,11 @@
--- Which order belongs to which pool, and what the journal knows of each order. What a pool bought
--- is tied to it by the key in the journal; what a person assigned or unassigned by a note, which
--- goes before the journal. An order has one note at most, so it belongs to one pool at most.
+-- Ownership: which order belongs to which pool, and what the journal knows of each order. An order
+-- that a pool bought belongs to it by its key in the journal. Orders that the user assigned or
+-- unassigned have a note, which takes precedence over the journal. An order has at most one note,
+-- so it belongs to at most one pool.
 --
---   fleet/POOL/N      key of the N-th purchase of a pool. While it is not known to be placed N
---                     stays the same, so a run after a crash asks for the very same purchase; once
---                     it is placed the number is never used again.
+--   fleet/POOL/N      key of the N-th purchase of a pool. N stays the same until the purchase is
+--                     placed, so a run after a crash repeats the same purchase. Once it is placed,
+--                     the number is never used again.
 --   renew/ORDER/END   key of an extension by renew or by a fleet, see proxylua.fleet.ends
 
 local core = require "proxylua.core"
@@ -18,19 +19,19 @@ local time = require "proxylua.util.time"
 local M = {}
 
 local KIND, ENDED, MISSING, DESCRIBED = "fleet", "fleet.ended", "fleet.missing", "fleet.order"
-local NOBODY = "-" -- not a name of a pool
+local UNASSIGNED = "-" -- not a valid name of a pool
 local DAY <const> = 86400
--- To look up a key that has no entry makes the store know whose journal is read, waits for the
--- charge that another process is at work on, and settles what is due.
+-- A key without an entry. Looking it up identifies the account of the journal, waits for the charge
+-- of another process, and settles entries that are due.
 local NONE = "fleet"
 local OF_API = { api = true }
 
--- A key has neither blanks nor bytes beyond ASCII, and its parts no slash.
+-- A key has no blanks and only ASCII, and its parts have no slash.
 local function part(text)
   return (tostring(text):gsub("[^%w._-]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
---- What stands in a key of an extension for an order's id.
+--- Encodes an order id as a part of a key.
 M.part = part
 
 --- The key of a purchase.
@@ -45,16 +46,14 @@ function M.renew_key(id, ends)
   return ("renew/%s/%d"):format(part(id), math.floor(ends))
 end
 
--- --- notes ---
-
---- What somebody said: order id -> pool, or false for an order that was let go.
+--- What the user assigned: order id -> pool, or false for an unassigned order.
 function M.notes()
   local found = {}
-  for id, text in notes.each(KIND, OF_API) do found[id] = text ~= NOBODY and text end
+  for id, text in notes.each(KIND, OF_API) do found[id] = text ~= UNASSIGNED and text end
   return found
 end
 
---- The orders that are known to be over: a set of ids.
+--- The orders that are known to have ended: a set of ids.
 function M.ended()
   local found = {}
   for id in notes.each(ENDED, OF_API) do found[id] = true end
@@ -65,7 +64,7 @@ local function put(kind, texts)
   if next(texts) then notes.put(kind, texts, OF_API) end
 end
 
---- Remembers orders that are over for good.
+--- Stores the ids of orders that have ended for good.
 -- @param ids list
 function M.put_ended(ids)
   local texts = {}
@@ -73,14 +72,14 @@ function M.put_ended(ids)
   put(ENDED, texts)
 end
 
---- When the API first denied orders: id -> seconds since 1970.
+--- When the API first responded with 404 for orders: id -> seconds since 1970.
 function M.missing()
   local found = {}
   for id, text in notes.each(MISSING, OF_API) do found[id] = tonumber(text) end
   return found
 end
 
---- Remembers when the API first denied orders.
+--- Stores when the API first responded with 404 for orders.
 -- @param since table: id -> seconds since 1970, or false for an order that was found again
 function M.put_missing(since)
   local texts = {}
@@ -88,7 +87,7 @@ function M.put_missing(since)
   put(MISSING, texts)
 end
 
---- What orders are that were assigned, as far as it was remembered: id -> type, quantity, country.
+--- The stored descriptions of assigned orders: id -> table of type, quantity and country.
 function M.described()
   local found = {}
   for id, text in notes.each(DESCRIBED, OF_API) do
@@ -98,7 +97,7 @@ function M.described()
   return found
 end
 
---- Remembers what orders are, for the time when the API does not show them.
+--- Stores descriptions of orders, for use when the API does not show the orders.
 -- @param orders table: id -> table of type, quantity and country
 function M.describe(orders)
   local texts = {}
@@ -108,8 +107,6 @@ function M.describe(orders)
   end
   put(DESCRIBED, texts)
 end
-
--- --- the journal ---
 
 -- "POST /orders {…}" -> table
 local function params_of(entry)
@@ -143,12 +140,12 @@ local function read_purchase(found, entry)
         placed_at = entry.updated_at }
       found.ties[entry.order_id] = pool and found.bought[entry.order_id]
     elseif pool then
-      table.insert(found.nameless, { key = entry.key, pool = pool })
+      table.insert(found.without_id, { key = entry.key, pool = pool })
     end
   end
 end
 
--- The ends before and after an extension, as far as the journal has them.
+-- Reads an extension, with the ends before and after it if the journal has them.
 local function read_extension(found, entry)
   local id = order_in(entry)
   if not id or not (entry.open or entry.state == "placed") then return end
@@ -168,7 +165,7 @@ end
 
 local readers = { ["orders.create"] = read_purchase, ["orders.extend"] = read_extension }
 
---- Open extensions, before a look-up of anything settles them.
+--- Returns the open extensions, before a look-up settles them.
 -- @return list of key, order, running
 -- @raise store
 function M.open_extensions()
@@ -179,18 +176,18 @@ function M.open_extensions()
   return found.open
 end
 
---- What the journal and the notes say.
--- @return table: `ties` (order id -> table: pool, and of what was bought params and placed_at),
---   `bought` (the same of all that was bought, for a pool or not), `next` (pool -> number of its
---   next purchase, 1 where absent), `extensions` (order id -> list of placed extensions: key, at,
---   period (days), and where they are known the ends before and after), `open` (list: key, running,
---   note, at; of a purchase params and pool; of an extension order), `released` (set of ids),
---   `nameless` (list: key and pool of purchases that were placed without an order id), `seen` (set
---   of pools that this store knows)
+--- Reads the journal and the notes.
+-- @return table: `ties` (order id -> table: pool; params and placed_at if it was bought), `bought`
+--   (order id -> the same, also of purchases for no pool), `next` (pool -> number of its next
+--   purchase, 1 if absent), `extensions` (order id -> list of placed extensions: key, at, period
+--   (days), and the ends before and after, if known), `open` (list: key, running, note, at; for a
+--   purchase also params and pool, for an extension order), `released` (set of ids), `without_id`
+--   (list of key and pool: purchases placed without an order id), `seen` (set of pools that this
+--   store knows)
 -- @raise store
 function M.read()
   core.journal.inquire(NONE)
-  local found = { ties = {}, bought = {}, next = {}, extensions = {}, open = {}, nameless = {},
+  local found = { ties = {}, bought = {}, next = {}, extensions = {}, open = {}, without_id = {},
     released = {}, seen = {} }
   for entry in journal.each() do
     local read = readers[entry.endpoint]
@@ -206,8 +203,8 @@ function M.read()
   return found
 end
 
--- Whether an order may be what an open purchase bought. While it is set up an order may show less
--- than was bought, and the clocks of store and server may be hours apart.
+-- Whether an order may be the result of an open purchase. An order that is being set up may show
+-- less than was bought, and the clocks of store and server may differ by hours.
 local function could_be(open, order)
   local asked = open.params
   local kind, country = order.type and tostring(order.type):lower(), country_code(order.country)
@@ -218,8 +215,8 @@ local function could_be(open, order)
     and (not created or not open.at or created > open.at - DAY)
 end
 
---- The open purchase that an order may have come of: to extend the order now would hide it from
--- the look-up of the purchase.
+--- Returns the open purchase that an order may belong to. Extending the order now would hide it
+-- from the look-up of the purchase.
 -- @param order of a list
 -- @param found as M.read returns it
 -- @return entry of found.open, or nil
@@ -230,7 +227,7 @@ function M.open_purchase(order, found)
   end
 end
 
---- The pools that what was read tells of: a set of names.
+--- The set of names of all known pools.
 -- @param found as M.read returns it
 function M.pools(found)
   local pools = {}
@@ -241,13 +238,12 @@ function M.pools(found)
   return pools
 end
 
---- Looks up what came of charges that were left open, which takes the settling time where it cannot
--- be told before.
--- @param open list of entries, as M.read returns them
+--- Looks up the outcome of open charges. This may take the settling time.
+-- @param open list of entries, as returned by M.read
 -- @param wanted function of an entry: whether it is looked up
--- @param progress function of what and how many: object with the methods step and finish
--- @return whether any was
--- @raise what stands in the way of looking; not that the outcome stays unknown
+-- @param progress function of a label and a count: object with the methods step and finish
+-- @return whether any was looked up
+-- @raise the errors of the look-up, except outcome_unknown
 function M.look_up(open, wanted, progress)
   local list = {}
   for _, entry in ipairs(open) do
@@ -265,46 +261,44 @@ function M.look_up(open, wanted, progress)
   return true
 end
 
---- What a person can do about a charge of unknown outcome.
+--- The message about a charge of unknown outcome, with the commands that help.
 function M.way_out(entry)
-  local text = "what came of %s is not known%s; proxylua journal show %s shows more, and journal "
-    .. "settle %s settles it"
+  local text = "the outcome of %s is unknown%s. See proxylua journal show %s, then settle it with "
+    .. "proxylua journal settle %s"
   return text:format(entry.key, entry.note and " (" .. entry.note .. ")" or "", entry.key,
     entry.key)
 end
-
--- --- a person's word ---
 
 local function owner_of(id)
   local tie = M.read().ties[id]
   return tie and tie.pool
 end
 
---- Ties an order to a pool. Done before, it is well.
+--- Assigns an order to a pool; does nothing if it belongs to the pool already.
 -- @param pool name
 -- @param id of the order
--- @raise usage when it belongs to another pool
+-- @raise usage, when it belongs to another pool
 function M.adopt(pool, id)
   local owner = owner_of(id)
   if not owner then
     if not notes.put_new(KIND, id, pool, OF_API) then
       owner = notes.get(KIND, { id }, OF_API)[id]
-      if owner == NOBODY then notes.put(KIND, { [id] = pool }, OF_API) end
+      if owner == UNASSIGNED then notes.put(KIND, { [id] = pool }, OF_API) end
     end
     owner = owner_of(id)
   end
   if owner ~= pool then
-    names.usage("order %s belongs to pool %s; proxylua fleet release %s lets it go first", id,
+    names.usage("order %s belongs to pool %s. Run proxylua fleet release %s first", id,
       tostring(owner), id)
   end
 end
 
---- Lets an order go: it belongs to no pool from now on.
+--- Unassigns an order: from now on it belongs to no pool.
 -- @param id of the order
--- @return the pool that it belonged to, nil when there was none
+-- @return the pool that it belonged to, nil if it belonged to none
 function M.release(id)
   local owner = owner_of(id)
-  if owner then notes.put(KIND, { [id] = NOBODY }, OF_API) end
+  if owner then notes.put(KIND, { [id] = UNASSIGNED }, OF_API) end
   return owner
 end
 

@@ -1,5 +1,5 @@
--- A plan that is saved in a file until it is applied, and whether it is still up to date. What the
--- plan itself has done since, in a run that broke off, does not make it out of date.
+-- Saved plans: reading, writing, and whether a plan is still up to date. Actions of the plan that
+-- an interrupted run has carried out do not make it out of date.
 
 local core = require "proxylua.core"
 local file = require "proxylua.fleet.pools_file"
@@ -15,33 +15,30 @@ local function refuse(from, format, ...)
   core.error.raise{ kind = "config", message = from .. ": " .. format:format(...) }
 end
 
---- Whether a text is a saved plan, and not a list of pools.
+--- Whether a text is a saved plan rather than a list of pools.
 function M.is_plan(content)
   return content:find("^%s*{") ~= nil
 end
 
---- Saves a plan, whole or not at all, in a file that is its owner's alone. It takes the place of
--- another plan, and not of a file that a person has written, such as the pools that it was made
--- from.
--- @raise store; config, also when it would be larger than what is read
+--- Saves a plan atomically in a file that only its owner can read. It overwrites another plan, but
+-- never a file that the user has written, such as the pools file.
+-- @raise store; config, also when the plan would be too large to be read
 function M.save(plan, path)
   local content = core.system.kind(path) == "file" and file.text(path)
   if content and content ~= "" and not M.is_plan(content) then
-    refuse(path, "is there and holds no plan; name another file to keep this one in")
+    refuse(path, "the file exists and is not a saved plan. Use another file name")
   end
   local encoded = core.json.encode(plan, { indent = 2 }) .. "\n"
   if #encoded > file.MAX_BYTES then
-    refuse(path, "the plan has %d bytes, and at most %d are read; split the pools among files",
+    refuse(path, "the plan has %d bytes (maximum: %d). Split the pools into several files",
       #encoded, file.MAX_BYTES)
   end
   core.system.write_file(path, encoded, PRIVATE)
 end
 
--- --- reading ---
-
 local function amount(from, value, what)
   local ok, money = pcall(core.money.new, value)
-  if not ok then refuse(from, "%s is no amount", what) end
+  if not ok then refuse(from, "%s is not an amount", what) end
   return money
 end
 
@@ -64,12 +61,12 @@ local function read_action(from, pool, action)
 end
 
 local function read_list(from, value, what)
-  if type(value) ~= "table" then refuse(from, "%s is no list", what) end
+  if type(value) ~= "table" then refuse(from, "%s is not a list", what) end
   return value
 end
 
 local function read_part(from, part)
-  if type(part) ~= "table" then refuse(from, "a pool is no table") end
+  if type(part) ~= "table" then refuse(from, "a pool is not a table") end
   part.pool = file.check({ part.pool }, from)[1]
   for _, name in ipairs{ "keep", "actions", "notes", "problems" } do
     read_list(from, part[name], ("%s of pool %s"):format(name, part.pool.name))
@@ -82,14 +79,14 @@ local function read_part(from, part)
   for _, action in ipairs(part.actions) do read_action(from, part.pool.name, action) end
 end
 
---- Checks a plan that was read from somewhere.
--- @param plan decoded
--- @param from where it is from, for messages
+--- Checks a decoded plan.
+-- @param plan table
+-- @param from string, the origin of the plan, for messages
 -- @return the plan, with its amounts as money
 -- @raise config
 function M.check(plan, from)
   if type(plan) ~= "table" or plan.version ~= planner.VERSION then
-    refuse(from, "is no plan of this version of the program; make it again")
+    refuse(from, "not a plan of this version of proxylua. Run proxylua fleet plan again")
   end
   for _, part in ipairs(read_list(from, plan.pools, "pools")) do read_part(from, part) end
   plan.total = amount(from, plan.total, "total")
@@ -100,13 +97,11 @@ end
 -- @raise config
 function M.parse(content, from)
   local ok, plan = pcall(core.json.decode, content)
-  if not ok then refuse(from, "is no plan: %s", plan.message or tostring(plan)) end
+  if not ok then refuse(from, "not a plan: %s", plan.message or tostring(plan)) end
   return M.check(plan, from)
 end
 
--- --- what moved ---
-
-local function tell(action)
+local function describe(action)
   return ("%s %s%s"):format(action.action == "buy" and "+ buy" or "~ extend",
     action.order and action.order .. ", " or "", planner.words(action))
 end
@@ -117,7 +112,7 @@ local function by_key(actions)
   return found
 end
 
-local function same_thing(a, b)
+local function is_same(a, b)
   for _, name in ipairs{ "action", "pool", "order", "type", "quantity", "country", "period" } do
     if a[name] ~= b[name] then return false end
   end
@@ -128,23 +123,21 @@ local function compare_actions(moved, planned, fresh)
   local after, before = by_key(fresh), by_key(planned)
   for _, action in ipairs(planned) do
     local now = after[action.key]
-    if not now or not same_thing(action, now) then
-      moved[#moved + 1] = ("pool %s: %s is not what is needed any more"):format(action.pool,
-        tell(action))
+    if not now or not is_same(action, now) then
+      moved[#moved + 1] = ("pool %s: %s is no longer needed"):format(action.pool, describe(action))
     elseif now.price ~= action.price then
-      moved[#moved + 1] = ("pool %s: %s cost %s and costs %s now"):format(action.pool, tell(action),
-        action.price,
-        now.price)
+      moved[#moved + 1] = ("pool %s: %s cost %s, now it costs %s"):format(action.pool,
+        describe(action), action.price, now.price)
     end
   end
   for _, action in ipairs(fresh) do
     if not before[action.key] then
-      moved[#moved + 1] = ("pool %s: %s is needed now"):format(action.pool, tell(action))
+      moved[#moved + 1] = ("pool %s: %s is needed now"):format(action.pool, describe(action))
     end
   end
 end
 
--- The ends of the orders that a plan knows by their ids; true: it was about to move that.
+-- The expiry dates of the orders that a plan names: order id -> text, "" without one.
 local function ends_of(part)
   local ends = {}
   for _, order in ipairs(part.keep) do ends[order.order] = order.expires_at or "" end
@@ -170,21 +163,21 @@ local function compare_orders(moved, planned, fresh, done)
   end
   for id, ends in pairs(before) do
     if not after[id] then
-      moved[#moved + 1] = ("pool %s: order %s has gone, or is about to end"):format(name, id)
+      moved[#moved + 1] = ("pool %s: order %s has ended, or is about to expire"):format(name, id)
     elseif not same_end(after[id], ends, planned.pool.period) and not ours[id] then
-      moved[#moved + 1] = ("pool %s: order %s ended %s and ends %s now"):format(name, id, ends,
-        after[id])
+      moved[#moved + 1] = ("pool %s: the expiry date of order %s was %s and is now %s"):format(name,
+        id, ends, after[id])
     end
   end
   for id in pairs(after) do
     if not before[id] and not ours[id] then
-      moved[#moved + 1] = ("pool %s: order %s has come"):format(name, id)
+      moved[#moved + 1] = ("pool %s: order %s is new"):format(name, id)
     end
   end
 end
 
--- Orders of a pool's kind that belong to no pool and were not there when the plan was made: how
--- many, and which.
+-- Orders that fit a pool, belong to none and did not exist when the plan was made: their number,
+-- and the candidates, newest first.
 local function new_unassigned(before, pool, orders)
   local known, since = {}, (before.newest or math.huge) + MINUTE
   for _, id in ipairs(before.orders) do known[id] = true end
@@ -203,8 +196,8 @@ local function new_unassigned(before, pool, orders)
   return math.min(math.max(count, later), #unknown), unknown
 end
 
--- What a pool is about to buy, somebody may have bought otherwise in the meantime. Pools of one
--- kind share the comparison.
+-- The user may have bought outside the fleet what the pool is about to buy. Pools of one kind share
+-- the comparison.
 local function compare_unassigned(moved, planned, orders, of_kind)
   local pool = planned.pool
   local name, kind = pool.name, ("%s %s"):format(pool.type, pool.country or "")
@@ -214,25 +207,25 @@ local function compare_unassigned(moved, planned, orders, of_kind)
   for at = 1, math.min(count, planner.MAX_NAMED) do
     local id = unknown[at].id
     moved[#moved + 1] = (
-      "pool %s: order %s of this kind has come, and belongs to no pool; fleet adopt %s %s takes "
-      .. "it in"):format(name, id, name, id)
+      "pool %s: order %s is new, fits and belongs to no pool; assign it with proxylua fleet adopt "
+      .. "%s %s"):format(name, id, name, id)
   end
   if count > planner.MAX_NAMED then
-    moved[#moved + 1] = ("pool %s: %d more orders of this kind have come"):format(name,
+    moved[#moved + 1] = ("pool %s: %d more new orders fit and belong to no pool"):format(name,
       count - planner.MAX_NAMED)
   end
 end
 
 --- What has changed since a plan was made.
 -- @param planned
--- @param fresh plan of the same pools as things are now, with prices
+-- @param fresh current plan of the same pools, with prices
 -- @param done table: key -> order, of the actions of the plan that were placed
--- @param unassigned active orders of no pool, as fleet.snapshot has them
--- @return list of texts, sorted; empty when nothing has
+-- @param unassigned active orders of no pool, as returned by fleet.snapshot
+-- @return sorted list of strings; empty if nothing has changed
 function M.moved(planned, fresh, done, unassigned)
   if planned.account ~= fresh.account then
-    return { ("the plan is of account %s, and this is %s"):format(tostring(planned.account),
-      tostring(fresh.account)) }
+    return { ("the plan belongs to account %s, but the key belongs to account %s"):format(
+      tostring(planned.account), tostring(fresh.account)) }
   end
   local moved, left, buys, of_kind = {}, {}, {}, {}
   for _, action in ipairs(planner.actions(planned)) do

@@ -1,25 +1,25 @@
--- What is to be done so that the current state becomes the desired one. Pure: pools and state in,
--- a plan out; then prices in, a plan with figures out. The same pools and state make the same plan,
--- and a plan that was carried out up to any action makes the rest of it.
+-- The planner decides which actions turn the current state into the desired one. It is pure: pools
+-- and state in, a plan out; then prices in, a plan with prices out. The same pools and state give
+-- the same plan. After some actions of a plan were done, planning again gives the remaining ones.
 --
--- A plan is a table that JSON can hold: `version`, `account`, `pools` (list: `pool`, as it is
--- desired; `have`; `keep`, `actions`, `notes`; `unassigned`, active orders of its kind that belong
--- to no pool: their `count`, the time of the `newest`, and three of them as `orders`; `surplus`;
+-- A plan is a table that JSON can hold: `version`, `account`, `pools` (list: `pool`, the desired
+-- one; `have`; `keep`, `actions`, `notes`; `unassigned`, active orders that fit but belong to no
+-- pool: their `count`, the time of the `newest`, and up to three ids as `orders`; `surplus`;
 -- `refused`, why none of its actions will be done; `held`, why nothing is bought for it;
--- `problems`, what could not be extended, each with its order; `total`), `notes`, `extend`, `buy`
--- and `total` (money), `balance`, `balance_after`; `refused`, why nothing of it will be done. An
--- action: `action` ("extend" or "buy"), `pool`, `key`, `type`, `quantity`, `country`, `period`,
--- `price`, and of an extension `order` and `expires_at`.
+-- `problems`, orders that could not be extended; `total`), `notes`, `extend`, `buy` and `total`
+-- (money), `balance`, `balance_after`; `refused`, why the whole plan is refused. An action:
+-- `action` ("extend" or "buy"), `pool`, `key`, `type`, `quantity`, `country`, `period`, `price`,
+-- and for an extension `order` and `expires_at`.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
-local ties = require "proxylua.fleet.ownership"
+local ownership = require "proxylua.fleet.ownership"
 
 local M = {}
 
 M.VERSION = 2
 
-M.MAX_NAMED = 3 -- orders that are named where there may be thousands
+M.MAX_NAMED = 3 -- order ids in a message or plan; there may be thousands
 
 --- "10 isp in US for 30 days"
 -- @param thing action or pool
@@ -34,15 +34,13 @@ local function note(part, format, ...)
   table.insert(part.notes, format:format(...))
 end
 
--- --- what is there ---
-
---- Whether an order is of the kind that a pool wants.
+--- Whether the type and country of an order fit a pool.
 function M.fits(pool, order)
   return order.type == pool.type and (not pool.country or not order.country or order.country
     == pool.country)
 end
 
--- What was extended is not due before the API shows it.
+-- An extended order is not due, even while the API still shows its old expiry date.
 local function ends_soon(pool, order, now)
   return pool.renew_before and order.expires and order.expires - now <= pool.renew_before
     and order.expires > now and not order.is_extended
@@ -54,7 +52,7 @@ local function keep(part, order)
     expires_at = order.expires_at })
 end
 
--- What was not extended although it may be due.
+-- Records why an order that may be due is not extended.
 local function add_problem(part, order, format, ...)
   local text = format:format(...)
   note(part, "order %s %s", order.id, text)
@@ -68,12 +66,12 @@ end
 local function describe_end(part, order)
   if (part.pool.renew_before or 0) == 0 then return end
   if order.expires_at ~= nil then
-    add_problem(part, order, "has an end that cannot be read (%.60s), so it is not extended",
+    add_problem(part, order, "has an unreadable expiry date (%.60s) and is not extended",
       tostring(order.expires_at):gsub("%c", "?"))
   elseif order.is_new then
     note(part, "order %s has no expiry date yet", order.id)
   else
-    add_problem(part, order, "has no expiry date, so it is not extended")
+    add_problem(part, order, "has no expiry date and is not extended")
   end
 end
 
@@ -83,31 +81,31 @@ local function describe(part, order, now)
   elseif order.stale then
     add_problem(part, order, "%s", order.stale)
   elseif order.is_extended then
-    note(part, "order %s was extended already, and the API does not show it yet", order.id)
+    note(part, "order %s was extended; the API does not show it yet", order.id)
   elseif order.expires and order.expires <= now then
-    note(part, "order %s is called active and ended %s ago; it counts as long as the API says so",
-      order.id, duration.text(now - order.expires))
+    note(part, "order %s expired %s ago, but the API lists it as active; it counts until that "
+      .. "changes", order.id, duration.text(now - order.expires))
   elseif not is_active(order) then
-    note(part, "order %s is called %s; it counts until fleet release %s lets it go", order.id,
-      order.status, order.id)
+    note(part, "order %s has status %s; it counts until you run proxylua fleet release %s",
+      order.id, order.status, order.id)
   elseif not order.expires then
     describe_end(part, order)
   end
   if order.listed and order.listed < order.quantity and order.type ~= "residential" then
-    note(part, "order %s: %d were bought and %d are there so far; all %d count", order.id,
+    note(part, "order %s: %d proxies were bought, %d are set up so far; all %d count", order.id,
       order.quantity, order.listed, order.quantity)
   end
 end
 
--- Keeps an order that is due and cannot be extended now. Returns whether it is one.
+-- Keeps a due order if it cannot be extended now. Returns whether that is so.
 local function is_hindered(part, order, running)
   local open, key = order.held_by, running[order.id]
   if open and open.running then
-    note(part, "order %s may be what another process buys at the moment (key %s)", order.id,
-      open.key)
+    note(part, "order %s may belong to a purchase that another process is making (key %s)",
+      order.id, open.key)
   elseif open then
-    add_problem(part, order, "may have come of %s, whose outcome is not known; it is not extended "
-      .. "before that is settled", open.key)
+    add_problem(part, order, "may belong to purchase %s, whose outcome is unknown; it is not "
+      .. "extended until that is settled (proxylua journal show %s)", open.key, open.key)
     part.problems[#part.problems].unknown = true
   elseif key and key ~= order.renew_key then
     note(part, "order %s is being extended by another process (key %s)", order.id, key)
@@ -118,16 +116,16 @@ local function is_hindered(part, order, running)
   return true
 end
 
--- Keeps what needs nothing; returns what is about to end, the nearest end first.
+-- Keeps the orders that need no extension; returns the due ones, the first to expire first.
 local function sort_out(part, orders, state)
   local due = {}
   for _, order in ipairs(orders) do
     local is_due = ends_soon(part.pool, order, state.now) and is_active(order)
     if order.unseen and not order.type then
-      part.held = part.held or ("order %s %s, and how much it counts is not known; nothing is "
-        .. "bought meanwhile"):format(order.id, order.unseen)
+      part.held = part.held or ("order %s %s, so its quantity is unknown; nothing is bought for "
+        .. "the pool meanwhile"):format(order.id, order.unseen)
     elseif not M.fits(part.pool, order) then
-      note(part, "order %s is %s, which the pool is not; it does not count", order.id,
+      note(part, "order %s is %s, which does not fit the pool; it does not count", order.id,
         M.words(order))
     elseif not is_due then
       describe(part, order, state.now)
@@ -139,19 +137,16 @@ local function sort_out(part, orders, state)
   return due
 end
 
--- --- what is to be done ---
-
 local function extend(part, order)
   table.insert(part.actions, {
     action = "extend", pool = part.pool.name,
-    key = order.renew_key or ties.renew_key(order.id, order.expires), order = order.id,
+    key = order.renew_key or ownership.renew_key(order.id, order.expires), order = order.id,
     type = order.type, quantity = order.quantity, country = order.country,
-      period = part.pool.period,
-    expires_at = order.expires_at,
+    period = part.pool.period, expires_at = order.expires_at,
   })
 end
 
--- Those that end are extended as long as the pool would be short without them.
+-- Extends due orders as long as the pool would be short of proxies without them.
 local function renew(part, due, now)
   local count = part.have
   for _, order in ipairs(due) do
@@ -160,7 +155,7 @@ local function renew(part, due, now)
       count = count + order.quantity
       extend(part, order)
     else
-      note(part, "order %s is not needed and ends in %s", order.id,
+      note(part, "order %s is not needed and expires in %s", order.id,
         duration.text(order.expires - now))
     end
   end
@@ -172,26 +167,25 @@ local function buy(part, missing, number)
   while missing > 0 do
     local quantity = math.min(missing, pool.batch or missing)
     table.insert(part.actions, {
-      action = "buy", pool = pool.name, key = ties.buy_key(pool.name, number), type = pool.type,
-        quantity = quantity,
-      country = pool.country, period = pool.period,
+      action = "buy", pool = pool.name, key = ownership.buy_key(pool.name, number),
+      type = pool.type, quantity = quantity, country = pool.country, period = pool.period,
     })
     missing, number = missing - quantity, number + 1
   end
 end
 
--- Orders that were paid for and never were stock stop the purchases of their pool, or each run
--- would pay once more.
+-- A paid order that never delivered stops the purchases of its pool; otherwise each run would pay
+-- once more.
 local function add_failed(part, state)
   for _, order in ipairs(state.failed) do
     if order.pool == part.pool.name and order.is_returned then
-      note(part, "order %s came back %s and was not charged, or was refunded; it does not count",
+      note(part, "order %s has status %s and was not charged, or was refunded; it does not count",
         order.order, order.status)
     elseif order.pool == part.pool.name then
-      part.held = part.held or ("order %s came back %s, and %s; it does not count, and nothing is "
-        .. "bought in its place. Ask the support; then fleet release %s lets the pool buy again"
-        ):format(order.order, order.status, order.paid
-        and ("%s of its price were not refunded"):format(order.paid)
+      part.held = part.held or ("order %s has status %s, and %s; it does not count, and nothing is "
+        .. "bought in its place. Contact support, then run proxylua fleet release %s to let the "
+        .. "pool buy again"):format(order.order, order.status, order.paid
+        and ("%s of its price was not refunded"):format(order.paid)
         or "the transactions do not show whether it was refunded", order.order)
     end
   end
@@ -221,13 +215,11 @@ local function plan_pool(pool, orders, state)
   return part
 end
 
--- --- what belongs to no pool of these ---
-
-local function describe_nameless(part, state)
-  for _, one in ipairs(state.nameless) do
+local function describe_without_id(part, state)
+  for _, one in ipairs(state.without_id) do
     if one.pool == part.pool.name then
-      note(part, "%s was placed without an order id; what came of it does not count unless it is "
-        .. "adopted", one.key)
+      note(part, "purchase %s was placed without an order id; assign its order with proxylua fleet "
+        .. "adopt %s ORDER, or it does not count", one.key, part.pool.name)
     end
   end
 end
@@ -245,7 +237,7 @@ local function summary_of(orders, pool)
   return summary
 end
 
--- Pools of one kind share what was found for the first of them.
+-- Pools of one type and country share one summary.
 local function find_unassigned(plan, orders)
   local of_kind = {}
   for _, part in ipairs(plan.pools) do
@@ -255,30 +247,31 @@ local function find_unassigned(plan, orders)
   end
 end
 
---- Names some of many orders: "ord_1, ord_2, ord_3 and 7 more".
--- @param ids list of those that are named
--- @param count how many there are
+--- Lists some of many orders: "ord_1, ord_2, ord_3 and 7 more".
+-- @param ids list of the ids to show
+-- @param count number of all orders
 function M.some(ids, count)
   local more = count > #ids and (" and %d more"):format(count - #ids) or ""
   return table.concat(ids, ", ") .. more
 end
 
--- An order may be meant for a pool that would buy once more.
+-- The user may have meant such an order for the pool, which would otherwise buy again.
 local function describe_unassigned(part)
   local found = part.unassigned
   if found.count == 0 then return end
-  note(part, "active orders of this kind that belong to no pool: %d (%s); fleet adopt %s ORDER "
-    .. "takes one in", found.count, M.some(found.orders, found.count), part.pool.name)
+  note(part, "active orders that would fit but belong to no pool: %d (%s); assign one with "
+    .. "proxylua fleet adopt %s ORDER", found.count, M.some(found.orders, found.count),
+    part.pool.name)
 end
 
--- A store that was lost or restored knows nothing of what it has bought.
+-- After its loss or its restoration from a backup, a store has no record of the fleet's orders.
 local function refuse_existing(plan)
   for _, part in ipairs(plan.pools) do
     local found = part.unassigned
     if found.count > 0 and part.pool.quantity > 0 then
-      plan.refused = ("this store knows nothing of this fleet, and the account has %d active "
-        .. "order%s that would fit pool %s (%s). proxylua fleet adopt %s ORDER counts an order "
-        .. "towards the pool; --ignore-existing (ignore_existing = true) buys all the same"):format(
+      plan.refused = ("the store has no record of this fleet, but the account has %d active "
+        .. "order%s that would fit pool %s (%s). Assign them with proxylua fleet adopt %s ORDER, "
+        .. "or use --ignore-existing (ignore_existing = true) to buy anyway"):format(
         found.count, found.count == 1 and "" or "s", part.pool.name,
         M.some(found.orders, found.count), part.pool.name)
       return
@@ -291,15 +284,16 @@ local function describe_others(plan, state)
   for name in pairs(state.others) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
-    note(plan, "pool %s is not in the file; its %d are left alone", name, state.others[name])
+    note(plan, "pool %s is not in the file; its orders (quantity: %d) are left alone", name,
+      state.others[name])
   end
 end
 
---- Decides, without prices.
--- @param pools list, as fleet.pools_file has them
--- @param state as fleet.snapshot has it
--- @param options table, may be left out: `ignore_existing`, buy although a store that does not know
---   the pools finds active orders that would fit
+--- Makes a plan without prices.
+-- @param pools list, as returned by fleet.pools_file
+-- @param state as returned by fleet.snapshot
+-- @param options table, optional: `ignore_existing`, buy even if the store has no record of the
+--   pools while active orders would fit them
 -- @return plan
 function M.decide(pools, state, options)
   local array = core.json.array
@@ -314,7 +308,7 @@ function M.decide(pools, state, options)
   end
   find_unassigned(plan, state.unassigned)
   for _, part in ipairs(plan.pools) do
-    describe_nameless(part, state)
+    describe_without_id(part, state)
     describe_unassigned(part)
   end
   describe_others(plan, state)
@@ -322,8 +316,6 @@ function M.decide(pools, state, options)
   if state.is_new and not plan.ignore_existing then refuse_existing(plan) end
   return plan
 end
-
--- --- figures ---
 
 local function check_unit_price(part, action)
   local most = part.pool.max_unit_price
@@ -343,12 +335,12 @@ local function add_up(part, price_of)
   part.total = sums.extend + sums.buy
   local most = part.pool.max_total
   if most and not part.refused and part.total > most then
-    part.refused = ("all of it costs %s, above max_total %s"):format(part.total, most)
+    part.refused = ("the total of %s is above max_total %s"):format(part.total, most)
   end
   return sums
 end
 
---- Puts prices on a plan, and refuses what is too dear.
+--- Adds prices to a plan, and refuses pools above their price limits.
 -- @param plan changed in place
 -- @param price_of function of an action: money
 -- @return the plan
@@ -365,10 +357,9 @@ function M.price(plan, price_of)
   return plan
 end
 
---- All actions, of the pools that are not refused unless told otherwise: extensions first, which
--- cannot wait.
+--- Lists the actions of a plan, extensions first because they are urgent.
 -- @param plan
--- @param all true: the refused ones too
+-- @param all true: include the actions of refused pools
 -- @return list
 function M.actions(plan, all)
   local list = core.json.array{}
@@ -382,7 +373,7 @@ function M.actions(plan, all)
   return list
 end
 
---- Whether there is something to do, or something that ought to be done and is refused.
+--- Whether the plan has actions, refusals or problems.
 function M.has_work(plan)
   for _, part in ipairs(plan.pools) do
     if part.refused or part.held or #part.problems > 0 or #part.actions > 0 then return true end

@@ -1,5 +1,5 @@
--- The desired state: a list of pools, read as data like the config file and checked whole before
--- anything else happens. Every mistake is an error that names file, pool and field.
+-- The desired state: a list of pools, read as data like the config file and checked completely
+-- before anything else happens. Errors name the file, the pool and the field.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -7,27 +7,25 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
---- The largest file that is read, and that a plan may become: thousands of pools and orders.
+--- The largest pools file or plan in bytes: enough for thousands of pools and orders.
 M.MAX_BYTES = 64 << 20
 
 local DAY = 86400
 local USUAL_RENEWAL = 3 * DAY
-local LONGEST_NAME = 64
-local MOST_UNITS, LONGEST_PERIOD = 1000000, 3650
+local MAX_NAME = 64
+local MAX_UNITS, MAX_PERIOD = 1000000, 3650
 
--- Those that are sold by the day.
+-- Types that are sold by the day.
 local timed = { datacenter = true, isp = true, mobile = true }
 
 local function refuse(where, format, ...)
   core.error.raise{ kind = "config", message = where .. ": " .. format:format(...) }
 end
 
--- --- the types of fields: value -> value, or nil and what is expected ---
-
 local types = {}
 
 function types.name(value)
-  if type(value) == "string" and #value <= LONGEST_NAME and value:find("^%w[%w._-]*$") then
+  if type(value) == "string" and #value <= MAX_NAME and value:find("^%w[%w._-]*$") then
     return value
   end
   return nil, "a name of letters, digits, '.', '_' and '-'"
@@ -63,15 +61,15 @@ function types.duration(value)
   return nil, "a duration such as \"12h\" or \"3d\""
 end
 
-types.quantity, types.count, types.days = whole(0, MOST_UNITS), whole(1, MOST_UNITS),
-  whole(1, LONGEST_PERIOD)
+types.quantity, types.count, types.days = whole(0, MAX_UNITS), whole(1, MAX_UNITS),
+  whole(1, MAX_PERIOD)
 
---- Whether a value is a name of a pool.
+--- Whether a value is a valid name of a pool.
 function M.is_name(value)
   return types.name(value) ~= nil
 end
 
--- The fields of a pool, in their order: name, type of value, whether it is needed.
+-- The fields of a pool, in their order: name, type of value, whether it is required.
 local fields = {
   { "name", "name", true }, { "type", "word", true }, { "country", "country" },
     { "quantity", "quantity", true },
@@ -83,19 +81,17 @@ local fields = {
 local known = {}
 for _, field in ipairs(fields) do known[field[1]] = true end
 
--- --- a pool ---
-
 local function check_names(where, pool)
   for name in pairs(pool) do
     if not known[name] then
       local nearest = names.nearest(tostring(name), known)
-      refuse(where, "a pool has no field %s%s", tostring(name),
+      refuse(where, "unknown field %s%s", tostring(name),
         nearest and (", did you mean %s?"):format(nearest) or "")
     end
   end
 end
 
--- A text in quotes: "3" is no 3.
+-- Strings are shown in quotes, so that "3" differs from 3.
 local function shown(value)
   return type(value) == "string" and ('"%s"'):format(value) or tostring(value)
 end
@@ -108,21 +104,23 @@ local function read_fields(where, pool)
     if value == nil and needed then refuse(where, "the field %s is missing", name) end
     if value ~= nil then
       local checked, expected = types[kind](value)
-      if checked == nil then refuse(where, "%s is %s, got %s", name, expected, shown(value)) end
+      if checked == nil then
+        refuse(where, "%s must be %s, got %s", name, expected, shown(value))
+      end
       read[name] = checked
     end
   end
   return read
 end
 
--- An extension that ends before it is due again would be due for ever.
+-- With renew_before at or above the period, an extended order would be due again at once, for ever.
 local function check_renewal(where, pool)
   if not pool.period then
     if timed[pool.type] then
-      refuse(where, "period, the days, is missing: %s is sold by the day", pool.type)
+      refuse(where, "the field period is missing: type %s is sold by the day", pool.type)
     end
     if pool.renew_before then
-      refuse(where, "renew_before needs period, the days by which orders are extended")
+      refuse(where, "renew_before needs the field period (days by which orders are extended)")
     end
     return
   end
@@ -135,7 +133,9 @@ local function check_renewal(where, pool)
 end
 
 local function read_pool(from, at, pool)
-  if type(pool) ~= "table" then refuse(from, "pool %d is a table, got a %s", at, type(pool)) end
+  if type(pool) ~= "table" then
+    refuse(from, "pool %d must be a table, got a %s", at, type(pool))
+  end
   local named = types.name(pool.name)
   local where = ("%s: pool %s"):format(from, named or at)
   check_names(where, pool)
@@ -145,26 +145,26 @@ local function read_pool(from, at, pool)
 end
 
 --- Checks a list of pools.
--- @param pools list of tables as they are written
--- @param from text, where they are from, for messages
--- @return list of pools: amounts are money, renew_before is in seconds and there unless nothing is
+-- @param pools list of tables as written by the user
+-- @param from string, the origin of the list, for messages
+-- @return list of pools: amounts are money, renew_before is in seconds and absent if nothing is
 --   extended
 -- @raise config
 function M.check(pools, from)
   if type(pools) ~= "table" then
-    refuse(from, "a list of pools is needed, got a %s", type(pools))
+    refuse(from, "expected a list of pools, got a %s", type(pools))
   end
   local read, seen = {}, {}
   for key in pairs(pools) do
     if math.type(key) ~= "integer" or key < 1 or key > #pools then
-      refuse(from, "a list of pools is needed; what is %s?", tostring(key))
+      refuse(from, "expected a list of pools, got a table with the key %s", tostring(key))
     end
   end
   for at, pool in ipairs(pools) do
     read[at] = read_pool(from, at, pool)
     local name = read[at].name
     if seen[name] then
-      refuse(from, "pool %s is there twice, as pool %d and pool %d", name, seen[name], at)
+      refuse(from, "the name %s is used twice, by pool %d and pool %d", name, seen[name], at)
     end
     seen[name] = at
   end
@@ -178,8 +178,8 @@ function M.text(path)
   return text or refuse(path, "cannot be read: %s", why)
 end
 
---- Reads the pools of a text.
--- @param text Lua that returns the list
+--- Reads pools.
+-- @param text string, Lua that returns the list
 -- @param from name of the file
 -- @raise config
 function M.parse(text, from)

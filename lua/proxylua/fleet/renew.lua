@@ -1,4 +1,4 @@
---- Renewal: extends the orders that end soon, each once from one end on.
+--- Renewal: extends orders that expire soon, each once per expiry date.
 -- @module px.renew
 
 local apply = require "proxylua.fleet.apply"
@@ -15,9 +15,9 @@ local names = require "proxylua.util.names"
 local pages = require "proxylua.api.pages"
 local planner = require "proxylua.fleet.planner"
 local quote = require "proxylua.api.quote"
-local ties = require "proxylua.fleet.ownership"
+local ownership = require "proxylua.fleet.ownership"
 local time = require "proxylua.util.time"
-local work = require "proxylua.fleet.run"
+local run = require "proxylua.fleet.run"
 
 local M = {}
 
@@ -25,31 +25,30 @@ local DAY <const>, HOUR <const> = 86400, 3600
 local MAX_NAMED <const> = 10 -- orders that an error names
 local USUAL_PERIOD = 30
 local USUAL_SHARE = 0.5
-local OF_ONE = { invalid = true, not_found = true } -- errors that say nothing of other orders
+local OF_ONE = { invalid = true, not_found = true } -- errors that concern a single order
 
 local known_options = { within = true, period = true, type = true, country = true, pool = true,
   only = true, checked = true, check_url = true }
 local text_options = { "type", "country", "pool", "check_url" }
 
--- The share of an order's proxies that must work, nil when nobody asked.
+-- The share of an order's proxies that must work, nil if `checked` is not set.
 local function share_of(checked)
   if not checked then return nil end
   local share = checked == true and USUAL_SHARE or checked
   if type(share) == "number" and share > 0 and share <= 1 then return share end
-  names.usage("px.renew: checked is true, or the share of the proxies that must work, above 0 and "
-    .. "at most 1; got %s",
-    tostring(checked))
+  names.usage("px.renew: checked must be true, or the share of proxies that must work (above 0, at "
+    .. "most 1), got %s", tostring(checked))
 end
 
 local function country_of(code)
   return code and (country_code(code)
-    or names.usage("px.renew: country is a code of two letters, such as US, got %s", code))
+    or names.usage("px.renew: country must be a code of two letters, such as US, got %s", code))
 end
 
---- Refuses a period that leaves an order due: each run would extend it again.
+--- Refuses a period after which the order would be due again at once, in every run.
 -- @param within seconds
 -- @param period days; nil: the default
--- @param named list of what the caller calls the two
+-- @param named list of the caller's names for the two, for messages
 -- @raise usage
 function M.check_period(within, period, named)
   period = period or USUAL_PERIOD
@@ -64,51 +63,49 @@ local function check_options(options)
   end
   names.check("px.renew", options, known_options)
   if options.within == nil then
-    names.usage("px.renew: within is missing, the duration in which orders end")
+    names.usage("px.renew: within is missing (expected a duration, such as \"3d\")")
   end
   local wanted = { within = duration.seconds(options.within, "within"), only = options.only }
   local period = options.period == nil and USUAL_PERIOD or options.period
   wanted.period = math.type(period) == "integer" and period >= 1 and period
-    or names.usage("px.renew: period is a number of days, got %s", tostring(period))
+    or names.usage("px.renew: period must be a whole number of days, got %s", tostring(period))
   M.check_period(wanted.within, wanted.period, { "px.renew: within", "period" })
   for _, name in ipairs(text_options) do
     wanted[name] = options[name]
     if wanted[name] ~= nil and type(wanted[name]) ~= "string" then
-      names.usage("px.renew: %s is a text", name)
+      names.usage("px.renew: %s must be a string, got a %s", name, type(wanted[name]))
     end
   end
   wanted.country = country_of(wanted.country)
   wanted.checked = share_of(options.checked)
   if wanted.only ~= nil and type(wanted.only) ~= "function" then
-    names.usage("px.renew: only is a function")
+    names.usage("px.renew: only must be a function, got a %s", type(wanted.only))
   end
   return wanted
 end
 
--- --- which ---
-
 local function is_wanted(order, wanted)
   local country = country_code(order.country)
   return not wanted.country or country == wanted.country
-    or country == nil and order.country ~= nil -- which cannot be read
+    or country == nil and order.country ~= nil -- an unreadable country is reported later
 end
 
--- The active orders that are due by the ends that the list shows, those without a readable end, and
--- what could not be read of the list.
+-- The active orders that are due according to the list, those without a readable end, and the
+-- problems of reading the list.
 local function list(wanted, now)
-  local due, endless, problems = {}, {}, {}
+  local due, without_end, problems = {}, {}, {}
   local function note(err) problems[#problems + 1] = err.message end
   local orders = pages.orders.each{ status = "active", type = wanted.type, on_problem = note }
   for order in orders do
     local shown = time.read(order.expires_at)
     local is_meant = is_wanted(order, wanted) and not failed.is_over(order)
     if is_meant and not shown then
-      endless[#endless + 1] = order
+      without_end[#without_end + 1] = order
     elseif is_meant and shown - now <= wanted.within then
       due[#due + 1] = order
     end
   end
-  return due, endless, problems
+  return due, without_end, problems
 end
 
 local function action_of(order, wanted, key)
@@ -119,29 +116,27 @@ local function action_of(order, wanted, key)
   }
 end
 
--- --- what earlier runs left ---
-
--- What the journal says once what was left open by extensions, and by purchases that orders which
--- are due may have come of, is looked up.
+-- Reads the journal after looking up open extensions, and open purchases that due orders may belong
+-- to.
 local function read_journal(due, progress)
-  local found, matters = ties.read(), {}
+  local found, matters = ownership.read(), {}
   for _, order in ipairs(due) do
-    local open = ties.open_purchase(order, found)
+    local open = ownership.open_purchase(order, found)
     if open then matters[open.key] = true end
   end
-  local looked = ties.look_up(found.open, function(entry)
+  local looked = ownership.look_up(found.open, function(entry)
     return entry.order ~= nil or matters[entry.key]
   end, progress)
-  return looked and ties.read() or found
+  return looked and ownership.read() or found
 end
 
--- What came of an extension that an earlier run left open.
+-- The outcome of an extension that an earlier run left open, nil while it is still open.
 local function outcome_of(open)
   local entry = journal.get(open.key)
   if not entry or entry.open then return nil end
-  local text = "was not extended by an earlier run that did not end (key %s)"
+  local text = "was not extended by an earlier, interrupted run (key %s)"
   if entry.state == "placed" then
-    text = "was extended by an earlier run that did not end (key %s)"
+    text = "was extended by an earlier, interrupted run (key %s)"
   end
   return { order = open.order, key = open.key, state = entry.state, price = entry.price,
     text = text:format(open.key) }
@@ -153,8 +148,6 @@ local function add_settled(plan, before)
   end
 end
 
--- --- which are extended ---
-
 local function failure(order, wanted)
   if not wanted.checked then return nil end
   local working, count = health.look(order.id, wanted.check_url)
@@ -162,54 +155,55 @@ local function failure(order, wanted)
   return ("failed the check: %d of %d proxies work"):format(working, count)
 end
 
--- What stands in the way of an extension, in the journal: a word, and a sentence.
+-- Why the journal forbids an extension: a code and a message.
 local function hindrance(order, found)
   for _, open in ipairs(found.open) do
     if open.order == order.id and open.running then
       return "running", ("is being extended by another process (key %s)"):format(open.key)
     elseif open.order == order.id then
-      return "unknown", ties.way_out(open)
+      return "unknown", "may have been extended already: " .. ownership.way_out(open)
     end
   end
-  local open = ties.open_purchase(order, found)
+  local open = ownership.open_purchase(order, found)
   if open and open.running then
-    return "running", ("may be what another process buys at the moment (key %s)"):format(open.key)
+    return "running",
+      ("may belong to a purchase that another process is making (key %s)"):format(open.key)
   elseif open then
-    return "unknown", ("may have come of a purchase of unknown outcome, and is not extended "
-      .. "before that is settled: %s"):format(ties.way_out(open))
+    return "unknown", ("may belong to a purchase of unknown outcome and is not extended until that "
+      .. "is settled: %s"):format(ownership.way_out(open))
   end
 end
 
--- Why an order is left alone: a word, and a sentence; nil when it is not.
+-- Why an order is skipped: a code and a message; nil if it is not.
 local function reason(order, known, wanted, found, now)
   local why, text = hindrance(order, found)
   if why then return why, text end
   if known.stale then return "stale", known.stale end
   if known.unseen then
-    return "renewed", "was extended already, and the API does not show it yet"
+    return "renewed", "was extended; the API does not show it yet"
   end
   if known.ends <= now then
-    return "past", ("is called active and ended %s ago; it is not extended"):format(
+    return "past", ("expired %s ago, but the API lists it as active; it is not extended"):format(
       duration.text(now - known.ends))
   end
   if not order.type or not math.tointeger(tonumber(order.quantity)) then
-    return "vague", "cannot be priced: the API does not say what it is"
+    return "vague", "cannot be priced: the API does not report its type and quantity"
   end
   if wanted.country and not country_code(order.country) then
-    return "vague", ("has a country that cannot be read (%.60s); it is not extended"):format(
+    return "vague", ("has an unreadable country (%.60s) and is not extended"):format(
       tostring(order.country):gsub("%c", "?"))
   end
-  if wanted.only and not wanted.only(order) then return "unwanted", "is left out" end
+  if wanted.only and not wanted.only(order) then return "unwanted", "is excluded by only" end
   local failing = failure(order, wanted)
   if failing then return "failed", failing end
 end
 
--- A pool that the store has never seen is misspelt; one whose orders have all ended is not.
+-- Refuses a pool that the store has never seen. A pool whose orders have all ended is accepted.
 local function check_pool(name, found)
-  local pools = ties.pools(found)
+  local pools = ownership.pools(found)
   if not name or pools[name] then return end
   local nearest = names.nearest(name, pools)
-  names.usage("px.renew: there is no pool %s%s; proxylua fleet status shows them", name,
+  names.usage("px.renew: unknown pool %s%s (proxylua fleet status lists the pools)", name,
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
@@ -218,7 +212,7 @@ local function of_pool(order, wanted, found)
   return not wanted.pool or tie ~= nil and tie.pool == wanted.pool
 end
 
--- Types that are sold by the day, so that each order has an end.
+-- Types that are sold by the day: each order has an end.
 local timed = { datacenter = true, isp = true, mobile = true }
 
 -- A new order may have no end before it is set up.
@@ -232,34 +226,35 @@ local function add_skipped(plan, order, why, text)
     expires_at = order.expires_at })
 end
 
--- Orders without a readable end: whether they are due is not known.
-local function add_endless(plan, orders, wanted, found, now)
+-- Orders without a readable end: they may be due.
+local function add_without_end(plan, orders, wanted, found, now)
   for _, order in ipairs(orders) do
     local is_meant = of_pool(order, wanted, found) and (not wanted.only or wanted.only(order))
     if is_meant and order.expires_at ~= nil then
       add_skipped(plan, order, "unreadable",
-        ("has an end that cannot be read (%.60s); it is not extended"):format(
+        ("has an unreadable expiry date (%.60s) and is not extended"):format(
         tostring(order.expires_at):gsub("%c", "?")))
     elseif is_meant and timed[tostring(order.type):lower()] and not is_new(order, found, now) then
-      add_skipped(plan, order, "unreadable", "has no expiry date; it is not extended")
+      add_skipped(plan, order, "unreadable", "has no expiry date and is not extended")
     end
     if is_meant then table.insert(plan.endless, order.id) end
   end
 end
 
--- An extension of unknown outcome is reported even where its order is not due any more.
+-- Reports extensions of unknown outcome even if their orders are no longer due.
 local function add_unknown(plan, due, wanted, found)
   local is_due = {}
   for _, order in ipairs(due) do is_due[order.id] = true end
   local is_narrow = wanted.type or wanted.country or wanted.pool or wanted.only
   for _, open in ipairs(found.open) do
     if open.order and not open.running and not is_due[open.order] and not is_narrow then
-      add_skipped(plan, { id = open.order }, "unknown", ties.way_out(open))
+      add_skipped(plan, { id = open.order }, "unknown",
+        "may have been extended already: " .. ownership.way_out(open))
     end
   end
 end
 
--- The nearest end first.
+-- The first to expire first.
 local function sort_due(due, newest)
   table.sort(due, function(a, b)
     local first, second = newest[a.id].ends, newest[b.id].ends
@@ -271,14 +266,14 @@ local function decide(wanted, progress)
   local array = core.json.array
   local plan = { actions = array{}, skipped = array{}, endless = array{}, settled = array{},
     balance = endpoints.account.get().balance }
-  local now, earliest = clock() -- which that response has set
-  local before = ties.open_extensions()
-  local due, endless, problems = list(wanted, now)
+  local now, earliest = clock() -- set by the response to account.get
+  local before = ownership.open_extensions()
+  local due, without_end, problems = list(wanted, now)
   local found = read_journal(due, progress)
   check_pool(wanted.pool, found)
   add_settled(plan, before)
   add_unknown(plan, due, wanted, found)
-  add_endless(plan, endless, wanted, found, now)
+  add_without_end(plan, without_end, wanted, found, now)
   plan.problems = array(problems)
   local newest, chosen = ends.of(due, found.extensions), {}
   sort_due(due, newest)
@@ -297,8 +292,6 @@ local function decide(wanted, progress)
   return plan
 end
 
--- --- what it costs ---
-
 local function price(plan, options)
   local price_of = quote.prices(plan.actions, planner.words, options.progress)
   plan.total = core.money(0)
@@ -310,9 +303,7 @@ local function price(plan, options)
   return plan
 end
 
--- --- what was not done although it may be due ---
-
--- Each reason that needs a person, and the error that it ends with.
+-- The kind of error for each reason that needs the user's attention.
 local kinds <const> = { unknown = "outcome_unknown", stale = "protocol", vague = "protocol",
   unreadable = "protocol" }
 
@@ -339,11 +330,11 @@ local function raise_left(plan, report)
   end
 end
 
---- Extends what ends soon, and shows how far it is.
--- @param options as px.renew has them
+--- Extends orders that expire soon, with progress.
+-- @param options as in px.renew
 -- @param shown options of proxylua.fleet.run
 -- @return report
--- @raise what px.renew raises
+-- @raise the errors of px.renew
 function M.run(options, shown)
   local plan = price(decide(check_options(options), shown.progress), shown)
   shown.planned(plan)
@@ -354,29 +345,28 @@ function M.run(options, shown)
   return report
 end
 
---- Extends the active orders that end within a duration, the nearest end first, as far as the run
--- is allowed to spend. All are quoted first, and nothing is extended when the balance cannot pay
--- for all. From one end on an order is extended once, however often this runs, so it is safe to run
--- again: an extension that the journal has counts, whoever made it, also while the API still shows
--- the old end. An extension that fails stops those that follow, unless the API refuses that order
--- alone: 400, 404 or 409.
+--- Extends the active orders that expire within a duration, the first to expire first, within the
+-- spending limit. All extensions are quoted first; if the balance does not cover them all, none is
+-- made. Each order is extended once per expiry date, so it is safe to run this again: an extension
+-- in the journal counts, also while the API still shows the old date. An extension that fails stops
+-- those that follow, unless the API refuses this order only (400, 404 or 409).
 -- @function px.renew
 -- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30),
---   longer than `within`; only those of a `type`, a `country`, or a `pool` (px.fleet); `checked`,
---   true or a share: only those of whose proxies at least half, or that share, fetch a page now,
---   that at `check_url` or else the setting check_url; `only`, a function of an order that returns
---   whether it is extended
--- @return report, a table: `done` (list of what was extended: `order`, `expires_at`, `price`),
---   `skipped` (list of those that were left alone: `order`, `why`: past, renewed, running, failed,
---   unwanted, vague, unreadable, stale or unknown, and `text`), `settled` (list of extensions that
---   an earlier run left open, now looked up: `order`, `key`, `state`, `text`), `endless` (ids of
---   active orders without an expiry date that can be read), `left`, `spent`
--- @raise funds; spend_refused; outcome_unknown; protocol, when what was left alone may be due; what
---   px.orders.extend raises, of the extension that failed, with the report as details; usage
+--   longer than `within`; `type`, `country` or `pool` (px.fleet) to select orders; `checked`, true
+--   or a share: only orders with at least half, or that share, of their proxies working, tested
+--   with `check_url` (default: the setting check_url); `only`, a function that gets an order and
+--   returns whether to extend it
+-- @return report, a table: `done` (list of extensions: `order`, `expires_at`, `price`), `skipped`
+--   (list of orders left alone: `order`, `why`: past, renewed, running, failed, unwanted, vague,
+--   unreadable, stale or unknown, and `text`), `settled` (list of extensions that an earlier run
+--   left open and this one looked up: `order`, `key`, `state`, `text`), `endless` (ids of active
+--   orders without a readable expiry date), `left`, `spent`
+-- @raise funds; spend_refused; outcome_unknown; protocol, when a skipped order may be due; the
+--   error of the extension that failed (see px.orders.extend), with the report as details; usage
 -- @usage local report = px.renew{ within = "31d", period = 60 }
 -- print(#report.done, report.spent, #px.renew{ within = "31d", period = 60 }.done)  --> 1  9.60  0
 function M.renew(options)
-  return M.run(options, work.quiet)
+  return M.run(options, run.quiet)
 end
 
 return M

@@ -1,16 +1,16 @@
--- From a file, a list or a plan to a report: reads the current state, prices, compares a saved plan
--- with it, and has it done.
+-- Plans and applies: reads the current state and the prices, compares a saved plan with them, and
+-- carries out the plan.
 --
--- Options are a table of functions: `progress` (what, how many: returns an object with the methods
--- step and finish), `planned` (called with the plan before anything is spent), `tell` (called with
--- the report however it ends); `budget`, money or nil; and `ignore_existing`, as px.fleet.apply has
--- it.
+-- Options are a table of functions: `progress` (called with a label and a count; returns an object
+-- with the methods step and finish), `planned` (called with the plan before anything is spent),
+-- `tell` (called with the report, also after an error); `budget`, money or nil; and
+-- `ignore_existing`, as in px.fleet.apply.
 
 local core = require "proxylua.core"
 local apply = require "proxylua.fleet.apply"
 local file = require "proxylua.fleet.pools_file"
 local journal = require "proxylua.api.journal"
-local kept = require "proxylua.fleet.plan_file"
+local plan_file = require "proxylua.fleet.plan_file"
 local names = require "proxylua.util.names"
 local planner = require "proxylua.fleet.planner"
 local quote = require "proxylua.api.quote"
@@ -24,7 +24,7 @@ local silent = { step = nothing, finish = nothing }
 --- Options that show nothing.
 M.quiet = { progress = function() return silent end, planned = nothing, tell = nothing }
 
--- The plan, and the active orders of no pool.
+-- Returns the plan, and the active orders that belong to no pool.
 local function make(pools, options)
   local state = snapshot.read(pools, options.progress)
   local plan = planner.decide(pools, state, options)
@@ -32,34 +32,34 @@ local function make(pools, options)
   return planner.price(plan, price_of), state.unassigned
 end
 
--- Pools, and the plan where there is one already.
+-- Returns the pools, or nil and the plan if `what` is a plan.
 local function read(what, caller)
   if type(what) == "string" then
     local content = file.text(what)
-    if not kept.is_plan(content) then return file.parse(content, what) end
-    return nil, kept.parse(content, what)
+    if not plan_file.is_plan(content) then return file.parse(content, what) end
+    return nil, plan_file.parse(content, what)
   end
   if type(what) ~= "table" then
-    names.usage("%s takes the path of a file, a list of pools or a plan, got a %s", caller,
+    names.usage("%s: expected the path of a file, a list of pools or a plan, got a %s", caller,
       type(what))
   end
   if what.version == nil then return file.check(what, caller) end
-  return nil, kept.check(what, caller)
+  return nil, plan_file.check(what, caller)
 end
 
 --- Makes a plan.
 -- @param what path, or list of pools
 -- @return plan
--- @raise config, and what the calls raise
+-- @raise config, and the errors of the API calls
 function M.plan(what, options)
   local pools, plan = read(what, "px.fleet.plan")
   if plan then
-    names.usage("px.fleet.plan takes pools, and this is a plan already; px.fleet.apply applies it")
+    names.usage("px.fleet.plan: expected pools, got a plan. Use px.fleet.apply to apply a plan")
   end
   return (make(pools, options))
 end
 
--- Of a plan's actions those that were placed: key -> order.
+-- The actions of a plan that were placed: key -> order id, or true if the id is unknown.
 local function done_of(plan)
   local done = {}
   for _, action in ipairs(planner.actions(plan)) do
@@ -69,17 +69,17 @@ local function done_of(plan)
   return done
 end
 
--- The current plan for what a saved plan wants.
+-- Makes a new plan for the pools of a saved plan; refuses if it differs from the saved plan.
 local function verify(plan, options)
   local pools, wanted = {}, setmetatable({}, { __index = options })
   for at, part in ipairs(plan.pools) do pools[at] = part.pool end
   wanted.ignore_existing = options.ignore_existing or plan.ignore_existing
   local fresh, unassigned = make(pools, wanted)
-  local moved = kept.moved(plan, fresh, done_of(plan), unassigned)
+  local moved = plan_file.moved(plan, fresh, done_of(plan), unassigned)
   if #moved > 0 then
     core.error.raise{
       kind = "spend_refused", charge = "none", details = { moved = core.json.array(moved) },
-      message = ("the plan is out of date; nothing was bought. Make a new plan:\n  %s"):format(
+      message = ("the plan is out of date; nothing was bought. Run fleet plan again:\n  %s"):format(
         table.concat(moved, "\n  ")),
     }
   end
@@ -92,7 +92,7 @@ local function refuse_existing(plan)
     message = "nothing was bought: " .. plan.refused }
 end
 
--- The first reason of each kind of error that some pool has.
+-- The first reason for each kind of error: kind -> text.
 local function first_reasons(plan)
   local first = {}
   local function add(kind, ...)
@@ -112,8 +112,8 @@ local function first_reasons(plan)
   return first
 end
 
---- The kind of error that a plan ends with, though all that can be done was done; and why.
--- @return kind, text; nil where there is none
+--- The error with which an applied plan ends although each possible action was done.
+-- @return kind, text; nil if everything in the plan can be done
 function M.shortfall(plan)
   local first = first_reasons(plan)
   for _, kind in ipairs{ "outcome_unknown", "spend_refused", "protocol" } do
@@ -121,7 +121,7 @@ function M.shortfall(plan)
   end
 end
 
--- What could not even begin is reported when all else is done.
+-- Reports what could not be started, after everything else is done.
 local function raise_shortfall(plan, report)
   local kind, why = M.shortfall(plan)
   if not kind then return end
@@ -129,10 +129,10 @@ local function raise_shortfall(plan, report)
     charge = kind == "outcome_unknown" and "unknown" or "none" }
 end
 
---- Does what a plan says, or what is needed to reach the state that pools describe.
+--- Applies a plan, or makes a plan for pools and applies it.
 -- @param what path, list of pools, or plan
 -- @return report, see fleet.apply
--- @raise what px.fleet.apply raises
+-- @raise the errors of px.fleet.apply
 function M.run(what, options)
   local pools, plan = read(what, "px.fleet.apply")
   plan = plan and verify(plan, options) or make(pools, options)

@@ -1,6 +1,6 @@
--- How things are: the balance, and the orders of the pools with what is known of each. It is read
--- so that nothing that was paid for can be overlooked: lists first, the journal after them, and
--- what the journal knows and no list shows is asked for by its id.
+-- The current state: the balance, and the orders of the pools. It is read so that no paid order is
+-- overlooked: the lists first, the journal after them, and each order that only the journal knows
+-- by its id.
 
 local clock = require "proxylua.util.clock"
 local country_code = require "proxylua.util.country"
@@ -10,14 +10,14 @@ local errors = require "proxylua.util.errors"
 local failed = require "proxylua.fleet.failed"
 local pages = require "proxylua.api.pages"
 local tasks = require "proxylua.tasks"
-local ties = require "proxylua.fleet.ownership"
+local ownership = require "proxylua.fleet.ownership"
 local time = require "proxylua.util.time"
 
 local M = {}
 
-local LAG = 86400 -- seconds in which a server may not yet show what it has sold
-local SETUP = 3600 -- seconds in which an order may be set up, and show less than was bought
-local APART = 3600 -- seconds between two 404 that together mean that an order is gone
+local LAG = 86400 -- seconds for which the API may not show a new order
+local SETUP = 3600 -- seconds for which an order may show fewer proxies than were bought
+local APART = 3600 -- an order is gone after two 404 that are at least these seconds apart
 local AT_ONCE = 8
 
 local function list_active()
@@ -32,17 +32,15 @@ local function age_of(tie, now)
   return tie.placed_at and now - time.time(tie.placed_at) or math.huge
 end
 
--- --- what no list shows ---
-
--- Errors that say something of one order only: it counts as long as it cannot be read.
+-- Errors that concern a single order: it counts while it cannot be read.
 local of_one = { upstream = true, protocol = true, invalid = true }
 
--- A gateway's page says nothing of the order, whatever its status.
+-- An HTML page comes from a gateway; its status does not concern the order.
 local function is_denied(err)
   return err.kind == "not_found" and not err.message:find("a page of HTML", 1, true)
 end
 
--- What is known of an order without the API.
+-- An order as the store knows it.
 local function remembered(id, look)
   local bought = look.found.ties[id].params
   local known = next(bought) and bought or look.described[id]
@@ -50,8 +48,8 @@ local function remembered(id, look)
     country = known and known.country }
 end
 
--- Whether the API denies an order for the second time. The first time is remembered, since a
--- replica may not know an order yet, and a broken one may know none.
+-- Whether the API responds with 404 for the second time. The first time is stored, because a
+-- replica may lag behind, and a broken one may know no orders at all.
 local function is_gone(id, look)
   local first = look.missing[id]
   if not first then look.missed[id] = look.now end
@@ -61,16 +59,16 @@ end
 local function not_found(id, look)
   local order = remembered(id, look)
   if age_of(look.found.ties[id], look.now) < LAG then
-    order.unseen = "was bought, and the API does not show it yet"
+    order.unseen = "was bought, but the API does not show it yet"
   elseif is_gone(id, look) then
     return nil
   else
-    order.unseen = "is not known to the API at the moment"
+    order.unseen = "is currently unknown to the API"
   end
   return order
 end
 
--- For some time the API may call an order expired that was extended.
+-- For some time the API may list an extended order as expired.
 local function is_extended(order, look)
   if tostring(order.status):lower() ~= "expired" then return false end
   local shown = time.read(order.expires_at) or 0
@@ -78,7 +76,7 @@ local function is_extended(order, look)
   return unseen ~= nil and newest > look.now and look.now - unseen.at < LAG
 end
 
--- The order; or nil where it is over, or gone.
+-- Returns the order; or nil if it has ended or is gone, and the ended order.
 local function look_up(id, look)
   local order, err = errors.try(endpoints.orders.get, id)
   if order then
@@ -94,8 +92,7 @@ local function look_up(id, look)
   return order
 end
 
--- Orders that are over: remembered, unless they never were stock and nobody knows yet whether they
--- were paid for.
+-- Stores the ids of ended orders, except those that never delivered and may have been paid for.
 local function part_over(over, look)
   local never, gone = {}, {}
   for id, order in pairs(over) do
@@ -114,7 +111,7 @@ local function part_over(over, look)
     if is_returned then gone[#gone + 1] = id end
   end
   table.sort(look.failed, function(a, b) return a.order < b.order end)
-  ties.put_ended(gone)
+  ownership.put_ended(gone)
 end
 
 local function look_up_all(ids, look)
@@ -128,15 +125,14 @@ local function look_up_all(ids, look)
   return orders
 end
 
--- --- orders as plans have them ---
-
--- A gigabyte that has been begun counts.
+-- A part of a gigabyte counts as a whole one.
 local function whole(quantity)
   local number = tonumber(quantity)
   return number and math.tointeger(math.ceil(number))
 end
 
--- What was bought counts, since an order shows less while it is set up; of traffic, what is left.
+-- The bought quantity counts, because an order shows less while it is set up. For residential
+-- traffic the remaining gigabytes count.
 local function quantity_of(order, tie, kind, now)
   local listed, bought = whole(order.quantity), whole(tie.params.quantity)
   local is_set_up = age_of(tie, now) >= SETUP
@@ -145,8 +141,8 @@ local function quantity_of(order, tie, kind, now)
   return bought or listed or 0
 end
 
--- What a pool bought is what the pool asked for. How the API spells it afterwards is not ours to
--- know, and an order that did not fit for its spelling would be bought again in every run.
+-- An order that a pool bought has the requested type and country, even if the API spells them
+-- otherwise; else each run would buy it again.
 local function describe(order, tie, now)
   local bought = tie.params
   local kind = bought.type or order.type and tostring(order.type)
@@ -162,7 +158,7 @@ local function describe(order, tie, now)
   }
 end
 
--- What an assigned order is, for the day on which the API does not show it.
+-- Stores type, quantity and country of assigned orders, for use when the API does not show them.
 local function remember(orders, look)
   local new = {}
   for _, order in ipairs(orders) do
@@ -171,12 +167,12 @@ local function remember(orders, look)
       new[order.id] = order
     end
   end
-  ties.describe(new)
+  ownership.describe(new)
 end
 
--- The orders of the pools wanted, in no order yet.
+-- The orders of the wanted pools, unsorted.
 local function orders_of(wanted, listed, look)
-  local orders, missing, ended = {}, {}, ties.ended()
+  local orders, missing, ended = {}, {}, ownership.ended()
   for id, tie in pairs(look.found.ties) do
     if wanted[tie.pool] and listed[id] then
       orders[#orders + 1] = listed[id]
@@ -186,18 +182,18 @@ local function orders_of(wanted, listed, look)
     end
   end
   for _, order in ipairs(look_up_all(missing, look)) do orders[#orders + 1] = order end
-  ties.put_missing(look.missed)
+  ownership.put_missing(look.missed)
   local described = {}
   for at, order in ipairs(orders) do
     described[at] = describe(order, look.found.ties[order.id], look.now)
-    described[at].held_by = ties.open_purchase(order, look.found)
+    described[at].held_by = ownership.open_purchase(order, look.found)
   end
   remember(described, look)
   return described
 end
 
--- Puts the newest known ends in place of those that the API shows, and gives those that are about
--- to be extended the keys for it.
+-- Replaces the ends that the API shows by the newest known ones, and sets the keys of the
+-- extensions that are due.
 local function add_ends(orders, wanted, look)
   local due, keys = {}, {}
   for _, order in ipairs(orders) do
@@ -219,13 +215,13 @@ local function add_ends(orders, wanted, look)
   for _, item in ipairs(keys) do item.of.renew_key = item.key end
 end
 
--- The nearest end first; without one, last.
+-- The first to expire first; orders without an end last.
 local function by_end(a, b)
   local first, second = a.expires or math.huge, b.expires or math.huge
   return first < second or first == second and a.id < b.id
 end
 
--- Active orders of no pool, and how much pools have that are not wanted: pool -> quantity.
+-- Active orders that belong to no pool, and the quantities of pools that are not wanted.
 local function others_of(wanted, listed, look)
   local unassigned, others = {}, {}
   for id, order in pairs(listed) do
@@ -240,9 +236,7 @@ local function others_of(wanted, listed, look)
   return unassigned, others
 end
 
--- --- what is open ---
-
--- The pool that an open entry concerns, nil when it is none of those wanted.
+-- The wanted pool that an open entry concerns, or nil.
 local function concerns(entry, wanted, found)
   if entry.pool then return wanted[entry.pool] and entry.pool end
   local tie = entry.order and found.ties[entry.order]
@@ -253,7 +247,7 @@ local function blocked_by(wanted, found)
   local blocked = {}
   for _, entry in ipairs(found.open) do
     local pool = not entry.running and concerns(entry, wanted, found)
-    if pool then blocked[pool] = ties.way_out(entry) end
+    if pool then blocked[pool] = ownership.way_out(entry) end
   end
   return blocked
 end
@@ -267,16 +261,16 @@ local function running_extensions(found)
   return running
 end
 
--- Looks up what dead processes have left open, each once. Returns whether anything was looked up.
+-- Looks up each open entry of ended processes once. Returns whether any was looked up.
 local function settle(wanted, found, tried, progress)
-  return ties.look_up(found.open, function(entry)
+  return ownership.look_up(found.open, function(entry)
     if tried[entry.key] or not concerns(entry, wanted, found) then return false end
     tried[entry.key] = true
     return true
   end, progress)
 end
 
--- A store that knows neither an order nor a purchase of these pools may have been lost.
+-- Whether the store has neither an order nor a purchase of these pools, as after its loss.
 local function is_new(wanted, found)
   for name in pairs(wanted) do
     if found.seen[name] then return false end
@@ -286,9 +280,9 @@ end
 
 local function read(wanted)
   local account = endpoints.account.get()
-  local listed, found = list_active(), ties.read()
-  local look = { found = found, now = clock(), missing = ties.missing(), missed = {},
-    described = ties.described(), failed = {} }
+  local listed, found = list_active(), ownership.read()
+  local look = { found = found, now = clock(), missing = ownership.missing(), missed = {},
+    described = ownership.described(), failed = {} }
   local orders = orders_of(wanted, listed, look)
   add_ends(orders, wanted, look)
   table.sort(orders, by_end)
@@ -297,22 +291,21 @@ local function read(wanted)
     now = look.now, account = account.id or account.email, balance = account.balance,
     next = found.next, orders = orders, blocked = blocked_by(wanted, found),
     running = running_extensions(found), failed = look.failed, unassigned = unassigned,
-    others = others, nameless = found.nameless, is_new = is_new(wanted, found),
+    others = others, without_id = found.without_id, is_new = is_new(wanted, found),
   }, found
 end
 
---- Reads the current state of some pools. Charges that an earlier run has left open are looked up
--- first, which may take the settling time.
--- @param pools list, as fleet.pools_file has them
--- @param progress function of what and how many: object with the methods step and finish
+--- Reads the current state of pools. Charges that an earlier run has left open are looked up first,
+-- which may take the settling time.
+-- @param pools list, as returned by fleet.pools_file
+-- @param progress function of a label and a count: object with the methods step and finish
 -- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their newest known
---   end), `next` (pool -> number of its next purchase), `blocked` (pool -> why nothing can be
---   decided for it), `running` (order id -> key of an extension under way), `failed` (list of
---   orders that never were stock: order, pool, status, is_returned, paid), `unassigned` (active
---   orders of no pool), `others` (pool that is not among these -> how much it has), `nameless`
---   (list of key and pool: purchases that were placed without an order id), `is_new` (whether the
---   store knows nothing of these pools)
--- @raise what the calls raise
+--   end), `next` (pool -> number of its next purchase), `blocked` (pool -> why it cannot be
+--   planned), `running` (order id -> key of its running extension), `failed` (list of orders that
+--   never delivered: order, pool, status, is_returned, paid), `unassigned` (active orders of no
+--   pool), `others` (other pool -> its quantity), `without_id` (list of key and pool: purchases
+--   placed without an order id), `is_new` (whether the store has no record of these pools)
+-- @raise the errors of the API calls
 function M.read(pools, progress)
   local wanted, tried = {}, {}
   for _, pool in ipairs(pools) do wanted[pool.name] = pool end
