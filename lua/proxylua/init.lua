@@ -100,8 +100,9 @@ px.json = core.json
 --   `time` and `connect_time` in seconds, and the method `json`. Whatever the status is, it is not
 --   an error.
 -- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused,
---   resolve (a name), resolve_proxy, tls, proxy_auth (the proxy wants other credentials), proxy (it
---   cannot or will not go on), timeout or closed; absent for anything else
+--   resolve (a name), resolve_proxy, tls, proxy_auth (the proxy wants other credentials),
+--   proxy_rules (its rules do not allow the request), proxy (it cannot or will not go on), timeout
+--   or closed; absent for anything else
 -- @usage local answer = px.http.get(px.sandbox().trace_url, { proxy = proxies[1], timeout = 10 })
 -- print(answer.status, answer.headers["content-type"], answer.ok)  --> 200
 

@@ -101,6 +101,8 @@ M.rows = {
   { "max_wait", "seconds", default = 120,
     summary = "longest pause that the API may impose, in seconds" },
   { "trace", "path", flag = "trace", summary = "file that receives a line for each HTTP request" },
+  { "ca_file", "path", env = "SSL_CERT_FILE",
+    summary = "file of the CA certificates for https, targets and proxies" },
   { "check_url", "text", env = "PROXYLUA_CHECK_URL",
     summary = "page that checks fetch (https://1.1.1.1/cdn-cgi/trace)" },
   { "check_expect", "text",

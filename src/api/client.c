@@ -53,6 +53,7 @@ struct client *client_open(struct loop *loop, const struct client_settings *sett
   client->http = http_open(loop);
   client->headers = curl_slist_append(NULL, "Accept: application/json");
   if (client->http && client->headers &&
+      (!settings->ca_file || http_set_ca(client->http, settings->ca_file)) &&
       curl_slist_append(client->headers, "Content-Type: application/json"))
     return client;
   client_close(client);

@@ -24,6 +24,7 @@ struct client_settings {
   const struct secret *key; /* outlives the client, as do the limiter and the trace */
   struct limiter *limiter;
   struct trace *trace; /* NULL: none */
+  const char *ca_file; /* CA certificates; NULL: the usual ones */
   double timeout;      /* seconds an exchange */
   double
       max_wait; /* seconds that the server may make one call pause, all its 429s taken together */

@@ -123,6 +123,9 @@ void engine_configure(lua_State *L, int index)
   engine->trace_path = text_setting(L, index, "trace");
   engine->key_file = text_setting(L, index, "api_key_file");
   engine->key_command = text_setting(L, index, "api_key_command");
+  engine->ca_file = text_setting(L, index, "ca_file");
+  if (engine->ca_file && !http_set_ca(runtime->web, engine->ca_file))
+    luaL_error(L, "not enough memory");
   engine->timeout = seconds_setting(L, index, "timeout", 30);
   engine->max_wait = seconds_setting(L, index, "max_wait", 120);
   engine->settle = seconds_setting(L, index, "settle", 60);
@@ -285,6 +288,7 @@ static bool open_client(struct engine *engine, struct error *err)
                                      .key = engine->key,
                                      .limiter = engine->limiter,
                                      .trace = engine->trace,
+                                     .ca_file = engine->ca_file,
                                      .timeout = engine->timeout,
                                      .max_wait = engine->max_wait,
                                      .only_clock = is_sandbox(engine),
@@ -443,6 +447,7 @@ void engine_close(struct engine *engine)
   free(engine->trace_path);
   free(engine->key_file);
   free(engine->key_command);
+  free(engine->ca_file);
   ask_close(&engine->ask);
   free(engine);
 }

@@ -14,7 +14,7 @@ struct runtime;
 
 struct engine {
   struct loop *loop;
-  char *base_url, *store_location, *trace_path, *key_file, *key_command;
+  char *base_url, *store_location, *trace_path, *key_file, *key_command, *ca_file;
   struct limiter_rules rules;
   struct journal_allowance allowance;
   double timeout, max_wait, settle; /* seconds */

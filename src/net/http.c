@@ -1,7 +1,9 @@
 #include "net/http.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "net/http_private.h"
 
@@ -9,7 +11,12 @@
 #define KEPT_BODY (64 << 10) /* bytes of body buffer an idle handle keeps */
 #define CONNECTIONS_KEPT \
   4096 /* at least the number in flight, or libcurl closes what it should keep */
-#define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+
+/* Where distributions keep the CA certificates; the first is Debian's. */
+static const char *const ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                         "/etc/pki/tls/certs/ca-bundle.crt",
+                                         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+                                         "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
 
 /* Exchanges through proxies begin with a connection each, and a thousand that begin at once evict
  * each other from the processor's caches: so many begin in a turn, and only where the turn before
@@ -106,6 +113,43 @@ static void end(struct http_exchange *x)
   x->done(x->arg, x);
 }
 
+/* The time of a request that is sent again counts from its first sending. */
+static bool keep_deadline(struct http_exchange *x)
+{
+  int64_t timeout = x->request.timeout_ms;
+  if (x->request.path || timeout <= 0) return true;
+  timeout -= http_time(x, CURLINFO_TOTAL_TIME_T) / 1000;
+  if (timeout <= 0) return false;
+  return curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)timeout) == CURLE_OK;
+}
+
+/* What a proxy's 407 asks for. Where that is Digest or NTLM, the request is sent again, once: the
+ * proxy passed nothing on. Basic alone goes along from the start, and saves a round trip. */
+static bool negotiate(struct http_exchange *x)
+{
+  long offered = 0, connect = 0, status = 0, better;
+  if (!x->request.proxy || !*x->request.proxy || x->request.may_send || x->request.headed)
+    return false;
+  curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
+  curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+  if (connect != 407 && status != 407) return false;
+  curl_easy_getinfo(x->easy, CURLINFO_PROXYAUTH_AVAIL, &offered);
+  better = offered & (long)(CURLAUTH_DIGEST | CURLAUTH_NTLM);
+  snprintf(x->asked_for, sizeof x->asked_for, "%s%s%s",
+           offered & (long)CURLAUTH_BASIC ? "Basic" : "",
+           offered & (long)CURLAUTH_DIGEST ? " Digest" : "",
+           offered & (long)CURLAUTH_NTLM ? " NTLM" : "");
+  if (x->asked_for[0] == ' ') memmove(x->asked_for, x->asked_for + 1, strlen(x->asked_for));
+  if (x->negotiates || !better || offered & (long)CURLAUTH_BASIC || !keep_deadline(x)) return false;
+  if (curl_easy_setopt(x->easy, CURLOPT_PROXYAUTH, better) != CURLE_OK) return false;
+  x->negotiates = true;
+  x->has_head = false;
+  x->asked_for[0] = x->text[0] = '\0';
+  x->sends = 0;
+  x->body.size = x->head.size = 0;
+  return curl_multi_add_handle(x->owner->multi, x->easy) == CURLM_OK;
+}
+
 static bool collect(void *arg)
 {
   struct loop *loop = arg;
@@ -119,20 +163,38 @@ static bool collect(void *arg)
     CURLcode code = message->data.result;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &x);
     curl_multi_remove_handle(multi, x->easy);
+    any = true;
+    if (negotiate(x)) continue;
     x->code = code;
     end(x);
-    any = true;
   }
   return any;
+}
+
+static const char *find_ca(void)
+{
+  const char *named = getenv("SSL_CERT_FILE");
+  if (named && *named) return named;
+  for (size_t i = 0; i < sizeof ca_bundles / sizeof ca_bundles[0]; i++)
+    if (access(ca_bundles[i], R_OK) == 0) return ca_bundles[i];
+  return ca_bundles[0];
+}
+
+bool http_set_ca(struct http *http, const char *path)
+{
+  char *copy = strdup(path);
+  if (!copy) return false;
+  free(http->ca);
+  http->ca = copy;
+  return true;
 }
 
 struct http *http_open(struct loop *loop)
 {
   struct http *http = calloc(1, sizeof *http);
   if (!http) return NULL;
-  const char *ca = getenv("SSL_CERT_FILE");
   http->loop = loop;
-  http->ca = strdup(ca && *ca ? ca : CA_BUNDLE);
+  http->ca = strdup(find_ca());
   if (http->ca) return http;
   free(http);
   return NULL;
@@ -241,8 +303,13 @@ static void reset(struct http_exchange *x, const struct http_request *request)
   x->sent = x->too_large = x->kept_in = x->has_head = false;
   x->status = 0;
   x->sends = 0;
+<<<<<<< HEAD
   x->trailer_bytes = 0;
   x->text[0] = '\0';
+=======
+  x->negotiates = false;
+  x->asked_for[0] = x->text[0] = '\0';
+>>>>>>> 5d8f632 (http: name the right party of a failed proxy)
   x->failure = ERROR_INIT;
 }
 

@@ -65,6 +65,8 @@ struct http_exchange {
   void *arg;
   struct http *owner;
   struct http_target *target;
+  bool negotiates;                       /* sent again with Digest or NTLM, as the proxy asked */
+  char asked_for[24];                    /* the schemes of a 407 response, "" without one */
   struct http_exchange *next, *previous; /* under way, or in the pool */
   struct http_exchange *next_queued;     /* to be started through a proxy when there is room */
   bool queued;
@@ -77,6 +79,10 @@ struct http_exchange {
 /* A pool of easy handles on this loop. Handles that carry a key share a pool with nothing else.
  * NULL when memory is out. */
 struct http *http_open(struct loop *loop);
+
+/* Names the file of CA certificates for targets and https proxies, before the first request. False
+ * when memory is out. */
+bool http_set_ca(struct http *http, const char *path);
 
 /* Ends everything under way without calling `done`. */
 void http_close(struct http *http);
@@ -98,9 +104,9 @@ void http_release(struct http_exchange *exchange);
 void http_explain(const struct http_exchange *exchange, struct error *err);
 
 /* In one word what an exchange without an answer failed at: "refused" (no connection), "resolve" (a
- * name), "resolve_proxy", "tls", "proxy_auth" (the proxy wants other credentials), "proxy" (it
- * cannot or will not go on), "timeout", "closed" (the connection ended too early); "" for anything
- * else. */
+ * name), "resolve_proxy", "tls", "proxy_auth" (the proxy wants other credentials), "proxy_rules"
+ * (its rules do not allow the request), "proxy" (it cannot or will not go on), "timeout", "closed"
+ * (the connection ended too early); "" for anything else. */
 const char *http_fault(const struct http_exchange *exchange);
 
 /* Microseconds of a finished exchange (a CURLINFO_…_TIME_T). */

@@ -112,7 +112,7 @@ void options_set_once(struct http_exchange *x)
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-  curl_easy_setopt(easy, CURLOPT_CAINFO, x->owner->ca);
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "proxylua/" PROXYLUA_VERSION);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
 }
@@ -172,9 +172,13 @@ CURLcode options_set(struct http_exchange *x)
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, r->bearer);
   if (code != CURLE_OK) return code;
   set_times(easy, r);
+  curl_easy_setopt(easy, CURLOPT_CAINFO, x->owner->ca);
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, x->owner->ca);
+  curl_easy_setopt(easy, CURLOPT_PROXYAUTH, CURLAUTH_BASIC);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->headers);
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, r->redirects > 0 ? 1L : 0L);
-  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)r->redirects);
+  /* libcurl counts the steps of an authentication as redirects. */
+  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, r->redirects > 0 ? (long)r->redirects : -1L);
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
                    r->path ? (long)DOWNLOAD_BUFFER : (long)CURL_MAX_WRITE_SIZE);
   curl_easy_setopt(easy, CURLOPT_HTTPAUTH, r->bearer ? CURLAUTH_BEARER : CURLAUTH_BASIC);

@@ -1,5 +1,5 @@
 /* What came of an exchange, in the contract's terms. */
-#include "net/http.h"
+#include "net/http_private.h"
 
 #include <string.h>
 #include <time.h>
@@ -22,6 +22,14 @@ void http_explain(const struct http_exchange *x, struct error *err)
     error_set(err, ERROR_USAGE, "%s", text);
   else if (x->code == CURLE_OUT_OF_MEMORY && !x->has_head && x->sent)
     error_set(err, ERROR_PROTOCOL, "the head of the answer is too large");
+  else if (x->code == CURLE_SSL_CACERT_BADFILE)
+    error_set(err, ERROR_CONFIG,
+              "no CA certificates can be read from %s; install ca-certificates, or name a file "
+              "with "
+              "the setting ca_file or SSL_CERT_FILE",
+              x->owner->ca);
+  else if (x->asked_for[0])
+    error_set(err, ERROR_NETWORK, "the proxy asks for %s: %s", x->asked_for, text);
   else if (x->code == CURLE_OPERATION_TIMEDOUT)
     error_set(err, ERROR_TIMEOUT, "%s", text);
   else if (x->code == CURLE_WRITE_ERROR && x->has_head)
@@ -34,23 +42,61 @@ void http_explain(const struct http_exchange *x, struct error *err)
     error_set(err, ERROR_NETWORK, "%s", text);
 }
 
-/* What the proxy answered to CONNECT, or in the words of SOCKS. */
-static const char *proxy_fault(const struct http_exchange *x)
+/* What a SOCKS proxy refused. libcurl keeps the value of an earlier request unless the code says
+ * that this one failed there. */
+static const char *socks_fault(const struct http_exchange *x)
 {
-  long connect = 0, socks = CURLPX_OK;
-  curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
+  long socks = CURLPX_OK;
+  if (x->code != CURLE_PROXY) return NULL;
   curl_easy_getinfo(x->easy, CURLINFO_PROXY_ERROR, &socks);
-  if (connect == 407 || socks == CURLPX_USER_REJECTED || socks == CURLPX_NO_AUTH ||
-      socks == CURLPX_REPLY_NOT_ALLOWED)
-    return "proxy_auth";
-  if (socks == CURLPX_CLOSED || socks == CURLPX_BAD_VERSION) return "closed";
-  return connect >= 300 || socks != CURLPX_OK ? "proxy" : NULL;
+  switch (socks) {
+    case CURLPX_USER_REJECTED:
+    case CURLPX_NO_AUTH:
+    case CURLPX_IDENTD:
+    case CURLPX_IDENTD_DIFFER:
+      return "proxy_auth";
+    case CURLPX_REPLY_NOT_ALLOWED:
+      return "proxy_rules";
+    case CURLPX_RESOLVE_HOST:
+      return "resolve";
+    case CURLPX_CLOSED:
+    case CURLPX_BAD_VERSION:
+    case CURLPX_RECV_AUTH:
+    case CURLPX_RECV_CONNECT:
+    case CURLPX_RECV_REQACK:
+    case CURLPX_SEND_AUTH:
+    case CURLPX_SEND_CONNECT:
+    case CURLPX_SEND_REQUEST:
+    case CURLPX_RECV_ADDRESS:
+      return "closed";
+    default:
+      return "proxy";
+  }
+}
+
+/* What the proxy responded to CONNECT. tinyproxy has 401 for wrong credentials. */
+static const char *connect_fault(const struct http_exchange *x)
+{
+  long connect = 0;
+  curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
+  if (connect == 407 || connect == 401) return "proxy_auth";
+  return connect != 0 && connect / 100 != 2 ? "proxy" : NULL;
+}
+
+/* libcurl has one code for every timeout; its text names the one of the name server. */
+static bool timed_out_resolving(const struct http_exchange *x)
+{
+  static const char resolving[] = "Resolving timed out";
+  return x->code == CURLE_OPERATION_TIMEDOUT &&
+         strncmp(x->text, resolving, sizeof resolving - 1) == 0;
 }
 
 const char *http_fault(const struct http_exchange *x)
 {
-  const char *fault = proxy_fault(x);
+  const char *fault = socks_fault(x);
+  if (!fault) fault = connect_fault(x);
   if (fault) return fault;
+  if (timed_out_resolving(x)) return "resolve";
   switch (x->code) {
     case CURLE_COULDNT_CONNECT:
       return "refused";

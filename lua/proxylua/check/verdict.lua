@@ -29,10 +29,12 @@ local function failure(err)
   return words[err.code] or err.code or err.kind
 end
 
--- A 401 without a challenge is the proxy's: tinyproxy sends it for wrong credentials.
+-- tinyproxy has 401 for wrong credentials. A 401 without a challenge cannot be a site's either.
 local function is_proxy_401(result, response, url)
+  local headers = response.headers
   return response.status == 401 and result.username and url:lower():find("^http://")
-    and result.protocol:find("^http") and not response.headers["www-authenticate"]
+    and result.protocol:find("^http") and (not headers["www-authenticate"]
+    or (headers.server or ""):lower():find("^tinyproxy"))
 end
 
 local function by_credentials(result, response, url)
