@@ -31,7 +31,7 @@ editor   = -l:libedit.a -l:libbsd.a -l:libmd.a -l:libtinfo.a
 zip      = -l:libminizip.a -lz
 yaml     = -l:libyaml.a
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
-           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) $(yaml) -lcrypto -lseccomp -ldl -lm
+           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) $(yaml) -lssl -lcrypto -lseccomp -ldl -lm
 
 # What specs run beside the program: attempts at the processes of plugins, and the journal's jobs.
 attempts = build/spec/jail_check build/spec/frame_check build/spec/journal_check
@@ -222,7 +222,7 @@ build/embedded.o: build/embedded.c src/bind/embedded.h
 # This one measures the engine itself.
 build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard $(engine:%=src/%/*.c))) Makefile | packages
 	@mkdir -p $(@D)
-	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 $(zip) -lcrypto -lseccomp -ldl -lm
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 $(zip) -lssl -lcrypto -lseccomp -ldl -lm
 
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)

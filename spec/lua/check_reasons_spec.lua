@@ -17,10 +17,18 @@ teardown(function()
   secure:stop()
 end)
 
+local kept = {}
+
+-- Stops a proxy after the spec.
 local function keep(proxy)
-  finally(function() proxy:stop() end)
+  kept[#kept + 1] = proxy
   return proxy
 end
+
+after_each(function()
+  for _, proxy in ipairs(kept) do proxy:stop() end
+  kept = {}
+end)
 
 -- The reasons of proxies, in their order.
 local function reasons(list, url, options)

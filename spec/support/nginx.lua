@@ -27,7 +27,10 @@ http {
     listen 127.0.0.1:%d ssl http2; ssl_certificate server.pem; ssl_certificate_key server.key;
     root documents;
   }
-  server { listen 127.0.0.1:%d ssl; ssl_certificate server.pem; ssl_certificate_key server.key; root documents; }
+  server {
+    listen 127.0.0.1:%d ssl; ssl_certificate server.pem; ssl_certificate_key server.key; root documents;
+    location /unsized/ { chunked_transfer_encoding off; }
+  }
 }
 ]]
 

@@ -384,6 +384,76 @@ static const char *refuse_file(long status, const char *type)
   return NULL;
 }
 
+/* Skips a JSON string behind its opening quote; returns the place of its closing one, or `size`. */
+static size_t string_end(const char *text, size_t size, size_t at)
+{
+  while (at < size && text[at] != '"') at += text[at] == '\\' ? 2 : 1;
+  return at < size ? at : size;
+}
+
+static size_t skip_blanks(const char *text, size_t size, size_t at)
+{
+  while (at < size && strchr(" \t\r\n", text[at])) at++;
+  return at;
+}
+
+/* Whether an object has the member `error`, or `success` with the value false. */
+static bool is_error_document(const char *text, size_t size)
+{
+  int depth = 0;
+  for (size_t at = 0; at < size; at++) {
+    if (text[at] == '{' || text[at] == '[') depth++;
+    if (text[at] == '}' || text[at] == ']') depth--;
+    if (text[at] != '"') continue;
+    size_t name = at + 1;
+    at = string_end(text, size, name);
+    size_t colon = skip_blanks(text, size, at + 1), length = at - name;
+    if (depth != 1 || colon >= size || text[colon] != ':') continue;
+    size_t value = skip_blanks(text, size, colon + 1);
+    if (length == 5 && memcmp(text + name, "error", 5) == 0 &&
+        !(size - value >= 4 && memcmp(text + value, "null", 4) == 0))
+      return true;
+    if (length == 7 && memcmp(text + name, "success", 7) == 0 && size - value >= 5 &&
+        memcmp(text + value, "false", 5) == 0)
+      return true;
+  }
+  return false;
+}
+
+static const char *refuse_json_file(const char *start, size_t size)
+{
+  size_t at = skip_blanks(start, size, 0);
+  if (at < size && start[at] == '<')
+    return "the server answered with a page of HTML or XML instead of the file";
+  return at < size && start[at] == '{' && is_error_document(start + at, size - at)
+             ? "the server answered with an error document instead of the file"
+             : NULL;
+}
+
+/* A line of text may begin with [ (an IPv6 address), not with { or with a list of JSON. */
+static const char *refuse_text_file(const char *start, size_t size)
+{
+  size_t at = skip_blanks(start, size, 0);
+  if (at < size && start[at] == '[') {
+    size_t next = skip_blanks(start, size, at + 1);
+    if (next < size && strchr("{[\"]", start[next])) at = next;
+  }
+  if (at < size && (start[at] == '{' || start[at] == '"'))
+    return "the server answered with a JSON document instead of the text";
+  return refuse_json_file(start, size);
+}
+
+/* The format that a download asks for. */
+static bool asks_for(const struct client_request *r, const char *format)
+{
+  return r->query && strstr(r->query, format);
+}
+
+static bool is_file(const struct client_request *r)
+{
+  return r->endpoint && r->endpoint->text;
+}
+
 static bool may_send(void *arg)
 {
   struct client_call *call = arg;
@@ -439,7 +509,10 @@ void client_go(struct client_call *call)
       .once = true,
       .may_send = may_send,
       .headed = on_headed,
-      .refuse = r->endpoint && r->endpoint->text ? refuse_file : NULL,
+      .refuse = is_file(r) ? refuse_file : NULL,
+      .refuse_body = !is_file(r)                  ? NULL
+                     : asks_for(r, "format=json") ? refuse_json_file
+                                                  : refuse_text_file,
   };
   call->attempts++;
   call->state = CALL_EXCHANGE;
@@ -484,18 +557,34 @@ static void take_slots(struct client_call *call)
 
 /* --- calls --- */
 
-static bool build(struct client_call *call)
+static const char *accept_of(const struct client_request *r)
+{
+  if (asks_for(r, "format=json")) return "Accept: application/json";
+  return asks_for(r, "format=csv") ? "Accept: text/csv" : "Accept: text/plain";
+}
+
+/* Most calls have the client's headers; some have a list of their own. */
+static bool build_headers(struct client_call *call)
 {
   const struct client_request *r = &call->request;
-  const char *base = call->client->base_url;
   if (r->idempotency_key) {
     char line[320];
     snprintf(line, sizeof line, "Idempotency-Key: %s", r->idempotency_key);
     call->headers = curl_slist_append(NULL, line);
     for (const struct curl_slist *h = call->client->headers; h && call->headers; h = h->next)
       if (!curl_slist_append(call->headers, h->data)) return false;
-    if (!call->headers) return false;
+    return call->headers;
   }
+  if (!is_file(r)) return true;
+  call->headers = curl_slist_append(NULL, accept_of(r));
+  return call->headers;
+}
+
+static bool build(struct client_call *call)
+{
+  const struct client_request *r = &call->request;
+  const char *base = call->client->base_url;
+  if (!build_headers(call)) return false;
   size_t size = strlen(base) + strlen(r->path) + (r->query ? strlen(r->query) : 0) + 2;
   call->url = malloc(size);
   if (call->url)

@@ -48,6 +48,7 @@ static void destroy(struct http_exchange *x)
 {
   if (x->easy) curl_easy_cleanup(x->easy);
   file_abandon(&x->file);
+  decoder_close(x->decoder);
   buffer_free(&x->body);
   buffer_free(&x->head);
   free(x);
@@ -80,7 +81,9 @@ void http_release(struct http_exchange *x)
   target_drop(x->target);
   x->target = NULL;
   file_abandon(&x->file);
-  x->head.size = x->body.size = 0;
+  decoder_close(x->decoder);
+  x->decoder = NULL;
+  x->head.size = x->body.size = x->start_size = 0;
   if (x->body.capacity > KEPT_BODY) buffer_free(&x->body);
   if (http->idle_count >= POOL_LARGEST) {
     destroy(x);
@@ -98,10 +101,29 @@ void http_release(struct http_exchange *x)
 
 /* --- opening and closing --- */
 
+static void judge_body(struct http_exchange *x)
+{
+  const struct http_request *r = &x->request;
+  bool cut = x->ends_with_tls && !x->tls_closed;
+  if (cut || !decoder_is_whole(x)) {
+    snprintf(x->text, sizeof x->text, "%s",
+             cut ? "the connection ended without a TLS close_notify, so the body may be cut off"
+                 : "the compressed body ended early");
+    x->code = CURLE_PARTIAL_FILE;
+    return;
+  }
+  if (!r->refuse_body || x->status / 100 != 2) return;
+  const char *why = r->refuse_body(x->start, x->start_size);
+  if (!why) return;
+  error_set(&x->failure, ERROR_PROTOCOL, "%s", why);
+  x->code = CURLE_WRITE_ERROR;
+}
+
 static void end(struct http_exchange *x)
 {
   unlink_from(&x->owner->active, x);
   loop_release(x->owner->loop);
+  if (x->code == CURLE_OK) judge_body(x);
   if (x->code == CURLE_OK && x->request.refuse && x->status / 100 == 2 && x->body.size == 0 &&
       x->file.size == 0) {
     error_set(&x->failure, ERROR_PROTOCOL, "the server answered with an empty file");
@@ -146,7 +168,7 @@ static bool negotiate(struct http_exchange *x)
   x->has_head = false;
   x->asked_for[0] = x->text[0] = '\0';
   x->sends = 0;
-  x->body.size = x->head.size = 0;
+  x->body.size = x->head.size = x->start_size = 0;
   return curl_multi_add_handle(x->owner->multi, x->easy) == CURLM_OK;
 }
 
@@ -300,16 +322,13 @@ static void reset(struct http_exchange *x, const struct http_request *request)
   x->request = *request;
   if (x->request.max_body == 0) x->request.max_body = HTTP_MAX_BODY;
   x->code = CURLE_OK;
+  x->ends_with_tls = x->tls_closed = false;
   x->sent = x->too_large = x->kept_in = x->has_head = false;
   x->status = 0;
   x->sends = 0;
-<<<<<<< HEAD
   x->trailer_bytes = 0;
-  x->text[0] = '\0';
-=======
   x->negotiates = false;
   x->asked_for[0] = x->text[0] = '\0';
->>>>>>> 5d8f632 (http: name the right party of a failed proxy)
   x->failure = ERROR_INIT;
 }
 

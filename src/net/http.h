@@ -16,6 +16,8 @@
 #define HTTP_MAX_BODY \
   (64 << 20) /* bytes of an answer held in memory, unless the request says otherwise */
 
+#define HTTP_START 4096 /* bytes by which a body is judged */
+
 struct http;
 
 /* All strings and the list are borrowed until the exchange is done. Zero means the default
@@ -46,6 +48,8 @@ struct http_request {
       long status,
       const char *type); /* why a 2xx answer of this content type ("" when not told) is
                             not taken, or NULL; then an empty one is not taken either */
+  const char *(*refuse_body)(const char *start, size_t size); /* why a 2xx answer that begins so is
+                                                                 not taken, or NULL */
 };
 
 struct http_exchange {
@@ -65,6 +69,10 @@ struct http_exchange {
   void *arg;
   struct http *owner;
   struct http_target *target;
+  struct http_decoder *decoder;   /* of a compressed body, or NULL */
+  bool ends_with_tls, tls_closed; /* the body ends where TLS is closed; that was seen */
+  char start[HTTP_START];         /* the first bytes of a body that is judged */
+  size_t start_size;
   bool negotiates;                       /* sent again with Digest or NTLM, as the proxy asked */
   char asked_for[24];                    /* the schemes of a 407 response, "" without one */
   struct http_exchange *next, *previous; /* under way, or in the pool */

@@ -1,4 +1,5 @@
 /* What libcurl is told of an exchange, and the functions that it calls in the course of one. */
+#include <openssl/ssl.h>
 #include <string.h>
 
 #include "base/version.h"
@@ -10,17 +11,31 @@
 #define MAX_HEAD (256 << 10) /* bytes of header lines, and of the trailers after them */
 #define DOWNLOAD_BUFFER (512 << 10)
 
+static void keep_start(struct http_exchange *x, const char *bytes, size_t size)
+{
+  size_t room = HTTP_START - x->start_size;
+  if (size > room) size = room;
+  memcpy(x->start + x->start_size, bytes, size);
+  x->start_size += size;
+}
+
+static bool deliver(struct http_exchange *x, const char *bytes, size_t size)
+{
+  if (x->request.refuse_body) keep_start(x, bytes, size);
+  if (x->file.fd >= 0) return file_write(&x->file, bytes, size, &x->failure);
+  if (size > x->request.max_body - x->body.size) {
+    x->too_large = true;
+    return false;
+  }
+  return buffer_add(&x->body, bytes, size);
+}
+
 static size_t on_body(char *bytes, size_t one, size_t size, void *arg)
 {
   (void)one;
   struct http_exchange *x = arg;
-  if (x->file.fd >= 0)
-    return file_write(&x->file, bytes, size, &x->failure) ? size : CURL_WRITEFUNC_ERROR;
-  if (size > x->request.max_body - x->body.size) {
-    x->too_large = true;
-    return CURL_WRITEFUNC_ERROR;
-  }
-  return buffer_add(&x->body, bytes, size) ? size : CURL_WRITEFUNC_ERROR;
+  bool taken = x->decoder ? decoder_take(x, bytes, size, deliver) : deliver(x, bytes, size);
+  return taken ? size : CURL_WRITEFUNC_ERROR;
 }
 
 static bool is_welcome(struct http_exchange *x)
@@ -32,11 +47,43 @@ static bool is_welcome(struct http_exchange *x)
   return !why;
 }
 
+static void on_tls_event(const SSL *ssl, int where, int value)
+{
+  struct http_exchange *x = SSL_get_app_data(ssl);
+  bool alert = (where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT;
+  if (alert && (value & 0xff) == SSL_AD_CLOSE_NOTIFY) x->tls_closed = true;
+}
+
+/* A body without length and chunks is whole only where TLS is closed properly, which libcurl does
+ * not check. Such a connection ends with this exchange. */
+static void watch_tls(struct http_exchange *x)
+{
+  long version = 0;
+  curl_off_t length = -1;
+  struct curl_header *header;
+  const struct curl_tlssessioninfo *tls = NULL;
+  curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
+  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  if (length >= 0 || version >= CURL_HTTP_VERSION_2_0 || x->status == 204 || x->status == 304 ||
+      (x->request.method && strcmp(x->request.method, "HEAD") == 0) ||
+      curl_easy_header(x->easy, "Transfer-Encoding", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+    return;
+  if (curl_easy_getinfo(x->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls ||
+      tls->backend != CURLSSLBACKEND_OPENSSL || !tls->internals)
+    return;
+  SSL_set_app_data((SSL *)tls->internals, x);
+  SSL_set_info_callback(tls->internals, on_tls_event);
+  x->ends_with_tls = true;
+}
+
 static bool head_complete(struct http_exchange *x)
 {
   curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->status);
   if (x->status < 200 || (x->request.redirects > 0 && x->status / 100 == 3)) return true;
+  if (x->has_head) return true; /* the trailers of a chunked body */
   x->has_head = true;
+  watch_tls(x);
+  if (!decoder_open(x)) return false;
   if (x->request.headed) x->request.headed(x->arg);
   if (x->status / 100 != 2) return true;
   if (x->request.refuse && !is_welcome(x)) return false;
@@ -110,7 +157,8 @@ void options_set_once(struct http_exchange *x)
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->text);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+  curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
   curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "proxylua/" PROXYLUA_VERSION);

@@ -37,4 +37,17 @@ void target_drop(struct http_target *target);
 void options_set_once(struct http_exchange *exchange);
 CURLcode options_set(struct http_exchange *exchange);
 
+/* The decoder of a body, from its Content-Encoding: none for a plain one. False with x->failure for
+ * an encoding that was not asked for. */
+bool decoder_open(struct http_exchange *exchange);
+void decoder_close(struct http_decoder *decoder);
+
+/* Decodes bytes and delivers what they hold. False where delivering fails, or with x->failure for
+ * a damaged body. */
+bool decoder_take(struct http_exchange *exchange, const char *bytes, size_t size,
+                  bool (*deliver)(struct http_exchange *exchange, const char *bytes, size_t size));
+
+/* False while the body's compressed stream has not ended. */
+bool decoder_is_whole(const struct http_exchange *exchange);
+
 #endif
