@@ -156,6 +156,37 @@ describe("px.check.history", function()
   end)
 end)
 
+describe("the history of a proxy", function()
+  it("has its own user name, protocol and reason", function()
+    local records = eval[[
+      local users = { "a:1:b", "b", "\xFF", "?", "x@y z" }
+      px.check.register("my_rule-1 é", function() return true end)
+      for _, user in ipairs(users) do
+        for _, protocol in ipairs{ "http", "socks5" } do
+          px.check.run({ { host = "::1", port = 1, username = user, protocol = protocol,
+            url = protocol .. "://[::1]:1" } }, { url = trace })
+        end
+      end
+      px.check.run({ proxies[1] }, { url = trace })
+      local list = {}
+      for record in px.check.history() do
+        local known = record.host == "127.0.0.1" and "last" or record.username
+        list[#list + 1] = record.host .. " " .. px.json.encode(known, { bytes = "escape" }) .. " "
+          .. record.protocol .. " " .. record.last .. " " .. record.checks
+      end
+      table.sort(list)
+      return list]]
+    local wanted = { '127.0.0.1 "last" http my_rule-1 é 1' }
+    for _, user in ipairs{ '"a:1:b"', '"b"', '"\\udcff"', '"?"', '"x@y z"' } do
+      for _, protocol in ipairs{ "http", "socks5" } do
+        wanted[#wanted + 1] = ("::1 %s %s refused 1"):format(user, protocol)
+      end
+    end
+    table.sort(wanted)
+    assert.are.same(wanted, records)
+  end)
+end)
+
 describe("a summary", function()
   it("has percentiles within two percent of the true ones, whatever the times", function()
     for _ = 1, 30 do

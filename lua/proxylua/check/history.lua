@@ -1,6 +1,8 @@
--- How proxies did at their last checks, in the store: a note a proxy, of kind "check", whose text
--- is "SECONDS+MILLISECONDS" for each time that it worked and "SECONDS-REASON" for each that it did
--- not, the oldest first.
+-- How proxies did at their last checks, in the store: a note a proxy, of kind "check", named after
+-- the proxy's URL without its password. Its text is "SECONDS+MILLISECONDS" for each time that it
+-- worked and "SECONDS-REASON", percent-encoded, for each that it did not, the oldest first.
+
+local address = require "proxylua.proxies.address"
 
 local core = require "proxylua.core"
 local notes = require "proxylua.api.notes"
@@ -11,15 +13,15 @@ local KIND = "check"
 local KEPT, BATCH = 20, 200 -- outcomes of a proxy; proxies that are written at once
 local LONGEST = 90 * 86400 -- seconds: a proxy that was not checked for so long is gone
 
--- A name has no bytes that the store cannot keep.
+-- A user name may hold any byte; encoded, it is UTF-8 and has no colon.
 local function name_of(result)
-  local name = ("%s:%s:%s"):format(result.host, result.port, result.username or "")
-  return utf8.len(name) and name or name:gsub("[\x80-\xFF]", "?")
+  return address.url{ protocol = result.protocol or "http", host = result.host,
+    port = result.port, username = result.username }
 end
 
 local function outcome(result, now)
   if result.works then return ("%d+%d"):format(now, math.floor(result.time * 1000 + 0.5)) end
-  return ("%d-%s"):format(now, result.reason:gsub("[^%w ]", "?"):gsub(" ", "_"))
+  return ("%d-%s"):format(now, address.encode(result.reason))
 end
 
 local function keep_last(text)
@@ -69,11 +71,20 @@ end
 
 -- --- reading ---
 
+-- Notes of version 0.1.0 are named host:port:user.
+local function identity(name)
+  if name:find("://", 1, true) then return address.parse(name) end
+  local host, port, username = name:match("^([^:]*[^:%x][^:]*):(%d+):(.*)$")
+  if not host then host, port, username = name:match("^(.*):(%d+):(.*)$") end
+  return host and { host = host, port = math.tointeger(tonumber(port)),
+    username = username ~= "" and username or nil }
+end
+
 local function read(name, text)
-  local host, port, username = name:match("^(.*):(%d+):(.*)$")
-  local record = { host = host, port = math.tointeger(tonumber(port)), username = username ~= ""
-    and username or nil,
-    checks = 0, works = 0, flaps = 0 }
+  local proxy = identity(name)
+  if not proxy then return nil end
+  local record = { host = proxy.host, port = proxy.port, username = proxy.username,
+    protocol = proxy.protocol, checks = 0, works = 0, flaps = 0 }
   local before
   for seconds, mark, rest in text:gmatch("(%d+)([+-])(%S*)") do
     local works = mark == "+"
@@ -81,7 +92,7 @@ local function read(name, text)
     if works then record.works = record.works + 1 end
     if before ~= nil and before ~= works then record.flaps = record.flaps + 1 end
     before = works
-    record.last = works and "works" or rest:gsub("_", " ")
+    record.last = works and "works" or address.decode(rest)
     record.last_at = os.date("!%Y-%m-%dT%H:%M:%SZ", math.tointeger(tonumber(seconds)))
   end
   return record
@@ -91,8 +102,8 @@ end
 -- working to not working, or back. The last 20 are kept; a proxy that was not checked for 90 days
 -- is forgotten.
 -- @function px.check.history
--- @return iterator of records: `host`, `port`, `username`, `checks`, `works` (how many of these it
---   worked at), `flaps`, `last` ("works", or why not), `last_at`
+-- @return iterator of records: `host`, `port`, `username`, `protocol`, `checks`, `works` (at how
+--   many of these it worked), `flaps`, `last` ("works", or why not), `last_at`
 -- @raise store
 -- @usage for proxy in px.check.history() do
 --   if proxy.flaps > 3 then
@@ -102,8 +113,10 @@ end
 function M.each()
   local next_note = notes.each(KIND)
   return function()
-    local name, text = next_note()
-    return name and read(name, text)
+    for name, text in next_note do
+      local record = read(name, text)
+      if record then return record end
+    end
   end
 end
 
