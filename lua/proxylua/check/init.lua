@@ -37,6 +37,17 @@ local function check_one(proxy, wanted)
   return result, proxy
 end
 
+-- Results are worth more than their history: where the store fails, the check goes on without it.
+local function keep(wanted, method, ...)
+  if not wanted.history then return end
+  local ok, err = pcall(wanted.history[method], wanted.history, ...)
+  if ok then return end
+  if not core.error.is(err) or err.kind ~= "store" then error(err, 0) end
+  wanted.history = nil
+  wanted.history_error = core.error.new{ kind = "store", code = "history",
+    message = "the check is complete, but its history cannot be kept: " .. err.message }
+end
+
 --- An empty summary, for the option `summary` of px.check.run.
 -- @function px.check.summary
 -- @return summary, as px.check.run answers it
@@ -64,7 +75,7 @@ M.summary = summaries.new
 --   (seconds), `ip`, `country` (as the page sees them), or `reason` and `message`. The reason is
 --   refused, timeout, auth, tls, resolve, dns, proxy, closed, "status 403" and the like,
 --   empty, page (not the expected one), country, address, latency, or the name of a rule
--- @raise usage; store; cancelled; what the iterator raises
+-- @raise usage; store, when all are checked; cancelled; what the iterator raises
 -- @usage local summary = px.check.run(proxies, { timeout = "10s", each = function(result)
 --   if not result.works then print(result.host, result.port, result.reason) end
 -- end })
@@ -75,12 +86,14 @@ function M.run(proxies, options)
   tasks.map(proxies, function(proxy)
     local result, record = check_one(proxy, wanted)
     wanted.summary:add(result)
-    if wanted.history then wanted.history:add(result) end
+    keep(wanted, "add", result)
     if tell_failure and not result.works then tell_failure(result) end
     if wanted.each then wanted.each(result, record) end
   end, { concurrency = wanted.concurrency, results = false })
-  if wanted.history then wanted.history:finish() end
-  return wanted.summary:finish()
+  keep(wanted, "finish")
+  local summary = wanted.summary:finish()
+  if wanted.history_error then error(wanted.history_error, 0) end
+  return summary
 end
 
 return M

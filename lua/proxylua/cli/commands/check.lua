@@ -5,6 +5,7 @@ local check_options = require "proxylua.check.options"
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
+local outputs = require "proxylua.cli.check_output"
 local parsers = require "proxylua.cli.args.parser"
 local source = require "proxylua.cli.args.proxy_source"
 local tables = require "proxylua.term.table"
@@ -32,6 +33,9 @@ function M.parser(parser)
   parsers.suggest(parser:option("--only", "print only those that are working, or failing"):argname(
     "WHICH")
     :choices{ "working", "failing" }, { "working", "failing" })
+  parsers.suggest(parser:option("--sort",
+    "print and write the fastest first, when all are checked; memory grows with their number")
+    :argname("KEY"):choices{ "latency" }, { "latency" })
   parsers.suggest(parser:option("-o --output",
     "write those that work to a file, whole or not at all, readable for you "
     .. "alone"):argname("FILE"), "files")
@@ -124,42 +128,14 @@ end
 
 local EMPTY <const> = 12 -- exit code: nothing where something was expected
 
--- The file of those that work, begun before the first request: a path or a format that cannot be is
--- an error then.
-local function begin_file(args)
-  if not args.output then return nil end
-  return require("proxylua.proxies.writing").begin(args.output,
-    { format = args.format, allow_empty = args.allow_empty })
-end
-
--- What the format cannot carry does not end the check: it is reported when all are checked.
-local function add_to_file(file, proxy)
-  if file.refused then return end
-  local ok, err = pcall(file.add, file, proxy)
-  if not ok then file.refused = err end
-end
-
-local function finish_file(file, screen, args)
-  if file.refused then error(file.refused, 0) end
-  local ok, result = pcall(file.commit, file)
-  if ok then
-    return screen:note("%d %s in %s", result, result == 1 and "proxy" or "proxies", args.output)
-  end
-  if not core.error.is(result) or result.code ~= "empty" then error(result, 0) end
-  screen:note("%s", result.message)
-  core.system.set_exit_code(EMPTY)
-end
-
--- Answers the error that ended it.
-local function run(args, screen, options, next_proxy, given, file)
-  local write, close = screen:writer("result", line)
+-- Returns the error that ended it.
+local function run(args, screen, options, next_proxy, given, output)
   local progress = screen:progress("checked")
   function options.each(result, proxy)
-    if file and result.works then add_to_file(file, proxy) end
-    if is_shown(args, result) then
-      progress:clear()
-      write(result)
-    end
+    local shown = is_shown(args, result)
+    if shown and not args.sort then progress:clear() end
+    output:add(result, proxy, shown)
+    progress.total = given.total
     progress:step()
   end
   local first, begun = nil, false
@@ -173,9 +149,14 @@ local function run(args, screen, options, next_proxy, given, file)
     end, options)
   end)
   progress:finish()
-  close()
+  output:finish_results()
   given:report()
   return not ok and err or nil
+end
+
+-- The store failed, and the check itself is complete.
+local function is_complete(err)
+  return err == nil or core.error.is(err) and err.code == "history"
 end
 
 function M.run(args, context)
@@ -189,17 +170,20 @@ function M.run(args, context)
   if args.history then return show_history(args, screen) end
   local options = options_of(args, context.flags)
   local next_proxy, given = source.of(args, screen)
-  local file <close> = begin_file(args)
-  local err = run(args, screen, options, next_proxy, given, file)
+  local output <close> = outputs.begin(screen, line, { output = args.output, format = args.format,
+    allow_empty = args.allow_empty, sorted = args.sort ~= nil })
+  local err = run(args, screen, options, next_proxy, given, output)
   local summary = options.summary:finish()
   if core.error.is(err) and err.code == "empty" then
     screen:note("%s", err.message)
     return core.system.set_exit_code(EMPTY)
   end
-  if not err or summary.total > 0 then tell(screen, summary, err ~= nil) end
-  if err then error(err, 0) end
+  local complete = is_complete(err)
+  if complete or summary.total > 0 then tell(screen, summary, not complete) end
+  if not complete then error(err, 0) end
   given:raise_failure()
-  if file then finish_file(file, screen, args) end
+  output:commit()
+  if err then error(err, 0) end
   if args.fail and summary.works < summary.total then core.system.set_exit_code(SOME_FAIL) end
 end
 
