@@ -104,3 +104,28 @@ describe("proxylua check", function()
     assert.are.equal(table.concat(users), program.read(folder .. "/out.txt"))
   end)
 end)
+
+describe("the total of a check of orders", function()
+  it("is known before the first proxy arrives, and corrected by what arrives", function()
+    local result = program.run({ "-e", [[
+      local source = require "proxylua.cli.args.proxy_source"
+      local px = require "proxylua"
+      px.orders.each = function()
+        local at = 0
+        return function()
+          at = at + 1
+          return at <= 3 and { id = "ord_" .. at, quantity = 2, type = "isp" } or nil
+        end
+      end
+      px.orders.proxies = function(id)
+        if id == "ord_3" then px.error.raise{ kind = "not_found", message = "gone" } end
+        return { { host = "10.0.0.1" }, { host = "10.0.0.2" }, id == "ord_2" and {} or nil }
+      end
+      local next_proxy, given = source.of({ orders = {} },
+        { note = function() end, reporter = function() end })
+      local totals = {}
+      for _ in next_proxy do totals[#totals + 1] = given.total end
+      print(table.concat(totals, " "), given.total)]] })
+    assert.are.equal("6 6 7 7 7\t5\n", result.out, result.err)
+  end)
+end)

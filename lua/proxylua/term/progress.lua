@@ -15,11 +15,11 @@ Progress.__index = Progress
 --- Begins one.
 -- @param what string, such as "checked"
 -- @param total integer, or nil where nobody knows
--- @param flags table: quiet
+-- @param flags table: quiet, colors
 function M.start(what, total, flags)
   return setmetatable({
     what = what, total = total, count = 0, began = core.task.clock(), drawn = -EVERY,
-    shown = core.system.isatty(2) and not flags.quiet,
+    shown = core.system.isatty(2) and not flags.quiet, colors = flags.colors,
   }, Progress)
 end
 
@@ -45,6 +45,7 @@ end
 local function draw(progress, now)
   progress.drawn = now
   local text = line(progress, now - progress.began):sub(1, math.max(1, terminal.width(2) - 1))
+  if progress.colors then text = text:gsub("^%[(#+)", "[\27[32m%1\27[0m") end
   io.stderr:write("\r\27[K", text)
 end
 

@@ -8,6 +8,7 @@ local parsers = require "proxylua.cli.args.parser"
 local M = {}
 
 local AT_ONCE <const> = 8 -- orders whose proxies are fetched
+local LISTED <const> = 1000 -- orders that are listed before the first one is fetched
 local SHOWN <const> = 20  -- bad lines in a message
 local COPIED <const> = 1 << 16 -- bytes at a time
 
@@ -88,10 +89,56 @@ local function fetch(order, screen)
   return list
 end
 
+-- How many proxies an order has, nil where that is not known before.
+local function size_of(order)
+  if order.type == "residential" or math.type(order.quantity) ~= "integer" then return nil end
+  return order.quantity
+end
+
+local function count_order(given, size)
+  given.expected = given.expected + (size or 0)
+  if not size then given.unsized = given.unsized + 1 end
+end
+
+-- The total is known when the size of every order is.
+local function correct_count(given, size, found)
+  given.expected = given.expected - (size or 0) + found
+  if not size then given.unsized = given.unsized - 1 end
+  given.total = given.is_listed and given.unsized == 0 and given.expected or nil
+end
+
+-- Lists the first orders before their proxies are fetched, so that there is a total; of the others
+-- only as many as are needed. What fails in the list fails when its place is reached.
+local function list_ahead(given, next_order)
+  local listed, at, problem = {}, 0, nil
+  local function list()
+    local ok, order = pcall(next_order)
+    if not ok then
+      problem = order
+    elseif order then
+      local size = size_of(order)
+      count_order(given, size)
+      listed[#listed + 1] = { id = order.id, country = order.country, size = size }
+      return true
+    end
+    given.is_listed = true
+  end
+  repeat until #listed == LISTED or not list()
+  return function()
+    if at == #listed and not given.is_listed then
+      listed, at = {}, 0
+      list()
+    end
+    at = at + 1
+    if listed[at] then return listed[at] end
+    if problem then error(problem, 0) end
+  end
+end
+
 -- Some orders are fetched ahead of the one whose proxies are used.
-local function each_list(args, screen)
-  local px = require "proxylua"
-  local next_order, ahead, first, last = orders_of(args, screen), {}, 1, 0
+local function each_list(given, args)
+  local px, screen = require "proxylua", given.screen
+  local next_order, ahead, first, last = list_ahead(given, orders_of(args, screen)), {}, 1, 0
   return function()
     while next_order and last - first + 1 < AT_ONCE do
       local order = next_order()
@@ -121,7 +168,7 @@ end
 local function from_orders(given, args)
   local next_list, list, at
   return function()
-    next_list = next_list or each_list(args, given.screen)
+    next_list = next_list or each_list(given, args)
     while true do
       if list and list[at + 1] then
         at = at + 1
@@ -130,6 +177,7 @@ local function from_orders(given, args)
       local order, ok, result = next_list()
       if not order then return nil end
       list, at = nil, 0
+      correct_count(given, order.size, ok and #result or 0)
       if ok then
         given.orders = given.orders + 1
         list = result
@@ -301,7 +349,7 @@ function M.of(args, screen)
     names.usage("--country takes a code of two letters, such as US, got %s", args.country)
   end
   local given = setmetatable({ screen = screen, skip_bad = args.skip_bad, duplicates = 0, bad = 0,
-    skipped = {}, orders = 0, failures = 0 }, Given)
+    skipped = {}, orders = 0, failures = 0, expected = 0, unsized = 0 }, Given)
   local from = args.from and #args.from > 0
   return from and from_files(given, args) or from_orders(given, args), given
 end

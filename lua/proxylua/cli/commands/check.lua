@@ -68,8 +68,10 @@ local function milliseconds(seconds)
   return ("%.0f ms"):format(seconds * 1000)
 end
 
+local GREEN <const>, RED <const>, PLAIN <const> = "\27[32m", "\27[31m", "\27[0m"
+
 -- Results come one by one, so columns have widths that most fit into.
-local function line(result)
+local function line_of(result, has_colors)
   local address = ("%s:%s"):format(result.host, result.port)
   local seen = result.reason
   if result.works then
@@ -79,9 +81,10 @@ local function line(result)
   elseif result.status and result.message then
     seen = ("%s: %s"):format(result.reason, result.message) -- of a rule
   end
-  local verdict = result.works and "works" or "FAILS"
-  return tables.clean(("%-28s %-18s %-6s %s"):format(address, result.username or "", verdict, seen),
-    true)
+  local text = tables.clean(("%-28s %-18s %-6s %s"):format(address, result.username or "",
+    result.works and "works" or "FAILS", seen), true)
+  if not has_colors then return text end
+  return (result.works and GREEN or RED) .. text .. PLAIN
 end
 
 local function is_shown(args, result)
@@ -170,6 +173,7 @@ function M.run(args, context)
   if args.history then return show_history(args, screen) end
   local options = options_of(args, context.flags)
   local next_proxy, given = source.of(args, screen)
+  local function line(result) return line_of(result, screen.colors) end
   local output <close> = outputs.begin(screen, line, { output = args.output, format = args.format,
     allow_empty = args.allow_empty, sorted = args.sort ~= nil })
   local err = run(args, screen, options, next_proxy, given, output)
