@@ -121,13 +121,33 @@ end
 
 -- --- the file ---
 
+-- Where the config file lies if PROXYLUA_CONFIG is not set: in this environment and in a usual one.
+local function default_paths()
+  local list, base, home = {}, os.getenv("XDG_CONFIG_HOME"), os.getenv("HOME")
+  if base and base:find("^/") then list[1] = base .. "/proxylua/config.lua" end
+  if home and home:find("^/") then list[#list + 1] = home .. "/.config/proxylua/config.lua" end
+  return list
+end
+
 --- The path of the config file, nil when there can be none; and whether PROXYLUA_CONFIG names it.
 function M.path()
   local named = os.getenv("PROXYLUA_CONFIG")
   if named and named ~= "" then return named, true end
-  local base, home = os.getenv("XDG_CONFIG_HOME"), os.getenv("HOME")
-  if not base or not base:find("^/") then base = home and home:find("^/") and home .. "/.config" end
-  return base and base .. "/proxylua/config.lua"
+  return default_paths()[1]
+end
+
+--- The folders in which the config, the store and the plugins lie unless the environment or a
+-- setting names others, and those that the environment names.
+-- @return list of paths
+function M.default_folders()
+  local list, home = {}, os.getenv("HOME")
+  for name, usual in pairs{ XDG_CONFIG_HOME = "/.config", XDG_STATE_HOME = "/.local/state",
+    XDG_DATA_HOME = "/.local/share" } do
+    local base = os.getenv(name)
+    if base and base:find("^/") then list[#list + 1] = base .. "/proxylua" end
+    if home and home:find("^/") then list[#list + 1] = home .. usual .. "/proxylua" end
+  end
+  return list
 end
 
 --- The folder of the store (unless a setting names another) and of locks.
@@ -176,10 +196,10 @@ end
 -- Returns the table of the file, nil when there is none.
 local function read_file(path, named)
   if not path or (not named and not core.system.kind(path)) then return nil end
-  local text, why = core.system.read_file(path, MOST_BYTES)
-  if not text then refuse("cannot read the config file %s: %s", path, why) end
-  if not core.system.is_trusted(path) then
-    refuse("the config file %s can be changed by others; make it yours and run chmod go-w", path)
+  local text, why = core.system.read_trusted(path, MOST_BYTES)
+  if not text then
+    refuse("cannot read the config file %s: %s%s", path, why,
+      why:find("changed by", 1, true) and "; run chmod go-w on it" or "")
   end
   local data = core.data.load(text, "@" .. path)
   check_file(path, data)
@@ -213,18 +233,29 @@ local run_flags = {} -- those of this run
 -- SQLite's files, and what is locked while a charge is under way.
 local store_endings = { "", "-wal", "-shm", "-journal", "-lock" }
 
---- The files of the program, wherever they lie: the config file, and the key files and stores that
--- any part of it names.
+local function add_sections(sections, data)
+  if not data then return end
+  sections[#sections + 1] = data
+  for _, profile in pairs(data.profiles or {}) do sections[#sections + 1] = profile end
+end
+
+--- The files of the program, wherever they lie: the config file, that of the default places too if
+-- another is in use, and the key files, stores and traces that any part of them names.
 -- @return list of paths; what some of them name may not be there
 -- @raise config
 function M.own_files()
   local path, named = M.path()
-  local data = read_file(path, named) or {}
-  local list, sections = { path }, { data, { store = os.getenv("PROXYLUA_STORE") },
-    { store = run_flags.store } }
-  for _, profile in pairs(data.profiles or {}) do sections[#sections + 1] = profile end
+  local list, sections = { path }, { { store = os.getenv("PROXYLUA_STORE") },
+    { store = run_flags.store, trace = run_flags.trace } }
+  add_sections(sections, read_file(path, named))
+  for _, default in ipairs(default_paths()) do
+    list[#list + 1] = default
+    local ok, data = pcall(read_file, default)
+    if ok and default ~= path then add_sections(sections, data) end
+  end
   for _, section in ipairs(sections) do
     list[#list + 1] = types.path(section.api_key_file)
+    list[#list + 1] = types.path(section.trace)
     local store = types.path(section.store)
     for _, ending in ipairs(store and store_endings or {}) do list[#list + 1] = store .. ending end
   end

@@ -160,7 +160,35 @@ describe("the configuration", function()
   it("refuses a file that others can change", function()
     program.write(path, "return {}")
     assert(os.execute("chmod 666 " .. path))
-    assert.has.match("can be changed by others", refused())
+    assert.has.match("can be changed by others; run chmod go%-w", refused())
+  end)
+
+  it("refuses a file that a group can change, but for the user's private group", function()
+    program.write(path, "return { timeout = 5 }")
+    local pipe = io.popen("id -un; id -gn; stat -c %G " .. path)
+    local user, group, owner = pipe:read("l", "l", "l")
+    pipe:close()
+    assert(os.execute("chmod 664 " .. path))
+    if user == group and group == owner then
+      assert.are.equal("5", read(nil).timeout)
+    end
+    if not os.execute("chgrp 54321 " .. path .. " 2>/dev/null") then
+      return pending("only root can give a file to another group")
+    end
+    assert.has.match("can be changed by its group; run chmod go%-w", refused())
+  end)
+
+  it("refuses a FIFO or a device at once", function()
+    local pipe = home .. "/pipe"
+    assert(os.execute("mkfifo " .. pipe))
+    for _, other in ipairs{ pipe, "/dev/zero" } do
+      assert.has.match("is not a regular file", refused(nil, nil, { PROXYLUA_CONFIG = other }))
+    end
+    assert(os.execute("mkdir -p " .. home .. "/state/proxylua/locks && mkfifo " .. home
+      .. "/state/proxylua/locks/one"))
+    local result = program.run({ "--lock", "one", "-e", "" }, { home = home })
+    assert.are.equal(2, result.code, result.err)
+    assert.has.match("is not a regular file", result.err)
   end)
 
   it("never looks in the working directory", function()

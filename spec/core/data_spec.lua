@@ -1,4 +1,5 @@
 local core = require "proxylua.core"
+local program = require "spec.support.program"
 
 local load = core.data.load
 
@@ -9,6 +10,13 @@ local function failure(...)
   assert.are.equal("config", err.kind)
   return err.message
 end
+
+-- Few instructions: each compares texts of 2 MiB.
+local slow = [[
+  local s = "x" for _ = 1, 21 do s = s .. s end
+  local a, b = s .. "a", s .. "b"
+  for _ = 1, 1e6 do local _ = a < b end
+  return {}]]
 
 describe("text as data", function()
   it("answers the table that it returns, by value", function()
@@ -81,6 +89,25 @@ describe("text as data", function()
     assert.has.match("too long", failure("local function f() return f() end return f()", "@f"))
     assert.has.match("too much memory", failure("local function f() return 1 + f() end return f()",
       "@f"))
+  end)
+
+  it("ends a few instructions that take long, each of them", function()
+    assert.has.match("computes for too long", failure(slow, "@f"))
+  end)
+
+  it("ends with the program", function()
+    local home = program.folder()
+    finally(function() program.remove(home) end)
+    assert(os.execute("mkdir -p " .. home .. "/config/proxylua"))
+    program.write(home .. "/config/proxylua/config.lua", slow)
+    local line = program.command(home, { "-e", "" })
+    -- 20 ticks of processor time: it reads the file by then
+    local pipe = io.popen(line .. [[ 2>&1 & set -- ; until [ "${14:-0}" -ge 20 ]; do
+      read -r stat 2>/dev/null </proc/$!/stat || break; set -- $stat
+      done; kill -TERM $!; wait $!; echo $?]])
+    local out = pipe:read("a")
+    pipe:close()
+    assert.has.match("130\n$", out)
   end)
 
   it("bounds memory", function()

@@ -60,6 +60,52 @@ describe("files of a plugin", function()
     return plugin:call("run", "return px.files.read(...)", path)
   end
 
+  local function hide(name, text)
+    local path = program.write(folder .. "/" .. name, text)
+    local own_files = config.own_files
+    finally(function() config.own_files = own_files end)
+    function config.own_files() return { path } end
+    return path
+  end
+
+  it("refuses another name of one of proxylua's own files", function()
+    hide("outside/key", "sk_live_0123456789")
+    assert(os.execute(("ln %s/outside/key %s/granted/other"):format(folder, folder)))
+    local err = refusal(plugin, "return px.files.read(...)", folder .. "/granted/other")
+    assert.are.equal("forbidden", err.kind)
+  end)
+
+  it("refuses another name of a file in one of proxylua's own folders", function()
+    local home = program.folder()
+    local path = home .. "/config/proxylua/deep/key"
+    core.system.make_folder(home .. "/config/proxylua/deep")
+    program.write(path, "sk_live_0123456789")
+    assert(os.execute(("ln %s %s/granted/other"):format(path, folder)))
+    finally(function() program.remove(home) end)
+    local default_folders = config.default_folders
+    finally(function() config.default_folders = default_folders end)
+    function config.default_folders() return { home .. "/config/proxylua" } end
+    assert.are.equal("forbidden",
+      refusal(plugin, "return px.files.read(...)", folder .. "/granted/other").kind)
+    assert.are.equal("1\n2\n", read(folder .. "/granted/deep/list.txt"))
+  end)
+
+  it("never reads one of proxylua's own files while it is replaced", function()
+    local path = hide("granted/deep/key", "sk_live_0123456789")
+    local stop = folder .. "/stop"
+    assert(os.execute(("cd %s/outside && (while ! [ -e %s ]; do echo sk_live_9876543210 >new && "
+      .. "mv new %s; done) >/dev/null 2>&1 &"):format(folder, stop, path)))
+    finally(function() program.write(stop, "") end)
+    local results = plugin:call("run", [[
+      local read = {}
+      for _ = 1, 3000 do
+        local text = px.try(px.files.read, (...))
+        if text then read[#read + 1] = text end
+      end
+      return read]], path)
+    assert.same({}, results)
+  end)
+
   it("are read and written inside the granted folders", function()
     assert.are.equal("1\n2\n", (read(folder .. "/granted/deep/list.txt")))
     assert.are.equal("1\n2\n", (read(folder .. "/granted/deep/../deep/list.txt")))
@@ -164,6 +210,40 @@ describe("files of a plugin", function()
       "ln -s ../../settings.lua config/proxylua/config.lua"):format(home.path)))
     return home:run("--store", home.path .. "/given.db", "greedy", "try").out
   end
+
+  it("are not the default config, its key or a trace while PROXYLUA_CONFIG names another file",
+    function()
+      local home = plugins.home()
+      local names = { "config/proxylua/config.lua", "config/proxylua/key", "elsewhere", "trace" }
+      home:install("greedy", {
+        manifest = ([[permissions = { files = { read = { %q }, write = { %q } } },
+          commands = { try = { run = "try", summary = "tries" } }]]):format(home.path, home.path),
+        files = { ["main.lua"] = ([[
+          local px = require "proxylua"
+          return { try = function()
+            for name in (%q):gmatch("%%S+") do
+              for _, what in ipairs{ "read", "write" } do
+                local _, err = px.try(px.files[what], %q .. name, "changed")
+                print(name, what, err and err.kind or "done")
+              end
+            end
+          end }]]):format(table.concat(names, " "), home.path .. "/") },
+      })
+      assert(os.execute(("cd %s && mkdir -p config/proxylua"):format(home.path)))
+      for _, name in ipairs(names) do program.write(home.path .. "/" .. name, "1") end
+      program.write(home.path .. "/config/proxylua/config.lua",
+        "return { api_key_file = '~/elsewhere' }")
+      program.write(home.path .. "/other.lua", "return {}")
+      local expected = {}
+      for _, name in ipairs(names) do
+        for _, what in ipairs{ "read", "write" } do
+          expected[#expected + 1] = ("%s\t%s\tforbidden\n"):format(name, what)
+        end
+      end
+      local result = program.run({ "--trace", home.path .. "/trace", "greedy", "try" },
+        { home = home.path, env = { PROXYLUA_CONFIG = home.path .. "/other.lua" } })
+      assert.are.equal(table.concat(expected), result.out, result.err)
+    end)
 
   it("are not the settings, the key or the store either, wherever these lie", function()
     local home = plugins.home()

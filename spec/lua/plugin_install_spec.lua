@@ -84,7 +84,14 @@ describe("installing", function()
       { (text:gsub('"digest": "', '%0../')), "digest of trial is none" },
       { (text:gsub('"permissions": {}', '"permissions": {"read": true}')),
         "asks for other permissions than were granted" },
+      { (text:gsub('"on": %[%]', '"on": ["order_placed"]')), "has other on for trial" },
+      { (text:gsub('"formats": {}', '"formats": {"mine": {"summary": "m", "extension": "txt"}}')),
+        "has other formats for trial" },
+      { (text:gsub('"rules": {}', '"rules": {"mine": {"summary": "m"}}')),
+        "has other rules for trial" },
+      { (text:gsub('"version": "[^"]+"', '"version": "9.9.9"')), "has other version for trial" },
     } do
+      assert.are_not.equal(text, case[1])
       program.write(path, case[1])
       assert_refused(home:run("trial", "go"), case[2])
       assert_refused(open("trial"), case[2])
@@ -93,6 +100,12 @@ describe("installing", function()
     program.write(path, text)
     assert(os.execute("chmod o+w " .. path))
     assert_refused(open("trial"), "can be changed by others")
+    assert(os.execute("chmod o-w " .. path))
+    assert(os.execute("chmod o+w " .. home:installed()))
+    assert_refused(open("trial"), "run chmod go-w")
+    assert(os.execute("chmod o-w " .. home:installed()))
+    assert(os.execute(("rm %s && mkfifo %s"):format(path, path)))
+    assert_refused(open("trial"), "is not a regular file")
   end)
 
   it("takes an archive when its digest is the expected one", function()
@@ -147,7 +160,7 @@ describe("installing", function()
     assert.is_nil(core.system.kind(home:installed()))
   end)
 
-  it("takes a plugin from a URL of this machine or over https, however it is led there", function()
+  it("takes a plugin from a URL, and follows redirects to public https URLs only", function()
     home:write("trial")
     home:run("plugin", "pack", "trial", "-o", "t.plx")
     local function redirect(to)
@@ -156,8 +169,13 @@ describe("installing", function()
     local server = servers.start{
       ["/t.plx"] = servers.ok(program.read(home.path .. "/t.plx")), ["/moved"] = redirect "/t.plx",
       ["/away"] = redirect "http://example.com/t.plx", ["/round"] = redirect "/round",
-      ["/file"] = redirect "file:///etc/passwd", ["/below/near"] = redirect "../moved",
+      ["/file"] = redirect "file:///etc/passwd",
       ["/large"] = { "HTTP/1.1 200 OK\r\n\r\n", endless = ("x"):rep(65536) },
+      ["/to/127.0.0.1"] = redirect "https://127.0.0.1/t.plx",
+      ["/to/localhost"] = redirect "https://localhost/t.plx",
+      ["/to/10.0.0.1"] = redirect "https://10.0.0.1/t.plx",
+      ["/to/169.254.169.254"] = redirect "https://169.254.169.254/t.plx",
+      ["/to/[::1]"] = redirect "https://[::1]/t.plx",
     }
     finally(function() server:stop() end)
     local function install(path)
@@ -165,23 +183,26 @@ describe("installing", function()
     end
     assert_refused(install "/none", "answers with the status 404", 4)
     assert_refused(install "/away",
-      "plugins come from https URLs, or from this machine; not from http://example.com/")
-    assert_refused(install "/file", "not from file:///etc/passwd")
-    assert_refused(install "/round", "leads on and on")
+      "leads to http://example.com/t.plx; redirects are followed to public https URLs only")
+    assert_refused(install "/file", "leads to file:///etc/passwd")
+    assert_refused(install "/round", "leads to /round")
     assert.are_not.equals(0, install("/large").code)
     assert_refused(home:run("plugin", "install", "http://example.com/t.plx", "--yes"),
       "plugins come from https URLs")
     assert_refused(home:run("plugin", "install", "http://127.0.0.1@example.com/t.plx", "--yes"),
       "plugins come from https URLs")
     assert.is_nil(core.system.kind(home:installed()))
-    assert.equals(0, install("/moved").code)
-    assert.equals(server.url .. "/moved", home:list().trial.from)
-    assert.equals(0, home:run("plugin", "update", "--all").code)
-    for _, url in ipairs{ server.url .. "/below/near", server.url:gsub("^http", "HTTP")
-      .. "/t.plx" } do
-      local result = home:run("plugin", "update", "trial", url)
-      assert.equals(0, result.code, result.err)
+    assert_refused(install "/moved", "redirects are followed to public https URLs only")
+    for _, host in ipairs{ "127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]" } do
+      assert.are_not.equals(0, install("/to/" .. host).code, host)
     end
+    assert.is_nil(core.system.kind(home:installed()))
+    assert.equals(0, install("/t.plx").code)
+    assert.equals(server.url .. "/t.plx", home:list().trial.from)
+    assert.equals(0, home:run("plugin", "update", "--all").code)
+    local result = home:run("plugin", "update", "trial", server.url:gsub("^http", "HTTP")
+      .. "/t.plx")
+    assert.equals(0, result.code, result.err)
   end)
 
   it("leaves everything as it was when the disk takes no more", function()

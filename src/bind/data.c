@@ -5,14 +5,17 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bind/error.h"
+#include "bind/runtime.h"
 
 #define MEMORY (16 << 20)     /* bytes */
 #define INSTRUCTIONS 10000000 /* well under a second */
 #define VALUES 100000
 #define DEPTH 32
-#define HOOK_STEP 1000 /* instructions between two looks at the budget */
+#define PROCESSOR_US 2000000 /* one instruction can compare texts of megabytes */
+#define HOOK_STEP 100        /* instructions between two checks of the budget */
 #define BOX "proxylua.data"
 
 struct limits {
@@ -23,6 +26,8 @@ struct limits {
 struct box {
   lua_State *state;
   lua_Integer memory, instructions; /* left */
+  int64_t until;                    /* processor time of this thread, in microseconds */
+  const struct runtime *runtime;
 };
 
 /* A level of the table being copied, for the field's path in a message and to find cycles. */
@@ -62,12 +67,19 @@ static int on_gc(lua_State *L)
   return 0;
 }
 
+static int64_t processor_time(void)
+{
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
 static void on_count(lua_State *S, lua_Debug *where)
 {
   struct box *box;
   lua_getallocf(S, (void **)&box);
   box->instructions -= HOOK_STEP;
-  if (box->instructions > 0) return;
+  if (box->instructions > 0 && processor_time() < box->until && !box->runtime->interrupted) return;
   lua_getinfo(S, "Sl", where);
   lua_pushfstring(S, "%s:%d: computes for too long", where->short_src, where->currentline);
   lua_error(S);
@@ -105,6 +117,10 @@ static void refuse_field(const struct copy *copy, const struct level *level, con
 static void fail(lua_State *L, lua_State *S, const char *name, int status)
 {
   struct error err = ERROR_INIT;
+  if (runtime_of(L)->interrupted) {
+    error_set(&err, ERROR_CANCELLED, "interrupted");
+    error_raise(L, &err);
+  }
   const char *text = lua_type(S, -1) == LUA_TSTRING ? lua_tostring(S, -1) : "failed";
   if (status == LUA_ERRMEM)
     error_set(&err, ERROR_CONFIG, "%s: takes too much memory for a file of data", name);
@@ -213,7 +229,10 @@ static lua_Integer limit(lua_State *L, const char *name, lua_Integer usual)
 static struct box *push_box(lua_State *L, const struct limits *limits)
 {
   struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (struct box){.memory = limits->memory, .instructions = limits->instructions};
+  *box = (struct box){.memory = limits->memory,
+                      .instructions = limits->instructions,
+                      .until = processor_time() + PROCESSOR_US,
+                      .runtime = runtime_of(L)};
   if (luaL_newmetatable(L, BOX)) {
     lua_pushcfunction(L, on_gc);
     lua_setfield(L, -2, "__gc");

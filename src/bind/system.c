@@ -15,6 +15,7 @@
 
 #include "base/fs.h"
 #include "base/streams.h"
+#include "base/trust.h"
 #include "bind/args.h"
 #include "bind/embedded.h"
 #include "bind/error.h"
@@ -188,6 +189,24 @@ static int read_file(lua_State *L)
   return results;
 }
 
+/* read_trusted(path, limit): the text of a regular file that only this user and root can change;
+ * nil and why. */
+static int read_trusted(lua_State *L)
+{
+  const char *path = path_check(L, 1);
+  lua_Integer most = luaL_checkinteger(L, 2);
+  struct stat status;
+  int *fd = push_descriptor(L);
+  *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO would block */
+  if (*fd < 0 || fstat(*fd, &status) != 0) return refuse_read(L, strerror(errno));
+  const char *why = S_ISREG(status.st_mode) ? trust_problem(&status) : "it is not a regular file";
+  if (why) return refuse_read(L, why);
+  int results = read_all(L, *fd, most);
+  close(*fd);
+  *fd = -1;
+  return results;
+}
+
 static int write_file(lua_State *L)
 {
   size_t size;
@@ -251,12 +270,12 @@ static int real_path(lua_State *L)
   return 1;
 }
 
-static int is_trusted(lua_State *L)
+/* distrust(path): why others can change what is there; nil when only this user and root can. */
+static int distrust(lua_State *L)
 {
   struct stat there;
-  bool found = stat(path_check(L, 1), &there) == 0;
-  lua_pushboolean(L, found && (there.st_uid == geteuid() || there.st_uid == 0) &&
-                         !(there.st_mode & S_IWOTH));
+  const char *path = path_check(L, 1);
+  lua_pushstring(L, stat(path, &there) == 0 ? trust_problem(&there) : strerror(errno));
   return 1;
 }
 
@@ -267,8 +286,11 @@ static int lock(lua_State *L)
   const char *path = path_check(L, 1);
   int command = lua_toboolean(L, 2) ? F_OFD_SETLKW : F_OFD_SETLK;
   int *fd = push_descriptor(L);
-  *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
   if (*fd < 0) fail(L, "open the lock file", path);
+  struct stat status;
+  if (fstat(*fd, &status) == 0 && !S_ISREG(status.st_mode))
+    return error_usage(L, "the lock file %s is not a regular file", path);
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   if (fcntl(*fd, command, &whole) == 0) return 1;
   if (errno != EAGAIN && errno != EACCES) fail(L, "lock", path);
@@ -319,12 +341,13 @@ void system_open(lua_State *L)
                                        {"output_failed", output_failed},
                                        {"is_closed_pipe", is_closed_pipe},
                                        {"read_file", read_file},
+                                       {"read_trusted", read_trusted},
                                        {"write_file", write_file},
                                        {"make_folder", make_folder},
                                        {"kind", kind},
                                        {"status", status},
                                        {"real_path", real_path},
-                                       {"is_trusted", is_trusted},
+                                       {"distrust", distrust},
                                        {"lock", lock},
                                        {"embedded", embedded},
                                        {"set_exit_code", set_exit_code},

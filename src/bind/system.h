@@ -6,18 +6,28 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* Pushes the table:
- *   isatty(fd), terminal_width(fd) -> columns, terminal_height(fd) -> lines; nil when it is no
- * terminal write(text, ...), print(...) to standard output: raise an error of kind store when it
- * cannot take it; flush(); output_failed(errno) raises that error is_closed_pipe(error) -> whether
- * it is that one, because nobody reads standard output any more read_file(path, limit) -> text, or
- * nil and why; "-" is standard input; limit in bytes write_file(path, text [, mode]): whole or not
- * at all; raises make_folder(path): with its parents, 0700; raises kind(path) -> "file", "folder",
- * "other", or nil real_path(path) -> absolute, without links, or nil is_trusted(path) -> whether
- * nobody but this user and root can write to it lock(path [, wait]) -> a handle that holds the lock
- * until it is closed or collected, or nil when another process has it; wait: holds up everything
- * until it is free, so only for locks that are held for moments set_exit_code(code): of a run that
- * ends well exit_code(error) -> the one of its kind pid() */
+/* Pushes the table of functions:
+ *   isatty(fd)
+ *   terminal_width(fd), terminal_height(fd) -> columns, lines; nil when it is not a terminal
+ *   write(text, ...), print(...): to standard output; raise an error of kind store
+ *   flush()
+ *   output_failed(errno): raises that error
+ *   is_closed_pipe(error) -> whether standard output was closed by its reader
+ *   read_file(path, limit) -> text, or nil and why; "-" is standard input; limit in bytes
+ *   read_trusted(path, limit) -> text of a regular file that only this user and root can change, or
+ *     nil and why
+ *   write_file(path, text [, mode]): whole or not at all; raises
+ *   make_folder(path): with its parents, 0700; raises
+ *   kind(path) -> "file", "folder", "other", or nil
+ *   status(path) -> table
+ *   real_path(path) -> absolute, without links, or nil
+ *   distrust(path) -> why others can change it; nil when only this user and root can
+ *   lock(path [, wait]) -> a handle that holds the lock until it is closed or collected, nil when
+ *     another process has it; wait: blocks the process, for locks that are held for moments only
+ *   embedded(name) -> text of a file of the program, or nil
+ *   set_exit_code(code): of a run that succeeds
+ *   exit_code(error) -> the one of its kind
+ *   pid() */
 void system_open(lua_State *L);
 
 /* Whether the value at an index is the error of a standard output that nobody reads any more: it

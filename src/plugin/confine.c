@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/openat2.h>
@@ -63,6 +64,50 @@ static bool is_hidden(const struct beneath *where, int fd, const char *name)
   return false;
 }
 
+/* Whether an open file is a hidden one or lies in a hidden folder, by another of its names: a hard
+ * link, or a path of which a part was mounted twice. Folders are searched only for a file that has
+ * several names; hard links do not leave a file system. True if that cannot be found out. */
+static bool is_hidden_file(const struct beneath *where, const struct stat *file)
+{
+  FTS *tree = fts_open((char *const *)where->hidden, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+  if (!tree) return *where->hidden;
+  bool found = false;
+  errno = 0;
+  for (FTSENT *entry; !found && (entry = fts_read(tree)); errno = 0) {
+    const struct stat *there = entry->fts_statp;
+    if (entry->fts_info == FTS_NS || entry->fts_info == FTS_DP) continue;
+    found = there->st_dev == file->st_dev && there->st_ino == file->st_ino;
+    if (entry->fts_info == FTS_D && (file->st_nlink < 2 || there->st_dev != file->st_dev))
+      fts_set(tree, entry, FTS_SKIP);
+  }
+  bool failed = errno != 0;
+  fts_close(tree);
+  return found || failed;
+}
+
+/* Whether the name that the kernel reports for an open file leads to that file. */
+static bool has_name(int fd, const struct stat *file)
+{
+  char real[PATH_MAX];
+  struct stat there;
+  return find_path(fd, NULL, real) && lstat(real, &there) == 0 && there.st_dev == file->st_dev &&
+         there.st_ino == file->st_ino;
+}
+
+/* A file that is replaced while it is opened has no name any more by which it could be recognised:
+ * its name is checked after it was
+ * compared, so that it had that name then. */
+static bool check_open(const struct beneath *where, int fd, struct error *err)
+{
+  struct stat there;
+  if (fstat(fd, &there) != 0) return fail(where, err);
+  if (is_hidden(where, fd, NULL) || (S_ISREG(there.st_mode) && is_hidden_file(where, &there)))
+    return refuse(where, "is proxylua's own, and no plugin's", err);
+  if (!has_name(fd, &there) || fstat(fd, &there) != 0 || there.st_nlink == 0)
+    return refuse(where, "was removed or replaced meanwhile", err);
+  return true;
+}
+
 /* Negative with an error when it cannot be opened, or must not. */
 static int open_beneath(const struct beneath *where, const char *path, unsigned flags,
                         struct error *err)
@@ -73,9 +118,8 @@ static int open_beneath(const struct beneath *where, const char *path, unsigned 
   int fd = folder < 0 ? -1 : (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
   if (fd < 0) fail(where, err);
   if (folder >= 0) close(folder);
-  if (fd < 0 || !is_hidden(where, fd, NULL)) return fd;
+  if (fd < 0 || check_open(where, fd, err)) return fd;
   close(fd);
-  refuse(where, "is proxylua's own, and no plugin's", err);
   return -1;
 }
 

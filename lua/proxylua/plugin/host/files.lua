@@ -30,13 +30,9 @@ end
 -- The real paths of the settings, the key, the journal, the plugins and their lock file; and what
 -- processes tell of themselves, the environment for one.
 local function hidden()
-  local data = os.getenv("XDG_DATA_HOME")
-  if not data or not data:find("^/") then data = (os.getenv("HOME") or "") .. "/.local/share" end
   local places = config.own_files()
-  places[#places + 1] = data .. "/proxylua"
+  for _, folder in ipairs(config.default_folders()) do places[#places + 1] = folder end
   places[#places + 1] = parent((config.path()))
-  local ok, state = pcall(config.state_folder)
-  if ok then places[#places + 1] = state end
   local list = { "/proc" }
   for _, path in ipairs(places) do hide(list, path) end
   return list

@@ -65,12 +65,15 @@ end
 local function read_list()
   local path = find_folder() and list_path()
   if not path or not core.system.kind(path) then return {} end
-  if not (core.system.is_trusted(path) and core.system.is_trusted(M.folder())) then
-    refuse("the list of plugins %s can be changed by others; chmod go-w it and its folder, and let "
-      .. "them be yours", path)
+  local distrust = core.system.distrust(M.folder())
+  if distrust then
+    refuse("the folder of plugins %s is not safe: %s; run chmod go-w on it", M.folder(), distrust)
   end
-  local text, why = core.system.read_file(path, MOST_LIST)
-  if not text then refuse("cannot read the list of plugins %s: %s", path, why) end
+  local text, why = core.system.read_trusted(path, MOST_LIST)
+  if not text then
+    refuse("cannot read the list of plugins %s: %s%s", path, why,
+      why:find("changed by", 1, true) and "; run chmod go-w on it" or "")
+  end
   local ok, list = pcall(core.json.decode, text)
   if not ok then refuse("the list of plugins %s is damaged: %s", path, list.message) end
   return check_list(path, list)
@@ -163,6 +166,15 @@ local function same(a, b)
   return core.json.encode(a) == core.json.encode(b)
 end
 
+-- What the list says of a plugin is what a command, an event or a format is offered by: it must be
+-- what the confirmed manifest says.
+local function differing_field(entry, manifest)
+  local described = M.describe{ manifest = manifest, files = {} }
+  for _, field in ipairs{ "version", "description", "commands", "on", "formats", "rules" } do
+    if not same(described[field], entry[field]) then return field end
+  end
+end
+
 local function modules_of(texts)
   local modules = {}
   for path, text in pairs(texts) do
@@ -188,6 +200,11 @@ function M.open(name)
   if manifest.name ~= name or not same(manifest.permissions, entry.permissions) then
     refuse("the plugin %s asks for other permissions than were granted; proxylua plugin update %s",
       name, name)
+  end
+  local field = differing_field(entry, manifest)
+  if field then
+    refuse("the list of plugins has other %s for %s than its plugin.lua; proxylua plugin update %s",
+      field, name, name)
   end
   manifests.check_runtime(manifest)
   return {

@@ -134,17 +134,28 @@ local function check_url(text, base)
   return url
 end
 
+-- A server chooses where a redirect leads: it must not lead into this machine or its network. The
+-- request connects to public addresses only.
+local function check_redirect(text, base)
+  local url, scheme, _, _, user = core.plugin.url(text, base)
+  if not url or user or scheme ~= "https" then
+    refuse("%s leads to %s; redirects are followed to public https URLs only", base, text)
+  end
+  return url
+end
+
 local function fetch(place)
-  local url = check_url(place)
+  local url, reach = check_url(place), nil
   for _ = 0, REDIRECTS do
-    local answer = core.http.get(url, { redirects = 0, max_body = MOST_BYTES, timeout = TIMEOUT })
+    local answer = core.http.get(url, { redirects = 0, max_body = MOST_BYTES, timeout = TIMEOUT },
+      reach)
     local location = answer.headers.location
     if answer.ok then return answer.body end
     if answer.status < 300 or answer.status > 399 or not location then
       core.error.raise{ kind = "network", status = answer.status,
         message = ("%s answers with the status %d"):format(url, answer.status) }
     end
-    url = check_url(location, url)
+    url, reach = check_redirect(location, url), "public"
   end
   refuse("%s leads on and on", place)
 end
