@@ -143,6 +143,31 @@ describe("the store", function()
   end)
 
   -- Permissions do not hold root back; a file system that is mounted read-only does.
+  it("that others can change is refused with what mends it", function()
+    used()
+    local function change(command, why)
+      assert(os.execute((command:gsub("STORE", path))))
+      refused(why)
+    end
+    for _, file in ipairs{ path, path .. "-wal", path .. "-lock" } do
+      assert(os.execute(("touch %s && chmod 602 %s"):format(file, file)))
+      refused(("can be changed by others: what was bought could be bought again; run chmod go-w %s")
+        :format(file))
+      assert(os.execute("chmod 600 " .. file))
+    end
+    change("chmod 777 $(dirname STORE)", "run chmod go-w " .. folder)
+    assert(os.execute("chmod 1777 " .. folder)) -- as /tmp
+    used()
+    assert(os.execute("chmod 700 " .. folder))
+    if not os.execute("chgrp 54321 " .. path .. " 2>/dev/null") then
+      return pending("only root can give a file to others")
+    end
+    change("chmod 660 STORE", "can be changed by its group")
+    change("chmod 600 STORE && chown 54321 STORE", "belongs to another user")
+    assert(os.execute(("chown 0:0 %s && chown 54321 %s"):format(path, folder)))
+    refused("belongs to another user")
+  end)
+
   it("that is read-only is a clear error", function()
     used()
     assert(os.execute(("mkdir %s/ro"):format(folder)))
@@ -211,6 +236,19 @@ describe("the store", function()
       assert.equal(1, sandbox:look("counters").sold)
     end)
   end
+
+  it("of which the sums are changed during a run does not make the allowance larger", function()
+    used()
+    local result = program.run({ "--spend", "4", "-e", ([[
+      local px = require "proxylua"
+      for _ = 1, 3 do
+        local order, err = px.try(px.orders.create,
+          { type = "isp", quantity = 1, country = "US", period = 30 })
+        print(order and "bought" or err.kind)
+        os.execute("sqlite3 %s 'UPDATE spent SET amount = 0'")
+      end]]):format(path) }, { env = environment(path) })
+    assert.equal("bought\nspend_refused\nspend_refused\n", result.out, result.err)
+  end)
 
   it("of which entries have been taken away during a run is an error before money moves", function()
     local result = run(([[

@@ -107,7 +107,48 @@ bool journal_allows(struct journal_intend *intend, const struct journal_spent *a
     return !exceeds(intend, "nothing is allowed", 0, 0);
   return !exceeds(intend, "per_order", allowance->per_order, 0) &&
          !exceeds(intend, "per_day", allowance->per_day, all->day) &&
-         !exceeds(intend, "per_run", allowance->per_run, all->run);
+         !exceeds(intend, "per_run", allowance->per_run,
+                  all->run > intend->run_spent ? all->run : intend->run_spent);
+}
+
+/* --- the total of this run, in memory --- */
+
+static bool make_room(struct store_run *run, struct error *err)
+{
+  if (run->count < run->capacity) return true;
+  size_t capacity = run->capacity ? 2 * run->capacity : 16;
+  struct store_reserved *more = realloc(run->reserved, capacity * sizeof *more);
+  if (!more) {
+    error_set(err, ERROR_INTERNAL, "out of memory");
+    return false;
+  }
+  run->reserved = more;
+  run->capacity = capacity;
+  return true;
+}
+
+static void remember(struct store_run *run, int64_t id, int64_t amount)
+{
+  run->newest = id;
+  run->reserved[run->count++] = (struct store_reserved){id, amount};
+  if (__builtin_add_overflow(run->total, amount, &run->total)) run->total = INT64_MAX;
+}
+
+/* Only a total that has not reached the largest amount is still a sum. */
+static void correct(struct store_run *run, int64_t id, int64_t amount)
+{
+  size_t low = 0, high = run->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (run->reserved[middle].id < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == run->count || run->reserved[low].id != id || run->total == INT64_MAX) return;
+  run->total -= run->reserved[low].amount;
+  run->reserved[low].amount = amount;
+  if (__builtin_add_overflow(run->total, amount, &run->total)) run->total = INT64_MAX;
 }
 
 /* --- the day --- */
@@ -186,20 +227,33 @@ static void work_list(struct store_job *job, struct store_driver *driver)
 static void work_intend(struct store_job *job, struct store_driver *driver)
 {
   struct journal_intend *intend = (struct journal_intend *)job;
-  if (!journal_is_same(driver->run, &job->err) || !driver->ops->intend(driver, intend)) return;
-  if (intend->verdict == JOURNAL_RESERVED && !intend->rehearse) driver->run->newest = intend->id;
+  struct store_run *run = driver->run;
+  intend->run_spent = run->total;
+  if (!journal_is_same(run, &job->err) || !make_room(run, &job->err) ||
+      !driver->ops->intend(driver, intend))
+    return;
+  if (intend->verdict == JOURNAL_RESERVED && !intend->rehearse)
+    remember(run, intend->id, intend->entry.quote);
 }
 
 static void work_settle(struct store_job *job, struct store_driver *driver)
 {
-  if (journal_is_same(driver->run, &job->err))
-    driver->ops->settle(driver, (struct journal_settle *)job);
+  struct journal_settle *settle = (struct journal_settle *)job;
+  if (!journal_is_same(driver->run, &job->err) || !driver->ops->settle(driver, settle) ||
+      !settle->changed)
+    return;
+  if (settle->state == JOURNAL_NOT_PLACED)
+    correct(driver->run, settle->id, 0);
+  else if (settle->price != JOURNAL_NO_PRICE)
+    correct(driver->run, settle->id, settle->price);
 }
 
 static void work_amend(struct store_job *job, struct store_driver *driver)
 {
-  if (journal_is_same(driver->run, &job->err))
-    driver->ops->amend(driver, (struct journal_amend *)job);
+  struct journal_amend *amend = (struct journal_amend *)job;
+  if (journal_is_same(driver->run, &job->err) && driver->ops->amend(driver, amend) &&
+      amend->changed && amend->price != JOURNAL_NO_PRICE)
+    correct(driver->run, amend->id, amend->price);
 }
 
 static void work_prune(struct store_job *job, struct store_driver *driver)

@@ -199,6 +199,7 @@ struct journal_intend {
   int64_t id;
   char day[11];
   struct journal_entry existing;
+  int64_t run_spent; /* by this process, as it remembers itself; set by journal_intend */
   const char *limit; /* of a refusal: "nothing is allowed", "per_order", "per_day" or "per_run" */
   int64_t allowed, spent; /* of that limit, before this one */
   bool of_purse;          /* it is one of the purse's */

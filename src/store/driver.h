@@ -16,6 +16,12 @@ struct store_run {
   char id[40];    /* which the store was given when it was made; empty: not read yet */
   bool replaced;  /* what is there now has another id: no money moves in this run any more */
   int64_t newest; /* the highest id of an entry that this process has committed */
+  struct store_reserved {
+    int64_t id, amount;
+  } * reserved; /* what this process's entries count towards per_run, by rising id: a store that was
+                   changed by others cannot make it less */
+  size_t count, capacity;
+  int64_t total; /* of these */
 };
 
 struct store_ops {

@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/trust.h"
 
 #define LONGEST_LOCK                                                          \
   (15 * INT64_C(1000000)) /* microseconds to wait for a lock that others hold \
@@ -323,6 +326,41 @@ static bool check_file(const struct sqlite *sqlite, const struct stat *status, s
                      "give another path, or move it away");
 }
 
+static bool refuse_trust(const struct sqlite *sqlite, struct error *err, const char *path,
+                         const char *why)
+{
+  bool writable = strstr(why, "changed by");
+  error_set(err, ERROR_STORE,
+            "the store %s: %s is not safe, since %s: what was bought could be bought again; %s%s",
+            sqlite->path, path, why,
+            writable ? "run chmod go-w " : "make it yours with chown: ", path);
+  return false;
+}
+
+/* Refuses a file, one of those beside it, or a folder that other users can change: the journal
+ * decides what is bought. */
+static bool check_trust(const struct sqlite *sqlite, struct error *err)
+{
+  static const char *const endings[] = {"", "-wal", "-shm", "-journal", "-lock"};
+  char path[PATH_MAX];
+  struct stat status;
+  const char *why;
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+    if (snprintf(path, sizeof path, "%s%s", sqlite->path, endings[i]) >= (int)sizeof path)
+      return refuse_path(sqlite, err, "its path is too long", "give another path");
+    if (stat(path, &status) == 0 && (why = trust_problem(&status)))
+      return refuse_trust(sqlite, err, path, why);
+  }
+  char *real = realpath(sqlite->path, NULL);
+  if (!real) return refuse_path(sqlite, err, strerror(errno), "try again");
+  char *slash = strrchr(real, '/');
+  slash[slash == real] = '\0';
+  why = stat(real, &status) == 0 ? trust_folder_problem(&status) : strerror(errno);
+  if (why) refuse_trust(sqlite, err, real, why);
+  free(real);
+  return !why;
+}
+
 /* Creates the file with nobody else's rights. mknod does not open it: closing a descriptor of the
  * file would drop the locks that another connection of this process holds. */
 static bool make_file(struct sqlite *sqlite, struct error *err)
@@ -363,7 +401,9 @@ static void read_boot(struct sqlite *sqlite)
 
 static bool connect_file(struct sqlite *sqlite, struct error *err)
 {
-  if (!is_memory(sqlite) && (!make_file(sqlite, err) || !remember_file(sqlite, err))) return false;
+  if (!is_memory(sqlite) &&
+      (!make_file(sqlite, err) || !check_trust(sqlite, err) || !remember_file(sqlite, err)))
+    return false;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (sqlite3_open_v2(sqlite->path, &sqlite->db, flags, NULL) != SQLITE_OK)
     return sqlite_fail(sqlite, err);

@@ -384,5 +384,6 @@ void store_close(struct store *store)
   pthread_mutex_destroy(&store->mutex);
   free(store->location);
   free(store->name);
+  free(store->run.reserved);
   free(store);
 }
