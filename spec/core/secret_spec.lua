@@ -111,6 +111,62 @@ describe("the key", function()
 
   -- Other processes of the user own /proc/PID of a process, unless it is not dumpable: then root
   -- does.
+  -- How often a process holds the key, as root sees it; nil when that is not permitted.
+  local scan = [[
+    my ($pid, $key) = ($ARGV[0], "sk_live_" . $ARGV[1]);
+    open my $maps, "<", "/proc/$pid/maps" or exit 1;
+    open my $memory, "<:raw", "/proc/$pid/mem" or exit 1;
+    my $count = 0;
+    while (<$maps>) {
+      my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) r/ or next;
+      ($from, $to) = (hex $from, hex $to);
+      sysseek $memory, $from, 0 or next;
+      sysread $memory, my $bytes, $to - $from or next;
+      $count += () = $bytes =~ /\Q$key\E/g;
+    }
+    print $count;]]
+
+  it("is in memory once, and once for each open connection, while no request is under way",
+    function()
+      local script = program.write(home .. "/scan.pl", scan)
+      local result = run(from_file(KEY), ([[
+        local px = require "proxylua"
+        for _ = 1, 20 do px.account.get() end
+        local status = io.open("/proc/self/status"):read("a")
+        local scan = io.popen("perl %s " .. status:match("Pid:%%s*(%%d+)") .. " 0123456789abcdef")
+        print(scan:read("a"))]]):format(script))
+      assert.equal(0, result.code, result.err)
+      local count = result.out:match("^(%d*)")
+      if count == "" then return pending("only root can read the memory of the process") end
+      assert.equal("2", count)
+    end)
+
+  it("is not in what a server sends back, however JSON spells it", function()
+    local spelled = KEY:gsub("_", "\\u005f"):gsub("l", "\\u006C")
+    for _, text in ipairs{ KEY, spelled, KEY:sub(1, 4) .. "\\u0069" .. KEY:sub(6) } do
+      server:stop()
+      local body = ACCOUNT:gsub("a@b.example", function() return text end)
+      server = servers.start{ ["/account"] = servers.ok(body) }
+      local result = run(from_file(KEY), "print(require('proxylua').account.get().email)")
+      assert.equal("[key]\n", result.out, result.err)
+    end
+  end)
+
+  it("is not in a file that a server sends, also where its pieces end within the key", function()
+    local body = ("a"):rep(5) .. KEY .. "\n" .. KEY:sub(1, 10) .. "b\n"
+    local list = {}
+    for at = 1, #body do list[at] = ("1\r\n%s\r\n"):format(body:sub(at, at)) end
+    server:stop()
+    server = servers.start{ ["/orders/ord_1/download"] =
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+        .. table.concat(list) .. "0\r\n\r\n" }
+    local path = home .. "/proxies.txt"
+    local result = run(from_file(KEY),
+      ("require('proxylua').orders.download('ord_1', { path = %q })"):format(path))
+    assert.equal(0, result.code, result.err)
+    assert.equal(("a"):rep(5) .. "[key]\n" .. KEY:sub(1, 10) .. "b\n", program.read(path))
+  end)
+
   it("cannot be read out of the process by others of the same user, nor dumped", function()
     local copy = home .. "/proxylua"
     assert(os.execute(("cp %s %s && chmod 755 %s %s && mkdir %s/u && chmod 777 %s/u"):format(

@@ -482,6 +482,11 @@ static void take_others(struct client_call *call)
   take_slots(call);
 }
 
+static size_t scrub_key(const void *key, char *bytes, size_t size)
+{
+  return secret_scrub_bytes(key, bytes, size);
+}
+
 void client_go(struct client_call *call)
 {
   struct client *client = call->client;
@@ -505,6 +510,9 @@ void client_go(struct client_call *call)
       .timeout_ms = timeout < left || r->save_as ? timeout : left,
       .deadline_ms = left,
       .path = r->save_as,
+      .scrub = scrub_key,
+      .scrub_arg = client->settings.key,
+      .scrub_hold = secret_spelling_size(client->settings.key),
       .fresh = r->kind == ENDPOINT_CHARGE,
       .once = true,
       .may_send = may_send,

@@ -75,20 +75,62 @@ bool secret_is_in(const struct secret *secret, const void *bytes, size_t size)
   return secret && memmem(bytes, size, secret->text, secret->size);
 }
 
+/* Behind one character of the key, which JSON may spell as an escape; NULL when it is another. */
+static const char *skip_character(const char *at, const char *end, char c)
+{
+  static const char digits[] = "0123456789abcdef";
+  if (at < end && *at == c && c != '\\') return at + 1;
+  if (end - at < 2 || *at != '\\') return NULL;
+  if (at[1] == c && strchr("\"\\/", c)) return at + 2;
+  if (end - at < 6 || memcmp(at + 1, "u00", 3) != 0 || at[4] != digits[c >> 4 & 15] ||
+      (at[5] | 0x20) != (digits[c & 15] | 0x20))
+    return NULL;
+  return at + 6;
+}
+
+/* The key at this place, as JSON may spell it: its end, or NULL. */
+static char *skip_spelling(const struct secret *secret, const char *at, const char *end)
+{
+  for (size_t i = 0; at && i < secret->size; i++) at = skip_character(at, end, secret->text[i]);
+  return (char *)at;
+}
+
+/* The first spelling of the key. A text without a backslash has the usual one alone. */
+static char *find_spelling(const struct secret *secret, char *from, const char *end, bool escapes,
+                           char **behind)
+{
+  size_t size = (size_t)(end - from);
+  if (!escapes) {
+    char *found = memmem(from, size, secret->text, secret->size);
+    if (found) *behind = found + secret->size;
+    return found;
+  }
+  for (char *at = from; at < end; at++)
+    if ((*at == secret->text[0] || *at == '\\') && (*behind = skip_spelling(secret, at, end)))
+      return at;
+  return NULL;
+}
+
 size_t secret_scrub_bytes(const struct secret *secret, char *bytes, size_t size)
 {
   static const char mark[] = "[key]";
-  if (!secret) return size;
-  char *from = bytes, *end = bytes + size;
-  for (char *found; (found = memmem(from, (size_t)(end - from), secret->text, secret->size));
-       from = found) {
-    memcpy(found, mark, sizeof mark - 1);
-    found += sizeof mark - 1;
-    size_t gone = secret->size - (sizeof mark - 1);
-    memmove(found, found + gone, (size_t)(end - found) - gone);
-    end -= gone;
+  if (!secret || size == 0) return size;
+  char *to = bytes, *from = bytes, *end = bytes + size, *found, *behind = NULL;
+  bool escapes = memchr(bytes, '\\', size);
+  while ((found = find_spelling(secret, from, end, escapes, &behind))) {
+    size_t before = (size_t)(found - from);
+    memmove(to, from, before);
+    memcpy(to + before, mark, sizeof mark - 1); /* a key is longer */
+    to += before + sizeof mark - 1;
+    from = behind;
   }
-  return (size_t)(end - bytes);
+  memmove(to, from, (size_t)(end - from));
+  return size - (size_t)(from - to);
+}
+
+size_t secret_spelling_size(const struct secret *secret)
+{
+  return 6 * secret->size;
 }
 
 void secret_scrub(const struct secret *secret, char *text)

@@ -1,6 +1,7 @@
 /* The API key: read once, kept in locked memory that no dump, fork or other process sees, wiped at
- * the end. Nothing else in the program holds a copy; whatever quotes a server or a user goes
- * through secret_scrub first. */
+ * the end. libcurl has a copy in ordinary memory for each open connection and each request under
+ * way, which is cleared when it is freed (net/clear.h). What quotes a server or a user goes through
+ * secret_scrub first. */
 #ifndef PROXYLUA_API_SECRET_H
 #define PROXYLUA_API_SECRET_H
 
@@ -42,10 +43,14 @@ const char *secret_text(const struct secret *secret);
 /* Whether the bytes hold the key; a NULL secret is in nothing. */
 bool secret_is_in(const struct secret *secret, const void *bytes, size_t size);
 
-/* Replaces every occurrence of the key in the text by "[key]"; a NULL secret replaces nothing. The
- * second form takes bytes of any kind and answers their new number. */
+/* Replaces every occurrence of the key in the text by "[key]", also where JSON's escapes spell it,
+ * so that none appears when the text is decoded; a NULL secret replaces nothing. The second form
+ * takes bytes of any kind and returns their new number. */
 void secret_scrub(const struct secret *secret, char *text);
 size_t secret_scrub_bytes(const struct secret *secret, char *bytes, size_t size);
+
+/* The largest number of bytes that spell the key: what a filter of a stream must hold back. */
+size_t secret_spelling_size(const struct secret *secret);
 
 /* Makes the process undumpable: no core file, no reading of its memory by others of the same user.
  */

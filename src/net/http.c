@@ -90,8 +90,8 @@ void http_release(struct http_exchange *x)
     return;
   }
   /* libcurl counts over a handle's whole life how often it sent again because a kept connection had
-   * died, and gives up at the sixth; only a reset makes it forget. */
-  if (x->sends > 1 || x->code != CURLE_OK) {
+   * died, and gives up at the sixth; only a reset makes it forget. It also forgets the key. */
+  if (x->sends > 1 || x->code != CURLE_OK || x->request.bearer) {
     curl_easy_reset(x->easy);
     options_set_once(x);
   }
@@ -129,7 +129,8 @@ static void end(struct http_exchange *x)
     error_set(&x->failure, ERROR_PROTOCOL, "the server answered with an empty file");
     x->code = CURLE_WRITE_ERROR;
   }
-  if (x->code == CURLE_OK && x->file.fd >= 0 && !file_commit(&x->file, &x->failure))
+  if (x->code == CURLE_OK && x->file.fd >= 0 &&
+      !(http_write_file(x, "", 0, true) && file_commit(&x->file, &x->failure)))
     x->code = CURLE_WRITE_ERROR;
   if (x->code != CURLE_OK) file_abandon(&x->file);
   x->done(x->arg, x);

@@ -35,7 +35,11 @@ struct http_request {
   int redirects;       /* how many to follow */
   size_t max_body;     /* bytes, after decompression; a download is not bounded */
   const char *path;    /* a 2xx answer's body goes to this file, whole or not at all */
-  bool fresh;          /* a connection of its own */
+  size_t (*scrub)(const void *arg, char *bytes, size_t size); /* changes what goes to `path`, and
+                                     returns its new size; NULL: nothing is changed */
+  const void *scrub_arg;
+  size_t scrub_hold; /* bytes that are held back, since what is changed may begin in them */
+  bool fresh;        /* a connection of its own */
   bool public_only; /* connect to addresses of the public internet alone, whatever the name resolves
                        to, and past any proxy; on a connection of its own */
   bool or_loopback; /* beside these, to this machine */

@@ -11,6 +11,20 @@
 #define MAX_HEAD (256 << 10) /* bytes of header lines, and of the trailers after them */
 #define DOWNLOAD_BUFFER (512 << 10)
 
+bool http_write_file(struct http_exchange *x, const char *bytes, size_t size, bool last)
+{
+  const struct http_request *r = &x->request;
+  if (!r->scrub) return file_write(&x->file, bytes, size, &x->failure);
+  if (!buffer_add(&x->body, bytes, size)) return false;
+  if (x->body.size == 0) return true;
+  size_t whole = r->scrub(r->scrub_arg, x->body.data, x->body.size);
+  size_t kept = last ? 0 : whole < r->scrub_hold ? whole : r->scrub_hold;
+  if (!file_write(&x->file, x->body.data, whole - kept, &x->failure)) return false;
+  memmove(x->body.data, x->body.data + whole - kept, kept);
+  x->body.size = kept;
+  return true;
+}
+
 static void keep_start(struct http_exchange *x, const char *bytes, size_t size)
 {
   size_t room = HTTP_START - x->start_size;
@@ -22,7 +36,7 @@ static void keep_start(struct http_exchange *x, const char *bytes, size_t size)
 static bool deliver(struct http_exchange *x, const char *bytes, size_t size)
 {
   if (x->request.refuse_body) keep_start(x, bytes, size);
-  if (x->file.fd >= 0) return file_write(&x->file, bytes, size, &x->failure);
+  if (x->file.fd >= 0) return http_write_file(x, bytes, size, false);
   if (size > x->request.max_body - x->body.size) {
     x->too_large = true;
     return false;

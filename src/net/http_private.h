@@ -50,4 +50,8 @@ bool decoder_take(struct http_exchange *exchange, const char *bytes, size_t size
 /* False while the body's compressed stream has not ended. */
 bool decoder_is_whole(const struct http_exchange *exchange);
 
+/* Writes what arrived to the exchange's file, through its scrub; `last` writes what was held back.
+ */
+bool http_write_file(struct http_exchange *exchange, const char *bytes, size_t size, bool last);
+
 #endif

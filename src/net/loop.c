@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "net/clear.h"
+
 /* epoll counts CLOCK_MONOTONIC, timers CLOCK_BOOTTIME: waking this often bounds how late a suspend
  * can make a timer. */
 #define LONGEST_SLEEP (60 * INT64_C(1000000))
@@ -303,7 +305,7 @@ static int on_timer(CURLM *multi, long milliseconds, void *arg)
 
 void *loop_curl(struct loop *loop)
 {
-  if (loop->multi || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return loop->multi;
+  if (loop->multi || !clear_init_curl()) return loop->multi;
   loop->multi = curl_multi_init();
   if (!loop->multi) return NULL;
   curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
