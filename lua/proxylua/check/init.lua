@@ -73,7 +73,7 @@ M.summary = summaries.new
 --   those that work `p50`, `p95`, `p99`, within 2 %, and `slowest` (seconds). A result has `host`,
 --   `port`, `username`, `protocol`, `order_id`, `works`, and `status`, `time`, `connect_time`
 --   (seconds), `ip`, `country` (as the page sees them), or `reason` and `message`. The reason is
---   refused, timeout, auth, tls, resolve, dns, proxy, closed, "status 403" and the like,
+--   refused, timeout, auth, rules, tls, resolve, dns, proxy, closed, "status 403" and the like,
 --   empty, page (not the expected one), country, address, latency, or the name of a rule
 -- @raise usage; store, when all are checked; cancelled; what the iterator raises
 -- @usage local summary = px.check.run(proxies, { timeout = "10s", each = function(result)

@@ -14,7 +14,7 @@ local M = {
 }
 
 local own = {
-  refused = true, timeout = true, auth = true, tls = true, resolve = true, dns = true,
+  refused = true, timeout = true, auth = true, rules = true, tls = true, resolve = true, dns = true,
   proxy = true, closed = true, page = true, empty = true, country = true,
   address = true, latency = true, network = true, protocol = true, internal = true,
 }
@@ -23,7 +23,8 @@ local rules = {} -- in the order in which they were added
 
 -- Why a request brought no response: the words of px.http, and those of its kinds for the rest.
 -- "resolve" is a name that this machine looked up for the page, "resolve_proxy" the proxy's own.
-local words = { proxy_auth = "auth", resolve_proxy = "resolve", resolve = "dns" }
+local words = { proxy_auth = "auth", proxy_rules = "rules", resolve_proxy = "resolve",
+  resolve = "dns" }
 
 local function failure(err)
   return words[err.code] or err.code or err.kind
