@@ -25,8 +25,7 @@ void http_explain(const struct http_exchange *x, struct error *err)
   else if (x->code == CURLE_SSL_CACERT_BADFILE)
     error_set(err, ERROR_CONFIG,
               "no CA certificates can be read from %s; install ca-certificates, or name a file "
-              "with "
-              "the setting ca_file or SSL_CERT_FILE",
+              "with the setting ca_file or SSL_CERT_FILE",
               x->owner->ca);
   else if (x->asked_for[0])
     error_set(err, ERROR_NETWORK, "the proxy asks for %s: %s", x->asked_for, text);

@@ -15,6 +15,9 @@ local M = { history = history.each, register = verdict.register }
 
 local MAX_BODY <const> = 1 << 20 -- bytes of the page
 
+-- Errors of the check itself, which every other proxy would get too: they end it.
+local OF_CHECK = { usage = true, config = true, cancelled = true }
+
 -- Asks for the page through a proxy; the API may have sent one that cannot be used.
 local function ask(proxy, wanted)
   if proxy.unreadable then
@@ -32,7 +35,7 @@ local function check_one(proxy, wanted)
     order_id = proxy.order_id, wanted_country = wanted.country or proxy.country,
   }
   local response, err = ask(proxy, wanted)
-  if err and (err.kind == "usage" or err.kind == "cancelled") then error(err, 0) end
+  if err and OF_CHECK[err.kind] then error(err, 0) end
   verdict.judge(result, response, err, wanted)
   return result, proxy
 end
@@ -75,7 +78,8 @@ M.summary = summaries.new
 --   (seconds), `ip`, `country` (as the page sees them), or `reason` and `message`. The reason is
 --   refused, timeout, auth, rules, tls, resolve, dns, proxy, closed, "status 403" and the like,
 --   empty, page (not the expected one), country, address, latency, or the name of a rule
--- @raise usage; store, when all are checked; cancelled; what the iterator raises
+-- @raise usage; config, when no CA certificates can be read; store, when all are checked;
+--   cancelled; what the iterator raises
 -- @usage local summary = px.check.run(proxies, { timeout = "10s", each = function(result)
 --   if not result.works then print(result.host, result.port, result.reason) end
 -- end })
