@@ -22,9 +22,9 @@ for _, place in ipairs(stores.all) do
     end
 
     -- Entries of today and of the same run.
-    local function fill()
-      local columns = "'A', 'k' || n, 'orders.create', '{}', 'h', 1, 2, 'o' || n, 1, 1, 'r', "
-        .. "'2026-11-29', %d, %d, 1, ''"
+    local function fill(key)
+      local columns = "'A', " .. (key or "'k' || n") .. ", 'orders.create', '{}', 'h', 1, 2, "
+        .. "'o' || n, 1, 1, 'r', '2026-11-29', %d, %d, 1, ''"
       columns = columns:format(os.time() * 1000000, os.time() * 1000000)
       local series = place.server and ("SELECT %s FROM generate_series(1, %d) AS n"):format(columns,
         MANY) or ("WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) "
@@ -144,16 +144,59 @@ for _, place in ipairs(stores.all) do
       assert.matches('^placed order=o answer={"id":"o"} hash=h ', run("find key=a")[1])
     end)
 
+    -- What jobs printed, and how much work they were: steps of SQLite's programs, or rows that
+    -- PostgreSQL has read.
+    local function measure(...)
+      if place.server then place.query("SELECT pg_stat_reset()") end
+      local wanted = { ... }
+      wanted[#wanted + 1] = "steps"
+      local result = jobs.run(store, wanted)
+      local steps = table.remove(result)
+      return result, place.server and rows_read() or tonumber(steps)
+    end
+
     it("read no other keys for a prefix", function()
       run("intend key=fleet/p/1")
       fill()
-      local lines = { "list prefix=fleet/", "review within=0", "steps" }
-      if place.server then place.query("SELECT pg_stat_reset()") end
-      local result = jobs.run(store, lines)
+      local result, work = measure("list prefix=fleet/", "review within=0")
       assert.equal("entries fleet/p/1:intent", result[1])
-      local work = tonumber(result[3])
-      if place.server then work = rows_read() end
       assert.is_true(work < 2000, work)
+    end)
+
+    it("list the placed entries of orders", function()
+      assert.same({ "reserved", "reserved", "reserved", "changed", "changed",
+        "entries a:placed b:placed", "entries b:placed", "entries", "entries" }, run(
+        "intend key=a", "intend key=b", "intend key=c",
+        "settle id=1 order=o", "settle id=2 order=o",
+        'list orders=["x","o"]', 'list orders=["o"] after=1', "list orders=[]",
+        'list orders=["o"] account=B'))
+    end)
+
+    it("list the stock of stems, and their last entries", function()
+      run("intend key=f/p/2", "intend key=f/p/9", "intend key=f/p/10", "intend key=f/p/11",
+        "intend key=f/q/1", "intend key=f/pp/1",
+        "settle id=1 order=o1", "settle id=2 order=o2", "settle id=3 order=o3")
+      assert.same({ "retired", "entries f/p/9:placed f/p/10:placed f/p/11:intent",
+        "retired", "entries f/p/10:placed f/p/11:intent f/q/1:intent", "entries",
+        "entries f/p/11:intent f/q/1:intent" }, run(
+        'retire orders=["o1"]', 'list stems=["f/p/"]',
+        'retire orders=["o2","o3"]', 'list stems=["f/p/","f/q/"]', 'list stems=["f/","f"]',
+        'list stems=["f/p/","f/q/"] after=3'))
+    end)
+
+    local look_up = { 'list stems=["fleet/p/"]', 'list orders=["o7"]', 'retire orders=["o8"]' }
+
+    it("read no other entries of a pool for its stock, its last number and its orders", function()
+      run("intend key=fleet/p/7", "settle id=1 order=o7")
+      local _, before = measure(table.unpack(look_up))
+      place.query("DELETE FROM charges")
+      fill("'fleet/p/' || n")
+      place.query("UPDATE charges SET retired = true WHERE id % 1000 != 8; ANALYZE")
+      local result, after = measure(table.unpack(look_up))
+      assert.equal("entries fleet/p/7:placed", result[2])
+      assert.matches(("entries fleet/p/7:placed fleet/p/1007:placed .*fleet/p/%d:placed$"):format(
+        MANY), result[1])
+      assert.is_true(after < before + 400, ("%d before, %d after"):format(before, after))
     end)
 
     -- --- the day ---
@@ -223,17 +266,15 @@ for _, place in ipairs(stores.all) do
 
     local charge = { "review within=0", "intend key=new per_day=1000000 per_run=1000000 rehearse=1",
       "intend key=new per_day=1000000 per_run=1000000", "settle id=%d state=sent",
-      "settle id=%d order=o", "amend id=%d price=2", "find key=new", "steps" }
+      "settle id=%d order=o", "amend id=%d price=2", "find key=new" }
 
-    -- How much work a charge is: steps of SQLite's programs, or rows that PostgreSQL has read.
+    -- How much work a charge is.
     local function work_of_charge(id)
-      local lines = {}
-      for at, line in ipairs(charge) do lines[at] = line:format(id) end
-      if place.server then place.query("SELECT pg_stat_reset()") end
-      local result = jobs.run(store, lines)
-      assert.matches("^placed order=o", result[#result - 1])
-      if not place.server then return tonumber(result[#result]) end
-      return rows_read()
+      local wanted = {}
+      for at, line in ipairs(charge) do wanted[at] = line:format(id) end
+      local result, work = measure(table.unpack(wanted))
+      assert.matches("^placed order=o", result[#result])
+      return work
     end
 
     it("do the same work for a charge whatever the journal holds", function()
@@ -267,6 +308,37 @@ for _, place in ipairs(stores.all) do
       assert.same({ "refused per_day 11", "refused per_day 4", "changed", "reserved" },
         { lines[4], lines[5], lines[6], lines[7] })
       assert.matches("^reserved 7 ", jobs.run(store, { "intend key=m" })[1]) -- no id comes twice
+    end)
+
+    it("find the entries of a store of the version before by their orders", function()
+      old_store.make(place)
+      local extend = { endpoint = "orders.extend", state = 2, quote = 2 }
+      for _, entry in ipairs{
+        { key = "fleet/p/1", state = 2, quote = 3, order_id = "ord_1" },
+        { key = "fleet/p/2", state = 2, quote = 3, order_id = "ord_2" },
+        { key = "renew/ord_1/1795905000", order_id = "ord_1", params = "ord_1" },
+        { key = "settled", params = "ord_1" }, { key = "escaped", params = "ord%3A1" },
+      } do
+        if entry.params then
+          entry.params = ("POST /orders/%s/extend {}"):format(entry.params)
+          setmetatable(entry, { __index = extend })
+        end
+        place.query(old_store.insert(entry))
+      end
+      assert.same({ "entries fleet/p/1:placed renew/ord_1/1795905000:placed settled:placed",
+        "entries escaped:placed", "entries fleet/p/1:placed fleet/p/2:placed" }, run(
+        'list orders=["ord_1"]', 'list orders=["ord:1"]', 'list stems=["fleet/p/"]'))
+    end)
+
+    it("leave out the orders that a store of the version before knew to be over", function()
+      old_store.make(place)
+      place.query(old_store.insert{ key = "fleet/p/1", state = 2, quote = 3, order_id = "ord_1" })
+      place.query(old_store.insert{ key = "fleet/p/2", state = 2, quote = 3, order_id = "ord_2" })
+      place.query("UPDATE charges SET account = 'http://a A'")
+      place.query("INSERT INTO notes VALUES ('http://a', 'fleet.ended', 'ord_1', '1', 1), "
+        .. "('http://b', 'fleet.ended', 'ord_2', '1', 1)")
+      run("find key=a")
+      assert.matches("^ord_1%s*$", place.query("SELECT order_id FROM charges WHERE retired"))
     end)
 
     it("stop a program of the version before from buying in a store that was migrated", function()

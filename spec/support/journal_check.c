@@ -211,6 +211,8 @@ static void run_list(void)
                               .newest = text("newest"),
                               .prefix = text("prefix"),
                               .after_key = text("after_key"),
+                              .orders = text("orders"),
+                              .stems = text("stems"),
                               .hide_pruned = text("hide_pruned"),
                               .counts = text("newest"),
                               .limit = (int)number("limit", 100)};
@@ -232,6 +234,15 @@ static void run_prune(void)
   if (ended(&prune.job)) printf("pruned %zu, removed %zu\n", prune.pruned, prune.removed);
 }
 
+static void run_retire(void)
+{
+  struct journal_retire retire = {.job.done = on_done,
+                                  .account = word("account", "A"),
+                                  .orders = text("orders")};
+  journal_retire(store, &retire);
+  if (ended(&retire.job)) printf("retired\n");
+}
+
 static void run_steps(void)
 {
   printf("%lld\n", (long long)atomic_exchange(&steps, 0));
@@ -242,7 +253,8 @@ static const struct {
   void (*run)(void);
 } jobs[] = {{"lock", run_lock},   {"intend", run_intend}, {"settle", run_settle},
             {"amend", run_amend}, {"review", run_review}, {"find", run_find},
-            {"list", run_list},   {"prune", run_prune},   {"steps", run_steps}};
+            {"list", run_list},   {"prune", run_prune},   {"retire", run_retire},
+            {"steps", run_steps}};
 
 static void run_line(char *line)
 {

@@ -1,4 +1,4 @@
--- Stores as the version before made them, whose schema had number 3.
+-- Stores as an older version made them, whose schema had number 3.
 
 local program = require "spec.support.program"
 
@@ -60,14 +60,15 @@ end
 
 --- SQL that adds an entry as the version before did.
 -- @param entry table: key, state (number), quote, and may have price, snapshot, order_id, age
---   (seconds)
+--   (seconds), endpoint, params
 function M.insert(entry)
   local now = (os.time() - (entry.age or 0)) * 1000000
   local function text(value) return value and ("'%s'"):format(value) or "NULL" end
   return ("INSERT INTO charges (account, key, endpoint, params, params_hash, quote, state, "
     .. "order_id, price, answer, snapshot, pid, started, run_id, day, created_at, updated_at) "
-    .. "VALUES ('A', '%s', 'orders.create', 'POST /orders {}', 'h', %d, %d, %s, %s, '{}', %s, 1, "
-    .. "1, 'r', '%s', %d, %d)"):format(entry.key, entry.quote, entry.state, text(entry.order_id),
+    .. "VALUES ('A', '%s', '%s', '%s', 'h', %d, %d, %s, %s, '{}', %s, 1, "
+    .. "1, 'r', '%s', %d, %d)"):format(entry.key, entry.endpoint or "orders.create",
+    entry.params or "POST /orders {}", entry.quote, entry.state, text(entry.order_id),
     entry.price or "NULL", text(entry.snapshot), os.date("!%Y-%m-%d", now // 1000000), now, now)
 end
 

@@ -32,6 +32,7 @@ struct look {
   struct journal_find find;
   struct journal_settle settle;
   struct journal_prune prune;
+  struct journal_retire retire;
 };
 
 #define LOOK_OF(job, field) ((struct look *)((char *)(job)-offsetof(struct look, field)))
@@ -173,14 +174,14 @@ static void on_list(struct store_job *job)
   end(LOOK_OF(job, list), job);
 }
 
-/* Without an account there is no index of its keys: all are read, and those with the prefix taken.
- */
+/* The indexes begin with the account. While it is unknown all entries are read: those with the
+ * prefix are picked here, those of orders or stems by the caller. */
 static void list_entries(struct look *look)
 {
   look->list.job.done = on_list;
   look->list.account = look->account.account;
   look->prefix = look->list.prefix;
-  if (!look->list.account) look->list.prefix = NULL;
+  if (!look->list.account) look->list.prefix = look->list.orders = look->list.stems = NULL;
   journal_list(look->engine->store, &look->list);
 }
 
@@ -259,9 +260,9 @@ static const char *text_field(lua_State *L, int index, const char *name)
   return luaL_optstring(L, -1, NULL);
 }
 
-/* list{states=, after=, limit=, newest=, hide_pruned=, counts=, prefix=, after_key=}: entries, and
- * what comes after them is asked for with: an id, or a key where there is a prefix; nil: nothing
- * does. With `counts` also how many there are, nil where that is not known. */
+/* list{states=, after=, limit=, newest=, hide_pruned=, counts=, prefix=, after_key=, orders=,
+ * stems=}: entries, and where the next page begins: an id, or a key if there is a prefix; nil on
+ * the last page. With `counts` also the number of entries, nil if unknown. */
 static int list(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -275,6 +276,8 @@ static int list(lua_State *L)
                                .counts = flag_field(L, 1, "counts")};
   query.prefix = text_field(L, 1, "prefix");
   query.after_key = text_field(L, 1, "after_key");
+  query.orders = text_field(L, 1, "orders");
+  query.stems = text_field(L, 1, "stems");
   if (query.prefix && !*query.prefix) return error_usage(L, "journal: prefix is an empty text");
   query.states =
       lua_getfield(L, 1, "states") == LUA_TNIL ? JOURNAL_ALL : states_at(L, lua_gettop(L));
@@ -469,6 +472,38 @@ static int prune(lua_State *L)
   return wait_for(L, &look->wait, push_pruned, (lua_KContext)look);
 }
 
+static void on_retired(struct store_job *job)
+{
+  end(LOOK_OF(job, retire), job);
+}
+
+static void retire_orders(struct look *look)
+{
+  look->retire.job.done = on_retired;
+  look->retire.account = look->account.account;
+  if (look->retire.account)
+    journal_retire(look->engine->store, &look->retire);
+  else
+    end(look, &look->account.job);
+}
+
+static int end_retire(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  check(L, (const struct look *)context);
+  return 0;
+}
+
+/* retire(orders): a JSON array of the ids of orders that have ended. */
+static int retire(lua_State *L)
+{
+  const char *orders = luaL_checkstring(L, 1);
+  struct look *look = push_look(L, retire_orders);
+  look->retire.orders = orders;
+  begin(look);
+  return wait_for(L, &look->wait, end_retire, (lua_KContext)look);
+}
+
 /* --- inquire --- */
 
 struct inquiry {
@@ -528,7 +563,7 @@ void journal_open(lua_State *L)
   static const luaL_Reg functions[] = {{"list", list},       {"get", get},
                                        {"settle", settle},   {"prune", prune},
                                        {"inquire", inquire}, {"random_key", random_key},
-                                       {NULL, NULL}};
+                                       {"retire", retire},   {NULL, NULL}};
   luaL_newmetatable(L, TYPE);
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");

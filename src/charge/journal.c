@@ -262,6 +262,12 @@ static void work_prune(struct store_job *job, struct store_driver *driver)
     driver->ops->prune(driver, (struct journal_prune *)job);
 }
 
+static void work_retire(struct store_job *job, struct store_driver *driver)
+{
+  if (journal_is_same(driver->run, &job->err))
+    driver->ops->retire(driver, (struct journal_retire *)job);
+}
+
 static void work_review(struct store_job *job, struct store_driver *driver)
 {
   struct journal_review *review = (struct journal_review *)job;
@@ -340,6 +346,11 @@ void journal_review(struct store *store, struct journal_review *review)
 void journal_prune(struct store *store, struct journal_prune *prune)
 {
   submit(store, &prune->job, work_prune);
+}
+
+void journal_retire(struct store *store, struct journal_retire *retire)
+{
+  submit(store, &retire->job, work_retire);
 }
 
 void journal_lock(struct store *store, struct journal_lock *lock)

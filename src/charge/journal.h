@@ -108,7 +108,8 @@ struct journal_find {
 };
 
 /* Entries in the order of their ids, or of their keys when a prefix is given. With an account,
- * lists of open entries, of those since a time and of those with a prefix read no others. */
+ * lists of open entries, of those since a time, with a prefix, or of orders or stems read no
+ * others. */
 struct journal_list {
   struct store_job job;
   const char *account;   /* NULL: of all */
@@ -119,6 +120,12 @@ struct journal_list {
   bool hide_pruned;      /* with `newest` */
   const char *prefix;    /* keys that begin so, and are longer; needs an account; NULL: any */
   const char *after_key; /* with a prefix: keys after this in the order of bytes; NULL: all */
+  /* Placed entries of the orders in a JSON array of ids; needs an account; NULL: any. */
+  const char *orders;
+  /* JSON array of stems, such as "fleet/us/" (a key without the number at its end): for each, the
+   * placed purchases that are not retired, the placed entry with the highest number, and the entry
+   * with the highest number. Needs an account; NULL: any. */
+  const char *stems;
   int limit;
   bool counts; /* with `newest`: how many there are all in all goes to `total` */
   int64_t total;
@@ -256,6 +263,14 @@ struct journal_prune {
   size_t pruned, removed;
 };
 
+/* Marks the purchases of orders that have ended. A list of stems leaves them out, so that its work
+ * does not grow with the number of purchases ever made. */
+struct journal_retire {
+  struct store_job job;
+  const char *account;
+  const char *orders; /* JSON array of ids */
+};
+
 /* What a charge must know of its account before it begins, as of one moment and in one round trip:
  * the open entries, oldest first; those that were settled within the last `within` microseconds,
  * newest first; and the baseline. A text of NULL: there is no baseline. Its age is in microseconds,
@@ -284,6 +299,7 @@ void journal_settle(struct store *store, struct journal_settle *settle);
 void journal_amend(struct store *store, struct journal_amend *amend);
 void journal_review(struct store *store, struct journal_review *review);
 void journal_prune(struct store *store, struct journal_prune *prune);
+void journal_retire(struct store *store, struct journal_retire *retire);
 void journal_lock(struct store *store, struct journal_lock *lock);
 
 struct journal_spent {

@@ -135,13 +135,17 @@ static bool read_all(struct postgres *pg, const PGresult *result, struct journal
 /* In the order of ids. */
 static PGresult *list_by_id(struct postgres *pg, const struct journal_list *job, struct error *err)
 {
+  enum postgres_statement name = job->orders                          ? PG_CHARGE_LIST_ORDERS
+                                 : job->stems                         ? PG_CHARGE_LIST_STEMS
+                                 : (job->states & ~JOURNAL_OPEN) == 0 ? PG_CHARGE_LIST_OPEN
+                                                                      : PG_CHARGE_LIST;
+  const char *wanted = job->orders ? job->orders : job->stems;
   struct digits after, states, limit, since;
   const struct postgres_param params[] = {TEXT(in_digits(&after, job->after)), TEXT(job->account),
                                           TEXT(in_digits(&states, job->states)),
                                           TEXT(in_digits(&limit, job->limit)),
-                                          TEXT(in_digits(&since, job->since))};
-  bool open = job->account && (job->states & ~JOURNAL_OPEN) == 0;
-  return postgres_run(pg, open ? PG_CHARGE_LIST_OPEN : PG_CHARGE_LIST, params, false, err);
+                                          TEXT(wanted ? wanted : in_digits(&since, job->since))};
+  return postgres_run(pg, name, params, false, err);
 }
 
 static PGresult *list_newest(struct postgres *pg, const struct journal_list *job, struct error *err)
@@ -509,6 +513,18 @@ static bool prune(struct postgres *pg, void *arg, struct error *err)
 bool postgres_prune(struct store_driver *driver, struct journal_prune *job)
 {
   return postgres_transact((struct postgres *)driver, prune, job, &job->job.err);
+}
+
+static bool retire(struct postgres *pg, void *arg, struct error *err)
+{
+  const struct journal_retire *job = arg;
+  const struct postgres_param params[] = {TEXT(job->account), TEXT(job->orders)};
+  return postgres_do(pg, PG_CHARGE_RETIRE, params, NULL, err);
+}
+
+bool postgres_retire(struct store_driver *driver, struct journal_retire *job)
+{
+  return postgres_transact((struct postgres *)driver, retire, job, &job->job.err);
 }
 
 /* --- before a charge --- */

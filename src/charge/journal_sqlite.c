@@ -159,8 +159,9 @@ static bool read_all(struct sqlite *sqlite, sqlite3_stmt *statement, struct jour
 static enum statement statement_of(const struct journal_list *list)
 {
   if (list->prefix) return CHARGE_LIST_KEYS;
-  if (list->account && (list->states & ~JOURNAL_OPEN) == 0 && !list->newest)
-    return CHARGE_LIST_OPEN;
+  if (list->orders) return CHARGE_LIST_ORDERS;
+  if (list->stems) return CHARGE_LIST_STEMS;
+  if ((list->states & ~JOURNAL_OPEN) == 0 && !list->newest) return CHARGE_LIST_OPEN;
   if (list->newest) return CHARGE_LIST_NEWEST;
   return list->account && list->since ? CHARGE_LIST_SINCE : CHARGE_LIST;
 }
@@ -194,7 +195,10 @@ static bool read_list(struct sqlite *sqlite, struct journal_list *list, const ch
     sqlite3_bind_int(statement, 5, list->hide_pruned);
   } else {
     sqlite3_bind_int64(statement, 1, list->after);
-    sqlite3_bind_int64(statement, 5, list->since);
+    if (list->orders || list->stems)
+      sqlite_text(statement, 5, list->orders ? list->orders : list->stems);
+    else
+      sqlite3_bind_int64(statement, 5, list->since);
   }
   bool ok = read_all(sqlite, statement, list, err);
   sqlite3_reset(statement);
@@ -480,6 +484,24 @@ bool sqlite_prune(struct store_driver *driver, struct journal_prune *prune)
             run_prune(sqlite, CHARGE_REMOVE, prune, &prune->removed, err) &&
             forget_runs(sqlite, err);
   return sqlite_end(sqlite, ok, err);
+}
+
+static bool run_retire(struct sqlite *sqlite, const struct journal_retire *retire,
+                       struct error *err)
+{
+  sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_RETIRE, err);
+  if (!statement) return false;
+  sqlite_text(statement, 1, retire->account);
+  sqlite_text(statement, 2, retire->orders);
+  return sqlite_run(sqlite, statement, err);
+}
+
+bool sqlite_retire(struct store_driver *driver, struct journal_retire *retire)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct error *err = &retire->job.err;
+  return sqlite_begin(sqlite, true, err) &&
+         sqlite_end(sqlite, run_retire(sqlite, retire, err), err);
 }
 
 /* --- before a charge --- */

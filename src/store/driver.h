@@ -41,6 +41,7 @@ struct store_ops {
   bool (*amend)(struct store_driver *driver, struct journal_amend *amend);
   bool (*review)(struct store_driver *driver, struct journal_review *review);
   bool (*prune)(struct store_driver *driver, struct journal_prune *prune);
+  bool (*retire)(struct store_driver *driver, struct journal_retire *retire);
   bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
   /* Does what is due when no job is at hand, and answers in how many microseconds it wants to be
    * called again; negative: not before the next job. NULL: nothing is ever due. */
@@ -50,6 +51,15 @@ struct store_ops {
   bool (*notes_list)(struct store_driver *driver, struct notes_list *list);
   bool (*notes_forget)(struct store_driver *driver, struct notes_forget *forget);
 };
+
+/* SQL for both stores: a key without the number at its end. */
+#define JOURNAL_STEM "rtrim(key, '0123456789')"
+
+/* SQL for both stores: decodes the escapes that an order's id is likely to have in a path. */
+#define JOURNAL_UNESCAPED(text)                                           \
+  "replace(replace(replace(replace(replace(replace(replace(replace(" text \
+  ", '%3A', ':'), "                                                       \
+  "'%2F', '/'), '%3D', '='), '%2B', '+'), '%40', '@'), '%2C', ','), '%20', ' '), '%25', '%')"
 
 struct store_driver {
   const struct store_ops *ops;

@@ -66,6 +66,14 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
   "excluded.baseline, baseline_entry = excluded.baseline_entry, baseline_clock = "         \
   "excluded.baseline_clock, baseline_at = excluded.baseline_at) SELECT id FROM changed"
 
+#define TEXTS(json) "ARRAY(SELECT json_array_elements_text(" json "::json))"
+
+/* The entry with the highest number of each stem. */
+#define LAST_OF_STEM(condition)                                                  \
+  "SELECT (SELECT id FROM proxylua.charges WHERE account = $2 AND " JOURNAL_STEM \
+  " = stem " condition                                                           \
+  " ORDER BY length(key) DESC, key DESC LIMIT 1) FROM unnest(" TEXTS("$5") ") AS stem"
+
 const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0},
     [PG_COMMIT] = {"COMMIT", 0},
@@ -122,8 +130,9 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          5},
     [PG_CHARGE_LIST_OPEN] =
         {"SELECT " CHARGE_READ
-         " FROM proxylua.charges WHERE id > $1 AND account = $2 AND state NOT IN (2, 3) "
-         "AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id LIMIT $4",
+         " FROM proxylua.charges WHERE id > $1 AND ($2::text IS NULL OR account = $2) "
+         "AND state NOT IN (2, 3) AND (1 << state) & $3 != 0 AND updated_at >= $5 ORDER BY id "
+         "LIMIT $4",
          5},
     [PG_CHARGE_LIST_NEWEST] = {"SELECT " CHARGE_READ " FROM proxylua.charges WHERE " CHARGE_SELECTED
                                " AND id < $4 ORDER BY id DESC LIMIT $5",
@@ -133,6 +142,25 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                              " FROM proxylua.charges WHERE account = $1 AND key > $3 AND key < $4 "
                              "AND (1 << state) & $2 != 0 ORDER BY key LIMIT $5",
                              5},
+    /* Sorted by id + 0, or the planner may look for few entries by walking through all of them. */
+    [PG_CHARGE_LIST_ORDERS] = {"SELECT " CHARGE_READ
+                               " FROM proxylua.charges WHERE id > $1 AND account = $2 AND state = "
+                               "2 AND order_id = ANY(" TEXTS(
+                                   "$5") ") AND (1 << state) & $3 != 0 ORDER BY id + 0 LIMIT $4",
+                               5},
+    [PG_CHARGE_LIST_STEMS] =
+        {"SELECT " CHARGE_READ
+         " FROM proxylua.charges WHERE id > $1 AND id = ANY(ARRAY(SELECT id FROM proxylua.charges "
+         "WHERE account = $2 AND " JOURNAL_STEM " = ANY(" TEXTS(
+             "$5") ") AND state = 2 AND "
+                   "endpoint = 'orders.create' AND NOT retired UNION " LAST_OF_STEM(
+                       "AND state = 2") " UNION " LAST_OF_STEM("") ")) AND (1 << state) & $3 != 0 "
+                                                                   "ORDER BY id + 0 LIMIT $4",
+         5},
+    [PG_CHARGE_RETIRE] =
+        {"UPDATE proxylua.charges SET retired = true WHERE account = $1 AND state = 2 AND "
+         "endpoint = 'orders.create' AND order_id = ANY(" TEXTS("$2") ") AND NOT retired",
+         2},
     [PG_CHARGE_PRUNE] =
         {"UPDATE proxylua.charges SET pruned = true, answer = CASE WHEN endpoint = 'orders.extend' "
          "THEN answer ELSE '{\"id\":' || coalesce(to_json(order_id)::text, 'null') || '}' END, "

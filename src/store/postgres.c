@@ -476,6 +476,7 @@ const struct store_ops store_postgres = {
     .amend = postgres_amend,
     .review = postgres_review,
     .prune = postgres_prune,
+    .retire = postgres_retire,
     .lock = postgres_lock,
     .tend = postgres_tend,
     .notes_get = postgres_notes_get,

@@ -67,6 +67,9 @@ enum postgres_statement {
   PG_CHARGE_LIST_OPEN,
   PG_CHARGE_LIST_NEWEST,
   PG_CHARGE_LIST_KEYS,
+  PG_CHARGE_LIST_ORDERS,
+  PG_CHARGE_LIST_STEMS,
+  PG_CHARGE_RETIRE,
   PG_CHARGE_COUNT,
   PG_CHARGE_PRUNE,
   PG_CHARGE_REMOVE,
@@ -181,6 +184,7 @@ bool postgres_settle(struct store_driver *driver, struct journal_settle *settle)
 bool postgres_amend(struct store_driver *driver, struct journal_amend *amend);
 bool postgres_prune(struct store_driver *driver, struct journal_prune *prune);
 bool postgres_review(struct store_driver *driver, struct journal_review *review);
+bool postgres_retire(struct store_driver *driver, struct journal_retire *retire);
 bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
 int64_t postgres_tend(struct store_driver *driver);
 void postgres_unlock(struct postgres *pg);

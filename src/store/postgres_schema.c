@@ -143,6 +143,21 @@ static const char *const migrations[] = {
     "  END $$;"
     "CREATE TRIGGER count_spent AFTER INSERT OR UPDATE OF state, price ON proxylua.charges "
     "  FOR EACH ROW EXECUTE PROCEDURE proxylua.count_spent();",
+
+    /* Finds entries by their order and by the stem of their key. An extension that was settled
+     * manually may lack its order; the path has it. */
+    "ALTER TABLE proxylua.charges ADD retired bool NOT NULL DEFAULT false;" /* journal_retire */
+    "UPDATE proxylua.charges SET order_id = " JOURNAL_UNESCAPED(
+        "substring(params FROM '^POST /orders/([^/]+)/extend')"
+    ) " WHERE endpoint = 'orders.extend' AND state = 2 AND order_id IS NULL;"
+    "CREATE INDEX charges_by_order ON proxylua.charges (account, order_id) WHERE state = 2;"
+    "UPDATE proxylua.charges c SET retired = true FROM proxylua.notes n "
+    "  WHERE n.kind = 'fleet.ended' AND n.name = c.order_id AND c.endpoint = 'orders.create' "
+    "  AND state = 2 AND left(account, length(owner) + 1) = owner || ' ';"
+    "CREATE INDEX charges_by_stem ON proxylua.charges (account, " JOURNAL_STEM
+    ", length(key), key);"
+    "CREATE INDEX charges_stock ON proxylua.charges (account, " JOURNAL_STEM ") "
+    "  WHERE state = 2 AND endpoint = 'orders.create' AND NOT retired;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

@@ -28,6 +28,13 @@
 #define CHARGE_SELECTED \
   "(?2 IS NULL OR account = ?2) AND (1 << state) & ?3 AND (?5 = 0 OR NOT pruned)"
 
+/* The entry with the highest number of the stem of a row of json_each. */
+#define LAST_OF_STEM(condition)                                                                    \
+  "SELECT (SELECT id FROM charges INDEXED BY charges_by_stem WHERE account = ?2 AND " JOURNAL_STEM \
+  " = value " condition                                                                            \
+  " ORDER BY length(key) DESC, key DESC LIMIT 1) "                                                 \
+  "FROM json_each(?5)"
+
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -56,8 +63,9 @@ static const char *const texts[STATEMENTS] = {
                     " FROM charges WHERE id > ?1 AND (?2 IS NULL OR account = ?2) "
                     "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
     [CHARGE_LIST_OPEN] = "SELECT " CHARGE_READ
-                         " FROM charges WHERE id > ?1 AND account = ?2 AND state NOT IN (2, 3) "
-                         "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
+                         " FROM charges INDEXED BY charges_open WHERE id > ?1 AND (?2 IS NULL OR "
+                         "account = ?2) AND state NOT IN (2, 3) AND (1 << state) & ?3 "
+                         "AND updated_at >= ?5 ORDER BY id LIMIT ?4",
     [CHARGE_LIST_SINCE] =
         "SELECT " CHARGE_READ
         " FROM charges INDEXED BY charges_by_change WHERE id > ?1 AND account = ?2 "
@@ -68,6 +76,21 @@ static const char *const texts[STATEMENTS] = {
     [CHARGE_LIST_KEYS] = "SELECT " CHARGE_READ
                          " FROM charges WHERE account = ?2 AND key > ?1 AND key < ?5 "
                          "AND (1 << state) & ?3 ORDER BY key LIMIT ?4",
+    [CHARGE_LIST_ORDERS] =
+        "SELECT " CHARGE_READ
+        " FROM charges INDEXED BY charges_by_order WHERE +id > ?1 AND account = ?2 AND state = 2 "
+        "AND order_id IN (SELECT value FROM json_each(?5)) AND (1 << state) & ?3 ORDER BY id "
+        "LIMIT ?4",
+    [CHARGE_LIST_STEMS] =
+        "SELECT " CHARGE_READ
+        " FROM charges WHERE +id > ?1 AND id IN (SELECT id FROM charges INDEXED BY charges_stock "
+        "WHERE account = ?2 AND " JOURNAL_STEM " IN (SELECT value FROM json_each(?5)) AND "
+        "state = 2 AND endpoint = 'orders.create' AND NOT retired UNION " LAST_OF_STEM(
+            "AND state = 2") " UNION " LAST_OF_STEM("") ") AND (1 << state) & ?3 ORDER BY id "
+                                                        "LIMIT ?4",
+    [CHARGE_RETIRE] =
+        "UPDATE charges SET retired = 1 WHERE account = ?1 AND state = 2 AND endpoint = "
+        "'orders.create' AND order_id IN (SELECT value FROM json_each(?2)) AND NOT retired",
     [CHARGE_PRUNE] =
         "UPDATE charges SET pruned = 1, answer = CASE WHEN endpoint = "
         "'orders.extend' THEN answer ELSE json_object('id', order_id) END, note = NULL, "
@@ -449,6 +472,7 @@ const struct store_ops store_sqlite = {
     .amend = sqlite_amend,
     .review = sqlite_review,
     .prune = sqlite_prune,
+    .retire = sqlite_retire,
     .lock = sqlite_lock,
     .notes_get = sqlite_notes_get,
     .notes_put = sqlite_notes_put,

@@ -33,6 +33,9 @@ enum statement {
   CHARGE_LIST_SINCE,
   CHARGE_LIST_NEWEST,
   CHARGE_LIST_KEYS,
+  CHARGE_LIST_ORDERS,
+  CHARGE_LIST_STEMS,
+  CHARGE_RETIRE,
   CHARGE_COUNT,
   CHARGE_PRUNE,
   CHARGE_REMOVE,
@@ -127,6 +130,7 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle);
 bool sqlite_amend(struct store_driver *driver, struct journal_amend *amend);
 bool sqlite_prune(struct store_driver *driver, struct journal_prune *prune);
 bool sqlite_review(struct store_driver *driver, struct journal_review *review);
+bool sqlite_retire(struct store_driver *driver, struct journal_retire *retire);
 
 /* The right to charge (lock_sqlite.c). */
 bool sqlite_lock(struct store_driver *driver, struct journal_lock *lock);

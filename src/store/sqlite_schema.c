@@ -167,6 +167,21 @@ static const char *const migrations[] = {
     "    ) THEN " MAX_AMOUNT " ELSE amount + " COUNTED("NEW") " - " COUNTED("OLD") " END "
     "    WHERE span = 'run ' || NEW.run_id AND account = '' AND purse IN ('', NEW.purse); "
     "END;",
+
+    /* Finds entries by their order and by the stem of their key. An extension that was settled
+     * manually may lack its order; the path has it. */
+    "ALTER TABLE charges ADD retired INTEGER NOT NULL DEFAULT 0;" /* journal_retire */
+    "UPDATE charges SET order_id = " JOURNAL_UNESCAPED(
+        "substr(params, 14, instr(substr(params, 14), '/extend') - 1)"
+    ) " WHERE endpoint = 'orders.extend' AND state = 2 AND order_id IS NULL "
+    "  AND params LIKE 'POST /orders/_%/extend%';"
+    "CREATE INDEX charges_by_order ON charges (account, order_id) WHERE state = 2;"
+    "UPDATE charges SET retired = 1 FROM notes WHERE notes.kind = 'fleet.ended' "
+    "  AND notes.name = charges.order_id AND charges.endpoint = 'orders.create' AND state = 2 "
+    "  AND substr(account, 1, length(owner) + 1) = owner || ' ';"
+    "CREATE INDEX charges_by_stem ON charges (account, " JOURNAL_STEM ", length(key), key);"
+    "CREATE INDEX charges_stock ON charges (account, " JOURNAL_STEM ") "
+    "  WHERE state = 2 AND endpoint = 'orders.create' AND NOT retired;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

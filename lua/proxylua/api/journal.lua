@@ -2,6 +2,7 @@
 -- and a person's word on that.
 
 local core = require "proxylua.core"
+local entries = require "proxylua.api.entries"
 local names = require "proxylua.util.names"
 
 local M = {}
@@ -80,15 +81,16 @@ function M.each(options)
   check_prefix(options)
   local query = { states = states_of(options.state), prefix = options.prefix,
     newest = options.newest }
-  local entries, at, more = {}, 0, true
+  local list, at, more = {}, 0, true
   return function()
-    while at == #entries do
+    while at == #list do
       if not more then return nil end
-      local list, after = core.journal.list(query)
-      entries, at, more = list, 0, go_on(query, after)
+      local after
+      list, after = core.journal.list(query)
+      at, more = 0, go_on(query, after)
     end
     at = at + 1
-    return entries[at]
+    return list[at]
   end
 end
 
@@ -167,8 +169,9 @@ end
 -- An order is the work of one purchase; it may be extended often.
 local function check_order(entry, order_id)
   if entry.endpoint ~= "orders.create" then return end
-  for other in M.each{ state = "placed" } do
-    if other.order_id == order_id and other.endpoint == "orders.create" then
+  for other in entries.of_orders{ order_id } do
+    if other.state == "placed" and other.order_id == order_id
+      and other.endpoint == "orders.create" then
       names.usage("%s: order %s belongs to entry %d (key %s) already", named(entry), order_id,
         other.id, other.key)
     end
@@ -245,7 +248,8 @@ function M.settle(key, state, options)
   check_open(entry)
   if state == "placed" then check_placed(entry, options) else check_not_placed(entry, options) end
   local changed = core.journal.settle(entry.id, state, {
-    order_id = options.order_id, price = options.price, answer = answer_of(entry, state, options),
+    order_id = options.order_id or state == "placed" and entries.extended_order(entry) or nil,
+    price = options.price, answer = answer_of(entry, state, options),
     note = options.note or "settled by hand",
   })
   if not changed then check_open(find(entry.id)) end

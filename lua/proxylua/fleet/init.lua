@@ -148,9 +148,7 @@ end
 -- @usage px.fleet.apply{ { name = "trial", type = "ipv6", quantity = 1 } }
 -- for _, pool in pairs(px.fleet.ties()) do print(pool) end  --> trial
 function M.ties()
-  local found = {}
-  for id, tie in pairs(ownership.read().ties) do found[id] = tie.pool end
-  return found
+  return ownership.all()
 end
 
 return M

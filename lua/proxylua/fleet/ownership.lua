@@ -10,6 +10,7 @@
 
 local core = require "proxylua.core"
 local country_code = require "proxylua.util.country"
+local entries = require "proxylua.api.entries"
 local errors = require "proxylua.util.errors"
 local journal = require "proxylua.api.journal"
 local names = require "proxylua.util.names"
@@ -53,11 +54,11 @@ function M.notes()
   return found
 end
 
---- The orders that are known to have ended: a set of ids.
-function M.ended()
-  local found = {}
-  for id in notes.each(ENDED, OF_API) do found[id] = true end
-  return found
+--- Which of some assigned orders are known to have ended: a set of ids. The journal marks those
+-- that were bought as retired.
+-- @param ids list
+function M.ended(ids)
+  return notes.get(ENDED, ids, OF_API)
 end
 
 local function put(kind, texts)
@@ -70,6 +71,7 @@ function M.put_ended(ids)
   local texts = {}
   for _, id in ipairs(ids) do texts[id] = "1" end
   put(ENDED, texts)
+  entries.retire(ids)
 end
 
 --- When the API first responded with 404 for orders: id -> seconds since 1970.
@@ -114,13 +116,6 @@ local function params_of(entry)
   return ok and type(params) == "table" and params or {}
 end
 
--- "POST /orders/ID/extend {…}" -> ID
-local function order_in(entry)
-  local id = entry.params:match("^%S+ /orders/([^/%s]+)/extend")
-  id = id and id:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
-  return id or entry.order_id
-end
-
 local function open_of(entry)
   return { key = entry.key, running = entry.running, note = entry.note, state = entry.state,
     at = time.read(entry.created_at) }
@@ -147,7 +142,7 @@ end
 
 -- Reads an extension, with the ends before and after it if the journal has them.
 local function read_extension(found, entry)
-  local id = order_in(entry)
+  local id = entries.extended_order(entry) or entry.order_id
   if not id or not (entry.open or entry.state == "placed") then return end
   local extension = open_of(entry)
   extension.order, extension.period = id, tonumber(params_of(entry).period) or 1
@@ -165,6 +160,32 @@ end
 
 local readers = { ["orders.create"] = read_purchase, ["orders.extend"] = read_extension }
 
+-- Reads every placed entry of the orders at hand.
+local function read_orders(found, ids)
+  local listed = {}
+  for id in pairs(ids) do listed[#listed + 1] = id end
+  for entry in entries.of_orders(listed) do
+    local read = entry.state == "placed" and readers[entry.endpoint]
+    if read then read(found, entry) end
+  end
+end
+
+-- Reads the purchases of pools whose orders have not ended, and the last purchase of each pool.
+local function read_pools(found, pools)
+  local stems = {}
+  for name in pairs(pools) do stems[#stems + 1] = M.buy_key(name, 0):sub(1, -2) end
+  for entry in entries.of_stems(stems) do
+    if entry.endpoint == "orders.create" and not entry.open then read_purchase(found, entry) end
+  end
+end
+
+local function read_open(found)
+  for entry in journal.each{ state = "open" } do
+    local read = readers[entry.endpoint]
+    if read then read(found, entry) end
+  end
+end
+
 --- Returns the open extensions, before a look-up settles them.
 -- @return list of key, order, running
 -- @raise store
@@ -176,7 +197,35 @@ function M.open_extensions()
   return found.open
 end
 
---- Reads the journal and the notes.
+-- Reads the orders that a person assigned or unassigned.
+local function read_notes(found, assigned)
+  for id, pool in pairs(assigned) do
+    found.released[id] = not pool or nil
+    local bought = found.bought[id] or { params = {} }
+    found.ties[id] = pool and { pool = pool, params = bought.params,
+      placed_at = bought.placed_at, assigned = true } or nil
+    if pool then found.seen[pool] = true end
+  end
+end
+
+local function new_found()
+  return { ties = {}, bought = {}, next = {}, extensions = {}, open = {}, without_id = {},
+    released = {}, seen = {} }
+end
+
+-- The orders at hand: the given ones, and those that were bought for pools or assigned to them.
+local function at_hand(ids, pools, assigned)
+  local orders, bought = {}, new_found()
+  for _, id in ipairs(ids) do orders[id] = true end
+  for id, pool in pairs(assigned) do orders[id] = orders[id] or pools[pool] and true end
+  read_pools(bought, pools)
+  for id in pairs(bought.ties) do orders[id] = true end
+  return orders, bought
+end
+
+--- Reads the open entries of the journal, those of the orders at hand, and the notes.
+-- @param ids list of order ids, each once
+-- @param pools set of names, whose orders are read too unless they have ended
 -- @return table: `ties` (order id -> table: pool; params and placed_at if it was bought), `bought`
 --   (order id -> the same, also of purchases for no pool), `next` (pool -> number of its next
 --   purchase, 1 if absent), `extensions` (order id -> list of placed extensions: key, at, period
@@ -185,22 +234,27 @@ end
 --   (list of key and pool: purchases placed without an order id), `seen` (set of pools that this
 --   store knows)
 -- @raise store
-function M.read()
+function M.read(ids, pools)
   core.journal.inquire(NONE)
-  local found = { ties = {}, bought = {}, next = {}, extensions = {}, open = {}, without_id = {},
-    released = {}, seen = {} }
-  for entry in journal.each() do
-    local read = readers[entry.endpoint]
-    if read then read(found, entry) end
-  end
-  for id, pool in pairs(M.notes()) do
-    found.released[id] = not pool or nil
-    local bought = found.bought[id] or { params = {} }
-    found.ties[id] = pool and { pool = pool, params = bought.params,
-      placed_at = bought.placed_at, assigned = true } or nil
-    if pool then found.seen[pool] = true end
-  end
+  local assigned = M.notes()
+  local orders, found = at_hand(ids, pools, assigned)
+  read_orders(found, orders)
+  read_open(found)
+  read_notes(found, assigned)
   return found
+end
+
+--- The pool of every order that ever had one: id -> name.
+-- @raise store
+function M.all()
+  core.journal.inquire(NONE)
+  local found, pools = new_found(), {}
+  for entry in journal.each{ prefix = "fleet/" } do
+    if entry.endpoint == "orders.create" then read_purchase(found, entry) end
+  end
+  read_notes(found, M.notes())
+  for id, tie in pairs(found.ties) do pools[id] = tie.pool end
+  return pools
 end
 
 -- Whether an order may be the result of an open purchase. An order that is being set up may show
@@ -227,14 +281,23 @@ function M.open_purchase(order, found)
   end
 end
 
+-- Adds the pools with keys in the journal. Only the first key of each is read.
+local function add_bought(pools)
+  local key = entries.next_key("fleet/")
+  while key do
+    local name = key:match("^fleet/([^/]+)/")
+    if name then pools[name] = true end
+    key = entries.next_key("fleet/", name and ("fleet/%s/\x7F"):format(name) or key)
+  end
+end
+
 --- The set of names of all known pools.
 -- @param found as M.read returns it
+-- @raise store
 function M.pools(found)
   local pools = {}
-  for _, tie in pairs(found.ties) do pools[tie.pool] = true end
   for pool in pairs(found.seen) do pools[pool] = true end
-  for _, entry in ipairs(found.open) do pools[entry.pool or false] = true end
-  pools[false] = nil
+  add_bought(pools)
   return pools
 end
 
@@ -270,7 +333,7 @@ function M.way_out(entry)
 end
 
 local function owner_of(id)
-  local tie = M.read().ties[id]
+  local tie = M.read({ id }, {}).ties[id]
   return tie and tie.pool
 end
 

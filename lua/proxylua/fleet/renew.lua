@@ -116,10 +116,22 @@ local function action_of(order, wanted, key)
   }
 end
 
+local function ids_of(...)
+  local ids, listed = {}, {}
+  for _, orders in ipairs{ ... } do
+    for _, order in ipairs(orders) do
+      local id = order.id
+      if id and not listed[id] then ids[#ids + 1], listed[id] = id, true end
+    end
+  end
+  return ids
+end
+
 -- Reads the journal after looking up open extensions, and open purchases that due orders may belong
 -- to.
-local function read_journal(due, progress)
-  local found, matters = ownership.read(), {}
+local function read_journal(due, without_end, progress)
+  local ids, matters = ids_of(due, without_end), {}
+  local found = ownership.read(ids, {})
   for _, order in ipairs(due) do
     local open = ownership.open_purchase(order, found)
     if open then matters[open.key] = true end
@@ -127,7 +139,7 @@ local function read_journal(due, progress)
   local looked = ownership.look_up(found.open, function(entry)
     return entry.order ~= nil or matters[entry.key]
   end, progress)
-  return looked and ownership.read() or found
+  return looked and ownership.read(ids, {}) or found
 end
 
 -- The outcome of an extension that an earlier run left open, nil while it is still open.
@@ -200,8 +212,9 @@ end
 
 -- Refuses a pool that the store has never seen. A pool whose orders have all ended is accepted.
 local function check_pool(name, found)
+  if not name or found.seen[name] then return end
   local pools = ownership.pools(found)
-  if not name or pools[name] then return end
+  if pools[name] then return end
   local nearest = names.nearest(name, pools)
   names.usage("px.renew: unknown pool %s%s (proxylua fleet status lists the pools)", name,
     nearest and (", did you mean %s?"):format(nearest) or "")
@@ -269,7 +282,7 @@ local function decide(wanted, progress)
   local now, earliest = clock() -- set by the response to account.get
   local before = ownership.open_extensions()
   local due, without_end, problems = list(wanted, now)
-  local found = read_journal(due, progress)
+  local found = read_journal(due, without_end, progress)
   check_pool(wanted.pool, found)
   add_settled(plan, before)
   add_unknown(plan, due, wanted, found)

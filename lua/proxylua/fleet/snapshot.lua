@@ -170,17 +170,25 @@ local function remember(orders, look)
   ownership.describe(new)
 end
 
+-- Returns those of the orders that are not known to have ended.
+local function not_ended(ids)
+  local left, ended = {}, ownership.ended(ids)
+  for _, id in ipairs(ids) do left[#left + 1] = not ended[id] and id or nil end
+  return left
+end
+
 -- The orders of the wanted pools, unsorted.
 local function orders_of(wanted, listed, look)
-  local orders, missing, ended = {}, {}, ownership.ended()
+  local orders, missing = {}, {}
   for id, tie in pairs(look.found.ties) do
     if wanted[tie.pool] and listed[id] then
       orders[#orders + 1] = listed[id]
       look.missed[id] = look.missing[id] and false
-    elseif wanted[tie.pool] and not ended[id] then
+    elseif wanted[tie.pool] then
       missing[#missing + 1] = id
     end
   end
+  missing = not_ended(missing)
   for _, order in ipairs(look_up_all(missing, look)) do orders[#orders + 1] = order end
   ownership.put_missing(look.missed)
   local described = {}
@@ -280,7 +288,9 @@ end
 
 local function read(wanted)
   local account = endpoints.account.get()
-  local listed, found = list_active(), ownership.read()
+  local listed, ids = list_active(), {}
+  for id in pairs(listed) do ids[#ids + 1] = id end
+  local found = ownership.read(ids, wanted)
   local look = { found = found, now = clock(), missing = ownership.missing(), missed = {},
     described = ownership.described(), failed = {} }
   local orders = orders_of(wanted, listed, look)
