@@ -69,8 +69,9 @@ static bool is_hidden(const struct beneath *where, int fd, const char *name)
  * several names; hard links do not leave a file system. True if that cannot be found out. */
 static bool is_hidden_file(const struct beneath *where, const struct stat *file)
 {
+  if (!*where->hidden) return false; /* fts_read of no paths is undefined */
   FTS *tree = fts_open((char *const *)where->hidden, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-  if (!tree) return *where->hidden;
+  if (!tree) return true;
   bool found = false;
   errno = 0;
   for (FTSENT *entry; !found && (entry = fts_read(tree)); errno = 0) {
@@ -95,8 +96,7 @@ static bool has_name(int fd, const struct stat *file)
 }
 
 /* A file that is replaced while it is opened has no name any more by which it could be recognised:
- * its name is checked after it was
- * compared, so that it had that name then. */
+ * its name is checked after it was compared, so that it had that name then. */
 static bool check_open(const struct beneath *where, int fd, struct error *err)
 {
   struct stat there;
