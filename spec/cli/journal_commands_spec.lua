@@ -255,7 +255,7 @@ describe("the journal", function()
       faults("orders.list:status=403")
       local out, err = journal({ "settle", "two", "--json" }, 5, { PROXYLUA_SETTLE = "0.1" })
       assert.equal("unknown", core.json.decode(out).state)
-      assert.matches("stays unknown: it could not be looked up: .*403", err)
+      assert.matches("stays unknown: the outcome could not be looked up: .*403", err)
       assert.matches("proxylua journal settle two placed --order-id ID, or not_placed", err, 1,
         true)
       faults()

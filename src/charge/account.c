@@ -1,5 +1,6 @@
-/* The first step of a charge: whose money it is. An account is known by its id and its email,
- * whichever the server tells, so that another key of it finds what this one bought. */
+/* The first step of a charge: identify the account that pays. An account is known by its id and its
+ * email, as far as the API reports them, so that another key of the same account finds what this
+ * key bought. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +22,9 @@ static void go_on(struct flow *charge)
     flow_lock(charge);
 }
 
-/* Fills in the job that remembers the account by its id, or by its email if it has no id: two
- * accounts can share an email. False if the response has neither: then nothing would show that two
- * keys spend the same money. */
+/* Fills in the job that stores the account under its id, or under its email if it has no id (two
+ * accounts can share an email). Returns false if the response has neither: then nothing would show
+ * that two keys spend the same money. */
 static bool read_names(struct flow *charge, const struct http_exchange *x)
 {
   static const char *const fields[JOURNAL_ALIASES] = {"id", "email"};
@@ -65,7 +66,7 @@ static void on_answer(void *arg, struct client_call *call)
     put_account(charge, on_account);
   else
     flow_fail(charge, ERROR_PROTOCOL,
-              "the answer names no account, by its id or its email; nothing was bought");
+              "the account in the response has neither id nor email; nothing was bought");
 }
 
 static void on_account(struct store_job *job)
@@ -103,7 +104,7 @@ static void on_named(struct store_job *job)
   flow_send(charge);
 }
 
-/* The server may have begun to give an id. */
+/* An account that was known by its email alone may have an id by now. */
 void flow_note_account(struct flow *charge)
 {
   const struct client_call *call = charge->call;

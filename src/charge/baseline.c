@@ -1,15 +1,16 @@
-/* The sixth step of a charge: its baseline, so that a lost response can be reconciled. It has the
- * newest orders, or the end that is to be extended (which the quote has read), the
- * newest transactions, and the balance. One that an earlier charge took lately is used again. */
+/* The sixth step of a charge: read its baseline, so that a lost response can be reconciled. The
+ * baseline holds the newest orders (for an extension the order's expiry date, which the quote has
+ * read), the newest transactions, and the balance. A recent one of an earlier charge is reused. */
 #include <string.h>
 #include <time.h>
 
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-#define NAMED_US INT64_C(5000000) /* for how long the balance counts that came with the account */
+#define NAMED_US \
+  INT64_C(5000000) /* microseconds for which the balance read with the account is valid */
 
-/* The server's clock, at the beginning; this machine's if the server does not send a Date. */
+/* The server's clock at the start; this machine's clock if the server does not send a Date. */
 static void note_time(struct flow *charge)
 {
   if (charge->before.taken_at > 0) return;
@@ -33,7 +34,7 @@ static bool is_since_left(const struct flow *charge, const struct journal_entry 
   return entry->state == JOURNAL_PLACED && entry->id >= charge->left.baseline.reused;
 }
 
-/* The balance as the journal expects it: the one that an earlier charge left, less what was charged
+/* The balance that the journal expects: the one that the earlier charge left, less what was charged
  * since. */
 static bool expect_balance(const struct flow *charge, money *expected)
 {
@@ -49,8 +50,8 @@ static bool expect_balance(const struct flow *charge, money *expected)
   return true;
 }
 
-/* A cached balance may lack the newest charges: then it differs from the expected one by exactly
- * these. */
+/* A cached balance may lack the newest charges. Then it differs from the expected one by exactly
+ * their sum. */
 static void correct_balance(struct flow *charge, money expected)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
@@ -79,7 +80,7 @@ bool flow_read_amount(const struct flow *charge, size_t row, money *amount)
   return true;
 }
 
-/* An order that the journal bought lately: all its charges are new. */
+/* An order that the journal bought recently: all its charges are new. */
 static bool is_bought_lately(const struct flow *charge, const char *order_id)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
@@ -112,7 +113,7 @@ static bool sum_charges(const struct flow *charge, const char *order_id, bool al
   return true;
 }
 
-/* And the entries that made them. */
+/* Adds up the entries that made these charges. */
 static bool sum_entries(const struct flow *charge, const char *order_id, bool all, money *sum,
                         int *count)
 {
@@ -136,7 +137,7 @@ static void correct_price(struct flow *charge, const struct journal_entry *entry
   charge->amend = (struct journal_amend){.id = entry->id, .price = cost_of(entry) + more};
   money_format(cost_of(entry), was);
   money_format(charge->amend.price, is);
-  flow_tell(charge, "%.60s with key %.100s cost %s, and not %s; this run spends nothing more",
+  flow_tell(charge, "%.60s with key %.100s cost %s instead of %s; this run spends nothing more",
             entry->endpoint, entry->key, is, was);
 }
 
@@ -166,7 +167,7 @@ static bool check_order(struct flow *charge, const struct journal_entry *entry)
   return true;
 }
 
-/* Adds up the new transactions. False if there are others than charges, or one cannot be read. */
+/* Adds up the new transactions. False if one is not a charge, or cannot be read. */
 static bool sum_new(const struct flow *charge, money *sum, size_t *count)
 {
   const struct reconcile_rows *rows = &charge->transactions;
@@ -184,7 +185,7 @@ static bool sum_new(const struct flow *charge, money *sum, size_t *count)
   return true;
 }
 
-/* Transactions that name no order: if there are as many new ones as charges, and the balance fell
+/* Transactions without an order id: if there are as many new ones as charges, and the balance fell
  * by their sum, then all of them belong to the journal's charges. */
 static void check_sum(struct flow *charge)
 {
@@ -204,8 +205,8 @@ static void check_sum(struct flow *charge)
     correct_price(charge, last, paid - counted);
 }
 
-/* A charge that took more than its quote, such as a tax, shows in the transactions that a later
- * charge reads. */
+/* A charge that took more than its quote, for example because of a tax, shows in the transactions
+ * that a later charge reads. */
 static void check_earlier_prices(struct flow *charge)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
@@ -261,7 +262,7 @@ static void on_account(void *arg, struct client_call *call)
     flow_fail(charge, ERROR_PROTOCOL, "the response has no balance; nothing was bought");
 }
 
-/* Whether an entry was settled in the last seconds; by a clock that was set back, in the future. */
+/* Whether an entry was settled in the last seconds (or in the future, if a clock was set back). */
 static bool has_recent(const struct journal_list *settled)
 {
   int64_t now = (int64_t)time(NULL) * 1000000;
@@ -270,8 +271,8 @@ static bool has_recent(const struct journal_list *settled)
   return false;
 }
 
-/* The balance that came with the account's name a moment ago will do, if nothing was charged since
- * then. */
+/* The balance that was read with the account's name is recent enough if nothing was charged since.
+ */
 static bool has_named_balance(const struct flow *charge)
 {
   const struct purchase *purchase = charge->owner;
@@ -302,8 +303,8 @@ static void ask_balance(struct flow *charge)
   flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
 }
 
-/* A key may be denied the transactions. A charge can do without them: then its outcome, should the
- * response be lost, may stay in doubt. After any other failure nothing is sent. */
+/* The key may lack permission to read transactions. A charge can do without them; but then its
+ * outcome may stay unknown if the response is lost. After any other failure nothing is sent. */
 static void on_transactions(struct flow *charge, bool ok)
 {
   if (!ok && !is_denied(charge)) {
@@ -357,8 +358,9 @@ void flow_take_baseline(struct flow *charge)
                      on_orders);
 }
 
-/* A baseline that an earlier charge left still holds if the balance is what the journal expects:
- * then nobody else has bought since. It may lack the newest charges, if the server caches it. */
+/* A baseline that an earlier charge left is still valid if the balance is what the journal expects:
+ * then no other program has bought since. It may lack the newest charges if the server caches it.
+ */
 static void on_check(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
@@ -378,7 +380,7 @@ static void on_check(void *arg, struct client_call *call)
   }
 }
 
-/* Of a path that the table does not know nothing could be told afterwards. */
+/* For a path that the table does not have, reconciliation is impossible. */
 void flow_snapshot(struct flow *charge)
 {
   if (!charge->request.endpoint)

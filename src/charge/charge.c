@@ -51,7 +51,7 @@ void purchase_close(struct purchase *purchase)
     if (charge->questioned) purchase->settings.unask(purchase->settings.ask_arg);
     if (charge->sleeping) loop_timer_clear(purchase->settings.loop, &charge->timer);
     if (charge->call && charge->call != charge->pending) client_release(charge->call);
-    charge->call = NULL; /* one that is under way is the client's to end */
+    charge->call = NULL; /* the client ends a call that is under way */
     if (charge->working)
       purchase->closed++;
     else
@@ -113,7 +113,8 @@ struct purchase_charge *purchase_begin(struct purchase *purchase,
   return &charge->public;
 }
 
-/* Takes the charge out of whatever it waits for. False when something must come back first. */
+/* Cancels the call or pause that the charge waits for. False when a completion must arrive first.
+ */
 static bool interrupt(struct flow *charge)
 {
   struct client_call *call = charge->pending;
@@ -127,7 +128,7 @@ static bool interrupt(struct flow *charge)
   return true;
 }
 
-/* Between two sendings, the server has answered 429 and is waited for. */
+/* Between two sendings: the server has responded with 429, and the charge waits. */
 static void stop_sending(struct flow *charge)
 {
   error_set(&charge->public.error, ERROR_CANCELLED, "cancelled before it was sent");

@@ -1,5 +1,5 @@
-/* The named steps of a charge. Does nothing here: `make crash` links spec/support/step.c in its
- * place, a program that ends itself at a step, so that every death can be tried. */
+/* The named steps of a charge. Does nothing here: `make crash` links spec/support/step.c instead, a
+ * version that kills the process at a step, so that a crash at each step can be tested. */
 #ifndef PROXYLUA_CHARGE_CRASH_POINT_H
 #define PROXYLUA_CHARGE_CRASH_POINT_H
 

@@ -1,11 +1,11 @@
-/* Whether what a charge would cost may be spent. */
+/* Whether the charge may be made at its price. */
 #include <stdio.h>
 #include <string.h>
 
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-/* --- a person is asked, without the right to charge in hand, since that may take long --- */
+/* The lock of the account is not held while the user is asked, since that may take long. */
 
 static bool nothing_is_allowed(const struct journal_allowance *allowance)
 {
@@ -46,8 +46,6 @@ void purchase_answer(struct purchase_charge *public, bool yes)
     flow_fail(charge, ERROR_SPEND_REFUSED, "not confirmed; nothing was bought");
 }
 
-/* --- the allowance --- */
-
 struct journal_allowance flow_allowance(const struct flow *charge)
 {
   if (!charge->approved) return charge->owner->settings.allowance;
@@ -64,7 +62,7 @@ void flow_explain_allowance(struct flow *charge)
   money_format(intend->spent, spent);
   if (intend->of_purse)
     error_set(err, ERROR_SPEND_REFUSED,
-              "this would cost %s; the ceiling %s of %.*s is %s, of which %s is spent or reserved",
+              "this would cost %s; the budget %s of %.*s is %s, of which %s is spent or reserved",
               quote, intend->limit, (int)intend->purse.prefix, charge->public.key, allowed, spent);
   else if (nothing_is_allowed(&intend->allowance))
     error_set(err, ERROR_SPEND_REFUSED,
@@ -73,11 +71,11 @@ void flow_explain_allowance(struct flow *charge)
               quote, quote);
   else if (charge->approved)
     error_set(err, ERROR_SPEND_REFUSED,
-              "this would now cost %s, and %s was confirmed; nothing was bought", quote, allowed);
+              "the price is now %s, but %s was confirmed; nothing was bought", quote, allowed);
   else
     error_set(err, ERROR_SPEND_REFUSED,
-              "this would cost %s; the limit %s is %s, of which %s is spent or reserved; it is "
-              "raised with %s%s",
+              "this would cost %s; the limit %s is %s, of which %s is spent or reserved; raise it "
+              "with %s%s",
               quote, intend->limit, allowed, spent,
               strcmp(intend->limit, "per_run") == 0 ? "--spend or spend." : "spend.",
               intend->limit);
@@ -88,7 +86,7 @@ static void ask_person(struct flow *charge)
   flow_ask(charge, "account.get", "/account", NULL, NULL, on_account);
 }
 
-/* Nothing was written: the allowance is looked at once more when the intent is. */
+/* Nothing was written: the allowance is checked again when the intent is. */
 static void on_rehearsed(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, intend);
@@ -132,11 +130,11 @@ void flow_decide(struct flow *charge)
     flow_end(charge);
   } else if (purchase->overcharged) {
     flow_fail(charge, ERROR_SPEND_REFUSED,
-              "an earlier charge of this run came out above its quote; this run spends nothing "
+              "an earlier charge of this run cost more than its quote; this run spends nothing "
               "more");
   } else if (must_ask(charge) && charge->request.purse.prefix == 0) {
     ask_person(charge);
-  } else { /* of a purse nobody is asked in vain */
+  } else { /* check the budget first: it may refuse what the user would confirm */
     flow_intend(charge, true, on_rehearsed);
   }
 }

@@ -19,7 +19,7 @@ static void answer_again(struct flow *charge, const struct journal_entry *entry)
 static void explain_open(struct flow *charge, const struct journal_entry *entry)
 {
   error_set(&charge->public.error, ERROR_OUTCOME_UNKNOWN,
-            "an earlier attempt under key %s has an unknown outcome%s%.200s%s, and is not sent "
+            "an earlier attempt with key %s has an unknown outcome%s%.200s%s; it is not sent "
             "again. " FLOW_WAY_OUT,
             charge->public.key, entry->note ? " (" : "", entry->note ? entry->note : "",
             entry->note ? ")" : "", charge->public.key);
@@ -30,7 +30,7 @@ static void found(struct flow *charge, const struct journal_entry *entry)
 {
   if (strcmp(entry->params_hash, charge->params_hash) != 0)
     error_set(&charge->public.error, ERROR_KEY_REUSED,
-              "key %s was used before for another purchase (%.300s); use a key of its own for each "
+              "key %s was used before for another purchase (%.300s); use a new key for each "
               "purchase",
               charge->public.key, entry->params);
   else if (entry->state == JOURNAL_PLACED)
@@ -40,7 +40,8 @@ static void found(struct flow *charge, const struct journal_entry *entry)
   flow_end(charge);
 }
 
-/* Without the lock, an open entry may yet be settled: then it waits for its turn. */
+/* Without the lock, an open entry may still be settled: then the charge waits for the lock first.
+ */
 static void on_found(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, find);
@@ -50,8 +51,8 @@ static void on_found(struct store_job *job)
   bool locked = charge->token != 0, dry_run = charge->owner->settings.dry_run;
   crash_point("looked-up");
   charge->idempotency.size = 0;
-  /* A server that keeps idempotency keys repeats its response for ever, be it a refusal or an order
-   * that was cancelled: after an attempt that failed, the next one goes out under another key. */
+  /* A server that stores idempotency keys repeats its response forever, even if it is a refusal or
+   * an order that was cancelled. So after a failed attempt the next one uses another key. */
   if (!(charge->find.found && entry->state == JOURNAL_NOT_PLACED
             ? buffer_print(&charge->idempotency, "%s.%lld", charge->public.key,
                            (long long)entry->id)

@@ -73,7 +73,7 @@ static void finish(struct flow *charge)
   if (purchase->queue) flow_begin(purchase->queue);
 }
 
-/* Should that fail, the right is given back by whoever closes the store. */
+/* If this fails, closing the store gives the lock back. */
 static void on_unlocked(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, lock);
@@ -101,7 +101,7 @@ void flow_fail(struct flow *charge, enum error_kind kind, const char *message)
   flow_end(charge);
 }
 
-/* Ends the charge with the failure of a call, and what the server said of it. */
+/* Ends the charge with the error of a call and the server's message. */
 void flow_fail_with(struct flow *charge, const struct client_call *call)
 {
   charge->public.error = call->error;
@@ -120,16 +120,17 @@ bool flow_is_closed(struct flow *charge)
   return true;
 }
 
-/* What is unknown is in the journal as such, and left to whoever comes next. */
+/* An unknown outcome is in the journal, and the next run settles it. */
 bool flow_is_over(struct flow *charge)
 {
   if (!charge->abandoned || charge->stage == FLOW_SENDING || charge->stage == FLOW_SETTLING)
     return false;
   if (charge->stage == FLOW_AFTER)
     flow_tell(charge,
-              "%s with key %s, which was cancelled, has an unknown outcome; the next run finds out",
+              "%s with key %s, was cancelled while its outcome was unknown; the next run looks it "
+              "up",
               flow_name(charge), charge->public.key);
-  flow_fail(charge, ERROR_CANCELLED, "nobody waits for this charge any more");
+  flow_fail(charge, ERROR_CANCELLED, "the charge was cancelled by its caller");
   return true;
 }
 
@@ -153,8 +154,6 @@ void flow_tell(const struct flow *charge, const char *format, ...)
   settings->tell(settings->tell_arg, text);
 }
 
-/* --- sleeping --- */
-
 static void on_awake(void *arg)
 {
   struct flow *charge = arg;
@@ -173,8 +172,6 @@ void flow_sleep(struct flow *charge, int64_t first, int64_t most,
                                     charge->pause - disorder, on_awake, charge);
   if (!charge->sleeping) flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }
-
-/* --- calls --- */
 
 /* The call may be done, and the charge ended, before client_send returns. */
 void flow_call(struct flow *charge, const struct client_request *request,

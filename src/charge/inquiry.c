@@ -1,5 +1,5 @@
-/* What became of a charge whose response was lost: reads what the reconciliation compares
- * (charge/reconcile). The orders come first; the money if they do not decide. */
+/* Finds the outcome of a charge whose response was lost: reads what the reconciliation compares
+ * (charge/reconcile). The orders are read first, and the money if the orders do not decide. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +8,11 @@
 #include "base/datetime.h"
 #include "charge/flow.h"
 
-#define DAY                                                                                       \
-  INT64_C(86400000000) /* microseconds: by how much the store's wall clock may have been set back \
+#define DAY                                                                                   \
+  INT64_C(86400000000) /* microseconds by which the store's wall clock may have been set back \
                           meanwhile */
 #define MOST_ENTRIES 100000
-#define MAX_LOOKED_UP 3 /* orders that transactions name, in one inquiry */
+#define MAX_LOOKED_UP 3 /* orders to look up because a transaction names them, in one inquiry */
 
 void flow_inquiry_end(struct flow *charge)
 {
@@ -37,25 +37,25 @@ static void conclude(struct flow *charge)
   charge->inquiry.done(charge);
 }
 
-/* What cannot be asked now may be asked later, unless it is late already. */
+/* A lookup that fails is tried again later, unless the settling time is over. */
 static void conclude_unanswered(struct flow *charge, const char *why)
 {
   struct inquiry *inquiry = &charge->inquiry;
   inquiry->verdict.what = inquiry->c.settled ? RECONCILE_DOUBT : RECONCILE_WAIT;
-  snprintf(inquiry->verdict.why, sizeof inquiry->verdict.why, "it could not be looked up: %.200s",
-           why);
+  snprintf(inquiry->verdict.why, sizeof inquiry->verdict.why,
+           "the outcome could not be looked up: %.200s", why);
   conclude(charge);
 }
 
-/* Without the journal nobody knows when it is late: no second look. */
+/* Without the journal the time since the request is unknown: no second attempt. */
 static void conclude_lost(struct flow *charge, const char *why)
 {
   charge->inquiry.c.settled = true;
   conclude_unanswered(charge, why);
 }
 
-/* By the server's clock, as its last response showed it: when the request left, and until when it
- * can have had an effect. A machine that was restarted meanwhile does not know when it ended. */
+/* By the server's clock, as its last response showed it: when the request left, and the latest time
+ * at which it can have had an effect. After a restart of the machine, its end is unknown. */
 static void set_times(struct flow *charge)
 {
   struct reconcile_case *c = &charge->inquiry.c;
@@ -79,7 +79,7 @@ static void judge(struct flow *charge)
 
 static void ask_unlisted(struct flow *charge, const char *id);
 
-/* An order that a transaction names may be this charge's or not. */
+/* An order that a transaction names may belong to this charge or not. */
 static void conclude_unlisted(struct flow *charge)
 {
   struct reconcile_verdict *verdict = &charge->inquiry.verdict;
@@ -90,8 +90,8 @@ static void conclude_unlisted(struct flow *charge)
   conclude(charge);
 }
 
-/* Transactions may name orders that no list shows: a colleague's, or this one. Only when all of
- * them are known can one be judged. */
+/* Transactions may name orders that no list shows, of another user or of this charge. A transaction
+ * can be judged only when all these orders have been looked up. */
 static void judge_money(struct flow *charge)
 {
   struct inquiry *inquiry = &charge->inquiry;
@@ -127,7 +127,7 @@ static void on_unlisted(void *arg, struct client_call *call)
   orders->at_end = true;
   if (!reconcile_add(orders, ORDER_FIELDS, ORDER_ID, row))
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
-  else if (orders->count == count) /* another order than the one asked for */
+  else if (orders->count == count) /* not the order that was requested */
     conclude_unlisted(charge);
   else
     judge_money(charge);
@@ -161,8 +161,8 @@ static void on_account(void *arg, struct client_call *call)
   judge_money(charge);
 }
 
-/* What the list shows now holds for its baseline too. One that always sends all records has sent
- * them for the baseline. */
+/* A list property that shows now also holds for the baseline. A server that always sends all
+ * records has sent them for the baseline. */
 static void note_list(const struct flow *charge, struct list_state *before)
 {
   const struct list_state *state = &charge->walk.state;
@@ -240,7 +240,7 @@ static void on_order(void *arg, struct client_call *call)
   } else if (!answered)
     conclude_unanswered(charge, call->error.message);
   else if (!dated && !flow_read(charge, RECORD_ORDER, x, "id", id, sizeof id))
-    conclude_unanswered(charge, "the answer is no order");
+    conclude_unanswered(charge, "the response is not an order");
   else if (!read_order(charge, x, dated ? expires_at : NULL))
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
   else
@@ -271,8 +271,8 @@ static bool is_earlier_extension(const struct reconcile_case *c, const struct jo
          strcmp(other->order_id, c->order_id) == 0;
 }
 
-/* An order is slow to show how far it was extended: the answer to an extension before this one may
- * tell a later expiry than the snapshot. False when memory is out. */
+/* The API may show an extension late: the response to an earlier extension may have a later expiry
+ * date than the snapshot. False when out of memory. */
 static bool correct_expiry(struct flow *charge, const struct journal_entry *other)
 {
   const struct purchase_settings *settings = &charge->owner->settings;
@@ -344,7 +344,7 @@ static void on_entry(struct store_job *job)
   if (flow_is_closed(charge) || flow_is_over(charge)) return;
   if (job->err.kind != ERROR_NONE || !inquiry->find.found) {
     conclude_lost(charge, job->err.kind != ERROR_NONE ? job->err.message
-                                                      : "it is no longer in the journal");
+                                                      : "its entry is no longer in the journal");
     return;
   }
   if (!read_entry(charge)) {
@@ -370,7 +370,7 @@ void flow_inquire(struct flow *charge, int64_t id, void (*done)(struct flow *cha
   journal_find(charge->owner->settings.store, &charge->inquiry.find);
 }
 
-/* Of a purchase the order's id alone: the rest is found by it. */
+/* For a purchase only the order's id is needed: the rest is found by it. */
 bool flow_inquiry_found(struct flow *charge, struct journal_settle *settle)
 {
   struct inquiry *inquiry = &charge->inquiry;

@@ -55,8 +55,6 @@ void journal_review_free(struct journal_review *review)
   review->baseline = NULL;
 }
 
-/* --- who --- */
-
 static bool is_local(const struct journal_entry *entry)
 {
   char host[PROCESS_HOST];
@@ -79,8 +77,6 @@ bool journal_is_orphan(const struct journal_entry *entry)
 {
   return is_local(entry) && !lives(entry);
 }
-
-/* --- the allowance --- */
 
 static bool exceeds(struct journal_intend *intend, const char *limit, int64_t allowed,
                     int64_t spent)
@@ -110,8 +106,6 @@ bool journal_allows(struct journal_intend *intend, const struct journal_spent *a
          !exceeds(intend, "per_run", allowance->per_run,
                   all->run > intend->run_spent ? all->run : intend->run_spent);
 }
-
-/* --- the total of this run, in memory --- */
 
 static bool make_room(struct store_run *run, struct error *err)
 {
@@ -151,8 +145,6 @@ static void correct(struct store_run *run, int64_t id, int64_t amount)
   if (__builtin_add_overflow(run->total, amount, &run->total)) run->total = INT64_MAX;
 }
 
-/* --- the day --- */
-
 #define DAY_US INT64_C(86400000000)
 
 static int64_t day_of(int64_t time)
@@ -187,14 +179,12 @@ void journal_day_advance(struct journal_day *day, const struct journal_now *now)
   day->read_at = now->read_at;
 }
 
-/* --- the store that this run began with --- */
-
 bool journal_is_same(const struct store_run *run, struct error *err)
 {
   if (!run->replaced) return true;
   error_set(err, ERROR_STORE,
             "the store was removed or replaced during this run, and the journal with it; nothing "
-            "was bought. Bring it back, or run again to go on with the one that is there now");
+            "was bought. Restore it, or run again to continue with the present one");
   return false;
 }
 
@@ -203,11 +193,11 @@ bool journal_is_new(const struct store_run *run, int64_t id, struct error *err)
   if (id > run->newest) return true;
   error_set(err, ERROR_STORE,
             "the store was set back during this run: entries of its journal are gone; nothing was "
-            "bought. Bring them back, or run again to go on with what is there now");
+            "bought. Restore the newest copy, or run again to continue with the present one");
   return false;
 }
 
-/* --- handing the jobs in: on the store's thread the driver does them --- */
+/* The functions below queue jobs; the driver runs them on the store's thread. */
 
 static void work_account(struct store_job *job, struct store_driver *driver)
 {
@@ -285,8 +275,9 @@ static void work_lock(struct store_job *job, struct store_driver *driver)
 bool journal_lost(struct error *err)
 {
   error_set(err, ERROR_STORE,
-            "the right to charge this account was lost, since this process was stopped or cut off "
-            "from the store for too long, or the store has changed; try again");
+            "this process lost the lock of the account: it was stopped or cut off from the store "
+            "for "
+            "too long, or the store was replaced; try again");
   return false;
 }
 

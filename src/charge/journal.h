@@ -1,6 +1,6 @@
-/* The journal of charges: every purchase is written here, durably, before and after it is sent, so
- * that nothing is ever paid twice. These are its records and the jobs on them; the flow that uses
- * them is charge/charge. */
+/* The journal of charges: each purchase is written here, durably, before and after it is sent, so
+ * that nothing is ever paid twice. This file has its records and the jobs on them; the procedure
+ * that uses them is charge/charge. */
 #ifndef PROXYLUA_CHARGE_JOURNAL_H
 #define PROXYLUA_CHARGE_JOURNAL_H
 
@@ -10,9 +10,9 @@
 
 #include "store/store.h"
 
-/* Intent: written, and nothing has left. Sent: on disk before the first byte leaves. Unknown: may
- * or may not have moved money. These three are open: they hold their reservation until they are
- * settled as placed or not placed. */
+/* Intent: written, but nothing has left. Sent: on disk before the first byte leaves. Unknown: money
+ * may have moved. These three are open: they hold their reservation until they are settled as
+ * placed or not placed. */
 enum journal_state {
   JOURNAL_INTENT,
   JOURNAL_SENT,
@@ -26,76 +26,75 @@ enum journal_state {
 #define JOURNAL_ALL ((1u << JOURNAL_STATES) - 1)
 #define JOURNAL_NO_PRICE (-1)
 #define JOURNAL_NOT_TIMED \
-  INT64_MIN /* nothing was sent yet, or the machine has been started again since */
+  INT64_MIN                   /* nothing was sent yet, or the machine has been restarted since */
 #define JOURNAL_KEEP_END (-1) /* of journal_settle.ends_in */
 
 /* Money is in units of 10^-8. Texts may be NULL except account, key, endpoint, params, params_hash
  * and run_id. */
 struct journal_entry {
   int64_t id;
-  char *account;     /* base URL and account, as remembered by journal_account */
+  char *account;     /* base URL and account, as stored by journal_account */
   char *key;         /* the idempotency key, unique within the account */
   char *endpoint;    /* "orders.create" */
   char *params;      /* canonical JSON */
-  char *params_hash; /* of endpoint and params, to tell a key used twice for two things */
+  char *params_hash; /* of endpoint and params; detects a key reused for another purchase */
   int64_t quote;
   enum journal_state state;
   char *order_id;
   int64_t price;  /* JOURNAL_NO_PRICE while not known */
-  char *answer;   /* the server's, as text */
-  char *snapshot; /* what existed before (charge/snapshot); once it is settled only the end that an
-                     extension began from, or NULL */
-  char *note;     /* why the outcome is unknown, or how it was found out */
+  char *answer;   /* the server's response, as text */
+  char *snapshot; /* what existed before (charge/snapshot); once the entry is settled only the
+                     expiry date before an extension, or NULL */
+  char *note;     /* why the outcome is unknown, or how it was found */
   char *host;
-  int64_t pid, started; /* who: see base/process */
+  int64_t pid, started; /* the process that wrote it: see base/process */
   char *run_id;
-  char day[11];                   /* UTC, of the intent, as it was accounted (journal_day) */
+  char day[11]; /* UTC; the day whose limit the intent counts against (journal_day) */
   int64_t created_at, updated_at; /* microseconds since 1970, by the store's clock */
-  bool pruned;                    /* journal_prune has taken its details away */
-  int64_t since_ended; /* microseconds since the exchange has surely ended, by a clock that nobody
-                          sets where there is one (CLOCK_BOOTTIME, or the database's); negative: to
-                          come; JOURNAL_NOT_TIMED */
+  bool pruned;                    /* journal_prune has removed its details */
+  int64_t since_ended; /* microseconds since the request has certainly ended, by a clock that cannot
+                          be set if there is one (CLOCK_BOOTTIME, or the database's); negative: in
+                          the future; JOURNAL_NOT_TIMED */
 };
 
 /* Frees the texts. */
 void journal_entry_free(struct journal_entry *entry);
 
-/* "intent", "sent", "placed", "not_placed", "unknown"; and back, JOURNAL_STATES for any other word.
- */
+/* "intent", "sent", "placed", "not_placed", "unknown"; and the reverse, JOURNAL_STATES for any
+ * other word. */
 const char *journal_state_name(enum journal_state state);
 enum journal_state journal_state_from_name(const char *name);
 
-/* Whether the process that wrote an entry is known to live, and known to be gone. Those of other
- * machines cannot be seen. */
+/* Whether the process that wrote an entry certainly runs, and whether it has certainly ended.
+ * Processes of other machines cannot be seen. */
 bool journal_is_running(const struct journal_entry *entry);
 bool journal_is_orphan(const struct journal_entry *entry);
 
-/* Every job: zero it, fill in job.done and the upper fields; the answer is in the lower ones when
- * job.err.kind is ERROR_NONE. Texts given must live until done; those answered are the caller's to
- * free. */
+/* Every job: zero it, then fill in job.done and the upper fields. The results are in the lower
+ * fields when job.err.kind is ERROR_NONE. Input texts must live until done; the caller frees the
+ * returned ones. */
 
-/* The right to charge an account, which one has at a time among all processes and machines that
- * share the store. In a file it is gone with the process that has it; in a database it lasts for a
- * lease of some seconds, which the store's thread renews while the process runs. Asked for again
- * and again until `token` is there: whoever has asked once is the next to get it. */
+/* The lock of an account. One process at a time holds it, among all processes and machines that
+ * share the store. A file's lock ends with the process; a database's lasts for a lease of some
+ * seconds, which the store's thread renews while the process runs. Repeat the job until `token` is
+ * set: a process that has asked once is the next to get the lock. */
 struct journal_lock {
   struct store_job job;
-  const char *account; /* NULL: gives it, or the place in the queue, back */
-  int64_t token; /* 0: somebody else has it. What is written under this token fails when the right
-                    has been lost */
+  const char *account; /* NULL: releases the lock, or the place in the queue */
+  int64_t token; /* 0: another process holds it. A write under this token fails when the lock has
+                    been lost */
 };
 
-/* The account that a key belongs to. With `put` it is remembered first, unless one is already,
- * under the key or under an alias: what was bought lies under that name, whoever found it out
- * first. */
+/* The account that a key belongs to. With `put` it is stored first, unless the key or an alias has
+ * one already: purchases stay under the first name, whichever key was used first. */
 #define JOURNAL_ALIASES 2
 struct journal_account {
   struct store_job job;
-  const char *key; /* hex SHA-256 of base URL and key, as limiter_key answers */
+  const char *key; /* hex SHA-256 of base URL and key, from limiter_key */
   const char *put;
-  const char *aliases[JOURNAL_ALIASES]; /* by which another key of it can be told: hashes like the
-                                           key's, or NULL */
-  char *account;                        /* NULL: not known */
+  const char *aliases[JOURNAL_ALIASES]; /* identify the account for another of its keys: hashes like
+                                           the key's, or NULL */
+  char *account;                        /* NULL: unknown */
 };
 
 /* One entry by its account and key, or by its id when `key` is NULL. */
@@ -107,18 +106,18 @@ struct journal_find {
   struct journal_entry entry;
 };
 
-/* Entries in the order of their ids, or of their keys when a prefix is given. With an account,
- * lists of open entries, of those since a time, with a prefix, or of orders or stems read no
- * others. */
+/* Lists entries in the order of their ids, or of their keys when a prefix is given. With an
+ * account, lists of open entries, of those since a time, with a prefix, or of orders or stems read
+ * no others. */
 struct journal_list {
   struct store_job job;
-  const char *account;   /* NULL: of all */
+  const char *account;   /* NULL: all accounts */
   unsigned states;       /* bits, JOURNAL_ALL */
   int64_t after;         /* ids above this; with `newest` ids below this, 0: all */
   int64_t since;         /* changed at this time (microseconds since 1970) or later */
-  bool newest;           /* in the order of falling ids, without `since` */
+  bool newest;           /* in descending order of ids; not with `since` */
   bool hide_pruned;      /* with `newest` */
-  const char *prefix;    /* keys that begin so, and are longer; needs an account; NULL: any */
+  const char *prefix;    /* keys that begin with this and are longer; needs an account; NULL: any */
   const char *after_key; /* with a prefix: keys after this in the order of bytes; NULL: all */
   /* Placed entries of the orders in a JSON array of ids; needs an account; NULL: any. */
   const char *orders;
@@ -127,46 +126,46 @@ struct journal_list {
    * with the highest number. Needs an account; NULL: any. */
   const char *stems;
   int limit;
-  bool counts; /* with `newest`: how many there are all in all goes to `total` */
+  bool counts; /* with `newest`: `total` receives the number of all entries */
   int64_t total;
   struct journal_entry *entries;
   size_t count;
 };
 
-/* Frees the entries of an answered list. */
+/* Frees the entries of a returned list. */
 void journal_list_free(struct journal_list *list);
 
-/* What may be spent; -1: not limited by this one. All three -1: nothing may be spent. */
+/* What may be spent; -1: no such limit. All three -1: nothing may be spent. */
 struct journal_allowance {
   int64_t per_run, per_day, per_order;
 };
 
-/* A ceiling of its own, inside of the allowance, for all charges whose keys begin alike and that
- * were made with a purse of that beginning. */
+/* A budget inside the allowance, for all charges whose keys begin alike and that were made with the
+ * same budget. */
 struct journal_purse {
-  size_t prefix;            /* how many bytes of the key, all of them ASCII; 0: there is none */
+  size_t prefix;            /* length in bytes of the key's beginning, ASCII only; 0: no budget */
   int64_t per_run, per_day; /* never more than this */
 };
 
-/* The day that per_day counts. An account's day is UTC, by the best clock at hand: the server's,
- * else the store's (this machine's, or the database's). No clock that is set makes a new day:
+/* The day that per_day counts. An account's day is UTC, by the best clock available: the server's,
+ * else the store's (this machine's, or the database's). Setting a clock never begins a new day:
  *
  * - Within one boot of the machine (one cluster, for a database) time goes on from the last intent
- *   by the clock that nobody sets; the wall clock is not looked at. A server's time replaces it,
- *   and may correct its date either way.
- * - A new period, with nothing spent in it, begins only on another date, and when midnight of the
- *   best clock lies within the time that has really passed since the last intent (and
- *   JOURNAL_DAY_SLACK, since servers' clocks differ). A date that changes without that, such as
- *   after a wrong clock, is another name for the same period.
- * - After a restart nobody knows how long the machine was off: a later date begins a new period, an
- *   earlier one does not. A wall clock that was set far ahead meanwhile holds the date there until
- * a server's time is known, which puts it right. */
+ *   by the clock that cannot be set; the wall clock is ignored. A server's time replaces it, and
+ * may correct its date either way.
+ * - A new period, with nothing spent in it, begins only on another date, and only if midnight of
+ * the best clock lies within the time that has really passed since the last intent (plus
+ *   JOURNAL_DAY_SLACK, since servers' clocks differ). If the date changes without that, for example
+ *   after a wrong clock, the same period continues under another date.
+ * - After a restart the time for which the machine was off is unknown: a later date begins a new
+ *   period, an earlier one does not. If the wall clock was set far ahead meanwhile, its date stays
+ *   until a server's time is known, which corrects it. */
 #define JOURNAL_DAY_SLACK INT64_C(300000000) /* microseconds */
 struct journal_day {
   int64_t period; /* 0: none yet */
   int64_t day;    /* days since 1970 */
   int64_t time;   /* of the last intent, in microseconds since 1970 */
-  char clock[64]; /* whose microseconds read_at is */
+  char clock[64]; /* the clock that read_at belongs to */
   int64_t read_at;
 };
 
@@ -178,7 +177,7 @@ struct journal_now {
   int64_t server;    /* microseconds since 1970; 0: not known */
 };
 
-/* Moves an account's day on to now. For the stores. */
+/* Moves an account's day on to the present time. For the drivers. */
 void journal_day_advance(struct journal_day *day, const struct journal_now *now);
 void journal_day_format(int64_t day, char text[11]);
 
@@ -188,73 +187,72 @@ enum journal_verdict {
   JOURNAL_REFUSED   /* above the allowance; nothing written */
 };
 
-/* Writes an intent and reserves its quote within the allowance, in one durable transaction: what
- * this run (run_id) and this account's day have reserved or spent, all in all and from the purse,
- * is counted inside of it (the table `spent` has the sums, which triggers keep). A key whose entry
- * was not placed may be used again: its new entry takes the place of the old one. */
+/* Writes an intent and reserves its quote within the allowance, in one durable transaction. It
+ * counts what this run (run_id) and this account's day have reserved or spent, in total and from
+ * the budget (the table `spent` has the sums, which triggers update). A key whose entry was not
+ * placed may be used again: the new entry replaces the old one. */
 struct journal_intend {
   struct store_job job;
-  int64_t token; /* of journal_lock; 0: whoever has the right */
-  bool rehearse; /* answer what would be decided, and write nothing */
+  int64_t token; /* of journal_lock; 0: do not check */
+  bool rehearse; /* dry run: return what would be decided, and write nothing */
   struct journal_entry
-      entry; /* texts stay the caller's; id, state, price, day and times are not read */
+      entry; /* the caller owns its texts; id, state, price, day and times are not read */
   struct journal_allowance allowance;
   struct journal_purse purse;
-  int64_t
-      server_time; /* seconds since 1970 by the API's Date header of a moment ago; 0: not known */
+  int64_t server_time; /* seconds since 1970 by the API's last Date header; 0: unknown */
   enum journal_verdict verdict;
   int64_t id;
   char day[11];
   struct journal_entry existing;
-  int64_t run_spent; /* by this process, as it remembers itself; set by journal_intend */
+  int64_t run_spent; /* by this process, counted in memory; set by journal_intend */
   const char *limit; /* of a refusal: "nothing is allowed", "per_order", "per_day" or "per_run" */
   int64_t allowed, spent; /* of that limit, before this one */
-  bool of_purse;          /* it is one of the purse's */
+  bool of_purse;          /* it is a limit of the budget */
 };
 
-/* What a charge leaves for the next one to begin with, in place of reading the account again: one
- * text per account, whose form the charge flow chooses (some KB at most). It is written together
- * with the settling or the amendment of an entry, and removed when an entry is written as sent, so
- * that it never describes an account in which a charge is under way. It is not written when the
- * right to charge under which it was seen has been lost. NULL text: what is there stays. */
+/* What a charge leaves for the next one, so that it need not read the account again: one text per
+ * account, in a form that charge/reuse.c defines (some KB at most). It is written together with the
+ * settling or the amendment of an entry, and removed when an entry is written as sent, so that it
+ * never describes an account in which a charge is under way. It is not written when the lock under
+ * which it was read has been lost. NULL text: the present one stays. */
 struct journal_baseline {
   const char *text;
   int64_t token; /* of journal_lock */
 };
 
-/* Moves an open entry on. NULL texts and JOURNAL_NO_PRICE keep what is there. */
+/* Changes the state of an open entry. NULL texts and JOURNAL_NO_PRICE keep the present values. */
 struct journal_settle {
   struct store_job job;
-  int64_t token; /* of journal_lock; 0: whoever has the right */
+  int64_t token; /* of journal_lock; 0: do not check */
   int64_t id;
   enum journal_state state;
-  int64_t ends_in; /* microseconds from now on after which its exchange has surely ended, or
+  int64_t ends_in; /* microseconds from now after which its request has certainly ended, or
                       JOURNAL_KEEP_END */
   const char *order_id;
   int64_t price;
   const char *answer, *note;
   struct journal_baseline baseline;
-  bool changed;     /* false: there is no such entry, or it is placed or not placed already */
-  int64_t began_at; /* loop_clock() before anything of it can have been on disk */
+  bool changed;     /* false: the entry does not exist, or is settled already */
+  int64_t began_at; /* loop_clock() before any of it can have been on disk */
 };
 
-/* Adds to an entry that is placed what was found out later, and corrects what is counted as spent.
- * The state stays. NULL texts and JOURNAL_NO_PRICE keep what is there. */
+/* Adds later findings to a placed entry, and corrects the amount counted as spent. The state stays.
+ * NULL texts and JOURNAL_NO_PRICE keep the present values. */
 struct journal_amend {
   struct store_job job;
-  int64_t token; /* of journal_lock; 0: whoever has the right */
+  int64_t token; /* of journal_lock; 0: do not check */
   int64_t id;
   int64_t price;
   const char *answer, *note;
   struct journal_baseline baseline;
-  bool changed; /* false: there is no such entry, or it is not placed */
+  bool changed; /* false: the entry does not exist, or is not placed */
 };
 
-/* Makes the settled entries smaller that were last changed before a time. What protects their keys
- * stays: an entry that is placed keeps its key, order, price, parameters and times, and a response
- * that names the order (an extension its own, which has the end); an entry that is not placed goes
- * whole, since its key may buy again. Open entries, and the sums of the allowances, are left alone,
- * but for those of runs that have spent nothing for JOURNAL_RUN_AGE. */
+/* Shrinks the settled entries that were last changed before a time. What protects their keys stays:
+ * a placed entry keeps its key, order, price, parameters and times, and a response that names the
+ * order (that of an extension stays whole, since it has the expiry date). An entry that is not
+ * placed is deleted, since its key may buy again. Open entries stay as they are. So do the sums of
+ * the allowances, except for runs that have spent nothing for JOURNAL_RUN_AGE. */
 #define JOURNAL_RUN_AGE (INT64_C(30) * 86400 * 1000000) /* microseconds */
 struct journal_prune {
   struct store_job job;
@@ -273,24 +271,24 @@ struct journal_retire {
 
 /* What a charge must know of its account before it begins, as of one moment and in one round trip:
  * the open entries, oldest first; those that were settled within the last `within` microseconds,
- * newest first; and the baseline. A text of NULL: there is no baseline. Its age is in microseconds,
- * by the clock of since_ended; JOURNAL_NOT_TIMED: of unknown age, do not use it. */
+ * newest first; and the baseline. A NULL text: there is no baseline. Its age is in microseconds, by
+ * the clock of since_ended; JOURNAL_NOT_TIMED: the age is unknown, do not use the baseline. */
 #define JOURNAL_MAX_SETTLED 100
 struct journal_review {
   struct store_job job;
   const char *account;
   int64_t within;
-  int limit;                         /* of the open ones; of the others JOURNAL_MAX_SETTLED */
+  int limit;                         /* for open entries; JOURNAL_MAX_SETTLED for settled ones */
   struct journal_list open, settled; /* only entries and count are used */
   char *baseline;
-  int64_t baseline_entry; /* whose charge left it */
+  int64_t baseline_entry; /* the entry whose charge left it */
   int64_t baseline_age;
 };
 
-/* Frees what a review has answered. */
+/* Frees the results of a review. */
 void journal_review_free(struct journal_review *review);
 
-/* All but the reading ones are on disk before they are done. */
+/* All jobs that write are on disk before they are done. */
 void journal_account(struct store *store, struct journal_account *account);
 void journal_find(struct store *store, struct journal_find *find);
 void journal_list(struct store *store, struct journal_list *list);
@@ -306,8 +304,8 @@ struct journal_spent {
   int64_t run, day;
 };
 
-/* Whether the quote fits into the allowance and the purse, given what was spent before: fills in
- * limit, allowed, spent and of_purse, and answers false when it does not. For the stores. */
+/* Whether the quote fits into the allowance and the budget, given what was spent before. If not,
+ * fills in limit, allowed, spent and of_purse, and returns false. For the drivers. */
 bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
                     const struct journal_spent *purse);
 

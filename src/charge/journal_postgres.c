@@ -1,5 +1,5 @@
-/* The journal of charges in PostgreSQL. Whatever writes is on the server's disk before it answers.
- */
+/* The journal of charges in PostgreSQL. A job that writes is done when the data is on the server's
+ * disk. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +28,11 @@ static bool out_of_memory(struct error *err)
   return false;
 }
 
-/* --- reading --- */
-
 struct row {
   struct postgres *pg;
   const PGresult *result;
   int index;
-  int first; /* column of the row that counts as number 0 */
+  int first; /* column of the row that is number 0 */
 };
 
 static const char *text_of(const struct row *row, int column)
@@ -82,7 +80,7 @@ static bool read_entry(const struct row *row, struct journal_entry *entry, struc
       copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
       copy_text(row, 19, &entry->note)) {
     if (state >= 0 && state < JOURNAL_STATES) return true;
-    postgres_damaged(row->pg, err, "an entry of the journal makes no sense");
+    postgres_damaged(row->pg, err, "an entry of the journal is inconsistent");
   } else
     out_of_memory(err);
   journal_entry_free(entry);
@@ -208,9 +206,7 @@ bool postgres_list(struct store_driver *driver, struct journal_list *job)
   return postgres_read((struct postgres *)driver, list, job, &job->job.err);
 }
 
-/* --- accounts --- */
-
-/* Remembers the account under one of its names, as it is known by any of them. */
+/* Stores under one of its names the account that any of its names has already, or the new one. */
 static bool put_name(struct postgres *pg, const struct journal_account *job, const char *name,
                      struct error *err)
 {
@@ -249,9 +245,7 @@ bool postgres_account(struct store_driver *driver, struct journal_account *job)
          postgres_read(pg, get_account, job, &job->job.err);
 }
 
-/* --- writing entries --- */
-
-/* Locked unless nothing is to be written. */
+/* Locks the row unless nothing will be written. */
 static bool read_day(struct postgres *pg, const struct journal_intend *job, struct journal_day *day,
                      struct journal_now *now, struct error *err)
 {
@@ -275,7 +269,7 @@ static bool read_day(struct postgres *pg, const struct journal_intend *job, stru
                                 .server = job->server_time * 1000000};
   }
   pg->lib.PQclear(result);
-  return found || postgres_damaged(pg, err, "a ledger vanishes");
+  return found || postgres_damaged(pg, err, "a row of the sums of spending is missing");
 }
 
 static bool write_day(struct postgres *pg, const char *account, const struct journal_day *day,
@@ -293,7 +287,7 @@ static bool write_day(struct postgres *pg, const char *account, const struct jou
          postgres_ahead(pg, PG_SPENT_FORGET, forget, err);
 }
 
-/* A sum that does not fit becomes the greatest number there is, which no allowance admits. */
+/* A sum that would overflow becomes the largest number, which exceeds any allowance. */
 static bool read_spent(struct postgres *pg, const struct journal_intend *job, int64_t period,
                        const char *beginning, struct journal_spent *all,
                        struct journal_spent *purse, struct error *err)
@@ -384,7 +378,7 @@ bool postgres_intend(struct store_driver *driver, struct journal_intend *job)
   return ok;
 }
 
-/* An update of an entry, with its texts as the database takes them, whatever a server has answered.
+/* An update of an entry, with its texts made valid for the database: a response may have any bytes.
  */
 struct settling {
   struct journal_settle *settle;
@@ -491,8 +485,6 @@ bool postgres_amend(struct store_driver *driver, struct journal_amend *job)
   return ok;
 }
 
-/* --- pruning --- */
-
 static bool prune(struct postgres *pg, void *arg, struct error *err)
 {
   struct journal_prune *job = arg;
@@ -526,8 +518,6 @@ bool postgres_retire(struct store_driver *driver, struct journal_retire *job)
 {
   return postgres_transact((struct postgres *)driver, retire, job, &job->job.err);
 }
-
-/* --- before a charge --- */
 
 /* The rows of one part of PG_REVIEW, from `*at` on. */
 static bool read_part(struct row *row, struct journal_list *list, int part, struct error *err)

@@ -1,4 +1,4 @@
-/* The journal of charges in SQLite. Whatever writes is on disk before it answers. */
+/* The journal of charges in SQLite. A job that writes is done when the data is on disk. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +19,7 @@ static bool copy_text(sqlite3_stmt *row, int column, char **copy)
   return *copy || sqlite3_column_type(row, column) == SQLITE_NULL;
 }
 
-/* --- accounts --- */
-
-/* Remembers the account under one of its names, as it is known by any of them. */
+/* Stores under one of its names the account that any of its names has already, or the new one. */
 static bool put_name(struct sqlite *sqlite, const struct journal_account *account, const char *name,
                      struct error *err)
 {
@@ -61,8 +59,6 @@ bool sqlite_account(struct store_driver *driver, struct journal_account *account
   return ok;
 }
 
-/* --- reading entries --- */
-
 static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_entry *entry,
                        struct error *err)
 {
@@ -89,7 +85,7 @@ static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_
       copy_text(row, 12, &entry->host) && copy_text(row, 15, &entry->run_id) &&
       copy_text(row, 19, &entry->note)) {
     if (state >= 0 && state < JOURNAL_STATES) return true;
-    sqlite_damaged(sqlite, err, "an entry of the journal makes no sense");
+    sqlite_damaged(sqlite, err, "an entry of the journal is inconsistent");
   } else
     out_of_memory(err);
   journal_entry_free(entry);
@@ -218,8 +214,6 @@ bool sqlite_list(struct store_driver *driver, struct journal_list *list)
   return ok;
 }
 
-/* --- the day, and what was spent --- */
-
 static bool read_day(struct sqlite *sqlite, const char *account, struct journal_day *day,
                      struct error *err)
 {
@@ -284,8 +278,6 @@ static bool read_spent(struct sqlite *sqlite, const struct journal_intend *inten
          read_amount(sqlite, day, intend->entry.account, purse, &spent->day, err);
 }
 
-/* --- writing entries --- */
-
 static bool forget(struct sqlite *sqlite, const struct journal_entry *entry, struct error *err)
 {
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_FORGET, err);
@@ -320,7 +312,7 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, i
   return journal_is_new(sqlite->driver.run, intend->id, err);
 }
 
-/* Inside of the transaction. */
+/* To be called inside the transaction. */
 static bool decide(struct sqlite *sqlite, struct journal_intend *intend, const char *beginning,
                    struct error *err)
 {
@@ -364,7 +356,7 @@ bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend)
   return ok;
 }
 
-/* What an update of an entry does to the baseline of its account. */
+/* Updates the baseline of an account when an entry changes. */
 static bool put_baseline(struct sqlite *sqlite, const char *account, const char *text,
                          int64_t entry, struct error *err)
 {
@@ -380,7 +372,8 @@ static bool put_baseline(struct sqlite *sqlite, const char *account, const char 
   return sqlite_run(sqlite, statement, err);
 }
 
-/* Runs an update of one entry; its account goes to `account`, NULL when there is no such entry. */
+/* Runs an update of one entry; its account goes to `account`, NULL when the entry does not exist.
+ */
 static bool update_entry(struct sqlite *sqlite, sqlite3_stmt *statement, char **account,
                          struct error *err)
 {
@@ -453,8 +446,6 @@ bool sqlite_amend(struct store_driver *driver, struct journal_amend *amend)
   return sqlite_end(sqlite, ok, err);
 }
 
-/* --- pruning --- */
-
 static bool run_prune(struct sqlite *sqlite, enum statement name, const struct journal_prune *prune,
                       size_t *count, struct error *err)
 {
@@ -503,8 +494,6 @@ bool sqlite_retire(struct store_driver *driver, struct journal_retire *retire)
   return sqlite_begin(sqlite, true, err) &&
          sqlite_end(sqlite, run_retire(sqlite, retire, err), err);
 }
-
-/* --- before a charge --- */
 
 static bool read_open(struct sqlite *sqlite, struct journal_review *review, struct error *err)
 {

@@ -1,12 +1,12 @@
-/* The second step of a charge: the right to charge this account, one at a time among all processes
- * and machines. */
+/* The second step of a charge: take the lock of the account, which one process holds at a time,
+ * among all processes and machines. */
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
 #define FIRST_PAUSE \
-  INT64_C(2000) /* microseconds between two tries; nobody can tell when it becomes free */
+  INT64_C(2000) /* microseconds between two attempts; its release is not signalled */
 #define LONGEST_PAUSE INT64_C(50000)
-#define LONG INT64_C(10000000) /* after which a wait is told */
+#define LONG INT64_C(10000000) /* microseconds of waiting after which the user is informed */
 
 static void ask(struct flow *charge);
 
@@ -20,8 +20,8 @@ static void wait(struct flow *charge)
   int64_t waited = loop_clock() - charge->locking_since;
   if (is_too_late(charge, waited)) {
     error_set(&charge->public.error, ERROR_TIMEOUT,
-              "another charge on this account is under way, and it was not over within max_wait "
-              "(%g s); nothing was bought",
+              "another charge on this account did not finish within max_wait (%g s); nothing was "
+              "bought. Try again, or raise max_wait",
               charge->request.max_wait);
     flow_end(charge);
     return;

@@ -1,9 +1,9 @@
-/* The right to charge an account, in a database: a row with the random token of whom that has it,
- * and a lease by the database's clock. Every write under the right matches the token in its own
- * transaction, so a process that was stopped or cut off for longer than the lease cannot write once
- * the right has passed to another. It holds behind any pooler, since no session is part of it. The
- * row has one place in the queue, kept by asking: one that charges again and again does not keep
- * the others out. */
+/* The lock of an account in a database: a row with the random token of its holder, and a lease by
+ * the database's clock. Every write under the lock compares the token in its own transaction, so a
+ * process that was stopped or cut off for longer than the lease cannot write once another holds the
+ * lock. It works behind any pooler, since it does not depend on a session. The row has one place in
+ * a queue, which a process keeps by asking repeatedly: so one that charges all the time does not
+ * keep the others out. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +23,12 @@ static struct postgres_param param(struct digits *digits, int64_t number)
   return (struct postgres_param){.value = digits->text};
 }
 
-/* A token that nobody else has: positive, and random. */
+/* A token that no other process has: positive and random. */
 static bool make_token(int64_t *token, struct error *err)
 {
   uint64_t bits = 0;
   if (getrandom(&bits, sizeof bits, 0) != sizeof bits) {
-    error_set(err, ERROR_INTERNAL, "the system has no random bytes to give");
+    error_set(err, ERROR_INTERNAL, "the system has no random bytes");
     return false;
   }
   *token = (int64_t)(bits >> 1) | 1;
@@ -61,7 +61,7 @@ static bool give(struct postgres *pg, struct error *err)
   return ok;
 }
 
-/* Of one that was not given back the lease ends by itself. */
+/* A lease that was not released expires by itself. */
 void postgres_unlock(struct postgres *pg)
 {
   struct error ignored = ERROR_INIT;
@@ -111,7 +111,7 @@ static bool renew(struct postgres *pg, void *arg, struct error *err)
   return postgres_do(pg, PG_LOCK_RENEW, params, arg, err);
 }
 
-/* A right that was lost shows when something is to be written under it. */
+/* A lost lock is detected when something is written under it. */
 int64_t postgres_tend(struct store_driver *driver)
 {
   struct postgres *pg = (struct postgres *)driver;

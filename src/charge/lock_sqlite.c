@@ -1,7 +1,7 @@
-/* The right to charge an account, beside a SQLite store: open-file-description locks on bytes of a
- * file next to it, which the kernel takes back with the process. Each account has two bytes: the
- * lock, and the place in the queue for it. Whoever waits has that place, so one that charges again
- * and again does not keep the others out. */
+/* The lock of an account, beside a SQLite store: open-file-description locks on bytes of a file
+ * next to it, which the kernel releases when the process ends. Each account has two bytes: the
+ * lock, and the place in the queue for it. A waiting process holds that place, so one that charges
+ * all the time does not keep the others out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,9 +13,10 @@
 
 static bool fail(const struct sqlite *sqlite, struct error *err)
 {
-  const char *why = strerror(errno), *next = errno == ENOSPC   ? "make room and try again"
-                                             : errno == EACCES ? "make it yours and writable"
-                                                               : "the folder must be writable";
+  const char *why = strerror(errno), *next = errno == ENOSPC ? "make room and try again"
+                                             : errno == EACCES
+                                                 ? "change its owner and mode so that you can write"
+                                                 : "the folder must be writable";
   error_set(err, ERROR_STORE, "the store %s: its lock file %s-lock: %s; %s", sqlite->path,
             sqlite->path, why, next);
   return false;
@@ -34,7 +35,7 @@ static bool open_file(struct sqlite *sqlite, struct error *err)
   return sqlite->lock_fd >= 0 || fail(sqlite, err);
 }
 
-/* 1: done, 0: another has it, -1: failed. */
+/* 1: locked, 0: another process holds it, -1: failed. */
 static int set(const struct sqlite *sqlite, int64_t at, short type)
 {
   struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};

@@ -1,7 +1,7 @@
-/* The last step of a charge: its outcome goes to the journal before the caller hears of it. A
- * response is believed only if its content agrees: a refusal if it is the API's own, an order if it
- * is the one that was asked for. After any other response the journal says `unknown`, and the
- * charge is reconciled until the settling time is over. */
+/* The last step of a charge: its outcome is in the journal before the caller learns it. A response
+ * is believed only if its content agrees: a refusal if it is the API's own, an order if it is the
+ * one that was requested. After any other response the journal says `unknown`, and the charge is
+ * reconciled until the settling time is over. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,17 +10,17 @@
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-#define FIRST_PAUSE INT64_C(250000) /* microseconds between two looks */
+#define FIRST_PAUSE INT64_C(250000) /* microseconds between two lookups */
 #define LONGEST_PAUSE INT64_C(16000000)
-#define SETTLE_AGAIN INT64_C(1000000) /* between two tries of writing down an outcome */
+#define SETTLE_AGAIN INT64_C(1000000) /* microseconds between two attempts to write the outcome */
 #define SETTLE_TRIES 3
-#define MAX_FAILURE                                                            \
-  65536 /* bytes of a failed response that are kept: enough to see what it was \
+#define MAX_FAILURE                                                              \
+  65536 /* bytes of a failed response that are stored: enough to see what it was \
          */
 
 static void write_outcome(struct flow *charge);
 
-/* Nobody waits for this charge any more, but somebody wants to know. */
+/* Reports the outcome of an abandoned charge, since no caller receives it. */
 static void tell_outcome(const struct flow *charge)
 {
   static const char *const outcomes[] = {[JOURNAL_PLACED] = "went through",
@@ -44,12 +44,12 @@ static void on_settled(struct store_job *job)
   if (flow_is_closed(charge)) return;
   if (job->err.kind != ERROR_NONE) {
     if (write_again(charge)) return;
-    flow_tell(charge, "%s with key %s: the journal could not take down the outcome (%s): %s",
+    flow_tell(charge, "%s with key %s: cannot write its outcome (%s) to the journal: %s",
               flow_name(charge), charge->public.key, journal_state_name(charge->settle.state),
               job->err.message);
   }
   if (job->err.kind == ERROR_NONE && !charge->settle.changed)
-    flow_tell(charge, "%s with key %s is %s; somebody else has settled its entry meanwhile",
+    flow_tell(charge, "%s with key %s is %s; another process settled its entry meanwhile",
               flow_name(charge), charge->public.key, journal_state_name(charge->settle.state));
   crash_point("settled");
   if (charge->abandoned) tell_outcome(charge);
@@ -66,7 +66,7 @@ static void write_outcome(struct flow *charge)
   journal_settle(charge->owner->settings.store, &charge->settle);
 }
 
-/* What is written is taken under no token: it is true whoever has the right to charge by now. */
+/* Written without a token: the outcome is true even if the lock has been lost. */
 void flow_settle(struct flow *charge, enum journal_state state, money price, const char *note)
 {
   charge->stage = FLOW_SETTLING;
@@ -100,8 +100,8 @@ void flow_check_price(struct flow *charge, money price)
             flow_name(charge), charge->public.key, paid, quoted);
 }
 
-/* A price below the quote may be a discount, or an order that was cancelled: what was charged
- * counts, as a transaction shows it. The next charge looks at the transactions anyhow. */
+/* A price below the quote may be a discount, or an order that was cancelled: the transaction shows
+ * the amount that counts. The next charge reads the transactions anyway. */
 static void settle_placed(struct flow *charge, money price, const char *note)
 {
   bool known = price != JOURNAL_NO_PRICE && price >= charge->public.quote;
@@ -111,7 +111,7 @@ static void settle_placed(struct flow *charge, money price, const char *note)
   flow_settle(charge, JOURNAL_PLACED, known ? price : JOURNAL_NO_PRICE, note);
 }
 
-/* What a response says of the charge. */
+/* What a response shows about the charge. */
 
 static bool has_failed(const struct flow *charge, const struct http_exchange *x)
 {
@@ -123,7 +123,7 @@ static bool has_failed(const struct flow *charge, const struct http_exchange *x)
   return false;
 }
 
-/* An order that existed before, or that another key bought. */
+/* Whether an order existed before, or was bought with another key. */
 static bool is_known(const struct flow *charge, const char *id)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
@@ -143,7 +143,7 @@ static bool fits(const struct flow *charge, const struct http_exchange *x)
   return reconcile_fits_order(&charge->asked, &given);
 }
 
-/* An order dated before any zone's time of the baseline. */
+/* Whether an order is dated before the baseline in any time zone. */
 static bool is_old(const struct flow *charge, const struct http_exchange *x)
 {
   char created_at[64];
@@ -154,8 +154,8 @@ static bool is_old(const struct flow *charge, const struct http_exchange *x)
          time + RECONCILE_DAY + RECONCILE_ZONES < charge->before.taken_at;
 }
 
-/* Whether the response to a purchase is the order that was asked for; its id is kept. Otherwise
- * `why` says what is wrong with it. */
+/* Whether the response to a purchase is the requested order; stores its id. Otherwise `why`
+ * describes the difference. */
 static bool is_the_order(struct flow *charge, const struct http_exchange *x, const char **why)
 {
   char *id = charge->public.order_id;
@@ -165,15 +165,15 @@ static bool is_the_order(struct flow *charge, const struct http_exchange *x, con
   else if (is_known(charge, id) || is_old(charge, x))
     *why = "the response names an order that existed before";
   else if (!fits(charge, x))
-    *why = "the response describes another order than the one asked for";
+    *why = "the response describes another order than the requested one";
   else
     return true;
   *id = '\0';
   return false;
 }
 
-/* Whether the response to an extension shows that the order's end moved by the period, or half of
- * it at least, since servers round. */
+/* Whether the response to an extension shows that the order's expiry date moved by the period, or
+ * by at least half of it, since servers round. */
 static bool is_the_extension(const struct flow *charge, const struct http_exchange *x,
                              const char **why)
 {
@@ -185,9 +185,9 @@ static bool is_the_extension(const struct flow *charge, const struct http_exchan
   else if (!flow_read(charge, RECORD_ORDER, x, "expires_at", end, sizeof end) ||
            !charge->before.expires_at || !date_parse(charge->before.expires_at, &before) ||
            !date_parse(end, &after))
-    *why = "the response does not say when the order ends";
+    *why = "the response has no expiry date";
   else if (after - before < 0.5 * days * RECONCILE_DAY)
-    *why = "the response shows the order's old end";
+    *why = "the response has the order's old expiry date";
   else
     return true;
   return false;
@@ -199,7 +199,7 @@ static bool agrees(struct flow *charge, const struct http_exchange *x, const cha
   *why = "the response is an error";
   if (settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size))
     return false;
-  *why = "the response says that the request is not done yet";
+  *why = "the response says that the request is still being processed";
   if (x->status != 200 && x->status != 201) return false;
   if (!charge->request.endpoint) return true;
   return flow_is_extension(charge) ? is_the_extension(charge, x, why)
@@ -210,14 +210,14 @@ static void placed(struct flow *charge, const struct http_exchange *x)
 {
   money price = JOURNAL_NO_PRICE;
   charge->agreed = true;
-  if (flow_is_extension(charge)) /* whose response has the price of the order */
+  if (flow_is_extension(charge)) /* its response has the price of the order */
     snprintf(charge->public.order_id, sizeof charge->public.order_id, "%s", charge->order_id);
   else if (!has_failed(charge, x) && !flow_read_money(charge, RECORD_ORDER, x, "price", &price))
     price = JOURNAL_NO_PRICE;
   settle_placed(charge, price, NULL);
 }
 
-/* Only the API's own words say that no money moved: a gateway may send a page of its own after the
+/* Only the API's own error shows that no money moved: a gateway may send an error page after the
  * API has acted. */
 static bool is_refusal(const struct flow *charge, const struct client_call *call)
 {
@@ -229,8 +229,6 @@ static bool is_refusal(const struct flow *charge, const struct client_call *call
   return status &&
          settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size);
 }
-
-/* Reconciliation. */
 
 static void found_placed(struct flow *charge)
 {
@@ -254,7 +252,8 @@ static void found_nothing(struct flow *charge)
   struct error *err = &charge->public.error;
   *err = charge->lost;
   error_set(err, charge->lost.kind,
-            "%.900s. Orders, transactions and balance show that nothing was bought; run it again",
+            "%.900s. Orders, transactions and balance show that nothing was bought; run the "
+            "command again",
             charge->lost.message);
   charge->agreed = true;
   flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE,
@@ -265,7 +264,7 @@ static void stays_unknown(struct flow *charge, const char *why)
 {
   struct error *err = &charge->public.error;
   error_set(err, ERROR_OUTCOME_UNKNOWN,
-            "it is unknown whether this charge went through (%.400s%s%.300s), and it is not sent "
+            "it is unknown whether this charge went through (%.400s%s%.300s); it is not sent "
             "again. " FLOW_WAY_OUT,
             charge->lost.message, *why ? "; " : "", why, charge->public.key);
   err->charge = CHARGE_UNKNOWN;
@@ -309,7 +308,7 @@ static void on_unknown(struct store_job *job)
     inquire(charge);
 }
 
-/* A request whose path the table does not know leaves no traces that are understood. */
+/* A request whose path the table does not have leaves no traces that reconciliation understands. */
 static void unknown(struct flow *charge)
 {
   charge->stage = FLOW_AFTER;
@@ -345,7 +344,7 @@ static void keep_answer(struct flow *charge, const struct http_exchange *x, bool
   if (!answered && size > MAX_FAILURE) size = MAX_FAILURE;
   buffer_free(&charge->public.answer);
   if (size > 0 && !buffer_add(&charge->public.answer, x->body.data, size))
-    flow_tell(charge, "out of memory: the journal keeps no response of this charge");
+    flow_tell(charge, "out of memory: the response of this charge is not in the journal");
 }
 
 void flow_on_sent(void *arg, struct client_call *call)

@@ -1,9 +1,9 @@
 /* Reads orders and transactions, page by page, at the end of the list where new records appear:
  * the beginning of a list sorted newest first, the last pages of one sorted oldest first, both
- * while the sorting is unknown. A baseline needs one page of that; a reconciliation reads until it
- * meets a record of the baseline. So the length of a list does not matter. Where a list has no
- * total, and is not seen to be sorted newest first, a late reconciliation reads on to its end, as
- * far as FLOW_PAGES go. */
+ * while the sorting is unknown. A baseline needs one page; a reconciliation reads until it meets a
+ * record of the baseline. So the length of a list does not matter. If a list has no total and is
+ * not known to be sorted newest first, a late reconciliation reads it to its end, up to FLOW_PAGES
+ * pages. */
 #include <string.h>
 
 #include "charge/flow.h"
@@ -42,7 +42,7 @@ static bool meets_known(const struct walk *walk, size_t first)
   return false;
 }
 
-/* The last record read is older than everything that can be new. */
+/* Whether the last record read is older than every possible new record. */
 static bool goes_back(const struct walk *walk)
 {
   const struct reconcile_rows *rows = walk->rows;
@@ -50,7 +50,7 @@ static bool goes_back(const struct walk *walk)
          reconcile_is_older(walk->c, reconcile_text(rows, rows->count - 1, walk->created_at));
 }
 
-/* The page that held the end of the list when it had that many records. */
+/* The page that held the end of the list when it had this many records. */
 static int64_t last_page(int64_t total, int64_t page_size)
 {
   return total > 0 && page_size > 0 ? (total + page_size - 1) / page_size : 0;
@@ -58,7 +58,7 @@ static int64_t last_page(int64_t total, int64_t page_size)
 
 static void ask_page(struct flow *charge);
 
-/* As the times of the records show; else the journal's orders among them. */
+/* The sorting by the times of the records; without times, by the journal's orders among them. */
 static void note_sorting(struct flow *charge)
 {
   struct walk *walk = &charge->walk;
@@ -77,8 +77,8 @@ static void finish(struct flow *charge, bool ok)
   charge->walk.done(charge, ok);
 }
 
-/* Continues at the end of the list, where the baseline has seen it if that is an earlier page.
- * False if its place is unknown, or was read already. */
+/* Continues at the end of the list, or where the baseline saw the end if that page is earlier.
+ * False if the page is unknown, or was read already. */
 static bool go_to_end(struct flow *charge)
 {
   struct walk *walk = &charge->walk;
@@ -125,8 +125,8 @@ static bool is_repeated(const struct walk *walk, size_t first)
   return true;
 }
 
-/* A server that repeats its first page ignores pages. If it ignores limits too, that page is the
- * whole list. */
+/* A server that repeats its first page ignores page numbers. If it ignores limits too, that page is
+ * the whole list. */
 static void ask_for_one(struct flow *charge, size_t first)
 {
   struct walk *walk = &charge->walk;
@@ -145,7 +145,7 @@ static void on_one(struct flow *charge)
   finish(charge, true);
 }
 
-/* Looks for the end of a list that is shorter than it was. */
+/* Looks for the end of a list that has become shorter. */
 static void step_back(struct flow *charge)
 {
   struct walk *walk = &charge->walk;

@@ -1,4 +1,4 @@
-/* What charges were for: the parameters of a request, and those that lie in the journal as "POST
+/* What charges were for: the parameters of a request, and those stored in the journal as "POST
  * /orders {…}". */
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ bool flow_read_traits(const struct flow *charge, const char *body, struct reconc
   return true;
 }
 
-/* What stands behind the next blank, "" when there is none. */
+/* The text after the next space, "" when there is none. */
 static const char *rest_of(const char *text)
 {
   const char *blank = strchr(text, ' ');
@@ -51,7 +51,7 @@ char *flow_entry_order(const struct journal_entry *entry)
                                                        : NULL;
 }
 
-/* Method and path, as far as they go. */
+/* Whether method and path are equal, as far as both are given. */
 static size_t target_size(const char *params)
 {
   return (size_t)(rest_of(rest_of(params)) - params);

@@ -1,12 +1,12 @@
-/* What a placed charge cost, if its response does not say, as that of an extension never does: the
- * transactions for its order tell. Until they show it, the quote counts. */
+/* The cost of a placed charge whose response has no price, as with every extension: the
+ * transactions for its order show it. Until they do, the quote counts. */
 #include <string.h>
 
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-/* Whether an earlier charge for the same order, whose transaction the baseline does not have, is
- * the one in a row. Each explains one row. */
+/* Whether the transaction in a row belongs to an earlier charge for the same order which the
+ * baseline does not have. Each charge explains one row. */
 static bool is_earlier(const struct flow *charge, bool *used, money amount)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
@@ -21,7 +21,7 @@ static bool is_earlier(const struct flow *charge, bool *used, money amount)
   return false;
 }
 
-/* The one new charge for the order, less its refunds. False if there is none, or several. */
+/* The one new charge for the order, less its refunds. False if there is none, or more than one. */
 static bool sum_transactions(const struct flow *charge, money *sum)
 {
   const struct reconcile_rows *rows = &charge->transactions;
@@ -48,7 +48,7 @@ static void on_amended(struct store_job *job)
   struct flow *charge = CHARGE_OF(job, amend);
   if (flow_is_closed(charge)) return;
   if (job->err.kind != ERROR_NONE)
-    flow_tell(charge, "%s with key %s: the journal could not record its price: %s",
+    flow_tell(charge, "%s with key %s: cannot write its price to the journal: %s",
               flow_name(charge), charge->public.key, job->err.message);
   crash_point("priced");
   flow_end(charge);

@@ -1,4 +1,4 @@
-/* The fifth step of a charge: what it would cost, and whether that may be spent. */
+/* The fifth step of a charge: its price, and whether it may be spent. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-#define BASELINE_US INT64_C(120000000) /* of a request that waited so long it is taken again */
+#define BASELINE_US INT64_C(120000000) /* after a longer wait the baseline is read again */
 
 #define MAX_RENEWALS 5
 
@@ -48,7 +48,7 @@ static void on_requote(void *arg, struct client_call *call)
     flow_send(charge);
 }
 
-/* Nothing that was read before counts any more. */
+/* Discards everything that was read before. */
 static void start_again(struct flow *charge)
 {
   snapshot_free(&charge->before);
@@ -67,8 +67,8 @@ void flow_renew(struct flow *charge)
   charge->stage = FLOW_BEFORE;
   if (++charge->renewals > MAX_RENEWALS)
     flow_fail(charge, ERROR_TIMEOUT,
-              "waiting for rate-limit slots took so long that the price had to be asked for again "
-              "and again; nothing was bought");
+              "waiting for rate-limit slots took so long that the price became too old repeatedly; "
+              "nothing was bought. Try again");
   else if (loop_clock() - charge->baseline_at > BASELINE_US)
     start_again(charge);
   else
@@ -84,8 +84,8 @@ static void on_withdrawn(struct store_job *job)
   start_again(charge);
 }
 
-/* The pause may be long: price, orders and balance may be others after it, so the entry ends here
- * and the same key begins anew. */
+/* The pause may be long enough for price, orders and balance to change. So the entry is settled as
+ * not placed, and the same key begins again. */
 void flow_send_again(struct flow *charge)
 {
   charge->stage = FLOW_BEFORE;
@@ -102,7 +102,7 @@ void flow_send_again(struct flow *charge)
   journal_settle(charge->owner->settings.store, &charge->settle);
 }
 
-/* Without its type nothing can be quoted, and what was answered is no order. */
+/* A response without a type is not an order, and the extension cannot be quoted. */
 static bool is_order(const struct flow *charge, const struct http_exchange *x)
 {
   char type[64];
@@ -124,7 +124,8 @@ static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
   return true;
 }
 
-/* Keeps an end if it is later than the one known. Without one, a lost response stays in doubt. */
+/* Keeps an expiry date if it is later than the one known. Without one, the outcome stays unknown if
+ * the response is lost. */
 static void note_end(struct flow *charge, const char *text)
 {
   double end, known;
@@ -135,8 +136,8 @@ static void note_end(struct flow *charge, const char *text)
   *kept = strdup(text);
 }
 
-/* The newest end that is known: of the order, or of a recent extension that the order may not show
- * yet. */
+/* The latest expiry date that is known: the order's, or that of a recent extension which the order
+ * may not show yet. */
 static void note_expiry(struct flow *charge, const struct http_exchange *x)
 {
   const struct purchase_settings *settings = &charge->owner->settings;
@@ -162,8 +163,7 @@ static void on_order(void *arg, struct client_call *call)
   char period[32];
   if (!flow_answered(charge, call)) return;
   if (!is_order(charge, call->exchange)) {
-    flow_fail(charge, ERROR_PROTOCOL,
-              "the answer holds no order that can be read; nothing was bought");
+    flow_fail(charge, ERROR_PROTOCOL, "the response has no readable order; nothing was bought");
     return;
   }
   note_expiry(charge, call->exchange);
@@ -183,7 +183,7 @@ static void on_account(void *arg, struct client_call *call)
   if (flow_answered(charge, call)) flow_decide(charge);
 }
 
-/* There is no quote for it, but a response must show the API's time before anything is sent. */
+/* It has no quote, but a response must show the API's time before anything is sent. */
 static void quote_unknown(struct flow *charge)
 {
   int64_t local, server;

@@ -17,8 +17,6 @@ const char *const reconcile_order_fields[] = {"type",       "quantity", "period"
 const char *const reconcile_transaction_fields[] = {"id",       "type",       "amount",
                                                     "order_id", "created_at", NULL};
 
-/* Records as rows of texts. */
-
 static bool is_there(const struct reconcile_rows *rows, int field, const char *id)
 {
   for (size_t row = 0; row < rows->count; row++) {
@@ -73,8 +71,6 @@ void reconcile_traits_free(struct reconcile_traits *traits)
   *traits = (struct reconcile_traits){{0}};
 }
 
-/* Which orders fit a request. */
-
 static bool is_known_type(const char *text)
 {
   const struct endpoint_param *type = endpoint_param_find(endpoint_find("orders.create"), "type");
@@ -127,7 +123,7 @@ bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile
   return true;
 }
 
-/* What was asked for, and what an order has: one that is being set up may show less than was
+/* The requested traits and the order's: an order that is being set up may show less than was
  * bought. */
 static enum likeness compare_order(enum reconcile_trait trait, const char *asked, const char *given)
 {
@@ -155,8 +151,8 @@ static bool read_price(const struct reconcile_case *c, size_t row, money *price)
 
 enum fit { FITS, MAY_FIT, CANNOT_FIT };
 
-/* With a field that cannot be read an order fits by its price; without that, only the money can
- * tell. A price far from the quote fits nothing. */
+/* If a field cannot be read, an order fits by its price; without a price, only the money decides. A
+ * price far from the quote fits nothing. */
 static enum fit fit_of(const struct reconcile_case *c, size_t row)
 {
   money price, quote = c->entry->quote;
@@ -173,10 +169,8 @@ static enum fit fit_of(const struct reconcile_case *c, size_t row)
   if (priced && price > 0 && (price / 2 > quote || price < quote / 2)) return CANNOT_FIT;
   if (readable) return FITS;
   if (priced && llabs(price - quote) <= quote / 4) return FITS;
-  return priced && fewer ? CANNOT_FIT : MAY_FIT; /* a smaller order of somebody else */
+  return priced && fewer ? CANNOT_FIT : MAY_FIT; /* a smaller order of another user */
 }
-
-/* Which orders appeared since the baseline. */
 
 enum age { OLD, NEW, UNKNOWN };
 
@@ -186,14 +180,14 @@ static bool is_known(const struct reconcile_case *c, size_t row)
   return id && ids_have(&c->before.orders.known, id);
 }
 
-/* The baseline has read a list that is sorted oldest first to its end. */
+/* Whether the baseline has read to its end a list that is sorted oldest first. */
 static bool has_known_end(const struct list_state *list)
 {
   return list->whole || list->total >= 0;
 }
 
-/* By its place among the orders of the baseline: the end of a sorted list where new orders appear
- * shows more than a date, since servers write local times as UTC, and clocks differ. */
+/* By its place among the orders of the baseline: the place at the end of a sorted list shows more
+ * than a date, since servers write local times as UTC, and clocks differ. */
 static enum age age_by_place(const struct reconcile_case *c, size_t row)
 {
   if (row >= c->listed) return UNKNOWN;
@@ -228,7 +222,7 @@ static enum age age_of(const struct reconcile_case *c, size_t row)
   return id && c->before.taken_at > 0 && reconcile_read_time(c, created_at, &time) ? NEW : UNKNOWN;
 }
 
-/* Another entry's purchase created the order; an extension of it says nothing. */
+/* Whether another entry's purchase created the order; an extension of it proves nothing. */
 static bool is_anothers(const struct reconcile_case *c, const char *id)
 {
   for (size_t i = 0; i < c->other_count; i++) {
@@ -254,7 +248,7 @@ static enum window window_of(const struct reconcile_case *c, size_t row)
   return time + slack >= c->sent_from && time - slack <= c->sent_until ? INSIDE : OUTSIDE;
 }
 
-/* Everything that is new now is new since the request, whatever its date. */
+/* Whether everything that is new now is new since the request, regardless of its date. */
 static bool is_prompt(const struct reconcile_case *c)
 {
   return c->now > 0 && c->now <= c->sent_until + RECONCILE_SKEW;
@@ -269,7 +263,7 @@ static bool is_cancelled(const struct reconcile_case *c, size_t row)
   return false;
 }
 
-/* What an order is to the charge. */
+/* How an order relates to the charge. */
 enum standing {
   EARLIER,   /* existed before, is another entry's, or was cancelled and refunded */
   FOREIGN,   /* new, and cannot be the charge's */
@@ -300,8 +294,8 @@ bool reconcile_is_foreign(const struct reconcile_case *c, size_t order)
   return standing_of(c, order) == FOREIGN;
 }
 
-/* Servers write local times as UTC: unless their zone is known, a date must be older than any zone
- * makes it. */
+/* Servers write local times as UTC. Unless their zone is known, a date counts as older only if it
+ * is older in every zone. */
 bool reconcile_is_excluded(const struct reconcile_case *c, size_t order)
 {
   const char *id = reconcile_text(&c->orders, order, ORDER_ID),
@@ -313,8 +307,6 @@ bool reconcile_is_excluded(const struct reconcile_case *c, size_t order)
     return true;
   return standing_of(c, order) == FOREIGN;
 }
-
-/* A purchase. */
 
 static struct reconcile_verdict doubt(const char *why)
 {
@@ -336,7 +328,7 @@ static struct reconcile_verdict placed(const struct reconcile_case *c, size_t ro
   return verdict;
 }
 
-/* After the settling time, with no order to show for it. */
+/* After the settling time, when no order fits. */
 static struct reconcile_verdict judge_absence(const struct reconcile_case *c)
 {
   struct reconcile_verdict verdict = {.what = RECONCILE_NOT_PLACED};
@@ -391,8 +383,8 @@ static struct reconcile_verdict judge_order(const struct reconcile_case *c, size
     if (!late) return ask_again(c->settled);
     if (reconcile_refund_of(c, row) == RECONCILE_PERHAPS)
       return doubt(
-          "a new order fits the request; it was cancelled, and whether it was refunded "
-          "cannot be told");
+          "a new order fits the request; it was cancelled, and the API does not show whether it "
+          "was refunded");
   }
   if (!weak && c->before.reused == 0) return placed(c, row);
   if (!c->complete) return ask_again(true);
@@ -417,18 +409,15 @@ static struct reconcile_verdict judge_purchase(const struct reconcile_case *c)
   if (candidates > rivals.all + 1) return doubt("several new orders fit the request");
   if (candidates > 0)
     return doubt("a new order fits the request, and an earlier open charge as well");
-  if (weak > 0) return doubt("new orders may fit the request, and cannot be told apart");
-  if (found.of[UNCLEAR] > 0)
-    return doubt("there are new orders that may or may not belong to this charge");
+  if (weak > 0) return doubt("several new orders may fit the request and cannot be distinguished");
+  if (found.of[UNCLEAR] > 0) return doubt("new orders may or may not belong to this charge");
   if (!c->orders_reach && !reconcile_money_is_clear(c))
     return doubt(c->before.orders.sorting == LIST_NEWEST_FIRST
                      ? "the list of orders does not reach back to the request"
-                     : "the API does not list the newest orders first, and does not say how many "
-                       "there are");
+                     : "the API neither lists the newest orders first nor reports their "
+                       "total number");
   return judge_absence(c);
 }
-
-/* An extension. */
 
 static bool is_extended_by_another(const struct reconcile_case *c)
 {
@@ -442,8 +431,8 @@ static bool is_extended_by_another(const struct reconcile_case *c)
   return false;
 }
 
-/* Whether the end moved by about the period: by half of it at least, since servers round, and by
- * half as much more at most. */
+/* Whether the expiry date moved by about the period: by at least half of it, since servers round,
+ * and by at most one and a half. */
 static bool moved_as_asked(const struct reconcile_case *c, double before, double after)
 {
   const char *period = c->asked.of[TRAIT_PERIOD];
@@ -463,19 +452,20 @@ static struct reconcile_verdict judge_extension(const struct reconcile_case *c)
   bool moved = known && moved_as_asked(c, before, after) && !is_extended_by_another(c);
   if (!c->complete) return ask_again(moved || c->settled);
   if (moved && reconcile_money_agrees(c, c->order_id)) {
-    snprintf(verdict.why, sizeof verdict.why, "its end moved from %.40s to %.40s", then, now);
+    snprintf(verdict.why, sizeof verdict.why, "its expiry date changed from %.40s to %.40s", then,
+             now);
     return verdict;
   }
   if (!c->settled) return ask_again(false);
   if (!known && reconcile_charges_for(c, c->order_id) == 1) {
-    snprintf(verdict.why, sizeof verdict.why, "a charge for its order appeared");
+    snprintf(verdict.why, sizeof verdict.why, "a charge for the order appeared");
     return verdict;
   }
-  if (!known && !c->gone) return doubt("the API does not say when the order ends");
+  if (!known && !c->gone) return doubt("the API does not report the order's expiry date");
   if (moved)
-    return doubt("the order's end moved, but neither a transaction nor the balance shows a charge");
+    return doubt("the order's expiry date changed, but no transaction or balance shows a charge");
   if (known && after - before > RECONCILE_DAY / 2)
-    return doubt("the order's end moved, and other charges have moved it too");
+    return doubt("the order's expiry date changed, but other charges have changed it too");
   return judge_absence(c);
 }
 

@@ -1,12 +1,12 @@
 /* The reconciliation of a charge whose response was lost: pure functions that compare its baseline
- * with the orders, transactions and balance that exist now (gathered by charge/inquiry).
+ * with the orders, transactions and balance that exist now (read by charge/inquiry).
  *
  * placed: one new order fits the request, is dated within the time of the request, and belongs to
- * no other entry. Where the order alone proves too little (an older baseline, unreadable fields or
- * dates), the money has to agree.
+ * no other entry. If the order alone proves too little (an older baseline, unreadable fields or
+ * dates), the money must agree.
  * not placed: after the settling time no such order exists, every new transaction is explained by
  * something else, and the balance is what it would be without the charge.
- * Everything else stays in doubt, until the API shows more. */
+ * Everything else stays unknown until the API shows more. */
 #ifndef PROXYLUA_CHARGE_RECONCILE_H
 #define PROXYLUA_CHARGE_RECONCILE_H
 
@@ -17,7 +17,7 @@
 #include "charge/journal.h"
 #include "charge/snapshot.h"
 
-/* What an order is asked for by, and told by. Texts, or NULL where they are absent. */
+/* The traits by which an order is requested and recognised. Texts, or NULL where absent. */
 enum reconcile_trait { TRAIT_TYPE, TRAIT_QUANTITY, TRAIT_PERIOD, TRAIT_COUNTRY, RECONCILE_TRAITS };
 struct reconcile_traits {
   char *of[RECONCILE_TRAITS];
@@ -26,7 +26,7 @@ struct reconcile_traits {
 extern const char *const reconcile_trait_names[]; /* NULL-terminated */
 
 /* Whether two requests can be for the same, and whether an order can be the result of a request. A
- * field that one side lacks, or has in a form that cannot be read, does not speak against it. */
+ * field that one side lacks, or that cannot be read, is no contradiction. */
 bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile_traits *given);
 
 bool reconcile_fits_order(const struct reconcile_traits *asked,
@@ -38,8 +38,8 @@ void reconcile_traits_free(struct reconcile_traits *traits);
 struct reconcile_rows {
   size_t width, count, capacity;
   char **texts;
-  bool at_end; /* rows added from now on are read from the end of the list */
-  size_t tail; /* the first of those */
+  bool at_end; /* rows added from now on come from the end of the list */
+  size_t tail; /* the first of these rows */
 };
 
 enum {
@@ -66,8 +66,8 @@ enum {
 extern const char *const reconcile_order_fields[],
     *const reconcile_transaction_fields[]; /* NULL-terminated */
 
-/* Adds a copy of a row of `width` texts; one whose text in the field `id` is there already is
- * skipped, since a list can shift while its pages are read. False if memory is out. */
+/* Adds a copy of a row of `width` texts. Skips one whose text in the field `id` is present already,
+ * since a list can shift while its pages are read. False if out of memory. */
 bool reconcile_add(struct reconcile_rows *rows, size_t width, int id, const char *const *texts);
 const char *reconcile_text(const struct reconcile_rows *rows, size_t row, int field);
 void reconcile_rows_free(struct reconcile_rows *rows);
@@ -75,25 +75,25 @@ void reconcile_rows_free(struct reconcile_rows *rows);
 /* Removes the rows from `count` on. */
 void reconcile_cut(struct reconcile_rows *rows, size_t count);
 
-/* All that is known of one charge. Times are seconds since 1970 by the server's clock. */
+/* Everything known about one charge. Times are seconds since 1970 by the server's clock. */
 struct reconcile_case {
   const struct journal_entry *entry;
   bool extension;
-  const char *order_id;          /* of an extension: its order */
-  struct reconcile_traits asked; /* of a purchase; of an extension its period */
+  const char *order_id;          /* the order of an extension */
+  struct reconcile_traits asked; /* of a purchase; for an extension only its period */
   struct snapshot before;
 
   bool settled; /* the settling time is over: what is not visible now will not appear */
   double now;   /* 0: unknown */
-  double sent_from, sent_until; /* what the request created is dated in between; 0: unknown */
+  double sent_from, sent_until; /* dates between which the request had its effect; 0: unknown */
   bool calibrated;              /* these are known (reconcile_calibrate): */
   double shift;                 /* by how much the times of records are ahead of the journal's */
   double gap;                   /* and the server's Date */
 
-  struct reconcile_rows orders; /* that exist now; of an extension the one it is for */
+  struct reconcile_rows orders; /* that exist now; for an extension its order */
   size_t listed;                /* rows from the list; those after them were looked up by id */
   bool orders_reach;            /* none that appeared since the baseline is missing */
-  bool gone;                    /* of an extension: the API says that its order does not exist */
+  bool gone;                    /* the API reports that the order of an extension does not exist */
 
   bool complete; /* the fields below are filled in */
   struct reconcile_rows transactions;
@@ -103,14 +103,15 @@ struct reconcile_case {
   bool has_balance;
   money balance;
 
-  const struct journal_entry *others; /* of the account, all that changed since the baseline */
+  const struct journal_entry
+      *others; /* all entries of the account that changed since the baseline */
   const struct reconcile_traits *others_asked;
   size_t other_count;
 };
 
 struct reconcile_verdict {
   enum { RECONCILE_WAIT, RECONCILE_PLACED, RECONCILE_NOT_PLACED, RECONCILE_DOUBT } what;
-  bool ask_money; /* of RECONCILE_WAIT: a complete case decides more */
+  bool ask_money; /* with RECONCILE_WAIT: a complete case decides more */
   size_t order;   /* the row that was placed */
   char why[300];
 };
@@ -120,8 +121,8 @@ struct reconcile_verdict reconcile_judge(const struct reconcile_case *c);
 
 /* Time and order in lists (reconcile_time.c). */
 
-/* Seconds: of a day; by which the server's Date and the times of its records may differ; and more
- * than any local time is behind UTC. */
+/* In seconds: a day; the possible difference between the server's Date and the times of its
+ * records; and more than any local time is behind UTC. */
 #define RECONCILE_DAY 86400.0
 #define RECONCILE_SKEW 60.0
 #define RECONCILE_ZONES (14 * 3600.0)
@@ -129,11 +130,11 @@ struct reconcile_verdict reconcile_judge(const struct reconcile_case *c);
 /* Compares the times of orders with those of the journal's entries that bought them. */
 void reconcile_calibrate(struct reconcile_case *c);
 
-/* The time in a text, by the server's Date if the case is calibrated. False if it has none. */
+/* The time in a text, by the server's Date if the case is calibrated. False if it has no time. */
 bool reconcile_read_time(const struct reconcile_case *c, const char *text, double *time);
 
-/* By how many seconds a time may be later than it looks: one without a zone may be of any, and a
- * date without a time may be the end of its day. */
+/* By how many seconds a time may be later than written: one without a zone may be of any zone, and
+ * a date without a time may be the end of its day. */
 double reconcile_slack(const struct reconcile_case *c, const char *text);
 
 /* Whether a time is before everything that can have appeared since the baseline. */
@@ -149,28 +150,28 @@ enum list_order reconcile_sorting_by_journal(const struct reconcile_rows *rows, 
 enum list_order reconcile_sorting_by_orders(const struct reconcile_case *c);
 
 /* Whether an order that appeared since the baseline cannot be the charge's; and whether any order
- * certainly is not, by its id or its date. */
+ * is certainly not, by its id or its date. */
 bool reconcile_is_foreign(const struct reconcile_case *c, size_t order);
 bool reconcile_is_excluded(const struct reconcile_case *c, size_t order);
 
-/* The order that a new transaction names, which nothing explains and no list shows; NULL: none. */
+/* The order that an unexplained new transaction names and no list shows; NULL: none. */
 const char *reconcile_find_unlisted(const struct reconcile_case *c);
 
-/* The money (reconcile_money.c). Whether an order was refunded. */
+/* The money (reconcile_money.c): whether an order was refunded. */
 enum reconcile_refund { RECONCILE_KEPT, RECONCILE_REFUNDED, RECONCILE_PERHAPS };
 enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t order);
 
-/* Whether the one charge that an order ever had came after the baseline: so it was bought since. */
+/* Whether the only charge for an order came after the baseline: then it was bought since. */
 bool reconcile_is_first_charge(const struct reconcile_case *c, const char *order_id);
 
-/* How many new charges for an order nothing else explains. */
+/* The number of new charges for an order that nothing else explains. */
 size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_id);
 
 /* Whether a transaction or the balance shows that a charge of about the quote was made for it. */
 bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id);
 
-/* Whether money was taken that nothing else explains, or that cannot be excluded; then `why` says
- * which. */
+/* Whether money was taken that nothing else explains, or whether that is possible; then `why`
+ * describes it. */
 bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t capacity);
 
 /* Whether the transactions reach back to the baseline, nothing in them is unexplained, and the

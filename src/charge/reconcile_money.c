@@ -1,4 +1,4 @@
-/* What the money says of a charge whose response was lost: which new transactions nothing else
+/* What the money shows about a charge whose response was lost: which new transactions nothing else
  * explains, and whether the balance is what it would be without the charge. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +8,8 @@
 #include "base/datetime.h"
 #include "charge/reconcile.h"
 
-#define DATE_GRAIN                                                                             \
-  2.0               /* seconds: what is dated later than this after the baseline came after it \
-                     */
+#define DATE_GRAIN \
+  2.0 /* seconds: a transaction dated later than this after the baseline came after it */
 #define CACHE 120.0 /* seconds for which a server may return a cached balance */
 #define SKEW 120.0  /* seconds by which an entry's time and its transaction's may differ */
 
@@ -31,7 +30,7 @@ static bool is_refund(const struct reconcile_case *c, size_t row)
   return is_among(text_of(c, row, TRANSACTION_TYPE), (const char *const[]){"refund", NULL});
 }
 
-/* Anything that is not known to bring money in may have taken some. */
+/* Any transaction that is not known to bring in money may have taken some. */
 static bool is_charge(const struct reconcile_case *c, size_t row)
 {
   static const char *const incoming[] = {"refund", "deposit", "topup", "top_up",
@@ -39,7 +38,7 @@ static bool is_charge(const struct reconcile_case *c, size_t row)
   return !is_among(text_of(c, row, TRANSACTION_TYPE), incoming);
 }
 
-/* Without its sign, which servers set as they like. */
+/* The amount without its sign, since servers differ in the signs they use. */
 static bool read_amount(const struct reconcile_case *c, size_t row, money *amount)
 {
   const char *text = text_of(c, row, TRANSACTION_AMOUNT);
@@ -75,8 +74,8 @@ static enum list_order sorting_of(const struct reconcile_case *c)
   return sorting == LIST_UNSORTED ? reconcile_sorting_by_orders(c) : sorting;
 }
 
-/* By how many seconds a transaction came after the baseline; 0 if it has no date, or one to come,
- * as of a server that writes its local time as UTC. */
+/* By how many seconds a transaction came after the baseline; 0 if it has no date, or a date in the
+ * future, as from a server that writes its local time as UTC. */
 static double lateness(const struct reconcile_case *c, size_t row)
 {
   double time = 0;
@@ -90,24 +89,24 @@ static bool is_later(const struct reconcile_case *c, size_t row)
   return lateness(c, row) > DATE_GRAIN;
 }
 
-/* About the quote: a tax may come on top. */
+/* Whether an amount is about the quote; a tax may be added. */
 static bool may_be_charge(const struct reconcile_case *c, money amount)
 {
   return amount >= c->entry->quote / 4 * 3 && amount / 3 * 2 <= c->entry->quote;
 }
 
-/* The transactions, sorted into those of the baseline and new ones, and what explains the new ones.
- * What has explained one does not explain a second. */
+/* The transactions, sorted into old and new ones, and what explains the new ones. Each explanation
+ * counts for one transaction only. */
 struct ledger {
-  bool current; /* the list shows the charge of a later entry, so it would show this one too */
-  bool met;     /* a transaction of the baseline was read: those that are not older lie beyond it */
-  bool *old;    /* a transaction existed before */
-  bool *explained; /* a new charge is another's, or was given back */
-  bool *early; /* a new charge is an entry's from before the baseline, whose balance may have it */
+  bool current;    /* the list shows the charge of a later entry, so it would show this one too */
+  bool met;        /* a transaction of the baseline was read, so the list was read back to it */
+  bool *old;       /* a transaction existed before */
+  bool *explained; /* a new charge belongs to another order, or was refunded */
+  bool *early;     /* a new charge of an entry before the baseline; its balance may include it */
   bool *refunds, *entries,
       *orders;   /* used as an explanation: refund rows, entries, foreign orders */
-  money *paid;   /* by each entry, as its transaction says; -1: no transaction names its order */
-  money foreign; /* sum of the new charges that are others', and of those that were given back */
+  money *paid;   /* by each entry, from its transaction; -1: no transaction names its order */
+  money foreign; /* sum of the new charges of other orders, and of refunded ones */
 };
 
 static void ledger_free(struct ledger *ledger)
@@ -142,8 +141,8 @@ static bool match_baseline(const struct reconcile_case *c, struct ledger *ledger
   return ok;
 }
 
-/* A transaction that the baseline does not have is older than it, if it lies behind the baseline's
- * end in a list sorted by time, or if its date says so. */
+/* A transaction that the baseline does not have is older if it lies behind the baseline's end in a
+ * list sorted by time, or if its date is older. */
 static bool is_behind(const struct reconcile_case *c, const struct ledger *ledger, size_t row)
 {
   enum list_order sorting = sorting_of(c);
@@ -160,16 +159,17 @@ static bool is_behind(const struct reconcile_case *c, const struct ledger *ledge
   return reconcile_is_older(c, text_of(c, row, TRANSACTION_CREATED_AT));
 }
 
-/* Surely not there before: a list that did not show a transaction yet proves nothing if its own
- * date says otherwise. */
+/* Whether a transaction certainly did not exist before. If its date is older than the baseline, its
+ * absence from an earlier list proves nothing. */
 static bool is_new(const struct reconcile_case *c, const struct ledger *ledger, size_t row)
 {
   if (ledger->old[row] || lateness(c, row) < -DATE_GRAIN) return false;
   return c->before.transactions.whole || is_later(c, row) || ledger->met;
 }
 
-/* The outcome of an entry was known when the baseline was taken. One without a note was settled by
- * its response, before the next charge began; its price may have been amended since. */
+/* Whether the outcome of an entry was known when the baseline was taken. An entry without a note
+ * was settled by its response, before the next charge began; its price may have been amended since.
+ */
 static bool was_settled_before(const struct reconcile_case *c, const struct journal_entry *other)
 {
   if (c->before.reused > 0) return other->id < c->before.reused;
@@ -181,8 +181,8 @@ static money cost_of(const struct journal_entry *other)
   return other->price == JOURNAL_NO_PRICE ? other->quote : other->price;
 }
 
-/* Whether a charge is dated before an entry. Where the server's zone is unknown, the id of an order
- * counts more. */
+/* Whether a charge is dated before an entry. If the server's zone is unknown, the order's id counts
+ * more. */
 static bool is_before(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
 {
   double time;
@@ -195,8 +195,8 @@ static bool is_before(const struct reconcile_case *c, size_t row, const struct j
   return time < (double)other->created_at / 1e6 - SKEW;
 }
 
-/* Whether a charge can be the one of another entry: by the order's id, else by the amount, and then
- * not if it is dated before that entry. */
+/* Whether a charge can belong to another entry: by the order's id, else by the amount unless it is
+ * dated before that entry. */
 static bool is_of(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
 {
   money amount;
@@ -207,7 +207,7 @@ static bool is_of(const struct reconcile_case *c, size_t row, const struct journ
   return id || (read_amount(c, row, &amount) && amount == cost_of(other));
 }
 
-/* An entry was made after the baseline was taken. */
+/* Whether an entry was made after the baseline was taken. */
 static bool is_since_baseline(const struct reconcile_case *c, const struct journal_entry *other)
 {
   return other->id > c->entry->id || (c->before.reused > 0 && other->id >= c->before.reused);
@@ -227,8 +227,8 @@ static void use_up_entries(const struct reconcile_case *c, struct ledger *ledger
   }
 }
 
-/* Lists are slow: a charge that the baseline does not have may be that of an entry from before it,
- * unless it surely came later. */
+/* Lists may lag: a charge that the baseline does not have may belong to an earlier entry, unless it
+ * certainly came later. */
 static bool explain_by_entry(const struct reconcile_case *c, struct ledger *ledger, size_t row)
 {
   for (size_t i = 0; i < c->other_count; i++) {
@@ -252,7 +252,7 @@ static bool add_foreign(const struct reconcile_case *c, struct ledger *ledger, s
   return read_amount(c, row, &amount) && money_add(ledger->foreign, amount, &ledger->foreign);
 }
 
-/* Given back: a refund counts only for the order that it names. */
+/* Whether a charge was refunded: a refund counts only for the order that it names. */
 static bool explain_by_refund(const struct reconcile_case *c, struct ledger *ledger, size_t row)
 {
   const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
@@ -263,7 +263,7 @@ static bool explain_by_refund(const struct reconcile_case *c, struct ledger *led
   return false;
 }
 
-/* An order that another entry bought; others may extend it too. */
+/* Whether another entry bought the order; several entries may extend one. */
 static bool is_of_entry(const struct reconcile_case *c, const char *id)
 {
   for (size_t i = 0; i < c->other_count; i++) {
@@ -275,8 +275,8 @@ static bool is_of_entry(const struct reconcile_case *c, const char *id)
   return false;
 }
 
-/* An order was surely bought after the baseline. One that the list shows late may have been charged
- * before it. */
+/* Whether an order was certainly bought after the baseline. One that the list shows late may have
+ * been charged before it. */
 static bool is_later_order(const struct reconcile_case *c, size_t order)
 {
   double time;
@@ -284,8 +284,8 @@ static bool is_later_order(const struct reconcile_case *c, size_t order)
          time > c->before.taken_at + DATE_GRAIN && time <= c->now + SKEW;
 }
 
-/* A charge for an order that is not this one's: one that existed before, or a new one that cannot
- * be the charge's. Without a name it is known by the order's price. */
+/* Whether a charge is for another order: one that existed before, or a new one that cannot be the
+ * charge's. If it names no order, the order's price identifies it. */
 static bool explain_by_order(const struct reconcile_case *c, struct ledger *ledger, size_t row)
 {
   const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
@@ -344,7 +344,7 @@ static bool is_unexplained(const struct reconcile_case *c, const struct ledger *
   return is_charge(c, row) && !ledger->old[row] && !ledger->explained[row];
 }
 
-/* Whether the refund in a row is an order's: by the id that it names, else by its amount. */
+/* Whether the refund in a row belongs to an order: by the id that it names, else by its amount. */
 static enum reconcile_refund is_refund_of(const struct reconcile_case *c, size_t row,
                                           const char *id, const money *cost)
 {
@@ -355,7 +355,7 @@ static enum reconcile_refund is_refund_of(const struct reconcile_case *c, size_t
   return amount == *cost ? RECONCILE_REFUNDED : RECONCILE_KEPT;
 }
 
-/* The baseline has it, by its id; or it is dated before the baseline. */
+/* Whether the baseline has it, by its id; or its date is before the baseline. */
 static bool is_old_refund(const struct reconcile_case *c, size_t row)
 {
   const char *id = text_of(c, row, TRANSACTION_ID);
@@ -381,10 +381,8 @@ enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t
   return found;
 }
 
-/* The balance. */
-
-/* Whether the money of an entry moved after the baseline. One that was open then may have been
- * charged before or after it. */
+/* Whether the money of an entry moved after the baseline. If the entry was open then, it may have
+ * been charged before or after the baseline. */
 static bool moved_since(const struct reconcile_case *c, const struct ledger *ledger,
                         const struct journal_entry *other)
 {
@@ -395,8 +393,8 @@ static bool moved_since(const struct reconcile_case *c, const struct ledger *led
   return false;
 }
 
-/* What the balance is if this charge took nothing: the baseline's, less the charges of others, and
- * with what came in since. */
+/* The balance if this charge took nothing: the baseline's, less the charges of other entries, plus
+ * what came in since. */
 static bool expect_balance(const struct reconcile_case *c, const struct ledger *ledger,
                            money *expected)
 {
@@ -441,16 +439,16 @@ static bool subtract_unseen(const struct reconcile_case *c, const struct ledger 
   return true;
 }
 
-/* Whether the transactions that came after the baseline's balance account for the balance now.
- * Where the baseline's balance stands among them is known roughly: a cached one lacks the newest
- * transactions of the baseline, and a list that lagged lacked some that the balance had. Unless the
- * list is known to be current, a cached balance explains nothing that may as well be this charge.
+/* Whether the transactions after the baseline's balance account for the balance now. The place of
+ * that balance among them is known only roughly: a cached balance lacks the newest transactions of
+ * the baseline, and a list that lagged lacked some that the balance included. Unless the list is
+ * known to be current, a difference that may be this charge is not explained by a cached balance.
  */
 static bool balance_is_explained(const struct reconcile_case *c, const struct ledger *ledger)
 {
   bool rising = sorting_of(c) == LIST_OLDEST_FIRST;
   size_t count = c->transactions.count, at_least = 0;
-  money balance = c->before.balance, fall = 0; /* by transactions of the baseline */
+  money balance = c->before.balance, fall = 0; /* the sum of transactions of the baseline */
   bool cached = false;
   if (!subtract_unseen(c, ledger, &balance)) return false;
   for (size_t i = 0; i < count; i++) {
@@ -485,12 +483,12 @@ static bool balance_differs(const struct reconcile_case *c, const struct ledger 
   if (c->balance == expected || balance_is_explained(c, ledger)) return false;
   money_format(c->balance, now);
   money_format(expected, then);
-  snprintf(why, capacity, "the balance is %s, and would be %s without this charge", now, then);
+  snprintf(why, capacity, "the balance is %s; without this charge it would be %s", now, then);
   return true;
 }
 
-/* A refund that names no order may hide a charge. So may a transaction among equal ones without
- * ids, if the server counts more of them than a page shows. */
+/* A refund that names no order may hide a charge. So may a transaction among equal ones without ids
+ * if the server counts more of them than a page shows. */
 static bool may_hide(const struct reconcile_case *c, const struct ledger *ledger, char *why,
                      size_t capacity)
 {
@@ -500,13 +498,13 @@ static bool may_hide(const struct reconcile_case *c, const struct ledger *ledger
     seen += !ledger->old[row];
     without_id |= !text_of(c, row, TRANSACTION_ID);
     if (ledger->old[row] || !is_refund(c, row) || text_of(c, row, TRANSACTION_ORDER_ID)) continue;
-    snprintf(why, capacity, "there is a new refund that does not say for which order");
+    snprintf(why, capacity, "a new refund does not name its order");
     return true;
   }
   if (!without_id || c->before.transactions.total < 0 || c->transactions_total < 0 ||
       c->transactions_total - c->before.transactions.total <= seen)
     return false;
-  snprintf(why, capacity, "the account counts more new transactions than it lists");
+  snprintf(why, capacity, "the API counts more new transactions than it lists");
   return true;
 }
 
@@ -600,10 +598,10 @@ bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t cap
   if (!ok)
     snprintf(why, capacity, "out of memory");
   else if (row < c->transactions.count)
-    snprintf(why, capacity, "no charge on record explains transaction %.60s",
+    snprintf(why, capacity, "no charge in the journal explains transaction %.60s",
              text_of(c, row, TRANSACTION_ID) ? text_of(c, row, TRANSACTION_ID) : "(without an id)");
   else if (!c->transactions_reach)
-    snprintf(why, capacity, "the list of transactions does not reach back to it");
+    snprintf(why, capacity, "the list of transactions does not reach back to the request");
   else
     moved = may_hide(c, &ledger, why, capacity) || balance_differs(c, &ledger, why, capacity);
   ledger_free(&ledger);

@@ -1,14 +1,14 @@
 /* Time and order in the lists of the API. Servers write local times as UTC, send a wrong Date, or
- * leave times out. The orders that the journal has bought itself show by how much the times of
- * records differ from the journal's, and how a list without times is sorted. */
+ * leave times out. The orders that the journal has bought show by how much the times of records
+ * differ from the journal's, and how a list without times is sorted. */
 #include <ctype.h>
 #include <string.h>
 
 #include "base/datetime.h"
 #include "charge/reconcile.h"
 
-/* Seconds within which a purchase and its order are dated, and by which what two purchases show may
- * differ. */
+/* Seconds within which a purchase and its order are dated; and by which the differences of two
+ * purchases may vary. */
 #define TRUST 120.0
 
 static bool is_number(const char *text)
@@ -51,8 +51,8 @@ bool reconcile_is_create(const struct journal_entry *entry)
   return strcmp(entry->endpoint, "orders.create") == 0;
 }
 
-/* Whether the journal's clock was not set between two entries: by it they lie as far apart as by
- * the clock that counts from the machine's start. */
+/* Whether the journal's clock was not set between two entries: it shows the same distance between
+ * them as the clock that counts from the machine's start. */
 static bool is_of_one_clock(const struct journal_entry *a, const struct journal_entry *b)
 {
   if (a->since_ended == JOURNAL_NOT_TIMED || b->since_ended == JOURNAL_NOT_TIMED) return false;
@@ -94,8 +94,6 @@ void reconcile_calibrate(struct reconcile_case *c)
   c->gap = c->before.sent_at - (double)c->entry->created_at / 1e6;
   c->calibrated = true;
 }
-
-/* Sorting. */
 
 struct trend {
   size_t count;
@@ -157,7 +155,7 @@ enum list_order reconcile_sorting_by_journal(const struct reconcile_rows *rows, 
     trend_add(&trend, (double)own->id);
     first |= row == 0;
   }
-  /* What was bought lately is not the oldest of a long list. */
+  /* A recent purchase is not the oldest record of a long list. */
   if (trend.count == 1 && first && head_of(rows) > 1) return LIST_NEWEST_FIRST;
   return trend_of(&trend);
 }

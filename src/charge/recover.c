@@ -1,7 +1,7 @@
-/* The third step of a charge: with the lock held, no other charge of the account is under way. Open
- * entries of processes that ended are settled as far as the API shows. Those that look like this
- * charge must be settled before it goes on; if some are, the others are looked at once more, since
- * open entries can hide each other's outcome. */
+/* The third step of a charge: settle open entries of processes that ended, as far as the API shows
+ * their outcome. The lock is held, so no other charge of the account is under way. Entries that
+ * look like this charge must be settled before it goes on. If some are settled, the others are
+ * looked at once more, since open entries can hide each other's outcome. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-#define FIRST_PAUSE INT64_C(250000) /* microseconds between two looks */
+#define FIRST_PAUSE INT64_C(250000) /* microseconds between two lookups */
 #define LONGEST_PAUSE INT64_C(16000000)
 #define MOST_ENTRIES 1000
 #define RECENT INT64_C(3600000000) /* microseconds: for how long lists may lag behind a charge */
@@ -26,14 +26,14 @@ static bool has_same_key(const struct flow *charge)
   return strcmp(entry_of(charge)->key, charge->public.key) == 0;
 }
 
-/* This charge cannot go on while it is open. */
+/* Whether the open entry must be settled before this charge can go on. */
 static bool matters(const struct flow *charge)
 {
   return has_same_key(charge) ||
          (!charge->request.inquiry && flow_could_be(charge, entry_of(charge)));
 }
 
-/* Only what the table knows leaves traces that are understood. */
+/* Whether reconciliation understands the request: only those of the table. */
 static bool can_be_asked_for(const struct journal_entry *entry)
 {
   return endpoint_find(entry->endpoint) != NULL;
@@ -43,9 +43,9 @@ static void refuse(struct flow *charge)
 {
   const struct recovery *recovery = &charge->recovery;
   error_set(&charge->public.error, ERROR_OUTCOME_UNKNOWN,
-            "nothing was sent: an earlier charge that looks the same, under key %.100s, has an "
+            "nothing was sent: an earlier charge that looks the same, with key %.100s, has an "
             "unknown outcome%s%.200s%s, and "
-            "the two could not be told apart. " FLOW_WAY_OUT,
+            "the two cannot be distinguished. " FLOW_WAY_OUT,
             recovery->key, *recovery->why ? " (" : "", recovery->why, *recovery->why ? ")" : "",
             recovery->key);
   flow_end(charge);
@@ -60,7 +60,7 @@ static void hold_back(struct flow *charge, const char *why)
   snprintf(recovery->why, sizeof recovery->why, "%s", why);
 }
 
-/* Once in a run is enough for entries that do not hold this charge back. */
+/* Entries that do not hold this charge back are looked up once in a run. */
 
 static bool was_looked_up(const struct purchase *purchase, int64_t id)
 {
@@ -113,7 +113,7 @@ static void settle_placed(struct flow *charge)
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
     return;
   }
-  money quote = entry_of(charge)->quote; /* a lower price may be a cancelled order's */
+  money quote = entry_of(charge)->quote; /* a lower price may be that of a cancelled order */
   if (found.price < quote) found.price = JOURNAL_NO_PRICE;
   if (found.price > quote) charge->owner->overcharged = true;
   settle(charge, JOURNAL_PLACED, found, on_over);
@@ -158,7 +158,7 @@ static void skip(struct flow *charge)
   next(charge);
 }
 
-/* It is unknown by now: who waits for it, and is it time? */
+/* The entry is unknown: decides whether to look it up now. */
 static void look_at(struct flow *charge)
 {
   const struct journal_entry *entry = entry_of(charge);
@@ -186,8 +186,8 @@ static void on_unknown(struct store_job *job)
   look_at(charge);
 }
 
-/* An exchange whose process is gone, or whose machine was started again, has ended by now; of
- * another machine's it is known when it ends at the latest. */
+/* A request has ended if its process has, or if the machine was restarted. For another machine the
+ * latest time of its end is known. */
 static void take_over(struct flow *charge, bool keep_end, const char *note)
 {
   struct journal_settle what = KEEP(note);

@@ -1,11 +1,10 @@
-/* What a charge leaves for the next one of the account, whichever process makes it: its baseline
- * and its quote, with their ages. So each further purchase of a batch costs two requests: the
- * balance, which shows whether the baseline still holds, and the order. The text lies in the
- * journal, which removes it while a charge is under way. It begins with these lines, and the
- * baseline (charge/snapshot) follows:
- * "with orders": the baseline holds the orders; an extension's does not.
- * "age 1500000": microseconds, when it was written.
- * "quote HASH 6.20 AGE": of the parameters with this hash. */
+/* What a charge leaves for the next one of the account, from any process: its baseline and its
+ * quote, with their ages. So each further purchase of a batch costs two requests: the balance,
+ * which shows whether the baseline is still valid, and the order. The text is stored in the
+ * journal, which removes it while a charge is under way. It begins with these lines, followed by
+ * the baseline (charge/snapshot): "with orders": the baseline has the orders; an extension's does
+ * not. "age 1500000": microseconds, when it was written. "quote HASH 6.20 AGE": for the parameters
+ * with this hash. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +12,8 @@
 
 #include "charge/flow.h"
 
-#define BASELINE_US INT64_C(120000000) /* for how long a baseline is used */
-#define QUOTE_US INT64_C(60000000)     /* and a quote */
+#define BASELINE_US INT64_C(120000000) /* microseconds for which a baseline is used */
+#define QUOTE_US INT64_C(60000000)     /* microseconds for which a quote is used */
 
 static const char *line_of(const char *text, const char *word)
 {
@@ -100,11 +99,11 @@ const char *flow_leave(struct flow *charge)
                             now - charge->quoted_at);
   char *expires_at = before->expires_at;
   double sent_at = before->sent_at;
-  before->expires_at = NULL; /* these belong to this charge alone */
+  before->expires_at = NULL; /* these apply to this charge only */
   before->sent_at = 0;
   ok = ok && snapshot_write(before, text);
   before->expires_at = expires_at;
   before->sent_at = sent_at;
   if (!reused) before->reused = 0;
-  return ok ? text->data : NULL; /* without it, the next charge reads the account anew */
+  return ok ? text->data : NULL; /* without it, the next charge reads the account again */
 }

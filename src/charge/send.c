@@ -1,18 +1,16 @@
-/* The seventh step of a charge: with the slots in hand, the intent goes to disk, then that it is
- * sent, then the request out. */
+/* The seventh step of a charge: once the slots are granted, write the intent, then the entry as
+ * sent, then send the request. */
 #include <string.h>
 #include <unistd.h>
 
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-#define STALE_US                                                                                  \
-  INT64_C(5000000) /* after its sending was written down a request must leave within this, or not \
-                      at all: others count on it */
-#define QUOTE_US                                                                                  \
-  INT64_C(30000000)                /* an older quote is asked for again before the request leaves \
-                                    */
-#define MARGIN_US INT64_C(1000000) /* of an exchange over its timeout */
+#define STALE_US                                                                                 \
+  INT64_C(5000000) /* a request must leave within this time after its entry was written as sent, \
+                      or not at all: other processes rely on it */
+#define QUOTE_US INT64_C(30000000) /* an older quote is renewed before the request leaves */
+#define MARGIN_US INT64_C(1000000) /* by which a request may exceed its timeout */
 
 static bool may_send(void *arg)
 {
@@ -22,7 +20,7 @@ static bool may_send(void *arg)
   return !charge->withheld;
 }
 
-/* Ends the call with its slots unused; nothing has left. */
+/* Ends the call and returns its slots unused; nothing was sent. */
 static void stop(struct flow *charge)
 {
   struct error why = charge->public.error;
@@ -41,7 +39,7 @@ static void on_sending(struct store_job *job)
     error_set(err, ERROR_CANCELLED, "cancelled before it was sent");
   else if (!charge->settle.changed)
     error_set(err, ERROR_OUTCOME_UNKNOWN,
-              "somebody else has settled this charge's entry; nothing was sent");
+              "another process has settled this charge's entry; nothing was sent");
   charge->committed_at = charge->settle.began_at;
   if (err->kind == ERROR_NONE)
     client_go(charge->call);
@@ -49,8 +47,7 @@ static void on_sending(struct store_job *job)
     stop(charge);
 }
 
-/* Before the first byte leaves, and again when a 429 was waited for, it is on disk that it may
- * have. */
+/* Before the first byte leaves, and again after waiting for a 429, the entry is on disk as sent. */
 static void write_sending(struct flow *charge)
 {
   int64_t longest = (int64_t)(charge->owner->settings.timeout * 1e6) + STALE_US + MARGIN_US;
@@ -75,7 +72,8 @@ static void on_intended(struct store_job *job)
     flow_explain_allowance(charge);
   else if (charge->intend.verdict == JOURNAL_EXISTS)
     error_set(err, ERROR_OUTCOME_UNKNOWN,
-              "somebody else has used key %s at this moment; run again to see what came of it",
+              "another process used key %s at the same time; run the command again to see its "
+              "outcome",
               charge->public.key);
   else
     charge->entry = charge->intend.id;

@@ -47,7 +47,7 @@ static bool is_one_line(const char *text)
   return !strpbrk(text, "\n\r");
 }
 
-/* `name`: "orders"; a record of it is the same without the s. */
+/* `name`: "orders"; a record of it has the same name without the s. */
 static bool write_list(const struct list_state *list, const char *name, struct buffer *text)
 {
   bool ok = true, whole = list->whole;
@@ -86,7 +86,7 @@ bool snapshot_write(const struct snapshot *snapshot, struct buffer *text)
          write_list(&snapshot->transactions, "transactions", text);
 }
 
-/* The text behind a word and a blank, or NULL. */
+/* The text after a word and a space, or NULL. */
 static const char *after(const char *line, const char *word)
 {
   size_t size = strlen(word);

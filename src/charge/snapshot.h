@@ -19,9 +19,9 @@ struct ids {
 enum list_order { LIST_UNSORTED, LIST_NEWEST_FIRST, LIST_OLDEST_FIRST };
 
 /* What a list held, as far as it was read: one page at the end where new records appear (at both
- * ends, if that cannot be told), whatever the length of the list. */
+ * ends, if the sorting is unknown), however long the list is. */
 struct list_state {
-  bool whole; /* `known` are all records */
+  bool whole; /* `known` has all records */
   enum list_order sorting;
   int64_t total;     /* records, as the server counts them; negative: unknown */
   int64_t page_size; /* records that the server puts on a page; 0: unknown */
@@ -32,9 +32,9 @@ struct snapshot {
   bool has_balance;
   money balance;
   double taken_at;  /* seconds since 1970 by the server's clock; 0: unknown */
-  double sent_at;   /* likewise: when the intent was written, right before the request left */
-  int64_t reused;   /* the id of the journal entry that it was taken for, if that is an earlier one:
-                       entries from there on are not included; 0: it was taken for this charge */
+  double sent_at;   /* same unit: when the intent was written, right before the request left */
+  int64_t reused;   /* the id of the earlier journal entry for which it was taken: later entries are
+                       not included; 0: it was taken for this charge */
   char *expires_at; /* of the order to extend, as the server writes it; NULL: unknown */
   struct list_state orders;
   struct list_state transactions; /* by their marks: ids, or fields (reconcile_mark) */
@@ -49,11 +49,11 @@ void snapshot_free(struct snapshot *snapshot);
 bool ids_add(struct ids *ids, const char *id);
 bool ids_have(const struct ids *ids, const char *id);
 
-/* Appends the form kept in the journal, a line a fact: "balance 9.30", "taken_at 1764086400",
- * "sent_at …", "reused 17", "expires_at …", "order ord_1", "transaction txn_1"; and of each list
+/* Appends the form stored in the journal, one fact a line: "balance 9.30", "taken_at 1764086400",
+ * "sent_at …", "reused 17", "expires_at …", "order ord_1", "transaction txn_1"; and for each list
  * "orders whole", "orders newest first" or "orders oldest first", "orders total 600", "orders page
- * 100". Texts with line breaks are left out, and the list is not whole then. False if memory is
- * out. */
+ * 100". Texts with line breaks are skipped, and then the list is not whole. False if out of
+ * memory. */
 bool snapshot_write(const struct snapshot *snapshot, struct buffer *text);
 
 /* Reads it back into SNAPSHOT_INIT. NULL and unknown lines are skipped. False if memory is out. */
