@@ -106,8 +106,6 @@ function watched.failing(percent, watch)
   end
 end
 
--- --- looking ---
-
 local Watch = {}
 Watch.__index = Watch
 
@@ -145,8 +143,6 @@ local function look_for(watch, kind, threshold)
   watch.prefixes[#watch.prefixes + 1] = watch.prefix
   watched[kind](threshold, watch)
 end
-
--- --- telling ---
 
 local function forget(list)
   local gone = {}
@@ -238,8 +234,6 @@ local function tell_new(watch, params)
   forget(untold)
   error(err, 0)
 end
-
--- --- px.alerts ---
 
 local known = {
   balance = true, within = true, failing = true, check_url = true, name = true, url = true,

@@ -10,8 +10,6 @@ local M = {}
 local ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 3, 0.5, 30 -- seconds between two attempts, at most
 local TIMEOUT = 30
 
--- --- the URL ---
-
 local function is_loopback(host)
   if host == "localhost" or host:find("%.localhost$") or host == "[::1]" then return true end
   local octets = { host:match("^(127)%.(%d+)%.(%d+)%.(%d+)$") }
@@ -43,8 +41,6 @@ local function take_apart(url)
   end
   return scheme .. "://" .. authority, host, rest
 end
-
--- --- what each kind of receiver takes ---
 
 -- A text of at most so many characters (bytes, where it is not UTF-8).
 local function cut(text, most)
@@ -97,8 +93,6 @@ function M.kind_of(url)
   local _, host = take_apart(url)
   return hosts[host] or hosts[host:match("^[^.]+%.(.+)$")] or "json"
 end
-
--- --- what came of it ---
 
 local function unescape(text)
   return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
@@ -185,8 +179,6 @@ local function deliver(message, url, body)
     core.task.sleep(pause_before(attempt, answer))
   end
 end
-
--- --- px.notify ---
 
 local known = { url = true, text = true, kind = true, chat = true, timeout = true }
 

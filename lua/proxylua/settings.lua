@@ -119,8 +119,6 @@ for _, row in ipairs(M.rows) do
   if not row[1]:find("%.") then keys[row[1]] = true end
 end
 
--- --- the file ---
-
 -- Where the config file lies if PROXYLUA_CONFIG is not set: in this environment and in a usual one.
 local function default_paths()
   local list, base, home = {}, os.getenv("XDG_CONFIG_HOME"), os.getenv("HOME")
@@ -261,8 +259,6 @@ function M.own_files()
   end
   return list
 end
-
--- --- putting it together ---
 
 local function field(section, name)
   local group, member = name:match("^(%w+)%.([%w_]+)$")

@@ -33,8 +33,6 @@ struct client {
   bool warned; /* that the clocks differ */
 };
 
-/* --- open and close --- */
-
 struct client *client_open(struct loop *loop, const struct client_settings *settings,
                            struct error *err)
 {
@@ -133,8 +131,6 @@ static void take_date(struct client *client, const struct http_exchange *x)
   warn_of_clocks(client);
 }
 
-/* --- the slots of a call --- */
-
 /* Whatever the exchange came to, its slots are accounted for once. */
 static void settle_slots(struct client_call *call)
 {
@@ -178,8 +174,6 @@ static void fail(struct client_call *call, enum error_kind kind, const char *mes
   error_set(&call->error, kind, "%s", message);
   finish(call);
 }
-
-/* --- trying again --- */
 
 static int64_t jitter(int attempt)
 {
@@ -251,8 +245,6 @@ static bool try_again(struct client_call *call)
   call->error = ERROR_INIT;
   return true;
 }
-
-/* --- what an answer means --- */
 
 static const struct {
   int status;
@@ -365,8 +357,6 @@ static void on_done(void *arg, struct http_exchange *x)
     explain_status(call);
   if (!try_again(call)) finish(call);
 }
-
-/* --- one exchange --- */
 
 static void on_headed(void *arg)
 {
@@ -562,8 +552,6 @@ static void take_slots(struct client_call *call)
   limiter_take(settings->limiter, &call->ticket, scopes, lease, call->request.max_wait, on_slots,
                call);
 }
-
-/* --- calls --- */
 
 static const char *accept_of(const struct client_request *r)
 {

@@ -49,8 +49,6 @@ struct secret *secret_from_environment(const char *variable, struct error *err)
   return secret ? secret_page_finish(secret, variable, err) : NULL;
 }
 
-/* --- a file --- */
-
 static bool refuse_file(struct error *err, const char *path, const char *why)
 {
   error_set(err, ERROR_CONFIG, "the API key's file %s %s", path, why);
@@ -103,8 +101,6 @@ struct secret *secret_from_file(const char *path, struct error *err)
   close(fd);
   return secret;
 }
-
-/* --- a command --- */
 
 struct command {
   pid_t pid;

@@ -53,8 +53,6 @@ static void on_charge_done(void *arg, struct purchase_charge *charge)
   wait_done(&visit->wait);
 }
 
-/* --- results --- */
-
 static const char watcher_key; /* its address names the watcher in the registry */
 
 struct charge_news {
@@ -217,8 +215,6 @@ static int finish(lua_State *L, int status, lua_KContext context)
   err.endpoint = visit->endpoint ? visit->endpoint->name : NULL;
   return error_raise(L, &err);
 }
-
-/* --- beginning --- */
 
 static void begin_call(lua_State *L, struct visit *visit, const struct client_request *request)
 {

@@ -36,8 +36,6 @@ static struct box *push_box(lua_State *L)
   return box;
 }
 
-/* --- reading --- */
-
 static size_t field(lua_State *L, const char *name, size_t usual)
 {
   if (lua_isnoneornil(L, 2)) return usual;
@@ -107,8 +105,6 @@ static int load_range(lua_State *L)
   return push_files(L, box);
 }
 
-/* --- writing --- */
-
 static const char *check_text(lua_State *L, int file, const char *name, size_t *size)
 {
   if (!lua_istable(L, file) || lua_getfield(L, file, name) != LUA_TSTRING)
@@ -164,8 +160,6 @@ void archive_open(lua_State *L)
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
 }
-
-/* --- digests --- */
 
 static int sha256(lua_State *L)
 {

@@ -26,8 +26,6 @@ static int get_here(lua_State *L)
   return 1;
 }
 
-/* --- reading --- */
-
 static int free_bytes(lua_State *L)
 {
   buffer_free(luaL_checkudata(L, 1, BYTES));
@@ -75,8 +73,6 @@ static int list_files(lua_State *L)
   }
   return 1;
 }
-
-/* --- writing --- */
 
 /* Takes the API key from where the settings say, so that it can be looked for; none is fine. */
 static void find_key(lua_State *L, struct runtime *runtime)

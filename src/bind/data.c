@@ -85,8 +85,6 @@ static void on_count(lua_State *S, lua_Debug *where)
   lua_error(S);
 }
 
-/* --- messages --- */
-
 /* ".spend.per_run", "[3]" */
 static void push_path(lua_State *L, const struct level *level)
 {
@@ -130,8 +128,6 @@ static void fail(lua_State *L, lua_State *S, const char *name, int status)
                                         : "");
   error_raise(L, &err);
 }
-
-/* --- the copy --- */
 
 static void copy_value(struct copy *copy, const struct level *level);
 
@@ -210,8 +206,6 @@ static void copy_value(struct copy *copy, const struct level *level)
                    " is a function, and data holds tables, strings, numbers and booleans only");
   }
 }
-
-/* --- load --- */
 
 static lua_Integer limit(lua_State *L, const char *name, lua_Integer usual)
 {

@@ -8,8 +8,6 @@
 #include "bind/sched/wait.h"
 #include "store/store.h"
 
-/* --- the key --- */
-
 static const char *source_of(const struct runtime *runtime, const struct engine *engine)
 {
   if (engine->key) return "sandbox";
@@ -28,8 +26,6 @@ static int read_key(lua_State *L)
   if (!engine_find_key(runtime, runtime->engine, &err)) error_raise(L, &err);
   return 1;
 }
-
-/* --- the store --- */
 
 /* Lies on the waiting thread's stack. */
 struct look {
@@ -67,8 +63,6 @@ static int check_store(lua_State *L)
   store_check(look->store, &look->job);
   return wait_for(L, &look->wait, finish_store, (lua_KContext)look);
 }
-
-/* --- the clock --- */
 
 /* clock(): seconds by which the server's clock is ahead of ours, as of the last answer of the API;
  * nil before. */

@@ -18,8 +18,6 @@
 #define SETTLE_MARGIN_US \
   INT64_C(10000000) /* over an exchange's time: how long closing waits for charges */
 
-/* --- settings --- */
-
 static char *text_setting(lua_State *L, int index, const char *name)
 {
   char *text = NULL;
@@ -137,8 +135,6 @@ void engine_configure(lua_State *L, int index)
   read_sandbox(L, index, engine);
   check_base_url(L, engine);
 }
-
-/* --- opening --- */
 
 static void tell(void *arg, const char *text)
 {
@@ -372,8 +368,6 @@ struct engine *engine_use(lua_State *L)
   close_parts(engine);
   error_raise(L, &err);
 }
-
-/* --- limits --- */
 
 struct look {
   struct wait wait;

@@ -190,8 +190,6 @@ struct reading {
   struct reading *next;
 };
 
-/* --- waiting --- */
-
 static void finish_reading(struct reading *reading)
 {
   struct source *source = reading->source;
@@ -258,8 +256,6 @@ static bool begin_waiting(lua_State *L, struct source *source, struct reading **
   *begun = reading;
   return true;
 }
-
-/* --- methods --- */
 
 static int read_when_ready(lua_State *L);
 

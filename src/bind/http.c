@@ -111,8 +111,6 @@ struct fetch {
   const char *method, *url;
 };
 
-/* --- options --- */
-
 static int on_fetch_gc(lua_State *L)
 {
   struct fetch *fetch = luaL_checkudata(L, 1, FETCH);
@@ -238,8 +236,6 @@ static void read_options(lua_State *L, int options, struct fetch *fetch,
   }
   request->headers = fetch->headers;
 }
-
-/* --- the exchange --- */
 
 static void stop(struct wait *wait)
 {

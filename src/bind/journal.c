@@ -72,8 +72,6 @@ static void check(lua_State *L, const struct look *look)
   if (look->err.kind != ERROR_NONE) error_raise(L, &look->err);
 }
 
-/* --- whose entries --- */
-
 static void on_account(struct store_job *job)
 {
   struct look *look = LOOK_OF(job, account);
@@ -98,8 +96,6 @@ static bool is_ours(const struct look *look, const struct journal_entry *entry)
   size_t size = strnlen(base, LONGEST_BASE);
   return strncmp(entry->account, base, size) == 0 && entry->account[size] == ' ';
 }
-
-/* --- entries as tables --- */
 
 static void set_text(lua_State *L, const char *name, const char *text)
 {
@@ -166,8 +162,6 @@ static void push_entry(lua_State *L, const struct journal_entry *entry)
   if (entry->pruned) set_flag(L, "pruned", true);
   if (is_running(entry)) set_flag(L, "running", true);
 }
-
-/* --- list --- */
 
 static void on_list(struct store_job *job)
 {
@@ -288,8 +282,6 @@ static int list(lua_State *L)
   return wait_for(L, &look->wait, push_list, (lua_KContext)look);
 }
 
-/* --- get --- */
-
 static void on_scanned(struct store_job *job);
 
 /* The keys of several accounts may be the same: without knowing whose, all of this base URL are
@@ -380,8 +372,6 @@ static int get(lua_State *L)
   return wait_for(L, &look->wait, push_found, (lua_KContext)look);
 }
 
-/* --- settle --- */
-
 static void on_settled(struct store_job *job)
 {
   end(LOOK_OF(job, settle), job);
@@ -432,8 +422,6 @@ static int settle(lua_State *L)
   journal_settle(look->engine->store, &look->settle);
   return wait_for(L, &look->wait, push_settled, (lua_KContext)look);
 }
-
-/* --- prune --- */
 
 static void on_pruned(struct store_job *job)
 {
@@ -503,8 +491,6 @@ static int retire(lua_State *L)
   begin(look);
   return wait_for(L, &look->wait, end_retire, (lua_KContext)look);
 }
-
-/* --- inquire --- */
 
 struct inquiry {
   struct wait wait;

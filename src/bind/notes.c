@@ -98,8 +98,6 @@ static struct note *take_notes(lua_State *L, int names, int texts, size_t *count
   return notes;
 }
 
-/* --- get --- */
-
 static void on_got(struct store_job *job)
 {
   end(LOOK_OF(job, get), job);
@@ -136,8 +134,6 @@ static int get(lua_State *L)
   return wait_for(L, &look->wait, push_got, (lua_KContext)look);
 }
 
-/* --- put --- */
-
 static void on_put(struct store_job *job)
 {
   end(LOOK_OF(job, put), job);
@@ -167,8 +163,6 @@ static int put(lua_State *L)
   notes_put(look->engine->store, &look->put);
   return wait_for(L, &look->wait, push_put, (lua_KContext)look);
 }
-
-/* --- list --- */
 
 static void on_listed(struct store_job *job)
 {
@@ -205,8 +199,6 @@ static int list(lua_State *L)
   notes_list(look->engine->store, &look->list);
   return wait_for(L, &look->wait, push_listed, (lua_KContext)look);
 }
-
-/* --- forget --- */
 
 static void on_forgotten(struct store_job *job)
 {

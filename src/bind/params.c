@@ -10,8 +10,6 @@
 #define LONGEST_KEY 200 /* bytes of an idempotency key: it travels in a header */
 #define MOST_PARAMS 8
 
-/* --- options of every call --- */
-
 static double seconds_option(lua_State *L, int index, const char *caller, const char *name,
                              double absent)
 {
@@ -80,8 +78,6 @@ void params_read_purse(lua_State *L, int index, struct params *params)
                                          .per_run = purse_field(L, index, "per_run"),
                                          .per_day = purse_field(L, index, "per_day")};
 }
-
-/* --- the API's parameters --- */
 
 static void check_names(lua_State *L, int index, const struct endpoint *endpoint)
 {

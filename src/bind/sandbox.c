@@ -13,8 +13,6 @@
 
 #define MAX_OPTIONS 10000 /* texts of one option */
 
-/* --- the sandbox's own state --- */
-
 /* Stack: nothing -> the JSON module. Runs in the sandbox's lua_State, which finds modules in the
  * program alone. */
 static int prepare(lua_State *L)
@@ -32,8 +30,6 @@ static int prepare(lua_State *L)
   json_open(L);
   return 1;
 }
-
-/* --- options: "name=value" texts, in a list that keeps them alive --- */
 
 /* Pops the value. */
 static void add_text(lua_State *L, int texts, const char *name)
@@ -85,8 +81,6 @@ static int read_options(lua_State *L)
   }
   return port;
 }
-
-/* --- functions --- */
 
 static void set_url(lua_State *L, const char *name, int port, const char *path)
 {

@@ -31,8 +31,6 @@ static int fail(lua_State *L, const char *what, const char *path)
   error_raise(L, &err);
 }
 
-/* --- terminals --- */
-
 static int is_terminal(lua_State *L)
 {
   lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
@@ -54,8 +52,6 @@ static int terminal_height(lua_State *L)
   lua_pushinteger(L, size.ws_row);
   return 1;
 }
-
-/* --- standard output: a full disk or a closed pipe is an error, and not a silence --- */
 
 static const char closed_pipe[] = "closed_pipe"; /* the code of that error */
 
@@ -123,8 +119,6 @@ static int flush(lua_State *L)
   return 0;
 }
 
-/* --- descriptors: in a userdata, so that none is left open when Lua raises --- */
-
 static int close_descriptor(lua_State *L)
 {
   int *fd = luaL_checkudata(L, 1, DESCRIPTOR);
@@ -149,8 +143,6 @@ static int *push_descriptor(lua_State *L)
   lua_setmetatable(L, -2);
   return fd;
 }
-
-/* --- files --- */
 
 static int refuse_read(lua_State *L, const char *why)
 {
@@ -306,8 +298,6 @@ static int embedded(lua_State *L)
   if (file) lua_pushlstring(L, (const char *)file->data, file->size);
   return file ? 1 : 0;
 }
-
-/* --- the process --- */
 
 static int set_exit_code(lua_State *L)
 {

@@ -19,8 +19,6 @@ static bool fail_memory(struct error *err)
   return false;
 }
 
-/* --- names --- */
-
 static bool is_control(const char *name, size_t size)
 {
   for (size_t i = 0; i < size; i++)
@@ -83,8 +81,6 @@ bool archive_sort(struct archive *archive, struct error *err)
   return true;
 }
 
-/* --- the list --- */
-
 static bool grow(struct archive *archive)
 {
   if (archive->count < archive->capacity) return true;
@@ -131,8 +127,6 @@ void archive_free(struct archive *archive)
   free(archive->files);
   *archive = ARCHIVE_INIT;
 }
-
-/* --- writing --- */
 
 static bool write_file(zipFile zip, const struct archive_file *file)
 {

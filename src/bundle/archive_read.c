@@ -176,8 +176,6 @@ bool archive_read(struct archive *archive, const void *bytes, size_t size,
   return ok && archive_sort(archive, err);
 }
 
-/* --- from a file --- */
-
 static bool fail_file(struct error *err, const char *path, const char *why)
 {
   error_set(err, ERROR_STORE, "cannot read the archive %s: %s", path, why);

@@ -26,8 +26,6 @@ static bool fail_memory(struct error *err)
   return false;
 }
 
-/* --- opening --- */
-
 static bool refuse_size(const struct bundle_marker *marker, uint64_t size, struct error *err)
 {
   if (size <= marker->begin)
@@ -132,8 +130,6 @@ void bundle_close(struct bundle *bundle)
   free(bundle->entries);
   free(bundle);
 }
-
-/* --- files --- */
 
 bool bundle_list(const struct bundle *bundle, size_t at, struct bundle_file *file)
 {

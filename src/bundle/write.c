@@ -26,8 +26,6 @@ static bool fail_memory(struct error *err)
   return false;
 }
 
-/* --- the program's file --- */
-
 static bool map_program(struct program *program, struct error *err)
 {
   struct stat status;
@@ -70,8 +68,6 @@ static bool locate_marker(struct program *program, struct error *err)
   return false;
 }
 
-/* --- the zip --- */
-
 /* A zip counts from the beginning of its file. */
 static void shift_offsets(struct buffer *zip, size_t begin)
 {
@@ -89,8 +85,6 @@ static bool fill_marker(struct bundle_marker *marker, struct buffer *zip, size_t
   shift_offsets(zip, begin);
   return digest_sha256(&(struct digest_part){zip->data, zip->size}, 1, marker->digest);
 }
-
-/* --- both --- */
 
 static bool write_all(const struct program *program, const struct bundle_marker *marker,
                       const struct buffer *zip, const char *path, struct error *err)

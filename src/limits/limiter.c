@@ -10,8 +10,6 @@
 #define OFF_WINDOW \
   (60 * SLOTS_SECOND) /* with the limits off: how long a pause without a length lasts */
 
-/* --- queues --- */
-
 static void append(struct limiter_queue *queue, struct limiter_ticket *ticket)
 {
   ticket->queue = queue;
@@ -54,8 +52,6 @@ void limiter_fail(struct limiter_ticket *ticket, const struct error *err)
   leave(ticket);
   ticket->granted(ticket->arg, err);
 }
-
-/* --- waiting --- */
 
 int64_t limiter_pause_left(const struct limiter *limiter, unsigned set, int64_t now)
 {
@@ -153,8 +149,6 @@ void limiter_fail_hopeless(struct limiter *limiter)
   }
 }
 
-/* --- moving on --- */
-
 static void on_wake(void *arg)
 {
   limiter_pump(arg);
@@ -211,8 +205,6 @@ static void pump_soon(struct limiter *limiter)
 {
   if (!loop_timer_set(limiter->loop, &limiter->wake, 0, on_wake, limiter)) fail_all(limiter);
 }
-
-/* --- taking and ending --- */
 
 void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsigned scopes,
                   int64_t lease, double max_wait,
@@ -303,8 +295,6 @@ void limiter_lost(struct limiter_ticket *ticket)
   end_ticket(ticket, SLOTS_LOST);
 }
 
-/* --- pauses --- */
-
 static int64_t pause_length(const struct limiter *limiter, unsigned scopes, double retry_after)
 {
   int64_t longest = 0;
@@ -334,8 +324,6 @@ double limiter_refused(struct limiter_ticket *ticket, double retry_after)
   limiter_pump(limiter);
   return (double)pause / 1e6;
 }
-
-/* --- opening and closing --- */
 
 static bool hash_key(const char *base_url, const char *key, char hex[DIGEST_HEX])
 {

@@ -6,8 +6,6 @@
 
 #include "limits/limiter_state.h"
 
-/* --- asking --- */
-
 /* What is given back before its time may serve those who were told to sleep, and a pause may have
  * ended. */
 static void forget_waits(struct limiter *limiter)
@@ -89,8 +87,6 @@ void limiter_add_ending(struct limiter *limiter, const struct slots_ending *endi
   }
   limiter->endings[limiter->ending_count++] = *ending;
 }
-
-/* --- the answer --- */
 
 static void hear_views(struct limiter *limiter)
 {

@@ -43,8 +43,6 @@ void slots_clear(struct slots_state *state)
   *state = (struct slots_state){.ended_at = state->ended_at, .capacity = state->capacity};
 }
 
-/* --- what time does to a state --- */
-
 /* What lies in the store may be damaged; no sum of it may overflow. */
 static int64_t sane(int64_t time)
 {
@@ -106,8 +104,6 @@ void slots_refresh(struct slots_state *state, const char *clock, int64_t now)
   state->changed = true;
 }
 
-/* --- looking --- */
-
 static int64_t longer(int64_t a, int64_t b)
 {
   return a > b ? a : b;
@@ -163,8 +159,6 @@ struct slots_view slots_view(const struct slots_state *state, const struct slots
     view.free = 1;
   return view;
 }
-
-/* --- taking and ending --- */
 
 /* The slot that has been free for longest, or a new one. */
 static int pick(struct slots_state *state, const struct slots_rule *rule, int64_t now)

@@ -25,8 +25,6 @@ static const char *const ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
 #define QUIET 4
 #define MOST_PUT_OFF 1000
 
-/* --- exchanges: taken from the pool, linked while active --- */
-
 static void link_in(struct http_exchange **list, struct http_exchange *x)
 {
   x->next = *list;
@@ -98,8 +96,6 @@ void http_release(struct http_exchange *x)
   link_in(&http->idle, x);
   http->idle_count++;
 }
-
-/* --- opening and closing --- */
 
 static void judge_body(struct http_exchange *x)
 {
@@ -241,8 +237,6 @@ void http_close(struct http *http)
   free(http->ca);
   free(http);
 }
-
-/* --- starting --- */
 
 static bool find_target(struct http *http, const char *text, struct error *err)
 {

@@ -99,8 +99,6 @@ void loop_close(struct loop *loop)
   free(loop);
 }
 
-/* --- timers: a binary heap of pointers, each timer knowing its place --- */
-
 static void place(struct loop *loop, size_t at, struct loop_timer *timer)
 {
   loop->heap[at] = timer;
@@ -165,8 +163,6 @@ static void fire_due(struct loop *loop)
   }
 }
 
-/* --- messages from other threads --- */
-
 void loop_wake(struct loop *loop)
 {
   uint64_t one = 1;
@@ -211,8 +207,6 @@ void loop_release(struct loop *loop)
 {
   loop->held--;
 }
-
-/* --- libcurl --- */
 
 static bool watches_reserve(struct loop *loop, int fd)
 {
@@ -339,8 +333,6 @@ static void expire_curl(struct loop *loop)
   act(loop, CURL_SOCKET_TIMEOUT, 0);
   collect(loop);
 }
-
-/* --- a turn --- */
 
 static int64_t sleep_time(const struct loop *loop, int64_t max_wait)
 {

@@ -9,8 +9,6 @@
 #define PORTION ((size_t)256 << 10) /* bytes of one read */
 #define KEPT ((size_t)1 << 20)      /* a buffer that is larger is given back when it is empty */
 
-/* --- out --- */
-
 static void settle(struct buffer *buffer, size_t *done)
 {
   if (*done < buffer->size) return;
@@ -55,8 +53,6 @@ enum channel_state channel_flush(struct channel *channel)
   settle(&channel->out, &channel->written);
   return CHANNEL_OPEN;
 }
-
-/* --- in --- */
 
 /* Room at the end: what was dealt with makes way first. */
 static bool make_room(struct channel *channel)

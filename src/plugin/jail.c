@@ -50,8 +50,6 @@ static bool fail(struct error *err, const char *what)
   return false;
 }
 
-/* --- resources --- */
-
 static bool limit(int resource, rlim_t most)
 {
   struct rlimit both = {most, most};
@@ -94,8 +92,6 @@ static bool limit_resources(const struct jail_limits *limits, struct error *err)
   return true;
 }
 
-/* --- descriptors and environment --- */
-
 static bool close_but(int fd)
 {
   if (fd > 0 && close_range(0, (unsigned)fd - 1, 0) != 0) return false;
@@ -107,8 +103,6 @@ static void wipe_environment(void)
   for (char **entry = environ; entry && *entry; entry++) explicit_bzero(*entry, strlen(*entry));
   clearenv();
 }
-
-/* --- system calls --- */
 
 bool jail_is_possible(void)
 {

@@ -92,8 +92,6 @@ static size_t unsent(struct bufferevent *side)
   return evbuffer_get_length(bufferevent_get_output(side));
 }
 
-/* --- answers of the proxy itself --- */
-
 static const char *reason(int status)
 {
   static const struct {
@@ -130,8 +128,6 @@ static void refuse(struct relay *r, int status, const char *text)
   r->state = CLOSING;
   arm(r, LINGER_SECONDS);
 }
-
-/* --- the origin --- */
 
 /* Loopback addresses and the name localhost; nothing is looked up. */
 static bool resolve(const char *host, int port, struct sockaddr_storage *to, socklen_t *size)
@@ -210,8 +206,6 @@ static void connect_origin(struct relay *r)
   if (bufferevent_socket_connect(r->origin, (struct sockaddr *)&to, (int)size) != 0)
     refuse(r, 502, "This proxy cannot connect to the origin.");
 }
-
-/* --- requests --- */
 
 static void start_relaying(struct relay *r)
 {
@@ -314,8 +308,6 @@ static bool read_head(struct relay *r)
   return true;
 }
 
-/* --- bytes --- */
-
 /* Moves what there is room for, at most `limit` bytes. */
 static size_t move(struct bufferevent *from, struct bufferevent *to, int64_t limit)
 {
@@ -390,8 +382,6 @@ static void advance(struct relay *r)
   }
   if (!settle(r)) relay_free(r);
 }
-
-/* --- events --- */
 
 static void on_client_read(struct bufferevent *side, void *arg)
 {

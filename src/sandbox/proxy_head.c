@@ -91,8 +91,6 @@ static bool read_authority(struct proxy_head *head, struct span authority, int p
   return head->port > 0;
 }
 
-/* --- the request line --- */
-
 /* http://authority/path. Leaves the path, which may be empty, in `target`. */
 static int read_absolute(struct proxy_head *head, struct span *target, struct span *authority)
 {
@@ -131,8 +129,6 @@ static int read_line(struct proxy_head *head, struct span line)
   if (status == 0 && !write_line(head, method, target, version, authority)) status = 503;
   return status;
 }
-
-/* --- headers --- */
 
 static int sextet(char c)
 {

@@ -14,8 +14,6 @@ struct rules {
   char key[256];
 };
 
-/* --- opening --- */
-
 struct opening {
   const struct sandbox_options *options;
   const int *ports;
@@ -123,8 +121,6 @@ const char *rules_key(const struct rules *rules)
   return rules->key;
 }
 
-/* --- failures --- */
-
 /* Stack: error, thread it came from (NULL: there is no more to tell) -> text. */
 static int trace(lua_State *L)
 {
@@ -148,8 +144,6 @@ static void log_failure(struct rules *rules, lua_State *where)
   fprintf(stderr, "proxylua sandbox: the rules failed: %s\n", text);
   lua_pop(L, 1);
 }
-
-/* --- requests --- */
 
 struct beginning {
   struct rules *rules;
@@ -271,8 +265,6 @@ void rules_end(struct rules *rules, struct rules_call *call)
   if (call->L) luaL_unref(rules->L, LUA_REGISTRYINDEX, call->anchor);
   call->L = NULL;
 }
-
-/* --- forward proxies --- */
 
 struct asking {
   struct rules *rules;

@@ -19,8 +19,6 @@ void rules_close(struct rules *rules);
 /* The first API key. */
 const char *rules_key(const struct rules *rules);
 
-/* --- requests --- */
-
 struct rules_header {
   const char *name, *value;
 };
@@ -66,8 +64,6 @@ const char *rules_more(struct rules *rules, struct rules_call *call, size_t *siz
 
 /* Lets the call go. Harmless on one that has ended. */
 void rules_end(struct rules *rules, struct rules_call *call);
-
-/* --- forward proxies --- */
 
 struct rules_exit {
   char address[16]; /* dotted, where the connection leaves from */

@@ -70,8 +70,6 @@ static void fail(struct exchange *x)
   evhttp_send_reply(request, 500, NULL, NULL);
 }
 
-/* --- answers --- */
-
 static void add_header(void *arg, const char *name, const char *value)
 {
   evhttp_add_header(evhttp_request_get_output_headers(arg), name, value);
@@ -153,8 +151,6 @@ static void deliver(struct exchange *x, enum rules_result result, const struct r
   }
 }
 
-/* --- requests --- */
-
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
   (void)fd, (void)what;
@@ -228,8 +224,6 @@ static void on_request(struct evhttp_request *request, void *arg)
   evhttp_connection_set_closecb(x->connection, on_close, x);
   begin(x);
 }
-
-/* --- opening --- */
 
 /* What a client sends while it is being answered waits in its socket, not here. */
 static struct bufferevent *new_connection(struct event_base *base, void *arg)

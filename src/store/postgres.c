@@ -22,8 +22,6 @@
 #define GLANCE 250 /* milliseconds after which a wait sees that there is a hurry */
 #define OLDEST_SERVER 100000
 
-/* --- failures --- */
-
 static void copy_line(char *line, size_t capacity, const char *said)
 {
   size_t size = strcspn(said, "\n");
@@ -103,8 +101,6 @@ static bool fail_result(struct postgres *pg, const PGresult *result, struct erro
   if (away) return fail_lost(pg, err, pg->lib.PQresultErrorMessage(result));
   return fail(pg, err, hint_for(state), pg->lib.PQresultErrorMessage(result));
 }
-
-/* --- waiting --- */
 
 static int64_t deadline_of(const struct postgres *pg)
 {
@@ -188,8 +184,6 @@ static PGresult *receive(struct postgres *pg, struct error *err)
   return NULL;
 }
 
-/* --- statements --- */
-
 static PGresult *judge(struct postgres *pg, PGresult *result, struct error *err)
 {
   if (!result || is_good(pg, result)) return result;
@@ -252,8 +246,6 @@ bool postgres_do(struct postgres *pg, enum postgres_statement name,
   pg->lib.PQclear(result);
   return true;
 }
-
-/* --- connecting --- */
 
 static void disconnect(struct postgres *pg)
 {
@@ -332,8 +324,6 @@ static bool connect_server(struct postgres *pg, struct error *err)
          begin_pipeline(pg, err);
 }
 
-/* --- transactions --- */
-
 static bool guard(struct postgres *pg, struct error *err)
 {
   char version[12];
@@ -393,8 +383,6 @@ bool postgres_read(struct postgres *pg,
 {
   return run_twice(pg, run_once, body, arg, err);
 }
-
-/* --- opening and closing --- */
 
 static void close_postgres(struct store_driver *driver)
 {

@@ -21,8 +21,6 @@ static bool read_text(const struct postgres *pg, const PGresult *result, int row
   return note->text || out_of_memory(err);
 }
 
-/* --- get --- */
-
 static bool get_one(struct postgres *pg, const struct notes_get *get, struct note *note,
                     struct error *err)
 {
@@ -52,8 +50,6 @@ bool postgres_notes_get(struct store_driver *driver, struct notes_get *get)
   if (!ok) notes_get_free(get);
   return ok;
 }
-
-/* --- put --- */
 
 static bool put_one(struct postgres *pg, struct notes_put *put, const struct note *note,
                     struct error *err)
@@ -86,8 +82,6 @@ bool postgres_notes_put(struct store_driver *driver, struct notes_put *put)
 {
   return postgres_transact((struct postgres *)driver, put_all, put, &put->job.err);
 }
-
-/* --- list --- */
 
 static bool read_rows(const struct postgres *pg, const PGresult *result, struct notes_list *list,
                       struct error *err)
@@ -129,8 +123,6 @@ bool postgres_notes_list(struct store_driver *driver, struct notes_list *list)
   if (!ok) notes_list_free(list);
   return ok;
 }
-
-/* --- forget --- */
 
 static bool forget(struct postgres *pg, void *arg, struct error *err)
 {

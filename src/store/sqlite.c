@@ -146,8 +146,6 @@ static const char *const texts[STATEMENTS] = {
     [NOTE_FORGET] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND put_at < ?3",
 };
 
-/* --- failures --- */
-
 static const char *hint(int code, int why)
 {
   if (why == ENOSPC || why == EDQUOT) code = SQLITE_FULL;
@@ -196,8 +194,6 @@ bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *
   return false;
 }
 
-/* --- waiting for locks --- */
-
 static void nap(int64_t microseconds)
 {
   struct timespec time = {.tv_sec = 0, .tv_nsec = microseconds * 1000};
@@ -219,8 +215,6 @@ static int on_busy(void *arg, int count)
   sqlite->waited += length;
   return 1;
 }
-
-/* --- statements and transactions --- */
 
 sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement name, struct error *err)
 {
@@ -300,8 +294,6 @@ bool sqlite_cancel(struct sqlite *sqlite, struct error *err)
 {
   return run_kept(sqlite, ROLLBACK, err);
 }
-
-/* --- opening and closing --- */
 
 static void close_sqlite(struct store_driver *driver)
 {

@@ -25,8 +25,6 @@ static bool read_text(sqlite3_stmt *row, struct note *note, struct error *err)
   return note->text;
 }
 
-/* --- get --- */
-
 static bool get_one(struct sqlite *sqlite, const struct notes_get *get, struct note *note,
                     struct error *err)
 {
@@ -49,8 +47,6 @@ bool sqlite_notes_get(struct store_driver *driver, struct notes_get *get)
   if (!ok) notes_get_free(get);
   return ok;
 }
-
-/* --- put --- */
 
 static bool put_one(struct sqlite *sqlite, struct notes_put *put, const struct note *note,
                     struct error *err)
@@ -78,8 +74,6 @@ bool sqlite_notes_put(struct store_driver *driver, struct notes_put *put)
   for (size_t i = 0; ok && i < put->count; i++) ok = put_one(sqlite, put, &put->notes[i], err);
   return sqlite_end(sqlite, ok, err);
 }
-
-/* --- list --- */
 
 static bool read_row(sqlite3_stmt *row, struct note *note, struct error *err)
 {
@@ -118,8 +112,6 @@ bool sqlite_notes_list(struct store_driver *driver, struct notes_list *list)
   if (!ok) notes_list_free(list);
   return ok;
 }
-
-/* --- forget --- */
 
 static bool forget(struct sqlite *sqlite, struct notes_forget *forget, struct error *err)
 {

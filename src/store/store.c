@@ -37,8 +37,6 @@ struct store {
   struct loop_message message;
 };
 
-/* --- queues --- */
-
 static void put(struct queue *queue, struct store_job *job)
 {
   if (!queue->first) queue->end = &queue->first;
@@ -53,8 +51,6 @@ static struct store_job *pop(struct queue *queue)
   if (job) queue->first = job->next;
   return job;
 }
-
-/* --- completions, on the loop's thread --- */
 
 static void run_finished(struct store *store)
 {
@@ -90,8 +86,6 @@ static void finish(struct store *store, struct store_job *job)
   pthread_mutex_unlock(&store->mutex);
   if (post) loop_post(store->loop, &store->message);
 }
-
-/* --- the store's thread --- */
 
 static bool make_folders(char *path, struct error *err)
 {
@@ -201,8 +195,6 @@ void store_check(struct store *store, struct store_job *job)
   store_submit(store, job);
 }
 
-/* --- for the drivers --- */
-
 void store_identify(struct store_run *run, const char *id)
 {
   if (!*run->id)
@@ -237,8 +229,6 @@ void store_slots_apply(struct store_slots *slots, struct slots_state *states, co
     if (slots->scopes & 1u << i) slots->views[i] = slots_view(&states[i], &slots->rules[i], now);
 }
 
-/* --- slots --- */
-
 static void work_slots(struct store_job *job, struct store_driver *driver)
 {
   driver->ops->slots(driver, (struct store_slots *)job);
@@ -249,8 +239,6 @@ void store_slots(struct store *store, struct store_slots *slots)
   slots->job.work = work_slots;
   store_submit(store, &slots->job);
 }
-
-/* --- opening and closing --- */
 
 static bool begins(const char *text, const char *with)
 {

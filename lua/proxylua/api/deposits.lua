@@ -23,8 +23,6 @@ local ASKED, OF_API = "deposit", { api = true }
 -- limits
 local INTERVAL = 15
 
--- --- which address ---
-
 -- As the API writes it, where that is known: "usdt" -> "USDT".
 local function spell(word, known)
   for _, one in ipairs(known) do
@@ -184,8 +182,6 @@ local function find_or_create(currency, network)
   }
 end
 
--- --- px.deposit ---
-
 local known = { currency = true, network = true, png = true, svg = true }
 
 local function check_params(params)
@@ -238,8 +234,6 @@ function M.find(params)
   end
   return deposit
 end
-
--- --- px.deposits.wait ---
 
 local wait_options = { from = true, timeout = true, interval = true, look = true }
 

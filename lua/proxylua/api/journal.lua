@@ -139,8 +139,6 @@ function M.get(key)
   return core.journal.get(key)
 end
 
--- --- settle ---
-
 local function named(entry)
   return ("entry %d (key %s)"):format(entry.id, entry.key)
 end

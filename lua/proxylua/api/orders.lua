@@ -12,8 +12,6 @@ local M = {}
 local get, create, extend, proxies_of = endpoints.get, endpoints.create, endpoints.extend,
   endpoints.proxies
 
--- --- create ---
-
 local function is_whole(order)
   return order.type ~= nil and order.status ~= nil and order.price ~= nil
 end
@@ -75,8 +73,6 @@ function M.extend(id, ...)
   if not order.dry_run and order.id == nil then order.id = id end
   return order
 end
-
--- --- wait ---
 
 -- seconds: a new order is soon there or takes its time
 local FIRST_INTERVAL, LONGEST_INTERVAL, GROWTH = 2, 30, 1.5

@@ -42,8 +42,6 @@ local function share_one(a, b)
   return false
 end
 
--- --- problems ---
-
 local function new_error(walk, text)
   return core.error.new{ kind = "protocol", endpoint = walk.endpoint, message = text }
 end
@@ -63,8 +61,6 @@ local function raise_problems(walk)
   if #list > MAX_NAMED then text = ("%s; and %d more"):format(text, #list - MAX_NAMED) end
   core.error.raise(new_error(walk, text))
 end
-
--- --- passes ---
 
 local function begin_pass(walk)
   walk.tally:next_pass()
@@ -98,8 +94,6 @@ local function go_plain(walk)
   walk.plain, walk.is_fixed = true, true
   if walk.page ~= walk.first then begin_pass(walk) end
 end
-
--- --- windows ---
 
 -- The page that reaches furthest among those that begin before `position`.
 local function overlapping(position, most)
@@ -139,8 +133,6 @@ local function fetch(walk, number, size)
   if ok then return page end
   return nil, page
 end
-
--- --- pages ---
 
 -- Takes what is new in a page. Returns the keys of its records, and how many of them have an id
 -- that this pass has seen before.

@@ -6,8 +6,6 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
--- --- making a bundle ---
-
 local function is_place(word)
   return word:find("[/.]") ~= nil or core.system.kind(word) ~= nil
 end
@@ -60,8 +58,6 @@ function M.tell(entries)
   table.sort(lines)
   return lines
 end
-
--- --- inside one ---
 
 local function read_modules(name)
   local modules, prefix = {}, ("plugins/%s/"):format(name)

@@ -9,8 +9,6 @@ local M = {}
 
 local PREFIX = "--proxylua-"
 
--- --- modules ---
-
 local forms = { "%s.lua", "%s/init.lua" }
 
 -- A searcher for package.searchers.
@@ -28,8 +26,6 @@ end
 local function add_searcher()
   table.insert(package.searchers, 3, search)
 end
-
--- --- what it tells of itself ---
 
 local function manifest()
   return core.json.decode(core.bundle.read("bundle.json"))
@@ -85,8 +81,6 @@ local function show_help(options)
   end
   core.system.write(table.concat(lines))
 end
-
--- --- running ---
 
 -- These stand for themselves: what they tell needs no settings.
 local function show(flags, options)

@@ -69,8 +69,6 @@ function Writer:finish()
   notes.forget(KIND, LONGEST)
 end
 
--- --- reading ---
-
 -- Notes of version 0.1.0 are named host:port:user.
 local function identity(name)
   if name:find("://", 1, true) then return address.parse(name) end

@@ -13,8 +13,6 @@ local M = {}
 
 local USAGE, LOCKED, FAILED = 2, 75, 1
 
--- --- what to do ---
-
 local function looks_like_script(word)
   return word:find("/", 1, true) or word:find("%.lua$")
 end
@@ -39,8 +37,6 @@ local function is_command(word, flags, is_script)
   return false
 end
 
--- --- settings ---
-
 local function configure(flags)
   local settings = prepare.settings(flags)
   core.door.configure(settings)
@@ -57,8 +53,6 @@ local function take_lock(flags)
   core.system.set_exit_code(LOCKED)
   return false
 end
-
--- --- doing it ---
 
 local function show(text)
   core.system.write(text)
@@ -120,8 +114,6 @@ local function begin(...)
   if not words[1] and not flags.execute and core.system.isatty(0) then return run_session(flags) end
   return prepare_script(words, flags)
 end
-
--- --- failures ---
 
 -- Tells an error that no script raised and sets the exit code.
 local function report(err)

@@ -10,8 +10,6 @@ local M = { name = "csv", extension = "csv", summary = "RFC 4180, with a heading
 
 local find, sub = string.find, string.sub
 
--- --- writing ---
-
 -- A record's other fields may hold anything: what is neither text nor number has no place in a
 -- line.
 local function field(value)
@@ -36,8 +34,6 @@ end
 function M.new()
   return { head = "host,port,username,password,protocol,country,order_id\r\n", record = record }
 end
-
--- --- rows ---
 
 local MAX_ROW <const> = 1 << 16 -- bytes
 
@@ -132,8 +128,6 @@ local function split_words(line)
   return list, count
 end
 
--- --- headings ---
-
 local commas = { "\t", ",", ";", "|" }
 
 local function no_more() return nil end
@@ -171,8 +165,6 @@ function M.is_sign(line)
   return find(line, '^%s*"[^"]*"%s*[,;|\t]') ~= nil or find(line, '[,;|\t]%s*"[^"]*"%s*$') ~= nil
     or find(line, '[,;|\t]"[^"]*"[,;|\t]') ~= nil
 end
-
--- --- reading ---
 
 local UNKNOWN <const> = "?"
 

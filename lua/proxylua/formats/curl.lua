@@ -9,8 +9,6 @@ local M = {
   summary = "curl -K FILE; several proxies need the option url, which each of them fetches",
 }
 
--- --- writing ---
-
 -- Percent-encoded, nothing is left to quote. A colon is always there: without one curl asks for the
 -- password.
 local function record(proxy, url)
@@ -35,8 +33,6 @@ function M.new(options)
     return section and "next\n" .. section, why
   end }
 end
-
--- --- reading ---
 
 local escapes = { t = "\t", n = "\n", r = "\r", v = "\v" }
 

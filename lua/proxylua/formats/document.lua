@@ -24,8 +24,6 @@ function M.root(is_root)
   roots[#roots + 1] = is_root
 end
 
--- --- places ---
-
 --- "results[3]"
 function M.place(path)
   local parts = {}
@@ -85,8 +83,6 @@ function Walk:take(path, key, line, record, why, other, is_weak)
   end
   return true
 end
-
--- --- lists and objects ---
 
 local merge_depth <const> = 16
 
@@ -290,8 +286,6 @@ local function take_value(walk, value, path, before, protocol)
   if is_mapping(value) then return visit_object(walk, value, path, nil, protocol) end
   walk:take(path, nil, nil, address.parse(value, protocol))
 end
-
--- --- reading ---
 
 --- Reads a document piece by piece.
 -- @param kind "json" or "yaml"

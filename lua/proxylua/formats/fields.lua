@@ -74,8 +74,6 @@ end
 
 local meaning_for = M.meaning
 
--- --- values ---
-
 local function text(value)
   if type(value) == "string" then return value end
   if type(value) == "boolean" then return tostring(value) end
@@ -142,8 +140,6 @@ local function is_secured(tls)
   if is_mapping(tls) then return tls.enabled == true or tls.enabled == "true" end
   return tls == true or tls == "true"
 end
-
--- --- a record ---
 
 local Conflict = {}
 

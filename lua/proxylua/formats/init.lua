@@ -39,8 +39,6 @@ function M.find(name)
     nearest and (", did you mean %s?"):format(nearest) or "", table.concat(list, ", "))
 end
 
--- --- by the name of a file ---
-
 local by_extension = { json = "json", csv = "csv", txt = "url" }
 
 -- The formats whose files usually have this extension.
@@ -70,8 +68,6 @@ function M.for_path(path, caller)
   end
   return "url"
 end
-
--- --- by what is in a file ---
 
 local signs = { "squid", "3proxy", "proxychains", "curl", "env", "clash", "csv" }
 

@@ -7,8 +7,6 @@ local txt = require "proxylua.formats.txt"
 local M = { name = "proxychains", extension = "conf",
   summary = "proxychains-ng; it reads the first 512 proxies" }
 
--- --- writing ---
-
 local types = { http = "http", socks4 = "socks4", socks5 = "socks5" }
 
 local function login_of(proxy)
@@ -43,8 +41,6 @@ function M.new()
     record = record,
   }
 end
-
--- --- reading ---
 
 local directives = {}
 for name in ([[strict_chain dynamic_chain random_chain round_robin_chain chain_len quiet_mode

@@ -7,8 +7,6 @@ local txt = require "proxylua.formats.txt"
 
 local M = { name = "squid", extension = "conf", summary = "cache_peer lines for squid.conf" }
 
--- --- writing ---
-
 -- bytes of "user:password": Squid's buffer; 5.7 aborts at its first request from 139 on
 local MAX_LOGIN <const> = 128
 
@@ -44,8 +42,6 @@ end
 function M.new()
   return { head = "never_direct allow all\nserver_persistent_connections off\n", record = record }
 end
-
--- --- reading ---
 
 --- Whether a line is one of squid.conf that has a proxy, or that the program writes.
 function M.is_sign(line)

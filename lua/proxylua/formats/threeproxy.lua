@@ -8,8 +8,6 @@ local txt = require "proxylua.formats.txt"
 local M = { name = "3proxy", extension = "cfg",
   summary = "3proxy, with a service for each thousand proxies, from port 3128 on" }
 
--- --- writing ---
-
 -- parents among which one service chooses: their weights, whole numbers, add up to 1000
 local GROUP = 1000
 
@@ -70,8 +68,6 @@ function M.new()
     end,
   }
 end
-
--- --- reading ---
 
 -- Where a quoted word ends; a quote in it is doubled.
 local function closing(line, from)

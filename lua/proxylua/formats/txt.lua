@@ -10,8 +10,6 @@ local M = {
   summary = "host:port:username:password a line for http; other protocols as URLs",
 }
 
--- --- writing ---
-
 -- Whether readers of lines see the same credentials.
 local function is_read_alike(line, proxy)
   local read = address.parse(line)
@@ -45,8 +43,6 @@ local function record(proxy)
 end
 
 function M.new() return { record = record } end
-
--- --- reading ---
 
 --- Whether a line has nothing to read.
 function M.is_empty(line)

@@ -22,8 +22,6 @@ local function width()
   return math.max(MIN_WIDTH, math.min(MAX_WIDTH, terminal.width(1)))
 end
 
--- --- lines ---
-
 local function add(lines, more)
   table.move(more, 1, #more, #lines + 1, lines)
 end
@@ -51,8 +49,6 @@ end
 local function text_of(lines)
   return table.concat(lines, "\n") .. "\n"
 end
-
--- --- topics ---
 
 --- The text of docs/help with this name, nil when there is none. Its lines fit 80 columns; those
 -- that begin with blanks are examples and tables.
@@ -135,8 +131,6 @@ local function topic_text(name)
   return (M.page(name) or "") .. (lines and text_of(lines()) or "")
 end
 
--- --- functions ---
-
 local function add_params(lines, entry)
   if #entry.params == 0 then return end
   add(lines, { "", "Parameters:" })
@@ -182,8 +176,6 @@ local function reference_text(name)
   local entry = reference.find(name)
   return entry and function_text(entry) or list_text(name)
 end
-
--- --- the overview ---
 
 -- The commands by what they are for; those of plugins follow.
 local groups = {

@@ -9,8 +9,6 @@ local M = {}
 
 local SOURCE = "build/reference.txt" -- the comments, as the program carries them
 
--- --- comments ---
-
 --- The doc comments of a source that belong to the reference, without the dashes.
 -- @param source text of a Lua file
 -- @return list of texts
@@ -82,8 +80,6 @@ function M.parse(text)
   finish()
   return entry
 end
-
--- --- the API's functions ---
 
 local samples = { id = "order.id", country = '"US"', period = "30", quantity = "2",
   network = '"TRC20"' }
@@ -182,8 +178,6 @@ local function entry_of(row)
       .. "config, cancelled: the kinds that every call can raise" },
   }
 end
-
--- --- all of it ---
 
 local function read(text)
   local list = {}

@@ -65,8 +65,6 @@ function M.url(proxy)
     .. proxy.port
 end
 
--- --- hosts and ports ---
-
 local is_ipv4 = core.decode.is_ipv4
 
 -- The 16-bit groups that a part of an IPv6 address has; nil for an invalid one.
@@ -183,8 +181,6 @@ end
 
 local complete = M.complete
 
--- --- parts of a text ---
-
 local function split_login(login)
   local user, password = match(login, "^([^:]*):(.*)$")
   return user or login, password
@@ -237,8 +233,6 @@ local function ambiguous(first, second)
     :format(first, second)
 end
 
--- --- columns that are not read ---
-
 local words = {}
 for word in ("elite anonymous transparent hia noa anm yes no ok up alive working good - ssl "
   .. "datacenter residential mobile isp"):gmatch("%S+") do
@@ -251,8 +245,6 @@ local function is_remark_column(text)
   if find(text, "^%u%u$") and country_code(text) then return true end
   return find(text, "^%d+%.?%d*m?s$") or find(text, "^%d+%.?%d*%%$")
 end
-
--- --- with colons alone ---
 
 local function is_port(text)
   return find(text, "^%d+$") and port_of(text) ~= nil
@@ -325,8 +317,6 @@ local function by_brackets(text)
   return nil, ("after host:port comes %q; the password is missing"):format(rest)
 end
 
--- --- with an @ ---
-
 local function login_at(place, login)
   local host, port = split_place(place)
   local user, password = split_login(login)
@@ -381,8 +371,6 @@ function M.bare(text)
   return without_at(text)
 end
 
--- --- URLs ---
-
 -- The last @ before a remark is the one before the host.
 local function split_url(rest)
   local at = last(rest, "@")
@@ -431,8 +419,6 @@ local function parse_url(scheme, rest)
   record.protocol = protocol
   return complete(record)
 end
-
--- --- columns ---
 
 local function add_protocol(record, name)
   local protocol = protocols[lower(name)]
@@ -547,8 +533,6 @@ function M.columns(fields, protocol, glued)
   record.protocol = record.protocol or protocol
   return complete(record)
 end
-
--- --- lines ---
 
 -- No-break and other wide blanks, marks without width, and a byte order mark.
 local invisible = { "\xC2\xA0", "\xC2\xAD", "\xE2\x80[\x80-\x8F\xA8-\xAF]",

@@ -11,8 +11,6 @@ local writing = require "proxylua.proxies.writing"
 
 local M = { formats = formats.list, register = formats.register }
 
--- --- what is exported ---
-
 -- A text that is no proxy is the id of an order.
 local function is_proxy(text)
   return text:find("://", 1, true) or text:find(":%d") or text:find("@", 1, true)

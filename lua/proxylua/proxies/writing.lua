@@ -45,8 +45,6 @@ local function refuse(name, proxy, index, why)
     why or "the format returned nothing")
 end
 
--- --- writing it ---
-
 local MANY = 5000 -- records, from which on the choice of the collector is worth its price
 
 -- Records and their lines die young: the generational collector takes a third of the time. What was

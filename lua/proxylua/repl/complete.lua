@@ -13,8 +13,6 @@ local DEEPEST = 10 -- tables behind tables by __index
 local MOST_LINES = 20
 local GAP = 2
 
--- --- values, without a call ---
-
 -- The table in which the fields of a value are looked up next.
 local function behind(value)
   local meta = debug.getmetatable(value)
@@ -45,8 +43,6 @@ local function add_fields(found, value, word, is_method)
     if value == nil then return end
   end
 end
-
--- --- where the cursor is ---
 
 local function is(token, text)
   return token ~= nil and token.kind == "symbol" and token.text == text
@@ -150,8 +146,6 @@ local function given_names(tokens, brace)
   return given
 end
 
--- --- what fits ---
-
 -- Candidates are a table: the whole word -> what follows it once it is the only one. `remarks` says
 -- more of some.
 
@@ -234,8 +228,6 @@ local function complete_name(state, found, remarks)
   end
   return word
 end
-
--- --- the answer ---
 
 -- Of whole characters.
 local function common_start(a, b)

@@ -20,8 +20,6 @@ local INTERRUPTED = 130
 local Session = {}
 Session.__index = Session
 
--- --- an input ---
-
 function Session:tell(text)
   io.stdout:flush()
   io.stderr:write(self.screen:paint("31", core.repl.scrub(self.screen:mask(text))), "\n")
@@ -89,8 +87,6 @@ function Session:run(text)
   end
   tell_kept(self, failure.kept or {})
 end
-
--- --- the session ---
 
 -- Globals are those of all code; what the session adds, and the locals that it keeps, go before
 -- them.

@@ -89,8 +89,6 @@ local function explain(text, as_statement, as_expression)
   return with_mark(text, as_statement, place)
 end
 
--- --- locals ---
-
 -- The tokens of code without its comments, each with the number of blocks that it stands in.
 local function code_tokens(text)
   local list, depth = {}, 0

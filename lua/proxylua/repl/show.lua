@@ -71,8 +71,6 @@ local function masker(screen)
   return function(text, name) return screen:mask(text, name) end
 end
 
--- --- tables ---
-
 local function is_record(value)
   if type(value) ~= "table" or core.money.is(value) or next(value) == nil then return false end
   for key in next, value do
@@ -162,8 +160,6 @@ function Screen:rows(columns, records)
   show_lines(self, lines)
   if #dropped > 0 then self:note("no room for %s", table.concat(dropped, ", ")) end
 end
-
--- --- values ---
 
 local function has_text(value)
   local meta = debug.getmetatable(value)

@@ -8,8 +8,6 @@ local M = { HORIZON = 365 } -- days that are looked ahead
 
 local HOUR, DAY = 3600, 24
 
--- --- burn rate ---
-
 --- What was spent a day, from the beginning of the window, or of the first transaction where that
 -- is later, until now or the window's end.
 -- @param spent money
@@ -32,8 +30,6 @@ function M.lasts_at(balance, burn)
   if not balance or not burn or burn.per_day <= 0 then return nil end
   return math.max(0, balance / burn.per_day)
 end
-
--- --- renewals ---
 
 local function is_active(order)
   return order.status == nil or tostring(order.status):lower() == "active"
@@ -94,8 +90,6 @@ function M.calendar(renewals)
   end
   return list
 end
-
--- --- the balance ---
 
 -- What is due: day -> period (0: once) -> money. Renewals of the same rhythm are one.
 local function add_due(due, day, period, price)

@@ -67,8 +67,6 @@ local function columns_of(heading, label)
   return { { heading, label }, table.unpack(money_columns) }
 end
 
--- --- the sections ---
-
 local function summary_of(report)
   local parts = { '<dl class="figures">' }
   for _, figure in ipairs(summary.list(report)) do

@@ -10,8 +10,6 @@ local sums = require "proxylua.report.totals"
 
 local M = {}
 
--- --- whose transaction it is ---
-
 -- A name as a text; nil where it is none.
 local function name_of(value)
   local text = (type(value) == "string" or type(value) == "number") and tostring(value)
@@ -50,8 +48,6 @@ local function sum_up(facts, window)
   return all, next(told) and told
 end
 
--- --- what a renewal costs ---
-
 -- What the API asks for an order again; nil where it has no price for it.
 local function quote(order, period, quotes)
   local key = ("%s\0%s\0%s\0%s"):format(order.type, order.quantity, order.country, period)
@@ -79,8 +75,6 @@ local function pricing(ties, prefer_quote)
     return paid, period, paid and "order" or nil
   end
 end
-
--- --- the report ---
 
 -- Days of others are numbers; a report tells them as dates, and in how many days they are.
 local function dated(list, today)

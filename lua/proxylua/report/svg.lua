@@ -90,8 +90,6 @@ local function most_of(rows, field)
   return most
 end
 
--- --- columns ---
-
 local TOP, CHART, FOOT = 20, 150, 22 -- units: above, of and below what is drawn
 
 -- Charges stand on the line, refunds hang from it, at the same scale.
@@ -126,8 +124,6 @@ function M.columns(id, title, description, periods)
   return frame(id, title, description, TOP + CHART + FOOT, parts)
 end
 
--- --- bars ---
-
 local ROW, BAR = 38, 12
 
 --- Rows as bars: what was charged, and in it what was given back.
@@ -150,8 +146,6 @@ function M.bars(id, title, description, rows)
   end
   return frame(id, title, description, #rows * ROW, parts)
 end
-
--- --- steps ---
 
 -- The line of the balance: level, and down at each renewal; below zero it ends at the floor.
 local function steps_of(balance, path, x_of, y_of)
@@ -186,6 +180,5 @@ function M.steps(id, title, description, balance, path, span, today)
     ends and text(WIDTH, TOP - 6, "ends " .. path[#path].day, half, true) or "",
   })
 end
-
 
 return M

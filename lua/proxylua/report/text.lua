@@ -19,8 +19,6 @@ local ascii = { ellipsis = "...", full = "#", parts = {}, levels = { ".", ":", "
   "#", "@" },
   none = " " }
 
--- --- drawing ---
-
 --- A bar whose length is a share of a width.
 -- @param share from 0 to 1
 -- @param width in columns
@@ -74,8 +72,6 @@ local function pad(text, width, right)
   local blanks = (" "):rep(width - core.text.width(text))
   return right and blanks .. text or text .. blanks
 end
-
--- --- the parts ---
 
 local function put_summary(page, report)
   local widest = 0

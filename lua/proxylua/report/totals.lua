@@ -144,8 +144,6 @@ function Sums:add(transaction)
   end
 end
 
--- --- what comes out ---
-
 local UNKNOWN = {} -- a name of its own: somebody's country may be called "unknown"
 
 local name_of = {
@@ -223,8 +221,6 @@ function Sums:strangers()
   table.sort(list, function(a, b) return a.type < b.type end)
   return list
 end
-
--- --- periods ---
 
 local steps = { 1, 7, 28, 91, 364 } -- days: whole weeks, so that each has as many weekends
 

@@ -109,8 +109,6 @@ static int open_gunzip(lua_State *L)
   return 1;
 }
 
-/* --- UTF-16 --- */
-
 static unsigned unit_at(const unsigned char *text, bool big)
 {
   return big ? (unsigned)text[0] << 8 | text[1] : (unsigned)text[1] << 8 | text[0];
@@ -157,8 +155,6 @@ static int read_utf16(lua_State *L)
   return 2;
 }
 
-/* --- base64 --- */
-
 static int value_of(unsigned char c)
 {
   if (c >= 'A' && c <= 'Z') return c - 'A';
@@ -199,8 +195,6 @@ static int read_base64(lua_State *L)
   luaL_pushresultsize(&out, (size_t)(to - begin));
   return 1;
 }
-
-/* --- a set of digests --- */
 
 #define SEEN "proxylua.seen"
 #define FIRST_CAPACITY 1024 /* a power of two */

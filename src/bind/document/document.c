@@ -201,8 +201,6 @@ enum document_step document_close(struct document *document, lua_State *L)
   return add_entry(document, L, level->line);
 }
 
-/* --- the methods --- */
-
 static struct document *check_document(lua_State *L)
 {
   struct document *document = luaL_checkudata(L, 1, NAME);

@@ -80,8 +80,6 @@ static enum document_step skip_blanks(struct document *document)
   }
 }
 
-/* --- strings --- */
-
 static int hex_digit(char c)
 {
   if (c >= '0' && c <= '9') return c - '0';
@@ -193,8 +191,6 @@ static enum document_step read_string(struct document *document, const char **by
   return DOCUMENT_GOES_ON;
 }
 
-/* --- numbers and words --- */
-
 static size_t digits(const char *text)
 {
   return strspn(text, "0123456789");
@@ -254,8 +250,6 @@ static enum document_step read_word(struct document *document, lua_State *L)
     lua_pushlstring(L, word, size);
   return document_add(document, L, line, size);
 }
-
-/* --- the grammar --- */
 
 static char printable(char c)
 {

@@ -11,8 +11,6 @@
 #define MOST_HIDDEN 1000
 #define READER "proxylua.beneath"
 
-/* --- files --- */
-
 /* Arguments: folder, path in it, list of real paths that are hidden. The texts stay where they are.
  */
 static void read_place(lua_State *L, struct beneath *where, const char *hidden[MOST_HIDDEN + 1])
@@ -65,8 +63,6 @@ static int write_beneath(lua_State *L)
   if (!confine_write(&where, text, size, &err)) error_raise(L, &err);
   return 0;
 }
-
-/* --- URLs, as the one reads them who will connect --- */
 
 static void push_part(lua_State *L, CURLU *url, CURLUPart part, unsigned flags)
 {

@@ -51,8 +51,6 @@ static void *resize(void *arg, void *block, size_t old_size, size_t new_size)
   return moved;
 }
 
-/* --- what the guest's Lua gets --- */
-
 static struct process *process_of(lua_State *L)
 {
   return lua_touserdata(L, lua_upvalueindex(1));
@@ -202,8 +200,6 @@ static int prepare(lua_State *L)
   lua_call(L, 1, 1);
   return 1;
 }
-
-/* --- the process --- */
 
 /* Tells the parent why this ends; what is on top of the stack, if that is text. */
 static void fail(lua_State *L, struct process *process)

@@ -10,8 +10,6 @@
 
 enum tag { NIL, NO, YES, INTEGER, FLOAT, STRING, TABLE, LIST, ERROR, MONEY, END };
 
-/* --- writing --- */
-
 struct writer {
   lua_State *L;
   struct buffer *buffer;
@@ -142,8 +140,6 @@ const char *value_write(lua_State *L, int first, int last, struct buffer *buffer
   for (int i = first; i <= last && !why; i++) why = write_value(&w, i, 0);
   return why;
 }
-
-/* --- reading --- */
 
 #define MOST_ROOM 1024 /* items of a list that are made room for before they are seen */
 

@@ -83,8 +83,6 @@ static struct plugin *check(lua_State *L)
   return luaL_checkudata(L, 1, TYPE);
 }
 
-/* --- the end --- */
-
 static const char *code_of(const struct child_end *end)
 {
   if (!end->killed) return "plugin_ended";
@@ -180,8 +178,6 @@ static void begin_work(struct plugin *plugin)
   allow_more(plugin);
 }
 
-/* --- what it asks --- */
-
 static bool may_ask(const struct plugin *plugin)
 {
   return plugin->asked < MOST_ASKED && plugin->asked_bytes < MOST_ASKED_BYTES;
@@ -212,8 +208,6 @@ static void end_question(struct plugin *plugin, uint32_t number)
   plugin->asked_bytes -= plugin->questions[at].size;
   plugin->questions[at] = plugin->questions[--plugin->asked];
 }
-
-/* --- what comes in --- */
 
 static void take_answer(struct plugin *plugin, const struct message *message)
 {
@@ -364,8 +358,6 @@ static void on_ready(void *arg)
     flush(plugin);
 }
 
-/* --- calls into it --- */
-
 static int collect_call(lua_State *L)
 {
   struct call *call = luaL_checkudata(L, 1, CALL_TYPE);
@@ -511,8 +503,6 @@ static int pid(lua_State *L)
   lua_pushinteger(L, check(L)->child.pid);
   return 1;
 }
-
-/* --- start --- */
 
 static lua_Integer number_of(lua_State *L, const char *name)
 {

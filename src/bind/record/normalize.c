@@ -53,8 +53,6 @@ void fields_begin(lua_State *L, struct fields *fields, enum record_kind kind)
   fields->metatable = lua_gettop(L);
 }
 
-/* --- types: each replaces the value on top and answers true, or leaves it --- */
-
 static bool to_text(lua_State *L, int type)
 {
   if (type != LUA_TNUMBER) return false;
@@ -182,8 +180,6 @@ static bool convert(lua_State *L, const struct fields *fields, enum record_type 
   }
 }
 
-/* --- fields --- */
-
 /* What makes the converted value on top useless as an id, or as text that has to be exact; NULL if
  * nothing does. U+FFFD counts as unreadable only where it may stand for a surrogate. */
 static const char *fault_of(lua_State *L, enum record_type wanted, bool mended)
@@ -234,8 +230,6 @@ static void remove_name(lua_State *L, int record, int name)
   lua_pushnil(L);
   lua_rawset(L, record);
 }
-
-/* --- a proxy's URL --- */
 
 static bool is_unreserved(unsigned char c)
 {

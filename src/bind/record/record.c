@@ -23,8 +23,6 @@ struct answer {
   int document, data;
 };
 
-/* --- what came, for messages --- */
-
 static const char *describe(lua_State *L, int index)
 {
   if (unwrap_has_list(L, index)) return "a list";
@@ -75,8 +73,6 @@ static int refused(lua_State *L, const struct answer *answer, int document)
   record_error_document(L, document, &err);
   return error_raise_with(L, &err, -1);
 }
-
-/* --- canonical values --- */
 
 /* References may be anything; all other kinds are records. One that cannot be used keeps its place,
  * and says why. */
@@ -220,8 +216,6 @@ int record_answer(lua_State *L, const char *body, size_t size, const struct endp
   return record_answer_page(L, body, size, endpoint, 0, 0);
 }
 
-/* --- single fields, for the core --- */
-
 struct wanted {
   const char *body;
   size_t size;
@@ -274,8 +268,6 @@ bool record_field_text(lua_State *L, const char *body, size_t size, enum record_
   lua_pop(L, 1);
   return false;
 }
-
-/* --- lists, for the core --- */
 
 struct reading {
   const char *body;
@@ -359,8 +351,6 @@ bool record_list_texts(lua_State *L, const char *body, size_t size,
   return reading.done;
 }
 
-/* --- refusals, for the core --- */
-
 static int read_refusal(lua_State *L)
 {
   struct wanted *wanted = lua_touserdata(L, 1);
@@ -389,8 +379,6 @@ bool record_is_refusal(lua_State *L, const char *body, size_t size)
   lua_pop(L, 1);
   return false;
 }
-
-/* --- for Lua --- */
 
 /* answer(text, endpoint's name or nil [, page, limit]) */
 static int answer_of(lua_State *L)

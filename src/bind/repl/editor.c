@@ -29,8 +29,6 @@ static char *show_prompt(EditLine *editor)
   return (char *)repl_of(editor)->prompt;
 }
 
-/* --- characters --- */
-
 static int continuation_bytes(int first)
 {
   return first < 0xC2 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : 0;
@@ -52,8 +50,6 @@ static int read_character(EditLine *editor, wchar_t *character)
     size = 0;
   }
 }
-
-/* --- keys --- */
 
 static unsigned char end_line(EditLine *editor, int key)
 {
@@ -108,8 +104,6 @@ static unsigned char go_down(EditLine *editor, int key)
   el_push(editor, has_line_end(line->cursor, line->lastchar) ? NEXT_LINE : NEXT_INPUT);
   return CC_NORM;
 }
-
-/* --- a pasted text, between its marks --- */
 
 /* Reads up to the end mark; false when the input ends before it. */
 static bool read_paste(struct repl *repl, struct buffer *text)
@@ -207,8 +201,6 @@ static void bind_keys(EditLine *editor)
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
     el_set(editor, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
-
-/* --- the editor --- */
 
 static FILE *open_screen(int fd)
 {

@@ -25,8 +25,6 @@ static struct repl *repl_of(lua_State *L)
   return repl;
 }
 
-/* --- what goes on --- */
-
 void repl_turn(struct repl *repl)
 {
   struct runtime *runtime = repl->runtime;
@@ -66,8 +64,6 @@ static int tell_failures(lua_State *L)
   return 0;
 }
 
-/* --- the session --- */
-
 static void on_input(void *arg)
 {
   struct repl *repl = arg;
@@ -101,8 +97,6 @@ void repl_close(struct repl *repl)
   repl_editor_close(repl);
   free(repl);
 }
-
-/* --- a line --- */
 
 static const char *read_input(struct repl *repl, size_t *size)
 {
@@ -156,8 +150,6 @@ static int remember(lua_State *L)
   return 0;
 }
 
-/* --- a statement --- */
-
 static bool has_ended(const struct task *task)
 {
   return task->state == TASK_DONE || task->state == TASK_FAILED;
@@ -177,8 +169,6 @@ static int run(lua_State *L)
   repl_relent(repl);
   return 1;
 }
-
-/* --- the other tasks --- */
 
 static bool is_users(const lua_Debug *where)
 {
@@ -288,8 +278,6 @@ static int is_ending(lua_State *L)
   return 1;
 }
 
-/* --- the key --- */
-
 /* The sandbox has one of its own, beside that of the environment. */
 static int scrub(lua_State *L)
 {
@@ -304,8 +292,6 @@ static int scrub(lua_State *L)
   luaL_pushresultsize(&out, size);
   return 1;
 }
-
-/* --- the end --- */
 
 /* For a task that ends the program while a line is edited: the terminal would stay as the editor
  * has it. */

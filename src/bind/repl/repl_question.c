@@ -100,8 +100,6 @@ void repl_withdraw_question(struct repl *repl, struct repl_question *question)
   *at = question->next;
 }
 
-/* --- from Lua --- */
-
 static void on_answer(struct repl_question *question, bool yes)
 {
   struct query *query = question->arg;

@@ -11,8 +11,6 @@
 
 #include "bind/repl/repl_private.h"
 
-/* --- where the editor has put the cursor, counted from where the prompt begins --- */
-
 struct place {
   int row, column;
 };
@@ -57,8 +55,6 @@ static struct place place_of(const struct repl *repl, const wchar_t *end)
   return at;
 }
 
-/* --- the line --- */
-
 void repl_hide(struct repl *repl)
 {
   if (!repl->editor) {
@@ -102,8 +98,6 @@ void repl_leave_line(struct repl *repl, const char *mark)
   fprintf(repl->tty, "%s\n", mark);
   fflush(repl->tty);
 }
-
-/* --- standard output and error --- */
 
 static void take(struct capture *capture, int fd)
 {

@@ -40,8 +40,6 @@ static void free_task(struct task *task)
   free(task);
 }
 
-/* --- ready ones, first come first served --- */
-
 void task_make_ready(struct task *task)
 {
   struct tasks *tasks = &task->runtime->tasks;
@@ -198,8 +196,6 @@ void task_cancel_all(struct runtime *runtime)
   for (struct task *task = runtime->tasks.all; task; task = task->next) task_cancel(task);
 }
 
-/* --- all of them --- */
-
 /* A failure that nobody can take any more: the body's, one whose handle is gone, or any once all
  * have ended. A handle that is merely not collected yet would hide it, so a failure asks for a
  * collection first; with many failures, these take a small part of the time. */
@@ -285,8 +281,6 @@ struct task *task_run_all(struct runtime *runtime, struct task *body)
   run_until_ended(runtime, NULL);
   return failed;
 }
-
-/* --- what scripts see --- */
 
 static struct task **handle(lua_State *L, int index)
 {

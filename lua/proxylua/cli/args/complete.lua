@@ -29,8 +29,6 @@ local function find_option(list, word)
   return nil
 end
 
--- --- where the word under the cursor stands ---
-
 -- Goes over the words before the cursor. Answers the option whose value comes next, nil for none.
 local function walk(place, words, last)
   local waiting
@@ -89,8 +87,6 @@ function Place:take(word)
   if sub then return enter(self, sub) end
   self.taken[#self.taken + 1] = word
 end
-
--- --- what fits there ---
 
 local function add(found, text, summary)
   found[#found + 1] = { text = text, summary = summary }

@@ -87,8 +87,6 @@ function M.build(name, command, flags)
   return parser
 end
 
--- --- what a parser knows, for completion and the manual page ---
-
 local function describe_option(option)
   return {
     names = option._aliases, value = option._maxargs > 0 and (option._argname or "VALUE") or nil,

@@ -31,8 +31,6 @@ function M.add_to(parser)
   parser:flag("--allow-empty", "write a file without proxies too"):target("allow_empty")
 end
 
--- --- orders ---
-
 local function wanted(order, args)
   return (not args.type or order.type == args.type)
     and (not args.country or country_code(order.country) == country_code(args.country))
@@ -190,8 +188,6 @@ local function from_orders(given, args)
   end
 end
 
--- --- files ---
-
 -- What can be read once is copied to a file without a name, which only this process sees.
 local function spool(path)
   local name = path == "-" and "standard input" or path
@@ -313,8 +309,6 @@ local function from_files(given, args)
     return next_record()
   end
 end
-
--- --- both ---
 
 local Given = {}
 Given.__index = Given

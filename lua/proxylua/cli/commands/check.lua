@@ -51,8 +51,6 @@ function M.parser(parser)
     "check --history --flapping")
 end
 
--- --- how they did before ---
-
 local function show_history(args, screen)
   local each = check.history()
   screen:stream("history", function()
@@ -61,8 +59,6 @@ local function show_history(args, screen)
     return record
   end)
 end
-
--- --- what is seen while it runs ---
 
 local function milliseconds(seconds)
   return ("%.0f ms"):format(seconds * 1000)
@@ -113,8 +109,6 @@ local function tell(screen, summary, is_partial)
       milliseconds(summary.p99), milliseconds(summary.slowest))
   end
 end
-
--- --- doing it ---
 
 -- --timeout, which goes with every command, is for each exchange: here for those through the
 -- proxies too.

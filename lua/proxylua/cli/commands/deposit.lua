@@ -32,8 +32,6 @@ function M.parser(parser)
   parsers.example(parser, "deposit BTC", "deposit USDT TRC20 --png usdt.png --wait-for 2h")
 end
 
--- --- the code on the terminal ---
-
 local function is_utf8()
   local locale = ""
   for _, name in ipairs{ "LANG", "LC_CTYPE", "LC_ALL" } do
@@ -85,8 +83,6 @@ local function tell(screen, deposit)
   end
   core.system.flush()
 end
-
--- --- the wait ---
 
 local STAYS = "the address stays valid: a deposit counts whenever it comes"
 

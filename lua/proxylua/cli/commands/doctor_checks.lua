@@ -12,8 +12,6 @@ local MAX_SKEW, SKEW = 60, 5
 local MAX_WAIT = 5            -- seconds to wait for a rate-limit slot
 local HEADER = 100            -- bytes at the start of an SQLite file, with its version
 
--- --- findings ---
-
 -- A report collects findings (state: ok, warn or fail; check; text; advice) and what later checks
 -- need: the settings as far as they could be read, has_api, has_key and has_store.
 local function add(report, state, check, text, advice, code)
@@ -33,8 +31,6 @@ end
 local function mode_of(status)
   return ("%03o"):format(status.mode)
 end
-
--- --- configuration ---
 
 local function shown(name, value)
   if name == "api_key_command" then return "set" end -- the command may contain secrets
@@ -96,8 +92,6 @@ local function check_config(report)
   report.settings, report.has_api = settings, not bad.base_url
 end
 
--- --- the key ---
-
 local places = {
   sandbox = "the key of the sandbox", environment = "from PROXYLUA_API_KEY",
   command = "from api_key_command",
@@ -110,8 +104,6 @@ local function check_key(report)
   report.has_key = true
   add(report, "ok", "key", places[source] or "from the file " .. report.settings.api_key_file)
 end
-
--- --- permissions and the store ---
 
 local function check_private(report, check, path)
   local status = core.system.status(path)
@@ -198,8 +190,6 @@ local function check_store(report)
   end
   return check_file_store(report, location or config.state_folder() .. "/state.db")
 end
-
--- --- the API ---
 
 local function add_clock(report, ahead)
   local text = ("%.0f s %s the clock of the API"):format(math.abs(ahead),
@@ -296,8 +286,6 @@ local function check_limits(report)
   return nil
 end
 
--- --- the journal ---
-
 local function add_entry(report, entry)
   local text = ("%s of %s, at most %s (key %s)"):format(entry.endpoint, entry.created_at,
     entry.quote, entry.key)
@@ -322,8 +310,6 @@ local function check_journal(report)
   local ok, err = pcall(add_entries, report)
   if not ok then add_error(report, "journal", err) end
 end
-
--- --- plugins ---
 
 local function check_plugins(report)
   local installed = require "proxylua.plugin.package.installed"

@@ -47,8 +47,6 @@ function M.names()
   return select(2, groups())
 end
 
--- --- help ---
-
 local function sample(param)
   return param.values and param.values[1] or samples[param.name] or "1"
 end
@@ -78,8 +76,6 @@ local function description(param)
   end
   return table.concat(parts, "; ")
 end
-
--- --- a command ---
 
 local function add_param(parser, param)
   if param.where == "path" then

@@ -33,8 +33,6 @@ function M.parser(parser)
     "export --from proxies.txt --format proxychains")
 end
 
--- --- where they go ---
-
 -- No format has to encode this; what is written has the mask in its place.
 local HIDDEN <const> = "HIDDEN_PASSWORD"
 

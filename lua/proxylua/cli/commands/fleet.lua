@@ -56,8 +56,6 @@ function M.parser(parser)
   parsers.example(parser, "fleet plan fleet.lua", "fleet apply fleet.lua --spend 40")
 end
 
--- --- plan and apply ---
-
 local actions = {}
 
 local function exit_code_of(plan, args)
@@ -90,8 +88,6 @@ function actions.apply(args, screen, flags)
     return require("proxylua.fleet.run").run(args.file, options)
   end)
 end
-
--- --- ties ---
 
 function actions.status(_, screen)
   local px = require "proxylua"

@@ -14,8 +14,6 @@ local M = { summary = "make, test, install and manage plugins", bare = true }
 local FAILED, UNSOUND = 1, 2 -- exit codes
 local SPEND = "1000"         -- of the money that is not real, for tests
 
--- --- words ---
-
 local function known_names()
   return installed.names()
 end
@@ -75,8 +73,6 @@ function M.parser(parser)
     "plugin install https://example.com/restocker-1.0.0.plx --sha256 9f86d08…")
 end
 
--- --- telling and asking ---
-
 local function title_of(manifest)
   return ("%s %s: %s"):format(manifest.name, manifest.version, manifest.description)
 end
@@ -106,8 +102,6 @@ local function ask(question, yes)
     core.error.raise{ kind = "cancelled", message = "not installed: you did not say yes" }
   end
 end
-
--- --- making ---
 
 local actions = {}
 
@@ -150,8 +144,6 @@ function actions.pack(args, screen)
   core.system.write_file(path, bytes)
   screen:record(nil, { file = path, size = #bytes, sha256 = packed.sha256 })
 end
-
--- --- installing ---
 
 local function check(manifest)
   require("proxylua.plugin.package.manifest").check_runtime(manifest)
@@ -226,8 +218,6 @@ function actions.remove(args, screen)
   installed.remove(args.name)
   screen:note("removed %s", args.name)
 end
-
--- --- looking ---
 
 function actions.list(_, screen)
   local rows, entries = {}, installed.entries()

@@ -13,8 +13,6 @@ local door = {
   limits = function() return ask("limits") end,
 }
 
--- --- px.http ---
-
 local function make_http(core)
   local response = { __index = { json = function(answer)
     return core.json.decode(answer.body)
@@ -27,8 +25,6 @@ local function make_http(core)
   end
   return http
 end
-
--- --- files: they cross whole ---
 
 local Output = { __close = function() end }
 Output.__index = Output

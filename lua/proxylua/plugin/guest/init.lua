@@ -5,8 +5,6 @@
 
 local core = ...
 
--- --- the program's own modules ---
-
 local loaded = { ["proxylua.core"] = core }
 
 local function require(name)
@@ -26,8 +24,6 @@ local scheduler = require "proxylua.plugin.guest.scheduler"
 require("proxylua.plugin.guest.core").complete(core)
 local streams = require("proxylua.plugin.streams").open(scheduler.ask, scheduler.clock)
 local ask, note = scheduler.ask, scheduler.note
-
--- --- px ---
 
 local names = require "proxylua.util.names"
 
@@ -93,8 +89,6 @@ if core.is_in_folder then
   for _, name in ipairs{ "proxies", "export", "notify" } do local _ = px[name] end
 end
 
--- --- the plugin's globals ---
-
 local plugin = { name = "?", modules = {}, loaded = { proxylua = px } }
 local globals = {}
 
@@ -150,8 +144,6 @@ globals.print = function(...) note("print", texts(...)) end
 globals.coroutine = {}
 for name, fn in pairs(coroutine) do globals.coroutine[name] = fn end
 globals.coroutine.yield = guarded(coroutine.yield)
-
--- --- what the parent asks for ---
 
 -- "module.function", or a function of main.
 local function find_function(name)

@@ -19,8 +19,6 @@ local function raise(kind, message)
   core.error.raise{ kind = kind, message = message }
 end
 
--- --- tasks ---
-
 local Task = {}
 
 local function make_ready(task)
@@ -120,8 +118,6 @@ local function cancel(task)
   if task.waiting then make_ready(task) end
 end
 
--- --- questions ---
-
 local function withdraw(wait)
   if not questions[wait.number] then return end
   questions[wait.number] = nil
@@ -151,8 +147,6 @@ function M.note(what, ...)
   local why = core.send("n", 0, what, ...)
   if why then raise("usage", "what was told cannot leave the plugin: it holds " .. why) end
 end
-
--- --- what the parent asks ---
 
 -- What a plugin raises may be anything.
 local function portable(err)
@@ -211,8 +205,6 @@ function M.run(handlers)
     handle(core.receive())
   end
 end
-
--- --- what tasks.lua builds on: the same functions as the program's own ---
 
 local function await_all(list)
   local wait = { left = 0 }

@@ -31,8 +31,6 @@ local function sorted(list)
   return list
 end
 
--- --- formats ---
-
 -- A file of lines, in which a terminal finds nothing to obey.
 local function check_line(plugin, line)
   if type(line) ~= "string" or plain.lines(line) ~= line then
@@ -105,8 +103,6 @@ function M.format(name)
     end
   end
 end
-
--- --- rules ---
 
 local function complain(format, ...)
   io.stderr:write("proxylua: ", plain.lines(format:format(...)), "\n")

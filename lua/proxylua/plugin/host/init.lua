@@ -35,8 +35,6 @@ local function fail(kind, format, ...)
   core.error.raise{ kind = kind, message = format:format(...) }
 end
 
--- --- what the plugin asks ---
-
 local function answer(instance, number, ...)
   instance.tasks[number], instance.begun[number] = nil, nil
   instance.process:answer(number, ...)
@@ -102,8 +100,6 @@ local function on_end(instance)
   for _, task in pairs(instance.tasks) do task:cancel() end
   instance.tasks = {}
 end
-
--- --- starting ---
 
 -- Whether it gets to know anything.
 local function has_grant(permissions, manifest)

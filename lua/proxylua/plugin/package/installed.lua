@@ -30,8 +30,6 @@ function M.folder()
     or refuse("there is no place for plugins: neither XDG_DATA_HOME nor HOME is set")
 end
 
--- --- the list ---
-
 local function list_path()
   return M.folder() .. "/lock.json"
 end
@@ -111,8 +109,6 @@ function M.entry(name)
   names.usage("there is no plugin %s%s; proxylua plugin list shows those that are installed", name,
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
-
--- --- loading ---
 
 local function place_of(name, entry)
   return ("%s/%s/%s"):format(M.folder(), name, entry.digest:sub(1, 16))
@@ -213,8 +209,6 @@ function M.open(name)
     permissions = entry.permissions,
   }
 end
-
--- --- changing ---
 
 -- A link is removed, whatever it leads to; where it cannot be, it is not followed either.
 local function remove_tree(path)

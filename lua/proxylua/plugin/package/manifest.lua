@@ -65,8 +65,6 @@ local function check_function(field, value)
   return name
 end
 
--- --- commands ---
-
 local function check_choices(field, choices)
   if choices == nil then return end
   for at = 1, #check_table(field, choices) do
@@ -144,8 +142,6 @@ local function check_commands(given)
   return commands
 end
 
--- --- what it adds to px.export and px.check ---
-
 local function check_added(field, given, check)
   local added = {}
   if count(check_table(field, given)) > MOST_ADDED then
@@ -187,8 +183,6 @@ local function check_events(given)
   for event, name in pairs(given) do on[event] = check_function("on." .. event, name) end
   return on
 end
-
--- --- all of it ---
 
 --- Whether a value can be the name of a plugin, and so of its folder.
 function M.is_name(name)

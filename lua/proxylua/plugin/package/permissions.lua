@@ -16,8 +16,6 @@ M.events = {
   balance_low = "the balance is low",
 }
 
--- --- checking: (value) -> value, or nil and what is expected ---
-
 local function amount(value)
   local ok, money = pcall(core.money.new, value)
   if not ok or money < 0 then return nil, "an amount such as 25 or \"9.30\"" end
@@ -123,8 +121,6 @@ end
 function M.check(given, refuse, unknown)
   return check_fields("permissions", given, schema, refuse, unknown)
 end
-
--- --- in plain words ---
 
 local function sorted(rows)
   local list = {}

@@ -15,8 +15,6 @@ local function refuse(format, ...)
   core.error.raise{ kind = "config", message = format:format(...) }
 end
 
--- --- what makes a plugin of files ---
-
 -- Hidden files, packed plugins and what only tests need are no part of a plugin.
 local function is_left_out(path)
   return path:find("^%.") or path:find("/%.") or path:find("%.plx$") or path == "spec"
@@ -54,8 +52,6 @@ function M.of_files(files, from)
   manifests.check_modules(manifest, found)
   return { files = files, manifest = manifest, from = from }
 end
-
--- --- folders ---
 
 local function add_file(list, path, name)
   local why = core.archive.check_name(name)
@@ -96,8 +92,6 @@ function M.of_folder(path)
   return M.of_files(files, core.system.real_path(path))
 end
 
--- --- archives ---
-
 --- The plugin in the bytes of an archive.
 -- @param from text, where they come from
 -- @param sha256 the digest that they must have, nil: any
@@ -118,8 +112,6 @@ local function of_file(path, sha256)
   if not bytes then refuse("cannot read %s: %s", path, why) end
   return M.of_bytes(bytes, core.system.real_path(path), sha256)
 end
-
--- --- URLs ---
 
 local hosts_here = { ["127.0.0.1"] = true, ["[::1]"] = true, localhost = true }
 
