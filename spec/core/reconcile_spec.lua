@@ -464,7 +464,8 @@ describe("An extension whose answer is lost", function()
       local key = "e" .. number
       local kind, charge, message = extend(key)
       assert.same({ "outcome_unknown", "unknown" }, { kind, charge }, fault)
-      assert.matches("the outcome could not be looked up: the response is not an order", message, 1, true)
+      assert.matches("the outcome could not be looked up: the response is not an order",
+      message, 1, true)
       faults()
       assert.matches("^%d+%-", (extend(key)), fault)
       assert.equal(number, extensions())
