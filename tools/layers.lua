@@ -14,9 +14,10 @@ local includes = {
   plugin = { "base" },
   qr = { "base" },
   pool = { "base" },
-  sandbox = { "base" },
+  gateway = { "base", "net", "pool" },
+  sandbox = { "base", "net" },
   bind = { "base", "net", "store", "limits", "api", "charge", "bundle", "plugin", "qr", "pool",
-    "sandbox" },
+    "gateway", "sandbox" },
   ["main.c"] = { "base", "api", "bind" },
 }
 

@@ -1,5 +1,5 @@
--- src/sandbox/forward_proxy.c and proxy_head.c: the proxies that the sandbox sells, used as any
--- client uses them.
+-- src/sandbox/forward_proxy.c and src/net/proxy_head.c: the proxies that the sandbox sells, used as
+-- any client uses them.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"

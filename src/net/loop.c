@@ -26,6 +26,8 @@ struct watch {
   uint32_t wanted, told;
   bool changed;
   bool ours; /* opened and closed through us: nobody can swap the socket behind the number unseen */
+  struct loop_socket *socket;
+  uint32_t serial; /* of the socket: an event of an earlier one of this number is dropped */
 };
 
 struct loop {
@@ -46,7 +48,8 @@ struct loop {
   int watch_count;
   int *changed; /* descriptors whose watch changed */
   int changed_count;
-  int ready; /* descriptors that were ready in the last wait */
+  uint32_t sockets; /* added so far */
+  int ready;        /* descriptors that were ready in the last wait */
   struct loop_starter *starters;
   struct loop_reader *readers;
   bool (*collect)(void *);
@@ -73,7 +76,7 @@ struct loop *loop_open(void)
   loop->now = loop_clock();
   loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-  struct epoll_event event = {.events = EPOLLIN, .data.fd = loop->wake};
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint32_t)loop->wake};
   if (loop->wake >= 0 && loop->epoll >= 0 &&
       epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) == 0)
     return loop;
@@ -228,7 +231,7 @@ static void tell(struct loop *loop, int fd)
 {
   struct watch *watch = &loop->watches[fd];
   if (watch->wanted == watch->told) return;
-  struct epoll_event event = {.events = watch->wanted, .data.fd = fd};
+  struct epoll_event event = {.events = watch->wanted, .data.u64 = (uint32_t)fd};
   int op = !watch->told ? EPOLL_CTL_ADD : watch->wanted ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
   epoll_ctl(loop->epoll, op, fd, &event);
   watch->told = watch->wanted;
@@ -356,7 +359,7 @@ static int wait_events(struct loop *loop, struct epoll_event *events, int64_t wa
 
 bool loop_read(struct loop *loop, struct loop_reader *reader)
 {
-  struct epoll_event event = {.events = EPOLLIN, .data.fd = reader->fd};
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint32_t)reader->fd};
   if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, reader->fd, &event) != 0) return false;
   reader->next = loop->readers;
   loop->readers = reader;
@@ -376,8 +379,37 @@ void loop_await(struct loop *loop, const struct loop_reader *reader, bool input,
                 bool room_for_output)
 {
   struct epoll_event event = {.events = (input ? EPOLLIN : 0) | (room_for_output ? EPOLLOUT : 0),
-                              .data.fd = reader->fd};
+                              .data.u64 = (uint32_t)reader->fd};
   epoll_ctl(loop->epoll, EPOLL_CTL_MOD, reader->fd, &event);
+}
+
+bool loop_add_socket(struct loop *loop, struct loop_socket *socket)
+{
+  if (!watches_reserve(loop, socket->fd)) return false;
+  struct watch *watch = &loop->watches[socket->fd];
+  uint32_t serial = ++loop->sockets ? loop->sockets : ++loop->sockets;
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                              .data.u64 = (uint64_t)serial << 32 | (uint32_t)socket->fd};
+  if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, socket->fd, &event) != 0) return false;
+  watch->socket = socket;
+  watch->serial = serial;
+  return true;
+}
+
+void loop_remove_socket(struct loop *loop, const struct loop_socket *socket)
+{
+  if (socket->fd >= loop->watch_count || loop->watches[socket->fd].socket != socket) return;
+  loop->watches[socket->fd].socket = NULL;
+  epoll_ctl(loop->epoll, EPOLL_CTL_DEL, socket->fd, NULL);
+}
+
+static void dispatch_socket(struct loop *loop, const struct epoll_event *event)
+{
+  const struct watch *watch = &loop->watches[(uint32_t)event->data.u64];
+  if (!watch->socket || watch->serial != event->data.u64 >> 32) return;
+  loop->progress = true;
+  watch->socket->ready(watch->socket->arg, event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP),
+                       event->events & EPOLLOUT, event->events & (EPOLLERR | EPOLLHUP));
 }
 
 static struct loop_reader *find_reader(const struct loop *loop, int fd)
@@ -389,13 +421,18 @@ static struct loop_reader *find_reader(const struct loop *loop, int fd)
 
 static void dispatch(struct loop *loop, const struct epoll_event *event)
 {
-  struct loop_reader *reader = find_reader(loop, event->data.fd);
+  if (event->data.u64 >> 32) {
+    dispatch_socket(loop, event);
+    return;
+  }
+  int fd = (int)event->data.u64;
+  struct loop_reader *reader = find_reader(loop, fd);
   if (reader) {
     loop->progress = true;
     reader->ready(reader->arg);
     return;
   }
-  if (event->data.fd == loop->wake) {
+  if (fd == loop->wake) {
     uint64_t count;
     loop->progress = true;
     while (read(loop->wake, &count, sizeof count) > 0) continue;
@@ -404,7 +441,7 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
   int flags = (event->events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
               (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
               (event->events & EPOLLERR ? CURL_CSELECT_ERR : 0);
-  act(loop, event->data.fd, flags);
+  act(loop, fd, flags);
 }
 
 void loop_add_starter(struct loop *loop, struct loop_starter *starter)

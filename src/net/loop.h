@@ -89,6 +89,21 @@ void loop_stop_reading(struct loop *loop, struct loop_reader *reader);
 void loop_await(struct loop *loop, const struct loop_reader *reader, bool input,
                 bool room_for_output);
 
+/* A socket of the gateway's: its function is called whenever it becomes readable or writable
+ * (edge-triggered), once after it was added, and when it fails. A field of what it belongs to;
+ * there may be thousands. The function may remove and close any of them. */
+struct loop_socket {
+  int fd;
+  void (*ready)(void *arg, bool input, bool output, bool failed);
+  void *arg;
+};
+
+/* False when memory or descriptors are out, or the descriptor cannot be waited for. */
+bool loop_add_socket(struct loop *loop, struct loop_socket *socket);
+
+/* Before the descriptor is closed. Its function is not called any more. */
+void loop_remove_socket(struct loop *loop, const struct loop_socket *socket);
+
 /* Called after libcurl has worked: the http module collects its finished transfers here and says
  * whether there were any. */
 void loop_on_transfers(struct loop *loop, bool (*collect)(void *arg), void *arg);

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "sandbox/proxy_head.h"
+#include "net/proxy_head.h"
 
 #define MAX_RELAYS 20000
 #define MAX_HEAD 16384
@@ -217,6 +217,7 @@ static void start_relaying(struct relay *r)
     bufferevent_write(r->client, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
   } else {
     bufferevent_write(r->origin, r->head.origin.data, r->head.origin.size);
+    bufferevent_write(r->origin, r->head.end, strlen(r->head.end));
     buffer_free(&r->head.origin);
   }
 }
