@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ENTRY ((size_t)16 << 10) /* bytes of an entry of passwd or group; longer ones are refused \
-                                  */
+#define ENTRY                                                                         \
+  ((size_t)16 << 10) /* bytes of an entry of passwd or group; longer ones are refused \
+                      */
 
 static bool is_private_group(gid_t group)
 {
