@@ -93,9 +93,12 @@ describe("files of a plugin", function()
   it("never reads one of proxylua's own files while it is replaced", function()
     local path = hide("granted/deep/key", "sk_live_0123456789")
     local stop = folder .. "/stop"
-    assert(os.execute(("cd %s/outside && (while ! [ -e %s ]; do echo sk_live_9876543210 >new && "
-      .. "mv new %s; done) >/dev/null 2>&1 &"):format(folder, stop, path)))
-    finally(function() program.write(stop, "") end)
+    local loop = assert(io.popen(("cd %s/outside && while ! [ -e %s ]; do "
+      .. "echo sk_live_9876543210 >new && mv new %s; done 2>&1"):format(folder, stop, path)))
+    finally(function()
+      program.write(stop, "")
+      loop:close() -- when nothing is written any more
+    end)
     local results = plugin:call("run", [[
       local read = {}
       for _ = 1, 3000 do
