@@ -226,7 +226,7 @@ local function retries(what, how, most)
     faults[#faults + 1] = (" --fault orders.create:cut=before,count=1,skip=%d"):format(at * 25 + 12)
   end
   with_sandbox(function(env_of, counters, secret)
-    local line = "%s PROXYLUA_SETTLE=1 PROXYLUA_STORE=%s/retry-%s.db %s bench/retry.lua %s %d %s"
+    local line = "%s PROXYLUA_SETTLE=1s PROXYLUA_STORE=%s/retry-%s.db %s bench/retry.lua %s %d %s"
     if not os.execute(line:format(env_of, folder, how, ours, how, count, secret)) then give_up() end
     local sold = tonumber(counters():match('"sold":(%d+)'))
     absolute(("%s: bought twice, of %d"):format(what, count), "%.0f", sold - count, most)
@@ -365,7 +365,7 @@ local figures = {
   { "check", function()
     local count, timeout = 2000, 5
     local line = "env PROXYLUA_BASE_URL=%s/api/v1 %s check --quiet --no-history --from %s --url %s "
-      .. "--expect 200 --timeout %d"
+      .. "--expect 200 --timeout %ds"
     local mixed = write_proxies(count, fate)
     local mine = measure(runs, line:format(http, ours, mixed, target, timeout))
     row("2,000 checked, 512 in flight, 10 % refuse, 5 % hang: wall and bound", "%.2f s", mine.wall,

@@ -3,6 +3,7 @@
 -- @module px.notify
 
 local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
 
 local M = {}
@@ -197,9 +198,9 @@ local function check(params)
   if params.chat ~= nil and type(params.chat) ~= "string" and not math.tointeger(params.chat) then
     names.usage("px.notify: the chat is its id, or its @name")
   end
-  local timeout = params.timeout or TIMEOUT
-  if type(timeout) ~= "number" or not (timeout >= 0.001 and timeout <= 86400) then
-    names.usage("px.notify: the timeout is a number of seconds, got %s", tostring(timeout))
+  local timeout = duration.seconds(params.timeout or TIMEOUT, "px.notify: timeout")
+  if not (timeout >= 0.001 and timeout <= 86400) then
+    names.usage("px.notify: timeout must be from 1ms to 86400s, got %s", tostring(params.timeout))
   end
 end
 
@@ -217,7 +218,7 @@ function M.prepare(params)
   local place, _, rest = take_apart(url)
   local message = {
     url = url, place = place, rest = rest, text = params.text, chat = params.chat,
-      timeout = params.timeout or TIMEOUT,
+      timeout = duration.seconds(params.timeout or TIMEOUT, "px.notify: timeout"),
   }
   local kind = params.kind or M.kind_of(url)
   return kind, message, kinds[kind](message)
@@ -231,7 +232,7 @@ end
 -- @param params table: `text`; `url`, https or loopback (left out: what the environment has in
 --   PROXYLUA_NOTIFY_URL); `kind`: "json", "slack", "discord" or "telegram"; `chat`, of Telegram (or
 --   `?chat_id=` in the URL, which is https://api.telegram.org/bot and the bot's token); `timeout`
---   in seconds (30) for an attempt
+--   for an attempt, seconds or a duration such as "5s" (30)
 -- @return the kind
 -- @raise usage; network, timeout, upstream, rate_limited; invalid, when the receiver refuses
 -- @usage local _, err = px.try(px.notify, { url = px.sandbox().url .. "/hook/s3cret",

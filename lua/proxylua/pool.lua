@@ -82,10 +82,7 @@ end
 function Pool.fetch(method, url, options)
   local pool, tried, sent = options.proxy, {}, copy_options(options)
   local most = math.max(math.min(MOST_PROXIES, pool.engine:count()), 1)
-  local timeout = options.timeout or 30
-  if type(timeout) ~= "number" then
-    names.usage("px.http: timeout is a number, not a %s", type(timeout))
-  end
+  local timeout = duration.seconds(options.timeout or 30, "px.http: timeout")
   local ends, answer, err = core.task.clock() + timeout, nil, nil
   for number = 1, most do
     local left = number == 1 and timeout or ends - core.task.clock()

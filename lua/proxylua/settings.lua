@@ -3,6 +3,7 @@
 -- and never searched for in the working directory.
 
 local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
 
 local M = {}
@@ -46,15 +47,12 @@ function types.store(value, in_file)
   return types.path(value, in_file)
 end
 
-local function number(value, in_file)
-  if type(value) == "string" and not in_file then return tonumber(value) end
-  return type(value) == "number" and value or nil
-end
-
-function types.seconds(value, in_file)
-  local seconds = number(value, in_file)
+-- A number alone is refused: whether it means seconds or days would be a guess.
+function types.duration(value, in_file)
+  local seconds = duration.read(value)
   if seconds and seconds >= 0.001 and seconds <= 1e6 then return seconds end
-  return nil, "a number of seconds from 0.001 to 1000000"
+  if seconds then return nil, "a duration from 1ms to 1000000s" end
+  return nil, duration.expected(value, in_file and '"')
 end
 
 function types.amount(value)
@@ -94,12 +92,11 @@ M.rows = {
   { "limits", "limits", env = "PROXYLUA_LIMITS", flag = "limits",
     default = "general=60/60,orders=10/60",
     summary = "requests/seconds of each rate limit, or off" },
-  { "timeout", "seconds", env = "PROXYLUA_TIMEOUT", flag = "timeout", default = 30,
-    summary = "seconds for one HTTP request" },
-  { "settle", "seconds", env = "PROXYLUA_SETTLE", default = 60,
-    summary = "seconds to keep looking for an order whose response was lost" },
-  { "max_wait", "seconds", default = 120,
-    summary = "longest pause that the API may impose, in seconds" },
+  { "timeout", "duration", env = "PROXYLUA_TIMEOUT", flag = "timeout", default = "30s",
+    summary = "time for one HTTP request" },
+  { "settle", "duration", env = "PROXYLUA_SETTLE", default = "60s",
+    summary = "time to keep looking for an order whose response was lost" },
+  { "max_wait", "duration", default = "2m", summary = "longest pause that the API may impose" },
   { "trace", "path", flag = "trace", summary = "file that receives a line for each HTTP request" },
   { "ca_file", "path", env = "SSL_CERT_FILE",
     summary = "file of the CA certificates for https, targets and proxies" },
@@ -324,7 +321,7 @@ function M.read(flags, options)
     if not ok and not options.on_bad then error(value, 0) end
     if not ok then
       options.on_bad(row[1], value)
-      value, from = row.default, "default"
+      value, from = row.default ~= nil and types[row[2]](row.default) or nil, "default"
     end
     if value ~= nil then
       put(settings, row[1], value)

@@ -4,6 +4,7 @@
 -- @module px.tasks
 
 local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
 
 local M = {}
@@ -40,7 +41,7 @@ M.spawn = core.task.spawn
 
 --- Waits while other tasks run.
 -- @function px.sleep
--- @param seconds number from 0; 0 lets the other tasks run once
+-- @param seconds number from 0, or a duration such as "5s"; 0 lets the other tasks run once
 -- @raise usage; cancelled
 -- @usage px.sleep(0.5)
 M.sleep = core.task.sleep
@@ -204,13 +205,14 @@ function M.all(fns)
   return run(walk(fns), call, math.max(#fns, 1), {})
 end
 
-local function check_seconds(caller, seconds, zero_too)
+local function seconds_of(caller, value, zero_too)
+  local seconds = duration.read(value) or value
   if type(seconds) == "number" and seconds <= 1e9
     and (seconds > 0 or (zero_too and seconds == 0)) then
-    return
+    return seconds
   end
-  names.usage("%s takes a number of seconds %s 0, got %s", caller, zero_too and "from" or "above",
-    tostring(seconds))
+  names.usage("%s takes a number of seconds %s 0, or a text with a unit such as \"5s\"; got %s",
+    caller, zero_too and "from" or "above", tostring(value))
 end
 
 -- Both end when the call does, whichever way it ends.
@@ -229,7 +231,7 @@ end
 -- it waits for is stopped. A charge that is under way then goes on to be settled, and the journal
 -- tells its outcome.
 -- @function px.timeout
--- @param seconds number from 0
+-- @param seconds number from 0, or a duration such as "5m"
 -- @param fn function
 -- @param ... its arguments
 -- @return what the function returned
@@ -238,7 +240,7 @@ end
 -- @usage local list = px.timeout(60, px.orders.wait, order.id)
 -- print(#list)  --> 2
 function M.timeout(seconds, fn, ...)
-  check_seconds("px.timeout", seconds, true)
+  seconds = seconds_of("px.timeout", seconds, true)
   local expired = false
   local task = core.task.spawn(fn, ...)
   local clock = core.task.spawn(function()
@@ -268,7 +270,7 @@ end
 --- Calls a function now and then again and again, a period apart. The times do not drift, and the
 -- calls never overlap: one that takes longer than the period lets the times pass that it misses.
 -- @function px.every
--- @param seconds number above 0
+-- @param seconds number above 0, or a duration such as "5m"
 -- @param fn function; it ends the task by returning false
 -- @param ... its arguments
 -- @return task, for cancel and join
@@ -280,7 +282,7 @@ end
 --   return looks < 2
 -- end):join()
 function M.every(seconds, fn, ...)
-  check_seconds("px.every", seconds)
+  seconds = seconds_of("px.every", seconds)
   if type(fn) ~= "function" then names.usage("px.every takes a function, got a %s", type(fn)) end
   return core.task.spawn(function(...)
     local due = core.task.clock()

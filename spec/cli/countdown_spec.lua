@@ -105,7 +105,7 @@ describe("A wait for the limits", function()
   it("is counted down too when the API has asked for it, and taken away when it is given up",
     function()
     sandbox:change("settings", { faults = { "account.get:status=429,retry_after=3" } })
-    local config = program.write(sandbox.home .. "/config.lua", "return { max_wait = 5 }")
+    local config = program.write(sandbox.home .. "/config.lua", "return { max_wait = '5s' }")
     local shown, text = finish(start([[
       local px = require "proxylua"
       px.try(px.timeout, 1.5, px.account.get)

@@ -85,7 +85,7 @@ describe("exit codes", function()
 
   it("is 4 without a network, for a broken answer, a timeout and a full store", function()
     start{ faults = { "account.get:delay=5" } }
-    assert.are.equal(4, run({ "--timeout", "0.2", "account", "get" }).code)
+    assert.are.equal(4, run({ "--timeout", "0.2s", "account", "get" }).code)
     core.sandbox.stop()
     start{ faults = { "account.get:garbage" } }
     assert.are.equal(4, run({ "account", "get" }).code)

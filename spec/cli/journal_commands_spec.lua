@@ -14,7 +14,7 @@ local function buying(key)
 end
 local SECOND_KEY = "sk_sandbox_rotated_00000001"
 -- Seconds in which no run settles an unknown outcome by itself.
-local LONG = { PROXYLUA_SETTLE = "3600" }
+local LONG = { PROXYLUA_SETTLE = "3600s" }
 
 describe("the journal", function()
   local sandbox
@@ -37,7 +37,7 @@ describe("the journal", function()
     local baseline = last == "placed" and 0 or 1 -- a purchase just made leaves its own
     faults("orders.create:" .. (fault or "cut=after") .. ",count=1",
       "orders.list:status=403,skip=" .. baseline)
-    local kind, message = buy(key, { PROXYLUA_SETTLE = "0.1" })
+    local kind, message = buy(key, { PROXYLUA_SETTLE = "0.1s" })
     faults()
     assert.equal("outcome_unknown", kind)
     return message
@@ -107,7 +107,7 @@ describe("the journal", function()
     end)
 
     it("refuse what is not a time", function()
-      refused({ "prune", "--before", "yesterday" }, "takes a duration such as")
+      refused({ "prune", "--before", "yesterday" }, "must be a duration such as")
       refused({ "prune" }, "before")
     end)
   end)
@@ -253,13 +253,13 @@ describe("the journal", function()
     it("without a word looks it up, and says why it stays unknown and what can be done", function()
       lose("two")
       faults("orders.list:status=403")
-      local out, err = journal({ "settle", "two", "--json" }, 5, { PROXYLUA_SETTLE = "0.1" })
+      local out, err = journal({ "settle", "two", "--json" }, 5, { PROXYLUA_SETTLE = "0.1s" })
       assert.equal("unknown", core.json.decode(out).state)
       assert.matches("stays unknown: the outcome could not be looked up: .*403", err)
       assert.matches("proxylua journal settle two placed --order-id ID, or not_placed", err, 1,
         true)
       faults()
-      out, err = journal({ "settle", "two", "--json" }, 0, { PROXYLUA_SETTLE = "0.1" })
+      out, err = journal({ "settle", "two", "--json" }, 0, { PROXYLUA_SETTLE = "0.1s" })
       assert.equal("placed", core.json.decode(out).state)
       assert.matches("key two answers order " .. sold()[1], err, 1, true)
     end)
@@ -267,7 +267,7 @@ describe("the journal", function()
     it("gives back what was reserved, or keeps it", function()
       local path = program.write(sandbox.home .. "/config.lua",
         "return { spend = { per_day = 5 } }")
-      local env = { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = path, PROXYLUA_SETTLE = "3600" }
+      local env = { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = path, PROXYLUA_SETTLE = "3600s" }
       lose("two", "cut=before")
       assert.equal("spend_refused", (buy("three", env)))
       journal{ "settle", "two", "not_placed" }

@@ -337,7 +337,7 @@ describe("plugins hear of every charge", function()
   before_each(function()
     home, sandbox = plugins.home(), sandboxes.start()
     home.env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
-      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1" }
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1s" }
     home:install("listener", { manifest = [[on = { order_placed = "order_placed",
       order_extended = "order_extended", charge_refused = "charge_refused",
       request_charged = "request_charged" }]], files = { ["main.lua"] = [[

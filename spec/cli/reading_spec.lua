@@ -56,7 +56,7 @@ describe("reading responses of the API", function()
     assert.matches("order ord_1: proxy 2 cannot be used: password is not valid Unicode text",
       result.err, 1, true)
     server:stop()
-    result = run(bodies, "--jsonl", "check", "--timeout", "1", "--url", server.url .. "/none")
+    result = run(bodies, "--jsonl", "check", "--timeout", "1s", "--url", server.url .. "/none")
     assert.are.equal(4, result.code)
     assert.matches('"host":"10.0.0.1"', result.out, 1, true)
     assert.matches("order ord_1: proxy 2 cannot be used", result.err, 1, true)

@@ -118,7 +118,7 @@ describe("a charge", function()
     at = terminal.open({ "--spend", "100", "--quiet" }, {
       env = {
         PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key, PROXYLUA_LIMITS = "off",
-          PROXYLUA_SETTLE = "0.1",
+          PROXYLUA_SETTLE = "0.1s",
       },
     })
     at:prompt()

@@ -55,9 +55,9 @@ describe("the configuration", function()
 
   it("takes a flag before the environment, that before the file, that before the default",
     function()
-    local text = "return { timeout = 7, store = '/tmp/a.db', max_wait = 9 }"
-    local env = { PROXYLUA_TIMEOUT = "8", PROXYLUA_STORE = "/tmp/b.db", PROXYLUA_SETTLE = "" }
-    local values, sources = read(text, "{ timeout = '9' }", env)
+    local text = "return { timeout = '7s', store = '/tmp/a.db', max_wait = '9s' }"
+    local env = { PROXYLUA_TIMEOUT = "8s", PROXYLUA_STORE = "/tmp/b.db", PROXYLUA_SETTLE = "" }
+    local values, sources = read(text, "{ timeout = '9s' }", env)
     assert.are.equal("9", values.timeout)
     assert.are.equal("--timeout", sources.timeout)
     assert.are.equal("/tmp/b.db", values.store)
@@ -70,7 +70,7 @@ describe("the configuration", function()
   it("reads every variable of the environment", function()
     local values = read(nil, nil, {
       PROXYLUA_BASE_URL = "http://127.0.0.1:9/x", PROXYLUA_STORE = "/s", PROXYLUA_SPEND = "9.30",
-      PROXYLUA_LIMITS = "off", PROXYLUA_TIMEOUT = "1.5", PROXYLUA_SETTLE = "2",
+      PROXYLUA_LIMITS = "off", PROXYLUA_TIMEOUT = "1.5s", PROXYLUA_SETTLE = "2s",
     })
     assert.are.same({ "http://127.0.0.1:9/x", "/s", "money 9.30", "off", "1.5", "2.0" }, {
       values.base_url, values.store, values["spend.per_run"], values.limits, values.timeout,
@@ -80,8 +80,8 @@ describe("the configuration", function()
 
   it("has profiles, which keep what they do not set", function()
     local text = [[return {
-      timeout = 5, spend = { per_run = 10, per_day = "50.5" },
-      profiles = { quick = { timeout = 1, spend = { per_run = 3 } } },
+      timeout = "5s", spend = { per_run = 10, per_day = "50.5" },
+      profiles = { quick = { timeout = "1s", spend = { per_run = 3 } } },
     }]]
     local values, sources = read(text, "{ profile = 'quick' }")
     assert.are.equal("1", values.timeout)
@@ -115,9 +115,10 @@ describe("the configuration", function()
   it("checks types", function()
     local wrong = {
       ["base_url = 5"] = "base_url must be a text, got 5",
-      ["timeout = 0"] = "timeout must be a number of seconds",
-      ["timeout = '5'"] = "timeout must be a number of seconds",
-      ["timeout = 1e400"] = "timeout must be a number of seconds",
+      ["timeout = '0s'"] = "timeout must be a duration from 1ms",
+      ["timeout = 5"] = 'timeout must be a duration with a unit, such as "5s" %(seconds%)',
+      ["settle = '5'"] = 'settle must be a duration with a unit, such as "5s"',
+      ["max_wait = 1e400"] = "max_wait must be a duration such as",
       ["color = 'yes'"] = "color must be true or false",
       ["spend = 25"] = "spend must be a table",
       ["spend = { per_run = 'lots' }"] = "spend%.per_run must be an amount",
@@ -132,10 +133,16 @@ describe("the configuration", function()
       assert.has.match(message, refused("return { " .. text .. " }"))
     end
     local message = refused("return {}", nil, { PROXYLUA_TIMEOUT = "soon" })
-    assert.has.match("PROXYLUA_TIMEOUT must be a number of seconds", message)
+    assert.has.match("PROXYLUA_TIMEOUT must be a duration such as 90s", message)
+    for _, name in ipairs{ "PROXYLUA_TIMEOUT", "PROXYLUA_SETTLE" } do
+      assert.has.match(name .. " must be a duration with a unit, such as 30s %(seconds%)",
+        refused("return {}", nil, { [name] = "30" }))
+    end
+    assert.has.match("%-%-timeout must be a duration with a unit, such as 9s",
+      refused("return {}", { "--timeout", "9", "-e", "" }))
     assert.has.match("%-%-spend must be an amount",
       refused("return {}", { "--spend", "all", "-e", "" }))
-    assert.has.match("%-%-timeout must be a number",
+    assert.has.match("%-%-timeout must be a duration",
       refused("return {}", { "--timeout=nan", "-e", "" }))
   end)
 
@@ -150,8 +157,9 @@ describe("the configuration", function()
   end)
 
   it("takes another file from PROXYLUA_CONFIG, which must be there", function()
-    local other = program.write(home .. "/other.lua", "return { timeout = 4 }")
-    assert.are.equal("4", read("return { timeout = 5 }", nil, { PROXYLUA_CONFIG = other }).timeout)
+    local other = program.write(home .. "/other.lua", "return { timeout = '4s' }")
+    assert.are.equal("4", read("return { timeout = '5s' }",
+      nil, { PROXYLUA_CONFIG = other }).timeout)
     local message = refused(nil, nil, { PROXYLUA_CONFIG = home .. "/nothing.lua" })
     assert.has.match("cannot read the config file .*nothing.lua: No such file", message)
     assert.has.match("cannot read the config file", refused(nil, nil, { PROXYLUA_CONFIG = home }))
@@ -164,7 +172,7 @@ describe("the configuration", function()
   end)
 
   it("refuses a file that a group can change, but for the user's private group", function()
-    program.write(path, "return { timeout = 5 }")
+    program.write(path, "return { timeout = '5s' }")
     local pipe = io.popen("id -un; id -gn; stat -c %G " .. path)
     local user, group, owner = pipe:read("l", "l", "l")
     pipe:close()
@@ -192,7 +200,7 @@ describe("the configuration", function()
   end)
 
   it("never looks in the working directory", function()
-    program.write(home .. "/config.lua", "return { timeout = 3 }")
+    program.write(home .. "/config.lua", "return { timeout = '3s' }")
     assert.are.equal("30", read(nil).timeout)
     local result = program.run({ home .. "/show.lua", "return {}" },
       { home = home, cwd = home, env = { XDG_CONFIG_HOME = ".", HOME = "." } })

@@ -102,7 +102,7 @@ describe("a purchase", function()
   it("goes out under another Idempotency-Key after each attempt that failed", function()
     for number, fault in ipairs{ "status=400", "cut=before", "status=402" } do
       faults(("orders.create:%s,count=1"):format(fault))
-      assert.equal("none", select(2, buy("key = 'k'", { PROXYLUA_SETTLE = "0.1" })), number)
+      assert.equal("none", select(2, buy("key = 'k'", { PROXYLUA_SETTLE = "0.1s" })), number)
     end
     assert.matches("^ord_", (buy("key = 'k'")))
     assert.equal("k.3", sandbox:look("orders").orders[1].key)

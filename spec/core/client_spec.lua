@@ -213,7 +213,7 @@ describe("a request", function()
 
   it("has one deadline for all of its tries, in which waits for slots do not count", function()
     server = servers.start{ ["/account"] = { { "", hold = true } } }
-    assert.equal(4, run(server.url, "px.account.get()", { PROXYLUA_TIMEOUT = "0.2" }).code)
+    assert.equal(4, run(server.url, "px.account.get()", { PROXYLUA_TIMEOUT = "0.2s" }).code)
     assert.is_true(#server:requests() <= 2) -- of 0.2 s each, in 0.4 s
     server:stop()
     server = servers.start{ ["/account"] = servers.ok(ACCOUNT) }
@@ -233,7 +233,7 @@ describe("a request", function()
 
   it("takes no longer an exchange than PROXYLUA_TIMEOUT says", function()
     server = servers.start{ ["/account"] = { { "", hold = true } } }
-    local result = run(server.url, "px.account.get()", { PROXYLUA_TIMEOUT = "0.2" })
+    local result = run(server.url, "px.account.get()", { PROXYLUA_TIMEOUT = "0.2s" })
     assert.equal(4, result.code)
     assert.is_true(#server:requests() >= 1)
   end)
@@ -291,7 +291,7 @@ describe("429", function()
   it("that never ends is raised", function()
     sandbox:change("settings",
       { faults = core.json.array{ "account.get:status=429,retry_after=1" } })
-    local config = program.write(sandbox.home .. "/config.lua", "return { max_wait = 2 }")
+    local config = program.write(sandbox.home .. "/config.lua", "return { max_wait = '2s' }")
     local env = { PROXYLUA_CONFIG = config }
     local kind = sandbox:eval("local _, e = px.try(px.account.get) return e.kind", { env = env })
     assert.equal("rate_limited", kind)

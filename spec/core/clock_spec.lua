@@ -44,7 +44,7 @@ describe("With the API's clock wrong by", function()
   local function run(...)
     return program.run({ ... }, { home = home, env = { PROXYLUA_BASE_URL = server.url,
       PROXYLUA_API_KEY = "sk_live_0123456789abcdef", PROXYLUA_LIMITS = "off",
-      PROXYLUA_SPEND = "100", PROXYLUA_SETTLE = "0.1" } })
+      PROXYLUA_SPEND = "100", PROXYLUA_SETTLE = "0.1s" } })
   end
 
   local function charges()

@@ -70,7 +70,7 @@ for _, place in ipairs(stores.all) do
 
     it("never sends again what a killed process had sent", function()
       killed_purchase("k")
-      assert.matches("^ord_", (buy("key = 'k'", { PROXYLUA_SETTLE = "5" })))
+      assert.matches("^ord_", (buy("key = 'k'", { PROXYLUA_SETTLE = "5s" })))
       assert.equal(1, requests())
     end)
 
@@ -79,7 +79,7 @@ for _, place in ipairs(stores.all) do
       killed_purchase("k")
       assert.equal("spend_refused",
         (buy("key = 'l', quantity = 2", { PROXYLUA_SPEND = "", PROXYLUA_CONFIG = path,
-        PROXYLUA_SETTLE = "3600" })))
+        PROXYLUA_SETTLE = "3600s" })))
       assert.equal(1, requests())
     end)
 

@@ -67,8 +67,8 @@ end
 local function start_processes(run, home, url, store, seed)
   local script = program.write(home .. "/busy.lua", BUSY)
   return children.start(PROCESSES, home, { script, tostring(run.requests) }, {
-    PROXYLUA_BASE_URL = url, PROXYLUA_STORE = store, PROXYLUA_TIMEOUT = run.faults and TIMEOUT
-      or 30,
+    PROXYLUA_BASE_URL = url, PROXYLUA_STORE = store,
+    PROXYLUA_TIMEOUT = (run.faults and TIMEOUT or 30) .. "s",
     PROXYLUA_API_KEY = ("sk_live_%s_%s_%d"):format(run.kind, run.algorithm, seed),
     PROXYLUA_LIMITS = ("general=%d/%g"):format(FORM.count, FORM.window),
   })

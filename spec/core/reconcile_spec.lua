@@ -47,7 +47,7 @@ end
 local function during(requests, code, act, env)
   local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
     PROXYLUA_LIMITS = "off",
-    PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.6" }
+    PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.6s" }
   for name, value in pairs(env or {}) do all[name] = value end
   local script = program.write(sandbox.home .. "/during.lua", 'local px = require "proxylua" '
     .. code)
@@ -108,7 +108,7 @@ describe("A purchase whose answer is lost", function()
   it("is found in lists that are slow to show it", function()
     faults("orders.create:cut=after,count=1", "orders.list:slow=1", "account.transactions:slow=1",
       "account.get:slow=1")
-    assert.matches("^ord_", (buy("key = 'k'", { PROXYLUA_SETTLE = "3" })))
+    assert.matches("^ord_", (buy("key = 'k'", { PROXYLUA_SETTLE = "3s" })))
     assert.equal(1, sold())
   end)
 

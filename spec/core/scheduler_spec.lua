@@ -539,7 +539,7 @@ describe("px.every", function()
   end)
 
   it("refuses what it cannot do", function()
-    assert.has.match("px.every takes a number of seconds above 0, got 0", usage(px.every, 0, print))
+    assert.has.match("px.every takes a number of seconds above 0", usage(px.every, 0, print))
     assert.has.match("px.every takes a function, got a nil", usage(px.every, 1))
   end)
 end)

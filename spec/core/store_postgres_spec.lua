@@ -169,7 +169,7 @@ describe("a store in PostgreSQL", function()
       core.task.sleep(0.01)
     end
     local env = environment()
-    env.PROXYLUA_TIMEOUT = "0.2"
+    env.PROXYLUA_TIMEOUT = "0.2s"
     local result = program.run({ "--verbose", "-e", [[
       local px = require "proxylua"
       px.account.get()

@@ -230,7 +230,7 @@ for _, place in ipairs(stores.all) do
         return pending("there is no other machine here")
       end
       for _, step in ipairs(LONG and { "leaving", "answered" } or { "answered" }) do
-        local env = { PROXYLUA_CRASH = step, PROXYLUA_TIMEOUT = "1" }
+        local env = { PROXYLUA_CRASH = step, PROXYLUA_TIMEOUT = "1s" }
         assert.equal(137, crash.start(server, store, wanted(step), env, "elsewhere"):join().code)
         assert.equal("elsewhere", entry_of(step).host)
         finish(step, step)
@@ -278,12 +278,12 @@ for _, place in ipairs(stores.all) do
     -- PostgreSQL its session is cut, and the other one goes on. Then it wakes up.
     local function stall(step)
       local location, own = place.another("stall-" .. step), crash.server()
-      local env = { PROXYLUA_TIMEOUT = "2" }
+      local env = { PROXYLUA_TIMEOUT = "2s" }
       if left[step] then
         crash.run(own, location, wanted("left-by-the-dead"), { PROXYLUA_CRASH = "answered" })
       end
       own:faults(lost[step] and "orders.create:cut=after,count=1" or nil)
-      local stopping = { PROXYLUA_TIMEOUT = "2", PROXYLUA_CRASH = step .. "=stop" }
+      local stopping = { PROXYLUA_TIMEOUT = "2s", PROXYLUA_CRASH = step .. "=stop" }
       local first = crash.start(own, location, wanted("k"), stopping)
       assert(first:stopped(), step .. " was not reached")
       if place.cut then place.cut(location) end

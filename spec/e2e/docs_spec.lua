@@ -40,7 +40,7 @@ describe("the example", function()
     env = {
       XDG_CONFIG_HOME = folder .. "/.config",
       PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
-      PROXYLUA_CHECK_URL = sandbox.trace_url, PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "1",
+      PROXYLUA_CHECK_URL = sandbox.trace_url, PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "1s",
       PATH = folder .. ":/usr/sbin:/usr/bin:/bin", COLUMNS = "100", NO_COLOR = "1",
       LANG = "C.UTF-8",
       XDG_DATA_HOME = folder .. "/data", TERM = "xterm",

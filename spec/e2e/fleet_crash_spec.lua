@@ -47,8 +47,8 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
     local function environment(more)
       local env = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = server.key,
         PROXYLUA_STORE = store,
-        PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3",
-          PROXYLUA_TIMEOUT = "5" }
+        PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3s",
+          PROXYLUA_TIMEOUT = "5s" }
       for name, value in pairs(more or {}) do env[name] = value end
       return env
     end
@@ -176,7 +176,7 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
     local function weather(words)
       local steps, groups = crash.steps(), {}
       for number = 1, 3 do
-        local env = { PROXYLUA_TIMEOUT = "2", PROXYLUA_SETTLE = "4" }
+        local env = { PROXYLUA_TIMEOUT = "2s", PROXYLUA_SETTLE = "4s" }
         if number > 1 then
           env.PROXYLUA_CRASH = ("%s:%d"):format(steps[math.random(#steps)], math.random(6))
         end

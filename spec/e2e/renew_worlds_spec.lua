@@ -80,8 +80,8 @@ describe("in a random world", function()
 
   local function run(words)
     local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
-      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1",
-      PROXYLUA_TIMEOUT = "3" }
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1s",
+      PROXYLUA_TIMEOUT = "3s" }
     if one_in(4) then
       env.PROXYLUA_CRASH = ("%s:%d"):format(steps[math.random(#steps)], math.random(3))
     end

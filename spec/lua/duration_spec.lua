@@ -5,7 +5,7 @@ describe("a duration", function()
   it("is read from what people write", function()
     for text, seconds in pairs{ ["90s"] = 90, ["5m"] = 300, ["12h"] = 43200, ["3d"] = 259200,
       ["2w"] = 1209600,
-      ["1d12h"] = 129600, ["1.5h"] = 5400, ["45"] = 45, ["0s"] = 0 } do
+      ["1d12h"] = 129600, ["1.5h"] = 5400, ["500ms"] = 0.5, ["0s"] = 0, ["0"] = 0 } do
       assert.are.equal(seconds, duration.seconds(text, "--within"), text)
     end
     assert.are.equal("integer", math.type(duration.seconds("1.5h", "--within")))
@@ -17,8 +17,47 @@ describe("a duration", function()
       true, "1e400" } do
       local _, err = px.try(duration.seconds, value, "--within")
       assert.are.equal("usage", err and err.kind, tostring(value))
-      assert.matches("^%-%-within takes a duration", err.message)
+      assert.matches("^%-%-within must be a duration", err.message)
     end
+  end)
+
+  it("is refused without a unit, with what to write instead", function()
+    for _, text in ipairs{ "3", "45", "0.5", "1d12" } do
+      local _, err = px.try(duration.seconds, text, "--within")
+      assert.are.equal("usage", err and err.kind, text)
+    end
+    assert.are.equal("--within must be a duration with a unit, such as 3s (seconds) or 3d (days), "
+      .. "got 3", select(2, px.try(duration.seconds, "3", "--within")).message)
+  end)
+
+  it("is accepted by every function that takes a time", function()
+    local function waits(fn, ...)
+      assert.is_true((px.try(fn, ...)))
+    end
+    waits(function() px.sleep("1ms") return true end)
+    waits(function() return px.timeout("1m", function() return true end) end)
+    waits(function() px.every("1ms", function() return false end):join() return true end)
+    for text, call in pairs{
+      ["px.sleep"] = function() px.sleep("1") end,
+      ["px.timeout"] = function() px.timeout("1", print) end,
+      ["px.every"] = function() px.every("1", print) end,
+      ["px.http: timeout"] = function() px.http.get("http://127.0.0.1:1/", { timeout = "1" }) end,
+      ["orders%.list: max_wait"] = function() px.orders.list{ max_wait = "1" } end,
+      ["px%.orders%.wait: timeout"] = function() px.orders.wait("ord_1", { timeout = "1" }) end,
+      ["px%.notify: timeout"] = function()
+        px.notify{ text = "x", url = "http://127.0.0.1:1/", timeout = "1" }
+      end,
+      ["px%.check%.run: timeout"] = function() px.check.run({}, { timeout = "1" }) end,
+      ["px%.renew: within"] = function() px.renew{ within = "1" } end,
+      ["px%.alerts: within"] = function() px.alerts{ within = "1" } end,
+    } do
+      local _, err = px.try(call)
+      assert.are.equal("usage", err and err.kind, text)
+      assert.matches(text, err.message)
+      assert.matches("unit", err.message)
+    end
+    local _, err = px.try(px.http.get, "http://127.0.0.1:1/", { timeout = "5s" })
+    assert.are.equal("network", err.kind)
   end)
 
   it("is told in its two largest units", function()

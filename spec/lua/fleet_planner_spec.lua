@@ -286,7 +286,7 @@ local function random_pools()
       name = "p" .. index, type = ({ "isp", "mobile" })[math.random(2)],
         country = ({ "US", "DE" })[math.random(3)],
       quantity = math.random(0, 12), period = period,
-        renew_before = math.random(0, period * DAY - 1),
+        renew_before = math.random(0, period * DAY - 1) .. "s",
       batch = math.random(2) == 1 and math.random(5) or nil,
     }
   end

@@ -49,7 +49,7 @@ describe("a desired state", function()
 
   it("comes out of its own check as it went in", function()
     local pools = file.check({ pool{ max_total = "9.30", country = "DE" } }, "x")
-    assert.same(pools, file.check(core.json.decode(core.json.encode(pools)), "x"))
+    assert.same(pools, file.check(core.json.decode(core.json.encode(pools)), "x", true))
   end)
 
   it("is refused with file, pool and field where it is none", function()
@@ -79,6 +79,11 @@ describe("a desired state", function()
     refused({ pool{ quantity = "3" } }, "quantity must be a whole number from 0 to 1000000, got "
       .. "\"3\"")
     refused({ pool{ renew_before = "3 days" } }, "pool us: renew_before must be a duration")
+    for _, value in ipairs{ 3, "3", 0.5 } do
+      refused({ pool{ renew_before = value } },
+        ('pool us: renew_before must be a duration with a unit, such as "%ss" (seconds) or "%sd"')
+          :format(value, value))
+    end
     refused({ pool{ renew_before = "30d" } },
       "pool us: renew_before (30d) must be shorter than the period of 30 days")
     refused({ pool{ type = "ipv6", period = "nil", renew_before = "3d" } },

@@ -254,7 +254,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
             assert.equal(4, result.code, command .. result.err)
             assert.matches(("order %s was extended "):format(ids[2]), result.err, 1, true)
             assert.matches("proxylua orders extend " .. ids[2], result.err, 1, true)
-          end, { PROXYLUA_SETTLE = "0.001" })
+          end, { PROXYLUA_SETTLE = "0.001s" })
         end)
       end
 
@@ -265,7 +265,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
           assert.equal(0, result.code, command .. result.err)
           assert.matches("was extended; the API does not show it yet", result.out, 1,
             true)
-        end, { PROXYLUA_SETTLE = "60" })
+        end, { PROXYLUA_SETTLE = "60s" })
       end)
 
       it("takes the end from the order where only lists lag, made " .. name, function()
@@ -291,7 +291,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
   it("is made once by processes that see the end a second apart", function()
     faults("orders.list:shift=1,skip=1,count=1", "orders.list:shift=2,skip=2,count=1")
     local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
-      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1" }
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1s" }
     local group = children.start(4, sandbox.home, { "renew", "--within", "3d" }, env)
     for _, result in ipairs(group:join()) do assert.equal(0, result.code, result.err) end
     assert.equal(3, sandbox:look("counters").extended)
@@ -340,7 +340,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
   it("names and settles what a run that died has extended, also where it is not due any more",
     function()
     local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
-      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1",
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.1s",
       PROXYLUA_CRASH = "answered:1" }
     local died = program.run({ "renew", "--within", "3d", "--country", "DE" },
       { home = sandbox.home, env = env, program = crash.path })
@@ -394,7 +394,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     it("that is killed at a step is made once by the next run: " .. step, function()
       local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
         PROXYLUA_LIMITS = "off",
-        PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3", PROXYLUA_CRASH = ("%s:%d"):format(step,
+        PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.3s", PROXYLUA_CRASH = ("%s:%d"):format(step,
           number) }
       local options = { home = sandbox.home, env = env, program = crash.path }
       local result = program.run({ "renew", "--within", "3d" }, options)
@@ -406,7 +406,8 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
 
   it("says what is wrong with its options", function()
     for words, pattern in pairs{ [""] = "--within is missing",
-      ["--within soon"] = "takes a duration",
+      ["--within soon"] = "--within must be a duration such as",
+      ["--within 3"] = "--within must be a duration with a unit, such as 3s (seconds) or 3d (days)",
       ["--within 3d --country germany"] = "a code of two letters",
       ["--within 3d --period x"] = "--period takes a number of days, got x",
         ["--within 3d --period 0"] = "got 0",

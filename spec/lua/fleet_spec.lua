@@ -671,7 +671,7 @@ describe("a fleet", function()
           pools[at] = { name = "p" .. round .. at, type = ({ "isp", "ipv6" })[math.random(2)],
             quantity = math.random(0, 9),
             country = ({ "US", "DE" })[math.random(3)], period = period, batch = math.random(4),
-            renew_before = math.random(0, period * 86400 - 1) }
+            renew_before = math.random(0, period * 86400 - 1) .. "s" }
         end
         for at = 1, math.random(0, 6) do
           local pool = pools[math.random(#pools)]

@@ -114,8 +114,8 @@ function M.start(server, store, wanted, env, machine)
   local self = setmetatable({ folder = program.folder() }, Client)
   local all = { PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = server.key,
     PROXYLUA_STORE = store,
-    PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_TIMEOUT = "20",
-      PROXYLUA_SETTLE = "0.5" }
+    PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_TIMEOUT = "20s",
+      PROXYLUA_SETTLE = "0.5s" }
   for name, value in pairs(env or {}) do all[name] = value end
   local line = program.command(self.folder, { "-", core.json.encode(wanted) }, all, M.path)
   if machine then
@@ -281,7 +281,7 @@ function M.open(options)
 end
 
 function Storm:configure(per_day, per_run)
-  local spend = ("return { max_wait = 20, spend = { per_run = '%s', per_day = '%s' } }"):format(
+  local spend = ("return { max_wait = '20s', spend = { per_run = '%s', per_day = '%s' } }"):format(
     per_run or "1000000",
     per_day or "1000000")
   self.config = program.write(self.folder .. "/config.lua", spend)
@@ -297,7 +297,7 @@ function Storm:command(number)
     PROXYLUA_BASE_URL = self.server.url, PROXYLUA_STORE = self.options.store,
       PROXYLUA_CONFIG = self.config,
     PROXYLUA_API_KEY = M.keys[number % 2 + 1],
-    PROXYLUA_TIMEOUT = "2", PROXYLUA_SETTLE = "4",
+    PROXYLUA_TIMEOUT = "2s", PROXYLUA_SETTLE = "4s",
   }, self.options.path or M.path):gsub("^'env' '%-i'",
     "'env' '-i' PROXYLUA_CRASH=\"$PROXYLUA_CRASH\"")
 end

@@ -52,7 +52,7 @@ function Sandbox:run(arguments, options)
   local env = {
     PROXYLUA_BASE_URL = self.url, PROXYLUA_API_KEY = self.key, PROXYLUA_LIMITS = "off",
       PROXYLUA_SPEND = "1000",
-    PROXYLUA_SETTLE = "0.1",
+    PROXYLUA_SETTLE = "0.1s",
   }
   for name, value in pairs(given.env or {}) do env[name] = value end
   return program.run(arguments, {

@@ -1,5 +1,6 @@
 #include "base/datetime.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -177,4 +178,44 @@ bool date_parse(const char *text, double *seconds)
   memcpy(time, text, size);
   time[size] = '\0';
   return read_number(time, seconds) || read_iso(time, seconds) || read_rfc2822(time, seconds);
+}
+
+static double read_decimal(const char **at)
+{
+  double value = 0, digit = 1;
+  for (; **at >= '0' && **at <= '9'; (*at)++) value = value * 10 + (**at - '0');
+  if (**at != '.') return value;
+  for ((*at)++; **at >= '0' && **at <= '9'; (*at)++) value += (**at - '0') * (digit /= 10);
+  return value;
+}
+
+/* The seconds of the unit at a place, 0 where there is none. */
+static double read_unit(const char **at)
+{
+  static const struct {
+    const char *name;
+    double seconds;
+  } units[] = {{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 7 * 86400.0}};
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    size_t size = strlen(units[i].name);
+    if (strncmp(*at, units[i].name, size) != 0) continue;
+    *at += size;
+    return units[i].seconds;
+  }
+  return 0;
+}
+
+bool duration_parse(const char *text, double *seconds)
+{
+  double total = 0;
+  bool is_zero = strcmp(text, "0") == 0;
+  for (const char *at = text; *at && !is_zero;) {
+    if (*at < '0' || *at > '9') return false;
+    double number = read_decimal(&at), unit = read_unit(&at);
+    if (unit == 0) return false;
+    total += number * unit;
+  }
+  if (!*text || !isfinite(total)) return false;
+  *seconds = total;
+  return true;
 }

@@ -1,4 +1,4 @@
-/* Dates as servers write them. */
+/* Dates as servers write them, and durations as people do. */
 #ifndef PROXYLUA_BASE_DATETIME_H
 #define PROXYLUA_BASE_DATETIME_H
 
@@ -12,5 +12,9 @@
  * 22:15:00 +0000"); a number of seconds or milliseconds. Returns false for anything else. Takes
  * time linear in the length of the text. */
 bool date_parse(const char *text, double *seconds);
+
+/* Reads a duration such as "90s", "1.5h" or "1d12h" into seconds. Every number has a unit: ms, s, m
+ * (minutes), h, d or w; only "0" may stand alone. Returns false for anything else. */
+bool duration_parse(const char *text, double *seconds);
 
 #endif

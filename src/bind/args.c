@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/endpoint.h"
+#include "base/datetime.h"
 #include "bind/error.h"
 
 static bool is_among(const char *name, const char *const *known)
@@ -92,6 +93,16 @@ const char *path_check(lua_State *L, int index)
   const char *path = luaL_checklstring(L, index, &size);
   if (strlen(path) != size) error_usage(L, "a path cannot hold a NUL");
   return path;
+}
+
+bool seconds_to(lua_State *L, int index, double *seconds)
+{
+  size_t size;
+  int type = lua_type(L, index);
+  if (type == LUA_TNUMBER) *seconds = lua_tonumber(L, index);
+  if (type != LUA_TSTRING) return type == LUA_TNUMBER;
+  const char *text = lua_tolstring(L, index, &size);
+  return strlen(text) == size && duration_parse(text, seconds);
 }
 
 size_t list_length(lua_State *L, int index, size_t most)

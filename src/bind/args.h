@@ -3,6 +3,7 @@
 #define PROXYLUA_BIND_ARGS_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Raises a usage error for a key of the table at an absolute index that is none of the
@@ -16,6 +17,10 @@ void query_push(lua_State *L, int index);
 /* The path that is the argument at an index, for as long as that stays on the stack. Raises an
  * error for what is no text, and for one with a NUL, which a path cannot hold. */
 const char *path_check(lua_State *L, int index);
+
+/* The seconds of the value at an index: a number, or a text with a unit such as "5s". Returns false
+ * for anything else. */
+bool seconds_to(lua_State *L, int index, double *seconds);
 
 /* The number of items of the list at an index, past `__len`, which may return anything. Even then
  * it can be far above the number of values in the table, hence `most`. Raises a usage error for a

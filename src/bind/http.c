@@ -212,6 +212,19 @@ static void keep_body(lua_State *L, int options, struct fetch *fetch, struct htt
   add_header(L, fetch, "Content-Type", "application/json");
 }
 
+static int64_t timeout_option(lua_State *L, int options)
+{
+  double seconds = 30;
+  if (lua_getfield(L, options, "timeout") != LUA_TNIL &&
+      (!seconds_to(L, -1, &seconds) || !(seconds >= 0.001 && seconds <= 86400)))
+    error_usage(L,
+                "px.http: timeout must be seconds from 0.001 to 86400, or a text with a unit such "
+                "as \"5s\"; got %s",
+                luaL_tolstring(L, -1, NULL));
+  lua_pop(L, 1);
+  return (int64_t)(seconds * 1000);
+}
+
 static void read_options(lua_State *L, int options, struct fetch *fetch,
                          struct http_request *request)
 {
@@ -225,7 +238,7 @@ static void read_options(lua_State *L, int options, struct fetch *fetch,
   read_headers(L, options, fetch);
   request->path = keep_text(L, options, "path", NULL);
   request->proxy = keep_proxy(L, options);
-  request->timeout_ms = (int64_t)(number_option(L, options, "timeout", 0.001, 86400, 30) * 1000);
+  request->timeout_ms = timeout_option(L, options);
   request->redirects = (int)number_option(L, options, "redirects", 0, 50, DEFAULT_REDIRECTS);
   request->max_body = (size_t)number_option(L, options, "max_body", 1, 1e12, HTTP_MAX_BODY);
   if (lua_getfield(L, options, "query") != LUA_TNIL) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "bind/args.h"
 #include "bind/error.h"
 #include "bind/money.h"
 
@@ -15,10 +16,11 @@ static double seconds_option(lua_State *L, int index, const char *caller, const 
 {
   double value = absent;
   if (lua_getfield(L, index, name) != LUA_TNIL) {
-    value = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
-    if (!(value >= 0 && value <= 1e6))
-      error_usage(L, "%s: %s is a number of seconds from 0 to 1000000, got %s", caller, name,
-                  luaL_tolstring(L, -1, NULL));
+    if (!seconds_to(L, -1, &value) || !(value >= 0 && value <= 1e6))
+      error_usage(L,
+                  "%s: %s must be seconds from 0 to 1000000, or a text with a unit such as "
+                  "\"5s\"; got %s",
+                  caller, name, luaL_tolstring(L, -1, NULL));
   }
   lua_pop(L, 1);
   return value;

@@ -3,6 +3,7 @@
 -- @module px.orders
 
 local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
 local endpoints = require("proxylua.api.endpoints").orders
 local errors = require "proxylua.util.errors"
 local names = require "proxylua.util.names"
@@ -43,7 +44,7 @@ end
 -- @function px.orders.create
 -- @param params table: `type`, `quantity`, `period` (days), `country`; `key`, under which the order
 --   is placed once however often the script runs; `max_price`, above which nothing is bought;
---   `timeout` and `max_wait` in seconds
+--   `timeout` and `max_wait`, seconds or durations such as "5s"
 -- @return order, a record: `id`, `type`, `quantity`, `period`, `country`, `status`, `price`
 --   (money), `created_at`, `expires_at` (times); whole even where the server answers its id alone;
 --   of a dry run one with `dry_run=true` and no id
@@ -85,12 +86,15 @@ local function check_wait(options)
     names.usage("px.orders.wait takes its options as a table, got a %s", type(options))
   end
   names.check("px.orders.wait", options, wait_options)
+  local seconds = {}
   for name, value in pairs(options) do
-    if type(value) ~= "number" or not (value > 0 and value <= 1e9) then
-      names.usage("px.orders.wait: %s is a number of seconds above 0, got %s", name,
+    seconds[name] = duration.seconds(value, "px.orders.wait: " .. name)
+    if seconds[name] <= 0 or seconds[name] > 1e9 then
+      names.usage("px.orders.wait: %s must be above 0 and at most 1e9 seconds, got %s", name,
         tostring(value))
     end
   end
+  return seconds
 end
 
 local function fail(kind, ...)
@@ -126,15 +130,14 @@ end
 -- leave the limits to others.
 -- @function px.orders.wait
 -- @param id string, of the order
--- @param options table, may be left out: `timeout` in seconds (300); `interval` in seconds between
---   two looks (2, growing to 30)
+-- @param options table, may be left out: `timeout`, seconds or a duration such as "5m" (300);
+--   `interval` between two looks (2 s, growing to 30)
 -- @return list of proxies
 -- @raise timeout; not_found when the order is cancelled, failed or expired; what px.orders.get and
 --   px.orders.proxies raise
 -- @usage for _, proxy in ipairs(px.orders.wait(order.id)) do print(proxy.url) end
 function M.wait(id, options)
-  options = options or {}
-  check_wait(options)
+  options = check_wait(options or {})
   local timeout = options.timeout or TIMEOUT
   local interval, ends = options.interval or FIRST_INTERVAL, core.task.clock() + timeout
   local before

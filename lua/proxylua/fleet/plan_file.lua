@@ -67,7 +67,7 @@ end
 
 local function read_part(from, part)
   if type(part) ~= "table" then refuse(from, "a pool is not a table") end
-  part.pool = file.check({ part.pool }, from)[1]
+  part.pool = file.check({ part.pool }, from, true)[1]
   for _, name in ipairs{ "keep", "actions", "notes", "problems" } do
     read_list(from, part[name], ("%s of pool %s"):format(name, part.pool.name))
   end

@@ -55,10 +55,12 @@ local function whole(least, most)
   end
 end
 
-function types.duration(value)
-  local ok, seconds = pcall(duration.seconds, value, "renew_before")
-  if ok then return seconds end
-  return nil, "a duration such as \"12h\" or \"3d\""
+-- Saved plans have seconds. People write a unit: 3 alone would mean three seconds to some of them,
+-- and proxies would lapse.
+function types.duration(value, is_saved)
+  local seconds = is_saved and math.type(value) and value >= 0 and value or duration.read(value)
+  if seconds or value == 0 then return seconds or 0 end
+  return nil, duration.expected(value, '"')
 end
 
 types.quantity, types.count, types.days = whole(0, MAX_UNITS), whole(1, MAX_UNITS),
@@ -96,14 +98,14 @@ local function shown(value)
   return type(value) == "string" and ('"%s"'):format(value) or tostring(value)
 end
 
-local function read_fields(where, pool)
+local function read_fields(where, pool, is_saved)
   local read = {}
   for _, field in ipairs(fields) do
     local name, kind, needed = table.unpack(field)
     local value = pool[name]
     if value == nil and needed then refuse(where, "the field %s is missing", name) end
     if value ~= nil then
-      local checked, expected = types[kind](value)
+      local checked, expected = types[kind](value, is_saved)
       if checked == nil then
         refuse(where, "%s must be %s, got %s", name, expected, shown(value))
       end
@@ -132,14 +134,14 @@ local function check_renewal(where, pool)
   end
 end
 
-local function read_pool(from, at, pool)
+local function read_pool(from, at, pool, is_saved)
   if type(pool) ~= "table" then
     refuse(from, "pool %d must be a table, got a %s", at, type(pool))
   end
   local named = types.name(pool.name)
   local where = ("%s: pool %s"):format(from, named or at)
   check_names(where, pool)
-  local read = read_fields(where, pool)
+  local read = read_fields(where, pool, is_saved)
   check_renewal(where, read)
   return read
 end
@@ -147,10 +149,11 @@ end
 --- Checks a list of pools.
 -- @param pools list of tables as written by the user
 -- @param from string, the origin of the list, for messages
+-- @param is_saved whether it was written by a plan, with renew_before in seconds
 -- @return list of pools: amounts are money, renew_before is in seconds and absent if nothing is
 --   extended
 -- @raise config
-function M.check(pools, from)
+function M.check(pools, from, is_saved)
   if type(pools) ~= "table" then
     refuse(from, "expected a list of pools, got a %s", type(pools))
   end
@@ -161,7 +164,7 @@ function M.check(pools, from)
     end
   end
   for at, pool in ipairs(pools) do
-    read[at] = read_pool(from, at, pool)
+    read[at] = read_pool(from, at, pool, is_saved)
     local name = read[at].name
     if seen[name] then
       refuse(from, "the name %s is used twice, by pool %d and pool %d", name, seen[name], at)

@@ -65,7 +65,8 @@ local function check_options(options)
   if options.within == nil then
     names.usage("px.renew: within is missing (expected a duration, such as \"3d\")")
   end
-  local wanted = { within = duration.seconds(options.within, "within"), only = options.only }
+  local within = duration.seconds(options.within, "px.renew: within")
+  local wanted = { within = within, only = options.only }
   local period = options.period == nil and USUAL_PERIOD or options.period
   wanted.period = math.type(period) == "integer" and period >= 1 and period
     or names.usage("px.renew: period must be a whole number of days, got %s", tostring(period))

@@ -1,32 +1,40 @@
---- Durations as people write them: "90s", "5m", "12h", "3d", "2w", also together ("1d12h"), or a
--- number of seconds.
+--- Durations: numbers of seconds, or texts in which every number has a unit ("90s", "1d12h").
 -- @module proxylua.util.duration
 
+local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 
 local M = {}
 
-local seconds_of = { s = 1, m = 60, h = 3600, d = 86400, w = 7 * 86400 }
+local seconds_of = { s = 1, m = 60, h = 3600, d = 86400 }
 
-local function add_up(text)
-  local total, at = 0, 1
-  while at <= #text do
-    local number, unit, after = text:match("^(%d+%.?%d*)([smhdw])()", at)
-    if not number then return nil end
-    total, at = total + tonumber(number) * seconds_of[unit], after
-  end
-  return at > 1 and total or nil
+--- The seconds of a text, nil for one that is not a duration with units.
+-- @param text anything
+function M.read(text)
+  return type(text) == "string" and core.record.duration(text) or nil
+end
+
+--- What to write in place of a value that is not a duration, for "%s must be %s, got %s".
+-- @param value that was given
+-- @param quote what stands around a text there ('"' in Lua), may be left out
+-- @return string
+function M.expected(value, quote)
+  local number = tostring(value):match("^%d+%.?%d*$")
+  local text = number
+    and ("a duration with a unit, such as '%ss' (seconds) or '%sd' (days)"):format(number, number)
+    or "a duration such as '90s', '12h' or '3d'"
+  return (text:gsub("'", quote or ""))
 end
 
 --- The seconds of a duration.
--- @param value number of seconds, or string
--- @param what string, what it is for: "--within", "renew_before"
+-- @param value number of seconds, or text with units
+-- @param what string, what it is for: "--within", "px.renew: within"
 -- @return number, integer where it is whole
 -- @raise usage
 function M.seconds(value, what)
-  local total = type(value) == "string" and (add_up(value) or tonumber(value)) or value
+  local total = M.read(value) or value
   if type(total) ~= "number" or not (total >= 0 and total < math.huge) then
-    names.usage("%s takes a duration such as 90s, 5m, 12h, 3d or 2w, got %s", what, tostring(value))
+    names.usage("%s must be %s, got %s", what, M.expected(value), tostring(value))
   end
   return math.tointeger(total) or total
 end

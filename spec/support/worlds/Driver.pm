@@ -92,7 +92,7 @@ sub configure {
   my ($self) = @_;
   my $day = $self->{world}{per_day} // '1000000';
   CORE::open my $file, '>', "$self->{folder}/config.lua" or die $!;
-  print $file "return { max_wait = 10, spend = { per_run = '1000000', per_day = '$day' } }\n";
+  print $file "return { max_wait = '10s', spend = { per_run = '1000000', per_day = '$day' } }\n";
   CORE::close $file;
 }
 
@@ -108,7 +108,7 @@ sub start {
   %ENV = (PATH => '/usr/bin:/bin', HOME => $self->{folder}, PROXYLUA_STORE => $self->{store},
     PROXYLUA_BASE_URL => "http://127.0.0.1:$self->{port}/api/v1",
     PROXYLUA_API_KEY => $self->{key}, PROXYLUA_LIMITS => 'general=1000/1,orders=1000/1',
-    PROXYLUA_TIMEOUT => 1, PROXYLUA_SETTLE => SETTLE,
+    PROXYLUA_TIMEOUT => '1s', PROXYLUA_SETTLE => SETTLE . 's',
     PROXYLUA_CONFIG => "$self->{folder}/config.lua",
     map({ $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(ASAN_OPTIONS UBSAN_OPTIONS PROXYLUA_LUA_DIR)));
   CORE::open STDIN, '<', '/dev/null';

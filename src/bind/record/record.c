@@ -424,15 +424,15 @@ static int field_of(lua_State *L)
   return 1;
 }
 
-/* date(text) -> seconds since 1970, an integer where there is no fraction; nil when it is no date
- */
-static int date_of(lua_State *L)
+/* Pushes what a parser reads in the text that is the first argument: seconds, an integer where
+ * there is no fraction; nil for a text that it refuses. */
+static int read_text(lua_State *L, bool (*parse)(const char *text, double *seconds))
 {
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);
   double seconds;
   lua_Integer whole;
-  if (strlen(text) != size || !date_parse(text, &seconds))
+  if (strlen(text) != size || !parse(text, &seconds))
     lua_pushnil(L);
   else if (lua_numbertointeger(floor(seconds), &whole) && (double)whole == seconds)
     lua_pushinteger(L, whole);
@@ -441,13 +441,23 @@ static int date_of(lua_State *L)
   return 1;
 }
 
+/* date(text) -> seconds since 1970, or nil */
+static int date_of(lua_State *L)
+{
+  return read_text(L, date_parse);
+}
+
+/* duration(text) -> seconds, or nil */
+static int duration_of(lua_State *L)
+{
+  return read_text(L, duration_parse);
+}
+
 void record_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"answer", answer_of},
-                                       {"date", date_of},
-                                       {"failure", failure_of},
-                                       {"field", field_of},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"answer", answer_of},     {"date", date_of},
+                                       {"duration", duration_of}, {"failure", failure_of},
+                                       {"field", field_of},       {NULL, NULL}};
   fields_open(L);
   luaL_newlib(L, functions);
 }

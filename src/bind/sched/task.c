@@ -420,11 +420,12 @@ static int finish_sleep(lua_State *L, int unused, lua_KContext context)
 /* sleep(seconds). The sleep lies on the waiting thread's stack. */
 static int sleep_for(lua_State *L)
 {
-  if (!lua_isnumber(L, 1))
-    return error_usage(L, "px.sleep takes a number of seconds, not a %s", luaL_typename(L, 1));
-  double seconds = lua_tonumber(L, 1);
-  if (!(seconds >= 0 && seconds <= 1e9))
-    return error_usage(L, "px.sleep takes 0 to 1e9 seconds, got %f", seconds);
+  double seconds;
+  if (!seconds_to(L, 1, &seconds) || !(seconds >= 0 && seconds <= 1e9))
+    return error_usage(L,
+                       "px.sleep takes 0 to 1e9 seconds, or a text with a unit such as \"5s\"; "
+                       "got %s",
+                       luaL_tolstring(L, 1, NULL));
   struct sleep *sleep = lua_newuserdatauv(L, sizeof *sleep, 0);
   *sleep = (struct sleep){.wait = {.cancel = stop_sleep}};
   if (!loop_timer_set(runtime_of(L)->loop, &sleep->timer, (int64_t)(seconds * 1e6), wake, sleep))

@@ -23,7 +23,7 @@ M.rows = {
   { "dry-run", summary = "buy nothing; print what would be bought" },
   { "limits", value = "LIMITS", suggest = { "general=60/60,orders=10/60", "off" },
     summary = "requests/seconds of each rate limit, such as general=60/60,orders=10/60, or off" },
-  { "timeout", value = "SECONDS", summary = "seconds for one HTTP request (default: 30)" },
+  { "timeout", value = "DURATION", summary = "time for one HTTP request (default: 30s)" },
   { "lock", value = "NAME",
     summary = "exit with code 75 if another run holds this lock" },
   { "trace", value = "FILE", suggest = "files",

@@ -2,6 +2,7 @@
 -- nothing new, as cron jobs should.
 
 local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
 local endless = require "proxylua.cli.endless"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
@@ -69,8 +70,8 @@ function M.run(args, context)
     core.system.flush()
   end
   local alerts = require("proxylua").alerts{
-    balance = args.balance, within = args.within, failing = args.failing,
-      check_url = args.check_url, url = url,
+    balance = args.balance, within = args.within and duration.seconds(args.within, "--within"),
+    failing = args.failing, check_url = args.check_url, url = url,
     kind = args.kind, chat = args.chat, name = args.name, tell = not url and show or nil,
     on_problem = context.screen:reporter(),
   }

@@ -47,7 +47,7 @@ function M.parser(parser)
   parser:flag("--flapping",
     "with --history: only those that went from working to not working, or back")
   parsers.example(parser, "check --only failing",
-    "check --from proxies.txt --timeout 5 -o good.txt --format txt",
+    "check --from proxies.txt --timeout 5s -o good.txt --format txt",
     "check --history --flapping")
 end
 
@@ -115,9 +115,10 @@ end
 local function options_of(args, flags)
   local options = {
     url = args.url, country = args.expected, expect = args.expect, address = args.address,
-    max_latency = args.max_latency, concurrency = args.concurrency,
-      history = not args.forget,
-    timeout = duration.seconds(flags.timeout or 15, "--timeout"), summary = check.summary(),
+    max_latency = args.max_latency and duration.seconds(args.max_latency, "--max-latency"),
+    concurrency = args.concurrency, history = not args.forget,
+    timeout = flags.timeout and duration.seconds(flags.timeout, "--timeout"),
+    summary = check.summary(),
   }
   check_options(options)
   return options

@@ -34,6 +34,7 @@ end
 
 local function shown(name, value)
   if name == "api_key_command" then return "set" end -- the command may contain secrets
+  if math.type(value) then return ("%gs"):format(value) end
   return (tostring(value):gsub("://[^@/]*@", "://"))
 end
 

@@ -255,10 +255,12 @@ function M.spawn(fn, ...)
 end
 
 function M.sleep(seconds)
-  if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 1e9) then
-    raise("usage", "px.sleep takes 0 to 1e9 seconds, got " .. tostring(seconds))
+  local number = type(seconds) == "string" and core.record.duration(seconds) or seconds
+  if type(number) ~= "number" or not (number >= 0 and number <= 1e9) then
+    raise("usage", "px.sleep takes 0 to 1e9 seconds, or a text with a unit such as \"5s\"; got "
+      .. tostring(seconds))
   end
-  M.ask("sleep", seconds)
+  M.ask("sleep", number)
 end
 
 M.clock, M.now = core.clock, core.now

@@ -3,6 +3,7 @@
 -- one trusts what it does with words of the plugin's.
 
 local core = require "proxylua.core"
+local duration = require "proxylua.util.duration"
 
 local M = {}
 
@@ -31,9 +32,9 @@ local function seconds_of(options)
   for name in pairs(options) do
     if name ~= "timeout" then usage("px.exec has no option %s", tostring(name)) end
   end
-  local seconds = options.timeout or SECONDS
-  if type(seconds) ~= "number" or not (seconds > 0 and seconds <= MOST_SECONDS) then
-    usage("px.exec: timeout is a number of seconds up to %d", MOST_SECONDS)
+  local seconds = duration.seconds(options.timeout or SECONDS, "px.exec: timeout")
+  if not (seconds > 0 and seconds <= MOST_SECONDS) then
+    usage("px.exec: timeout must be above 0 and at most %d seconds", MOST_SECONDS)
   end
   return seconds
 end
