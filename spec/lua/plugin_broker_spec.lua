@@ -586,7 +586,7 @@ describe("the API for a plugin", function()
       }
       local said = children.start(3, sandbox.home, { "-e", script }, env):join()
       for _, one in ipairs(said) do
-        assert.matches("^spend_refused: .*the ceiling per_%l+ of plugin:five: is 10.00, of which "
+        assert.matches("^spend_refused: .*the budget per_%l+ of plugin:five: is 10.00, of which "
           .. "[%d.]+ is spent",
           one.out)
       end
