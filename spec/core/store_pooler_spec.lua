@@ -169,12 +169,13 @@ describe("a store in PostgreSQL", function()
     local session = jobs.open(server.url)
     assert.equal("locked", session:run("lock account=A"))
     assert.matches("^reserved 1 ", session:run("intend key=a locked=1"))
+    local version = server:query("SELECT version FROM proxylua.version")
     server:query("UPDATE proxylua.version SET version = 99")
     for _, job in ipairs{ "settle id=1 state=sent locked=1", "intend key=b", "lock account=B",
       "find key=a", "review" } do
       assert.matches("^error .* a newer proxylua has written it", session:run(job))
     end
-    server:query("UPDATE proxylua.version SET version = 4")
+    server:query("UPDATE proxylua.version SET version = " .. version)
     assert.equal("changed", session:run("settle id=1 state=not_placed"))
     session:close()
   end)

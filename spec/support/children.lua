@@ -51,6 +51,11 @@ function Children:kill(number)
   os.execute(("kill -KILL %d 2>/dev/null"):format(self.pids[number]))
 end
 
+--- Sends a signal to one.
+function Children:signal(number, name)
+  assert(os.execute(("kill -%s %d"):format(name, self.pids[number])))
+end
+
 --- Waits for the end of all.
 -- @return list of tables: code, out, err
 function Children:join()

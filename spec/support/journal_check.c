@@ -130,6 +130,7 @@ static void run_settle(void)
 {
   struct journal_settle settle = {.job.done = on_done,
                                   .token = text("locked") ? token : 0,
+                                  .proven = text("proven"),
                                   .id = number("id", 0),
                                   .state = journal_state_from_name(word("state", "placed")),
                                   .ends_in = number("ends_in", JOURNAL_KEEP_END),

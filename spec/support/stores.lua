@@ -17,8 +17,8 @@ function file.fresh()
 end
 
 function file.query(sql)
-  local pipe = assert(io.popen(("sqlite3 %s/state.db %s 2>&1"):format(file.folder,
-    program.quote(sql))))
+  local pipe = assert(io.popen(("sqlite3 -cmd '.timeout 5000' %s/state.db %s 2>&1"):format(
+    file.folder, program.quote(sql))))
   local text = pipe:read("a")
   if not pipe:close() then error(text, 2) end
   return text

@@ -136,6 +136,7 @@ struct flow {
   struct error lost; /* why there is no response */
   int settle_tries;
   bool agreed;       /* the outcome is known: the next charge can use the baseline */
+  bool reconciled;   /* the outcome was found by reconciliation */
   bool price_wanted; /* once PLACED is written */
   bool ending;       /* only the lock remains to be given back */
   bool abandoned;

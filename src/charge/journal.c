@@ -226,6 +226,11 @@ static void work_intend(struct store_job *job, struct store_driver *driver)
     remember(run, intend->id, intend->entry.quote);
 }
 
+unsigned journal_settles(const struct journal_settle *settle)
+{
+  return JOURNAL_OPEN | (settle->proven ? 1U << JOURNAL_NOT_PLACED : 0);
+}
+
 static void work_settle(struct store_job *job, struct store_driver *driver)
 {
   struct journal_settle *settle = (struct journal_settle *)job;
@@ -284,12 +289,6 @@ bool journal_lost(struct error *err)
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err)
 {
   return token == 0 || token == driver->token || journal_lost(err);
-}
-
-bool journal_keeps_baseline(const struct store_driver *driver,
-                            const struct journal_baseline *baseline)
-{
-  return baseline->text && baseline->token != 0 && baseline->token == driver->token;
 }
 
 static void submit(struct store *store, struct store_job *job,

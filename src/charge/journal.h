@@ -75,9 +75,9 @@ bool journal_is_orphan(const struct journal_entry *entry);
  * returned ones. */
 
 /* The lock of an account. One process at a time holds it, among all processes and machines that
- * share the store. A file's lock ends with the process; a database's lasts for a lease of some
- * seconds, which the store's thread renews while the process runs. Repeat the job until `token` is
- * set: a process that has asked once is the next to get the lock. */
+ * share the store. It lasts for a lease of some seconds, which the store's thread renews while the
+ * process runs; the lock of a process that has ended is free earlier. Repeat the job until `token`
+ * is set: a process that has asked once is the next to get the lock. */
 struct journal_lock {
   struct store_job job;
   const char *account; /* NULL: releases the lock, or the place in the queue */
@@ -232,6 +232,7 @@ struct journal_settle {
   int64_t price;
   const char *answer, *note;
   struct journal_baseline baseline;
+  bool proven;      /* by the response: overrules a JOURNAL_NOT_PLACED of another process */
   bool changed;     /* false: the entry does not exist, or is settled already */
   int64_t began_at; /* loop_clock() before any of it can have been on disk */
 };
@@ -293,6 +294,9 @@ void journal_account(struct store *store, struct journal_account *account);
 void journal_find(struct store *store, struct journal_find *find);
 void journal_list(struct store *store, struct journal_list *list);
 void journal_intend(struct store *store, struct journal_intend *intend);
+/* Bits of the states from which a settling may move its entry on. */
+unsigned journal_settles(const struct journal_settle *settle);
+
 void journal_settle(struct store *store, struct journal_settle *settle);
 void journal_amend(struct store *store, struct journal_amend *amend);
 void journal_review(struct store *store, struct journal_review *review);

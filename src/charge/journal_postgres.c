@@ -417,7 +417,7 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
       TEXT(cleaned(&settling->order_id, job->order_id)),
       TEXT(job->price == JOURNAL_NO_PRICE ? NULL : in_digits(&price, job->price)),
       TEXT(cleaned(&settling->answer, job->answer)),
-      TEXT(in_digits(&open, JOURNAL_OPEN)),
+      TEXT(in_digits(&open, journal_settles(job))),
       TEXT(cleaned(&settling->note, job->note)),
       TEXT(ends ? pg->clock : NULL),
       TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),

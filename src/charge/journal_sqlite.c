@@ -348,12 +348,20 @@ bool sqlite_intend(struct store_driver *driver, struct journal_intend *intend)
   struct error *err = &intend->job.err;
   char *purse = strndup(intend->entry.key, intend->purse.prefix);
   intend->existing = (struct journal_entry){0};
-  bool ok = (purse || out_of_memory(err)) && journal_holds(driver, intend->token, err) &&
-            sqlite_begin(sqlite, true, err) &&
-            sqlite_end(sqlite, decide(sqlite, intend, purse, err), err);
+  bool ok =
+      (purse || out_of_memory(err)) && sqlite_begin(sqlite, true, err) &&
+      sqlite_end(sqlite,
+                 sqlite_hold(sqlite, intend->token, err) && decide(sqlite, intend, purse, err),
+                 err);
   if (!ok || intend->verdict != JOURNAL_EXISTS) journal_entry_free(&intend->existing);
   free(purse);
   return ok;
+}
+
+static bool keeps_baseline(struct sqlite *sqlite, const struct journal_baseline *baseline)
+{
+  struct error lost = ERROR_INIT;
+  return baseline->text && baseline->token != 0 && sqlite_hold(sqlite, baseline->token, &lost);
 }
 
 /* Updates the baseline of an account when an entry changes. */
@@ -398,8 +406,8 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct error *err = &settle->job.err;
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_SETTLE, err);
-  if (!statement || !journal_holds(driver, settle->token, err) || !sqlite_begin(sqlite, true, err))
-    return false;
+  if (!statement || !sqlite_begin(sqlite, true, err)) return false;
+  if (!sqlite_hold(sqlite, settle->token, err)) return sqlite_end(sqlite, false, err);
   settle->began_at = loop_clock();
   sqlite3_bind_int64(statement, 1, settle->id);
   sqlite3_bind_int(statement, 2, settle->state);
@@ -407,7 +415,7 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   bind_price(statement, 4, settle->price);
   sqlite_text(statement, 5, settle->answer);
   sqlite3_bind_int64(statement, 6, sqlite_wall_clock());
-  sqlite3_bind_int64(statement, 7, JOURNAL_OPEN);
+  sqlite3_bind_int64(statement, 7, journal_settles(settle));
   sqlite_text(statement, 8, settle->note);
   bool ends = settle->ends_in != JOURNAL_KEEP_END;
   sqlite_text(statement, 9, ends ? sqlite->clock : NULL);
@@ -417,7 +425,7 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
     sqlite3_bind_null(statement, 10);
   char *account;
   bool ok = update_entry(sqlite, statement, &account, err);
-  bool keeps = journal_keeps_baseline(driver, &settle->baseline);
+  bool keeps = keeps_baseline(sqlite, &settle->baseline);
   settle->changed = ok && account;
   if (settle->changed && (keeps || settle->state == JOURNAL_SENT))
     ok = put_baseline(sqlite, account, keeps ? settle->baseline.text : NULL, settle->id, err);
@@ -430,8 +438,8 @@ bool sqlite_amend(struct store_driver *driver, struct journal_amend *amend)
   struct sqlite *sqlite = (struct sqlite *)driver;
   struct error *err = &amend->job.err;
   sqlite3_stmt *statement = sqlite_statement(sqlite, CHARGE_AMEND, err);
-  if (!statement || !journal_holds(driver, amend->token, err) || !sqlite_begin(sqlite, true, err))
-    return false;
+  if (!statement || !sqlite_begin(sqlite, true, err)) return false;
+  if (!sqlite_hold(sqlite, amend->token, err)) return sqlite_end(sqlite, false, err);
   sqlite3_bind_int64(statement, 1, amend->id);
   bind_price(statement, 2, amend->price);
   sqlite_text(statement, 3, amend->answer);
@@ -440,7 +448,7 @@ bool sqlite_amend(struct store_driver *driver, struct journal_amend *amend)
   char *account;
   bool ok = update_entry(sqlite, statement, &account, err);
   amend->changed = ok && account;
-  if (amend->changed && journal_keeps_baseline(driver, &amend->baseline))
+  if (amend->changed && keeps_baseline(sqlite, &amend->baseline))
     ok = put_baseline(sqlite, account, amend->baseline.text, amend->id, err);
   free(account);
   return sqlite_end(sqlite, ok, err);

@@ -38,6 +38,19 @@ static bool write_again(struct flow *charge)
   return true; /* without memory for that, the charge has ended */
 }
 
+/* What reconciliation found holds only under the lock: another process may have bought since. The
+ * entry stays unknown, and the next run looks it up. */
+static void leave_unknown(struct flow *charge)
+{
+  struct error *err = &charge->public.error;
+  charge->public.order_id[0] = '\0';
+  error_set(err, ERROR_OUTCOME_UNKNOWN,
+            "it is unknown whether this charge went through, since what the API shows of it could "
+            "not be recorded. " FLOW_WAY_OUT,
+            charge->public.key);
+  err->charge = CHARGE_UNKNOWN;
+}
+
 static void on_settled(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, settle);
@@ -48,6 +61,7 @@ static void on_settled(struct store_job *job)
               flow_name(charge), charge->public.key, journal_state_name(charge->settle.state),
               job->err.message);
   }
+  if (job->err.kind != ERROR_NONE && charge->reconciled) leave_unknown(charge);
   if (job->err.kind == ERROR_NONE && !charge->settle.changed)
     flow_tell(charge, "%s with key %s is %s; another process settled its entry meanwhile",
               flow_name(charge), charge->public.key, journal_state_name(charge->settle.state));
@@ -66,13 +80,15 @@ static void write_outcome(struct flow *charge)
   journal_settle(charge->owner->settings.store, &charge->settle);
 }
 
-/* Written without a token: the outcome is true even if the lock has been lost. */
+/* What the response says is recorded even if the lock was lost meanwhile. */
 void flow_settle(struct flow *charge, enum journal_state state, money price, const char *note)
 {
   charge->stage = FLOW_SETTLING;
   charge->settle =
       (struct journal_settle){.id = charge->entry,
+                              .token = charge->reconciled ? charge->token : 0,
                               .state = state,
+                              .proven = state == JOURNAL_PLACED && !charge->reconciled,
                               .ends_in = JOURNAL_KEEP_END,
                               .order_id =
                                   charge->public.order_id[0] ? charge->public.order_id : NULL,
@@ -240,7 +256,7 @@ static void found_placed(struct flow *charge)
   public->answer = charge->inquiry.answer;
   charge->inquiry.answer = (struct buffer){0};
   public->error = ERROR_INIT;
-  charge->agreed = true;
+  charge->agreed = charge->reconciled = true;
   if (!ok)
     error_set(&public->error, ERROR_INTERNAL, "out of memory, after order %s was placed",
               public->order_id);
@@ -255,7 +271,7 @@ static void found_nothing(struct flow *charge)
             "%.900s. Orders, transactions and balance show that nothing was bought; run the "
             "command again",
             charge->lost.message);
-  charge->agreed = true;
+  charge->agreed = charge->reconciled = true;
   flow_settle(charge, JOURNAL_NOT_PLACED, JOURNAL_NO_PRICE,
               "orders, transactions and balance show that nothing was bought");
 }

@@ -92,15 +92,6 @@ bool journal_is_new(const struct store_run *run, int64_t id, struct error *err);
  * caller's to free; NULL when memory is out. */
 char *journal_prefix_end(const char *prefix);
 
-/* Whether a baseline may be written: there is one, and the right that it was seen under is still
- * there. */
-bool journal_keeps_baseline(const struct store_driver *driver,
-                            const struct journal_baseline *baseline);
-
-/* The name of an account's lock: two of them, this one and the next, which is the place in the
- * queue. Even, not negative. */
-int64_t store_lock_name(const char *account);
-
 /* Ends, takes and looks: what lies between loading the states and saving those that changed. `now`
  * is the time of `clock`, `asked_at` a moment of loop_clock() that is not after it. */
 void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock,

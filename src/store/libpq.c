@@ -48,11 +48,17 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
   "(SELECT amount FROM proxylua.spent WHERE span = " span " AND account = " account \
   " AND purse = " purse ")"
 
-/* A right is over when it has not been renewed for so long: the store's thread renews it while it
- * lives. A place in the queue is kept by asking. */
+/* A lock is free when its lease is over, which the store's thread renews every 1.5 s, or when a
+ * renewal is late and the holder's connection has ended. Behind a pooler that connection stays. A
+ * place in the queue is kept by asking. */
 #define LEASE "interval '6 s'"
+#define LATE "interval '4 s'" /* what is left of a lease whose renewal is late */
 #define PLACE "interval '3 s'"
-#define IS_FREE "(l.until <= now AND (l.next = $2 OR l.next_until <= now))"
+#define IS_OVER                                \
+  "(l.until <= now OR (l.until <= now + " LATE \
+  " AND NOT EXISTS (SELECT FROM "              \
+  "pg_catalog.pg_stat_activity AS a WHERE a.pid = l.backend)))"
+#define IS_FREE "((l.next = $2 OR l.next_until <= now) AND " IS_OVER ")"
 
 /* After an update of an entry (`changed`): writes the baseline of its account if the token is that
  * of a lock, removes it when the text is empty, and leaves it when the text is NULL. */
@@ -239,6 +245,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
      * of the server: a token that is forgotten only ends its charge. */
     [PG_LOCK_TAKE] =
         {"UPDATE proxylua.locks AS l SET token = CASE WHEN " IS_FREE " THEN $2 ELSE l.token END, "
+         "backend = CASE WHEN " IS_FREE " THEN pg_catalog.pg_backend_pid() ELSE l.backend END, "
          "until = CASE WHEN " IS_FREE " THEN now + " LEASE " ELSE l.until END, "
          "next = CASE WHEN NOT " IS_FREE " THEN $2 WHEN l.next = $2 THEN 0 ELSE l.next END, "
          "next_until = CASE WHEN NOT " IS_FREE " THEN now + " PLACE
@@ -249,10 +256,12 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          2},
     /* ln(0) is the error 2201E, which is told as a right that was lost. */
     [PG_LOCK_HOLD] = {"WITH held AS (UPDATE proxylua.locks SET until = clock_timestamp() + " LEASE
-                      " WHERE token = $1 RETURNING token) SELECT ln(count(*)::numeric) FROM held",
+                      ", backend = pg_catalog.pg_backend_pid() WHERE token = $1 RETURNING token) "
+                      "SELECT ln(count(*)::numeric) FROM held",
                       1},
     [PG_LOCK_RENEW] = {"UPDATE proxylua.locks SET until = clock_timestamp() + " LEASE
-                       " WHERE token = $1 RETURNING set_config('synchronous_commit', 'off', true)",
+                       ", backend = pg_catalog.pg_backend_pid() WHERE token = $1 RETURNING "
+                       "set_config('synchronous_commit', 'off', true)",
                        1},
     [PG_LOCK_GIVE] =
         {"UPDATE proxylua.locks SET token = CASE WHEN token = $1 THEN 0 ELSE token END, "

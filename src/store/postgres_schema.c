@@ -158,6 +158,9 @@ static const char *const migrations[] = {
     ", length(key), key);"
     "CREATE INDEX charges_stock ON proxylua.charges (account, " JOURNAL_STEM ") "
     "  WHERE state = 2 AND endpoint = 'orders.create' AND NOT retired;",
+
+    /* Whose connection shows that the holder of a lock still runs. */
+    "ALTER TABLE proxylua.locks ADD backend int NOT NULL DEFAULT 0;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

@@ -144,6 +144,15 @@ static const char *const texts[STATEMENTS] = {
         "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name > ?3 ORDER "
         "BY name LIMIT ?4",
     [NOTE_FORGET] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND put_at < ?3",
+    [LOCK_GET] =
+        "SELECT token, until, next, next_until FROM locks WHERE account = ?1 AND clock = ?2",
+    [LOCK_PUT] =
+        "INSERT OR REPLACE INTO locks (account, clock, token, until, next, next_until) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [LOCK_RENEW] = "UPDATE locks SET until = ?2 WHERE token = ?1",
+    [LOCK_GIVE] =
+        "UPDATE locks SET token = CASE WHEN token = ?1 THEN 0 ELSE token END, "
+        "next = CASE WHEN next = ?2 THEN 0 ELSE next END WHERE token = ?1 OR next = ?2",
 };
 
 static const char *hint(int code, int why)
@@ -466,6 +475,7 @@ const struct store_ops store_sqlite = {
     .prune = sqlite_prune,
     .retire = sqlite_retire,
     .lock = sqlite_lock,
+    .tend = sqlite_tend,
     .notes_get = sqlite_notes_get,
     .notes_put = sqlite_notes_put,
     .notes_list = sqlite_notes_list,

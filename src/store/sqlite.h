@@ -58,6 +58,10 @@ enum statement {
   NOTE_REMOVE,
   NOTE_LIST,
   NOTE_FORGET,
+  LOCK_GET,
+  LOCK_PUT,
+  LOCK_RENEW,
+  LOCK_GIVE,
   STATEMENTS
 };
 
@@ -69,12 +73,12 @@ struct sqlite {
   dev_t device; /* of the file that was opened, 0 for :memory: */
   ino_t inode;
   sqlite3_stmt *statements[STATEMENTS];
-  bool durable;      /* synchronous is FULL now */
-  int64_t waited;    /* for a lock that others hold, in microseconds */
-  char clock[64];    /* the boot id */
-  int lock_fd;       /* of the file beside, -1: not open (lock_sqlite.c) */
-  bool queued;       /* the place in the queue for a lock is ours */
-  int64_t lock_name; /* which lock that is */
+  bool durable;     /* synchronous is FULL now */
+  int64_t waited;   /* for a lock that others hold, in microseconds */
+  char clock[64];   /* the boot id */
+  int lock_fd;      /* of the lock file, -1: not open (lock_sqlite.c) */
+  int64_t asking;   /* token with which a lock is asked for, 0: none */
+  int64_t renew_at; /* loop_clock() when the lease is renewed */
   struct slots_state states[SLOTS_SCOPES];
   bool stored[SLOTS_SCOPES]; /* the scope has a row */
   unsigned char *bytes;      /* slots as they lie in the file */
@@ -132,8 +136,13 @@ bool sqlite_prune(struct store_driver *driver, struct journal_prune *prune);
 bool sqlite_review(struct store_driver *driver, struct journal_review *review);
 bool sqlite_retire(struct store_driver *driver, struct journal_retire *retire);
 
-/* The right to charge (lock_sqlite.c). */
+/* The lock of an account (lock_sqlite.c). */
 bool sqlite_lock(struct store_driver *driver, struct journal_lock *lock);
+int64_t sqlite_tend(struct store_driver *driver);
+
+/* Inside of a transaction: renews the lease. False with a store error if another process has taken
+ * the lock since. A token of 0 is not checked. */
+bool sqlite_hold(struct sqlite *sqlite, int64_t token, struct error *err);
 
 /* The notes' operations (sqlite_notes.c). */
 bool sqlite_notes_get(struct store_driver *driver, struct notes_get *get);

@@ -182,6 +182,16 @@ static const char *const migrations[] = {
     "CREATE INDEX charges_by_stem ON charges (account, " JOURNAL_STEM ", length(key), key);"
     "CREATE INDEX charges_stock ON charges (account, " JOURNAL_STEM ") "
     "  WHERE state = 2 AND endpoint = 'orders.create' AND NOT retired;",
+
+    /* Who may charge an account (lock_sqlite.c). Times are microseconds of `clock`, the boot id. */
+    "CREATE TABLE locks ("
+    "  account TEXT PRIMARY KEY,"
+    "  clock TEXT NOT NULL,"
+    "  token INTEGER NOT NULL," /* of the holder; 0: none */
+    "  until INTEGER NOT NULL,"
+    "  next INTEGER NOT NULL," /* of the first in the queue; 0: none */
+    "  next_until INTEGER NOT NULL"
+    ") WITHOUT ROWID;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

@@ -1,6 +1,5 @@
 #include "store/store.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,7 +9,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "base/sha256.h"
 #include "store/driver.h"
 
 struct queue {
@@ -201,13 +199,6 @@ void store_identify(struct store_run *run, const char *id)
     snprintf(run->id, sizeof run->id, "%s", id);
   else if (strcmp(run->id, id) != 0)
     run->replaced = true;
-}
-
-int64_t store_lock_name(const char *account)
-{
-  uint64_t digest[DIGEST_SIZE / 8] = {0};
-  digest_sha256(&(struct digest_part){account, strlen(account)}, 1, (unsigned char *)digest);
-  return (int64_t)(be64toh(digest[0]) >> 2 << 1);
 }
 
 void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock,
