@@ -19,7 +19,7 @@ local time = require "proxylua.util.time"
 local M = {}
 
 local KIND, OF_API = "alert", { api = true }
-local LEASE = 600 -- seconds after which a process that claimed a report is taken to be dead
+local LEASE = 600 -- seconds after which a process that claimed a report is considered dead
 local MAX_MESSAGE = 1800 -- bytes that every receiver accepts
 local AT_ONCE, CHECK_TIMEOUT = 64, 15
 
@@ -72,14 +72,14 @@ local function summary(counts)
   return table.concat(list, ", ")
 end
 
--- A server may not know the proxies of an order that it has just taken.
+-- A server may not know the proxies of a new order yet.
 local function proxies_of(order)
   local proxies, err = errors.try(endpoints.orders.proxies, order.id)
   if not proxies and err.kind ~= "not_found" then error(err, 0) end
   return proxies or {}
 end
 
--- The proxies that can be used, and how many cannot.
+-- The usable proxies, and the number of the others.
 local function usable(proxies)
   local list = {}
   for _, proxy in ipairs(proxies) do
@@ -109,7 +109,7 @@ end
 local Watch = {}
 Watch.__index = Watch
 
--- One walk through the list serves all that is watched.
+-- One pass through the list serves all watches.
 function Watch:orders()
   if not self.active then
     self.active = {}
@@ -125,7 +125,7 @@ function Watch:add(id, text)
   self.notes[alert] = self.prefix .. readable(tostring(id))
 end
 
--- Whose these are: other accounts and other watches may share the store.
+-- The watch that these belong to: other accounts and other watches may share the store.
 local function open_watch(params)
   local account = endpoints.account.get()
   local whose = readable(tostring(account.id or account.email or ""))

@@ -1,5 +1,5 @@
---- The standard module: `local px = require "proxylua"`. Calls answer their result or raise an
--- error value (px.error), and wait without holding up the other tasks.
+--- The standard module: `local px = require "proxylua"`. Calls return their result or raise an
+-- error value (px.error). While a call waits, other tasks run.
 -- @module px
 
 local core = require "proxylua.core"
@@ -32,7 +32,7 @@ px.version = core.version
 -- @function px.money
 -- @param value number or string, with at most 8 decimals
 -- @return money
--- @raise usage when it is no amount
+-- @raise usage when it is not an amount
 -- @usage print(px.money("9.30") * 3)  --> 27.90
 -- print(px.money(10) > "9.99", px.money(1) + 0.5 .. " USD")  --> true  1.50 USD
 
@@ -40,7 +40,7 @@ px.version = core.version
 -- @function px.money.new
 -- @param value number or string, with at most 8 decimals
 -- @return money
--- @raise usage when it is no amount
+-- @raise usage when it is not an amount
 -- @usage print(px.money.new("0.1") + px.money.new("0.2"))  --> 0.30
 
 --- Whether a value is an amount of money.
@@ -79,10 +79,10 @@ px.money = core.money
 -- @function px.json.decode
 -- @param text string
 -- @return table, string, number or boolean
--- @raise protocol when it is no JSON
+-- @raise protocol when it is not JSON
 -- @usage print(px.json.decode('{"days":[1,7,30]}').days[3])  --> 30
 
---- Marks a table as a list, which only an empty one needs: an empty table is an object otherwise.
+--- Marks a table as a list. Only an empty table needs this: otherwise it is written as an object.
 -- @function px.json.array
 -- @param list table, changed in place; left out: a new one
 -- @return the list
@@ -90,19 +90,19 @@ px.money = core.money
 -- @usage print(px.json.encode{ proxies = px.json.array{} })  --> {"proxies":[]}
 px.json = core.json
 
---- Plain HTTP to anywhere, never with the API key.
+--- Plain HTTP to any server, never with the API key.
 -- @function px.http.get
 -- @param url string
 -- @param options table, may be left out: `headers` and `query` (tables), `body` (string) or `json`
 --   (value), `proxy` (URL, proxy record or px.pool, then with its `key`), `timeout` in seconds
 --   (30), `redirects` to follow (10), `max_body` in bytes (64 MiB), `path` of a file for the body
 -- @return response: `status`, `body`, `headers` (table, names in lower case), `ok` (status 2xx),
---   `time` and `connect_time` in seconds, and the method `json`. Whatever the status is, it is not
---   an error.
+--   `time` and `connect_time` in seconds, and the method `json`. An error status is not
+--   raised.
 -- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused,
---   resolve (a name), resolve_proxy, tls, proxy_auth (the proxy wants other credentials),
---   proxy_rules (its rules do not allow the request), proxy (it cannot or will not go on), timeout
---   or closed; absent for anything else
+--   resolve (a name), resolve_proxy, tls, proxy_auth (the proxy refuses the credentials),
+--   proxy_rules (its rules do not allow the request), proxy (it cannot forward the request),
+--   timeout or closed; absent otherwise
 -- @usage local answer = px.http.get(px.sandbox().trace_url, { proxy = proxies[1], timeout = 10 })
 -- print(answer.status, answer.headers["content-type"], answer.ok)  --> 200
 
@@ -150,8 +150,8 @@ px.json = core.json
 
 --- The decoded body of a response of px.http.
 -- @function response:json
--- @return what px.json.decode answers
--- @raise protocol when it is no JSON
+-- @return what px.json.decode returns
+-- @raise protocol when it is not JSON
 -- @usage local answer = px.http.get(px.sandbox().url .. "/account")
 -- print(answer:json().success)  --> false
 px.http = {}
@@ -167,18 +167,18 @@ end
 --- Sends any request to the API, under the same limits and rules as the endpoints.
 -- @function px.request
 -- @param request table: `method` ("GET"), `path` below the base URL, `query` (table), `json` (the
---   body); `max_price`, above 0: the most that it may cost, needed for all but GET and HEAD where
---   the path is not one of the endpoints', and reserved as if it were spent; `key`, as
---   px.orders.create has it; `timeout` and `max_wait` in seconds. A path consists of letters,
---   digits and - _ ~ . / without empty segments; a query may follow it
--- @return the decoded data of the answer
+--   body); `max_price`, above 0: the most that it may cost. It is required for all methods but GET
+--   and HEAD unless the path belongs to an endpoint, and reserved as if it were spent; `key`, as
+--   for px.orders.create; `timeout` and `max_wait` in seconds. A path consists of letters, digits
+--   and - _ ~ . / without empty segments; a query may follow it
+-- @return the decoded data of the response
 -- @raise what every call raises
 -- @usage local list = px.request{ path = "/orders", query = { status = "active" } }
 -- print(#list > 0)  --> true
 px.request = core.door.request
 
---- What is free under the rate limits, and when the next request may leave: as the store has it at
--- this moment, for all processes that share the key. It takes no slot and waits for none.
+--- The free slots of the rate limits, and when the next request may be sent: the present state of
+-- the store, for all processes that share the key. Takes no slot and does not wait.
 -- @function px.limits
 -- @return table: `off`, whether the limits are off, and for each of the scopes `general` and
 --   `orders` a table: `requests` in `seconds` are its limit; `free`, how many could leave at once
@@ -191,28 +191,28 @@ px.request = core.door.request
 -- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end
 px.limits = core.door.limits
 
---- Where the sandbox of --sandbox is.
+--- The addresses of the sandbox that --sandbox started.
 -- @function px.sandbox
--- @return table: `url` and `key` of the API, `trace_url`, a page that tells who asks for it, and
---   `admin_url`; nil outside of the sandbox
+-- @return table: `url` and `key` of the API, `trace_url`, a page that returns the address of its
+--   client, and `admin_url`; nil without --sandbox
 -- @usage if px.sandbox() then print("not for real: " .. px.sandbox().url) end
 px.sandbox = core.sandbox.place
 
---- The functions of an installed plugin. It runs as a process of its own, which can only compute
--- and ask for what it was granted when it was installed; it is started at the first call. Arguments
--- and results cross by copy; an iterator among them crosses in batches.
+--- The functions of an installed plugin. It runs as a separate process, which can only compute and
+-- use the permissions that it was granted when it was installed. It starts at the first call.
+-- Arguments and results are copied; an iterator among them is passed in batches.
 -- @function px.plugin
 -- @param name string
 -- @return table of the functions of its main module
--- @raise usage when it is not installed; config when its files are not what was installed. Its
---   functions raise what they raise themselves, and an error of kind internal when its process was
---   ended: `code` is plugin_budget (it computed for too long), plugin_forbidden (it tried what no
---   plugin may) or plugin_ended
+-- @raise usage when it is not installed; config when its files have changed since. Its functions
+--   raise their own errors, and an error of kind internal when its process was ended: `code` is
+--   plugin_budget (it computed for too long), plugin_forbidden (it tried something that plugins may
+--   not do) or plugin_ended
 -- @usage local plugin, err = px.try(px.plugin, "restock")
 -- if plugin then print(plugin.check{ country = "US" }) else print(err.kind) end  --> usage
 function px.plugin(name)
   if type(name) ~= "string" then
-    names.usage("px.plugin takes the name of a plugin, not a %s", type(name))
+    names.usage("px.plugin takes the name of a plugin, got a %s", type(name))
   end
   return hooks.call("plugin", name)
 end

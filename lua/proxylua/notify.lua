@@ -1,5 +1,5 @@
---- Messages to where people read them: Slack, Discord, Telegram, or whatever takes JSON. The path
--- of such a URL is a secret, which no error tells.
+--- Messages to Slack, Discord, Telegram, or any receiver of JSON. The path of such a URL is a
+-- secret; error messages leave it out.
 -- @module px.notify
 
 local core = require "proxylua.core"
@@ -20,30 +20,30 @@ local function is_loopback(host)
   return #octets == 4
 end
 
--- Scheme, host and port of a URL as they may be told, the host, and the rest. No message quotes
--- what it refuses.
+-- Scheme, host and port of a URL, which may be shown; the host; and the rest. Error messages do not
+-- quote the URL.
 local function take_apart(url)
   if type(url) ~= "string" or url:find("[^!-~]") or url:find("[\\#]") then
-    names.usage("px.notify: the URL is a text without blanks, \\ and #")
+    names.usage("px.notify: url must be a text without spaces, \\ and #")
   end
   local scheme, authority, rest = url:match("^(%a+)://([^/?]+)(.*)$")
   if not scheme then
-    names.usage("px.notify: the URL is one such as https://hooks.slack.com/services/…")
+    names.usage("px.notify: url must be a URL such as https://hooks.slack.com/services/…")
   end
   if authority:find("@", 1, true) then
-    names.usage("px.notify: the URL holds credentials, and would show them")
+    names.usage("px.notify: the URL must not contain a user name or password")
   end
   local host = authority:lower():gsub(":%d*$", "")
   scheme = scheme:lower()
   if scheme ~= "https" and not (scheme == "http" and is_loopback(host)) then
-    names.usage("px.notify: %s://%s is neither https nor loopback, and what is told would travel "
-      .. "in the open", scheme,
+    names.usage("px.notify: %s://%s must be https or loopback: the message would be sent "
+      .. "unencrypted", scheme,
       authority)
   end
   return scheme .. "://" .. authority, host, rest
 end
 
--- A text of at most so many characters (bytes, where it is not UTF-8).
+-- A text of at most this many characters (bytes, if it is not UTF-8).
 local function cut(text, most)
   if (utf8.len(text) or #text) <= most then return text end
   local last = utf8.len(text) and utf8.offset(text, most) or most
@@ -62,7 +62,7 @@ function kinds.slack(message)
   return message.url, { text = cut(message.text, 4000):gsub("[&<>]", entities) }
 end
 
--- Nobody is to be called by a name that is in a text.
+-- Names in the text must not notify users of the receiver.
 function kinds.discord(message)
   return message.url, { content = cut(message.text, 2000),
     allowed_mentions = { parse = core.json.array{} } }
@@ -76,7 +76,7 @@ function kinds.telegram(message)
   end
   local chat = message.chat or query:match("^chat_id=([^&]+)$")
   if not chat then
-    names.usage("px.notify: Telegram needs the chat: chat=, or ?chat_id= in the URL")
+    names.usage("px.notify: Telegram needs a chat: set chat=, or ?chat_id= in the URL")
   end
   chat = tostring(chat):gsub("^%%40", "@")
   return message.place .. bot .. "/sendMessage", { chat_id = chat, text = cut(message.text, 4096) }
@@ -99,7 +99,7 @@ local function unescape(text)
   return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
--- Takes every part of the URL's secret out of a text that others wrote.
+-- Removes every part of the URL's secret from a text of the receiver.
 local function redact(text, rest)
   local parts = {}
   for part in rest:gmatch("[^/?&=]+") do
@@ -114,7 +114,7 @@ local function redact(text, rest)
   return text
 end
 
--- Why the receiver refused, in its words, as far as they are words.
+-- The receiver's reason for a refusal, if it is readable text.
 local function reason(answer, rest)
   local ok, body = pcall(answer.json, answer)
   local text = ok and type(body) == "table" and (body.description or body.message or body.error)
@@ -133,17 +133,17 @@ local function fail(kind, message, ...)
   }
 end
 
-local whys = { timeout = "no answer came in time", protocol = "the answer cannot be read" }
+local whys = { timeout = "no response in time", protocol = "the response cannot be read" }
 
--- An answer of px.http; or nil and why there is none, without the message of the error, which holds
--- the URL.
+-- The response of px.http; or nil and the reason. The error's message is left out, since it
+-- contains the URL.
 local function post(message, url, body)
   local answer, err = require("proxylua.util.errors").try(core.http.post, url, {
     json = body, redirects = 0, timeout = message.timeout, max_body = 1 << 20,
   })
   if answer then return answer end
   if err.kind == "cancelled" then error(err, 0) end
-  if err.kind == "usage" then names.usage("px.notify: the URL cannot be read") end
+  if err.kind == "usage" then names.usage("px.notify: the URL is not valid") end
   return nil, err.kind
 end
 
@@ -151,8 +151,8 @@ local function is_passing(answer)
   return not answer or answer.status == 429 or answer.status >= 500
 end
 
--- Seconds until the next attempt: what was asked for, or at random up to twice as long each time,
--- since others failed too.
+-- Seconds until the next attempt: as the receiver asked, or random with a doubling maximum, since
+-- other clients failed at the same time.
 local function pause_before(attempt, answer)
   local asked = answer and tonumber(answer.headers["retry-after"]) or 0
   return math.min(math.max(asked, math.random() * FIRST_PAUSE * 2 ^ (attempt - 1)), LONGEST_PAUSE)
@@ -160,16 +160,16 @@ end
 
 local function judge(message, answer, kind)
   if not answer then
-    fail(kind, message, "%s", whys[kind] or "it cannot be reached")
+    fail(kind, message, "%s", whys[kind] or "cannot connect")
   end
   message.status = answer.status
   if answer.status >= 300 and answer.status < 400 then
     fail("invalid", message,
-      "it answers that it has moved (HTTP %d): give the URL that it is at now", answer.status)
+      "the receiver redirects (HTTP %d); use its new URL", answer.status)
   elseif not answer.ok then
     local passing = answer.status == 429 and "rate_limited" or answer.status >= 500 and "upstream"
-    fail(passing or "invalid", message, "it refused the message (HTTP %d)%s", answer.status,
-      reason(answer, message.rest))
+    fail(passing or "invalid", message, "the receiver refused the message (HTTP %d)%s",
+      answer.status, reason(answer, message.rest))
   end
 end
 
@@ -189,14 +189,14 @@ local function check(params)
   end
   names.check("px.notify", params, known)
   if type(params.text) ~= "string" or params.text == "" or not utf8.len(params.text) then
-    names.usage("px.notify: the text is a text of UTF-8, and not empty")
+    names.usage("px.notify: text must be UTF-8 and not empty")
   end
   if params.kind ~= nil and not kinds[params.kind] then
-    names.usage("px.notify: the kind is json, slack, discord or telegram, got %s",
+    names.usage("px.notify: kind must be json, slack, discord or telegram, got %s",
       tostring(params.kind))
   end
   if params.chat ~= nil and type(params.chat) ~= "string" and not math.tointeger(params.chat) then
-    names.usage("px.notify: the chat is its id, or its @name")
+    names.usage("px.notify: chat must be the id or the @name of a chat")
   end
   local timeout = duration.seconds(params.timeout or TIMEOUT, "px.notify: timeout")
   if not (timeout >= 0.001 and timeout <= 86400) then
@@ -204,16 +204,16 @@ local function check(params)
   end
 end
 
---- Checks a message to the last, and sends nothing.
--- @param params as px.notify has them
+--- Checks a message completely, and sends nothing.
+-- @param params as for px.notify
 -- @return kind
--- @return message; the URL and the body that it is sent as
+-- @return message; the URL and the body to send
 -- @raise usage
 function M.prepare(params)
   check(params)
   local url = params.url or os.getenv("PROXYLUA_NOTIFY_URL")
   if url == nil or url == "" then
-    names.usage("px.notify: the url is missing, and PROXYLUA_NOTIFY_URL is not set")
+    names.usage("px.notify: url is missing; pass it, or set PROXYLUA_NOTIFY_URL")
   end
   local place, _, rest = take_apart(url)
   local message = {
@@ -224,10 +224,10 @@ function M.prepare(params)
   return kind, message, kinds[kind](message)
 end
 
---- Sends a message to Slack, Discord, Telegram, or to whatever takes `{"text": …}`; the URL's host
--- tells which, or `kind`. What passes (no connection, no answer, 429, 5xx) is tried again, three
--- times in all; so a message may come twice, should an answer be lost. Errors tell the host alone:
--- the rest of the URL is a secret.
+--- Sends a message to Slack, Discord, Telegram, or any server that takes `{"text": …}`. The URL's
+-- host decides which, or `kind`. After no connection, no response, a 429 or a 5xx it tries again,
+-- up to three attempts. So a message may arrive twice if a response is lost. Errors show the host
+-- only: the rest of the URL is a secret.
 -- @function px.notify
 -- @param params table: `text`; `url`, https or loopback (left out: what the environment has in
 --   PROXYLUA_NOTIFY_URL); `kind`: "json", "slack", "discord" or "telegram"; `chat`, of Telegram (or

@@ -1,6 +1,6 @@
---- Pools: proxies that share the requests of a script. A pool picks one for each request, sets
--- aside for a while what fails, and sends elsewhere what is safe to send again. It holds no
--- connection and no task, so that many tasks can use one.
+--- Pools: proxies that share the requests of a script. A pool picks a proxy for each request, puts
+-- a failing one into quarantine for a while, and repeats a request through another proxy if that is
+-- safe. It has no connections and no tasks of its own, so that many tasks can share it.
 -- @module px.pool
 
 local address = require "proxylua.proxies.address"
@@ -8,17 +8,16 @@ local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
 
-local MOST_PROXIES = 3 -- a request is tried through
+local MOST_PROXIES = 3 -- proxies to try for one request
 
 local known = { strategy = true, quarantine = true }
--- What px.http says of an error: the proxy is to blame; and nothing of the request has reached the
--- site.
+-- Error codes of px.http: the proxy is the cause; and no part of the request has reached the site.
 local blamed = { refused = true, resolve_proxy = true, proxy_auth = true, timeout = true }
 local unsent = { refused = true, resolve_proxy = true, proxy_auth = true, resolve = true,
   tls = true, proxy = true }
 local idempotent = { get = true, head = true, put = true, delete = true }
 
--- The engine picks (core.pool); the proxies as the script gave them stand in `proxies`, by URL.
+-- The engine picks (core.pool); `proxies` has the proxies as the script passed them, by URL.
 local Pool = {}
 Pool.__index = Pool
 
@@ -26,7 +25,7 @@ local function url_of(proxy)
   local url = proxy
   if type(proxy) == "table" then url = proxy.url end
   if type(url) ~= "string" then
-    names.usage("px.pool: a proxy is a URL, or a record with a url, not a %s", type(proxy))
+    names.usage("px.pool: a proxy must be a URL or a record with a url, got a %s", type(proxy))
   end
   if not url:find("://", 1, true) then url = "http://" .. url end
   local record, why = address.parse(url)
@@ -39,20 +38,20 @@ local function pick(pool, key, ...)
   return url or names.usage("the rotating pool has no proxies")
 end
 
--- Whether an answer is the proxy's own: inside a tunnel it would be the site's.
+-- Whether a response comes from the proxy: inside a tunnel it comes from the site.
 local function asks_for_credentials(url, proxy, answer)
   return answer.status == 407 and url:lower():find("^http://")
     and proxy:lower():find("^https?://")
 end
 
--- What breaks inside a tunnel may be the site's doing.
+-- A failure inside a tunnel may be caused by the site.
 local function is_to_blame(err, url)
   local is_tunnel = url:lower():find("^https:") ~= nil
   return blamed[err.code] or (err.code == "closed" or err.code == "tls") and not is_tunnel
 end
 
--- One request through one proxy: the answer or nil, the error, and whether it may be sent
--- elsewhere.
+-- One request through one proxy: returns the response or nil, the error, and whether another proxy
+-- may be tried.
 local function try(pool, method, url, options)
   local engine, proxy = pool.engine, options.proxy
   local ok, answer = pcall(core.http[method], url, options)
@@ -77,8 +76,8 @@ local function copy_options(options)
   return copy
 end
 
--- What px.http does when its proxy is a pool. Where a request may go elsewhere, each try has an
--- even share of the time left.
+-- What px.http does when its proxy is a pool. If other proxies may be tried, each attempt has an
+-- even share of the remaining time.
 function Pool.fetch(method, url, options)
   local pool, tried, sent = options.proxy, {}, copy_options(options)
   local most = math.max(math.min(MOST_PROXIES, pool.engine:count()), 1)
@@ -98,10 +97,10 @@ function Pool.fetch(method, url, options)
   error(err, 0)
 end
 
---- The proxy whose turn it is, for other uses than px.http.
+--- Returns the next proxy, for other uses than px.http.
 -- @function pool:next
--- @param key string or number, may be left out: the same key has the same proxy while that is not
---   in quarantine
+-- @param key string or number, may be left out: the same key gets the same proxy until that is in
+--   quarantine
 -- @return the proxy, as it was given to px.pool
 -- @usage local pool = px.pool(proxies)
 -- print(pool:next("a") == pool:next("a"), pool:next() == pool:next())  --> true  false
@@ -109,11 +108,11 @@ function Pool:next(key)
   return self.proxies[pick(self, key)]
 end
 
---- Reports how a proxy of pool:next did.
+--- Reports whether a proxy of pool:next worked.
 -- @function pool:report
 -- @param proxy as pool:next returned it
--- @param ok boolean: false sets it aside, true ends its quarantine
--- @raise usage, when the pool does not have it
+-- @param ok boolean: false puts it into quarantine, true ends that
+-- @raise usage, when it is not in the pool
 -- @usage local pool = px.pool(proxies)
 -- pool:report(proxies[1], false)
 -- print(pool:next() == proxies[2])  --> true
@@ -137,10 +136,10 @@ function Pool:add(proxy)
   return is_new
 end
 
---- Removes a proxy from a pool; requests through it go on. A key that used it gets another.
+--- Removes a proxy from a pool; its open requests continue. A key that used it gets another proxy.
 -- @function pool:remove
 -- @param proxy record or URL
--- @return boolean, whether it was there
+-- @return boolean, whether it was in the pool
 -- @raise usage
 -- @usage local pool = px.pool{ "http://10.0.0.1:80", "http://10.0.0.2:80" }
 -- print(pool:remove("http://10.0.0.1:80"), pool:next())  --> true  http://10.0.0.2:80
@@ -150,12 +149,12 @@ function Pool:remove(proxy)
   return self.engine:remove(url)
 end
 
---- What a pool has seen.
+--- Statistics of a pool.
 -- @function pool:stats
 -- @return table: `requests`, `failures` and `quarantined`, over all proxies; `proxies`, a list in
---   their order of tables with `proxy`, `requests`, `failures`, `latency` (seconds, an average that
---   leans to the latest; nil before the first response) and `quarantined_until` (seconds since
---   1970; nil when it is not set aside)
+--   their order of tables with `proxy`, `requests`, `failures`, `latency` (seconds, an average with
+--   more weight on recent requests; nil before the first response) and `quarantined_until` (seconds
+--   since 1970; nil when it is not in quarantine)
 -- @usage local pool = px.pool(proxies)
 -- px.http.get(px.sandbox().trace_url, { proxy = pool })
 -- print(pool:stats().requests, pool:stats().failures)  --> 1  0
@@ -175,18 +174,18 @@ end
 local strategies = { round_robin = "round_robin", random = "random",
   least_latency = "least_latency", sticky = "round_robin" }
 
---- Proxies that share requests: `px.http.get(url, { proxy = pool, key = "session1" })`, and so for
--- all of px.http. A proxy that cannot be reached, does not answer in time or refuses its
--- credentials is set aside; what the site answers says nothing against it. GET, HEAD, PUT and
--- DELETE are then tried through up to three proxies, sharing the timeout evenly; POST and PATCH
--- only while nothing was sent. Where all are set aside, the one whose quarantine ends first is
--- used. With a `key` the same proxy is used while it works, whatever the strategy; sticky without a
--- key is as round_robin. A pool remembers the keys of a million sessions, those used last. A pick
--- takes about a microsecond, also with 100,000 proxies.
+--- Proxies that share requests: `px.http.get(url, { proxy = pool, key = "session1" })`, and the
+-- same for all of px.http. A proxy that cannot be reached, does not respond in time or refuses its
+-- credentials is put into quarantine; error responses of the site do not count. GET, HEAD, PUT and
+-- DELETE are then tried through up to three proxies, which share the timeout evenly; POST and PATCH
+-- only if nothing was sent. If all proxies are in quarantine, the one whose quarantine ends first
+-- is used. With a `key`, the same proxy is used while it works, with every strategy; sticky without
+-- a key works like round_robin. A pool remembers the million keys used last. A pick takes about a
+-- microsecond, even with 100,000 proxies.
 -- @function px.pool
--- @param proxies list, or iterator, of proxy records or URLs; one given twice counts once
--- @param options table, may be left out: `strategy`, "round_robin" (where left out), "random",
---   "least_latency" or "sticky"; `quarantine`, how long ("5m")
+-- @param proxies list, or iterator, of proxy records or URLs; duplicates count once
+-- @param options table, may be left out: `strategy`, "round_robin" (default), "random",
+--   "least_latency" or "sticky"; `quarantine`, a duration ("5m")
 -- @return pool, with the methods next, report, add, remove and stats
 -- @raise usage
 -- @usage local pool = px.pool(proxies, { strategy = "random", quarantine = "90s" })
@@ -194,12 +193,12 @@ local strategies = { round_robin = "round_robin", random = "random",
 local function new(proxies, options)
   options = options or {}
   if type(options) ~= "table" then
-    names.usage("px.pool takes a table of options, not a %s", type(options))
+    names.usage("px.pool takes its options as a table, got a %s", type(options))
   end
   names.check("px.pool", options, known)
   local strategy = options.strategy or "round_robin"
   if not strategies[strategy] then
-    names.usage("px.pool: strategy is round_robin, random, least_latency or sticky, not %s",
+    names.usage("px.pool: strategy must be round_robin, random, least_latency or sticky, got %s",
       tostring(strategy))
   end
   local quarantine = duration.seconds(options.quarantine or "5m", "px.pool: quarantine")
@@ -210,9 +209,9 @@ local function new(proxies, options)
   elseif type(proxies) == "table" then
     for _, proxy in ipairs(proxies) do pool:add(proxy) end
   else
-    names.usage("px.pool takes a list or an iterator of proxies, not a %s", type(proxies))
+    names.usage("px.pool takes a list or an iterator of proxies, got a %s", type(proxies))
   end
-  if pool.engine:count() == 0 then names.usage("px.pool: there are no proxies") end
+  if pool.engine:count() == 0 then names.usage("px.pool: the list of proxies is empty") end
   return pool
 end
 

@@ -1,5 +1,4 @@
---- QR codes: a text as a square that a phone reads, for the terminal and as a picture. The margin
--- that readers need is always part of it.
+--- QR codes for the terminal and as a picture. The margin that readers need is always included.
 -- @module px.qr
 
 local core = require "proxylua.core"
@@ -7,11 +6,11 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
--- Black on white in the 256 colours, which no theme redefines: a code of light modules on dark is
--- not read everywhere.
+-- Black on white from the 256 colours, which themes do not redefine: some readers do not read light
+-- modules on a dark background.
 local INK, PLAIN = "\27[38;5;16;48;5;231m", "\27[0m"
 
-local SCALE = 8 -- pixels a module
+local SCALE = 8 -- pixels per module
 local TEXT = 2 -- size of the caption, in modules
 
 local function check(caller, text)
@@ -29,14 +28,14 @@ local function line_of(upper, lower)
   return INK .. table.concat(cells) .. PLAIN
 end
 
---- A QR code for a terminal of UTF-8 and 256 colours: lines of half blocks, dark on light whatever
--- the terminal's own colours.
+--- A QR code for a terminal with UTF-8 and 256 colours: lines of half blocks, dark on light in any
+-- colour theme.
 -- @function px.qr.text
 -- @param text string
 -- @return string, lines that each end with a line end
--- @return columns that it takes
--- @return lines that it takes
--- @raise usage for a text that no code can hold; config where libqrencode is not installed
+-- @return its width in columns
+-- @return its height in lines
+-- @raise usage for a text that is too long; config if libqrencode is not installed
 -- @usage local code, columns, lines = px.qr.text("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE")
 -- print(columns, lines, #code > columns * lines)  --> 37  19  true
 function M.text(text)
@@ -60,7 +59,7 @@ local function escape(text)
   return (text:gsub('[&<>"]', entities))
 end
 
--- A text of any length below the code, as wide as there is room.
+-- A text below the code, shrunk to its width.
 local function add_caption(parts, text, width)
   local size = math.min(TEXT, (width - 2) / utf8.len(text) / 0.62)
   parts[#parts + 1] = (
@@ -71,7 +70,7 @@ end
 local function check_caption(caption)
   if caption == nil then return end
   if type(caption) ~= "string" or not utf8.len(caption) or caption == "" or caption:find("%c") then
-    names.usage("px.qr.svg: the caption is a line of UTF-8, got %s", type(caption) == "string"
+    names.usage("px.qr.svg: caption must be a line of UTF-8, got %s", type(caption) == "string"
       and "other bytes"
       or "a " .. type(caption))
   end
@@ -80,7 +79,7 @@ end
 --- A QR code as an SVG picture.
 -- @function px.qr.svg
 -- @param text string
--- @param caption string, a line of words below the code; may be left out
+-- @param caption string, a line of text below the code; may be left out
 -- @return string, the file
 -- @raise usage; config
 -- @usage local file = px.qr.svg("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE", "USDT on TRC20")
@@ -105,7 +104,7 @@ end
 --- A QR code as a PNG picture, black and white.
 -- @function px.qr.png
 -- @param text string
--- @param scale integer from 1 to 64: pixels a module (8)
+-- @param scale integer from 1 to 64: pixels per module (8)
 -- @return string, the file
 -- @raise usage; config
 -- @usage local file = px.qr.png("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE", 4)
@@ -114,7 +113,7 @@ function M.png(text, scale)
   check("px.qr.png", text)
   scale = scale == nil and SCALE or scale
   if not math.tointeger(scale) then
-    names.usage("px.qr.png: the scale is an integer, got %s", tostring(scale))
+    names.usage("px.qr.png: scale must be an integer, got %s", tostring(scale))
   end
   return core.qr.png(text, math.tointeger(scale))
 end

@@ -1,5 +1,5 @@
--- Scripts: found, read and compiled before anything else happens, so that a mistake in the call is
--- told at once.
+-- Scripts are found, read and compiled before anything else happens, so that a mistake in the
+-- command line is reported at once.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -8,7 +8,7 @@ local M = {}
 
 local MOST_BYTES = 64 << 20
 
---- What Lua reads of a script's text: no mark of its encoding, no line for the kernel.
+--- The text of a script without a byte order mark and a #! line.
 function M.source(text)
   return (text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", ""))
 end
@@ -16,15 +16,15 @@ end
 local function compile(text, name, shown)
   text = M.source(text)
   if text:find("^\27") then
-    names.usage("%s is compiled Lua; proxylua runs its source only", shown)
+    names.usage("%s is compiled Lua; proxylua runs only source code", shown)
   end
-  if text:find("^\127ELF") then names.usage("%s is a program, and no Lua", shown) end
+  if text:find("^\127ELF") then names.usage("%s is a binary program, not a Lua script", shown) end
   local chunk, why = load(text, name, "t")
   if not chunk then error(why, 0) end
   return chunk
 end
 
--- Modules that lie beside the script are found; those in the working directory are not.
+-- Finds modules beside the script, not those in the working directory.
 local function add_folder(path)
   local folder = core.system.kind(path) == "file" and core.system.real_path(path):match("^(.*)/")
   if not folder or folder:find("[;?]") then return end
@@ -40,7 +40,7 @@ end
 function M.read(path)
   local shown = name_of(path)
   if core.system.kind(path) == "folder" then
-    names.usage("%s is a folder; name a file in it", shown)
+    names.usage("%s is a folder, not a script", shown)
   end
   local text, why = core.system.read_file(path, MOST_BYTES)
   if not text then names.usage("cannot read %s: %s", shown, why) end
@@ -59,7 +59,7 @@ local function load_script(path)
   return chunk
 end
 
--- A script that prints into a full disk or a closed pipe is told so.
+-- Printing to a full disk or a closed pipe raises an error.
 local function watch_output()
   local write = io.write
   _G.print = core.system.print -- luacheck: globals print
@@ -70,7 +70,7 @@ local function watch_output()
   end
 end
 
---- Makes the process one that runs a script.
+--- Sets up the process to run a script.
 -- @param name that the script finds in arg[0]
 -- @param arguments list of the script's arguments
 function M.prepare(name, arguments)

@@ -14,8 +14,8 @@ local function refuse(format, ...)
   core.error.raise{ kind = "config", message = format:format(...) }
 end
 
--- --- the types of values: (value, whether it comes from the file) -> value; or nil and what is
--- expected, or nil, nil and what is wrong ---
+-- The types of values: (value, whether it is from the file) -> value; or nil and what is expected;
+-- or nil, nil and the error.
 
 local types = {}
 
@@ -29,7 +29,7 @@ function types.boolean(value)
   return value
 end
 
--- In the file a path must say where it is: the working directory is another one every time.
+-- A path in the file must not depend on the working directory, which differs between runs.
 function types.path(value, in_file)
   if not types.text(value) then return nil, "a path" end
   local rest = value:match("^~/(.*)$")
@@ -61,7 +61,7 @@ function types.amount(value)
   return amount
 end
 
--- A text that the core understands.
+-- A text that the core can parse.
 local function core_text(setting)
   return function(value)
     if not types.text(value) then return nil, "a text" end
@@ -73,8 +73,8 @@ end
 
 types.base_url, types.limits = core_text "base_url", core_text "limits"
 
---- The settings: name, type, option and environment variable, and what it is for. `default` is
--- shown to the user; the core knows it too.
+--- The settings: name, type, option and environment variable, and purpose. `default` is shown to
+-- the user; the core has the same default.
 M.rows = {
   { "base_url", "base_url", env = "PROXYLUA_BASE_URL", flag = "base-url",
     default = "https://api.1001proxy.io/api/v1",
@@ -116,7 +116,7 @@ for _, row in ipairs(M.rows) do
   if not row[1]:find("%.") then keys[row[1]] = true end
 end
 
--- Where the config file lies if PROXYLUA_CONFIG is not set: in this environment and in a usual one.
+-- The path of the config file if PROXYLUA_CONFIG is not set: with this environment, and by default.
 local function default_paths()
   local list, base, home = {}, os.getenv("XDG_CONFIG_HOME"), os.getenv("HOME")
   if base and base:find("^/") then list[1] = base .. "/proxylua/config.lua" end
@@ -124,15 +124,15 @@ local function default_paths()
   return list
 end
 
---- The path of the config file, nil when there can be none; and whether PROXYLUA_CONFIG names it.
+--- The path of the config file, or nil; and whether PROXYLUA_CONFIG names it.
 function M.path()
   local named = os.getenv("PROXYLUA_CONFIG")
   if named and named ~= "" then return named, true end
   return default_paths()[1]
 end
 
---- The folders in which the config, the store and the plugins lie unless the environment or a
--- setting names others, and those that the environment names.
+--- The default folders of the config, the store and the plugins, and those that the environment
+-- names.
 -- @return list of paths
 function M.default_folders()
   local list, home = {}, os.getenv("HOME")
@@ -158,7 +158,7 @@ local function check_keys(path, where, given, known)
   for name in pairs(given) do
     if known[name] == nil then
       local nearest = names.nearest(tostring(name), known)
-      refuse("%s: there is no setting %s%s%s", path, where, tostring(name),
+      refuse("%s: unknown setting %s%s%s", path, where, tostring(name),
         nearest and (", did you mean %s?"):format(nearest)
         or "; proxylua help config lists them")
     end
@@ -183,7 +183,7 @@ local function check_file(path, data)
     local where = ("profiles.%s"):format(name)
     check_section(path, where .. ".", check_table(path, where, profile))
     if profile.profiles ~= nil then
-      refuse("%s: %s cannot have profiles of its own", path, where)
+      refuse("%s: %s cannot contain profiles", path, where)
     end
   end
 end
@@ -204,7 +204,7 @@ end
 local function find_profile(path, data, name)
   if not name then return {} end
   if not data then
-    refuse("there is no profile %s: there is no config file%s", name, path and " at " .. path or "")
+    refuse("profile %s not found: there is no config file%s", name, path and " at " .. path or "")
   end
   local profiles = data.profiles or {}
   if profiles[name] then return profiles[name] end
@@ -223,9 +223,9 @@ function M.profiles()
   return list
 end
 
-local run_flags = {} -- those of this run
+local run_flags = {} -- options of this run
 
--- SQLite's files, and what is locked while a charge is under way.
+-- The files of SQLite, and the lock file of charges.
 local store_endings = { "", "-wal", "-shm", "-journal", "-lock" }
 
 local function add_sections(sections, data)
@@ -234,9 +234,9 @@ local function add_sections(sections, data)
   for _, profile in pairs(data.profiles or {}) do sections[#sections + 1] = profile end
 end
 
---- The files of the program, wherever they lie: the config file, that of the default places too if
--- another is in use, and the key files, stores and traces that any part of them names.
--- @return list of paths; what some of them name may not be there
+--- The files of proxylua itself: the config file in use, the one in the default place, and the key
+-- files, stores and traces that any part of them names.
+-- @return list of paths; some may not exist
 -- @raise config
 function M.own_files()
   local path, named = M.path()
@@ -273,7 +273,7 @@ local function put(settings, name, value)
   settings[group][member] = value
 end
 
--- The first of the places that has a value: (value, where it is from, whether that is the file).
+-- The first place that has a value: returns the value, its source, and whether that is the file.
 local function find(row, flags, sections)
   local name = row[1]
   local given = row.flag and flags[row.flag:gsub("-", "_")]
@@ -287,7 +287,7 @@ local function find(row, flags, sections)
   return row.default, "default", false
 end
 
--- The value of a row, nil where there is none, and where it came from.
+-- The value of a row, nil if no place has one, and its source.
 local function value_of(row, flags, sections)
   local value, from, in_file = find(row, flags, sections)
   if value == nil then return nil end
@@ -297,13 +297,13 @@ local function value_of(row, flags, sections)
   refuse("%s must be %s, got %s", from, expected, tostring(value))
 end
 
---- Puts the settings together.
+--- Collects the settings.
 -- @param flags table of the command line's options
--- @param options table, may be left out: `without_file`, as if there were no config file; `on_bad`,
---   a function that is called with the name of each setting that is wrong, and the error, and its
---   default holds
+-- @param options table, may be left out: `without_file` ignores the config file; `on_bad`, a
+--   function that is called with the name of each invalid setting and the error; the default is
+--   used instead
 -- @return table of settings
--- @return table: where each came from
+-- @return table: the source of each
 -- @raise config
 function M.read(flags, options)
   run_flags = flags

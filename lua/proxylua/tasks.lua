@@ -1,6 +1,5 @@
---- Tasks: code that runs while other code waits. px.all, px.map and px.timeout leave none behind:
--- they return or raise when the tasks that they started have ended, or, where their own task is
--- cancelled, have been cancelled too.
+--- Tasks: code that runs while other code waits. px.all, px.map and px.timeout return or raise only
+-- when the tasks that they started have ended. If their own task is cancelled, so are these tasks.
 -- @module px.tasks
 
 local core = require "proxylua.core"
@@ -9,8 +8,8 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
---- Starts a task. It runs when the code that runs now waits. A failure that nobody joins ends the
--- script.
+--- Starts a task. It runs when the present code waits. If it fails and no task joins it, the script
+-- ends with its error.
 -- @function px.spawn
 -- @param fn function that the task calls
 -- @param ... its arguments
@@ -26,13 +25,13 @@ local M = {}
 -- @raise the error that ended it; usage; cancelled
 -- @usage print(px.spawn(function(a, b) return a + b end, 1, 2):join())  --> 3
 
---- Stops what a task waits for: this and every later wait of it raises an error of kind cancelled.
+--- Cancels a task: its present wait and every later one raise an error of kind cancelled.
 -- @function task:cancel
 -- @usage local task = px.spawn(px.sleep, 3600)
 -- task:cancel()
 -- print(select(2, px.try(task.join, task)).kind)  --> cancelled
 
---- How a task is: "ready", "running", "waiting", "done", "failed" or "cancelled".
+--- The state of a task: "ready", "running", "waiting", "done", "failed" or "cancelled".
 -- @function task:status
 -- @return string
 -- @usage local task = px.spawn(px.sleep, 0)
@@ -46,9 +45,9 @@ M.spawn = core.task.spawn
 -- @usage px.sleep(0.5)
 M.sleep = core.task.sleep
 
--- A crew is the tasks of one px.map. One of them at a time stands in the iterator; when it comes
--- back with an item, it hires the next, up to `most`, and works on the item itself.
---   take()  answers the next item, nil at the end
+-- A worker pool is the tasks of one px.map. One worker at a time calls the iterator; when it has an
+-- item, it starts the next worker, up to `most`, and works on the item itself.
+--   take()  returns the next item, nil at the end
 --   tasks   the set of those that have not ended
 local Crew = {}
 
@@ -98,8 +97,8 @@ function hire(crew)
   crew.tasks[task] = true
 end
 
--- Waits until all have ended, those that are hired meanwhile too. One that was cancelled before it
--- began, or aborted while it ended, has not signed off.
+-- Waits until all have ended, including those started meanwhile. A task that was cancelled before
+-- it began, or aborted while it ended, has not removed itself from the set.
 local function join(crew)
   while next(crew.tasks) do
     local list = {}
@@ -112,8 +111,7 @@ local function join(crew)
   end
 end
 
--- The caller's wait ended with an error: it was cancelled, and so are its tasks. They are waited
--- for where that is possible.
+-- The caller was cancelled, so its tasks are cancelled too, and joined if that is possible.
 function Crew.__close(crew)
   if not next(crew.tasks) then return end
   stop(crew)
@@ -153,18 +151,18 @@ local function check_map(list, fn, options)
   names.check("px.map", options, map_options)
   local most = options.concurrency
   if most ~= nil and not (math.type(most) == "integer" and most >= 1) then
-    names.usage("px.map: concurrency is an integer of at least 1, got %s", tostring(most))
+    names.usage("px.map: concurrency must be an integer of at least 1, got %s", tostring(most))
   end
 end
 
---- Calls a function for each item of a list, many at a time. The first failure cancels the rest and
--- is raised.
+--- Calls a function for each item of a list, many at the same time. The first failure cancels the
+-- rest and is raised.
 -- @function px.map
--- @param list list, up to its first nil; or an iterator function, such as px.orders.each{}, of
---   which no more than one call runs at a time
--- @param fn function(item, index) whose first result is kept
+-- @param list list, up to its first nil; or an iterator function, such as px.orders.each{}, which
+--   is never called twice at the same time
+-- @param fn function(item, index) whose first result is returned
 -- @param options table, may be left out: `concurrency`, how many run at once (64); `results=false`
---   keeps no results: an iterator without end then takes constant memory
+--   discards the results: then an iterator without an end takes constant memory
 -- @return list of the results, in the order of the items
 -- @raise what `fn` or the iterator raised; usage; cancelled
 -- @usage local statuses = px.map(proxies, function(proxy)
@@ -215,7 +213,7 @@ local function seconds_of(caller, value, zero_too)
     caller, zero_too and "from" or "above", tostring(value))
 end
 
--- Both end when the call does, whichever way it ends.
+-- Both tasks end when the call does.
 local Pair = {
   __close = function(pair)
     pair.task:cancel()
@@ -227,9 +225,8 @@ local function is_cancellation(err)
   return core.error.is(err) and err.kind == "cancelled"
 end
 
---- Calls a function and allows it some time. When the time is over, the function is cancelled: what
--- it waits for is stopped. A charge that is under way then goes on to be settled, and the journal
--- tells its outcome.
+--- Calls a function with a time limit. When the time is over, the function is cancelled: its waits
+-- end with an error. A charge that is under way is still settled, and the journal has its outcome.
 -- @function px.timeout
 -- @param seconds number from 0, or a duration such as "5m"
 -- @param fn function
@@ -262,13 +259,13 @@ function M.timeout(seconds, fn, ...)
   }
 end
 
--- The next time after now at which a multiple of the period since the start is due.
+-- The next time at which a multiple of the period since the start is due.
 local function next_due(due, period, now)
   return due + period * math.max(1, math.ceil((now - due) / period))
 end
 
---- Calls a function now and then again and again, a period apart. The times do not drift, and the
--- calls never overlap: one that takes longer than the period lets the times pass that it misses.
+--- Calls a function now and then once per period. The times do not drift, and calls never overlap:
+-- if a call takes longer than the period, the times that it misses are skipped.
 -- @function px.every
 -- @param seconds number above 0, or a duration such as "5m"
 -- @param fn function; it ends the task by returning false

@@ -313,9 +313,9 @@ describe("the journal", function()
       local first = buy("one")
       lose("two")
       refused({ "settle", "one", "not_placed" },
-        "entry 1 %(key one%) is placed already %(order ord_.*only open")
+        "entry 1 %(key one%) is already placed %(order ord_.*only open")
       refused({ "settle", "none", "not_placed" }, "no entry none", 3)
-      refused({ "settle", "two", "sent" }, "as placed or as not_placed, got sent")
+      refused({ "settle", "two", "sent" }, "state must be placed or not_placed, got sent")
       refused({ "settle", "two", "not_placed", "--order-id", first }, "has no order")
       refused({ "settle", "two", "placed", "--order-id", "ord_nowhere" },
         "knows no order ord_nowhere")
@@ -334,7 +334,7 @@ describe("the journal", function()
         core.task.sleep(0.005)
       end
       assert.is_true(json("show", "two").running)
-      refused({ "settle", "two", "not_placed" }, "process %d+ on .* is still at work on it")
+      refused({ "settle", "two", "not_placed" }, "process %d+ on .* still works on it")
       group:kill(1)
       group:join()
       assert.is_nil(json("show", "two").running)
@@ -349,7 +349,7 @@ describe("the journal", function()
         env)
       local well = 0
       for _, result in ipairs(group:join()) do
-        if result.code == 0 then well = well + 1 else assert.matches("is not_placed already",
+        if result.code == 0 then well = well + 1 else assert.matches("is already not_placed",
           result.err, 1, true) end
       end
       assert.equal(1, well)

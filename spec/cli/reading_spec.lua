@@ -160,7 +160,7 @@ describe("a list that is documented without pages", function()
       local result = run({ ["/orders/o/proxies"] = list }, "orders", "proxies", "o")
       assert.are.equal(4, result.code)
       assert.are.equal("", result.out)
-      assert.matches("the API reports 5, and its pages hold %d", result.err)
+      assert.matches("the API reports 5, but its pages have %d", result.err)
       server:stop()
     end
   end)

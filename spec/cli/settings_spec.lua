@@ -103,13 +103,13 @@ describe("the configuration", function()
   end)
 
   it("refuses unknown keys and names the nearest", function()
-    assert.has.match("no setting base_ulr, did you mean base_url",
+    assert.has.match("unknown setting base_ulr, did you mean base_url",
       refused("return { base_ulr = 'https://x' }"))
-    assert.has.match("no setting spend%.per_dya, did you mean per_day",
+    assert.has.match("unknown setting spend%.per_dya, did you mean per_day",
       refused("return { spend = { per_dya = 1 } }"))
-    assert.has.match("no setting profiles%.a%.tiemout, did you mean timeout",
+    assert.has.match("unknown setting profiles%.a%.tiemout, did you mean timeout",
       refused("return { profiles = { a = { tiemout = 1 } } }"))
-    assert.has.match("no setting 1", refused("return { 'x' }"))
+    assert.has.match("unknown setting 1", refused("return { 'x' }"))
   end)
 
   it("checks types", function()
@@ -126,7 +126,7 @@ describe("the configuration", function()
       ["limits = ''"] = "limits must be a text",
       ["limits = 'many'"] = "many",
       ["profiles = { a = 1 }"] = "profiles%.a must be a table",
-      ["profiles = { a = { profiles = {} } }"] = "profiles of its own",
+      ["profiles = { a = { profiles = {} } }"] = "cannot contain profiles",
       ["base_url = 'http://example.com'"] = "neither https nor loopback",
     }
     for text, message in pairs(wrong) do

@@ -416,7 +416,7 @@ describe("px.map", function()
     assert.has.match('px.map has no option "concurency", did you mean concurrency%?',
       usage(px.map, {}, print, { concurency = 3 }))
     for _, value in ipairs{ 0, -1, 2.5, "8" } do
-      assert.has.match("concurrency is an integer of at least 1",
+      assert.has.match("concurrency must be an integer of at least 1",
         usage(px.map, {}, print, { concurrency = value }))
     end
     assert.has.match("options as a table", usage(px.map, {}, print, 8))

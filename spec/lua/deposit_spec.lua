@@ -48,9 +48,9 @@ describe("px.deposit", function()
     local tron, ether = ask{ { currency = "USDT", network = "TRC20" },
       { currency = "USDT", network = "ERC20" } }
     assert.are_not.equal(tron.address, ether.address)
-    assert.are.equal("send USDT on TRC20 only: what is sent on another network (ERC20) is lost",
+    assert.are.equal("send USDT on TRC20 only: money sent on another network (ERC20) is lost",
       tron.warning)
-    assert.are.equal("send USDT on ERC20 only: what is sent on another network (TRC20) is lost",
+    assert.are.equal("send USDT on ERC20 only: money sent on another network (TRC20) is lost",
       ether.warning)
   end)
 
@@ -136,7 +136,7 @@ describe("px.deposit, of a server that says other things", function()
     .. "for", function()
     local found = ask_of('[{"currency":"USDT","address":"T1"}]', "{}", { currency = "USDT" })
     assert.are.equal("T1", found.address)
-    assert.has.match("does not tell which network", found.warning)
+    assert.has.match("does not report the network", found.warning)
     server:stop()
     local made = ask_of('[{"currency":"USDT","address":"T1"}]', '{"depositAddress":"T2"}',
       { currency = "USDT", network = "TRC20" })
@@ -182,8 +182,8 @@ describe("px.deposit, of a server that says other things", function()
     local failed = { ask(asked, { env = { PROXYLUA_BASE_URL = server.url } }) }
     assert.are.equal(6, #failed)
     for at = 1, 6 do assert.are.equal("protocol", failed[at].kind, at) end
-    assert.has.match("on the network ERC20 and not on TRC20", failed[1].message)
-    assert.has.match("for BTC and not for USDT", failed[2].message)
+    assert.has.match("on the network ERC20 instead of TRC20", failed[1].message)
+    assert.has.match("for BTC instead of USDT", failed[2].message)
   end)
 end)
 
@@ -258,7 +258,7 @@ describe("proxylua deposit", function()
     local out, err = run("deposit", "USDT", "TRC20")
     assert.has.match("^currency\tnetwork\taddress\nUSDT\tTRC20\t" .. ADDRESS .. "\n$", out)
     assert.are.equal(
-      "proxylua: send USDT on TRC20 only: what is sent on another network (ERC20) is lost\n", err)
+      "proxylua: send USDT on TRC20 only: money sent on another network (ERC20) is lost\n", err)
     local record = core.json.decode((run("--json", "deposit", "USDT", "TRC20")))
     assert.are.equal(out:match(ADDRESS), record.address)
     assert.has.match("TRC20 only", record.warning)

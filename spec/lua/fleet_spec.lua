@@ -237,7 +237,7 @@ describe("a fleet", function()
     it("when a quote has no price, naming it", function()
       faults("orders.calc:omit=price")
       for _, command in ipairs{ "plan", "apply" } do
-        refused(4, 'holds no field "price" that can be read; nothing was bought (orders.calc)',
+        refused(4, 'has no readable field "price"; nothing was bought (orders.calc)',
           command, file)
       end
     end)

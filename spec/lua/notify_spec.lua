@@ -90,7 +90,7 @@ describe("px.notify", function()
       server:stop()
     end
     local err = refused("usage", { kind = "telegram", text = "x" }, "/bot12:s3cretPart")
-    assert.has.match("needs the chat", err.message)
+    assert.has.match("needs a chat", err.message)
     server:stop()
     err = refused("usage", { kind = "telegram", text = "x", chat = 1 }, "/" .. SECRET)
     assert.has.match("bot's token", err.message)
@@ -133,8 +133,8 @@ describe("px.notify", function()
     local err = refused("invalid", { text = "x" }, "/" .. SECRET, status("404 No", "no_service"))
     assert.are.equal(1, #server:requests())
     assert.are.equal(404, err.status)
-    assert.has.match("http://127%.0%.0%.1:%d+: it refused the message %(HTTP 404%): no_service$",
-      err.message)
+    assert.has.match("http://127%.0%.0%.1:%d+: the receiver refused the message %(HTTP 404%): "
+      .. "no_service$", err.message)
   end)
 
   it("gives up after three attempts, and says at which server", function()
@@ -146,7 +146,7 @@ describe("px.notify", function()
     err = select(2, px.try(px.notify, { url = server.url .. "/" .. SECRET, text = "x" }))
     assert.are.equal("network", err.kind)
     assert.is_nil(tostring(err):find("s3cret", 1, true))
-    assert.has.match("http://127%.0%.0%.1:%d+: it cannot be reached", err.message)
+    assert.has.match("http://127%.0%.0%.1:%d+: cannot connect", err.message)
   end)
 
   it("takes the secret out of what the receiver says", function()
@@ -166,7 +166,7 @@ describe("px.notify", function()
   it("follows no redirection: it would carry the message elsewhere", function()
     local err = refused("invalid", { text = "x" }, "/" .. SECRET,
       status("302 Found", "", "Location: /elsewhere/s3cretPart\r\n"))
-    assert.has.match("has moved", err.message)
+    assert.has.match("redirects", err.message)
     assert.are.equal(1, #server:requests())
   end)
 

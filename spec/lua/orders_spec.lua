@@ -166,7 +166,7 @@ describe("px.orders.wait", function()
   it("gives up when its time is over", function()
     local kind, message = eval_with(three, { "[]" }, failure)
     assert.are.equal("timeout", kind)
-    assert.are.equal("order ord_1: 0 of 3 proxies are there after 0.01 s", message)
+    assert.are.equal("order ord_1: 0 of 3 proxies exist after 0.01 s", message)
   end)
 
   it("gives up on an order that is cancelled, or that is none", function()

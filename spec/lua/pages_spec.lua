@@ -183,7 +183,7 @@ describe("iterators over pages", function()
     local ok, why = pcall(eval_with, { '{"orders":[{"id":"a"}],"total":1000,"has_more":true}' },
       collect)
     assert.is_false(ok)
-    assert.matches("the API reports 1000 orders, and its pages hold 1;", why, 1, true)
+    assert.matches("the API reports 1000 orders, but its pages have 1;", why, 1, true)
     assert.are.equal(15, #queries())
   end)
 
@@ -232,7 +232,7 @@ describe("iterators over pages", function()
     ]])
     assert.are.same({ "a", "b", "c" }, ids)
     assert.are.equal("usage", kind)
-    assert.has.match("two tasks read one iterator", message)
+    assert.has.match("two tasks called one iterator", message)
   end)
 
   it("raise what cannot be used behind the last record, or report it", function()

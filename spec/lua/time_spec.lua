@@ -79,7 +79,7 @@ describe("px.time", function()
     assert.is_true(math.abs(apart) < 5, tostring(apart))
   end)
 
-  it("refuses what is no time", function()
+  it("refuses what is not a time", function()
     for _, value in ipairs{ "", "yesterday", "2026-13-01", "2026-00-01", "2026-02-29", "2026-11-31",
       "2026-11-23T24:00:00Z",
       "2026-11-23T20:60:00Z", "2026-11-23T20:15:61Z", "2026-11-23T20:15Z", "2026-11-23T20:15:00.Z",
@@ -89,10 +89,10 @@ describe("px.time", function()
       "23 Nov 2026 20:15:00", "23 Nov 2026 24:15:00 GMT", "23 Nov 26 20:15:00 GMT", "1e5", 0 / 0,
         math.huge,
         -math.huge, true } do
-      assert.has.match("is no time", refused(value))
+      assert.has.match("is not a time", refused(value))
     end
-    assert.has.match("nil is no time", refused(nil))
-    assert.has.match("a table is no time", refused({}))
-    assert.has.match('"2026%-02%-30" is no time', refused("2026-02-30"))
+    assert.has.match("nil is not a time", refused(nil))
+    assert.has.match("a table is not a time", refused({}))
+    assert.has.match('"2026%-02%-30" is not a time', refused("2026-02-30"))
   end)
 end)

@@ -175,7 +175,7 @@ describe("a walk through pages", function()
       local ids, problems = read(server)
       assert.are.same(server.ids, ids)
       assert.are.equal(1, #problems)
-      assert.matches(("the API reports %d orders, and its pages hold 250"):format(wrong),
+      assert.matches(("the API reports %d orders, but its pages have 250"):format(wrong),
         problems[1], 1, true)
       local ok, err = pcall(function() for _ in walk.open(server.list, called) do end end)
       assert.is_false(ok)

@@ -1,5 +1,5 @@
---- Deposits: the address for a coin and its network, with the warning that goes with it, and the
--- wait until the money is there.
+--- Deposits: the address for a coin and its network, a warning about the network, and waiting until
+-- the money arrives.
 -- @module px.deposit
 
 local core = require "proxylua.core"
@@ -12,18 +12,18 @@ local qr = require "proxylua.qr"
 
 local M = {}
 
--- The networks that the API's documents name for a coin. More may exist; the addresses of the
--- account tell of theirs.
+-- The networks that the API's documentation names for a coin. More may exist; the addresses of the
+-- account may name them.
 local documented = { USDT = { "ERC20", "TRC20" } }
 
--- What was asked for, by address: a server may not tell the network of an address afterwards.
+-- The requested network by address: a server may not report the network of an address later.
 local ASKED, OF_API = "deposit", { api = true }
 
--- seconds between two looks at the balance: a deposit takes minutes, and others want to use the
--- limits
+-- seconds between two readings of the balance: a deposit takes minutes, and other calls need the
+-- rate limit
 local INTERVAL = 15
 
--- As the API writes it, where that is known: "usdt" -> "USDT".
+-- The spelling of the API, if known: "usdt" -> "USDT".
 local function spell(word, known)
   for _, one in ipairs(known) do
     if one:upper() == word:upper() then return one end
@@ -47,7 +47,7 @@ end
 local function distrust(why, ...)
   core.error.raise{
     kind = "protocol", endpoint = "deposits.create_address",
-    message = why:format(...) .. "; proxylua deposits addresses --json shows what the account has",
+    message = why:format(...) .. "; proxylua deposits addresses --json lists your addresses",
   }
 end
 
@@ -55,20 +55,20 @@ local function is_address(text)
   return type(text) == "string" and text:find("^[!-~]+$") ~= nil
 end
 
--- Money that goes to anything but the address that was asked for is lost.
+-- Money sent to a wrong address is lost.
 local function check_address(record, currency, network)
   if not is_address(record.address) then
-    distrust("the server's answer holds no address that could be paid to")
+    distrust("the response has no usable address")
   elseif record.currency and not same(record.currency, currency) then
-    distrust("the server answers an address for %s and not for %s", record.currency, currency)
+    distrust("the response has an address for %s instead of %s", record.currency, currency)
   elseif network and record.network and not same(record.network, network) then
-    distrust("the server answers an address on the network %s and not on %s", record.network,
+    distrust("the response has an address on the network %s instead of %s", record.network,
       network)
   end
   return record
 end
 
--- Fills in the networks that the server does not tell.
+-- Fills in the networks that the server does not report.
 local function recall(list)
   local untold = {}
   for _, record in ipairs(list) do
@@ -90,7 +90,7 @@ local function of_currency(currency)
   return recall(list)
 end
 
--- Where nobody knows the network of an address, it fits none that is asked for.
+-- An address without a known network does not match any requested network.
 local function of_network(list, network)
   if not network then return list end
   local fitting = {}
@@ -113,7 +113,7 @@ local function newest(list)
   return best
 end
 
--- The names of the networks that carry a currency, as far as they are known, sorted.
+-- The known networks of a currency, sorted.
 local function networks_of(currency, list)
   local set, sorted = {}, {}
   for _, network in ipairs(documented[currency] or {}) do set[network:upper()] = network end
@@ -127,16 +127,16 @@ local function networks_of(currency, list)
   return sorted
 end
 
--- Which network was meant is not guessed: what is sent on another one is lost.
+-- The network is not guessed: money sent on the wrong one is lost.
 local function check_choice(currency, network, networks)
   if network or #networks < 2 then return end
-  names.usage("%s travels on several networks (%s), and what is sent on the wrong one is lost: "
+  names.usage("%s exists on several networks (%s), and money sent on the wrong one is lost: "
     .. "name the network",
     currency, table.concat(networks, ", "))
 end
 
--- Tried again only when nothing can have arrived; where something may have, the address that came
--- of it is found.
+-- Tried again only when nothing can have arrived. If something may have, the new address is found
+-- in the list of addresses.
 local function create(currency, network)
   local record, err = errors.try(endpoints.create_address,
     { currency = currency, network = network })
@@ -152,7 +152,7 @@ end
 local function warning_of(deposit)
   local currency, network, networks = deposit.currency, deposit.network, deposit.networks
   if not network then
-    return ("the server does not tell which network this address is on: ask the vendor before you "
+    return ("the server does not report the network of this address: ask the vendor before you "
       .. "send %s to it")
       :format(currency)
   end
@@ -161,7 +161,7 @@ local function warning_of(deposit)
     if not same(name, network) then others[#others + 1] = name end
   end
   if #others == 0 then return nil end
-  return ("send %s on %s only: what is sent on another network (%s) is lost"):format(currency,
+  return ("send %s on %s only: money sent on another network (%s) is lost"):format(currency,
     network,
     table.concat(others, ", "))
 end
@@ -192,31 +192,31 @@ local function check_params(params)
   end
   names.check("px.deposit", params, known)
   if params.currency == nil then
-    names.usage("px.deposit: the currency is missing, such as USDT")
+    names.usage("px.deposit: currency is missing; expected a coin such as USDT")
   end
   for name, value in pairs(params) do
     if type(value) ~= "string" or value == "" then
-      names.usage("px.deposit: %s is a text, got %s", name, value == "" and "an empty one" or "a "
-        .. type(value))
+      names.usage("px.deposit: %s must be a text, got %s", name, value == "" and "an empty one"
+        or "a " .. type(value))
     end
   end
 end
 
---- "USDT on TRC20", in words.
--- @param deposit as px.deposit answers it
+--- A name such as "USDT on TRC20".
+-- @param deposit as px.deposit returns it
 function M.words(deposit)
   if not deposit.network or same(deposit.network, deposit.currency) then return deposit.currency end
   return ("%s on %s"):format(deposit.currency, deposit.network)
 end
 
---- The address to deposit a coin to: the one that the account has (the newest of several), else a
--- new one. A coin that travels on several networks needs the network's name.
+--- The address for deposits of a coin: the account's newest one, or a new one. A coin that exists
+-- on several networks needs the network's name.
 -- @function px.deposit
 -- @param params table: `currency`, such as "USDT"; `network`, such as "TRC20"; `png` and `svg`:
---   files for a QR code of the bare address, each written whole or not at all; below the code of
---   the SVG stand coin and network
--- @return table: `currency`, `network`, `address`, `is_new`, `networks` (those that are known to
---   carry the coin), and `warning`, a text where the network matters
+--   files for a QR code of the address, each written completely or not at all; the SVG has coin and
+--   network below the code
+-- @return table: `currency`, `network`, `address`, `is_new`, `networks` (those known to support the
+--   coin), and `warning`, a text if the network matters
 -- @raise usage if `network` is required and missing; config if libqrencode is not installed; the
 --   errors of every API call
 -- @usage local deposit = px.deposit{ currency = "USDT", network = "TRC20" }
@@ -243,11 +243,11 @@ local function read_options(options)
   end
   names.check("px.deposits.wait", options, wait_options)
   if options.look ~= nil and type(options.look) ~= "function" then
-    names.usage("px.deposits.wait: look is a function, got a %s", type(options.look))
+    names.usage("px.deposits.wait: look must be a function, got a %s", type(options.look))
   end
   local interval = options.interval and duration.seconds(options.interval,
     "px.deposits.wait: interval") or INTERVAL
-  if interval <= 0 then names.usage("px.deposits.wait: interval is more than 0 seconds") end
+  if interval <= 0 then names.usage("px.deposits.wait: interval must be more than 0 seconds") end
   return {
     from = options.from and core.money(options.from), interval = interval, look = options.look
       or function() end,
@@ -256,16 +256,16 @@ local function read_options(options)
   }
 end
 
--- What passes: in hours of waiting the line fails at times.
+-- Temporary errors: a wait of hours meets network failures.
 local passing = { network = true, timeout = true, upstream = true, protocol = true,
   rate_limited = true }
 
--- The balance, or nil and the error that passes.
+-- The balance, or nil and a temporary error.
 local function look_at_balance()
   local account, err = errors.try(require("proxylua.api.endpoints").account.get)
   if account and not account.balance then
     core.error.raise{ kind = "protocol", endpoint = "account.get",
-      message = "the server does not tell the balance" }
+      message = "the response has no balance" }
   end
   if account then return account.balance end
   if not passing[err.kind] then error(err, 0) end
@@ -275,22 +275,22 @@ end
 local function give_up(seconds)
   core.error.raise{
     kind = "timeout",
-    message = ("the balance has not risen in %s; the address stays valid, a deposit counts "
-      .. "whenever it comes"):format(
+    message = ("the balance has not risen in %s; the address stays valid, and a later deposit "
+      .. "still counts"):format(
       duration.text(seconds)),
   }
 end
 
---- Waits until the balance rises: looks at it time and again, within the limits. Purchases
--- meanwhile lower it, so what counts is a rise above the look before. A look that fails for the
--- moment (network, timeout, upstream) does not end the wait.
+--- Waits until the balance rises: reads it repeatedly, within the rate limits. Purchases lower it
+-- meanwhile, so a rise above the previous reading counts. A temporary failure (network, timeout,
+-- upstream) does not end the wait.
 -- @function px.deposits.wait
--- @param options table, may be left out: `from`, the balance to begin with (the one of the first
---   look); `timeout`, a duration such as "2h" (as long as it takes); `interval` between two looks
---   ("15s"); `look`, a function that is called after each, with the balance, or with nil and the
---   error
+-- @param options table, may be left out: `from`, the balance to begin with (default: the first
+--   reading); `timeout`, a duration such as "2h" (default: no limit); `interval` between two
+--   readings ("15s"); `look`, a function that is called after each with the balance, or with nil
+--   and the error
 -- @return table: `balance`, `rise` (money)
--- @raise timeout; usage; auth, forbidden and what else does not pass
+-- @raise timeout; usage; auth, forbidden and other permanent errors
 -- @usage local account = px.account.get()
 -- print(px.deposits.wait{ from = account.balance - 5, timeout = "2h" }.rise)  --> 5.00
 function M.wait(options)

@@ -1,6 +1,6 @@
---- A function an endpoint, made from the endpoint table: px.orders.list{status = "active"},
+--- One function for each endpoint, made from the endpoint table: px.orders.list{status = "active"},
 -- px.orders.extend(id, {period = 30}). Parameters in the path come first, in their order; the
--- others, and the options of the call, are one table.
+-- others, and the options of the call, are in one table.
 -- @module px.endpoints
 
 local core = require "proxylua.core"
@@ -33,8 +33,8 @@ local function misuse(row, why, ...)
   names.usage("%s; write %s", why:format(...), signature(row))
 end
 
--- One table of the positional arguments and of the table that follows them, which is the caller's
--- and stays as it is.
+-- Merges the positional arguments and the table that follows them into a new table; the caller's
+-- table does not change.
 local function merge(row, path, ...)
   local given = select(#path + 1, ...)
   if given ~= nil and type(given) ~= "table" then
@@ -51,7 +51,7 @@ local function merge(row, path, ...)
   return params
 end
 
--- px.orders:get(id) passes a table of these functions first, whichever one that is.
+-- px.orders:get(id) passes a table of these functions first.
 local function is_group(value, name)
   return type(value) == "table" and type(rawget(value, name)) == "function"
 end
@@ -64,13 +64,13 @@ local function is_same(page, other)
   return true
 end
 
--- The total that a server reports; a list without one has as many as came.
+-- The total that a server reports; without one, the number of records in the list.
 local function total_of(page)
   return page.total and page.total > #page and page.total or nil
 end
 
--- Lists that are documented without pages may come in pages all the same. Appends those behind the
--- first, or raises protocol where the server has more and does not send it.
+-- Lists that are documented without pages may have pages all the same. Appends the pages after the
+-- first, or raises protocol if the server has more records and does not send them.
 local function add_pages(row, params, list)
   local total, has_more, number = total_of(list), list.has_more, 1
   local first = table.move(list, 1, #list, 1, {})
@@ -86,7 +86,7 @@ local function add_pages(row, params, list)
   end
   if total and #list ~= total or not total and has_more then
     core.error.raise{ kind = "protocol", endpoint = row.name,
-      message = ("the API reports %s, and its pages hold %d"):format(total or "more", #list) }
+      message = ("the API reports %s, but its pages have %d"):format(total or "more", #list) }
   end
   list.page, list.total, list.has_more = 1, #list, false
   return list

@@ -1,5 +1,5 @@
--- Events of charges: plugins are notified of each charge that was placed or refused, whichever way
--- it came. The binding reports every charge here, so no caller can leave one out.
+-- Events of charges: plugins are notified of each charge that was placed or refused. The binding
+-- reports every charge here, so that none is left out.
 
 local core = require "proxylua.core"
 local hooks = require "proxylua.util.hooks"
@@ -13,7 +13,8 @@ local function fill(to, from)
   end
 end
 
--- The caller may change its record later. What the API did not return is as it was asked for.
+-- A copy, since the caller may change its record later. Fields that the API did not return have the
+-- requested values.
 local function order_of(charge)
   local order = {}
   if type(charge.result) == "table" then fill(order, charge.result) end
@@ -37,7 +38,7 @@ local function event_of(charge)
   return "request_charged", { endpoint = target, id = charge.order, price = charge.quote }
 end
 
--- In a task of its own, so that finding out who listens does not hold up the charge.
+-- In a separate task, so that finding the listeners does not delay the charge.
 core.door.on_charge(function(charge)
   local event, data = event_of(charge)
   if event then core.task.spawn(pcall, hooks.call, "emit", event, data) end

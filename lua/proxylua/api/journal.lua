@@ -1,5 +1,4 @@
--- The journal of charges: what was bought under which key, what is not known to have been bought,
--- and a person's word on that.
+-- The journal of charges: purchases by key, purchases with an unknown outcome, and manual settling.
 
 local core = require "proxylua.core"
 local entries = require "proxylua.api.entries"
@@ -31,7 +30,7 @@ local function check_prefix(options)
   local prefix = options.prefix
   if prefix == nil then return end
   if type(prefix) ~= "string" or prefix == "" or prefix:find("[\x80-\xFF\0]") then
-    names.usage("px.journal.each: prefix is a text of ASCII characters, got %s",
+    names.usage("px.journal.each: prefix must be a text of ASCII characters, got %s",
       type(prefix) == "string" and ("%q"):format(prefix) or "a " .. type(prefix))
   end
   if options.newest then
@@ -44,12 +43,12 @@ local function states_of(name)
   if name == nil then return nil end
   if states[name] then return states[name] end
   local nearest = type(name) == "string" and names.nearest(name, states)
-  names.usage("the journal has no state %s%s; there are intent, sent, unknown (these three are "
-    .. "open), placed and "
+  names.usage("the journal has no state %s%s; expected intent, sent, unknown (these three are "
+    .. "open), placed or "
     .. "not_placed", tostring(name), nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
--- What follows is asked for by the last id, or the last key.
+-- The next entries are requested by the last id, or the last key.
 local function go_on(query, after)
   query.after = math.tointeger(after)
   query.after_key = not query.after and after or nil
@@ -60,17 +59,14 @@ end
 --
 -- An entry is a table: `id`, `key`, `endpoint`, `params` (text), `quote`, `state`, `open`,
 -- `order_id`, `price`, `answer` (the server's, as text), `snapshot` (what existed before), `note`
--- (why its outcome is unknown, or how it was found out), `host`, `pid`, `run_id`, `day`,
--- `created_at`, `updated_at`; `running` while the process that wrote it is still at work on it;
--- `pruned` where px.journal.prune has taken its details away. A snapshot is kept while the entry is
--- open.
--- States: `intent` (written, nothing has left), `sent` (may have left), `unknown` (may or may not
--- have been bought), all of which are open and keep their quote reserved; `placed` and
--- `not_placed`.
+-- (why its outcome is unknown, or how it was found), `host`, `pid`, `run_id`, `day`, `created_at`,
+-- `updated_at`; `running` while the process that wrote it still works on it; `pruned` if
+-- px.journal.prune has removed its details. A snapshot is stored while the entry is open.
+-- States: `intent` (written, not sent), `sent` (may have been sent), `unknown` (may have been
+-- bought): these are open and keep their quote reserved; `placed` and `not_placed`.
 -- @function px.journal.each
--- @param options table, may be left out: `state`, one of these or "open"; `prefix`, a text: entries
---   whose keys begin so, in the order of their keys, for which no others are read; `newest`, true:
---   the newest first
+-- @param options table, may be left out: `state`, one of these or "open"; `prefix`, a text: only
+--   entries whose keys begin with it, in the order of their keys; `newest`, true: the newest first
 -- @return iterator function
 -- @raise usage; store
 -- @usage for entry in px.journal.each{ state = "unknown" } do
@@ -94,7 +90,7 @@ function M.each(options)
   end
 end
 
---- How many entries the journal has, less those that px.journal.prune has taken the details of.
+--- The number of entries in the journal, without those whose details px.journal.prune has removed.
 -- @function px.journal.count
 -- @param options table, may be left out: `state`, as for px.journal.each
 -- @return integer
@@ -105,25 +101,25 @@ function M.count(options)
   local _, _, count = core.journal.list{ states = states_of(options.state), newest = true,
     hide_pruned = true, counts = true, limit = 1 }
   if count then return count end
-  count = 0 -- whose journal it is, is not known yet
+  count = 0 -- the account is not known yet
   for entry in M.each(options) do
     if not entry.pruned then count = count + 1 end
   end
   return count
 end
 
---- Makes old entries smaller: of placed ones what their keys need stays (key, order, price and
--- parameters), so that the same key still returns its order; those that were not placed are
--- removed. Open entries stay, and so do the sums that `per_day` and `per_run` count.
+--- Shrinks old entries. Placed ones keep what their keys need (key, order, price and parameters),
+-- so that the same key still returns its order. Entries that were not placed are removed. Open
+-- entries stay, and so do the sums that `per_day` and `per_run` count.
 -- @function px.journal.prune
 -- @param before number, seconds since 1970: entries that were last changed before this time
--- @return integer: how many were made smaller
--- @return integer: how many were removed
+-- @return integer: the number of entries that were shrunk
+-- @return integer: the number of entries that were removed
 -- @raise usage; store
 -- @usage px.journal.prune(os.time() - 90 * 86400)
 function M.prune(before)
   if type(before) ~= "number" then
-    names.usage("px.journal.prune: before is a time in seconds, got a %s", type(before))
+    names.usage("px.journal.prune: before must be a time in seconds, got a %s", type(before))
   end
   return core.journal.prune(before)
 end
@@ -134,7 +130,7 @@ end
 -- @return entry, see px.journal.each; nil when there is none
 -- @raise usage; store
 -- @usage local entry = px.journal.get("restock-2026-W48")
--- if entry and entry.open then print("nobody knows yet what came of " .. entry.key) end
+-- if entry and entry.open then print("the outcome is unknown: " .. entry.key) end
 function M.get(key)
   return core.journal.get(key)
 end
@@ -148,29 +144,29 @@ local function find(key)
   if entry then return entry end
   core.error.raise{
     kind = "not_found",
-    message = ("the journal has no entry %s; proxylua journal list shows what there is"):format(
+    message = ("the journal has no entry %s; proxylua journal list shows all entries"):format(
       tostring(key)),
   }
 end
 
 local function check_open(entry)
   if entry.running then
-    names.usage("%s: process %d on %s is still at work on it, and settles it itself", named(entry),
+    names.usage("%s: process %d on %s still works on it and will settle it", named(entry),
       entry.pid,
       entry.host)
   end
   if entry.open then return end
-  names.usage("%s is %s already%s; only open entries can be settled", named(entry), entry.state,
+  names.usage("%s is already %s%s; only open entries can be settled", named(entry), entry.state,
     entry.order_id and (" (order %s)"):format(entry.order_id) or "")
 end
 
--- An order is the work of one purchase; it may be extended often.
+-- An order belongs to one purchase; it may have several extensions.
 local function check_order(entry, order_id)
   if entry.endpoint ~= "orders.create" then return end
   for other in entries.of_orders{ order_id } do
     if other.state == "placed" and other.order_id == order_id
       and other.endpoint == "orders.create" then
-      names.usage("%s: order %s belongs to entry %d (key %s) already", named(entry), order_id,
+      names.usage("%s: order %s already belongs to entry %d (key %s)", named(entry), order_id,
         other.id, other.key)
     end
   end
@@ -178,7 +174,7 @@ end
 
 local function check_text(name, value)
   if value ~= nil and (type(value) ~= "string" or value == "") then
-    names.usage("px.journal.settle: %s is a text, got %s", name, value == "" and "an empty one"
+    names.usage("px.journal.settle: %s must be a text, got %s", name, value == "" and "an empty one"
       or "a " .. type(value))
   end
 end
@@ -186,7 +182,7 @@ end
 local function check_placed(entry, options)
   if options.order_id then return check_order(entry, options.order_id) end
   if entry.endpoint == "orders.create" and not options.note then
-    names.usage("%s: placed needs order_id, that of the order that came of it, or a note that says "
+    names.usage("%s: placed needs order_id, the id of the bought order, or a note that says "
       .. "why there is none",
       named(entry))
   end
@@ -194,11 +190,11 @@ end
 
 local function check_not_placed(entry, options)
   if not options.order_id and not options.price then return end
-  names.usage("%s: what was not placed has no order and no price", named(entry))
+  names.usage("%s: an entry that is not placed has no order and no price", named(entry))
 end
 
--- The response that a later purchase under the same key returns, in the form of the API's own. It
--- keeps the response that the API sent, if there was one.
+-- The response that a later purchase with the same key returns, in the form of the API's own. Keeps
+-- the response that the API sent, if there was one.
 local function answer_of(entry, state, options)
   if state == "not_placed" then return nil end
   local before = entry.answer and entry.answer ~= "" and entry.answer or nil
@@ -207,7 +203,7 @@ local function answer_of(entry, state, options)
     answered = before }
 end
 
--- What the account shows by now decides; it may not.
+-- The present state of the account decides, if it can.
 local function inquire(entry)
   check_open(entry)
   core.journal.inquire(entry.key)
@@ -227,7 +223,7 @@ end
 --   that is placed without an order_id it says why)
 -- @return the entry as it is now
 -- @raise not_found when there is no such entry; usage when it is not open, when its process is
---   still at work on it, or when the order belongs to another entry; store
+--   works on it, or when the order belongs to another entry; store
 -- @usage for entry in px.journal.each{ state = "unknown" } do
 --   if px.try(px.orders.get, "ord_abc123") then
 --     px.journal.settle(entry.id, "placed", { order_id = "ord_abc123" })
@@ -239,7 +235,7 @@ function M.settle(key, state, options)
   check_text("note", options.note)
   if state == nil then return inquire(find(key)) end
   if state ~= "placed" and state ~= "not_placed" then
-    names.usage("px.journal.settle: an entry is settled as placed or as not_placed, got %s",
+    names.usage("px.journal.settle: state must be placed or not_placed, got %s",
       tostring(state))
   end
   local entry = find(key)
@@ -248,7 +244,7 @@ function M.settle(key, state, options)
   local changed = core.journal.settle(entry.id, state, {
     order_id = options.order_id or state == "placed" and entries.extended_order(entry) or nil,
     price = options.price, answer = answer_of(entry, state, options),
-    note = options.note or "settled by hand",
+    note = options.note or "settled manually",
   })
   if not changed then check_open(find(entry.id)) end
   return find(entry.id)

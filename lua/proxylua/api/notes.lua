@@ -1,5 +1,5 @@
---- Small facts that outlive a run, in the store: texts by kind and name. They belong to the store,
--- or with the option `api = true` to the API at the base URL.
+--- Small texts in the store, by kind and name, that outlive a run. They belong to the store, or
+-- with the option `api = true` to the API at the base URL.
 -- @module proxylua.api.notes
 
 local core = require "proxylua.core"
@@ -17,7 +17,7 @@ end
 
 local function check(what, text)
   if type(text) ~= "string" then
-    names.usage("%s of a note is a text, got a %s", what, type(text))
+    names.usage("%s of a note must be a text, got a %s", what, type(text))
   end
   if not utf8.len(text) or text:find("\0", 1, true) then
     names.usage("%s of a note is not UTF-8: %q", what, text)
@@ -28,7 +28,7 @@ end
 --- Reads notes.
 -- @param kind string
 -- @param wanted list of names
--- @return table: name -> text, of those that are there
+-- @return table: name -> text, of those that exist
 -- @raise store; usage
 function M.get(kind, wanted, options)
   for _, name in ipairs(wanted) do check("the name", name) end
@@ -50,7 +50,7 @@ function M.put(kind, notes, options)
   core.notes.put(of_api(options), check("the kind", kind), list, texts, false)
 end
 
---- Writes a note unless it is there; of several processes one does.
+--- Writes a note unless it exists; if several processes try, one succeeds.
 -- @return boolean: whether it was written
 -- @raise store; usage
 function M.put_new(kind, name, text, options)
@@ -58,8 +58,8 @@ function M.put_new(kind, name, text, options)
     { check("the text", text) }, true) == 1
 end
 
---- Removes the notes of a kind that have not been written for longer than so many seconds.
--- @return integer: how many there were
+--- Removes the notes of a kind that have not been written for longer than a number of seconds.
+-- @return integer: the number of removed notes
 -- @raise store; usage
 function M.forget(kind, seconds, options)
   return core.notes.forget(of_api(options), check("the kind", kind), seconds)

@@ -1,5 +1,5 @@
---- What orders need beyond their endpoints: a whole order from a server that answers its id alone,
--- and the wait until its proxies are there.
+--- What orders need beyond their endpoints: reading the whole order from a server that returns only
+-- its id, and waiting until its proxies exist.
 -- @module px.orders
 
 local core = require "proxylua.core"
@@ -23,7 +23,7 @@ local function fill(order, from)
   end
 end
 
--- What was asked for, in the types that records have.
+-- The requested values, in the types that records have.
 local function as_asked(params, quote)
   return {
     type = params.type, country = params.country, price = quote,
@@ -32,7 +32,7 @@ local function as_asked(params, quote)
   }
 end
 
--- The order is placed: whatever becomes of looking it up, its id is not lost.
+-- The order is placed: its id must be returned even if the order cannot be read.
 local function look_up(id)
   local ok, order = pcall(get, id)
   if ok then return order end
@@ -40,15 +40,15 @@ local function look_up(id)
   return nil
 end
 
---- Buys proxies: charges the balance, as far as the run is allowed to spend.
+--- Buys proxies. Charges the balance, within the spending limits of the run.
 -- @function px.orders.create
--- @param params table: `type`, `quantity`, `period` (days), `country`; `key`, under which the order
+-- @param params table: `type`, `quantity`, `period` (days), `country`; `key`, with which the order
 --   is placed once however often the script runs; `max_price`, above which nothing is bought;
 --   `timeout` and `max_wait`, seconds or durations such as "5s"
 -- @return order, a record: `id`, `type`, `quantity`, `period`, `country`, `status`, `price`
---   (money), `created_at`, `expires_at` (times); whole even where the server answers its id alone;
---   of a dry run one with `dry_run=true` and no id
--- @raise spend_refused, funds, key_reused, outcome_unknown and what every call raises
+--   (money), `created_at`, `expires_at` (times); complete even if the server returns only its id;
+--   in a dry run a record with `dry_run=true` and without an id
+-- @raise spend_refused, funds, key_reused, outcome_unknown and the errors of every call
 -- @usage local bought = px.orders.create{ type = "isp", quantity = 10, country = "US", period = 30,
 --   key = "restock-2026-W48", max_price = 40 }
 -- print(bought.quantity, bought.price <= 40)  --> 10  true
@@ -59,23 +59,23 @@ function M.create(params, ...)
   return order
 end
 
---- Extends an active order: charges the balance, as far as the run is allowed to spend.
+--- Extends an active order. Charges the balance, within the spending limits of the run.
 -- @function px.orders.extend
 -- @param id string, of the order
 -- @param params table: `period`, the additional days; `key`, `max_price`, `timeout` and `max_wait`
---   as px.orders.create has them
--- @return the order as the server answers it
+--   as for px.orders.create
+-- @return the order as the server returns it
 -- @raise what px.orders.create raises
 -- @usage local longer = px.orders.extend(order.id,
 --   { period = 30, key = "renew-" .. order.id .. "-2026-12" })
 -- print(longer.expires_at > order.expires_at)  --> true
 function M.extend(id, ...)
-  local order = extend(id, ...) -- and not what the charge was quoted at
+  local order = extend(id, ...) -- not the record of the quote
   if not order.dry_run and order.id == nil then order.id = id end
   return order
 end
 
--- seconds: a new order is soon there or takes its time
+-- seconds: a new order is ready soon or takes a while
 local FIRST_INTERVAL, LONGEST_INTERVAL, GROWTH = 2, 30, 1.5
 local TIMEOUT = 300
 
@@ -102,7 +102,7 @@ local function fail(kind, ...)
     message = (...):format(select(2, ...)) }
 end
 
--- A server may not know the proxies of an order that it has just taken.
+-- A server may not know the proxies of a new order at first.
 local function look(id)
   local proxies, err = errors.try(proxies_of, id)
   if proxies then return proxies end
@@ -110,8 +110,8 @@ local function look(id)
   return {}
 end
 
--- As many as were ordered (residential ones are ordered by the GB); or, should it be fewer, as many
--- as at the look before.
+-- As many as were ordered (residential ones are ordered by the GB); or, if there are fewer, as many
+-- as at the previous lookup.
 local function are_there(order, count, before)
   if count == 0 then return false end
   if order.type == "residential" or not order.quantity then return true end
@@ -126,8 +126,8 @@ local function check_status(order)
   end
 end
 
---- Waits until the proxies of an order are there. Looks at longer and longer intervals, so as to
--- leave the limits to others.
+--- Waits until the proxies of an order exist. Looks them up at growing intervals, which leaves the
+-- rate limit to other calls.
 -- @function px.orders.wait
 -- @param id string, of the order
 -- @param options table, may be left out: `timeout`, seconds or a duration such as "5m" (300);
@@ -149,7 +149,7 @@ function M.wait(id, options)
     before = #proxies
     local left = ends - core.task.clock()
     if left <= 0 then
-      fail("timeout", "order %s: %d of %s proxies are there after %g s", id, before, order.quantity
+      fail("timeout", "order %s: %d of %s proxies exist after %g s", id, before, order.quantity
         or "its", timeout)
     end
     core.task.sleep(math.min(interval, left))

@@ -13,15 +13,15 @@ end
 
 local M = {}
 
---- An iterator over the orders of all pages, which are fetched as they are needed. It returns each
--- order once, also while orders come and go. Breaking off leaves nothing behind.
+--- An iterator over the orders of all pages, which are fetched as needed. It returns each order
+-- once, even if orders are added or removed meanwhile. The loop may be left at any time.
 -- @function px.orders.each
--- @param params table, may be left out: those of px.orders.list; `page` is where to begin (1),
---   `limit` the size of a page (100); `on_problem` is a function that is called with an error for
---   each order that cannot be used, and for a list that could not be read whole
--- @return iterator function, which returns an order, and nil behind the last
--- @raise what px.orders.list raises; an iterator that failed goes on where it stood when it is
---   called again. Behind the last order it raises the problems as one error of kind protocol,
+-- @param params table, may be left out: those of px.orders.list; `page` to begin with (1), `limit`,
+--   the size of a page (100); `on_problem`, a function that is called with an error for each order
+--   that cannot be used, and for a list that could not be read completely
+-- @return iterator function, which returns an order, and nil after the last
+-- @raise what px.orders.list raises; an iterator that failed continues at the same place when it is
+--   called again. After the last order it raises the problems as one error of kind protocol,
 --   unless there is `on_problem`
 -- @usage for one in px.orders.each{ status = "active" } do print(one.id, one.price) end
 
@@ -29,8 +29,8 @@ local M = {}
 -- each transaction once; transactions without ids that look the same are all returned.
 -- @function px.account.each_transaction
 -- @param params table, may be left out: those of px.account.transactions; `page`, `limit` and
---   `on_problem` as px.orders.each has them
--- @return iterator function, which returns a transaction, and nil behind the last
+--   `on_problem` as for px.orders.each
+-- @return iterator function, which returns a transaction, and nil after the last
 -- @raise as px.orders.each does
 -- @usage for one in px.account.each_transaction() do
 --   print(one.type, one.amount, one.created_at)

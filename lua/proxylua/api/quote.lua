@@ -1,5 +1,5 @@
--- Real prices: one quote for each kind of thing, however many actions want the same, since quotes
--- take slots of the limits.
+-- Prices from the API: one quote for all actions of the same kind, since quotes take slots of the
+-- rate limit.
 
 local core = require "proxylua.core"
 local endpoints = require "proxylua.api.endpoints"
@@ -18,7 +18,7 @@ local function kind_of(action)
   return table.concat(words, " ")
 end
 
--- What the API refuses is one of many things that were asked for.
+-- Names which of the requested actions the API refused.
 local function refuse(action, err, describe)
   core.error.raise{
     kind = err.kind, endpoint = err.endpoint, status = err.status, code = err.code,
@@ -38,15 +38,15 @@ local function ask(action, describe)
   core.error.raise{
     kind = "protocol", endpoint = "orders.calc", charge = "none",
     message =
-      ("the quote for %s holds no field \"price\" that can be read; nothing was bought"):format(
+      ("the quote for %s has no readable field \"price\"; nothing was bought"):format(
       describe(action)),
   }
 end
 
 --- Asks for the prices of actions.
 -- @param actions list
--- @param describe function of an action: the words for it in messages
--- @param progress function of what and how many: object with the methods step and finish
+-- @param describe function of an action: its description for messages
+-- @param progress function of a label and a count: object with the methods step and finish
 -- @return function of an action: money
 -- @raise what px.orders.calc raises; protocol, for a quote without a price
 function M.prices(actions, describe, progress)

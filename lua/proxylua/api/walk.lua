@@ -1,25 +1,25 @@
 -- Reads all pages of a list that may change meanwhile, and returns each record once.
 --
--- A record that leaves the list moves all records behind it, so that a reader of pages misses the
--- first one of the next page. Where the server keeps to the limit that it is asked for, pages of
--- slightly different sizes overlap: each also holds the last record of the page before. While that
--- record is found, nothing was missed; otherwise the reader goes back. Where pages cannot overlap,
--- the total has to stay the same and to agree with the records of a pass; without a total, two
--- passes have to agree. Otherwise the list is read again from its beginning.
+-- A record that leaves the list moves all records after it, so that a reader of pages misses the
+-- first one of the next page. If the server respects the requested limit, pages of slightly
+-- different sizes overlap: each also has the last record of the page before. While that record is
+-- found, nothing was missed; otherwise the reader goes back. If pages cannot overlap, the total
+-- must stay the same and agree with the records of a pass; without a total, two passes must agree.
+-- Otherwise the list is read again from its beginning.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 
 local M = {}
 
-local MAX_LIMIT = 100 -- records a page, of the API
+local MAX_LIMIT = 100 -- records per page, the API's maximum
 local MAX_PASSES = 3
-local MAX_STALE = 3 -- pages in a row without a new record, of a list that should have more
+local MAX_STALE = 3 -- pages in a row without a new record, in a list that should have more
 local MAX_STALE_OVERLAPS = 20
 local MAX_NAMED = 3 -- problems in one message
-local FAR = 100000 -- pages ahead, where a server that knows pages has nothing
+local FAR = 100000 -- pages ahead, where a server that supports pages has no records
 
--- What tells a record from others, and whether that is an id.
+-- The identity of a record, and whether it is an id.
 local function key_of(record)
   if record.id ~= nil then return "i" .. tostring(record.id), true end
   return "r" .. core.json.encode(record, { bytes = "escape" }), false
@@ -52,7 +52,7 @@ local function problem(walk, ...)
   table.insert(walk.problems, text)
 end
 
--- Raises the problems once, behind the last record.
+-- Raises the problems once, after the last record.
 local function raise_problems(walk)
   local list = walk.problems
   walk.problems = {}
@@ -68,14 +68,14 @@ local function begin_pass(walk)
   walk.lowest, walk.highest = math.huge, -math.huge
 end
 
--- What the totals and the records of a pass that is not to be trusted have to do with each other.
+-- Reports how the totals and the records of an inconsistent pass differ.
 local function explain(walk, total)
   local count = walk.tally:pass()
   if not total then
-    return problem(walk, "%d readings of the list differ; it changes too fast to be read whole",
+    return problem(walk, "%d readings of the list differ; it changes too fast to read all of it",
       walk.pass)
   end
-  problem(walk, "the API reports %d %s, and its pages hold %d; the list changes while it is read, "
+  problem(walk, "the API reports %d %s, but its pages have %d; the list changes while it is read, "
     .. "or the total is wrong", total, walk.what, walk.start + count)
 end
 
@@ -89,13 +89,13 @@ local function end_pass(walk, agrees, total)
   begin_pass(walk)
 end
 
--- Reads on with pages that cannot overlap: behind the first page, or from the beginning.
+-- Continues with pages that cannot overlap: after the first page, or from the beginning.
 local function go_plain(walk)
   walk.plain, walk.is_fixed = true, true
   if walk.page ~= walk.first then begin_pass(walk) end
 end
 
--- The page that reaches furthest among those that begin before `position`.
+-- The page that extends furthest among those that begin before `position`.
 local function overlapping(position, most)
   local best, number, size = position, nil, nil
   local function consider(candidate)
@@ -109,7 +109,7 @@ local function overlapping(position, most)
   return number, size
 end
 
--- The number and the size of the page to read; nil where no page overlaps with the one before.
+-- The number and the size of the page to read; nil if no page overlaps with the one before.
 local function next_window(walk)
   if not walk.position then return walk.first, walk.limit end
   if walk.plain then return walk.page + 1, walk.limit end
@@ -123,7 +123,7 @@ end
 
 local function fetch(walk, number, size)
   if walk.fetching then
-    names.usage("px.%s: two tasks read one iterator at the same time; px.map shares one out",
+    names.usage("px.%s: two tasks called one iterator at the same time; use px.map",
       walk.caller)
   end
   walk.query.page, walk.query.limit = number, size
@@ -134,8 +134,8 @@ local function fetch(walk, number, size)
   return nil, page
 end
 
--- Takes what is new in a page. Returns the keys of its records, and how many of them have an id
--- that this pass has seen before.
+-- Adds the new records of a page. Returns the keys of its records, and the number of those with an
+-- id that this pass has seen before.
 local function take(walk, page, number)
   local keys, known = {}, 0
   for at, record in ipairs(page) do
@@ -158,14 +158,14 @@ local function take(walk, page, number)
   return keys, known
 end
 
--- Whether the list ends with a page, of which `full` says whether it has as many records as it may.
+-- Whether a page is the last one; `full`: whether it has as many records as requested.
 local function is_over(walk, page, full)
   if #page == 0 then return true end
   if not page.total then return not page.has_more end
   return walk.position == page.total or walk.position > page.total and not full
 end
 
--- Whether a pass of pages that do not overlap has seen the list whole.
+-- Whether a pass of pages that do not overlap has seen the whole list.
 local function plain_agrees(walk, total)
   local count, sum = walk.tally:pass()
   if total then return walk.lowest == walk.highest and walk.start + count == total end
@@ -184,8 +184,8 @@ local function after_plain(walk, page, known)
   end
 end
 
--- Whether a server that sends the same records again, without ids, has them twice: one that does
--- not know pages sends them for any page.
+-- Whether repeated records without ids are duplicates in the list: a server without pages sends the
+-- same records for any page.
 local function knows_pages(walk, keys, number)
   if walk.knows_pages == nil then
     local page, err = fetch(walk, number + FAR, walk.limit)
@@ -222,7 +222,7 @@ local function read_first(walk, page, number)
   end
 end
 
--- Nothing that was read before is in the page: the records have moved further than the overlap.
+-- The page has no record that was read before: the records have moved further than the overlap.
 local function go_back(walk, total)
   walk.back = walk.back + 1
   walk.position = walk.position - (walk.size << walk.back)
@@ -246,7 +246,7 @@ local function read_overlapping(walk, page, number, size, before)
   if count < size or is_over(walk, page, true) then end_pass(walk, agrees, page.total) end
 end
 
--- Whether the second page shows that the server keeps to the limit that it was asked for.
+-- Whether the second page shows that the server respects the requested limit.
 local function keeps_limit(walk, page, number, size, before)
   local keys = walk.last_keys
   return keys[walk.position - (number - 1) * size] == walk.anchor
@@ -266,7 +266,7 @@ local function read_next(walk, page, number, size)
   after_plain(walk, page, walk.known)
 end
 
--- A server may know some limits only.
+-- A server may support only some limits.
 local function refuses_limit(walk, err)
   return err.kind == "invalid" and walk.position and not walk.plain and not walk.overlaps
 end
@@ -286,10 +286,10 @@ end
 --- Opens an iterator over the records of all pages.
 -- @param list function of a table of parameters with `page` and `limit`: a page, a list with
 --   `has_more` and perhaps `total`
--- @param names table: `caller` and `endpoint` for messages, and `what` the records are called
+-- @param names table: `caller` and `endpoint` for messages, and `what`, the name of the records
 -- @param params table, may be left out: parameters of `list`; `page` to begin with, `limit`, and
---   `on_problem`, a function that is called with an error for all that could not be read
--- @return function that returns a record, and nil behind the last; without `on_problem` it raises
+--   `on_problem`, a function that is called with an error for everything that could not be read
+-- @return function that returns a record, and nil after the last; without `on_problem` it raises
 --   the problems there, once
 function M.open(list, called, params)
   local walk = { list = list, caller = called.caller, endpoint = called.endpoint,

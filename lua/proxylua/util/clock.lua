@@ -1,11 +1,11 @@
--- The time by which orders end: the API's, as its responses report it; the local one before.
+-- The clock for expiry dates: the API's, as its responses report it; before that, the local one.
 
 local core = require "proxylua.core"
 
---- Seconds since 1970. Where both clocks differ by more than a day, either may be the right one:
--- what is due by the later one is due, and what is over by the earlier one is over.
+--- Seconds since 1970. If both clocks differ by more than a day, either may be right. Then
+-- something is due by the later one, and over by the earlier one.
 -- @treturn number the later one
--- @treturn number the earlier one, which is the same where the clocks agree
+-- @treturn number the earlier one, which is the same if the clocks agree
 return function()
   local later, earlier = core.door.clock()
   if later then return later, earlier end

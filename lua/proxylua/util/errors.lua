@@ -1,13 +1,12 @@
---- The error contract on the script's side: calls answer their result or raise an error value, and
--- px.try tells them apart.
+--- The error contract of scripts: calls return their result or raise an error value; px.try returns
+-- either.
 -- @module px.errors
 
 local core = require "proxylua.core"
 
 local M = {}
 
--- A task that was cancelled does not get away with it: its next wait raises again, and here it is
--- only asked.
+-- The cancellation of a task cannot be caught: its next wait raises again. This only checks for it.
 local function answer(ok, ...)
   if ok then return ... end
   local err = ...
@@ -16,14 +15,14 @@ local function answer(ok, ...)
   return nil, err
 end
 
---- Calls a function and answers its error instead of raising it. Only errors of px are answered;
--- others, mistakes in a script among them, are raised on, and so is the cancellation of the task
--- that this runs in.
+--- Calls a function and returns its error instead of raising it. Only errors of px are returned;
+-- others, such as mistakes in a script, are raised again, and so is the cancellation of the present
+-- task.
 -- @function px.try
 -- @param fn function
 -- @param ... its arguments
 -- @return what the function returned; or nil and the error value
--- @raise cancelled, when the task of this is; any error that is none of px
+-- @raise cancelled, when the present task is; any error that is not one of px
 -- @usage local found, err = px.try(px.orders.get, "ord_1")
 -- if not found then print(err.kind, err.status, err.charge) end  --> not_found  404  none
 function M.try(fn, ...)
@@ -42,7 +41,7 @@ end
 --- Makes an error value without raising it.
 -- @function px.error.new
 -- @param fields table: `kind`, one of the kinds of proxylua help errors, and `message`; `endpoint`,
---   `status`, `code`, `details`, `retry_after` and `charge` where they are known
+--   `status`, `code`, `details`, `retry_after` and `charge` if known
 -- @return error
 -- @raise usage
 -- @usage local err = px.error.new{ kind = "invalid", message = "no such plan" }

@@ -1,4 +1,4 @@
--- The lines of a file, of standard input or of anything with a method read, in bounded memory. A
+-- The lines of a file, of standard input or of any object with a method read, in bounded memory. A
 -- line ends with LF, CRLF or CR.
 
 local core = require "proxylua.core"
@@ -17,7 +17,7 @@ Reader.__index = Reader
 local function open(source)
   if type(source) == "table" or type(source) == "userdata" then return source, "the input" end
   if type(source) ~= "string" then
-    names.usage("the input is a path, or has a method read; got a %s", type(source))
+    names.usage("the input must be a path or have a method read, got a %s", type(source))
   end
   local name = source == "-" and "standard input" or source
   local file, why = core.file.source(source)
@@ -44,7 +44,7 @@ function Reader:close()
   self.file, self.on_close = nil, nil
 end
 
--- Whether there was more. What a mark holds back stays.
+-- Reads on; returns whether there was more. Text after a mark stays in memory.
 local function fill(reader)
   local chunk, why
   if reader.file then chunk, why = reader.file:read(CHUNK) end
@@ -60,8 +60,8 @@ local function fill(reader)
   return true
 end
 
--- Where the line ends, and where the next one begins. A CR at the end of the text may belong to a
--- CRLF.
+-- The end of the line, and the beginning of the next one. A CR at the end of the text may belong to
+-- a CRLF.
 local function find_end(reader, longest)
   local from = reader.at
   while true do
@@ -85,7 +85,7 @@ local function find_end(reader, longest)
   end
 end
 
--- Takes the rest of a line that is too long.
+-- Skips the rest of a line that is too long.
 local function drop_line(reader)
   reader.mark_at = nil
   repeat
@@ -96,7 +96,7 @@ local function drop_line(reader)
 end
 
 --- The next line without its end; nil when there is none.
--- @param skip_long whether false stands for a line that is longer than 64 KiB
+-- @param skip_long return false for a line that is longer than 64 KiB
 -- @return line, and its end
 -- @raise usage for one that is too long
 function Reader:line(skip_long)
@@ -117,22 +117,22 @@ end
 --- The limit of Reader:line, in bytes.
 M.longest = LONGEST
 
---- Holds back what is read from here on, for Reader:reset.
+--- Sets a mark: keeps the text from here on, for Reader:reset.
 function Reader:mark()
   self.mark_at, self.mark_number = self.at, self.number
 end
 
---- Whether more may be read before the mark is too far behind.
+--- Whether more can be read before the text since the mark is too long.
 function Reader:is_near_mark()
   return self.mark_at and self.at - self.mark_at < SAMPLE
 end
 
---- Goes back to the mark, which is taken away.
+--- Goes back to the mark and removes it.
 function Reader:reset()
   self.at, self.number, self.mark_at = self.mark_at, self.mark_number, nil
 end
 
---- The next piece of the text, for those who do not read lines; nil at the end.
+--- The next piece of the text, for callers that do not read lines; nil at the end.
 function Reader:chunk()
   if self.at > #self.text and not fill(self) then return nil end
   local text = sub(self.text, self.at)
@@ -140,8 +140,8 @@ function Reader:chunk()
   return text
 end
 
---- The first bytes after blanks, which stay to be read, or as many as there are with the first
--- line; "" when there are none.
+--- The first bytes after spaces, which stay to be read, or as many as the first line has; "" when
+-- there are none.
 function Reader:peek()
   repeat
     local from = find(self.text, "%S", self.at) or #self.text + 1
@@ -152,7 +152,7 @@ function Reader:peek()
   return from and sub(self.text, from, from + PEEKED) or ""
 end
 
---- All that is left.
+--- The rest of the text.
 -- @raise usage for more than 64 MiB
 function Reader:rest()
   local parts, size = { sub(self.text, self.at) }, #self.text
@@ -160,7 +160,7 @@ function Reader:rest()
   while fill(self) do
     size = size + #self.text
     if size > WHOLE then
-      names.usage("%s: a document that is read as a whole may hold %d MiB", self.name, WHOLE >> 20)
+      names.usage("%s: a document must not be larger than %d MiB", self.name, WHOLE >> 20)
     end
     parts[#parts + 1] = self.text
     self.text, self.at = "", 1

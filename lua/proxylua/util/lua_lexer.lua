@@ -1,5 +1,4 @@
--- The tokens of a piece of Lua that need not be whole: what completion and the pointing at mistakes
--- go by.
+-- The tokens of a piece of Lua, which may be incomplete: for completion and for error positions.
 
 local M = {}
 
@@ -13,8 +12,8 @@ local function symbol_at(text, at)
   return text:sub(at, at)
 end
 
--- The end of a long string or comment whose bracket begins at `at`: nil when there is no such
--- bracket there; whether it is open.
+-- The end of a long string or comment whose bracket begins at `at`, nil when there is no such
+-- bracket; and whether the end is missing.
 local function long_end(text, at)
   local equals = text:match("^%[(=*)%[", at)
   if not equals then return nil end

@@ -1,4 +1,4 @@
---- Misspelt names: the nearest known one, and tables that say it instead of answering nil.
+--- Misspelt names: the nearest known one, and tables that report it instead of returning nil.
 -- @module proxylua.util.names
 
 local core = require "proxylua.core"
@@ -40,7 +40,7 @@ function M.nearest(word, set)
 end
 
 --- Raises an error of kind usage.
--- @param format string, and what string.format makes of it
+-- @param format string, and the arguments of string.format
 function M.usage(format, ...)
   core.error.raise{ kind = "usage", message = format:format(...) }
 end
@@ -82,7 +82,7 @@ end
 --- Makes a table raise a usage error where a field that it does not have is read.
 -- @param fields table, changed in place
 -- @param path string, such as "px.orders"
--- @param later table, may be left out: name -> function that answers a field when it is first read
+-- @param later table, may be left out: name -> function that returns a field when it is first read
 -- @return the table
 function M.strict(fields, path, later)
   later = later or {}
@@ -92,8 +92,8 @@ function M.strict(fields, path, later)
       if later[name] then return load_field(fields, path, name, later[name]) end
       if type(name) ~= "string" then return nil end
       local nearest = M.nearest(name, all_names(fields, later))
-      M.usage("there is no %s.%s%s", path, name, nearest and (", did you mean %s.%s?"):format(path,
-        nearest) or "")
+      M.usage("there is no %s.%s%s", path, name,
+        nearest and (", did you mean %s.%s?"):format(path, nearest) or "")
     end,
   })
 end

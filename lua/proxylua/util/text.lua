@@ -1,9 +1,9 @@
--- Texts that others sent, as a terminal can only show them: what it would obey, and what hides or
--- rearranges, is shown as ?.
+-- Texts from elsewhere, made safe for a terminal: characters that control it, or that hide or
+-- rearrange text, are shown as ?.
 
 local M = {}
 
--- C1 controls, and what turns the direction of writing or takes no room.
+-- C1 controls, and characters that change the direction of writing or have no width.
 local deceptive = { "\xC2[\x80-\x9F]", "\xE2\x80[\x8B-\x8F\xA8-\xAE]", "\xE2\x81[\xA0-\xAF]",
   "\xEF\xBB\xBF" }
 
@@ -29,14 +29,14 @@ local function escape(char)
   return ("\\u%04x"):format(utf8.codepoint(char))
 end
 
---- JSON as a terminal can only show it: nothing is lost, all of that is escaped.
+--- JSON that is safe for a terminal: such characters are escaped, so that nothing is lost.
 function M.json(text)
   if not text:find("[\x7F\xC2\xE2\xEF]") then return text end
   for _, pattern in ipairs(deceptive) do text = text:gsub(pattern, escape) end
   return (text:gsub("\x7F", escape))
 end
 
---- Whether a text shows as what it is, in one line.
+--- Whether a text is safe to show in one line.
 function M.is_line(text)
   return M.line(text) == text
 end

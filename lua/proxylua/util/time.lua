@@ -20,22 +20,22 @@ local function shown(value)
   return (value == nil or type(value) == "number") and tostring(value) or "a " .. type(value)
 end
 
---- Seconds since 1970 UTC of a time that others wrote.
+--- Seconds since 1970 UTC of a time in any common form.
 -- @param value anything
--- @return number; nil where it is no time
+-- @return number; nil if it is not a time
 function M.read(value)
   if type(value) == "number" then return from_number(value) end
   return type(value) == "string" and core.record.date(value) or nil
 end
 
---- Seconds since 1970 UTC of a time as the API tells it, so that times can be compared and
+--- Seconds since 1970 UTC of a time as the API writes it, so that times can be compared and
 -- subtracted.
 -- @function px.time
 -- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need
 --   be (ISO 8601, RFC 3339; UTC when it has no offset), or a date alone; a time such as
 --   "Mon, 23 Nov 2026 20:15:00 GMT" (RFC 2822); or seconds or milliseconds since 1970, as a number
 --   or as text; at most 64 bytes. Left out: now
--- @return number, an integer where the time has no fraction
+-- @return number, an integer if the time has no fraction
 -- @raise usage
 -- @usage local days_left = (px.time(order.expires_at) - px.time()) / 86400
 -- print(days_left > 29, px.time("2026-11-23T20:15:00Z"))  --> true  1795464900
@@ -43,7 +43,7 @@ function M.time(...)
   if select("#", ...) == 0 then return core.task.now() end
   local value = ...
   return M.read(value) or names.usage(
-    "px.time: %s is no time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970",
+    "px.time: %s is not a time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970",
       shown(value))
 end
 
