@@ -210,7 +210,7 @@ for _, place in ipairs(stores.all) do
           assert.is_nil(message:find("0.0 s", 1, true), message)
           assert.is_truthy(message:find("^no free slot within max_wait")
             and (message:find("the next slot can be free in 0%.%d s")
-            or message:find("requests that came before", 1, true)), message)
+            or message:find("earlier requests", 1, true)), message)
         end
       end)
 
@@ -340,15 +340,15 @@ end)
 
 describe("PROXYLUA_LIMITS", function()
   for text, why in pairs{
-    ["genral=1/1"] = "neither general nor orders", ["general"] = "lack a number of requests",
+    ["genral=1/1"] = "unknown scope", ["general"] = "lack a number of requests",
     ["general=1"] = "lack a number of seconds", ["general=1/x"] = "lack a number of seconds",
     ["general=x/1"] = "lack a number of requests", ["general=0/1"] = "outside 1 to 10000",
     ["general=10001/1"] = "outside 1 to 10000", ["general=1/0"] = "outside 0.001 to 86400",
     ["general=1/86401"] = "outside 0.001 to 86400", ["general=1/1,general=2/1"] =
       "name a scope twice",
-    ["general=1/1;orders=1/1"] = "behind a rule that is no comma",
-      ["general=1/1,"] = "neither general nor orders",
-    ["off,general=1/1"] = "neither general nor orders",
+    ["general=1/1;orders=1/1"] = "comma between two rules",
+      ["general=1/1,"] = "unknown scope",
+    ["off,general=1/1"] = "unknown scope",
       ["general=-1/1"] = "lack a number of requests",
     ["general=1/1."] = "lack a number of seconds",
   } do

@@ -93,7 +93,7 @@ describe("a store in PostgreSQL", function()
     refused("no connection", "postgres://u:s3cretword@127.0.0.1:1/db")
   end)
 
-  it("is a config error when its address cannot be read, which is not quoted", function()
+  it("is a config error when its address is not valid, which is not quoted", function()
     for _, address in ipairs{
       "postgres://u:s3cret@word@host/db", "postgres://u:s3cret/word@host/db",
         "postgres://u:s3cret:word@host/db",
@@ -114,7 +114,7 @@ describe("a store in PostgreSQL", function()
       .. command)))
     local text = pipe:read("a")
     pipe:close()
-    assert.matches("needs its client library libpq", text, 1, true)
+    assert.matches("needs the client library libpq", text, 1, true)
     assert.matches("code 2", text, 1, true)
   end)
 
@@ -201,7 +201,7 @@ describe("a store in PostgreSQL", function()
       { "-e", "print(1)" } } do
       assert.equal(0, program.run(arguments, { env = environment() }).code)
     end
-    refused("no connection; look after the server and the network")
+    refused("no connection; check the server and the network")
     server:launch()
     assert.equal("59\n", run("print(px.limits().general.free)").out)
   end)

@@ -87,7 +87,7 @@ describe("the store", function()
     for name, text in pairs{ text = ("not a database\n"):rep(500), short = "x",
       zeros = ("\0"):rep(8192) } do
       program.write(path, text)
-      refused("it is not an SQLite database and was left as it is")
+      refused("it is not an SQLite database and was not changed")
       assert.equal(text, program.read(path), name)
     end
   end)
@@ -96,7 +96,7 @@ describe("the store", function()
     local text = used()
     assert.is_true(#text > 8192)
     program.write(path, text:sub(1, 6000))
-    refused("it is damaged and was left as it is")
+    refused("it is damaged and was not changed")
     assert.equal(text:sub(1, 6000), program.read(path))
   end)
 
@@ -104,7 +104,7 @@ describe("the store", function()
     local text = used()
     local broken = text:sub(1, 4096) .. ("\xAA"):rep(#text - 4096)
     program.write(path, broken)
-    refused("it is damaged and was left as it is")
+    refused("it is damaged and was not changed")
     assert.equal(broken, program.read(path))
   end)
 
@@ -134,8 +134,8 @@ describe("the store", function()
   end)
 
   it("must be a path or a database", function()
-    for location, why in pairs{ ["mysql://host/db"] = "neither a path",
-      ["http://x/"] = "neither a path" } do
+    for location, why in pairs{ ["mysql://host/db"] = "must be a path",
+      ["http://x/"] = "must be a path" } do
       local result = run("px.account.get()", location)
       assert.equal(2, result.code)
       assert.matches(why, result.err, 1, true)
@@ -151,7 +151,7 @@ describe("the store", function()
     end
     for _, file in ipairs{ path, path .. "-wal", path .. "-lock" } do
       assert(os.execute(("touch %s && chmod 602 %s"):format(file, file)))
-      refused(("can be changed by others: what was bought could be bought again; run chmod go-w %s")
+      refused(("can be changed by others: they could cause double purchases; run chmod go-w %s")
         :format(file))
       assert(os.execute("chmod 600 " .. file))
     end

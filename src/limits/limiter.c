@@ -7,8 +7,7 @@
 #include "base/sha256.h"
 #include "limits/limiter_state.h"
 
-#define OFF_WINDOW \
-  (60 * SLOTS_SECOND) /* with the limits off: how long a pause without a length lasts */
+#define OFF_WINDOW (60 * SLOTS_SECOND) /* with the limits off: length of a pause that has none */
 
 static void append(struct limiter_queue *queue, struct limiter_ticket *ticket)
 {
@@ -29,7 +28,7 @@ static void take_out(struct limiter_ticket *ticket)
   ticket->queue = NULL;
 }
 
-/* The ticket waits no longer, whatever comes of the job that asks for it. */
+/* Marks the ticket as not waiting; the result of a job under way is ignored. */
 static void leave(struct limiter_ticket *ticket)
 {
   struct limiter *limiter = ticket->limiter;
@@ -74,7 +73,7 @@ int64_t limiter_wake_at(const struct limiter *limiter, unsigned set)
   return wake_at;
 }
 
-/* What is left of the ticket's max_wait, in seconds; of the longest pause when it has none. */
+/* The rest of the ticket's max_wait, in seconds; the longest pause if it has none. */
 static double patience(const struct limiter_ticket *ticket, int64_t now)
 {
   if (ticket->max_wait < 0) return ticket->limiter->max_pause;
@@ -131,7 +130,7 @@ void limiter_wait(struct limiter_ticket *ticket, int64_t now)
   if (hopeless || !set_deadline(ticket, now)) set_aside(ticket);
 }
 
-/* Two steps, since a ticket's function may take others out of the queues. */
+/* In two steps, since a ticket's function may take others out of the queues. */
 void limiter_fail_hopeless(struct limiter *limiter)
 {
   int64_t now = loop_clock();
@@ -169,7 +168,7 @@ static bool is_waiting(const struct limiter *limiter)
   return false;
 }
 
-/* The set whose queue can move first; 0: only an event can move one. */
+/* The set whose queue can move first; 0: none can without an event. */
 static unsigned next_set(const struct limiter *limiter, int64_t now)
 {
   unsigned first = 0;
@@ -177,7 +176,7 @@ static unsigned next_set(const struct limiter *limiter, int64_t now)
     int64_t wake_at = limiter_wake_at(limiter, set);
     bool timed = limiter->rules.off
                      ? wake_at > now
-                     : !limiter->out; /* else a probe, or the job that is out, decides */
+                     : !limiter->out; /* else a probe, or the job under way, decides */
     if (limiter->queues[set].length > 0 && timed &&
         (!first || wake_at < limiter_wake_at(limiter, first)))
       first = set;
@@ -200,7 +199,7 @@ void limiter_pump(struct limiter *limiter)
   if (first || !limiter->out || !is_waiting(limiter)) limiter_tell_next(limiter, first, now);
 }
 
-/* The same from within libcurl, where no request can be begun: in the next turn. */
+/* The same, called from libcurl, where no request can begin: runs in the next turn of the loop. */
 static void pump_soon(struct limiter *limiter)
 {
   if (!loop_timer_set(limiter->loop, &limiter->wake, 0, on_wake, limiter)) fail_all(limiter);
@@ -253,7 +252,7 @@ static void add_ending(const struct limiter_ticket *ticket, enum slots_end how, 
   limiter_add_ending(ticket->limiter, &ending);
 }
 
-/* Off and unpaused, nothing needs to be told. */
+/* With the limits off and no pause, the store needs no report. */
 static void end_ticket(struct limiter_ticket *ticket, enum slots_end how)
 {
   struct limiter *limiter = ticket->limiter;
@@ -350,8 +349,8 @@ struct limiter *limiter_open(struct loop *loop, struct store *store, const char 
   return limiter;
 }
 
-/* A job that is out ends the limiter when it comes back, and has given back what nobody wants any
- * more. */
+/* A job under way ends the limiter when it is done, after it has returned the slots of cancelled
+ * tickets. */
 void limiter_close(struct limiter *limiter)
 {
   if (!limiter) return;

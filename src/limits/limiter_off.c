@@ -1,6 +1,6 @@
-/* With the limits off: nothing is asked of the store before a request goes, but pauses are kept,
- * this process' own at once and those of others when they are seen; a store that cannot be read is
- * no error here. After a pause one request tries before the others go. */
+/* With the limits off: requests do not wait for the store. But pauses are respected, this process'
+ * own at once and those of others when they are seen; a store that cannot be read is ignored. After
+ * a pause, one request goes before the others as a probe. */
 #include "limits/limiter_state.h"
 
 #define LOOK_EVERY SLOTS_SECOND

@@ -1,10 +1,10 @@
-/* What people are told of waits: errors, and the news for --verbose. */
+/* Reports of waits to the user: errors, and messages for --verbose. */
 #include <math.h>
 #include <stdio.h>
 
 #include "limits/limiter_state.h"
 
-#define NOTICEABLE (SLOTS_SECOND / 10) /* between two requests; less is not worth a note */
+#define NOTICEABLE (SLOTS_SECOND / 10) /* between two requests; shorter waits are not reported */
 
 static int64_t later(const struct limiter *limiter, int scope)
 {
@@ -12,7 +12,7 @@ static int64_t later(const struct limiter *limiter, int scope)
   return paused > free ? paused : free;
 }
 
-/* The scope of the set that makes it wait. */
+/* The scope of the set that must wait. */
 static enum slots_scope decisive(const struct limiter *limiter, unsigned set)
 {
   int found = -1;
@@ -31,9 +31,9 @@ void limiter_explain_pause(const struct limiter_ticket *ticket, int64_t left, st
   *err = ERROR_INIT;
   err->retry_after = (double)left / 1e6;
   error_set(err, ERROR_RATE_LIMITED,
-            "the server has paused the %s limit for another %.0f s, which is longer than max_wait "
-            "(%g s) allows; try "
-            "again then, or give a longer max_wait",
+            "the server has paused the %s limit for another %.0f s, longer than max_wait (%g s); "
+            "try again "
+            "after that, or raise max_wait",
             limiter_scope_name(decisive(ticket->limiter, ticket->scopes)), ceil(err->retry_after),
             limiter_longest_pause(ticket));
 }
@@ -46,18 +46,18 @@ void limiter_explain_turn(const struct limiter_ticket *ticket, struct error *err
   *err = ERROR_INIT;
   err->retry_after =
       fmax(0, (double)(limiter_wake_at(limiter, ticket->scopes) - loop_clock()) / 1e6);
-  char when[80] = "requests that came before wait for the next slot";
+  char when[80] = "earlier requests wait for the next slot";
   if (err->retry_after > 0)
     snprintf(when, sizeof when, "the next slot can be free in %.1f s",
              ceil(err->retry_after * 10) / 10);
   error_set(err, ERROR_RATE_LIMITED,
-            "no free slot within max_wait (%g s): the %s limit is %d requests in %g s, and %s; use "
-            "a longer max_wait, or none",
+            "no free slot within max_wait (%g s): the %s limit is %d requests in %g s, and %s; "
+            "raise max_wait, or leave it out",
             ticket->max_wait, limiter_scope_name(scope), rule->count, (double)rule->window / 1e6,
             when);
 }
 
-/* Whoever stands behind L others waits for L/N windows more. */
+/* A request with L others before it waits for about L/N windows more. */
 static double expected_wait(const struct limiter_ticket *ticket, int64_t now)
 {
   const struct limiter *limiter = ticket->limiter;
@@ -79,7 +79,7 @@ static bool is_paced(const struct limiter *limiter, int64_t now)
   return false;
 }
 
-/* A 429 slows down both scopes of an order, and one note is enough. */
+/* A 429 slows down both scopes of an order; one report is enough. */
 void limiter_tell_paced(struct limiter *limiter, unsigned set, int64_t now)
 {
   enum slots_scope scope = decisive(limiter, set);
@@ -108,8 +108,8 @@ void limiter_tell_wait(const struct limiter_ticket *ticket, int64_t now)
   limiter->tell(limiter->tell_arg, &news);
 }
 
-/* `set`: the one whose first ticket can go first, 0: none can by itself. While a job is out nothing
- * is known anew. */
+/* `set`: the one whose first ticket can go first; 0: none can by itself. While a job is under way
+ * the result is unknown. */
 void limiter_tell_next(struct limiter *limiter, unsigned set, int64_t now)
 {
   int64_t moment = set ? limiter_wake_at(limiter, set) : 0;

@@ -71,7 +71,7 @@ static const char *read_rule(const char *text, const char *at, struct limiter_ru
   int scope;
   int64_t count, window;
   at = read_name(skip_blanks(at), &scope);
-  if (!at) return refuse(err, text, "name a scope that is neither general nor orders"), NULL;
+  if (!at) return refuse(err, text, "have an unknown scope (expected general or orders)"), NULL;
   at = skip_blanks(at);
   if (*at != '=' || !(at = read_digits(skip_blanks(at + 1), &count)))
     return refuse(err, text, "lack a number of requests"), NULL;
@@ -98,6 +98,6 @@ bool limiter_rules_parse(const char *text, struct limiter_rules *rules, struct e
   }
   const char *at = text;
   while ((at = read_rule(text, at, rules, &seen, err)) && *at == ',') at++;
-  if (at && *at) return refuse(err, text, "have something behind a rule that is no comma");
+  if (at && *at) return refuse(err, text, "need a comma between two rules");
   return at;
 }

@@ -1,12 +1,12 @@
-/* Fairness among processes. The store gives slots to the process that asks first, and one with many
- * waiting requests would take all that become free, again and again, while another gets none. So a
- * process that shares an exhausted scope with others takes few slots at a time and then leaves the
- * next ones to the others for a moment. A process alone is not slowed down. */
+/* Fairness among processes. The store gives slots to the process that asks first; one with many
+ * waiting requests would take every slot that becomes free, while another gets none. So a process
+ * that shares an exhausted scope with others takes few slots at a time and then leaves the next
+ * ones to the others for a moment. A process alone is not slowed down. */
 #include "limits/limiter_state.h"
 
-#define SHARES 32               /* a job takes one of so many parts of the slots at most */
-#define COURTESY INT64_C(20000) /* microseconds between two jobs, at most */
-#define COURTESY_PART 100       /* and at most this part of the window */
+#define SHARES 32               /* a job takes at most this fraction of the slots */
+#define COURTESY INT64_C(20000) /* maximum microseconds between two jobs */
+#define COURTESY_PART 100       /* and at most this fraction of the window */
 
 /* Counts takings; returns how many there were in the last window and, since parts are whole, up to
  * one part before. */

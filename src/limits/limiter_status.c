@@ -1,4 +1,4 @@
-/* What px.limits() tells: a look at the scopes in the store, beside what this process waits for. */
+/* The data of px.limits(): the scopes in the store, and the requests of this process that wait. */
 #include <string.h>
 
 #include "limits/limiter_state.h"

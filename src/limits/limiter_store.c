@@ -1,13 +1,12 @@
-/* How the limiter asks the store: one job at a time, with all the ends and takes that have come up
- * by then, so that a busy limiter asks rarely. */
+/* The limiter's jobs for the store: one at a time, with all endings and takings that have arrived
+ * by then, so that a busy limiter needs few jobs. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "limits/limiter_state.h"
 
-/* What is given back before its time may serve those who were told to sleep, and a pause may have
- * ended. */
+/* Slots that are given back early may serve waiting tickets, and a pause may have ended. */
 static void forget_waits(struct limiter *limiter)
 {
   for (size_t k = 0; k < limiter->ending_count; k++) {
@@ -18,7 +17,7 @@ static void forget_waits(struct limiter *limiter)
   }
 }
 
-/* Collects from the heads of the queues that can move, in the order in which the tickets came. */
+/* Collects from the heads of the queues that can move, in the order of the tickets. */
 static size_t collect(struct limiter *limiter)
 {
   struct limiter_ticket *heads[LIMITER_SETS] = {NULL};
@@ -42,7 +41,7 @@ static size_t collect(struct limiter *limiter)
   return count;
 }
 
-/* The endings go with the job, whose array of last time takes up the new ones. */
+/* The endings move to the job; its previous array receives new ones. */
 static void swap_endings(struct limiter *limiter)
 {
   struct store_slots *job = &limiter->job;
@@ -75,7 +74,7 @@ void limiter_ask(struct limiter *limiter, bool look)
   store_slots(limiter->store, job);
 }
 
-/* When memory is out the slots keep their leases, which end by themselves. */
+/* When out of memory, the slots keep their leases, which expire. */
 void limiter_add_ending(struct limiter *limiter, const struct slots_ending *ending)
 {
   if (limiter->ending_count == limiter->ending_capacity) {
@@ -114,7 +113,7 @@ static void give_back(struct limiter *limiter, const struct slots_taking *taking
   limiter_add_ending(limiter, &ending);
 }
 
-/* Slots that come when their ticket has gone, or when a pause has begun meanwhile, go back. */
+/* Slots whose ticket was cancelled, or that arrive after a pause has begun, are given back. */
 static void hand_out(struct limiter *limiter, size_t k, int64_t now)
 {
   struct limiter_ticket *ticket = limiter->asked[k];
@@ -130,7 +129,7 @@ static void hand_out(struct limiter *limiter, size_t k, int64_t now)
     give_back(limiter, taking);
 }
 
-/* In a queue that cannot move, those who do not know yet are the last ones. */
+/* Tickets not yet notified are at the tail: the queue is FIFO. */
 static void tell_waiters(struct limiter *limiter, int64_t now)
 {
   for (unsigned set = 1; set < LIMITER_SETS; set++) {

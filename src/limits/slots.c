@@ -5,17 +5,17 @@
 
 #define MOST_SLOWED 6 /* a 64th of the pace */
 #define PROBE_GLANCE \
-  (SLOTS_SECOND / 20) /* how often at most a waiter looks whether the probe has succeeded */
+  (SLOTS_SECOND / 20) /* shortest interval for checking whether the probe has succeeded */
 #define ABSURD \
-  (INT64_C(1) << 60) /* no clock shows this; sums of a few such times do not overflow */
+  (INT64_C(1) << 60) /* later than any clock; sums of a few such times do not overflow */
 
 int64_t slots_window(const struct slots_rule *rule)
 {
   return rule->window + rule->window / 1000 + 5000;
 }
 
-/* A counter that weighs the window before admits less than N even when they come evenly: it counts
- * the one that asks, and one more when latency varies. */
+/* A counter that weighs the previous window admits fewer than N requests even at an even pace: it
+ * counts the present request, and one more when latency varies. */
 static int64_t pace(const struct slots_state *state, const struct slots_rule *rule)
 {
   int even = rule->count >= 4 ? rule->count - 2 : (rule->count + 1) / 2;
@@ -43,13 +43,13 @@ void slots_clear(struct slots_state *state)
   *state = (struct slots_state){.ended_at = state->ended_at, .capacity = state->capacity};
 }
 
-/* What lies in the store may be damaged; no sum of it may overflow. */
+/* The data in the store may be damaged; no sum of it may overflow. */
 static int64_t sane(int64_t time)
 {
   return time < -ABSURD ? -ABSURD : time > ABSURD ? ABSURD : time;
 }
 
-/* 0 stands for no such time, and stays. */
+/* 0 means that there is no such time; it stays 0. */
 static void shift(int64_t *time, int64_t by)
 {
   if (*time == 0) return;
@@ -67,7 +67,7 @@ static void shift_all(struct slots_state *state, int64_t by)
   state->changed = true;
 }
 
-/* A time beyond the latest that can have been meant becomes `instead`. */
+/* Replaces a time that is later than any valid one by `instead`. */
 static void heal(struct slots_state *state, int64_t *time, int64_t latest, int64_t instead)
 {
   if (*time <= latest && *time >= -ABSURD) return;
@@ -81,7 +81,7 @@ static void move_clock(struct slots_state *state, const char *clock, int64_t now
   if (same && now >= state->seen_at) return;
   if (known) shift_all(state, now - sane(state->seen_at));
   for (int i = 0; !same && i < state->count;
-       i++) /* who held a lease then is dead, and got no answer */
+       i++) /* the holder of such a lease is dead and got no response */
     if (state->ended_at[i] > now + SLOTS_LOST_TIME) state->ended_at[i] = now + SLOTS_LOST_TIME;
   strncpy(state->clock, clock, sizeof state->clock - 1);
   state->seen_at = now;
@@ -114,8 +114,8 @@ static int64_t shorter(int64_t a, int64_t b)
   return a < b ? a : b;
 }
 
-/* Fills in free and wait. A slot under lease may end at any moment from now on, so it is waited for
- * as if it ended now: whoever wakes then sees when it really did. */
+/* Fills in free and wait. A leased slot may be released at any time, so the wait assumes that it is
+ * released now: a caller that wakes up then checks again. */
 static void view_slots(const struct slots_state *state, const struct slots_rule *rule, int64_t now,
                        struct slots_view *view)
 {
@@ -160,7 +160,7 @@ struct slots_view slots_view(const struct slots_state *state, const struct slots
   return view;
 }
 
-/* The slot that has been free for longest, or a new one. */
+/* The slot that has been free longest, or a new one. */
 static int pick(struct slots_state *state, const struct slots_rule *rule, int64_t now)
 {
   int oldest = 0;
@@ -216,8 +216,8 @@ static int64_t ended_slot(const struct slots_hold *hold, enum slots_end how, int
   return how == SLOTS_UNUSED ? hold->before : how == SLOTS_LOST ? when + SLOTS_LOST_TIME : when;
 }
 
-/* A slot that is no longer known by its lease's end (this is over, or the clock went back) keeps
- * what it has, unless what was lost may be counted later than that. */
+/* A slot that cannot be identified by its lease any more (the lease is over, or the clock went
+ * back) keeps its time, unless the request may be counted later than that. */
 static void end_slot(struct slots_state *state, const struct slots_hold *hold, enum slots_end how,
                      int64_t when)
 {
@@ -228,8 +228,8 @@ static void end_slot(struct slots_state *state, const struct slots_hold *hold, e
   state->changed = true;
 }
 
-/* A pause may be told of several times, by all that were under way: the longest holds. One that
- * comes at the even pace says that this is too fast: the server allows less than it is said to. */
+/* Several requests may report the same pause: the longest one counts. A 429 at the even pace shows
+ * that this is too fast: the server allows less than its documented limit. */
 static void pause(struct slots_state *state, int64_t until, int64_t now)
 {
   if (state->paused_until == 0 && state->paced_until > now && state->slowed < MOST_SLOWED)

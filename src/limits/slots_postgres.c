@@ -36,7 +36,7 @@ static bool read_state(struct postgres *pg, const PGresult *result, int row,
   const char *clock = pg->lib.PQgetvalue(result, row, CLOCK);
   int size = pg->lib.PQgetlength(result, row, SLOTS), count = size / 8;
   if (strlen(clock) >= sizeof state->clock || size % 8 || count > SLOTS_MAX)
-    return postgres_damaged(pg, err, "its slots make no sense");
+    return postgres_damaged(pg, err, "its rate-limit slots are inconsistent");
   if (!slots_reserve(state, count)) return out_of_memory(err);
   strcpy(state->clock, clock);
   state->seen_at = number(pg, result, row, SEEN_AT);
@@ -52,7 +52,7 @@ static bool read_state(struct postgres *pg, const PGresult *result, int row,
   return true;
 }
 
-/* The states of the scopes that are there; answers how many these are, -1 when it failed. */
+/* Reads the states of the scopes that exist; returns their number, -1 on failure. */
 static int read_states(struct postgres *pg, const PGresult *result, struct visit *visit,
                        int64_t *now, struct error *err)
 {
@@ -134,8 +134,7 @@ static bool save(struct postgres *pg, struct visit *visit, int scope, bool durab
   return postgres_ahead(pg, PG_SCOPE_SAVE, params, err);
 }
 
-/* Whether the database may forget this when it crashes: an ending that is forgotten only keeps its
- * lease. */
+/* Whether the database may lose this in a crash: a lost ending only keeps its lease. */
 static bool is_durable(const struct store_slots *slots)
 {
   for (size_t k = 0; k < slots->taking_count; k++)
@@ -156,7 +155,8 @@ static bool exchange(struct postgres *pg, void *arg, struct error *err)
     if (!make_rows(pg, visit, err)) return false;
     asked_at = loop_clock();
     found = load(pg, visit, PG_SCOPE_LOAD, &now, err);
-    if (found >= 0 && found < wanted) return postgres_damaged(pg, err, "a scope vanishes");
+    if (found >= 0 && found < wanted)
+      return postgres_damaged(pg, err, "a row of the rate limits is missing");
   }
   if (found < 0) return false;
   store_slots_apply(slots, pg->states, pg->clock, now, asked_at);

@@ -31,7 +31,7 @@ static bool read_state(struct sqlite *sqlite, sqlite3_stmt *row, struct slots_st
   const void *bytes = sqlite3_column_blob(row, 6);
   int size = sqlite3_column_bytes(row, 6), count = size / 8;
   if (!clock || strlen(clock) >= sizeof state->clock || size % 8 || count > SLOTS_MAX)
-    return sqlite_damaged(sqlite, err, "its slots make no sense");
+    return sqlite_damaged(sqlite, err, "its rate-limit slots are inconsistent");
   if (!slots_reserve(state, count)) {
     error_set(err, ERROR_INTERNAL, "out of memory");
     return false;
@@ -50,7 +50,7 @@ static bool read_state(struct sqlite *sqlite, sqlite3_stmt *row, struct slots_st
   return true;
 }
 
-/* A scope that is not there is one that nobody used. */
+/* A scope without a row has never been used. */
 static bool load(struct sqlite *sqlite, const struct store_slots *slots, enum slots_scope scope,
                  struct error *err)
 {
@@ -104,7 +104,7 @@ static bool save(struct sqlite *sqlite, const struct store_slots *slots, enum sl
   return sqlite_run(sqlite, statement, err);
 }
 
-/* The time is read with the lock in hand: whoever commits later has a later time. */
+/* The time is read while the lock is held: a later commit has a later time. */
 static bool exchange(struct sqlite *sqlite, struct store_slots *slots, bool writes, bool *changed,
                      struct error *err)
 {

@@ -1,5 +1,5 @@
-/* What a kind of store must be able to do. Every function runs on the store's thread, does its work
- * in one transaction and answers false with job.err set when it failed. Private to store*.c. */
+/* The operations of a kind of store. Each function runs on the store's thread, does its work in one
+ * transaction and returns false with job.err set when it failed. Private to store*.c. */
 #ifndef PROXYLUA_STORE_DRIVER_H
 #define PROXYLUA_STORE_DRIVER_H
 
@@ -10,26 +10,26 @@
 #include "store/notes.h"
 #include "store/store.h"
 
-/* What this process knows of the store that it began with; one that is found there later may be
- * another. It outlives a driver. */
+/* What this process remembers of the store that it began with, to detect a replaced one. It
+ * outlives a driver. */
 struct store_run {
-  char id[40];    /* which the store was given when it was made; empty: not read yet */
-  bool replaced;  /* what is there now has another id: no money moves in this run any more */
+  char id[40];    /* set when the store was created; empty: not read yet */
+  bool replaced;  /* the present store has another id: this run spends no more */
   int64_t newest; /* the highest id of an entry that this process has committed */
   struct store_reserved {
     int64_t id, amount;
-  } * reserved; /* what this process's entries count towards per_run, by rising id: a store that was
-                   changed by others cannot make it less */
+  } * reserved; /* what this process's entries count towards per_run, in ascending order of ids;
+                   changes of the store by others cannot reduce it */
   size_t count, capacity;
-  int64_t total; /* of these */
+  int64_t total; /* sum of these */
 };
 
 struct store_ops {
-  /* `hurry` becomes true when the program wants to end: no long waits from then on. */
+  /* `hurry` becomes true when the program is ending: no long waits from then on. */
   struct store_driver *(*open)(const char *location, const atomic_bool *hurry,
                                struct store_run *run, struct error *err);
   void (*close)(struct store_driver *driver);
-  /* What lies at the location is no longer what was opened. */
+  /* Whether the file at the location is not the one that was opened. */
   bool (*stale)(struct store_driver *driver);
 
   bool (*slots)(struct store_driver *driver, struct store_slots *slots);
@@ -43,8 +43,8 @@ struct store_ops {
   bool (*prune)(struct store_driver *driver, struct journal_prune *prune);
   bool (*retire)(struct store_driver *driver, struct journal_retire *retire);
   bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
-  /* Does what is due when no job is at hand, and answers in how many microseconds it wants to be
-   * called again; negative: not before the next job. NULL: nothing is ever due. */
+  /* Does periodic work when there is no job, and returns in how many microseconds it wants to be
+   * called again; negative: not before the next job. NULL: there is no periodic work. */
   int64_t (*tend)(struct store_driver *driver);
   bool (*notes_get)(struct store_driver *driver, struct notes_get *get);
   bool (*notes_put)(struct store_driver *driver, struct notes_put *put);
@@ -64,21 +64,21 @@ struct store_ops {
 struct store_driver {
   const struct store_ops *ops;
   struct store_run *run;
-  int64_t token; /* of the right to charge that this one has (journal_lock); 0: none */
+  int64_t token; /* of the account's lock that is held (journal_lock); 0: none */
 };
 
 extern const struct store_ops store_sqlite, store_postgres;
 
-/* How messages call a location: a database without its user, password and parameters. The caller's
- * to free; NULL when memory is out. */
+/* The name of a location for messages: a database without its user, password and parameters. The
+ * caller frees it; NULL when out of memory. */
 char *store_name(const char *location);
 
-/* Whether the right that a job was begun under is still this driver's; a store error when it is
- * not, which journal_lost sets, and answers false. */
+/* Whether the lock under which a job began is still held. If not, sets a store error (journal_lost)
+ * and returns false. */
 bool journal_lost(struct error *err);
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
 
-/* Compares the id that was read with the one that this process began with, and keeps that. */
+/* Compares the id that was read with the one that this process began with; remembers the first. */
 void store_identify(struct store_run *run, const char *id);
 
 /* False with a store error when the store is not the one that this process began with. */
@@ -89,7 +89,7 @@ bool journal_is_same(const struct store_run *run, struct error *err);
 bool journal_is_new(const struct store_run *run, int64_t id, struct error *err);
 
 /* The first text after all that begin with a prefix (ASCII, not empty), in the order of bytes. The
- * caller's to free; NULL when memory is out. */
+ * caller frees it; NULL when out of memory. */
 char *journal_prefix_end(const char *prefix);
 
 /* Ends, takes and looks: what lies between loading the states and saving those that changed. `now`

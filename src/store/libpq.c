@@ -7,11 +7,11 @@
 static bool find(void *handle, const char *name, void *function)
 {
   void *found = dlsym(handle, name);
-  memcpy(function, &found, sizeof found); /* a pointer to a function, which C does not convert */
+  memcpy(function, &found, sizeof found); /* C has no conversion to a pointer to a function */
   return found;
 }
 
-/* Stays open: OpenSSL, which it uses, does not like to be unloaded. */
+/* Stays open, since its OpenSSL does not support being unloaded. */
 bool postgres_open_library(struct libpq *lib, struct error *err)
 {
   lib->handle = dlopen("libpq.so.5", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
@@ -20,9 +20,9 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
   LIBPQ_FUNCTIONS(LIBPQ_FIND);
   if (!ok)
     error_set(err, ERROR_CONFIG,
-              "a store in PostgreSQL needs its client library libpq, which is not there (%s); "
+              "a store in PostgreSQL needs the client library libpq, which cannot be loaded (%s); "
               "install it (Debian: "
-              "libpq5), or give the path of a file as the store",
+              "libpq5), or use the path of a file as the store",
               lib->handle ? "it is too old" : dlerror());
   return ok;
 }
@@ -38,7 +38,7 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
   "host, pid, started, "                                                                           \
   "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
 
-/* What is read of an entry: its columns, and how long ago its exchange ended by this database's
+/* The columns of an entry that are read, and the time since its request ended by this database's
  * clock. */
 #define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at, pruned"
 #define CHARGE_SELECTED \
@@ -84,11 +84,11 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0},
     [PG_COMMIT] = {"COMMIT", 0},
     [PG_ROLLBACK] = {"ROLLBACK", 0},
-    /* Before every statement and transaction, and for no longer: an operator of somebody else's is
-     * not found, no wait at the server is without bound, and what the database's owner has chosen
-     * for durability is kept unless it is none. Another version of the schema, or another store in
-     * its place, is a division by zero, error 22012: the connection is made anew, which says why.
-     */
+    /* Runs before every statement and transaction, with effect for that one only: operators of
+     * other schemas are not found, waits at the server are limited, and the owner's setting of
+     * durability is respected unless it is off. Another version of the schema, or another store in
+     * its place, causes a division by zero (error 22012): the connection is made again, which
+     * reports the reason. */
     [PG_GUARD] = {"SELECT set_config('search_path', 'pg_catalog', true), "
                   "set_config('statement_timeout', '15s', true), "
                   "set_config('lock_timeout', '15s', true), "
@@ -97,9 +97,8 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                   "set_config('synchronous_commit', 'on', true) END, "
                   "1 / (version = $1::int AND id = $2)::int FROM proxylua.version",
                   2},
-    /* Rows are locked in the order of their names, so that nobody waits in a circle. The time is
-     * read outside of the locking query, and so with the locks in hand: whoever commits later has a
-     * later time. */
+    /* Rows are locked in the order of their names, which prevents deadlocks. The time is read
+     * outside of the locking query, while the locks are held: a later commit has a later time. */
     [PG_SCOPE_LOAD] = {"SELECT " NOW ", key, " SCOPE_COLUMNS
                        " FROM (SELECT * FROM proxylua.scopes WHERE key IN ($1, $2) ORDER BY key "
                        "FOR UPDATE) AS locked",
@@ -110,7 +109,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_SCOPE_LOOK] = {"SELECT " NOW ", key, " SCOPE_COLUMNS
                        " FROM (SELECT 1) AS one LEFT JOIN proxylua.scopes ON key IN ($1, $2)",
                        2},
-    /* Takings must survive the server's death; an ending that does not only keeps its lease. */
+    /* Takings must survive a crash of the server; a lost ending only keeps its lease. */
     [PG_SCOPE_SAVE] =
         {"UPDATE proxylua.scopes SET clock = $2, seen_at = $3, paused_until = $4, probe_until = "
          "$5, "
@@ -148,7 +147,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                              " FROM proxylua.charges WHERE account = $1 AND key > $3 AND key < $4 "
                              "AND (1 << state) & $2 != 0 ORDER BY key LIMIT $5",
                              5},
-    /* Sorted by id + 0, or the planner may look for few entries by walking through all of them. */
+    /* Sorted by id + 0, or the planner may scan all entries for a few. */
     [PG_CHARGE_LIST_ORDERS] = {"SELECT " CHARGE_READ
                                " FROM proxylua.charges WHERE id > $1 AND account = $2 AND state = "
                                "2 AND order_id = ANY(" TEXTS(
@@ -201,9 +200,9 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          "answer = coalesce($3, answer), note = coalesce($4, note), updated_at = " NOW
          " WHERE id = $1 AND state = 2 RETURNING id, account)" KEEP_BASELINE("$5", "$6", "$7"),
          7},
-    /* clock_timestamp() in a sub-select, since an index is not searched for what may change. All
-     * three parts have the columns of an entry; the baseline is in that of the snapshot, its
-     * age in the last one. */
+    /* clock_timestamp() in a sub-select, since an index is not used for a volatile value. All three
+     * parts have the columns of an entry; the baseline is in that of the snapshot, its age in the
+     * last one. */
     [PG_REVIEW] =
         {"(SELECT 0 AS part, " CHARGE_READ
          " FROM proxylua.charges WHERE account = $1 AND state NOT IN (2, 3) ORDER BY id LIMIT $2) "
@@ -217,7 +216,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          4},
     [PG_LEDGER_MAKE] =
         {"INSERT INTO proxylua.ledgers (account) VALUES ($1) ON CONFLICT (account) DO NOTHING", 1},
-    /* What is read stays true until the commit. The time is read with the lock in hand. */
+    /* The result stays true until the commit. The time is read while the lock is held. */
     [PG_LEDGER_LOCK] = {"SELECT period, day, time, clock, read_at, " NOW
                         " FROM (SELECT * FROM proxylua.ledgers WHERE account = $1 FOR UPDATE) AS "
                         "locked",
@@ -241,8 +240,8 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                          2},
     [PG_LOCK_MAKE] =
         {"INSERT INTO proxylua.locks (account) VALUES ($1) ON CONFLICT (account) DO NOTHING", 1},
-    /* Takes the lock, or the place in the queue for it, or keeps that. It need not outlive a crash
-     * of the server: a token that is forgotten only ends its charge. */
+    /* Takes the lock, or takes or keeps the place in the queue. It need not survive a crash of the
+     * server: a lost token only ends its charge. */
     [PG_LOCK_TAKE] =
         {"UPDATE proxylua.locks AS l SET token = CASE WHEN " IS_FREE " THEN $2 ELSE l.token END, "
          "backend = CASE WHEN " IS_FREE " THEN pg_catalog.pg_backend_pid() ELSE l.backend END, "
@@ -254,7 +253,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          "(" IS_FREE " OR l.next_until <= now OR (l.next = $2 AND l.next_until < now + " PLACE
          " / 2)) RETURNING l.token = $2, set_config('synchronous_commit', 'off', true)",
          2},
-    /* ln(0) is the error 2201E, which is told as a right that was lost. */
+    /* ln(0) is the error 2201E, which is reported as a lost lock. */
     [PG_LOCK_HOLD] = {"WITH held AS (UPDATE proxylua.locks SET until = clock_timestamp() + " LEASE
                       ", backend = pg_catalog.pg_backend_pid() WHERE token = $1 RETURNING token) "
                       "SELECT ln(count(*)::numeric) FROM held",

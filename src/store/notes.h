@@ -1,6 +1,6 @@
-/* Small facts that outlive a run: which pool an order belongs to, how a proxy did at its last
- * checks, which alert was told. A note is a text under an owner (a base URL, or "" for the store
- * itself), a kind and a name. */
+/* Small texts that outlive a run: the pool of an order, the last checks of a proxy, reported
+ * alerts. A note is a text under an owner (a base URL, or "" for the store itself), a kind and a
+ * name. */
 #ifndef PROXYLUA_STORE_NOTES_H
 #define PROXYLUA_STORE_NOTES_H
 
@@ -12,14 +12,14 @@
 
 struct note {
   char *name;
-  char *text;     /* NULL: there is none */
+  char *text;     /* NULL: it does not exist */
   int64_t put_at; /* microseconds since 1970, by the store's clock */
 };
 
-/* Jobs as those of charge/journal.h: texts given must be UTF-8 and live until done; those answered
+/* Jobs like those of charge/journal.h: input texts must be UTF-8 and live until done; the results
  * are freed by notes_free. */
 
-/* Fills in the texts of the names that are given, which stay the caller's. */
+/* Fills in the texts of the given names; the caller owns the names. */
 struct notes_get {
   struct store_job job;
   const char *owner, *kind;
@@ -33,11 +33,11 @@ struct notes_put {
   const char *owner, *kind;
   const struct note *notes;
   size_t count;
-  bool only_new;  /* leave alone what is there already */
-  size_t changed; /* how many were written or removed */
+  bool only_new;  /* do not change existing notes */
+  size_t changed; /* number of notes written or removed */
 };
 
-/* Those of a kind, by their names in the order of bytes. */
+/* Lists those of a kind, in the order of the bytes of their names. */
 struct notes_list {
   struct store_job job;
   const char *owner, *kind;
@@ -60,7 +60,7 @@ void notes_put(struct store *store, struct notes_put *put);
 void notes_list(struct store *store, struct notes_list *list);
 void notes_forget(struct store *store, struct notes_forget *forget);
 
-/* Frees what a listing, or (texts alone) a getting, has answered. */
+/* Frees the results of a list, or the texts of a get. */
 void notes_list_free(struct notes_list *list);
 void notes_get_free(struct notes_get *get);
 

@@ -1,10 +1,10 @@
-/* The store in a database: PostgreSQL, for a fleet of machines that share a key. A connection, its
- * kept statements and its transactions. All waiting is poll(2) with a deadline, so that no silent
- * server holds the store's thread for ever.
+/* The store in a PostgreSQL database, for machines that share a key: a connection, its statements
+ * and its transactions. All waiting is poll(2) with a deadline, so that a silent server cannot
+ * block the store's thread forever.
  *
- * The database's clock decides, not the machines'. It must not leap: set forward by hours it frees
- * slots that early and ends pauses, which may bring a 429; set back, it makes everybody wait for a
- * window more at most, since no slot is taken to be older than it was when its row was last saved
+ * The database's clock decides, not the machines'. It must not jump. Set forward by hours, it frees
+ * slots that much too early and ends pauses, which may cause a 429. Set back, requests wait for at
+ * most one window longer, since no slot counts as older than at the last save of its row
  * (slots_refresh). spec/core/limiter_time_spec.lua shows both. */
 #include "store/postgres.h"
 
@@ -19,7 +19,7 @@
                            */
 #define LONGEST_WAIT_IN_A_HURRY INT64_C(1000000)
 #define LONGEST_MIGRATION (600 * INT64_C(1000000))
-#define GLANCE 250 /* milliseconds after which a wait sees that there is a hurry */
+#define GLANCE 250 /* milliseconds between checks for the program's end */
 #define OLDEST_SERVER 100000
 
 static void copy_line(char *line, size_t capacity, const char *said)
@@ -49,28 +49,28 @@ static bool fail(const struct postgres *pg, struct error *err, const char *hint,
 
 bool postgres_damaged(const struct postgres *pg, struct error *err, const char *what)
 {
-  return fail(pg, err, "what it holds is damaged and was left as it is; bring back a copy", what);
+  return fail(pg, err, "its data is damaged and was not changed; restore a copy", what);
 }
 
-/* By the five characters of an SQLSTATE, or how these begin. */
+/* By the five characters of an SQLSTATE, or their beginning. */
 static const char *hint_for(const char *state)
 {
   static const struct {
     const char *begin, *hint;
   } hints[] = {
-      {"28", "it refused the user or the password; look at the store's address"},
-      {"3D", "there is no such database; create it first"},
+      {"28", "it refused the user or the password; check the store's address"},
+      {"3D", "the database does not exist; create it first"},
       {"42501",
        "the user may not do this; grant the right to create a schema, or what schema proxylua "
        "needs"},
-      {"25006", "it is read-only, perhaps a standby; give the primary's address"},
+      {"25006", "it is read-only, perhaps a standby; use the primary's address"},
       {"53100", "the server's disk is full; make room and try again"},
       {"53", "the server is out of connections or memory; try again"},
       {"55P03", "another process keeps it locked; try again"},
       {"57014", "it took too long; try again"},
       {"57P", "the server shuts down or starts; try again"},
-      {"58", "the server's disk failed; look after it"},
-      {"XX", "it is damaged; look after the server"},
+      {"58", "the server's disk failed; check it"},
+      {"XX", "it is damaged; check the server"},
   };
   for (size_t i = 0; state && i < sizeof hints / sizeof *hints; i++)
     if (strncmp(state, hints[i].begin, strlen(hints[i].begin)) == 0) return hints[i].hint;
@@ -84,7 +84,7 @@ static bool fail_lost(struct postgres *pg, struct error *err, const char *said)
               pg->committing
                   ? "the connection was lost while it was being written, which may or may not have "
                     "happened"
-                  : "no connection; look after the server and the network, and try again",
+                  : "no connection; check the server and the network, and try again",
               said);
 }
 
@@ -109,8 +109,8 @@ static int64_t deadline_of(const struct postgres *pg)
                                                   : LONGEST_WAIT);
 }
 
-/* Until the socket is ready; it is looked at once more when the time is over, which the machine may
- * have slept through. A hurry that begins meanwhile shortens the wait. */
+/* Waits until the socket is ready. Checks it once more when the time is over, since the machine may
+ * have slept. If the program begins to end meanwhile, the wait is shortened. */
 static bool await(struct postgres *pg, short events, int64_t *deadline, struct error *err)
 {
   struct pollfd ready = {.fd = pg->lib.PQsocket(pg->connection), .events = events};
@@ -122,7 +122,7 @@ static bool await(struct postgres *pg, short events, int64_t *deadline, struct e
     int count = poll(&ready, 1, most);
     if (count > 0) return true;
     if (count < 0 && errno != EINTR) return fail_lost(pg, err, strerror(errno));
-    if (left <= 0) return fail_lost(pg, err, "no answer in time; its disk may be too busy");
+    if (left <= 0) return fail_lost(pg, err, "no response in time; its disk may be too busy");
   }
 }
 
@@ -137,7 +137,7 @@ static bool flush(struct postgres *pg, int64_t *deadline, struct error *err)
   }
 }
 
-/* Waits for the next result; NULL ends those of a statement. */
+/* Waits for the next result; NULL after the last one of a statement. */
 static bool next_result(struct postgres *pg, PGresult **result, int64_t *deadline,
                         struct error *err)
 {
@@ -157,15 +157,15 @@ static bool is_good(const struct postgres *pg, const PGresult *result)
   return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
-/* Whether this was the last of what is to come. In a pipeline that is the answer to PQpipelineSync;
- * a statement's NULL only ends its own results there, unless nothing can come any more. */
+/* Whether this was the last result. In a pipeline that is the one of PQpipelineSync; a statement's
+ * NULL only ends its own results there, unless the connection is lost. */
 static bool is_end(const struct postgres *pg, const PGresult *result)
 {
   if (result) return pg->lib.PQresultStatus(result) == PGRES_PIPELINE_SYNC;
   return !pg->pipelined || pg->lib.PQstatus(pg->connection) == CONNECTION_BAD;
 }
 
-/* The last result of what was sent; that of the first failure, if there is one. */
+/* The last result of what was sent; or that of the first failure. */
 static PGresult *receive(struct postgres *pg, struct error *err)
 {
   int64_t deadline = deadline_of(pg);
@@ -180,7 +180,7 @@ static PGresult *receive(struct postgres *pg, struct error *err)
   if (ok) pg->lib.PQclear(result);
   if (ok && last) return last;
   pg->lib.PQclear(last);
-  if (ok) fail_lost(pg, err, "no answer");
+  if (ok) fail_lost(pg, err, "no response");
   return NULL;
 }
 
@@ -204,7 +204,7 @@ PGresult *postgres_query(struct postgres *pg, const char *text, struct error *er
   return answer(pg, pg->lib.PQsendQuery(pg->connection, text), err);
 }
 
-/* Takes along all that was sent ahead. */
+/* Sends everything that was queued. */
 static PGresult *answer_pipeline(struct postgres *pg, bool sent, struct error *err)
 {
   return answer(pg, sent && pg->lib.PQpipelineSync(pg->connection), err);
@@ -261,7 +261,7 @@ static void ignore_notice(void *arg, const char *text)
 
 static bool begin_connecting(struct postgres *pg, struct error *err)
 {
-  /* What stands before the address can be changed by it. */
+  /* Settings before the address can be overridden by it. */
   static const char *const names[] = {"fallback_application_name", "target_session_attrs", "dbname",
                                       "client_encoding", NULL};
   const char *values[] = {"proxylua", "any", pg->location, "UTF8", NULL};
@@ -286,7 +286,7 @@ static bool finish_connecting(struct postgres *pg, struct error *err)
 static bool ask_server(struct postgres *pg, struct error *err)
 {
   if (pg->lib.PQserverVersion(pg->connection) < OLDEST_SERVER)
-    return fail(pg, err, "the server is older than PostgreSQL 10; give another one", "");
+    return fail(pg, err, "the server is older than PostgreSQL 10; use a newer one", "");
   PGresult *result =
       postgres_query(pg, "SELECT system_identifier FROM pg_catalog.pg_control_system()", err);
   if (!result) return false;
@@ -302,11 +302,12 @@ static bool identify(struct postgres *pg, struct error *err)
   bool found = pg->lib.PQntuples(result) > 0;
   if (found) store_identify(pg->driver.run, pg->lib.PQgetvalue(result, 0, 0));
   pg->lib.PQclear(result);
-  if (!found) return postgres_damaged(pg, err, "its version is gone");
+  if (!found) return postgres_damaged(pg, err, "its version is missing");
   return journal_is_same(pg->driver.run, err);
 }
 
-/* From now on statements are sent one after another and answered together (postgres_ahead). */
+/* From now on statements are sent in a pipeline and their results read together (postgres_ahead).
+ */
 static bool begin_pipeline(struct postgres *pg, struct error *err)
 {
   pg->pipelined = pg->lib.PQenterPipelineMode(pg->connection) == 1;
@@ -332,7 +333,7 @@ static bool guard(struct postgres *pg, struct error *err)
   return postgres_ahead(pg, PG_GUARD, params, err);
 }
 
-/* A commit waits for the server's disk, which no timeout of the server's ends: only ours does. */
+/* A commit waits for the server's disk; no timeout of the server ends that, only this one does. */
 static bool transact_once(struct postgres *pg,
                           bool (*body)(struct postgres *pg, void *arg, struct error *err),
                           void *arg, struct error *err)
@@ -358,7 +359,7 @@ typedef bool run_body(struct postgres *pg,
                       bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                       struct error *err);
 
-/* A silent server is not asked twice: that would double the wait. */
+/* Not repeated for a silent server: that would double the wait. */
 static bool run_twice(struct postgres *pg, run_body *run,
                       bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                       struct error *err)
@@ -405,8 +406,7 @@ static bool is_stale(struct store_driver *driver)
   return pg->lost || pg->lib.PQstatus(pg->connection) != CONNECTION_OK;
 }
 
-/* libpq's own words about an address that it cannot read may quote the password, so they are not
- * told. */
+/* libpq's own message about an invalid address may quote the password, so it is not shown. */
 static bool read_address(struct postgres *pg, struct error *err)
 {
   char *said = NULL;
@@ -415,8 +415,8 @@ static bool read_address(struct postgres *pg, struct error *err)
   if (said) pg->lib.PQfreemem(said);
   if (!options) {
     error_set(err, ERROR_CONFIG,
-              "the store %s: PostgreSQL's library cannot read this address; write it like "
-              "postgres://user:password@host/database, with other characters than letters and "
+              "the store %s: this address is not valid; write it like "
+              "postgres://user:password@host/database, with characters other than letters and "
               "digits as %%xx",
               pg->name);
     return false;

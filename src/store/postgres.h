@@ -1,5 +1,5 @@
-/* What the parts of the PostgreSQL store share: the library, the connection, statements,
- * transactions, and how failures are told. Private to store_postgres*.c. */
+/* Shared by the parts of the PostgreSQL store: the library, the connection, statements,
+ * transactions, and errors. Private to store_postgres*.c. */
 #ifndef PROXYLUA_STORE_POSTGRES_H
 #define PROXYLUA_STORE_POSTGRES_H
 
@@ -7,8 +7,7 @@
 
 #include "store/driver.h"
 
-/* libpq is opened when the first store in a database is, and by nothing else. Its version must be
- * 14 at least. */
+/* libpq is loaded when the first store in a database is opened. Its version must be at least 14. */
 #define LIBPQ_FUNCTIONS(with) \
   with(PQclear);              \
   with(PQcmdTuples);          \
@@ -47,9 +46,9 @@ struct libpq {
   LIBPQ_FUNCTIONS(LIBPQ_MEMBER);
 };
 
-/* Every statement by its name; their text is in libpq.c. None is kept prepared at the server, and
- * no setting outlives its transaction, since a pooler between the two may hand each transaction to
- * another session. */
+/* Every statement by its name; their text is in libpq.c. None is prepared at the server, and no
+ * setting outlives its transaction, since a pooler in between may use another session for each
+ * transaction. */
 enum postgres_statement {
   PG_BEGIN,
   PG_COMMIT,
@@ -99,8 +98,8 @@ enum postgres_statement {
   PG_STATEMENTS
 };
 
-/* What stays of a snapshot when its entry is settled: the end that an extension began from, by
- * which it is recognised (a line "expires_at …", charge/snapshot.h); else NULL. */
+/* The part of a snapshot that stays when its entry is settled: the expiry date before an extension
+ * (a line "expires_at …", charge/snapshot.h), which identifies it; else NULL. */
 #define POSTGRES_SNAPSHOT_KEPT "substring(snapshot FROM 'expires_at [^\n]*')"
 
 struct postgres_text {
@@ -116,16 +115,16 @@ struct postgres {
   PGconn *connection;
   char *location;  /* with the password */
   char *name;      /* without: for messages */
-  char *password;  /* which no message may quote; NULL: none in the location */
-  bool pipelined;  /* libpq's pipeline mode: all but what is asked when connecting */
+  char *password;  /* must not appear in messages; NULL: none in the location */
+  bool pipelined;  /* libpq's pipeline mode: on after connecting */
   bool lost;       /* the connection is gone */
-  bool committing; /* COMMIT was sent: what is lost from then on may have happened */
-  bool migrating;  /* which may take long */
+  bool committing; /* COMMIT was sent: after a failure it may have taken effect */
+  bool migrating;  /* a migration runs, which may take long */
   char clock[64];
   int64_t asking;   /* the token that waits for a lock, 0: none (lock_postgres.c) */
   int64_t renew_at; /* loop_clock() at which the lease of driver.token is due to be renewed */
   struct slots_state states[SLOTS_SCOPES];
-  unsigned char *bytes; /* slots as they lie in the database */
+  unsigned char *bytes; /* slots in the form of the database */
   size_t byte_capacity;
 };
 
@@ -133,30 +132,30 @@ struct postgres {
 bool postgres_open_library(struct libpq *lib, struct error *err);
 
 struct postgres_param {
-  const char *value; /* NULL: NULL */
-  int size;          /* of a binary one; 0: text */
+  const char *value; /* NULL: SQL NULL */
+  int size;          /* of a binary value; 0: text */
 };
 
-/* Runs a statement. `binary` says how results come. The result is the caller's to clear; NULL
- * with the error set. */
+/* Runs a statement. `binary`: the format of the results. The caller clears the result; NULL with
+ * the error set. */
 PGresult *postgres_run(struct postgres *pg, enum postgres_statement name,
                        const struct postgres_param *params, bool binary, struct error *err);
 
-/* The same for its effect; answers the number of rows in `rows` unless that is NULL. */
+/* The same for its effect; `rows` receives the number of rows unless it is NULL. */
 bool postgres_do(struct postgres *pg, enum postgres_statement name,
                  const struct postgres_param *params, int *rows, struct error *err);
 
-/* Sends a statement along with the one that postgres_run or postgres_do sends next, whose
- * answer tells when it failed: a round trip less. What comes after a failure is not run. */
+/* Sends a statement together with the next postgres_run or postgres_do, whose result reports its
+ * failure; this saves a round trip. Statements after a failure are not run. */
 bool postgres_ahead(struct postgres *pg, enum postgres_statement name,
                     const struct postgres_param *params, struct error *err);
 
-/* Runs one or more statements by their text; the result is the last one's. Only while connecting.
- */
+/* Runs one or more statements by their text; returns the result of the last one. Only while
+ * connecting. */
 PGresult *postgres_query(struct postgres *pg, const char *text, struct error *err);
 
-/* Runs `body` in a transaction and commits when it answers true. When the connection is lost before
- * the commit was sent, all of it runs once more on another connection. */
+/* Runs `body` in a transaction and commits if it returns true. When the connection is lost before
+ * the commit was sent, everything runs once more on another connection. */
 bool postgres_transact(struct postgres *pg,
                        bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                        struct error *err);
@@ -167,13 +166,13 @@ bool postgres_read(struct postgres *pg,
                    bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
                    struct error *err);
 
-/* Tells of what the database holds and cannot hold. Answers false. */
+/* Sets the error for damaged data in the database. Returns false. */
 bool postgres_damaged(const struct postgres *pg, struct error *err, const char *what);
 
-/* Brings a new or older database to the present schema; refuses newer and foreign ones untouched.
+/* Migrates a new or older database to the present schema; refuses newer and foreign ones unchanged.
  */
 bool postgres_migrate(struct postgres *pg, struct error *err);
-int postgres_version(void); /* of that schema */
+int postgres_version(void); /* the version of that schema */
 
 bool postgres_slots(struct store_driver *driver, struct store_slots *slots);
 bool postgres_account(struct store_driver *driver, struct journal_account *account);
@@ -189,8 +188,8 @@ bool postgres_lock(struct store_driver *driver, struct journal_lock *lock);
 int64_t postgres_tend(struct store_driver *driver);
 void postgres_unlock(struct postgres *pg);
 
-/* In a transaction, before what must be written under a token: what follows is not run, and fails
- * with a store error, when the right has been lost. */
+/* To be called in a transaction, before writes that need a lock: if the lock has been lost, they
+ * are not run, and fail with a store error. */
 bool postgres_hold(struct postgres *pg, int64_t token, struct error *err);
 
 /* The notes' operations (postgres_notes.c). */

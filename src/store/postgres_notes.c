@@ -34,7 +34,7 @@ static bool get_one(struct postgres *pg, const struct notes_get *get, struct not
   return ok;
 }
 
-/* Begins anew when the connection had to be made anew. */
+/* Starts again when the connection had to be made again. */
 static bool get_all(struct postgres *pg, void *arg, struct error *err)
 {
   struct notes_get *get = arg;

@@ -1,19 +1,19 @@
-/* The schema of the PostgreSQL store, as numbered migrations in a schema named proxylua: a database
- * is brought from its version to the present one, and what is not ours, or newer than we are, is
- * refused untouched. */
+/* The schema of the PostgreSQL store, as numbered migrations in a schema named proxylua. A database
+ * is migrated from its version to the present one. One that belongs to another program, or has a
+ * newer version, is refused unchanged. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "store/postgres.h"
 
-/* migrations[n] leads from version n to n + 1. Never change one that was released: add another. */
+/* migrations[n] leads from version n to n + 1. Never change a released one: add another. */
 static const char *const migrations[] = {
     "CREATE SCHEMA IF NOT EXISTS proxylua;"
     "CREATE TABLE proxylua.version (version int NOT NULL);"
     "INSERT INTO proxylua.version VALUES (0);"
     "CREATE TABLE proxylua.scopes ("
     "  key text PRIMARY KEY,"           /* hash of base URL and API key, slash, name of the scope */
-    "  clock text NOT NULL DEFAULT ''," /* whose microseconds the times are: a cluster's system
+    "  clock text NOT NULL DEFAULT ''," /* the clock of the times: a cluster's system
                                            identifier */
     "  seen_at int8 NOT NULL DEFAULT 0,"
     "  paused_until int8 NOT NULL DEFAULT 0,"
@@ -21,7 +21,7 @@ static const char *const migrations[] = {
     "  paced_until int8 NOT NULL DEFAULT 0,"
     "  next_at int8 NOT NULL DEFAULT 0,"
     "  slots bytea NOT NULL DEFAULT ''" /* ended_at of each: 64 bit, least significant byte first */
-    ") WITH (fillfactor = 20);" /* rows change often: new versions find room beside the old */
+    ") WITH (fillfactor = 20);" /* rows change often: leaves room for new versions */
     "ALTER TABLE proxylua.scopes ALTER slots SET STORAGE MAIN;"
     "CREATE TABLE proxylua.accounts ("
     "  key text PRIMARY KEY," /* hash of base URL and API key */
@@ -55,7 +55,7 @@ static const char *const migrations[] = {
 
     "ALTER TABLE proxylua.scopes ADD slowed int8 NOT NULL DEFAULT 0;"
     "ALTER TABLE proxylua.charges ADD note text;"
-    "ALTER TABLE proxylua.charges ADD ended_clock text;" /* whose microseconds ended_at is */
+    "ALTER TABLE proxylua.charges ADD ended_clock text;" /* the clock of ended_at */
     "ALTER TABLE proxylua.charges ADD ended_at int8;"
     "CREATE INDEX charges_open ON proxylua.charges (account) WHERE state NOT IN (2, 3);",
 
@@ -68,11 +68,11 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (owner, kind, name)"
     ");",
 
-    /* Sums in place of rows that are added up again and again, snapshots of open entries only. An
-     * older program that is running can settle its entries; its new ones fail since they name no
+    /* Sums instead of rows that are added up each time; snapshots of open entries only. An older
+     * program that is running can settle its entries; its new ones fail, since they have no
      * period. */
-    "ALTER TABLE proxylua.version ADD id text NOT NULL DEFAULT '';" /* by which another store is
-                                                                       recognised */
+    "ALTER TABLE proxylua.version ADD id text NOT NULL DEFAULT '';" /* identifies the store: detects a
+                                                                       replaced one */
     "UPDATE proxylua.version SET id = md5(random()::text || clock_timestamp() || random());"
     "CREATE TABLE proxylua.ledgers (" /* one row per account */
     "  account text PRIMARY KEY,"
@@ -83,16 +83,16 @@ static const char *const migrations[] = {
     "  read_at int8 NOT NULL DEFAULT 0,"
     "  baseline text," /* what the last charge left (struct journal_baseline) */
     "  baseline_entry int8,"
-    "  baseline_clock text," /* whose microseconds baseline_at is */
+    "  baseline_clock text," /* the clock of baseline_at */
     "  baseline_at int8"
     ");"
     "INSERT INTO proxylua.ledgers (account, period, day, time) SELECT account, 1, "
     "  max(created_at) / 86400000000, max(created_at) FROM proxylua.charges GROUP BY account;"
     "DROP INDEX proxylua.charges_by_day, proxylua.charges_by_run;"
     "ALTER TABLE proxylua.charges ALTER key TYPE text COLLATE \"C\","
-    "  ADD period int8,"                        /* of the ledger */
+    "  ADD period int8,"                        /* the period of the ledger */
     "  ADD pruned bool NOT NULL DEFAULT false," /* journal_prune */
-    "  ADD purse text;" /* beginning of the key that has a ceiling of its own, or nothing */
+    "  ADD purse text;" /* beginning of the key that has its own budget, or nothing */
     "UPDATE proxylua.charges c SET period = CASE WHEN created_at / 86400000000 = l.day THEN 1 "
     "  ELSE 0 END, purse = coalesce(substring(key FROM '^plugin:[^:]*:'), ''), "
     "  snapshot = CASE WHEN state IN (2, 3) THEN " POSTGRES_SNAPSHOT_KEPT
@@ -100,17 +100,17 @@ static const char *const migrations[] = {
     "  FROM proxylua.ledgers l WHERE l.account = c.account;"
     "ALTER TABLE proxylua.charges ALTER period SET NOT NULL, ALTER purse SET NOT NULL;"
     "CREATE INDEX charges_by_change ON proxylua.charges (account, updated_at);"
-    "CREATE TABLE proxylua.locks (" /* the right to charge an account (lock_postgres.c) */
+    "CREATE TABLE proxylua.locks (" /* the lock of an account (lock_postgres.c) */
     "  account text PRIMARY KEY,"
-    "  token int8 NOT NULL DEFAULT 0," /* of whom that has it; random */
+    "  token int8 NOT NULL DEFAULT 0," /* of the holder; random */
     "  until timestamptz NOT NULL DEFAULT '-infinity',"
-    "  next int8 NOT NULL DEFAULT 0," /* of whom that is the next to have it */
+    "  next int8 NOT NULL DEFAULT 0," /* of the next in the queue */
     "  next_until timestamptz NOT NULL DEFAULT '-infinity'"
     ") WITH (fillfactor = 20);"
     "CREATE TABLE proxylua.spent ("
     "  span text NOT NULL,"    /* "day N" of a period, or "run ID" */
-    "  account text NOT NULL," /* nothing for a run */
-    "  purse text NOT NULL,"   /* nothing: all in all */
+    "  account text NOT NULL," /* empty for a run */
+    "  purse text NOT NULL,"   /* empty: the total */
     "  amount numeric NOT NULL,"
     "  updated_at int8 NOT NULL,"
     "  PRIMARY KEY (span, account, purse)"
@@ -180,13 +180,13 @@ static bool read_number(struct postgres *pg, const char *query, int *number, str
   return true;
 }
 
-/* How many tables and the like schema proxylua holds, less a thousand when one of them is ours: one
- * look, since others may create them right now. */
+/* The number of tables and other objects in schema proxylua, less a thousand if it has our version
+ * table: one query, since other processes may be creating them. */
 static const char objects_query[] =
     "SELECT count(*) - 1000 * count(*) FILTER (WHERE relname = 'version') FROM pg_catalog.pg_class "
     "WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'proxylua')";
 
-/* 0 where there is nothing of ours yet. */
+/* 0 if the schema is not there yet. */
 static bool read_version(struct postgres *pg, int *version, struct error *err)
 {
   int objects;
@@ -196,8 +196,7 @@ static bool read_version(struct postgres *pg, int *version, struct error *err)
   if (objects == 0) return true;
   if (!read_number(pg, "SELECT version FROM proxylua.version", version, err)) return false;
   return *version <= VERSION ||
-         refuse(pg, err,
-                "a newer proxylua has written it; use that version, or give another database");
+         refuse(pg, err, "a newer proxylua has written it; use that version, or another database");
 }
 
 static bool execute(struct postgres *pg, const char *text, struct error *err)
@@ -207,9 +206,9 @@ static bool execute(struct postgres *pg, const char *text, struct error *err)
   return result;
 }
 
-/* Several processes may come to a new database at once: the version is read again under a lock. The
- * table of the version is locked too, which every transaction of a program that is running has read
- * (PG_GUARD): these end before, or find another version. */
+/* Several processes may open a new database at once, so the version is read again under a lock. The
+ * version table is locked too; every transaction of a running program has read it (PG_GUARD), so
+ * these end before, or find another version. */
 static bool migrate(struct postgres *pg, struct error *err)
 {
   int version;

@@ -1,5 +1,5 @@
-/* The store in a file: SQLite in WAL mode. A connection, its kept statements and its transactions.
- */
+/* The store in a file: SQLite in WAL mode. A connection, its prepared statements and its
+ * transactions. */
 #include "store/sqlite.h"
 
 #include <errno.h>
@@ -160,24 +160,24 @@ static const char *hint(int code, int why)
   if (why == ENOSPC || why == EDQUOT) code = SQLITE_FULL;
   switch (code) {
     case SQLITE_NOTADB:
-      return "it is not an SQLite database and was left as it is; give another path, or move it "
+      return "it is not an SQLite database and was not changed; use another path, or move it "
              "away";
     case SQLITE_CORRUPT:
-      return "it is damaged and was left as it is; bring back a copy, or move it away together "
+      return "it is damaged and was not changed; restore a copy, or move it away together "
              "with its -wal and -shm "
              "files (the journal of charges goes with it)";
     case SQLITE_READONLY:
     case SQLITE_PERM:
-      return "it is read-only; make the file and its folder writable, or give another path";
+      return "it is read-only; make the file and its folder writable, or use another path";
     case SQLITE_CANTOPEN:
       return "it, or a file beside it, cannot be opened; its folder must exist and be writable";
     case SQLITE_FULL:
       return "the disk is full; make room and try again";
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return "another process keeps it locked; see which one with fuser, end it, and try again";
+      return "another process keeps it locked; find it with fuser, end it, and try again";
     case SQLITE_IOERR:
-      return "it cannot be read or written; look after the disk";
+      return "it cannot be read or written; check the disk";
     default:
       return "SQLite refused";
   }
@@ -209,9 +209,9 @@ static void nap(int64_t microseconds)
   nanosleep(&time, NULL);
 }
 
-/* Short at first, since others hold the lock for some 50 µs; at most 4 ms, with a little disorder
- * so that those who wait do not march in step. What counts is the time that was meant to be waited:
- * when the machine sleeps or is busy, whoever holds the lock gets no further either. */
+/* Short at first, since others hold the lock for about 50 µs; at most 4 ms, with some jitter so
+ * that waiting processes do not retry in step. The intended waiting time counts: when the machine
+ * sleeps or is busy, the holder of the lock does not progress either. */
 static int on_busy(void *arg, int count)
 {
   struct sqlite *sqlite = arg;
@@ -269,7 +269,7 @@ static bool run_kept(struct sqlite *sqlite, enum statement name, struct error *e
   return statement && sqlite_run(sqlite, statement, err);
 }
 
-/* A newer program may have migrated the file while it is open here. */
+/* A newer program may have migrated the file since it was opened. */
 static bool is_ours(struct sqlite *sqlite, struct error *err)
 {
   sqlite3_stmt *statement = sqlite_statement(sqlite, USER_VERSION, err);
@@ -321,7 +321,7 @@ static bool is_memory(const struct sqlite *sqlite)
   return strcmp(sqlite->path, ":memory:") == 0;
 }
 
-/* A file that was moved away or replaced would swallow what is written to it. */
+/* Writes to a file that was moved away or replaced would be lost. */
 static bool is_stale(struct store_driver *driver)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
@@ -338,16 +338,16 @@ static bool refuse_path(const struct sqlite *sqlite, struct error *err, const ch
   return false;
 }
 
-/* SQLite takes a file without a whole page for an empty one, and would write over it. */
+/* SQLite takes a file shorter than a page for an empty one, and would overwrite it. */
 static bool check_file(const struct sqlite *sqlite, const struct stat *status, struct error *err)
 {
   if (!S_ISREG(status->st_mode))
     return refuse_path(sqlite, err,
                        S_ISDIR(status->st_mode) ? "it is a folder" : "it is not a regular file",
-                       "give the path of a file");
+                       "use the path of a file");
   if (status->st_size == 0 || status->st_size >= 512) return true;
-  return refuse_path(sqlite, err, "it is not an SQLite database and was left as it is",
-                     "give another path, or move it away");
+  return refuse_path(sqlite, err, "it is not an SQLite database and was not changed",
+                     "use another path, or move it away");
 }
 
 static bool refuse_trust(const struct sqlite *sqlite, struct error *err, const char *path,
@@ -355,7 +355,7 @@ static bool refuse_trust(const struct sqlite *sqlite, struct error *err, const c
 {
   bool writable = strstr(why, "changed by");
   error_set(err, ERROR_STORE,
-            "the store %s: %s is not safe, since %s: what was bought could be bought again; %s%s",
+            "the store %s: %s is not safe, since %s: they could cause double purchases; %s%s",
             sqlite->path, path, why,
             writable ? "run chmod go-w " : "make it yours with chown: ", path);
   return false;
@@ -371,7 +371,7 @@ static bool check_trust(const struct sqlite *sqlite, struct error *err)
   const char *why;
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
     if (snprintf(path, sizeof path, "%s%s", sqlite->path, endings[i]) >= (int)sizeof path)
-      return refuse_path(sqlite, err, "its path is too long", "give another path");
+      return refuse_path(sqlite, err, "its path is too long", "use another path");
     if (stat(path, &status) == 0 && (why = trust_problem(&status)))
       return refuse_trust(sqlite, err, path, why);
   }
@@ -385,14 +385,14 @@ static bool check_trust(const struct sqlite *sqlite, struct error *err)
   return !why;
 }
 
-/* Creates the file with nobody else's rights. mknod does not open it: closing a descriptor of the
- * file would drop the locks that another connection of this process holds. */
+/* Creates the file with access for its owner only. mknod does not open it: closing a descriptor of
+ * the file would drop the locks of another connection of this process. */
 static bool make_file(struct sqlite *sqlite, struct error *err)
 {
   struct stat status;
   if (stat(sqlite->path, &status) == 0) return check_file(sqlite, &status, err);
   if (mknod(sqlite->path, S_IFREG | 0600, 0) == 0 || errno == EEXIST) return true;
-  const char *next = errno == ENOENT   ? "create its folder first, or give another path"
+  const char *next = errno == ENOENT   ? "create its folder first, or use another path"
                      : errno == ENOSPC ? "make room and try again"
                                        : "its folder must be writable";
   return refuse_path(sqlite, err, strerror(errno), next);
@@ -408,7 +408,7 @@ static bool remember_file(struct sqlite *sqlite, struct error *err)
   return true;
 }
 
-/* Times of CLOCK_BOOTTIME mean something within one boot only. */
+/* Times of CLOCK_BOOTTIME are comparable within one boot only. */
 static void read_boot(struct sqlite *sqlite)
 {
   strcpy(sqlite->clock, "unknown boot");
@@ -434,7 +434,7 @@ static bool connect_file(struct sqlite *sqlite, struct error *err)
   sqlite3_busy_handler(sqlite->db, on_busy, sqlite);
   if (sqlite3_db_readonly(sqlite->db, "main") == 1)
     return refuse_path(sqlite, err, "it is read-only",
-                       "make the file and its folder writable, or give another path");
+                       "make the file and its folder writable, or use another path");
   return sqlite_migrate(sqlite, err);
 }
 

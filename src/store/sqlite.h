@@ -1,5 +1,5 @@
-/* What the parts of the SQLite store share: the connection, its kept statements, transactions, and
- * how its failures are told. Private to store_sqlite*.c. */
+/* Shared by the parts of the SQLite store: the connection, its prepared statements, transactions,
+ * and errors. Private to store_sqlite*.c. */
 #ifndef PROXYLUA_STORE_SQLITE_H
 #define PROXYLUA_STORE_SQLITE_H
 
@@ -8,14 +8,14 @@
 
 #include "store/driver.h"
 
-/* What stays of a snapshot when its entry is settled: the end that an extension began from, by
- * which it is recognised (a line "expires_at …", charge/snapshot.h); else NULL. */
+/* The part of a snapshot that stays when its entry is settled: the expiry date before an extension
+ * (a line "expires_at …", charge/snapshot.h), which identifies it; else NULL. */
 #define SQLITE_SNAPSHOT_KEPT                                                                       \
   "CASE WHEN instr(snapshot, 'expires_at ') > 0 THEN substr(snapshot, instr(snapshot, "            \
   "'expires_at '), instr(substr(snapshot, instr(snapshot, 'expires_at ')) || char(10), char(10)) " \
   "- 1) END"
 
-/* Every statement that is kept prepared; their text is in sqlite.c. */
+/* Every prepared statement; their text is in sqlite.c. */
 enum statement {
   BEGIN,
   COMMIT,
@@ -81,14 +81,14 @@ struct sqlite {
   int64_t renew_at; /* loop_clock() when the lease is renewed */
   struct slots_state states[SLOTS_SCOPES];
   bool stored[SLOTS_SCOPES]; /* the scope has a row */
-  unsigned char *bytes;      /* slots as they lie in the file */
+  unsigned char *bytes;      /* slots in the form of the file */
   size_t byte_capacity;
 };
 
 /* The statement, ready to be bound. NULL with the error set. */
 sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement name, struct error *err);
 
-/* Binds a text that stays where it is while the statement runs; NULL binds NULL. */
+/* Binds a text that must not change while the statement runs; NULL binds NULL. */
 void sqlite_text(sqlite3_stmt *statement, int at, const char *text);
 
 /* Microseconds since 1970. */
@@ -98,31 +98,31 @@ int64_t sqlite_wall_clock(void);
 bool sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, struct error *err);
 
 /* Takes the write lock, waiting for it. A durable transaction is on disk when it is committed; any
- * other survives the death of the process, but not a power cut. */
+ * other survives the end of the process, but not a power cut. */
 bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err);
 
-/* Commits when `ok`, else rolls back. Answers whether it committed. */
+/* Commits if `ok`, else rolls back. Returns whether it committed. */
 bool sqlite_end(struct sqlite *sqlite, bool ok, struct error *err);
 
-/* Ends a transaction that found nothing to write. */
+/* Ends a transaction without changes. */
 bool sqlite_cancel(struct sqlite *sqlite, struct error *err);
 
-/* Tells of SQLite's last failure, with the path and what to do. Answers false. */
+/* Sets the error for SQLite's last failure, with the path and what to do. Returns false. */
 bool sqlite_fail(const struct sqlite *sqlite, struct error *err);
 
-/* Tells of what the store holds and cannot hold. Answers false. */
+/* Sets the error for damaged data in the store. Returns false. */
 bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *what);
 
-/* Brings a new or older file to the present schema; refuses newer and foreign ones untouched
+/* Migrates a new or older file to the present schema; refuses newer and foreign ones unchanged
  * (sqlite_schema.c). */
 bool sqlite_migrate(struct sqlite *sqlite, struct error *err);
-int sqlite_version(void); /* of that schema */
+int sqlite_version(void); /* the version of that schema */
 bool sqlite_refuse_newer(const struct sqlite *sqlite, struct error *err);
 
-/* Runs statements that are not kept. */
+/* Runs statements that are not prepared in advance. */
 bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err);
 
-/* The slots' operation (slots_sqlite.c). */
+/* The operation of the slots (slots_sqlite.c). */
 bool sqlite_slots(struct store_driver *driver, struct store_slots *slots);
 
 /* The journal's operations (journal_sqlite.c). */

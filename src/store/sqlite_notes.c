@@ -4,7 +4,7 @@
 
 #include "store/sqlite.h"
 
-/* A statement with the parameters that all of them begin with. */
+/* A statement with the parameters that begin all of them. */
 static sqlite3_stmt *prepare(struct sqlite *sqlite, enum statement name, const char *owner,
                              const char *kind, struct error *err)
 {

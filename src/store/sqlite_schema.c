@@ -1,5 +1,6 @@
-/* The schema of the SQLite store, as numbered migrations: a file is brought from its version to the
- * present one, and a file that is not ours, or newer than we are, is refused untouched. */
+/* The schema of the SQLite store, as numbered migrations. A file is migrated from its version to
+ * the present one. One that belongs to another program, or has a newer version, is refused
+ * unchanged. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,12 +8,12 @@
 
 #define APPLICATION_ID 0x70786c75 /* "pxlu" */
 
-/* What a row of `charges` counts towards the allowances. */
+/* The amount of a row of `charges` that counts towards the allowances. */
 #define COUNTED(row) \
   "CASE WHEN " row ".state = 3 THEN 0 ELSE coalesce(" row ".price, " row ".quote) END"
-#define MAX_AMOUNT "9223372036854775807" /* sums stop there; no allowance admits them */
+#define MAX_AMOUNT "9223372036854775807" /* sums stop there; it exceeds every allowance */
 
-/* migrations[n] leads from version n to n + 1. Never change one that was released: add another. */
+/* migrations[n] leads from version n to n + 1. Never change a released one: add another. */
 static const char *const migrations[] = {
     "CREATE TABLE scopes ("
     "  key TEXT PRIMARY KEY," /* hash of base URL and API key, slash, name of the scope */
@@ -69,9 +70,9 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (owner, kind, name)"
     ") STRICT, WITHOUT ROWID;",
 
-    /* Sums in place of rows that are added up again and again, snapshots of open entries only.
-     * `charges` is made anew: an older program that has it open can settle its entries, and its new
-     * ones fail since they name no period. */
+    /* Sums instead of rows that are added up each time; snapshots of open entries only. `charges` is
+     * created again: an older program that has it open can settle its entries, and its new ones
+     * fail, since they have no period. */
     "CREATE TABLE identity (id TEXT NOT NULL) STRICT;" /* by which another file is recognised */
     "INSERT INTO identity VALUES (lower(hex(randomblob(16))));"
     "CREATE TABLE ledgers (" /* one row per account */
@@ -83,7 +84,7 @@ static const char *const migrations[] = {
     "  read_at INTEGER NOT NULL DEFAULT 0,"
     "  baseline TEXT," /* what the last charge left (struct journal_baseline) */
     "  baseline_entry INTEGER,"
-    "  baseline_clock TEXT," /* whose microseconds baseline_at is: a boot id */
+    "  baseline_clock TEXT," /* the clock of baseline_at: a boot id */
     "  baseline_at INTEGER"
     ") STRICT, WITHOUT ROWID;"
     "INSERT INTO ledgers (account, period, day, time) SELECT account, 1, "
@@ -113,7 +114,7 @@ static const char *const migrations[] = {
     "  ended_at INTEGER,"
     "  period INTEGER NOT NULL," /* of the ledger */
     "  pruned INTEGER NOT NULL DEFAULT 0," /* journal_prune */
-    /* purse: the beginning of the key that has a ceiling of its own, or nothing */
+    /* purse: the beginning of the key that has its own budget, or nothing */
     "  purse TEXT NOT NULL,"
     "  UNIQUE (account, key)"
     ") STRICT;"
@@ -223,11 +224,10 @@ int sqlite_version(void)
 
 bool sqlite_refuse_newer(const struct sqlite *sqlite, struct error *err)
 {
-  return refuse(sqlite, err,
-                "a newer proxylua has written it; use that version, or give another path");
+  return refuse(sqlite, err, "a newer proxylua has written it; use that version, or another path");
 }
 
-/* The version of a file that is ours: 0 for an empty one. */
+/* The version of our file: 0 for an empty one. */
 static bool read_version(struct sqlite *sqlite, int64_t *version, struct error *err)
 {
   int64_t id, objects;
@@ -237,12 +237,11 @@ static bool read_version(struct sqlite *sqlite, int64_t *version, struct error *
     return false;
   bool empty = id == 0 && *version == 0 && objects == 0;
   if (!empty && (id != APPLICATION_ID || *version < 1))
-    return refuse(sqlite, err, "it is a database of another program; give another path");
+    return refuse(sqlite, err, "it is a database of another program; use another path");
   return *version <= VERSION || sqlite_refuse_newer(sqlite, err);
 }
 
-/* Answers, when it could be asked, whether the file takes part in WAL mode; some network file
- * systems do not. */
+/* Sets WAL mode, and reports whether the file supports it; some network file systems do not. */
 static bool set_wal(struct sqlite *sqlite, struct error *err)
 {
   if (!sqlite_execute(sqlite, "PRAGMA journal_mode=WAL", err)) return false;
@@ -253,8 +252,9 @@ static bool set_wal(struct sqlite *sqlite, struct error *err)
   const char *mode = wal ? (const char *)sqlite3_column_text(statement, 0) : NULL;
   wal = mode && (strcmp(mode, "wal") == 0 || strcmp(mode, "memory") == 0);
   sqlite3_finalize(statement);
-  return wal || refuse(sqlite, err,
-                       "its file system cannot share it between processes; put it on a local disk");
+  return wal ||
+         refuse(sqlite, err,
+                "its file system cannot share it between processes; move it to a local disk");
 }
 
 static bool migrate_from(struct sqlite *sqlite, int64_t version, struct error *err)
@@ -267,7 +267,7 @@ static bool migrate_from(struct sqlite *sqlite, int64_t version, struct error *e
   return sqlite_execute(sqlite, mark, err);
 }
 
-/* Several processes may come to a new file at once: the version is read again under the lock. */
+/* Several processes may open a new file at once, so the version is read again under the lock. */
 static bool migrate(struct sqlite *sqlite, struct error *err)
 {
   int64_t version;
@@ -277,7 +277,7 @@ static bool migrate(struct sqlite *sqlite, struct error *err)
   return sqlite_end(sqlite, ok, err);
 }
 
-/* In one transaction: between its three questions, another process may migrate the file. */
+/* In one transaction: between its three queries, another process may migrate the file. */
 static bool read_version_at_once(struct sqlite *sqlite, int64_t *version, struct error *err)
 {
   struct error ignored;

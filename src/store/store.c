@@ -18,20 +18,20 @@ struct queue {
 struct store {
   struct loop *loop;
   char *location, *name;
-  bool is_default; /* the location is ours to make the folders of */
+  bool is_default; /* the default location: its folders are created */
   const struct store_ops *ops;
-  struct store_driver *driver; /* of the store's thread; NULL: not open */
+  struct store_driver *driver; /* used by the store's thread; NULL: not open */
   struct store_run run;        /* the same */
   atomic_bool hurry;
-  size_t under_way; /* of the loop's thread: submitted, and done has not run */
+  size_t under_way; /* used by the loop's thread: submitted, and done has not run */
 
   bool running;
   pthread_t thread;
-  pthread_mutex_t mutex; /* guards what follows */
+  pthread_mutex_t mutex; /* guards the fields below */
   pthread_cond_t more, less;
   struct queue waiting, finished;
   bool stop;
-  bool posted; /* one message to the loop brings all that have finished by then */
+  bool posted; /* one message to the loop announces all finished jobs */
   struct loop_message message;
 };
 
@@ -92,8 +92,8 @@ static bool make_folders(char *path, struct error *err)
     bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
     if (!made)
       error_set(err, ERROR_STORE,
-                "the store: its folder %s cannot be made: %s; make it, or say --store PATH", path,
-                strerror(errno));
+                "the store: its folder %s cannot be created: %s; create it, or use --store PATH",
+                path, strerror(errno));
     *slash = '/';
     if (!made) return false;
   }
@@ -112,7 +112,7 @@ static bool be_open(struct store *store, struct error *err)
   return store->driver;
 }
 
-/* With the mutex, until there is a job or the driver wants to be tended again. */
+/* With the mutex held: waits until there is a job or the driver's periodic work is due. */
 static void await_job(struct store *store)
 {
   int64_t due = -1;
@@ -154,7 +154,7 @@ static void *work(void *arg)
   return NULL;
 }
 
-/* Signals are the main thread's business. */
+/* Signals are handled by the main thread. */
 static bool start(struct store *store, struct error *err)
 {
   sigset_t all, before;
@@ -246,7 +246,7 @@ static char *default_location(struct error *err)
   if (size >= 0) return path;
   if (size == -2)
     error_set(err, ERROR_CONFIG,
-              "no place for the store: neither XDG_STATE_HOME nor HOME is set; say --store PATH");
+              "no place for the store: neither XDG_STATE_HOME nor HOME is set; use --store PATH");
   else
     error_set(err, ERROR_INTERNAL, "out of memory");
   return NULL;
@@ -257,7 +257,7 @@ static bool is_database(const char *location)
   return begins(location, "postgres://") || begins(location, "postgresql://");
 }
 
-/* A password with such characters would be taken for a host, a port or a database, and told of in
+/* A password with such characters would be read as a host, a port or a database, and appear in
  * messages. */
 static bool has_odd_password(const char *location)
 {
@@ -285,15 +285,14 @@ static char *resolve(const char *location, struct error *err)
   if (!location) return default_location(err);
   if (is_database(location) && has_odd_password(location))
     error_set(err, ERROR_CONFIG,
-              "the store's address cannot be read: write @, / and : in a user or a password as "
+              "the store's address is not valid: write @, / and : in a user or a password as "
               "%%xx");
   else if (!is_database(location) && strstr(location, "://"))
-    error_set(err, ERROR_CONFIG,
-              "the store %.*s… is neither a path, nor :memory:, nor postgres://…",
+    error_set(err, ERROR_CONFIG, "the store %.*s… must be a path, :memory: or postgres://…",
               (int)strcspn(location, ":"), location);
   else if (!*location)
     error_set(err, ERROR_CONFIG,
-              "the store is an empty text; give the path of a file, or leave it out");
+              "the store is an empty text; use the path of a file, or leave it out");
   else {
     char *copy = strdup(location);
     if (!copy) error_set(err, ERROR_INTERNAL, "out of memory");
@@ -357,7 +356,7 @@ void store_close(struct store *store)
     run_finished(store);
   }
   if (store->running) end_thread(store);
-  while (store->posted) loop_turn(store->loop, 0); /* the loop still knows our message */
+  while (store->posted) loop_turn(store->loop, 0); /* the loop still has this message */
   pthread_cond_destroy(&store->less);
   pthread_cond_destroy(&store->more);
   pthread_mutex_destroy(&store->mutex);

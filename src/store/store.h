@@ -1,7 +1,7 @@
-/* Where slots, pauses and the journal of charges live, shared by every process that uses the same
- * store: a file (SQLite) or a database (PostgreSQL). All work runs on a thread of its own, first in
- * first out, so neither a busy file nor a slow disk holds up the loop; a completion on the loop's
- * thread ends each job. */
+/* The store of slots, pauses and the journal of charges, shared by every process that uses the same
+ * location: a file (SQLite) or a database (PostgreSQL). All work runs on a separate thread, first
+ * in first out, so that a busy file or a slow disk does not block the loop; each job ends with a
+ * completion on the loop's thread. */
 #ifndef PROXYLUA_STORE_STORE_H
 #define PROXYLUA_STORE_STORE_H
 
@@ -14,54 +14,54 @@
 struct store;
 struct store_driver;
 
-/* A piece of work: the first field of what it works on, which must live, and keep still, until
- * `done` has run. */
+/* A piece of work: the first field of the struct that it works on, which must live, and not move,
+ * until `done` has run. */
 struct store_job {
   struct store_job *next;
   void (*work)(struct store_job *job, struct store_driver *driver); /* on the store's thread */
   void (*done)(struct store_job *job); /* on the loop's thread, in loop_turn or store_close */
-  struct error err;                    /* kind ERROR_NONE when it worked */
+  struct error err;                    /* kind ERROR_NONE on success */
 };
 
-/* Takes note of the location: a path, ":memory:" (gone when closed),
- * postgres://user:password@host/database as libpq reads it, or NULL for
+/* Stores the location: a path, ":memory:" (lost when closed),
+ * postgres://user:password@host/database in libpq's syntax, or NULL for
  * $XDG_STATE_HOME/proxylua/state.db. Opens nothing before the first job, which fails with an error
- * of kind `store` when it cannot be opened (`config` without libpq); the next one tries again. NULL
- * with a config error for a location that no store understands. */
+ * of kind `store` when the store cannot be opened (`config` without libpq); the next job tries
+ * again. NULL with a config error for an invalid location. */
 struct store *store_open(struct loop *loop, const char *location, struct error *err);
 
-/* Finishes every job, runs its completion (which may submit more), and closes. A lock that others
- * hold is waited for one second at most. NULL is fine. */
+/* Finishes every job, runs its completion (which may submit more), and closes. Waits for at most
+ * one second for a lock of others. NULL is allowed. */
 void store_close(struct store *store);
 
 /* The path, or the database without user and password, for messages. */
 const char *store_location(const struct store *store);
 
-/* Hands in a job whose work and done are set. */
+/* Submits a job whose work and done are set. */
 void store_submit(struct store *store, struct store_job *job);
 
-/* Opens the store if it is not open, and no more. */
+/* Only opens the store, if it is not open. */
 void store_check(struct store *store, struct store_job *job);
 
-/* Ends, takes and looks, in this order, in one transaction. With nothing to end or take it only
- * reads. */
+/* Endings, takings and views, in this order, in one transaction. Without endings and takings it
+ * only reads. */
 struct store_slots {
   struct store_job job;
-  char key[65];    /* whose slots: hex SHA-256 of base URL and key */
-  unsigned scopes; /* those that `views` is wanted of; all that endings and takings name must be
-                      among them */
+  char key[65];    /* the owner of the slots: hex SHA-256 of base URL and key */
+  unsigned scopes; /* those wanted in `views`; must include the scopes of all endings and
+                      takings */
   struct slots_rule rules[SLOTS_SCOPES];
   struct slots_ending *endings;
   size_t ending_count;
-  struct slots_taking *takings; /* answered in place */
+  struct slots_taking *takings; /* the results are written here */
   size_t taking_count;
-  int64_t asked_at; /* a moment of loop_clock() before the takings, from which leases surely last */
-  struct slots_view views[SLOTS_SCOPES]; /* the answer, as it is after all takings */
+  int64_t asked_at; /* a time of loop_clock() before the takings, from which the leases count */
+  struct slots_view views[SLOTS_SCOPES]; /* the result, after all takings */
   int64_t answered_at;                   /* loop_clock() from which the views' durations count */
 };
 
-/* job.done must be set. Errors are of kind `store`: nothing was taken then; what was to end keeps
- * its lease. */
+/* job.done must be set. Errors are of kind `store`: then no slot was taken, and endings keep their
+ * leases. */
 void store_slots(struct store *store, struct store_slots *slots);
 
 #endif
