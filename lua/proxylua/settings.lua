@@ -47,9 +47,9 @@ function types.store(value, in_file)
   return types.path(value, in_file)
 end
 
--- A number alone is refused: whether it means seconds or days would be a guess.
+-- All of these are waits of seconds, so that a number alone can mean nothing else.
 function types.duration(value, in_file)
-  local seconds = duration.read(value)
+  local seconds = duration.of_setting(value)
   if seconds and seconds >= 0.001 and seconds <= 1e6 then return seconds end
   if seconds then return nil, "a duration from 1ms to 1000000s" end
   return nil, duration.expected(value, in_file and '"')

@@ -117,7 +117,7 @@ local function options_of(args, flags)
     url = args.url, country = args.expected, expect = args.expect, address = args.address,
     max_latency = args.max_latency and duration.seconds(args.max_latency, "--max-latency"),
     concurrency = args.concurrency, history = not args.forget,
-    timeout = flags.timeout and duration.seconds(flags.timeout, "--timeout"),
+    timeout = flags.timeout and duration.of_setting(flags.timeout),
     summary = check.summary(),
   }
   check_options(options)
