@@ -104,11 +104,12 @@ local requires = {
   ["plugin.package"] = { "util", "formats", "check", "init" },
   ["plugin.host"] = { "util", "tasks", "settings", "plugin.streams", "plugin.package" },
   bundle = { "util", "script", "plugin.package" },
+  mcp = { "util", "tasks", "term", "api", "proxies", "check", "fleet", "report", "init" },
   repl = { "util", "term", "help", "proxies.address", "init" },
   cli = {
     "util", "tasks", "qr", "settings", "script", "term", "api", "proxies", "check", "fleet",
       "report", "init", "help",
-    "plugin.package", "plugin.host", "bundle", "repl",
+    "plugin.package", "plugin.host", "bundle", "repl", "mcp",
   },
 }
 

@@ -9,7 +9,7 @@ local M = {}
 
 local own = { "api", "fleet", "renew", "check", "export", "report", "deposit", "alerts", "journal",
   "plugin", "bundle",
-  "sandbox", "doctor", "completion", "help" }
+  "mcp", "sandbox", "doctor", "completion", "help" }
 
 -- A damaged list of plugins, which `proxylua doctor` tells of, costs nobody the other commands.
 local function plugins()
