@@ -181,7 +181,7 @@ end
 local groups = {
   { "Every day", "orders", "check", "export", "fleet", "renew", "report" },
   { "Account and money", "account", "deposit", "deposits", "alerts", "journal" },
-  { "Scripts", "plugin", "bundle", "sandbox" },
+  { "Scripts", "plugin", "bundle", "mcp", "sandbox" },
   { "Other", "doctor", "help", "completion", "reference", "api" },
 }
 
