@@ -22,16 +22,16 @@ texts    = $(sort $(wildcard docs/help/*.txt)) share/licences.txt share/proxylua
 flags    = -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql -g -pthread \
            -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -fstack-protector-strong -fvisibility=hidden -MMD -MP
 
-# Lua is linked whole and exports its API (-E): C modules that a script requires look for it in the program. lua-cjson's
-# functions are not exported, since one of those modules may be another copy of it.
-linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,cjson.a:libminizip.a:libyaml.a
-# The line editor is linked whole: most runs never use it, and all would wait for its libraries to be loaded.
-editor   = -l:libedit.a -l:libbsd.a -l:libmd.a -l:libtinfo.a
-# libcurl brings zlib along anyhow.
-zip      = -l:libminizip.a -lz
-yaml     = -l:libyaml.a
-libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
-           -lcurl -lsqlite3 -levent_core -levent_extra -levent_pthreads $(editor) $(zip) $(yaml) -lssl -lcrypto -lseccomp -ldl -lm
+# Lua is linked whole and exports its API (-E): C modules that a script requires look for it in the program. The other
+# libraries' functions are not exported, since one of those modules may use another copy of them.
+linking  = -pthread -Wl,-E -Wl,-z,relro,-z,now -Wl,--exclude-libs,$(subst $(space),:,cjson.a $(static))
+empty    =
+space    = $(empty) $(empty)
+# Linked into the program: every run would wait for each shared library to be loaded, and few runs use them. Libraries that
+# are large or have other licences (libcurl, libpq, libqrencode, libseccomp) are opened when they are first needed.
+static   = libsqlite3.a libevent_extra.a libevent_pthreads.a libevent_core.a libedit.a libbsd.a libmd.a libtinfo.a \
+           libminizip.a libz.a libyaml.a
+libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive $(static:%=-l:%) -ldl -lm
 
 # What specs run beside the program: attempts at the processes of plugins, and the journal's jobs.
 attempts = build/spec/jail_check build/spec/frame_check build/spec/journal_check
@@ -122,7 +122,7 @@ bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) 
 doc: build/doc/index.html ## write the documentation and the reference as a site, build/doc/index.html
 
 # The commands that have a manual page of their own, proxylua-NAME.
-commands  = account alerts api bundle check completion deposit deposits doctor export fleet help journal orders plugin \
+commands  = account alerts api bundle check completion deposit deposits doctor export fleet help journal mcp orders plugin \
             reference renew report sandbox
 man_pages = proxylua.1 $(commands:%=proxylua-%.1)
 
@@ -222,7 +222,7 @@ build/embedded.o: build/embedded.c src/bind/embedded.h
 # This one measures the engine itself.
 build/bench/slots: bench/slots.c $(patsubst src/%.c,build/release/%.o,$(wildcard $(engine:%=src/%/*.c))) Makefile | packages
 	@mkdir -p $(@D)
-	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lcurl -lsqlite3 $(zip) -lssl -lcrypto -lseccomp -ldl -lm
+	$(call say,make $@)$(CC) $(flags) -O2 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) -lsqlite3 -l:libminizip.a -lz -l:libmd.a -ldl -lm
 
 build/bench/%: bench/%.c Makefile | packages
 	@mkdir -p $(@D)
@@ -242,7 +242,7 @@ build/spec/frame_check: spec/support/frame_check.c $(reading) build/cjson.a Make
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
 	  build/cjson.a -l:liblua5.4.a -ldl -lm
 
-build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/error.c src/plugin/jail.h src/base/error.h Makefile | packages
+build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/error.c src/base/library.c src/plugin/jail.h Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lseccomp
 
@@ -252,7 +252,7 @@ journal = $(wildcard src/store/*.c src/limits/slots*.c src/charge/journal*.c src
 build/spec/journal_check: spec/support/journal_check.c $(journal) $(wildcard src/store/*.h src/charge/journal.h) Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
-	  -Wl,--wrap=clock_gettime,--wrap=sqlite3_reset -lcurl -lsqlite3 -lcrypto -ldl
+	  -Wl,--wrap=clock_gettime,--wrap=sqlite3_reset -lcurl -lsqlite3 -l:libmd.a -ldl
 
 .PHONY: packages
 packages:

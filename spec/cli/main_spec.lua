@@ -31,6 +31,30 @@ describe("the program", function()
     assert.equal(hard, soft)
   end)
 
+  -- The loader fails where it comes across an empty file.
+  it("opens libcurl for the first request only, and names it if that fails", function()
+    program.write(home .. "/libcurl.so.4", "")
+    local env = { LD_LIBRARY_PATH = home, PROXYLUA_BASE_URL = "", PROXYLUA_API_KEY = "sk_live_1" }
+    local function run(...)
+      local result = program.run({ ... }, { env = env })
+      return result.code, result.out, result.err
+    end
+    for _, args in ipairs{ { "-e", "" }, { "--version" }, { "--help" }, { "orders", "--help" },
+      { "completion", "words", "--", "orders", "l" }, { "journal", "list" } } do
+      local code, _, err = run(table.unpack(args))
+      assert.are.same({ 0, "" }, { code, err })
+    end
+    local missing = "an HTTP request needs the library libcurl.so.4, which cannot be opened ("
+    for _, args in ipairs{ { "orders", "list" }, { "--base-url", "https://a.example", "-e", "" },
+      { "-e", "require('proxylua').http.get('http://127.0.0.1/', { headers = { a = 'b' } })" },
+    } do
+      local code, _, err = run(table.unpack(args))
+      assert.are.equal(2, code)
+      assert.matches(missing, err, 1, true)
+      assert.matches("(Debian: libcurl4)", err, 1, true)
+    end
+  end)
+
   it("survives a broken pipe, and the programs that it starts die of one", function()
     local code = "os.execute('kill -PIPE $PPID') io.popen('kill -PIPE $$; echo alive >&2'):close() "
       .. "io.stderr:write('on')"

@@ -111,8 +111,8 @@ describe("a missing library", function()
     local result = program.run({ "--sandbox", "deposit", "BTC", "--png", folder .. "/x.png" },
       { env = env })
     assert.are.equal(2, result.code)
-    assert.has.match("needs the library libqrencode, which is not there %(.*Debian: libqrencode4",
-      result.err)
+    assert.has.match("a QR code needs the library libqrencode%.so%.4, which cannot be opened %(.*"
+      .. "Debian: libqrencode4", result.err)
     assert.is_nil(core.system.kind(folder .. "/x.png"))
     result = program.run({ "--sandbox", "deposit", "BTC" }, { env = env })
     assert.are.same({ 0, "" }, { result.code, result.err })

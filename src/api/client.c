@@ -1,5 +1,6 @@
 #include "api/client.h"
 #include "api/secret.h"
+#include "net/curl_library.h"
 #include "net/trace.h"
 #include "net/url.h"
 
@@ -26,7 +27,7 @@ struct client {
   struct http *http;
   struct client_settings settings;
   char *base_url;
-  struct curl_slist *headers; /* of every request */
+  struct curl_slist *headers[2]; /* of most requests: GET, and all others */
   struct client_call *calls;
   double date; /* what the API last said the time is, seconds since 1970; 0: nothing yet */
   int64_t dated_us;
@@ -49,10 +50,7 @@ struct client *client_open(struct loop *loop, const struct client_settings *sett
     return NULL;
   }
   client->http = http_open(loop);
-  client->headers = curl_slist_append(NULL, "Accept: application/json");
-  if (client->http && client->headers &&
-      (!settings->ca_file || http_set_ca(client->http, settings->ca_file)) &&
-      curl_slist_append(client->headers, "Content-Type: application/json"))
+  if (client->http && (!settings->ca_file || http_set_ca(client->http, settings->ca_file)))
     return client;
   client_close(client);
   error_set(err, ERROR_INTERNAL, "out of memory");
@@ -64,7 +62,7 @@ void client_close(struct client *client)
   if (!client) return;
   while (client->calls) client_cancel(client->calls);
   http_close(client->http);
-  curl_slist_free_all(client->headers);
+  for (int i = 0; i < 2; i++) curl_slist_free_all(client->headers[i]);
   free(client->base_url);
   free(client);
 }
@@ -477,6 +475,37 @@ static size_t scrub_key(const void *key, char *bytes, size_t size)
   return secret_scrub_bytes(key, bytes, size);
 }
 
+static const char *accept_of(const struct client_request *r)
+{
+  if (!is_file(r) || asks_for(r, "format=json")) return "Accept: application/json";
+  return asks_for(r, "format=csv") ? "Accept: text/csv" : "Accept: text/plain";
+}
+
+static bool add_header(struct curl_slist **list, const char *line)
+{
+  struct curl_slist *longer = curl_slist_append(*list, line);
+  if (longer) *list = longer;
+  return longer;
+}
+
+/* The headers of a call, its own where they are not those of most. NULL if out of memory. */
+static const struct curl_slist *headers_of(struct client_call *call)
+{
+  const struct client_request *r = &call->request;
+  const char *key = r->idempotency_key;
+  bool changes = r->method && strcmp(r->method, "GET") != 0;
+  struct curl_slist **list = key || is_file(r) ? &call->headers : &call->client->headers[changes];
+  char line[320];
+  if (*list) return *list;
+  if (key) snprintf(line, sizeof line, "Idempotency-Key: %s", key);
+  if (add_header(list, accept_of(r)) &&
+      (!changes || add_header(list, "Content-Type: application/json")) &&
+      (!key || add_header(list, line)))
+    return *list;
+  curl_slist_free_all(*list);
+  return *list = NULL;
+}
+
 void client_go(struct client_call *call)
 {
   struct client *client = call->client;
@@ -490,10 +519,18 @@ void client_go(struct client_call *call)
     take_others(call);
     return;
   }
+  const struct curl_slist *headers = NULL;
+  bool opened = curl_library_open(&call->error);
+  if (opened) headers = headers_of(call);
+  if (opened && !headers) error_set(&call->error, ERROR_INTERNAL, "out of memory");
+  if (!headers) {
+    finish(call);
+    return;
+  }
   struct http_request request = {
       .method = r->method,
       .url = call->url,
-      .headers = call->headers ? call->headers : client->headers,
+      .headers = headers,
       .body = r->body,
       .body_size = r->body_size,
       .bearer = secret_text(client->settings.key),
@@ -553,34 +590,11 @@ static void take_slots(struct client_call *call)
                call);
 }
 
-static const char *accept_of(const struct client_request *r)
-{
-  if (asks_for(r, "format=json")) return "Accept: application/json";
-  return asks_for(r, "format=csv") ? "Accept: text/csv" : "Accept: text/plain";
-}
-
-/* Most calls have the client's headers; some have a list of their own. */
-static bool build_headers(struct client_call *call)
-{
-  const struct client_request *r = &call->request;
-  if (r->idempotency_key) {
-    char line[320];
-    snprintf(line, sizeof line, "Idempotency-Key: %s", r->idempotency_key);
-    call->headers = curl_slist_append(NULL, line);
-    for (const struct curl_slist *h = call->client->headers; h && call->headers; h = h->next)
-      if (!curl_slist_append(call->headers, h->data)) return false;
-    return call->headers;
-  }
-  if (!is_file(r)) return true;
-  call->headers = curl_slist_append(NULL, accept_of(r));
-  return call->headers;
-}
 
 static bool build(struct client_call *call)
 {
   const struct client_request *r = &call->request;
   const char *base = call->client->base_url;
-  if (!build_headers(call)) return false;
   size_t size = strlen(base) + strlen(r->path) + (r->query ? strlen(r->query) : 0) + 2;
   call->url = malloc(size);
   if (call->url)

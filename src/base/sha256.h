@@ -3,7 +3,6 @@
 #ifndef PROXYLUA_BASE_SHA256_H
 #define PROXYLUA_BASE_SHA256_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #define DIGEST_SIZE 32
@@ -14,11 +13,11 @@ struct digest_part {
   size_t size;
 };
 
-/* Of all parts, one behind the other. False when memory is out. */
-bool digest_sha256(const struct digest_part *parts, size_t count,
+/* Of all parts, one behind the other. */
+void digest_sha256(const struct digest_part *parts, size_t count,
                    unsigned char digest[DIGEST_SIZE]);
 
 /* The same as a text in lower case. */
-bool digest_hex(const struct digest_part *parts, size_t count, char hex[DIGEST_HEX]);
+void digest_hex(const struct digest_part *parts, size_t count, char hex[DIGEST_HEX]);
 
 #endif

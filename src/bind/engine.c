@@ -274,8 +274,8 @@ static bool open_purchase(struct engine *engine, struct error *err)
 static bool is_sandbox(const struct engine *engine)
 {
   static const char prefix[] = "sk_sandbox_";
-  return engine->sandbox || (http_is_loopback(engine->base_url) &&
-                             strncmp(secret_text(engine->key), prefix, sizeof prefix - 1) == 0);
+  return engine->sandbox || (strncmp(secret_text(engine->key), prefix, sizeof prefix - 1) == 0 &&
+                             http_is_loopback(engine->base_url));
 }
 
 static bool open_client(struct engine *engine, struct error *err)

@@ -11,6 +11,7 @@
 #include "bind/modules.h"
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
+#include "net/curl_library.h"
 #include "net/http.h"
 
 #define RESPONSE "proxylua.response"
@@ -304,13 +305,14 @@ static int fetch(lua_State *L)
   request.or_loopback = strcmp(reach, "loopback") == 0;
   request.public_only = request.or_loopback || strcmp(reach, "public") == 0;
   lua_settop(L, 2);
+  struct error err = ERROR_INIT;
+  if (!curl_library_open(&err)) return error_raise(L, &err);
   struct fetch *fetch = lua_newuserdatauv(L, sizeof *fetch, 0);
   *fetch = (struct fetch){.wait = {.cancel = stop}, .method = request.method, .url = url};
   if (!lua_isnil(L, 2)) {
     luaL_setmetatable(L, FETCH);
     read_options(L, 2, fetch, &request);
   }
-  struct error err = ERROR_INIT;
   fetch->exchange = http_send(runtime_of(L)->web, &request, on_done, fetch, &err);
   if (!fetch->exchange) return error_raise(L, &err);
   return wait_for(L, &fetch->wait, finish, (lua_KContext)fetch);

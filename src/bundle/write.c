@@ -20,11 +20,6 @@ struct program {
   size_t marker; /* offset of bundle_marker */
 };
 
-static bool fail_memory(struct error *err)
-{
-  error_set(err, ERROR_INTERNAL, "out of memory");
-  return false;
-}
 
 static bool map_program(struct program *program, struct error *err)
 {
@@ -77,13 +72,13 @@ static void shift_offsets(struct buffer *zip, size_t begin)
     zip_put_u32(at + ZIP_CENTRAL_OFFSET, zip_u32(at + ZIP_CENTRAL_OFFSET) + (uint32_t)begin);
 }
 
-static bool fill_marker(struct bundle_marker *marker, struct buffer *zip, size_t begin)
+static void fill_marker(struct bundle_marker *marker, struct buffer *zip, size_t begin)
 {
   *marker = bundle_marker;
   marker->begin = begin;
   marker->end = begin + zip->size;
   shift_offsets(zip, begin);
-  return digest_sha256(&(struct digest_part){zip->data, zip->size}, 1, marker->digest);
+  digest_sha256(&(struct digest_part){zip->data, zip->size}, 1, marker->digest);
 }
 
 static bool write_all(const struct program *program, const struct bundle_marker *marker,
@@ -111,7 +106,7 @@ static bool attach(const struct program *program, struct archive *archive, struc
               "that is too much for one bundle: it may have 65534 files and 4 GiB");
     return false;
   }
-  if (!fill_marker(&marker, zip, program->size)) return fail_memory(err);
+  fill_marker(&marker, zip, program->size);
   return write_all(program, &marker, zip, path, err);
 }
 

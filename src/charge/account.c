@@ -9,9 +9,9 @@
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
-bool flow_hash(const char *text, size_t size, char hex[HEX(32)])
+void flow_hash(const char *text, size_t size, char hex[HEX(32)])
 {
-  return digest_hex(&(struct digest_part){text, size}, 1, hex);
+  digest_hex(&(struct digest_part){text, size}, 1, hex);
 }
 
 static void go_on(struct flow *charge)
@@ -37,8 +37,8 @@ static bool read_names(struct flow *charge, const struct http_exchange *x)
         !flow_read(charge, RECORD_ACCOUNT, x, fields[i], value, sizeof value))
       continue;
     int size = snprintf(text, sizeof text, "%.390s\n%s\n%s", base, fields[i], value);
-    if (flow_hash(text, (size_t)size, charge->aliases[i]))
-      charge->account.aliases[i] = charge->aliases[i];
+    flow_hash(text, (size_t)size, charge->aliases[i]);
+    charge->account.aliases[i] = charge->aliases[i];
     snprintf(charge->account_name, sizeof charge->account_name, "%.390s %s", base, value);
     charge->account.put = charge->account_name;
   }

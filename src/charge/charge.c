@@ -85,11 +85,13 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
   else if (!purchase_random_key(charge->public.key))
     return false;
   if (request->inquiry) return true;
-  return buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path,
-                      request->query ? "?" : "", request->query ? request->query : "",
-                      request->body ? request->body : "") &&
-         flow_read_traits(charge, request->body ? request->body : "", &charge->asked) &&
-         flow_hash(charge->params.data, charge->params.size, charge->params_hash);
+  if (!buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path,
+                    request->query ? "?" : "", request->query ? request->query : "",
+                    request->body ? request->body : "") ||
+      !flow_read_traits(charge, request->body ? request->body : "", &charge->asked))
+    return false;
+  flow_hash(charge->params.data, charge->params.size, charge->params_hash);
+  return true;
 }
 
 struct purchase_charge *purchase_begin(struct purchase *purchase,

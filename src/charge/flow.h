@@ -287,7 +287,7 @@ void flow_inquiry_end(struct flow *charge);
 bool flow_inquiry_found(struct flow *charge, struct journal_settle *settle);
 
 /* hex SHA-256 */
-bool flow_hash(const char *text, size_t size, char hex[HEX(32)]);
+void flow_hash(const char *text, size_t size, char hex[HEX(32)]);
 
 /* "orders.create", or the path of a request that the table does not know. */
 const char *flow_name(const struct flow *charge);

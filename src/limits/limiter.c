@@ -324,21 +324,21 @@ double limiter_refused(struct limiter_ticket *ticket, double retry_after)
   return (double)pause / 1e6;
 }
 
-static bool hash_key(const char *base_url, const char *key, char hex[DIGEST_HEX])
+static void hash_key(const char *base_url, const char *key, char hex[DIGEST_HEX])
 {
   const struct digest_part parts[] = {{base_url, strlen(base_url)}, {"\n", 1}, {key, strlen(key)}};
-  return digest_hex(parts, 3, hex);
+  digest_hex(parts, 3, hex);
 }
 
 struct limiter *limiter_open(struct loop *loop, struct store *store, const char *base_url,
                              const char *key, const struct limiter_rules *rules, struct error *err)
 {
   struct limiter *limiter = calloc(1, sizeof *limiter);
-  if (!limiter || !hash_key(base_url, key, limiter->key)) {
-    free(limiter);
+  if (!limiter) {
     error_set(err, ERROR_INTERNAL, "out of memory");
     return NULL;
   }
+  hash_key(base_url, key, limiter->key);
   limiter->loop = loop;
   limiter->store = store;
   limiter->rules = *rules;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/curl_library.h"
 #include "net/http_private.h"
 
 #define POOL_LARGEST 1024    /* idle handles kept */
@@ -298,6 +299,7 @@ static bool start_queued(void *arg, int ready)
 static bool prepare(struct http *http, struct error *err)
 {
   if (http->multi) return true;
+  if (!curl_library_open(err)) return false;
   http->multi = loop_curl(http->loop);
   if (!http->multi) {
     error_set(err, ERROR_INTERNAL, "libcurl cannot start");

@@ -85,7 +85,7 @@ static void watch_tls(struct http_exchange *x)
   if (curl_easy_getinfo(x->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls ||
       tls->backend != CURLSSLBACKEND_OPENSSL || !tls->internals)
     return;
-  SSL_set_app_data((SSL *)tls->internals, x);
+  if (!SSL_set_app_data((SSL *)tls->internals, x)) return;
   SSL_set_info_callback(tls->internals, on_tls_event);
   x->ends_with_tls = true;
 }

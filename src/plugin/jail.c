@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/library.h"
+
 #define LAST_CLOCK CLOCK_TAI /* the clocks beyond belong to other processes */
 
 extern char **environ;
@@ -110,49 +112,75 @@ bool jail_is_possible(void)
   return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
-/* Memory that nobody shares, that comes from no file and that holds no code. */
-static int allow_memory(scmp_filter_ctx filter, int call)
+struct seccomp {
+  __typeof__(&seccomp_init) init;
+  __typeof__(&seccomp_attr_set) attr_set;
+  __typeof__(&seccomp_rule_add) rule_add;
+  __typeof__(&seccomp_load) load;
+  __typeof__(&seccomp_release) release;
+};
+
+static bool open_seccomp(struct seccomp *seccomp, struct error *err)
 {
-  const unsigned kind = MAP_TYPE | MAP_ANONYMOUS;
-  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2,
-                          SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-                          SCMP_A3(SCMP_CMP_MASKED_EQ, kind, MAP_PRIVATE | MAP_ANONYMOUS));
+  const struct library_function functions[] = {{"seccomp_init", &seccomp->init, false},
+                                               {"seccomp_attr_set", &seccomp->attr_set, false},
+                                               {"seccomp_rule_add", &seccomp->rule_add, false},
+                                               {"seccomp_load", &seccomp->load, false},
+                                               {"seccomp_release", &seccomp->release, false}};
+  const struct library library = {.user = "a plugin",
+                                  .file = "libseccomp.so.2",
+                                  .package = "libseccomp2",
+                                  .functions = functions,
+                                  .count = sizeof functions / sizeof functions[0]};
+  return library_open(&library, err);
 }
 
-static int allow(scmp_filter_ctx filter, int call, int fd)
+/* Memory that nobody shares, that comes from no file and that holds no code. */
+static int allow_memory(const struct seccomp *seccomp, scmp_filter_ctx filter, int call)
+{
+  const unsigned kind = MAP_TYPE | MAP_ANONYMOUS;
+  return seccomp->rule_add(filter, SCMP_ACT_ALLOW, call, 2,
+                           SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+                           SCMP_A3(SCMP_CMP_MASKED_EQ, kind, MAP_PRIVATE | MAP_ANONYMOUS));
+}
+
+static int allow(const struct seccomp *seccomp, scmp_filter_ctx filter, int call, int fd)
 {
   switch (call) {
     case SCMP_SYS(read):
     case SCMP_SYS(write):
-      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd, 0));
+      return seccomp->rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+                               SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd, 0));
     case SCMP_SYS(mmap):
-      return allow_memory(filter, call);
+      return allow_memory(seccomp, filter, call);
     case SCMP_SYS(clock_gettime):
-      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_LE, LAST_CLOCK, 0));
+      return seccomp->rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+                               SCMP_A0(SCMP_CMP_LE, LAST_CLOCK, 0));
     default:
-      return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
+      return seccomp->rule_add(filter, SCMP_ACT_ALLOW, call, 0);
   }
 }
 
-static bool filter_calls(int fd, struct error *err)
+static bool filter_calls(const struct seccomp *seccomp, int fd, struct error *err)
 {
-  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+  scmp_filter_ctx filter = seccomp->init(SCMP_ACT_KILL_PROCESS);
   int failed =
-      filter ? seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) : -ENOMEM;
+      filter ? seccomp->attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) : -ENOMEM;
   for (const int *call = jail_calls; failed == 0 && *call != -1; call++)
-    failed = allow(filter, *call, fd);
-  if (failed == 0) failed = seccomp_load(filter);
-  if (filter) seccomp_release(filter);
+    failed = allow(seccomp, filter, *call, fd);
+  if (failed == 0) failed = seccomp->load(filter);
+  if (filter) seccomp->release(filter);
   errno = -failed;
   return failed == 0 || fail(err, "system calls");
 }
 
 bool jail_enter(int fd, const struct jail_limits *limits, struct error *err)
 {
+  struct seccomp seccomp;
+  if (!limits->calls_free && !open_seccomp(&seccomp, err)) return false;
   if (!limit_resources(limits, err)) return false;
   if (!close_but(fd)) return fail(err, "descriptors");
   wipe_environment();
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail(err, "privileges");
-  return limits->calls_free || filter_calls(fd, err);
+  return limits->calls_free || filter_calls(&seccomp, fd, err);
 }

@@ -1,39 +1,28 @@
 #include "qr/qr.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <qrencode.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "qr/png.h"
 
-struct library {
-  void *handle;
-  QRcode *(*encode)(const char *text, int version, QRecLevel level, QRencodeMode hint,
-                    int case_sensitive);
-  void (*release)(QRcode *code);
+struct qrencode {
+  __typeof__(&QRcode_encodeString) encode;
+  __typeof__(&QRcode_free) release;
 };
 
-static bool find(void *handle, const char *name, void *function)
+static bool open_library(struct qrencode *encoder, struct error *err)
 {
-  void *found = dlsym(handle, name);
-  memcpy(function, &found, sizeof found); /* a pointer to a function, which C does not convert */
-  return found;
-}
-
-static bool open_library(struct library *library, struct error *err)
-{
-  library->handle = dlopen("libqrencode.so.4", RTLD_NOW | RTLD_LOCAL);
-  if (library->handle && find(library->handle, "QRcode_encodeString", &library->encode) &&
-      find(library->handle, "QRcode_free", &library->release))
-    return true;
-  error_set(err, ERROR_CONFIG,
-            "a QR code needs the library libqrencode, which is not there (%s); install it (Debian: "
-            "libqrencode4)",
-            library->handle ? "it is another version" : dlerror());
-  if (library->handle) dlclose(library->handle);
-  return false;
+  const struct library_function functions[] = {{"QRcode_encodeString", &encoder->encode, false},
+                                               {"QRcode_free", &encoder->release, false}};
+  const struct library library = {.user = "a QR code",
+                                  .file = "libqrencode.so.4",
+                                  .package = "libqrencode4",
+                                  .functions = functions,
+                                  .count = sizeof functions / sizeof functions[0]};
+  return library_open(&library, err);
 }
 
 static bool fail(const char *text, struct error *err)
@@ -61,13 +50,12 @@ static bool take(struct qr *qr, const QRcode *code, struct error *err)
 
 bool qr_make(struct qr *qr, const char *text, struct error *err)
 {
-  struct library library;
+  struct qrencode encoder;
   *qr = QR_INIT;
-  if (!open_library(&library, err)) return false;
-  QRcode *code = library.encode(text, 0, QR_ECLEVEL_M, QR_MODE_8, 1);
+  if (!open_library(&encoder, err)) return false;
+  QRcode *code = encoder.encode(text, 0, QR_ECLEVEL_M, QR_MODE_8, 1);
   bool made = code ? take(qr, code, err) : fail(text, err);
-  if (code) library.release(code);
-  dlclose(library.handle);
+  if (code) encoder.release(code);
   return made;
 }
 

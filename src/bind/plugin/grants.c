@@ -6,6 +6,7 @@
 
 #include "bind/args.h"
 #include "bind/error.h"
+#include "net/curl_library.h"
 #include "plugin/confine.h"
 
 #define MOST_HIDDEN 1000
@@ -79,7 +80,9 @@ static void push_part(lua_State *L, CURLU *url, CURLUPart part, unsigned flags)
 static int read_url(lua_State *L)
 {
   const char *text = path_check(L, 1), *base = lua_isnoneornil(L, 2) ? NULL : path_check(L, 2);
+  struct error err = ERROR_INIT;
   luaL_checkstack(L, 8, NULL);
+  if (!curl_library_open(&err)) return error_raise(L, &err);
   CURLU *url = curl_url();
   if (!url) return luaL_error(L, "not enough memory");
   bool ok = !base || curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK;
