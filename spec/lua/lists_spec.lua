@@ -85,6 +85,11 @@ describe("a list is read:", function()
     ["a word as the host of a URL"] = { "http://proxy:8080", "http://proxy:8080" },
     ["IPv6"] = { "[2001:db8::1]:8080:bob:s3c\nbob:s3c@[::1]:1\n[::1]:2",
       "http://bob:s3c@[2001:db8::1]:8080", "http://bob:s3c@[::1]:1", "http://[::1]:2" },
+    ["the zone of an IPv6 address"] = { "[fe80::1%eth0]:1\n[fe80::1%25eth0]:2\n"
+      .. "http://[fe80::1%25eth0]:3", "http://[fe80::1%25eth0]:1", "http://[fe80::1%25eth0]:2",
+      "http://[fe80::1%25eth0]:3" },
+    ["credentials before IPv6"] = { "bob:s3c:[::1]:1", "http://bob:s3c@[::1]:1" },
+    ["lines in quotes"] = { '"10.1.2.3:8080:bob:s3c"\n', B },
     ["UTF-16"] = { utf16("10.1.2.3:8080:bob:s3c\r\n"), B },
     ["UTF-16 of the other kind"] = { utf16("10.1.2.3:8080:bob:s3c\r\n", true), B },
     ["UTF-16 without a BOM"] = { utf16("10.1.2.3:8080:bob:s3c"):sub(3), B },
@@ -231,6 +236,21 @@ describe("a list is refused with its place:", function()
       "password is not a text" },
     ["a row among rows that is not a proxy"] = { '[["10.1.2.3","80"],["10.1.2.4","x"]]',
       "%[2%]: " },
+    ["dashes as a username"] = { "10.1.2.3:8080 -- c", "username or a remark" },
+    ["two words that are remarks"] = { "10.1.2.3 8080 Germany elite", "password or a remark" },
+    ["no password behind an @"] = { "10.1.2.3:8080@bob", "password is missing" },
+    ["a comma at the end of a password"] = { "10.1.2.3:8080:bob:s3c,", "may belong to" },
+    ["two proxies in a URL"] = { "http://10.1.2.3:8080,bob:s3c@10.1.2.4:80", "not understood" },
+    ["a URL with other credentials"] = { "10.1.2.3\t8080\tbob\ts3c\thttp://10.1.2.3:8080",
+      "differ" },
+    ["a row that looks like a comment"] = { "user,pass,ip,port\n#bob,s3c,10.1.2.3,80", "quotes" },
+    ["a port that is null"] = { '[{"ip":"10.1.2.3","port":null}]', "%[1%]: the port is missing" },
+    ["a host that is null"] = { '[{"ip":null,"port":80}]', "%[1%]: the host is missing" },
+    ["a host that is a list"] = { '[{"ip":["10.1.2.3"],"port":80}]', "%[1%]: the host is not" },
+    ["a port that is a list"] = { '[{"ip":"10.1.2.3","port":[80]}]', "a list is not a port" },
+    ["a password that is false"] = { '[{"ip":"10.1.2.3","port":1,"user":"u","pass":false}]',
+      "password is not a text" },
+    ["an address as a key"] = { '{"10.1.2.3:80":{"user":"u","pass":"p"}}', "as a key" },
     ["SOCKS over TLS"] = { '[{"ip":"10.1.2.3","port":1,"type":"socks5","tls":true}]', "TLS" },
   } do
     it(name, function()
@@ -253,6 +273,12 @@ it("what is not a proxy is counted, and never turned into one", function()
   local ok, err = pcall(read, "vmess://abc\nss://x@y:1\n")
   assert.same({ false, "empty" }, { ok, err.code })
   assert.matches("1 ss, 1 vmess", err.message)
+end)
+
+it("an address whose key says nothing of a proxy is counted", function()
+  local urls, skipped, bad = read('{"proxies":["' .. B .. '"],"listen":"127.0.0.1:80",'
+    .. '"site":"http://x.example:80"}')
+  assert.same({ { B }, { "other address" }, {} }, { urls, skipped, bad })
 end)
 
 it("a file of another kind is named", function()

@@ -266,6 +266,14 @@ local function parse_plain(list, protocol)
   return address.columns(given, protocol)
 end
 
+-- A row whose first field begins with # looks like a comment. A host does not begin so.
+local function hides_proxy(line, columns, comma, make)
+  local meaning = fields.meaning(columns[1])
+  if meaning == "host" or meaning == "ip" or meaning == "text" then return false end
+  local list, count = split(line, "", comma, no_more)
+  return list and count == #columns and make(list) ~= nil
+end
+
 function M.read(reader, context)
   local comma, columns, heading = find_heading(reader, context)
   local split_row, url_at = row_splitter(comma, heading)
@@ -277,7 +285,11 @@ function M.read(reader, context)
       if line == nil then return nil end
       if line == false then return false, "the line is too long", reader.number end
       local number = reader.number
-      if find(line, "%S") and not find(line, "^%s*#") then
+      if find(line, "^%s*#") then
+        if columns and hides_proxy(line, columns, comma, make) then
+          return false, "a comment, or a row whose first field needs quotes", number
+        end
+      elseif find(line, "%S") then
         local list, count = split_row(line, ending, comma or usual_comma(line), more)
         if not list then return false, count, number end
         if columns and count == #columns + 1 and list[count] == "" then count = count - 1 end

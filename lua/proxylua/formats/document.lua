@@ -61,6 +61,7 @@ local function with(path, key)
 end
 
 function Walk:bad(path, key, line, why)
+  self.reported = self.reported + 1
   local place = M.place(with(path, key))
   add(self, { bad = place ~= "" and place .. ": " .. why or why, line = line })
 end
@@ -68,6 +69,20 @@ end
 function Walk:skip(line, other)
   self.skipped = self.skipped + 1
   add(self, { skipped = other, line = line })
+end
+
+local DOUBTS <const> = 20
+
+-- What may be a proxy with a mistake, or something else: a mistake where the document has no proxy.
+function Walk:doubt(path, key, line, why)
+  local doubts = self.doubts
+  if self.found > 0 or #doubts == DOUBTS then return end
+  doubts[#doubts + 1] = { path = path, key = key, line = line, why = why }
+end
+
+function Walk:report_doubts()
+  if self.found + self.skipped + self.reported > 0 then return end
+  for _, doubt in ipairs(self.doubts) do self:bad(doubt.path, doubt.key, doubt.line, doubt.why) end
 end
 
 -- Takes what fields.record or address.parse returned; false where that is not a proxy at all.
@@ -79,6 +94,7 @@ function Walk:take(path, key, line, record, why, other, is_weak)
   elseif why and not is_weak then
     self:bad(path, key, line, why)
   else
+    if why then self:doubt(path, key, line, why) end
     return false, why
   end
   return true
@@ -213,19 +229,31 @@ local function is_address_key(key)
     or plain(key) == "all" or plain(key):find("proxy$") ~= nil
 end
 
+-- An address is a proxy if its key says so; others are counted.
+local function visit_text(walk, object, key, protocol)
+  local value = object[key]
+  local record = value:find(":", 1, true) and address.parse(value, protocol)
+  if not record then return false end
+  if is_address_key(key) then
+    walk:emit(record)
+    return true
+  end
+  if record.username or not value:find("^https?://") then walk:skip(object[0], "other address") end
+  return false
+end
+
 local function visit_children(walk, object, path, protocol, only)
   local any = false
   for _, key in ipairs(only or object) do
     local value = object[key]
     local group = group_of_key(key) or protocol
-    if type(value) == "table" then
+    if key:find(":%d") and address.parse(key) then
+      walk:bad(path, key, object[0], "an address as a key is not read; expected a list of objects")
+      any = true
+    elseif type(value) == "table" then
       any = visit(walk, value, path, key, group) or any
-    elseif type(value) == "string" and is_address_key(key) and value:find(":", 1, true) then
-      local record = address.parse(value, group)
-      if record then
-        walk:emit(record)
-        any = true
-      end
+    elseif type(value) == "string" then
+      any = visit_text(walk, object, key, group) or any
     end
   end
   return any
@@ -295,7 +323,8 @@ end
 --   not a proxy; false, nil, the line and the type of what proxylua cannot use
 function M.records(kind, reader, protocol)
   local document = core.document[kind]()
-  local walk = setmetatable({ queue = {}, lists = {}, pending = {}, found = 0, skipped = 0 }, Walk)
+  local walk = setmetatable({ queue = {}, lists = {}, pending = {}, doubts = {}, found = 0,
+    skipped = 0, reported = 0 }, Walk)
   local at, ended = 0, false
   local function advance()
     local value, why, line, column = document:next()
@@ -305,11 +334,12 @@ function M.records(kind, reader, protocol)
       walk.queue, at = {}, 0
       take_value(walk, value, why, line, protocol)
     else
-      ended = true
+      ended, walk.queue, at = true, {}, 0
       document:close()
       if why then
-        walk.queue, at = {}, 0
         add(walk, { bad = ("column %d: %s"):format(column, why), line = line, fatal = true })
+      else
+        walk:report_doubts()
       end
     end
   end

@@ -136,9 +136,11 @@ local function protocol_of(value)
   return found
 end
 
+local function is_true(value) return value == true or value == "true" end
+
 local function is_secured(tls)
-  if is_mapping(tls) then return tls.enabled == true or tls.enabled == "true" end
-  return tls == true or tls == "true"
+  if is_mapping(tls) then return is_true(tls.enabled) end
+  return is_true(tls)
 end
 
 local Conflict = {}
@@ -231,8 +233,8 @@ local function resolve_protocol(given, usual)
       return nil, ("SOCKS has no version %s"):format(tostring(text(given.version)))
     end
   end
-  if given.dns == true and protocol == "socks5" then protocol = "socks5h" end
-  if given.dns == true and protocol == "socks4" then protocol = "socks4a" end
+  if is_true(given.dns) and protocol == "socks5" then protocol = "socks5h" end
+  if is_true(given.dns) and protocol == "socks4" then protocol = "socks4a" end
   if is_secured(given.tls) then
     if (protocol or usual or "http") ~= "http" and protocol ~= "https" then
       return nil, ("%s over TLS is not a protocol that proxylua can use"):format(protocol or usual)
@@ -280,9 +282,10 @@ local function from_text(given, whole, protocol)
   return address.complete(record)
 end
 
--- A list or an object where a text is expected must not pass for an absent field.
+-- A list, an object or a boolean where a text is expected must not pass for an absent field or
+-- for its name.
 local function is_misshapen(value)
-  return type(value) == "table" and not is_empty(value)
+  return type(value) == "boolean" or type(value) == "table" and not is_empty(value)
 end
 
 local function unclear(given)
@@ -342,10 +345,10 @@ function M.resolve(given, usual)
     local stated = given.type or given.protocol
     local other = (host or given.port == nil) and stated and select(3, protocol_of(stated))
     if other then return nil, nil, other end
-    if host and not given.port or given.port and not host and given.username then
-      return nil, host and "the port is missing" or "the host is missing", nil, true
-    end
-    return nil
+    if host then return nil, "the port is missing", nil, true end
+    if given.port == nil then return nil end
+    local misshapen = is_misshapen(given.host) or is_misshapen(given.ip)
+    return nil, misshapen and "the host is not a text" or "the host is missing", nil, true
   end
   local protocol, why, other = resolve_protocol(given, usual)
   if other then return nil, why, other end

@@ -3,8 +3,8 @@
  *
  * A mapping becomes a table: its fields; its keys in their order at 1 to n; its line at 0. A list
  * becomes a table of its items without a field 0; the line of a scalar item stands at minus its
- * position. Numbers and YAML's plain scalars are their text; true and false are booleans; a null is
- * absent in a mapping and false in a list. */
+ * position. Numbers and YAML's scalars are their text; JSON's true and false are booleans; a null
+ * is absent in a mapping and false in a list. */
 #ifndef PROXYLUA_BIND_DOCUMENT_DOCUMENT_H
 #define PROXYLUA_BIND_DOCUMENT_DOCUMENT_H
 

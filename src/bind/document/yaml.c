@@ -72,11 +72,7 @@ static enum document_step add_scalar(struct document *document, lua_State *L, ya
   if (wants_key(document))
     return document_key(document, L, text, size) ? DOCUMENT_GOES_ON : DOCUMENT_ERROR;
   if (is_null(event)) return document_add_null(document, L);
-  bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-  if (plain && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
-    lua_pushboolean(L, *text == 't');
-  else
-    lua_pushlstring(L, text, size);
+  lua_pushlstring(L, text, size);
   if (anchor) document_name(document, L, anchor, 1);
   return document_add(document, L, line, size);
 }

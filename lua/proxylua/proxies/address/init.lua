@@ -1,0 +1,137 @@
+-- A proxy as one text, a line of a list: a URL, host:port:user:password, user:password@host:port,
+-- or in columns. A text that has two meanings is refused. All patterns are linear in the text.
+
+local bare = require "proxylua.proxies.address.bare"
+local columns = require "proxylua.proxies.address.columns"
+local hosts = require "proxylua.proxies.address.host"
+local records = require "proxylua.proxies.address.record"
+local remarks = require "proxylua.proxies.address.remark"
+local urls = require "proxylua.proxies.address.url"
+
+local M = {
+  encode = records.encode, decode = records.decode, host = hosts.before_colon,
+  protocol = records.protocol, is_other = records.is_other, url = records.url,
+  is_host = hosts.is_host, complete = records.complete, columns = columns.parse,
+}
+
+local find, match, sub = string.find, string.match, string.sub
+local complete, decode = records.complete, records.decode
+
+local MAX_TEXT <const> = 8192 -- bytes of an address
+
+-- No-break and other wide blanks, marks without width, and a byte order mark.
+local invisible = { "\xC2\xA0", "\xC2\xAD", "\xE2\x80[\x80-\x8F\xA8-\xAF]",
+  "\xE2\x81[\x9F-\xAF]", "\xE3\x80\x80", "\xEF\xBB\xBF" }
+
+local function strange_byte(text)
+  if find(text, "[\0-\8\10-\31\127]") then return "the line holds a control byte" end
+  for _, pattern in ipairs(invisible) do
+    local at = find(text, pattern)
+    if at then
+      return ("column %d holds an invisible character, such as a no-break space"):format(at)
+    end
+  end
+end
+
+--- A text without blanks at its ends.
+function M.trim(text)
+  local from = find(text, "%S")
+  return from and match(text, "^.*%S", from) or ""
+end
+
+local trim = M.trim
+
+local function split_columns(text)
+  local comma = match(text, "\t") or match(text, "[,;|]")
+  local fields = {}
+  if comma then
+    for field in (text .. comma):gmatch("([^" .. comma .. "]*)" .. comma) do
+      fields[#fields + 1] = trim(field)
+    end
+    while #fields > 1 and fields[#fields] == "" do fields[#fields] = nil end
+  else
+    for field in text:gmatch("%S+") do fields[#fields + 1] = field end
+  end
+  return fields, comma and comma ~= "\t"
+end
+
+-- Lists of programs have each line in quotes.
+local function without_marker(text)
+  text = match(text, "^\"([^\"]*)\"$") or match(text, "^'([^']*)'$") or text
+  text = match(text, "^[-*]%s+(.*)$") or match(text, "^%d+[.)]%s+(.*)$") or text
+  local remark = find(text, "%s#")
+  return remark and trim(sub(text, 1, remark)) or text
+end
+
+-- Whether credentials that begin like any others have one meaning only.
+local function is_clear(user, password)
+  return user ~= "localhost" and not find(password, "@[^@]*:")
+    and remarks.check_login(user, password)
+end
+
+--- Whether a line of an IPv4 address, a port and these credentials is read as that.
+function M.is_usual_login(user, password)
+  return find(user, "^[%w_-]+$") and find(password, "^[!-+.-:<-{}~-]+$")
+    and is_clear(user, password)
+end
+
+-- What most lines look like, in which no character has a second meaning. The password has no , ; or
+-- |.
+local function parse_usual(text, protocol)
+  local host, port, user, password =
+    match(text, "^(%d+%.%d+%.%d+%.%d+):(%d+):([%w_-]+):([!-+.-:<-{}~-]+)$")
+  if host and is_clear(user, password) then
+    return complete{ host = host, port = port, username = user, password = password,
+      protocol = protocol }
+  end
+  local scheme
+  scheme, user, password, host, port =
+    match(text, "^(%a%w*)://([%w_.~%%-]*):([%w_.~%%-]*)@([%w.-]+):(%d+)$")
+  scheme = scheme and records.protocol(scheme)
+  if scheme then
+    return complete{ host = host, port = port, username = decode(user),
+      password = decode(password), protocol = scheme }
+  end
+end
+
+-- A comma at the end of a line may be the last byte of a raw password.
+local function before_comma(text, protocol)
+  local record, why, other = M.parse(text, protocol)
+  if record and record.username and not urls.scheme(text) then
+    return nil, "what stands at the end may belong to the password; write a URL"
+  end
+  return record, why, other
+end
+
+--- The record of a proxy that is written as one text, a line of a list.
+-- @param text string
+-- @param protocol where the text does not say ("http")
+-- @return record; or nil, why it is not a proxy, and the type of what cannot be used, such as "ss"
+function M.parse(text, protocol)
+  local record = parse_usual(text, protocol)
+  if record then return record end
+  if #text > MAX_TEXT then return nil, ("longer than %d bytes"):format(MAX_TEXT) end
+  local strange = find(text, "[%c\x80-\xFF]") and strange_byte(text)
+  if strange then return nil, strange end
+  text = without_marker(trim(text))
+  local scheme, rest = urls.scheme(text)
+  local blank, mark = find(text, "%s"), scheme and find(text, "#", 1, true)
+  if scheme and (not blank or mark and mark < blank) then
+    local whole, reason, other = urls.parse(scheme, rest)
+    if whole or other or not find(rest, "[,;|]") then return whole, reason, other end
+    return columns.parse(split_columns(text), protocol, true)
+  end
+  if find(text, "[%s,;|]") then
+    local fields, is_glued = split_columns(text)
+    if #fields > 1 then return columns.parse(fields, protocol, is_glued) end
+    if is_glued and text ~= fields[1] then return before_comma(fields[1], protocol) end
+    text = fields[1]
+  end
+  if text == "" then return nil, "not a proxy" end
+  local parts, why = bare(text)
+  if not parts then return nil, why end
+  parts.protocol = parts.protocol or protocol
+  return complete(parts)
+end
+
+return M
