@@ -131,6 +131,13 @@ function M.path()
   return default_paths()[1]
 end
 
+--- The file beside the config file in which `proxylua config set` keeps settings; the config file
+-- takes precedence over it. Nil when there can be none.
+function M.set_path()
+  local path = M.path()
+  return path and (path:gsub("%.lua$", "") .. ".set.lua")
+end
+
 --- The default folders of the config, the store and the plugins, and those that the environment
 -- names.
 -- @return list of paths
@@ -154,9 +161,16 @@ function M.state_folder()
   refuse("cannot find a folder for the store: set HOME or XDG_STATE_HOME")
 end
 
+-- Names under which people put the key itself into the file.
+local key_names = { api_key = true, apikey = true, key = true, token = true }
+
 local function check_keys(path, where, given, known)
   for name in pairs(given) do
     if known[name] == nil then
+      if key_names[name] then
+        refuse("%s: %s%s: the configuration does not hold the key itself. Remove the line and run "
+          .. "proxylua auth login, or set api_key_file", path, where, name)
+      end
       local nearest = names.nearest(tostring(name), known)
       refuse("%s: unknown setting %s%s%s", path, where, tostring(name),
         nearest and (", did you mean %s?"):format(nearest)
@@ -201,26 +215,81 @@ local function read_file(path, named)
   return data
 end
 
-local function find_profile(path, data, name)
-  if not name then return {} end
-  if not data then
+-- The config file and the file of `proxylua config set`, as far as they exist: a list of tables
+-- with path and data, the first of which takes precedence.
+local function read_files()
+  local path, named = M.path()
+  local list, set_path = {}, M.set_path()
+  local data = read_file(path, named)
+  if data then list[1] = { path = path, data = data } end
+  local set = read_file(set_path)
+  if set then list[#list + 1] = { path = set_path, data = set } end
+  return list
+end
+
+local function profile_names(files)
+  local known = {}
+  for _, file in ipairs(files) do
+    for name in pairs(file.data.profiles or {}) do known[name] = true end
+  end
+  return known
+end
+
+local function refuse_profile(files, name)
+  local path = M.path()
+  if #files == 0 then
     refuse("profile %s not found: there is no config file%s", name, path and " at " .. path or "")
   end
-  local profiles = data.profiles or {}
-  if profiles[name] then return profiles[name] end
-  local nearest = names.nearest(name, profiles)
+  local nearest = names.nearest(name, profile_names(files))
   refuse("%s has no profile %s%s", path, name, nearest and (", did you mean %s?"):format(nearest)
     or "")
 end
 
---- The names of the profiles in the config file, sorted.
+-- The sections in which a setting is looked for, the first one first.
+local function sections_of(files, profile, may_be_new)
+  local sections = {}
+  for _, file in ipairs(profile and files or {}) do
+    local values = (file.data.profiles or {})[profile]
+    if values then
+      sections[#sections + 1] = { values = values,
+        from = ("%s: profiles.%s."):format(file.path, profile) }
+    end
+  end
+  if profile and #sections == 0 and not may_be_new then refuse_profile(files, profile) end
+  for _, file in ipairs(files) do
+    sections[#sections + 1] = { values = file.data, from = file.path .. ": " }
+  end
+  return sections
+end
+
+--- The names of the profiles in the config files, sorted.
 -- @raise config
 function M.profiles()
   local list = {}
-  local data = read_file(M.path())
-  for name in pairs(data and data.profiles or {}) do list[#list + 1] = name end
+  for name in pairs(profile_names(read_files())) do list[#list + 1] = name end
   table.sort(list)
   return list
+end
+
+--- The settings of a file, checked; nil when there is no file.
+-- @raise config
+function M.load(path) return read_file(path) end
+
+--- Checks a table of settings as that of a config file.
+-- @param path for messages
+-- @raise config
+function M.check(path, data) check_file(path, data) end
+
+--- Checks the text of a value as the environment and the command line give it.
+-- @param row of M.rows
+-- @return the value; or nil and what is wrong
+function M.check_text(row, text)
+  if row[2] == "boolean" then
+    text = text == "true" or (text ~= "false" and text)
+  end
+  local value, expected, wrong = types[row[2]](text, row[2] == "path" or row[2] == "store")
+  if value ~= nil then return value end
+  return nil, wrong or ("must be %s, got %s"):format(expected, tostring(text))
 end
 
 local run_flags = {} -- options of this run
@@ -239,10 +308,10 @@ end
 -- @return list of paths; some may not exist
 -- @raise config
 function M.own_files()
-  local path, named = M.path()
-  local list, sections = { path }, { { store = os.getenv("PROXYLUA_STORE") },
+  local path = M.path()
+  local list, sections = { path, M.set_path() }, { { store = os.getenv("PROXYLUA_STORE") },
     { store = run_flags.store, trace = run_flags.trace } }
-  add_sections(sections, read_file(path, named))
+  for _, file in ipairs(read_files()) do add_sections(sections, file.data) end
   for _, default in ipairs(default_paths()) do
     list[#list + 1] = default
     local ok, data = pcall(read_file, default)
@@ -299,7 +368,8 @@ end
 
 --- Collects the settings.
 -- @param flags table of the command line's options
--- @param options table, may be left out: `without_file` ignores the config file; `on_bad`, a
+-- @param options table, may be left out: `without_file` ignores the config file; `new_profile`
+--   accepts a profile that no file has; `on_bad`, a
 --   function that is called with the name of each invalid setting and the error; the default is
 --   used instead
 -- @return table of settings
@@ -308,13 +378,8 @@ end
 function M.read(flags, options)
   run_flags = flags
   options = options or {}
-  local path, named = M.path()
-  local data = not options.without_file and read_file(path, named) or nil
-  local profile = options.without_file and {} or find_profile(path, data, flags.profile)
-  local sections = {
-    { values = profile, from = ("%s: profiles.%s."):format(path, flags.profile) },
-    { values = data or {}, from = ("%s: "):format(path) },
-  }
+  local sections = options.without_file and {}
+    or sections_of(read_files(), flags.profile, options.new_profile)
   local settings, sources = {}, {}
   for _, row in ipairs(M.rows) do
     local ok, value, from = pcall(value_of, row, flags, sections)

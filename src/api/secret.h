@@ -31,6 +31,13 @@ struct secret *secret_from_file(const char *path, struct error *err);
  * with 0. Its standard input is empty, its standard error is ours. */
 struct secret *secret_from_command(const char *command, struct error *err);
 
+/* The next line of standard input. At a terminal shows the prompt on standard error and echoes
+ * nothing; an interrupt is an error of kind cancelled. */
+struct secret *secret_from_input(const char *prompt, struct error *err);
+
+/* Writes the key to a file that only this user can read, whole or not at all. */
+bool secret_save(const struct secret *secret, const char *path, struct error *err);
+
 /* A key that is in memory already (the sandbox's). The caller wipes its own copy. */
 struct secret *secret_from_text(const char *text, struct error *err);
 

@@ -185,8 +185,8 @@ bool engine_find_key(struct runtime *runtime, struct engine *engine, struct erro
     engine->key = secret_from_command(engine->key_command, err);
   } else {
     error_set(err, ERROR_CONFIG,
-              "there is no API key: set PROXYLUA_API_KEY, or api_key_file or api_key_command in "
-              "the config; --sandbox needs none");
+              "there is no API key. Run proxylua auth login, or set PROXYLUA_API_KEY; to try "
+              "proxylua without a key, use --sandbox");
   }
   return engine->key != NULL;
 }

@@ -34,6 +34,7 @@ int core_open(lua_State *L)
                {"journal", journal_open},
                {"repl", repl_open},
                {"doctor", doctor_open},
+               {"login", login_open},
                {"notes", notes_open},
                {"pattern", pattern_open},
                {"text", text_open},

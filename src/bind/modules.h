@@ -129,6 +129,13 @@ void sandbox_open(lua_State *L);
 /* tally.c: a function that returns a new tally of the records of a list; see there. */
 void tally_open(lua_State *L);
 
+/* login.c: the API key of `proxylua auth`, which Lua never sees.
+ *   read(prompt): reads the key from standard input, at a terminal without an echo; the run uses it
+ *     in place of any other
+ *   save(path): writes the key that the run uses into a file that only this user can read
+ *   is_in_environment() -> whether the environment has a key; before the first request */
+void login_open(lua_State *L);
+
 /* text.c, `core.text`:
  *   width(text) -> columns of a UTF-8 text: 2 for most of East Asia's characters and emoji, 0 for
  *     combining characters. Bytes that are not UTF-8, and control characters, count 1 each

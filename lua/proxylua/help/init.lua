@@ -267,8 +267,11 @@ function M.text(words)
   if #words == 0 then return overview() end
   local name = words[1]
   local whole = table.concat(words, "-")
+  if command_line().commands.find(name) then
+    local lines = topics[whole] and topics[whole].lines
+    return command_text(words) .. (lines and text_of(lines()) or "")
+  end
   if topics[whole] then return topic_text(whole) end
-  if command_line().commands.find(name) then return command_text(words) end
   return reference_text(whole) or reference_text("px." .. whole) or refuse(words)
 end
 
