@@ -590,7 +590,6 @@ static void take_slots(struct client_call *call)
                call);
 }
 
-
 static bool build(struct client_call *call)
 {
   const struct client_request *r = &call->request;

@@ -20,7 +20,6 @@ struct program {
   size_t marker; /* offset of bundle_marker */
 };
 
-
 static bool map_program(struct program *program, struct error *err)
 {
   struct stat status;
