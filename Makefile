@@ -43,12 +43,14 @@ sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitiz
 
 # What goals need beside the build's packages (tools/packages has the lists). These goals install what is missing; any
 # other only says what that is.
+# npm may have come from elsewhere.
+npm = $(if $(shell command -v npm),,npm)
 needs_demo       =
 needs_test       = test
 needs_test-fast  = test
 needs_check      = test check
 needs_crash      = test
-needs_check-long = test long doc
+needs_check-long = test long doc $(npm)
 needs_check-worlds = test
 needs_storm      = test
 needs_check-doc  = test long doc
@@ -57,6 +59,7 @@ needs_check-deposit = test long
 needs_check-report = test long
 
 needs_check-export = test long
+needs_check-mcp  = test $(npm)
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
@@ -111,7 +114,7 @@ requests: build/proxylua ## print how many requests a purchase takes, on account
 checks = format lint width layers words gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export ## run what takes too long for every change
+check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-mcp ## run what takes too long for every change
 
 picture: build/proxylua ## draw the picture of README.md, docs/demo.svg, from a new run
 	build/proxylua tools/demo.lua >docs/demo.svg.new && mv docs/demo.svg.new docs/demo.svg
@@ -260,7 +263,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export
+.PHONY: $(checks:%=check-%) check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-mcp
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -348,3 +351,8 @@ check-report: build/proxylua
 check-export: export EXPORT_LONG = 1
 check-export: build/proxylua
 	$(call step,PATH=$$PATH:/usr/sbin $< /usr/bin/busted spec/lua/formats_spec.lua)
+
+# The official clients of the Model Context Protocol, against the server for agents.
+check-mcp: export MCP_LONG = 1
+check-mcp: build/proxylua
+	$(call step,$< /usr/bin/busted spec/e2e/mcp_clients_spec.lua)
