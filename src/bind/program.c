@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "bind/runtime.h"
 
@@ -22,6 +23,8 @@ static int report(lua_State *L, int code)
   const char *text = lua_tostring(L, -1);
   fflush(stdout);
   if (!text || *text) fprintf(stderr, "proxylua: %s\n", text ? text : "failed without a message");
+  if (text && strstr(text, "a nil value (global 'px')"))
+    fputs("proxylua: begin the script with: local px = require \"proxylua\"\n", stderr);
   lua_pop(L, 1);
   return code;
 }

@@ -6,6 +6,7 @@ local names = require "proxylua.util.names"
 local options = require "proxylua.cli.args.options"
 local plain = require "proxylua.util.text"
 local prepare = require "proxylua.cli.context"
+local words_of_people = require "proxylua.cli.args.words"
 
 require "proxylua.cli.hooks"
 
@@ -20,9 +21,7 @@ end
 local function refuse_word(word)
   local known = {}
   for _, name in ipairs(require("proxylua.cli.commands").names()) do known[name] = true end
-  local nearest = names.nearest(word, known)
-  names.usage("there is no command and no script %s%s; proxylua --help shows the commands", word,
-    nearest and (", did you mean %s?"):format(nearest) or "")
+  words_of_people.refuse(word, known)
 end
 
 -- A command goes before a script of the same name: a file in the working directory never takes a
@@ -82,11 +81,26 @@ local function run_session(flags)
   require("proxylua.repl").run(settings, screen.colors)
 end
 
+-- Code without a file of its own has `px`, loaded where it is first used.
+local function provide_px()
+  setmetatable(_G, { __index = function(globals, name)
+    if name ~= "px" then return nil end
+    local px = require "proxylua"
+    rawset(globals, name, px)
+    return px
+  end })
+end
+
 -- Answers the script's function and its arguments.
-local function prepare_script(words, flags)
+local function prepare_script(words, flags, is_script)
   local path = words[1]
   if not path and not flags.execute then path = "-" end
   local arguments = table.move(words, 2, #words, 1, {})
+  if not path or path == "-" then
+    provide_px()
+  elseif not is_script then
+    require("proxylua.cli.script_hints").check(path, arguments, flags.quiet)
+  end
   local run = require("proxylua.script").load(path, flags.execute, arguments)
   if not take_lock(flags) then return nil end
   configure(flags)
@@ -108,11 +122,14 @@ end
 local function begin(...)
   if core.bundle.here() then return prepare_app{ ... } end
   local flags, words, is_script = options.scan{ ... }
-  if flags.version then return show(("proxylua %s (%s)\n"):format(core.version, _VERSION)) end
+  if not is_script then words = words_of_people.expand(words) end
+  if flags.version or (words[1] == "version" and not is_script) then
+    return show(("proxylua %s (%s)\n"):format(core.version, _VERSION))
+  end
   if flags.help then return show(require("proxylua.help").text(words)) end
   if words[1] and is_command(words[1], flags, is_script) then return run_command(words, flags) end
   if not words[1] and not flags.execute and core.system.isatty(0) then return run_session(flags) end
-  return prepare_script(words, flags)
+  return prepare_script(words, flags, is_script)
 end
 
 -- Tells an error that no script raised and sets the exit code.

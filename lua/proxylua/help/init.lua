@@ -109,12 +109,14 @@ local function licences_lines()
   return lines
 end
 
+topic("quickstart", "the first commands")
 topic("config", "the settings, and where they come from", settings_lines)
 topic("money", "what may be spent, and why nothing is bought twice")
 topic("limits", "how many requests are sent, and when")
 topic("shell", "output for people and for programs; completion")
 topic("options", "the options that go with everything", options_lines)
 topic("scripts", "running scripts; cron")
+topic("cron", "running from cron")
 topic("examples", "short scripts")
 topic("tasks", "doing many things at the same time")
 topic("errors", "what calls raise, and how to handle it")
@@ -180,9 +182,9 @@ end
 -- The commands by what they are for; those of plugins follow.
 local groups = {
   { "Every day", "orders", "check", "export", "fleet", "renew", "report" },
-  { "Account and money", "account", "deposit", "deposits", "alerts", "journal" },
+  { "Account and money", "auth", "account", "deposit", "deposits", "alerts", "journal" },
   { "Scripts", "plugin", "bundle", "mcp", "sandbox" },
-  { "Other", "doctor", "help", "completion", "reference", "api" },
+  { "Other", "config", "limits", "doctor", "help", "completion", "reference", "api" },
 }
 
 -- The options of every day; proxylua help options has all of them.
@@ -259,6 +261,19 @@ local function refuse(words)
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
+-- Words for a topic or a command that has another name.
+local also = {
+  key = { "auth" }, login = { "auth" }, logout = { "auth" }, apikey = { "auth" },
+  balance = { "account" }, buy = { "orders", "create" }, price = { "orders", "calc" },
+  list = { "orders", "list" }, ls = { "orders", "list" }, proxies = { "export" },
+  scrapy = { "export" }, formats = { "export" }, format = { "export" }, clash = { "export" },
+  environment = { "config" }, env = { "config" }, settings = { "config" }, profile = { "config" },
+  spend = { "money" }, spending = { "money" }, start = { "quickstart" }, lua = { "scripts" },
+  script = { "scripts" }, json = { "shell" }, output = { "shell" },
+  exit = { "exit-codes" }, codes = { "exit-codes" }, kinds = { "errors" }, pool = { "fleet" },
+  pools = { "fleet" }, plugins = { "plugin" }, repl = { "shell" }, prompt = { "shell" },
+}
+
 --- The help on a subject.
 -- @param words list: empty for the overview; a topic, a function, or a command and its sub-command
 -- @return text
@@ -272,7 +287,10 @@ function M.text(words)
     return command_text(words) .. (lines and text_of(lines()) or "")
   end
   if topics[whole] then return topic_text(whole) end
-  return reference_text(whole) or reference_text("px." .. whole) or refuse(words)
+  local text = reference_text(whole) or reference_text("px." .. whole)
+  if text then return text end
+  if also[name] and not words[2] then return M.text(also[name]) end
+  return refuse(words)
 end
 
 --- The words that completion offers next.

@@ -29,6 +29,7 @@ local columns = {
   whole_entry = { "id", "key", "endpoint", "state", "open", "running", "quote", "price", "order_id",
     "note", "params",
     "answer", "snapshot", "host", "pid", "run_id", "day", "created_at", "updated_at", "account" },
+  limit = { "scope", "requests", "seconds", "free", "waiting", "next", "state" },
   setting = { "setting", "value", "source" },
   auth = { "api", "profile", "key", "account", "balance", "spend" },
   spending = { "by", "name", "charges", "refunds", "spent", "transactions" },

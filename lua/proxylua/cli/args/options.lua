@@ -36,7 +36,7 @@ M.rows = {
   { "execute", short = "e", value = "CODE", many = true, script = true,
     summary = "run this code; may come several times" },
   { "help", short = "h", script = true, summary = "show help" },
-  { "version", script = true, summary = "show the version" },
+  { "version", short = "V", script = true, summary = "show the version" },
 }
 
 -- What only a bundle tells.

@@ -5,6 +5,7 @@
 local core = require "proxylua.core"
 local options = require "proxylua.cli.args.options"
 local terminal = require "proxylua.term.size"
+local known_words = require "proxylua.cli.args.words"
 
 local M = {}
 
@@ -22,6 +23,14 @@ local examples, suggestions = setmetatable({}, { __mode = "k" }), setmetatable({
 
 -- argparse appends its advice as a sentence on a second line, and does not name the commands.
 local function fail(parser, message)
+  local word = message:match("^unknown command '(.-)'")
+  if word then
+    local known = {}
+    for _, command in ipairs(parser._commands) do known[command._name] = true end
+    local meant = known_words.sub_command(word, known)
+    message = ("unknown command '%s'%s"):format(word,
+      meant and (", did you mean %s?"):format(meant) or "")
+  end
   message = message:gsub("\nDid you mean (.-)%?$", ", did you mean %1?"):gsub("%s*\n%s*", "; ")
   if message == "a command is required" then
     local known = {}

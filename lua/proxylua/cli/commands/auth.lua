@@ -41,8 +41,12 @@ local function key_path(settings, sources, profile)
   return saved.folder() .. "/key" .. (profile and "-" .. profile or ""), false
 end
 
-local function check_place(flags, settings, sources)
+local function refuse_sandbox(flags)
   if flags.sandbox then names.usage("the sandbox has its own key; leave out --sandbox") end
+end
+
+local function check_place(flags, settings, sources)
+  refuse_sandbox(flags)
   if flags.profile and not flags.profile:find("^[%w_-]+$") then
     names.usage("--profile must be a name of letters, digits, - and _, got %s", flags.profile)
   end
@@ -146,6 +150,7 @@ end
 
 function actions.logout(_, context)
   local flags, screen = context.flags, context.screen
+  refuse_sandbox(flags)
   local settings, sources = config.read(flags)
   local path = settings.api_key_file
   if path and core.system.kind(path) == "file" then

@@ -113,7 +113,23 @@ local function typed(param, text)
     word(param.name), text)
 end
 
+local function check_missing(row, args)
+  local missing = {}
+  for _, param in ipairs(row.params) do
+    if param.required and args["param " .. param.name] == nil then
+      missing[#missing + 1] = "--" .. word(param.name)
+    end
+  end
+  if #missing == 0 then return end
+  local group, name = split(row)
+  local last = table.remove(missing)
+  names.usage("%s %s missing; proxylua %s %s --help shows how it is used",
+    #missing > 0 and table.concat(missing, ", ") .. " and " .. last or last,
+    #missing > 0 and "are" or "is", group, name)
+end
+
 local function params_of(row, args)
+  check_missing(row, args)
   local types, params = {}, {}
   for _, param in ipairs(row.params) do types[param.name] = param end
   for target, value in pairs(args) do

@@ -4,12 +4,13 @@
 -- command with `bare` needs no settings.
 
 local endpoints = require "proxylua.cli.commands.endpoints"
+local words = require "proxylua.cli.args.words"
 
 local M = {}
 
 local own = { "api", "fleet", "renew", "check", "export", "report", "deposit", "alerts", "journal",
-  "plugin", "bundle",
-  "mcp", "sandbox", "doctor", "completion", "help" }
+  "plugin", "bundle", "mcp", "sandbox", "auth", "config", "limits", "doctor",
+  "completion", "help" }
 
 -- A damaged list of plugins, which `proxylua doctor` tells of, costs nobody the other commands.
 local function plugins()
@@ -37,7 +38,7 @@ end
 
 --- Whether a command of the program itself has this name.
 function M.is_core(name)
-  return find_core(name) ~= nil
+  return find_core(name) ~= nil or words.is_reserved(name)
 end
 
 --- The command of a name, or nil.
