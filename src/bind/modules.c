@@ -44,6 +44,7 @@ int core_open(lua_State *L)
                {"folder", folder_open},
                {"bundle", bundle_module_open},
                {"pool", pool_open},
+               {"gateway", gateway_module_open},
                {"qr", qr_open},
                {"file", file_open},
                {"quote", quote_open},

@@ -81,6 +81,18 @@ void file_open(lua_State *L);
  */
 void folder_open(lua_State *L);
 
+/* gateway.c: open(options) -> a gateway (gateway/gateway.h), all of whose options are needed:
+ *   strategy, quarantine, timeout, idle (seconds), connections (0: as many as descriptors allow);
+ *   sticky, resolve_locally, ca_file, log (a path, or "-") may be absent. Methods:
+ *   user(name, password), rule(allow, text) -> nil or why it is not one
+ *   listen(address, port, is for metrics) -> port
+ *   update(list of records): replaces the proxies
+ *   stats() -> totals, with the list `proxies`
+ *   serve(seconds): waits until it is stopped; when its task is cancelled, what is under way may
+ *     end for so many seconds, in which no other task runs
+ *   stop(seconds): the same from another task, while tasks run */
+void gateway_module_open(lua_State *L);
+
 /* http.c: px.http with get, head, post, put, patch, delete. */
 void web_open(lua_State *L);
 
