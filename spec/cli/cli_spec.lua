@@ -123,7 +123,7 @@ describe("options", function()
     assert.has.match("%-%-sandbox", run{ "account", "get", "--sandbx" }.err)
     assert.has.match("create", run{ "orders", "creat" }.err)
     assert.are.equal("proxylua: unknown option '--quantiy', did you mean '--quantity'? "
-      .. "proxylua orders create --help shows how it is used\n",
+      .. "run proxylua orders create --help\n",
       run{ "orders", "create", "--quantiy", "2" }.err)
     assert.has.match("%-%-json takes no value", run{ "--json=1" }.err)
     assert.has.match("%-%-spend needs its AMOUNT", run{ "--spend" }.err)

@@ -69,7 +69,7 @@ describe("proxylua export", function()
     for _, form in ipairs{ "--json", "--jsonl" } do
       result = sandbox:run{ form, "export" }
       assert.same({ 2, "" }, { result.code, result.out })
-      local why = ": an export cannot be printed as JSON; --format json is JSON"
+      local why = ": an export cannot be printed as JSON; use --format json"
       assert.matches(form .. why, result.err,
         1, true)
     end
@@ -85,9 +85,9 @@ describe("proxylua export", function()
   it("refuses what cannot be, and leaves the file that was there", function()
     local path = program.write(sandbox.home .. "/before", "before")
     for _, case in ipairs{
-      { "give one of them", "-f", "clash", "--template", "%ip%" },
+      { "use either", "-f", "clash", "--template", "%ip%" },
         { "no format clsh", "-f", "clsh" },
-      { "no orders can be chosen", isp, "--from", path }, { "these are named", isp, "--type",
+      { "cannot be used together with orders", isp, "--from", path }, { "cannot be used with order ids", isp, "--type",
         "isp" },
       { "before:1: .*nothing was done", "--from", path }, { "one proxy a transfer", "-f", "curl" },
       { "belongs to", "--url", "http://x/" }, { "without its end", "--template", "%ip" },
@@ -186,7 +186,7 @@ describe("--from", function()
     local result = with_files({ a = good .. "vmess://x\nss://y@z:1\n" },
       { "export", "--from", "a" })
     assert.same({ 0, good }, { result.code, result.out })
-    assert.matches("skipped what is not a proxy: 1 ss, 1 vmess", result.err, 1, true)
+    assert.matches("skipped entries that are not proxies: 1 ss, 1 vmess", result.err, 1, true)
   end)
 
   it("without any proxy is exit code 12, and leaves the file that was there", function()

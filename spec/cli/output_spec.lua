@@ -105,7 +105,7 @@ describe("bytes that are not UTF-8", function()
   it("are escaped in JSON, and told of with their place", function()
     local result = run(orders, "--json", "orders", "list")
     assert.are.equal('[{"id":"a"},{"id":"b","note":"caf\\udce9 é \\udcff"}]\n', result.out)
-    assert.has.match("proxylua: %[2%]%.note holds bytes that are not UTF%-8", result.err)
+    assert.has.match("proxylua: %[2%]%.note has bytes that are not UTF%-8", result.err)
     assert.are.equal(0, result.code)
   end)
 

@@ -46,7 +46,7 @@ describe("proxylua plugin", function()
     local folder = home:write("trial")
     local result = home:run("plugin", "pack", folder, "-o", "trial/main.lua")
     assert.equals(2, result.code)
-    assert.matches("would replace what it is made of", result.err, 1, true)
+    assert.matches("would overwrite an input file", result.err, 1, true)
     assert.equals("return {}", program.read(folder .. "/main.lua"))
   end)
 

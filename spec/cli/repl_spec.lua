@@ -37,7 +37,7 @@ describe("the prompt", function()
 
   it("keeps locals for the next inputs, and says so once", function()
     open()
-    local note = "a, b: kept for the next inputs by value, as all locals of an input are"
+    local note = "local variables of an input stay available in the next ones, by value: a, b"
     assert.are.equal(note, at:run("local a, b = 1, 2"))
     assert.are.equal("", at:run("local c = 3"))
     assert.are.equal("1 2 3", at:run("a .. ' ' .. b .. ' ' .. c"))
@@ -55,7 +55,7 @@ describe("the prompt", function()
   it("keeps the locals of an input that returns, fails or is aborted, but not those of its blocks",
     function()
     open()
-    local note = "a: kept for the next inputs by value, as all locals of an input are"
+    local note = "local variables of an input stay available in the next ones, by value: a"
     assert.are.equal(note .. "\n1\n2", at:run("local a = 1; return a, 2; -- both"))
     assert.are.equal("stdin:1: boo",
       at:run("local b = 2 for _, a in ipairs{ 5 } do local c = a; error('boo') end"))
@@ -148,7 +148,7 @@ describe("the prompt", function()
     assert.truthy(raw:find('^%[{"') and raw:find("********", 1, true), raw)
     at:run(":json")
     assert.are.equal('{"a":[1,2]}', at:run("{ a = { 1, 2 } }"))
-    assert.are.equal("there are none",
+    assert.are.equal("none found",
       (at:run(":json") and at:run("px.orders.list{ status = 'expired' }")))
   end)
 
@@ -230,12 +230,12 @@ describe("the prompt", function()
     assert.truthy(at:run(":help confg"):find("did you mean config?", 1, true))
     assert.truthy(at:run(":time px.sleep(0.01)"):find("^0.%d+ s, 0.%d+ s of them computing$"))
     assert.truthy(at:run(":limits"):find("general", 1, true))
-    assert.are.equal("there are none", at:run(":journal"))
+    assert.are.equal("none found", at:run(":journal"))
     at:run("px.orders.create{ type = 'isp', quantity = 1, country = 'US', key = 'k1' }")
     local journal = at:run(":journal")
     assert.truthy(journal:find("^id +key +endpoint +state +quote [^\n]+created_at\n 1 +k1 [^\n]+$"),
       journal)
-    assert.are.equal("there are none", at:run(":tasks"))
+    assert.are.equal("none found", at:run(":tasks"))
     assert.truthy(at:run(":jurnal"):find("did you mean :journal?", 1, true))
     at:type(":quit")
     at:press("Enter")
@@ -251,7 +251,7 @@ describe("the prompt", function()
     open({}, { "--sandbox", "--limits", "off", "--quiet" })
     local text = at:run(":limits")
     assert.truthy(text:find(
-      "^limits are off; pauses are kept\nscope +paused\ngeneral +0.0\norders +0.0$"), text)
+      "^limits are off; pauses are respected\nscope +paused\ngeneral +0.0\norders +0.0$"), text)
   end)
 
   it("has help as wide as the terminal", function()

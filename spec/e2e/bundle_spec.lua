@@ -279,7 +279,7 @@ describe("bundling", function()
     script("require 'greet'\nrequire 'b'")
     script("\n\nrequire 'nowhere.else'", "b.lua")
     local err = refused(folder, { "a.lua", "-o", "out" })
-    assert.matches("b.lua:3 requires nowhere.else, which is nowhere to be found", err, 1, true)
+    assert.matches("b.lua:3 requires nowhere.else, which was not found", err, 1, true)
     local result = bundle(folder, { "a.lua", "--without", "nowhere.else", "-o", "out" })
     assert.are.equal(0, result.code, result.err)
     result = program.run({}, { program = folder .. "/app/out" })
@@ -292,7 +292,7 @@ describe("bundling", function()
     local result = bundle(folder, { "a.lua", "-o", "out" })
     assert.are.equal(0, result.code)
     assert.matches("a.lua:1 may require perhaps", result.err, 1, true)
-    assert.matches("a.lua:3 requires what only its run can tell", result.err, 1, true)
+    assert.matches("a.lua:3 requires a module whose name is not a constant", result.err, 1, true)
     assert.are.equal("", bundle(folder, { "a.lua", "-o", "out", "-q" }).err)
   end)
 
@@ -321,14 +321,14 @@ describe("bundling", function()
       { cwd = folder .. "/app" }).code)
     for words, pattern in pairs{
       ["absent.lua -o out"] = "cannot read the script absent.lua",
-        ["- -o out"] = "standard input is none",
+        ["- -o out"] = "not standard input",
       ["parts -o out"] = "is a folder", ["shop.lua"] = "%-o",
       ["shop.lua --module absent -o out"] = "takes a folder", ["shop.lua --module empty -o out"] =
-        "no .lua below",
-      ["shop.lua --module vendor -o shop.lua"] = "would replace",
-      ["shop.lua --module vendor -o vendor/deep/low.lua"] = "would replace",
-      ["shop.lua --module vendor --plugin ./part -o part/main.lua"] = "would replace",
-      ["shop.lua --module vendor --plugin ./part.plx -o part.plx"] = "would replace",
+        "has no .lua files",
+      ["shop.lua --module vendor -o shop.lua"] = "would overwrite",
+      ["shop.lua --module vendor -o vendor/deep/low.lua"] = "would overwrite",
+      ["shop.lua --module vendor --plugin ./part -o part/main.lua"] = "would overwrite",
+      ["shop.lua --module vendor --plugin ./part.plx -o part.plx"] = "would overwrite",
     } do
       local arguments = {}
       for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end
@@ -343,7 +343,7 @@ describe("bundling", function()
       "-o", "out" }
     assert.matches("would both be modules/greet.lua", refused(folder, twice))
     shell("ln -s .. %s/app/other/loop", folder)
-    assert.matches("leads back into itself", refused(folder, twice))
+    assert.matches("a link leads back into it", refused(folder, twice))
   end)
 
   it("never takes the API key along, nor shows it", function()

@@ -283,7 +283,7 @@ describe("proxylua alerts", function()
     for _, fault in ipairs{ "orders.list:omit=expires_at", "orders.list:say=expires_at~soon" } do
       sandbox:change("settings", { faults = { fault } })
       assert.are.same({ "",
-        "proxylua: no problems found\nproxylua: 1 active order does not tell when it ends, and is "
+        "proxylua: no problems found\nproxylua: 1 active order has no expiry date, and is "
         .. "not watched for that: " .. id .. "\n" }, { alerts("--within", "3d") })
     end
     assert.are.same({ "", "proxylua: no problems found\n" }, { alerts("--balance", "20") })

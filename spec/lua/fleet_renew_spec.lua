@@ -124,13 +124,13 @@ describe("renewal", function()
     faults("orders.list:omit=expires_at")
     local result = sandbox:run{ "renew", "--within", "3d" }
     assert.equal(0, result.code, result.err)
-    assert.matches("4 active orders do not tell when they end, and are not extended: ord_",
+    assert.matches("4 active orders have no expiry date, and are not extended: ord_",
       result.err, 1, true)
     sandbox:eval("px.orders.create{ type = 'residential', quantity = 1 }")
     os.execute("rm -rf " .. sandbox.home .. "/state")
     result = renew("--type", "residential")
     assert.equal(0, result.code, result.err)
-    assert.matches("1 active order does not tell when it ends", result.err, 1, true)
+    assert.matches("1 active order has no expiry date", result.err, 1, true)
   end)
 
   it("names what else keeps it from extending an order that ends soon", function()

@@ -223,7 +223,7 @@ describe("a fleet", function()
     end)
 
     it("when the plan was to be kept where it is shown", function()
-      refused(2, "proxylua --json fleet plan writes there what -o saves", "plan", file, "-o", "-")
+      refused(2, "use proxylua --json fleet plan", "plan", file, "-o", "-")
       local path = program.write(sandbox.home .. "/plan.json", done("--json", "plan", file).out)
       done("apply", path)
     end)

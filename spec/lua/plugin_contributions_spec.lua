@@ -117,7 +117,7 @@ describe("a format of a plugin", function()
       manifest = "rules = { mine = { run = 'f', summary = 's' } }" })
     local result = home:run("plugin", "update", "third")
     assert.matches("judge the proxies of every check by the rule mine", result.err, 1, true)
-    assert.matches("nobody is there to ask", result.err, 1, true)
+    assert.matches("cannot ask for confirmation", result.err, 1, true)
   end)
 end)
 

@@ -318,7 +318,7 @@ describe("installing", function()
     home:write("trial", { version = "1.2.0",
       manifest = 'permissions = { read = true, env = { "HOME" } }' })
     result = home:run("plugin", "update", "--all")
-    assert_refused(result, "--yes grants what it asks for")
+    assert_refused(result, "--yes grants the permissions")
     assert.matches("It may\n  - read the environment variable HOME.\n", result.err, 1, true)
     assert.equals("1.1.0", home:list().trial.version)
     assert.equals(0, home:run("plugin", "update", "trial", "--yes").code)
@@ -326,7 +326,7 @@ describe("installing", function()
     home:write("trial", { version = "1.3.0", manifest = [[permissions = { read = true, env = { "HOME" } },
       on = { order_placed = "placed" }]] })
     result = home:run("plugin", "update", "trial")
-    assert_refused(result, "--yes grants what it asks for")
+    assert_refused(result, "--yes grants the permissions")
     assert.matches("It may\n  - be told, with all that is known of it, whenever an order is "
       .. "placed.\n", result.err, 1,
       true)
@@ -334,7 +334,7 @@ describe("installing", function()
     assert.matches("is up to date", home:run("plugin", "update", "trial").err)
     assert_refused(home:run("plugin", "update", "trial", home:write("other")),
       "is the plugin other, and not trial")
-    assert_refused(home:run("plugin", "update"), "give a plugin, or --all")
+    assert_refused(home:run("plugin", "update"), "name a plugin, or use --all")
   end)
 
   -- Root is held back by no permissions of files unless it leaves that right behind.

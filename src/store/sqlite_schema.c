@@ -70,8 +70,8 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (owner, kind, name)"
     ") STRICT, WITHOUT ROWID;",
 
-    /* Sums instead of rows that are added up each time; snapshots of open entries only. `charges` is
-     * created again: an older program that has it open can settle its entries, and its new ones
+    /* Sums instead of rows that are added up each time; snapshots of open entries only. `charges`
+     * is created again: an older program that has it open can settle its entries, and its new ones
      * fail, since they have no period. */
     "CREATE TABLE identity (id TEXT NOT NULL) STRICT;" /* by which another file is recognised */
     "INSERT INTO identity VALUES (lower(hex(randomblob(16))));"

@@ -1,5 +1,5 @@
--- What goes into a bundle: the script, the modules that it requires where they can be found, and
--- those below given folders.
+-- The files of a bundle: the script, the modules that it requires if they can be found, and those
+-- below given folders.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -10,7 +10,7 @@ local M = {}
 
 local forms = { "%s.lua", "%s/init.lua" }
 
--- The modules of Lua itself, and what the program has for everybody.
+-- The modules of Lua and of proxylua, which every bundle has.
 local function is_inside(name)
   return core.system.embedded(name) ~= nil or package.preload[name] ~= nil or name == "_G"
     or (type(_G[name]) == "table" and package.loaded[name] == _G[name])
@@ -19,7 +19,7 @@ end
 local function add(state, path, name, text)
   local known = state.known[name]
   if known and known.data ~= text then
-    names.usage("%s and %s would both be %s in the bundle; leave one of them out", known.path, path,
+    names.usage("%s and %s would both be %s in the bundle; leave one out", known.path, path,
       name)
   end
   if known then return end
@@ -29,7 +29,7 @@ local function add(state, path, name, text)
   table.insert(state.files, file)
 end
 
--- Path and name in the bundle of a module in a folder; nil when it is not there.
+-- Path and name in the bundle of a module in a folder; nil if it is not there.
 local function find_in(folder, module)
   local relative = module:gsub("%.", "/")
   for _, form in ipairs(forms) do
@@ -38,7 +38,7 @@ local function find_in(folder, module)
   end
 end
 
--- A module of this machine: the bundle takes it along, so that it runs where there is none.
+-- A module of this machine: it goes into the bundle, so that other machines need not have it.
 local function find_installed(module)
   local path = package.searchpath(module, package.path)
   if not path then return nil end
@@ -49,13 +49,13 @@ end
 local function refuse(place, need)
   local found = package.searchpath(need.name, package.cpath)
   if found then
-    names.usage("%s requires %s, which is %s, a module in C: a bundle cannot hold it; --without %s "
-      .. "has it looked for "
+    names.usage("%s requires %s, which is %s, a module in C: a bundle cannot contain it; --without "
+      .. "%s leaves it out, to be loaded "
       .. "on the machine where the bundle runs", place, need.name, found, need.name)
   end
-  names.usage("%s requires %s, which is nowhere to be found; --module FOLDER adds a folder of "
-    .. "modules, --without %s "
-    .. "has it looked for when the bundle runs", place, need.name, need.name)
+  names.usage("%s requires %s, which was not found; add a folder of modules with --module FOLDER, "
+    .. "or leave it out with --without %s, "
+    .. "to be loaded when the bundle runs", place, need.name, need.name)
 end
 
 local function in_bundle(state, module)
@@ -73,7 +73,8 @@ end
 local function follow_need(state, place, need)
   if not need.name then
     return table.insert(state.notes,
-      ("%s requires what only its run can tell; --module FOLDER adds a folder of modules"):format(
+      ("%s requires a module whose name is not a constant; --module FOLDER adds a folder of "
+        .. "modules"):format(
       place))
   end
   if state.without[need.name] or is_inside(need.name) or in_bundle(state, need.name) then return end
@@ -84,7 +85,7 @@ local function follow_need(state, place, need)
     need.name))
 end
 
--- The list grows while it is gone through.
+-- The list grows during the loop.
 local function follow(state)
   local at = 1
   while state.files[at] do
@@ -96,14 +97,13 @@ local function follow(state)
   end
 end
 
--- Adds the paths of all .lua below a folder to a list; hidden ones are left out, links are
--- followed.
--- @param above set of the folders that it lies in
+-- Adds the paths of all .lua files below a folder to a list. Skips hidden files, follows links.
+-- @param above set of the folders that contain it
 local function gather(folder, prefix, list, above)
   local real = core.system.real_path(folder)
   local items, why = core.folder.list(folder)
   if not items or above[real] then
-    names.usage("cannot read %s: %s", folder, why or "it leads back into itself")
+    names.usage("cannot read %s: %s", folder, why or "a link leads back into it")
   end
   above[real] = true
   for _, item in ipairs(items) do
@@ -120,10 +120,10 @@ end
 
 local function add_folder(state, folder)
   if core.system.kind(folder) ~= "folder" then
-    names.usage("--module takes a folder, and %s is none", folder)
+    names.usage("--module takes a folder, and %s is not one", folder)
   end
   local paths = gather(folder, "", {}, {})
-  if #paths == 0 then names.usage("there is no .lua below %s", folder) end
+  if #paths == 0 then names.usage("%s has no .lua files", folder) end
   for _, path in ipairs(paths) do
     local whole = folder:gsub("/+$", "") .. "/" .. path
     if core.system.real_path(whole) ~= state.script then
@@ -135,8 +135,8 @@ end
 --- Collects the files of a bundle.
 -- @param path of the script
 -- @param options table: modules (list of folders), without (list of modules to leave out)
--- @return list of { name = in the bundle, path = where it is from, data = }, the script first
--- @return list of notes for people
+-- @return list of { name = in the bundle, path = its source, data = }, the script first
+-- @return list of notes for the user
 -- @raise usage; or the text of a syntax error
 function M.files(path, options)
   local state = { files = {}, known = {}, notes = {}, without = {},

@@ -1,5 +1,5 @@
--- Plugins in a bundle. Their files lie in plugins/NAME, bundle.json says what each may do: that was
--- fixed when the bundle was made, and is told by --proxylua-info.
+-- Plugins in a bundle. Their files are in plugins/NAME; bundle.json has their permissions, which
+-- were fixed when the bundle was made. --proxylua-info shows them.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -10,7 +10,7 @@ local function is_place(word)
   return word:find("[/.]") ~= nil or core.system.kind(word) ~= nil
 end
 
--- What was changed since it was installed is refused.
+-- A plugin that has changed since its installation is refused.
 local function find(word)
   local source = require "proxylua.plugin.package.source"
   if is_place(word) then return source.open(word) end
@@ -32,11 +32,11 @@ local function take(word, entries, files)
   end
 end
 
---- Takes plugins for a bundle.
+--- Adds plugins to a bundle.
 -- @param words list: names of installed ones, files, folders or URLs
 -- @return table of entries by name: version, description, permissions, commands, on, formats,
 --   rules, digest
--- @return list of their files, { name = in the bundle, path = where it is from, data = }
+-- @return list of their files, { name = in the bundle, path = its source, data = }
 -- @raise usage, config
 function M.collect(words)
   local entries, files = {}, {}
@@ -44,7 +44,7 @@ function M.collect(words)
   return entries, files
 end
 
---- What plugins may do, in plain words.
+--- The permissions of plugins in words.
 -- @param entries table of M.collect
 -- @return list of lines, sorted by the plugins' names
 function M.tell(entries)
@@ -69,17 +69,17 @@ local function read_modules(name)
   return modules
 end
 
---- What bundle.json says of the plugins of this program's own bundle: it has what it was made with,
--- whatever is installed where it runs.
--- @return table of entries by name; nil where there is no bundle
+--- The plugins of this program's own bundle, from its bundle.json, regardless of those installed on
+-- this machine.
+-- @return table of entries by name; nil without a bundle
 function M.entries()
   if not core.bundle.here() then return nil end
   return core.json.decode(core.bundle.read("bundle.json")).plugins
 end
 
---- Loads a plugin of this program's own bundle, as proxylua.plugin.package.installed.open does an
+--- Loads a plugin of this program's own bundle, like proxylua.plugin.package.installed.open for an
 -- installed one.
--- @raise usage when there is none of that name
+-- @raise usage when it does not exist
 function M.open(name)
   local entry = M.entries()[name]
   if not entry then names.usage("this program was bundled without the plugin %s", name) end

@@ -1,4 +1,4 @@
--- What a piece of Lua requires, as far as its text tells.
+-- The modules that a piece of Lua requires, as far as its text shows.
 
 local lexer = require "proxylua.util.lua_lexer"
 
@@ -13,8 +13,8 @@ local function is_string(token)
   return token ~= nil and token.kind == "string" and not token.open
 end
 
--- What follows the word `require`: a name; whether its absence may be meant to be caught; whether
--- no name can be told.
+-- What follows the word `require`: a name; whether a missing module may be caught; whether the name
+-- is not a constant.
 local function look(first, second, third)
   if is_string(first) then return value_of(first) end
   local mark = first and first.text
@@ -38,8 +38,8 @@ end
 
 --- Finds what a text requires.
 -- @param text Lua that compiles
--- @return list of { line =, name = (nil: it cannot be told), optional = whether it goes through
---   pcall or the like }
+-- @return list of { line =, name = (nil: not a constant), optional = whether it is called through
+--   pcall or a similar function }
 function M.find(text)
   local tokens, found, line, counted = without_comments(text), {}, 1, 1
   for at, token in ipairs(tokens) do

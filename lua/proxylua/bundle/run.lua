@@ -1,4 +1,4 @@
--- A program with an app of its own: all words are the app's, but for those at the front that begin
+-- A program that contains an app: all words are the app's, except options at the front that begin
 -- with --proxylua-.
 
 local core = require "proxylua.core"
@@ -22,7 +22,7 @@ local function search(module)
   return ("no module '%s' in the bundle"):format(module)
 end
 
--- After what is inside the program, before the file system.
+-- After the modules of the program, before the file system.
 local function add_searcher()
   table.insert(package.searchers, 3, search)
 end
@@ -63,11 +63,11 @@ local function show_licences()
 end
 
 local usage = [[
-This program is a Lua script with proxylua, the runtime for the 1001Proxy API, inside. Settings come from the environment and
-from the config file, as proxylua's do. The words after its name are the script's, but for these, at the front:
+This program contains a Lua script and proxylua, the runtime for the 1001Proxy API. Settings come from the environment and
+from the config file, as for proxylua. All words after the program's name go to the script, except these at the front:
 
-  --proxylua-info [--proxylua-json]   tell what is inside: files, their sizes and SHA-256
-  --proxylua-licences                 show the licences of what is inside
+  --proxylua-info [--proxylua-json]   list the files inside, with sizes and SHA-256
+  --proxylua-licences                 show the licences of the contents
   --proxylua-help, --proxylua-version
 ]]
 
@@ -82,7 +82,7 @@ local function show_help(options)
   core.system.write(table.concat(lines))
 end
 
--- These stand for themselves: what they tell needs no settings.
+-- These need no settings.
 local function show(flags, options)
   if flags.info then show_info(flags)
   elseif flags.licences then show_licences()
@@ -98,7 +98,7 @@ end
 -- @param options proxylua.cli.args.options
 -- @return table of flags
 -- @return list of the app's arguments
--- @return whether all is done: what was asked for has been shown
+-- @return whether the run is complete: the requested information has been shown
 -- @raise usage
 function M.scan(words, options)
   local flags, arguments = options.scan_prefixed(words, PREFIX)
@@ -109,7 +109,7 @@ function M.scan(words, options)
 end
 
 --- The app's function, to be called with its arguments.
--- @raise config when the app is not what it was; or the text of a syntax error
+-- @raise config when the app's files have changed; or the text of a syntax error
 function M.load(arguments)
   local name = manifest().app
   local chunk = script.compile(core.bundle.read(name), name:match("[^/]+$"))

@@ -1,5 +1,5 @@
--- What a page must have for a proxy to pass: a text, a pattern or a status; or, where nothing is
--- given, the form of a trace page. All of it is linear in the size of the page.
+-- What a page must have for a proxy to pass: a text, a pattern or a status; by default the form of
+-- a trace page. All checks are linear in the size of the page.
 
 local address = require "proxylua.proxies.address"
 local core = require "proxylua.core"
@@ -54,7 +54,7 @@ function M.seen(body)
   return M.is_address(ip) and ip or nil, country and country:match("^%w%w$")
 end
 
--- What came in place of the page, for people.
+-- A description of an unexpected page, for messages.
 local function described(body)
   local head = body:sub(1, MAX_TRACE)
   local start = select(2, head:lower():find("<title", 1, true))
@@ -71,11 +71,11 @@ local function is_trace(body)
   return true
 end
 
---- Whether a response is the expected one.
+--- Checks whether a response is the expected one.
 -- @param expect of M.new, or nil for a trace page
 -- @param response of px.http.get
 -- @param ip the address that the page shows, or nil
--- @return nil when it is; else the reason, and a message
+-- @return nil if it is; else the reason, and a message
 function M.judge(expect, response, ip)
   local status, body = response.status, response.body
   if expect and expect.status then

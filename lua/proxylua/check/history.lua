@@ -1,6 +1,6 @@
--- How proxies did at their last checks, in the store: a note a proxy, of kind "check", named after
--- the proxy's URL without its password. Its text is "SECONDS+MILLISECONDS" for each time that it
--- worked and "SECONDS-REASON", percent-encoded, for each that it did not, the oldest first.
+-- The results of the last checks of proxies, in the store: one note per proxy, of kind "check",
+-- named after the proxy's URL without its password. Its text has "SECONDS+MILLISECONDS" for each
+-- check that passed and "SECONDS-REASON", percent-encoded, for each that failed, oldest first.
 
 local address = require "proxylua.proxies.address"
 
@@ -10,8 +10,8 @@ local notes = require "proxylua.api.notes"
 local M = {}
 
 local KIND = "check"
-local KEPT, BATCH = 20, 200 -- outcomes of a proxy; proxies that are written at once
-local LONGEST = 90 * 86400 -- seconds: a proxy that was not checked for so long is gone
+local KEPT, BATCH = 20, 200 -- results per proxy; proxies that are written at once
+local LONGEST = 90 * 86400 -- seconds: a proxy without checks for this long is forgotten
 
 -- A user name may hold any byte; encoded, it is UTF-8 and has no colon.
 local function name_of(result)
@@ -38,7 +38,7 @@ function M.writer()
   return setmetatable({ waiting = {}, count = 0 }, Writer)
 end
 
---- Writes what is waiting.
+--- Writes the waiting results.
 -- @raise store
 function Writer:flush()
   if self.count == 0 then return end
@@ -52,7 +52,7 @@ function Writer:flush()
   notes.put(KIND, waiting)
 end
 
---- Takes a result, which is written with the next ones.
+--- Adds a result, which is written with the next ones.
 -- @raise store
 function Writer:add(result)
   local name = name_of(result)
@@ -62,7 +62,7 @@ function Writer:add(result)
   if self.count >= BATCH then self:flush() end
 end
 
---- Writes what is still waiting, and forgets the proxies that have not been checked for long.
+--- Writes the waiting results, and forgets proxies that have not been checked for a long time.
 -- @raise store
 function Writer:finish()
   self:flush()
@@ -96,12 +96,12 @@ local function read(name, text)
   return record
 end
 
---- How each proxy did at its last checks, by its address: `flaps` counts how often it went from
--- working to not working, or back. The last 20 are kept; a proxy that was not checked for 90 days
--- is forgotten.
+--- The results of each proxy's last checks, by its address: `flaps` counts the changes from working
+-- to not working and back. The last 20 results are stored; a proxy without checks for 90 days is
+-- forgotten.
 -- @function px.check.history
--- @return iterator of records: `host`, `port`, `username`, `protocol`, `checks`, `works` (at how
---   many of these it worked), `flaps`, `last` ("works", or why not), `last_at`
+-- @return iterator of records: `host`, `port`, `username`, `protocol`, `checks`, `works` (how many
+--   of these passed), `flaps`, `last` ("works", or the reason), `last_at`
 -- @raise store
 -- @usage for proxy in px.check.history() do
 --   if proxy.flaps > 3 then

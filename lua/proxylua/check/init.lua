@@ -1,5 +1,5 @@
---- Checks proxies, many at once: whether a page comes through them, how fast, and from where it was
--- asked for.
+--- Checks many proxies at once: whether a page can be fetched through them, how fast, and with
+-- which address and country the page sees them.
 -- @module px.check
 
 local core = require "proxylua.core"
@@ -15,10 +15,10 @@ local M = { history = history.each, register = verdict.register }
 
 local MAX_BODY <const> = 1 << 20 -- bytes of the page
 
--- Errors of the check itself, which every other proxy would get too: they end it.
+-- Errors of the check itself, which would affect every proxy: they end the check.
 local OF_CHECK = { usage = true, config = true, cancelled = true }
 
--- Asks for the page through a proxy; the API may have sent one that cannot be used.
+-- Fetches the page through a proxy; the API may have sent an unusable proxy.
 local function ask(proxy, wanted)
   if proxy.unreadable then
     return nil, core.error.new{ kind = "protocol", message = tostring(proxy.unreadable) }
@@ -40,7 +40,7 @@ local function check_one(proxy, wanted)
   return result, proxy
 end
 
--- Results are worth more than their history: where the store fails, the check goes on without it.
+-- Results are worth more than their history: if the store fails, the check continues without it.
 local function keep(wanted, method, ...)
   if not wanted.history then return end
   local ok, err = pcall(wanted.history[method], wanted.history, ...)
@@ -48,32 +48,33 @@ local function keep(wanted, method, ...)
   if not core.error.is(err) or err.kind ~= "store" then error(err, 0) end
   wanted.history = nil
   wanted.history_error = core.error.new{ kind = "store", code = "history",
-    message = "the check is complete, but its history cannot be kept: " .. err.message }
+    message = "the check is complete, but its history cannot be stored: " .. err.message }
 end
 
 --- An empty summary, for the option `summary` of px.check.run.
 -- @function px.check.summary
--- @return summary, as px.check.run answers it
+-- @return summary, as px.check.run returns it
 -- @usage local summary = px.check.summary()
 -- local done = px.try(px.timeout, 60, px.check.run, proxies, { summary = summary })
 -- print(done and "all" or "so far", summary.works)  --> all  2
 M.summary = summaries.new
 
---- Checks proxies, many at once: whether a page comes through each, how fast, and who asked for it
--- as the page sees it. It takes a list or an iterator of any length in constant memory.
+--- Checks many proxies at once: whether a page can be fetched through each, how fast, and with
+-- which address and country the page sees it. Takes a list or an iterator of any length, in
+-- constant memory.
 -- @function px.check.run
 -- @param proxies list or iterator of proxy records or URLs
--- @param options table, may be left out: `url` of the page (the setting check_url, or the sandbox's
---   own); `timeout` of each, a duration (15 s); `concurrency`, how many at once (512); `country`
---   that all must be seen in (a record's own `country` otherwise); `address` that all must be seen
---   with; `expect`, what the page must have: a text, "/pattern/" (a Lua pattern without captures),
---   or a status (otherwise the page must be a trace page, with an ip= line); `max_latency`, the
---   longest time of a proxy that works, a duration; `each`, a function that is
---   called with each result, and the proxy, as they come; `history=false` to keep nothing in the
---   store; `events=false` to tell plugins of no failure; `summary`, where it is added up, of
---   px.check.summary: it tells what is known so far, too, when the call was interrupted
--- @return summary, a table: `total`, `works`, `reasons` (a table: why not -> how many), and of
---   those that work `p50`, `p95`, `p99`, within 2 %, and `slowest` (seconds). A result has `host`,
+-- @param options table, may be left out: `url` of the page (default: the setting check_url, or the
+--   sandbox's page); `timeout` of each, a duration (15 s); `concurrency`, how many at once (512);
+--   `country` in which all must be seen (default: a record's own `country`); `address` with which
+--   all must be seen; `expect`, what the page must have: a text, "/pattern/" (a Lua pattern without
+--   captures), or a status (default: the page must be a trace page, with an ip= line);
+--   `max_latency`, a duration: slower proxies do not pass; `each`, a function that is called with
+--   each result and its proxy; `history=false` stores no history; `events=false` does not notify
+--   plugins of failures; `summary` from px.check.summary: it is updated during the check, and so
+--   has partial results if the call is interrupted
+-- @return summary, a table: `total`, `works`, `reasons` (a table: reason -> count), and for working
+--   proxies `p50`, `p95`, `p99`, within 2 %, and `slowest` (seconds). A result has `host`,
 --   `port`, `username`, `protocol`, `order_id`, `works`, and `status`, `time`, `connect_time`
 --   (seconds), `ip`, `country` (as the page sees them), or `reason` and `message`. The reason is
 --   refused, timeout, auth, rules, tls, resolve, dns, proxy, closed, "status 403" and the like,

@@ -13,7 +13,7 @@ local known = { url = true, timeout = true, concurrency = true, country = true, 
   history = true, events = true, summary = true, expect = true, address = true,
   max_latency = true }
 
--- The page, and what it must have. The setting check_expect belongs to the setting check_url.
+-- The page, and what it must have. The setting check_expect applies to the setting check_url only.
 local function page_of(options)
   local expect = options.expect
   if expect == nil and options.url == nil then expect = verdict.usual_expect() end
@@ -22,7 +22,7 @@ end
 
 local function check_seen(options)
   if options.country ~= nil and not country_code(options.country) then
-    names.usage("px.check.run: country is a code of two letters, such as US, got %s",
+    names.usage("px.check.run: country must be a code of two letters, such as US, got %s",
       tostring(options.country))
   end
   local address = options.address
@@ -32,7 +32,7 @@ local function check_seen(options)
 end
 
 --- Checks the options of px.check.run.
--- @return table of what is wanted
+-- @return table of the checked options
 -- @raise usage
 return function(options)
   if type(options) ~= "table" then
@@ -40,9 +40,9 @@ return function(options)
   end
   names.check("px.check.run", options, known)
   local timeout = duration.seconds(options.timeout or 15, "px.check.run: timeout")
-  if timeout <= 0 then names.usage("px.check.run: timeout is more than nothing") end
+  if timeout <= 0 then names.usage("px.check.run: timeout must be more than 0") end
   if options.each ~= nil and type(options.each) ~= "function" then
-    names.usage("px.check.run: each is a function, got a %s", type(options.each))
+    names.usage("px.check.run: each must be a function, got a %s", type(options.each))
   end
   check_seen(options)
   local url, expect = page_of(options)

@@ -1,4 +1,4 @@
--- Whether the proxies of an order work. Of large orders some are looked at, evenly spread.
+-- Whether the proxies of an order work. For large orders, an evenly spread sample is checked.
 
 local check = require "proxylua.check"
 local endpoints = require "proxylua.api.endpoints"
@@ -14,11 +14,11 @@ local function sample(list)
   return some
 end
 
---- Looks at an order's proxies, as px.check.run does.
+--- Checks a sample of an order's proxies, with px.check.run.
 -- @param id of the order
--- @param url of the page, nil: the usual one
--- @return how many of those that were looked at work
--- @return how many were looked at
+-- @param url of the page, nil: the default
+-- @return how many proxies of the sample work
+-- @return the size of the sample
 -- @raise what px.orders.proxies and px.check.run raise
 function M.look(id, url)
   local list = sample(endpoints.orders.proxies(id))

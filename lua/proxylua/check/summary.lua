@@ -1,5 +1,5 @@
--- What many checks add up to, in memory that does not grow with them: counts, and times in classes
--- that are 2 % wide.
+-- A summary of many checks, in constant memory: counts, and a histogram of times with classes 2 %
+-- wide.
 
 local M = {}
 
@@ -8,14 +8,14 @@ local WIDTH = math.log(1.02)
 local Summary = {}
 Summary.__index = Summary
 
---- An empty one.
--- @return table: `total`, `works`, `reasons` (why not -> count), `p50`, `p95`, `p99` and `slowest`
---   (seconds; of those that work, absent where none does)
+--- An empty summary.
+-- @return table: `total`, `works`, `reasons` (reason -> count), `p50`, `p95`, `p99` and `slowest`
+--   (seconds, for working proxies; absent if there are none)
 function M.new()
   return setmetatable({ total = 0, works = 0, reasons = {} }, Summary)
 end
 
--- The classes are kept beside the fields that people see.
+-- The histogram is stored beside the public fields.
 local classes = setmetatable({}, { __mode = "k" })
 
 local function add_time(summary, seconds)
@@ -37,7 +37,7 @@ function Summary:add(result)
   end
 end
 
--- The upper end of the class that the part of all times lies in.
+-- The upper end of the class that contains a percentile.
 local function percentile(summary, sorted, part)
   local counts, left = classes[summary], math.ceil(summary.works * part)
   for _, class in ipairs(sorted) do
@@ -46,7 +46,7 @@ local function percentile(summary, sorted, part)
   end
 end
 
---- Works out the percentiles of what was counted.
+--- Computes the percentiles.
 -- @return the summary
 function Summary:finish()
   local sorted = {}

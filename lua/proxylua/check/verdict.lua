@@ -1,5 +1,5 @@
--- Whether a proxy works, from what came through it: the page must be the one that was expected, and
--- the rules that scripts and plugins add must pass.
+-- Decides whether a proxy works, from the response through it: the page must be the expected one,
+-- and the rules of scripts and plugins must pass.
 
 local core = require "proxylua.core"
 local country_code = require "proxylua.util.country"
@@ -7,7 +7,7 @@ local expectation = require "proxylua.check.expectation"
 local names = require "proxylua.util.names"
 
 local M = {
-  -- the setting check_url; settings are put here when they are read
+  -- the setting check_url; set when the settings are read
   page = "https://1.1.1.1/cdn-cgi/trace",
   -- the setting check_expect: what that page must have
   expect = nil,
@@ -19,10 +19,10 @@ local own = {
   address = true, latency = true, network = true, protocol = true, internal = true,
 }
 
-local rules = {} -- in the order in which they were added
+local rules = {} -- in the order of their registration
 
--- Why a request brought no response: the words of px.http, and those of its kinds for the rest.
--- "resolve" is a name that this machine looked up for the page, "resolve_proxy" the proxy's own.
+-- The reason when a request has no response: the error codes of px.http, else its kinds. "resolve"
+-- is the page's name on this machine, "resolve_proxy" the proxy's own.
 local words = { proxy_auth = "auth", proxy_rules = "rules", resolve_proxy = "resolve",
   resolve = "dns" }
 
@@ -30,7 +30,7 @@ local function failure(err)
   return words[err.code] or err.code or err.kind
 end
 
--- tinyproxy has 401 for wrong credentials. A 401 without a challenge cannot be a site's either.
+-- tinyproxy sends 401 for wrong credentials. A 401 without a challenge cannot come from a site.
 local function is_proxy_401(result, response, url)
   local headers = response.headers
   return response.status == 401 and result.username and url:lower():find("^http://")
@@ -70,8 +70,7 @@ local function by_rules(result, response)
   end
 end
 
--- Rules of plugins speak for themselves alone: their words are no reasons, of which there would be
--- no end.
+-- Texts of plugins' rules are not reasons, since their number has no limit; the rule's name is.
 local function by_plugins(list, result, response)
   for _, rule in ipairs(list) do
     local fails, why = rule.fn(result, response)
@@ -79,7 +78,7 @@ local function by_plugins(list, result, response)
   end
 end
 
---- Whether this is the name of a reason that needs no rule.
+--- Whether this is the name of a built-in reason.
 function M.is_own(name)
   return own[name] ~= nil
 end
@@ -89,7 +88,7 @@ local function read_page(result, response)
   result.ip, result.country = expectation.seen(response.body)
 end
 
--- The first step that fails says why.
+-- The first failing step gives the reason.
 local function reason_of(result, response, wanted)
   local steps = {
     function() return by_credentials(result, response, wanted.url) end,
@@ -110,8 +109,8 @@ end
 -- @param result table: `wanted_country`; changed
 -- @param response of px.http.get, or nil
 -- @param err its error otherwise
--- @param wanted table: `url`; `expect` of expectation.new, or nil for a trace page; `country` that
---   was asked for; `address`; `max_latency` (seconds); `rules` of plugins
+-- @param wanted table: `url`; `expect` of expectation.new, or nil for a trace page; the requested
+--   `country`; `address`; `max_latency` (seconds); `rules` of plugins
 --   (proxylua.plugin.host.contributions)
 function M.judge(result, response, err, wanted)
   if not response then
@@ -125,32 +124,32 @@ function M.judge(result, response, err, wanted)
   result.works = result.reason == nil
 end
 
---- Adds a rule that every proxy has to pass which answers at all.
+--- Adds a rule that a proxy with a successful response must pass.
 -- @function px.check.register
--- @param name string: the reason of those that do not pass
--- @param fn function(result, answer) of px.check.run and px.http.get, called for answers of a 2xx
---   status; answers nil or false when the proxy works, true or a text that says why it does not
--- @raise usage when there is such a rule
+-- @param name string: the reason for proxies that do not pass
+-- @param fn function(result, response) of px.check.run and px.http.get, called for responses with a
+--   2xx status; returns nil or false when the proxy works, true or a text with the reason if not
+-- @raise usage when the rule exists already
 -- @usage px.check.register("slow", function(result) return result.time > 5 end)
 function M.register(name, fn)
   if type(name) ~= "string" or name == "" then
-    names.usage("px.check.register: the name is a text")
+    names.usage("px.check.register: name must be a text")
   end
   if type(fn) ~= "function" then
-    names.usage("px.check.register: the rule is a function, got a %s", type(fn))
+    names.usage("px.check.register: the rule must be a function, got a %s", type(fn))
   end
   for _, rule in ipairs(rules) do
-    if rule.name == name then names.usage("there is a rule %s already", name) end
+    if rule.name == name then names.usage("the rule %s exists already", name) end
   end
   rules[#rules + 1] = { name = name, fn = fn }
 end
 
---- What that page must have: the setting check_expect, nil for a trace page.
+--- What that page must have: the setting check_expect; nil for a trace page.
 function M.usual_expect()
   if not core.sandbox.place() then return M.expect end
 end
 
---- The page that shows who asks for it: the sandbox's where one runs, or the setting check_url.
+--- The page that shows its client's address: the sandbox's page, or the setting check_url.
 function M.usual_url()
   local sandbox = core.sandbox.place()
   return sandbox and sandbox.trace_url or M.page

@@ -1,5 +1,5 @@
--- Where the results of `proxylua check` go: a line each to standard output, and those that work to
--- a file. What cannot be written there is saved elsewhere, and the check goes on.
+-- The output of `proxylua check`: one line per result to standard output, and the working proxies
+-- to a file. If they cannot be written there, they are saved elsewhere, and the check continues.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -9,9 +9,9 @@ local M = {}
 local Output = {}
 Output.__index = Output
 
-local EMPTY <const> = 12 -- exit code: nothing where something was expected
+local EMPTY <const> = 12 -- exit code: the result is empty
 
---- Begins the output: a path or a format that cannot be is an error here.
+--- Begins the output. An invalid path or format is an error here.
 -- @param screen of the command
 -- @param line function(result): the line of a terminal
 -- @param options table: output (path or nil), format, allow_empty, sorted (boolean)
@@ -27,7 +27,7 @@ function M.begin(screen, line, options)
   return self
 end
 
--- What the format cannot carry, or the disk cannot take, does not end the check.
+-- A proxy that the format cannot express, or a full disk, does not end the check.
 local function add_to_file(self, proxy)
   self.rescue:add(proxy.url .. "\n")
   if self.refused then return end
@@ -35,7 +35,7 @@ local function add_to_file(self, proxy)
   if not ok then self.refused = err end
 end
 
--- Without a file there is no reason to go on when nobody can read the results.
+-- Without a file, the check ends when its output is closed.
 local function show(self, result)
   if self.unread then return end
   local ok, err = pcall(self.write, result)
@@ -53,7 +53,7 @@ local function put(self, result, proxy, is_shown)
   show(self, result)
 end
 
---- Takes a result. In sorted output it waits for the others.
+--- Adds a result. In sorted output it waits for the others.
 function Output:add(result, proxy, is_shown)
   if self.sorted then
     self.sorted[#self.sorted + 1] = { result, proxy, is_shown }
@@ -62,7 +62,7 @@ function Output:add(result, proxy, is_shown)
   end
 end
 
--- The fastest first, and behind them those that do not work.
+-- The fastest first, and the failing ones last.
 local function put_sorted(self)
   local function time(item) return item[1].works and item[1].time or math.huge end
   for at, item in ipairs(self.sorted) do item.at = at end
@@ -77,7 +77,7 @@ local function is_closed_pipe(err)
   return core.system.is_closed_pipe(err)
 end
 
--- Says where the results are now. As the last resort they go to standard error.
+-- Reports where the results are now. As the last resort they go to standard error.
 local function save(self, ending, what)
   local path = self.rescue:save(ending)
   if path then
@@ -103,7 +103,7 @@ function Output:finish_results()
   self.unread = self.unread or err
 end
 
---- Gives the file its name, and raises what went wrong with either output.
+--- Gives the file its name, and raises the error of either output.
 function Output:commit()
   if self.file then
     local ok, result = not self.refused, self.refused
@@ -114,7 +114,7 @@ function Output:commit()
       self.screen:note("%s", result.message)
       core.system.set_exit_code(EMPTY)
     else
-      save(self, "txt", "the proxies that work")
+      save(self, "txt", "the working proxies")
       error(result, 0)
     end
   end

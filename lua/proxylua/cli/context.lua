@@ -1,4 +1,4 @@
--- The settings of a run: those of flags, environment and config, and what --sandbox makes of them.
+-- The settings of a run: from flags, environment and config file, changed by --sandbox.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -7,17 +7,17 @@ local names = require "proxylua.util.names"
 local M = {}
 
 local function start_sandbox(settings, flags)
-  if flags.base_url then names.usage("--sandbox and --base-url are two APIs; give one of them") end
+  if flags.base_url then names.usage("use either --sandbox or --base-url") end
   settings.sandbox = core.sandbox.start{}
   settings.base_url, settings.api_key_file, settings.api_key_command = nil, nil, nil
   if not flags.store then settings.store = ":memory:" end
 end
 
---- Puts the settings together.
+--- Collects the settings.
 -- @param flags table of the command line's options
--- @param options table, may be left out, as config.read has it
+-- @param options table, may be left out, as for settings.read
 -- @return table of settings
--- @return table: where each came from
+-- @return table: the source of each
 -- @raise config, usage
 function M.settings(flags, options)
   local settings, sources = config.read(flags, options)

@@ -1,17 +1,17 @@
--- Orders that do not tell when they end: what goes by their ends leaves them out, and says so.
+-- Orders without an expiry date: commands that go by expiry dates skip them, and report it.
 
 local tables = require "proxylua.term.table"
 
-local MOST = 10 -- ids that are named
+local MOST = 10 -- ids in a message
 
---- Tells of them, if there are any.
+--- Reports them, if there are any.
 -- @param screen of the command
 -- @param ids list
--- @param what becomes of them, such as "not extended"
+-- @param what is not done with them, such as "not extended"
 return function(screen, ids, what)
   if #ids == 0 then return end
   local named = tables.clean(table.concat(ids, ", ", 1, math.min(MOST, #ids)))
   local more = #ids > MOST and (" and %d more"):format(#ids - MOST) or ""
-  screen:note(#ids == 1 and "%d active order does not tell when it ends, and is %s: %s%s"
-    or "%d active orders do not tell when they end, and are %s: %s%s", #ids, what, named, more)
+  screen:note(#ids == 1 and "%d active order has no expiry date, and is %s: %s%s"
+    or "%d active orders have no expiry date, and are %s: %s%s", #ids, what, named, more)
 end

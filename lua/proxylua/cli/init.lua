@@ -1,5 +1,4 @@
--- The command line: what the words ask for, in which settings, and what its failure means for the
--- exit code.
+-- The command line: finds the command or script, collects the settings, and sets the exit code.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -24,12 +23,12 @@ local function refuse_word(word)
   words_of_people.refuse(word, known)
 end
 
--- A command goes before a script of the same name: a file in the working directory never takes a
--- command's place.
+-- A command takes precedence over a script of the same name: a file in the working directory never
+-- replaces a command.
 local function is_command(word, flags, is_script)
   if is_script or word == "-" or looks_like_script(word) then return false end
   if require("proxylua.cli.commands").find(word) then
-    if flags.execute then names.usage("-e goes with a script, and %s is a command", word) end
+    if flags.execute then names.usage("-e cannot be used with a command (%s)", word) end
     return true
   end
   if not core.system.kind(word) then refuse_word(word) end
@@ -42,7 +41,7 @@ local function configure(flags)
   return settings
 end
 
--- Whether the run may go on.
+-- Whether the run may continue.
 local function take_lock(flags)
   if not flags.lock or require("proxylua.cli.args.lock").take(flags.lock) then return true end
   if not flags.quiet then
@@ -72,7 +71,7 @@ local function run_command(words, flags)
   core.system.flush()
 end
 
--- A prompt where somebody can type.
+-- A prompt, if the user can type.
 local function run_session(flags)
   if not take_lock(flags) then return end
   local settings = configure(flags)
@@ -107,7 +106,7 @@ local function prepare_script(words, flags, is_script)
   return run, arguments
 end
 
--- Like prepare_script, for the app that this program was bundled with.
+-- Like prepare_script, for the app of this bundle.
 local function prepare_app(words)
   local bundled = require "proxylua.bundle.run"
   local flags, arguments, done = bundled.scan(words, options)
@@ -117,8 +116,7 @@ local function prepare_app(words)
   return run, arguments
 end
 
--- Does what the words ask for; a script is answered, to be run where its failures show where they
--- were.
+-- Runs the command; a script is returned, to be run where its errors have their traceback.
 local function begin(...)
   if core.bundle.here() then return prepare_app{ ... } end
   local flags, words, is_script = options.scan{ ... }
@@ -132,7 +130,7 @@ local function begin(...)
   return prepare_script(words, flags, is_script)
 end
 
--- Tells an error that no script raised and sets the exit code.
+-- Prints an error that no script raised and sets the exit code.
 local function report(err)
   if not core.error.is(err) then
     io.stderr:write("proxylua: ", plain.lines(tostring(err)), "\n")

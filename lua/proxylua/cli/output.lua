@@ -1,5 +1,5 @@
--- Where a command's results go: data to standard output, as people or programs want it, and all
--- else to standard error.
+-- The output of a command: data to standard output, for people or programs, and everything else to
+-- standard error.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -14,13 +14,13 @@ Screen.__index = Screen
 
 local function form_of(flags)
   if flags.json and flags.jsonl then
-    names.usage("--json and --jsonl are two forms; give one of them")
+    names.usage("use either --json or --jsonl")
   end
   if flags.json or flags.jsonl then return flags.json and "json" or "jsonl" end
   return core.system.isatty(1) and "table" or "plain"
 end
 
---- Looks at where the output goes.
+--- Detects the form of the output.
 -- @param flags table: json, jsonl, quiet, no_color, reveal
 -- @param settings table: color
 function M.open(flags, settings)
@@ -32,7 +32,7 @@ function M.open(flags, settings)
   }, Screen)
 end
 
---- Whether programs read the output: it is JSON.
+--- Whether the output is JSON, for programs.
 function Screen:is_data()
   return self.form == "json" or self.form == "jsonl"
 end
@@ -48,13 +48,13 @@ function Screen:refuse_json(what, instead)
   end
 end
 
---- Tells people something; --quiet keeps it back.
+--- Prints a note for the user; --quiet suppresses it.
 function Screen:note(...)
   if not self.quiet then io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n") end
 end
 
---- Warns of what could not be read, also with --quiet, and lets the command go on; it ends with the
--- exit code of the error.
+--- Warns of something that could not be read, also with --quiet. The command continues, and ends
+-- with the exit code of the error.
 -- @param err error
 function Screen:problem(err)
   io.stderr:write("proxylua: ", tables.clean(err.message), "\n")
@@ -66,7 +66,7 @@ function Screen:reporter()
   return function(err) self:problem(err) end
 end
 
---- A line that tells how far a long work is, for people at a terminal.
+--- A progress line of long work, for a terminal.
 -- @param what string, such as "checked"
 -- @param total integer, or nil
 function Screen:progress(what, total)
@@ -77,15 +77,15 @@ local function put(lines)
   if #lines > 0 then core.system.write(table.concat(lines, "\n"), "\n") end
 end
 
--- JSON has no way to write bytes that are not UTF-8, and a server's mistake in one field is no
--- reason to lose the others.
+-- JSON cannot contain bytes that are not UTF-8; such bytes in one field must not lose the other
+-- fields.
 local function put_json(screen, value)
   local text, place = core.json.encode(value, { bytes = "escape" })
   core.system.write(screen.is_terminal and plain.json(text) or text, "\n")
   if not place or screen.told_of_bytes then return end
   screen.told_of_bytes = true
-  screen:note("%s holds bytes that are not UTF-8; JSON has them as \\udc80 to \\udcff, one for "
-    .. "each byte", place)
+  screen:note("%s has bytes that are not UTF-8; JSON shows each of them as \\udc80 to \\udcff",
+    place)
 end
 
 local function prepare(screen, value)
@@ -102,7 +102,7 @@ end
 
 local function tell_of_dropped(screen, dropped)
   if #dropped > 0 then
-    screen:note("no room for %s; --json shows all", table.concat(dropped, ", "))
+    screen:note("hidden columns: %s (--json shows all)", table.concat(dropped, ", "))
   end
 end
 
@@ -115,14 +115,14 @@ function Screen:list(kind, records)
   elseif self.form == "json" then
     put_json(self, core.json.array(records))
   elseif self.form == "table" then
-    if #records == 0 then self:note("there are none") end
+    if #records == 0 then self:note("none found") end
     tell_of_dropped(self, put_table(self, kind, records))
   else
     put(tables.plain(tables.columns(kind, records), records))
   end
 end
 
--- Whoever reads a pipe has each record at once: the next page may be a minute away.
+-- A pipe gets each record at once: the next page may take a minute.
 local function put_each(next_record, write)
   for record in next_record do
     write(record)
@@ -130,7 +130,7 @@ local function put_each(next_record, write)
   end
 end
 
-local BLOCK = 500 -- records of a table; the next ones have a table of their own, and a headline
+local BLOCK = 500 -- records in a table; more records are in a new table with its own header
 
 local function take_block(next_record)
   local records = {}
@@ -141,7 +141,7 @@ local function take_block(next_record)
   return records
 end
 
--- Nobody at a terminal waits for the last page to see the first.
+-- A terminal shows the first records before the last page has arrived.
 local function put_tables(screen, kind, next_record)
   local records = take_block(next_record)
   if #records < BLOCK then return screen:list(kind, records) end
@@ -154,8 +154,8 @@ local function put_tables(screen, kind, next_record)
   tell_of_dropped(screen, dropped)
 end
 
---- Writes the records of an iterator as they come, in constant memory; where the form is one JSON
--- value, once all are there.
+--- Writes the records of an iterator as they arrive, in constant memory; in the form of one JSON
+-- value, when all have arrived.
 -- @param kind of record, or nil
 function Screen:stream(kind, next_record)
   local columns = tables.known_columns(kind)
@@ -175,10 +175,9 @@ function Screen:stream(kind, next_record)
   end
 end
 
---- Writes records one by one as they come, each at once; as one JSON value when the last one is
--- there.
+--- Writes records one by one as they arrive; as one JSON value after the last one.
 -- @param kind of record, known to the tables
--- @param line function(record) that answers the line for a terminal
+-- @param line function(record) that returns the line for a terminal
 -- @return function(record), and a function to call after the last one
 function Screen:writer(kind, line)
   local columns, list = tables.known_columns(kind), {}
@@ -222,7 +221,7 @@ local function is_list(value)
   return count == #value
 end
 
---- Writes whatever came: an iterator of records, a list, a record or a plain value.
+--- Writes any result: an iterator of records, a list, a record or a plain value.
 function Screen:value(kind, value)
   if type(value) == "function" then
     self:stream(kind, value)
@@ -235,7 +234,7 @@ function Screen:value(kind, value)
   end
 end
 
---- Writes a text as it is.
+--- Writes a text unchanged.
 function Screen:text(text)
   if self:is_data() then return put_json(self, text) end
   core.system.write(text)

@@ -1,5 +1,5 @@
--- A plan and what became of it as lines for people: what is kept, extended, bought and refused, in
--- colours where there are any.
+-- A plan and its results as lines of text: orders to keep, extend, buy and refuse, with colours if
+-- wanted.
 
 local clock = require "proxylua.util.clock"
 local duration = require "proxylua.util.duration"
@@ -16,7 +16,7 @@ local function clean(text)
   return (text:gsub("[%c\x7F]", "?"))
 end
 
--- Lines are gathered with whether they may have colours.
+-- Lines are collected with colours if wanted.
 local Page = {}
 Page.__index = Page
 
@@ -103,7 +103,7 @@ local function add_skipped(lines, plan)
   end
 end
 
---- What px.renew is about to do, as text.
+--- The renewals that px.renew is about to make, as text.
 function M.renewal(plan, has_colors)
   local lines, now = page(has_colors), clock()
   for _, one in ipairs(plan.settled) do
@@ -129,8 +129,8 @@ local function add_done(lines, action)
     action.price)
 end
 
---- What became of a plan, as text.
--- @param report as px.fleet.apply answers it
+--- The results of a plan, as text.
+-- @param report as px.fleet.apply returns it
 -- @param has_colors boolean
 -- @return string
 function M.report(report, has_colors)

@@ -1,5 +1,5 @@
--- What a command saves elsewhere when the file or the output that was asked for cannot be written:
--- texts that are kept until then in a file without a name, or in memory where that fails.
+-- Saves results elsewhere when the requested file or output cannot be written. Until then they are
+-- in an unnamed file, or in memory if that fails.
 
 local core = require "proxylua.core"
 local settings = require "proxylua.settings"
@@ -10,12 +10,12 @@ Rescue.__index = Rescue
 
 local CHUNK <const> = 1 << 16 -- bytes
 
---- Begins to keep texts.
+--- Begins to store texts.
 function M.new()
   return setmetatable({ file = io.tmpfile(), rest = {} }, Rescue)
 end
 
---- Keeps a text.
+--- Stores a text.
 function Rescue:add(text)
   if self.file and not self.broken then
     self.whole = self.file:seek("cur")
@@ -25,7 +25,7 @@ function Rescue:add(text)
   self.rest[#self.rest + 1] = text
 end
 
--- Passes on all that was kept.
+-- Passes on everything that was stored.
 function Rescue:each(take)
   if self.file then
     local left = self.broken and self.whole or self.file:seek("end")
@@ -48,9 +48,9 @@ local function save_in(self, folder, name)
   return path
 end
 
---- Saves what was kept, readable for the user alone.
+--- Saves the stored texts, readable only by the user.
 -- @param ending of the file's name, such as "txt"
--- @return path; nil where no folder can be written
+-- @return path; nil if no folder is writable
 function Rescue:save(ending)
   local name = ("check-%s-%d.%s"):format(os.date("!%Y%m%dT%H%M%SZ"), core.system.pid(), ending)
   local folders = {}

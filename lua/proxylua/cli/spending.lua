@@ -1,5 +1,5 @@
--- Work that spends, at the shell: the plan is shown before anything is spent, what became of it
--- after, however it ends.
+-- Commands that spend: they show the plan before anything is spent, and the results afterwards,
+-- even after a failure.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -8,13 +8,13 @@ local quiet = require("proxylua.fleet.run").quiet
 
 local M = {}
 
--- Whether somebody at the terminal is asked before each charge.
+-- Whether the user at the terminal is asked before each charge.
 local function is_asked(flags)
   return not flags.dry_run and not config.read(flags).spend and core.system.isatty(0)
     and core.system.isatty(2)
 end
 
--- What the run may spend, nil where somebody is asked, or other limits decide.
+-- The spending limit of the run, nil if the user is asked, or if other limits apply.
 local function budget_of(flags)
   if flags.dry_run or is_asked(flags) then return nil end
   local spend = config.read(flags).spend
@@ -22,7 +22,7 @@ local function budget_of(flags)
   return core.money(0)
 end
 
---- What proxylua.fleet.run takes to show how far it is.
+--- The progress options of proxylua.fleet.run.
 function M.options(screen)
   return { progress = function(what, total) return screen:progress(what, total) end }
 end
@@ -35,7 +35,7 @@ function M.show(screen, form, plan)
   core.system.flush()
 end
 
--- All that is known of a run, for programs.
+-- All data of a run, for programs.
 local function whole(plan, report, err)
   local all = { plan = plan, error = err and { kind = err.kind, message = err.message,
     charge = err.charge } }
@@ -48,7 +48,7 @@ local function show_report(screen, report)
   if not screen:is_data() then core.system.write(diff.report(report, screen.colors)) end
 end
 
---- Does it.
+--- Runs the work.
 -- @param form of its plan, "plan" or "renewal"
 -- @param work function of the options of proxylua.fleet.run
 -- @raise what it raises, once all is shown
@@ -58,7 +58,7 @@ function M.run(screen, flags, form, work)
   options.planned = function(made)
     plan = made
     if not screen:is_data() then M.show(screen, form, made) end
-    -- A bar would stand on the line of the questions that come now.
+    -- A progress bar would be on the line of the questions.
     if is_asked(flags) then options.progress = quiet.progress end
   end
   options.tell = function(made)

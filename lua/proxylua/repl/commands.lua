@@ -19,8 +19,9 @@ end
 local texts = {
   "Type an expression to see its value, or statements to run them. Incomplete input continues on "
     .. "the next line. px is the module, _ the last value, _error the last error. Local variables "
-    .. "of an input are kept for the next one.",
-  "Calls wait; tasks of px.spawn and px.every run while you type. Tab completes, Ctrl-R searches "
+    .. "of an input stay available in the next ones.",
+  "Calls wait for their result; tasks of px.spawn and px.every run while you type. Tab completes, "
+    .. "Ctrl-R searches "
     .. "the history. Ctrl-C drops the input, or stops what runs; Ctrl-\\ ends the program at once; "
     .. "Ctrl-D leaves.",
   "Passwords of proxies are masked until :reveal, except in what your own code prints.",
@@ -45,7 +46,7 @@ local function overview()
   return table.concat(lines, "\n")
 end
 
--- The words of a topic; of a call only what is called.
+-- The topic in a line; for a call, the name of the function.
 local function topic_words(topic)
   local words = {}
   for word in topic:match("^[^({]*"):gmatch("%S+") do words[#words + 1] = word end
@@ -84,7 +85,7 @@ command("limits", nil, "show what the rate limits allow now", function(session)
   end
   table.sort(list, function(a, b) return a.scope < b.scope end)
   if limits.off then
-    session.screen:note("limits are off; pauses are kept")
+    session.screen:note("limits are off; pauses are respected")
     return session.screen:rows({ "scope", "paused" }, list)
   end
   session.screen:rows({ "scope", "requests", "seconds", "free", "waiting", "next", "paused",
@@ -99,13 +100,13 @@ command("journal", "[STATE]", "show purchases: all, or those that are open, unkn
     for _, name in ipairs(tables.known_columns("entry")) do row[name] = entry[name] end
     list[#list + 1] = row
   end
-  if #list == 0 then return session.screen:note("there are none") end
+  if #list == 0 then return session.screen:note("none found") end
   session.screen:value(list)
 end)
 
 command("tasks", nil, "show the running tasks", function(session)
   local list = core.repl.tasks()
-  if #list == 0 then return session.screen:note("there are none") end
+  if #list == 0 then return session.screen:note("none found") end
   table.sort(list, function(a, b) return a.number < b.number end)
   session.screen:rows({ "number", "status", "place" }, list)
 end)
@@ -113,7 +114,7 @@ end)
 command("cancel", "NUMBER", "cancel a task of :tasks", function(session, number)
   if not core.repl.cancel(math.tointeger(tonumber(number))
     or names.usage(":cancel takes a number of :tasks")) then
-    names.usage("there is no task %s; :tasks shows them", number)
+    names.usage("task %s does not exist; :tasks shows the tasks", number)
   end
   session.screen:note("cancelled")
 end)
@@ -158,7 +159,7 @@ end
 function M.run(session, name, rest)
   if by_name[name] then return by_name[name](session, rest) end
   local nearest = names.nearest(name, by_name)
-  names.usage("there is no command :%s%s; :help shows them", name,
+  names.usage(":%s is not a command%s; :help shows all", name,
     nearest and (", did you mean :%s?"):format(nearest) or "")
 end
 

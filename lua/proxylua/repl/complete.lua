@@ -1,6 +1,6 @@
--- What Tab offers: globals, fields and methods, the parameters of an endpoint and their known
--- values. Tables are looked at as they are, and along an __index that is a table; no function is
--- ever called, so that looking has no effect.
+-- Completion with Tab: globals, fields and methods, the parameters of an endpoint and their known
+-- values. Tables are read directly, and along an __index that is a table; no function is ever
+-- called, so that completion has no effects.
 
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
@@ -9,7 +9,7 @@ local reference = require "proxylua.help.reference"
 
 local M = {}
 
-local DEEPEST = 10 -- tables behind tables by __index
+local DEEPEST = 10 -- maximum length of a chain of __index tables
 local MOST_LINES = 20
 local GAP = 2
 
@@ -28,7 +28,7 @@ local function field(value, name)
   end
 end
 
--- Adds the names that can stand behind a value and a dot, or a colon, and begin with a word.
+-- Adds the names that can follow a value and a dot or colon, and begin with a word.
 local function add_fields(found, value, word, is_method)
   for _ = 1, DEEPEST do
     if type(value) == "table" then
@@ -48,8 +48,8 @@ local function is(token, text)
   return token ~= nil and token.kind == "symbol" and token.text == text
 end
 
--- The value that a.b.c names, or a text in quotes, which ends with the token at an index; and where
--- it begins.
+-- The value of an expression such as a.b.c, or of a text in quotes, which ends with the token at an
+-- index; and where it begins.
 local function chain(tokens, at, scope)
   local token = tokens[at]
   if token and token.kind == "string" and not token.open then return "", at end
@@ -82,7 +82,7 @@ local function open_brackets(tokens)
   return open
 end
 
--- What a path such as px.http.get leads to.
+-- The value of a path such as px.http.get.
 local function value_of(px, path)
   local value = px
   for name in path:gmatch("%.(%w+)") do
@@ -91,7 +91,7 @@ local function value_of(px, path)
   return value
 end
 
--- Functions that take options, as the reference tells of them, like rows without parameters.
+-- Functions with options, from the reference, in the form of endpoint rows.
 local function add_documented(rows, px)
   for _, entry in ipairs(reference.all()) do
     local options = not entry.is_field and reference.options(entry) or {}
@@ -100,7 +100,7 @@ local function add_documented(rows, px)
   end
 end
 
--- The functions of the endpoints and the rows they come from. Iterators take what their lists take.
+-- The functions of the endpoints and their rows. Iterators take the parameters of their lists.
 local function rows_by_function(px)
   local rows = {}
   add_documented(rows, px)
@@ -116,7 +116,7 @@ local function rows_by_function(px)
   return rows
 end
 
--- The endpoint whose parameters the innermost brace holds: f{, f(…, {, and px.try(f, …, {.
+-- The endpoint whose parameters are in the innermost brace: f{, f(…, {, and px.try(f, …, {.
 local function endpoint_at(tokens, open, scope, rows)
   local brace = open[#open]
   if not brace or not is(tokens[brace], "{") then return nil end
@@ -146,8 +146,8 @@ local function given_names(tokens, brace)
   return given
 end
 
--- Candidates are a table: the whole word -> what follows it once it is the only one. `remarks` says
--- more of some.
+-- Candidates are a table: the whole word -> what follows it once it is the only one. `remarks` has
+-- descriptions of some.
 
 local function add_params(found, remarks, row, word, given)
   for _, param in ipairs(row.params) do
@@ -183,7 +183,7 @@ local function add_globals(found, word, tables)
   end
 end
 
--- Inside a text: a known value of a parameter, or a field in brackets.
+-- Inside a string: a known value of a parameter, or a field in brackets.
 local function complete_text(state, found)
   local tokens, at = state.tokens, #state.tokens
   local quote, word = state.last.text:match("^([\"'])(.*)$")
@@ -199,7 +199,7 @@ local function complete_text(state, found)
   return word
 end
 
--- Behind "name =" in an endpoint's parameters.
+-- After "name =" in an endpoint's parameters.
 local function complete_value(state, found, name, word)
   for _, value in ipairs(values_of(state.row, name)) do
     local text = ('"%s"'):format(value)
@@ -229,7 +229,7 @@ local function complete_name(state, found, remarks)
   return word
 end
 
--- Of whole characters.
+-- The common beginning, in whole characters.
 local function common_start(a, b)
   local size = 0
   while size < #a and a:byte(size + 1) == b:byte(size + 1) do size = size + 1 end
@@ -281,10 +281,10 @@ local function answer(found, remarks, word, width)
 end
 
 --- Makes the completion of a session.
--- @param globals list of tables whose fields are the globals, those that go before others first
+-- @param globals list of tables whose fields are the globals, by precedence
 -- @param px the standard module
--- @return function(text, width) that answers what to insert at the end of the text, and lines to
---   show; both may be nil
+-- @return function(text, width) that returns the text to insert at the end, and lines to show; both
+--   may be nil
 function M.open(globals, px)
   local rows
   local function scope(name)
@@ -306,7 +306,7 @@ function M.open(globals, px)
   end
 end
 
--- The path of "~/lists" and its like.
+-- The path for "~/lists" and similar.
 local function expand(path)
   local home = os.getenv("HOME")
   return home and path:gsub("^~/", function() return home .. "/" end) or path
@@ -317,8 +317,7 @@ local function is_folder(path, kind)
   return kind == "folder" or kind == "link" and core.folder.list(path) ~= nil
 end
 
---- The completion of a path among the files that there are; hidden ones only where the word begins
--- with a dot.
+--- The completion of a path among existing files; hidden ones only if the word begins with a dot.
 function M.path(path, width)
   local folder, word = path:match("^(.*/)([^/]*)$")
   folder, word = folder or "", word or path

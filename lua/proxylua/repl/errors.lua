@@ -1,4 +1,4 @@
--- Errors at the prompt: what is wrong, and where it stood in the user's own code.
+-- Errors at the prompt: the message, and its place in the user's code.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -39,8 +39,8 @@ function M.is_cancellation(err)
   return core.error.is(err) and err.kind == "cancelled"
 end
 
---- Makes the errors by which Ctrl-C aborts code pass by the message handlers of xpcall: Lua calls
--- these from within the abort, where nothing could abort them.
+--- Lets the errors by which Ctrl-C aborts code bypass the message handlers of xpcall: Lua calls
+-- them during the abort, where they could not be aborted.
 function M.spare_handlers()
   function _G.xpcall(fn, handler, ...) -- luacheck: globals xpcall
     if type(handler) ~= "function" then return xpcall(fn, handler, ...) end

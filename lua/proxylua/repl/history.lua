@@ -1,6 +1,6 @@
--- The inputs of this and of former sessions: a file of one entry a line, written whole under a
--- lock, so that sessions at the same time lose nothing of each other's. What holds the API key is
--- never kept.
+-- The inputs of this and earlier sessions: a file with one entry a line, rewritten as a whole under
+-- a lock, so that simultaneous sessions do not lose entries. Entries with the API key are not
+-- saved.
 
 local core = require "proxylua.core"
 
@@ -21,7 +21,7 @@ local function decode(line)
   return (line:gsub("\\(.)", { ["\\"] = "\\", n = "\n" }))
 end
 
--- $XDG_STATE_HOME/proxylua, or nil when there can be none.
+-- $XDG_STATE_HOME/proxylua, or nil if the variables are not set.
 local function folder()
   local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
   if not base or not base:find("^/") then
@@ -30,7 +30,7 @@ local function folder()
   return base and base .. "/proxylua"
 end
 
--- Adds an entry as the newest; an older one of the same text goes.
+-- Adds an entry as the newest; an older one with the same text is removed.
 local function add(list, entry)
   for at = #list, 1, -1 do
     if list[at] == entry then table.remove(list, at) end
@@ -39,7 +39,7 @@ local function add(list, entry)
   while #list > MOST do table.remove(list, 1) end
 end
 
--- The entries of the file; raises a text when it cannot be read or is no text.
+-- The entries of the file; raises a text when it cannot be read or is not a text.
 local function load_file(path)
   if not core.system.kind(path) then return {} end
   local text, why = core.system.read_file(path, MOST_BYTES)
@@ -56,7 +56,7 @@ local function save_file(path, list)
   core.system.write_file(path, table.concat(lines), 384) -- 0600
 end
 
--- The lock beside the file; another session holds it for a moment only.
+-- The lock beside the file; another session holds it only for a moment.
 local function lock(path)
   local ends = core.task.clock() + PATIENCE
   repeat
@@ -67,7 +67,7 @@ local function lock(path)
   error("another session holds its lock", 0)
 end
 
--- What goes wrong is told once; the session goes on without the file.
+-- A problem is reported once; the session continues without the file.
 local function give_up(history, why)
   history.path = nil
   history.tell(("the history %s is not used: %s"):format(history.shown,
@@ -75,7 +75,7 @@ local function give_up(history, why)
 end
 
 --- Opens the history.
--- @param tell function(text) that takes what is wrong with it
+-- @param tell function(text) that reports a problem
 -- @return history, with the field `list` of entries, oldest first
 function M.open(tell)
   local place = folder()

@@ -1,4 +1,4 @@
--- The prompt: reads an input, runs it in a task of its own, shows what came of it.
+-- The prompt: reads an input, runs it in a separate task, and shows the result.
 
 local commands = require "proxylua.repl.commands"
 local complete = require "proxylua.repl.complete"
@@ -25,11 +25,11 @@ function Session:tell(text)
   io.stderr:write(self.screen:paint("31", core.repl.scrub(self.screen:mask(text))), "\n")
 end
 
--- The first locals that are kept are told of, since elsewhere they would be gone.
+-- Reports the first locals that are kept, since elsewhere they would be gone.
 local function tell_kept(session, kept)
   if session.knows_locals or #kept == 0 then return end
   session.knows_locals = true
-  session.screen:note("%s: kept for the next inputs by value, as all locals of an input are",
+  session.screen:note("local variables of an input stay available in the next ones, by value: %s",
     table.concat(kept, ", "))
 end
 
@@ -54,8 +54,8 @@ local function perform(session, text)
   end
 end
 
--- Runs a function in a task that Ctrl-C aborts. Answers what xpcall does, and whether that
--- happened.
+-- Runs a function in a task that Ctrl-C aborts. Returns the results of xpcall, and whether it was
+-- aborted.
 local function run(catch, fn, ...)
   local task = core.task.spawn(xpcall, fn, catch, ...)
   local interrupted = core.repl.run(task)
@@ -67,7 +67,7 @@ end
 local function text_of(err)
   if type(err) == "string" then return err end
   local ok, text = run(errors.catch, tostring, err)
-  return ok and text or ("an error that is a %s"):format(type(err))
+  return ok and text or ("an error value of type %s"):format(type(err))
 end
 
 function Session:run(text)
@@ -88,8 +88,8 @@ function Session:run(text)
   tell_kept(self, failure.kept or {})
 end
 
--- Globals are those of all code; what the session adds, and the locals that it keeps, go before
--- them.
+-- Globals are shared by all code; names of the session, and the locals that it keeps, take
+-- precedence.
 local function new_env(px)
   return setmetatable({ px = px }, { __index = _G, __newindex = _G })
 end
@@ -97,11 +97,11 @@ end
 local function tell_failure(session, err, traceback)
   rawset(session.env, "_error", err)
   local text = type(err) == "string" and err or core.error.is(err) and tostring(err)
-    or ("an error that is a %s"):format(type(err))
+    or ("an error value of type %s"):format(type(err))
   session:tell("a task failed: " .. errors.text(text, err, traceback))
 end
 
--- Words of commands and their topics, or Lua.
+-- Completion of commands and their topics, or of Lua.
 local function complete_input(session, text)
   local word = text:match("^%s*:(%a*)$")
   local width = session.screen.width()
@@ -117,7 +117,7 @@ local function complete_input(session, text)
   return session.complete((text:gsub("^%s*:%a+", "")), width)
 end
 
--- An input, of several lines where the terminal itself edits them; nil when there are no more.
+-- An input, of several lines if the terminal itself edits them; nil after the last one.
 local function read()
   local text, why = core.repl.read(PROMPT)
   while text and not reader.is_whole(text) do
@@ -130,7 +130,7 @@ end
 
 local function greet(session, settings)
   if settings.quiet then return end
-  session.screen:note("proxylua %s, %s%s. :help tells more, Tab completes, Ctrl-D leaves",
+  session.screen:note("proxylua %s, %s%s. :help shows help, Tab completes, Ctrl-D leaves",
     core.version, _VERSION,
     settings.sandbox and ", sandbox: money is not real" or "")
 end
@@ -163,7 +163,7 @@ local function leave_tidily()
   end
 end
 
--- Answers why the session is over.
+-- Returns the reason for the end of the session.
 local function loop(session)
   while not session.over do
     core.repl.remember(session.history.list)
@@ -179,7 +179,7 @@ local function loop(session)
 end
 
 --- Runs a session until the user leaves it.
--- @param settings table: quiet, json, sandbox, as the command line has put them together
+-- @param settings table: quiet, json, sandbox, from the command line
 -- @param colors boolean
 function M.run(settings, colors)
   local session = open_session(settings, colors)
@@ -191,8 +191,8 @@ function M.run(settings, colors)
   if core.repl.ending() then core.system.set_exit_code(INTERRUPTED) end
 end
 
---- Asks the person at the terminal, from any task of the session; at the prompt too, above the
--- line. No is what Enter means, and the end of the input.
+--- Asks the user at the terminal, from any task of the session; also at the prompt, above the line.
+-- Enter and the end of the input mean no.
 -- @param question text, without a mark at its end
 -- @return boolean
 -- @raise usage outside of a session; cancelled

@@ -1,5 +1,4 @@
--- Any value as text, without calling anything of the user's: tables as Lua writes them, down to
--- some depth.
+-- Any value as text, without calling the user's code: tables in Lua syntax, down to some depth.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -18,7 +17,7 @@ function M.is_name(word)
   return type(word) == "string" and word:find("^[%a_][%w_]*$") and not keywords[word]
 end
 
---- The words that Lua keeps for itself: a set.
+--- The reserved words of Lua: a set.
 M.keywords = keywords
 
 local function byte_escape(byte)
@@ -29,15 +28,15 @@ local function escape(char)
   return plain.is_line(char) and char or ("\\u{%X}"):format(utf8.codepoint(char))
 end
 
--- What a terminal would obey, and what is no text, is shown as Lua would write it.
+-- Control characters, and bytes that are not text, are shown as Lua escapes.
 local function quote(text)
   local quoted = ("%q"):format(text):gsub("\\\n", "\\n"):gsub("\x7F", byte_escape)
   if not utf8.len(quoted) then return (quoted:gsub("[\x80-\xFF]", byte_escape)) end
   return (quoted:gsub("[\xC2-\xF4][\x80-\xBF]+", escape))
 end
 
--- The name of a value that has no text of its own. tostring may call __tostring, which is the
--- user's.
+-- The name of a value that has no text. tostring is not used, since it may call a __tostring of the
+-- user.
 local function address(value)
   if type(value) ~= "table" and type(value) ~= "userdata" then return tostring(value) end
   return ("%s: %s"):format(type(value), ("%p"):format(value))
@@ -61,7 +60,7 @@ local function label(key, state)
   return ("[%s] = "):format(write(key, state))
 end
 
--- The items of a table as texts, and how many more there are.
+-- The items of a table as texts, and the number of the rest.
 local function items(value, state)
   local list, keys, count, length = {}, {}, 0, rawlen(value)
   for key in next, value do

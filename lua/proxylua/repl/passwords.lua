@@ -1,6 +1,6 @@
--- The passwords of proxies that the session has come to know, from answers of the API and from
--- px.proxies.read: no text that the prompt shows has them, whatever was made of them meanwhile. Not
--- known are those that code reads or makes by itself.
+-- The passwords of proxies that the session has read, from responses of the API and from
+-- px.proxies.read: no text that the prompt shows contains them, even after the user's code has
+-- processed them. Passwords that code reads or makes by itself are not known.
 
 local address = require "proxylua.proxies.address"
 local core = require "proxylua.core"
@@ -8,7 +8,7 @@ local tables = require "proxylua.term.table"
 
 local M = {}
 
-local SHORTEST = 4 -- bytes; shorter ones are in words of all kinds
+local SHORTEST = 4 -- bytes; shorter ones occur in ordinary words
 
 local known = {}  -- set of the texts to hide
 local starts = {} -- their first bytes -> set of their lengths
@@ -21,7 +21,7 @@ local function add(text)
   starts[start][#text] = true
 end
 
--- As it is, and as URLs, JSON and CSV write it.
+-- As it is, and in the encodings of URLs, JSON and CSV.
 local function learn_password(password)
   local ok, quoted = pcall(core.json.encode, password)
   add(password)
@@ -37,7 +37,7 @@ local function learn_fields(value)
   end
 end
 
--- Whoever reads a text once.
+-- An iterator that yields a text once.
 local function reader_of(text)
   return { read = function()
     local all = text
@@ -46,14 +46,14 @@ local function reader_of(text)
   end }
 end
 
--- What is wrong with a download shows when somebody uses it.
+-- An invalid download is reported when it is used.
 local function learn_text(read, text)
   pcall(function()
     for proxy in read(reader_of(text), { on_bad = function() end }) do learn_fields(proxy) end
   end)
 end
 
---- Looks from now on at what calls of the API and px.proxies.read answer.
+--- Collects from now on the passwords in results of API calls and px.proxies.read.
 -- @param px the standard module, changed in place
 function M.watch(px)
   local read = px.proxies.read
@@ -70,7 +70,7 @@ function M.watch(px)
   function px.proxies.read(...) return watched(read(...)) end
 end
 
--- The length of the longest known text that begins there.
+-- The length of the longest known text at a position.
 local function longest_at(text, at)
   local longest
   for size in pairs(starts[text:sub(at, at + SHORTEST - 1)] or {}) do

@@ -1,5 +1,5 @@
--- From a text to code: an expression, whose values are shown, or a statement, whose locals are kept
--- for the next inputs.
+-- Turns a text into code: an expression, whose values are shown, or a statement, whose locals are
+-- kept for the next inputs.
 
 local lexer = require "proxylua.util.lua_lexer"
 
@@ -7,7 +7,7 @@ local M = {}
 
 local NAME = "=stdin"
 
--- What follows a statement: a call of the chunk's first argument, which looks at the locals of the
+-- Appended to a statement: a call of the chunk's first argument, which reads the locals of the
 -- chunk.
 local KEEP = "\n;(...)()"
 -- frames between an error and the input that it ends, beyond which its locals are not looked for
@@ -20,13 +20,13 @@ local function is_incomplete(why)
   return why:sub(-5) == "<eof>"
 end
 
--- Whether a text is code, and whether it could become code by the next line.
+-- Whether a text is code, and whether it could become code with another line.
 local function look(text)
   local chunk, why = load(text .. "\n", NAME, "t")
   return chunk ~= nil, not chunk and is_incomplete(why)
 end
 
---- Whether a text is all that there is to read: code that is complete, or wrong; or a command.
+--- Whether a text is complete input: complete or invalid code, or a command.
 function M.is_whole(text)
   if M.command(text) then return true end
   local is_expression, goes_on = look("return " .. text)
@@ -34,14 +34,14 @@ function M.is_whole(text)
   return is_expression or is_code or not (goes_on or more)
 end
 
---- The word and the rest of a command such as ":help money"; nil when the text is none.
+--- The word and the rest of a command such as ":help money"; nil if the text is not a command.
 function M.command(text)
   local word, rest = text:match("^%s*:(%a*)%s*(.-)%s*$")
   if not word or text:find("^%s*::") then return nil end
   return word, rest
 end
 
--- Whether code could go on as it begins.
+-- Whether code could be continued.
 local function is_start(text)
   local chunk, why = load(text, NAME, "t")
   return chunk ~= nil or is_incomplete(why)
@@ -54,8 +54,8 @@ local function start_of(text, line)
   return position
 end
 
--- Where the token is that a syntax error names: the first that cannot follow what is before it. Nil
--- when it is not to be found.
+-- The position of the token that a syntax error names: the first that cannot follow the text before
+-- it. Nil if it cannot be found.
 local function place_of(prefix, text, why)
   if is_incomplete(why) then return #text + 1 end
   local line, near = why:match("^stdin:(%d+):.* near '(.*)'$")
@@ -72,7 +72,7 @@ local function place_of(prefix, text, why)
   end
 end
 
--- What a syntax error says, with the line that it is about and a mark below the place.
+-- The message of a syntax error, with its line and a mark below the position.
 local function with_mark(text, why, place)
   if not place or place > #text then return why end
   local from = start_of(text, tonumber(why:match("^stdin:(%d+)")))
@@ -80,8 +80,8 @@ local function with_mark(text, why, place)
   return ("%s\n  %s\n  %s^"):format(why, text:match("[^\n]*", from), before)
 end
 
--- What is wrong with code that is neither a statement nor an expression: it was meant to be what it
--- goes on as for longer.
+-- The error of code that is neither a statement nor an expression: of the two readings, the one
+-- that is valid for longer.
 local function explain(text, as_statement, as_expression)
   local place = place_of("", text, as_statement)
   local other = place_of("return ", text, as_expression)
@@ -89,7 +89,7 @@ local function explain(text, as_statement, as_expression)
   return with_mark(text, as_statement, place)
 end
 
--- The tokens of code without its comments, each with the number of blocks that it stands in.
+-- The tokens of code without its comments, each with its depth of blocks.
 local function code_tokens(text)
   local list, depth = {}, 0
   for _, token in ipairs(lexer.tokens(text)) do
@@ -102,8 +102,7 @@ local function code_tokens(text)
   return list
 end
 
--- Takes the attribute that may stand at a token: its tokens when it is <const>. Answers the index
--- behind it.
+-- Reads the attribute at a token: returns its tokens if it is <const>, and the index after it.
 local function take_attribute(constants, tokens, at)
   if not tokens[at] or tokens[at].text ~= "<" then return at end
   if tokens[at + 1].text == "const" then
@@ -112,7 +111,7 @@ local function take_attribute(constants, tokens, at)
   return at + 3
 end
 
--- What code declares: a set of the locals that stand in no block, and the tokens of each <const>.
+-- The declarations in code: a set of the locals outside blocks, and the tokens of each <const>.
 local function declared(tokens)
   local names, constants = {}, {}
   for at, token in ipairs(tokens) do
@@ -127,8 +126,8 @@ local function declared(tokens)
   return names, constants
 end
 
--- The same code, whose constants are variables: the compiler puts their values in their place, and
--- there is nothing to keep.
+-- The same code with its constants as variables: the compiler replaces constants by their values,
+-- so that they could not be kept.
 local function without_constants(text, constants)
   for _, token in ipairs(constants) do
     text = text:sub(1, token.from - 1) .. (" "):rep(#token.text) .. text:sub(token.to + 1)
@@ -136,8 +135,8 @@ local function without_constants(text, constants)
   return text
 end
 
--- The same code, which calls its first argument at its end; what it returns comes behind a nil,
--- since a call alone would be made in the place of the code, when its locals are gone.
+-- The same code, with a call of its first argument at its end. The call's results are returned
+-- after a nil: a tail call would replace the code, and its locals would be gone.
 local function keeping(text, tokens)
   for _, token in ipairs(tokens) do
     if token.text == "return" and token.depth == 0 then
@@ -149,7 +148,8 @@ local function keeping(text, tokens)
   return text .. KEEP
 end
 
--- The locals of a function that runs, into a table; later ones of the same name hide earlier ones.
+-- Copies the locals of a running function into a table; later ones of the same name hide earlier
+-- ones.
 local function keep(locals, names, level)
   local kept = {}
   for index = 1, math.huge do
@@ -165,11 +165,11 @@ end
 --- Compiles an input.
 -- @param text code
 -- @param env table of its globals
--- @param locals table that takes its locals, as it ends
--- @param kept function(names) that is told which were taken
--- @return function, which answers the values of an expression; or nil and what is wrong
--- @return function for the message handler of an error that ends the input: takes the locals that
---   are there, answers their names
+-- @param locals table that receives its locals when it ends
+-- @param kept function(names) that is called with their names
+-- @return function, which returns the values of an expression; or nil and the error
+-- @return function for the message handler of an error that ends the input: stores the existing
+--   locals and returns their names
 function M.compile(text, env, locals, kept)
   local chunk, as_expression = load("return " .. text, NAME, "t", env)
   if chunk then return chunk end
@@ -178,7 +178,7 @@ function M.compile(text, env, locals, kept)
   local tokens = code_tokens(text)
   local names, constants = declared(tokens)
   chunk = load(keeping(without_constants(text, constants), tokens), NAME, "t", env)
-  if not chunk then return plain end -- there is no room for more in it
+  if not chunk then return plain end -- there is no room for more locals
   local ended = false
   local function at_end(...)
     kept(keep(locals, names, 3))

@@ -1,6 +1,5 @@
--- Values on the screen: records and lists of them as tables that fit, other tables as Lua writes
--- them, all else as it is. Nothing here calls code of the user's, but for the __tostring of a value
--- that is shown.
+-- Values on the screen: records and lists of records as tables, other tables in Lua syntax, and
+-- everything else as it is. The user's code is not called, except a __tostring of the shown value.
 
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
@@ -12,12 +11,12 @@ local M = {}
 
 local MOST_ROWS = 50
 local USUAL_WIDTH = 80
-local SUMMARY = 40 -- columns that a table inside of a record may take
+local SUMMARY = 40 -- maximum columns of a table inside a record
 
 local Screen = {}
 Screen.__index = Screen
 
--- What tells a kind of record from others: all of these fields.
+-- The fields that identify a kind of record.
 local marks = {
   { "proxy", "host", "port" },
   { "entry", "key", "endpoint", "state" },
@@ -35,7 +34,7 @@ local function kind_of(record)
   end
 end
 
---- What the session shows its values on.
+--- The screen on which the session shows values.
 -- @param options table: colors, width (function)
 function M.open(options)
   return setmetatable({
@@ -46,13 +45,13 @@ function M.open(options)
   }, Screen)
 end
 
---- A text in a colour, where there are any.
+--- A text in a colour, if colours are wanted.
 function Screen:paint(code, text)
   return self.colors and ("\27[%sm%s\27[0m"):format(code, text) or text
 end
 
 --- A text without passwords, unless they are to be shown.
--- @param name of the field that it comes from, may be left out
+-- @param name of the field that contains it, may be left out
 function Screen:mask(text, name)
   return self.reveal and text or passwords.hide(tables.mask(text, name))
 end
@@ -61,7 +60,7 @@ function Screen:line(text)
   io.stdout:write(core.repl.scrub(self.reveal and text or passwords.hide(text)), "\n")
 end
 
---- A remark, that is not part of what is shown.
+--- A note, which is not part of the shown value.
 function Screen:note(format, ...)
   self:line(self:paint("2", format:format(...)))
 end
@@ -79,7 +78,7 @@ local function is_record(value)
   return true
 end
 
--- What a list of the API carries beside its records.
+-- The fields of an API list beside its records.
 local page_fields = { page = true, limit = true, total = true, has_more = true }
 
 local function is_empty_list(value)
@@ -98,7 +97,7 @@ local function is_list_of_records(value)
   return true
 end
 
--- A copy of a record that holds nothing but texts and numbers.
+-- A copy of a record that contains only texts and numbers.
 local function flat(screen, record)
   local copy, mask = {}, masker(screen)
   for key, value in next, record do
@@ -134,7 +133,7 @@ local function show_list(screen, list)
     screen:note("… %d more; :json shows all, list[%d] one", count - #records, #records + 1)
   end
   if #dropped > 0 then
-    screen:note("no room for %s; :json shows all", table.concat(dropped, ", "))
+    screen:note("hidden columns: %s (:json shows all)", table.concat(dropped, ", "))
   end
   local page, total = rawget(list, "page"), rawget(list, "total")
   if rawget(list, "has_more") == true then
@@ -142,7 +141,7 @@ local function show_list(screen, list)
   end
 end
 
--- A record may have many fields, and long ones: lines are cut at the edge of the screen.
+-- A record may have many and long fields: lines are cut at the edge of the screen.
 local function show_record(screen, record)
   local lines = tables.fields(kind_of(record), flat(screen, record))
   for at = 1, math.min(#lines, MOST_ROWS) do
@@ -153,12 +152,12 @@ local function show_record(screen, record)
   if #lines > MOST_ROWS then screen:note("… %d more", #lines - MOST_ROWS) end
 end
 
---- Shows records of the program's own.
+--- Shows records of proxylua itself.
 -- @param columns list of their names, in their order
 function Screen:rows(columns, records)
   local lines, dropped = tables.aligned(columns, records, self.width())
   show_lines(self, lines)
-  if #dropped > 0 then self:note("no room for %s", table.concat(dropped, ", ")) end
+  if #dropped > 0 then self:note("hidden columns: %s", table.concat(dropped, ", ")) end
 end
 
 local function has_text(value)
@@ -172,7 +171,7 @@ local function show_json(screen, value)
   end)
   if ok then return screen:line(plain.json(text)) end
   screen:line(inspect.text(value, screen.width(), masker(screen)))
-  screen:note("no JSON: %s", (tostring(text):gsub("^usage: ", "")))
+  screen:note("not JSON: %s", (tostring(text):gsub("^usage: ", "")))
 end
 
 --- Shows one value.
@@ -184,14 +183,14 @@ function Screen:value(value, as_json)
   if type(value) ~= "table" or has_text(value) then
     return self:line(plain.lines(self:mask(tostring(value))))
   end
-  if is_empty_list(value) then return self:note("there are none") end
+  if is_empty_list(value) then return self:note("none found") end
   if is_list_of_records(value) then return show_list(self, value) end
   if is_record(value) then return show_record(self, value) end
   self:line(inspect.text(value, self.width(), masker(self)))
 end
 
 --- Shows the values of an expression.
--- @param values table as table.pack makes it
+-- @param values table as from table.pack
 function Screen:values(values, as_json)
   for index = 1, values.n do self:value(values[index], as_json) end
 end

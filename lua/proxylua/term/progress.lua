@@ -1,5 +1,4 @@
--- A line on the terminal that tells how far something is: bar, count, rate, time left. In a pipe or
--- with --quiet it is silent.
+-- A progress line on the terminal: bar, count, rate, time left. Silent in a pipe or with --quiet.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -12,9 +11,9 @@ local EVERY, BAR = 0.1, 20 -- seconds between two drawings; cells of the bar
 local Progress = {}
 Progress.__index = Progress
 
---- Begins one.
+--- Begins a progress line.
 -- @param what string, such as "checked"
--- @param total integer, or nil where nobody knows
+-- @param total integer, or nil if unknown
 -- @param flags table: quiet, colors
 function M.start(what, total, flags)
   return setmetatable({
@@ -28,7 +27,7 @@ local function bar(share)
   return "[" .. ("#"):rep(full) .. ("-"):rep(BAR - full) .. "] "
 end
 
--- The line as it is after some seconds.
+-- The line after some seconds.
 local function line(progress, seconds)
   local count, total = progress.count, progress.total
   local rate = seconds > 0 and count / seconds or 0
@@ -49,7 +48,7 @@ local function draw(progress, now)
   io.stderr:write("\r\27[K", text)
 end
 
---- Counts some more.
+--- Adds to the count.
 -- @param more integer (1)
 function Progress:step(more)
   self.count = self.count + (more or 1)
@@ -58,7 +57,7 @@ function Progress:step(more)
   if now - self.drawn >= EVERY then draw(self, now) end
 end
 
---- Takes the line away, so that something can be written; the next step draws it again.
+--- Removes the line, so that something can be printed; the next step draws it again.
 function Progress:clear()
   if not self.shown or self.drawn < 0 then return end
   io.stderr:write("\r\27[K")

@@ -1,4 +1,4 @@
--- What the terminal can show: its size, and whether colours are wanted there.
+-- Properties of the terminal: its size, and whether colours are wanted.
 
 local core = require "proxylua.core"
 
@@ -6,21 +6,21 @@ local M = {}
 
 local USUAL_WIDTH = 80
 
---- Columns of the terminal behind a descriptor. COLUMNS goes before what the terminal says, as it
--- does in other programs.
+--- Columns of the terminal behind a descriptor. COLUMNS takes precedence over the terminal's own
+-- value, as in other programs.
 function M.width(descriptor)
   local told = math.tointeger(tonumber(os.getenv("COLUMNS") or ""))
   if told and told > 0 then return told end
   return core.system.terminal_width(descriptor) or USUAL_WIDTH
 end
 
---- Lines of the terminal behind a descriptor, nil where nobody knows.
+--- Lines of the terminal behind a descriptor, nil if unknown.
 function M.height(descriptor)
   local told = math.tointeger(tonumber(os.getenv("LINES") or ""))
   return told and told > 0 and told or core.system.terminal_height(descriptor)
 end
 
---- Whether what goes to a descriptor is coloured.
+--- Whether output to a descriptor is coloured.
 -- @param flags table: no_color
 -- @param settings table: color
 function M.has_colors(descriptor, flags, settings)

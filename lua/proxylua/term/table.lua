@@ -3,14 +3,14 @@
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
 
---- What stands for a password.
+--- The text shown instead of a password.
 local M = { MASK = "********" }
 
 local GAP = 2
 local NARROWEST = 6 -- texts are cut down to this, numbers and dates never
 local SHORTEST_NAME = 5
 
--- The columns of each kind of record, in their order; others show what their records have.
+-- The columns of each kind of record, in their order; other kinds show the fields of their records.
 local columns = {
   account = { "email", "balance" },
   transaction = { "id", "type", "amount", "order_id", "created_at" },
@@ -34,7 +34,7 @@ local columns = {
   auth = { "api", "profile", "key", "account", "balance", "spend" },
   spending = { "by", "name", "charges", "refunds", "spent", "transactions" },
 }
--- Where there is no room for all, these go first.
+-- The columns to hide first if the terminal is too narrow.
 local spare = {
   order = { "created_at", "period", "country", "expires_at", "type" },
   transaction = { "order_id" },
@@ -56,31 +56,31 @@ local function text_of(value)
   return (core.json.encode(value, { bytes = "escape" }))
 end
 
--- A line stays one line.
+-- Keeps a line in one line.
 local function clean(text, on_terminal)
   return on_terminal and plain.line(text) or (text:gsub("[\t\r\n]", " "))
 end
 
---- A text in one line that a terminal can only show.
+--- A text in one line that is safe for a terminal.
 function M.clean(text)
   return clean(text, true)
 end
 
 local width_of = core.text.width
 
--- "2026-11-23T22:15:00Z" takes four columns more than it needs to.
+-- Shortens "2026-11-23T22:15:00Z" by four columns.
 local function short_time(text)
   local date, time = text:match("^(%d%d%d%d%-%d%d%-%d%d)T(%d%d:%d%d):%d%d%.?%d*Z$")
   return date and date .. " " .. time or text
 end
 
---- Whether what a field holds is a password, by its name.
+--- Whether a field contains a password, by its name.
 function M.is_secret(name)
   name = type(name) == "string" and name:lower() or ""
   return name:find("pass", 1, true) or name:find("pwd", 1, true) or name:find("secret", 1, true)
 end
 
--- A text that may be JSON, or hold some, without the values of the fields for passwords.
+-- A text that may be or contain JSON, with the values of password fields masked.
 local function mask_json(text)
   local pieces, from = {}, 1
   for name, value, quote in text:gmatch('"([%w_-]+)"%s*:%s*()"()') do
@@ -110,17 +110,17 @@ local function mask(value, name, copies)
   return copy
 end
 
---- A copy of a value, of the same shape, in which no password can be read.
+--- A copy of a value, of the same shape, with passwords masked.
 function M.mask(value, name)
   return mask(value, name, {})
 end
 
---- The columns of a kind of record, nil where its records have to tell.
+--- The columns of a kind of record, nil if they depend on the records.
 function M.known_columns(kind)
   return columns[kind]
 end
 
---- The names of the columns: those of the kind, or else all that the records have.
+--- The names of the columns: those of the kind, or all fields of the records.
 -- @param kind of record, or nil
 -- @param records list
 function M.columns(kind, records)
@@ -141,7 +141,7 @@ function M.columns(kind, records)
   return list
 end
 
---- The names of all fields that the records have, those of the kind first.
+--- The names of all fields of the records, the columns of the kind first.
 function M.all_columns(kind, records)
   local list, seen = {}, {}
   for _, names in ipairs{ columns[kind] or {}, M.columns(nil, records) } do
@@ -172,7 +172,7 @@ function M.plain(names, records)
   return lines
 end
 
--- A column: its name, its texts and their width, and whether it holds numbers alone. Nil when no
+-- A column: its name, its texts and their width, and whether it contains only numbers. Nil when no
 -- record has the field.
 local function column(name, records)
   local found = { name = name, whole = {}, right = true, times = true }
@@ -190,7 +190,7 @@ local function column(name, records)
   return used and found or nil
 end
 
--- Takes the texts that the column shows, and as much room as they need.
+-- Stores the texts that the column shows, and their width.
 local function use(item, texts)
   item.texts, item.least = texts, 0
   for _, text in ipairs(texts) do item.least = math.max(item.least, width_of(text)) end
@@ -203,7 +203,7 @@ local function total(list)
   return sum
 end
 
--- Makes the widest columns narrower, down to what is least for each, until the lines fit.
+-- Narrows the widest columns, down to their minimum, until the lines fit.
 local function shrink(list, width, least_of)
   for _ = 1, math.max(0, total(list) - width) do
     local widest
@@ -217,7 +217,7 @@ local function shrink(list, width, least_of)
   end
 end
 
--- Dates without their time will do.
+-- Dates can be shown without their time.
 local function shorten_times(list)
   for _, item in ipairs(list) do
     if item.times then
@@ -229,8 +229,8 @@ local function shorten_times(list)
 end
 
 -- First times lose their hours, then names of columns their ends, then texts theirs. The first
--- column says which record it is: it comes last, and keeps half of the line. Answers whether the
--- lines fit.
+-- column identifies the record: it is shortened last, and keeps half of the line. Returns whether
+-- the lines fit.
 local function fit(list, width)
   for _, item in ipairs(list) do use(item, item.whole) end
   if total(list) > width then shorten_times(list) end
@@ -253,8 +253,8 @@ local function is_of(kind, name)
   return false
 end
 
--- The place of the column that is missed least: one that the kind does not know, a spare one of the
--- kind, else the last.
+-- The least important column: one that the kind does not know, else a spare one of the kind, else
+-- the last.
 local function least_missed(list, kind)
   if not is_of(kind, list[#list].name) then return #list end
   for _, name in ipairs(spare[kind] or {}) do
@@ -265,7 +265,7 @@ local function least_missed(list, kind)
   return #list
 end
 
--- Leaves out columns until the lines fit; answers their names.
+-- Removes columns until the lines fit; returns their names.
 local function drop(list, width, kind)
   local dropped = {}
   while not fit(list, width) and #list > 1 do
@@ -311,7 +311,7 @@ function M.aligned(names, records, width, kind)
   return lines, dropped
 end
 
---- One record for a terminal: a line a field, those of its kind first.
+--- One record for a terminal: one line for each field, those of its kind first.
 -- @param kind of record, or nil
 function M.fields(kind, record)
   local list, widest, lines = {}, 0, {}

@@ -5,7 +5,7 @@ local function width_of(text)
 end
 
 --- Breaks a text into lines.
--- @param text string; blanks and line ends separate its words
+-- @param text string; spaces and line ends separate its words
 -- @param width columns; a longer word gets a line of its own
 -- @param first string that begins the first line (default: none)
 -- @param following string that begins the other lines (default: none)

@@ -1,5 +1,4 @@
--- What may come next on a command line: the same parsers that read it are asked. Nothing here
--- reaches the network.
+-- Completion of a command line, from the parsers that read it. Uses no network.
 
 local commands = require "proxylua.cli.commands"
 local options = require "proxylua.cli.args.options"
@@ -7,7 +6,7 @@ local parsers = require "proxylua.cli.args.parser"
 
 local M = {}
 
--- The options of everywhere, described as a parser describes its own.
+-- The global options, in the form of a parser's own.
 local function global_options()
   local list = {}
   for _, row in ipairs(options.rows) do
@@ -29,7 +28,7 @@ local function find_option(list, word)
   return nil
 end
 
--- Goes over the words before the cursor. Answers the option whose value comes next, nil for none.
+-- Reads the words before the cursor. Returns the option whose value comes next, nil for none.
 local function walk(place, words, last)
   local waiting
   for at = 1, last do
@@ -50,8 +49,7 @@ end
 local Place = {}
 Place.__index = Place
 
--- A command adds its own options in front of those of everywhere, and takes none that are for
--- scripts alone.
+-- A command puts its own options before the global ones, and takes none that are for scripts only.
 local function enter(place, told)
   local all = {}
   for _, option in ipairs(told.options) do
@@ -79,7 +77,7 @@ local function find_sub_command(told, word)
   return nil
 end
 
--- Takes a word that is no option.
+-- Takes a word that is not an option.
 function Place:take(word)
   if self.script then return end
   if not self.told then return enter_command(self, word) end
@@ -92,7 +90,7 @@ local function add(found, text, summary)
   found[#found + 1] = { text = text, summary = summary }
 end
 
--- A function is handed the command's words before the cursor that are no options.
+-- A function gets the command's words before the cursor that are not options.
 local function add_suggested(found, suggest, taken)
   if type(suggest) == "function" then
     local ok, list = pcall(suggest, taken)
@@ -153,11 +151,10 @@ local function complete_glued(place, name, value)
   return found
 end
 
---- What may stand in the place of the last word.
+--- Candidates for the last word.
 -- @param words list: those after the program's name, up to the one under the cursor, which may be
 --   empty
--- @return list of tables: text, summary; its field `files` says that names of files may stand there
---   too
+-- @return list of tables: text, summary; its field `files` is true if file names are possible too
 function M.complete(words)
   local current, found = words[#words] or "", {}
   local place = setmetatable({ options = global_options() }, Place)

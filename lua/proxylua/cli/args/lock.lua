@@ -1,5 +1,4 @@
--- --lock NAME: one run at a time, for cron. The kernel frees the lock with the process, whatever
--- ends it.
+-- --lock NAME: one run at a time, for cron. The kernel releases the lock when the process ends.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
@@ -7,7 +6,7 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local held -- the handle of this run's lock: its end would be the lock's
+local held -- the handle of this run's lock; closing it would release the lock
 
 --- Takes a lock for the rest of the run.
 -- @param name letters, digits, "-", "_" and "."

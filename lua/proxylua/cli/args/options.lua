@@ -1,5 +1,5 @@
--- The options that go with everything, as one table: before a script's name a scanner reads them,
--- with a command the command's parser does, so that they may stand before it and after it.
+-- The global options, as one table. Before a script's name a scanner reads them; for a command its
+-- parser does, so that they may stand before and after it.
 
 local names = require "proxylua.util.names"
 
@@ -9,12 +9,12 @@ local function profiles()
   return require("proxylua.settings").profiles()
 end
 
--- value: what its argument is called; short: its one letter; many: it may come several times;
--- script: for scripts alone; suggest: what completion offers for its value
+-- value: placeholder of its argument; short: its one letter; many: may be repeated; script: for
+-- scripts only; suggest: completion of its value
 M.rows = {
   { "sandbox", summary = "use the emulated API, with money that is not real" },
   { "profile", value = "NAME", suggest = profiles,
-    summary = "use the settings of this profile of the configuration" },
+    summary = "use the settings of this profile of the config file" },
   { "base-url", value = "URL", summary = "address of the API" },
   { "store", value = "LOCATION", suggest = "files",
     summary = "file or postgres:// URL of the rate limits and the journal" },
@@ -34,12 +34,12 @@ M.rows = {
   { "verbose", short = "v", summary = "report waits and retries" },
   { "no-color", summary = "no colours" },
   { "execute", short = "e", value = "CODE", many = true, script = true,
-    summary = "run this code; may come several times" },
+    summary = "run this code; may be repeated" },
   { "help", short = "h", script = true, summary = "show help" },
   { "version", short = "V", script = true, summary = "show the version" },
 }
 
--- What only a bundle tells.
+-- For bundles only.
 local bundled = { info = true, licences = true }
 
 local by_name = {}
@@ -48,12 +48,12 @@ for _, row in ipairs(M.rows) do
   if row.short then by_name["-" .. row.short] = row end
 end
 
---- The field of the flags that an option sets.
+--- The name of the flag that an option sets.
 function M.key(row)
   return (row[1]:gsub("-", "_"))
 end
 
---- Whether an option of this name, without the "--", goes with everything.
+--- Whether a global option has this name, without the "--".
 function M.has(name)
   return by_name["--" .. name] ~= nil
 end
@@ -76,7 +76,7 @@ end
 
 local function unknown(name)
   local nearest = names.nearest(name, by_name)
-  names.usage("unknown option %s%s; proxylua --help shows them all", name,
+  names.usage("unknown option %s%s; proxylua help options lists them", name,
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
@@ -91,7 +91,7 @@ local function split(word)
   return word
 end
 
--- Answers how many words the option took.
+-- Returns the number of words that the option took.
 local function take(flags, word, following)
   local name, value = split(word)
   local row = by_name[name] or unknown(name)
@@ -105,11 +105,11 @@ local function take(flags, word, following)
   return value and 1 or 2
 end
 
---- Reads the options at the front of the command line, up to the first word that is none, or "--".
+--- Reads the options at the front of the command line, up to the first other word, or "--".
 -- @param words list of arguments
 -- @return table of flags: true, a text, or a list of texts
 -- @return list of the words that follow
--- @return whether "--" ended the options: what follows is a script then
+-- @return whether "--" ended the options: then a script follows
 -- @raise usage
 function M.scan(words)
   local flags, at = {}, 1
@@ -133,7 +133,7 @@ function M.scan_prefixed(words, prefix)
       flags[name] = true
       at = at + 1
     elseif not by_name[(split("--" .. name))] then
-      names.usage("unknown option %s; %shelp shows them all", words[at], prefix)
+      names.usage("unknown option %s; %shelp lists them", words[at], prefix)
     else
       at = at + take(flags, "--" .. name, words[at + 1])
     end

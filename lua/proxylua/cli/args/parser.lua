@@ -1,6 +1,5 @@
--- A command's own words, read by argparse: one parser a command, built when the command is called,
--- with the options of everywhere added. Mistakes are usage errors, and asking for help ends the
--- parsing.
+-- Reads a command's words with argparse: one parser per command, built when the command is called,
+-- with the global options added. Mistakes are usage errors. A request for help ends the parsing.
 
 local core = require "proxylua.core"
 local options = require "proxylua.cli.args.options"
@@ -15,10 +14,10 @@ local function width()
   return math.max(NARROWEST, math.min(WIDEST, terminal.width(1)))
 end
 
--- What a parser throws when it met -h.
+-- The error that a parser raises after -h.
 local Help = {}
 
--- Of parsers their examples, and of options and arguments what completion offers for them.
+-- Examples by parser, and completions by option and argument.
 local examples, suggestions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
 
 -- argparse appends its advice as a sentence on a second line, and does not name the commands.
@@ -39,7 +38,7 @@ local function fail(parser, message)
   end
   core.error.raise{
     kind = "usage",
-    message = ("%s%s %s --help shows how it is used"):format(message,
+    message = ("%s%s run %s --help"):format(message,
       message:find("%?$") and "" or ";", parser:get_fullname()),
   }
 end
@@ -65,9 +64,9 @@ function M.command(parser, name, summary, example)
   return command
 end
 
---- Says what completion offers for an option's value or an argument.
+--- Sets the completion of an option's value or an argument.
 -- @param element option or argument
--- @param words list; "files"; or a function that answers either, given the list of the words before
+-- @param words list; "files"; or a function that returns either, given the list of the words before
 -- @return the element
 function M.suggest(element, words)
   suggestions[element] = words
@@ -86,7 +85,7 @@ end
 --- The parser of a command.
 -- @param name of the command
 -- @param command module: summary, parser(parser)
--- @param flags table that the options of everywhere set
+-- @param flags table that the global options set
 function M.build(name, command, flags)
   local argparse = require "argparse"
   local parser = finish(argparse("proxylua " .. name):description(command.summary),
@@ -111,7 +110,7 @@ local function describe_argument(argument)
   }
 end
 
---- What a parser knows, as plain tables.
+--- The contents of a parser as plain tables.
 -- @return table: name, summary, examples, and the lists options, arguments and commands, which are
 --   such tables in their turn
 function M.describe(parser)
@@ -127,7 +126,7 @@ function M.describe(parser)
   return told
 end
 
--- A negative number is a value and no option: "--quantity -5" is "--quantity=-5".
+-- A negative number is a value, not an option: "--quantity -5" is "--quantity=-5".
 local function attach_numbers(words)
   local out = {}
   for _, word in ipairs(words) do
@@ -142,7 +141,7 @@ local function attach_numbers(words)
 end
 
 --- Reads the words that follow a command's name.
--- @return table of what was read; or nil and the text of the help that was asked for
+-- @return table of the results; or nil and the requested help text
 -- @raise usage
 function M.parse(parser, words)
   local ok, result = pcall(parser.parse, parser, attach_numbers(words))

@@ -1,4 +1,4 @@
--- Where the proxies of a command come from: orders, or files.
+-- The proxies for a command: from orders, or from files.
 
 local core = require "proxylua.core"
 local country_code = require "proxylua.util.country"
@@ -7,12 +7,12 @@ local parsers = require "proxylua.cli.args.parser"
 
 local M = {}
 
-local AT_ONCE <const> = 8 -- orders whose proxies are fetched
+local AT_ONCE <const> = 8 -- orders whose proxies are fetched at the same time
 local LISTED <const> = 1000 -- orders that are listed before the first one is fetched
 local SHOWN <const> = 20  -- bad lines in a message
 local COPIED <const> = 1 << 16 -- bytes at a time
 
---- Adds the words that choose proxies.
+--- Adds the arguments and options that choose proxies.
 function M.add_to(parser)
   parser:argument("orders", "orders by their ids (default: all active ones)"):args("*"):argname(
     "ORDER")
@@ -23,12 +23,12 @@ function M.add_to(parser)
     { "datacenter", "ipv6", "isp", "mobile", "residential" })
   parser:option("--country", "orders of this country"):argname("COUNTRY")
   parsers.suggest(parser:option("--from",
-    "proxies of this file, in any of the formats, and not of orders; - is standard input; may be "
-    .. "given several times"):argname("FILE"):count("*"), "files")
+    "read proxies from this file, in any of the formats, instead of from orders (-: standard "
+    .. "input); may be repeated"):argname("FILE"):count("*"), "files")
   parser:flag("--skip-bad",
-    "report lines that are not proxies and orders that fail, and go on without them")
+    "report invalid lines and failed orders, and continue without them")
     :target("skip_bad")
-  parser:flag("--allow-empty", "write a file without proxies too"):target("allow_empty")
+  parser:flag("--allow-empty", "write the file even if there are no proxies"):target("allow_empty")
 end
 
 local function wanted(order, args)
@@ -36,7 +36,7 @@ local function wanted(order, args)
     and (not args.country or country_code(order.country) == country_code(args.country))
 end
 
--- The orders that are asked for, as an iterator.
+-- The requested orders, as an iterator.
 local function orders_of(args, screen)
   local px = require "proxylua"
   if #args.orders == 0 then
@@ -49,7 +49,7 @@ local function orders_of(args, screen)
     end
   end
   if args.status or args.type or args.country then
-    names.usage("--status, --type and --country choose among orders, and these are named")
+    names.usage("--status, --type and --country cannot be used with order ids")
   end
   local at = 0
   return function()
@@ -58,7 +58,7 @@ local function orders_of(args, screen)
   end
 end
 
--- The proxies of an order that can be used; the others are named.
+-- The usable proxies of an order; the others are reported.
 local function usable_proxies(order, screen)
   local usable = {}
   for at, proxy in ipairs(require("proxylua").orders.proxies(order.id)) do
@@ -73,7 +73,7 @@ local function usable_proxies(order, screen)
   return usable
 end
 
--- The proxies of an order, with what is known of it.
+-- The proxies of an order, with the fields of the order.
 local function fetch(order, screen)
   local list = usable_proxies(order, screen)
   for _, proxy in ipairs(list) do
@@ -81,13 +81,13 @@ local function fetch(order, screen)
     proxy.country = proxy.country or order.country
   end
   if #list == 0 then
-    core.error.raise{ kind = "not_found", message = ("the order %s has no proxies"):format(
+    core.error.raise{ kind = "not_found", message = ("order %s has no proxies"):format(
       order.id) }
   end
   return list
 end
 
--- How many proxies an order has, nil where that is not known before.
+-- The number of an order's proxies, nil if unknown before they are fetched.
 local function size_of(order)
   if order.type == "residential" or math.type(order.quantity) ~= "integer" then return nil end
   return order.quantity
@@ -98,15 +98,15 @@ local function count_order(given, size)
   if not size then given.unsized = given.unsized + 1 end
 end
 
--- The total is known when the size of every order is.
+-- The total is known when the size of every order is known.
 local function correct_count(given, size, found)
   given.expected = given.expected - (size or 0) + found
   if not size then given.unsized = given.unsized - 1 end
   given.total = given.is_listed and given.unsized == 0 and given.expected or nil
 end
 
--- Lists the first orders before their proxies are fetched, so that there is a total; of the others
--- only as many as are needed. What fails in the list fails when its place is reached.
+-- Lists the first orders before their proxies are fetched, so that there is a total; the rest only
+-- as needed. An error of the list is raised when its place is reached.
 local function list_ahead(given, next_order)
   local listed, at, problem = {}, 0, nil
   local function list()
@@ -133,7 +133,7 @@ local function list_ahead(given, next_order)
   end
 end
 
--- Some orders are fetched ahead of the one whose proxies are used.
+-- Fetches some orders ahead of the one whose proxies are used.
 local function each_list(given, args)
   local px, screen = require "proxylua", given.screen
   local next_order, ahead, first, last = list_ahead(given, orders_of(args, screen)), {}, 1, 0
@@ -155,7 +155,7 @@ local function each_list(given, args)
   end
 end
 
--- An order that fails is reported, and the others go on; the failure is raised at the end.
+-- An order that fails is reported, and the others continue; the error is raised at the end.
 local function note_failure(given, order, err)
   if not core.error.is(err) or err.kind == "cancelled" then error(err, 0) end
   given.failure = given.failure or err
@@ -188,19 +188,19 @@ local function from_orders(given, args)
   end
 end
 
--- What can be read once is copied to a file without a name, which only this process sees.
+-- Input that can be read only once is copied to an unnamed file of this process.
 local function spool(path)
   local name = path == "-" and "standard input" or path
   local from, why = core.file.source(path)
   if not from then names.usage("cannot read %s: %s", name, why) end
   local copy, reason = io.tmpfile()
-  if not copy then names.usage("cannot keep a copy of %s: %s", name, reason) end
+  if not copy then names.usage("cannot store a copy of %s: %s", name, reason) end
   while true do
     local text, problem = from:read(COPIED)
     if problem then names.usage("cannot read %s: %s", name, problem) end
     if not text then break end
     local ok, trouble = copy:write(text)
-    if not ok then names.usage("cannot keep a copy of %s: %s", name, trouble) end
+    if not ok then names.usage("cannot store a copy of %s: %s", name, trouble) end
   end
   from:close()
   return { name = name, again = function(self)
@@ -220,8 +220,8 @@ local function input_of(path, is_read_once)
   return spool(path)
 end
 
--- The records of all inputs, one input after another. An input without any is a mistake without a
--- name and a line.
+-- The records of all inputs, one input after another. An input without records is reported as an
+-- error without name and line.
 local function each_record(inputs, on_bad, on_skip)
   local proxies = require "proxylua.proxies"
   local at, next_record, name = 0, nil, nil
@@ -258,7 +258,7 @@ local function place(name, line, why)
   return (line and "%s:%d: %s" or "%s:%s %s"):format(name, line or "", why)
 end
 
--- Reads everything once, before anything is done with it.
+-- Reads everything once before anything is done.
 local function look_through(given, inputs, allow_empty)
   local bad, count = {}, 0
   local function on_bad(name, line, why)
@@ -272,11 +272,11 @@ local function look_through(given, inputs, allow_empty)
   local text = table.concat(bad, "\n") .. more
   local empty = not given.total and count == 1 and bad[1]:find("holds no proxies", 1, true)
   core.error.raise{ kind = "usage", code = empty and "empty" or nil,
-    message = text .. "\nnothing was done; --skip-bad goes on without " .. (count == 1 and "it"
+    message = text .. "\nnothing was done; --skip-bad continues without " .. (count == 1 and "it"
     or "them") }
 end
 
--- Each proxy once, however often the files have it.
+-- Each proxy once, even if it is in the files several times.
 local function only_once(given, next_record)
   local seen = core.decode.seen()
   return function()
@@ -291,7 +291,7 @@ end
 
 local function from_files(given, args)
   if #args.orders > 0 or args.status or args.type or args.country then
-    names.usage("--from reads a file, so no orders can be chosen beside it")
+    names.usage("--from cannot be used together with orders")
   end
   local next_record
   return function()
@@ -317,27 +317,28 @@ local function plural(count, word)
   return ("%d %s%s"):format(count, word, count == 1 and "" or "s")
 end
 
---- Reports what was left out.
+--- Reports what was skipped.
 function Given:report()
   local screen = self.screen
   if self.duplicates > 0 then screen:note("%s dropped", plural(self.duplicates, "duplicate")) end
   local list = {}
   for what, count in pairs(self.skipped) do list[#list + 1] = ("%d %s"):format(count, what) end
   table.sort(list)
-  if #list > 0 then screen:note("skipped what is not a proxy: %s", table.concat(list, ", ")) end
+  if #list > 0 then screen:note("skipped entries that are not proxies: %s", table.concat(list,
+    ", ")) end
   if self.bad > 0 then screen:note("%s skipped", plural(self.bad, "bad line")) end
 end
 
---- Raises the first failure of an order, once the others are done.
+--- Raises the first error of an order, once the others are done.
 function Given:raise_failure()
   if self.failure and not self.skip_bad then error(self.failure, 0) end
 end
 
---- The proxies that the words ask for.
+--- The requested proxies.
 -- @param args table of the words
 -- @param screen of the command
 -- @return iterator
--- @return table: total, where it is known before; methods report and raise_failure
+-- @return table: total, if known before; methods report and raise_failure
 function M.of(args, screen)
   if args.country and not country_code(args.country) then
     names.usage("--country takes a code of two letters, such as US, got %s", args.country)

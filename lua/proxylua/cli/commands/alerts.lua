@@ -21,8 +21,8 @@ function M.parser(parser)
     "page to fetch through the proxies (default: the setting check_url)")
     :argname("URL")
   parser:option("--url",
-    "where to send it: Slack, Discord, Telegram, or any URL that accepts JSON (default: "
-    .. "PROXYLUA_NOTIFY_URL, which the list of processes does not show; else standard output)")
+    "receiver: the URL of Slack, Discord, Telegram, or of any server that accepts JSON (default: "
+    .. "PROXYLUA_NOTIFY_URL, which is not visible to other users; else standard output)")
     :argname("URL")
   local kind = parser:option("--kind",
     "json, slack, discord or telegram (default: by the host of the URL)")

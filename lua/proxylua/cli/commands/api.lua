@@ -1,5 +1,5 @@
--- `proxylua api METHOD PATH`: what the endpoint table does not know, through the same door:
--- authenticated, limited, and under the same rules for money.
+-- `proxylua api METHOD PATH`: requests that the endpoint table does not have, through the same API
+-- client: authenticated, limited, and under the same rules for money.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -7,7 +7,7 @@ local parsers = require "proxylua.cli.args.parser"
 
 local M = { summary = "send any request to the API" }
 
--- Up to the first part that stands for a value.
+-- The path up to its first parameter.
 local function known_paths()
   local list, seen = {}, {}
   for _, row in ipairs(core.endpoints()) do
@@ -21,14 +21,15 @@ end
 function M.parser(parser)
   local method = parser:argument("method", "GET, POST, …"):argname("METHOD")
   parsers.suggest(method, { "GET", "POST", "PUT", "PATCH", "DELETE" })
-  local path = parser:argument("path", "below the base URL, such as /orders?status=active"):argname(
+  local path = parser:argument("path", "path below the base URL, such as "
+    .. "/orders?status=active"):argname(
     "PATH")
   parsers.suggest(path, known_paths)
   parser:option("-f --field",
     "a field of the query (GET, HEAD, DELETE) or of the JSON body; KEY:=VALUE takes JSON")
     :argname("KEY=VALUE"):count("*"):target("fields")
   parser:option("--key", "idempotency key of a charge"):argname("KEY"):target("key")
-  parser:option("--max-price", "the most that it may cost; needed unless it only reads"):argname(
+  parser:option("--max-price", "maximum cost; required unless it only reads"):argname(
     "AMOUNT")
     :target("max_price")
   parser:flag("--reveal", "show passwords on a terminal too"):target("reveal")
@@ -56,12 +57,11 @@ end
 
 local in_query = { GET = true, HEAD = true, DELETE = true }
 
--- What is read as a text is a download, or as good as one: nobody knows which of its words are
--- passwords.
+-- A text may be a download: it cannot be known which of its words are passwords.
 local function check_text(result, screen)
   if not screen.masked or type(result) ~= "string" or result == "" then return end
-  names.usage("the answer is a text, which may hold passwords: send it to a file or a pipe, or "
-    .. "show it with --reveal")
+  names.usage("the response is a text, which may contain passwords: send it to a file or a pipe, "
+    .. "or show it with --reveal")
 end
 
 function M.run(args, context)

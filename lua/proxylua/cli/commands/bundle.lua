@@ -1,4 +1,4 @@
--- `proxylua bundle app.lua -o app`: a script and all that it needs as one program.
+-- `proxylua bundle app.lua -o app`: makes one program of a script and everything that it needs.
 
 local core = require "proxylua.core"
 local made_of = require "proxylua.cli.made_of"
@@ -13,14 +13,14 @@ function M.parser(parser)
   parsers.suggest(parser:option("-o --output", "the program to write"):argname("FILE"):count(1),
     "files")
   parsers.suggest(parser:option("--module",
-    "add every .lua below this folder; may come several times")
+    "add every .lua file below this folder; may be repeated")
     :argname("FOLDER"):count("*"):target("modules"), "files")
   parser:option("--without",
-    "leave this module out: it is looked for where the program runs; may come several times")
+    "leave this module out, to be loaded where the program runs; may be repeated")
     :argname("NAME"):count("*"):target("without")
   parser:option("--plugin",
-    "take this plugin along, an installed one by its name, or a file or folder, with the "
-    .. "permissions that it asks for; may come several times"):argname("PLUGIN"):count("*"):target(
+    "add this plugin: the name of an installed one, a file, or a folder; with the "
+    .. "permissions that it asks for; may be repeated"):argname("PLUGIN"):count("*"):target(
     "plugins")
   parsers.example(parser, "bundle restock.lua -o restock",
     "bundle app.lua --module lib --without lfs -o app")
@@ -33,13 +33,13 @@ end
 
 local function tell(screen, output, app, modules, notes)
   for _, note in ipairs(notes) do screen:note("%s", note) end
-  screen:note("%s holds %s and %d module%s; %s --proxylua-info lists them", output,
+  screen:note("%s contains %s and %d module%s; %s --proxylua-info lists them", output,
     app:match("[^/]+$"), modules,
     modules == 1 and "" or "s", output:find("/") and output or "./" .. output)
 end
 
 function M.run(args, context)
-  if args.script == "-" then names.usage("a bundle is made of a file; standard input is none") end
+  if args.script == "-" then names.usage("a bundle is made from a file, not standard input") end
   local files, notes = require("proxylua.bundle.collect").files(args.script, args)
   local app, modules = files[1].name, #files - 1
   local bundled = require "proxylua.bundle.plugins"

@@ -1,4 +1,4 @@
--- `proxylua check`: whether proxies work, thousands at once, and how they did before.
+-- `proxylua check`: whether proxies work, thousands at once, and the history of earlier checks.
 
 local check = require "proxylua.check"
 local check_options = require "proxylua.check.options"
@@ -17,35 +17,38 @@ local SOME_FAIL = 1 -- exit code with --exit-code
 function M.parser(parser)
   source.add_to(parser)
   parser:option("--url",
-    "the page that is fetched through each (default: the setting check_url)"):argname("URL")
+    "page to fetch through each proxy (default: the setting check_url)"):argname("URL")
   parser:option("--expect",
     "what the page must have: a text, /pattern/, or a status (default: a trace page)")
     :argname("WHAT")
-  parser:option("--expect-address", "all must be seen with this address"):argname("ADDRESS")
+  parser:option("--expect-address",
+    "address with which the page must see all proxies"):argname("ADDRESS")
     :target("address")
-  parser:option("--max-latency", "proxies that take longer do not work, such as 2s")
+  parser:option("--max-latency", "treat slower proxies as failing, such as 2s")
     :argname("DURATION"):target("max_latency")
   parser:option("--expect-country",
-    "all should be seen in this country (default: the one that the order is for)")
+    "country in which the page must see all proxies (default: the order's)")
     :argname("COUNTRY"):target("expected")
-  parser:option("--concurrency", "how many at once (default: 512)"):argname("NUMBER"):convert(
+  parser:option("--concurrency",
+    "proxies to check at once (default: 512)"):argname("NUMBER"):convert(
     math.tointeger)
-  parsers.suggest(parser:option("--only", "print only those that are working, or failing"):argname(
+  parsers.suggest(parser:option("--only", "print only the working or only the failing "
+    .. "proxies"):argname(
     "WHICH")
     :choices{ "working", "failing" }, { "working", "failing" })
   parsers.suggest(parser:option("--sort",
-    "print and write the fastest first, when all are checked; memory grows with their number")
+    "sort by time, fastest first; prints at the end, and memory grows with the number of proxies")
     :argname("KEY"):choices{ "latency" }, { "latency" })
   parsers.suggest(parser:option("-o --output",
-    "write those that work to a file, whole or not at all, readable for you "
-    .. "alone"):argname("FILE"), "files")
-  parser:option("-f --format", "of that file (default: by its name, else url)"):argname(
+    "write the working proxies to a file, complete or not at all, readable only by you"
+    ):argname("FILE"), "files")
+  parser:option("-f --format", "format of that file (default: by its name, else url)"):argname(
     "FORMAT")
-  parser:flag("--exit-code", "exit with 1 when some do not work"):target("fail")
-  parser:flag("--no-history", "keep nothing of it in the store"):target("forget")
-  parser:flag("--history", "check nothing; show how the proxies did at their last checks")
+  parser:flag("--exit-code", "exit with 1 if a proxy does not work"):target("fail")
+  parser:flag("--no-history", "do not store the results in the history"):target("forget")
+  parser:flag("--history", "show the results of earlier checks instead of checking")
   parser:flag("--flapping",
-    "with --history: only those that went from working to not working, or back")
+    "with --history: only proxies that changed between working and failing")
   parsers.example(parser, "check --only failing",
     "check --from proxies.txt --timeout 5s -o good.txt --format txt",
     "check --history --flapping")
@@ -66,7 +69,7 @@ end
 
 local GREEN <const>, RED <const>, PLAIN <const> = "\27[32m", "\27[31m", "\27[0m"
 
--- Results come one by one, so columns have widths that most fit into.
+-- Results are printed one by one, so columns have widths that suit most of them.
 local function line_of(result, has_colors)
   local address = ("%s:%s"):format(result.host, result.port)
   local seen = result.reason
@@ -75,7 +78,7 @@ local function line_of(result, has_colors)
   elseif result.reason == "country" and result.country then
     seen = ("country %s, not %s"):format(result.country, result.wanted_country)
   elseif result.status and result.message then
-    seen = ("%s: %s"):format(result.reason, result.message) -- of a rule
+    seen = ("%s: %s"):format(result.reason, result.message) -- from a rule
   end
   local text = tables.clean(("%-28s %-18s %-6s %s"):format(address, result.username or "",
     result.works and "works" or "FAILS", seen), true)
@@ -110,8 +113,7 @@ local function tell(screen, summary, is_partial)
   end
 end
 
--- --timeout, which goes with every command, is for each exchange: here for those through the
--- proxies too.
+-- The global option --timeout is for each HTTP request: here also for those through the proxies.
 local function options_of(args, flags)
   local options = {
     url = args.url, country = args.expected, expect = args.expect, address = args.address,
@@ -124,9 +126,9 @@ local function options_of(args, flags)
   return options
 end
 
-local EMPTY <const> = 12 -- exit code: nothing where something was expected
+local EMPTY <const> = 12 -- exit code: the result is empty
 
--- Returns the error that ended it.
+-- Returns the error that ended the check.
 local function run(args, screen, options, next_proxy, given, output)
   local progress = screen:progress("checked")
   function options.each(result, proxy)
@@ -138,7 +140,7 @@ local function run(args, screen, options, next_proxy, given, output)
   end
   local first, begun = nil, false
   local ok, err = pcall(function()
-    first = next_proxy() -- files are read through here, and what is wrong in them ends it
+    first = next_proxy() -- reads the files completely, so that an invalid one ends the command here
     progress.total = given.total
     return check.run(function()
       if begun then return next_proxy() end
@@ -152,7 +154,7 @@ local function run(args, screen, options, next_proxy, given, output)
   return not ok and err or nil
 end
 
--- The store failed, and the check itself is complete.
+-- The store failed, but the check itself is complete.
 local function is_complete(err)
   return err == nil or core.error.is(err) and err.code == "history"
 end
@@ -163,7 +165,8 @@ function M.run(args, context)
   if args.format and not args.output then names.usage("--format goes with -o FILE") end
   if args.output == "-" then
     names.usage(
-      "-o -: standard output has the results; name a file, or take --only working --jsonl")
+      "-o - cannot be used: standard output has the results; name a file, or use --only working "
+        .. "--jsonl")
   end
   if args.history then return show_history(args, screen) end
   local options = options_of(args, context.flags)

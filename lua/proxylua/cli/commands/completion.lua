@@ -1,5 +1,5 @@
--- `proxylua completion SHELL`: what makes a shell complete the command line. The shell's part is
--- small (share/): it hands the words to `proxylua completion words`, and offers what comes back.
+-- `proxylua completion SHELL`: prints the completion script of a shell. The script (share/) is
+-- small: it passes the words to `proxylua completion words`, and offers the output.
 
 local core = require "proxylua.core"
 local parsers = require "proxylua.cli.args.parser"
@@ -12,13 +12,13 @@ local texts = { bash = "share/proxylua.bash", zsh = "share/_proxylua",
 
 function M.parser(parser)
   local shell = parser:argument("shell",
-    "bash, zsh or fish; words: what may stand in the place of the last WORD")
+    "bash, zsh or fish; words: candidates for the last WORD")
   parsers.suggest(shell:argname("SHELL"), { "bash", "zsh", "fish" })
-  parser:argument("words", "the command line, behind --"):argname("WORD"):args("*")
+  parser:argument("words", "the command line, after --"):argname("WORD"):args("*")
   parsers.example(parser, "completion bash >~/.local/share/bash-completion/completions/proxylua")
 end
 
--- "files" or "words", then a line a candidate: text, tabulator, summary.
+-- "files" or "words", then one candidate a line: text, tab, summary.
 local function answer(words)
   local found = require("proxylua.cli.args.complete").complete(words)
   local lines = { found.files and "files" or "words" }
@@ -33,7 +33,7 @@ function M.run(args, context)
   context.screen:refuse_json("completion")
   if args.shell == "words" then return answer(args.words) end
   local text = texts[args.shell]
-    or names.usage("completion is there for bash, zsh and fish, not for %s", args.shell)
+    or names.usage("completion supports bash, zsh and fish, got %s", args.shell)
   core.system.write(core.system.embedded(text))
 end
 

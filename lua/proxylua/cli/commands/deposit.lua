@@ -1,5 +1,5 @@
--- `proxylua deposit`: the address for a coin and its network, as a code on the terminal or in a
--- file, and the wait for the money.
+-- `proxylua deposit`: shows the address for a coin and its network, as a QR code on the terminal or
+-- in a file, and waits for the money.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -10,24 +10,25 @@ local terminal = require "proxylua.term.size"
 
 local M = { summary = "show the address to pay to; wait for the money" }
 
-local WORDS = 6 -- lines of words around a code, the prompt below them included
+local WORDS = 6 -- lines of text around a code, including the prompt
 
 function M.parser(parser)
   local currency = parser:argument("currency", "the coin to deposit: BTC, ETH, USDT, LTC"):argname(
     "CURRENCY")
   parsers.suggest(currency, { "BTC", "ETH", "USDT", "LTC" })
   local network = parser:argument("network",
-    "the network that carries it, such as TRC20; needed where there are "
+    "network, such as TRC20; required if there are "
     .. "several")
   parsers.suggest(network:argname("NETWORK"):args("?"), { "ERC20", "TRC20" })
   for _, form in ipairs{ "png", "svg" } do
-    local summary = ("write the code to this file as %s, whole or not at all"):format(form:upper())
+    local summary = ("write the QR code to this file as %s, complete or not at all")
+      :format(form:upper())
     parsers.suggest(parser:option("--" .. form, summary):argname("FILE"), "files")
   end
   parser:flag("--wait", "wait until the balance rises")
-  parser:option("--wait-for", "wait for so long at most: 90s, 5m, 2h (implies --wait)"):argname(
+  parser:option("--wait-for", "maximum time to wait: 90s, 5m, 2h (implies --wait)"):argname(
     "DURATION")
-  parser:option("--every", "how long to wait between two looks at the balance (15s)"):argname(
+  parser:option("--every", "time between two readings of the balance (default: 15s)"):argname(
     "DURATION")
   parsers.example(parser, "deposit BTC", "deposit USDT TRC20 --png usdt.png --wait-for 2h")
 end
@@ -41,10 +42,10 @@ local function is_utf8()
   return locale:find("utf%-?8") ~= nil
 end
 
--- Why a code would not be read from this terminal, or nil.
+-- The reason why a code could not be read from this terminal, or nil.
 local function obstacle(screen, columns, lines)
-  if not is_utf8() then return "the terminal is not known to show UTF-8" end
-  if not screen.colors then return "a code needs colours, or it could come out light on dark" end
+  if not is_utf8() then return "the locale is not UTF-8" end
+  if not screen.colors then return "a QR code needs colours, or it could be light on dark" end
   local room = terminal.height(1)
   if terminal.width(1) < columns or (room and room < lines + WORDS) then
     return ("the terminal is too small for the code, which needs %d columns and %d lines"):format(
@@ -54,22 +55,22 @@ local function obstacle(screen, columns, lines)
   return nil
 end
 
--- The code; or nil and why there is none.
+-- The code; or nil and the reason.
 local function code_of(screen, address)
   local ok, code, columns, lines = pcall(require("proxylua.qr").text, address)
   if not ok then return nil, core.error.is(code) and code.message or error(code, 0) end
   local why = obstacle(screen, columns, lines)
-  if why then return nil, why .. "; --png FILE and --svg FILE write it" end
+  if why then return nil, why .. "; use --png FILE or --svg FILE" end
   return code
 end
 
--- The words stand beside the code and not in it: wallets know a bare address, and few of them more.
+-- The text is beside the code and not in it: few wallets understand more than an address.
 local function show(screen, deposit)
   local code, why = code_of(screen, deposit.address)
   core.system.write(tables.clean(require("proxylua.api.deposits").words(deposit)), "\n",
     deposit.address, "\n", code or "")
   if deposit.warning then core.system.write("! ", tables.clean(deposit.warning), "\n") end
-  if why then screen:note("no code is shown: %s", why) end
+  if why then screen:note("the QR code is not shown: %s", why) end
 end
 
 local function tell(screen, deposit)
@@ -84,11 +85,11 @@ local function tell(screen, deposit)
   core.system.flush()
 end
 
-local STAYS = "the address stays valid: a deposit counts whenever it comes"
+local STAYS = "the address stays valid, and a later deposit still counts"
 
--- A line on the terminal that says how the last look went.
+-- A line on the terminal with the result of the last reading.
 local function draw(from, ends, balance, err)
-  local now = balance and "the balance is " .. tostring(balance) or "the balance cannot be seen: "
+  local now = balance and "the balance is " .. tostring(balance) or "the balance cannot be read: "
     .. err.kind
   local left = ends and (", %s left"):format(duration.text(math.max(0, ends - core.task.clock())))
     or ""
@@ -127,7 +128,7 @@ end
 
 function M.run(args, context)
   local px, screen, waiting = require "proxylua", context.screen, wait_options(args)
-  local from = waiting and px.account.get().balance -- before anybody can pay
+  local from = waiting and px.account.get().balance -- read before the address is shown
   tell(screen, px.deposit{ currency = args.currency, network = args.network, png = args.png,
     svg = args.svg })
   for _, form in ipairs{ "png", "svg" } do

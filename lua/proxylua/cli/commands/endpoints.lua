@@ -1,5 +1,5 @@
--- The commands of the API, one an endpoint, made from the endpoint table: `proxylua orders list
--- --status active`.
+-- The commands of the API, one for each endpoint, made from the endpoint table: `proxylua orders
+-- list --status active`.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -10,13 +10,13 @@ local M = {}
 local samples = { id = "ord_abc123", country = "US", period = "30", quantity = "10",
   network = "TRC20" }
 
--- Of the options of the calls those that a command has; --timeout goes with everything.
+-- The options of calls that a command offers; --timeout is a global option.
 local option_rows = {
   key = { value = "KEY",
     summary = "the same key never buys twice; without one, running the command again buys again" },
   max_price = { value = "AMOUNT", summary = "refuse when the quote is higher" },
   path = { flag = "-o --output", value = "FILE", suggest = "files",
-    summary = "write to this file, whole or not at all (-: standard output)" },
+    summary = "write to this file, complete or not at all (-: standard output)" },
 }
 
 local function word(name)
@@ -51,7 +51,7 @@ local function sample(param)
   return param.values and param.values[1] or samples[param.name] or "1"
 end
 
--- With what is required, and one more that has known values.
+-- With all required parameters, and one more with known values.
 local function example(row)
   local group, name = split(row)
   local words, extra = { group, name }, true
@@ -101,7 +101,7 @@ local function add_row(parser, row)
       parsers.suggest(added:target("param " .. option), known.suggest)
     end
   end
-  if row.paged then command:flag("--all", "all pages, and not one"):target("all") end
+  if row.paged then command:flag("--all", "all pages instead of one"):target("all") end
   if row.record == "proxy" or row.text then
     command:flag("--reveal", "show passwords on a terminal too"):target("reveal")
   end
@@ -168,7 +168,7 @@ local function tell_of_rest(screen, list)
     list.total and (", %d of %s"):format(#list, list.total) or "", (list.page or 1) + 1)
 end
 
--- Records that cannot be used are shown as far as they are known, and named.
+-- Records that cannot be used are shown as far as possible, and reported.
 local function tell_of_unusable(screen, row, list)
   for at, record in ipairs(list) do
     if type(record) == "table" and record.unreadable then
@@ -182,8 +182,8 @@ local function check_download(screen, params)
   if params.path or not screen.masked then return end
   core.error.raise{
     kind = "usage",
-    message = "the download holds passwords: write it to a file with -o FILE, or show it here with "
-      .. "--reveal",
+    message = "the download contains passwords: write it to a file with -o FILE, or show it here "
+      .. "with --reveal",
   }
 end
 
@@ -207,7 +207,7 @@ local function run_row(row, args, screen)
   end
 end
 
---- The command of a group of endpoints, nil when there is no such group.
+--- The command of a group of endpoints, nil if the group does not exist.
 function M.find(group)
   local rows = groups()[group]
   if not rows then return nil end

@@ -1,4 +1,4 @@
--- `proxylua export`: proxies of orders, or of a file, in the format of what they are fed to.
+-- `proxylua export`: writes proxies of orders, or of a file, in the formats of other programs.
 
 local core = require "proxylua.core"
 local export = require "proxylua.proxies.export"
@@ -18,22 +18,22 @@ end
 function M.parser(parser)
   source.add_to(parser)
   parsers.suggest(parser:option("-f --format",
-    "what to write (default: by the name of the file, else url): "
+    "format to write (default: by the name of the file, else url): "
     .. table.concat(format_names(), ", "))
     :argname("FORMAT"), format_names())
   parser:option("--template",
-    "a line of your own for each proxy, such as '%login%:%password%@%ip%:%port%'")
+    "template of the line for each proxy, such as '%login%:%password%@%ip%:%port%'")
     :argname("TEMPLATE")
-  parser:option("--url", "for curl: what each of several proxies is to fetch"):argname("URL")
+  parser:option("--url", "for curl: URL to fetch through each proxy"):argname("URL")
   parsers.suggest(parser:option("-o --output",
-    "the file to write, whole or not at all, readable for you alone "
+    "file to write, complete or not at all, readable only by you "
     .. "(-: standard output)"):argname("FILE"), "files")
   parser:flag("--reveal", "show passwords on a terminal too"):target("reveal")
   parsers.example(parser, "export --format clash -o clash.yaml",
     "export --from proxies.txt --format proxychains")
 end
 
--- No format has to encode this; what is written has the mask in its place.
+-- A mask that no format needs to encode; the real mask replaces it in the output.
 local HIDDEN <const> = "HIDDEN_PASSWORD"
 
 local function masked(next_proxy)
@@ -52,20 +52,20 @@ end
 
 local function check(args, screen)
   if args.format and args.template then
-    names.usage("--format and --template are two forms; give one of them")
+    names.usage("use either --format or --template")
   end
-  if not args.output then screen:refuse_json("an export", "--format json is JSON") end
+  if not args.output then screen:refuse_json("an export", "use --format json") end
 end
 
-local EMPTY <const> = 12 -- exit code: nothing where something was expected
+local EMPTY <const> = 12 -- exit code: the result is empty
 
--- An empty result is reported and leaves what was there.
+-- An empty result is reported and does not replace the file.
 local function report_empty(screen, message)
   screen:note("%s", message)
   core.system.set_exit_code(EMPTY)
 end
 
--- An order that failed fails the whole: what was written before stays.
+-- If an order fails, the export fails: the earlier file stays.
 local function until_failure(next_proxy, given)
   return function()
     local proxy = next_proxy()
@@ -92,8 +92,8 @@ local function write_screen(args, screen, options, proxies, given)
   options.allow_empty = nil
   local count = export.stream(proxies, write, options)
   given:raise_failure()
-  if screen.masked then screen:note("passwords are masked; -o FILE or --reveal writes them") end
-  if count == 0 and not args.allow_empty then report_empty(screen, "there are no proxies") end
+  if screen.masked then screen:note("passwords are masked; use -o FILE or --reveal") end
+  if count == 0 and not args.allow_empty then report_empty(screen, "no proxies found") end
 end
 
 function M.run(args, context)

@@ -1,4 +1,5 @@
--- `proxylua fleet`: what ought to be there, what it takes, and doing it.
+-- `proxylua fleet`: compares the wanted stock of proxies with the orders, plans and applies
+-- changes.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -7,11 +8,12 @@ local parsers = require "proxylua.cli.args.parser"
 local M = { summary = "keep a stock of proxies: plan, apply, status, adopt, release" }
 
 local THERE_IS_WORK <const> = 2 -- exit codes
-local codes <const> = { outcome_unknown = 5, protocol = 4 } -- of what no person has decided
+local codes <const> = { outcome_unknown = 5,
+  protocol = 4 } -- for problems that the user has not caused
 
 local function add_ignore_existing(command)
   command:flag("--ignore-existing",
-    "buy although this store does not know the pools and active orders would fit them")
+    "buy even if this store has no data of the pools and active orders would fit them")
 end
 
 local function add_plan(parser)
@@ -28,7 +30,7 @@ end
 
 local function add_apply(parser)
   local command = parsers.command(parser, "apply",
-    "extend and buy what is needed, or what a saved plan says",
+    "extend and buy what the pools need, or what a saved plan contains",
     "fleet apply fleet.lua --spend 40")
   parsers.suggest(command:argument("file", "the list of pools, or the file of a plan"):argname(
     "FILE|PLAN"), "files")
@@ -39,11 +41,11 @@ local function add_ties(parser)
   parsers.command(parser, "status", "show the active orders and the pools that they belong to",
     "fleet status")
   local adopt = parsers.command(parser, "adopt",
-    "count orders that were bought otherwise towards a pool",
+    "assign orders that were bought otherwise to a pool",
     "fleet adopt us-isp ord_abc123")
   adopt:argument("pool", "name of the pool"):argname("POOL")
   adopt:argument("orders", "ids of the orders"):argname("ORDER"):args("+")
-  parsers.command(parser, "release", "let orders go: they belong to no pool",
+  parsers.command(parser, "release", "unassign orders from their pool",
     "fleet release ord_abc123")
     :argument("orders", "ids of the orders"):argname("ORDER"):args("+")
 end
@@ -67,7 +69,7 @@ end
 function actions.plan(args, screen)
   if args.output == "-" then
     names.usage(
-      "-o -: standard output shows the plan; proxylua --json fleet plan writes there what -o saves")
+      "-o - cannot be used: standard output shows the plan; use proxylua --json fleet plan")
   end
   local spending = require "proxylua.cli.spending"
   local options = spending.options(screen)
@@ -76,7 +78,8 @@ function actions.plan(args, screen)
   spending.show(screen, "plan", plan)
   if args.output then
     require("proxylua.fleet.plan_file").save(plan, args.output)
-    screen:note("saved in %s; proxylua fleet apply %s --spend %s does it", args.output, args.output,
+    screen:note("saved in %s; to apply it, run proxylua fleet apply %s --spend %s", args.output,
+      args.output,
       plan.total)
   end
   core.system.set_exit_code(exit_code_of(plan, args))
@@ -101,9 +104,9 @@ function actions.status(_, screen)
   end)
 end
 
--- Does it for each order, and tells what was done, also where one of them fails.
--- @param tie function of an order's id: the pool
--- @param text of the two
+-- Calls a function for each order and prints the result, even if a later order fails.
+-- @param tie function of an order's id: returns the pool
+-- @param text with the order and the pool
 local function tie_each(ids, screen, tie, text)
   local done = core.json.array()
   local ok, err = pcall(function()
@@ -125,8 +128,9 @@ end
 
 function actions.release(args, screen)
   tie_each(args.orders, screen, function(id)
-    return require("proxylua").fleet.release(id) or names.usage("order %s belongs to no pool", id)
-  end, "order %s belongs to pool %s no more")
+    return require("proxylua").fleet.release(id) or names.usage("order %s does not belong to a "
+      .. "pool", id)
+  end, "order %s no longer belongs to pool %s")
 end
 
 function M.run(args, context)

@@ -1,6 +1,6 @@
--- Which commands there are: those of the endpoint table, one file each beside this one, and those
--- of installed plugins, which never take the place of another. A command is a table: summary,
--- parser(parser) adds its words, run(args, context) does it. context.screen takes its output; a
+-- The commands: those of the endpoint table, one file for each of the others beside this one, and
+-- those of installed plugins, which never replace another. A command is a table: summary,
+-- parser(parser) adds its arguments, run(args, context) runs it. context.screen takes its output; a
 -- command with `bare` needs no settings.
 
 local endpoints = require "proxylua.cli.commands.endpoints"
@@ -12,7 +12,7 @@ local own = { "api", "fleet", "renew", "check", "export", "report", "deposit", "
   "plugin", "bundle", "mcp", "sandbox", "auth", "config", "limits", "doctor",
   "completion", "help" }
 
--- A damaged list of plugins, which `proxylua doctor` tells of, costs nobody the other commands.
+-- A damaged list of plugins, which `proxylua doctor` reports, does not affect the other commands.
 local function plugins()
   local ok, list = pcall(function() return require("proxylua.cli.commands.plugin_run").names() end)
   return ok and list or {}

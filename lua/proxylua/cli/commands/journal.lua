@@ -1,5 +1,4 @@
--- `proxylua journal`: what was bought, what is not known to have been bought, and a person's word
--- on that.
+-- `proxylua journal`: shows the journal of purchases, and settles, exports and prunes entries.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -11,13 +10,13 @@ local UNKNOWN = 5 -- exit code: the outcome of a charge is unknown
 
 local M = { summary = "show the journal of purchases, settle, export and prune it" }
 
--- Too long for a table, and of use for one entry alone.
+-- Too long for a table, and useful only for a single entry.
 local long_fields = { "answer", "snapshot" }
 
 local SHOWN = 50 -- entries that list shows without --all
-local MOST_KEYS = 100 -- the latest ones, to complete
+local MOST_KEYS = 100 -- the newest keys, for completion
 
--- For completion, which asks nobody for the key of the API, and makes no store.
+-- For completion: needs no API key, and does not create a store.
 local function known_keys(state)
   return function()
     local config = require "proxylua.settings"
@@ -39,65 +38,65 @@ end
 local function add_key(command, state)
   parsers.suggest(command:argument("key", "the key of the purchase"):argname("KEY"),
     known_keys(state))
-  command:flag("--id", "KEY is the entry's number, as the list has it"):target("by_id")
+  command:flag("--id", "KEY is the entry's id in the list"):target("by_id")
 end
 
 local function add_list(parser)
-  local command = parsers.command(parser, "list", "the newest 50 entries, the newest last",
+  local command = parsers.command(parser, "list", "show the newest 50 entries, oldest first",
     "journal list --state unknown", "journal list --all")
-  command:flag("--all", "all entries, those that were pruned too")
+  command:flag("--all", "all entries, including pruned ones")
   local state = command:option("--state",
-    "only these: intent, sent, unknown (these three are open), placed, "
+    "only entries in this state: intent, sent, unknown (these three are open), placed, "
     .. "not_placed, or open"):argname("STATE"):target("state")
   parsers.suggest(state, { "open", "intent", "sent", "unknown", "placed", "not_placed" })
 end
 
 local function add_show(parser)
-  add_key(parsers.command(parser, "show", "all that is known of one entry",
+  add_key(parsers.command(parser, "show", "show all fields of an entry",
     "journal show restock-2026-W48"))
 end
 
 local function add_settle(parser)
   local command = parsers.command(parser, "settle",
-    "look up an entry whose outcome is not known, or say what you have seen",
+    "look up an unknown outcome, or set it",
     "journal settle restock-2026-W48 placed --order-id ord_abc123")
   add_key(command, "open")
   local state = command:argument("state",
-    "placed: it was bought, the key answers that order from now on; not_placed: "
-    .. "neither the orders nor the transactions show it, the key may buy again. Left out: it is "
-    .. "looked up, as the next "
+    "placed: it was bought, and the key returns that order from now on; not_placed: "
+    .. "neither the orders nor the transactions show it, and the key may buy again. Default: "
+    .. "look it up, as the next "
     .. "purchase would"):argname("placed|not_placed"):args("?")
   parsers.suggest(state, { "placed", "not_placed" })
   command:option("--order-id",
-    "placed: the order that came of it, as proxylua orders list shows it"):argname("ID")
+    "with placed: id of the bought order, from proxylua orders list"):argname("ID")
   command:option("--price",
-    "placed: what it cost (default: as the order says, else the quote)"):argname("AMOUNT")
+    "with placed: its price (default: the order's, else the quote)"):argname("AMOUNT")
   command:option("--note",
-    "a word for the journal; placed without an order: why there is none"):argname("TEXT")
+    "note for the journal; with placed and without an order id: the reason"):argname("TEXT")
 end
 
 local function add_before(command, what)
   return command:option("--before",
-    "entries that were last changed before this date, or so long ago (90d)" .. what)
+    "only entries that have not changed since this date, or for this duration (90d)" .. what)
     :argname("90d|DATE"):target("before")
 end
 
 local function add_export(parser)
   local command = parsers.command(parser, "export",
-    "write settled entries to a file, a line of JSON each, oldest first",
+    "write settled entries to a file, one JSON value a line, oldest first",
     "journal export old.jsonl --before 90d")
-  parsers.suggest(command:argument("file", "the file to write, readable for you alone "
+  parsers.suggest(command:argument("file", "file to write, readable only by you "
     .. "(-: standard output)"):argname("FILE"), "files")
   add_before(command, " (default: all)")
 end
 
 local function add_prune(parser)
   local command = parsers.command(parser, "prune",
-    "make old settled entries smaller; export them first to have their details",
+    "shrink old settled entries; export them first to keep their details",
     "journal prune --before 90d")
   add_before(command, ". A placed entry keeps what protects its key: the same key still returns "
-    .. "its order. One that was not placed is removed. Open entries stay, and so do the sums of "
-    .. "the allowances"):count(1)
+    .. "its order. An entry that is not placed is removed. Open entries and the sums of the "
+    .. "limits stay"):count(1)
 end
 
 function M.parser(parser)
@@ -113,10 +112,10 @@ end
 local function key_of(args)
   if not args.by_id then return args.key end
   return math.tointeger(tonumber(args.key))
-    or names.usage("--id takes the number of an entry, got %s", args.key)
+    or names.usage("--id takes the id of an entry, a number, got %s", args.key)
 end
 
--- The server may have sent bytes of any kind.
+-- The server may have sent any bytes.
 local function readable(entry)
   for _, name in ipairs(long_fields) do
     local text = entry[name]
@@ -125,7 +124,7 @@ local function readable(entry)
   return entry
 end
 
--- Of a date its first second.
+-- The first second of a date.
 local function time_of(text)
   local date = text:match("^%d%d%d%d%-%d%d%-%d%d$")
   local time = core.record.date(date and date .. "T00:00:00Z" or text)
@@ -134,7 +133,7 @@ end
 
 local actions = {}
 
--- The newest ones, the newest last, and how many are older.
+-- The newest entries, the newest last, and the number of older ones.
 local function newest(journal, state)
   local list = {}
   for entry in journal.each{ state = state, newest = true } do
@@ -166,7 +165,7 @@ function actions.list(args, screen)
   end)
   if hidden > 0 then screen:note("%d older entries are not shown; --all shows them", hidden) end
   if unknown > 0 then
-    screen:note("%d of unknown outcome: proxylua journal show KEY tells more, proxylua journal "
+    screen:note("%d of unknown outcome: proxylua journal show KEY shows details, proxylua journal "
       .. "settle KEY looks "
       .. "it up", unknown)
   end
@@ -182,27 +181,28 @@ function actions.export(args, screen)
   if args.file == "-" then return core.system.write(table.concat(lines)) end
   core.system.write_file(args.file, table.concat(lines))
   if screen:is_data() then return screen:record(nil, { file = args.file, entries = #lines }) end
-  return screen:note("%d entries are written to %s", #lines, args.file)
+  return screen:note("%d entries written to %s", #lines, args.file)
 end
 
 function actions.prune(args, screen)
   local smaller, removed = require("proxylua").journal.prune(time_of(args.before))
   if screen:is_data() then return screen:record(nil, { pruned = smaller, removed = removed }) end
-  return screen:note("%d entries made smaller, %d removed; their keys stay protected", smaller,
+  return screen:note("%d entries shrunk, %d removed; placed keys still return their "
+    .. "orders", smaller,
     removed)
 end
 
 local function tell_what_to_do(entry, screen)
   screen:note(
-    "proxylua journal settle %s looks it up; if you see whether proxylua orders list and account "
-    .. "transactions show it, add placed --order-id ID, or not_placed", entry.key)
+    "run proxylua journal settle %s to look it up; once proxylua orders list and account "
+    .. "transactions show the outcome, add placed --order-id ID or not_placed", entry.key)
 end
 
 local function tell_why_unknown(entry, screen)
-  local why = entry.note and entry.note ~= "" and entry.note or "nothing that the API shows tells"
-  screen:note("it stays unknown: %s. See whether proxylua orders list and account transactions "
-    .. "show it, and say so: "
-    .. "proxylua journal settle %s placed --order-id ID, or not_placed; or look it up again later",
+  local why = entry.note and entry.note ~= "" and entry.note or "the API does not show the outcome"
+  screen:note("it stays unknown: %s. Look it up again later, or see whether proxylua orders list "
+    .. "and account transactions show the order, and run "
+    .. "proxylua journal settle %s placed --order-id ID, or not_placed",
     tables.clean(why),
     entry.key)
 end
@@ -214,8 +214,8 @@ function actions.show(args, screen)
     core.error.raise{
       kind = "not_found",
       message =
-        ("the journal has no entry of the %s %s; proxylua journal list shows what there is"):format(
-        args.by_id and "number" or "key", key),
+        ("the journal has no entry with the %s %s; proxylua journal list shows all entries"):format(
+        args.by_id and "id" or "key", key),
     }
   end
   screen:record("whole_entry", readable(entry))
@@ -224,12 +224,12 @@ function actions.show(args, screen)
   end
 end
 
--- What the API says of the order; nil when it cannot be asked.
+-- The API's record of the order; nil when the API cannot be reached.
 local function look_up(id)
   local px = require "proxylua"
   local order, err = px.try(px.orders.get, id)
   if not order and err.kind == "not_found" then
-    names.usage("the API knows no order %s; proxylua orders list shows what there is", id)
+    names.usage("order %s does not exist; proxylua orders list shows your orders", id)
   end
   return order
 end
@@ -248,9 +248,10 @@ function actions.settle(args, screen)
     core.system.set_exit_code(UNKNOWN)
     return tell_why_unknown(entry, screen)
   end
-  screen:note(entry.state == "placed" and "key %s answers %s from now on" or "key %s may buy again",
+  screen:note(entry.state == "placed" and "from now on, key %s returns %s" or "key %s may buy "
+    .. "again",
     entry.key,
-    entry.order_id and "order " .. entry.order_id or "what is recorded here")
+    entry.order_id and "order " .. entry.order_id or "the entry's response")
 end
 
 function M.run(args, context)

@@ -1,4 +1,4 @@
--- `proxylua plugin`: makes, tests, packs, installs and looks after plugins.
+-- `proxylua plugin`: makes, tests, packs, installs and manages plugins.
 
 local core = require "proxylua.core"
 local installed = require "proxylua.plugin.package.installed"
@@ -12,7 +12,7 @@ local sources = require "proxylua.plugin.package.source"
 local M = { summary = "make, test, install and manage plugins", bare = true }
 
 local FAILED, UNSOUND = 1, 2 -- exit codes
-local SPEND = "1000"         -- of the money that is not real, for tests
+local SPEND = "1000"         -- sandbox money for tests
 
 local function known_names()
   return installed.names()
@@ -27,47 +27,52 @@ local function add_name(command, summary)
 end
 
 local function add_yes(command)
-  command:option("--sha256", "refuse an archive that has another SHA-256"):argname("HEX")
-  command:flag("--yes", "do not ask: grant what it asks for")
+  command:option("--sha256", "required SHA-256 of the archive"):argname("HEX")
+  command:flag("--yes", "grant all permissions that it asks for, without a question")
 end
 
 local function add_making(parser)
-  parsers.command(parser, "new", "make a plugin that works, to begin with", "plugin new restocker")
-    :argument("name", "its name, and that of its folder"):argname("NAME")
+  parsers.command(parser, "new", "create a working plugin to start from", "plugin new restocker")
+    :argument("name", "name of the plugin and its folder"):argname("NAME")
   local test = parsers.command(parser, "test",
-    "run its specs, in its own process and against an emulated API",
+    "run the plugin's specs against the emulated API",
     "plugin test restocker")
-  parsers.suggest(test:argument("folder", "of the plugin (.)"):argname("DIR"):args("?"), "files")
+  parsers.suggest(test:argument("folder",
+    "folder of the plugin (default: .)"):argname("DIR"):args("?"), "files")
   local pack = parsers.command(parser, "pack",
-    "make one file of it, without hidden files and spec/: the same bytes "
-    .. "each time", "plugin pack restocker -o restocker.plx")
-  parsers.suggest(pack:argument("folder", "of the plugin"):argname("DIR"), "files")
-  parsers.suggest(pack:option("-o --output", "the file (NAME-VERSION.plx)"):argname("FILE"),
+    "pack a plugin into one file, without hidden files and spec/; the result is "
+    .. "reproducible", "plugin pack restocker -o restocker.plx")
+  parsers.suggest(pack:argument("folder", "folder of the plugin"):argname("DIR"), "files")
+  parsers.suggest(pack:option("-o --output",
+    "file to write (default: NAME-VERSION.plx)"):argname("FILE"),
     "files")
 end
 
 function M.parser(parser)
   parser:require_command(true):command_target("action")
   add_making(parser)
-  local install = parsers.command(parser, "install", "show what it may do, ask, and install it",
+  local install = parsers.command(parser, "install", "show a plugin's permissions, ask, and "
+    .. "install it",
     "plugin install restocker-1.0.0.plx")
-  add_place(install, "where it is; a URL is https, or of this machine")
+  add_place(install, "folder, file or URL of the plugin; a URL must be https or loopback")
   add_yes(install)
-  parsers.command(parser, "list", "those that are installed", "plugin list")
-  local info = parsers.command(parser, "info", "what a plugin is, does and may do",
+  parsers.command(parser, "list", "list the installed plugins", "plugin list")
+  local info = parsers.command(parser, "info", "show a plugin's contents and permissions",
     "plugin info restocker")
-  parsers.suggest(info:argument("place", "an installed one, or where it is"):argname("NAME|FILE"),
+  parsers.suggest(info:argument("place", "name of an installed plugin, or its file, folder or "
+    .. "URL"):argname("NAME|FILE"),
     known_names)
-  add_name(parsers.command(parser, "remove", "take one away", "plugin remove restocker"), "which")
-  local verify = parsers.command(parser, "verify", "whether they are as they were installed",
+  add_name(parsers.command(parser, "remove", "remove a plugin", "plugin remove "
+    .. "restocker"), "name of the plugin")
+  local verify = parsers.command(parser, "verify", "check whether installed plugins are unchanged",
     "plugin verify")
-  add_name(verify, "which one (all)"):args("?")
+  add_name(verify, "name of the plugin (default: all)"):args("?")
   local update = parsers.command(parser, "update",
-    "install it anew; asks only when it wants to be allowed more",
+    "update a plugin; asks only if it needs more permissions",
     "plugin update restocker restocker-1.1.0.plx")
   add_name(update, "which"):args("?")
-  add_place(update, "where it is (where it came from)"):args("?")
-  update:flag("--all", "all of them, from where they came")
+  add_place(update, "folder, file or URL (default: where it was installed from)"):args("?")
+  update:flag("--all", "update all plugins from where they were installed from")
   add_yes(update)
   parsers.example(parser,
     "plugin install https://example.com/restocker-1.0.0.plx --sha256 9f86d08…")
@@ -90,16 +95,16 @@ local function tell(...)
   for _, line in ipairs{ ... } do io.stderr:write(line, "\n") end
 end
 
--- Only the answer of a person counts, who has seen what is above it.
+-- Only the reply of a user counts, who has seen the text above.
 local function ask(question, yes)
   if yes then return end
   if not (core.system.isatty(0) and core.system.isatty(2)) then
-    names.usage("nobody is there to ask; --yes grants what it asks for")
+    names.usage("cannot ask for confirmation without a terminal; --yes grants the permissions")
   end
   io.stderr:write(question, " [y/N] ")
   local answer = io.read("l")
   if not (answer and answer:find("^%s*[yY]")) then
-    core.error.raise{ kind = "cancelled", message = "not installed: you did not say yes" }
+    core.error.raise{ kind = "cancelled", message = "not installed: not confirmed" }
   end
 end
 
@@ -107,10 +112,10 @@ local actions = {}
 
 function actions.new(args, screen)
   require("proxylua.plugin.package.template").write(args.name, args.name)
-  screen:note("made %s/; proxylua plugin test %s runs its spec", args.name, args.name)
+  screen:note("created %s/; run proxylua plugin test %s", args.name, args.name)
 end
 
--- An API of its own: nothing of the user's settings takes part.
+-- A separate emulated API, independent of the user's settings.
 local function configure(flags)
   local copy = {}
   for name, value in pairs(flags) do copy[name] = value end
@@ -120,7 +125,8 @@ end
 
 function actions.test(args, screen, flags)
   local folder = args.folder or "."
-  if core.system.kind(folder) ~= "folder" then names.usage("there is no folder %s", folder) end
+  if core.system.kind(folder) ~= "folder" then names.usage("the folder %s does not "
+    .. "exist", folder) end
   local plugin = sources.of_folder(folder)
   configure(flags)
   local rows = {}
@@ -140,7 +146,7 @@ function actions.pack(args, screen)
   local bytes = core.archive.write(plugin.files)
   local path = args.output or ("%s-%s.plx"):format(plugin.manifest.name, plugin.manifest.version)
   made_of.check(path, plugin.files)
-  local packed = sources.of_bytes(bytes, path) -- what cannot be installed is not packed
+  local packed = sources.of_bytes(bytes, path) -- a plugin that cannot be installed is not packed
   core.system.write_file(path, bytes)
   screen:record(nil, { file = path, size = #bytes, sha256 = packed.sha256 })
 end
@@ -156,7 +162,7 @@ function actions.install(args, screen)
   check(manifest)
   local before = installed.entries()[manifest.name]
   if before then
-    names.usage("%s %s is installed; proxylua plugin update %s %s replaces it", manifest.name,
+    names.usage("%s %s is already installed; use proxylua plugin update %s %s", manifest.name,
       before.version,
       manifest.name, args.place)
   end
@@ -173,7 +179,7 @@ local function update(name, place, args, screen)
   local plugin = sources.open(place or before.from, args.sha256)
   local manifest = plugin.manifest
   if manifest.name ~= name then
-    names.usage("%s is the plugin %s, and not %s", plugin.from, manifest.name, name)
+    names.usage("%s is the plugin %s, not %s", plugin.from, manifest.name, name)
   end
   check(manifest)
   if installed.describe(plugin).digest == before.digest and not installed.verify(name) then
@@ -181,7 +187,7 @@ local function update(name, place, args, screen)
   end
   local growth = permissions.growth(before, manifest)
   if #growth > 0 then
-    tell(title_of(manifest), "It wants to be allowed more than before.",
+    tell(title_of(manifest), "It needs more permissions than before.",
       table.unpack(may_lines(growth)))
     ask("Update it?", args.yes)
   end
@@ -189,7 +195,7 @@ local function update(name, place, args, screen)
   screen:note("%s: %s is now %s", name, before.version, manifest.version)
 end
 
--- One whose source has gone holds none of the others back.
+-- A plugin whose source is gone does not hold back the others.
 local function update_all(args, screen)
   local left, kind = {}, nil
   for _, name in ipairs(installed.names()) do
@@ -207,10 +213,10 @@ end
 
 function actions.update(args, screen)
   if args.all then
-    if args.name then names.usage("give a plugin, or --all") end
+    if args.name then names.usage("name a plugin, or use --all") end
     update_all(args, screen)
   else
-    update(args.name or names.usage("give a plugin, or --all"), args.place, args, screen)
+    update(args.name or names.usage("name a plugin, or use --all"), args.place, args, screen)
   end
 end
 
@@ -255,7 +261,7 @@ function actions.info(args, screen)
   for name, row in pairs(manifest.rules) do
     lines[#lines + 1] = ("The rule %s: %s"):format(name, row.summary)
   end
-  for event in pairs(manifest.on) do lines[#lines + 1] = ("It is told of %s."):format(event) end
+  for event in pairs(manifest.on) do lines[#lines + 1] = ("It is notified of %s."):format(event) end
   screen:text(table.concat(lines, "\n") .. "\n")
 end
 

@@ -1,5 +1,5 @@
 -- The commands of an installed plugin: `proxylua NAME COMMAND`. Its name and summary come from the
--- list of plugins; the plugin itself is read when its words are, and started when the command runs.
+-- list of plugins; the plugin is read when its words are parsed, and started when the command runs.
 
 local installed = require "proxylua.plugin.package.installed"
 local parsers = require "proxylua.cli.args.parser"
@@ -9,9 +9,9 @@ local M = {}
 local converters = {
   text = function(text) return text end,
   integer = function(text)
-    return math.tointeger(tonumber(text)), "a whole number is needed, got " .. text
+    return math.tointeger(tonumber(text)), "expected a whole number, got " .. text
   end,
-  number = function(text) return tonumber(text), "a number is needed, got " .. text end,
+  number = function(text) return tonumber(text), "expected a number, got " .. text end,
 }
 
 local function sorted(set)

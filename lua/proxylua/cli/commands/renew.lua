@@ -1,4 +1,4 @@
--- `proxylua renew`: extends what ends soon.
+-- `proxylua renew`: extends orders that expire soon.
 
 local duration = require "proxylua.util.duration"
 local endless = require "proxylua.cli.endless"
@@ -11,16 +11,17 @@ local types = { "datacenter", "isp", "mobile", "residential", "ipv6" }
 
 function M.parser(parser)
   parser:option("--within",
-    "orders that end within this duration, such as 12h or 3d; required"):argname("DURATION")
+    "extend orders that expire within this duration, such as 12h or 3d; required"
+    ):argname("DURATION")
   parser:option("--period",
-    "days by which they are extended, longer than --within (default: 30)"):argname("DAYS")
+    "days to add, more than --within (default: 30)"):argname("DAYS")
   parsers.suggest(parser:option("--type", "only orders of this type"):argname("TYPE"), types)
   parser:option("--country", "only orders of this country, such as US"):argname("COUNTRY")
   parser:option("--pool", "only orders of this pool of a fleet"):argname("POOL")
   parser:option("--checked",
-    "only orders of whose proxies at least so many in a hundred work now (50)")
+    "only orders of which at least this percentage of the proxies works now (default: 50)")
     :argname("PERCENT"):args("?")
-  parser:option("--check-url", "the page that they fetch (default: the setting check_url)"):argname(
+  parser:option("--check-url", "page for that check (default: the setting check_url)"):argname(
     "URL")
   parsers.example(parser, "renew --within 3d --period 30 --spend 50",
     "renew --within 3d --pool us-isp --dry-run")
@@ -42,7 +43,7 @@ local function period_of(args)
     or names.usage("--period takes a number of days, got %s", args.period)
 end
 
--- Orders without an expiry date that no error names.
+-- Orders without an expiry date that no message names.
 local function without_skipped(plan)
   local is_skipped, ids = {}, {}
   for _, order in ipairs(plan.skipped) do is_skipped[order.order] = true end

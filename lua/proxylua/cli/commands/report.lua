@@ -8,24 +8,24 @@ local M = { summary = "show what was spent, and how long the balance lasts" }
 
 function M.parser(parser)
   parser:option("--since",
-    "its first day: a date, or a duration, so many days up to today (30d)"):argname("30d|DATE")
+    "first day: a date, or a duration before today (default: 30d)"):argname("30d|DATE")
     :target("since")
-  parser:option("--until", "its last day: a date, or a duration, so long ago (today)"):argname(
+  parser:option("--until", "last day: a date, or a duration before today (default: today)"):argname(
     "7d|DATE"):target("till")
   local by = parser:option("--by",
-    "these rows alone: day, type, country or pool; may come several times")
+    "only these rows: day, type, country or pool; may be repeated")
     :argname("GROUPING"):count("*"):target("by")
   parsers.suggest(by, { "day", "type", "country", "pool" })
   parser:flag("--quote",
-    "ask the API what renewals cost, instead of taking what was paid last"):target("quote")
+    "ask the API for the cost of renewals, instead of using the last price"):target("quote")
   local html = parser:option("--html", "write a page with charts to this file (-: standard output)")
     :argname("FILE"):target("html")
-  local csv = parser:flag("--csv", "answer the rows as CSV"):target("csv")
+  local csv = parser:flag("--csv", "print the rows as CSV"):target("csv")
   local transactions = parser:option("--transactions",
-    "take them from this file, as proxylua --jsonl account "
-    .. "transactions --all writes it (-: standard input)"):argname("FILE"):target("transactions")
+    "read transactions from this file, the output of proxylua --jsonl account "
+    .. "transactions --all (-: standard input)"):argname("FILE"):target("transactions")
   local orders = parser:option("--orders",
-    "take them from this file, as proxylua --jsonl orders list --all writes it")
+    "read orders from this file, the output of proxylua --jsonl orders list --all")
     :argname("FILE"):target("orders")
   parser:mutex(html, csv)
   for _, option in ipairs{ html, transactions, orders } do parsers.suggest(option, "files") end
@@ -34,7 +34,7 @@ function M.parser(parser)
     "report --by pool --csv")
 end
 
--- A line that tells what is read and how much of it so far.
+-- A progress line for what is read.
 local function progress_on(screen)
   local line, what
   local function finish()
@@ -54,7 +54,7 @@ local function write_page(screen, report, path)
   if path == "-" then return core.system.write(page) end
   core.system.write_file(path, page)
   if screen:is_data() then return screen:record(nil, { file = path }) end
-  return screen:note("%s is written: %s to %s", path, report.since, report["until"])
+  return screen:note("%s written: %s to %s", path, report.since, report["until"])
 end
 
 local function write_rows(screen, report, by)
@@ -79,7 +79,7 @@ local function write(screen, report, args, by)
 end
 
 function M.run(args, context)
-  if args.csv then context.screen:refuse_json("CSV", "give one of the two") end
+  if args.csv then context.screen:refuse_json("CSV", "use one of the two") end
   if args.html == "-" then context.screen:refuse_json("a page", "name a file with --html") end
   local by = #args.by > 0 and require("proxylua.report.csv").groupings(args.by) or nil
   local progress, finish = progress_on(context.screen)

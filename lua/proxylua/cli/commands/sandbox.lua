@@ -1,4 +1,4 @@
--- `proxylua sandbox`: the emulated API as a program of its own, until it is interrupted.
+-- `proxylua sandbox`: runs the emulated API as a separate program until it is interrupted.
 
 local core = require "proxylua.core"
 local parsers = require "proxylua.cli.args.parser"
@@ -7,29 +7,31 @@ local M = { summary = "run the emulated API on this machine", bare = true }
 
 function M.parser(parser)
   parser:option("--port",
-    "port of the API; the proxies' are the next four when these are free (default: a free one)")
+    "port of the API; its proxies use the next four ports if these are free (default: a free one)")
     :argname("PORT")
   parsers.suggest(parser:option("--state",
-    "keep orders and balance in this file, and go on from it"):argname("FILE"),
+    "load orders and balance from this file, and save them there"):argname("FILE"),
     "files")
-  parser:option("--balance", "what a new account holds (default: 1000.00)"):argname("AMOUNT")
+  parser:option("--balance", "balance of a new account (default: 1000.00)"):argname("AMOUNT")
   parsers.suggest(parser:option("--dialect",
-    "how it answers: envelope (default), bare, snake, or mixed: each in turn")
+    "form of responses: envelope (default), bare, snake, or mixed (each in turn)")
     :argname("DIALECT"), { "envelope", "bare", "snake", "mixed" })
   parser:option("--limits",
-    "such as general=60/60,orders=10/60 (default), with algorithm=fixed, sliding, bucket or "
-    .. "weighted added if wanted; or off"):argname("LIMITS")
+    "rate limits, such as general=60/60,orders=10/60 (default); algorithm=fixed, sliding, bucket "
+      .. "or "
+    .. "weighted may be added; or off"):argname("LIMITS")
   parser:option("--fault",
-    "ENDPOINT:NAME[=VALUE],…, such as orders.create:cut=after,count=2; may come several times")
+    "fault to emulate: ENDPOINT:NAME[=VALUE],…, such as orders.create:cut=after,count=2; may be "
+      .. "repeated")
     :argname("FAULT"):count("*"):target("faults")
   parser:option("--key",
-    "an API key that it takes (default: a well-known one); may come several times")
+    "API key to accept (default: a well-known one); may be repeated")
     :argname("KEY"):count("*"):target("keys")
   parsers.suggest(parser:option("--passwords",
-    "of the proxies: plain (default), or hard: full of characters to escape")
+    "passwords of the proxies: plain (default), or hard (with characters that need escaping)")
     :argname("KIND"), { "plain", "hard" })
-  parser:option("--seed", "ids and passwords follow from it (default: random)"):argname("SEED")
-  parser:flag("-q --quiet", "no line on standard error for each request")
+  parser:option("--seed", "seed of ids and passwords (default: random)"):argname("SEED")
+  parser:flag("-q --quiet", "do not print a line to standard error for each request")
   parsers.example(parser, "sandbox --port 8100 --state sandbox.json",
     "sandbox --dialect mixed --fault '*:status=502,chance=0.1'")
 end
@@ -46,7 +48,7 @@ local function start(args, flags)
 end
 
 local text = [[
-The emulated API listens on loopback until Ctrl-C. Its money is not real, its proxies work.
+The emulated API listens on loopback until Ctrl-C. Its money is not real; its proxies work.
 
   export PROXYLUA_BASE_URL=%s
   export PROXYLUA_API_KEY=%s
@@ -55,7 +57,7 @@ The emulated API listens on loopback until Ctrl-C. Its money is not real, its pr
 
   curl -H 'Authorization: Bearer %s' %s/account
 
-PROXYLUA_CHECK_URL is a page that shows the proxies' exits.
+PROXYLUA_CHECK_URL is a page that shows the address of its client.
 ]]
 
 local function tell(place, flags)
@@ -67,7 +69,7 @@ local function tell(place, flags)
   core.system.flush()
 end
 
---- A signal is how it is meant to end, at whatever moment it comes.
+--- A signal is the normal way to end, at any time.
 function M.run(args, context)
   local flags = context.flags
   local ok, err = pcall(function()
