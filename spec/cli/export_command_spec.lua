@@ -87,8 +87,8 @@ describe("proxylua export", function()
     for _, case in ipairs{
       { "use either", "-f", "clash", "--template", "%ip%" },
         { "no format clsh", "-f", "clsh" },
-      { "cannot be used together with orders", isp, "--from", path }, { "cannot be used with order ids", isp, "--type",
-        "isp" },
+      { "cannot be used together with orders", isp, "--from", path },
+      { "cannot be used with order ids", isp, "--type", "isp" },
       { "before:1: .*nothing was done", "--from", path }, { "one proxy a transfer", "-f", "curl" },
       { "belongs to", "--url", "http://x/" }, { "without its end", "--template", "%ip" },
     } do

@@ -92,8 +92,8 @@ bool journal_is_new(const struct store_run *run, int64_t id, struct error *err);
  * caller frees it; NULL when out of memory. */
 char *journal_prefix_end(const char *prefix);
 
-/* Ends, takes and looks: what lies between loading the states and saving those that changed. `now`
- * is the time of `clock`, `asked_at` a moment of loop_clock() that is not after it. */
+/* Endings, takings and views, between loading the states and saving the changed ones. `now` is the
+ * time of `clock`, `asked_at` a time of loop_clock() that is not after it. */
 void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock,
                        int64_t now, int64_t asked_at);
 

@@ -50,7 +50,7 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 
 /* A lock is free when its lease is over, which the store's thread renews every 1.5 s, or when a
  * renewal is late and the holder's connection has ended. Behind a pooler that connection stays. A
- * place in the queue is kept by asking. */
+ * place in the queue is kept by repeated requests. */
 #define LEASE "interval '6 s'"
 #define LATE "interval '4 s'" /* what is left of a lease whose renewal is late */
 #define PLACE "interval '3 s'"

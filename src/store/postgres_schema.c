@@ -71,8 +71,7 @@ static const char *const migrations[] = {
     /* Sums instead of rows that are added up each time; snapshots of open entries only. An older
      * program that is running can settle its entries; its new ones fail, since they have no
      * period. */
-    "ALTER TABLE proxylua.version ADD id text NOT NULL DEFAULT '';" /* identifies the store:
-                                                                       replaced one */
+    "ALTER TABLE proxylua.version ADD id text NOT NULL DEFAULT '';" /* detects a replaced store */
     "UPDATE proxylua.version SET id = md5(random()::text || clock_timestamp() || random());"
     "CREATE TABLE proxylua.ledgers (" /* one row per account */
     "  account text PRIMARY KEY,"
