@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +75,7 @@ void gateway_close(struct gateway *gateway)
     free(user->password);
     free(user);
   }
-  SSL_CTX_free(gateway->tls);
+  tls_close(gateway->tls);
   if (gateway->options.log >= 0) close(gateway->options.log);
   free((char *)gateway->options.ca_file);
   free(gateway);

@@ -1,4 +1,3 @@
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +13,13 @@ static void fill(struct conn *conn, size_t most)
   if (!side_fill(&conn->client, most, gateway->scratch, SCRATCH)) conn_end(conn, true);
 }
 
+/* Takes the same time wherever two texts of one size differ. */
 static bool same_text(const char *a, size_t size, const char *b)
 {
-  return strlen(b) == size && CRYPTO_memcmp(a, b, size) == 0;
+  unsigned char different = 0;
+  if (strlen(b) != size) return false;
+  for (size_t i = 0; i < size; i++) different |= (unsigned char)(a[i] ^ b[i]);
+  return different == 0;
 }
 
 /* Whether the user name and the password are those of a user; what follows the name asks for a

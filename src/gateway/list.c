@@ -1,4 +1,3 @@
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,16 +55,31 @@ static struct country *need_country(struct gateway *gateway, const char *code)
   return NULL;
 }
 
+static void encode64(const unsigned char *bytes, size_t size, char *out)
+{
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t at = 0; at < size; at += 3, out += 4) {
+    size_t count = size - at < 3 ? size - at : 3;
+    unsigned bits = (unsigned)bytes[at] << 16;
+    if (count > 1) bits |= (unsigned)bytes[at + 1] << 8;
+    if (count > 2) bits |= bytes[at + 2];
+    for (size_t i = 0; i < 4; i++) out[i] = i <= count ? letters[bits >> (18 - 6 * i) & 63] : '=';
+  }
+  *out = '\0';
+}
+
+/* The value of Proxy-Authorization. */
 static char *encode_login(const char *user, const char *password)
 {
-  char *plain = NULL, *text = NULL;
+  static const char scheme[] = "Basic ";
+  char *plain = NULL;
   int size = asprintf(&plain, "%s:%s", user, password ? password : "");
-  if (size < 0) return NULL;
-  char *encoded = malloc(4 * ((size_t)size + 2) / 3 + 4);
-  if (encoded) EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)plain, size);
-  if (encoded && asprintf(&text, "Basic %s", encoded) < 0) text = NULL;
-  free(encoded);
-  free(plain);
+  char *text = size < 0 ? NULL : malloc(sizeof scheme + ((size_t)size + 2) / 3 * 4);
+  if (text) {
+    memcpy(text, scheme, sizeof scheme);
+    encode64((const unsigned char *)plain, (size_t)size, text + sizeof scheme - 1);
+  }
+  if (size >= 0) free(plain);
   return text;
 }
 

@@ -1,12 +1,12 @@
 #include "gateway/side.h"
 
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "gateway/tls.h"
 
 bool queue_add(struct queue *queue, const void *bytes, size_t size)
 {
@@ -56,7 +56,7 @@ void side_close(struct side *side, struct loop *loop, bool reset)
     loop_remove_socket(loop, &side->socket);
     close(side->socket.fd);
   }
-  SSL_free(side->tls);
+  tls_free(side->tls);
   queue_free(&side->in);
   queue_free(&side->out);
   *side = (struct side){.socket.fd = -1};
@@ -72,21 +72,16 @@ void side_ready(struct side *side, bool input, bool output, bool failed)
 
 static size_t read_tls(struct side *side, char *bytes, size_t room)
 {
-  ERR_clear_error();
-  int size = SSL_read(side->tls, bytes, room > INT32_MAX ? INT32_MAX : (int)room);
-  if (size > 0) return (size_t)size;
-  switch (SSL_get_error(side->tls, size)) {
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
-      side->readable = false;
-      break;
-    case SSL_ERROR_ZERO_RETURN:
-      side->ended = true;
-      break;
-    default: /* bytes may be missing */
-      side->ended = side->cut = true;
-      side->broken = ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING;
+  size_t size;
+  enum tls_result result = tls_read(side->tls, bytes, room, &size);
+  if (result == TLS_DONE) return size;
+  if (result == TLS_WAIT) {
+    side->readable = false;
+    return 0;
   }
+  side->ended = true;
+  side->cut = result == TLS_CUT;
+  side->broken = result == TLS_BROKEN;
   return 0;
 }
 
@@ -122,12 +117,11 @@ static size_t write_some(struct side *side, const char *bytes, size_t size)
 {
   if (side->broken || side->shut || !side->writable) return 0;
   if (side->tls) {
-    ERR_clear_error();
-    int written = SSL_write(side->tls, bytes, size > INT32_MAX ? INT32_MAX : (int)size);
-    if (written > 0) return (size_t)written;
-    int why = SSL_get_error(side->tls, written);
+    size_t sent;
+    enum tls_result result = tls_write(side->tls, bytes, size, &sent);
+    if (result == TLS_DONE) return sent;
     side->writable = false;
-    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) side->broken = true;
+    side->broken = result != TLS_WAIT;
     return 0;
   }
   ssize_t written;
@@ -167,6 +161,6 @@ void side_shut(struct side *side)
 {
   if (side->shut || side->broken || side->out.size > 0) return;
   side->shut = true;
-  if (side->tls) SSL_shutdown(side->tls);
+  if (side->tls) tls_shut(side->tls);
   shutdown(side->socket.fd, SHUT_WR);
 }

@@ -12,6 +12,7 @@
 #include "gateway/reply_head.h"
 #include "gateway/rules.h"
 #include "gateway/side.h"
+#include "gateway/tls.h"
 #include "net/proxy_head.h"
 #include "net/resolver.h"
 
@@ -23,8 +24,6 @@
 #define LINGER_SECONDS 2 /* until a client must have read an error */
 #define KEEP_SECONDS 15  /* a connection to a proxy waits for another request */
 #define MAX_TARGET (256 + 8)
-
-struct ssl_ctx_st;
 
 /* One of the list. It outlives its place there while connections use it. */
 struct proxy {
@@ -170,10 +169,6 @@ void conn_fail(struct conn *conn, int status, const char *error, const char *det
 
 /* accept.c */
 void accept_some(struct gateway *gateway); /* a connection has ended: others may be accepted */
-
-/* tls.c */
-struct ssl_ctx_st *tls_open(const char *ca_file, struct error *err);
-bool tls_start(struct upstream *upstream);
 
 /* inbound.c */
 void inbound_step(struct conn *conn);

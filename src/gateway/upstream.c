@@ -1,8 +1,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,6 +278,19 @@ static void lead(struct conn *conn)
   }
 }
 
+static void begin_tls(struct conn *conn)
+{
+  struct gateway *gateway = conn->gateway;
+  struct upstream *upstream = conn->upstream;
+  struct error err = ERROR_INIT;
+  conn->state = SECURING;
+  error_set(&err, ERROR_INTERNAL, "out of memory");
+  if (!gateway->tls) gateway->tls = tls_open(gateway->options.ca_file, &err);
+  if (gateway->tls)
+    upstream->side.tls = tls_start(gateway->tls, upstream->side.socket.fd, upstream->proxy->host);
+  if (!upstream->side.tls) choose_failed(conn, "tls_protocol_error", false, err.message);
+}
+
 static void finish_connecting(struct conn *conn)
 {
   struct upstream *upstream = conn->upstream;
@@ -291,9 +302,7 @@ static void finish_connecting(struct conn *conn)
   if (why != 0) {
     connect_next(conn, why);
   } else if (upstream->proxy->protocol == GATEWAY_HTTPS) {
-    conn->state = SECURING;
-    if (!tls_start(upstream))
-      choose_failed(conn, "tls_protocol_error", false, "TLS cannot be prepared");
+    begin_tls(conn);
   } else {
     lead(conn);
   }
@@ -301,22 +310,17 @@ static void finish_connecting(struct conn *conn)
 
 static void secure(struct conn *conn)
 {
-  struct side *side = &conn->upstream->side;
-  ERR_clear_error();
-  int done = SSL_connect(side->tls), why = SSL_get_error(side->tls, done);
-  if (done == 1) {
+  const char *why;
+  char details[200];
+  enum tls_result result = tls_connect(conn->upstream->side.tls, &why);
+  if (result == TLS_WAIT) return;
+  if (result == TLS_DONE) {
     lead(conn);
     return;
   }
-  if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return;
-  long verified = SSL_get_verify_result(side->tls);
-  char details[200];
-  snprintf(details, sizeof details, "TLS fails: %s",
-           verified != X509_V_OK                       ? X509_verify_cert_error_string(verified)
-           : ERR_reason_error_string(ERR_peek_error()) ? ERR_reason_error_string(ERR_peek_error())
-                                                       : "the connection was closed");
-  choose_failed(conn, verified != X509_V_OK ? "tls_certificate_error" : "tls_protocol_error", true,
-                details);
+  snprintf(details, sizeof details, "TLS fails: %s", why);
+  choose_failed(conn, result == TLS_CERTIFICATE ? "tls_certificate_error" : "tls_protocol_error",
+                true, details);
 }
 
 static void led(struct conn *conn)
