@@ -212,7 +212,7 @@ local function main_page()
     put(".SS %s", group[1])
     for at = 2, #group do
       if commands.is_core(group[at]) then
-        item(("proxylua-%s(1)"):format(group[at]), nil, commands.find(group[at]).summary)
+        item(("proxylua-%s(1)"):format(group[at]), nil, commands.summary(group[at]))
       end
     end
   end

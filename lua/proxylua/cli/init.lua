@@ -4,7 +4,6 @@ local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local options = require "proxylua.cli.args.options"
 local plain = require "proxylua.util.text"
-local prepare = require "proxylua.cli.context"
 local words_of_people = require "proxylua.cli.args.words"
 
 require "proxylua.cli.hooks"
@@ -36,7 +35,7 @@ local function is_command(word, flags, is_script)
 end
 
 local function configure(flags)
-  local settings = prepare.settings(flags)
+  local settings = require("proxylua.cli.context").settings(flags)
   core.door.configure(settings)
   return settings
 end

@@ -215,7 +215,7 @@ local function overview()
   for _, group in ipairs(M.groups()) do
     add(lines, { "", group[1] .. ":" })
     for at = 2, #group do
-      add_row(lines, group[at], commands.find(group[at]).summary, OVERVIEW_LABEL)
+      add_row(lines, group[at], commands.summary(group[at]), OVERVIEW_LABEL)
     end
   end
   add(lines, { "", "Options (proxylua help options lists all):" })

@@ -116,7 +116,7 @@ local function add_options(found, place)
 end
 
 local function add_commands(found)
-  for _, name in ipairs(commands.names()) do add(found, name, commands.find(name).summary) end
+  for _, name in ipairs(commands.names()) do add(found, name, commands.summary(name)) end
   found.files = true -- scripts
 end
 

@@ -8,7 +8,7 @@ local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local tables = require "proxylua.term.table"
 
-local M = { summary = "send a message about a low balance, or orders that expire soon" }
+local M = {}
 
 function M.parser(parser)
   parser:option("--balance", "report a balance below this amount"):argname("AMOUNT")

@@ -5,7 +5,7 @@ local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "send any request to the API" }
+local M = {}
 
 -- The path up to its first parameter.
 local function known_paths()

@@ -8,7 +8,7 @@ local parsers = require "proxylua.cli.args.parser"
 local prepare = require "proxylua.cli.context"
 local saved = require "proxylua.cli.saved_settings"
 
-local M = { summary = "save the API key; show whose it is; remove it", bare = true }
+local M = { bare = true }
 
 local EMPTY <const> = 12 -- exit code: nothing where something was expected
 

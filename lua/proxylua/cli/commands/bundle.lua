@@ -5,7 +5,7 @@ local made_of = require "proxylua.cli.made_of"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "make one executable file of a script" }
+local M = {}
 
 function M.parser(parser)
   parsers.suggest(parser:argument("script", "the script that the program runs"):argname("SCRIPT"),

@@ -10,7 +10,7 @@ local parsers = require "proxylua.cli.args.parser"
 local source = require "proxylua.cli.args.proxy_source"
 local tables = require "proxylua.term.table"
 
-local M = { summary = "test proxies: which ones work, how fast, from which country" }
+local M = {}
 
 local SOME_FAIL = 1 -- exit code with --exit-code
 

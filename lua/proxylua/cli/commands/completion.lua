@@ -5,7 +5,7 @@ local core = require "proxylua.core"
 local parsers = require "proxylua.cli.args.parser"
 local names = require "proxylua.util.names"
 
-local M = { summary = "print completion for bash, zsh or fish", bare = true }
+local M = { bare = true }
 
 local texts = { bash = "share/proxylua.bash", zsh = "share/_proxylua",
   fish = "share/proxylua.fish" }

@@ -6,7 +6,7 @@ local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local saved = require "proxylua.cli.saved_settings"
 
-local M = { summary = "show and change settings", bare = true }
+local M = { bare = true }
 
 local EMPTY <const> = 12 -- exit code: nothing where something was expected
 

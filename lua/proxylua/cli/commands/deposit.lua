@@ -8,7 +8,7 @@ local parsers = require "proxylua.cli.args.parser"
 local tables = require "proxylua.term.table"
 local terminal = require "proxylua.term.size"
 
-local M = { summary = "show the address to pay to; wait for the money" }
+local M = {}
 
 local WORDS = 6 -- lines of text around a code, including the prompt
 

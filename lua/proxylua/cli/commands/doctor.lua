@@ -6,9 +6,7 @@ local parsers = require "proxylua.cli.args.parser"
 local terminal = require "proxylua.term.size"
 local wrap = require "proxylua.term.wrap"
 
-local M = {
-  summary = "check the installation, and say what to do about problems", bare = true,
-}
+local M = { bare = true }
 
 local LABEL = 24
 

@@ -29,8 +29,11 @@ local function split(row)
   return group, word(name)
 end
 
+local found, order -- made at the first call
+
 local function groups()
-  local found, order = {}, {}
+  if found then return found, order end
+  found, order = {}, {}
   for _, row in ipairs(core.endpoints()) do
     local group = split(row)
     if not found[group] then
@@ -44,7 +47,8 @@ end
 
 --- The names of the groups, in the order of the table.
 function M.names()
-  return select(2, groups())
+  local _, list = groups()
+  return table.move(list, 1, #list, 1, {})
 end
 
 local function sample(param)
@@ -207,17 +211,23 @@ local function run_row(row, args, screen)
   end
 end
 
+--- The summary of a group of endpoints, nil if the group does not exist.
+function M.summary(group)
+  local rows = groups()[group]
+  if not rows then return nil end
+  local listed = {}
+  for at, row in ipairs(rows) do listed[at] = select(2, split(row)) end
+  return ("call the API: %s"):format(table.concat(listed, ", "))
+end
+
 --- The command of a group of endpoints, nil if the group does not exist.
 function M.find(group)
   local rows = groups()[group]
   if not rows then return nil end
-  local listed, by_word = {}, {}
-  for at, row in ipairs(rows) do
-    local _, name = split(row)
-    listed[at], by_word[name] = name, row
-  end
+  local by_word = {}
+  for _, row in ipairs(rows) do by_word[select(2, split(row))] = row end
   return {
-    summary = ("call the API: %s"):format(table.concat(listed, ", ")),
+    summary = M.summary(group),
     parser = function(parser)
       parser:require_command(true):command_target("endpoint")
       for _, row in ipairs(rows) do add_row(parser, row) end

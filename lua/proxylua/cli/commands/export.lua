@@ -7,7 +7,7 @@ local parsers = require "proxylua.cli.args.parser"
 local source = require "proxylua.cli.args.proxy_source"
 local tables = require "proxylua.term.table"
 
-local M = { summary = "write proxies in the formats of other programs" }
+local M = {}
 
 local function format_names()
   local list = {}

@@ -5,7 +5,7 @@ local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "keep a stock of proxies: plan, apply, status, adopt, release" }
+local M = {}
 
 local THERE_IS_WORK <const> = 2 -- exit codes
 local codes <const> = { outcome_unknown = 5,

@@ -4,7 +4,7 @@ local core = require "proxylua.core"
 local help = require "proxylua.help"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "show help on a command, a topic or a function", bare = true }
+local M = { bare = true }
 
 function M.parser(parser)
   local words = parser:argument("topic",

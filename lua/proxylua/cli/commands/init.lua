@@ -8,9 +8,31 @@ local words = require "proxylua.cli.args.words"
 
 local M = {}
 
-local own = { "api", "fleet", "renew", "check", "export", "report", "deposit", "alerts", "journal",
-  "plugin", "bundle", "mcp", "sandbox", "auth", "config", "limits", "doctor",
-  "completion", "help" }
+-- Names and summaries. They stand here, so that help and completion need not load the commands.
+local own = {
+  { "api", "send any request to the API" },
+  { "fleet", "keep a stock of proxies: plan, apply, status, adopt, release" },
+  { "renew", "extend orders that expire soon" },
+  { "check", "test proxies: which ones work, how fast, from which country" },
+  { "export", "write proxies in the formats of other programs" },
+  { "report", "show what was spent, and how long the balance lasts" },
+  { "deposit", "show the address to pay to; wait for the money" },
+  { "alerts", "send a message about a low balance, or orders that expire soon" },
+  { "journal", "show the journal of purchases, settle, export and prune it" },
+  { "plugin", "make, test, install and manage plugins" },
+  { "bundle", "make one executable file of a script" },
+  { "mcp", "serve an agent's client (Model Context Protocol)" },
+  { "sandbox", "run the emulated API on this machine" },
+  { "auth", "save the API key; show whose it is; remove it" },
+  { "config", "show and change settings" },
+  { "limits", "show how many requests the rate limits allow now" },
+  { "doctor", "check the installation, and say what to do about problems" },
+  { "completion", "print completion for bash, zsh or fish" },
+  { "help", "show help on a command, a topic or a function" },
+}
+
+local summaries = {}
+for _, row in ipairs(own) do summaries[row[1]] = row[2] end
 
 -- A damaged list of plugins, which `proxylua doctor` reports, does not affect the other commands.
 local function plugins()
@@ -22,7 +44,7 @@ end
 -- @param core_only true: without those of plugins
 function M.names(core_only)
   local list = endpoints.names()
-  table.move(own, 1, #own, #list + 1, list)
+  for _, row in ipairs(own) do list[#list + 1] = row[1] end
   for _, name in ipairs(core_only and {} or plugins()) do
     if not M.is_core(name) then list[#list + 1] = name end
   end
@@ -30,15 +52,24 @@ function M.names(core_only)
 end
 
 local function find_core(name)
-  for _, word in ipairs(own) do
-    if word == name then return require("proxylua.cli.commands." .. name) end
-  end
-  return endpoints.find(name)
+  if not summaries[name] then return endpoints.find(name) end
+  local command = require("proxylua.cli.commands." .. name)
+  return { summary = summaries[name], bare = command.bare, parser = command.parser,
+    run = command.run }
 end
 
 --- Whether a command of the program itself has this name.
 function M.is_core(name)
-  return find_core(name) ~= nil or words.is_reserved(name)
+  return summaries[name] ~= nil or endpoints.summary(name) ~= nil
+    or words.is_reserved(name)
+end
+
+--- The summary of a command, or nil.
+function M.summary(name)
+  local summary = summaries[name] or endpoints.summary(name)
+  if summary then return summary end
+  local command = require("proxylua.cli.commands.plugin_run").find(name)
+  return command and command.summary
 end
 
 --- The command of a name, or nil.

@@ -8,7 +8,7 @@ local tables = require "proxylua.term.table"
 
 local UNKNOWN = 5 -- exit code: the outcome of a charge is unknown
 
-local M = { summary = "show the journal of purchases, settle, export and prune it" }
+local M = {}
 
 -- Too long for a table, and useful only for a single entry.
 local long_fields = { "answer", "snapshot" }

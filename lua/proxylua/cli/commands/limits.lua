@@ -4,7 +4,7 @@ local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "show how many requests the rate limits allow now" }
+local M = {}
 
 function M.parser(parser)
   parsers.example(parser, "limits", "limits --json")

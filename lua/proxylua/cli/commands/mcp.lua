@@ -5,7 +5,7 @@ local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "serve an agent's client (Model Context Protocol)", bare = true }
+local M = { bare = true }
 
 local clients = { "claude", "cursor", "vscode" }
 

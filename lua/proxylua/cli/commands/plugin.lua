@@ -9,7 +9,7 @@ local permissions = require "proxylua.plugin.package.permissions"
 local plain = require "proxylua.util.text"
 local sources = require "proxylua.plugin.package.source"
 
-local M = { summary = "make, test, install and manage plugins", bare = true }
+local M = { bare = true }
 
 local FAILED, UNSOUND = 1, 2 -- exit codes
 local SPEND = "1000"         -- sandbox money for tests

@@ -5,7 +5,7 @@ local endless = require "proxylua.cli.endless"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "extend orders that expire soon" }
+local M = {}
 
 local types = { "datacenter", "isp", "mobile", "residential", "ipv6" }
 

@@ -4,7 +4,7 @@ local core = require "proxylua.core"
 local parsers = require "proxylua.cli.args.parser"
 local terminal = require "proxylua.term.size"
 
-local M = { summary = "show what was spent, and how long the balance lasts" }
+local M = {}
 
 function M.parser(parser)
   parser:option("--since",

@@ -3,7 +3,7 @@
 local core = require "proxylua.core"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = { summary = "run the emulated API on this machine", bare = true }
+local M = { bare = true }
 
 function M.parser(parser)
   parser:option("--port",
