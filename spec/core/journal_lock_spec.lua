@@ -46,7 +46,7 @@ for _, place in ipairs(stores.all) do
       first:signal("CONT")
       for _, job in ipairs{ "settle id=1 state=sent locked=1", "intend key=c locked=1",
         "amend id=1 price=2 locked=1" } do
-        assert.matches("^error the right to charge this account was lost", first:run(job))
+        assert.matches("^error this process lost the lock of the account", first:run(job))
       end
       assert.equal("changed", first:run("settle id=1 state=not_placed"))
       assert.equal("not locked", first:run("lock account=A"))
@@ -173,7 +173,7 @@ for _, place in ipairs(stores.all) do
     it("lets others buy, and then sends nothing", function()
       stop_at("orders.calc", "delay=0.3,count=1")
       assert.matches("^ord_", buy("b"))
-      assert.matches("^store\t.*was lost", go_on())
+      assert.matches("^store\t.*lost the lock", go_on())
       assert.equal(1, counted("orders.create"))
       assert.matches("^ord_", buy("a"))
       assert.equal(2, counted("orders.create"))

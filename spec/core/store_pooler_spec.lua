@@ -59,6 +59,43 @@ describe("a store in PostgreSQL", function()
     assert.equal(12, sandbox:look("counters").sold)
   end)
 
+  local function doctor(url)
+    local result = program.run({ "doctor", "--json" }, { home = sandbox.home, env = {
+      PROXYLUA_STORE = url, PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key } })
+    local found = {}
+    for _, finding in ipairs(core.json.decode(result.out).findings) do
+      found[finding.check] = finding
+    end
+    return found["store pooler"], found.store
+  end
+
+  it("behind a pooler is reported as such by doctor, and what works with it", function()
+    local pooled, store = doctor(bouncer.url)
+    assert.equal("ok", store.state)
+    assert.same({ state = "ok", check = "store pooler",
+      text = "a connection pooler such as PgBouncer is in between",
+      advice = "session mode and transaction mode work; statement mode does not" }, pooled)
+    assert.is_nil((doctor(server.url)))
+  end)
+
+  it("behind a pooler in session mode buys, and in statement mode says what to change", function()
+    for _, mode in ipairs{ "session", "statement" } do
+      local other = pooler.start(server, 2, mode)
+      local pooled, store = doctor(other.url)
+      local result = start(1, ("px.orders.create(%s)"):format(BUY),
+        { PROXYLUA_STORE = other.url }):join()[1]
+      other:stop()
+      if mode == "session" then
+        assert.same({ "ok", 0, "" }, { pooled.state, result.code, result.err })
+      else
+        assert.equal("fail", store.state)
+        assert.matches("its pooler is in statement mode.*set pool_mode to session", store.text)
+        assert.equal(4, result.code)
+      end
+    end
+    assert.equal(1, sandbox:look("counters").sold)
+  end)
+
   it("behind a pooler hands out each slot once", function()
     local results = start(3,
       "for _ = 1, 20 do px.account.get() end print(px.limits().general.free)",

@@ -17,7 +17,7 @@ listen_port = 6432
 unix_socket_dir = %s
 auth_type = trust
 auth_file = %s/users
-pool_mode = transaction
+pool_mode = %s
 default_pool_size = %d
 logfile = %s/log
 ]]
@@ -25,13 +25,14 @@ logfile = %s/log
 --- Starts one.
 -- @param server as spec.support.postgres starts it
 -- @param size connections to the server
+-- @param mode pool_mode; transaction if absent
 -- @return pooler, with the field url and the method stop
-function M.start(server, size)
+function M.start(server, size, mode)
   local folder = program.folder()
   local self = setmetatable({ folder = folder }, Pooler)
   program.write(folder .. "/users", '"proxylua" ""\n')
   local config = program.write(folder .. "/config", CONFIG:format(server.folder, folder, folder,
-    size, folder))
+    mode or "transaction", size, folder))
   local binary = core.system.kind("/usr/sbin/pgbouncer") and "/usr/sbin/pgbouncer" or "pgbouncer"
   local user = server.as:match("reuid=(%S+)")
   if user then assert(os.execute(("chown -R %s %s"):format(user, folder))) end

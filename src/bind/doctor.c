@@ -29,7 +29,7 @@ static int read_key(lua_State *L)
 
 /* Lies on the waiting thread's stack. */
 struct look {
-  struct store_job job;
+  struct store_check check;
   struct wait wait;
   struct store *store;
 };
@@ -46,8 +46,9 @@ static int finish_store(lua_State *L, int status, lua_KContext context)
   store_close(look->store);
   look->store = NULL;
   if (look->wait.cancelled) return wait_raise(L, false);
-  if (look->job.err.kind != ERROR_NONE) error_raise(L, &look->job.err);
-  return 0;
+  if (look->check.job.err.kind != ERROR_NONE) error_raise(L, &look->check.job.err);
+  lua_pushboolean(L, look->check.pooled);
+  return 1;
 }
 
 /* store(location): opens a store on its own and closes it; raises why it cannot be opened. */
@@ -56,11 +57,11 @@ static int check_store(lua_State *L)
   struct error err = ERROR_INIT;
   const char *location = luaL_optstring(L, 1, NULL);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
-  *look = (struct look){.job = {.done = on_checked, .err = ERROR_INIT},
+  *look = (struct look){.check.job = {.done = on_checked, .err = ERROR_INIT},
                         .wait = {.cancel = wait_outlast}};
   look->store = store_open(runtime_of(L)->loop, location, &err);
   if (!look->store) error_raise(L, &err);
-  store_check(look->store, &look->job);
+  store_check(look->store, &look->check);
   return wait_for(L, &look->wait, finish_store, (lua_KContext)look);
 }
 

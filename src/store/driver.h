@@ -32,6 +32,7 @@ struct store_ops {
   /* Whether the file at the location is not the one that was opened. */
   bool (*stale)(struct store_driver *driver);
 
+  bool (*pooled)(struct store_driver *driver, struct store_check *check); /* NULL: never pooled */
   bool (*slots)(struct store_driver *driver, struct store_slots *slots);
   bool (*account)(struct store_driver *driver, struct journal_account *account);
   bool (*find)(struct store_driver *driver, struct journal_find *find);

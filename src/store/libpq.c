@@ -83,6 +83,7 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0},
     [PG_COMMIT] = {"COMMIT", 0},
+    [PG_BACKEND] = {"SELECT pg_catalog.pg_backend_pid()", 0},
     [PG_ROLLBACK] = {"ROLLBACK", 0},
     /* Runs before every statement and transaction, with effect for that one only: operators of
      * other schemas are not found, waits at the server are limited, and the owner's setting of

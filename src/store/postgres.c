@@ -80,6 +80,11 @@ static const char *hint_for(const char *state)
 static bool fail_lost(struct postgres *pg, struct error *err, const char *said)
 {
   pg->lost = true;
+  if (strstr(said, "statement pooling mode"))
+    return fail(pg, err,
+                "its pooler is in statement mode, which has no transactions; set pool_mode to "
+                "session or transaction",
+                said);
   return fail(pg, err,
               pg->committing
                   ? "the connection was lost while it was being written, which may or may not have "
@@ -179,6 +184,7 @@ static PGresult *receive(struct postgres *pg, struct error *err)
   }
   if (ok) pg->lib.PQclear(result);
   if (ok && last) return last;
+  if (last && !is_good(pg, last)) fail_result(pg, last, err); /* why the server closed */
   pg->lib.PQclear(last);
   if (ok) fail_lost(pg, err, "no response");
   return NULL;
@@ -385,6 +391,27 @@ bool postgres_read(struct postgres *pg,
   return run_twice(pg, run_once, body, arg, err);
 }
 
+static bool read_backend(struct postgres *pg, void *arg, struct error *err)
+{
+  int *backend = arg;
+  PGresult *result = postgres_run(pg, PG_BACKEND, NULL, false, err);
+  if (!result) return false;
+  *backend = atoi(pg->lib.PQgetvalue(result, 0, 0));
+  pg->lib.PQclear(result);
+  return true;
+}
+
+/* A pooler gives each client a number of its own at the start. The statement runs in a transaction,
+ * which a pooler in statement mode refuses. */
+static bool is_pooled(struct store_driver *driver, struct store_check *check)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  int backend;
+  if (!postgres_transact(pg, read_backend, &backend, &check->job.err)) return false;
+  check->pooled = backend != pg->lib.PQbackendPID(pg->connection);
+  return true;
+}
+
 static void close_postgres(struct store_driver *driver)
 {
   struct postgres *pg = (struct postgres *)driver;
@@ -455,6 +482,7 @@ const struct store_ops store_postgres = {
     .open = open_postgres,
     .close = close_postgres,
     .stale = is_stale,
+    .pooled = is_pooled,
     .slots = postgres_slots,
     .account = postgres_account,
     .find = postgres_find,

@@ -9,6 +9,7 @@
 
 /* libpq is loaded when the first store in a database is opened. Its version must be at least 14. */
 #define LIBPQ_FUNCTIONS(with) \
+  with(PQbackendPID);         \
   with(PQclear);              \
   with(PQcmdTuples);          \
   with(PQconninfoFree);       \
@@ -63,6 +64,7 @@ enum postgres_statement {
   PG_CHARGE_BY_KEY,
   PG_CHARGE_BY_ID,
   PG_CHARGE_LIST,
+  PG_BACKEND,
   PG_CHARGE_LIST_OPEN,
   PG_CHARGE_LIST_NEWEST,
   PG_CHARGE_LIST_KEYS,

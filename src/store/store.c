@@ -182,15 +182,16 @@ void store_submit(struct store *store, struct store_job *job)
   pthread_mutex_unlock(&store->mutex);
 }
 
-static void work_nothing(struct store_job *job, struct store_driver *driver)
+static void work_check(struct store_job *job, struct store_driver *driver)
 {
-  (void)job, (void)driver;
+  struct store_check *check = (struct store_check *)job;
+  if (driver->ops->pooled) driver->ops->pooled(driver, check);
 }
 
-void store_check(struct store *store, struct store_job *job)
+void store_check(struct store *store, struct store_check *check)
 {
-  job->work = work_nothing;
-  store_submit(store, job);
+  check->job.work = work_check;
+  store_submit(store, &check->job);
 }
 
 void store_identify(struct store_run *run, const char *id)

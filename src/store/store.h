@@ -40,8 +40,13 @@ const char *store_location(const struct store *store);
 /* Submits a job whose work and done are set. */
 void store_submit(struct store *store, struct store_job *job);
 
-/* Only opens the store, if it is not open. */
-void store_check(struct store *store, struct store_job *job);
+/* Opens the store, if it is not open. */
+struct store_check {
+  struct store_job job;
+  bool pooled; /* the result: a connection pooler is between this process and the database */
+};
+
+void store_check(struct store *store, struct store_check *check);
 
 /* Endings, takings and views, in this order, in one transaction. Without endings and takings it
  * only reads. */

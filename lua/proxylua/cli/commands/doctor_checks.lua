@@ -157,13 +157,16 @@ local function version_of(path)
 end
 
 local function open_store(report, location, text)
-  local ok, err = pcall(core.doctor.store, location)
+  local ok, result = pcall(core.doctor.store, location)
   if not ok then
-    return add_error(report, "store", err,
+    return add_error(report, "store", result,
       "keep the file, it contains the journal of purchases; see proxylua help journal")
   end
   report.has_store = true
-  return add(report, "ok", "store", text)
+  add(report, "ok", "store", text)
+  if not result then return nil end
+  return add(report, "ok", "store pooler", "a connection pooler such as PgBouncer is in between",
+    "session mode and transaction mode work; statement mode does not")
 end
 
 local function check_file_store(report, path)
