@@ -186,6 +186,31 @@ describe("proxylua plugin", function()
     assert.equals("proxylua: dry run: nothing was bought\n", dry.err)
   end)
 
+  it("tells of a charge that was placed after its caller stopped waiting", function()
+    home:install("teller", { manifest = 'on = { order_placed = "placed" }',
+      files = { ["main.lua"] = [[
+        local px = require "proxylua"
+        return { placed = function(order) px.log("placed " .. order.id .. " for "
+          .. tostring(order.price) .. " of " .. order.type) end }]] } })
+    local sandbox = sandboxes.start{ limits = "off" }
+    sandbox:change("settings", { faults = core.json.array{ "orders.create:delay=0.5" } })
+    home.env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+      PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000" }
+    local buy = "{ type = 'isp', quantity = 1, period = 30 }"
+    local while_running = home:run("-e", ([[local px = require "proxylua"
+      px.try(px.timeout, 0.4, px.orders.create, %s)
+      px.sleep(1)]]):format(buy))
+    local at_the_end = home:run("-e",
+      ("local px = require 'proxylua' px.timeout(0.4, px.orders.create, %s)"):format(buy))
+    local orders = sandbox:look("counters").sold
+    sandbox:stop()
+    assert.equal(2, orders)
+    assert.same({ 0, 5 }, { while_running.code, at_the_end.code })
+    for _, result in ipairs{ while_running, at_the_end } do
+      assert.matches("teller: placed ord_%w+ for 2.40 of isp\n", result.err)
+    end
+  end)
+
   it("that goes on after an event holds up no end", function()
     home:install("lasting", { manifest = 'on = { order_placed = "placed" }', files = { ["main.lua"] = [[
       local px = require "proxylua"

@@ -13,6 +13,7 @@
 #include "bind/params.h"
 #include "bind/record/record.h"
 #include "bind/runtime.h"
+#include "bind/sched/deliver.h"
 #include "bind/sched/wait.h"
 #include "net/url.h"
 
@@ -61,6 +62,19 @@ struct charge_news {
   const char *order_id;
 };
 
+/* A charge that was placed after its caller stopped waiting. The text holds method, path, body,
+ * order id and response, each ended by a NUL. */
+struct late_charge {
+  struct delivery delivery;
+  struct runtime *runtime;
+  const struct endpoint *endpoint;
+  bool has_quote;
+  money quote;
+  const char *method, *path, *body, *order_id, *answer;
+  size_t answer_size;
+  char text[];
+};
+
 static void set_text(lua_State *L, const char *name, const char *text)
 {
   if (!text || !*text) return;
@@ -106,6 +120,64 @@ static void notify_watcher(lua_State *L, const struct charge_news *news, int res
       lua_pushnil(L);
   }
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+static int notify_late(lua_State *L)
+{
+  const struct late_charge *late = lua_touserdata(L, 1);
+  const struct visit visit = {.endpoint = late->endpoint,
+                              .method = late->method,
+                              .path = late->path,
+                              .body = late->body};
+  const struct charge_news news = {.visit = &visit, .order_id = late->order_id};
+  record_answer(L, late->answer, late->answer_size, late->endpoint);
+  int result = lua_gettop(L);
+  if (late->has_quote) money_push(L, late->quote);
+  notify_watcher(L, &news, result, late->has_quote ? result + 1 : 0);
+  return 0;
+}
+
+static void deliver_late(void *arg)
+{
+  struct late_charge *late = arg;
+  lua_State *L = late->runtime->L;
+  lua_pushcfunction(L, notify_late);
+  lua_pushlightuserdata(L, late);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  free(late);
+}
+
+/* Appends bytes and a NUL at `*end`, which moves on. */
+static const char *keep(char **end, const char *bytes, size_t size)
+{
+  char *kept = *end;
+  if (size > 0) memcpy(kept, bytes, size);
+  kept[size] = '\0';
+  *end += size + 1;
+  return kept;
+}
+
+void api_on_late_charge(void *runtime, const struct purchase_charge *charge,
+                        const struct endpoint *endpoint, const char *params)
+{
+  size_t method = strcspn(params, " "), path = strcspn(params + method + 1, " ?");
+  const char *body = strchr(params + method + 1, ' ');
+  size_t id = strlen(charge->order_id), size = charge->answer.size;
+  struct late_charge *late = calloc(1, sizeof *late + strlen(params) + id + size + 5);
+  if (!late) return;
+  char *end = late->text;
+  *late = (struct late_charge){.delivery = {.run = deliver_late, .arg = late},
+                               .runtime = runtime,
+                               .endpoint = endpoint,
+                               .has_quote = charge->has_quote,
+                               .quote = charge->quote,
+                               .answer_size = size};
+  late->method = keep(&end, params, method);
+  late->path = keep(&end, params + method + 1, path);
+  late->body = body ? keep(&end, body + 1, strlen(body + 1)) : NULL;
+  late->order_id = keep(&end, charge->order_id, id);
+  late->answer = keep(&end, charge->answer.data, size);
+  deliver_soon(runtime, &late->delivery);
 }
 
 /* Raises the error, completed by what the server said. `news`: of a charge, else NULL. Stack: … ->

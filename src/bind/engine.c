@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "api/secret.h"
+#include "bind/api.h"
 #include "bind/error.h"
 #include "bind/money.h"
 #include "bind/record/record.h"
 #include "bind/runtime.h"
+#include "bind/sched/deliver.h"
 #include "bind/sched/wait.h"
 #include "net/trace.h"
 #include "net/url.h"
@@ -258,6 +260,8 @@ static bool open_purchase(struct engine *engine, struct error *err)
                                        .read_arg = engine,
                                        .tell = tell,
                                        .tell_arg = engine,
+                                       .placed_late = api_on_late_charge,
+                                       .placed_late_arg = engine->ask.runtime,
                                        .ask = engine->ask.runtime->repl ||
                                                       (ask_can() && !engine->quiet)
                                                   ? ask_begin
@@ -428,7 +432,7 @@ void engine_settle(struct engine *engine)
 {
   int64_t until = engine ? loop_clock() + (int64_t)(engine->timeout * 1e6) + SETTLE_MARGIN_US : 0;
   while (engine && purchase_busy(engine->purchase) && loop_clock() < until)
-    loop_turn(engine->loop, until - loop_clock());
+    deliver_turn(engine->ask.runtime, until - loop_clock());
 }
 
 void engine_close(struct engine *engine)

@@ -115,6 +115,7 @@ void runtime_close(struct runtime *runtime)
   runtime->tasks.current = NULL;
   repl_close(runtime->repl);
   engine_settle(runtime->engine);
+  task_run_rest(runtime);
   if (runtime->L) lua_close(runtime->L);
   while (runtime->tasks.all) {
     struct task *next = runtime->tasks.all->next;

@@ -61,6 +61,11 @@ struct purchase_settings {
   void (*tell)(void *arg,
                const char *text); /* reports text even if no call waits for it; never NULL */
   void *tell_arg;
+  /* A charge whose caller stopped waiting was placed, by the request `params` ("POST /orders {…}").
+   * It is released afterwards. NULL: not wanted. */
+  void (*placed_late)(void *arg, const struct purchase_charge *charge,
+                      const struct endpoint *endpoint, const char *params);
+  void *placed_late_arg;
   /* Asks the user; the reply arrives through purchase_answer, perhaps before `ask` returns. `unask`
    * withdraws the question; then no reply may follow. One question at a time. NULL: cannot ask. */
   void (*ask)(void *arg, struct purchase_charge *charge, const struct purchase_question *question);

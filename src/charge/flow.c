@@ -61,15 +61,28 @@ void flow_free(struct flow *charge)
   free(charge);
 }
 
+/* What a plugin bought itself is not news to plugins. */
+static void report_late(struct flow *charge)
+{
+  const struct purchase_settings *settings = &charge->owner->settings;
+  bool placed = charge->stage == FLOW_SETTLING && charge->settle.state == JOURNAL_PLACED &&
+                charge->public.error.kind == ERROR_NONE;
+  if (placed && settings->placed_late && charge->request.purse.prefix == 0)
+    settings->placed_late(settings->placed_late_arg, &charge->public, charge->request.endpoint,
+                          charge->params.data);
+}
+
 static void finish(struct flow *charge)
 {
   struct purchase *purchase = charge->owner;
   purchase->queue = charge->next;
   crash_point("ended");
-  if (charge->abandoned)
+  if (charge->abandoned) {
+    report_late(charge);
     flow_free(charge);
-  else
+  } else {
     charge->done(charge->arg, &charge->public);
+  }
   if (purchase->queue) flow_begin(purchase->queue);
 }
 

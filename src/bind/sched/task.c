@@ -282,6 +282,11 @@ struct task *task_run_all(struct runtime *runtime, struct task *body)
   return failed;
 }
 
+void task_run_rest(struct runtime *runtime)
+{
+  if (runtime->L) run_until_ended(runtime, NULL);
+}
+
 static struct task **handle(lua_State *L, int index)
 {
   return luaL_checkudata(L, index, HANDLE);

@@ -51,6 +51,9 @@ struct tasks {
  * cancel, status. */
 void task_open(lua_State *L);
 
+/* Runs the tasks that deliveries began after task_run_all. */
+void task_run_rest(struct runtime *runtime);
+
 /* Makes a task of the function and its arguments on top of L and pops them. */
 struct task *task_spawn(lua_State *L, int arguments);
 
