@@ -1,11 +1,10 @@
-/* The program: takes the key, opens the runtime, runs the command line, ends the process. Nothing
- * else ends it. */
-#include <errno.h>
+/* The program: takes the key, opens the runtime, runs the command line, ends the process. Only
+ * os.exit ends it elsewhere. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "api/secret.h"
 #include "base/streams.h"
@@ -14,13 +13,25 @@
 
 static struct runtime *interrupted_runtime;
 
+/* Seconds that a script has for an orderly end, before even code that catches errors is ended. */
+#define GRACE 1
+
+static void on_alarm(int number)
+{
+  (void)number;
+  if (interrupted_runtime) runtime_insist(interrupted_runtime);
+}
+
 /* The first signal ends the script as cancelled; a second one ends the process. At the prompt they
  * go to the session. */
 static void on_signal(int number)
 {
-  struct sigaction once = {.sa_handler = SIG_DFL};
-  if (!interrupted_runtime || !runtime_signal(interrupted_runtime, number))
-    sigaction(number, &once, NULL);
+  struct sigaction once = {.sa_handler = SIG_DFL},
+                   insist = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+  if (interrupted_runtime && runtime_signal(interrupted_runtime, number)) return;
+  sigaction(number, &once, NULL);
+  sigaction(SIGALRM, &insist, NULL);
+  alarm(GRACE);
 }
 
 /* Unlike SIG_IGN this is not handed down to the programs that a script starts, which count on dying
@@ -67,19 +78,6 @@ static void hold_standard_streams(void)
     if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
-/* What was printed may be lost only now, or was lost on the way without the script's taking notice.
- */
-static int finish_output(int code)
-{
-  errno = 0;
-  if (fflush(stdout) == 0 && !ferror(stdout)) return code;
-  int lost = error_exit_code(ERROR_STORE);
-  if (errno != EPIPE && code != lost)
-    fprintf(stderr, "proxylua: cannot write to standard output: %s\n",
-            errno ? strerror(errno) : "some of it is lost");
-  return code != 0 ? code : lost;
-}
-
 int main(int argc, char **argv)
 {
   struct error err = ERROR_INIT, key_error = ERROR_INIT;
@@ -99,5 +97,5 @@ int main(int argc, char **argv)
   int code = program_run(runtime, argc, argv);
   interrupted_runtime = NULL;
   runtime_close(runtime);
-  return finish_output(code);
+  return streams_finish(code, error_exit_code(ERROR_STORE));
 }

@@ -59,38 +59,31 @@ local function load_script(path)
   return chunk
 end
 
--- Printing to a full disk or a closed pipe raises an error.
-local function watch_output()
-  local write = io.write
-  _G.print = core.system.print -- luacheck: globals print
-  function io.write(...) -- luacheck: globals io.write
-    local file, why, code = write(...)
-    if not file and io.output() == io.stdout then core.system.output_failed(code) end
-    return file, why, code
-  end
-end
-
 --- Sets up the process to run a script.
 -- @param name that the script finds in arg[0]
 -- @param arguments list of the script's arguments
-function M.prepare(name, arguments)
-  _G.arg = table.move(arguments, 1, #arguments, 1, { [0] = name }) -- luacheck: globals arg
-  watch_output()
+-- @param before list of the program's name and the words between it and the script, for arg[-1]
+-- and so on
+function M.prepare(name, arguments, before)
+  local arg = table.move(arguments, 1, #arguments, 1, { [0] = name })
+  for at, word in ipairs(before) do arg[at - #before - 1] = word end
+  _G.arg = arg -- luacheck: globals arg
 end
 
 --- Makes one function of the code given with -e and of the script.
 -- @param path of the script, "-" for standard input, nil for none
 -- @param codes list of texts given with -e, or nil
 -- @param arguments list of the script's arguments
+-- @param before as M.prepare has it
 -- @return function to call with the arguments
 -- @raise usage; or the text of a syntax error
-function M.load(path, codes, arguments)
+function M.load(path, codes, arguments, before)
   local chunks = {}
   for _, code in ipairs(codes or {}) do
     chunks[#chunks + 1] = compile(code, "=(command line)", "the code given with -e")
   end
   if path then chunks[#chunks + 1] = load_script(path) end
-  M.prepare(path or "-e", arguments)
+  M.prepare(path or "-e", arguments, before)
   if #chunks == 1 then return chunks[1] end
   return function(...)
     for _, chunk in ipairs(chunks) do chunk(...) end

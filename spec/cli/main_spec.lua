@@ -90,8 +90,22 @@ describe("the program", function()
     end
   end
 
+  for name, code in pairs{ waits = "while true do pcall(px.sleep, 60) end",
+    computes = "while true do pcall(function() while true do end end) end",
+    ["runs coroutines"] = "while true do pcall(coroutine.wrap(function() px.sleep(60) end)) end",
+    ["starts tasks"] = "while true do pcall(px.all, { function() px.sleep(60) end }) end" } do
+    it(("ends at the first signal where it %s and catches every error"):format(name), function()
+      for _, signal in ipairs{ "INT", "TERM" } do
+        local exit, err = interrupted(code, signal)
+        assert.equal(130, exit)
+        assert.matches("(command line):1", err, 1, true)
+      end
+    end)
+  end
+
   it("ends at the second signal whatever the script does", function()
-    local exit = interrupted("while true do pcall(px.sleep, 60) end", "INT", "INT")
+    local exit = interrupted("setmetatable({}, { __gc = function() while true do end end }) "
+      .. "while true do collectgarbage() end", "INT", "INT")
     assert.equal(130, exit)
   end)
 end)

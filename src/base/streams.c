@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static int descriptor_of(void *cookie)
@@ -75,4 +76,15 @@ bool streams_wait(void)
   setvbuf(stderr, NULL, _IONBF, 0);
   if (isatty(STDOUT_FILENO)) setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
   return true;
+}
+
+/* Output may be lost only now, or was lost before and the script did not notice. */
+int streams_finish(int code, int lost)
+{
+  errno = 0;
+  if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+  if (errno != EPIPE && code != lost)
+    fprintf(stderr, "proxylua: cannot write to standard output: %s\n",
+            errno ? strerror(errno) : "some of it is lost");
+  return code != 0 ? code : lost;
 }

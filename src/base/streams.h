@@ -13,4 +13,8 @@ bool streams_wait(void);
 /* read(2), which waits on a non-blocking descriptor too. EINTR is the caller's. */
 ssize_t stream_read(int fd, void *bytes, size_t size);
 
+/* Flushes stdout at the end of the process and reports on standard error that output was lost; a
+ * reader that closed its pipe needs no report. The exit code: `code`, or `lost` in place of 0. */
+int streams_finish(int code, int lost);
+
 #endif

@@ -49,8 +49,10 @@ static int resume(struct runtime *runtime, lua_State *co, lua_State *from, int a
 {
   lua_State *before = runtime->running;
   runtime->running = co;
+  runtime_arm(runtime, co);
   int status = lua_resume(co, from, arguments, results);
   runtime->running = before;
+  runtime_arm(runtime, from);
   return status;
 }
 

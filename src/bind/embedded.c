@@ -82,6 +82,7 @@ int embedded_searcher(lua_State *L)
 
   const struct embedded_file *file = embedded_find(name);
   if (!file || file->data[0] != LUA_SIGNATURE[0]) {
+    if (!is_own(name)) return 0;
     lua_pushfstring(L, "no module '%s' inside the program", name);
     return 1;
   }

@@ -26,6 +26,9 @@ struct archive *archive_check(lua_State *L, int index);
 /* sha256(text) -> 64 digits in lower case. */
 void digest_open(lua_State *L);
 
+/* standard.c: replaces print, io.write, os.exit, and what warn does. */
+void standard_open(lua_State *L);
+
 /* bundle.c: the app in this program's own file, and writing programs that carry one.
  *   here() -> the name by which the program was called if it carries an app, else nil
  *   read(name) -> the text of a file of the app, or nil

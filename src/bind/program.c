@@ -37,6 +37,7 @@ int program_run(struct runtime *runtime, int argc, char **argv)
     fputs("proxylua: too many arguments\n", stderr);
     return error_exit_code(ERROR_USAGE);
   }
+  runtime->program = argc > 0 ? argv[0] : "proxylua";
   lua_pushcfunction(L, find_main);
   for (int i = 1; i <= arguments; i++) lua_pushstring(L, argv[i]);
   if (lua_pcall(L, arguments, LUA_MULTRET, 0) != LUA_OK)

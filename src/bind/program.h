@@ -19,6 +19,10 @@ void runtime_close(struct runtime *runtime);
  * waits. */
 void runtime_interrupt(struct runtime *runtime);
 
+/* Async-signal-safe, on the runtime's thread: after runtime_interrupt, ends code that goes on by
+ * catching the error: from now on every instruction of Lua raises it. */
+void runtime_insist(struct runtime *runtime);
+
 /* Async-signal-safe, on the runtime's thread: hands a signal over. A session at the prompt takes
  * it, once and again; false when there is none, and the script was interrupted. */
 bool runtime_signal(struct runtime *runtime, int number);

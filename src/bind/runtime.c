@@ -12,12 +12,15 @@
 #include "bind/error.h"
 #include "bind/modules.h"
 #include "bind/repl/repl.h"
+#include "bind/sched/wait.h"
 #include "bind/system.h"
 #include "bundle/bundle.h"
 #include "sandbox/sandbox.h"
 
 /* Percent. Tasks have finalizers: a longer pause lets what they hold grow with each cycle. */
 #define GC_PAUSE 200
+
+#define MAX_PATIENCE 10000 /* instructions between the errors that end code which catches them */
 
 /* Entries that are not absolute would be looked up in the working directory, which anybody may have
  * filled. */
@@ -59,6 +62,7 @@ static int open_state(lua_State *L)
 {
   luaL_openlibs(L);
   coroutine_open(L);
+  standard_open(L);
   set_packages(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, core_open);
@@ -182,22 +186,63 @@ int runtime_run(struct runtime *runtime, int arguments)
   return code;
 }
 
+static bool is_insisting(const struct runtime *runtime)
+{
+  return runtime->insisting || (runtime->tasks.current && runtime->tasks.current->insisting);
+}
+
+static void on_interrupt(lua_State *L, lua_Debug *where);
+
+static void hook(lua_State *thread, int instructions)
+{
+  int mask =
+      instructions > 1 ? LUA_MASKCOUNT : LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  lua_sethook(thread, on_interrupt, mask, instructions);
+}
+
+/* Code that catches the error in a loop meets it again after fewer instructions, at last at each
+ * one. Before that, there is time for the metamethods that close variables. */
+static int next_patience(struct task *task)
+{
+  if (!task) return 1;
+  task->patience = task->patience == 0 ? MAX_PATIENCE : task->patience / 10;
+  if (task->patience < 1) task->patience = 1;
+  return task->patience;
+}
+
+/* Raises once, so that the code can end in good order; again and again when that did not help. */
 static void on_interrupt(lua_State *L, lua_Debug *where)
 {
   (void)where;
-  lua_sethook(L, NULL, 0, 0);
-  struct error err = ERROR_INIT;
-  error_set(&err, ERROR_CANCELLED, "interrupted");
-  error_raise(L, &err);
+  struct runtime *runtime = runtime_of(L);
+  bool insisting = is_insisting(runtime);
+  if (insisting)
+    hook(L, next_patience(runtime->tasks.current));
+  else
+    lua_sethook(L, NULL, 0, 0);
+  if (insisting || runtime->interrupted) wait_raise(L, false);
 }
 
 void runtime_interrupt(struct runtime *runtime)
 {
   runtime->interrupted = 1;
-  if (runtime->running)
-    lua_sethook(runtime->running, on_interrupt,
-                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  if (runtime->running) hook(runtime->running, 1);
   loop_wake(runtime->loop);
+}
+
+void runtime_insist(struct runtime *runtime)
+{
+  runtime->insisting = 1;
+  if (runtime->running) hook(runtime->running, 1);
+}
+
+void runtime_arm(struct runtime *runtime, lua_State *thread)
+{
+  if (!is_insisting(runtime)) return;
+  const struct task *task = runtime->tasks.current;
+  int instructions = task && task->patience > 0 ? task->patience : 1;
+  if (lua_gethook(thread) != on_interrupt || lua_gethookcount(thread) != instructions)
+    hook(thread, instructions); /* which begins to count anew */
 }
 
 bool runtime_signal(struct runtime *runtime, int number)

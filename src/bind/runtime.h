@@ -21,6 +21,12 @@ struct repl;
 struct sandbox;
 struct secret;
 
+/* State of Lua's function warn. */
+struct warnings {
+  bool on;
+  bool continues; /* the next text belongs to the same warning */
+};
+
 struct runtime {
   lua_State *L; /* the main thread; scripts run on threads of their own */
   struct alloc *alloc;
@@ -33,11 +39,14 @@ struct runtime {
   struct bundle *bundle;   /* the app in the program's own file, or NULL */
   struct secret *key;      /* taken from the environment at the start, or NULL */
   struct error key_error;  /* why there is none, though the environment had something */
+  const char *program;     /* the name by which it was called */
   int exit_code;           /* of a script that ends well */
   struct tasks tasks;
   struct delivery *deliveries; /* queued, oldest first (bind/sched/deliver.h) */
   lua_State *volatile running; /* the thread whose code runs now, for runtime_interrupt */
   volatile sig_atomic_t interrupted;
+  volatile sig_atomic_t insisting; /* see runtime_insist */
+  struct warnings warnings;
 };
 
 /* The runtime that a thread belongs to. */
@@ -45,6 +54,10 @@ static inline struct runtime *runtime_of(lua_State *L)
 {
   return *(struct runtime **)lua_getextraspace(L);
 }
+
+/* To be called with each thread before it runs, and when a thread that it resumed comes back: if
+ * the code is to end in spite of catching errors, every instruction of the thread raises one. */
+void runtime_arm(struct runtime *runtime, lua_State *thread);
 
 /* Runs the function and its arguments on top of runtime->L as a script: as task 0, until it and all
  * its tasks have ended. Pops them. 0, or the exit code of the failure, whose text and traceback

@@ -70,7 +70,7 @@ static int is_closed_pipe(lua_State *L)
   return 1;
 }
 
-static int fail_output(lua_State *L)
+int system_fail_output(lua_State *L)
 {
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_STORE, "cannot write to standard output: %s", strerror(errno));
@@ -78,9 +78,9 @@ static int fail_output(lua_State *L)
   error_raise(L, &err);
 }
 
-static void put(lua_State *L, const char *bytes, size_t size)
+void system_write(lua_State *L, const char *bytes, size_t size)
 {
-  if (fwrite(bytes, 1, size, stdout) != size) fail_output(L);
+  if (fwrite(bytes, 1, size, stdout) != size) system_fail_output(L);
 }
 
 static int write_texts(lua_State *L)
@@ -88,34 +88,14 @@ static int write_texts(lua_State *L)
   for (int i = 1, last = lua_gettop(L); i <= last; i++) {
     size_t size;
     const char *text = luaL_checklstring(L, i, &size);
-    put(L, text, size);
+    system_write(L, text, size);
   }
   return 0;
-}
-
-static int print(lua_State *L)
-{
-  for (int i = 1, last = lua_gettop(L); i <= last; i++) {
-    size_t size;
-    const char *text = luaL_tolstring(L, i, &size);
-    if (i > 1) put(L, "\t", 1);
-    put(L, text, size);
-    lua_pop(L, 1);
-  }
-  put(L, "\n", 1);
-  return 0;
-}
-
-/* output_failed(errno): raises what io.write answered. */
-static int output_failed(lua_State *L)
-{
-  errno = (int)luaL_checkinteger(L, 1);
-  return fail_output(L);
 }
 
 static int flush(lua_State *L)
 {
-  if (fflush(stdout) != 0) fail_output(L);
+  if (fflush(stdout) != 0) system_fail_output(L);
   return 0;
 }
 
@@ -314,6 +294,12 @@ static int exit_code(lua_State *L)
   return 1;
 }
 
+static int program(lua_State *L)
+{
+  lua_pushstring(L, runtime_of(L)->program);
+  return 1;
+}
+
 static int pid(lua_State *L)
 {
   lua_pushinteger(L, getpid());
@@ -326,9 +312,7 @@ void system_open(lua_State *L)
                                        {"terminal_width", terminal_width},
                                        {"terminal_height", terminal_height},
                                        {"write", write_texts},
-                                       {"print", print},
                                        {"flush", flush},
-                                       {"output_failed", output_failed},
                                        {"is_closed_pipe", is_closed_pipe},
                                        {"read_file", read_file},
                                        {"read_trusted", read_trusted},
@@ -343,6 +327,7 @@ void system_open(lua_State *L)
                                        {"set_exit_code", set_exit_code},
                                        {"exit_code", exit_code},
                                        {"pid", pid},
+                                       {"program", program},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
 }

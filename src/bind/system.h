@@ -9,9 +9,8 @@
 /* Pushes the table of functions:
  *   isatty(fd)
  *   terminal_width(fd), terminal_height(fd) -> columns, lines; nil when it is not a terminal
- *   write(text, ...), print(...): to standard output; raise an error of kind store
+ *   write(text, ...): to standard output; raises an error of kind store
  *   flush()
- *   output_failed(errno): raises that error
  *   is_closed_pipe(error) -> whether standard output was closed by its reader
  *   read_file(path, limit) -> text, or nil and why; "-" is standard input; limit in bytes
  *   read_trusted(path, limit) -> text of a regular file that only this user and root can change, or
@@ -27,11 +26,18 @@
  *   embedded(name) -> text of a file of the program, or nil
  *   set_exit_code(code): of a run that succeeds
  *   exit_code(error) -> the one of its kind
- *   pid() */
+ *   pid()
+ *   program() -> the name by which the program was called */
 void system_open(lua_State *L);
 
 /* Whether the value at an index is the error of a standard output that nobody reads any more: it
  * needs no telling. */
 bool system_is_closed_pipe(lua_State *L, int index);
+
+/* Writes to standard output; raises an error of kind store. */
+void system_write(lua_State *L, const char *bytes, size_t size);
+
+/* Raises what errno says of a write to standard output. */
+_Noreturn int system_fail_output(lua_State *L);
 
 #endif

@@ -114,7 +114,7 @@ function M.load(arguments)
   local name = manifest().app
   local chunk = script.compile(core.bundle.read(name), name:match("[^/]+$"))
   add_searcher()
-  script.prepare(core.bundle.here(), arguments)
+  script.prepare(core.bundle.here(), arguments, {})
   return chunk
 end
 

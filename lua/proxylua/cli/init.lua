@@ -89,8 +89,8 @@ local function provide_px()
   end })
 end
 
--- Answers the script's function and its arguments.
-local function prepare_script(words, flags, is_script)
+-- Returns the script's function and its arguments. `before` is a list of what is in front of them.
+local function prepare_script(words, flags, is_script, before)
   local path = words[1]
   if not path and not flags.execute then path = "-" end
   local arguments = table.move(words, 2, #words, 1, {})
@@ -99,7 +99,7 @@ local function prepare_script(words, flags, is_script)
   elseif not is_script then
     require("proxylua.cli.script_hints").check(path, arguments, flags.quiet)
   end
-  local run = require("proxylua.script").load(path, flags.execute, arguments)
+  local run = require("proxylua.script").load(path, flags.execute, arguments, before)
   if not take_lock(flags) then return nil end
   configure(flags)
   return run, arguments
@@ -118,7 +118,9 @@ end
 -- Runs the command; a script is returned, to be run where its errors have their traceback.
 local function begin(...)
   if core.bundle.here() then return prepare_app{ ... } end
-  local flags, words, is_script = options.scan{ ... }
+  local all = { ... }
+  local flags, words, is_script = options.scan(all)
+  local before = table.move(all, 1, #all - #words, 2, { core.system.program() })
   if not is_script then words = words_of_people.expand(words) end
   if flags.version or (words[1] == "version" and not is_script) then
     return show(("proxylua %s (%s)\n"):format(core.version, _VERSION))
@@ -126,7 +128,7 @@ local function begin(...)
   if flags.help then return show(require("proxylua.help").text(words)) end
   if words[1] and is_command(words[1], flags, is_script) then return run_command(words, flags) end
   if not words[1] and not flags.execute and core.system.isatty(0) then return run_session(flags) end
-  return prepare_script(words, flags, is_script)
+  return prepare_script(words, flags, is_script, before)
 end
 
 -- Prints an error that no script raised and sets the exit code.

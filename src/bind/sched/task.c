@@ -1,6 +1,7 @@
 #include "bind/sched/task.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,9 @@
 #define MAX_JOINED (1 << 26) /* tasks that one wait is for */
 #define COLLECTION_SHARE \
   20 /* for each second of collections that look for failures, seconds without */
+#define MAX_REFUSED                                                             \
+  1000 /* waits of a cancelled task; code that begins more never ends by itself \
+        */
 
 static void link_task(struct tasks *tasks, struct task *task)
 {
@@ -74,6 +78,7 @@ static int keep_traceback(lua_State *L)
 static int finish_body(lua_State *L, int status, lua_KContext context)
 {
   (void)context;
+  lua_sethook(L, NULL, 0, 0); /* the return from here would be one more event to raise at */
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
   struct task *task = runtime_of(L)->tasks.current;
   task->broke = true;
@@ -103,6 +108,38 @@ static int task_body(lua_State *L)
   return finish_body(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, finish_body), 0);
 }
 
+static const char hook_key; /* the registry's key of debug.gethook and debug.sethook */
+
+static void keep_hook_functions(lua_State *L)
+{
+  lua_createtable(L, 2, 0);
+  lua_getglobal(L, LUA_DBLIBNAME);
+  lua_getfield(L, -1, "gethook");
+  lua_rawseti(L, -3, 1);
+  lua_getfield(L, -1, "sethook");
+  lua_rawseti(L, -3, 2);
+  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &hook_key);
+}
+
+/* debug.sethook is for one thread. Tools that follow a program, such as those that count the lines
+ * that ran, cannot know of the threads of tasks: these take over the hook. */
+static void inherit_hook(lua_State *L, struct task *task)
+{
+  if (!lua_gethook(L)) return;
+  luaL_checkstack(L, 8, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key);
+  lua_rawgeti(L, -1, 2);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, task);
+  lua_rawgeti(L, -3, 1);
+  lua_call(L, 0, 3);         /* function, mask, count */
+  if (lua_isfunction(L, -3)) /* else it is the hook of C code */
+    lua_call(L, 4, 0);
+  else
+    lua_pop(L, 5);
+  lua_pop(L, 1);
+}
+
 struct task *task_spawn(lua_State *L, int arguments)
 {
   struct runtime *runtime = runtime_of(L);
@@ -111,12 +148,14 @@ struct task *task_spawn(lua_State *L, int arguments)
   task->runtime = runtime;
   task->arguments = arguments + 1;
   task->serial = ++runtime->tasks.spawned;
+  task->cancelled = runtime->tasks.ending;
   link_task(&runtime->tasks, task);
   task->thread = lua_newthread(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, task);
   if (!lua_checkstack(task->thread, arguments + 2)) luaL_error(L, "too many arguments to a task");
   lua_pushcfunction(task->thread, task_body);
   lua_xmove(L, task->thread, arguments + 1);
+  inherit_hook(L, task);
   runtime->tasks.alive++;
   task_make_ready(task);
   return task;
@@ -158,6 +197,7 @@ static void resume(struct task *task)
   task->waiting = NULL;
   runtime->tasks.current = task;
   runtime->running = task->thread;
+  runtime_arm(runtime, task->thread);
   if (runtime->engine) countdown_hide(&runtime->engine->countdown);
   int status = lua_resume(task->thread, running ? running : runtime->L, arguments, &results);
   runtime->running = running;
@@ -193,7 +233,16 @@ void task_cancel(struct task *task)
 
 void task_cancel_all(struct runtime *runtime)
 {
+  runtime->tasks.ending = true;
   for (struct task *task = runtime->tasks.all; task; task = task->next) task_cancel(task);
+}
+
+void task_refuse(struct task *task, lua_State *thread)
+{
+  if (++task->refused < MAX_REFUSED) return;
+  task->insisting = true;
+  runtime_arm(task->runtime, thread);
+  runtime_arm(task->runtime, task->thread);
 }
 
 /* A failure that nobody can take any more: the body's, one whose handle is gone, or any once all
@@ -265,6 +314,22 @@ static void run_until_ended(struct runtime *runtime, const struct task *body)
     run_ready(runtime);
     if (body && (body->state == TASK_FAILED || is_due(tasks))) break;
     if (tasks->alive > 0) deliver_turn(runtime, patience(tasks, body != NULL));
+  }
+}
+
+static bool all_run(const struct tasks *tasks)
+{
+  for (const struct task *task = tasks->all; task; task = task->next)
+    if (task->state == TASK_READY || task->state == TASK_WAITING) return false;
+  return true;
+}
+
+void task_end_others(struct runtime *runtime)
+{
+  task_cancel_all(runtime);
+  while (!all_run(&runtime->tasks)) {
+    run_ready(runtime);
+    if (!all_run(&runtime->tasks)) deliver_turn(runtime, patience(&runtime->tasks, false));
   }
 }
 
@@ -457,6 +522,7 @@ static int now(lua_State *L)
 
 void task_open(lua_State *L)
 {
+  keep_hook_functions(L);
   static const luaL_Reg methods[] = {{"join", join},
                                      {"cancel", cancel},
                                      {"status", status},

@@ -25,6 +25,9 @@ struct task {
   bool broke;       /* its function raised an error */
   bool taken;       /* its failure was handed to somebody */
   bool held;        /* a handle exists in Lua */
+  bool insisting;   /* it went on after many refused waits: see runtime_arm */
+  int refused;      /* waits since it was cancelled */
+  int patience;     /* instructions until the next error that is to end it; 0 before the first */
   int arguments;    /* waiting on the thread's stack for the first resume */
   unsigned serial;  /* the first is 1 */
   unsigned visited; /* the last search for a possible progress that came by (bind/sched/join.c) */
@@ -43,6 +46,7 @@ struct tasks {
   int64_t
       next_search; /* loop_clock() from which failures that nobody can take are looked for again */
   bool failed;     /* a task failed that nobody was waiting for */
+  bool ending;     /* all were cancelled, and new ones are from their start */
   unsigned searches;
   unsigned spawned; /* so far */
 };
@@ -67,6 +71,13 @@ void task_make_ready(struct task *task);
  * has ended. */
 void task_cancel(struct task *task);
 void task_cancel_all(struct runtime *runtime);
+
+/* Counts a wait that a cancelled task began on this thread; ends the task if it has begun many. */
+void task_refuse(struct task *task, lua_State *thread);
+
+/* Cancels all tasks and runs them until they have ended, but for those whose code is running: it
+ * called this. */
+void task_end_others(struct runtime *runtime);
 
 /* Resumes the first ready task. False when none is ready. */
 bool task_step(struct runtime *runtime);

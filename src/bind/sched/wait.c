@@ -94,6 +94,7 @@ int wait_for(lua_State *L, struct wait *wait, lua_KFunction after, lua_KContext 
   struct task *task = runtime->tasks.current;
   wait->runtime = runtime;
   wait->task = task;
+  if (task && task->cancelled) task_refuse(task, L);
   if (!wait->done && !wait->cancelled && task && task->cancelled) stop(wait);
   if (wait->done || wait->cancelled) return after(L, LUA_OK, context);
   if (task && lua_isyieldable(L)) {
