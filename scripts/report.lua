@@ -5,7 +5,7 @@ local px = require "proxylua"
 local length, path = ... -- days; a file for the page
 local report = px.report.build{ since = (length or "30") .. "d" }
 
-print(("%s to %s: %s spent, %s charged and %s given back"):format(report.since, report["until"],
+print(("%s to %s: %s spent, %s charged and %s refunded"):format(report.since, report["until"],
   report.totals.spent,
   report.totals.charges, report.totals.refunds))
 for _, row in ipairs(report.by.pool) do print(row.name, row.spent) end
@@ -16,7 +16,7 @@ end
 if report.lasts_with_renewals then
   print(("the balance pays for the renewals of %d days"):format(report.lasts_with_renewals))
 end
-for _, gap in ipairs(report.gaps) do print("not known: " .. gap) end
+for _, gap in ipairs(report.gaps) do print("missing: " .. gap) end
 
 if path then
   local page <close> = assert(io.open(path, "w"))

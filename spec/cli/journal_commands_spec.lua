@@ -318,7 +318,7 @@ describe("the journal", function()
       refused({ "settle", "two", "sent" }, "state must be placed or not_placed, got sent")
       refused({ "settle", "two", "not_placed", "--order-id", first }, "has no order")
       refused({ "settle", "two", "placed", "--order-id", "ord_nowhere" },
-        "knows no order ord_nowhere")
+        "order ord_nowhere does not exist")
       refused({ "settle", "two", "placed", "--order-id", first }, "belongs to entry 1 %(key one%)")
       refused({ "settle", "two", "placed", "--order-id", sold()[2] or first, "--price", "x" }, "x")
       assert.same({ "one placed", "two unknown" }, states())

@@ -26,10 +26,12 @@ describe("proxylua plugin", function()
     assert.equals("counter-0.1.0.plx", packed.file)
     assert.equals(0, home:run("plugin", "install", "counter-0.1.0.plx", "--yes").code)
     assert.same({}, home:ask("--sandbox", "counter", "count"))
-    assert.matches("is there already", home:run("plugin", "new", "counter").err)
-    assert.matches("plugin.lua: name is small letters", home:run("plugin", "new", "../x").err, 1,
+    assert.matches("exists already", home:run("plugin", "new", "counter").err)
+    assert.matches("plugin.lua: name must be small letters", home:run("plugin", "new",
+      "../x").err, 1,
       true)
-    assert.matches("orders is a command of proxylua", home:run("plugin", "new", "orders").err)
+    assert.matches("orders is already a command of proxylua", home:run("plugin", "new",
+      "orders").err)
   end)
 
   it("packs the same bytes each time, whatever the dates and modes of the files are", function()
@@ -79,7 +81,8 @@ describe("proxylua plugin", function()
       local terminal = terminals.open({ "plugin", "install", home.path .. "/trial" },
         { home = home.path })
       terminal:await("Install it? [y/N]")
-      assert.matches("It may\n  - exchange data with example.com.", terminal:screen(), 1, true)
+      assert.matches("It may\n  - send data to and receive data from example.com.",
+        terminal:screen(), 1, true)
       terminal:type(case[1])
       terminal:press("Enter")
       terminal:await(case[2])
@@ -112,11 +115,12 @@ describe("proxylua plugin", function()
     local told = home:ask("plugin", "info", "trial")
     assert.equals(true, told.permissions.read)
     assert.same({ "read your account, orders, proxies with their passwords, and transactions",
-      "be told, with all that is known of it, whenever an order is placed" }, told.may)
+      "be notified, with all details, whenever an order is placed" }, told.may)
   end)
 
   it("gives what is installed a place in help and completion", function()
-    home:install("trial", { manifest = [[commands = { go = { run = "go", summary = "goes on", options = {
+    home:install("trial",
+      { manifest = [[commands = { go = { run = "go", summary = "goes on", options = {
       ["of-type"] = { type = "text", summary = "which", choices = { "isp", "mobile" } } } } }]] })
     home:install("silent")
     assert.matches("trial%s+a trial %(plugin%)", home:run("help").out)
@@ -163,7 +167,8 @@ describe("proxylua plugin", function()
           refused = function(what) px.log("refused " .. what.endpoint .. " " .. what.kind) end,
         }]] },
     })
-    home:install("broken", { manifest = 'on = { order_placed = "placed" }', files = { ["main.lua"] = [[
+    home:install("broken", { manifest = 'on = { order_placed = "placed" }',
+      files = { ["main.lua"] = [[
       return { placed = function() error("no good") end }]] } })
     local result = home:run("--sandbox", "--spend", "30", "-e", [[
       local px = require "proxylua"
@@ -176,7 +181,7 @@ describe("proxylua plugin", function()
     for _, expected in ipairs{
       "teller: placed 2 for 4.80\n", "teller: extended ord_",
         "teller: refused orders.create spend_refused\n",
-      "the plugin broken could not be told of order_placed: ", "broken/main.lua:1: no good",
+      "the plugin broken could not be notified of order_placed: ", "broken/main.lua:1: no good",
     } do
       assert.matches(expected, result.err, 1, true)
     end
@@ -212,7 +217,8 @@ describe("proxylua plugin", function()
   end)
 
   it("that goes on after an event holds up no end", function()
-    home:install("lasting", { manifest = 'on = { order_placed = "placed" }', files = { ["main.lua"] = [[
+    home:install("lasting", { manifest = 'on = { order_placed = "placed" }',
+      files = { ["main.lua"] = [[
       local px = require "proxylua"
       return { placed = function()
         px.spawn(px.sleep, 1e6)
@@ -227,7 +233,8 @@ describe("proxylua plugin", function()
   end)
 
   it("that is cancelled while it is told of something stops nobody", function()
-    home:install("broken", { manifest = 'on = { order_placed = "placed" }', files = { ["main.lua"] = [[
+    home:install("broken", { manifest = 'on = { order_placed = "placed" }',
+      files = { ["main.lua"] = [[
       local px = require "proxylua"
       return { placed = function() local task = px.spawn(px.sleep, 60) task:cancel() task:join()
         end }]] } })
@@ -235,7 +242,7 @@ describe("proxylua plugin", function()
       require("proxylua").orders.create{ type = "isp", quantity = 2, period = 30 }
       print("done")]])
     assert.same({ 0, "done\n" }, { result.code, result.out })
-    assert.matches("told of order_placed: plugin broken: a task of its own was cancelled",
+    assert.matches("notified of order_placed: plugin broken: a task of its own was cancelled",
       result.err, 1, true)
   end)
 
@@ -252,7 +259,7 @@ describe("proxylua plugin", function()
     assert.equals(0, result.code)
     assert.matches("proxylua: trial: first\nproxylua: trial: proxylua: bought everything\n",
       result.err, 1, true)
-    assert.matches("proxylua: trial: no more than 1 MiB of it is shown\n$", result.err)
+    assert.matches("proxylua: trial: only the first 1 MiB are shown\n$", result.err)
     for _, command in ipairs{ "go", "lines" } do
       assert.is_true(#home:run("trial", command).err < (1 << 20) + 100)
     end
@@ -314,7 +321,7 @@ describe("the restocker", function()
   it("is installed, buys what is missing, and spends no more than it may", function()
     local installed = home:run("plugin", "install", restocker, "--yes")
     assert.equals(0, installed.code)
-    assert.matches("spend up to 50.00 a run", installed.err, 1, true)
+    assert.matches("spend up to 50.00 per run", installed.err, 1, true)
     local row = home:ask("restocker", "restock", "--quantity", "4", "--only-show")
     assert.same({ 0, 4 }, { row.bought, row.missing })
     row = home:ask("restocker", "restock", "--quantity", "4")

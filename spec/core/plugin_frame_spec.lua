@@ -96,7 +96,7 @@ describe("a forged message", function()
   end)
 
   it("with an iterator that is none, or brings no rows, is an error where it is used", function()
-    assert.matches("protocol: .*no list of rows", say([[
+    assert.matches("protocol: .*not return a list of rows", say([[
       if call % 2 == 0 then core.send("r", call, { true }, "number") else core.send("r", call, 5) end]], [[
       print(select(2, pcall(plugin:call("run"))))]]))
     local odd = [[core.send("r", call, { [9] = true, x = true, [1.5] = true }, nil)]]

@@ -420,9 +420,8 @@ describe("a bundle with a plugin", function()
   it("finds it inside, with the permissions that it tells of", function()
     local result = bundle(folder, { "a.lua", "--plugin", "../adder", "-o", "out" })
     assert.are.equal(0, result.code, result.err)
-    local may = "plugin adder 1.2.0 may exchange data with hooks.slack.com; be told, with all that "
-      .. "is known of it, " ..
-      "whenever an order is placed\n"
+    local may = "plugin adder 1.2.0 may send data to and receive data from hooks.slack.com; "
+      .. "be notified, with all details, whenever an order is placed\n"
     assert.matches(may, result.err, 1, true)
     program.remove(folder .. "/adder")
     assert.are.equal("3\n", run({}).out)
@@ -477,7 +476,7 @@ describe("a bundle with a plugin", function()
 
   it("refuses what is no plugin", function()
     os.remove(folder .. "/app/out")
-    assert.matches("there is no plugin none",
+    assert.matches("the plugin none is not installed",
       refused(folder, { "a.lua", "--plugin", "none", "-o", "out" }))
     assert.matches("archive is refused",
       refused(folder, { "a.lua", "--plugin", "./a.lua", "-o", "out" }))

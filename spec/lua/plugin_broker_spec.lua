@@ -155,9 +155,10 @@ describe("files of a plugin", function()
       folder .. "/outside/secret").kind)
     assert.matches("a plugin has no standard input",
       refusal(plugin, "return px.proxies.read('-')()").message)
-    assert.matches("a plugin names its formats in plugin.lua: formats = { NAME",
+    assert.matches("declare formats in plugin.lua: formats = { NAME",
       refusal(plugin, "px.export.register('x', print)").message, 1, true)
-    assert.matches("a plugin has no px.fleet", refusal(plugin, "return px.fleet").message, 1, true)
+    assert.matches("px.fleet is not available in plugins", refusal(plugin,
+      "return px.fleet").message, 1, true)
   end)
 
   it("tell nothing of what is elsewhere, not even by an error", function()

@@ -80,7 +80,7 @@ describe("a format of a plugin", function()
     for port = 1, 4 do
       program.write(home.path .. "/one.txt", "10.0.0.1:" .. port)
       local result = home:run("export", "--from", "one.txt", "--format", "wild")
-      assert.matches("the plugin adder answered no line of plain text", result.err, 1, true)
+      assert.matches("the plugin adder did not return a line of plain text", result.err, 1, true)
       assert.are.equal("", result.out)
     end
     assert.matches("plugin adder: adder/lib/lines.lua:7: no idea", export(1, "broken").err, 1, true)
@@ -90,7 +90,7 @@ describe("a format of a plugin", function()
     install()
     assert.matches("hosts", home:run("export", "--help").out, 1, true)
     assert.matches("no format hosst, did you mean hosts?", export(1, "hosst").err, 1, true)
-    assert.matches("see the passwords of what you export so",
+    assert.matches("see the passwords in them",
       home:run("plugin", "info", "adder").out, 1, true)
     assert.matches("proxylua export --format hosts: host and number",
       home:run("plugin", "info", "adder").out, 1, true)
@@ -106,17 +106,17 @@ describe("a format of a plugin", function()
     install()
     local other = home:write("other",
       { manifest = "formats = { hosts = { run = 'f', summary = 's' } }" })
-    assert.matches("the format hosts is the plugin adder's already",
+    assert.matches("the format hosts belongs to the plugin adder already",
       home:run("plugin", "install", other, "--yes").err, 1, true)
     other = home:write("other", { manifest = "rules = { marked = { run = 'f', summary = 's' } }" })
-    assert.matches("the rule marked is the plugin adder's already",
+    assert.matches("the rule marked belongs to the plugin adder already",
       home:run("plugin", "install", other, "--yes").err, 1, true)
     assert.is_nil(home:list().other)
     home:install("third")
     home:write("third", { version = "1.1.0",
       manifest = "rules = { mine = { run = 'f', summary = 's' } }" })
     local result = home:run("plugin", "update", "third")
-    assert.matches("judge the proxies of every check by the rule mine", result.err, 1, true)
+    assert.matches("apply the rule mine to every check", result.err, 1, true)
     assert.matches("cannot ask for confirmation", result.err, 1, true)
   end)
 end)
@@ -178,7 +178,7 @@ describe("a rule of a plugin", function()
       (said.out:gsub("127%.1%.0%.%d ", "")), said.err)
     local told = "proxylua: the rule marked failed: plugin adder: adder/main.lua:1: no idea\n"
     assert.are.equal(told:rep(2)
-      .. "proxylua: the rule marked is left out, since it fails again and again\n" .. told,
+      .. "proxylua: the rule marked is skipped: it failed repeatedly\n" .. told,
       said.err)
   end)
 
@@ -187,12 +187,13 @@ describe("a rule of a plugin", function()
     program.write(home:place("adder") .. "/main.lua", "return {}")
     local said = reasons(4)
     assert.are.equal(0, said.code)
-    assert.matches("the plugin adder is not as it was installed: main.lua was changed", said.err, 1,
+    assert.matches("the plugin adder has changed since its installation: main.lua was "
+      .. "changed", said.err, 1,
       true)
     program.write(home:installed("lock.json"), "{")
     said = reasons(4)
     assert.matches("\t4\n$", said.out)
-    assert.matches("the rules of plugins are left out: config: the list of plugins", said.err, 1,
+    assert.matches("the rules of plugins are skipped: config: the list of plugins", said.err, 1,
       true)
   end)
 end)

@@ -53,9 +53,9 @@ describe("installing", function()
   it("refuses to load what is not as it was installed, and says which file", function()
     local spoil = {
       ["main.lua was changed"] = "echo >>main.lua", ["a.lua is missing"] = "rm a.lua",
-      ["more.lua does not belong to it"] = "echo >more.lua", ["main.lua was changed "] =
+      ["more.lua was added"] = "echo >more.lua", ["main.lua was changed "] =
         "ln -sf /etc/passwd main.lua",
-      [".hidden does not belong to it"] = "touch .hidden",
+      [".hidden was added"] = "touch .hidden",
       ["a.lua was changed, main.lua was changed"] = "echo >a.lua; echo >main.lua",
     }
     home:install("trial", { files = { ["a.lua"] = "return 1" } })
@@ -66,7 +66,7 @@ describe("installing", function()
     end
     assert.equals(0, open("trial").code)
     assert(os.execute("rm " .. home:place("trial") .. "/main.lua"))
-    assert_refused(home:run("plugin", "info", "trial"), "not as it was installed")
+    assert_refused(home:run("plugin", "info", "trial"), "has changed since its installation")
     local verified = home:run("plugin", "verify", "--json")
     assert.equals(2, verified.code)
     assert.equals("unsound", core.json.decode(verified.out)[1].state)
@@ -80,16 +80,16 @@ describe("installing", function()
     for _, case in ipairs{
       { text:sub(1, -20), "is damaged" }, { "[]", "is damaged" },
         { '{"plugins":{"trial":{}}}', "is damaged" },
-      { (text:gsub('"trial": {', '"../trial": {')), "../trial is no name of a plugin" },
-      { (text:gsub('"digest": "', '%0../')), "digest of trial is none" },
+      { (text:gsub('"trial": {', '"../trial": {')), "../trial is not a valid name of a plugin" },
+      { (text:gsub('"digest": "', '%0../')), "digest of trial is not valid" },
       { (text:gsub('"permissions": {}', '"permissions": {"read": true}')),
-        "asks for other permissions than were granted" },
-      { (text:gsub('"on": %[%]', '"on": ["order_placed"]')), "has other on for trial" },
+        "asks for permissions other than the granted ones" },
+      { (text:gsub('"on": %[%]', '"on": ["order_placed"]')), "differ in on of trial" },
       { (text:gsub('"formats": {}', '"formats": {"mine": {"summary": "m", "extension": "txt"}}')),
-        "has other formats for trial" },
+        "differ in formats of trial" },
       { (text:gsub('"rules": {}', '"rules": {"mine": {"summary": "m"}}')),
-        "has other rules for trial" },
-      { (text:gsub('"version": "[^"]+"', '"version": "9.9.9"')), "has other version for trial" },
+        "differ in rules of trial" },
+      { (text:gsub('"version": "[^"]+"', '"version": "9.9.9"')), "differ in version of trial" },
     } do
       assert.are_not.equal(text, case[1])
       program.write(path, case[1])
@@ -113,11 +113,11 @@ describe("installing", function()
     local packed = home:ask("plugin", "pack", "trial", "-o", "t.plx")
     assert.equals(core.digest.sha256(program.read(home.path .. "/t.plx")), packed.sha256)
     assert_refused(home:run("plugin", "install", "t.plx", "--yes", "--sha256", ("0"):rep(64)),
-      "its SHA-256 is " .. packed.sha256)
+      "does not have the expected SHA-256; it has " .. packed.sha256)
     assert_refused(home:run("plugin", "install", "t.plx", "--yes", "--sha256", "12"),
       "64 hexadecimal digits")
     assert_refused(home:run("plugin", "install", "trial", "--yes", "--sha256", packed.sha256),
-      "goes with an archive")
+      "only for an archive")
     assert.is_nil(core.system.kind(home:installed("trial")))
     assert.equals(0, home:run("plugin", "install", "t.plx", "--yes", "--sha256",
       packed.sha256:upper()).code)
@@ -135,23 +135,23 @@ describe("installing", function()
     refuse("a.plx", "no zip at all", "it is no zip")
     refuse("b.plx", sound:sub(1, -5), "it is no zip, or not a whole one")
     refuse("c.plx", (sound:gsub("main%.lua", "../n.lua")), "has the part ..")
-    refuse("d.plx", core.archive.write{ manifest }, "there is no main.lua in it")
-    refuse("e.plx", core.archive.write{ main }, "there is no plugin.lua in it")
+    refuse("d.plx", core.archive.write{ manifest }, "it has no main.lua")
+    refuse("e.plx", core.archive.write{ main }, "it has no plugin.lua")
     refuse("f.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "return (" } },
       "x.lua:1:")
     local calling = manifest.data:gsub("}", ', on = { balance_low = "lib.low" } }')
     refuse("i.plx", core.archive.write{ main, { name = "plugin.lua", data = calling } },
-      "on.balance_low is of a module that")
+      "on.balance_low needs a module that")
     refuse("g.plx", core.archive.write{ manifest, main, { name = "x.lua", data = "\27Lua" } },
       "is compiled Lua")
     refuse("h.plx", core.archive.write{ manifest, main, { name = "x", data = ("0"):rep(3 << 20) } },
       "larger than it looks")
     for _, name in ipairs{ "spec/main_spec.lua", ".hidden", "lib/.git", "old.plx" } do
       refuse("j.plx", core.archive.write{ manifest, main, { name = name, data = "" } },
-        name .. " is no part of a plugin")
+        name .. " cannot be part of a plugin")
     end
     refuse("k.plx", core.archive.write{ manifest, main, { name = "x\u{202E}aul.lua", data = "" } },
-      "x?aul.lua is a name that shows as another")
+      "x?aul.lua has characters that hide")
     assert_refused(home:run("plugin", "install", "none.plx", "--yes"),
       "there is no plugin none.plx")
     home:write("linked")
@@ -181,18 +181,18 @@ describe("installing", function()
     local function install(path)
       return home:run("plugin", "install", server.url .. path, "--yes")
     end
-    assert_refused(install "/none", "answers with the status 404", 4)
+    assert_refused(install "/none", "responds with status 404", 4)
     assert_refused(install "/away",
-      "leads to http://example.com/t.plx; redirects are followed to public https URLs only")
-    assert_refused(install "/file", "leads to file:///etc/passwd")
-    assert_refused(install "/round", "leads to /round")
+      "redirects to http://example.com/t.plx; only public https URLs are allowed")
+    assert_refused(install "/file", "redirects to file:///etc/passwd")
+    assert_refused(install "/round", "redirects to /round; only public")
     assert.are_not.equals(0, install("/large").code)
     assert_refused(home:run("plugin", "install", "http://example.com/t.plx", "--yes"),
-      "plugins come from https URLs")
+      "must be https or loopback")
     assert_refused(home:run("plugin", "install", "http://127.0.0.1@example.com/t.plx", "--yes"),
-      "plugins come from https URLs")
+      "must be https or loopback")
     assert.is_nil(core.system.kind(home:installed()))
-    assert_refused(install "/moved", "redirects are followed to public https URLs only")
+    assert_refused(install "/moved", "only public https URLs are allowed")
     for _, host in ipairs{ "127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]" } do
       assert.are_not.equals(0, install("/to/" .. host).code, host)
     end
@@ -323,17 +323,18 @@ describe("installing", function()
     assert.equals("1.1.0", home:list().trial.version)
     assert.equals(0, home:run("plugin", "update", "trial", "--yes").code)
     assert.same({ "HOME" }, home:list().trial.permissions.env)
-    home:write("trial", { version = "1.3.0", manifest = [[permissions = { read = true, env = { "HOME" } },
+    home:write("trial", { version = "1.3.0",
+      manifest = [[permissions = { read = true, env = { "HOME" } },
       on = { order_placed = "placed" }]] })
     result = home:run("plugin", "update", "trial")
     assert_refused(result, "--yes grants the permissions")
-    assert.matches("It may\n  - be told, with all that is known of it, whenever an order is "
+    assert.matches("It may\n  - be notified, with all details, whenever an order is "
       .. "placed.\n", result.err, 1,
       true)
     assert.equals(0, home:run("plugin", "update", "trial", "--yes").code)
     assert.matches("is up to date", home:run("plugin", "update", "trial").err)
     assert_refused(home:run("plugin", "update", "trial", home:write("other")),
-      "is the plugin other, and not trial")
+      "is the plugin other, not trial")
     assert_refused(home:run("plugin", "update"), "name a plugin, or use --all")
   end)
 
@@ -360,7 +361,7 @@ describe("installing", function()
     home:write("second", { version = "1.1.0" })
     local result = home:run("plugin", "update", "--all")
     assert_refused(result, "proxylua: first: there is no plugin " .. home.path
-      .. "/first: no file and no folder")
+      .. "/first: no such file or folder")
     assert.matches("proxylua: not updated: first", result.err, 1, true)
     assert.equals("1.1.0", home:list().second.version)
   end)
@@ -371,7 +372,7 @@ describe("installing", function()
     assert.equals(0, home:run("plugin", "remove", "trial").code)
     assert.is_nil(home:list().trial)
     assert.is_nil(core.system.kind(home:installed("trial")))
-    assert_refused(home:run("plugin", "remove", "trial"), "there is no plugin trial")
+    assert_refused(home:run("plugin", "remove", "trial"), "the plugin trial is not installed")
     program.write(home.path .. "/precious", "1")
     home:install("linked")
     assert(os.execute(("ln -s %s %s/link"):format(home.path, home:place("linked"))))

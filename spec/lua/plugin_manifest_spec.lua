@@ -86,42 +86,43 @@ describe("a manifest", function()
     for field, values in pairs(wrong) do
       for _, value in ipairs(values) do
         refused({ [field] = value ~= "false" and value or false }, "plugin.lua: " .. field
-          .. " is ")
+          .. " must be ")
       end
     end
-    refused({ permissions = "{ read = 1 }" }, "permissions.read is true, or left out")
-    refused({ permissions = "true" }, "permissions is a table")
-    refused({ permissions = "{ spend = 25 }" }, "permissions.spend is a table")
+    refused({ permissions = "{ read = 1 }" }, "permissions.read must be true, or left out")
+    refused({ permissions = "true" }, "permissions must be a table")
+    refused({ permissions = "{ spend = 25 }" }, "permissions.spend must be a table")
     refused({ permissions = "{ spend = { per_run = 25 } }" },
       "permissions.spend.per_day is missing")
     refused({ permissions = '{ spend = { per_run = -1, per_day = 1 } }' },
-      "permissions.spend.per_run is an amount")
-    refused({ permissions = '{ env = "TOKEN" }' }, "permissions.env is a list")
-    refused({ permissions = '{ env = { "A=B" } }' }, "permissions.env[1] is the name")
+      "permissions.spend.per_run must be an amount")
+    refused({ permissions = '{ env = "TOKEN" }' }, "permissions.env must be a list")
+    refused({ permissions = '{ env = { "A=B" } }' }, "permissions.env[1] must be the name")
     refused({ permissions = '{ env = { "HOME", "PROXYLUA_API_KEY" } }' },
-      "permissions.env[2] is a variable other than")
-    refused({ permissions = '{ exec = { "sh" } }' }, "permissions.exec[1] is the absolute path")
+      "permissions.env[2] must be a variable that is not")
+    refused({ permissions = '{ exec = { "sh" } }' }, "permissions.exec[1] must be the absolute "
+      .. "path")
     for _, host in ipairs{ "http://a.b", "a.b/c", "", "A.B", "a b", "a:0", "user@a", "*",
       "*.slack.com" } do
       refused({ permissions = ("{ net = { %q } }"):format(host) },
-        "permissions.net[1] is the name of one host")
+        "permissions.net[1] must be the name of one host")
     end
     for _, path in ipairs{ "a", "./a", "/", "~", "~/", "/a/../b", "/a/..", "~/./a", "", "/a\\0",
       "/a\\u{202E}b" } do
       refused({ permissions = ('{ files = { write = { "%s" } } }'):format(path) },
-        "permissions.files.write[1] is an absolute path")
+        "permissions.files.write[1] must be an absolute path")
     end
   end)
 
   it("names the nearest of what it does not know", function()
-    refused({ permision = "{}" }, "there is no field permision, did you mean permissions?")
-    refused({ permissions = "{ raed = true }" }, "there is no permissions.raed, did you mean read?")
+    refused({ permision = "{}" }, "unknown field permision, did you mean permissions?")
+    refused({ permissions = "{ raed = true }" }, "unknown permissions.raed, did you mean read?")
     refused({ permissions = '{ files = { wirte = { "/a" } } }' },
-      "there is no permissions.files.wirte, did you mean write?")
+      "unknown permissions.files.wirte, did you mean write?")
     refused({ on = '{ order_place = "x" }' },
-      "there is no on.order_place, did you mean order_placed?")
+      "unknown on.order_place, did you mean order_placed?")
     refused({ commands = '{ a = { runs = "x", summary = "y" } }' },
-      "there is no commands.a.runs, did you mean run?")
+      "unknown commands.a.runs, did you mean run?")
   end)
 
   it("has commands that can be called", function()
@@ -133,47 +134,49 @@ describe("a manifest", function()
       fields)) end
     for _, run in ipairs{ "1", '""', '"1f"', '"a..f"', '"a."', '".a"', '"a b"', '"os.execute()"',
       "{}" } do
-      refused(command("run = " .. run), "commands.a.run is the name of a function")
+      refused(command("run = " .. run), "commands.a.run must be the name of a function")
     end
-    refused({ commands = '{ ["A b"] = {} }' }, "commands.A b is no name for a command")
-    refused({ commands = '{ a = { run = "f" } }' }, "commands.a.summary is a text")
-    refused({ commands = "{ a = 1 }" }, "commands.a is a table")
-    refused(option("Type", "summary = 's'"), "commands.a.options.Type is no name for an option")
+    refused({ commands = '{ ["A b"] = {} }' }, "commands.A b is not a valid name of a command")
+    refused({ commands = '{ a = { run = "f" } }' }, "commands.a.summary must be a text")
+    refused({ commands = "{ a = 1 }" }, "commands.a must be a table")
+    refused(option("Type", "summary = 's'"), "commands.a.options.Type is not a valid name of an "
+      .. "option")
     refused(option("json", "summary = 's'"),
-      "commands.a.options.json is an option that goes with everything")
-    refused(option("x-y", ""), "commands.a.options.x-y.summary is a text")
+      "commands.a.options.json is a global option")
+    refused(option("x-y", ""), "commands.a.options.x-y.summary must be a text")
     refused(option("x-y", "summary = 's', type = 'list'"),
-      "commands.a.options.x-y.type is flag, text, integer or number")
+      "commands.a.options.x-y.type must be flag, text, integer or number")
     refused(option("x-y", "summary = 's', required = true"),
-      "commands.a.options.x-y.required goes with no flag")
+      "commands.a.options.x-y.required cannot be used for a flag")
     refused(option("x-y", "summary = 's', type = 'integer', default = 1.5"),
-      "x-y.default is not of the type integer")
+      "x-y.default must have the type integer")
     refused(option("x-y", "summary = 's', type = 'integer', choices = { 'a' }"),
-      "x-y.choices go with the type text")
+      "x-y.choices can be used only for the type text")
   end)
 
   it("has formats and rules that can be called, and are nobody else's", function()
     local sound_row = "{ run = 'f', summary = 's' }"
     for _, name in ipairs{ "clash", "mihomo", "url" } do
       refused({ formats = ("{ [%q] = %s }"):format(name, sound_row) },
-        ("formats.%s is a format of proxylua"):format(name))
+        ("formats.%s is already a format of proxylua"):format(name))
     end
     refused({ rules = "{ timeout = " .. sound_row .. " }" },
-      "rules.timeout is a reason of proxylua's own")
-    refused({ formats = "{ ['A b'] = " .. sound_row .. " }" }, "formats.A b is no name")
-    refused({ rules = "{ " .. sound_row .. " }" }, "rules.1 is no name")
-    refused({ formats = "{ a = 1 }" }, "formats.a is a table")
-    refused({ formats = "{ a = { run = 'f' } }" }, "formats.a.summary is a text")
-    refused({ formats = "{ a = { summary = 's' } }" }, "formats.a.run is the name of a function")
+      "rules.timeout is already a reason of proxylua")
+    refused({ formats = "{ ['A b'] = " .. sound_row .. " }" }, "formats.A b is not a valid name")
+    refused({ rules = "{ " .. sound_row .. " }" }, "rules.1 is not a valid name")
+    refused({ formats = "{ a = 1 }" }, "formats.a must be a table")
+    refused({ formats = "{ a = { run = 'f' } }" }, "formats.a.summary must be a text")
+    refused({ formats = "{ a = { summary = 's' } }" }, "formats.a.run must be the name of a "
+      .. "function")
     refused({ formats = "{ a = { run = 'f', summary = 's', extension = '../x' } }" },
-      "formats.a.extension is what")
-    refused({ rules = "{ a = { run = 'f', summary = 's', fn = 1 } }" }, "there is no rules.a.fn")
-    refused({ rules = 1 }, "rules is a table")
+      "formats.a.extension must be the")
+    refused({ rules = "{ a = { run = 'f', summary = 's', fn = 1 } }" }, "unknown rules.a.fn")
+    refused({ rules = 1 }, "rules must be a table")
   end)
 
   it("never takes the name of one of the program's commands", function()
     for _, name in ipairs{ "orders", "plugin", "journal", "help", "doctor" } do
-      refused({ name = ("%q"):format(name) }, name .. " is a command of proxylua")
+      refused({ name = ("%q"):format(name) }, name .. " is already a command of proxylua")
     end
   end)
 
@@ -181,7 +184,7 @@ describe("a manifest", function()
     manifests.check_runtime(manifests.read(text_of{ requires = ('"=%s"'):format(core.version) }))
     local ok, err = pcall(manifests.check_runtime, manifests.read(text_of{ requires = '">=99"' }))
     assert.is_false(ok)
-    assert.matches("trial 1.2.0 requires proxylua >=99, and this is " .. core.version, err.message,
+    assert.matches("trial 1.2.0 requires proxylua >=99, but this is " .. core.version, err.message,
       1, true)
   end)
 end)
@@ -195,11 +198,12 @@ describe("permissions", function()
     assert.same({}, permissions.words{ permissions = {} })
     local words = table.concat(permissions.words(manifests.read(text_of{})), "\n")
     for _, expected in ipairs{
-      "read your account", "up to 25.00 a run", "up to 100.50 a day", "read files in /a/b",
+      "read your account", "up to 25.00 per run", "up to 100.50 per day", "read files in /a/b",
         "write and replace files in ~/out",
-      "exchange data with example.com", "variable TOKEN", "run the program /usr/bin/true",
-      "in the format hosts, and see the passwords", "by the rule slow, and see the pages that",
-      "be told, with all that is known of it, whenever the balance is low",
+      "send data to and receive data from example.com", "variable TOKEN", "run the program "
+        .. "/usr/bin/true",
+      "in the format hosts, and see the passwords", "the rule slow to every check, and see the",
+      "be notified, with all details, whenever the balance is low",
     } do
       assert.matches(expected, words, 1, true)
     end

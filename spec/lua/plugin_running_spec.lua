@@ -65,8 +65,9 @@ describe("px.plugin", function()
       px.check.run(list, { url = "http://127.0.0.1:3", history = false })]] },
       { home = home, env = { GREETING = "fail" } })
     assert.are.equal(0, result.code, result.err)
-    assert.are.equal(3, select(2, result.err:gsub("could not be told of check_failed", "")))
-    assert.matches("proxylua: the plugin counter is told of no more\n", result.err, 1, true)
+    assert.are.equal(3, select(2, result.err:gsub("could not be notified of check_failed", "")))
+    assert.matches("proxylua: the plugin counter is not notified again: it failed "
+      .. "repeatedly\n", result.err, 1, true)
   end)
 
   it("starts it once for all tasks that need it at the same time", function()

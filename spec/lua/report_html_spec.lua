@@ -179,7 +179,7 @@ describe("the page of a report", function()
     assert.equal(0, count(list, "svg"))
     assert.is_nil(text:find("nan", 1, true) or text:find("inf", 1, true))
     for _, gap in ipairs(empty.gaps) do assert.is_truthy(text:find(gap, 1, true)) end
-    assert.has.match("not known", text)
+    assert.has.match("unknown", text)
   end)
 
   it("bears amounts of any size, and more given back than was charged", function()

@@ -175,8 +175,8 @@ describe("a report", function()
     for _, field in ipairs{ "burn", "lasts_at_burn", "lasts_with_renewals",
       "path" } do assert.is_nil(report[field],
       field) end
-    for _, gap in ipairs{ "no charge, refund or deposit is told of", "the API tells no balance",
-      "what is spent a day is not known" } do
+    for _, gap in ipairs{ "no charges, refunds or deposits", "the API does not report the balance",
+      "the spending per day is unknown" } do
       assert.is_true(has(report.gaps, gap), gap)
     end
   end)
@@ -206,8 +206,8 @@ describe("a report", function()
         created_at = now },
       { type = "charge" }, { type = "voucher", created_at = now } } }
     for _, gap in ipairs{ "1 transaction without a date", "2 transactions without an amount",
-      "1 active order without an end",
-      "1 active order whose end has gone by", "1 renewal without a price" } do
+      "1 active order without an expiry date",
+      "1 active order whose expiry date has passed", "1 renewal without a price" } do
       assert.is_true(has(report.gaps, gap), gap .. " is not in " .. table.concat(report.gaps, "; "))
     end
     report = build{ transactions = { { type = "a\27[2Jb", amount = 1, created_at = now },
@@ -220,10 +220,10 @@ describe("a report", function()
     local other = { id = "t", type = "charge", amount = 2, created_at = now }
     report = build{ transactions = { once, other, once } }
     assert.equal("3.00", tostring(px.money(report.totals.spent)))
-    assert.is_true(has(report.gaps, "1 transaction told again: counted once"),
+    assert.is_true(has(report.gaps, "1 transaction occurring twice: counted once"),
       table.concat(report.gaps, "; "))
     assert.is_true(has(report.gaps,
-      "1 transaction of the same id as another, saying something else: counted"))
+      "1 transaction with the id of another but different data: counted"))
     report = build{ transactions = { { type = "charge", amount = 1, created_at = now,
       order_id = "elsewhere" } } }
     assert.is_true(has(report.gaps, "5 charges of the journal"), table.concat(report.gaps, "; "))
@@ -238,7 +238,7 @@ describe("a report", function()
       .. "key = 'lost' }) return err.kind")
     assert.equal("outcome_unknown", kind)
     sandbox:change("settings", { faults = core.json.array{} })
-    assert.is_true(has(build().gaps, "1 charge of unknown outcome"))
+    assert.is_true(has(build().gaps, "1 charge with an unknown outcome"))
     run("journal", "settle", "lost", "not_placed")
     assert.is_false(has(build().gaps, "unknown outcome"))
   end)
@@ -247,10 +247,10 @@ describe("a report", function()
     for _, case in ipairs{ { "build", { untill = 1 }, "no option \"untill\", did you mean till" },
       { "build", 1, "as a table" },
       { "build", { since = "x" }, "since takes a date" },
-        { "build", { orders = 1 }, "orders is a path" },
+        { "build", { orders = 1 }, "orders must be a path" },
       { "build", { orders = {}, balance = "much" }, "much" },
-      { "build", { now = "x" }, "now is a number" },
-        { "build", { progress = 1 }, "progress is a function" } } do
+      { "build", { now = "x" }, "now must be a number" },
+        { "build", { progress = 1 }, "progress must be a function" } } do
       local _, err = px.try(px.report[case[1]], case[2])
       assert.equal("usage", err.kind)
       assert.has.match(case[3], err.message)
@@ -260,7 +260,7 @@ describe("a report", function()
       assert.has.match("px.report." .. name .. " takes a report of px.report.build, got a nil",
         err.message, 1, true)
     end
-    for _, case in ipairs{ { { width = "x" }, "width is a number" },
+    for _, case in ipairs{ { { width = "x" }, "width must be a number" },
       { { colour = true }, "did you mean color" },
       { 1, "as a table" } }
     do
@@ -306,20 +306,21 @@ describe("a report", function()
       local once = core.json.decode((run("--json", "report")))
       assert.same({ once.totals, once.by, once.calendar },
         { report.totals, report.by, report.calendar })
-      assert.is_true(has(report.gaps, "7 transactions told again: counted once"),
+      assert.is_true(has(report.gaps, "7 transactions occurring twice: counted once"),
         table.concat(report.gaps, "; "))
-      assert.is_true(has(report.gaps, "4 orders told again: as it was told last"),
+      assert.is_true(has(report.gaps, "4 orders occurring twice: the last record is used"),
         table.concat(report.gaps, "; "))
     end)
 
     it("names the line that is wrong", function()
-      for text, pattern in pairs{ ['{"type":"charge"}\n\nnonsense\n'] = "t:3: it is no JSON object",
-        ['{}\n{"amount":"x"}'] = "t:2: amount is no amount, such as 9.30",
-        ["7"] = "t:1: it is no JSON object",
-        ['"x"'] = "t:1: it is no JSON object", ["{}\n[{}]"] = "t:2: it is no JSON object",
-        ["[1]"] = "t: record 1: it is no JSON object",
-          ["[{},[{}]]"] = "t: record 2: it is no JSON object",
-        ['[{},\n{"amount":"x"}]'] = "t: record 2: amount is no amount, such as 9.30",
+      for text, pattern in pairs{ ['{"type":"charge"}\n\nnonsense\n'] =
+          "t:3: it is not a JSON object",
+        ['{}\n{"amount":"x"}'] = "t:2: amount is not an amount such as 9.30",
+        ["7"] = "t:1: it is not a JSON object",
+        ['"x"'] = "t:1: it is not a JSON object", ["{}\n[{}]"] = "t:2: it is not a JSON object",
+        ["[1]"] = "t: record 1: it is not a JSON object",
+          ["[{},[{}]]"] = "t: record 2: it is not a JSON object",
+        ['[{},\n{"amount":"x"}]'] = "t: record 2: amount is not an amount such as 9.30",
         ["[{}"] = "t: it begins like a JSON array" } do
         local path = program.write(sandbox.home .. "/t", text)
         local result = sandbox:run{ "report", "--transactions", path }
@@ -428,9 +429,9 @@ describe("a report", function()
   it("script sums up by pool, and writes the page", function()
     local path = sandbox.home .. "/script.html"
     local out = run(core.system.real_path("scripts/report.lua"), "30", path)
-    assert.has.match("^%S+ to %S+: %S+ spent, %S+ charged and %S+ given back\n", out)
+    assert.has.match("^%S+ to %S+: %S+ spent, %S+ charged and %S+ refunded\n", out)
     assert.has.match("\ncrawl\t", out)
-    assert.has.match("\nnot known: ", out)
+    assert.has.match("\nmissing: ", out)
     assert.equal("file", core.system.kind(path))
   end)
 end)

@@ -1,15 +1,15 @@
--- Iterators that cross between a plugin and its parent: as a number, under which the other side
--- fetches rows in batches. The same code on both sides; only arguments and results themselves can
--- be iterators, not fields of theirs.
+-- Iterators that are passed between a plugin and its parent: as a number, with which the other side
+-- fetches rows in batches. Both sides run the same code; only arguments and results themselves can
+-- be iterators, not their fields.
 --   wrap(...) -> which of the values are iterators (nil: none), the values with numbers in their
---   places unwrap(which, ...) -> the values with iterators again pull(number) -> what the other
---   side asks for: a list of rows, and true when there are no more
+--   places unwrap(which, ...) -> the values with iterators again pull(number) -> handles a request
+--   of the other side: a list of rows, and true when there are no more
 
 local core = require "proxylua.core"
 
 local M = {}
 
-local ROWS, SECONDS = 500, 0.05 -- a batch is as many rows as come in this time, and one at least
+local ROWS, SECONDS = 500, 0.05 -- a batch has the rows that arrive in this time, and at least one
 
 local function fail(message)
   core.error.raise{ kind = "usage", message = message }
@@ -24,7 +24,8 @@ end
 local function fetch(streams, number)
   local rows, done = streams.ask("pull", number)
   if type(rows) ~= "table" then
-    core.error.raise{ kind = "protocol", message = "a plugin's iterator brought no list of rows" }
+    core.error.raise{ kind = "protocol", message = "a plugin's iterator did not return a list of "
+      .. "rows" }
   end
   return rows, done
 end
@@ -43,7 +44,7 @@ local function iterator(streams, number)
 end
 
 --- Makes the streams of one side.
--- @param ask function that asks the other side and waits
+-- @param ask function that sends a request to the other side and waits
 -- @param clock function: seconds
 function M.open(ask, clock)
   local streams = { ask = ask, sources = {}, last = 0 }
@@ -75,7 +76,7 @@ function M.open(ask, clock)
 
   function streams.pull(number)
     local next_row = streams.sources[number]
-    if not next_row then fail("there is no such iterator, or it has ended") end
+    if not next_row then fail("the iterator does not exist, or has ended") end
     local rows, ends = {}, clock() + SECONDS
     repeat
       local row = next_row()

@@ -1,5 +1,4 @@
--- Where a report's facts come from: the API, or files and lists that are given instead; and the
--- journal.
+-- The data of a report: from the API, or from given files and lists; and from the journal.
 
 local amount_of = require "proxylua.report.amount"
 local core = require "proxylua.core"
@@ -11,12 +10,12 @@ local ties = require "proxylua.report.ties"
 
 local M = {}
 
--- A record that was read, with its amount as money; or nil and why it is none.
+-- A record with its amount as money; or nil and the reason.
 local function complete(record, field)
-  if type(record) ~= "table" or #record > 0 then return nil, "it is no JSON object" end
+  if type(record) ~= "table" or #record > 0 then return nil, "it is not a JSON object" end
   if record[field] == nil then return record end
   local amount = amount_of(record[field])
-  if not amount then return nil, field .. " is no amount, such as 9.30" end
+  if not amount then return nil, field .. " is not an amount such as 9.30" end
   record[field] = amount
   return record
 end
@@ -36,7 +35,8 @@ end
 
 -- The records of a JSON array, which is read whole.
 local function each_element(reader, field)
-  local list = decode(reader:rest()) or names.usage("%s: it begins like a JSON array, and is none",
+  local list = decode(reader:rest()) or names.usage("%s: it begins like a JSON array, but is not "
+    .. "one",
     reader.name)
   for at, item in ipairs(list) do
     local record, why = complete(item, field)
@@ -55,23 +55,23 @@ local function each_line(reader, field)
   end
 end
 
--- The records of a file, as --jsonl writes them, a line each, or as --json does; "-" is standard
--- input.
+-- The records of a file, in the form of --jsonl, one a line, or of --json; "-" is standard input.
 local function read(path, field)
   local reader = lines.open(path)
   return (reader:peek():find("^%[") and each_element or each_line)(reader, field)
 end
 
--- An iterator over what was given, or over what the API has.
+-- An iterator over the given records, or over those of the API.
 local function open(what, given, field, fetch, on_problem)
   if given == nil then return fetch{ on_problem = on_problem } end
   if type(given) == "string" then return read(given, field) end
   if type(given) == "table" then return each_item(given) end
   if type(given) == "function" then return given end
-  names.usage("px.report.build: %s is a path, a list or an iterator, got a %s", what, type(given))
+  names.usage("px.report.build: %s must be a path, a list or an iterator, got a %s", what,
+    type(given))
 end
 
--- Counts what an iterator answers.
+-- Counts the results of an iterator.
 local function counted(next_record, what, progress)
   if not progress then return next_record end
   local count = 0
@@ -83,8 +83,8 @@ local function counted(next_record, what, progress)
   end
 end
 
--- The orders of an iterator, each once: files overlap, and the later one tells how it is now.
--- Answers how many were told again.
+-- The orders of an iterator, each once: files overlap, and the later record is the current one.
+-- Returns the number of repeated ones.
 local function add_orders(list, next_order)
   local places, repeated = {}, 0
   for order in next_order do
@@ -97,7 +97,7 @@ local function add_orders(list, next_order)
   return repeated
 end
 
--- A function that keeps problems as texts, beside reporting them; nil where they are to be raised.
+-- A function that collects problems as texts and reports them; nil if they are to be raised.
 local function keeping(problems, on_problem)
   return on_problem and function(err)
     problems[#problems + 1] = err.message
@@ -105,11 +105,11 @@ local function keeping(problems, on_problem)
   end
 end
 
---- Gathers what a report is made of.
+--- Collects the data of a report.
 -- @param options of px.report.build
--- @return table: orders (list), repeated_orders (how many were told again), ties (see ties.read),
+-- @return table: orders (list), repeated_orders (how many occurred again), `ties` (see ties.read),
 --   balance (money or nil), problems (texts: what could not be read), and transactions, an iterator
---   that is to be read once
+--   that can be read once
 function M.gather(options)
   local facts = { orders = {}, problems = {} }
   local on_problem = keeping(facts.problems, options.on_problem)

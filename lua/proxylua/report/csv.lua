@@ -9,23 +9,24 @@ local fields = { "name", "charges", "refunds", "spent", "transactions" }
 
 local function quoted(value)
   local text = tostring(value)
-  -- A spreadsheet would take these for formulas, and names come from others.
+  -- A spreadsheet would read these as formulas, and names come from outside.
   if type(value) == "string" and text:find("^[=+@\t\r-]") then text = "'" .. text end
   return text:find('[",\r\n]') and '"' .. text:gsub('"', '""') .. '"' or text
 end
 
---- The groupings that are asked for.
+--- The requested groupings.
 -- @param wanted list, or nil for all
 -- @raise usage
 function M.groupings(wanted)
   if wanted == nil then return sums.GROUPINGS end
-  if type(wanted) ~= "table" then names.usage("groupings are a list, got a %s", type(wanted)) end
+  if type(wanted) ~= "table" then names.usage("groupings must be a list, got a %s",
+    type(wanted)) end
   local known = {}
   for _, grouping in ipairs(sums.GROUPINGS) do known[grouping] = true end
   for _, grouping in ipairs(wanted) do
     if not known[grouping] then
       local nearest = names.nearest(tostring(grouping), known)
-      names.usage("there is no grouping by %s%s; there are day, type, country and pool",
+      names.usage("unknown grouping %s%s; expected day, type, country or pool",
         tostring(grouping),
         nearest and (", did you mean %s?"):format(nearest) or "")
     end

@@ -1,4 +1,4 @@
--- UTC days, as numbers since 1970 and as texts, and the window of days that a report is over.
+-- UTC days, as numbers since 1970 and as texts, and the days of a report.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -6,9 +6,9 @@ local names = require "proxylua.util.names"
 
 local M = { SECONDS = 86400 }
 
-local USUAL = 30 -- days of a window that nobody asked for
+local USUAL = 30 -- days of the default window
 
---- The day of a time as records tell it; nil when it tells none.
+--- The day of a time in a record; nil if it is not a time.
 -- @param time string or number
 function M.of(time)
   if time == nil then return nil end
@@ -22,11 +22,11 @@ function M.text(day)
   return ("%04d-%02d-%02d"):format(date.year, date.month, date.day)
 end
 
--- A date, or how many days ago: whole ones, and a part of one is one.
+-- A date, or a number of days ago, rounded up.
 local function read(value, what)
   if type(value) == "string" and value:find("^%d%d%d%d%-") then
     local day = value:find("^%d%d%d%d%-%d%d%-%d%d$") and M.of(value)
-    return day or names.usage("%s: %s is no date; expected one such as 2026-11-25", what, value)
+    return day or names.usage("%s: %s is not a date; expected one such as 2026-11-25", what, value)
   end
   local ok, seconds = pcall(duration.seconds, value, what)
   if not ok then
@@ -36,7 +36,7 @@ local function read(value, what)
   return nil, math.ceil(seconds / M.SECONDS)
 end
 
--- So many days up to today, today among them.
+-- This many days up to and including today.
 local function first_day(today, date, ago)
   return date or today - math.max(ago, 1) + 1
 end
@@ -46,8 +46,8 @@ local function last_day(today, date, ago)
 end
 
 --- The window from one day to another, both included.
--- @param since date of its first day; or duration, so many days up to today; nil: 30 days
--- @param till date of its last day; or duration, so long ago; nil: today
+-- @param since date of its first day; or duration before today; nil: 30 days
+-- @param till date of its last day; or duration before today; nil: today
 -- @param now seconds
 -- @return table: from and to, days; now, seconds
 -- @raise usage
@@ -59,7 +59,7 @@ function M.window(since, till, now)
   to = to or today
   from = from or to - USUAL + 1
   if from > to then
-    names.usage("since %s until %s is no window: its end is before its beginning", M.text(from),
+    names.usage("since %s is after until %s", M.text(from),
       M.text(to))
   end
   return { from = from, to = to, now = now }

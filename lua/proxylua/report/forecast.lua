@@ -1,20 +1,20 @@
--- What is coming: which orders end when, what renewing them costs, and how long the balance lasts.
--- A figure that needs what nobody has told is left out.
+-- The forecast: which orders expire when, what renewing them costs, and how long the balance lasts.
+-- A figure whose data is missing is left out.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
 
-local M = { HORIZON = 365 } -- days that are looked ahead
+local M = { HORIZON = 365 } -- days of the forecast
 
 local HOUR, DAY = 3600, 24
 
---- What was spent a day, from the beginning of the window, or of the first transaction where that
--- is later, until now or the window's end.
+--- The spending per day, from the beginning of the window, or of the first transaction if that is
+-- later, until now or the window's end.
 -- @param spent money
 -- @param window of days.window
--- @param first day of the first transaction of all, nil when there is none
--- @return table: per_day (money), days (over how many, a number of at least 1), from and to (days);
---   nil where there is nothing to tell it from
+-- @param first day of the first transaction of all, nil if there is none
+-- @return table: per_day (money), days (a number of at least 1), from and to (days); nil if there
+--   is no data
 function M.burn(spent, window, first)
   local from, to = first and math.max(first, window.from),
     math.min(window.to, math.floor(window.now / days.SECONDS))
@@ -24,8 +24,7 @@ function M.burn(spent, window, first)
   return { per_day = spent / (hours / DAY), days = hours / DAY, from = from, to = to }
 end
 
---- For how many days a balance lasts at a rate; nil where that is not known, or where nothing is
--- spent.
+--- For how many days a balance lasts at a rate; nil if the rate is unknown or zero.
 function M.lasts_at(balance, burn)
   if not balance or not burn or burn.per_day <= 0 then return nil end
   return math.max(0, balance / burn.per_day)
@@ -45,15 +44,15 @@ local function sort(list)
   end)
 end
 
---- The renewals that are coming: of each active order, when it ends and what renewing it costs.
+--- The renewals to come: for each active order its expiry date and the price of its renewal.
 -- @param orders list
 -- @param now seconds
--- @param price_of function of an order: price (money), period (days), and where they are from; nil
---   where there is no price
+-- @param price_of function of an order: price (money), period (days), and their source; nil if
+--   there is no price
 -- @return list of tables: order_id, day, type, country, pool, quantity, and period, price and
---   priced_by as far as they are known; the earliest first
--- @return list of active orders that do not tell when they end
--- @return list of orders that should have ended by now, and are active
+--   priced_by if known; the earliest first
+-- @return list of active orders without an expiry date
+-- @return list of active orders whose expiry date has passed
 function M.renewals(orders, now, price_of)
   local list, endless, late = core.json.array(), {}, {}
   for _, order in ipairs(orders) do
@@ -72,10 +71,10 @@ function M.renewals(orders, now, price_of)
   return list, endless, late
 end
 
---- The calendar of expiries: a row for each day on which orders end.
+--- The calendar of expiries: a row for each day on which orders expire.
 -- @param renewals list of M.renewals
--- @return list of tables: day, orders (how many), ids, price (what renewing those with a price
---   costs), unpriced (how many have none)
+-- @return list of tables: day, orders (count), ids, price (the sum of the known prices), unpriced
+--   (the number of renewals without a price)
 function M.calendar(renewals)
   local list, row = core.json.array(), nil
   for _, renewal in ipairs(renewals) do
@@ -107,14 +106,14 @@ local function sum_and_repeat(due, day, last)
   return sum
 end
 
---- How the balance falls if every order is renewed each time it ends, for as long again, and
--- nothing else is bought or paid in.
+--- The balance if every order is renewed each time it expires, for the same period, and nothing
+-- else is bought or paid in.
 -- @param balance money
 -- @param renewals list of M.renewals
 -- @param today day
 -- @return list of tables: day, due and balance (money, after it), of each day with renewals, up to
 --   the first that cannot be paid, whose balance is below zero
--- @return days until then; nil when it lasts beyond the horizon
+-- @return days until then; nil if the balance lasts for the whole forecast
 function M.path(balance, renewals, today)
   local due, list, last = {}, core.json.array(), today + M.HORIZON
   for _, renewal in ipairs(renewals) do

@@ -1,5 +1,4 @@
--- What a report does not know, in words: a figure is never made up, and what is left out of one is
--- said.
+-- The gaps of a report, in words: no figure is made up, and everything that is left out is listed.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -7,7 +6,7 @@ local labels = require "proxylua.report.labels"
 
 local M = {}
 
--- Whoever prints it obeys no byte of what others sent.
+-- Texts from outside are cleaned, so that they cannot control a terminal.
 local function say(list, ...)
   list[#list + 1] = labels.clean((...):format(select(2, ...)))
 end
@@ -20,7 +19,7 @@ end
 local function of_sums(list, sums, report)
   local totals = report.totals
   if totals.charge_count + totals.refund_count + totals.deposit_count == 0 then
-    say(list, "no charge, refund or deposit is told of from %s to %s", report.since,
+    say(list, "there are no charges, refunds or deposits from %s to %s", report.since,
       report["until"])
   end
   if sums.undated > 0 then
@@ -30,10 +29,10 @@ local function of_sums(list, sums, report)
     say(list, "%s without an amount: not counted", count(sums.amountless, "transaction"))
   end
   if sums.repeated > 0 then
-    say(list, "%s told again: counted once", count(sums.repeated, "transaction"))
+    say(list, "%s occurring twice: counted once", count(sums.repeated, "transaction"))
   end
   if sums.ambiguous > 0 then
-    say(list, "%s of the same id as another, saying something else: counted",
+    say(list, "%s with the id of another but different data: counted",
       count(sums.ambiguous, "transaction"))
   end
   for _, other in ipairs(report.others) do
@@ -43,7 +42,7 @@ local function of_sums(list, sums, report)
   for _, grouping in ipairs{ "type", "country" } do
     for _, row in ipairs(report.by[grouping]) do
       if not row.known then
-        say(list, "%s (%s) of an unknown %s: no order and no entry of the journal tells it",
+        say(list, "%s (%s) of an unknown %s: neither an order nor the journal has it",
           count(row.transactions, "transaction"), row.spent, grouping)
       end
     end
@@ -54,7 +53,8 @@ local function of_journal(list, facts, window, told)
   local most = core.money(0)
   for _, entry in ipairs(facts.ties.open) do most = most + (entry.quote or 0) end
   if #facts.ties.open > 0 then
-    say(list, "%s of unknown outcome, at most %s: not counted; proxylua journal list --state open "
+    say(list, "%s with an unknown outcome, at most %s: not counted; proxylua journal list --state "
+      .. "open "
       .. "shows them",
       count(#facts.ties.open, "charge"), most)
   end
@@ -67,7 +67,7 @@ local function of_journal(list, facts, window, told)
     end
   end
   if missing > 0 then
-    say(list, "%s of the journal (%s) that no transaction tells of: not counted",
+    say(list, "%s of the journal (%s) without a transaction: not counted",
       count(missing, "charge"), sum)
   end
 end
@@ -79,13 +79,13 @@ local function of_renewals(list, report, facts, endless, late)
       + 1 end
   end
   if facts.repeated_orders > 0 then
-    say(list, "%s told again: as it was told last", count(facts.repeated_orders, "order"))
+    say(list, "%s occurring twice: the last record is used", count(facts.repeated_orders, "order"))
   end
   if #endless > 0 then
-    say(list, "%s without an end: not in the calendar", count(#endless, "active order"))
+    say(list, "%s without an expiry date: not in the calendar", count(#endless, "active order"))
   end
   if #late > 0 then
-    say(list, "%s whose end has gone by: not in the calendar", count(#late, "active order"))
+    say(list, "%s whose expiry date has passed: not in the calendar", count(#late, "active order"))
   end
   if unpriced > 0 then
     say(list, "%s without a price: the balance may end earlier", count(unpriced, "renewal"))
@@ -93,9 +93,9 @@ local function of_renewals(list, report, facts, endless, late)
   if once > 0 then say(list, "%s without a period: counted once", count(once, "renewal")) end
 end
 
---- Says what a report does not know.
+--- Lists the gaps of a report.
 -- @param facts of collect.gather
--- @param told set of the order ids that transactions name; nil where none names any
+-- @param told set of the order ids that transactions name; nil if none names any
 -- @return list of texts
 function M.list(report, facts, sums, window, told, endless, late)
   local list = core.json.array()
@@ -104,12 +104,12 @@ function M.list(report, facts, sums, window, told, endless, late)
   of_journal(list, facts, window, told)
   of_renewals(list, report, facts, endless, late)
   if not report.balance then
-    say(list, "the API tells no balance: how long it lasts is not known")
+    say(list, "the API does not report the balance: how long it lasts is unknown")
   end
   if window.from * days.SECONDS > window.now then
-    say(list, "%s has not come yet: what is spent a day is not known", days.text(window.from))
+    say(list, "%s is in the future: the spending per day is unknown", days.text(window.from))
   elseif not report.burn then
-    say(list, "no transaction until %s: what is spent a day is not known", days.text(window.to))
+    say(list, "no transaction until %s: the spending per day is unknown", days.text(window.to))
   end
   return list
 end

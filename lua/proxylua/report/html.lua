@@ -1,6 +1,5 @@
--- A report as one page that needs nothing else: charts with their numbers as tables beside them,
--- for phone, screen and paper, in light and dark. No script runs in it, and all that others named
--- is escaped.
+-- A report as one self-contained page: charts with their numbers as tables beside them, for phone,
+-- screen and paper, in light and dark. It has no scripts, and all names from outside are escaped.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -16,14 +15,14 @@ local SPAN = 90 -- days of the balance's chart
 
 local escape = svg.escape
 
--- Numbers stay whole, but for those that would leave no room for others on a phone.
+-- Numbers are not broken, except those that would leave no room for others on a phone.
 local LONGEST = 11
 
 local function number_cell(text)
   return ('<td class="number%s">%s</td>'):format(#text > LONGEST and " long" or "", text)
 end
 
--- Columns are pairs of a heading and a function of a row; numbers stand at the right.
+-- Columns are pairs of a heading and a function of a row; numbers are aligned right.
 local function table_of(caption, columns, rows)
   local lines = { "<table><caption>" .. escape(caption) .. "</caption><thead><tr>" }
   for at, column in ipairs(columns) do
@@ -89,12 +88,12 @@ local function by_day(report)
     if period.charges > 0 or period.refunds > 0 then used[#used + 1] = period end
   end
   if #used == 0 then
-    return nothing("day", "By day", "Nothing was charged or given back in these days.")
+    return nothing("day", "By day", "There were no charges or refunds in this time.")
   end
   local length = periods[1].to - periods[1].from + 1
   local each = length == 1 and "a day" or ("%d days"):format(length)
   local chart = svg.columns("chart-day", "Charges and refunds by day",
-    ("%d columns, one for %s. Charges stand on the line, refunds hang below it. The numbers are in "
+    ("%d columns, one for %s. Charges are above the line, refunds below it. The numbers are in "
     .. "the table."):format(
       #periods, each), periods)
   local heading = length == 1 and "day" or "days"
@@ -106,24 +105,24 @@ end
 local function by_name(report, grouping)
   local heading, rows = "By " .. grouping, summary.top(report.by[grouping], MOST_ROWS)
   if #rows == 0 then
-    return nothing(grouping, heading, "Nothing was charged or given back in these days.")
+    return nothing(grouping, heading, "There were no charges or refunds in this time.")
   end
   local chart = svg.bars("chart-" .. grouping, "Spent by " .. grouping,
-    ("%d bars, one for each %s: what was charged, and in it what was given back. The numbers are "
+    ("%d bars, one for each %s: charges, and refunds inside them. The numbers are "
     .. "in the table."):format(
       #rows, grouping), rows)
   return section(grouping, heading, chart,
-    table_of("Most first", columns_of(grouping, field "name"), rows))
+    table_of("Highest first", columns_of(grouping, field "name"), rows))
 end
 
 local function price_of(row)
-  if row.unpriced == row.orders then return "not known" end
+  if row.unpriced == row.orders then return "unknown" end
   return row.price .. (row.unpriced > 0 and " + ?" or "")
 end
 
 local function calendar_table(report)
   local rows = table.move(report.calendar, 1, math.min(#report.calendar, MOST_DAYS), 1, {})
-  local caption = "Orders that end, and what renewing them costs"
+  local caption = "Orders that expire, and the cost of renewing them"
   if #rows < #report.calendar then
     caption = ("%s: the first %d days of %d"):format(caption, #rows, #report.calendar)
   end
@@ -134,7 +133,7 @@ end
 
 local function renewals(report)
   if #report.calendar == 0 then
-    return nothing("renewals", "Renewals", "No active order is known to end.")
+    return nothing("renewals", "Renewals", "No active order has a known expiry date.")
   end
   if not report.balance or report.balance <= 0 then
     return (
@@ -145,8 +144,8 @@ local function renewals(report)
   for _, step in ipairs(report.path) do
     if step.in_days <= SPAN then path[#path + 1] = step end
   end
-  local chart = svg.steps("chart-renewals", "The balance, as renewals come",
-    ("The balance over %d days if every order is renewed when it ends and nothing else is "
+  local chart = svg.steps("chart-renewals", "The balance after renewals",
+    ("The balance over %d days if every order is renewed when it expires and nothing else is "
     .. "bought."):format(SPAN),
     report.balance,
     path, SPAN, days.text(days.of(report.generated_at)))
@@ -157,7 +156,7 @@ local function gaps(report)
   if #report.gaps == 0 then return "" end
   local items = {}
   for at, gap in ipairs(report.gaps) do items[at] = "<li>" .. escape(gap) .. "</li>" end
-  return ('<section id="gaps"><h2>What is not known</h2><ul>%s</ul></section>\n'):format(
+  return ('<section id="gaps"><h2>Missing data</h2><ul>%s</ul></section>\n'):format(
     table.concat(items))
 end
 
@@ -171,8 +170,8 @@ local head = [[
 <style>%s</style></head>
 <body><main>
 <h1>%s</h1>
-<p>%s to %s, in days of UTC. As of %s.</p>
-<p class="legend"><span class="key charge"></span>charged <span class="key refund"></span>given back</p>
+<p>%s to %s, in UTC days. As of %s.</p>
+<p class="legend"><span class="key charge"></span>charged <span class="key refund"></span>refunded</p>
 ]]
 
 --- The page.

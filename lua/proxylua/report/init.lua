@@ -17,11 +17,11 @@ local function check(options)
   end
   names.check("px.report.build", options, known)
   if options.now ~= nil and type(options.now) ~= "number" then
-    names.usage("px.report.build: now is a number of seconds since 1970, got a %s",
+    names.usage("px.report.build: now must be a number of seconds since 1970, got a %s",
       type(options.now))
   end
   if options.progress ~= nil and type(options.progress) ~= "function" then
-    names.usage("px.report.build: progress is a function, got a %s", type(options.progress))
+    names.usage("px.report.build: progress must be a function, got a %s", type(options.progress))
   end
   if options.on_problem ~= nil and type(options.on_problem) ~= "function" then
     names.usage("px.report.build: on_problem must be a function, got a %s",
@@ -34,21 +34,21 @@ end
 -- are UTC days.
 --
 -- A report is a table: `since` and `until` (dates); `totals` (`charges`, `refunds`, `spent`,
--- `deposits`, and how many there were); `by`, the tables `day`, `type`, `country` and `pool`, lists
--- of rows with `name`, `known`, `charges`, `refunds`, `spent` and `transactions`; `burn`
--- (`per_day`, over how many `days`, `from`, `to`); `balance`; `lasts_at_burn`, days;
--- `lasts_with_renewals`, days until the first renewal that the balance does not pay for, nil when
--- it pays for those of `horizon` days; `renewals`, `calendar` and `path` of the balance; `others`,
--- transactions that are neither charge, refund nor deposit; `gaps`, what is not known, in words.
--- What nobody tells is absent.
+-- `deposits`, and their counts); `by`, the tables `day`, `type`, `country` and `pool`, lists of
+-- rows with `name`, `known`, `charges`, `refunds`, `spent` and `transactions`; `burn` (`per_day`,
+-- over how many `days`, `from`, `to`); `balance`; `lasts_at_burn`, days; `lasts_with_renewals`,
+-- days until the first renewal that the balance does not pay for, nil if it pays for those of
+-- `horizon` days; `renewals`, `calendar` and `path` of the balance; `others`, transactions that are
+-- neither charge, refund nor deposit; `gaps`, the missing data in words. Values that the API does
+-- not report are absent.
 -- @function px.report.build
--- @param options table, may be left out: `since`, a date such as "2026-11-01" or a duration such as
---   "30d", which is so many days up to today (30 days); `till`, the last day: a date, or how long
---   ago (today); `quote=true` asks the API what renewals cost, instead of taking what was paid
---   last; `transactions` and `orders`, instead of the API's: a list, an iterator, or the path of a
---   file of JSON lines, or of one JSON array; `balance`, money; `progress`, a function called with
---   what is read and how many there are so far; `now`, seconds; `on_problem`, see px.orders.each:
---   what could not be read is among the gaps too
+-- @param options table, may be left out: `since`, a date such as "2026-11-01" or a duration before
+--   today such as "30d" (30 days); `till`, the last day: a date, or a duration before today
+--   (today); `quote=true` asks the API for the cost of renewals, instead of using the last price;
+--   `transactions` and `orders`, instead of the API's: a list, an iterator, or the path of a file
+--   of JSON lines, or of one JSON array; `balance`, money; `progress`, a function called with what
+--   is read and the count so far; `now`, seconds; `on_problem`, see px.orders.each: what could not
+--   be read is among the gaps too
 -- @return report
 -- @raise usage; what px.account.each_transaction and px.orders.each raise
 -- @usage local report = px.report.build{ since = "7d" }
@@ -57,7 +57,7 @@ function M.build(options)
   options = check(options or {})
   local days = require "proxylua.report.days"
   local function window(now) return days.window(options.since, options.till, options.now or now) end
-  window(core.task.now()) -- what is no window is refused before anything is asked
+  window(core.task.now()) -- refuses an invalid window before any request
   local facts = require("proxylua.report.collect").gather(options)
   return require("proxylua.report.make").report(facts, window(clock()), options.quote)
 end
@@ -70,8 +70,8 @@ local function check_report(caller, report)
     type(report) == "table" and "another table" or "a " .. type(report))
 end
 
---- A report as a page of its own: HTML with SVG charts and the same numbers as tables beside them.
--- It needs nothing from anywhere, runs no script, and is for phones, wide screens and paper.
+--- A report as a self-contained page: HTML with SVG charts and the same numbers as tables beside
+-- them, without scripts, for phones, wide screens and paper.
 -- @function px.report.html
 -- @param report of px.report.build
 -- @return string
@@ -92,7 +92,7 @@ function M.csv(report, groupings)
   return require("proxylua.report.csv").text(check_report("csv", report), groupings)
 end
 
---- A report for people at a terminal, with bars and a sparkline.
+--- A report as text for a terminal, with bars and a sparkline.
 -- @function px.report.text
 -- @param report of px.report.build
 -- @param options table, may be left out: `width` in columns (80), `ascii=true` for plain ASCII,

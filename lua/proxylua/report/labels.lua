@@ -1,5 +1,5 @@
--- Names that others chose, made fit to be shown: no byte that a terminal obeys or that turns the
--- text around, and no longer than there is room for.
+-- Names from outside, made safe to show: without characters that control a terminal or rearrange
+-- text, and cut to a width.
 
 local core = require "proxylua.core"
 
@@ -14,7 +14,7 @@ local function is_unseen(code)
     or (code & 0xFFFE) == 0xFFFE or code >= 0xD800 and code <= 0xDFFF
 end
 
---- A text without them: each is a "?".
+--- A text with each of these as "?".
 function M.clean(value)
   local text = tostring(value)
   if not text:find("[^ -~]") then return text end
@@ -24,12 +24,12 @@ function M.clean(value)
   return table.concat(out)
 end
 
---- A clean text with all that is not ASCII as "?".
+--- A clean text with every non-ASCII character as "?".
 function M.ascii(value)
   return (M.clean(value):gsub(utf8.charpattern, function(char) return #char > 1 and "?" or nil end))
 end
 
---- A text that is no wider than so many columns.
+--- A text cut to a number of columns.
 function M.cut(text, width, ellipsis)
   if core.text.width(text) <= width then return text end
   local room = width - core.text.width(ellipsis)

@@ -1,4 +1,4 @@
--- A report of facts that were gathered: sums, burn rate, what is coming, and what is not known.
+-- Makes a report from its data: sums, burn rate, forecast, and gaps.
 
 local amount_of = require "proxylua.report.amount"
 local days = require "proxylua.report.days"
@@ -10,13 +10,13 @@ local sums = require "proxylua.report.totals"
 
 local M = {}
 
--- A name as a text; nil where it is none.
+-- A name as a text; nil if it is not one.
 local function name_of(value)
   local text = (type(value) == "string" or type(value) == "number") and tostring(value)
   return text ~= "" and text or nil
 end
 
--- A function of an order id: type, country and pool. The same place is the same table.
+-- A function of an order id: type, country and pool. Equal places are the same table.
 local function placing(facts)
   local of_order, places, nowhere = {}, {}, {}
   local function place(kind, country, pool)
@@ -38,7 +38,7 @@ local function placing(facts)
   return function(id) return of_order[id] or nowhere end
 end
 
--- Counts all transactions in; answers the sums, and the orders that transactions name.
+-- Counts all transactions; returns the sums, and the orders that transactions name.
 local function sum_up(facts, window)
   local all, told = sums.new(window, placing(facts)), {}
   for transaction in facts.transactions do
@@ -48,7 +48,7 @@ local function sum_up(facts, window)
   return all, next(told) and told
 end
 
--- What the API asks for an order again; nil where it has no price for it.
+-- The API's present price of an order; nil if it has none.
 local function quote(order, period, quotes)
   local key = ("%s\0%s\0%s\0%s"):format(order.type, order.quantity, order.country, period)
   if quotes[key] == nil then
@@ -61,7 +61,7 @@ local function quote(order, period, quotes)
   return quotes[key] or nil
 end
 
--- A quote where it was asked for; what was paid last; a quote where neither is told.
+-- The requested quote; else the last price; else a quote.
 local function pricing(ties, prefer_quote)
   local quotes = {}
   return function(order)
@@ -76,7 +76,7 @@ local function pricing(ties, prefer_quote)
   end
 end
 
--- Days of others are numbers; a report tells them as dates, and in how many days they are.
+-- Days are numbers; a report has them as dates and as days from now.
 local function dated(list, today)
   local dates = {}
   for _, row in ipairs(list) do
@@ -113,8 +113,8 @@ end
 --- Makes a report, see px.report.build.
 -- @param facts of collect.gather
 -- @param window of days.window
--- @param prefer_quote whether the API is asked what renewals cost, instead of taking what was paid
---   last
+-- @param prefer_quote whether to ask the API for the cost of renewals, instead of using the last
+--   price
 function M.report(facts, window, prefer_quote)
   local all, told = sum_up(facts, window)
   local report = { since = days.text(window.from), ["until"] = days.text(window.to),

@@ -1,5 +1,5 @@
--- How the page of a report looks: one column on a phone, charts beside their tables where there is
--- room, and paper in black on white whatever the screen is.
+-- The style of a report's page: one column on a phone, charts beside their tables on wide screens,
+-- and always black on white on paper.
 
 return [[
 :root { --paper: #ffffff; --ink: #1b1f24; --soft: #57606a; --rule: #d0d7de; --card: #f6f8fa; --charge: #1f6feb; --refund: #bc4c00; }

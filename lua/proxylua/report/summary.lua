@@ -1,5 +1,5 @@
--- The figures above a report's charts, in words, the same for every form of it: what, how much, and
--- what it rests on.
+-- The figures above a report's charts, in words, the same for every form of it: name, value, and
+-- their basis.
 
 local M = {}
 
@@ -7,20 +7,20 @@ local function count(number, word)
   return ("%d %s%s"):format(number, word, number == 1 and "" or "s")
 end
 
--- Days that are told apart as far as that means anything.
+-- Days with the decimals that are significant.
 local function in_days(days)
   return (days < 10 and "%.1f days" or "%.0f days"):format(math.floor(days * 10) / 10)
 end
 
 local function at_burn(report)
-  if not report.balance then return "not known", "the API tells no balance" end
-  if not report.burn then return "not known", "nothing to tell a rate from" end
+  if not report.balance then return "unknown", "the API does not report the balance" end
+  if not report.burn then return "unknown", "no data for a rate" end
   if not report.lasts_at_burn then return "no end", "nothing was spent" end
   return in_days(report.lasts_at_burn), ("balance %s at %s a day"):format(report.balance,
     report.burn.per_day:round(2))
 end
 
--- Where the prices of renewals are from.
+-- The sources of the prices of renewals.
 local function sources(report)
   local by, parts = {}, {}
   for _, renewal in ipairs(report.renewals) do
@@ -36,9 +36,9 @@ local function sources(report)
 end
 
 local function with_renewals(report)
-  if not report.balance then return "not known", "the API tells no balance" end
-  if #report.renewals == 0 then return "no end", "no active order that is known to end" end
-  local basis = ("each order renewed when it ends, nothing else bought; priced: %s"):format(
+  if not report.balance then return "unknown", "the API does not report the balance" end
+  if #report.renewals == 0 then return "no end", "no active order has a known expiry date" end
+  local basis = ("each order renewed when it expires, nothing else bought; priced: %s"):format(
     sources(report))
   if not report.lasts_with_renewals then return ("over %d days"):format(report.horizon), basis end
   local last = report.path[#report.path]
@@ -56,9 +56,9 @@ function M.list(report)
     { "Spent", tostring(totals.spent), ("charges %s in %s, refunds %s in %s"):format(totals.charges,
       count(totals.charge_count, "transaction"), totals.refunds,
       count(totals.refund_count, "transaction")) },
-    { "Burn rate", burn and burn.per_day:round(2) .. " a day" or "not known",
-      burn_basis or "no transaction tells it" },
-    { "Balance", report.balance and tostring(report.balance) or "not known", "now" },
+    { "Burn rate", burn and burn.per_day:round(2) .. " a day" or "unknown",
+      burn_basis or "no transactions" },
+    { "Balance", report.balance and tostring(report.balance) or "unknown", "now" },
     { "Lasts at that rate", at_burn(report) },
     { "Lasts with renewals", with_renewals(report) },
     { "Deposits", tostring(totals.deposits),
@@ -69,7 +69,7 @@ function M.list(report)
   return list
 end
 
---- The longest list of rows, of which the rest is summed up in one.
+--- The largest rows, with the rest summed up in one.
 -- @param rows of a grouping
 -- @param most how many are shown
 -- @return list of rows

@@ -1,5 +1,5 @@
--- Charts as SVG, each with a title and a description for those who do not see it. All are as wide
--- as a phone and grow with the page; texts are cut to the room they have, so nothing lies outside.
+-- Charts as SVG, each with a title and a description for screen readers. All are as wide as a phone
+-- and grow with the page; texts are cut to their room, so that nothing lies outside.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -7,15 +7,16 @@ local labels = require "proxylua.report.labels"
 
 local M = {}
 
-local WIDTH, TEXT = 360, 13         -- units: of a chart, as on a phone, and the size of its letters
--- Of that size, the most that a letter takes in the fonts named: of ASCII, those of it that are
--- wide, any other.
+local WIDTH, TEXT = 360,
+  13         -- units: width of a chart, as on a phone, and size of its letters
+-- Maximum widths at that size in the named fonts: of ASCII letters, of wide ASCII letters, and of
+-- all others.
 local LETTER, CAPITAL, FOREIGN = 0.62, 1.02, 1.3
 
 local escapes = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;",
   ["'"] = "&#39;" }
 
---- A text of somebody else's as text of a page.
+--- A text from outside, escaped for a page.
 function M.escape(value)
   return (labels.clean(value):gsub("[&<>\"']", escapes))
 end
@@ -24,7 +25,7 @@ local function number(value)
   return (("%.2f"):format(value):gsub("%.?0+$", ""))
 end
 
--- The most that a text can take, in units.
+-- The maximum width of a text, in units.
 local function room_of(text)
   local _, capitals = text:gsub("[A-Zmw@%%&+<=>~]", "")
   local _, foreign = text:gsub("[\xC2-\xF4]", "")
@@ -32,8 +33,8 @@ local function room_of(text)
   return (plain * LETTER + capitals * CAPITAL + foreign * FOREIGN) * TEXT
 end
 
--- A text that begins at x, or ends there, and takes no more than its room. Nobody knows the widths
--- of letters beyond ASCII: a window holds them.
+-- A text that begins at x, or ends there, and stays within its room. The widths of letters beyond
+-- ASCII are unknown: they are put into a window.
 local function text(x, y, value, room, at_end)
   local shown = labels.clean(value)
   local whole = shown
@@ -76,7 +77,7 @@ local function frame(id, title, description, height, parts)
     number(height), id, id, named, table.concat(parts))
 end
 
--- What of `height` an amount is, when `most` is all of it.
+-- The part of `height` for an amount, if `most` is all of it.
 local function share(amount, most, height)
   if most <= 0 or amount <= 0 then return 0 end
   return amount / most * height
@@ -92,7 +93,7 @@ end
 
 local TOP, CHART, FOOT = 20, 150, 22 -- units: above, of and below what is drawn
 
--- Charges stand on the line, refunds hang from it, at the same scale.
+-- Charges are above the line, refunds below it, on the same scale.
 local function column(period, x, width, zero, scale)
   local up, down = share(period.charges, scale.all, CHART), share(period.refunds, scale.all, CHART)
   local parts = {}
@@ -126,7 +127,7 @@ end
 
 local ROW, BAR = 38, 12
 
---- Rows as bars: what was charged, and in it what was given back.
+--- Rows as bars: charges, and refunds inside them.
 -- @param rows of a grouping, at least one
 function M.bars(id, title, description, rows)
   local most, parts = most_of(rows, "charges"), {}
@@ -157,9 +158,9 @@ local function steps_of(balance, path, x_of, y_of)
   return table.concat(points), last
 end
 
---- How the balance falls by renewals, over so many days.
+--- The balance after renewals, over a number of days.
 -- @param balance money
--- @param path of a report, cut to those days
+-- @param path of a report, limited to these days
 -- @param span days
 -- @param today date
 function M.steps(id, title, description, balance, path, span, today)

@@ -1,5 +1,5 @@
--- A report for people at a terminal: figures, a sparkline of the days, bars for each grouping, the
--- calendar. It fits the width that it is given, and does with ASCII where that is all there is.
+-- A report for a terminal: figures, a sparkline of the days, bars for each grouping, the calendar.
+-- It fits the given width, and can be limited to ASCII.
 
 local core = require "proxylua.core"
 local csv = require "proxylua.report.csv"
@@ -30,8 +30,8 @@ local function bar(share, width, signs)
   return signs.full:rep(filled // steps) .. (signs.parts[filled % steps] or "")
 end
 
--- One sign for each value; what is nothing or less is blank, what is least above it the lowest
--- sign.
+-- One character for each value; zero or less is blank, the smallest positive value is the lowest
+-- character.
 local function sparkline(values, signs)
   local highest, out = 0, {}
   for _, value in ipairs(values) do highest = math.max(highest, value) end
@@ -54,7 +54,7 @@ local function title(page, ...)
   if page.color then page.lines[at + 2] = "\27[1m" .. page.lines[at + 2] .. "\27[0m" end
 end
 
--- Breaks a text into lines behind a first word; the next ones are indented as far.
+-- Breaks a text into lines after a first word; the next lines are indented to it.
 local function wrap(page, first, text)
   local line, indent = first, (" "):rep(core.text.width(first))
   for word in text:gmatch("%S+") do
@@ -92,7 +92,8 @@ local function put_days(page, report)
   local each = periods[1].to - periods[1].from + 1
   title(page, "Charges by day")
   put(page, sparkline(values, page.signs))
-  wrap(page, "", ("%s to %s, a sign is %s, the highest %s"):format(report.since, report["until"],
+  wrap(page, "", ("%s to %s, one character is %s, the highest %s"):format(report.since,
+    report["until"],
     each == 1 and "a day" or each .. " days", highest))
 end
 
@@ -105,7 +106,7 @@ local function widths_of(rows, most)
   return math.min(name, most), value
 end
 
--- Lines of a name, an amount and a bar, as wide as there is room for.
+-- Lines of a name, an amount and a bar, over the whole width.
 local function put_bars(page, rows, most_name)
   local name, value = widths_of(rows, most_name or math.min(MOST_NAME, page.width // 2))
   local room, highest = page.width - name - value - 2 * GAP, 0
@@ -146,8 +147,8 @@ local function put_calendar(page, report)
       plural), value = value,
       size = row.price:tonumber() }
   end
-  title(page, "Orders that end, and what renewing them costs")
-  if #rows == 0 then return put(page, "none is known to end") end
+  title(page, "Orders that expire, and the cost of renewing them")
+  if #rows == 0 then return put(page, "no active order has a known expiry date") end
   put_bars(page, rows, page.width)
   if #report.calendar > MOST_ROWS then
     wrap(page, "", ("and %d later days, the last %s"):format(#report.calendar - MOST_ROWS,
@@ -158,14 +159,14 @@ end
 
 local function put_gaps(page, report)
   if #report.gaps == 0 then return end
-  title(page, "What is not known")
+  title(page, "Missing data")
   for _, gap in ipairs(report.gaps) do wrap(page, "- ", shown_name(page, gap)) end
 end
 
 local known = { width = true, ascii = true, color = true, by = true }
 
 --- Checks the options of a text.
--- @return what M.text takes
+-- @return the options of M.text
 -- @raise usage
 function M.check(options)
   options = options or {}
@@ -175,7 +176,7 @@ function M.check(options)
   names.check("px.report.text", options, known)
   local width = options.width or 80
   if math.type(width) ~= "integer" or width < 1 then
-    names.usage("px.report.text: width is a number of columns, got %s", tostring(width))
+    names.usage("px.report.text: width must be a number of columns, got %s", tostring(width))
   end
   return { width = math.max(width, NARROWEST), color = options.color, ascii = options.ascii,
     by = options.by and csv.groupings(options.by) }
@@ -187,7 +188,7 @@ end
 function M.text(report, options)
   local page = { lines = {}, width = options.width, color = options.color, signs = options.ascii
     and ascii or unicode }
-  put(page, ("Spending from %s to %s, in days of UTC"):format(report.since, report["until"]))
+  put(page, ("Spending from %s to %s, in UTC days"):format(report.since, report["until"]))
   page.lines[#page.lines + 1] = ""
   put_summary(page, report)
   put_days(page, report)

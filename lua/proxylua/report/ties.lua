@@ -1,5 +1,5 @@
--- What the journal and the notes say of orders: which pool each belongs to, what was bought, what
--- its last extension cost. So transactions can be told apart whose orders the API no longer lists.
+-- What the journal and the notes have about orders: the pool, the purchases, and the price of the
+-- last extension. So transactions can be assigned whose orders the API no longer lists.
 
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
@@ -8,7 +8,7 @@ local notes = require "proxylua.api.notes"
 
 local M = {}
 
-local NOBODY = "-" -- the note of an order that was let go
+local NOBODY = "-" -- the note of an unassigned order
 
 -- "POST /orders {…}" -> table
 local function params_of(entry)
@@ -33,10 +33,10 @@ local function read_placed(found, entry)
   end
 end
 
---- Reads both.
+--- Reads journal and notes.
 -- @return table: orders (order id -> table: charges (list of day and price), and pool, type,
---   country, extension (price and period of the last) as far as they are known), and open, the
---   entries of unknown outcome
+--   country, extension (price and period of the last) if known), and open, the entries with an
+--   unknown outcome
 -- @raise store
 function M.read()
   local found = { orders = {}, open = {} }

@@ -1,5 +1,5 @@
--- The arithmetic of a report: transactions go in one at a time, exact sums by day, type, country
--- and pool come out. What cannot be told of a transaction is counted as such, never guessed.
+-- The arithmetic of a report: adds up transactions one at a time, exactly, by day, type, country
+-- and pool. Unknown properties of a transaction are counted as unknown, never guessed.
 
 local amount_of = require "proxylua.report.amount"
 local core = require "proxylua.core"
@@ -16,8 +16,7 @@ Sums.__index = Sums
 --- Begins sums.
 -- @param window of days.window
 -- @param place_of function of a transaction's order id, which may be nil: a table with type,
---   country and pool, as far as they are known; the same table for what belongs together saves
---   memory
+--   country and pool if known; returning the same table for equal places saves memory
 function M.new(window, place_of)
   return setmetatable({
     window = window, place_of = place_of, cells = {}, others = {}, kinds = {},
@@ -28,7 +27,7 @@ end
 
 local incoming = { "deposit", "topup", "top_up", "top-up" }
 
--- Whether transactions of a type are charges, refunds or deposits; nil when it does not say.
+-- Whether transactions of a type are charges, refunds or deposits; nil if unknown.
 local function kind_of(told)
   told = type(told) == "string" and told:lower() or ""
   if told:find("refund", 1, true) then return "refund" end
@@ -38,7 +37,7 @@ local function kind_of(told)
   return told:find("charge", 1, true) and not told:find("chargeback", 1, true) and "charge" or nil
 end
 
--- Servers set the sign as they like: the type says which way money went.
+-- Servers differ in the signs they use: the type decides the direction.
 local function size_of(amount)
   return amount < 0 and -amount or amount
 end
@@ -80,7 +79,7 @@ local function add_deposit(sums, amount)
   sums.deposits, sums.deposited = sums.deposits + 1, sums.deposited + amount
 end
 
--- A text in eight bytes: there are many transactions, and all are remembered.
+-- A text in eight bytes: there are many transactions, and all are stored.
 local function hash(text)
   local value = #text
   text = text .. "\0\0\0\0\0\0\0"
@@ -91,8 +90,8 @@ local function hash(text)
   return value
 end
 
--- Whether a transaction was told before: files overlap. One of the same id that says something else
--- is another one.
+-- Whether a transaction occurred before: files overlap. One with the same id and different data is
+-- another one.
 local function is_repeated(sums, transaction)
   if transaction.id == nil then return false end
   local id = hash(tostring(transaction.id))
@@ -118,8 +117,8 @@ local function add_spending(sums, kind, day, transaction, amount)
   sums[field] = sums[field] + 1
 end
 
---- Counts one transaction in, if it belongs to the window.
--- @param transaction with type, amount, order_id and created_at, as far as they are told
+--- Counts a transaction, if it belongs to the window.
+-- @param transaction with type, amount, order_id and created_at, if known
 function Sums:add(transaction)
   local day, amount = days.of(transaction.created_at), amount_of(transaction.amount)
   if not day then
@@ -144,7 +143,7 @@ function Sums:add(transaction)
   end
 end
 
-local UNKNOWN = {} -- a name of its own: somebody's country may be called "unknown"
+local UNKNOWN = {} -- a unique value: a country may be called "unknown"
 
 local name_of = {
   day = function(day) return days.text(day) end,
@@ -184,9 +183,9 @@ local function each_cell(sums, use)
   end
 end
 
---- The rows of a grouping: tables of name, known (false where it is not known what it belongs to),
--- charges, refunds, spent (the charges less the refunds) and transactions. Days come in their order
--- and only where something was charged or refunded; the others by what was spent, most first.
+--- The rows of a grouping: tables of name, known (whether the name is known), charges, refunds,
+-- spent (the charges less the refunds) and transactions. Days are in their order, and only those
+-- with charges or refunds; other rows are sorted by what was spent, highest first.
 -- @param grouping "day", "type", "country" or "pool"
 function Sums:rows(grouping)
   local rows, list = {}, core.json.array()
@@ -202,8 +201,7 @@ function Sums:rows(grouping)
   return list
 end
 
---- What all of the window comes to: charges, refunds and spent, each with its sum; how many of each
--- there were; deposits.
+--- The totals of the window: charges, refunds and spent, each with its sum; their counts; deposits.
 function Sums:totals()
   local whole = new_row("")
   each_cell(self, function(cell) add_cell(whole, cell) end)
@@ -214,7 +212,7 @@ function Sums:totals()
   }
 end
 
---- Sums of what is neither charge, refund nor deposit, by the type that is told.
+--- Sums of transactions that are neither charge, refund nor deposit, by their type.
 function Sums:strangers()
   local list = core.json.array()
   for _, other in pairs(self.others) do list[#list + 1] = other end
@@ -224,11 +222,11 @@ end
 
 local steps = { 1, 7, 28, 91, 364 } -- days: whole weeks, so that each has as many weekends
 
---- The window in at most so many periods of equal length (the last may be shorter), with those
--- without any spending.
+--- Divides the window into at most this many periods of equal length (the last may be shorter),
+-- including those without spending.
 -- @param rows by day
 -- @param window of days.window
--- @param most how many
+-- @param most number of periods
 -- @return list of tables: from and to (days), charges, refunds, spent
 function M.periods(rows, window, most)
   local count, step = window.to - window.from + 1, nil

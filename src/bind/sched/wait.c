@@ -114,7 +114,7 @@ int wait_raise(lua_State *L, bool hopeless)
               runtime_of(L)->tasks.pumping
                   ? "a second wait on tasks, inside one that began where Lua cannot yield; wait "
                     "for them one after the other"
-                  : "this wait can never end: the tasks it waits for wait for this one");
+                  : "this wait cannot end: the tasks it waits for wait for this one");
   else
     error_set(&err, ERROR_CANCELLED,
               runtime_of(L)->interrupted ? "interrupted" : "the task was cancelled");

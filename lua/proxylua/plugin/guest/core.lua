@@ -1,5 +1,5 @@
--- proxylua.core as the program's own modules find it in a plugin's process: beside what C gives
--- there, questions to the parent.
+-- proxylua.core as the program's own modules see it in a plugin's process: the functions in C, and
+-- requests to the parent.
 
 local scheduler = require "proxylua.plugin.guest.scheduler"
 
@@ -60,7 +60,7 @@ local file = {
   end,
 }
 
---- Completes what C gives.
+--- Adds the requests to the functions in C.
 -- @param core table, changed
 function M.complete(core)
   core.task, core.door, core.http, core.file = scheduler, door, make_http(core), file

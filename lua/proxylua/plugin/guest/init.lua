@@ -1,7 +1,7 @@
--- The first code in a plugin's process: builds `px` out of the standard module's own parts, over
--- questions to the parent, and the globals of the plugin; then serves. Called with what C gives it
--- (src/bind/plugin/guest_process.c) before the process is locked in; the function that it answers
--- is called afterwards.
+-- The first code in a plugin's process: builds `px` from the standard module's own parts and
+-- requests to the parent, and the globals of the plugin; then serves. Called with the functions in
+-- C (src/bind/plugin/guest_process.c) before the process is locked in; the returned function is
+-- called afterwards.
 
 local core = ...
 
@@ -11,7 +11,7 @@ local function require(name)
   if loaded[name] == nil then
     local loader, where = core.embedded(name)
     if type(loader) ~= "function" then
-      error(("module '%s' is not there: %s"):format(name, loader), 2)
+      error(("module '%s' not found: %s"):format(name, loader), 2)
     end
     loaded[name] = loader(name, where)
   end
@@ -37,17 +37,18 @@ local workflows = require "proxylua.workflows"
 
 local function load_export()
   require("proxylua.formats").register = function()
-    names.usage("a plugin names its formats in plugin.lua: formats = { NAME = { run = \"…\", "
+    names.usage("declare formats in plugin.lua: formats = { NAME = { run = \"…\", "
       .. "summary = \"…\" } }")
   end
   return workflows.export()
 end
 
--- The workflows that work from in here; the others reach further than any permission.
+-- The workflows that work in a plugin; the others need more than any permission allows.
 local later = { proxies = workflows.proxies, export = load_export, notify = workflows.notify }
 for _, name in ipairs{ "alerts", "check", "deposit", "fleet", "journal", "plugin", "pool", "qr",
   "renew", "report" } do
-  later[name] = function() names.usage("a plugin has no px.%s; a script or a command has", name) end
+  later[name] = function() names.usage("px.%s is not available in plugins, only in "
+    .. "scripts", name) end
 end
 
 local function make_px()
@@ -84,7 +85,7 @@ local function make_px()
 end
 
 local px = make_px()
--- Modules of a folder are out of reach later on.
+-- Modules of a folder cannot be loaded later on.
 if core.is_in_folder then
   for _, name in ipairs{ "proxies", "export", "notify" } do local _ = px[name] end
 end
@@ -101,7 +102,7 @@ end
 
 local function require_module(name)
   if type(name) ~= "string" then
-    error("require takes the name of a module, not a " .. type(name), 2)
+    error("require takes the name of a module, got a " .. type(name), 2)
   end
   if plugin.loaded[name] ~= nil then return plugin.loaded[name] end
   local text, path = find_module(name)
@@ -114,7 +115,7 @@ local function require_module(name)
   return plugin.loaded[name]
 end
 
--- Text alone: bytecode is not checked by anybody.
+-- Source code only: Lua does not verify bytecode.
 local real_load = load
 local function load_text(chunk, name, _, ...)
   if select("#", ...) == 0 then return real_load(chunk, name, "t", globals) end
@@ -138,7 +139,7 @@ for _, name in ipairs{
   globals[name] = _G[name]
 end
 globals.os = { time = os.time, date = os.date, difftime = os.difftime, clock = os.clock }
-rawset(os, "getenv", function() end) -- for the program's own modules: nothing is set in here
+rawset(os, "getenv", function() end) -- for the program's own modules: no variable is set here
 globals._G, globals.require, globals.load = globals, require_module, load_text
 globals.print = function(...) note("print", texts(...)) end
 globals.coroutine = {}
@@ -166,13 +167,13 @@ function handlers.call(name, which, ...)
   return streams.wrap(find_function(name)(streams.unwrap(which, ...)))
 end
 
--- The lines of a batch of proxies, of which the first has this number; and why the one after them
--- cannot be written.
+-- The lines of a batch of proxies, of which the first has this number; and the error of the one
+-- after them.
 function handlers.format(name, proxies, number)
   local fn, lines = find_function(name), {}
   for at, proxy in ipairs(proxies) do
     local line, why = fn(proxy, number + at - 1)
-    if line == nil then return lines, why or "the format answered nothing" end
+    if line == nil then return lines, why or "the format returned nothing" end
     lines[at] = line
   end
   return lines

@@ -1,6 +1,6 @@
--- The tasks of a plugin, inside its process: coroutines that run one at a time. Whatever they wait
--- for is a question to the parent or another task. Where Lua cannot yield, messages are read until
--- the answer is there, and other tasks stand still.
+-- The tasks of a plugin, inside its process: coroutines that run one at a time. A wait is always
+-- for a request to the parent or for another task. Where Lua cannot yield, frames are read until
+-- the response has arrived, and other tasks do not run.
 
 local core = require "proxylua.core"
 
@@ -12,8 +12,8 @@ local M = {}
 
 local current -- the task whose code runs
 local ready, first, last = {}, 1, 0
-local questions, asked, unanswered = {}, 0, 0 -- waits by the number of what we asked
-local calls = {} -- tasks by the number of what the parent asked
+local questions, asked, unanswered = {}, 0, 0 -- waits by the number of our request
+local calls = {} -- tasks by the number of the parent's request
 
 local function raise(kind, message)
   core.error.raise{ kind = kind, message = message }
@@ -58,7 +58,7 @@ local function finish(task, ok, err)
   task.joiners = {}
 end
 
--- Runs the first ready task until it waits. Whether there was one.
+-- Runs the first ready task until it waits. Returns whether there was one.
 local function step()
   if first > last then return false end
   local task, before = ready[first], current
@@ -83,12 +83,12 @@ end
 
 local handle
 
--- Goes on where Lua cannot yield.
+-- Continues where Lua cannot yield.
 local function pump(wait)
   if wait.left then
     if step() then return end
     if unanswered == 0 then
-      raise("usage", "this wait can never end: the tasks it waits for wait for this one")
+      raise("usage", "this wait cannot end: the tasks it waits for wait for this one")
     end
   end
   handle(core.receive())
@@ -96,7 +96,7 @@ end
 
 local function await(wait)
   local task = current
-  if not task then raise("usage", "nothing can be waited for here: no task runs") end
+  if not task then raise("usage", "cannot wait here: no task runs") end
   wait.task = task
   while not wait.done do
     if task.cancelled then
@@ -125,15 +125,15 @@ local function withdraw(wait)
   core.send("x", wait.number)
 end
 
---- Asks the parent and waits for its answer.
--- @param what string, and what belongs to it
--- @return what it answers
--- @raise what it raises
+--- Sends a request to the parent and waits for the response.
+-- @param what string, and its arguments
+-- @return the results
+-- @raise the parent's error
 function M.ask(what, ...)
   asked = asked + 1
   local number = asked
   local why = core.send("c", number, what, ...)
-  if why then raise("usage", "what was asked for cannot leave the plugin: it holds " .. why) end
+  if why then raise("usage", "the arguments cannot leave the plugin: they contain " .. why) end
   local wait = { number = number, cancel = withdraw }
   questions[number], unanswered = wait, unanswered + 1
   await(wait)
@@ -142,13 +142,13 @@ function M.ask(what, ...)
   return unpack(answer, 1, answer.n)
 end
 
---- Tells the parent something.
+--- Sends the parent a notification.
 function M.note(what, ...)
   local why = core.send("n", 0, what, ...)
-  if why then raise("usage", "what was told cannot leave the plugin: it holds " .. why) end
+  if why then raise("usage", "the data cannot leave the plugin: it contains " .. why) end
 end
 
--- What a plugin raises may be anything.
+-- A plugin may raise any value.
 local function portable(err)
   if core.error.is(err) or type(err) == "string" then return err end
   local ok, text = pcall(tostring, err)
@@ -161,7 +161,7 @@ local function answer(number, ok, ...)
   if ok then
     why = core.send("r", number, ...)
     if not why then return end
-    why = "what it answers cannot leave the plugin: it holds " .. why
+    why = "the result cannot leave the plugin: it contains " .. why
   else
     why = portable((...))
   end
@@ -196,8 +196,8 @@ function handle(kind, number, ...)
   end
 end
 
---- Serves the parent until that has gone.
--- @param handlers table of functions by what the parent can ask
+--- Serves the parent until it ends.
+-- @param handlers table of functions by the name of the request
 function M.run(handlers)
   M.handlers = handlers
   while true do
@@ -242,7 +242,7 @@ Task.__index = {
   end,
 }
 
--- A failure that nobody took is told, once nobody can.
+-- The error of a task that was never joined is reported when no task can join it any more.
 function Task.__gc(task)
   if task.state ~= "failed" or task.taken or task.cancelled then return end
   local ok, text = pcall(tostring, task.results[2])
@@ -250,7 +250,7 @@ function Task.__gc(task)
 end
 
 function M.spawn(fn, ...)
-  if type(fn) ~= "function" then raise("usage", "px.spawn takes a function, not a " .. type(fn)) end
+  if type(fn) ~= "function" then raise("usage", "px.spawn takes a function, got a " .. type(fn)) end
   return spawn(fn, ...)
 end
 
@@ -265,8 +265,8 @@ end
 
 M.clock, M.now = core.clock, core.now
 
---- Whether the code that runs now is a task's own, and no coroutine inside of it: a yield there
--- would reach the scheduler.
+--- Whether the running code belongs to a task directly, not to a coroutine inside it: only then a
+-- yield reaches the scheduler.
 function M.is_outermost()
   return current ~= nil and running() == current.thread
 end

@@ -1,5 +1,5 @@
--- The API for plugins: what only reads goes with the permission `read`, charges with `spend`
--- (proxylua.plugin.host.spend). Whatever else changes something at the API is not for plugins.
+-- The API for plugins: reading endpoints with the permission `read`, charges with `spend`
+-- (proxylua.plugin.host.spend). Other endpoints that change something are not available.
 
 local core = require "proxylua.core"
 local spend = require "proxylua.plugin.host.spend"
@@ -15,21 +15,21 @@ end
 
 local function check_params(params)
   if params ~= nil and type(params) ~= "table" then
-    usage("the parameters of a call are a table")
+    usage("the parameters of a call must be a table")
   end
   return params or {}
 end
 
 local requested = { method = true, path = true, query = true, timeout = true, max_wait = true }
 
--- Of what reaches paths that nobody knows, only what cannot change anything.
+-- For paths outside the endpoint table: only requests that cannot change anything.
 local function check_request(request)
   request = check_params(request)
   for name in pairs(request) do
-    if not requested[name] then usage("a plugin's px.request has no %s", tostring(name)) end
+    if not requested[name] then usage("px.request has no option %s in a plugin", tostring(name)) end
   end
   if request.method ~= nil and request.method ~= "GET" then
-    usage("a plugin's px.request is GET alone")
+    usage("px.request allows only GET in a plugin")
   end
   return request
 end
@@ -45,12 +45,13 @@ function M.open(name, permissions, refuse)
 
   function handlers.door(endpoint, params)
     local row = rows[endpoint]
-    if not row then usage("there is no endpoint %s", tostring(endpoint)) end
+    if not row then usage("unknown endpoint %s", tostring(endpoint)) end
     params = check_params(params)
     if row.class == "charge" then return charge(endpoint, params) end
     if row.class ~= "safe" then refuse(nil, "call " .. endpoint) end
     check_read("call " .. endpoint)
-    if params.path ~= nil then usage("%s: a plugin writes files with px.files.write", endpoint) end
+    if params.path ~= nil then usage("%s: use px.files.write to write files in a plugin",
+      endpoint) end
     return core.door.call(endpoint, params)
   end
 
@@ -60,7 +61,7 @@ function M.open(name, permissions, refuse)
   end
 
   function handlers.limits()
-    check_read("ask for the limits")
+    check_read("read the rate limits")
     return core.door.limits()
   end
 

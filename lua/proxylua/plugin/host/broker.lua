@@ -1,6 +1,6 @@
--- What a plugin may ask of its parent, and the check of each question against its permissions. A
--- part a permission: each answers functions by what they are asked for. Everything that comes in is
--- a plugin's, and trusted in nothing.
+-- The requests of a plugin to its parent, and their check against its permissions. One part for
+-- each permission: it returns functions by the names of requests. All input comes from a plugin and
+-- is not trusted.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -9,7 +9,7 @@ local M = {}
 
 local parts = { "api", "files", "net", "env", "exec" }
 
--- Answers the function that raises that a permission is missing: refuse("net", "reach
+-- Returns the function that raises the error of a missing permission: refuse("net", "reach
 -- example.com").
 local function refusal(name)
   return function(permission, what)
@@ -23,8 +23,8 @@ end
 
 local MOST_LOGGED = 1 << 20 -- bytes of one process
 
--- Takes what goes to standard error: each line is told to be the plugin's, and there is an end to
--- them.
+-- Passes on the plugin's standard error: each line is marked as the plugin's, and their total is
+-- limited.
 local function log_of(name)
   local left = MOST_LOGGED
   return function(text)
@@ -35,18 +35,17 @@ local function log_of(name)
     left = left - #lines
     io.stderr:write(lines)
     if left <= 0 then
-      io.stderr:write(prefix, "no more than ", MOST_LOGGED >> 20, " MiB of it is shown\n")
+      io.stderr:write(prefix, "only the first ", MOST_LOGGED >> 20, " MiB are shown\n")
     end
   end
 end
 
---- The questions of one plugin.
+--- The request handlers of one plugin.
 -- @param name string
 -- @param permissions table
--- @param reach "public": its hosts are those of the public internet; "loopback": this machine's
---   too, for tests
--- @return table of functions that answer
--- @return table of functions that take notes
+-- @param reach "public": hosts of the public internet only; "loopback": this machine too, for tests
+-- @return table of functions that return results
+-- @return table of functions for notifications
 function M.open(name, permissions, reach)
   local handlers, refuse = { sleep = core.task.sleep }, refusal(name)
   for _, part in ipairs(parts) do

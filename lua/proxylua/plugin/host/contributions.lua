@@ -1,5 +1,5 @@
 -- What the installed plugins add to px.export and px.check: formats and rules, which run in the
--- plugins' processes. What comes from there is looked at before it counts.
+-- plugins' processes. Their results are checked before they are used.
 
 local core = require "proxylua.core"
 local net = require "proxylua.plugin.host.net"
@@ -8,10 +8,10 @@ local tasks = require "proxylua.tasks"
 
 local M = {}
 
-local BATCH = 256              -- proxies that cross at once
+local BATCH = 256              -- proxies in one request
 -- for a batch, and for one proxy: waiting costs no processor time
 local LINES_SECONDS, RULE_SECONDS = 60, 10
-local MOST_FAILURES = 3        -- of a rule, in one check
+local MOST_FAILURES = 3        -- failures of a rule in one check
 local MOST_REASON = 200        -- bytes
 
 local function entries()
@@ -31,10 +31,10 @@ local function sorted(list)
   return list
 end
 
--- A file of lines, in which a terminal finds nothing to obey.
+-- A line of a file, without control characters for a terminal.
 local function check_line(plugin, line)
   if type(line) ~= "string" or plain.lines(line) ~= line then
-    fail("the plugin %s answered no line of plain text for a proxy", plugin)
+    fail("the plugin %s did not return a line of plain text for a proxy", plugin)
   end
   return line .. "\n"
 end
@@ -43,21 +43,20 @@ local function ask_for_lines(plugin, name, proxies, number)
   return instance_of(plugin):format(name, proxies, number)
 end
 
--- Answers the lines that a plugin makes of proxies, the first of which has this number; or nil,
--- why, and which it cannot write.
+-- Returns the lines that a plugin makes of proxies, the first of which has this number; or nil, the
+-- error, and the number of the failing proxy.
 local function lines_of(plugin, name, proxies, number)
   local lines, why = tasks.timeout(LINES_SECONDS, ask_for_lines, plugin, name, proxies, number)
   local missing = type(lines) == "table" and #proxies - #lines
   if not missing or (why == nil and missing ~= 0) or (why ~= nil and missing <= 0) then
-    fail("the plugin %s answered no list of lines for the format %s", plugin, name)
+    fail("the plugin %s did not return a list of lines for the format %s", plugin, name)
   end
   if why ~= nil then return nil, plain.line(tostring(why)), #lines + 1 end
   for at, line in ipairs(lines) do lines[at] = check_line(plugin, line) end
   return table.concat(lines)
 end
 
--- Lines come in batches: a record is answered with the text of those that were handed over with it,
--- often none.
+-- Lines are made in batches: a record returns the text of the finished batch, often none.
 local function writer(plugin, name)
   local batch, first = {}, 1
   local function flush()
@@ -78,7 +77,7 @@ local function writer(plugin, name)
 end
 
 --- The formats of plugins.
--- @return list of tables: name, plugin, summary, extension; sorted. Empty where the list of plugins
+-- @return list of tables: name, plugin, summary, extension; sorted. Empty if the list of plugins
 --   cannot be read
 function M.formats()
   local list, ok, all = {}, pcall(entries)
@@ -91,7 +90,7 @@ function M.formats()
   return sorted(list)
 end
 
---- The format of a plugin, as proxylua.proxies.export knows them; nil when none has it.
+--- The format of a plugin, in the form of proxylua.proxies.export; nil if no plugin has it.
 -- @raise config
 function M.format(name)
   for plugin, entry in pairs(entries()) do
@@ -112,9 +111,8 @@ local function ask_rule(plugin, name, result, page)
   return instance_of(plugin):rule(name, result, net.plain(page))
 end
 
--- A rule of one check. A proxy that it could not judge has not passed; one that goes on to fail is
--- left out, and that is told: nothing else of the check, nor what depends on it, stands or falls
--- with a plugin.
+-- A rule of one check. A proxy that it could not judge has not passed. A rule that fails repeatedly
+-- is skipped with a warning: the rest of the check must not depend on a plugin.
 local function rule_of(plugin, name)
   local failures = 0
   return { name = name, plugin = plugin, fn = function(result, page)
@@ -128,7 +126,7 @@ local function rule_of(plugin, name)
     if core.error.is(answer) and answer.kind == "cancelled" then error(answer, 0) end
     failures = failures + 1
     if failures == MOST_FAILURES then
-      complain("the rule %s is left out, since it fails again and again", name)
+      complain("the rule %s is skipped: it failed repeatedly", name)
     end
     if failures <= MOST_FAILURES then complain("the rule %s failed: %s", name, tostring(answer)) end
     return true, tostring(answer)
@@ -136,11 +134,11 @@ local function rule_of(plugin, name)
 end
 
 --- The rules of plugins, for one check.
--- @return list of tables: name, plugin, and fn(result, page), which answers whether the proxy
---   fails, and why; sorted
+-- @return list of tables: name, plugin, and fn(result, page), which returns whether the proxy
+--   fails, and the reason; sorted
 function M.rules()
   local list, ok, all = {}, pcall(entries)
-  if not ok then complain("the rules of plugins are left out: %s", tostring(all)) end
+  if not ok then complain("the rules of plugins are skipped: %s", tostring(all)) end
   for plugin, entry in pairs(ok and all or {}) do
     for name in pairs(entry.rules) do list[#list + 1] = rule_of(plugin, name) end
   end

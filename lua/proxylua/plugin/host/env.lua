@@ -1,4 +1,4 @@
--- The environment for plugins: the variables that were granted by name, and none of proxylua's own.
+-- The environment for plugins: the variables that were granted by name, and none of proxylua's.
 
 local M = {}
 

@@ -1,27 +1,26 @@
--- What happens in this program, told to the plugins that want to know. Each is told by a task of
--- its own: what it does with it neither holds up nor changes what has happened, and its failure is
--- told and no more. What plugins buy themselves is told to none: two that answer each other's
--- orders with orders would never end.
+-- Notifies plugins of events in this program. Each plugin is notified in a separate task: its code
+-- neither delays nor changes the event, and its failure only causes a warning. Purchases of plugins
+-- cause no events: two plugins that respond to each other's orders with orders would never end.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
 
 local M = {}
 
-local MOST_FAILURES = 3 -- of a plugin, one after the other, at one kind of event
+local MOST_FAILURES = 3 -- consecutive failures of a plugin with one kind of event
 
 local function complain(...)
   io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n")
 end
 
--- Answers why it could not be told, or nil.
+-- Returns nil, or the reason why the plugin could not be notified.
 local function deliver(name, event, data)
   local ok, err = pcall(function()
     require("proxylua.plugin.host.running").get(name):event(event, data)
   end)
   if ok then return nil end
   if core.error.is(err) and err.kind == "cancelled" then error(err, 0) end
-  return ("the plugin %s could not be told of %s: %s"):format(name, event,
+  return ("the plugin %s could not be notified of %s: %s"):format(name, event,
     plain.line(tostring(err)))
 end
 
@@ -40,7 +39,7 @@ end
 local function listeners_of(event)
   local ok, entries = pcall(require("proxylua.plugin.package.installed").entries)
   if not ok then
-    complain("plugins are told of nothing: %s", tostring(entries))
+    complain("plugins are not notified of events: %s", tostring(entries))
     return {}
   end
   local listeners = {}
@@ -51,7 +50,7 @@ local function listeners_of(event)
   return listeners
 end
 
--- With --sandbox nothing is real, which a plugin that notifies people has to know.
+-- In the sandbox nothing is real, which a plugin that notifies people must know.
 local function marked(data)
   if not core.sandbox.place() then return data end
   local copy = { sandbox = true }
@@ -59,7 +58,7 @@ local function marked(data)
   return copy
 end
 
---- Tells the plugins of an event.
+--- Notifies the plugins of an event.
 -- @param event one of proxylua.plugin.package.permissions.events
 -- @param data table; gets `sandbox=true` in a run with --sandbox
 function M.tell(event, data)
@@ -72,17 +71,17 @@ end
 local function tell_one(listener, event, data)
   if listener.failures >= MOST_FAILURES then return end
   local why = deliver(listener.name, event, data)
-  -- others have failed while this one was told
+  -- other calls failed in the meantime
   if listener.failures >= MOST_FAILURES then return end
   listener.failures = why and listener.failures + 1 or 0
   if why then complain("%s", why) end
   if listener.failures == MOST_FAILURES then
-    complain("the plugin %s is told of no more", listener.name)
+    complain("the plugin %s is not notified again: it failed repeatedly", listener.name)
   end
 end
 
---- What tells the plugins of an event that may come a million times: who listens is looked up now,
--- and each telling is waited for. One that goes on to fail is left out.
+--- A function that notifies the plugins of an event that may come a million times: the listeners
+-- are looked up now, and each call waits for them. One that fails repeatedly is skipped.
 -- @return function(data)
 function M.teller(event)
   local listeners = {}

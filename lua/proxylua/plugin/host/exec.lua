@@ -1,6 +1,6 @@
--- Programs for plugins: those that were granted by their paths, with a list of words and no shell,
--- in an environment that has hardly anything. A program runs with the user's rights: whoever grants
--- one trusts what it does with words of the plugin's.
+-- Programs for plugins: those that were granted by their paths, with a list of arguments and
+-- without a shell, in a minimal environment. A program runs with the user's rights: granting it
+-- means trusting it with arguments of the plugin.
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -27,7 +27,7 @@ end
 local function seconds_of(options)
   options = options or {}
   if type(options) ~= "table" then
-    usage("px.exec takes a table of options, not a %s", type(options))
+    usage("px.exec takes its options as a table, got a %s", type(options))
   end
   for name in pairs(options) do
     if name ~= "timeout" then usage("px.exec has no option %s", tostring(name)) end
@@ -49,9 +49,9 @@ function M.open(_, permissions, refuse)
       end
       words = words or {}
       if type(words) ~= "table" then
-        usage("px.exec takes the words as a list, not a %s", type(words))
+        usage("px.exec takes the arguments as a list, got a %s", type(words))
       end
-      if #words > MOST_WORDS then usage("px.exec takes at most %d words", MOST_WORDS) end
+      if #words > MOST_WORDS then usage("px.exec takes at most %d arguments", MOST_WORDS) end
       local all, seconds = { path, table.unpack(words) }, seconds_of(options)
       local code, output = core.plugin.exec(path, all, environment(), seconds)
       return { code = code, output = output }

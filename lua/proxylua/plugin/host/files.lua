@@ -1,13 +1,13 @@
--- Files for plugins: beneath the folders that were granted, links not followed, and never
--- proxylua's own. A grant is an absolute path, or one that begins with ~/, of a folder or of one
--- file; so is what is asked for.
+-- Files for plugins: inside the granted folders, without following links, and never proxylua's own.
+-- A grant is the absolute path, or a path that begins with ~/, of a folder or of one file; so is
+-- the path in a request.
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
 
 local M = {}
 
-local MOST = 8 << 20 -- bytes that are read
+local MOST = 8 << 20 -- maximum bytes to read
 
 local function expand(path)
   local rest = path:match("^~/(.*)$")
@@ -18,8 +18,8 @@ local function parent(path)
   return path and path:match("^(.*)/[^/]*$")
 end
 
--- A file is hidden where it is, and where it will be when it is made: a key or a journal is nobody
--- else's to begin.
+-- A file of proxylua is refused where it is, and where it would be created: a plugin must not
+-- create a key or a journal.
 local function hide(list, path)
   local folder = core.system.real_path(parent(path:gsub("/+$", "")) or ".")
   local name = path:match("[^/]+/*$")
@@ -27,8 +27,8 @@ local function hide(list, path)
   list[#list + 1] = core.system.real_path(path)
 end
 
--- The real paths of the settings, the key, the journal, the plugins and their lock file; and what
--- processes tell of themselves, the environment for one.
+-- The real paths of the settings, the key, the journal, the plugins and their lock file; and the
+-- files in which processes publish their state, such as their environment.
 local function hidden()
   local places = config.own_files()
   for _, folder in ipairs(config.default_folders()) do places[#places + 1] = folder end
@@ -38,8 +38,8 @@ local function hidden()
   return list
 end
 
--- The granted folder that a path is in, and its way from there; a granted file is one name in its
--- folder.
+-- The granted folder that contains a path, and the path inside it; a granted file is one name in
+-- its folder.
 local function place(path, grants)
   for _, grant in ipairs(grants) do
     grant = expand(grant):gsub("(.)/+$", "%1")
@@ -51,7 +51,7 @@ end
 
 local function check(path, grants, refuse, permission, what)
   if type(path) ~= "string" or path:find("\0", 1, true) then
-    core.error.raise{ kind = "usage", message = "a path is a text" }
+    core.error.raise{ kind = "usage", message = "the path must be a text" }
   end
   local folder, rest = place(expand(path), grants or {})
   if not folder then refuse(permission, what .. " " .. path) end
@@ -68,7 +68,7 @@ function M.open(_, permissions, refuse)
     write = function(path, text)
       local folder, rest = check(path, grants.write, refuse, "files.write", "write")
       if type(text) ~= "string" then
-        core.error.raise{ kind = "usage", message = "what is written is a text" }
+        core.error.raise{ kind = "usage", message = "the content must be a text" }
       end
       core.plugin.write_beneath(folder, rest, hidden(), text)
     end,

@@ -1,16 +1,16 @@
--- A running plugin, from its parent's side. It is another process of this program, which can only
--- compute and ask; what it asks is done here, as far as its permissions go
+-- A running plugin, seen from its parent. It is another process of this program, which can only
+-- compute and send requests; the parent fulfils them within its permissions
 -- (proxylua.plugin.host.broker).
 --
 -- A plugin is its modules by path, one of which is main.lua: a module that returns a table of
--- functions. Wherever the manifest names a function (`run` of a command, the values of `on`), it is
--- "function", one of main's, or "module.function", where `module` is what the plugin itself would
--- `require`. A command's function is called with a table of its options, an event's with what has
--- happened.
+-- functions. A manifest names a function (`run` of a command, the values of `on`) as "function",
+-- one of main's, or as "module.function", where `module` is the name for the plugin's own
+-- `require`. A command's function is called with a table of its options, an event's with the data
+-- of the event.
 --
--- Arguments and results cross by copy: nil, booleans, numbers, texts, tables, amounts of money and
--- errors. A function among them is taken for an iterator, which crosses in batches. What a plugin
--- raises arrives as what it was.
+-- Arguments and results are copied: nil, booleans, numbers, texts, tables, amounts of money and
+-- errors. A function among them is an iterator, which is passed in batches. An error of a plugin
+-- arrives unchanged.
 
 local broker = require "proxylua.plugin.host.broker"
 local core = require "proxylua.core"
@@ -18,15 +18,14 @@ local streams = require "proxylua.plugin.streams"
 local tasks = require "proxylua.tasks"
 
 local M = {
-  -- whether plugins with permissions run where nothing locks them in: the user's setting
-  -- uncaged_plugins
+  -- whether plugins with permissions run without seccomp: the setting uncaged_plugins
   uncaged = false,
 }
 
 -- bytes, and seconds of processor time that a call may take without waiting
 local MEMORY, CPU = 64 << 20, 10
-local START_SECONDS = 60 -- until its main module is loaded, which may wait for a turn at the API
-local EVENT_SECONDS = 15 -- nobody waits for what it does about an event any longer
+local START_SECONDS = 60 -- until its main module is loaded, which may wait for a rate-limit slot
+local EVENT_SECONDS = 15 -- maximum time to wait for the handling of an event
 
 local Instance = {}
 Instance.__index = Instance
@@ -44,12 +43,12 @@ local function serve(instance, number, what, ...)
   instance.begun[number] = true
   local handler = instance.handlers[what]
   if not handler then
-    return answer(instance, number, false, ("there is no %s to ask for"):format(tostring(what)))
+    return answer(instance, number, false, ("unknown request %s"):format(tostring(what)))
   end
   answer(instance, number, pcall(handler, ...))
 end
 
--- A task that has not begun never does, and answers nothing.
+-- A task that has not begun never does, and sends no response.
 local function cancel(instance, number)
   local task = instance.tasks[number]
   if not task then return end
@@ -59,19 +58,18 @@ local function cancel(instance, number)
   end
 end
 
--- Whether nobody waits for it: it has done what it was started for, and that was no call of
--- somebody's. What it would go on to ask, at an event's end for one, must not keep the program from
--- ending.
+-- Whether no caller waits for it: it has done its work, which was not a call. Requests that it
+-- would still send, for example after an event, must not keep the program from ending.
 local function is_left(instance)
   return instance.waited == 0 and instance.done and not instance.wanted
 end
 
 local function left_behind()
   return core.error.new{ kind = "cancelled",
-    message = "nobody waits for what the plugin does any more" }
+    message = "no caller waits for the plugin any more" }
 end
 
--- To be closed when what it is asked for has been done.
+-- Returns a value to close when the work is done.
 local function while_waiting(instance)
   instance.waited = instance.waited + 1
   return setmetatable({}, { __close = function()
@@ -81,10 +79,10 @@ local function while_waiting(instance)
   end })
 end
 
--- Errors raised here end the plugin: no honest one causes any.
+-- An error raised here ends the plugin: a correct one causes none.
 local function on_message(instance, kind, number, what, ...)
   if kind == "c" then
-    assert(not instance.tasks[number], "two questions under one number")
+    assert(not instance.tasks[number], "two requests with one number")
     if is_left(instance) then return answer(instance, number, false, left_behind()) end
     instance.tasks[number] = core.task.spawn(serve, instance, number, what, ...)
   elseif kind == "x" then
@@ -95,13 +93,13 @@ local function on_message(instance, kind, number, what, ...)
   end
 end
 
--- What is under way for it is stopped; a charge that has left is settled by the core, as every one.
+-- Cancels its running tasks; a charge that was sent is still settled by the core.
 local function on_end(instance)
   for _, task in pairs(instance.tasks) do task:cancel() end
   instance.tasks = {}
 end
 
--- Whether it gets to know anything.
+-- Whether it is notified of anything.
 local function has_grant(permissions, manifest)
   if next(permissions) ~= nil then return true end
   for _, field in ipairs{ "on", "formats", "rules" } do
@@ -114,8 +112,8 @@ local function check_cage(name, permissions, manifest)
   local caged = core.plugin.caged()
   if caged or M.uncaged or not has_grant(permissions, manifest) then return caged end
   fail("config",
-    "the plugin %s has permissions, and this system cannot lock it in: seccomp is missing. With "
-    .. "uncaged_plugins = true in the config file it runs all the same: trust it as you trust a "
+    "the plugin %s has permissions, but this system cannot restrict it: seccomp is missing. With "
+    .. "uncaged_plugins = true in the config file it runs without: trust it as you trust a "
     .. "program", name)
 end
 
@@ -130,9 +128,9 @@ end
 
 --- Starts a plugin's process and loads its main module.
 -- @param spec table: `name`, `modules` (texts by path), `manifest` (`commands`, `on`, `formats`,
---   `rules`), `permissions`; `memory` in bytes, `cpu` and `start` in seconds, where the usual is
---   not enough; `reach="loopback"`, for tests alone: its hosts may be on this machine. No manifest
---   has this field
+--   `rules`), `permissions`; `memory` in bytes, `cpu` and `start` in seconds, if not the defaults;
+--   `reach="loopback"`, only for tests: its hosts may be on this machine. Manifests do not have
+--   this field
 -- @return instance, with methods
 -- @raise what its main module raises; config; usage; timeout; internal
 function M.start(spec)
@@ -171,15 +169,15 @@ local function call(instance, fn, ...)
   return instance.streams.unwrap(ask(instance, "call", fn, instance.streams.wrap(...)))
 end
 
--- Until it is closed, somebody waits for what the plugin does, and for what it prints. Else that is
--- told on standard error: it would get among the data of others, which a file or a program may take
--- for proxies.
+-- Until it is closed, a caller waits for the plugin, and its print goes to standard output. After
+-- that it goes to standard error: otherwise it could get into the data of another command, which a
+-- program may read as proxies.
 local function while_called(instance)
   instance.called, instance.wanted = instance.called + 1, true
   return setmetatable({}, { __close = function() instance.called = instance.called - 1 end })
 end
 
---- Calls a function of the plugin and waits for what it answers.
+--- Calls a function of the plugin and waits for the results.
 -- @param fn string: "function" of main, or "module.function"
 -- @param ... its arguments
 -- @return its results
@@ -207,7 +205,7 @@ function Instance:command(name, options)
   return self:call(command.run, options or {})
 end
 
---- Tells it of an event, if it wants to know of it, and waits for a quarter of a minute at most.
+--- Notifies it of an event, if it handles it, and waits for at most 15 seconds.
 -- @param name string
 -- @param data table
 -- @return whether it did
@@ -219,12 +217,12 @@ function Instance:event(name, data)
   return true
 end
 
---- Lines of one of its formats.
+--- Makes lines in one of its formats.
 -- @param name string
 -- @param proxies list of records
 -- @param number of the first of them
--- @return list of what it answered for each, and why the one after them cannot be written; what it
---   answers is not looked at
+-- @return list of the results for each, and the error of the one after them; the results are not
+--   checked
 -- @raise as `call`
 function Instance:format(name, proxies, number)
   local format = named(self, "formats", name)
@@ -232,11 +230,11 @@ function Instance:format(name, proxies, number)
   return ask(self, "format", format.run, proxies, number)
 end
 
---- Asks one of its rules.
+--- Applies one of its rules.
 -- @param name string
 -- @param result table, as px.check.run has it
--- @param page table, what came through the proxy: status, body, headers, ok, time, connect_time
--- @return what it answered, which is not looked at
+-- @param page table, the response through the proxy: status, body, headers, ok, time, connect_time
+-- @return the result, which is not checked
 -- @raise as `call`
 function Instance:rule(name, result, page)
   local rule = named(self, "rules", name)
@@ -244,7 +242,7 @@ function Instance:rule(name, result, page)
   return ask(self, "rule", rule.run, result, page)
 end
 
---- Why its process has ended; nil while it lives.
+--- The reason why its process has ended; nil while it runs.
 function Instance:ended()
   return self.process:status()
 end

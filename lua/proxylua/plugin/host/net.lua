@@ -1,6 +1,6 @@
--- HTTP for plugins: to the hosts that were granted, by redirects too, and only where their names
--- lead to the public internet. A host is "api.example.com", which means the ports of http and
--- https, or has another port ("example.com:8443").
+-- HTTP for plugins: to the granted hosts, also after redirects, and only if their names resolve to
+-- the public internet. A host is "api.example.com", with the ports of http and https, or has
+-- another port ("example.com:8443").
 
 local core = require "proxylua.core"
 
@@ -15,8 +15,8 @@ local known = {
     max_body = true,
 }
 
--- Those that say to whom a request goes, and where it ends: what is behind that would be another,
--- to whomever it names.
+-- Headers that decide where a request goes and where it ends: they could smuggle a second request
+-- to another host.
 local not_its_own = { host = true, ["content-length"] = true, ["transfer-encoding"] = true }
 
 local function usage(...)
@@ -29,11 +29,11 @@ local function matches(grant, scheme, host, port)
   return port == with_port and host == name
 end
 
--- The whole URL, when it may be asked for; a name that may not is never looked up. Answers its
--- origin too.
+-- The whole URL, if it is permitted; other names are not even resolved. Returns its origin too.
 local function check_url(hosts, refuse, text, base)
   local url, scheme, host, port, user = core.plugin.url(text, base)
-  if not url or user or not ports[scheme] then usage("px.http: this is no URL of a web server") end
+  if not url or user or not ports[scheme] then usage("px.http: url must be an http or https "
+    .. "URL") end
   host = host:lower()
   for _, grant in ipairs(hosts) do
     if matches(grant, scheme, host, port) then
@@ -46,16 +46,16 @@ end
 local function check_options(options)
   if options == nil then return {} end
   if type(options) ~= "table" then
-    usage("px.http takes a table of options, not a %s", type(options))
+    usage("px.http takes its options as a table, got a %s", type(options))
   end
   local copy = {}
   for name, value in pairs(options) do
-    if not known[name] then usage("px.http has no %s for a plugin", tostring(name)) end
+    if not known[name] then usage("px.http has no option %s in a plugin", tostring(name)) end
     copy[name] = value
   end
   for name in pairs(type(copy.headers) == "table" and copy.headers or {}) do
     if type(name) == "string" and not_its_own[name:lower()] then
-      usage("px.http: a plugin sets no header %s", name)
+      usage("px.http: a plugin cannot set the header %s", name)
     end
   end
   if math.type(copy.max_body) ~= "integer" or copy.max_body > MOST_BODY then
@@ -64,7 +64,7 @@ local function check_options(options)
   return copy
 end
 
---- An answer of px.http as what can cross.
+--- A response of px.http in a form that can be passed to a plugin.
 function M.plain(response)
   return {
     status = response.status, body = response.body, headers = response.headers, ok = response.ok,
@@ -73,7 +73,7 @@ function M.plain(response)
   }
 end
 
--- How a redirect goes on: nil where none is to be followed.
+-- The next request of a redirect: nil if none is to be followed.
 local function follow(method, response)
   local status, to = response.status, response.headers.location
   if not to or status < 301 or status > 308 or (status > 303 and status < 307) then return nil end
@@ -91,7 +91,7 @@ function M.open(_, permissions, refuse, reach)
   local function fetch(method, text, options)
     if not methods[method] then usage("px.http has no %s", tostring(method)) end
     if type(text) ~= "string" or text:find("\0", 1, true) then
-      usage("px.http: the URL is a text")
+      usage("px.http: url must be a text")
     end
     options = check_options(options)
     local left = math.tointeger(options.redirects) or REDIRECTS

@@ -1,5 +1,4 @@
--- The installed plugins that run: each is started at its first use, and again at the next one when
--- its process has ended.
+-- The running plugins: each is started at its first use, and again when its process has ended.
 
 local core = require "proxylua.core"
 local host = require "proxylua.plugin.host"
@@ -12,7 +11,7 @@ local function open(name)
   return require("proxylua.plugin.package.installed").open(name)
 end
 
--- In a task of its own, which all join that need the plugin meanwhile.
+-- In a separate task, which all callers join that need the plugin meanwhile.
 local function start(name, spec)
   local ok, instance = pcall(function()
     spec = spec or open(name)
@@ -29,8 +28,7 @@ end
 
 --- The running instance of a plugin (proxylua.plugin.host).
 -- @param name string
--- @param spec what proxylua.plugin.package.installed.open answered, nil: it is opened when it is
---   needed
+-- @param spec from proxylua.plugin.package.installed.open, nil: it is opened when needed
 -- @raise what opening and starting it raise
 function M.get(name, spec)
   local instance = instances[name]
@@ -39,10 +37,10 @@ function M.get(name, spec)
   return starting[name]:join()
 end
 
---- The functions of a plugin's main module; a plugin that runs not yet does so at the first call.
+--- The functions of a plugin's main module; the plugin starts at the first call.
 -- @param name string
 -- @return table of functions by their names
--- @raise usage when it is not installed; config when its files are not what was installed
+-- @raise usage when it is not installed; config when its files have changed
 function M.functions(name)
   local spec
   if not instances[name] then spec = open(name) end

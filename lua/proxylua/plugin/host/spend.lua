@@ -1,7 +1,7 @@
--- Charges of plugins: within a ceiling of each plugin's own, per_run and per_day, inside of what
--- the user allows anyway. It is a purse of the core's, which sums up what lies in the journal under
--- keys that begin with the plugin's name, for all processes and machines that share the store: the
--- plugin can touch no other keys, and nobody else's count as its own.
+-- Charges of plugins: within a budget for each plugin, per_run and per_day, inside the user's own
+-- limits. The core sums up the journal's entries whose keys begin with the plugin's name, for all
+-- processes and machines that share the store. A plugin can use no other keys, and only its own
+-- entries count.
 
 local core = require "proxylua.core"
 
@@ -9,7 +9,7 @@ local M = {}
 
 local function key_of(prefix, key)
   if key ~= nil and type(key) ~= "string" then
-    core.error.raise{ kind = "usage", message = "key is a text, not a " .. type(key) }
+    core.error.raise{ kind = "usage", message = "key must be a text, got a " .. type(key) }
   end
   return prefix .. (key or core.journal.random_key())
 end

@@ -1,7 +1,7 @@
--- The plugins that are installed. Each lies in `NAME/DIGEST` below one folder; `lock.json` beside
--- them says which digest of each counts, what it may do, and the SHA-256 of every file. Writing
--- that list whole is the one step in which a plugin appears, changes or goes away; what a crash
--- leaves beside it is never looked at, and cleared by the next installation.
+-- The installed plugins. Each is in `NAME/DIGEST` below one folder; `lock.json` beside them has the
+-- current digest of each, its permissions, and the SHA-256 of every file. Writing that list as a
+-- whole is the single step that installs, changes or removes a plugin; leftovers of a crash are
+-- never read, and removed by the next installation.
 
 local core = require "proxylua.core"
 local hooks = require "proxylua.util.hooks"
@@ -27,7 +27,7 @@ end
 -- @raise config
 function M.folder()
   return find_folder()
-    or refuse("there is no place for plugins: neither XDG_DATA_HOME nor HOME is set")
+    or refuse("no folder for plugins: neither XDG_DATA_HOME nor HOME is set")
 end
 
 local function list_path()
@@ -40,22 +40,24 @@ local entry_fields = {
   commands = "table", on = "table", formats = "table", rules = "table", files = "table",
 }
 
--- Names and digests are those of folders.
+-- Names and digests are used as names of folders.
 local function check_entry(damaged, name, entry)
-  if not manifests.is_name(name) then damaged("%s is no name of a plugin", tostring(name)) end
+  if not manifests.is_name(name) then damaged("%s is not a valid name of a plugin",
+    tostring(name)) end
   for field, kind in pairs(entry_fields) do
     if type(entry) ~= "table" or type(entry[field]) ~= kind then
       damaged("%s of %s is missing", field, name)
     end
   end
-  if not entry.digest:find("^%x+$") then damaged("digest of %s is none", name) end
+  if not entry.digest:find("^%x+$") then damaged("digest of %s is not valid", name) end
 end
 
 local function check_list(path, list)
   local function damaged(format, ...)
     refuse("the list of plugins %s is damaged: " .. format, path, ...)
   end
-  if type(list) ~= "table" or type(list.plugins) ~= "table" then damaged("it holds no plugins") end
+  if type(list) ~= "table" or type(list.plugins) ~= "table" then damaged("it has no field "
+    .. "plugins") end
   for name, entry in pairs(list.plugins) do check_entry(damaged, name, entry) end
   return list.plugins
 end
@@ -82,8 +84,8 @@ local function write_list(plugins)
     .. "\n", MODE)
 end
 
---- What the list has of all plugins, by their names; in a bundle, of those that it was made with
--- alone. Their files are not looked at.
+--- The list's entries of all plugins, by name; in a bundle, only of those that it contains. Their
+-- files are not read.
 -- @return table of entries: version, description, from, digest, permissions, commands and on (lists
 --   of names), formats and rules (tables: name -> summary, of a format its extension too), files
 -- @raise config
@@ -100,13 +102,14 @@ function M.names()
   return list
 end
 
---- What the list has of one plugin.
+--- The list's entry of one plugin.
 -- @raise usage when it is not installed; config
 function M.entry(name)
   local entries = read_list()
   if entries[name] then return entries[name] end
   local nearest = names.nearest(name, entries)
-  names.usage("there is no plugin %s%s; proxylua plugin list shows those that are installed", name,
+  names.usage("the plugin %s is not installed%s; proxylua plugin list shows the installed "
+    .. "ones", name,
     nearest and (", did you mean %s?"):format(nearest) or "")
 end
 
@@ -114,7 +117,7 @@ local function place_of(name, entry)
   return ("%s/%s/%s"):format(M.folder(), name, entry.digest:sub(1, 16))
 end
 
--- All that lies in a folder, by its path in it: the path on disk, false for what is no file.
+-- Everything in a folder, by its path in it: the path on disk, false for anything but a file.
 local function gather(folder, prefix, found)
   for _, item in ipairs(core.folder.list(folder) or {}) do
     local path, name = folder .. "/" .. item.name, prefix .. item.name
@@ -127,7 +130,7 @@ local function gather(folder, prefix, found)
   return found
 end
 
--- Answers the files' texts and the list of what is not as it was installed.
+-- Returns the files' texts and the list of differences from the installation.
 local function read_files(folder, entry)
   local found, texts, problems = gather(folder, "", {}), {}, {}
   for name, digest in pairs(entry.files) do
@@ -140,14 +143,14 @@ local function read_files(folder, entry)
     texts[name] = text
   end
   for name in pairs(found) do
-    if entry.files[name] == nil then problems[#problems + 1] = name .. " does not belong to it" end
+    if entry.files[name] == nil then problems[#problems + 1] = name .. " was added" end
   end
   table.sort(problems)
   return texts, problems
 end
 
--- Another process may replace the plugin while it is read: then the list says so, and the new one
--- counts.
+-- Another process may replace the plugin while it is read: then the list has changed, and the new
+-- plugin is used.
 local function read_plugin(name)
   while true do
     local entry = M.entry(name)
@@ -162,8 +165,8 @@ local function same(a, b)
   return core.json.encode(a) == core.json.encode(b)
 end
 
--- What the list says of a plugin is what a command, an event or a format is offered by: it must be
--- what the confirmed manifest says.
+-- Commands, events and formats are offered by the list's data: it must agree with the confirmed
+-- manifest.
 local function differing_field(entry, manifest)
   local described = M.describe{ manifest = manifest, files = {} }
   for _, field in ipairs{ "version", "description", "commands", "on", "formats", "rules" } do
@@ -179,27 +182,29 @@ local function modules_of(texts)
   return modules
 end
 
---- Loads a plugin whose files are as they were installed; in a bundle, one that it was made with.
+--- Loads a plugin whose files have not changed; in a bundle, one that it contains.
 -- @param name string
 -- @return table: name, version, folder, modules (texts by path, main.lua among them), manifest,
 --   permissions (as granted)
--- @raise usage when it is not installed; config, which says what is wrong with it
+-- @raise usage when it is not installed; config with the difference
 function M.open(name)
   if hooks.call("bundled_plugins") then return hooks.call("bundled_plugin", name) end
   local entry, folder, texts, problems = read_plugin(name)
   if problems then
-    refuse("the plugin %s is not as it was installed: %s; proxylua plugin update %s, or remove it",
+    refuse("the plugin %s has changed since its installation: %s; run proxylua plugin update %s, "
+      .. "or remove it",
       name,
       table.concat(problems, ", "), name)
   end
   local manifest = manifests.read(texts["plugin.lua"] or "")
   if manifest.name ~= name or not same(manifest.permissions, entry.permissions) then
-    refuse("the plugin %s asks for other permissions than were granted; proxylua plugin update %s",
+    refuse("the plugin %s asks for permissions other than the granted ones; run proxylua plugin "
+      .. "update %s",
       name, name)
   end
   local field = differing_field(entry, manifest)
   if field then
-    refuse("the list of plugins has other %s for %s than its plugin.lua; proxylua plugin update %s",
+    refuse("the list of plugins and plugin.lua differ in %s of %s; run proxylua plugin update %s",
       field, name, name)
   end
   manifests.check_runtime(manifest)
@@ -210,7 +215,7 @@ function M.open(name)
   }
 end
 
--- A link is removed, whatever it leads to; where it cannot be, it is not followed either.
+-- A link is removed, not its target; if that fails, it is not followed either.
 local function remove_tree(path)
   if os.remove(path) then return end
   for _, item in ipairs(core.folder.list(path) or {}) do
@@ -240,8 +245,8 @@ local function write_files(folder, files)
   for path in pairs(folders) do core.folder.sync(path) end
 end
 
--- Puts the files in their place. A folder that is there is what a crash left: nothing in the list
--- leads to it.
+-- Moves the files to their place. A folder that exists there is a leftover of a crash: the list
+-- does not refer to it.
 local function place(base, target, files)
   local stage = base .. "/stage"
   remove_tree(stage)
@@ -282,7 +287,7 @@ local function told_of(rows)
   return told
 end
 
---- What the list will say of a plugin.
+--- The list's entry of a plugin.
 -- @param plugin table of proxylua.plugin.package.source
 function M.describe(plugin)
   local manifest = plugin.manifest
@@ -295,14 +300,14 @@ function M.describe(plugin)
   }
 end
 
--- What another process did since the question was asked is not undone.
+-- A change by another process since the question is not undone.
 local function check_before(name, before, now)
   if (before and before.digest) == (now and now.digest) then return end
-  refuse("the plugin %s was %s meanwhile by somebody else; nothing was done", name,
+  refuse("the plugin %s was %s by another process meanwhile; nothing was done", name,
     not now and "removed" or before and "replaced" or "installed")
 end
 
---- Refuses a plugin that adds what another has added already.
+--- Refuses a plugin whose formats or rules another plugin has already.
 -- @param name of the plugin
 -- @param entry of the list, or manifest
 -- @param plugins entries by name; nil: those that are installed
@@ -312,11 +317,12 @@ function M.check_alone(name, entry, plugins)
   for other, its in pairs(plugins) do
     for format in pairs(other ~= name and entry.formats or {}) do
       if its.formats[format] then
-        refuse("the format %s is the plugin %s's already", format, other)
+        refuse("the format %s belongs to the plugin %s already", format, other)
       end
     end
     for rule in pairs(other ~= name and entry.rules or {}) do
-      if its.rules[rule] then refuse("the rule %s is the plugin %s's already", rule, other) end
+      if its.rules[rule] then refuse("the rule %s belongs to the plugin %s already", rule,
+        other) end
     end
   end
 end
@@ -327,9 +333,9 @@ local function clear(base, kept)
   end
 end
 
---- Installs a plugin, or replaces the one of its name: wholly, or not at all.
--- @param plugin table of proxylua.plugin.package.source, whose permissions somebody has agreed to
--- @param before the entry that the question was asked upon, nil: it was not installed
+--- Installs a plugin, or replaces an installed one: completely, or not at all.
+-- @param plugin table of proxylua.plugin.package.source, whose permissions the user has granted
+-- @param before the list's entry at the time of the question, nil: it was not installed
 -- @raise config, store
 function M.install(plugin, before)
   local name, entry = plugin.manifest.name, M.describe(plugin)
@@ -339,8 +345,7 @@ function M.install(plugin, before)
     M.check_alone(name, entry, plugins)
     local target = place_of(name, entry)
     local base = target:match("^(.*)/")
-    -- Files that were tampered with are replaced in place: the list leads to nothing sound there
-    -- anyhow.
+    -- Files that were changed are replaced in place: the list does not refer to intact ones anyway.
     local is_there = before and before.digest == entry.digest and M.verify(name) == nil
     if not is_there then place(base, target, plugin.files) end
     plugins[name] = entry
@@ -349,7 +354,7 @@ function M.install(plugin, before)
   end)
 end
 
---- Takes a plugin away.
+--- Removes a plugin.
 -- @raise usage when it is not installed; config, store
 function M.remove(name)
   M.entry(name)
@@ -361,8 +366,8 @@ function M.remove(name)
   end)
 end
 
---- Looks at all that is installed of a plugin.
--- @return nil when it is sound, else what is wrong with it
+--- Verifies the files of a plugin.
+-- @return nil when they are unchanged, else the differences
 function M.verify(name)
   local ok, err = pcall(M.open, name)
   if ok then return nil end

@@ -1,4 +1,4 @@
--- plugin.lua, what a plugin says of itself: a table read as data and checked field by field.
+-- plugin.lua, the manifest of a plugin: a table that is read as data and checked field by field.
 
 local core = require "proxylua.core"
 local hooks = require "proxylua.util.hooks"
@@ -36,22 +36,22 @@ local function unknown(where, given, known)
   for name in pairs(given) do
     if known[name] == nil then
       local nearest = names.nearest(tostring(name), known)
-      raise("there is no %s%s%s", where == "" and "field " or where .. ".", tostring(name),
+      raise("unknown %s%s%s", where == "" and "field " or where .. ".", tostring(name),
         nearest and (", did you mean %s?"):format(nearest) or "")
     end
   end
 end
 
 local function check_line(field, value, most)
-  if type(value) ~= "string" or value:find("^%s*$") then refuse(field, "is a text") end
+  if type(value) ~= "string" or value:find("^%s*$") then refuse(field, "must be a text") end
   if #value > most or not plain.is_line(value) then
-    refuse(field, ("is one line of plain text, at most %d bytes"):format(most))
+    refuse(field, ("must be one line of plain text, at most %d bytes"):format(most))
   end
   return value
 end
 
 local function check_table(field, value)
-  if type(value) ~= "table" then refuse(field, "is a table, got a " .. type(value)) end
+  if type(value) ~= "table" then refuse(field, "must be a table, got a " .. type(value)) end
   return value
 end
 
@@ -60,7 +60,7 @@ local function check_function(field, value)
   local name = type(value) == "string" and #value <= 200 and value or ""
   if not name:find("^[%a_][%w_.]*$") or name:find("..", 1, true) or name:find("%.%d")
     or name:find("%.$") then
-    refuse(field, "is the name of a function in main.lua, or module.function")
+    refuse(field, "must be the name of a function in main.lua, or module.function")
   end
   return name
 end
@@ -70,35 +70,40 @@ local function check_choices(field, choices)
   for at = 1, #check_table(field, choices) do
     check_line(("%s[%d]"):format(field, at), choices[at], 100)
   end
-  if #choices == 0 then refuse(field, "is a list of texts") end
+  if #choices == 0 then refuse(field, "must be a list of texts") end
 end
 
 local function check_default(field, option, kind)
   local value = option.default
   if value == nil then return end
   if kind == "flag" or option.required then
-    refuse(field, "goes with neither a flag nor what is required")
+    refuse(field, "cannot be used for a flag or a required option")
   end
   local found = kind == "integer" and math.type(value) or type(value)
-  if found ~= option_types[kind] then refuse(field, "is not of the type " .. kind) end
-  if kind == "text" and not plain.is_line(value) then refuse(field, "is one line of plain text") end
+  if found ~= option_types[kind] then refuse(field, "must have the type " .. kind) end
+  if kind == "text" and not plain.is_line(value) then refuse(field, "must be one line of plain "
+    .. "text") end
 end
 
 local function check_option(field, name, option)
   if type(name) ~= "string" or not name:find("^%l[%l%d-]*$") or #name < 2 or #name > 40 then
-    refuse(field, "is no name for an option: small letters, digits and -, such as max-price")
+    refuse(field, "is not a valid name of an option: use small letters, digits and -, such as "
+      .. "max-price")
   end
-  if hooks.call("is_option", name) then refuse(field, "is an option that goes with everything") end
+  if hooks.call("is_option", name) then refuse(field, "is a global option of proxylua") end
   unknown(field, check_table(field, option), option_fields)
   check_line(field .. ".summary", option.summary, 200)
   local kind = option.type or "flag"
-  if not option_types[kind] then refuse(field .. ".type", "is flag, text, integer or number") end
+  if not option_types[kind] then refuse(field .. ".type", "must be flag, text, integer or "
+    .. "number") end
   if option.required ~= nil and option.required ~= true then
-    refuse(field .. ".required", "is true, or left out")
+    refuse(field .. ".required", "must be true, or left out")
   end
-  if option.required and kind == "flag" then refuse(field .. ".required", "goes with no flag") end
+  if option.required and kind == "flag" then refuse(field .. ".required", "cannot be used for a "
+    .. "flag") end
   check_choices(field .. ".choices", option.choices)
-  if option.choices and kind ~= "text" then refuse(field .. ".choices", "go with the type text") end
+  if option.choices and kind ~= "text" then refuse(field .. ".choices", "can be used only for the "
+    .. "type text") end
   check_default(field .. ".default", option, kind)
   return {
     summary = option.summary, type = kind, default = option.default, required = option.required,
@@ -114,12 +119,12 @@ end
 
 local function check_command(field, name, command)
   if type(name) ~= "string" or not name:find("^%l[%l%d-]*$") or #name > 40 then
-    refuse(field, "is no name for a command: small letters, digits and -")
+    refuse(field, "is not a valid name of a command: use small letters, digits and -")
   end
   unknown(field, check_table(field, command), command_fields)
   local options = {}
   if count(check_table(field .. ".options", command.options or {})) > MOST_OPTIONS then
-    refuse(field .. ".options", ("are at most %d"):format(MOST_OPTIONS))
+    refuse(field .. ".options", ("may be at most %d"):format(MOST_OPTIONS))
   end
   for option, value in pairs(command.options or {}) do
     options[option] = check_option(("%s.options.%s"):format(field, option), option, value)
@@ -134,7 +139,7 @@ end
 local function check_commands(given)
   local commands = {}
   if count(check_table("commands", given)) > MOST_COMMANDS then
-    refuse("commands", ("are at most %d"):format(MOST_COMMANDS))
+    refuse("commands", ("may be at most %d"):format(MOST_COMMANDS))
   end
   for name, command in pairs(given) do
     commands[name] = check_command("commands." .. tostring(name), name, command)
@@ -145,12 +150,12 @@ end
 local function check_added(field, given, check)
   local added = {}
   if count(check_table(field, given)) > MOST_ADDED then
-    refuse(field, ("are at most %d"):format(MOST_ADDED))
+    refuse(field, ("may be at most %d"):format(MOST_ADDED))
   end
   for name, row in pairs(given) do
     local where = ("%s.%s"):format(field, tostring(name))
     if type(name) ~= "string" or not name:find("^%l[%l%d-]*$") or #name > 40 then
-      refuse(where, "is no name: small letters, digits and -")
+      refuse(where, "is not a valid name: use small letters, digits and -")
     end
     added[name] = check(where, name, check_table(where, row))
     added[name].run = check_function(where .. ".run", row.run)
@@ -161,10 +166,11 @@ end
 
 local function check_format(field, name, row)
   unknown(field, row, format_fields)
-  if require("proxylua.formats").is_own(name) then refuse(field, "is a format of proxylua") end
+  if require("proxylua.formats").is_own(name) then refuse(field, "is already a format of "
+    .. "proxylua") end
   local extension = row.extension or "txt"
   if type(extension) ~= "string" or not extension:find("^%w[%w.]*$") or #extension > 20 then
-    refuse(field .. ".extension", "is what the names of its files end in, such as txt")
+    refuse(field .. ".extension", "must be the extension of its files, such as txt")
   end
   return { extension = extension }
 end
@@ -172,7 +178,7 @@ end
 local function check_rule(field, name, row)
   unknown(field, row, rule_fields)
   if require("proxylua.check.verdict").is_own(name) then
-    refuse(field, "is a reason of proxylua's own")
+    refuse(field, "is already a reason of proxylua")
   end
   return {}
 end
@@ -184,23 +190,24 @@ local function check_events(given)
   return on
 end
 
---- Whether a value can be the name of a plugin, and so of its folder.
+--- Whether a value can be the name of a plugin, and of its folder.
 function M.is_name(name)
   return type(name) == "string" and #name <= 40 and name:find("^%l[%l%d-]*$") ~= nil
 end
 
 local function check_name(name)
   if not M.is_name(name) then
-    refuse("name", "is small letters, digits and -, beginning with a letter, at most 40")
+    refuse("name", "must be small letters, digits and -, beginning with a letter, at most 40")
   end
-  if hooks.call("is_command", name) then refuse("name", name .. " is a command of proxylua") end
+  if hooks.call("is_command", name) then refuse("name", name .. " is already a command of "
+    .. "proxylua") end
   return name
 end
 
 local function check_requires(requires)
   if requires == nil then return nil end
   if not versions.range(requires) then
-    refuse("requires", "is a range of versions, such as \">=1.2 <2\"")
+    refuse("requires", "must be a range of versions, such as \">=1.2 <2\"")
   end
   return requires
 end
@@ -208,7 +215,7 @@ end
 --- Reads a manifest.
 -- @param text of plugin.lua
 -- @return table: name, version, description, requires, permissions, commands, on, formats, rules;
---   the last five are there always
+--   the last five are always present
 -- @raise config, which names the field
 function M.read(text)
   local given = core.data.load(text, "=plugin.lua", LIMITS)
@@ -218,7 +225,7 @@ function M.read(text)
     description = check_line("description", given.description, 300),
       requires = check_requires(given.requires),
   }
-  if not versions.parse(given.version) then refuse("version", "is a version such as 1.2.0") end
+  if not versions.parse(given.version) then refuse("version", "must be a version such as 1.2.0") end
   manifest.permissions = permissions.check(given.permissions or {}, refuse, unknown)
   manifest.commands = check_commands(given.commands or {})
   manifest.on = check_events(given.on or {})
@@ -227,7 +234,7 @@ function M.read(text)
   return manifest
 end
 
--- The modules that a manifest calls functions of, by the field that does.
+-- The modules whose functions a manifest calls, by field.
 local function modules_of(manifest)
   local list = {}
   for name, command in pairs(manifest.commands) do
@@ -241,7 +248,7 @@ local function modules_of(manifest)
   return list
 end
 
---- Refuses a manifest that calls functions of modules that are not there.
+--- Refuses a manifest that calls functions of missing modules.
 -- @param files table whose keys are the paths of the plugin's files
 -- @raise config
 function M.check_modules(manifest, files)
@@ -249,7 +256,7 @@ function M.check_modules(manifest, files)
     local module = name:match("^(.+)%.[^.]+$")
     local path = module and module:gsub("%.", "/")
     if path and not files[path .. ".lua"] and not files[path .. "/init.lua"] then
-      refuse(field, ("is of a module that is not there: %s.lua"):format(path))
+      refuse(field, ("needs a module that does not exist: %s.lua"):format(path))
     end
   end
 end
@@ -260,7 +267,7 @@ function M.check_runtime(manifest)
   if manifest.requires and not versions.fits(core.version, manifest.requires) then
     core.error.raise{
       kind = "config",
-      message = ("the plugin %s %s requires proxylua %s, and this is %s"):format(manifest.name,
+      message = ("the plugin %s %s requires proxylua %s, but this is %s"):format(manifest.name,
         manifest.version,
         manifest.requires, core.version),
     }

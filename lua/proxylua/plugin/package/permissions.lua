@@ -1,5 +1,5 @@
--- What a plugin may do beyond computing: checked, told in plain words, and compared. Whoever
--- enforces it works by this table too.
+-- The permissions of plugins beyond computing: checked, described in words, and compared. The host
+-- enforces them by this table.
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
@@ -8,10 +8,10 @@ local M = {}
 
 local MOST = 50 -- entries of a list
 
---- What a plugin can be told of.
+--- The events that a plugin can be notified of.
 M.events = {
   order_placed = "an order is placed", order_extended = "an order is extended",
-  request_charged = "a charge by path is made, of no known endpoint",
+  request_charged = "a charge by path is made, outside the known endpoints",
   charge_refused = "a charge is refused", check_failed = "a proxy fails a check",
   balance_low = "the balance is low",
 }
@@ -49,7 +49,7 @@ local function variable(value)
   if type(value) ~= "string" or not value:find("^[%a_][%w_]*$") or #value > 100 then
     return nil, "the name of an environment variable"
   elseif value:find("^PROXYLUA_") then
-    return nil, "a variable other than the program's own, which no plugin reads"
+    return nil, "a variable that is not one of proxylua's own"
   end
   return value
 end
@@ -59,7 +59,7 @@ local function yes(value)
   return true
 end
 
--- Of each permission the check of its value, of the entries of its list, or of its fields.
+-- For each permission the check of its value, of the entries of its list, or of its fields.
 local schema = {
   read = { check = yes },
   spend = { fields = { per_run = { check = amount, required = true },
@@ -74,16 +74,16 @@ local check_fields
 local function check_list(where, value, check, refuse)
   local list, seen = {}, {}
   if type(value) ~= "table" or #value == 0 or #value > MOST then
-    refuse(where, ("is a list of 1 to %d texts"):format(MOST))
+    refuse(where, ("must be a list of 1 to %d texts"):format(MOST))
   end
   for key in pairs(value) do
     if math.type(key) ~= "integer" or key < 1 or key > #value then
-      refuse(where, "is a list and has no names in it")
+      refuse(where, "must be a list without names")
     end
   end
   for at, entry in ipairs(value) do
     local checked, expected = check(entry)
-    if not checked then refuse(("%s[%d]"):format(where, at), "is " .. expected) end
+    if not checked then refuse(("%s[%d]"):format(where, at), "must be " .. expected) end
     if not seen[checked] then list[#list + 1] = checked end
     seen[checked] = true
   end
@@ -95,12 +95,12 @@ local function check_one(where, value, row, refuse, unknown)
   if row.fields then return check_fields(where, value, row.fields, refuse, unknown) end
   if row.list then return check_list(where, value, row.list, refuse) end
   local checked, expected = row.check(value)
-  if checked == nil then refuse(where, "is " .. expected) end
+  if checked == nil then refuse(where, "must be " .. expected) end
   return checked
 end
 
 function check_fields(where, given, rows, refuse, unknown)
-  if type(given) ~= "table" then refuse(where, "is a table") end
+  if type(given) ~= "table" then refuse(where, "must be a table") end
   unknown(where, given, rows)
   local checked = {}
   for name, row in pairs(rows) do
@@ -129,15 +129,14 @@ local function sorted(rows)
   return list
 end
 
--- The events of a manifest, by their names, or of the list of plugins, as a list.
+-- The events of a manifest by name, or of the list of plugins, as a list.
 local function sorted_events(on)
   local list = on and #on > 0 and table.move(on, 1, #on, 1, {}) or sorted(on)
   table.sort(list)
   return list
 end
 
--- Everything that is granted, one thing a row: what it is, and how to say it. `amount`: more of it
--- is more.
+-- All permissions, one a row: its name and its description. `amount`: a higher one permits more.
 local function grants(plugin)
   local rows, permissions = {}, plugin.permissions
   local function add(id, text, value) rows[#rows + 1] = { id = id, text = text, amount = value } end
@@ -149,42 +148,42 @@ local function grants(plugin)
   end
   local spend, files = permissions.spend, permissions.files or {}
   if spend then
-    add("spend.per_run", ("spend up to %s a run, inside what you allow yourself"):format(
+    add("spend.per_run", ("spend up to %s per run, within your own limits"):format(
       spend.per_run), spend.per_run)
-    add("spend.per_day", ("spend up to %s a day, inside what you allow yourself"):format(
+    add("spend.per_day", ("spend up to %s per day, within your own limits"):format(
       spend.per_day), spend.per_day)
   end
   add_all("files.read", files.read, "read files in %s")
   add_all("files.write", files.write, "write and replace files in %s")
-  add_all("net", permissions.net, "exchange data with %s")
+  add_all("net", permissions.net, "send data to and receive data from %s")
   add_all("env", permissions.env, "read the environment variable %s")
   add_all("exec", permissions.exec,
-    "run the program %s with your rights, which is as good as everything")
+    "run the program %s with your rights, which allows almost everything")
   add_all("format", sorted(plugin.formats),
-    "write exports in the format %s, and see the passwords of what you export so")
+    "write exports in the format %s, and see the passwords in them")
   add_all("rule", sorted(plugin.rules),
-    "judge the proxies of every check by the rule %s, and see the pages that they bring")
+    "apply the rule %s to every check, and see the fetched pages")
   for _, event in ipairs(sorted_events(plugin.on)) do
-    add("on=" .. event, ("be told, with all that is known of it, whenever %s"):format(
+    add("on=" .. event, ("be notified, with all details, whenever %s"):format(
       M.events[event]))
   end
   return rows
 end
 
---- Tells people what a plugin may do.
+--- Describes the permissions of a plugin in words.
 -- @param plugin table: permissions, formats, rules and on, as a manifest and the list of plugins
 --   have them
--- @return list of texts, each of which goes on after "It may"; empty: it can only compute
+-- @return list of texts that continue "It may"; empty: it can only compute
 function M.words(plugin)
   local list = {}
   for at, row in ipairs(grants(plugin)) do list[at] = row.text end
   return list
 end
 
---- What a plugin may that it might not before.
+--- The permissions of a plugin that it did not have before.
 -- @param old table, as M.words takes it
 -- @param new table
--- @return list of texts as M.words has them; empty when nothing grows
+-- @return list of texts like those of M.words; empty if nothing is added
 function M.growth(old, new)
   local had, list = {}, {}
   for _, row in ipairs(grants(old)) do had[row.id] = row end

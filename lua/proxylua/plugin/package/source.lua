@@ -1,5 +1,5 @@
--- Where a plugin comes from: a folder, a .plx file or a URL, each as the list of its files and what
--- its plugin.lua says.
+-- The source of a plugin: a folder, a .plx file or a URL, as the list of its files and its
+-- manifest.
 
 local core = require "proxylua.core"
 local manifests = require "proxylua.plugin.package.manifest"
@@ -15,7 +15,7 @@ local function refuse(format, ...)
   core.error.raise{ kind = "config", message = format:format(...) }
 end
 
--- Hidden files, packed plugins and what only tests need are no part of a plugin.
+-- Hidden files, packed plugins and files for tests are not part of a plugin.
 local function is_left_out(path)
   return path:find("^%.") or path:find("/%.") or path:find("%.plx$") or path == "spec"
     or path:find("^spec/")
@@ -23,20 +23,21 @@ end
 
 local function check_file(file)
   if not plain.is_line(file.name) then
-    refuse("%s is a name that shows as another", plain.line(file.name))
+    refuse("the file name %s has characters that hide or rearrange it", plain.line(file.name))
   end
   if is_left_out(file.name) then
-    refuse("%s is no part of a plugin; proxylua plugin pack leaves it out", file.name)
+    refuse("%s cannot be part of a plugin; proxylua plugin pack leaves it out", file.name)
   end
   if not file.name:find("%.lua$") then return end
-  if file.data:find("^\27") then refuse("%s is compiled Lua; plugins are text", file.name) end
+  if file.data:find("^\27") then refuse("%s is compiled Lua; plugins must be source "
+    .. "code", file.name) end
   local chunk, why = load(file.data, "=" .. file.name, "t", {})
   if not chunk then refuse("%s", why) end
 end
 
---- Takes a list of files for a plugin.
--- @param files list of {name, path, data}: in the plugin, and where that is from
--- @param from text, where they come from
+--- Makes a plugin of a list of files.
+-- @param files list of {name, path, data}: name in the plugin, and source
+-- @param from text, their source
 -- @return table: files, manifest, from
 -- @raise config
 function M.of_files(files, from)
@@ -46,7 +47,7 @@ function M.of_files(files, from)
     check_file(file)
   end
   for _, name in ipairs{ "plugin.lua", "main.lua" } do
-    if not found[name] then refuse("%s is no plugin: there is no %s in it", from, name) end
+    if not found[name] then refuse("%s is not a plugin: it has no %s", from, name) end
   end
   local manifest = manifests.read(found["plugin.lua"])
   manifests.check_modules(manifest, found)
@@ -60,9 +61,9 @@ local function add_file(list, path, name)
   if not data then refuse("cannot read %s: %s", path, failure) end
   list[#list + 1] = { name = name, path = path, data = data }
   list.total = list.total + #data
-  if #list > LIMITS.count then refuse("there are more than %d files in it", LIMITS.count) end
+  if #list > LIMITS.count then refuse("it has more than %d files", LIMITS.count) end
   if list.total > LIMITS.total then
-    refuse("there are more than %d MiB in it", LIMITS.total >> 20)
+    refuse("it is larger than %d MiB", LIMITS.total >> 20)
   end
 end
 
@@ -77,7 +78,7 @@ local function add_folder(list, folder, prefix)
     elseif entry.kind == "file" then
       add_file(list, path, name)
     else
-      refuse("%s is a link or a special file, which no plugin has", path)
+      refuse("%s is a link or a special file, which plugins cannot contain", path)
     end
     ::next::
   end
@@ -93,13 +94,13 @@ function M.of_folder(path)
 end
 
 --- The plugin in the bytes of an archive.
--- @param from text, where they come from
--- @param sha256 the digest that they must have, nil: any
+-- @param from text, their source
+-- @param sha256 the required digest, nil: any
 -- @raise config
 function M.of_bytes(bytes, from, sha256)
   local digest = core.digest.sha256(bytes)
   if sha256 and sha256:lower() ~= digest then
-    refuse("%s is not what was expected: its SHA-256 is %s", from, digest)
+    refuse("%s does not have the expected SHA-256; it has %s", from, digest)
   end
   local plugin = M.of_files(core.archive.read(bytes, LIMITS), from)
   for _, file in ipairs(plugin.files) do file.path = from end
@@ -115,23 +116,23 @@ end
 
 local hosts_here = { ["127.0.0.1"] = true, ["[::1]"] = true, localhost = true }
 
--- The whole URL, which may be relative to another. What is on the way could be changed, but for
--- https and what never leaves this machine.
+-- The whole URL, which may be relative to another. Only https and loopback are allowed, since other
+-- downloads could be changed on the way.
 local function check_url(text, base)
   local url, scheme, host, _, user = core.plugin.url(text, base)
   if not url or user or not (scheme == "https"
     or (scheme == "http" and hosts_here[host:lower()])) then
-    refuse("plugins come from https URLs, or from this machine; not from %s", text)
+    refuse("the URL of a plugin must be https or loopback, got %s", text)
   end
   return url
 end
 
--- A server chooses where a redirect leads: it must not lead into this machine or its network. The
--- request connects to public addresses only.
+-- A redirect is chosen by the server: it must not lead to this machine or its network. The request
+-- connects to public addresses only.
 local function check_redirect(text, base)
   local url, scheme, _, _, user = core.plugin.url(text, base)
   if not url or user or scheme ~= "https" then
-    refuse("%s leads to %s; redirects are followed to public https URLs only", base, text)
+    refuse("%s redirects to %s; only public https URLs are allowed", base, text)
   end
   return url
 end
@@ -145,16 +146,16 @@ local function fetch(place)
     if answer.ok then return answer.body end
     if answer.status < 300 or answer.status > 399 or not location then
       core.error.raise{ kind = "network", status = answer.status,
-        message = ("%s answers with the status %d"):format(url, answer.status) }
+        message = ("%s responds with status %d"):format(url, answer.status) }
     end
     url, reach = check_redirect(location, url), "public"
   end
-  refuse("%s leads on and on", place)
+  refuse("%s redirects too often", place)
 end
 
---- The plugin in a file, in a folder or behind a URL.
+--- The plugin in a file or a folder, or at a URL.
 -- @param place path or URL
--- @param sha256 the digest that an archive must have, nil: any
+-- @param sha256 the required digest of an archive, nil: any
 -- @raise usage, config; what px.http.get raises
 function M.open(place, sha256)
   if sha256 and not sha256:find("^%x+$") or sha256 and #sha256 ~= 64 then
@@ -163,11 +164,11 @@ function M.open(place, sha256)
   if place:find("^%a[%w+.-]*://") then return M.of_bytes(fetch(place), place, sha256) end
   local kind = core.system.kind(place)
   if kind == "folder" and sha256 then
-    names.usage("--sha256 goes with an archive, and %s is a folder", place)
+    names.usage("--sha256 can be used only for an archive, and %s is a folder", place)
   end
   if kind == "folder" then return M.of_folder(place) end
   if not kind then
-    names.usage("there is no plugin %s: no file and no folder of that name", place)
+    names.usage("there is no plugin %s: no such file or folder", place)
   end
   return of_file(place, sha256)
 end

@@ -1,4 +1,4 @@
--- What `proxylua plugin new` writes: a small plugin that works, with its spec.
+-- The files that `proxylua plugin new` writes: a small working plugin, with its spec.
 
 local core = require "proxylua.core"
 local manifests = require "proxylua.plugin.package.manifest"
@@ -9,7 +9,8 @@ local M = {}
 local files = {}
 
 files["plugin.lua"] = [[
--- What this plugin is, and what it may do. Read as data: there is nothing to call here.
+-- The manifest of this plugin: its contents and permissions. It is read as data and cannot call
+-- functions.
 return {
   name = "NAME",
   version = "0.1.0",
@@ -24,7 +25,7 @@ return {
   },
   commands = { -- proxylua NAME count --type isp
     count = {
-      run = "count", -- of main.lua; "module.function" is one of another file
+      run = "count", -- a function of main.lua; "module.function" names one of another file
       summary = "count the proxies of active orders",
       options = {
         ["of-type"] = { type = "text", summary = "only this type of proxies" },
@@ -36,13 +37,14 @@ return {
 ]]
 
 files["main.lua"] = [[
--- Runs in a process of its own, which can only compute and ask: what px does here, proxylua does, as far as plugin.lua says.
+-- Runs in a separate process that can only compute: proxylua does the work of px, within the
+-- permissions in plugin.lua.
 
 local px = require "proxylua"
 
 local M = {}
 
--- A command gets its options; what it answers is shown, as a table or with --json.
+-- A command is called with its options; its result is printed, as a table or with --json.
 function M.count(options)
   local counts, rows = {}, {}
   for order in px.orders.each{ status = "active" } do
@@ -55,7 +57,7 @@ function M.count(options)
   return rows
 end
 
--- An event gets what has happened; px.log tells people.
+-- An event's function is called with its data; px.log prints a message for the user.
 function M.placed(order)
   px.log(("%s: %s proxies of type %s"):format(order.id, order.quantity, order.type))
 end
@@ -64,8 +66,9 @@ return M
 ]]
 
 files["spec/main_spec.lua"] = [[
--- `proxylua plugin test` runs this. `plugin` calls functions of main.lua in the plugin's own process, `command` and `event` go by
--- plugin.lua; px is the spec's, against an API of its own with money that is not real.
+-- `proxylua plugin test` runs this. `plugin` calls functions of main.lua in the plugin's own
+-- process, `command` and `event` those in plugin.lua; px is the spec's, with a separate emulated
+-- API.
 
 it("counts the proxies of active orders", function()
   px.orders.create{ type = "isp", quantity = 2, country = "US", period = 30, key = "spec" }
@@ -74,7 +77,7 @@ it("counts the proxies of active orders", function()
   assert(#plugin.count{ of_type = "mobile" } == 0)
 end)
 
-it("tells of an order", function()
+it("reports an order", function()
   event("order_placed", { id = "ord_1", quantity = 2, type = "isp" })
 end)
 ]]
@@ -89,7 +92,7 @@ files["README.md"] = [[
 ]]
 
 --- Writes a new plugin.
--- @param folder path, which must not be there
+-- @param folder path, which must not exist
 -- @param name of the plugin
 -- @raise usage, config, store
 function M.write(folder, name)
@@ -98,7 +101,7 @@ function M.write(folder, name)
     texts[path] = text:gsub("%f[%w]%u%u%u%u+%f[%W]", { NAME = name, VERSION = core.version })
   end
   manifests.read(texts["plugin.lua"])
-  if core.system.kind(folder) then names.usage("%s is there already", folder) end
+  if core.system.kind(folder) then names.usage("%s exists already", folder) end
   core.system.make_folder(folder .. "/spec")
   for path, text in pairs(texts) do core.system.write_file(folder .. "/" .. path, text) end
 end

@@ -1,5 +1,5 @@
--- `proxylua plugin test`: runs the specs of a plugin. They call it in its own process, locked in as
--- it will be, and what it asks for goes to an emulated API.
+-- `proxylua plugin test`: runs the specs of a plugin. They call it in a separate process, with the
+-- same restrictions as later, and its requests go to an emulated API.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -8,8 +8,8 @@ local M = {}
 
 local MOST_BYTES = 1 << 20
 
--- Specs, and what they need to know of the plugin. A process is started for each example that uses
--- it.
+-- The specs, and the data of the plugin that they need. A process is started for each example that
+-- uses it.
 local function environment(spec, start, run)
   local instance
   local function get()
@@ -41,7 +41,7 @@ local function specs_in(folder)
     end
   end
   if #list == 0 then
-    names.usage("there is nothing to test: %s holds no file whose name ends in _spec.lua", folder)
+    names.usage("nothing to test: %s has no file whose name ends in _spec.lua", folder)
   end
   return list
 end
@@ -58,9 +58,9 @@ end
 -- @param plugin table of proxylua.plugin.package.source
 -- @param folder of the plugin
 -- @param start function that starts the process of a plugin (proxylua.plugin.host)
--- @param tell function(name of the example, what went wrong or nil)
--- @return how many passed
--- @return how many failed
+-- @param tell function(name of the example, error or nil)
+-- @return the number of passed examples
+-- @return the number of failed ones
 -- @raise usage, config
 function M.run(plugin, folder, start, tell)
   local passed, failed = 0, 0

@@ -1,11 +1,11 @@
--- Versions as semver.org has them, and ranges of them: ">=1.2 <2", "^1.2.3".
+-- Versions by semver.org, and ranges of them: ">=1.2 <2", "^1.2.3".
 
 local M = {}
 
---- Takes a version apart.
+--- Parses a version.
 -- @param text "1.2.3" or "1.2.3-beta.1+build"
--- @return table: the three numbers, and `pre`, the list of what follows the "-"; or nil when it is
---   none
+-- @return table: the three numbers, and `pre`, the list of what follows the "-"; or nil if it is
+--   not a version
 function M.parse(text)
   if type(text) ~= "string" or #text > 100 then return nil end
   local core, build = text:match("^([^+]*)%+(.*)$")
@@ -69,7 +69,7 @@ local tests = {
   ["="] = function(order) return order == 0 end,
 }
 
--- What a "^" still allows: up to the next of the first number that is not 0.
+-- The upper bound of a "^": the next version of the first number that is not 0.
 local function next_of(version)
   local at = version[1] > 0 and 1 or version[2] > 0 and 2 or 3
   local ends = { 0, 0, 0, pre = { "0" } }
@@ -78,10 +78,10 @@ local function next_of(version)
   return ends
 end
 
---- Takes a range apart.
--- @param text comparisons between blanks, which all have to hold: >= > <= < = ^, each with a
---   version, whose last numbers may be left out
--- @return list of {operator, version}; nil when it is none
+--- Parses a range.
+-- @param text comparisons between spaces, which must all hold: >= > <= < = ^, each with a version,
+--   whose last numbers may be left out
+-- @return list of {operator, version}; nil if it is not a range
 function M.range(text)
   if type(text) ~= "string" or #text > 200 then return nil end
   local list = {}
