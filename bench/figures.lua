@@ -8,8 +8,7 @@ local folder = env "BENCH_FOLDER"
 local http = "http://127.0.0.1:" .. env "HTTP_PORT"
 local https = "https://127.0.0.1:" .. env "TLS_PORT"
 local bare, ours = "build/bench/bare", folder .. "/proxylua"
-local key = "'Accept: application/json' 'Content-Type: application/json' 'Authorization: Bearer "
-  .. "sk_live_bench'"
+local key = "'Accept: application/json' 'Authorization: Bearer sk_live_bench'"
 local runs = 5
 local mib = 1024 -- of the KiB that sizes are told in
 

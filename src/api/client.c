@@ -120,7 +120,7 @@ static void warn_of_clocks(struct client *client)
   client->settings.warn(client->settings.tell_arg, text);
 }
 
-static void take_date(struct client *client, const struct http_exchange *x)
+static void take_date(struct client *client, struct http_exchange *x)
 {
   double date = x->has_head ? http_date(x) : 0;
   if (date <= 0) return;

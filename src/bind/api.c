@@ -193,7 +193,7 @@ static int fail(lua_State *L, struct error *err, const char *body, size_t size,
 }
 
 /* The server's Date has whole seconds: half of one is missing on average. */
-static void note_clock(struct engine *engine, const struct http_exchange *x)
+static void note_clock(struct engine *engine, struct http_exchange *x)
 {
   double date = x ? http_date(x) : 0;
   struct timespec now;
@@ -206,7 +206,7 @@ static void note_clock(struct engine *engine, const struct http_exchange *x)
 static int finish_call(lua_State *L, struct visit *visit)
 {
   struct client_call *call = visit->call;
-  const struct http_exchange *x = call->exchange;
+  struct http_exchange *x = call->exchange;
   struct error err = call->error;
   visit->call = NULL;
   note_clock(engine_use(L), x);

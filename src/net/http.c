@@ -89,10 +89,12 @@ void http_release(struct http_exchange *x)
     return;
   }
   /* libcurl counts over a handle's whole life how often it sent again because a kept connection had
-   * died, and gives up at the sixth; only a reset makes it forget. It also forgets the key. */
-  if (x->sends > 1 || x->code != CURLE_OK || x->request.bearer) {
+   * died, and gives up at the sixth; only a reset clears the count. */
+  if (x->sends > 1 || x->code != CURLE_OK) {
     curl_easy_reset(x->easy);
     options_set_once(x);
+  } else if (x->request.bearer) {
+    curl_easy_setopt(x->easy, CURLOPT_XOAUTH2_BEARER, NULL);
   }
   link_in(&http->idle, x);
   http->idle_count++;
@@ -324,6 +326,7 @@ static void reset(struct http_exchange *x, const struct http_request *request)
   x->status = 0;
   x->sends = 0;
   x->trailer_bytes = 0;
+  x->date = -1;
   x->negotiates = false;
   x->asked_for[0] = x->text[0] = '\0';
   x->failure = ERROR_INIT;

@@ -84,6 +84,7 @@ struct http_exchange {
   bool queued;
   CURL *easy;
   struct file file;
+  double date;          /* of http_date; negative: not read yet */
   size_t trailer_bytes; /* of header lines after the head */
   int sends;
 };
@@ -129,10 +130,10 @@ int64_t http_time(const struct http_exchange *exchange, CURLINFO which);
 /* Seconds that Retry-After asks for: a number, decimals rounded up, or an HTTP date, which counts
  * from the response's own Date where there is one. Negative when it is absent, not readable, below
  * 1 or above HTTP_MAX_RETRY_AFTER. */
-double http_retry_after(const struct http_exchange *exchange);
+double http_retry_after(struct http_exchange *exchange);
 
 /* The server's clock when it answered, in seconds since 1970; 0 when it did not tell. */
-double http_date(const struct http_exchange *exchange);
+double http_date(struct http_exchange *exchange);
 
 /* Whether a URL's host is loopback: 127.0.0.0/8, ::1 or localhost. */
 bool http_is_loopback(const char *url);

@@ -4,7 +4,6 @@ local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local options = require "proxylua.cli.args.options"
 local plain = require "proxylua.util.text"
-local words_of_people = require "proxylua.cli.args.words"
 
 require "proxylua.cli.hooks"
 
@@ -19,7 +18,7 @@ end
 local function refuse_word(word)
   local known = {}
   for _, name in ipairs(require("proxylua.cli.commands").names()) do known[name] = true end
-  words_of_people.refuse(word, known)
+  require("proxylua.cli.args.words").refuse(word, known)
 end
 
 -- A command takes precedence over a script of the same name: a file in the working directory never
@@ -121,7 +120,7 @@ local function begin(...)
   local all = { ... }
   local flags, words, is_script = options.scan(all)
   local before = table.move(all, 1, #all - #words, 2, { core.system.program() })
-  if not is_script then words = words_of_people.expand(words) end
+  if words[1] and not is_script then words = require("proxylua.cli.args.words").expand(words) end
   if flags.version or (words[1] == "version" and not is_script) then
     return show(("proxylua %s (%s)\n"):format(core.version, _VERSION))
   end
