@@ -48,21 +48,69 @@ describe("a charge that nothing allows", function()
     end)
   end
 
-  it("is asked about on a line of its own, whatever was shown before", function()
-    local file = os.tmpname()
-    program.write(file,
-      [[return { { name = "us", type = "isp", quantity = 4, period = 30, batch = 2 } }]])
-    open{ "fleet", "apply", file }
-    for _, left in ipairs{ "995.20", "990.40" } do
-      local screen = at:await("afterwards " .. left .. "\nGo ahead? [y/N]")
-      assert.matches("\nproxylua: POST /orders [^\n]+\n  costs 4.80; balance %S+ afterwards "
-        .. left, screen)
+  describe("of a plan", function()
+    local file
+    before_each(function()
+      file = os.tmpname()
+      program.write(file, [[return { { name = "us", type = "isp", country = "US", quantity = 4,
+        period = 30, batch = 2 } }]])
+    end)
+    after_each(function() os.remove(file) end)
+
+    it("is asked about once, with the total and the balance before and after", function()
+      open{ "fleet", "apply", file }
+      local screen = at:await("(balance 1000.00 -> 990.40)? [y/N]")
+      assert.matches("\nBuy 2 orders: 9.60 %(balance 1000.00 %-> 990.40%)%? %[y/N%]$", screen)
+      assert.equal(0, sold())
       at:type("y")
       at:press("Enter")
+      at:await("2 of 2 done")
+      assert.equal(2, sold())
+    end)
+
+    it("is asked about for a renewal too", function()
+      assert.equal(0, world:run{ "orders", "create", "--type", "isp", "--quantity", "2",
+        "--period", "2", "--country", "US" }.code)
+      open{ "renew", "--within", "3d", "--period", "7" }
+      at:await("Extend order ord_")
+      at:type("y")
+      at:press("Enter")
+      at:await("1 of 1 done")
+    end)
+
+    for _, reply in ipairs{ "n", "", "C-c" } do
+      it(("is not made when the reply is '%s'"):format(reply), function()
+        open{ "fleet", "apply", file }
+        at:await("? [y/N]")
+        if reply == "C-c" then at:press(reply) else at:type(reply) at:press("Enter") end
+        at:await(reply == "C-c" and "exit 130" or "not confirmed; nothing was bought")
+        assert.equal(0, sold())
+      end)
     end
-    at:await("2 of 2 done")
-    assert.equal(2, sold())
-    os.remove(file)
+
+    it("allows no more than the total that was shown", function()
+      open{ "-e", [[
+        local core = require "proxylua.core"
+        core.door.confirm("Buy", core.money(5))
+        for n = 1, 2 do px.orders.create{ type = "isp", quantity = 2, key = "n" .. n } end]] }
+      at:await("Buy: 5.00? [y/N]")
+      at:type("y")
+      at:press("Enter")
+      at:await("the limit per_run is 5.00, of which 4.80 is spent")
+      at:await("exit 6")
+      assert.equal(1, sold())
+    end)
+
+    it("is not asked about with --yes, which allows nothing itself", function()
+      open{ "fleet", "apply", file, "--yes" }
+      local screen = at:await("exit 6")
+      assert.is_nil(screen:find("[y/N]", 1, true))
+      assert.matches("Use %-%-spend 9.60 to allow it", screen)
+      at:close()
+      open{ "--spend", "9.60", "fleet", "apply", file, "--yes" }
+      at:await("2 of 2 done")
+      assert.equal(2, sold())
+    end)
   end)
 
   it("is asked about at the prompt, while a line is edited", function()

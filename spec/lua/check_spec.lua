@@ -228,7 +228,7 @@ describe("proxylua check", function()
     local all, good = sandbox.home .. "/all.txt", sandbox.home .. "/good.txt"
     local text = sandbox:run({ "export", "-f", "txt" }).out
     program.write(all, text .. "127.0.0.1:1:a:b\n")
-    assert.are.equal(1, run("--from", all, "-o", good, "-f", "txt", "--exit-code").code)
+    assert.are.equal(11, run("--from", all, "-o", good, "-f", "txt", "--exit-code").code)
     local function sorted(lines)
       local list = {}
       for line in lines:gmatch("[^\n]+") do list[#list + 1] = line end

@@ -32,10 +32,10 @@ struct secret *secret_from_input(const char *prompt, struct error *err)
   if (!secret) return NULL;
   bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
   if (is_terminal) {
-    fputs(prompt, stderr);
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    fputs(prompt, stderr); /* who answers it is not echoed any more */
   }
   bool is_read = read_line(secret);
   int why = errno;

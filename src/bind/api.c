@@ -563,9 +563,14 @@ static int send_request(lua_State *L)
 
 void api_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"call", call},           {"request", send_request},
-                                       {"configure", configure}, {"limits", engine_limits},
-                                       {"on_charge", on_charge}, {"clock", server_clock},
-                                       {"check", check},         {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"call", call},
+                                       {"request", send_request},
+                                       {"configure", configure},
+                                       {"limits", engine_limits},
+                                       {"on_charge", on_charge},
+                                       {"clock", server_clock},
+                                       {"check", check},
+                                       {"confirm", engine_confirm},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

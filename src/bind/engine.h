@@ -52,6 +52,10 @@ bool engine_find_key(struct runtime *runtime, struct engine *engine, struct erro
  */
 int engine_limits(lua_State *L);
 
+/* confirm(words, total [, balance]) -> whether the user at the terminal says yes; the run may then
+ * spend that total. The amounts in the question are written here, below Lua. */
+int engine_confirm(lua_State *L);
+
 /* Lets charges under way settle; needs Lua, which reads the answers. NULL is fine. */
 void engine_settle(struct engine *engine);
 

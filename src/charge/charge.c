@@ -60,6 +60,14 @@ void purchase_close(struct purchase *purchase)
   if (purchase->closed == 0) flow_free_owner(purchase);
 }
 
+bool purchase_allow(struct purchase *purchase, money total)
+{
+  struct journal_allowance *allowance = &purchase->settings.allowance;
+  if (allowance->per_run >= 0 || allowance->per_day >= 0 || allowance->per_order >= 0) return false;
+  allowance->per_run = total;
+  return true;
+}
+
 bool purchase_busy(const struct purchase *purchase)
 {
   return purchase && purchase->queue;

@@ -113,6 +113,10 @@ struct purchase *purchase_open(const struct purchase_settings *settings);
  * stands in the journal. */
 void purchase_close(struct purchase *purchase);
 
+/* Allows this run to spend an amount that the user has confirmed. Returns false if settings allow
+ * spending: a confirmation never raises their limits. */
+bool purchase_allow(struct purchase *purchase, money total);
+
 /* Whether there are charges that have not been settled. */
 bool purchase_busy(const struct purchase *purchase);
 

@@ -2,13 +2,17 @@
 -- wanted.
 
 local clock = require "proxylua.util.clock"
+local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local planner = require "proxylua.fleet.planner"
+local terminal = require "proxylua.term.size"
 local time = require "proxylua.util.time"
+local wrap = require "proxylua.term.wrap"
 
 local M = {}
 
-local colors = { ["="] = "2", ["~"] = "33", ["+"] = "32", ["!"] = "31" }
+local colors = { ["="] = "2", ["~"] = "33", ["+"] = "32", ["-"] = "33", ["!"] = "31" }
+local DIM <const> = "2"
 
 local PRICE_AT = 64 -- column
 
@@ -24,18 +28,34 @@ local function page(has_colors)
   return setmetatable({ has_colors = has_colors }, Page)
 end
 
-function Page:add(mark, text, price)
+-- Columns of a terminal; lines in a pipe are not broken.
+local function room()
+  return core.system.isatty(1) and terminal.width(1) or math.huge
+end
+
+-- A price that does not fit beside its text stands behind the last line of it.
+function Page:add(mark, text, price, color)
   text = clean(text)
-  if price then
-    text = text .. (" "):rep(math.max(1, PRICE_AT - #text)) .. ("%10s"):format(tostring(price))
+  local cost = price and ("%10s"):format(tostring(price)) or ""
+  local head, width = ("  %s "):format(mark), room()
+  local lines
+  if price and #text < PRICE_AT and #head + PRICE_AT + #cost <= width then
+    lines = { head .. text .. (" "):rep(PRICE_AT - #text) .. cost }
+  else
+    local verb, rest = text:match("^(%l+  +)(.*)$") -- "bought   ", which wrap would narrow
+    lines = wrap((rest or text) .. (price and " " .. tostring(price) or ""), width,
+      head .. (verb or ""), "    ")
   end
-  local line = ("  %s %s"):format(mark, text)
-  if self.has_colors and colors[mark] then line = ("\27[%sm%s\27[0m"):format(colors[mark], line) end
-  self[#self + 1] = line
+  color = color or colors[mark]
+  for _, line in ipairs(lines) do
+    local is_colored = self.has_colors and color
+    self[#self + 1] = is_colored and ("\27[%sm%s\27[0m"):format(color, line) or line
+  end
 end
 
 function Page:say(format, ...)
-  self[#self + 1] = clean(format:format(...))
+  local lines = wrap(clean(format:format(...)), room(), "", "  ")
+  table.move(lines, 1, #lines, #self + 1, self)
 end
 
 -- "2026-12-20 10:00"
@@ -56,21 +76,23 @@ local function add_keep(lines, part)
   end
 end
 
-local function add_action(lines, action, now)
+local function add_action(lines, action, now, color)
   if action.action == "extend" then
     lines:add("~", ("extend  %s, %d%s%s by %d day%s"):format(action.order, action.quantity,
       ending(action.expires_at),
-      left(action.expires_at, now), action.period, action.period == 1 and "" or "s"), action.price)
+      left(action.expires_at, now), action.period, action.period == 1 and "" or "s"), action.price,
+      color)
   else
-    lines:add("+", "buy     " .. planner.words(action), action.price)
+    lines:add("+", "buy     " .. planner.words(action), action.price, color)
   end
 end
 
 local function add_part(lines, part, now)
   lines:say("pool %s: %d of %s", part.pool.name, part.have, planner.words(part.pool))
   add_keep(lines, part)
-  for _, action in ipairs(part.actions) do add_action(lines, action, now) end
-  for _, note in ipairs(part.notes) do lines:add("!", note) end
+  local color = (part.held or part.refused) and DIM or nil -- nothing of it is done
+  for _, action in ipairs(part.actions) do add_action(lines, action, now, color) end
+  for _, note in ipairs(part.notes) do lines:add("-", note) end
   if part.held then lines:add("!", "not bought: " .. part.held) end
   if part.refused then lines:add("!", "refused: " .. part.refused) end
 end
@@ -91,7 +113,7 @@ end
 function M.plan(plan, has_colors)
   local lines, now = page(has_colors), clock()
   for _, part in ipairs(plan.pools) do add_part(lines, part, now) end
-  for _, note in ipairs(plan.notes) do lines:add("!", note) end
+  for _, note in ipairs(plan.notes) do lines:add("-", note) end
   if plan.refused then lines:add("!", "refused: " .. plan.refused) end
   add_sum(lines, plan)
   return table.concat(lines, "\n") .. "\n"
@@ -115,6 +137,28 @@ function M.renewal(plan, has_colors)
   lines:say("total %s; balance %s, %s after", plan.total, plan.balance or "unknown",
     plan.balance_after or "unknown")
   return table.concat(lines, "\n") .. "\n"
+end
+
+-- "3 orders", "1 order"
+local function orders(count)
+  return ("%d order%s"):format(count, count == 1 and "" or "s")
+end
+
+--- The question before actions: "Buy 2 isp in US for 30 days", "Extend 2 orders and buy 1 order".
+-- @param actions list, not empty
+-- @return string
+function M.question(actions)
+  local first = actions[1]
+  if #actions == 1 and first.action == "buy" then return "Buy " .. planner.words(first) end
+  if #actions == 1 then
+    return ("Extend order %s by %d day%s"):format(first.order, first.period,
+      first.period == 1 and "" or "s")
+  end
+  local count = { buy = 0, extend = 0 }
+  for _, action in ipairs(actions) do count[action.action] = count[action.action] + 1 end
+  if count.buy == 0 then return "Extend " .. orders(count.extend) end
+  if count.extend == 0 then return "Buy " .. orders(count.buy) end
+  return ("Extend %s and buy %s"):format(orders(count.extend), orders(count.buy))
 end
 
 local words = { buy = { "+", "bought  " }, extend = { "~", "extended" } }

@@ -4,19 +4,19 @@
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
 local diff = require "proxylua.cli.plan_text"
-local quiet = require("proxylua.fleet.run").quiet
+local tables = require "proxylua.term.table"
 
 local M = {}
 
--- Whether the user at the terminal is asked before each charge.
-local function is_asked(flags)
-  return not flags.dry_run and not config.read(flags).spend and core.system.isatty(0)
-    and core.system.isatty(2)
+-- Whether the user at the terminal is asked, since no setting allows spending.
+local function is_asked(flags, yes)
+  return not flags.dry_run and not flags.quiet and not yes and not config.read(flags).spend
+    and core.system.isatty(0) and core.system.isatty(2)
 end
 
--- The spending limit of the run, nil if the user is asked, or if other limits apply.
-local function budget_of(flags)
-  if flags.dry_run or is_asked(flags) then return nil end
+-- What the run may spend, nil if the user is asked, or other limits decide.
+local function budget_of(flags, yes)
+  if flags.dry_run or is_asked(flags, yes) then return nil end
   local spend = config.read(flags).spend
   if spend then return spend.per_run end
   return core.money(0)
@@ -48,19 +48,28 @@ local function show_report(screen, report)
   if not screen:is_data() then core.system.write(diff.report(report, screen.colors)) end
 end
 
+-- One question for all actions. The core writes the amounts, and allows this total after a yes.
+local function confirm(actions, plan)
+  if #actions == 0 then return end
+  local words = tables.clean(diff.question(actions))
+  if core.door.confirm(words, plan.total, plan.balance) then return end
+  core.error.raise{ kind = "spend_refused", charge = "none",
+    message = "not confirmed; nothing was bought" }
+end
+
 --- Runs the work.
 -- @param form of its plan, "plan" or "renewal"
 -- @param work function of the options of proxylua.fleet.run
+-- @param yes whether no question is asked; then only settings allow spending
 -- @raise what it raises, once all is shown
-function M.run(screen, flags, form, work)
+function M.run(screen, flags, form, work, yes)
   local options, plan, report = M.options(screen), nil, nil
-  options.budget = budget_of(flags)
+  options.budget = budget_of(flags, yes)
   options.planned = function(made)
     plan = made
     if not screen:is_data() then M.show(screen, form, made) end
-    -- A progress bar would be on the line of the questions.
-    if is_asked(flags) then options.progress = quiet.progress end
   end
+  if is_asked(flags, yes) then options.confirm = confirm end
   options.tell = function(made)
     report = made
     show_report(screen, made)

@@ -353,6 +353,7 @@ function M.run(options, shown)
   local plan = price(decide(check_options(options), shown.progress), shown)
   shown.planned(plan)
   apply.check(plan.total, plan.balance, shown.budget)
+  if shown.confirm then shown.confirm(plan.actions, plan) end
   local report = apply.run(plan.actions, shown, OF_ONE)
   report.skipped, report.endless, report.settled = plan.skipped, plan.endless, plan.settled
   raise_left(plan, report)

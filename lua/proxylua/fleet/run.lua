@@ -3,7 +3,8 @@
 --
 -- Options are a table of functions: `progress` (called with a label and a count; returns an object
 -- with the methods step and finish), `planned` (called with the plan before anything is spent),
--- `tell` (called with the report, also after an error); `budget`, money or nil; and
+-- `confirm` or nil (called with the actions and the plan before anything is spent; raises if the
+-- user refuses), `tell` (called with the report, also after an error); `budget`, money or nil; and
 -- `ignore_existing`, as in px.fleet.apply.
 
 local core = require "proxylua.core"
@@ -139,7 +140,9 @@ function M.run(what, options)
   options.planned(plan)
   refuse_existing(plan)
   apply.check(plan.total, plan.balance, options.budget)
-  local report = apply.run(planner.actions(plan), options)
+  local actions = planner.actions(plan)
+  if options.confirm then options.confirm(actions, plan) end
+  local report = apply.run(actions, options)
   raise_shortfall(plan, report)
   return report
 end

@@ -25,7 +25,10 @@ static void answer(struct ask *ask, bool yes)
 {
   struct purchase_charge *charge = ask->charge;
   stop(ask);
-  purchase_answer(charge, yes);
+  if (charge)
+    purchase_answer(charge, yes);
+  else
+    ask->done(ask->done_arg, yes);
 }
 
 static void on_answer(struct repl_question *question, bool yes)
@@ -80,11 +83,8 @@ static bool show(struct ask *ask)
   return loop_read(ask->runtime->loop, &ask->reader);
 }
 
-void ask_begin(void *arg, struct purchase_charge *charge, const struct purchase_question *question)
+static void put(struct ask *ask, bool written)
 {
-  struct ask *ask = arg;
-  bool written = write_text(&ask->text, question);
-  ask->charge = charge;
   loop_hold(ask->runtime->loop);
   countdown_give_way(ask->countdown, true);
   ask->question = (struct repl_question){.text = ask->text.data, .done = on_answer, .arg = ask};
@@ -92,6 +92,33 @@ void ask_begin(void *arg, struct purchase_charge *charge, const struct purchase_
     repl_put_question(ask->runtime->repl, &ask->question);
   else if (!written || !show(ask))
     answer(ask, false);
+}
+
+void ask_begin(void *arg, struct purchase_charge *charge, const struct purchase_question *question)
+{
+  struct ask *ask = arg;
+  bool written = write_text(&ask->text, question);
+  ask->charge = charge;
+  put(ask, written);
+}
+
+void ask_total(struct ask *ask, const char *words, money total, const money *balance,
+               void (*done)(void *arg, bool yes), void *arg)
+{
+  char cost[MONEY_TEXT], now[MONEY_TEXT], then[MONEY_TEXT];
+  money left;
+  money_format(total, cost);
+  ask->text.size = 0;
+  ask->charge = NULL;
+  ask->done = done;
+  ask->done_arg = arg;
+  bool ok = buffer_print(&ask->text, "%s: %s", words, cost);
+  if (ok && balance && money_subtract(*balance, total, &left)) {
+    money_format(*balance, now);
+    money_format(left, then);
+    ok = buffer_print(&ask->text, " (balance %s -> %s)", now, then);
+  }
+  put(ask, ok && buffer_add_text(&ask->text, "?"));
 }
 
 void ask_end(void *arg)

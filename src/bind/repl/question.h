@@ -1,5 +1,5 @@
-/* The question before a charge that nothing else allows: to the person at the terminal, while the
- * tasks go on. At the prompt the session asks it. */
+/* The question before a charge, or before several, that nothing else allows: to the user at the
+ * terminal, while the tasks go on. At the prompt the session asks it. */
 #ifndef PROXYLUA_BIND_REPL_QUESTION_H
 #define PROXYLUA_BIND_REPL_QUESTION_H
 
@@ -19,8 +19,10 @@ struct ask {
   struct loop_reader reader;
   struct repl_question question;
   struct buffer text;
-  struct purchase_charge *charge; /* NULL: nothing is asked */
-  char first;                     /* letter of the answer */
+  struct purchase_charge *charge;    /* that waits for the reply, or NULL */
+  void (*done)(void *arg, bool yes); /* without a charge */
+  void *done_arg;
+  char first; /* letter of the answer */
 };
 
 /* Whether somebody is there to ask: standard input and standard error are a terminal. */
@@ -29,6 +31,11 @@ bool ask_can(void);
 /* purchase_settings.ask and .unask, with a struct ask as their argument. */
 void ask_begin(void *ask, struct purchase_charge *charge, const struct purchase_question *question);
 void ask_end(void *ask);
+
+/* Asks about several charges: "Buy 2 isp: 4.80 (balance 10.00 -> 5.20)?". `done` is called once,
+ * perhaps before this returns, unless ask_end withdraws the question. */
+void ask_total(struct ask *ask, const char *words, money total, const money *balance,
+               void (*done)(void *arg, bool yes), void *arg);
 
 /* Frees what it holds; nothing is asked any more. */
 void ask_close(struct ask *ask);

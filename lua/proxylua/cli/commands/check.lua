@@ -12,7 +12,7 @@ local tables = require "proxylua.term.table"
 
 local M = {}
 
-local SOME_FAIL = 1 -- exit code with --exit-code
+local SOME_FAIL = 11 -- exit code with --exit-code
 
 function M.parser(parser)
   source.add_to(parser)
@@ -44,7 +44,7 @@ function M.parser(parser)
     ):argname("FILE"), "files")
   parser:option("-f --format", "format of that file (default: by its name, else url)"):argname(
     "FORMAT")
-  parser:flag("--exit-code", "exit with 1 if a proxy does not work"):target("fail")
+  parser:flag("--exit-code", "exit with 11 if a proxy does not work"):target("fail")
   parser:flag("--no-history", "do not store the results in the history"):target("forget")
   parser:flag("--history", "show the results of earlier checks instead of checking")
   parser:flag("--flapping",

@@ -7,7 +7,7 @@ local parsers = require "proxylua.cli.args.parser"
 
 local M = {}
 
-local THERE_IS_WORK <const> = 2 -- exit codes
+local CHANGES <const> = 10 -- exit codes
 local codes <const> = { outcome_unknown = 5,
   protocol = 4 } -- for problems that the user has not caused
 
@@ -25,7 +25,7 @@ local function add_plan(parser)
   parsers.suggest(command:option("-o --output",
     "save the plan in this file, for fleet apply"):argname("PLAN"), "files")
   add_ignore_existing(command)
-  command:flag("--exit-code", "exit with 2 when there is something to do")
+  command:flag("--exit-code", "exit with 10 when there is something to do")
 end
 
 local function add_apply(parser)
@@ -35,6 +35,7 @@ local function add_apply(parser)
   parsers.suggest(command:argument("file", "the list of pools, or the file of a plan"):argname(
     "FILE|PLAN"), "files")
   add_ignore_existing(command)
+  command:flag("--yes", "do not ask; spend only what --spend or the settings allow")
 end
 
 local function add_ties(parser)
@@ -63,7 +64,7 @@ local actions = {}
 local function exit_code_of(plan, args)
   local code = codes[require("proxylua.fleet.run").shortfall(plan)]
   if code then return code end
-  return args.exit_code and require("proxylua.fleet.planner").has_work(plan) and THERE_IS_WORK or 0
+  return args.exit_code and require("proxylua.fleet.planner").has_work(plan) and CHANGES or 0
 end
 
 function actions.plan(args, screen)
@@ -89,7 +90,7 @@ function actions.apply(args, screen, flags)
   require("proxylua.cli.spending").run(screen, flags, "plan", function(options)
     options.ignore_existing = args.ignore_existing
     return require("proxylua.fleet.run").run(args.file, options)
-  end)
+  end, args.yes)
 end
 
 function actions.status(_, screen)

@@ -23,6 +23,7 @@ function M.parser(parser)
     :argname("PERCENT"):args("?")
   parser:option("--check-url", "page for that check (default: the setting check_url)"):argname(
     "URL")
+  parser:flag("--yes", "do not ask; spend only what --spend or the settings allow")
   parsers.example(parser, "renew --within 3d --period 30 --spend 50",
     "renew --within 3d --pool us-isp --dry-run")
 end
@@ -66,7 +67,7 @@ function M.run(args, context)
       endless(context.screen, without_skipped(plan), "not extended")
     end
     return renew.run(wanted, options)
-  end)
+  end, args.yes)
 end
 
 return M
