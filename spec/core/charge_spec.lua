@@ -225,6 +225,15 @@ describe("a purchase", function()
     assert.equal(0, sold())
   end)
 
+  it("that was placed does not wait for ever for the look-up of its price", function()
+    local id = buy()
+    faults("account.transactions:delay=3600")
+    local extended = sandbox:eval(("return px.orders.extend(%q, { period = 30 }).id"):format(id),
+      { env = { PROXYLUA_TIMEOUT = "3600s" } })
+    assert.equal(id, extended)
+    assert.equal(2, sandbox:look("counters").requests["account.transactions"])
+  end)
+
   it("that is cancelled while it waits is not sent", function()
     faults("orders.calc:delay=30")
     local kind, charge = sandbox:eval(([[

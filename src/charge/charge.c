@@ -123,9 +123,7 @@ struct purchase_charge *purchase_begin(struct purchase *purchase,
   return &charge->public;
 }
 
-/* Cancels the call or pause that the charge waits for. False when a completion must arrive first.
- */
-static bool interrupt(struct flow *charge)
+bool flow_interrupt(struct flow *charge)
 {
   struct client_call *call = charge->pending;
   if (charge->working || charge->ending) return false;
@@ -154,7 +152,7 @@ bool purchase_abandon(struct purchase_charge *public)
   bool left = charge->stage == FLOW_AFTER || (sending && (!call || call->state == CALL_EXCHANGE));
   charge->abandoned = true;
   if (charge->stage == FLOW_SETTLING) return true;
-  if (!first || (sending && (left || prepares)) || !interrupt(charge)) return left;
+  if (!first || (sending && (left || prepares)) || !flow_interrupt(charge)) return left;
   if (charge->stage == FLOW_SENDING)
     stop_sending(charge);
   else

@@ -248,6 +248,10 @@ void flow_tell(const struct flow *charge, const char *format, ...)
 void flow_sleep(struct flow *charge, int64_t first, int64_t most,
                 void (*awake)(struct flow *charge));
 
+/* Cancels the call or pause that the charge waits for. False when a completion must arrive first.
+ */
+bool flow_interrupt(struct flow *charge);
+
 /* Begins a call and releases the previous one. */
 void flow_call(struct flow *charge, const struct client_request *request,
                void (*done)(void *arg, struct client_call *call));

@@ -5,6 +5,8 @@
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
+#define PRICE_US INT64_C(5000000) /* microseconds for the look-up */
+
 /* Whether the transaction in a row belongs to an earlier charge for the same order which the
  * baseline does not have. Each charge explains one row. */
 static bool is_earlier(const struct flow *charge, bool *used, money amount)
@@ -57,6 +59,8 @@ static void on_amended(struct store_job *job)
 static void on_transactions(struct flow *charge, bool ok)
 {
   money price;
+  if (charge->sleeping) loop_timer_clear(charge->owner->settings.loop, &charge->timer);
+  charge->sleeping = false;
   if (!ok || !sum_transactions(charge, &price)) {
     flow_end(charge);
     return;
@@ -68,9 +72,19 @@ static void on_transactions(struct flow *charge, bool ok)
   journal_amend(charge->owner->settings.store, &charge->amend);
 }
 
+static void on_too_late(void *arg)
+{
+  struct flow *charge = arg;
+  charge->sleeping = false;
+  if (flow_interrupt(charge)) flow_end(charge);
+}
+
+/* The lock is held meanwhile, and the caller waits: without a price in time, the quote counts. */
 void flow_price(struct flow *charge)
 {
   reconcile_rows_free(&charge->transactions);
+  charge->sleeping = loop_timer_set(charge->owner->settings.loop, &charge->timer, PRICE_US,
+                                    on_too_late, charge);
   flow_walk_transactions(charge, &charge->transactions, &charge->before.transactions, NULL,
                          on_transactions);
 }
