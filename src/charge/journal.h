@@ -55,6 +55,7 @@ struct journal_entry {
   int64_t since_ended; /* microseconds since the request has certainly ended, by a clock that cannot
                           be set if there is one (CLOCK_BOOTTIME, or the database's); negative: in
                           the future; JOURNAL_NOT_TIMED */
+  int64_t since_intent; /* microseconds since the intent by the same clock; or JOURNAL_NOT_TIMED */
 };
 
 /* Frees the texts. */

@@ -72,6 +72,7 @@ static bool read_entry(const struct row *row, struct journal_entry *entry, struc
   bool timed = clock && strcmp(clock, row->pg->clock) == 0 && text_of(row, 22);
   entry->since_ended = timed ? number_of(row, 22) : JOURNAL_NOT_TIMED;
   entry->pruned = text_of(row, 23) && text_of(row, 23)[0] == 't';
+  entry->since_intent = number_of(row, 24);
   strncpy(entry->day, text_of(row, 16) ? text_of(row, 16) : "", sizeof entry->day - 1);
   if (copy_text(row, 1, &entry->account) && copy_text(row, 2, &entry->key) &&
       copy_text(row, 3, &entry->endpoint) && copy_text(row, 4, &entry->params) &&

@@ -75,6 +75,9 @@ static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_
   bool timed = clock && strcmp(clock, sqlite->clock) == 0;
   entry->since_ended = timed ? loop_clock() - sqlite3_column_int64(row, 21) : JOURNAL_NOT_TIMED;
   entry->pruned = sqlite3_column_int(row, 22);
+  clock = (const char *)sqlite3_column_text(row, 23);
+  timed = clock && strcmp(clock, sqlite->clock) == 0;
+  entry->since_intent = timed ? loop_clock() - sqlite3_column_int64(row, 24) : JOURNAL_NOT_TIMED;
   const char *day = (const char *)sqlite3_column_text(row, 16);
   strncpy(entry->day, day ? day : "", sizeof entry->day - 1);
   entry->state = (enum journal_state)state;
@@ -307,6 +310,8 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, i
   sqlite3_bind_int64(statement, 14, now);
   sqlite3_bind_int64(statement, 15, period);
   sqlite_text(statement, 16, purse);
+  sqlite_text(statement, 17, sqlite->clock);
+  sqlite3_bind_int64(statement, 18, loop_clock());
   if (!sqlite_run(sqlite, statement, err)) return false;
   intend->id = sqlite3_last_insert_rowid(sqlite->db);
   return journal_is_new(sqlite->driver.run, intend->id, err);

@@ -11,6 +11,9 @@
  * purchases may vary. */
 #define TRUST 120.0
 
+/* Seconds by which two clocks of a machine may come to differ while neither is set. */
+#define DRIFT 5.0
+
 static bool is_number(const char *text)
 {
   return *text && strspn(text, "0123456789") == strlen(text);
@@ -36,7 +39,8 @@ bool reconcile_read_time(const struct reconcile_case *c, const char *text, doubl
 double reconcile_slack(const struct reconcile_case *c, const char *text)
 {
   if (!has_time_of_day(text)) return RECONCILE_SKEW + RECONCILE_DAY + RECONCILE_ZONES;
-  return c->calibrated || has_zone(text) ? RECONCILE_SKEW : RECONCILE_SKEW + RECONCILE_ZONES;
+  if (c->calibrated) return RECONCILE_SKEW + TRUST;
+  return has_zone(text) ? RECONCILE_SKEW : RECONCILE_SKEW + RECONCILE_ZONES;
 }
 
 bool reconcile_is_older(const struct reconcile_case *c, const char *created_at)
@@ -52,13 +56,13 @@ bool reconcile_is_create(const struct journal_entry *entry)
 }
 
 /* Whether the journal's clock was not set between two entries: it shows the same distance between
- * them as the clock that counts from the machine's start. */
+ * them as a clock that cannot be set. */
 static bool is_of_one_clock(const struct journal_entry *a, const struct journal_entry *b)
 {
-  if (a->since_ended == JOURNAL_NOT_TIMED || b->since_ended == JOURNAL_NOT_TIMED) return false;
+  if (a->since_intent == JOURNAL_NOT_TIMED || b->since_intent == JOURNAL_NOT_TIMED) return false;
   double by_wall = (double)(a->created_at - b->created_at) / 1e6,
-         by_boot = (double)(b->since_ended - a->since_ended) / 1e6;
-  return by_wall - by_boot < TRUST && by_boot - by_wall < TRUST;
+         by_boot = (double)(b->since_intent - a->since_intent) / 1e6;
+  return by_wall - by_boot < DRIFT && by_boot - by_wall < DRIFT;
 }
 
 static const struct journal_entry *creator_of(const struct journal_entry *entries, size_t count,

@@ -40,7 +40,7 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 
 /* The columns of an entry that are read, and the time since its request ended by this database's
  * clock. */
-#define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at, pruned"
+#define CHARGE_READ "id, " CHARGE_COLUMNS ", " NOW " - ended_at, pruned, " NOW " - created_at"
 #define CHARGE_SELECTED \
   "($1::text IS NULL OR account = $1) AND (1 << state) & $2 != 0 AND NOT ($3::bool AND pruned)"
 
@@ -212,8 +212,8 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          ") - $3::int8 AND state IN (2, 3) ORDER BY updated_at DESC LIMIT $4) "
          "UNION ALL SELECT 2, baseline_entry, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
          "NULL, NULL, baseline, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, baseline_clock, "
-         "NULL, " NOW
-         " - baseline_at, false FROM proxylua.ledgers WHERE account = $1 AND baseline IS NOT NULL",
+         "NULL, " NOW " - baseline_at, false, NULL FROM proxylua.ledgers WHERE account = $1 AND "
+                      "baseline IS NOT NULL",
          4},
     [PG_LEDGER_MAKE] =
         {"INSERT INTO proxylua.ledgers (account) VALUES ($1) ON CONFLICT (account) DO NOTHING", 1},

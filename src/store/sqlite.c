@@ -24,7 +24,7 @@
   "host, pid, started, "                                                                           \
   "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
 
-#define CHARGE_READ "id, " CHARGE_COLUMNS ", pruned"
+#define CHARGE_READ "id, " CHARGE_COLUMNS ", pruned, intent_clock, intent_at"
 #define CHARGE_SELECTED \
   "(?2 IS NULL OR account = ?2) AND (1 << state) & ?3 AND (?5 = 0 OR NOT pruned)"
 
@@ -100,9 +100,9 @@ static const char *const texts[STATEMENTS] = {
     [RUNS_FORGET] = "DELETE FROM spent WHERE span > 'run ' AND span < 'run!' AND updated_at < ?1",
     [CHARGE_INSERT] =
         "INSERT INTO charges (" CHARGE_COLUMNS
-        ", period, purse) VALUES "
+        ", period, purse, intent_clock, intent_at) VALUES "
         "(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, "
-        "NULL, NULL, NULL, ?15, ?16)",
+        "NULL, NULL, NULL, ?15, ?16, ?17, ?18)",
     [CHARGE_FORGET] = "DELETE FROM charges WHERE account = ?1 AND key = ?2",
     [CHARGE_SETTLE] =
         "UPDATE charges SET state = ?2, order_id = coalesce(?3, order_id), price = coalesce(?4, "

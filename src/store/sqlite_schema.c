@@ -193,6 +193,10 @@ static const char *const migrations[] = {
     "  next INTEGER NOT NULL," /* of the first in the queue; 0: none */
     "  next_until INTEGER NOT NULL"
     ") WITHOUT ROWID;",
+
+    /* The moment of the intent by a clock that cannot be set: created_at is by one that can. */
+    "ALTER TABLE charges ADD intent_clock TEXT;"
+    "ALTER TABLE charges ADD intent_at INTEGER;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

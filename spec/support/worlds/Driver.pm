@@ -32,6 +32,7 @@ sub open {
   $self->{store} = $store // "$self->{folder}/state.db";
   $self->start_server;
   $self->configure;
+  $self->make_clock if $world->{clock};
   # The throws for kills must not depend on what made the world.
   srand $world->{seed};
   return $self;
@@ -86,6 +87,40 @@ sub ask {
 
 sub counts { my ($self) = @_; return { map { split /=/ } split / /, $self->ask('counts') } }
 
+# --- the clock of the machine ---
+
+# Compiled once for all worlds of a run.
+my $clock_library;
+
+sub make_clock {
+  my ($self) = @_;
+  if (!$clock_library) {
+    (my $source = __FILE__) =~ s/Driver\.pm$/clock.c/;
+    my $folder = tempdir('proxylua-clock-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    system('cc', '-shared', '-fPIC', '-O1', '-D_GNU_SOURCE', '-o', "$folder/clock.so", $source) == 0
+      or die "clock.c does not compile";
+    $clock_library = "$folder/clock.so";
+  }
+  $self->set_clock(0);
+}
+
+sub set_clock {
+  my ($self, $seconds) = @_;
+  my $path = "$self->{folder}/clock";
+  CORE::open my $file, -e $path ? '+<' : '>', $path or die $!;
+  syswrite $file, pack 'q', $seconds * 1_000_000;
+  CORE::close $file;
+}
+
+# Sets the clock now and then.
+sub move_clock {
+  my ($self) = @_;
+  my $step = $self->{world}{clock} or return;
+  return if time < ($self->{clock_due} // 0);
+  $self->{clock_due} = time + 0.1 + rand;
+  $self->set_clock((-$step, 0, $step)[rand 3]);
+}
+
 # --- one process ---
 
 sub configure {
@@ -110,6 +145,8 @@ sub start {
     PROXYLUA_API_KEY => $self->{key}, PROXYLUA_LIMITS => 'general=1000/1,orders=1000/1',
     PROXYLUA_TIMEOUT => '1s', PROXYLUA_SETTLE => SETTLE . 's',
     PROXYLUA_CONFIG => "$self->{folder}/config.lua",
+    $clock_library && $self->{world}{clock}
+      ? (LD_PRELOAD => $clock_library, WORLD_CLOCK => "$self->{folder}/clock") : (),
     map({ $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(ASAN_OPTIONS UBSAN_OPTIONS PROXYLUA_LUA_DIR)));
   CORE::open STDIN, '<', '/dev/null';
   CORE::open STDOUT, '>', "$out.out";
@@ -157,6 +194,7 @@ sub run_all {
         kill 'KILL', $pid;
       }
     }
+    $self->move_clock if $is_noisy;
     sleep 0.003 if %running;
   }
 }
@@ -239,6 +277,7 @@ sub round {
 sub calm_rounds {
   my ($self) = @_;
   $self->ask('quiet');
+  $self->set_clock(0) if $self->{world}{clock};
   for my $round (1 .. 3) {
     sleep SETTLE + 0.1 if $round < 3;
     my $first = @{ $self->{runs} };

@@ -9,6 +9,8 @@
 #   oldest no_total cap=N unpaged                         the lists
 #   lag_list=MS lag_order=MS lag_transactions=MS lag_balance=MS flap late=MS setup=MS
 #   drift date=SECONDS       ends differ by a second; the Date header is ahead or behind
+#   clock=SECONDS            the clock of the machine is set forward and back by so much, also
+#                            while processes run; in the end it is right
 #   equal=P different=P extends=P refunds=P deposits=P    other people on the account, per request
 #   tax=PERCENT failed=P idempotent
 #   rise                     prices double while the client waits after a 429; purchases have a
@@ -140,6 +142,7 @@ sub make {
   push @words, 'parallel=' . one_of(2, 3) if chance(0.4);
   push @words, 'rounds=' . one_of(1, 2, 3);
   my @commands = some_commands();
+  push @words, 'clock=' . one_of(2, 90, 4000, 50000) if chance(0.15);
   # A renewal needs orders that are due.
   push @words, 'orders=20' if grep({ /^renew/ } @commands) && !grep { /^orders/ } @words;
   return (@words, @commands);
