@@ -83,8 +83,8 @@ static void on_too_late(void *arg)
 void flow_price(struct flow *charge)
 {
   reconcile_rows_free(&charge->transactions);
-  charge->sleeping = loop_timer_set(charge->owner->settings.loop, &charge->timer, PRICE_US,
-                                    on_too_late, charge);
+  charge->sleeping =
+      loop_timer_set(charge->owner->settings.loop, &charge->timer, PRICE_US, on_too_late, charge);
   flow_walk_transactions(charge, &charge->transactions, &charge->before.transactions, NULL,
                          on_transactions);
 }
