@@ -445,6 +445,47 @@ describe("a hostile client", function()
     end)
   end
 
+  for name, head in pairs{
+    ["two lengths"] = "Content-Length: 2\r\nContent-Length: 40", ["a list of lengths"] =
+      "Content-Length: 2, 40", ["a length with a sign"] = "Content-Length: +2",
+    ["an unknown coding"] = "Transfer-Encoding: gzip", ["two codings"] =
+      "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip", ["a length and a coding"] =
+      "Content-Length: 2\r\nTransfer-Encoding: chunked",
+  } do
+    it("that frames a body with " .. name .. " gets 400 and no second response", function()
+      local inner = "{}GET /api/v1/account HTTP/1.1\r\nHost: x\r\n\r\n"
+      local answer = raw.talk(port(),
+        ("POST /api/v1/orders HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n%s"):format(head, inner), true)
+      assert.truthy(answer:find("^HTTP/1.1 400"))
+      assert.is_nil(answer:find("HTTP/1.1", 9, true))
+    end)
+  end
+
+  it("that asks for the head alone gets the status of GET and no body", function()
+    local answer = raw.talk(port(), request("HEAD", "/account"), true)
+    assert.truthy(answer:find("^HTTP/1.1 200 OK\r\n.*Content%-Length: %d+\r\n.*\r\n\r\n$"))
+  end)
+
+  it("that uses another method gets 405 and the methods that the path has", function()
+    for path, methods in pairs{ ["/account"] = "GET, HEAD", ["/orders"] = "GET, HEAD, POST",
+      ["/orders/x/extend"] = "POST", ["/orders/x"] = "GET, HEAD" } do
+      local answer = raw.talk(port(), request("DELETE", path), true)
+      assert.truthy(answer:find("^HTTP/1.1 405 Method Not Allowed\r\n"))
+      assert.truthy(answer:find("\r\nAllow: " .. methods .. "\r\n", 1, true))
+    end
+    assert.truthy(raw.talk(port(), request("DELETE", "/none"), true):find("^HTTP/1.1 404"))
+  end)
+
+  it("that names the whole URL, as to a proxy, gets the response", function()
+    local whole = request("GET", "/account"):gsub("GET ", "GET http://127.0.0.1")
+    assert.truthy(raw.talk(port(), whole, true):find("^HTTP/1.1 200"))
+  end)
+
+  it("that misses the API gets JSON that is called so", function()
+    local answer = raw.talk(port(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", true)
+    assert.truthy(answer:find("\r\nContent-Type: application/json", 1, true))
+  end)
+
   for name, body in pairs{
     ["brackets"] = ("["):rep(200000), ["no JSON"] = "{", ["a list"] = "[1]", ["a text"] = '"x"',
     ["NUL bytes"] = '{"type":"\0"}', ["nothing"] = "", ["numbers that are none"] =
@@ -651,7 +692,7 @@ describe("proxylua sandbox", function()
   end)
 
   it("says how it is used, logs each request, and ends well on a signal", function()
-    local text, env = launch({}, "exits"), {}
+    local text, env = launch({}, "address of its client"), {}
     for name, value in text:gmatch("export (%S+)=(%S+)") do env[name] = value end
     local url, key = env.PROXYLUA_BASE_URL, env.PROXYLUA_API_KEY
     local words = { "--spend", "25", "orders", "create", "--type", "isp", "--quantity", "2" }

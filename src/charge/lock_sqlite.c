@@ -25,10 +25,11 @@ struct row {
 
 static bool fail(const struct sqlite *sqlite, struct error *err)
 {
-  const char *why = strerror(errno), *next = errno == ENOSPC ? "make room and try again"
-                                             : errno == EACCES
-                                                 ? "change its owner and mode so that you can write"
-                                                 : "the folder must be writable";
+  const char *why = strerror(errno),
+             *next = errno == ENOLCK   ? "its file system has no locks; use a local one"
+                     : errno == ENOSPC ? "make room and try again"
+                     : errno == EACCES ? "change its owner and mode so that you can write"
+                                       : "the folder must be writable";
   error_set(err, ERROR_STORE, "the store %s: its lock file %s-lock: %s; %s", sqlite->path,
             sqlite->path, why, next);
   return false;

@@ -7,6 +7,7 @@
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_HEADERS 64
 #define MAX_HEAD 16384
@@ -75,10 +76,20 @@ static void add_header(void *arg, const char *name, const char *value)
   evhttp_add_header(evhttp_request_get_output_headers(arg), name, value);
 }
 
+static void add_length(struct evhttp_request *request, long long bytes)
+{
+  char length[24];
+  snprintf(length, sizeof length, "%lld", bytes);
+  add_header(request, "Content-Length", length);
+}
+
 static void send_whole(struct exchange *x, const struct rules_answer *answer)
 {
   struct evhttp_request *request = x->request;
-  evbuffer_add(evhttp_request_get_output_buffer(request), answer->body, answer->size);
+  if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
+    add_length(request, (long long)answer->size);
+  else
+    evbuffer_add(evhttp_request_get_output_buffer(request), answer->body, answer->size);
   end(x);
   evhttp_send_reply(request, answer->status, NULL, NULL);
 }
@@ -121,9 +132,7 @@ static void on_drained(struct evhttp_connection *connection, void *arg)
 static void send_pieces(struct exchange *x, const struct rules_answer *answer)
 {
   struct evkeyvalq *headers = evhttp_request_get_output_headers(x->request);
-  char length[24];
-  snprintf(length, sizeof length, "%lld", answer->length);
-  if (answer->length >= 0) evhttp_add_header(headers, "Content-Length", length);
+  if (answer->length >= 0) add_length(x->request, answer->length);
   evhttp_add_header(headers, "Connection", "close");
   evhttp_send_reply_start(x->request, answer->status, NULL);
   bool sent = send_piece(x, answer->body, answer->size);
@@ -204,9 +213,35 @@ static void begin(struct exchange *x)
   deliver(x, result, &answer);
 }
 
+static bool is_same_length(const char *length, const char *other)
+{
+  return length[strspn(length, "0123456789")] == '\0' && strcmp(length, other) == 0;
+}
+
+/* evhttp takes the first of several lengths, signs, and ignores codings that it does not know: the
+ * rest of the body would be read as the next request. */
+static bool is_framed(struct evhttp_request *request)
+{
+  const struct evkeyvalq *list = evhttp_request_get_input_headers(request);
+  const char *length = evhttp_find_header(list, "Content-Length");
+  for (const struct evkeyval *entry = list->tqh_first; entry; entry = entry->next.tqe_next) {
+    if (evutil_ascii_strcasecmp(entry->key, "Content-Length") == 0 &&
+        !is_same_length(entry->value, length))
+      return false;
+    if (evutil_ascii_strcasecmp(entry->key, "Transfer-Encoding") == 0 &&
+        (length || evutil_ascii_strcasecmp(entry->value, "chunked") != 0))
+      return false;
+  }
+  return true;
+}
+
 static void on_request(struct evhttp_request *request, void *arg)
 {
   struct server *server = arg;
+  if (!is_framed(request)) {
+    evhttp_send_error(request, HTTP_BADREQUEST, NULL);
+    return;
+  }
   struct exchange *x = calloc(1, sizeof *x);
   if (x) {
     x->timer = evtimer_new(server->base, on_timer, x);

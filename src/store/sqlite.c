@@ -183,12 +183,30 @@ static const char *hint(int code, int why)
   }
 }
 
+/* SQLite takes a file system without locks for one on which another process has them. Asked on the
+ * lock file: closing a descriptor of the store itself would drop SQLite's locks. */
+static bool lacks_locks(const struct sqlite *sqlite)
+{
+  char path[PATH_MAX];
+  if (snprintf(path, sizeof path, "%s-lock", sqlite->path) >= (int)sizeof path) return false;
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+  if (fd < 0) return false;
+  struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  bool lacks = fcntl(fd, F_OFD_GETLK, &whole) != 0 && errno == ENOLCK;
+  close(fd);
+  return lacks;
+}
+
 bool sqlite_fail(const struct sqlite *sqlite, struct error *err)
 {
   int code = sqlite3_errcode(sqlite->db) & 0xff, why = sqlite3_system_errno(sqlite->db);
   const char *said = sqlite3_errmsg(sqlite->db);
   if (code == SQLITE_NOMEM)
     error_set(err, ERROR_INTERNAL, "out of memory");
+  else if (code == SQLITE_BUSY && lacks_locks(sqlite))
+    error_set(err, ERROR_STORE,
+              "the store %s: its file system has no locks (%s); use a path on a local disk",
+              sqlite->path, strerror(ENOLCK));
   else if (why && (code == SQLITE_CANTOPEN || code == SQLITE_IOERR))
     error_set(err, ERROR_STORE, "the store %s: %s (%s: %s)", sqlite->path, hint(code, why), said,
               strerror(why));

@@ -146,6 +146,7 @@ local codes = {
   [401] = { "UNAUTHORIZED", "API key is missing" },
   [402] = { "INSUFFICIENT_BALANCE", "Insufficient balance" },
   [403] = { "FORBIDDEN", "Access denied" },
+  [405] = { "METHOD_NOT_ALLOWED", "Method not allowed" },
   [404] = { "NOT_FOUND", "Resource not found" },
   [429] = { "RATE_LIMITED", "Too many requests" },
   [500] = { "INTERNAL_ERROR", "Internal server error" },

@@ -55,13 +55,30 @@ local function read_query(text)
   return query
 end
 
+-- What a path without the method of the request has: 405 with the methods that it has, or 404.
+local function refuse(path, pattern)
+  local allowed = {}
+  for place in pairs(routes) do
+    local method, its_path = place:match("^(%u+) (.*)$")
+    if its_path == path or its_path == pattern then allowed[#allowed + 1] = method end
+  end
+  if #allowed == 0 then return unknown end
+  table.sort(allowed)
+  return { name = unknown.name, run = function(context)
+    local answer = answers.failure(context, 405)
+    answer.headers.Allow = table.concat(allowed, ", "):gsub("GET", "GET, HEAD")
+    return answer
+  end }
+end
+
 -- The route of a request, the name of its endpoint, and the path's parameter.
 local function find(method, path)
   local route = routes[method .. " " .. path]
   if route then return route, route.name end
   local head, id, tail = path:match("^(/%a+/)([^/]+)(.*)$")
-  route = head and routes[method .. " " .. head .. ":" .. tail]
-  if not route then return unknown, unknown.name end
+  local pattern = head and head .. ":" .. tail
+  route = head and routes[method .. " " .. pattern]
+  if not route then return refuse(path, pattern), unknown.name end
   id = unescape(id)
   return route, route.run == account.reference and reference_names[id] or route.name, id
 end

@@ -77,9 +77,11 @@ end
 local handlers = { [api.base] = api.handle, [admin.base] = admin.handle }
 
 local function handle(world, request)
+  request.target = request.target:gsub("^[Hh][Tt][Tt][Pp]://[^/]*", "")
+  if request.method == "HEAD" then request.method = "GET" end -- the server sends no body
   local base = request.target:match("^/_sandbox/") or request.target:match("^/api/v1")
-  local answer, name = { status = 404, body = '{"error":"the API is at /api/v1"}', headers = {} },
-    "unknown"
+  local answer, name = { status = 404, body = '{"error":"the API is at /api/v1"}',
+    headers = { ["Content-Type"] = "application/json" } }, "unknown"
   if base then answer, name = handlers[base](world, request) end
   state.save(world)
   local outcome = answer.status == 0 and "cut" or ("%d"):format(answer.status)
