@@ -109,6 +109,13 @@ M.rows = {
   { "color", "boolean", summary = "colours on a terminal" },
 }
 
+--- The default of a setting, as text.
+function M.default_of(name)
+  for _, row in ipairs(M.rows) do
+    if row[1] == name then return row.default end
+  end
+end
+
 local SPEND = { per_run = true, per_day = true, per_order = true }
 
 local keys = { profiles = true, spend = true }

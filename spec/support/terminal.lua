@@ -74,7 +74,9 @@ end
 --- Waits until the last line is a prompt with nothing behind it, or with this text.
 function Terminal:prompt(text)
   local line = "px>" .. (text and " " .. text or "")
-  return self:await(function(screen) return screen:match("[^\n]*$") == line end)
+  return self:await(function(screen)
+    return screen:match("[^\n]*$"):gsub("^px %b()>", "px>") == line
+  end)
 end
 
 --- Types a text, as it is.
@@ -95,9 +97,10 @@ function Terminal:run(text)
   self:tmux("send-keys", "C-l", ";", "send-keys", "-l", "--", text:gsub(";$", "\\;"), ";",
     "send-keys", "Enter")
   repeat
-    local log = self:written():sub(before + 1)
+    local log = self:written():sub(before + 1):gsub("px %([^)\n]*%)>", "px>")
     if select(2, log:gsub("px> ", "")) >= 2 and log:gsub("\27%[[%d;?]*%a", ""):find("px> $") then
-      return (self:screen():match("^px> [^\n]*\n(.*)$"):gsub("\n?px>$", ""))
+      local screen = self:screen():gsub("px %([^)\n]*%)>", "px>")
+      return (screen:match("^px> [^\n]*\n(.*)$"):gsub("\n?px>$", ""))
     end
     core.task.sleep(0.002)
   until core.task.clock() > ends

@@ -74,7 +74,8 @@ local function run_session(flags)
   if not take_lock(flags) then return end
   local settings = configure(flags)
   local screen = require("proxylua.cli.output").open(flags, settings)
-  settings.json = flags.json
+  settings.json, settings.profile = flags.json, flags.profile
+  settings.usual_base_url = require("proxylua.settings").default_of("base_url")
   require("proxylua.repl").run(settings, screen.colors)
 end
 

@@ -14,7 +14,7 @@ local show = require "proxylua.repl.show"
 
 local M = {}
 
-local PROMPT, MORE = "px> ", "..> "
+local MORE = "..> "
 local INTERRUPTED = 130
 
 local Session = {}
@@ -45,8 +45,20 @@ function Session:evaluate(code, as_json)
   self.screen:values(values, as_json)
 end
 
+-- What people type to get help and to leave, as far as it has no meaning as Lua: "help", "help px",
+-- "px.map?", "exit", "quit()". Returns the command and its argument.
+local function bare_command(session, text)
+  local word, rest = text:match("^%s*(%a+)%s*(.-)%s*$")
+  local topic = text:match("^%s*([%w_.:]+)%s*%?%s*$")
+  if topic then return "help", topic end
+  if not word or rawget(session.env, word) ~= nil or rawget(_G, word) ~= nil then return nil end
+  if (word == "exit" or word == "quit") and (rest == "" or rest == "()") then return "quit", "" end
+  if word == "help" and not rest:find("^[=.:(%[,]") then return "help", rest end
+end
+
 local function perform(session, text)
   local name, rest = reader.command(text)
+  if not name then name, rest = bare_command(session, text) end
   if name then
     commands.run(session, name, rest)
   else
@@ -118,21 +130,46 @@ local function complete_input(session, text)
 end
 
 -- An input, of several lines if the terminal itself edits them; nil after the last one.
-local function read()
-  local text, why = core.repl.read(PROMPT)
+local function read(prompt)
+  local text, why = core.repl.read(prompt)
   while text and not reader.is_whole(text) do
     local line
     line, why = core.repl.read(MORE)
     text = line and text .. "\n" .. line
   end
-  return text, why
+  -- Lua counts a carriage return as the end of a line.
+  return text and text:gsub("\r\n?", "\n"), why
+end
+
+-- Where requests go, and what may be spent: the sandbox or another API than the usual one, the
+-- profile, the limit of the run.
+local function place_of(settings)
+  local parts, base = {}, settings.base_url or ""
+  if settings.sandbox then
+    parts[1] = "sandbox"
+  elseif base ~= settings.usual_base_url then
+    parts[1] = base:match("://([^/]*)")
+  end
+  parts[#parts + 1] = settings.profile
+  local spend = settings.spend and settings.spend.per_run
+  parts[#parts + 1] = spend and tostring(spend) or nil
+  return table.concat(parts, ", ")
+end
+
+local function prompt_of(settings)
+  local place = settings.quiet and "" or place_of(settings)
+  return place == "" and "px> " or ("px (%s)> "):format(place)
 end
 
 local function greet(session, settings)
   if settings.quiet then return end
-  session.screen:note("proxylua %s, %s%s. :help shows help, Tab completes, Ctrl-D leaves",
-    core.version, _VERSION,
-    settings.sandbox and ", sandbox: money is not real" or "")
+  local host = (settings.base_url or ""):match("://([^/]*)") or "the API"
+  local spend = settings.spend and settings.spend.per_run
+  session.screen:note("proxylua %s, %s; %s%s; %s. :help shows more, Tab completes, Ctrl-D leaves",
+    core.version, _VERSION, settings.sandbox and "sandbox, money is not real" or host,
+    settings.profile and ", profile " .. settings.profile or "",
+    spend and ("up to %s may be spent"):format(spend) or settings.spend and "spending is limited"
+      or "purchases are confirmed")
 end
 
 local function open_session(settings, colors)
@@ -167,7 +204,7 @@ end
 local function loop(session)
   while not session.over do
     core.repl.remember(session.history.list)
-    local text, why = read()
+    local text, why = read(session.prompt)
     if text and text:find("%S") then
       session.history:add(text)
       session:run(text)
@@ -186,6 +223,7 @@ function M.run(settings, colors)
   leave_tidily()
   errors.spare_handlers()
   greet(session, settings)
+  session.prompt = prompt_of(settings)
   if loop(session) == "end" then session.screen:line("") end
   core.repl.finish()
   if core.repl.ending() then core.system.set_exit_code(INTERRUPTED) end

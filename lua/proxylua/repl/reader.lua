@@ -50,7 +50,7 @@ end
 -- The start of a line of a text.
 local function start_of(text, line)
   local position = 1
-  for _ = 2, line do position = text:find("\n", position, true) + 1 end
+  for _ = 2, line do position = (text:find("\n", position, true) or #text) + 1 end
   return position
 end
 

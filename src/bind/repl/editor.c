@@ -34,21 +34,33 @@ static int continuation_bytes(int first)
   return first < 0xC2 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : 0;
 }
 
-/* An el_rfunc_t. Bytes that are not UTF-8 are left out. */
+/* The next byte but for NUL (Ctrl-Space), which neither the line nor Lua's messages can hold. */
+static int next_byte(struct repl *repl)
+{
+  int byte = repl->pending;
+  repl->pending = 0;
+  while (byte == 0) byte = repl_next_byte(repl);
+  return byte;
+}
+
+/* An el_rfunc_t. What is not UTF-8 becomes U+FFFD, so that it is seen. */
 static int read_character(EditLine *editor, wchar_t *character)
 {
+  struct repl *repl = repl_of(editor);
+  mbstate_t state = {0};
   char bytes[4];
   int size = 0;
-  for (;;) {
-    int byte = repl_next_byte(repl_of(editor));
+  do {
+    int byte = next_byte(repl);
     if (byte < 0) return -1;
-    if (size > 0 && (byte & 0xC0) != 0x80) size = 0;
+    if (size > 0 && (byte & 0xC0) != 0x80) {
+      repl->pending = byte;
+      break;
+    }
     bytes[size++] = (char)byte;
-    if (size <= continuation_bytes((unsigned char)bytes[0])) continue;
-    mbstate_t state = {0};
-    if (mbrtowc(character, bytes, (size_t)size, &state) <= (size_t)size) return 1;
-    size = 0;
-  }
+  } while (size <= continuation_bytes((unsigned char)bytes[0]));
+  if (mbrtowc(character, bytes, (size_t)size, &state) > (size_t)size) *character = 0xFFFD;
+  return 1;
 }
 
 static unsigned char end_line(EditLine *editor, int key)

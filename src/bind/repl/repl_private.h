@@ -36,6 +36,7 @@ struct repl {
   locale_t locale;  /* in which the editor reads and shows UTF-8 */
   const char *prompt;
   struct buffer input; /* where there is no editor */
+  int pending;         /* byte of the keyboard that was read too early; 0: none */
   bool reading;        /* a line is being read */
   bool ended;          /* the terminal has no more input */
   struct loop_reader reader;
