@@ -125,7 +125,7 @@ bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) 
 doc: build/doc/index.html ## write the documentation and the reference as a site, build/doc/index.html
 
 # The commands that have a manual page of their own, proxylua-NAME.
-commands  = account alerts api auth bundle check completion config deposit deposits doctor export fleet help journal limits mcp orders plugin \
+commands  = account alerts api auth bundle check completion config deposit deposits doctor export fleet gateway help journal limits mcp orders plugin \
             reference renew report sandbox
 man_pages = proxylua.1 $(commands:%=proxylua-%.1)
 
@@ -135,6 +135,7 @@ installed = build/proxylua=bin/proxylua $(foreach page,$(man_pages),build/man/$(
             share/_proxylua=share/zsh/site-functions/_proxylua \
             share/proxylua.fish=share/fish/vendor_completions.d/proxylua.fish \
             share/systemd/proxylua-alerts.service=lib/systemd/user/proxylua-alerts.service \
+            share/systemd/proxylua-gateway.service=lib/systemd/user/proxylua-gateway.service \
             share/systemd/proxylua-alerts.timer=lib/systemd/user/proxylua-alerts.timer
 split     = $(word $(1),$(subst =, ,$(2)))
 mode      = $(if $(filter bin/%,$(call split,2,$(1))),755,644)

@@ -12,6 +12,7 @@ return {
   deposit = function() return require("proxylua.api.deposits").find end,
   qr = function() return require "proxylua.qr" end,
   pool = function() return require("proxylua.pool").new end,
+  gateway = function() return require("proxylua.gateway").start end,
   alerts = function() return require("proxylua.alerts").look end,
   notify = function() return require("proxylua.notify").notify end,
 }

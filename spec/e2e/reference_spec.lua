@@ -28,6 +28,12 @@ local function reachable()
   for _, name in ipairs{ "next", "report", "stats", "add", "remove" } do
     names["pool:" .. name] = px.pool{ "http://127.0.0.1:1" }[name]
   end
+  local gateway = px.gateway{ proxies = { "http://127.0.0.1:1" }, listen = "127.0.0.1:0" }
+  for _, name in ipairs{ "update", "stats", "stop", "join" } do
+    names["gateway:" .. name] = gateway[name]
+  end
+  gateway:stop()
+  gateway:join()
   core.sandbox.start{}
   local response = px.http.get(core.sandbox.place().trace_url)
   core.sandbox.stop()

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bind/args.h"
+#include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/modules.h"
 #include "bind/runtime.h"
@@ -68,7 +69,7 @@ static int open_log(lua_State *L, const char *path)
   return fd;
 }
 
-/* open{strategy, quarantine, timeout, idle, connections, resolve, sticky, ca_file, log} */
+/* open{strategy, quarantine, timeout, idle, connections, resolve_locally, sticky, log} */
 static int open_gateway(lua_State *L)
 {
   static const char *const strategies[] = {"round_robin", "random", "least_latency", NULL};
@@ -85,7 +86,8 @@ static int open_gateway(lua_State *L)
   options.timeout = number_field(L, 1, "timeout");
   options.idle = number_field(L, 1, "idle");
   options.max_connections = (int)number_field(L, 1, "connections");
-  const char *ca_file = text_field(L, 1, "ca_file");
+  const struct engine *engine = runtime_of(L)->engine;
+  const char *ca_file = engine ? engine->ca_file : NULL;
   struct held *held = lua_newuserdatauv(L, sizeof *held, 0);
   *held = (struct held){0};
   luaL_setmetatable(L, GATEWAY);
@@ -269,8 +271,8 @@ static int finish_serve(lua_State *L, int status, lua_KContext context)
 static int serve(lua_State *L)
 {
   struct held *held = check_held(L);
-  check_gateway(L);
   double seconds = luaL_checknumber(L, 2);
+  if (!held->gateway) return 0; /* stopped before its task began */
   if (held->serving) error_usage(L, "the gateway runs already");
   struct serve *serve = lua_newuserdatauv(L, sizeof *serve, 0);
   *serve = (struct serve){.wait = {.cancel = drain}, .held = held, .drain = seconds};

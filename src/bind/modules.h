@@ -86,7 +86,7 @@ void folder_open(lua_State *L);
 
 /* gateway.c: open(options) -> a gateway (gateway/gateway.h), all of whose options are needed:
  *   strategy, quarantine, timeout, idle (seconds), connections (0: as many as descriptors allow);
- *   sticky, resolve_locally, ca_file, log (a path, or "-") may be absent. Methods:
+ *   sticky, resolve_locally, log (a path, or "-") may be absent. Methods:
  *   user(name, password), rule(allow, text) -> nil or why it is not one
  *   listen(address, port, is for metrics) -> port
  *   update(list of records): replaces the proxies

@@ -8,10 +8,10 @@
 
 #define MICROSECONDS 1e6
 
-static void on_client(void *arg, bool input, bool output, bool failed)
+static void on_client(void *arg, struct loop_events events)
 {
   struct conn *conn = arg;
-  side_ready(&conn->client, input, output, failed);
+  side_ready(&conn->client, events);
   conn_advance(conn);
 }
 

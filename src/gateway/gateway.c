@@ -147,11 +147,10 @@ static void accept_all(void *arg)
   }
 }
 
-static void on_listener(void *arg, bool input, bool output, bool failed)
+static void on_listener(void *arg, struct loop_events events)
 {
   struct listener *listener = arg;
-  (void)output, (void)failed;
-  if (input && listener->pause.position == 0) accept_all(listener);
+  if (events.input && listener->pause.position == 0) accept_all(listener);
 }
 
 static void on_drained(void *arg)

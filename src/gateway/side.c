@@ -42,7 +42,7 @@ void queue_free(struct queue *queue)
 }
 
 bool side_open(struct side *side, struct loop *loop, int fd,
-               void (*ready)(void *arg, bool input, bool output, bool failed), void *arg)
+               void (*ready)(void *arg, struct loop_events events), void *arg)
 {
   *side = (struct side){.socket = {.fd = fd, .ready = ready, .arg = arg}};
   return loop_add_socket(loop, &side->socket);
@@ -63,11 +63,12 @@ void side_close(struct side *side, struct loop *loop, bool reset)
 }
 
 /* TLS may read in order to write, and the other way round. */
-void side_ready(struct side *side, bool input, bool output, bool failed)
+void side_ready(struct side *side, struct loop_events events)
 {
-  side->hung |= failed;
-  side->readable |= input || failed || (side->tls && output);
-  side->writable |= output || failed || (side->tls && input);
+  side->hung |= events.failed;
+  side->ending |= events.ended || events.failed;
+  side->readable |= events.input || events.failed || (side->tls && events.output);
+  side->writable |= events.output || events.failed || (side->tls && events.input);
 }
 
 static size_t read_tls(struct side *side, char *bytes, size_t room)
@@ -108,7 +109,7 @@ bool side_fill(struct side *side, size_t most, char *scratch, size_t room)
     size_t wanted = most - side->in.size < room ? most - side->in.size : room;
     if ((size = side_read(side, scratch, wanted)) == 0) break;
     if (!queue_add(&side->in, scratch, size)) return false;
-    if (size < wanted && !side->tls) break; /* the rest raises another event */
+    if (size < wanted && !side->tls && !side->ending) break; /* more raises another event */
   }
   return true;
 }

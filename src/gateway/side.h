@@ -29,6 +29,7 @@ struct side {
   struct loop_socket socket; /* fd -1: none */
   struct ssl_st *tls;        /* NULL: none */
   bool readable, writable;
+  bool ending; /* its last byte has arrived, if not been read */
   bool ended;  /* its last byte was read */
   bool cut;    /* ... without the end that TLS asks for */
   bool hung;   /* its socket has failed, or is closed both ways */
@@ -40,13 +41,13 @@ struct side {
 /* Takes a non-blocking socket; `ready` as in loop_socket. False when it cannot be waited for; the
  * caller closes it with side_close in any case. */
 bool side_open(struct side *side, struct loop *loop, int fd,
-               void (*ready)(void *arg, bool input, bool output, bool failed), void *arg);
+               void (*ready)(void *arg, struct loop_events events), void *arg);
 
 /* `reset`: the other side sees that something was lost. Harmless for one without a socket. */
 void side_close(struct side *side, struct loop *loop, bool reset);
 
 /* What became ready. */
-void side_ready(struct side *side, bool input, bool output, bool failed);
+void side_ready(struct side *side, struct loop_events events);
 
 /* Reads; 0 when there is nothing now, or it has `ended` or is `broken`. */
 size_t side_read(struct side *side, char *bytes, size_t room);

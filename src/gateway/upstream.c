@@ -13,13 +13,13 @@
 /* The steps of LEADING with SOCKS 5; the other protocols have one. */
 enum { CHOICE, LOGGED_IN, LED };
 
-static void on_ready(void *arg, bool input, bool output, bool failed)
+static void on_ready(void *arg, struct loop_events events)
 {
   struct upstream *upstream = arg;
-  side_ready(&upstream->side, input, output, failed);
+  side_ready(&upstream->side, events);
   if (upstream->conn)
     conn_advance(upstream->conn);
-  else if (input || failed) /* closed, or a response to nothing */
+  else if (events.input || events.failed) /* closed, or a response to nothing */
     upstream_free(upstream, false);
 }
 

@@ -408,8 +408,13 @@ static void dispatch_socket(struct loop *loop, const struct epoll_event *event)
   const struct watch *watch = &loop->watches[(uint32_t)event->data.u64];
   if (!watch->socket || watch->serial != event->data.u64 >> 32) return;
   loop->progress = true;
-  watch->socket->ready(watch->socket->arg, event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP),
-                       event->events & EPOLLOUT, event->events & (EPOLLERR | EPOLLHUP));
+  const struct loop_events events = {
+      .input = event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP),
+      .output = event->events & EPOLLOUT,
+      .ended = event->events & EPOLLRDHUP,
+      .failed = event->events & (EPOLLERR | EPOLLHUP),
+  };
+  watch->socket->ready(watch->socket->arg, events);
 }
 
 static struct loop_reader *find_reader(const struct loop *loop, int fd)

@@ -92,9 +92,15 @@ void loop_await(struct loop *loop, const struct loop_reader *reader, bool input,
 /* A socket of the gateway's: its function is called whenever it becomes readable or writable
  * (edge-triggered), once after it was added, and when it fails. A field of what it belongs to;
  * there may be thousands. The function may remove and close any of them. */
+struct loop_events {
+  bool input, output;
+  bool ended;  /* the other side has said that there is no more input */
+  bool failed; /* or it is closed both ways */
+};
+
 struct loop_socket {
   int fd;
-  void (*ready)(void *arg, bool input, bool output, bool failed);
+  void (*ready)(void *arg, struct loop_events events);
   void *arg;
 };
 

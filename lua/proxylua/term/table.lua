@@ -30,6 +30,8 @@ local columns = {
     "note", "params",
     "answer", "snapshot", "host", "pid", "run_id", "day", "created_at", "updated_at", "account" },
   limit = { "scope", "requests", "seconds", "free", "waiting", "next", "state" },
+  gateway = { "proxy", "country", "requests", "failures", "open", "sent", "received", "latency",
+    "quarantine" },
   setting = { "setting", "value", "source" },
   auth = { "api", "profile", "key", "account", "balance", "spend" },
   spending = { "by", "name", "charges", "refunds", "spent", "transactions" },

@@ -23,6 +23,7 @@ local own = {
   { "bundle", "make one executable file of a script" },
   { "mcp", "serve an agent's client (Model Context Protocol)" },
   { "sandbox", "run the emulated API on this machine" },
+  { "gateway", "run a local proxy in front of your proxies" },
   { "auth", "save the API key; show whose it is; remove it" },
   { "config", "show and change settings" },
   { "limits", "show how many requests the rate limits allow now" },
