@@ -11,7 +11,7 @@ PREFIX  = /usr/local
 DESTDIR =
 
 sources := $(sort $(shell find src -name '*.c'))
-c_files := $(sources) $(sort $(shell find src -name '*.h') $(wildcard bench/*.c spec/support/*.c))
+c_files := $(sources) $(sort $(shell find src -name '*.h') $(wildcard bench/*.c spec/support/*.c spec/fuzz/*.c))
 # The folders of src/ below the engine's Lua binding.
 engine   = base net store limits api charge bundle plugin qr pool gateway
 modules := $(sort $(shell find lua -name '*.lua'))
@@ -50,6 +50,7 @@ needs_test       = test
 needs_test-fast  = test
 needs_check      = test check
 needs_crash      = test
+needs_fuzz       = check
 needs_check-long = test long doc $(npm)
 needs_check-worlds = test
 needs_storm      = test
@@ -87,7 +88,7 @@ export XDG_DATA_HOME   = $(CURDIR)/build/home/data
 
 # --- what people call ---
 
-.PHONY: all demo test test-fast crash storm requests check check-long bench doc picture install uninstall deps format clean help
+.PHONY: all demo fuzz test test-fast crash storm requests check check-long bench doc picture install uninstall deps format clean help
 
 all: build/proxylua ## build the program, build/proxylua
 
@@ -245,6 +246,20 @@ build/spec/frame_check: spec/support/frame_check.c $(reading) build/cjson.a Make
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
 	  build/cjson.a -l:liblua5.4.a -ldl -lm
+
+# What strangers send to the gateway, changed at random for a while (`make fuzz FUZZ=600`: seconds).
+FUZZ = 60
+fuzzed = $(wildcard src/gateway/*.c src/pool/*.c) \
+         $(patsubst %,src/%.c,net/proxy_head net/span net/address net/resolver net/loop net/curl_library net/clear \
+         base/buffer base/error base/library)
+build/spec/fuzz_gateway: spec/fuzz/gateway.c $(fuzzed) $(wildcard src/gateway/*.h src/net/*.h) Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -O1 -fsanitize=fuzzer,address,undefined $(CFLAGS) -o $@ \
+	  $(filter %.c,$^) $(LDFLAGS) -ldl
+
+fuzz: build/spec/fuzz_gateway ## change what strangers send to the gateway at random, and look for crashes (FUZZ=SECONDS)
+	@mkdir -p build/fuzz
+	$< -max_total_time=$(FUZZ) -max_len=4096 -artifact_prefix=build/fuzz/ build/fuzz spec/fuzz/gateway
 
 build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/error.c src/base/library.c src/plugin/jail.h Makefile | packages
 	@mkdir -p $(@D)

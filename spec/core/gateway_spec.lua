@@ -233,7 +233,9 @@ describe("a gateway", function()
 
   it("keeps the proxy of a session, and picks by country", function()
     local g = gateway{ tiny:url("http", "bob:s3c"), micro:url("socks5", "bob:s3c") }
-    local function use(user) return curl("-x", (g.url:gsub("//", "//" .. user .. ":x@")), page()) end
+    local function use(user)
+      return curl("-x", (g.url:gsub("//", "//" .. user .. ":x@")), page())
+    end
     for _ = 1, 6 do assert.equal("ok", use("me-session-a")) end
     local rows = g:stats().proxies
     assert.same({ 0, 6 }, { math.min(rows[1].requests, rows[2].requests),
@@ -287,7 +289,8 @@ describe("a gateway", function()
     local part = fake("say", "HTTP/1.1 200 OK\\r\\nContent-Length: 100\\r\\n\\r\\n0123456789")
     local _, code = curl("-x", g.url, url_of(part) .. "/")
     assert.is_true(code == 18 or code == 56, code)
-    local chunk = fake("say", "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nabc")
+    local chunk = fake("say", "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
+      .. "5\\r\\nabc")
     _, code = curl("-x", g.url, url_of(chunk) .. "/")
     assert.is_true(code == 18 or code == 56, code)
     local cut = fake("cut")
@@ -314,7 +317,8 @@ describe("a gateway", function()
     local g = keep(gateways.start({ micro:url("socks5", "bob:s3c") }, { "--allow",
       "127.0.0.1:" .. origin.port, "--allow", "*.example.com", "--deny", "bad.example.com" }))
     assert.equal("ok", (curl("-x", g.url, page())))
-    for _, place in ipairs{ "127.0.0.1:1", "example.org:80", "bad.example.com:80", "example.com:1" } do
+    for _, place in ipairs{ "127.0.0.1:1", "example.org:80", "bad.example.com:80",
+      "example.com:1" } do
       local text = raw.talk(g.port, ("CONNECT %s HTTP/1.1\r\n\r\n"):format(place))
       assert.has.match("^HTTP/1.1 403 ", text, 1, false, place)
     end
