@@ -504,6 +504,11 @@ describe("a format refuses what it cannot carry:", function()
     { "clash", proxy("a", ""), "password is empty" },
     { "clash", proxy("", "b", { protocol = "socks5" }), "username is empty" },
       { "env", proxy("a", "b\0"), "NUL" },
+    { "sing-box", proxy("", "b"), "username is empty" },
+    { "gost", proxy("", "b"), "username is empty" },
+    { "foxyproxy", proxy("a", ""), "password is empty" },
+    { "foxyproxy", proxy("", "b"), "username is empty" },
+    { "foxyproxy", proxy("ü", "b"), "Latin%-1" },
     { "switchyomega", proxy("a", "\xC3"), "UTF%-8" }, { "gost", proxy("\xC3", "b", host6),
       "UTF%-8" },
   } do

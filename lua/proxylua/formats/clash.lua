@@ -8,21 +8,11 @@ local M = { name = "clash", extension = "yaml", summary = "Clash and mihomo" }
 local types = { http = "http", https = "http", socks5 = "socks5" }
 
 -- mihomo sends no credentials where the username is empty, nor where the password for an HTTP proxy
--- is (MetaCubeX/mihomo, http.go and
--- socks5.go in adapter/outbound).
-local function lost_login(proxy, protocol)
-  local user, password = text.login(proxy)
-  if not user then return nil end
-  if user == "" then return "Clash sends no credentials where the username is empty" end
-  if password == "" and protocol == "http" then
-    return "Clash sends no credentials where the password is empty"
-  end
-end
-
+-- is (MetaCubeX/mihomo, adapter/outbound/http.go and socks5.go, where the fields are too).
 local function record(proxy, index)
   local protocol = types[proxy.protocol]
   if not protocol then return nil, text.no_protocol("Clash", proxy) end
-  local lost = lost_login(proxy, protocol)
+  local lost = text.lost_login("Clash", proxy, protocol == "http")
   if lost then return nil, lost end
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end

@@ -70,6 +70,16 @@ function M.login_pairs(proxy)
   return ',"username":' .. quoted_user .. ',"password":' .. quoted_password
 end
 
+--- Why a program sends no credentials where a part of them is empty; nil where it sends them.
+-- @param needs_password whether it sends none without a password either
+function M.lost_login(program, proxy, needs_password)
+  local user, password = M.login(proxy)
+  if not user then return nil end
+  local part = not find(user, "%S") and "username"
+    or needs_password and password == "" and "password" or nil
+  return part and ("%s sends no credentials where the %s is empty"):format(program, part)
+end
+
 --- A writer of objects between commas.
 -- @param head, tail texts around them
 -- @param record function of a proxy, its number, and what comes before the object

@@ -10,7 +10,19 @@ local M = { name = "foxyproxy", extension = "json", summary = "the import file o
 local types = { http = "http", https = "https", socks4 = "socks4", socks4a = "socks4",
   socks5 = "socks5", socks5h = "socks5" }
 
+-- Credentials for HTTP are sent only if both are there, and as Latin-1, which btoa() makes of them
+-- (foxyproxy/browser-extension, src/content/on-request.js and authentication.js).
+local function lost_login(proxy)
+  if not proxy.protocol:find("^http") then return nil end
+  local lost = text.lost_login("FoxyProxy", proxy, true)
+  if lost then return lost end
+  local holder = text.holder(proxy, "[\x80-\xFF]")
+  return holder and holder .. " is not ASCII, and FoxyProxy would send it as Latin-1"
+end
+
 local function record(proxy, index, before)
+  local lost = lost_login(proxy)
+  if lost then return nil, lost end
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
   local protocol = proxy.protocol

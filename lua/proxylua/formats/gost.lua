@@ -9,9 +9,13 @@ local M = { name = "gost", extension = "json", summary = "gost 3", never_empty =
 
 local connectors = { http = "http", https = "http", socks4 = "socks4", socks5 = "socks5" }
 
+-- The fields are those of go-gost/x, config/config.go. It takes no credentials where the username
+-- is empty (config/parsing/auth/parse.go).
 local function record(proxy, index, before)
   local connector = connectors[proxy.protocol]
   if not connector then return nil, text.no_protocol("gost", proxy) end
+  local lost = text.lost_login("gost", proxy)
+  if lost then return nil, lost end
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
   return before .. '{"name":"proxy-' .. index .. '","addr":"' .. address.host(proxy.host) .. ":"
@@ -21,11 +25,15 @@ local function record(proxy, index, before)
     .. '},"dialer":{"type":"' .. (proxy.protocol == "https" and "tls" or "tcp") .. '"}}'
 end
 
+local FAIL_TIMEOUT <const> = 30000000000 -- nanoseconds
+
+-- gost takes a duration as a number wherever a configuration comes from, and as "30s" from files.
 function M.new()
   return text.between('{"services":[{"name":"local","addr":"127.0.0.1:8080",'
     .. '"handler":{"type":"auto","chain":"proxies"},"listener":{"type":"tcp"}}],\n'
     .. '"chains":[{"name":"proxies","hops":[{"name":"proxies",'
-    .. '"selector":{"strategy":"round","maxFails":1,"failTimeout":"30s"},"nodes":[\n',
+    .. '"selector":{"strategy":"round","maxFails":1,"failTimeout":'
+    .. FAIL_TIMEOUT .. '},"nodes":[\n',
     record, "\n]}]}]}\n")
 end
 

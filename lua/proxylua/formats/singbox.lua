@@ -8,9 +8,13 @@ local M = { name = "sing-box", extension = "json", summary = "sing-box" }
 
 local versions = { socks4 = "4", socks4a = "4a", socks5 = "5" }
 
+-- The fields are those of SagerNet/sing-box, option/simple.go. It sends no credentials where the
+-- username is blank (SagerNet/sing, protocol/http/client.go and protocol/socks/handshake.go).
 local function record(proxy, index, before)
   local version = versions[proxy.protocol]
   if proxy.protocol == "socks5h" then return nil, text.no_protocol("sing-box", proxy) end
+  local lost = text.lost_login("sing-box", proxy)
+  if lost then return nil, lost end
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
   return before .. '{"type":"' .. (version and "socks" or "http") .. '","tag":"proxy-' .. index

@@ -13,8 +13,9 @@
 #define CHUNK 1000                   /* entries that are handed over together */
 #define MAX_VALUES ((size_t)1000000) /* held at a time, those of aliases counted each time */
 #define MAX_BYTES ((size_t)64 << 20)
-#define SLOTS 2 /* of the stack, for each level: table, key */
-#define STACK 1 /* user values */
+#define MAX_SIZE 32 /* entries of a mapping, of which another one is expected */
+#define SLOTS 2     /* of the stack, for each level: table, key */
+#define STACK 1     /* user values */
 #define ANCHORS 2
 #define SIZES 3
 
@@ -65,8 +66,11 @@ bool document_open(struct document *document, lua_State *L, bool list, size_t li
     document->anchored++;
   }
   luaL_checkstack(L, SLOTS + 8, NULL);
-  lua_newtable(L);
-  if (!list) {
+  if (list) {
+    lua_newtable(L);
+  } else { /* records of a list have the same fields: their tables need not grow */
+    int size = document->sizes[document->depth - 1];
+    lua_createtable(L, size, size > 0 ? size + 1 : 0);
     lua_pushinteger(L, (lua_Integer)line);
     lua_rawseti(L, -2, 0);
   }
@@ -192,6 +196,8 @@ enum document_step document_close(struct document *document, lua_State *L)
   struct document_level *level = &document->levels[document->depth - 1];
   lua_settop(L, table_at(document->depth));
   document->depth--;
+  if (!level->list)
+    document->sizes[document->depth] = level->count < MAX_SIZE ? (int)level->count : 0;
   document->has_key = false;
   if (level->anchor[0]) {
     document->anchored--;
