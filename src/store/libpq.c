@@ -213,7 +213,7 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          "UNION ALL SELECT 2, baseline_entry, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
          "NULL, NULL, baseline, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, baseline_clock, "
          "NULL, " NOW " - baseline_at, false, NULL FROM proxylua.ledgers WHERE account = $1 AND "
-                      "baseline IS NOT NULL",
+         "baseline IS NOT NULL",
          4},
     [PG_LEDGER_MAKE] =
         {"INSERT INTO proxylua.ledgers (account) VALUES ($1) ON CONFLICT (account) DO NOTHING", 1},

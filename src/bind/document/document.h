@@ -54,9 +54,9 @@ struct document {
   size_t column; /* bytes of the line before `at` */
   struct document_level levels[DOCUMENT_MAX_DEPTH];
   int sizes[DOCUMENT_MAX_DEPTH]; /* entries of the last mapping of each depth */
-  int depth, anchored; /* open containers; how many of them an anchor holds */
-  bool has_key;        /* of the innermost mapping, on top of the stack */
-  bool partial;        /* the value that is ready is a part of a container that goes on */
+  int depth, anchored;           /* open containers; how many of them an anchor holds */
+  bool has_key;                  /* of the innermost mapping, on top of the stack */
+  bool partial;                  /* the value that is ready is a part of a container that goes on */
   size_t values, bytes;
   char why[256];
   size_t why_line, why_column;
