@@ -108,7 +108,8 @@ sub is_hidden {
   my ($self) = @_;
   my $world = $self->{world};
   return $world->{deposits}
-    || ($world->{no_tx_orders} && ($world->{tax} || $world->{failed} || @{ $self->{others} }));
+    || ($world->{no_tx_orders}
+      && ($world->{tax} || @{ $self->{others} } || grep { $_->{refunded} } @{ $self->{own} }));
 }
 
 # The newest of a list that is oldest first are on a last page that nothing tells.
@@ -218,7 +219,9 @@ sub judge_fleet {
   $have += $_->{quantity} for @live;
   $self->fault('twice', 'pool %s has %d of %d: %s', $pool, $have, $wanted,
     join ', ', map { "$_->{order} ($_->{key})" } @live) if $have > $wanted;
-  return if $have >= $wanted || $self->{world}{failed};
+  return if $have >= $wanted;
+  # An order of the pool that failed is not bought again in every run.
+  return if grep { $_->{refunded} && $_->{owner} =~ m{^fleet/\Q$pool\E/} } @{ $self->{own} };
   my $run = $self->last_run('fleet');
   return if $run->{code} == 6 && $self->is_limited;
   return if $self->is_alike($type, undef, $country);
@@ -264,9 +267,10 @@ sub judge_ends {
 sub judge_money {
   my ($self) = @_;
   my $world = $self->{world};
-  my ($charged, $tax) = (0, 0);
+  my ($charged, $quoted, $tax) = (0, 0, 0);
   for my $line (grep { !$_->{refunded} } @{ $self->{own} }) {
     $charged += $line->{amount};
+    $quoted += $line->{quote};
     $tax = $line->{amount} - $line->{quote} if $line->{amount} - $line->{quote} > $tax;
     $self->fault('overspent', '%s cost %.2f, above its --max-price', $line->{owner},
       $line->{amount} / 100)
@@ -274,9 +278,9 @@ sub judge_money {
     $self->judge_price($line) unless $world->{tax};
   }
   # A tax shows at the next baseline: the last one may come on top, and all where nothing shows it.
-  return if $tax && ($self->is_hidden || $self->is_out_of_reach);
+  my $counted = $tax && ($self->is_hidden || $self->is_out_of_reach) ? $quoted : $charged - $tax;
   $self->fault('overspent', '%.2f of %s', $charged / 100, $world->{per_day})
-    if $world->{per_day} && $charged - $tax > cents($world->{per_day});
+    if $world->{per_day} && $counted > cents($world->{per_day});
 }
 
 sub judge_price {
