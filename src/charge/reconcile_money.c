@@ -252,13 +252,27 @@ static bool add_foreign(const struct reconcile_case *c, struct ledger *ledger, s
   return read_amount(c, row, &amount) && money_add(ledger->foreign, amount, &ledger->foreign);
 }
 
+/* The entry whose charge was refunded has cost nothing. */
+static void use_up_refunded(const struct reconcile_case *c, struct ledger *ledger, size_t row)
+{
+  money amount;
+  for (size_t i = 0; read_amount(c, row, &amount) && i < c->other_count; i++) {
+    if (ledger->entries[i] || !is_of(c, row, &c->others[i]) || cost_of(&c->others[i]) != amount)
+      continue;
+    ledger->entries[i] = true;
+    ledger->paid[i] = 0;
+    return;
+  }
+}
+
 /* Whether a charge was refunded: a refund counts only for the order that it names. */
 static bool explain_by_refund(const struct reconcile_case *c, struct ledger *ledger, size_t row)
 {
   const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
   for (size_t i = 0; id && i < c->transactions.count; i++) {
     if (ledger->refunds[i] || !is_refund(c, i) || !is_for(c, i, id)) continue;
-    return ledger->refunds[i] = true; /* both leave the balance as it was */
+    use_up_refunded(c, ledger, row); /* both leave the balance as it was */
+    return ledger->refunds[i] = true;
   }
   return false;
 }
