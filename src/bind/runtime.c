@@ -121,11 +121,7 @@ void runtime_close(struct runtime *runtime)
   engine_settle(runtime->engine);
   task_run_rest(runtime);
   if (runtime->L) lua_close(runtime->L);
-  while (runtime->tasks.all) {
-    struct task *next = runtime->tasks.all->next;
-    free(runtime->tasks.all);
-    runtime->tasks.all = next;
-  }
+  runtime->tasks.all = NULL; /* they were Lua's */
   engine_close(runtime->engine);
   sandbox_stop(runtime->sandbox);
   http_close(runtime->web);
@@ -157,7 +153,7 @@ static int run_script(lua_State *L)
 {
   struct runtime *runtime = runtime_of(L);
   struct task *body = task_spawn(L, lua_gettop(L) - 1);
-  body->held = true;
+  body->kept = true;
   struct task *failed = task_run_all(runtime, body);
   if (!failed) return 0;
   lua_settop(L, 0);

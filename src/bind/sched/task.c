@@ -17,6 +17,7 @@
 #include "net/loop.h"
 
 #define HANDLE "proxylua.task"
+#define FAILED_HANDLE "proxylua.task.failed"
 #define MAX_JOINED (1 << 26) /* tasks that one wait is for */
 #define COLLECTION_SHARE \
   20 /* for each second of collections that look for failures, seconds without */
@@ -29,19 +30,43 @@ static void link_task(struct tasks *tasks, struct task *task)
   task->next = tasks->all;
   if (task->next) task->next->previous = task;
   tasks->all = task;
+  task->linked = true;
 }
 
-static void free_task(struct task *task)
+static void unlink_task(struct task *task)
 {
   struct tasks *tasks = &task->runtime->tasks;
+  if (!task->linked) return;
   if (task->previous)
     task->previous->next = task->next;
   else
     tasks->all = task->next;
   if (task->next) task->next->previous = task->previous;
+  task->linked = false;
+}
+
+/* It ended, and only its handles need it from now on. */
+static void release(struct task *task)
+{
+  unlink_task(task);
   lua_pushnil(task->runtime->L);
   lua_rawsetp(task->runtime->L, LUA_REGISTRYINDEX, task);
-  free(task);
+}
+
+static const char failed_key; /* the registry's key of the metatable of failed tasks */
+
+/* Leaves a task whose failure no code has taken to its handles, and learns when the last one goes.
+ * Only such tasks have a finalizer: it would keep each of them, and what its thread refers to, for
+ * one more cycle of the collector. Allocates nothing: the registry's entry stays in place. */
+static void watch_handle(struct task *task)
+{
+  lua_State *L = task->runtime->L;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, task);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &failed_key);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  lua_pushboolean(L, false);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
 }
 
 void task_make_ready(struct task *task)
@@ -130,7 +155,8 @@ static void inherit_hook(lua_State *L, struct task *task)
   luaL_checkstack(L, 8, NULL);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key);
   lua_rawgeti(L, -1, 2);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, task);
+  lua_pushthread(task->thread);
+  lua_xmove(task->thread, L, 1);
   lua_rawgeti(L, -3, 1);
   lua_call(L, 0, 3);         /* function, mask, count */
   if (lua_isfunction(L, -3)) /* else it is the hook of C code */
@@ -143,19 +169,22 @@ static void inherit_hook(lua_State *L, struct task *task)
 struct task *task_spawn(lua_State *L, int arguments)
 {
   struct runtime *runtime = runtime_of(L);
-  struct task *task = calloc(1, sizeof *task);
-  if (!task) luaL_error(L, "not enough memory");
-  task->runtime = runtime;
-  task->arguments = arguments + 1;
-  task->serial = ++runtime->tasks.spawned;
-  task->cancelled = runtime->tasks.ending;
-  link_task(&runtime->tasks, task);
+  luaL_checkstack(L, 4, NULL);
+  struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
+  *task = (struct task){.runtime = runtime,
+                        .arguments = arguments + 1,
+                        .serial = ++runtime->tasks.spawned,
+                        .cancelled = runtime->tasks.ending};
+  luaL_setmetatable(L, HANDLE);
   task->thread = lua_newthread(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
-  if (!lua_checkstack(task->thread, arguments + 2)) luaL_error(L, "too many arguments to a task");
+  lua_setiuservalue(L, -2, 1);
+  lua_insert(L, -arguments - 2);
+  if (!lua_checkstack(task->thread, arguments + 3)) luaL_error(L, "too many arguments to a task");
+  inherit_hook(L, task);
   lua_pushcfunction(task->thread, task_body);
   lua_xmove(L, task->thread, arguments + 1);
-  inherit_hook(L, task);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+  link_task(&runtime->tasks, task);
   runtime->tasks.alive++;
   task_make_ready(task);
   return task;
@@ -180,10 +209,12 @@ static void end(struct task *task, int status)
   if (task->state == TASK_FAILED && task->cancelled && is_cancellation(task->thread, 1))
     task->taken = true;
   join_tell(task);
-  if (task->state == TASK_FAILED && !task->taken)
+  if (task->state == TASK_FAILED && !task->taken) {
     tasks->failed = true;
-  else if (!task->held)
-    free_task(task);
+    if (task->held) watch_handle(task);
+  } else if (!task->kept) {
+    release(task);
+  }
 }
 
 static void resume(struct task *task)
@@ -277,7 +308,7 @@ bool task_take_failed(lua_State *L)
     lua_xmove(task->thread, L, 1);
   }
   task->taken = true;
-  if (!task->held) free_task(task);
+  if (!task->held) release(task);
   return true;
 }
 
@@ -324,13 +355,20 @@ static bool all_run(const struct tasks *tasks)
   return true;
 }
 
-void task_end_others(struct runtime *runtime)
+/* The code of a task may be running: it ends the process. */
+static void run_others(struct runtime *runtime)
 {
-  task_cancel_all(runtime);
   while (!all_run(&runtime->tasks)) {
+    if (runtime->interrupted) task_cancel_all(runtime);
     run_ready(runtime);
     if (!all_run(&runtime->tasks)) deliver_turn(runtime, patience(&runtime->tasks, false));
   }
+}
+
+void task_end_others(struct runtime *runtime)
+{
+  task_cancel_all(runtime);
+  run_others(runtime);
 }
 
 struct task *task_run_all(struct runtime *runtime, struct task *body)
@@ -341,7 +379,7 @@ struct task *task_run_all(struct runtime *runtime, struct task *body)
     failed = body->state == TASK_FAILED ? body : find_failed(runtime);
     if (failed || runtime->tasks.alive == 0) break;
   }
-  if (failed) failed->taken = true;
+  if (failed) failed->taken = failed->kept = true;
   task_cancel_all(runtime);
   run_until_ended(runtime, NULL);
   return failed;
@@ -349,43 +387,38 @@ struct task *task_run_all(struct runtime *runtime, struct task *body)
 
 void task_run_rest(struct runtime *runtime)
 {
-  if (runtime->L) run_until_ended(runtime, NULL);
-}
-
-static struct task **handle(lua_State *L, int index)
-{
-  return luaL_checkudata(L, index, HANDLE);
+  if (runtime->L) run_others(runtime);
 }
 
 struct task *task_check(lua_State *L, int index)
 {
-  return *handle(L, index);
+  struct task *task = luaL_testudata(L, index, HANDLE);
+  if (!task) task = luaL_testudata(L, index, FAILED_HANDLE);
+  return task ? task : luaL_checkudata(L, index, HANDLE);
 }
 
 static int spawn(lua_State *L)
 {
   if (!lua_isfunction(L, 1))
     return error_usage(L, "px.spawn takes a function, not a %s", luaL_typename(L, 1));
-  int arguments = lua_gettop(L) - 1;
-  struct task **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = NULL;
-  luaL_setmetatable(L, HANDLE);
-  lua_insert(L, 1);
-  *box = task_spawn(L, arguments);
-  (*box)->held = true;
+  struct task *task = task_spawn(L, lua_gettop(L) - 1);
+  task->held = true;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, task);
   return 1;
 }
 
+/* No handle is left of a task that failed. */
 static int on_gc(lua_State *L)
 {
-  struct task *task = *handle(L, 1);
-  if (!task) return 0;
+  struct task *task = luaL_checkudata(L, 1, FAILED_HANDLE);
+  if (task->taken && !task->kept) {
+    release(task);
+    return 0;
+  }
   task->held = false;
-  bool ended = task->state == TASK_DONE || task->state == TASK_FAILED;
-  if (task->state == TASK_FAILED && !task->taken)
-    task->runtime->tasks.failed = true;
-  else if (ended)
-    free_task(task);
+  task->runtime->tasks.failed = true;
+  lua_pushvalue(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
   return 0;
 }
 
@@ -529,9 +562,15 @@ void task_open(lua_State *L)
                                      {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_newlib(L, methods);
+  luaL_newmetatable(L, FAILED_HANDLE);
+  lua_pushvalue(L, -2);
   lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, HANDLE);
+  lua_setfield(L, -2, "__name");
   lua_pushcfunction(L, on_gc);
   lua_setfield(L, -2, "__gc");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &failed_key);
+  lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   static const luaL_Reg functions[] = {{"spawn", spawn},     {"gather", gather},
                                        {"sleep", sleep_for}, {"clock", monotonic_clock},

@@ -14,9 +14,9 @@ struct join_link;
 
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE, TASK_FAILED };
 
-/* Its results, or its error and then its traceback, stay on its thread's stack. The thread is in
- * the registry under the task's address. Freed when it has ended, its failure was taken, and no
- * handle is left. */
+/* A userdata, which is its handle in Lua; its user value is the thread. Its results, or its error
+ * and then its traceback, stay on the thread's stack. While it is alive it is in the registry under
+ * its address; later, only while it failed, no code took the failure, and no handle is left. */
 struct task {
   struct runtime *runtime;
   lua_State *thread;
@@ -24,7 +24,9 @@ struct task {
   bool cancelled;   /* every wait raises from now on */
   bool broke;       /* its function raised an error */
   bool taken;       /* its failure was handed to somebody */
-  bool held;        /* a handle exists in Lua */
+  bool held;        /* a handle may exist in Lua */
+  bool kept;        /* the runtime looks at it after its end */
+  bool linked;      /* it is in tasks->all */
   bool insisting;   /* it went on after many refused waits: see runtime_arm */
   int refused;      /* waits since it was cancelled */
   int patience;     /* instructions until the next error that is to end it; 0 before the first */
@@ -38,7 +40,7 @@ struct task {
 };
 
 struct tasks {
-  struct task *all; /* alive, or failed and not taken, or still held */
+  struct task *all; /* alive, or failed and not taken or collected */
   int alive;        /* how many have not ended */
   struct task *first_ready, *last_ready;
   struct task *current; /* whose code runs now */
