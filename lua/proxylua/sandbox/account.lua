@@ -1,4 +1,4 @@
--- The account beside its orders: balance, transactions, deposit addresses, and the reference data.
+-- The endpoints of the account, transactions, deposit addresses and reference data.
 
 local answers = require "proxylua.sandbox.answers"
 local orders = require "proxylua.sandbox.orders"
@@ -7,12 +7,12 @@ local state = require "proxylua.sandbox.state"
 
 local M = {}
 
--- Only what concerns orders can be hidden.
+-- Whether a fault leaves a transaction visible. Only those of orders can be hidden.
 local function seen(entry, newest)
   return not entry.order_id or entry.created <= newest
 end
 
--- The balance without what came after a time.
+-- The balance without the transactions that are newer than a time.
 local function balance_at(world, newest)
   local balance = world.data.balance
   for _, entry in ipairs(world.data.transactions) do
@@ -66,7 +66,7 @@ local function read_address(context)
   return nil, { network = "must be one of " .. table.concat(networks, ", ") }
 end
 
---- POST /deposits/addresses. Each call makes one more; nobody could pay to it by mistake.
+--- POST /deposits/addresses. Each call makes a new address, which no real currency accepts.
 function M.create_address(context)
   local entry, details = read_address(context)
   if not entry then return answers.failure(context, 400, nil, nil, details) end

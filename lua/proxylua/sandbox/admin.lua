@@ -1,23 +1,24 @@
 -- The admin interface, for tests: outside the API's base path, never limited, always plain JSON.
--- Every request but the trace carries the sandbox's key in the header X-Sandbox-Key. Bodies and
--- answers are JSON objects.
+-- All requests except /trace need the sandbox's key in the header X-Sandbox-Key. Request and
+-- response bodies are JSON objects.
 --
---   GET  /_sandbox/trace      who asks: ip=, loc=, proxy=, order= (needs no key)
---   GET /_sandbox/counters requests by endpoint, answers by status, limited (429 by the limits),
---                             sold, extended, charges, charged, refunds, refunded, balance,
---                             forwarded, proxies (uses by user name), faults (how often each of the
---                             present ones struck)
---   GET /_sandbox/counted what the limits counted, oldest first: {"names": […], "times": [µs, …]};
---   the last 100,000 at least GET /_sandbox/orders every order, with the Idempotency-Key it came
---   with, what it was charged, how often extended POST /_sandbox/settings {"faults":
---   ["orders.create:cut=after,count=2"], "dialect": "bare", "limits": "general=5/1",
---                             "balance": "5.00", "account": "banned", …}: see settings.lua; faults
---                             replace those before
+--   GET  /_sandbox/trace      the client's address: ip=, loc=, proxy=, order= (needs no key)
+--   GET  /_sandbox/counters   requests by endpoint, responses by status, limited (429 by the
+--                             limits), sold, extended, charges, charged, refunds, refunded,
+--                             balance, forwarded, proxies (uses by user name), faults (how often
+--                             each current fault applied)
+--   GET  /_sandbox/counted    requests that the limits counted, oldest first:
+--                             {"names": […], "times": [µs, …]}; at least the last 100,000
+--   GET  /_sandbox/orders     every order, with its Idempotency-Key, what it was charged, and how
+--                             often it was extended
+--   POST /_sandbox/settings   {"faults": ["orders.create:cut=after,count=2"], "dialect": "bare",
+--                             "limits": "general=5/1", "balance": "5.00", "account": "banned", …}:
+--                             see settings.lua; the list of faults replaces the previous one
 --   POST /_sandbox/clock      {"advance": SECONDS}: orders expire; the limits keep real time
 --   POST /_sandbox/deposit    {"amount": "50.00"}
---   POST /_sandbox/cancel     {"id": ORDER}: cancelled and refunded
---   POST /_sandbox/reset everything as at the start; {"only": "counters"}: counters and what was
---   counted
+--   POST /_sandbox/cancel     {"id": ORDER}: cancels and refunds it
+--   POST /_sandbox/reset      restores the state at the start; {"only": "counters"} resets the
+--                             counters and the list of counted requests alone
 
 local answers = require "proxylua.sandbox.answers"
 local money = require "proxylua.sandbox.money"
@@ -46,7 +47,7 @@ end
 
 local actions = {}
 
--- Number and sum of the transactions of a type that concern orders.
+-- Number and sum of the transactions of a type that belong to orders.
 local function sum(world, kind)
   local count, total = 0, 0
   for _, entry in ipairs(world.data.transactions) do
@@ -85,12 +86,13 @@ actions["GET orders"] = function(world)
   return answer(world, 200, { orders = world.host.json.array(list) })
 end
 
--- Settings from JSON: numbers become texts; lists stay lists.
+-- Settings from JSON: numbers become strings; lists stay lists.
 local function texts(body)
   local values = {}
   for name, value in pairs(body) do
     if (type(value) == "table") ~= (settings.lists[name] or false) then
-      error(("'%s' is %s"):format(name, settings.lists[name] and "a list of texts" or "a text"), 0)
+      error(("'%s' must be %s"):format(name,
+        settings.lists[name] and "a list of strings" or "a string"), 0)
     end
     values[name] = type(value) == "table" and value or tostring(value)
   end
@@ -109,7 +111,7 @@ end
 actions["POST clock"] = function(world, body)
   local seconds = tonumber(body.advance)
   if not seconds or seconds ~= seconds or math.abs(seconds) > 1e9 then
-    return refuse(world, 400, "advance is a number of seconds")
+    return refuse(world, 400, "advance must be a number of seconds")
   end
   world.data.offset, world.dirty = world.data.offset + seconds, true
   return done(world)
@@ -118,7 +120,7 @@ end
 actions["POST deposit"] = function(world, body)
   local amount = money.parse(body.amount)
   if not amount or amount <= 0 then
-    return refuse(world, 400, "amount is an amount such as 50.00")
+    return refuse(world, 400, "amount must be an amount such as 50.00")
   end
   state.move(world, "deposit", amount)
   return done(world)
@@ -127,7 +129,7 @@ end
 actions["POST cancel"] = function(world, body)
   local order = world.by_id[body.id]
   if not order or order.cancelled then
-    return refuse(world, 400, "id is an order that is not cancelled")
+    return refuse(world, 400, "id must be an order that is not cancelled")
   end
   orders.refund(world, order)
   return done(world)
@@ -148,7 +150,7 @@ local function body_of(world, request)
   return ok and type(value) == "table" and value or nil
 end
 
---- Answers a request to the admin interface.
+--- Handles a request to the admin interface.
 -- @return as `api.handle`
 function M.handle(world, request)
   local name = request.target:sub(#M.base + 1):match("^[^?]*")
@@ -158,9 +160,10 @@ function M.handle(world, request)
     return refuse(world, 401, "X-Sandbox-Key is missing or wrong"), "admin"
   end
   local action = actions[request.method .. " " .. name]
-  if not action then return refuse(world, 404, "there is no such thing here"), "admin" end
+  if not action then return refuse(world, 404,
+      "the admin interface does not have this method and path"), "admin" end
   local body = body_of(world, request)
-  if not body then return refuse(world, 400, "the body is not a JSON object"), "admin" end
+  if not body then return refuse(world, 400, "the body must be a JSON object"), "admin" end
   return action(world, body), "admin"
 end
 

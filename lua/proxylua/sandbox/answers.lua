@@ -1,7 +1,7 @@
--- The dialects: the same records under the names, wrappings and number forms that the vendor's
--- documents disagree on. `envelope` wraps everything; `bare` answers values as they are, camelCase,
--- numbers as texts, a new order as its id alone; `snake` answers values too, under a third set of
--- names; `mixed` goes round the three.
+-- The dialects: the vendor's documents disagree on names, wrappings and number forms, so the same
+-- records can be sent in each of them. `envelope` wraps each response in an object. `bare` sends
+-- values without it: names in camelCase, numbers as strings, a new order as its id alone. `snake`
+-- sends values too, under a third set of names. `mixed` uses the three in turn.
 
 local money = require "proxylua.sandbox.money"
 local state = require "proxylua.sandbox.state"
@@ -15,7 +15,7 @@ local dialects = {
 }
 local rotation = { "envelope", "bare", "snake" }
 
--- A row a field: name in every dialect unless said otherwise, and its form.
+-- One row per field: its name, its form, and its name in a dialect where that differs.
 local records = {
   account = {
     { "balance", form = "money", bare = "balance" },
@@ -78,12 +78,12 @@ local function rename(context, kind, record)
   return out
 end
 
---- Whether a text names a dialect.
+--- Whether a string names a dialect.
 function M.known(name)
   return dialects[name] ~= nil or name == "mixed"
 end
 
---- The dialect that the next request is answered in; "mixed" goes round all of them.
+--- The dialect of the next response; "mixed" uses all of them in turn.
 function M.next_dialect(world)
   if world.dialect ~= "mixed" then return world.dialect end
   world.turn = (world.turn or 0) + 1
@@ -97,7 +97,7 @@ local function answer(context, status, value)
   }
 end
 
---- Answers one record.
+--- A response with one record.
 -- @param context of the request: world, dialect, omit, say
 function M.record(context, status, kind, record)
   local value = rename(context, kind, record)
@@ -105,7 +105,7 @@ function M.record(context, status, kind, record)
     or value)
 end
 
---- Answers a new order: whole or as its id, as the dialect has it.
+--- A response with a new order: the whole order or its id, depending on the dialect.
 function M.created(context, order)
   if dialects[context.dialect].whole_order then return M.record(context, 201, "order", order) end
   return M.record(context, 201, "order", { id = order.id })
@@ -119,14 +119,14 @@ local function wrapped_list(list, page)
   return { success = true, data = list, meta = meta }
 end
 
--- A page of a list that is documented without pages.
+-- One page of a list that the API documents without pages.
 local function cut(context, items)
   local limit, number = context.fault.most, math.tointeger(tonumber(context.query.page or 1)) or 1
   return table.move(items, (number - 1) * limit + 1, math.min(number * limit, #items), 1, {}),
     { page = number, limit = limit, total = #items }
 end
 
---- Answers a list.
+--- A response with a list.
 -- @param page table with page, limit, total; nil when the list is not paged
 function M.list(context, kind, items, page)
   if not page and context.fault.most then items, page = cut(context, items) end
@@ -150,10 +150,11 @@ local codes = {
   [404] = { "NOT_FOUND", "Resource not found" },
   [429] = { "RATE_LIMITED", "Too many requests" },
   [500] = { "INTERNAL_ERROR", "Internal server error" },
-  [502] = { "UPSTREAM_ERROR", "The proxy provider answered an error" },
+  [502] = { "UPSTREAM_ERROR", "The proxy provider returned an error" },
 }
 
---- Answers an error. Bare dialects say its text alone, with the fields at fault in it.
+--- A response with an error. Dialects without an envelope send its message alone, which then names
+-- the invalid fields.
 -- @param code nil: the usual one of the status
 -- @param details table of field -> text, or nil
 function M.failure(context, status, code, message, details)
@@ -169,12 +170,12 @@ function M.failure(context, status, code, message, details)
   return answer(context, status, { error = table.concat(texts, "; ") })
 end
 
---- What an order's status is at a time.
+--- The status of an order at a time.
 function M.status(order, now)
   return order.cancelled and "cancelled" or order.expires <= now and "expired" or "active"
 end
 
---- An order as it is told now.
+--- An order as the API reports it now.
 function M.order(world, order)
   return {
     id = order.id, type = order.type, quantity = order.quantity, period = order.period,

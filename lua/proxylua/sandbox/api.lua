@@ -1,5 +1,5 @@
--- A request on its way: faults that hold it back, key, account, limits, the work, faults that spoil
--- the answer. Runs in a coroutine; to yield a number is to wait that many seconds.
+-- The steps of a request: faults that delay it, key, account, limits, the endpoint, faults that
+-- change the response. Runs in a coroutine; yielding a number waits that many seconds.
 
 local account = require "proxylua.sandbox.account"
 local answers = require "proxylua.sandbox.answers"
@@ -12,7 +12,7 @@ local M = {}
 
 M.base = "/api/v1"
 
--- Method and path, a colon for one segment of anything.
+-- Method and path; a colon stands for any one segment.
 local routes = {
   ["GET /account"] = { name = "account.get", run = account.get },
   ["GET /account/transactions"] = { name = "account.transactions", run = account.transactions },
@@ -33,7 +33,7 @@ local reference_names = {
     periods = "reference.periods",
 }
 
---- What a fault can be asked of.
+--- The endpoints that a fault can name.
 M.endpoints = { ["*"] = true, forward = true }
 for _, route in pairs(routes) do M.endpoints[route.name] = true end
 for _, name in pairs(reference_names) do M.endpoints[name] = true end
@@ -83,7 +83,7 @@ local function find(method, path)
   return route, route.run == account.reference and reference_names[id] or route.name, id
 end
 
--- The key of a request, or nil and the answer that it lacks.
+-- The key of a request; or nil and the response that refuses the request.
 local function key_of(context)
   local header = context.request.headers.authorization
   local key = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)$")
@@ -106,7 +106,7 @@ local function note(world, name, now)
   counted.times[#counted.times + 1] = now
 end
 
--- Counts a request, or answers 429.
+-- Counts a request. Returns the 429 response when it exceeds a limit.
 local function count(context, route, name, key)
   local world = context.world
   local now = world.host.clock()
@@ -162,7 +162,7 @@ local function serve(context, route, name, id)
   return answer
 end
 
---- Answers a request to the API.
+--- Handles a request to the API.
 -- @return answer with status (0: close the connection), body, headers, and perhaps length and more;
 --   the endpoint's name
 function M.handle(world, request)

@@ -1,31 +1,37 @@
--- Faults on request. A fault is one text, the same on the command line and in the admin interface:
+-- Faults on request. A fault is a string, the same on the command line and in the admin interface:
 --
 --   ENDPOINT:NAME[=VALUE][,NAME[=VALUE]…]        orders.create:cut=after,count=2
 --
 -- ENDPOINT is a name of the endpoint table, `forward` (the proxies that were sold) or `*` (every
--- endpoint). All faults that match a request act on it together. In values, %XX stands for any
+-- endpoint). All faults that match a request apply to it together. In values, %XX stands for any
 -- byte.
 --
 --   count=N  chance=0..1  skip=N   only N times; with a probability; not the first N times
---   hold=S delay=S wait before the request is counted; before it is answered (S seconds, or A-B: at
---   random) when=before|after whether the work is done (and charged) before the fault shows; see
---   `default_when` cut=before|after close the connection without an answer status=N answer an error
---   of this status html empty the body is a page of a gateway (502 unless status says otherwise);
---   there is none garbage nul nested 200, and the body is noise; JSON with NUL bytes; 200,000
---   brackets huge size=BYTES a body without end; a download of this size truncate Content-Length
---   promises more than is sent type=TEXT redirect=URL another content type; 302 to elsewhere
---   retry_after=TEXT the Retry-After of an error, as it stands (`date`: 30 s from now as a date;
---   `none`) slow=S orders.list, orders.get, account.transactions, account.get: blind to orders and
---                                  extensions that are younger
---   shift=S   orders.list, orders.get: orders end S seconds later than they do
---   omit=A+B  say=A~X+B~Y          records lack these fields; they hold these texts in them
+--   hold=S  delay=S                wait before the request is counted; before the response is sent
+--                                  (S seconds, or A-B: at random)
+--   when=before|after              whether the fault shows before or after the work is done (and
+--                                  charged); see `default_when`
+--   cut=before|after               close the connection without a response
+--   status=N                       respond with an error of this status
+--   html  empty                    the body is a gateway's page (502 without status=); is empty
+--   garbage  nul  nested           200, and the body is noise; has NUL bytes; is 200,000 brackets
+--   huge  size=BYTES               a body without end; a download of this size
+--   truncate                       Content-Length promises more than is sent
+--   type=TEXT  redirect=URL        another content type; 302 to this URL
+--   retry_after=TEXT               the Retry-After of an error, as given (`date`: 30 s from now as
+--                                  a date; `none`: without one)
+--   slow=S                         orders.list, orders.get, account.transactions, account.get:
+--                                  without the orders and extensions of the last S seconds
+--   shift=S                        orders.list, orders.get: expiry dates are S seconds later than
+--                                  they are
+--   omit=A+B  say=A~X+B~Y          records lack these fields; these fields have these values
 --   most=N                         lists have at most N records a page, also those documented
 --                                  without pages
---   untold                         lists are bare arrays, without a word of pages
---   drift=FACTOR                   the charge is the quote times this
+--   untold                         lists are bare arrays, without page, limit and total
+--   drift=FACTOR                   the charge is the quoted price times this
 --   refund                         the order is charged, then cancelled and refunded, and the
 --                                  response is 502
---   country=XX                     forward: the exit seems to be in this country
+--   country=XX                     forward: the proxy's address appears to be in this country
 
 local M = {}
 
@@ -92,8 +98,8 @@ local kinds = {
   country = function(text) return text:match("^%u%u$") end,
 }
 
--- Faults that only mangle an answer let the work happen, since there would be nothing to mangle;
--- the others come first.
+-- Faults that change the response apply after the work, which makes the response; the others apply
+-- before it.
 local default_when = {
   garbage = "after", nul = "after", nested = "after", huge = "after", truncate = "after",
     type = "after",
@@ -105,7 +111,7 @@ local function refuse(...)
 end
 
 --- Reads one fault.
--- @raise a text that says what is wrong
+-- @raise a message as a string
 function M.parse(text)
   local endpoint, rest = text:match("^([%w_.*]+):(.+)$")
   if not endpoint then
@@ -115,9 +121,9 @@ function M.parse(text)
   for part in rest:gmatch("[^,]+") do
     local name, value = part:match("^([%w_]+)=?(.*)$")
     local read = kinds[name]
-    if not read then refuse("fault '%s': '%s' is not known", text, part) end
+    if not read then refuse("fault '%s': '%s' is not the name of a fault", text, part) end
     fault[name] = read(value)
-    if fault[name] == nil then refuse("fault '%s': '%s' has no such value", text, part) end
+    if fault[name] == nil then refuse("fault '%s': '%s' does not take this value", text, part) end
   end
   fault.when = fault.when or fault.cut
   return fault
@@ -135,11 +141,11 @@ end
 
 local nothing = {}
 
---- What shall go wrong with a request.
+--- The faults that apply to a request.
 -- @param faults list from `parse`; counts in it go down
 -- @param endpoint name
--- @param early true: the faults that hold a request back before it is counted; false: the others
--- @return a table with the values of all that strike, perhaps empty; not to be changed
+-- @param early true: the faults that delay a request before it is counted; false: the others
+-- @return a table with the values of all that apply, perhaps empty; the caller must not change it
 function M.pick(faults, endpoint, early)
   local found
   for _, fault in ipairs(faults) do
@@ -153,12 +159,12 @@ function M.pick(faults, endpoint, early)
   return found or nothing
 end
 
---- Seconds of a range, at random.
+--- A random number of seconds in a range.
 function M.seconds(span)
   return span[1] + math.random() * (span[2] - span[1])
 end
 
---- "before" or "after": whether the work is left out.
+--- "before" if the work is left out, "after" if it is done.
 function M.when(fault)
   if fault.when then return fault.when end
   if fault.status or fault.html or fault.redirect then return "before" end
@@ -180,7 +186,7 @@ local function noise(size)
   return table.concat(out)
 end
 
--- A function that gives `size` bytes in pieces, or never ends.
+-- A function that returns `size` bytes in pieces, or bytes without end.
 local function pieces(size, first)
   local piece = ("0123456789abcdef"):rep(4096)
   return function()
@@ -226,7 +232,7 @@ local order_of_shapes = {
     "cut",
 }
 
---- Changes an answer in place as a fault wants it.
+--- Changes a response in place as its faults require.
 function M.shape(fault, answer)
   answer.fault = fault
   for _, name in ipairs(order_of_shapes) do

@@ -1,5 +1,5 @@
--- The emulated API. The server of src/sandbox calls the functions that `open` answers; everything
--- is decided behind them, in files of one idea each.
+-- The emulated API. The server in src/sandbox calls the functions that `open` returns; they decide
+-- everything.
 
 local admin = require "proxylua.sandbox.admin"
 local api = require "proxylua.sandbox.api"
@@ -19,7 +19,7 @@ local defaults = {
 local World = {}
 World.__index = World
 
---- Forgets what was counted.
+--- Resets all counters.
 function World:clear()
   self.counters = { requests = {}, answers = {}, limited = 0, sold = 0, extended = 0, forwarded = 0,
     proxies = {} }
@@ -28,7 +28,7 @@ function World:clear()
 end
 
 --- An account with the settings that the sandbox was started with.
--- @param data the account that a file held; nil: an empty one
+-- @param data the account from the state file; nil: an empty one
 function World:reset(data)
   self.exits, self.turn = {}, nil
   self:clear()
@@ -41,7 +41,7 @@ function World:reset(data)
   self.dirty = not data
 end
 
--- "name=value" texts to a table of settings.
+-- Reads a list of "name=value" into a table of settings.
 local function read(texts)
   local values = {}
   for _, text in ipairs(texts) do
@@ -61,13 +61,13 @@ local function configure(world, texts)
   local values = read(texts)
   settings.check(values, true)
   local seed = values.seed and tonumber(values.seed, 36)
-  if values.seed and not seed then error("seed is letters and digits", 0) end
+  if values.seed and not seed then error("seed must consist of letters and digits", 0) end
   world.seed = seed and state.mix(seed) or world.host.random()
   world.path, world.values = values.state, values
   world:reset()
 end
 
--- Bytes that a terminal could take amiss are shown as ?.
+-- Bytes that a terminal may act on are shown as ?.
 local function log(world, ...)
   if world.log then
     world.host.log(os.date("%H:%M:%S ") .. (...):format(select(2, ...)):gsub("[^ -~]", "?"))
@@ -100,11 +100,11 @@ local function authorize(world, username, password, target)
 end
 
 --- Opens a sandbox.
--- @param texts list of "name=value": see settings.lua; `faults` and `keys` may come several times
--- @param host what the server gives: now(), clock(), random(), log(line), write_file(path, text),
+-- @param texts list of "name=value": see settings.lua; `faults` and `keys` may appear several times
+-- @param host the server's functions: now(), clock(), random(), log(line), write_file(path, text),
 --   json, ports (of the proxies)
--- @return handle(request) -> status, body, headers, length, more; to be run in a coroutine, which
---   yields the seconds to wait
+-- @return handle(request) -> status, body, headers, length, more; runs in a coroutine, which yields
+--   the seconds to wait
 -- @return authorize(username, password, target) -> exit address, status, delay, cut; or nil
 -- @return the first key
 -- @raise table {kind=, message=}

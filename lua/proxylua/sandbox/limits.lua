@@ -1,6 +1,6 @@
 -- The rate limits as the server counts them: N requests in W seconds for each scope and key, by one
--- of four algorithms. A request that is refused is not counted; one that belongs to two scopes
--- counts in both or in neither.
+-- of four algorithms. A refused request is not counted. A request that belongs to two scopes counts
+-- in both or in neither.
 
 local M = {}
 
@@ -10,7 +10,7 @@ local function member(class, fields)
   return setmetatable(fields, { __index = class })
 end
 
--- Windows of W seconds that begin at a phase of the clock.
+-- Windows of W seconds that begin at an offset of the clock (`phase`).
 algorithms.fixed = { new = function(self, rule)
   return member(self, { size = rule.size, window = rule.window, phase = rule.phase, count = 0,
     index = 0 })
@@ -57,8 +57,8 @@ function algorithms.bucket:take()
   self.tokens = self.tokens - 1
 end
 
--- This window's count and the last one's, the latter weighted by how much of it the last W seconds
--- still cover.
+-- The count of the current window, plus that of the previous one, weighted by the part of it that
+-- the last W seconds cover.
 algorithms.weighted = { new = function(self, rule)
   return member(self, { size = rule.size, window = rule.window, phase = rule.phase, index = 0,
     count = 0, before = 0 })
@@ -89,14 +89,14 @@ end
 local function number(text, name)
   local value = tonumber(text)
   if not value or value <= 0 or value == math.huge then
-    refuse("%s is not a number above zero", name)
+    refuse("%s must be a number above zero", name)
   end
   return value
 end
 
 local function rule(text, name)
   local size, window = text:match("^(%d+)/([%d.]+)$")
-  if not size then refuse("%s is REQUESTS/SECONDS, such as 60/60, not '%s'", name, text) end
+  if not size then refuse("%s must be REQUESTS/SECONDS, such as 60/60, got '%s'", name, text) end
   return { size = math.tointeger(number(size, name)), window = number(window, name) }
 end
 
@@ -104,7 +104,7 @@ end
 -- `algorithm=sliding|fixed|bucket|weighted` (default sliding), `burst=N` (bucket; default: the
 -- scope's N) and `phase=SECONDS` (windows; default: random); or `off`.
 -- @return a table for `open`
--- @raise a text that says what is wrong
+-- @raise a message as a string
 function M.parse(text)
   local spec = { algorithm = "sliding", scopes = {} }
   if text == "off" then return spec end
@@ -117,7 +117,7 @@ function M.parse(text)
     elseif name == "general" or name == "orders" then
       spec.scopes[name] = rule(value, name)
     else
-      refuse("'%s' is not known; say general=60/60,orders=10/60 with "
+      refuse("'%s' is not a limit; write general=60/60,orders=10/60 with "
         .. "algorithm=sliding|fixed|bucket|weighted, burst=N "
         .. "or phase=SECONDS, or off", part)
     end
@@ -142,7 +142,7 @@ end
 -- @param counters of the key
 -- @param scopes list of names
 -- @param now seconds of a clock that only goes forward
--- @return nil, or the seconds until it would be let through
+-- @return nil, or the seconds until it would be allowed
 function M.take(counters, scopes, now)
   local longest = 0
   for _, name in ipairs(scopes) do

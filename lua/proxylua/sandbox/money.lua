@@ -1,4 +1,4 @@
--- Exact amounts: integers of 10^-8 inside, decimal text at the edges.
+-- Exact amounts: integers of 10^-8 inside the sandbox, decimal text outside.
 
 local M = {}
 
@@ -6,7 +6,7 @@ local ONE = 100000000
 
 M.cent = ONE // 100
 
---- The amount that a decimal text or a number means.
+--- The amount of a decimal text or a number.
 -- @param value "9.30", 9.3 or 10
 -- @return units of 10^-8, or nil when it is not a plain decimal of at most 10 and 8 digits
 function M.parse(value)

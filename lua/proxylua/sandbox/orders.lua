@@ -1,5 +1,5 @@
--- Orders: quoted, sold, listed, extended. Money moves once for each, in the same breath as the
--- order changes.
+-- The endpoints of orders: price, create, list, extend. The balance changes once for each charge,
+-- in the same step as the order.
 
 local answers = require "proxylua.sandbox.answers"
 local money = require "proxylua.sandbox.money"
@@ -28,7 +28,7 @@ local function check_period(period, details)
   end
 end
 
--- The parameters of an order, or nil and what is wrong with each field.
+-- The parameters of an order; or nil and a message for each invalid field.
 local function read_order(context)
   local body = body_of(context)
   if not body then return nil, { body = "must be a JSON object" } end
@@ -82,7 +82,7 @@ local function sell(world, order, key)
   world.counters.sold = world.counters.sold + 1
 end
 
---- Cancels an order and gives back what it cost.
+--- Cancels an order and refunds what it cost.
 function M.refund(world, order)
   order.cancelled = true
   state.move(world, "refund", order.charged, order.id)
@@ -134,12 +134,12 @@ function M.extend(context, order)
   return answers.record(context, 200, "order", record)
 end
 
---- The time after which a fault hides what happened.
+--- The time after which a fault hides orders and extensions.
 function M.horizon(context)
   return context.fault.slow and state.now(context.world) - context.fault.slow or math.huge
 end
 
--- By how many days an order was extended after a time.
+-- The days by which an order was extended after a time.
 local function extended_since(world, order, time)
   local days = 0
   for _, entry in ipairs(world.data.transactions) do
@@ -150,7 +150,8 @@ local function extended_since(world, order, time)
   return days
 end
 
--- An order as a reply shows it that may lag behind extensions, or be some seconds off.
+-- An order as the response shows it: a fault can hide its latest extensions or shift its expiry
+-- date.
 local function seen(context, order)
   local record, fault = answers.order(context.world, order), context.fault
   local hidden = fault.slow and extended_since(context.world, order, M.horizon(context)) or 0
@@ -163,7 +164,7 @@ function M.get(context, order)
   return answers.record(context, 200, "order", seen(context, order))
 end
 
--- The numbers of page and limit, or nil and what is wrong with them.
+-- The numbers of page and limit; or nil and a message for each invalid one.
 local function read_page(query)
   local page, limit = math.tointeger(tonumber(query.page or 1)),
     math.tointeger(tonumber(query.limit or 20))
@@ -176,7 +177,7 @@ local function read_page(query)
   return { page = page, limit = limit, total = 0 }
 end
 
---- Answers a page of a list, newest first.
+--- A response with a page of a list, newest first.
 -- @param kind of records
 -- @param list oldest first
 -- @param keep function of an item: whether it belongs to the list
@@ -237,7 +238,8 @@ local formats = {
   },
 }
 
--- A function that gives the file in pieces, so that a hundred thousand lines hold up nobody.
+-- A function that returns the file in pieces, so that a hundred thousand lines do not delay other
+-- requests.
 local function text_of(world, order, format)
   local index, count = 0, proxies.count(order)
   local head = format.head
@@ -276,7 +278,7 @@ function M.download(context, order)
   return { status = 200, body = "", more = more, headers = headers }
 end
 
---- Wraps an endpoint of one order: 404 when there is none of that id.
+--- Wraps an endpoint of one order: 404 when no order has the id.
 function M.of(run)
   return function(context, id)
     local order = context.world.by_id[id]

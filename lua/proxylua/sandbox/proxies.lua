@@ -1,6 +1,6 @@
--- The proxies that orders hold. Nothing of them is stored: user, password and exit address follow
--- from the order and the seed. Each proxy leaves from a loopback address of its own, 127.B.C.D, so
--- that checks can tell them apart.
+-- The proxies of orders. They are not stored: user, password and exit address are computed from the
+-- order and the seed. Each proxy connects from its own loopback address, 127.B.C.D, so that checks
+-- can distinguish them.
 
 local faults = require "proxylua.sandbox.faults"
 local reference = require "proxylua.sandbox.reference"
@@ -8,17 +8,17 @@ local state = require "proxylua.sandbox.state"
 
 local M = {}
 
-local RESIDENTIAL = 5 -- a pool of gateways, however much traffic was bought
+local RESIDENTIAL = 5 -- gateways of an order, which do not depend on the traffic bought
 
 local alphabets = {
   plain = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789",
   hard = [[abcdefghijkmnp23456789:@/%"'#?&=+$ \]],
 }
 
---- The known ways to make passwords.
+--- The kinds of passwords.
 M.alphabets = alphabets
 
---- How many proxies an order gives.
+--- The number of an order's proxies.
 function M.count(order)
   return reference.type_of[order.type].unit == "gb" and RESIDENTIAL or order.quantity
 end
@@ -28,7 +28,7 @@ local function password(world, serial)
   return state.letters(number, 8, alphabet) .. state.letters(state.mix(number), 8, alphabet)
 end
 
--- Serial numbers to 127.1.0.1 … 127.254.255.254 and back, leaving out what ends in 0 or 255.
+-- Serial numbers to 127.1.0.1 … 127.254.255.254 and back, without addresses that end in 0 or 255.
 local function address_of(serial)
   local rest = serial // 254
   return ("127.%d.%d.%d"):format(rest // 256 % 254 + 1, rest % 256, serial % 254 + 1)
@@ -51,7 +51,7 @@ function M.get(world, order, index)
   }
 end
 
--- The order whose proxies hold a serial number.
+-- The order that has the proxy with a serial number.
 local function owner(world, serial)
   local orders = world.data.orders
   local low, high = 1, #orders
@@ -76,8 +76,8 @@ local function find(world, username)
   return order, index
 end
 
---- Whether credentials are good now.
--- @return the exit address and what shall go wrong (a table of faults), or nil
+--- Checks the credentials of a proxy.
+-- @return the exit address and the faults that apply (a table); nil for invalid credentials
 function M.authorize(world, username, secret)
   local order, index = find(world, username)
   if not order or order.cancelled or order.expires <= state.now(world) then return nil end
@@ -91,7 +91,7 @@ function M.authorize(world, username, secret)
   return address, fault
 end
 
---- GET /_sandbox/trace: who asks, as the server sees it, in lines of name=value.
+--- GET /_sandbox/trace: the client as the server sees it, in lines of name=value.
 function M.trace(world, request)
   local serial = serial_of(request.peer)
   local order = serial and owner(world, serial)

@@ -1,5 +1,5 @@
--- What is on offer and what it costs: proxy types, countries, periods, currencies, and the one rule
--- that prices them.
+-- What can be ordered and what it costs: proxy types, countries, periods, currencies, and the rule
+-- for the price.
 
 local money = require "proxylua.sandbox.money"
 
@@ -14,7 +14,7 @@ M.types = {
   { type = "ipv6", name = "IPv6", unit = "ip", cents = 15 },
 }
 
--- percent of the type's price.
+-- Percent of the type's price.
 M.countries = {
   { code = "US", name = "United States", percent = 100 },
   { code = "GB", name = "United Kingdom", percent = 105 },
@@ -33,7 +33,7 @@ M.countries = {
   { code = "AU", name = "Australia", percent = 120 },
 }
 
--- The longest period that is not longer than what was asked gives its discount.
+-- The discount is that of the longest period that is not longer than the ordered one.
 M.periods = {
   { days = 1, discount = 0 },
   { days = 7, discount = 0 },
@@ -71,8 +71,7 @@ local function discount(days)
   return found
 end
 
---- Price of an order: per GB whatever the period, per address by the day; rounded up to whole
--- cents.
+--- Price of an order: per GB for any period, or per address and day; rounded up to whole cents.
 -- @param order type, quantity, period (days) and country (nil: no surcharge)
 -- @return units of 10^-8
 function M.price(order)

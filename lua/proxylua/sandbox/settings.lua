@@ -1,5 +1,5 @@
--- Everything that can be set about a sandbox, when it starts and later through the admin interface,
--- in one table. Every value is a text; `faults` and `keys` are lists of texts.
+-- All settings of a sandbox, in one table: those at the start and those of the admin interface.
+-- Values are strings; `faults` and `keys` are lists of strings.
 
 local answers = require "proxylua.sandbox.answers"
 local api = require "proxylua.sandbox.api"
@@ -17,32 +17,32 @@ local function refuse(...)
   error((...):format(select(2, ...)), 0)
 end
 
--- The difference is booked, so that the transactions always add up to the balance.
+-- The difference becomes a transaction, so that the transactions always add up to the balance.
 function set.balance(world, text)
   local amount = money.parse(text)
   if not amount or amount < 0 then
-    refuse("balance is an amount such as 1000.00, not '%s'", text)
+    refuse("balance must be an amount such as 1000.00, got '%s'", text)
   end
   local change = amount - world.data.balance
   if change ~= 0 then state.move(world, change > 0 and "deposit" or "charge", math.abs(change)) end
 end
 
 function set.email(world, text)
-  if not utf8.len(text) then refuse("email is UTF-8 text") end
+  if not utf8.len(text) then refuse("email must be UTF-8 text") end
   world.data.email, world.dirty = text, true
 end
 
--- active, or what refuses every request with 403.
+-- active, or a state in which every request is refused with 403.
 function set.account(world, text)
   if text ~= "active" and text ~= "banned" and text ~= "unverified" then
-    refuse("account is active, banned or unverified, not '%s'", text)
+    refuse("account must be active, banned or unverified, got '%s'", text)
   end
   world.account = text
 end
 
 function set.dialect(world, text)
   if not answers.known(text) then
-    refuse("dialect is envelope, bare, snake or mixed, not '%s'", text)
+    refuse("dialect must be envelope, bare, snake or mixed, got '%s'", text)
   end
   world.dialect = text
 end
@@ -56,7 +56,7 @@ function set.faults(world, list)
   for at, text in ipairs(list) do
     read[at] = faults.parse(text)
     if not api.endpoints[read[at].endpoint] then
-      refuse("fault '%s': there is no such endpoint", text)
+      refuse("fault '%s': the API does not have this endpoint", text)
     end
   end
   world.faults = read
@@ -66,16 +66,16 @@ end
 function set.keys(world, list)
   local known = {}
   for _, key in ipairs(list) do
-    if not key:find("^%S+$") then refuse("a key has no spaces") end
+    if not key:find("^%S+$") then refuse("a key must not contain spaces") end
     known[key] = true
   end
   if not next(known) then refuse("at least one key is needed") end
   world.keys, world.key = known, list[1]
 end
 
--- plain, or hard: with characters that must be escaped nearly everywhere.
+-- plain; or hard: with characters that most formats must escape.
 function set.passwords(world, text)
-  if not proxies.alphabets[text] then refuse("passwords is plain or hard, not '%s'", text) end
+  if not proxies.alphabets[text] then refuse("passwords must be plain or hard, got '%s'", text) end
   world.passwords = text
 end
 
@@ -83,12 +83,12 @@ function set.log(world, text)
   world.log = text == "true"
 end
 
--- Only when a sandbox starts: what is random follows from the seed; where the state is kept.
+-- Settings of the start alone: the seed of all random values, and the path of the state file.
 local first = { seed = true, state = true }
 
 M.lists = { faults = true, keys = true }
 
---- Raises a text when a setting is not known, or cannot be set any more.
+--- Raises a string when a setting does not exist, or can be set at the start only.
 function M.check(values, starting)
   for name in pairs(values) do
     if not set[name] and not (starting and first[name]) then
@@ -97,9 +97,9 @@ function M.check(values, starting)
   end
 end
 
---- Applies settings, all of them or, at the first bad one, none after it.
--- @param values table of name -> text, or list of texts for `faults` and `keys`
--- @raise a text that says what is wrong
+--- Applies settings; stops at the first invalid one.
+-- @param values table of name -> string, or list of strings for `faults` and `keys`
+-- @raise a message as a string
 function M.apply(world, values)
   local names = {}
   for name in pairs(values) do names[#names + 1] = name end

@@ -1,6 +1,6 @@
--- The account as it stands: balance, orders, transactions, addresses, the clock; kept in a file
--- when one was named. The file is written whole before the request that changed it is answered, and
--- never when it could not be read.
+-- The account's current state: balance, orders, transactions, addresses, the clock; saved to a file
+-- if the settings name one. The file is replaced as a whole before the response to the request that
+-- changed the state. It is never replaced if it could not be read.
 
 local money = require "proxylua.sandbox.money"
 
@@ -10,8 +10,8 @@ local VERSION = 1
 local FORMAT = "proxylua-sandbox"
 local LARGEST = 1 << 30
 
---- A 64-bit number that depends on all arguments: what is random in a sandbox follows from its
--- seed.
+--- A 64-bit number that depends on all arguments. Random values of a sandbox come from its seed
+-- through this.
 function M.mix(...)
   local x = 0
   for index = 1, select("#", ...) do
@@ -47,18 +47,18 @@ local function index(world)
   for _, order in ipairs(world.data.orders) do world.by_id[order.id] = order end
 end
 
---- Puts an account into the world.
+--- Makes an account the current one.
 function M.use(world, data)
   world.data = data
   index(world)
 end
 
---- Seconds since 1970, ahead by what the clock was advanced.
+--- Seconds since 1970, plus those by which the clock was advanced.
 function M.now(world)
   return world.host.now() + world.data.offset
 end
 
---- A time as the API writes it.
+--- A time in the API's format.
 function M.date(seconds)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(seconds))
 end
@@ -71,9 +71,9 @@ function M.id(world, prefix)
     "0123456789abcdefghijklmnopqrstuvwxyz")
 end
 
---- Moves money: the balance and its transaction change together.
--- @param amount units, positive; what `kind` says decides the direction
--- @param days of an extension: by how many
+--- Changes the balance and adds the transaction for it.
+-- @param amount units, positive; `kind` decides the direction
+-- @param days for an extension: its length
 function M.move(world, kind, amount, order_id, days)
   local data = world.data
   data.balance = data.balance + (kind == "charge" and -amount or amount)
@@ -84,8 +84,8 @@ function M.move(world, kind, amount, order_id, days)
   world.dirty = true
 end
 
--- Fields that are kept, with the Lua type of each ("money" is an integer here and a decimal text in
--- the file).
+-- Fields that are saved, with the Lua type of each ("money" is an integer in memory and a decimal
+-- text in the file).
 local fields = {
   account = {
     seed = "hex", serial = "integer", proxies = "integer", offset = "number", balance = "money",
@@ -166,7 +166,7 @@ end
 local function decode(world, text)
   local value = world.host.json.decode(text)
   if type(value) ~= "table" or value.format ~= FORMAT then
-    error("it is not the state of a sandbox", 0)
+    error("not the state file of a sandbox", 0)
   end
   if type(value.version) ~= "number" or value.version > VERSION then return nil end
   local data = unpack_record(value, fields.account)
@@ -185,31 +185,31 @@ function M.load(world, path)
   local file, why, code = io.open(path, "rb")
   if not file then
     if code == 2 then return nil end
-    refuse("the sandbox's state cannot be read: %s", why)
+    refuse("cannot read the sandbox's state: %s", why)
   end
   local size, failure = file:seek("end")
   file:seek("set")
   local text = size and size <= LARGEST and file:read(size)
   file:close()
   if not text then
-    refuse("the sandbox's state %s cannot be read: %s", path, failure or "it is too large")
+    refuse("cannot read the sandbox's state %s: %s", path, failure or "the file is too large")
   end
   local ok, data = pcall(decode, world, text)
   if not ok then
-    refuse("the sandbox's state %s is damaged (%s); it was left as it is: move it away or name "
+    refuse("the sandbox's state %s is damaged (%s) and was not changed; move it away or name "
       .. "another file",
       path, type(data) == "table" and data.message or data)
   end
   if not data then
-    refuse("the sandbox's state %s is of a newer version; it was left as it is: use that version "
+    refuse("the sandbox's state %s is from a newer version and was not changed; use that version "
       .. "or another file",
       path)
   end
   return data
 end
 
---- Writes the state file when something changed since the last time.
--- @raise when it cannot be written; the change stays in memory and goes with the next write
+--- Writes the state file if the state changed since the last call.
+-- @raise when it cannot be written; the change stays in memory and is written with the next one
 function M.save(world)
   if world.dirty and world.path then world.host.write_file(world.path, encode(world)) end
   world.dirty = false
