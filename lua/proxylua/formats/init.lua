@@ -1,5 +1,5 @@
--- Which formats there are: the program's own, those of plugins, and those that scripts add; and
--- which one a file is in.
+-- The list of formats: the program's own, those of plugins, and those that scripts add; and how the
+-- format of a file is recognised.
 
 local hooks = require "proxylua.util.hooks"
 local names = require "proxylua.util.names"
@@ -79,7 +79,7 @@ local function is_json(head)
     or head:find("^%[%s*$")
 end
 
--- The format that a line shows beyond doubt.
+-- The format that a line shows without ambiguity.
 local function sign_of(line)
   for _, name in ipairs(signs) do
     if formats[name].is_sign(line) then return name end
@@ -87,8 +87,8 @@ local function sign_of(line)
   if address.parse(line) then return "txt" end
 end
 
---- Recognises the format of what a reader reads, which begins from its start then.
--- @return name of a format; nil where nothing but blanks and comments is there
+--- Recognises the format of a reader's input. The reader then starts from the beginning again.
+-- @return name of a format; nil if the input has only blanks and comments
 function M.recognise(reader)
   local something = false
   reader:mark()
@@ -153,10 +153,10 @@ function M.list()
   return list
 end
 
---- Adds a format, or puts another in the place of one, for as long as the program runs.
+--- Adds or replaces a format for as long as the program runs.
 -- @function px.export.register
 -- @param name string
--- @param fn function of a proxy's record and its number, counted from 1; it answers the proxy's
+-- @param fn function of a proxy's record and its number, counted from 1; it returns the proxy's
 --   line, or nil and why it cannot be written
 -- @raise usage
 -- @usage px.export.register("hosts", function(proxy, number)

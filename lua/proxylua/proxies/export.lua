@@ -1,6 +1,6 @@
---- Proxies in the formats that other programs read. What a format cannot carry is refused, with the
--- proxy and the reason, before anything is there: files are written whole or not at all, and nobody
--- else can read them.
+--- Proxies in the formats that other programs read. If a format cannot represent a proxy, the
+-- export fails, names the proxy and the reason, and writes nothing: files are written whole or not
+-- at all. Only the user who runs the program can read them.
 -- @module px.export
 
 local address = require "proxylua.proxies.address"
@@ -11,7 +11,7 @@ local writing = require "proxylua.proxies.writing"
 
 local M = { formats = formats.list, register = formats.register }
 
--- A text that is no proxy is the id of an order.
+-- Whether a string is a proxy; otherwise it is the id of an order.
 local function is_proxy(text)
   return text:find("://", 1, true) or text:find(":%d") or text:find("@", 1, true)
 end
@@ -37,7 +37,7 @@ local function source_of(proxies)
   end
 end
 
--- The records that a text in a list stands for: one, or those of an order.
+-- The records that a string in a list stands for: one, or those of an order.
 local function records_of(item)
   return is_proxy(item) and { parse(item) } or orders.proxies(item)
 end
@@ -78,8 +78,8 @@ function M.text(proxies, format, options)
   return table.concat(pieces)
 end
 
---- Writes proxies to a file, whole or not at all, which nobody else can read. It takes constant
--- memory, however many an iterator gives. Without proxies nothing is written.
+--- Writes proxies to a file that only its owner can read, whole or not at all. Memory use does not
+-- grow with the number of proxies. Without proxies no file is written.
 -- @function px.export.file
 -- @param proxies as px.export.text has it
 -- @param path string

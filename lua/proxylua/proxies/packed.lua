@@ -1,5 +1,5 @@
--- What a list of proxies is packed in: gzip, UTF-16 and base64 subscriptions are unpacked as they
--- are read, other kinds of files are named.
+-- Encodings of a list of proxies: gzip, UTF-16 and base64 subscriptions are decoded while they are
+-- read. Other kinds of files are refused by name.
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
@@ -8,7 +8,7 @@ local M = {}
 
 local PIECE, WHOLE = 1 << 16, 64 << 20 -- bytes
 local SAMPLE <const> = 4096
-local ENOUGH <const> = 256 -- bytes that show whether a text may be base64
+local ENOUGH <const> = 256 -- bytes that are enough to recognise base64
 
 local kinds = {
   { "^PK\3\4", "a ZIP archive or a spreadsheet" }, { "^\x89PNG", "a picture" },
@@ -27,7 +27,7 @@ local function refuse_others(name, head)
   end
 end
 
--- The pieces of a source, of which the first holds what decides.
+-- The pieces of a source. The first one is large enough to recognise the encoding.
 local function pieces_of(source, name)
   local function pull()
     local text, why = source:read(PIECE)
@@ -43,7 +43,7 @@ local function pieces_of(source, name)
   return first or "", pull
 end
 
--- A piece that was taken comes first.
+-- Puts a piece that was already read back in front.
 local function behind(first, pull)
   return function()
     local text = first
@@ -73,7 +73,7 @@ local function gunzip(name, pull)
   end
 end
 
--- Half a character at the end of a piece waits for the next one.
+-- An incomplete character at the end of a piece is kept for the next one.
 local function utf16(name, pull, big)
   local rest = ""
   return function()

@@ -1,4 +1,4 @@
--- Writing proxies in a format, piece by piece, to a function or to a file that is there whole or
+-- Writing proxies in a format, piece by piece, to a function or to a file that is written whole or
 -- not at all.
 
 local core = require "proxylua.core"
@@ -9,15 +9,15 @@ local template = require "proxylua.formats.template"
 
 local M = {}
 
--- pieces that are put together before they are written, and bytes of one that is not kept
+-- pieces that are joined before they are written, and bytes of a piece that is written at once
 local BATCH, LARGE = 512, 4096
 
 local protocols = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true,
   socks5h = true }
 local integer, find_text = math.type, string.find
 
--- Records that somebody made by hand may be wrong in every way; those of the API are looked at too.
--- Returns a record that formats can rely on, which is the same one where nothing has to change.
+-- Records made by a script may be invalid in any way; those of the API are checked too. Returns a
+-- record that formats can rely on: the same one if nothing has to change.
 local function checked(proxy, index)
   if type(proxy) ~= "table" then
     names.usage("proxy %d is a %s, not a record", index, type(proxy))
@@ -45,10 +45,10 @@ local function refuse(name, proxy, index, why)
     why or "the format returned nothing")
 end
 
-local MANY = 5000 -- records, from which on the choice of the collector is worth its price
+local MANY = 5000 -- records from which on switching the collector saves time
 
--- Records and their lines die young: the generational collector takes a third of the time. What was
--- chosen before comes back.
+-- Records and their lines are short-lived: the generational collector takes a third of the time.
+-- The previous mode is restored afterwards.
 local collector = {
   __index = { prefer_young = function(self) self.before = collectgarbage("generational") end },
   __close = function(self)
@@ -123,7 +123,7 @@ File.__index = File
 -- Adds a record. Raises usage for what the format cannot carry.
 function File:add(item) self.add_item(item) end
 
--- Why a file is not written; nil where it may be.
+-- Why a file must not be written; nil if it may be.
 local function why_not_empty(self)
   if self.format and self.format.never_empty then
     return ("an empty %s would let programs go past the proxies"):format(self.name)
