@@ -26,11 +26,11 @@
 #define IDLE_SECONDS 120
 #define LINGER_SECONDS 5
 
-/* READING: a head is due or incomplete. PAUSED: a fault delays the connection. RELAYING: bytes pass
- * both ways, and after the current request's body and the first bytes of its answer another head
- * may come; where an answer ends is not known here, so who sends requests ahead to several origins
- * is served badly. CLOSING: an answer of our own was the last; what still comes is thrown away,
- * lest the answer be lost to a reset. */
+/* READING: the head of a request is missing or incomplete. PAUSED: a fault delays the connection.
+ * RELAYING: bytes pass both ways; after the current request's body and the first bytes of its
+ * response another head may follow. The end of a response is not known here, so pipelining to
+ * several origins is not supported. CLOSING: the proxy's own response was the last; further input
+ * is discarded, so that a reset does not destroy the response. */
 enum relay_state { READING, PAUSED, CONNECTING, RELAYING, CLOSING };
 
 struct relay {
@@ -44,10 +44,10 @@ struct relay {
   char origin_host[256];
   int origin_port;
   bool tunnel;
-  bool answered;                 /* the origin has begun to answer the current request */
+  bool answered;                 /* the response to the current request has begun */
   bool active;                   /* bytes came since the timer was set */
   bool client_done, origin_done; /* has sent its last byte */
-  bool client_shut, origin_shut; /* was told that there is no more */
+  bool client_shut, origin_shut; /* the end of input was passed on to it */
   struct relay *next, *previous;
 };
 
@@ -279,7 +279,7 @@ static void take_head(struct relay *r, const char *text, size_t size)
     r->client_done = true;
     r->state = CLOSING;
   } else if (r->way.status != 0) {
-    refuse(r, r->way.status, "A fault that was asked for.");
+    refuse(r, r->way.status, "A fault that the sandbox's settings ask for.");
   } else if (r->way.delay > 0) {
     r->state = PAUSED;
     arm(r, r->way.delay);
@@ -347,8 +347,7 @@ static bool settle_relaying(struct relay *r)
   return true;
 }
 
-/* An answer of our own is on its way: when it has left, so do we, as soon as the client has seen
- * it. */
+/* The proxy's own response is being sent: the relay ends when the client has received it. */
 static bool settle_closing(struct relay *r)
 {
   evbuffer_drain(bufferevent_get_input(r->client), unread(r->client));
@@ -372,7 +371,7 @@ static bool settle(struct relay *r)
   }
 }
 
-/* Does whatever can be done now. The relay may be gone afterwards. */
+/* Continues the relay as far as possible. The relay may be freed afterwards. */
 static void advance(struct relay *r)
 {
   bool again = true;
@@ -440,7 +439,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     go(r);
     advance(r);
   } else if (r->state == CONNECTING) {
-    refuse(r, 504, "The origin does not answer.");
+    refuse(r, 504, "The origin does not respond.");
     advance(r);
   } else {
     relay_free(r);

@@ -1,6 +1,6 @@
-/* Forward proxies on loopback: CONNECT tunnels and plain HTTP requests, for whoever has credentials
- * that the rules accept, to loopback only. One set of listeners serves every proxy that was sold.
- */
+/* Forward proxies on loopback: CONNECT tunnels and plain HTTP requests to loopback addresses, for
+ * clients whose credentials the rules accept. One set of listeners serves all proxies that were
+ * sold. */
 #ifndef PROXYLUA_SANDBOX_FORWARD_PROXY_H
 #define PROXYLUA_SANDBOX_FORWARD_PROXY_H
 

@@ -1,4 +1,4 @@
-/* What the rules cannot do in Lua alone: clocks, randomness, the log, files written whole. */
+/* Functions for the rules that Lua lacks: clocks, random numbers, the log, files written whole. */
 #ifndef PROXYLUA_SANDBOX_HOST_H
 #define PROXYLUA_SANDBOX_HOST_H
 

@@ -121,7 +121,7 @@ const char *rules_key(const struct rules *rules)
   return rules->key;
 }
 
-/* Stack: error, thread it came from (NULL: there is no more to tell) -> text. */
+/* Stack: error, its thread (NULL: without a traceback) -> text. */
 static int trace(lua_State *L)
 {
   lua_State *where = lua_touserdata(L, 2);

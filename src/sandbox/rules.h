@@ -1,4 +1,4 @@
-/* The rules: the lua_State that decides what the sandbox answers. Nothing in it raises into C. */
+/* The rules: the lua_State that makes the sandbox's responses. Its errors never reach C. */
 #ifndef PROXYLUA_SANDBOX_RULES_H
 #define PROXYLUA_SANDBOX_RULES_H
 
@@ -30,7 +30,7 @@ struct rules_request {
   size_t size;
 };
 
-/* One request being answered: a coroutine. */
+/* A request that is being processed: a coroutine. */
 struct rules_call {
   lua_State *L; /* its thread; NULL when there is none */
   int anchor;   /* keeps it alive */
@@ -41,20 +41,20 @@ enum rules_result { RULES_WAIT, RULES_ANSWER, RULES_FAILED };
 /* Texts belong to the call and live until rules_end. */
 struct rules_answer {
   double wait; /* RULES_WAIT: seconds until rules_resume */
-  int status;  /* 0: close the connection without an answer */
+  int status;  /* 0: close the connection without a response */
   const char *body;
   size_t size;
   long long length; /* what Content-Length says, -1: the body's size */
   bool more;        /* rules_more has further pieces of the body */
 };
 
-/* Begins to answer a request, or goes on after a wait. RULES_FAILED was logged. */
+/* Begins to process a request, or continues after a wait. RULES_FAILED was logged. */
 enum rules_result rules_begin(struct rules *rules, const struct rules_request *request,
                               struct rules_call *call, struct rules_answer *answer);
 enum rules_result rules_resume(struct rules *rules, struct rules_call *call,
                                struct rules_answer *answer);
 
-/* Calls `each` with every header of the answer. */
+/* Calls `each` with every header of the response. */
 void rules_headers(const struct rules_call *call,
                    void (*each)(void *arg, const char *name, const char *value), void *arg);
 
@@ -62,14 +62,14 @@ void rules_headers(const struct rules_call *call,
  * failed (`*failed`). */
 const char *rules_more(struct rules *rules, struct rules_call *call, size_t *size, bool *failed);
 
-/* Lets the call go. Harmless on one that has ended. */
+/* Releases the call. Does nothing for one that has ended. */
 void rules_end(struct rules *rules, struct rules_call *call);
 
 struct rules_exit {
   char address[16]; /* dotted, where the connection leaves from */
-  int status;       /* a fault: answer this instead; 0: none */
+  int status;       /* a fault: respond with this status; 0: none */
   double delay;     /* seconds to wait first */
-  bool cut;         /* a fault: close without an answer */
+  bool cut;         /* a fault: close without a response */
 };
 
 /* Whether a user may use the proxy now, and how. */

@@ -1,6 +1,6 @@
-/* The emulated API on loopback: an HTTP server and real forward proxies, on one thread of their
- * own. What is answered is decided in Lua (lua/proxylua/sandbox) by a lua_State that only this
- * thread runs. Several can run in one process. */
+/* The emulated API on loopback: an HTTP server and real forward proxies, on a thread of their own.
+ * Rules in Lua (lua/proxylua/sandbox) make the responses; only this thread runs their lua_State.
+ * Several sandboxes can run in one process. */
 #ifndef PROXYLUA_SANDBOX_SANDBOX_H
 #define PROXYLUA_SANDBOX_SANDBOX_H
 
@@ -15,7 +15,7 @@ struct sandbox_options {
   int port; /* of the API; 0: a free one */
   const char *const
       *settings; /* "name=value" texts (lua/proxylua/sandbox/settings.lua), NULL-terminated */
-  lua_CFunction prepare; /* called in the new lua_State: opens what the rules require, answers the
+  lua_CFunction prepare; /* called in the new lua_State: opens what the rules require, returns the
                             JSON module */
 };
 

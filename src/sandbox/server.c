@@ -12,9 +12,9 @@
 #define MAX_HEADERS 64
 #define MAX_HEAD 16384
 #define MAX_BODY (1 << 20)
-#define MAX_READ \
-  (MAX_BODY +    \
-   2 * MAX_HEAD) /* of a connection, unread: a client may send while it is being answered */
+#define MAX_READ                                                                                 \
+  (MAX_BODY + 2 * MAX_HEAD) /* unread bytes of a connection: a client may send during a response \
+                             */
 #define IDLE_SECONDS 300
 
 struct server {
@@ -23,9 +23,9 @@ struct server {
   struct rules *rules;
 };
 
-/* A request that the rules are busy with. evhttp tells of nothing before the answer is begun, since
- * it does not read the connection until then; afterwards, and when the server closes, the close
- * callback tells of the end. */
+/* A request that the rules are processing. evhttp reports no close before the response begins,
+ * since it does not read the connection until then. Afterwards, and when the server closes, the
+ * close callback reports it. */
 struct exchange {
   struct server *server;
   struct evhttp_request *request;
@@ -44,8 +44,8 @@ static void end(struct exchange *x)
   free(x);
 }
 
-/* The connection goes down. It frees its request, unless it has let go of it, which is when the
- * client went away. */
+/* The connection is freed, and its request with it, unless the connection has given the request up
+ * because the client closed it. */
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
   (void)connection;
@@ -63,7 +63,7 @@ static void cut(struct exchange *x)
 
 static void fail(struct exchange *x)
 {
-  static const char body[] = "{\"error\":\"the sandbox failed; its standard error says how\"}";
+  static const char body[] = "{\"error\":\"the sandbox failed; see its standard error\"}";
   struct evhttp_request *request = x->request;
   end(x);
   evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", "application/json");
@@ -96,8 +96,7 @@ static void send_whole(struct exchange *x, const struct rules_answer *answer)
 
 static void on_drained(struct evhttp_connection *connection, void *arg);
 
-/* False when the piece will never be written: no body belongs into this answer, or memory is out.
- */
+/* False if the piece cannot be sent: the response has no body, or memory is out. */
 static bool send_piece(struct exchange *x, const char *bytes, size_t size)
 {
   if (size == 0 || evhttp_request_get_command(x->request) == EVHTTP_REQ_HEAD) return false;
@@ -260,7 +259,7 @@ static void on_request(struct evhttp_request *request, void *arg)
   begin(x);
 }
 
-/* What a client sends while it is being answered waits in its socket, not here. */
+/* Data that a client sends during a response waits in its socket, not in this process. */
 static struct bufferevent *new_connection(struct event_base *base, void *arg)
 {
   (void)arg;

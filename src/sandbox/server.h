@@ -1,5 +1,5 @@
-/* The HTTP server of the sandbox: carries requests to the rules and their answers back, however odd
- * these are. */
+/* The HTTP server of the sandbox: passes requests to the rules and sends their responses, including
+ * invalid ones. */
 #ifndef PROXYLUA_SANDBOX_SERVER_H
 #define PROXYLUA_SANDBOX_SERVER_H
 
