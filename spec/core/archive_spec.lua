@@ -111,8 +111,8 @@ describe("an archive", function()
         [".."] = "the part ..",
       ["a//b"] = "an empty part", ["./a"] = "the part .", ["a\\b"] = "a backslash",
         ["..\\x"] = "a backslash",
-      ["C:x"] = "a drive", ["a\nb"] = "no plain text", ["a\27[2J"] = "no plain text",
-        ["\xFFa"] = "no plain text",
+      ["C:x"] = "a drive", ["a\nb"] = "not plain text", ["a\27[2J"] = "not plain text",
+        ["\xFFa"] = "not plain text",
       ["a\0b"] = "a NUL", [("x"):rep(201)] = "too long a name",
         [("x"):rep(60000)] = "too long a name",
         [""] = "no name",
@@ -135,9 +135,9 @@ describe("an archive", function()
 
   it("has no name twice, nor as a file and a folder", function()
     refused(zip_of{ { name = "a", data = "1" }, { name = "b" }, { name = "a", data = "2" } },
-      "is in it twice")
+      "appears twice")
     refused(zip_of{ { name = "a", data = "1" }, { name = "a-b" }, { name = "a/b", data = "2" } },
-      "is a file and a folder")
+      "is both a file and a folder")
     assert.is_false(pcall(archive.write, { { name = "a", data = "" }, { name = "a", data = "" } }))
   end)
 
@@ -169,7 +169,7 @@ describe("a bomb", function()
     assert.equals(20, #archive.read(bytes, { count = 20, file = 160, total = 3200 }))
     refused(bytes, "too many files", { count = 19 })
     refused(bytes, "is too large", { file = 159 })
-    refused(bytes, "too large in all", { total = 3199 })
+    refused(bytes, "too large in total", { total = 3199 })
   end)
 
   it("is refused where all entries are one and the same stretch of bytes", function()

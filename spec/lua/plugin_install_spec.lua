@@ -132,8 +132,8 @@ describe("installing", function()
       data = 'return { name = "trial", version = "1.0.0", description = "x" }' }
     local main = { name = "main.lua", data = "return {}" }
     local sound = core.archive.write{ manifest, main }
-    refuse("a.plx", "no zip at all", "it is no zip")
-    refuse("b.plx", sound:sub(1, -5), "it is no zip, or not a whole one")
+    refuse("a.plx", "no zip at all", "it is not a zip")
+    refuse("b.plx", sound:sub(1, -5), "it is not a zip, or is incomplete")
     refuse("c.plx", (sound:gsub("main%.lua", "../n.lua")), "has the part ..")
     refuse("d.plx", core.archive.write{ manifest }, "it has no main.lua")
     refuse("e.plx", core.archive.write{ main }, "it has no plugin.lua")

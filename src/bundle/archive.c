@@ -39,7 +39,7 @@ const char *archive_check_name(const char *name, size_t size)
   if (size == 0) return "has no name";
   if (size > ARCHIVE_NAME) return "has too long a name";
   if (is_control(name, size) || !buffer_is_utf8(name, size))
-    return "has a name that is no plain text";
+    return "has a name that is not plain text";
   if (name[0] == '/') return "has an absolute path for a name";
   if (memchr(name, '\\', size)) return "has a backslash in its name";
   if (size > 1 && name[1] == ':') return "has a drive in its name";
@@ -52,8 +52,8 @@ const char *archive_check_name(const char *name, size_t size)
   return why;
 }
 
-/* With / before everything else: what lies in a folder of a name comes right behind a file of that
- * name. */
+/* "/" sorts before all other bytes: the files of a folder follow directly after a file of the same
+ * name, so that the conflict is found. */
 static int compare(const void *a, const void *b)
 {
   const unsigned char *x = (const unsigned char *)((const struct archive_file *)a)->name;
@@ -74,9 +74,9 @@ bool archive_sort(struct archive *archive, struct error *err)
   for (size_t i = 1; i < archive->count; i++) {
     const char *before = archive->files[i - 1].name, *name = archive->files[i].name;
     size_t size = strlen(before);
-    if (strcmp(before, name) == 0) return archive_refuse(err, name, "is in it twice");
+    if (strcmp(before, name) == 0) return archive_refuse(err, name, "appears twice");
     if (strncmp(before, name, size) == 0 && name[size] == '/')
-      return archive_refuse(err, before, "is a file and a folder");
+      return archive_refuse(err, before, "is both a file and a folder");
   }
   return true;
 }

@@ -1,6 +1,6 @@
-/* Archives: a zip as a list of named files in memory. Reading one refuses whatever could reach out
- * of the folder that it may be unpacked to, mean two things at once, or be larger than it looks;
- * writing one makes the same bytes of the same files. */
+/* Archives: a zip as a list of named files in memory. Reading refuses names that lead out of the
+ * folder that it is unpacked to, ambiguous archives, and files that unpack to more than the limits.
+ * Writing the same files gives the same bytes. */
 #ifndef PROXYLUA_BUNDLE_ARCHIVE_H
 #define PROXYLUA_BUNDLE_ARCHIVE_H
 
@@ -27,7 +27,7 @@ struct archive {
 
 #define ARCHIVE_INIT ((struct archive){0})
 
-/* What is read at most. `ratio`: how many times larger than packed a file may be, beyond the first
+/* Limits for reading. `ratio`: how many times larger than packed a file may be, beyond the first
  * 64 KiB. */
 struct archive_limits {
   size_t count, file, total, ratio;
@@ -36,7 +36,7 @@ struct archive_limits {
 #define ARCHIVE_LIMITS \
   ((struct archive_limits){.count = 1000, .file = 16 << 20, .total = 64 << 20, .ratio = 100})
 
-/* Why a name is refused, NULL when it is none of those. */
+/* Why a name is refused; NULL for a valid one. */
 const char *archive_check_name(const char *name, size_t size);
 
 /* Adds a copy of a file. */

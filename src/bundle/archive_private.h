@@ -23,7 +23,7 @@ bool archive_put(struct archive *archive, const char *name, size_t name_size, ch
 /* Sorts by name; refuses a name that is there twice, or as a file and as a folder. */
 bool archive_sort(struct archive *archive, struct error *err);
 
-/* Answers false. */
+/* Sets the error and returns false. */
 bool archive_refuse(struct error *err, const char *name, const char *why);
 
 #endif

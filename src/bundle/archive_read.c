@@ -1,5 +1,5 @@
-/* Reading: what the directory of a zip says is checked before anything is unpacked, and again
- * against what comes out. */
+/* Reading: the directory of a zip is checked before anything is unpacked, and then compared with
+ * the unpacked files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <minizip/unzip.h>
@@ -11,7 +11,7 @@
 #include "bundle/archive_private.h"
 
 #define ENCRYPTED (1 << 0 | 1 << 6 | 1 << 13) /* flags of an entry */
-#define SLACK (64 << 10)                      /* bytes that a file may have whatever its ratio is */
+#define SLACK (64 << 10)                      /* bytes that a file may have at any ratio */
 #define END 22 /* bytes of the record at the end, without a comment */
 #define PIECE (1 << 20)
 
@@ -62,7 +62,8 @@ static bool check_size(struct reading *reading, size_t size)
 {
   const struct archive_limits *limits = reading->limits;
   if (size > limits->file) return refuse(reading, "is too large");
-  if (size > limits->total - reading->total) return refuse(reading, "makes it too large in all");
+  if (size > limits->total - reading->total)
+    return refuse(reading, "makes the archive too large in total");
   if (size > SLACK && (size - SLACK) / limits->ratio > reading->info.compressed_size)
     return refuse(reading, "is far larger than it looks");
   return true;
@@ -87,7 +88,7 @@ static bool check_entry(struct reading *reading)
              : refuse(reading, "is too large");
 }
 
-/* Exactly as much as the directory says has to come. */
+/* The data must have exactly the size that the directory gives. */
 static bool unpack(struct reading *reading, char *to, size_t size)
 {
   size_t at = 0;
@@ -132,8 +133,7 @@ static bool read_entries(struct reading *reading)
   unz_global_info64 all;
   if (unzGetGlobalInfo64(reading->zip, &all) != UNZ_OK)
     return fail(reading, "its directory is damaged");
-  if (all.number_entry > reading->limits->count)
-    return fail(reading, "there are too many files in it");
+  if (all.number_entry > reading->limits->count) return fail(reading, "it has too many files");
   for (ZPOS64_T i = 0; i < all.number_entry; i++) {
     int result = i == 0 ? unzGoToFirstFile(reading->zip) : unzGoToNextFile(reading->zip);
     if (result != UNZ_OK) return fail(reading, "its directory is damaged");
@@ -150,9 +150,8 @@ static uint64_t number(const unsigned char *bytes, int size)
   return value;
 }
 
-/* The record at the end is where it has to be, and the directory ends right before it: nothing is
- * cut off, and nothing stands in front or behind that another program might take for the archive.
- */
+/* The end record must be at the end, and the directory must end directly before it. The archive is
+ * then complete, and other programs cannot find another archive before or after it. */
 static bool is_whole(const unsigned char *bytes, size_t size)
 {
   if (size < END) return false;
@@ -168,7 +167,7 @@ bool archive_read(struct archive *archive, const void *bytes, size_t size,
   zlib_filefunc64_def functions;
   archive_memory_functions(&memory, &functions);
   struct reading reading = {.archive = archive, .limits = limits, .err = err};
-  if (!is_whole(bytes, size)) return fail(&reading, "it is no zip, or not a whole one");
+  if (!is_whole(bytes, size)) return fail(&reading, "it is not a zip, or is incomplete");
   reading.zip = unzOpen2_64(NULL, &functions);
   if (!reading.zip) return fail(&reading, "its directory is damaged");
   bool ok = read_entries(&reading);
@@ -194,7 +193,7 @@ static bool read_range(int fd, char *to, size_t size, uint64_t offset)
   return true;
 }
 
-/* Narrows the range to what there is. */
+/* Limits the range to the file's size. */
 static bool check_range(int fd, uint64_t offset, uint64_t *size,
                         const struct archive_limits *limits, const char **why)
 {
@@ -202,7 +201,7 @@ static bool check_range(int fd, uint64_t offset, uint64_t *size,
   if (fstat(fd, &there) != 0)
     *why = strerror(errno);
   else if (!S_ISREG(there.st_mode))
-    *why = "it is no regular file";
+    *why = "it is not a regular file";
   else if (offset > (uint64_t)there.st_size)
     *why = "it ends before that";
   if (*why) return false;

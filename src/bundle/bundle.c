@@ -32,7 +32,7 @@ static bool refuse_size(const struct bundle_marker *marker, uint64_t size, struc
     error_set(err, ERROR_CONFIG,
               "the app that was bundled with this program is gone: strip, or another tool that "
               "rewrites programs, has cut "
-              "it off; bundle it again, and leave the bundle as it is");
+              "it off; bundle it again, and do not change the bundle");
   else if (size < marker->end)
     error_set(err, ERROR_CONFIG,
               "this program is cut short: its app had %llu bytes, and %llu are left; copy it again",
@@ -54,8 +54,8 @@ static bool refuse_change(struct error *err)
   return false;
 }
 
-/* Linux lets nobody write to the file of a program that runs, so that what was looked at stays what
- * it is. */
+/* Linux refuses writes to the file of a running program, so the mapping cannot change after the
+ * check. */
 static bool map_zip(struct bundle *bundle, int fd, struct error *err)
 {
   struct stat status;
@@ -87,8 +87,8 @@ static bool is_as_it_was(const struct bundle *bundle, struct error *err)
   return memcmp(digest, bundle->marker.digest, sizeof digest) == 0 || refuse_change(err);
 }
 
-/* Its bytes are as they were written, so that their shape needs no looking at. Offsets in the zip
- * count from the beginning of the program's file. */
+/* The hash was checked, so the layout needs no checks. Offsets in the zip count from the beginning
+ * of the program's file. */
 static bool find_entries(struct bundle *bundle, struct error *err)
 {
   const char *end = bundle->zip + (bundle->marker.end - bundle->marker.begin) - ZIP_END;

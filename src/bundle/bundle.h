@@ -1,5 +1,5 @@
 /* Bundles: a program with an app at the end of its file, as a zip. The marker in the program's data
- * has the hash of the zip, and nothing of it is read before all of it has that hash. */
+ * has the hash of the zip. The zip is read only after its hash was checked. */
 #ifndef PROXYLUA_BUNDLE_BUNDLE_H
 #define PROXYLUA_BUNDLE_BUNDLE_H
 
@@ -18,8 +18,8 @@ struct bundle_file {
   size_t size; /* unpacked */
 };
 
-/* The app of this program. NULL when it has none; NULL with the reason, of kind config, when it had
- * one that is not what it was. */
+/* The app of this program. NULL if it has none; NULL with a config error if its app was changed or
+ * removed. */
 struct bundle *bundle_open(struct error *err);
 void bundle_close(struct bundle *bundle);
 

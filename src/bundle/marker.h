@@ -1,5 +1,5 @@
-/* What a program knows of the app at the end of its own file. It stands in the program's data,
- * where strip leaves it alone: a program whose app is gone can tell so. */
+/* The description of the app at the end of a program's file. It is in the program's data, which
+ * strip keeps: a program whose app was removed can report that. */
 #ifndef PROXYLUA_BUNDLE_MARKER_H
 #define PROXYLUA_BUNDLE_MARKER_H
 
@@ -14,7 +14,7 @@ struct bundle_marker {
   unsigned char digest[DIGEST_SIZE]; /* SHA-256 of the zip */
 };
 
-/* Volatile: the compiler must not take its bytes for granted, since a bundle has others. */
+/* Volatile: the compiler must not assume its bytes, which differ in a bundle. */
 extern const volatile struct bundle_marker bundle_marker;
 
 /* The file that this process runs, open for reading; -1 with errno set. */
