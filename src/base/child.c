@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Where the process finds its end of the socket: the other streams lead nowhere, but for the
- * standard error of a program. */
+/* Sets the child's descriptors: its end of the socket, and /dev/null for the other streams except
+ * the standard error of a program. */
 static int set_files(posix_spawn_file_actions_t *files, int socket, int place)
 {
   int failed = 0;
@@ -119,8 +119,8 @@ void child_allow_cpu(const struct child *child, int64_t seconds)
   if (child->handle >= 0) prlimit(child->pid, RLIMIT_CPU, &limit, NULL);
 }
 
-/* The socket is closed first and last by the kernel: whoever sees it closed finds the process about
- * to end, and the wait is short. */
+/* A child's socket closes when it ends. A caller that has seen it closed therefore waits only
+ * briefly here. */
 struct child_end child_end(struct child *child)
 {
   siginfo_t info = {0};

@@ -1,5 +1,5 @@
-/* Another process at the other end of a socket: one of this program, or a program whose output it
- * is. Told apart from all others by a descriptor, ended and reaped. */
+/* A child process and a socket to it: this program, or another one whose output goes to the socket.
+ * A pidfd identifies the process. child_end ends and reaps it. */
 #ifndef PROXYLUA_BASE_CHILD_H
 #define PROXYLUA_BASE_CHILD_H
 
@@ -29,10 +29,10 @@ bool child_start(struct child *child, char *const *arguments, char *const *envir
 bool child_run(struct child *child, const char *path, char *const *arguments,
                char *const *environment, struct error *err);
 
-/* Processor time that it has used so far, in microseconds; -1 when it has gone. */
+/* Processor time that it has used so far, in microseconds; -1 if it has ended. */
 int64_t child_cpu(const struct child *child);
 
-/* Moves on the time at which the kernel ends it, in seconds of processor time. */
+/* Sets the processor time, in seconds, after which the kernel ends it. */
 void child_allow_cpu(const struct child *child, int64_t seconds);
 
 struct child_end {
@@ -42,12 +42,11 @@ struct child_end {
                   unset */
 };
 
-/* Ends it and those it started, if it has not ended by itself, closes the socket and takes what it
- * left. */
+/* Kills it and the processes that it started, unless it has ended; closes the socket, reaps it. */
 struct child_end child_end(struct child *child);
 
-/* What a child asks for first: to die with its parent. One that has gone already has closed the
- * socket. */
+/* The first call of a child: it then dies with its parent. A parent that has already ended has
+ * closed the socket. */
 bool child_follow_parent(void);
 
 #endif

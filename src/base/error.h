@@ -1,5 +1,5 @@
-/* The one shape of failure: what happened, to which endpoint, whether money moved. Every module of
- * the core reports through it, and the bindings turn it into the error value that scripts see. */
+/* The error of all modules of the core: what happened, at which endpoint, and whether money moved.
+ * The bindings turn it into the error value that scripts see. */
 #ifndef PROXYLUA_BASE_ERROR_H
 #define PROXYLUA_BASE_ERROR_H
 
@@ -36,8 +36,8 @@ enum charge { CHARGE_NONE, CHARGE_MADE, CHARGE_UNKNOWN };
 struct error {
   enum error_kind kind;
   enum charge charge;
-  int status;           /* HTTP status, 0 when there was no answer */
-  double retry_after;   /* seconds, negative when not told */
+  int status;           /* HTTP status, 0 without a response */
+  double retry_after;   /* seconds, negative if not given */
   const char *endpoint; /* name of the endpoint table ("orders.create"), a static string, or NULL */
   char code[64];        /* the server's error code, "" when it gave none */
   char message[1024];   /* what happened and what to do next; may quote the server, never the key */

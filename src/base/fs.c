@@ -24,7 +24,8 @@ static char *folder_of(const char *path)
   return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-/* A nameless file dies with its process; where the file system has none, a hidden name serves. */
+/* A file without a name disappears with its process. File systems without O_TMPFILE get a hidden
+ * name instead. */
 static int open_beside(struct file *file, mode_t mode)
 {
   char *folder = folder_of(file->path);
@@ -77,7 +78,7 @@ bool file_write(struct file *file, const void *bytes, size_t size, struct error 
   return true;
 }
 
-/* linkat cannot replace a file, so a nameless one gets a hidden name first. */
+/* linkat cannot replace a file, so a file without a name gets a hidden name first. */
 static bool name_it(struct file *file)
 {
   if (file->temporary) return true;

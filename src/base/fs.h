@@ -1,5 +1,5 @@
-/* A file that is written whole or not at all: the bytes go to a nameless or temporary file in the
- * same folder, which takes the name only when it is complete and on disk. */
+/* A file that is written whole or not at all: the bytes go to a temporary file in the same folder,
+ * which gets its final name only when it is complete and on disk. */
 #ifndef PROXYLUA_BASE_FS_H
 #define PROXYLUA_BASE_FS_H
 
@@ -11,15 +11,15 @@
 
 struct file {
   int fd;          /* -1 when not open */
-  char *path;      /* what it will be called */
+  char *path;      /* its final path */
   char *temporary; /* its name until then, NULL while it has none */
   off_t size;      /* bytes written so far */
 };
 
 #define FILE_INIT ((struct file){.fd = -1})
 
-/* Opens what will become `path` with the given mode. Refuses a path that is there and is not a
- * regular file (usage). */
+/* Opens a temporary file that becomes `path`, with the given mode. Refuses an existing path that is
+ * not a regular file (usage). */
 bool file_begin(struct file *file, const char *path, mode_t mode, struct error *err);
 
 /* Errors are of kind store and name the path. */
@@ -28,7 +28,7 @@ bool file_write(struct file *file, const void *bytes, size_t size, struct error 
 /* Puts the bytes on disk and gives them their name; ends the file either way. */
 bool file_commit(struct file *file, struct error *err);
 
-/* Ends the file and leaves nothing of it. Harmless on one that is not open. */
+/* Closes and removes the temporary file. Does nothing for a file that is not open. */
 void file_abandon(struct file *file);
 
 #endif

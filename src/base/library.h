@@ -1,4 +1,4 @@
-/* Shared libraries of the machine that are opened when they are first needed. */
+/* Shared libraries that are opened when they are first needed. */
 #ifndef PROXYLUA_BASE_LIBRARY_H
 #define PROXYLUA_BASE_LIBRARY_H
 

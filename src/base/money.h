@@ -52,7 +52,7 @@ enum money_result money_parse(const char *text, size_t size, money *amount);
  * third is refused. */
 enum money_result money_from_double(double number, money *amount);
 
-/* "9.30": at least two decimals, no exponent, no superfluous zeros. Answers the length. */
+/* "9.30": at least two decimals, no exponent, no superfluous zeros. Returns the length. */
 size_t money_format(money amount, char text[MONEY_TEXT]);
 
 /* The nearest double. */
@@ -73,8 +73,8 @@ enum money_result money_round(money amount, int decimals, money *rounded);
 /* Negative, 0 or positive, exactly. */
 int money_compare(money amount, const struct decimal *decimal);
 
-/* Why, for people: "is not an amount; expected a decimal number such as 9.30". Follows what was
- * given. */
+/* The message of a result, to follow the given value: "is not an amount; expected a decimal number
+ * such as 9.30". */
 const char *money_explain(enum money_result result);
 
 #endif

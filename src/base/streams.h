@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Puts streams that wait in the place of stdin, stdout and stderr. To be called before anything is
- * read or written. False when out of memory. */
+/* Replaces stdin, stdout and stderr by streams that wait. Call it before anything is read or
+ * written. False when out of memory. */
 bool streams_wait(void);
 
 /* read(2), which waits on a non-blocking descriptor too. EINTR is the caller's. */

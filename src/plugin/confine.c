@@ -22,7 +22,7 @@ static bool refuse(const struct beneath *where, const char *what, struct error *
   return false;
 }
 
-/* What the kernel says of a path that leaves the folder must not tell what is there. */
+/* The error of a path that leaves the folder must not reveal whether the target exists. */
 static bool fail(const struct beneath *where, struct error *err)
 {
   switch (errno) {
@@ -31,7 +31,7 @@ static bool fail(const struct beneath *where, struct error *err)
       return refuse(where, "leads out of the folder, or through a link", err);
     case ENOENT:
     case ENOTDIR:
-      error_set(err, ERROR_NOT_FOUND, "there is no %s", where->path);
+      error_set(err, ERROR_NOT_FOUND, "%s does not exist", where->path);
       return false;
     default:
       error_set(err, ERROR_STORE, "%s: %s", where->path, strerror(errno));
@@ -64,9 +64,9 @@ static bool is_hidden(const struct beneath *where, int fd, const char *name)
   return false;
 }
 
-/* Whether an open file is a hidden one or lies in a hidden folder, by another of its names: a hard
- * link, or a path of which a part was mounted twice. Folders are searched only for a file that has
- * several names; hard links do not leave a file system. True if that cannot be found out. */
+/* Whether an open file is hidden or lies in a hidden folder under another of its names: a hard
+ * link, or a path of which a part was mounted twice. Folders are searched only for a file with
+ * several names; hard links do not leave a file system. True if this cannot be determined. */
 static bool is_hidden_file(const struct beneath *where, const struct stat *file)
 {
   if (!*where->hidden) return false; /* fts_read of no paths is undefined */
@@ -95,16 +95,16 @@ static bool has_name(int fd, const struct stat *file)
          there.st_ino == file->st_ino;
 }
 
-/* A file that is replaced while it is opened has no name any more by which it could be recognised:
- * its name is checked after it was compared, so that it had that name then. */
+/* A file that is replaced while it is opened loses the name that identifies it. The name is checked
+ * after the comparison, so that the file still had it then. */
 static bool check_open(const struct beneath *where, int fd, struct error *err)
 {
   struct stat there;
   if (fstat(fd, &there) != 0) return fail(where, err);
   if (is_hidden(where, fd, NULL) || (S_ISREG(there.st_mode) && is_hidden_file(where, &there)))
-    return refuse(where, "is proxylua's own, and no plugin's", err);
+    return refuse(where, "belongs to proxylua; plugins cannot use it", err);
   if (!has_name(fd, &there) || fstat(fd, &there) != 0 || there.st_nlink == 0)
-    return refuse(where, "was removed or replaced meanwhile", err);
+    return refuse(where, "was removed or replaced while it was opened", err);
   return true;
 }
 
@@ -145,22 +145,22 @@ bool confine_read(const struct beneath *where, size_t most, struct buffer *bytes
   int fd = open_beneath(where, where->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, err);
   if (fd < 0) return false;
   bool ok = fstat(fd, &there) == 0 && S_ISREG(there.st_mode);
-  ok = ok ? read_all(where, fd, most, bytes, err) : refuse(where, "is no file", err);
+  ok = ok ? read_all(where, fd, most, bytes, err) : refuse(where, "is not a regular file", err);
   close(fd);
   return ok;
 }
 
-/* None of proxylua's own, whether it is there or not; what is there already may be a regular file
- * alone, whose permissions are kept. */
+/* Refuses proxylua's own files, existing or not. An existing target must be a regular file; its
+ * permissions are kept. */
 static bool look_at_target(const struct beneath *where, int folder, const char *name, mode_t *mode,
                            struct error *err)
 {
   struct stat there;
   if (is_hidden(where, folder, name))
-    return refuse(where, "is proxylua's own, and no plugin's", err);
+    return refuse(where, "belongs to proxylua; plugins cannot use it", err);
   if (fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT || fail(where, err);
-  if (!S_ISREG(there.st_mode)) return refuse(where, "is no file", err);
+  if (!S_ISREG(there.st_mode)) return refuse(where, "is not a regular file", err);
   *mode = there.st_mode & 0777;
   return true;
 }
@@ -177,8 +177,9 @@ static bool write_all(int fd, const char *bytes, size_t size)
   return fsync(fd) == 0;
 }
 
-/* A name of its own until the bytes are on disk. The folder is held open, and renaming follows no
- * link: whatever others rename meanwhile, the file comes to be in there. */
+/* The file has a temporary name until its bytes are on disk. The folder stays open, and renaming
+ * follows no link: the file arrives in this folder even if other processes rename folders
+ * meanwhile. */
 static bool write_into(const struct beneath *where, int folder, const char *name, const void *bytes,
                        size_t size, struct error *err)
 {
@@ -204,7 +205,7 @@ bool confine_write(const struct beneath *where, const void *bytes, size_t size, 
   const char *slash = strrchr(where->path, '/'), *name = slash ? slash + 1 : where->path;
   size_t length = slash ? (size_t)(slash - where->path) : 0;
   if (length >= sizeof parent || !*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-    return refuse(where, "is no name for a file", err);
+    return refuse(where, "is not a valid name for a file", err);
   memcpy(parent, where->path, length);
   parent[length] = '\0';
   int folder = open_beneath(where, length > 0 ? parent : ".", O_PATH | O_DIRECTORY, err);

@@ -1,5 +1,5 @@
-/* Files inside a folder and nowhere else, whatever links, "..", or others that rename meanwhile:
- * the kernel follows the path and refuses to leave. */
+/* Access to files inside one folder. The kernel resolves each path (openat2) and refuses to leave
+ * the folder, also through links, "..", and folders that are renamed meanwhile. */
 #ifndef PROXYLUA_PLUGIN_CONFINE_H
 #define PROXYLUA_PLUGIN_CONFINE_H
 
@@ -16,12 +16,12 @@ struct beneath {
                                 not, ended by NULL */
 };
 
-/* Adds the bytes of a regular file, at most so many. Errors say `path` and nothing of what is
- * elsewhere: not_found, forbidden, store. */
+/* Adds the bytes of a regular file, at most `most`. Errors (not_found, forbidden, store) name
+ * `path` and reveal nothing outside the folder. */
 bool confine_read(const struct beneath *where, size_t most, struct buffer *bytes,
                   struct error *err);
 
-/* Writes a file, whole or not at all; its folder must be there. */
+/* Writes a file, whole or not at all; its folder must exist. */
 bool confine_write(const struct beneath *where, const void *bytes, size_t size, struct error *err);
 
 #endif

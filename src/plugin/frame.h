@@ -1,5 +1,5 @@
-/* Messages over a socket: four bytes of length, then so many bytes. What comes in is not trusted,
- * and bounded; the same code serves a socket that blocks and one that does not. */
+/* Messages over a socket: four bytes of length, then the message. Input is not trusted, and its
+ * size is bounded. Works with blocking and non-blocking sockets. */
 #ifndef PROXYLUA_PLUGIN_FRAME_H
 #define PROXYLUA_PLUGIN_FRAME_H
 
@@ -14,7 +14,7 @@
 struct channel {
   int socket;
   struct buffer in, out;
-  size_t read, written; /* how far each has been dealt with */
+  size_t read, written; /* bytes of each that were processed */
   size_t message;       /* where the message that is being written began */
 };
 

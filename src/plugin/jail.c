@@ -76,7 +76,7 @@ static bool limit_memory(size_t more)
 }
 #endif
 
-/* Of the processor's time only the soft limit: its parent moves it on. */
+/* Sets only the soft limit of processor time: the parent raises it. */
 static bool limit_processor(unsigned seconds)
 {
   struct rlimit time = {seconds, RLIM_INFINITY};
@@ -135,7 +135,7 @@ static bool open_seccomp(struct seccomp *seccomp, struct error *err)
   return library_open(&library, err);
 }
 
-/* Memory that nobody shares, that comes from no file and that holds no code. */
+/* Allows private, anonymous, non-executable memory only. */
 static int allow_memory(const struct seccomp *seccomp, scmp_filter_ctx filter, int call)
 {
   const unsigned kind = MAP_TYPE | MAP_ANONYMOUS;

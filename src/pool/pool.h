@@ -1,6 +1,6 @@
-/* Picks one of many proxies for each request, sets those that fail aside for a while, and keeps the
- * proxy of a session while it works. It opens no connection. A pick, a report and a change of the
- * list take a time that grows with the logarithm of the number of proxies at most.
+/* Picks one of many proxies for each request, puts failing ones into quarantine for a while, and
+ * keeps the proxy of a session while it works. It opens no connection. A pick, a report and a
+ * change of the list take at most logarithmic time in the number of proxies.
  *
  * Times are seconds of a clock that is never set back. Proxies are known by their URLs, so that a
  * caller holds no pointer to one that may be removed meanwhile. */
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define POOL_MAX_TRIED 8
-#define POOL_MAX_SESSIONS 1000000 /* beyond these the one that was used longest ago is dropped */
+#define POOL_MAX_SESSIONS 1000000 /* beyond these the least recently used one is dropped */
 
 enum pool_strategy {
   POOL_ROUND_ROBIN,   /* the proxy that was picked longest ago */
