@@ -254,7 +254,7 @@ fuzzed = $(wildcard src/gateway/*.c src/pool/*.c) \
          base/buffer base/error base/library)
 build/spec/fuzz_gateway: spec/fuzz/gateway.c $(fuzzed) $(wildcard src/gateway/*.h src/net/*.h) Makefile | packages
 	@mkdir -p $(@D)
-	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -O1 -fsanitize=fuzzer,address,undefined $(CFLAGS) -o $@ \
+	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CFLAGS) -o $@ \
 	  $(filter %.c,$^) $(LDFLAGS) -ldl
 
 fuzz: build/spec/fuzz_gateway ## change what strangers send to the gateway at random, and look for crashes (FUZZ=SECONDS)

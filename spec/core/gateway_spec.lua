@@ -410,7 +410,8 @@ describe("a gateway", function()
     os.execute(("kill -KILL %d"):format(pid))
     holder:close()
     assert.equal("ok", (curl("--retry", "9", "--retry-all-errors", "-x", g.url, page())))
-    assert.is_true(g:await(function() return true end).connections >= 30)
+    assert.is_true(g:stats().connections >= 30)
+    g:stop("KILL") -- a search for leaks at its end would want descriptors
   end)
 
   it("ends on SIGTERM when what is under way has ended", function()

@@ -42,8 +42,9 @@ static int in_size(struct body *body, char c)
   int digit = digit_of(c);
   if (++body->line_size > MAX_LINE) return -1;
   if (body->state == SIZE && digit >= 0) {
+    if (body->line_size > MAX_DIGITS) return -1;
     body->left = body->left * 16 + digit;
-    return body->line_size <= MAX_DIGITS ? SIZE : -1;
+    return SIZE;
   }
   if (body->line_size == 1) return -1;
   if (body->state == SIZE_END) return c != '\n' ? -1 : body->left > 0 ? DATA : TRAILER;
