@@ -115,7 +115,7 @@ requests: build/proxylua ## print how many requests a purchase takes, on account
 checks = format lint width layers words gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-mcp ## run what takes too long for every change
+check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp ## run what takes too long for every change
 
 picture: build/proxylua ## draw the picture of README.md, docs/demo.svg, from a new run
 	build/proxylua tools/demo.lua >docs/demo.svg.new && mv docs/demo.svg.new docs/demo.svg
@@ -279,7 +279,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-mcp
+.PHONY: $(checks:%=check-%) check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -367,6 +367,11 @@ check-report: build/proxylua
 check-export: export EXPORT_LONG = 1
 check-export: build/proxylua
 	$(call step,PATH=$$PATH:/usr/sbin $< /usr/bin/busted spec/lua/formats_spec.lua)
+
+# Lists with other seeds than those of make test, and many more of them.
+check-lists: export LISTS_ROUNDS = 3000
+check-lists: build/proxylua
+	$(call step,LISTS_SEED=$$(date +%s) $< /usr/bin/busted spec/lua/lists_spec.lua spec/lua/lists_property_spec.lua)
 
 # The official clients of the Model Context Protocol, against the server for agents.
 check-mcp: export MCP_LONG = 1

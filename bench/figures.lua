@@ -405,6 +405,28 @@ local figures = {
     os.remove(path)
   end },
 
+  -- Beside the time that URLs take, a proxy a line.
+  { "import", function()
+    local path, count = folder .. "/imported", 200000
+    local function read(format)
+      if not os.execute(("%s bench/export.lua %s %s %d"):format(ours, format, path, count)) then
+        give_up()
+      end
+      return measure(3, ("%s bench/import.lua %s %d"):format(ours, path, count))
+    end
+    local reference = read("url")
+    for _, case in ipairs{ { "json", 2 }, { "csv", 2 }, { "clash", 3 }, { "sing-box", 3 },
+      { "foxyproxy", 3 }, { "switchyomega", 4 }, { "gost", 4 } } do
+      local format, most = table.unpack(case)
+      local mine = read(format)
+      row(("reading %d proxies as %s, beside URLs: CPU"):format(count, format), "%.2f s", mine.cpu,
+        reference.cpu, most)
+      absolute(("reading %d proxies as %s: largest size"):format(count, format), "%.1f MiB",
+        mine.size / mib, 32)
+    end
+    os.remove(path)
+  end },
+
   { "pool", function()
     local function pick(count)
       local times = {}

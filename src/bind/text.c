@@ -88,17 +88,10 @@ void text_open(lua_State *L)
   (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= '0' && (c) <= '9') || \
    (c) == '-' || (c) == '.' || (c) == '_' || (c) == '~')
 
-static int percent(lua_State *L)
+static char *put_percent(char *to, const char *text, size_t size)
 {
   static const char hex[] = "0123456789ABCDEF";
-  size_t size, at = 0;
-  const char *text = luaL_checklstring(L, 1, &size);
-  while (at < size && IS_PLAIN(text[at])) at++;
-  lua_settop(L, 1);
-  if (at == size) return 1; /* the text itself */
-  luaL_Buffer out;
-  char *to = luaL_buffinitsize(L, &out, size * 3), *begin = to;
-  for (at = 0; at < size; at++) {
+  for (size_t at = 0; at < size; at++) {
     unsigned char c = (unsigned char)text[at];
     if (IS_PLAIN(c)) {
       *to++ = (char)c;
@@ -108,6 +101,49 @@ static int percent(lua_State *L)
       *to++ = hex[c & 15];
     }
   }
+  return to;
+}
+
+static int percent(lua_State *L)
+{
+  size_t size, at = 0;
+  const char *text = luaL_checklstring(L, 1, &size);
+  while (at < size && IS_PLAIN(text[at])) at++;
+  lua_settop(L, 1);
+  if (at == size) return 1; /* the text itself */
+  luaL_Buffer out;
+  char *begin = luaL_buffinitsize(L, &out, size * 3);
+  luaL_pushresultsize(&out, (size_t)(put_percent(begin, text, size) - begin));
+  return 1;
+}
+
+static char *put(char *to, const char *text, size_t size)
+{
+  memcpy(to, text, size);
+  return to + size;
+}
+
+/* url(protocol, user, password, host, port): the URL of a proxy, whose host stands as in a URL. */
+static int proxy_url(lua_State *L)
+{
+  size_t protocol_size, user_size, password_size, host_size, port_size;
+  const char *protocol = luaL_checklstring(L, 1, &protocol_size);
+  const char *user = luaL_checklstring(L, 2, &user_size);
+  const char *password = luaL_checklstring(L, 3, &password_size);
+  const char *host = luaL_checklstring(L, 4, &host_size);
+  luaL_checkinteger(L, 5);
+  const char *port = lua_tolstring(L, 5, &port_size);
+  luaL_Buffer out;
+  size_t most = protocol_size + (user_size + password_size) * 3 + host_size + port_size + 8;
+  char *begin = luaL_buffinitsize(L, &out, most), *to = put(begin, protocol, protocol_size);
+  to = put(to, "://", 3);
+  to = put_percent(to, user, user_size);
+  if (password_size > 0) *to++ = ':';
+  to = put_percent(to, password, password_size);
+  if (user_size + password_size > 0) *to++ = '@';
+  to = put(to, host, host_size);
+  *to++ = ':';
+  to = put(to, port, port_size);
   luaL_pushresultsize(&out, (size_t)(to - begin));
   return 1;
 }
@@ -149,6 +185,9 @@ static int json(lua_State *L)
 
 void quote_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"percent", percent}, {"json", json}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"percent", percent},
+                                       {"json", json},
+                                       {"url", proxy_url},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

@@ -259,6 +259,8 @@ local function visit_children(walk, object, path, protocol, only)
   return any
 end
 
+local MAX_FIELDS <const> = 1000 -- of a record; a part of a larger object has as many keys
+
 local function visit_object(walk, object, path, key, protocol)
   object = merged(object, 0)
   for at = 1, #specials do
@@ -270,7 +272,7 @@ local function visit_object(walk, object, path, key, protocol)
     for _, is_root in ipairs(roots) do only = only or is_root(object) end
   end
   local why
-  if not only then
+  if not only and #object < MAX_FIELDS then
     local taken
     taken, why = walk:take(path, key, object[0], fields.record(object, protocol))
     if taken then return true end

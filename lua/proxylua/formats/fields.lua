@@ -335,8 +335,21 @@ local function resolve_usual(given, usual)
   return record
 end
 
+-- Puts plain credentials of an object of their own where they usually are.
+local function flatten_auth(given)
+  local auth = given.auth
+  if not is_mapping(auth) or given.username ~= nil or given.password ~= nil or #auth > 2 then
+    return
+  end
+  local user, password = auth.username, auth.password
+  if type(user) == "string" and type(password) == "string" then
+    given.username, given.password, given.auth = user, password, nil
+  end
+end
+
 --- The same of fields by their meaning.
 function M.resolve(given, usual)
+  if given.auth ~= nil then flatten_auth(given) end
   local usual_record = resolve_usual(given, usual)
   if usual_record then return usual_record end
   local host, whole = split_host(given)

@@ -54,9 +54,10 @@ document.special("connector", function(object, walk, path, key)
   if not dialers[dialer] then
     return walk:take(path, key, object[0], nil, nil, tostring(dialer))
   end
-  return walk:take(path, key, object[0], fields.resolve{
-    text = object.addr, auth = connector.auth, protocol = kind, tls = dialer == "tls",
-  })
+  local given = { auth = connector.auth, protocol = kind, tls = dialer == "tls" or nil }
+  given.host, given.port = object.addr:match("^(%d+%.%d+%.%d+%.%d+):(%d+)$")
+  if not given.host then given.text = object.addr end
+  return walk:take(path, key, object[0], fields.resolve(given))
 end)
 
 return M

@@ -5,7 +5,7 @@ local hosts = require "proxylua.proxies.address.host"
 
 local M = {}
 
-local encode = core.quote.percent
+local encode, url = core.quote.percent, core.quote.url
 local find, lower = string.find, string.lower
 
 -- The names of protocols.
@@ -46,14 +46,9 @@ end
 
 --- The URL of a proxy's record.
 function M.url(proxy)
-  local user, password, host = proxy.username or "", proxy.password or "", proxy.host
+  local host = proxy.host
   if find(host, ":", 1, true) then host = "[" .. host:gsub("%%", "%%25") .. "]" end
-  if password ~= "" then
-    return proxy.protocol .. "://" .. encode(user) .. ":" .. encode(password) .. "@" .. host .. ":"
-      .. proxy.port
-  end
-  return proxy.protocol .. "://" .. (user ~= "" and encode(user) .. "@" or "") .. host .. ":"
-    .. proxy.port
+  return url(proxy.protocol, proxy.username or "", proxy.password or "", host, proxy.port)
 end
 
 -- What a value is called in a message.
