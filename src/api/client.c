@@ -17,8 +17,8 @@
 #define BACKOFF_US INT64_C(500000) /* the first backoff is at most this, doubled each time */
 #define LONGEST_BACKOFF_US INT64_C(8000000)
 #define MOST_REFUSALS 20             /* 429s for one call */
-#define DEADLINE_EXCHANGES 2         /* a call's deadline, in exchanges' timeouts */
-#define MARGIN_US INT64_C(1000000)   /* of a lease over what the exchange may take */
+#define DEADLINE_EXCHANGES 2         /* a call's deadline, in timeouts of one HTTP request */
+#define MARGIN_US INT64_C(1000000)   /* of a lease, beyond the time of its HTTP request */
 #define CONNECT_US INT64_C(30000000) /* a download's silence is timed from its connection on */
 #define DOWNLOAD_DEADLINE_US INT64_C(3600000000)
 
@@ -31,7 +31,7 @@ struct client {
   struct client_call *calls;
   double date; /* what the API last said the time is, seconds since 1970; 0: nothing yet */
   int64_t dated_us;
-  bool warned; /* that the clocks differ */
+  bool warned; /* it was reported that the clocks differ */
 };
 
 struct client *client_open(struct loop *loop, const struct client_settings *settings,
@@ -109,7 +109,7 @@ bool client_clocks_agree(const struct client *client, struct error *err)
   return false;
 }
 
-/* Without a word, a wrong clock would make commands skip what is due. */
+/* Without a warning, commands with a wrong clock would skip due work. */
 static void warn_of_clocks(struct client *client)
 {
   struct error err = ERROR_INIT;
@@ -129,7 +129,7 @@ static void take_date(struct client *client, struct http_exchange *x)
   warn_of_clocks(client);
 }
 
-/* Whatever the exchange came to, its slots are accounted for once. */
+/* Accounts for the slots of an HTTP request, once, at any outcome. */
 static void settle_slots(struct client_call *call)
 {
   if (!call->has_slots) return;
@@ -147,7 +147,7 @@ static void drop_exchange(struct client_call *call)
   call->exchange = NULL;
 }
 
-/* A server that quotes the key does not carry it into a script. */
+/* Removes the key from a response that quotes it, before a script sees it. */
 static void scrub(struct client_call *call)
 {
   const struct secret *key = call->client->settings.key;
@@ -210,7 +210,7 @@ static void tell(const struct client_call *call, const char *format, ...)
   settings->tell(settings->tell_arg, line);
 }
 
-/* A kept connection that has died costs a try, but nobody's patience. */
+/* Whether a kept connection had died. Its retry is immediate. */
 static bool died_idle(const struct http_exchange *x)
 {
   return x->code == CURLE_ABORTED_BY_CALLBACK && x->sends > 1;
@@ -254,7 +254,7 @@ static const struct {
      "the API key is missing or not accepted; check PROXYLUA_API_KEY or api_key_file"},
     {402, ERROR_FUNDS, "the balance is too low for this order; deposit first (proxylua deposit)"},
     {403, ERROR_FORBIDDEN, "this account has no access to this resource"},
-    {404, ERROR_NOT_FOUND, "there is no such resource"},
+    {404, ERROR_NOT_FOUND, "the API does not have this resource"},
     {408, ERROR_TIMEOUT, "the server waited too long for the request"},
 };
 
@@ -274,8 +274,8 @@ static void explain_status(struct client_call *call)
     error_set(&call->error, ERROR_INVALID, "the API refused the request (HTTP %d)", status);
   else
     error_set(&call->error, ERROR_PROTOCOL,
-              "the server answered HTTP %d; redirects are not followed with the key, check the "
-              "base URL",
+              "the server responded with HTTP %d; redirects are not followed with the key, "
+              "check the base URL",
               status);
 }
 
@@ -308,8 +308,8 @@ static void take_pause(struct client_call *call)
                   "or the API counts differently");
 }
 
-/* A gateway's 429 may hide that the origin has charged: what becomes of a charge is decided by the
- * caller, who knows its journal entry. */
+/* A gateway's 429 may hide that the origin has charged. The caller, which has the journal entry,
+ * decides the outcome of a charge. */
 static void on_pause(struct client_call *call)
 {
   take_pause(call);
@@ -339,7 +339,7 @@ static void on_done(void *arg, struct http_exchange *x)
   take_date(call->client, x);
   trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL,
                  call->attempts, x);
-  if (x->has_head && x->status == 429) { /* whatever became of its body */
+  if (x->has_head && x->status == 429) { /* even if its body failed */
     on_pause(call);
     return;
   }
@@ -362,13 +362,13 @@ static void on_headed(void *arg)
   if (call->exchange->status != 429) limiter_headed(&call->ticket);
 }
 
-/* What an endpoint that answers a file cannot mean: a gateway's page, an answer without content,
- * the API's own error. */
+/* Why a response is not the file of a download: it is a gateway's page, has no content, or is the
+ * API's error. NULL if it may be the file. */
 static const char *refuse_file(long status, const char *type)
 {
-  if (status != 200) return "the server answered without a file";
+  if (status != 200) return "the server responded without a file";
   if (strncasecmp(type, "text/html", 9) == 0)
-    return "the server answered with a page of HTML instead of the file";
+    return "the server sent an HTML page instead of the file";
   return NULL;
 }
 
@@ -412,9 +412,9 @@ static const char *refuse_json_file(const char *start, size_t size)
 {
   size_t at = skip_blanks(start, size, 0);
   if (at < size && start[at] == '<')
-    return "the server answered with a page of HTML or XML instead of the file";
+    return "the server sent an HTML or XML page instead of the file";
   return at < size && start[at] == '{' && is_error_document(start + at, size - at)
-             ? "the server answered with an error document instead of the file"
+             ? "the server sent an error document instead of the file"
              : NULL;
 }
 
@@ -427,7 +427,7 @@ static const char *refuse_text_file(const char *start, size_t size)
     if (next < size && strchr("{[\"]", start[next])) at = next;
   }
   if (at < size && (start[at] == '{' || start[at] == '"'))
-    return "the server answered with a JSON document instead of the text";
+    return "the server sent a JSON document instead of the text";
   return refuse_json_file(start, size);
 }
 
@@ -449,8 +449,8 @@ static bool may_send(void *arg)
   return !call->late && (!call->request.may_send || call->request.may_send(call->arg));
 }
 
-/* Milliseconds that an exchange may take, so that what is lost of it is over before the lease; 0:
- * too little is left. */
+/* Milliseconds that an HTTP request may take, so that it has ended before its lease, even without a
+ * response; 0: too little time is left. */
 static int64_t exchange_time(const struct client_call *call)
 {
   int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6);
@@ -460,10 +460,10 @@ static int64_t exchange_time(const struct client_call *call)
   return lease < wanted / 2 ? 0 : (lease < wanted ? lease : wanted) / 1000;
 }
 
-/* Process, machine or store stood still, and the slots may be somebody else's now. */
+/* The process, the machine or the store was suspended. Another request may have the slots now. */
 static void take_others(struct client_call *call)
 {
-  tell(call, "its slots were held for too long before it could leave; taking others");
+  tell(call, "its rate-limit slots expired before it was sent; waiting for new ones");
   settle_slots(call);
   drop_exchange(call);
   call->late = false;
@@ -582,7 +582,7 @@ static void take_slots(struct client_call *call)
   const struct client_settings *settings = &call->client->settings;
   unsigned scopes = LIMITER_GENERAL | (call->request.order_scope ? LIMITER_ORDERS : 0);
   call->state = CALL_SLOTS;
-  /* A process that is killed in the last moment leaves an exchange without an answer like any
+  /* A process that is killed at the last moment leaves a request without a response like any
    * other. */
   int64_t longest = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0);
   int64_t lease = longest + SLOTS_LOST_TIME + MARGIN_US;

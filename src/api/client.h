@@ -1,6 +1,6 @@
-/* The single door to the API: takes the slots, attaches the key, sends, and tries again what is
- * safe to try again: a charge never, not even after a 429. Nothing else knows the key. Waits for
- * slots and pauses are not counted by deadlines. */
+/* The API client, the only way to the API: takes the slots, attaches the key, sends the request,
+ * and retries it if that is safe; a charge is never retried, not even after a 429. No other module
+ * sends the key. Deadlines do not include waits for slots and pauses. */
 #ifndef PROXYLUA_API_CLIENT_H
 #define PROXYLUA_API_CLIENT_H
 
@@ -25,13 +25,14 @@ struct client_settings {
   struct limiter *limiter;
   struct trace *trace; /* NULL: none */
   const char *ca_file; /* CA certificates; NULL: the usual ones */
-  double timeout;      /* seconds an exchange */
+  double timeout;      /* seconds of an HTTP request */
   double
       max_wait; /* seconds that the server may make one call pause, all its 429s taken together */
   bool only_clock; /* the API's clock is the only one: it is emulated, and can be advanced */
-  void (*tell)(void *arg, const char *text); /* --verbose: told of each retry; NULL: nobody is */
-  void (*warn)(void *arg, const char *text); /* what must be said in any case; never NULL */
-  void *tell_arg;                            /* of both */
+  void (*tell)(void *arg, const char *text); /* --verbose: reports each retry; NULL: not reported */
+  void (*warn)(void *arg,
+               const char *text); /* prints a warning, also without --verbose; never NULL */
+  void *tell_arg;                 /* of both */
 };
 
 /* Strings are borrowed until the call is released. */
@@ -46,10 +47,10 @@ struct client_request {
   const char *save_as;         /* a download's file, or NULL */
   const char *idempotency_key; /* sent along, never relied on; NULL: none */
   double timeout;  /* seconds for the whole call, waits for slots excepted; 0: the default */
-  double max_wait; /* seconds to wait for one's turn; negative: as long as it takes */
+  double max_wait; /* seconds to wait for a rate-limit slot; negative: no limit */
   int refusals;    /* 429s that this charge met before, and the seconds of their pauses: they */
   double refused;  /* count as if this call had met them */
-  /* A charge: called with the slots in hand, before the sending. It answers later through
+  /* A charge: called when it has its slots, before it is sent. It responds later through
    * client_go or client_stop. */
   void (*prepare)(void *arg, struct client_call *call);
   bool (*may_send)(void *arg); /* a charge: asked when the first byte is about to leave */
@@ -58,9 +59,9 @@ struct client_request {
 struct client_call {
   struct client *client;
   struct client_request request;
-  struct error error; /* kind ERROR_NONE: the answer is there */
+  struct error error; /* kind ERROR_NONE: the response has arrived */
   struct http_exchange
-      *exchange;   /* the last one; its status and body are the answer. NULL when none was begun */
+      *exchange;   /* the last HTTP request, with its response; NULL if none was begun */
   bool sent;       /* a byte may have left that no 429 refused; a charge's 429 refuses nothing */
   bool may_repeat; /* of a charge whose error is `rate_limited` with status 429: its scopes pause,
                       and the same request may wait for that and be sent once more */
@@ -77,7 +78,7 @@ struct client_call {
   int attempts, refusals; /* the latter by 429 */
   double refused;         /* seconds of their pauses */
   int64_t left_us;        /* of the deadline */
-  int64_t began_us;       /* of the exchange or backoff under way */
+  int64_t began_us;       /* start of the current request or backoff */
   struct client_call *next, *previous;
 };
 
@@ -92,7 +93,7 @@ void client_close(struct client *client);
 /* "https://host/path" without a slash at the end. */
 const char *client_base_url(const struct client *client);
 
-/* The time by the API's clock, seconds since 1970, as its answers tell it; 0 while none has. */
+/* The API's time, in seconds since 1970, from the Date of its responses; 0 before the first one. */
 double client_clock(const struct client *client);
 
 /* How far the clocks may differ. */
@@ -111,7 +112,7 @@ bool client_clocks_agree(const struct client *client, struct error *err);
 struct client_call *client_send(struct client *client, const struct client_request *request,
                                 void (*done)(void *arg, struct client_call *call), void *arg);
 
-/* Answers to `prepare`: send now, or end the call with this error and its slots unused. */
+/* The results of `prepare`: send now, or end the call with this error and its slots unused. */
 void client_go(struct client_call *call);
 void client_stop(struct client_call *call, const struct error *err);
 

@@ -100,7 +100,7 @@ static const struct endpoint table[] = {
      .params = PARAMS({ID}, {.name = "format",
                              .place = PARAM_QUERY,
                              .values = NAMES("txt", "csv", "json"),
-                             .summary = "form of the file, txt unless told otherwise"}),
+                             .summary = "format of the file (default: txt)"}),
      .options = NAMES("path", "timeout", "max_wait")},
     {.name = "orders.extend",
      .method = "POST",

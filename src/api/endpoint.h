@@ -35,9 +35,9 @@ struct endpoint {
   const char *path;   /* "/orders/:id" */
   enum endpoint_class kind;
   bool order_scope; /* counts in the "orders" scope besides "general" */
-  bool paged;       /* takes page and limit, answers a list with page, limit, total, has_more */
-  bool list;        /* answers a list */
-  bool text;        /* answers a text file, not JSON */
+  bool paged;       /* takes page and limit, returns a list with page, limit, total, has_more */
+  bool list;        /* returns a list */
+  bool text;        /* returns a text file, not JSON */
   enum record_kind record;
   const char *summary;                 /* one line for help */
   const struct endpoint_param *params; /* ends with a row whose name is NULL; never NULL */

@@ -1,5 +1,5 @@
-/* Paths: what is judged is what is sent, byte for byte. A spelling that a server might read as
- * another path than this table does is refused. */
+/* Paths are checked and sent byte for byte. A spelling that a server could read as another path is
+ * refused. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,5 @@
-/* The one place that maps the server's names to those that scripts see: one table a kind of record,
- * so that a transaction's amount is never taken for a price. What no table knows is passed on
- * untouched. */
+/* Maps the server's names of fields to those that scripts see: a table for each kind of record, so
+ * that a transaction's amount is never read as a price. Unknown fields are passed on unchanged. */
 #ifndef PROXYLUA_API_RECORD_H
 #define PROXYLUA_API_RECORD_H
 
@@ -17,15 +16,15 @@ enum record_kind {
   RECORD_PROXY,
   RECORD_REFERENCE,
   RECORD_ADDRESS,
-  RECORD_PAGE, /* what is told of a list: page, limit, total, pages, has_more */
+  RECORD_PAGE, /* properties of a list: page, limit, total, pages, has_more */
   RECORD_KIND_COUNT
 };
 
 /* What a field becomes. A value that does not fit its type stays as it came. */
 enum record_type {
   RECORD_TEXT,    /* a number becomes its text */
-  RECORD_ID,      /* likewise; 1 to RECORD_MAX_ID bytes of valid text, without NUL */
-  RECORD_EXACT,   /* likewise; valid text: a character that cannot be read makes it useless */
+  RECORD_ID,      /* as RECORD_TEXT; 1 to RECORD_MAX_ID bytes of valid text, without NUL */
+  RECORD_EXACT,   /* as RECORD_TEXT; valid text: refused with an unreadable character */
   RECORD_INTEGER, /* "8080" becomes 8080 */
   RECORD_MONEY,   /* exact, to the nearest 10^-8 */
   RECORD_TIME, /* a number of seconds (or milliseconds) since 1970 becomes "2026-11-23T22:15:00Z" */
@@ -44,10 +43,10 @@ struct record_field {
 struct record_query {
   enum record_kind kind;
   const char *const *fields; /* canonical names, NULL-terminated; at most 15 */
-  int64_t page, limit;       /* asked for, since the server may not tell */
+  int64_t page, limit;       /* as requested, since the server may not report them */
 };
 
-/* What a response says of the list that it is a page of. */
+/* Properties of the whole list, from the response with one page of it. */
 struct record_listing {
   bool more;     /* further pages follow, or may */
   int64_t total; /* records of all pages; negative: unknown */

@@ -8,7 +8,7 @@
 
 #include "api/secret_page.h"
 
-/* Unlocked memory is a smaller evil than no key: RLIMIT_MEMLOCK may be zero. */
+/* RLIMIT_MEMLOCK may be zero; the key is then in unlocked memory. */
 struct secret *secret_page_open(struct error *err)
 {
   struct secret *secret = mmap(NULL, sizeof *secret, PROT_READ | PROT_WRITE,

@@ -23,7 +23,7 @@ struct secret;
  * unset or empty. */
 struct secret *secret_from_environment(const char *variable, struct error *err);
 
-/* Reads the key from a regular file that belongs to this user or root and that nobody else can
+/* Reads the key from a regular file that belongs to this user or root and that other users cannot
  * read. */
 struct secret *secret_from_file(const char *path, struct error *err);
 
@@ -41,7 +41,7 @@ bool secret_save(const struct secret *secret, const char *path, struct error *er
 /* A key that is in memory already (the sandbox's). The caller wipes its own copy. */
 struct secret *secret_from_text(const char *text, struct error *err);
 
-/* Wipes and frees it; NULL is fine. */
+/* Wipes and frees it; does nothing for NULL. */
 void secret_close(struct secret *secret);
 
 /* The key, NUL-terminated, for as long as the secret is open. */
