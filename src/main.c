@@ -60,8 +60,8 @@ static void catch_signals(struct runtime *runtime)
   sigaction(SIGXFSZ, &ignore, NULL); /* a file that may grow no further is an error of its write */
 }
 
-/* A thousand exchanges at once need as many descriptors, and the soft limit is there for programs
- * that use select. */
+/* A thousand simultaneous HTTP requests need as many descriptors. The low soft limit exists for
+ * programs that use select. */
 static void raise_descriptor_limit(void)
 {
   struct rlimit limit;
@@ -70,8 +70,8 @@ static void raise_descriptor_limit(void)
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* The number of a closed standard stream would go to the next file or socket, and what is printed
- * into that. What stands in fails as a closed one does. */
+/* The next file or socket would get the number of a closed standard stream, and output would go to
+ * it. The replacement fails in the same way as a closed stream. */
 static void hold_standard_streams(void)
 {
   for (int fd = 0; fd <= 2; fd++)

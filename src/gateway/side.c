@@ -147,7 +147,7 @@ bool side_flush(struct side *side)
 bool side_send(struct side *side, const void *bytes, size_t size)
 {
   const char *from = bytes;
-  if (side->broken) return true; /* nobody will read it */
+  if (side->broken) return true; /* its reader is gone */
   if (side_flush(side)) {
     size_t written;
     while (size > 0 && (written = write_some(side, from, size)) > 0) {

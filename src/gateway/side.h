@@ -33,7 +33,7 @@ struct side {
   bool ended;  /* its last byte was read */
   bool cut;    /* ... without the end that TLS asks for */
   bool hung;   /* its socket has failed, or is closed both ways */
-  bool shut;   /* it was told that there is no more */
+  bool shut;   /* the end of output was sent to it */
   bool broken; /* nothing can be read or written any more */
   struct queue in, out;
 };

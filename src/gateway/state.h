@@ -74,7 +74,7 @@ struct upstream {
 };
 
 /* HEAD: a request is due. GREETING to REQUEST: SOCKS 5. TARGET: a name is looked up for the rules.
- * LOOKUP, CONNECTING, SECURING, LEADING: of the proxy. EXCHANGE: an HTTP request. TUNNEL: bytes.
+ * LOOKUP, CONNECTING, SECURING, LEADING: of the proxy. `EXCHANGE`: an HTTP request. TUNNEL: bytes.
  * CLOSING: an error was sent, and the client may read it. */
 enum state {
   FIRST,

@@ -24,7 +24,7 @@ enum tls_result {
   TLS_WAIT,        /* until the socket is ready */
   TLS_ENDED,       /* the other side has said that there is no more */
   TLS_CUT,         /* the connection ended without that: bytes may be missing */
-  TLS_CERTIFICATE, /* it does not fit, or nobody known has signed it */
+  TLS_CERTIFICATE, /* it is for another host, or its signer is unknown */
   TLS_BROKEN
 };
 

@@ -19,9 +19,9 @@ static const char *const ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
                                          "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
                                          "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
 
-/* Exchanges through proxies begin with a connection each, and a thousand that begin at once evict
- * each other from the processor's caches: so many begin in a turn, and only where the turn before
- * brought little, unless that is long ago. */
+/* Each request through a proxy opens a connection, and a thousand that start at once evict each
+ * other from the processor's caches. This many start in a turn, and only if the previous turn had
+ * few events or is long ago. */
 #define STARTS_A_TURN 16
 #define QUIET 4
 #define MOST_PUT_OFF 1000
@@ -125,7 +125,7 @@ static void end(struct http_exchange *x)
   if (x->code == CURLE_OK) judge_body(x);
   if (x->code == CURLE_OK && x->request.refuse && x->status / 100 == 2 && x->body.size == 0 &&
       x->file.size == 0) {
-    error_set(&x->failure, ERROR_PROTOCOL, "the server answered with an empty file");
+    error_set(&x->failure, ERROR_PROTOCOL, "the server sent an empty file");
     x->code = CURLE_WRITE_ERROR;
   }
   if (x->code == CURLE_OK && x->file.fd >= 0 &&
@@ -145,8 +145,8 @@ static bool keep_deadline(struct http_exchange *x)
   return curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)timeout) == CURLE_OK;
 }
 
-/* What a proxy's 407 asks for. Where that is Digest or NTLM, the request is sent again, once: the
- * proxy passed nothing on. Basic alone goes along from the start, and saves a round trip. */
+/* Handles a proxy's 407. For Digest or NTLM the request is sent again, once, since the proxy did
+ * not forward it. Basic credentials are sent with the first request, which saves a round trip. */
 static bool negotiate(struct http_exchange *x)
 {
   long offered = 0, connect = 0, status = 0, better;

@@ -1,6 +1,6 @@
-/* One HTTP exchange: a request out, an answer back, bounded in size and time. Easy handles are kept
- * and used again; a download goes to its file as it arrives. Knows nothing of the API: no key
- * unless it is handed one, no retry, no limit. */
+/* HTTP requests and their responses, bounded in size and time. Easy handles are reused; a download
+ * is written to its file as it arrives. This module is independent of the API: it sends no key
+ * unless a request has one, does not retry, and applies no rate limit. */
 #ifndef PROXYLUA_NET_HTTP_H
 #define PROXYLUA_NET_HTTP_H
 
@@ -13,15 +13,13 @@
 #include "base/fs.h"
 #include "net/loop.h"
 
-#define HTTP_MAX_BODY \
-  (64 << 20) /* bytes of an answer held in memory, unless the request says otherwise */
+#define HTTP_MAX_BODY (64 << 20) /* default limit for a response in memory, in bytes */
 
 #define HTTP_START 4096 /* bytes by which a body is judged */
 
 struct http;
 
-/* All strings and the list are borrowed until the exchange is done. Zero means the default
- * everywhere. */
+/* All strings and the list are borrowed until the request is done. Zero means the default. */
 struct http_request {
   const char *method; /* "GET" */
   const char *url;
@@ -29,42 +27,42 @@ struct http_request {
   const void *body;
   size_t body_size;
   const char *bearer;  /* sent as Authorization: Bearer */
-  const char *proxy;   /* URL of a forward proxy; "" for none; NULL: what the environment says */
-  int64_t timeout_ms;  /* the whole exchange, or for a download to `path` the longest silence */
-  int64_t deadline_ms; /* the whole exchange, downloads too */
+  const char *proxy;   /* URL of a forward proxy; "": none; NULL: from the environment */
+  int64_t timeout_ms;  /* for the whole request; for a download to `path`: without any data */
+  int64_t deadline_ms; /* for the whole request, downloads too */
   int redirects;       /* how many to follow */
   size_t max_body;     /* bytes, after decompression; a download is not bounded */
-  const char *path;    /* a 2xx answer's body goes to this file, whole or not at all */
+  const char *path;    /* the body of a 2xx response goes to this file, whole or not at all */
   size_t (*scrub)(const void *arg, char *bytes, size_t size); /* changes what goes to `path`, and
                                      returns its new size; NULL: nothing is changed */
   const void *scrub_arg;
   size_t scrub_hold; /* bytes that are held back, since what is changed may begin in them */
   bool fresh;        /* a connection of its own */
-  bool public_only; /* connect to addresses of the public internet alone, whatever the name resolves
-                       to, and past any proxy; on a connection of its own */
-  bool or_loopback; /* beside these, to this machine */
+  bool public_only;  /* connect to public internet addresses only, also if the name has others, and
+                        without a proxy; on a connection of its own */
+  bool or_loopback;  /* beside these, to this machine */
   bool once; /* refuse libcurl's own second sending on a new connection when a kept one has died */
-  bool keep_head; /* collect the answer's head */
+  bool keep_head; /* collect the head of the response */
   bool (*may_send)(
-      void *arg); /* asked when the first byte is about to leave; false ends the exchange unsent */
-  void (*headed)(void *arg); /* told when the head of the final answer is there */
+      void *arg); /* called before the first byte is sent; false ends the request unsent */
+  void (*headed)(void *arg); /* called when the head of the final response has arrived */
   const char *(*refuse)(
       long status,
-      const char *type); /* why a 2xx answer of this content type ("" when not told) is
+      const char *type); /* why a 2xx response of this content type ("" without one) is
                             not taken, or NULL; then an empty one is not taken either */
-  const char *(*refuse_body)(const char *start, size_t size); /* why a 2xx answer that begins so is
-                                                                 not taken, or NULL */
+  const char *(*refuse_body)(const char *start, size_t size); /* why a 2xx response that begins so
+                                                                 is not taken, or NULL */
 };
 
 struct http_exchange {
   struct http_request request;
-  CURLcode code;  /* CURLE_OK when an answer came whole */
+  CURLcode code;  /* CURLE_OK for a complete response */
   bool sent;      /* at least one byte may have left */
-  bool too_large; /* the answer exceeded max_body */
+  bool too_large; /* the response exceeded max_body */
   bool kept_in;   /* an address was refused for public_only */
-  bool has_head;  /* the head of an answer was read */
+  bool has_head;  /* the head of a response was read */
   long status;
-  struct buffer head; /* raw header lines of the last answer, when asked for */
+  struct buffer head; /* raw header lines of the last response, with keep_head */
   struct buffer body;
   struct error failure; /* of writing the file; kind ERROR_NONE when none */
   char text[CURL_ERROR_SIZE];
@@ -100,29 +98,29 @@ bool http_set_ca(struct http *http, const char *path);
 /* Ends everything under way without calling `done`. */
 void http_close(struct http *http);
 
-/* Starts an exchange; `done` is called once, from a later loop_turn. NULL with an error when it
+/* Starts a request; `done` is called once, from a later loop_turn. NULL with an error when it
  * cannot start. The caller ends it with http_release, in `done` or later. */
 struct http_exchange *http_send(struct http *http, const struct http_request *request,
                                 void (*done)(void *arg, struct http_exchange *exchange), void *arg,
                                 struct error *err);
 
-/* Stops an exchange that is not done; `done` is not called. The connection is closed. */
+/* Stops a request that is not done; `done` is not called. The connection is closed. */
 void http_cancel(struct http_exchange *exchange);
 
-/* Gives the exchange back: its fields are gone after this. */
+/* Returns the request to the pool. Its fields must not be used afterwards. */
 void http_release(struct http_exchange *exchange);
 
-/* Says in the contract's terms why an exchange brought no whole answer (kinds network, timeout,
+/* Sets the error of a request without a complete response (kinds network, timeout,
  * protocol, store). */
 void http_explain(const struct http_exchange *exchange, struct error *err);
 
-/* In one word what an exchange without an answer failed at: "refused" (no connection), "resolve" (a
+/* A word for the failure of a request without a response: "refused" (no connection), "resolve" (a
  * name), "resolve_proxy", "tls", "proxy_auth" (the proxy wants other credentials), "proxy_rules"
  * (its rules do not allow the request), "proxy" (it cannot or will not go on), "timeout", "closed"
  * (the connection ended too early); "" for anything else. */
 const char *http_fault(const struct http_exchange *exchange);
 
-/* Microseconds of a finished exchange (a CURLINFO_…_TIME_T). */
+/* Microseconds of a finished request (a CURLINFO_…_TIME_T). */
 int64_t http_time(const struct http_exchange *exchange, CURLINFO which);
 
 #define HTTP_MAX_RETRY_AFTER 86400.0 /* seconds */
@@ -132,7 +130,7 @@ int64_t http_time(const struct http_exchange *exchange, CURLINFO which);
  * 1 or above HTTP_MAX_RETRY_AFTER. */
 double http_retry_after(struct http_exchange *exchange);
 
-/* The server's clock when it answered, in seconds since 1970; 0 when it did not tell. */
+/* The Date of the response, in seconds since 1970; 0 without one. */
 double http_date(struct http_exchange *exchange);
 
 /* Whether a URL's host is loopback: 127.0.0.0/8, ::1 or localhost. */

@@ -1,4 +1,4 @@
-/* What libcurl is told of an exchange, and the functions that it calls in the course of one. */
+/* The options of libcurl for a request, and the callbacks. */
 #include <openssl/ssl.h>
 #include <string.h>
 
@@ -68,8 +68,8 @@ static void on_tls_event(const SSL *ssl, int where, int value)
   if (alert && (value & 0xff) == SSL_AD_CLOSE_NOTIFY) x->tls_closed = true;
 }
 
-/* A body without length and chunks is whole only where TLS is closed properly, which libcurl does
- * not check. Such a connection ends with this exchange. */
+/* A body without length and chunks is complete only if TLS is closed properly, which libcurl does
+ * not check. Such a connection ends with this request. */
 static void watch_tls(struct http_exchange *x)
 {
   long version = 0;
@@ -136,7 +136,7 @@ static bool may_connect(const struct http_request *r, const struct sockaddr *to)
   return !r->public_only || address_is_public(to) || (r->or_loopback && address_is_loopback(to));
 }
 
-/* The address is the one that is connected to: no later answer of the name server changes it. */
+/* The checked address is the one that is connected to, so that a second lookup cannot change it. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
   struct http_exchange *x = arg;
@@ -196,7 +196,8 @@ static CURLcode set_method(CURL *easy, const struct http_request *r)
   return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
-/* A silence ends a download, whose size nobody knows; everything else ends at its timeout. */
+/* A download, whose size is unknown, ends after a time without data; other requests end at their
+ * timeout. */
 static void set_times(CURL *easy, const struct http_request *r)
 {
   long timeout = r->timeout_ms > 0 ? (long)r->timeout_ms : DEFAULT_TIMEOUT_MS;

@@ -1,12 +1,12 @@
-/* What the files net/http*.c share: a pool of exchanges (http.c), what libcurl is told and calls
+/* Shared by net/http*.c: the pool of requests (http.c), options and callbacks of libcurl
  * (http_curl.c), parsed URLs (http_target.c). */
 #ifndef PROXYLUA_NET_HTTP_PRIVATE_H
 #define PROXYLUA_NET_HTTP_PRIVATE_H
 
 #include "net/http.h"
 
-/* A parsed URL. libcurl reads it when a transfer starts, some time after it was handed over, so
- * each exchange holds it. */
+/* A parsed URL. libcurl reads it when a transfer starts, after it was passed, so each request holds
+ * a reference. */
 struct http_target {
   CURLU *url;
   char *text;
@@ -19,7 +19,7 @@ struct http {
   CURLM *multi;
   struct http_exchange *active, *idle;
   size_t idle_count;
-  struct http_target *target; /* of the last request: most work asks for the same URL again */
+  struct http_target *target; /* of the last request: most requests repeat the URL */
   char *ca;
   struct http_exchange *first_queued, *last_queued; /* linked and held like active ones */
   struct loop_starter starter;
@@ -50,8 +50,7 @@ bool decoder_take(struct http_exchange *exchange, const char *bytes, size_t size
 /* False while the body's compressed stream has not ended. */
 bool decoder_is_whole(const struct http_exchange *exchange);
 
-/* Writes what arrived to the exchange's file, through its scrub; `last` writes what was held back.
- */
+/* Writes received bytes to the request's file, through its scrub; `last` writes those held back. */
 bool http_write_file(struct http_exchange *exchange, const char *bytes, size_t size, bool last);
 
 #endif

@@ -1,4 +1,4 @@
-/* What came of an exchange, in the contract's terms. */
+/* The results of requests as errors of the contract. */
 #include "net/http_private.h"
 
 #include <string.h>
@@ -17,13 +17,13 @@ void http_explain(const struct http_exchange *x, struct error *err)
     error_set(err, ERROR_FORBIDDEN, "the host has no address of the public internet");
   else if (x->too_large)
     error_set(err, ERROR_PROTOCOL,
-              "the answer is larger than %zu bytes; ask for less, or download it to a file with "
+              "the response is larger than %zu bytes; ask for less, or download it to a file with "
               "path=",
               x->request.max_body);
   else if (!x->sent && (x->code == CURLE_UNSUPPORTED_PROTOCOL || x->code == CURLE_URL_MALFORMAT))
     error_set(err, ERROR_USAGE, "%s", text);
   else if (x->code == CURLE_OUT_OF_MEMORY && !x->has_head && x->sent)
-    error_set(err, ERROR_PROTOCOL, "the head of the answer is too large");
+    error_set(err, ERROR_PROTOCOL, "the head of the response is too large");
   else if (x->code == CURLE_SSL_CACERT_BADFILE)
     error_set(err, ERROR_CONFIG,
               "no CA certificates can be read from %s; install ca-certificates, or name a file "
@@ -34,11 +34,11 @@ void http_explain(const struct http_exchange *x, struct error *err)
   else if (x->code == CURLE_OPERATION_TIMEDOUT)
     error_set(err, ERROR_TIMEOUT, "%s", text);
   else if (x->code == CURLE_WRITE_ERROR && x->has_head)
-    error_set(err, ERROR_PROTOCOL, "the answer cannot be taken: %s", text);
+    error_set(err, ERROR_PROTOCOL, "cannot process the response: %s", text);
   else if (x->code == CURLE_BAD_CONTENT_ENCODING || x->code == CURLE_TOO_MANY_REDIRECTS ||
            x->code == CURLE_WEIRD_SERVER_REPLY || x->code == CURLE_UNSUPPORTED_PROTOCOL ||
            (x->code == CURLE_WRITE_ERROR && !x->has_head))
-    error_set(err, ERROR_PROTOCOL, "the answer cannot be read: %s", text);
+    error_set(err, ERROR_PROTOCOL, "cannot read the response: %s", text);
   else
     error_set(err, ERROR_NETWORK, "%s", text);
 }

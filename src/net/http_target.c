@@ -1,4 +1,4 @@
-/* URLs, parsed once for all the exchanges that ask for the same. */
+/* URLs, parsed once for all requests to the same one. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>

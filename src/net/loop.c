@@ -19,13 +19,13 @@
 #define LONGEST_SLEEP (60 * INT64_C(1000000))
 #define EVENTS_A_TURN 256
 
-/* What libcurl wants of a descriptor and what epoll was told: changes are collected here and told
- * just before waiting, since libcurl drops and takes up the same descriptor again between two
- * exchanges. */
+/* The events that libcurl wants of a descriptor, and those registered with epoll. Changes are
+ * collected here and registered before the wait, since libcurl removes and adds the same descriptor
+ * between two requests. */
 struct watch {
   uint32_t wanted, told;
   bool changed;
-  bool ours; /* opened and closed through us: nobody can swap the socket behind the number unseen */
+  bool ours; /* opened and closed by the loop, so its number always belongs to the same socket */
   struct loop_socket *socket;
   uint32_t serial; /* of the socket: an event of an earlier one of this number is dropped */
 };

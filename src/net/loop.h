@@ -10,8 +10,8 @@
 
 struct loop;
 
-/* A timer is a field of whatever it belongs to; zero it before its first use. Its function runs
- * once, in loop_turn. */
+/* A timer is a field of its owner's struct; zero it before its first use. Its function runs once,
+ * in loop_turn. */
 struct loop_timer {
   int64_t due;     /* loop_now() at which it fires */
   size_t position; /* in the heap, from 1; 0 when not set */
@@ -50,12 +50,10 @@ void loop_wake(struct loop *loop);
  * runs their functions and returns. 0 polls. Not from within one of those functions. */
 void loop_turn(struct loop *loop, int64_t max_wait);
 
-/* Something is under way that a later turn will bring: a timer is set, or somebody holds the loop.
- */
+/* Whether a later turn has work: a timer is set, or the loop is held. */
 bool loop_busy(const struct loop *loop);
 
-/* Transfers and jobs on other threads hold the loop while under way, so that loop_busy tells of
- * them. */
+/* Transfers and jobs on other threads hold the loop while they run, so that loop_busy is true. */
 void loop_hold(struct loop *loop);
 void loop_release(struct loop *loop);
 
@@ -68,9 +66,9 @@ void *loop_curl(struct loop *loop);
 int loop_open_socket(void *loop, int purpose, void *address);
 int loop_close_socket(void *loop, int fd);
 
-/* A descriptor that somebody reads, such as a terminal: its function is called in every loop_turn
- * in which there is something to read, or its other end is gone. A field of whatever it belongs to;
- * there are few, and none that libcurl knows of. */
+/* A descriptor to read from, such as a terminal: its function is called in every loop_turn in which
+ * it has input, or its other end was closed. A field of its owner's struct. There are few, and none
+ * is used by libcurl. */
 struct loop_reader {
   int fd;
   void (*ready)(void *arg);
@@ -114,9 +112,9 @@ void loop_remove_socket(struct loop *loop, const struct loop_socket *socket);
  * whether there were any. */
 void loop_on_transfers(struct loop *loop, bool (*collect)(void *arg), void *arg);
 
-/* Work that is begun in portions: called before each wait with the number of descriptors that were
- * ready in the last one, it says whether there is more to begin, and then the wait is short. A
- * field of whatever it belongs to. */
+/* Work that is started in portions. The function is called before each wait with the number of
+ * descriptors that were ready in the last one. It returns whether more work is left; the wait is
+ * then short. A field of its owner's struct. */
 struct loop_starter {
   bool (*start)(void *arg, int ready);
   void *arg;

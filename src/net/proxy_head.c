@@ -170,8 +170,8 @@ static bool write_header(struct proxy_head *head, const struct framing *framing,
                       value.at);
 }
 
-/* A body whose end is not known beforehand is the last thing on its connection, and the origin is
- * told so, for those who do not follow the chunks. */
+/* A body of unknown length is the last one on its connection. `end` then asks the origin to close
+ * it, for callers that do not parse chunks. */
 static int finish(struct proxy_head *head, const struct framing *framing)
 {
   if (framing->chunked && framing->has_length) return 400;

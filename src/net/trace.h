@@ -1,4 +1,4 @@
-/* --trace FILE: a JSON line for every exchange, without bodies or credentials. */
+/* --trace FILE: a JSON line for every HTTP request, without bodies or credentials. */
 #ifndef PROXYLUA_NET_TRACE_H
 #define PROXYLUA_NET_TRACE_H
 
@@ -17,8 +17,8 @@ struct trace *trace_open(const char *path,
                          const void *secret, struct error *err);
 void trace_close(struct trace *trace);
 
-/* Writes down a finished exchange. `endpoint` may be NULL. The first failure to write is told on
- * standard error, once. */
+/* Writes a line for a finished request. `endpoint` may be NULL. The first failure to write is
+ * reported on standard error. */
 void trace_exchange(struct trace *trace, const char *endpoint, int attempt,
                     const struct http_exchange *exchange);
 
