@@ -2,6 +2,7 @@
 
 local core = require "proxylua.core"
 local gateways = require "spec.support.gateways"
+local nginx = require "spec.support.nginx"
 local program = require "spec.support.program"
 local proxies = require "spec.support.proxies"
 local raw = require "spec.support.raw"
@@ -137,6 +138,21 @@ describe("a gateway", function()
     ["a port that is none"] = "GET http://h:0/ HTTP/1.1\r\n\r\n",
     ["bytes of another protocol"] = "\22\3\1\0\5hello\r\n\r\n",
   }
+  it("reaches https proxies, whose certificate must fit", function()
+    local secure = keep(nginx.start{ ["/page"] = "from nginx" }) -- takes absolute URLs too
+    local place = secure.http1_url
+    local g = gateway({ place }, nil, { env = { SSL_CERT_FILE = secure.ca } })
+    assert.equal("from nginxfrom nginx", (curl("-x", g.url, "http://127.0.0.1/page",
+      "http://127.0.0.1/page")))
+    assert.equal(1, g:stats().proxies[1].open)
+    for name, list in pairs{ tls_certificate_error = { place },
+      tls_protocol_error = { "https://127.0.0.1:" .. fake("say", "garbage").port } } do
+      g = gateway(list)
+      assert.has.match("^HTTP/1.1 502 .*error=" .. name, (curl("-i", "-x", g.url,
+        "http://127.0.0.1/page")))
+    end
+  end)
+
   it("refuses requests that can be read in two ways, and sends nothing of them", function()
     local g = gateway{ url_of(fake("echo")) }
     for what, text in pairs(refused) do

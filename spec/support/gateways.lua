@@ -10,7 +10,7 @@ Gateway.__index = Gateway
 --- Starts one in front of proxies.
 -- @param proxies list of URLs, one a line of the file --from
 -- @param arguments list, may be left out
--- @param options table, may be left out: `before`, shell commands such as "ulimit -n 50"
+-- @param options table, may be left out: `before`, shell commands such as "ulimit -n 50"; `env`, variables
 -- @return gateway, with the fields port, url, metrics (URL), file (of the proxies) and pid
 function M.start(proxies, arguments, options)
   local folder = program.folder()
@@ -18,7 +18,7 @@ function M.start(proxies, arguments, options)
   local words = { "--json", "gateway", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
     "--from", file, "--refresh", "0.1s" }
   table.move(arguments or {}, 1, #(arguments or {}), #words + 1, words)
-  local command = program.command(folder, words)
+  local command = program.command(folder, words, options and options.env)
   local line = ("%s exec sh -c 'echo $$; exec \"$@\"' sh %s 2>%s/err"):format(
     options and options.before and options.before .. ";" or "", command, folder)
   local pipe = assert(io.popen(line))
