@@ -10,7 +10,8 @@ Gateway.__index = Gateway
 --- Starts one in front of proxies.
 -- @param proxies list of URLs, one a line of the file --from
 -- @param arguments list, may be left out
--- @param options table, may be left out: `before`, shell commands such as "ulimit -n 50"; `env`, variables
+-- @param options table, may be left out: `before`, shell commands such as "ulimit -n 50"; `env`,
+--   variables
 -- @return gateway, with the fields port, url, metrics (URL), file (of the proxies) and pid
 function M.start(proxies, arguments, options)
   local folder = program.folder()
