@@ -54,6 +54,36 @@ describe("the command line", function()
     end
   end)
 
+  it("does not take a folder of the same name for a script", function()
+    local folder = program.folder()
+    assert(os.execute("mkdir " .. folder .. "/restocker"))
+    local result = sandbox:run({ "restocker" }, { cwd = folder })
+    assert.are.equal(2, result.code)
+    assert.has.match("restocker", result.err)
+    assert.is_nil(result.err:find("folder", 1, true))
+    program.remove(folder)
+  end)
+
+  it("labels an option with both of its names on one line, in the characters of the locale",
+    function()
+    assert.is_truthy(run("help", "bundle").out:find("   -o, --output FILE  ", 1, true))
+    for locale, text in pairs{ C = "GET, POST, ...", ["C.UTF-8"] = "GET, POST, …" } do
+      local result = sandbox:run({ "help", "api" }, { env = { LC_ALL = locale } })
+      assert.is_truthy(result.out:find(text, 1, true), locale)
+    end
+  end)
+
+  it("prints only the groupings of --by as JSON, and refuses them for a page", function()
+    local report = require("proxylua.core").json.decode(
+      run("--json", "report", "--by", "type").out)
+    local groupings = {}
+    for name in pairs(report.by) do groupings[#groupings + 1] = name end
+    assert.are.same({ "type" }, groupings)
+    local result = run("report", "--by", "type", "--html", "-")
+    assert.are.equal(2, result.code)
+    assert.has.match("%-%-by cannot be used with %-%-html", result.err)
+  end)
+
   it("shows the rate limits", function()
     local result = sandbox:run({ "limits" }, { env = { PROXYLUA_LIMITS = "general=7/60" } })
     assert.are.equal(0, result.code, result.err)

@@ -85,6 +85,10 @@ static bool fail_lost(struct postgres *pg, struct error *err, const char *said)
                 "its pooler is in statement mode, which has no transactions; set pool_mode to "
                 "session or transaction",
                 said);
+  if (strstr(said, "password authentication failed") || strstr(said, "no password supplied"))
+    return fail(pg, err,
+                "the server refused the user or the password; check them in the store's address",
+                said);
   return fail(pg, err,
               pg->committing
                   ? "the connection was lost while it was being written, which may or may not have "

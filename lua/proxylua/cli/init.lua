@@ -29,7 +29,8 @@ local function is_command(word, flags, is_script)
     if flags.execute then names.usage("-e cannot be used with a command (%s)", word) end
     return true
   end
-  if not core.system.kind(word) then refuse_word(word) end
+  local kind = core.system.kind(word)
+  if not kind or kind == "folder" then refuse_word(word) end
   return false
 end
 

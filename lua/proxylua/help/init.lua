@@ -274,11 +274,7 @@ local also = {
   pools = { "fleet" }, plugins = { "plugin" }, repl = { "shell" }, prompt = { "shell" },
 }
 
---- The help on a subject.
--- @param words list: empty for the overview; a topic, a function, or a command and its sub-command
--- @return text
--- @raise usage
-function M.text(words)
+local function find_text(words)
   if #words == 0 then return overview() end
   local name = words[1]
   local whole = table.concat(words, "-")
@@ -289,8 +285,17 @@ function M.text(words)
   if topics[whole] then return topic_text(whole) end
   local text = reference_text(whole) or reference_text("px." .. whole)
   if text then return text end
-  if also[name] and not words[2] then return M.text(also[name]) end
+  if also[name] and not words[2] then return find_text(also[name]) end
   return refuse(words)
+end
+
+--- The help on a subject.
+-- @param words list: empty for the overview; a topic, a function, or a command and its sub-command
+-- @return text
+-- @raise usage
+function M.text(words)
+  local text = find_text(words)
+  return terminal.has_utf8() and text or (text:gsub("…", "..."))
 end
 
 --- The words that completion offers next.

@@ -137,21 +137,26 @@ local function put_grouping(page, report, grouping)
 end
 
 local function put_calendar(page, report)
-  local rows = {}
+  local rows, digits = {}, 1
+  for at = 1, math.min(MOST_ROWS, #report.calendar) do
+    digits = math.max(digits, #tostring(report.calendar[at].in_days))
+  end
   for at = 1, math.min(MOST_ROWS, #report.calendar) do
     local row = report.calendar[at]
     local value = row.unpriced == row.orders and "?" or row.price .. (row.unpriced > 0 and " + ?"
       or "")
     local plural = row.orders == 1 and "" or "s"
-    rows[at] = { label = ("%s  in %d d  %d order%s"):format(row.day, row.in_days, row.orders,
-      plural), value = value,
+    local in_days = pad(tostring(row.in_days), digits, true)
+    rows[at] = { label = ("%s  in %s d  %d order%s"):format(row.day, in_days, row.orders, plural),
+      value = value,
       size = row.price:tonumber() }
   end
   title(page, "Orders that expire, and the cost of renewing them")
   if #rows == 0 then return put(page, "no active order has a known expiry date") end
   put_bars(page, rows, page.width)
   if #report.calendar > MOST_ROWS then
-    wrap(page, "", ("and %d later days, the last %s"):format(#report.calendar - MOST_ROWS,
+    local more = #report.calendar - MOST_ROWS
+    wrap(page, "", ("and %d later day%s, the last %s"):format(more, more == 1 and "" or "s",
       report.calendar[#report.calendar].day))
   end
   return nil

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -242,6 +243,7 @@ void plugin_process_run(int argc, char **argv)
   struct process process = {.channel = {.socket = CHILD_SOCKET}};
   struct error err = ERROR_INIT;
   secret_disable_dumps();
+  (void)!prctl(PR_SET_NAME, "proxylua-plugin", 0, 0, 0); /* else "exe", from /proc/self/exe */
   fix_time_zone();
   read_arguments(&process, argv);
   process.memory.pool = alloc_open();

@@ -82,6 +82,17 @@ function M.example(parser, ...)
     .. "\n\nOptions that go with everything: proxylua help options")
 end
 
+-- argparse gives each name of an option with a value a line of its own.
+local function label_of(option)
+  local value = table.concat(option:_get_argument_list(), " ")
+  return { table.concat(option._public_aliases, ", ") .. (value ~= "" and " " .. value or "") }
+end
+
+local function set_labels(parser)
+  for _, option in ipairs(parser._options) do option._get_label_lines = label_of end
+  for _, command in ipairs(parser._commands) do set_labels(command) end
+end
+
 --- The parser of a command.
 -- @param name of the command
 -- @param command module: summary, parser(parser)
@@ -92,6 +103,7 @@ function M.build(name, command, flags)
     "proxylua " .. name)
   options.add_to(parser, flags)
   command.parser(parser)
+  set_labels(parser)
   return parser
 end
 

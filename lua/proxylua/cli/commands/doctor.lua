@@ -8,7 +8,7 @@ local wrap = require "proxylua.term.wrap"
 
 local M = { bare = true }
 
-local LABEL = 24
+local LABEL = 26
 
 function M.parser(parser)
   parsers.example(parser, "doctor", "doctor --json")
@@ -34,10 +34,21 @@ local function show(screen, finding)
   core.system.flush()
 end
 
+local function counted(count, what)
+  return ("%d %s%s"):format(count, what, count == 1 and "" or "s")
+end
+
 local function run(context)
   local screen = context.screen
   if screen.form == "table" then
-    return checks.run(context.flags, function(finding) show(screen, finding) end)
+    local count = { ok = 0, warn = 0, fail = 0 }
+    local code = checks.run(context.flags, function(finding)
+      show(screen, finding)
+      count[finding.state] = count[finding.state] + 1
+    end)
+    screen:note("%d ok, %s, %s", count.ok, counted(count.warn, "warning"),
+      counted(count.fail, "failure"))
+    return code
   end
   local findings = {}
   local code = checks.run(context.flags, function(finding) findings[#findings + 1] = finding end)

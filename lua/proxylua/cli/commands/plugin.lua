@@ -243,6 +243,17 @@ local function find(place)
   return installed.open(place).manifest, entry.from
 end
 
+-- pairs() in the order of the names.
+local function sorted(values)
+  local keys, at = {}, 0
+  for key in pairs(values) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return function()
+    at = at + 1
+    return keys[at], values[keys[at]]
+  end
+end
+
 function actions.info(args, screen)
   local manifest, from = find(args.place)
   local words = permissions.words(manifest)
@@ -252,16 +263,18 @@ function actions.info(args, screen)
   end
   local lines = { title_of(manifest), from and "Installed from " .. from or "Not installed.",
     table.unpack(may_lines(words)) }
-  for name, command in pairs(manifest.commands) do
+  for name, command in sorted(manifest.commands) do
     lines[#lines + 1] = ("proxylua %s %s: %s"):format(manifest.name, name, command.summary)
   end
-  for name, row in pairs(manifest.formats) do
+  for name, row in sorted(manifest.formats) do
     lines[#lines + 1] = ("proxylua export --format %s: %s"):format(name, row.summary)
   end
-  for name, row in pairs(manifest.rules) do
+  for name, row in sorted(manifest.rules) do
     lines[#lines + 1] = ("The rule %s: %s"):format(name, row.summary)
   end
-  for event in pairs(manifest.on) do lines[#lines + 1] = ("It is notified of %s."):format(event) end
+  for event in sorted(manifest.on) do
+    lines[#lines + 1] = ("It is notified of %s."):format(event)
+  end
   screen:text(table.concat(lines, "\n") .. "\n")
 end
 

@@ -1,6 +1,7 @@
 -- `proxylua report`: what was spent, on what, how fast, and how long the balance lasts.
 
 local core = require "proxylua.core"
+local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local terminal = require "proxylua.term.size"
 
@@ -66,12 +67,23 @@ local function write_rows(screen, report, by)
   for _, gap in ipairs(report.gaps) do screen:note("%s", gap) end
 end
 
+-- A report with some groupings alone.
+local function only(report, by)
+  if not by then return report end
+  local groups = {}
+  for _, grouping in ipairs(by) do groups[grouping] = report.by[grouping] end
+  local copy = {}
+  for name, value in pairs(report) do copy[name] = value end
+  copy.by = groups
+  return copy
+end
+
 local function write(screen, report, args, by)
   if args.html then return write_page(screen, report, args.html) end
   if args.csv then
     return core.system.write(require("proxylua.report").csv(report, by or { "day" }))
   end
-  if screen.form == "json" then return screen:record("report", report) end
+  if screen.form == "json" then return screen:record("report", only(report, by)) end
   if screen.form ~= "table" then return write_rows(screen, report, by or { "day" }) end
   return core.system.write(require("proxylua.report").text(report, {
     width = terminal.width(1), ascii = not terminal.has_utf8(), color = screen.colors, by = by,
@@ -81,6 +93,9 @@ end
 function M.run(args, context)
   if args.csv then context.screen:refuse_json("CSV", "use one of the two") end
   if args.html == "-" then context.screen:refuse_json("a page", "name a file with --html") end
+  if args.html and #args.by > 0 then
+    names.usage("--by cannot be used with --html, which shows all groupings")
+  end
   local by = #args.by > 0 and require("proxylua.report.csv").groupings(args.by) or nil
   local progress, finish = progress_on(context.screen)
   local report = require("proxylua.report").build{ since = args.since, till = args.till,
