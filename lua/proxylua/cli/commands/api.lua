@@ -72,6 +72,10 @@ function M.run(args, context)
     json = not in_query[method] and fields or nil,
   }
   if in_query[method] then check_text(result, context.screen) end
+  -- A list has the numbers of its page as fields.
+  local is_list = type(result) == "table" and not core.money.is(result)
+    and (#result > 0 or result.has_more ~= nil)
+  if is_list then return context.screen:list(nil, result) end
   context.screen:value(nil, result)
 end
 
