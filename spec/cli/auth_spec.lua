@@ -47,7 +47,7 @@ describe("proxylua", function()
     end)
 
     it("saves nothing of a key that the API refuses, or that is none", function()
-      for _, case in ipairs{ { "sk_live_0000000000", 3, "The key was not saved" },
+      for _, case in ipairs{ { "sk_live_0000000000", 3, "the key was not saved" },
         { "", 2, "is empty" }, { "two words here", 2, "holds a space" } } do
         local result = run({ "auth", "login" }, { stdin = case[1] })
         assert.are.equal(case[2], result.code, result.err)

@@ -33,7 +33,9 @@ describe("the command line", function()
     for words, pattern in pairs{ proxies = "orders proxies ORDER", refund = "cannot refund",
       cancel = "cannot cancel", topup = "proxylua deposit", create = "proxylua orders create",
       download = "proxylua orders download", countries = "proxylua reference countries",
-      setup = "proxylua auth login", ordres = "did you mean orders", ["orders ls"] = "mean list",
+      setup = "proxylua auth login",
+      quickstart = "proxylua help quickstart", ordres = "did you mean orders",
+      ["orders ls"] = "mean list",
       ["orders show"] = "mean get", ["orders buy"] = "mean create", ["plugin add"] = "mean install",
       ["fleet diff"] = "mean plan", ["orders lst"] = "mean list" } do
       local list = {}

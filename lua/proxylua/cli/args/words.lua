@@ -60,11 +60,18 @@ local function endpoint_of(word)
   return #found > 0 and "use " .. table.concat(found, " or ") or nil
 end
 
+-- "cron" -> "use proxylua help cron"
+local function topic_of(word)
+  for _, topic in ipairs(require("proxylua.help").topics()) do
+    if topic == word then return "use proxylua help " .. word end
+  end
+end
+
 --- Refuses a word that is neither a command nor a script.
 -- @param known table whose keys are the names of the commands
 -- @raise usage
 function M.refuse(word, known)
-  local better = pointers[word] or endpoint_of(word)
+  local better = pointers[word] or endpoint_of(word) or topic_of(word)
   if better then names.usage("there is no command %s: %s", word, better) end
   local nearest = names.nearest(word, known)
   names.usage("there is no command and no script %s%s; proxylua --help shows the commands", word,

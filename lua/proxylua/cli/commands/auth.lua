@@ -62,7 +62,7 @@ local function account_of(settings)
   local ok, account = pcall(core.door.call, "account.get", {})
   if ok then return account end
   if core.error.is(account) then
-    account.message = account.message .. " The key was not saved."
+    account.message = account.message .. "; the key was not saved"
   end
   error(account, 0)
 end
