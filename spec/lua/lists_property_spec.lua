@@ -112,10 +112,6 @@ for name, comma in pairs(commas) do
   end
 end
 
--- In columns these say something of the proxy.
-local said = { [""] = true, US = true, elite = true, ["12ms"] = true, ["-"] = true,
-  socks5 = true, http = true, no = true, ok = true, up = true }
-
 -- A % in a raw URL has a meaning: what people did not encode is read as what it says.
 local function expected_of(layout, proxy)
   if layout ~= "raw URL" or not proxy.username then return url_of(proxy) end
@@ -124,14 +120,19 @@ local function expected_of(layout, proxy)
   return url_of(copy)
 end
 
+-- In columns these say something of the proxy.
+local said = { [""] = true, US = true, elite = true, ["12ms"] = true, ["-"] = true,
+  socks5 = true, http = true, no = true, ok = true, up = true }
+
 -- Credentials that a layout cannot tell from others: with a colon in the username, say, it says
 -- something else, to every reader.
 local function says_something_else(layout, proxy)
   local user, password = proxy.username or "", proxy.password or ""
   if (user .. ":" .. password):find("^%s") or (user .. ":" .. password):find("%s$")
     or user:find("^[#;]") or user:find("^//") or user:find("^[-*%d.)]+%s")
-    or (user .. ":" .. password):find("%s#") then
-    return true -- blanks around a line, comments, and the marks of a list
+    or (user .. ":" .. password):find("%s#") or said[password:match("%s(%S+)$") or false]
+    or password:find("%s%u%u$") or password:find("^//") or password:find("^%s") then
+    return true -- blanks around a line, comments, the marks of a list, remarks behind it
   end
   if layout:find("columns") then
     local is_remark = said[user] or said[user:lower()] or user:find("^%u%u$")
@@ -271,7 +272,7 @@ describe("every record is read back, however its fields are called:", function()
       local lines = {}
       for at, object in ipairs(objects) do lines[at] = core.json.encode(object) end
       assert_all_read(list, one_of{ text, '{"ok":true,"data":{"list":' .. text .. "}}",
-        text:gsub("},", "} ,\r\n\t"), table.concat(lines, "\n") .. "\n" })
+        text:gsub('},{"', '} ,\r\n\t{"'), table.concat(lines, "\n") .. "\n" })
     end
   end)
 
