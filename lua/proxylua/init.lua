@@ -74,8 +74,8 @@ px.money = core.money
 -- @usage local text = px.json.encode{ price = px.money("9.30"), ids = { 1, 2 } }
 -- print(text)  --> {"ids":[1,2],"price":9.30}
 
---- The value of a JSON text. Integers stay integers, null is absent, numbers of more than 15 digits
--- arrive as strings.
+--- The value of a JSON text. Integers stay integers, null is absent from objects and px.json.null
+-- in lists, numbers of more than 15 digits arrive as strings.
 -- @function px.json.decode
 -- @param text string
 -- @return table, string, number or boolean
@@ -88,6 +88,11 @@ px.money = core.money
 -- @return the list
 -- @raise usage
 -- @usage print(px.json.encode{ proxies = px.json.array{} })  --> {"proxies":[]}
+
+--- A null in a list that px.json.decode or response:json returned, and in what px.json.encode
+-- writes. Unlike nil it is true in conditions: compare with it.
+-- @field px.json.null
+-- @usage print(px.json.encode{ name = px.json.null })  --> {"name":null}
 px.json = core.json
 
 --- Plain HTTP to any server, never with the API key.

@@ -59,9 +59,15 @@ describe("json.decode", function()
     end
   end)
 
-  it("drops null from objects and makes it false in lists", function()
+  it("drops null from objects and makes it json.null in lists", function()
+    local null = json.null
     local value = json.decode('{"a":null,"b":[1,null,3,null],"c":[null],"d":{"e":null}}')
-    assert.are.same({ b = { 1, false, 3, false }, c = { false }, d = {} }, value)
+    assert.are.same({ b = { 1, null, 3, null }, c = { null }, d = {} }, value)
+    assert.are.equal(null, value.c[1])
+    assert.are.equal("null", tostring(null))
+    assert.are.equal('{"b":[1,null,3,null],"c":[null],"d":{}}', json.encode(value))
+    assert.are.equal('{"a":null}', json.encode{ a = null })
+    assert.are.equal('[false,null]', json.encode(json.decode("[false,null]")))
     assert.are.equal(4, #value.b)
     assert.is_nil(json.decode("null"))
     assert.is_nil(json.decode('{"a":1,"a":null}').a)
@@ -347,10 +353,36 @@ describe("json.encode", function()
     end
   end)
 
+  it("keeps null in lists while finalizers decode other texts", function()
+    local result = program.run{ "-e", [[
+      local px = require "proxylua"
+      collectgarbage("incremental", 100, 400)
+      collectgarbage()
+      local ran, wrong = 0, 0
+      local function trap()
+        setmetatable({}, { __gc = function()
+          ran = ran + 1
+          pcall(px.json.decode, "[null")
+          if px.json.decode("[null]")[1] ~= px.json.null then wrong = wrong + 1 end
+        end })
+      end
+      local text = "[" .. ("[1,null,{\"a\":null}],"):rep(500) .. "null]"
+      for _ = 1, 6 do
+        for _ = 1, 20 do trap() end
+        local list = px.json.decode(text)
+        for at = 1, 500 do
+          if list[at][2] ~= px.json.null or next(list[at][3]) then wrong = wrong + 1 end
+        end
+      end
+      print(ran > 0, wrong)]] }
+    assert.are.same({ 0, "true\t0\n" }, { result.code, result.out }, result.err)
+  end)
+
   it("encodes in finalizers that run while it encodes", function()
     local result = program.run{ "-e", [[
       local px = require "proxylua"
       collectgarbage("incremental", 10, 4000)
+      collectgarbage() -- the pause holds from the next cycle on
       local ran, other = 0, nil
       local options = { bytes = "escape" }
       local function trap()

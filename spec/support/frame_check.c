@@ -67,7 +67,7 @@ static void refuse(lua_State *L, const char *what, const char *bytes, size_t siz
   if (read_values(L, bytes, size) != -1) die(what);
 }
 
-enum { NIL, NO, YES, INTEGER, FLOAT, STRING, TABLE, LIST, ERROR, MONEY, END };
+enum { NIL, NO, YES, INTEGER, FLOAT, STRING, TABLE, LIST, ERROR, MONEY, JSON_NULL, END };
 
 static void try_forged(lua_State *L)
 {

@@ -19,13 +19,14 @@
 #define LARGEST_GUESS 256 /* fields or items that a table is made for in advance */
 #define LONGEST_NUMBER 15 /* significant digits that a double surely keeps */
 
-static const char decode_key,
-    list_key; /* their addresses name registry entries: cjson's decode, the mark of lists */
+/* Their addresses name registry entries: cjson's decode, the mark of lists, px.json.null. */
+static const char decode_key, list_key, null_key;
 
 /* Upvalue 2 of cjson's decode. Upvalue 3 is the mark of lists. */
 struct decoder {
   bool list;       /* the table about to be made is a list */
   bool keeps_null; /* see struct json_body */
+  bool list_null;  /* a null in a list is px.json.null, else false */
   unsigned short
       sizes[LEVELS]; /* of the last table on each level, a fair guess of the next one's */
 };
@@ -92,7 +93,10 @@ void json_set_item(lua_State *L, int table, lua_Integer position)
         (unsigned short)(position < LARGEST_GUESS ? position : LARGEST_GUESS);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
-    lua_pushboolean(L, false);
+    if (decoder && decoder->list_null)
+      json_push_null_value(L);
+    else
+      lua_pushboolean(L, false);
   }
   if (position == 1) {
     lua_pushnil(L);
@@ -261,22 +265,27 @@ static const char *check(lua_State *L, const char *text, size_t size)
   return nul ? lua_pushfstring(L, "a NUL byte at character %d", (int)(nul - text) + 1) : NULL;
 }
 
-/* Replaces the text on top by its value, or by a message. */
-static bool decode(lua_State *L, bool keeps_null)
+/* Replaces the text on top by its value, or by a message. A finalizer may decode meanwhile: it
+ * finds the decoder set for another text, and leaves it as it was. */
+static bool decode(lua_State *L, bool keeps_null, bool list_null)
 {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
   lua_getupvalue(L, -1, 2);
-  ((struct decoder *)lua_touserdata(L, -1))->keeps_null = keeps_null;
+  struct decoder *decoder = lua_touserdata(L, -1), before = *decoder;
+  decoder->keeps_null = keeps_null;
+  decoder->list_null = list_null;
   lua_pop(L, 1);
   lua_insert(L, -2);
   int status = lua_pcall(L, 1, 1, 0);
+  decoder->keeps_null = before.keeps_null;
+  decoder->list_null = before.list_null;
   if (status == LUA_OK) return true;
   if (status != LUA_ERRRUN) return lua_error(L);
   explain(L);
   return false;
 }
 
-static bool try_decode(lua_State *L, const char *text, size_t size, bool keeps_null)
+static bool try_decode(lua_State *L, const char *text, size_t size, bool keeps_null, bool list_null)
 {
   luaL_checkstack(L, 4, NULL);
   if (check(L, text, size)) return false;
@@ -284,12 +293,12 @@ static bool try_decode(lua_State *L, const char *text, size_t size, bool keeps_n
     lua_pushvalue(L, -1);
   else
     lua_pushlstring(L, text, size);
-  return decode(L, keeps_null);
+  return decode(L, keeps_null, list_null);
 }
 
 bool json_try_decode(lua_State *L, const char *text, size_t size)
 {
-  return try_decode(L, text, size, false);
+  return try_decode(L, text, size, false, false);
 }
 
 static int hex_digit(char c)
@@ -355,17 +364,51 @@ bool json_try_body(lua_State *L, const char *text, size_t size, struct json_body
     push_mended(L, text, size, unpaired);
     text = lua_tostring(L, -1);
   }
-  bool read = try_decode(L, text, size, body->keeps_null);
+  bool read = try_decode(L, text, size, body->keeps_null, false);
   if (unpaired) lua_remove(L, -2);
   return read;
 }
 
 void json_decode(lua_State *L, const char *text, size_t size)
 {
-  if (json_try_decode(L, text, size)) return;
+  if (try_decode(L, text, size, false, true)) return;
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_PROTOCOL, "what came is not JSON: %s", lua_tostring(L, -1));
   error_raise(L, &err);
+}
+
+void json_push_null_value(lua_State *L)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &null_key);
+}
+
+bool json_is_null(lua_State *L, int index)
+{
+  index = lua_absindex(L, index);
+  json_push_null_value(L);
+  bool same = lua_rawequal(L, index, -1);
+  lua_pop(L, 1);
+  return same;
+}
+
+static int null_text(lua_State *L)
+{
+  lua_pushliteral(L, "null");
+  return 1;
+}
+
+static void make_null(lua_State *L)
+{
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 3);
+  lua_pushliteral(L, "json.null");
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, false);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushcfunction(L, null_text);
+  lua_setfield(L, -2, "__tostring");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &null_key);
 }
 
 static void push_mark(lua_State *L)
@@ -396,7 +439,7 @@ static int decode_text(lua_State *L)
   size_t size;
   const char *text = lua_tolstring(L, 1, &size);
   lua_settop(L, 1);
-  if (check(L, text, size) || !decode(L, false))
+  if (check(L, text, size) || !decode(L, false, true))
     return error_usage(L, "json.decode: not JSON: %s", lua_tostring(L, -1));
   return 1;
 }
@@ -483,6 +526,9 @@ void json_open(lua_State *L)
                                        {"array", array},
                                        {NULL, NULL}};
   make_mark(L);
+  make_null(L);
   make_decode(L);
   luaL_newlib(L, functions);
+  json_push_null_value(L);
+  lua_setfield(L, -2, "null");
 }

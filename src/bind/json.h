@@ -48,6 +48,11 @@ struct json_form {
 bool json_encode_as(lua_State *L, int index, const struct json_form *form);
 void json_encode(lua_State *L, int index);
 
+/* px.json.null: a null in a list of json_decode, and in what is encoded. Pushes it; tests a value.
+ */
+void json_push_null_value(lua_State *L);
+bool json_is_null(lua_State *L, int index);
+
 /* Marks the table on top as a list, and tells whether the one at an index is marked. */
 void json_mark_list(lua_State *L);
 bool json_is_list(lua_State *L, int index);

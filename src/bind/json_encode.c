@@ -319,6 +319,10 @@ static void add_value(lua_State *L, struct encoder *encoder, const struct place 
     default:
       break;
   }
+  if (json_is_null(L, -1)) {
+    add(L, encoder, "null");
+    return;
+  }
   money_value = money_test(L, -1);
   if (!money_value)
     refuse(L, place, lua_pushfstring(L, "is a %s, which JSON cannot hold", luaL_typename(L, -1)));

@@ -8,7 +8,7 @@
 #include "bind/json.h"
 #include "bind/money.h"
 
-enum tag { NIL, NO, YES, INTEGER, FLOAT, STRING, TABLE, LIST, ERROR, MONEY, END };
+enum tag { NIL, NO, YES, INTEGER, FLOAT, STRING, TABLE, LIST, ERROR, MONEY, JSON_NULL, END };
 
 struct writer {
   lua_State *L;
@@ -120,6 +120,10 @@ static const char *write_value(struct writer *w, int index, int depth)
     case LUA_TTABLE:
       return write_table(w, index, depth);
     case LUA_TUSERDATA:
+      if (json_is_null(L, index)) {
+        ok = put_tag(w, JSON_NULL);
+        break;
+      }
       amount = money_test(L, index);
       if (!amount) return "an object";
       ok = put_integer(w, MONEY, *amount);
@@ -271,6 +275,9 @@ static bool read_value(struct reader *r, int depth)
       return read_string(r);
     case MONEY:
       return read_money(r);
+    case JSON_NULL:
+      json_push_null_value(r->L);
+      return true;
     case TABLE:
       return read_table(r, depth);
     case LIST:
