@@ -365,6 +365,7 @@ struct engine *engine_use(lua_State *L)
   struct error err = ERROR_INIT;
   if (!engine->reader) {
     engine->reader = lua_newthread(L);
+    lua_sethook(engine->reader, NULL, 0, 0); /* a script's hook is not for the engine */
     lua_rawsetp(L, LUA_REGISTRYINDEX, engine);
   }
   engine->opened = open_parts(runtime, engine, &err);
