@@ -1,5 +1,5 @@
 -- Checks the proxies of all active orders, many at once, and tells which do not work.
---   proxylua scripts/check.lua [TIMEOUT [URL]]
+--   proxylua scripts/check.lua [TIMEOUT [URL]], such as 10s
 local px = require "proxylua"
 
 local function proxies()

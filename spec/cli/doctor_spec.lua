@@ -77,7 +77,8 @@ describe("doctor", function()
     program.write(config .. "/config.lua", "return {}")
     assert(os.execute("chmod o+w " .. config .. "/config.lua"))
     expect(doctor(), "config", "fail", "chmod")
-    expect(doctor({}, "--sandbox", "--base-url", sandbox.url), "config", "fail", "two APIs")
+    expect(doctor({}, "--sandbox", "--base-url", sandbox.url), "config", "fail",
+      "use either %-%-sandbox or %-%-base%-url")
   end)
 
   it("goes on without a setting that is wrong, and names where it is from", function()

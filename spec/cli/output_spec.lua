@@ -170,7 +170,7 @@ describe("forms", function()
   it("are one of json and jsonl", function()
     local result = program.run{ "--sandbox", "--json", "--jsonl", "account", "get" }
     assert.are.equal(2, result.code)
-    assert.has.match("%-%-json and %-%-jsonl", result.err)
+    assert.has.match("use either %-%-json or %-%-jsonl", result.err)
   end)
 
   it("print one value each, for a record too", function()

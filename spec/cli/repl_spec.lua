@@ -189,7 +189,7 @@ describe("the prompt", function()
     at:run("l[1].zone = 'east'")
     local shown = at:run("l")
     assert.truthy(shown:find("^id +type +quantity +status +price"), shown)
-    assert.truthy(shown:find("no room for zone, created_at", 1, true), shown)
+    assert.truthy(shown:find("hidden columns: zone, created_at", 1, true), shown)
   end)
 
   it("shows other tables as Lua writes them, cycles and all", function()
@@ -199,7 +199,7 @@ describe("the prompt", function()
     assert.are.equal("{ 1, self = {…} }", at:run("t"))
     assert.are.equal("{}", at:run("{}"))
     at:run(":json")
-    assert.truthy(at:run("t"):find("no JSON", 1, true))
+    assert.truthy(at:run("t"):find("not JSON", 1, true))
     assert.truthy(at:run("{ a = setmetatable({ t = nil }, { __metatable = 1 }) }"):find('{"a":{}}',
       1, true))
     at:run("u = { a = { b = {} } } u.a.b.c = u")
@@ -271,7 +271,7 @@ describe("the prompt", function()
 
   it("tells what a narrow window has no room for", function()
     open{ width = 40 }
-    assert.truthy(at:run(":limits"):find("no room for paced, paused", 1, true))
+    assert.truthy(at:run(":limits"):find("hidden columns: paced, paused", 1, true))
   end)
 
   it("has no figures of limits that are off", function()

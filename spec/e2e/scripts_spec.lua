@@ -107,9 +107,9 @@ describe("the script", function()
 
   it("check tells the proxies that do not work", function()
     place{ type = "isp", quantity = 20, period = 1 }
-    assert.are.equal("20 of 20 work\n", run("check", "10", sandbox.trace_url))
+    assert.are.equal("20 of 20 work\n", run("check", "10s", sandbox.trace_url))
     sandbox:change("settings", { faults = { "forward:status=403,count=1" } })
-    local out = run("check", "10", sandbox.trace_url)
+    local out = run("check", "10s", sandbox.trace_url)
     assert.has.match("^127%.0%.0%.1:%d+  status 403\n19 of 20 work\n$", out)
   end)
 
@@ -151,7 +151,7 @@ describe("the script", function()
       { type = "isp", quantity = 2, period = 30 })
     sandbox:change("cancel", { id = ids[2] })
     local out = run("report", "7")
-    assert.has.match("^%S+ to %S+: 2%.40 spent, 7%.20 charged and 4%.80 given back\nno "
+    assert.has.match("^%S+ to %S+: 2%.40 spent, 7%.20 charged and 4%.80 refunded\nno "
       .. "pool\t2%.40\n2%.40 a day", out)
   end)
 

@@ -88,8 +88,7 @@ describe("a fleet", function()
     it("into a file, whole and for its owner alone", function()
       local path = sandbox.home .. "/plan.json"
       local result = done("plan", file, "-o", path)
-      assert.matches("proxylua fleet apply " .. path .. " --spend 8.09 does it", result.err, 1,
-        true)
+      assert.matches("proxylua fleet apply " .. path .. " --spend 8.09", result.err, 1, true)
       assert.equal(384, core.system.status(path).mode)
       assert.equal(4, fleet("plan", file, "-o", sandbox.home .. "/none/plan.json").code)
       refused(2, "expected pools, got a plan", "plan", path)
