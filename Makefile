@@ -112,7 +112,7 @@ storm: build/proxylua ## buy 10,000 orders on a file and 3,000 on PostgreSQL thr
 requests: build/proxylua ## print how many requests a purchase takes, on accounts of up to 100,000 orders
 	$(worlds)/requests.pl
 
-checks = format lint width layers words gcc clang specs
+checks = format lint width layers headers words gcc clang specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
 check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp ## run what takes too long for every change
@@ -296,6 +296,11 @@ check-width:
 # The arrows run one way: tools/layers.lua has the table.
 check-layers: | packages
 	$(call step,lua5.4 tools/layers.lua)
+
+# Each header includes what it needs: it compiles alone.
+check-headers: | packages
+	$(call step,! for header in $$(find src -name '*.h'); do \
+	  $(CC) $(filter-out -MMD -MP,$(flags)) -Werror -fsyntax-only -x c $$header || echo $$header; done 2>&1 | grep .)
 
 # Plain English in the documentation and the help: tools/words has the list.
 check-words: build/proxylua

@@ -15,7 +15,8 @@ struct rules {
 };
 
 struct opening {
-  const struct sandbox_options *options;
+  const char *const *settings;
+  lua_CFunction prepare;
   const int *ports;
   struct rules *rules;
 };
@@ -32,7 +33,7 @@ static void push_settings(lua_State *L, const char *const *settings)
 static void push_host(lua_State *L, const struct opening *opening)
 {
   host_push(L);
-  lua_pushcfunction(L, opening->options->prepare);
+  lua_pushcfunction(L, opening->prepare);
   lua_call(L, 0, 1);
   lua_setfield(L, -2, "json");
   lua_newtable(L);
@@ -54,7 +55,7 @@ static int start(lua_State *L)
   lua_pushliteral(L, "proxylua.sandbox");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "open");
-  push_settings(L, opening->options->settings);
+  push_settings(L, opening->settings);
   lua_pushvalue(L, 2);
   lua_call(L, 2, 3);
   size_t size;
@@ -90,11 +91,11 @@ static void tell_failure(lua_State *L, struct error *err)
     error_set(err, error_kind_from_name(lua_tostring(L, -2)), "%s", lua_tostring(L, -1));
 }
 
-struct rules *rules_open(const struct sandbox_options *options, const int ports[RULES_PORTS],
-                         struct error *err)
+struct rules *rules_open(const char *const *settings, lua_CFunction prepare,
+                         const int ports[RULES_PORTS], struct error *err)
 {
   struct rules *rules = calloc(1, sizeof *rules);
-  struct opening opening = {options, ports, rules};
+  struct opening opening = {settings, prepare, ports, rules};
   if (rules) rules->L = luaL_newstate();
   if (!rules || !rules->L) {
     free(rules);

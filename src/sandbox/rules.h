@@ -2,18 +2,19 @@
 #ifndef PROXYLUA_SANDBOX_RULES_H
 #define PROXYLUA_SANDBOX_RULES_H
 
+#include <lua.h>
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "sandbox/sandbox.h"
 
 #define RULES_PORTS 4 /* listening ports of the forward proxies */
 
 struct rules;
 
-/* Opens the state and starts the rules with the options' settings. NULL with the reason. */
-struct rules *rules_open(const struct sandbox_options *options, const int ports[RULES_PORTS],
-                         struct error *err);
+/* Opens the state and starts the rules with settings and `prepare` as in struct sandbox_options.
+ * NULL with the reason. */
+struct rules *rules_open(const char *const *settings, lua_CFunction prepare,
+                         const int ports[RULES_PORTS], struct error *err);
 void rules_close(struct rules *rules);
 
 /* The first API key. */

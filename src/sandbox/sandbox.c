@@ -77,7 +77,7 @@ static bool open_proxies(struct sandbox *sandbox, const struct sandbox_options *
     }
     ports[i] = listen_port(listeners[i]);
   }
-  sandbox->rules = rules_open(options, ports, err);
+  sandbox->rules = rules_open(options->settings, options->prepare, ports, err);
   if (sandbox->rules) {
     sandbox->proxy = forward_proxy_open(sandbox->base, listeners, sandbox->rules, err);
     return sandbox->proxy != NULL;
