@@ -35,7 +35,7 @@ struct secret *secret_from_input(const char *prompt, struct error *err)
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-    fputs(prompt, stderr); /* who answers it is not echoed any more */
+    fputs(prompt, stderr); /* after the echo is off: all input is hidden */
   }
   bool is_read = read_line(secret);
   int why = errno;
