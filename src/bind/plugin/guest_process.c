@@ -144,7 +144,7 @@ static void push_core(lua_State *L, struct process *process)
   lua_pushliteral(L, PROXYLUA_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushboolean(L, getenv("PROXYLUA_LUA_DIR") != NULL);
-  lua_setfield(L, -2, "is_in_folder"); /* the program's own modules, for whoever works on them */
+  lua_setfield(L, -2, "is_in_folder"); /* the program's own modules, for their developers */
 }
 
 /* Leaves a library with these of its functions alone, or without them. */
@@ -188,8 +188,8 @@ static void open_libraries(lua_State *L)
   remove_field(L, LUA_GNAME, "loadfile");
 }
 
-/* Protected. Stack: process -> the function that serves. The guest is read before the door is shut,
- * since it may come from a file; it has read nothing of a plugin yet. */
+/* Protected. Stack: process -> the function that serves. The guest may come from a file, so it is
+ * loaded before the process is jailed. No code of the plugin was loaded yet. */
 static int prepare(lua_State *L)
 {
   struct process *process = lua_touserdata(L, 1);
@@ -202,7 +202,7 @@ static int prepare(lua_State *L)
   return 1;
 }
 
-/* Tells the parent why this ends; what is on top of the stack, if that is text. */
+/* Reports to the parent why this process ends: the top of the stack, if that is a string. */
 static void fail(lua_State *L, struct process *process)
 {
   if (L && lua_type(L, -1) == LUA_TSTRING) {

@@ -29,7 +29,7 @@
 #define LEISURE 10     /* wall-clock seconds that earn a call one more second of processor time */
 #define SECOND INT64_C(1000000)
 
-enum { ON_MESSAGE = 1, ON_END, SELF }; /* on the courier's stack */
+enum { ON_MESSAGE = 1, ON_END, SELF }; /* on the worker's stack */
 #define COURIER 1                      /* the object's user value */
 
 /* A call into the plugin; lies on the waiting thread's stack, above the plugin. */
@@ -70,7 +70,7 @@ struct plugin {
   size_t asked_bytes;
   struct letter *letters, *last_letter; /* not delivered yet */
   struct delivery delivery;
-  bool delivering, ended, told; /* told: on_end was called */
+  bool delivering, ended, told; /* `told`: on_end was called */
   struct error why;             /* of the end */
   int64_t budget;               /* seconds of processor time a call */
   int64_t used, since, allowed; /* when the first of the present calls began: CPU, clock (both us),
@@ -215,10 +215,10 @@ static void take_answer(struct plugin *plugin, const struct message *message)
   while (*at && (*at)->number != message->number) at = &(*at)->next;
   struct call *call = *at;
   if (!call) {
-    /* Nobody waits for the answer to a call that was cancelled; one to a call that never was is
+    /* The response to a cancelled call is ignored. A response to a call that was never made is
      * forged. */
     if (message->number == 0 || message->number > plugin->last)
-      expel(plugin, "it answered what it was not asked");
+      expel(plugin, "it sent a response without a call");
     return;
   }
   *at = call->next;
@@ -273,7 +273,7 @@ static void deliver_letter(struct plugin *plugin, const struct letter *letter)
 static void flush(struct plugin *plugin);
 
 /* In the scheduler. One at a time: a finalizer that waits while a message is decoded may bring the
- * next one here. The main thread's stack keeps the plugin and its courier alive meanwhile. */
+ * next one here. The main thread's stack keeps the plugin and its worker alive meanwhile. */
 static void deliver(void *arg)
 {
   struct plugin *plugin = arg;
@@ -318,7 +318,7 @@ static void await(struct plugin *plugin, enum channel_state flushed)
     loop_await(plugin->runtime->loop, &plugin->reader, may_ask(plugin), flushed == CHANNEL_FULL);
 }
 
-/* Answers go to the calls that wait for them, everything else to the scheduler. */
+/* Passes responses to the calls that wait for them, all other messages to the scheduler. */
 static void sort_messages(struct plugin *plugin)
 {
   enum channel_state state = CHANNEL_OPEN;
@@ -341,7 +341,7 @@ static void sort_messages(struct plugin *plugin)
 static void flush(struct plugin *plugin)
 {
   enum channel_state state = channel_flush(&plugin->channel);
-  await(plugin, state); /* of a closed one the reading tells */
+  await(plugin, state); /* reading reports a closed socket */
 }
 
 static void on_ready(void *arg)
@@ -390,8 +390,8 @@ static int raise_end(lua_State *L, const struct plugin *plugin)
   return error_raise(L, &plugin->why);
 }
 
-/* An error value is raised as it is, but for a cancellation: it was of a task in there, and stops
- * nothing out here. What else a plugin raises is told to be the plugin's. */
+/* Raises an error value unchanged, except a cancellation: that was of a task in the plugin and must
+ * not cancel the caller. Other errors are reported as the plugin's. */
 static int raise_failure(lua_State *L, const struct plugin *plugin, int count)
 {
   bool known = count == 1 && error_test(L, -1),
@@ -425,7 +425,7 @@ static int after_call(lua_State *L, int status, lua_KContext context)
   return failed ? raise_failure(L, plugin, count) : count;
 }
 
-/* plugin:call(what, …): what the plugin answers. */
+/* plugin:call(what, …) -> the results of the plugin's function. */
 static int call(lua_State *L)
 {
   struct plugin *plugin = check(L);

@@ -11,10 +11,10 @@
 
 enum message_kind {
   MESSAGE_CALL = 'c',   /* what to do, and its arguments */
-  MESSAGE_NOTE = 'n',   /* a call that nobody waits for; its number is 0 */
+  MESSAGE_NOTE = 'n',   /* a call without a response; its number is 0 */
   MESSAGE_RESULT = 'r', /* the values of a call that went well */
   MESSAGE_ERROR = 'e',  /* the error of one that did not */
-  MESSAGE_CANCEL = 'x'  /* nobody waits for this call any more */
+  MESSAGE_CANCEL = 'x'  /* the caller does not wait for this call any more */
 };
 
 struct message {

@@ -197,7 +197,7 @@ static const char *fault_of(lua_State *L, enum record_type wanted, bool mended)
   return size > RECORD_MAX_ID ? "is longer than 512 bytes" : NULL;
 }
 
-/* Pushes a field's value, nil when it is absent, and answers its type. *name is moved to the name
+/* Pushes a field's value, nil when it is absent, and returns its type. *name is moved to the name
  * that it has. */
 static int find(lua_State *L, const struct record_field *field, int record, int *name)
 {
@@ -315,7 +315,7 @@ static void push_url(lua_State *L, const struct proxy *proxy)
   luaL_pushresult(&url);
 }
 
-/* What no server tells: the URL, and http where no protocol is told. */
+/* Adds the URL, which the server does not send, and the protocol http where it sent none. */
 static void complete_proxy(lua_State *L, int record)
 {
   struct proxy proxy;

@@ -27,8 +27,8 @@ void fields_begin(lua_State *L, struct fields *fields, enum record_kind kind);
 bool fields_convert(lua_State *L, const struct fields *fields, int record);
 
 /* Pushes the canonical value of one field (its position in record_fields) of the table at an
- * absolute index, which stays as it is, and answers its type; nil when it is absent or an id that
- * is not one. */
+ * absolute index, which does not change, and returns its type; nil when it is absent or an invalid
+ * id. */
 int fields_get(lua_State *L, const struct fields *fields, int record, int position);
 
 #endif

@@ -1,4 +1,4 @@
-/* The server's answers as scripts see them: either dialect unwrapped, canonical names and types,
+/* The server's responses as scripts see them: either dialect unwrapped, canonical names and types,
  * exact money. */
 #ifndef PROXYLUA_BIND_RECORD_RECORD_H
 #define PROXYLUA_BIND_RECORD_RECORD_H
@@ -22,14 +22,13 @@ void record_open(lua_State *L);
  * know: unwrapped, and otherwise untouched. */
 int record_answer(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint);
 
-/* The same for a list of which page `page` of `limit` records was asked for, since the server may
- * not tell. 0: not known. */
+/* The same for a list of which page `page` of `limit` records was requested, since the server may
+ * not report them. 0: not known. */
 int record_answer_page(lua_State *L, const char *body, size_t size, const struct endpoint *endpoint,
                        int64_t page, int64_t limit);
 
-/* Completes an error by what the server said in the body of its answer: the code, and its words
- * after the message. Pushes the details that it gave, or nil. Whatever the body is, this does not
- * fail. */
+/* Completes an error from the body of the response: sets the code, and appends the server's
+ * message. Pushes the details in it, or nil. Does not fail for any body. */
 void record_error(lua_State *L, const char *body, size_t size, struct error *err);
 
 /* The same for an error document at an absolute index, in a response of status 200: finds its kind

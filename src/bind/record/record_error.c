@@ -1,5 +1,5 @@
-/* What the server said of a failure, in whatever form: an error of either dialect, some other JSON,
- * HTML, text, nothing. */
+/* Error messages of the server in any form: an error of either dialect, other JSON, HTML, text, an
+ * empty body. */
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@
 
 #define LONGEST_WORDS 300 /* bytes of the server's words that are repeated */
 
-/* Pushes table[name] when it is text (or, for a code, a number), and answers it; pushes nil and
- * answers NULL otherwise. */
+/* Pushes and returns table[name] if it is a string (or, for a code, a number); otherwise pushes nil
+ * and returns NULL. */
 static const char *push_text(lua_State *L, int table, const char *name)
 {
   lua_pushstring(L, name);
@@ -68,7 +68,7 @@ static bool is_code(const char *text)
   return *text && text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] == '\0';
 }
 
-/* Pushes details: what is told under that name, whatever it is. */
+/* Pushes the details: a value of any type. */
 static void push_details(lua_State *L, int table)
 {
   static const char *const names[] = {"details", "errors"};
@@ -80,7 +80,7 @@ static void push_details(lua_State *L, int table)
   lua_pushnil(L);
 }
 
-/* Adds what is told of single fields: {"type": "must be one of …"}. The details are on top. */
+/* Adds the messages about single fields: {"type": "must be one of …"}. The details are on top. */
 static void add_details(lua_State *L, struct error *err)
 {
   char words[LONGEST_WORDS];
@@ -128,7 +128,7 @@ static bool is_blank(char c)
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* What is no JSON: HTML is told by its title, text by its beginning. */
+/* Reads a body that is not JSON: the title of HTML, the beginning of text. */
 static void read_other(const char *body, size_t size, struct error *err)
 {
   for (; size > 0 && is_blank(*body); size--) body++;

@@ -5,7 +5,7 @@
 #include "bind/json.h"
 #include "bind/record/normalize.h"
 
-/* Pushes table[name], raw, and answers its type. */
+/* Pushes table[name], raw, and returns its type. */
 static int get(lua_State *L, int table, const char *name)
 {
   lua_pushstring(L, name);
@@ -207,7 +207,7 @@ static int64_t page_number(lua_State *L, const struct fields *fields, int table,
   return number;
 }
 
-/* Reads what a table tells; false when it tells nothing. */
+/* Reads the properties in a table; false if it has none. */
 static bool read_table(lua_State *L, const struct fields *fields, int table, struct page *page)
 {
   if (!unwrap_has_object(L, table)) return false;

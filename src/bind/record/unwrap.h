@@ -1,5 +1,5 @@
-/* The two dialects of the API's answers: an envelope, or the bare value. Everything here is told by
- * stack indices, which must be absolute. */
+/* The two dialects of the API's responses: an envelope, or the bare value. Stack indices must be
+ * absolute. */
 #ifndef PROXYLUA_BIND_RECORD_UNWRAP_H
 #define PROXYLUA_BIND_RECORD_UNWRAP_H
 
@@ -34,15 +34,15 @@ bool unwrap_has_null_list(lua_State *L, int data, enum record_kind kind);
  * Nothing and false when there is none. */
 bool unwrap_record(lua_State *L, int data, enum record_kind kind);
 
-/* What is told of a list: which page it is, of how many records, out of how many, and whether there
- * is more. Negative: not known. */
+/* Properties of a list: number and size of the page, number of all records and pages, whether more
+ * follow. Negative: not known. */
 struct page {
   int64_t page, limit, total, pages;
   int has_more;
 };
 
-/* Reads what the server told: meta or pagination of the document or of its data (absolute stack
- * indices), or one of these two itself. */
+/* Reads these properties: from `meta` or `pagination` in the document or its data (absolute stack
+ * indices), or from the document or data itself. */
 void page_read(lua_State *L, int document, int data, struct page *page);
 
 /* Whether there are more pages after one of `count` records, when `limit` were asked for and the

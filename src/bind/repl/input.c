@@ -10,7 +10,7 @@ static void resume(struct repl *repl)
 {
   repl->resumed = 0;
   if (!repl->editor) return;
-  el_set(repl->editor, EL_PREP_TERM, 0); /* whatever the terminal has become */
+  el_set(repl->editor, EL_PREP_TERM, 0); /* in case the terminal's mode has changed */
   el_set(repl->editor, EL_PREP_TERM, 1);
   fputs(REPL_PASTE_ON, repl->tty);
   repl_show(repl);
@@ -54,7 +54,7 @@ static bool has_input(const struct repl *repl)
   return !repl->first_question && poll(&input, 1, 0) > 0;
 }
 
-/* What has been typed ahead is for the next line, or for nobody, once this one is over. */
+/* After the end of a line, further input belongs to the next line, or is discarded. */
 int repl_next_byte(struct repl *repl)
 {
   unsigned char byte;

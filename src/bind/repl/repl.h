@@ -12,14 +12,15 @@ struct repl;
  *   start(callbacks): begins the session, in the task that reads its lines. The callbacks:
  *     whole(text) -> whether Enter ends the input
  *     complete(text before the cursor) -> what to insert, lines to show (nil: none)
- *     failed(error, traceback): tells the failure of a task that nobody joins
+ *     failed(error, traceback): prints the failure of a task that no other task joins
  *   read(prompt) -> the input; or nil and "interrupted" or "end". The other tasks run meanwhile
  *   remember(list): the inputs that the arrow keys bring back, oldest first
  *   run(task) -> whether it was interrupted: waits for its end; Ctrl-C aborts it
- *   ask(question) -> whether the answer is yes. Waits, in any task, at the prompt too; false when
- * the input ends tasks() -> list of { number =, status =, place = } of all tasks but this one
+ *   ask(question) -> whether the user typed yes. Waits, in any task, at the prompt too; false when
+ *     the input ends
+ *   tasks() -> list of { number =, status =, place = } of all tasks but this one
  *   cancel(number) -> whether there is such a task
- *   failures(): tells those that happened so far
+ *   failures(): prints those that happened so far
  *   scrub(text) -> the text, without the API key
  *   restore(): makes the terminal what it was before the line; the program is about to end
  *   finish(): cancels all other tasks and waits for their end
@@ -27,10 +28,10 @@ struct repl;
  *   interrupted() -> whether what runs is being aborted */
 void repl_open(lua_State *L);
 
-/* A question to the person at the prompt, of C code; a field of whatever asks. One is on the screen
- * at a time. */
+/* A question of C code to the user at the prompt; a field of its owner's struct. One is shown at a
+ * time. */
 struct repl_question {
-  const char *text; /* without " [y/N]"; lives until it is answered or withdrawn */
+  const char *text; /* without " [y/N]"; must live until `done` is called or it is withdrawn */
   void (*done)(struct repl_question *question, bool yes);
   void *arg;
   struct repl_question *next; /* the rest is the session's */

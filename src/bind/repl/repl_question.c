@@ -127,7 +127,7 @@ int repl_ask(lua_State *L)
   const char *text = luaL_checkstring(L, 1);
   struct repl *repl = runtime_of(L)->repl;
   if (!repl)
-    return error_usage(L, "there is nobody to ask: the program was not started at a prompt");
+    return error_usage(L, "cannot ask a question: the program was not started at a prompt");
   struct query *query = lua_newuserdatauv(L, sizeof *query, 0);
   *query = (struct query){.wait = {.cancel = withdraw}, .repl = repl};
   query->question = (struct repl_question){.text = text, .done = on_answer, .arg = query};

@@ -1,6 +1,6 @@
-/* The line on the screen and what else goes there. While a line is edited, standard output and
- * error are a file in memory: whatever a task, a child process or the engine writes is shown above
- * the line, which is drawn again below it. */
+/* The line on the screen, and other output. While a line is edited, standard output and error are a
+ * file in memory: output of tasks, child processes and the engine is shown above the line, which is
+ * then drawn again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

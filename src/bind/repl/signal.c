@@ -1,7 +1,7 @@
-/* What signals do to a session. Ctrl-C marks the statement as cancelled, which ends what it waits
- * for, and aborts its code by a debug hook, politely: once. Whatever has not come back to the
- * session a little later, because it computes or catches errors, meets the hook at every
- * instruction until it ends. */
+/* Signals in a session. Ctrl-C marks the statement as cancelled, which ends its wait, and a debug
+ * hook raises an error in its code once. If the statement has not returned to the session shortly
+ * afterwards, because it computes or catches errors, the hook raises the error at every instruction
+ * until it ends. */
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -51,7 +51,7 @@ static void tell_of_hopeless(void)
   (void)written;
 }
 
-/* Nobody is there to see an end in good order, and the journal knows what is under way. */
+/* The terminal is gone, so an orderly end has no user. The journal has the open charges. */
 static void end_at_once(void)
 {
   struct sigaction usual = {.sa_handler = SIG_DFL};

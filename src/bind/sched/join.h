@@ -16,15 +16,15 @@ struct join *join_push(lua_State *L, int count);
 /* Adds the next task; at most `count` times. */
 void join_add(struct join *gather, struct task *task);
 
-/* Waits for all of them or the first failure, then answers what `after` answers, whose context is
- * the gather. */
+/* Waits for all of them or the first failure, then returns what `after` returns. Its context is the
+ * struct join. */
 int join_wait(lua_State *L, struct join *gather, lua_KFunction after);
 
 /* In `after`: the first task that failed, NULL when none has. Raises when the wait was cancelled or
- * hopeless. The index of the task, from 1, goes to *index. */
+ * cannot end. The index of the task, from 1, goes to *index. */
 struct task *join_failed(lua_State *L, struct join *gather, int *index);
 
-/* A task has ended: whoever waits for it is told. */
+/* A task has ended: wakes the tasks that wait for it. */
 void join_tell(struct task *task);
 
 #endif

@@ -121,7 +121,7 @@ static int raise_cancelled(lua_State *L)
   return wait_raise(L, false);
 }
 
-/* Stack: function, arguments -> what finish_body answers. */
+/* Stack: function, arguments -> the results of finish_body. */
 static int task_body(lua_State *L)
 {
   if (runtime_of(L)->tasks.current->cancelled) { /* before it began */
@@ -276,7 +276,7 @@ void task_refuse(struct task *task, lua_State *thread)
   runtime_arm(task->runtime, task->thread);
 }
 
-/* A failure that nobody can take any more: the body's, one whose handle is gone, or any once all
+/* A failure that no task can take any more: the body's, one whose handle is gone, or any once all
  * have ended. A handle that is merely not collected yet would hide it, so a failure asks for a
  * collection first; with many failures, these take a small part of the time. */
 static struct task *find_failed(struct runtime *runtime)

@@ -46,8 +46,8 @@ struct tasks {
   struct task *current; /* whose code runs now */
   bool pumping;         /* a wait on tasks is being driven where Lua cannot yield */
   int64_t
-      next_search; /* loop_clock() from which failures that nobody can take are looked for again */
-  bool failed;     /* a task failed that nobody was waiting for */
+      next_search; /* loop_clock() from which failures that no task can take are looked for again */
+  bool failed;     /* a task failed while no other task waited for it */
   bool ending;     /* all were cancelled, and new ones are from their start */
   unsigned searches;
   unsigned spawned; /* so far */
@@ -84,12 +84,12 @@ void task_end_others(struct runtime *runtime);
 /* Resumes the first ready task. False when none is ready. */
 bool task_step(struct runtime *runtime);
 
-/* Takes the failure of a task that nobody joined so far and pushes its error and its traceback;
- * false when there is none. Whoever still holds its handle can join it all the same. */
+/* Takes the failure of a task that was not joined so far and pushes its error and its traceback;
+ * false when there is none. A holder of its handle can still join it. */
 bool task_take_failed(lua_State *L);
 
 /* Runs all tasks until all have ended or the script has failed: because `body` did, or a task whose
- * failure nobody can take any more. The rest is then cancelled and run to its end. The task that
+ * failure no task can take any more. The rest is then cancelled and run to its end. The task that
  * failed, or NULL. */
 struct task *task_run_all(struct runtime *runtime, struct task *body);
 

@@ -42,7 +42,7 @@ void wait_done(struct wait *wait)
 void wait_outlast(struct wait *wait)
 {
   struct task *task = wait->task;
-  wait->task = NULL; /* it is made ready by whoever cancels */
+  wait->task = NULL; /* the code that cancels makes it ready */
   while (!wait->done) loop_turn(wait->runtime->loop, -1);
   wait->task = task;
   if (wait->runtime->engine) countdown_hide(&wait->runtime->engine->countdown);

@@ -23,7 +23,7 @@ struct wait {
   bool hopeless;     /* none of them can any more: stopped like a cancelled one */
 };
 
-/* Waits, then answers what `after` answers. `after` frees the operation in any case; when
+/* Waits, then returns what `after` returns. `after` frees the operation in any case; when
  * wait->cancelled is set it then calls wait_raise. May be left by a Lua error only through `after`.
  */
 int wait_for(lua_State *L, struct wait *wait, lua_KFunction after, lua_KContext context);
@@ -42,8 +42,7 @@ void wait_drive(struct runtime *runtime, struct wait *wait);
 /* Stops a wait that no task can end. */
 void wait_give_up(struct wait *wait);
 
-/* Raises what a wait that was cancelled, or hopeless, raises: an error of kind cancelled, or usage.
- */
+/* Raises the error of a wait that was cancelled (kind cancelled) or cannot end (kind usage). */
 int wait_raise(lua_State *L, bool hopeless);
 
 /* The mark that a waiting thread yields on its way up to the scheduler: pushes it, and tests the
