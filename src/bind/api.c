@@ -281,7 +281,7 @@ static int finish(lua_State *L, int status, lua_KContext context)
   if (!visit->may_have_paid) return wait_raise(L, false);
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_CANCELLED,
-            "cancelled while a charge was under way; what came of it is told when it is known, and "
+            "cancelled while a charge was under way; its outcome is reported when it is known, and "
             "is in the journal");
   err.charge = CHARGE_UNKNOWN;
   err.endpoint = visit->endpoint ? visit->endpoint->name : NULL;
@@ -358,9 +358,9 @@ int api_call(lua_State *L, const struct endpoint *endpoint, int index, int purse
   return api_visit(L, &request, &params);
 }
 
-/* call(name, parameters [, purse]): the answer of an endpoint, as canonical records; of a charge
- * also its quote. The purse, {prefix=, per_run=, per_day=}, is a ceiling of its own for all charges
- * whose keys begin with the prefix, as this one's does. */
+/* call(name, parameters [, budget]) -> the response of an endpoint as canonical records; for a
+ * charge also its quote. The budget, {prefix=, per_run=, per_day=}, is an additional limit for all
+ * charges whose keys begin with the prefix. The key of this charge must begin with it. */
 static int call(lua_State *L)
 {
   const char *name = luaL_checkstring(L, 1);
@@ -521,8 +521,8 @@ static int send_charge(lua_State *L, const char *path, const char *query,
   return api_call(L, endpoint, to, 0);
 }
 
-/* request{method=, path=, query=, json=, …}: what the table does not know, through the same door
- * and the same rules. */
+/* request{method=, path=, query=, json=, …}: sends any request through the API client, under the
+ * same rules as the endpoints. */
 static int send_request(lua_State *L)
 {
   if (!lua_istable(L, 1))

@@ -1,5 +1,5 @@
-/* The API as scripts reach it: every call of an endpoint goes through here to the core, and its
- * answer comes back as canonical records or as an error value. */
+/* The API for scripts: passes each call of an endpoint to the core, and returns the response as
+ * canonical records or raises an error value. */
 #ifndef PROXYLUA_BIND_API_H
 #define PROXYLUA_BIND_API_H
 
@@ -19,11 +19,11 @@ void api_on_late_charge(void *runtime, const struct purchase_charge *charge,
 /* Fills in what the table says of an endpoint. */
 void api_fill(struct client_request *request, const struct endpoint *endpoint);
 
-/* Sends what was read, waits, and answers the result. What the request borrows is on the stack. */
+/* Sends the request, waits, and returns the result. The strings it borrows are on the stack. */
 int api_visit(lua_State *L, const struct client_request *request, const struct params *params);
 
-/* Calls an endpoint with the parameters in the table at an absolute index, and of a charge the
- * purse at another; 0: none. */
+/* Calls an endpoint with the parameters in the table at an absolute index, and for a charge with
+ * the budget at another; 0: none. */
 int api_call(lua_State *L, const struct endpoint *endpoint, int index, int purse);
 
 #endif

@@ -1,4 +1,4 @@
-/* What Lua code gives to many functions alike: tables of options, queries, paths. */
+/* Arguments that many functions take: tables of options, queries, paths. */
 #ifndef PROXYLUA_BIND_ARGS_H
 #define PROXYLUA_BIND_ARGS_H
 
@@ -14,8 +14,8 @@ void options_check(lua_State *L, int index, const char *caller, const char *cons
  * than strings, numbers and booleans are usage errors. */
 void query_push(lua_State *L, int index);
 
-/* The path that is the argument at an index, for as long as that stays on the stack. Raises an
- * error for what is no text, and for one with a NUL, which a path cannot hold. */
+/* The path that is the argument at an index; valid while the argument is on the stack. Raises an
+ * error for a value that is not a string, and for a string with a NUL. */
 const char *path_check(lua_State *L, int index);
 
 /* The seconds of the value at an index: a number, or a text with a unit such as "5s". Returns false

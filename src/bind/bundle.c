@@ -95,7 +95,7 @@ static void refuse_key(lua_State *L, const struct archive *archive)
     if (secret_is_in(runtime->key, file->data, file->size) ||
         secret_is_in(key, file->data, file->size))
       error_usage(L,
-                  "%s holds your API key, and whoever gets the bundle could read it there; take it "
+                  "%s holds your API key, and anyone who gets the bundle could read it; take it "
                   "out",
                   file->name);
   }

@@ -57,8 +57,8 @@ static int resume(struct runtime *runtime, lua_State *co, lua_State *from, int a
 }
 
 /* Resumes the thread at index 1 with the arguments on its stack until it yields to the user,
- * returns or fails. The count of values on its stack, or -1 for an error value there. Answers
- * through `after` when it had to wait. */
+ * returns or fails. Returns the count of values on its stack, or -1 for an error value there; after
+ * a wait through `after`. */
 static int advance(lua_State *L, int arguments, lua_KFunction after)
 {
   struct runtime *runtime = runtime_of(L);

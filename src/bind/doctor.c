@@ -15,8 +15,8 @@ static const char *source_of(const struct runtime *runtime, const struct engine 
   return engine->key_file ? "file" : "command";
 }
 
-/* key(): reads the API key and answers where it is from: sandbox, environment, file or command;
- * raises why there is none. */
+/* key(): reads the API key and returns its source: sandbox, environment, file or command. Raises
+ * an error without a key. */
 static int read_key(lua_State *L)
 {
   struct runtime *runtime = runtime_of(L);

@@ -49,7 +49,7 @@ static void push_param(lua_State *L, const struct endpoint_param *param)
   if (param->values) set_names(L, "values", param->values);
 }
 
-/* The fields that its records have whatever the server calls them, in a list: name, type. */
+/* Sets the list of the canonical fields of its records: name, type. */
 static void set_fields(lua_State *L, enum record_kind kind)
 {
   static const char *const types[] =

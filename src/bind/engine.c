@@ -18,7 +18,7 @@
 #include "net/url.h"
 
 #define SETTLE_MARGIN_US \
-  INT64_C(10000000) /* over an exchange's time: how long closing waits for charges */
+  INT64_C(10000000) /* beyond the timeout of a request: how long closing waits for charges */
 
 static char *text_setting(lua_State *L, int index, const char *name)
 {
@@ -28,7 +28,7 @@ static char *text_setting(lua_State *L, int index, const char *name)
     text = strdup(lua_tostring(L, -1));
     if (!text) luaL_error(L, "not enough memory");
   } else if (type != LUA_TNIL) {
-    error_usage(L, "the setting %s is a text", name);
+    error_usage(L, "the setting %s must be a string", name);
   }
   lua_pop(L, 1);
   return text;
@@ -39,8 +39,8 @@ static double seconds_setting(lua_State *L, int index, const char *name, double 
   lua_getfield(L, index, name);
   double value = luaL_optnumber(L, -1, absent);
   struct error err = ERROR_INIT;
-  error_set(&err, ERROR_CONFIG, "%s is a number of seconds from 0.001 to 1000000, got %g", name,
-            value);
+  error_set(&err, ERROR_CONFIG, "%s must be a number of seconds from 0.001 to 1000000, got %g",
+            name, value);
   if (!(value >= 0.001 && value <= 1e6)) error_raise(L, &err);
   lua_pop(L, 1);
   return value;
@@ -218,7 +218,7 @@ static bool read_answer(void *arg, enum record_kind kind, const char *body, size
   return found;
 }
 
-/* A purchase_lister, likewise. */
+/* A purchase_lister, on the reader's thread. */
 static bool list_answer(void *arg, const struct record_query *query, const char *body, size_t size,
                         struct record_listing *listing,
                         bool (*visit)(void *arg, const char *const *texts), void *visit_arg)
@@ -232,7 +232,7 @@ static bool list_answer(void *arg, const struct record_query *query, const char 
   return read;
 }
 
-/* A purchase_refusal, likewise. */
+/* A purchase_refusal, on the reader's thread. */
 static bool refuses(void *arg, const char *body, size_t size)
 {
   const struct engine *engine = arg;

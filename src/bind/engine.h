@@ -1,5 +1,5 @@
-/* What stands behind px: store, limiter, client and purchases, opened at the first call with the
- * settings that were given once, before any script ran. */
+/* The engine of px: store, limiter, client and purchases, opened at the first call with the
+ * settings that were set before the script ran. */
 #ifndef PROXYLUA_BIND_ENGINE_H
 #define PROXYLUA_BIND_ENGINE_H
 
@@ -28,8 +28,8 @@ struct engine {
   struct client *client;
   struct purchase *purchase;
   struct ask ask;
-  lua_State *reader; /* a thread for reading answers in completions */
-  bool has_clock;    /* an answer has told the server's time */
+  lua_State *reader; /* a thread for decoding responses in completions */
+  bool has_clock;    /* a response had the server's time */
   double ahead;      /* seconds by which the server's clock was ahead of ours then */
 };
 
@@ -56,7 +56,8 @@ int engine_limits(lua_State *L);
  * spend that total. The amounts in the question are written here, below Lua. */
 int engine_confirm(lua_State *L);
 
-/* Lets charges under way settle; needs Lua, which reads the answers. NULL is fine. */
+/* Waits until current charges are settled; needs Lua, which decodes the responses. Does nothing for
+ * NULL. */
 void engine_settle(struct engine *engine);
 
 /* Closes everything. NULL is fine. */

@@ -9,17 +9,17 @@
 
 static const char metatable_key; /* its address names the metatable in the registry */
 
-/* What to do next, where the message is somebody else's and does not say so. */
+/* What to do next, for messages of the server, which do not say it. */
 static const char *const hints[ERROR_KIND_COUNT] = {
     [ERROR_AUTH] = "Check the API key (PROXYLUA_API_KEY, api_key_file or api_key_command).",
-    [ERROR_FORBIDDEN] = "This account may not do this; ask the vendor about its state.",
+    [ERROR_FORBIDDEN] = "This account may not do this; ask 1001Proxy support about its state.",
     [ERROR_NOT_FOUND] =
-        "Check the id, of which the list of the same kind shows those that exist, and the base "
-        "URL.",
+        "Check the id (the list of the same kind, such as proxylua orders list, shows yours) and "
+        "the base URL.",
     [ERROR_INVALID] = "Check the parameters.",
     [ERROR_FUNDS] = "Top the balance up (px.deposit) or order less.",
-    [ERROR_KEY_REUSED] = "Another order needs another key.",
-    [ERROR_UPSTREAM] = "The provider behind the API fails; try again later.",
+    [ERROR_KEY_REUSED] = "Use a new key for another order.",
+    [ERROR_UPSTREAM] = "The provider behind the API has a problem; try again later.",
     [ERROR_NETWORK] = "Check the connection, then try again.",
     [ERROR_TIMEOUT] = "Try again, or allow more time.",
     [ERROR_RATE_LIMITED] = "Try again later.",
@@ -152,8 +152,8 @@ static void add_where(lua_State *L, luaL_Buffer *text)
   if (*separator == ',') luaL_addchar(text, ')');
 }
 
-/* A server that forbids knows the account, and one that finds nothing the ids; whatever does so
- * here says itself what to do. */
+/* Hints for forbidden and not_found are for responses of the server. Errors of these kinds from
+ * proxylua itself say what to do. */
 static const char *hint_of(lua_State *L, enum error_kind kind)
 {
   lua_pushliteral(L, "status");

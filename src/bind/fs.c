@@ -54,7 +54,7 @@ static int abandon_file(lua_State *L)
   return 0;
 }
 
-/* create(path): begins a file that nobody else will be able to read. */
+/* create(path): begins a file that other users cannot read. */
 static int create_file(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"write", write_texts},    {"commit", commit_file},

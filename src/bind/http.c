@@ -129,8 +129,8 @@ static const char *check_plain(lua_State *L, int index, const char *name)
   return text;
 }
 
-/* As RFC 9110 has it: a blank, for one, would make servers see another name than whoever checks
- * this one. */
+/* A token of RFC 9110. With a blank, for example, a server would see another name than the one that
+ * was checked here. */
 static bool is_token(const char *name)
 {
   static const char token[] =

@@ -19,8 +19,8 @@
 #define LONGEST_BASE \
   390 /* bytes of the base URL that an account begins with, see charge/charge.c */
 
-/* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. Its
- * collection frees what the store answered, so that anything may raise meanwhile. */
+/* A query in progress: a userdata on the waiting thread's stack, above the strings that its jobs
+ * borrow. Its finalizer frees the store's results, so that errors may be raised meanwhile. */
 struct look {
   struct wait wait;
   const struct engine *engine;
@@ -521,7 +521,7 @@ static int end_inquiry(lua_State *L, int status, lua_KContext context)
   return err.kind == ERROR_NONE ? 0 : error_raise(L, &err);
 }
 
-/* inquire(key): finds out what became of an open entry, as far as it can be told by now. */
+/* inquire(key): determines the outcome of an open entry, as far as it is known now. */
 static int inquire(lua_State *L)
 {
   struct purchase_request request = {.inquiry = true,

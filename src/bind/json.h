@@ -18,7 +18,7 @@
 /* Pushes the table {encode, decode, array}. */
 void json_open(lua_State *L);
 
-/* Pushes the value and answers true, or pushes why the text is no JSON and answers false. Raises
+/* Pushes the value and returns true; or pushes why the text is not JSON and returns false. Raises
  * only for memory. The text is copied unless it is that of the string on top of the stack. */
 bool json_try_decode(lua_State *L, const char *text, size_t size);
 
@@ -43,8 +43,8 @@ struct json_form {
 /* Pushes the text of the value at an index, with object keys sorted. A list is a table marked by
  * json.array, whose items alone are written, or one whose keys are 1 to n. What JSON cannot hold
  * (functions, NaN, gaps, mixed keys, bytes that are not UTF-8, more than 128 levels) is a usage
- * error that names its place. The first form answers whether bytes were escaped, and pushes the
- * place of the first then ("orders[3].note"). */
+ * error that names its place. The first form returns whether bytes were escaped, and then pushes
+ * the place of the first ones ("orders[3].note"). */
 bool json_encode_as(lua_State *L, int index, const struct json_form *form);
 void json_encode(lua_State *L, int index);
 
@@ -53,7 +53,7 @@ void json_encode(lua_State *L, int index);
 void json_push_null_value(lua_State *L);
 bool json_is_null(lua_State *L, int index);
 
-/* Marks the table on top as a list, and tells whether the one at an index is marked. */
+/* Marks the table on top as a list; returns whether the one at an index is marked. */
 void json_mark_list(lua_State *L);
 bool json_is_list(lua_State *L, int index);
 

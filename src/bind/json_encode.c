@@ -125,7 +125,7 @@ static bool is_utf8(const char *text, size_t size)
 }
 
 /* Each byte that is not UTF-8 becomes an unpaired surrogate, U+DC80 to U+DCFF, from which it can be
- * told. */
+ * restored. */
 static void add_escaped(lua_State *L, struct encoder *encoder, const char *text, size_t size)
 {
   encoder->raw.size = 0;
@@ -238,8 +238,8 @@ static void add_object(lua_State *L, struct encoder *encoder, const struct place
   encoder->keys.size = start;
 }
 
-/* Collects the text keys of a table, which stay on the stack; answers how many keys are positions.
- */
+/* Collects the string keys of a table, which stay on the stack; returns the number of keys that
+ * are positions. */
 static lua_Integer collect_keys(lua_State *L, struct encoder *encoder, const struct place *place,
                                 int table)
 {

@@ -84,7 +84,7 @@ void file_open(lua_State *L);
  */
 void folder_open(lua_State *L);
 
-/* gateway.c: open(options) -> a gateway (gateway/gateway.h), all of whose options are needed:
+/* gateway.c: open(options) -> a gateway (gateway/gateway.h). Required options:
  *   strategy, quarantine, timeout, idle (seconds), connections (0: as many as descriptors allow);
  *   sticky, resolve_locally, log (a path, or "-") may be absent. Methods:
  *   user(name, password), rule(allow, text) -> nil or why it is not one

@@ -194,7 +194,7 @@ static int negate(lua_State *L)
   return 1;
 }
 
-#define UNORDERED 2 /* what a comparison with NaN answers, in either direction */
+#define UNORDERED 2 /* the result of a comparison with NaN, in either direction */
 
 static int compare_with(lua_State *L, money amount, int index)
 {

@@ -1,5 +1,5 @@
-/* px.money: exact amounts as Lua values. Operators take numbers and strings too; what is no amount,
- * has more than 8 decimals or leaves the range is a usage error. */
+/* px.money: exact amounts as Lua values. Operators take numbers and strings too. A value that is
+ * not an amount, has more than 8 decimals or is out of range is a usage error. */
 #ifndef PROXYLUA_BIND_MONEY_H
 #define PROXYLUA_BIND_MONEY_H
 

@@ -74,7 +74,7 @@ void params_read_purse(lua_State *L, int index, struct params *params)
   size_t size;
   const char *prefix = luaL_checklstring(L, -1, &size);
   if (size == 0 || !params->key || strncmp(params->key, prefix, size) != 0)
-    error_usage(L, "the key of a charge from a purse begins with the purse's prefix");
+    error_usage(L, "the key of a charge within a budget must begin with the budget's prefix");
   lua_pop(L, 1);
   params->purse = (struct journal_purse){.prefix = size,
                                          .per_run = purse_field(L, index, "per_run"),

@@ -1,5 +1,5 @@
-/* What a call of an endpoint was given, checked against its row of the table and turned into a
- * request's path, query and body. Texts stay on the Lua stack, where the request borrows them. */
+/* The parameters of an endpoint's call, checked against its row of the table and turned into a
+ * request's path, query and body. Strings stay on the Lua stack, where the request borrows them. */
 #ifndef PROXYLUA_BIND_PARAMS_H
 #define PROXYLUA_BIND_PARAMS_H
 
@@ -30,8 +30,8 @@ void params_read(lua_State *L, int index, const struct endpoint *endpoint,
 void params_read_options(lua_State *L, int index, const char *caller,
                          struct client_request *request, struct params *params);
 
-/* Reads {prefix=, per_run=, per_day=} at `index`, or nil: the purse that a charge takes its money
- * from. The key that was read before must begin with the prefix. */
+/* Reads {prefix=, per_run=, per_day=} at `index`, or nil: the budget of a charge. The key that was
+ * read before must begin with the prefix. */
 void params_read_purse(lua_State *L, int index, struct params *params);
 
 #endif

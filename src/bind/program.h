@@ -1,5 +1,4 @@
-/* The runtime as main sees it: opened, run with the command line, interrupted, closed. No Lua in
- * sight. */
+/* The runtime's functions for main, which do not involve Lua: open, run, interrupt, close. */
 #ifndef PROXYLUA_BIND_PROGRAM_H
 #define PROXYLUA_BIND_PROGRAM_H
 
@@ -27,7 +26,7 @@ void runtime_insist(struct runtime *runtime);
  * it, once and again; false when there is none, and the script was interrupted. */
 bool runtime_signal(struct runtime *runtime, int number);
 
-/* Runs the command line (lua/proxylua/cli). Tells an uncaught error on standard error; answers the
+/* Runs the command line (lua/proxylua/cli). Prints an uncaught error to standard error; returns the
  * exit code. */
 int program_run(struct runtime *runtime, int argc, char **argv);
 

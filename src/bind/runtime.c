@@ -132,8 +132,8 @@ void runtime_close(struct runtime *runtime)
   free(runtime);
 }
 
-/* Pushes what is told of an uncaught error: its text, then where it stood; nothing where nobody
- * reads our output any more. Stack: error, traceback -> text. */
+/* Pushes the report of an uncaught error: its text and its traceback; empty if the reader of
+ * standard output is gone. Stack: error, traceback -> text. */
 static void push_report(lua_State *L)
 {
   if (system_is_closed_pipe(L, -2)) {

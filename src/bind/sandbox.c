@@ -60,7 +60,7 @@ static int read_port(lua_State *L)
   return (int)port;
 }
 
-/* Stack: options -> options, list of texts. Answers the port. */
+/* Stack: options -> options, list of strings. Returns the port. */
 static int read_options(lua_State *L)
 {
   int port = 0;

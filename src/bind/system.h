@@ -30,8 +30,8 @@
  *   program() -> the name by which the program was called */
 void system_open(lua_State *L);
 
-/* Whether the value at an index is the error of a standard output that nobody reads any more: it
- * needs no telling. */
+/* Whether the value at an index is the error of a standard output whose reader is gone. It is not
+ * reported. */
 bool system_is_closed_pipe(lua_State *L, int index);
 
 /* Writes to standard output; raises an error of kind store. */

@@ -21,7 +21,7 @@ struct entry {
 struct tally {
   struct entry *entries;
   size_t capacity, used;
-  uint64_t sum;  /* of the hashes of this pass, whatever their order */
+  uint64_t sum;  /* of the hashes of this pass, in any order */
   int64_t count; /* of the records of this pass */
 };
 

@@ -148,7 +148,7 @@ static int proxy_url(lua_State *L)
   return 1;
 }
 
-/* Writes the escape of a byte; answers how many bytes it took. */
+/* Writes the escape of a byte; returns its length. */
 static size_t escape(char *to, unsigned char c)
 {
   static const char hex[] = "0123456789abcdef";

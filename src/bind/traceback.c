@@ -101,7 +101,7 @@ static void keep_users(lua_State *L)
   lua_remove(L, -2);
 }
 
-/* A task stands on a frame of its own, which would tell nobody anything. */
+/* Each task has a C frame at the bottom, which is of no use to a reader. */
 static void drop_last(lua_State *L)
 {
   static const char frame[] = "\n\t[C]: in ?";
