@@ -53,7 +53,7 @@ describe("doctor", function()
     expect(doctor(), "store", "ok", "state.db %(SQLite, version %d+%)")
   end)
 
-  it("tells where each value came from", function()
+  it("prints the source of each value", function()
     program.write(config .. "/config.lua",
       "return { max_wait = '7s', profiles = { quick = { settle = '9s' } } }")
     local found = doctor({ PROXYLUA_TIMEOUT = "11s" }, "--profile", "quick", "--spend", "2")
@@ -123,7 +123,7 @@ describe("doctor", function()
     expect(found, "store", "ok")
   end)
 
-  it("tells where the key is from, and what is wrong with its place", function()
+  it("prints the source of the key, and what is wrong with it", function()
     program.write(config .. "/key", sandbox.key .. "\n")
     program.write(config .. "/config.lua", ("return { api_key_file = %q }"):format(config
       .. "/key"))
@@ -143,7 +143,7 @@ describe("doctor", function()
     expect(doctor{ PROXYLUA_API_KEY = "x y" }, "key", "fail")
   end)
 
-  it("tells a key that the API refuses", function()
+  it("reports a key that the API refuses", function()
     local found, code = doctor{ PROXYLUA_API_KEY = "sk_test_00000000" }
     assert.are.equal(3, code)
     expect(found, "network", "ok")
@@ -220,7 +220,7 @@ describe("doctor", function()
     expect(found, "clock", "warn", "ahead of the clock of the API")
   end)
 
-  it("tells of a pause that the server asked for", function()
+  it("reports a pause that the server asked for", function()
     core.sandbox.stop()
     local home = sandbox.home
     sandbox = sandboxes.start{ faults = { "account.get:status=429,retry_after=40,count=1" } }
@@ -236,7 +236,7 @@ describe("doctor", function()
     expect(found, "limit general", "warn", "pause of %d+ s")
   end)
 
-  it("tells of charges of which nobody knows what came of them", function()
+  it("reports charges of unknown outcome", function()
     sandbox:change("settings",
       { faults = { "orders.create:cut=after,count=1", "orders.list:status=500,skip=1",
       "account.transactions:status=500,skip=1" } })

@@ -28,7 +28,7 @@ describe("a purchase", function()
     return sandbox:look("counters").sold
   end
 
-  it("is refused unless spending was allowed, and tells the price", function()
+  it("is refused unless spending was allowed, and reports the price", function()
     local kind, charge, message = buy("", { PROXYLUA_SPEND = "" })
     assert.same({ "spend_refused", "none" }, { kind, charge })
     assert.matches("2.40", message, 1, true)
@@ -73,7 +73,7 @@ describe("a purchase", function()
     assert.equal(0, sold())
   end)
 
-  it("with the same key answers the recorded order, in this run and the next", function()
+  it("with the same key returns the recorded order, in this run and the next", function()
     local first, second = sandbox:eval(("local p = { %s, key = 'k' } "):format(BUY)
       .. "return px.orders.create(p).id, px.orders.create(p).id")
     assert.equal(first, second)
@@ -108,13 +108,13 @@ describe("a purchase", function()
     assert.equal("k.3", sandbox:look("orders").orders[1].key)
   end)
 
-  it("answered by 429 waits and is sent again", function()
+  it("that gets a 429 waits and is sent again", function()
     faults("orders.create:status=429,retry_after=1,count=1")
     assert.matches("^ord_", (buy("key = 'k'")))
     assert.equal(1, sold())
   end)
 
-  it("answered by 429 again and again ends when the pauses exceed max_wait together", function()
+  it("that gets a 429 repeatedly ends when the pauses exceed max_wait together", function()
     faults("orders.create:status=429,retry_after=1")
     local kind, charge, message = buy("key = 'k', max_wait = 2.5")
     assert.same({ "rate_limited", "none" }, { kind, charge })
@@ -125,7 +125,7 @@ describe("a purchase", function()
     assert.equal(1, sold())
   end)
 
-  it("that costs more than its quote is told and ends the run's spending", function()
+  it("that costs more than its quote is reported and ends the run's spending", function()
     faults("orders.create:drift=1.5,count=1")
     local result = sandbox:run{ "-e",
       ("local px = require 'proxylua' print(px.orders.create{ %s }.price) "):format(BUY)
@@ -246,7 +246,7 @@ describe("a purchase", function()
     assert.equal(0, sold())
   end)
 
-  it("that is cancelled under way is settled, and told", function()
+  it("that is cancelled while under way is settled, and reported", function()
     faults("orders.create:delay=0.5")
     local result = sandbox:run{ "-e", ([[local px = require "proxylua"
       local task = px.spawn(px.orders.create, { %s, key = "gone" })

@@ -68,7 +68,7 @@ local CHARGED = { "cut=after", "status=502,when=after", "status=500,when=after",
 local FEW = { "cut=after", "garbage" }
 local NOT_CHARGED = { "cut=before", "status=502", "status=500", "status=302", "status=408", "html" }
 
-describe("A purchase whose answer is lost", function()
+describe("A purchase whose response is lost", function()
   for dialect, lost in pairs{ envelope = CHARGED, bare = FEW, snake = FEW, mixed = FEW } do
     it("is found where the order is there, in dialect " .. dialect, function()
       for number, fault in ipairs(lost) do
@@ -157,7 +157,7 @@ describe("A purchase whose answer is lost", function()
     assert.equal(1, sold())
   end)
 
-  it("stays unknown where nobody can be asked", function()
+  it("stays unknown if the orders cannot be listed", function()
     faults("orders.create:cut=after,count=1", "orders.list:status=403,skip=1")
     local kind, charge, message = buy("key = 'k'")
     assert.same({ "outcome_unknown", "unknown" }, { kind, charge })
@@ -355,7 +355,7 @@ describe("A purchase whose answer is lost", function()
   end)
 end)
 
-describe("An extension whose answer is lost", function()
+describe("An extension whose response is lost", function()
   local id
   before_each(function()
     id = sandbox:eval(("return px.orders.create{ %s, key = 'order' }.id"):format(BUY))

@@ -65,7 +65,7 @@ describe("a task", function()
     end
   end)
 
-  it("tells its state", function()
+  it("returns its state", function()
     local task
     local inside
     task = px.spawn(function()
@@ -143,7 +143,7 @@ describe("a task", function()
 end)
 
 describe("px.all", function()
-  it("answers first results in the order of the functions", function()
+  it("returns first results in the order of the functions", function()
     assert.are.same({ "slow", "fast", 3 }, px.all{
       function() px.sleep(0.01) return "slow", "not this" end,
       function() return "fast" end,
@@ -238,14 +238,14 @@ describe("px.all", function()
     assert.are.same({ a = "cancelled", b = "cancelled", c = "cancelled" }, told)
   end)
 
-  it("refuses what is no list of functions", function()
+  it("refuses a value that is not a list of functions", function()
     assert.has.match("px.all takes a list of functions, got a function", usage(px.all, print))
     assert.has.match("got a table at %[2%]", usage(px.all, { print, {} }))
   end)
 end)
 
 describe("px.map", function()
-  it("answers results in the order of the items", function()
+  it("returns results in the order of the items", function()
     assert.are.same({ "1a", "2b", "3c" }, px.map({ "a", "b", "c" }, function(item, index)
       px.sleep((3 - index) * 0.001)
       return index .. item, "not this"
@@ -269,7 +269,7 @@ describe("px.map", function()
     end
   end)
 
-  it("runs 64 at once unless told otherwise", function()
+  it("runs 64 at once by default", function()
     local running, peak, list = 0, 0, {}
     for index = 1, 200 do list[index] = index end
     px.map(list, function()
@@ -424,7 +424,7 @@ describe("px.map", function()
 end)
 
 describe("px.timeout", function()
-  it("answers what the function answers", function()
+  it("returns what the function returns", function()
     assert.are.same({ n = 3, 1, nil, 3 }, table.pack(px.timeout(1000, function(...)
       px.sleep(0)
       return ...
@@ -489,7 +489,7 @@ describe("px.timeout", function()
     assert.are.same({ 0, "ended\n" }, { result.code, result.out })
   end)
 
-  it("refuses what is no time", function()
+  it("refuses an invalid time", function()
     for _, seconds in ipairs{ -1, 0 / 0, 1e10, "5" } do
       assert.has.match("px.timeout takes a number of seconds from 0",
         usage(px.timeout, seconds, print))
@@ -498,7 +498,7 @@ describe("px.timeout", function()
 end)
 
 describe("px.every", function()
-  it("calls at once and again until it is told to end", function()
+  it("calls at once and again until the function returns false", function()
     local calls = {}
     local task = px.every(0.001, function(...)
       calls[#calls + 1] = table.concat({ ... }, " ")
@@ -553,7 +553,7 @@ describe("a script", function()
     assert.are.same({ 0, "body\ntask\nthe last\n", "" }, { result.code, result.out, result.err })
   end)
 
-  it("fails with a task that nobody can join", function()
+  it("fails with a task that no other task can join", function()
     local result = run[[
       local function inner() px.sleep(0.001) error("in the task") end
       px.spawn(function() inner() end)
@@ -564,7 +564,7 @@ describe("a script", function()
     assert.has.match("in upvalue 'inner'", result.err)
   end)
 
-  it("fails in the end with a task that nobody joined", function()
+  it("fails in the end with a task that was not joined", function()
     local result = run[[
       kept = px.spawn(function() error("never joined") end)
       px.sleep(0.001)
@@ -617,7 +617,7 @@ describe("a script", function()
     assert.are.same({ 0, "on\n", "" }, { result.code, result.out, result.err })
   end)
 
-  it("tells of many failures without losing time over them", function()
+  it("reports many failures quickly", function()
     local result = run[[
       local heap, tasks, told = {}, {}, 0
       for index = 1, 100000 do heap[index] = { index } end

@@ -53,7 +53,7 @@ local function buy(quantity, period, key)
 end
 
 describe("an alert", function()
-  it("is told once, forgotten when it has passed, and told again when it comes back", function()
+  it("is reported once, and again only after it was gone and has come back", function()
     sandbox:change("settings", { balance = "19.99" })
     for _ = 1, 3 do alerts("--balance", "20") end
     assert.are.same({ "1001Proxy: the balance is 19.99, below 20.00" }, texts())
@@ -65,7 +65,7 @@ describe("an alert", function()
     assert.are.same({ "1001Proxy: the balance is 5.00, below 20.00" }, { texts()[2] })
   end)
 
-  it("tells of orders that end soon, until they are extended", function()
+  it("reports orders that expire soon, until they are extended", function()
     local soon, later = buy(2, 2, "a"), buy(1, 30, "b")
     alerts("--within", "3d")
     alerts("--within", "3d")
@@ -89,7 +89,7 @@ describe("an alert", function()
     assert.has.match("^1001Proxy: order " .. id .. " %(1 isp US%) expires in ", texts()[1])
   end)
 
-  it("tells of orders whose proxies do not work, and how", function()
+  it("reports orders whose proxies do not work, and why", function()
     local id = buy(10, 30)
     alerts("--failing", "0", "--check-url", sandbox.trace_url)
     assert.are.equal(0, #texts())
@@ -123,7 +123,7 @@ describe("an alert", function()
     assert.are.equal(31, lines)
   end)
 
-  it("is left for the next run where nobody could be told", function()
+  it("is left for the next run if it could not be sent", function()
     server:stop()
     server = servers.start{ ["/hook"] = { { "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n" },
       servers.ok("ok") } }
@@ -169,7 +169,7 @@ describe("an alert", function()
     assert.are.equal(30, #seen)
   end)
 
-  it("is told by one of several processes at once", function()
+  it("is reported by one of several simultaneous processes", function()
     local script = program.write(home .. "/watch.lua", ([[
       local px = require "proxylua"
       for _ = 1, 3 do px.alerts{ balance = 2000, within = "3d", url = %q } end]]):format(server.url
@@ -184,7 +184,7 @@ describe("an alert", function()
     assert.are.equal(1, select(2, all:gsub("expires in", "")), all)
   end)
 
-  it("is told by another where the process that was to tell it has died", function()
+  it("is reported by another process if the one that claimed it has died", function()
     local code = [[
       local notes = require "proxylua.api.notes"
       for name, text in notes.each("alert", { api = true }) do
@@ -212,7 +212,7 @@ describe("an alert", function()
 end)
 
 describe("px.alerts", function()
-  it("tells of orders whatever bytes are in them", function()
+  it("reports orders with any bytes in them", function()
     local api = servers.start{
       ["/account"] = servers.ok('{"balance":"5.00","email":"\xFF@example.org"}'),
       ["/orders"] = servers.ok(
@@ -228,7 +228,7 @@ describe("px.alerts", function()
     api:stop()
   end)
 
-  it("answers all that is amiss, and what is new of it", function()
+  it("returns all problems, and which of them are new", function()
     local id = buy(1, 1)
     local first, again = eval[[
       local watch = { balance = "2000", within = "3d" }
@@ -241,7 +241,7 @@ describe("px.alerts", function()
     assert.are.equal(0, #texts())
   end)
 
-  it("refuses what it does not know, and a URL that it cannot tell to", function()
+  it("refuses unknown parameters, and a URL that it cannot send to", function()
     assert.are.equal("usage usage usage usage usage usage usage usage usage ", (eval[[
       local kinds = ""
       for _, params in ipairs{ {}, { balance = "much" }, { within = "soon" }, { failing = 100 }, { failing = "x" },
@@ -278,7 +278,7 @@ describe("proxylua alerts", function()
     assert.are.same({ "", "proxylua: no problems found\n" }, { alerts("--balance", "20") })
   end)
 
-  it("notes which orders do not tell when they end", function()
+  it("lists the orders without an expiry date", function()
     local id = buy(1, 1)
     for _, fault in ipairs{ "orders.list:omit=expires_at", "orders.list:say=expires_at~soon" } do
       sandbox:change("settings", { faults = { fault } })
@@ -289,7 +289,7 @@ describe("proxylua alerts", function()
     assert.are.same({ "", "proxylua: no problems found\n" }, { alerts("--balance", "20") })
   end)
 
-  it("refuses a receiver that it could not tell to while there is nothing to tell", function()
+  it("refuses an invalid receiver although it has no problem to report", function()
     for _, options in ipairs{ { "--url", "http://example.org/" }, { "--url", "https://example.org/",
       "--kind", "fax" },
       { "--url", "https://api.telegram.org/bot1:a" } } do

@@ -34,7 +34,7 @@ local function run(...)
 end
 
 describe("px.deposit", function()
-  it("makes an address, and answers that one from then on", function()
+  it("makes an address, and returns it from then on", function()
     local first, again, spelt = ask{ { currency = "USDT", network = "TRC20" },
       { currency = "USDT", network = "TRC20" },
       { currency = "usdt", network = "trc20" } }
@@ -73,7 +73,7 @@ describe("px.deposit", function()
     assert.is_nil(bitcoin.warning)
   end)
 
-  it("finds the address of a request whose answer was lost", function()
+  it("finds the address of a request whose response was lost", function()
     sandbox:change("settings", { faults = { "deposits.create_address:cut=after,count=1" } })
     local found, again = ask{ { currency = "LTC" }, { currency = "LTC" } }
     assert.is_string(found.address, found.message)
@@ -162,7 +162,7 @@ describe("px.deposit, of a server that says other things", function()
     assert.are.equal("b3", found.address)
   end)
 
-  it("tells of networks that the account's addresses show", function()
+  it("reports the networks of the account's addresses", function()
     local found = ask_of('[{"currency":"ETH","network":"ERC20","address":"0x1"},'
       .. '{"currency":"ETH","network":"Arbitrum","address":"0x2"}]', "{}",
       { currency = "ETH", network = "erc20" })
@@ -235,7 +235,7 @@ describe("px.deposits.wait", function()
       print(risen.rise, table.concat(looks, " "))]])
   end)
 
-  it("ends at its time, and where waiting helps nobody", function()
+  it("ends at its time limit, and if waiting is useless", function()
     assert.has.match("^timeout\tthe balance has not risen in 0s; the address stays valid[^\n]*\nforbidden\n$", wait[[
       local _, err = px.try(px.deposits.wait, { interval = 0.01, timeout = 0.05 })
       print(err.kind, err.message)
@@ -254,7 +254,7 @@ end)
 describe("proxylua deposit", function()
   local ADDRESS = "sandbox%-usdt%-%w+"
 
-  it("gives a pipe the address alone, and tells the warning beside it", function()
+  it("prints the address alone into a pipe, and the warning on standard error", function()
     local out, err = run("deposit", "USDT", "TRC20")
     assert.has.match("^currency\tnetwork\taddress\nUSDT\tTRC20\t" .. ADDRESS .. "\n$", out)
     assert.are.equal(

@@ -22,7 +22,7 @@ describe("px.orders.create", function()
     os.execute("rm -rf " .. sandbox.home .. "/state")
   end)
 
-  it("answers the order as the server does where that is whole", function()
+  it("returns the server's order if that is complete", function()
     local order = sandbox:eval(buy)
     local sold = sandbox:look("orders").orders[1]
     for _, name in ipairs{ "id", "price", "created_at", "expires_at" } do
@@ -32,7 +32,7 @@ describe("px.orders.create", function()
     assert.is_nil(requests()["orders.get"])
   end)
 
-  it("looks the order up where the server answers its id alone", function()
+  it("looks the order up if the server returns its id alone", function()
     sandbox:change("settings", { dialect = "bare" })
     local order = sandbox:eval(buy)
     local sold = sandbox:look("orders").orders[1]
@@ -43,7 +43,7 @@ describe("px.orders.create", function()
     assert.are.equal(1, requests()["orders.get"])
   end)
 
-  it("answers the parameters and the quote where it cannot be looked up", function()
+  it("returns the parameters and the quote if it cannot be looked up", function()
     sandbox:change("settings", { dialect = "bare", faults = { "orders.get:status=404" } })
     local order = sandbox:eval(buy)
     local sold = sandbox:look("orders").orders[1]
@@ -73,7 +73,7 @@ describe("px.orders.create", function()
     assert.are.equal("cancelled", again)
   end)
 
-  it("answers what would have been bought on a dry run", function()
+  it("returns what would have been bought in a dry run", function()
     local result = sandbox:run({ "--dry-run", "-e", [[
       local px = require "proxylua"
       local order = px.orders.create{ type = "isp", quantity = 2, country = "US", period = 30 }
@@ -136,7 +136,7 @@ describe("px.orders.wait", function()
   setup(function() sandbox = sandboxes.start() end)
   teardown(function() sandbox:stop() end)
 
-  it("answers proxies that are there", function()
+  it("returns proxies that exist", function()
     local url = sandbox:eval[[
       local order = px.orders.create{ type = "isp", quantity = 2, country = "US", period = 30 }
       return px.orders.wait(order.id)[2].url
