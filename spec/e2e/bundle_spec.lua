@@ -257,7 +257,8 @@ describe("a bundle", function()
     assert.are.equal(1, result.code)
     assert.matches("is a bundle itself", result.err)
     assert.is_nil(core.system.kind(folder .. "/app/out"))
-    assert.matches("is a binary program, not a Lua script", refused(folder, { "../shop", "-o", "out" }))
+    assert.matches("is a binary program, not a Lua script",
+      refused(folder, { "../shop", "-o", "out" }))
   end)
 end)
 
