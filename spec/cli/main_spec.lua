@@ -65,8 +65,8 @@ describe("the program", function()
   -- Starts code that says "ready", sends it signals, and answers its exit code and what it said.
   local function interrupted(code, ...)
     local line = start("io.stdout:write('ready\\n') io.stdout:flush() " .. code)
-    local pipe = io.popen(("%s 2>%s/err & pid=$!; echo $pid; wait $pid; echo $?"):format(line,
-      home))
+    local pipe = io.popen(("sh -c %s 2>%s/err; echo $?"):format(
+      program.quote("echo $$; exec " .. line), home))
     local pid = pipe:read("l")
     assert.equal("ready", pipe:read("l"))
     for _, signal in ipairs{ ... } do

@@ -136,9 +136,9 @@ describe("a store in PostgreSQL", function()
     first:signal("STOP")
     await(second, "lock account=A", "locked")
     first:signal("CONT")
-    assert.matches("^error the right to charge this account was lost",
+    assert.matches("^error this process lost the lock of the account",
       first:run("settle id=1 state=sent locked=1"))
-    assert.matches("^error the right to charge this account was lost",
+    assert.matches("^error this process lost the lock of the account",
       first:run("intend key=b locked=1"))
     assert.equal("changed", first:run("settle id=1 state=not_placed"))
     assert.matches("^reserved 2 ", second:run("intend key=b locked=1"))

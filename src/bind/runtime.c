@@ -118,6 +118,7 @@ void runtime_close(struct runtime *runtime)
   if (!runtime) return;
   runtime->tasks.current = NULL;
   repl_close(runtime->repl);
+  runtime->tasks.ending = false; /* those that report late purchases run to their end */
   engine_settle(runtime->engine);
   task_run_rest(runtime);
   if (runtime->L) lua_close(runtime->L);
