@@ -152,7 +152,8 @@ local function tell(gateway, count, screen)
       metrics = gateway.metrics_url })
     return core.system.flush()
   end
-  screen:note("%s is a proxy (HTTP and SOCKS 5) in front of %d; Ctrl-C ends it", gateway.url, count)
+  screen:note("%s is a proxy (HTTP and SOCKS 5) in front of %d %s; Ctrl-C ends it", gateway.url,
+    count, count == 1 and "proxy" or "proxies")
   if gateway.metrics_url then screen:note("counters: %s/metrics", gateway.metrics_url) end
 end
 
