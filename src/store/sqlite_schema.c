@@ -195,8 +195,8 @@ static const char *const migrations[] = {
     ") WITHOUT ROWID;",
 
     /* The moment of the intent by a clock that cannot be set: created_at is by one that can. */
-    "ALTER TABLE charges ADD intent_clock TEXT;"
-    "ALTER TABLE charges ADD intent_at INTEGER;",
+    ("ALTER TABLE charges ADD intent_clock TEXT;"
+     "ALTER TABLE charges ADD intent_at INTEGER;"),
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
