@@ -249,6 +249,7 @@ static void add_ending(const struct limiter_ticket *ticket, enum slots_end how, 
                                 .pause = pause};
   for (int i = 0; i < SLOTS_SCOPES; i++)
     ending.holds[i] = holds ? ticket->holds[i] : (struct slots_hold){.slot = -1};
+  if (holds) limiter_note_end(ticket->limiter, &ending);
   limiter_add_ending(ticket->limiter, &ending);
 }
 

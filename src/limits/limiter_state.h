@@ -4,11 +4,15 @@
 
 #include "limits/limiter.h"
 
-#define LIMITER_PARTS 8  /* parts of a window, for counting slots taken */
 #define LIMITER_BATCH 64 /* takes in one job at most */
 #define LIMITER_SETS                                                                              \
   (1 << SLOTS_SCOPES) /* sets of scopes: one queue each, so that a waiting one does not hold back \
                          the others */
+
+struct limiter_ends {
+  int64_t *at; /* from `first`, the earliest, on */
+  size_t first, count, capacity;
+};
 
 struct limiter_queue {
   struct limiter_ticket *first, *last;
@@ -41,12 +45,13 @@ struct limiter {
   int64_t pace[SLOTS_SCOPES]; /* while paced: between two requests */
   bool paced_told;            /* the present pacing was reported */
 
-  /* For each scope (limiter_share.c): slots that this process took recently, by parts of a window,
-   * the last of which has this number; whether other processes take some too. */
-  int taken[SLOTS_SCOPES][LIMITER_PARTS + 1];
-  int64_t part[SLOTS_SCOPES];
+  /* For each scope (limiter_share.c): slots of this process's requests under way, and when those of
+   * its ended requests are free again; whether other processes take slots too. */
+  int held[SLOTS_SCOPES];
+  struct limiter_ends ends[SLOTS_SCOPES];
   bool shared[SLOTS_SCOPES];
-  int64_t ask_at; /* until then it leaves free slots to the others */
+  bool full[SLOTS_SCOPES]; /* no slot was free at the last look */
+  int64_t ask_at;          /* until then it leaves free slots to the others */
 
   /* With the limits off. */
   unsigned trying;                             /* scopes that are paused, or wait for a probe */
@@ -92,6 +97,11 @@ void limiter_ask(struct limiter *limiter, bool look);
  * follows from a finished job. */
 size_t limiter_share(const struct limiter *limiter);
 void limiter_note_taken(struct limiter *limiter, int64_t now);
+
+/* A request that had slots has ended. */
+void limiter_note_end(struct limiter *limiter, const struct slots_ending *ending);
+
+void limiter_forget_ends(struct limiter *limiter);
 
 /* With the limits off (limiter_off.c): grants what may go, ends a probe, reads other processes'
  * pauses now and then. */

@@ -124,6 +124,7 @@ static void hand_out(struct limiter *limiter, size_t k, int64_t now)
   if (taking->granted && wanted) {
     memcpy(ticket->holds, taking->holds, sizeof ticket->holds);
     ticket->lease_until = limiter->job.asked_at + taking->lease;
+    for (int i = 0; i < SLOTS_SCOPES; i++) limiter->held[i] += limiter_has(taking->scopes, i);
     limiter_grant(ticket);
   } else if (taking->granted)
     give_back(limiter, taking);
@@ -154,6 +155,7 @@ static void refuse_asked(struct limiter *limiter)
 
 void limiter_end(struct limiter *limiter)
 {
+  limiter_forget_ends(limiter);
   free(limiter->endings);
   free(limiter->job.endings);
   free(limiter);
