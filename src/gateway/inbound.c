@@ -46,26 +46,6 @@ static int authorize(struct conn *conn)
   return valid ? 0 : 400;
 }
 
-static const char *phrase_of(int status)
-{
-  static const struct {
-    int status;
-    const char *phrase;
-  } phrases[] = {{400, "Bad Request"},
-                 {403, "Forbidden"},
-                 {404, "Not Found"},
-                 {405, "Method Not Allowed"},
-                 {407, "Proxy Authentication Required"},
-                 {431, "Request Header Fields Too Large"},
-                 {502, "Bad Gateway"},
-                 {503, "Service Unavailable"},
-                 {504, "Gateway Timeout"},
-                 {505, "HTTP Version Not Supported"}};
-  for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++)
-    if (phrases[i].status == status) return phrases[i].phrase;
-  return "Error";
-}
-
 void inbound_close(struct conn *conn)
 {
   conn->state = CLOSING;
@@ -106,7 +86,7 @@ void inbound_refuse(struct conn *conn, int status, const char *error, const char
                          "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
                          "Content-Length: %zu\r\nConnection: close\r\n"
                          "Proxy-Status: proxylua; error=%s; details=\"%s\"\r\n%s\r\n",
-                         status, phrase_of(status), strlen(quoted) + 19, error, quoted,
+                         status, proxy_head_phrase(status), strlen(quoted) + 19, error, quoted,
                          status == 407 ? "Proxy-Authenticate: Basic realm=\"proxylua\"\r\n" : "");
   if (!conn->head.without_body) ok = ok && buffer_print(&out, "proxylua gateway: %s\n", quoted);
   ok = ok && side_send(&conn->client, out.data, out.size);

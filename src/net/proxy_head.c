@@ -211,3 +211,23 @@ int proxy_head_read(struct proxy_head *head, const char *text, size_t size)
     if (!write_header(head, &framing, line)) status = 503;
   return status == 0 ? finish(head, &framing) : status;
 }
+
+const char *proxy_head_phrase(int status)
+{
+  static const struct {
+    int status;
+    const char *phrase;
+  } phrases[] = {{400, "Bad Request"},
+                 {403, "Forbidden"},
+                 {404, "Not Found"},
+                 {405, "Method Not Allowed"},
+                 {407, "Proxy Authentication Required"},
+                 {431, "Request Header Fields Too Large"},
+                 {502, "Bad Gateway"},
+                 {503, "Service Unavailable"},
+                 {504, "Gateway Timeout"},
+                 {505, "HTTP Version Not Supported"}};
+  for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++)
+    if (phrases[i].status == status) return phrases[i].phrase;
+  return "Error";
+}

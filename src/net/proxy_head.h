@@ -35,4 +35,7 @@ struct proxy_head {
  * 0, or the HTTP status that refuses it. The caller frees `head->origin` in any case. */
 int proxy_head_read(struct proxy_head *head, const char *text, size_t size);
 
+/* The words behind the status of a response to a client, such as "Bad Gateway". */
+const char *proxy_head_phrase(int status);
+
 #endif

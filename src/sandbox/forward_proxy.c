@@ -92,30 +92,12 @@ static size_t unsent(struct bufferevent *side)
   return evbuffer_get_length(bufferevent_get_output(side));
 }
 
-static const char *reason(int status)
-{
-  static const struct {
-    int status;
-    const char *text;
-  } reasons[] = {{400, "Bad Request"},
-                 {403, "Forbidden"},
-                 {407, "Proxy Authentication Required"},
-                 {431, "Request Header Fields Too Large"},
-                 {502, "Bad Gateway"},
-                 {503, "Service Unavailable"},
-                 {504, "Gateway Timeout"},
-                 {505, "HTTP Version Not Supported"}};
-  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-    if (reasons[i].status == status) return reasons[i].text;
-  return "Error";
-}
-
 static void send_answer(struct relay *r, int status, const char *text, bool keep)
 {
   evbuffer_add_printf(
       bufferevent_get_output(r->client),
       "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s\n", status,
-      reason(status),
+      proxy_head_phrase(status),
       status == 407 ? "Proxy-Authenticate: Basic realm=\"proxylua sandbox\"\r\n" : "",
       strlen(text) + 1, keep ? "" : "Connection: close\r\n", text);
 }
