@@ -339,7 +339,10 @@ local function field(section, name)
   return section[group] and section[group][member]
 end
 
-local function put(settings, name, value)
+--- Puts a value into a table of settings; nil removes it, and a group that it leaves empty.
+-- @param settings table, changed in place
+-- @param name such as "timeout" or "spend.per_run"
+function M.put(settings, name, value)
   local group, member = name:match("^(%w+)%.([%w_]+)$")
   if not group then
     settings[name] = value
@@ -347,6 +350,7 @@ local function put(settings, name, value)
   end
   settings[group] = settings[group] or {}
   settings[group][member] = value
+  if not next(settings[group]) then settings[group] = nil end
 end
 
 -- The first place that has a value: returns the value, its source, and whether that is the file.
@@ -396,7 +400,7 @@ function M.read(flags, options)
       value, from = row.default ~= nil and types[row[2]](row.default) or nil, "default"
     end
     if value ~= nil then
-      put(settings, row[1], value)
+      M.put(settings, row[1], value)
       sources[row[1]] = from
     end
   end

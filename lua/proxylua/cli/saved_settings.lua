@@ -42,17 +42,6 @@ function M.folder()
   return folder_of(path)
 end
 
-local function put(values, name, value)
-  local group, member = name:match("^(%w+)%.([%w_]+)$")
-  if not group then
-    values[name] = value
-    return
-  end
-  values[group] = values[group] or {}
-  values[group][member] = value
-  if not next(values[group]) then values[group] = nil end
-end
-
 --- Saves a setting.
 -- @param profile name, nil for none
 -- @param name such as "spend.per_run"
@@ -69,7 +58,7 @@ function M.set(profile, name, value)
     data.profiles[profile] = data.profiles[profile] or {}
     values = data.profiles[profile]
   end
-  put(values, name, value)
+  config.put(values, name, value)
   if profile and not next(values) then data.profiles[profile] = nil end
   config.check(path, data)
   core.system.write_file(path, HEAD .. "return " .. source(data, "") .. "\n", MODE)
