@@ -390,14 +390,6 @@ describe("through the proxies that a sandbox sells", function()
   end)
 end)
 
-local function free_port()
-  local pipe = assert(io.popen("perl -MIO::Socket::INET -e 'print IO::Socket::INET->new("
-    .. "LocalAddr => \"127.0.0.1\", Listen => 1)->sockport'"))
-  local port = pipe:read("n")
-  pipe:close()
-  return assert(port)
-end
-
 describe("squid", function()
   if not os.getenv("EXPORT_LONG") then
     return pending("runs with EXPORT_LONG=1, as make check-export does")
@@ -432,7 +424,7 @@ describe("squid", function()
     }]]
 
   it("uses each of twelve logins at one host and port", function()
-    local home, port = program.folder(), free_port()
+    local home, port = program.folder(), program.free_port()
     local script = program.write(home .. "/proxy.pl", server)
     local proxy_pipe = assert(io.popen("echo $$; exec perl " .. script))
     local proxy_pid, proxy_port = proxy_pipe:read("n", "n")

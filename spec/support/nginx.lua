@@ -34,21 +34,13 @@ http {
 }
 ]]
 
-local function free_port()
-  local pipe = assert(io.popen("perl -MIO::Socket::INET -e 'print IO::Socket::INET->new("
-    .. "LocalAddr => \"127.0.0.1\", Listen => 1)->sockport'"))
-  local port = pipe:read("n")
-  pipe:close()
-  return assert(port)
-end
-
 local function answers(port)
   local ok, err = pcall(core.http.get, ("https://127.0.0.1:%d/"):format(port))
   return ok or not tostring(err):find("Failed to connect", 1, true)
 end
 
 local function start(folder)
-  local http2, http1 = free_port(), free_port()
+  local http2, http1 = program.free_port(), program.free_port()
   program.write(folder .. "/nginx.conf", CONFIGURATION:format(http2, http1))
   local line = "PATH=$PATH:/usr/sbin; cd %s && exec nginx -p . -c nginx.conf 2>start.log & echo $!"
   local pipe = io.popen(line:format(folder))

@@ -41,6 +41,15 @@ function M.folder()
   return path
 end
 
+--- A port of this machine that no program uses now.
+function M.free_port()
+  local pipe = assert(io.popen("perl -MIO::Socket::INET -e 'print IO::Socket::INET->new("
+    .. "LocalAddr => \"127.0.0.1\", Listen => 1)->sockport'"))
+  local port = pipe:read("n")
+  pipe:close()
+  return assert(port)
+end
+
 function M.write(path, text)
   local file = assert(io.open(path, "wb"))
   assert(file:write(text))

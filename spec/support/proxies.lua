@@ -8,14 +8,6 @@ local M = {}
 local Proxy = {}
 Proxy.__index = Proxy
 
-local function free_port()
-  local pipe = assert(io.popen("perl -MIO::Socket::INET -e 'print IO::Socket::INET->new("
-    .. "LocalAddr => \"127.0.0.1\", Listen => 1)->sockport'"))
-  local port = pipe:read("n")
-  pipe:close()
-  return assert(port)
-end
-
 local function listens(port)
   return os.execute(("bash -c '</dev/tcp/127.0.0.1/%d' 2>/dev/null"):format(port))
 end
@@ -23,7 +15,7 @@ end
 local function start(command, files)
   local folder = program.folder()
   assert(os.execute("chmod a+rwx " .. folder))
-  local port = free_port()
+  local port = program.free_port()
   local function fill(text) return (text:gsub("@(%l+)@", { folder = folder, port = port })) end
   for name, text in pairs(files or {}) do program.write(folder .. "/" .. name, fill(text)) end
   local line = "PATH=$PATH:/usr/sbin; cd %s && exec setsid %s >log 2>&1 & echo $!"
