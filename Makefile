@@ -64,7 +64,7 @@ needs_check-mcp  = test $(npm)
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
-installing = $(filter demo test test-fast crash storm check% bench doc deps,$(MAKECMDGOALS))
+installing = $(filter demo test test-fast crash storm check% fuzz bench doc deps,$(MAKECMDGOALS))
 purposes   = build $(foreach goal,$(MAKECMDGOALS),$(or $(needs_$(goal)),$(if $(filter check-%,$(goal)),$(needs_check))))
 
 # $(call run_specs,PROGRAM,OPTIONS OF BUSTED): all of them, or the one that is asked for.
@@ -302,7 +302,7 @@ check-headers: | packages
 	$(call step,! for header in $$(find src -name '*.h'); do \
 	  $(CC) $(filter-out -MMD -MP,$(flags)) -Werror -fsyntax-only -x c $$header || echo $$header; done 2>&1 | grep .)
 
-# Plain English in the documentation and the help: tools/words has the list.
+# Plain English in the documentation, the help and the source code: tools/words has the list.
 check-words: build/proxylua
 	$(call step,$< tools/check_words.lua $(wildcard *.md docs/*.md docs/help/*.txt))
 

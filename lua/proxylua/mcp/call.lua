@@ -9,7 +9,7 @@ local Call = {}
 Call.__index = Call
 
 local PROGRESS_SECONDS <const> = 0.2 -- between two notices
-local ANSWER_SECONDS <const> = 600   -- for a person to decide
+local DECISION_SECONDS <const> = 600 -- for a person to decide
 
 local levels = { debug = 1, info = 2, notice = 3, warning = 4, error = 5, critical = 6, alert = 7,
   emergency = 8 }
@@ -60,9 +60,9 @@ local function form(question)
     required = core.json.array{ "confirm" } } }
 end
 
-local function is_yes(answer)
-  return type(answer) == "table" and answer.action == "accept" and type(answer.content) == "table"
-    and answer.content.confirm == true
+local function is_yes(response)
+  return type(response) == "table" and response.action == "accept"
+    and type(response.content) == "table" and response.content.confirm == true
 end
 
 -- What a yes is for: this call and this price, in this run of the server.
@@ -72,13 +72,13 @@ local function state_of(call, price)
     protocol.encode(params.arguments or {}), price))
 end
 
--- The request ends with the question, and comes again with the answer.
+-- The request ends with the question, and comes again with the response.
 local function ask_again(call, question, price)
   local state = state_of(call, price)
-  local answers = call.params.inputResponses
-  local answer = type(answers) == "table" and answers.confirm
-  if answer and call.params.requestState == state then
-    if is_yes(answer) then return end
+  local responses = call.params.inputResponses
+  local response = type(responses) == "table" and responses.confirm
+  if response and call.params.requestState == state then
+    if is_yes(response) then return end
     refuse("the person did not agree")
   end
   error({ result = { resultType = "input_required", requestState = state, inputRequests = {
@@ -101,7 +101,7 @@ function Call:ask(question, price)
   if self.meta then return ask_again(self, question, price) end
   local params = form(question)
   if self.session.version ~= protocol.SESSIONS[1] then params.mode = nil end
-  if not is_yes(self.session:request("elicitation/create", params, ANSWER_SECONDS)) then
+  if not is_yes(self.session:request("elicitation/create", params, DECISION_SECONDS)) then
     refuse("the person did not agree")
   end
 end

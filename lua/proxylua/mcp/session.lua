@@ -114,7 +114,7 @@ notices["notifications/cancelled"] = function(session, params)
 end
 
 -- The response to a question of the server.
-local function take_answer(session, message)
+local function take_response(session, message)
   local asked = session.asked[key_of(message.id)]
   if not asked then return end
   asked.result = message.result or { action = "cancel" }
@@ -137,7 +137,7 @@ local function dispatch(session, message, reply)
     return reply(protocol.anonymous("request", "not a JSON-RPC 2.0 message"))
   end
   if not message.method then
-    take_answer(session, message)
+    take_response(session, message)
     return reply(nil)
   end
   if message.id == nil then
@@ -179,8 +179,8 @@ local function take(session, line)
   dispatch_all(session, message)
 end
 
---- Asks something of the client and waits for the answer. Not in the modern revision, whose servers
--- send no requests.
+--- Sends a request to the client and waits for the response. Not in the modern revision, whose
+-- servers send no requests.
 -- @return result of the client, nil after `seconds`
 function Session:request(method, params, seconds)
   self.questions = self.questions + 1
