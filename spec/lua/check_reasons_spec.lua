@@ -56,10 +56,14 @@ describe("the reason of a proxy", function()
     assert.are.same({ "works" }, reasons{ socks:url("socks5h", "bob:s3c") })
   end)
 
-  it("is rules for what a SOCKS proxy does not allow, and proxy for what it cannot reach",
-    function()
-    local dante, socks = keep(proxies.dante()), keep(proxies.microsocks())
-    assert.are.equal("rules", reasons{ dante:url("socks5h") }[1])
+  it("is rules for what a SOCKS proxy does not allow", function()
+    local dante = proxies.dante()
+    if not dante then return pending("dante is not installed: Debian 13 has no package of it") end
+    assert.are.equal("rules", reasons{ keep(dante):url("socks5h") }[1])
+  end)
+
+  it("is proxy for what a SOCKS proxy cannot reach", function()
+    local socks = keep(proxies.microsocks())
     assert.are.equal("proxy", reasons({ socks:url("socks5h", "bob:s3c") },
       "http://127.0.0.1:1/")[1])
   end)

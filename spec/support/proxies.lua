@@ -69,8 +69,9 @@ function M.microsocks()
   return start("microsocks -i 127.0.0.1 -p @port@ -u bob -P s3c")
 end
 
---- dante, whose rules allow no destination.
+--- dante, whose rules allow no destination. Nil where it is not installed.
 function M.dante()
+  if not os.execute("PATH=$PATH:/usr/sbin command -v danted >/dev/null") then return nil end
   return start("danted -f @folder@/danted.conf -p @folder@/pid", { ["danted.conf"] = [[
 logoutput: @folder@/dante.log
 internal: 127.0.0.1 port = @port@
