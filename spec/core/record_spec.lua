@@ -355,7 +355,7 @@ describe("an answer", function()
         { "true", "orders.list", "true" },
       { '{"a":[1],"b":[2]}', "orders.list", "an object" },
       { '[{"id":1},7]', "orders.list", "item 2 is a number" },
-        { "[null]", "orders.list", "item 1 is false" },
+        { "[null]", "orders.list", "item 1 is nothing" },
       { "[]", "account.get", "expected an account, and the server sent a list" },
       { "", "account.get", "expected an account, and the server sent nothing" },
       { '"x"', "account.get", "a text" },

@@ -158,12 +158,22 @@ static void scrub(struct client_call *call)
   body->data[body->size] = '\0';
 }
 
+/* Parses the response; what is not JSON, or was asked for as a text, is left as it is. */
+static void parse(struct client_call *call)
+{
+  const struct endpoint *endpoint = call->request.endpoint;
+  struct http_exchange *x = call->exchange;
+  bool as_text = endpoint && endpoint->text && call->error.kind == ERROR_NONE;
+  if (x && x->body.size > 0 && !as_text) json_parse(&x->json, x->body.data, x->body.size);
+}
+
 static void finish(struct client_call *call)
 {
   settle_slots(call);
   call->state = CALL_DONE;
   call->error.endpoint = call->request.endpoint ? call->request.endpoint->name : NULL;
   scrub(call);
+  parse(call);
   call->done(call->arg, call);
 }
 

@@ -130,7 +130,9 @@ static int notify_late(lua_State *L)
                               .path = late->path,
                               .body = late->body};
   const struct charge_news news = {.visit = &visit, .order_id = late->order_id};
-  record_answer(L, late->answer, late->answer_size, late->endpoint);
+  struct json_document *response = record_push_document(L);
+  json_parse(response, late->answer, late->answer_size);
+  record_answer(L, response, late->endpoint, 0, 0);
   int result = lua_gettop(L);
   if (late->has_quote) money_push(L, late->quote);
   notify_watcher(L, &news, result, late->has_quote ? result + 1 : 0);
@@ -180,14 +182,29 @@ void api_on_late_charge(void *runtime, const struct purchase_charge *charge,
   deliver_soon(runtime, &late->delivery);
 }
 
-/* Raises the error, completed by what the server said. `news`: of a charge, else NULL. Stack: … ->
- * .
- */
-static int fail(lua_State *L, struct error *err, const char *body, size_t size,
+/* Pushes bytes as a string; NULL: an empty one. */
+static void push_bytes(lua_State *L, const struct buffer *bytes)
+{
+  lua_pushlstring(L, bytes && bytes->data ? bytes->data : "", bytes ? bytes->size : 0);
+}
+
+/* Pushes the records of a response, which is freed. */
+static int push_answer(lua_State *L, const struct visit *visit, struct json_document *response)
+{
+  record_answer(L, response, visit->endpoint, visit->page, visit->limit);
+  json_free(response);
+  return 1;
+}
+
+/* Raises the error, completed by the server's words in the response, whose text is on top of the
+ * stack. `news`: of a charge, else NULL. */
+static int fail(lua_State *L, struct error *err, const struct json_document *response,
                 const struct charge_news *news)
 {
+  size_t size;
+  const char *body = lua_tolstring(L, -1, &size);
   bool explained = size > 0 && err->status >= 400 && err->kind != ERROR_OUTCOME_UNKNOWN;
-  if (explained) record_error(L, body, size, err);
+  if (explained) record_error(L, response, body, size, err);
   if (news) notify_watcher(L, news, 0, 0);
   return explained ? error_raise_with(L, err, lua_gettop(L)) : error_raise(L, err);
 }
@@ -202,25 +219,26 @@ static void note_clock(struct engine *engine, struct http_exchange *x)
   engine->ahead = date + 0.5 - (double)now.tv_sec - (double)now.tv_nsec / 1e9;
 }
 
-/* Stack: visit … -> the call's result. The call is given back as soon as its body is in Lua. */
+/* Stack: visit … -> the call's result. The call is released as soon as its response is in Lua. */
 static int finish_call(lua_State *L, struct visit *visit)
 {
   struct client_call *call = visit->call;
   struct http_exchange *x = call->exchange;
   struct error err = call->error;
-  visit->call = NULL;
+  bool text = visit->endpoint && visit->endpoint->text;
+  struct json_document *response = record_push_document(L);
   note_clock(engine_use(L), x);
-  bool answered = x && x->body.data;
-  lua_pushlstring(L, answered ? x->body.data : "", answered ? x->body.size : 0);
-  client_release(call);
-  size_t size;
-  const char *body = lua_tolstring(L, -1, &size);
-  if (err.kind != ERROR_NONE) return fail(L, &err, body, size, NULL);
-  if (visit->endpoint && visit->endpoint->text) {
-    if (visit->save_as) lua_pushstring(L, visit->save_as);
-    return 1;
+  if (text || err.kind != ERROR_NONE) push_bytes(L, x ? &x->body : NULL);
+  visit->call = NULL;
+  if (x) {
+    *response = x->json;
+    x->json = (struct json_document){0};
   }
-  return record_answer_page(L, body, size, visit->endpoint, visit->page, visit->limit);
+  client_release(call);
+  if (err.kind != ERROR_NONE) return fail(L, &err, response, NULL);
+  if (!text) return push_answer(L, visit, response);
+  if (visit->save_as) lua_pushstring(L, visit->save_as);
+  return 1;
 }
 
 static void push_money(lua_State *L, const char *field, money amount)
@@ -247,16 +265,16 @@ static int finish_charge(lua_State *L, struct visit *visit)
   struct error err = charge->error;
   char order_id[sizeof charge->order_id];
   struct charge_news news = {.visit = visit, .order_id = strcpy(order_id, charge->order_id)};
+  struct json_document *response = record_push_document(L);
+  json_parse(response, charge->answer.data ? charge->answer.data : "", charge->answer.size);
+  push_bytes(L, err.kind != ERROR_NONE ? &charge->answer : NULL);
   visit->charge = NULL;
-  lua_pushlstring(L, charge->answer.data ? charge->answer.data : "", charge->answer.size);
   bool dry_run = charge->dry_run, has_quote = charge->has_quote, repeated = charge->repeated;
   money quote = charge->quote;
   purchase_release(charge);
-  size_t size;
-  const char *body = lua_tolstring(L, -1, &size);
   if (err.kind != ERROR_NONE) {
     news.err = &err;
-    return fail(L, &err, body, size, &news);
+    return fail(L, &err, response, &news);
   }
   if (dry_run) {
     lua_newtable(L);
@@ -264,7 +282,7 @@ static int finish_charge(lua_State *L, struct visit *visit)
     lua_setfield(L, -2, "dry_run");
     push_money(L, "price", quote);
   } else {
-    record_answer(L, body, size, visit->endpoint);
+    push_answer(L, visit, response);
   }
   int result = lua_gettop(L);
   if (has_quote) money_push(L, quote);

@@ -193,57 +193,6 @@ bool engine_find_key(struct runtime *runtime, struct engine *engine, struct erro
   return engine->key != NULL;
 }
 
-/* A finalizer that waits would turn the loop inside of itself. */
-static bool pause_collector(lua_State *L)
-{
-  bool running = lua_gc(L, LUA_GCISRUNNING) == 1;
-  if (running) lua_gc(L, LUA_GCSTOP);
-  return running;
-}
-
-/* A purchase_reader: runs on a Lua thread of its own, since it is called from within the loop. */
-static bool read_answer(void *arg, enum record_kind kind, const char *body, size_t size,
-                        const char *field, char *text, size_t capacity)
-{
-  const struct engine *engine = arg;
-  lua_State *L = engine->reader;
-  struct buffer value = {0};
-  bool collecting = pause_collector(L);
-  bool found = record_field_text(L, body, size, kind, field, &value) && value.size < capacity &&
-               strlen(value.data) == value.size;
-  if (found) memcpy(text, value.data, value.size + 1);
-  buffer_free(&value);
-  lua_settop(L, 0);
-  if (collecting) lua_gc(L, LUA_GCRESTART);
-  return found;
-}
-
-/* A purchase_lister, on the reader's thread. */
-static bool list_answer(void *arg, const struct record_query *query, const char *body, size_t size,
-                        struct record_listing *listing,
-                        bool (*visit)(void *arg, const char *const *texts), void *visit_arg)
-{
-  const struct engine *engine = arg;
-  lua_State *L = engine->reader;
-  bool collecting = pause_collector(L);
-  bool read = record_list_texts(L, body, size, query, listing, visit, visit_arg);
-  lua_settop(L, 0);
-  if (collecting) lua_gc(L, LUA_GCRESTART);
-  return read;
-}
-
-/* A purchase_refusal, on the reader's thread. */
-static bool refuses(void *arg, const char *body, size_t size)
-{
-  const struct engine *engine = arg;
-  lua_State *L = engine->reader;
-  bool collecting = pause_collector(L);
-  bool refusal = record_is_refusal(L, body, size);
-  lua_settop(L, 0);
-  if (collecting) lua_gc(L, LUA_GCRESTART);
-  return refusal;
-}
-
 static bool open_purchase(struct engine *engine, struct error *err)
 {
   struct purchase_settings settings = {.loop = engine->loop,
@@ -254,10 +203,6 @@ static bool open_purchase(struct engine *engine, struct error *err)
                                        .dry_run = engine->dry_run,
                                        .timeout = engine->timeout,
                                        .settle = engine->settle,
-                                       .read = read_answer,
-                                       .list = list_answer,
-                                       .refuses = refuses,
-                                       .read_arg = engine,
                                        .tell = tell,
                                        .tell_arg = engine,
                                        .placed_late = api_on_late_charge,
@@ -363,11 +308,6 @@ struct engine *engine_use(lua_State *L)
   struct engine *engine = configured(L);
   if (engine->opened) return engine;
   struct error err = ERROR_INIT;
-  if (!engine->reader) {
-    engine->reader = lua_newthread(L);
-    lua_sethook(engine->reader, NULL, 0, 0); /* a script's hook is not for the engine */
-    lua_rawsetp(L, LUA_REGISTRYINDEX, engine);
-  }
   engine->opened = open_parts(runtime, engine, &err);
   if (engine->opened) return engine;
   close_parts(engine);

@@ -28,9 +28,8 @@ struct engine {
   struct client *client;
   struct purchase *purchase;
   struct ask ask;
-  lua_State *reader; /* a thread for decoding responses in completions */
-  bool has_clock;    /* a response had the server's time */
-  double ahead;      /* seconds by which the server's clock was ahead of ours then */
+  bool has_clock; /* a response had the server's time */
+  double ahead;   /* seconds by which the server's clock was ahead of ours then */
 };
 
 /* Takes the settings from the table at `index`; a usage error when it was done before, a config

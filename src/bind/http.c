@@ -50,11 +50,10 @@ static void push_headers(lua_State *L, const char *head)
 
 static int response_json(lua_State *L)
 {
-  size_t size;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_getfield(L, 1, "body");
-  const char *text = luaL_checklstring(L, -1, &size);
-  json_decode(L, text, size);
+  luaL_checkstring(L, -1);
+  json_decode(L);
   return 1;
 }
 

@@ -3,30 +3,26 @@
  * right at once instead of in a second pass. */
 #include "bind/json.h"
 
-#include <inttypes.h>
 #include <lauxlib.h>
 #include <lua-cjson.h>
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "bind/args.h"
 #include "bind/error.h"
 
 #define LEVELS 16         /* of nesting, whose sizes are remembered */
 #define LARGEST_GUESS 256 /* fields or items that a table is made for in advance */
-#define LONGEST_NUMBER 15 /* significant digits that a double surely keeps */
 
 /* Their addresses name registry entries: cjson's decode, the mark of lists, px.json.null. */
 static const char decode_key, list_key, null_key;
 
 /* Upvalue 2 of cjson's decode. Upvalue 3 is the mark of lists. */
 struct decoder {
-  bool list;       /* the table about to be made is a list */
-  bool keeps_null; /* see struct json_body */
-  bool list_null;  /* a null in a list is px.json.null, else false */
+  bool list; /* the table about to be made is a list */
   unsigned short
       sizes[LEVELS]; /* of the last table on each level, a fair guess of the next one's */
 };
@@ -93,10 +89,7 @@ void json_set_item(lua_State *L, int table, lua_Integer position)
         (unsigned short)(position < LARGEST_GUESS ? position : LARGEST_GUESS);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
-    if (decoder && decoder->list_null)
-      json_push_null_value(L);
-    else
-      lua_pushboolean(L, false);
+    json_push_null_value(L);
   }
   if (position == 1) {
     lua_pushnil(L);
@@ -107,11 +100,8 @@ void json_set_item(lua_State *L, int table, lua_Integer position)
 
 void json_push_null(lua_State *L, void *null)
 {
-  struct decoder *decoder = decoder_of(L);
-  if (decoder && decoder->keeps_null)
-    lua_pushlightuserdata(L, null);
-  else
-    lua_pushnil(L);
+  (void)null;
+  lua_pushnil(L);
 }
 
 /* A long number travels from json_read_number to json_push_number as a NaN that holds its address
@@ -147,77 +137,15 @@ void json_push_number(lua_State *L, lua_Number number)
   }
 }
 
-struct number {
-  uint64_t digits; /* without the decimal point; meaningless beyond 19 of them */
-  int count;       /* of digits, from the first that is not zero */
-};
-
-static bool is_digit(char c)
-{
-  return c >= '0' && c <= '9';
-}
-
-static const char *read_digits(const char *text, struct number *number)
-{
-  for (; is_digit(*text); text++) {
-    number->digits = number->digits * 10 + (uint64_t)(*text - '0');
-    if (number->digits != 0 || number->count > 0) number->count++;
-  }
-  return text;
-}
-
-/* [eE][+-]digits, clamped to what no double reaches; NULL when the digits are missing. */
-static const char *read_exponent(const char *text, int *exponent)
-{
-  bool negative = *++text == '-';
-  if (*text == '-' || *text == '+') text++;
-  if (!is_digit(*text)) return NULL;
-  for (; is_digit(*text); text++)
-    if (*exponent < 100000) *exponent = *exponent * 10 + (*text - '0');
-  if (negative) *exponent = -*exponent;
-  return text;
-}
-
-/* digits * 10^exponent, to the nearest. Up to 10^22 powers of ten are exact; text without a decimal
- * point means the same in every locale. */
-static double to_double(uint64_t digits, int exponent)
-{
-  static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-  if (exponent == 0) return (double)digits;
-  if (exponent < 0 && exponent >= -22) return (double)digits / powers[-exponent];
-  if (exponent > 0 && exponent <= 22) return (double)digits * powers[exponent];
-  char text[48];
-  snprintf(text, sizeof text, "%" PRIu64 "e%d", digits, exponent);
-  return strtod(text, NULL);
-}
-
 /* Reads by JSON's own grammar, which strtod does not keep to. *end stays at `text` when there is no
  * number, or one that is too big. */
 double json_read_number(const char *text, char **end)
 {
-  struct number number = {0};
-  int exponent = 0;
-  bool negative = *text == '-';
-  *end = (char *)text;
-  const char *start = text + negative, *at = read_digits(start, &number);
-  if (at == start || (*start == '0' && at > start + 1)) return 0;
-  const char *point = at;
-  if (*point == '.') {
-    at = read_digits(point + 1, &number);
-    if (at == point + 1) return 0;
-  }
-  int decimals = *point == '.' ? (int)(at - point - 1) : 0;
-  if ((*at == 'e' || *at == 'E') && !(at = read_exponent(at, &exponent))) return 0;
-  double value = wrap_address(text);
-  if (number.count <= LONGEST_NUMBER) {
-    value = to_double(number.digits, exponent - decimals);
-    if (isinf(value)) return 0;
-    if (negative) value = -value;
-  }
-  *end = (char *)at;
-  return value;
+  struct json_number number;
+  const char *after = json_scan_number(text, &number);
+  *end = (char *)(after ? after : text);
+  if (!after) return 0;
+  return number.type == JSON_DIGITS ? wrap_address(text) : number.value;
 }
 
 /* cjson's message on top, in words. */
@@ -265,113 +193,24 @@ static const char *check(lua_State *L, const char *text, size_t size)
   return nul ? lua_pushfstring(L, "a NUL byte at character %d", (int)(nul - text) + 1) : NULL;
 }
 
-/* Replaces the text on top by its value, or by a message. A finalizer may decode meanwhile: it
- * finds the decoder set for another text, and leaves it as it was. */
-static bool decode(lua_State *L, bool keeps_null, bool list_null)
+/* Replaces the text on top by its value, or by a message. */
+static bool decode(lua_State *L)
 {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
-  lua_getupvalue(L, -1, 2);
-  struct decoder *decoder = lua_touserdata(L, -1), before = *decoder;
-  decoder->keeps_null = keeps_null;
-  decoder->list_null = list_null;
-  lua_pop(L, 1);
   lua_insert(L, -2);
   int status = lua_pcall(L, 1, 1, 0);
-  decoder->keeps_null = before.keeps_null;
-  decoder->list_null = before.list_null;
   if (status == LUA_OK) return true;
   if (status != LUA_ERRRUN) return lua_error(L);
   explain(L);
   return false;
 }
 
-static bool try_decode(lua_State *L, const char *text, size_t size, bool keeps_null, bool list_null)
+void json_decode(lua_State *L)
 {
+  size_t size;
+  const char *text = lua_tolstring(L, -1, &size);
   luaL_checkstack(L, 4, NULL);
-  if (check(L, text, size)) return false;
-  if (lua_type(L, -1) == LUA_TSTRING && lua_tostring(L, -1) == text && lua_rawlen(L, -1) == size)
-    lua_pushvalue(L, -1);
-  else
-    lua_pushlstring(L, text, size);
-  return decode(L, keeps_null, list_null);
-}
-
-bool json_try_decode(lua_State *L, const char *text, size_t size)
-{
-  return try_decode(L, text, size, false, false);
-}
-
-static int hex_digit(char c)
-{
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The UTF-16 unit of an escape such as \ud83d at `text`, -1 when there is not one. */
-static int read_escape(const char *text, const char *end)
-{
-  int unit = 0;
-  if (end - text < 6 || text[0] != '\\' || text[1] != 'u') return -1;
-  for (int i = 2; i < 6 && unit >= 0; i++) {
-    int digit = hex_digit(text[i]);
-    unit = digit < 0 ? -1 : unit * 16 + digit;
-  }
-  return unit;
-}
-
-/* The next escape of a surrogate without its other half, NULL when there is none. */
-static const char *find_unpaired(const char *text, const char *end)
-{
-  while ((text = memchr(text, '\\', (size_t)(end - text)))) {
-    int unit = read_escape(text, end);
-    if (unit >= 0xDC00 && unit <= 0xDFFF) return text;
-    if (unit >= 0xD800 && unit <= 0xDBFF) {
-      int low = read_escape(text + 6, end);
-      if (low < 0xDC00 || low > 0xDFFF) return text;
-      text += 12;
-    } else {
-      text += end - text > 1 ? 2 : 1;
-    }
-  }
-  return NULL;
-}
-
-/* Pushes a copy with U+FFFD for each unpaired surrogate, of which there is one at `unpaired`. The
- * size stays, and with it the positions in messages. */
-static void push_mended(lua_State *L, const char *text, size_t size, const char *unpaired)
-{
-  luaL_Buffer buffer;
-  char *copy = luaL_buffinitsize(L, &buffer, size);
-  memcpy(copy, text, size);
-  for (const char *at = unpaired; at; at = find_unpaired(at + 6, text + size))
-    memcpy(copy + (at - text) + 2, "FFFD", 4);
-  luaL_pushresultsize(&buffer, size);
-}
-
-bool json_try_body(lua_State *L, const char *text, size_t size, struct json_body *body)
-{
-  static const char mark[] = "\xEF\xBB\xBF";
-  luaL_checkstack(L, 6, NULL);
-  if (size >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0) {
-    text += strlen(mark);
-    size -= strlen(mark);
-  }
-  if (check(L, text, size)) return false;
-  const char *unpaired = find_unpaired(text, text + size);
-  body->mended = unpaired;
-  if (unpaired) {
-    push_mended(L, text, size, unpaired);
-    text = lua_tostring(L, -1);
-  }
-  bool read = try_decode(L, text, size, body->keeps_null, false);
-  if (unpaired) lua_remove(L, -2);
-  return read;
-}
-
-void json_decode(lua_State *L, const char *text, size_t size)
-{
-  if (try_decode(L, text, size, false, true)) return;
+  if (!check(L, text, size) && decode(L)) return;
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_PROTOCOL, "what came is not JSON: %s", lua_tostring(L, -1));
   error_raise(L, &err);
@@ -439,7 +278,7 @@ static int decode_text(lua_State *L)
   size_t size;
   const char *text = lua_tolstring(L, 1, &size);
   lua_settop(L, 1);
-  if (check(L, text, size) || !decode(L, false, true))
+  if (check(L, text, size) || !decode(L))
     return error_usage(L, "json.decode: not JSON: %s", lua_tostring(L, -1));
   return 1;
 }

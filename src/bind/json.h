@@ -1,10 +1,10 @@
 /* JSON in and out, the one place that touches lua-cjson.
  *
  * Reading: integers become Lua integers; numbers of more than 15 significant digits arrive as
- * strings, digit by digit; null is absent, and false where it stands in a list, so that a list
- * keeps its length and its order. An empty list carries the mark of json.array. At most 128 levels,
- * no NUL bytes, nothing after the value; bytes in strings are taken as they are. Writing: see
- * json_encode. */
+ * strings, digit by digit; null is absent, and px.json.null where it stands in a list, so that
+ * a list keeps its length and its order. An empty list carries the mark of json.array. At most 128
+ * levels, no NUL bytes, nothing after the value; bytes in strings are taken as they are. Writing:
+ * see json_encode. */
 #ifndef PROXYLUA_BIND_JSON_H
 #define PROXYLUA_BIND_JSON_H
 
@@ -12,27 +12,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define JSON_MAX_DEPTH 128
-#define JSON_MAX_SIZE ((size_t)1 << 30) /* bytes of a document */
-
 /* Pushes the table {encode, decode, array}. */
 void json_open(lua_State *L);
 
-/* Pushes the value and returns true; or pushes why the text is not JSON and returns false. Raises
- * only for memory. The text is copied unless it is that of the string on top of the stack. */
-bool json_try_decode(lua_State *L, const char *text, size_t size);
-
-struct json_body {
-  bool keeps_null; /* asked for: a null in an object becomes a light userdata instead of nothing */
-  bool mended;     /* set: unpaired surrogates were read as U+FFFD */
-};
-
-/* The same for a response of the API, which is read as far as possible: a byte order mark is
- * skipped, and an unpaired surrogate becomes U+FFFD. */
-bool json_try_body(lua_State *L, const char *text, size_t size, struct json_body *body);
-
-/* Pushes the value, or raises an error of kind protocol. */
-void json_decode(lua_State *L, const char *text, size_t size);
+/* Replaces the text on top by its value, or raises an error of kind protocol. */
+void json_decode(lua_State *L);
 
 struct json_form {
   int indent;  /* blanks a level; 0: all on one line */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/json.h"
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"

@@ -33,8 +33,7 @@ static bool read_names(struct flow *charge, const struct http_exchange *x)
   char value[200], text[700];
   charge->account = (struct journal_account){.key = settings->key_hash};
   for (int i = 0; i < JOURNAL_ALIASES; i++) {
-    if (charge->account.put ||
-        !flow_read(charge, RECORD_ACCOUNT, x, fields[i], value, sizeof value))
+    if (charge->account.put || !flow_read(x, RECORD_ACCOUNT, fields[i], value, sizeof value))
       continue;
     int size = snprintf(text, sizeof text, "%.390s\n%s\n%s", base, fields[i], value);
     flow_hash(text, (size_t)size, charge->aliases[i]);
@@ -60,7 +59,7 @@ static void on_answer(void *arg, struct client_call *call)
   if (!flow_answered(charge, call)) return;
   struct purchase *purchase = charge->owner;
   purchase->has_named_balance =
-      flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &purchase->named_balance);
+      flow_read_money(call->exchange, RECORD_ACCOUNT, "balance", &purchase->named_balance);
   purchase->named_at = loop_clock();
   if (read_names(charge, call->exchange))
     put_account(charge, on_account);

@@ -255,7 +255,7 @@ static void on_account(void *arg, struct client_call *call)
   if (!flow_answered(charge, call)) return;
   note_time(charge);
   before->has_balance =
-      flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &before->balance);
+      flow_read_money(call->exchange, RECORD_ACCOUNT, "balance", &before->balance);
   if (before->has_balance)
     take_balance(charge);
   else
@@ -283,10 +283,9 @@ static bool has_named_balance(const struct flow *charge)
 
 static bool is_denied(const struct flow *charge)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
   const struct http_exchange *x = charge->call->exchange;
   return x && x->code == CURLE_OK && (x->status == 403 || x->status == 404) &&
-         settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size);
+         response_is_refusal(&x->json);
 }
 
 static void ask_balance(struct flow *charge)
@@ -366,7 +365,7 @@ static void on_check(void *arg, struct client_call *call)
   struct flow *charge = arg;
   money expected, *balance = &charge->before.balance;
   if (!flow_answered(charge, call)) return;
-  if (!flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", balance)) {
+  if (!flow_read_money(call->exchange, RECORD_ACCOUNT, "balance", balance)) {
     flow_fail(charge, ERROR_PROTOCOL, "the response has no balance; nothing was bought");
     return;
   }

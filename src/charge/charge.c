@@ -96,7 +96,7 @@ static bool fill(struct flow *charge, const struct purchase_request *request)
   if (!buffer_print(&charge->params, "%s %s%s%s %s", request->method, request->path,
                     request->query ? "?" : "", request->query ? request->query : "",
                     request->body ? request->body : "") ||
-      !flow_read_traits(charge, request->body ? request->body : "", &charge->asked))
+      !flow_read_traits(request->body ? request->body : "", &charge->asked))
     return false;
   flow_hash(charge->params.data, charge->params.size, charge->params_hash);
   return true;

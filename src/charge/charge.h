@@ -18,22 +18,6 @@
 struct purchase;
 struct purchase_charge;
 
-/* Reads a response, so that the charge needs not know its format: copies the text of a canonical
- * field of the record in `body` ("price" of a quote) to `text`. False if the response cannot be
- * read or lacks the field, or the text is too long. */
-typedef bool purchase_reader(void *arg, enum record_kind kind, const char *body, size_t size,
-                             const char *field, char *text, size_t capacity);
-
-/* The same for a list: visits its records with the texts of the query's fields (NULL: absent).
- * False if it cannot be read, or a visit returned false. */
-typedef bool purchase_lister(void *arg, const struct record_query *query, const char *body,
-                             size_t size, struct record_listing *listing,
-                             bool (*visit)(void *arg, const char *const *texts), void *visit_arg);
-
-/* Whether a response is the API's own refusal: an object with "success": false, or with an error
- * that is not null and without an order id. An error page of a gateway is not a refusal. */
-typedef bool purchase_refusal(void *arg, const char *body, size_t size);
-
 /* What the user must confirm before a charge that no allowance covers. */
 struct purchase_question {
   const char *name; /* "orders.create", or a path */
@@ -54,10 +38,6 @@ struct purchase_settings {
   double timeout; /* maximum seconds of one request */
   double settle;  /* seconds after the end of a request after which an effect that is not visible
                      will not appear any more */
-  purchase_reader *read;
-  purchase_lister *list;
-  purchase_refusal *refuses;
-  void *read_arg;
   void (*tell)(void *arg,
                const char *text); /* reports text even if no call waits for it; never NULL */
   void *tell_arg;

@@ -28,7 +28,7 @@ static void on_account(void *arg, struct client_call *call)
                                        .quote = charge->public.quote,
                                        .estimate = flow_is_extension(charge)};
   question.has_balance =
-      flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &question.balance);
+      flow_read_money(call->exchange, RECORD_ACCOUNT, "balance", &question.balance);
   charge->questioned = true;
   settings->ask(settings->ask_arg, &charge->public, &question);
 }

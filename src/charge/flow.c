@@ -18,20 +18,27 @@ bool flow_is_extension(const struct flow *charge)
   return charge->request.endpoint && charge->request.endpoint == endpoint_find("orders.extend");
 }
 
-bool flow_read(const struct flow *charge, enum record_kind kind, const struct http_exchange *x,
-               const char *field, char *text, size_t capacity)
+bool flow_read(const struct http_exchange *x, enum record_kind kind, const char *field, char *text,
+               size_t capacity)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
-  return settings->read(settings->read_arg, kind, x->body.data ? x->body.data : "", x->body.size,
-                        field, text, capacity);
+  return response_field(&x->json, kind, field, text, capacity);
 }
 
-bool flow_read_money(const struct flow *charge, enum record_kind kind,
-                     const struct http_exchange *x, const char *field, money *amount)
+bool flow_read_money(const struct http_exchange *x, enum record_kind kind, const char *field,
+                     money *amount)
 {
   char text[64];
-  return flow_read(charge, kind, x, field, text, sizeof text) &&
+  return flow_read(x, kind, field, text, sizeof text) &&
          money_parse(text, strlen(text), amount) == MONEY_OK;
+}
+
+bool flow_read_order(const char *json, const char *field, char *text, size_t capacity)
+{
+  struct json_document order = {0};
+  bool found = json_parse(&order, json, strlen(json)) &&
+               response_field(&order, RECORD_ORDER, field, text, capacity);
+  json_free(&order);
+  return found;
 }
 
 void flow_free(struct flow *charge)

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "api/response.h"
 #include "base/process.h"
 #include "charge/charge.h"
 #include "charge/reconcile.h"
@@ -308,16 +309,18 @@ void flow_explain_allowance(struct flow *charge); /* explains a refused reservat
 void flow_intend(struct flow *charge, bool rehearse, void (*done)(struct store_job *job));
 
 /* A canonical field of a response, as text or as money. False if it is absent. */
-bool flow_read(const struct flow *charge, enum record_kind kind, const struct http_exchange *x,
-               const char *field, char *text, size_t capacity);
-bool flow_read_money(const struct flow *charge, enum record_kind kind,
-                     const struct http_exchange *x, const char *field, money *amount);
+bool flow_read(const struct http_exchange *x, enum record_kind kind, const char *field, char *text,
+               size_t capacity);
+bool flow_read_money(const struct http_exchange *x, enum record_kind kind, const char *field,
+                     money *amount);
+
+/* The same of an order as the journal has it, in JSON. */
+bool flow_read_order(const char *json, const char *field, char *text, size_t capacity);
 
 /* What an entry of the journal was for, from its parameters (params.c). False when out of memory.
  */
-bool flow_read_traits(const struct flow *charge, const char *body, struct reconcile_traits *traits);
-bool flow_entry_traits(const struct flow *charge, const struct journal_entry *entry,
-                       struct reconcile_traits *traits);
+bool flow_read_traits(const char *body, struct reconcile_traits *traits);
+bool flow_entry_traits(const struct journal_entry *entry, struct reconcile_traits *traits);
 char *flow_entry_order(
     const struct journal_entry *entry); /* of an extension; NULL: none, or out of memory */
 char *flow_order_in(const char *path);  /* of "/orders/ID/extend"; the same */

@@ -119,7 +119,7 @@ static void on_unlisted(void *arg, struct client_call *call)
     return;
   }
   for (int i = 0; i < ORDER_FIELDS; i++)
-    if (flow_read(charge, RECORD_ORDER, call->exchange, reconcile_order_fields[i], texts[i],
+    if (flow_read(call->exchange, RECORD_ORDER, reconcile_order_fields[i], texts[i],
                   sizeof texts[i]))
       row[i] = texts[i];
   struct reconcile_rows *orders = &charge->inquiry.c.orders;
@@ -156,7 +156,7 @@ static void on_account(void *arg, struct client_call *call)
     conclude_unanswered(charge, call->error.message);
     return;
   }
-  c->has_balance = flow_read_money(charge, RECORD_ACCOUNT, call->exchange, "balance", &c->balance);
+  c->has_balance = flow_read_money(call->exchange, RECORD_ACCOUNT, "balance", &c->balance);
   c->complete = true;
   judge_money(charge);
 }
@@ -211,10 +211,9 @@ static void on_orders(struct flow *charge, bool ok)
   judge_orders(charge);
 }
 
-static bool is_own_refusal(const struct flow *charge, const struct http_exchange *x)
+static bool is_own_refusal(const struct http_exchange *x)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
-  return x && settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size);
+  return x && response_is_refusal(&x->json);
 }
 
 static bool read_order(struct flow *charge, const struct http_exchange *x, const char *expires_at)
@@ -232,14 +231,13 @@ static void on_order(void *arg, struct client_call *call)
   const struct http_exchange *x = call->exchange;
   char id[PURCHASE_MAX_ID + 1], expires_at[64];
   bool answered = call->error.kind == ERROR_NONE;
-  bool dated =
-      answered && flow_read(charge, RECORD_ORDER, x, "expires_at", expires_at, sizeof expires_at);
-  if (call->error.kind == ERROR_NOT_FOUND && is_own_refusal(charge, x)) {
+  bool dated = answered && flow_read(x, RECORD_ORDER, "expires_at", expires_at, sizeof expires_at);
+  if (call->error.kind == ERROR_NOT_FOUND && is_own_refusal(x)) {
     charge->inquiry.c.gone = true;
     judge_orders(charge);
   } else if (!answered)
     conclude_unanswered(charge, call->error.message);
-  else if (!dated && !flow_read(charge, RECORD_ORDER, x, "id", id, sizeof id))
+  else if (!dated && !flow_read(x, RECORD_ORDER, "id", id, sizeof id))
     conclude_unanswered(charge, "the response is not an order");
   else if (!read_order(charge, x, dated ? expires_at : NULL))
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
@@ -275,14 +273,11 @@ static bool is_earlier_extension(const struct reconcile_case *c, const struct jo
  * date than the snapshot. False when out of memory. */
 static bool correct_expiry(struct flow *charge, const struct journal_entry *other)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
   struct snapshot *before = &charge->inquiry.c.before;
   char text[64];
   double then, told;
   if (!before->expires_at || !date_parse(before->expires_at, &then)) return true;
-  if (!settings->read(settings->read_arg, RECORD_ORDER, other->answer, strlen(other->answer),
-                      "expires_at", text, sizeof text))
-    return true;
+  if (!flow_read_order(other->answer, "expires_at", text, sizeof text)) return true;
   if (!date_parse(text, &told) || told <= then) return true;
   free(before->expires_at);
   before->expires_at = strdup(text);
@@ -300,7 +295,7 @@ static bool read_others(struct flow *charge)
   c->other_count = inquiry->list.count;
   for (size_t i = 0; i < c->other_count; i++) {
     const struct journal_entry *other = &c->others[i];
-    if (JOURNAL_OPEN >> other->state & 1 && !flow_entry_traits(charge, other, &inquiry->asked[i]))
+    if (JOURNAL_OPEN >> other->state & 1 && !flow_entry_traits(other, &inquiry->asked[i]))
       return false;
     if (is_earlier_extension(c, other) && !correct_expiry(charge, other)) return false;
   }
@@ -333,7 +328,7 @@ static bool read_entry(struct flow *charge)
   c->settled = entry->since_ended != JOURNAL_NOT_TIMED &&
                (double)entry->since_ended / 1e6 >= charge->owner->settings.settle;
   if (c->extension) c->order_id = inquiry->order_id = flow_entry_order(entry);
-  return (c->order_id || !c->extension) && flow_entry_traits(charge, entry, &c->asked) &&
+  return (c->order_id || !c->extension) && flow_entry_traits(entry, &c->asked) &&
          snapshot_read(&c->before, entry->snapshot);
 }
 

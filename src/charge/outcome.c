@@ -129,11 +129,11 @@ static void settle_placed(struct flow *charge, money price, const char *note)
 
 /* What a response shows about the charge. */
 
-static bool has_failed(const struct flow *charge, const struct http_exchange *x)
+static bool has_failed(const struct http_exchange *x)
 {
   static const char *const words[] = {"cancel", "fail", "reject", "refund", NULL};
   char status[64];
-  if (!flow_read(charge, RECORD_ORDER, x, "status", status, sizeof status)) return false;
+  if (!flow_read(x, RECORD_ORDER, "status", status, sizeof status)) return false;
   for (const char *const *word = words; *word; word++)
     if (strncasecmp(status, *word, strlen(*word)) == 0) return true;
   return false;
@@ -154,7 +154,7 @@ static bool fits(const struct flow *charge, const struct http_exchange *x)
   struct reconcile_traits given = {{0}};
   char texts[RECONCILE_TRAITS][128];
   for (int i = 0; i < RECONCILE_TRAITS; i++)
-    if (flow_read(charge, RECORD_ORDER, x, reconcile_trait_names[i], texts[i], sizeof texts[i]))
+    if (flow_read(x, RECORD_ORDER, reconcile_trait_names[i], texts[i], sizeof texts[i]))
       given.of[i] = texts[i];
   return reconcile_fits_order(&charge->asked, &given);
 }
@@ -165,7 +165,7 @@ static bool is_old(const struct flow *charge, const struct http_exchange *x)
   char created_at[64];
   double time;
   return charge->before.taken_at > 0 &&
-         flow_read(charge, RECORD_ORDER, x, "created_at", created_at, sizeof created_at) &&
+         flow_read(x, RECORD_ORDER, "created_at", created_at, sizeof created_at) &&
          date_parse(created_at, &time) &&
          time + RECONCILE_DAY + RECONCILE_ZONES < charge->before.taken_at;
 }
@@ -175,7 +175,7 @@ static bool is_old(const struct flow *charge, const struct http_exchange *x)
 static bool is_the_order(struct flow *charge, const struct http_exchange *x, const char **why)
 {
   char *id = charge->public.order_id;
-  bool named = flow_read(charge, RECORD_ORDER, x, "id", id, sizeof charge->public.order_id) && *id;
+  bool named = flow_read(x, RECORD_ORDER, "id", id, sizeof charge->public.order_id) && *id;
   if (!named)
     *why = "the response does not name an order";
   else if (is_known(charge, id) || is_old(charge, x))
@@ -196,9 +196,9 @@ static bool is_the_extension(const struct flow *charge, const struct http_exchan
   char id[PURCHASE_MAX_ID + 1], end[64];
   const char *period = charge->asked.of[TRAIT_PERIOD];
   double before, after, days = period ? strtod(period, NULL) : 1;
-  if (flow_read(charge, RECORD_ORDER, x, "id", id, sizeof id) && strcmp(id, charge->order_id) != 0)
+  if (flow_read(x, RECORD_ORDER, "id", id, sizeof id) && strcmp(id, charge->order_id) != 0)
     *why = "the response names another order";
-  else if (!flow_read(charge, RECORD_ORDER, x, "expires_at", end, sizeof end) ||
+  else if (!flow_read(x, RECORD_ORDER, "expires_at", end, sizeof end) ||
            !charge->before.expires_at || !date_parse(charge->before.expires_at, &before) ||
            !date_parse(end, &after))
     *why = "the response has no expiry date";
@@ -211,10 +211,8 @@ static bool is_the_extension(const struct flow *charge, const struct http_exchan
 
 static bool agrees(struct flow *charge, const struct http_exchange *x, const char **why)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
   *why = "the response is an error";
-  if (settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size))
-    return false;
+  if (response_is_refusal(&x->json)) return false;
   *why = "the response says that the request is still being processed";
   if (x->status != 200 && x->status != 201) return false;
   if (!charge->request.endpoint) return true;
@@ -228,22 +226,20 @@ static void placed(struct flow *charge, const struct http_exchange *x)
   charge->agreed = true;
   if (flow_is_extension(charge)) /* its response has the price of the order */
     snprintf(charge->public.order_id, sizeof charge->public.order_id, "%s", charge->order_id);
-  else if (!has_failed(charge, x) && !flow_read_money(charge, RECORD_ORDER, x, "price", &price))
+  else if (!has_failed(x) && !flow_read_money(x, RECORD_ORDER, "price", &price))
     price = JOURNAL_NO_PRICE;
   settle_placed(charge, price, NULL);
 }
 
 /* Only the API's own error shows that no money moved: a gateway may send an error page after the
  * API has acted. */
-static bool is_refusal(const struct flow *charge, const struct client_call *call)
+static bool is_refusal(const struct client_call *call)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
   const struct http_exchange *x = call->exchange;
   if (!call->sent) return true;
   if (!x || x->code != CURLE_OK) return false;
   bool status = (x->status >= 400 && x->status <= 404) || x->status == 429;
-  return status &&
-         settings->refuses(settings->read_arg, x->body.data ? x->body.data : "", x->body.size);
+  return status && response_is_refusal(&x->json);
 }
 
 static void found_placed(struct flow *charge)
@@ -380,7 +376,7 @@ void flow_on_sent(void *arg, struct client_call *call)
   keep_answer(charge, x, answered);
   if (answered && agrees(charge, x, &why)) {
     placed(charge, x);
-  } else if (!answered && is_refusal(charge, call)) {
+  } else if (!answered && is_refusal(call)) {
     if (call->may_repeat && !charge->abandoned) {
       charge->refusals = call->refusals;
       charge->refused = call->refused;

@@ -191,7 +191,6 @@ static void on_page(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
   struct walk *walk = &charge->walk;
-  const struct purchase_settings *settings = &charge->owner->settings;
   size_t first = walk->rows->count;
   struct record_listing listing = {0};
   flow_take_over(charge, call);
@@ -199,8 +198,7 @@ static void on_page(void *arg, struct client_call *call)
   const struct http_exchange *x = call->exchange;
   walk->visited = 0;
   if (call->error.kind == ERROR_NONE &&
-      !settings->list(settings->read_arg, &walk->query, x->body.data ? x->body.data : "",
-                      x->body.size, &listing, add_row, walk))
+      !response_list(&x->json, &walk->query, &listing, add_row, walk))
     error_set(&call->error, ERROR_PROTOCOL, "the response is not a list of %s",
               record_list_name(walk->query.kind));
   if (call->error.kind != ERROR_NONE) {

@@ -6,18 +6,23 @@
 
 #include "charge/flow.h"
 
-bool flow_read_traits(const struct flow *charge, const char *body, struct reconcile_traits *traits)
+bool flow_read_traits(const char *body, struct reconcile_traits *traits)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
+  struct json_document order = {0};
   char text[128];
-  for (int i = 0; i < RECONCILE_TRAITS; i++) {
-    if (!settings->read(settings->read_arg, RECORD_ORDER, body, strlen(body),
-                        reconcile_trait_names[i], text, sizeof text))
+  bool ok = true;
+  if (!json_parse(&order, body, strlen(body))) {
+    json_free(&order);
+    return true;
+  }
+  for (int i = 0; i < RECONCILE_TRAITS && ok; i++) {
+    if (!response_field(&order, RECORD_ORDER, reconcile_trait_names[i], text, sizeof text))
       continue;
     traits->of[i] = strdup(text);
-    if (!traits->of[i]) return false;
+    ok = traits->of[i];
   }
-  return true;
+  json_free(&order);
+  return ok;
 }
 
 /* The text after the next space, "" when there is none. */
@@ -27,10 +32,9 @@ static const char *rest_of(const char *text)
   return blank ? blank + 1 : "";
 }
 
-bool flow_entry_traits(const struct flow *charge, const struct journal_entry *entry,
-                       struct reconcile_traits *traits)
+bool flow_entry_traits(const struct journal_entry *entry, struct reconcile_traits *traits)
 {
-  return flow_read_traits(charge, rest_of(rest_of(entry->params)), traits);
+  return flow_read_traits(rest_of(rest_of(entry->params)), traits);
 }
 
 /* The id in "/orders/ID/extend". */
@@ -66,7 +70,7 @@ bool flow_could_be(const struct flow *charge, const struct journal_entry *entry)
            strncmp(charge->params.data, entry->params, size) == 0;
   }
   struct reconcile_traits theirs = {{0}};
-  bool same = !flow_entry_traits(charge, entry, &theirs) || reconcile_fits(&charge->asked, &theirs);
+  bool same = !flow_entry_traits(entry, &theirs) || reconcile_fits(&charge->asked, &theirs);
   reconcile_traits_free(&theirs);
   return same;
 }

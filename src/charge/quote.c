@@ -20,8 +20,7 @@ static void take_quote(struct flow *charge, money quote, int64_t at)
 static bool read_quote(struct flow *charge, const struct client_call *call)
 {
   money quote;
-  if (!flow_read_money(charge, RECORD_QUOTE, call->exchange, "price", &quote) || quote < 0)
-    return false;
+  if (!flow_read_money(call->exchange, RECORD_QUOTE, "price", &quote) || quote < 0) return false;
   take_quote(charge, quote, loop_clock());
   return true;
 }
@@ -103,10 +102,10 @@ void flow_send_again(struct flow *charge)
 }
 
 /* A response without a type is not an order, and the extension cannot be quoted. */
-static bool is_order(const struct flow *charge, const struct http_exchange *x)
+static bool is_order(const struct http_exchange *x)
 {
   char type[64];
-  return flow_read(charge, RECORD_ORDER, x, "type", type, sizeof type);
+  return flow_read(x, RECORD_ORDER, "type", type, sizeof type);
 }
 
 static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
@@ -114,7 +113,7 @@ static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
   static const char *const fields[] = {"type", "country", "quantity"};
   char text[64];
   for (int i = 0; i < 3; i++) {
-    if (!flow_read(charge, RECORD_ORDER, x, fields[i], text, sizeof text)) continue;
+    if (!flow_read(x, RECORD_ORDER, fields[i], text, sizeof text)) continue;
     bool number = i == 2 && strspn(text, "0123456789") == strlen(text);
     if (!buffer_print(&charge->calc, ",\"%s\":", fields[i])) return false;
     if (!(number ? buffer_add_text(&charge->calc, text)
@@ -140,19 +139,16 @@ static void note_end(struct flow *charge, const char *text)
  * may not show yet. */
 static void note_expiry(struct flow *charge, const struct http_exchange *x)
 {
-  const struct purchase_settings *settings = &charge->owner->settings;
   const struct journal_list *settled = &charge->recovery.review.settled;
   char text[64];
-  if (flow_read(charge, RECORD_ORDER, x, "expires_at", text, sizeof text)) note_end(charge, text);
+  if (flow_read(x, RECORD_ORDER, "expires_at", text, sizeof text)) note_end(charge, text);
   for (size_t i = 0; i < settled->count; i++) {
     const struct journal_entry *entry = &settled->entries[i];
     if (entry->state != JOURNAL_PLACED || !entry->answer || !entry->order_id ||
         strcmp(entry->endpoint, "orders.extend") != 0 ||
         strcmp(entry->order_id, charge->order_id) != 0)
       continue;
-    if (settings->read(settings->read_arg, RECORD_ORDER, entry->answer, strlen(entry->answer),
-                       "expires_at", text, sizeof text))
-      note_end(charge, text);
+    if (flow_read_order(entry->answer, "expires_at", text, sizeof text)) note_end(charge, text);
   }
 }
 
@@ -162,7 +158,7 @@ static void on_order(void *arg, struct client_call *call)
   struct flow *charge = arg;
   char period[32];
   if (!flow_answered(charge, call)) return;
-  if (!is_order(charge, call->exchange)) {
+  if (!is_order(call->exchange)) {
     flow_fail(charge, ERROR_PROTOCOL, "the response has no readable order; nothing was bought");
     return;
   }

@@ -48,6 +48,7 @@ static void destroy(struct http_exchange *x)
   if (x->easy) curl_easy_cleanup(x->easy);
   file_abandon(&x->file);
   decoder_close(x->decoder);
+  json_free(&x->json);
   buffer_free(&x->body);
   buffer_free(&x->head);
   free(x);
@@ -82,6 +83,7 @@ void http_release(struct http_exchange *x)
   file_abandon(&x->file);
   decoder_close(x->decoder);
   x->decoder = NULL;
+  json_free(&x->json);
   x->head.size = x->body.size = x->start_size = 0;
   if (x->body.capacity > KEPT_BODY) buffer_free(&x->body);
   if (http->idle_count >= POOL_LARGEST) {

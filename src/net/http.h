@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "net/loop.h"
 
 #define HTTP_MAX_BODY (64 << 20) /* default limit for a response in memory, in bytes */
@@ -64,7 +65,8 @@ struct http_exchange {
   long status;
   struct buffer head; /* raw header lines of the last response, with keep_head */
   struct buffer body;
-  struct error failure; /* of writing the file; kind ERROR_NONE when none */
+  struct json_document json; /* of the body, where it was parsed; freed with the request */
+  struct error failure;      /* of writing the file; kind ERROR_NONE when none */
   char text[CURL_ERROR_SIZE];
 
   void (*done)(void *arg, struct http_exchange *exchange);

@@ -1,0 +1,26 @@
+/* Parsed responses as Lua values. */
+#ifndef PROXYLUA_BIND_RECORD_PUSH_H
+#define PROXYLUA_BIND_RECORD_PUSH_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "api/record.h"
+#include "base/json.h"
+
+/* Pushes a value as px.json.decode would: null is absent in an object and px.json.null in a list;
+ * numbers of more than 15 significant digits are texts; an empty list is marked as one. NULL is
+ * nil. */
+void push_json(lua_State *L, const struct json_value *value);
+
+/* Pushes a record: its canonical fields with their types, and the other ones as they came. Of an
+ * order the id alone will do. Returns NULL, or what makes it unusable, pushed above it ("id is
+ * empty"); the field at fault is left out then. `metatable`: the stack index of money's. */
+const char *push_record(lua_State *L, const struct json_value *record, enum record_kind kind,
+                        bool mended, int metatable);
+
+/* Adds to the proxy at an absolute index its URL, which the server does not send, and the protocol
+ * http where it sent none. */
+void record_complete_proxy(lua_State *L, int record);
+
+#endif
