@@ -44,7 +44,7 @@ local private_headers = {
 -- Circles of modules that are left: the store and its users, until SQL is written once for both
 -- stores; the scheduler and what stands above it.
 local known_circles = {
-  ["charge/journal store/notes store/store"] = true,
+  ["charge/journal store/store"] = true,
   ["bind/api bind/engine bind/modules bind/program bind/repl/question bind/repl/repl bind/runtime "
     .. "bind/sched/deliver bind/sched/join bind/sched/task bind/sched/wait bind/system"] = true,
 }

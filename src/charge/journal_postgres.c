@@ -69,7 +69,7 @@ static bool read_entry(const struct row *row, struct journal_entry *entry, struc
   entry->updated_at = number_of(row, 18);
   entry->state = (enum journal_state)state;
   const char *clock = text_of(row, 20);
-  bool timed = clock && strcmp(clock, row->pg->clock) == 0 && text_of(row, 22);
+  bool timed = clock && strcmp(clock, row->pg->driver.clock) == 0 && text_of(row, 22);
   entry->since_ended = timed ? number_of(row, 22) : JOURNAL_NOT_TIMED;
   entry->pruned = text_of(row, 23) && text_of(row, 23)[0] == 't';
   entry->since_intent = number_of(row, 24);
@@ -264,7 +264,7 @@ static bool read_day(struct postgres *pg, const struct journal_intend *job, stru
     day->time = number_of(&row, 2);
     strncpy(day->clock, text_of(&row, 3) ? text_of(&row, 3) : "", sizeof day->clock - 1);
     day->read_at = number_of(&row, 4);
-    *now = (struct journal_now){.clock = pg->clock,
+    *now = (struct journal_now){.clock = pg->driver.clock,
                                 .read_at = number_of(&row, 5),
                                 .wall = number_of(&row, 5),
                                 .server = job->server_time * 1000000};
@@ -420,10 +420,10 @@ static bool settle(struct postgres *pg, void *arg, struct error *err)
       TEXT(cleaned(&settling->answer, job->answer)),
       TEXT(in_digits(&open, journal_settles(job))),
       TEXT(cleaned(&settling->note, job->note)),
-      TEXT(ends ? pg->clock : NULL),
+      TEXT(ends ? pg->driver.clock : NULL),
       TEXT(ends ? in_digits(&ends_in, job->ends_in) : NULL),
       TEXT(baseline_text(settling, &job->baseline, job->state == JOURNAL_SENT)),
-      TEXT(pg->clock),
+      TEXT(pg->driver.clock),
       TEXT(in_digits(&token, job->baseline.token)),
   };
   int rows;
@@ -445,7 +445,7 @@ static bool amend(struct postgres *pg, void *arg, struct error *err)
       TEXT(cleaned(&settling->answer, job->answer)),
       TEXT(cleaned(&settling->note, job->note)),
       TEXT(baseline_text(settling, &job->baseline, false)),
-      TEXT(pg->clock),
+      TEXT(pg->driver.clock),
       TEXT(in_digits(&token, job->baseline.token)),
   };
   int rows;
@@ -553,7 +553,7 @@ static bool review(struct postgres *pg, void *arg, struct error *err)
     const char *clock = text_of(&row, 21);
     job->baseline_entry = number_of(&row, 1);
     job->baseline_age =
-        clock && strcmp(clock, pg->clock) == 0 ? number_of(&row, 23) : JOURNAL_NOT_TIMED;
+        clock && strcmp(clock, pg->driver.clock) == 0 ? number_of(&row, 23) : JOURNAL_NOT_TIMED;
     ok = copy_text(&row, 12, &job->baseline) || out_of_memory(err);
   }
   pg->lib.PQclear(result);

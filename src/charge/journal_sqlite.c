@@ -72,11 +72,11 @@ static bool read_entry(struct sqlite *sqlite, sqlite3_stmt *row, struct journal_
   entry->created_at = sqlite3_column_int64(row, 17);
   entry->updated_at = sqlite3_column_int64(row, 18);
   const char *clock = (const char *)sqlite3_column_text(row, 20);
-  bool timed = clock && strcmp(clock, sqlite->clock) == 0;
+  bool timed = clock && strcmp(clock, sqlite->driver.clock) == 0;
   entry->since_ended = timed ? loop_clock() - sqlite3_column_int64(row, 21) : JOURNAL_NOT_TIMED;
   entry->pruned = sqlite3_column_int(row, 22);
   clock = (const char *)sqlite3_column_text(row, 23);
-  timed = clock && strcmp(clock, sqlite->clock) == 0;
+  timed = clock && strcmp(clock, sqlite->driver.clock) == 0;
   entry->since_intent = timed ? loop_clock() - sqlite3_column_int64(row, 24) : JOURNAL_NOT_TIMED;
   const char *day = (const char *)sqlite3_column_text(row, 16);
   strncpy(entry->day, day ? day : "", sizeof entry->day - 1);
@@ -310,7 +310,7 @@ static bool write_intent(struct sqlite *sqlite, struct journal_intend *intend, i
   sqlite3_bind_int64(statement, 14, now);
   sqlite3_bind_int64(statement, 15, period);
   sqlite_text(statement, 16, purse);
-  sqlite_text(statement, 17, sqlite->clock);
+  sqlite_text(statement, 17, sqlite->driver.clock);
   sqlite3_bind_int64(statement, 18, loop_clock());
   if (!sqlite_run(sqlite, statement, err)) return false;
   intend->id = sqlite3_last_insert_rowid(sqlite->db);
@@ -322,7 +322,7 @@ static bool decide(struct sqlite *sqlite, struct journal_intend *intend, const c
                    struct error *err)
 {
   const struct journal_entry *entry = &intend->entry;
-  struct journal_now now = {.clock = sqlite->clock,
+  struct journal_now now = {.clock = sqlite->driver.clock,
                             .read_at = loop_clock(),
                             .wall = sqlite_wall_clock(),
                             .server = intend->server_time * 1000000};
@@ -379,7 +379,7 @@ static bool put_baseline(struct sqlite *sqlite, const char *account, const char 
   if (text) {
     sqlite_text(statement, 2, text);
     sqlite3_bind_int64(statement, 3, entry);
-    sqlite_text(statement, 4, sqlite->clock);
+    sqlite_text(statement, 4, sqlite->driver.clock);
     sqlite3_bind_int64(statement, 5, loop_clock());
   }
   return sqlite_run(sqlite, statement, err);
@@ -423,7 +423,7 @@ bool sqlite_settle(struct store_driver *driver, struct journal_settle *settle)
   sqlite3_bind_int64(statement, 7, journal_settles(settle));
   sqlite_text(statement, 8, settle->note);
   bool ends = settle->ends_in != JOURNAL_KEEP_END;
-  sqlite_text(statement, 9, ends ? sqlite->clock : NULL);
+  sqlite_text(statement, 9, ends ? sqlite->driver.clock : NULL);
   if (ends)
     sqlite3_bind_int64(statement, 10, settle->began_at + settle->ends_in);
   else
@@ -544,7 +544,7 @@ static bool read_baseline(struct sqlite *sqlite, struct journal_review *review, 
   if (code == SQLITE_ROW) {
     const char *clock = (const char *)sqlite3_column_text(statement, 2);
     review->baseline_entry = sqlite3_column_int64(statement, 1);
-    review->baseline_age = clock && strcmp(clock, sqlite->clock) == 0
+    review->baseline_age = clock && strcmp(clock, sqlite->driver.clock) == 0
                                ? loop_clock() - sqlite3_column_int64(statement, 3)
                                : JOURNAL_NOT_TIMED;
     if (!copy_text(statement, 0, &review->baseline)) ok = out_of_memory(err);

@@ -94,7 +94,7 @@ static bool read_row(struct sqlite *sqlite, const char *account, struct row *row
   if (!statement) return false;
   *row = (struct row){0};
   sqlite_text(statement, 1, account);
-  sqlite_text(statement, 2, sqlite->clock);
+  sqlite_text(statement, 2, sqlite->driver.clock);
   int code = sqlite3_step(statement);
   bool ok = code == SQLITE_DONE || code == SQLITE_ROW || sqlite_fail(sqlite, err);
   if (code == SQLITE_ROW)
@@ -110,7 +110,7 @@ static bool write_row(struct sqlite *sqlite, const char *account, const struct r
   sqlite3_stmt *statement = sqlite_statement(sqlite, LOCK_PUT, err);
   if (!statement) return false;
   sqlite_text(statement, 1, account);
-  sqlite_text(statement, 2, sqlite->clock);
+  sqlite_text(statement, 2, sqlite->driver.clock);
   const int64_t numbers[] = {row->token, row->until, row->next, row->next_until};
   for (int i = 0; i < 4; i++) sqlite3_bind_int64(statement, 3 + i, numbers[i]);
   return sqlite_run(sqlite, statement, err);

@@ -159,7 +159,7 @@ static bool exchange(struct postgres *pg, void *arg, struct error *err)
       return postgres_damaged(pg, err, "a row of the rate limits is missing");
   }
   if (found < 0) return false;
-  store_slots_apply(slots, pg->states, pg->clock, now, asked_at);
+  store_slots_apply(slots, pg->states, pg->driver.clock, now, asked_at);
   for (int i = 0; visit->writes && i < SLOTS_SCOPES; i++) {
     if (!(slots->scopes & 1u << i) || !pg->states[i].changed) continue;
     if (!save(pg, visit, i, is_durable(slots), now, err)) return false;

@@ -112,7 +112,7 @@ static bool exchange(struct sqlite *sqlite, struct store_slots *slots, bool writ
   for (int i = 0; i < SLOTS_SCOPES; i++)
     if (slots->scopes & 1u << i && !load(sqlite, slots, (enum slots_scope)i, err)) return false;
   int64_t now = loop_clock();
-  store_slots_apply(slots, sqlite->states, sqlite->clock, now, now);
+  store_slots_apply(slots, sqlite->states, sqlite->driver.clock, now, now);
   for (int i = 0; i < SLOTS_SCOPES; i++) {
     if (!(slots->scopes & 1u << i) || !sqlite->states[i].changed) continue;
     *changed = true;

@@ -83,21 +83,21 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 const struct postgres_text postgres_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0},
     [PG_COMMIT] = {"COMMIT", 0},
-    [PG_BACKEND] = {"SELECT pg_catalog.pg_backend_pid()", 0},
     [PG_ROLLBACK] = {"ROLLBACK", 0},
     /* Runs before every statement and transaction, with effect for that one only: operators of
      * other schemas are not found, waits at the server are limited, and the owner's setting of
      * durability is respected unless it is off. Another version of the schema, or another store in
      * its place, causes a division by zero (error 22012): the connection is made again, which
      * reports the reason. */
-    [PG_GUARD] = {"SELECT set_config('search_path', 'pg_catalog', true), "
+    [PG_GUARD] = {"SELECT set_config('search_path', 'pg_catalog, proxylua, pg_temp', true), "
                   "set_config('statement_timeout', '15s', true), "
                   "set_config('lock_timeout', '15s', true), "
                   "set_config('idle_in_transaction_session_timeout', '15s', true), "
-                  "CASE WHEN current_setting('synchronous_commit') = 'off' THEN "
+                  "CASE WHEN $3 = 'off' THEN set_config('synchronous_commit', 'off', true) WHEN "
+                  "current_setting('synchronous_commit') = 'off' THEN "
                   "set_config('synchronous_commit', 'on', true) END, "
                   "1 / (version = $1::int AND id = $2)::int FROM proxylua.version",
-                  2},
+                  3},
     /* Rows are locked in the order of their names, which prevents deadlocks. The time is read
      * outside of the locking query, while the locks are held: a later commit has a later time. */
     [PG_SCOPE_LOAD] = {"SELECT " NOW ", key, " SCOPE_COLUMNS
@@ -270,24 +270,4 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
          "next_until = CASE WHEN next = $2 THEN '-infinity' ELSE next_until END "
          "WHERE token = $1 OR next = $2 RETURNING set_config('synchronous_commit', 'off', true)",
          2},
-    [PG_NOTE_GET] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = $2 "
-                     "AND name = $3",
-                     3},
-    [PG_NOTE_PUT] = {"INSERT INTO proxylua.notes VALUES ($1, $2, $3, $4, " NOW ") "
-                     "ON CONFLICT (owner, kind, name) DO UPDATE SET text = excluded.text, put_at = "
-                     "excluded.put_at",
-                     4},
-    [PG_NOTE_ADD] = {"INSERT INTO proxylua.notes VALUES ($1, $2, $3, $4, " NOW ") "
-                     "ON CONFLICT (owner, kind, name) DO NOTHING",
-                     4},
-    [PG_NOTE_REMOVE] = {"DELETE FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND name = $3",
-                        3},
-    [PG_NOTE_LIST] = {"SELECT name, text, put_at FROM proxylua.notes WHERE owner = $1 AND kind = "
-                      "$2 AND name > $3 "
-                      "ORDER BY name LIMIT $4",
-                      4},
-    [PG_NOTE_FORGET] =
-        {"DELETE FROM proxylua.notes WHERE owner = $1 AND kind = $2 AND put_at < " NOW
-         " - $3::int8",
-         3},
 };

@@ -33,8 +33,8 @@ struct notes_put {
   const char *owner, *kind;
   const struct note *notes;
   size_t count;
-  bool only_new;  /* do not change existing notes */
-  size_t changed; /* number of notes written or removed */
+  bool only_new;   /* do not change existing notes */
+  int64_t changed; /* number of notes written or removed */
 };
 
 /* Lists those of a kind, in the order of the bytes of their names. */
@@ -52,7 +52,7 @@ struct notes_forget {
   struct store_job job;
   const char *owner, *kind;
   int64_t age; /* microseconds */
-  size_t forgotten;
+  int64_t forgotten;
 };
 
 void notes_get(struct store *store, struct notes_get *get);

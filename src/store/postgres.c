@@ -300,7 +300,8 @@ static bool ask_server(struct postgres *pg, struct error *err)
   PGresult *result =
       postgres_query(pg, "SELECT system_identifier FROM pg_catalog.pg_control_system()", err);
   if (!result) return false;
-  snprintf(pg->clock, sizeof pg->clock, "postgresql %.40s", pg->lib.PQgetvalue(result, 0, 0));
+  snprintf(pg->driver.clock, sizeof pg->driver.clock, "postgresql %.40s",
+           pg->lib.PQgetvalue(result, 0, 0));
   pg->lib.PQclear(result);
   return true;
 }
@@ -339,7 +340,9 @@ static bool guard(struct postgres *pg, struct error *err)
 {
   char version[12];
   snprintf(version, sizeof version, "%d", postgres_version());
-  const struct postgres_param params[] = {{.value = version}, {.value = pg->driver.run->id}};
+  const struct postgres_param params[] = {{.value = version},
+                                          {.value = pg->driver.run->id},
+                                          {.value = ""}};
   return postgres_ahead(pg, PG_GUARD, params, err);
 }
 
@@ -395,14 +398,193 @@ bool postgres_read(struct postgres *pg,
   return run_twice(pg, run_once, body, arg, err);
 }
 
-static bool read_backend(struct postgres *pg, void *arg, struct error *err)
+struct arguments {
+  const char *values[DB_PARAMS];
+  int sizes[DB_PARAMS], formats[DB_PARAMS];
+  char digits[DB_PARAMS][24];
+  struct buffer clean[DB_PARAMS];
+};
+
+/* False when out of memory. */
+static bool fill(struct arguments *to, const struct db_value *values, size_t count)
 {
-  int *backend = arg;
-  PGresult *result = postgres_run(pg, PG_BACKEND, NULL, false, err);
-  if (!result) return false;
-  *backend = atoi(pg->lib.PQgetvalue(result, 0, 0));
-  pg->lib.PQclear(result);
+  for (size_t i = 0; i < count; i++) {
+    const struct db_value *value = &values[i];
+    to->values[i] = value->data;
+    if (value->kind == DB_IS_NUMBER) {
+      snprintf(to->digits[i], sizeof to->digits[i], "%lld", (long long)value->number);
+      to->values[i] = to->digits[i];
+    } else if (value->kind == DB_IS_BYTES) {
+      to->values[i] = value->size ? value->data : "";
+      to->sizes[i] = (int)value->size;
+      to->formats[i] = 1;
+    } else if (value->kind == DB_IS_FOREIGN && value->data && *(const char *)value->data) {
+      if (!buffer_add_utf8(&to->clean[i], value->data, strlen(value->data))) return false;
+      to->values[i] = to->clean[i].data;
+    }
+  }
   return true;
+}
+
+static bool reserve(struct postgres *pg)
+{
+  if (pg->pending_count < pg->pending_capacity) return true;
+  size_t capacity = pg->pending_capacity ? 2 * pg->pending_capacity : 16;
+  struct postgres_pending *pending = realloc(pg->pending, capacity * sizeof *pending);
+  if (!pending) return false;
+  pg->pending = pending;
+  pg->pending_capacity = capacity;
+  return true;
+}
+
+/* Queues a statement; its results come with the next sync. */
+static bool run(struct store_driver *driver, const struct db_statement *wanted, struct error *err)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  struct postgres_pending pending = {wanted->read, wanted->arg, wanted->changed};
+  struct arguments arguments = {0};
+  bool ok = reserve(pg) && db_text_for(&pg->text, wanted->text, true) &&
+            fill(&arguments, wanted->values, wanted->count);
+  if (!ok)
+    error_set(err, ERROR_INTERNAL, "out of memory");
+  else if (pg->lib.PQsendQueryParams(pg->connection, pg->text.data, (int)wanted->count, NULL,
+                                     arguments.values, arguments.sizes, arguments.formats, 1))
+    pg->pending[pg->pending_count++] = pending;
+  else
+    ok = fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+  for (size_t i = 0; i < wanted->count; i++) buffer_free(&arguments.clean[i]);
+  return ok;
+}
+
+static bool deliver(struct postgres *pg, const struct postgres_pending *pending, PGresult *result,
+                    struct error *err)
+{
+  struct db_row row = {.driver = &pg->driver, .source = result};
+  int rows = pg->lib.PQntuples(result);
+  if (pending->changed) *pending->changed += strtoll(pg->lib.PQcmdTuples(result), NULL, 10);
+  for (; pending->read && row.index < rows; row.index++)
+    if (!pending->read(pending->arg, &row, err)) return false;
+  return true;
+}
+
+/* Reads the results up to that of PQpipelineSync. After a failure those of later statements only
+ * say that they did not run. */
+static bool receive_all(struct postgres *pg, struct error *err)
+{
+  int64_t deadline = deadline_of(pg);
+  PGresult *result;
+  bool ok = true;
+  if (!flush(pg, &deadline, err)) return false;
+  for (size_t at = 0; next_result(pg, &result, &deadline, ok ? err : &(struct error){0});) {
+    if (is_end(pg, result)) {
+      pg->lib.PQclear(result);
+      if (!result && ok) fail_lost(pg, err, "no response");
+      return ok && result;
+    }
+    if (!result)
+      at++;
+    else if (ok && !is_good(pg, result))
+      ok = fail_result(pg, result, err);
+    else if (ok && at < pg->pending_count)
+      ok = deliver(pg, &pg->pending[at], result, err);
+    pg->lib.PQclear(result);
+  }
+  return false;
+}
+
+static bool sync(struct store_driver *driver, struct error *err)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  if (pg->pending_count == 0) return true;
+  bool ok = pg->lib.PQpipelineSync(pg->connection)
+                ? receive_all(pg, err)
+                : fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+  pg->pending_count = 0;
+  return ok;
+}
+
+/* Whether the server has closed the connection since it was last used: then nothing is sent in
+ * vain, of which it would be unknown whether it was committed. */
+static bool was_closed(struct postgres *pg)
+{
+  struct pollfd ready = {.fd = pg->lib.PQsocket(pg->connection), .events = POLLIN};
+  for (int tries = 0; tries < 10 && poll(&ready, 1, 0) > 0; tries++)
+    if (!pg->lib.PQconsumeInput(pg->connection)) return true;
+  return pg->lib.PQstatus(pg->connection) != CONNECTION_OK;
+}
+
+static bool begin(struct store_driver *driver, enum db_safety safety, struct error *err)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  pg->committing = false;
+  pg->reads = safety == DB_READ;
+  pg->pending_count = 0;
+  if (was_closed(pg)) return fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
+  const char *how = pg->reads ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                              : "BEGIN ISOLATION LEVEL READ COMMITTED";
+  return db_run(driver, how, NULL, 0, NULL, err) &&
+         db_run(driver, postgres_texts[PG_GUARD].text,
+                DB_WITH(DB_NUMBER(postgres_version()), DB_TEXT(driver->run->id),
+                        DB_TEXT(safety == DB_LOOSE ? "off" : "")),
+                NULL, err);
+}
+
+/* A commit waits for the server's disk; no timeout of the server ends that, only this one does. */
+static bool end(struct store_driver *driver, bool commit, struct error *err)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  struct error ignored = ERROR_INIT;
+  pg->committing = commit && !pg->reads;
+  if (commit && db_run(driver, "COMMIT", NULL, 0, NULL, err) && sync(driver, err)) return true;
+  for (size_t i = 0; i < pg->pending_count; i++) pg->pending[i] = (struct postgres_pending){0};
+  if (!pg->lost && sync(driver, &ignored) && db_run(driver, "ROLLBACK", NULL, 0, NULL, &ignored))
+    sync(driver, &ignored);
+  return false;
+}
+
+/* Not repeated for a silent server: that would double the wait. */
+static bool reconnect(struct store_driver *driver, int64_t began, struct error *err)
+{
+  struct postgres *pg = (struct postgres *)driver;
+  if (!pg->lost || pg->committing || loop_clock() - began > LONGEST_WAIT / 4) return false;
+  *err = ERROR_INIT;
+  return connect_server(pg, err);
+}
+
+static const void *bytes(const struct db_row *row, int column, size_t *size)
+{
+  const struct postgres *pg = (const struct postgres *)row->driver;
+  *size = (size_t)pg->lib.PQgetlength(row->source, row->index, column);
+  return pg->lib.PQgetisnull(row->source, row->index, column)
+             ? NULL
+             : pg->lib.PQgetvalue(row->source, row->index, column);
+}
+
+/* Of a bool, an int4 or an int8 in the binary format. */
+static int64_t number(const struct db_row *row, int column)
+{
+  size_t size;
+  const unsigned char *data = bytes(row, column, &size);
+  uint64_t value = data && size > 1 && data[0] & 0x80 ? UINT64_MAX : 0;
+  for (size_t i = 0; data && i < size; i++) value = value << 8 | data[i];
+  return (int64_t)value;
+}
+
+static bool damaged(struct store_driver *driver, const char *what, struct error *err)
+{
+  return postgres_damaged((struct postgres *)driver, err, what);
+}
+
+static bool read_backend(void *arg, const struct db_row *row, struct error *err)
+{
+  (void)err;
+  *(int64_t *)arg = db_number(row, 0);
+  return true;
+}
+
+static bool ask_backend(struct store_driver *driver, void *arg, struct error *err)
+{
+  return db_read(driver, "SELECT pg_backend_pid()", NULL, 0, read_backend, arg, err);
 }
 
 /* A pooler gives each client a number of its own at the start. The statement runs in a transaction,
@@ -410,8 +592,8 @@ static bool read_backend(struct postgres *pg, void *arg, struct error *err)
 static bool is_pooled(struct store_driver *driver, struct store_check *check)
 {
   struct postgres *pg = (struct postgres *)driver;
-  int backend;
-  if (!postgres_transact(pg, read_backend, &backend, &check->job.err)) return false;
+  int64_t backend;
+  if (!db_transact(driver, DB_READ, ask_backend, &backend, &check->job.err)) return false;
   check->pooled = backend != pg->lib.PQbackendPID(pg->connection);
   return true;
 }
@@ -428,6 +610,8 @@ static void close_postgres(struct store_driver *driver)
   free(pg->location);
   free(pg->name);
   free(pg->bytes);
+  free(pg->pending);
+  buffer_free(&pg->text);
   free(pg);
 }
 
@@ -486,6 +670,14 @@ const struct store_ops store_postgres = {
     .open = open_postgres,
     .close = close_postgres,
     .stale = is_stale,
+    .begin = begin,
+    .run = run,
+    .sync = sync,
+    .end = end,
+    .connect = reconnect,
+    .bytes = bytes,
+    .number = number,
+    .damaged = damaged,
     .pooled = is_pooled,
     .slots = postgres_slots,
     .account = postgres_account,
@@ -499,8 +691,4 @@ const struct store_ops store_postgres = {
     .retire = postgres_retire,
     .lock = postgres_lock,
     .tend = postgres_tend,
-    .notes_get = postgres_notes_get,
-    .notes_put = postgres_notes_put,
-    .notes_list = postgres_notes_list,
-    .notes_forget = postgres_notes_forget,
 };

@@ -5,6 +5,7 @@
 
 #include <libpq-fe.h>
 
+#include "base/buffer.h"
 #include "store/driver.h"
 
 /* libpq is loaded when the first store in a database is opened. Its version must be at least 14. */
@@ -64,7 +65,6 @@ enum postgres_statement {
   PG_CHARGE_BY_KEY,
   PG_CHARGE_BY_ID,
   PG_CHARGE_LIST,
-  PG_BACKEND,
   PG_CHARGE_LIST_OPEN,
   PG_CHARGE_LIST_NEWEST,
   PG_CHARGE_LIST_KEYS,
@@ -91,12 +91,6 @@ enum postgres_statement {
   PG_LOCK_HOLD,
   PG_LOCK_RENEW,
   PG_LOCK_GIVE,
-  PG_NOTE_GET,
-  PG_NOTE_PUT,
-  PG_NOTE_ADD,
-  PG_NOTE_REMOVE,
-  PG_NOTE_LIST,
-  PG_NOTE_FORGET,
   PG_STATEMENTS
 };
 
@@ -115,19 +109,26 @@ struct postgres {
   const atomic_bool *hurry;
   struct libpq lib;
   PGconn *connection;
-  char *location;  /* with the password */
-  char *name;      /* without: for messages */
-  char *password;  /* must not appear in messages; NULL: none in the location */
-  bool pipelined;  /* libpq's pipeline mode: on after connecting */
-  bool lost;       /* the connection is gone */
-  bool committing; /* COMMIT was sent: after a failure it may have taken effect */
-  bool migrating;  /* a migration runs, which may take long */
-  char clock[64];
+  char *location;   /* with the password */
+  char *name;       /* without: for messages */
+  char *password;   /* must not appear in messages; NULL: none in the location */
+  bool pipelined;   /* libpq's pipeline mode: on after connecting */
+  bool lost;        /* the connection is gone */
+  bool committing;  /* COMMIT was sent: after a failure it may have taken effect */
+  bool reads;       /* the transaction writes nothing */
+  bool migrating;   /* a migration runs, which may take long */
   int64_t asking;   /* the token that waits for a lock, 0: none (lock_postgres.c) */
   int64_t renew_at; /* loop_clock() at which the lease of driver.token is due to be renewed */
   struct slots_state states[SLOTS_SCOPES];
   unsigned char *bytes; /* slots in the form of the database */
   size_t byte_capacity;
+  struct postgres_pending {
+    db_reader *read;
+    void *arg;
+    int64_t *changed;
+  } * pending; /* of the statements that were sent, and whose results were not received */
+  size_t pending_count, pending_capacity;
+  struct buffer text;
 };
 
 /* Opens the library. False with a config error when it is not installed. */
@@ -193,11 +194,5 @@ void postgres_unlock(struct postgres *pg);
 /* To be called in a transaction, before writes that need a lock: if the lock has been lost, they
  * are not run, and fail with a store error. */
 bool postgres_hold(struct postgres *pg, int64_t token, struct error *err);
-
-/* The notes' operations (postgres_notes.c). */
-bool postgres_notes_get(struct store_driver *driver, struct notes_get *get);
-bool postgres_notes_put(struct store_driver *driver, struct notes_put *put);
-bool postgres_notes_list(struct store_driver *driver, struct notes_list *list);
-bool postgres_notes_forget(struct store_driver *driver, struct notes_forget *forget);
 
 #endif

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/trust.h"
 
 #define LONGEST_LOCK                                                          \
@@ -37,6 +38,7 @@
 
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
+    [BEGIN_READ] = "BEGIN DEFERRED",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [USER_VERSION] = "PRAGMA user_version",
@@ -135,15 +137,6 @@ static const char *const texts[STATEMENTS] = {
         "?5, read_at = ?6",
     [SPENT_GET] = "SELECT amount FROM spent WHERE span = ?1 AND account = ?2 AND purse = ?3",
     [SPENT_FORGET] = "DELETE FROM spent WHERE span = ?1 AND account = ?2",
-    [NOTE_GET] =
-        "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
-    [NOTE_PUT] = "INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
-    [NOTE_ADD] = "INSERT OR IGNORE INTO notes VALUES (?1, ?2, ?3, ?4, ?5)",
-    [NOTE_REMOVE] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND name = ?3",
-    [NOTE_LIST] =
-        "SELECT name, text, put_at FROM notes WHERE owner = ?1 AND kind = ?2 AND name > ?3 ORDER "
-        "BY name LIMIT ?4",
-    [NOTE_FORGET] = "DELETE FROM notes WHERE owner = ?1 AND kind = ?2 AND put_at < ?3",
     [LOCK_GET] =
         "SELECT token, until, next, next_until FROM locks WHERE account = ?1 AND clock = ?2",
     [LOCK_PUT] =
@@ -317,6 +310,141 @@ bool sqlite_end(struct sqlite *sqlite, bool ok, struct error *err)
   return ok;
 }
 
+static bool begin(struct store_driver *driver, enum db_safety safety, struct error *err)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  if (safety != DB_READ) return sqlite_begin(sqlite, safety == DB_DURABLE, err);
+  return run_kept(sqlite, BEGIN_READ, err) && is_ours(sqlite, err);
+}
+
+static bool end(struct store_driver *driver, bool commit, struct error *err)
+{
+  return sqlite_end((struct sqlite *)driver, commit, err);
+}
+
+/* There are some 40 of them. */
+static sqlite3_stmt *find_kept(struct sqlite *sqlite, const char *text)
+{
+  for (size_t i = 0; i < sqlite->kept_count; i++)
+    if (sqlite->kept[i].text == text) return sqlite->kept[i].statement;
+  return NULL;
+}
+
+static sqlite3_stmt *keep(struct sqlite *sqlite, const char *text, struct error *err)
+{
+  struct buffer sql = {0};
+  struct sqlite_kept *kept = realloc(sqlite->kept, (sqlite->kept_count + 1) * sizeof *kept);
+  if (kept) sqlite->kept = kept;
+  if (!kept || !db_text_for(&sql, text, false)) {
+    buffer_free(&sql);
+    error_set(err, ERROR_INTERNAL, "out of memory");
+    return NULL;
+  }
+  sqlite3_stmt *statement = NULL;
+  if (sqlite3_prepare_v3(sqlite->db, sql.data, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) ==
+      SQLITE_OK)
+    kept[sqlite->kept_count++] = (struct sqlite_kept){text, statement};
+  else
+    sqlite_fail(sqlite, err);
+  buffer_free(&sql);
+  return statement;
+}
+
+/* SQLite numbers $1, $2 … in the order in which they appear. */
+static void bind(sqlite3_stmt *statement, const struct db_value *values, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    const struct db_value *value = &values[i];
+    char name[24];
+    snprintf(name, sizeof name, "$%zu", i + 1);
+    int at = sqlite3_bind_parameter_index(statement, name);
+    if (value->kind == DB_IS_NUMBER)
+      sqlite3_bind_int64(statement, at, value->number);
+    else if (value->kind == DB_IS_BYTES)
+      sqlite3_bind_blob64(statement, at, value->size ? value->data : "", value->size,
+                          SQLITE_STATIC);
+    else
+      sqlite_text(statement, at, value->data);
+  }
+}
+
+static bool step(struct sqlite *sqlite, sqlite3_stmt *statement, const struct db_statement *wanted,
+                 struct error *err)
+{
+  const struct db_row row = {.driver = &sqlite->driver, .source = statement};
+  int code;
+  while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+    if (wanted->read && !wanted->read(wanted->arg, &row, err)) return false;
+  if (code != SQLITE_DONE) return sqlite_fail(sqlite, err);
+  if (wanted->changed) *wanted->changed += sqlite3_changes64(sqlite->db);
+  return true;
+}
+
+static bool run(struct store_driver *driver, const struct db_statement *wanted, struct error *err)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  sqlite3_stmt *statement = find_kept(sqlite, wanted->text);
+  if (!statement) statement = keep(sqlite, wanted->text, err);
+  if (!statement) return false;
+  bind(statement, wanted->values, wanted->count);
+  bool ok = step(sqlite, statement, wanted, err);
+  sqlite3_reset(statement);
+  return ok;
+}
+
+/* Each statement has run at once. */
+static bool sync_sqlite(struct store_driver *driver, struct error *err)
+{
+  (void)driver, (void)err;
+  return true;
+}
+
+static const void *bytes(const struct db_row *row, int column, size_t *size)
+{
+  const void *data = sqlite3_column_type(row->source, column) == SQLITE_BLOB
+                         ? sqlite3_column_blob(row->source, column)
+                         : (const void *)sqlite3_column_text(row->source, column);
+  *size = (size_t)sqlite3_column_bytes(row->source, column);
+  return data;
+}
+
+static int64_t number(const struct db_row *row, int column)
+{
+  return sqlite3_column_int64(row->source, column);
+}
+
+static bool damaged(struct store_driver *driver, const char *what, struct error *err)
+{
+  return sqlite_damaged((struct sqlite *)driver, err, what);
+}
+
+static void now(sqlite3_context *context, int count, sqlite3_value **values)
+{
+  (void)count, (void)values;
+  sqlite3_result_int64(context, sqlite_wall_clock());
+}
+
+static void tick(sqlite3_context *context, int count, sqlite3_value **values)
+{
+  (void)count, (void)values;
+  sqlite3_result_int64(context, loop_clock());
+}
+
+static bool add_functions(struct sqlite *sqlite, struct error *err)
+{
+  static const struct {
+    const char *name;
+    void (*run)(sqlite3_context *context, int count, sqlite3_value **values);
+    int params;
+  } functions[] = {{"now", now, 0}, {"tick", tick, 0}};
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+    if (sqlite3_create_function_v2(sqlite->db, functions[i].name, functions[i].params,
+                                   SQLITE_UTF8 | SQLITE_DIRECTONLY, sqlite, functions[i].run, NULL,
+                                   NULL, NULL) != SQLITE_OK)
+      return sqlite_fail(sqlite, err);
+  return true;
+}
+
 bool sqlite_cancel(struct sqlite *sqlite, struct error *err)
 {
   return run_kept(sqlite, ROLLBACK, err);
@@ -326,6 +454,8 @@ static void close_sqlite(struct store_driver *driver)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(sqlite->statements[i]);
+  for (size_t i = 0; i < sqlite->kept_count; i++) sqlite3_finalize(sqlite->kept[i].statement);
+  free(sqlite->kept);
   sqlite3_close(sqlite->db);
   for (int i = 0; i < SLOTS_SCOPES; i++) slots_free(&sqlite->states[i]);
   if (sqlite->lock_fd >= 0) close(sqlite->lock_fd);
@@ -429,16 +559,16 @@ static bool remember_file(struct sqlite *sqlite, struct error *err)
 /* Times of CLOCK_BOOTTIME are comparable within one boot only. */
 static void read_boot(struct sqlite *sqlite)
 {
-  strcpy(sqlite->clock, "unknown boot");
+  strcpy(sqlite->driver.clock, "unknown boot");
   int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
-  char id[sizeof sqlite->clock];
+  char id[sizeof sqlite->driver.clock];
   ssize_t size = read(fd, id, sizeof id - 1);
   close(fd);
   if (size <= 1) return;
   id[size] = '\0';
   id[strcspn(id, "\n")] = '\0';
-  strcpy(sqlite->clock, id);
+  strcpy(sqlite->driver.clock, id);
 }
 
 static bool connect_file(struct sqlite *sqlite, struct error *err)
@@ -453,7 +583,7 @@ static bool connect_file(struct sqlite *sqlite, struct error *err)
   if (sqlite3_db_readonly(sqlite->db, "main") == 1)
     return refuse_path(sqlite, err, "it is read-only",
                        "make the file and its folder writable, or use another path");
-  return sqlite_migrate(sqlite, err);
+  return add_functions(sqlite, err) && sqlite_migrate(sqlite, err);
 }
 
 static struct store_driver *open_sqlite(const char *location, const atomic_bool *hurry,
@@ -482,6 +612,13 @@ const struct store_ops store_sqlite = {
     .open = open_sqlite,
     .close = close_sqlite,
     .stale = is_stale,
+    .begin = begin,
+    .run = run,
+    .sync = sync_sqlite,
+    .end = end,
+    .bytes = bytes,
+    .number = number,
+    .damaged = damaged,
     .slots = sqlite_slots,
     .account = sqlite_account,
     .find = sqlite_find,
@@ -494,8 +631,4 @@ const struct store_ops store_sqlite = {
     .retire = sqlite_retire,
     .lock = sqlite_lock,
     .tend = sqlite_tend,
-    .notes_get = sqlite_notes_get,
-    .notes_put = sqlite_notes_put,
-    .notes_list = sqlite_notes_list,
-    .notes_forget = sqlite_notes_forget,
 };

@@ -18,6 +18,7 @@
 /* Every prepared statement; their text is in sqlite.c. */
 enum statement {
   BEGIN,
+  BEGIN_READ,
   COMMIT,
   ROLLBACK,
   USER_VERSION,
@@ -52,12 +53,6 @@ enum statement {
   LEDGER_PUT,
   SPENT_GET,
   SPENT_FORGET,
-  NOTE_GET,
-  NOTE_PUT,
-  NOTE_ADD,
-  NOTE_REMOVE,
-  NOTE_LIST,
-  NOTE_FORGET,
   LOCK_GET,
   LOCK_PUT,
   LOCK_RENEW,
@@ -73,9 +68,13 @@ struct sqlite {
   dev_t device; /* of the file that was opened, 0 for :memory: */
   ino_t inode;
   sqlite3_stmt *statements[STATEMENTS];
+  struct sqlite_kept {
+    const char *text; /* of struct db_statement */
+    sqlite3_stmt *statement;
+  } * kept; /* prepared statements */
+  size_t kept_count;
   bool durable;     /* synchronous is FULL now */
   int64_t waited;   /* for a lock that others hold, in microseconds */
-  char clock[64];   /* the boot id */
   int lock_fd;      /* of the lock file, -1: not open (lock_sqlite.c) */
   int64_t asking;   /* token with which a lock is asked for, 0: none */
   int64_t renew_at; /* loop_clock() when the lease is renewed */
@@ -143,11 +142,5 @@ int64_t sqlite_tend(struct store_driver *driver);
 /* Inside of a transaction: renews the lease. False with a store error if another process has taken
  * the lock since. A token of 0 is not checked. */
 bool sqlite_hold(struct sqlite *sqlite, int64_t token, struct error *err);
-
-/* The notes' operations (sqlite_notes.c). */
-bool sqlite_notes_get(struct store_driver *driver, struct notes_get *get);
-bool sqlite_notes_put(struct store_driver *driver, struct notes_put *put);
-bool sqlite_notes_list(struct store_driver *driver, struct notes_list *list);
-bool sqlite_notes_forget(struct store_driver *driver, struct notes_forget *forget);
 
 #endif
