@@ -266,7 +266,7 @@ build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/erro
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lseccomp
 
 # The journal's jobs on both stores, with sanitizers.
-journal = $(wildcard src/store/*.c src/limits/slots*.c src/charge/journal*.c src/charge/lock_*.c) \
+journal = $(wildcard src/store/*.c src/charge/journal*.c src/charge/lock_*.c) \
           $(patsubst %,src/%.c,net/loop net/clear base/buffer base/error base/process base/sha256 base/trust)
 build/spec/journal_check: spec/support/journal_check.c $(journal) $(wildcard src/store/*.h src/charge/journal.h) Makefile | packages
 	@mkdir -p $(@D)

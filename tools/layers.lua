@@ -27,7 +27,6 @@ local with_lua = { bind = true, sandbox = true, ["main.c"] = true }
 -- Arrows that run backwards until SQL is written once for both stores.
 local known_exceptions = {
   ["src/store/driver.h charge/journal.h"] = true,
-  ["src/store/store.h limits/slots.h"] = true,
 }
 
 -- Headers that the files of one module share, and nobody else includes: they are part of it.

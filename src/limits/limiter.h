@@ -9,9 +9,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "limits/slots.h"
+#include "limits/slots_store.h"
 #include "net/loop.h"
-#include "store/store.h"
 
 struct limiter;
 
@@ -129,7 +128,7 @@ const char *limiter_key(const struct limiter *limiter);
 
 /* A reading of the scopes; zero it, and keep it until `done`. */
 struct limiter_status {
-  struct store_slots job;
+  struct slots_job job;
   void (*done)(void *arg, const struct limiter_status *status,
                const struct error *err); /* err NULL: success */
   void *arg;

@@ -62,7 +62,7 @@ struct limiter {
   size_t ending_count, ending_capacity;
 
   bool out; /* the job is queued in the store */
-  struct store_slots job;
+  struct slots_job job;
   size_t job_capacity; /* of job.endings */
   struct slots_taking takings[LIMITER_BATCH];
   struct limiter_ticket *asked[LIMITER_BATCH]; /* its tickets; NULL: cancelled */

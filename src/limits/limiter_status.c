@@ -37,7 +37,7 @@ void limiter_status(struct limiter *limiter, struct limiter_status *status,
   status->done = done;
   status->arg = arg;
   status->off = limiter->rules.off;
-  status->job = (struct store_slots){.job.done = on_status, .scopes = LIMITER_SETS - 1};
+  status->job = (struct slots_job){.job.done = on_status, .scopes = LIMITER_SETS - 1};
   strcpy(status->job.key, limiter->key);
   for (int i = 0; i < SLOTS_SCOPES; i++) {
     const struct slots_rule *rule = &limiter->rules.scopes[i];
@@ -47,5 +47,5 @@ void limiter_status(struct limiter *limiter, struct limiter_status *status,
     status->scopes[i].window = seconds(rule->window);
     status->scopes[i].waiting = count_waiting(limiter, i);
   }
-  store_slots(limiter->store, &status->job);
+  slots_submit(limiter->store, &status->job);
 }

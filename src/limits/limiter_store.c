@@ -44,7 +44,7 @@ static size_t collect(struct limiter *limiter)
 /* The endings move to the job; its previous array receives new ones. */
 static void swap_endings(struct limiter *limiter)
 {
-  struct store_slots *job = &limiter->job;
+  struct slots_job *job = &limiter->job;
   struct slots_ending *spare = job->endings;
   size_t spare_capacity = limiter->job_capacity;
   job->endings = limiter->endings;
@@ -59,7 +59,7 @@ static void on_done(struct store_job *job);
 
 void limiter_ask(struct limiter *limiter, bool look)
 {
-  struct store_slots *job = &limiter->job;
+  struct slots_job *job = &limiter->job;
   forget_waits(limiter);
   size_t takings = limiter->rules.off ? 0 : collect(limiter);
   if (takings + limiter->ending_count == 0 && !look) return;
@@ -71,7 +71,7 @@ void limiter_ask(struct limiter *limiter, bool look)
   for (size_t k = 0; k < job->ending_count; k++) job->scopes |= job->endings[k].scopes;
   job->job.done = on_done;
   limiter->out = true;
-  store_slots(limiter->store, job);
+  slots_submit(limiter->store, job);
 }
 
 /* When out of memory, the slots keep their leases, which expire. */
@@ -89,7 +89,7 @@ void limiter_add_ending(struct limiter *limiter, const struct slots_ending *endi
 
 static void hear_views(struct limiter *limiter)
 {
-  const struct store_slots *job = &limiter->job;
+  const struct slots_job *job = &limiter->job;
   for (int i = 0; i < SLOTS_SCOPES; i++) {
     const struct slots_view *view = &job->views[i];
     if (!limiter_has(job->scopes, i)) continue;

@@ -49,6 +49,19 @@ bool db_sync(struct store_driver *driver, struct error *err)
   return driver->ops->sync(driver, err);
 }
 
+static bool read_clock(void *arg, const struct db_row *row, struct error *err)
+{
+  (void)err;
+  *(struct db_clock *)arg = (struct db_clock){.now = db_number(row, 0), .tick = db_number(row, 1)};
+  return true;
+}
+
+bool db_read_clock(struct store_driver *driver, struct db_clock *clock, struct error *err)
+{
+  static const char query[] = "SELECT " DB_NOW ", " DB_TICK;
+  return db_read(driver, query, NULL, 0, read_clock, clock, err);
+}
+
 const void *db_bytes(const struct db_row *row, int column, size_t *size)
 {
   return row->driver->ops->bytes(row, column, size);

@@ -101,7 +101,6 @@ struct store_ops {
   bool (*pooled)(struct store_driver *driver, struct store_check *check); /* NULL: never pooled */
 
   /* The operations of subjects that bring no statements of their own yet. */
-  bool (*slots)(struct store_driver *driver, struct store_slots *slots);
   bool (*account)(struct store_driver *driver, struct journal_account *account);
   bool (*find)(struct store_driver *driver, struct journal_find *find);
   bool (*list)(struct store_driver *driver, struct journal_list *list);
@@ -156,6 +155,12 @@ bool db_read(struct store_driver *driver, const char *text, const struct db_valu
 /* Waits until all statements have run and their rows are read. */
 bool db_sync(struct store_driver *driver, struct error *err);
 
+/* Reads both clocks of the store. */
+struct db_clock {
+  int64_t now, tick;
+};
+bool db_read_clock(struct store_driver *driver, struct db_clock *clock, struct error *err);
+
 /* The columns of a row; a text is valid while the row is read, NULL for SQL NULL. */
 const char *db_text(const struct db_row *row, int column);
 const void *db_bytes(const struct db_row *row, int column, size_t *size);
@@ -189,7 +194,4 @@ bool journal_lost(struct error *err);
 bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
 bool journal_is_new(const struct store_run *run, int64_t id, struct error *err);
 char *journal_prefix_end(const char *prefix);
-void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock,
-                       int64_t now, int64_t asked_at);
-
 #endif

@@ -30,9 +30,6 @@ bool postgres_open_library(struct libpq *lib, struct error *err)
 /* The database's clock, in microseconds since 1970. */
 #define NOW "(extract(epoch from clock_timestamp()) * 1000000)::int8"
 
-#define SCOPE_COLUMNS \
-  "clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed"
-
 #define CHARGE_COLUMNS                                                                             \
   "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, " \
   "host, pid, started, "                                                                           \
@@ -98,25 +95,6 @@ const struct postgres_text postgres_texts[PG_STATEMENTS] = {
                   "set_config('synchronous_commit', 'on', true) END, "
                   "1 / (version = $1::int AND id = $2)::int FROM proxylua.version",
                   3},
-    /* Rows are locked in the order of their names, which prevents deadlocks. The time is read
-     * outside of the locking query, while the locks are held: a later commit has a later time. */
-    [PG_SCOPE_LOAD] = {"SELECT " NOW ", key, " SCOPE_COLUMNS
-                       " FROM (SELECT * FROM proxylua.scopes WHERE key IN ($1, $2) ORDER BY key "
-                       "FOR UPDATE) AS locked",
-                       2},
-    [PG_SCOPE_MAKE] = {"INSERT INTO proxylua.scopes (key) SELECT unnest(ARRAY[$1::text, $2::text]) "
-                       "ON CONFLICT (key) DO NOTHING",
-                       2},
-    [PG_SCOPE_LOOK] = {"SELECT " NOW ", key, " SCOPE_COLUMNS
-                       " FROM (SELECT 1) AS one LEFT JOIN proxylua.scopes ON key IN ($1, $2)",
-                       2},
-    /* Takings must survive a crash of the server; a lost ending only keeps its lease. */
-    [PG_SCOPE_SAVE] =
-        {"UPDATE proxylua.scopes SET clock = $2, seen_at = $3, paused_until = $4, probe_until = "
-         "$5, "
-         "paced_until = $6, next_at = $7, slots = $8, slowed = $10 WHERE key = $1 "
-         "RETURNING CASE WHEN $9 = 'off' THEN set_config('synchronous_commit', 'off', true) END",
-         10},
     [PG_ACCOUNT_PUT] =
         {"INSERT INTO proxylua.accounts (key, account, updated_at) VALUES ($1, coalesce("
          "(SELECT account FROM proxylua.accounts WHERE key = $3), "

@@ -603,13 +603,11 @@ static void close_postgres(struct store_driver *driver)
   struct postgres *pg = (struct postgres *)driver;
   postgres_unlock(pg);
   disconnect(pg);
-  for (int i = 0; i < SLOTS_SCOPES; i++) slots_free(&pg->states[i]);
   if (pg->password) explicit_bzero(pg->password, strlen(pg->password));
   if (pg->location) explicit_bzero(pg->location, strlen(pg->location));
   free(pg->password);
   free(pg->location);
   free(pg->name);
-  free(pg->bytes);
   free(pg->pending);
   buffer_free(&pg->text);
   free(pg);
@@ -679,7 +677,6 @@ const struct store_ops store_postgres = {
     .number = number,
     .damaged = damaged,
     .pooled = is_pooled,
-    .slots = postgres_slots,
     .account = postgres_account,
     .find = postgres_find,
     .list = postgres_list,

@@ -56,10 +56,6 @@ enum postgres_statement {
   PG_COMMIT,
   PG_ROLLBACK,
   PG_GUARD,
-  PG_SCOPE_LOAD,
-  PG_SCOPE_MAKE,
-  PG_SCOPE_LOOK,
-  PG_SCOPE_SAVE,
   PG_ACCOUNT_PUT,
   PG_ACCOUNT_GET,
   PG_CHARGE_BY_KEY,
@@ -119,9 +115,6 @@ struct postgres {
   bool migrating;   /* a migration runs, which may take long */
   int64_t asking;   /* the token that waits for a lock, 0: none (lock_postgres.c) */
   int64_t renew_at; /* loop_clock() at which the lease of driver.token is due to be renewed */
-  struct slots_state states[SLOTS_SCOPES];
-  unsigned char *bytes; /* slots in the form of the database */
-  size_t byte_capacity;
   struct postgres_pending {
     db_reader *read;
     void *arg;
@@ -177,7 +170,6 @@ bool postgres_damaged(const struct postgres *pg, struct error *err, const char *
 bool postgres_migrate(struct postgres *pg, struct error *err);
 int postgres_version(void); /* the version of that schema */
 
-bool postgres_slots(struct store_driver *driver, struct store_slots *slots);
 bool postgres_account(struct store_driver *driver, struct journal_account *account);
 bool postgres_find(struct store_driver *driver, struct journal_find *find);
 bool postgres_list(struct store_driver *driver, struct journal_list *list);

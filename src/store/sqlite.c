@@ -42,17 +42,6 @@ static const char *const texts[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [USER_VERSION] = "PRAGMA user_version",
-    [SCOPE_LOAD] =
-        "SELECT clock, seen_at, paused_until, probe_until, paced_until, next_at, slots, slowed "
-        "FROM scopes WHERE key = ?8",
-    [SCOPE_INSERT] =
-        "INSERT INTO scopes (clock, seen_at, paused_until, probe_until, paced_until, next_at, "
-        "slots, key, slowed) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [SCOPE_UPDATE] =
-        "UPDATE scopes SET clock = ?1, seen_at = ?2, paused_until = ?3, probe_until = ?4, "
-        "paced_until = ?5, "
-        "next_at = ?6, slots = ?7, slowed = ?9 WHERE key = ?8",
     [ACCOUNT_PUT] =
         "INSERT INTO accounts (key, account, updated_at) VALUES (?1, coalesce("
         "(SELECT account FROM accounts WHERE key = ?4), (SELECT account FROM accounts WHERE key = "
@@ -445,11 +434,6 @@ static bool add_functions(struct sqlite *sqlite, struct error *err)
   return true;
 }
 
-bool sqlite_cancel(struct sqlite *sqlite, struct error *err)
-{
-  return run_kept(sqlite, ROLLBACK, err);
-}
-
 static void close_sqlite(struct store_driver *driver)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
@@ -457,9 +441,7 @@ static void close_sqlite(struct store_driver *driver)
   for (size_t i = 0; i < sqlite->kept_count; i++) sqlite3_finalize(sqlite->kept[i].statement);
   free(sqlite->kept);
   sqlite3_close(sqlite->db);
-  for (int i = 0; i < SLOTS_SCOPES; i++) slots_free(&sqlite->states[i]);
   if (sqlite->lock_fd >= 0) close(sqlite->lock_fd);
-  free(sqlite->bytes);
   free(sqlite->path);
   free(sqlite);
 }
@@ -619,7 +601,6 @@ const struct store_ops store_sqlite = {
     .bytes = bytes,
     .number = number,
     .damaged = damaged,
-    .slots = sqlite_slots,
     .account = sqlite_account,
     .find = sqlite_find,
     .list = sqlite_list,

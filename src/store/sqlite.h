@@ -22,9 +22,6 @@ enum statement {
   COMMIT,
   ROLLBACK,
   USER_VERSION,
-  SCOPE_LOAD,
-  SCOPE_INSERT,
-  SCOPE_UPDATE,
   ACCOUNT_PUT,
   ACCOUNT_GET,
   CHARGE_BY_KEY,
@@ -78,10 +75,6 @@ struct sqlite {
   int lock_fd;      /* of the lock file, -1: not open (lock_sqlite.c) */
   int64_t asking;   /* token with which a lock is asked for, 0: none */
   int64_t renew_at; /* loop_clock() when the lease is renewed */
-  struct slots_state states[SLOTS_SCOPES];
-  bool stored[SLOTS_SCOPES]; /* the scope has a row */
-  unsigned char *bytes;      /* slots in the form of the file */
-  size_t byte_capacity;
 };
 
 /* The statement, ready to be bound. NULL with the error set. */
@@ -103,9 +96,6 @@ bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err);
 /* Commits if `ok`, else rolls back. Returns whether it committed. */
 bool sqlite_end(struct sqlite *sqlite, bool ok, struct error *err);
 
-/* Ends a transaction without changes. */
-bool sqlite_cancel(struct sqlite *sqlite, struct error *err);
-
 /* Sets the error for SQLite's last failure, with the path and what to do. Returns false. */
 bool sqlite_fail(const struct sqlite *sqlite, struct error *err);
 
@@ -120,9 +110,6 @@ bool sqlite_refuse_newer(const struct sqlite *sqlite, struct error *err);
 
 /* Runs statements that are not prepared in advance. */
 bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err);
-
-/* The operation of the slots (slots_sqlite.c). */
-bool sqlite_slots(struct store_driver *driver, struct store_slots *slots);
 
 /* The journal's operations (journal_sqlite.c). */
 bool sqlite_account(struct store_driver *driver, struct journal_account *account);

@@ -202,36 +202,6 @@ void store_identify(struct store_run *run, const char *id)
     run->replaced = true;
 }
 
-void store_slots_apply(struct store_slots *slots, struct slots_state *states, const char *clock,
-                       int64_t now, int64_t asked_at)
-{
-  slots->asked_at = asked_at;
-  slots->answered_at = loop_clock();
-  for (int i = 0; i < SLOTS_SCOPES; i++)
-    if (slots->scopes & 1u << i) slots_refresh(&states[i], clock, now);
-  for (size_t k = 0; k < slots->ending_count; k++) {
-    const struct slots_ending *ending = &slots->endings[k];
-    int64_t when = now - (asked_at - ending->at);
-    for (int i = 0; i < SLOTS_SCOPES; i++)
-      if (ending->scopes & 1u << i) slots_end(&states[i], ending, (enum slots_scope)i, when, now);
-  }
-  for (size_t k = 0; k < slots->taking_count; k++)
-    slots_take(states, slots->rules, &slots->takings[k], now);
-  for (int i = 0; i < SLOTS_SCOPES; i++)
-    if (slots->scopes & 1u << i) slots->views[i] = slots_view(&states[i], &slots->rules[i], now);
-}
-
-static void work_slots(struct store_job *job, struct store_driver *driver)
-{
-  driver->ops->slots(driver, (struct store_slots *)job);
-}
-
-void store_slots(struct store *store, struct store_slots *slots)
-{
-  slots->job.work = work_slots;
-  store_submit(store, &slots->job);
-}
-
 static bool begins(const char *text, const char *with)
 {
   return strncmp(text, with, strlen(with)) == 0;

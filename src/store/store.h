@@ -1,14 +1,13 @@
-/* The store of slots, pauses and the journal of charges, shared by every process that uses the same
- * location: a file (SQLite) or a database (PostgreSQL). All work runs on a separate thread, first
- * in first out, so that a busy file or a slow disk does not block the loop; each job ends with a
- * completion on the loop's thread. */
+/* What outlives a run (the slots of the rate limits, the journal of charges, notes), shared by
+ * every process that uses the same location: a file (SQLite) or a database (PostgreSQL). All work
+ * runs on a separate thread, first in first out, so that a busy file or a slow disk does not block
+ * the loop; each job ends with a completion on the loop's thread. */
 #ifndef PROXYLUA_STORE_STORE_H
 #define PROXYLUA_STORE_STORE_H
 
 #include <stddef.h>
 
 #include "base/error.h"
-#include "limits/slots.h"
 #include "net/loop.h"
 
 struct store;
@@ -47,26 +46,5 @@ struct store_check {
 };
 
 void store_check(struct store *store, struct store_check *check);
-
-/* Endings, takings and views, in this order, in one transaction. Without endings and takings it
- * only reads. */
-struct store_slots {
-  struct store_job job;
-  char key[65];    /* the owner of the slots: hex SHA-256 of base URL and key */
-  unsigned scopes; /* those wanted in `views`; must include the scopes of all endings and
-                      takings */
-  struct slots_rule rules[SLOTS_SCOPES];
-  struct slots_ending *endings;
-  size_t ending_count;
-  struct slots_taking *takings; /* the results are written here */
-  size_t taking_count;
-  int64_t asked_at; /* a time of loop_clock() before the takings, from which the leases count */
-  struct slots_view views[SLOTS_SCOPES]; /* the result, after all takings */
-  int64_t answered_at;                   /* loop_clock() from which the views' durations count */
-};
-
-/* job.done must be set. Errors are of kind `store`: then no slot was taken, and endings keep their
- * leases. */
-void store_slots(struct store *store, struct store_slots *slots);
 
 #endif
