@@ -47,7 +47,7 @@ describe("proxylua", function()
     end)
 
     it("saves nothing of a key that the API refuses, or that is none", function()
-      for _, case in ipairs{ { "sk_live_0000000000", 3, "the key was not saved" },
+      for _, case in ipairs{ { "sk_live_0000000000", 3, "nothing was saved. Copy the whole key" },
         { "", 2, "is empty" }, { "two words here", 2, "holds a space" } } do
         local result = run({ "auth", "login" }, { stdin = case[1] })
         assert.are.equal(case[2], result.code, result.err)
@@ -96,7 +96,7 @@ describe("proxylua", function()
       terminal:await("always ask")
       terminal:type("lots")
       terminal:press("Enter")
-      terminal:await("must be an amount")
+      terminal:await("the limit must be an amount")
       terminal:type("12")
       terminal:press("Enter")
       local screen = terminal:await("exit 0")

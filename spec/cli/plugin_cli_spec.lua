@@ -26,8 +26,9 @@ describe("proxylua plugin", function()
     assert.equals("counter-0.1.0.plx", packed.file)
     assert.equals(0, home:run("plugin", "install", "counter-0.1.0.plx", "--yes").code)
     assert.same({}, home:ask("--sandbox", "counter", "count"))
+    assert.equals("", home:run("--sandbox", "counter", "count").out)
     assert.matches("exists already", home:run("plugin", "new", "counter").err)
-    assert.matches("plugin.lua: name must be small letters", home:run("plugin", "new",
+    assert.matches("the name of a plugin must be", home:run("plugin", "new",
       "../x").err, 1,
       true)
     assert.matches("orders is already a command of proxylua", home:run("plugin", "new",

@@ -35,7 +35,7 @@ describe("an error value", function()
   it("says what happened, where, whether money moved, and what to do next, in one line", function()
     assert.are.equal(
       "funds: balance too low (orders.create, status 402, LOW). Whether money moved is not known. "
-                     .. "Top the balance up (px.deposit) or order less.",
+                     .. "Pay into the account (proxylua deposit), or order less.",
                      tostring(errors.new{ kind = "funds", message = "balance too low",
                        endpoint = "orders.create",
                                           status = 402, code = "LOW", charge = "unknown" }))

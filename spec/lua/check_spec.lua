@@ -253,7 +253,7 @@ describe("proxylua check", function()
       { program = "/bin/bash", env = { PROXYLUA_BASE_URL = sandbox.url,
         PROXYLUA_API_KEY = sandbox.key } })
     assert.are.equal("130\n", result.out)
-    assert.matches("so far 0 of %d+ work; %d+ refused", result.err)
+    assert.matches("so far 0 of %d+ work; reasons: %d+ refused", result.err)
   end)
 
   it("refuses what makes no sense", function()

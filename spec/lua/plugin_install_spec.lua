@@ -314,7 +314,7 @@ describe("installing", function()
     home:install("trial", { manifest = 'permissions = { read = true, net = { "example.com" } }' })
     home:write("trial", { version = "1.1.0", manifest = "permissions = { read = true }" })
     local result = home:run("plugin", "update", "trial")
-    assert.equals("proxylua: trial: 1.0.0 is now 1.1.0\n", result.err)
+    assert.equals("proxylua: updated trial from 1.0.0 to 1.1.0\n", result.err)
     home:write("trial", { version = "1.2.0",
       manifest = 'permissions = { read = true, env = { "HOME" } }' })
     result = home:run("plugin", "update", "--all")

@@ -260,9 +260,8 @@ static const struct {
   const char *text;
 } refusals[] = {
     {400, ERROR_INVALID, "the API found the parameters missing or invalid"},
-    {401, ERROR_AUTH,
-     "the API key is missing or not accepted; check PROXYLUA_API_KEY or api_key_file"},
-    {402, ERROR_FUNDS, "the balance is too low for this order; deposit first (proxylua deposit)"},
+    {401, ERROR_AUTH, "the API did not accept the API key"},
+    {402, ERROR_FUNDS, "the balance is too low for this order"},
     {403, ERROR_FORBIDDEN, "this account has no access to this resource"},
     {404, ERROR_NOT_FOUND, "the API does not have this resource"},
     {408, ERROR_TIMEOUT, "the server waited too long for the request"},

@@ -11,13 +11,12 @@ static const char metatable_key; /* its address names the metatable in the regis
 
 /* What to do next, for messages of the server, which do not say it. */
 static const char *const hints[ERROR_KIND_COUNT] = {
-    [ERROR_AUTH] = "Check the API key (PROXYLUA_API_KEY, api_key_file or api_key_command).",
+    [ERROR_AUTH] = "Run proxylua auth login, or set PROXYLUA_API_KEY to another key.",
     [ERROR_FORBIDDEN] = "This account may not do this; ask 1001Proxy support about its state.",
     [ERROR_NOT_FOUND] =
-        "Check the id (the list of the same kind, such as proxylua orders list, shows yours) and "
-        "the base URL.",
+        "Check the id (proxylua orders list shows your orders) and the base URL.",
     [ERROR_INVALID] = "Check the parameters.",
-    [ERROR_FUNDS] = "Top the balance up (px.deposit) or order less.",
+    [ERROR_FUNDS] = "Pay into the account (proxylua deposit), or order less.",
     [ERROR_KEY_REUSED] = "Use a new key for another order.",
     [ERROR_UPSTREAM] = "The provider behind the API has a problem; try again later.",
     [ERROR_NETWORK] = "Check the connection, then try again.",
@@ -152,14 +151,15 @@ static void add_where(lua_State *L, luaL_Buffer *text)
   if (*separator == ',') luaL_addchar(text, ')');
 }
 
-/* Hints for forbidden and not_found are for responses of the server. Errors of these kinds from
- * proxylua itself say what to do. */
+/* Hints for auth, forbidden and not_found are for responses of the server. Errors of these kinds
+ * from proxylua itself say what to do. */
 static const char *hint_of(lua_State *L, enum error_kind kind)
 {
   lua_pushliteral(L, "status");
-  bool answered = lua_rawget(L, 1) != LUA_TNIL;
+  bool has_responded = lua_rawget(L, 1) != LUA_TNIL;
   lua_pop(L, 1);
-  return (kind == ERROR_FORBIDDEN || kind == ERROR_NOT_FOUND) && !answered ? NULL : hints[kind];
+  bool of_server = kind == ERROR_AUTH || kind == ERROR_FORBIDDEN || kind == ERROR_NOT_FOUND;
+  return of_server && !has_responded ? NULL : hints[kind];
 }
 
 static void add_hint(lua_State *L, luaL_Buffer *text, const char *hint)

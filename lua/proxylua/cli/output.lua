@@ -118,7 +118,8 @@ function Screen:list(kind, records)
     if #records == 0 then self:note("none found") end
     tell_of_dropped(self, put_table(self, kind, records))
   else
-    put(tables.plain(tables.columns(kind, records), records))
+    local names_of_columns = tables.columns(kind, records)
+    if #names_of_columns > 0 then put(tables.plain(names_of_columns, records)) end
   end
 end
 

@@ -270,8 +270,8 @@ local function refuse_existing(plan)
     local found = part.unassigned
     if found.count > 0 and part.pool.quantity > 0 then
       plan.refused = ("the store has no record of this fleet, but the account has %d active "
-        .. "order%s that would fit pool %s (%s). Assign them with proxylua fleet adopt %s ORDER, "
-        .. "or use --ignore-existing (ignore_existing = true) to buy anyway"):format(
+        .. "order%s that would fit pool %s (%s). Run proxylua fleet adopt %s ORDER to count an "
+        .. "order, or use --ignore-existing (ignore_existing = true) to buy anyway"):format(
         found.count, found.count == 1 and "" or "s", part.pool.name,
         M.some(found.orders, found.count), part.pool.name)
       return

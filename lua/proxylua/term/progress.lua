@@ -30,11 +30,11 @@ end
 -- The line after some seconds.
 local function line(progress, seconds)
   local count, total = progress.count, progress.total
-  local rate = seconds > 0 and count / seconds or 0
+  local rate = seconds >= EVERY and count / seconds or 0 -- the first count says nothing of it
   local text = total and ("%d of %d %s"):format(count, total, progress.what)
-    or ("%d %s"):format(count, progress.what)
+    or ("%d %s"):format(count, count == 1 and progress.what:gsub("s$", "") or progress.what)
   if total and total > 0 then text = bar(math.min(count / total, 1)) .. text end
-  if rate > 0 then text = ("%s, %.3g a second"):format(text, rate) end
+  if rate > 0 then text = ("%s, %.0f a second"):format(text, rate) end
   if rate > 0 and total and total > count then
     text = ("%s, %s left"):format(text, duration.text((total - count) / rate))
   end
@@ -45,7 +45,7 @@ local function draw(progress, now)
   progress.drawn = now
   local text = line(progress, now - progress.began):sub(1, math.max(1, terminal.width(2) - 1))
   if progress.colors then text = text:gsub("^%[(#+)", "[\27[32m%1\27[0m") end
-  io.stderr:write("\r\27[K", text)
+  io.stderr:write("\r\27[K", text, "\r") -- a wait that the core shows takes its place
 end
 
 --- Adds to the count.

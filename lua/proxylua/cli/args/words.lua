@@ -74,8 +74,8 @@ function M.refuse(word, known)
   local better = pointers[word] or endpoint_of(word) or topic_of(word)
   if better then names.usage("there is no command %s: %s", word, better) end
   local nearest = names.nearest(word, known)
-  names.usage("there is no command and no script %s%s; proxylua --help shows the commands", word,
-    nearest and (", did you mean %s?"):format(nearest) or "")
+  names.usage("unknown command or script '%s'%s run proxylua help", word,
+    nearest and (", did you mean %s?"):format(nearest) or ";")
 end
 
 --- The sub-command that is meant by a word which is none.

@@ -61,6 +61,11 @@ local function account_of(settings)
   core.door.configure(settings)
   local ok, account = pcall(core.door.call, "account.get", {})
   if ok then return account end
+  if core.error.is(account) and account.kind == "auth" then
+    core.error.raise{ kind = "auth", message = ("%s did not accept this key%s; nothing was saved. "
+      .. "Copy the whole key from the dashboard and run proxylua auth login again"):format(
+      settings.base_url, account.code and (" (%s)"):format(account.code) or "") }
+  end
   if core.error.is(account) then
     account.message = account.message .. "; the key was not saved"
   end
@@ -80,7 +85,7 @@ local function ask_limit(screen)
     if line == "" then return nil end
     local amount, why = check_limit(line)
     if amount then return amount end
-    screen:note("the amount %s", why)
+    screen:note("the limit %s", why)
   end
 end
 

@@ -105,7 +105,10 @@ end
 local function tell(screen, summary, is_partial)
   local failing = summary.total - summary.works
   screen:note("%s%d of %d work%s", is_partial and "so far " or "", summary.works, summary.total,
-    failing > 0 and "; " .. reasons_text(summary) or "")
+    failing > 0 and "; reasons: " .. reasons_text(summary) or "")
+  if failing > 0 and summary.reasons.proxy == summary.total then
+    screen:note("no proxy could reach the page; --url or the setting check_url names another page")
+  end
   if summary.works > 0 then
     screen:note("time p50 %s, p95 %s, p99 %s, slowest %s", milliseconds(summary.p50),
       milliseconds(summary.p95),

@@ -62,9 +62,12 @@ end
 local function add_file(report)
   if report.code then return end
   local path = config.path()
-  local there = path and core.system.kind(path) == "file"
-  add(report, "ok", "config", there and path or ("no file%s; the defaults are used"):format(path
-    and " at " .. path or ""))
+  local found = {}
+  for _, file in ipairs{ path, config.set_path() } do
+    if core.system.kind(file) == "file" then found[#found + 1] = file end
+  end
+  add(report, "ok", "config", #found > 0 and table.concat(found, ", ")
+    or ("%s does not exist; the defaults are used"):format(path or "config.lua"))
 end
 
 local function add_setting(report, name, value, source, err)

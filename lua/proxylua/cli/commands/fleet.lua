@@ -124,7 +124,7 @@ function actions.adopt(args, screen)
   tie_each(args.orders, screen, function(id)
     require("proxylua").fleet.adopt(args.pool, id)
     return args.pool
-  end, "order %s belongs to pool %s")
+  end, "order %s now belongs to pool %s")
 end
 
 function actions.release(args, screen)

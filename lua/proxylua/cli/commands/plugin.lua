@@ -192,7 +192,9 @@ local function update(name, place, args, screen)
     ask("Update it?", args.yes)
   end
   installed.install(plugin, before)
-  screen:note("%s: %s is now %s", name, before.version, manifest.version)
+  local version = manifest.version
+  screen:note("updated %s %s", name, version == before.version and version
+    or ("from %s to %s"):format(before.version, version))
 end
 
 -- A plugin whose source is gone does not hold back the others.

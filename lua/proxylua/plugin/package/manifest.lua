@@ -197,7 +197,7 @@ end
 
 local function check_name(name)
   if not M.is_name(name) then
-    refuse("name", "must be small letters, digits and -, beginning with a letter, at most 40")
+    refuse("name", "must be at most 40 small letters, digits and -, beginning with a letter")
   end
   if hooks.call("is_command", name) then refuse("name", name .. " is already a command of "
     .. "proxylua") end

@@ -23,7 +23,7 @@ return {
     -- net = { "hooks.slack.com" },
     -- env = { "SLACK_WEBHOOK" },
   },
-  commands = { -- proxylua NAME count --type isp
+  commands = { -- proxylua NAME count --of-type isp
     count = {
       run = "count", -- a function of main.lua; "module.function" names one of another file
       summary = "count the proxies of active orders",
@@ -51,7 +51,9 @@ function M.count(options)
     counts[order.type] = (counts[order.type] or 0) + (order.quantity or 0)
   end
   for kind, quantity in pairs(counts) do
-    if not options.of_type or options.of_type == kind then rows[#rows + 1] = { type = kind, quantity = quantity } end
+    if not options.of_type or options.of_type == kind then
+      rows[#rows + 1] = { type = kind, quantity = quantity }
+    end
   end
   table.sort(rows, function(a, b) return a.type < b.type end)
   return rows
@@ -96,6 +98,10 @@ files["README.md"] = [[
 -- @param name of the plugin
 -- @raise usage, config, store
 function M.write(folder, name)
+  if not manifests.is_name(name) then
+    names.usage("the name of a plugin must be at most 40 small letters, digits and -, beginning "
+      .. "with a letter, got %s", name)
+  end
   local texts = {}
   for path, text in pairs(files) do
     texts[path] = text:gsub("%f[%w]%u%u%u%u+%f[%W]", { NAME = name, VERSION = core.version })
