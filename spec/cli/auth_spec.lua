@@ -46,7 +46,7 @@ describe("proxylua", function()
       assert.are.equal("9.30\n", run{ "config", "get", "spend.per_run" }.out)
     end)
 
-    it("saves nothing of a key that the API refuses, or that is none", function()
+    it("saves nothing if the API refuses the key, or if the input is not a key", function()
       for _, case in ipairs{ { "sk_live_0000000000", 3, "nothing was saved. Copy the whole key" },
         { "", 2, "is empty" }, { "two words here", 2, "holds a space" } } do
         local result = run({ "auth", "login" }, { stdin = case[1] })
@@ -116,7 +116,7 @@ describe("proxylua", function()
     end)
   end)
 
-  it("auth logout removes the key, and reports when there is none", function()
+  it("auth logout removes the key, and exits with code 12 when no key is saved", function()
     assert.are.equal(0, run({ "auth", "login" }, { stdin = sandbox.key }).code)
     local result = run{ "auth", "logout" }
     assert.are.equal(0, result.code, result.err)
@@ -157,7 +157,7 @@ describe("proxylua", function()
       assert.are.equal(folder .. "/config.lua\n", run{ "config", "path" }.out)
     end)
 
-    it("refuses values that the setting does not take, and names that are none", function()
+    it("refuses invalid values, and names of unknown settings", function()
       for words, pattern in pairs{ ["timeout soon"] = "timeout must be a duration such as",
         ["color yes"] = "color must be true or false", ["spend.per_run lots"] = "must be an amount",
         ["timeuot 5s"] = "did you mean timeout", ["store x.db"] = "must be an absolute path",

@@ -27,7 +27,7 @@ describe("running scripts", function()
     assert.are.equal("script\t3\ta\n", run{ "-e", "x = 1", "-ex = x + 2", path, "a" }.out)
   end)
 
-  it("runs standard input when it is no terminal", function()
+  it("runs standard input when it is not a terminal", function()
     assert.are.equal("1\n", run({}, { stdin = "#!proxylua\nprint(1)" }).out)
     local result = run({}, { stdin = "\n\nerror('here')" })
     assert.has.match("stdin:3: here", result.err)
@@ -59,7 +59,7 @@ describe("running scripts", function()
     return result.err
   end
 
-  it("refuses what is no script", function()
+  it("refuses a file that is not a script", function()
     assert.has.match("cannot read the script .*/none.lua: No such file",
       refused{ home .. "/none.lua" })
     assert.has.match("is a folder", refused{ home .. "/" })
@@ -70,7 +70,7 @@ describe("running scripts", function()
     assert.has.match("cannot read the script", refused{ home .. "/loop" })
   end)
 
-  it("tells a syntax error without a traceback", function()
+  it("reports a syntax error without a traceback", function()
     local result = run{ script("print(1)\nlocal = 2") }
     assert.are.equal(1, result.code)
     assert.are.equal("", result.out)
@@ -207,7 +207,7 @@ describe("help", function()
     assert.are.equal(run{ "help", "exit", "codes" }.out, run{ "help", "exit-codes" }.out)
   end)
 
-  it("fits 80 columns, whatever it is about", function()
+  it("fits 80 columns for every command and topic", function()
     local subjects = { {}, { "px" } }
     for _, name in ipairs(require("proxylua.help").topics()) do
       subjects[#subjects + 1] = { name }
@@ -325,7 +325,7 @@ describe("commands of the API", function()
     assert.are.equal(0, #call_json("orders", "list"))
   end)
 
-  it("answer tab-separated columns in a pipe, with a header and passwords", function()
+  it("print tab-separated columns in a pipe, with a header and passwords", function()
     local order = buy()
     local out = call("orders", "list", "--status", "active")
     assert.are.equal("id\ttype\tquantity\tperiod\tcountry\tstatus\tprice\tcreated_at\texpires_at",
@@ -337,7 +337,7 @@ describe("commands of the API", function()
     assert.is_truthy(out:find(proxy.password, 1, true))
   end)
 
-  it("answer one JSON value with --json, an empty list too", function()
+  it("print one JSON value with --json, also for an empty list", function()
     local out = call("--json", "orders", "list")
     assert.are.equal("[]\n", out)
     assert.are.equal(1, select(2, call("--json", "account", "get"):gsub("\n", "")))
@@ -532,8 +532,7 @@ describe("on a terminal", function()
       (tables.aligned(columns, { order }, 30)))
   end)
 
-  it("hides passwords in JSON inside of texts, whatever is in them, and in tables that hold "
-    .. "themselves", function()
+  it("hides passwords in JSON inside of any text, and in tables that contain themselves", function()
     local tables = require "proxylua.term.table"
     local text = core.json.encode{ answer = { password = 'a"b\\', note = "pass: x" }, pass = "",
       user = "me" }
@@ -547,7 +546,7 @@ describe("on a terminal", function()
     assert.are.equal("http://me:********@10.0.0.1:80", copy.url)
   end)
 
-  it("hides passwords unless told to show them", function()
+  it("hides passwords by default", function()
     local buy =
       "print(require('proxylua').orders.create{ type = 'isp', quantity = 1, country = 'US' }.id)"
     local sandbox = core.sandbox.start{ limits = "off" }
@@ -575,7 +574,7 @@ describe("on a terminal", function()
     core.sandbox.stop()
   end)
 
-  it("has colours unless told otherwise", function()
+  it("has colours by default", function()
     local arguments = { "--sandbox", "reference", "countries" }
     assert.is_truthy(on_terminal(arguments, 80, { TERM = "xterm" }):find("\27[", 1, true))
     assert.is_nil(on_terminal(arguments, 80, { TERM = "xterm", NO_COLOR = "1" }):find("\27", 1,

@@ -69,7 +69,7 @@ describe("A wait for the limits", function()
     end
   end)
 
-  it("mixes with nothing that is written meanwhile, whoever writes it", function()
+  it("does not mix with output of the script, of proxylua or of another program", function()
     local shown, text = finish(start([[
       local px = require "proxylua"
       io.write "half a line"

@@ -83,7 +83,7 @@ describe("exit codes", function()
     end
   end)
 
-  it("is 4 without a network, for a broken answer, a timeout and a full store", function()
+  it("is 4 without a network, for an unreadable response, a timeout and a full store", function()
     start{ faults = { "account.get:delay=5" } }
     assert.are.equal(4, run({ "--timeout", "0.2s", "account", "get" }).code)
     core.sandbox.stop()

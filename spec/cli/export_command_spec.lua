@@ -43,7 +43,7 @@ describe("proxylua export", function()
     assert.matches("^[%w-]+:%w+@127%.0%.0%.1:%d+\n", text)
   end)
 
-  it("tells of each where it comes from", function()
+  it("prints the source of each proxy", function()
     local countries = {}
     for _, proxy in ipairs(core.json.decode(run("-f", "json").out)) do
       countries[proxy.order_id] = (countries[proxy.order_id] or "") .. proxy.country
@@ -62,7 +62,7 @@ describe("proxylua export", function()
       { stdin = run("-f", "csv").out }).out)
   end)
 
-  it("answers JSON about a file, and none in place of a format", function()
+  it("prints JSON about the file that it wrote, and refuses JSON in place of a format", function()
     local path = sandbox.home .. "/told"
     local result = sandbox:run{ "--json", "export", "-o", path }
     assert.same({ file = path, proxies = 5 }, core.json.decode(result.out))
@@ -101,7 +101,7 @@ describe("proxylua export", function()
     assert.equal(3, run("ord_none").code)
   end)
 
-  it("masks passwords on a terminal, unless it is told not to", function()
+  it("masks passwords on a terminal by default", function()
     local proxies = core.json.decode(sandbox:run{ "--json", "orders", "proxies", isp }.out)
     local function screen(...)
       local line = program.command(sandbox.home, { "export", isp, ... }, {

@@ -59,7 +59,7 @@ PAGES644 usr/share/zsh/site-functions/_proxylua
       (files_below(folder):gsub("%d%d%d (%S+)\n", "%1 ")))
   end)
 
-  it("goes to /usr/local unless told otherwise", function()
+  it("installs into /usr/local by default", function()
     run("make", "install", "DESTDIR=" .. folder)
     assert.are.equal("file", core.system.kind(folder .. "/usr/local/bin/proxylua"))
   end)

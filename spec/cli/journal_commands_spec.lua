@@ -129,7 +129,7 @@ describe("the journal", function()
         { ("%.2f"):format(first.quote), ("%.2f"):format(first.price), first.endpoint })
     end)
 
-    it("is columns in a pipe, and tells on standard error what is to be settled", function()
+    it("prints columns in a pipe, and names open entries on standard error", function()
       lose("two")
       local out, err = journal{ "list" }
       local head, line = out:match("^([^\n]*)\n([^\n]*)\n$")
@@ -182,7 +182,7 @@ describe("the journal", function()
   end)
 
   describe("show", function()
-    it("tells all that is known of an entry, by its key or its number", function()
+    it("prints all fields of an entry, by its key or its number", function()
       lose("two", "status=502,when=after")
       local entry = json("show", "two")
       assert.same({ 1, "two", "unknown", true }, { entry.id, entry.key, entry.state, entry.open })
@@ -209,7 +209,7 @@ describe("the journal", function()
       assert.matches("could not be looked up", values.note, 1, true)
     end)
 
-    it("bears an answer of any bytes", function()
+    it("prints a saved response that contains any bytes", function()
       lose("two", "garbage")
       assert.equal("two", json("show", "two").key)
       assert.matches("two", (journal{ "show", "two" }), 1, true)
@@ -226,7 +226,7 @@ describe("the journal", function()
   end)
 
   describe("settle", function()
-    it("as placed makes the key answer the order", function()
+    it("as placed makes the key return the order", function()
       assert.matches("proxylua journal settle two", lose("two"), 1, true)
       local id = sold()[1]
       local entry = json("settle", "two", "placed", "--order-id", id)
@@ -288,7 +288,7 @@ describe("the journal", function()
       assert.same({ "unknown", "placed", id }, { before, after, answered })
     end)
 
-    it("takes a purchase as placed without its order when told why, and never buys again",
+    it("as placed without an order id needs a note, and the key never buys again",
       function()
       lose("two")
       refused({ "settle", "two", "placed" }, "needs order_id")
@@ -300,7 +300,7 @@ describe("the journal", function()
       assert.equal(1, #sold())
     end)
 
-    it("keeps what the server had answered", function()
+    it("keeps the saved response of the server", function()
       lose("two", "html,when=after")
       local before = json("show", "two").answer
       assert.matches("<", before, 1, true)

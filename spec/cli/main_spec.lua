@@ -103,7 +103,7 @@ describe("the program", function()
     end)
   end
 
-  it("ends at the second signal whatever the script does", function()
+  it("ends at the second signal even if the script catches every error", function()
     local exit = interrupted("setmetatable({}, { __gc = function() while true do end end }) "
       .. "while true do collectgarbage() end", "INT", "INT")
     assert.equal(130, exit)

@@ -102,14 +102,14 @@ describe("bytes that are not UTF-8", function()
 
   local orders = '[{"id":"a"},{"id":"b","note":"caf\xE9 \xC3\xA9 \xFF"}]'
 
-  it("are escaped in JSON, and told of with their place", function()
+  it("are escaped in JSON, and a note names the field", function()
     local result = run(orders, "--json", "orders", "list")
     assert.are.equal('[{"id":"a"},{"id":"b","note":"caf\\udce9 é \\udcff"}]\n', result.out)
     assert.has.match("proxylua: %[2%]%.note has bytes that are not UTF%-8", result.err)
     assert.are.equal(0, result.code)
   end)
 
-  it("are escaped in a stream, and told of once", function()
+  it("are escaped in a stream, and noted once", function()
     local result = run('[{"id":"a\xFF"},{"id":"b\xFF"}]', "--jsonl", "orders", "list")
     assert.are.equal('{"id":"a\\udcff"}\n{"id":"b\\udcff"}\n', result.out)
     assert.are.equal(1, select(2, result.err:gsub("UTF", "")))
@@ -145,7 +145,7 @@ describe("a table", function()
     assert(ok, err)
   end
 
-  it("is aligned whatever the characters take", function()
+  it("is aligned for narrow, wide and combining characters", function()
     streamed(3, function(at) return ({ "東京", "Zürich", "x" })[at] end)
     assert.are.equal(4, #lines)
     assert.are.equal("   1  東京", lines[2])

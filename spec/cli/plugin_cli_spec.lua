@@ -35,7 +35,7 @@ describe("proxylua plugin", function()
       "orders").err)
   end)
 
-  it("packs the same bytes each time, whatever the dates and modes of the files are", function()
+  it("packs the same bytes each time, for any dates and modes of the files", function()
     home:write("trial", { files = { ["lib/b.lua"] = "return 2", ["a.lua"] = "return 1" } })
     local first = home:ask("plugin", "pack", "trial", "-o", "1.plx")
     local spoil = "cd %s/trial && touch -d 2001-01-01 * && chmod 755 main.lua && mkdir spec .git "
@@ -53,7 +53,7 @@ describe("proxylua plugin", function()
     assert.equals("return {}", program.read(folder .. "/main.lua"))
   end)
 
-  it("tells of a spec that fails, and of a mistake in the plugin", function()
+  it("reports a spec that fails, and a mistake in the plugin", function()
     local spec = [[
       it("adds", function() assert(plugin.add(1, 2) == 3) end)
       it("cannot", function() plugin.add({}, 1) end)
@@ -92,14 +92,14 @@ describe("proxylua plugin", function()
     end
   end)
 
-  it("asks nobody where nobody is", function()
+  it("does not ask without a terminal", function()
     local result = home:run("plugin", "install", home:write("trial"))
     assert.equals(2, result.code)
     assert.matches("It can only compute, and may do nothing else.\n", result.err, 1, true)
     assert.is_nil(core.system.kind(home:installed()))
   end)
 
-  it("lists them, and tells what one is", function()
+  it("lists the plugins, and shows the contents of one", function()
     home:install("trial", { manifest = [[permissions = { read = true }, on = { order_placed = "f" },
       commands = { go = { run = "go", summary = "goes on" } }]] })
     assert.same({ { name = "trial", version = "1.0.0", commands = "go", events = "order_placed",
@@ -155,7 +155,7 @@ describe("proxylua plugin", function()
     end
   end)
 
-  it("tells of events, and what fails there changes nothing", function()
+  it("reports events, and an error in a handler changes nothing", function()
     home:install("teller", {
       manifest =
         [[on = { order_placed = "placed", order_extended = "extended", charge_refused = "refused"
@@ -192,7 +192,7 @@ describe("proxylua plugin", function()
     assert.equals("proxylua: dry run: nothing was bought\n", dry.err)
   end)
 
-  it("tells of a charge that was placed after its caller stopped waiting", function()
+  it("reports a charge that was placed after its caller stopped waiting", function()
     home:install("teller", { manifest = 'on = { order_placed = "placed" }',
       files = { ["main.lua"] = [[
         local px = require "proxylua"
@@ -233,7 +233,7 @@ describe("proxylua plugin", function()
     assert.equals("proxylua: lasting: told\n", program.read(home.path .. "/told"))
   end)
 
-  it("that is cancelled while it is told of something stops nobody", function()
+  it("stops nothing when it is cancelled while it handles an event", function()
     home:install("broken", { manifest = 'on = { order_placed = "placed" }',
       files = { ["main.lua"] = [[
       local px = require "proxylua"
@@ -247,7 +247,7 @@ describe("proxylua plugin", function()
       result.err, 1, true)
   end)
 
-  it("logs lines that are told to be its own, and not without end", function()
+  it("logs lines under its name, up to a limit", function()
     home:install("trial", { manifest = [[commands = { go = { run = "go", summary = "goes on" },
       lines = { run = "lines", summary = "goes on in one go" } }]], files = {
       ["main.lua"] = [[
@@ -266,7 +266,7 @@ describe("proxylua plugin", function()
     end
   end)
 
-  it("answers commands with whatever output can show", function()
+  it("returns any value that the output can show", function()
     home:install("trial", { manifest = [[commands = { rows = { run = "rows", summary = "streams" },
       mixed = { run = "mixed", summary = "a record" } }]], files = { ["main.lua"] = [[
         return {
@@ -337,7 +337,7 @@ describe("the restocker", function()
     assert.equals(1, #home:ask("orders", "list"))
   end)
 
-  it("tells its channel", function()
+  it("sends a message to its channel", function()
     local server = servers.start{ ["/hook"] = servers.ok("ok") }
     local plugin = sources.of_folder(restocker)
     local modules = {}
@@ -431,7 +431,7 @@ describe("plugins hear of every charge", function()
       { events.charge_refused[1].endpoint, events.charge_refused[1].kind })
   end)
 
-  it("of requests by path, whatever the dialect returns", function()
+  it("of requests by path, in each dialect", function()
     sandbox:change("settings", { dialect = "bare" })
     local events = eval[[
       local json = { type = "isp", country = "US", quantity = 2, period = 2 }

@@ -27,7 +27,7 @@ describe("Progress", function()
     assert.matches("\r\27%[K$", text)
   end)
 
-  it("tells what it can where the total is not known", function()
+  it("shows count and rate when the total is unknown", function()
     local text = shown("nil", "false")
     assert.matches("\27%[K10 checked\r", text)
     assert.matches("\27%[K20 checked, %d+ a second\r", text)

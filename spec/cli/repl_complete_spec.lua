@@ -56,7 +56,7 @@ describe("completion", function()
     assert.are.equal("per", insertion("('x'):up"))
   end)
 
-  it("knows the parameters of endpoints wherever they stand", function()
+  it("knows the parameters of endpoints at any position of the line", function()
     globals.list = px.orders.list
     for _, text in ipairs{
       "px.orders.list{ sta", "px.orders.list({ sta", "px.orders.list{ type = 'isp', sta",

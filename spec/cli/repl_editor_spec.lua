@@ -246,7 +246,7 @@ describe("the history", function()
     assert.truthy(text:find("x = 5000\ny = 1\n$"))
   end)
 
-  it("that has no room to grow stays as it is, is told of, and does not stop the session",
+  it("on a full disk stays as it is, is reported, and does not end the session",
     function()
     assert(os.execute("mkdir -p " .. home .. "/state/proxylua"))
     local text = ("x = 'something of some length'\n"):rep(5):gsub("something", "%0") .. "y = 1\n"
@@ -265,7 +265,7 @@ describe("the history", function()
     assert.are.equal(text:rep(100), program.read(file))
   end)
 
-  it("that is damaged, or cannot be written, is told of once and does not stop the session",
+  it("that is damaged, or cannot be written, is reported once and does not end the session",
     function()
     assert(os.execute("mkdir -p " .. home .. "/state/proxylua"))
     program.write(file, "a = 1\n\0\255\254")

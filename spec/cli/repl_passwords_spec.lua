@@ -59,7 +59,7 @@ describe("a password of a proxy", function()
     assert.are.same({}, found)
   end)
 
-  it("is masked in exports, whatever is in it", function()
+  it("is masked in exports, with any characters", function()
     open "hard"
     for _, format in ipairs{ "url", "csv", "json", "env", "clash", "gost", "sing-box" } do
       shown(("px.export.text(id, '%s')"):format(format))

@@ -98,7 +98,7 @@ describe("the prompt", function()
     assert.are.equal("7", at:run("g"))
   end)
 
-  it("lives on whatever an input calls its globals", function()
+  it("works on after an input has overwritten standard globals", function()
     open()
     at:run("type, next, table, io, os = 'isp', 1, {}, 2, 3")
     assert.are.equal("none", at:run("px.orders.list{ type = type }[1] or 'none'"))
@@ -135,7 +135,7 @@ describe("the prompt", function()
     assert.truthy(at:run("'a"):find("unfinished string", 1, true))
   end)
 
-  it("tells an error, where it stood in the user's code, and keeps it", function()
+  it("prints an error with its line of the user's code, and keeps it in _error", function()
     open{ width = 200 }
     assert.are.equal("stdin:1: boo", at:run("error('boo')"))
     assert.are.equal("stdin:1: boo", at:run("_error"))
@@ -236,7 +236,7 @@ describe("the prompt", function()
       at:run(":json { '\\u{9B}2J \\u{202E}\\x7Fé' }"))
   end)
 
-  it("shows what is no text, and cuts wide characters at the edge of the screen", function()
+  it("shows bytes that are not text, and cuts wide characters at the edge of the screen", function()
     open{ width = 40 }
     assert.are.equal('a  { "caf\\233" }', at:run("{ a = { 'caf\\xE9' } }"))
     assert.are.equal("a  " .. ("東"):rep(18) .. "…", at:run("{ a = ('東'):rep(30) }"))
@@ -269,7 +269,7 @@ describe("the prompt", function()
     at:await("exit 0")
   end)
 
-  it("tells what a narrow window has no room for", function()
+  it("names the columns that a narrow window hides", function()
     open{ width = 40 }
     assert.truthy(at:run(":limits"):find("hidden columns: paced, paused", 1, true))
   end)
@@ -304,7 +304,7 @@ describe("the prompt", function()
     assert.truthy(at:run(":load ~/none.lua"):find("cannot read", 1, true))
   end)
 
-  it("has colours, unless told otherwise", function()
+  it("has colours by default", function()
     open()
     at:type("error('boo')")
     at:press("Enter")
@@ -350,7 +350,7 @@ describe("the prompt", function()
     at = nil
   end)
 
-  it("ends though more has been typed, and whatever the error of a statement does", function()
+  it("ends on SIGTERM right after a line was typed, and after any error of a statement", function()
     open()
     local pid = at:pid()
     assert(os.execute("kill -STOP " .. pid)) -- it finds the line and the signal at once

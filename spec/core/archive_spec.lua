@@ -61,7 +61,7 @@ describe("an archive", function()
     for _, file in ipairs(files) do assert.equals(file.data, data[file.name]) end
   end)
 
-  it("is the same bytes for the same files, in whatever order they come", function()
+  it("is the same bytes for the same files in any order", function()
     local turned = {}
     for at, file in ipairs(files) do turned[#files + 1 - at] = file end
     assert.equals(archive.write(files), archive.write(turned))
@@ -182,7 +182,7 @@ describe("a bomb", function()
 end)
 
 describe("damage", function()
-  it("is told where the checksum or the size does not hold", function()
+  it("is reported when the checksum or the size does not match", function()
     refused_entry({ name = "a", data = "text", crc = 1 }, "a is damaged")
     refused_entry({ name = "a", data = "text", size = 5 }, "a is damaged")
     refused_entry({ name = "a", data = "text", size = 0xFFFFFFF0, packed = 0xFFFFFFF0 },
@@ -193,13 +193,13 @@ describe("damage", function()
     refused(zip_of({ { name = "a", data = "text" } }, 65535), "")
   end)
 
-  it("is told wherever an archive is cut off", function()
+  it("is reported at each length to which an archive is cut", function()
     local bytes = archive.write{ { name = "a", data = ("text"):rep(20) },
       { name = "b", data = "x" } }
     for size = 0, #bytes - 1 do refused(bytes:sub(1, size), "") end
   end)
 
-  it("never gives data other than what was written, whichever bytes change", function()
+  it("never returns data other than what was written, for a change of any byte", function()
     math.randomseed(20261125)
     local files = { { name = "a", data = ("text"):rep(20) }, { name = "b", data = "x" } }
     local bytes = archive.write(files)
@@ -217,7 +217,7 @@ describe("damage", function()
     end
   end)
 
-  it("is told of random bytes", function()
+  it("is reported for random bytes", function()
     math.randomseed(20261125)
     for _ = 1, 2000 do
       local bytes = {}
@@ -229,7 +229,7 @@ describe("damage", function()
     end
   end)
 
-  it("of the arguments is told", function()
+  it("of the arguments is reported", function()
     assert.is_false(pcall(archive.read, "x", { counts = 1 }))
     assert.is_false(pcall(archive.read, "x", { count = -1 }))
     assert.is_false(pcall(archive.write, { "a" }))

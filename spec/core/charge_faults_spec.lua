@@ -23,7 +23,7 @@ describe("a charge", function()
 
   for _, fault in ipairs{ "garbage", "html,status=200", "nul,status=200", "nested,status=200",
     "empty,status=200" } do
-    it("that extends and is answered with status 200 and no order (" .. fault
+    it("that extends and receives status 200 without an order (" .. fault
       .. ") is not taken for made", function()
       faults("orders.extend:when=before,count=1," .. fault)
       local kind =
@@ -41,7 +41,7 @@ describe("a charge", function()
     end)
   end
 
-  it("that extends is not quoted from an answer that is no order", function()
+  it("that extends is not quoted from a response that is not an order", function()
     with_order "return 1"
     faults("orders.get:garbage")
     local kind, charge = with_order[[
@@ -67,7 +67,7 @@ describe("a charge", function()
     end
   end)
 
-  it("that was cancelled stays in doubt while nobody tells whether it was refunded", function()
+  it("that was cancelled stays open until the transactions show whether it was refunded", function()
     faults("orders.create:refund,count=1", "account.transactions:omit=order_id",
       "orders.list:omit=price")
     local _, kind, message = buy("k")
@@ -80,7 +80,7 @@ describe("a charge", function()
   end)
 end)
 
-describe("a charge whose answer was lost", function()
+describe("a charge whose response was lost", function()
   local server, store
   before_each(function()
     server = crash.server()
@@ -108,7 +108,7 @@ describe("with the limits off, after a pause that the server asked for", functio
   before_each(function() sandbox = sandboxes.start{ limits = "off" } end)
   after_each(function() sandbox:stop() end)
 
-  it("those that waited go on when the one that tried is answered", function()
+  it("the waiting requests go on when the first one has its response", function()
     sandbox:change("settings",
       { faults = core.json.array{ "account.get:status=429,retry_after=1,count=1" } })
     assert.equal("4", tostring(sandbox:eval[[

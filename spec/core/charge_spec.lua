@@ -147,7 +147,7 @@ describe("a purchase", function()
     assert.equal(0, sold())
   end)
 
-  it("by a path that is not known needs a max_price above 0, whatever the method", function()
+  it("by an unknown path needs a max_price above 0, with any method", function()
     local kinds = sandbox:eval([[
       local kinds = {}
       for _, path in ipairs{ "/gifts", "/orders.", "/Orders/Calc", "/orders/calc.", "/deposits/Addresses",
@@ -263,7 +263,7 @@ describe("a purchase", function()
     assert.equal(1, sold())
   end)
 
-  it("that px.timeout cuts off under way is told to be unknown, and is settled", function()
+  it("that px.timeout cuts off after it was sent is reported as unknown, and is settled", function()
     faults("orders.create:delay=1.5")
     local script =
       'require("proxylua").timeout(1, require("proxylua").orders.create, { %s, key = "late" })'
@@ -297,7 +297,7 @@ describe("a purchase", function()
     assert.equal(0, sold())
   end)
 
-  it("goes through with an answer that holds the id alone", function()
+  it("succeeds with a response that contains only the id", function()
     for _, dialect in ipairs{ "bare", "snake", "mixed" } do
       sandbox:change("settings", { dialect = dialect })
       local id, quantity, price = sandbox:eval(

@@ -21,7 +21,7 @@ end
 local GET = "local account, err = px.try(px.account.get) print(err and err.kind or "
   .. "account.balance, err and err.status)"
 
-describe("an answer", function()
+describe("a response", function()
   local server
   after_each(function() server:stop() end)
 
@@ -62,7 +62,7 @@ describe("an answer", function()
     end)
   end
 
-  it("is read whatever its content type says", function()
+  it("is read under any content type", function()
     assert.equal("9.30", answered{ servers.ok(ACCOUNT, "Content-Type: text/html\r\n") })
     server:stop()
     assert.equal("9.30", answered{ servers.ok(ACCOUNT,
@@ -170,7 +170,7 @@ describe("a request", function()
     server = servers.start{}
   end)
 
-  it("waits before it is tried again, longer each time and by chance, and tells of it once",
+  it("waits before each retry, longer each time and with jitter, and reports it once",
     function()
     server = servers.start{ ["/account"] = { { "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n",
       keep = true } } }
@@ -231,7 +231,7 @@ describe("a request", function()
     assert.equal(1, #server:requests())
   end)
 
-  it("takes no longer an exchange than PROXYLUA_TIMEOUT says", function()
+  it("takes no longer for one HTTP request than PROXYLUA_TIMEOUT", function()
     server = servers.start{ ["/account"] = { { "", hold = true } } }
     local result = run(server.url, "px.account.get()", { PROXYLUA_TIMEOUT = "0.2s" })
     assert.equal(4, result.code)
@@ -241,7 +241,7 @@ end)
 
 describe("A charge", function()
   for _, fault in ipairs{ "status=503", "cut=before", "cut=after", "truncate", "html" } do
-    it("is not sent again, whatever comes of it: " .. fault, function()
+    it("is not sent again after any result: " .. fault, function()
       local sandbox = sandboxes.start{ limits = "off", faults = { "orders.create:" .. fault } }
       sandbox:run{ "-e", "local px = require 'proxylua' "
         .. "px.orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 }" }
@@ -264,7 +264,7 @@ describe("429", function()
     assert.equal(2, sandbox:look("counters").requests["account.get"])
   end)
 
-  it("between failures is no attempt either, and is told once", function()
+  it("between failures does not count as an attempt, and is reported once", function()
     local failed = { "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", keep = true }
     local refused = { "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", keep = true }
     local server = servers.start{ ["/account"] = { failed, refused, failed, servers.ok(ACCOUNT) } }
@@ -297,7 +297,7 @@ describe("429", function()
     assert.equal("rate_limited", kind)
   end)
 
-  it("whose pauses take longer than max_wait together is raised, whatever Retry-After says",
+  it("raises when its pauses together exceed max_wait, for any Retry-After",
     function()
       local server
       for _, header in ipairs{ "", "Retry-After: -5\r\n", "Retry-After: 3000ms\r\n" } do
@@ -330,7 +330,7 @@ describe("a file", function()
 
   for _, fault in ipairs{ "type=text/html", "html,status=200", "empty,status=200",
     "empty,status=204" } do
-    it("that is none (" .. fault .. ") is refused, and what was there stays", function()
+    it("that cannot be used (" .. fault .. ") is refused, and what was there stays", function()
       sandbox:change("settings", { faults = core.json.array{ "orders.download:" .. fault } })
       local path = program.write(sandbox.home .. "/file", "before")
       for _, target in ipairs{ "nil", ("%q"):format(path) } do

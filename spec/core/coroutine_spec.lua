@@ -165,7 +165,7 @@ describe("the coroutine library", function()
     for index, sum in ipairs(sums) do assert.are.equal(index * 100 + 45, sum) end
   end)
 
-  it("forgets coroutines that nobody will resume", function()
+  it("collects suspended coroutines that are unreachable", function()
     local weak = setmetatable({}, { __mode = "k" })
     for _ = 1, 100 do
       local fn = coroutine.wrap(function()

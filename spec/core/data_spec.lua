@@ -19,7 +19,7 @@ local slow = [[
   return {}]]
 
 describe("text as data", function()
-  it("answers the table that it returns, by value", function()
+  it("returns the table by value", function()
     local text = [[
       local base = 2
       return { name = "x", list = { 1, 2.5, true, [10] = false }, sum = base + 40, nested = { deep = { [-1] = "y" } } }
@@ -67,7 +67,7 @@ describe("text as data", function()
     assert.has.match("compiled", failure(string.dump(function() return {} end), "@f"))
   end)
 
-  it("names the field of what is no data", function()
+  it("names the field that is not data", function()
     local nested = "return { spend = { per_run = function() end } }"
     assert.has.match("the field spend%.per_run is a function", failure(nested, "@f"))
     assert.has.match("the field %[2%] is a function", failure("return { 1, function() end }", "@f"))
@@ -84,7 +84,7 @@ describe("text as data", function()
     assert.is_string(failure("return " .. ("{"):rep(100000), "@f"))
   end)
 
-  it("ends endless work", function()
+  it("ends an infinite loop", function()
     assert.has.match("f:1: computes for too long", failure("while true do end", "@f"))
     assert.has.match("too long", failure("local function f() return f() end return f()", "@f"))
     assert.has.match("too much memory", failure("local function f() return 1 + f() end return f()",

@@ -50,7 +50,7 @@ describe("the table of endpoints", function()
     end
   end)
 
-  it("tells each parameter's place, type and bounds", function()
+  it("has the place, type and bounds of each parameter", function()
     local list = row("orders.list")
     assert.is_true(list.list and list.paged)
     assert.are.equal("order", list.record)
@@ -97,7 +97,7 @@ describe("matching", function()
     end
   end)
 
-  it("tells methods and depths apart, and not upper from lower case", function()
+  it("distinguishes methods and depths, and ignores case", function()
     assert.are.equal("orders.create", endpoints.match("post", "/ORDERS"))
     assert.are.equal("orders.calc", endpoints.match("POST", "/orders/calc"))
     assert.are.equal("orders.get", endpoints.match("GET", "/orders/calc"))

@@ -23,7 +23,7 @@ describe("an error value", function()
     assert.are.equal("none", errors.new{ kind = "usage", message = "x" }.charge)
   end)
 
-  it("is told from all else", function()
+  it("is recognized among other values", function()
     assert.is_true(errors.is(errors.new{ kind = "usage", message = "x" }))
     for _, value in ipairs{ "usage: x", 1, true, {}, setmetatable({ kind = "usage" }, {}), print,
       io.stdout } do
@@ -57,7 +57,7 @@ describe("an error value", function()
     end
   end)
 
-  it("prints whatever scripts do to it", function()
+  it("prints after any change by a script", function()
     for _, name in ipairs{ "kind", "message", "endpoint", "status", "code", "retry_after",
       "charge" } do
       for _, value in ipairs{ {}, 1e300, -1, "", "x", true, print } do

@@ -170,7 +170,7 @@ describe("a forward proxy", function()
     assert.same({ "200", "200", "407", "200" }, kinds)
   end)
 
-  it("answers a client that has said all it will say", function()
+  it("responds to a client that has closed its sending side", function()
     assert.truthy(raw.talk(proxies[1].port, request(proxies[1]), true):find("loc=JP", 1, true))
     assert.truthy(raw.talk(proxies[1].port, "GET / HTTP/1.1\r\n\r\n", true):find("^HTTP/1.1 400"))
     assert.equal("", raw.talk(proxies[1].port, "GET http://127.0", true))
@@ -223,7 +223,7 @@ describe("a forward proxy", function()
     assert.equal("JP", trace(proxies[1]).loc)
   end)
 
-  it("ends with the sandbox, whatever it is doing", function()
+  it("ends with the sandbox, in each state of a connection", function()
     local function await(count)
       repeat local forwarded = sandbox:look("counters").forwarded until forwarded == count
     end
@@ -296,7 +296,7 @@ describe("through a forward proxy", function()
     assert.truthy(answer:find("HTTP/1.1 403", 1, true))
   end)
 
-  it("an answer that breaks off breaks off", function()
+  it("a truncated response stays truncated", function()
     server = servers.start{ ["/x"] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort" }
     local ok, err = pcall(core.http.get, server.url .. "/x", { proxy = proxies[1] })
     assert.same({ false, "network" }, { ok, err.kind })
@@ -305,7 +305,7 @@ describe("through a forward proxy", function()
       :find("short$"))
   end)
 
-  it("an answer without a length ends with its connection", function()
+  it("a response without a length ends with its connection", function()
     server = servers.start{ ["/x"] = "HTTP/1.1 200 OK\r\n\r\n" .. ("x"):rep(300000) }
     assert.equal(300000, #core.http.get(server.url .. "/x", { proxy = proxies[1] }).body)
   end)

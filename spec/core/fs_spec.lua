@@ -31,7 +31,7 @@ describe("a download", function()
     return text
   end
 
-  it("takes its name when it is whole, and nobody else can read it", function()
+  it("takes its name when it is complete, and only its owner can read it", function()
     server = servers.start{ ["/f"] = servers.ok(("x"):rep(100000)) }
     assert.equal("200\tnil\n", download(folder .. "/f"))
     assert.equal(100000, #program.read(folder .. "/f"))
@@ -92,7 +92,7 @@ describe("a download", function()
     assert.equal("link\nreal\n", entries())
   end)
 
-  it("to what is no regular file is refused", function()
+  it("to a path that is not a regular file is refused", function()
     server = servers.start{ ["/f"] = servers.ok("x") }
     for _, path in ipairs{ folder, "/dev/null", "/dev/full" } do
       assert.matches("^usage", download(path))

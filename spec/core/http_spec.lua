@@ -66,7 +66,7 @@ describe("px.http", function()
     assert.are.equal("protocol", err.kind)
   end)
 
-  it("answers status, body, headers and time", function()
+  it("returns status, body, headers and time", function()
     local got = get("/")
     assert.are.equal(200, got.status)
     assert.are.equal("hello", got.body)
@@ -113,7 +113,7 @@ describe("px.http", function()
     assert.has.match("^GET /%?x=1&y=true ", last_request())
   end)
 
-  it("asks for compressed answers", function()
+  it("asks for compressed responses", function()
     get("/")
     assert.has.match("\r\nAccept%-Encoding: [^\r]*gzip", last_request())
     assert.are.equal("protocol", failure(get, "/zipped").kind)
@@ -281,7 +281,7 @@ describe("px.http", function()
     assert.has_error(function() px.http.get(server.url, 5) end)
   end)
 
-  it("carries two thousand exchanges, five hundred at a time", function()
+  it("carries two thousand requests, five hundred at a time", function()
     local list = {}
     for index = 1, 2000 do list[index] = index % 2 == 0 and "/there" or "/bytes" end
     local bodies = px.map(list, function(path) return get(path).body end, { concurrency = 500 })
@@ -290,7 +290,7 @@ describe("px.http", function()
     end
   end)
 
-  it("stops exchanges whose task is cancelled, and goes on", function()
+  it("stops the requests of a cancelled task, and goes on", function()
     for _ = 1, 50 do
       local tasks = {}
       for index = 1, 10 do

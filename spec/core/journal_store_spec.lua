@@ -100,7 +100,7 @@ for _, place in ipairs(stores.all) do
       assert.matches("snapshot=expires_at 2026%-12%-01 ", run("settle id=1", "find key=k")[2])
     end)
 
-    it("count a purse of its own", function()
+    it("count a budget of its own", function()
       assert.same({ "reserved", "reserved", "refused per_day 3", "reserved", "refused per_run 4",
         "changed", "reserved" }, run(
         "intend key=plugin:a:1 quote=3 purse=9 purse_day=4",
@@ -211,7 +211,7 @@ for _, place in ipairs(stores.all) do
       place.query(("UPDATE ledgers SET read_at = read_at - %d"):format(seconds * 1000000))
     end
 
-    it("count one day, whatever the wall clock is set to", function()
+    it("count one day at any setting of the wall clock", function()
       assert.matches("^reserved", spend(0))
       for _, ahead in ipairs{ -os.time(), 400 * DAY, -DAY, DAY } do
         assert.equal("refused per_day 310", spend(ahead))
@@ -277,7 +277,7 @@ for _, place in ipairs(stores.all) do
       return work
     end
 
-    it("do the same work for a charge whatever the journal holds", function()
+    it("do the same work for a charge at any size of the journal", function()
       run("intend key=first")
       local before = work_of_charge(2)
       place.query("DELETE FROM charges WHERE key = 'new'")

@@ -94,7 +94,7 @@ describe("json.decode", function()
     assert.are.equal(("x"):rep(100000), json.decode('"' .. ("x"):rep(100000) .. '"'))
   end)
 
-  it("refuses what is no JSON, and says where", function()
+  it("refuses invalid JSON, and names the place", function()
     for text, message in pairs{
       [""] = "expected a value but found the end at character 1",
       ["<html>"] = "expected a value but found something else at character 1",
@@ -162,7 +162,7 @@ describe("json.decode", function()
     end
   end)
 
-  it("is right whatever size the tables before had", function()
+  it("is right after tables of any size", function()
     for _ = 1, 500 do
       local list, object = {}, {}
       for index = 1, math.random(0, 1) * math.random(0, 700) do list[index] = index end
@@ -216,7 +216,7 @@ describe("json.encode", function()
     end
   end)
 
-  it("tells lists from objects", function()
+  it("distinguishes lists from objects", function()
     assert.are.equal("[1,2,3]", json.encode{ 1, 2, 3 })
     assert.are.equal("{}", json.encode{})
     assert.are.equal("[]", json.encode(json.array{}))

@@ -200,7 +200,8 @@ describe("With", function()
       setup(function() store = place.fresh() end)
 
       if not LONG then
-        it("no request of four processes is over the limit, whoever counts and whatever breaks",
+        it("no request of four processes exceeds the limit, under each way of counting and each "
+          .. "fault",
           function()
           tasks.map(runs, function(run)
             run_until_good(place, run, store)

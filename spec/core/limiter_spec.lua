@@ -162,7 +162,7 @@ for _, place in ipairs(stores.all) do
         assert.equal(1, sandbox:look("counters").requests["orders.create"])
       end)
 
-      it("is told by px.limits()", function()
+      it("is reported by px.limits()", function()
         local first, some, all, orders = eval("general=5/60,orders=2/60", [[
           local first = px.limits().general
           px.account.get() px.account.get()
@@ -220,7 +220,7 @@ for _, place in ipairs(stores.all) do
         assert.equal(80, sandbox:look("counters").requests["account.get"])
       end)
 
-      it("tells each wait once with --verbose", function()
+      it("reports each wait once with --verbose", function()
         local result = sandbox:run({ "--verbose", "-e", [[
           local px = require "proxylua"
           px.map({ 1, 2, 3, 4, 5 }, function() px.account.get() end)]] },

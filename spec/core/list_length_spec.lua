@@ -26,7 +26,7 @@ local function huge()
 end
 
 describe("a list that a C function reads", function()
-  it("has the table's own length, whatever __len returns", function()
+  it("has the table's own length, for any __len", function()
     for what, read in pairs(readers) do
       for _, length in ipairs{ -1, -2, math.mininteger, 1 << 40, math.maxinteger } do
         local list = setmetatable({}, { __len = function() return length end })

@@ -92,7 +92,7 @@ describe("money", function()
     end
   end)
 
-  it("refuses what is no amount, too precise, or too large", function()
+  it("refuses a value that is not an amount, too precise, or too large", function()
     for _, given in ipairs{ "", " ", "abc", "9,30", "9.30 ", " 9.30", "$9", "9.", ".5", "1e", "1e+",
       "--1", "0x10",
       "1_0",

@@ -25,7 +25,7 @@ for _, place in ipairs(stores.all) do
       return result.out
     end
 
-    it("outlive the run that wrote them, whatever text they are", function()
+    it("outlive the run that wrote them, with any text", function()
       local texts =
         "{ a = 'one', ['b c'] = '', ['ü\\n\\'\"%s'] = '\\u{1F600}' .. ('x'):rep(100000) }"
       run(("notes.put('pool', %s)"):format(texts))
@@ -71,7 +71,7 @@ for _, place in ipairs(stores.all) do
       assert.are.equal("0\n", run "print(notes.forget('l', 110))")
     end)
 
-    it("of one kind, and of one API, are none of another's", function()
+    it("of one kind and one API are not those of another", function()
       run [[
         notes.put('k', { a = 'store' }) notes.put('k', { a = 'one' }, { api = true })
         notes.put('l', { a = 'l' })]]

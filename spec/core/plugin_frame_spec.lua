@@ -38,7 +38,7 @@ describe("a forged message", function()
     assert.is_true(tonumber(said:match("^(%d+) messages\n$")) > 1000, said)
   end)
 
-  it("ends a plugin that answers or asks out of turn", function()
+  it("ends a plugin that responds or asks out of order", function()
     for _, forge in ipairs{
       "core.send('r', 999, 'forged')",
       "core.send('e', 0, 'forged')",
@@ -95,7 +95,7 @@ describe("a forged message", function()
       core.send("r", call, nil, "done")]], "print(select(2, pcall(plugin.call, plugin, 'run')))"))
   end)
 
-  it("with an iterator that is none, or brings no rows, is an error where it is used", function()
+  it("with an invalid iterator, or one without rows, is an error where it is used", function()
     assert.matches("protocol: .*not return a list of rows", say([[
       if call % 2 == 0 then core.send("r", call, { true }, "number") else core.send("r", call, 5) end]], [[
       print(select(2, pcall(plugin:call("run"))))]]))

@@ -46,7 +46,7 @@ describe("a plugin", function()
     started = {}
   end)
 
-  it("answers calls with what crosses by copy", function()
+  it("returns copies of values to calls", function()
     local plugin = start("function M.echo(...) return ... end")
     local list = { 1, 2.5, "a\0b", { x = { y = true, [7] = "seven" } }, math.mininteger,
       math.maxinteger }
@@ -91,7 +91,7 @@ describe("a plugin", function()
     assert.matches("main.lua:3: .*expected", failure(start, "function M.x("))
   end)
 
-  it("waits while others run, wherever its Lua code runs", function()
+  it("waits while others run, in each place where its Lua code runs", function()
     local plugin = start[[
       function M.sleep(s) px.sleep(s) return s end
       function M.sort() local l = { 3, 1, 2 } table.sort(l, function(a, b) px.sleep(0) return a < b end) return l end
@@ -161,7 +161,7 @@ describe("a plugin", function()
     assert.are.equal("usage", failure(plugin.command, plugin, "stop").kind)
   end)
 
-  it("ends with its parent and is told of when it dies", function()
+  it("ends with its parent, which is notified when it dies", function()
     local plugin = start("function M.wait() px.sleep(60) end")
     local waiting = px.spawn(plugin.call, plugin, "wait")
     px.sleep(0)
@@ -280,8 +280,8 @@ describe("escapes from a plugin", function()
     assert.are.equal("aa", ("a"):rep(2))
   end)
 
-  it("gives plugins with permissions no process where system calls cannot be filtered, unless told "
-    .. "to", function()
+  it("starts no plugin with permissions where system calls cannot be filtered, by "
+    .. "default", function()
     local script = [[
       local host = require "proxylua.plugin.host"
       local modules = { ["main.lua"] = "return { run = function() return 5 end }" }

@@ -181,7 +181,7 @@ describe("A purchase whose response is lost", function()
     assert.equal(1, sold())
   end)
 
-  it("is found at a price that drifted from its quote, which is told and ends the spending",
+  it("is found at a price above its quote, which is reported and ends the spending",
     function()
     faults("orders.create:cut=after,drift=1.5,count=1")
     local result = sandbox:run{ "-e",
@@ -211,7 +211,7 @@ describe("A purchase whose response is lost", function()
     assert.equal(26, orders)
   end)
 
-  it("is told from what a colleague bought just before", function()
+  it("is distinguished from what a colleague bought just before", function()
     colleague_buys(3)
     sandbox:eval(
       "px.request{ method = 'POST', path = '/orders', json = { type = 'ipv6', quantity = 1 } }",
@@ -281,7 +281,7 @@ describe("A purchase whose response is lost", function()
     assert.equal(3, sold())
   end)
 
-  it("is looked up when somebody asks, and settled if it can be told by then", function()
+  it("is looked up on request, and settled if the API shows enough by then", function()
     faults("orders.create:cut=after,count=1", "orders.list:slow=3600",
       "account.transactions:slow=3600")
     assert.equal("outcome_unknown", (buy("key = 'k'")))
@@ -393,7 +393,7 @@ describe("An extension whose response is lost", function()
     end
   end)
 
-  it("is found by its transaction where the expiry is not told", function()
+  it("is found by its transaction when the API does not show the expiry", function()
     faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at")
     local kind, charge, message = extend()
     assert.is_nil(charge or nil, message)
@@ -402,7 +402,7 @@ describe("An extension whose response is lost", function()
     assert.equal(1, extensions())
   end)
 
-  it("stays unknown where neither expiry nor transaction is told", function()
+  it("stays unknown when the API shows neither expiry nor transaction", function()
     faults("orders.extend:cut=after,count=1", "orders.get:omit=expires_at",
       "account.transactions:omit=order_id")
     local kind, charge, message = extend()
@@ -458,7 +458,7 @@ describe("An extension whose response is lost", function()
     assert.equal(2, extensions())
   end)
 
-  it("is not told by an order that cannot be read", function()
+  it("is not settled by an order that cannot be read", function()
     for number, fault in ipairs{ "empty", "garbage", "html,status=200" } do
       faults("orders.extend:cut=after,count=1", "orders.get:" .. fault .. ",skip=1")
       local key = "e" .. number
@@ -472,7 +472,7 @@ describe("An extension whose response is lost", function()
     end
   end)
 
-  it("is counted at what it cost, which is told and ends the spending", function()
+  it("is counted at its actual cost, which is reported and ends the spending", function()
     faults("orders.extend:drift=3,count=1")
     local result = sandbox:run{ "-e", ([[local px = require "proxylua" local id = %q
       px.orders.extend(id, { period = 30, key = "e" })

@@ -45,7 +45,7 @@ describe("a record", function()
     end
   end)
 
-  it("keeps whatever else the server sent", function()
+  it("keeps unknown fields of the server", function()
     local order = record.answer(
       '{"id":1,"price":2,"total":3,"cost":4,"note":{"amount":5,"id":6},"tags":[],"x":null}',
       "orders.get")
@@ -69,7 +69,7 @@ describe("a record", function()
                       "account.get"))
   end)
 
-  it("has exact money, whatever the server's arithmetic does", function()
+  it("has exact money, also when the server's sums are inexact", function()
     for text, wanted in pairs{ ["9.3"] = "9.30", ['"9.30"'] = "9.30",
       ["9.299999999999999"] = "9.30",
       ['"1e1"'] = "10.00",
@@ -82,7 +82,7 @@ describe("a record", function()
     end
   end)
 
-  it("tells times as UTC, however the server writes them", function()
+  it("returns times as UTC, from each format of the server", function()
     for told, expected in pairs{
       ['"2026-11-23T22:15:00+02:00"'] = "2026-11-23T20:15:00Z", ['"2026-11-23 20:15:00"'] =
         "2026-11-23T20:15:00Z",
@@ -148,7 +148,7 @@ describe("text that cannot be read", function()
     assert.are.equal("�", record.answer('{"id":"\\ufffd"}', "orders.get").id)
   end)
 
-  it("is found wherever it stands, among escapes at random", function()
+  it("is found in any place, among random escapes", function()
     math.randomseed(20261129)
     local pieces = { "\\\\", '\\"', "\\n", "\\u0041", "\\ud83d\\ude00", "u", "d800", "é",
       "\\ud800", "\\udc00" }
@@ -246,7 +246,7 @@ describe("a proxy", function()
     for text, url in pairs(urls) do assert.are.equal(url, proxy(text).url, text) end
   end)
 
-  it("is HTTP when not told, and has no URL without a host or with a port that is none", function()
+  it("is HTTP by default, and has no URL without a host or with an invalid port", function()
     assert.are.same({ protocol = "http", port = 1 }, proxy('{"port":1}'))
     assert.are.same({ protocol = "http", host = "h", port = "x" }, proxy('{"host":"h","port":"x"}'))
     assert.is_nil(proxy('{"host":"h","port":65536}').url)
@@ -274,7 +274,7 @@ describe("a list", function()
     end
   end)
 
-  it("reads the page from wherever it is told", function()
+  it("reads the page number from each place where a server puts it", function()
     for _, body in ipairs{
       '{"data":[{}],"pagination":{"page":"2","page_size":1,"total_count":"9"}}',
                            '{"success":true,"data":{"items":[{}],"page":2,"limit":1,'
@@ -297,7 +297,7 @@ describe("a list", function()
       "orders.list").has_more)
   end)
 
-  it("takes the page that was asked for where the server tells nothing", function()
+  it("takes the requested page when the server does not name one", function()
     local orders = record.answer('[{"id":1},{"id":2}]', "orders.list", 4, 2)
     assert.are.same({ 4, 2, true }, { orders.page, orders.limit, orders.has_more })
     assert.is_nil(orders.total)
@@ -347,7 +347,7 @@ describe("a list", function()
   end)
 end)
 
-describe("an answer", function()
+describe("a response", function()
   it("that is not what the endpoint promises says what came", function()
     local cases = {
       { '"x"', "orders.list", "expected a list of orders, and the server sent a text" },
@@ -376,7 +376,7 @@ describe("an answer", function()
     assert.are.equal("made", failure("<html>", "orders.create").charge)
   end)
 
-  it("that says it is a failure is one, whatever its status", function()
+  it("that reports a failure is one, with any status", function()
     local body =
       '{"success":false,"error":{"message":"no","code":"%s","details":{"quantity":"too many"}}}'
     for code, kind in pairs{ UNVERIFIED = "forbidden", BANNED = "forbidden", UNAUTHORIZED = "auth",

@@ -63,7 +63,7 @@ describe("the key", function()
     end
   end)
 
-  it("is not read from what is no regular file", function()
+  it("is read only from a regular file", function()
     refused("is not a regular file", ("api_key_file = %q"):format(home))
     refused("is not a regular file", "api_key_file = '/dev/zero'")
     assert(os.execute("mkfifo -m 600 " .. file))

@@ -126,7 +126,7 @@ describe("a source", function()
     keep:close()
   end)
 
-  it("that nobody waits for any more harms nobody", function()
+  it("whose waiter was cancelled affects no other task", function()
     for _ = 1, 20 do
       local source = fifo()
       px.spawn(source.read, source, 1):cancel()

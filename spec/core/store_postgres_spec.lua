@@ -70,21 +70,21 @@ describe("a store in PostgreSQL", function()
     assert.equal("1", server:query("SELECT count(*) FROM pg_class WHERE relname = 'notes'"))
   end)
 
-  it("that is damaged is told", function()
+  it("that is damaged is reported", function()
     run("px.account.get()")
     sandbox:change("reset", { only = "counters" })
     server:query("UPDATE proxylua.scopes SET slots = '\\x0102'")
     refused("damaged")
   end)
 
-  it("that is read-only is told", function()
+  it("that is read-only is reported", function()
     server:query("ALTER USER proxylua SET default_transaction_read_only = on")
     refused("it is read-only")
     server:query(
       "BEGIN READ WRITE; ALTER USER proxylua RESET default_transaction_read_only; COMMIT")
   end)
 
-  it("is refused with the wrong user, password or database, none of which is told with the "
+  it("is refused with the wrong user, password or database, and the message hides the "
     .. "password", function()
     refused("authentication failed for user \"proxylua\"", (server.url:gsub("s3cret", "s3cretx")))
     refused("authentication failed for user \"nobody\"",
@@ -156,7 +156,7 @@ describe("a store in PostgreSQL", function()
     end)
   end
 
-  it("that answers late gives slots whose lease is half over, and nothing is sent with these",
+  it("that responds late grants slots whose lease is half over, and nothing is sent with them",
     function()
     run("px.account.get()")
     local lock = io.popen(

@@ -68,7 +68,7 @@ describe("the store", function()
     return text
   end
 
-  it("is made with nobody else's rights, its folder too", function()
+  it("is created for its owner alone, like its folder", function()
     local env = environment()
     env.PROXYLUA_STORE = nil
     local result = program.run({ "-e", "require('proxylua').account.get()" },

@@ -49,7 +49,7 @@ describe("over TLS", function()
     assert.equal("200\t5000\tHTTP/2\n200\t5000\tHTTP/1.1\n", result.out)
   end)
 
-  it("answers come compressed and arrive whole", function()
+  it("responses arrive compressed and complete", function()
     local result = run([[local answer = px.http.get(os.getenv("HTTP1_URL") .. "/v1/account")
       print(answer.headers["content-encoding"], #answer.body)]])
     assert.equal("gzip\t" .. #ACCOUNT .. "\n", result.out)

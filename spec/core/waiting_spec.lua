@@ -326,7 +326,7 @@ describe("a task that is cancelled", function()
   setup(function() server = servers.start{ ["/silent"] = { "", hold = true } } end)
   teardown(function() server:stop() end)
 
-  it("leaves a sleep, an exchange and a wait on tasks", function()
+  it("leaves a sleep, a request and a wait for tasks", function()
     local other = px.spawn(px.sleep, 1e6)
     for _, fn in ipairs{
       function() px.sleep(1e6) end,
@@ -349,7 +349,7 @@ describe("a task that is cancelled", function()
     assert.are.equal("cancelled", select(2, px.try(task.join, task)).kind)
   end)
 
-  it("is told again by every later wait", function()
+  it("raises again at every later wait", function()
     local told = {}
     cancel_in(function()
       for _ = 1, 3 do told[#told + 1] = select(2, pcall(px.sleep, 1e6)).kind end
@@ -359,7 +359,7 @@ describe("a task that is cancelled", function()
     assert.are.same({ "cancelled", "cancelled", "cancelled", "cancelled", "cancelled" }, told)
   end)
 
-  it("closes its variables, whose waits are told too", function()
+  it("closes its variables, whose waits raise too", function()
     local closed
     local err = cancel_in(function()
       local _ <close> = setmetatable({}, { __close = function(_, why)
@@ -419,7 +419,7 @@ describe("a wait that cannot end", function()
     refused(second)
   end)
 
-  it("is none as long as one of many can", function()
+  it("is not reported while one of many can end", function()
     local slow = px.spawn(px.sleep, 0.005)
     local own
     own = px.spawn(function() px.all{ function() slow:join() end, function() px.sleep(0) end } end)

@@ -135,7 +135,7 @@ describe("a bundle", function()
     end
   end)
 
-  it("tells what is inside", function()
+  it("lists its contents", function()
     local told = core.json.decode(run({ "--proxylua-json", "--proxylua-info" }).out)
     assert.are.equal(core.version, told.proxylua)
     assert.are.equal("app/shop.lua", told.app)
@@ -161,7 +161,7 @@ describe("a bundle", function()
       run({ "--proxylua-version" }).out)
   end)
 
-  it("is a zip, whole and in order, and tells the hashes that sha256sum does", function()
+  it("is a valid zip, and prints the hashes that sha256sum prints", function()
     assert.are.equal(0, select(2, output("unzip -tq %s && exit 0", app)) or 0)
     local text = output("unzip -l %s", app)
     assert.matches("app/shop.lua\n", text, 1, true)
@@ -197,7 +197,7 @@ describe("a bundle", function()
     shell("rm -rf %s", root)
   end)
 
-  it("that strip has been at tells what happened", function()
+  it("that strip has damaged reports it", function()
     local path = changed(function(bytes) return bytes end)
     shell("strip %s", path)
     damaged("is gone: strip", path)
@@ -249,7 +249,7 @@ describe("a bundle", function()
       { "--proxylua-info" })
   end)
 
-  it("makes no bundles, and is none of their files", function()
+  it("cannot make bundles, and is not part of their files", function()
     write(folder .. "/app/maker.lua",
       [[require "proxylua.core".bundle.write("out", { { name = "a", data = "" } })]])
     assert.are.equal(0, bundle(folder, { "maker.lua", "-o", "../maker" }).code)
@@ -276,7 +276,7 @@ describe("bundling", function()
     write(folder .. "/app/" .. (name or "a.lua"), text)
   end
 
-  it("tells of a module that is nowhere, and where it is required", function()
+  it("reports a module that cannot be found, and where it is required", function()
     script("require 'greet'\nrequire 'b'")
     script("\n\nrequire 'nowhere.else'", "b.lua")
     local err = refused(folder, { "a.lua", "-o", "out" })
@@ -288,7 +288,7 @@ describe("bundling", function()
     assert.matches("no module 'nowhere.else' in the bundle", result.err, 1, true)
   end)
 
-  it("tells of what may be missing, and of what cannot be told", function()
+  it("reports modules that may be missing, and requires that it cannot resolve", function()
     script("pcall(require, 'perhaps')\nlocal n = ...\nif n then require(n) end")
     local result = bundle(folder, { "a.lua", "-o", "out" })
     assert.are.equal(0, result.code)
@@ -418,7 +418,7 @@ describe("a bundle with a plugin", function()
     return program.run(arguments, { program = folder .. "/app/out" })
   end
 
-  it("finds it inside, with the permissions that it tells of", function()
+  it("finds it inside, with its permissions", function()
     local result = bundle(folder, { "a.lua", "--plugin", "../adder", "-o", "out" })
     assert.are.equal(0, result.code, result.err)
     local may = "plugin adder 1.2.0 may send data to and receive data from hooks.slack.com; "
@@ -431,7 +431,7 @@ describe("a bundle with a plugin", function()
     assert.are.same({ net = { "hooks.slack.com" } }, told.plugins.adder.permissions)
   end)
 
-  it("tells it of events", function()
+  it("notifies it of events", function()
     local result = run{ "--proxylua-sandbox", "--proxylua-spend", "100", "buy" }
     assert.are.equal("3\n7\n", result.out, result.err)
   end)
@@ -460,7 +460,7 @@ describe("a bundle with a plugin", function()
     home:remove()
   end)
 
-  it("has what it was made with alone, whatever is installed where it runs", function()
+  it("uses only the plugins that it was made with, not the installed ones", function()
     local home = plugins.home()
     home:install("former",
       { manifest = "formats = { hosts = { run = 'hosts', summary = 'one a line' } }" })
@@ -475,7 +475,7 @@ describe("a bundle with a plugin", function()
     home:remove()
   end)
 
-  it("refuses what is no plugin", function()
+  it("refuses a folder that is not a plugin", function()
     os.remove(folder .. "/app/out")
     assert.matches("the plugin none is not installed",
       refused(folder, { "a.lua", "--plugin", "none", "-o", "out" }))

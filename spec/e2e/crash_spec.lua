@@ -184,7 +184,7 @@ for _, place in ipairs(stores.all) do
       assert.equal(1, (sold("k")))
     end)
 
-    it("does not begin with an answer that is no account", function()
+    it("does not begin when the response about the account cannot be used", function()
       for _, fault in ipairs{ "garbage", "html,status=200", "empty,status=200", "omit=email" } do
         server:faults("account.get:" .. fault)
         local result = crash.run(server, store, wanted("k"))
@@ -225,7 +225,7 @@ for _, place in ipairs(stores.all) do
       end
     end)
 
-    it("that died on another machine is settled when its exchange must be over", function()
+    it("that died on another machine is settled when its request must have ended", function()
       if not os.execute("unshare --uts true 2>/dev/null") then
         return pending("there is no other machine here")
       end
@@ -461,7 +461,7 @@ describe("a charge whose store is a file", function()
     end)
   end
 
-  it("that is damaged meanwhile is sent once at most, and is told", function()
+  it("that is damaged during the run is sent once at most, and reports the damage", function()
     for _, step in ipairs{ "quoted", "slots", "answered" } do
       local server, store = crash.server(), ("%s/%s.db"):format(folder, step)
       local client = crash.start(server, store, wanted("k"), { PROXYLUA_CRASH = step .. "=stop" })

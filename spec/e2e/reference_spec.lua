@@ -72,7 +72,7 @@ describe("the reference", function()
     end
   end)
 
-  it("names the parameters of the API's functions, written by hand or not", function()
+  it("names the parameters of the API's functions, documented or generated", function()
     for _, row in ipairs(core.endpoints()) do
       local entry, text = reference.find("px." .. row.name), {}
       for _, param in ipairs(entry.params) do text[#text + 1] = param.name .. " " .. param.text end

@@ -105,7 +105,7 @@ describe("the script", function()
     assert.are.equal(4, sandbox:look("counters").sold)
   end)
 
-  it("check tells the proxies that do not work", function()
+  it("check prints the proxies that do not work", function()
     place{ type = "isp", quantity = 20, period = 1 }
     assert.are.equal("20 of 20 work\n", run("check", "10s", sandbox.trace_url))
     sandbox:change("settings", { faults = { "forward:status=403,count=1" } })
@@ -123,7 +123,7 @@ describe("the script", function()
     assert.are.equal(5, select(2, program.read(path):gsub("\n", "")))
   end)
 
-  it("watch tells what is amiss once", function()
+  it("watch reports each problem once", function()
     local id = place{ type = "isp", quantity = 1, period = 1 }[1]
     local out = run("watch", "5000", "3d", "0.001", "3", sandbox.trace_url)
     assert.has.match("^%S+\tthe balance is 999%.92, below 5000%.00\n%S+\torder " .. id
@@ -146,7 +146,7 @@ describe("the script", function()
     assert.are.equal(6, select(2, out:gsub("\n", "")))
   end)
 
-  it("report sums up charges less refunds by pool, and tells the burn rate", function()
+  it("report sums up charges less refunds by pool, and prints the burn rate", function()
     local ids = place({ type = "isp", quantity = 1, period = 30 },
       { type = "isp", quantity = 2, period = 30 })
     sandbox:change("cancel", { id = ids[2] })
@@ -155,7 +155,7 @@ describe("the script", function()
       .. "pool\t2%.40\n2%.40 a day", out)
   end)
 
-  it("errors tells every failure apart", function()
+  it("errors distinguishes every kind of failure", function()
     local out = run("errors")
     local kinds = {}
     for kind in out:gmatch("(%S+), charge none") do kinds[#kinds + 1] = kind end

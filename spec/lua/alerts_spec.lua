@@ -254,7 +254,8 @@ describe("px.alerts", function()
 end)
 
 describe("proxylua alerts", function()
-  it("writes what is new where there is no URL, and nothing when there is nothing", function()
+  it("writes new problems to standard output without a URL, and nothing when there are "
+    .. "none", function()
     local function run(...)
       local result = sandbox:run({ "--quiet", "alerts", ... }, { home = home })
       assert.are.same({ 0, "" }, { result.code, result.err })

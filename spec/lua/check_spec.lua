@@ -90,7 +90,7 @@ describe("px.check.run", function()
     assert.are.equal(3, asked)
   end)
 
-  it("compares no country that is told by another word than its code", function()
+  it("does not compare countries when the page reports no country code", function()
     assert.are.same({ 3, "usage" }, (eval[[
       proxies[1].country, proxies[2].country = "United States", { code = "US" }
       return { px.check.run(proxies, { url = trace }).works,
@@ -120,7 +120,7 @@ describe("px.check.run", function()
     assert.is_true(growth < 500, growth)
   end)
 
-  it("tells what is known so far when it is interrupted", function()
+  it("returns the results so far when it is interrupted", function()
     local total, kind, works = eval(([[
       local summary = px.check.summary()
       proxies[4] = "http://127.0.0.1:%d"
@@ -188,7 +188,7 @@ describe("the history of a proxy", function()
 end)
 
 describe("a summary", function()
-  it("has percentiles within two percent of the true ones, whatever the times", function()
+  it("has percentiles within two percent of the true ones, for any times", function()
     for _ = 1, 30 do
       local summary, times = summaries.new(), {}
       for at = 1, math.random(1, 400) do
@@ -224,7 +224,7 @@ describe("proxylua check", function()
     assert.are.equal("", run("--only", "failing", "--quiet").out:gsub("^[^\n]*\n", ""))
   end)
 
-  it("reads a file, writes what works to another, and tells by its exit code", function()
+  it("reads a file, writes the working proxies to another, and reports by its exit code", function()
     local all, good = sandbox.home .. "/all.txt", sandbox.home .. "/good.txt"
     local text = sandbox:run({ "export", "-f", "txt" }).out
     program.write(all, text .. "127.0.0.1:1:a:b\n")
@@ -243,7 +243,7 @@ describe("proxylua check", function()
     assert.matches("refused", sandbox:run({ "check", "--history" }).out)
   end)
 
-  it("tells of what was checked when it is interrupted, and exits with 130", function()
+  it("reports the results so far when it is interrupted, and exits with 130", function()
     local list = program.write(sandbox.home .. "/slow.txt", ("127.0.0.1:1\n"):rep(30)
       .. ("127.0.0.1:%d\n"):format(silent.port))
     local result = program.run({ "-c",

@@ -132,8 +132,8 @@ describe("px.deposit, of a server that says other things", function()
     return ask({ params }, { env = { PROXYLUA_BASE_URL = server.url } })
   end
 
-  it("warns where nobody tells the network, and takes no such address for a network that is asked "
-    .. "for", function()
+  it("warns when the server does not name the network, and asks for an address of the given "
+    .. "network", function()
     local found = ask_of('[{"currency":"USDT","address":"T1"}]', "{}", { currency = "USDT" })
     assert.are.equal("T1", found.address)
     assert.has.match("does not report the network", found.warning)

@@ -12,7 +12,7 @@ describe("a duration", function()
     assert.are.equal(2.5, duration.seconds(2.5, "timeout"))
   end)
 
-  it("is refused where it is none, with the name of what it is for", function()
+  it("is refused when invalid, with the name of its option", function()
     for _, value in ipairs{ "", "d", "3 d", "3x", "-5m", "5m-", "inf", "nan", -1, 1 / 0, 0 / 0,
       true, "1e400" } do
       local _, err = px.try(duration.seconds, value, "--within")
@@ -60,7 +60,7 @@ describe("a duration", function()
     assert.are.equal("network", err.kind)
   end)
 
-  it("is told in its two largest units", function()
+  it("is printed in its two largest units", function()
     for seconds, text in pairs{ [0] = "0s", [0.6] = "1s", [59] = "59s", [125] = "2m 5s",
       [3600] = "1h",
       [3605] = "1h", [100000] = "1d 3h", [259200] = "3d" } do

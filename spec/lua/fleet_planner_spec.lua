@@ -171,7 +171,7 @@ describe("a plan", function()
       #plan.pools[1].keep })
   end)
 
-  it("tells of orders that belong to no pool, and of pools that are not in the file", function()
+  it("names orders that belong to no pool, and pools that are not in the file", function()
     local unassigned = { order("l1", 1, 9), order("l2", 1, 9, { type = "ipv6" }) }
     local plan = plan_of(pools_of(us()),
       world_of({}, { unassigned = unassigned, others = { old = 7 } }))
@@ -362,8 +362,7 @@ describe("any plan", function()
     end
   end)
 
-  it("that is kept and read back has not moved, wherever it broke off, and has where the world did",
-    function()
+  it("is up to date after saving and reading it, until orders change", function()
     math.randomseed(seed)
     for _ = 1, 100 do
       local pools = random_pools()

@@ -40,7 +40,7 @@ describe("a desired state", function()
     assert.same({}, file.check({}, "x"))
   end)
 
-  it("extends three days before the end unless told otherwise, or half a period", function()
+  it("extends three days before the end by default, or half a period", function()
     for period, seconds in pairs{ [30] = 3 * DAY, [7] = 3 * DAY, [4] = 2 * DAY, [1] = DAY // 2 } do
       assert.equal(seconds, file.check({ pool{ period = period } }, "x")[1].renew_before)
     end
@@ -52,7 +52,7 @@ describe("a desired state", function()
     assert.same(pools, file.check(core.json.decode(core.json.encode(pools)), "x", true))
   end)
 
-  it("is refused with file, pool and field where it is none", function()
+  it("is refused when invalid, with file, pool and field", function()
     refused("x", "expected a list of pools, got a string")
     refused({ us = pool() }, "got a table with the key us")
     refused({ 1 }, "pool 1 must be a table, got a number")

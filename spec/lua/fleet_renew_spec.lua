@@ -90,7 +90,7 @@ describe("renewal", function()
     assert.same({}, (extended("--pool", "office")))
   end)
 
-  it("takes only those that a function wants, and tells of the others", function()
+  it("extends only the orders that a function accepts, and names the others", function()
     local done, why = sandbox:eval(([[
       local report = px.renew{ within = "3d", type = "isp",
         only = function(order) return order.id == %q end }
@@ -277,7 +277,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
       end)
     end
 
-    it("extends again from the new end on, whatever the seconds of it", function()
+    it("extends again from the new expiry date, at any second of it", function()
       for round = 1, 3 do
         faults(("orders.list:shift=%d"):format(round % 2), ("orders.get:shift=%d"):format(round))
         assert.same({ ids[2] }, (extended("--country", "DE")))
@@ -313,7 +313,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     assert.equal(0, sandbox:look("counters").extended)
   end)
 
-  it("leaves an order alone that may have come of a purchase of unknown outcome", function()
+  it("leaves an order alone that may be the result of a purchase of unknown outcome", function()
     local words = { "orders", "create", "--type", "isp", "--quantity", "1", "--country", "FR",
       "--period", "1", "--key", "lost" }
     faults("orders.create:cut=after,count=1", "orders.list:slow=3600",
@@ -353,7 +353,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     assert.equal(1, sandbox:look("counters").extended)
   end)
 
-  it("that the API refuses for one order goes on with the others, and tells of it", function()
+  it("that the API refuses for one order goes on with the others, and reports it", function()
     faults("orders.extend:status=404,count=1")
     local result = renew("--type", "isp")
     assert.equal(3, result.code)
@@ -367,7 +367,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     assert.matches("0 of 1 actions done, 0.00 spent; stopped at renew/" .. ids[4], renew().err)
   end)
 
-  it("that lost its answer is looked up by the next run, and asked for once", function()
+  it("whose response was lost is looked up by the next run, and sent once", function()
     faults("orders.extend:cut=after,count=1", "orders.get:status=403,skip=2")
     local code = renew("--country", "DE").code
     faults()
@@ -376,7 +376,7 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
     assert.equal(3, sandbox:look("counters").extended)
   end)
 
-  it("of which nobody knows what came of it holds up no others, and ends with 5", function()
+  it("of unknown outcome does not hold up the others, and ends with exit code 5", function()
     faults("orders.extend:cut=before,count=1", "account.transactions:status=403")
     assert.equal(5, renew().code)
     local result = renew()

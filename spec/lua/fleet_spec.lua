@@ -94,7 +94,7 @@ describe("a fleet", function()
       refused(2, "expected pools, got a plan", "plan", path)
     end)
 
-    it("into the place of another plan, and of nothing that somebody wrote", function()
+    it("replaces the file of an earlier plan, and no other file", function()
       local path = program.write(sandbox.home .. "/plan.json", "")
       done("plan", file, "-o", path)
       done("plan", file, "-o", path)
@@ -105,7 +105,7 @@ describe("a fleet", function()
   end)
 
   describe("is applied", function()
-    it("as planned, and tells what was done", function()
+    it("as planned, and reports what was done", function()
       local report = json("apply", file)
       assert.same({ 3, 0, 8.09, 8.09 }, { #report.done, #report.left, report.spent,
         report.plan.total })
@@ -139,7 +139,7 @@ describe("a fleet", function()
         report.done[2].key })
     end)
 
-    it("not at all in a dry run, which tells what it would do", function()
+    it("not at all in a dry run, which prints what it would do", function()
       local result = sandbox:run{ "--dry-run", "fleet", "apply", file }
       assert.equal(0, result.code, result.err)
       assert.matches("  + would buy 2 isp in US for 30 days", result.out, 1, true)
@@ -195,7 +195,7 @@ describe("a fleet", function()
       assert.same({ 1, "spend_refused" }, { #said.moved, said.error.kind })
     end)
 
-    it("when somebody has bought what the plan buys since it was made, and not when he did before",
+    it("when another user has bought part of the plan since it was made, and not before",
       function()
       local path = sandbox.home .. "/plan.json"
       buy(1, 30, "before")
@@ -275,7 +275,7 @@ describe("a fleet", function()
     assert.equal(0, sandbox:look("counters").extended)
   end)
 
-  it("stops at the first action that fails, tells what was done and what was not, and goes on "
+  it("stops at the first action that fails, reports what was done and what was not, and goes on "
     .. "later", function()
     faults("orders.create:status=402,skip=1")
     local result = fleet("--json", "apply", file)
@@ -327,7 +327,7 @@ describe("a fleet", function()
         "us", id)
     end)
 
-    it("are told as JSON, what was done before a failure too", function()
+    it("are printed as JSON, also those that were done before a failure", function()
       local first, second = buy(2, 60, "first"), buy(1, 60, "second")
       assert.same({ { id = first, pool = "us" }, { id = second, pool = "us" } },
         json("adopt", "us", first, second))
@@ -347,7 +347,7 @@ describe("a fleet", function()
       done("plan", file, "--exit-code")
     end)
 
-    it("count as what was asked for, whatever the API calls it afterwards", function()
+    it("count as the product that was ordered, under any later name of the API", function()
       done("apply", file)
       for _, said in ipairs{ "country~us", "country~United States", "type~ISP", "type~Static",
         "quantity~2 IPs", "quantity~0", "quantity~1" } do
@@ -358,7 +358,7 @@ describe("a fleet", function()
       assert.equal(3, sandbox:look("counters").sold)
     end)
 
-    it("are neither active nor over count, which is told", function()
+    it("are neither active nor expired count, which is reported", function()
       done("apply", file)
       faults("orders.list:say=status~canceled")
       assert.matches("has status canceled; it counts until you run proxylua fleet release",
@@ -390,7 +390,7 @@ describe("a fleet", function()
         done("plan", file).out, 1, true)
     end)
 
-    it("are told when their pool is not in the file", function()
+    it("are reported when their pool is not in the file", function()
       done("apply", file)
       program.write(file, (POOLS:gsub('"us"', '"us-new"')))
       assert.matches("pool us is not in the file; its orders (quantity: 3) are left alone",
@@ -421,7 +421,7 @@ describe("a fleet", function()
       assert.matches(pattern, result.out, 1, true)
     end
 
-    it("counts what was bought while the order is set up, whatever it shows so far", function()
+    it("counts the ordered quantity while the order is set up", function()
       local id = buy_all()
       for _, shown in ipairs{ "quantity~0", "quantity~1", "quantity~2" } do
         faults("orders.list:say=" .. shown)
@@ -537,7 +537,8 @@ describe("a fleet", function()
       assert.equal(2, sold())
     end)
 
-    it("does not extend an order that may have come of a purchase of unknown outcome", function()
+    it("does not extend an order that may be the result of a purchase of unknown "
+      .. "outcome", function()
       program.write(file, POOLS:gsub("  { name = \"de\"[^\n]+\n", ""))
       local words = { "orders", "create", "--type", "isp", "--quantity", "3", "--country", "US",
         "--period", "1", "--key", "lost" }
@@ -656,7 +657,7 @@ describe("a fleet", function()
     assert.is_nil(done("plan", file).out:find("\27", 1, true))
   end)
 
-  it("becomes what is wanted, whatever that is and whatever is there, for the plan's total",
+  it("reaches the desired state from any starting state, at the planned total",
     function()
     local seed = tonumber(os.getenv("FLEET_SEED")) or os.time()
     math.randomseed(seed)

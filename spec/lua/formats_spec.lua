@@ -232,7 +232,7 @@ describe("a JSON parser reads", function()
     end)
   end
 
-  it("the selector of sing-box, and schemaVersion of SwitchyOmega, whatever the count is",
+  it("the selector of sing-box, and schemaVersion of SwitchyOmega, for any number of proxies",
     function()
     local empty = { allow_empty = true }
     for count = 0, 2 do
@@ -341,7 +341,7 @@ describe("through the proxies that a sandbox sells", function()
 
   after_each(function() sandbox:stop() end)
 
-  it("curl -K fetches, whatever is in the passwords", function()
+  it("curl -K fetches, with any characters in the passwords", function()
     buy({ passwords = "hard" }, 8)
     local text, ok = shell("curl -s --noproxy '' -K " .. file_of(list, "curl",
       { url = sandbox.trace_url }))
@@ -519,7 +519,7 @@ describe("a format refuses what it cannot carry:", function()
     end)
   end
 
-  it("what is no proxy at all", function()
+  it("a value that is not a proxy", function()
     for _, one in ipairs{
       proxy("a", "b", { host = "a b" }), proxy("a", "b", { host = "a\nb" }),
         proxy("a", "b", { port = 0 }),
@@ -622,7 +622,7 @@ describe("px.export", function()
     collectgarbage(before)
   end)
 
-  it("writes files that nobody else can read, whole or not at all", function()
+  it("writes files that only their owner can read, complete or not at all", function()
     local path = folder .. "/private"
     assert.equal(2, px.export.file({ "h.x:1", "h.x:2" }, path))
     assert.equal("600 26\n", (shell("stat -c '%a %s' " .. path)))

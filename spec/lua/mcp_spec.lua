@@ -107,7 +107,7 @@ describe("the server", function()
     assert.are.equal("b", list[2].id)
   end)
 
-  it("writes nothing but messages, and answers all before it ends", function()
+  it("writes only messages, and responds to all requests before it ends", function()
     open("--verbose")
     client:initialize()
     for id = 1, 20 do
@@ -318,7 +318,7 @@ describe("--ask", function()
     assert.is_nil(client.asked)
   end)
 
-  it("ends a modern request with the question, which comes again with the answer", function()
+  it("ends a modern request with the question, and the client repeats it with the reply", function()
     open("--spend", "50", "--ask")
     local function buy(more)
       local params = { name = "orders_create", arguments = isp,

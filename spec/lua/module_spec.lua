@@ -37,7 +37,7 @@ describe("px", function()
     end
   end)
 
-  it("works whatever a script calls its globals", function()
+  it("works when a script overwrites standard globals", function()
     local result = program.run{ "--sandbox", "-e", [[
       px = require "proxylua"
       type, next, select, error, pcall, table, string, io, os = "isp", 1, 2, 3, 4, {}, {}, {}, {}
@@ -49,24 +49,24 @@ describe("px", function()
     assert.matches("^c%.x:1:a:b\n\tnil\tnot_found: ", result.out)
   end)
 
-  it("tells its version", function()
+  it("has a version", function()
     assert.has.match("^%d+%.%d+%.%d+$", px.version)
   end)
 
-  it("has no sandbox when there is none", function()
+  it("has no sandbox functions outside the sandbox", function()
     assert.is_nil(px.sandbox())
   end)
 end)
 
 describe("px.try", function()
-  it("answers results", function()
+  it("returns results", function()
     assert.are.same({ n = 3, 1, nil, 3 }, table.pack(px.try(function(...)
       return ...
     end, 1, nil, 3)))
     assert.are.same({ n = 0 }, table.pack(px.try(function() end)))
   end)
 
-  it("answers errors of px", function()
+  it("returns errors of px", function()
     local result, err = px.try(px.error.raise, { kind = "not_found", message = "gone",
       status = 404 })
     assert.is_nil(result)
@@ -122,7 +122,7 @@ describe("endpoint functions", function()
       "ord_1"))
   end)
 
-  it("refuse what is no table of parameters", function()
+  it("refuse a value that is not a table of parameters", function()
     assert.has.match(
       "^account.get takes its parameters as a table, got a string; write px.account.get%(",
       usage(px.account.get, "me"))
@@ -154,7 +154,7 @@ describe("endpoint functions, called,", function()
   teardown(function() sandbox:stop() end)
 
   for _, dialect in ipairs{ "envelope", "bare", "snake" } do
-    it("answer canonical records in the dialect " .. dialect, function()
+    it("return canonical records in the dialect " .. dialect, function()
       sandbox:change("settings", { dialect = dialect })
       local seen = sandbox:eval([[
         local account = px.account.get()
@@ -228,7 +228,7 @@ describe("endpoint functions, called,", function()
     assert.are.equal(5, select(2, text:gsub("\n", "\n")))
   end)
 
-  it("tell what is free under the limits", function()
+  it("return what is free under the limits", function()
     local env = { PROXYLUA_LIMITS = "general=60/60,orders=10/60" }
     local limits = sandbox:eval("px.account.get() return px.limits()", { env = env })
     assert.are.equal(60, limits.general.requests)

@@ -48,7 +48,7 @@ describe("px.notify", function()
     return err
   end
 
-  it("sends plain JSON where nothing else is told", function()
+  it("sends plain JSON by default", function()
     assert.are.equal("json", send({ text = 'a "b" ü\nc' }, "/hook/" .. SECRET, servers.ok("fine")))
     local method, path, body = received()
     assert.are.same({ "POST", "/hook/" .. SECRET, { text = 'a "b" ü\nc' } }, { method, path, body })
@@ -60,7 +60,7 @@ describe("px.notify", function()
     assert.are.same({ text = "a &lt;!channel&gt; &amp; b" }, (select(3, received())))
   end)
 
-  it("speaks Discord's, which calls nobody and takes 2,000 characters", function()
+  it("sends Discord's format, without mentions and at most 2,000 characters", function()
     assert.are.equal("discord", send({ text = "@everyone " .. ("ü"):rep(3000), kind = "discord" },
       "/w/" .. SECRET,
       { "HTTP/1.1 204 No Content\r\n\r\n", keep = true }))
@@ -96,7 +96,7 @@ describe("px.notify", function()
     assert.has.match("bot's token", err.message)
   end)
 
-  it("tells the kind by the host, and by no part of it", function()
+  it("chooses the format by the whole host name", function()
     local hosts = { ["hooks.slack.com"] = "slack", ["discord.com"] = "discord",
       ["ptb.discord.com"] = "discord",
       ["api.telegram.org"] = "telegram", ["hooks.slack.com.example.org"] = "json",

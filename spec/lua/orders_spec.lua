@@ -169,7 +169,7 @@ describe("px.orders.wait", function()
     assert.are.equal("order ord_1: 0 of 3 proxies exist after 0.01 s", message)
   end)
 
-  it("gives up on an order that is cancelled, or that is none", function()
+  it("stops at an order that is cancelled, or that does not exist", function()
     for _, status in ipairs{ "cancelled", "expired", "failed", "Rejected" } do
       local kind, message = eval_with(('{"id":"ord_1","status":"%s"}'):format(status), { "[]" },
         failure)

@@ -164,7 +164,7 @@ describe("iterators over pages", function()
     assert.are.same({}, eval_with({ '[]' }, collect))
   end)
 
-  it("end at a page that brings nothing new, whatever the server says", function()
+  it("end at a page without new records, for any total of the server", function()
     assert.are.same({ "a", "b" },
       eval_with({ '{"orders":[{"id":"a"},{"id":"b"}],"has_more":true}' }, collect))
     assert.are.equal(4, #queries())
@@ -179,7 +179,7 @@ describe("iterators over pages", function()
     server:stop()
   end)
 
-  it("fail where the server tells of more than its pages ever bring", function()
+  it("fail when the server reports more records than its pages contain", function()
     local ok, why = pcall(eval_with, { '{"orders":[{"id":"a"}],"total":1000,"has_more":true}' },
       collect)
     assert.is_false(ok)
@@ -253,7 +253,7 @@ describe("iterators over pages", function()
     assert.are.equal(table.concat(reported, "; "), message)
   end)
 
-  it("refuse what is no table, and unknown parameters before a request", function()
+  it("refuse a value that is not a table, and unknown parameters, before a request", function()
     local messages = eval_with({ "[]" }, [[
       return { select(2, pcall(px.orders.each, "active")).message, select(2, pcall(px.orders.each{ stauts = "x" })).message }
     ]])

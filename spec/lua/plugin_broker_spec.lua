@@ -161,7 +161,7 @@ describe("files of a plugin", function()
       "return px.fleet").message, 1, true)
   end)
 
-  it("tell nothing of what is elsewhere, not even by an error", function()
+  it("reveal nothing about other paths, not even by an error", function()
     for _, path in ipairs{ "/granted/../outside/%s", "/granted/link/%s", "/outside/%s",
       "/granted/link/../x/%s" } do
       local there = refusal(plugin, "return px.files.read(...)", folder .. path:format("secret"))
@@ -178,7 +178,7 @@ describe("files of a plugin", function()
     assert.are.equal("hidden", program.read(folder .. "/outside/secret"))
   end)
 
-  it("keep their permissions when they are replaced, and are nobody else's when they are new",
+  it("keep their permissions when they are replaced, and are private when they are new",
     function()
     local new, old = folder .. "/writable/new", folder .. "/writable/old"
     program.write(old, "1")
@@ -249,7 +249,7 @@ describe("files of a plugin", function()
       assert.are.equal(table.concat(expected), result.out, result.err)
     end)
 
-  it("are not the settings, the key or the store either, wherever these lie", function()
+  it("are not the settings, the key or the store, in any place", function()
     local home = plugins.home()
     for _, name in ipairs{ "key", "store.db", "store.db-wal", "given.db", "mine" } do
       program.write(home.path .. "/" .. name, "1")
@@ -282,7 +282,7 @@ describe("files of a plugin", function()
     home:remove()
   end)
 
-  it("are not what processes tell of themselves, though /proc was granted", function()
+  it("are not those of a process under /proc, even if /proc was granted", function()
     local nosy = start{ files = { read = { "/proc/self", "/proc" } } }
     for _, path in ipairs{ "/proc/self/environ", "/proc/self/maps", "/proc/self/mem",
       "/proc/uptime" } do
@@ -290,7 +290,7 @@ describe("files of a plugin", function()
     end
   end)
 
-  it("are never proxylua's own, such as the list of plugins, whatever was granted", function()
+  it("are never proxylua's own, such as the list of plugins, under any permission", function()
     local own = config.state_folder()
     local base, path = own:match("^(.*)/"), own .. "/plugin_broker_spec"
     assert(os.execute("mkdir -p " .. program.quote(own)))
@@ -336,7 +336,7 @@ describe("hosts of a plugin", function()
     return start({ net = { "127.0.0.1:" .. server.port } }, { reach = "loopback" })
   end
 
-  it("answer where they were granted", function()
+  it("respond if they were granted", function()
     local plugin = local_plugin()
     assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n", server.url .. "/")))
     assert.are.equal(3, (plugin:call("run", "return px.http.get(...):json().n",
@@ -379,13 +379,13 @@ describe("hosts of a plugin", function()
     end
   end)
 
-  it("are not looked up before that, so no name tells a secret", function()
+  it("are not looked up before the check, so that no name leaks a secret", function()
     local plugin = start{ net = { "example.com" } }
     local err = refusal(plugin, "return px.http.get('http://my-secret.evil.invalid/')")
     assert.are.equal("forbidden", err.kind) -- and not what the name server said
   end)
 
-  it("may not be on this machine or in a private network, whatever their names are", function()
+  it("may not be on this machine or in a private network, under any name", function()
     for _, name in ipairs{ "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1",
       "192.168.1.1",
       "169.254.169.254", "[fe80::1]", "[fd00::1]", "0.0.0.0", "100.64.0.1", "[64:ff9b::7f00:1]",

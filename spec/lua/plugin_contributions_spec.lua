@@ -75,7 +75,7 @@ describe("a format of a plugin", function()
     assert.are.equal("before", program.read(home.path .. "/out"))
   end)
 
-  it("answers lines of plain text alone, or raises", function()
+  it("returns lines of plain text, or raises", function()
     install()
     for port = 1, 4 do
       program.write(home.path .. "/one.txt", "10.0.0.1:" .. port)
@@ -86,7 +86,7 @@ describe("a format of a plugin", function()
     assert.matches("plugin adder: adder/lib/lines.lua:7: no idea", export(1, "broken").err, 1, true)
   end)
 
-  it("is listed, suggested and told of, and goes with the plugin", function()
+  it("is listed, suggested and shown by info, and is removed with the plugin", function()
     install()
     assert.matches("hosts", home:run("export", "--help").out, 1, true)
     assert.matches("no format hosst, did you mean hosts?", export(1, "hosst").err, 1, true)
@@ -102,7 +102,8 @@ describe("a format of a plugin", function()
     assert.matches("there is no format hosts", export(1, "hosts").err, 1, true)
   end)
 
-  it("is no other plugin's, and asks anew when an update brings it", function()
+  it("cannot replace another plugin's, and needs a new confirmation when an update adds "
+    .. "it", function()
     install()
     local other = home:write("other",
       { manifest = "formats = { hosts = { run = 'f', summary = 's' } }" })
@@ -143,7 +144,7 @@ describe("a rule of a plugin", function()
       print(table.concat(lines, ", "), summary.works)]]):format(count or 3, sandbox.trace_url))
   end
 
-  it("judges every proxy that answers, and changes nothing else", function()
+  it("checks every proxy that responds, and changes nothing else", function()
     install()
     local result = reasons()
     assert.are.equal("127.1.0.1 marked:nil, 127.1.0.2 marked:is told, 127.1.0.3 nil:nil\t1\n",
@@ -165,7 +166,7 @@ describe("a rule of a plugin", function()
       (said.out:gsub("127%.1%.0%.%d ", "")), said.err)
   end)
 
-  it("that fails passes no proxy, is told, and is left out at last", function()
+  it("that fails passes no proxy, is reported, and is left out in the end", function()
     home = plugins.home()
     home:install("adder", { manifest = manifest, files = {
       ["main.lua"] = "return { is_marked = function(result) if result.ip < '127.1.0.5' then "
@@ -182,7 +183,7 @@ describe("a rule of a plugin", function()
       said.err)
   end)
 
-  it("that cannot be asked stands in nobody's way", function()
+  it("that cannot be called does not stop the check", function()
     install()
     program.write(home:place("adder") .. "/main.lua", "return {}")
     local said = reasons(4)

@@ -123,7 +123,7 @@ describe("installing", function()
       packed.sha256:upper()).code)
   end)
 
-  it("takes nothing that is no plugin", function()
+  it("refuses what is not a plugin", function()
     local function refuse(name, bytes, expected)
       program.write(home.path .. "/" .. name, bytes)
       assert_refused(home:run("plugin", "install", name, "--yes"), expected)

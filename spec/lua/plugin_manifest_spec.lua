@@ -154,7 +154,7 @@ describe("a manifest", function()
       "x-y.choices can be used only for the type text")
   end)
 
-  it("has formats and rules that can be called, and are nobody else's", function()
+  it("has formats and rules that can be called, under names of their own", function()
     local sound_row = "{ run = 'f', summary = 's' }"
     for _, name in ipairs{ "clash", "mihomo", "url" } do
       refused({ formats = ("{ [%q] = %s }"):format(name, sound_row) },
@@ -194,7 +194,7 @@ describe("permissions", function()
     return #permissions.growth({ permissions = old }, { permissions = new })
   end
 
-  it("are told in plain words", function()
+  it("are listed in plain words", function()
     assert.same({}, permissions.words{ permissions = {} })
     local words = table.concat(permissions.words(manifests.read(text_of{})), "\n")
     for _, expected in ipairs{
@@ -239,7 +239,7 @@ describe("versions", function()
     assert.equals(0, order("1.0.0+a", "1.0.0+b.c"))
   end)
 
-  it("are refused when they are none", function()
+  it("are refused when invalid", function()
     for _, text in ipairs{ "", "1", "1.2", "1.2.3.4", "v1.2.3", "1.2.03", "1.2.3-01", "1.2.3-a..b",
       "1.2.3+",
       "1.2.3 ", "-1.2.3" } do

@@ -51,14 +51,14 @@ describe("px.plugin", function()
       print(counter.greet("you"))]])
   end)
 
-  it("is told of proxies that fail", function()
+  it("notifies the plugin of proxies that fail", function()
     assert.are.equal("1 refused, 2 refused\n", eval[[
       px.check.run({ "http://127.0.0.1:1", "http://127.0.0.1:2" },
         { url = "http://127.0.0.1:3", history = false, concurrency = 1 })
       print(px.plugin("counter").failures())]])
   end)
 
-  it("is left out after failing to be told three times", function()
+  it("leaves a plugin out after three failed notifications", function()
     local result = program.run({ "-e", [[
       local px, list = require "proxylua", {}
       for port = 1, 9 do list[port] = "http://127.0.0.1:" .. port end

@@ -97,14 +97,14 @@ describe("a pool", function()
     assert.equal(good[3], pool:next())
   end)
 
-  it("does not hold an answer of the site against the proxy", function()
+  it("does not count a response of the site against the proxy", function()
     local pool = px.pool(good)
     assert.equal(404, px.http.get((sandbox.trace_url:gsub("/_sandbox.*", "/none")),
       { proxy = pool }).status)
     assert.equal(0, pool:stats().failures)
   end)
 
-  it("answers whatever succeeds somewhere", function()
+  it("finds the working proxy of several, with any strategy", function()
     for _ = 1, 30 do
       local list = { good[math.random(4)] }
       for port = 1, math.random(0, 2) do
@@ -116,7 +116,7 @@ describe("a pool", function()
     end
   end)
 
-  it("refuses what is none", function()
+  it("refuses a list that is not valid", function()
     for _, arguments in ipairs{ { {} }, { 1 }, { { 1 } }, { good, { strategy = "x" } },
       { good, { misspelt = 1 } } } do
       local _, err = px.try(px.pool, table.unpack(arguments))

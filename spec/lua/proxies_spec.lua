@@ -54,7 +54,7 @@ describe("px.proxies.parse", function()
     end)
   end
 
-  it("takes the protocol that it is told, where the text has none", function()
+  it("uses the given protocol when the text has none", function()
     assert.equal("socks5h", proxies.parse("h.x:1", "socks5h").protocol)
     assert.equal("http", proxies.parse("http://h.x:1", "socks5h").protocol)
   end)
@@ -122,7 +122,8 @@ describe("px.proxies.read", function()
     assert.same({ false, "usage" }, { ok, err.kind })
   end)
 
-  it("reads back what the program writes into a pipe, whatever is in the credentials", function()
+  it("reads back what the program writes into a pipe, with any characters in the "
+    .. "credentials", function()
     local tables, list = require "proxylua.term.table", {}
     for at, login in ipairs{
       { "u", "p" }, { '"u', '"p' }, { 'u"', '""' }, { "#u", "p,;:@q" }, { "", "p" },

@@ -16,7 +16,7 @@ describe("a value as text", function()
     end
   end)
 
-  it("is bounded in depth and length, whatever the value is", function()
+  it("is bounded in depth and length for any value", function()
     local deep, long = {}, {}
     local inner = deep
     for index = 1, 1000 do

@@ -182,7 +182,7 @@ describe("the page of a report", function()
     assert.has.match("unknown", text)
   end)
 
-  it("bears amounts of any size, and more given back than was charged", function()
+  it("shows amounts of any size, and more refunds than charges", function()
     local list = {}
     for at, amount in ipairs{ "0.00000001", "9000000000.12345678", "0" } do
       list[at] = { type = at == 1 and "charge" or "refund", amount = core.money(amount),

@@ -166,7 +166,7 @@ describe("a report", function()
     assert.is_nil(build{ balance = 100000 }.lasts_with_renewals)
   end)
 
-  it("invents nothing where nothing is told", function()
+  it("leaves out values that the API does not report", function()
     sandbox:change("settings", { faults = { "account.get:omit=balance" } })
     local report = build{ since = "2020-01-01", till = "2020-01-31", orders = core.json.array{},
       transactions = core.json.array{} }
@@ -181,7 +181,7 @@ describe("a report", function()
     end
   end)
 
-  it("leaves out what is no amount, and says so", function()
+  it("leaves out values that are not amounts, and reports that", function()
     sandbox:change("settings",
       { faults = { "account.transactions:say=amount~lots", "orders.list:say=price~cheap",
       "account.get:say=balance~lots" } })
@@ -230,7 +230,7 @@ describe("a report", function()
     assert.same({ "unknown 1.00 1" }, told(report, "type"))
   end)
 
-  it("tells of charges of unknown outcome, and counts none", function()
+  it("names charges of unknown outcome, and does not count them", function()
     sandbox:change("settings",
       { faults = { "orders.create:cut=before,count=1", "orders.list:status=403,skip=1" } })
     local kind = sandbox:eval(
@@ -243,7 +243,7 @@ describe("a report", function()
     assert.is_false(has(build().gaps, "unknown outcome"))
   end)
 
-  it("refuses options that it does not know, and values that are none", function()
+  it("refuses unknown options and invalid values", function()
     for _, case in ipairs{ { "build", { untill = 1 }, "no option \"untill\", did you mean till" },
       { "build", 1, "as a table" },
       { "build", { since = "x" }, "since takes a date" },
@@ -334,7 +334,7 @@ describe("a report", function()
   end)
 
   describe("at the shell", function()
-    it("is columns in a pipe, by day unless told otherwise, and tells the gaps beside them",
+    it("is columns in a pipe, by day by default, and names the gaps on standard error",
       function()
       local out, err = run("report")
       assert.has.match("^by\tname\tcharges\trefunds\tspent\ttransactions\nday\t%d%d%d%d%-", out)
@@ -403,7 +403,7 @@ describe("a report", function()
     end)
   end)
 
-  it("fits any width, whatever others named their pools", function()
+  it("fits any width, with any names of pools", function()
     local widest = sandbox:eval([[
       local now, transactions, orders = px.time(), {}, {}
       for at, name in ipairs{ ("W"):rep(300), ("日本"):rep(90), "\27[2J", "a\nb", "", "\u{202E}x", ("word "):rep(80) } do

@@ -38,7 +38,7 @@ describe("the window of a report", function()
     assert.equal("2026-11-01 2026-11-18", span("2026-11-01", "7d"))
   end)
 
-  it("is refused when it is none", function()
+  it("is refused when invalid", function()
     refused("since takes a date such as", window, "soon")
     refused("until: 2026%-02%-30 is not a date", window, nil, "2026-02-30")
     refused("until: 2026%-1%-1 is not a date", window, nil, "2026-1-1")
@@ -46,7 +46,7 @@ describe("the window of a report", function()
     refused("since takes a date", window, {})
   end)
 
-  it("has days that begin at midnight UTC, whatever offset a time is told with", function()
+  it("has days that begin at midnight UTC, for times with any offset", function()
     local midnight = days.of("2026-11-25")
     for text, day in pairs{ ["2026-11-24T23:59:59Z"] = -1, ["2026-11-25T00:00:00Z"] = 0,
       ["2026-11-25T23:59:59.999Z"] = 0,
@@ -137,7 +137,8 @@ describe("the sums of a report", function()
     assert.equal(told(list), told(backwards))
   end)
 
-  it("tell refunds apart, and never a chargeback or an unknown type for either", function()
+  it("separate refunds, and count neither chargebacks nor unknown types as charges or "
+    .. "refunds", function()
     local all = add_up({ charge("10"), charge("-2.50", nil, nil, "refund"),
       charge("7", nil, nil, "chargeback"),
       charge("1", nil, nil, "adjustment"), charge("1", nil, nil, "adjustment"),
@@ -160,7 +161,7 @@ describe("the sums of a report", function()
     assert.same({}, all:rows("day"))
   end)
 
-  it("keep somebody's \"unknown\" from what is not known", function()
+  it("separate a pool named \"unknown\" from unknown values", function()
     local rows = add_up({ charge("1", nil, 1), charge("2", nil, 2) }, window(),
       { { country = "unknown" }, {} }):rows("country")
     assert.same({ "unknown", false, "2.00" }, { rows[1].name, rows[1].known,
@@ -217,7 +218,7 @@ describe("the burn rate", function()
     assert.same({ "1.00", 28.0 }, { tostring(found.per_day), found.days })
   end)
 
-  it("takes a day at least, and is not told from nothing", function()
+  it("covers at least a day, and is absent without charges", function()
     assert.equal("3.00", tostring(burn("3", "2026-11-25", "1d").per_day))
     local found = burn("9", "2026-11-21", "2026-11-01", "2026-12-31")
     assert.same({ "2.00", 4.5, "2026-11-25" }, { tostring(found.per_day), found.days,

@@ -166,7 +166,7 @@ describe("the sandbox", function()
     assert.equal(0, sold())
   end)
 
-  it("answers with the same date as its clock", function()
+  it("responds with the date of its clock", function()
     sandbox:change("clock", { advance = 400 * 86400 })
     local year = get("/account").headers.date:match("%a+, %d+ %a+ (%d+)")
     assert.equal(buy().created_at:sub(1, 4), year)
@@ -249,7 +249,7 @@ describe("an error of the sandbox", function()
     end
   end)
 
-  it("tells when to come back", function()
+  it("has a Retry-After", function()
     sandbox:change("settings", { limits = "general=1/30" })
     get("/account")
     assert.equal("30", get("/account").headers["retry-after"])
@@ -264,7 +264,7 @@ describe("a dialect", function()
     sandbox:change("settings", { dialect = dialect })
   end
 
-  it("called bare answers an id for an order, other names and numbers as texts", function()
+  it("called bare returns an id for an order, other names, and numbers as texts", function()
     speak "bare"
     local created = post("/orders", ISP):json()
     assert.same({ "orderId" }, { next(created), next(created, "orderId") })
@@ -553,7 +553,7 @@ describe("the sandbox's limits", function()
   end)
 
   for _, algorithm in ipairs{ "fixed", "sliding", "bucket", "weighted" } do
-    it("tell how long to wait: " .. algorithm, function()
+    it("report how long to wait: " .. algorithm, function()
       local counters, now = limits.open(limits.parse("general=5/1,algorithm=" .. algorithm)), 0.0
       for _ = 1, 200 do
         local wait = limits.take(counters, { "general" }, now)
@@ -616,7 +616,7 @@ describe("the sandbox's state", function()
     sandbox:stop()
   end)
 
-  it("is on disk before the answer leaves: a kill loses nothing", function()
+  it("is on disk before the response leaves: a kill loses nothing", function()
     local words = { "sandbox", "--json", "--quiet", "--limits", "off", "--state", path }
     local pipe = assert(io.popen("echo $$; exec " .. program.command(folder, words)))
     local pid, place = pipe:read("l", "l")

@@ -74,7 +74,7 @@ describe("px.time", function()
     assert.are.equal(0, px.time(0))
   end)
 
-  it("tells the time of the day without an argument", function()
+  it("returns the current time without an argument", function()
     local apart = px.time() - os.time() -- clocks are set now and then, by a little
     assert.is_true(math.abs(apart) < 5, tostring(apart))
   end)
