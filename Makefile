@@ -1,6 +1,6 @@
 # proxylua. `make help` lists the targets; all that is built lands in build/.
 
-# GCC unless told otherwise (make's own default is `cc`). CFLAGS and LDFLAGS are yours: they come after the project's.
+# GCC by default (make's own default is `cc`). CFLAGS and LDFLAGS are yours: they come after the project's.
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -247,7 +247,7 @@ build/spec/frame_check: spec/support/frame_check.c $(reading) build/cjson.a Make
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
 	  build/cjson.a -l:liblua5.4.a -ldl -lm
 
-# What strangers send to the gateway, changed at random for a while (`make fuzz FUZZ=600`: seconds).
+# Random changes of what clients and proxies send to the gateway (`make fuzz FUZZ=600`: seconds).
 FUZZ = 60
 fuzzed = $(wildcard src/gateway/*.c src/pool/*.c) \
          $(patsubst %,src/%.c,net/proxy_head net/span net/address net/resolver net/loop net/curl_library net/clear \
@@ -257,7 +257,7 @@ build/spec/fuzz_gateway: spec/fuzz/gateway.c $(fuzzed) $(wildcard src/gateway/*.
 	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CFLAGS) -o $@ \
 	  $(filter %.c,$^) $(LDFLAGS) -ldl
 
-fuzz: build/spec/fuzz_gateway ## change what strangers send to the gateway at random, and look for crashes (FUZZ=SECONDS)
+fuzz: build/spec/fuzz_gateway ## send random input to the gateway, and look for crashes (FUZZ=SECONDS)
 	@mkdir -p build/fuzz
 	$< -max_total_time=$(FUZZ) -max_len=4096 -artifact_prefix=build/fuzz/ build/fuzz spec/fuzz/gateway
 
@@ -275,7 +275,7 @@ build/spec/journal_check: spec/support/journal_check.c $(journal) $(wildcard src
 
 .PHONY: packages
 packages:
-	@tools/packages $(if $(installing),install,tell) $(purposes)
+	@tools/packages $(if $(installing),install,check) $(purposes)
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
@@ -334,7 +334,7 @@ check-doc: export DOC_LONG = 1
 check-doc: build/doc/index.html
 	$(call step,build/proxylua /usr/bin/busted spec/e2e/site_spec.lua)
 
-# Where memory is handled by hand most; under valgrind all of the specs would take too long.
+# Specs of the code that allocates most; all specs would take too long under valgrind.
 slow_specs = $(patsubst %,spec/core/%_spec.lua,error json http scheduler)
 check-valgrind: build/proxylua build/crash/proxylua
 	$(call step,valgrind --quiet --leak-check=full --error-exitcode=99 $< /usr/bin/busted $(or $(SPEC),$(slow_specs)))

@@ -1,8 +1,8 @@
 /* The reference: what an able C programmer writes for the same work with libcurl's multi interface,
  * epoll and lua-cjson. Easy handles, connections and the parsed URL are reused, changes of what
- * epoll watches are collected, TLS is multiplexed on one connection, answers are decoded in a plain
- * lua_State. On the wire it says what proxylua says. Every answer is checked; a count that is not
- * the expected one fails the run.
+ * epoll watches are collected, TLS is multiplexed on one connection, responses are decoded in a
+ * plain lua_State. On the wire it says what proxylua says. Every response is checked; a count that
+ * is not the expected one fails the run.
  *
  *   bare get URL COUNT IN_FLIGHT [HEADER…]                   status 200, a JSON table
  *   bare download URL PATH [HEADER…]                         status 200, streamed to the file
@@ -34,7 +34,7 @@
 
 int luaopen_cjson(lua_State *L);
 
-/* What libcurl wants of a descriptor and what epoll was told. */
+/* What libcurl wants of a descriptor and what epoll has. */
 struct watch {
   uint32_t wanted, told;
   bool changed;

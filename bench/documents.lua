@@ -41,7 +41,7 @@ local json = ([[
   "checkedAt":"2026-11-02T10:00:00Z","pad":"]]):gsub("\n? +", "")
 write("/json600", json .. ("x"):rep(600 - #json - 2) .. '"}')
 
--- The text that an order's download answers: 40 MB of proxies, a line each.
+-- The text of an order's download: 40 MB of proxies, a line each.
 local lines = {}
 for i = 0, 65535 do
   lines[#lines + 1] = ("10.0.%d.%d:8080:user%05d:Pa55w0rd\n"):format(i // 256, i % 256, i)

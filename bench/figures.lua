@@ -10,7 +10,7 @@ local https = "https://127.0.0.1:" .. env "TLS_PORT"
 local bare, ours = "build/bench/bare", folder .. "/proxylua"
 local key = "'Accept: application/json' 'Authorization: Bearer sk_live_bench'"
 local runs = 5
-local mib = 1024 -- of the KiB that sizes are told in
+local mib = 1024 -- of the KiB in which sizes are printed
 
 local sandbox -- the process id of the emulated API, while one is needed
 
@@ -19,7 +19,7 @@ local function give_up()
   os.exit(1)
 end
 
--- Runs shell commands in turn, so many times each; answers for each its medians { wall =, cpu =,
+-- Runs shell commands in turn, so many times each; returns for each its medians { wall =, cpu =,
 -- size = } (s, s, KiB).
 local function measure(times, ...)
   local commands = table.concat({ ... }, " -- ")
@@ -69,10 +69,10 @@ local function get(what, url, count, in_flight, most)
   cpu(what, count, mine, theirs, most)
 end
 
-local function door(what, base, call, count, in_flight, most)
+local function api(what, base, call, count, in_flight, most)
   local theirs, mine = measure(runs,
     ("%s get %s/api/v1/%s %d %d %s"):format(bare, base, call, count, in_flight, key),
-    ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/door.lua %s %d %d"):format(base, ours, call, count,
+    ("env PROXYLUA_BASE_URL=%s/api/v1 %s bench/api.lua %s %d %d"):format(base, ours, call, count,
       in_flight))
   cpu(what, count, mine, theirs, most)
 end
@@ -91,12 +91,12 @@ local function download(what, from)
   absolute(what .. ": size above idle", "%.1f MiB", (mine.size - idle.size) / mib, 2)
 end
 
--- Every 10th proxy refuses and every 20th never answers.
+-- Every 10th proxy refuses and every 20th never responds.
 local function fate(i)
   return i % 10 == 3 and "REFUSE_PORT" or i % 20 == 7 and "HANG_PORT" or "PROXY_PORT"
 end
 
--- Writes a list of proxies, each on an address of its own; answers its path and how many of them
+-- Writes a list of proxies, each on an address of its own; returns its path and how many of them
 -- work.
 local function write_proxies(count, fate_of)
   local path = ("%s/%d-proxies"):format(folder, count)
@@ -168,7 +168,7 @@ local function purchases(what, store)
   with_sandbox(function(env_of, counters, secret)
     local line = ("%s PROXYLUA_STORE='%s' %s bench/purchases.lua %%s %d %s"):format(env_of, store,
       ours, count, secret)
-    local theirs, mine = measure(runs, line:format("bare"), line:format("door"))
+    local theirs, mine = measure(runs, line:format("bare"), line:format("proxylua"))
     absolute(what .. ": wall added to a POST", "%.1f ms", (mine.wall - theirs.wall) / count * 1000,
       20)
     local requests = 0
@@ -179,7 +179,7 @@ local function purchases(what, store)
   end)
 end
 
--- Writes 100,000 transactions of a year and their 10,000 orders, as --jsonl has them; answers the
+-- Writes 100,000 transactions of a year and their 10,000 orders, as --jsonl has them; returns the
 -- paths.
 local function write_account()
   local paths = { folder .. "/transactions", folder .. "/orders" }
@@ -241,21 +241,21 @@ local figures = {
   { "get", function()
     get("20,000 GETs of 600 bytes, 64 in flight", http .. "/json600", 20000, 64, 1.10)
   end },
-  { "get-door", function()
-    door("20,000 account.get, 64 in flight", http, "account", 20000, 64, 1.25)
+  { "get-api", function()
+    api("20,000 account.get, 64 in flight", http, "account", 20000, 64, 1.25)
   end },
   { "tls", function()
     get("20,000 GETs over TLS, 64 in flight", https .. "/json600", 20000, 64, 1.10)
   end },
-  { "tls-door", function()
-    door("20,000 account.get over TLS, 64 in flight", https, "account", 20000, 64, 1.25)
+  { "tls-api", function()
+    api("20,000 account.get over TLS, 64 in flight", https, "account", 20000, 64, 1.25)
   end },
   { "row", function() get("5,000 GETs in a row", http .. "/json600", 5000, 1, 1.10) end },
   { "lists", function()
     get("4,000 lists of 20 KB, 64 in flight", http .. "/api/v1/orders", 4000, 64, 1.0)
   end },
-  { "lists-door", function()
-    door("4,000 orders.list, 64 in flight", http, "orders", 4000, 64, 1.2)
+  { "lists-api", function()
+    api("4,000 orders.list, 64 in flight", http, "orders", 4000, 64, 1.2)
   end },
 
   { "start", function()
@@ -345,7 +345,7 @@ local figures = {
   end },
 
   { "download", function() download("40 MB to a file", download_url) end },
-  { "download-door", function() download("40 MB with orders.download", "ord_1") end },
+  { "download-api", function() download("40 MB with orders.download", "ord_1") end },
 
   -- The wall time that the timeouts alone set: if working and refusing proxies took no time at all,
   -- those that hang would begin at once, as many as may be in flight; they are less than that, so

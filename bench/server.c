@@ -1,5 +1,5 @@
-/* The other side of every benchmark, in one thread: an HTTP server that answers documents from
- * memory, a forward proxy that listens on all of 127/8, one that accepts and never answers, and a
+/* The other side of every benchmark, in one thread: an HTTP server of documents from
+ * memory, a forward proxy that listens on all of 127/8, one that accepts and never responds, and a
  * port that refuses. It prints its ports as a line of shell variables and ends when its standard
  * input does. */
 #include <arpa/inet.h>
@@ -238,7 +238,7 @@ static void serve_address(struct peer *peer)
         strlen(text) + 9, text);
 }
 
-/* CONNECT: a tunnel to that port of 127.0.0.1, whatever host was named. */
+/* CONNECT: a tunnel to that port of 127.0.0.1, for any host. */
 static void tunnel(struct peer *peer, const char *target, size_t length)
 {
   const char *colon = memrchr(target, ':', length);

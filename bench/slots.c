@@ -1,9 +1,9 @@
 /* slots STORE KEYS ROUNDS PREFIX: takes slots as a busy process does, and prints the median time of
- * a taking in microseconds: from limiter_take to its answer, which the request waits for. (Its end
- * is told in a transaction of its own, which nobody waits for, and is not counted.) Each of KEYS
- * limiters, with the API's own limit of 60, gets one slot in a round, so that none waits; the first
- * round, which makes the rows, is not counted. Processes with the same PREFIX share keys. It links
- * the engine's objects, and so measures what scripts use. */
+ * a taking in microseconds: from limiter_take to its result, which the request waits for. (Its end
+ * is recorded in a separate transaction, for which no request waits; it is not counted.) Each of
+ * KEYS limiters, with the API's own limit of 60, gets one slot in a round, so that none waits; the
+ * first round, which makes the rows, is not counted. Processes with the same PREFIX share keys. It
+ * links the engine's objects, and so measures what scripts use. */
 #include <stdio.h>
 #include <stdlib.h>
 

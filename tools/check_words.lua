@@ -1,6 +1,6 @@
 -- Looks for words that must not appear (tools/words) in files, in the output of `help`, and in the
--- comments and messages of the folders that tools/words names. Prints each place, and fails if
--- there is one.
+-- comments, messages and titles of specs of the folders that tools/words names. Prints each place,
+-- and fails if there is one.
 --   build/proxylua tools/check_words.lua FILE…
 
 local core = require "proxylua.core"
@@ -8,7 +8,7 @@ local core = require "proxylua.core"
 local LIST = "tools/words"
 local SUBJECTS = { "", "options", "config", "exit-codes", "alerts", "doctor", "help" }
 
-local rules, allowed, folders = {}, {}, {}
+local rules, allowed, folders = {}, {}, {} -- folders: { name, whether messages count }
 
 local function add_rule(words, advice)
   for word in words:gmatch("[^,]+") do
@@ -22,12 +22,13 @@ end
 for line in io.lines(LIST) do
   local file, text = line:match("^allow ([^:]+): (.+)$")
   local words, advice = line:match("^([^#]+) %-> (.+)$")
-  local folder = line:match("^code (%S+)$")
+  local what, folder = line:match("^(%l+) (%S+)$")
   if file then
     allowed[file] = allowed[file] or {}
     table.insert(allowed[file], text:lower())
-  elseif folder then
-    folders[#folders + 1] = folder
+  elseif folder and not words then
+    assert(what == "code" or what == "comments", line)
+    folders[#folders + 1] = { name = folder, has_messages = what == "code" }
   elseif words then
     add_rule(words, advice)
   elseif not (line == "" or line:find("^#")) then
@@ -90,7 +91,17 @@ function scanners.c(text, at)
   if text:find("^[\"']", at) then return "string", string_end(text, at) end
   return "code", (text:find("[/\"']", at + 1) or #text + 1) - 1
 end
-scanners.h = scanners.c
+scanners.h, scanners.js, scanners.css = scanners.c, scanners.c, scanners.c
+
+-- Shell, Perl and make: a line that begins with #, or what follows a # after a blank.
+function scanners.hash(text, at)
+  local line_end = (text:find("\n", at, true) or #text + 1) - 1
+  if text:find("^#", at) and text:sub(at - 1, at - 1):find("^%s?$") then
+    return "comment", line_end
+  end
+  return "code", (text:find("%f[^%s]#", at + 1) or #text + 1) - 1
+end
+scanners.pl, scanners[""] = scanners.hash, scanners.hash
 
 -- The text of a comment without its marks, names and examples.
 local function comment_prose(text)
@@ -99,17 +110,31 @@ local function comment_prose(text)
   return (text:gsub("^%-%-+", blank):gsub("\n%s*%-%-+", blank):gsub("[/*]", " "))
 end
 
+-- Whether the string at a position is the title of a spec, or a later part of it.
+local function is_title(text, at, title_end)
+  if title_end and text:sub(title_end + 1, at - 1):find("^%s*%.%.%s*$") then return true end
+  local before = text:sub(math.max(1, at - 20), at - 1)
+  return before:find("%f[%w]it%(+$") or before:find("%f[%w]describe%(+$")
+    or before:find("%f[%w]pending%(+$")
+end
+
 -- A message has a blank in it; other strings are names.
 local function string_prose(text)
   if not text:find(" ", 1, true) then return bar(text) end
   return (text:gsub("`[^`]*`", blank):gsub("\\n", "  "):gsub("[%w_]+[._][%w_.]*%w", blank))
 end
 
--- Comments and messages of source code; consecutive comment lines of Lua are one comment.
-local function code_prose(text, scan)
-  local parts, at = {}, 1
+-- Comments, titles of specs and messages of source code; consecutive comment lines of Lua are one
+-- comment.
+local function code_prose(text, scan, has_messages)
+  local parts, at, title_end = {}, 1, nil
   while at <= #text do
     local kind, last = scan(text, at)
+    if kind == "string" and is_title(text, at, title_end) then
+      title_end = last
+    elseif kind == "string" and not has_messages then
+      kind = "code"
+    end
     while kind == "comment" and text:find("^\n%s*%-%-", last + 1) do
       local next_at = text:find("%-%-", last + 1)
       last = select(2, scan(text, next_at))
@@ -143,10 +168,18 @@ local function check(name, text)
   end
 end
 
-local function check_file(path)
+local function read(path)
   local file <close> = assert(io.open(path))
-  local text, scan = file:read("a"), scanners[path:match("%.(%a+)$")]
-  check(path, scan and code_prose(text, scan) or page_prose(text))
+  return file:read("a")
+end
+
+local function check_page(path) check(path, page_prose(read(path))) end
+
+-- Files in other languages have no scanner.
+local function check_source(path, has_messages)
+  local name = path:match("[^/]*$")
+  local scan = scanners[name:match("%.(%a+)$") or not name:find(".", 1, true) and "" or name]
+  if scan then check(path, code_prose(read(path), scan, has_messages)) end
 end
 
 local function output_of(command)
@@ -156,11 +189,10 @@ local function output_of(command)
   return text
 end
 
-for _, path in ipairs(arg) do check_file(path) end
+for _, path in ipairs(arg) do check_page(path) end
 for _, folder in ipairs(folders) do
-  for path in output_of(("find %s -name '*.lua' -o -name '*.[ch]' | sort"):format(folder)):gmatch(
-    "[^\n]+") do
-    check_file(path)
+  for path in output_of(("find %s -type f | sort"):format(folder.name)):gmatch("[^\n]+") do
+    check_source(path, folder.has_messages)
   end
 end
 for _, subject in ipairs(SUBJECTS) do

@@ -29,7 +29,7 @@ local known_exceptions = {
   ["src/store/driver.h charge/journal.h"] = true,
 }
 
--- Headers that the files of one module share, and nobody else includes: they are part of it.
+-- Headers that the files of one module share, and no other file includes: they are part of it.
 local private_headers = {
   ["net/http_private"] = "net/http",
   ["limits/limiter_state"] = "limits/limiter",

@@ -16,7 +16,7 @@ describe("doctor", function()
 
   after_each(function() sandbox:stop() end)
 
-  -- Answers the findings by check, and the exit code.
+  -- Returns the findings by check, and the exit code.
   local function doctor(env, ...)
     local all = { PROXYLUA_SETTLE = "", PROXYLUA_SPEND = "", PROXYLUA_LIMITS = "" }
     for name, value in pairs(env or {}) do all[name] = value end

@@ -148,7 +148,7 @@ describe("exit codes", function()
     assert.has.match("standard output.*No space left", result.err)
   end)
 
-  it("is not 0 either when the reader of the output went away, but then nothing is said", function()
+  it("is not 0 when the reader of the output has gone, without a message", function()
     for _, script in ipairs{ "while true do print('x') end",
       "while true do io.write('x\\n') end" } do
       local result = program.run({ "-e", script }, { unread = true })

@@ -1,5 +1,5 @@
 -- src/bind/journal.c, lua/proxylua/api/journal.lua and `proxylua journal`: reading the journal, and
--- settling what nobody knows.
+-- settling entries of unknown outcome.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"
@@ -30,8 +30,8 @@ describe("the journal", function()
       .. "return err and err.kind or o.id, err and err.message", { env = env or LONG })
   end
 
-  -- A purchase whose answer is lost. Nobody can tell whether it was made: the lists and the balance
-  -- are out of reach.
+  -- A purchase whose response is lost. Its outcome is unknown: the lists and the balance cannot be
+  -- read.
   local function lose(key, fault)
     local last = sandbox:eval("local s for e in px.journal.each() do s = e.state end return s")
     local baseline = last == "placed" and 0 or 1 -- a purchase just made leaves its own

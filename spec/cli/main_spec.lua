@@ -62,7 +62,7 @@ describe("the program", function()
     assert.equal("on", program.read(home .. "/err"))
   end)
 
-  -- Starts code that says "ready", sends it signals, and answers its exit code and what it said.
+  -- Starts code that says "ready", sends it signals, and returns its exit code and output.
   local function interrupted(code, ...)
     local line = start("io.stdout:write('ready\\n') io.stdout:flush() " .. code)
     local pipe = io.popen(("sh -c %s 2>%s/err; echo $?"):format(
@@ -81,7 +81,7 @@ describe("the program", function()
   for name, code in pairs{ computes = "while true do end", waits = "px.sleep(60)",
     sorts = "table.sort({ 3, 1, 2 }, function() px.sleep(60) end)" } do
     for _, signal in ipairs{ "INT", "TERM" } do
-      it(("ends with 130 on SIG%s where it %s, and tells where"):format(signal, name), function()
+      it(("ends with 130 on SIG%s where it %s, and prints where"):format(signal, name), function()
         local exit, err = interrupted(code, signal)
         assert.equal(130, exit)
         assert.matches("interrupted", err)

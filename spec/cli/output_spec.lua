@@ -36,12 +36,12 @@ describe("streams", function()
     program.remove(folder)
   end)
 
-  -- Starts a command; answers a function for its next line, and one for the most memory that it has
+  -- Starts a command; returns a function for its next line, and one for the most memory that it has
   -- used so far (KiB).
   local function start(arguments)
     local env = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
       PROXYLUA_LIMITS = "off" }
-    -- What is freed shall be free for the next record in the instrumented program too.
+    -- Freed memory must be reusable for the next record in the instrumented program too.
     if os.getenv("ASAN_OPTIONS") then
       env.ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") .. ":quarantine_size_mb=1"
     end

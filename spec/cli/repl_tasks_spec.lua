@@ -213,7 +213,7 @@ describe("behind the prompt", function()
   end)
 
   it("a task that does not come back is aborted by Ctrl-C", function()
-    -- A busy task draws nothing, so a file tells that it runs.
+    -- A busy task draws nothing, so a file shows that it runs.
     at:run("function begin() io.open(os.getenv('HOME') .. '/begun', 'w'):close() end")
     at:type("px.spawn(function() begin() while true do end end)")
     at:press("Enter")

@@ -15,7 +15,7 @@ local function crc32(text)
   return crc ~ 0xFFFFFFFF
 end
 
--- A zip of entries as they are described: name, data (stored), and what else shall stand in the
+-- A zip of entries as they are described: name, data (stored), and other fields of the
 -- directory.
 local function zip_of(entries, count)
   local body, directory, size = {}, {}, 0

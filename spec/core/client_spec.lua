@@ -8,7 +8,7 @@ local servers = require "spec.support.server"
 local ACCOUNT = '{"success":true,"data":{"id":"acc_1","balance":"9.30","email":"a@b.example"}}'
 local KEY = "sk_live_0123456789abcdef"
 
--- Runs code against a base URL and answers what it printed, its failure's text and the exit code.
+-- Runs code against a base URL and returns what it printed, its failure's text and the exit code.
 local function run(url, code, env, flags)
   local all = { PROXYLUA_BASE_URL = url, PROXYLUA_API_KEY = KEY, PROXYLUA_LIMITS = "off" }
   for name, value in pairs(env or {}) do all[name] = value end

@@ -103,7 +103,7 @@ describe("With the API's clock wrong by", function()
     end)
   end
 
-  it("23 hours, charges are made, and nothing is said", function()
+  it("23 hours, charges are made without a warning", function()
     for _, hours in ipairs{ -23, 23 } do
       start(hours * 3600)
       run("orders", "create", "--type", "isp", "--quantity", "1", "--period", "30")

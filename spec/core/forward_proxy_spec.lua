@@ -39,7 +39,7 @@ local function start(settings)
   sandbox = sandboxes.start(settings)
 end
 
--- The lines of the trace page as seen through a proxy, or the status that it answered.
+-- The lines of the trace page as seen through a proxy, or the status of its response.
 local function trace(proxy)
   local answer = core.http.get(sandbox.trace_url, { proxy = proxy })
   if not answer.ok then return answer.status end

@@ -12,7 +12,7 @@ describe("a download", function()
     program.remove(folder)
   end)
 
-  -- Downloads /f to a path and answers what came of it.
+  -- Downloads /f to a path and returns the result.
   local function download(path, shell)
     local code = ("local px = require 'proxylua' local r, e = px.try(px.http.get, %q, { path = %q, "
       .. "timeout = 5 }) "

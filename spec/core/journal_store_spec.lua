@@ -206,7 +206,7 @@ for _, place in ipairs(stores.all) do
         math.random(1 << 40), extra or "") }, ahead)[1]
     end
 
-    -- As if so much time had passed by the clock that nobody sets.
+    -- As if so much time had passed by the monotonic clock.
     local function pass(seconds)
       place.query(("UPDATE ledgers SET read_at = read_at - %d"):format(seconds * 1000000))
     end

@@ -32,9 +32,9 @@ local BUSY = [[
   end, { concurrency = 64 })
 ]]
 
--- Of each run: the limit; requests of each process; for how many seconds exchanges are cut or hang.
--- In the long form, where nothing else runs, also the share of the ideal rate that is asked for,
--- and how often a run may be repeated that was slowed down.
+-- Of each run: the limit; requests of each process; for how many seconds connections are cut or
+-- hang. In the long form, where nothing else runs, also the share of the ideal rate that is asked
+-- for, and how often a run may be repeated that was slowed down.
 local FORM = LONG
     and { count = 60, window = 0.5, sound = 1000, faulty = 1700, paced = 900, calm = 10,
     floor = 0.97, tries = 3 }
@@ -42,7 +42,7 @@ local FORM = LONG
 
 local FAULTS = { cut = 0.04, hang = 0.04, lag = 4, calm = FORM.calm, hold = "0-0.1",
   delay = "0-0.1" }
-local TIMEOUT = 0.5 -- seconds, where exchanges hang
+local TIMEOUT = 0.5 -- seconds, where connections hang
 
 local runs = {}
 for _, algorithm in ipairs{ "fixed", "sliding", "bucket" } do

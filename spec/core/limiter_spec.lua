@@ -69,7 +69,7 @@ for _, place in ipairs(stores.all) do
         end)
       end
 
-      it("slow down where the server allows half of what it is said to", function()
+      it("slow down when the server allows half of the configured limit", function()
         sandbox = sandboxes.start{ limits = "general=10/0.5" }
         local script = program.write(sandbox.home .. "/row.lua",
           "local px = require 'proxylua' for _ = 1, 80 do px.account.get() end")

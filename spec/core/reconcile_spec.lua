@@ -33,7 +33,7 @@ local function sold()
   return sandbox:look("counters").sold
 end
 
--- Somebody else buys in the same account, by the API itself.
+-- Another user buys in the same account, through the API directly.
 local function colleague_buys(quantity)
   local answer = core.http.post(sandbox.url .. "/orders", {
     headers = { Authorization = "Bearer " .. sandbox.key },

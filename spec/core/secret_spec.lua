@@ -20,7 +20,7 @@ describe("the key", function()
     program.remove(home)
   end)
 
-  -- Runs one request with a config; answers the result.
+  -- Runs one request with a config; returns the result.
   local function run(config, code, env)
     local path = program.write(home .. "/config.lua", ("return { %s }"):format(config))
     local all = { PROXYLUA_BASE_URL = server.url, PROXYLUA_LIMITS = "off", PROXYLUA_CONFIG = path }

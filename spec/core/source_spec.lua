@@ -12,7 +12,7 @@ describe("a source", function()
   local function fifo()
     local path = folder .. "/fifo"
     assert(os.execute("rm -f " .. path .. " && mkfifo " .. path))
-    local keep = assert(io.open(path, "r+")) -- opening it to read waits for nobody
+    local keep = assert(io.open(path, "r+")) -- opening it to read does not wait
     return core.file.source(path), keep
   end
 

@@ -1,5 +1,5 @@
--- TLS in src/net/http.c: certificates are checked, HTTP/2 and HTTP/1.1 both work, and answers come
--- compressed.
+-- TLS in src/net/http.c: certificates are checked, HTTP/2 and HTTP/1.1 both work, and responses
+-- come compressed.
 
 local nginxes = require "spec.support.nginx"
 local program = require "spec.support.program"

@@ -5,7 +5,7 @@ local servers = require "spec.support.server"
 
 local sandbox, url
 
--- A real exchange, and a sleep.
+-- A real request, and a sleep.
 local function wait()
   px.sleep(0.001)
   return px.http.get(url, { proxy = "" }).status
@@ -113,7 +113,7 @@ local yielding = {
   end,
 }
 
--- Where it cannot: the exchange is driven, other tasks stand still.
+-- Where it cannot: the request goes on, other tasks pause.
 local driving = {
   ["a table.sort comparator"] = function()
     local status
@@ -191,7 +191,7 @@ local driving = {
   end,
 }
 
--- The collector as it is, and two settings that find values which nobody anchored.
+-- The collector as it is, and two settings that find values without an anchor.
 local collectors = {
   ["the usual"] = function() end,
   ["a generational"] = function() collectgarbage("generational") end,
@@ -244,7 +244,7 @@ for name, set in pairs(collectors) do
   end)
 end
 
--- Sorts a list of two and answers what `fn` answered, or raises what it raised, within the
+-- Sorts a list of two and returns what `fn` returned, or raises what it raised, within the
 -- comparator.
 local function in_sort(fn)
   local results
@@ -314,7 +314,7 @@ describe("a wait on tasks where Lua cannot yield", function()
 end)
 
 describe("a task that is cancelled", function()
-  -- Answers the error of a task that runs `fn` and is cancelled while it stands in there.
+  -- Returns the error of a task that runs `fn` and is cancelled while it waits in it.
   local function cancel_in(fn)
     local task = px.spawn(fn)
     px.sleep(0)

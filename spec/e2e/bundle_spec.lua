@@ -51,7 +51,7 @@ local function bundle(folder, arguments, options)
   return program.run(table.move(arguments, 1, #arguments, 2, { "bundle" }), options)
 end
 
--- Answers what it says where it ends with 2 and has written nothing.
+-- Returns its message when it ends with 2 and has written nothing.
 local function refused(folder, arguments, options)
   local result = bundle(folder, arguments, options)
   assert.are.equal(2, result.code, result.err)
@@ -83,7 +83,7 @@ describe("a bundle", function()
     return program.run(arguments, options)
   end
 
-  -- A copy of the app that a function of its bytes answers.
+  -- A copy of the app with its bytes changed by a function.
   local function changed(change)
     local path = folder .. "/changed"
     write(path, change(read(app)))

@@ -1,7 +1,7 @@
 -- A charge that is ended, stopped or interrupted at each of its named steps, and whose store fails
--- there: what was told, what is on record and what the server sold agree, and the next run finds
--- out the rest. spec/support/crash.lua has the means; `make crash` (CRASH=long here) does all of it
--- at all steps, and storms for minutes.
+-- there: what was printed, what is on record and what the server sold agree, and the next run
+-- finds out the rest. spec/support/crash.lua has the means; `make crash` (CRASH=long here) does all
+-- of it at all steps, and storms for minutes.
 
 local core = require "proxylua.core"
 local crash = require "spec.support.crash"
@@ -412,7 +412,7 @@ describe("a charge whose store's file system", function()
   end)
 end)
 
--- The sqlite3 program with a transaction that lets nobody write.
+-- The sqlite3 program with a transaction that blocks all other writers.
 local function lock(store)
   local pipe = assert(io.popen(("sqlite3 %s"):format(store), "w"))
   local mark = store .. "-locked-" .. math.random(1e9)

@@ -1,5 +1,5 @@
 -- `fleet apply` that is killed at each step of each of its charges, and two of them at once:
--- whatever happens, running it again leaves exactly what was planned, bought and extended once.
+-- running it again always leaves exactly what was planned, bought and extended once.
 -- FLEET_CRASH=long tries all steps of all charges, on both stores.
 
 local children = require "spec.support.children"
@@ -65,7 +65,7 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
         print(order.id)
       end]]
 
-    -- Pools with an order that is due each. Answers lists of files and of the orders' ids.
+    -- Pools with an order that is due each. Returns lists of files and of the orders' ids.
     local function prepare(names)
       local paths, ids = {}, {}
       for at, name in ipairs(names) do
@@ -116,7 +116,7 @@ for _, place in ipairs(LONG and stores.all or { stores.all[1] }) do
       error(about .. ": does not come to an end")
     end
 
-    -- Kills it at the n-th passing of a step, then runs it again. Answers whether that step was
+    -- Kills it at the n-th passing of a step, then runs it again. Returns whether that step was
     -- reached.
     local function kill_at(step, number, name, id, words)
       server:faults(lost[step] and "orders.create:cut=after,count=1" or nil)

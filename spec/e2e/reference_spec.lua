@@ -1,4 +1,4 @@
--- The reference is whole and true: whatever a script can call has its entry, and the examples run
+-- The reference is complete and true: each function of px has its entry, and the examples run
 -- and print what they say.
 
 local core = require "proxylua.core"

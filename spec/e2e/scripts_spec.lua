@@ -39,7 +39,7 @@ end)
 describe("the script", function()
   local sandbox
 
-  -- Runs one and answers its standard output.
+  -- Runs one and returns its standard output.
   local function run(name, ...)
     local result = sandbox:run({ path_of(name), ... })
     assert.are.equal(0, result.code, result.err)

@@ -1,4 +1,4 @@
-/* What strangers send to the gateway: heads of requests and responses, chunks, SOCKS messages,
+/* Untrusted input of the gateway: heads of requests and responses, chunks, SOCKS messages,
  * rules and user names. `make fuzz` runs it with random changes of spec/fuzz/gateway/
  * (FUZZ='seconds'). Beside crashes it looks for heads that would be read differently at the other
  * end. */

@@ -1,5 +1,5 @@
--- lua/proxylua/alerts.lua and `proxylua alerts`: what is amiss is told once, to whoever is to know,
--- and again when it comes back.
+-- lua/proxylua/alerts.lua and `proxylua alerts`: a problem is reported once, and again when it
+-- comes back.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"
@@ -34,7 +34,7 @@ local function environment()
     PROXYLUA_LIMITS = "off" }
 end
 
--- Runs the command with the URL in its environment, and answers its output and what it told people.
+-- Runs the command with the URL in its environment, and returns its output and the messages.
 local function alerts(...)
   local env = { PROXYLUA_NOTIFY_URL = server.url .. "/hook" }
   local result = sandbox:run({ "alerts", ... }, { home = home, env = env })
@@ -160,7 +160,7 @@ describe("an alert", function()
       { home = home, env = env }).code)
     alerts("--within", "3d")
     local list, seen = texts(), {}
-    table.remove(list, 2) -- nobody read it
+    table.remove(list, 2) -- it was not read
     for id in table.concat(list, "\n"):gmatch("order (%S+)") do
       assert.is_nil(seen[id])
       seen[id] = true

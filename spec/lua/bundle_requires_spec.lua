@@ -1,9 +1,9 @@
--- lua/proxylua/bundle/requires.lua: what a text requires is told from its words, and from nothing
--- that only looks like them.
+-- lua/proxylua/bundle/requires.lua: finds what a text requires, without comments and
+-- strings that only look like it.
 
 local requires = require "proxylua.bundle.requires"
 
--- "line:name" of each, with a ? where its absence may be meant, * where no name can be told.
+-- "line:name" of each, with a ? where its absence may be meant, * where the name is unknown.
 local function found(text)
   assert(load(text))
   local list = {}

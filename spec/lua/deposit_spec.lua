@@ -1,4 +1,4 @@
--- lua/proxylua/api/deposits.lua and `proxylua deposit`: which address, what is said of its network,
+-- lua/proxylua/api/deposits.lua and `proxylua deposit`: the address, its network,
 -- the code, and the wait.
 
 local children = require "spec.support.children"
@@ -15,8 +15,8 @@ setup(function() sandbox = sandboxes.start() end)
 teardown(function() sandbox:stop() end)
 before_each(function() sandbox:change("reset") end)
 
--- What px.deposit answers to each of some parameters, in one run: records, or kinds and messages of
--- errors.
+-- What px.deposit returns for each of some parameters, in one run: records, or kinds and messages
+-- of errors.
 local function ask(list, options)
   return table.unpack((sandbox:eval(([[
     local out = {}

@@ -42,7 +42,7 @@ local function world_of(orders, more)
   return world
 end
 
--- Two a unit and thirty days, whatever it is.
+-- Two a unit and thirty days, for each type.
 local function price_of(action)
   return core.money(2) * action.quantity * (action.period or 30) / 30
 end

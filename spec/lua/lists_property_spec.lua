@@ -124,8 +124,8 @@ end
 local said = { [""] = true, US = true, elite = true, ["12ms"] = true, ["-"] = true,
   socks5 = true, http = true, no = true, ok = true, up = true }
 
--- Credentials that a layout cannot tell from others: with a colon in the username, say, it says
--- something else, to every reader.
+-- Credentials that are ambiguous in a layout: with a colon in the username, for example, every
+-- reader finds others.
 local function says_something_else(layout, proxy)
   local user, password = proxy.username or "", proxy.password or ""
   if (user .. ":" .. password):find("^%s") or (user .. ":" .. password):find("%s$")

@@ -1,4 +1,4 @@
--- lua/proxylua/notify.lua: what a real server on loopback receives, and what is never told.
+-- lua/proxylua/notify.lua: what a real server on loopback receives, and what is never sent.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -26,7 +26,7 @@ describe("px.notify", function()
     server = nil
   end)
 
-  -- Sends to a server that answers each request with the next of some answers.
+  -- Sends to a server that returns the next of some responses to each request.
   local function send(params, path, ...)
     server = servers.start{ [path:match("^[^?]*")] = { ... } }
     params.url = server.url .. path
@@ -180,7 +180,7 @@ describe("px.notify", function()
     for _, params in ipairs{ { text = "" }, { text = "\xFF" }, { text = 5 }, {},
       { text = "x", kind = "irc" },
       { text = "x", chat = {} }, { text = "x", timeout = "1" }, { text = "x", urll = "x" } } do
-      -- where nobody listens: the kind says that nothing has left
+      -- a closed port: the kind says that nothing has left
       params.url = "http://127.0.0.1:9/" .. SECRET
       assert.are.equal("usage", select(2, px.try(px.notify, params)).kind)
     end

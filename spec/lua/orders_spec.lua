@@ -98,7 +98,7 @@ describe("px.orders.create", function()
   end)
 end)
 
--- Runs code against a server that has the order ord_1 and answers its proxies with these bodies,
+-- Runs code against a server that has the order ord_1 and returns its proxies in these bodies,
 -- one after the other.
 local function eval_with(order, proxies, code)
   local function answers(bodies)

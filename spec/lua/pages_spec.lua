@@ -3,7 +3,7 @@ local servers = require "spec.support.server"
 
 local sandbox, server
 
--- Runs code against a server that answers /orders with these bodies, one after the other, and the
+-- Runs code against a server that returns these bodies for /orders, one after the other, and the
 -- last for ever.
 local function eval_with(bodies, code)
   local answers = {}

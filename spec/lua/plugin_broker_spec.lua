@@ -191,7 +191,7 @@ describe("files of a plugin", function()
   end)
 
   -- Has a greedy plugin read and write files of its home while the settings name some of them, and
-  -- answers what came of it.
+  -- returns the results.
   local function greed(home, names)
     home:install("greedy", {
       manifest = ([[permissions = { files = { read = { %q }, write = { %q } } },
@@ -543,7 +543,7 @@ describe("the API for a plugin", function()
       ("buy(%d, 'a'), buy(1, 'b'), buy(%d, 'a')"):format(most, most))) }
     assert.are.equal(most * price, tonumber(results[1]))
     assert.are.equal("spend_refused", results[2])
-    assert.are.equal(results[1], results[3]) -- the same key answers the same order
+    assert.are.equal(results[1], results[3]) -- the same key returns the same order
     local left = 12 - most * price
     local later = { eval(code:format("one", ("buy(%d, 'c'), buy(%d, 'd')"):format(left // price + 1,
       left // price))) }

@@ -18,7 +18,7 @@ describe("installing", function()
     assert.equals(code or 2, result.code)
   end
 
-  -- What the plugin module of the program answers for a plugin, loaded in another process.
+  -- What the plugin module of the program returns for a plugin, loaded in another process.
   local function open(name)
     return home:run("--json", "-e", ([[
       local plugin = require("proxylua.plugin.package.installed").open("%s")

@@ -1,4 +1,4 @@
--- lua/proxylua/proxies/init.lua: proxies that files hold, in whatever form.
+-- lua/proxylua/proxies/init.lua: proxies in files, in each format.
 
 local address = require "proxylua.proxies.address"
 local program = require "spec.support.program"
@@ -192,7 +192,7 @@ describe("px.proxies.read", function()
   end)
 end)
 
-it("a record holds what was said, and no more", function()
+it("a record has the given fields only", function()
   assert.same({ host = "h.x", port = 1, protocol = "http", url = "http://h.x:1" },
     proxies.parse("h.x:1"))
 end)

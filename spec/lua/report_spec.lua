@@ -1,5 +1,5 @@
--- px.report and `proxylua report` against the sandbox: what comes from where, and in which forms it
--- is told.
+-- px.report and `proxylua report` against the sandbox: the numbers, their sources, and the forms of
+-- output.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"

@@ -1,4 +1,4 @@
--- lua/proxylua/report/: days, sums, forecast, labels, csv. Arithmetic alone; nobody is asked.
+-- lua/proxylua/report/: days, sums, forecast, labels, csv. Arithmetic alone, without requests.
 
 local core = require "proxylua.core"
 local csv = require "proxylua.report.csv"

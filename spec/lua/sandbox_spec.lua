@@ -15,7 +15,7 @@ local function start(settings)
   sandbox = sandboxes.start(settings)
 end
 
--- One request to the API with the key; answers the response.
+-- One request to the API with the key; returns the response.
 local function ask(method, path, json, headers)
   headers = headers or {}
   headers.Authorization = headers.Authorization or "Bearer " .. sandbox.key
@@ -502,7 +502,7 @@ describe("a hostile client", function()
 end)
 
 describe("the sandbox's limits", function()
-  -- Hammers counters with a clock of its own; answers the times that were let through.
+  -- Hammers counters with a clock of its own; returns the times of admitted requests.
   local function hammer(text, steps, step)
     local counters, passed, now = limits.open(limits.parse(text)), {}, 1000.0
     for _ = 1, steps do
@@ -666,7 +666,7 @@ end)
 describe("proxylua sandbox", function()
   local home, pipe, pid
 
-  -- Starts it with its standard error in home/log; answers its first lines, up to one that matches.
+  -- Starts it with its standard error in home/log; returns its first lines, up to one that matches.
   local function launch(words, last)
     table.insert(words, 1, "sandbox")
     pipe = assert(io.popen("echo $$; exec " .. program.command(home, words) .. " 2>" .. home

@@ -3,8 +3,8 @@ local walk = require "proxylua.api.walk"
 
 local called = { caller = "orders.each", endpoint = "orders.list", what = "orders" }
 
--- A list on a server. Options: `oldest` first; `cap`, the most records a page; `fixed`, as many
--- whatever was asked for; `only`, the limits that it takes; `say`, what it reports: total, has_more
+-- A list on a server. Options: `oldest` first; `cap`, the most records a page; `fixed`, always
+-- that many; `only`, the limits that it takes; `say`, what it reports: total, has_more
 -- or nothing; `change`, a function that is called before each page but the first.
 local function new_server(count, options)
   local server = { ids = {}, next_id = count + 1, requests = 0, options = options }
@@ -106,7 +106,7 @@ end
 
 describe("a walk through pages", function()
   for seed = 1, 20 do
-    it(("returns each record that stays exactly once, whatever comes and goes (%d)"):format(seed),
+    it(("returns each record that stays exactly once, while others come and go (%d)"):format(seed),
     function()
       local loud = 0
       for part = 1, 25 do

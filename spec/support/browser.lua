@@ -8,7 +8,7 @@ local M = {}
 local Browser = {}
 Browser.__index = Browser
 
-local SECONDS = 120 -- in which it ends whatever happens, and so does a read from it
+local SECONDS = 120 -- after which it ends in any case, and so does a read from it
 
 --- Starts it and opens a page.
 -- @param path of an HTML file
@@ -47,7 +47,7 @@ function Browser:await(event)
   repeat local message = read_message(self) until message.method == event
 end
 
---- Calls a method of the protocol and answers its result.
+--- Calls a method of the protocol and returns its result.
 function Browser:call(method, params)
   self.id = self.id + 1
   assert(self.to:write(core.json.encode{ id = self.id, method = method, sessionId = self.session,

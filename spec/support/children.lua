@@ -18,7 +18,7 @@ function M.start(count, home, arguments, env, path)
   local self = setmetatable({ folder = program.folder(), pids = {} }, Children)
   local command = program.command(home, arguments, env, path)
   for number = 1, count do
-    -- The shell stays, so that somebody can tell the exit code. What a process prints is there even
+    -- The shell stays, so that its exit code can be read. What a process prints is there even
     -- when it is killed at once.
     local base = ("%s/%d"):format(self.folder, number)
     local script = [[: >%s.out 2>%s.err; "$@" </dev/null >%s.out 2>%s.err & echo $! >%s.pid; ]]

@@ -10,8 +10,8 @@ Counter.__index = Counter
 --- Starts a server that counts.
 -- @param options table: `algorithm` (fixed, sliding, bucket, weighted), `count` and `window` (the
 --   limit), `burst` of a bucket, `seed`; `hold` and `delay`: seconds before it counts and before it
---   answers, "A-B" at random; `cut` and `hang`: of how large a share it closes at once, or never
---   answers; `lag`: seconds up to which it counts those later still; `calm`: seconds after the
+--   responds, "A-B" at random; `cut` and `hang`: of how large a share it closes at once, or never
+--   responds; `lag`: seconds up to which it counts those later still; `calm`: seconds after the
 --   first request from which on it does neither
 -- @return server, with the fields url and pid, and the methods log and stop
 function M.start(options)

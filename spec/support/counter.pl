@@ -1,11 +1,11 @@
 # A server that counts requests as an API might, and notes of each what became of it: counter.lua starts it.
 #   perl counter.pl NAME=VALUE…
-# Prints its port and process id. Any GET is counted, but /_log, which answers what was noted, oldest first, a line each:
+# Prints its port and process id. Each GET is counted, except /_log, which returns the notes, oldest first, a line each:
 #   arrived counted ended fate allowed late
-# in microseconds since the server's start; ended is the answer's or the close's moment, counted and ended are - when it did not
-# come to that. fate: answered, cut (closed without an answer), hung (no answer ever), gone (the client closed while the
-# answer was due), open (none of these yet). allowed: 1, 0 (over the limit), - (not counted yet). late: how late
-# the server itself was in counting it, which tells of a busy machine.
+# in microseconds since the server's start; ended is the time of the response or of the close, counted and ended are - when it did not
+# come to that. fate: `answered`, cut (closed without a response), hung (never responds), gone (the client closed while the
+# response was due), open (none of these yet). allowed: 1, 0 (over the limit), - (not counted yet). late: how late
+# the server itself was in counting it, which shows a busy machine.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -29,7 +29,7 @@ sub between {
   return defined $high ? $low + rand() * ($high - $low) : $low;
 }
 
-# --- counting: each answers 0 and counts, or answers the seconds until it would ---
+# Counting: each returns 0 and counts, or returns the seconds until it would.
 
 my $phase = rand() * $W;
 my ($index, $count, $before) = (-1, 0, 0);
@@ -110,7 +110,7 @@ sub forget {
   $client->{socket} = undef;
 }
 
-# Answers are far smaller than a socket's buffer.
+# Responses are far smaller than a socket's buffer.
 sub answer {
   my ($client, $status, $head, $body) = @_;
   return unless $client->{socket};

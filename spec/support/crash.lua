@@ -341,7 +341,7 @@ function Storm:run(kills)
   return total, done
 end
 
---- The journal's entries, as proxylua journal list tells them.
+--- The journal's entries, as proxylua journal list prints them.
 function Storm:journal()
   local words = { "--json", "journal", "list", "--all" }
   local pipe = assert(io.popen(program.command(self.folder, words, {

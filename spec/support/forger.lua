@@ -1,5 +1,5 @@
 -- Stands in for proxylua/plugin/guest/init.lua: what the process of a plugin could do if a fault in
--- the interpreter had handed it over. It says to the parent whatever the plugin's main module asks
+-- the interpreter had handed it over. It sends to the parent what the plugin's main module asks
 -- for, which gets `core`.
 
 local core = ...

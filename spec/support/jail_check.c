@@ -1,4 +1,4 @@
-/* Tries what the cage should not let happen, each in a process of its own that is locked in first.
+/* Tries what the jail must prevent, each in a process of its own that is locked in first.
  *   jail_check                 tries everything; says what went wrong, or how many attempts were
  * made jail_check deny PROGRAM …  runs a program where the kernel does not filter system calls */
 #include <errno.h>
@@ -135,7 +135,7 @@ static void try_clock(long clock)
   syscall(SYS_clock_gettime, clock, &time);
 }
 
-/* Answers 0 when memory ended where it should: in less than twice what was allowed. */
+/* Exits with 0 when memory ended where it should: at less than twice the limit. */
 static void take_memory(long unused)
 {
   (void)unused;

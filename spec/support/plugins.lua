@@ -22,7 +22,7 @@ function Home:run(...)
   return program.run({ ... }, { home = self.path, cwd = self.path, env = self.env })
 end
 
---- Runs it with --json and answers what it printed, decoded.
+--- Runs it with --json and returns what it printed, decoded.
 function Home:ask(...)
   local result = self:run("--json", ...)
   assert(result.code == 0, result.err)

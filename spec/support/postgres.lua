@@ -78,7 +78,7 @@ function Server:command(sql)
     program.quote(self.password or ""), self.bin, self.folder, program.quote(sql))
 end
 
---- Runs SQL and answers what it printed.
+--- Runs SQL and returns what it printed.
 function Server:query(sql)
   return output(self:command(sql))
 end

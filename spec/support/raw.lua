@@ -1,5 +1,5 @@
--- Any bytes to a port on loopback, and whatever comes back until the other side closes: what no
--- honest client sends.
+-- Sends any bytes to a port on loopback, and reads what comes back until the other side closes: for
+-- input that no honest client sends.
 
 local program = require "spec.support.program"
 
@@ -22,7 +22,7 @@ while (sysread $socket, my $piece, 65536) { syswrite STDOUT, $piece }
 -- @param port number
 -- @param bytes text
 -- @param shut true: say that nothing more will come
--- @return function that reads until the connection ends and answers what came
+-- @return function that reads until the connection ends and returns what came
 function M.send(port, bytes, shut)
   local folder = program.folder()
   program.write(folder .. "/bytes", bytes)
@@ -39,7 +39,7 @@ function M.send(port, bytes, shut)
   end
 end
 
---- Sends bytes and answers what comes back until the connection ends.
+--- Sends bytes and returns what comes back until the connection ends.
 function M.talk(port, bytes, shut)
   return M.send(port, bytes, shut)()
 end

@@ -8,7 +8,7 @@ local M = {}
 local Sandbox = {}
 Sandbox.__index = Sandbox
 
---- Starts the sandbox, without limits unless told otherwise; only one can run.
+--- Starts the sandbox, by default without limits; only one can run.
 -- @param settings table, may be left out: see lua/proxylua/sandbox/settings.lua
 -- @return sandbox, with the fields url, key, admin_url, trace_url and home (folder of the scripts'
 --   store), and methods
@@ -34,7 +34,7 @@ local function admin(sandbox, method, name, body)
   return answer:json()
 end
 
---- What GET /_sandbox/NAME answers: counters, counted, orders.
+--- The response of GET /_sandbox/NAME: counters, counted, orders.
 function Sandbox:look(name)
   return admin(self, "get", name)
 end

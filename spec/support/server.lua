@@ -1,5 +1,5 @@
--- A server of any bytes on loopback, for answers that no honest server gives: a process of its own
--- (server.pl).
+-- A server of any bytes on loopback, for responses that no honest server sends: a process of its
+-- own (server.pl).
 
 local program = require "spec.support.program"
 
@@ -25,8 +25,8 @@ function M.ok(body, headers)
 end
 
 --- Starts a server.
--- @param answers table of path -> answer, or list of answers, each used once but for the last. An
---   answer is the bytes of the whole response; or a table with these at [1] and `keep` (wait for
+-- @param answers table of path -> response, or list of responses, each used once except the last. A
+--   response is the bytes of the whole response; or a table with these at [1] and `keep` (wait for
 --   another request), `hold` (leave the connection open) or `endless` (bytes to repeat until the
 --   client has had enough). Anything else is closed behind the last byte.
 -- @return server, with the fields url and port, and the methods requests and stop

@@ -1,7 +1,7 @@
-# A server that answers requests with bytes from files, however wrong these are: server.lua writes them.
+# A server that responds to requests with the bytes of files, however wrong these are: server.lua writes them.
 #   perl server.pl FOLDER
-# Prints its port and process id, which is its group's. An answer to /x/y is FOLDER/x%2Fy.N; the lowest N is used up first, the highest stays. Beside the bytes
-# may lie .keep (wait for the next request), .hold (leave the connection open and silent) and .endless (bytes to repeat).
+# Prints its port and process id, which is its group's. A response to /x/y is FOLDER/x%2Fy.N; the lowest N is used up first, the highest stays. Beside the bytes
+# may lie .keep (wait for the next request), .hold (leave the connection open and silent) and `.endless` (bytes to repeat).
 use strict;
 use warnings;
 use IO::Socket::INET;

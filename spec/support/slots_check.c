@@ -1,7 +1,7 @@
 /* slots_check SEED ROUNDS: drives limits/slots.c through random schedules in which the store's
  * clock goes back, leaps or belongs to another boot, processes die, and rows hold nonsense; and
  * judges by a true time that the rule does not see. In every window of W seconds at most N requests
- * are counted, no request leaves in a pause, and whoever waits gets through, at the first try where
+ * are counted, no request leaves in a pause, and each waiter gets through, at the first try where
  * nothing is under way. Spec limiter_time_spec.lua runs it. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,7 +160,7 @@ static int64_t last_end(const struct flight *flight)
   return flight->taken + flight->taking.lease - SLOTS_LOST_TIME;
 }
 
-/* The end of one is told at once or some time after it. */
+/* The end of one is recorded at once or some time after it. */
 static void end_one(void)
 {
   if (world.flying_count == 0) return;
@@ -184,7 +184,7 @@ static void end_one(void)
   save();
 }
 
-/* Nobody tells of one that is killed. */
+/* The end of one that is killed is never recorded. */
 static void kill_one(void)
 {
   if (world.flying_count == 0) return;
@@ -240,8 +240,6 @@ static void damage(void)
   for (int i = 0; i < row->count; i++)
     if (below(2)) row->ended_at[i] = nonsense();
 }
-
-/* --- whoever waits gets through --- */
 
 /* With every request under way dead, waits as a limiter does: until the moment that the view names.
  * A slot under lease and a probe may end at any moment, so that looks at those are no fault; all

@@ -80,7 +80,7 @@ function database.stop()
 end
 
 --- A list of stores: their `name`, and the functions `start`, `fresh` (the location of one that
--- holds nothing), `another` (one more, by its name) and `stop`; `query` runs SQL and answers what
+-- holds nothing), `another` (one more, by its name) and `stop`; `query` runs SQL and returns what
 -- it printed, `bytes` is how hexadecimal digits are written in it. PostgreSQL's has `cut`, `cutter`
 -- and `server` too.
 M.all = { file, database }

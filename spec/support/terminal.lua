@@ -1,4 +1,4 @@
--- The program at a real terminal: tmux runs it, types for it, and tells what is on the screen.
+-- The program at a real terminal: tmux runs it, types for it, and returns what is on the screen.
 
 local core = require "proxylua.core"
 local program = require "spec.support.program"
@@ -54,7 +54,7 @@ function Terminal:written()
   return program.read(self.folder .. "/log")
 end
 
---- Waits until a text is on the screen, or until a function of the screen's text answers true.
+--- Waits until a text is on the screen, or until a function of the screen's text returns true.
 -- @return the screen
 function Terminal:await(wanted)
   local ends = core.task.clock() + PATIENCE

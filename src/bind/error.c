@@ -13,8 +13,7 @@ static const char metatable_key; /* its address names the metatable in the regis
 static const char *const hints[ERROR_KIND_COUNT] = {
     [ERROR_AUTH] = "Run proxylua auth login, or set PROXYLUA_API_KEY to another key.",
     [ERROR_FORBIDDEN] = "This account may not do this; ask 1001Proxy support about its state.",
-    [ERROR_NOT_FOUND] =
-        "Check the id (proxylua orders list shows your orders) and the base URL.",
+    [ERROR_NOT_FOUND] = "Check the id (proxylua orders list shows your orders) and the base URL.",
     [ERROR_INVALID] = "Check the parameters.",
     [ERROR_FUNDS] = "Pay into the account (proxylua deposit), or order less.",
     [ERROR_KEY_REUSED] = "Use a new key for another order.",

@@ -25,7 +25,7 @@ for (@ARGV) {
 chomp(my $processors = `nproc`);
 $option{jobs} ||= 3 * $processors;
 
-# Plays a line of words. Returns the play and the verdict.
+# Plays a line of words. Returns the play and its result.
 sub play {
   my (@words) = @_;
   my $play = Driver::play(World::parse(@words), $option{program}, $option{store});
