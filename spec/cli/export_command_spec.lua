@@ -149,6 +149,19 @@ describe("--from", function()
     assert.matches("2 duplicates dropped", result.err)
   end)
 
+  it("takes the protocol of proxies that do not give one", function()
+    local words = { "export", "--from", "a", "--protocol", "socks5" }
+    local result = with_files({ a = "10.1.2.4:1080\n" .. good }, words)
+    assert.same({ 0, other .. good }, { result.code, result.out })
+    words[5] = "ftp"
+    result = with_files({ a = good }, words)
+    assert.same({ 2, "" }, { result.code, result.out })
+    assert.matches("--protocol", result.err, 1, true)
+    result = with_files({}, { "export", "--protocol", "http" })
+    assert.equal(2, result.code)
+    assert.matches("--protocol belongs to --from", result.err, 1, true)
+  end)
+
   it("stops before anything is written, and names the bad lines", function()
     local list = { "10.1.2.3:1" }
     for at = 2, 30 do list[at] = "bad" .. at end

@@ -210,7 +210,7 @@ describe("a list is refused with its place:", function()
     ["two proxies between blanks"] = { "10.1.2.3 8080 10.1.2.4 8080", "one a line" },
     ["two URLs on a line"] = { B .. ", " .. S, "something else" },
     ["a time behind the address"] = { "10.1.2.3:8080 12:30", "password is missing" },
-    ["a title that names a protocol"] = { "SOCKS5:\n10.1.2.3:1080", "^1: " },
+    ["a title with the protocol among others"] = { "Free SOCKS5 and HTTP\n10.1.2.3:1080", "^1: " },
     ["a parameter of a URL"] = { B .. "?plugin=x", "not understood" },
     ["a path in a URL"] = { B .. "/x", "path" },
     ["a protocol of nobody"] = { "gopher://10.1.2.3:80", "gopher" },

@@ -132,13 +132,30 @@ local commas = { "\t", ",", ";", "|" }
 
 local function no_more() return nil end
 
-local function is_heading(list)
-  local has = {}
+-- Names of columns have no addresses in them: "proxy 10.0.0.1:80" is a line to be read.
+local function has_address(list)
+  for _, name in ipairs(list) do
+    if find(name, "%d+%.%d+%.%d+%.%d+") or find(name, "://", 1, true) or find(name, ":%d") then
+      return true
+    end
+  end
+  return false
+end
+
+local joining = { ["and"] = true, ["or"] = true, of = true, the = true, with = true, ["for"] = true,
+  ["in"] = true, is = true, are = true, a = true }
+
+-- Between blanks stand words, and sentences have words such as "proxy" too.
+local function is_heading(list, are_words)
+  local has, known = {}, 0
   for _, name in ipairs(list) do
     local meaning = fields.meaning(name)
-    if meaning then has[meaning] = true end
+    if meaning then has[meaning], known = true, known + 1 end
+    if are_words and joining[name:lower()] then return false end
   end
-  return (has.host or has.ip) and has.port or has.text and #list > 1
+  if has_address(list) then return false end
+  return (has.host or has.ip) and has.port
+    or has.text and #list > 1 and (not are_words or known == #list)
     or (has.host or has.ip) and has.username and has.password
 end
 
@@ -153,8 +170,8 @@ local function heading_of(line)
     end
   end
   local list = split_words(line)
-  if #list > 1 and is_heading(list) and not find(line, "[,;|\t\"]") and not address.parse(line)
-  then
+  if #list > 1 and not find(line, "[,;|\t\"]") and is_heading(list, true)
+    and not address.parse(line) then
     return " ", list
   end
 end
@@ -266,6 +283,11 @@ local function parse_plain(list, protocol)
   return address.columns(given, protocol)
 end
 
+-- The line below the heading of a table, such as |---|:---:| and +----+----+.
+local function is_ruler(line)
+  return find(line, "^[%s|:+-]*%-%-[%s|:+-]*$") ~= nil
+end
+
 -- A row whose first field begins with # looks like a comment. A host does not begin so.
 local function hides_proxy(line, columns, comma, make)
   local meaning = fields.meaning(columns[1])
@@ -289,7 +311,9 @@ function M.read(reader, context)
         if columns and hides_proxy(line, columns, comma, make) then
           return false, "a comment, or a row whose first field needs quotes", number
         end
-      elseif find(line, "%S") then
+      elseif line == heading then
+        return false, nil, number, "heading"
+      elseif find(line, "%S") and not (columns and is_ruler(line)) then
         local list, count = split_row(line, ending, comma or usual_comma(line), more)
         if not list then return false, count, number end
         if columns and count == #columns + 1 and list[count] == "" then count = count - 1 end

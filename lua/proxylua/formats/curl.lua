@@ -36,12 +36,18 @@ end
 
 local escapes = { t = "\t", n = "\n", r = "\r", v = "\v" }
 
--- The name and the value of a line. A value in quotes that has no end is cut off.
+-- The name and the value of a line; nil, nil and why; and what follows a value without quotes,
+-- which curl ignores.
 local function pair(line)
+  local usual_name, usual = line:match('^([%w-]+) = "([^"\\]*)"$')
+  if usual_name then return usual_name, usual end
   if line:find("^%s*%a[%w+.-]*://") then return nil end
   local name, value = line:match("^%s*%-*([%w-]+)%s*[=:%s]%s*(.*)$")
   if not name then return line:match("^%s*%-*([%w-]+)%s*$") end
-  if value:sub(1, 1) ~= '"' then return name, value:match("^(%S*)") end
+  if value:sub(1, 1) ~= '"' then
+    local first, rest = value:match("^(%S*)%s*(.*)$")
+    return name, first, nil, rest
+  end
   local parts, at = {}, 2
   while true do
     local plain, stop, after = value:match('^([^"\\]*)(["\\])()', at)
@@ -91,8 +97,11 @@ function M.read(reader, context)
     return proxy, why, other, done.number
   end
   local function take(line)
-    local name, value, why = pair(line)
+    local name, value, why, rest = pair(line)
     if why then return nil, why end
+    if rest and rest:find("^[^#]") and (proxies[name] or logins[name]) then
+      return nil, ("%q follows the value; a value with blanks needs quotes"):format(rest)
+    end
     if proxies[name] then
       local proxy, reason, other, number = nil, nil, nil, nil
       if now.proxy then proxy, reason, other, number = finish() end

@@ -230,10 +230,16 @@ local function is_address_key(key)
 end
 
 -- An address is a proxy if its key says so; others are counted.
-local function visit_text(walk, object, key, protocol)
+local function visit_text(walk, object, path, key, protocol)
   local value = object[key]
   local record = value:find(":", 1, true) and address.parse(value, protocol)
-  if not record then return false end
+  if not record then
+    if address_lists[plain(key)] and value:find("[%w%]]:%d") then
+      walk:bad(path, key, object[0], "not an address of one proxy; expected a list of texts")
+      return true
+    end
+    return false
+  end
   if is_address_key(key) then
     walk:emit(record)
     return true
@@ -253,7 +259,7 @@ local function visit_children(walk, object, path, protocol, only)
     elseif type(value) == "table" then
       any = visit(walk, value, path, key, group) or any
     elseif type(value) == "string" then
-      any = visit_text(walk, object, key, group) or any
+      any = visit_text(walk, object, path, key, group) or any
     end
   end
   return any

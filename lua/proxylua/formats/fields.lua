@@ -1,5 +1,6 @@
 -- Proxies as records: which fields of which programs say what. Names are compared without case and
--- separators: proxy_address, ProxyAddress and "Proxy address" are one.
+-- separators: proxy_address, ProxyAddress and "Proxy address" are one. Spreadsheets have headings
+-- in the language of their users.
 
 local address = require "proxylua.proxies.address"
 
@@ -9,18 +10,23 @@ local find = string.find
 
 local meanings = {
   host = "host hostname server address proxyaddress proxyhost proxyhostname proxyserver "
-    .. "serveraddress serverhost hostaddress",
+    .. "serveraddress serverhost hostaddress adresse direccion dirección endereço indirizzo "
+    .. "адрес Адрес хост Хост 地址 主机 服务器",
   ip = "ip ipaddress ipaddr proxyip serverip hostip ipv4",
-  port = "port serverport proxyport portnumber hostport_",
-  text = "addr proxy url uri link endpoint proxyurl proxyuri hostport ipport proxystring "
-    .. "connectionstring proxylink",
+  port = "port serverport proxyport portnumber hostport_ puerto porta порт Порт 端口",
+  text = "addr proxy url uri link endpoint proxyurl proxyuri hostport ipport proxystring ip:port "
+    .. "host:port address:port connectionstring proxylink",
   username = "username user login uname usr proxyuser proxyusername proxylogin authuser "
-    .. "authusername userlogin",
+    .. "authusername userlogin benutzer benutzername utilisateur usuario usuário utente "
+    .. "логин Логин пользователь Пользователь 用户名 用户",
   password = "password pass passwd pwd pw proxypassword proxypass proxypasswd proxypwd "
-    .. "authpassword authpass userpassword userpass_",
+    .. "authpassword authpass userpassword userpass_ passwort kennwort motdepasse contraseña "
+    .. "contrasena clave senha пароль Пароль 密码",
   auth = "auth authentication credentials credential userpass userpwd loginpassword loginpass "
+    .. "user:password user:pass username:password login:password login:pass "
     .. "proxyauth userpassw",
-  protocol = "protocol scheme proto proxyprotocol proxyscheme protocols proxytype",
+  protocol = "protocol scheme proto proxyprotocol proxyscheme protocols proxytype protokoll "
+    .. "protocole protocolo протокол Протокол 协议",
   type = "type types kind",
   users = "users",
   tls = "tls",

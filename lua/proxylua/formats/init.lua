@@ -72,10 +72,11 @@ end
 local signs = { "squid", "3proxy", "proxychains", "curl", "env", "clash", "csv" }
 
 local address = require "proxylua.proxies.address"
+local fields = require "proxylua.formats.fields"
 local is_empty = formats.txt.is_empty
 
 local function is_json(head)
-  return head:find("^{") or head:find("^%[%s*[%[{\"%d%-tfn%]]") and not head:find("^%[%x*:")
+  return head:find("^{") or head:find("^%[%s*[%[{\"'%d%-tfn%]]") and not head:find("^%[%x*:")
     or head:find("^%[%s*$")
 end
 
@@ -87,10 +88,22 @@ local function sign_of(line)
   if address.parse(line) then return "txt" end
 end
 
+local key_alone <const> = "^%s*[\"']?[%w_.-]+[\"']?:%s*$"
+
+-- Whether two lines are YAML together: a key with its first item, or a host and its port.
+local function is_yaml(line, following)
+  if line:find(key_alone) then return following:find("^%s*%- +[^%s%[]") ~= nil end
+  local name, value = line:match("^([%w_ -]+): +(%S+)%s*$")
+  local other = name and following:match("^([%w_ -]+): +%S")
+  if not other or fields.meaning(other) ~= "port" then return false end
+  local meaning = fields.meaning(name)
+  return (meaning == "host" or meaning == "ip") and not value:find(":%d")
+end
+
 --- Recognises the format of a reader's input. The reader then starts from the beginning again.
 -- @return name of a format; nil if the input has only blanks and comments
 function M.recognise(reader)
-  local something = false
+  local something, before = false, ""
   reader:mark()
   while reader:is_near_mark() do
     local head = reader:peek()
@@ -107,7 +120,8 @@ function M.recognise(reader)
     end
     if not is_empty(line) then
       something = true
-      local name = sign_of(line)
+      local name = is_yaml(before, line) and "clash" or sign_of(line)
+      before = line
       if name then
         reader:reset()
         return name

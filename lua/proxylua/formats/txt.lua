@@ -54,9 +54,10 @@ local is_empty = M.is_empty
 --- Calls parse(line) for each line that is not empty.
 -- @param parse function that returns a record; nil and why, and the type of what proxylua cannot
 --   use; nothing for a line that is not to be read
+-- @param on_comment function of a comment, may be left out
 -- @return function that returns the next record; nil at the end; false, why and the line of what is
 --   not a proxy; false, nil, the line and the type of what cannot be used
-function M.each_line(reader, parse)
+function M.each_line(reader, parse, on_comment)
   return function()
     while true do
       local line = reader:line(true)
@@ -69,6 +70,8 @@ function M.each_line(reader, parse)
         if proxy then return proxy end
         if other then return false, nil, reader.number, other end
         if why then return false, why, reader.number end
+      elseif on_comment then
+        on_comment(line)
       end
     end
   end
@@ -88,9 +91,29 @@ local function is_layout(line)
   end)] == true
 end
 
--- A line of words, in which nothing looks like a part of an address or names a protocol.
+-- The protocol that a line names without another word: that of the proxies below it, as in
+-- "=== SOCKS5 ===", "[http]" and "# SOCKS4 proxies".
+local function section_of(line)
+  local name, rest = line:lower():match("^[%s#;/=*_%[(<-]*(%a%w*)[%s%])>=*_:-]*(.-)[%s%])>=*_:-]*$")
+  if rest == "" or rest == "proxies" or rest == "proxy" or rest == "list" then
+    return address.protocol(name)
+  end
+end
+
+-- Words in columns, which may be the names of those below.
+local function is_unknown_heading(words)
+  return find(words, "^[^,;|\t]+,[^,;|\t]+,[^.!?]*$") or find(words, "[;|\t]")
+end
+
+-- A line of words, in which nothing looks like a part of an address or names a protocol. An address
+-- has digits.
 local function is_title(line)
   local words = line:lower()
+  if find(words, "socks", 1, true) or find(words, "^%s*[%w-]+%.[%w.-]+%s") then return false end
+  if not find(words, "%d") then
+    return find(words, "^%s*%a") and find(words, "%s%S") and not is_unknown_heading(words)
+      or find(words, "^%s*%a+:%s*$") or find(words, "^%s*[-=*_]+%s*$") ~= nil
+  end
   if find(words, "[@|;]") or find(words, "://", 1, true) or find(words, "socks", 1, true)
     or find(words, "%d+%.%d+%.%d+%.%d+") or find(words, "%w%.%w[%w.]*:%d") then
     return false
@@ -101,21 +124,30 @@ end
 
 --- Reads a list of lines. What stands before the first proxy may be a title.
 function M.read(reader, context)
-  local protocol, begun, before = context.protocol, false, 0
+  local protocol, begun, before, last = context.protocol, false, 0, ""
   local parse = address.parse
   return M.each_line(reader, function(line)
     local proxy, why, other = parse(line, protocol)
-    if begun or proxy or other then
-      begun = true
+    if proxy or other then
+      begun, last = true, line
       return proxy, why, other
     end
+    -- Among URLs, "http:" is what is left of one.
+    local is_cut = find(last, "://", 1, true) and find(line, "^%s*%a%w*:%s*$")
+    local section = not is_cut and section_of(line)
+    if section then
+      protocol = section
+      return nil, nil, "title"
+    end
+    if find(line, "^[%s%[%](){},;]+$") then return nil, nil, "bracket" end
+    if begun then return nil, why end
     before = before + 1
     if before <= titles and (is_title(line) or is_layout(address.trim(line))) then
       return nil, nil, "title"
     end
     begun = true
     return nil, why
-  end)
+  end, function(line) protocol = section_of(line) or protocol end)
 end
 
 return M

@@ -1,5 +1,6 @@
-/* JSON (RFC 8259), with the comments that sing-box and Xray allow. Values may follow one another:
- * JSON Lines. */
+/* JSON (RFC 8259), with the comments that sing-box and Xray allow, and with what Python prints for
+ * a list: strings between single quotes, True, False and None. Values may follow one another: JSON
+ * Lines. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -145,7 +146,7 @@ static size_t put_escape(char **to, const char *from, size_t size)
  * SIZE_MAX for a bad escape. */
 static size_t decode_string(char *text, size_t size)
 {
-  static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
+  static const char names[] = "\"\\/bfnrt'", bytes[] = "\"\\/\b\f\n\r\t'";
   char *to = text;
   for (size_t at = 0; at < size;) {
     if (text[at] != '\\') {
@@ -169,10 +170,10 @@ static size_t decode_string(char *text, size_t size)
 static enum document_step read_string(struct document *document, const char **bytes, size_t *size,
                                       size_t *raw)
 {
-  char *text = document->text + document->at;
+  char *text = document->text + document->at, quote = *text;
   size_t count = left(document), at = 1;
   bool escaped = false;
-  while (at < count && text[at] != '"') {
+  while (at < count && text[at] != quote) {
     if ((unsigned char)text[at] < 0x20) {
       take(document, at);
       return document_fail(document, 0, 0, "a string holds a control byte or has no end");
@@ -217,6 +218,11 @@ static bool is_number(const char *text)
   return *text == '\0';
 }
 
+static char printable(char c)
+{
+  return c > 0x20 && c < 0x7F ? c : '?';
+}
+
 static bool is_printable(const char *word)
 {
   if (!*word) return false;
@@ -231,16 +237,20 @@ static enum document_step read_word(struct document *document, lua_State *L)
   size_t size = 0, count = left(document);
   const char *text = document->text + document->at;
   while (size < count && size < sizeof word - 1 && !is_blank(text[size]) &&
-         !strchr(",:[]{}\"#/", text[size]))
+         !strchr(",:[]{}\"'#/", text[size]))
     size++;
   if (size == count && !document->ended) return DOCUMENT_MORE;
   memcpy(word, text, size);
   word[size] = '\0';
-  bool is_true = strcmp(word, "true") == 0, is_false = strcmp(word, "false") == 0;
-  bool is_null = strcmp(word, "null") == 0;
-  if (!is_true && !is_false && !is_null && !is_number(word))
+  bool is_true = strcmp(word, "true") == 0 || strcmp(word, "True") == 0;
+  bool is_false = strcmp(word, "false") == 0 || strcmp(word, "False") == 0;
+  bool is_null = strcmp(word, "null") == 0 || strcmp(word, "None") == 0;
+  if (!is_true && !is_false && !is_null && !is_number(word)) {
+    if (size == 0)
+      return document_fail(document, 0, 0, "expected a value, got %c", printable(*text));
     return document_fail(document, 0, 0, "expected a value, got %s",
                          is_printable(word) ? word : "something else");
+  }
   size_t line = document->line;
   take(document, size);
   if (is_null) return document_add_null(document, L);
@@ -249,11 +259,6 @@ static enum document_step read_word(struct document *document, lua_State *L)
   else
     lua_pushlstring(L, word, size);
   return document_add(document, L, line, size);
-}
-
-static char printable(char c)
-{
-  return c > 0x20 && c < 0x7F ? c : '?';
 }
 
 static void after_value(struct document *document)
@@ -281,7 +286,7 @@ static enum document_step read_value(struct document *document, lua_State *L, ch
 {
   if (c == '{' || c == '[') return open_container(document, L, c == '[');
   enum document_step step;
-  if (c == '"') {
+  if (c == '"' || c == '\'') {
     const char *bytes;
     size_t size, raw, line = document->line;
     step = read_string(document, &bytes, &size, &raw);
@@ -301,7 +306,7 @@ static enum document_step read_key(struct document *document, lua_State *L, char
 {
   const char *bytes;
   size_t size, raw;
-  if (c != '"')
+  if (c != '"' && c != '\'')
     return document_fail(document, 0, 0, "expected a key in quotes, got %c", printable(c));
   enum document_step step = read_string(document, &bytes, &size, &raw);
   if (step != DOCUMENT_GOES_ON) return step;

@@ -9,6 +9,7 @@ local M = {}
 
 local AT_ONCE <const> = 8 -- orders whose proxies are fetched at the same time
 local LISTED <const> = 1000 -- orders that are listed before the first one is fetched
+local protocols <const> = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" }
 local SHOWN <const> = 20  -- bad lines in a message
 local COPIED <const> = 1 << 16 -- bytes at a time
 
@@ -25,6 +26,9 @@ function M.add_to(parser)
   parsers.suggest(parser:option("--from",
     "read proxies from this file, in any of the formats, instead of from orders (-: standard "
     .. "input); may be repeated"):argname("FILE"):count("*"), "files")
+  parsers.suggest(parser:option("--protocol",
+    "protocol of proxies of --from that do not give one (default: http)"):argname("PROTOCOL")
+    :choices(protocols), protocols)
   parser:flag("--skip-bad",
     "report invalid lines and failed orders, and continue without them")
     :target("skip_bad")
@@ -222,7 +226,7 @@ end
 
 -- The records of all inputs, one input after another. An input without records is reported as an
 -- error without name and line.
-local function each_record(inputs, on_bad, on_skip)
+local function each_record(inputs, protocol, on_bad, on_skip)
   local proxies = require "proxylua.proxies"
   local at, next_record, name = 0, nil, nil
   local function step()
@@ -230,7 +234,7 @@ local function each_record(inputs, on_bad, on_skip)
     at = at + 1
     if not inputs[at] then return nil, true end
     name = inputs[at].name
-    next_record = proxies.read(inputs[at]:again(), {
+    next_record = proxies.read(inputs[at]:again(), { protocol = protocol,
       on_bad = function(line, why) on_bad(name, line, why) end, on_skip = on_skip,
     })
     return next_record()
@@ -259,14 +263,14 @@ local function place(name, line, why)
 end
 
 -- Reads everything once before anything is done.
-local function look_through(given, inputs, allow_empty)
+local function look_through(given, inputs, protocol, allow_empty)
   local bad, count = {}, 0
   local function on_bad(name, line, why)
     if allow_empty and not name then return end
     count = count + 1
     if #bad < SHOWN then bad[#bad + 1] = place(name, line, why) end
   end
-  for _ in each_record(inputs, on_bad) do given.total = (given.total or 0) + 1 end
+  for _ in each_record(inputs, protocol, on_bad) do given.total = (given.total or 0) + 1 end
   if count == 0 then return end
   local more = count > #bad and ("\n%d more"):format(count - #bad) or ""
   local text = table.concat(bad, "\n") .. more
@@ -293,13 +297,13 @@ local function from_files(given, args)
   if #args.orders > 0 or args.status or args.type or args.country then
     names.usage("--from cannot be used together with orders")
   end
-  local next_record
+  local protocol, next_record = args.protocol, nil
   return function()
     if not next_record then
       local inputs = {}
       for at, path in ipairs(args.from) do inputs[at] = input_of(path, args.skip_bad) end
-      if not args.skip_bad then look_through(given, inputs, args.allow_empty) end
-      next_record = only_once(given, each_record(inputs, function(name, line, why)
+      if not args.skip_bad then look_through(given, inputs, protocol, args.allow_empty) end
+      next_record = only_once(given, each_record(inputs, protocol, function(name, line, why)
         if name then given.bad = given.bad + 1 end
         given.screen:note("%s", place(name, line, why))
       end, function(_, what)
@@ -346,6 +350,7 @@ function M.of(args, screen)
   local given = setmetatable({ screen = screen, skip_bad = args.skip_bad, duplicates = 0, bad = 0,
     skipped = {}, orders = 0, failures = 0, expected = 0, unsized = 0 }, Given)
   local from = args.from and #args.from > 0
+  if args.protocol and not from then names.usage("--protocol belongs to --from") end
   return from and from_files(given, args) or from_orders(given, args), given
 end
 

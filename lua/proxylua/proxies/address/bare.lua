@@ -37,9 +37,8 @@ end
 
 -- Why neither the first two fields nor the last two are host:port.
 local function why_no_place(text, first, second, rest, has_four)
-  if select(2, text:gsub(":", "")) > 4 and find(text, "^[%x:]+$") then
-    return "an IPv6 address must stand in brackets: [2001:db8::1]:8080"
-  end
+  local bare_ipv6 = hosts.why_bare_ipv6(text)
+  if bare_ipv6 then return bare_ipv6 end
   local _, why = is_place(first)
   if why and not has_four then return why end
   return why or ("neither %q nor %q is the address of a host and a port"):format(
@@ -77,7 +76,9 @@ end
 
 local function by_brackets(text)
   local host, port, rest = match(text, "^(%[[^%]]*%]):(%d+)(.*)$")
-  if not host then return nil, "host:port is not there" end
+  if not host then
+    return nil, find(text, "^%[[^%]]*%]$") and "the port is missing" or "host:port is not there"
+  end
   host = hosts.of_text(host)
   if rest == "" then return { host = host, port = port } end
   local user, password = match(rest, "^:([^:]*):(.*)$")

@@ -113,12 +113,15 @@ local function add_login(record, fields, from)
 end
 
 -- Where the address begins: behind a number of the list and the protocol.
+local proxy_words = { PROXY = "http" } -- of scripts that configure browsers
+
 local function find_address(fields, record)
   local at = 1
   if find(fields[1], "^%d+[.)]?$") and fields[2] and not is_port(fields[2]) then at = 2 end
   local name = fields[at] and match(fields[at], "^%[?([%w]+)%]?:?$")
-  if name and protocol_of(name) and fields[at + 1] then
-    record.protocol = protocol_of(name)
+  local protocol = name and (protocol_of(name) or proxy_words[name])
+  if protocol and fields[at + 1] then
+    record.protocol = protocol
     at = at + 1
   end
   return at
@@ -136,7 +139,9 @@ local function with_address(fields, at, given, is_glued)
     return nil, ("%q is not an address"):format(text)
   end
   local record, why = bare(text)
-  if not record then return nil, why end
+  if not record then
+    return nil, #fields > 1 and ("%q is not an address: %s"):format(text, why) or why
+  end
   if given.protocol then
     local ok, twice = add_protocol(record, given.protocol)
     if not ok then return nil, twice end

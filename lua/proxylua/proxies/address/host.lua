@@ -106,6 +106,14 @@ function M.why_not_place(host)
   return ("%q is not the address of a host"):format(host)
 end
 
+--- Why a text that begins with an IPv6 address without brackets, or has nothing else, is refused.
+function M.why_bare_ipv6(text)
+  if find(text, "^[%x:]*%x?::%x") or find(text, "^" .. ("%x+:"):rep(7) .. "%x")
+    or find(text, "^[%x:]+$") and select(2, text:gsub(":", "")) > 4 then
+    return "an IPv6 address must stand in brackets: [2001:db8::1]:8080"
+  end
+end
+
 --- The port that a text or an integer stands for, nil for any other value.
 function M.port(value)
   if math.type(value) == "integer" then return value > 0 and value < 65536 and value or nil end

@@ -55,10 +55,20 @@ local function split_columns(text)
   return fields, comma and comma ~= "\t"
 end
 
--- Lists of programs have each line in quotes.
+-- Lists in programs have each line in quotes, with a comma behind it.
+local function without_quotes(text)
+  return match(text, "^\"([^\"]*)\",?$") or match(text, "^'([^']*)',?$")
+end
+
+-- Whether a line in quotes is the text between them in each of those languages.
+local function has_escape(text)
+  return find(text, "^[-*%d.)%s]*[\"'].*\\.*[\"'],?$") ~= nil
+end
+
 local function without_marker(text)
-  text = match(text, "^\"([^\"]*)\"$") or match(text, "^'([^']*)'$") or text
+  text = without_quotes(text) or text
   text = match(text, "^[-*]%s+(.*)$") or match(text, "^%d+[.)]%s+(.*)$") or text
+  text = without_quotes(text) or text
   local remark = find(text, "%s#")
   return remark and trim(sub(text, 1, remark)) or text
 end
@@ -75,6 +85,12 @@ function M.is_usual_login(user, password)
     and is_clear(user, password)
 end
 
+-- Blanks around the colon between host and port.
+local function join_pair(text)
+  local host, port, rest = match(text, "^([%w.-]+)%s*:%s*(%d+)(.*)$")
+  return host and hosts.is_place(host) and host .. ":" .. port .. rest or text
+end
+
 -- What most lines look like, in which no character has a second meaning. The password has no , ; or
 -- |.
 local function parse_usual(text, protocol)
@@ -87,11 +103,11 @@ local function parse_usual(text, protocol)
   local scheme
   scheme, user, password, host, port =
     match(text, "^(%a%w*)://([%w_.~%%-]*):([%w_.~%%-]*)@([%w.-]+):(%d+)$")
+  if not scheme then scheme, host, port = match(text, "^(%a%w*)://([%w.-]+):(%d+)$") end
   scheme = scheme and records.protocol(scheme)
-  if scheme then
-    return complete{ host = host, port = port, username = decode(user),
-      password = decode(password), protocol = scheme }
-  end
+  if not scheme then return nil end
+  return complete{ host = host, port = port, username = user and decode(user),
+    password = password and decode(password), protocol = scheme }
 end
 
 -- A comma at the end of a line may be the last byte of a raw password.
@@ -113,7 +129,11 @@ function M.parse(text, protocol)
   if #text > MAX_TEXT then return nil, ("longer than %d bytes"):format(MAX_TEXT) end
   local strange = find(text, "[%c\x80-\xFF]") and strange_byte(text)
   if strange then return nil, strange end
-  text = without_marker(trim(text))
+  text = trim(text)
+  if has_escape(text) then
+    return nil, "a backslash in quotes may have a meaning of its own; write a URL without quotes"
+  end
+  text = without_marker(text)
   local scheme, rest = urls.scheme(text)
   local blank, mark = find(text, "%s"), scheme and find(text, "#", 1, true)
   if scheme and (not blank or mark and mark < blank) then
@@ -121,6 +141,7 @@ function M.parse(text, protocol)
     if whole or other or not find(rest, "[,;|]") then return whole, reason, other end
     return columns.parse(split_columns(text), protocol, true)
   end
+  if find(text, "%s:") or find(text, ":%s") then text = join_pair(text) end
   if find(text, "[%s,;|]") then
     local fields, is_glued = split_columns(text)
     if #fields > 1 then return columns.parse(fields, protocol, is_glued) end

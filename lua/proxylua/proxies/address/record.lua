@@ -44,11 +44,26 @@ function M.decode(text)
   return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
+--- What a text stands for in base64, if that is a text too.
+function M.unpack_text(text)
+  if #text < 4 or not find(text, "^[%w+/_-]+=*$") then return nil end
+  local plain = core.decode.base64(text)
+  return plain and find(plain, "^[!-~]+$") and plain or nil
+end
+
+-- Whether a username alone would be taken for base64 of user:password.
+local function looks_packed(user)
+  local text = M.unpack_text(user)
+  return text and find(text, ":", 1, true) ~= nil
+end
+
 --- The URL of a proxy's record.
 function M.url(proxy)
-  local host = proxy.host
+  local host, user, password = proxy.host, proxy.username or "", proxy.password or ""
   if find(host, ":", 1, true) then host = "[" .. host:gsub("%%", "%%25") .. "]" end
-  return url(proxy.protocol, proxy.username or "", proxy.password or "", host, proxy.port)
+  local text = url(proxy.protocol, user, password, host, proxy.port)
+  if password == "" and user ~= "" and looks_packed(user) then text = text:gsub("@", ":@", 1) end
+  return text
 end
 
 -- What a value is called in a message.

@@ -7,7 +7,7 @@ local records = require "proxylua.proxies.address.record"
 
 local M = {}
 
-local find, match, lower = string.find, string.match, string.lower
+local find, match, lower, byte = string.find, string.match, string.lower, string.byte
 
 -- --- behind the port ---
 
@@ -36,7 +36,8 @@ function M.split_place(text)
   local host, port, tail = match(text, "^(%[[^%]]*%]):(%d+)(.*)$")
   if not host then host, port, tail = match(text, "^([^:/?#@]*):(%d+)(.*)$") end
   if not host then
-    return nil, find(text, "^[^:/?#]*$") and "the port is missing" or "host:port is not there"
+    return nil, hosts.why_bare_ipv6(text)
+      or find(text, "^[^:/?#]*$") and "the port is missing" or "host:port is not there"
   end
   local ok, why = is_tail(tail)
   if not ok then return nil, why end
@@ -58,7 +59,7 @@ local function set(names)
   return words
 end
 
-local words = set [[elite anonymous transparent hia noa anm yes no ok up alive working good - ssl
+local words = set [[elite anonymous transparent hia noa anm yes no ok up alive working good - + ssl
   datacenter residential mobile isp]]
 
 -- Words for nothing: as credentials they may be meant, or stand for their absence.
@@ -67,7 +68,13 @@ local absent = set [[none null nil n/a na nan unknown undefined]]
 --- Whether a column says nothing about how to reach the proxy.
 function M.is_column(text)
   if text == "" or words[lower(text)] then return true end
-  if find(text, "^%u%u$") and country_code(text) then return true end
+  local first = byte(text)
+  if first >= 65 and first <= 90 then
+    -- "US", and "US-N-S!" of spys.one: the country, the anonymity, TLS
+    local country = match(text, "^%u%u$") or match(text, "^(%u%u)%-[NAH][S!-]*$")
+    return country ~= nil and country_code(country) ~= nil
+  end
+  if first < 48 or first > 57 then return false end
   return find(text, "^%d+%.?%d*m?s$") ~= nil or find(text, "^%d+%.?%d*%%$") ~= nil
 end
 

@@ -8,6 +8,7 @@ local remarks = require "proxylua.proxies.address.remark"
 local M = {}
 
 local find, match, sub, lower = string.find, string.match, string.sub, string.lower
+local unpack_text = records.unpack_text
 local decode, split_place = records.decode, remarks.split_place
 
 -- The last @ before a remark is the one before the host.
@@ -49,6 +50,21 @@ local function split_raw(rest)
   return record and record.username and record or nil
 end
 
+-- Links of some programs hold base64 of user:password, or of all that follows the scheme.
+local function parse_packed(scheme, rest)
+  local packed, tail = match(rest, "^([^?#:@.]+)(.*)$")
+  local whole = packed and find(tail, "^[?#]") and packed or packed and tail == "" and packed
+  local text = whole and unpack_text(decode(whole))
+  if text then return bare(text) end
+  local login, place = match(rest, "^([^:@]+)(@.*)$")
+  text = login and unpack_text(decode(login))
+  if not text or not find(text, ":", 1, true) then return nil end
+  if scheme ~= "socks" then
+    return nil, "the username may be base64 of user:password; a colon behind it says that it is not"
+  end
+  return split_with_remark(text:gsub("[^%w:]", records.encode) .. place)
+end
+
 --- The record of a URL.
 -- @return record; or nil, why it is not a proxy, and the type of what cannot be used, such as "ss"
 function M.parse(scheme, rest)
@@ -59,7 +75,9 @@ function M.parse(scheme, rest)
     end
     return nil, ("the protocol %s is not known"):format(scheme)
   end
-  local record, why = split_with_remark(rest)
+  local record, why = parse_packed(lower(scheme), rest)
+  if why then return nil, why end
+  if not record then record, why = split_with_remark(rest) end
   if not record then record = split_raw(rest) end
   if not record then return nil, why end
   if record.protocol then return nil, "the protocol is there twice" end
