@@ -415,8 +415,10 @@ local figures = {
       return measure(3, ("%s bench/import.lua %s %d"):format(ours, path, count))
     end
     local reference = read("url")
-    for _, case in ipairs{ { "json", 2 }, { "csv", 2 }, { "clash", 3 }, { "sing-box", 3 },
-      { "foxyproxy", 3 }, { "switchyomega", 4 }, { "gost", 4 } } do
+    for _, case in ipairs{ { "txt", 2 }, { "json", 2.5 }, { "csv", 2.5 }, { "scrapy", 2 },
+      { "proxychains", 2 }, { "env", 2.5 }, { "3proxy", 2.5 }, { "squid", 3 }, { "curl", 4 },
+      { "sing-box", 3 }, { "foxyproxy", 4 }, { "gost", 4 }, { "clash", 4 }, { "switchyomega", 5 } }
+    do
       local format, most = table.unpack(case)
       local mine = read(format)
       row(("reading %d proxies as %s, beside URLs: CPU"):format(count, format), "%.2f s", mine.cpu,

@@ -364,7 +364,8 @@ end)
 -- What takes a step for each pair of bytes takes a thousand times longer for a line that is a
 -- thousand times longer; the bounds between the two leave room for a busy machine.
 it("takes a time in proportion to the length of a line", function()
-  local letters = { "@", ":", " ", "#", ",", "a", "1.", "%", '"', "[", "/", "a:", "-", "=" }
+  local letters = { "@", ":", " ", "#", ",", "a", "1.", "%", '"', "[", "/", "a:", "-", "=",
+    "\\", "'\\'", "|", "+-", "= ", "](", "a=" }
   for _, letter in ipairs(letters) do
     local function time(size)
       local line = (letter:rep(size // #letter) .. "\n"):rep((1 << 18) // size)

@@ -117,6 +117,32 @@ static int percent(lua_State *L)
   return 1;
 }
 
+static int hex_digit(char c)
+{
+  if (c >= '0' && c <= '9') return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A % that two digits do not follow stands for itself. */
+static int unpercent(lua_State *L)
+{
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  lua_settop(L, 1);
+  if (!memchr(text, '%', size)) return 1; /* the text itself */
+  luaL_Buffer out;
+  char *begin = luaL_buffinitsize(L, &out, size), *to = begin;
+  for (size_t at = 0; at < size; at++) {
+    int high = text[at] == '%' && size - at > 2 ? hex_digit(text[at + 1]) : -1;
+    int low = high >= 0 ? hex_digit(text[at + 2]) : -1;
+    *to++ = low >= 0 ? (char)(high << 4 | low) : text[at];
+    if (low >= 0) at += 2;
+  }
+  luaL_pushresultsize(&out, (size_t)(to - begin));
+  return 1;
+}
+
 static char *put(char *to, const char *text, size_t size)
 {
   memcpy(to, text, size);
@@ -186,6 +212,7 @@ static int json(lua_State *L)
 void quote_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"percent", percent},
+                                       {"unpercent", unpercent},
                                        {"json", json},
                                        {"url", proxy_url},
                                        {NULL, NULL}};

@@ -82,7 +82,9 @@ end
 
 -- The fields of a row; nil and why.
 local function split(line, ending, comma, more)
-  if comma ~= "\t" and not find(line, '["%s]') then return split_usual(line, comma) end
+  if comma ~= "\t" and not find(line, '"', 1, true) and not find(line, "%s") then
+    return split_usual(line, comma)
+  end
   local list, at = {}, 1
   local count = 0
   while true do
@@ -285,7 +287,7 @@ end
 
 -- The line below the heading of a table, such as |---|:---:| and +----+----+.
 local function is_ruler(line)
-  return find(line, "^[%s|:+-]*%-%-[%s|:+-]*$") ~= nil
+  return not find(line, "[^%s|:+-]") and find(line, "--", 1, true) ~= nil
 end
 
 -- A row whose first field begins with # looks like a comment. A host does not begin so.

@@ -24,6 +24,9 @@ local function record(proxy)
   local user, password = text.login(proxy)
   if proxy.protocol ~= "http" then return address.url(proxy) .. "\n" end
   local host = address.host(proxy.host)
+  if user and find(host, "^[%d.]+$") and address.is_usual_login(user, password) then
+    return host .. ":" .. proxy.port .. ":" .. user .. ":" .. password .. "\n"
+  end
   if not user then
     local line = host .. ":" .. proxy.port
     if find(host, "^%d") or is_read_alike(line, proxy) then return line .. "\n" end
@@ -35,10 +38,7 @@ local function record(proxy)
   local holder = text.holder(proxy, "%s")
   if holder then return nil, holder .. " holds a blank, where readers of lines end it" end
   local line = host .. ":" .. proxy.port .. ":" .. user .. ":" .. password
-  if find(host, "^%d") and address.is_usual_login(user, password)
-    and find(host, "^[%d.]+$") or is_read_alike(line, proxy) then
-    return line .. "\n"
-  end
+  if is_read_alike(line, proxy) then return line .. "\n" end
   return nil, "readers would take the line for something else; write a URL"
 end
 
@@ -46,6 +46,7 @@ function M.new() return { record = record } end
 
 --- Whether a line has nothing to read.
 function M.is_empty(line)
+  if find(line, "^%w") then return false end
   return not find(line, "[^%s]") or find(line, "^%s*[#;]") ~= nil or find(line, "^%s*//") ~= nil
 end
 
@@ -91,9 +92,12 @@ local function is_layout(line)
   end)] == true
 end
 
+local MAX_SECTION <const> = 60 -- bytes
+
 -- The protocol that a line names without another word: that of the proxies below it, as in
 -- "=== SOCKS5 ===", "[http]" and "# SOCKS4 proxies".
 local function section_of(line)
+  if #line > MAX_SECTION then return nil end
   local name, rest = line:lower():match("^[%s#;/=*_%[(<-]*(%a%w*)[%s%])>=*_:-]*(.-)[%s%])>=*_:-]*$")
   if rest == "" or rest == "proxies" or rest == "proxy" or rest == "list" then
     return address.protocol(name)

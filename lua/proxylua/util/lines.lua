@@ -35,7 +35,7 @@ function M.open(source, name)
   local file, usual = open(source)
   return setmetatable({ file = file, name = name or usual, owned = type(source) == "string"
     and source ~= "-",
-    text = "", at = 1, number = 0, has_cr = false }, Reader)
+    text = "", at = 1, number = 0, cr_at = 0 }, Reader)
 end
 
 function Reader:close()
@@ -53,11 +53,19 @@ local function fill(reader)
     reader:close()
     return false
   end
-  if find(chunk, "\r", 1, true) then reader.has_cr = true end
   local from = reader.mark_at or reader.at
   reader.text, reader.at = sub(reader.text, from) .. chunk, reader.at - from + 1
   if reader.mark_at then reader.mark_at = 1 end
+  reader.cr_at = 0
   return true
+end
+
+-- The next CR. It is looked for once: a text with few of them is not searched for each line.
+local function next_cr(reader, from)
+  if reader.cr_at < from then
+    reader.cr_at = find(reader.text, "\r", from, true) or math.maxinteger
+  end
+  return reader.cr_at
 end
 
 -- The end of the line, and the beginning of the next one. A CR at the end of the text may belong to
@@ -65,10 +73,10 @@ end
 local function find_end(reader, longest)
   local from = reader.at
   while true do
-    local pattern, plain = "\n", true
-    if reader.has_cr then pattern, plain = "[\r\n]", false end
-    local ending = find(reader.text, pattern, from, plain)
-    if ending and reader.text:byte(ending) == 13 then
+    local ending = find(reader.text, "\n", from, true)
+    local cr = next_cr(reader, from)
+    if cr < (ending or math.maxinteger) then
+      ending = cr
       if ending < #reader.text or not fill(reader) then
         local following = reader.text:byte(ending + 1) == 10 and 2 or 1
         return ending - 1, ending + following
@@ -129,7 +137,7 @@ end
 
 --- Goes back to the mark and removes it.
 function Reader:reset()
-  self.at, self.number, self.mark_at = self.mark_at, self.mark_number, nil
+  self.at, self.number, self.mark_at, self.cr_at = self.mark_at, self.mark_number, nil, 0
 end
 
 --- The next piece of the text, for callers that do not read lines; nil at the end.

@@ -62,7 +62,7 @@ end
 
 -- Whether a line in quotes is the text between them in each of those languages.
 local function has_escape(text)
-  return find(text, "^[-*%d.)%s]*[\"'].*\\.*[\"'],?$") ~= nil
+  return find(text, "\\", 1, true) and find(text, "^[-*%d.)%s]*[\"'].*[\"'],?$") ~= nil
 end
 
 local function without_marker(text)
@@ -81,7 +81,7 @@ end
 
 --- Whether a line of an IPv4 address, a port and these credentials is read as that.
 function M.is_usual_login(user, password)
-  return find(user, "^[%w_-]+$") and find(password, "^[!-+.-:<-{}~-]+$")
+  return find(user, "^[%w_-]+$") and find(password, "^[<-{!-+.-:}~-]+$")
     and is_clear(user, password)
 end
 
@@ -95,7 +95,7 @@ end
 -- |.
 local function parse_usual(text, protocol)
   local host, port, user, password =
-    match(text, "^(%d+%.%d+%.%d+%.%d+):(%d+):([%w_-]+):([!-+.-:<-{}~-]+)$")
+    match(text, "^(%d+%.%d+%.%d+%.%d+):(%d+):([%w_-]+):([<-{!-+.-:}~-]+)$")
   if host and is_clear(user, password) then
     return complete{ host = host, port = port, username = user, password = password,
       protocol = protocol }

@@ -39,10 +39,7 @@ end
 M.encode = encode
 
 --- What was encoded.
-function M.decode(text)
-  if not find(text, "%", 1, true) then return text end
-  return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
-end
+M.decode = core.quote.unpercent
 
 --- What a text stands for in base64, if that is a text too.
 function M.unpack_text(text)

@@ -121,7 +121,7 @@ local function check_part(text)
   if find(text, "#", 1, true) then
     return false, "a # in the credentials may begin a remark; write them as a URL with %23"
   end
-  local ending = match(text, "^.*:(.*)$") or text
+  local ending = find(text, ":", 1, true) and match(text, "^.*:(.*)$") or text
   if ending ~= "" and (records.protocol(ending) or M.is_column(ending)) then
     return false, ("%q may be a remark or belong to the credentials; write a URL"):format(ending)
   end
