@@ -257,9 +257,17 @@ build/spec/fuzz_gateway: spec/fuzz/gateway.c $(fuzzed) $(wildcard src/gateway/*.
 	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CFLAGS) -o $@ \
 	  $(filter %.c,$^) $(LDFLAGS) -ldl
 
-fuzz: build/spec/fuzz_gateway ## send random input to the gateway, and look for crashes (FUZZ=SECONDS)
-	@mkdir -p build/fuzz
-	$< -max_total_time=$(FUZZ) -max_len=4096 -artifact_prefix=build/fuzz/ build/fuzz spec/fuzz/gateway
+# Lists of proxies: the readers in C and in Lua.
+list_readers = $(wildcard src/bind/document/*.c) $(patsubst %,src/%.c,bind/text bind/error base/error api/endpoint api/endpoint_check)
+build/spec/fuzz_lists: spec/fuzz/lists.c $(list_readers) $(wildcard src/bind/document/*.h) Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CFLAGS) -o $@ \
+	  $(filter %.c,$^) $(LDFLAGS) -l:liblua5.4.a -l:libyaml.a -lz -ldl -lm
+
+fuzz: build/spec/fuzz_gateway build/spec/fuzz_lists ## send random input to the gateway and random lists to their readers, and look for crashes (FUZZ=SECONDS of each)
+	@mkdir -p build/fuzz/gateway build/fuzz/lists
+	build/spec/fuzz_gateway -max_total_time=$(FUZZ) -max_len=4096 -artifact_prefix=build/fuzz/gateway- build/fuzz/gateway spec/fuzz/gateway
+	build/spec/fuzz_lists -max_total_time=$(FUZZ) -max_len=4096 -timeout=10 -artifact_prefix=build/fuzz/lists- build/fuzz/lists spec/fuzz/lists
 
 build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/error.c src/base/library.c src/plugin/jail.h Makefile | packages
 	@mkdir -p $(@D)

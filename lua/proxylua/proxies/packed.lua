@@ -7,8 +7,7 @@ local names = require "proxylua.util.names"
 local M = {}
 
 local PIECE, WHOLE = 1 << 16, 64 << 20 -- bytes
-local SAMPLE <const> = 4096
-local ENOUGH <const> = 256 -- bytes that are enough to recognise base64
+local ENOUGH <const> = 256 -- bytes by which base64 is recognised
 
 local kinds = {
   { "^PK\3\4", "a ZIP archive or a spreadsheet" }, { "^\x89PNG", "a picture" },
@@ -35,7 +34,7 @@ local function pieces_of(source, name)
     if text ~= "" then return text end
   end
   local first = pull()
-  while first and (#first < 4 or #first < ENOUGH and not first:find("[^%w+/=_-]")) do
+  while first and (#first < 4 or #first < ENOUGH and not first:find("[^%w%s+/=_-]")) do
     local more = pull()
     if not more then break end
     first = first .. more
@@ -92,7 +91,7 @@ end
 
 -- Whether a text is base64 of addresses.
 local function is_base64(head)
-  local text = head:sub(1, SAMPLE):gsub("%s", "")
+  local text = head:sub(1, ENOUGH):gsub("%s", "")
   if #text < 16 or not text:find("^[%w+/_-]*=*$") then return false end
   local decoded = core.decode.base64(text:gsub("=", ""):sub(1, #text // 4 * 4))
   if not decoded or decoded:find("[\0-\8\14-\31]") then return false end
