@@ -390,6 +390,13 @@ local figures = {
     local mine = measure(runs, line:format(http, ours, write_account()))
     absolute("a report over 100,000 transactions: wall", "%.2f s", mine.wall, 1)
     absolute("a report over 100,000 transactions: largest size", "%.1f MiB", mine.size / mib, 64)
+    local pipe = assert(io.popen("exec perl spec/support/history.pl 1000000"))
+    local from_api = "env PROXYLUA_BASE_URL=http://127.0.0.1:%s %s report --quiet"
+    mine = measure(1, from_api:format(pipe:read("l") or give_up(), ours))
+    absolute("a report over 1,000,000 transactions of the API: wall", "%.2f s", mine.wall, 8)
+    absolute("a report over 1,000,000 transactions of the API: largest size", "%.1f MiB",
+      mine.size / mib, 96)
+    pipe:close()
   end },
 
   { "export", function()

@@ -31,7 +31,23 @@ end
 print(most < 8 * 1024 or ("%d KiB"):format(most))
 ]]
 
+-- The largest size of a report's process, in MiB.
+local reporting = [[
+local px = require "proxylua"
+local report = px.report.build()
+local size = io.open("/proc/self/status"):read("a"):match("VmHWM:%s+(%d+)") // 1024
+print(report.totals.charge_count, size <= 48 or ("%d MiB"):format(size))
+]]
+
 describe("the memory of a run", function()
+  it("is 16 bytes for each transaction of a report", function()
+    if os.getenv("ASAN_OPTIONS") then return pending("the sanitizers keep what was freed") end
+    local pipe <close> = assert(io.popen("exec perl spec/support/history.pl 200000"))
+    local env = { PROXYLUA_API_KEY = "sk_live_x", PROXYLUA_LIMITS = "off",
+      PROXYLUA_BASE_URL = "http://127.0.0.1:" .. pipe:read("l") }
+    assert.are.equal("200000\ttrue\n", program.run({ "-e", reporting }, { env = env }).out)
+  end)
+
   it("holds no more than a few rounds of ended tasks", function()
     assert.are.equal("true\n", program.run{ "-e", spawning }.out)
   end)

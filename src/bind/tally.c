@@ -1,15 +1,17 @@
-/* Counts of the records of a list that is read in several passes. A record is known by a hash of 64
- * bits and takes 16 bytes, since lists hold a million records. Two of a million differ and look the
- * same once in 37 million lists. */
+/* Counts of the records of a list that is read in several passes, and the records of ids that are
+ * read once. A record is known by a hash of 64 bits and takes 16 bytes, since lists hold a million
+ * records. Two of a million differ and look the same once in 37 million lists. */
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bind/modules.h"
 
 #define NAME "proxylua.tally"
-#define FIRST_CAPACITY 256 /* entries; a power of two */
+#define FIRST_CAPACITY 256  /* entries; a power of two */
+#define MAX_COLLECTED 65536 /* entries */
 
 struct entry {
   uint64_t hash;
@@ -17,9 +19,10 @@ struct entry {
   uint32_t count;   /* in this pass */
 };
 
-/* The entries are a userdata of their own, so that the collector knows their size. */
+/* Few entries are a userdata of their own, so that the collector knows their size. More of them are
+ * the tally's: the collector would wait for as much garbage as they take. */
 struct tally {
-  struct entry *entries;
+  struct entry *entries, *own; /* `own` is NULL or to be freed */
   size_t capacity, used;
   uint64_t sum;  /* of the hashes of this pass, in any order */
   int64_t count; /* of the records of this pass */
@@ -44,18 +47,34 @@ static struct entry *find(const struct tally *tally, uint64_t hash)
   return &tally->entries[at];
 }
 
+static struct tally *check(lua_State *L)
+{
+  struct tally *tally = luaL_checkudata(L, 1, NAME);
+  luaL_argcheck(L, tally->capacity > 0, 1, "the tally was collected");
+  return tally;
+}
+
 /* Moves the entries of the tally at an absolute index to a table of that capacity. */
 static void resize(lua_State *L, int index, size_t capacity)
 {
   struct tally *tally = lua_touserdata(L, index);
   const struct entry *old = tally->entries;
   size_t count = tally->capacity;
-  struct entry *entries = lua_newuserdatauv(L, capacity * sizeof *entries, 0);
-  memset(entries, 0, capacity * sizeof *entries);
+  struct entry *own = NULL, *entries;
+  if (capacity > MAX_COLLECTED) {
+    entries = own = calloc(capacity, sizeof *entries);
+    if (!own) luaL_error(L, "not enough memory");
+    lua_pushnil(L);
+  } else {
+    entries = lua_newuserdatauv(L, capacity * sizeof *entries, 0);
+    memset(entries, 0, capacity * sizeof *entries);
+  }
   tally->entries = entries;
   tally->capacity = capacity;
   for (size_t i = 0; i < count; i++)
     if (old[i].highest > 0) *find(tally, old[i].hash) = old[i];
+  free(tally->own);
+  tally->own = own;
   lua_setiuservalue(L, index, 1);
 }
 
@@ -63,7 +82,7 @@ static void resize(lua_State *L, int index, size_t capacity)
  * how often this pass has it now. With `once` the second one counts as nothing new. */
 static int add(lua_State *L)
 {
-  struct tally *tally = luaL_checkudata(L, 1, NAME);
+  struct tally *tally = check(L);
   size_t size;
   const char *text = luaL_checklstring(L, 2, &size);
   bool once = lua_toboolean(L, 3);
@@ -86,11 +105,33 @@ static int add(lua_State *L)
   return 2;
 }
 
+/* tally:compare(id, record): "new" for an id's first record, then "same" or "different". Its entry
+ * has the hash of the record in place of counts, 63 bits of it. */
+static int compare(lua_State *L)
+{
+  struct tally *tally = check(L);
+  size_t id_size, size;
+  const char *id = luaL_checklstring(L, 2, &id_size), *record = luaL_checklstring(L, 3, &size);
+  if (tally->used >= tally->capacity / 4 * 3) resize(L, 1, tally->capacity * 2);
+  uint64_t hash = hash_of(id, id_size), content = hash_of(record, size);
+  uint32_t first = (uint32_t)(content >> 32) | 1, second = (uint32_t)content;
+  struct entry *entry = find(tally, hash);
+  if (entry->highest == 0) {
+    *entry = (struct entry){.hash = hash, .highest = first, .count = second};
+    tally->used++;
+    lua_pushliteral(L, "new");
+  } else {
+    bool same = entry->highest == first && entry->count == second;
+    lua_pushstring(L, same ? "same" : "different");
+  }
+  return 1;
+}
+
 /* tally:pass(): the number of records of this pass, and a sum that passes with the same records
  * share. */
 static int pass(lua_State *L)
 {
-  const struct tally *tally = luaL_checkudata(L, 1, NAME);
+  const struct tally *tally = check(L);
   lua_pushinteger(L, tally->count);
   lua_pushinteger(L, (lua_Integer)tally->sum);
   return 2;
@@ -99,10 +140,18 @@ static int pass(lua_State *L)
 /* tally:next_pass() */
 static int next_pass(lua_State *L)
 {
-  struct tally *tally = luaL_checkudata(L, 1, NAME);
+  struct tally *tally = check(L);
   for (size_t i = 0; i < tally->capacity; i++) tally->entries[i].count = 0;
   tally->sum = 0;
   tally->count = 0;
+  return 0;
+}
+
+static int collect(lua_State *L)
+{
+  struct tally *tally = luaL_checkudata(L, 1, NAME);
+  free(tally->own);
+  *tally = (struct tally){0};
   return 0;
 }
 
@@ -118,6 +167,7 @@ static int make(lua_State *L)
 void tally_open(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"add", add},
+                                     {"compare", compare},
                                      {"pass", pass},
                                      {"next_pass", next_pass},
                                      {NULL, NULL}};
@@ -126,6 +176,8 @@ void tally_open(lua_State *L)
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
+    lua_pushcfunction(L, collect);
+    lua_setfield(L, -2, "__gc");
   }
   lua_pop(L, 1);
   lua_pushcfunction(L, make);

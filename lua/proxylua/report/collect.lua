@@ -108,8 +108,8 @@ end
 --- Collects the data of a report.
 -- @param options of px.report.build
 -- @return table: orders (list), repeated_orders (how many occurred again), `ties` (see ties.read),
---   balance (money or nil), problems (texts: what could not be read), and transactions, an iterator
---   that can be read once
+--   balance (money or nil), problems (texts: what could not be read), transactions, an iterator
+--   that can be read once, and are_unique, whether it returns each transaction once
 function M.gather(options)
   local facts = { orders = {}, problems = {} }
   local on_problem = keeping(facts.problems, options.on_problem)
@@ -120,6 +120,7 @@ function M.gather(options)
   if facts.balance ~= nil then facts.balance = core.money.new(facts.balance) end
   if facts.balance == nil then facts.balance = amount_of(endpoints.account.get().balance) end
   facts.ties = ties.read()
+  facts.are_unique = options.transactions == nil
   facts.transactions = counted(open("transactions", options.transactions, "amount",
     pages.account.each_transaction, on_problem),
     "transactions", options.progress)

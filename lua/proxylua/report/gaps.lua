@@ -49,7 +49,7 @@ local function of_sums(list, sums, report)
   end
 end
 
-local function of_journal(list, facts, window, told)
+local function of_journal(list, facts, window, named)
   local most = core.money(0)
   for _, entry in ipairs(facts.ties.open) do most = most + (entry.quote or 0) end
   if #facts.ties.open > 0 then
@@ -59,8 +59,8 @@ local function of_journal(list, facts, window, told)
       count(#facts.ties.open, "charge"), most)
   end
   local missing, sum = 0, core.money(0)
-  for id, tie in pairs(told and facts.ties.orders or {}) do
-    for _, charge in ipairs(told[id] and {} or tie.charges) do
+  for id, tie in pairs(named and facts.ties.orders or {}) do
+    for _, charge in ipairs(named[id] and {} or tie.charges) do
       if charge.day and charge.day >= window.from and charge.day <= window.to then
         missing, sum = missing + 1, sum + (charge.price or 0)
       end
@@ -95,13 +95,14 @@ end
 
 --- Lists the gaps of a report.
 -- @param facts of collect.gather
--- @param told set of the order ids that transactions name; nil if none names any
+-- @param named set of the journal's order ids that transactions name; nil if no transaction
+--   names an order
 -- @return list of texts
-function M.list(report, facts, sums, window, told, endless, late)
+function M.list(report, facts, sums, window, named, endless, late)
   local list = core.json.array()
   for _, problem in ipairs(facts.problems or {}) do say(list, "%s", problem) end
   of_sums(list, sums, report)
-  of_journal(list, facts, window, told)
+  of_journal(list, facts, window, named)
   of_renewals(list, report, facts, endless, late)
   if not report.balance then
     say(list, "the API does not report the balance: how long it lasts is unknown")

@@ -38,14 +38,17 @@ local function placing(facts)
   return function(id) return of_order[id] or nowhere end
 end
 
--- Counts all transactions; returns the sums, and the orders that transactions name.
+-- Counts all transactions. Returns the sums, and the orders of the journal that transactions name;
+-- nil in their place if no transaction names an order.
 local function sum_up(facts, window)
-  local all, told = sums.new(window, placing(facts)), {}
+  local all, named = sums.new(window, placing(facts), facts.are_unique), nil
   for transaction in facts.transactions do
     all:add(transaction)
-    if transaction.order_id ~= nil then told[transaction.order_id] = true end
+    local id = transaction.order_id
+    if id ~= nil then named = named or {} end
+    if id ~= nil and facts.ties.orders[id] then named[id] = true end
   end
-  return all, next(told) and told
+  return all, named
 end
 
 -- The API's present price of an order; nil if it has none.
@@ -116,7 +119,7 @@ end
 -- @param prefer_quote whether to ask the API for the cost of renewals, instead of using the last
 --   price
 function M.report(facts, window, prefer_quote)
-  local all, told = sum_up(facts, window)
+  local all, named = sum_up(facts, window)
   local report = { since = days.text(window.from), ["until"] = days.text(window.to),
     totals = all:totals(), by = {},
     balance = facts.balance, others = all:strangers(),
@@ -124,7 +127,7 @@ function M.report(facts, window, prefer_quote)
   for _, grouping in ipairs(sums.GROUPINGS) do report.by[grouping] = all:rows(grouping) end
   tell_burn(report, all.first, window)
   local endless, late = look_ahead(report, facts, window, prefer_quote)
-  report.gaps = gaps.list(report, facts, all, window, told, endless, late)
+  report.gaps = gaps.list(report, facts, all, window, named, endless, late)
   return report
 end
 

@@ -8,7 +8,6 @@ local days = require "proxylua.report.days"
 local M = { GROUPINGS = { "day", "type", "country", "pool" } }
 
 local NOTHING = core.money(0)
-local unpack = string.unpack
 
 local Sums = {}
 Sums.__index = Sums
@@ -17,11 +16,12 @@ Sums.__index = Sums
 -- @param window of days.window
 -- @param place_of function of a transaction's order id, which may be nil: a table with type,
 --   country and pool if known; returning the same table for equal places saves memory
-function M.new(window, place_of)
+-- @param are_unique whether each transaction is added once
+function M.new(window, place_of, are_unique)
   return setmetatable({
     window = window, place_of = place_of, cells = {}, others = {}, kinds = {},
     charges = 0, refunds = 0, deposits = 0, deposited = NOTHING, undated = 0, amountless = 0,
-    seen = {}, repeated = 0, ambiguous = 0,
+    seen = not are_unique and core.tally() or nil, repeated = 0, ambiguous = 0,
   }, Sums)
 end
 
@@ -79,34 +79,15 @@ local function add_deposit(sums, amount)
   sums.deposits, sums.deposited = sums.deposits + 1, sums.deposited + amount
 end
 
--- A text in eight bytes: there are many transactions, and all are stored.
-local function hash(text)
-  local value = #text
-  text = text .. "\0\0\0\0\0\0\0"
-  for at = 1, #text - 7, 8 do
-    value = (value ~ unpack("<i8", text, at)) * 0x9E3779B97F4A7C15
-    value = value ~ value >> 32
-  end
-  return value
-end
-
 -- Whether a transaction occurred before: files overlap. One with the same id and different data is
 -- another one.
 local function is_repeated(sums, transaction)
-  if transaction.id == nil then return false end
-  local id = hash(tostring(transaction.id))
-  local now = hash(("%s\0%s\0%s\0%s"):format(transaction.type, transaction.amount,
-    transaction.order_id,
-    transaction.created_at))
-  local before = sums.seen[id]
-  if not before then
-    sums.seen[id] = now
-  elseif before ~= now then
-    sums.ambiguous = sums.ambiguous + 1
-  else
-    sums.repeated = sums.repeated + 1
-  end
-  return before == now
+  if not sums.seen or transaction.id == nil then return false end
+  local found = sums.seen:compare(tostring(transaction.id), ("%s\0%s\0%s\0%s"):format(
+    transaction.type, transaction.amount, transaction.order_id, transaction.created_at))
+  if found == "different" then sums.ambiguous = sums.ambiguous + 1 end
+  if found == "same" then sums.repeated = sums.repeated + 1 end
+  return found == "same"
 end
 
 local field_of = { charge = "charges", refund = "refunds" }
