@@ -320,6 +320,15 @@ describe("a list", function()
     end
   end)
 
+  it("keeps a null as px.json.null", function()
+    local order = record.answer('{"id":"ord_1","tags":["a",null],"of":[{"in":[null]}]}',
+      "orders.get")
+    assert.equal('{"id":"ord_1","of":[{"in":[null]}],"tags":["a",null]}', json.encode(order))
+    assert.equal(json.null, order.tags[2])
+    assert.equal('["US",null]', json.encode(json.array(record.answer('["US",null]',
+      "reference.countries"))))
+  end)
+
   it("of references is passed on as it is", function()
     assert.are.same({ "US", "DE", page = 1, total = 2, has_more = false },
       record.answer('["US","DE"]',
@@ -355,7 +364,7 @@ describe("a response", function()
         { "true", "orders.list", "true" },
       { '{"a":[1],"b":[2]}', "orders.list", "an object" },
       { '[{"id":1},7]', "orders.list", "item 2 is a number" },
-        { "[null]", "orders.list", "item 1 is nothing" },
+        { "[null]", "orders.list", "item 1 is null" },
       { "[]", "account.get", "expected an account, and the server sent a list" },
       { "", "account.get", "expected an account, and the server sent nothing" },
       { '"x"', "account.get", "a text" },

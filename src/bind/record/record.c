@@ -110,7 +110,7 @@ static void push_records(lua_State *L, const struct answer *answer, const struct
     if (item->type != JSON_OBJECT)
       not_promised(L, answer,
                    lua_pushfstring(L, "one in which item %I is %s", (LUAI_UACINT)position,
-                                   describe(item)));
+                                   item->type == JSON_NULL ? "null" : describe(item)));
     if (push_record(L, item, answer->kind, answer->response->mended, metatable))
       lua_setfield(L, -2, "unreadable");
     lua_rawseti(L, -2, position);
