@@ -96,6 +96,7 @@ int main(int argc, char **argv)
   catch_signals(runtime);
   int code = program_run(runtime, argc, argv);
   interrupted_runtime = NULL;
+  program_end_fork(runtime, code);
   runtime_close(runtime);
   return streams_finish(code, error_exit_code(ERROR_STORE));
 }

@@ -291,6 +291,7 @@ static struct engine *configured(lua_State *L)
 {
   struct engine *engine = runtime_of(L)->engine;
   if (!engine) error_usage(L, "px is not configured; run the script with proxylua");
+  runtime_check_process(L);
   return engine;
 }
 

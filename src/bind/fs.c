@@ -294,6 +294,7 @@ static int read_when_ready(lua_State *L)
 {
   struct source *source = luaL_checkudata(L, 1, SOURCE);
   if (source->fd < 0) return error_usage(L, "the file is closed");
+  runtime_check_process(L);
   struct reading *reading;
   if (begin_waiting(L, source, &reading))
     return wait_for(L, &reading->wait, after_reading, (lua_KContext)reading);

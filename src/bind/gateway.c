@@ -72,6 +72,7 @@ static int open_log(lua_State *L, const char *path)
 /* open{strategy, quarantine, timeout, idle, connections, resolve_locally, sticky, log} */
 static int open_gateway(lua_State *L)
 {
+  runtime_check_process(L);
   static const char *const strategies[] = {"round_robin", "random", "least_latency", NULL};
   struct gateway_options options = {.loop = runtime_of(L)->loop};
   struct error err = ERROR_INIT;

@@ -304,6 +304,7 @@ static int fetch(lua_State *L)
   request.or_loopback = strcmp(reach, "loopback") == 0;
   request.public_only = request.or_loopback || strcmp(reach, "public") == 0;
   lua_settop(L, 2);
+  runtime_check_process(L);
   struct error err = ERROR_INIT;
   if (!curl_library_open(&err)) return error_raise(L, &err);
   struct fetch *fetch = lua_newuserdatauv(L, sizeof *fetch, 0);

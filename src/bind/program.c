@@ -3,7 +3,9 @@
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/streams.h"
 #include "bind/runtime.h"
 
 /* Stack: arguments -> the command line's main function, arguments. */
@@ -27,6 +29,14 @@ static int report(lua_State *L, int code)
     fputs("proxylua: begin the script with: local px = require \"proxylua\"\n", stderr);
   lua_pop(L, 1);
   return code;
+}
+
+void program_end_fork(struct runtime *runtime, int code)
+{
+  if (!runtime_is_forked(runtime)) return;
+  code = streams_finish(code, error_exit_code(ERROR_STORE));
+  fflush(NULL);
+  _exit(code);
 }
 
 int program_run(struct runtime *runtime, int argc, char **argv)

@@ -26,6 +26,10 @@ void runtime_insist(struct runtime *runtime);
  * it, once and again; false when there is none, and the script was interrupted. */
 bool runtime_signal(struct runtime *runtime, int number);
 
+/* Ends a child of fork() with that code, after its buffered output is written: nothing is closed,
+ * since all of it is the parent's too. Returns in the process that opened the runtime. */
+void program_end_fork(struct runtime *runtime, int code);
+
 /* Runs the command line (lua/proxylua/cli). Prints an uncaught error to standard error; returns the
  * exit code. */
 int program_run(struct runtime *runtime, int argc, char **argv);

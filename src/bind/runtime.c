@@ -95,6 +95,7 @@ struct runtime *runtime_open(struct secret *key, const struct error *key_error, 
 {
   struct runtime *runtime = calloc(1, sizeof *runtime);
   if (runtime) {
+    runtime->owner = getpid();
     runtime->key = key;
     runtime->key_error = *key_error;
     runtime->loop = loop_open();
@@ -181,6 +182,12 @@ int runtime_run(struct runtime *runtime, int arguments)
   int code = (int)lua_tointeger(L, -2);
   lua_remove(L, -2);
   return code;
+}
+
+void runtime_check_process(lua_State *L)
+{
+  if (runtime_is_forked(runtime_of(L)))
+    error_usage(L, "px does not work in a child of fork(); start another proxylua for it");
 }
 
 static bool is_insisting(const struct runtime *runtime)

@@ -6,6 +6,8 @@
 #include <lua.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "bind/program.h"
@@ -42,6 +44,7 @@ struct runtime {
   const char *program;     /* the name by which it was called */
   int exit_code;           /* of a script that ends well */
   struct tasks tasks;
+  pid_t owner;                 /* the process that opened it */
   struct delivery *deliveries; /* queued, oldest first (bind/sched/deliver.h) */
   lua_State *volatile running; /* the thread whose code runs now, for runtime_interrupt */
   volatile sig_atomic_t interrupted;
@@ -54,6 +57,16 @@ static inline struct runtime *runtime_of(lua_State *L)
 {
   return *(struct runtime **)lua_getextraspace(L);
 }
+
+/* Whether this is a child of fork(), which a C module has called. It has none of the threads, and
+ * shares connections, locks and the epoll descriptor with its parent: px does nothing there. */
+static inline bool runtime_is_forked(const struct runtime *runtime)
+{
+  return getpid() != runtime->owner;
+}
+
+/* Raises a usage error in a child of fork(). */
+void runtime_check_process(lua_State *L);
 
 /* To be called with each thread before it runs, and when a thread that it resumed comes back: if
  * the code is to end in spite of catching errors, every instruction of the thread raises one. */

@@ -104,6 +104,7 @@ static int get_place(lua_State *L)
 
 static int start_sandbox(lua_State *L)
 {
+  runtime_check_process(L);
   struct runtime *runtime = runtime_of(L);
   struct error err = ERROR_INIT;
   if (runtime->sandbox) error_usage(L, "a sandbox runs already: stop it first");

@@ -80,10 +80,12 @@ static int exit_process(lua_State *L)
   if (lua_toboolean(L, 2)) {
     signal(SIGINT, SIG_DFL); /* the runtime is about to go */
     signal(SIGTERM, SIG_DFL);
-    task_end_others(runtime);
+    if (!runtime_is_forked(runtime)) task_end_others(runtime);
     close_running(L, runtime);
+    program_end_fork(runtime, code);
     runtime_close(runtime);
   }
+  program_end_fork(runtime, code);
   exit(streams_finish(code, error_exit_code(ERROR_STORE)));
 }
 

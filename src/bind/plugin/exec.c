@@ -148,6 +148,7 @@ static int exec(lua_State *L)
   char *words[MOST_WORDS + 1], *environment[MOST_WORDS + 1];
   struct error err = ERROR_INIT;
   const char *path = luaL_checkstring(L, 1);
+  runtime_check_process(L);
   read_words(L, 2, words);
   read_words(L, 3, environment);
   double seconds = luaL_checknumber(L, 4);

@@ -429,6 +429,7 @@ static int after_call(lua_State *L, int status, lua_KContext context)
 static int call(lua_State *L)
 {
   struct plugin *plugin = check(L);
+  runtime_check_process(L);
   if (plugin->ended) return raise_end(L, plugin);
   int last = lua_gettop(L);
   struct call *one = lua_newuserdatauv(L, sizeof *one, 0);
@@ -540,6 +541,7 @@ static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, st
  * on_end(why) when its process has ended. */
 static int start(lua_State *L)
 {
+  runtime_check_process(L);
   struct error err = ERROR_INIT;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);

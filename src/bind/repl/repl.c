@@ -34,6 +34,7 @@ void repl_turn(struct repl *repl)
   for (const struct task *task; (task = runtime->tasks.first_ready);) {
     repl->steps++;
     task_step(runtime);
+    program_end_fork(runtime, 0);
     if (task == last) break;
   }
   repl->steps++;

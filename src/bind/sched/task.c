@@ -234,6 +234,10 @@ static void resume(struct task *task)
   runtime->running = running;
   runtime->tasks.current = current;
   if (status != LUA_YIELD) {
+    if (runtime_is_forked(runtime)) {
+      runtime->tasks.forked = task;
+      task->kept = true;
+    }
     end(task, status);
     return;
   }
@@ -317,7 +321,7 @@ static void run_ready(struct runtime *runtime)
   const struct task *last = runtime->tasks.last_ready;
   for (const struct task *task; (task = runtime->tasks.first_ready);) {
     task_step(runtime);
-    if (task == last) break;
+    if (task == last || runtime->tasks.forked) break;
   }
 }
 
@@ -343,6 +347,7 @@ static void run_until_ended(struct runtime *runtime, const struct task *body)
   while (tasks->alive > 0) {
     if (runtime->interrupted) task_cancel_all(runtime);
     run_ready(runtime);
+    if (tasks->forked) return;
     if (body && (body->state == TASK_FAILED || is_due(tasks))) break;
     if (tasks->alive > 0) deliver_turn(runtime, patience(tasks, body != NULL));
   }
@@ -376,6 +381,8 @@ struct task *task_run_all(struct runtime *runtime, struct task *body)
   struct task *failed = NULL;
   for (;;) {
     run_until_ended(runtime, body);
+    if (runtime->tasks.forked)
+      return runtime->tasks.forked->state == TASK_FAILED ? runtime->tasks.forked : NULL;
     failed = body->state == TASK_FAILED ? body : find_failed(runtime);
     if (failed || runtime->tasks.alive == 0) break;
   }
@@ -399,6 +406,7 @@ struct task *task_check(lua_State *L, int index)
 
 static int spawn(lua_State *L)
 {
+  runtime_check_process(L);
   if (!lua_isfunction(L, 1))
     return error_usage(L, "px.spawn takes a function, not a %s", luaL_typename(L, 1));
   struct task *task = task_spawn(L, lua_gettop(L) - 1);

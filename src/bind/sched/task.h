@@ -44,6 +44,7 @@ struct tasks {
   int alive;        /* how many have not ended */
   struct task *first_ready, *last_ready;
   struct task *current; /* whose code runs now */
+  struct task *forked;  /* in a child of fork(): the task that called it, once it has ended */
   bool pumping;         /* a wait on tasks is being driven where Lua cannot yield */
   int64_t
       next_search; /* loop_clock() from which failures that no task can take are looked for again */

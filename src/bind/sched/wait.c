@@ -69,7 +69,7 @@ static void pump_tasks(struct runtime *runtime, struct wait *wait)
   runtime->tasks.pumping = true;
   while (!wait->done && !wait->cancelled && !stopped(runtime, wait)) {
     bool ran = task_step(runtime);
-    if (!ran && !loop_busy(runtime->loop))
+    if (runtime->tasks.forked || (!ran && !loop_busy(runtime->loop)))
       wait_give_up(wait);
     else
       deliver_turn(runtime, ran ? 0 : -1);
@@ -92,6 +92,7 @@ int wait_for(lua_State *L, struct wait *wait, lua_KFunction after, lua_KContext 
 {
   struct runtime *runtime = runtime_of(L);
   struct task *task = runtime->tasks.current;
+  runtime_check_process(L);
   wait->runtime = runtime;
   wait->task = task;
   if (task && task->cancelled) task_refuse(task, L);
@@ -109,6 +110,7 @@ int wait_for(lua_State *L, struct wait *wait, lua_KFunction after, lua_KContext 
 int wait_raise(lua_State *L, bool hopeless)
 {
   struct error err = ERROR_INIT;
+  if (hopeless) runtime_check_process(L);
   if (hopeless)
     error_set(&err, ERROR_USAGE,
               runtime_of(L)->tasks.pumping
