@@ -189,7 +189,10 @@ describe("damage", function()
       "a is too large")
     refused_entry({ name = "a", data = "text", offset = 0x7FFFFFFF }, "a is damaged")
     refused_entry({ name = "a", data = "text", method = 8 }, "a is damaged")
-    refused(zip_of({ { name = "a", data = "text" } }, 3), "directory is damaged")
+    for _, count in ipairs{ 0, 1, 3 } do
+      refused(zip_of({ { name = "a", data = "text" }, { name = "b" } }, count),
+        "directory is damaged")
+    end
     refused(zip_of({ { name = "a", data = "text" } }, 65535), "")
   end)
 

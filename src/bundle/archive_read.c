@@ -12,7 +12,8 @@
 
 #define ENCRYPTED (1 << 0 | 1 << 6 | 1 << 13) /* flags of an entry */
 #define SLACK (64 << 10)                      /* bytes that a file may have at any ratio */
-#define END 22 /* bytes of the record at the end, without a comment */
+#define END 22   /* bytes of the record at the end, without a comment */
+#define ENTRY 46 /* bytes of an entry of the directory, without its texts */
 #define PIECE (1 << 20)
 
 struct reading {
@@ -160,6 +161,21 @@ static bool is_whole(const unsigned char *bytes, size_t size)
          number(end + 12, 4) + number(end + 16, 4) == size - END;
 }
 
+/* Whether the directory of a whole archive has as many entries as the end record says, and nothing
+ * else: other programs cannot find other files in it. */
+static bool is_directory_whole(const unsigned char *bytes, size_t size)
+{
+  const unsigned char *end = bytes + size - END, *at = bytes + number(end + 16, 4);
+  uint64_t count = number(end + 10, 2);
+  if (count != number(end + 8, 2)) return false;
+  for (; count > 0 && end - at >= ENTRY && memcmp(at, "PK\1\2", 4) == 0; count--) {
+    uint64_t length = ENTRY + number(at + 28, 2) + number(at + 30, 2) + number(at + 32, 2);
+    if (length > (uint64_t)(end - at)) return false;
+    at += length;
+  }
+  return count == 0 && at == end;
+}
+
 bool archive_read(struct archive *archive, const void *bytes, size_t size,
                   const struct archive_limits *limits, struct error *err)
 {
@@ -168,6 +184,7 @@ bool archive_read(struct archive *archive, const void *bytes, size_t size,
   archive_memory_functions(&memory, &functions);
   struct reading reading = {.archive = archive, .limits = limits, .err = err};
   if (!is_whole(bytes, size)) return fail(&reading, "it is not a zip, or is incomplete");
+  if (!is_directory_whole(bytes, size)) return fail(&reading, "its directory is damaged");
   reading.zip = unzOpen2_64(NULL, &functions);
   if (!reading.zip) return fail(&reading, "its directory is damaged");
   bool ok = read_entries(&reading);
