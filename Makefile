@@ -39,6 +39,7 @@ attempts = build/spec/jail_check build/spec/frame_check build/spec/journal_check
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2
 strict   = -O2 -Werror
+fuzzable = -O1 -Werror -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # What goals need beside the build's packages (tools/packages has the lists). These goals install what is missing; any
@@ -112,10 +113,10 @@ storm: build/proxylua ## buy 10,000 orders on a file and 3,000 on PostgreSQL thr
 requests: build/proxylua ## print how many requests a purchase takes, on accounts of up to 100,000 orders
 	$(worlds)/requests.pl
 
-checks = format lint width layers headers words gcc clang specs
+checks = format lint width layers headers words gcc clang fuzz specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp ## run what takes too long for every change
+check-long: check-fuzzing check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp ## run what takes too long for every change
 
 picture: build/proxylua ## draw the picture of README.md, docs/demo.svg, from a new run
 	build/proxylua tools/demo.lua >docs/demo.svg.new && mv docs/demo.svg.new docs/demo.svg
@@ -195,7 +196,7 @@ endef
 $(eval $(call variant,build/release,build/proxylua,$(CC),$(release)))
 $(eval $(call variant,build/asan,build/asan/proxylua,$(CC),$(sanitize)))
 $(eval $(call variant,build/gcc,build/gcc/proxylua,gcc,$(strict)))
-$(eval $(call variant,build/clang,build/clang/proxylua,$(CLANG),$(strict)))
+$(eval $(call variant,build/clang,build/clang/proxylua,$(CLANG),$(fuzzable)))
 $(eval $(call crashing,build/release,build/crash/proxylua,$(CC),$(release)))
 $(eval $(call crashing,build/asan,build/asan/crash/proxylua,$(CC),$(sanitize)))
 
@@ -247,27 +248,24 @@ build/spec/frame_check: spec/support/frame_check.c $(reading) build/cjson.a Make
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
 	  build/cjson.a -l:liblua5.4.a -ldl -lm
 
-# Random changes of what clients and proxies send to the gateway (`make fuzz FUZZ=600`: seconds).
-FUZZ = 60
-fuzzed = $(wildcard src/gateway/*.c src/pool/*.c) \
-         $(patsubst %,src/%.c,net/proxy_head net/span net/address net/resolver net/loop net/curl_library net/clear \
-         base/buffer base/error base/library)
-build/spec/fuzz_gateway: spec/fuzz/gateway.c $(fuzzed) $(wildcard src/gateway/*.h src/net/*.h) Makefile | packages
+# Each file of spec/fuzz is a target of libFuzzer, and the folder beside it has the inputs that it begins with. The objects are
+# those of check-clang.
+targets  = $(basename $(notdir $(wildcard spec/fuzz/*.c)))
+fuzzing  = -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+build/fuzz/%: spec/fuzz/%.c spec/support/fuzz.c spec/support/fuzz.h $(filter-out build/clang/main.o,$(sources:src/%.c=build/clang/%.o)) \
+              build/embedded.o build/cjson.a
 	@mkdir -p $(@D)
-	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CFLAGS) -o $@ \
-	  $(filter %.c,$^) $(LDFLAGS) -ldl
+	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -I. $(fuzzing) $(linking) $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LDFLAGS) $(libs)
 
-# Lists of proxies: the readers in C and in Lua.
-list_readers = $(wildcard src/bind/document/*.c) $(patsubst %,src/%.c,bind/text bind/error base/error api/endpoint api/endpoint_check)
-build/spec/fuzz_lists: spec/fuzz/lists.c $(list_readers) $(wildcard src/bind/document/*.h) Makefile | packages
-	@mkdir -p $(@D)
-	$(call say,make $@)$(CLANG) $(filter-out -MMD -MP,$(flags)) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CFLAGS) -o $@ \
-	  $(filter %.c,$^) $(LDFLAGS) -l:liblua5.4.a -l:libyaml.a -lz -ldl -lm
+# $(call fuzz,TARGET,SECONDS): new inputs are found again from the corpus, and only those that fail are kept, in build/fuzz.
+fuzz = rm -rf build/fuzz/$(1).new && mkdir -p build/fuzz/$(1).new && \
+       build/fuzz/$(1) -max_total_time=$(2) -max_len=4096 -timeout=20 -artifact_prefix=build/fuzz/$(1)- \
+         build/fuzz/$(1).new spec/fuzz/$(1) >build/fuzz/$(1).log 2>&1 && tail -n 1 build/fuzz/$(1).log | sed 's/^/fuzz: $(1): /' || \
+       { tail -n 40 build/fuzz/$(1).log; false; }
 
-fuzz: build/spec/fuzz_gateway build/spec/fuzz_lists ## send random input to the gateway and random lists to their readers, and look for crashes (FUZZ=SECONDS of each)
-	@mkdir -p build/fuzz/gateway build/fuzz/lists
-	build/spec/fuzz_gateway -max_total_time=$(FUZZ) -max_len=4096 -artifact_prefix=build/fuzz/gateway- build/fuzz/gateway spec/fuzz/gateway
-	build/spec/fuzz_lists -max_total_time=$(FUZZ) -max_len=4096 -timeout=10 -artifact_prefix=build/fuzz/lists- build/fuzz/lists spec/fuzz/lists
+FUZZ_S = 60
+fuzz: $(targets:%=build/fuzz/%) ## change the inputs of spec/fuzz at random, and look for crashes (FUZZ_S=60: seconds each; FUZZ='json data')
+	@$(foreach target,$(or $(FUZZ),$(targets)),{ $(call fuzz,$(target),$(FUZZ_S)); } &&) true
 
 build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/error.c src/base/library.c src/plugin/jail.h Makefile | packages
 	@mkdir -p $(@D)
@@ -291,7 +289,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp
+.PHONY: $(checks:%=check-%) check-fuzzing check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -323,6 +321,13 @@ check-gcc: build/gcc/proxylua
 
 check-clang: build/clang/proxylua
 	$(call step,true)
+
+# Each target for seconds, and in check-long for minutes.
+check-fuzz check-fuzzing: $(targets:%=build/fuzz/%)
+check-fuzz:
+	$(call step,$(foreach target,$(targets),{ $(call fuzz,$(target),3); } &&) true)
+check-fuzzing:
+	$(call step,$(foreach target,$(targets),{ $(call fuzz,$(target),600); } &&) true)
 
 # These are of what is written in Lua. They start the program again and again, which takes most of the time under sanitizers, and
 # reach no C that the others do not: check-sanitized has them too.
