@@ -1,5 +1,5 @@
--- src/charge/lock_*.c: one process at a time charges an account, even if processes are stopped or
--- killed.
+-- src/charge/lock_store.c: one process at a time charges an account, even if processes are stopped
+-- or killed.
 
 local children = require "spec.support.children"
 local core = require "proxylua.core"
@@ -12,8 +12,7 @@ local BUY = "type = 'isp', quantity = 1, country = 'US', period = 30"
 
 -- As if a process had been stopped for longer.
 local function end_lease(place)
-  place.query(place.server and "UPDATE locks SET until = '-infinity', next_until = '-infinity'"
-    or "UPDATE locks SET until = 0, next_until = 0")
+  place.query("UPDATE locks SET until = 0, next_until = 0")
 end
 
 for _, place in ipairs(stores.all) do
@@ -80,7 +79,8 @@ for _, place in ipairs(stores.all) do
       assert.equal("locked", first:run("lock account=A"))
       first:signal("KILL")
       local function lock()
-        place.query(place.server and "UPDATE locks SET until = clock_timestamp() + interval '3 s'"
+        place.query(place.server and "UPDATE locks SET until = "
+          .. "(extract(epoch from clock_timestamp()) + 3)::int8 * 1000000"
           or "UPDATE locks SET until = until + 1000000")
         return second:run("lock account=A")
       end

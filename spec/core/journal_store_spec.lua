@@ -1,4 +1,4 @@
--- src/charge/journal_*.c: the jobs of the journal do the same on both stores.
+-- src/charge/journal_store.c: the jobs of the journal do the same on both stores.
 
 local jobs = require "spec.support.journal_jobs"
 local old_store = require "spec.support.old_store"

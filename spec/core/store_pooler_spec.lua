@@ -1,4 +1,4 @@
--- src/charge/lock_postgres.c, src/store/postgres.c: a store in PostgreSQL behind a pooler that
+-- src/charge/lock_store.c, src/store/postgres.c: a store in PostgreSQL behind a pooler that
 -- hands each transaction to another session, and what becomes of the right to charge when its
 -- holder is stopped, killed or cut off.
 

@@ -232,7 +232,8 @@ static void run_prune(void)
                                 .account = word("account", "A"),
                                 .before = (time(NULL) + number("before", 0)) * INT64_C(1000000)};
   journal_prune(store, &prune);
-  if (ended(&prune.job)) printf("pruned %zu, removed %zu\n", prune.pruned, prune.removed);
+  if (ended(&prune.job))
+    printf("pruned %lld, removed %lld\n", (long long)prune.pruned, (long long)prune.removed);
 }
 
 static void run_retire(void)

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/process.h"
-#include "store/driver.h"
+#include "charge/journal_store.h"
 
 static const char *const state_names[JOURNAL_STATES] = {"intent", "sent", "placed", "not_placed",
                                                         "unknown"};
@@ -30,13 +30,6 @@ void journal_entry_free(struct journal_entry *entry)
                    entry->note,        entry->host,     entry->run_id};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   *entry = (struct journal_entry){0};
-}
-
-char *journal_prefix_end(const char *prefix)
-{
-  char *end = strdup(prefix);
-  if (end) end[strlen(end) - 1]++;
-  return end;
 }
 
 void journal_list_free(struct journal_list *list)
@@ -107,11 +100,27 @@ bool journal_allows(struct journal_intend *intend, const struct journal_spent *a
                   all->run > intend->run_spent ? all->run : intend->run_spent);
 }
 
-static bool make_room(struct store_run *run, struct error *err)
+static void free_run(void *kept)
+{
+  struct journal_run *run = kept;
+  free(run->reserved);
+  free(run);
+}
+
+struct journal_run *journal_run(const struct store_driver *driver, struct error *err)
+{
+  struct store_run *run = driver->run;
+  if (!run->kept) run->kept = calloc(1, sizeof(struct journal_run));
+  run->free = free_run;
+  if (!run->kept) error_set(err, ERROR_INTERNAL, "out of memory");
+  return run->kept;
+}
+
+bool journal_reserve(struct journal_run *run, struct error *err)
 {
   if (run->count < run->capacity) return true;
   size_t capacity = run->capacity ? 2 * run->capacity : 16;
-  struct store_reserved *more = realloc(run->reserved, capacity * sizeof *more);
+  struct journal_reserved *more = realloc(run->reserved, capacity * sizeof *more);
   if (!more) {
     error_set(err, ERROR_INTERNAL, "out of memory");
     return false;
@@ -121,15 +130,15 @@ static bool make_room(struct store_run *run, struct error *err)
   return true;
 }
 
-static void remember(struct store_run *run, int64_t id, int64_t amount)
+void journal_remember(struct journal_run *run, int64_t id, int64_t amount)
 {
   run->newest = id;
-  run->reserved[run->count++] = (struct store_reserved){id, amount};
+  run->reserved[run->count++] = (struct journal_reserved){id, amount};
   if (__builtin_add_overflow(run->total, amount, &run->total)) run->total = INT64_MAX;
 }
 
 /* Only a total that has not reached the largest amount is still a sum. */
-static void correct(struct store_run *run, int64_t id, int64_t amount)
+void journal_correct(struct journal_run *run, int64_t id, int64_t amount)
 {
   size_t low = 0, high = run->count;
   while (low < high) {
@@ -177,173 +186,4 @@ void journal_day_advance(struct journal_day *day, const struct journal_now *now)
   day->time = time;
   snprintf(day->clock, sizeof day->clock, "%s", now->clock);
   day->read_at = now->read_at;
-}
-
-bool journal_is_same(const struct store_run *run, struct error *err)
-{
-  if (!run->replaced) return true;
-  error_set(err, ERROR_STORE,
-            "the store was removed or replaced during this run, and the journal with it; nothing "
-            "was bought. Restore it, or run again to continue with the present one");
-  return false;
-}
-
-bool journal_is_new(const struct store_run *run, int64_t id, struct error *err)
-{
-  if (id > run->newest) return true;
-  error_set(err, ERROR_STORE,
-            "the store was set back during this run: entries of its journal are gone; nothing was "
-            "bought. Restore the newest copy, or run again to continue with the present one");
-  return false;
-}
-
-/* The functions below queue jobs; the driver runs them on the store's thread. */
-
-static void work_account(struct store_job *job, struct store_driver *driver)
-{
-  driver->ops->account(driver, (struct journal_account *)job);
-}
-
-static void work_find(struct store_job *job, struct store_driver *driver)
-{
-  driver->ops->find(driver, (struct journal_find *)job);
-}
-
-static void work_list(struct store_job *job, struct store_driver *driver)
-{
-  driver->ops->list(driver, (struct journal_list *)job);
-}
-
-static void work_intend(struct store_job *job, struct store_driver *driver)
-{
-  struct journal_intend *intend = (struct journal_intend *)job;
-  struct store_run *run = driver->run;
-  intend->run_spent = run->total;
-  if (!journal_is_same(run, &job->err) || !make_room(run, &job->err) ||
-      !driver->ops->intend(driver, intend))
-    return;
-  if (intend->verdict == JOURNAL_RESERVED && !intend->rehearse)
-    remember(run, intend->id, intend->entry.quote);
-}
-
-unsigned journal_settles(const struct journal_settle *settle)
-{
-  return JOURNAL_OPEN | (settle->proven ? 1U << JOURNAL_NOT_PLACED : 0);
-}
-
-static void work_settle(struct store_job *job, struct store_driver *driver)
-{
-  struct journal_settle *settle = (struct journal_settle *)job;
-  if (!journal_is_same(driver->run, &job->err) || !driver->ops->settle(driver, settle) ||
-      !settle->changed)
-    return;
-  if (settle->state == JOURNAL_NOT_PLACED)
-    correct(driver->run, settle->id, 0);
-  else if (settle->price != JOURNAL_NO_PRICE)
-    correct(driver->run, settle->id, settle->price);
-}
-
-static void work_amend(struct store_job *job, struct store_driver *driver)
-{
-  struct journal_amend *amend = (struct journal_amend *)job;
-  if (journal_is_same(driver->run, &job->err) && driver->ops->amend(driver, amend) &&
-      amend->changed && amend->price != JOURNAL_NO_PRICE)
-    correct(driver->run, amend->id, amend->price);
-}
-
-static void work_prune(struct store_job *job, struct store_driver *driver)
-{
-  if (journal_is_same(driver->run, &job->err))
-    driver->ops->prune(driver, (struct journal_prune *)job);
-}
-
-static void work_retire(struct store_job *job, struct store_driver *driver)
-{
-  if (journal_is_same(driver->run, &job->err))
-    driver->ops->retire(driver, (struct journal_retire *)job);
-}
-
-static void work_review(struct store_job *job, struct store_driver *driver)
-{
-  struct journal_review *review = (struct journal_review *)job;
-  review->open = review->settled = (struct journal_list){0};
-  review->baseline = NULL;
-  if (!driver->ops->review(driver, review)) journal_review_free(review);
-}
-
-static void work_lock(struct store_job *job, struct store_driver *driver)
-{
-  if (journal_is_same(driver->run, &job->err))
-    driver->ops->lock(driver, (struct journal_lock *)job);
-}
-
-bool journal_lost(struct error *err)
-{
-  error_set(err, ERROR_STORE,
-            "this process lost the lock of the account: it was stopped or cut off from the store "
-            "for "
-            "too long, or the store was replaced; try again");
-  return false;
-}
-
-bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err)
-{
-  return token == 0 || token == driver->token || journal_lost(err);
-}
-
-static void submit(struct store *store, struct store_job *job,
-                   void (*work)(struct store_job *job, struct store_driver *driver))
-{
-  job->work = work;
-  store_submit(store, job);
-}
-
-void journal_account(struct store *store, struct journal_account *account)
-{
-  submit(store, &account->job, work_account);
-}
-
-void journal_find(struct store *store, struct journal_find *find)
-{
-  submit(store, &find->job, work_find);
-}
-
-void journal_list(struct store *store, struct journal_list *list)
-{
-  submit(store, &list->job, work_list);
-}
-
-void journal_intend(struct store *store, struct journal_intend *intend)
-{
-  submit(store, &intend->job, work_intend);
-}
-
-void journal_settle(struct store *store, struct journal_settle *settle)
-{
-  submit(store, &settle->job, work_settle);
-}
-
-void journal_amend(struct store *store, struct journal_amend *amend)
-{
-  submit(store, &amend->job, work_amend);
-}
-
-void journal_review(struct store *store, struct journal_review *review)
-{
-  submit(store, &review->job, work_review);
-}
-
-void journal_prune(struct store *store, struct journal_prune *prune)
-{
-  submit(store, &prune->job, work_prune);
-}
-
-void journal_retire(struct store *store, struct journal_retire *retire)
-{
-  submit(store, &retire->job, work_retire);
-}
-
-void journal_lock(struct store *store, struct journal_lock *lock)
-{
-  submit(store, &lock->job, work_lock);
 }

@@ -170,25 +170,13 @@ struct journal_day {
   int64_t read_at;
 };
 
-/* The clocks at an intent. */
-struct journal_now {
-  const char *clock; /* a boot id, or a cluster's system identifier */
-  int64_t read_at;   /* microseconds of it */
-  int64_t wall;      /* the store's, in microseconds since 1970 */
-  int64_t server;    /* microseconds since 1970; 0: not known */
-};
-
-/* Moves an account's day on to the present time. For the drivers. */
-void journal_day_advance(struct journal_day *day, const struct journal_now *now);
-void journal_day_format(int64_t day, char text[11]);
-
 enum journal_verdict {
   JOURNAL_RESERVED, /* written, id is set */
   JOURNAL_EXISTS,   /* the key has an entry that is open or placed: `existing` */
   JOURNAL_REFUSED   /* above the allowance; nothing written */
 };
 
-/* Writes an intent and reserves its quote within the allowance, in one durable transaction. It
+/* Writes an intent and reserves its quote within the allowance, in one transaction. It
  * counts what this run (run_id) and this account's day have reserved or spent, in total and from
  * the budget (the table `spent` has the sums, which triggers update). A key whose entry was not
  * placed may be used again: the new entry replaces the old one. */
@@ -260,7 +248,7 @@ struct journal_prune {
   struct store_job job;
   const char *account;
   int64_t before; /* microseconds since 1970, by the store's clock */
-  size_t pruned, removed;
+  int64_t pruned, removed;
 };
 
 /* Marks the purchases of orders that have ended. A list of stems leaves them out, so that its work
@@ -290,28 +278,17 @@ struct journal_review {
 /* Frees the results of a review. */
 void journal_review_free(struct journal_review *review);
 
-/* All jobs that write are on disk before they are done. */
+/* All jobs that write are on disk before they are done. Two need less: an intent survives the end
+ * of this process, and is on disk once its entry is written as sent; so does a lock. */
 void journal_account(struct store *store, struct journal_account *account);
 void journal_find(struct store *store, struct journal_find *find);
 void journal_list(struct store *store, struct journal_list *list);
 void journal_intend(struct store *store, struct journal_intend *intend);
-/* Bits of the states from which a settling may move its entry on. */
-unsigned journal_settles(const struct journal_settle *settle);
-
 void journal_settle(struct store *store, struct journal_settle *settle);
 void journal_amend(struct store *store, struct journal_amend *amend);
 void journal_review(struct store *store, struct journal_review *review);
 void journal_prune(struct store *store, struct journal_prune *prune);
 void journal_retire(struct store *store, struct journal_retire *retire);
 void journal_lock(struct store *store, struct journal_lock *lock);
-
-struct journal_spent {
-  int64_t run, day;
-};
-
-/* Whether the quote fits into the allowance and the budget, given what was spent before. If not,
- * fills in limit, allowed, spent and of_purse, and returns false. For the drivers. */
-bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
-                    const struct journal_spent *purse);
 
 #endif

@@ -73,6 +73,11 @@ const char *db_text(const struct db_row *row, int column)
   return db_bytes(row, column, &size);
 }
 
+bool db_is_null(const struct db_row *row, int column)
+{
+  return !db_text(row, column);
+}
+
 int64_t db_number(const struct db_row *row, int column)
 {
   return row->driver->ops->number(row, column);

@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "charge/journal.h"
 #include "store/store.h"
 
 /* The text of a statement is the same for both kinds of store, with parameters $1, $2 …, apart from
@@ -19,8 +18,9 @@
 
 /* The store's clock in microseconds since 1970, and one that cannot be set: that of this boot, or
  * again the database's. Compare the values of such a clock only if driver.clock is the same. */
-#define DB_NOW DB_EITHER("now()", "(extract(epoch from clock_timestamp()) * 1000000)::int8")
-#define DB_TICK DB_EITHER("tick()", "(extract(epoch from clock_timestamp()) * 1000000)::int8")
+#define DB_SERVER_TIME "(extract(epoch from clock_timestamp()) * 1000000)::int8"
+#define DB_NOW DB_EITHER("now()", DB_SERVER_TIME)
+#define DB_TICK DB_EITHER("tick()", DB_SERVER_TIME)
 
 /* Locks the rows that were read until the end of the transaction. */
 #define DB_FOR_UPDATE DB_EITHER("", " FOR UPDATE")
@@ -99,39 +99,26 @@ struct store_ops {
   bool (*claim)(struct store_driver *driver, int64_t token, struct error *err);
   bool (*unclaim)(struct store_driver *driver, struct error *err);        /* all of its tokens */
   bool (*pooled)(struct store_driver *driver, struct store_check *check); /* NULL: never pooled */
-
-  /* The operations of subjects that bring no statements of their own yet. */
-  bool (*account)(struct store_driver *driver, struct journal_account *account);
-  bool (*find)(struct store_driver *driver, struct journal_find *find);
-  bool (*list)(struct store_driver *driver, struct journal_list *list);
-  bool (*intend)(struct store_driver *driver, struct journal_intend *intend);
-  bool (*settle)(struct store_driver *driver, struct journal_settle *settle);
-  bool (*amend)(struct store_driver *driver, struct journal_amend *amend);
-  bool (*review)(struct store_driver *driver, struct journal_review *review);
-  bool (*prune)(struct store_driver *driver, struct journal_prune *prune);
-  bool (*retire)(struct store_driver *driver, struct journal_retire *retire);
-  bool (*lock)(struct store_driver *driver, struct journal_lock *lock);
-  int64_t (*tend)(struct store_driver *driver);
 };
 
 /* What this process remembers of the store that it began with. It outlives a driver. */
 struct store_run {
-  char id[40];    /* set when the store was created; empty: not read yet */
-  bool replaced;  /* the present store has another id: this run spends no more */
-  int64_t newest; /* the highest id of an entry that this process has committed */
-  struct store_reserved {
-    int64_t id, amount;
-  } * reserved; /* what this process's entries count towards per_run, in ascending order of ids;
-                   changes of the store by others cannot reduce it */
-  size_t count, capacity;
-  int64_t total; /* sum of these */
+  char id[40];   /* set when the store was created; empty: not read yet */
+  bool replaced; /* the present store has another id: this run spends no more */
+  /* What a subject keeps here. */
+  void *kept;
+  void (*free)(void *kept);
+  /* Does periodic work when there is no job, and returns in how many microseconds it wants to be
+   * called again; negative: not before the next job. NULL: there is no periodic work. */
+  int64_t (*tend)(struct store_driver *driver);
+  /* Called before a driver is closed. NULL: there is nothing to do. */
+  void (*leave)(struct store_driver *driver, bool usable);
 };
 
 struct store_driver {
   const struct store_ops *ops;
   struct store_run *run;
   char clock[64]; /* the name of the clock that cannot be set: a boot, or a database */
-  int64_t token;  /* of the account's lock that is held (journal_lock); 0: none */
 };
 
 extern const struct store_ops store_sqlite, store_postgres;
@@ -164,6 +151,7 @@ bool db_read_clock(struct store_driver *driver, struct db_clock *clock, struct e
 /* The columns of a row; a text is valid while the row is read, NULL for SQL NULL. */
 const char *db_text(const struct db_row *row, int column);
 const void *db_bytes(const struct db_row *row, int column, size_t *size);
+bool db_is_null(const struct db_row *row, int column);
 int64_t db_number(const struct db_row *row, int column); /* 0 for SQL NULL; a bool is 0 or 1 */
 bool db_copy(const struct db_row *row, int column, char **copy, struct error *err);
 
@@ -182,16 +170,6 @@ char *store_name(const char *location);
 void store_identify(struct store_run *run, const char *id);
 
 /* False with a store error when the store is not the one that this process began with. */
-bool journal_is_same(const struct store_run *run, struct error *err);
+bool store_is_same(const struct store_run *run, struct error *err);
 
-#define JOURNAL_STEM "rtrim(key, '0123456789')"
-#define JOURNAL_UNESCAPED(text)                                           \
-  "replace(replace(replace(replace(replace(replace(replace(replace(" text \
-  ", '%3A', ':'), "                                                       \
-  "'%2F', '/'), '%3D', '='), '%2B', '+'), '%40', '@'), '%2C', ','), '%20', ' '), '%25', '%')"
-
-bool journal_lost(struct error *err);
-bool journal_holds(const struct store_driver *driver, int64_t token, struct error *err);
-bool journal_is_new(const struct store_run *run, int64_t id, struct error *err);
-char *journal_prefix_end(const char *prefix);
 #endif

@@ -100,11 +100,7 @@ static bool fail_lost(struct postgres *pg, struct error *err, const char *said)
 static bool fail_result(struct postgres *pg, const PGresult *result, struct error *err)
 {
   const char *state = pg->lib.PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  bool other_version = state && strcmp(state, "22012") == 0; /* PG_GUARD */
-  if (state && strcmp(state, "2201E") == 0) {                /* PG_LOCK_HOLD */
-    pg->driver.token = 0;
-    return journal_lost(err);
-  }
+  bool other_version = state && strcmp(state, "22012") == 0; /* of `guard` */
   bool away = !state || other_version || strncmp(state, "57P", 3) == 0 ||
               strncmp(state, "08", 2) == 0 || pg->lib.PQstatus(pg->connection) == CONNECTION_BAD;
   if (away) return fail_lost(pg, err, pg->lib.PQresultErrorMessage(result));
@@ -214,49 +210,6 @@ PGresult *postgres_query(struct postgres *pg, const char *text, struct error *er
   return answer(pg, pg->lib.PQsendQuery(pg->connection, text), err);
 }
 
-/* Sends everything that was queued. */
-static PGresult *answer_pipeline(struct postgres *pg, bool sent, struct error *err)
-{
-  return answer(pg, sent && pg->lib.PQpipelineSync(pg->connection), err);
-}
-
-static bool send(struct postgres *pg, enum postgres_statement name,
-                 const struct postgres_param *params, bool binary, struct error *err)
-{
-  const char *values[16];
-  int sizes[16], formats[16], count = postgres_texts[name].params;
-  for (int i = 0; i < count; i++) {
-    values[i] = params[i].value;
-    sizes[i] = params[i].size;
-    formats[i] = params[i].size > 0;
-  }
-  return pg->lib.PQsendQueryParams(pg->connection, postgres_texts[name].text, count, NULL, values,
-                                   sizes, formats, binary ? 1 : 0) ||
-         fail_lost(pg, err, pg->lib.PQerrorMessage(pg->connection));
-}
-
-bool postgres_ahead(struct postgres *pg, enum postgres_statement name,
-                    const struct postgres_param *params, struct error *err)
-{
-  return send(pg, name, params, false, err);
-}
-
-PGresult *postgres_run(struct postgres *pg, enum postgres_statement name,
-                       const struct postgres_param *params, bool binary, struct error *err)
-{
-  return send(pg, name, params, binary, err) ? answer_pipeline(pg, true, err) : NULL;
-}
-
-bool postgres_do(struct postgres *pg, enum postgres_statement name,
-                 const struct postgres_param *params, int *rows, struct error *err)
-{
-  PGresult *result = postgres_run(pg, name, params, false, err);
-  if (!result) return false;
-  if (rows) *rows = atoi(pg->lib.PQcmdTuples(result));
-  pg->lib.PQclear(result);
-  return true;
-}
-
 static void disconnect(struct postgres *pg)
 {
   if (pg->connection) pg->lib.PQfinish(pg->connection);
@@ -314,11 +267,10 @@ static bool identify(struct postgres *pg, struct error *err)
   if (found) store_identify(pg->driver.run, pg->lib.PQgetvalue(result, 0, 0));
   pg->lib.PQclear(result);
   if (!found) return postgres_damaged(pg, err, "its version is missing");
-  return journal_is_same(pg->driver.run, err);
+  return store_is_same(pg->driver.run, err);
 }
 
-/* From now on statements are sent in a pipeline and their results read together (postgres_ahead).
- */
+/* From now on statements are sent in a pipeline and their results read together. */
 static bool begin_pipeline(struct postgres *pg, struct error *err)
 {
   pg->pipelined = pg->lib.PQenterPipelineMode(pg->connection) == 1;
@@ -334,68 +286,6 @@ static bool connect_server(struct postgres *pg, struct error *err)
          (pg->lib.PQsetnonblocking(pg->connection, 1) == 0 || fail_lost(pg, err, "cannot wait")) &&
          ask_server(pg, err) && postgres_migrate(pg, err) && identify(pg, err) &&
          begin_pipeline(pg, err);
-}
-
-static bool guard(struct postgres *pg, struct error *err)
-{
-  char version[12];
-  snprintf(version, sizeof version, "%d", postgres_version());
-  const struct postgres_param params[] = {{.value = version},
-                                          {.value = pg->driver.run->id},
-                                          {.value = ""}};
-  return postgres_ahead(pg, PG_GUARD, params, err);
-}
-
-/* A commit waits for the server's disk; no timeout of the server ends that, only this one does. */
-static bool transact_once(struct postgres *pg,
-                          bool (*body)(struct postgres *pg, void *arg, struct error *err),
-                          void *arg, struct error *err)
-{
-  struct error ignored = ERROR_INIT;
-  pg->committing = false;
-  bool ok = postgres_ahead(pg, PG_BEGIN, NULL, err) && guard(pg, err) && body(pg, arg, err);
-  pg->committing = ok;
-  ok = ok && postgres_do(pg, PG_COMMIT, NULL, NULL, err);
-  if (!ok && !pg->lost) postgres_do(pg, PG_ROLLBACK, NULL, NULL, &ignored);
-  return ok;
-}
-
-static bool run_once(struct postgres *pg,
-                     bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
-                     struct error *err)
-{
-  pg->committing = false;
-  return guard(pg, err) && body(pg, arg, err);
-}
-
-typedef bool run_body(struct postgres *pg,
-                      bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
-                      struct error *err);
-
-/* Not repeated for a silent server: that would double the wait. */
-static bool run_twice(struct postgres *pg, run_body *run,
-                      bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
-                      struct error *err)
-{
-  int64_t began = loop_clock();
-  if (run(pg, body, arg, err)) return true;
-  if (!pg->lost || pg->committing || loop_clock() - began > LONGEST_WAIT / 4) return false;
-  *err = ERROR_INIT;
-  return connect_server(pg, err) && run(pg, body, arg, err);
-}
-
-bool postgres_transact(struct postgres *pg,
-                       bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
-                       struct error *err)
-{
-  return run_twice(pg, transact_once, body, arg, err);
-}
-
-bool postgres_read(struct postgres *pg,
-                   bool (*body)(struct postgres *pg, void *arg, struct error *err), void *arg,
-                   struct error *err)
-{
-  return run_twice(pg, run_once, body, arg, err);
 }
 
 struct arguments {
@@ -483,9 +373,10 @@ static bool receive_all(struct postgres *pg, struct error *err)
     }
     if (!result)
       at++;
-    else if (ok && !is_good(pg, result))
+    else if (ok && !is_good(pg, result)) {
+      if (at + 1 < pg->pending_count) pg->committing = false; /* that did not run either */
       ok = fail_result(pg, result, err);
-    else if (ok && at < pg->pending_count)
+    } else if (ok && at < pg->pending_count)
       ok = deliver(pg, &pg->pending[at], result, err);
     pg->lib.PQclear(result);
   }
@@ -513,6 +404,21 @@ static bool was_closed(struct postgres *pg)
   return pg->lib.PQstatus(pg->connection) != CONNECTION_OK;
 }
 
+/* Runs before every transaction, with effect for that one only, since a pooler in between may use
+ * another session for each: operators of other schemas are not found, waits at the server are
+ * limited, and the owner's setting of durability is respected unless it is off. Another version of
+ * the schema, or another store in its place, causes a division by zero (error 22012): the
+ * connection is made again, which reports the reason. For the same reason no statement is prepared
+ * at the server. */
+static const char guard[] =
+    "SELECT set_config('search_path', 'pg_catalog, proxylua, pg_temp', true), "
+    "set_config('statement_timeout', '15s', true), set_config('lock_timeout', '15s', true), "
+    "set_config('idle_in_transaction_session_timeout', '15s', true), "
+    "CASE WHEN $3 = 'off' THEN set_config('synchronous_commit', 'off', true) WHEN "
+    "current_setting('synchronous_commit') = 'off' THEN "
+    "set_config('synchronous_commit', 'on', true) END, "
+    "1 / (version = $1::int AND id = $2)::int FROM proxylua.version";
+
 static bool begin(struct store_driver *driver, enum db_safety safety, struct error *err)
 {
   struct postgres *pg = (struct postgres *)driver;
@@ -523,7 +429,7 @@ static bool begin(struct store_driver *driver, enum db_safety safety, struct err
   const char *how = pg->reads ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
                               : "BEGIN ISOLATION LEVEL READ COMMITTED";
   return db_run(driver, how, NULL, 0, NULL, err) &&
-         db_run(driver, postgres_texts[PG_GUARD].text,
+         db_run(driver, guard,
                 DB_WITH(DB_NUMBER(postgres_version()), DB_TEXT(driver->run->id),
                         DB_TEXT(safety == DB_LOOSE ? "off" : "")),
                 NULL, err);
@@ -584,10 +490,11 @@ static bool read_backend(void *arg, const struct db_row *row, struct error *err)
 
 static bool ask_backend(struct store_driver *driver, void *arg, struct error *err)
 {
-  return db_read(driver, "SELECT pg_backend_pid()", NULL, 0, read_backend, arg, err);
+  return db_read(driver, "SELECT pg_backend_pid()", NULL, 0, read_backend, arg, err) &&
+         db_sync(driver, err);
 }
 
-/* A pooler gives each client a number of its own at the start. The statement runs in a transaction,
+/* A pooler gives each client a number of its own at the start. The transaction goes on after that,
  * which a pooler in statement mode refuses. */
 static bool is_pooled(struct store_driver *driver, struct store_check *check)
 {
@@ -601,7 +508,6 @@ static bool is_pooled(struct store_driver *driver, struct store_check *check)
 static void close_postgres(struct store_driver *driver)
 {
   struct postgres *pg = (struct postgres *)driver;
-  postgres_unlock(pg);
   disconnect(pg);
   if (pg->password) explicit_bzero(pg->password, strlen(pg->password));
   if (pg->location) explicit_bzero(pg->location, strlen(pg->location));
@@ -677,15 +583,4 @@ const struct store_ops store_postgres = {
     .number = number,
     .damaged = damaged,
     .pooled = is_pooled,
-    .account = postgres_account,
-    .find = postgres_find,
-    .list = postgres_list,
-    .intend = postgres_intend,
-    .settle = postgres_settle,
-    .amend = postgres_amend,
-    .review = postgres_review,
-    .prune = postgres_prune,
-    .retire = postgres_retire,
-    .lock = postgres_lock,
-    .tend = postgres_tend,
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/fragments.h"
 #include "store/postgres.h"
 
 /* migrations[n] leads from version n to n + 1. Never change a released one: add another. */
@@ -99,7 +100,7 @@ static const char *const migrations[] = {
     "  FROM proxylua.ledgers l WHERE l.account = c.account;"
     "ALTER TABLE proxylua.charges ALTER period SET NOT NULL, ALTER purse SET NOT NULL;"
     "CREATE INDEX charges_by_change ON proxylua.charges (account, updated_at);"
-    "CREATE TABLE proxylua.locks (" /* the lock of an account (lock_postgres.c) */
+    "CREATE TABLE proxylua.locks (" /* the lock of an account */
     "  account text PRIMARY KEY,"
     "  token int8 NOT NULL DEFAULT 0," /* of the holder; random */
     "  until timestamptz NOT NULL DEFAULT '-infinity',"
@@ -160,6 +161,22 @@ static const char *const migrations[] = {
 
     /* Whose connection shows that the holder of a lock still runs. */
     "ALTER TABLE proxylua.locks ADD backend int NOT NULL DEFAULT 0;",
+
+    /* The clocks of locks and intents as in a file. A process of before that holds a lock writes no
+     * more, since the version is another. */
+    "DROP TABLE proxylua.locks;"
+    "CREATE TABLE proxylua.locks (" /* the lock of an account (charge/lock_store.c) */
+    "  account text PRIMARY KEY,"
+    "  clock text NOT NULL," /* whose microseconds the times are */
+    "  token int8 NOT NULL," /* of the holder; 0: none */
+    "  until int8 NOT NULL,"
+    "  next int8 NOT NULL," /* of the first in the queue; 0: none */
+    "  next_until int8 NOT NULL,"
+    "  backend int4 NOT NULL" /* the holder's connection */
+    ") WITH (fillfactor = 20);"
+    "ALTER TABLE proxylua.charges ADD intent_clock text, ADD intent_at int8;"
+    "UPDATE proxylua.charges SET intent_at = created_at, intent_clock = 'postgresql ' || "
+    "  (SELECT system_identifier FROM pg_catalog.pg_control_system());",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
@@ -206,8 +223,8 @@ static bool execute(struct postgres *pg, const char *text, struct error *err)
 }
 
 /* Several processes may open a new database at once, so the version is read again under a lock. The
- * version table is locked too; every transaction of a running program has read it (PG_GUARD), so
- * these end before, or find another version. */
+ * version table is locked too; every transaction of a running program has read it (`guard` in
+ * postgres.c), so these end before, or find another version. */
 static bool migrate(struct postgres *pg, struct error *err)
 {
   int version;

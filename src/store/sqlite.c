@@ -20,123 +20,6 @@
                            */
 #define LONGEST_LOCK_IN_A_HURRY INT64_C(1000000)
 
-#define CHARGE_COLUMNS                                                                             \
-  "account, key, endpoint, params, params_hash, quote, state, order_id, price, answer, snapshot, " \
-  "host, pid, started, "                                                                           \
-  "run_id, day, created_at, updated_at, note, ended_clock, ended_at"
-
-#define CHARGE_READ "id, " CHARGE_COLUMNS ", pruned, intent_clock, intent_at"
-#define CHARGE_SELECTED \
-  "(?2 IS NULL OR account = ?2) AND (1 << state) & ?3 AND (?5 = 0 OR NOT pruned)"
-
-/* The entry with the highest number of the stem of a row of json_each. */
-#define LAST_OF_STEM(condition)                                                                    \
-  "SELECT (SELECT id FROM charges INDEXED BY charges_by_stem WHERE account = ?2 AND " JOURNAL_STEM \
-  " = value " condition                                                                            \
-  " ORDER BY length(key) DESC, key DESC LIMIT 1) "                                                 \
-  "FROM json_each(?5)"
-
-static const char *const texts[STATEMENTS] = {
-    [BEGIN] = "BEGIN IMMEDIATE",
-    [BEGIN_READ] = "BEGIN DEFERRED",
-    [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
-    [USER_VERSION] = "PRAGMA user_version",
-    [ACCOUNT_PUT] =
-        "INSERT INTO accounts (key, account, updated_at) VALUES (?1, coalesce("
-        "(SELECT account FROM accounts WHERE key = ?4), (SELECT account FROM accounts WHERE key = "
-        "?5), "
-        "(SELECT account FROM accounts WHERE key = ?6), ?2), ?3) ON CONFLICT (key) DO NOTHING",
-    [ACCOUNT_GET] = "SELECT account FROM accounts WHERE key = ?1",
-    [CHARGE_BY_KEY] = "SELECT " CHARGE_READ " FROM charges WHERE account = ?1 AND key = ?2",
-    [CHARGE_BY_ID] = "SELECT " CHARGE_READ " FROM charges WHERE id = ?1",
-    [CHARGE_LIST] = "SELECT " CHARGE_READ
-                    " FROM charges WHERE id > ?1 AND (?2 IS NULL OR account = ?2) "
-                    "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
-    [CHARGE_LIST_OPEN] = "SELECT " CHARGE_READ
-                         " FROM charges INDEXED BY charges_open WHERE id > ?1 AND (?2 IS NULL OR "
-                         "account = ?2) AND state NOT IN (2, 3) AND (1 << state) & ?3 "
-                         "AND updated_at >= ?5 ORDER BY id LIMIT ?4",
-    [CHARGE_LIST_SINCE] =
-        "SELECT " CHARGE_READ
-        " FROM charges INDEXED BY charges_by_change WHERE id > ?1 AND account = ?2 "
-        "AND (1 << state) & ?3 AND updated_at >= ?5 ORDER BY id LIMIT ?4",
-    [CHARGE_LIST_NEWEST] = "SELECT " CHARGE_READ " FROM charges WHERE id < ?1 AND " CHARGE_SELECTED
-                           " ORDER BY id DESC LIMIT ?4",
-    [CHARGE_COUNT] = "SELECT count(*) FROM charges WHERE " CHARGE_SELECTED,
-    [CHARGE_LIST_KEYS] = "SELECT " CHARGE_READ
-                         " FROM charges WHERE account = ?2 AND key > ?1 AND key < ?5 "
-                         "AND (1 << state) & ?3 ORDER BY key LIMIT ?4",
-    [CHARGE_LIST_ORDERS] =
-        "SELECT " CHARGE_READ
-        " FROM charges INDEXED BY charges_by_order WHERE +id > ?1 AND account = ?2 AND state = 2 "
-        "AND order_id IN (SELECT value FROM json_each(?5)) AND (1 << state) & ?3 ORDER BY id "
-        "LIMIT ?4",
-    [CHARGE_LIST_STEMS] =
-        "SELECT " CHARGE_READ
-        " FROM charges WHERE +id > ?1 AND id IN (SELECT id FROM charges INDEXED BY charges_stock "
-        "WHERE account = ?2 AND " JOURNAL_STEM " IN (SELECT value FROM json_each(?5)) AND "
-        "state = 2 AND endpoint = 'orders.create' AND NOT retired UNION " LAST_OF_STEM(
-            "AND state = 2") " UNION " LAST_OF_STEM("") ") AND (1 << state) & ?3 ORDER BY id "
-                                                        "LIMIT ?4",
-    [CHARGE_RETIRE] =
-        "UPDATE charges SET retired = 1 WHERE account = ?1 AND state = 2 AND endpoint = "
-        "'orders.create' AND order_id IN (SELECT value FROM json_each(?2)) AND NOT retired",
-    [CHARGE_PRUNE] =
-        "UPDATE charges SET pruned = 1, answer = CASE WHEN endpoint = "
-        "'orders.extend' THEN answer ELSE json_object('id', order_id) END, note = NULL, "
-        "host = NULL, run_id = '', ended_clock = NULL, ended_at = NULL "
-        "WHERE account = ?1 AND updated_at < ?2 AND state = 2 AND NOT pruned",
-    [CHARGE_REMOVE] = "DELETE FROM charges WHERE account = ?1 AND updated_at < ?2 AND state = 3",
-    [RUNS_FORGET] = "DELETE FROM spent WHERE span > 'run ' AND span < 'run!' AND updated_at < ?1",
-    [CHARGE_INSERT] =
-        "INSERT INTO charges (" CHARGE_COLUMNS
-        ", period, purse, intent_clock, intent_at) VALUES "
-        "(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, "
-        "NULL, NULL, NULL, ?15, ?16, ?17, ?18)",
-    [CHARGE_FORGET] = "DELETE FROM charges WHERE account = ?1 AND key = ?2",
-    [CHARGE_SETTLE] =
-        "UPDATE charges SET state = ?2, order_id = coalesce(?3, order_id), price = coalesce(?4, "
-        "price), "
-        "answer = coalesce(?5, answer), updated_at = ?6, note = coalesce(?8, note), "
-        "ended_clock = coalesce(?9, ended_clock), ended_at = coalesce(?10, ended_at), "
-        "snapshot = CASE WHEN ?2 IN (2, 3) THEN " SQLITE_SNAPSHOT_KEPT
-        " ELSE snapshot END "
-        "WHERE id = ?1 AND (1 << state) & ?7 RETURNING account",
-    [CHARGE_AMEND] =
-        "UPDATE charges SET price = coalesce(?2, price), answer = coalesce(?3, "
-        "answer), note = coalesce(?4, note), updated_at = ?5 WHERE id = ?1 AND state "
-        "= 2 RETURNING account",
-    [CHARGE_LIST_SETTLED] =
-        "SELECT " CHARGE_READ
-        " FROM charges INDEXED BY charges_by_change WHERE account = ?1 AND updated_at >= ?2 "
-        "AND state IN (2, 3) ORDER BY updated_at DESC LIMIT ?3",
-    [BASELINE_PUT] =
-        "INSERT INTO ledgers (account, baseline, baseline_entry, baseline_clock, baseline_at) "
-        "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account) DO UPDATE SET baseline = ?2, "
-        "baseline_entry = ?3, baseline_clock = ?4, baseline_at = ?5",
-    [BASELINE_DROP] = "UPDATE ledgers SET baseline = NULL WHERE account = ?1",
-    [BASELINE_GET] =
-        "SELECT baseline, baseline_entry, baseline_clock, baseline_at FROM ledgers "
-        "WHERE account = ?1 AND baseline IS NOT NULL",
-    [LEDGER_GET] = "SELECT period, day, time, clock, read_at FROM ledgers WHERE account = ?1",
-    [LEDGER_PUT] =
-        "INSERT INTO ledgers (account, period, day, time, clock, read_at) VALUES (?1, ?2, ?3, ?4, "
-        "?5, ?6) ON CONFLICT (account) DO UPDATE SET period = ?2, day = ?3, time = ?4, clock = "
-        "?5, read_at = ?6",
-    [SPENT_GET] = "SELECT amount FROM spent WHERE span = ?1 AND account = ?2 AND purse = ?3",
-    [SPENT_FORGET] = "DELETE FROM spent WHERE span = ?1 AND account = ?2",
-    [LOCK_GET] =
-        "SELECT token, until, next, next_until FROM locks WHERE account = ?1 AND clock = ?2",
-    [LOCK_PUT] =
-        "INSERT OR REPLACE INTO locks (account, clock, token, until, next, next_until) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    [LOCK_RENEW] = "UPDATE locks SET until = ?2 WHERE token = ?1",
-    [LOCK_GIVE] =
-        "UPDATE locks SET token = CASE WHEN token = ?1 THEN 0 ELSE token END, "
-        "next = CASE WHEN next = ?2 THEN 0 ELSE next END WHERE token = ?1 OR next = ?2",
-};
-
 static const char *hint(int code, int why)
 {
   if (why == ENOSPC || why == EDQUOT) code = SQLITE_FULL;
@@ -225,33 +108,16 @@ static int on_busy(void *arg, int count)
   return 1;
 }
 
-sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement name, struct error *err)
+static bool is_memory(const struct sqlite *sqlite)
 {
-  sqlite3_stmt **kept = &sqlite->statements[name];
-  if (*kept) return *kept;
-  if (sqlite3_prepare_v3(sqlite->db, texts[name], -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) !=
-      SQLITE_OK)
-    sqlite_fail(sqlite, err);
-  return *kept;
+  return strcmp(sqlite->path, ":memory:") == 0;
 }
 
-void sqlite_text(sqlite3_stmt *statement, int at, const char *text)
-{
-  sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
-}
-
-int64_t sqlite_wall_clock(void)
+static int64_t wall_clock(void)
 {
   struct timespec time;
   clock_gettime(CLOCK_REALTIME, &time);
   return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
-}
-
-bool sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, struct error *err)
-{
-  bool ok = sqlite3_step(statement) == SQLITE_DONE || sqlite_fail(sqlite, err);
-  sqlite3_reset(statement);
-  return ok;
 }
 
 bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err)
@@ -263,47 +129,50 @@ bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err)
   return code == SQLITE_OK || sqlite_fail(sqlite, err);
 }
 
-static bool run_kept(struct sqlite *sqlite, enum statement name, struct error *err)
+static bool read_version(void *arg, const struct db_row *row, struct error *err)
 {
-  sqlite3_stmt *statement = sqlite_statement(sqlite, name, err);
-  return statement && sqlite_run(sqlite, statement, err);
+  (void)err;
+  *(int64_t *)arg = db_number(row, 0);
+  return true;
 }
 
 /* A newer program may have migrated the file since it was opened. */
 static bool is_ours(struct sqlite *sqlite, struct error *err)
 {
-  sqlite3_stmt *statement = sqlite_statement(sqlite, USER_VERSION, err);
-  if (!statement) return false;
-  bool ok = sqlite3_step(statement) == SQLITE_ROW || sqlite_fail(sqlite, err);
-  int version = ok ? sqlite3_column_int(statement, 0) : 0;
-  sqlite3_reset(statement);
-  return ok && (version <= sqlite_version() || sqlite_refuse_newer(sqlite, err));
+  static const char query[] = "PRAGMA user_version";
+  int64_t version = 0;
+  return db_read(&sqlite->driver, query, NULL, 0, read_version, &version, err) &&
+         (version <= sqlite_version() || sqlite_refuse_newer(sqlite, err));
 }
 
 bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err)
 {
+  static const char take_write_lock[] = "BEGIN IMMEDIATE";
   if (durable != sqlite->durable) {
     if (!sqlite_execute(sqlite, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
                         err))
       return false;
     sqlite->durable = durable;
   }
-  return run_kept(sqlite, BEGIN, err) && (is_ours(sqlite, err) || sqlite_end(sqlite, false, err));
+  return db_run(&sqlite->driver, take_write_lock, NULL, 0, NULL, err) && is_ours(sqlite, err);
 }
 
 bool sqlite_end(struct sqlite *sqlite, bool ok, struct error *err)
 {
+  static const char commit[] = "COMMIT", roll_back[] = "ROLLBACK";
   struct error ignored;
-  ok = ok && run_kept(sqlite, COMMIT, err);
-  if (!ok && !sqlite3_get_autocommit(sqlite->db)) run_kept(sqlite, ROLLBACK, &ignored);
+  ok = ok && db_run(&sqlite->driver, commit, NULL, 0, NULL, err);
+  if (!ok && !sqlite3_get_autocommit(sqlite->db))
+    db_run(&sqlite->driver, roll_back, NULL, 0, NULL, &ignored);
   return ok;
 }
 
 static bool begin(struct store_driver *driver, enum db_safety safety, struct error *err)
 {
+  static const char of_one_moment[] = "BEGIN DEFERRED";
   struct sqlite *sqlite = (struct sqlite *)driver;
   if (safety != DB_READ) return sqlite_begin(sqlite, safety == DB_DURABLE, err);
-  return run_kept(sqlite, BEGIN_READ, err) && is_ours(sqlite, err);
+  return db_run(driver, of_one_moment, NULL, 0, NULL, err) && is_ours(sqlite, err);
 }
 
 static bool end(struct store_driver *driver, bool commit, struct error *err)
@@ -353,7 +222,7 @@ static void bind(sqlite3_stmt *statement, const struct db_value *values, size_t 
       sqlite3_bind_blob64(statement, at, value->size ? value->data : "", value->size,
                           SQLITE_STATIC);
     else
-      sqlite_text(statement, at, value->data);
+      sqlite3_bind_text(statement, at, value->data, -1, SQLITE_STATIC);
   }
 }
 
@@ -410,7 +279,7 @@ static bool damaged(struct store_driver *driver, const char *what, struct error 
 static void now(sqlite3_context *context, int count, sqlite3_value **values)
 {
   (void)count, (void)values;
-  sqlite3_result_int64(context, sqlite_wall_clock());
+  sqlite3_result_int64(context, wall_clock());
 }
 
 static void tick(sqlite3_context *context, int count, sqlite3_value **values)
@@ -419,13 +288,71 @@ static void tick(sqlite3_context *context, int count, sqlite3_value **values)
   sqlite3_result_int64(context, loop_clock());
 }
 
+/* Whether the process with a token still runs, stopped or not. */
+static void alive(sqlite3_context *context, int count, sqlite3_value **values)
+{
+  (void)count;
+  const struct sqlite *sqlite = sqlite3_user_data(context);
+  struct flock byte = {.l_type = F_WRLCK,
+                       .l_whence = SEEK_SET,
+                       .l_start = sqlite3_value_int64(values[0]),
+                       .l_len = 1};
+  sqlite3_result_int(context, is_memory(sqlite) ||
+                                  fcntl(sqlite->lock_fd, F_OFD_GETLK, &byte) != 0 ||
+                                  byte.l_type != F_UNLCK);
+}
+
+static bool fail_lock_file(const struct sqlite *sqlite, struct error *err)
+{
+  const char *why = strerror(errno),
+             *next = errno == ENOLCK   ? "its file system has no locks; use a local one"
+                     : errno == ENOSPC ? "make room and try again"
+                     : errno == EACCES ? "change its owner and mode so that you can write"
+                                       : "the folder must be writable";
+  error_set(err, ERROR_STORE, "the store %s: its lock file %s-lock: %s; %s", sqlite->path,
+            sqlite->path, why, next);
+  return false;
+}
+
+static bool open_lock_file(struct sqlite *sqlite, struct error *err)
+{
+  char *path = NULL;
+  if (sqlite->lock_fd >= 0) return true;
+  if (asprintf(&path, "%s-lock", sqlite->path) < 0) {
+    error_set(err, ERROR_INTERNAL, "out of memory");
+    return false;
+  }
+  sqlite->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  free(path);
+  return sqlite->lock_fd >= 0 || fail_lock_file(sqlite, err);
+}
+
+/* Has an open-file-description lock on one byte of a file beside the store, at the offset of the
+ * token. The kernel drops it when the process ends. */
+static bool claim(struct store_driver *driver, int64_t token, struct error *err)
+{
+  struct sqlite *sqlite = (struct sqlite *)driver;
+  struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = token, .l_len = 1};
+  if (is_memory(sqlite)) return true;
+  return open_lock_file(sqlite, err) &&
+         (fcntl(sqlite->lock_fd, F_OFD_SETLK, &byte) == 0 || fail_lock_file(sqlite, err));
+}
+
+static bool unclaim(struct store_driver *driver, struct error *err)
+{
+  const struct sqlite *sqlite = (const struct sqlite *)driver;
+  struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+  return sqlite->lock_fd < 0 || fcntl(sqlite->lock_fd, F_OFD_SETLK, &all) == 0 ||
+         fail_lock_file(sqlite, err);
+}
+
 static bool add_functions(struct sqlite *sqlite, struct error *err)
 {
   static const struct {
     const char *name;
     void (*run)(sqlite3_context *context, int count, sqlite3_value **values);
     int params;
-  } functions[] = {{"now", now, 0}, {"tick", tick, 0}};
+  } functions[] = {{"now", now, 0}, {"tick", tick, 0}, {"alive", alive, 1}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
     if (sqlite3_create_function_v2(sqlite->db, functions[i].name, functions[i].params,
                                    SQLITE_UTF8 | SQLITE_DIRECTONLY, sqlite, functions[i].run, NULL,
@@ -437,18 +364,12 @@ static bool add_functions(struct sqlite *sqlite, struct error *err)
 static void close_sqlite(struct store_driver *driver)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
-  for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(sqlite->statements[i]);
   for (size_t i = 0; i < sqlite->kept_count; i++) sqlite3_finalize(sqlite->kept[i].statement);
   free(sqlite->kept);
   sqlite3_close(sqlite->db);
   if (sqlite->lock_fd >= 0) close(sqlite->lock_fd);
   free(sqlite->path);
   free(sqlite);
-}
-
-static bool is_memory(const struct sqlite *sqlite)
-{
-  return strcmp(sqlite->path, ":memory:") == 0;
 }
 
 /* Writes to a file that was moved away or replaced would be lost. */
@@ -601,15 +522,6 @@ const struct store_ops store_sqlite = {
     .bytes = bytes,
     .number = number,
     .damaged = damaged,
-    .account = sqlite_account,
-    .find = sqlite_find,
-    .list = sqlite_list,
-    .intend = sqlite_intend,
-    .settle = sqlite_settle,
-    .amend = sqlite_amend,
-    .review = sqlite_review,
-    .prune = sqlite_prune,
-    .retire = sqlite_retire,
-    .lock = sqlite_lock,
-    .tend = sqlite_tend,
+    .claim = claim,
+    .unclaim = unclaim,
 };

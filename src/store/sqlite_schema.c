@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/fragments.h"
 #include "store/sqlite.h"
 
 #define APPLICATION_ID 0x70786c75 /* "pxlu" */
@@ -184,7 +185,8 @@ static const char *const migrations[] = {
     "CREATE INDEX charges_stock ON charges (account, " JOURNAL_STEM ") "
     "  WHERE state = 2 AND endpoint = 'orders.create' AND NOT retired;",
 
-    /* Who may charge an account (lock_sqlite.c). Times are microseconds of `clock`, the boot id. */
+    /* The lock of an account (charge/lock_store.c). Times are microseconds of `clock`, the boot id.
+     */
     "CREATE TABLE locks ("
     "  account TEXT PRIMARY KEY,"
     "  clock TEXT NOT NULL,"

@@ -100,12 +100,16 @@ static bool make_folders(char *path, struct error *err)
   return true;
 }
 
+static void close_driver(struct store *store, bool usable)
+{
+  if (store->run.leave) store->run.leave(store->driver, usable);
+  store->ops->close(store->driver);
+  store->driver = NULL;
+}
+
 static bool be_open(struct store *store, struct error *err)
 {
-  if (store->driver && store->ops->stale(store->driver)) {
-    store->ops->close(store->driver);
-    store->driver = NULL;
-  }
+  if (store->driver && store->ops->stale(store->driver)) close_driver(store, false);
   if (store->driver) return true;
   if (store->is_default && !make_folders(store->location, err)) return false;
   store->driver = store->ops->open(store->location, &store->hurry, &store->run, err);
@@ -116,9 +120,9 @@ static bool be_open(struct store *store, struct error *err)
 static void await_job(struct store *store)
 {
   int64_t due = -1;
-  if (store->driver && store->ops->tend) {
+  if (store->driver && store->run.tend) {
     pthread_mutex_unlock(&store->mutex);
-    due = store->ops->tend(store->driver);
+    due = store->run.tend(store->driver);
     pthread_mutex_lock(&store->mutex);
   }
   if (store->waiting.first || store->stop) return;
@@ -150,7 +154,7 @@ static void *work(void *arg)
     pthread_mutex_lock(&store->mutex);
   }
   pthread_mutex_unlock(&store->mutex);
-  if (store->driver) store->ops->close(store->driver);
+  if (store->driver) close_driver(store, true);
   return NULL;
 }
 
@@ -180,6 +184,15 @@ void store_submit(struct store *store, struct store_job *job)
   put(&store->waiting, job);
   pthread_cond_signal(&store->more);
   pthread_mutex_unlock(&store->mutex);
+}
+
+bool store_is_same(const struct store_run *run, struct error *err)
+{
+  if (!run->replaced) return true;
+  error_set(err, ERROR_STORE,
+            "the store was removed or replaced during this run, and the journal with it; nothing "
+            "was bought. Restore it, or run again to continue with the present one");
+  return false;
 }
 
 static void work_check(struct store_job *job, struct store_driver *driver)
@@ -333,6 +346,6 @@ void store_close(struct store *store)
   pthread_mutex_destroy(&store->mutex);
   free(store->location);
   free(store->name);
-  free(store->run.reserved);
+  if (store->run.kept) store->run.free(store->run.kept);
   free(store);
 }
