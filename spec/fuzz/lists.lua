@@ -28,8 +28,8 @@ local function check_record(record)
   end
 end
 
--- What a text holds, as one text: URLs, places and reasons. Of a text that cannot be read to its end
--- the reason alone: how far it was read depends on the pieces.
+-- What a text holds, as one text: URLs, places and reasons. Of a text that cannot be read to its
+-- end the reason alone: how far it was read depends on the pieces.
 local function read(text, size)
   local found = {}
   local function add(...) found[#found + 1] = table.concat({ ... }, "\t") end
