@@ -440,7 +440,7 @@ static bool read_amount(void *arg, const struct db_row *row, struct error *err)
   return true;
 }
 
-/* Everything that a decision needs, in one round trip; the ledger stays locked until the end. */
+/* Reads what a decision needs; the ledger stays locked until the end. */
 static bool gather(struct store_driver *driver, struct deciding *deciding, struct error *err)
 {
   const struct journal_intend *job = deciding->job;
@@ -460,8 +460,7 @@ static bool gather(struct store_driver *driver, struct deciding *deciding, struc
          db_read(driver, read_spent,
                  DB_WITH(DB_TEXT(run), DB_TEXT(deciding->purse), DB_TEXT(entry->account)),
                  read_amount, deciding, err) &&
-         db_read(driver, last_id, NULL, 0, read_number, &deciding->last, err) &&
-         db_sync(driver, err);
+         db_read(driver, last_id, NULL, 0, read_number, &deciding->last, err);
 }
 
 /* False with a store error when the id of a new entry would show that the store has been rolled
@@ -500,45 +499,68 @@ static bool write_intent(struct store_driver *driver, struct deciding *deciding,
                  read_number, &job->id, err);
 }
 
+static enum journal_verdict decide(const struct store_driver *driver, struct deciding *deciding)
+{
+  struct journal_intend *job = deciding->job;
+  const struct journal_now now = {.clock = driver->clock,
+                                  .read_at = deciding->clock.tick,
+                                  .wall = deciding->clock.now,
+                                  .server = job->server_time * 1000000};
+  int64_t period = deciding->day.period;
+  if (deciding->found && job->existing.state != JOURNAL_NOT_PLACED) return JOURNAL_EXISTS;
+  journal_day_advance(&deciding->day, &now);
+  journal_day_format(deciding->day.day, job->day);
+  if (deciding->day.period != period) deciding->all.day = deciding->of_purse.day = 0;
+  return journal_allows(job, &deciding->all, &deciding->of_purse) ? JOURNAL_RESERVED
+                                                                  : JOURNAL_REFUSED;
+}
+
 static bool intend(struct store_driver *driver, void *arg, struct error *err)
 {
   struct deciding *deciding = arg;
   struct journal_intend *job = deciding->job;
   *deciding = (struct deciding){.job = job, .run = deciding->run, .purse = deciding->purse};
   journal_entry_free(&job->existing);
-  if (!gather(driver, deciding, err) || !journal_has_lock(driver, job->token, deciding->held, err))
+  if (!gather(driver, deciding, err)) return false;
+  if (job->rehearse) return true;
+  if (!db_sync(driver, err) || !journal_has_lock(driver, job->token, deciding->held, err))
     return false;
-  job->verdict = JOURNAL_EXISTS;
-  if (deciding->found && job->existing.state != JOURNAL_NOT_PLACED) return true;
-  int64_t period = deciding->day.period;
-  journal_day_advance(&deciding->day, &(struct journal_now){.clock = driver->clock,
-                                                            .read_at = deciding->clock.tick,
-                                                            .wall = deciding->clock.now,
-                                                            .server = job->server_time * 1000000});
-  journal_day_format(deciding->day.day, job->day);
-  if (deciding->day.period != period) deciding->all.day = deciding->of_purse.day = 0;
-  job->verdict = JOURNAL_REFUSED;
-  if (!journal_allows(job, &deciding->all, &deciding->of_purse)) return true;
-  job->verdict = JOURNAL_RESERVED;
-  return job->rehearse || (is_new(deciding, err) && write_intent(driver, deciding, err));
+  job->verdict = decide(driver, deciding);
+  return job->verdict != JOURNAL_RESERVED ||
+         (is_new(deciding, err) && write_intent(driver, deciding, err));
+}
+
+static bool rehearse(struct store_driver *driver, struct deciding *deciding, struct error *err)
+{
+  struct journal_intend *job = deciding->job;
+  if (!db_transact(driver, DB_READ, intend, deciding, err) ||
+      !journal_has_lock(driver, job->token, deciding->held, err))
+    return false;
+  job->verdict = decide(driver, deciding);
+  return true;
+}
+
+static bool reserve(struct store_driver *driver, struct deciding *deciding, struct error *err)
+{
+  const struct journal_intend *job = deciding->job;
+  if (!journal_reserve(deciding->run, err) ||
+      !db_transact(driver, DB_SHARED, intend, deciding, err))
+    return false;
+  if (job->verdict == JOURNAL_RESERVED) journal_remember(deciding->run, job->id, job->entry.quote);
+  return true;
 }
 
 static void work_intend(struct store_job *job, struct store_driver *driver)
 {
-  struct journal_intend *intend_job = (struct journal_intend *)job;
-  struct deciding deciding = {.job = intend_job, .run = journal_run(driver, &job->err)};
-  intend_job->existing = (struct journal_entry){0};
-  if (!deciding.run || !store_is_same(driver->run, &job->err) ||
-      !journal_reserve(deciding.run, &job->err))
-    return;
-  intend_job->run_spent = deciding.run->total;
-  deciding.purse = strndup(intend_job->entry.key, intend_job->purse.prefix);
-  bool ok =
-      (deciding.purse || out_of_memory(&job->err)) &&
-      db_transact(driver, intend_job->rehearse ? DB_READ : DB_SHARED, intend, &deciding, &job->err);
-  if (!ok || intend_job->verdict != JOURNAL_EXISTS) journal_entry_free(&intend_job->existing);
-  if (ok && intend_job->verdict == JOURNAL_RESERVED && !intend_job->rehearse)
-    journal_remember(deciding.run, intend_job->id, intend_job->entry.quote);
+  struct journal_intend *intent = (struct journal_intend *)job;
+  struct deciding deciding = {.job = intent, .run = journal_run(driver, &job->err)};
+  intent->existing = (struct journal_entry){0};
+  if (!deciding.run || !store_is_same(driver->run, &job->err)) return;
+  intent->run_spent = deciding.run->total;
+  deciding.purse = strndup(intent->entry.key, intent->purse.prefix);
+  bool ok = (deciding.purse || out_of_memory(&job->err)) &&
+            (intent->rehearse ? rehearse : reserve)(driver, &deciding, &job->err);
+  if (!ok || intent->verdict != JOURNAL_EXISTS) journal_entry_free(&intent->existing);
   free(deciding.purse);
 }
 
