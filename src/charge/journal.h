@@ -178,7 +178,7 @@ enum journal_verdict {
 
 /* Writes an intent and reserves its quote within the allowance, in one transaction. It
  * counts what this run (run_id) and this account's day have reserved or spent, in total and from
- * the budget (the table `spent` has the sums, which triggers update). A key whose entry was not
+ * the budget (the table `spent` has the sums). A key whose entry was not
  * placed may be used again: the new entry replaces the old one. */
 struct journal_intend {
   struct store_job job;

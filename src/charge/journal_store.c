@@ -115,6 +115,13 @@ static const char read_spent[] =
     " FROM spent WHERE "
     "span = 'day ' || (SELECT period FROM ledgers WHERE account = $3) AND account = $3 AND "
     "purse IN ('', $2)";
+/* Sums stop at the largest amount, which exceeds every allowance. */
+#define MAX_AMOUNT "9223372036854775807"
+static const char add_spent[] =
+    "INSERT INTO spent (span, account, purse, amount, updated_at) VALUES ($1, $2, $3, $4, " DB_NOW
+    ") ON CONFLICT (span, account, purse) DO UPDATE SET updated_at = excluded.updated_at, "
+    "amount = CASE WHEN spent.amount > " MAX_AMOUNT " - excluded.amount THEN " MAX_AMOUNT
+    " ELSE spent.amount + excluded.amount END";
 static const char last_id[] =
     "SELECT " DB_EITHER("seq FROM sqlite_sequence WHERE name = 'charges'",
                         "CASE WHEN is_called THEN last_value ELSE 0 END FROM charges_id_seq");
@@ -140,6 +147,18 @@ static const char settle_entry[] =
 static const char amend_entry[] =
     "UPDATE charges SET price = coalesce($4, price), answer = coalesce($5, answer), "
     "note = coalesce($6, note), updated_at = " DB_NOW " WHERE " CHANGEABLE;
+/* What an entry counts before and after its state ($4) and price ($5) change. */
+#define COUNTED "CASE WHEN c.state = 3 THEN 0 ELSE coalesce(c.price, c.quote) END"
+#define WILL_COUNT "CASE WHEN $4 = 3 THEN 0 ELSE coalesce($5, c.price, c.quote) END"
+static const char correct_spent[] =
+    "UPDATE spent SET updated_at = " DB_NOW ", amount = CASE WHEN " WILL_COUNT " > " COUNTED
+    " THEN CASE WHEN amount > " MAX_AMOUNT " - (" WILL_COUNT " - " COUNTED ") THEN " MAX_AMOUNT
+    " ELSE amount + (" WILL_COUNT " - " COUNTED
+    ") END "
+    "ELSE amount - (" COUNTED " - " WILL_COUNT ") END FROM charges AS c WHERE " CHANGEABLE
+    " AND " WILL_COUNT " != " COUNTED
+    " AND spent.span IN ('day ' || c.period, 'run ' || c.run_id) AND "
+    "spent.account IN ('', c.account) AND spent.purse IN ('', c.purse)";
 static const char put_baseline[] =
     "INSERT INTO ledgers (account, baseline, baseline_entry, baseline_clock, baseline_at) "
     "SELECT account, CAST($4 AS text), id, CAST($5 AS text), " DB_TICK
@@ -397,6 +416,8 @@ static void work_account(struct store_job *job, struct store_driver *driver)
   db_transact(driver, account_job->put ? DB_DURABLE : DB_READ, account, job, &job->err);
 }
 
+#define RUN_SPAN 128 /* "run ID" */
+
 struct deciding {
   struct journal_intend *job;
   struct journal_run *run;
@@ -445,7 +466,7 @@ static bool gather(struct store_driver *driver, struct deciding *deciding, struc
 {
   const struct journal_intend *job = deciding->job;
   const struct journal_entry *entry = &job->entry;
-  char run[128];
+  char run[RUN_SPAN];
   const struct db_value of[] = {DB_TEXT(entry->account), DB_TEXT(entry->key)};
   snprintf(run, sizeof run, "run %s", entry->run_id);
   bool ok = job->rehearse ? db_read(driver, is_held, DB_WITH(DB_NUMBER(job->token)), read_number,
@@ -474,13 +495,30 @@ static bool is_new(const struct deciding *deciding, struct error *err)
   return false;
 }
 
+/* In all, and from the budget. */
+static bool count_spent(struct store_driver *driver, const struct deciding *deciding,
+                        const char *span, const char *account, struct error *err)
+{
+  const char *purses[] = {"", deciding->purse};
+  int count = *deciding->purse ? 2 : 1;
+  for (int i = 0; i < count; i++)
+    if (!db_run(driver, add_spent,
+                DB_WITH(DB_TEXT(span), DB_TEXT(account), DB_TEXT(purses[i]),
+                        DB_NUMBER(deciding->job->entry.quote)),
+                NULL, err))
+      return false;
+  return true;
+}
+
 static bool write_intent(struct store_driver *driver, struct deciding *deciding, struct error *err)
 {
   struct journal_intend *job = deciding->job;
   const struct journal_entry *entry = &job->entry;
   const struct journal_day *day = &deciding->day;
-  char old[32];
+  char old[32], present[32], run[RUN_SPAN];
   snprintf(old, sizeof old, "day %lld", (long long)day->period - 2);
+  snprintf(present, sizeof present, "day %lld", (long long)day->period);
+  snprintf(run, sizeof run, "run %s", entry->run_id);
   return (!deciding->found ||
           db_run(driver, forget_entry, DB_WITH(DB_TEXT(entry->account), DB_TEXT(entry->key)), NULL,
                  err)) &&
@@ -489,6 +527,8 @@ static bool write_intent(struct store_driver *driver, struct deciding *deciding,
                         DB_NUMBER(day->time), DB_TEXT(day->clock), DB_NUMBER(day->read_at)),
                 NULL, err) &&
          db_run(driver, forget_day, DB_WITH(DB_TEXT(entry->account), DB_TEXT(old)), NULL, err) &&
+         count_spent(driver, deciding, present, entry->account, err) &&
+         count_spent(driver, deciding, run, "", err) &&
          db_read(driver, insert_entry,
                  DB_WITH(DB_TEXT(entry->account), DB_TEXT(entry->key), DB_TEXT(entry->endpoint),
                          DB_TEXT(entry->params), DB_TEXT(entry->params_hash),
@@ -574,12 +614,20 @@ struct update {
 #define UPDATED(update) \
   DB_NUMBER((update)->id), DB_NUMBER((update)->states), DB_NUMBER((update)->token)
 
-/* What follows applies to the same entry in the same state. */
-static bool begin_update(struct store_driver *driver, struct update *update, struct error *err)
+static struct db_value price_of(int64_t price)
+{
+  return price == JOURNAL_NO_PRICE ? DB_TEXT(NULL) : DB_NUMBER(price);
+}
+
+/* What is run up to the update of the entry applies to the same entry in the same state. */
+static bool begin_update(struct store_driver *driver, struct update *update,
+                         enum journal_state state, int64_t price, struct error *err)
 {
   update->changed = 0;
   return journal_hold(driver, update->token, &update->held, err) &&
-         db_run(driver, lock_entry, DB_WITH(UPDATED(update)), NULL, err);
+         db_run(driver, lock_entry, DB_WITH(UPDATED(update)), NULL, err) &&
+         db_run(driver, correct_spent, DB_WITH(UPDATED(update), DB_NUMBER(state), price_of(price)),
+                NULL, err);
 }
 
 static bool keep_baseline(struct store_driver *driver, const struct update *update,
@@ -591,11 +639,6 @@ static bool keep_baseline(struct store_driver *driver, const struct update *upda
                 NULL, err);
 }
 
-static struct db_value price_of(int64_t price)
-{
-  return price == JOURNAL_NO_PRICE ? DB_TEXT(NULL) : DB_NUMBER(price);
-}
-
 static bool settle(struct store_driver *driver, void *arg, struct error *err)
 {
   struct update *update = arg;
@@ -603,7 +646,7 @@ static bool settle(struct store_driver *driver, void *arg, struct error *err)
   const struct journal_baseline *baseline = &job->baseline;
   bool ends = job->ends_in != JOURNAL_KEEP_END, ok = true;
   job->began_at = loop_clock();
-  if (!begin_update(driver, update, err)) return false;
+  if (!begin_update(driver, update, job->state, job->price, err)) return false;
   if (baseline->text && baseline->token != 0)
     ok = keep_baseline(driver, update, baseline, err);
   else if (job->state == JOURNAL_SENT)
@@ -621,7 +664,7 @@ static bool amend(struct store_driver *driver, void *arg, struct error *err)
   struct update *update = arg;
   const struct journal_amend *job = update->job;
   const struct journal_baseline *baseline = &job->baseline;
-  if (!begin_update(driver, update, err)) return false;
+  if (!begin_update(driver, update, JOURNAL_PLACED, job->price, err)) return false;
   if (baseline->text && baseline->token != 0 && !keep_baseline(driver, update, baseline, err))
     return false;
   return db_run(driver, amend_entry,

@@ -177,6 +177,10 @@ static const char *const migrations[] = {
     "ALTER TABLE proxylua.charges ADD intent_clock text, ADD intent_at int8;"
     "UPDATE proxylua.charges SET intent_at = created_at, intent_clock = 'postgresql ' || "
     "  (SELECT system_identifier FROM pg_catalog.pg_control_system());",
+
+    /* The journal counts what is spent itself (charge/journal_store.c). */
+    "DROP TRIGGER count_spent ON proxylua.charges;"
+    "DROP FUNCTION proxylua.count_spent();",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

@@ -199,6 +199,9 @@ static const char *const migrations[] = {
     /* The moment of the intent by a clock that cannot be set: created_at is by one that can. */
     ("ALTER TABLE charges ADD intent_clock TEXT;"
      "ALTER TABLE charges ADD intent_at INTEGER;"),
+
+    /* The journal counts what is spent itself (charge/journal_store.c). */
+    "DROP TRIGGER charges_reserve; DROP TRIGGER charges_correct;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
