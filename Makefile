@@ -52,6 +52,7 @@ needs_test-fast  = test
 needs_check      = test check
 needs_crash      = test
 needs_fuzz       = check
+needs_check-soak = test
 needs_check-long = test long doc $(npm)
 needs_check-worlds = test
 needs_storm      = test
@@ -116,7 +117,7 @@ requests: build/proxylua ## print how many requests a purchase takes, on account
 checks = format lint width layers headers words gcc clang fuzz specs
 check: $(checks:%=check-%) ## run the specs with sanitizers, the linters, the formatter and the strict builds
 
-check-long: check-fuzzing check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp ## run what takes too long for every change
+check-long: check-fuzzing check-soak check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp ## run what takes too long for every change
 
 picture: build/proxylua ## draw the picture of README.md, docs/demo.svg, from a new run
 	build/proxylua tools/demo.lua >docs/demo.svg.new && mv docs/demo.svg.new docs/demo.svg
@@ -289,7 +290,7 @@ packages:
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
-.PHONY: $(checks:%=check-%) check-fuzzing check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp
+.PHONY: $(checks:%=check-%) check-fuzzing check-soak check-sanitized check-gc check-valgrind check-limits check-fleet check-worlds check-doc check-deposit check-report check-export check-lists check-mcp
 step = @if $(1); then echo "check: $(@:check-%=%) passed"; else echo "check: $(@:check-%=%) FAILED"; exit 1; fi
 none = ! grep -nE $(1) /dev/null
 
@@ -345,6 +346,11 @@ check-specs check-sanitized: build/asan/proxylua build/asan/crash/proxylua build
 greedy = collectgarbage("generational", 1, 100)
 check-gc: build/asan/proxylua build/asan/crash/proxylua build/spec/slots_check $(attempts)
 	$(call step,$(call run_specs,$<,-e '$(greedy)'))
+
+# Long runs, whose size must not grow (`make check-soak SOAK=0.1`: a tenth of the work).
+SOAK = 1
+check-soak: build/proxylua
+	$(call step,SOAK=$(SOAK) $< /usr/bin/busted spec/e2e/soak_spec.lua)
 
 # The site in headless Chromium: the search, the links, and the width of a phone.
 check-doc: export DOC_LONG = 1
