@@ -28,7 +28,7 @@ local function check_record(record)
   end
 end
 
--- What a text holds, as one text: URLs, places and reasons. Of a text that cannot be read to its
+-- What a text holds, as one text: URLs, places and reasons. Of one that cannot be read to its end
 -- end the reason alone: how far it was read depends on the pieces.
 local function read(text, size)
   local found = {}

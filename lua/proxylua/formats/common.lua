@@ -80,6 +80,14 @@ function M.lost_login(program, proxy, needs_password)
   return part and ("%s sends no credentials where the %s is empty"):format(program, part)
 end
 
+--- Why a host cannot be written for a program that puts it into a PAC script as it is; nil if it
+-- can. An IPv6 address needs brackets there, and browsers connect directly without them. Elsewhere
+-- the same program takes no brackets.
+function M.not_in_pac(program, proxy)
+  return find(proxy.host, ":", 1, true)
+    and program .. " cannot use an IPv6 address in Chrome, which would connect directly" or nil
+end
+
 --- A writer of objects between commas.
 -- @param head, tail texts around them
 -- @param record function of a proxy, its number, and what comes before the object

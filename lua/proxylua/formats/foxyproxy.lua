@@ -21,7 +21,7 @@ local function lost_login(proxy)
 end
 
 local function record(proxy, index, before)
-  local lost = lost_login(proxy)
+  local lost = lost_login(proxy) or text.not_in_pac("FoxyProxy", proxy)
   if lost then return nil, lost end
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end

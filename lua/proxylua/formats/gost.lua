@@ -39,18 +39,20 @@ end
 
 document.root(function(object)
   if fields.is_list(object.chains) or fields.is_list(object.hops) then
-    return { "chains", "hops" }
+    return { "chains", "hops", "nodes" }
   end
 end)
 
 local dialers = { tcp = true, tls = true }
 
--- {"addr":"host:port","connector":{"type":"http","auth":{…}},"dialer":{"type":"tls"}}
-document.special("connector", function(object, walk, path, key)
+-- {"addr":"host:port","connector":{"type":"http","auth":{…}},"dialer":{"type":"tls"}}; where one is
+-- absent, the connector is http and the dialer tcp (config/parsing/node/parse.go).
+local function take_node(object, walk, path, key)
   local connector, dialer = object.connector, object.dialer
+  if connector == nil then connector = { [0] = object[0] } end
   if type(object.addr) ~= "string" or not fields.is_mapping(connector) then return false end
   dialer = fields.is_mapping(dialer) and dialer.type or "tcp"
-  local kind = connector.type
+  local kind = connector.type or "http"
   if not dialers[dialer] then
     return walk:take(path, key, object[0], nil, nil, tostring(dialer))
   end
@@ -58,6 +60,9 @@ document.special("connector", function(object, walk, path, key)
   given.host, given.port = object.addr:match("^(%d+%.%d+%.%d+%.%d+):(%d+)$")
   if not given.host then given.text = object.addr end
   return walk:take(path, key, object[0], fields.resolve(given))
-end)
+end
+
+document.special("connector", take_node)
+document.special("dialer", take_node)
 
 return M

@@ -9,9 +9,12 @@ local M = { name = "switchyomega", extension = "bak",
 
 local schemes = { http = "http", https = "https", socks4 = "socks4", socks5 = "socks5" }
 
+-- The fields are those of zero-peak/ZeroOmega, omega-pac/src/profiles.coffee.
 local function record(proxy, index, before)
   local scheme = schemes[proxy.protocol]
   if not scheme then return nil, text.no_protocol("SwitchyOmega", proxy) end
+  local why_host = text.not_in_pac("SwitchyOmega", proxy)
+  if why_host then return nil, why_host end
   local login, why = text.login_pairs(proxy)
   if not login then return nil, why end
   local auth = login ~= "" and ',"auth":{"fallbackProxy":{' .. login:sub(2) .. "}}" or ""
@@ -44,7 +47,7 @@ document.special("profileType", function(object, walk, path, key)
     local proxy = object[part]
     if fields.is_mapping(proxy) then
       local given = fields.gather(proxy)
-      given.auth = auth[part]
+      given.auth = auth[part] or auth.all
       walk:take(path, key, proxy[0], fields.resolve(given))
     end
   end

@@ -94,9 +94,23 @@ local function words_of(line)
   return list
 end
 
+-- The types of parents in 3proxy's src/conf.c (redirs). An s behind one is TLS to the parent. Those
+-- without a protocol lead to services of 3proxy itself, to addresses, or to servers of mail.
 local read_types = { connect = "http", http = "http", ["connect+"] = "http", socks4 = "socks4",
-  socks5 = "socks5",
-  ["socks5+"] = "socks5h", ["socks4+"] = "socks4a", https = "https", ["connect+s"] = "https" }
+  socks4b = "socks4", socks5 = "socks5", socks5b = "socks5", ["socks5+"] = "socks5h",
+  ["socks4+"] = "socks4a", tcp = false, pop3 = false, imap = false, smtp = false, ftp = false,
+  admin = false, extip = false, tls = false, ha = false, dns = false }
+
+-- The protocol of a type; nil and why, and the type if it is not that of a proxy.
+local function protocol_of(kind)
+  local plain = read_types[kind] == nil and kind:match("^(.*)s$") or kind
+  local protocol = read_types[plain]
+  if protocol == nil then return nil, ("3proxy has no parents of the type %s"):format(kind) end
+  if not protocol then return nil, nil, kind end
+  if plain == kind then return protocol end
+  if protocol == "http" then return "https" end
+  return nil, ("%s over TLS is not a protocol that proxylua can use"):format(protocol)
+end
 
 --- Whether a line has a parent, or is one that the program writes.
 function M.is_sign(line)
@@ -117,10 +131,8 @@ local function parse(line)
     end
     return nil, nil, "other command"
   end
-  local protocol = read_types[list[3]]
-  if not protocol then
-    return nil, ("3proxy has no parents of the type %s"):format(list[3] or "")
-  end
+  local protocol, reason, other = protocol_of(list[3] or "")
+  if not protocol then return nil, reason, other end
   if #list > 7 then return nil, "more than: parent WEIGHT TYPE HOST PORT USER PASSWORD" end
   return address.complete{ protocol = protocol, host = list[4], port = list[5], username = list[6],
     password = list[7] }

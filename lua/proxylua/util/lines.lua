@@ -149,12 +149,12 @@ function Reader:chunk()
 end
 
 --- The first bytes after spaces, which stay to be read, or as many as the first line has; "" when
--- there are none.
+-- there are none. A bracket alone on a line says nothing without what follows it.
 function Reader:peek()
   repeat
     local from = find(self.text, "%S", self.at) or #self.text + 1
     local enough = #self.text - from >= PEEKED or from <= #self.text
-      and find(self.text, "\n", from, true)
+      and find(self.text, "\n", from, true) and not find(self.text, "^[%[{]%s*$", from)
   until enough or not fill(self)
   local from = find(self.text, "%S", self.at)
   return from and sub(self.text, from, from + PEEKED) or ""
