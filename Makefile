@@ -399,7 +399,7 @@ check-export: build/proxylua
 # Lists with other seeds than those of make test, and many more of them.
 check-lists: export LISTS_ROUNDS = 3000
 check-lists: build/proxylua
-	$(call step,LISTS_SEED=$$(date +%s) $< /usr/bin/busted spec/lua/lists_spec.lua spec/lua/lists_property_spec.lua)
+	$(call step,LISTS_SEED=$$(date +%s) $< /usr/bin/busted spec/lua/lists_spec.lua spec/lua/lists_property_spec.lua spec/lua/lists_wild_spec.lua)
 
 # The official clients of the Model Context Protocol, against the server for agents.
 check-mcp: export MCP_LONG = 1

@@ -238,7 +238,7 @@ describe("the format of a file", function()
 
   it("must be given where several programs have such files", function()
     for name, format in pairs{ ["x.yaml"] = "clash", ["x.conf"] = "squid", ["x.yml"] = "clash",
-      ["x.txt.gz"] = "compress" } do
+      ["x.txt.gz"] = "compress", ["x.XLSX"] = ".csv" } do
       for _, command in ipairs{ "export", "check" } do
         local result = with_files(list, { command, "--from", "a", "-o", name })
         assert.equal(2, result.code)

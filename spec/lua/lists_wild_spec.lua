@@ -52,6 +52,8 @@ describe("a person's list is read:", function()
       .. "Mail: list@spys.example\nIP address:Port CountryCode-Anonymity(Noa/Anm/Hia)-SSL\n\n"
       .. "10.1.2.3:80 US-N-S +\n10.1.2.3:81 DE-H -\n10.1.2.3:82 RU-A-S! +\n",
       { A, "http://10.1.2.3:81", "http://10.1.2.3:82" }, {}, { "title", "title", "title" } },
+    ["a comment that says https"] = { "# socks5\n10.1.2.3:1080\n# https\n10.1.2.3:80\n",
+      { "socks5://10.1.2.3:1080", A } },
     ["a title with the word proxy"] = { "My proxy list\n10.1.2.3:80\n", { A }, {}, { "title" } },
     ["a heading that comes again"] = { "ip,port\n10.1.2.3,80\nip,port\n10.1.2.3,81\n",
       { A, "http://10.1.2.3:81" }, {}, { "heading" } },
@@ -93,6 +95,9 @@ describe("a person's list is reported where it is not clear:", function()
     ["IPv6 without brackets, with credentials"] = { "2001:db8:0:0:0:0:0:1:80:u:p\n" .. A, 1,
       "must stand in brackets" },
     ["IPv6 without brackets in a URL"] = { "http://u:p@2001:db8::1:80\n" .. A, 1, "in brackets" },
+    ["a section that says https"] = { "HTTPS:\n10.1.2.3:80\n", 1, "may be the protocol" },
+    ["a path behind an address in a document"] = {
+      '{"http":"http://10.1.2.3:80/x","a":{"host":"x.y",\n"port":1}}', 1, "path follows" },
     ["the rest of a URL"] = { A .. "\nhttp:\n" .. B, 2, "" },
     ["several addresses in a text"] = {
       '{"proxies":"10.1.2.3:80\\n10.1.2.4:80","a":{"host":"x.y",\n'

@@ -232,13 +232,13 @@ end
 -- An address is a proxy if its key says so; others are counted.
 local function visit_text(walk, object, path, key, protocol)
   local value = object[key]
-  local record = value:find(":", 1, true) and address.parse(value, protocol)
+  local record, why
+  if value:find(":", 1, true) then record, why = address.parse(value, protocol) end
   if not record then
-    if address_lists[plain(key)] and value:find("[%w%]]:%d") then
-      walk:bad(path, key, object[0], "not an address of one proxy; expected a list of texts")
-      return true
-    end
-    return false
+    if not address_lists[plain(key)] or not value:find("[%w%]]:%d") then return false end
+    local is_several = value:find("[%s,;|]")
+    walk:bad(path, key, object[0], is_several and "expected one address or a list of texts" or why)
+    return true
   end
   if is_address_key(key) then
     walk:emit(record)

@@ -61,6 +61,9 @@ function M.for_path(path, caller)
   if extension == "gz" then
     names.usage("%s: proxylua does not compress what it writes; name the file without .gz", caller)
   end
+  if extension == "xlsx" or extension == "xls" or extension == "ods" then
+    names.usage("%s: proxylua writes no spreadsheets; name the file .csv, which they open", caller)
+  end
   local list = candidates(extension)
   if extension == "conf" or extension == "cfg" or #list > 0 then
     names.usage("%s: a file with the extension .%s may be of several programs; give the format%s",

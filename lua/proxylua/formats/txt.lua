@@ -104,6 +104,9 @@ local function section_of(line)
   end
 end
 
+local ambiguous_section <const> = "HTTPS may be the protocol of the proxies or that of the pages; "
+  .. "give --protocol or write URLs"
+
 -- Words in columns, which may be the names of those below.
 local function is_unknown_heading(words)
   return find(words, "^[^,;|\t]+,[^,;|\t]+,[^.!?]*$") or find(words, "[;|\t]")
@@ -139,6 +142,7 @@ function M.read(reader, context)
     -- Among URLs, "http:" is what is left of one.
     local is_cut = find(last, "://", 1, true) and find(line, "^%s*%a%w*:%s*$")
     local section = not is_cut and section_of(line)
+    if section == "https" then return nil, ambiguous_section end
     if section then
       protocol = section
       return nil, nil, "title"
@@ -151,7 +155,10 @@ function M.read(reader, context)
     end
     begun = true
     return nil, why
-  end, function(line) protocol = section_of(line) or protocol end)
+  end, function(line)
+    local section = section_of(line)
+    if section then protocol = section ~= "https" and section or context.protocol end
+  end)
 end
 
 return M

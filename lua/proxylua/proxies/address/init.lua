@@ -126,7 +126,9 @@ end
 function M.parse(text, protocol)
   local record = parse_usual(text, protocol)
   if record then return record end
-  if #text > MAX_TEXT then return nil, ("longer than %d bytes"):format(MAX_TEXT) end
+  if #text > MAX_TEXT then
+    return nil, ("longer than %d bytes; write one proxy a line"):format(MAX_TEXT)
+  end
   local strange = find(text, "[%c\x80-\xFF]") and strange_byte(text)
   if strange then return nil, strange end
   text = trim(text)
