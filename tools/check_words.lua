@@ -112,7 +112,8 @@ end
 
 -- Whether the string at a position is the title of a spec, or a later part of it.
 local function is_title(text, at, title_end)
-  if title_end and text:sub(title_end + 1, at - 1):find("^%s*%.%.%s*$") then return true end
+  local between = title_end and text:sub(title_end + 1, at - 1):gsub("%-%-[^\n]*", "")
+  if between and between:find("^%s*%.%.%s*$") then return true end
   local before = text:sub(math.max(1, at - 20), at - 1)
   return before:find("%f[%w]it%(+$") or before:find("%f[%w]describe%(+$")
     or before:find("%f[%w]pending%(+$")
@@ -173,13 +174,14 @@ local function read(path)
   return file:read("a")
 end
 
-local function check_page(path) check(path, page_prose(read(path))) end
-
--- Files in other languages have no scanner.
-local function check_source(path, has_messages)
+-- Pages and files in other languages have no scanner.
+local function scanner_of(path)
   local name = path:match("[^/]*$")
-  local scan = scanners[name:match("%.(%a+)$") or not name:find(".", 1, true) and "" or name]
-  if scan then check(path, code_prose(read(path), scan, has_messages)) end
+  return scanners[name:match("%.(%a+)$") or not name:find(".", 1, true) and "" or name]
+end
+
+local function check_source(path, has_messages)
+  check(path, code_prose(read(path), scanner_of(path), has_messages))
 end
 
 local function output_of(command)
@@ -189,10 +191,16 @@ local function output_of(command)
   return text
 end
 
-for _, path in ipairs(arg) do check_page(path) end
+for _, path in ipairs(arg) do
+  if scanner_of(path) then
+    check_source(path, not path:find("_spec%.lua$"))
+  else
+    check(path, page_prose(read(path)))
+  end
+end
 for _, folder in ipairs(folders) do
   for path in output_of(("find %s -type f | sort"):format(folder.name)):gmatch("[^\n]+") do
-    check_source(path, folder.has_messages)
+    if scanner_of(path) then check_source(path, folder.has_messages) end
   end
 end
 for _, subject in ipairs(SUBJECTS) do

@@ -270,8 +270,14 @@ local function read_thresholds(params)
     names.usage("px.alerts: failing must be a percentage from 0 to below 100, got %s",
       tostring(params.failing))
   end
+  local balance = params.balance
+  if balance then
+    local ok, amount = pcall(core.money, balance)
+    balance = ok and amount or names.usage("px.alerts: balance must be an amount such as 25 or "
+      .. "\"9.30\", got %s", tostring(balance))
+  end
   local thresholds = {
-    balance = params.balance and core.money(params.balance), failing = failing,
+    balance = balance, failing = failing,
     within = params.within and duration.seconds(params.within, "px.alerts: within"),
   }
   if not next(thresholds) then

@@ -255,7 +255,7 @@ function M.timeout(seconds, fn, ...)
     kind = charging and "outcome_unknown" or "timeout", charge = err.charge,
       endpoint = err.endpoint,
     message = ("px.timeout: not done after %g s%s"):format(seconds,
-      charging and ", with a charge under way" or ""),
+      charging and " and a charge was under way; proxylua journal list shows its outcome" or ""),
   }
 end
 

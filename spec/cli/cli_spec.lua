@@ -325,6 +325,24 @@ describe("commands of the API", function()
     assert.are.equal(0, #call_json("orders", "list"))
   end)
 
+  it("names the option in a mistake, not the parameter of a function", function()
+    for message, words in pairs{
+      ["--quantity is 0"] = { "orders", "create", "--type", "isp", "--quantity", "0" },
+      ["--limit is 1000"] = { "orders", "list", "--limit", "1000" },
+      ["--failing must be"] = { "alerts", "--failing", "200" },
+      ["--balance must be"] = { "alerts", "--balance", "lots" },
+      ["--since takes a date"] = { "report", "--since", "x" },
+      ["--concurrency must be"] = { "check", "--concurrency", "0" },
+      ["--expect-country must be"] = { "check", "--expect-country", "USA" },
+      ["--expect-address must be"] = { "check", "--expect-address", "here" },
+      ["--period must be"] = { "renew", "--within", "3d", "--period", "0" },
+    } do
+      local result = run({ table.unpack(words) }, { env = env })
+      assert.are.equal(2, result.code, result.err)
+      assert.has.match("proxylua: " .. message, result.err, 1, true)
+    end
+  end)
+
   it("print tab-separated columns in a pipe, with a header and passwords", function()
     local order = buy()
     local out = call("orders", "list", "--status", "active")
@@ -410,7 +428,7 @@ describe("commands of the API", function()
     local command = run({ "orders", "list" }, there)
     local failed = run({ "-e", "require('proxylua').orders.list()" }, there)
     server:stop()
-    assert.has.match("a %[2J b  2J c%? %(orders%.list, status 404, X %[2J%)", command.err)
+    assert.has.match("a %[2J b  2J c%? %(orders%.list, X %[2J%)", command.err)
     assert.has.match("a %[2J b  2J c", failed.err)
     assert.is_nil(failed.err:find("[\27\x9B]"))
   end)

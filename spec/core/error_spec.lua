@@ -39,6 +39,12 @@ describe("an error value", function()
                      tostring(errors.new{ kind = "funds", message = "balance too low",
                        endpoint = "orders.create",
                                           status = 402, code = "LOW", charge = "unknown" }))
+    assert.are.equal("funds: too low (HTTP 402): pay (orders.create, LOW). "
+      .. "Pay into the account (proxylua deposit), or order less.",
+      tostring(errors.new{ kind = "funds", message = "too low (HTTP 402): pay",
+        endpoint = "orders.create", status = 402, code = "LOW" }))
+    assert.are.equal("outcome_unknown: see the journal", tostring(errors.new{
+      kind = "outcome_unknown", message = "see the journal", charge = "unknown" }))
     assert.are.equal("usage: no such thing",
       tostring(errors.new{ kind = "usage", message = "no such thing" }))
     assert.are.equal("protocol: cut off. Money has moved: the account was charged.",

@@ -275,6 +275,26 @@ describe("tools/check_words.lua", function()
     assert.is_nil(c.err:find('"tell"', 1, true))
     program.remove(folder)
   end)
+
+  it("finds words in comments and titles of specs, but not in their strings", function()
+    local folder, root = program.folder(), core.system.real_path(".")
+    local path = program.write(folder .. "/x_spec.lua", [[
+      describe("nobody", function()
+        it("prints a line, " -- whoever
+          .. "which tells it", function() check("is told", await("the answers")) end)
+        it(("returns whatever is %s"):format("told by us"), function() end)
+      end)
+      describe("a wait amiss", function() end)
+    ]])
+    local found = {}
+    local result = program.run({ "tools/check_words.lua", path }, { cwd = root })
+    for line, word in result.err:gmatch('x_spec.lua:(%d+): "(.-)"') do
+      found[#found + 1] = line .. " " .. word
+    end
+    table.sort(found)
+    assert.are.same({ "2 whoever", "3 tells", "4 whatever", "6 amiss" }, found)
+    program.remove(folder)
+  end)
 end)
 
 describe("the table", function()

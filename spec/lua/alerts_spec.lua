@@ -291,13 +291,15 @@ describe("proxylua alerts", function()
   end)
 
   it("refuses an invalid receiver although it has no problem to report", function()
-    for _, options in ipairs{ { "--url", "http://example.org/" }, { "--url", "https://example.org/",
-      "--kind", "fax" },
-      { "--url", "https://api.telegram.org/bot1:a" } } do
+    for message, options in pairs{
+      ["must be https or loopback"] = { "--url", "http://example.org/" },
+      ["--kind must be"] = { "--url", "https://example.org/", "--kind", "fax" },
+      ["chat"] = { "--url", "https://api.telegram.org/bot1:a" },
+    } do
       local result = sandbox:run({ "alerts", "--balance", "20", table.unpack(options) },
         { home = home })
       assert.are.equal(2, result.code)
-      assert.has.match("proxylua: px.notify: ", result.err, 1, true)
+      assert.has.match(message, result.err, 1, true)
     end
   end)
 

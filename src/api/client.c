@@ -259,7 +259,7 @@ static const struct {
   enum error_kind kind;
   const char *text;
 } refusals[] = {
-    {400, ERROR_INVALID, "the API found the parameters missing or invalid"},
+    {400, ERROR_INVALID, "the API refused the parameters"},
     {401, ERROR_AUTH, "the API did not accept the API key"},
     {402, ERROR_FUNDS, "the balance is too low for this order"},
     {403, ERROR_FORBIDDEN, "this account has no access to this resource"},
@@ -277,8 +277,8 @@ static void explain_status(struct client_call *call)
     return;
   }
   if (status >= 500)
-    error_set(&call->error, ERROR_UPSTREAM,
-              "the API or the provider behind it failed (HTTP %d); try again later", status);
+    error_set(&call->error, ERROR_UPSTREAM, "the API or the provider behind it failed (HTTP %d)",
+              status);
   else if (status >= 400)
     error_set(&call->error, ERROR_INVALID, "the API refused the request (HTTP %d)", status);
   else

@@ -9,19 +9,17 @@
 
 static const char metatable_key; /* its address names the metatable in the registry */
 
-/* What to do next, for messages of the server, which do not say it. */
+/* What to do next, for messages of the server, which do not say it. Messages of the kinds that are
+ * not here say it themselves. */
 static const char *const hints[ERROR_KIND_COUNT] = {
     [ERROR_AUTH] = "Run proxylua auth login, or set PROXYLUA_API_KEY to another key.",
     [ERROR_FORBIDDEN] = "This account may not do this; ask 1001Proxy support about its state.",
     [ERROR_NOT_FOUND] = "Check the id (proxylua orders list shows your orders) and the base URL.",
-    [ERROR_INVALID] = "Check the parameters.",
     [ERROR_FUNDS] = "Pay into the account (proxylua deposit), or order less.",
-    [ERROR_KEY_REUSED] = "Use a new key for another order.",
-    [ERROR_UPSTREAM] = "The provider behind the API has a problem; try again later.",
+    [ERROR_UPSTREAM] = "Try again later.",
     [ERROR_NETWORK] = "Check the connection, then try again.",
     [ERROR_TIMEOUT] = "Try again, or allow more time.",
     [ERROR_RATE_LIMITED] = "Try again later.",
-    [ERROR_OUTCOME_UNKNOWN] = "See proxylua journal before you order again.",
 };
 
 static const char *const charges[] = {
@@ -130,12 +128,14 @@ static enum charge charge_at(lua_State *L, int index)
   return strcmp(name, error_charge_name(CHARGE_UNKNOWN)) == 0 ? CHARGE_UNKNOWN : CHARGE_NONE;
 }
 
-/* " (orders.create, status 402, INSUFFICIENT_BALANCE)", or nothing. */
-static void add_where(lua_State *L, luaL_Buffer *text)
+/* " (orders.create, status 402, INSUFFICIENT_BALANCE)", or nothing; without the status if the
+ * message has it. */
+static void add_where(lua_State *L, luaL_Buffer *text, bool has_status)
 {
   const char *separator = " (";
   static const char *const places[] = {"endpoint", "status", "code"};
   for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    if (i == 1 && has_status) continue;
     lua_pushstring(L, places[i]);
     lua_rawget(L, 1);
     if (!lua_isstring(L, -1)) {
@@ -184,8 +184,9 @@ static void add_message(lua_State *L, luaL_Buffer *text, bool more)
     lua_pop(L, 1);
     lua_pushliteral(L, "no message");
   }
+  bool has_status = strstr(lua_tostring(L, -1), "(HTTP ") != NULL;
   luaL_addvalue(text);
-  add_where(L, text);
+  add_where(L, text, has_status);
   const char *last = luaL_buffaddr(text) + luaL_bufflen(text) - 1;
   if (more && !strchr(".!?", *last)) luaL_addchar(text, '.');
 }
@@ -199,13 +200,14 @@ static int to_string(lua_State *L)
   enum charge charge = charge_at(L, 1);
   const char *hint = hint_of(L, kind);
   lua_pushliteral(L, "retry_after");
-  bool more = lua_rawget(L, 1) == LUA_TNUMBER || hint || charge != CHARGE_NONE;
+  bool more = lua_rawget(L, 1) == LUA_TNUMBER || hint ||
+              (charge != CHARGE_NONE && kind != ERROR_OUTCOME_UNKNOWN);
   luaL_Buffer text;
   luaL_buffinit(L, &text);
   luaL_addstring(&text, error_kind_name(kind));
   luaL_addstring(&text, ": ");
   add_message(L, &text, more);
-  luaL_addstring(&text, charges[charge]);
+  if (kind != ERROR_OUTCOME_UNKNOWN) luaL_addstring(&text, charges[charge]);
   add_hint(L, &text, hint);
   luaL_pushresult(&text);
   return 1;

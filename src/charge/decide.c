@@ -66,12 +66,16 @@ void flow_explain_allowance(struct flow *charge)
               quote, intend->limit, (int)intend->purse.prefix, charge->public.key, allowed, spent);
   else if (nothing_is_allowed(&intend->allowance))
     error_set(err, ERROR_SPEND_REFUSED,
-              "this would cost %s, and spending is not allowed; allow it with --spend %s or spend "
-              "in the config",
+              "this would cost %s, and spending is not allowed; allow it with --spend %s or "
+              "the setting spend.per_run",
               quote, quote);
   else if (charge->approved)
     error_set(err, ERROR_SPEND_REFUSED,
               "the price is now %s, but %s was confirmed; nothing was bought", quote, allowed);
+  else if (strcmp(intend->limit, "per_order") == 0)
+    error_set(err, ERROR_SPEND_REFUSED,
+              "this would cost %s; the limit per_order is %s; raise it with spend.per_order", quote,
+              allowed);
   else
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s; the limit %s is %s, of which %s is spent or reserved; raise it "

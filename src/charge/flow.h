@@ -18,8 +18,8 @@
 
 /* What to do about an unknown outcome; takes the key. */
 #define FLOW_WAY_OUT                                                                            \
-  "To look it up again, use the same key or run proxylua journal settle %.255s. Once proxylua " \
-  "orders list shows the outcome, add placed --order-id ID or not_placed to that command"
+  "To look it up, run proxylua journal settle %.255s, or place the order again with that key; " \
+  "see proxylua help journal"
 
 struct flow;
 

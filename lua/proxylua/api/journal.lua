@@ -182,7 +182,7 @@ end
 local function check_placed(entry, options)
   if options.order_id then return check_order(entry, options.order_id) end
   if entry.endpoint == "orders.create" and not options.note then
-    names.usage("%s: placed needs order_id, the id of the bought order, or a note that says "
+    names.usage("%s: placed needs the id of the bought order (order_id), or a note that says "
       .. "why there is none",
       named(entry))
   end

@@ -65,8 +65,9 @@ local function run_command(words, flags)
   if not take_lock(flags) then return end
   local settings = command.bare and {} or configure(flags)
   flags.reveal = args.reveal
-  command.run(args, { screen = require("proxylua.cli.output").open(flags, settings),
-    flags = flags })
+  local screen = require("proxylua.cli.output").open(flags, settings)
+  local ok, err = pcall(command.run, args, { screen = screen, flags = flags })
+  if not ok then error(parsers.with_options(parser, args.action or args.endpoint, err), 0) end
   core.system.flush()
 end
 

@@ -107,6 +107,41 @@ function M.build(name, command, flags)
   return parser
 end
 
+-- "order_id" -> "--order-id", if the command or its sub-command has that option.
+local function option_of(parser, action, field)
+  local name = "--" .. field:gsub("_", "-")
+  for _, option in ipairs(parser._options) do
+    for _, alias in ipairs(option._aliases) do
+      if alias == name then return name end
+    end
+  end
+  for _, command in ipairs(parser._commands) do
+    if command._name == action then return option_of(command, nil, field) end
+  end
+end
+
+--- A usage error of a function that names a parameter ("px.alerts: failing must be …"), in the
+-- words of the command that called it ("--failing must be …"). Other values are left alone.
+-- @param parser of the command
+-- @param action name of the sub-command, or nil
+-- @param err any value
+-- @return the value
+function M.with_options(parser, action, err)
+  if not core.error.is(err) or err.kind ~= "usage" then return err end
+  local function named(field, verb)
+    local option = option_of(parser, action, field)
+    if option then err.endpoint = nil end
+    return option and option .. " " .. verb
+  end
+  err.message = err.message:gsub("^[%w_.]+: ([%l_]+) (%S+)", named)
+    :gsub("^(%l+) (takes) ", function(field) return named(field, "takes ") end)
+    :gsub("%(([%l_]+)%)", function(field)
+      local option = option_of(parser, action, field)
+      return option and "(" .. option .. ")"
+    end)
+  return err
+end
+
 local function describe_option(option)
   return {
     names = option._aliases, value = option._maxargs > 0 and (option._argname or "VALUE") or nil,

@@ -116,6 +116,9 @@ local function tell(screen, summary, is_partial)
   end
 end
 
+-- Parameters of px.check.run that have another name here.
+local option_names <const> = { country = "--expect-country ", address = "--expect-address " }
+
 -- The global option --timeout is for each HTTP request: here also for those through the proxies.
 local function options_of(args, flags)
   local options = {
@@ -125,7 +128,11 @@ local function options_of(args, flags)
     timeout = flags.timeout and duration.of_setting(flags.timeout),
     summary = check.summary(),
   }
-  check_options(options)
+  local ok, err = pcall(check_options, options)
+  if not ok then
+    err.message = err.message:gsub("^px.check.run: (%l+) ", option_names)
+    error(err, 0)
+  end
   return options
 end
 

@@ -66,7 +66,7 @@ local function add_settle(parser)
     .. "neither the orders nor the transactions show it, and the key may buy again. Default: "
     .. "look it up, as the next "
     .. "purchase would"):argname("placed|not_placed"):args("?")
-  parsers.suggest(state, { "placed", "not_placed" })
+  parsers.suggest(state:choices{ "placed", "not_placed" }, { "placed", "not_placed" })
   command:option("--order-id",
     "with placed: id of the bought order, from proxylua orders list"):argname("ID")
   command:option("--price",
@@ -124,8 +124,9 @@ local function readable(entry)
   return entry
 end
 
--- The first second of a date.
+-- The first second of a date. A number alone may be meant as days.
 local function time_of(text)
+  if tonumber(text) then return duration.seconds(text, "--before") end
   local date = text:match("^%d%d%d%d%-%d%d%-%d%d$")
   local time = core.record.date(date and date .. "T00:00:00Z" or text)
   return time or core.task.now() - duration.seconds(text, "--before")
