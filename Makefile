@@ -13,7 +13,7 @@ DESTDIR =
 sources := $(sort $(shell find src -name '*.c'))
 c_files := $(sources) $(sort $(shell find src -name '*.h') $(wildcard bench/*.c spec/support/*.c spec/fuzz/*.c))
 # The folders of src/ below the engine's Lua binding.
-engine   = base net store limits api charge bundle plugin qr pool gateway
+engine   = base net store limits api charge engine bundle plugin qr pool gateway
 modules := $(sort $(shell find lua -name '*.lua'))
 lua_dirs = lua scripts spec bench tools
 # Text files that the program carries too, by their path.

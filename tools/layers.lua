@@ -10,14 +10,15 @@ local includes = {
   limits = { "base", "net", "store" },
   api = { "base", "net", "limits" },
   charge = { "base", "net", "store", "limits", "api" },
+  engine = { "base", "net", "store", "limits", "api", "charge" },
   bundle = { "base" },
   plugin = { "base" },
   qr = { "base" },
   pool = { "base" },
   gateway = { "base", "net", "pool" },
   sandbox = { "base", "net" },
-  bind = { "base", "net", "store", "limits", "api", "charge", "bundle", "plugin", "qr", "pool",
-    "gateway", "sandbox" },
+  bind = { "base", "net", "store", "limits", "api", "charge", "engine", "bundle", "plugin", "qr",
+    "pool", "gateway", "sandbox" },
   ["main.c"] = { "base", "api", "bind" },
 }
 

@@ -308,7 +308,7 @@ static int finish(lua_State *L, int status, lua_KContext context)
 
 static void begin_call(lua_State *L, struct visit *visit, const struct client_request *request)
 {
-  struct client_call *call = client_send(engine_use(L)->client, request, on_call_done, visit);
+  struct client_call *call = client_send(engine_use(L)->parts.client, request, on_call_done, visit);
   if (!call) luaL_error(L, "not enough memory");
   visit->call = call;
 }
@@ -332,7 +332,7 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
   error_set(&ended, ERROR_CANCELLED, "the script has ended, and its finalizers buy nothing");
   if (!runtime_of(L)->tasks.current) error_raise(L, &ended);
   struct purchase_charge *charge =
-      purchase_begin(engine_use(L)->purchase, &purchase, on_charge_done, visit);
+      purchase_begin(engine_use(L)->parts.purchase, &purchase, on_charge_done, visit);
   if (!charge) luaL_error(L, "not enough memory");
   visit->charge = charge;
 }
@@ -422,7 +422,7 @@ static int check(lua_State *L)
  * a day the later and the earlier of both. Nil before the first response with a Date. */
 static int server_clock(lua_State *L)
 {
-  const struct client *client = engine_use(L)->client;
+  const struct client *client = engine_use(L)->parts.client;
   struct error err = ERROR_INIT;
   int64_t local, server;
   if (!client_clock_skew(client, &local, &server)) return 0;

@@ -18,7 +18,7 @@ static void on_reply(void *arg, bool yes)
 {
   struct confirm *confirm = arg;
   confirm->yes = yes;
-  confirm->allowed = yes && purchase_allow(confirm->engine->purchase, confirm->total);
+  confirm->allowed = yes && purchase_allow(confirm->engine->parts.purchase, confirm->total);
   wait_done(&confirm->wait);
 }
 

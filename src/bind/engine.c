@@ -14,7 +14,6 @@
 #include "bind/runtime.h"
 #include "bind/sched/deliver.h"
 #include "bind/sched/wait.h"
-#include "net/trace.h"
 #include "net/url.h"
 
 #define SETTLE_MARGIN_US \
@@ -193,98 +192,43 @@ bool engine_find_key(struct runtime *runtime, struct engine *engine, struct erro
   return engine->key != NULL;
 }
 
-static bool open_purchase(struct engine *engine, struct error *err)
+static bool open_parts(struct engine *engine, struct error *err)
 {
-  struct purchase_settings settings = {.loop = engine->loop,
-                                       .client = engine->client,
-                                       .store = engine->store,
-                                       .key_hash = limiter_key(engine->limiter),
-                                       .allowance = engine->allowance,
-                                       .dry_run = engine->dry_run,
-                                       .timeout = engine->timeout,
-                                       .settle = engine->settle,
-                                       .tell = tell,
-                                       .tell_arg = engine,
-                                       .placed_late = api_on_late_charge,
-                                       .placed_late_arg = engine->ask.runtime,
-                                       .ask = engine->ask.runtime->repl ||
-                                                      (ask_can() && !engine->quiet)
-                                                  ? ask_begin
-                                                  : NULL,
-                                       .unask = ask_end,
-                                       .ask_arg = &engine->ask};
-  engine->ask.countdown = &engine->countdown;
-  engine->purchase = purchase_open(&settings);
-  if (!engine->purchase) error_set(err, ERROR_INTERNAL, "out of memory");
-  return engine->purchase;
-}
-
-/* A sandbox may be a program of its own; its keys and its place say what it is. */
-static bool is_sandbox(const struct engine *engine)
-{
-  static const char prefix[] = "sk_sandbox_";
-  return engine->sandbox || (strncmp(secret_text(engine->key), prefix, sizeof prefix - 1) == 0 &&
-                             http_is_loopback(engine->base_url));
-}
-
-static bool open_client(struct engine *engine, struct error *err)
-{
-  struct client_settings settings = {.base_url = engine->base_url,
-                                     .key = engine->key,
-                                     .limiter = engine->limiter,
-                                     .trace = engine->trace,
-                                     .ca_file = engine->ca_file,
-                                     .timeout = engine->timeout,
-                                     .max_wait = engine->max_wait,
-                                     .only_clock = is_sandbox(engine),
-                                     .tell = engine->verbose ? tell : NULL,
-                                     .warn = tell,
-                                     .tell_arg = engine};
-  engine->client = client_open(engine->loop, &settings, err);
-  return engine->client;
-}
-
-static bool open_store(struct engine *engine, struct error *err)
-{
-  if (!engine->store) engine->store = store_open(engine->loop, engine->store_location, err);
-  return engine->store;
-}
-
-static size_t scrub_key(const void *key, char *bytes, size_t size)
-{
-  return secret_scrub_bytes(key, bytes, size);
-}
-
-static bool open_parts(struct runtime *runtime, struct engine *engine, struct error *err)
-{
-  if (!engine_find_key(runtime, engine, err)) return false;
-  if (engine->trace_path &&
-      !(engine->trace = trace_open(engine->trace_path, scrub_key, engine->key, err)))
-    return false;
-  if (!open_store(engine, err)) return false;
-  engine->limiter = limiter_open(engine->loop, engine->store, engine->base_url,
-                                 secret_text(engine->key), &engine->rules, err);
-  if (!engine->limiter) return false;
-  limiter_max_pause(engine->limiter, engine->max_wait);
-  if (engine->verbose || !engine->quiet) limiter_on_wait(engine->limiter, tell_of_wait, engine);
+  bool asks = engine->ask.runtime->repl || (ask_can() && !engine->quiet);
+  const struct parts_settings settings = {.loop = engine->loop,
+                                          .base_url = engine->base_url,
+                                          .store = engine->store_location,
+                                          .trace = engine->trace_path,
+                                          .ca_file = engine->ca_file,
+                                          .key = engine->key,
+                                          .rules = &engine->rules,
+                                          .max_wait = engine->max_wait,
+                                          .sandbox = engine->sandbox,
+                                          .verbose = engine->verbose,
+                                          .tell = tell,
+                                          .tell_arg = engine,
+                                          .charge = {.allowance = engine->allowance,
+                                                     .dry_run = engine->dry_run,
+                                                     .timeout = engine->timeout,
+                                                     .settle = engine->settle,
+                                                     .tell = tell,
+                                                     .tell_arg = engine,
+                                                     .placed_late = api_on_late_charge,
+                                                     .placed_late_arg = engine->ask.runtime,
+                                                     .ask = asks ? ask_begin : NULL,
+                                                     .unask = ask_end,
+                                                     .ask_arg = &engine->ask}};
   engine->countdown = (struct countdown){.loop = engine->loop};
-  if (!engine->quiet && countdown_possible())
-    limiter_on_next(engine->limiter, countdown_set, &engine->countdown);
-  return open_client(engine, err) && open_purchase(engine, err);
+  engine->ask.countdown = &engine->countdown;
+  return parts_open(&engine->parts, &settings, err);
 }
 
-static void close_parts(struct engine *engine)
+static void watch_waits(struct engine *engine)
 {
-  purchase_close(engine->purchase);
-  client_close(engine->client);
-  limiter_close(engine->limiter);
-  store_close(engine->store);
-  trace_close(engine->trace);
-  engine->purchase = NULL;
-  engine->client = NULL;
-  engine->limiter = NULL;
-  engine->store = NULL;
-  engine->trace = NULL;
+  struct limiter *limiter = engine->parts.limiter;
+  if (engine->verbose || !engine->quiet) limiter_on_wait(limiter, tell_of_wait, engine);
+  if (!engine->quiet && countdown_possible())
+    limiter_on_next(limiter, countdown_set, &engine->countdown);
 }
 
 static struct engine *configured(lua_State *L)
@@ -299,7 +243,8 @@ struct engine *engine_use_store(lua_State *L)
 {
   struct engine *engine = configured(L);
   struct error err = ERROR_INIT;
-  if (!open_store(engine, &err)) error_raise(L, &err);
+  if (!parts_open_store(&engine->parts, engine->loop, engine->store_location, &err))
+    error_raise(L, &err);
   return engine;
 }
 
@@ -309,10 +254,10 @@ struct engine *engine_use(lua_State *L)
   struct engine *engine = configured(L);
   if (engine->opened) return engine;
   struct error err = ERROR_INIT;
-  engine->opened = open_parts(runtime, engine, &err);
-  if (engine->opened) return engine;
-  close_parts(engine);
-  error_raise(L, &err);
+  if (!engine_find_key(runtime, engine, &err) || !open_parts(engine, &err)) error_raise(L, &err);
+  watch_waits(engine);
+  engine->opened = true;
+  return engine;
 }
 
 struct look {
@@ -366,21 +311,21 @@ int engine_limits(lua_State *L)
   struct engine *engine = engine_use(L);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
   *look = (struct look){.wait = {.cancel = wait_outlast}, .err = ERROR_INIT};
-  limiter_status(engine->limiter, &look->status, on_status, look);
+  limiter_status(engine->parts.limiter, &look->status, on_status, look);
   return wait_for(L, &look->wait, push_limits, (lua_KContext)look);
 }
 
 void engine_settle(struct engine *engine)
 {
   int64_t until = engine ? loop_clock() + (int64_t)(engine->timeout * 1e6) + SETTLE_MARGIN_US : 0;
-  while (engine && purchase_busy(engine->purchase) && loop_clock() < until)
+  while (engine && purchase_busy(engine->parts.purchase) && loop_clock() < until)
     deliver_turn(engine->ask.runtime, until - loop_clock());
 }
 
 void engine_close(struct engine *engine)
 {
   if (!engine) return;
-  close_parts(engine);
+  parts_close(&engine->parts);
   secret_close(engine->key);
   free(engine->base_url);
   free(engine->store_location);

@@ -5,10 +5,9 @@
 
 #include <lua.h>
 
-#include "api/client.h"
 #include "bind/repl/countdown.h"
 #include "bind/repl/question.h"
-#include "charge/charge.h"
+#include "engine/parts.h"
 
 struct runtime;
 
@@ -22,11 +21,7 @@ struct engine {
   struct countdown countdown;
   bool opened;
   struct secret *key;
-  struct store *store;
-  struct limiter *limiter;
-  struct trace *trace;
-  struct client *client;
-  struct purchase *purchase;
+  struct parts parts;
   struct ask ask;
   bool has_clock; /* a response had the server's time */
   double ahead;   /* seconds by which the server's clock was ahead of ours then */
@@ -55,8 +50,7 @@ int engine_limits(lua_State *L);
  * spend that total. The amounts in the question are written here, below Lua. */
 int engine_confirm(lua_State *L);
 
-/* Waits until current charges are settled; needs Lua, which decodes the responses. Does nothing for
- * NULL. */
+/* Waits until current charges are settled. Does nothing for NULL. */
 void engine_settle(struct engine *engine);
 
 /* Closes everything. NULL is fine. */

@@ -83,16 +83,16 @@ static void on_account(struct store_job *job)
 
 static void begin(struct look *look)
 {
-  look->account =
-      (struct journal_account){.job.done = on_account, .key = limiter_key(look->engine->limiter)};
-  journal_account(look->engine->store, &look->account);
+  look->account = (struct journal_account){.job.done = on_account,
+                                           .key = limiter_key(look->engine->parts.limiter)};
+  journal_account(look->engine->parts.store, &look->account);
 }
 
 /* Of this account; while that is not known, of this base URL. */
 static bool is_ours(const struct look *look, const struct journal_entry *entry)
 {
   if (look->account.account) return strcmp(entry->account, look->account.account) == 0;
-  const char *base = client_base_url(look->engine->client);
+  const char *base = client_base_url(look->engine->parts.client);
   size_t size = strnlen(base, LONGEST_BASE);
   return strncmp(entry->account, base, size) == 0 && entry->account[size] == ' ';
 }
@@ -176,7 +176,7 @@ static void list_entries(struct look *look)
   look->list.account = look->account.account;
   look->prefix = look->list.prefix;
   if (!look->list.account) look->list.prefix = look->list.orders = look->list.stems = NULL;
-  journal_list(look->engine->store, &look->list);
+  journal_list(look->engine->parts.store, &look->list);
 }
 
 static bool has_prefix(const struct look *look, const struct journal_entry *entry)
@@ -291,7 +291,7 @@ static void scan(struct look *look)
   look->list.job.done = on_scanned;
   look->list.states = JOURNAL_ALL;
   look->list.limit = MOST_LIMIT;
-  journal_list(look->engine->store, &look->list);
+  journal_list(look->engine->parts.store, &look->list);
 }
 
 /* Takes the entry out of the list. False when there was one before. */
@@ -340,7 +340,7 @@ static void find_entry(struct look *look)
   if (look->find.key && !look->find.account)
     scan(look);
   else
-    journal_find(look->engine->store, &look->find);
+    journal_find(look->engine->parts.store, &look->find);
 }
 
 static int push_found(lua_State *L, int status, lua_KContext context)
@@ -419,7 +419,7 @@ static int settle(lua_State *L)
   job.note = text_field(L, 3, "note");
   struct look *look = push_look(L, NULL);
   look->settle = job;
-  journal_settle(look->engine->store, &look->settle);
+  journal_settle(look->engine->parts.store, &look->settle);
   return wait_for(L, &look->wait, push_settled, (lua_KContext)look);
 }
 
@@ -433,7 +433,7 @@ static void prune_entries(struct look *look)
   look->prune.job.done = on_pruned;
   look->prune.account = look->account.account;
   if (look->prune.account)
-    journal_prune(look->engine->store, &look->prune);
+    journal_prune(look->engine->parts.store, &look->prune);
   else
     end(look, &look->account.job);
 }
@@ -470,7 +470,7 @@ static void retire_orders(struct look *look)
   look->retire.job.done = on_retired;
   look->retire.account = look->account.account;
   if (look->retire.account)
-    journal_retire(look->engine->store, &look->retire);
+    journal_retire(look->engine->parts.store, &look->retire);
   else
     end(look, &look->account.job);
 }
@@ -530,7 +530,8 @@ static int inquire(lua_State *L)
   struct engine *engine = engine_use(L);
   struct inquiry *inquiry = lua_newuserdatauv(L, sizeof *inquiry, 0);
   *inquiry = (struct inquiry){.wait = {.cancel = stop_inquiry}};
-  struct purchase_charge *charge = purchase_begin(engine->purchase, &request, on_inquired, inquiry);
+  struct purchase_charge *charge =
+      purchase_begin(engine->parts.purchase, &request, on_inquired, inquiry);
   if (!charge) return luaL_error(L, "not enough memory");
   inquiry->charge = charge;
   return wait_for(L, &inquiry->wait, end_inquiry, (lua_KContext)inquiry);

@@ -130,7 +130,7 @@ static int get(lua_State *L)
                                  .kind = kind,
                                  .notes = notes,
                                  .count = count};
-  notes_get(look->engine->store, &look->get);
+  notes_get(look->engine->parts.store, &look->get);
   return wait_for(L, &look->wait, push_got, (lua_KContext)look);
 }
 
@@ -160,7 +160,7 @@ static int put(lua_State *L)
                                  .notes = notes,
                                  .count = count,
                                  .only_new = lua_toboolean(L, 5)};
-  notes_put(look->engine->store, &look->put);
+  notes_put(look->engine->parts.store, &look->put);
   return wait_for(L, &look->wait, push_put, (lua_KContext)look);
 }
 
@@ -196,7 +196,7 @@ static int list(lua_State *L)
                                    .kind = kind,
                                    .after = after,
                                    .limit = PAGE};
-  notes_list(look->engine->store, &look->list);
+  notes_list(look->engine->parts.store, &look->list);
   return wait_for(L, &look->wait, push_listed, (lua_KContext)look);
 }
 
@@ -222,7 +222,7 @@ static int forget(lua_State *L)
                                        .owner = owner_at(L, 1, look),
                                        .kind = kind,
                                        .age = (int64_t)(age * 1e6)};
-  notes_forget(look->engine->store, &look->forget);
+  notes_forget(look->engine->parts.store, &look->forget);
   return wait_for(L, &look->wait, push_forgotten, (lua_KContext)look);
 }
 

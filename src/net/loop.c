@@ -488,6 +488,21 @@ void loop_turn(struct loop *loop, int64_t max_wait)
   loop->turning = false;
 }
 
+int loop_descriptor(const struct loop *loop)
+{
+  return loop->epoll;
+}
+
+int64_t loop_next(const struct loop *loop)
+{
+  int64_t now = loop_clock(), due = -1;
+  if (loop->progress || loop->changed_count > 0 || loop->starters || atomic_load(&loop->messages))
+    return 0;
+  if (loop->timers > 0) due = loop->heap[1]->due;
+  if (loop->curl_due >= 0 && (due < 0 || loop->curl_due < due)) due = loop->curl_due;
+  return due < 0 ? -1 : due > now ? due - now : 0;
+}
+
 bool loop_busy(const struct loop *loop)
 {
   return loop->timers > 0 || loop->held > 0;

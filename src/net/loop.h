@@ -50,6 +50,12 @@ void loop_wake(struct loop *loop);
  * runs their functions and returns. 0 polls. Not from within one of those functions. */
 void loop_turn(struct loop *loop, int64_t max_wait);
 
+/* For the event loop of a host: a descriptor that becomes readable when loop_turn has something to
+ * do, and the microseconds after which it has without that; negative: never. The second is 0 after
+ * functions that begin work. */
+int loop_descriptor(const struct loop *loop);
+int64_t loop_next(const struct loop *loop);
+
 /* Whether a later turn has work: a timer is set, or the loop is held. */
 bool loop_busy(const struct loop *loop);
 

@@ -4,9 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "api/record_read.h"
 #include "api/response.h"
-#include "api/unwrap.h"
 #include "base/datetime.h"
 #include "bind/error.h"
 #include "bind/json.h"
@@ -15,16 +13,6 @@
 
 #define DOCUMENT "proxylua.json_document"
 #define MAX_TEXT 4096 /* bytes of a field that Lua asks for */
-
-/* What is to become of a response. */
-struct answer {
-  const struct endpoint *endpoint; /* NULL: any value, passed on */
-  enum record_kind kind;
-  bool list;
-  int64_t page, limit; /* asked for; 0: not known */
-  const struct json_document *response;
-  const struct json_value *data;
-};
 
 static int close_document(lua_State *L)
 {
@@ -44,160 +32,75 @@ struct json_document *record_push_document(lua_State *L)
   return document;
 }
 
-static const char *describe(const struct json_value *value)
-{
-  switch (value ? value->type : JSON_NULL) {
-    case JSON_NULL:
-      return "nothing";
-    case JSON_FALSE:
-      return "false";
-    case JSON_TRUE:
-      return "true";
-    case JSON_NUMBER:
-      return "a number";
-    case JSON_STRING:
-      return "a text";
-    case JSON_LIST:
-      return "a list";
-    case JSON_OBJECT:
-      return "an object";
-  }
-  return "";
-}
-
-static void fill_error(const struct answer *answer, struct error *err)
-{
-  *err = ERROR_INIT;
-  if (!answer->endpoint) return;
-  err->endpoint = answer->endpoint->name;
-  if (answer->endpoint->kind == ENDPOINT_CHARGE) err->charge = CHARGE_MADE;
-}
-
-static int not_promised(lua_State *L, const struct answer *answer, const char *came)
-{
-  struct error err;
-  fill_error(answer, &err);
-  const char *several = record_list_name(answer->kind), *one = record_kind_name(answer->kind);
-  error_set(&err, ERROR_PROTOCOL,
-            "expected %s %s, and the server sent %s; check that the base URL is the API's",
-            answer->list            ? "a list of"
-            : strchr("aeiou", *one) ? "an"
-                                    : "a",
-            answer->list ? several : one, came);
-  return error_raise(L, &err);
-}
-
-/* The server's own error, of a body that says so in spite of its status. */
-static int refused(lua_State *L, const struct answer *answer, const struct json_value *document)
-{
-  struct error err;
-  fill_error(answer, &err);
-  if (err.charge == CHARGE_MADE) err.charge = CHARGE_UNKNOWN;
-  error_set(&err, ERROR_UPSTREAM, "the API reported an error");
-  push_json(L, response_error_document(document, &err));
-  return error_raise_with(L, &err, lua_gettop(L));
-}
-
-/* Pushes the list of records. One that cannot be used keeps its place, and says why. */
-static void push_records(lua_State *L, const struct answer *answer, const struct json_value *list)
+static void push_records(lua_State *L, const struct response_content *content, bool mended)
 {
   lua_Integer position = 0;
+  const struct json_value *list = content->value;
   money_push_metatable(L);
   int metatable = lua_gettop(L);
   lua_createtable(L, list->count < 1 << 20 ? (int)list->count : 1 << 20, 4);
   for (const struct json_value *item = list->first; item; item = item->next) {
-    position++;
-    if (item->type != JSON_OBJECT)
-      not_promised(L, answer,
-                   lua_pushfstring(L, "one in which item %I is %s", (LUAI_UACINT)position,
-                                   item->type == JSON_NULL ? "null" : describe(item)));
-    if (push_record(L, item, answer->kind, answer->response->mended, metatable))
-      lua_setfield(L, -2, "unreadable");
-    lua_rawseti(L, -2, position);
+    if (push_record(L, item, content->kind, mended, metatable)) lua_setfield(L, -2, "unreadable");
+    lua_rawseti(L, -2, ++position);
   }
   lua_remove(L, metatable);
 }
 
-static void set_number(lua_State *L, int list, const char *name, int64_t value)
+static void set_number(lua_State *L, const char *name, int64_t value)
 {
   if (value < 0) return;
   lua_pushinteger(L, value);
-  lua_setfield(L, list, name);
+  lua_setfield(L, -2, name);
 }
 
-/* Sets the properties of the list on top, which has no metatable yet, and marks it as one. */
-static int finish_list(lua_State *L, const struct answer *answer)
+/* A record in the list that cannot be used keeps its place, and says why. */
+static void push_list(lua_State *L, const struct response_content *content, bool mended)
 {
-  int list = lua_gettop(L);
-  struct page page = unwrap_page(answer->response->root, answer->data);
-  int64_t count = (int64_t)lua_rawlen(L, list);
-  bool whole = answer->list && !answer->endpoint->paged;
-  if (page.page < 0 && (whole || answer->page > 0)) page.page = whole ? 1 : answer->page;
-  if (page.total < 0 && whole) page.total = count;
-  int more = page_has_more(&page, count, answer->limit);
-  if (page.limit < 0 && answer->limit > 0) page.limit = answer->limit;
-  set_number(L, list, "page", page.page);
-  set_number(L, list, "limit", page.limit);
-  set_number(L, list, "total", page.total);
-  if (more >= 0 || answer->list) {
-    lua_pushboolean(L, more > 0);
-    lua_setfield(L, list, "has_more");
+  if (record_fields(content->kind)->name)
+    push_records(L, content, mended);
+  else
+    push_json(L, content->value);
+  set_number(L, "page", content->page.page);
+  set_number(L, "limit", content->page.limit);
+  set_number(L, "total", content->page.total);
+  if (content->page.has_more >= 0) {
+    lua_pushboolean(L, content->page.has_more > 0);
+    lua_setfield(L, -2, "has_more");
   }
   json_mark_list(L);
-  return 1;
 }
 
-/* References may be anything; all other kinds are records. */
-static int push_list(lua_State *L, const struct answer *answer)
+static void push_one(lua_State *L, const struct response_content *content,
+                     const struct endpoint *endpoint, bool mended)
 {
-  const struct json_value *list = unwrap_list(answer->data, answer->kind);
-  bool any = answer->kind == RECORD_REFERENCE;
-  if (!list && !any) return not_promised(L, answer, describe(answer->data));
-  if (list && record_fields(answer->kind)->name)
-    push_records(L, answer, list);
-  else
-    push_json(L, list ? list : answer->data);
-  return list ? finish_list(L, answer) : 1;
-}
-
-static int push_one(lua_State *L, const struct answer *answer)
-{
-  const struct json_value *record = unwrap_record(answer->data, answer->kind);
-  if (!record) return not_promised(L, answer, describe(answer->data));
-  bool charges = answer->endpoint->kind == ENDPOINT_CHARGE; /* has been judged already */
   money_push_metatable(L);
-  const char *fault = push_record(L, record, answer->kind, answer->response->mended, lua_gettop(L));
-  if (fault && !charges) not_promised(L, answer, lua_pushfstring(L, "one whose %s", fault));
-  if (fault) lua_pop(L, 1);
-  return 1;
-}
-
-static int push_any(lua_State *L, const struct answer *answer)
-{
-  push_json(L, answer->data);
-  return answer->data && answer->data->type == JSON_LIST ? finish_list(L, answer) : 1;
+  const char *fault = push_record(L, content->value, content->kind, mended, lua_gettop(L));
+  if (!fault) return;
+  if (endpoint->kind != ENDPOINT_CHARGE) { /* of which the charge has judged the response */
+    struct error err;
+    response_unexpected(endpoint, lua_pushfstring(L, "one whose %s", fault), &err);
+    error_raise(L, &err);
+  }
+  lua_pop(L, 1);
 }
 
 int record_answer(lua_State *L, const struct json_document *response,
                   const struct endpoint *endpoint, int64_t page, int64_t limit)
 {
-  struct answer answer = {.endpoint = endpoint, .page = page, .limit = limit, .response = response};
+  struct response_content content;
+  struct error err;
   luaL_checkstack(L, 16, NULL);
-  if (endpoint) {
-    answer.kind = endpoint->record;
-    answer.list = endpoint->list;
+  if (!response_read(response, endpoint, page, limit, &content, &err)) {
+    push_json(L, content.details);
+    return error_raise_with(L, &err, lua_gettop(L));
   }
-  if (!response->root)
-    return not_promised(L, &answer,
-                        *response->why ? lua_pushfstring(L, "what is not JSON: %s", response->why)
-                                       : "nothing");
-  if (unwrap_is_failure(response->root, answer.kind, answer.list))
-    return refused(L, &answer, response->root);
-  answer.data = unwrap_data(response->root, answer.kind);
-  if (unwrap_is_failure(answer.data, answer.kind, answer.list))
-    return refused(L, &answer, answer.data);
-  if (answer.list) return push_list(L, &answer);
-  return answer.kind == RECORD_NONE ? push_any(L, &answer) : push_one(L, &answer);
+  if (content.what == RESPONSE_LIST)
+    push_list(L, &content, response->mended);
+  else if (content.what == RESPONSE_RECORD)
+    push_one(L, &content, endpoint, response->mended);
+  else
+    push_json(L, content.value);
+  return 1;
 }
 
 void record_error(lua_State *L, const struct json_document *response, const char *body, size_t size,
