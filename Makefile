@@ -33,8 +33,8 @@ static   = libsqlite3.a libevent_extra.a libevent_pthreads.a libevent_core.a lib
            libminizip.a libz.a libyaml.a
 libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive $(static:%=-l:%) -ldl -lm
 
-# What specs run beside the program: attempts at the processes of plugins, the journal's jobs, and a C module.
-attempts = build/spec/jail_check build/spec/frame_check build/spec/journal_check build/spec/forking.so
+# What specs run beside the program: attempts at the processes of plugins, the journal's jobs, and two libraries.
+attempts = build/spec/jail_check build/spec/frame_check build/spec/journal_check build/spec/forking.so build/spec/count_calls.so
 
 # The variants of the program: their flags beside those above.
 release  = -O2 -D_FORTIFY_SOURCE=2
@@ -272,7 +272,7 @@ build/spec/jail_check: spec/support/jail_check.c src/plugin/jail.c src/base/erro
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lseccomp
 
-build/spec/forking.so: spec/support/forking.c Makefile | packages
+build/spec/%.so: spec/support/%.c Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) -O2 -fPIC -shared $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
 
