@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/fragments.h"
+#include "store/schema.h"
 
 /* Columns of an entry, in the order of ENTRY. The states 2 and 3 are those that are settled. */
 enum {
@@ -80,13 +80,13 @@ static const char list_orders[] =
 /* The entry with the highest number of each stem. */
 #define LAST_OF_STEM(condition)                                                           \
   "SELECT (SELECT id FROM charges " BY(                                                   \
-      "charges_by_stem") "WHERE account = $2 AND " JOURNAL_STEM " = stem " condition      \
+      "charges_by_stem") "WHERE account = $2 AND " SCHEMA_STEM " = stem " condition       \
                          " ORDER BY length(key) DESC, key DESC LIMIT 1) FROM " DB_EITHER( \
                              "(SELECT value AS stem FROM json_each($5))",                 \
                              "(SELECT json_array_elements_text($5::json) AS stem)") " AS stems"
 static const char list_stems[] =
     "SELECT " ENTRY " FROM charges WHERE id " DB_EITHER("IN (", "= ANY(ARRAY(")
-    "SELECT id FROM charges " BY("charges_stock") "WHERE account = $2 AND " JOURNAL_STEM " "
+    "SELECT id FROM charges " BY("charges_stock") "WHERE account = $2 AND " SCHEMA_STEM " "
     DB_IN("$5") " AND state = 2 AND endpoint = 'orders.create' AND NOT retired UNION "
     LAST_OF_STEM("AND state = 2") " UNION " LAST_OF_STEM("") DB_EITHER(")", "))") SORTED;
 
@@ -142,8 +142,8 @@ static const char settle_entry[] =
     "price = coalesce($6, price), answer = coalesce($7, answer), updated_at = " DB_NOW
     ", note = coalesce($8, note), ended_clock = coalesce($9, ended_clock), "
     "ended_at = coalesce(" DB_TICK
-    " + $10, ended_at), snapshot = CASE WHEN $4 IN (2, 3) THEN " DB_EITHER(
-        SQLITE_SNAPSHOT_KEPT, POSTGRES_SNAPSHOT_KEPT) " ELSE snapshot END WHERE " CHANGEABLE;
+    " + $10, ended_at), snapshot = CASE WHEN $4 IN (2, 3) THEN " SCHEMA_SNAPSHOT_KEPT
+    " ELSE snapshot END WHERE " CHANGEABLE;
 static const char amend_entry[] =
     "UPDATE charges SET price = coalesce($4, price), answer = coalesce($5, answer), "
     "note = coalesce($6, note), updated_at = " DB_NOW " WHERE " CHANGEABLE;

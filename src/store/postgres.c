@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/schema.h"
+
 #define LONGEST_WAIT                                                          \
   (20 * INT64_C(1000000)) /* microseconds for one statement or for connecting \
                            */
@@ -430,7 +432,7 @@ static bool begin(struct store_driver *driver, enum db_safety safety, struct err
                               : "BEGIN ISOLATION LEVEL READ COMMITTED";
   return db_run(driver, how, NULL, 0, NULL, err) &&
          db_run(driver, guard,
-                DB_WITH(DB_NUMBER(postgres_version()), DB_TEXT(driver->run->id),
+                DB_WITH(DB_NUMBER(SCHEMA_VERSION), DB_TEXT(driver->run->id),
                         DB_TEXT(safety == DB_LOOSE ? "off" : "")),
                 NULL, err);
 }

@@ -83,6 +83,5 @@ bool postgres_damaged(const struct postgres *pg, struct error *err, const char *
 /* Migrates a new or older database to the present schema; refuses newer and foreign ones unchanged.
  */
 bool postgres_migrate(struct postgres *pg, struct error *err);
-int postgres_version(void); /* the version of that schema */
 
 #endif

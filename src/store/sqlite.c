@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "base/trust.h"
+#include "store/schema.h"
 
 #define LONGEST_LOCK                                                          \
   (15 * INT64_C(1000000)) /* microseconds to wait for a lock that others hold \
@@ -142,7 +143,7 @@ static bool is_ours(struct sqlite *sqlite, struct error *err)
   static const char query[] = "PRAGMA user_version";
   int64_t version = 0;
   return db_read(&sqlite->driver, query, NULL, 0, read_version, &version, err) &&
-         (version <= sqlite_version() || sqlite_refuse_newer(sqlite, err));
+         (version <= SCHEMA_VERSION || sqlite_refuse_newer(sqlite, err));
 }
 
 bool sqlite_begin(struct sqlite *sqlite, bool durable, struct error *err)

@@ -41,7 +41,6 @@ bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *
 /* Migrates a new or older file to the present schema; refuses newer and foreign ones unchanged
  * (sqlite_schema.c). */
 bool sqlite_migrate(struct sqlite *sqlite, struct error *err);
-int sqlite_version(void); /* the version of that schema */
 bool sqlite_refuse_newer(const struct sqlite *sqlite, struct error *err);
 
 /* Runs statements that are not prepared in advance. */
