@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "api/secret.h"
@@ -11,15 +12,22 @@
 #include "bind/plugin/guest_process.h"
 #include "bind/program.h"
 
-static struct runtime *interrupted_runtime;
+static struct runtime *volatile interrupted_runtime;
 
 /* Seconds that a script has for an orderly end, before even code that catches errors is ended. */
 #define GRACE 1
 
+/* libcurl's threads do not block signals, and the runtime is the first thread's. Hands the signal
+ * over; false on the first thread. */
+static bool hand_over(int number)
+{
+  pid_t first = getpid();
+  return gettid() != first && syscall(SYS_tgkill, first, first, number) == 0;
+}
+
 static void on_alarm(int number)
 {
-  (void)number;
-  if (interrupted_runtime) runtime_insist(interrupted_runtime);
+  if (!hand_over(number) && interrupted_runtime) runtime_insist(interrupted_runtime);
 }
 
 /* The first signal ends the script as cancelled; a second one ends the process. At the prompt they
@@ -28,6 +36,7 @@ static void on_signal(int number)
 {
   struct sigaction once = {.sa_handler = SIG_DFL},
                    insist = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+  if (hand_over(number)) return;
   if (interrupted_runtime && runtime_signal(interrupted_runtime, number)) return;
   sigaction(number, &once, NULL);
   sigaction(SIGALRM, &insist, NULL);

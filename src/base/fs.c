@@ -104,11 +104,27 @@ static bool name_it(struct file *file)
   return result == 0;
 }
 
+void file_sync_folder(int folder, const char *path)
+{
+  int fd = openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)!fsync(fd);
+  close(fd);
+}
+
+static void sync_name(const struct file *file)
+{
+  char *folder = folder_of(file->path);
+  if (folder) file_sync_folder(AT_FDCWD, folder);
+  free(folder);
+}
+
 bool file_commit(struct file *file, struct error *err)
 {
   bool done = fsync(file->fd) == 0 && name_it(file) && rename(file->temporary, file->path) == 0;
   if (!done) fail(file, err, "complete");
   if (done) {
+    sync_name(file);
     free(file->temporary);
     file->temporary = NULL;
   }

@@ -25,10 +25,14 @@ bool file_begin(struct file *file, const char *path, mode_t mode, struct error *
 /* Errors are of kind store and name the path. */
 bool file_write(struct file *file, const void *bytes, size_t size, struct error *err);
 
-/* Puts the bytes on disk and gives them their name; ends the file either way. */
+/* Puts the bytes and their name on disk; ends the file either way. */
 bool file_commit(struct file *file, struct error *err);
 
 /* Closes and removes the temporary file. Does nothing for a file that is not open. */
 void file_abandon(struct file *file);
+
+/* Puts the names in a folder, a path from the folder of a descriptor, on disk. File systems that
+ * cannot are ignored, and so is a folder that only lets files be made. */
+void file_sync_folder(int folder, const char *path);
 
 #endif

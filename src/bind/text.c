@@ -6,6 +6,8 @@
 
 #include "bind/modules.h"
 
+#define LOCALE "proxylua.locale"
+
 /* The columns of the character at a place, and its bytes. */
 static int character(const char *text, size_t left, size_t *size)
 {
@@ -41,18 +43,35 @@ static int is_ascii(const char *text, size_t size)
   return at == size;
 }
 
-/* In a locale of its own: what a terminal shows does not depend on the one that the program was
- * started in. */
-static size_t measure_utf8(const char *text, size_t size, lua_Integer *columns)
+/* The locale is upvalue 1, of its own: what a terminal shows does not depend on the one that the
+ * program was started in. */
+static size_t measure_utf8(lua_State *L, const char *text, size_t size, lua_Integer *columns)
 {
-  locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+  locale_t locale = *(locale_t *)lua_touserdata(L, lua_upvalueindex(1));
   locale_t before = locale ? uselocale(locale) : NULL;
   size_t fitting = measure(text, size, columns);
-  if (locale) {
-    uselocale(before);
-    freelocale(locale);
-  }
+  if (locale) uselocale(before);
   return fitting;
+}
+
+static int free_locale(lua_State *L)
+{
+  locale_t *locale = luaL_checkudata(L, 1, LOCALE);
+  if (*locale) freelocale(*locale);
+  *locale = NULL;
+  return 0;
+}
+
+static void push_locale(lua_State *L)
+{
+  locale_t *locale = lua_newuserdatauv(L, sizeof *locale, 0);
+  *locale = NULL;
+  if (luaL_newmetatable(L, LOCALE)) {
+    lua_pushcfunction(L, free_locale);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  *locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
 }
 
 static int width(lua_State *L)
@@ -63,7 +82,7 @@ static int width(lua_State *L)
   if (is_ascii(text, size))
     columns = (lua_Integer)size;
   else
-    measure_utf8(text, size, &columns);
+    measure_utf8(L, text, size, &columns);
   lua_pushinteger(L, columns);
   return 1;
 }
@@ -73,14 +92,16 @@ static int prefix(lua_State *L)
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);
   lua_Integer columns = luaL_checkinteger(L, 2);
-  lua_pushlstring(L, text, columns >= 0 ? measure_utf8(text, size, &columns) : 0);
+  lua_pushlstring(L, text, columns >= 0 ? measure_utf8(L, text, size, &columns) : 0);
   return 1;
 }
 
 void text_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"width", width}, {"prefix", prefix}, {NULL, NULL}};
-  luaL_newlib(L, functions);
+  luaL_newlibtable(L, functions);
+  push_locale(L);
+  luaL_setfuncs(L, functions, 1);
 }
 
 /* For whole alphabets one look-up a byte: no locale, no calls. */

@@ -118,6 +118,9 @@ void flow_end(struct flow *charge)
 void flow_fail(struct flow *charge, enum error_kind kind, const char *message)
 {
   error_set(&charge->public.error, kind, "%s", message);
+  /* Without memory to look it up, the outcome of a request that was sent stays unknown. */
+  if (kind == ERROR_INTERNAL && charge->stage >= FLOW_SENDING)
+    charge->public.error.charge = CHARGE_UNKNOWN;
   flow_end(charge);
 }
 

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fs.h"
+
 #define PORTION ((size_t)64 << 10)
 #define MODE 0600 /* of new files: what plugins write may hold passwords of proxies */
 
@@ -195,6 +197,7 @@ static bool write_into(const struct beneath *where, int folder, const char *name
             renameat(folder, temporary, folder, name) == 0;
   if (!ok) fail(where, err);
   close(fd);
+  if (ok) file_sync_folder(folder, ".");
   if (!ok) unlinkat(folder, temporary, 0);
   return ok;
 }

@@ -72,7 +72,7 @@ void repl_read_answer(struct repl *repl)
   ssize_t got = read(repl->reader.fd, bytes, sizeof bytes);
   if (got < 0 && errno == EINTR) return;
   for (ssize_t i = 0; i < got; i++) {
-    if (bytes[i] == '\n') return answer(repl, tolower(question->first) == 'y');
+    if (bytes[i] == '\n') return answer(repl, tolower((unsigned char)question->first) == 'y');
     if (!question->first && !isspace((unsigned char)bytes[i])) question->first = bytes[i];
   }
   if (got <= 0) repl_refuse_question(repl);
