@@ -180,7 +180,7 @@ end
 -- @raise what every call raises
 -- @usage local list = px.request{ path = "/orders", query = { status = "active" } }
 -- print(#list > 0)  --> true
-px.request = core.door.request
+px.request = core.api.request
 
 --- The free slots of the rate limits, and when the next request may be sent: the present state of
 -- the store, for all processes that share the key. Takes no slot and does not wait.
@@ -194,7 +194,7 @@ px.request = core.door.request
 -- @raise store, when it cannot be read; config; usage; cancelled
 -- @usage local general = px.limits().general
 -- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end
-px.limits = core.door.limits
+px.limits = core.api.limits
 
 --- The addresses of the sandbox that --sandbox started.
 -- @function px.sandbox

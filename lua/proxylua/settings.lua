@@ -65,7 +65,7 @@ end
 local function core_text(setting)
   return function(value)
     if not types.text(value) then return nil, "a text" end
-    local ok, err = pcall(core.door.check, setting, value)
+    local ok, err = pcall(core.api.check, setting, value)
     if ok then return value end
     return nil, nil, err.message
   end

@@ -91,7 +91,7 @@ describe("a charge that nothing allows", function()
     it("allows no more than the total that was shown", function()
       open{ "-e", [[
         local core = require "proxylua.core"
-        core.door.confirm("Buy", core.money(5))
+        core.api.confirm("Buy", core.money(5))
         for n = 1, 2 do px.orders.create{ type = "isp", quantity = 2, key = "n" .. n } end]] }
       at:await("Buy: 5.00? [y/N]")
       at:type("y")

@@ -165,7 +165,7 @@ describe("paths with ids", function()
 end)
 
 describe("validation", function()
-  local function refused(name, params) return failure(core.door.call, name, params) end
+  local function refused(name, params) return failure(core.api.call, name, params) end
 
   it("names the endpoint, the parameter, what was given and what is expected", function()
     assert.are.equal(

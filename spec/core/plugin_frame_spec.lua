@@ -81,7 +81,7 @@ describe("a forged message", function()
   it("with arguments of any kind does no harm", function()
     assert.are.equal("done\n", say([[
       local number = 0
-      for _, what in ipairs{ "door", "request", "limits", "http", "read", "write", "env", "exec", "pull", "sleep" } do
+      for _, what in ipairs{ "api", "request", "limits", "http", "read", "write", "env", "exec", "pull", "sleep" } do
         for _, value in ipairs{ 1, -1, 0/0, true, "", "\0", "orders.list", {}, { {} }, { path = 1 }, core.money(1) } do
           for _, count in ipairs{ 0, 1, 2, 3 } do
             if not (what == "sleep" and value == 1) then

@@ -27,7 +27,7 @@ int core_open(lua_State *L)
                {"endpoints", endpoint_open},
                {"sandbox", sandbox_open},
                {"http", web_open},
-               {"door", api_open},
+               {"api", api_open},
                {"system", system_open},
                {"data", data_open},
                {"record", record_open},

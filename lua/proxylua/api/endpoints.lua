@@ -77,7 +77,7 @@ local function add_pages(row, params, list)
   local last = first
   while total and #list < total or not total and has_more do
     number = number + 1
-    local page = core.door.request{ path = core.endpoints.path(row.name, params),
+    local page = core.api.request{ path = core.endpoints.path(row.name, params),
       query = { page = number }, timeout = params.timeout, max_wait = params.max_wait }
     has_more = page.has_more and #page > 0
     if #page == 0 or is_same(page, last) or is_same(page, first) then break end
@@ -97,8 +97,8 @@ local function is_part(list)
 end
 
 local function call(row, params)
-  if not row.list or row.paged then return core.door.call(row.name, params) end
-  local list = core.door.call(row.name, params)
+  if not row.list or row.paged then return core.api.call(row.name, params) end
+  local list = core.api.call(row.name, params)
   return is_part(list) and add_pages(row, params, list) or list
 end
 

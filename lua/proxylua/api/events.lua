@@ -39,7 +39,7 @@ local function event_of(charge)
 end
 
 -- In a separate task, so that finding the listeners does not delay the charge.
-core.door.on_charge(function(charge)
+core.api.on_charge(function(charge)
   local event, data = event_of(charge)
   if event then core.task.spawn(pcall, hooks.call, "emit", event, data) end
 end)

@@ -36,7 +36,7 @@ end
 
 local function configure(flags)
   local settings = require("proxylua.cli.context").settings(flags)
-  core.door.configure(settings)
+  core.api.configure(settings)
   return settings
 end
 

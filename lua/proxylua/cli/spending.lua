@@ -52,7 +52,7 @@ end
 local function confirm(actions, plan)
   if #actions == 0 then return end
   local words = tables.clean(diff.question(actions))
-  if core.door.confirm(words, plan.total, plan.balance) then return end
+  if core.api.confirm(words, plan.total, plan.balance) then return end
   core.error.raise{ kind = "spend_refused", charge = "none",
     message = "not confirmed; nothing was bought" }
 end

@@ -24,7 +24,7 @@ local readers = {
     return list
   end },
   ["proxylua://limits"] = { "limits", "how many requests the rate limit allows now",
-    function() return core.door.limits() end },
+    function() return core.api.limits() end },
 }
 
 --- The resources that are always there.

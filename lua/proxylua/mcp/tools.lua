@@ -283,7 +283,7 @@ local function add_reading(tools)
       return require("proxylua.report").build(options)
     end)
   workflow(tools, "read", "limits", "how many requests the rate limit allows now", {}, nil,
-    function() return core.door.limits() end)
+    function() return core.api.limits() end)
   workflow(tools, "read", "journal_list", "purchases that this store knows, the newest first",
     { state = { type = "string", enum = array{ "open", "intent", "sent", "unknown", "placed",
       "not_placed" } }, limit = { type = "integer", minimum = 1, maximum = 200 } }, nil,

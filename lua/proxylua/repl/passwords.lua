@@ -65,8 +65,8 @@ function M.watch(px)
   local function watched(call)
     return function(...) return learn(call(...)) end
   end
-  core.door.call, core.door.request = watched(core.door.call), watched(core.door.request)
-  px.request = core.door.request
+  core.api.call, core.api.request = watched(core.api.call), watched(core.api.request)
+  px.request = core.api.request
   function px.proxies.read(...) return watched(read(...)) end
 end
 

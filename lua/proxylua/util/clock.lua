@@ -7,7 +7,7 @@ local core = require "proxylua.core"
 -- @treturn number the later one
 -- @treturn number the earlier one, which is the same if the clocks agree
 return function()
-  local later, earlier = core.door.clock()
+  local later, earlier = core.api.clock()
   if later then return later, earlier end
   local now = core.task.now()
   return now, now

@@ -66,7 +66,7 @@ end
 
 function M.run(args, context)
   local method, fields = args.method:upper(), read_fields(args.fields)
-  local result = core.door.request{
+  local result = core.api.request{
     method = method, path = args.path, key = args.key, max_price = args.max_price,
     query = in_query[method] and fields or nil,
     json = not in_query[method] and fields or nil,

@@ -58,8 +58,8 @@ end
 
 -- The account of the key; nothing is saved of a key that the API refuses.
 local function account_of(settings)
-  core.door.configure(settings)
-  local ok, account = pcall(core.door.call, "account.get", {})
+  core.api.configure(settings)
+  local ok, account = pcall(core.api.call, "account.get", {})
   if ok then return account end
   if core.error.is(account) and account.kind == "auth" then
     core.error.raise{ kind = "auth", message = ("%s did not accept this key%s; nothing was saved. "
@@ -141,9 +141,9 @@ end
 
 function actions.status(_, context)
   local settings = prepare.settings(context.flags)
-  core.door.configure(settings)
+  core.api.configure(settings)
   local source = core.doctor.key()
-  local account = core.door.call("account.get", {})
+  local account = core.api.call("account.get", {})
   context.screen:record("auth", {
     api = settings.sandbox and "sandbox" or settings.base_url, profile = context.flags.profile,
     key = places[source] or settings.api_key_file, account = account.email,

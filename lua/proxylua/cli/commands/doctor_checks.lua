@@ -91,7 +91,7 @@ local function check_config(report)
     add(report, "ok", "config.spend", "purchases are refused, or confirmed on a terminal",
       "to allow them, use --spend AMOUNT, or set spend in the configuration")
   end
-  local ok, err = pcall(core.door.configure, settings)
+  local ok, err = pcall(core.api.configure, settings)
   if not ok then return add_error(report, "config", err) end
   report.settings, report.has_api = settings, not bad.base_url
 end
@@ -241,7 +241,7 @@ local function check_without_key(report)
 end
 
 local function check_account(report)
-  local ok, account = pcall(core.door.call, "account.get", { timeout = report.settings.timeout,
+  local ok, account = pcall(core.api.call, "account.get", { timeout = report.settings.timeout,
     max_wait = MAX_WAIT })
   if not ok and account.kind == "rate_limited" and not account.status then
     return add(report, "warn", "network", "not tried: " .. account.message,
@@ -286,7 +286,7 @@ end
 
 local function check_limits(report)
   if not (report.has_api and report.has_key and report.has_store) then return end
-  local ok, limits = pcall(core.door.limits)
+  local ok, limits = pcall(core.api.limits)
   if not ok then return add_error(report, "limits", limits) end
   if limits.off then return add(report, "ok", "limits", "off") end
   for _, name in ipairs{ "general", "orders" } do add_scope(report, name, limits[name]) end

@@ -25,7 +25,7 @@ local function known_keys(state)
     if core.system.kind(settings.store or config.state_folder() .. "/state.db") ~= "file" then
       return {}
     end
-    core.door.configure(settings)
+    core.api.configure(settings)
     local keys = {}
     for entry in require("proxylua").journal.each{ state = state, newest = true } do
       keys[#keys + 1] = entry.key

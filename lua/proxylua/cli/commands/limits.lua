@@ -17,7 +17,7 @@ local function state_of(scope)
 end
 
 function M.run(_, context)
-  local limits, list = core.door.limits(), {}
+  local limits, list = core.api.limits(), {}
   for name, scope in pairs(limits) do
     if type(scope) == "table" then
       scope.scope, scope.state = name, state_of(scope)

@@ -79,7 +79,7 @@ local function configure(args, flags)
   spend.per_order = lower(spend.per_order, args.max_price, "--max-price")
   spend.per_day = lower(spend.per_day, args.per_day, "--per-day")
   settings.spend = next(spend) and spend
-  core.door.configure(settings)
+  core.api.configure(settings)
 end
 
 local function check_folder(folder)

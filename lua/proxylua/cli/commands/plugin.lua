@@ -120,7 +120,7 @@ local function configure(flags)
   local copy = {}
   for name, value in pairs(flags) do copy[name] = value end
   copy.sandbox, copy.base_url, copy.spend = true, nil, flags.spend or SPEND
-  core.door.configure(require("proxylua.cli.context").settings(copy, { without_file = true }))
+  core.api.configure(require("proxylua.cli.context").settings(copy, { without_file = true }))
 end
 
 function actions.test(args, screen, flags)

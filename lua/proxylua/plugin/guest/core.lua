@@ -7,8 +7,8 @@ local M = {}
 
 local ask = scheduler.ask
 
-local door = {
-  call = function(name, params) return ask("door", name, params) end,
+local api = {
+  call = function(name, params) return ask("api", name, params) end,
   request = function(request) return ask("request", request) end,
   limits = function() return ask("limits") end,
 }
@@ -63,7 +63,7 @@ local file = {
 --- Adds the requests to the functions in C.
 -- @param core table, changed
 function M.complete(core)
-  core.task, core.door, core.http, core.file = scheduler, door, make_http(core), file
+  core.task, core.api, core.http, core.file = scheduler, api, make_http(core), file
 end
 
 return M

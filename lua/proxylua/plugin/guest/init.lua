@@ -55,8 +55,8 @@ local function make_px()
   local errors, tasks = require "proxylua.util.errors", require "proxylua.tasks"
   local px = {
     version = core.version, money = core.money, json = core.json, http = core.http,
-      request = core.door.request,
-    limits = core.door.limits, try = errors.try, error = errors.error, spawn = tasks.spawn,
+      request = core.api.request,
+    limits = core.api.limits, try = errors.try, error = errors.error, spawn = tasks.spawn,
       sleep = tasks.sleep,
     all = tasks.all, map = tasks.map, timeout = tasks.timeout, every = tasks.every,
     time = require("proxylua.util.time").time,

@@ -43,7 +43,7 @@ function M.open(name, permissions, refuse)
 
   local handlers = {}
 
-  function handlers.door(endpoint, params)
+  function handlers.api(endpoint, params)
     local row = rows[endpoint]
     if not row then usage("unknown endpoint %s", tostring(endpoint)) end
     params = check_params(params)
@@ -52,17 +52,17 @@ function M.open(name, permissions, refuse)
     check_read("call " .. endpoint)
     if params.path ~= nil then usage("%s: use px.files.write to write files in a plugin",
       endpoint) end
-    return core.door.call(endpoint, params)
+    return core.api.call(endpoint, params)
   end
 
   function handlers.request(request)
     check_read("call the API")
-    return core.door.request(check_request(request))
+    return core.api.request(check_request(request))
   end
 
   function handlers.limits()
     check_read("read the rate limits")
-    return core.door.limits()
+    return core.api.limits()
   end
 
   return handlers

@@ -22,7 +22,7 @@ function M.open(name, permissions, refuse)
     local copy = {}
     for field, value in pairs(params) do copy[field] = value end
     copy.key = key_of(prefix, params.key)
-    return core.door.call(endpoint, copy, {
+    return core.api.call(endpoint, copy, {
       prefix = prefix, per_run = ceiling.per_run or 0, per_day = ceiling.per_day or 0,
     })
   end
