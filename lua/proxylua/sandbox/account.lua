@@ -1,6 +1,6 @@
 -- The endpoints of the account, transactions, deposit addresses and reference data.
 
-local answers = require "proxylua.sandbox.answers"
+local responses = require "proxylua.sandbox.responses"
 local orders = require "proxylua.sandbox.orders"
 local reference = require "proxylua.sandbox.reference"
 local state = require "proxylua.sandbox.state"
@@ -28,7 +28,7 @@ function M.get(context)
   local world = context.world
   local balance = context.fault.slow and balance_at(world, orders.horizon(context))
     or world.data.balance
-  return answers.record(context, 200, "account", { balance = balance, email = world.data.email })
+  return responses.record(context, 200, "account", { balance = balance, email = world.data.email })
 end
 
 --- GET /account/transactions
@@ -41,7 +41,7 @@ function M.transactions(context)
   end)
 end
 
-local function tell_address(entry)
+local function shown_address(entry)
   return { currency = entry.currency, network = entry.network, address = entry.address,
     created_at = state.date(entry.created) }
 end
@@ -49,8 +49,8 @@ end
 --- GET /deposits/addresses
 function M.addresses(context)
   local list = {}
-  for at, entry in ipairs(context.world.data.addresses) do list[at] = tell_address(entry) end
-  return answers.list(context, "address", list)
+  for at, entry in ipairs(context.world.data.addresses) do list[at] = shown_address(entry) end
+  return responses.list(context, "address", list)
 end
 
 local function read_address(context)
@@ -69,13 +69,13 @@ end
 --- POST /deposits/addresses. Each call makes a new address, which no real currency accepts.
 function M.create_address(context)
   local entry, details = read_address(context)
-  if not entry then return answers.failure(context, 400, nil, nil, details) end
+  if not entry then return responses.failure(context, 400, nil, nil, details) end
   local world = context.world
   entry.address = state.id(world, "sandbox-" .. entry.currency:lower() .. "-")
   entry.created = state.now(world)
   table.insert(world.data.addresses, entry)
   world.dirty = true
-  return answers.record(context, 201, "address", tell_address(entry))
+  return responses.record(context, 201, "address", shown_address(entry))
 end
 
 local lists = {
@@ -99,8 +99,8 @@ local lists = {
 --- GET /reference/:type
 function M.reference(context, name)
   local list = lists[name]
-  if not list then return answers.failure(context, 404) end
-  return answers.list(context, "reference", list())
+  if not list then return responses.failure(context, 404) end
+  return responses.list(context, "reference", list())
 end
 
 return M

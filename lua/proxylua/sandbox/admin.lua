@@ -20,7 +20,7 @@
 --   POST /_sandbox/reset      restores the state at the start; {"only": "counters"} resets the
 --                             counters and the list of counted requests alone
 
-local answers = require "proxylua.sandbox.answers"
+local responses = require "proxylua.sandbox.responses"
 local money = require "proxylua.sandbox.money"
 local orders = require "proxylua.sandbox.orders"
 local proxies = require "proxylua.sandbox.proxies"
@@ -31,18 +31,18 @@ local M = {}
 
 M.base = "/_sandbox/"
 
-local function answer(world, status, value)
+local function response(world, status, value)
   return { status = status, body = world.host.json.encode(value),
     headers = { ["Content-Type"] = "application/json" } }
 end
 
 local function refuse(world, status, text)
-  return answer(world, status,
+  return response(world, status,
     { error = utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?")) })
 end
 
 local function done(world)
-  return answer(world, 200, { ok = true })
+  return response(world, 200, { ok = true })
 end
 
 local actions = {}
@@ -66,24 +66,24 @@ actions["GET counters"] = function(world)
   for _, fault in ipairs(world.faults) do
     out.faults[fault.text] = (out.faults[fault.text] or 0) + fault.struck
   end
-  return answer(world, 200, out)
+  return response(world, 200, out)
 end
 
 actions["GET counted"] = function(world)
   local times, array = {}, world.host.json.array
   for at, time in ipairs(world.counted.times) do times[at] = math.floor(time * 1e6) end
-  return answer(world, 200, { names = array(world.counted.names), times = array(times) })
+  return response(world, 200, { names = array(world.counted.names), times = array(times) })
 end
 
 actions["GET orders"] = function(world)
   local list = {}
   for at, order in ipairs(world.data.orders) do
-    local record = answers.order(world, order)
+    local record = responses.order(world, order)
     record.price, record.charged = money.format(order.price), money.format(order.charged)
     record.key, record.extensions = order.key, order.extensions
     list[at] = record
   end
-  return answer(world, 200, { orders = world.host.json.array(list) })
+  return response(world, 200, { orders = world.host.json.array(list) })
 end
 
 -- Settings from JSON: numbers become strings; lists stay lists.

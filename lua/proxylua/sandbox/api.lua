@@ -2,7 +2,7 @@
 -- change the response. Runs in a coroutine; yielding a number waits that many seconds.
 
 local account = require "proxylua.sandbox.account"
-local answers = require "proxylua.sandbox.answers"
+local responses = require "proxylua.sandbox.responses"
 local faults = require "proxylua.sandbox.faults"
 local limits = require "proxylua.sandbox.limits"
 local orders = require "proxylua.sandbox.orders"
@@ -39,7 +39,7 @@ for _, route in pairs(routes) do M.endpoints[route.name] = true end
 for _, name in pairs(reference_names) do M.endpoints[name] = true end
 
 local unknown = { name = "unknown", run = function(context)
-  return answers.failure(context, 404)
+  return responses.failure(context, 404)
 end }
 local general = { "general" }
 
@@ -65,9 +65,9 @@ local function refuse(path, pattern)
   if #allowed == 0 then return unknown end
   table.sort(allowed)
   return { name = unknown.name, run = function(context)
-    local answer = answers.failure(context, 405)
-    answer.headers.Allow = table.concat(allowed, ", "):gsub("GET", "GET, HEAD")
-    return answer
+    local response = responses.failure(context, 405)
+    response.headers.Allow = table.concat(allowed, ", "):gsub("GET", "GET, HEAD")
+    return response
   end }
 end
 
@@ -87,9 +87,9 @@ end
 local function key_of(context)
   local header = context.request.headers.authorization
   local key = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)$")
-  if not key then return nil, answers.failure(context, 401) end
+  if not key then return nil, responses.failure(context, 401) end
   if context.world.keys[key] then return key end
-  return nil, answers.failure(context, 401, "INVALID_API_KEY", "Invalid API key")
+  return nil, responses.failure(context, 401, "INVALID_API_KEY", "Invalid API key")
 end
 
 local refusals = {
@@ -117,58 +117,58 @@ local function count(context, route, name, key)
     return nil
   end
   world.counters.limited = world.counters.limited + 1
-  local answer = answers.failure(context, 429)
-  answer.headers["Retry-After"] = ("%d"):format(math.max(math.ceil(wait), 1))
-  return answer
+  local response = responses.failure(context, 429)
+  response.headers["Retry-After"] = ("%d"):format(math.max(math.ceil(wait), 1))
+  return response
 end
 
 local function work(context, route, id)
   local fault = context.fault
   local before = faults.when(fault) == "before"
-  local answer = not before and route.run(context, id)
-  if before or fault.status then answer = answers.failure(context, fault.status or 502) end
-  faults.shape(fault, answer)
-  return answer
+  local response = not before and route.run(context, id)
+  if before or fault.status then response = responses.failure(context, fault.status or 502) end
+  faults.shape(fault, response)
+  return response
 end
 
-local function retry_after(context, answer)
+local function retry_after(context, response)
   local text = context.fault.retry_after
-  if not text or answer.status < 400 then return end
+  if not text or response.status < 400 then return end
   if text == "date" then
     text = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(state.now(context.world)) + 30)
   end
   if text == "none" then text = nil end
-  answer.headers["Retry-After"] = text
+  response.headers["Retry-After"] = text
 end
 
 local function serve(context, route, name, id)
   local world = context.world
   local early = faults.pick(world.faults, name, true)
   if early.hold then coroutine.yield(faults.seconds(early.hold)) end
-  local key, answer = key_of(context)
-  if not key then return answer end
+  local key, response = key_of(context)
+  if not key then return response end
   local refusal = refusals[world.account]
-  if refusal then return answers.failure(context, 403, refusal[1], refusal[2]) end
-  answer = count(context, route, name, key)
+  if refusal then return responses.failure(context, 403, refusal[1], refusal[2]) end
+  response = count(context, route, name, key)
   local late = faults.pick(world.faults, name, false)
   context.fault = next(early) and setmetatable(early, { __index = late }) or late
   context.omit, context.say = context.fault.omit, context.fault.say
-  answer = answer or work(context, route, id)
-  retry_after(context, answer)
+  response = response or work(context, route, id)
+  retry_after(context, response)
   if context.fault.delay then
     state.save(world)
     coroutine.yield(faults.seconds(context.fault.delay))
   end
-  return answer
+  return response
 end
 
 --- Handles a request to the API.
--- @return answer with status (0: close the connection), body, headers, and perhaps length and more;
---   the endpoint's name
+-- @return response with status (0: close the connection), body, headers, and perhaps length and
+--   more; the endpoint's name
 function M.handle(world, request)
   local path, query = request.target:sub(#M.base + 1):match("^([^?]*)%??(.*)$")
   local context = { world = world, request = request, query = read_query(query), fault = {},
-    dialect = answers.next_dialect(world) }
+    dialect = responses.next_dialect(world) }
   local route, name, id = find(request.method, path)
   local requests = world.counters.requests
   requests[name] = (requests[name] or 0) + 1

@@ -201,31 +201,32 @@ local function pieces(size, first)
 end
 
 local shapes = {
-  html = function(answer)
-    answer.status = answer.fault.status or 502
-    local title = answer.status == 502 and "Bad Gateway" or "Error"
-    answer.body, answer.headers["Content-Type"] = page:format(answer.status, title, answer.status,
-      title), "text/html"
+  html = function(response)
+    local code = response.fault.status or 502
+    local title = code == 502 and "Bad Gateway" or "Error"
+    response.status, response.body = code, page:format(code, title, code, title)
+    response.headers["Content-Type"] = "text/html"
   end,
-  empty = function(answer) answer.body = "" end,
-  garbage = function(answer)
-    answer.status, answer.body = answer.fault.status or 200, noise(200)
+  empty = function(response) response.body = "" end,
+  garbage = function(response)
+    response.status, response.body = response.fault.status or 200, noise(200)
   end,
-  nul = function(answer) answer.body = '{"data":{"id":"\0","balance":"\0"}}\0' end,
-  nested = function(answer) answer.body = ("["):rep(200000) end,
-  huge = function(answer) answer.body, answer.more = "", pieces(nil, '{"data":"') end,
-  size = function(answer)
-    answer.body, answer.length, answer.more = "", answer.fault.size, pieces(answer.fault.size)
+  nul = function(response) response.body = '{"data":{"id":"\0","balance":"\0"}}\0' end,
+  nested = function(response) response.body = ("["):rep(200000) end,
+  huge = function(response) response.body, response.more = "", pieces(nil, '{"data":"') end,
+  size = function(response)
+    local size = response.fault.size
+    response.body, response.length, response.more = "", size, pieces(size)
   end,
-  truncate = function(answer)
-    if answer.body == "" then answer.body = "{" end
-    answer.length = #answer.body + 1000
+  truncate = function(response)
+    if response.body == "" then response.body = "{" end
+    response.length = #response.body + 1000
   end,
-  type = function(answer) answer.headers["Content-Type"] = answer.fault.type end,
-  redirect = function(answer)
-    answer.status, answer.body, answer.headers["Location"] = 302, "", answer.fault.redirect
+  type = function(response) response.headers["Content-Type"] = response.fault.type end,
+  redirect = function(response)
+    response.status, response.body, response.headers["Location"] = 302, "", response.fault.redirect
   end,
-  cut = function(answer) answer.status = 0 end,
+  cut = function(response) response.status = 0 end,
 }
 local order_of_shapes = {
   "html", "empty", "garbage", "nul", "nested", "huge", "size", "truncate", "type", "redirect",
@@ -233,10 +234,10 @@ local order_of_shapes = {
 }
 
 --- Changes a response in place as its faults require.
-function M.shape(fault, answer)
-  answer.fault = fault
+function M.shape(fault, response)
+  response.fault = fault
   for _, name in ipairs(order_of_shapes) do
-    if fault[name] then shapes[name](answer) end
+    if fault[name] then shapes[name](response) end
   end
 end
 

@@ -80,15 +80,15 @@ local function handle(world, request)
   request.target = request.target:gsub("^[Hh][Tt][Tt][Pp]://[^/]*", "")
   if request.method == "HEAD" then request.method = "GET" end -- the server sends no body
   local base = request.target:match("^/_sandbox/") or request.target:match("^/api/v1")
-  local answer, name = { status = 404, body = '{"error":"the API is at /api/v1"}',
+  local response, name = { status = 404, body = '{"error":"the API is at /api/v1"}',
     headers = { ["Content-Type"] = "application/json" } }, "unknown"
-  if base then answer, name = handlers[base](world, request) end
+  if base then response, name = handlers[base](world, request) end
   state.save(world)
-  local outcome = answer.status == 0 and "cut" or ("%d"):format(answer.status)
+  local outcome = response.status == 0 and "cut" or ("%d"):format(response.status)
   world.counters.answers[outcome] = (world.counters.answers[outcome] or 0) + 1
-  answer.headers["Date"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(state.now(world)))
+  response.headers["Date"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(state.now(world)))
   log(world, "%s %s %s %s", request.method, request.target, outcome, name)
-  return answer.status, answer.body, answer.headers, answer.length, answer.more
+  return response.status, response.body, response.headers, response.length, response.more
 end
 
 local function authorize(world, username, password, target)

@@ -1,7 +1,7 @@
 -- The endpoints of orders: price, create, list, extend. The balance changes once for each charge,
 -- in the same step as the order.
 
-local answers = require "proxylua.sandbox.answers"
+local responses = require "proxylua.sandbox.responses"
 local money = require "proxylua.sandbox.money"
 local proxies = require "proxylua.sandbox.proxies"
 local reference = require "proxylua.sandbox.reference"
@@ -51,7 +51,7 @@ local function read_order(context)
 end
 
 local function too_poor(context, price)
-  return answers.failure(context, 402, nil, nil, {
+  return responses.failure(context, 402, nil, nil, {
     required = money.format(price), balance = money.format(context.world.data.balance),
   })
 end
@@ -64,9 +64,9 @@ end
 --- POST /orders/calc
 function M.calc(context)
   local order, details = read_order(context)
-  if not order then return answers.failure(context, 400, nil, nil, details) end
+  if not order then return responses.failure(context, 400, nil, nil, details) end
   order.price = reference.price(order)
-  return answers.record(context, 200, "quote", order)
+  return responses.record(context, 200, "quote", order)
 end
 
 local function sell(world, order, key)
@@ -90,16 +90,16 @@ end
 
 local function after_sale(context, order)
   if not context.fault.refund then
-    return answers.created(context, answers.order(context.world, order))
+    return responses.created(context, responses.order(context.world, order))
   end
   M.refund(context.world, order)
-  return answers.failure(context, 502)
+  return responses.failure(context, 502)
 end
 
 --- POST /orders
 function M.create(context)
   local order, details = read_order(context)
-  if not order then return answers.failure(context, 400, nil, nil, details) end
+  if not order then return responses.failure(context, 400, nil, nil, details) end
   order.price = drifted(context, reference.price(order))
   if order.price > context.world.data.balance then return too_poor(context, order.price) end
   local key = context.request.headers["idempotency-key"]
@@ -110,15 +110,15 @@ end
 --- POST /orders/:id/extend
 function M.extend(context, order)
   local world, body, details = context.world, body_of(context), {}
-  if answers.status(order, state.now(world)) ~= "active" then
-    return answers.failure(context, 400, "ORDER_NOT_ACTIVE", "Only active orders can be extended")
+  if responses.status(order, state.now(world)) ~= "active" then
+    return responses.failure(context, 400, "ORDER_NOT_ACTIVE", "Only active orders can be extended")
   end
   if not body then
-    return answers.failure(context, 400, nil, nil, { body = "must be a JSON object" })
+    return responses.failure(context, 400, nil, nil, { body = "must be a JSON object" })
   end
   if body.period == nil then details.period = "is required" end
   check_period(body.period, details)
-  if next(details) then return answers.failure(context, 400, nil, nil, details) end
+  if next(details) then return responses.failure(context, 400, nil, nil, details) end
 
   local days = whole(body.period)
   local price = drifted(context, reference.price{
@@ -129,9 +129,9 @@ function M.extend(context, order)
   order.charged, order.extensions = order.charged + price, order.extensions + 1
   state.move(world, "charge", price, order.id, days)
   world.counters.extended = world.counters.extended + 1
-  local record = answers.order(world, order)
+  local record = responses.order(world, order)
   record.charged = price
-  return answers.record(context, 200, "order", record)
+  return responses.record(context, 200, "order", record)
 end
 
 --- The time after which a fault hides orders and extensions.
@@ -153,7 +153,7 @@ end
 -- An order as the response shows it: a fault can hide its latest extensions or shift its expiry
 -- date.
 local function seen(context, order)
-  local record, fault = answers.order(context.world, order), context.fault
+  local record, fault = responses.order(context.world, order), context.fault
   local hidden = fault.slow and extended_since(context.world, order, M.horizon(context)) or 0
   record.expires_at = state.date(order.expires - hidden * DAY + (fault.shift or 0))
   return record
@@ -161,7 +161,7 @@ end
 
 --- GET /orders/:id
 function M.get(context, order)
-  return answers.record(context, 200, "order", seen(context, order))
+  return responses.record(context, 200, "order", seen(context, order))
 end
 
 -- The numbers of page and limit; or nil and a message for each invalid one.
@@ -184,7 +184,7 @@ end
 -- @param tell function of an item: its record
 function M.page(context, kind, list, keep, tell)
   local page, details = read_page(context.query)
-  if not page then return answers.failure(context, 400, nil, nil, details) end
+  if not page then return responses.failure(context, 400, nil, nil, details) end
   page.limit = math.min(page.limit, context.fault.most or page.limit)
   local from, items = (page.page - 1) * page.limit, {}
   for at = #list, 1, -1 do
@@ -194,7 +194,7 @@ function M.page(context, kind, list, keep, tell)
       if page.total > from and #items < page.limit then items[#items + 1] = tell(item) end
     end
   end
-  return answers.list(context, kind, items, page)
+  return responses.list(context, kind, items, page)
 end
 
 local statuses = { active = true, expired = true, cancelled = true }
@@ -206,11 +206,11 @@ function M.list(context)
   if query.status and not statuses[query.status] then
     details.status = "must be active, expired or cancelled"
   end
-  if next(details) then return answers.failure(context, 400, nil, nil, details) end
+  if next(details) then return responses.failure(context, 400, nil, nil, details) end
   local now, newest = state.now(world), M.horizon(context)
   return M.page(context, "order", world.data.orders, function(order)
     return order.created <= newest and (not query.type or order.type == query.type)
-      and (not query.status or answers.status(order, now) == query.status)
+      and (not query.status or responses.status(order, now) == query.status)
   end, function(order) return seen(context, order) end)
 end
 
@@ -218,7 +218,7 @@ end
 function M.proxies(context, order)
   local list = {}
   for index = 1, proxies.count(order) do list[index] = proxies.get(context.world, order, index) end
-  return answers.list(context, "proxy", list)
+  return responses.list(context, "proxy", list)
 end
 
 local formats = {
@@ -270,7 +270,7 @@ function M.download(context, order)
   end
   local format = formats[name]
   if not format then
-    return answers.failure(context, 400, nil, nil, { format = "must be txt, csv or json" })
+    return responses.failure(context, 400, nil, nil, { format = "must be txt, csv or json" })
   end
   headers["Content-Type"] = format.type
   local more = text_of(context.world, order, format)
@@ -282,7 +282,9 @@ end
 function M.of(run)
   return function(context, id)
     local order = context.world.by_id[id]
-    if not order then return answers.failure(context, 404, "ORDER_NOT_FOUND", "Order not found") end
+    if not order then
+      return responses.failure(context, 404, "ORDER_NOT_FOUND", "Order not found")
+    end
     return run(context, order)
   end
 end

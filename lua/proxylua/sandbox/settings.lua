@@ -1,7 +1,7 @@
 -- All settings of a sandbox, in one table: those at the start and those of the admin interface.
 -- Values are strings; `faults` and `keys` are lists of strings.
 
-local answers = require "proxylua.sandbox.answers"
+local responses = require "proxylua.sandbox.responses"
 local api = require "proxylua.sandbox.api"
 local faults = require "proxylua.sandbox.faults"
 local limits = require "proxylua.sandbox.limits"
@@ -41,7 +41,7 @@ function set.account(world, text)
 end
 
 function set.dialect(world, text)
-  if not answers.known(text) then
+  if not responses.known(text) then
     refuse("dialect must be envelope, bare, snake or mixed, got '%s'", text)
   end
   world.dialect = text

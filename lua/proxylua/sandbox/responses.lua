@@ -90,7 +90,7 @@ function M.next_dialect(world)
   return rotation[world.turn % #rotation + 1]
 end
 
-local function answer(context, status, value)
+local function response(context, status, value)
   return {
     status = status, body = context.world.host.json.encode(value),
     headers = { ["Content-Type"] = "application/json; charset=utf-8" },
@@ -101,8 +101,8 @@ end
 -- @param context of the request: world, dialect, omit, say
 function M.record(context, status, kind, record)
   local value = rename(context, kind, record)
-  return answer(context, status, dialects[context.dialect].wrap and { success = true, data = value }
-    or value)
+  if dialects[context.dialect].wrap then value = { success = true, data = value } end
+  return response(context, status, value)
 end
 
 --- A response with a new order: the whole order or its id, depending on the dialect.
@@ -133,12 +133,12 @@ function M.list(context, kind, items, page)
   local dialect, list = dialects[context.dialect], {}
   for at, record in ipairs(items) do list[at] = rename(context, kind, record) end
   list = context.world.host.json.array(list)
-  if context.fault.untold then return answer(context, 200, list) end
-  if dialect.wrap then return answer(context, 200, wrapped_list(list, page)) end
-  if dialect.lists and dialect.lists[kind] == false then return answer(context, 200, list) end
+  if context.fault.untold then return response(context, 200, list) end
+  if dialect.wrap then return response(context, 200, wrapped_list(list, page)) end
+  if dialect.lists and dialect.lists[kind] == false then return response(context, 200, list) end
   local value = { [list_names[kind]] = list }
   if page then value.page, value.limit, value.total = page.page, page.limit, page.total end
-  return answer(context, 200, value)
+  return response(context, 200, value)
 end
 
 local codes = {
@@ -161,13 +161,13 @@ function M.failure(context, status, code, message, details)
   local usual = codes[status] or { "ERROR", "Error" }
   code, message = code or usual[1], message or usual[2]
   if dialects[context.dialect].wrap then
-    return answer(context, status, { success = false, error = { code = code, message = message,
+    return response(context, status, { success = false, error = { code = code, message = message,
       details = details } })
   end
   local texts = { message }
   for name, text in pairs(details or {}) do texts[#texts + 1] = name .. " " .. text end
   table.sort(texts, function(a, b) return a == message or (b ~= message and a < b) end)
-  return answer(context, status, { error = table.concat(texts, "; ") })
+  return response(context, status, { error = table.concat(texts, "; ") })
 end
 
 --- The status of an order at a time.
