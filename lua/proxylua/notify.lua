@@ -8,7 +8,7 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 3, 0.5, 30 -- seconds between two attempts, at most
+local ATTEMPTS, FIRST_PAUSE, MAX_PAUSE = 3, 0.5, 30 -- seconds between two attempts, at most
 local TIMEOUT = 30
 
 local function is_loopback(host)
@@ -155,7 +155,7 @@ end
 -- other clients failed at the same time.
 local function pause_before(attempt, answer)
   local asked = answer and tonumber(answer.headers["retry-after"]) or 0
-  return math.min(math.max(asked, math.random() * FIRST_PAUSE * 2 ^ (attempt - 1)), LONGEST_PAUSE)
+  return math.min(math.max(asked, math.random() * FIRST_PAUSE * 2 ^ (attempt - 1)), MAX_PAUSE)
 end
 
 local function judge(message, answer, kind)

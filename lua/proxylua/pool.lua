@@ -8,7 +8,7 @@ local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
 
-local MOST_PROXIES = 3 -- proxies to try for one request
+local MAX_PROXIES = 3 -- proxies to try for one request
 
 local known = { strategy = true, quarantine = true }
 -- Error codes of px.http: the proxy is the cause; and no part of the request has reached the site.
@@ -80,7 +80,7 @@ end
 -- even share of the remaining time.
 function Pool.fetch(method, url, options)
   local pool, tried, sent = options.proxy, {}, copy_options(options)
-  local most = math.max(math.min(MOST_PROXIES, pool.engine:count()), 1)
+  local most = math.max(math.min(MAX_PROXIES, pool.engine:count()), 1)
   local timeout = duration.seconds(options.timeout or 30, "px.http: timeout")
   local ends, answer, err = core.task.clock() + timeout, nil, nil
   for number = 1, most do

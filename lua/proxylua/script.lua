@@ -6,7 +6,7 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local MOST_BYTES = 64 << 20
+local MAX_BYTES = 64 << 20
 
 --- The text of a script without a byte order mark and a #! line.
 function M.source(text)
@@ -42,7 +42,7 @@ function M.read(path)
   if core.system.kind(path) == "folder" then
     names.usage("%s is a folder, not a script", shown)
   end
-  local text, why = core.system.read_file(path, MOST_BYTES)
+  local text, why = core.system.read_file(path, MAX_BYTES)
   if not text then names.usage("cannot read %s: %s", shown, why) end
   return text
 end

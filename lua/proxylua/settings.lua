@@ -8,7 +8,7 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local MOST_BYTES = 1 << 20
+local MAX_BYTES = 1 << 20
 
 local function refuse(format, ...)
   core.error.raise{ kind = "config", message = format:format(...) }
@@ -212,7 +212,7 @@ end
 -- Returns the table of the file, nil when there is none.
 local function read_file(path, named)
   if not path or (not named and not core.system.kind(path)) then return nil end
-  local text, why = core.system.read_trusted(path, MOST_BYTES)
+  local text, why = core.system.read_trusted(path, MAX_BYTES)
   if not text then
     refuse("cannot read the config file %s: %s%s", path, why,
       why:find("changed by", 1, true) and "; run chmod go-w on it" or "")

@@ -15,8 +15,8 @@
 
 #define ATTEMPTS 3
 #define BACKOFF_US INT64_C(500000) /* the first backoff is at most this, doubled each time */
-#define LONGEST_BACKOFF_US INT64_C(8000000)
-#define MOST_REFUSALS 20             /* 429s for one call */
+#define MAX_BACKOFF_US INT64_C(8000000)
+#define MAX_REFUSALS 20              /* 429s for one call */
 #define DEADLINE_EXCHANGES 2         /* a call's deadline, in timeouts of one HTTP request */
 #define MARGIN_US INT64_C(1000000)   /* of a lease, beyond the time of its HTTP request */
 #define CONNECT_US INT64_C(30000000) /* a download's silence is timed from its connection on */
@@ -189,8 +189,7 @@ static int64_t jitter(int attempt)
   uint64_t random = 0;
   if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
     random = (uint64_t)loop_clock();
-  return (int64_t)(random %
-                   (uint64_t)((most < LONGEST_BACKOFF_US ? most : LONGEST_BACKOFF_US) + 1));
+  return (int64_t)(random % (uint64_t)((most < MAX_BACKOFF_US ? most : MAX_BACKOFF_US) + 1));
 }
 
 static void take_slots(struct client_call *call);
@@ -306,7 +305,7 @@ static void take_pause(struct client_call *call)
   call->refused += seconds;
   bool often = ++call->refusals > 1; /* a single long pause is the limiter's to judge */
   call->may_repeat =
-      call->refusals <= MOST_REFUSALS && !(often && call->refused > longest_pause(call));
+      call->refusals <= MAX_REFUSALS && !(often && call->refused > longest_pause(call));
   call->error = ERROR_INIT;
   call->error.status = 429;
   call->error.retry_after = seconds;

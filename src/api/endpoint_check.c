@@ -6,7 +6,7 @@
 #include "api/endpoint.h"
 
 /* Words longer than this are not misspelt names. */
-#define LONGEST 40
+#define MAX_LENGTH 40
 
 /* A list of names for a message, cut when it is full. */
 struct phrase {
@@ -100,8 +100,8 @@ static int least(int a, int b)
 static int distance(const char *a, const char *b)
 {
   size_t rows = strlen(a), columns = strlen(b);
-  if (rows > LONGEST || columns > LONGEST) return LONGEST;
-  int cost[LONGEST + 1][LONGEST + 1];
+  if (rows > MAX_LENGTH || columns > MAX_LENGTH) return MAX_LENGTH;
+  int cost[MAX_LENGTH + 1][MAX_LENGTH + 1];
   for (size_t i = 0; i <= rows; i++) cost[i][0] = (int)i;
   for (size_t j = 0; j <= columns; j++) cost[0][j] = (int)j;
   for (size_t i = 1; i <= rows; i++)

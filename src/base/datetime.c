@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define MOST_SECONDS                                                                           \
+#define MAX_SECONDS                                                                            \
   1e11 /* more are milliseconds: as seconds they would be in the year 5138, as milliseconds in \
           1973 */
 #define DIGITS "0123456789"
@@ -121,7 +121,7 @@ static bool read_number(const char *text, double *seconds)
   if (!strchr(DIGITS "-", *text) || text[strspn(text, DIGITS "-.")]) return false;
   *seconds = strtod(text, &end);
   if (*end) return false;
-  if (*seconds > MOST_SECONDS || *seconds < -MOST_SECONDS) *seconds /= 1000;
+  if (*seconds > MAX_SECONDS || *seconds < -MAX_SECONDS) *seconds /= 1000;
   return true;
 }
 

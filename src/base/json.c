@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LONGEST_NUMBER 15 /* significant digits that a double surely keeps */
-#define FIRST_CHUNK 32    /* values */
+#define MAX_NUMBER 15  /* significant digits that a double surely keeps */
+#define FIRST_CHUNK 32 /* values */
 #define LARGEST_CHUNK 16384
 
 struct json_chunk {
@@ -380,7 +380,7 @@ const char *json_scan_number(const char *text, struct json_number *number)
   int decimals = *point == '.' ? (int)(at - point - 1) : 0;
   if ((*at == 'e' || *at == 'E') && !(at = read_exponent(at, &exponent))) return NULL;
   *number = (struct json_number){.type = JSON_DIGITS};
-  if (digits.count > LONGEST_NUMBER) return at;
+  if (digits.count > MAX_NUMBER) return at;
   double value = to_double(digits.value, exponent - decimals);
   if (isinf(value)) return NULL;
   number->value = negative ? -value : value;

@@ -173,7 +173,7 @@ void folder_open(lua_State *L)
 
 #define SOURCE "proxylua.source"
 #define READING "proxylua.source.reading"
-#define MOST (1 << 20) /* bytes of a piece */
+#define MAX_PIECE (1 << 20) /* bytes of a piece */
 
 /* A file that is read. Tasks that wait for the same one share its reader in the loop. */
 struct source {
@@ -306,7 +306,7 @@ static int read_piece(lua_State *L)
 {
   luaL_checkudata(L, 1, SOURCE);
   lua_Integer most = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, most > 0 && most <= MOST, 2, "out of range");
+  luaL_argcheck(L, most > 0 && most <= MAX_PIECE, 2, "out of range");
   lua_settop(L, 2);
   return read_when_ready(L);
 }

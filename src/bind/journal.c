@@ -15,9 +15,8 @@
 
 #define TYPE "proxylua.journal"
 #define USUAL_LIMIT 100
-#define MOST_LIMIT 1000
-#define LONGEST_BASE \
-  390 /* bytes of the base URL that an account begins with, see charge/charge.c */
+#define MAX_LIMIT 1000
+#define MAX_BASE 390 /* bytes of the base URL that an account begins with, see charge/charge.c */
 
 /* A query in progress: a userdata on the waiting thread's stack, above the strings that its jobs
  * borrow. Its finalizer frees the store's results, so that errors may be raised meanwhile. */
@@ -93,7 +92,7 @@ static bool is_ours(const struct look *look, const struct journal_entry *entry)
 {
   if (look->account.account) return strcmp(entry->account, look->account.account) == 0;
   const char *base = client_base_url(look->engine->parts.client);
-  size_t size = strnlen(base, LONGEST_BASE);
+  size_t size = strnlen(base, MAX_BASE);
   return strncmp(entry->account, base, size) == 0 && entry->account[size] == ' ';
 }
 
@@ -261,8 +260,8 @@ static int list(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TTABLE);
   int64_t limit = integer_field(L, 1, "limit", USUAL_LIMIT);
-  if (limit < 1 || limit > MOST_LIMIT)
-    return error_usage(L, "journal: limit is a number from 1 to %d", MOST_LIMIT);
+  if (limit < 1 || limit > MAX_LIMIT)
+    return error_usage(L, "journal: limit is a number from 1 to %d", MAX_LIMIT);
   struct journal_list query = {.limit = (int)limit,
                                .after = integer_field(L, 1, "after", 0),
                                .newest = flag_field(L, 1, "newest"),
@@ -290,7 +289,7 @@ static void scan(struct look *look)
 {
   look->list.job.done = on_scanned;
   look->list.states = JOURNAL_ALL;
-  look->list.limit = MOST_LIMIT;
+  look->list.limit = MAX_LIMIT;
   journal_list(look->engine->parts.store, &look->list);
 }
 
@@ -308,7 +307,7 @@ static void on_scanned(struct store_job *job)
 {
   struct look *look = LOOK_OF(job, list);
   struct journal_list *list = &look->list;
-  bool more = list->count == MOST_LIMIT && job->err.kind == ERROR_NONE;
+  bool more = list->count == MAX_LIMIT && job->err.kind == ERROR_NONE;
   for (size_t i = 0; i < list->count; i++) {
     struct journal_entry *entry = &list->entries[i];
     list->after = entry->id;

@@ -13,7 +13,7 @@
 #define TYPE "proxylua.notes"
 #define PAGE 500
 #define MAX_NOTES (1 << 24) /* of one job */
-#define MOST_AGE 1e11       /* seconds */
+#define MAX_AGE 1e11        /* seconds */
 
 /* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. */
 struct look {
@@ -216,7 +216,7 @@ static int forget(lua_State *L)
 {
   const char *kind = luaL_checkstring(L, 2);
   lua_Number age = luaL_checknumber(L, 3);
-  luaL_argcheck(L, age >= 0 && age <= MOST_AGE, 3, "no age in seconds");
+  luaL_argcheck(L, age >= 0 && age <= MAX_AGE, 3, "no age in seconds");
   struct look *look = push_look(L);
   look->forget = (struct notes_forget){.job.done = on_forgotten,
                                        .owner = owner_at(L, 1, look),

@@ -8,8 +8,8 @@
 #include "bind/error.h"
 #include "bind/money.h"
 
-#define LONGEST_KEY 200 /* bytes of an idempotency key: it travels in a header */
-#define MOST_PARAMS 8
+#define MAX_KEY 200 /* bytes of an idempotency key: it travels in a header */
+#define MAX_PARAMS 8
 
 static double seconds_option(lua_State *L, int index, const char *caller, const char *name,
                              double absent)
@@ -32,11 +32,11 @@ static void read_key(lua_State *L, int index, const char *caller, struct params 
   size_t size = 0;
   if (lua_getfield(L, index, "key") == LUA_TNIL) return;
   params->key = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : "";
-  bool plain = size > 0 && size <= LONGEST_KEY && strlen(params->key) == size;
+  bool plain = size > 0 && size <= MAX_KEY && strlen(params->key) == size;
   for (const char *c = params->key; plain && *c; c++) plain = *c > ' ' && *c < 0x7F;
   if (!plain)
     error_usage(L, "%s: key is a text of 1 to %d printable ASCII characters without spaces", caller,
-                LONGEST_KEY);
+                MAX_KEY);
 }
 
 static void read_max_price(lua_State *L, int index, const char *caller, struct params *params)
@@ -134,7 +134,7 @@ static void check_value(lua_State *L, const struct endpoint *endpoint,
 
 struct parts {
   struct buffer path, query, body;
-  struct endpoint_value values[MOST_PARAMS + 1];
+  struct endpoint_value values[MAX_PARAMS + 1];
   int count;
 };
 
@@ -157,7 +157,7 @@ static bool add(struct parts *parts, const struct endpoint_param *param, const c
 {
   if (param->place == PARAM_QUERY) return add_query(parts, param->name, value);
   if (param->place == PARAM_BODY) return add_body(parts, param, value, size);
-  if (parts->count == MOST_PARAMS) return false;
+  if (parts->count == MAX_PARAMS) return false;
   parts->values[parts->count++] = (struct endpoint_value){param->name, value};
   return true;
 }
@@ -218,7 +218,7 @@ void params_read(lua_State *L, int index, const struct endpoint *endpoint,
 {
   struct error err = ERROR_INIT;
   struct parts parts = {0};
-  luaL_checkstack(L, MOST_PARAMS + 16, NULL);
+  luaL_checkstack(L, MAX_PARAMS + 16, NULL);
   if (!lua_istable(L, index))
     error_usage(L, "%s takes a table of parameters, not a %s", endpoint->name,
                 luaL_typename(L, index));

@@ -11,7 +11,7 @@
 #define DAY                                                                                   \
   INT64_C(86400000000) /* microseconds by which the store's wall clock may have been set back \
                           meanwhile */
-#define MOST_ENTRIES 100000
+#define MAX_ENTRIES 100000
 #define MAX_LOOKED_UP 3 /* orders to look up because a transaction names them, in one inquiry */
 
 void flow_inquiry_end(struct flow *charge)
@@ -350,7 +350,7 @@ static void on_entry(struct store_job *job)
                                         .account = charge->owner->account,
                                         .states = JOURNAL_ALL,
                                         .since = inquiry->find.entry.created_at - DAY,
-                                        .limit = MOST_ENTRIES};
+                                        .limit = MAX_ENTRIES};
   charge->working = true;
   journal_list(charge->owner->settings.store, &inquiry->list);
 }

@@ -11,7 +11,7 @@
 #include "charge/flow.h"
 
 #define FIRST_PAUSE INT64_C(250000) /* microseconds between two lookups */
-#define LONGEST_PAUSE INT64_C(16000000)
+#define MAX_PAUSE INT64_C(16000000)
 #define SETTLE_AGAIN INT64_C(1000000) /* microseconds between two attempts to write the outcome */
 #define SETTLE_TRIES 3
 #define MAX_FAILURE                                                              \
@@ -290,7 +290,7 @@ static void on_verdict(struct flow *charge)
 {
   switch (charge->inquiry.verdict.what) {
     case RECONCILE_WAIT:
-      flow_sleep(charge, FIRST_PAUSE, LONGEST_PAUSE, inquire);
+      flow_sleep(charge, FIRST_PAUSE, MAX_PAUSE, inquire);
       break;
     case RECONCILE_PLACED:
       found_placed(charge);

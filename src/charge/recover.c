@@ -10,8 +10,8 @@
 #include "charge/flow.h"
 
 #define FIRST_PAUSE INT64_C(250000) /* microseconds between two lookups */
-#define LONGEST_PAUSE INT64_C(16000000)
-#define MOST_ENTRIES 1000
+#define MAX_PAUSE INT64_C(16000000)
+#define MAX_ENTRIES 1000
 #define RECENT INT64_C(3600000000) /* microseconds: for how long lists may lag behind a charge */
 
 static void next(struct flow *charge);
@@ -129,7 +129,7 @@ static void on_verdict(struct flow *charge)
   const struct inquiry *inquiry = &charge->inquiry;
   switch (inquiry->verdict.what) {
     case RECONCILE_WAIT:
-      flow_sleep(charge, FIRST_PAUSE, LONGEST_PAUSE, inquire);
+      flow_sleep(charge, FIRST_PAUSE, MAX_PAUSE, inquire);
       break;
     case RECONCILE_PLACED:
       settle_placed(charge);
@@ -253,7 +253,7 @@ static void begin_round(struct flow *charge)
   recovery->review = (struct journal_review){.job.done = on_review,
                                              .account = charge->owner->account,
                                              .within = RECENT,
-                                             .limit = MOST_ENTRIES};
+                                             .limit = MAX_ENTRIES};
   charge->working = true;
   journal_review(charge->owner->settings.store, &recovery->review);
 }

@@ -3,7 +3,7 @@
 
 #include "limits/limiter.h"
 
-#define LONGEST_WINDOW (INT64_C(86400) * SLOTS_SECOND)
+#define MAX_WINDOW (INT64_C(86400) * SLOTS_SECOND)
 #define SHORTEST_WINDOW (SLOTS_SECOND / 1000)
 
 static const char *const names[SLOTS_SCOPES] = {"general", "orders"};
@@ -80,7 +80,7 @@ static const char *read_rule(const char *text, const char *at, struct limiter_ru
     return refuse(err, text, "lack a number of seconds"), NULL;
   if (count < 1 || count > SLOTS_MAX)
     return refuse(err, text, "have a number of requests outside 1 to 10000"), NULL;
-  if (window < SHORTEST_WINDOW || window > LONGEST_WINDOW)
+  if (window < SHORTEST_WINDOW || window > MAX_WINDOW)
     return refuse(err, text, "have a number of seconds outside 0.001 to 86400"), NULL;
   if (*seen & 1u << scope) return refuse(err, text, "name a scope twice"), NULL;
   *seen |= 1u << scope;

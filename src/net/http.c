@@ -24,7 +24,7 @@ static const char *const ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
  * few events or is long ago. */
 #define STARTS_A_TURN 16
 #define QUIET 4
-#define MOST_PUT_OFF 1000
+#define MAX_PUT_OFF 1000
 
 static void link_in(struct http_exchange **list, struct http_exchange *x)
 {
@@ -288,7 +288,7 @@ static bool start_queued(void *arg, int ready)
 {
   struct http *http = arg;
   if (!http->first_queued) return false;
-  if (ready > QUIET && ++http->put_off < MOST_PUT_OFF) return true;
+  if (ready > QUIET && ++http->put_off < MAX_PUT_OFF) return true;
   http->put_off = 0;
   for (int room = STARTS_A_TURN; room > 0 && http->first_queued; room--) {
     struct http_exchange *x = http->first_queued;

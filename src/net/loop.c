@@ -16,7 +16,7 @@
 
 /* epoll counts CLOCK_MONOTONIC, timers CLOCK_BOOTTIME: waking this often bounds how late a suspend
  * can make a timer. */
-#define LONGEST_SLEEP (60 * INT64_C(1000000))
+#define MAX_SLEEP (60 * INT64_C(1000000))
 #define EVENTS_A_TURN 256
 
 /* The events that libcurl wants of a descriptor, and those registered with epoll. Changes are
@@ -339,7 +339,7 @@ static void expire_curl(struct loop *loop)
 
 static int64_t sleep_time(const struct loop *loop, int64_t max_wait)
 {
-  int64_t wait = max_wait < 0 || max_wait > LONGEST_SLEEP ? LONGEST_SLEEP : max_wait;
+  int64_t wait = max_wait < 0 || max_wait > MAX_SLEEP ? MAX_SLEEP : max_wait;
   if (loop->progress || atomic_load(&loop->messages)) return 0;
   if (loop->timers > 0 && loop->heap[1]->due - loop->now < wait)
     wait = loop->heap[1]->due - loop->now;

@@ -15,7 +15,7 @@
 
 #include "base/fs.h"
 
-#define PORTION ((size_t)64 << 10)
+#define CHUNK ((size_t)64 << 10)
 #define MODE 0600 /* of new files: what plugins write may hold passwords of proxies */
 
 static bool refuse(const struct beneath *where, const char *what, struct error *err)
@@ -129,8 +129,8 @@ static bool read_all(const struct beneath *where, int fd, size_t most, struct bu
                      struct error *err)
 {
   for (;;) {
-    if (!buffer_reserve(bytes, PORTION)) break;
-    ssize_t got = read(fd, bytes->data + bytes->size, PORTION);
+    if (!buffer_reserve(bytes, CHUNK)) break;
+    ssize_t got = read(fd, bytes->data + bytes->size, CHUNK);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail(where, err);
     if (got == 0) return true;

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #define HEAD sizeof(uint32_t)
-#define PORTION ((size_t)256 << 10) /* bytes of one read */
-#define KEPT ((size_t)1 << 20)      /* a buffer that is larger is given back when it is empty */
+#define CHUNK ((size_t)256 << 10) /* bytes of one read */
+#define KEPT ((size_t)1 << 20)    /* a buffer that is larger is given back when it is empty */
 
 static void settle(struct buffer *buffer, size_t *done)
 {
@@ -59,19 +59,19 @@ static bool make_room(struct channel *channel)
 {
   struct buffer *in = &channel->in;
   settle(in, &channel->read);
-  if (channel->read > 0 && in->capacity - in->size <= PORTION) {
+  if (channel->read > 0 && in->capacity - in->size <= CHUNK) {
     memmove(in->data, in->data + channel->read, in->size - channel->read);
     in->size -= channel->read;
     channel->read = 0;
   }
-  return buffer_reserve(in, PORTION);
+  return buffer_reserve(in, CHUNK);
 }
 
 enum channel_state channel_fill(struct channel *channel)
 {
   if (!make_room(channel)) return CHANNEL_BROKEN;
   ssize_t got;
-  do got = read(channel->socket, channel->in.data + channel->in.size, PORTION);
+  do got = read(channel->socket, channel->in.data + channel->in.size, CHUNK);
   while (got < 0 && errno == EINTR);
   if (got < 0 && errno == EAGAIN) return CHANNEL_OPEN;
   if (got <= 0) return CHANNEL_CLOSED;

@@ -76,7 +76,7 @@ function M.extend(id, ...)
 end
 
 -- seconds: a new order is ready soon or takes a while
-local FIRST_INTERVAL, LONGEST_INTERVAL, GROWTH = 2, 30, 1.5
+local FIRST_INTERVAL, MAX_INTERVAL, GROWTH = 2, 30, 1.5
 local TIMEOUT = 300
 
 local wait_options = { timeout = true, interval = true }
@@ -153,7 +153,7 @@ function M.wait(id, options)
         or "its", timeout)
     end
     core.task.sleep(math.min(interval, left))
-    if not options.interval then interval = math.min(interval * GROWTH, LONGEST_INTERVAL) end
+    if not options.interval then interval = math.min(interval * GROWTH, MAX_INTERVAL) end
   end
 end
 

@@ -10,9 +10,9 @@ local M = {}
 local Session = {}
 Session.__index = Session
 
-local MOST_CALLS <const> = 128    -- at once
-local MOST_LINE <const> = 4 << 20 -- bytes of a message
-local PORTION <const> = 1 << 16
+local MAX_CALLS <const> = 128    -- at once
+local MAX_LINE <const> = 4 << 20 -- bytes of a message
+local CHUNK <const> = 1 << 16
 local GRACE <const> = 2 -- seconds for what is under way when the client closes its side
 
 --- Begins a conversation.
@@ -96,8 +96,8 @@ local function request(session, message, reply)
     if session.calls[key] then
       protocol.fail("request", "a request with this id is under way")
     end
-    if session.count >= MOST_CALLS then
-      protocol.fail("busy", ("%d requests are under way; wait for some of them"):format(MOST_CALLS))
+    if session.count >= MAX_CALLS then
+      protocol.fail("busy", ("%d requests are under way; wait for some of them"):format(MAX_CALLS))
     end
     start(session, method, made, key)
   end)
@@ -202,12 +202,12 @@ local function splitter(session, use)
   local pieces, size, is_long = {}, 0, false
   local function add(piece)
     size = size + #piece
-    if size <= MOST_LINE then
+    if size <= MAX_LINE then
       pieces[#pieces + 1] = piece
     elseif not is_long then
       is_long, pieces = true, {}
       session.write(protocol.anonymous("parse",
-        ("a message has more than %d bytes"):format(MOST_LINE)) .. "\n")
+        ("a message has more than %d bytes"):format(MAX_LINE)) .. "\n")
     end
   end
   local function finish()
@@ -247,7 +247,7 @@ end
 function Session:serve(input)
   local push, finish = splitter(self, take)
   while true do
-    local bytes, why = input:read(PORTION)
+    local bytes, why = input:read(CHUNK)
     if not bytes then
       if not why then break end
       core.error.raise{ kind = "store", message = "cannot read standard input: " .. why }

@@ -10,7 +10,7 @@ local reference = require "proxylua.help.reference"
 local M = {}
 
 local DEEPEST = 10 -- maximum length of a chain of __index tables
-local MOST_LINES = 20
+local MAX_LINES = 20
 local GAP = 2
 
 -- The table in which the fields of a value are looked up next.
@@ -243,7 +243,7 @@ local function in_columns(list, width)
   local count = math.max(1, (width + GAP) // (widest + GAP))
   local rows = math.ceil(#list / count)
   local lines = {}
-  for row = 1, math.min(rows, MOST_LINES) do
+  for row = 1, math.min(rows, MAX_LINES) do
     local cells = {}
     for at = row, #list, rows do
       cells[#cells + 1] = list[at] .. (" "):rep(widest + GAP - #list[at])
@@ -265,7 +265,7 @@ end
 
 local function listing(list, remarks, width)
   if next(remarks) then return table.concat(with_remarks(list, remarks, width), "\n") end
-  local shown = math.max(1, MOST_LINES * width // 12) -- sorting is what takes time
+  local shown = math.max(1, MAX_LINES * width // 12) -- sorting is what takes time
   local lines, rows = in_columns(#list > shown and table.move(list, 1, shown, 1, {}) or list, width)
   if rows > #lines or #list > shown then lines[#lines + 1] = ("… %d in all"):format(#list) end
   return table.concat(lines, "\n")

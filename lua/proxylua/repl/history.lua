@@ -6,8 +6,8 @@ local core = require "proxylua.core"
 
 local M = {}
 
-local MOST = 1000
-local MOST_BYTES = 4 << 20
+local MAX_ENTRIES = 1000
+local MAX_BYTES = 4 << 20
 local PATIENCE = 1 -- seconds for another session to finish writing
 
 local History = {}
@@ -36,13 +36,13 @@ local function add(list, entry)
     if list[at] == entry then table.remove(list, at) end
   end
   list[#list + 1] = entry
-  while #list > MOST do table.remove(list, 1) end
+  while #list > MAX_ENTRIES do table.remove(list, 1) end
 end
 
 -- The entries of the file; raises a text when it cannot be read or is not a text.
 local function load_file(path)
   if not core.system.kind(path) then return {} end
-  local text, why = core.system.read_file(path, MOST_BYTES)
+  local text, why = core.system.read_file(path, MAX_BYTES)
   if not text then error(why, 0) end
   if not utf8.len(text) or text:find("%z") then error("it is damaged", 0) end
   local list = {}

@@ -5,7 +5,7 @@ local plain = require "proxylua.util.text"
 
 local M = {}
 
-local MOST_ITEMS = 20
+local MAX_ITEMS = 20
 local DEEPEST = 3
 
 local keywords = {}
@@ -68,12 +68,12 @@ local function items(value, state)
     local is_item = math.type(key) == "integer" and key >= 1 and key <= length
     if not is_item then keys[#keys + 1] = key end
   end
-  for index = 1, math.min(length, MOST_ITEMS) do
+  for index = 1, math.min(length, MAX_ITEMS) do
     list[index] = write(rawget(value, index), state)
   end
   table.sort(keys, by_name)
   for _, key in ipairs(keys) do
-    if #list >= MOST_ITEMS then break end
+    if #list >= MAX_ITEMS then break end
     list[#list + 1] = label(key, state) .. write(rawget(value, key), state, key)
   end
   return list, count - #list

@@ -9,7 +9,7 @@ local tables = require "proxylua.term.table"
 
 local M = {}
 
-local MOST_ROWS = 50
+local MAX_ROWS = 50
 local USUAL_WIDTH = 80
 local SUMMARY = 40 -- maximum columns of a table inside a record
 
@@ -91,7 +91,7 @@ end
 local function is_list_of_records(value)
   local length = rawlen(value)
   if length == 0 then return false end
-  for index = 1, math.min(length, MOST_ROWS) do
+  for index = 1, math.min(length, MAX_ROWS) do
     if not is_record(rawget(value, index)) then return false end
   end
   return true
@@ -122,7 +122,7 @@ end
 
 local function show_list(screen, list)
   local records, count = {}, rawlen(list)
-  for index = 1, math.min(count, MOST_ROWS) do
+  for index = 1, math.min(count, MAX_ROWS) do
     records[index] = flat(screen, rawget(list, index))
   end
   local kind = kind_of(records[1])
@@ -144,12 +144,12 @@ end
 -- A record may have many and long fields: lines are cut at the edge of the screen.
 local function show_record(screen, record)
   local lines = tables.fields(kind_of(record), flat(screen, record))
-  for at = 1, math.min(#lines, MOST_ROWS) do
+  for at = 1, math.min(#lines, MAX_ROWS) do
     local line, width = lines[at], screen.width()
     if core.text.width(line) > width then line = core.text.prefix(line, width - 1) .. "…" end
     screen:line(line)
   end
-  if #lines > MOST_ROWS then screen:note("… %d more", #lines - MOST_ROWS) end
+  if #lines > MAX_ROWS then screen:note("… %d more", #lines - MAX_ROWS) end
 end
 
 --- Shows records of proxylua itself.

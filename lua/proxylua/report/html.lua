@@ -10,16 +10,16 @@ local svg = require "proxylua.report.svg"
 
 local M = {}
 
-local MOST_PERIODS, MOST_ROWS, MOST_DAYS = 31, 12, 31 -- rows of a chart and of the table beside it
+local MAX_PERIODS, MAX_ROWS, MAX_DAYS = 31, 12, 31 -- rows of a chart and of the table beside it
 local SPAN = 90 -- days of the balance's chart
 
 local escape = svg.escape
 
 -- Numbers are not broken, except those that would leave no room for others on a phone.
-local LONGEST = 11
+local MAX_LENGTH = 11
 
 local function number_cell(text)
-  return ('<td class="number%s">%s</td>'):format(#text > LONGEST and " long" or "", text)
+  return ('<td class="number%s">%s</td>'):format(#text > MAX_LENGTH and " long" or "", text)
 end
 
 -- Columns are pairs of a heading and a function of a row; numbers are aligned right.
@@ -83,7 +83,7 @@ end
 
 local function by_day(report)
   local window = { from = days.of(report.since), to = days.of(report["until"]) }
-  local periods, used = sums.periods(report.by.day, window, MOST_PERIODS), {}
+  local periods, used = sums.periods(report.by.day, window, MAX_PERIODS), {}
   for _, period in ipairs(periods) do
     if period.charges > 0 or period.refunds > 0 then used[#used + 1] = period end
   end
@@ -103,7 +103,7 @@ local function by_day(report)
 end
 
 local function by_name(report, grouping)
-  local heading, rows = "By " .. grouping, summary.top(report.by[grouping], MOST_ROWS)
+  local heading, rows = "By " .. grouping, summary.top(report.by[grouping], MAX_ROWS)
   if #rows == 0 then
     return nothing(grouping, heading, "There were no charges or refunds in this time.")
   end
@@ -121,7 +121,7 @@ local function price_of(row)
 end
 
 local function calendar_table(report)
-  local rows = table.move(report.calendar, 1, math.min(#report.calendar, MOST_DAYS), 1, {})
+  local rows = table.move(report.calendar, 1, math.min(#report.calendar, MAX_DAYS), 1, {})
   local caption = "Orders that expire, and the cost of renewing them"
   if #rows < #report.calendar then
     caption = ("%s: the first %d days of %d"):format(caption, #rows, #report.calendar)

@@ -11,7 +11,7 @@ local summary = require "proxylua.report.summary"
 
 local M = {}
 
-local NARROWEST, GAP, MOST_ROWS, MOST_NAME = 20, 2, 20, 24
+local NARROWEST, GAP, MAX_ROWS, MAX_NAME = 20, 2, 20, 24
 
 local unicode = { ellipsis = "…", full = "█", parts = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" },
   levels = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }, none = " " }
@@ -108,7 +108,7 @@ end
 
 -- Lines of a name, an amount and a bar, over the whole width.
 local function put_bars(page, rows, most_name)
-  local name, value = widths_of(rows, most_name or math.min(MOST_NAME, page.width // 2))
+  local name, value = widths_of(rows, most_name or math.min(MAX_NAME, page.width // 2))
   local room, highest = page.width - name - value - 2 * GAP, 0
   for _, row in ipairs(rows) do highest = math.max(highest, row.size) end
   for _, row in ipairs(rows) do
@@ -125,7 +125,7 @@ end
 local function put_grouping(page, report, grouping)
   local rows = {}
   local list = report.by[grouping]
-  if grouping ~= "day" then list = summary.top(list, MOST_ROWS) end
+  if grouping ~= "day" then list = summary.top(list, MAX_ROWS) end
   for at, row in ipairs(list) do
     local value = tostring(row.spent)
     if row.refunds > 0 then value = ("%s (%s - %s)"):format(value, row.charges, row.refunds) end
@@ -138,10 +138,10 @@ end
 
 local function put_calendar(page, report)
   local rows, digits = {}, 1
-  for at = 1, math.min(MOST_ROWS, #report.calendar) do
+  for at = 1, math.min(MAX_ROWS, #report.calendar) do
     digits = math.max(digits, #tostring(report.calendar[at].in_days))
   end
-  for at = 1, math.min(MOST_ROWS, #report.calendar) do
+  for at = 1, math.min(MAX_ROWS, #report.calendar) do
     local row = report.calendar[at]
     local value = row.unpriced == row.orders and "?" or row.price .. (row.unpriced > 0 and " + ?"
       or "")
@@ -154,8 +154,8 @@ local function put_calendar(page, report)
   title(page, "Orders that expire, and the cost of renewing them")
   if #rows == 0 then return put(page, "no active order has a known expiry date") end
   put_bars(page, rows, page.width)
-  if #report.calendar > MOST_ROWS then
-    local more = #report.calendar - MOST_ROWS
+  if #report.calendar > MAX_ROWS then
+    local more = #report.calendar - MAX_ROWS
     wrap(page, "", ("and %d later day%s, the last %s"):format(more, more == 1 and "" or "s",
       report.calendar[#report.calendar].day))
   end

@@ -6,7 +6,7 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local CHUNK, LONGEST, WHOLE = 1 << 16, 1 << 16, 64 << 20 -- bytes
+local CHUNK, MAX_LENGTH, WHOLE = 1 << 16, 1 << 16, 64 << 20 -- bytes
 local PEEKED, SAMPLE = 64, 1 << 20
 
 local find, sub = string.find, string.sub
@@ -108,13 +108,13 @@ end
 -- @return line, and its end
 -- @raise usage for one that is too long
 function Reader:line(skip_long)
-  local last, following = find_end(self, LONGEST)
+  local last, following = find_end(self, MAX_LENGTH)
   if not last then
     if skip_long then
       drop_line(self)
       return false
     end
-    names.usage("%s:%d: the line is longer than %d bytes", self.name, self.number + 1, LONGEST)
+    names.usage("%s:%d: the line is longer than %d bytes", self.name, self.number + 1, MAX_LENGTH)
   end
   if self.at > #self.text then return nil end
   local text, from = self.text, self.at
@@ -123,7 +123,7 @@ function Reader:line(skip_long)
 end
 
 --- The limit of Reader:line, in bytes.
-M.longest = LONGEST
+M.longest = MAX_LENGTH
 
 --- Sets a mark: keeps the text from here on, for Reader:reset.
 function Reader:mark()

@@ -8,11 +8,11 @@ local M = {}
 
 -- Numbers above this are milliseconds: as seconds they would be in the year 5138, as milliseconds
 -- in 1973.
-local MOST_SECONDS = 1e11
+local MAX_SECONDS = 1e11
 
 local function from_number(value)
   if value ~= value or value == math.huge or value == -math.huge then return nil end
-  return math.abs(value) < MOST_SECONDS and value or value / 1000
+  return math.abs(value) < MAX_SECONDS and value or value / 1000
 end
 
 local function shown(value)

@@ -15,9 +15,9 @@
 #include "net/loop.h"
 
 #define TYPE "proxylua.exec"
-#define MOST_OUTPUT ((size_t)1 << 20)
-#define MOST_WORDS 256
-#define PORTION ((size_t)64 << 10)
+#define MAX_OUTPUT ((size_t)1 << 20)
+#define MAX_WORDS 256
+#define CHUNK ((size_t)64 << 10)
 #define SIGNALLED 128 /* what a shell adds to the number of the signal */
 
 /* Lies on the waiting thread's stack, above the words that the start borrows. */
@@ -52,8 +52,8 @@ static void complete(struct run *run)
 /* Takes what has been written so far. False when there is nothing more to come. */
 static bool take(struct run *run)
 {
-  while (run->text.size <= MOST_OUTPUT && buffer_reserve(&run->text, PORTION)) {
-    ssize_t got = read(run->child.socket, run->text.data + run->text.size, PORTION);
+  while (run->text.size <= MAX_OUTPUT && buffer_reserve(&run->text, CHUNK)) {
+    ssize_t got = read(run->child.socket, run->text.data + run->text.size, CHUNK);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return true;
     if (got <= 0) return false;
@@ -106,7 +106,7 @@ static int after(lua_State *L, int status, lua_KContext context)
   if (run->late) error_set(&err, ERROR_TIMEOUT, "the program took too long, and was ended");
   if (run->too_much)
     error_set(&err, ERROR_PROTOCOL, "the program wrote more than %zu bytes, and was ended",
-              MOST_OUTPUT);
+              MAX_OUTPUT);
   if (err.kind == ERROR_NONE && run->end.unknown)
     error_set(&err, ERROR_INTERNAL, "the program ended; its exit code is lost: %s",
               strerror(run->end.unknown));
@@ -118,9 +118,9 @@ static int after(lua_State *L, int status, lua_KContext context)
 }
 
 /* The texts of the list at an index, which holds them. */
-static void read_words(lua_State *L, int index, char *words[MOST_WORDS + 1])
+static void read_words(lua_State *L, int index, char *words[MAX_WORDS + 1])
 {
-  size_t count = list_length(L, index, MOST_WORDS);
+  size_t count = list_length(L, index, MAX_WORDS);
   for (size_t i = 0; i < count; i++) {
     size_t size = 0;
     const char *text = lua_rawgeti(L, index, (lua_Integer)i + 1) == LUA_TSTRING
@@ -145,7 +145,7 @@ static bool begin(struct run *run, double seconds)
 /* exec(path, words, environment, seconds): waits; its exit code, and what it wrote. */
 static int exec(lua_State *L)
 {
-  char *words[MOST_WORDS + 1], *environment[MOST_WORDS + 1];
+  char *words[MAX_WORDS + 1], *environment[MAX_WORDS + 1];
   struct error err = ERROR_INIT;
   const char *path = luaL_checkstring(L, 1);
   runtime_check_process(L);

@@ -9,16 +9,16 @@
 #include "net/curl_library.h"
 #include "plugin/confine.h"
 
-#define MOST_HIDDEN 1000
+#define MAX_HIDDEN 1000
 #define READER "proxylua.beneath"
 
 /* Arguments: folder, path in it, list of real paths that are hidden. The texts stay where they are.
  */
-static void read_place(lua_State *L, struct beneath *where, const char *hidden[MOST_HIDDEN + 1])
+static void read_place(lua_State *L, struct beneath *where, const char *hidden[MAX_HIDDEN + 1])
 {
   where->folder = path_check(L, 1);
   where->path = path_check(L, 2);
-  size_t count = list_length(L, 3, MOST_HIDDEN);
+  size_t count = list_length(L, 3, MAX_HIDDEN);
   for (size_t i = 0; i < count; i++) {
     if (lua_rawgeti(L, 3, (lua_Integer)i + 1) != LUA_TSTRING)
       error_usage(L, "a hidden path is a text, not a %s", luaL_typename(L, -1));
@@ -38,7 +38,7 @@ static int free_bytes(lua_State *L)
 /* read_beneath(folder, path, hidden, most): the text */
 static int read_beneath(lua_State *L)
 {
-  const char *hidden[MOST_HIDDEN + 1];
+  const char *hidden[MAX_HIDDEN + 1];
   struct beneath where;
   struct error err = ERROR_INIT;
   read_place(L, &where, hidden);
@@ -55,7 +55,7 @@ static int read_beneath(lua_State *L)
 /* write_beneath(folder, path, hidden, text) */
 static int write_beneath(lua_State *L)
 {
-  const char *hidden[MOST_HIDDEN + 1];
+  const char *hidden[MAX_HIDDEN + 1];
   struct beneath where;
   struct error err = ERROR_INIT;
   size_t size;

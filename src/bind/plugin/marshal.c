@@ -145,7 +145,7 @@ const char *value_write(lua_State *L, int first, int last, struct buffer *buffer
   return why;
 }
 
-#define MOST_ROOM 1024 /* items of a list that are made room for before they are seen */
+#define MAX_ROOM 1024 /* items of a list that are made room for before they are seen */
 
 struct reader {
   lua_State *L;
@@ -246,7 +246,7 @@ static bool read_table(struct reader *r, int depth)
       count > (size_t)(r->end - r->at))
     return false;
   luaL_checkstack(r->L, 6, NULL);
-  lua_createtable(r->L, count < MOST_ROOM ? (int)count : MOST_ROOM, 0);
+  lua_createtable(r->L, count < MAX_ROOM ? (int)count : MAX_ROOM, 0);
   for (uint64_t i = 1; i <= count; i++) {
     if (!read_value(r, depth + 1)) return false;
     lua_rawseti(r->L, -2, (lua_Integer)i);

@@ -23,8 +23,8 @@
 #define CALL_TYPE "proxylua.plugin.call"
 /* Questions of the plugin's without an answer, and what they hold: more of them wait in the socket.
  */
-#define MOST_ASKED 256
-#define MOST_ASKED_BYTES ((size_t)64 << 20)
+#define MAX_ASKED 256
+#define MAX_ASKED_BYTES ((size_t)64 << 20)
 #define VALUE_BYTES 64 /* of a value in Lua, about */
 #define LEISURE 10     /* wall-clock seconds that earn a call one more second of processor time */
 #define SECOND INT64_C(1000000)
@@ -64,8 +64,8 @@ struct plugin {
   struct loop_reader reader;
   lua_State *courier; /* the thread on which messages are handed over */
   struct call *calls;
-  uint32_t last;                         /* the number of our last call */
-  struct question questions[MOST_ASKED]; /* without an answer: the first `asked` */
+  uint32_t last;                        /* the number of our last call */
+  struct question questions[MAX_ASKED]; /* without an answer: the first `asked` */
   unsigned asked;
   size_t asked_bytes;
   struct letter *letters, *last_letter; /* not delivered yet */
@@ -180,7 +180,7 @@ static void begin_work(struct plugin *plugin)
 
 static bool may_ask(const struct plugin *plugin)
 {
-  return plugin->asked < MOST_ASKED && plugin->asked_bytes < MOST_ASKED_BYTES;
+  return plugin->asked < MAX_ASKED && plugin->asked_bytes < MAX_ASKED_BYTES;
 }
 
 static void begin_question(struct plugin *plugin, const struct message *message)

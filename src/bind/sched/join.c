@@ -5,8 +5,7 @@
 #include "bind/runtime.h"
 #include "bind/sched/task.h"
 
-#define LONGEST_CHAIN \
-  20000 /* of tasks that wait for each other, looked at for one that can go on */
+#define MAX_CHAIN 20000 /* of tasks that wait for each other, looked at for one that can go on */
 
 struct join_link {
   struct join *gather;
@@ -67,7 +66,7 @@ static bool is_hopeless(struct join *gather, struct runtime *runtime)
   unsigned search = ++runtime->tasks.searches;
   if (gather->wait.task) gather->wait.task->visited = search;
   for (int i = 0; i < gather->count; i++)
-    if (can_progress(gather->links[i].task, search, LONGEST_CHAIN)) return false;
+    if (can_progress(gather->links[i].task, search, MAX_CHAIN)) return false;
   return true;
 }
 

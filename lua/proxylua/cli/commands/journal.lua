@@ -14,7 +14,7 @@ local M = {}
 local long_fields = { "answer", "snapshot" }
 
 local SHOWN = 50 -- entries that list shows without --all
-local MOST_KEYS = 100 -- the newest keys, for completion
+local MAX_KEYS = 100 -- the newest keys, for completion
 
 -- For completion: needs no API key, and does not create a store.
 local function known_keys(state)
@@ -29,7 +29,7 @@ local function known_keys(state)
     local keys = {}
     for entry in require("proxylua").journal.each{ state = state, newest = true } do
       keys[#keys + 1] = entry.key
-      if #keys == MOST_KEYS then break end
+      if #keys == MAX_KEYS then break end
     end
     return keys
   end

@@ -21,12 +21,12 @@ local function refusal(name)
   end
 end
 
-local MOST_LOGGED = 1 << 20 -- bytes of one process
+local MAX_LOGGED = 1 << 20 -- bytes of one process
 
 -- Passes on the plugin's standard error: each line is marked as the plugin's, and their total is
 -- limited.
 local function log_of(name)
-  local left = MOST_LOGGED
+  local left = MAX_LOGGED
   return function(text)
     if left <= 0 then return end
     local prefix = "proxylua: " .. name .. ": "
@@ -35,7 +35,7 @@ local function log_of(name)
     left = left - #lines
     io.stderr:write(lines)
     if left <= 0 then
-      io.stderr:write(prefix, "only the first ", MOST_LOGGED >> 20, " MiB are shown\n")
+      io.stderr:write(prefix, "only the first ", MAX_LOGGED >> 20, " MiB are shown\n")
     end
   end
 end

@@ -11,8 +11,8 @@ local M = {}
 local BATCH = 256              -- proxies in one request
 -- for a batch, and for one proxy: waiting costs no processor time
 local LINES_SECONDS, RULE_SECONDS = 60, 10
-local MOST_FAILURES = 3        -- failures of a rule in one check
-local MOST_REASON = 200        -- bytes
+local MAX_FAILURES = 3        -- failures of a rule in one check
+local MAX_REASON = 200        -- bytes
 
 local function entries()
   return require("proxylua.plugin.package.installed").entries()
@@ -116,19 +116,19 @@ end
 local function rule_of(plugin, name)
   local failures = 0
   return { name = name, plugin = plugin, fn = function(result, page)
-    if failures >= MOST_FAILURES then return nil end
+    if failures >= MAX_FAILURES then return nil end
     local ok, answer = pcall(tasks.timeout, RULE_SECONDS, ask_rule, plugin, name, result, page)
     if ok then
-      local reason = type(answer) == "string" and #answer <= MOST_REASON and plain.line(answer)
+      local reason = type(answer) == "string" and #answer <= MAX_REASON and plain.line(answer)
         or nil
       return answer and true, reason
     end
     if core.error.is(answer) and answer.kind == "cancelled" then error(answer, 0) end
     failures = failures + 1
-    if failures == MOST_FAILURES then
+    if failures == MAX_FAILURES then
       complain("the rule %s is skipped: it failed repeatedly", name)
     end
-    if failures <= MOST_FAILURES then complain("the rule %s failed: %s", name, tostring(answer)) end
+    if failures <= MAX_FAILURES then complain("the rule %s failed: %s", name, tostring(answer)) end
     return true, tostring(answer)
   end }
 end

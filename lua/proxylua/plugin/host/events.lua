@@ -7,7 +7,7 @@ local plain = require "proxylua.util.text"
 
 local M = {}
 
-local MOST_FAILURES = 3 -- consecutive failures of a plugin with one kind of event
+local MAX_FAILURES = 3 -- consecutive failures of a plugin with one kind of event
 
 local function complain(...)
   io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n")
@@ -69,13 +69,13 @@ function M.tell(event, data)
 end
 
 local function tell_one(listener, event, data)
-  if listener.failures >= MOST_FAILURES then return end
+  if listener.failures >= MAX_FAILURES then return end
   local why = deliver(listener.name, event, data)
   -- other calls failed in the meantime
-  if listener.failures >= MOST_FAILURES then return end
+  if listener.failures >= MAX_FAILURES then return end
   listener.failures = why and listener.failures + 1 or 0
   if why then complain("%s", why) end
-  if listener.failures == MOST_FAILURES then
+  if listener.failures == MAX_FAILURES then
     complain("the plugin %s is not notified again: it failed repeatedly", listener.name)
   end
 end

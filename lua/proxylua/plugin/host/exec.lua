@@ -7,8 +7,8 @@ local duration = require "proxylua.util.duration"
 
 local M = {}
 
-local SECONDS, MOST_SECONDS = 60, 3600
-local MOST_WORDS = 200
+local SECONDS, MAX_SECONDS = 60, 3600
+local MAX_WORDS = 200
 local handed_on = { "PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR" }
 
 local function usage(...)
@@ -33,8 +33,8 @@ local function seconds_of(options)
     if name ~= "timeout" then usage("px.exec has no option %s", tostring(name)) end
   end
   local seconds = duration.seconds(options.timeout or SECONDS, "px.exec: timeout")
-  if not (seconds > 0 and seconds <= MOST_SECONDS) then
-    usage("px.exec: timeout must be above 0 and at most %d seconds", MOST_SECONDS)
+  if not (seconds > 0 and seconds <= MAX_SECONDS) then
+    usage("px.exec: timeout must be above 0 and at most %d seconds", MAX_SECONDS)
   end
   return seconds
 end
@@ -51,7 +51,7 @@ function M.open(_, permissions, refuse)
       if type(words) ~= "table" then
         usage("px.exec takes the arguments as a list, got a %s", type(words))
       end
-      if #words > MOST_WORDS then usage("px.exec takes at most %d arguments", MOST_WORDS) end
+      if #words > MAX_WORDS then usage("px.exec takes at most %d arguments", MAX_WORDS) end
       local all, seconds = { path, table.unpack(words) }, seconds_of(options)
       local code, output = core.plugin.exec(path, all, environment(), seconds)
       return { code = code, output = output }

@@ -7,7 +7,7 @@ local core = require "proxylua.core"
 
 local M = {}
 
-local MOST = 8 << 20 -- maximum bytes to read
+local MAX_BYTES = 8 << 20 -- maximum bytes to read
 
 local function expand(path)
   local rest = path:match("^~/(.*)$")
@@ -63,7 +63,7 @@ function M.open(_, permissions, refuse)
   return {
     read = function(path)
       local folder, rest = check(path, grants.read, refuse, "files.read", "read")
-      return core.plugin.read_beneath(folder, rest, hidden(), MOST)
+      return core.plugin.read_beneath(folder, rest, hidden(), MAX_BYTES)
     end,
     write = function(path, text)
       local folder, rest = check(path, grants.write, refuse, "files.write", "write")

@@ -6,7 +6,7 @@ local core = require "proxylua.core"
 
 local M = {}
 
-local MOST_BODY, REDIRECTS = 8 << 20, 10
+local MAX_BODY, REDIRECTS = 8 << 20, 10
 
 local ports = { http = "80", https = "443" }
 local methods = { get = true, head = true, post = true, put = true, patch = true, delete = true }
@@ -58,8 +58,8 @@ local function check_options(options)
       usage("px.http: a plugin cannot set the header %s", name)
     end
   end
-  if math.type(copy.max_body) ~= "integer" or copy.max_body > MOST_BODY then
-    copy.max_body = MOST_BODY
+  if math.type(copy.max_body) ~= "integer" or copy.max_body > MAX_BODY then
+    copy.max_body = MAX_BODY
   end
   return copy
 end

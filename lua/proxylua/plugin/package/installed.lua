@@ -10,7 +10,7 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local MOST_LIST, MOST_FILE = 4 << 20, 4 << 20 -- bytes
+local MAX_LIST, MAX_FILE = 4 << 20, 4 << 20 -- bytes
 local MODE = 384                              -- 0600
 
 local function refuse(format, ...)
@@ -69,7 +69,7 @@ local function read_list()
   if distrust then
     refuse("the folder of plugins %s is not safe: %s; run chmod go-w on it", M.folder(), distrust)
   end
-  local text, why = core.system.read_trusted(path, MOST_LIST)
+  local text, why = core.system.read_trusted(path, MAX_LIST)
   if not text then
     refuse("cannot read the list of plugins %s: %s%s", path, why,
       why:find("changed by", 1, true) and "; run chmod go-w on it" or "")
@@ -134,7 +134,7 @@ end
 local function read_files(folder, entry)
   local found, texts, problems = gather(folder, "", {}), {}, {}
   for name, digest in pairs(entry.files) do
-    local text = found[name] and core.system.read_file(found[name], MOST_FILE)
+    local text = found[name] and core.system.read_file(found[name], MAX_FILE)
     if found[name] == nil then
       problems[#problems + 1] = name .. " is missing"
     elseif not text or core.digest.sha256(text) ~= digest then

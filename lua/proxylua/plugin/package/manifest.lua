@@ -10,7 +10,7 @@ local versions = require "proxylua.plugin.package.version"
 local M = {}
 
 local LIMITS = { memory = 1 << 20, instructions = 1000000, values = 2000, depth = 8 }
-local MOST_COMMANDS, MOST_OPTIONS, MOST_ADDED = 30, 30, 30
+local MAX_COMMANDS, MAX_OPTIONS, MAX_ADDED = 30, 30, 30
 
 local fields = {
   name = true, version = true, description = true, requires = true, permissions = true,
@@ -123,8 +123,8 @@ local function check_command(field, name, command)
   end
   unknown(field, check_table(field, command), command_fields)
   local options = {}
-  if count(check_table(field .. ".options", command.options or {})) > MOST_OPTIONS then
-    refuse(field .. ".options", ("may be at most %d"):format(MOST_OPTIONS))
+  if count(check_table(field .. ".options", command.options or {})) > MAX_OPTIONS then
+    refuse(field .. ".options", ("may be at most %d"):format(MAX_OPTIONS))
   end
   for option, value in pairs(command.options or {}) do
     options[option] = check_option(("%s.options.%s"):format(field, option), option, value)
@@ -138,8 +138,8 @@ end
 
 local function check_commands(given)
   local commands = {}
-  if count(check_table("commands", given)) > MOST_COMMANDS then
-    refuse("commands", ("may be at most %d"):format(MOST_COMMANDS))
+  if count(check_table("commands", given)) > MAX_COMMANDS then
+    refuse("commands", ("may be at most %d"):format(MAX_COMMANDS))
   end
   for name, command in pairs(given) do
     commands[name] = check_command("commands." .. tostring(name), name, command)
@@ -149,8 +149,8 @@ end
 
 local function check_added(field, given, check)
   local added = {}
-  if count(check_table(field, given)) > MOST_ADDED then
-    refuse(field, ("may be at most %d"):format(MOST_ADDED))
+  if count(check_table(field, given)) > MAX_ADDED then
+    refuse(field, ("may be at most %d"):format(MAX_ADDED))
   end
   for name, row in pairs(given) do
     local where = ("%s.%s"):format(field, tostring(name))

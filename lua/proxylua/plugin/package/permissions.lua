@@ -6,7 +6,7 @@ local plain = require "proxylua.util.text"
 
 local M = {}
 
-local MOST = 50 -- entries of a list
+local MAX_ENTRIES = 50 -- entries of a list
 
 --- The events that a plugin can be notified of.
 M.events = {
@@ -73,8 +73,8 @@ local check_fields
 
 local function check_list(where, value, check, refuse)
   local list, seen = {}, {}
-  if type(value) ~= "table" or #value == 0 or #value > MOST then
-    refuse(where, ("must be a list of 1 to %d texts"):format(MOST))
+  if type(value) ~= "table" or #value == 0 or #value > MAX_ENTRIES then
+    refuse(where, ("must be a list of 1 to %d texts"):format(MAX_ENTRIES))
   end
   for key in pairs(value) do
     if math.type(key) ~= "integer" or key < 1 or key > #value then

@@ -9,7 +9,7 @@ local plain = require "proxylua.util.text"
 local M = {}
 
 local LIMITS = { count = 300, file = 4 << 20, total = 16 << 20 }
-local MOST_BYTES, TIMEOUT, REDIRECTS = 8 << 20, 60, 5
+local MAX_BYTES, TIMEOUT, REDIRECTS = 8 << 20, 60, 5
 
 local function refuse(format, ...)
   core.error.raise{ kind = "config", message = format:format(...) }
@@ -109,7 +109,7 @@ function M.of_bytes(bytes, from, sha256)
 end
 
 local function of_file(path, sha256)
-  local bytes, why = core.system.read_file(path, MOST_BYTES)
+  local bytes, why = core.system.read_file(path, MAX_BYTES)
   if not bytes then refuse("cannot read %s: %s", path, why) end
   return M.of_bytes(bytes, core.system.real_path(path), sha256)
 end
@@ -140,7 +140,7 @@ end
 local function fetch(place)
   local url, reach = check_url(place), nil
   for _ = 0, REDIRECTS do
-    local answer = core.http.get(url, { redirects = 0, max_body = MOST_BYTES, timeout = TIMEOUT },
+    local answer = core.http.get(url, { redirects = 0, max_body = MAX_BYTES, timeout = TIMEOUT },
       reach)
     local location = answer.headers.location
     if answer.ok then return answer.body end

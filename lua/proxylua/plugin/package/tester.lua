@@ -6,7 +6,7 @@ local names = require "proxylua.util.names"
 
 local M = {}
 
-local MOST_BYTES = 1 << 20
+local MAX_BYTES = 1 << 20
 
 -- The specs, and the data of the plugin that they need. A process is started for each example that
 -- uses it.
@@ -47,7 +47,7 @@ local function specs_in(folder)
 end
 
 local function compile(path, env)
-  local text, why = core.system.read_file(path, MOST_BYTES)
+  local text, why = core.system.read_file(path, MAX_BYTES)
   if not text then names.usage("cannot read %s: %s", path, why) end
   local chunk, mistake = load(text, "@" .. path, "t", env)
   if not chunk then error(mistake, 0) end
