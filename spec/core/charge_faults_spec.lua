@@ -67,6 +67,23 @@ describe("a charge", function()
     end
   end)
 
+  it("is looked up if the response names a smaller and cheaper order than was requested", function()
+    faults("orders.create:say=id~ord_of_another+quantity~1+price~2.40,count=1")
+    local id = sandbox:eval(
+      "return px.orders.create{ type = 'isp', quantity = 2, country = 'US', period = 30 }.id")
+    assert.equal(sandbox:look("orders").orders[1].id, id)
+    assert.equal(1, sandbox:look("counters").sold)
+  end)
+
+  it("is believed if its order is smaller while it is being set up, at the full price", function()
+    faults("orders.create:say=quantity~0,count=1")
+    local id, note = sandbox:eval([[local px = require "proxylua"
+      local id = px.orders.create{ type = "isp", quantity = 2, country = "US", period = 30,
+        key = "k" }.id
+      return id, px.journal.get("k").note or ""]])
+    assert.same({ sandbox:look("orders").orders[1].id, "" }, { id, note })
+  end)
+
   it("that was cancelled stays open until the transactions show whether it was refunded", function()
     faults("orders.create:refund,count=1", "account.transactions:omit=order_id",
       "orders.list:omit=price")

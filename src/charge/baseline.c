@@ -51,16 +51,28 @@ static bool expect_balance(const struct flow *charge, money *expected)
 }
 
 /* A cached balance may lack the newest charges. Then it differs from the expected one by exactly
- * their sum. */
-static void correct_balance(struct flow *charge, money expected)
+ * their sum. `lacking`: what it lacks beside those. */
+static void correct_balance_by(struct flow *charge, money expected, money lacking)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
-  money without = charge->before.balance;
+  money without;
+  if (!money_subtract(charge->before.balance, lacking, &without)) return;
   for (size_t i = 0; i < settled->count && without > expected; i++) {
     if (!is_since_left(charge, &settled->entries[i])) continue;
     if (!money_subtract(without, cost_of(&settled->entries[i]), &without)) return;
-    if (without == expected) charge->before.balance = expected;
   }
+  if (without == expected) charge->before.balance = expected;
+}
+
+/* The balance of the earlier baseline may have lacked charges too, and still does. */
+static void correct_balance(struct flow *charge, money expected)
+{
+  const struct snapshot *left = &charge->left.baseline;
+  money lacking;
+  correct_balance_by(charge, expected, 0);
+  if (charge->before.balance > expected && left->returned_balance > left->balance &&
+      money_subtract(left->returned_balance, left->balance, &lacking))
+    correct_balance_by(charge, expected, lacking);
 }
 
 bool flow_is_known(const struct flow *charge, size_t row, const struct ids *known)
@@ -236,6 +248,7 @@ static void take_balance(struct flow *charge)
 {
   money expected;
   charge->baseline_at = loop_clock();
+  charge->before.returned_balance = charge->before.balance;
   check_earlier_prices(charge);
   if (expect_balance(charge, &expected) && charge->before.balance > expected)
     correct_balance(charge, expected);

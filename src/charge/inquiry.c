@@ -218,7 +218,11 @@ static bool is_own_refusal(const struct http_exchange *x)
 
 static bool read_order(struct flow *charge, const struct http_exchange *x, const char *expires_at)
 {
-  const char *texts[ORDER_FIELDS] = {[ORDER_EXPIRES_AT] = expires_at};
+  char created_at[64];
+  bool dated = flow_read(x, RECORD_ORDER, "created_at", created_at, sizeof created_at);
+  const char *texts[ORDER_FIELDS] = {[ORDER_ID] = charge->inquiry.order_id,
+                                     [ORDER_CREATED_AT] = dated ? created_at : NULL,
+                                     [ORDER_EXPIRES_AT] = expires_at};
   return reconcile_add(&charge->inquiry.c.orders, ORDER_FIELDS, ORDER_ID, texts) &&
          buffer_add(&charge->inquiry.answer, x->body.data ? x->body.data : "", x->body.size);
 }

@@ -149,14 +149,19 @@ static bool is_known(const struct flow *charge, const char *id)
   return false;
 }
 
+/* A smaller order than the requested one is being set up if its price is about the quote; otherwise
+ * it is another one, which a gateway or a cache may have sent. */
 static bool fits(const struct flow *charge, const struct http_exchange *x)
 {
   struct reconcile_traits given = {{0}};
+  money price, quote = charge->public.quote;
   char texts[RECONCILE_TRAITS][128];
   for (int i = 0; i < RECONCILE_TRAITS; i++)
     if (flow_read(x, RECORD_ORDER, reconcile_trait_names[i], texts[i], sizeof texts[i]))
       given.of[i] = texts[i];
-  return reconcile_fits_order(&charge->asked, &given);
+  if (!reconcile_fits_order(&charge->asked, &given)) return false;
+  return !reconcile_is_smaller(&charge->asked, &given) ||
+         (flow_read_money(x, RECORD_ORDER, "price", &price) && price >= quote / 4 * 3);
 }
 
 /* Whether an order is dated before the baseline in any time zone. */

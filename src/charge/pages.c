@@ -22,24 +22,51 @@ static bool is_transactions(const struct walk *walk)
   return walk->query.kind == RECORD_TRANSACTION;
 }
 
-/* Whether a row is a record of the baseline; 0 no, 1 yes, -1 out of memory. */
-static int is_known(const struct walk *walk, const struct list_state *before, size_t row)
+/* What the baseline knows a row by, stored in `mark` if need be; NULL: nothing. */
+static const char *mark_of(const struct walk *walk, size_t row, struct buffer *mark)
 {
-  const char *id = reconcile_text(walk->rows, row, walk->id);
-  if (!is_transactions(walk)) return id && ids_have(&before->known, id);
-  struct buffer mark = {0};
-  int known = reconcile_mark(walk->rows, row, &mark) ? ids_have(&before->known, mark.data) : -1;
-  buffer_free(&mark);
-  return known;
+  if (!is_transactions(walk)) return reconcile_text(walk->rows, row, walk->id);
+  return reconcile_mark(walk->rows, row, mark) ? mark->data : NULL;
+}
+
+static const struct list_state *baseline_of(const struct walk *walk)
+{
+  return is_transactions(walk) ? &walk->c->before.transactions : &walk->c->before.orders;
 }
 
 static bool meets_known(const struct walk *walk, size_t first)
 {
-  const struct list_state *before =
-      is_transactions(walk) ? &walk->c->before.transactions : &walk->c->before.orders;
-  for (size_t row = first; row < walk->rows->count; row++)
-    if (is_known(walk, before, row) == 1) return true;
-  return false;
+  struct buffer mark = {0};
+  bool met = false;
+  for (size_t row = first; !met && row < walk->rows->count; row++) {
+    const char *text = mark_of(walk, row, &mark);
+    met = text && ids_have(&baseline_of(walk)->known, text);
+  }
+  buffer_free(&mark);
+  return met;
+}
+
+/* Whether new records have appeared above those of the baseline, which follow in the same order:
+ * then the list is sorted newest first, although its records have no times. */
+static bool grows_at_the_top(const struct walk *walk)
+{
+  const struct reconcile_rows *rows = walk->rows;
+  const struct ids *known = &baseline_of(walk)->known;
+  struct buffer mark = {0};
+  size_t above = 0, same = 0;
+  bool grows = !rows->at_end;
+  for (size_t row = 0; grows && row < rows->count && same < known->count; row++) {
+    const char *text = mark_of(walk, row, &mark);
+    bool next = text && strcmp(known->of[same], text) == 0;
+    if (next)
+      same++;
+    else if (same == 0 && text && !ids_have(known, text))
+      above++;
+    else
+      grows = false;
+  }
+  buffer_free(&mark);
+  return grows && above > 0 && same > 1;
 }
 
 /* Whether the last record read is older than every possible new record. */
@@ -58,7 +85,8 @@ static int64_t last_page(int64_t total, int64_t page_size)
 
 static void ask_page(struct flow *charge);
 
-/* The sorting by the times of the records; without times, by the journal's orders among them. */
+/* The sorting by the times of the records; without times, by the journal's orders among them, or by
+ * where new ones have appeared. */
 static void note_sorting(struct flow *charge)
 {
   struct walk *walk = &charge->walk;
@@ -69,6 +97,9 @@ static void note_sorting(struct flow *charge)
     sorting = reconcile_sorting_by_journal(walk->rows, order_id,
                                            walk->c ? walk->c->others : settled->entries,
                                            walk->c ? walk->c->other_count : settled->count);
+  if (sorting == LIST_UNSORTED && walk->state.sorting == LIST_UNSORTED && walk->c &&
+      grows_at_the_top(walk))
+    sorting = LIST_NEWEST_FIRST;
   if (sorting != LIST_UNSORTED) walk->state.sorting = sorting;
 }
 
@@ -168,7 +199,9 @@ static void go_on_until_known(struct flow *charge, bool more, size_t first)
   }
   walk->met |= meets_known(walk, first) || (!at_end && goes_back(walk));
   walk->whole = !more && !at_end;
-  bool to_end = walk->c->settled && walk->state.total < 0 && sorting != LIST_NEWEST_FIRST;
+  /* What is new comes after a baseline that had all records, on a further page if one was full. */
+  bool to_end = sorting != LIST_NEWEST_FIRST &&
+                (baseline_of(walk)->whole || (walk->c->settled && walk->state.total < 0));
   bool next = more && (at_end || to_end || !walk->met);
   if (next && walk->left > 0 && walk->rows->count > first) {
     walk->query.page++;

@@ -143,6 +143,14 @@ bool reconcile_fits_order(const struct reconcile_traits *asked,
   return true;
 }
 
+bool reconcile_is_smaller(const struct reconcile_traits *asked,
+                          const struct reconcile_traits *given)
+{
+  const char *m = asked->of[TRAIT_QUANTITY], *n = given->of[TRAIT_QUANTITY];
+  return compare(TRAIT_QUANTITY, m, n) == DIFFERENT &&
+         compare_order(TRAIT_QUANTITY, m, n) == UNREADABLE;
+}
+
 static bool read_price(const struct reconcile_case *c, size_t row, money *price)
 {
   const char *text = reconcile_text(&c->orders, row, ORDER_PRICE);

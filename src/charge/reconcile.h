@@ -32,6 +32,11 @@ bool reconcile_fits(const struct reconcile_traits *asked, const struct reconcile
 bool reconcile_fits_order(const struct reconcile_traits *asked,
                           const struct reconcile_traits *given);
 
+/* Whether an order shows a smaller quantity than was requested: it is being set up, or is another
+ * one. Then its price decides. */
+bool reconcile_is_smaller(const struct reconcile_traits *asked,
+                          const struct reconcile_traits *given);
+
 void reconcile_traits_free(struct reconcile_traits *traits);
 
 /* Records as texts of the fields below, NULL where one is absent. */
@@ -127,7 +132,8 @@ struct reconcile_verdict reconcile_judge(const struct reconcile_case *c);
 #define RECONCILE_SKEW 60.0
 #define RECONCILE_ZONES (14 * 3600.0)
 
-/* Compares the times of orders with those of the journal's entries that bought them. */
+/* Compares the times of orders and transactions with those of the journal's entries that made
+ * them. */
 void reconcile_calibrate(struct reconcile_case *c);
 
 /* The time in a text, by the server's Date if the case is calibrated. False if it has no time. */
@@ -163,6 +169,14 @@ enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t
 
 /* Whether the only charge for an order came after the baseline: then it was bought since. */
 bool reconcile_is_first_charge(const struct reconcile_case *c, const char *order_id);
+
+/* Whether a transaction may have taken money: any that is not known to bring some in. */
+bool reconcile_is_charge(const struct reconcile_case *c, size_t row);
+
+/* The time of an entry's transaction, as the API writes it; NULL unless that transaction is
+ * certain: of a purchase the first charge for its order, of an extension the only one. */
+const char *reconcile_time_of_charge(const struct reconcile_case *c,
+                                     const struct journal_entry *other);
 
 /* The number of new charges for an order that nothing else explains. */
 size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_id);

@@ -30,8 +30,7 @@ static bool is_refund(const struct reconcile_case *c, size_t row)
   return is_among(text_of(c, row, TRANSACTION_TYPE), (const char *const[]){"refund", NULL});
 }
 
-/* Any transaction that is not known to bring in money may have taken some. */
-static bool is_charge(const struct reconcile_case *c, size_t row)
+bool reconcile_is_charge(const struct reconcile_case *c, size_t row)
 {
   static const char *const incoming[] = {"refund", "deposit", "topup", "top_up",
                                          "top-up", "credit",  "bonus", NULL};
@@ -181,6 +180,41 @@ static money cost_of(const struct journal_entry *other)
   return other->price == JOURNAL_NO_PRICE ? other->quote : other->price;
 }
 
+/* Whether another entry charged the same amount for the same order. */
+static bool is_one_of_several(const struct reconcile_case *c, const struct journal_entry *entry)
+{
+  if (c->extension && strcmp(c->order_id, entry->order_id) == 0) return true;
+  for (size_t i = 0; i < c->other_count; i++) {
+    const struct journal_entry *other = &c->others[i];
+    if (other->id != entry->id && other->state == JOURNAL_PLACED && other->order_id &&
+        strcmp(other->order_id, entry->order_id) == 0 && cost_of(other) == cost_of(entry))
+      return true;
+  }
+  return false;
+}
+
+const char *reconcile_time_of_charge(const struct reconcile_case *c,
+                                     const struct journal_entry *other)
+{
+  const char *first = NULL;
+  double earliest = 0, time;
+  size_t count = 0;
+  if (other->state != JOURNAL_PLACED || !other->order_id) return NULL;
+  for (size_t row = 0; row < c->transactions.count; row++) {
+    money amount;
+    const char *created_at = text_of(c, row, TRANSACTION_CREATED_AT);
+    if (!reconcile_is_charge(c, row) || !is_for(c, row, other->order_id) || !created_at ||
+        !date_parse(created_at, &time) || !read_amount(c, row, &amount) || amount != cost_of(other))
+      continue;
+    if (count++ == 0 || time < earliest) {
+      earliest = time;
+      first = created_at;
+    }
+  }
+  if (reconcile_is_create(other)) return first;
+  return count == 1 && !is_one_of_several(c, other) ? first : NULL;
+}
+
 /* Whether a charge is dated before an entry. If the server's zone is unknown, the order's id counts
  * more. */
 static bool is_before(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
@@ -217,7 +251,7 @@ static bool is_since_baseline(const struct reconcile_case *c, const struct journ
 static void use_up_entries(const struct reconcile_case *c, struct ledger *ledger)
 {
   for (size_t row = 0; row < c->transactions.count; row++) {
-    if (!ledger->old[row] || !is_charge(c, row)) continue;
+    if (!ledger->old[row] || !reconcile_is_charge(c, row)) continue;
     for (size_t i = 0; i < c->other_count; i++) {
       const struct journal_entry *other = &c->others[i];
       if (ledger->entries[i] || is_since_baseline(c, other) || !is_of(c, row, other)) continue;
@@ -346,7 +380,7 @@ static bool ledger_read(const struct reconcile_case *c, struct ledger *ledger)
   free(behind);
   use_up_entries(c, ledger);
   for (size_t row = 0; row < rows; row++) {
-    if (!is_charge(c, row) || ledger->old[row]) continue;
+    if (!reconcile_is_charge(c, row) || ledger->old[row]) continue;
     ledger->explained[row] = explain_by_refund(c, ledger, row) ||
                              explain_by_entry(c, ledger, row) || explain_by_order(c, ledger, row);
   }
@@ -355,7 +389,7 @@ static bool ledger_read(const struct reconcile_case *c, struct ledger *ledger)
 
 static bool is_unexplained(const struct reconcile_case *c, const struct ledger *ledger, size_t row)
 {
-  return is_charge(c, row) && !ledger->old[row] && !ledger->explained[row];
+  return reconcile_is_charge(c, row) && !ledger->old[row] && !ledger->explained[row];
 }
 
 /* Whether the refund in a row belongs to an order: by the id that it names, else by its amount. */
@@ -403,7 +437,8 @@ static bool moved_since(const struct reconcile_case *c, const struct ledger *led
   if (is_since_baseline(c, other)) return true;
   for (size_t row = 0;
        !was_settled_before(c, other) && other->order_id && row < c->transactions.count; row++)
-    if (is_charge(c, row) && is_for(c, row, other->order_id) && is_new(c, ledger, row)) return true;
+    if (reconcile_is_charge(c, row) && is_for(c, row, other->order_id) && is_new(c, ledger, row))
+      return true;
   return false;
 }
 
@@ -423,7 +458,7 @@ static bool expect_balance(const struct reconcile_case *c, const struct ledger *
     if (!money_subtract(*expected, amount, expected)) return false;
   }
   for (size_t row = 0; row < c->transactions.count; row++) {
-    if (is_charge(c, row) || ledger->old[row] || ledger->refunds[row]) continue;
+    if (reconcile_is_charge(c, row) || ledger->old[row] || ledger->refunds[row]) continue;
     if (lateness(c, row) < -DATE_GRAIN) continue;
     if (!read_amount(c, row, &amount) || !money_add(*expected, amount, expected)) return false;
   }
@@ -435,8 +470,8 @@ static bool add_effect(const struct reconcile_case *c, size_t row, money *balanc
 {
   money amount;
   if (!read_amount(c, row, &amount)) return false;
-  return is_charge(c, row) ? money_subtract(*balance, amount, balance)
-                           : money_add(*balance, amount, balance);
+  return reconcile_is_charge(c, row) ? money_subtract(*balance, amount, balance)
+                                     : money_add(*balance, amount, balance);
 }
 
 /* The charges of entries that no transaction shows yet. */
@@ -453,16 +488,52 @@ static bool subtract_unseen(const struct reconcile_case *c, const struct ledger 
   return true;
 }
 
-/* Whether the transactions after the baseline's balance account for the balance now. The place of
- * that balance among them is known only roughly: a cached balance lacks the newest transactions of
- * the baseline, and a list that lagged lacked some that the balance included. Unless the list is
+/* By how many seconds the newest transaction of the baseline came before it, at least: then times
+ * are compared with that one, since a server that writes its local time as UTC dates all of them
+ * hours before. Only a list that is known to be current can do without the baseline's own time. */
+static double lateness_of_baseline(const struct reconcile_case *c, const struct ledger *ledger)
+{
+  double latest = 0;
+  bool found = false;
+  if (c->calibrated || !ledger->current) return 0;
+  for (size_t row = 0; row < c->transactions.count; row++) {
+    double late = lateness(c, row);
+    if (ledger->old[row] && (!found || late > latest)) latest = late;
+    found |= ledger->old[row];
+  }
+  return latest < 0 ? latest : 0;
+}
+
+/* Whether a transaction shows that another entry cost exactly its quote: then no tax is added. */
+static bool is_untaxed(const struct reconcile_case *c)
+{
+  for (size_t row = 0; row < c->transactions.count; row++) {
+    const char *id = text_of(c, row, TRANSACTION_ORDER_ID);
+    money amount;
+    if (!id || !reconcile_is_charge(c, row) || !read_amount(c, row, &amount)) continue;
+    for (size_t i = 0; i < c->other_count; i++) {
+      const struct journal_entry *other = &c->others[i];
+      if (other->state == JOURNAL_PLACED && other->order_id && strcmp(other->order_id, id) == 0 &&
+          other->quote == amount)
+        return true;
+    }
+  }
+  return false;
+}
+
+/* Whether the transactions after a balance of the baseline account for the balance now. The place
+ * of that balance among them is known only roughly: a cached balance lacks the newest transactions
+ * of the baseline, and a list that lagged lacked some that the balance included. Unless the list is
  * known to be current, a difference that may be this charge is not explained by a cached balance.
- */
-static bool balance_is_explained(const struct reconcile_case *c, const struct ledger *ledger)
+ * `lacking`: charges that the balance is known to lack; while the balance now lacks them as well,
+ * it proves nothing. */
+static bool is_explained_from(const struct reconcile_case *c, const struct ledger *ledger,
+                              money balance, money lacking)
 {
   bool rising = sorting_of(c) == LIST_OLDEST_FIRST;
+  double since = lateness_of_baseline(c, ledger) - CACHE;
   size_t count = c->transactions.count, at_least = 0;
-  money balance = c->before.balance, fall = 0; /* the sum of transactions of the baseline */
+  money fall = -lacking; /* the sum of transactions of the baseline */
   bool cached = false;
   if (!subtract_unseen(c, ledger, &balance)) return false;
   for (size_t i = 0; i < count; i++) {
@@ -470,10 +541,11 @@ static bool balance_is_explained(const struct reconcile_case *c, const struct le
     if (!ledger->current && !ledger->old[row] && lateness(c, row) > CACHE) at_least = i + 1;
   }
   for (size_t i = 0; i <= count; i++) {
-    if (i >= at_least && balance == c->balance)
-      return !cached || ledger->current || !may_be_charge(c, fall);
+    if (i >= at_least && balance == c->balance && (lacking == 0 || fall >= 0))
+      return !cached || ledger->current || !may_be_charge(c, fall) ||
+             (fall > c->entry->quote && is_untaxed(c));
     size_t row = rising ? count - 1 - i : i;
-    if (i == count || (ledger->old[row] && lateness(c, row) < -CACHE)) return false;
+    if (i == count || (ledger->old[row] && lateness(c, row) < since)) return false;
     money before = balance;
     if (!add_effect(c, row, &balance)) return false;
     bool early = ledger->old[row] || ledger->early[row];
@@ -483,6 +555,15 @@ static bool balance_is_explained(const struct reconcile_case *c, const struct le
       return false;
   }
   return false;
+}
+
+/* A charge that was subtracted from a cached balance may be newer than others that it lacks. */
+static bool balance_is_explained(const struct reconcile_case *c, const struct ledger *ledger)
+{
+  money balance = c->before.balance, returned = c->before.returned_balance, lacking;
+  return is_explained_from(c, ledger, balance, 0) ||
+         (returned > balance && money_subtract(returned, balance, &lacking) &&
+          is_explained_from(c, ledger, returned, lacking));
 }
 
 static bool balance_differs(const struct reconcile_case *c, const struct ledger *ledger, char *why,
@@ -528,7 +609,7 @@ bool reconcile_is_first_charge(const struct reconcile_case *c, const char *order
   size_t charges = 0, since = 0;
   for (size_t row = 0; c->transactions_whole && row < c->transactions.count; row++) {
     double time;
-    if (!is_charge(c, row) || !is_for(c, row, order_id)) continue;
+    if (!reconcile_is_charge(c, row) || !is_for(c, row, order_id)) continue;
     charges++;
     since += reconcile_mark(&c->transactions, row, &mark) &&
              !ids_have(&c->before.transactions.known, mark.data) &&

@@ -76,6 +76,10 @@ bool snapshot_write(const struct snapshot *snapshot, struct buffer *text)
     money_format(snapshot->balance, balance);
     ok = buffer_print(text, "balance %s\n", balance);
   }
+  if (snapshot->has_balance && snapshot->returned_balance != snapshot->balance) {
+    money_format(snapshot->returned_balance, balance);
+    ok = ok && buffer_print(text, "returned_balance %s\n", balance);
+  }
   if (snapshot->taken_at > 0) ok = ok && buffer_print(text, "taken_at %.3f\n", snapshot->taken_at);
   if (snapshot->sent_at > 0) ok = ok && buffer_print(text, "sent_at %.3f\n", snapshot->sent_at);
   if (snapshot->reused > 0)
@@ -114,6 +118,10 @@ static bool read_line(struct snapshot *snapshot, const char *line)
     read_fact(&snapshot->transactions, rest);
   } else if ((rest = after(line, "balance"))) {
     snapshot->has_balance = money_parse(rest, strlen(rest), &snapshot->balance) == MONEY_OK;
+    snapshot->returned_balance = snapshot->balance;
+  } else if ((rest = after(line, "returned_balance"))) {
+    if (money_parse(rest, strlen(rest), &snapshot->returned_balance) != MONEY_OK)
+      snapshot->returned_balance = snapshot->balance;
   } else if ((rest = after(line, "taken_at"))) {
     snapshot->taken_at = strtod(rest, NULL);
   } else if ((rest = after(line, "sent_at"))) {

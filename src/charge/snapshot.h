@@ -31,7 +31,9 @@ struct list_state {
 struct snapshot {
   bool has_balance;
   money balance;
-  double taken_at;  /* seconds since 1970 by the server's clock; 0: unknown */
+  money returned_balance; /* as the API returned it: without the charges that were then subtracted,
+                             since the journal has them and a cached balance lacks them */
+  double taken_at;        /* seconds since 1970 by the server's clock; 0: unknown */
   double sent_at;   /* same unit: when the intent was written, right before the request left */
   int64_t reused;   /* the id of the earlier journal entry for which it was taken: later entries are
                        not included; 0: it was taken for this charge */
@@ -49,11 +51,11 @@ void snapshot_free(struct snapshot *snapshot);
 bool ids_add(struct ids *ids, const char *id);
 bool ids_have(const struct ids *ids, const char *id);
 
-/* Appends the form stored in the journal, one fact a line: "balance 9.30", "taken_at 1764086400",
- * "sent_at …", "reused 17", "expires_at …", "order ord_1", "transaction txn_1"; and for each list
- * "orders whole", "orders newest first" or "orders oldest first", "orders total 600", "orders page
- * 100". Texts with line breaks are skipped, and then the list is not whole. False if out of
- * memory. */
+/* Appends the form stored in the journal, one fact a line: "balance 9.30", "returned_balance
+ * 12.40" where it differs, "taken_at 1764086400", "sent_at …", "reused 17", "expires_at …", "order
+ * ord_1", "transaction txn_1"; and for each list "orders whole", "orders newest first" or "orders
+ * oldest first", "orders total 600", "orders page 100". Texts with line breaks are skipped, and
+ * then the list is not whole. False if out of memory. */
 bool snapshot_write(const struct snapshot *snapshot, struct buffer *text);
 
 /* Reads it back into SNAPSHOT_INIT. NULL and unknown lines are skipped. False if memory is out. */
