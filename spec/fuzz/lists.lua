@@ -29,7 +29,7 @@ local function check_record(record)
 end
 
 -- What a text holds, as one text: URLs, places and reasons. Of one that cannot be read to its end
--- end the reason alone: how far it was read depends on the pieces.
+-- the reason alone: how far it was read depends on the pieces.
 local function read(text, size)
   local found = {}
   local function add(...) found[#found + 1] = table.concat({ ... }, "\t") end

@@ -121,7 +121,7 @@ local function expected_of(layout, proxy)
 end
 
 -- In columns these say something of the proxy.
-local said = { [""] = true, US = true, elite = true, ["12ms"] = true, ["-"] = true,
+local said = { [""] = true, US = true, elite = true, ["12ms"] = true, ["-"] = true, ["+"] = true,
   socks5 = true, http = true, no = true, ok = true, up = true }
 
 -- Credentials that are ambiguous in a layout: with a colon in the username, for example, every

@@ -67,6 +67,9 @@ describe("a person's list is read:", function()
     ["links with base64"] = {
       "socks://dXNlcjpwYXNz@10.1.2.3:1080#a\nhttp://dTpwQDEwLjEuMi40OjgwODA=\n",
       { "socks5://user:pass@10.1.2.3:1080", B } },
+    ["a line of base64 for each"] = { "MTAuMS4yLjM6ODA=\nMTAuMS4yLjQ6ODA4MDp1OnA=\n", { A, B } },
+    ["a mail address as the username"] = { "u@x.y:p:10.1.2.4:80\nu@x.y:p@10.1.2.4:80\n",
+      { "http://u%40x.y:p@10.1.2.4:80", "http://u%40x.y:p@10.1.2.4:80" } },
     ["what scripts of browsers return"] = { "PROXY 10.1.2.3:80\nSOCKS5 10.1.2.3:1080\n",
       { A, "socks5://10.1.2.3:1080" } },
   } do
@@ -98,6 +101,13 @@ describe("a person's list is reported where it is not clear:", function()
     ["a section that says https"] = { "HTTPS:\n10.1.2.3:80\n", 1, "may be the protocol" },
     ["a path behind an address in a document"] = {
       '{"http":"http://10.1.2.3:80/x","a":{"host":"x.y",\n"port":1}}', 1, "path follows" },
+    ["a variable in a document"] = { "a: [10.1.2.3:80, 'X=http://u:p@10.1.2.3:80']", 1,
+      "must begin" },
+    ["a date behind a password"] = { "10.1.2.3:80:u:p:20241231\n" .. A, 1, "remark" },
+    ["a column that may be a password"] = { "ip,port,user,key\n10.1.2.3,80,u,p\n10.1.2.3,80,,\n",
+      2, "key" },
+    ["an address at each end of a line"] = { "a.v3:8@x:b.example:17\n" .. A, 1, "both are" },
+    ["a blank before the colon of a login"] = { "10.1.2.3:80\nST.F7 :1k@10.1.2.4 x\n", 2, "" },
     ["the rest of a URL"] = { A .. "\nhttp:\n" .. B, 2, "" },
     ["several addresses in a text"] = {
       '{"proxies":"10.1.2.3:80\\n10.1.2.4:80","a":{"host":"x.y",\n'

@@ -21,7 +21,7 @@ local meanings = {
     .. "логин Логин пользователь Пользователь 用户名 用户",
   password = "password pass passwd pwd pw proxypassword proxypass proxypasswd proxypwd "
     .. "authpassword authpass userpassword userpass_ passwort kennwort motdepasse contraseña "
-    .. "contrasena clave senha пароль Пароль 密码",
+    .. "contrasena clave senha пароль Пароль 密码 psw pswd pword",
   auth = "auth authentication credentials credential userpass userpwd loginpassword loginpass "
     .. "user:password user:pass username:password login:password login:pass "
     .. "proxyauth userpassw",
@@ -51,12 +51,15 @@ end
 local suspicious = { "user", "login", "passw", "pwd", "cred", "auth", "proto", "scheme", "socks",
   "secret" }
 
+local suspicious_words = { key = true, token = true, pin = true, account = true, acct = true }
+
 local UNKNOWN <const> = "?"
 
 local function meaning_of(name)
   local plain = name:lower():gsub("[%s_.-]", "")
   if known[plain] then return known[plain] end
   if harmless[plain] then return false end
+  if suspicious_words[plain] then return UNKNOWN end
   for _, part in ipairs(suspicious) do
     if plain:find(part, 1, true) then return UNKNOWN end
   end

@@ -140,14 +140,14 @@ function M.read(reader, context)
       return proxy, why, other
     end
     -- Among URLs, "http:" is what is left of one.
-    local is_cut = find(last, "://", 1, true) and find(line, "^%s*%a%w*:%s*$")
+    local is_cut = find(last, "://", 1, true) and find(line, "^%s*%a%w*:?%s*$")
     local section = not is_cut and section_of(line)
     if section == "https" then return nil, ambiguous_section end
     if section then
       protocol = section
       return nil, nil, "title"
     end
-    if find(line, "^[%s%[%](){},;]+$") then return nil, nil, "bracket" end
+    if find(last, "^%s*[\"']") and find(line, "^[%s%](){},;]+$") then return nil, nil, "bracket" end
     if begun then return nil, why end
     before = before + 1
     if before <= titles and (is_title(line) or is_layout(address.trim(line))) then

@@ -7,6 +7,7 @@ local names = require "proxylua.util.names"
 local M = {}
 
 local PIECE, WHOLE = 1 << 16, 64 << 20 -- bytes
+local SHORTEST <const> = 60 -- bytes of a line at which programs break base64
 local ENOUGH <const> = 256 -- bytes by which base64 is recognised
 
 local kinds = {
@@ -89,13 +90,40 @@ local function utf16(name, pull, big)
   end
 end
 
--- Whether a text is base64 of addresses.
+-- Whether a text is base64 of addresses, whole or its first line.
 local function is_base64(head)
-  local text = head:sub(1, ENOUGH):gsub("%s", "")
+  local text = head:sub(1, ENOUGH):gsub("=*%s+", "")
   if #text < 16 or not text:find("^[%w+/_-]*=*$") then return false end
-  local decoded = core.decode.base64(text:gsub("=", ""):sub(1, #text // 4 * 4))
-  if not decoded or decoded:find("[\0-\8\14-\31]") then return false end
-  return decoded:find("%w://") ~= nil or decoded:find("%.[%w]+:%d") ~= nil
+  for _, part in ipairs{ text, head:match("^%s*([^%s=]+)") } do
+    part = part:gsub("=", "")
+    local decoded = core.decode.base64(#part % 4 == 1 and part:sub(1, -2) or part)
+    if decoded and not decoded:find("[\0-\8\14-\31]")
+      and (decoded:find("%w://") or decoded:find("%.[%w]+:%d")) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Programs break the lines of base64 at one length; where the lengths differ, each line is a text
+-- of its own.
+local function are_texts(lines)
+  for at, line in ipairs(lines) do
+    local is_last = at == #lines
+    if #line ~= #lines[1] and not (is_last and #line < #lines[1]) or #lines[1] < SHORTEST then
+      return #lines > 1
+    end
+  end
+  return false
+end
+
+local function decode_lines(lines)
+  local texts = {}
+  for at, line in ipairs(lines) do
+    texts[at] = core.decode.base64(line)
+    if not texts[at] then return nil end
+  end
+  return table.concat(texts, "\n")
 end
 
 local function base64(name, pull)
@@ -107,7 +135,10 @@ local function base64(name, pull)
     end
     parts[#parts + 1] = text
   end
-  local whole = core.decode.base64(table.concat(parts))
+  local text, lines = table.concat(parts), {}
+  for line in text:gmatch("%S+") do lines[#lines + 1] = line end
+  local whole
+  if are_texts(lines) then whole = decode_lines(lines) else whole = core.decode.base64(text) end
   if not whole then names.usage("%s: the base64 text is damaged", name) end
   return behind(whole, function() end)
 end

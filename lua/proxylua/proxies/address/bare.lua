@@ -132,13 +132,19 @@ local function has_pair(text)
   return false
 end
 
+-- Whether a text ends with host:port behind another field.
+local function ends_with_pair(text)
+  local host, port = match(text, ":([^:@]*):(%d+)$")
+  return host and is_place(host) and port_of(port)
+end
+
 -- host:port@user:password
 local function login_behind(place, login)
   local user, password = match(login, "^([^:]*):(.*)$")
   if not user then
     return nil, ("after host:port@ comes %q alone; the password is missing"):format(login)
   end
-  if user == "" or find(user, "^%[") or has_pair(login) then
+  if user == "" or find(user, "^%[") or has_pair(login) or ends_with_pair(login) then
     return ambiguous("host:port@user:password", "an address behind the @")
   end
   local ok, why = remarks.check_login(user, password)
@@ -165,7 +171,7 @@ local function by_at(text)
   if is_before then
     return login_behind(sub(text, 1, first_at - 1), sub(text, first_at + 1))
   end
-  if begins_with_pair(text) then return without_at(text) end
+  if begins_with_pair(text) or ends_with_pair(text) then return without_at(text) end
   if not host then return nil, port end
   local _, why = is_place(host)
   return nil, why or ("%q is not the address of a host and a port"):format(after)
@@ -175,6 +181,9 @@ end
 -- @return table of host, port, username, password, protocol as far as they are there; or nil and
 --   why it is not a proxy
 function bare(text)
+  if find(text, "://", 1, true) then
+    return nil, "a URL must begin the line; in credentials, write :// percent-encoded"
+  end
   if find(text, "@", 1, true) then return by_at(text) end
   return without_at(text)
 end

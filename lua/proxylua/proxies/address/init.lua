@@ -88,7 +88,10 @@ end
 -- Blanks around the colon between host and port.
 local function join_pair(text)
   local host, port, rest = match(text, "^([%w.-]+)%s*:%s*(%d+)(.*)$")
-  return host and hosts.is_place(host) and host .. ":" .. port .. rest or text
+  if not host or not hosts.is_place(host) or find(rest, "^[^%s:,;|]") or find(text, "@") then
+    return text
+  end
+  return host .. ":" .. port .. rest
 end
 
 -- What most lines look like, in which no character has a second meaning. The password has no , ; or
@@ -113,7 +116,7 @@ end
 -- A comma at the end of a line may be the last byte of a raw password.
 local function before_comma(text, protocol)
   local record, why, other = M.parse(text, protocol)
-  if record and record.username and not urls.scheme(text) then
+  if record and (record.username or find(text, ":$")) and not urls.scheme(text) then
     return nil, "what stands at the end may belong to the password; write a URL"
   end
   return record, why, other

@@ -117,12 +117,17 @@ end
 
 -- --- credentials between colons ---
 
+local function is_date(text)
+  return find(text, "^20%d%d[-/.]?[01]%d[-/.]?[0-3]%d$") ~= nil
+end
+
 local function check_part(text)
   if find(text, "#", 1, true) then
     return false, "a # in the credentials may begin a remark; write them as a URL with %23"
   end
   local ending = find(text, ":", 1, true) and match(text, "^.*:(.*)$") or text
-  if ending ~= "" and (records.protocol(ending) or M.is_column(ending)) then
+  if ending ~= "" and (records.protocol(ending) or M.is_column(ending)
+    or ending ~= text and is_date(ending)) then
     return false, ("%q may be a remark or belong to the credentials; write a URL"):format(ending)
   end
   return true
