@@ -101,6 +101,17 @@ describe("a person's list is reported where it is not clear:", function()
     ["a section that says https"] = { "HTTPS:\n10.1.2.3:80\n", 1, "may be the protocol" },
     ["a path behind an address in a document"] = {
       '{"http":"http://10.1.2.3:80/x","a":{"host":"x.y",\n"port":1}}', 1, "path follows" },
+    ["credentials beside a list"] = {
+      '{"username":"u","password":"p","proxies":["10.1.2.3:80"]}', 1,
+      '"password" stands outside' },
+    ["credentials beside a long list"] = { '{"username":"u","proxies":["10.1.2.3:80"'
+      .. (',"10.1.2.3:80"'):rep(3000) .. '],"password":"p"}', 1, '"password" stands outside' },
+    ["credentials beside a record"] = { '[{"node":{"ip":"10.1.2.3","port":80},"login":"u",\n'
+      .. '"pass":"p"}]', 1, '"pass" stands outside' },
+    ["a record without a port in a mapping"] = { '{"list":{"11":{"ip":"10.1.2.3","port":1},\n'
+      .. '"12":{"ip":"10.1.2.4"}}}', 2, "port is missing" },
+    ["columns apart from rows"] = { '{"a":["10.1.2.3:80"],"columns":["ip","port","pass","user"],\n'
+      .. '"data":[["10.1.2.3",80,"p","u"]]}', 1, "names of columns" },
     ["a variable in a document"] = { "a: [10.1.2.3:80, 'X=http://u:p@10.1.2.3:80']", 1,
       "must begin" },
     ["a date behind a password"] = { "10.1.2.3:80:u:p:20241231\n" .. A, 1, "remark" },

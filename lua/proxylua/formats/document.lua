@@ -49,6 +49,7 @@ end
 
 function Walk:emit(record)
   self.found = self.found + 1
+  if not record.username then self.without_login = self.without_login + 1 end
   add(self, record)
 end
 
@@ -248,21 +249,62 @@ local function visit_text(walk, object, path, key, protocol)
   return false
 end
 
+-- Whether a list has the names of columns: then other lists are rows in that order.
+local function has_columns(list)
+  local has = {}
+  for _, name in ipairs(list) do
+    local meaning = type(name) == "string" and fields.meaning(name)
+    if meaning then has[meaning] = true end
+  end
+  return (has.host or has.ip) and has.port
+end
+
+-- What is like a proxy among proxies of a mapping is a mistake.
+local function report_siblings(walk, path, records, others)
+  for _, other in ipairs(others) do
+    if records > 1 or records == 1 and tonumber(other.key) then
+      walk:bad(path, other.key, other.line, other.why)
+    end
+  end
+end
+
 local function visit_children(walk, object, path, protocol, only)
-  local any = false
+  local any, records, others = false, 0, {}
   for _, key in ipairs(only or object) do
     local value = object[key]
     local group = group_of_key(key) or protocol
     if key:find(":%d") and address.parse(key) then
       walk:bad(path, key, object[0], "an address as a key is not read; expected a list of objects")
       any = true
+    elseif is_list(value) and has_columns(value) then
+      walk:bad(path, key, object[0], "names of columns apart from rows are not read; expected "
+        .. "a list of objects")
+      return true
     elseif type(value) == "table" then
-      any = visit(walk, value, path, key, group) or any
+      local taken, why, is_record = visit(walk, value, path, key, group)
+      any = taken or any
+      if is_record then records = records + 1 end
+      if not taken and why then
+        others[#others + 1] = { key = key, line = value[0], why = why }
+      end
     elseif type(value) == "string" then
       any = visit_text(walk, object, path, key, group) or any
     end
   end
+  report_siblings(walk, path, records, others)
   return any
+end
+
+-- The name of a field with credentials.
+local function login_of(object)
+  for _, name in ipairs(object) do
+    local meaning, value = fields.meaning(name), object[name]
+    if meaning == "password" and type(value) == "string" and value ~= ""
+      or meaning == "auth" and (is_mapping(value) and #value > 0
+      or type(value) == "string" and value:find(":", 1, true)) then
+      return name
+    end
+  end
 end
 
 local MAX_FIELDS <const> = 1000 -- of a record; a part of a larger object has as many keys
@@ -281,9 +323,18 @@ local function visit_object(walk, object, path, key, protocol)
   if not only and #object < MAX_FIELDS then
     local taken
     taken, why = walk:take(path, key, object[0], fields.record(object, protocol))
-    if taken then return true end
+    if taken then return true, nil, true end
   end
-  return visit_children(walk, object, with(path, key), protocol, only), why
+  -- The parts of the whole document came before what is left of it.
+  local is_whole = key == nil and #path == 0
+  local before = is_whole and 0 or walk.without_login
+  local any = visit_children(walk, object, with(path, key), protocol, only)
+  local login = not only and walk.without_login > before and login_of(object)
+  if login then
+    walk:bad(path, key, object[0], ("the field %q stands outside the records of the proxies")
+      :format(login))
+  end
+  return any, why
 end
 
 local MAX_DEPTH <const> = 64
@@ -332,7 +383,7 @@ end
 function M.records(kind, reader, protocol)
   local document = core.document[kind]()
   local walk = setmetatable({ queue = {}, lists = {}, pending = {}, doubts = {}, found = 0,
-    skipped = 0, reported = 0 }, Walk)
+    without_login = 0, skipped = 0, reported = 0 }, Walk)
   local at, ended = 0, false
   local function advance()
     local value, why, line, column = document:next()
