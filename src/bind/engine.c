@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/secret.h"
+#include "base/plain.h"
 #include "bind/api.h"
 #include "bind/error.h"
 #include "bind/money.h"
@@ -142,7 +143,7 @@ static void tell(void *arg, const char *text)
   struct engine *engine = arg;
   countdown_hide(&engine->countdown);
   fflush(stdout);
-  fprintf(stderr, "proxylua: %s\n", text);
+  plain_print(text);
 }
 
 /* A process that only slows down looks like one that hangs: the reason is not left to --verbose. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/plain.h"
 #include "base/streams.h"
 #include "bind/runtime.h"
 
@@ -24,7 +25,7 @@ static int report(lua_State *L, int code)
 {
   const char *text = lua_tostring(L, -1);
   fflush(stdout);
-  if (!text || *text) fprintf(stderr, "proxylua: %s\n", text ? text : "failed without a message");
+  if (!text || *text) plain_print(text ? text : "failed without a message");
   if (text && strstr(text, "a nil value (global 'px')"))
     fputs("proxylua: begin the script with: local px = require \"proxylua\"\n", stderr);
   lua_pop(L, 1);

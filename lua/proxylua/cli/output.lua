@@ -50,7 +50,8 @@ end
 
 --- Prints a note for the user; --quiet suppresses it.
 function Screen:note(...)
-  if not self.quiet then io.stderr:write("proxylua: ", (...):format(select(2, ...)), "\n") end
+  if self.quiet then return end
+  io.stderr:write("proxylua: ", plain.lines((...):format(select(2, ...))), "\n")
 end
 
 --- Warns of something that could not be read, also with --quiet. The command continues, and ends
