@@ -14,7 +14,8 @@
 
 static struct runtime *volatile interrupted_runtime;
 
-/* Seconds that a script has for an orderly end, before even code that catches errors is ended. */
+/* Seconds that a script has for an orderly end, before even code that catches errors is ended, and
+ * the process where a call of C does not return. */
 #define GRACE 1
 
 /* libcurl's threads do not block signals, and the runtime is the first thread's. Hands the signal
@@ -27,7 +28,13 @@ static bool hand_over(int number)
 
 static void on_alarm(int number)
 {
-  if (!hand_over(number) && interrupted_runtime) runtime_insist(interrupted_runtime);
+  static const char message[] = "proxylua: cancelled: interrupted\n";
+  if (hand_over(number) || !interrupted_runtime) return;
+  if (!runtime_insist(interrupted_runtime)) {
+    (void)!write(STDERR_FILENO, message, sizeof message - 1);
+    _exit(error_exit_code(ERROR_CANCELLED));
+  }
+  alarm(GRACE);
 }
 
 /* The first signal ends the script as cancelled; a second one ends the process. At the prompt they

@@ -103,6 +103,19 @@ describe("the program", function()
     end)
   end
 
+  for name, code in pairs{
+    ["stays in a function of C"] = "local _ = ('a'):rep(100):find(('a-'):rep(100) .. 'b')",
+    ["computes in a finalizer"] =
+      "setmetatable({}, { __gc = function() while true do end end }) collectgarbage()" } do
+    it(("ends with 130 at the first signal where it %s"):format(name), function()
+      for _, signal in ipairs{ "INT", "TERM" } do
+        local exit, err = interrupted(code, signal)
+        assert.equal(130, exit)
+        assert.matches("^proxylua: cancelled: interrupted\n", err)
+      end
+    end)
+  end
+
   it("ends at the second signal even if the script catches every error", function()
     local exit = interrupted("setmetatable({}, { __gc = function() while true do end end }) "
       .. "while true do collectgarbage() end", "INT", "INT")

@@ -19,8 +19,9 @@ void runtime_close(struct runtime *runtime);
 void runtime_interrupt(struct runtime *runtime);
 
 /* Async-signal-safe, on the runtime's thread: after runtime_interrupt, ends code that goes on by
- * catching the error: from now on every instruction of Lua raises it. */
-void runtime_insist(struct runtime *runtime);
+ * catching the error: from now on every instruction of Lua raises it. Returns false if one call of
+ * C has run since the last signal, so that neither Lua nor the loop could notice that. */
+bool runtime_insist(struct runtime *runtime);
 
 /* Async-signal-safe, on the runtime's thread: hands a signal over. A session at the prompt takes
  * it, once and again; false when there is none, and the script was interrupted. */

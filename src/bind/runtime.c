@@ -220,6 +220,7 @@ static void on_interrupt(lua_State *L, lua_Debug *where)
   (void)where;
   struct runtime *runtime = runtime_of(L);
   bool insisting = is_insisting(runtime);
+  runtime->stirred = 1;
   if (insisting)
     hook(L, next_patience(runtime->tasks.current));
   else
@@ -230,14 +231,18 @@ static void on_interrupt(lua_State *L, lua_Debug *where)
 void runtime_interrupt(struct runtime *runtime)
 {
   runtime->interrupted = 1;
+  runtime->stirred = 0;
   if (runtime->running) hook(runtime->running, 1);
   loop_wake(runtime->loop);
 }
 
-void runtime_insist(struct runtime *runtime)
+bool runtime_insist(struct runtime *runtime)
 {
+  bool stuck = !runtime->stirred && !loop_is_turning(runtime->loop);
   runtime->insisting = 1;
+  runtime->stirred = 0;
   if (runtime->running) hook(runtime->running, 1);
+  return !stuck;
 }
 
 void runtime_arm(struct runtime *runtime, lua_State *thread)

@@ -49,6 +49,7 @@ struct runtime {
   lua_State *volatile running; /* the thread whose code runs now, for runtime_interrupt */
   volatile sig_atomic_t interrupted;
   volatile sig_atomic_t insisting; /* see runtime_insist */
+  volatile sig_atomic_t stirred;   /* since the last signal, Lua or the loop has run */
   struct warnings warnings;
 };
 

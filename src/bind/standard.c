@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/streams.h"
 #include "bind/engine.h"
@@ -78,6 +79,7 @@ static int exit_process(lua_State *L)
   struct runtime *runtime = runtime_of(L);
   int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, 0);
   if (lua_toboolean(L, 2)) {
+    alarm(0);
     signal(SIGINT, SIG_DFL); /* the runtime is about to go */
     signal(SIGTERM, SIG_DFL);
     if (!runtime_is_forked(runtime)) task_end_others(runtime);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,8 @@ struct loop {
   int epoll, wake;
   int64_t now;
   int held;
-  bool turning;  /* a callback may be running: it must not enter the loop */
-  bool progress; /* something ran since the last wait: return before sleeping */
+  volatile sig_atomic_t turning; /* a callback may be running: it must not enter the loop */
+  bool progress;                 /* something ran since the last wait: return before sleeping */
 
   struct loop_timer **heap; /* [1..timers], earliest first */
   size_t timers, heap_capacity;
@@ -501,6 +502,11 @@ int64_t loop_next(const struct loop *loop)
   if (loop->timers > 0) due = loop->heap[1]->due;
   if (loop->curl_due >= 0 && (due < 0 || loop->curl_due < due)) due = loop->curl_due;
   return due < 0 ? -1 : due > now ? due - now : 0;
+}
+
+bool loop_is_turning(const struct loop *loop)
+{
+  return loop->turning;
 }
 
 bool loop_busy(const struct loop *loop)

@@ -56,6 +56,9 @@ void loop_turn(struct loop *loop, int64_t max_wait);
 int loop_descriptor(const struct loop *loop);
 int64_t loop_next(const struct loop *loop);
 
+/* Whether it waits or hands out events. Async-signal-safe. */
+bool loop_is_turning(const struct loop *loop);
+
 /* Whether a later turn has work: a timer is set, or the loop is held. */
 bool loop_busy(const struct loop *loop);
 

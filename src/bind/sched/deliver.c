@@ -24,6 +24,7 @@ void deliver_forget(struct runtime *runtime, struct delivery *delivery)
 
 void deliver_turn(struct runtime *runtime, int64_t max_wait)
 {
+  runtime->stirred = 1;
   loop_turn(runtime->loop, runtime->deliveries ? 0 : max_wait);
   for (struct delivery *delivery; (delivery = runtime->deliveries);) {
     deliver_forget(runtime, delivery);
