@@ -49,82 +49,82 @@ M.sleep = core.task.sleep
 -- item, it starts the next worker, up to `most`, and works on the item itself.
 --   take()  returns the next item, nil at the end
 --   tasks   the set of those that have not ended
-local Crew = {}
+local Pool = {}
 
-local function stop(crew)
-  crew.stopped = true
-  for task in pairs(crew.tasks) do task:cancel() end
+local function stop(pool)
+  pool.stopped = true
+  for task in pairs(pool.tasks) do task:cancel() end
 end
 
-local function fail(crew, err)
-  if crew.failed then return end
-  crew.failed, crew.err = true, err
-  stop(crew)
+local function fail(pool, err)
+  if pool.failed then return end
+  pool.failed, pool.err = true, err
+  stop(pool)
 end
 
-local hire
+local start_worker
 
-local function take(crew)
-  crew.taking = true
-  local item = crew.take()
-  crew.taking = false
-  if item == nil then crew.stopped = true end
-  if crew.stopped then return nil end
-  crew.taken = crew.taken + 1
-  if crew.size < crew.most then hire(crew) end
-  return item, crew.taken
+local function take(pool)
+  pool.taking = true
+  local item = pool.take()
+  pool.taking = false
+  if item == nil then pool.stopped = true end
+  if pool.stopped then return nil end
+  pool.taken = pool.taken + 1
+  if pool.size < pool.most then start_worker(pool) end
+  return item, pool.taken
 end
 
-local function work(crew)
-  local fn, results = crew.fn, crew.results
-  while not crew.stopped and not crew.taking do
-    local item, index = take(crew)
+local function work(pool)
+  local fn, results = pool.fn, pool.results
+  while not pool.stopped and not pool.taking do
+    local item, index = take(pool)
     if item == nil then return end
     local result = fn(item, index)
     if results then results[index] = result end
   end
 end
 
-function hire(crew)
+function start_worker(pool)
   local task
-  crew.size = crew.size + 1
+  pool.size = pool.size + 1
   task = core.task.spawn(function()
-    local ok, err = pcall(work, crew)
-    crew.size = crew.size - 1
-    crew.tasks[task] = nil
-    if not ok then fail(crew, err) end
+    local ok, err = pcall(work, pool)
+    pool.size = pool.size - 1
+    pool.tasks[task] = nil
+    if not ok then fail(pool, err) end
   end)
-  crew.tasks[task] = true
+  pool.tasks[task] = true
 end
 
 -- Waits until all have ended, including those started meanwhile. A task that was cancelled before
 -- it began, or aborted while it ended, has not removed itself from the set.
-local function join(crew)
-  while next(crew.tasks) do
+local function join(pool)
+  while next(pool.tasks) do
     local list = {}
-    for task in pairs(crew.tasks) do list[#list + 1] = task end
+    for task in pairs(pool.tasks) do list[#list + 1] = task end
     local at = core.task.gather(list)
     if at then
-      crew.tasks[list[at]] = nil
-      fail(crew, select(2, pcall(list[at].join, list[at])))
+      pool.tasks[list[at]] = nil
+      fail(pool, select(2, pcall(list[at].join, list[at])))
     end
   end
 end
 
 -- The caller was cancelled, so its tasks are cancelled too, and joined if that is possible.
-function Crew.__close(crew)
-  if not next(crew.tasks) then return end
-  stop(crew)
-  pcall(join, crew)
+function Pool.__close(pool)
+  if not next(pool.tasks) then return end
+  stop(pool)
+  pcall(join, pool)
 end
 
 local function run(take_next, fn, most, results)
-  local crew <close> = setmetatable({
+  local pool <close> = setmetatable({
     take = take_next, fn = fn, most = most, results = results, tasks = {}, size = 0, taken = 0,
-  }, Crew)
-  hire(crew)
-  join(crew)
-  if crew.failed then error(crew.err, 0) end
+  }, Pool)
+  start_worker(pool)
+  join(pool)
+  if pool.failed then error(pool.err, 0) end
   return results
 end
 
