@@ -54,7 +54,7 @@ end
 -- @return list of active orders without an expiry date
 -- @return list of active orders whose expiry date has passed
 function M.renewals(orders, now, price_of)
-  local list, endless, late = core.json.array(), {}, {}
+  local list, no_expiry, late = core.json.array(), {}, {}
   for _, order in ipairs(orders) do
     local ends = is_active(order) and core.record.date(tostring(order.expires_at))
     if ends and ends >= now then
@@ -64,11 +64,11 @@ function M.renewals(orders, now, price_of)
         country = order.country, quantity = order.quantity, period = period, price = price,
           priced_by = priced_by }
     elseif is_active(order) then
-      table.insert(ends and late or endless, order)
+      table.insert(ends and late or no_expiry, order)
     end
   end
   sort(list)
-  return list, endless, late
+  return list, no_expiry, late
 end
 
 --- The calendar of expiries: a row for each day on which orders expire.

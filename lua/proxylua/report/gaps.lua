@@ -72,7 +72,7 @@ local function of_journal(list, facts, window, named)
   end
 end
 
-local function of_renewals(list, report, facts, endless, late)
+local function of_renewals(list, report, facts, no_expiry, late)
   local unpriced, once = 0, 0
   for _, renewal in ipairs(report.renewals) do
     if not renewal.price then unpriced = unpriced + 1 elseif not renewal.period then once = once
@@ -81,8 +81,8 @@ local function of_renewals(list, report, facts, endless, late)
   if facts.repeated_orders > 0 then
     say(list, "%s occurring twice: the last record is used", count(facts.repeated_orders, "order"))
   end
-  if #endless > 0 then
-    say(list, "%s without an expiry date: not in the calendar", count(#endless, "active order"))
+  if #no_expiry > 0 then
+    say(list, "%s without an expiry date: not in the calendar", count(#no_expiry, "active order"))
   end
   if #late > 0 then
     say(list, "%s whose expiry date has passed: not in the calendar", count(#late, "active order"))
@@ -98,12 +98,12 @@ end
 -- @param named set of the journal's order ids that transactions name; nil if no transaction
 --   names an order
 -- @return list of texts
-function M.list(report, facts, sums, window, named, endless, late)
+function M.list(report, facts, sums, window, named, no_expiry, late)
   local list = core.json.array()
   for _, problem in ipairs(facts.problems or {}) do say(list, "%s", problem) end
   of_sums(list, sums, report)
   of_journal(list, facts, window, named)
-  of_renewals(list, report, facts, endless, late)
+  of_renewals(list, report, facts, no_expiry, late)
   if not report.balance then
     say(list, "the API does not report the balance: how long it lasts is unknown")
   end

@@ -91,7 +91,7 @@ end
 
 local function look_ahead(report, facts, window, prefer_quote)
   local today = math.floor(window.now / days.SECONDS)
-  local renewals, endless, late = forecast.renewals(facts.orders, window.now,
+  local renewals, no_expiry, late = forecast.renewals(facts.orders, window.now,
     pricing(facts.ties.orders, prefer_quote))
   for _, renewal in ipairs(renewals) do
     renewal.pool = (facts.ties.orders[renewal.order_id] or {}).pool
@@ -102,7 +102,7 @@ local function look_ahead(report, facts, window, prefer_quote)
     report.path, report.lasts_with_renewals = dated(path, today), lasts
   end
   report.renewals, report.horizon = dated(renewals, today), forecast.HORIZON
-  return endless, late
+  return no_expiry, late
 end
 
 local function tell_burn(report, first, window)
@@ -126,8 +126,8 @@ function M.report(facts, window, prefer_quote)
     generated_at = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(window.now)) }
   for _, grouping in ipairs(sums.GROUPINGS) do report.by[grouping] = all:rows(grouping) end
   tell_burn(report, all.first, window)
-  local endless, late = look_ahead(report, facts, window, prefer_quote)
-  report.gaps = gaps.list(report, facts, all, window, named, endless, late)
+  local no_expiry, late = look_ahead(report, facts, window, prefer_quote)
+  report.gaps = gaps.list(report, facts, all, window, named, no_expiry, late)
   return report
 end
 

@@ -3,7 +3,7 @@
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
-local endless = require "proxylua.cli.endless"
+local no_expiry = require "proxylua.cli.no_expiry"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local tables = require "proxylua.term.table"
@@ -76,7 +76,7 @@ function M.run(args, context)
     on_problem = context.screen:reporter(),
   }
   if url then show(alerts) end
-  endless(context.screen, alerts.endless, "not watched for that")
+  no_expiry(context.screen, alerts.endless, "not watched for that")
 end
 
 return M

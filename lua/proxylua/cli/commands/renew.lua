@@ -1,7 +1,7 @@
 -- `proxylua renew`: extends orders that expire soon.
 
 local duration = require "proxylua.util.duration"
-local endless = require "proxylua.cli.endless"
+local no_expiry = require "proxylua.cli.no_expiry"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
@@ -64,7 +64,7 @@ function M.run(args, context)
     local show = options.planned
     function options.planned(plan)
       show(plan)
-      endless(context.screen, without_skipped(plan), "not extended")
+      no_expiry(context.screen, without_skipped(plan), "not extended")
     end
     return renew.run(wanted, options)
   end, args.yes)
