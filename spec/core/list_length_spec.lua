@@ -9,7 +9,7 @@ local readers = {
   ["the arguments of a program"] = function(list) core.plugin.exec("/bin/true", list, {}, 30) end,
   ["the environment of a program"] = function(list) core.plugin.exec("/bin/true", {}, list, 30) end,
   ["the hidden paths of a plugin"] = function(list)
-    core.plugin.read_beneath("/", "etc/hostname", list, 1000)
+    core.plugin.read_confined("/", "etc/hostname", list, 1000)
   end,
   ["the names of notes"] = function(list) core.notes.get(false, "kind", list) end,
   ["the names of notes to write"] = function(list)

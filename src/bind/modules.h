@@ -166,7 +166,7 @@ void quote_open(lua_State *L);
  * own modules and the C functions beside them; with --verbose all. */
 void traceback_push(lua_State *L);
 
-/* plugin/plugin.c: the processes of plugins, from the parent's side: start, caged, and the
+/* plugin/plugin.c: the processes of plugins, from the parent's side: start, can_jail, and the
  * functions of grants.c and exec.c. */
 #define PLUGIN_ARGUMENT \
   "--plugin-process" /* first argument; then name, bytes of memory, seconds, calls */
@@ -176,7 +176,7 @@ void plugin_open(lua_State *L);
  * with bounded output. */
 void exec_add(lua_State *L);
 
-/* plugin/grants.c: adds to the table on top read_beneath, write_beneath (files confined to a
+/* plugin/grants.c: adds to the table on top read_confined, write_confined (files confined to a
  * folder) and url (its parts). */
 void grants_add(lua_State *L);
 

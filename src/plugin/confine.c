@@ -18,14 +18,14 @@
 #define CHUNK ((size_t)64 << 10)
 #define MODE 0600 /* of new files: what plugins write may hold passwords of proxies */
 
-static bool refuse(const struct beneath *where, const char *what, struct error *err)
+static bool refuse(const struct confined_path *where, const char *what, struct error *err)
 {
   error_set(err, ERROR_FORBIDDEN, "%s %s", where->path, what);
   return false;
 }
 
 /* The error of a path that leaves the folder must not reveal whether the target exists. */
-static bool fail(const struct beneath *where, struct error *err)
+static bool fail(const struct confined_path *where, struct error *err)
 {
   switch (errno) {
     case EXDEV:
@@ -54,7 +54,7 @@ static bool find_path(int fd, const char *name, char path[PATH_MAX])
   return snprintf(path + size, PATH_MAX - (size_t)size, "/%s", name) < PATH_MAX - (int)size;
 }
 
-static bool is_hidden(const struct beneath *where, int fd, const char *name)
+static bool is_hidden(const struct confined_path *where, int fd, const char *name)
 {
   char real[PATH_MAX];
   if (!find_path(fd, name, real)) return true;
@@ -69,7 +69,7 @@ static bool is_hidden(const struct beneath *where, int fd, const char *name)
 /* Whether an open file is hidden or lies in a hidden folder under another of its names: a hard
  * link, or a path of which a part was mounted twice. Folders are searched only for a file with
  * several names; hard links do not leave a file system. True if this cannot be determined. */
-static bool is_hidden_file(const struct beneath *where, const struct stat *file)
+static bool is_hidden_file(const struct confined_path *where, const struct stat *file)
 {
   if (!*where->hidden) return false; /* fts_read of no paths is undefined */
   FTS *tree = fts_open((char *const *)where->hidden, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
@@ -99,7 +99,7 @@ static bool has_name(int fd, const struct stat *file)
 
 /* A file that is replaced while it is opened loses the name that identifies it. The name is checked
  * after the comparison, so that the file still had it then. */
-static bool check_open(const struct beneath *where, int fd, struct error *err)
+static bool check_open(const struct confined_path *where, int fd, struct error *err)
 {
   struct stat there;
   if (fstat(fd, &there) != 0) return fail(where, err);
@@ -111,8 +111,8 @@ static bool check_open(const struct beneath *where, int fd, struct error *err)
 }
 
 /* Negative with an error when it cannot be opened, or must not. */
-static int open_beneath(const struct beneath *where, const char *path, unsigned flags,
-                        struct error *err)
+static int open_confined(const struct confined_path *where, const char *path, unsigned flags,
+                         struct error *err)
 {
   struct open_how how = {.flags = flags | O_CLOEXEC,
                          .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
@@ -125,7 +125,7 @@ static int open_beneath(const struct beneath *where, const char *path, unsigned 
   return -1;
 }
 
-static bool read_all(const struct beneath *where, int fd, size_t most, struct buffer *bytes,
+static bool read_all(const struct confined_path *where, int fd, size_t most, struct buffer *bytes,
                      struct error *err)
 {
   for (;;) {
@@ -141,10 +141,11 @@ static bool read_all(const struct beneath *where, int fd, size_t most, struct bu
   return fail(where, err);
 }
 
-bool confine_read(const struct beneath *where, size_t most, struct buffer *bytes, struct error *err)
+bool confine_read(const struct confined_path *where, size_t most, struct buffer *bytes,
+                  struct error *err)
 {
   struct stat there;
-  int fd = open_beneath(where, where->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, err);
+  int fd = open_confined(where, where->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, err);
   if (fd < 0) return false;
   bool ok = fstat(fd, &there) == 0 && S_ISREG(there.st_mode);
   ok = ok ? read_all(where, fd, most, bytes, err) : refuse(where, "is not a regular file", err);
@@ -154,8 +155,8 @@ bool confine_read(const struct beneath *where, size_t most, struct buffer *bytes
 
 /* Refuses proxylua's own files, existing or not. An existing target must be a regular file; its
  * permissions are kept. */
-static bool look_at_target(const struct beneath *where, int folder, const char *name, mode_t *mode,
-                           struct error *err)
+static bool look_at_target(const struct confined_path *where, int folder, const char *name,
+                           mode_t *mode, struct error *err)
 {
   struct stat there;
   if (is_hidden(where, folder, name))
@@ -182,8 +183,8 @@ static bool write_all(int fd, const char *bytes, size_t size)
 /* The file has a temporary name until its bytes are on disk. The folder stays open, and renaming
  * follows no link: the file arrives in this folder even if other processes rename folders
  * meanwhile. */
-static bool write_into(const struct beneath *where, int folder, const char *name, const void *bytes,
-                       size_t size, struct error *err)
+static bool write_into(const struct confined_path *where, int folder, const char *name,
+                       const void *bytes, size_t size, struct error *err)
 {
   char temporary[64];
   uint64_t random;
@@ -202,7 +203,8 @@ static bool write_into(const struct beneath *where, int folder, const char *name
   return ok;
 }
 
-bool confine_write(const struct beneath *where, const void *bytes, size_t size, struct error *err)
+bool confine_write(const struct confined_path *where, const void *bytes, size_t size,
+                   struct error *err)
 {
   char parent[PATH_MAX];
   const char *slash = strrchr(where->path, '/'), *name = slash ? slash + 1 : where->path;
@@ -211,7 +213,7 @@ bool confine_write(const struct beneath *where, const void *bytes, size_t size, 
     return refuse(where, "is not a valid name for a file", err);
   memcpy(parent, where->path, length);
   parent[length] = '\0';
-  int folder = open_beneath(where, length > 0 ? parent : ".", O_PATH | O_DIRECTORY, err);
+  int folder = open_confined(where, length > 0 ? parent : ".", O_PATH | O_DIRECTORY, err);
   if (folder < 0) return false;
   bool ok = write_into(where, folder, name, bytes, size, err);
   close(folder);

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-struct beneath {
+struct confined_path {
   const char *folder;        /* absolute */
   const char *path;          /* inside of it, relative */
   const char *const *hidden; /* real paths of folders and files that stay out of reach, there or
@@ -18,10 +18,11 @@ struct beneath {
 
 /* Adds the bytes of a regular file, at most `most`. Errors (not_found, forbidden, store) name
  * `path` and reveal nothing outside the folder. */
-bool confine_read(const struct beneath *where, size_t most, struct buffer *bytes,
+bool confine_read(const struct confined_path *where, size_t most, struct buffer *bytes,
                   struct error *err);
 
 /* Writes a file, whole or not at all; its folder must exist. */
-bool confine_write(const struct beneath *where, const void *bytes, size_t size, struct error *err);
+bool confine_write(const struct confined_path *where, const void *bytes, size_t size,
+                   struct error *err);
 
 #endif

@@ -10,11 +10,12 @@
 #include "plugin/confine.h"
 
 #define MAX_HIDDEN 1000
-#define READER "proxylua.beneath"
+#define READER "proxylua.confined"
 
 /* Arguments: folder, path in it, list of real paths that are hidden. The texts stay where they are.
  */
-static void read_place(lua_State *L, struct beneath *where, const char *hidden[MAX_HIDDEN + 1])
+static void read_place(lua_State *L, struct confined_path *where,
+                       const char *hidden[MAX_HIDDEN + 1])
 {
   where->folder = path_check(L, 1);
   where->path = path_check(L, 2);
@@ -35,11 +36,11 @@ static int free_bytes(lua_State *L)
   return 0;
 }
 
-/* read_beneath(folder, path, hidden, most): the text */
-static int read_beneath(lua_State *L)
+/* read_confined(folder, path, hidden, most): the text */
+static int read_confined(lua_State *L)
 {
   const char *hidden[MAX_HIDDEN + 1];
-  struct beneath where;
+  struct confined_path where;
   struct error err = ERROR_INIT;
   read_place(L, &where, hidden);
   size_t most = (size_t)luaL_checkinteger(L, 4);
@@ -52,11 +53,11 @@ static int read_beneath(lua_State *L)
   return 1;
 }
 
-/* write_beneath(folder, path, hidden, text) */
-static int write_beneath(lua_State *L)
+/* write_confined(folder, path, hidden, text) */
+static int write_confined(lua_State *L)
 {
   const char *hidden[MAX_HIDDEN + 1];
-  struct beneath where;
+  struct confined_path where;
   struct error err = ERROR_INIT;
   size_t size;
   read_place(L, &where, hidden);
@@ -101,8 +102,8 @@ static int read_url(lua_State *L)
 
 void grants_add(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"read_beneath", read_beneath},
-                                       {"write_beneath", write_beneath},
+  static const luaL_Reg functions[] = {{"read_confined", read_confined},
+                                       {"write_confined", write_confined},
                                        {"url", read_url},
                                        {NULL, NULL}};
   luaL_newmetatable(L, READER);

@@ -25,7 +25,7 @@
 #include "plugin/frame.h"
 #include "plugin/jail.h"
 
-#define ARGUMENTS 6 /* program, PLUGIN_ARGUMENT, name, memory, seconds, "caged" or "free" */
+#define ARGUMENTS 6 /* program, PLUGIN_ARGUMENT, name, memory, seconds, "jailed" or "free" */
 #define OVERHEAD 3  /* times the memory of Lua: its allocator's, the messages', the stack */
 #define ROOM ((size_t)64 << 20)
 #define FAILED 70

@@ -62,7 +62,7 @@ struct plugin {
   struct child child;
   struct channel channel;
   struct loop_reader reader;
-  lua_State *courier; /* the thread on which messages are handed over */
+  lua_State *handler; /* the thread on which messages are handed over */
   struct call *calls;
   uint32_t last;                        /* the number of our last call */
   struct question questions[MAX_ASKED]; /* without an answer: the first `asked` */
@@ -259,7 +259,7 @@ static int hand_over(lua_State *L)
 
 static void deliver_letter(struct plugin *plugin, const struct letter *letter)
 {
-  lua_State *L = plugin->courier;
+  lua_State *L = plugin->handler;
   struct handover handover = {.plugin = plugin, .letter = letter};
   lua_pushcfunction(L, hand_over);
   lua_pushlightuserdata(L, &handover);
@@ -279,10 +279,10 @@ static void deliver(void *arg)
   struct plugin *plugin = arg;
   lua_State *main = plugin->runtime->L;
   if (plugin->delivering) return;
-  if (!lua_checkstack(main, 1) || !lua_checkstack(plugin->courier, 8)) return;
+  if (!lua_checkstack(main, 1) || !lua_checkstack(plugin->handler, 8)) return;
   plugin->delivering = true;
-  lua_pushvalue(plugin->courier, SELF);
-  lua_xmove(plugin->courier, main, 1);
+  lua_pushvalue(plugin->handler, SELF);
+  lua_xmove(plugin->handler, main, 1);
   while (plugin->letters) {
     struct letter *letter = plugin->letters;
     plugin->letters = letter->next;
@@ -381,7 +381,7 @@ static void stop(struct wait *wait)
   struct plugin *plugin = call->plugin;
   unlink_call(call);
   if (plugin->ended) return;
-  if (!message_put(plugin->courier, &plugin->channel, MESSAGE_CANCEL, call->number, 1, 0))
+  if (!message_put(plugin->handler, &plugin->channel, MESSAGE_CANCEL, call->number, 1, 0))
     flush(plugin);
 }
 
@@ -525,7 +525,7 @@ static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, st
   snprintf(bytes, sizeof bytes, "%lld", (long long)memory);
   snprintf(seconds, sizeof seconds, "%lld", (long long)plugin->budget);
   char *arguments[] = {"proxylua", PLUGIN_ARGUMENT, plugin->name,
-                       bytes,      seconds,         calls_free ? "free" : "caged",
+                       bytes,      seconds,         calls_free ? "free" : "jailed",
                        NULL};
   if (!child_start(&plugin->child, arguments, environment, err)) return false;
   plugin->channel.socket = plugin->child.socket;
@@ -556,14 +556,14 @@ static int start(lua_State *L)
   *plugin = (struct plugin){.child = CHILD_NONE, .why = ERROR_INIT, .budget = cpu, .ended = true};
   luaL_setmetatable(L, TYPE);
   snprintf(plugin->name, sizeof plugin->name, "%s", name);
-  plugin->courier = lua_newthread(L);
+  plugin->handler = lua_newthread(L);
   lua_setiuservalue(L, -2, COURIER);
   for (int i = 2; i <= 3; i++) {
     lua_pushvalue(L, i);
-    lua_xmove(L, plugin->courier, 1);
+    lua_xmove(L, plugin->handler, 1);
   }
   lua_pushvalue(L, -1);
-  lua_xmove(L, plugin->courier, 1);
+  lua_xmove(L, plugin->handler, 1);
   plugin->delivery = (struct delivery){.run = deliver, .arg = plugin};
   plugin->runtime = runtime_of(L);
   plugin->ended = false;
@@ -571,8 +571,8 @@ static int start(lua_State *L)
   return 1;
 }
 
-/* caged(): whether the kernel filters system calls here. */
-static int caged(lua_State *L)
+/* can_jail(): whether the kernel filters system calls here. */
+static int can_jail(lua_State *L)
 {
   lua_pushboolean(L, jail_is_possible());
   return 1;
@@ -597,7 +597,7 @@ void plugin_open(lua_State *L)
                                      {"__gc", collect},
                                      {NULL, NULL}};
   static const luaL_Reg call_methods[] = {{"__gc", collect_call}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"start", start}, {"caged", caged}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start}, {"can_jail", can_jail}, {NULL, NULL}};
   make_type(L, TYPE, methods);
   make_type(L, CALL_TYPE, call_methods);
   luaL_newlib(L, functions);

@@ -63,14 +63,14 @@ function M.open(_, permissions, refuse)
   return {
     read = function(path)
       local folder, rest = check(path, grants.read, refuse, "files.read", "read")
-      return core.plugin.read_beneath(folder, rest, hidden(), MAX_BYTES)
+      return core.plugin.read_confined(folder, rest, hidden(), MAX_BYTES)
     end,
     write = function(path, text)
       local folder, rest = check(path, grants.write, refuse, "files.write", "write")
       if type(text) ~= "string" then
         core.error.raise{ kind = "usage", message = "the content must be a text" }
       end
-      core.plugin.write_beneath(folder, rest, hidden(), text)
+      core.plugin.write_confined(folder, rest, hidden(), text)
     end,
   }
 end

@@ -19,7 +19,7 @@ local tasks = require "proxylua.tasks"
 
 local M = {
   -- whether plugins with permissions run without seccomp: the setting uncaged_plugins
-  uncaged = false,
+  allows_unjailed = false,
 }
 
 -- bytes, and seconds of processor time that a call may take without waiting
@@ -108,9 +108,9 @@ local function has_grant(permissions, manifest)
   return false
 end
 
-local function check_cage(name, permissions, manifest)
-  local caged = core.plugin.caged()
-  if caged or M.uncaged or not has_grant(permissions, manifest) then return caged end
+local function check_jail(name, permissions, manifest)
+  local jailed = core.plugin.can_jail()
+  if jailed or M.allows_unjailed or not has_grant(permissions, manifest) then return jailed end
   fail("config",
     "the plugin %s has permissions, but this system cannot restrict it: seccomp is missing. With "
     .. "uncaged_plugins = true in the config file it runs without: trust it as you trust a "
@@ -136,7 +136,7 @@ end
 function M.start(spec)
   check_spec(spec)
   local permissions = spec.permissions or {}
-  local caged = check_cage(spec.name, permissions, spec.manifest or {})
+  local jailed = check_jail(spec.name, permissions, spec.manifest or {})
   local instance = setmetatable({ name = spec.name, manifest = spec.manifest or {}, tasks = {},
     begun = {},
     waited = 0, called = 0 }, Instance)
@@ -147,7 +147,8 @@ function M.start(spec)
     spec.reach == "loopback" and "loopback" or "public")
   instance.handlers.pull = instance.streams.pull
   instance.process = core.plugin.start({
-    name = spec.name, memory = spec.memory or MEMORY, cpu = spec.cpu or CPU, calls_free = not caged,
+    name = spec.name, memory = spec.memory or MEMORY, cpu = spec.cpu or CPU,
+    calls_free = not jailed,
   }, function(...) on_message(instance, ...) end, function() on_end(instance) end)
   local ok, err = pcall(tasks.timeout, spec.start or START_SECONDS, instance.process.call,
     instance.process, "start",
