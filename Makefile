@@ -11,7 +11,7 @@ PREFIX  = /usr/local
 DESTDIR =
 
 sources := $(sort $(shell find src -name '*.c'))
-c_files := $(sources) $(sort $(shell find src -name '*.h') $(wildcard bench/*.c spec/support/*.c spec/fuzz/*.c))
+c_files := $(sources) $(sort $(shell find src -name '*.h') $(wildcard bench/*.c spec/support/*.c spec/fuzz/*.c scripts/embed/*.c))
 # The folders of src/ below the engine's Lua binding.
 engine   = base net store limits api charge engine bundle plugin qr pool gateway
 modules := $(sort $(shell find lua -name '*.lua'))
@@ -90,14 +90,14 @@ export XDG_DATA_HOME   = $(CURDIR)/build/home/data
 
 # --- what people call ---
 
-.PHONY: all demo fuzz test test-fast crash storm requests check check-long bench doc picture install uninstall deps format clean help
+.PHONY: all lib install-lib demo fuzz test test-fast crash storm requests check check-long bench doc picture install uninstall deps format clean help
 
 all: build/proxylua ## build the program, build/proxylua
 
 demo: build/proxylua ## buy, list and use proxies in the sandbox: scripts/quickstart.lua
 	build/proxylua --sandbox --spend 25 scripts/quickstart.lua
 
-test: build/proxylua build/crash/proxylua build/spec/slots_check $(attempts) ## run the specs inside the program (SPEC=FILE: only that one)
+test: build/proxylua lib build/crash/proxylua build/spec/slots_check $(attempts) ## run the specs inside the program (SPEC=FILE: only that one)
 	$(call run_specs,build/proxylua)
 
 test-fast: build/proxylua ## run the specs that need no server, terminal or database, in seconds
@@ -146,6 +146,39 @@ place     = "$(DESTDIR)$(PREFIX)/$(call split,2,$(1))"
 
 install: build/proxylua build/man/proxylua.1 ## install program, manual pages, completion and timer (PREFIX, DESTDIR)
 	$(foreach file,$(installed),install -D -m $(call mode,$(file)) $(call split,1,$(file)) $(call place,$(file)) &&) true
+
+# --- the engine as a library, for programs in C (src/proxylua.h) ---
+
+# Shared libraries alone: Debian's static ones are not position independent. libcurl and libpq are opened when they are needed.
+of_library = $(sort $(wildcard $(patsubst %,src/%/*.c,base net store limits api charge engine)))
+lib_libs   = -lsqlite3 -lz -lmd -ldl -lm
+lib_version = $(shell sed -n 's/.*PROXYLUA_VERSION "\(.*\)".*/\1/p' src/base/version.h)
+lib: build/lib/libproxylua.so.0 build/lib/libproxylua.a ## build the engine as a library, without Lua
+
+build/pic/%.o: src/%.c Makefile | packages
+	@mkdir -p $(@D)
+	$(call say,compile $@)$(CC) $(flags) $(release) -fPIC $(CFLAGS) -c -o $@ $<
+-include $(of_library:src/%.c=build/pic/%.d)
+
+build/lib/libproxylua.so.0: $(of_library:src/%.c=build/pic/%.o)
+	@mkdir -p $(@D)
+	$(call say,link $@)$(CC) $(release) -shared -pthread -Wl,-soname,libproxylua.so.0 -Wl,-z,defs -Wl,-z,relro,-z,now $(LDFLAGS) \
+	  -o $@ $^ $(lib_libs)
+
+# One object, in which only the public functions keep their names: the host may have functions of the same names as ours.
+build/lib/libproxylua.a: $(of_library:src/%.c=build/pic/%.o)
+	@mkdir -p $(@D)
+	$(call say,make $@)rm -f $@ && ld -r -o build/lib/proxylua.o $^ && objcopy --localize-hidden build/lib/proxylua.o && \
+	  ar rcs $@ build/lib/proxylua.o
+
+lib_folder = $(DESTDIR)$(PREFIX)/lib
+install-lib: lib ## install the library, its header and its pkg-config file (PREFIX, DESTDIR)
+	install -D -m 644 src/proxylua.h "$(DESTDIR)$(PREFIX)/include/proxylua.h"
+	install -D -m 755 build/lib/libproxylua.so.0 "$(lib_folder)/libproxylua.so.0"
+	ln -sf libproxylua.so.0 "$(lib_folder)/libproxylua.so"
+	install -D -m 644 build/lib/libproxylua.a "$(lib_folder)/libproxylua.a"
+	install -d "$(lib_folder)/pkgconfig"
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(lib_version)|; s|@LIBS@|-pthread $(lib_libs)|' share/proxylua.pc.in >"$(lib_folder)/pkgconfig/proxylua.pc"
 
 uninstall: ## remove what install has put there
 	rm -f $(foreach file,$(installed),$(call place,$(file)))

@@ -184,6 +184,49 @@ bool record_has_mark(const struct json_value *record, enum record_kind kind)
   return false;
 }
 
+#define MAX_FIELDS 16 /* of a kind of record */
+
+/* Whether a field is, or has the name of, one that was visited under its canonical name. */
+static bool is_taken(const struct json_value *field, const struct json_value *const *taken,
+                     int count)
+{
+  for (int i = 0; i < count; i++)
+    if (taken[i] && taken[i]->name && taken[i]->name_size == field->name_size &&
+        memcmp(taken[i]->name, field->name, field->name_size) == 0)
+      return true;
+  return false;
+}
+
+const char *record_visit(const struct json_value *record, enum record_kind kind, bool mended,
+                         void (*visit)(void *arg, const char *name, size_t size,
+                                       const struct record_value *value),
+                         void *arg, const char **at_fault)
+{
+  const struct record_field *fields = record_fields(kind);
+  const struct json_value *taken[MAX_FIELDS] = {NULL};
+  struct record_value value;
+  const char *fault = NULL;
+  int count = 0;
+  for (; fields[count].name; count++) {
+    record_read(record, kind, count, mended, &value);
+    taken[count] = value.json;
+    if (value.fault) {
+      fault = value.fault;
+      *at_fault = fields[count].name;
+    } else if (value.type != VALUE_ABSENT) {
+      visit(arg, fields[count].name, strlen(fields[count].name), &value);
+    }
+  }
+  for (const struct json_value *field = record->first; field; field = field->next) {
+    if (field->type == JSON_NULL || is_taken(field, taken, count)) continue;
+    record_convert(field, RECORD_ANY, mended, &value);
+    visit(arg, field->name, field->name_size, &value);
+  }
+  if (fault || record_has_mark(record, kind)) return fault;
+  *at_fault = *record_marks(kind);
+  return "is missing";
+}
+
 const char *record_text(const struct json_value *record, enum record_kind kind, int position,
                         bool mended, struct record_value *value)
 {

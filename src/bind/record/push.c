@@ -7,8 +7,6 @@
 #include "bind/json.h"
 #include "bind/money.h"
 
-#define MAX_FIELDS 16 /* of a kind of record */
-
 static void push_number(lua_State *L, const struct json_value *value)
 {
   struct json_number number;
@@ -96,45 +94,29 @@ static void push_value(lua_State *L, const struct record_value *value, int metat
   }
 }
 
-/* Whether a field is, or has the name of, one that the record has under its canonical name. */
-static bool is_taken(const struct json_value *field, const struct json_value *const *taken,
-                     int count)
+struct pushing {
+  lua_State *L;
+  int metatable;
+};
+
+/* Sets a field of the table on top. */
+static void set_canonical(void *arg, const char *name, size_t size,
+                          const struct record_value *value)
 {
-  for (int i = 0; i < count; i++)
-    if (taken[i] && taken[i]->name_size == field->name_size &&
-        memcmp(taken[i]->name, field->name, field->name_size) == 0)
-      return true;
-  return false;
+  const struct pushing *pushing = arg;
+  lua_pushlstring(pushing->L, name, size);
+  push_value(pushing->L, value, pushing->metatable);
+  lua_rawset(pushing->L, -3);
 }
 
 const char *push_record(lua_State *L, const struct json_value *record, enum record_kind kind,
                         bool mended, int metatable)
 {
-  const struct record_field *fields = record_fields(kind);
-  const struct json_value *taken[MAX_FIELDS] = {NULL};
-  const char *fault = NULL, *at_fault = NULL;
-  int count = 0;
+  struct pushing pushing = {.L = L, .metatable = metatable};
+  const char *at_fault = NULL;
   luaL_checkstack(L, 8, NULL);
   create_object(L, record->count + 2);
-  for (; fields[count].name; count++) {
-    struct record_value value;
-    record_read(record, kind, count, mended, &value);
-    taken[count] = value.json;
-    if (value.fault) {
-      fault = value.fault;
-      at_fault = fields[count].name;
-    } else if (value.type != VALUE_ABSENT) {
-      lua_pushstring(L, fields[count].name);
-      push_value(L, &value, metatable);
-      lua_rawset(L, -3);
-    }
-  }
-  for (const struct json_value *field = record->first; field; field = field->next)
-    if (!is_taken(field, taken, count)) set_field(L, field);
-  if (!fault && !record_has_mark(record, kind)) {
-    at_fault = *record_marks(kind);
-    fault = "is missing";
-  }
+  const char *fault = record_visit(record, kind, mended, set_canonical, &pushing, &at_fault);
   if (fault) return lua_pushfstring(L, "%s %s", at_fault, fault);
   if (kind == RECORD_PROXY) record_complete_proxy(L, lua_gettop(L));
   return NULL;
