@@ -190,8 +190,6 @@ static bool out_of_memory(struct error *err)
   return false;
 }
 
-/* --- reading entries --- */
-
 static int64_t since(const struct db_row *row, int clock, int column)
 {
   const char *name = db_text(row, clock);
@@ -261,7 +259,7 @@ static bool read_number(void *arg, const struct db_row *row, struct error *err)
   return true;
 }
 
-/* --- the jobs, each a body for db_transact that sets its results anew --- */
+/* The jobs: a body for db_transact, which sets its results anew, and the function that runs it. */
 
 static bool read_found(void *arg, const struct db_row *row, struct error *err)
 {
@@ -742,8 +740,6 @@ static void work_retire(struct store_job *job, struct store_driver *driver)
   if (store_is_same(driver->run, &job->err))
     db_transact(driver, DB_DURABLE, retire, job, &job->err);
 }
-
-/* --- handing the jobs in --- */
 
 static void submit(struct store *store, struct store_job *job,
                    void (*work)(struct store_job *job, struct store_driver *driver))

@@ -445,8 +445,8 @@ static bool end(struct store_driver *driver, bool commit, struct error *err)
   pg->committing = commit && !pg->reads;
   if (commit && db_run(driver, "COMMIT", NULL, 0, NULL, err) && sync(driver, err)) return true;
   for (size_t i = 0; i < pg->pending_count; i++) pg->pending[i] = (struct postgres_pending){0};
-  if (!pg->lost && sync(driver, &ignored) && db_run(driver, "ROLLBACK", NULL, 0, NULL, &ignored))
-    sync(driver, &ignored);
+  if (!pg->lost) sync(driver, &ignored);
+  if (!pg->lost && db_run(driver, "ROLLBACK", NULL, 0, NULL, &ignored)) sync(driver, &ignored);
   return false;
 }
 
@@ -456,7 +456,9 @@ static bool reconnect(struct store_driver *driver, int64_t began, struct error *
   struct postgres *pg = (struct postgres *)driver;
   if (!pg->lost || pg->committing || loop_clock() - began > LONGEST_WAIT / 4) return false;
   *err = ERROR_INIT;
-  return connect_server(pg, err);
+  bool ok = connect_server(pg, err);
+  pg->lost = !ok;
+  return ok;
 }
 
 static const void *bytes(const struct db_row *row, int column, size_t *size)

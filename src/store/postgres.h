@@ -20,7 +20,6 @@
   with(PQconsumeInput);       \
   with(PQenterPipelineMode);  \
   with(PQerrorMessage);       \
-  with(PQexecParams);         \
   with(PQfinish);             \
   with(PQflush);              \
   with(PQfreemem);            \
