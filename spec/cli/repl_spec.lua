@@ -139,7 +139,7 @@ describe("the prompt", function()
     open{ width = 200 }
     assert.are.equal("stdin:1: boo", at:run("error('boo')"))
     assert.are.equal("stdin:1: boo", at:run("_error"))
-    assert.truthy(at:run("px.orders.get('ord_x')"):find("Order not found (orders.get, status 404",
+    assert.truthy(at:run("px.orders.get('ord_x')"):find("(HTTP 404): Order not found (orders.get",
       1, true))
     assert.are.equal("not_found", at:run("_error.kind"))
     at:run("function f() error('deep') end")
