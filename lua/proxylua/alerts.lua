@@ -223,7 +223,7 @@ local function messages(list)
 end
 
 -- A message that could not be sent is left for the next run.
-local function tell_new(watch, params)
+local function report_new(watch, params)
   local new, sent = claim_new(watch), {}
   local ok, err = pcall(function()
     if params.tell then params.tell(watch.alerts) end
@@ -316,7 +316,7 @@ function M.look(params)
     if thresholds[kind] then look_for(watch, kind, thresholds[kind]) end
   end
   forget_what_passed(watch)
-  tell_new(watch, params)
+  report_new(watch, params)
   return watch.alerts
 end
 

@@ -47,7 +47,7 @@ end
 --- The permissions of plugins in words.
 -- @param entries table of M.collect
 -- @return list of lines, sorted by the plugins' names
-function M.tell(entries)
+function M.describe(entries)
   local lines = {}
   for name, entry in pairs(entries) do
     local may = require("proxylua.plugin.package.permissions").words(entry)

@@ -37,7 +37,7 @@ local function files_inside()
   return files
 end
 
-local function tell_files(files)
+local function list_files(files)
   local lines = {}
   for _, file in ipairs(files) do
     lines[#lines + 1] = ("%s %9d  %s\n"):format(file.sha256, file.size, file.name)
@@ -53,8 +53,8 @@ local function show_info(flags)
   end
   core.system.write(("%s, with proxylua %s inside (%s)\n\n"):format(made.app:match("[^/]+$"),
     made.proxylua, _VERSION))
-  tell_files(files)
-  local plugins = require("proxylua.bundle.plugins").tell(made.plugins)
+  list_files(files)
+  local plugins = require("proxylua.bundle.plugins").describe(made.plugins)
   if #plugins > 0 then core.system.write("\n", table.concat(plugins, "\n"), "\n") end
 end
 

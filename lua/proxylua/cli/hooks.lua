@@ -10,8 +10,8 @@ local function contributions() return require "proxylua.plugin.host.contribution
 local function bundled() return require "proxylua.bundle.plugins" end
 
 hooks.provide{
-  emit = function(...) return events().tell(...) end,
-  emitter = function(...) return events().teller(...) end,
+  emit = function(...) return events().notify(...) end,
+  emitter = function(...) return events().notifier(...) end,
   formats = function() return contributions().formats() end,
   format = function(name) return contributions().format(name) end,
   rules = function() return contributions().rules() end,

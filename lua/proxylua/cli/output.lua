@@ -83,8 +83,8 @@ end
 local function put_json(screen, value)
   local text, place = core.json.encode(value, { bytes = "escape" })
   core.system.write(screen.is_terminal and plain.json(text) or text, "\n")
-  if not place or screen.told_of_bytes then return end
-  screen.told_of_bytes = true
+  if not place or screen.has_noted_bytes then return end
+  screen.has_noted_bytes = true
   screen:note("%s has bytes that are not UTF-8; JSON shows each of them as \\udc80 to \\udcff",
     place)
 end
@@ -101,7 +101,7 @@ local function put_table(screen, kind, records)
   return dropped
 end
 
-local function tell_of_dropped(screen, dropped)
+local function note_hidden(screen, dropped)
   if #dropped > 0 then
     screen:note("hidden columns: %s (--json shows all)", table.concat(dropped, ", "))
   end
@@ -117,7 +117,7 @@ function Screen:list(kind, records)
     put_json(self, core.json.array(records))
   elseif self.form == "table" then
     if #records == 0 then self:note("none found") end
-    tell_of_dropped(self, put_table(self, kind, records))
+    note_hidden(self, put_table(self, kind, records))
   else
     local names_of_columns = tables.columns(kind, records)
     if #names_of_columns > 0 then put(tables.plain(names_of_columns, records)) end
@@ -153,7 +153,7 @@ local function put_tables(screen, kind, next_record)
     core.system.flush()
     records = take_block(next_record)
   until #records == 0
-  tell_of_dropped(screen, dropped)
+  note_hidden(screen, dropped)
 end
 
 --- Writes the records of an iterator as they arrive, in constant memory; in the form of one JSON

@@ -70,7 +70,7 @@ function M.run(screen, flags, form, work, yes)
     if not screen:is_data() then M.show(screen, form, made) end
   end
   if is_asked(flags, yes) then options.confirm = confirm end
-  options.tell = function(made)
+  options.report = function(made)
     report = made
     show_report(screen, made)
   end

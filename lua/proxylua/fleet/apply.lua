@@ -107,7 +107,7 @@ end
 
 --- Carries out actions.
 -- @param actions list
--- @param options table: `progress` (function of a label and a count), `tell` (function of the
+-- @param options table: `progress` (function of a label and a count), `report` (function of the
 --   report, called also after an error)
 -- @param passing set of kinds of errors that do not stop the run, optional
 -- @return report, a table: `done` (list of actions with `order`, the paid `price`, `by_another` if
@@ -121,7 +121,7 @@ function M.run(actions, options, passing)
   passing = passing or {}
   local err = run(report, actions, progress, passing)
   progress:finish()
-  options.tell(report)
+  options.report(report)
   if err then raise_with(report, err, passing[err.kind]) end
   return report
 end

@@ -4,8 +4,8 @@
 -- Options are a table of functions: `progress` (called with a label and a count; returns an object
 -- with the methods step and finish), `planned` (called with the plan before anything is spent),
 -- `confirm` or nil (called with the actions and the plan before anything is spent; raises if the
--- user refuses), `tell` (called with the report, also after an error); `budget`, money or nil; and
--- `ignore_existing`, as in px.fleet.apply.
+-- user refuses), `report` (called with the report, also after an error); `budget`, money or nil;
+-- and `ignore_existing`, as in px.fleet.apply.
 
 local core = require "proxylua.core"
 local apply = require "proxylua.fleet.apply"
@@ -23,7 +23,7 @@ local function nothing() end
 local silent = { step = nothing, finish = nothing }
 
 --- Options that show nothing.
-M.quiet = { progress = function() return silent end, planned = nothing, tell = nothing }
+M.quiet = { progress = function() return silent end, planned = nothing, report = nothing }
 
 -- Returns the plan, and the active orders that belong to no pool.
 local function make(pools, options)

@@ -70,17 +70,17 @@ end
 -- A problem is reported once; the session continues without the file.
 local function give_up(history, why)
   history.path = nil
-  history.tell(("the history %s is not used: %s"):format(history.shown,
+  history.report(("the history %s is not used: %s"):format(history.shown,
     tostring(why):gsub("^%a+: ", "")))
 end
 
 --- Opens the history.
--- @param tell function(text) that reports a problem
+-- @param report function(text) that reports a problem
 -- @return history, with the field `list` of entries, oldest first
-function M.open(tell)
+function M.open(report)
   local place = folder()
   local path = place and place .. "/history"
-  local history = setmetatable({ path = path, shown = path, tell = tell, list = {} }, History)
+  local history = setmetatable({ path = path, shown = path, report = report, list = {} }, History)
   if not path then return history end
   local ok, list = pcall(function()
     core.system.make_folder(place)

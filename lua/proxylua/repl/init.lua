@@ -20,13 +20,13 @@ local INTERRUPTED = 130
 local Session = {}
 Session.__index = Session
 
-function Session:tell(text)
+function Session:note(text)
   io.stdout:flush()
   io.stderr:write(self.screen:paint("31", core.repl.scrub(self.screen:mask(text))), "\n")
 end
 
 -- Reports the first locals that are kept, since elsewhere they would be gone.
-local function tell_kept(session, kept)
+local function note_kept(session, kept)
   if session.knows_locals or #kept == 0 then return end
   session.knows_locals = true
   session.screen:note("local variables of an input stay available in the next ones, by value: %s",
@@ -36,7 +36,7 @@ end
 --- Runs code and shows its values.
 function Session:evaluate(code, as_json)
   local chunk, more = reader.compile(code, self.env, self.env, function(kept)
-    tell_kept(self, kept)
+    note_kept(self, kept)
   end)
   if not chunk then error(more, 0) end
   self.at_error = more
@@ -93,11 +93,11 @@ function Session:run(text)
   local err = failure.err
   rawset(self.env, "_error", err)
   if interrupted and (not errors.is_cancellation(err) or err.charge == "none") then
-    self:tell("interrupted")
+    self:note("interrupted")
   else
-    self:tell(errors.text(text_of(err), err, failure.traceback))
+    self:note(errors.text(text_of(err), err, failure.traceback))
   end
-  tell_kept(self, failure.kept or {})
+  note_kept(self, failure.kept or {})
 end
 
 -- Globals are shared by all code; names of the session, and the locals that it keeps, take
@@ -106,11 +106,11 @@ local function new_env(px)
   return setmetatable({ px = px }, { __index = _G, __newindex = _G })
 end
 
-local function tell_failure(session, err, traceback)
+local function note_failure(session, err, traceback)
   rawset(session.env, "_error", err)
   local text = type(err) == "string" and err or core.error.is(err) and tostring(err)
     or ("an error value of type %s"):format(type(err))
-  session:tell("a task failed: " .. errors.text(text, err, traceback))
+  session:note("a task failed: " .. errors.text(text, err, traceback))
 end
 
 -- Completion of commands and their topics, or of Lua.
@@ -185,9 +185,9 @@ local function open_session(settings, colors)
   core.repl.start{
     whole = reader.is_whole,
     complete = function(text) return complete_input(session, text) end,
-    failed = function(err, traceback) tell_failure(session, err, traceback) end,
+    failed = function(err, traceback) note_failure(session, err, traceback) end,
   }
-  session.history = history.open(function(text) session:tell(text) end)
+  session.history = history.open(function(text) session:note(text) end)
   return session
 end
 

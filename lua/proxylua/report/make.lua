@@ -105,7 +105,7 @@ local function look_ahead(report, facts, window, prefer_quote)
   return no_expiry, late
 end
 
-local function tell_burn(report, first, window)
+local function add_burn_rate(report, first, window)
   report.burn = forecast.burn(report.totals.spent, window, first)
   report.lasts_at_burn = forecast.lasts_at(report.balance, report.burn)
   if report.burn then
@@ -125,7 +125,7 @@ function M.report(facts, window, prefer_quote)
     balance = facts.balance, others = all:strangers(),
     generated_at = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(window.now)) }
   for _, grouping in ipairs(sums.GROUPINGS) do report.by[grouping] = all:rows(grouping) end
-  tell_burn(report, all.first, window)
+  add_burn_rate(report, all.first, window)
   local no_expiry, late = look_ahead(report, facts, window, prefer_quote)
   report.gaps = gaps.list(report, facts, all, window, named, no_expiry, late)
   return report

@@ -28,13 +28,13 @@ end
 local incoming = { "deposit", "topup", "top_up", "top-up" }
 
 -- Whether transactions of a type are charges, refunds or deposits; nil if unknown.
-local function kind_of(told)
-  told = type(told) == "string" and told:lower() or ""
-  if told:find("refund", 1, true) then return "refund" end
+local function kind_of(text)
+  text = type(text) == "string" and text:lower() or ""
+  if text:find("refund", 1, true) then return "refund" end
   for _, word in ipairs(incoming) do
-    if told:find(word, 1, true) then return "deposit" end
+    if text:find(word, 1, true) then return "deposit" end
   end
-  return told:find("charge", 1, true) and not told:find("chargeback", 1, true) and "charge" or nil
+  return text:find("charge", 1, true) and not text:find("chargeback", 1, true) and "charge" or nil
 end
 
 -- Servers differ in the signs they use: the type decides the direction.
@@ -57,22 +57,22 @@ local function cell_of(sums, day, place)
 end
 
 -- There are few types, and many transactions of each.
-local function kind_in(sums, told)
-  if told == nil then return nil end
-  local kind = sums.kinds[told]
+local function kind_in(sums, text)
+  if text == nil then return nil end
+  local kind = sums.kinds[text]
   if kind == nil then
-    kind = kind_of(told) or false
-    sums.kinds[told] = kind
+    kind = kind_of(text) or false
+    sums.kinds[text] = kind
   end
   return kind
 end
 
 local function add_other(sums, transaction, amount)
-  local told = transaction.type
-  told = (type(told) == "string" or type(told) == "number") and tostring(told) or ""
-  local other = sums.others[told] or { type = told, transactions = 0, amount = NOTHING }
+  local text = transaction.type
+  text = (type(text) == "string" or type(text) == "number") and tostring(text) or ""
+  local other = sums.others[text] or { type = text, transactions = 0, amount = NOTHING }
   other.transactions, other.amount = other.transactions + 1, other.amount + amount
-  sums.others[told] = other
+  sums.others[text] = other
 end
 
 local function add_deposit(sums, amount)

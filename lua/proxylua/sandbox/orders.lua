@@ -181,8 +181,8 @@ end
 -- @param kind of records
 -- @param list oldest first
 -- @param keep function of an item: whether it belongs to the list
--- @param tell function of an item: its record
-function M.page(context, kind, list, keep, tell)
+-- @param shown function of an item: its record
+function M.page(context, kind, list, keep, shown)
   local page, details = read_page(context.query)
   if not page then return responses.failure(context, 400, nil, nil, details) end
   page.limit = math.min(page.limit, context.fault.most or page.limit)
@@ -191,7 +191,7 @@ function M.page(context, kind, list, keep, tell)
     local item = list[at]
     if keep(item) then
       page.total = page.total + 1
-      if page.total > from and #items < page.limit then items[#items + 1] = tell(item) end
+      if page.total > from and #items < page.limit then items[#items + 1] = shown(item) end
     end
   end
   return responses.list(context, kind, items, page)

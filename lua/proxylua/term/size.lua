@@ -9,15 +9,15 @@ local USUAL_WIDTH = 80
 --- Columns of the terminal behind a descriptor. COLUMNS takes precedence over the terminal's own
 -- value, as in other programs.
 function M.width(descriptor)
-  local told = math.tointeger(tonumber(os.getenv("COLUMNS") or ""))
-  if told and told > 0 then return told end
+  local given = math.tointeger(tonumber(os.getenv("COLUMNS") or ""))
+  if given and given > 0 then return given end
   return core.system.terminal_width(descriptor) or USUAL_WIDTH
 end
 
 --- Lines of the terminal behind a descriptor, nil if unknown.
 function M.height(descriptor)
-  local told = math.tointeger(tonumber(os.getenv("LINES") or ""))
-  return told and told > 0 and told or core.system.terminal_height(descriptor)
+  local given = math.tointeger(tonumber(os.getenv("LINES") or ""))
+  return given and given > 0 and given or core.system.terminal_height(descriptor)
 end
 
 --- Whether output to a descriptor is coloured.
@@ -34,8 +34,8 @@ end
 function M.has_utf8()
   local locale = ""
   for _, name in ipairs{ "LANG", "LC_CTYPE", "LC_ALL" } do
-    local told = os.getenv(name)
-    if told and told ~= "" then locale = told end
+    local value = os.getenv(name)
+    if value and value ~= "" then locale = value end
   end
   return locale:lower():find("utf%-?8") ~= nil
 end

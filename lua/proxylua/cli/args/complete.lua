@@ -50,15 +50,15 @@ local Place = {}
 Place.__index = Place
 
 -- A command puts its own options before the global ones, and takes none that are for scripts only.
-local function enter(place, told)
+local function enter(place, description)
   local all = {}
-  for _, option in ipairs(told.options) do
+  for _, option in ipairs(description.options) do
     if not option.hidden then all[#all + 1] = option end
   end
   for _, option in ipairs(place.options) do
     if not option.script then all[#all + 1] = option end
   end
-  place.told, place.taken, place.options = told, {}, all
+  place.description, place.taken, place.options = description, {}, all
 end
 
 local function enter_command(place, name)
@@ -70,8 +70,8 @@ local function enter_command(place, name)
   enter(place, parsers.describe(parsers.build(name, command, {})))
 end
 
-local function find_sub_command(told, word)
-  for _, command in ipairs(told.commands) do
+local function find_sub_command(description, word)
+  for _, command in ipairs(description.commands) do
     if command.name == word then return command end
   end
   return nil
@@ -80,8 +80,8 @@ end
 -- Takes a word that is not an option.
 function Place:take(word)
   if self.script then return end
-  if not self.told then return enter_command(self, word) end
-  local sub = find_sub_command(self.told, word)
+  if not self.description then return enter_command(self, word) end
+  local sub = find_sub_command(self.description, word)
   if sub then return enter(self, sub) end
   self.taken[#self.taken + 1] = word
 end
@@ -123,12 +123,14 @@ end
 local function add_words(found, place)
   if place.script then
     found.files = true
-  elseif not place.told then
+  elseif not place.description then
     add_commands(found)
-  elseif #place.told.commands > 0 then
-    for _, command in ipairs(place.told.commands) do add(found, command.name, command.summary) end
+  elseif #place.description.commands > 0 then
+    for _, command in ipairs(place.description.commands) do
+      add(found, command.name, command.summary)
+    end
   else
-    local list = place.told.arguments
+    local list = place.description.arguments
     local argument = list[#place.taken + 1] or (#list > 0 and list[#list].many and list[#list])
     if argument then add_suggested(found, argument.suggest, place.taken) end
   end

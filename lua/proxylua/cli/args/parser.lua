@@ -161,16 +161,16 @@ end
 -- @return table: name, summary, examples, and the lists options, arguments and commands, which are
 --   such tables in their turn
 function M.describe(parser)
-  local told = {
+  local description = {
     name = parser._name, summary = parser._description, examples = examples[parser] or {},
     options = {}, arguments = {}, commands = {},
   }
-  for at, option in ipairs(parser._options) do told.options[at] = describe_option(option) end
+  for at, option in ipairs(parser._options) do description.options[at] = describe_option(option) end
   for at, argument in ipairs(parser._arguments) do
-    told.arguments[at] = describe_argument(argument)
+    description.arguments[at] = describe_argument(argument)
   end
-  for at, command in ipairs(parser._commands) do told.commands[at] = M.describe(command) end
-  return told
+  for at, command in ipairs(parser._commands) do description.commands[at] = M.describe(command) end
+  return description
 end
 
 -- A negative number is a value, not an option: "--quantity -5" is "--quantity=-5".

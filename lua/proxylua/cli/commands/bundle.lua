@@ -27,11 +27,11 @@ function M.parser(parser)
 end
 
 local function manifest(app, plugins)
-  local told = { app = app, proxylua = core.version, plugins = plugins }
-  return { name = "bundle.json", data = core.json.encode(told, { indent = 2 }) .. "\n" }
+  local content = { app = app, proxylua = core.version, plugins = plugins }
+  return { name = "bundle.json", data = core.json.encode(content, { indent = 2 }) .. "\n" }
 end
 
-local function tell(screen, output, app, modules, notes)
+local function print_result(screen, output, app, modules, notes)
   for _, note in ipairs(notes) do screen:note("%s", note) end
   screen:note("%s contains %s and %d module%s; %s --proxylua-info lists them", output,
     app:match("[^/]+$"), modules,
@@ -48,8 +48,9 @@ function M.run(args, context)
   made_of.check(args.output, files)
   files[#files + 1] = manifest(app, plugins)
   core.bundle.write(args.output, files)
-  local told = bundled.tell(plugins)
-  tell(context.screen, args.output, app, modules, table.move(told, 1, #told, #notes + 1, notes))
+  local lines = bundled.describe(plugins)
+  print_result(context.screen, args.output, app, modules,
+    table.move(lines, 1, #lines, #notes + 1, notes))
 end
 
 return M

@@ -102,7 +102,7 @@ local function reasons_text(summary)
   return table.concat(list, ", ")
 end
 
-local function tell(screen, summary, is_partial)
+local function print_summary(screen, summary, is_partial)
   local failing = summary.total - summary.works
   screen:note("%s%d of %d work%s", is_partial and "so far " or "", summary.works, summary.total,
     failing > 0 and "; reasons: " .. reasons_text(summary) or "")
@@ -191,7 +191,7 @@ function M.run(args, context)
     return core.system.set_exit_code(EMPTY)
   end
   local complete = is_complete(err)
-  if complete or summary.total > 0 then tell(screen, summary, not complete) end
+  if complete or summary.total > 0 then print_summary(screen, summary, not complete) end
   if not complete then error(err, 0) end
   given:raise_failure()
   output:commit()

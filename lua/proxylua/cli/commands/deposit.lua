@@ -73,7 +73,7 @@ local function show(screen, deposit)
   if why then screen:note("the QR code is not shown: %s", why) end
 end
 
-local function tell(screen, deposit)
+local function print_deposit(screen, deposit)
   if screen.form == "table" then
     show(screen, deposit)
   else
@@ -129,8 +129,8 @@ end
 function M.run(args, context)
   local px, screen, waiting = require "proxylua", context.screen, wait_options(args)
   local from = waiting and px.account.get().balance -- read before the address is shown
-  tell(screen, px.deposit{ currency = args.currency, network = args.network, png = args.png,
-    svg = args.svg })
+  print_deposit(screen, px.deposit{ currency = args.currency, network = args.network,
+    png = args.png, svg = args.svg })
   for _, form in ipairs{ "png", "svg" } do
     if args[form] then screen:note("saved %s", args[form]) end
   end

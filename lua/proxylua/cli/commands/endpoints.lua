@@ -166,14 +166,14 @@ local function each(row, params, screen)
   return px[group][name == "list" and "each" or "each_" .. name:gsub("s$", "")](params)
 end
 
-local function tell_of_rest(screen, list)
+local function note_rest(screen, list)
   if not list.has_more then return end
   screen:note("page %s%s; --page %s or --all shows more", list.page or 1,
     list.total and (", %d of %s"):format(#list, list.total) or "", (list.page or 1) + 1)
 end
 
 -- Records that cannot be used are shown as far as possible, and reported.
-local function tell_of_unusable(screen, row, list)
+local function warn_of_unusable(screen, row, list)
   for at, record in ipairs(list) do
     if type(record) == "table" and record.unreadable then
       screen:problem(core.error.new{ kind = "protocol", endpoint = row.name,
@@ -203,8 +203,8 @@ local function run_row(row, args, screen)
     screen:text(result)
   elseif row.list then
     screen:list(row.record, result)
-    tell_of_unusable(screen, row, result)
-    tell_of_rest(screen, result)
+    warn_of_unusable(screen, row, result)
+    note_rest(screen, result)
   else
     if result.dry_run then screen:note("dry run: nothing was bought") end
     screen:record(row.record, result)

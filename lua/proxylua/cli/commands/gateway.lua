@@ -146,7 +146,7 @@ local function keep_list(follower, gateway, screen)
   end
 end
 
-local function tell(gateway, count, screen)
+local function print_address(gateway, count, screen)
   if screen:is_data() then
     screen:record(nil, { url = gateway.url, port = gateway.port, proxies = count,
       metrics = gateway.metrics_url })
@@ -171,7 +171,7 @@ local function serve(args, screen)
     connections = args.connections, users = read_users(args.users), allow = args.allow,
     deny = args.deny, resolve = args.resolve, log = args.log, drain = args.drain or "30s",
   }
-  tell(gateway, #list, screen)
+  print_address(gateway, #list, screen)
   core.task.spawn(keep_list, follower, gateway, screen)
   gateway:join()
 end

@@ -193,13 +193,13 @@ function actions.prune(args, screen)
     removed)
 end
 
-local function tell_what_to_do(entry, screen)
+local function note_what_to_do(entry, screen)
   screen:note(
     "run proxylua journal settle %s to look it up; once proxylua orders list and account "
     .. "transactions show the outcome, add placed --order-id ID or not_placed", entry.key)
 end
 
-local function tell_why_unknown(entry, screen)
+local function note_why_unknown(entry, screen)
   local why = entry.note and entry.note ~= "" and entry.note or "the API does not show the outcome"
   screen:note("it stays unknown: %s. Look it up again later, or see whether proxylua orders list "
     .. "and account transactions show the order, and run "
@@ -221,7 +221,7 @@ function actions.show(args, screen)
   end
   screen:record("whole_entry", readable(entry))
   if entry.open and not entry.running then
-    tell_what_to_do(entry, screen)
+    note_what_to_do(entry, screen)
   end
 end
 
@@ -247,7 +247,7 @@ function actions.settle(args, screen)
   screen:record("whole_entry", readable(entry))
   if entry.open then
     core.system.set_exit_code(UNKNOWN)
-    return tell_why_unknown(entry, screen)
+    return note_why_unknown(entry, screen)
   end
   screen:note(entry.state == "placed" and "from now on, key %s returns %s" or "key %s may buy "
     .. "again",

@@ -91,7 +91,7 @@ local function may_lines(words)
   return lines
 end
 
-local function tell(...)
+local function print_lines(...)
   for _, line in ipairs{ ... } do io.stderr:write(line, "\n") end
 end
 
@@ -134,7 +134,7 @@ function actions.test(args, screen, flags)
     require("proxylua.plugin.host").start,
     function(name, problem)
     rows[#rows + 1] = { example = name, state = problem and "failed" or "passed" }
-    if problem then tell(("%s: %s"):format(name, problem)) end
+    if problem then print_lines(("%s: %s"):format(name, problem)) end
   end)
   screen:list(nil, rows)
   screen:note("%d passed, %d failed", passed, failed)
@@ -167,7 +167,7 @@ function actions.install(args, screen)
       manifest.name, args.place)
   end
   if not (args.yes and screen.quiet) then
-    tell(title_of(manifest), table.unpack(may_lines(permissions.words(manifest))))
+    print_lines(title_of(manifest), table.unpack(may_lines(permissions.words(manifest))))
   end
   ask("Install it?", args.yes)
   installed.install(plugin, nil)
@@ -187,7 +187,7 @@ local function update(name, place, args, screen)
   end
   local growth = permissions.growth(before, manifest)
   if #growth > 0 then
-    tell(title_of(manifest), "It needs more permissions than before.",
+    print_lines(title_of(manifest), "It needs more permissions than before.",
       table.unpack(may_lines(growth)))
     ask("Update it?", args.yes)
   end
@@ -204,7 +204,7 @@ local function update_all(args, screen)
     local ok, err = pcall(update, name, nil, args, screen)
     if not ok and (not core.error.is(err) or err.kind == "cancelled") then error(err, 0) end
     if not ok then
-      tell(("proxylua: %s: %s"):format(name, plain.lines(err.message)))
+      print_lines(("proxylua: %s: %s"):format(name, plain.lines(err.message)))
       left[#left + 1], kind = name, kind or err.kind
     end
   end

@@ -60,7 +60,7 @@ The emulated API listens on loopback until Ctrl-C. Its money is not real; its pr
 PROXYLUA_CHECK_URL is a page that shows the address of its client.
 ]]
 
-local function tell(place, flags)
+local function print_place(place, flags)
   if flags.json or flags.jsonl then
     core.system.write(core.json.encode(place), "\n")
   else
@@ -73,7 +73,7 @@ end
 function M.run(args, context)
   local flags = context.flags
   local ok, err = pcall(function()
-    tell(start(args, flags), flags)
+    print_place(start(args, flags), flags)
     while true do core.task.sleep(3600) end
   end)
   core.sandbox.stop()

@@ -24,7 +24,7 @@ local function deliver(name, event, data)
     plain.line(tostring(err)))
 end
 
-local function tell_or_complain(name, event, data)
+local function notify_or_warn(name, event, data)
   local why = deliver(name, event, data)
   if why then complain("%s", why) end
 end
@@ -61,14 +61,14 @@ end
 --- Notifies the plugins of an event.
 -- @param event one of proxylua.plugin.package.permissions.events
 -- @param data table; gets `sandbox=true` in a run with --sandbox
-function M.tell(event, data)
+function M.notify(event, data)
   data = marked(data)
   for _, name in ipairs(listeners_of(event)) do
-    core.task.spawn(tell_or_complain, name, event, data)
+    core.task.spawn(notify_or_warn, name, event, data)
   end
 end
 
-local function tell_one(listener, event, data)
+local function notify_one(listener, event, data)
   if listener.failures >= MAX_FAILURES then return end
   local why = deliver(listener.name, event, data)
   -- other calls failed in the meantime
@@ -83,13 +83,13 @@ end
 --- A function that notifies the plugins of an event that may come a million times: the listeners
 -- are looked up now, and each call waits for them. One that fails repeatedly is skipped.
 -- @return function(data)
-function M.teller(event)
+function M.notifier(event)
   local listeners = {}
   for at, name in ipairs(listeners_of(event)) do listeners[at] = { name = name, failures = 0 } end
   return function(data)
     if not listeners[1] then return end
     data = marked(data)
-    for _, listener in ipairs(listeners) do tell_one(listener, event, data) end
+    for _, listener in ipairs(listeners) do notify_one(listener, event, data) end
   end
 end
 

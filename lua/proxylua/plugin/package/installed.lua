@@ -279,12 +279,12 @@ local function digests_of(files)
   return digests, core.digest.sha256(table.concat(lines))
 end
 
-local function told_of(rows)
-  local told = {}
+local function descriptions_of(rows)
+  local list = {}
   for name, row in pairs(rows) do
-    told[name] = { summary = row.summary, extension = row.extension }
+    list[name] = { summary = row.summary, extension = row.extension }
   end
-  return told
+  return list
 end
 
 --- The list's entry of a plugin.
@@ -296,7 +296,8 @@ function M.describe(plugin)
     version = manifest.version, description = manifest.description, from = plugin.from,
       digest = digest,
     files = digests, permissions = manifest.permissions, commands = keys_of(manifest.commands),
-    on = keys_of(manifest.on), formats = told_of(manifest.formats), rules = told_of(manifest.rules),
+    on = keys_of(manifest.on), formats = descriptions_of(manifest.formats),
+    rules = descriptions_of(manifest.rules),
   }
 end
 

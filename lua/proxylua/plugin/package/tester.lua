@@ -58,11 +58,11 @@ end
 -- @param plugin table of proxylua.plugin.package.source
 -- @param folder of the plugin
 -- @param start function that starts the process of a plugin (proxylua.plugin.host)
--- @param tell function(name of the example, error or nil)
+-- @param report function(name of the example, error or nil)
 -- @return the number of passed examples
 -- @return the number of failed ones
 -- @raise usage, config
-function M.run(plugin, folder, start, tell)
+function M.run(plugin, folder, start, report)
   local passed, failed = 0, 0
   local spec = {
     name = plugin.manifest.name, manifest = plugin.manifest,
@@ -79,7 +79,7 @@ function M.run(plugin, folder, start, tell)
       return core.error.is(err) and err or debug.traceback(err, 2)
     end)
     passed, failed = passed + (ok and 1 or 0), failed + (ok and 0 or 1)
-    tell(name, not ok and tostring(err) or nil)
+    report(name, not ok and tostring(err) or nil)
   end)
   for _, path in ipairs(specs_in(folder .. "/spec")) do compile(path, env)() end
   return passed, failed
