@@ -16,7 +16,7 @@ end
 -- Compiles a host against what is installed. `how`: the arguments of pkg-config.
 local function compile(source, how, flags)
   local path = PREFIX .. "/" .. source:match("([^/]+)%.c$")
-  local ok, out = run(("PKG_CONFIG_PATH=%s/lib/pkgconfig; export PKG_CONFIG_PATH; gcc %s %s %s -o %s "
+  local ok, out = run(("export PKG_CONFIG_PATH=%s/lib/pkgconfig; gcc %s %s %s -o %s "
     .. "$(pkg-config %s proxylua)"):format(PREFIX, WARNINGS, flags, source, path, how))
   assert(ok, out)
   return path
@@ -44,7 +44,9 @@ describe("the library", function()
 
   it("exports the functions of proxylua.h alone", function()
     local declared, exported = {}, {}
-    for name in program.read("src/proxylua.h"):gmatch("(proxylua_%l+)%(") do declared[name] = true end
+    for name in program.read("src/proxylua.h"):gmatch("(proxylua_%l+)%(") do
+      declared[name] = true
+    end
     local _, out = run("nm -D --defined-only " .. PREFIX .. "/lib/libproxylua.so")
     for name in out:gmatch("T (%S+)") do exported[name] = true end
     assert.are.same(declared, exported)
