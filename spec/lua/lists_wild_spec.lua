@@ -70,6 +70,10 @@ describe("a person's list is read:", function()
     ["a line of base64 for each"] = { "MTAuMS4yLjM6ODA=\nMTAuMS4yLjQ6ODA4MDp1OnA=\n", { A, B } },
     ["a mail address as the username"] = { "u@x.y:p:10.1.2.4:80\nu@x.y:p@10.1.2.4:80\n",
       { "http://u%40x.y:p@10.1.2.4:80", "http://u%40x.y:p@10.1.2.4:80" } },
+    ["a curl configuration with a list of exceptions"] = {
+      "proxy = 10.1.2.3:80\nnoproxy = localhost\n", { A }, {}, { "other option" } },
+    ["a flag beside the credentials"] = { '[{"host":"10.1.2.4","port":8080,"auth":true,"user":"u",'
+      .. '"pass":"p"}]', { B } },
     ["what scripts of browsers return"] = { "PROXY 10.1.2.3:80\nSOCKS5 10.1.2.3:1080\n",
       { A, "socks5://10.1.2.3:1080" } },
   } do
@@ -110,6 +114,10 @@ describe("a person's list is reported where it is not clear:", function()
       .. '"pass":"p"}]', 1, '"pass" stands outside' },
     ["a record without a port in a mapping"] = { '{"list":{"11":{"ip":"10.1.2.3","port":1},\n'
       .. '"12":{"ip":"10.1.2.4"}}}', 2, "port is missing" },
+    ["another record without a port"] = {
+      '{"a":{"proxy":"10.1.2.3:80"},\n"b":{"proxy":"10.1.2.4"}}',
+      2, "port is missing" },
+    ["a protocol as an option"] = { "socks5: 10.1.2.3:1080\nhttp: 10.1.2.3:80\n", 2, "http" },
     ["columns apart from rows"] = { '{"a":["10.1.2.3:80"],"columns":["ip","port","pass","user"],\n'
       .. '"data":[["10.1.2.3",80,"p","u"]]}', 1, "names of columns" },
     ["a variable in a document"] = { "a: [10.1.2.3:80, 'X=http://u:p@10.1.2.3:80']", 1,

@@ -66,6 +66,13 @@ local proxies = { proxy = "http", x = "http", ["proxy1.0"] = "http", socks4 = "s
 local logins = { ["proxy-user"] = true, U = true }
 local ours = { url = true, next = true }
 
+-- Options beside a proxy that change nothing of where it is and who it takes.
+local harmless = {}
+for name in ([[noproxy proxytunnel p proxy-anyauth proxy-basic proxy-digest proxy-ntlm
+  proxy-negotiate proxy-insecure proxy-header proxy-cacert proxy-capath]]):gmatch("%S+") do
+  harmless[name] = true
+end
+
 --- Whether a line is one of a curl config that sets a proxy.
 function M.is_sign(line)
   local name, value = pair(line)
@@ -114,7 +121,8 @@ function M.read(reader, context)
       return finish()
     elseif not ours[name] then
       if not name then return nil, "not an option of curl" end
-      if name:find("proxy", 1, true) or name:find("socks", 1, true) then
+      if not harmless[name] and (name:find("proxy", 1, true) or name:find("socks", 1, true)
+        or address.protocol(name)) then
         return nil, ("the option %s is not understood"):format(name)
       end
       return nil, nil, "other option"

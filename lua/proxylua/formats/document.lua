@@ -259,17 +259,30 @@ local function has_columns(list)
   return (has.host or has.ip) and has.port
 end
 
+local function has_fields_of(object, known)
+  for _, name in ipairs(object) do
+    if not known[name] then return false end
+  end
+  return true
+end
+
 -- What is like a proxy among proxies of a mapping is a mistake.
 local function report_siblings(walk, path, records, others)
+  if #others == 0 then return end
+  local known = {}
+  for _, record in ipairs(records) do
+    for _, name in ipairs(record) do known[name] = true end
+  end
   for _, other in ipairs(others) do
-    if records > 1 or records == 1 and tonumber(other.key) then
-      walk:bad(path, other.key, other.line, other.why)
+    if #records > 1 or #records == 1 and (tonumber(other.key) or has_fields_of(other.object, known))
+    then
+      walk:bad(path, other.key, other.object[0], other.why)
     end
   end
 end
 
 local function visit_children(walk, object, path, protocol, only)
-  local any, records, others = false, 0, {}
+  local any, records, others = false, {}, {}
   for _, key in ipairs(only or object) do
     local value = object[key]
     local group = group_of_key(key) or protocol
@@ -283,9 +296,9 @@ local function visit_children(walk, object, path, protocol, only)
     elseif type(value) == "table" then
       local taken, why, is_record = visit(walk, value, path, key, group)
       any = taken or any
-      if is_record then records = records + 1 end
+      if is_record then records[#records + 1] = value end
       if not taken and why then
-        others[#others + 1] = { key = key, line = value[0], why = why }
+        others[#others + 1] = { key = key, object = value, why = why }
       end
     elseif type(value) == "string" then
       any = visit_text(walk, object, path, key, group) or any

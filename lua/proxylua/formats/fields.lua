@@ -194,7 +194,7 @@ M.gather = gather
 -- {"username":…,"password":…}, ["user", "password"], "user:password"
 local function add_auth(given)
   local auth = given.auth
-  if is_empty(auth) then return true end
+  if is_empty(auth) or auth == true and given.username then return true end
   local user, password
   if is_mapping(auth) then
     local fields = gather(auth)
