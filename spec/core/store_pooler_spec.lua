@@ -176,9 +176,13 @@ describe("a store in PostgreSQL", function()
   it("goes on with the right when the connection was cut", function()
     local session = jobs.open(server.url)
     assert.equal("locked", session:run("lock account=A"))
-    server:query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-      .. "WHERE application_name = 'proxylua'")
-    assert.matches("^reserved", session:run("intend key=a locked=1"))
+    for _, job in ipairs{ "intend key=a locked=1", "settle id=1 state=sent locked=1",
+      "settle id=1 order=o locked=1", "amend id=1 price=2 locked=1", "prune before=60", "lock" } do
+      server:query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        .. "WHERE application_name = 'proxylua'")
+      assert.is_nil(session:run(job):match("^error.*"))
+    end
+    assert.matches("^placed order=o", session:run("find key=a"))
     session:close()
   end)
 

@@ -21,7 +21,8 @@
                            */
 #define LONGEST_WAIT_IN_A_HURRY INT64_C(1000000)
 #define LONGEST_MIGRATION (600 * INT64_C(1000000))
-#define GLANCE 250 /* milliseconds between checks for the program's end */
+#define CLOSING 100 /* milliseconds from a server's last message to the end of its connection */
+#define GLANCE 250  /* milliseconds between checks for the program's end */
 #define OLDEST_SERVER 100000
 
 static void copy_line(char *line, size_t capacity, const char *said)
@@ -397,11 +398,12 @@ static bool sync(struct store_driver *driver, struct error *err)
 }
 
 /* Whether the server has closed the connection since it was last used: then nothing is sent in
- * vain, of which it would be unknown whether it was committed. */
+ * vain, of which it would be unknown whether it was committed. A server says why before it closes.
+ */
 static bool was_closed(struct postgres *pg)
 {
   struct pollfd ready = {.fd = pg->lib.PQsocket(pg->connection), .events = POLLIN};
-  for (int tries = 0; tries < 10 && poll(&ready, 1, 0) > 0; tries++)
+  for (int tries = 0; tries < 10 && poll(&ready, 1, tries ? CLOSING : 0) > 0; tries++)
     if (!pg->lib.PQconsumeInput(pg->connection)) return true;
   return pg->lib.PQstatus(pg->connection) != CONNECTION_OK;
 }
