@@ -33,7 +33,7 @@ describe("a purchase", function()
     local one, three = count("send", server.url, 1), count("send", server.url, 3)
     server:stop()
     assert.is_true(one - CONNECT <= 24, one)
-    assert.is_true(three - one <= 2 * 15, three - one)
+    assert.is_true(three - one <= 2 * 14, three - one)
   end)
 
   it("waits for the disk twice, before it is sent and when its outcome is known", function()

@@ -221,6 +221,7 @@ struct journal_settle {
   int64_t price;
   const char *answer, *note;
   struct journal_baseline baseline;
+  bool releases;    /* gives the lock back too, or the place in its queue */
   bool proven;      /* by the response: overrules a JOURNAL_NOT_PLACED of another process */
   bool changed;     /* false: the entry does not exist, or is settled already */
   int64_t began_at; /* loop_clock() before any of it can have been on disk */

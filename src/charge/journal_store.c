@@ -649,12 +649,13 @@ static bool settle(struct store_driver *driver, void *arg, struct error *err)
     ok = keep_baseline(driver, update, baseline, err);
   else if (job->state == JOURNAL_SENT)
     ok = db_run(driver, drop_baseline, DB_WITH(UPDATED(update)), NULL, err);
-  return ok && db_run(driver, settle_entry,
-                      DB_WITH(UPDATED(update), DB_NUMBER(job->state), DB_FOREIGN(job->order_id),
-                              price_of(job->price), DB_FOREIGN(job->answer), DB_FOREIGN(job->note),
-                              DB_TEXT(ends ? driver->clock : NULL),
-                              ends ? DB_NUMBER(job->ends_in) : DB_TEXT(NULL)),
-                      &update->changed, err);
+  ok = ok && db_run(driver, settle_entry,
+                    DB_WITH(UPDATED(update), DB_NUMBER(job->state), DB_FOREIGN(job->order_id),
+                            price_of(job->price), DB_FOREIGN(job->answer), DB_FOREIGN(job->note),
+                            DB_TEXT(ends ? driver->clock : NULL),
+                            ends ? DB_NUMBER(job->ends_in) : DB_TEXT(NULL)),
+                    &update->changed, err);
+  return ok && (!job->releases || journal_release(driver, err));
 }
 
 static bool amend(struct store_driver *driver, void *arg, struct error *err)
@@ -694,6 +695,8 @@ static void work_settle(struct store_job *job, struct store_driver *driver)
   if (settle_job->proven) update.states |= 1U << JOURNAL_NOT_PLACED;
   struct journal_run *run = change(driver, &update, settle, &job->err);
   settle_job->changed = run;
+  struct error ignored = ERROR_INIT; /* the kernel gives the claim back when the process ends */
+  if (settle_job->releases && job->err.kind == ERROR_NONE) journal_forget_lock(driver, &ignored);
   if (run && settle_job->state == JOURNAL_NOT_PLACED)
     journal_correct(run, settle_job->id, 0);
   else if (run && settle_job->price != JOURNAL_NO_PRICE)

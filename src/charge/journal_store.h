@@ -57,6 +57,11 @@ bool journal_allows(struct journal_intend *intend, const struct journal_spent *a
  * commit. `held` receives 0 when the lock has been lost; a token of 0 is not checked. */
 bool journal_hold(struct store_driver *driver, int64_t token, int64_t *held, struct error *err);
 
+/* In a transaction: gives back the lock that this process has, and its place in the queue; and what
+ * follows when it is committed. */
+bool journal_release(struct store_driver *driver, struct error *err);
+bool journal_forget_lock(struct store_driver *driver, struct error *err);
+
 /* Sets a store error when a lock has been lost (journal_hold). */
 bool journal_has_lock(struct store_driver *driver, int64_t token, int64_t held, struct error *err);
 

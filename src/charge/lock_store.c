@@ -156,22 +156,34 @@ static bool write(struct store_driver *driver, void *arg, struct error *err)
                 NULL, err);
 }
 
-static bool give_rows(struct store_driver *driver, void *arg, struct error *err)
+bool journal_release(struct store_driver *driver, struct error *err)
 {
-  const struct journal_run *run = arg;
+  const struct journal_run *run = driver->run->kept;
   return db_run(driver, give_lock,
                 DB_WITH(DB_NUMBER(run->token ? run->token : -1),
                         DB_NUMBER(run->asking ? run->asking : -1)),
                 NULL, err);
 }
 
+bool journal_forget_lock(struct store_driver *driver, struct error *err)
+{
+  struct journal_run *run = driver->run->kept;
+  run->token = run->asking = 0;
+  return !driver->ops->unclaim || driver->ops->unclaim(driver, err);
+}
+
+static bool release(struct store_driver *driver, void *arg, struct error *err)
+{
+  (void)arg;
+  return journal_release(driver, err);
+}
+
 /* A lease that was not released expires by itself. */
 static bool give(struct store_driver *driver, struct journal_run *run, struct error *err)
 {
   if (run->token == 0 && run->asking == 0) return true;
-  bool ok = db_transact(driver, DB_LOOSE, give_rows, run, err);
-  run->token = run->asking = 0;
-  return (!driver->ops->unclaim || driver->ops->unclaim(driver, err)) && ok;
+  bool ok = db_transact(driver, DB_LOOSE, release, NULL, err);
+  return journal_forget_lock(driver, err) && ok;
 }
 
 static void leave(struct store_driver *driver, bool usable)

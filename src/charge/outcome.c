@@ -65,6 +65,7 @@ static void on_settled(struct store_job *job)
   if (job->err.kind == ERROR_NONE && !charge->settle.changed)
     flow_tell(charge, "%s with key %s is %s; another process settled its entry meanwhile",
               flow_name(charge), charge->public.key, journal_state_name(charge->settle.state));
+  if (job->err.kind == ERROR_NONE && charge->settle.releases) charge->locking = false;
   crash_point("settled");
   if (charge->abandoned) tell_outcome(charge);
   if (charge->price_wanted && !charge->abandoned && job->err.kind == ERROR_NONE)
@@ -88,6 +89,7 @@ void flow_settle(struct flow *charge, enum journal_state state, money price, con
       (struct journal_settle){.id = charge->entry,
                               .token = charge->reconciled ? charge->token : 0,
                               .state = state,
+                              .releases = !charge->price_wanted,
                               .proven = state == JOURNAL_PLACED && !charge->reconciled,
                               .ends_in = JOURNAL_KEEP_END,
                               .order_id =
