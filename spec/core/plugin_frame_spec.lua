@@ -104,7 +104,7 @@ describe("a forged message", function()
   end)
 
   it("with an error value of any shape can be shown", function()
-    assert.are.equal("internal: no message\n", say([[
+    assert.are.equal("internal: plugin forger: no message\n", say([[
       local err = core.error.new{ kind = "usage", message = "x" }
       err.kind, err.message, err.retry_after, err.status, err.charge = {}, { 1 }, "soon", {}, 0/0
       core.send("e", call, err)]], "print((tostring(call()):gsub('^%w+', 'internal')))"))

@@ -82,13 +82,31 @@ describe("a plugin", function()
       function M.stopped() local task = px.spawn(px.sleep, 60) task:cancel() task:join() end]]
     assert.matches("plugin trial: trial/main.lua:%d+: no luck",
       failure(plugin.call, plugin, "text"))
-    assert.are.equal("funds", failure(plugin.call, plugin, "value").kind)
     assert.matches("odd one", failure(plugin.call, plugin, "odd"))
     assert.matches("without a text", failure(plugin.call, plugin, "worse"))
     assert.are.equal("plugin trial: a task of its own was cancelled",
       failure(plugin.call, plugin, "stopped"))
     assert.are.equal("usage", failure(plugin.call, plugin, "nothing").kind)
     assert.matches("main.lua:3: .*expected", failure(start, "function M.x("))
+  end)
+
+  it("raises errors with its name, and with kinds that proxylua has raised in it", function()
+    local plugin = start([[
+      function M.value() px.error.raise{ kind = "outcome_unknown", message = "one\nproxylua: two",
+        charge = "made", details = { 1 } } end
+      function M.own() px.error.raise{ kind = "forbidden", message = "own", charge = "unknown" } end
+      function M.refused() px.orders.list() end]])
+    local err = failure(plugin.call, plugin, "value")
+    assert.same({ "internal", "plugin trial: one\n  proxylua: two", { 1 } },
+      { err.kind, err.message, err.details })
+    assert.is_nil(err.charge)
+    assert.equal("internal", failure(plugin.call, plugin, "own").kind)
+    err = failure(plugin.call, plugin, "refused")
+    assert.equal("forbidden", err.kind)
+    assert.matches("^plugin trial: ", err.message)
+    err = failure(plugin.call, plugin, "own")
+    assert.same({ "forbidden", "plugin trial: own" }, { err.kind, err.message })
+    assert.is_nil(err.charge)
   end)
 
   it("waits while others run, in each place where its Lua code runs", function()

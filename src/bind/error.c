@@ -120,9 +120,9 @@ enum error_kind error_kind_at(lua_State *L, int index)
   return kind;
 }
 
-static enum charge charge_at(lua_State *L, int index)
+enum charge error_charge_at(lua_State *L, int index)
 {
-  const char *name = text_field(L, index, "charge");
+  const char *name = text_field(L, lua_absindex(L, index), "charge");
   lua_pop(L, 1);
   if (strcmp(name, error_charge_name(CHARGE_MADE)) == 0) return CHARGE_MADE;
   return strcmp(name, error_charge_name(CHARGE_UNKNOWN)) == 0 ? CHARGE_UNKNOWN : CHARGE_NONE;
@@ -197,7 +197,7 @@ static int to_string(lua_State *L)
     return error_usage(L, "an error value is needed, got a %s", luaL_typename(L, 1));
   lua_settop(L, 1);
   enum error_kind kind = error_kind_at(L, 1);
-  enum charge charge = charge_at(L, 1);
+  enum charge charge = error_charge_at(L, 1);
   const char *hint = hint_of(L, kind);
   lua_pushliteral(L, "retry_after");
   bool more = lua_rawget(L, 1) == LUA_TNUMBER || hint ||
@@ -240,7 +240,7 @@ static void push_new(lua_State *L)
   if (lua_type(L, -1) != LUA_TSTRING) error_usage(L, "an error needs a message");
   struct error err = ERROR_INIT;
   err.kind = error_kind_from_name(kind);
-  err.charge = charge_at(L, 1);
+  err.charge = error_charge_at(L, 1);
   error_set(&err, err.kind, "%s", message);
   error_push(L, &err);
   for (int i = 1; names[i]; i++) {

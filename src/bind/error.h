@@ -31,4 +31,7 @@ int error_usage(lua_State *L, const char *format, ...) __attribute__((noreturn))
 bool error_test(lua_State *L, int index);
 enum error_kind error_kind_at(lua_State *L, int index);
 
+/* Whether the error value at an index says that money has moved. */
+enum charge error_charge_at(lua_State *L, int index);
+
 #endif

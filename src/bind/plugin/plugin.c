@@ -75,6 +75,7 @@ struct plugin {
   int64_t budget;               /* seconds of processor time a call */
   int64_t used, since, allowed; /* when the first of the present calls began: CPU, clock (both us),
                                    and the limit (s) */
+  unsigned kinds, charges;      /* bits: those of the errors that its questions ended with */
   char name[64];
 };
 
@@ -390,20 +391,60 @@ static int raise_end(lua_State *L, const struct plugin *plugin)
   return error_raise(L, &plugin->why);
 }
 
-/* Raises an error value unchanged, except a cancellation: that was of a task in the plugin and must
- * not cancel the caller. Other errors are reported as the plugin's. */
+/* Pushes a text of the plugin with its name in front, and its further lines indented: none of them
+ * looks like a line of proxylua's own. */
+static void push_marked(lua_State *L, const struct plugin *plugin, const char *text)
+{
+  luaL_Buffer marked;
+  luaL_buffinit(L, &marked);
+  luaL_addstring(&marked, "plugin ");
+  luaL_addstring(&marked, plugin->name);
+  luaL_addstring(&marked, ": ");
+  luaL_addgsub(&marked, text, "\n", "\n  ");
+  luaL_pushresult(&marked);
+}
+
+/* Those of the errors that its questions ended with, and those that it makes in its own process:
+ * with with another one it would choose the exit code. */
+static bool may_raise(const struct plugin *plugin, enum error_kind kind)
+{
+  unsigned own = 1u << ERROR_USAGE | 1u << ERROR_TIMEOUT;
+  return (own | plugin->kinds) >> kind & 1;
+}
+
+/* Stack: an error value -> the same, as the plugin's. Money has moved only if proxylua has said so
+ * to the plugin. */
+static void mark_error(lua_State *L, const struct plugin *plugin)
+{
+  enum error_kind kind = error_kind_at(L, -1);
+  enum charge charge = error_charge_at(L, -1);
+  int error = lua_gettop(L);
+  lua_pushliteral(L, "message");
+  const char *text = lua_rawget(L, error) == LUA_TSTRING ? lua_tostring(L, -1) : "no message";
+  push_marked(L, plugin, text);
+  lua_setfield(L, error, "message");
+  if (!may_raise(plugin, kind)) {
+    lua_pushstring(L, error_kind_name(ERROR_INTERNAL));
+    lua_setfield(L, error, "kind");
+  }
+  if (charge != CHARGE_NONE && !(plugin->charges >> charge & 1)) {
+    lua_pushnil(L);
+    lua_setfield(L, error, "charge");
+  }
+  lua_settop(L, error);
+}
+
+/* Raises an error value as one; other errors as texts, which say where in the plugin. A
+ * cancellation was of a task in the plugin, and must not cancel the caller. */
 static int raise_failure(lua_State *L, const struct plugin *plugin, int count)
 {
-  bool known = count == 1 && error_test(L, -1),
-       cancelled = known && error_kind_at(L, -1) == ERROR_CANCELLED;
-  if (known && !cancelled) return lua_error(L);
-  if (cancelled)
-    lua_pushfstring(L, "plugin %s: a task of its own was cancelled", plugin->name);
-  else if (count == 1 && lua_type(L, -1) == LUA_TSTRING)
-    lua_pushfstring(L, "plugin %s: %s", plugin->name,
-                    lua_tostring(L, -1)); /* which says where, in the plugin */
+  if (count == 1 && error_kind_at(L, -1) == ERROR_CANCELLED)
+    push_marked(L, plugin, "a task of its own was cancelled");
+  else if (count == 1 && error_test(L, -1))
+    mark_error(L, plugin);
   else
-    lua_pushfstring(L, "plugin %s: failed", plugin->name);
+    push_marked(L, plugin,
+                count == 1 && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "failed");
   return lua_error(L);
 }
 
@@ -456,6 +497,10 @@ static int answer(lua_State *L)
   uint32_t number = (uint32_t)luaL_checkinteger(L, 2);
   enum message_kind kind = lua_toboolean(L, 3) ? MESSAGE_RESULT : MESSAGE_ERROR;
   if (plugin->ended) return 0;
+  if (kind == MESSAGE_ERROR && error_test(L, 4)) {
+    plugin->kinds |= 1u << error_kind_at(L, 4);
+    plugin->charges |= 1u << error_charge_at(L, 4);
+  }
   end_question(plugin, number);
   const char *why = message_put(L, &plugin->channel, kind, number, 4, lua_gettop(L));
   if (why) {
