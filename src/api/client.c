@@ -120,7 +120,7 @@ static void warn_of_clocks(struct client *client)
   client->settings.warn(client->settings.tell_arg, text);
 }
 
-static void take_date(struct client *client, struct http_exchange *x)
+static void take_date(struct client *client, struct http_transfer *x)
 {
   double date = x->has_head ? http_date(x) : 0;
   if (date <= 0) return;
@@ -134,14 +134,14 @@ static void settle_slots(struct client_call *call)
 {
   if (!call->has_slots) return;
   call->has_slots = false;
-  const struct http_exchange *x = call->exchange;
+  const struct http_transfer *x = call->exchange;
   if (!x || !x->sent)
     limiter_unused(&call->ticket);
   else if (!x->has_head)
     limiter_lost(&call->ticket);
 }
 
-static void drop_exchange(struct client_call *call)
+static void drop_transfer(struct client_call *call)
 {
   if (call->exchange) http_release(call->exchange);
   call->exchange = NULL;
@@ -162,7 +162,7 @@ static void scrub(struct client_call *call)
 static void parse(struct client_call *call)
 {
   const struct endpoint *endpoint = call->request.endpoint;
-  struct http_exchange *x = call->exchange;
+  struct http_transfer *x = call->exchange;
   bool as_text = endpoint && endpoint->text && call->error.kind == ERROR_NONE;
   if (x && x->body.size > 0 && !as_text) json_parse(&x->json, x->body.data, x->body.size);
 }
@@ -220,14 +220,14 @@ static void tell(const struct client_call *call, const char *format, ...)
 }
 
 /* Whether a kept connection had died. Its retry is immediate. */
-static bool died_idle(const struct http_exchange *x)
+static bool died_idle(const struct http_transfer *x)
 {
   return x->code == CURLE_ABORTED_BY_CALLBACK && x->sends > 1;
 }
 
 static bool is_worth_another(const struct client_call *call)
 {
-  const struct http_exchange *x = call->exchange;
+  const struct http_transfer *x = call->exchange;
   if (call->attempts >= ATTEMPTS) return false;
   if (call->error.kind == ERROR_NONE || (x->code == CURLE_OK && x->status < 500)) return false;
   if (call->error.kind != ERROR_NETWORK && call->error.kind != ERROR_TIMEOUT &&
@@ -246,7 +246,7 @@ static bool try_again(struct client_call *call)
   tell(call, "%s; attempt %d of %d in %.1f s", call->error.message, call->attempts + 1, ATTEMPTS,
        (double)wait / 1e6);
   settle_slots(call);
-  drop_exchange(call);
+  drop_transfer(call);
   call->began_us = loop_clock();
   call->state = CALL_BACKOFF;
   call->error = ERROR_INIT;
@@ -325,7 +325,7 @@ static void on_pause(struct client_call *call)
     finish(call);
     return;
   }
-  drop_exchange(call);
+  drop_transfer(call);
   call->sent = false; /* what was sent is refused */
   call->attempts--;
   if (!call->may_repeat) {
@@ -338,14 +338,14 @@ static void on_pause(struct client_call *call)
 
 static void take_others(struct client_call *call);
 
-static void on_done(void *arg, struct http_exchange *x)
+static void on_done(void *arg, struct http_transfer *x)
 {
   struct client_call *call = arg;
   const struct client_request *r = &call->request;
   call->left_us -= loop_clock() - call->began_us;
   call->sent |= x->sent;
   take_date(call->client, x);
-  trace_exchange(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL,
+  trace_transfer(call->client->settings.trace, r->endpoint ? r->endpoint->name : NULL,
                  call->attempts, x);
   if (x->has_head && x->status == 429) { /* even if its body failed */
     on_pause(call);
@@ -459,7 +459,7 @@ static bool may_send(void *arg)
 
 /* Milliseconds that an HTTP request may take, so that it has ended before its lease, even without a
  * response; 0: too little time is left. */
-static int64_t exchange_time(const struct client_call *call)
+static int64_t transfer_time(const struct client_call *call)
 {
   int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6);
   int64_t lease = limiter_lease_left(&call->ticket) - SLOTS_LOST_TIME;
@@ -473,7 +473,7 @@ static void take_others(struct client_call *call)
 {
   tell(call, "its rate-limit slots expired before it was sent; waiting for new ones");
   settle_slots(call);
-  drop_exchange(call);
+  drop_transfer(call);
   call->late = false;
   take_slots(call);
 }
@@ -522,7 +522,7 @@ void client_go(struct client_call *call)
     fail(call, ERROR_TIMEOUT, "the call's deadline has passed; give it a longer timeout=");
     return;
   }
-  int64_t timeout = exchange_time(call), left = call->left_us / 1000 + 1;
+  int64_t timeout = transfer_time(call), left = call->left_us / 1000 + 1;
   if (timeout == 0) {
     take_others(call);
     return;
@@ -648,7 +648,7 @@ void client_release(struct client_call *call)
   else
     call->client->calls = call->next;
   if (call->next) call->next->previous = call->previous;
-  drop_exchange(call);
+  drop_transfer(call);
   curl_slist_free_all(call->headers);
   free(call->url);
   free(call);

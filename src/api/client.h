@@ -60,7 +60,7 @@ struct client_call {
   struct client *client;
   struct client_request request;
   struct error error;             /* kind ERROR_NONE: the response has arrived */
-  struct http_exchange *exchange; /* the last HTTP request, with its response, which is parsed
+  struct http_transfer *exchange; /* the last HTTP request, with its response, which is parsed
                                      (`json`); NULL if none was begun */
   bool sent;       /* a byte may have left that no 429 refused; a charge's 429 refuses nothing */
   bool may_repeat; /* of a charge whose error is `rate_limited` with status 429: its scopes pause,

@@ -210,7 +210,7 @@ static int fail(lua_State *L, struct error *err, const struct json_document *res
 }
 
 /* The server's Date has whole seconds: half of one is missing on average. */
-static void note_clock(struct engine *engine, struct http_exchange *x)
+static void note_clock(struct engine *engine, struct http_transfer *x)
 {
   double date = x ? http_date(x) : 0;
   struct timespec now;
@@ -223,7 +223,7 @@ static void note_clock(struct engine *engine, struct http_exchange *x)
 static int finish_call(lua_State *L, struct visit *visit)
 {
   struct client_call *call = visit->call;
-  struct http_exchange *x = call->exchange;
+  struct http_transfer *x = call->exchange;
   struct error err = call->error;
   bool text = visit->endpoint && visit->endpoint->text;
   struct json_document *response = record_push_document(L);

@@ -82,7 +82,7 @@ static void set_number(lua_State *L, const char *name, double value)
   lua_setfield(L, -2, name);
 }
 
-static void push_response(lua_State *L, const struct http_exchange *x)
+static void push_response(lua_State *L, const struct http_transfer *x)
 {
   lua_createtable(L, 0, 6);
   lua_pushinteger(L, x->status);
@@ -106,7 +106,7 @@ static void push_response(lua_State *L, const struct http_exchange *x)
 /* Lies on the waiting thread's stack, above the strings that its request borrows. */
 struct fetch {
   struct wait wait;
-  struct http_exchange *exchange;
+  struct http_transfer *transfer;
   struct curl_slist *headers;
   const char *method, *url;
 };
@@ -253,14 +253,14 @@ static void read_options(lua_State *L, int options, struct fetch *fetch,
 static void stop(struct wait *wait)
 {
   struct fetch *fetch = (struct fetch *)wait;
-  http_cancel(fetch->exchange);
-  http_release(fetch->exchange);
-  fetch->exchange = NULL;
+  http_cancel(fetch->transfer);
+  http_release(fetch->transfer);
+  fetch->transfer = NULL;
 }
 
-static void on_done(void *arg, struct http_exchange *exchange)
+static void on_done(void *arg, struct http_transfer *transfer)
 {
-  (void)exchange;
+  (void)transfer;
   struct fetch *fetch = arg;
   wait_done(&fetch->wait);
 }
@@ -268,10 +268,10 @@ static void on_done(void *arg, struct http_exchange *exchange)
 static int fail(lua_State *L, struct fetch *fetch)
 {
   struct error err = ERROR_INIT;
-  http_explain(fetch->exchange, &err);
-  err.status = (int)fetch->exchange->status;
-  snprintf(err.code, sizeof err.code, "%s", http_fault(fetch->exchange));
-  http_release(fetch->exchange);
+  http_explain(fetch->transfer, &err);
+  err.status = (int)fetch->transfer->status;
+  snprintf(err.code, sizeof err.code, "%s", http_fault(fetch->transfer));
+  http_release(fetch->transfer);
   char why[sizeof err.message];
   memcpy(why, err.message, sizeof why);
   error_set(&err, err.kind, "%s %.300s: %s", fetch->method, fetch->url, why);
@@ -283,7 +283,7 @@ static int finish(lua_State *L, int status, lua_KContext context)
   (void)status;
   struct fetch *fetch = (struct fetch *)context;
   if (fetch->wait.cancelled) return wait_raise(L, false);
-  struct http_exchange *x = fetch->exchange;
+  struct http_transfer *x = fetch->transfer;
   if (x->code != CURLE_OK) return fail(L, fetch);
   push_response(L, x);
   http_release(x);
@@ -313,8 +313,8 @@ static int fetch(lua_State *L)
     luaL_setmetatable(L, FETCH);
     read_options(L, 2, fetch, &request);
   }
-  fetch->exchange = http_send(runtime_of(L)->web, &request, on_done, fetch, &err);
-  if (!fetch->exchange) return error_raise(L, &err);
+  fetch->transfer = http_send(runtime_of(L)->web, &request, on_done, fetch, &err);
+  if (!fetch->transfer) return error_raise(L, &err);
   return wait_for(L, &fetch->wait, finish, (lua_KContext)fetch);
 }
 

@@ -25,7 +25,7 @@ static void go_on(struct flow *charge)
 /* Fills in the job that stores the account under its id, or under its email if it has no id (two
  * accounts can share an email). Returns false if the response has neither: then nothing would show
  * that two keys spend the same money. */
-static bool read_names(struct flow *charge, const struct http_exchange *x)
+static bool read_names(struct flow *charge, const struct http_transfer *x)
 {
   static const char *const fields[JOURNAL_ALIASES] = {"id", "email"};
   const struct purchase_settings *settings = &charge->owner->settings;

@@ -296,7 +296,7 @@ static bool has_named_balance(const struct flow *charge)
 
 static bool is_denied(const struct flow *charge)
 {
-  const struct http_exchange *x = charge->call->exchange;
+  const struct http_transfer *x = charge->call->exchange;
   return x && x->code == CURLE_OK && (x->status == 403 || x->status == 404) &&
          response_is_refusal(&x->json);
 }

@@ -18,13 +18,13 @@ bool flow_is_extension(const struct flow *charge)
   return charge->request.endpoint && charge->request.endpoint == endpoint_find("orders.extend");
 }
 
-bool flow_read(const struct http_exchange *x, enum record_kind kind, const char *field, char *text,
+bool flow_read(const struct http_transfer *x, enum record_kind kind, const char *field, char *text,
                size_t capacity)
 {
   return response_field(&x->json, kind, field, text, capacity);
 }
 
-bool flow_read_money(const struct http_exchange *x, enum record_kind kind, const char *field,
+bool flow_read_money(const struct http_transfer *x, enum record_kind kind, const char *field,
                      money *amount)
 {
   char text[64];

@@ -309,9 +309,9 @@ void flow_explain_allowance(struct flow *charge); /* explains a refused reservat
 void flow_intend(struct flow *charge, bool rehearse, void (*done)(struct store_job *job));
 
 /* A canonical field of a response, as text or as money. False if it is absent. */
-bool flow_read(const struct http_exchange *x, enum record_kind kind, const char *field, char *text,
+bool flow_read(const struct http_transfer *x, enum record_kind kind, const char *field, char *text,
                size_t capacity);
-bool flow_read_money(const struct http_exchange *x, enum record_kind kind, const char *field,
+bool flow_read_money(const struct http_transfer *x, enum record_kind kind, const char *field,
                      money *amount);
 
 /* The same of an order as the journal has it, in JSON. */

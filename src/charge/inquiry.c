@@ -211,12 +211,12 @@ static void on_orders(struct flow *charge, bool ok)
   judge_orders(charge);
 }
 
-static bool is_own_refusal(const struct http_exchange *x)
+static bool is_own_refusal(const struct http_transfer *x)
 {
   return x && response_is_refusal(&x->json);
 }
 
-static bool read_order(struct flow *charge, const struct http_exchange *x, const char *expires_at)
+static bool read_order(struct flow *charge, const struct http_transfer *x, const char *expires_at)
 {
   char created_at[64];
   bool dated = flow_read(x, RECORD_ORDER, "created_at", created_at, sizeof created_at);
@@ -232,7 +232,7 @@ static void on_order(void *arg, struct client_call *call)
   struct flow *charge = arg;
   flow_take_over(charge, call);
   if (flow_is_over(charge)) return;
-  const struct http_exchange *x = call->exchange;
+  const struct http_transfer *x = call->exchange;
   char id[PURCHASE_MAX_ID + 1], expires_at[64];
   bool answered = call->error.kind == ERROR_NONE;
   bool dated = answered && flow_read(x, RECORD_ORDER, "expires_at", expires_at, sizeof expires_at);

@@ -131,7 +131,7 @@ static void settle_placed(struct flow *charge, money price, const char *note)
 
 /* What a response shows about the charge. */
 
-static bool has_failed(const struct http_exchange *x)
+static bool has_failed(const struct http_transfer *x)
 {
   static const char *const words[] = {"cancel", "fail", "reject", "refund", NULL};
   char status[64];
@@ -153,7 +153,7 @@ static bool is_known(const struct flow *charge, const char *id)
 
 /* A smaller order than the requested one is being set up if its price is about the quote; otherwise
  * it is another one, which a gateway or a cache may have sent. */
-static bool fits(const struct flow *charge, const struct http_exchange *x)
+static bool fits(const struct flow *charge, const struct http_transfer *x)
 {
   struct reconcile_traits given = {{0}};
   money price, quote = charge->public.quote;
@@ -167,7 +167,7 @@ static bool fits(const struct flow *charge, const struct http_exchange *x)
 }
 
 /* Whether an order is dated before the baseline in any time zone. */
-static bool is_old(const struct flow *charge, const struct http_exchange *x)
+static bool is_old(const struct flow *charge, const struct http_transfer *x)
 {
   char created_at[64];
   double time;
@@ -179,7 +179,7 @@ static bool is_old(const struct flow *charge, const struct http_exchange *x)
 
 /* Whether the response to a purchase is the requested order; stores its id. Otherwise `why`
  * describes the difference. */
-static bool is_the_order(struct flow *charge, const struct http_exchange *x, const char **why)
+static bool is_the_order(struct flow *charge, const struct http_transfer *x, const char **why)
 {
   char *id = charge->public.order_id;
   bool named = flow_read(x, RECORD_ORDER, "id", id, sizeof charge->public.order_id) && *id;
@@ -197,7 +197,7 @@ static bool is_the_order(struct flow *charge, const struct http_exchange *x, con
 
 /* Whether the response to an extension shows that the order's expiry date moved by the period, or
  * by at least half of it, since servers round. */
-static bool is_the_extension(const struct flow *charge, const struct http_exchange *x,
+static bool is_the_extension(const struct flow *charge, const struct http_transfer *x,
                              const char **why)
 {
   char id[PURCHASE_MAX_ID + 1], end[64];
@@ -216,7 +216,7 @@ static bool is_the_extension(const struct flow *charge, const struct http_exchan
   return false;
 }
 
-static bool agrees(struct flow *charge, const struct http_exchange *x, const char **why)
+static bool agrees(struct flow *charge, const struct http_transfer *x, const char **why)
 {
   *why = "the response is an error";
   if (response_is_refusal(&x->json)) return false;
@@ -227,7 +227,7 @@ static bool agrees(struct flow *charge, const struct http_exchange *x, const cha
                                    : is_the_order(charge, x, why);
 }
 
-static void placed(struct flow *charge, const struct http_exchange *x)
+static void placed(struct flow *charge, const struct http_transfer *x)
 {
   money price = JOURNAL_NO_PRICE;
   charge->agreed = true;
@@ -242,7 +242,7 @@ static void placed(struct flow *charge, const struct http_exchange *x)
  * API has acted. */
 static bool is_refusal(const struct client_call *call)
 {
-  const struct http_exchange *x = call->exchange;
+  const struct http_transfer *x = call->exchange;
   if (!call->sent) return true;
   if (!x || x->code != CURLE_OK) return false;
   bool status = (x->status >= 400 && x->status <= 404) || x->status == 429;
@@ -357,7 +357,7 @@ static void explain_withheld(struct flow *charge)
               "sent, run it again");
 }
 
-static void keep_answer(struct flow *charge, const struct http_exchange *x, bool answered)
+static void keep_answer(struct flow *charge, const struct http_transfer *x, bool answered)
 {
   size_t size = x ? x->body.size : 0;
   if (!answered && size > MAX_FAILURE) size = MAX_FAILURE;
@@ -369,7 +369,7 @@ static void keep_answer(struct flow *charge, const struct http_exchange *x, bool
 void flow_on_sent(void *arg, struct client_call *call)
 {
   struct flow *charge = arg;
-  const struct http_exchange *x = call->exchange;
+  const struct http_transfer *x = call->exchange;
   const char *why = NULL;
   flow_take_over(charge, call);
   if (charge->stale) {

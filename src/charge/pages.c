@@ -228,7 +228,7 @@ static void on_page(void *arg, struct client_call *call)
   struct record_listing listing = {0};
   flow_take_over(charge, call);
   if (flow_is_over(charge)) return;
-  const struct http_exchange *x = call->exchange;
+  const struct http_transfer *x = call->exchange;
   walk->visited = 0;
   if (call->error.kind == ERROR_NONE &&
       !response_list(&x->json, &walk->query, &listing, add_row, walk))

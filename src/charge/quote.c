@@ -102,13 +102,13 @@ void flow_send_again(struct flow *charge)
 }
 
 /* A response without a type is not an order, and the extension cannot be quoted. */
-static bool is_order(const struct http_exchange *x)
+static bool is_order(const struct http_transfer *x)
 {
   char type[64];
   return flow_read(x, RECORD_ORDER, "type", type, sizeof type);
 }
 
-static bool add_order_fields(struct flow *charge, const struct http_exchange *x)
+static bool add_order_fields(struct flow *charge, const struct http_transfer *x)
 {
   static const char *const fields[] = {"type", "country", "quantity"};
   char text[64];
@@ -137,7 +137,7 @@ static void note_end(struct flow *charge, const char *text)
 
 /* The latest expiry date that is known: the order's, or that of a recent extension which the order
  * may not show yet. */
-static void note_expiry(struct flow *charge, const struct http_exchange *x)
+static void note_expiry(struct flow *charge, const struct http_transfer *x)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
   char text[64];

@@ -26,7 +26,7 @@ static const char *const ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
 #define QUIET 4
 #define MAX_PUT_OFF 1000
 
-static void link_in(struct http_exchange **list, struct http_exchange *x)
+static void link_in(struct http_transfer **list, struct http_transfer *x)
 {
   x->next = *list;
   x->previous = NULL;
@@ -34,7 +34,7 @@ static void link_in(struct http_exchange **list, struct http_exchange *x)
   *list = x;
 }
 
-static void unlink_from(struct http_exchange **list, struct http_exchange *x)
+static void unlink_from(struct http_transfer **list, struct http_transfer *x)
 {
   if (x->previous)
     x->previous->next = x->next;
@@ -43,7 +43,7 @@ static void unlink_from(struct http_exchange **list, struct http_exchange *x)
   if (x->next) x->next->previous = x->previous;
 }
 
-static void destroy(struct http_exchange *x)
+static void destroy(struct http_transfer *x)
 {
   if (x->easy) curl_easy_cleanup(x->easy);
   file_abandon(&x->file);
@@ -54,9 +54,9 @@ static void destroy(struct http_exchange *x)
   free(x);
 }
 
-static struct http_exchange *take(struct http *http)
+static struct http_transfer *take(struct http *http)
 {
-  struct http_exchange *x = http->idle;
+  struct http_transfer *x = http->idle;
   if (x) {
     unlink_from(&http->idle, x);
     http->idle_count--;
@@ -75,7 +75,7 @@ static struct http_exchange *take(struct http *http)
   return x;
 }
 
-void http_release(struct http_exchange *x)
+void http_release(struct http_transfer *x)
 {
   struct http *http = x->owner;
   target_drop(x->target);
@@ -102,7 +102,7 @@ void http_release(struct http_exchange *x)
   http->idle_count++;
 }
 
-static void judge_body(struct http_exchange *x)
+static void judge_body(struct http_transfer *x)
 {
   const struct http_request *r = &x->request;
   bool cut = x->ends_with_tls && !x->tls_closed;
@@ -120,7 +120,7 @@ static void judge_body(struct http_exchange *x)
   x->code = CURLE_WRITE_ERROR;
 }
 
-static void end(struct http_exchange *x)
+static void end(struct http_transfer *x)
 {
   unlink_from(&x->owner->active, x);
   loop_release(x->owner->loop);
@@ -138,7 +138,7 @@ static void end(struct http_exchange *x)
 }
 
 /* The time of a request that is sent again counts from its first sending. */
-static bool keep_deadline(struct http_exchange *x)
+static bool keep_deadline(struct http_transfer *x)
 {
   int64_t timeout = x->request.timeout_ms;
   if (x->request.path || timeout <= 0) return true;
@@ -149,7 +149,7 @@ static bool keep_deadline(struct http_exchange *x)
 
 /* Handles a proxy's 407. For Digest or NTLM the request is sent again, once, since the proxy did
  * not forward it. Basic credentials are sent with the first request, which saves a round trip. */
-static bool negotiate(struct http_exchange *x)
+static bool negotiate(struct http_transfer *x)
 {
   long offered = 0, connect = 0, status = 0, better;
   if (!x->request.proxy || !*x->request.proxy || x->request.may_send || x->request.headed)
@@ -183,7 +183,7 @@ static bool collect(void *arg)
   CURLM *multi = loop_curl(loop);
   while ((message = curl_multi_info_read(multi, &left))) {
     if (message->msg != CURLMSG_DONE) continue;
-    struct http_exchange *x = NULL;
+    struct http_transfer *x = NULL;
     CURLcode code = message->data.result;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &x);
     curl_multi_remove_handle(multi, x->easy);
@@ -228,12 +228,12 @@ void http_close(struct http *http)
 {
   if (!http) return;
   while (http->active) {
-    struct http_exchange *x = http->active;
+    struct http_transfer *x = http->active;
     http_cancel(x);
     http_release(x);
   }
   while (http->idle) {
-    struct http_exchange *x = http->idle;
+    struct http_transfer *x = http->idle;
     unlink_from(&http->idle, x);
     destroy(x);
   }
@@ -253,13 +253,13 @@ static bool find_target(struct http *http, const char *text, struct error *err)
   return true;
 }
 
-static CURLMcode start(struct http_exchange *x)
+static CURLMcode start(struct http_transfer *x)
 {
   x->queued = false;
   return curl_multi_add_handle(x->owner->multi, x->easy);
 }
 
-static void enqueue(struct http_exchange *x)
+static void enqueue(struct http_transfer *x)
 {
   struct http *http = x->owner;
   x->queued = true;
@@ -271,10 +271,10 @@ static void enqueue(struct http_exchange *x)
   http->last_queued = x;
 }
 
-static void dequeue(struct http_exchange *x)
+static void dequeue(struct http_transfer *x)
 {
   struct http *http = x->owner;
-  struct http_exchange **at = &http->first_queued, *before = NULL;
+  struct http_transfer **at = &http->first_queued, *before = NULL;
   while (*at != x) {
     before = *at;
     at = &before->next_queued;
@@ -291,7 +291,7 @@ static bool start_queued(void *arg, int ready)
   if (ready > QUIET && ++http->put_off < MAX_PUT_OFF) return true;
   http->put_off = 0;
   for (int room = STARTS_A_TURN; room > 0 && http->first_queued; room--) {
-    struct http_exchange *x = http->first_queued;
+    struct http_transfer *x = http->first_queued;
     dequeue(x);
     if (start(x) == CURLM_OK) continue;
     x->code = CURLE_FAILED_INIT;
@@ -316,7 +316,7 @@ static bool prepare(struct http *http, struct error *err)
   return true;
 }
 
-static void reset(struct http_exchange *x, const struct http_request *request)
+static void reset(struct http_transfer *x, const struct http_request *request)
 {
   x->target = x->owner->target;
   x->target->holders++;
@@ -334,8 +334,8 @@ static void reset(struct http_exchange *x, const struct http_request *request)
   x->failure = ERROR_INIT;
 }
 
-struct http_exchange *http_send(struct http *http, const struct http_request *request,
-                                void (*done)(void *arg, struct http_exchange *exchange), void *arg,
+struct http_transfer *http_send(struct http *http, const struct http_request *request,
+                                void (*done)(void *arg, struct http_transfer *transfer), void *arg,
                                 struct error *err)
 {
   if (request->body && request->method && strcmp(request->method, "HEAD") == 0) {
@@ -344,7 +344,7 @@ struct http_exchange *http_send(struct http *http, const struct http_request *re
     return NULL; /* libcurl would send a POST */
   }
   if (!prepare(http, err) || !find_target(http, request->url, err)) return NULL;
-  struct http_exchange *x = take(http);
+  struct http_transfer *x = take(http);
   if (!x) {
     error_set(err, ERROR_INTERNAL, "out of memory for a request");
     return NULL;
@@ -375,7 +375,7 @@ struct http_exchange *http_send(struct http *http, const struct http_request *re
   return x;
 }
 
-void http_cancel(struct http_exchange *x)
+void http_cancel(struct http_transfer *x)
 {
   if (x->queued)
     dequeue(x);

@@ -55,7 +55,7 @@ struct http_request {
                                                                  is not taken, or NULL */
 };
 
-struct http_exchange {
+struct http_transfer {
   struct http_request request;
   CURLcode code;  /* CURLE_OK for a complete response */
   bool sent;      /* at least one byte may have left */
@@ -69,7 +69,7 @@ struct http_exchange {
   struct error failure;      /* of writing the file; kind ERROR_NONE when none */
   char text[CURL_ERROR_SIZE];
 
-  void (*done)(void *arg, struct http_exchange *exchange);
+  void (*done)(void *arg, struct http_transfer *transfer);
   void *arg;
   struct http *owner;
   struct http_target *target;
@@ -79,8 +79,8 @@ struct http_exchange {
   size_t start_size;
   bool negotiates;                       /* sent again with Digest or NTLM, as the proxy asked */
   char asked_for[24];                    /* the schemes of a 407 response, "" without one */
-  struct http_exchange *next, *previous; /* under way, or in the pool */
-  struct http_exchange *next_queued;     /* to be started through a proxy when there is room */
+  struct http_transfer *next, *previous; /* under way, or in the pool */
+  struct http_transfer *next_queued;     /* to be started through a proxy when there is room */
   bool queued;
   CURL *easy;
   struct file file;
@@ -102,38 +102,38 @@ void http_close(struct http *http);
 
 /* Starts a request; `done` is called once, from a later loop_turn. NULL with an error when it
  * cannot start. The caller ends it with http_release, in `done` or later. */
-struct http_exchange *http_send(struct http *http, const struct http_request *request,
-                                void (*done)(void *arg, struct http_exchange *exchange), void *arg,
+struct http_transfer *http_send(struct http *http, const struct http_request *request,
+                                void (*done)(void *arg, struct http_transfer *transfer), void *arg,
                                 struct error *err);
 
 /* Stops a request that is not done; `done` is not called. The connection is closed. */
-void http_cancel(struct http_exchange *exchange);
+void http_cancel(struct http_transfer *transfer);
 
 /* Returns the request to the pool. Its fields must not be used afterwards. */
-void http_release(struct http_exchange *exchange);
+void http_release(struct http_transfer *transfer);
 
 /* Sets the error of a request without a complete response (kinds network, timeout,
  * protocol, store). */
-void http_explain(const struct http_exchange *exchange, struct error *err);
+void http_explain(const struct http_transfer *transfer, struct error *err);
 
 /* A word for the failure of a request without a response: "refused" (no connection), "resolve" (a
  * name), "resolve_proxy", "tls", "proxy_auth" (the proxy wants other credentials), "proxy_rules"
  * (its rules do not allow the request), "proxy" (it cannot or will not go on), "timeout", "closed"
  * (the connection ended too early); "" for anything else. */
-const char *http_fault(const struct http_exchange *exchange);
+const char *http_fault(const struct http_transfer *transfer);
 
 /* Microseconds of a finished request (a CURLINFO_…_TIME_T). */
-int64_t http_time(const struct http_exchange *exchange, CURLINFO which);
+int64_t http_time(const struct http_transfer *transfer, CURLINFO which);
 
 #define HTTP_MAX_RETRY_AFTER 86400.0 /* seconds */
 
 /* Seconds that Retry-After asks for: a number, decimals rounded up, or an HTTP date, which counts
  * from the response's own Date where there is one. Negative when it is absent, not readable, below
  * 1 or above HTTP_MAX_RETRY_AFTER. */
-double http_retry_after(struct http_exchange *exchange);
+double http_retry_after(struct http_transfer *transfer);
 
 /* The Date of the response, in seconds since 1970; 0 without one. */
-double http_date(struct http_exchange *exchange);
+double http_date(struct http_transfer *transfer);
 
 /* Whether a URL's host is loopback: 127.0.0.0/8, ::1 or localhost. */
 bool http_is_loopback(const char *url);

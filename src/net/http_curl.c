@@ -11,7 +11,7 @@
 #define MAX_HEAD (256 << 10) /* bytes of header lines, and of the trailers after them */
 #define DOWNLOAD_BUFFER (512 << 10)
 
-bool http_write_file(struct http_exchange *x, const char *bytes, size_t size, bool last)
+bool http_write_file(struct http_transfer *x, const char *bytes, size_t size, bool last)
 {
   const struct http_request *r = &x->request;
   if (!r->scrub) return file_write(&x->file, bytes, size, &x->failure);
@@ -25,7 +25,7 @@ bool http_write_file(struct http_exchange *x, const char *bytes, size_t size, bo
   return true;
 }
 
-static void keep_start(struct http_exchange *x, const char *bytes, size_t size)
+static void keep_start(struct http_transfer *x, const char *bytes, size_t size)
 {
   size_t room = HTTP_START - x->start_size;
   if (size > room) size = room;
@@ -33,7 +33,7 @@ static void keep_start(struct http_exchange *x, const char *bytes, size_t size)
   x->start_size += size;
 }
 
-static bool deliver(struct http_exchange *x, const char *bytes, size_t size)
+static bool deliver(struct http_transfer *x, const char *bytes, size_t size)
 {
   if (x->request.refuse_body) keep_start(x, bytes, size);
   if (x->file.fd >= 0) return http_write_file(x, bytes, size, false);
@@ -47,12 +47,12 @@ static bool deliver(struct http_exchange *x, const char *bytes, size_t size)
 static size_t on_body(char *bytes, size_t one, size_t size, void *arg)
 {
   (void)one;
-  struct http_exchange *x = arg;
+  struct http_transfer *x = arg;
   bool taken = x->decoder ? decoder_take(x, bytes, size, deliver) : deliver(x, bytes, size);
   return taken ? size : CURL_WRITEFUNC_ERROR;
 }
 
-static bool is_welcome(struct http_exchange *x)
+static bool is_welcome(struct http_transfer *x)
 {
   const char *type = NULL;
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_TYPE, &type);
@@ -63,14 +63,14 @@ static bool is_welcome(struct http_exchange *x)
 
 static void on_tls_event(const SSL *ssl, int where, int value)
 {
-  struct http_exchange *x = SSL_get_app_data(ssl);
+  struct http_transfer *x = SSL_get_app_data(ssl);
   bool alert = (where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT;
   if (alert && (value & 0xff) == SSL_AD_CLOSE_NOTIFY) x->tls_closed = true;
 }
 
 /* A body without length and chunks is complete only if TLS is closed properly, which libcurl does
  * not check. Such a connection ends with this request. */
-static void watch_tls(struct http_exchange *x)
+static void watch_tls(struct http_transfer *x)
 {
   long version = 0;
   curl_off_t length = -1;
@@ -90,7 +90,7 @@ static void watch_tls(struct http_exchange *x)
   x->ends_with_tls = true;
 }
 
-static bool head_complete(struct http_exchange *x)
+static bool head_complete(struct http_transfer *x)
 {
   curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->status);
   if (x->status < 200 || (x->request.redirects > 0 && x->status / 100 == 3)) return true;
@@ -108,7 +108,7 @@ static bool head_complete(struct http_exchange *x)
 static size_t on_header(char *line, size_t one, size_t size, void *arg)
 {
   (void)one;
-  struct http_exchange *x = arg;
+  struct http_transfer *x = arg;
   if (size <= 2 && (size == 0 || line[0] == '\r' || line[0] == '\n'))
     return head_complete(x) ? size : 0;
   if (x->has_head && (x->trailer_bytes += size) > MAX_HEAD) return 0;
@@ -121,7 +121,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg)
 static int on_prereq(void *arg, char *remote, char *local, int remote_port, int local_port)
 {
   (void)remote, (void)local, (void)remote_port, (void)local_port;
-  struct http_exchange *x = arg;
+  struct http_transfer *x = arg;
   if (x->sends++ == 0) {
     if (x->request.may_send && !x->request.may_send(x->arg)) return CURL_PREREQFUNC_ABORT;
     x->sent = true;
@@ -139,7 +139,7 @@ static bool may_connect(const struct http_request *r, const struct sockaddr *to)
 /* The checked address is the one that is connected to, so that a second lookup cannot change it. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-  struct http_exchange *x = arg;
+  struct http_transfer *x = arg;
   if (may_connect(&x->request, &address->addr))
     return loop_open_socket(x->owner->loop, (int)purpose, address);
   x->kept_in = true;
@@ -151,7 +151,7 @@ static int on_close(void *loop, curl_socket_t fd)
   return loop_close_socket(loop, fd);
 }
 
-void options_set_once(struct http_exchange *x)
+void options_set_once(struct http_transfer *x)
 {
   CURL *easy = x->easy;
   struct loop *loop = x->owner->loop;
@@ -209,7 +209,7 @@ static void set_times(CURL *easy, const struct http_request *r)
 }
 
 /* Without its proxy a request would go to the target directly. */
-static CURLcode set_route(struct http_exchange *x, const struct http_request *r)
+static CURLcode set_route(struct http_transfer *x, const struct http_request *r)
 {
   const char *proxy = r->proxy ? r->proxy : x->target->loopback || r->public_only ? "" : NULL;
   bool through = proxy && *proxy;
@@ -225,7 +225,7 @@ static CURLcode set_route(struct http_exchange *x, const struct http_request *r)
   return curl_easy_setopt(x->easy, CURLOPT_NOPROXY, through ? "" : NULL);
 }
 
-CURLcode options_set(struct http_exchange *x)
+CURLcode options_set(struct http_transfer *x)
 {
   const struct http_request *r = &x->request;
   CURL *easy = x->easy;

@@ -24,7 +24,7 @@ void decoder_close(struct http_decoder *decoder)
   free(decoder);
 }
 
-bool decoder_open(struct http_exchange *x)
+bool decoder_open(struct http_transfer *x)
 {
   struct curl_header *header;
   decoder_close(x->decoder);
@@ -55,14 +55,14 @@ static bool is_raw(const unsigned char *bytes, size_t size)
   return size > 1 && (bytes[0] << 8 | bytes[1]) % 31 != 0;
 }
 
-static bool fail_damaged(struct http_exchange *x, const char *why)
+static bool fail_damaged(struct http_transfer *x, const char *why)
 {
   error_set(&x->failure, ERROR_PROTOCOL, "the compressed body is damaged: %s", why);
   return false;
 }
 
 /* gzip allows several members in a row. */
-static bool next_member(struct http_exchange *x)
+static bool next_member(struct http_transfer *x)
 {
   struct http_decoder *d = x->decoder;
   if (!d->gzip || inflateReset(&d->stream) != Z_OK) return fail_damaged(x, "bytes follow its end");
@@ -70,8 +70,8 @@ static bool next_member(struct http_exchange *x)
   return true;
 }
 
-bool decoder_take(struct http_exchange *x, const char *bytes, size_t size,
-                  bool (*deliver)(struct http_exchange *x, const char *bytes, size_t size))
+bool decoder_take(struct http_transfer *x, const char *bytes, size_t size,
+                  bool (*deliver)(struct http_transfer *x, const char *bytes, size_t size))
 {
   struct http_decoder *d = x->decoder;
   z_stream *z = &d->stream;
@@ -97,7 +97,7 @@ bool decoder_take(struct http_exchange *x, const char *bytes, size_t size,
 }
 
 /* A body without a byte is whole where its length or its framing says so. */
-static bool is_empty_whole(const struct http_exchange *x)
+static bool is_empty_whole(const struct http_transfer *x)
 {
   long version = 0;
   curl_off_t length = -1;
@@ -109,7 +109,7 @@ static bool is_empty_whole(const struct http_exchange *x)
          curl_easy_header(x->easy, "Transfer-Encoding", 0, CURLH_HEADER, -1, &header) == CURLHE_OK;
 }
 
-bool decoder_is_whole(const struct http_exchange *x)
+bool decoder_is_whole(const struct http_transfer *x)
 {
   const struct http_decoder *d = x->decoder;
   if (!d || d->ended) return true;

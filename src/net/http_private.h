@@ -17,11 +17,11 @@ struct http_target {
 struct http {
   struct loop *loop;
   CURLM *multi;
-  struct http_exchange *active, *idle;
+  struct http_transfer *active, *idle;
   size_t idle_count;
   struct http_target *target; /* of the last request: most requests repeat the URL */
   char *ca;
-  struct http_exchange *first_queued, *last_queued; /* linked and held like active ones */
+  struct http_transfer *first_queued, *last_queued; /* linked and held like active ones */
   struct loop_starter starter;
   int put_off; /* turns in a row */
 };
@@ -34,23 +34,23 @@ void target_drop(struct http_target *target);
 
 /* Sets what never changes for a handle, and what this request wants. The latter reports the first
  * failure of an option that decides where the request goes or what it is. */
-void options_set_once(struct http_exchange *exchange);
-CURLcode options_set(struct http_exchange *exchange);
+void options_set_once(struct http_transfer *transfer);
+CURLcode options_set(struct http_transfer *transfer);
 
 /* The decoder of a body, from its Content-Encoding: none for a plain one. False with x->failure for
  * an encoding that was not asked for. */
-bool decoder_open(struct http_exchange *exchange);
+bool decoder_open(struct http_transfer *transfer);
 void decoder_close(struct http_decoder *decoder);
 
 /* Decodes bytes and delivers what they hold. False where delivering fails, or with x->failure for
  * a damaged body. */
-bool decoder_take(struct http_exchange *exchange, const char *bytes, size_t size,
-                  bool (*deliver)(struct http_exchange *exchange, const char *bytes, size_t size));
+bool decoder_take(struct http_transfer *transfer, const char *bytes, size_t size,
+                  bool (*deliver)(struct http_transfer *transfer, const char *bytes, size_t size));
 
 /* False while the body's compressed stream has not ended. */
-bool decoder_is_whole(const struct http_exchange *exchange);
+bool decoder_is_whole(const struct http_transfer *transfer);
 
 /* Writes received bytes to the request's file, through its scrub; `last` writes those held back. */
-bool http_write_file(struct http_exchange *exchange, const char *bytes, size_t size, bool last);
+bool http_write_file(struct http_transfer *transfer, const char *bytes, size_t size, bool last);
 
 #endif

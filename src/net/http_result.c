@@ -6,7 +6,7 @@
 
 #include "base/datetime.h"
 
-void http_explain(const struct http_exchange *x, struct error *err)
+void http_explain(const struct http_transfer *x, struct error *err)
 {
   /* The text may be of an earlier connection where these ended it. */
   bool own = x->text[0] && x->code != CURLE_TOO_MANY_REDIRECTS && x->code != CURLE_OUT_OF_MEMORY;
@@ -45,7 +45,7 @@ void http_explain(const struct http_exchange *x, struct error *err)
 
 /* What a SOCKS proxy refused. libcurl keeps the value of an earlier request unless the code says
  * that this one failed there. */
-static const char *socks_fault(const struct http_exchange *x)
+static const char *socks_fault(const struct http_transfer *x)
 {
   long socks = CURLPX_OK;
   if (x->code != CURLE_PROXY) return NULL;
@@ -76,7 +76,7 @@ static const char *socks_fault(const struct http_exchange *x)
 }
 
 /* What the proxy responded to CONNECT. tinyproxy has 401 for wrong credentials. */
-static const char *connect_fault(const struct http_exchange *x)
+static const char *connect_fault(const struct http_transfer *x)
 {
   long connect = 0;
   curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
@@ -85,14 +85,14 @@ static const char *connect_fault(const struct http_exchange *x)
 }
 
 /* libcurl has one code for every timeout; its text names the one of the name server. */
-static bool timed_out_resolving(const struct http_exchange *x)
+static bool timed_out_resolving(const struct http_transfer *x)
 {
   static const char resolving[] = "Resolving timed out";
   return x->code == CURLE_OPERATION_TIMEDOUT &&
          strncmp(x->text, resolving, sizeof resolving - 1) == 0;
 }
 
-const char *http_fault(const struct http_exchange *x)
+const char *http_fault(const struct http_transfer *x)
 {
   const char *fault = socks_fault(x);
   if (!fault) fault = connect_fault(x);
@@ -122,7 +122,7 @@ const char *http_fault(const struct http_exchange *x)
   }
 }
 
-int64_t http_time(const struct http_exchange *x, CURLINFO which)
+int64_t http_time(const struct http_transfer *x, CURLINFO which)
 {
   curl_off_t time = 0;
   curl_easy_getinfo(x->easy, which, &time);
@@ -185,7 +185,7 @@ static bool read_http_date(const char *text, size_t size, double *seconds)
   return time >= 0;
 }
 
-double http_retry_after(struct http_exchange *x)
+double http_retry_after(struct http_transfer *x)
 {
   struct curl_header *header;
   double seconds, now = http_date(x);
@@ -199,7 +199,7 @@ double http_retry_after(struct http_exchange *x)
   return seconds >= 1 && seconds <= HTTP_MAX_RETRY_AFTER ? seconds : -1;
 }
 
-static double read_date(const struct http_exchange *x)
+static double read_date(const struct http_transfer *x)
 {
   struct curl_header *date;
   double seconds;
@@ -207,7 +207,7 @@ static double read_date(const struct http_exchange *x)
   return read_http_date(date->value, strlen(date->value), &seconds) ? seconds : 0;
 }
 
-double http_date(struct http_exchange *x)
+double http_date(struct http_transfer *x)
 {
   if (x->date < 0) x->date = read_date(x);
   return x->date;

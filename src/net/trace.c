@@ -62,8 +62,8 @@ static bool add_time(struct buffer *line)
   return buffer_print(line, "{\"time\":\"%s.%03ldZ\"", text, now.tv_nsec / 1000000);
 }
 
-static bool add_exchange(struct buffer *line, const char *endpoint, int attempt,
-                         const struct http_exchange *x)
+static bool add_transfer(struct buffer *line, const char *endpoint, int attempt,
+                         const struct http_transfer *x)
 {
   struct error err = ERROR_INIT;
   if (x->code != CURLE_OK) http_explain(x, &err);
@@ -78,13 +78,13 @@ static bool add_exchange(struct buffer *line, const char *endpoint, int attempt,
          buffer_add_text(line, "}\n");
 }
 
-void trace_exchange(struct trace *trace, const char *endpoint, int attempt,
-                    const struct http_exchange *exchange)
+void trace_transfer(struct trace *trace, const char *endpoint, int attempt,
+                    const struct http_transfer *transfer)
 {
   if (!trace || trace->failed) return;
   struct buffer *line = &trace->line;
   line->size = 0;
-  bool done = add_exchange(line, endpoint, attempt, exchange);
+  bool done = add_transfer(line, endpoint, attempt, transfer);
   if (done) {
     size_t size = trace->scrub(trace->secret, line->data, line->size);
     done = write(trace->fd, line->data, size) == (ssize_t)size;

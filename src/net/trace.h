@@ -19,7 +19,7 @@ void trace_close(struct trace *trace);
 
 /* Writes a line for a finished request. `endpoint` may be NULL. The first failure to write is
  * reported on standard error. */
-void trace_exchange(struct trace *trace, const char *endpoint, int attempt,
-                    const struct http_exchange *exchange);
+void trace_transfer(struct trace *trace, const char *endpoint, int attempt,
+                    const struct http_transfer *transfer);
 
 #endif
