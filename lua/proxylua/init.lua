@@ -173,9 +173,10 @@ end
 -- @function px.request
 -- @param request table: `method` ("GET"), `path` below the base URL, `query` (table), `json` (the
 --   body); `max_price`, above 0: the most that it may cost. It is required for all methods but GET
---   and HEAD unless the path belongs to an endpoint, and reserved as if it were spent; `key`, as
---   for px.orders.create; `timeout` and `max_wait` in seconds. A path consists of letters, digits
---   and - _ ~ . / without empty segments; a query may follow it
+--   and HEAD unless the path belongs to an endpoint, and counts as spent unless balance and
+--   transactions show afterwards what it cost; `key`, as for px.orders.create; `timeout` and
+--   `max_wait` in seconds. A path consists of letters, digits and - _ ~ . / without empty segments;
+--   a query may follow it
 -- @return the decoded data of the response
 -- @raise what every call raises
 -- @usage local list = px.request{ path = "/orders", query = { status = "active" } }

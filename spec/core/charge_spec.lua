@@ -197,6 +197,54 @@ describe("a purchase", function()
     assert.equal(2, sent)
   end)
 
+  -- A server that sells at a path which the table does not have: each list is what the endpoint
+  -- responds before the purchase and after it. Then tries to buy for 7 of the 9 that may be spent.
+  local function buy_raw(transactions, balances)
+    local answers = { ["/gifts"] = servers.ok('{"success":true,"data":{"done":true}}') }
+    answers["/account/transactions"], answers["/account"] = {}, {}
+    for at, text in ipairs(transactions) do
+      answers["/account/transactions"][at] = servers.ok(('{"success":true,"data":[%s],"meta":'
+        .. '{"page":1,"perPage":100,"total":%d,"totalPages":1}}'):format(text, at))
+    end
+    for at, balance in ipairs(balances) do
+      answers["/account"][at] = servers.ok(
+        ('{"success":true,"data":{"id":"acc_1","balance":"%s"}}'):format(balance))
+    end
+    local server = servers.start(answers)
+    local result = program.run({ "-e", [[
+      local px = require "proxylua"
+      px.request{ method = "POST", path = "/gifts", json = {}, max_price = 5, key = "gift" }
+      local entry = px.journal.get("gift")
+      local _, err = px.try(px.request, { method = "POST", path = "/gifts", json = {},
+        max_price = 7 })
+      print(entry.state, entry.price, err and err.kind or "bought")]] }, {
+      home = program.folder(), env = {
+        PROXYLUA_BASE_URL = server.url, PROXYLUA_API_KEY = "sk_live_0123456789abcdef",
+        PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "9" } })
+    local requests = #server:requests()
+    server:stop()
+    return result.out, requests, result.err
+  end
+
+  local OLD = '{"id":"txn_1","type":"charge","amount":"4.00","order_id":"ord_1"}'
+  local NEW = '{"id":"txn_2","type":"charge","amount":"1.50"}'
+
+  it("by a path that is not known counts what transactions and balance show", function()
+    local out, requests, err = buy_raw({ OLD, NEW .. "," .. OLD }, { "9.30", "7.80" })
+    assert.equal("placed\t1.50\tbought\n", out, err)
+    assert.is_true(requests <= 2 * 6, requests)
+  end)
+
+  it("by a path that is not known stays counted at max_price if the balance differs", function()
+    local out, _, err = buy_raw({ OLD, NEW .. "," .. OLD }, { "9.30", "9.30" })
+    assert.equal("placed\tnil\tspend_refused\n", out, err)
+  end)
+
+  it("by a path that is not known stays counted at max_price if nothing shows it", function()
+    local out, _, err = buy_raw({ OLD, OLD }, { "9.30", "7.80" })
+    assert.equal("placed\tnil\tspend_refused\n", out, err)
+  end)
+
   it("by path is quoted for what is sent, and nothing else can be sent", function()
     local id = sandbox:eval(("return px.orders.create{ %s }.id"):format(BUY))
     local bad = { "{ a = { period = 1 }, period = 360 }", "{ period = 1.5 }", "'x'",

@@ -269,7 +269,7 @@ static void on_account(void *arg, struct client_call *call)
   note_time(charge);
   before->has_balance =
       flow_read_money(call->exchange, RECORD_ACCOUNT, "balance", &before->balance);
-  if (before->has_balance)
+  if (before->has_balance || !charge->request.endpoint)
     take_balance(charge);
   else
     flow_fail(charge, ERROR_PROTOCOL, "the response has no balance; nothing was bought");
@@ -319,7 +319,7 @@ static void ask_balance(struct flow *charge)
  * outcome may stay unknown if the response is lost. After any other failure nothing is sent. */
 static void on_transactions(struct flow *charge, bool ok)
 {
-  if (!ok && !is_denied(charge)) {
+  if (!ok && !is_denied(charge) && charge->request.endpoint) {
     flow_fail_with(charge, charge->call);
     return;
   }
@@ -363,7 +363,7 @@ void flow_take_baseline(struct flow *charge)
   snapshot_free(&charge->before);
   charge->before.expires_at = expires_at;
   reconcile_rows_free(&charge->orders);
-  if (flow_is_extension(charge))
+  if (flow_is_extension(charge) || !charge->request.endpoint)
     ask_transactions(charge);
   else
     flow_walk_orders(charge, &charge->orders, hint_of(charge, &charge->left.baseline.orders), NULL,
@@ -392,12 +392,11 @@ static void on_check(void *arg, struct client_call *call)
   }
 }
 
-/* For a path that the table does not have, reconciliation is impossible. */
+/* For a path that the table does not have, reconciliation is impossible: its baseline shows what it
+ * costs, and it can do without. */
 void flow_snapshot(struct flow *charge)
 {
-  if (!charge->request.endpoint)
-    flow_send(charge);
-  else if (flow_can_reuse_baseline(charge))
+  if (charge->request.endpoint && flow_can_reuse_baseline(charge))
     flow_ask(charge, "account.get", "/account", NULL, NULL, on_check);
   else
     flow_take_baseline(charge);

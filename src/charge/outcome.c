@@ -124,7 +124,7 @@ static void settle_placed(struct flow *charge, money price, const char *note)
 {
   bool known = price != JOURNAL_NO_PRICE && price >= charge->public.quote;
   if (known) flow_check_price(charge, price);
-  charge->price_wanted = !known && charge->request.endpoint &&
+  charge->price_wanted = !known && charge->before.has_balance &&
                          (flow_is_extension(charge) || charge->before.reused == 0);
   flow_settle(charge, JOURNAL_PLACED, known ? price : JOURNAL_NO_PRICE, note);
 }

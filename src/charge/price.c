@@ -1,5 +1,6 @@
 /* The cost of a placed charge whose response has no price, as with every extension: the
- * transactions for its order show it. Until they do, the quote counts. */
+ * transactions for its order show it. Of a request whose path the table does not have, the balance
+ * must agree. Until they do, the quote counts. */
 #include <string.h>
 
 #include "charge/crash_point.h"
@@ -45,6 +46,32 @@ static bool sum_transactions(const struct flow *charge, money *sum)
   return charges == 1 && *sum >= 0;
 }
 
+/* Whether a transaction names an order of another charge. */
+static bool is_anothers(const struct flow *charge, size_t row)
+{
+  const struct journal_list *settled = &charge->recovery.review.settled;
+  const char *named = reconcile_text(&charge->transactions, row, TRANSACTION_ORDER_ID);
+  for (size_t i = 0; named && i < settled->count; i++)
+    if (settled->entries[i].order_id && strcmp(settled->entries[i].order_id, named) == 0)
+      return true;
+  return false;
+}
+
+/* The only new charge. False if there is none, or more than one. */
+static bool find_new_charge(const struct flow *charge, money *sum)
+{
+  const struct reconcile_rows *rows = &charge->transactions;
+  const struct ids *known = &charge->before.transactions.known;
+  int charges = 0;
+  for (size_t row = 0; row < rows->count; row++) {
+    if (flow_is_known(charge, row, known) || is_anothers(charge, row)) continue;
+    if (!reconcile_takes_money(reconcile_text(rows, row, TRANSACTION_TYPE))) continue;
+    if (!flow_read_amount(charge, row, sum)) return false;
+    charges++;
+  }
+  return charges == 1;
+}
+
 static void on_amended(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, amend);
@@ -56,20 +83,47 @@ static void on_amended(struct store_job *job)
   flow_end(charge);
 }
 
-static void on_transactions(struct flow *charge, bool ok)
+static void stop_timer(struct flow *charge)
 {
-  money price;
   if (charge->sleeping) loop_timer_clear(charge->owner->settings.loop, &charge->timer);
   charge->sleeping = false;
-  if (!ok || !sum_transactions(charge, &price)) {
-    flow_end(charge);
-    return;
-  }
+}
+
+static void amend(struct flow *charge, money price)
+{
   flow_check_price(charge, price);
   charge->amend =
       (struct journal_amend){.job.done = on_amended, .id = charge->entry, .price = price};
   charge->working = true;
   journal_amend(charge->owner->settings.store, &charge->amend);
+}
+
+static void on_balance(void *arg, struct client_call *call)
+{
+  struct flow *charge = arg;
+  money price, balance, fall;
+  flow_take_over(charge, call);
+  stop_timer(charge);
+  if (call->error.kind == ERROR_NONE && find_new_charge(charge, &price) &&
+      flow_read_money(call->exchange, RECORD_ACCOUNT, "balance", &balance) &&
+      money_subtract(charge->before.balance, balance, &fall) && fall == price)
+    amend(charge, price);
+  else
+    flow_end(charge);
+}
+
+static void on_transactions(struct flow *charge, bool ok)
+{
+  money price;
+  if (ok && !charge->request.endpoint && find_new_charge(charge, &price)) {
+    flow_ask(charge, "account.get", "/account", NULL, NULL, on_balance);
+    return;
+  }
+  stop_timer(charge);
+  if (ok && charge->request.endpoint && sum_transactions(charge, &price))
+    amend(charge, price);
+  else
+    flow_end(charge);
 }
 
 static void on_too_late(void *arg)

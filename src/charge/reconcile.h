@@ -171,6 +171,7 @@ enum reconcile_refund reconcile_refund_of(const struct reconcile_case *c, size_t
 bool reconcile_is_first_charge(const struct reconcile_case *c, const char *order_id);
 
 /* Whether a transaction may have taken money: any that is not known to bring some in. */
+bool reconcile_takes_money(const char *type);
 bool reconcile_is_charge(const struct reconcile_case *c, size_t row);
 
 /* The time of an entry's transaction, as the API writes it; NULL unless that transaction is

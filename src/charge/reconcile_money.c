@@ -30,11 +30,16 @@ static bool is_refund(const struct reconcile_case *c, size_t row)
   return is_among(text_of(c, row, TRANSACTION_TYPE), (const char *const[]){"refund", NULL});
 }
 
-bool reconcile_is_charge(const struct reconcile_case *c, size_t row)
+bool reconcile_takes_money(const char *type)
 {
   static const char *const incoming[] = {"refund", "deposit", "topup", "top_up",
                                          "top-up", "credit",  "bonus", NULL};
-  return !is_among(text_of(c, row, TRANSACTION_TYPE), incoming);
+  return !is_among(type, incoming);
+}
+
+bool reconcile_is_charge(const struct reconcile_case *c, size_t row)
+{
+  return reconcile_takes_money(text_of(c, row, TRANSACTION_TYPE));
 }
 
 /* The amount without its sign, since servers differ in the signs they use. */
