@@ -111,8 +111,10 @@ function M.created(context, order)
   return M.record(context, 201, "order", { id = order.id })
 end
 
+-- A list without pages is one page.
 local function wrapped_list(list, page)
-  local meta = page and {
+  page = page or { page = 1, limit = math.max(1, #list), total = #list }
+  local meta = {
     page = page.page, perPage = page.limit, total = page.total,
     totalPages = (page.total + page.limit - 1) // page.limit,
   }

@@ -404,8 +404,8 @@ static void push_marked(lua_State *L, const struct plugin *plugin, const char *t
   luaL_pushresult(&marked);
 }
 
-/* Those of the errors that its questions ended with, and those that it makes in its own process:
- * with with another one it would choose the exit code. */
+/* The kinds of the errors that its questions ended with, and of those that it makes in its own
+ * process: with another kind it would choose the exit code. */
 static bool may_raise(const struct plugin *plugin, enum error_kind kind)
 {
   unsigned own = 1u << ERROR_USAGE | 1u << ERROR_TIMEOUT;
