@@ -211,7 +211,7 @@ static void finish_call(struct proxylua_call *call)
 {
   struct client_call *finished = call->call;
   const struct endpoint *endpoint = finished->request.endpoint;
-  struct http_exchange *x = finished->exchange;
+  struct http_transfer *x = finished->exchange;
   struct error err = finished->error;
   if (err.kind != ERROR_NONE && x)
     explain(&x->json, &x->body, &err);
