@@ -82,7 +82,7 @@ describe("A wait for the limits", function()
       print " done"]], { "--verbose" }))
     assert.matches("waiting for the general limit, 2 s", text, 1, true)
     assert.equal("half a line", shown:match("^half a line"))
-    local rest = shown:gsub("proxylua: limit general: waiting for a slot, 2%.3 s\n", "", 1)
+    local rest = shown:gsub("proxylua: limit general: waiting for a slot, 2%.%d s\n", "", 1)
     assert.matches("^half a line, its end\nan error\nanother program\n%.+ done\n$", rest)
   end)
 

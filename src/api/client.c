@@ -201,10 +201,10 @@ static void after_backoff(void *arg)
   take_slots(call);
 }
 
-static void tell(const struct client_call *call, const char *format, ...)
+static void report(const struct client_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static void tell(const struct client_call *call, const char *format, ...)
+static void report(const struct client_call *call, const char *format, ...)
 {
   const struct client_settings *settings = &call->client->settings;
   if (!settings->tell) return;
@@ -243,8 +243,8 @@ static bool try_again(struct client_call *call)
   int64_t wait = died_idle(call->exchange) ? 0 : jitter(call->attempts);
   if (wait >= call->left_us) return false;
   if (!loop_timer_set(call->client->loop, &call->timer, wait, after_backoff, call)) return false;
-  tell(call, "%s; attempt %d of %d in %.1f s", call->error.message, call->attempts + 1, ATTEMPTS,
-       (double)wait / 1e6);
+  report(call, "%s; attempt %d of %d in %.1f s", call->error.message, call->attempts + 1, ATTEMPTS,
+         (double)wait / 1e6);
   settle_slots(call);
   drop_transfer(call);
   call->began_us = loop_clock();
@@ -299,8 +299,8 @@ static void take_pause(struct client_call *call)
 {
   double asked = http_retry_after(call->exchange);
   double seconds = limiter_refused(&call->ticket, asked);
-  tell(call, "the API responded with 429 and %s; the pause is %.0f s",
-       asked > 0 ? "a Retry-After" : "without a usable Retry-After", seconds);
+  report(call, "the API responded with 429 and %s; the pause is %.0f s",
+         asked > 0 ? "a Retry-After" : "without a usable Retry-After", seconds);
   call->has_slots = false;
   call->refused += seconds;
   bool often = ++call->refusals > 1; /* a single long pause is the limiter's to judge */
@@ -471,7 +471,7 @@ static int64_t transfer_time(const struct client_call *call)
 /* The process, the machine or the store was suspended. Another request may have the slots now. */
 static void take_others(struct client_call *call)
 {
-  tell(call, "its rate-limit slots expired before it was sent; waiting for new ones");
+  report(call, "its rate-limit slots expired before it was sent; waiting for new ones");
   settle_slots(call);
   drop_transfer(call);
   call->late = false;

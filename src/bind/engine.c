@@ -138,7 +138,7 @@ void engine_configure(lua_State *L, int index)
   check_base_url(L, engine);
 }
 
-static void tell(void *arg, const char *text)
+static void report(void *arg, const char *text)
 {
   struct engine *engine = arg;
   countdown_hide(&engine->countdown);
@@ -147,7 +147,7 @@ static void tell(void *arg, const char *text)
 }
 
 /* A process that only slows down looks like one that hangs: the reason is not left to --verbose. */
-static void tell_of_pacing(struct engine *engine, const struct limiter_news *news)
+static void report_pacing(struct engine *engine, const struct limiter_news *news)
 {
   char text[300];
   long minutes = (long)ceil(news->seconds / 60);
@@ -155,22 +155,22 @@ static void tell_of_pacing(struct engine *engine, const struct limiter_news *new
            "requests wait for each other (limit %s: one in %.2g s), since the API responded with "
            "429 to this key before; normal speed in %ld minute%s",
            news->scope, news->pace, minutes, minutes == 1 ? "" : "s");
-  tell(engine, text);
+  report(engine, text);
 }
 
-static void tell_of_wait(void *arg, const struct limiter_news *news)
+static void report_wait(void *arg, const struct limiter_news *news)
 {
   struct engine *engine = arg;
   char text[200];
   if (news->what == LIMITER_PACED) {
-    tell_of_pacing(engine, news);
+    report_pacing(engine, news);
     return;
   }
   if (!engine->verbose) return;
   snprintf(text, sizeof text, "limit %s: %s, %.1f s", news->scope,
            news->what == LIMITER_PAUSE ? "the API asked for a pause" : "waiting for a slot",
            news->seconds);
-  tell(engine, text);
+  report(engine, text);
 }
 
 bool engine_find_key(struct runtime *runtime, struct engine *engine, struct error *err)
@@ -206,13 +206,13 @@ static bool open_parts(struct engine *engine, struct error *err)
                                           .max_wait = engine->max_wait,
                                           .sandbox = engine->sandbox,
                                           .verbose = engine->verbose,
-                                          .tell = tell,
+                                          .tell = report,
                                           .tell_arg = engine,
                                           .charge = {.allowance = engine->allowance,
                                                      .dry_run = engine->dry_run,
                                                      .timeout = engine->timeout,
                                                      .settle = engine->settle,
-                                                     .tell = tell,
+                                                     .tell = report,
                                                      .tell_arg = engine,
                                                      .placed_late = api_on_late_charge,
                                                      .placed_late_arg = engine->ask.runtime,
@@ -227,7 +227,7 @@ static bool open_parts(struct engine *engine, struct error *err)
 static void watch_waits(struct engine *engine)
 {
   struct limiter *limiter = engine->parts.limiter;
-  if (engine->verbose || !engine->quiet) limiter_on_wait(limiter, tell_of_wait, engine);
+  if (engine->verbose || !engine->quiet) limiter_on_wait(limiter, report_wait, engine);
   if (!engine->quiet && countdown_possible())
     limiter_on_next(limiter, countdown_set, &engine->countdown);
 }

@@ -74,25 +74,25 @@ int64_t limiter_wake_at(const struct limiter *limiter, unsigned set)
 }
 
 /* The rest of the ticket's max_wait, in seconds; the longest pause if it has none. */
-static double patience(const struct limiter_ticket *ticket, int64_t now)
+static double remaining_wait(const struct limiter_ticket *ticket, int64_t now)
 {
   if (ticket->max_wait < 0) return ticket->limiter->max_pause;
   return ticket->max_wait - (double)(now - ticket->since) / 1e6;
 }
 
-static bool is_hopeless(const struct limiter_ticket *ticket, int64_t now)
+static bool is_expired(const struct limiter_ticket *ticket, int64_t now)
 {
   int64_t pause = limiter_pause_left(ticket->limiter, ticket->scopes, now);
   int64_t wait =
       ticket->max_wait < 0 ? pause : limiter_wake_at(ticket->limiter, ticket->scopes) - now;
-  return wait > 0 && (double)wait / 1e6 > patience(ticket, now);
+  return wait > 0 && (double)wait / 1e6 > remaining_wait(ticket, now);
 }
 
 static void set_aside(struct limiter_ticket *ticket)
 {
   struct limiter *limiter = ticket->limiter;
   take_out(ticket);
-  append(&limiter->hopeless, ticket);
+  append(&limiter->expired, ticket);
 }
 
 static void explain(const struct limiter_ticket *ticket, struct error *err)
@@ -116,7 +116,7 @@ static void on_deadline(void *arg)
 
 static bool set_deadline(struct limiter_ticket *ticket, int64_t now)
 {
-  double left = patience(ticket, now) * 1e6;
+  double left = remaining_wait(ticket, now) * 1e6;
   return ticket->max_wait < 0 || left > 1e15 ||
          loop_timer_set(ticket->limiter->loop, &ticket->deadline, (int64_t)left, on_deadline,
                         ticket);
@@ -125,23 +125,23 @@ static bool set_deadline(struct limiter_ticket *ticket, int64_t now)
 void limiter_wait(struct limiter_ticket *ticket, int64_t now)
 {
   ticket->waiting = true;
-  bool hopeless = is_hopeless(ticket, now);
-  if (!hopeless) limiter_tell_wait(ticket, now);
-  if (hopeless || !set_deadline(ticket, now)) set_aside(ticket);
+  bool expired = is_expired(ticket, now);
+  if (!expired) limiter_tell_wait(ticket, now);
+  if (expired || !set_deadline(ticket, now)) set_aside(ticket);
 }
 
 /* In two steps, since a ticket's function may take others out of the queues. */
-void limiter_fail_hopeless(struct limiter *limiter)
+void limiter_fail_expired(struct limiter *limiter)
 {
   int64_t now = loop_clock();
   for (unsigned set = 1; set < LIMITER_SETS; set++) {
     if (limiter_pause_left(limiter, set, now) == 0) continue;
     for (struct limiter_ticket *next, *ticket = limiter->queues[set].first; ticket; ticket = next) {
       next = ticket->next;
-      if (is_hopeless(ticket, now)) set_aside(ticket);
+      if (is_expired(ticket, now)) set_aside(ticket);
     }
   }
-  for (struct limiter_ticket *ticket; (ticket = limiter->hopeless.first);) {
+  for (struct limiter_ticket *ticket; (ticket = limiter->expired.first);) {
     struct error err;
     explain(ticket, &err);
     limiter_fail(ticket, &err);
@@ -230,7 +230,7 @@ void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsign
   append(&limiter->queues[scopes], ticket);
   if (limiter_wake_at(limiter, scopes) > ticket->since) {
     limiter_wait(ticket, ticket->since);
-    limiter_fail_hopeless(limiter);
+    limiter_fail_expired(limiter);
   }
   limiter_pump(limiter);
 }
@@ -320,7 +320,7 @@ double limiter_refused(struct limiter_ticket *ticket, double retry_after)
     if (limiter_has(ticket->scopes, i) && limiter->paused_until[i] < until)
       limiter->paused_until[i] = until;
   limiter->trying |= ticket->scopes;
-  limiter_fail_hopeless(limiter);
+  limiter_fail_expired(limiter);
   limiter_pump(limiter);
   return (double)pause / 1e6;
 }

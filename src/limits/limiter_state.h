@@ -32,8 +32,8 @@ struct limiter {
   int64_t next_told; /* the time reported last, 0: none */
 
   struct limiter_queue queues[LIMITER_SETS];
-  struct limiter_queue hopeless; /* tickets that will receive an error */
-  uint64_t numbers;              /* numbers of tickets, in their order */
+  struct limiter_queue expired; /* tickets that will receive an error */
+  uint64_t numbers;             /* numbers of tickets, in their order */
   struct loop_timer wake;
   bool busy; /* functions of tickets run: handle new events afterwards */
   bool closed;
@@ -84,7 +84,7 @@ void limiter_fail(struct limiter_ticket *ticket, const struct error *err);
 void limiter_wait(struct limiter_ticket *ticket, int64_t now);
 
 /* Fails the marked tickets, and all whose max_wait is shorter than a pause. */
-void limiter_fail_hopeless(struct limiter *limiter);
+void limiter_fail_expired(struct limiter *limiter);
 
 /* Adds what the next job writes to the store. */
 void limiter_add_ending(struct limiter *limiter, const struct slots_ending *ending);

@@ -174,7 +174,7 @@ static void on_done(struct store_job *job)
     limiter_note_taken(limiter, now);
     for (size_t k = 0; k < limiter->job.taking_count; k++) hand_out(limiter, k, now);
     tell_waiters(limiter, now);
-    limiter_fail_hopeless(limiter);
+    limiter_fail_expired(limiter);
   }
   limiter->busy = false;
   limiter_pump(limiter);

@@ -81,7 +81,7 @@ static int explain(lua_State *L)
   return 2;
 }
 
-static void tell_failure(lua_State *L, struct error *err)
+static void copy_error(lua_State *L, struct error *err)
 {
   lua_pushcfunction(L, explain);
   lua_insert(L, -2);
@@ -105,7 +105,7 @@ struct rules *rules_open(const char *const *settings, lua_CFunction prepare,
   lua_pushcfunction(rules->L, start);
   lua_pushlightuserdata(rules->L, &opening);
   if (lua_pcall(rules->L, 1, 0, 0) == LUA_OK) return rules;
-  tell_failure(rules->L, err);
+  copy_error(rules->L, err);
   rules_close(rules);
   return NULL;
 }

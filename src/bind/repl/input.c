@@ -38,7 +38,7 @@ static void attend(struct repl *repl)
   if (repl->resumed) resume(repl);
   if (repl->resized) resize(repl);
   if (repl->first_question && (repl->interrupted || repl->ending)) repl_refuse_question(repl);
-  repl_tell_failures(repl);
+  repl_report_failures(repl);
   if (!repl->first_question) repl_show_captured(repl);
 }
 

@@ -52,16 +52,16 @@ bool repl_call(struct repl *repl, const char *name, int arguments, int results)
   return false;
 }
 
-void repl_tell_failures(struct repl *repl)
+void repl_report_failures(struct repl *repl)
 {
   while (task_take_failed(repl->L)) repl_call(repl, "failed", 2, 0);
 }
 
-static int tell_failures(lua_State *L)
+static int report_failures(lua_State *L)
 {
   struct repl *repl = repl_of(L);
   repl->L = L;
-  repl_tell_failures(repl);
+  repl_report_failures(repl);
   return 0;
 }
 
@@ -264,7 +264,7 @@ static int finish(lua_State *L)
   repl_insist(repl);
   while (tasks->alive > 1) repl_turn(repl);
   repl_rest(repl);
-  return tell_failures(L);
+  return report_failures(L);
 }
 
 static int is_interrupted(lua_State *L)
@@ -311,7 +311,7 @@ void repl_open(lua_State *L)
   static const luaL_Reg functions[] = {{"start", start},       {"read", read_line},
                                        {"remember", remember}, {"run", run},
                                        {"ask", repl_ask},      {"tasks", list_tasks},
-                                       {"cancel", cancel},     {"failures", tell_failures},
+                                       {"cancel", cancel},     {"failures", report_failures},
                                        {"scrub", scrub},       {"restore", restore},
                                        {"finish", finish},     {"interrupted", is_interrupted},
                                        {"ending", is_ending},  {NULL, NULL}};

@@ -58,7 +58,7 @@ void repl_turn(struct repl *repl);
 bool repl_call(struct repl *repl, const char *name, int arguments, int results);
 
 /* Calls the callback for each failure of a task that no other task joined. */
-void repl_tell_failures(struct repl *repl);
+void repl_report_failures(struct repl *repl);
 
 /* repl_signal.c: the handlers of the session, and those that only make sense while a line is
  * edited. */

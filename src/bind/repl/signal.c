@@ -10,7 +10,7 @@
 #include "bind/sched/task.h"
 
 #define PATIENCE_US 250000
-#define HOPELESS 6 /* so many times stuck one after the other */
+#define STUCK_FOR_LONG 6 /* consecutive checks without progress */
 
 static void abort_code(lua_State *L, lua_Debug *where)
 {
@@ -41,12 +41,11 @@ static void interrupt(struct repl *repl)
 
 /* Lua code has met the hook by now, unless it is where Lua has none: in a finalizer, and in the
  * message handler of an abort. In a signal handler: write(2) alone. */
-static void tell_of_hopeless(void)
+static void report_stuck(void)
 {
   static const char text[] =
-      "\r\nstill inside what nothing can abort: one call of C code, such as a match of a pattern, "
-      "or a finalizer (__gc); "
-      "Ctrl-\\ ends the program\r\n";
+      "\r\nstill inside a call that cannot be aborted: C code, such as a pattern match, or a "
+      "finalizer (__gc); Ctrl-\\ ends the program\r\n";
   ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
   (void)written;
 }
@@ -68,11 +67,11 @@ static void look_again(struct repl *repl)
   if (!repl->interrupted || !stuck) return;
   repl->insisting = 1;
   hook(repl);
-  if (repl->stuck < HOPELESS) return;
+  if (repl->stuck < STUCK_FOR_LONG) return;
   if (repl->ending)
     end_at_once();
-  else if (repl->stuck == HOPELESS)
-    tell_of_hopeless();
+  else if (repl->stuck == STUCK_FOR_LONG)
+    report_stuck();
 }
 
 void repl_signal(struct repl *repl, int number)
