@@ -179,7 +179,8 @@ static bool check_order(struct flow *charge, const struct journal_entry *entry)
   return true;
 }
 
-/* Adds up the new transactions. False if one is not a charge, or cannot be read. */
+/* Adds up the new transactions. False if one is not a charge, cannot be read, or names an order:
+ * then those that belong to the journal's charges are known without their sum. */
 static bool sum_new(const struct flow *charge, money *sum, size_t *count)
 {
   const struct reconcile_rows *rows = &charge->transactions;
@@ -189,7 +190,8 @@ static bool sum_new(const struct flow *charge, money *sum, size_t *count)
     const char *type = reconcile_text(rows, row, TRANSACTION_TYPE);
     money amount;
     if (flow_is_known(charge, row, &charge->left.baseline.transactions.known)) continue;
-    if (!type || strcasecmp(type, "charge") != 0 || !flow_read_amount(charge, row, &amount) ||
+    if (reconcile_text(rows, row, TRANSACTION_ORDER_ID) || !type ||
+        strcasecmp(type, "charge") != 0 || !flow_read_amount(charge, row, &amount) ||
         !money_add(*sum, amount, sum))
       return false;
     ++*count;
@@ -198,7 +200,8 @@ static bool sum_new(const struct flow *charge, money *sum, size_t *count)
 }
 
 /* Transactions without an order id: if there are as many new ones as charges, and the balance fell
- * by their sum, then all of them belong to the journal's charges. */
+ * by their sum, then all of them belong to the journal's charges. A colleague's purchase may be
+ * listed before a charge of ours: a sum that is far above is not a tax. */
 static void check_sum(struct flow *charge)
 {
   const struct journal_list *settled = &charge->recovery.review.settled;
@@ -213,6 +216,7 @@ static void check_sum(struct flow *charge)
     entries++;
   }
   if (last && sum_new(charge, &paid, &charges) && charges == entries && paid > counted &&
+      paid - counted <= counted / 2 &&
       money_subtract(charge->left.baseline.balance, charge->before.balance, &fall) && fall == paid)
     correct_price(charge, last, paid - counted);
 }
