@@ -207,6 +207,12 @@ describe("a summary", function()
 end)
 
 describe("proxylua check", function()
+  it("exits with 12 when there is no proxy to check", function()
+    local result = program.run({ "--sandbox", "--json", "check" })
+    assert.are.same({ 12, "[]\n", "proxylua: no proxies found\n" },
+      { result.code, result.out, result.err })
+  end)
+
   local function run(...)
     return sandbox:run{ "check", "--url", sandbox.trace_url, ... }
   end

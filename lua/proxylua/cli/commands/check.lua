@@ -191,7 +191,12 @@ function M.run(args, context)
     return core.system.set_exit_code(EMPTY)
   end
   local complete = is_complete(err)
-  if complete or summary.total > 0 then print_summary(screen, summary, not complete) end
+  if summary.total > 0 then
+    print_summary(screen, summary, not complete)
+  elseif complete then
+    screen:note("no proxies found")
+    core.system.set_exit_code(EMPTY)
+  end
   if not complete then error(err, 0) end
   given:raise_failure()
   output:commit()
