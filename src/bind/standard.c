@@ -78,16 +78,16 @@ static int exit_process(lua_State *L)
 {
   struct runtime *runtime = runtime_of(L);
   int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, 0);
-  if (lua_toboolean(L, 2)) {
+  bool closing = lua_toboolean(L, 2);
+  if (closing) {
     alarm(0);
     signal(SIGINT, SIG_DFL); /* the runtime is about to go */
     signal(SIGTERM, SIG_DFL);
     if (!runtime_is_forked(runtime)) task_end_others(runtime);
     close_running(L, runtime);
-    program_end_fork(runtime, code);
-    runtime_close(runtime);
   }
   program_end_fork(runtime, code);
+  if (closing) runtime_close(runtime);
   exit(streams_finish(code, error_exit_code(ERROR_STORE)));
 }
 
