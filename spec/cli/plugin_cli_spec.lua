@@ -208,11 +208,14 @@ describe("proxylua plugin", function()
       px.sleep(1)]]):format(buy))
     local at_the_end = home:run("-e",
       ("local px = require 'proxylua' px.timeout(0.4, px.orders.create, %s)"):format(buy))
+    local interrupted = home:run("-e", ([[local px = require "proxylua"
+      px.spawn(function() px.sleep(0.4) io.popen("kill -INT $PPID"):close() end)
+      px.orders.create(%s)]]):format(buy))
     local orders = sandbox:look("counters").sold
     sandbox:stop()
-    assert.equal(2, orders)
-    assert.same({ 0, 5 }, { while_running.code, at_the_end.code })
-    for _, result in ipairs{ while_running, at_the_end } do
+    assert.equal(3, orders)
+    assert.same({ 0, 5, 130 }, { while_running.code, at_the_end.code, interrupted.code })
+    for _, result in ipairs{ while_running, at_the_end, interrupted } do
       assert.matches("teller: placed ord_%w+ for 2.40 of isp\n", result.err)
     end
   end)

@@ -119,7 +119,10 @@ void runtime_close(struct runtime *runtime)
   if (!runtime) return;
   runtime->tasks.current = NULL;
   repl_close(runtime->repl);
-  runtime->tasks.ending = false; /* those that report late purchases run to their end */
+  /* Tasks that report late purchases run to their end, also after an interrupt of the script.
+   * Another signal ends them too. */
+  runtime->tasks.ending = false;
+  runtime->interrupted = 0;
   engine_settle(runtime->engine);
   task_run_rest(runtime);
   if (runtime->L) lua_close(runtime->L);

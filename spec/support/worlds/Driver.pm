@@ -143,7 +143,7 @@ sub start {
   %ENV = (PATH => '/usr/bin:/bin', HOME => $self->{folder}, PROXYLUA_STORE => $self->{store},
     PROXYLUA_BASE_URL => "http://127.0.0.1:$self->{port}/api/v1",
     PROXYLUA_API_KEY => $self->{key}, PROXYLUA_LIMITS => 'general=1000/1,orders=1000/1',
-    PROXYLUA_TIMEOUT => '1s', PROXYLUA_SETTLE => SETTLE . 's',
+    PROXYLUA_TIMEOUT => ($self->{world}{timeout} // 1) . 's', PROXYLUA_SETTLE => SETTLE . 's',
     PROXYLUA_CONFIG => "$self->{folder}/config.lua",
     $clock_library && $self->{world}{clock}
       ? (LD_PRELOAD => $clock_library, WORLD_CLOCK => "$self->{folder}/clock") : (),

@@ -17,7 +17,7 @@
 #                            --max-price
 #   fault=KIND/before|after/post|get/P                    see Server.pm
 #   kill=P                   a process is killed at a random moment
-#   per_day=AMOUNT rounds=N parallel=N
+#   per_day=AMOUNT rounds=N parallel=N timeout=SECONDS
 #   buy=KEY:TYPE:QUANTITY:COUNTRY:PERIOD    extend=KEY:ORDER OR KEY:DAYS
 #   fleet=POOL:TYPE:COUNTRY:QUANTITY:BATCH  renew=DAYS:PERIOD
 #   batch=NAME:COUNT:TYPE    one process buys NAME-1 to NAME-COUNT, equal ones of a type or mixed

@@ -37,12 +37,12 @@ sub requests {
 
 sub row {
   my (@words) = @_;
-  my $world = Driver->open(World::parse('seed=1', @words), $option{program});
+  my $world = Driver->open(World::parse('seed=1', 'timeout=30', @words), $option{program});
   my @cells = (requests($world, 1, purchase()), requests($world, 1, purchase()),
     requests($world, 10, 'batch=b1:10:isp'), requests($world, 10, map { purchase() } 1 .. 10));
   $world->close;
   for my $when (qw(after before)) {
-    my $parsed = World::parse('seed=1', @words, "fault=cut/$when/post/1");
+    my $parsed = World::parse('seed=1', 'timeout=30', @words, "fault=cut/$when/post/1");
     $world = Driver->open($parsed, $option{program});
     push @cells, requests($world, 1, purchase());
     $world->close;
