@@ -135,6 +135,26 @@ describe("a purchase", function()
     assert.equal(1, sold())
   end)
 
+  local function count_requests()
+    local sum = 0
+    for _, count in pairs(sandbox:look("counters").requests) do sum = sum + count end
+    return sum
+  end
+
+  it("takes at most 6 requests, and 2 for each further one, in an account with many orders",
+    function()
+    sandbox:eval("for _ = 1, 130 do px.orders.create{ type = 'ipv6', quantity = 1 } end",
+      { env = { PROXYLUA_STORE = sandbox.home .. "/theirs.db" } })
+    local before = count_requests()
+    sandbox:eval(("px.orders.create{ %s }"):format(BUY))
+    assert.is_true(count_requests() - before <= 6, count_requests() - before)
+    before = count_requests()
+    for _ = 1, 2 do
+      sandbox:eval(("for _ = 1, 5 do px.orders.create{ %s } end"):format(BUY))
+    end
+    assert.is_true(count_requests() - before <= 10 * 2, count_requests() - before)
+  end)
+
   it("by path obeys the same rules", function()
     local request = "px.try(px.request, { method = 'POST', path = '%s', json = { " .. BUY
       .. " } %s })"
