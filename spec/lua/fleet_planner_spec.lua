@@ -7,7 +7,7 @@ local kept = require "proxylua.fleet.plan_file"
 local planner = require "proxylua.fleet.planner"
 local program = require "spec.support.program"
 local px = require "proxylua"
-local ties = require "proxylua.fleet.ownership"
+local ownership = require "proxylua.fleet.ownership"
 
 local NOW, DAY = 1800000000, 86400
 
@@ -83,7 +83,7 @@ describe("a plan", function()
       order("o3", 1, 4), order("o4", 1) })
     assert.same({ "extend o1", "extend o2" }, words(plan))
     assert.equal(5, plan.pools[1].have)
-    assert.equal(ties.renew_key("o1", NOW + DAY), plan.pools[1].actions[1].key)
+    assert.equal(ownership.renew_key("o1", NOW + DAY), plan.pools[1].actions[1].key)
     assert.equal("6.00", tostring(plan.extend))
   end)
 

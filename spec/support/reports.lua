@@ -26,8 +26,8 @@ end
 -- @param since as px.report.build has it
 function M.of(orders, transactions, balance, since)
   local at = 0
-  local ties = { orders = {}, open = {} }
-  return make.report({ orders = orders, repeated_orders = 0, balance = balance, ties = ties,
+  return make.report({ orders = orders, repeated_orders = 0, balance = balance,
+    ownership = { orders = {}, open = {} },
     transactions = function()
     at = at + 1
     return transactions[at]

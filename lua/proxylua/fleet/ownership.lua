@@ -133,7 +133,7 @@ local function read_purchase(found, entry)
     if entry.order_id then
       found.bought[entry.order_id] = { pool = pool, params = params_of(entry),
         placed_at = entry.updated_at }
-      found.ties[entry.order_id] = pool and found.bought[entry.order_id]
+      found.owned[entry.order_id] = pool and found.bought[entry.order_id]
     elseif pool then
       table.insert(found.without_id, { key = entry.key, pool = pool })
     end
@@ -202,14 +202,14 @@ local function read_notes(found, assigned)
   for id, pool in pairs(assigned) do
     found.released[id] = not pool or nil
     local bought = found.bought[id] or { params = {} }
-    found.ties[id] = pool and { pool = pool, params = bought.params,
+    found.owned[id] = pool and { pool = pool, params = bought.params,
       placed_at = bought.placed_at, assigned = true } or nil
     if pool then found.seen[pool] = true end
   end
 end
 
 local function new_found()
-  return { ties = {}, bought = {}, next = {}, extensions = {}, open = {}, without_id = {},
+  return { owned = {}, bought = {}, next = {}, extensions = {}, open = {}, without_id = {},
     released = {}, seen = {} }
 end
 
@@ -219,14 +219,14 @@ local function at_hand(ids, pools, assigned)
   for _, id in ipairs(ids) do orders[id] = true end
   for id, pool in pairs(assigned) do orders[id] = orders[id] or pools[pool] and true end
   read_pools(bought, pools)
-  for id in pairs(bought.ties) do orders[id] = true end
+  for id in pairs(bought.owned) do orders[id] = true end
   return orders, bought
 end
 
 --- Reads the open entries of the journal, those of the orders at hand, and the notes.
 -- @param ids list of order ids, each once
 -- @param pools set of names, whose orders are read too unless they have ended
--- @return table: `ties` (order id -> table: pool; params and placed_at if it was bought), `bought`
+-- @return table: `owned` (order id -> table: pool; params and placed_at if it was bought), `bought`
 --   (order id -> the same, also of purchases for no pool), `next` (pool -> number of its next
 --   purchase, 1 if absent), `extensions` (order id -> list of placed extensions: key, at, period
 --   (days), and the ends before and after, if known), `open` (list: key, running, note, at; for a
@@ -253,7 +253,7 @@ function M.all()
     if entry.endpoint == "orders.create" then read_purchase(found, entry) end
   end
   read_notes(found, M.notes())
-  for id, tie in pairs(found.ties) do pools[id] = tie.pool end
+  for id, owned in pairs(found.owned) do pools[id] = owned.pool end
   return pools
 end
 
@@ -333,8 +333,8 @@ function M.way_out(entry)
 end
 
 local function owner_of(id)
-  local tie = M.read({ id }, {}).ties[id]
-  return tie and tie.pool
+  local owned = M.read({ id }, {}).owned[id]
+  return owned and owned.pool
 end
 
 --- Assigns an order to a pool; does nothing if it belongs to the pool already.

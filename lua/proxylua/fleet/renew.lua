@@ -222,8 +222,8 @@ local function check_pool(name, found)
 end
 
 local function of_pool(order, wanted, found)
-  local tie = found.ties[order.id]
-  return not wanted.pool or tie ~= nil and tie.pool == wanted.pool
+  local owned = found.owned[order.id]
+  return not wanted.pool or owned ~= nil and owned.pool == wanted.pool
 end
 
 -- Types that are sold by the day: each order has an end.

@@ -28,8 +28,8 @@ local function list_active()
   return listed
 end
 
-local function age_of(tie, now)
-  return tie.placed_at and now - time.time(tie.placed_at) or math.huge
+local function age_of(owned, now)
+  return owned.placed_at and now - time.time(owned.placed_at) or math.huge
 end
 
 -- Errors that concern a single order: it counts while it cannot be read.
@@ -42,7 +42,7 @@ end
 
 -- An order as the store knows it.
 local function remembered(id, look)
-  local bought = look.found.ties[id].params
+  local bought = look.found.owned[id].params
   local known = next(bought) and bought or look.described[id]
   return { id = id, type = known and known.type, quantity = known and known.quantity,
     country = known and known.country }
@@ -58,7 +58,7 @@ end
 
 local function not_found(id, look)
   local order = remembered(id, look)
-  if age_of(look.found.ties[id], look.now) < LAG then
+  if age_of(look.found.owned[id], look.now) < LAG then
     order.unseen = "was bought, but the API does not show it yet"
   elseif is_gone(id, look) then
     return nil
@@ -96,7 +96,7 @@ end
 local function part_over(over, look)
   local never, gone = {}, {}
   for id, order in pairs(over) do
-    local placed_at = look.found.ties[id].placed_at
+    local placed_at = look.found.owned[id].placed_at
     if order and failed.never_was_stock(order, placed_at, look.now) then
       never[id] = placed_at
     elseif order or placed_at then -- an order that was assigned may be another account's
@@ -106,7 +106,7 @@ local function part_over(over, look)
   local paid = failed.unreturned(never)
   for id in pairs(never) do
     local is_returned = paid[id] ~= nil and paid[id] <= 0
-    table.insert(look.failed, { order = id, pool = look.found.ties[id].pool,
+    table.insert(look.failed, { order = id, pool = look.found.owned[id].pool,
       status = tostring(over[id].status):lower(), is_returned = is_returned, paid = paid[id] })
     if is_returned then gone[#gone + 1] = id end
   end
@@ -133,9 +133,9 @@ end
 
 -- The bought quantity counts, because an order shows less while it is set up. For residential
 -- traffic the remaining gigabytes count.
-local function quantity_of(order, tie, kind, now)
-  local listed, bought = whole(order.quantity), whole(tie.params.quantity)
-  local is_set_up = age_of(tie, now) >= SETUP
+local function quantity_of(order, owned, kind, now)
+  local listed, bought = whole(order.quantity), whole(owned.params.quantity)
+  local is_set_up = age_of(owned, now) >= SETUP
     and (not order.status or tostring(order.status):lower() == "active")
   if kind == "residential" and is_set_up then return listed or bought or 0 end
   return bought or listed or 0
@@ -143,17 +143,17 @@ end
 
 -- An order that a pool bought has the requested type and country, even if the API spells them
 -- otherwise; else each run would buy it again.
-local function describe(order, tie, now)
-  local bought = tie.params
+local function describe(order, owned, now)
+  local bought = owned.params
   local kind = bought.type or order.type and tostring(order.type)
   kind = kind and kind:lower()
   return {
-    id = order.id, pool = tie.pool, type = kind,
+    id = order.id, pool = owned.pool, type = kind,
     country = country_code(bought.country) or country_code(order.country),
     expires_at = order.expires_at, expires = time.read(order.expires_at),
     created = time.read(order.created_at),
-    quantity = quantity_of(order, tie, kind, now), listed = whole(order.quantity),
-    unseen = order.unseen, is_new = age_of(tie, now) < SETUP,
+    quantity = quantity_of(order, owned, kind, now), listed = whole(order.quantity),
+    unseen = order.unseen, is_new = age_of(owned, now) < SETUP,
     status = order.status and tostring(order.status),
   }
 end
@@ -162,7 +162,7 @@ end
 local function remember(orders, look)
   local new = {}
   for _, order in ipairs(orders) do
-    local is_known = look.described[order.id] or next(look.found.ties[order.id].params)
+    local is_known = look.described[order.id] or next(look.found.owned[order.id].params)
     if not is_known and not order.unseen and order.type and order.quantity > 0 then
       new[order.id] = order
     end
@@ -180,11 +180,11 @@ end
 -- The orders of the wanted pools, unsorted.
 local function orders_of(wanted, listed, look)
   local orders, missing = {}, {}
-  for id, tie in pairs(look.found.ties) do
-    if wanted[tie.pool] and listed[id] then
+  for id, owned in pairs(look.found.owned) do
+    if wanted[owned.pool] and listed[id] then
       orders[#orders + 1] = listed[id]
       look.missed[id] = look.missing[id] and false
-    elseif wanted[tie.pool] then
+    elseif wanted[owned.pool] then
       missing[#missing + 1] = id
     end
   end
@@ -193,7 +193,7 @@ local function orders_of(wanted, listed, look)
   ownership.put_missing(look.missed)
   local described = {}
   for at, order in ipairs(orders) do
-    described[at] = describe(order, look.found.ties[order.id], look.now)
+    described[at] = describe(order, look.found.owned[order.id], look.now)
     described[at].held_by = ownership.open_purchase(order, look.found)
   end
   remember(described, look)
@@ -233,11 +233,11 @@ end
 local function others_of(wanted, listed, look)
   local unassigned, others = {}, {}
   for id, order in pairs(listed) do
-    local tie = look.found.ties[id]
-    if not tie and not look.found.released[id] then
+    local owned = look.found.owned[id]
+    if not owned and not look.found.released[id] then
       unassigned[#unassigned + 1] = describe(order, { params = {} }, look.now)
-    elseif tie and not wanted[tie.pool] then
-      others[tie.pool] = (others[tie.pool] or 0) + describe(order, tie, look.now).quantity
+    elseif owned and not wanted[owned.pool] then
+      others[owned.pool] = (others[owned.pool] or 0) + describe(order, owned, look.now).quantity
     end
   end
   table.sort(unassigned, by_end)
@@ -247,8 +247,8 @@ end
 -- The wanted pool that an open entry concerns, or nil.
 local function concerns(entry, wanted, found)
   if entry.pool then return wanted[entry.pool] and entry.pool end
-  local tie = entry.order and found.ties[entry.order]
-  return tie and wanted[tie.pool] and tie.pool or nil
+  local owned = entry.order and found.owned[entry.order]
+  return owned and wanted[owned.pool] and owned.pool or nil
 end
 
 local function blocked_by(wanted, found)

@@ -6,7 +6,7 @@ local endpoints = require "proxylua.api.endpoints"
 local lines = require "proxylua.util.lines"
 local names = require "proxylua.util.names"
 local pages = require "proxylua.api.pages"
-local ties = require "proxylua.report.ties"
+local ownership = require "proxylua.report.ownership"
 
 local M = {}
 
@@ -107,9 +107,9 @@ end
 
 --- Collects the data of a report.
 -- @param options of px.report.build
--- @return table: orders (list), repeated_orders (how many occurred again), `ties` (see ties.read),
---   balance (money or nil), problems (texts: what could not be read), transactions, an iterator
---   that can be read once, and are_unique, whether it returns each transaction once
+-- @return table: orders (list), repeated_orders (how many occurred again), ownership (see
+--   ownership.lua), balance (money or nil), problems (texts: what could not be read), transactions,
+--   an iterator that can be read once, and are_unique, whether it returns each transaction once
 function M.gather(options)
   local facts = { orders = {}, problems = {} }
   local on_problem = keeping(facts.problems, options.on_problem)
@@ -119,7 +119,7 @@ function M.gather(options)
   facts.balance = options.balance
   if facts.balance ~= nil then facts.balance = core.money.new(facts.balance) end
   if facts.balance == nil then facts.balance = amount_of(endpoints.account.get().balance) end
-  facts.ties = ties.read()
+  facts.ownership = ownership.read()
   facts.are_unique = options.transactions == nil
   facts.transactions = counted(open("transactions", options.transactions, "amount",
     pages.account.each_transaction, on_problem),

@@ -51,16 +51,16 @@ end
 
 local function of_journal(list, facts, window, named)
   local most = core.money(0)
-  for _, entry in ipairs(facts.ties.open) do most = most + (entry.quote or 0) end
-  if #facts.ties.open > 0 then
+  for _, entry in ipairs(facts.ownership.open) do most = most + (entry.quote or 0) end
+  if #facts.ownership.open > 0 then
     say(list, "%s with an unknown outcome, at most %s: not counted; proxylua journal list --state "
       .. "open "
       .. "shows them",
-      count(#facts.ties.open, "charge"), most)
+      count(#facts.ownership.open, "charge"), most)
   end
   local missing, sum = 0, core.money(0)
-  for id, tie in pairs(named and facts.ties.orders or {}) do
-    for _, charge in ipairs(named[id] and {} or tie.charges) do
+  for id, record in pairs(named and facts.ownership.orders or {}) do
+    for _, charge in ipairs(named[id] and {} or record.charges) do
       if charge.day and charge.day >= window.from and charge.day <= window.to then
         missing, sum = missing + 1, sum + (charge.price or 0)
       end

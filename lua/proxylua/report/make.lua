@@ -25,14 +25,14 @@ local function placing(facts)
     places[key] = places[key] or { type = kind, country = country, pool = pool }
     return places[key]
   end
-  for id, tie in pairs(facts.ties.orders) do
-    of_order[id] = place(tie.type, tie.country, tie.pool or "no pool")
+  for id, record in pairs(facts.ownership.orders) do
+    of_order[id] = place(record.type, record.country, record.pool or "no pool")
   end
   for _, order in ipairs(facts.orders) do
-    local tie = facts.ties.orders[order.id] or {}
+    local record = facts.ownership.orders[order.id] or {}
     if order.id ~= nil then
-      of_order[order.id] = place(order.type or tie.type, order.country or tie.country,
-        tie.pool or "no pool")
+      of_order[order.id] = place(order.type or record.type, order.country or record.country,
+        record.pool or "no pool")
     end
   end
   return function(id) return of_order[id] or nowhere end
@@ -46,7 +46,7 @@ local function sum_up(facts, window)
     all:add(transaction)
     local id = transaction.order_id
     if id ~= nil then named = named or {} end
-    if id ~= nil and facts.ties.orders[id] then named[id] = true end
+    if id ~= nil and facts.ownership.orders[id] then named[id] = true end
   end
   return all, named
 end
@@ -65,12 +65,12 @@ local function quote(order, period, quotes)
 end
 
 -- The requested quote; else the last price; else a quote.
-local function pricing(ties, prefer_quote)
+local function pricing(ownership, prefer_quote)
   local quotes = {}
   return function(order)
-    local tie, period, paid = ties[order.id] or {}, order.period, amount_of(order.price)
+    local record, period, paid = ownership[order.id] or {}, order.period, amount_of(order.price)
     period = math.type(period) == "integer" and period > 0 and period or nil
-    local extension = tie.extension
+    local extension = record.extension
     if extension and not prefer_quote then return extension.price, extension.period, "extension" end
     if paid and not prefer_quote then return paid, period, "order" end
     local price = order.type and order.quantity and quote(order, period, quotes)
@@ -92,9 +92,9 @@ end
 local function look_ahead(report, facts, window, prefer_quote)
   local today = math.floor(window.now / days.SECONDS)
   local renewals, no_expiry, late = forecast.renewals(facts.orders, window.now,
-    pricing(facts.ties.orders, prefer_quote))
+    pricing(facts.ownership.orders, prefer_quote))
   for _, renewal in ipairs(renewals) do
-    renewal.pool = (facts.ties.orders[renewal.order_id] or {}).pool
+    renewal.pool = (facts.ownership.orders[renewal.order_id] or {}).pool
   end
   report.calendar = dated(forecast.calendar(renewals), today)
   if facts.balance then

@@ -106,13 +106,13 @@ function actions.status(_, screen)
 end
 
 -- Calls a function for each order and prints the result, even if a later order fails.
--- @param tie function of an order's id: returns the pool
+-- @param change function of an order's id: returns the pool
 -- @param text with the order and the pool
-local function tie_each(ids, screen, tie, text)
+local function change_each(ids, screen, change, text)
   local done = core.json.array()
   local ok, err = pcall(function()
     for at, id in ipairs(ids) do
-      done[at] = { id = id, pool = tie(id) }
+      done[at] = { id = id, pool = change(id) }
       if not screen:is_data() then screen:note(text, id, done[at].pool) end
     end
   end)
@@ -121,14 +121,14 @@ local function tie_each(ids, screen, tie, text)
 end
 
 function actions.adopt(args, screen)
-  tie_each(args.orders, screen, function(id)
+  change_each(args.orders, screen, function(id)
     require("proxylua").fleet.adopt(args.pool, id)
     return args.pool
   end, "order %s now belongs to pool %s")
 end
 
 function actions.release(args, screen)
-  tie_each(args.orders, screen, function(id)
+  change_each(args.orders, screen, function(id)
     return require("proxylua").fleet.release(id) or names.usage("order %s does not belong to a "
       .. "pool", id)
   end, "order %s no longer belongs to pool %s")

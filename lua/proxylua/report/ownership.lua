@@ -8,7 +8,7 @@ local notes = require "proxylua.api.notes"
 
 local M = {}
 
-local NOBODY = "-" -- the note of an unassigned order
+local UNASSIGNED = "-" -- the note of an unassigned order
 
 -- "POST /orders {…}" -> table
 local function params_of(entry)
@@ -16,20 +16,21 @@ local function params_of(entry)
   return ok and type(params) == "table" and params or {}
 end
 
-local function tie_of(found, id)
+local function record_of(found, id)
   found.orders[id] = found.orders[id] or { charges = {} }
   return found.orders[id]
 end
 
 local function read_placed(found, entry)
   if not entry.order_id then return end
-  local tie, params = tie_of(found, entry.order_id), params_of(entry)
-  table.insert(tie.charges, { day = days.of(entry.created_at), price = entry.price or entry.quote })
+  local record, params = record_of(found, entry.order_id), params_of(entry)
+  table.insert(record.charges, { day = days.of(entry.created_at),
+    price = entry.price or entry.quote })
   if entry.endpoint == "orders.create" then
-    tie.pool = entry.key:match("^fleet/([^/]+)/")
-    tie.type, tie.country = params.type, params.country
+    record.pool = entry.key:match("^fleet/([^/]+)/")
+    record.type, record.country = params.type, params.country
   elseif entry.endpoint == "orders.extend" and entry.price and math.tointeger(params.period) then
-    tie.extension = { price = entry.price, period = math.tointeger(params.period) }
+    record.extension = { price = entry.price, period = math.tointeger(params.period) }
   end
 end
 
@@ -48,7 +49,7 @@ function M.read()
     end
   end
   for id, pool in notes.each("fleet", { api = true }) do
-    tie_of(found, id).pool = pool ~= NOBODY and pool or nil
+    record_of(found, id).pool = pool ~= UNASSIGNED and pool or nil
   end
   return found
 end
