@@ -1,4 +1,4 @@
--- Checks the proxies of all active orders, many at once, and tells which do not work.
+-- Checks the proxies of all active orders, many at once, and prints those that do not work.
 --   proxylua scripts/check.lua [TIMEOUT [URL]], such as 10s
 local px = require "proxylua"
 

@@ -1,4 +1,4 @@
--- What can go wrong with a purchase, and what a script can tell about it.
+-- What can go wrong with a purchase, and how a script handles it.
 --   proxylua --spend 50 scripts/errors.lua
 local px = require "proxylua"
 
@@ -6,7 +6,7 @@ local function try(what, ...)
   local order, err = px.try(px.orders.create, ...)
   print(("%-16s %s"):format(what, order and "bought " .. order.id
     or ("%s, charge %s"):format(err.kind, err.charge)))
-  -- money may have moved: nobody should just go on
+  -- money may have moved: stop here
   if err and err.charge == "unknown" then error(err) end
   return order
 end

@@ -1,4 +1,4 @@
--- Writes the proxies of all active orders to one file, in the format of what they are fed to.
+-- Writes the proxies of all active orders to one file, in the format of another program.
 --   proxylua scripts/export.lua [FORMAT [FILE]]
 local px = require "proxylua"
 
@@ -9,7 +9,7 @@ for _, each in ipairs(px.export.formats()) do
 end
 local path = arg[2] or "proxies." .. (extension or "txt")
 
--- A format of one's own: a function of a proxy that answers its line.
+-- A format of your own: a function that returns the line of a proxy.
 px.export.register("pac", function(proxy)
   if proxy.username then return nil, "PAC files hold no credentials" end
   return ("PROXY %s:%d;"):format(proxy.host, proxy.port)

@@ -3,7 +3,7 @@
 local px = require "proxylua"
 
 local sandbox = px.sandbox()
--- a page that tells who asks for it
+-- a page that shows the address of its client
 local trace = sandbox and sandbox.trace_url or "https://1.1.1.1/cdn-cgi/trace"
 
 local account = px.account.get()

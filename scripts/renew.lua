@@ -1,4 +1,4 @@
--- Extends every active order that ends soon, once, however often it runs: from cron for instance.
+-- Extends every active order that expires soon, once, however often it runs, such as from cron.
 --   proxylua --spend 50 scripts/renew.lua [WITHIN [PERIOD]]
 local px = require "proxylua"
 

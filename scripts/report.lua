@@ -1,5 +1,5 @@
 -- What was spent in the last days, by pool, and whether the balance lasts; and a page with charts
---   for those who asked. proxylua scripts/report.lua [DAYS [PAGE.html]]
+--   if you name one. proxylua scripts/report.lua [DAYS [PAGE.html]]
 local px = require "proxylua"
 
 local length, path = ... -- days; a file for the page

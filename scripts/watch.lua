@@ -1,6 +1,5 @@
--- Watches the account: tells once of a low balance, of orders that end soon, and of proxies that
--- fail. To the receiver of messages that PROXYLUA_NOTIFY_URL names, if there is one, and to
--- standard output.
+-- Watches the account: reports a low balance, orders that expire soon, and failing proxies, once
+-- each. It prints them, and sends them to PROXYLUA_NOTIFY_URL if that is set.
 --   proxylua scripts/watch.lua [LEAST [WITHIN [SECONDS [TIMES [URL]]]]]
 local px = require "proxylua"
 

@@ -1,4 +1,4 @@
--- What ought to be there: scripts/fleet.lua and `proxylua fleet plan` read it.
+-- The desired stock of proxies: scripts/fleet.lua and `proxylua fleet plan` read it.
 return {
   { name = "us-isp", type = "isp", country = "US", quantity = 10, period = 30, renew_before = "3d",
     batch = 5,

@@ -367,7 +367,7 @@ describe("the restocker", function()
   end)
 end)
 
-describe("plugins hear of every charge", function()
+describe("plugins are notified of every charge", function()
   local home, sandbox
 
   before_each(function()

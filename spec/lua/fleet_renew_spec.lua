@@ -80,7 +80,7 @@ describe("renewal", function()
     assert.same({ ids[1] }, (extended("--pool", "mine", "--period", "7")))
   end)
 
-  it("refuses a pool that it has never heard of, and knows one whose orders are over", function()
+  it("refuses an unknown pool, and accepts one whose orders have expired", function()
     sandbox:eval(("px.fleet.adopt('office', %q)"):format(ids[1]))
     local result = renew("--pool", "ofice")
     assert.equal(2, result.code)

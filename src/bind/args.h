@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Raises a usage error for a key of the table at an absolute index that is none of the
+/* Raises a usage error for a key of the table at an absolute index that is not one of the
  * NULL-terminated names: it names the nearest, and all of them. */
 void options_check(lua_State *L, int index, const char *caller, const char *const *known);
 

@@ -1,5 +1,5 @@
--- A line for the channel behind RESTOCKER_WEBHOOK. What goes wrong there is told and no more: money
--- was moved already.
+-- A line for the channel behind RESTOCKER_WEBHOOK. An error there is only reported: the money has
+-- moved already.
 
 local px = require "proxylua"
 

@@ -1,4 +1,4 @@
--- What is there: the proxies of active orders, by type and country.
+-- The current stock: the proxies of active orders, by type and country.
 
 local px = require "proxylua"
 

@@ -55,7 +55,7 @@ static void read_proxy(lua_State *L, int record, struct proxy *proxy)
   lua_pop(L, 1);
 }
 
-/* The protocol as a URL's scheme: in small letters, "http" for what is none ("HTTP/SOCKS5"). */
+/* The protocol as a URL's scheme: in small letters, "http" if it is not one ("HTTP/SOCKS5"). */
 static void add_scheme(luaL_Buffer *url, const char *protocol)
 {
   bool plain = *protocol != '\0';

@@ -78,7 +78,7 @@ function M.refuse(word, known)
     nearest and (", did you mean %s?"):format(nearest) or ";")
 end
 
---- The sub-command that is meant by a word which is none.
+--- The sub-command that is meant by another word.
 -- @param known table whose keys are the names of the sub-commands
 -- @return name, or nil
 function M.sub_command(word, known)

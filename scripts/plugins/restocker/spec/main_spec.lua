@@ -23,7 +23,7 @@ it("spends no more than it may", function()
   assert(not ok and err.kind == "spend_refused" and err.charge == "none")
 end)
 
-it("hears of orders without a channel to tell", function()
+it("handles the event of an order without a channel", function()
   event("order_placed", { id = "ord_1", type = "isp", quantity = 1 })
   event("charge_refused", { kind = "funds", message = "the balance is too low",
     endpoint = "orders.create" })
