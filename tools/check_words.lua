@@ -15,7 +15,9 @@ local function add_rule(words, advice)
     word = word:match("^%s*(.-)%s*$")
     local pattern = "%f[%w]" .. word:gsub("[%-.']", "%%%0"):gsub("%*", "%%a*"):gsub(" ", "%%s+")
       .. "%f[%W]"
-    rules[#rules + 1] = { word = word, pattern = pattern, advice = advice }
+    -- Most texts do not have the letters that a rule begins with: looking for them is fast.
+    local first = word:match("^[^ *]+")
+    rules[#rules + 1] = { word = word, pattern = pattern, first = first, advice = advice }
   end
 end
 
@@ -161,10 +163,12 @@ local function check(name, text)
     text = text:gsub(plain, blank)
   end
   for _, rule in ipairs(rules) do
-    for position in text:gmatch("()" .. rule.pattern) do
+    local position = text:find(rule.first, 1, true) and text:find(rule.pattern)
+    while position do
       found = found + 1
       io.stderr:write(("%s:%d: \"%s\"; write: %s\n"):format(name, line_at(text, position),
         rule.word, rule.advice))
+      position = text:find(rule.pattern, position + 1)
     end
   end
 end
