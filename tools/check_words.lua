@@ -1,7 +1,7 @@
 -- Looks for words that must not appear (tools/words) in files, in the output of `help`, and in the
 -- comments, messages and titles of specs of the folders that tools/words names. Prints each place,
 -- and fails if there is one.
---   build/proxylua tools/check_words.lua FILE…
+--   build/proxylua tools/check_words.lua [--only] FILE…      --only: these files alone
 
 local core = require "proxylua.core"
 
@@ -195,6 +195,8 @@ local function output_of(command)
   return text
 end
 
+local is_alone = arg[1] == "--only"
+if is_alone then table.remove(arg, 1) end
 for _, path in ipairs(arg) do
   if scanner_of(path) then
     check_source(path, not path:find("_spec%.lua$"))
@@ -202,6 +204,7 @@ for _, path in ipairs(arg) do
     check(path, page_prose(read(path)))
   end
 end
+if is_alone then os.exit(found == 0) end
 for _, folder in ipairs(folders) do
   for path in output_of(("find %s -type f | sort"):format(folder.name)):gmatch("[^\n]+") do
     if scanner_of(path) then check_source(path, folder.has_messages) end
