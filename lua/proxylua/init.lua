@@ -2,29 +2,22 @@
 -- error value (px.error). While a call waits, other tasks run.
 -- @module px
 
+local base = require "proxylua.base"
 local core = require "proxylua.core"
 local endpoints = require "proxylua.api.endpoints"
-local errors = require "proxylua.util.errors"
 local hooks = require "proxylua.util.hooks"
 local journal = require "proxylua.api.journal"
 local names = require "proxylua.util.names"
 local orders = require "proxylua.api.orders"
 local pages = require "proxylua.api.pages"
-local tasks = require "proxylua.tasks"
-local time = require "proxylua.util.time"
 local workflows = require "proxylua.workflows"
 
-local px = {
-  try = errors.try, error = errors.error, journal = journal, time = time.time,
-  spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map,
-    timeout = tasks.timeout,
-  every = tasks.every,
-}
+local px = base()
+px.journal = journal
 
 --- The version of the program, such as "1.2.0".
 -- @field px.version
 -- @usage print(px.version)
-px.version = core.version
 
 --- An exact amount of money; prices and balances are such values. They add, subtract and compare
 -- with each other, with numbers and with strings (`==` only with each other), multiply and divide,
@@ -60,7 +53,6 @@ px.version = core.version
 -- @function money:tonumber
 -- @return number
 -- @usage print(px.money("9.30"):tonumber() / 2)  --> 4.65
-px.money = core.money
 
 --- The JSON text of a value. Integers stay integers, money is written exactly, the names of an
 -- object are sorted.
@@ -93,7 +85,6 @@ px.money = core.money
 -- writes. Unlike nil it is true in conditions: compare with it.
 -- @field px.json.null
 -- @usage print(px.json.encode{ name = px.json.null })  --> {"name":null}
-px.json = core.json
 
 --- Plain HTTP to any server, never with the API key.
 -- @function px.http.get

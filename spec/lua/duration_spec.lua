@@ -60,6 +60,17 @@ describe("a duration", function()
     assert.are.equal("network", err.kind)
   end)
 
+  it("is what px.duration returns in seconds", function()
+    assert.are.equal(259200, px.duration("3d"))
+    assert.are.equal(5, px.duration(5))
+    for _, value in ipairs{ "3", "", "soon", -1, 0 / 0, 1 / 0, {}, true } do
+      local _, err = px.try(px.duration, value)
+      assert.are.equal("usage", err and err.kind, tostring(value))
+      assert.matches("^px%.duration: the value must be a duration", err.message)
+    end
+    assert.are.equal("usage", select(2, px.try(px.duration)).kind)
+  end)
+
   it("is printed in its two largest units", function()
     for seconds, text in pairs{ [0] = "0s", [0.6] = "1s", [59] = "59s", [125] = "2m 5s",
       [3600] = "1h",

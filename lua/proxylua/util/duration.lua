@@ -46,6 +46,18 @@ function M.seconds(value, what)
   return math.tointeger(total) or total
 end
 
+--- The seconds of a duration, so that scripts take times as the functions of px do.
+-- @function px.duration
+-- @param value string in which every number has a unit (ms, s, m, h, d or w), such as "90s", "3d"
+--   or "1d12h"; or a number of seconds, which is returned
+-- @return number, an integer where it is whole
+-- @raise usage
+-- @usage print(px.duration("3d"), px.duration("1h30m"), px.duration("250ms"))
+--   --> 259200  5400  0.25
+function M.duration(value)
+  return M.seconds(value, "px.duration: the value")
+end
+
 --- A duration in its two largest units: "3d 4h", "2m 5s", "0s".
 -- @param seconds number
 -- @return string

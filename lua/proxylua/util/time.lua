@@ -10,6 +10,9 @@ local M = {}
 -- in 1973.
 local MAX_SECONDS = 1e11
 
+-- The years of four digits, from 0001-01-01 on; later times are rounded to the year 10000.
+local FIRST, AFTER_LAST = -62135596800, 253402300799.9995
+
 local function from_number(value)
   if value ~= value or value == math.huge or value == -math.huge then return nil end
   return math.abs(value) < MAX_SECONDS and value or value / 1000
@@ -18,6 +21,12 @@ end
 local function shown(value)
   if type(value) == "string" then return ('"%s"'):format(value:sub(1, 60)) end
   return (value == nil or type(value) == "number") and tostring(value) or "a " .. type(value)
+end
+
+local function refuse(caller, value)
+  names.usage(
+    "%s: %s is not a time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970",
+    caller, shown(value))
 end
 
 --- Seconds since 1970 UTC of a time in any common form.
@@ -42,9 +51,32 @@ end
 function M.time(...)
   if select("#", ...) == 0 then return core.task.now() end
   local value = ...
-  return M.read(value) or names.usage(
-    "px.time: %s is not a time; expected one such as 2026-11-23T20:15:00Z, or seconds since 1970",
-      shown(value))
+  return M.read(value) or refuse("px.time", value)
+end
+
+-- As the API writes times; milliseconds only where there are some.
+local function text_of(seconds)
+  local milliseconds = math.floor(seconds * 1000 + 0.5)
+  local at, rest = os.date("!*t", milliseconds // 1000), milliseconds % 1000
+  return ("%04d-%02d-%02dT%02d:%02d:%02d%sZ"):format(at.year, at.month, at.day, at.hour, at.min,
+    at.sec, rest > 0 and (".%03d"):format(rest) or "")
+end
+
+--- Converts a time from one form into the other: a number of seconds since 1970 UTC into a text as
+-- the API writes it, and such a text into seconds.
+-- @function px.date
+-- @param value number, of seconds or milliseconds since 1970, in the years 1 to 9999; or string, as
+--   px.time takes it
+-- @return string in UTC, with milliseconds if it has a fraction; for a string the number of
+--   seconds, as px.time returns it
+-- @raise usage
+-- @usage print(px.date(1795464900), px.date("2026-11-23T20:15:00Z"))
+--   --> 2026-11-23T20:15:00Z  1795464900
+-- print(px.date(px.time("2026-11-23") + px.duration("3d")))  --> 2026-11-26T00:00:00Z
+function M.date(value)
+  local seconds = M.read(value)
+  if not seconds or seconds < FIRST or seconds >= AFTER_LAST then refuse("px.date", value) end
+  return type(value) == "string" and seconds or text_of(seconds)
 end
 
 return M

@@ -52,21 +52,14 @@ for _, name in ipairs{ "alerts", "check", "deposit", "fleet", "journal", "plugin
 end
 
 local function make_px()
-  local errors, tasks = require "proxylua.util.errors", require "proxylua.tasks"
-  local px = {
-    version = core.version, money = core.money, json = core.json, http = core.http,
-      request = core.api.request,
-    limits = core.api.limits, try = errors.try, error = errors.error, spawn = tasks.spawn,
-      sleep = tasks.sleep,
-    all = tasks.all, map = tasks.map, timeout = tasks.timeout, every = tasks.every,
-    time = require("proxylua.util.time").time,
-    log = function(...) note("log", texts(...)) end,
-    env = function(name) return ask("env", name) end,
-    exec = function(...) return ask("exec", ...) end,
-    files = {
-      read = function(path) return ask("read", path) end,
-      write = function(path, text) return ask("write", path, text) end,
-    },
+  local px = require("proxylua.base")()
+  px.http, px.request, px.limits = core.http, core.api.request, core.api.limits
+  px.log = function(...) note("log", texts(...)) end
+  px.env = function(name) return ask("env", name) end
+  px.exec = function(...) return ask("exec", ...) end
+  px.files = {
+    read = function(path) return ask("read", path) end,
+    write = function(path, text) return ask("write", path, text) end,
   }
   local parts = { require "proxylua.api.endpoints", require "proxylua.api.pages",
     { orders = require "proxylua.api.orders" } }
