@@ -7,6 +7,7 @@ return {
   renew = function() return require("proxylua.fleet.renew").renew end,
   proxies = function() return require "proxylua.proxies" end,
   export = function() return require "proxylua.proxies.export" end,
+  csv = function() return require "proxylua.csv" end,
   check = function() return require "proxylua.check" end,
   report = function() return require "proxylua.report" end,
   deposit = function() return require("proxylua.api.deposits").find end,

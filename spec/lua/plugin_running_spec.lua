@@ -18,6 +18,16 @@ function M.failed(result)
   failures[#failures + 1] = result.port .. " " .. result.reason
 end
 function M.failures() return table.concat(failures, ", ") end
+function M.texts()
+  local calls = 0
+  local function fail_once()
+    calls = calls + 1
+    return calls > 1 or px.error.raise{ kind = "network", message = "no" }
+  end
+  return px.duration("3d"), px.date(0), px.retry(fail_once, { wait = 0 }),
+    px.url.parse("http://h/?q=%41").params.q, px.sha256("abc"):sub(1, 8),
+    px.csv.write(px.csv.read("a,b\n1,2\n"))
+end
 function M.spin() while true do end end
 return M]]
 
@@ -49,6 +59,11 @@ describe("px.plugin", function()
       local counter = px.plugin("counter")
       print(counter.count() .. " " .. counter.count() .. " " .. px.plugin("counter").count())
       print(counter.greet("you"))]])
+  end)
+
+  it("lets it use the functions of px that need no permission", function()
+    assert.are.equal("259200\t1970-01-01T00:00:00Z\ttrue\tA\tba7816bf\ta,b\r\n1,2\r\n\n",
+      eval[[print(px.plugin("counter").texts())]])
   end)
 
   it("notifies the plugin of proxies that fail", function()

@@ -56,7 +56,7 @@ describe("px.retry", function()
     assert.are.equal(1, seen.calls)
   end)
 
-  it("raises an error with a charge at once, whatever its kind", function()
+  it("raises an error with a charge at once, of any kind", function()
     for _, kind in ipairs{ "network", "timeout", "upstream", "outcome_unknown" } do
       for _, charge in ipairs{ "made", "unknown" } do
         local fn, seen = failing({ error_of(kind, charge) }, "done")

@@ -2,6 +2,7 @@
 -- writes into a pipe.
 
 local address = require "proxylua.proxies.address"
+local csv = require "proxylua.util.csv"
 local fields = require "proxylua.formats.fields"
 local rows = require "proxylua.formats.rows"
 local text = require "proxylua.formats.common"
@@ -10,7 +11,7 @@ local txt = require "proxylua.formats.txt"
 local M = { name = "csv", extension = "csv", summary = "RFC 4180, with a heading" }
 
 local find = string.find
-local split, split_raw, split_words = rows.split, rows.split_raw, rows.split_words
+local split, split_raw, split_words = csv.split, rows.split_raw, rows.split_words
 
 -- A record's other fields may hold anything: what is neither text nor number has no place in a
 -- line.
@@ -18,11 +19,7 @@ local function field(value)
   if value == nil then return "" end
   if type(value) == "number" then return tostring(value) end
   if type(value) ~= "string" then return "" end
-  if not find(value, '[%s,"]') then return value end
-  if not find(value, '[,"\r\n]') and not find(value, "^%s") and not find(value, "%s$") then
-    return value
-  end
-  return '"' .. text.doubled(value) .. '"'
+  return find(value, '[%s,"]') and csv.field(value, ",") or value
 end
 
 local function record(proxy)

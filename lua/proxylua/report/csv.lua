@@ -1,5 +1,6 @@
 -- A report's rows as CSV: RFC 4180, a header, one line a row.
 
+local csv = require "proxylua.util.csv"
 local names = require "proxylua.util.names"
 local sums = require "proxylua.report.totals"
 
@@ -11,7 +12,7 @@ local function quoted(value)
   local text = tostring(value)
   -- A spreadsheet would read these as formulas, and names come from outside.
   if type(value) == "string" and text:find("^[=+@\t\r-]") then text = "'" .. text end
-  return text:find('[",\r\n]') and '"' .. text:gsub('"', '""') .. '"' or text
+  return csv.field(text, ",")
 end
 
 --- The requested groupings.

@@ -53,7 +53,7 @@ local function check(fn, options)
 end
 
 --- Calls a function, and again if it raises an error of px of one of the named kinds. Other errors
--- are raised at once. So is each error whose field `charge` is not "none", whatever its kind:
+-- are raised at once. So is each error whose field `charge` is not "none", of any kind:
 -- money has moved or may have, and a second call could pay again. If the function buys something
 -- and then does more, give the purchase a `key`: with it, a second call returns the same order.
 -- @function px.retry

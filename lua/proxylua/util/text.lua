@@ -26,6 +26,12 @@ function M.lines(text)
   return clean(text, "[^\n\t\x20-\x7E\x80-\xFF]")
 end
 
+--- A text without blanks at its ends.
+function M.trim(text)
+  local from = text:find("%S")
+  return from and text:match("^.*%S", from) or ""
+end
+
 local function escape(char)
   local code = utf8.codepoint(char)
   if code < 0x10000 then return ("\\u%04x"):format(code) end

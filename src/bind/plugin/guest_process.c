@@ -125,6 +125,7 @@ static void push_core(lua_State *L, struct process *process)
                {"endpoints", endpoint_open},
                {"record", record_open},
                {"quote", quote_open},
+               {"digest", digest_open},
                {"document", document_module_open},
                {"decode", decode_open},
                {"tally", tally_open}};

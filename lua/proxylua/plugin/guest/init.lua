@@ -44,7 +44,8 @@ local function load_export()
 end
 
 -- The workflows that work in a plugin; the others need more than any permission allows.
-local later = { proxies = workflows.proxies, export = load_export, notify = workflows.notify }
+local later = { proxies = workflows.proxies, export = load_export, notify = workflows.notify,
+  csv = workflows.csv }
 for _, name in ipairs{ "alerts", "check", "deposit", "fleet", "journal", "plugin", "pool", "qr",
   "renew", "report" } do
   later[name] = function() names.usage("px.%s is not available in plugins, only in "
@@ -80,7 +81,7 @@ end
 local px = make_px()
 -- Modules of a folder cannot be loaded later on.
 if core.is_in_folder then
-  for _, name in ipairs{ "proxies", "export", "notify" } do local _ = px[name] end
+  for _, name in ipairs{ "proxies", "export", "notify", "csv" } do local _ = px[name] end
 end
 
 local plugin = { name = "?", modules = {}, loaded = { proxylua = px } }

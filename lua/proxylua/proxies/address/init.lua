@@ -6,12 +6,13 @@ local columns = require "proxylua.proxies.address.columns"
 local hosts = require "proxylua.proxies.address.host"
 local records = require "proxylua.proxies.address.record"
 local remarks = require "proxylua.proxies.address.remark"
+local trim = require("proxylua.util.text").trim
 local urls = require "proxylua.proxies.address.url"
 
 local M = {
   encode = records.encode, decode = records.decode, host = hosts.before_colon,
   protocol = records.protocol, is_other = records.is_other, url = records.url,
-  is_host = hosts.is_host, complete = records.complete, columns = columns.parse,
+  is_host = hosts.is_host, complete = records.complete, columns = columns.parse, trim = trim,
 }
 
 local find, match, sub = string.find, string.match, string.sub
@@ -32,14 +33,6 @@ local function strange_byte(text)
     end
   end
 end
-
---- A text without blanks at its ends.
-function M.trim(text)
-  local from = find(text, "%S")
-  return from and match(text, "^.*%S", from) or ""
-end
-
-local trim = M.trim
 
 local function split_columns(text)
   local comma = match(text, "\t") or match(text, "[,;|]")
