@@ -119,16 +119,11 @@ static void push_core(lua_State *L, struct process *process)
   static const struct {
     const char *name;
     void (*open)(lua_State *L);
-  } parts[] = {{"money", money_open},
-               {"json", json_open},
-               {"error", error_open},
-               {"endpoints", endpoint_open},
-               {"record", record_open},
-               {"quote", quote_open},
-               {"digest", digest_open},
-               {"document", document_module_open},
-               {"decode", decode_open},
-               {"tally", tally_open}};
+  } parts[] = {{"money", money_open},   {"json", json_open},
+               {"error", error_open},   {"endpoints", endpoint_open},
+               {"record", record_open}, {"quote", quote_open},
+               {"digest", digest_open}, {"document", document_module_open},
+               {"decode", decode_open}, {"tally", tally_open}};
   static const luaL_Reg functions[] = {{"send", send_message},
                                        {"receive", receive},
                                        {"embedded", embedded_searcher},
