@@ -52,22 +52,21 @@ local function candidates(extension)
 end
 
 --- The name of the format that a file has by its name: json, csv, or else url.
--- @param caller for the message
 -- @raise usage where several programs have files with such a name
-function M.for_path(path, caller)
+function M.for_path(path)
   local extension = path:lower():match("%.(%w+)$")
   if not extension then return "url" end
   if by_extension[extension] then return by_extension[extension] end
   if extension == "gz" then
-    names.usage("%s: proxylua does not compress what it writes; name the file without .gz", caller)
+    names.usage("%s: proxylua does not compress what it writes; name the file without .gz", path)
   end
   if extension == "xlsx" or extension == "xls" or extension == "ods" then
-    names.usage("%s: proxylua writes no spreadsheets; name the file .csv, which they open", caller)
+    names.usage("%s: proxylua writes no spreadsheets; name the file .csv, which they open", path)
   end
   local list = candidates(extension)
   if extension == "conf" or extension == "cfg" or #list > 0 then
-    names.usage("%s: a file with the extension .%s may be of several programs; give the format%s",
-      caller, extension, #list > 0 and ": " .. table.concat(list, ", ") or "")
+    names.usage("%s: several programs have files with the extension .%s; name the format (%s)",
+      path, extension, #list > 0 and table.concat(list, ", ") or "such as squid or proxychains")
   end
   return "url"
 end

@@ -129,7 +129,7 @@ local function why_not_empty(self)
     return ("an empty %s would let programs go past the proxies"):format(self.name)
   end
   if not self.allow_empty then
-    return "there are no proxies to write (the option allow_empty writes an empty file)"
+    return "there are no proxies to write (to write an empty file: allow_empty, on the command line --allow-empty)"
   end
 end
 
@@ -163,7 +163,7 @@ function M.begin(path, options)
   end
   options = options or {}
   local format = type(options) == "table" and not options.format and not options.template
-    and formats.for_path(path, "px.export.file") or nil
+    and formats.for_path(path) or nil
   local writer, name, of = M.writer_of("px.export.file", format, options)
   local self = setmetatable({ path = path, name = name, format = of,
     allow_empty = options.allow_empty, file = core.file.create(path) }, File)
