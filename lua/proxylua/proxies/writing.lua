@@ -129,7 +129,8 @@ local function why_not_empty(self)
     return ("an empty %s would let programs go past the proxies"):format(self.name)
   end
   if not self.allow_empty then
-    return "there are no proxies to write (to write an empty file: allow_empty, on the command line --allow-empty)"
+    return "there are no proxies to write (to write an empty file: allow_empty, on the command "
+      .. "line --allow-empty)"
   end
 end
 
