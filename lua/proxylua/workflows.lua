@@ -3,6 +3,7 @@
 
 --- name of a field of px -> function that loads and returns its value
 return {
+  files = function() return require "proxylua.files" end,
   fleet = function() return require "proxylua.fleet" end,
   renew = function() return require("proxylua.fleet.renew").renew end,
   proxies = function() return require "proxylua.proxies" end,

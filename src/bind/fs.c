@@ -54,13 +54,24 @@ static int abandon_file(lua_State *L)
   return 0;
 }
 
-/* create(path): begins a file that other users cannot read. */
+/* Gives the new file the mode of the one that it replaces. */
+static bool keep_mode(const struct file *file, const char *path, struct error *err)
+{
+  struct stat there;
+  if (stat(path, &there) != 0 || fchmod(file->fd, there.st_mode & 0777) == 0) return true;
+  error_set(err, ERROR_STORE, "cannot write %s: %s", path, strerror(errno));
+  return false;
+}
+
+/* create(path, keeps_mode): begins a file that other users cannot read, or that has the mode of
+ * the one that it replaces. */
 static int create_file(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"write", write_texts},    {"commit", commit_file},
                                      {"close", abandon_file},   {"__gc", abandon_file},
                                      {"__close", abandon_file}, {NULL, NULL}};
   const char *path = path_check(L, 1);
+  lua_settop(L, 2);
   struct file *file = lua_newuserdatauv(L, sizeof *file, 0);
   *file = FILE_INIT;
   if (luaL_newmetatable(L, NAME)) {
@@ -70,7 +81,8 @@ static int create_file(lua_State *L)
   }
   lua_setmetatable(L, -2);
   struct error err = ERROR_INIT;
-  if (!file_begin(file, path, PRIVATE, &err)) error_raise(L, &err);
+  bool begun = file_begin(file, path, PRIVATE, &err);
+  if (!begun || (lua_toboolean(L, 2) && !keep_mode(file, path, &err))) error_raise(L, &err);
   return 1;
 }
 
@@ -341,9 +353,11 @@ static int open_source(lua_State *L)
   lua_setmetatable(L, -2);
   source->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (source->fd >= 0) return 1;
+  int why = errno;
   lua_pushnil(L);
-  lua_pushstring(L, strerror(errno));
-  return 2;
+  lua_pushstring(L, strerror(why));
+  lua_pushboolean(L, why == ENOENT || why == ENOTDIR);
+  return 3;
 }
 
 void file_open(lua_State *L)

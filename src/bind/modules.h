@@ -72,10 +72,12 @@ void doctor_open(lua_State *L);
 void endpoint_open(lua_State *L);
 
 /* fs.c, `core.file`:
- *   create(path) -> a file that is written piece by piece and is there whole or not at all
- *   source(path) -> a file to read, "-" for standard input; nil and the reason if it cannot be
- * opened. Methods: read(most): what is available, at most that many bytes; nil at the end; nil and
- * the reason on an error. Waits for input while other tasks run; raises `cancelled` close() */
+ *   create(path [, keeps_mode]) -> a file that is written piece by piece and is there whole or not
+ *     at all; only its owner can read it, or those who can read the one that it replaces
+ *   source(path) -> a file to read, "-" for standard input; nil, the reason, and whether it does
+ *     not exist if it cannot be opened. Methods: read(most): what is available, at most that many
+ *     bytes; nil at the end; nil and the reason on an error. Waits for input while other tasks run;
+ *     raises `cancelled`. close() */
 void file_open(lua_State *L);
 
 /* fs.c, `core.folder`:

@@ -4,19 +4,13 @@
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
+local paths = require "proxylua.util.path"
 
 local M = {}
 
 local MAX_BYTES = 8 << 20 -- maximum bytes to read
 
-local function expand(path)
-  local rest = path:match("^~/(.*)$")
-  return rest and (os.getenv("HOME") or "") .. "/" .. rest or path
-end
-
-local function parent(path)
-  return path and path:match("^(.*)/[^/]*$")
-end
+local expand, parent = paths.expand, paths.parent
 
 -- A file of proxylua is refused where it is, and where it would be created: a plugin must not
 -- create a key or a journal.
