@@ -301,6 +301,9 @@ end
 
 local run_flags = {} -- options of this run
 
+--- An option of this run's command line, such as "quiet"; nil where it is not given.
+function M.flag(name) return run_flags[name] end
+
 -- The files of SQLite, and the lock file of charges.
 local store_endings = { "", "-wal", "-shm", "-journal", "-lock" }
 

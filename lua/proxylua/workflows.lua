@@ -13,6 +13,7 @@ return {
   report = function() return require "proxylua.report" end,
   deposit = function() return require("proxylua.api.deposits").find end,
   qr = function() return require "proxylua.qr" end,
+  log = function() return require("proxylua.log").functions end,
   pool = function() return require("proxylua.pool").new end,
   gateway = function() return require("proxylua.gateway").start end,
   alerts = function() return require("proxylua.alerts").look end,

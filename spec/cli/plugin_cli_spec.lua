@@ -163,9 +163,9 @@ describe("proxylua plugin", function()
       files = { ["main.lua"] = [[
         local px = require "proxylua"
         return {
-          placed = function(order) px.log("placed " .. order.quantity .. " for " .. tostring(order.price)) end,
+          placed = function(order) px.log.info("placed " .. order.quantity .. " for " .. tostring(order.price)) end,
           extended = function(order) print("extended " .. order.id) end, -- among nobody's data
-          refused = function(what) px.log("refused " .. what.endpoint .. " " .. what.kind) end,
+          refused = function(what) px.log.info("refused " .. what.endpoint .. " " .. what.kind) end,
         }]] },
     })
     home:install("broken", { manifest = 'on = { order_placed = "placed" }',
@@ -196,7 +196,7 @@ describe("proxylua plugin", function()
     home:install("teller", { manifest = 'on = { order_placed = "placed" }',
       files = { ["main.lua"] = [[
         local px = require "proxylua"
-        return { placed = function(order) px.log("placed " .. order.id .. " for "
+        return { placed = function(order) px.log.info("placed " .. order.id .. " for "
           .. tostring(order.price) .. " of " .. order.type) end }]] } })
     local sandbox = sandboxes.start{ limits = "off" }
     sandbox:change("settings", { faults = core.json.array{ "orders.create:delay=0.5" } })
@@ -228,7 +228,7 @@ describe("proxylua plugin", function()
         px.spawn(px.sleep, 1e6)
         px.spawn(function() px.sleep(0) px.sleep(1e6) end)
         px.sleep(0)
-        px.log("told")
+        px.log.info("told")
       end }]] } })
     local code = "require('proxylua.plugin.host.running').get('lasting'):event('order_placed', {})"
     local line = program.command(home.path, { "-e", code })
@@ -256,9 +256,9 @@ describe("proxylua plugin", function()
       ["main.lua"] = [[
         local px = require "proxylua"
         return { go = function()
-          px.log("first\nproxylua: bought everything")
-          for _ = 1, 30 do px.log(("x"):rep(50000)) end
-        end, lines = function() px.log(("\n"):rep(2 << 20)) end }]] } })
+          px.log.info("first\nproxylua: bought everything")
+          for _ = 1, 30 do px.log.info(("x"):rep(50000)) end
+        end, lines = function() px.log.info(("\n"):rep(2 << 20)) end }]] } })
     local result = home:run("trial", "go")
     assert.equals(0, result.code)
     assert.matches("proxylua: trial: first\nproxylua: trial: proxylua: bought everything\n",
@@ -379,7 +379,7 @@ describe("plugins are notified of every charge", function()
       request_charged = "request_charged" }]], files = { ["main.lua"] = [[
       local px = require "proxylua"
       local function log_of(event)
-        return function(data) px.log(event .. " " .. px.json.encode(data)) end
+        return function(data) px.log.error(event .. " " .. px.json.encode(data)) end
       end
       return { order_placed = log_of "order_placed", order_extended = log_of "order_extended",
         charge_refused = log_of "charge_refused",
@@ -394,7 +394,7 @@ describe("plugins are notified of every charge", function()
   local function heard(...)
     local result = home:run(...)
     local events = {}
-    for event, data in result.err:gmatch("proxylua: listener: (%S+) ([^\n]+)\n") do
+    for event, data in result.err:gmatch("proxylua: listener: error: (%S+) ([^\n]+)\n") do
       events[event] = events[event] or {}
       table.insert(events[event], core.json.decode(data))
     end

@@ -46,6 +46,13 @@ function M.json(text)
   return (text:gsub("\x7F", escape))
 end
 
+--- Any values as one text, as print writes them.
+function M.values(...)
+  local list = table.pack(...)
+  for index = 1, list.n do list[index] = tostring(list[index]) end
+  return table.concat(list, "\t")
+end
+
 --- Whether a text is safe to show in one line.
 function M.is_line(text)
   return M.line(text) == text

@@ -13,8 +13,8 @@ return function(text)
   if not url or url == "" then return end
   local answer, err = px.try(px.http.post, url, { json = body_of(url, text), timeout = 10 })
   if not answer then
-    px.log("the channel was not told: " .. err.message)
+    px.log.warn("the channel was not notified: " .. err.message)
   elseif not answer.ok then
-    px.log("the channel was not told: the webhook answers " .. answer.status)
+    px.log.warn("the channel was not notified: the webhook responded with " .. answer.status)
   end
 end

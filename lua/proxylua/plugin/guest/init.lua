@@ -26,12 +26,7 @@ local streams = require("proxylua.plugin.streams").open(scheduler.ask, scheduler
 local ask, note = scheduler.ask, scheduler.note
 
 local names = require "proxylua.util.names"
-
-local function texts(...)
-  local list = table.pack(...)
-  for index = 1, list.n do list[index] = tostring(list[index]) end
-  return table.concat(list, "\t")
-end
+local texts = require("proxylua.util.text").values
 
 local workflows = require "proxylua.workflows"
 
@@ -55,7 +50,10 @@ end
 local function make_px()
   local px = require("proxylua.base")()
   px.http, px.request, px.limits = core.http, core.api.request, core.api.limits
-  px.log = function(...) note("log", texts(...)) end
+  px.log = {}
+  for _, level in ipairs{ "debug", "info", "warn", "error" } do
+    px.log[level] = function(...) note("log", level, texts(...)) end
+  end
   px.env = function(name) return ask("env", name) end
   px.exec = function(...) return ask("exec", ...) end
   px.files = {

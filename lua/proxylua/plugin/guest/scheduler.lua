@@ -246,7 +246,7 @@ Task.__index = {
 function Task.__gc(task)
   if task.state ~= "failed" or task.taken or task.cancelled then return end
   local ok, text = pcall(tostring, task.results[2])
-  core.send("n", 0, "log", "a task failed: " .. (ok and text or "without a text"))
+  core.send("n", 0, "log", "error", "a task failed: " .. (ok and text or "without a text"))
 end
 
 function M.spawn(fn, ...)

@@ -3,6 +3,7 @@
 -- is not trusted.
 
 local core = require "proxylua.core"
+local log = require "proxylua.log"
 local plain = require "proxylua.util.text"
 
 local M = {}
@@ -52,9 +53,13 @@ function M.open(name, permissions, reach)
     local answers = require("proxylua.plugin.host." .. part).open(name, permissions, refuse, reach)
     for what, handler in pairs(answers) do handlers[what] = handler end
   end
-  local log = log_of(name)
+  local print_aside = log_of(name)
+  local function print_log(level, text)
+    if log.shows(level) then print_aside(log.prefix(level) .. tostring(text)) end
+  end
   local function print_text(text) core.system.write(plain.lines(tostring(text)), "\n") end
-  return handlers, { print = print_text, log = log, failed = log }
+  return handlers, { print = print_text, print_aside = print_aside, log = print_log,
+    failed = print_aside }
 end
 
 return M

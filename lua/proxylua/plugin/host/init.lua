@@ -88,7 +88,7 @@ local function on_message(instance, kind, number, what, ...)
   elseif kind == "x" then
     cancel(instance, number)
   else
-    if what == "print" and instance.called == 0 then what = "log" end
+    if what == "print" and instance.called == 0 then what = "print_aside" end
     instance.notes[what](...)
   end
 end

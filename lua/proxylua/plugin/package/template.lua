@@ -59,9 +59,9 @@ function M.count(options)
   return rows
 end
 
--- An event's function is called with its data; px.log prints a message for the user.
+-- An event's function is called with its data; px.log.info prints a message for the user.
 function M.placed(order)
-  px.log(("%s: %s proxies of type %s"):format(order.id, order.quantity, order.type))
+  px.log.info(("%s: %s proxies of type %s"):format(order.id, order.quantity, order.type))
 end
 
 return M
