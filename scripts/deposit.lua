@@ -6,7 +6,7 @@ local currency, network, timeout = arg[1] or "USDT", arg[2] or not arg[1] and "T
   arg[3] or "2h"
 local balance = px.account.get().balance -- before anybody can pay
 
-local deposit = px.deposit{ currency = currency, network = network }
+local deposit = px.deposits.request{ currency = currency, network = network }
 io.write((px.qr.text(deposit.address)))
 print(deposit.currency, deposit.network, deposit.address)
 if deposit.warning then print("! " .. deposit.warning) end

@@ -220,7 +220,9 @@ for _, part in ipairs{ endpoints, pages, { orders = orders } } do
     for name, fn in pairs(functions) do px[group][name] = fn end
   end
 end
-px.deposits.wait = function(...) return require("proxylua.api.deposits").wait(...) end
+for _, name in ipairs{ "request", "wait" } do
+  px.deposits[name] = function(...) return require("proxylua.api.deposits")[name](...) end
+end
 
 for name, field in pairs(px) do
   if type(field) == "table" and not getmetatable(field) then names.strict(field, "px." .. name) end

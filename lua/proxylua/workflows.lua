@@ -11,7 +11,6 @@ return {
   csv = function() return require "proxylua.csv" end,
   check = function() return require "proxylua.check" end,
   report = function() return require "proxylua.report" end,
-  deposit = function() return require("proxylua.api.deposits").find end,
   qr = function() return require "proxylua.qr" end,
   log = function() return require("proxylua.log").functions end,
   pool = function() return require("proxylua.pool").new end,

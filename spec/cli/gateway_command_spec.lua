@@ -92,7 +92,7 @@ describe("the list of a gateway", function()
     local function follower(source, budget)
       return follow.open(source, { interval = 0, budget = budget, note = function(...)
         notes[#notes + 1] = string.format(...)
-      end, problem = error, ties = px.fleet.ties })
+      end, problem = error, owners = px.fleet.owners })
     end
     local function buy(country, quantity)
       return px.orders.create{ type = "isp", quantity = quantity, country = country, period = 30 }

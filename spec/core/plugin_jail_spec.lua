@@ -249,7 +249,11 @@ describe("escapes from a plugin", function()
       local err = failure(run, "return " .. call)
       assert.are.equal("forbidden", err.kind, call .. ": " .. tostring(err))
     end
-    assert.are.equal("usage", failure(run, "return px.journal").kind)
+    for _, name in ipairs{ "journal", "fleet", "deposits.request", "deposits.wait" } do
+      local err = failure(run, "return px." .. name)
+      assert.are.equal("usage", err.kind)
+      assert.matches("px." .. name .. " is not available in plugins", err.message, 1, true)
+    end
   end)
 
   it("is ended for computing without end, however it is hidden", function()

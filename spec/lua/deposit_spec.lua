@@ -15,13 +15,13 @@ setup(function() sandbox = sandboxes.start() end)
 teardown(function() sandbox:stop() end)
 before_each(function() sandbox:change("reset") end)
 
--- What px.deposit returns for each of some parameters, in one run: records, or kinds and messages
--- of errors.
+-- What px.deposits.request returns for each of some parameters, in one run: records, or kinds and
+-- messages of errors.
 local function ask(list, options)
   return table.unpack((sandbox:eval(([[
     local out = {}
     for at, params in ipairs(px.json.decode(%q)) do
-      local deposit, err = px.try(px.deposit, params)
+      local deposit, err = px.try(px.deposits.request, params)
       out[at] = deposit or { kind = err.kind, message = err.message }
     end
     return out]]):format(core.json.encode(core.json.array(list))), options)))
@@ -33,7 +33,7 @@ local function run(...)
   return result.out, result.err
 end
 
-describe("px.deposit", function()
+describe("px.deposits.request", function()
   it("makes an address, and returns it from then on", function()
     local first, again, spelt = ask{ { currency = "USDT", network = "TRC20" },
       { currency = "USDT", network = "TRC20" },
@@ -123,7 +123,7 @@ describe("px.deposit", function()
   end)
 end)
 
-describe("px.deposit, of a server that says other things", function()
+describe("px.deposits.request, of a server that responds otherwise", function()
   local server
   after_each(function() server:stop() end)
 

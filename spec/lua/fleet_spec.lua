@@ -318,7 +318,7 @@ describe("a fleet", function()
         local before = { px.fleet.release(id), px.fleet.release(id) }
         counts[2] = have()
         px.fleet.adopt("de", id)
-        return counts, kinds, before, px.fleet.ties()[id] ]]
+        return counts, kinds, before, px.fleet.owners()[id] ]]
       local counts, kinds, before, owner = sandbox:eval((script:format(id, file):gsub("\n", " ")))
       assert.same({ { 2, 0 }, { "usage", "not_found", "usage", "usage" }, { "us" }, "de" },
         { counts, kinds, before, owner })

@@ -1,6 +1,6 @@
 --- Deposits: the address for a coin and its network, a warning about the network, and waiting until
 -- the money arrives.
--- @module px.deposit
+-- @module px.deposits
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
@@ -186,24 +186,23 @@ local known = { currency = true, network = true, png = true, svg = true }
 
 local function check_params(params)
   if type(params) ~= "table" then
-    names.usage("px.deposit takes its parameters as a table, got a %s; write px.deposit{ currency "
-      .. "= \"USDT\", "
-      .. "network = \"TRC20\" }", type(params))
+    names.usage("px.deposits.request takes its parameters as a table, got a %s; write "
+      .. "px.deposits.request{ currency = \"USDT\", network = \"TRC20\" }", type(params))
   end
-  names.check("px.deposit", params, known)
+  names.check("px.deposits.request", params, known)
   if params.currency == nil then
-    names.usage("px.deposit: currency is missing; expected a coin such as USDT")
+    names.usage("px.deposits.request: currency is missing; expected a coin such as USDT")
   end
   for name, value in pairs(params) do
     if type(value) ~= "string" or value == "" then
-      names.usage("px.deposit: %s must be a text, got %s", name, value == "" and "an empty one"
-        or "a " .. type(value))
+      names.usage("px.deposits.request: %s must be a text, got %s", name,
+        value == "" and "an empty one" or "a " .. type(value))
     end
   end
 end
 
 --- A name such as "USDT on TRC20".
--- @param deposit as px.deposit returns it
+-- @param deposit as px.deposits.request returns it
 function M.words(deposit)
   if not deposit.network or same(deposit.network, deposit.currency) then return deposit.currency end
   return ("%s on %s"):format(deposit.currency, deposit.network)
@@ -211,7 +210,7 @@ end
 
 --- The address for deposits of a coin: the account's newest one, or a new one. A coin that exists
 -- on several networks needs the network's name.
--- @function px.deposit
+-- @function px.deposits.request
 -- @param params table: `currency`, such as "USDT"; `network`, such as "TRC20"; `png` and `svg`:
 --   files for a QR code of the address, each written completely or not at all; the SVG has coin and
 --   network below the code
@@ -219,11 +218,12 @@ end
 --   coin), and `warning`, a text if the network matters
 -- @raise usage if `network` is required and missing; config if libqrencode is not installed; the
 --   errors of every API call
--- @usage local deposit = px.deposit{ currency = "USDT", network = "TRC20" }
+-- @usage local deposit = px.deposits.request{ currency = "USDT", network = "TRC20" }
 -- print(deposit.currency, deposit.network, deposit.is_new)  --> USDT  TRC20  true
 -- print(deposit.warning:match("^[^:]+"))  --> send USDT on TRC20 only
--- print(px.deposit{ currency = "USDT", network = "TRC20" }.address == deposit.address)  --> true
-function M.find(params)
+-- local again = px.deposits.request{ currency = "USDT", network = "TRC20" }
+-- print(again.address == deposit.address)  --> true
+function M.request(params)
   check_params(params)
   local network = params.network and spell(params.network, values_of("network"))
   local deposit = find_or_create(spell(params.currency, values_of("currency")), network)

@@ -113,7 +113,7 @@ end
 -- @param id string, of the order
 -- @raise usage when the order belongs to another pool; not_found and the errors of px.orders.get
 -- @usage px.fleet.adopt("us", order.id)
--- print(px.fleet.ties()[order.id])  --> us
+-- print(px.fleet.owners()[order.id])  --> us
 function M.adopt(pool, id)
   if not file.is_name(pool) then
     names.usage("px.fleet.adopt: invalid pool name %s (expected letters, digits, '.', '_', '-')",
@@ -135,19 +135,19 @@ end
 -- @return string, the pool that it belonged to; nil if it belonged to none
 -- @raise usage; store
 -- @usage px.fleet.adopt("us", order.id)
--- print(px.fleet.release(order.id), px.fleet.ties()[order.id])  --> us  nil
+-- print(px.fleet.release(order.id), px.fleet.owners()[order.id])  --> us  nil
 function M.release(id)
   check_text("px.fleet.release", "id", id)
   return ownership.release(id)
 end
 
 --- Returns the pool of each assigned order.
--- @function px.fleet.ties
+-- @function px.fleet.owners
 -- @return table: id of an order -> name of its pool, including orders that have ended
 -- @raise store
 -- @usage px.fleet.apply{ { name = "trial", type = "ipv6", quantity = 1 } }
--- for _, pool in pairs(px.fleet.ties()) do print(pool) end  --> trial
-function M.ties()
+-- for _, pool in pairs(px.fleet.owners()) do print(pool) end  --> trial
+function M.owners()
   return ownership.all()
 end
 

@@ -42,7 +42,7 @@ local function wanted(follower, order)
 end
 
 local function list_active(follower)
-  if follower.source.pool then follower.pools = follower.ties() end
+  if follower.source.pool then follower.pools = follower.owners() end
   local list, called = {}, { caller = "orders.each", endpoint = "orders.list", what = "orders" }
   local each = walk.open(function(params)
     spend(follower)
@@ -230,13 +230,13 @@ local M = {}
 -- @param source table: `from`, a list of paths; or `orders`, a list of ids; or neither: all active
 --   orders, of `type`, `country` and the fleet's `pool` where these are given
 -- @param options table: `interval` (seconds), `budget` (requests an hour), `note`, a function that
---   reports, `problem`, a function that takes an error, and `ties`, a function that returns the
+--   reports, `problem`, a function that takes an error, and `owners`, a function that returns the
 --   pool of each order
 -- @return follower with the methods first and again
 function M.open(source, options)
   local follower = { source = source, interval = options.interval, budget = options.budget,
-    note = options.note, problem = options.problem, ties = options.ties, spent = {}, entries = {},
-    ids = {}, due = core.task.clock() + options.interval }
+    note = options.note, problem = options.problem, owners = options.owners, spent = {},
+    entries = {}, ids = {}, due = core.task.clock() + options.interval }
   if not source.from then return setmetatable(follower, Orders) end
   for _, path in ipairs(source.from) do
     if core.system.kind(path) ~= "file" then follower.is_stream = true end

@@ -129,7 +129,7 @@ end
 function M.run(args, context)
   local px, screen, waiting = require "proxylua", context.screen, wait_options(args)
   local from = waiting and px.account.get().balance -- read before the address is shown
-  print_deposit(screen, px.deposit{ currency = args.currency, network = args.network,
+  print_deposit(screen, px.deposits.request{ currency = args.currency, network = args.network,
     png = args.png, svg = args.svg })
   for _, form in ipairs{ "png", "svg" } do
     if args[form] then screen:note("saved %s", args[form]) end

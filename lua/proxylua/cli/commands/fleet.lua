@@ -38,7 +38,7 @@ local function add_apply(parser)
   command:flag("--yes", "do not ask; spend only what --spend or the settings allow")
 end
 
-local function add_ties(parser)
+local function add_ownership(parser)
   parsers.command(parser, "status", "show the active orders and the pools that they belong to",
     "fleet status")
   local adopt = parsers.command(parser, "adopt",
@@ -55,7 +55,7 @@ function M.parser(parser)
   parser:require_command(true):command_target("action")
   add_plan(parser)
   add_apply(parser)
-  add_ties(parser)
+  add_ownership(parser)
   parsers.example(parser, "fleet plan fleet.lua", "fleet apply fleet.lua --spend 40")
 end
 
@@ -95,7 +95,7 @@ end
 
 function actions.status(_, screen)
   local px = require "proxylua"
-  local pools, each = px.fleet.ties(), px.orders.each{ status = "active" }
+  local pools, each = px.fleet.owners(), px.orders.each{ status = "active" }
   screen:stream("member", function()
     local order = each()
     if not order then return nil end

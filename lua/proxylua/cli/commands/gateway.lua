@@ -130,7 +130,7 @@ local function follower_of(args, screen)
   return require("proxylua.gateway.follow").open(source, {
     interval = duration.seconds(args.refresh or (source.from and "5s" or "5m"), "--refresh"),
     budget = args.budget or 60, note = function(...) screen:note(...) end,
-    problem = screen:reporter(), ties = function() return require("proxylua.fleet").ties() end,
+    problem = screen:reporter(), owners = function() return require("proxylua.fleet").owners() end,
   })
 end
 

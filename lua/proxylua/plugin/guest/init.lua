@@ -41,11 +41,18 @@ end
 -- The workflows that work in a plugin; the others need more than any permission allows.
 local later = { proxies = workflows.proxies, export = load_export, notify = workflows.notify,
   csv = workflows.csv }
-for _, name in ipairs{ "alerts", "check", "deposit", "fleet", "journal", "plugin", "pool", "qr",
-  "renew", "report" } do
-  later[name] = function() names.usage("px.%s is not available in plugins, only in "
-    .. "scripts", name) end
+local function only_in_scripts(name)
+  return function()
+    names.usage("px.%s is not available in plugins, only in scripts", name)
+  end
 end
+
+for _, name in ipairs{ "alerts", "check", "fleet", "journal", "plugin", "pool", "qr", "renew",
+  "report" } do
+  later[name] = only_in_scripts(name)
+end
+local later_deposits = { request = only_in_scripts("deposits.request"),
+  wait = only_in_scripts("deposits.wait") }
 
 local function make_px()
   local px = require("proxylua.base")()
@@ -70,7 +77,7 @@ local function make_px()
   end
   for name, field in pairs(px) do
     if type(field) == "table" and not getmetatable(field) then
-      names.strict(field, "px." .. name)
+      names.strict(field, "px." .. name, name == "deposits" and later_deposits or nil)
     end
   end
   return names.strict(px, "px", later)
