@@ -16,7 +16,7 @@ end
 
 local watch = px.every(seconds, function()
   local alerts, err = px.try(look) -- the line fails at times: the next look may see more
-  if err then io.stderr:write(tostring(err), "\n") end
+  if err then px.log.error(err) end
   for _, alert in ipairs(alerts or {}) do
     if alert.is_new then print(os.date("!%FT%TZ"), alert.text) end
   end

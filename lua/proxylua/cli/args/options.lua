@@ -31,7 +31,7 @@ M.rows = {
   { "json", summary = "print one JSON value" },
   { "jsonl", summary = "print one JSON value a line, each as soon as it arrives" },
   { "quiet", short = "q", summary = "print errors only" },
-  { "verbose", short = "v", summary = "report waits and retries" },
+  { "verbose", short = "v", summary = "report waits, retries and px.log.debug" },
   { "no-color", summary = "no colours" },
   { "execute", short = "e", value = "CODE", many = true, script = true,
     summary = "run this code; may be repeated" },
