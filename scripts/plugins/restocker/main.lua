@@ -8,7 +8,7 @@ local M = {}
 
 local function line(order)
   return ("%s: %s %s proxies%s for %s"):format(order.id, order.quantity or "?", order.type or "?",
-    order.country and " in " .. order.country or "", order.price or "a price that is not told")
+    order.country and " in " .. order.country or "", order.price or "a price that is not known")
 end
 
 --- Buys what is missing. The key holds the week and the quantity that is wanted: cron may run it
