@@ -452,13 +452,13 @@ describe("a hostile client", function()
       "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip", ["a length and a coding"] =
       "Content-Length: 2\r\nTransfer-Encoding: chunked",
   } do
-    -- Some versions of libevent close the connection at once.
-    it("that frames a body with " .. name .. " gets 400 or nothing, and no second response",
+    -- Some versions of libevent respond with 413, or close the connection at once.
+    it("that frames a body with " .. name .. " gets an error or nothing, and no second response",
       function()
       local inner = "{}GET /api/v1/account HTTP/1.1\r\nHost: x\r\n\r\n"
       local answer = raw.talk(port(),
         ("POST /api/v1/orders HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n%s"):format(head, inner), true)
-      assert.truthy(answer == "" or answer:find("^HTTP/1.1 400"))
+      assert.truthy(answer == "" or answer:find("^HTTP/1.1 4"))
       assert.is_nil(answer:find("HTTP/1.1", 9, true))
     end)
   end
