@@ -282,7 +282,7 @@ for _, place in ipairs(stores.all) do
       if left[step] then
         crash.run(own, location, wanted("left-by-the-dead"), { PROXYLUA_CRASH = "answered" })
       end
-      own:faults(lost[step] and "orders.create:cut=after,count=1" or nil)
+      own:faults(lost[step] and "orders.create:cut=after,count=1" or priced[step])
       local stopping = { PROXYLUA_TIMEOUT = "2s", PROXYLUA_CRASH = step .. "=stop" }
       local first = crash.start(own, location, wanted("k"), stopping)
       assert(first:stopped(), step .. " was not reached")
