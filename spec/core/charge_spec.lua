@@ -143,8 +143,11 @@ describe("a purchase", function()
 
   it("takes at most 6 requests, and 2 for each further one, in an account with many orders",
     function()
-    sandbox:eval("for _ = 1, 130 do px.orders.create{ type = 'ipv6', quantity = 1 } end",
-      { env = { PROXYLUA_STORE = sandbox.home .. "/theirs.db" } })
+    for _ = 1, 2 do -- of two days: records of the same second do not show how a list is sorted
+      sandbox:eval("for _ = 1, 65 do px.orders.create{ type = 'ipv6', quantity = 1 } end",
+        { env = { PROXYLUA_STORE = sandbox.home .. "/theirs.db" } })
+      sandbox:change("clock", { advance = 86400 })
+    end
     local before = count_requests()
     sandbox:eval(("px.orders.create{ %s }"):format(BUY))
     assert.is_true(count_requests() - before <= 6, count_requests() - before)
