@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/endpoint.h"
+#include "base/text.h"
 
 static bool out_of_memory(struct error *err)
 {
@@ -11,23 +12,12 @@ static bool out_of_memory(struct error *err)
   return false;
 }
 
-static bool is_unreserved(unsigned char c)
-{
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         (c != 0 && strchr("-._~", c));
-}
-
-static bool add_encoded(unsigned char c, struct buffer *out)
-{
-  return buffer_print(out, "%%%02X", c);
-}
-
 bool endpoint_encode(struct buffer *out, const char *text)
 {
-  for (; *text; text++) {
-    unsigned char c = (unsigned char)*text;
-    if (!(is_unreserved(c) ? buffer_add(out, &c, 1) : add_encoded(c, out))) return false;
-  }
+  size_t size = strlen(text);
+  if (!buffer_reserve(out, 3 * size)) return false;
+  out->size = (size_t)(text_put_percent(out->data + out->size, text, size, "") - out->data);
+  out->data[out->size] = '\0';
   return true;
 }
 
@@ -55,7 +45,7 @@ static bool check_segment(const char *segment, size_t size, struct error *err)
   if (size == 0) return refuse(err, "has an empty segment or ends with '/'");
   if (size <= 2 && strspn(segment, ".") >= size) return refuse(err, "has a segment '.' or '..'");
   for (size_t i = 0; i < size; i++)
-    if (!is_unreserved((unsigned char)segment[i]))
+    if (!text_is_unreserved(segment[i]))
       return refuse(err, "has a byte other than A-Z a-z 0-9 - _ ~ . and /");
   return true;
 }

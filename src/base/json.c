@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define MAX_NUMBER 15  /* significant digits that a double surely keeps */
 #define FIRST_CHUNK 32 /* values */
 #define LARGEST_CHUNK 16384
@@ -77,48 +79,20 @@ static struct json_value *add_value(struct parser *parser)
   return value;
 }
 
-static int hex_digit(char c)
-{
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The UTF-16 unit of an escape such as \ud83d at `text`, -1 when there is not one. */
-static int read_unit(const char *text)
-{
-  int unit = 0;
-  if (text[0] != '\\' || text[1] != 'u') return -1;
-  for (int i = 2; i < 6 && unit >= 0; i++) {
-    int digit = hex_digit(text[i]);
-    unit = digit < 0 ? -1 : unit * 16 + digit;
-  }
-  return unit;
-}
-
-static char *put_utf8(char *to, unsigned code)
-{
-  static const unsigned char leads[] = {0, 0xC0, 0xE0, 0xF0};
-  int more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-  *to++ = (char)(leads[more] | code >> (6 * more));
-  while (more-- > 0) *to++ = (char)(0x80 | (code >> (6 * more) & 0x3F));
-  return to;
-}
-
 /* Decodes the \u escape at `parser->at`, with the one after it if both are one character. */
 static char *read_unicode(struct parser *parser, char *to)
 {
-  int unit = read_unit(parser->at);
+  int unit = text_escaped_unit(parser->at);
   if (unit < 0) return NULL;
   parser->at += 6;
-  if (unit < 0xD800 || unit > 0xDFFF) return put_utf8(to, (unsigned)unit);
-  int low = unit < 0xDC00 ? read_unit(parser->at) : -1;
+  if (unit < 0xD800 || unit > 0xDFFF) return text_put_utf8(to, (unsigned)unit);
+  int low = unit < 0xDC00 ? text_escaped_unit(parser->at) : -1;
   if (low >= 0xDC00 && low <= 0xDFFF) {
     parser->at += 6;
-    return put_utf8(to, 0x10000 + ((unsigned)unit - 0xD800) * 0x400 + ((unsigned)low - 0xDC00));
+    return text_put_utf8(to, text_of_pair((unsigned)unit, (unsigned)low));
   }
   parser->document->mended = true;
-  return put_utf8(to, 0xFFFD);
+  return text_put_utf8(to, 0xFFFD);
 }
 
 static char *read_escape(struct parser *parser, char *to)

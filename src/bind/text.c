@@ -4,6 +4,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "base/text.h"
 #include "bind/modules.h"
 
 #define LOCALE "proxylua.locale"
@@ -104,45 +105,17 @@ void text_open(lua_State *L)
   luaL_setfuncs(L, functions, 1);
 }
 
-/* For whole alphabets one look-up a byte: no locale, no calls. */
-#define IS_PLAIN(c)                                                                          \
-  (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= '0' && (c) <= '9') || \
-   (c) == '-' || (c) == '.' || (c) == '_' || (c) == '~')
-
-static char *put_percent(char *to, const char *text, size_t size)
-{
-  static const char hex[] = "0123456789ABCDEF";
-  for (size_t at = 0; at < size; at++) {
-    unsigned char c = (unsigned char)text[at];
-    if (IS_PLAIN(c)) {
-      *to++ = (char)c;
-    } else {
-      *to++ = '%';
-      *to++ = hex[c >> 4];
-      *to++ = hex[c & 15];
-    }
-  }
-  return to;
-}
-
 static int percent(lua_State *L)
 {
   size_t size, at = 0;
   const char *text = luaL_checklstring(L, 1, &size);
-  while (at < size && IS_PLAIN(text[at])) at++;
+  while (at < size && text_is_unreserved(text[at])) at++;
   lua_settop(L, 1);
   if (at == size) return 1; /* the text itself */
   luaL_Buffer out;
   char *begin = luaL_buffinitsize(L, &out, size * 3);
-  luaL_pushresultsize(&out, (size_t)(put_percent(begin, text, size) - begin));
+  luaL_pushresultsize(&out, (size_t)(text_put_percent(begin, text, size, "") - begin));
   return 1;
-}
-
-static int hex_digit(char c)
-{
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* A % that two digits do not follow stands for itself. */
@@ -155,8 +128,8 @@ static int unpercent(lua_State *L)
   luaL_Buffer out;
   char *begin = luaL_buffinitsize(L, &out, size), *to = begin;
   for (size_t at = 0; at < size; at++) {
-    int high = text[at] == '%' && size - at > 2 ? hex_digit(text[at + 1]) : -1;
-    int low = high >= 0 ? hex_digit(text[at + 2]) : -1;
+    int high = text[at] == '%' && size - at > 2 ? text_hex_digit(text[at + 1]) : -1;
+    int low = high >= 0 ? text_hex_digit(text[at + 2]) : -1;
     *to++ = low >= 0 ? (char)(high << 4 | low) : text[at];
     if (low >= 0) at += 2;
   }
@@ -184,9 +157,9 @@ static int proxy_url(lua_State *L)
   size_t most = protocol_size + (user_size + password_size) * 3 + host_size + port_size + 8;
   char *begin = luaL_buffinitsize(L, &out, most), *to = put(begin, protocol, protocol_size);
   to = put(to, "://", 3);
-  to = put_percent(to, user, user_size);
+  to = text_put_percent(to, user, user_size, "");
   if (password_size > 0) *to++ = ':';
-  to = put_percent(to, password, password_size);
+  to = text_put_percent(to, password, password_size, "");
   if (user_size + password_size > 0) *to++ = '@';
   to = put(to, host, host_size);
   *to++ = ':';

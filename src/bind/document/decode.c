@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <zlib.h>
 
+#include "base/text.h"
 #include "bind/error.h"
 #include "bind/modules.h"
 
@@ -114,19 +115,6 @@ static unsigned unit_at(const unsigned char *text, bool big)
   return big ? (unsigned)text[0] << 8 | text[1] : (unsigned)text[1] << 8 | text[0];
 }
 
-static char *put(char *to, unsigned code)
-{
-  if (code < 0x80) {
-    *to++ = (char)code;
-    return to;
-  }
-  int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-  static const unsigned char leads[] = {0, 0xC0, 0xE0, 0xF0};
-  *to++ = (char)(leads[more] | code >> (6 * more));
-  while (more-- > 0) *to++ = (char)(0x80 | (code >> (6 * more) & 0x3F));
-  return to;
-}
-
 #define REPLACEMENT 0xFFFD /* for half of a pair */
 
 static int read_utf16(lua_State *L)
@@ -142,12 +130,12 @@ static int read_utf16(lua_State *L)
       if (size - at < 4) break;
       unsigned low = unit_at(text + at + 2, big);
       bool pair = low >= 0xDC00 && low < 0xE000;
-      code = pair ? 0x10000 + (code - 0xD800) * 0x400 + (low - 0xDC00) : REPLACEMENT;
+      code = pair ? text_of_pair(code, low) : REPLACEMENT;
       at += pair ? 2 : 0;
     } else if (code >= 0xDC00 && code < 0xE000) {
       code = REPLACEMENT;
     }
-    to = put(to, code);
+    to = text_put_utf8(to, code);
     at += 2;
   }
   luaL_pushresultsize(&out, (size_t)(to - begin));

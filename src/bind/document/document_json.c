@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bind/document/document.h"
 
 #define SCRATCH 64 /* bytes of a number or a word */
@@ -81,56 +82,16 @@ static enum document_step skip_blanks(struct document *document)
   }
 }
 
-static int hex_digit(char c)
-{
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-/* The four digits of \uXXXX; -1 for others. */
-static int code_unit(const char *digits)
-{
-  int unit = 0;
-  for (int i = 0; i < 4; i++) {
-    int digit = hex_digit(digits[i]);
-    if (digit < 0) return -1;
-    unit = unit * 16 + digit;
-  }
-  return unit;
-}
-
-static char *put_utf8(char *to, unsigned code)
-{
-  if (code < 0x80) {
-    *to++ = (char)code;
-  } else if (code < 0x800) {
-    *to++ = (char)(0xC0 | code >> 6);
-    *to++ = (char)(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    *to++ = (char)(0xE0 | code >> 12);
-    *to++ = (char)(0x80 | (code >> 6 & 0x3F));
-    *to++ = (char)(0x80 | (code & 0x3F));
-  } else {
-    *to++ = (char)(0xF0 | code >> 18);
-    *to++ = (char)(0x80 | (code >> 12 & 0x3F));
-    *to++ = (char)(0x80 | (code >> 6 & 0x3F));
-    *to++ = (char)(0x80 | (code & 0x3F));
-  }
-  return to;
-}
-
 /* Writes what \uXXXX… at `from` stands for; returns the bytes that it takes, 0 for a bad one. An
  * unpaired \udc80 to \udcff is one byte: so proxylua writes bytes that are not UTF-8. */
 static size_t put_escape(char **to, const char *from, size_t size)
 {
-  int unit = size >= 6 ? code_unit(from + 2) : -1;
+  int unit = size >= 6 ? text_escaped_unit(from) : -1;
   if (unit < 0) return 0;
   if (unit >= 0xD800 && unit < 0xDC00) {
-    int low = size >= 12 && from[6] == '\\' && from[7] == 'u' ? code_unit(from + 8) : -1;
+    int low = size >= 12 ? text_escaped_unit(from + 6) : -1;
     if (low < 0xDC00 || low > 0xDFFF) return 0;
-    *to = put_utf8(*to, 0x10000 + ((unsigned)unit - 0xD800) * 0x400 + ((unsigned)low - 0xDC00));
+    *to = text_put_utf8(*to, text_of_pair((unsigned)unit, (unsigned)low));
     return 12;
   }
   if (unit >= 0xDC80 && unit <= 0xDCFF) {
@@ -138,7 +99,7 @@ static size_t put_escape(char **to, const char *from, size_t size)
     return 6;
   }
   if (unit >= 0xDC00 && unit <= 0xDFFF) return 0;
-  *to = put_utf8(*to, (unsigned)unit);
+  *to = text_put_utf8(*to, (unsigned)unit);
   return 6;
 }
 

@@ -2,34 +2,20 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bind/record/push.h"
-
-static bool is_unreserved(unsigned char c)
-{
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         (c != 0 && strchr("-._~", c));
-}
 
 static void add_encoded(luaL_Buffer *url, const char *text, size_t size, const char *plain)
 {
-  static const char hex[] = "0123456789ABCDEF";
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text[i];
-    if (is_unreserved(c) || (c != 0 && strchr(plain, c))) {
-      luaL_addchar(url, (char)c);
-      continue;
-    }
-    luaL_addchar(url, '%');
-    luaL_addchar(url, hex[c >> 4]);
-    luaL_addchar(url, hex[c & 15]);
-  }
+  char *end = luaL_prepbuffsize(url, 3 * size);
+  luaL_addsize(url, (size_t)(text_put_percent(end, text, size, plain) - end));
 }
 
 /* Texts of the record, which keeps them alive; "" when absent. */
 struct proxy {
   const char *host, *username, *password, *protocol;
   size_t host_size, username_size, password_size;
-  lua_Integer port; /* 0: none, -1: not to be understood */
+  lua_Integer port; /* 0: none, -1: not a port */
 };
 
 static const char *text_of(lua_State *L, const char *name, int record, size_t *size)
