@@ -74,7 +74,7 @@ end
 types.base_url, types.limits = core_text "base_url", core_text "limits"
 
 --- The settings: name, type, option and environment variable, and purpose. `default` is shown to
--- the user; the core has the same default.
+-- the user; src/engine/parts.h has the same.
 M.rows = {
   { "base_url", "base_url", env = "PROXYLUA_BASE_URL", flag = "base-url",
     default = "https://api.1001proxy.io/api/v1",

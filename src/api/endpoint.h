@@ -83,6 +83,30 @@ bool endpoint_path(const struct endpoint *endpoint, const struct endpoint_value 
 /* Adds text percent-encoded: all but letters, digits and -._~ */
 bool endpoint_encode(struct buffer *out, const char *text);
 
+/* Requests (endpoint_request.c) */
+
+#define ENDPOINT_MAX_VALUES 8 /* in a path */
+#define ENDPOINT_MAX_KEY 200  /* bytes of an idempotency key: it travels in a header */
+
+/* The path, the query and the body (JSON) of a request. Zeroed: nothing was added. */
+struct endpoint_request {
+  struct buffer path, query, body;
+  struct endpoint_value values[ENDPOINT_MAX_VALUES + 1];
+  int count;
+};
+
+/* Adds a checked value: a text, or the digits of an integer. It must live until endpoint_finish.
+ * False with an error when memory is out, as for endpoint_finish, which completes path and body;
+ * that also refuses what endpoint_path does. Free the request in each case. */
+bool endpoint_add(struct endpoint_request *request, const struct endpoint_param *param,
+                  const char *value, size_t size, struct error *err);
+bool endpoint_finish(struct endpoint_request *request, const struct endpoint *endpoint,
+                     struct error *err);
+void endpoint_request_free(struct endpoint_request *request);
+
+/* Whether a text can be an idempotency key; else a usage error that begins with the caller. */
+bool endpoint_check_key(const char *caller, const char *key, size_t size, struct error *err);
+
 /* Validation (endpoint_check.c). The errors are of kind usage and name the endpoint, the parameter,
  * what was given and what is expected. */
 bool endpoint_check_integer(const struct endpoint *endpoint, const struct endpoint_param *param,

@@ -126,9 +126,9 @@ void engine_configure(lua_State *L, int index)
   engine->ca_file = text_setting(L, index, "ca_file");
   if (engine->ca_file && !http_set_ca(runtime->web, engine->ca_file))
     luaL_error(L, "not enough memory");
-  engine->timeout = seconds_setting(L, index, "timeout", 30);
-  engine->max_wait = seconds_setting(L, index, "max_wait", 120);
-  engine->settle = seconds_setting(L, index, "settle", 60);
+  engine->timeout = seconds_setting(L, index, "timeout", PARTS_TIMEOUT);
+  engine->max_wait = seconds_setting(L, index, "max_wait", PARTS_MAX_WAIT);
+  engine->settle = seconds_setting(L, index, "settle", PARTS_SETTLE);
   engine->dry_run = flag_setting(L, index, "dry_run");
   engine->verbose = flag_setting(L, index, "verbose");
   engine->quiet = flag_setting(L, index, "quiet");

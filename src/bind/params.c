@@ -8,8 +8,7 @@
 #include "bind/error.h"
 #include "bind/money.h"
 
-#define MAX_KEY 200 /* bytes of an idempotency key: it travels in a header */
-#define MAX_PARAMS 8
+#define MAX_PARAMS 8 /* of an endpoint */
 
 static double seconds_option(lua_State *L, int index, const char *caller, const char *name,
                              double absent)
@@ -31,12 +30,9 @@ static void read_key(lua_State *L, int index, const char *caller, struct params 
 {
   size_t size = 0;
   if (lua_getfield(L, index, "key") == LUA_TNIL) return;
+  struct error err = ERROR_INIT;
   params->key = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : "";
-  bool plain = size > 0 && size <= MAX_KEY && strlen(params->key) == size;
-  for (const char *c = params->key; plain && *c; c++) plain = *c > ' ' && *c < 0x7F;
-  if (!plain)
-    error_usage(L, "%s: key is a text of 1 to %d printable ASCII characters without spaces", caller,
-                MAX_KEY);
+  if (!endpoint_check_key(caller, params->key, size, &err)) error_raise(L, &err);
 }
 
 static void read_max_price(lua_State *L, int index, const char *caller, struct params *params)
@@ -132,36 +128,6 @@ static void check_value(lua_State *L, const struct endpoint *endpoint,
     error_raise(L, &err);
 }
 
-struct parts {
-  struct buffer path, query, body;
-  struct endpoint_value values[MAX_PARAMS + 1];
-  int count;
-};
-
-static bool add_query(struct parts *parts, const char *name, const char *value)
-{
-  return buffer_print(&parts->query, "%s%s=", parts->query.size ? "&" : "", name) &&
-         endpoint_encode(&parts->query, value);
-}
-
-static bool add_body(struct parts *parts, const struct endpoint_param *param, const char *value,
-                     size_t size)
-{
-  return buffer_print(&parts->body, "%c\"%s\":", parts->body.size ? ',' : '{', param->name) &&
-         (param->type == PARAM_INTEGER ? buffer_add(&parts->body, value, size)
-                                       : buffer_add_json(&parts->body, value, size));
-}
-
-static bool add(struct parts *parts, const struct endpoint_param *param, const char *value,
-                size_t size)
-{
-  if (param->place == PARAM_QUERY) return add_query(parts, param->name, value);
-  if (param->place == PARAM_BODY) return add_body(parts, param, value, size);
-  if (parts->count == MAX_PARAMS) return false;
-  parts->values[parts->count++] = (struct endpoint_value){param->name, value};
-  return true;
-}
-
 /* Checks all values first and leaves their texts on the stack from `first` on, nil where absent:
  * nothing is allocated outside of Lua before the last check that can raise. */
 static void check_values(lua_State *L, int index, const struct endpoint *endpoint)
@@ -177,17 +143,15 @@ static void check_values(lua_State *L, int index, const struct endpoint *endpoin
   }
 }
 
-static bool build(lua_State *L, int first, const struct endpoint *endpoint, struct parts *parts,
-                  struct error *err)
+static bool build(lua_State *L, int first, const struct endpoint *endpoint,
+                  struct endpoint_request *built, struct error *err)
 {
-  error_set(err, ERROR_INTERNAL, "out of memory");
   for (const struct endpoint_param *param = endpoint->params; param->name; param++, first++) {
     size_t size;
     const char *value = lua_tolstring(L, first, &size);
-    if (value && !add(parts, param, value, size)) return false;
+    if (value && !endpoint_add(built, param, value, size, err)) return false;
   }
-  if (parts->body.size > 0 && !buffer_add_text(&parts->body, "}")) return false;
-  return endpoint_path(endpoint, parts->values, &parts->path, err);
+  return endpoint_finish(built, endpoint, err);
 }
 
 /* Moves a part to the Lua stack. */
@@ -217,7 +181,7 @@ void params_read(lua_State *L, int index, const struct endpoint *endpoint,
                  struct client_request *request, struct params *params)
 {
   struct error err = ERROR_INIT;
-  struct parts parts = {0};
+  struct endpoint_request built = {0};
   luaL_checkstack(L, MAX_PARAMS + 16, NULL);
   if (!lua_istable(L, index))
     error_usage(L, "%s takes a table of parameters, not a %s", endpoint->name,
@@ -232,10 +196,10 @@ void params_read(lua_State *L, int index, const struct endpoint *endpoint,
   int first = lua_gettop(L) + 1;
   check_values(L, index, endpoint);
   if (endpoint->paged) read_page(L, index, params);
-  bool built = build(L, first, endpoint, &parts, &err);
-  request->body_size = parts.body.size;
-  request->path = keep(L, &parts.path);
-  request->query = keep(L, &parts.query);
-  request->body = keep(L, &parts.body);
-  if (!built) error_raise(L, &err);
+  bool ok = build(L, first, endpoint, &built, &err);
+  request->body_size = built.body.size;
+  request->path = keep(L, &built.path);
+  request->query = keep(L, &built.query);
+  request->body = keep(L, &built.body);
+  if (!ok) error_raise(L, &err);
 }

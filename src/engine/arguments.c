@@ -6,8 +6,6 @@
 
 #include "base/datetime.h"
 
-#define MAX_KEY 200 /* bytes of an idempotency key: it travels in a header */
-#define MAX_PARAMS 8
 #define MAX_SECONDS 1e6
 
 static bool check_names(const struct endpoint *endpoint, const struct json_value *given,
@@ -50,15 +48,9 @@ static bool read_key(struct arguments *arguments, const struct endpoint *endpoin
 {
   const struct json_value *value = json_get(given, "key");
   if (!value) return true;
-  bool plain = value->type == JSON_STRING && value->size > 0 && value->size <= MAX_KEY;
-  for (uint32_t i = 0; plain && i < value->size; i++)
-    plain = value->text[i] > ' ' && value->text[i] < 0x7F;
   arguments->key = value->text;
-  if (plain) return true;
-  error_set(err, ERROR_USAGE,
-            "%s: key is a text of 1 to %d printable ASCII characters without spaces",
-            endpoint->name, MAX_KEY);
-  return false;
+  return endpoint_check_key(endpoint->name, value->type == JSON_STRING ? value->text : "",
+                            value->type == JSON_STRING ? value->size : 0, err);
 }
 
 static bool read_max_price(struct arguments *arguments, const struct endpoint *endpoint,
@@ -89,7 +81,7 @@ static bool read_path(struct arguments *arguments, const struct endpoint *endpoi
   return false;
 }
 
-static bool wrong_type(const struct endpoint *endpoint, const struct endpoint_param *param,
+static void wrong_type(const struct endpoint *endpoint, const struct endpoint_param *param,
                        const struct json_value *value, struct error *err)
 {
   const char *given = value->type == JSON_NUMBER   ? value->text
@@ -99,64 +91,47 @@ static bool wrong_type(const struct endpoint *endpoint, const struct endpoint_pa
                       : value->type == JSON_TRUE   ? "true"
                                                    : "false";
   endpoint_wrong_type(endpoint, param, given, err);
-  return false;
 }
 
-/* Checks a value and returns its text as a URL or, for an integer, JSON has it; NULL with an error
- * when it does not fit. */
-static const char *check_value(const struct endpoint *endpoint, const struct endpoint_param *param,
-                               const struct json_value *value, char number[32], struct error *err)
+/* Whether a value fits its parameter; an error when it does not. `integer` receives the digits of
+ * an integer as JSON has them. */
+static bool check_value(const struct endpoint *endpoint, const struct endpoint_param *param,
+                        const struct json_value *value, char integer[32], struct error *err)
 {
   struct json_number read;
   bool scalar = value->type == JSON_STRING || value->type == JSON_NUMBER;
-  bool integer = scalar && json_scan_number(value->text, &read) == value->text + value->size &&
-                 read.type == JSON_INTEGER;
-  if (param->type == PARAM_INTEGER) {
-    if (!integer) return wrong_type(endpoint, param, value, err), NULL;
-    if (!endpoint_check_integer(endpoint, param, read.integer, err)) return NULL;
-    snprintf(number, 32, "%" PRId64, read.integer);
-    return number;
+  bool whole = scalar && json_scan_number(value->text, &read) == value->text + value->size &&
+               read.type == JSON_INTEGER;
+  bool fits = param->type == PARAM_INTEGER
+                  ? whole
+                  : value->type == JSON_STRING || (param->place == PARAM_PATH && whole);
+  if (!fits) {
+    wrong_type(endpoint, param, value, err);
+    return false;
   }
-  if (value->type != JSON_STRING && !(param->place == PARAM_PATH && integer))
-    return wrong_type(endpoint, param, value, err), NULL;
-  return endpoint_check_text(endpoint, param, value->text, value->size, err) ? value->text : NULL;
-}
-
-static bool add_value(struct arguments *arguments, const struct endpoint_param *param,
-                      const char *value)
-{
-  struct buffer *query = &arguments->query, *body = &arguments->body;
-  if (param->place == PARAM_QUERY)
-    return buffer_print(query, "%s%s=", query->size ? "&" : "", param->name) &&
-           endpoint_encode(query, value);
-  return buffer_print(body, "%c\"%s\":", body->size ? ',' : '{', param->name) &&
-         (param->type == PARAM_INTEGER ? buffer_add_text(body, value)
-                                       : buffer_add_json(body, value, strlen(value)));
+  if (param->type == PARAM_TEXT)
+    return endpoint_check_text(endpoint, param, value->text, value->size, err);
+  snprintf(integer, 32, "%" PRId64, read.integer);
+  return endpoint_check_integer(endpoint, param, read.integer, err);
 }
 
 static bool add_values(struct arguments *arguments, const struct endpoint *endpoint,
                        const struct json_value *given, struct error *err)
 {
-  struct endpoint_value in_path[MAX_PARAMS + 1] = {{NULL, NULL}};
-  int count = 0;
-  char number[32];
+  char integer[32];
   for (const struct endpoint_param *param = endpoint->params; param->name; param++) {
     const struct json_value *value = json_get(given, param->name);
     if (!value && param->required) {
       endpoint_missing(endpoint, param, err);
       return false;
     }
-    const char *text = value ? check_value(endpoint, param, value, number, err) : NULL;
     if (!value) continue;
-    if (!text) return false;
-    if (param->place == PARAM_PATH && count < MAX_PARAMS)
-      in_path[count++] = (struct endpoint_value){param->name, value->text};
-    else if (!add_value(arguments, param, text))
-      return error_set(err, ERROR_INTERNAL, "out of memory"), false;
+    if (!check_value(endpoint, param, value, integer, err)) return false;
+    bool copied = param->type == PARAM_INTEGER && param->place != PARAM_PATH;
+    const char *text = copied ? integer : value->text;
+    if (!endpoint_add(&arguments->built, param, text, strlen(text), err)) return false;
   }
-  if (arguments->body.size > 0 && !buffer_add_text(&arguments->body, "}"))
-    return error_set(err, ERROR_INTERNAL, "out of memory"), false;
-  return endpoint_path(endpoint, in_path, &arguments->path, err);
+  return endpoint_finish(&arguments->built, endpoint, err);
 }
 
 /* What the request asks of a list; the defaults are the API's. */
@@ -189,10 +164,10 @@ bool arguments_read(struct arguments *arguments, const struct endpoint *endpoint
       !read_max_price(arguments, endpoint, given, err) ||
       !read_path(arguments, endpoint, given, err) || !add_values(arguments, endpoint, given, err))
     return false;
-  request->path = arguments->path.data;
-  request->query = arguments->query.data;
-  request->body = arguments->body.data;
-  request->body_size = arguments->body.size;
+  request->path = arguments->built.path.data;
+  request->query = arguments->built.query.data;
+  request->body = arguments->built.body.data;
+  request->body_size = arguments->built.body.size;
   arguments->page = endpoint->paged ? asked(given, "page", 1) : 0;
   arguments->limit = endpoint->paged ? asked(given, "limit", 20) : 0;
   return true;
@@ -201,7 +176,5 @@ bool arguments_read(struct arguments *arguments, const struct endpoint *endpoint
 void arguments_free(struct arguments *arguments)
 {
   json_free(&arguments->json);
-  buffer_free(&arguments->path);
-  buffer_free(&arguments->query);
-  buffer_free(&arguments->body);
+  endpoint_request_free(&arguments->built);
 }

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "api/client.h"
-#include "base/buffer.h"
 #include "base/json.h"
 #include "base/money.h"
 
@@ -19,7 +18,7 @@ struct arguments {
   money max_price;
   int64_t page, limit; /* asked for, of a paged endpoint; else 0 */
   struct json_document json;
-  struct buffer path, query, body;
+  struct endpoint_request built;
 };
 
 /* Reads a JSON object (NULL: an empty one) into zeroed arguments. False with a usage error that

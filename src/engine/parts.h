@@ -9,6 +9,13 @@
 #include "charge/charge.h"
 #include "limits/limiter.h"
 
+/* The defaults of settings. lua/proxylua/settings.lua shows the same to the user. */
+#define PARTS_BASE_URL "https://api.1001proxy.io/api/v1"
+#define PARTS_LIMITS "general=60/60,orders=10/60"
+#define PARTS_TIMEOUT 30   /* seconds */
+#define PARTS_MAX_WAIT 120 /* seconds */
+#define PARTS_SETTLE 60    /* seconds */
+
 struct secret;
 struct store;
 struct trace;

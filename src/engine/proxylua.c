@@ -13,9 +13,6 @@
 #include "engine/parts.h"
 #include "net/url.h"
 
-#define BASE_URL "https://api.1001proxy.io/api/v1"
-#define LIMITS "general=60/60,orders=10/60"
-
 struct proxylua {
   struct loop *loop;
   struct parts parts;
@@ -106,12 +103,12 @@ static bool open_engine(struct proxylua *px, const struct proxylua_settings *giv
   if (!read_amount(given->spend_per_run, "spend_per_run", &allowance->per_run, err) ||
       !read_amount(given->spend_per_day, "spend_per_day", &allowance->per_day, err) ||
       !read_amount(given->spend_per_order, "spend_per_order", &allowance->per_order, err) ||
-      !read_seconds(given->timeout, 30, "timeout", &settings.charge.timeout, err) ||
-      !read_seconds(given->max_wait, 120, "max_wait", &settings.max_wait, err) ||
-      !read_seconds(given->settle, 60, "settle", &settings.charge.settle, err) ||
-      !limiter_rules_parse(given->limits ? given->limits : LIMITS, &px->rules, err))
+      !read_seconds(given->timeout, PARTS_TIMEOUT, "timeout", &settings.charge.timeout, err) ||
+      !read_seconds(given->max_wait, PARTS_MAX_WAIT, "max_wait", &settings.max_wait, err) ||
+      !read_seconds(given->settle, PARTS_SETTLE, "settle", &settings.charge.settle, err) ||
+      !limiter_rules_parse(given->limits ? given->limits : PARTS_LIMITS, &px->rules, err))
     return false;
-  px->base_url = url_check_base(given->base_url ? given->base_url : BASE_URL, err);
+  px->base_url = url_check_base(given->base_url ? given->base_url : PARTS_BASE_URL, err);
   if (!px->base_url) return false;
   if (!given->api_key) error_set(err, ERROR_CONFIG, "there is no api_key");
   px->key = given->api_key ? secret_from_text(given->api_key, err) : NULL;

@@ -7,6 +7,14 @@
 #include "bind/json.h"
 #include "bind/money.h"
 
+#define MAX_ROOM ((size_t)1 << 20) /* made in advance, whatever a response holds */
+
+void push_table(lua_State *L, size_t items, size_t fields)
+{
+  lua_createtable(L, (int)(items < MAX_ROOM ? items : MAX_ROOM),
+                  (int)(fields < MAX_ROOM ? fields : MAX_ROOM));
+}
+
 static void push_number(lua_State *L, const struct json_value *value)
 {
   struct json_number number;
@@ -21,7 +29,7 @@ static void push_number(lua_State *L, const struct json_value *value)
 static void push_list(lua_State *L, const struct json_value *list)
 {
   lua_Integer position = 0;
-  lua_createtable(L, list->count < 1 << 20 ? (int)list->count : 1 << 20, 0);
+  push_table(L, list->count, 0);
   if (list->count == 0) json_mark_list(L);
   for (const struct json_value *item = list->first; item; item = item->next) {
     if (item->type == JSON_NULL)
@@ -38,11 +46,6 @@ static void set_field(lua_State *L, const struct json_value *field)
   lua_pushlstring(L, field->name, field->name_size);
   push_json(L, field);
   lua_rawset(L, -3);
-}
-
-static void create_object(lua_State *L, size_t count)
-{
-  lua_createtable(L, 0, count < 1 << 20 ? (int)count : 1 << 20);
 }
 
 void push_json(lua_State *L, const struct json_value *value)
@@ -66,7 +69,7 @@ void push_json(lua_State *L, const struct json_value *value)
       push_list(L, value);
       break;
     case JSON_OBJECT:
-      create_object(L, value->count);
+      push_table(L, 0, value->count);
       for (const struct json_value *field = value->first; field; field = field->next)
         set_field(L, field);
       break;
@@ -115,7 +118,7 @@ const char *push_record(lua_State *L, const struct json_value *record, enum reco
   struct pushing pushing = {.L = L, .metatable = metatable};
   const char *at_fault = NULL;
   luaL_checkstack(L, 8, NULL);
-  create_object(L, record->count + 2);
+  push_table(L, 0, record->count + 2);
   const char *fault = record_visit(record, kind, mended, set_canonical, &pushing, &at_fault);
   if (fault) return lua_pushfstring(L, "%s %s", at_fault, fault);
   if (kind == RECORD_PROXY) record_complete_proxy(L, lua_gettop(L));

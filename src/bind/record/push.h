@@ -13,6 +13,9 @@
  * nil. */
 void push_json(lua_State *L, const struct json_value *value);
 
+/* Pushes a table with room for so many items and fields. */
+void push_table(lua_State *L, size_t items, size_t fields);
+
 /* Pushes a record: its canonical fields with their types, and the other ones as they came. Of an
  * order the id alone will do. Returns NULL, or what makes it unusable, pushed above it ("id is
  * empty"); the field at fault is left out then. `metatable`: the stack index of money's. */

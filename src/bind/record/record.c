@@ -38,7 +38,7 @@ static void push_records(lua_State *L, const struct response_content *content, b
   const struct json_value *list = content->value;
   money_push_metatable(L);
   int metatable = lua_gettop(L);
-  lua_createtable(L, list->count < 1 << 20 ? (int)list->count : 1 << 20, 4);
+  push_table(L, list->count, 4);
   for (const struct json_value *item = list->first; item; item = item->next) {
     if (push_record(L, item, content->kind, mended, metatable)) lua_setfield(L, -2, "unreadable");
     lua_rawseti(L, -2, ++position);
