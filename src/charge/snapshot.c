@@ -68,6 +68,8 @@ static bool write_list(const struct list_state *list, const char *name, struct b
   return ok;
 }
 
+#define MILLISECOND 0.001 /* seconds: a smaller time is written as 0, which means unknown */
+
 bool snapshot_write(const struct snapshot *snapshot, struct buffer *text)
 {
   char balance[MONEY_TEXT];
@@ -80,8 +82,10 @@ bool snapshot_write(const struct snapshot *snapshot, struct buffer *text)
     money_format(snapshot->returned_balance, balance);
     ok = ok && buffer_print(text, "returned_balance %s\n", balance);
   }
-  if (snapshot->taken_at > 0) ok = ok && buffer_print(text, "taken_at %.3f\n", snapshot->taken_at);
-  if (snapshot->sent_at > 0) ok = ok && buffer_print(text, "sent_at %.3f\n", snapshot->sent_at);
+  if (snapshot->taken_at >= MILLISECOND)
+    ok = ok && buffer_print(text, "taken_at %.3f\n", snapshot->taken_at);
+  if (snapshot->sent_at >= MILLISECOND)
+    ok = ok && buffer_print(text, "sent_at %.3f\n", snapshot->sent_at);
   if (snapshot->reused > 0)
     ok = ok && buffer_print(text, "reused %lld\n", (long long)snapshot->reused);
   if (snapshot->expires_at && is_one_line(snapshot->expires_at))
