@@ -113,7 +113,7 @@ static void run_intend(void)
                 .run_id = (char *)word("run", "r")},
       .allowance = {number("per_run", -1), number("per_day", -1), number("per_order", 1000000000)},
       .server_time = number("server", 0),
-      .purse = {(size_t)number("purse", 0), number("purse_run", -1), number("purse_day", -1)},
+      .budget = {(size_t)number("purse", 0), number("purse_run", -1), number("purse_day", -1)},
   };
   journal_intend(store, &intend);
   if (!ended(&intend.job)) return;

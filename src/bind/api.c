@@ -27,7 +27,7 @@ struct visit {
   struct client_call *call;
   struct purchase_charge *charge;
   const char *method, *path, *body; /* of a charge; body NULL: none */
-  bool of_purse;                    /* a plugin's own charge */
+  bool of_budget;                   /* a plugin's own charge */
   bool may_have_paid;               /* cancelled when the request had left, or was about to */
 };
 
@@ -109,7 +109,7 @@ static int call_watcher(lua_State *L)
 static void notify_watcher(lua_State *L, const struct charge_news *news, int result, int quote)
 {
   const struct engine *engine = runtime_of(L)->engine;
-  if (news->visit->of_purse || engine->dry_run || !lua_checkstack(L, 4)) return;
+  if (news->visit->of_budget || engine->dry_run || !lua_checkstack(L, 4)) return;
   lua_pushcfunction(L, call_watcher);
   lua_pushlightuserdata(L, (void *)news);
   for (int i = 0; i < 2; i++) {
@@ -325,7 +325,7 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
                                       .key = params->key,
                                       .has_max_price = params->has_max_price,
                                       .max_price = params->max_price,
-                                      .purse = params->purse,
+                                      .budget = params->budget,
                                       .timeout = request->timeout,
                                       .max_wait = request->max_wait};
   struct error ended = ERROR_INIT;
@@ -347,7 +347,7 @@ int api_visit(lua_State *L, const struct client_request *request, const struct p
                           .method = request->method,
                           .path = request->path,
                           .body = request->body,
-                          .of_purse = params->purse.prefix > 0,
+                          .of_budget = params->budget.prefix > 0,
                           .page = params->page,
                           .limit = params->limit};
   if (request->kind == ENDPOINT_CHARGE)
@@ -365,13 +365,13 @@ void api_fill(struct client_request *request, const struct endpoint *endpoint)
   request->method = endpoint->method;
 }
 
-int api_call(lua_State *L, const struct endpoint *endpoint, int index, int purse)
+int api_call(lua_State *L, const struct endpoint *endpoint, int index, int budget)
 {
   struct client_request request = {.max_wait = -1};
   struct params params = {0};
   api_fill(&request, endpoint);
   params_read(L, index, endpoint, &request, &params);
-  if (purse) params_read_purse(L, purse, &params);
+  if (budget) params_read_budget(L, budget, &params);
   engine_use(L);
   return api_visit(L, &request, &params);
 }

@@ -24,6 +24,6 @@ int api_visit(lua_State *L, const struct client_request *request, const struct p
 
 /* Calls an endpoint with the parameters in the table at an absolute index, and for a charge with
  * the budget at another; 0: none. */
-int api_call(lua_State *L, const struct endpoint *endpoint, int index, int purse);
+int api_call(lua_State *L, const struct endpoint *endpoint, int index, int budget);
 
 #endif

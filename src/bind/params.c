@@ -54,7 +54,7 @@ void params_read_options(lua_State *L, int index, const char *caller,
   read_max_price(L, index, caller, params);
 }
 
-static money purse_field(lua_State *L, int index, const char *name)
+static money budget_field(lua_State *L, int index, const char *name)
 {
   lua_getfield(L, index, name);
   money amount = money_to(L, lua_gettop(L));
@@ -62,7 +62,7 @@ static money purse_field(lua_State *L, int index, const char *name)
   return amount > 0 ? amount : 0;
 }
 
-void params_read_purse(lua_State *L, int index, struct params *params)
+void params_read_budget(lua_State *L, int index, struct params *params)
 {
   if (lua_isnoneornil(L, index)) return;
   luaL_checktype(L, index, LUA_TTABLE);
@@ -72,9 +72,9 @@ void params_read_purse(lua_State *L, int index, struct params *params)
   if (size == 0 || !params->key || strncmp(params->key, prefix, size) != 0)
     error_usage(L, "the key of a charge within a budget must begin with the budget's prefix");
   lua_pop(L, 1);
-  params->purse = (struct journal_purse){.prefix = size,
-                                         .per_run = purse_field(L, index, "per_run"),
-                                         .per_day = purse_field(L, index, "per_day")};
+  params->budget = (struct journal_budget){.prefix = size,
+                                           .per_run = budget_field(L, index, "per_run"),
+                                           .per_day = budget_field(L, index, "per_day")};
 }
 
 static void check_names(lua_State *L, int index, const struct endpoint *endpoint)

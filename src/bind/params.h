@@ -15,7 +15,7 @@ struct params {
   const char *key; /* a charge's idempotency key, or NULL */
   bool has_max_price;
   money max_price;
-  struct journal_purse purse;
+  struct journal_budget budget;
   int64_t page, limit; /* asked for, of a paged endpoint; else 0 */
 };
 
@@ -32,6 +32,6 @@ void params_read_options(lua_State *L, int index, const char *caller,
 
 /* Reads {prefix=, per_run=, per_day=} at `index`, or nil: the budget of a charge. The key that was
  * read before must begin with the prefix. */
-void params_read_purse(lua_State *L, int index, struct params *params);
+void params_read_budget(lua_State *L, int index, struct params *params);
 
 #endif

@@ -62,7 +62,7 @@ struct purchase_request {
   const char *method, *path, *query, *body;
   size_t body_size;
   const char *key; /* NULL: a random one */
-  struct journal_purse purse;
+  struct journal_budget budget;
   bool has_max_price;
   money max_price; /* used as the quote where `endpoint` is NULL */
   double timeout, max_wait;

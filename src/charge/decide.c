@@ -60,10 +60,10 @@ void flow_explain_allowance(struct flow *charge)
   money_format(charge->public.quote, quote);
   money_format(intend->allowed > 0 ? intend->allowed : 0, allowed);
   money_format(intend->spent, spent);
-  if (intend->of_purse)
+  if (intend->of_budget)
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s; the budget %s of %.*s is %s, of which %s is spent or reserved",
-              quote, intend->limit, (int)intend->purse.prefix, charge->public.key, allowed, spent);
+              quote, intend->limit, (int)intend->budget.prefix, charge->public.key, allowed, spent);
   else if (nothing_is_allowed(&intend->allowance))
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s, and spending is not allowed; allow it with --spend %s or "
@@ -95,7 +95,7 @@ static void on_rehearsed(struct store_job *job)
 {
   struct flow *charge = CHARGE_OF(job, intend);
   if (flow_has_failed(charge, job)) return;
-  if (must_ask(charge) && !charge->intend.of_purse) {
+  if (must_ask(charge) && !charge->intend.of_budget) {
     ask_person(charge);
     return;
   }
@@ -136,7 +136,7 @@ void flow_decide(struct flow *charge)
     flow_fail(charge, ERROR_SPEND_REFUSED,
               "an earlier charge of this run cost more than its quote; this run spends nothing "
               "more");
-  } else if (must_ask(charge) && charge->request.purse.prefix == 0) {
+  } else if (must_ask(charge) && charge->request.budget.prefix == 0) {
     ask_person(charge);
   } else { /* check the budget first: it may refuse what the user would confirm */
     flow_intend(charge, true, on_rehearsed);

@@ -74,7 +74,7 @@ static void report_late(struct flow *charge)
   const struct purchase_settings *settings = &charge->owner->settings;
   bool placed = charge->stage == FLOW_SETTLING && charge->settle.state == JOURNAL_PLACED &&
                 charge->public.error.kind == ERROR_NONE;
-  if (placed && settings->placed_late && charge->request.purse.prefix == 0)
+  if (placed && settings->placed_late && charge->request.budget.prefix == 0)
     settings->placed_late(settings->placed_late_arg, &charge->public, charge->request.endpoint,
                           charge->params.data);
 }

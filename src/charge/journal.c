@@ -85,13 +85,13 @@ static bool exceeds(struct journal_intend *intend, const char *limit, int64_t al
 }
 
 bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
-                    const struct journal_spent *purse)
+                    const struct journal_spent *budget)
 {
   const struct journal_allowance *allowance = &intend->allowance;
-  intend->of_purse =
-      intend->purse.prefix > 0 && (exceeds(intend, "per_run", intend->purse.per_run, purse->run) ||
-                                   exceeds(intend, "per_day", intend->purse.per_day, purse->day));
-  if (intend->of_purse) return false;
+  intend->of_budget = intend->budget.prefix > 0 &&
+                      (exceeds(intend, "per_run", intend->budget.per_run, budget->run) ||
+                       exceeds(intend, "per_day", intend->budget.per_day, budget->day));
+  if (intend->of_budget) return false;
   if (allowance->per_order < 0 && allowance->per_day < 0 && allowance->per_run < 0)
     return !exceeds(intend, "nothing is allowed", 0, 0);
   return !exceeds(intend, "per_order", allowance->per_order, 0) &&

@@ -143,7 +143,7 @@ struct journal_allowance {
 
 /* A budget inside the allowance, for all charges whose keys begin alike and that were made with the
  * same budget. */
-struct journal_purse {
+struct journal_budget {
   size_t prefix;            /* length in bytes of the key's beginning, ASCII only; 0: no budget */
   int64_t per_run, per_day; /* never more than this */
 };
@@ -187,7 +187,7 @@ struct journal_intend {
   struct journal_entry
       entry; /* the caller owns its texts; id, state, price, day and times are not read */
   struct journal_allowance allowance;
-  struct journal_purse purse;
+  struct journal_budget budget;
   int64_t server_time; /* seconds since 1970 by the API's last Date header; 0: unknown */
   enum journal_verdict verdict;
   int64_t id;
@@ -196,7 +196,7 @@ struct journal_intend {
   int64_t run_spent; /* by this process, counted in memory; set by journal_intend */
   const char *limit; /* of a refusal: "nothing is allowed", "per_order", "per_day" or "per_run" */
   int64_t allowed, spent; /* of that limit, before this one */
-  bool of_purse;          /* it is a limit of the budget */
+  bool of_budget;         /* it is a limit of the budget */
 };
 
 /* What a charge leaves for the next one, so that it need not read the account again: one text per

@@ -419,12 +419,12 @@ static void work_account(struct store_job *job, struct store_driver *driver)
 struct deciding {
   struct journal_intend *job;
   struct journal_run *run;
-  char *purse; /* beginning of the key, or nothing */
-  bool found;  /* the key has an entry */
+  char *budget; /* beginning of the key, or nothing */
+  bool found;   /* the key has an entry */
   int64_t held, last;
   struct db_clock clock;
   struct journal_day day;
-  struct journal_spent all, of_purse;
+  struct journal_spent all, of_budget;
 };
 
 static bool read_existing(void *arg, const struct db_row *row, struct error *err)
@@ -450,12 +450,12 @@ static bool read_amount(void *arg, const struct db_row *row, struct error *err)
 {
   (void)err;
   struct deciding *deciding = arg;
-  const char *account = db_text(row, 0), *purse = db_text(row, 1);
-  bool of_run = account && !*account, of_all = purse && !*purse;
+  const char *account = db_text(row, 0), *budget = db_text(row, 1);
+  bool of_run = account && !*account, of_all = budget && !*budget;
   int64_t amount = db_number(row, 2);
   if (of_all) *(of_run ? &deciding->all.run : &deciding->all.day) = amount;
-  if (purse && strcmp(purse, deciding->purse) == 0)
-    *(of_run ? &deciding->of_purse.run : &deciding->of_purse.day) = amount;
+  if (budget && strcmp(budget, deciding->budget) == 0)
+    *(of_run ? &deciding->of_budget.run : &deciding->of_budget.day) = amount;
   return true;
 }
 
@@ -477,7 +477,7 @@ static bool gather(struct store_driver *driver, struct deciding *deciding, struc
          db_read_clock(driver, &deciding->clock, err) &&
          db_read(driver, find_key, of, 2, read_existing, deciding, err) &&
          db_read(driver, read_spent,
-                 DB_WITH(DB_TEXT(run), DB_TEXT(deciding->purse), DB_TEXT(entry->account)),
+                 DB_WITH(DB_TEXT(run), DB_TEXT(deciding->budget), DB_TEXT(entry->account)),
                  read_amount, deciding, err) &&
          db_read(driver, last_id, NULL, 0, read_number, &deciding->last, err);
 }
@@ -497,11 +497,11 @@ static bool is_new(const struct deciding *deciding, struct error *err)
 static bool count_spent(struct store_driver *driver, const struct deciding *deciding,
                         const char *span, const char *account, struct error *err)
 {
-  const char *purses[] = {"", deciding->purse};
-  int count = *deciding->purse ? 2 : 1;
+  const char *budgets[] = {"", deciding->budget};
+  int count = *deciding->budget ? 2 : 1;
   for (int i = 0; i < count; i++)
     if (!db_run(driver, add_spent,
-                DB_WITH(DB_TEXT(span), DB_TEXT(account), DB_TEXT(purses[i]),
+                DB_WITH(DB_TEXT(span), DB_TEXT(account), DB_TEXT(budgets[i]),
                         DB_NUMBER(deciding->job->entry.quote)),
                 NULL, err))
       return false;
@@ -533,7 +533,7 @@ static bool write_intent(struct store_driver *driver, struct deciding *deciding,
                          DB_NUMBER(entry->quote), DB_NUMBER(JOURNAL_INTENT),
                          DB_TEXT(entry->snapshot), DB_TEXT(entry->host), DB_NUMBER(entry->pid),
                          DB_NUMBER(entry->started), DB_TEXT(entry->run_id), DB_TEXT(job->day),
-                         DB_NUMBER(day->period), DB_TEXT(deciding->purse), DB_TEXT(driver->clock)),
+                         DB_NUMBER(day->period), DB_TEXT(deciding->budget), DB_TEXT(driver->clock)),
                  read_number, &job->id, err);
 }
 
@@ -548,16 +548,16 @@ static enum journal_verdict decide(const struct store_driver *driver, struct dec
   if (deciding->found && job->existing.state != JOURNAL_NOT_PLACED) return JOURNAL_EXISTS;
   journal_day_advance(&deciding->day, &now);
   journal_day_format(deciding->day.day, job->day);
-  if (deciding->day.period != period) deciding->all.day = deciding->of_purse.day = 0;
-  return journal_allows(job, &deciding->all, &deciding->of_purse) ? JOURNAL_RESERVED
-                                                                  : JOURNAL_REFUSED;
+  if (deciding->day.period != period) deciding->all.day = deciding->of_budget.day = 0;
+  return journal_allows(job, &deciding->all, &deciding->of_budget) ? JOURNAL_RESERVED
+                                                                   : JOURNAL_REFUSED;
 }
 
 static bool intend(struct store_driver *driver, void *arg, struct error *err)
 {
   struct deciding *deciding = arg;
   struct journal_intend *job = deciding->job;
-  *deciding = (struct deciding){.job = job, .run = deciding->run, .purse = deciding->purse};
+  *deciding = (struct deciding){.job = job, .run = deciding->run, .budget = deciding->budget};
   journal_entry_free(&job->existing);
   if (!gather(driver, deciding, err)) return false;
   if (job->rehearse) return true;
@@ -595,11 +595,11 @@ static void work_intend(struct store_job *job, struct store_driver *driver)
   intent->existing = (struct journal_entry){0};
   if (!deciding.run || !store_is_same(driver->run, &job->err)) return;
   intent->run_spent = deciding.run->total;
-  deciding.purse = strndup(intent->entry.key, intent->purse.prefix);
-  bool ok = (deciding.purse || out_of_memory(&job->err)) &&
+  deciding.budget = strndup(intent->entry.key, intent->budget.prefix);
+  bool ok = (deciding.budget || out_of_memory(&job->err)) &&
             (intent->rehearse ? rehearse : reserve)(driver, &deciding, &job->err);
   if (!ok || intent->verdict != JOURNAL_EXISTS) journal_entry_free(&intent->existing);
-  free(deciding.purse);
+  free(deciding.budget);
 }
 
 /* An update of an entry. */

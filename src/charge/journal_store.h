@@ -45,9 +45,9 @@ struct journal_spent {
 };
 
 /* Whether the quote fits into the allowance and the budget, given what was spent before. If not,
- * fills in limit, allowed, spent and of_purse, and returns false. */
+ * fills in limit, allowed, spent and of_budget, and returns false. */
 bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
-                    const struct journal_spent *purse);
+                    const struct journal_spent *budget);
 
 /* A condition of a statement: its parameter, a token, is 0 or that of a lock that is held. */
 #define JOURNAL_HELD(token) \

@@ -26,7 +26,7 @@
   "day text NOT NULL, "                                                                   \
   "created_at " int " NOT NULL, updated_at " int " NOT NULL, " /* microseconds since 1970 */
 
-/* Sums by account, and by account and purse. */
+/* Sums by account, and by account and budget. The column of a budget is called purse. */
 #define SUM_SPENT(purse, more)                                                  \
   "INSERT INTO " OURS                                                           \
   "spent (span, account, purse, amount, updated_at) SELECT 'day 1', "           \
