@@ -125,7 +125,7 @@ end
 --   and nil is an empty field
 -- @param options table, may be left out: `columns`, list of the names of the fields, which become
 --   the heading (default: the field `columns` of the list, as px.csv.read returns it; without both,
---   each row is a list, and there is no heading); `delimiter`, as px.csv.read has it
+--   each row is a list, and there is no heading); `delimiter`, as in px.csv.read
 -- @return string, with CRLF at the end of each line
 -- @raise usage
 -- @usage io.write(px.csv.write({ { id = 1, note = "a, b" } }, { columns = { "id", "note" } }))

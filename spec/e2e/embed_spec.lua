@@ -55,7 +55,7 @@ describe("the library", function()
     for name in out:gmatch("%x [A-Z] (%S+)") do assert.is_true(declared[name] or false, name) end
   end)
 
-  it("buys once for each key, from a host of sixty lines", function()
+  it("buys once for each key, from the example host", function()
     local path = compile("scripts/embed/buy.c", "--cflags --libs", "")
     local ok, first = host(path, "office-1")
     assert(ok, first)

@@ -7,7 +7,7 @@
 #include "bind/json.h"
 #include "bind/money.h"
 
-#define MAX_ROOM ((size_t)1 << 20) /* made in advance, whatever a response holds */
+#define MAX_ROOM ((size_t)1 << 20) /* made in advance, even if a response has more */
 
 void push_table(lua_State *L, size_t items, size_t fields)
 {
