@@ -443,6 +443,6 @@ describe("a gateway", function()
     end
     hold:stop() -- its client is the last one
     assert.has.match("\r\n\r\nab$", finish())
-    assert.equal(0, g:stop("CONT"))
+    assert.equal(0, g:stop(0))
   end)
 end)

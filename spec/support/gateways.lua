@@ -54,7 +54,9 @@ function Gateway:memory()
   return tonumber(program.read(("/proc/%d/status"):format(self.pid)):match("VmRSS:%s*(%d+)"))
 end
 
---- Sends a signal and waits for the end.
+--- Sends a signal and waits for the end. (Never SIGCONT: it takes back the SIGSTOP of the leak
+-- checker, and a program that is ending waits for ever.)
+-- @param signal its name; 0 only waits; default: TERM
 -- @return exit code
 function Gateway:stop(signal)
   if self.stopped then return self.stopped end
