@@ -26,9 +26,14 @@ local marks <const> = letters .. letters .. [[-_.~!$&'"()*+,;=:@/?#[]{}|\^`<>% ]
 local odd = { "none", "null", "true", "US", "elite", "12ms", "socks5", "http", "10.0.0.9", "8080",
   "0x1F", "1e3", "~", "", "-", "--", "p:US", "a@10.0.0.9:80", "x#y", "h.y", "'q'", '"q"', "ü€" }
 
--- Plain credentials are those that most sellers have.
+-- Plain credentials are those that most sellers have; a latency or a protocol may be a remark.
 local function credential(is_plain)
-  if is_plain then return word(letters, 5, 12) end
+  if is_plain then
+    local text
+    repeat text = word(letters, 5, 12) until not text:lower():find("^%d+m?s$")
+      and not text:lower():find("^socks%d?[ah]?$")
+    return text
+  end
   if math.random(3) == 1 then return one_of(odd) end
   return word(marks, 1, 10)
 end
@@ -130,7 +135,9 @@ local function says_something_else(layout, proxy)
   local user, password = proxy.username or "", proxy.password or ""
   if (user .. ":" .. password):find("^%s") or (user .. ":" .. password):find("%s$")
     or user:find("^[#;]") or user:find("^//") or user:find("^[-*%d.)]+%s")
-    or (user .. ":" .. password):find("%s#") or said[password:match("%s(%S+)$") or false]
+    or (user .. ":" .. password):find("%s#") or password:lower():find("%s%d+m?s$")
+    or said[password:match("%s(%S+)$") or false]
+    or said[(password:match("%s(%S+)$") or "other"):lower()]
     or password:find("%s%u%u$") or password:find("^//") or password:find("^%s") then
     return true -- blanks around a line, comments, the marks of a list, remarks behind it
   end

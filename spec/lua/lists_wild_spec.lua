@@ -20,6 +20,20 @@ end
 
 local A <const>, B <const> = "http://10.1.2.3:80", "http://u:p@10.1.2.4:8080"
 
+describe("a line of two meanings is refused:", function()
+  for name, line in pairs{
+    ["a number that may begin the user name"] = "2,user:2:10.1.2.3:80",
+    ["a password that ends with another address"] = "h.example:6@user:[2001:db8::1]:80",
+    ["the same in columns"] = "10.1.2.3:7;user:[2001:db8::1]:80",
+    ["a remark that ends with another address"] = "user@h.example:4#word:10.1.2.3:80",
+  } do
+    it(name, function()
+      local found = read("10.1.2.9:80\n" .. line .. "\n")
+      assert.are.same({ { "http://10.1.2.9:80" }, { 2 }, {} }, found)
+    end)
+  end
+end)
+
 describe("a person's list is read:", function()
   for name, case in pairs{
     ["a Python list"] = { "['10.1.2.3:80', '10.1.2.4:8080:u:p']\n", { A, B } },

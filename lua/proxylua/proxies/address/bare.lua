@@ -164,6 +164,9 @@ local function by_at(text)
   local host, port = split_place(after)
   local is_after = host and is_place(host) and port_of(port)
   local is_before = remarks.is_pair(sub(text, 1, first_at - 1))
+  if is_after and ends_with_pair(after) then
+    return ambiguous("user@host:port with a remark", "user:password:host:port")
+  end
   if is_after and (is_before or begins_with_pair(text)) then
     return ambiguous("user:password@host:port", "host:port with credentials behind it")
   end

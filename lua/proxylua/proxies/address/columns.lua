@@ -147,7 +147,9 @@ local function with_address(fields, at, given, is_glued)
     if not ok then return nil, twice end
   end
   if not record.username then return add_login(record, fields, at + 1) end
-  if is_glued and (fields[at + 1] or at > 1 and not find(text, "^[^:]*:%d+:")) then
+  -- A number in front is the list's only if host and port follow it: it may begin a user name.
+  local begins_with_place = find(text, record.host .. ":" .. record.port .. ":", 1, true) == 1
+  if is_glued and (fields[at + 1] or at > 1 and not begins_with_place) then
     return nil, "what stands beside the credentials may belong to them; write a URL"
   end
   return add_rest(record, fields, at + 1)

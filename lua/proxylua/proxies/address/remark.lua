@@ -106,8 +106,15 @@ function M.why_not_user(text)
   end
 end
 
+-- Whether a text ends with an IPv6 address and a port, which may be the proxy's.
+local function why_not_end(text)
+  return find(text, "%[[%x:.]+%]:%d+$")
+    and "the password ends with an address and a port, which may be the proxy's; write a URL" or nil
+end
+
 --- Why the column behind a username is not its password beyond doubt; nil where it is.
 function M.why_not_password(text)
+  if why_not_end(text) then return why_not_end(text) end
   if find(text, "%s") or is_enclosed(text) or text ~= "" and M.is_column(text)
     or absent[lower(text)] or records.protocol(text) or is_time(text)
     or has_no_letter(text) and #text < 3 then
@@ -136,6 +143,7 @@ end
 --- Whether raw credentials have one meaning: a password may go on behind a #, or end before a
 -- remark. Else false and why.
 function M.check_login(user, password)
+  if why_not_end(password) then return false, why_not_end(password) end
   local ok, why = check_part(password)
   if not ok then return false, why end
   if records.protocol(user) or find(user, "#", 1, true) or find(user, "^([\"'`]).*%1$")
