@@ -127,7 +127,8 @@ end
 
 -- In columns these say something of the proxy.
 local said = { [""] = true, US = true, elite = true, ["12ms"] = true, ["-"] = true, ["+"] = true,
-  socks5 = true, http = true, no = true, ok = true, up = true }
+  socks5 = true, http = true, no = true, ok = true, up = true, hia = true, noa = true, anm = true,
+  yes = true, ssl = true, isp = true, good = true, alive = true }
 
 -- Credentials that are ambiguous in a layout: with a colon in the username, for example, every
 -- reader finds others.
@@ -135,7 +136,7 @@ local function says_something_else(layout, proxy)
   local user, password = proxy.username or "", proxy.password or ""
   if (user .. ":" .. password):find("^%s") or (user .. ":" .. password):find("%s$")
     or user:find("^[#;]") or user:find("^//") or user:find("^[-*%d.)]+%s")
-    or (user .. ":" .. password):find("%s#") or password:lower():find("%s%d+m?s$")
+    or (user .. ":" .. password):find("%s#") or password:lower():find("%s%d+[ms%%]+$")
     or said[password:match("%s(%S+)$") or false]
     or said[(password:match("%s(%S+)$") or "other"):lower()]
     or password:find("%s%u%u$") or password:find("^//") or password:find("^%s") then

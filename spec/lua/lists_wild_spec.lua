@@ -25,6 +25,9 @@ describe("a line of two meanings is refused:", function()
     ["a number that may begin the user name"] = "2,user:2:10.1.2.3:80",
     ["a password that ends with another address"] = "h.example:6@user:[2001:db8::1]:80",
     ["the same in columns"] = "10.1.2.3:7;user:[2001:db8::1]:80",
+    ["columns whose password ends with a host"] = "10.1.2.3:7|x|word:h.example:6043",
+    ["columns whose password has an @ and a host"] = "10.1.2.3:7|x|word@h.example:6043",
+    ["columns whose password is an address"] = "10.1.2.3:4|user|:10.1.2.4:80",
     ["a remark that ends with another address"] = "user@h.example:4#word:10.1.2.3:80",
   } do
     it(name, function()

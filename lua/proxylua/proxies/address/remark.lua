@@ -106,10 +106,12 @@ function M.why_not_user(text)
   end
 end
 
--- Whether a text ends with an IPv6 address and a port, which may be the proxy's.
+-- Whether a password ends with an address and a port, which may be the proxy's.
 local function why_not_end(text)
-  return find(text, "%[[%x:.]+%]:%d+$")
-    and "the password ends with an address and a port, which may be the proxy's; write a URL" or nil
+  local place = match(text, "%[[%x:.]+%]:%d+$") or match(text, "^.*[:@]([^:@]*:%d+)$")
+  if place and M.is_pair(place) then
+    return "the password ends with an address and a port, which may be the proxy's; write a URL"
+  end
 end
 
 --- Why the column behind a username is not its password beyond doubt; nil where it is.
