@@ -161,8 +161,9 @@ local requires = {
   fleet = { "util", "tasks", "settings", "api", "check" },
   report = { "util", "api" },
   alerts = { "util", "notify", "api", "check" },
+  status = { "util", "api", "check", "fleet", "report" },
   workflows = { "qr", "csv", "files", "log", "notify", "api", "proxies", "check", "pool",
-    "gateway", "fleet", "report", "alerts" },
+    "gateway", "fleet", "report", "status", "alerts" },
   init = { "util", "base", "api", "workflows" },
   help = { "util", "settings", "term" },
   ["plugin.streams"] = { "util" },
@@ -174,7 +175,7 @@ local requires = {
   repl = { "util", "term", "help", "proxies.address", "init" },
   cli = {
     "util", "tasks", "qr", "settings", "script", "term", "api", "proxies", "check", "gateway",
-      "fleet", "report", "init", "help",
+      "fleet", "report", "status", "init", "help",
     "plugin.package", "plugin.host", "bundle", "repl", "mcp",
   },
 }

@@ -11,6 +11,7 @@ return {
   csv = function() return require "proxylua.csv" end,
   check = function() return require "proxylua.check" end,
   report = function() return require "proxylua.report" end,
+  status = function() return require("proxylua.status").status end,
   qr = function() return require "proxylua.qr" end,
   log = function() return require("proxylua.log").functions end,
   pool = function() return require("proxylua.pool").new end,

@@ -181,7 +181,8 @@ end
 
 -- The commands by what they are for; those of plugins follow.
 local groups = {
-  { "Every day", "orders", "check", "export", "gateway", "fleet", "renew", "report" },
+  { "Every day", "orders", "check", "export", "gateway", "fleet", "renew", "status",
+    "report" },
   { "Account and money", "auth", "account", "deposit", "deposits", "alerts", "journal" },
   { "Scripts", "plugin", "bundle", "mcp", "sandbox" },
   { "Other", "config", "limits", "doctor", "help", "completion", "reference", "api" },

@@ -15,6 +15,7 @@ local own = {
   { "renew", "extend orders that expire soon" },
   { "check", "test proxies: which ones work, how fast, from which country" },
   { "export", "write proxies in the formats of other programs" },
+  { "status", "show the balance, orders, pools, open charges and checks on one screen" },
   { "report", "show what was spent, and how long the balance lasts" },
   { "deposit", "show the address to pay to; wait for the money" },
   { "alerts", "send a message about a low balance, or orders that expire soon" },
