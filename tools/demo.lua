@@ -28,6 +28,7 @@ local fixed = {
   { "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d", "2026-12-01 09:00" },
   { "(expires_at  )2026%-12%-01", "%12026-12-31" },
   { "127%.0%.0%.1:%d+ ?", function(text) return "127.0.0.1:8101" .. (" "):rep(#text - 14) end },
+  { " +%d+%l ago%f[\0\n]", function(text) return (" "):rep(#text - 6) .. "2s ago" end },
   { "(%a%w*) %d+ ms", "%1 1 ms" },
   { " +%d+ ms", function(text) return (" "):rep(#text - 4) .. "1 ms" end },
 }

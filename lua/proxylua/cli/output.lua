@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local plain = require "proxylua.util.text"
+local shapes = require "proxylua.cli.shape"
 local tables = require "proxylua.term.table"
 local terminal = require "proxylua.term.size"
 
@@ -93,8 +94,15 @@ local function prepare(screen, value)
   return screen.masked and tables.mask(value) or value
 end
 
+-- The columns of a list: those that were asked for, else those of its kind.
+local function columns_of(screen, kind, records)
+  return screen.shape and screen.shape.columns or tables.columns(kind, records)
+end
+
 local function put_table(screen, kind, records)
-  local lines, dropped = tables.aligned(tables.columns(kind, records), records, terminal.width(1),
+  local shown = {}
+  for at, record in ipairs(records) do shown[at] = shapes.for_people(record) end
+  local lines, dropped = tables.aligned(columns_of(screen, kind, shown), shown, terminal.width(1),
     kind)
   if screen.colors and lines[1] then lines[1] = "\27[1m" .. lines[1] .. "\27[0m" end
   put(lines)
@@ -107,9 +115,7 @@ local function note_hidden(screen, dropped)
   end
 end
 
---- Writes a list of records.
--- @param kind of record, or nil
-function Screen:list(kind, records)
+local function put_list(self, kind, records)
   records = prepare(self, records)
   if self.form == "jsonl" then
     for _, record in ipairs(records) do put_json(self, record) end
@@ -119,9 +125,15 @@ function Screen:list(kind, records)
     if #records == 0 then self:note("none found") end
     note_hidden(self, put_table(self, kind, records))
   else
-    local names_of_columns = tables.columns(kind, records)
+    local names_of_columns = columns_of(self, kind, records)
     if #names_of_columns > 0 then put(tables.plain(names_of_columns, records)) end
   end
+end
+
+--- Writes a list of records.
+-- @param kind of record, or nil
+function Screen:list(kind, records)
+  put_list(self, kind, self.shape and shapes.list(self.shape, kind, records) or records)
 end
 
 -- A pipe gets each record at once: the next page may take a minute.
@@ -146,7 +158,7 @@ end
 -- A terminal shows the first records before the last page has arrived.
 local function put_tables(screen, kind, next_record)
   local records = take_block(next_record)
-  if #records < BLOCK then return screen:list(kind, records) end
+  if #records < BLOCK then return put_list(screen, kind, records) end
   local dropped
   repeat
     dropped = put_table(screen, kind, prepare(screen, records))
@@ -160,7 +172,8 @@ end
 -- value, when all have arrived.
 -- @param kind of record, or nil
 function Screen:stream(kind, next_record)
-  local columns = tables.known_columns(kind)
+  if self.shape then next_record = shapes.each(self.shape, kind, next_record) end
+  local columns = self.shape and self.shape.columns or tables.known_columns(kind)
   if self.form == "jsonl" then
     put_each(next_record, function(record) put_json(self, prepare(self, record)) end)
   elseif self.form == "plain" and columns then
@@ -173,7 +186,7 @@ function Screen:stream(kind, next_record)
   else
     local records = {}
     for record in next_record do records[#records + 1] = record end
-    self:list(kind, records)
+    put_list(self, kind, records)
   end
 end
 
@@ -204,7 +217,7 @@ function Screen:record(kind, record)
   if self:is_data() then
     put_json(self, record)
   elseif self.form == "table" then
-    put(tables.fields(kind, record))
+    put(tables.fields(kind, shapes.for_people(record, true)))
   else
     put(tables.plain(tables.columns(kind, { record }), { record }))
   end

@@ -187,7 +187,8 @@ local function column(name, records)
     end
     local text = clean(text_of(value), true)
     found.whole[at] = short_time(text)
-    if text ~= "" and found.whole[at] == text then found.times = false end
+    local is_time = found.whole[at] ~= text or text:find("^in %d+%l$") or text:find("^%d+%l ago$")
+    if text ~= "" and not is_time then found.times = false end
   end
   return used and found or nil
 end

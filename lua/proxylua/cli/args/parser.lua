@@ -173,12 +173,15 @@ function M.describe(parser)
   return description
 end
 
--- A negative number is a value, not an option: "--quantity -5" is "--quantity=-5".
+-- A negative number is a value, not an option: "--quantity -5" is "--quantity=-5", and so is the
+-- "-price" of "--sort -price".
 local function attach_numbers(words)
   local out = {}
   for _, word in ipairs(words) do
     local before = out[#out]
-    if word:find("^%-[%d.]") and before and before:find("^%-%-[%w-]+$") then
+    local is_value = word:find("^%-[%d.]") and before and before:find("^%-%-[%w-]+$")
+      or word:find("^%-%l[%l%d_]+$") and before == "--sort"
+    if is_value then
       out[#out] = before .. "=" .. word
     else
       out[#out + 1] = word

@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
+local shapes = require "proxylua.cli.shape"
 
 local M = {}
 
@@ -105,6 +106,7 @@ local function add_row(parser, row)
       parsers.suggest(added:target("param " .. option), known.suggest)
     end
   end
+  if row.list then shapes.add_to(command, row.record) end
   if row.paged then command:flag("--all", "all pages instead of one"):target("all") end
   if row.record == "proxy" or row.text then
     command:flag("--reveal", "show passwords on a terminal too"):target("reveal")

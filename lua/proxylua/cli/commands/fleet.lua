@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
+local shapes = require "proxylua.cli.shape"
 
 local M = {}
 
@@ -39,8 +40,8 @@ local function add_apply(parser)
 end
 
 local function add_ownership(parser)
-  parsers.command(parser, "status", "show the active orders and the pools that they belong to",
-    "fleet status")
+  shapes.add_to(parsers.command(parser, "status",
+    "show the active orders and the pools that they belong to", "fleet status"), "member")
   local adopt = parsers.command(parser, "adopt",
     "assign orders that were bought otherwise to a pool",
     "fleet adopt us-isp ord_abc123")

@@ -4,6 +4,7 @@ local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
+local shapes = require "proxylua.cli.shape"
 local tables = require "proxylua.term.table"
 
 local UNKNOWN = 5 -- exit code: the outcome of a charge is unknown
@@ -49,6 +50,7 @@ local function add_list(parser)
     "only entries in this state: intent, sent, unknown (these three are open), placed, "
     .. "not_placed, or open"):argname("STATE"):target("state")
   parsers.suggest(state, { "open", "intent", "sent", "unknown", "placed", "not_placed" })
+  shapes.add_to(command, "entry")
 end
 
 local function add_show(parser)
