@@ -220,20 +220,51 @@ describe("the store", function()
     assert.equal("600", mode(path))
   end)
 
-  for name, command in pairs{ removed = "rm -f %s*", ["moved away"] = "mv %s %s.old; rm -f %s-*",
-    ["replaced by a copy of before"] = "rm -f %s-*; cp %s.before %s.new && mv %s.new %s" } do
+  local BUY = [[
+    local function buy() return px.try(px.orders.create,
+      { type = "isp", quantity = 1, country = "US", period = 30 }) end
+    assert(buy()) ]]
+
+  -- In each command, S is the store and B a copy of before the run.
+  for name, command in pairs{
+    removed = "rm -f S*",
+    ["moved away"] = "mv S S.old; rm -f S-*",
+    ["removed with its folder"] = "rm -r $(dirname S)",
+    ["cut off"] = "truncate -s 4096 S",
+    ["emptied"] = "truncate -s 0 S S-wal",
+    ["without the end of its log"] = "truncate -s 0 S-wal",
+    ["without the end of its index"] = "cp B S; truncate -s 0 S-wal S-shm",
+    ["replaced by an older copy"] = "rm -f S-*; cp B S.new && mv S.new S",
+    ["overwritten with an older copy"] = "cp B S; truncate -s 0 S-wal",
+    ["written to disk and then overwritten with an older copy"] =
+      "sqlite3 S 'PRAGMA wal_checkpoint' >/dev/null; cp B S",
+    ["set back by a restoration"] = "sqlite3 S '.restore B'",
+  } do
     it("that is " .. name .. " during a run is an error before money moves", function()
       used()
-      assert(os.execute(("cp %s %s.before"):format(path, path)))
-      local result = run(([[
-        local function buy() return px.try(px.orders.create,
-          { type = "isp", quantity = 1, country = "US", period = 30 }) end
-        assert(buy())
+      local before = sandbox.home .. "/before"
+      assert(os.execute(("cp %s %s"):format(path, before)))
+      local result = run((BUY .. [[
         os.execute(%q)
         local order, err = buy()
-        print(order, err and err.kind, err and err.message)]]):format(command:gsub("%%s", path)))
-      assert.matches("^nil\tstore\t.*nothing was bought", result.out, result.err)
+        print(order, err and err.kind)]]):format((command:gsub("S%f[%W]", path):gsub("B%f[%W]",
+          before))))
+      assert.equal("nil\tstore\n", result.out, result.err)
       assert.equal(1, sandbox:look("counters").sold)
+    end)
+  end
+
+  -- SQLite would go on writing to the removed file, and lose all of that with the process.
+  for name, command in pairs{
+    ["its log"] = "rm S-wal", ["its index"] = "rm S-shm", ["both"] = "rm S-wal S-shm" } do
+    it("of which somebody removes " .. name .. " during a run keeps all entries", function()
+      local result = run((BUY .. [[
+        os.execute(%q)
+        assert(buy())
+        os.execute("kill -9 $PPID")]]):format((command:gsub("S%f[%W]", path))))
+      assert.not_equal(0, result.code)
+      local list = run("for entry in px.journal.each() do io.write(entry.state, ' ') end")
+      assert.equal("placed placed ", list.out, list.err)
     end)
   end
 

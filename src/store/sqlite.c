@@ -168,10 +168,13 @@ bool sqlite_end(struct sqlite *sqlite, bool ok, struct error *err)
   return ok;
 }
 
+/* SQLite believes the pages that it has in memory. Where money depends on what is read, it comes
+ * from the files: another program may have overwritten them. */
 static bool begin(struct store_driver *driver, enum db_safety safety, struct error *err)
 {
   static const char of_one_moment[] = "BEGIN DEFERRED";
   struct sqlite *sqlite = (struct sqlite *)driver;
+  if (safety == DB_SHARED || safety == DB_DURABLE) sqlite3_db_release_memory(sqlite->db);
   if (safety != DB_READ) return sqlite_begin(sqlite, safety == DB_DURABLE, err);
   return db_run(driver, of_one_moment, NULL, 0, NULL, err) && is_ours(sqlite, err);
 }
@@ -362,9 +365,51 @@ static bool add_functions(struct sqlite *sqlite, struct error *err)
   return true;
 }
 
+static struct sqlite_file look_at(const struct sqlite *sqlite, const char *ending)
+{
+  char path[PATH_MAX];
+  struct stat status;
+  int size = snprintf(path, sizeof path, "%s%s", sqlite->path, ending);
+  if (size >= (int)sizeof path || stat(path, &status) != 0) return (struct sqlite_file){0};
+  return (struct sqlite_file){status.st_dev, status.st_ino, status.st_size};
+}
+
+static struct sqlite_files look_at_files(const struct sqlite *sqlite)
+{
+  return (struct sqlite_files){.database = look_at(sqlite, ""),
+                               .wal = look_at(sqlite, "-wal"),
+                               .index = look_at(sqlite, "-shm")};
+}
+
+static bool is_same_file(const struct sqlite_file *a, const struct sqlite_file *b)
+{
+  return a->device == b->device && a->inode == b->inode;
+}
+
+static bool is_shorter(const struct sqlite_file *a, const struct sqlite_file *b)
+{
+  return a->size < b->size;
+}
+
+/* Closing writes what the write-ahead log has to the database, unless somebody has changed these
+ * files: then they are left as they are. A log that was removed, without another in its place, has
+ * entries that are nowhere else, and is written. */
+static void protect_changed(struct sqlite *sqlite)
+{
+  const struct sqlite_files now = look_at_files(sqlite), *open = &sqlite->files;
+  bool same =
+      is_same_file(&now.database, &open->database) && !is_shorter(&now.database, &open->database);
+  bool same_index = is_same_file(&now.index, &open->index) && !is_shorter(&now.index, &open->index);
+  if (same && same_index && is_same_file(&now.wal, &open->wal)) return;
+  sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  if (same && !now.wal.inode && (same_index || !now.index.inode))
+    sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_FULL, NULL, NULL);
+}
+
 static void close_sqlite(struct store_driver *driver)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
+  if (sqlite->files.database.inode) protect_changed(sqlite);
   for (size_t i = 0; i < sqlite->kept_count; i++) sqlite3_finalize(sqlite->kept[i].statement);
   free(sqlite->kept);
   sqlite3_close(sqlite->db);
@@ -373,14 +418,19 @@ static void close_sqlite(struct store_driver *driver)
   free(sqlite);
 }
 
-/* Writes to a file that was moved away or replaced would be lost. */
+/* Writes to a file that was moved away or replaced would be lost. One that was cut off has lost
+ * something, and reading the index beyond its end would end this process. */
 static bool is_stale(struct store_driver *driver)
 {
   struct sqlite *sqlite = (struct sqlite *)driver;
-  struct stat status;
   if (is_memory(sqlite)) return false;
-  return stat(sqlite->path, &status) != 0 || status.st_dev != sqlite->device ||
-         status.st_ino != sqlite->inode;
+  struct sqlite_files now = look_at_files(sqlite), *open = &sqlite->files;
+  if (!is_same_file(&now.database, &open->database) || !is_same_file(&now.wal, &open->wal) ||
+      !is_same_file(&now.index, &open->index) || is_shorter(&now.database, &open->database) ||
+      is_shorter(&now.index, &open->index))
+    return true;
+  open->database.size = now.database.size;
+  return false;
 }
 
 static bool refuse_path(const struct sqlite *sqlite, struct error *err, const char *why,
@@ -450,16 +500,6 @@ static bool make_file(struct sqlite *sqlite, struct error *err)
   return refuse_path(sqlite, err, strerror(errno), next);
 }
 
-static bool remember_file(struct sqlite *sqlite, struct error *err)
-{
-  struct stat status;
-  if (stat(sqlite->path, &status) != 0)
-    return refuse_path(sqlite, err, strerror(errno), "try again");
-  sqlite->device = status.st_dev;
-  sqlite->inode = status.st_ino;
-  return true;
-}
-
 /* Times of CLOCK_BOOTTIME are comparable within one boot only. */
 static void read_boot(struct sqlite *sqlite)
 {
@@ -477,9 +517,7 @@ static void read_boot(struct sqlite *sqlite)
 
 static bool connect_file(struct sqlite *sqlite, struct error *err)
 {
-  if (!is_memory(sqlite) &&
-      (!make_file(sqlite, err) || !check_trust(sqlite, err) || !remember_file(sqlite, err)))
-    return false;
+  if (!is_memory(sqlite) && (!make_file(sqlite, err) || !check_trust(sqlite, err))) return false;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (sqlite3_open_v2(sqlite->path, &sqlite->db, flags, NULL) != SQLITE_OK)
     return sqlite_fail(sqlite, err);
@@ -487,7 +525,9 @@ static bool connect_file(struct sqlite *sqlite, struct error *err)
   if (sqlite3_db_readonly(sqlite->db, "main") == 1)
     return refuse_path(sqlite, err, "it is read-only",
                        "make the file and its folder writable, or use another path");
-  return add_functions(sqlite, err) && sqlite_migrate(sqlite, err);
+  if (!add_functions(sqlite, err) || !sqlite_migrate(sqlite, err)) return false;
+  if (!is_memory(sqlite)) sqlite->files = look_at_files(sqlite);
+  return !sqlite->driver.run->reopened || sqlite_check(sqlite, err);
 }
 
 static struct store_driver *open_sqlite(const char *location, const atomic_bool *hurry,

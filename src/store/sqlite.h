@@ -13,8 +13,13 @@ struct sqlite {
   const atomic_bool *hurry;
   sqlite3 *db;
   char *path;
-  dev_t device; /* of the file that was opened, 0 for :memory: */
-  ino_t inode;
+  struct sqlite_files {
+    struct sqlite_file {
+      dev_t device;
+      ino_t inode;
+      off_t size;
+    } database, wal, index; /* zeros where there is none */
+  } files;                  /* that are open; all zeros for :memory: */
   struct sqlite_kept {
     const char *text; /* of struct db_statement */
     sqlite3_stmt *statement;
@@ -42,6 +47,9 @@ bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *
  * (sqlite_schema.c). */
 bool sqlite_migrate(struct sqlite *sqlite, struct error *err);
 bool sqlite_refuse_newer(const struct sqlite *sqlite, struct error *err);
+
+/* Reads the whole file, and refuses one that is damaged. */
+bool sqlite_check(struct sqlite *sqlite, struct error *err);
 
 /* Runs statements that are not prepared in advance. */
 bool sqlite_execute(struct sqlite *sqlite, const char *text, struct error *err);

@@ -114,6 +114,22 @@ static bool identify(struct sqlite *sqlite, struct error *err)
   return id;
 }
 
+bool sqlite_check(struct sqlite *sqlite, struct error *err)
+{
+  sqlite3_stmt *statement = NULL;
+  if (sqlite3_prepare_v2(sqlite->db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK)
+    return sqlite_fail(sqlite, err);
+  bool read = sqlite3_step(statement) == SQLITE_ROW;
+  const char *found = read ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+  bool good = found && strcmp(found, "ok") == 0;
+  if (!read)
+    sqlite_fail(sqlite, err);
+  else if (!good)
+    sqlite_damaged(sqlite, err, found ? found : "it cannot be checked");
+  sqlite3_finalize(statement);
+  return good;
+}
+
 bool sqlite_migrate(struct sqlite *sqlite, struct error *err)
 {
   int64_t version;

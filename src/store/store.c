@@ -109,7 +109,10 @@ static void close_driver(struct store *store, bool usable)
 
 static bool be_open(struct store *store, struct error *err)
 {
-  if (store->driver && store->ops->stale(store->driver)) close_driver(store, false);
+  if (store->driver && store->ops->stale(store->driver)) {
+    close_driver(store, false);
+    store->run.reopened = true;
+  }
   if (store->driver) return true;
   if (store->is_default && !make_folders(store->location, err)) return false;
   store->driver = store->ops->open(store->location, &store->hurry, &store->run, err);
