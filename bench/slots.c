@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     for (int k = 0; k < keys; k++) {
       double time = take(loop, limiters[k], &tickets[k]);
       if (round > 0) times[count++] = time;
-      limiter_headed(&tickets[k]);
+      limiter_responded(&tickets[k]);
       while (loop_busy(loop)) loop_turn(loop, -1);
     }
   }

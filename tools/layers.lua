@@ -29,7 +29,7 @@ local with_lua = { bind = true, sandbox = true, ["main.c"] = true }
 -- Headers that the files of one module share, and no other file includes: they are part of it.
 local private_headers = {
   ["net/http_private"] = "net/http",
-  ["limits/limiter_state"] = "limits/limiter",
+  ["limits/limiter_private"] = "limits/limiter",
   ["bundle/archive_private"] = "bundle/archive",
   ["charge/flow"] = "charge/charge",
   ["charge/journal_store"] = "charge/journal",

@@ -220,6 +220,40 @@ for _, place in ipairs(stores.all) do
         assert.equal(80, sandbox:look("counters").requests["account.get"])
       end)
 
+      it("respects pauses of other processes when limits are off", function()
+        sandbox:change("settings",
+          { faults = core.json.array{ "account.get:status=429,retry_after=50,count=1" } })
+        assert.equal("rate_limited", (eval("general=60/1",
+          "return select(2, px.try(px.account.get, { max_wait = 0.1 })).kind")))
+        local kind, paused, free = eval("off", [[
+          px.account.get() -- reads the pauses too
+          repeat px.sleep(0.01) until px.limits().general.paused > 0
+          px.sleep(0.2)
+          local _, err = px.try(px.account.get, { max_wait = 0.1 })
+          local general = px.limits().general
+          return err.kind, general.paused, general.free]])
+        assert.same({ "rate_limited", 0 }, { kind, free })
+        assert.is_true(paused > 40, paused)
+        assert.equal(2, sandbox:look("counters").requests["account.get"])
+      end)
+
+      it("sends one request to try whether a pause is over when limits are off", function()
+        sandbox:change("settings",
+          { faults = core.json.array{ "account.get:status=429,retry_after=1,count=2" } })
+        local paced, off = eval("off", [[
+          local first = px.spawn(px.account.get)
+          while px.limits().general.paused == 0 do px.sleep(0.01) end
+          local list = {}
+          for index = 1, 20 do list[index] = index end
+          px.map(list, function() px.account.get() end, { concurrency = 20 })
+          first:join()
+          local limits = px.limits()
+          return limits.general.paced, limits.off]])
+        assert.same({ 0, true }, { paced, off })
+        local counters = sandbox:look("counters")
+        assert.same({ 2, 23 }, { counters.answers["429"], counters.requests["account.get"] })
+      end)
+
       it("reports each wait once with --verbose", function()
         local result = sandbox:run({ "--verbose", "-e", [[
           local px = require "proxylua"
@@ -335,6 +369,19 @@ describe("Retry-After", function()
     assert.is_true(tonumber(paced) > 3500 and tonumber(paced) <= 3600)
     assert.is_true(tonumber(free) <= 1)
     assert.equal(1, select(2, result.err:gsub("the API asked for a pause", "")))
+  end)
+end)
+
+describe("A store that cannot be read", function()
+  it("does not hold back requests when limits are off", function()
+    local sandbox = sandboxes.start{ limits = "off",
+      faults = { "account.get:status=429,retry_after=1,count=1" } }
+    finally(function() sandbox:stop() end)
+    local store = program.write(sandbox.home .. "/damaged.db", ("not a database "):rep(1000))
+    assert.equal(5, (sandbox:eval([[
+      local list = px.map({ 1, 2, 3, 4, 5 }, function() return px.account.get().balance end)
+      return #list]], { env = { PROXYLUA_LIMITS = "off", PROXYLUA_STORE = store } })))
+    assert.equal(6, sandbox:look("counters").requests["account.get"])
   end)
 end)
 

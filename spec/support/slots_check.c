@@ -157,7 +157,7 @@ static struct flight land(void)
  * answer may yet be counted. */
 static int64_t last_end(const struct flight *flight)
 {
-  return flight->taken + flight->taking.lease - SLOTS_LOST_TIME;
+  return flight->taken + flight->taking.lease - SLOTS_NO_RESPONSE_TIME;
 }
 
 /* The end of one is recorded at once or some time after it. */
@@ -165,20 +165,22 @@ static void end_one(void)
 {
   if (world.flying_count == 0) return;
   struct flight flight = land();
-  enum slots_end how = below(8) > 0 ? SLOTS_HEADED : (enum slots_end)below(SLOTS_REFUSED + 1);
+  enum slots_end how =
+      below(8) > 0 ? SLOTS_RESPONDED : (enum slots_end)below(SLOTS_RATE_LIMITED + 1);
   int64_t ended = flight.taken + below(world.time - flight.taken + 1);
   if (ended > last_end(&flight)) ended = last_end(&flight);
   struct slots_ending ending = {.scopes = flight.taking.scopes,
                                 .how = how,
                                 .pause = some_time(2 * SLOTS_LONGEST_PAUSE)};
   memcpy(ending.holds, flight.taking.holds, sizeof ending.holds);
-  if (how != SLOTS_UNUSED) count(&flight, how == SLOTS_LOST ? ended + SLOTS_LOST_TIME : ended);
+  if (how != SLOTS_NOT_SENT)
+    count(&flight, how == SLOTS_NO_RESPONSE ? ended + SLOTS_NO_RESPONSE_TIME : ended);
   visit();
   for (int i = 0; i < SLOTS_SCOPES; i++) {
     if (!(ending.scopes >> i & 1)) continue;
     slots_end(&world.states[i], &ending, (enum slots_scope)i, now() - (world.time - ended), now());
     int64_t pause = ending.pause < SLOTS_LONGEST_PAUSE ? ending.pause : SLOTS_LONGEST_PAUSE;
-    if (how == SLOTS_REFUSED && ended + pause > world.silent_until[i])
+    if (how == SLOTS_RATE_LIMITED && ended + pause > world.silent_until[i])
       world.silent_until[i] = ended + pause;
   }
   save();
@@ -190,7 +192,7 @@ static void kill_one(void)
   if (world.flying_count == 0) return;
   struct flight flight = land();
   int64_t end = world.time < last_end(&flight) ? world.time : last_end(&flight);
-  count(&flight, end + SLOTS_LOST_TIME);
+  count(&flight, end + SLOTS_NO_RESPONSE_TIME);
 }
 
 static void reboot(void)
@@ -254,7 +256,7 @@ static void wait_through(unsigned scopes)
     for (int k = 0; k < world.states[i].count; k++)
       sure = sure && world.states[i].ended_at[k] <= now();
   }
-  for (int tries = 0; !take(scopes, SLOTS_LOST_TIME + SLOTS_SECOND); tries++) {
+  for (int tries = 0; !take(scopes, SLOTS_NO_RESPONSE_TIME + SLOTS_SECOND); tries++) {
     int64_t wait = wait_of(scopes);
     if (sure && tries == 1) fail("a waiter is woken in vain");
     if (wait <= 0) fail("a waiter is neither let through nor told to wait");
@@ -272,7 +274,7 @@ static void step(int clocks)
   unsigned scopes = 1 + (unsigned)below(3);
   if (chance < 400) {
     if (world.flying_count < FLYING)
-      take(scopes, SLOTS_LOST_TIME + 1 + some_time(40 * SLOTS_SECOND));
+      take(scopes, SLOTS_NO_RESPONSE_TIME + 1 + some_time(40 * SLOTS_SECOND));
   } else if (chance < 700)
     end_one();
   else if (chance < 720)
@@ -302,7 +304,7 @@ static void bury(void)
   for (int k = world.flying_count - 1; k >= 0; k--) {
     struct flight flight = world.flying[k];
     if (world.time <= last_end(&flight)) continue;
-    count(&flight, last_end(&flight) + SLOTS_LOST_TIME);
+    count(&flight, last_end(&flight) + SLOTS_NO_RESPONSE_TIME);
     world.flying[k] = world.flying[--world.flying_count];
   }
 }

@@ -136,9 +136,9 @@ static void settle_slots(struct client_call *call)
   call->has_slots = false;
   const struct http_transfer *x = call->exchange;
   if (!x || !x->sent)
-    limiter_unused(&call->ticket);
+    limiter_not_sent(&call->ticket);
   else if (!x->has_head)
-    limiter_lost(&call->ticket);
+    limiter_no_response(&call->ticket);
 }
 
 static void drop_transfer(struct client_call *call)
@@ -298,7 +298,7 @@ static double longest_pause(const struct client_call *call)
 static void take_pause(struct client_call *call)
 {
   double asked = http_retry_after(call->exchange);
-  double seconds = limiter_refused(&call->ticket, asked);
+  double seconds = limiter_rate_limited(&call->ticket, asked);
   report(call, "the API responded with 429 and %s; the pause is %.0f s",
          asked > 0 ? "a Retry-After" : "without a usable Retry-After", seconds);
   call->has_slots = false;
@@ -367,7 +367,7 @@ static void on_done(void *arg, struct http_transfer *x)
 static void on_headed(void *arg)
 {
   struct client_call *call = arg;
-  if (call->exchange->status != 429) limiter_headed(&call->ticket);
+  if (call->exchange->status != 429) limiter_responded(&call->ticket);
 }
 
 /* Why a response is not the file of a download: it is a gateway's page, has no content, or is the
@@ -453,7 +453,7 @@ static bool is_file(const struct client_request *r)
 static bool may_send(void *arg)
 {
   struct client_call *call = arg;
-  call->late = limiter_lease_left(&call->ticket) <= SLOTS_LOST_TIME;
+  call->late = limiter_lease_left(&call->ticket) <= SLOTS_NO_RESPONSE_TIME;
   return !call->late && (!call->request.may_send || call->request.may_send(call->arg));
 }
 
@@ -462,7 +462,7 @@ static bool may_send(void *arg)
 static int64_t transfer_time(const struct client_call *call)
 {
   int64_t wanted = (int64_t)(call->client->settings.timeout * 1e6);
-  int64_t lease = limiter_lease_left(&call->ticket) - SLOTS_LOST_TIME;
+  int64_t lease = limiter_lease_left(&call->ticket) - SLOTS_NO_RESPONSE_TIME;
   if (wanted > SLOTS_LONGEST_LEASE / 2 || (call->request.save_as && lease > wanted))
     return wanted / 1000;
   return lease < wanted / 2 ? 0 : (lease < wanted ? lease : wanted) / 1000;
@@ -593,7 +593,7 @@ static void take_slots(struct client_call *call)
   /* A process that is killed at the last moment leaves a request without a response like any
    * other. */
   int64_t longest = (int64_t)(settings->timeout * 1e6) + (call->request.save_as ? CONNECT_US : 0);
-  int64_t lease = longest + SLOTS_LOST_TIME + MARGIN_US;
+  int64_t lease = longest + SLOTS_NO_RESPONSE_TIME + MARGIN_US;
   limiter_take(settings->limiter, &call->ticket, scopes, lease, call->request.max_wait, on_slots,
                call);
 }

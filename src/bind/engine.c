@@ -147,29 +147,29 @@ static void report(void *arg, const char *text)
 }
 
 /* A process that only slows down looks like one that hangs: the reason is not left to --verbose. */
-static void report_pacing(struct engine *engine, const struct limiter_news *news)
+static void report_pacing(struct engine *engine, const struct limiter_notice *notice)
 {
   char text[300];
-  long minutes = (long)ceil(news->seconds / 60);
+  long minutes = (long)ceil(notice->seconds / 60);
   snprintf(text, sizeof text,
            "requests wait for each other (limit %s: one in %.2g s), since the API responded with "
            "429 to this key before; normal speed in %ld minute%s",
-           news->scope, news->pace, minutes, minutes == 1 ? "" : "s");
+           notice->scope, notice->pace, minutes, minutes == 1 ? "" : "s");
   report(engine, text);
 }
 
-static void report_wait(void *arg, const struct limiter_news *news)
+static void report_wait(void *arg, const struct limiter_notice *notice)
 {
   struct engine *engine = arg;
   char text[200];
-  if (news->what == LIMITER_PACED) {
-    report_pacing(engine, news);
+  if (notice->what == LIMITER_PACED) {
+    report_pacing(engine, notice);
     return;
   }
   if (!engine->verbose) return;
-  snprintf(text, sizeof text, "limit %s: %s, %.1f s", news->scope,
-           news->what == LIMITER_PAUSE ? "the API asked for a pause" : "waiting for a slot",
-           news->seconds);
+  snprintf(text, sizeof text, "limit %s: %s, %.1f s", notice->scope,
+           notice->what == LIMITER_PAUSE ? "the API asked for a pause" : "waiting for a slot",
+           notice->seconds);
   report(engine, text);
 }
 

@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "limits/slots_store.h"
+#include "limits/slots.h"
 #include "net/loop.h"
+#include "store/store.h"
 
 struct limiter;
 
@@ -20,8 +21,8 @@ struct limiter;
 
 #define LIMITER_MAX_PAUSE 120.0 /* seconds */
 
+/* A count of 0: the scope takes no slots ("off"); pauses are still respected. */
 struct limiter_rules {
-  bool off; /* no slots are taken; pauses are still respected */
   struct slots_rule scopes[SLOTS_SCOPES];
 };
 
@@ -44,6 +45,7 @@ struct limiter_ticket {
   struct limiter *limiter; /* the rest is the limiter's */
   enum { LIMITER_IDLE, LIMITER_WAITING, LIMITER_GRANTED } state;
   bool waiting; /* a wait was reported */
+  bool stored;  /* granted by the store: its end is written there */
   int asked;    /* its place in the job under way, from 1 */
   uint64_t number;
   double max_wait;
@@ -72,7 +74,7 @@ void limiter_close(struct limiter *limiter);
 void limiter_max_pause(struct limiter *limiter, double seconds);
 
 /* Takes a slot in each of the scopes. `granted` is called once, perhaps before this returns (always
- * so with the limits off and no pause): with NULL when the slots are there; or with an error:
+ * so without limits and pauses): with NULL when the slots are there; or with an error:
  * `store`, or `rate_limited` when max_wait is over, or at once when the server's pause is longer
  * than max_wait. `lease`: microseconds after which the request has certainly ended, at most
  * SLOTS_LONGEST_LEASE: after that, the slots of a process that died are free. `max_wait`: seconds;
@@ -82,32 +84,32 @@ void limiter_take(struct limiter *limiter, struct limiter_ticket *ticket, unsign
                   void (*granted)(void *arg, const struct error *err), void *arg);
 
 /* Microseconds for which a granted ticket's slots are still valid. If the process, the machine or
- * the store stood still, others may have taken them: then nothing may be sent, and limiter_unused
+ * the store stood still, others may have taken them: then nothing may be sent, and limiter_not_sent
  * gives them back. */
 int64_t limiter_lease_left(const struct limiter_ticket *ticket);
 
-/* Exactly one of these ends a granted ticket; on one that has ended they do nothing. The first one
- * also ends a waiting ticket; its `granted` is then not called. */
-void limiter_cancel(struct limiter_ticket *ticket); /* as unused */
-void limiter_unused(
-    struct limiter_ticket *ticket); /* no byte was sent: the slots are as free as before */
-void limiter_headed(
-    struct limiter_ticket *ticket); /* the head of the response has arrived, and is not a 429 */
-void limiter_lost(struct limiter_ticket *ticket); /* closed without a response: the server may still
-                                                     count it for 10 s */
+/* Exactly one of these ends a granted ticket; on one that has ended they do nothing.
+ * cancel: as not_sent; also ends a waiting ticket, whose `granted` is then not called.
+ * not_sent: no byte was sent, the slots are as free as before.
+ * responded: the head of the response has arrived, and is not a 429.
+ * no_response: closed without one; the server may still count the request for 10 s. */
+void limiter_cancel(struct limiter_ticket *ticket);
+void limiter_not_sent(struct limiter_ticket *ticket);
+void limiter_responded(struct limiter_ticket *ticket);
+void limiter_no_response(struct limiter_ticket *ticket);
 
 /* The server responded with 429: pauses the ticket's scopes for every process. After the pause one
  * request is sent as a probe; then requests are paced at one per 1.01 W/(N-2) for an hour, and at
- * half of that after each further 429. May follow limiter_headed, but if it replaces it, the probe
- * cannot count as successful. `retry_after`: seconds, as http_retry_after returns them; not
- * positive (absent or unusable): W of the scope, the longest of several, or a minute with the
- * limits off. Returns the seconds of the pause. */
-double limiter_refused(struct limiter_ticket *ticket, double retry_after);
+ * half of that after each further 429. May follow limiter_responded, but if it replaces it, the
+ * probe cannot count as successful. `retry_after`: seconds, as http_retry_after returns them; not
+ * positive (absent or unusable): W of the scope, the longest of several, or a minute without
+ * limits. Returns the seconds of the pause. */
+double limiter_rate_limited(struct limiter_ticket *ticket, double retry_after);
 
 /* Reports of waits: one for each take that must wait; and before the first one since a scope is
  * paced, a report of the pacing. */
-struct limiter_news {
-  enum { LIMITER_TURN, LIMITER_PAUSE, LIMITER_PACED } what;
+struct limiter_notice {
+  enum { LIMITER_SLOT, LIMITER_PAUSE, LIMITER_PACED } what;
   const char *scope;
   double seconds; /* expected wait, an estimate in a long queue; for LIMITER_PACED how long the
                      pacing lasts */
@@ -116,15 +118,32 @@ struct limiter_news {
 
 /* NULL: no reports. */
 void limiter_on_wait(struct limiter *limiter,
-                     void (*tell)(void *arg, const struct limiter_news *news), void *arg);
+                     void (*report)(void *arg, const struct limiter_notice *notice), void *arg);
 
 /* Called whenever the time changes at which the first waiting request can go: with the time and the
  * reason; with NULL when no request waits for a time. */
 void limiter_on_next(struct limiter *limiter,
-                     void (*next)(void *arg, const struct limiter_news *news), void *arg);
+                     void (*next)(void *arg, const struct limiter_notice *notice), void *arg);
 
 /* hex SHA-256 of base URL, newline and key: the name of the slots in the store. */
 const char *limiter_key(const struct limiter *limiter);
+
+/* Endings, takings and views, in this order, in one transaction. Without endings and takings it
+ * only reads. */
+struct slots_job {
+  struct store_job job;
+  char key[65];    /* the owner of the slots: hex SHA-256 of base URL and key */
+  unsigned scopes; /* those wanted in `views`; must include the scopes of all endings and
+                      takings */
+  struct slots_rule rules[SLOTS_SCOPES];
+  struct slots_ending *endings;
+  size_t ending_count;
+  struct slots_taking *takings; /* the results are written here */
+  size_t taking_count;
+  int64_t begun_at; /* a time of loop_clock() before the takings, from which the leases count */
+  struct slots_view views[SLOTS_SCOPES]; /* the result, after all takings */
+  int64_t done_at;                       /* loop_clock() from which the views' durations count */
+};
 
 /* A reading of the scopes; zero it, and keep it until `done`. */
 struct limiter_status {
@@ -132,7 +151,7 @@ struct limiter_status {
   void (*done)(void *arg, const struct limiter_status *status,
                const struct error *err); /* err NULL: success */
   void *arg;
-  bool off; /* then count, window and free of the scopes are 0 */
+  bool off; /* no scope has a limit: count, window and free are 0 */
   struct {
     const char *name;
     int count;

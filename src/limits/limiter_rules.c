@@ -93,7 +93,7 @@ bool limiter_rules_parse(const char *text, struct limiter_rules *rules, struct e
   unsigned seen = 0;
   *rules = LIMITER_DEFAULT_RULES;
   if (strcmp(text, "off") == 0) {
-    *rules = (struct limiter_rules){.off = true};
+    *rules = (struct limiter_rules){0};
     return true;
   }
   const char *at = text;

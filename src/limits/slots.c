@@ -82,7 +82,8 @@ static void move_clock(struct slots_state *state, const char *clock, int64_t now
   if (known) shift_all(state, now - sane(state->seen_at));
   for (int i = 0; !same && i < state->count;
        i++) /* the holder of such a lease is dead and got no response */
-    if (state->ended_at[i] > now + SLOTS_LOST_TIME) state->ended_at[i] = now + SLOTS_LOST_TIME;
+    if (state->ended_at[i] > now + SLOTS_NO_RESPONSE_TIME)
+      state->ended_at[i] = now + SLOTS_NO_RESPONSE_TIME;
   strncpy(state->clock, clock, sizeof state->clock - 1);
   state->seen_at = now;
   state->changed = true;
@@ -136,11 +137,11 @@ static int64_t view_pause(const struct slots_state *state, const struct slots_ru
                           int64_t now, struct slots_view *view)
 {
   if (state->paused_until == 0) return 0;
+  view->unproven = true;
   view->paused = longer(state->paused_until - now, 0);
   if (view->paused > 0) return view->paused;
-  view->probing = state->probe_until > now;
-  return view->probing ? shorter(state->probe_until - now, longer(pace(state, rule), PROBE_GLANCE))
-                       : 0;
+  int64_t probe = longer(state->probe_until - now, 0);
+  return shorter(probe, longer(pace(state, rule), PROBE_GLANCE));
 }
 
 struct slots_view slots_view(const struct slots_state *state, const struct slots_rule *rule,
@@ -206,14 +207,16 @@ static void end_probe(struct slots_state *state, const struct slots_hold *hold, 
   if (!hold->probe || state->probe_until != hold->until) return;
   state->probe_until = 0;
   state->changed = true;
-  if (how != SLOTS_HEADED) return;
+  if (how != SLOTS_RESPONDED) return;
   state->paused_until = 0;
   state->paced_until = now + SLOTS_PACED_TIME;
 }
 
 static int64_t ended_slot(const struct slots_hold *hold, enum slots_end how, int64_t when)
 {
-  return how == SLOTS_UNUSED ? hold->before : how == SLOTS_LOST ? when + SLOTS_LOST_TIME : when;
+  return how == SLOTS_NOT_SENT      ? hold->before
+         : how == SLOTS_NO_RESPONSE ? when + SLOTS_NO_RESPONSE_TIME
+                                    : when;
 }
 
 /* A slot that cannot be identified by its lease any more (the lease is over, or the clock went
@@ -223,7 +226,7 @@ static void end_slot(struct slots_state *state, const struct slots_hold *hold, e
 {
   if (hold->slot < 0 || hold->slot >= state->count) return;
   int64_t *ended_at = &state->ended_at[hold->slot], ended = ended_slot(hold, how, when);
-  if (*ended_at != hold->until && (how != SLOTS_LOST || *ended_at >= ended)) return;
+  if (*ended_at != hold->until && (how != SLOTS_NO_RESPONSE || *ended_at >= ended)) return;
   *ended_at = ended;
   state->changed = true;
 }
@@ -245,6 +248,6 @@ void slots_end(struct slots_state *state, const struct slots_ending *ending, enu
   const struct slots_hold *hold = &ending->holds[scope];
   end_slot(state, hold, ending->how, when);
   end_probe(state, hold, ending->how, now);
-  if (ending->how == SLOTS_REFUSED)
+  if (ending->how == SLOTS_RATE_LIMITED)
     pause(state, when + shorter(ending->pause, SLOTS_LONGEST_PAUSE), now);
 }

@@ -21,7 +21,7 @@ enum slots_scope { SLOTS_GENERAL, SLOTS_ORDERS, SLOTS_SCOPES };
   (3600 * SLOTS_SECOND) /* what ends later is damage, and counts from first sight */
 #define SLOTS_LONGEST_PAUSE (86400 * SLOTS_SECOND)
 #define SLOTS_PACED_TIME (3600 * SLOTS_SECOND)
-#define SLOTS_LOST_TIME                                                                           \
+#define SLOTS_NO_RESPONSE_TIME                                                                    \
   (10 * SLOTS_SECOND) /* how long after closing the server may count a request without a response \
                        */
 
@@ -58,13 +58,13 @@ struct slots_hold {
 
 /* How a request ended: its head arrived; it closed without a response; no part of it was sent; the
  * response was 429. */
-enum slots_end { SLOTS_HEADED, SLOTS_LOST, SLOTS_UNUSED, SLOTS_REFUSED };
+enum slots_end { SLOTS_RESPONDED, SLOTS_NO_RESPONSE, SLOTS_NOT_SENT, SLOTS_RATE_LIMITED };
 
 struct slots_ending {
   unsigned scopes;
   enum slots_end how;
   int64_t at;    /* when, by loop_clock() */
-  int64_t pause; /* length of the pause, for SLOTS_REFUSED */
+  int64_t pause; /* length of the pause, for SLOTS_RATE_LIMITED */
   struct slots_hold holds[SLOTS_SCOPES];
 };
 
@@ -82,8 +82,8 @@ struct slots_view {
   int64_t wait; /* until the earliest time at which the next request can leave */
   int64_t paused;
   int64_t paced;
-  int64_t pace; /* while paced: between two requests */
-  bool probing; /* the pause is over, and a probe tests whether the server accepts requests */
+  int64_t pace;  /* while paced: between two requests */
+  bool unproven; /* paused, or no probe has shown yet that the server accepts requests again */
 };
 
 /* How long after its end a slot stays taken: W, 5 ms for the resolution of clocks, and 0.1 % for

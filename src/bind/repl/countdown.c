@@ -40,8 +40,8 @@ static void draw(struct countdown *countdown, int seconds)
   char line[160];
   snprintf(line, sizeof line, "%s" WRAP_OFF "proxylua: %s %s limit, %d s" CLEAR WRAP_ON,
            countdown->shown ? BACK : KEEP,
-           countdown->news.what == LIMITER_PAUSE ? "the API has paused the" : "waiting for the",
-           countdown->news.scope, seconds);
+           countdown->notice.what == LIMITER_PAUSE ? "the API has paused the" : "waiting for the",
+           countdown->notice.scope, seconds);
   fflush(stdout); /* what was printed before comes before it */
   put(line);
   countdown->shown = true;
@@ -80,16 +80,16 @@ static void stop(struct countdown *countdown)
 }
 
 /* Shown by the loop, that is when no Lua code runs. */
-void countdown_set(void *arg, const struct limiter_news *news)
+void countdown_set(void *arg, const struct limiter_notice *notice)
 {
   struct countdown *countdown = arg;
-  int64_t until = news ? loop_clock() + (int64_t)(news->seconds * 1e6) : 0;
+  int64_t until = notice ? loop_clock() + (int64_t)(notice->seconds * 1e6) : 0;
   if (countdown->until && llabs(until - countdown->until) < COMEBACK &&
-      news->what == countdown->news.what)
+      notice->what == countdown->notice.what)
     return;
   stop(countdown);
-  if (!news || news->seconds * 1e6 <= SHORTEST) return;
-  countdown->news = *news;
+  if (!notice || notice->seconds * 1e6 <= SHORTEST) return;
+  countdown->notice = *notice;
   countdown->until = until;
   show_in(countdown, 0);
 }

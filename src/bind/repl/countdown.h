@@ -11,8 +11,8 @@
 /* Zeroed, it counts nothing down. */
 struct countdown {
   struct loop *loop;
-  struct limiter_news news; /* what is waited for */
-  int64_t until;            /* loop_clock() at its end, 0: nothing is */
+  struct limiter_notice notice; /* what is waited for */
+  int64_t until;                /* loop_clock() at its end, 0: nothing is */
   struct loop_timer tick;
   bool shown;
   bool away; /* a question stands on the screen */
@@ -22,7 +22,7 @@ struct countdown {
 bool countdown_possible(void);
 
 /* A limiter_on_next function: begins, changes or ends the counting. */
-void countdown_set(void *countdown, const struct limiter_news *news);
+void countdown_set(void *countdown, const struct limiter_notice *notice);
 
 /* While somebody is asked something, the line stays away. */
 void countdown_give_way(struct countdown *countdown, bool away);
