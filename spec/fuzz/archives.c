@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   struct error err = ERROR_INIT;
   struct buffer out = {0};
   if (archive_read(&read, data, size, &limits, &err)) {
-    if (!archive_write(&read, &out, &err)) abort();
+    if (!archive_write(&read, 0, &out, &err)) abort();
     if (!archive_read(&again, out.data, out.size, &limits, &err)) abort();
     compare(&read, &again);
   }

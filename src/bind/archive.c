@@ -138,7 +138,7 @@ static int write_bytes(lua_State *L)
 {
   struct error err = ERROR_INIT;
   struct box *box = check_files(L, 1);
-  if (!archive_write(&box->archive, &box->bytes, &err)) error_raise(L, &err);
+  if (!archive_write(&box->archive, 0, &box->bytes, &err)) error_raise(L, &err);
   lua_pushlstring(L, box->bytes.data, box->bytes.size);
   return 1;
 }

@@ -11,7 +11,7 @@
 #define MADE_BY (3 << 8 | 20)       /* unix, version 2.0 of the format */
 #define MODE ((uLong)0100644 << 16) /* a regular file */
 #define UTF8_NAMES (1 << 11)
-#define PIECE (1 << 30) /* minizip counts in unsigned int */
+#define CHUNK (1 << 30) /* minizip counts in unsigned int */
 
 static bool fail_memory(struct error *err)
 {
@@ -135,20 +135,98 @@ static bool write_file(zipFile zip, const struct archive_file *file)
       zipOpenNewFileInZip4_64(zip, file->name, &info, NULL, 0, NULL, 0, NULL, Z_DEFLATED,
                               Z_BEST_COMPRESSION, 0, -MAX_WBITS, DEF_MEM_LEVEL, Z_DEFAULT_STRATEGY,
                               NULL, 0, MADE_BY, UTF8_NAMES, file->size >= UINT32_MAX);
-  for (size_t at = 0; result == ZIP_OK && at < file->size; at += PIECE) {
-    size_t piece = file->size - at < PIECE ? file->size - at : PIECE;
-    result = zipWriteInFileInZip(zip, file->data + at, (unsigned)piece);
+  for (size_t at = 0; result == ZIP_OK && at < file->size; at += CHUNK) {
+    size_t chunk = file->size - at < CHUNK ? file->size - at : CHUNK;
+    result = zipWriteInFileInZip(zip, file->data + at, (unsigned)chunk);
   }
   return result == ZIP_OK && zipCloseFileInZip(zip) == ZIP_OK;
 }
 
-bool archive_write(struct archive *archive, struct buffer *out, struct error *err)
+static voidpf memory_open(voidpf memory, const void *name, int mode)
+{
+  (void)name, (void)mode;
+  return memory;
+}
+
+static uLong memory_read(voidpf opaque, voidpf stream, void *to, uLong size)
+{
+  struct archive_memory *memory = opaque;
+  (void)stream;
+  size_t left = memory->position < memory->size ? memory->size - memory->position : 0;
+  if (size > left) size = left;
+  if (!memory->bytes) return 0;
+  memcpy(to, memory->bytes + memory->position, size);
+  memory->position += size;
+  return size;
+}
+
+/* minizip goes back to fill in a file's size. */
+static uLong memory_write(voidpf opaque, voidpf stream, const void *from, uLong size)
+{
+  struct archive_memory *memory = opaque;
+  (void)stream;
+  size_t end = memory->position + size;
+  if (!memory->out || (end > memory->size && !buffer_reserve(memory->out, end - memory->size)))
+    return 0;
+  if (size == 0) return 0; /* the buffer may not have any memory yet */
+  memcpy(memory->out->data + memory->out->size - memory->size + memory->position, from, size);
+  if (end > memory->size) {
+    memory->out->size += end - memory->size;
+    memory->out->data[memory->out->size] = '\0';
+    memory->size = end;
+  }
+  memory->position = end;
+  return size;
+}
+
+static ZPOS64_T memory_position(voidpf opaque, voidpf stream)
+{
+  const struct archive_memory *memory = opaque;
+  (void)stream;
+  return memory->base + memory->position;
+}
+
+static long memory_seek(voidpf opaque, voidpf stream, ZPOS64_T offset, int origin)
+{
+  struct archive_memory *memory = opaque;
+  (void)stream;
+  size_t from = origin == ZLIB_FILEFUNC_SEEK_CUR ? memory->position : memory->size;
+  if (origin == ZLIB_FILEFUNC_SEEK_SET) {
+    if (offset < memory->base) return -1;
+    from = 0;
+    offset -= memory->base;
+  }
+  if (offset > memory->size - from) return -1;
+  memory->position = from + offset;
+  return 0;
+}
+
+static int memory_close(voidpf opaque, voidpf stream)
+{
+  (void)opaque, (void)stream;
+  return 0;
+}
+
+void archive_memory_functions(struct archive_memory *memory, zlib_filefunc64_def *functions)
+{
+  *functions = (zlib_filefunc64_def){.zopen64_file = memory_open,
+                                     .zread_file = memory_read,
+                                     .zwrite_file = memory_write,
+                                     .ztell64_file = memory_position,
+                                     .zseek64_file = memory_seek,
+                                     .zclose_file = memory_close,
+                                     .zerror_file = memory_close,
+                                     .opaque = memory};
+}
+
+bool archive_write(struct archive *archive, size_t base, struct buffer *out, struct error *err)
 {
   if (!archive_sort(archive, err)) return false;
-  struct archive_memory memory = {.out = out};
+  struct archive_memory memory = {.out = out, .base = base};
   zlib_filefunc64_def functions;
   archive_memory_functions(&memory, &functions);
-  zipFile zip = zipOpen2_64(NULL, APPEND_STATUS_CREATE, NULL, &functions);
+  zipFile zip = zipOpen2_64(NULL, base > 0 ? APPEND_STATUS_CREATEAFTER : APPEND_STATUS_CREATE, NULL,
+                            &functions);
   if (!zip) return fail_memory(err);
   bool ok = true;
   for (size_t i = 0; ok && i < archive->count; i++) ok = write_file(zip, &archive->files[i]);

@@ -51,8 +51,9 @@ bool archive_read(struct archive *archive, const void *bytes, size_t size,
 bool archive_load(struct archive *archive, const char *path, uint64_t offset, uint64_t size,
                   const struct archive_limits *limits, struct error *err);
 
-/* Appends the zip to a buffer. */
-bool archive_write(struct archive *archive, struct buffer *out, struct error *err);
+/* Appends the zip to a buffer. `base`: bytes of the file that will stand before the zip; the
+ * offsets in it count from there. */
+bool archive_write(struct archive *archive, size_t base, struct buffer *out, struct error *err);
 
 void archive_free(struct archive *archive);
 

@@ -11,6 +11,7 @@ struct archive_memory {
   const char *bytes; /* read from; NULL: `out` is written */
   struct buffer *out;
   size_t size, position;
+  size_t base; /* what minizip takes the first byte's position to be */
 };
 
 /* Fills in the functions that work on `memory`. */

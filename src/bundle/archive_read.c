@@ -14,7 +14,7 @@
 #define SLACK (64 << 10)                      /* bytes that a file may have at any ratio */
 #define END 22   /* bytes of the record at the end, without a comment */
 #define ENTRY 46 /* bytes of an entry of the directory, without its texts */
-#define PIECE (1 << 20)
+#define CHUNK (1 << 20)
 
 struct reading {
   struct archive *archive;
@@ -96,7 +96,7 @@ static bool unpack(struct reading *reading, char *to, size_t size)
   int got = 1;
   while (at < size && got > 0) {
     got = unzReadCurrentFile(reading->zip, to + at,
-                             (unsigned)(size - at < PIECE ? size - at : PIECE));
+                             (unsigned)(size - at < CHUNK ? size - at : CHUNK));
     if (got > 0) at += (size_t)got;
   }
   char more;
