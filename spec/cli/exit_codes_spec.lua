@@ -21,6 +21,22 @@ describe("exit codes", function()
     return program.run(arguments, { env = variables })
   end
 
+  it("comes with the error as a line of JSON, if the command prints JSON", function()
+    start{}
+    for words, wanted in pairs{
+      [{ "--json", "orders", "get", "none" }] = { 3, "not_found", "orders.get", 404 },
+      [{ "orders", "list", "--jsonl", "--frist" }] = { 2, "usage" },
+      [{ "--jsonl", "orders", "create", "--type", "isp", "--quantity", "1" }] = { 6,
+        "spend_refused", "orders.create" },
+      [{ "--json", "fleet", "plan", "/none" }] = { 2, "config" },
+    } do
+      local result = run(words)
+      local err = core.json.decode(result.err:match("^[^\n]+\n$")).error
+      assert.are.same(wanted, { err.exit_code, err.kind, err.endpoint, err.status })
+      assert.equal(wanted[1], result.code)
+    end
+  end)
+
   it("has one for each kind", function()
     sandbox = nil
     local kinds = {

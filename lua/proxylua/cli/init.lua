@@ -119,10 +119,11 @@ local function prepare_app(words)
 end
 
 -- Runs the command; a script is returned, to be run where its errors have their traceback.
-local function begin(...)
+local function begin(given, ...)
   if core.bundle.here() then return prepare_app{ ... } end
   local all = { ... }
   local flags, words, is_script = options.scan(all)
+  given.flags = flags
   local before = table.move(all, 1, #all - #words, 2, { core.system.program() })
   if words[1] and not is_script then words = require("proxylua.cli.args.words").expand(words) end
   if flags.version or (words[1] == "version" and not is_script) then
@@ -134,24 +135,28 @@ local function begin(...)
   return prepare_script(words, flags, is_script, before)
 end
 
+local function line_of(err, flags, code)
+  if flags.json or flags.jsonl then return require("proxylua.cli.output").error_line(err, code) end
+  return ("proxylua: %s\n"):format(plain.lines((tostring(err):gsub("^" .. err.kind .. ": ", ""))))
+end
+
 -- Prints an error that no script raised and sets the exit code.
-local function report(err)
+local function report(err, flags)
   if not core.error.is(err) then
     io.stderr:write("proxylua: ", plain.lines(tostring(err)), "\n")
     return core.system.set_exit_code(FAILED)
   end
-  if not core.system.is_closed_pipe(err) then
-    io.stderr:write("proxylua: ", plain.lines((tostring(err):gsub("^" .. err.kind .. ": ", ""))),
-      "\n")
-  end
-  core.system.set_exit_code(err.kind == "usage" and USAGE or core.system.exit_code(err))
+  local code = err.kind == "usage" and USAGE or core.system.exit_code(err)
+  if not core.system.is_closed_pipe(err) then io.stderr:write(line_of(err, flags, code)) end
+  core.system.set_exit_code(code)
 end
 
 --- Runs the command line.
 -- @param ... the words after the program's name
 function M.main(...)
-  local ok, run, arguments = pcall(begin, ...)
-  if not ok then return report(run) end
+  local given = { flags = {} }
+  local ok, run, arguments = pcall(begin, given, ...)
+  if not ok then return report(run, given.flags) end
   if run then return run(table.unpack(arguments)) end
 end
 

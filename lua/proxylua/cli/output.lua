@@ -13,6 +13,23 @@ local M = {}
 local Screen = {}
 Screen.__index = Screen
 
+--- An error as one line of JSON, for programs that read standard error too.
+-- @param err error value
+-- @param code the exit code that it leads to
+-- @return string: an object with the field `error`, which has the fields of the error and the code
+function M.error_line(err, code)
+  local fields = {}
+  for name, value in next, err do fields[name] = value end
+  fields.message = plain.lines(fields.message)
+  fields.exit_code = code
+  local ok, text = pcall(core.json.encode, { error = fields }, { bytes = "escape" })
+  if not ok then
+    fields.details = nil -- what a script put there
+    text = core.json.encode({ error = fields }, { bytes = "escape" })
+  end
+  return text .. "\n"
+end
+
 local function form_of(flags)
   if flags.json and flags.jsonl then
     names.usage("use either --json or --jsonl")
@@ -59,8 +76,10 @@ end
 -- with the exit code of the error.
 -- @param err error
 function Screen:problem(err)
-  io.stderr:write("proxylua: ", tables.clean(err.message), "\n")
-  core.system.set_exit_code(core.system.exit_code(err))
+  local code = core.system.exit_code(err)
+  io.stderr:write(self:is_data() and M.error_line(err, code)
+    or ("proxylua: %s\n"):format(tables.clean(err.message)))
+  core.system.set_exit_code(code)
 end
 
 --- A function that reports problems on a screen, for `on_problem`.
