@@ -35,6 +35,31 @@ describe("proxylua plugin", function()
       "orders").err)
   end)
 
+  it("links a folder, whose present files each run reads", function()
+    local manifest = 'commands = { go = { run = "go", summary = "goes on" } }'
+    local function main(number)
+      return { ["main.lua"] = ("return { go = function() return %d end }"):format(number) }
+    end
+    local folder = home:write("trial", { manifest = manifest, files = main(1) })
+    local linked = home:run("plugin", "link", "trial", "--yes")
+    assert.equals(0, linked.code, linked.err)
+    assert.equals(1, home:ask("--sandbox", "trial", "go"))
+    assert.equals(core.system.real_path(folder), home:ask("plugin", "list")[1].link)
+    home:write("trial", { manifest = manifest, files = main(2) })
+    assert.equals(2, home:ask("--sandbox", "trial", "go"))
+    assert(os.execute("chmod go+w " .. folder))
+    local result = home:run("--sandbox", "trial", "go")
+    assert.equals(2, result.code)
+    assert.matches("is not safe: ", result.err, 1, true)
+    assert(os.execute("chmod go-w " .. folder))
+    home:write("trial", { manifest = manifest .. ', permissions = { env = { "HOME" } }' })
+    result = home:run("--sandbox", "trial", "go")
+    assert.equals(2, result.code)
+    assert.matches("; run proxylua plugin link /", result.err, 1, true)
+    assert.equals(0, home:run("plugin", "remove", "trial").code)
+    assert.equals("file", core.system.kind(folder .. "/main.lua")) -- its folder stays
+  end)
+
   it("packs the same bytes each time, for any dates and modes of the files", function()
     home:write("trial", { files = { ["lib/b.lua"] = "return 2", ["a.lua"] = "return 1" } })
     local first = home:ask("plugin", "pack", "trial", "-o", "1.plx")

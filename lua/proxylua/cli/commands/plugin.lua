@@ -56,6 +56,12 @@ function M.parser(parser)
     "plugin install restocker-1.0.0.plx")
   add_place(install, "folder, file or URL of the plugin; a URL must be https or loopback")
   add_yes(install)
+  local link = parsers.command(parser, "link",
+    "install a plugin as a link to its folder, for work on it: each run reads its present files",
+    "plugin link restocker")
+  parsers.suggest(link:argument("folder", "folder of the plugin (default: .)"):argname("DIR")
+    :args("?"), "files")
+  link:flag("--yes", "grant all permissions that it asks for, without a question")
   parsers.command(parser, "list", "list the installed plugins", "plugin list")
   local info = parsers.command(parser, "info", "show a plugin's contents and permissions",
     "plugin info restocker")
@@ -174,6 +180,31 @@ function actions.install(args, screen)
   screen:note("installed %s %s", manifest.name, manifest.version)
 end
 
+-- Asks for permissions that it was not granted before.
+local function ask_for_growth(before, manifest, question, yes)
+  local growth = permissions.growth(before, manifest)
+  if #growth == 0 then return end
+  print_lines(title_of(manifest), "It needs more permissions than before.",
+    table.unpack(may_lines(growth)))
+  ask(question, yes)
+end
+
+function actions.link(args, screen)
+  local plugin = sources.of_folder(args.folder or ".")
+  local manifest = plugin.manifest
+  check(manifest)
+  local before = installed.entries()[manifest.name]
+  if before then
+    ask_for_growth(before, manifest, "Link it?", args.yes)
+  else
+    print_lines(title_of(manifest), table.unpack(may_lines(permissions.words(manifest))))
+    ask("Link it?", args.yes)
+  end
+  installed.link(plugin, before)
+  screen:note("%s is linked to %s; proxylua plugin remove %s ends that", manifest.name, plugin.from,
+    manifest.name)
+end
+
 local function update(name, place, args, screen)
   local before = installed.entry(name)
   local plugin = sources.open(place or before.from, args.sha256)
@@ -182,15 +213,11 @@ local function update(name, place, args, screen)
     names.usage("%s is the plugin %s, not %s", plugin.from, manifest.name, name)
   end
   check(manifest)
-  if installed.describe(plugin).digest == before.digest and not installed.verify(name) then
+  local is_same = installed.describe(plugin).digest == before.digest and not before.link
+  if is_same and not installed.verify(name) then
     return screen:note("%s %s is up to date", name, before.version)
   end
-  local growth = permissions.growth(before, manifest)
-  if #growth > 0 then
-    print_lines(title_of(manifest), "It needs more permissions than before.",
-      table.unpack(may_lines(growth)))
-    ask("Update it?", args.yes)
-  end
+  ask_for_growth(before, manifest, "Update it?", args.yes)
   installed.install(plugin, before)
   local version = manifest.version
   screen:note("updated %s %s", name, version == before.version and version
@@ -233,7 +260,7 @@ function actions.list(_, screen)
     local entry = entries[name]
     rows[at] = {
       name = name, version = entry.version, commands = table.concat(entry.commands, " "),
-      events = table.concat(entry.on, " "), description = entry.description,
+      events = table.concat(entry.on, " "), description = entry.description, link = entry.link,
     }
   end
   screen:list("plugin", rows)

@@ -1,12 +1,14 @@
 -- The installed plugins. Each is in `NAME/DIGEST` below one folder; `lock.json` beside them has the
 -- current digest of each, its permissions, and the SHA-256 of every file. Writing that list as a
 -- whole is the single step that installs, changes or removes a plugin; leftovers of a crash are
--- never read, and removed by the next installation.
+-- never read, and removed by the next installation. A linked plugin has no folder here: its entry
+-- names the folder in which its author works on it.
 
 local core = require "proxylua.core"
 local hooks = require "proxylua.util.hooks"
 local manifests = require "proxylua.plugin.package.manifest"
 local names = require "proxylua.util.names"
+local sources = require "proxylua.plugin.package.source"
 
 local M = {}
 
@@ -50,6 +52,9 @@ local function check_entry(damaged, name, entry)
     end
   end
   if not entry.digest:find("^%x+$") then damaged("digest of %s is not valid", name) end
+  if entry.link ~= nil and not tostring(entry.link):find("^/") then
+    damaged("link of %s is not a path", name)
+  end
 end
 
 local function check_list(path, list)
@@ -149,11 +154,23 @@ local function read_files(folder, entry)
   return texts, problems
 end
 
+-- The present files of a linked plugin.
+local function read_linked(entry)
+  local distrust = core.system.distrust(entry.link)
+  if distrust then
+    refuse("the linked folder %s is not safe: %s; run chmod go-w on it", entry.link, distrust)
+  end
+  local texts = {}
+  for _, file in ipairs(sources.of_folder(entry.link).files) do texts[file.name] = file.data end
+  return entry, entry.link, texts
+end
+
 -- Another process may replace the plugin while it is read: then the list has changed, and the new
 -- plugin is used.
 local function read_plugin(name)
   while true do
     local entry = M.entry(name)
+    if entry.link then return read_linked(entry) end
     local folder = place_of(name, entry)
     local texts, problems = read_files(folder, entry)
     if #problems == 0 then return entry, folder, texts end
@@ -197,15 +214,15 @@ function M.open(name)
       table.concat(problems, ", "), name)
   end
   local manifest = manifests.read(texts["plugin.lua"] or "")
+  local remedy = entry.link and "link " .. entry.link or "update " .. name
   if manifest.name ~= name or not same(manifest.permissions, entry.permissions) then
-    refuse("the plugin %s asks for permissions other than the granted ones; run proxylua plugin "
-      .. "update %s",
-      name, name)
+    refuse("the plugin %s asks for permissions other than the granted ones; run proxylua plugin %s",
+      name, remedy)
   end
   local field = differing_field(entry, manifest)
   if field then
-    refuse("the list of plugins and plugin.lua differ in %s of %s; run proxylua plugin update %s",
-      field, name, name)
+    refuse("the list of plugins and plugin.lua differ in %s of %s; run proxylua plugin %s", field,
+      name, remedy)
   end
   manifests.check_runtime(manifest)
   return {
@@ -352,6 +369,24 @@ function M.install(plugin, before)
     plugins[name] = entry
     write_list(plugins)
     clear(base, target:match("[^/]+$"))
+  end)
+end
+
+--- Installs a plugin as a link to its folder, whose files are read anew by each run.
+-- @param plugin table of proxylua.plugin.package.source.of_folder, whose permissions the user has
+--   granted
+-- @param before the list's entry at the time of the question, nil: it was not installed
+-- @raise config, store
+function M.link(plugin, before)
+  local name, entry = plugin.manifest.name, M.describe(plugin)
+  entry.link = plugin.from
+  alone(function()
+    local plugins = read_list()
+    check_before(name, before, plugins[name])
+    M.check_alone(name, entry, plugins)
+    plugins[name] = entry
+    write_list(plugins)
+    remove_tree(M.folder() .. "/" .. name)
   end)
 end
 
