@@ -128,7 +128,7 @@ bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) 
 doc: build/doc/index.html ## write the documentation and the reference as a site, build/doc/index.html
 
 # The commands that have a manual page of their own, proxylua-NAME.
-commands  = account alerts api auth bundle check completion config deposit deposits doctor export fleet gateway help journal limits mcp orders plugin \
+commands  = account alerts api auth bundle check completion config deposit deposits doctor export fleet gateway help journal limits mcp notify orders plugin \
             reference renew report sandbox status
 man_pages = proxylua.1 $(commands:%=proxylua-%.1)
 

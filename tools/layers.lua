@@ -174,7 +174,8 @@ local requires = {
   mcp = { "util", "tasks", "term", "api", "proxies", "check", "fleet", "report", "init" },
   repl = { "util", "term", "help", "proxies.address", "init" },
   cli = {
-    "util", "tasks", "qr", "settings", "script", "term", "api", "proxies", "check", "gateway",
+    "util", "tasks", "qr", "notify", "settings", "script", "term", "api", "proxies", "check",
+      "gateway",
       "fleet", "report", "status", "init", "help",
     "plugin.package", "plugin.host", "bundle", "repl", "mcp",
   },

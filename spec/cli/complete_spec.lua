@@ -55,6 +55,37 @@ describe("completion", function()
     end
   end)
 
+  it("offers orders, pools and countries that the store knows", function()
+    local sandbox = sandboxes.start()
+    finally(function() sandbox:stop() end)
+    sandbox:eval[[
+      px.fleet.apply{ { name = "us-isp", type = "isp", country = "US", quantity = 1, period = 30 } }
+      px.orders.create{ type = "isp", country = "DE", quantity = 1, period = 30 }
+    ]]
+    local ids = sandbox:eval[[
+      local ids = {}
+      for order in px.orders.each() do ids[#ids + 1] = order.id end
+      return ids
+    ]]
+    local before = sandbox:look("counters").requests
+    local function words(...)
+      local result = sandbox:run{ "completion", "words", "--", ... }
+      assert.equal(0, result.code, result.err)
+      local list = {}
+      for line in result.out:gmatch("\n([^\n\t]+)") do list[#list + 1] = line end
+      table.sort(list)
+      return list
+    end
+    table.sort(ids)
+    assert.are.same(ids, words("orders", "get", ""))
+    assert.are.same(ids, words("fleet", "release", ""))
+    assert.are.same(ids, words("export", ""))
+    assert.are.same({ "us-isp" }, words("fleet", "adopt", ""))
+    assert.are.same({ "us-isp" }, words("renew", "--pool", ""))
+    assert.are.same({ "DE", "US" }, words("orders", "calc", "--country", ""))
+    assert.are.same(before, sandbox:look("counters").requests)
+  end)
+
   it("offers files where a script, its arguments or a file may stand", function()
     assert.is_true(select(2, offered("")))
     assert.is_true(select(2, offered("restock.lua", "")))

@@ -52,6 +52,22 @@ local function buy(quantity, period, key)
   return eval(code:format(quantity, period, key or "k")).id
 end
 
+describe("a message", function()
+  it("is sent by proxylua notify and by alerts --test, without the key of the API", function()
+    local env = { PROXYLUA_NOTIFY_URL = server.url .. "/hook" }
+    local result = program.run({ "notify", "hello\nyou" }, { home = home, env = env })
+    assert.equal(0, result.code, result.err)
+    assert.equal("proxylua: sent (json)\n", result.err)
+    assert.equal(0, sandbox:run({ "alerts", "--test" }, { home = home, env = env }).code)
+    assert.are.same({ "hello\nyou", "1001Proxy: this is a test of proxylua alerts" }, texts())
+    result = program.run({ "notify", "hello" }, { home = home })
+    assert.equal(2, result.code)
+    assert.matches("PROXYLUA_NOTIFY_URL", result.err, 1, true)
+    assert.equal(3, program.run({ "notify", "x", "--url", server.url .. "/none" },
+      { home = home }).code)
+  end)
+end)
+
 describe("an alert", function()
   it("is reported once, and again only after it was gone and has come back", function()
     sandbox:change("settings", { balance = "19.99" })

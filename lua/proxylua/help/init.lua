@@ -183,7 +183,7 @@ end
 local groups = {
   { "Every day", "orders", "check", "export", "gateway", "fleet", "renew", "status",
     "report" },
-  { "Account and money", "auth", "account", "deposit", "deposits", "alerts", "journal" },
+  { "Account and money", "auth", "account", "deposit", "deposits", "alerts", "notify", "journal" },
   { "Scripts", "plugin", "bundle", "mcp", "sandbox" },
   { "Other", "config", "limits", "doctor", "help", "completion", "reference", "api" },
 }

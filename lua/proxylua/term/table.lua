@@ -325,9 +325,8 @@ function M.fields(kind, record)
     end
   end
   for at, name in ipairs(list) do
-    local label = clean(name, true)
-    lines[at] = label .. (" "):rep(widest - width_of(name) + GAP) .. clean(text_of(record[name]),
-      true)
+    local label, text = clean(name, true), text_of(record[name]):gsub("%s*[\r\n]%s*", " ")
+    lines[at] = label .. (" "):rep(widest - width_of(name) + GAP) .. clean(text, true)
   end
   return lines
 end

@@ -2,6 +2,7 @@
 
 local core = require "proxylua.core"
 local country_code = require "proxylua.util.country"
+local known = require "proxylua.cli.args.known"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
@@ -15,14 +16,15 @@ local COPIED <const> = 1 << 16 -- bytes at a time
 
 --- Adds the arguments and options that choose proxies.
 function M.add_to(parser)
-  parser:argument("orders", "orders by their ids (default: all active ones)"):args("*"):argname(
-    "ORDER")
+  parsers.suggest(parser:argument("orders", "orders by their ids (default: all active ones)")
+    :args("*"):argname("ORDER"), known.orders)
   parsers.suggest(parser:option("--status", "orders with this status (default: active)"):argname(
     "STATUS"),
     { "active", "pending", "expired", "cancelled" })
   parsers.suggest(parser:option("--type", "orders of this type"):argname("TYPE"),
     { "datacenter", "ipv6", "isp", "mobile", "residential" })
-  parser:option("--country", "orders of this country"):argname("COUNTRY")
+  parsers.suggest(parser:option("--country", "orders of this country"):argname("COUNTRY"),
+    known.countries)
   parsers.suggest(parser:option("--from",
     "read proxies from this file, in any of the formats, instead of from orders (-: standard "
     .. "input); may be repeated"):argname("FILE"):count("*"), "files")

@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local no_expiry = require "proxylua.cli.no_expiry"
+local messages = require "proxylua.cli.commands.notify"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local tables = require "proxylua.term.table"
@@ -20,17 +21,11 @@ function M.parser(parser)
   parser:option("--check-url",
     "page to fetch through the proxies (default: the setting check_url)")
     :argname("URL")
-  parser:option("--url",
-    "receiver: the URL of Slack, Discord, Telegram, or of any server that accepts JSON (default: "
-    .. "PROXYLUA_NOTIFY_URL, which is not visible to other users; else standard output)")
-    :argname("URL")
-  local kind = parser:option("--kind",
-    "json, slack, discord or telegram (default: by the host of the URL)")
-  parsers.suggest(kind:argname("KIND"), { "json", "slack", "discord", "telegram" })
-  parser:option("--chat", "chat id for Telegram"):argname("ID")
+  messages.add_receiver(parser, "; else standard output")
   parser:option("--name",
     "name of this watch, if several have the same thresholds"):argname("NAME")
   parser:flag("--all", "also show problems that were reported before")
+  parser:flag("--test", "send one test message, and check nothing")
   parsers.example(parser, "alerts --balance 20 --within 3d",
     "--quiet --lock alerts alerts --balance 20 --failing 10")
 end
@@ -59,6 +54,10 @@ local function put(screen, alerts, args, url)
 end
 
 function M.run(args, context)
+  if args.test then
+    args.text = "1001Proxy: this is a test of proxylua alerts"
+    return messages.run(args, context)
+  end
   if not (args.balance or args.within or args.failing) then
     names.usage("nothing to watch: use --balance, --within or --failing")
   end

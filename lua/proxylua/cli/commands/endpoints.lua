@@ -2,6 +2,7 @@
 -- list --status active`.
 
 local core = require "proxylua.core"
+local known = require "proxylua.cli.args.known"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local shapes = require "proxylua.cli.shape"
@@ -84,13 +85,13 @@ end
 
 local function add_param(parser, param)
   if param.where == "path" then
-    parser:argument(param.name, description(param)):argname(param.name:upper()):target("param "
-      .. param.name)
+    parsers.suggest(parser:argument(param.name, description(param)):argname(param.name:upper())
+      :target("param " .. param.name), param.name == "id" and known.orders or nil)
   else
     local option = parser:option("--" .. word(param.name),
       description(param)):argname(word(param.name):upper())
       :target("param " .. param.name)
-    parsers.suggest(option, param.values)
+    parsers.suggest(option, param.values or param.name == "country" and known.countries or nil)
   end
 end
 
@@ -99,11 +100,11 @@ local function add_row(parser, row)
   local command = parsers.command(parser, name, row.summary, example(row))
   for _, param in ipairs(row.params) do add_param(command, param) end
   for _, option in ipairs(row.options) do
-    local known = option_rows[option]
-    if known then
-      local added = command:option(known.flag or "--" .. word(option),
-        known.summary):argname(known.value)
-      parsers.suggest(added:target("param " .. option), known.suggest)
+    local offered = option_rows[option]
+    if offered then
+      local added = command:option(offered.flag or "--" .. word(option),
+        offered.summary):argname(offered.value)
+      parsers.suggest(added:target("param " .. option), offered.suggest)
     end
   end
   if row.list then shapes.add_to(command, row.record) end

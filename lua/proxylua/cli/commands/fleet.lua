@@ -2,6 +2,7 @@
 -- changes.
 
 local core = require "proxylua.core"
+local known = require "proxylua.cli.args.known"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local shapes = require "proxylua.cli.shape"
@@ -45,11 +46,13 @@ local function add_ownership(parser)
   local adopt = parsers.command(parser, "adopt",
     "assign orders that were bought otherwise to a pool",
     "fleet adopt us-isp ord_abc123")
-  adopt:argument("pool", "name of the pool"):argname("POOL")
-  adopt:argument("orders", "ids of the orders"):argname("ORDER"):args("+")
-  parsers.command(parser, "release", "unassign orders from their pool",
+  parsers.suggest(adopt:argument("pool", "name of the pool"):argname("POOL"), known.pools)
+  parsers.suggest(adopt:argument("orders", "ids of the orders"):argname("ORDER"):args("+"),
+    known.orders)
+  local release = parsers.command(parser, "release", "unassign orders from their pool",
     "fleet release ord_abc123")
-    :argument("orders", "ids of the orders"):argname("ORDER"):args("+")
+  parsers.suggest(release:argument("orders", "ids of the orders"):argname("ORDER"):args("+"),
+    known.orders)
 end
 
 function M.parser(parser)
@@ -121,7 +124,18 @@ local function change_each(ids, screen, change, text)
   if not ok then error(err, 0) end
 end
 
+-- A name that no order belongs to yet may be a slip.
+local function note_new_pool(name, screen)
+  local pools, list = {}, {}
+  for _, pool in pairs(require("proxylua").fleet.owners()) do pools[pool] = true end
+  if pools[name] or not next(pools) then return end
+  for pool in pairs(pools) do list[#list + 1] = pool end
+  table.sort(list)
+  screen:note("%s is a new pool; until now there were %s", name, table.concat(list, ", "))
+end
+
 function actions.adopt(args, screen)
+  note_new_pool(args.pool, screen)
   change_each(args.orders, screen, function(id)
     require("proxylua").fleet.adopt(args.pool, id)
     return args.pool

@@ -19,6 +19,7 @@ local own = {
   { "report", "show what was spent, and how long the balance lasts" },
   { "deposit", "show the address to pay to; wait for the money" },
   { "alerts", "send a message about a low balance, or orders that expire soon" },
+  { "notify", "send a message to where alerts go" },
   { "journal", "show the journal of purchases, settle, export and prune it" },
   { "plugin", "make, test, install and manage plugins" },
   { "bundle", "make one executable file of a script" },

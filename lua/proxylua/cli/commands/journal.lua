@@ -2,6 +2,7 @@
 
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
+local known = require "proxylua.cli.args.known"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 local shapes = require "proxylua.cli.shape"
@@ -15,30 +16,10 @@ local M = {}
 local long_fields = { "answer", "snapshot" }
 
 local SHOWN = 50 -- entries that list shows without --all
-local MAX_KEYS = 100 -- the newest keys, for completion
-
--- For completion: needs no API key, and does not create a store.
-local function known_keys(state)
-  return function()
-    local config = require "proxylua.settings"
-    local settings = config.read{}
-    settings.api_key_command = nil
-    if core.system.kind(settings.store or config.state_folder() .. "/state.db") ~= "file" then
-      return {}
-    end
-    core.api.configure(settings)
-    local keys = {}
-    for entry in require("proxylua").journal.each{ state = state, newest = true } do
-      keys[#keys + 1] = entry.key
-      if #keys == MAX_KEYS then break end
-    end
-    return keys
-  end
-end
 
 local function add_key(command, state)
   parsers.suggest(command:argument("key", "the key of the purchase"):argname("KEY"),
-    known_keys(state))
+    known.keys(state))
   command:flag("--id", "KEY is the entry's id in the list"):target("by_id")
 end
 

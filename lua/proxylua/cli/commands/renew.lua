@@ -2,6 +2,7 @@
 
 local duration = require "proxylua.util.duration"
 local no_expiry = require "proxylua.cli.no_expiry"
+local known = require "proxylua.cli.args.known"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
@@ -17,7 +18,8 @@ function M.parser(parser)
     "days to add, more than --within (default: 30)"):argname("DAYS")
   parsers.suggest(parser:option("--type", "only orders of this type"):argname("TYPE"), types)
   parser:option("--country", "only orders of this country, such as US"):argname("COUNTRY")
-  parser:option("--pool", "only orders of this pool of a fleet"):argname("POOL")
+  parsers.suggest(parser:option("--pool", "only orders of this pool of a fleet"):argname("POOL"),
+    known.pools)
   parser:option("--checked",
     "only orders of which at least this percentage of the proxies works now (default: 50)")
     :argname("PERCENT"):args("?")
