@@ -41,12 +41,13 @@ struct proxylua_settings {
   const char *spend_per_run; /* what all charges of this engine may cost; without any of these */
   const char *spend_per_day; /* three, nothing is bought: there is no person to ask */
   const char *spend_per_order;
-  const char *ca_file; /* CA certificates in PEM */
-  const char *trace;   /* a file for a line per request, without the key */
-  double timeout;      /* seconds of one request: 30 */
-  double max_wait;     /* seconds that the server may make one call pause: 120 */
-  double settle;       /* seconds after which an unseen charge was not made: 60 */
-  int dry_run;         /* price charges, but buy nothing */
+  int spend_ignore_elsewhere; /* per_day does not count charges of today that the journal lacks */
+  const char *ca_file;        /* CA certificates in PEM */
+  const char *trace;          /* a file for a line per request, without the key */
+  double timeout;             /* seconds of one request: 30 */
+  double max_wait;            /* seconds that the server may make one call pause: 120 */
+  double settle;              /* seconds after which an unseen charge was not made: 60 */
+  int dry_run;                /* price charges, but buy nothing */
   void (*log)(void *arg, const char *line); /* warnings, such as a pause of the API */
   void *log_arg;
 };

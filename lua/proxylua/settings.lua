@@ -89,6 +89,8 @@ M.rows = {
     summary = "what one run may spend" },
   { "spend.per_day", "amount", summary = "what all runs of a day (UTC) may spend" },
   { "spend.per_order", "amount", summary = "what one order may cost" },
+  { "spend.ignore_elsewhere", "boolean",
+    summary = "leave charges that the journal does not have out of spend.per_day" },
   { "limits", "limits", env = "PROXYLUA_LIMITS", flag = "limits",
     default = "general=60/60,orders=10/60",
     summary = "requests/seconds of each rate limit, or off" },
@@ -116,7 +118,7 @@ function M.default_of(name)
   end
 end
 
-local SPEND = { per_run = true, per_day = true, per_order = true }
+local SPEND = { per_run = true, per_day = true, per_order = true, ignore_elsewhere = true }
 
 local keys = { profiles = true, spend = true }
 for _, row in ipairs(M.rows) do
@@ -406,6 +408,10 @@ function M.read(flags, options)
       M.put(settings, row[1], value)
       sources[row[1]] = from
     end
+  end
+  local limits = settings.spend
+  if limits and not (limits.per_run or limits.per_day or limits.per_order) then
+    settings.spend = nil
   end
   return settings, sources
 end

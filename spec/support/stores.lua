@@ -32,6 +32,12 @@ function file.another(name)
   return ("%s/%s.db"):format(file.folder, name)
 end
 
+function file.copy(name)
+  local copy = file.another(name)
+  file.query(("VACUUM INTO '%s'"):format(copy))
+  return copy
+end
+
 function file.stop()
   program.remove(file.folder)
 end
@@ -61,6 +67,11 @@ function database.another(name)
   return (database.server.url:gsub("/postgres%?", "/" .. name .. "?"))
 end
 
+function database.copy(name)
+  database.server:query(('CREATE DATABASE "%s" TEMPLATE postgres'):format(name))
+  return (database.server.url:gsub("/postgres%?", "/" .. name .. "?"))
+end
+
 --- Cuts every connection to a database.
 function database.cut(location)
   database.server:query(
@@ -80,7 +91,8 @@ function database.stop()
 end
 
 --- A list of stores: their `name`, and the functions `start`, `fresh` (the location of one that
--- holds nothing), `another` (one more, by its name) and `stop`; `query` runs SQL and returns what
+-- holds nothing), `another` (one more, by its name), `copy` (one with what the fresh one holds now)
+-- and `stop`; `query` runs SQL and returns what
 -- it printed, `bytes` is how hexadecimal digits are written in it. PostgreSQL's has `cut`, `cutter`
 -- and `server` too.
 M.all = { file, database }

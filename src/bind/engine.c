@@ -63,13 +63,15 @@ static money allowance_setting(lua_State *L, const char *name)
   return amount;
 }
 
-static void read_allowance(lua_State *L, int index, struct journal_allowance *allowance)
+static void read_allowance(lua_State *L, int index, struct engine *engine)
 {
+  struct journal_allowance *allowance = &engine->allowance;
   *allowance = (struct journal_allowance){-1, -1, -1};
   if (lua_getfield(L, index, "spend") == LUA_TTABLE) {
     allowance->per_run = allowance_setting(L, "per_run");
     allowance->per_day = allowance_setting(L, "per_day");
     allowance->per_order = allowance_setting(L, "per_order");
+    engine->ignore_elsewhere = flag_setting(L, lua_gettop(L), "ignore_elsewhere");
   }
   lua_pop(L, 1);
 }
@@ -132,7 +134,7 @@ void engine_configure(lua_State *L, int index)
   engine->dry_run = flag_setting(L, index, "dry_run");
   engine->verbose = flag_setting(L, index, "verbose");
   engine->quiet = flag_setting(L, index, "quiet");
-  read_allowance(L, index, &engine->allowance);
+  read_allowance(L, index, engine);
   read_limits(L, index, &engine->rules);
   read_sandbox(L, index, engine);
   check_base_url(L, engine);
@@ -209,6 +211,7 @@ static bool open_parts(struct engine *engine, struct error *err)
                                           .tell = report,
                                           .tell_arg = engine,
                                           .charge = {.allowance = engine->allowance,
+                                                     .ignore_elsewhere = engine->ignore_elsewhere,
                                                      .dry_run = engine->dry_run,
                                                      .timeout = engine->timeout,
                                                      .settle = engine->settle,

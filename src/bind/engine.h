@@ -16,6 +16,7 @@ struct engine {
   char *base_url, *store_location, *trace_path, *key_file, *key_command, *ca_file;
   struct limiter_rules rules;
   struct journal_allowance allowance;
+  bool ignore_elsewhere;
   double timeout, max_wait, settle; /* seconds */
   bool dry_run, verbose, quiet, sandbox;
   struct countdown countdown;

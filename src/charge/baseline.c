@@ -329,7 +329,7 @@ static void on_transactions(struct flow *charge, bool ok)
   }
   if (ok) note_time(charge);
   if (!ok || flow_keep_known(charge, &charge->before.transactions))
-    ask_balance(charge);
+    flow_count_elsewhere(charge, !ok, ask_balance);
   else
     flow_fail(charge, ERROR_INTERNAL, "out of memory");
 }

@@ -34,6 +34,7 @@ struct purchase_settings {
   struct store *store;
   const char *key_hash; /* of base URL and key, from limiter_key; outlives the module */
   struct journal_allowance allowance; /* what this run, a day and an order may spend */
+  bool ignore_elsewhere;              /* per_day counts only what the journal has */
   bool dry_run;
   double timeout; /* maximum seconds of one request */
   double settle;  /* seconds after the end of a request after which an effect that is not visible

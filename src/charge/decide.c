@@ -55,11 +55,12 @@ struct journal_allowance flow_allowance(const struct flow *charge)
 void flow_explain_allowance(struct flow *charge)
 {
   const struct journal_intend *intend = &charge->intend;
-  char quote[MONEY_TEXT], allowed[MONEY_TEXT], spent[MONEY_TEXT];
+  char quote[MONEY_TEXT], allowed[MONEY_TEXT], spent[MONEY_TEXT], elsewhere[MONEY_TEXT];
   struct error *err = &charge->public.error;
   money_format(charge->public.quote, quote);
   money_format(intend->allowed > 0 ? intend->allowed : 0, allowed);
   money_format(intend->spent, spent);
+  money_format(intend->elsewhere, elsewhere);
   if (intend->of_budget)
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s; the budget %s of %.*s is %s, of which %s is spent or reserved",
@@ -76,6 +77,14 @@ void flow_explain_allowance(struct flow *charge)
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s; the limit per_order is %s; raise it with spend.per_order", quote,
               allowed);
+  else if (intend->elsewhere > 0 && strcmp(intend->limit, "per_day") == 0)
+    error_set(
+        err, ERROR_SPEND_REFUSED,
+        "this would cost %s; the limit per_day is %s, of which %s is spent or reserved: %s of "
+        "it was charged to the account today without this journal (proxylua account "
+        "transactions lists all charges). Raise it with spend.per_day, or leave those charges "
+        "out with spend.ignore_elsewhere",
+        quote, allowed, spent, elsewhere);
   else
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s; the limit %s is %s, of which %s is spent or reserved; raise it "

@@ -49,6 +49,8 @@ void flow_free(struct flow *charge)
   buffer_free(&charge->calc);
   buffer_free(&charge->snapshot);
   buffer_free(&charge->walk.text);
+  buffer_free(&charge->day.text);
+  journal_list_free(&charge->day.list);
   journal_entry_free(&charge->find.entry);
   journal_entry_free(&charge->intend.existing);
   journal_review_free(&charge->recovery.review);

@@ -35,6 +35,7 @@ struct walk {
   int left;                       /* pages that may still be read */
   size_t visited;                 /* records of this page */
   struct list_state state;
+  int64_t tail_page;      /* at which reading the end of the list began */
   bool met, stepped_back; /* a record of the baseline, or an older one, was read; the end was looked
                              for one page earlier */
   size_t repeated;     /* rows of the first page, if the second was the same; it is read again with
@@ -82,6 +83,18 @@ struct left {
   bool has_quote; /* for the same parameters, and recent */
   money quote;
   int64_t quoted_at;
+};
+
+/* The sum of what the account was charged today without the journal (elsewhere.c). */
+struct day_count {
+  struct reconcile_day c;
+  size_t rows; /* transactions of the baseline; those after them are of further pages */
+  bool whole;  /* all transactions were read */
+  struct buffer text;
+  int64_t page;
+  int step, left; /* to the next page; pages that may still be read */
+  struct journal_list list;
+  void (*done)(struct flow *charge);
 };
 
 struct flow {
@@ -156,6 +169,7 @@ struct flow {
   struct walk walk;
   struct inquiry inquiry;
   struct recovery recovery;
+  struct day_count day;
 };
 
 struct purchase {
@@ -165,6 +179,9 @@ struct purchase {
   char run_id[HEX(16)];
   char host[PROCESS_HOST];
   int64_t started;
+  int64_t summed_day; /* for which further pages of transactions were read (elsewhere.c) */
+  money told_elsewhere;
+  bool told_partial;
   bool overcharged;       /* a charge cost more than its quote: this run makes no more */
   bool has_named_balance; /* read with the name of the account, at this loop_clock() */
   money named_balance;
@@ -205,6 +222,15 @@ bool flow_can_reuse_baseline(const struct flow *charge);
 void flow_reuse_baseline(struct flow *charge);
 /* The text for the next charge, owned by this one; NULL: none. */
 const char *flow_leave(struct flow *charge);
+
+/* elsewhere.c: sums up what the account was charged today that the journal does not have, from the
+ * transactions of the baseline (`hidden`: from its orders), then calls `done`. */
+void flow_count_elsewhere(struct flow *charge, bool hidden, void (*done)(struct flow *charge));
+
+/* Whether a baseline has that sum, or the charge does not need it; and the sum for the present
+ * day. */
+bool flow_knows_elsewhere(const struct flow *charge, const struct snapshot *baseline);
+money flow_elsewhere(const struct flow *charge);
 
 /* baseline.c: stores the baseline with the time at which the request is about to leave. False if
  * out of memory. */

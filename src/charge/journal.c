@@ -84,6 +84,12 @@ static bool exceeds(struct journal_intend *intend, const char *limit, int64_t al
   return true;
 }
 
+static int64_t add(int64_t a, int64_t b)
+{
+  int64_t sum;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
                     const struct journal_spent *budget)
 {
@@ -95,7 +101,7 @@ bool journal_allows(struct journal_intend *intend, const struct journal_spent *a
   if (allowance->per_order < 0 && allowance->per_day < 0 && allowance->per_run < 0)
     return !exceeds(intend, "nothing is allowed", 0, 0);
   return !exceeds(intend, "per_order", allowance->per_order, 0) &&
-         !exceeds(intend, "per_day", allowance->per_day, all->day) &&
+         !exceeds(intend, "per_day", allowance->per_day, add(all->day, intend->elsewhere)) &&
          !exceeds(intend, "per_run", allowance->per_run,
                   all->run > intend->run_spent ? all->run : intend->run_spent);
 }

@@ -188,6 +188,7 @@ struct journal_intend {
       entry; /* the caller owns its texts; id, state, price, day and times are not read */
   struct journal_allowance allowance;
   struct journal_budget budget;
+  int64_t elsewhere;   /* charged today without this journal: counts towards per_day */
   int64_t server_time; /* seconds since 1970 by the API's last Date header; 0: unknown */
   enum journal_verdict verdict;
   int64_t id;

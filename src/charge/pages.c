@@ -119,7 +119,7 @@ static bool go_to_end(struct flow *charge)
   if (walk->rows->at_end || page <= walk->query.page) return false;
   walk->rows->at_end = true;
   walk->met = false;
-  walk->query.page = page;
+  walk->query.page = walk->tail_page = page;
   ask_page(charge);
   return true;
 }
@@ -278,7 +278,7 @@ static void begin(struct flow *charge, struct walk walk, const struct list_state
   }
   if (hint && hint->sorting == LIST_OLDEST_FIRST && last_page(hint->total, hint->page_size) > 1) {
     walk.rows->at_end = true;
-    walk.query.page = last_page(hint->total, hint->page_size);
+    walk.query.page = walk.tail_page = last_page(hint->total, hint->page_size);
   }
   charge->walk = walk;
   ask_page(charge);

@@ -193,6 +193,29 @@ bool reconcile_money_moved(const struct reconcile_case *c, char *why, size_t cap
  * balance is exactly what it would be without the charge. */
 bool reconcile_money_is_clear(const struct reconcile_case *c);
 
+/* The charges of a day (reconcile_day.c). */
+struct reconcile_day {
+  int64_t day;                               /* days since 1970, UTC */
+  const struct reconcile_rows *transactions; /* that the API shows, as far as they were read */
+  const struct reconcile_rows *orders;       /* the same; no rows if they were not read */
+  bool hidden;               /* the API does not show transactions: the orders count */
+  const struct ids *counted; /* marks of the transactions that an earlier sum includes, or NULL */
+  struct {
+    const struct journal_entry *of;
+    size_t count;
+  } entries[2]; /* of the journal; entries that are not placed are ignored */
+};
+
+/* Adds up what the account was charged on a day, less refunds, except for what the entries explain:
+ * each explains one transaction that names its order; or, if a transaction names no order or an
+ * unknown one, that has about its amount. A charge in doubt counts. `partial` is set if a charge
+ * has no readable amount or date. False if memory is out. */
+bool reconcile_sum_day(const struct reconcile_day *c, struct elsewhere *sum);
+
+/* Whether transactions were read that are older than the day; and whether all have dates. */
+bool reconcile_day_is_covered(const struct reconcile_day *c);
+bool reconcile_day_is_dated(const struct reconcile_day *c);
+
 /* What identifies a transaction among those of an account: its id, or, without one, its fields.
  * False if memory is out. */
 bool reconcile_mark(const struct reconcile_rows *transactions, size_t row, struct buffer *mark);

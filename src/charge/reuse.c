@@ -64,6 +64,7 @@ bool flow_can_reuse_baseline(const struct flow *charge)
 {
   const struct left *left = &charge->left;
   return left->fresh && left->baseline.reused > 0 && left->baseline.has_balance &&
+         flow_knows_elsewhere(charge, &left->baseline) &&
          (flow_is_extension(charge) || left->orders);
 }
 

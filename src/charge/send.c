@@ -97,6 +97,7 @@ void flow_intend(struct flow *charge, bool rehearse, void (*done)(struct store_j
                               .rehearse = rehearse,
                               .server_time = (int64_t)client_clock(purchase->settings.client),
                               .allowance = flow_allowance(charge),
+                              .elsewhere = flow_elsewhere(charge),
                               .budget = charge->request.budget,
                               .entry = {.account = purchase->account,
                                         .key = charge->public.key,

@@ -1,5 +1,7 @@
 #include "charge/snapshot.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +92,12 @@ bool snapshot_write(const struct snapshot *snapshot, struct buffer *text)
     ok = ok && buffer_print(text, "reused %lld\n", (long long)snapshot->reused);
   if (snapshot->expires_at && is_one_line(snapshot->expires_at))
     ok = ok && buffer_print(text, "expires_at %s\n", snapshot->expires_at);
+  if (snapshot->elsewhere.known) {
+    const struct elsewhere *elsewhere = &snapshot->elsewhere;
+    money_format(elsewhere->sum, balance);
+    ok = ok && buffer_print(text, "elsewhere %" PRId64 " %s %" PRId64 " %d\n", elsewhere->day,
+                            balance, elsewhere->count, elsewhere->partial);
+  }
   return ok && write_list(&snapshot->orders, "orders", text) &&
          write_list(&snapshot->transactions, "transactions", text);
 }
@@ -109,6 +117,16 @@ static void read_fact(struct list_state *list, const char *fact)
   if ((count = after(fact, "page"))) list->page_size = strtoll(count, NULL, 10);
   for (int sorting = LIST_NEWEST_FIRST; sorting <= LIST_OLDEST_FIRST; sorting++)
     if (strcmp(fact, sorting_words[sorting]) == 0) list->sorting = (enum list_order)sorting;
+}
+
+static void read_elsewhere(struct elsewhere *elsewhere, const char *text)
+{
+  char sum[MONEY_TEXT];
+  int partial;
+  elsewhere->known = sscanf(text, "%" SCNd64 " %23s %" SCNd64 " %d", &elsewhere->day, sum,
+                            &elsewhere->count, &partial) == 4 &&
+                     money_parse(sum, strlen(sum), &elsewhere->sum) == MONEY_OK;
+  elsewhere->partial = elsewhere->known && partial != 0;
 }
 
 static bool read_line(struct snapshot *snapshot, const char *line)
@@ -132,6 +150,8 @@ static bool read_line(struct snapshot *snapshot, const char *line)
     snapshot->sent_at = strtod(rest, NULL);
   } else if ((rest = after(line, "reused"))) {
     snapshot->reused = strtoll(rest, NULL, 10);
+  } else if ((rest = after(line, "elsewhere"))) {
+    read_elsewhere(&snapshot->elsewhere, rest);
   } else if ((rest = after(line, "expires_at"))) {
     free(snapshot->expires_at);
     snapshot->expires_at = strdup(rest);

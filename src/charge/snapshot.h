@@ -28,6 +28,15 @@ struct list_state {
   struct ids known;
 };
 
+/* What the account was charged on a day that the journal does not have (reconcile_sum_day). */
+struct elsewhere {
+  bool known;  /* the other fields are filled in */
+  int64_t day; /* days since 1970, UTC */
+  money sum;
+  int64_t count;
+  bool partial; /* there may be more, since the API does not show all of that day */
+};
+
 struct snapshot {
   bool has_balance;
   money balance;
@@ -40,6 +49,7 @@ struct snapshot {
   char *expires_at; /* of the order to extend, as the server writes it; NULL: unknown */
   struct list_state orders;
   struct list_state transactions; /* by their marks: ids, or fields (reconcile_mark) */
+  struct elsewhere elsewhere;
 };
 
 #define LIST_STATE_INIT ((struct list_state){.total = -1})
@@ -54,8 +64,8 @@ bool ids_have(const struct ids *ids, const char *id);
 /* Appends the form stored in the journal, one fact a line: "balance 9.30", "returned_balance
  * 12.40" where it differs, "taken_at 1764086400", "sent_at …", "reused 17", "expires_at …", "order
  * ord_1", "transaction txn_1"; and for each list "orders whole", "orders newest first" or "orders
- * oldest first", "orders total 600", "orders page 100". Texts with line breaks are skipped, and
- * then the list is not whole. False if out of memory. */
+ * oldest first", "orders total 600", "orders page 100"; "elsewhere DAY 3.10 COUNT PARTIAL". Texts
+ * with line breaks are skipped, and then the list is not whole. False if out of memory. */
 bool snapshot_write(const struct snapshot *snapshot, struct buffer *text);
 
 /* Reads it back into SNAPSHOT_INIT. NULL and unknown lines are skipped. False if memory is out. */

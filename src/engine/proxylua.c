@@ -96,7 +96,8 @@ static bool open_engine(struct proxylua *px, const struct proxylua_settings *giv
                                     .rules = &px->rules,
                                     .tell = print,
                                     .tell_arg = px,
-                                    .charge = {.dry_run = given->dry_run,
+                                    .charge = {.ignore_elsewhere = given->spend_ignore_elsewhere,
+                                               .dry_run = given->dry_run,
                                                .tell = print,
                                                .tell_arg = px}};
   struct journal_allowance *allowance = &settings.charge.allowance;
