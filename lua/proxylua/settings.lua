@@ -214,11 +214,7 @@ end
 -- Returns the table of the file, nil when there is none.
 local function read_file(path, named)
   if not path or (not named and not core.system.kind(path)) then return nil end
-  local text, why = core.system.read_trusted(path, MAX_BYTES)
-  if not text then
-    refuse("cannot read the config file %s: %s%s", path, why,
-      why:find("changed by", 1, true) and "; run chmod go-w on it" or "")
-  end
+  local text = core.system.read_trusted(path, MAX_BYTES, "cannot read the config file")
   local data = core.data.load(text, "@" .. path)
   check_file(path, data)
   return data

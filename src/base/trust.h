@@ -2,15 +2,33 @@
 #ifndef PROXYLUA_BASE_TRUST_H
 #define PROXYLUA_BASE_TRUST_H
 
+#include <limits.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
-/* Why others can change a file or folder, as a clause with "it" as its subject; NULL when only this
- * user and root can. A group may write only if it is the user's own private group: named like the
- * user, the user's primary group, without other members. Safe on any thread. */
-const char *trust_problem(const struct stat *status);
+#include "base/error.h"
 
-/* The same for a folder in which a file must not be replaced: others may write to a sticky one,
- * since they cannot rename or remove there what is not theirs. */
-const char *trust_folder_problem(const struct stat *status);
+/* A file or folder that others can change. */
+struct distrust {
+  char path[PATH_MAX];
+  const char *why; /* "can be changed by others" */
+};
+
+/* Whether only this user and root can change the file with this status. A group may write only if
+ * it is the user's own private group: named like the user, the user's primary group, without other
+ * members. Safe on any thread, like the functions below. */
+bool trust_status(const char *path, const struct stat *status, struct distrust *found);
+
+/* Whether only this user and root can replace the file: it looks at all folders above it, those of
+ * the path and those that links lead to. Others may write to a sticky folder, since they cannot
+ * rename or remove there what is not theirs. */
+bool trust_folders(const char *path, struct distrust *found);
+
+/* Both. Sets an error of this kind that begins with `what`, and ends with what to do. */
+bool trust_file(const char *path, const struct stat *status, enum error_kind kind, const char *what,
+                struct error *err);
+
+/* What to do, as a command that the path of the distrust follows. */
+const char *trust_remedy(const struct distrust *found);
 
 #endif

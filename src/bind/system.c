@@ -161,22 +161,30 @@ static int read_file(lua_State *L)
   return results;
 }
 
-/* read_trusted(path, limit): the text of a regular file that only this user and root can change;
- * nil and why. */
+/* read_trusted(path, limit, what): the text of a regular file that only this user and root can
+ * change or replace; a config error that begins with `what`. */
 static int read_trusted(lua_State *L)
 {
-  const char *path = path_check(L, 1);
+  const char *path = path_check(L, 1), *what = luaL_checkstring(L, 3);
   lua_Integer most = luaL_checkinteger(L, 2);
   struct stat status;
+  struct error err = ERROR_INIT;
   int *fd = push_descriptor(L);
   *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO would block */
-  if (*fd < 0 || fstat(*fd, &status) != 0) return refuse_read(L, strerror(errno));
-  const char *why = S_ISREG(status.st_mode) ? trust_problem(&status) : "it is not a regular file";
-  if (why) return refuse_read(L, why);
-  int results = read_all(L, *fd, most);
+  if (*fd < 0 || fstat(*fd, &status) != 0)
+    error_set(&err, ERROR_CONFIG, "%s %s: %s", what, path, strerror(errno));
+  else if (!S_ISREG(status.st_mode))
+    error_set(&err, ERROR_CONFIG, "%s %s: it is not a regular file", what, path);
+  else
+    trust_file(path, &status, ERROR_CONFIG, what, &err);
+  if (err.kind != ERROR_NONE) return error_raise(L, &err);
+  if (read_all(L, *fd, most) == 2) {
+    error_set(&err, ERROR_CONFIG, "%s %s: %s", what, path, lua_tostring(L, -1));
+    return error_raise(L, &err);
+  }
   close(*fd);
   *fd = -1;
-  return results;
+  return 1;
 }
 
 static int write_file(lua_State *L)
@@ -242,15 +250,6 @@ static int real_path(lua_State *L)
   return 1;
 }
 
-/* distrust(path): why others can change what is there; nil when only this user and root can. */
-static int distrust(lua_State *L)
-{
-  struct stat there;
-  const char *path = path_check(L, 1);
-  lua_pushstring(L, stat(path, &there) == 0 ? trust_problem(&there) : strerror(errno));
-  return 1;
-}
-
 /* A lock dies with its descriptor, so the kernel frees it with the process. */
 
 static int lock(lua_State *L)
@@ -261,8 +260,12 @@ static int lock(lua_State *L)
   *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
   if (*fd < 0) fail(L, "open the lock file", path);
   struct stat status;
-  if (fstat(*fd, &status) == 0 && !S_ISREG(status.st_mode))
+  struct error err = ERROR_INIT;
+  if (fstat(*fd, &status) != 0) fail(L, "examine the lock file", path);
+  if (!S_ISREG(status.st_mode))
     return error_usage(L, "the lock file %s is not a regular file", path);
+  if (!trust_file(path, &status, ERROR_CONFIG, "cannot use the lock file", &err))
+    return error_raise(L, &err);
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   if (fcntl(*fd, command, &whole) == 0) return 1;
   if (errno != EAGAIN && errno != EACCES) fail(L, "lock", path);
@@ -321,7 +324,6 @@ void system_open(lua_State *L)
                                        {"kind", kind},
                                        {"status", status},
                                        {"real_path", real_path},
-                                       {"distrust", distrust},
                                        {"lock", lock},
                                        {"embedded", embedded},
                                        {"set_exit_code", set_exit_code},

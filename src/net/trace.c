@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/trust.h"
 
 struct trace {
   int fd;
@@ -30,9 +33,14 @@ struct trace *trace_open(const char *path,
   }
   trace->scrub = scrub;
   trace->secret = secret;
+  struct stat status;
   trace->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  if (trace->fd >= 0) return trace;
-  error_set(err, ERROR_CONFIG, "cannot write the trace to %s: %s", path, strerror(errno));
+  bool is_open = trace->fd >= 0 && fstat(trace->fd, &status) == 0;
+  if (is_open && (!S_ISREG(status.st_mode) ||
+                  trust_file(path, &status, ERROR_CONFIG, "cannot write the trace to", err)))
+    return trace;
+  if (!is_open)
+    error_set(err, ERROR_CONFIG, "cannot write the trace to %s: %s", path, strerror(errno));
   trace_close(trace);
   return NULL;
 }

@@ -452,14 +452,12 @@ static bool check_file(const struct sqlite *sqlite, const struct stat *status, s
                      "use another path, or move it away");
 }
 
-static bool refuse_trust(const struct sqlite *sqlite, struct error *err, const char *path,
-                         const char *why)
+static bool refuse_trust(const struct sqlite *sqlite, struct error *err,
+                         const struct distrust *found)
 {
-  bool writable = strstr(why, "changed by");
   error_set(err, ERROR_STORE,
-            "the store %s: %s is not safe, since %s: they could cause double purchases; %s%s",
-            sqlite->path, path, why,
-            writable ? "run chmod go-w " : "make it yours with chown: ", path);
+            "the store %s: %s is not safe, since it %s: they could cause double purchases; %s %s",
+            sqlite->path, found->path, found->why, trust_remedy(found), found->path);
   return false;
 }
 
@@ -470,21 +468,14 @@ static bool check_trust(const struct sqlite *sqlite, struct error *err)
   static const char *const endings[] = {"", "-wal", "-shm", "-journal", "-lock"};
   char path[PATH_MAX];
   struct stat status;
-  const char *why;
+  struct distrust found;
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
     if (snprintf(path, sizeof path, "%s%s", sqlite->path, endings[i]) >= (int)sizeof path)
       return refuse_path(sqlite, err, "its path is too long", "use another path");
-    if (stat(path, &status) == 0 && (why = trust_problem(&status)))
-      return refuse_trust(sqlite, err, path, why);
+    if (stat(path, &status) == 0 && !trust_status(path, &status, &found))
+      return refuse_trust(sqlite, err, &found);
   }
-  char *real = realpath(sqlite->path, NULL);
-  if (!real) return refuse_path(sqlite, err, strerror(errno), "try again");
-  char *slash = strrchr(real, '/');
-  slash[slash == real] = '\0';
-  why = stat(real, &status) == 0 ? trust_folder_problem(&status) : strerror(errno);
-  if (why) refuse_trust(sqlite, err, real, why);
-  free(real);
-  return !why;
+  return trust_folders(sqlite->path, &found) || refuse_trust(sqlite, err, &found);
 }
 
 /* Creates the file with access for its owner only. mknod does not open it: closing a descriptor of

@@ -92,8 +92,7 @@ end
 
 local function read_users(path)
   if not path then return nil end
-  local text, why = core.system.read_trusted(path, MAX_USERS)
-  if not text then names.usage("--users: %s: %s", path, why) end
+  local text = core.system.read_trusted(path, MAX_USERS, "--users: cannot read")
   if core.system.status(path).mode & OTHERS ~= 0 then
     names.usage("--users: other users can read %s; run chmod 600", path)
   end

@@ -70,15 +70,7 @@ end
 local function read_list()
   local path = find_folder() and list_path()
   if not path or not core.system.kind(path) then return {} end
-  local distrust = core.system.distrust(M.folder())
-  if distrust then
-    refuse("the folder of plugins %s is not safe: %s; run chmod go-w on it", M.folder(), distrust)
-  end
-  local text, why = core.system.read_trusted(path, MAX_LIST)
-  if not text then
-    refuse("cannot read the list of plugins %s: %s%s", path, why,
-      why:find("changed by", 1, true) and "; run chmod go-w on it" or "")
-  end
+  local text = core.system.read_trusted(path, MAX_LIST, "cannot read the list of plugins")
   local ok, list = pcall(core.json.decode, text)
   if not ok then refuse("the list of plugins %s is damaged: %s", path, list.message) end
   return check_list(path, list)
