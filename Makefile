@@ -31,7 +31,12 @@ space    = $(empty) $(empty)
 # are large or have other licences (libcurl, libpq, libqrencode, libseccomp) are opened when they are first needed.
 static   = libsqlite3.a libevent_extra.a libevent_pthreads.a libevent_core.a libedit.a libbsd.a libmd.a libtinfo.a \
            libminizip.a libz.a libyaml.a
-libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive $(static:%=-l:%) -ldl -lm
+linked   = $(static:%=-l:%)
+# A distribution's package links them as any other program does: PROXYLUA_LINK=shared.
+ifeq ($(PROXYLUA_LINK),shared)
+linked   = -lsqlite3 -levent_extra -levent_pthreads -levent_core -ledit -lbsd -lmd -lminizip -lz -lyaml
+endif
+libs     = build/cjson.a -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive $(linked) -ldl -lm
 
 # What specs run beside the program: attempts at the processes of plugins, the journal's jobs, and two libraries.
 attempts = build/spec/jail_check build/spec/frame_check build/spec/journal_check build/spec/forking.so build/spec/count_calls.so
@@ -53,6 +58,7 @@ needs_check      = test check
 needs_crash      = test
 needs_fuzz       = check
 needs_check-soak = test
+needs_deb        = deb
 needs_check-long = test long doc $(npm)
 needs_check-worlds = test
 needs_storm      = test
@@ -66,7 +72,7 @@ needs_check-mcp  = test $(npm)
 needs_bench      = bench
 needs_doc        = doc
 needs_deps       = test check long bench doc
-installing = $(filter demo test test-fast crash storm check% fuzz bench doc deps,$(MAKECMDGOALS))
+installing = $(filter demo test test-fast crash storm check% fuzz bench doc deb deps,$(MAKECMDGOALS))
 purposes   = build $(foreach goal,$(MAKECMDGOALS),$(or $(needs_$(goal)),$(if $(filter check-%,$(goal)),$(needs_check))))
 
 # $(call run_specs,PROGRAM,OPTIONS OF BUSTED): all of them, or the one that is asked for.
@@ -137,14 +143,14 @@ installed = build/proxylua=bin/proxylua $(foreach page,$(man_pages),build/man/$(
             share/proxylua.bash=share/bash-completion/completions/proxylua \
             share/_proxylua=share/zsh/site-functions/_proxylua \
             share/proxylua.fish=share/fish/vendor_completions.d/proxylua.fish \
-            share/systemd/proxylua-alerts.service=lib/systemd/user/proxylua-alerts.service \
-            share/systemd/proxylua-gateway.service=lib/systemd/user/proxylua-gateway.service \
-            share/systemd/proxylua-alerts.timer=lib/systemd/user/proxylua-alerts.timer
+            $(foreach unit,$(notdir $(wildcard share/systemd/*)),build/units/$(unit)=$(units)/$(unit))
+# Where systemd looks for units of users, also below ~/.local.
+units     = share/systemd/user
 split     = $(word $(1),$(subst =, ,$(2)))
 mode      = $(if $(filter bin/%,$(call split,2,$(1))),755,644)
 place     = "$(DESTDIR)$(PREFIX)/$(call split,2,$(1))"
 
-install: build/proxylua build/man/proxylua.1 ## install program, manual pages, completion and timer (PREFIX, DESTDIR)
+install: build/proxylua build/man/proxylua.1 build/units ## install program, manual pages, completion and timer (PREFIX, DESTDIR)
 	$(foreach file,$(installed),install -D -m $(call mode,$(file)) $(call split,1,$(file)) $(call place,$(file)) &&) true
 
 # --- the engine as a library, for programs in C (src/proxylua.h) ---
@@ -179,6 +185,19 @@ install-lib: lib ## install the library, its header and its pkg-config file (PRE
 	install -D -m 644 build/lib/libproxylua.a "$(lib_folder)/libproxylua.a"
 	install -d "$(lib_folder)/pkgconfig"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(lib_version)|; s|@LIBS@|-pthread $(lib_libs)|' share/proxylua.pc.in >"$(lib_folder)/pkgconfig/proxylua.pc"
+
+# systemd looks for programs in the places of the system alone.
+.PHONY: build/units
+build/units:
+	@mkdir -p $@
+	@$(foreach unit,$(wildcard share/systemd/*),sed 's|^ExecStart=|&$(PREFIX)/bin/|' $(unit) >$@/$(notdir $(unit)) &&) true
+
+deb: | packages ## build a Debian package of the program in build/
+	rm -rf build/deb && mkdir -p build/deb/proxylua
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C build/deb/proxylua
+	cd build/deb/proxylua && dpkg-buildpackage --build=binary --no-sign
+	lintian --fail-on error build/deb/*.changes
+	cp build/deb/proxylua_*.deb build/
 
 uninstall: ## remove what install has put there
 	rm -f $(foreach file,$(installed),$(call place,$(file)))

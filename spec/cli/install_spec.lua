@@ -42,12 +42,12 @@ describe("make install", function()
     run("make", "install", "DESTDIR=" .. folder, "PREFIX=/usr")
     assert.are.equal((([[
 755 usr/bin/proxylua
-644 usr/lib/systemd/user/proxylua-alerts.service
-644 usr/lib/systemd/user/proxylua-alerts.timer
-644 usr/lib/systemd/user/proxylua-gateway.service
 644 usr/share/bash-completion/completions/proxylua
 644 usr/share/fish/vendor_completions.d/proxylua.fish
-PAGES644 usr/share/zsh/site-functions/_proxylua
+PAGES644 usr/share/systemd/user/proxylua-alerts.service
+644 usr/share/systemd/user/proxylua-alerts.timer
+644 usr/share/systemd/user/proxylua-gateway.service
+644 usr/share/zsh/site-functions/_proxylua
 ]]):gsub("PAGES", pages())), files_below(folder))
     assert.has.match("^proxylua ", run(folder .. "/usr/bin/proxylua", "--version"))
     assert.are.equal(run(folder .. "/usr/bin/proxylua", "completion", "zsh"),
@@ -71,7 +71,7 @@ if os.getenv("DEPOSIT_LONG") then
       local folder = program.folder()
       local units = folder .. "/etc/systemd/system/"
       run("make", "install", "DESTDIR=" .. folder)
-      assert(os.execute(("mkdir -p %s && cp %s/usr/local/lib/systemd/user/* %s"):format(units,
+      assert(os.execute(("mkdir -p %s && cp %s/usr/local/share/systemd/user/* %s"):format(units,
         folder, units)))
       for _, target in ipairs{ "sysinit", "basic", "shutdown", "timers", "time-set",
         "time-sync" } do
