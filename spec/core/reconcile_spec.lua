@@ -42,9 +42,9 @@ local function colleague_buys(quantity)
   return answer:json().data.id
 end
 
--- Waits for the request that is to be lost, then does something, while the program runs in the
--- background.
-local function during(requests, code, act, env)
+-- Waits for the request that is to be lost (or one to another endpoint), then does something, while
+-- the program runs in the background.
+local function during(requests, code, act, env, endpoint)
   local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
     PROXYLUA_LIMITS = "off",
     PROXYLUA_SPEND = "1000", PROXYLUA_SETTLE = "0.6s" }
@@ -53,7 +53,7 @@ local function during(requests, code, act, env)
     .. code)
   local pipe = io.popen(("%s 2>%s/err; echo $?"):format(program.command(sandbox.home, { script },
     all), sandbox.home))
-  while (sandbox:look("counters").requests["orders.create"] or 0) < requests do
+  while (sandbox:look("counters").requests[endpoint or "orders.create"] or 0) < requests do
     core.task.sleep(0.01)
   end
   act()
@@ -245,6 +245,15 @@ describe("A purchase whose response is lost", function()
     faults("orders.create:cut=before,count=1", "orders.list:slow=0.2")
     local out = during(1, ("print(px.try(px.orders.create, { %s, key = 'k' }))"):format(BUY),
       function() colleague_buys(7) end)
+    assert.matches("show that nothing was bought", out, 1, true)
+    assert.equal("not_placed", entry("k").state)
+    assert.equal(1, sold())
+  end)
+
+  it("is not placed although a colleague bought while its baseline was read", function()
+    faults("orders.calc:delay=0.5", "orders.create:cut=before,skip=1,count=1") -- skips the other
+    local out = during(1, ("print(px.try(px.orders.create, { %s, key = 'k' }))"):format(BUY),
+      function() colleague_buys(1) end, nil, "orders.calc")
     assert.matches("show that nothing was bought", out, 1, true)
     assert.equal("not_placed", entry("k").state)
     assert.equal(1, sold())

@@ -61,6 +61,7 @@ static void on_answer(void *arg, struct client_call *call)
   purchase->has_named_balance =
       flow_read_money(call->exchange, RECORD_ACCOUNT, "balance", &purchase->named_balance);
   purchase->named_at = loop_clock();
+  purchase->named_date = http_date(call->exchange);
   if (read_names(charge, call->exchange))
     put_account(charge, on_account);
   else

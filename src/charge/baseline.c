@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/datetime.h"
 #include "charge/crash_point.h"
 #include "charge/flow.h"
 
@@ -288,14 +289,29 @@ static bool has_recent(const struct journal_list *settled)
   return false;
 }
 
-/* The balance that was read with the account's name is recent enough if nothing was charged since.
- */
+/* Whether a transaction may be newer than the balance that was read before it: by its date, or
+ * because it has none. */
+static bool has_transaction_since(const struct flow *charge, double date)
+{
+  const struct reconcile_rows *rows = &charge->transactions;
+  bool since = date <= 0 && rows->count > 0;
+  for (size_t row = 0; !since && row < rows->count; row++) {
+    const char *text = reconcile_text(rows, row, TRANSACTION_CREATED_AT);
+    double time;
+    since = !text || !date_parse(text, &time) || time >= date - RECONCILE_SKEW;
+  }
+  return since;
+}
+
+/* The balance that was read with the account's name is recent enough if nothing was charged since:
+ * otherwise the transactions include charges that it lacks. */
 static bool has_named_balance(const struct flow *charge)
 {
   const struct purchase *purchase = charge->owner;
   const struct journal_review *review = &charge->recovery.review;
   return purchase->has_named_balance && loop_clock() - purchase->named_at < NAMED_US &&
-         review->open.count == 0 && !has_recent(&review->settled);
+         review->open.count == 0 && !has_recent(&review->settled) &&
+         !has_transaction_since(charge, purchase->named_date);
 }
 
 static bool is_denied(const struct flow *charge)

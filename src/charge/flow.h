@@ -186,6 +186,7 @@ struct purchase {
   bool has_named_balance; /* read with the name of the account, at this loop_clock() */
   money named_balance;
   int64_t named_at;
+  double named_date;  /* the same by the server's Date; 0: unknown */
   int64_t *looked_up; /* entries of other processes that this run has looked up already */
   size_t looked_up_count;
   struct flow *queue; /* the first one is under way */
