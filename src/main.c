@@ -11,6 +11,7 @@
 #include "base/streams.h"
 #include "bind/plugin/guest_process.h"
 #include "bind/program.h"
+#include "bind/runtime.h"
 
 static struct runtime *volatile interrupted_runtime;
 
@@ -30,7 +31,7 @@ static void on_alarm(int number)
 {
   static const char message[] = "proxylua: cancelled: interrupted\n";
   if (hand_over(number) || !interrupted_runtime) return;
-  if (!runtime_insist(interrupted_runtime)) {
+  if (!program_insist(interrupted_runtime)) {
     (void)!write(STDERR_FILENO, message, sizeof message - 1);
     _exit(error_exit_code(ERROR_CANCELLED));
   }
@@ -44,7 +45,7 @@ static void on_signal(int number)
   struct sigaction once = {.sa_handler = SIG_DFL},
                    insist = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
   if (hand_over(number)) return;
-  if (interrupted_runtime && runtime_signal(interrupted_runtime, number)) return;
+  if (interrupted_runtime && program_signal(interrupted_runtime, number)) return;
   sigaction(number, &once, NULL);
   sigaction(SIGALRM, &insist, NULL);
   alarm(GRACE);
@@ -112,7 +113,7 @@ int main(int argc, char **argv)
   catch_signals(runtime);
   int code = program_run(runtime, argc, argv);
   interrupted_runtime = NULL;
-  program_end_fork(runtime, code);
+  runtime_end_fork(runtime, code);
   runtime_close(runtime);
   return streams_finish(code, error_exit_code(ERROR_STORE));
 }

@@ -11,14 +11,14 @@
 lua_State *fuzz_state(void)
 {
   static struct runtime *runtime;
-  if (runtime) return runtime->L;
+  if (runtime) return runtime->sched.L;
   struct error err = ERROR_INIT, none = ERROR_INIT;
   runtime = runtime_open(NULL, &none, &err);
   if (!runtime) {
     fprintf(stderr, "%s\n", err.message);
     abort();
   }
-  return runtime->L;
+  return runtime->sched.L;
 }
 
 static void die(lua_State *L)

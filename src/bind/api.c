@@ -11,9 +11,10 @@
 #include "bind/json.h"
 #include "bind/money.h"
 #include "bind/params.h"
+#include "bind/push.h"
 #include "bind/record/record.h"
 #include "bind/runtime.h"
-#include "bind/sched/deliver.h"
+#include "bind/sched/sched.h"
 #include "bind/sched/wait.h"
 #include "net/url.h"
 
@@ -75,13 +76,6 @@ struct late_charge {
   char text[];
 };
 
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-  if (!text || !*text) return;
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
 /* Stack: charge_news, result, quote -> . */
 static int call_watcher(lua_State *L)
 {
@@ -89,13 +83,13 @@ static int call_watcher(lua_State *L)
   const struct visit *visit = news->visit;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &watcher_key) != LUA_TFUNCTION) return 0;
   lua_createtable(L, 0, 8);
-  if (visit->endpoint) set_text(L, "endpoint", visit->endpoint->name);
+  if (visit->endpoint) set_given(L, "endpoint", visit->endpoint->name);
   lua_pushfstring(L, "%s %s", visit->method, visit->path);
   lua_setfield(L, -2, "request");
-  set_text(L, "body", visit->body);
-  set_text(L, "order", news->order_id);
-  set_text(L, "kind", news->err ? error_kind_name(news->err->kind) : NULL);
-  set_text(L, "message", news->err ? news->err->message : NULL);
+  set_given(L, "body", visit->body);
+  set_given(L, "order", news->order_id);
+  set_given(L, "kind", news->err ? error_kind_name(news->err->kind) : NULL);
+  set_given(L, "message", news->err ? news->err->message : NULL);
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "result");
   lua_pushvalue(L, 3);
@@ -142,7 +136,7 @@ static int notify_late(lua_State *L)
 static void deliver_late(void *arg)
 {
   struct late_charge *late = arg;
-  lua_State *L = late->runtime->L;
+  lua_State *L = late->runtime->sched.L;
   lua_pushcfunction(L, notify_late);
   lua_pushlightuserdata(L, late);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
@@ -159,9 +153,10 @@ static const char *keep(char **end, const char *bytes, size_t size)
   return kept;
 }
 
-void api_on_late_charge(void *runtime, const struct purchase_charge *charge,
-                        const struct endpoint *endpoint, const char *params)
+static void on_late_charge(void *arg, const struct purchase_charge *charge,
+                           const struct endpoint *endpoint, const char *params)
 {
+  struct runtime *runtime = arg;
   size_t method = strcspn(params, " "), path = strcspn(params + method + 1, " ?");
   const char *body = strchr(params + method + 1, ' ');
   size_t id = strlen(charge->order_id), size = charge->answer.size;
@@ -179,7 +174,7 @@ void api_on_late_charge(void *runtime, const struct purchase_charge *charge,
   late->body = body ? keep(&end, body + 1, strlen(body + 1)) : NULL;
   late->order_id = keep(&end, charge->order_id, id);
   late->answer = keep(&end, charge->answer.data, size);
-  deliver_soon(runtime, &late->delivery);
+  deliver_soon(&runtime->sched, &late->delivery);
 }
 
 /* Pushes bytes as a string; NULL: an empty one. */
@@ -278,8 +273,7 @@ static int finish_charge(lua_State *L, struct visit *visit)
   }
   if (dry_run) {
     lua_newtable(L);
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "dry_run");
+    set_flag(L, "dry_run", 1);
     push_money(L, "price", quote);
   } else {
     push_answer(L, visit, response);
@@ -330,7 +324,7 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
                                       .max_wait = request->max_wait};
   struct error ended = ERROR_INIT;
   error_set(&ended, ERROR_CANCELLED, "the script has ended, and its finalizers buy nothing");
-  if (!runtime_of(L)->tasks.current) error_raise(L, &ended);
+  if (!runtime_of(L)->sched.current) error_raise(L, &ended);
   struct purchase_charge *charge =
       purchase_begin(engine_use(L)->parts.purchase, &purchase, on_charge_done, visit);
   if (!charge) luaL_error(L, "not enough memory");
@@ -590,5 +584,6 @@ void api_open(lua_State *L)
                                        {"check", check},
                                        {"confirm", engine_confirm},
                                        {NULL, NULL}};
+  runtime_of(L)->placed_late = on_late_charge;
   luaL_newlib(L, functions);
 }

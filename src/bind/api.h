@@ -7,14 +7,9 @@
 
 #include "api/client.h"
 #include "bind/params.h"
-#include "charge/charge.h"
 
 /* Pushes the table: configure, call, request, limits, on_charge, … */
 void api_open(lua_State *L);
-
-/* A purchase's placed_late: reports the charge to the watcher. `runtime` is a struct runtime. */
-void api_on_late_charge(void *runtime, const struct purchase_charge *charge,
-                        const struct endpoint *endpoint, const char *params);
 
 /* Fills in what the table says of an endpoint. */
 void api_fill(struct client_request *request, const struct endpoint *endpoint);

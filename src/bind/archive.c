@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "bind/args.h"
 #include "bind/error.h"
+#include "bind/push.h"
 #include "bundle/archive.h"
 
 #define BOX "proxylua.archive"
@@ -60,12 +61,6 @@ static struct archive_limits check_limits(lua_State *L, const char *caller,
                                  .ratio = field(L, "ratio", usual.ratio)};
 }
 
-static void push_field(lua_State *L, const char *name, const char *bytes, size_t size)
-{
-  lua_pushlstring(L, bytes, size);
-  lua_setfield(L, -2, name);
-}
-
 /* Ends the box's archive. */
 static int push_files(lua_State *L, struct box *box)
 {
@@ -73,8 +68,8 @@ static int push_files(lua_State *L, struct box *box)
   for (size_t i = 0; i < box->archive.count; i++) {
     const struct archive_file *file = &box->archive.files[i];
     lua_createtable(L, 0, 2);
-    push_field(L, "name", file->name, strlen(file->name));
-    push_field(L, "data", file->data, file->size);
+    set_bytes(L, "name", file->name, strlen(file->name));
+    set_bytes(L, "data", file->data, file->size);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   archive_free(&box->archive);

@@ -7,6 +7,7 @@
 #include "api/secret.h"
 #include "bind/engine.h"
 #include "bind/error.h"
+#include "bind/push.h"
 #include "bind/runtime.h"
 #include "bundle/bundle.h"
 
@@ -65,10 +66,8 @@ static int list_files(lua_State *L)
   lua_newtable(L);
   for (size_t i = 0; bundle_list(bundle, i, &file); i++) {
     lua_createtable(L, 0, 2);
-    lua_pushlstring(L, file.name, file.name_size);
-    lua_setfield(L, -2, "name");
-    lua_pushinteger(L, (lua_Integer)file.size);
-    lua_setfield(L, -2, "size");
+    set_bytes(L, "name", file.name, file.name_size);
+    set_integer(L, "size", (lua_Integer)file.size);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;

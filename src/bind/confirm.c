@@ -47,7 +47,6 @@ int engine_confirm(lua_State *L)
   if (!ask_can()) return error_usage(L, "cannot ask for confirmation without a terminal");
   struct confirm *confirm = lua_newuserdatauv(L, sizeof *confirm, 0);
   *confirm = (struct confirm){.wait = {.cancel = withdraw}, .engine = engine, .total = total};
-  confirm->wait.runtime = runtime_of(L);
   ask_total(&engine->ask, words, total, balance, on_reply, confirm);
   return wait_for(L, &confirm->wait, finish, (lua_KContext)confirm);
 }

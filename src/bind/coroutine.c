@@ -6,6 +6,7 @@
 #include <lualib.h>
 #include <stdbool.h>
 
+#include "bind/push.h"
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
 
@@ -47,12 +48,12 @@ static lua_State *check_thread(lua_State *L)
 static int resume(struct runtime *runtime, lua_State *co, lua_State *from, int arguments,
                   int *results)
 {
-  lua_State *before = runtime->running;
-  runtime->running = co;
-  runtime_arm(runtime, co);
+  lua_State *before = runtime->sched.running;
+  runtime->sched.running = co;
+  sched_arm(&runtime->sched, co);
   int status = lua_resume(co, from, arguments, results);
-  runtime->running = before;
-  runtime_arm(runtime, from);
+  runtime->sched.running = before;
+  sched_arm(&runtime->sched, from);
   return status;
 }
 
@@ -74,7 +75,7 @@ static int advance(lua_State *L, int arguments, lua_KFunction after)
       wait_push_mark(L);
       return lua_yieldk(L, 1, -2, after);
     }
-    wait_drive(runtime, runtime->tasks.current->waiting);
+    wait_drive(&runtime->sched, runtime->sched.current->waiting);
     set_waiting(L, 1, false);
     arguments = 0;
   }
@@ -186,7 +187,7 @@ static int co_wrap(lua_State *L)
  * code. */
 static bool is_task_thread(lua_State *L)
 {
-  const struct task *task = runtime_of(L)->tasks.current;
+  const struct task *task = runtime_of(L)->sched.current;
   return task && task->thread == L;
 }
 
@@ -248,8 +249,7 @@ void coroutine_open(lua_State *L)
 {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
+  set_text(L, "__mode", "k");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_set);
   lua_getglobal(L, LUA_COLIBNAME);

@@ -79,7 +79,8 @@ static void on_count(lua_State *S, lua_Debug *where)
   struct box *box;
   lua_getallocf(S, (void **)&box);
   box->instructions -= HOOK_STEP;
-  if (box->instructions > 0 && processor_time() < box->until && !box->runtime->interrupted) return;
+  if (box->instructions > 0 && processor_time() < box->until && !box->runtime->sched.interrupted)
+    return;
   lua_getinfo(S, "Sl", where);
   lua_pushfstring(S, "%s:%d: computes for too long", where->short_src, where->currentline);
   lua_error(S);
@@ -115,7 +116,7 @@ static void refuse_field(const struct copy *copy, const struct level *level, con
 static void fail(lua_State *L, lua_State *S, const char *name, int status)
 {
   struct error err = ERROR_INIT;
-  if (runtime_of(L)->interrupted) {
+  if (sched_of(L)->interrupted) {
     error_set(&err, ERROR_CANCELLED, "interrupted");
     error_raise(L, &err);
   }

@@ -5,7 +5,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/runtime.h"
-#include "bind/sched/wait.h"
+#include "bind/wait_job.h"
 #include "store/store.h"
 
 static const char *source_of(const struct runtime *runtime, const struct engine *engine)
@@ -30,14 +30,9 @@ static int read_key(lua_State *L)
 /* Lies on the waiting thread's stack. */
 struct look {
   struct store_check check;
-  struct wait wait;
+  struct wait_job wait;
   struct store *store;
 };
-
-static void on_checked(struct store_job *job)
-{
-  wait_done(&((struct look *)job)->wait);
-}
 
 static int finish_store(lua_State *L, int status, lua_KContext context)
 {
@@ -45,8 +40,7 @@ static int finish_store(lua_State *L, int status, lua_KContext context)
   struct look *look = (struct look *)context;
   store_close(look->store);
   look->store = NULL;
-  if (look->wait.cancelled) return wait_raise(L, false);
-  if (look->check.job.err.kind != ERROR_NONE) error_raise(L, &look->check.job.err);
+  wait_job_check(L, &look->wait);
   lua_pushboolean(L, look->check.pooled);
   return 1;
 }
@@ -57,16 +51,16 @@ static int check_store(lua_State *L)
   struct error err = ERROR_INIT;
   const char *location = luaL_optstring(L, 1, NULL);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
-  *look = (struct look){.check.job = {.done = on_checked, .err = ERROR_INIT},
-                        .wait = {.cancel = wait_outlast}};
-  look->store = store_open(runtime_of(L)->loop, location, &err);
+  *look = (struct look){0};
+  look->store = store_open(runtime_of(L)->sched.loop, location, &err);
   if (!look->store) error_raise(L, &err);
+  wait_job_begin(&look->wait, &look->check.job);
   store_check(look->store, &look->check);
-  return wait_for(L, &look->wait, finish_store, (lua_KContext)look);
+  return wait_job_for(L, &look->wait, finish_store, look);
 }
 
-/* clock(): seconds by which the server's clock is ahead of ours, as of the last answer of the API;
- * nil before. */
+/* clock(): seconds by which the server's clock is ahead of ours, as of the last response of the
+ * API; nil before. */
 static int server_clock(lua_State *L)
 {
   const struct engine *engine = runtime_of(L)->engine;

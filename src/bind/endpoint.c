@@ -4,24 +4,7 @@
 
 #include "api/endpoint.h"
 #include "bind/error.h"
-
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
-static void set_flag(lua_State *L, const char *name, bool value)
-{
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
+#include "bind/push.h"
 
 static void set_names(lua_State *L, const char *name, const char *const *list)
 {

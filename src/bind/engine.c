@@ -8,13 +8,14 @@
 
 #include "api/secret.h"
 #include "base/plain.h"
-#include "bind/api.h"
 #include "bind/error.h"
 #include "bind/money.h"
+#include "bind/push.h"
 #include "bind/record/record.h"
 #include "bind/runtime.h"
-#include "bind/sched/deliver.h"
+#include "bind/sched/sched.h"
 #include "bind/sched/wait.h"
+#include "net/http.h"
 #include "net/url.h"
 
 #define SETTLE_MARGIN_US \
@@ -101,6 +102,12 @@ static void read_sandbox(lua_State *L, int index, struct engine *engine)
   lua_pop(L, 1);
 }
 
+static void hide_countdown(void *arg)
+{
+  struct engine *engine = arg;
+  countdown_hide(&engine->countdown);
+}
+
 static void check_base_url(lua_State *L, struct engine *engine)
 {
   struct error err = ERROR_INIT;
@@ -118,8 +125,10 @@ void engine_configure(lua_State *L, int index)
   struct engine *engine = calloc(1, sizeof *engine);
   if (!engine) luaL_error(L, "not enough memory");
   runtime->engine = engine;
-  engine->loop = runtime->loop;
+  engine->loop = runtime->sched.loop;
   engine->ask.runtime = runtime;
+  runtime->sched.before_code = hide_countdown;
+  runtime->sched.before_code_arg = engine;
   engine->base_url = text_setting(L, index, "base_url");
   engine->store_location = text_setting(L, index, "store");
   engine->trace_path = text_setting(L, index, "trace");
@@ -132,7 +141,7 @@ void engine_configure(lua_State *L, int index)
   engine->max_wait = seconds_setting(L, index, "max_wait", PARTS_MAX_WAIT);
   engine->settle = seconds_setting(L, index, "settle", PARTS_SETTLE);
   engine->dry_run = flag_setting(L, index, "dry_run");
-  engine->verbose = flag_setting(L, index, "verbose");
+  engine->verbose = runtime->whole_tracebacks = flag_setting(L, index, "verbose");
   engine->quiet = flag_setting(L, index, "quiet");
   read_allowance(L, index, engine);
   read_limits(L, index, &engine->rules);
@@ -217,7 +226,8 @@ static bool open_parts(struct engine *engine, struct error *err)
                                                      .settle = engine->settle,
                                                      .tell = report,
                                                      .tell_arg = engine,
-                                                     .placed_late = api_on_late_charge,
+                                                     .placed_late =
+                                                         engine->ask.runtime->placed_late,
                                                      .placed_late_arg = engine->ask.runtime,
                                                      .ask = asks ? ask_begin : NULL,
                                                      .unask = ask_end,
@@ -239,7 +249,7 @@ static struct engine *configured(lua_State *L)
 {
   struct engine *engine = runtime_of(L)->engine;
   if (!engine) error_usage(L, "px is not configured; run the script with proxylua");
-  runtime_check_process(L);
+  sched_check_process(L);
   return engine;
 }
 
@@ -278,12 +288,6 @@ static void on_status(void *arg, const struct limiter_status *status, const stru
   wait_done(&look->wait);
 }
 
-static void set_number(lua_State *L, const char *name, double value)
-{
-  lua_pushnumber(L, value);
-  lua_setfield(L, -2, name);
-}
-
 static int push_limits(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
@@ -293,20 +297,16 @@ static int push_limits(lua_State *L, int status, lua_KContext context)
   lua_newtable(L);
   for (int i = 0; i < SLOTS_SCOPES; i++) {
     lua_createtable(L, 0, 7);
-    lua_pushinteger(L, look->status.scopes[i].count);
-    lua_setfield(L, -2, "requests");
-    lua_pushinteger(L, look->status.scopes[i].free);
-    lua_setfield(L, -2, "free");
-    lua_pushinteger(L, (lua_Integer)look->status.scopes[i].waiting);
-    lua_setfield(L, -2, "waiting");
+    set_integer(L, "requests", look->status.scopes[i].count);
+    set_integer(L, "free", look->status.scopes[i].free);
+    set_integer(L, "waiting", (int64_t)look->status.scopes[i].waiting);
     set_number(L, "seconds", look->status.scopes[i].window);
     set_number(L, "next", look->status.scopes[i].next);
     set_number(L, "paused", look->status.scopes[i].paused);
     set_number(L, "paced", look->status.scopes[i].paced);
     lua_setfield(L, -2, look->status.scopes[i].name);
   }
-  lua_pushboolean(L, look->status.off);
-  lua_setfield(L, -2, "off");
+  set_flag(L, "off", look->status.off);
   return 1;
 }
 
@@ -323,7 +323,7 @@ void engine_settle(struct engine *engine)
 {
   int64_t until = engine ? loop_clock() + (int64_t)(engine->timeout * 1e6) + SETTLE_MARGIN_US : 0;
   while (engine && purchase_busy(engine->parts.purchase) && loop_clock() < until)
-    deliver_turn(engine->ask.runtime, until - loop_clock());
+    deliver_turn(&engine->ask.runtime->sched, until - loop_clock());
 }
 
 void engine_close(struct engine *engine)

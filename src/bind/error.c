@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "bind/push.h"
+
 #include "api/endpoint.h"
 
 static const char metatable_key; /* its address names the metatable in the registry */
@@ -33,32 +35,22 @@ static void push_metatable(lua_State *L)
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
 }
 
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-  if (!text || !*text) return;
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
 void error_push(lua_State *L, const struct error *err)
 {
   luaL_checkstack(L, 3, NULL);
   lua_createtable(L, 0, 8);
   push_metatable(L);
   lua_setmetatable(L, -2);
-  set_text(L, "kind", error_kind_name(err->kind));
-  lua_pushstring(L, err->message);
-  lua_setfield(L, -2, "message");
-  set_text(L, "endpoint", err->endpoint);
-  set_text(L, "code", err->code);
-  set_text(L, "charge", error_charge_name(err->charge));
+  set_given(L, "kind", error_kind_name(err->kind));
+  set_text(L, "message", err->message);
+  set_given(L, "endpoint", err->endpoint);
+  set_given(L, "code", err->code);
+  set_given(L, "charge", error_charge_name(err->charge));
   if (err->status > 0) {
-    lua_pushinteger(L, err->status);
-    lua_setfield(L, -2, "status");
+    set_integer(L, "status", err->status);
   }
   if (err->retry_after >= 0) {
-    lua_pushnumber(L, err->retry_after);
-    lua_setfield(L, -2, "retry_after");
+    set_number(L, "retry_after", err->retry_after);
   }
 }
 
@@ -283,8 +275,7 @@ void error_open(lua_State *L)
   lua_createtable(L, 0, 2);
   lua_pushcfunction(L, to_string);
   lua_setfield(L, -2, "__tostring");
-  lua_pushliteral(L, "px.error");
-  lua_setfield(L, -2, "__name");
+  set_text(L, "__name", "px.error");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
   luaL_newlib(L, functions);
 }

@@ -14,6 +14,7 @@
 #include "bind/args.h"
 #include "bind/error.h"
 #include "bind/modules.h"
+#include "bind/push.h"
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
 
@@ -153,10 +154,8 @@ static int list_folder(lua_State *L)
   lua_createtable(L, box->count, 0);
   for (int i = 0; i < box->count; i++) {
     lua_createtable(L, 0, 2);
-    lua_pushstring(L, box->entries[i]->d_name);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, kind_of(L, path, box->entries[i]));
-    lua_setfield(L, -2, "kind");
+    set_text(L, "name", box->entries[i]->d_name);
+    set_text(L, "kind", kind_of(L, path, box->entries[i]));
     lua_rawseti(L, -2, i + 1);
   }
   return 1;
@@ -261,7 +260,7 @@ static bool begin_waiting(lua_State *L, struct source *source, struct reading **
     lua_setfield(L, -2, "__gc");
   }
   lua_setmetatable(L, -2);
-  if (!watch(source, runtime_of(L)->loop)) return false;
+  if (!watch(source, runtime_of(L)->sched.loop)) return false;
   reading->source = source;
   reading->next = source->waiting;
   source->waiting = reading;
@@ -296,7 +295,7 @@ static int after_reading(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
   const struct reading *reading = (const struct reading *)context;
-  if (reading->wait.cancelled) return wait_raise(L, reading->wait.hopeless);
+  if (reading->wait.cancelled) return wait_raise(L, reading->wait.stuck);
   lua_settop(L, 2);
   return read_when_ready(L);
 }
@@ -306,7 +305,7 @@ static int read_when_ready(lua_State *L)
 {
   struct source *source = luaL_checkudata(L, 1, SOURCE);
   if (source->fd < 0) return error_usage(L, "the file is closed");
-  runtime_check_process(L);
+  sched_check_process(L);
   struct reading *reading;
   if (begin_waiting(L, source, &reading))
     return wait_for(L, &reading->wait, after_reading, (lua_KContext)reading);

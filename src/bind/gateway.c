@@ -11,6 +11,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/modules.h"
+#include "bind/push.h"
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
 
@@ -72,9 +73,9 @@ static int open_log(lua_State *L, const char *path)
 /* open{strategy, quarantine, timeout, idle, connections, resolve_locally, sticky, log} */
 static int open_gateway(lua_State *L)
 {
-  runtime_check_process(L);
+  sched_check_process(L);
   static const char *const strategies[] = {"round_robin", "random", "least_latency", NULL};
-  struct gateway_options options = {.loop = runtime_of(L)->loop};
+  struct gateway_options options = {.loop = runtime_of(L)->sched.loop};
   struct error err = ERROR_INIT;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_getfield(L, 1, "strategy");
@@ -170,12 +171,6 @@ static int update(lua_State *L)
   return 0;
 }
 
-static void set_integer(lua_State *L, const char *name, uint64_t value)
-{
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 struct rows {
   lua_State *L;
   lua_Integer count;
@@ -186,22 +181,18 @@ static void push_row(void *arg, const struct gateway_row *row)
   struct rows *rows = arg;
   lua_State *L = rows->L;
   lua_createtable(L, 0, 10);
-  lua_pushstring(L, row->label);
-  lua_setfield(L, -2, "proxy");
+  set_text(L, "proxy", row->label);
   if (row->country) {
-    lua_pushstring(L, row->country);
-    lua_setfield(L, -2, "country");
+    set_text(L, "country", row->country);
   }
-  set_integer(L, "requests", row->requests);
-  set_integer(L, "failures", row->failures);
-  set_integer(L, "sent", row->sent);
-  set_integer(L, "received", row->received);
-  set_integer(L, "open", (uint64_t)row->open);
-  lua_pushnumber(L, row->left);
-  lua_setfield(L, -2, "quarantine");
+  set_integer(L, "requests", (int64_t)row->requests);
+  set_integer(L, "failures", (int64_t)row->failures);
+  set_integer(L, "sent", (int64_t)row->sent);
+  set_integer(L, "received", (int64_t)row->received);
+  set_integer(L, "open", (int64_t)(uint64_t)row->open);
+  set_number(L, "quarantine", row->left);
   if (row->latency >= 0) {
-    lua_pushnumber(L, row->latency);
-    lua_setfield(L, -2, "latency");
+    set_number(L, "latency", row->latency);
   }
   lua_rawseti(L, -2, ++rows->count);
 }
@@ -213,14 +204,14 @@ static int get_stats(lua_State *L)
   struct rows rows = {.L = L};
   luaL_checkstack(L, 6, NULL);
   lua_createtable(L, 0, 12);
-  set_integer(L, "connections", totals.connections);
-  set_integer(L, "requests", totals.requests);
-  set_integer(L, "refused", totals.refused);
-  set_integer(L, "failed", totals.failed);
-  set_integer(L, "retried", totals.retried);
-  set_integer(L, "sent", totals.sent);
-  set_integer(L, "received", totals.received);
-  set_integer(L, "open", (uint64_t)totals.open);
+  set_integer(L, "connections", (int64_t)totals.connections);
+  set_integer(L, "requests", (int64_t)totals.requests);
+  set_integer(L, "refused", (int64_t)totals.refused);
+  set_integer(L, "failed", (int64_t)totals.failed);
+  set_integer(L, "retried", (int64_t)totals.retried);
+  set_integer(L, "sent", (int64_t)totals.sent);
+  set_integer(L, "received", (int64_t)totals.received);
+  set_integer(L, "open", (int64_t)(uint64_t)totals.open);
   lua_newtable(L);
   gateway_each(gateway, push_row, &rows);
   lua_setfield(L, -2, "proxies");
@@ -244,12 +235,11 @@ static void on_drained(void *arg)
 static void drain(struct wait *wait)
 {
   struct serve *serve = (struct serve *)wait;
-  struct runtime *runtime = wait->runtime;
   struct task *task = wait->task;
   wait->task = NULL; /* it is made ready by its canceller */
   if (serve->held->gateway && serve->drain > 0) {
     gateway_drain(serve->held->gateway, serve->drain, on_drained, serve);
-    while (!wait->done) loop_turn(runtime->loop, -1);
+    while (!wait->done) loop_turn(wait->sched->loop, -1);
     wait->done = false;
   }
   wait->task = task;
@@ -260,7 +250,7 @@ static int finish_serve(lua_State *L, int status, lua_KContext context)
   (void)status;
   struct serve *serve = (struct serve *)context;
   struct held *held = serve->held;
-  loop_release(runtime_of(L)->loop);
+  loop_release(runtime_of(L)->sched.loop);
   held->serving = NULL;
   bool cancelled = serve->wait.cancelled;
   close_held(held);
@@ -278,7 +268,7 @@ static int serve(lua_State *L)
   struct serve *serve = lua_newuserdatauv(L, sizeof *serve, 0);
   *serve = (struct serve){.wait = {.cancel = drain}, .held = held, .drain = seconds};
   held->serving = &serve->wait;
-  loop_hold(runtime_of(L)->loop);
+  loop_hold(runtime_of(L)->sched.loop);
   return wait_for(L, &serve->wait, finish_serve, (lua_KContext)serve);
 }
 

@@ -9,6 +9,7 @@
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/modules.h"
+#include "bind/push.h"
 #include "bind/runtime.h"
 #include "bind/sched/wait.h"
 #include "net/curl_library.h"
@@ -76,21 +77,12 @@ static int response_index(lua_State *L)
   return 1;
 }
 
-static void set_number(lua_State *L, const char *name, double value)
-{
-  lua_pushnumber(L, value);
-  lua_setfield(L, -2, name);
-}
-
 static void push_response(lua_State *L, const struct http_transfer *x)
 {
   lua_createtable(L, 0, 6);
-  lua_pushinteger(L, x->status);
-  lua_setfield(L, -2, "status");
-  lua_pushlstring(L, x->body.data ? x->body.data : "", x->body.size);
-  lua_setfield(L, -2, "body");
-  lua_pushlstring(L, x->head.data ? x->head.data : "", x->head.size);
-  lua_setfield(L, -2, "head");
+  set_integer(L, "status", x->status);
+  set_bytes(L, "body", x->body.data ? x->body.data : "", x->body.size);
+  set_bytes(L, "head", x->head.data ? x->head.data : "", x->head.size);
   set_number(L, "time", (double)http_time(x, CURLINFO_TOTAL_TIME_T) / 1e6);
   set_number(L, "connect_time", (double)http_time(x, CURLINFO_CONNECT_TIME_T) / 1e6);
   if (luaL_newmetatable(L, RESPONSE)) {
@@ -304,7 +296,7 @@ static int fetch(lua_State *L)
   request.or_loopback = strcmp(reach, "loopback") == 0;
   request.public_only = request.or_loopback || strcmp(reach, "public") == 0;
   lua_settop(L, 2);
-  runtime_check_process(L);
+  sched_check_process(L);
   struct error err = ERROR_INIT;
   if (!curl_library_open(&err)) return error_raise(L, &err);
   struct fetch *fetch = lua_newuserdatauv(L, sizeof *fetch, 0);

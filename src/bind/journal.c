@@ -1,7 +1,6 @@
 #include "bind/modules.h"
 
 #include <lauxlib.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,8 +9,8 @@
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"
-#include "bind/runtime.h"
-#include "bind/sched/wait.h"
+#include "bind/push.h"
+#include "bind/wait_job.h"
 
 #define TYPE "proxylua.journal"
 #define USUAL_LIMIT 100
@@ -21,10 +20,9 @@
 /* A query in progress: a userdata on the waiting thread's stack, above the strings that its jobs
  * borrow. Its finalizer frees the store's results, so that errors may be raised meanwhile. */
 struct look {
-  struct wait wait;
+  struct wait_job wait;
   const struct engine *engine;
-  void (*next)(struct look *look); /* once the account is looked up */
-  struct error err;
+  int (*next)(lua_State *L, struct look *look); /* once the account is looked up */
   struct journal_account account;
   struct journal_list list;
   const char *prefix; /* of the keys wanted, or NULL */
@@ -33,8 +31,6 @@ struct look {
   struct journal_prune prune;
   struct journal_retire retire;
 };
-
-#define LOOK_OF(job, field) ((struct look *)((char *)(job)-offsetof(struct look, field)))
 
 static int collect(lua_State *L)
 {
@@ -46,45 +42,30 @@ static int collect(lua_State *L)
   return 0;
 }
 
-static struct look *push_look(lua_State *L, void (*next)(struct look *look))
+static struct look *push_look(lua_State *L, int (*next)(lua_State *L, struct look *look))
 {
   const struct engine *engine = engine_use(L);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
-  *look = (struct look){.wait = {.cancel = wait_outlast},
-                        .engine = engine,
-                        .next = next,
-                        .err = ERROR_INIT};
+  *look = (struct look){.engine = engine, .next = next};
   luaL_setmetatable(L, TYPE);
   return look;
 }
 
-static void end(struct look *look, const struct store_job *job)
+static int after_account(lua_State *L, int status, lua_KContext context)
 {
-  look->err = job->err;
-  wait_done(&look->wait);
+  (void)status;
+  struct look *look = (struct look *)context;
+  wait_job_check(L, &look->wait);
+  return look->next(L, look);
 }
 
-/* Raises what the look ended with, unless it went well. */
-static void check(lua_State *L, const struct look *look)
+/* Looks up whose journal it is, and goes on with look->next. */
+static int find_account(lua_State *L, struct look *look)
 {
-  if (look->wait.cancelled) wait_raise(L, false);
-  if (look->err.kind != ERROR_NONE) error_raise(L, &look->err);
-}
-
-static void on_account(struct store_job *job)
-{
-  struct look *look = LOOK_OF(job, account);
-  if (job->err.kind == ERROR_NONE)
-    look->next(look);
-  else
-    end(look, job);
-}
-
-static void begin(struct look *look)
-{
-  look->account = (struct journal_account){.job.done = on_account,
-                                           .key = limiter_key(look->engine->parts.limiter)};
+  look->account = (struct journal_account){.key = limiter_key(look->engine->parts.limiter)};
+  wait_job_begin(&look->wait, &look->account.job);
   journal_account(look->engine->parts.store, &look->account);
+  return wait_job_for(L, &look->wait, after_account, look);
 }
 
 /* Of this account; while that is not known, of this base URL. */
@@ -96,28 +77,9 @@ static bool is_ours(const struct look *look, const struct journal_entry *entry)
   return strncmp(entry->account, base, size) == 0 && entry->account[size] == ' ';
 }
 
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-  if (!text) return;
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, int64_t value)
-{
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
-
 static void set_money(lua_State *L, const char *name, money amount)
 {
   money_push(L, amount);
-  lua_setfield(L, -2, name);
-}
-
-static void set_flag(lua_State *L, const char *name, bool flag)
-{
-  lua_pushboolean(L, flag);
   lua_setfield(L, -2, name);
 }
 
@@ -162,22 +124,6 @@ static void push_entry(lua_State *L, const struct journal_entry *entry)
   if (is_running(entry)) set_flag(L, "running", true);
 }
 
-static void on_list(struct store_job *job)
-{
-  end(LOOK_OF(job, list), job);
-}
-
-/* The indexes begin with the account. While it is unknown all entries are read: those with the
- * prefix are picked here, those of orders or stems by the caller. */
-static void list_entries(struct look *look)
-{
-  look->list.job.done = on_list;
-  look->list.account = look->account.account;
-  look->prefix = look->list.prefix;
-  if (!look->list.account) look->list.prefix = look->list.orders = look->list.stems = NULL;
-  journal_list(look->engine->parts.store, &look->list);
-}
-
 static bool has_prefix(const struct look *look, const struct journal_entry *entry)
 {
   return !look->prefix || strncmp(entry->key, look->prefix, strlen(look->prefix)) == 0;
@@ -189,7 +135,7 @@ static int push_list(lua_State *L, int status, lua_KContext context)
   const struct look *look = (const struct look *)context;
   const struct journal_list *list = &look->list;
   lua_Integer count = 0;
-  check(L, look);
+  wait_job_check(L, &look->wait);
   lua_createtable(L, (int)list->count, 0);
   json_mark_list(L);
   for (size_t i = 0; i < list->count; i++) {
@@ -206,6 +152,18 @@ static int push_list(lua_State *L, int status, lua_KContext context)
   if (!list->counts || !list->account) return 2;
   lua_pushinteger(L, list->total);
   return 3;
+}
+
+/* The indexes begin with the account. While it is unknown all entries are read: those with the
+ * prefix are picked here, those of orders or stems by the caller. */
+static int list_entries(lua_State *L, struct look *look)
+{
+  look->list.account = look->account.account;
+  look->prefix = look->list.prefix;
+  if (!look->list.account) look->list.prefix = look->list.orders = look->list.stems = NULL;
+  wait_job_begin(&look->wait, &look->list.job);
+  journal_list(look->engine->parts.store, &look->list);
+  return wait_job_for(L, &look->wait, push_list, look);
 }
 
 static enum journal_state state_at(lua_State *L, int index)
@@ -277,20 +235,7 @@ static int list(lua_State *L)
   lua_pop(L, 1);
   struct look *look = push_look(L, list_entries);
   look->list = query;
-  begin(look);
-  return wait_for(L, &look->wait, push_list, (lua_KContext)look);
-}
-
-static void on_scanned(struct store_job *job);
-
-/* The keys of several accounts may be the same: without knowing whose, all of this base URL are
- * looked at. */
-static void scan(struct look *look)
-{
-  look->list.job.done = on_scanned;
-  look->list.states = JOURNAL_ALL;
-  look->list.limit = MAX_LIMIT;
-  journal_list(look->engine->parts.store, &look->list);
+  return find_account(L, look);
 }
 
 /* Takes the entry out of the list. False when there was one before. */
@@ -303,55 +248,57 @@ static bool take(struct look *look, struct journal_entry *entry)
   return true;
 }
 
-static void on_scanned(struct store_job *job)
-{
-  struct look *look = LOOK_OF(job, list);
-  struct journal_list *list = &look->list;
-  bool more = list->count == MAX_LIMIT && job->err.kind == ERROR_NONE;
-  for (size_t i = 0; i < list->count; i++) {
-    struct journal_entry *entry = &list->entries[i];
-    list->after = entry->id;
-    if (is_ours(look, entry) && strcmp(entry->key, look->find.key) == 0 && !take(look, entry))
-      error_set(&job->err, ERROR_USAGE,
-                "several accounts have an entry of the key %s, and which is yours is not known; "
-                "give the entry's id",
-                look->find.key);
-  }
-  journal_list_free(list);
-  if (more)
-    scan(look);
-  else
-    end(look, job);
-}
-
-static void on_found(struct store_job *job)
-{
-  struct look *look = LOOK_OF(job, find);
-  look->find.found =
-      job->err.kind == ERROR_NONE && look->find.found && is_ours(look, &look->find.entry);
-  end(look, job);
-}
-
-static void find_entry(struct look *look)
-{
-  look->find.job.done = on_found;
-  look->find.account = look->account.account;
-  if (look->find.key && !look->find.account)
-    scan(look);
-  else
-    journal_find(look->engine->parts.store, &look->find);
-}
-
 static int push_found(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
   const struct look *look = (const struct look *)context;
-  check(L, look);
-  if (look->find.found)
+  wait_job_check(L, &look->wait);
+  if (look->find.found && is_ours(look, &look->find.entry))
     push_entry(L, &look->find.entry);
   else
     lua_pushnil(L);
   return 1;
+}
+
+static int scan(lua_State *L, struct look *look);
+
+static int after_scan(lua_State *L, int status, lua_KContext context)
+{
+  struct look *look = (struct look *)context;
+  struct journal_list *list = &look->list;
+  bool more = list->count == MAX_LIMIT;
+  wait_job_check(L, &look->wait);
+  for (size_t i = 0; i < list->count; i++) {
+    struct journal_entry *entry = &list->entries[i];
+    list->after = entry->id;
+    if (is_ours(look, entry) && strcmp(entry->key, look->find.key) == 0 && !take(look, entry))
+      return error_usage(L,
+                         "several accounts have an entry of the key %s, and which is yours is not "
+                         "known; give the entry's id",
+                         look->find.key);
+  }
+  journal_list_free(list);
+  return more ? scan(L, look) : push_found(L, status, context);
+}
+
+/* The keys of several accounts may be the same: without knowing whose, all of this base URL are
+ * looked at. */
+static int scan(lua_State *L, struct look *look)
+{
+  look->list.states = JOURNAL_ALL;
+  look->list.limit = MAX_LIMIT;
+  wait_job_begin(&look->wait, &look->list.job);
+  journal_list(look->engine->parts.store, &look->list);
+  return wait_job_for(L, &look->wait, after_scan, look);
+}
+
+static int find_entry(lua_State *L, struct look *look)
+{
+  look->find.account = look->account.account;
+  if (look->find.key && !look->find.account) return scan(L, look);
+  wait_job_begin(&look->wait, &look->find.job);
+  journal_find(look->engine->parts.store, &look->find);
+  return wait_job_for(L, &look->wait, push_found, look);
 }
 
 static int get(lua_State *L)
@@ -367,20 +314,14 @@ static int get(lua_State *L)
     look->find.id = lua_tointeger(L, 1);
   else
     look->find.key = lua_tostring(L, 1);
-  begin(look);
-  return wait_for(L, &look->wait, push_found, (lua_KContext)look);
-}
-
-static void on_settled(struct store_job *job)
-{
-  end(LOOK_OF(job, settle), job);
+  return find_account(L, look);
 }
 
 static int push_settled(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
   const struct look *look = (const struct look *)context;
-  check(L, look);
+  wait_job_check(L, &look->wait);
   lua_pushboolean(L, look->settle.changed);
   return 1;
 }
@@ -408,8 +349,7 @@ static int settle(lua_State *L)
     lua_replace(L, 3);
   }
   luaL_checktype(L, 3, LUA_TTABLE);
-  struct journal_settle job = {.job.done = on_settled,
-                               .id = id,
+  struct journal_settle job = {.id = id,
                                .state = state,
                                .ends_in = JOURNAL_KEEP_END,
                                .price = price_field(L, 3)};
@@ -418,33 +358,28 @@ static int settle(lua_State *L)
   job.note = text_field(L, 3, "note");
   struct look *look = push_look(L, NULL);
   look->settle = job;
+  wait_job_begin(&look->wait, &look->settle.job);
   journal_settle(look->engine->parts.store, &look->settle);
-  return wait_for(L, &look->wait, push_settled, (lua_KContext)look);
-}
-
-static void on_pruned(struct store_job *job)
-{
-  end(LOOK_OF(job, prune), job);
-}
-
-static void prune_entries(struct look *look)
-{
-  look->prune.job.done = on_pruned;
-  look->prune.account = look->account.account;
-  if (look->prune.account)
-    journal_prune(look->engine->parts.store, &look->prune);
-  else
-    end(look, &look->account.job);
+  return wait_job_for(L, &look->wait, push_settled, look);
 }
 
 static int push_pruned(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
   const struct look *look = (const struct look *)context;
-  check(L, look);
+  wait_job_check(L, &look->wait);
   lua_pushinteger(L, (lua_Integer)look->prune.pruned);
   lua_pushinteger(L, (lua_Integer)look->prune.removed);
   return 2;
+}
+
+static int prune_entries(lua_State *L, struct look *look)
+{
+  look->prune.account = look->account.account;
+  if (!look->prune.account) return push_pruned(L, LUA_OK, (lua_KContext)look);
+  wait_job_begin(&look->wait, &look->prune.job);
+  journal_prune(look->engine->parts.store, &look->prune);
+  return wait_job_for(L, &look->wait, push_pruned, look);
 }
 
 /* prune(before): of this account, whose settled entries were last changed before so many seconds
@@ -455,30 +390,23 @@ static int prune(lua_State *L)
   if (!(before >= 0 && before < 1e12)) return error_usage(L, "journal: not a time");
   struct look *look = push_look(L, prune_entries);
   look->prune.before = (int64_t)(before * 1e6);
-  begin(look);
-  return wait_for(L, &look->wait, push_pruned, (lua_KContext)look);
-}
-
-static void on_retired(struct store_job *job)
-{
-  end(LOOK_OF(job, retire), job);
-}
-
-static void retire_orders(struct look *look)
-{
-  look->retire.job.done = on_retired;
-  look->retire.account = look->account.account;
-  if (look->retire.account)
-    journal_retire(look->engine->parts.store, &look->retire);
-  else
-    end(look, &look->account.job);
+  return find_account(L, look);
 }
 
 static int end_retire(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
-  check(L, (const struct look *)context);
+  wait_job_check(L, &((const struct look *)context)->wait);
   return 0;
+}
+
+static int retire_orders(lua_State *L, struct look *look)
+{
+  look->retire.account = look->account.account;
+  if (!look->retire.account) return 0;
+  wait_job_begin(&look->wait, &look->retire.job);
+  journal_retire(look->engine->parts.store, &look->retire);
+  return wait_job_for(L, &look->wait, end_retire, look);
 }
 
 /* retire(orders): a JSON array of the ids of orders that have ended. */
@@ -487,8 +415,7 @@ static int retire(lua_State *L)
   const char *orders = luaL_checkstring(L, 1);
   struct look *look = push_look(L, retire_orders);
   look->retire.orders = orders;
-  begin(look);
-  return wait_for(L, &look->wait, end_retire, (lua_KContext)look);
+  return find_account(L, look);
 }
 
 struct inquiry {

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "bind/args.h"
 #include "bind/error.h"
+#include "bind/push.h"
 
 #define LEVELS 16         /* of nesting, whose sizes are remembered */
 #define LARGEST_GUESS 256 /* fields or items that a table is made for in advance */
@@ -240,10 +241,8 @@ static void make_null(lua_State *L)
 {
   lua_newuserdatauv(L, 0, 0);
   lua_createtable(L, 0, 3);
-  lua_pushliteral(L, "json.null");
-  lua_setfield(L, -2, "__name");
-  lua_pushboolean(L, false);
-  lua_setfield(L, -2, "__metatable");
+  set_text(L, "__name", "json.null");
+  set_flag(L, "__metatable", false);
   lua_pushcfunction(L, null_text);
   lua_setfield(L, -2, "__tostring");
   lua_setmetatable(L, -2);
@@ -336,8 +335,7 @@ static int array(lua_State *L)
 static void make_mark(lua_State *L)
 {
   lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "json.array");
-  lua_setfield(L, -2, "__name");
+  set_text(L, "__name", "json.array");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &list_key);
 }
 

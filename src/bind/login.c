@@ -1,4 +1,5 @@
 #include <lauxlib.h>
+#include <string.h>
 
 #include "api/secret.h"
 #include "bind/engine.h"
@@ -17,6 +18,22 @@ static int read_key(lua_State *L)
   runtime->key = key;
   runtime->key_error = ERROR_INIT;
   return 0;
+}
+
+/* scrub(text): the text without the API key. The sandbox has one of its own, beside that of the
+ * environment. */
+static int scrub(lua_State *L)
+{
+  const struct runtime *runtime = runtime_of(L);
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  luaL_Buffer out;
+  char *copy = luaL_buffinitsize(L, &out, size + 1);
+  memcpy(copy, text, size + 1);
+  size = secret_scrub_bytes(runtime->key, copy, size);
+  if (runtime->engine) size = secret_scrub_bytes(runtime->engine->key, copy, size);
+  luaL_pushresultsize(&out, size);
+  return 1;
 }
 
 static int save_key(lua_State *L)
@@ -39,6 +56,7 @@ static int is_in_environment(lua_State *L)
 void login_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"read", read_key},
+                                       {"scrub", scrub},
                                        {"save", save_key},
                                        {"is_in_environment", is_in_environment},
                                        {NULL, NULL}};

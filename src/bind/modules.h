@@ -130,6 +130,9 @@ void pattern_open(lua_State *L);
  *   rows() -> list of {url, requests, failures, latency, left}; left: seconds of its quarantine */
 void pool_open(lua_State *L);
 
+/* task.c: spawn, gather, sleep, clock, now; tasks have the methods join, cancel, status. */
+void task_open(lua_State *L);
+
 /* qr.c; both raise usage for a text that no code can hold:
  *   rows(text) -> list of texts, a row of modules each, margin included: "1" is dark, "0" light
  *   png(text, scale) -> the bytes of a picture, scale in pixels a module */
@@ -150,6 +153,7 @@ void tally_open(lua_State *L);
  *   read(prompt): reads the key from standard input, at a terminal without an echo; the run uses it
  *     in place of any other
  *   save(path): writes the key that the run uses into a file that only this user can read
+ *   scrub(text) -> the text, without the API key
  *   is_in_environment() -> whether the environment has a key; before the first request */
 void login_open(lua_State *L);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bind/error.h"
+#include "bind/push.h"
 
 static const char metatable_key; /* its address names the metatable in the registry */
 
@@ -324,8 +325,7 @@ static void make_metatable(lua_State *L)
   luaL_newlib(L, operators);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
-  lua_pushliteral(L, "money");
-  lua_setfield(L, -2, "__name");
+  set_text(L, "__name", "money");
   lua_pushliteral(L, "money"); /* operators are every script's; none may replace them */
   lua_setfield(L, -2, "__metatable");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);

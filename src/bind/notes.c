@@ -3,12 +3,11 @@
 #include "store/notes.h"
 
 #include <lauxlib.h>
-#include <stddef.h>
 
 #include "bind/args.h"
 #include "bind/engine.h"
 #include "bind/error.h"
-#include "bind/sched/wait.h"
+#include "bind/wait_job.h"
 
 #define TYPE "proxylua.notes"
 #define PAGE 500
@@ -17,16 +16,13 @@
 
 /* What is under way; lies on the waiting thread's stack, above the texts that its jobs borrow. */
 struct look {
-  struct wait wait;
+  struct wait_job wait;
   struct engine *engine;
-  struct error err;
   struct notes_get get;
   struct notes_put put;
   struct notes_list list;
   struct notes_forget forget;
 };
-
-#define LOOK_OF(job, field) ((struct look *)((char *)(job)-offsetof(struct look, field)))
 
 static int collect(lua_State *L)
 {
@@ -40,23 +36,16 @@ static struct look *push_look(lua_State *L)
 {
   struct engine *engine = engine_use_store(L);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 2);
-  *look = (struct look){.wait = {.cancel = wait_outlast}, .engine = engine, .err = ERROR_INIT};
+  *look = (struct look){.engine = engine};
   luaL_setmetatable(L, TYPE);
   return look;
 }
 
-static void end(struct look *look, const struct store_job *job)
-{
-  look->err = job->err;
-  wait_done(&look->wait);
-}
-
-/* Raises what the look ended with, unless it went well. */
+/* Raises the error of the job, if there is one. */
 static const struct look *check(lua_State *L, lua_KContext context)
 {
   const struct look *look = (const struct look *)context;
-  if (look->wait.cancelled) wait_raise(L, false);
-  if (look->err.kind != ERROR_NONE) error_raise(L, &look->err);
+  wait_job_check(L, &look->wait);
   return look;
 }
 
@@ -98,11 +87,6 @@ static struct note *take_notes(lua_State *L, int names, int texts, size_t *count
   return notes;
 }
 
-static void on_got(struct store_job *job)
-{
-  end(LOOK_OF(job, get), job);
-}
-
 static int push_got(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
@@ -125,18 +109,13 @@ static int get(lua_State *L)
   struct look *look = push_look(L);
   size_t count;
   struct note *notes = take_notes(L, 3, 0, &count);
-  look->get = (struct notes_get){.job.done = on_got,
-                                 .owner = owner_at(L, 1, look),
+  look->get = (struct notes_get){.owner = owner_at(L, 1, look),
                                  .kind = kind,
                                  .notes = notes,
                                  .count = count};
+  wait_job_begin(&look->wait, &look->get.job);
   notes_get(look->engine->parts.store, &look->get);
-  return wait_for(L, &look->wait, push_got, (lua_KContext)look);
-}
-
-static void on_put(struct store_job *job)
-{
-  end(LOOK_OF(job, put), job);
+  return wait_job_for(L, &look->wait, push_got, look);
 }
 
 static int push_put(lua_State *L, int status, lua_KContext context)
@@ -154,19 +133,14 @@ static int put(lua_State *L)
   struct look *look = push_look(L);
   size_t count;
   const struct note *notes = take_notes(L, 3, 4, &count);
-  look->put = (struct notes_put){.job.done = on_put,
-                                 .owner = owner_at(L, 1, look),
+  look->put = (struct notes_put){.owner = owner_at(L, 1, look),
                                  .kind = kind,
                                  .notes = notes,
                                  .count = count,
                                  .only_new = lua_toboolean(L, 5)};
+  wait_job_begin(&look->wait, &look->put.job);
   notes_put(look->engine->parts.store, &look->put);
-  return wait_for(L, &look->wait, push_put, (lua_KContext)look);
-}
-
-static void on_listed(struct store_job *job)
-{
-  end(LOOK_OF(job, list), job);
+  return wait_job_for(L, &look->wait, push_put, look);
 }
 
 static int push_listed(lua_State *L, int status, lua_KContext context)
@@ -191,18 +165,13 @@ static int list(lua_State *L)
 {
   const char *kind = luaL_checkstring(L, 2), *after = luaL_checkstring(L, 3);
   struct look *look = push_look(L);
-  look->list = (struct notes_list){.job.done = on_listed,
-                                   .owner = owner_at(L, 1, look),
+  look->list = (struct notes_list){.owner = owner_at(L, 1, look),
                                    .kind = kind,
                                    .after = after,
                                    .limit = PAGE};
+  wait_job_begin(&look->wait, &look->list.job);
   notes_list(look->engine->parts.store, &look->list);
-  return wait_for(L, &look->wait, push_listed, (lua_KContext)look);
-}
-
-static void on_forgotten(struct store_job *job)
-{
-  end(LOOK_OF(job, forget), job);
+  return wait_job_for(L, &look->wait, push_listed, look);
 }
 
 static int push_forgotten(lua_State *L, int status, lua_KContext context)
@@ -218,12 +187,12 @@ static int forget(lua_State *L)
   lua_Number age = luaL_checknumber(L, 3);
   luaL_argcheck(L, age >= 0 && age <= MAX_AGE, 3, "no age in seconds");
   struct look *look = push_look(L);
-  look->forget = (struct notes_forget){.job.done = on_forgotten,
-                                       .owner = owner_at(L, 1, look),
+  look->forget = (struct notes_forget){.owner = owner_at(L, 1, look),
                                        .kind = kind,
                                        .age = (int64_t)(age * 1e6)};
+  wait_job_begin(&look->wait, &look->forget.job);
   notes_forget(look->engine->parts.store, &look->forget);
-  return wait_for(L, &look->wait, push_forgotten, (lua_KContext)look);
+  return wait_job_for(L, &look->wait, push_forgotten, look);
 }
 
 void notes_open(lua_State *L)

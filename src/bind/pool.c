@@ -5,6 +5,7 @@
 
 #include "bind/error.h"
 #include "bind/modules.h"
+#include "bind/push.h"
 #include "net/loop.h"
 
 #define POOL "proxylua.pool"
@@ -104,19 +105,14 @@ static void push_row(void *arg, const struct pool_row *row)
   struct rows *rows = arg;
   lua_State *L = rows->L;
   lua_createtable(L, 0, 5);
-  lua_pushstring(L, row->url);
-  lua_setfield(L, -2, "url");
-  lua_pushinteger(L, (lua_Integer)row->requests);
-  lua_setfield(L, -2, "requests");
-  lua_pushinteger(L, (lua_Integer)row->failures);
-  lua_setfield(L, -2, "failures");
+  set_text(L, "url", row->url);
+  set_integer(L, "requests", (lua_Integer)row->requests);
+  set_integer(L, "failures", (lua_Integer)row->failures);
   if (row->latency >= 0) {
-    lua_pushnumber(L, row->latency);
-    lua_setfield(L, -2, "latency");
+    set_number(L, "latency", row->latency);
   }
   if (row->until > rows->now) {
-    lua_pushnumber(L, row->until - rows->now);
-    lua_setfield(L, -2, "left");
+    set_number(L, "left", row->until - rows->now);
   }
   lua_rawseti(L, -2, ++rows->count);
 }

@@ -8,6 +8,7 @@
 #include "bind/embedded.h"
 #include "bind/error.h"
 #include "bind/json.h"
+#include "bind/push.h"
 #include "bind/runtime.h"
 #include "sandbox/sandbox.h"
 
@@ -97,14 +98,13 @@ static int get_place(lua_State *L)
   set_url(L, "url", port, "/api/v1");
   set_url(L, "admin_url", port, "/_sandbox");
   set_url(L, "trace_url", port, "/_sandbox/trace");
-  lua_pushstring(L, sandbox_key(sandbox));
-  lua_setfield(L, -2, "key");
+  set_text(L, "key", sandbox_key(sandbox));
   return 1;
 }
 
 static int start_sandbox(lua_State *L)
 {
-  runtime_check_process(L);
+  sched_check_process(L);
   struct runtime *runtime = runtime_of(L);
   struct error err = ERROR_INIT;
   if (runtime->sandbox) error_usage(L, "a sandbox runs already: stop it first");

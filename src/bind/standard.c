@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include "base/streams.h"
-#include "bind/engine.h"
 #include "bind/modules.h"
+#include "bind/program.h"
 #include "bind/runtime.h"
+#include "bind/sched/task.h"
 #include "bind/system.h"
 
 static int print_checked(lua_State *L)
@@ -57,7 +58,7 @@ static void on_warning(void *arg, const char *text, int continues)
     if (strcmp(text, "@on") == 0) warnings->on = true;
     if (strcmp(text, "@off") == 0) warnings->on = false;
   } else if (warnings->on) {
-    if (runtime->engine) countdown_hide(&runtime->engine->countdown);
+    sched_before_code(&runtime->sched);
     fprintf(stderr, "%s%s%s", begins ? "Lua warning: " : "", text, continues ? "" : "\n");
   }
 }
@@ -66,10 +67,10 @@ static void on_warning(void *arg, const char *text, int continues)
  * tasks that wait below it on the C stack. None of them runs again. */
 static void close_running(lua_State *L, struct runtime *runtime)
 {
-  if (runtime->tasks.current && runtime->tasks.current->thread != L) lua_resetthread(L);
-  if (runtime->tasks.current) lua_resetthread(runtime->tasks.current->thread);
-  for (struct task *task = runtime->tasks.all; task; task = task->next)
-    if (task != runtime->tasks.current && task->state == TASK_RUNNING)
+  if (runtime->sched.current && runtime->sched.current->thread != L) lua_resetthread(L);
+  if (runtime->sched.current) lua_resetthread(runtime->sched.current->thread);
+  for (struct task *task = runtime->sched.all; task; task = task->next)
+    if (task != runtime->sched.current && task->state == TASK_RUNNING)
       lua_resetthread(task->thread);
 }
 
@@ -83,10 +84,10 @@ static int exit_process(lua_State *L)
     alarm(0);
     signal(SIGINT, SIG_DFL); /* the runtime is about to go */
     signal(SIGTERM, SIG_DFL);
-    if (!runtime_is_forked(runtime)) task_end_others(runtime);
+    if (!sched_is_forked(&runtime->sched)) task_end_others(&runtime->sched);
     close_running(L, runtime);
   }
-  program_end_fork(runtime, code);
+  runtime_end_fork(runtime, code);
   if (closing) runtime_close(runtime);
   exit(streams_finish(code, error_exit_code(ERROR_STORE)));
 }

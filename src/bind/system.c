@@ -19,6 +19,7 @@
 #include "bind/args.h"
 #include "bind/embedded.h"
 #include "bind/error.h"
+#include "bind/push.h"
 #include "bind/runtime.h"
 
 #define DESCRIPTOR "proxylua.descriptor"
@@ -233,12 +234,9 @@ static int status(lua_State *L)
   const char *path = path_check(L, 1);
   if (stat(path, &there) != 0) return 0;
   lua_createtable(L, 0, 3);
-  lua_pushinteger(L, there.st_mode & 07777);
-  lua_setfield(L, -2, "mode");
-  lua_pushboolean(L, there.st_uid == geteuid() || there.st_uid == 0);
-  lua_setfield(L, -2, "own");
-  lua_pushboolean(L, access(path, W_OK) == 0);
-  lua_setfield(L, -2, "writable");
+  set_integer(L, "mode", there.st_mode & 07777);
+  set_flag(L, "own", there.st_uid == geteuid() || there.st_uid == 0);
+  set_flag(L, "writable", access(path, W_OK) == 0);
   return 1;
 }
 

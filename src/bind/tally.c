@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bind/modules.h"
+#include "bind/push.h"
 
 #define NAME "proxylua.tally"
 #define FIRST_CAPACITY 256  /* entries; a power of two */
@@ -174,8 +175,7 @@ void tally_open(lua_State *L)
   if (luaL_newmetatable(L, NAME)) {
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
+    set_flag(L, "__metatable", 0);
     lua_pushcfunction(L, collect);
     lua_setfield(L, -2, "__gc");
   }

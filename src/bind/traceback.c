@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "bind/embedded.h"
-#include "bind/engine.h"
 #include "bind/runtime.h"
 
 enum owner { OWNER_USER, OWNER_C, OWNER_PROGRAM };
@@ -114,8 +113,7 @@ static void drop_last(lua_State *L)
 
 void traceback_push(lua_State *L)
 {
-  const struct engine *engine = runtime_of(L)->engine;
   luaL_traceback(L, L, NULL, 1);
   drop_last(L);
-  if (!engine || !engine->verbose) keep_users(L);
+  if (!runtime_of(L)->whole_tracebacks) keep_users(L);
 }

@@ -19,6 +19,7 @@ struct store_job {
   struct store_job *next;
   void (*work)(struct store_job *job, struct store_driver *driver); /* on the store's thread */
   void (*done)(struct store_job *job); /* on the loop's thread, in loop_turn or store_close */
+  void *arg;                           /* for `done` */
   struct error err;                    /* kind ERROR_NONE on success */
 };
 

@@ -91,7 +91,7 @@ function M.open(report)
 end
 
 local function is_secret(entry)
-  return core.repl.scrub(entry) ~= entry or entry:find("sk_%a+_%w+")
+  return core.login.scrub(entry) ~= entry or entry:find("sk_%a+_%w+")
 end
 
 local function write(path, entry)

@@ -22,7 +22,7 @@ Session.__index = Session
 
 function Session:note(text)
   io.stdout:flush()
-  io.stderr:write(self.screen:paint("31", core.repl.scrub(self.screen:mask(text))), "\n")
+  io.stderr:write(self.screen:paint("31", core.login.scrub(self.screen:mask(text))), "\n")
 end
 
 -- Reports the first locals that are kept, since elsewhere they would be gone.

@@ -57,7 +57,7 @@ function Screen:mask(text, name)
 end
 
 function Screen:line(text)
-  io.stdout:write(core.repl.scrub(self.reveal and text or passwords.hide(text)), "\n")
+  io.stdout:write(core.login.scrub(self.reveal and text or passwords.hide(text)), "\n")
 end
 
 --- A note, which is not part of the shown value.

@@ -8,6 +8,7 @@
 
 #include "bind/error.h"
 #include "bind/modules.h"
+#include "bind/push.h"
 
 #define NAME "proxylua.document"
 #define CHUNK 1000                   /* entries that are handed over together */
@@ -170,8 +171,7 @@ void document_name(struct document *document, lua_State *L, const char *anchor, 
   lua_setfield(L, -2, anchor);
   lua_pop(L, 1);
   lua_getiuservalue(L, 1, SIZES);
-  lua_pushinteger(L, (lua_Integer)values);
-  lua_setfield(L, -2, anchor);
+  set_integer(L, anchor, (lua_Integer)values);
   lua_pop(L, 1);
 }
 

@@ -102,7 +102,7 @@ static int after(lua_State *L, int status, lua_KContext context)
   (void)status;
   struct run *run = (struct run *)context;
   struct error err = ERROR_INIT;
-  if (run->wait.cancelled) return wait_raise(L, run->wait.hopeless);
+  if (run->wait.cancelled) return wait_raise(L, run->wait.stuck);
   if (run->late) error_set(&err, ERROR_TIMEOUT, "the program took too long, and was ended");
   if (run->too_much)
     error_set(&err, ERROR_PROTOCOL, "the program wrote more than %zu bytes, and was ended",
@@ -148,7 +148,7 @@ static int exec(lua_State *L)
   char *words[MAX_WORDS + 1], *environment[MAX_WORDS + 1];
   struct error err = ERROR_INIT;
   const char *path = luaL_checkstring(L, 1);
-  runtime_check_process(L);
+  sched_check_process(L);
   read_words(L, 2, words);
   read_words(L, 3, environment);
   double seconds = luaL_checknumber(L, 4);
@@ -156,7 +156,7 @@ static int exec(lua_State *L)
   *run = (struct run){.wait = {.cancel = stop}, .child = CHILD_NONE};
   luaL_setmetatable(L, TYPE);
   if (!child_run(&run->child, path, words, environment, &err)) return error_raise(L, &err);
-  run->loop = runtime_of(L)->loop;
+  run->loop = runtime_of(L)->sched.loop;
   loop_hold(run->loop);
   if (begin(run, seconds)) return wait_for(L, &run->wait, after, (lua_KContext)run);
   finish(run);

@@ -21,6 +21,7 @@
 #include "bind/money.h"
 #include "bind/plugin/marshal.h"
 #include "bind/plugin/protocol.h"
+#include "bind/push.h"
 #include "bind/record/record.h"
 #include "plugin/frame.h"
 #include "plugin/jail.h"
@@ -137,10 +138,10 @@ static void push_core(lua_State *L, struct process *process)
     parts[i].open(L);
     lua_setfield(L, -2, parts[i].name);
   }
-  lua_pushliteral(L, PROXYLUA_VERSION);
-  lua_setfield(L, -2, "version");
-  lua_pushboolean(L, getenv("PROXYLUA_LUA_DIR") != NULL);
-  lua_setfield(L, -2, "is_in_folder"); /* the program's own modules, for their developers */
+  set_text(L, "version", PROXYLUA_VERSION);
+  set_flag(L, "is_in_folder",
+           getenv("PROXYLUA_LUA_DIR") !=
+               NULL); /* the program's own modules, for their developers */
 }
 
 /* Leaves a library with these of its functions alone, or without them. */

@@ -13,7 +13,7 @@
 #include "bind/plugin/marshal.h"
 #include "bind/plugin/protocol.h"
 #include "bind/runtime.h"
-#include "bind/sched/deliver.h"
+#include "bind/sched/sched.h"
 #include "bind/sched/wait.h"
 #include "net/loop.h"
 #include "plugin/frame.h"
@@ -117,7 +117,7 @@ static void explain(struct plugin *plugin, const struct child_end *end)
 
 static void finish_call(struct plugin *plugin, struct call *call)
 {
-  loop_release(plugin->runtime->loop);
+  loop_release(plugin->runtime->sched.loop);
   wait_done(&call->wait);
 }
 
@@ -132,7 +132,7 @@ static void drop_letters(struct plugin *plugin)
 
 static void release(struct plugin *plugin)
 {
-  loop_stop_reading(plugin->runtime->loop, &plugin->reader);
+  loop_stop_reading(plugin->runtime->sched.loop, &plugin->reader);
   struct child_end end = child_end(&plugin->child);
   plugin->ended = true;
   explain(plugin, &end);
@@ -149,7 +149,7 @@ static void end(struct plugin *plugin)
     finish_call(plugin, call);
   }
   plugin->calls = NULL;
-  deliver_soon(plugin->runtime, &plugin->delivery);
+  deliver_soon(&plugin->runtime->sched, &plugin->delivery);
 }
 
 /* For what no honest plugin does. */
@@ -278,7 +278,7 @@ static void flush(struct plugin *plugin);
 static void deliver(void *arg)
 {
   struct plugin *plugin = arg;
-  lua_State *main = plugin->runtime->L;
+  lua_State *main = plugin->runtime->sched.L;
   if (plugin->delivering) return;
   if (!lua_checkstack(main, 1) || !lua_checkstack(plugin->handler, 8)) return;
   plugin->delivering = true;
@@ -309,14 +309,15 @@ static bool put_letter(struct plugin *plugin, const struct message *message)
   *(plugin->letters ? &plugin->last_letter->next : &plugin->letters) = letter;
   plugin->last_letter = letter;
   if (message->kind == MESSAGE_CALL) begin_question(plugin, message);
-  deliver_soon(plugin->runtime, &plugin->delivery);
+  deliver_soon(&plugin->runtime->sched, &plugin->delivery);
   return true;
 }
 
 static void await(struct plugin *plugin, enum channel_state flushed)
 {
   if (!plugin->ended)
-    loop_await(plugin->runtime->loop, &plugin->reader, may_ask(plugin), flushed == CHANNEL_FULL);
+    loop_await(plugin->runtime->sched.loop, &plugin->reader, may_ask(plugin),
+               flushed == CHANNEL_FULL);
 }
 
 /* Passes responses to the calls that wait for them, all other messages to the scheduler. */
@@ -373,7 +374,7 @@ static void unlink_call(struct call *call)
   while (*at && *at != call) at = &(*at)->next;
   if (!*at) return;
   *at = call->next;
-  loop_release(call->plugin->runtime->loop);
+  loop_release(call->plugin->runtime->sched.loop);
 }
 
 static void stop(struct wait *wait)
@@ -453,7 +454,7 @@ static int after_call(lua_State *L, int status, lua_KContext context)
   (void)status;
   struct call *call = (struct call *)context;
   struct plugin *plugin = call->plugin;
-  if (call->wait.cancelled) return wait_raise(L, call->wait.hopeless);
+  if (call->wait.cancelled) return wait_raise(L, call->wait.stuck);
   if (!call->bytes) return raise_end(L, plugin);
   int count = value_read(L, call->bytes, call->size, NULL);
   bool failed = call->failed;
@@ -470,7 +471,7 @@ static int after_call(lua_State *L, int status, lua_KContext context)
 static int call(lua_State *L)
 {
   struct plugin *plugin = check(L);
-  runtime_check_process(L);
+  sched_check_process(L);
   if (plugin->ended) return raise_end(L, plugin);
   int last = lua_gettop(L);
   struct call *one = lua_newuserdatauv(L, sizeof *one, 0);
@@ -485,7 +486,7 @@ static int call(lua_State *L)
   if (why) return error_usage(L, "the plugin %s cannot be handed %s", plugin->name, why);
   one->next = plugin->calls;
   plugin->calls = one;
-  loop_hold(plugin->runtime->loop);
+  loop_hold(plugin->runtime->sched.loop);
   flush(plugin);
   return wait_for(L, &one->wait, after_call, (lua_KContext)one);
 }
@@ -531,7 +532,7 @@ static int collect(lua_State *L)
   struct plugin *plugin = check(L);
   if (!plugin->runtime) return 0;
   if (!plugin->ended) release(plugin);
-  deliver_forget(plugin->runtime, &plugin->delivery);
+  deliver_forget(&plugin->runtime->sched, &plugin->delivery);
   return 0;
 }
 
@@ -576,7 +577,7 @@ static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, st
   plugin->channel.socket = plugin->child.socket;
   plugin->reader =
       (struct loop_reader){.fd = plugin->child.socket, .ready = on_ready, .arg = plugin};
-  if (loop_read(plugin->runtime->loop, &plugin->reader)) return true;
+  if (loop_read(plugin->runtime->sched.loop, &plugin->reader)) return true;
   error_set(err, ERROR_INTERNAL, "cannot wait for a plugin");
   return false;
 }
@@ -586,7 +587,7 @@ static bool begin(struct plugin *plugin, lua_Integer memory, bool calls_free, st
  * on_end(why) when its process has ended. */
 static int start(lua_State *L)
 {
-  runtime_check_process(L);
+  sched_check_process(L);
   struct error err = ERROR_INIT;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);

@@ -9,6 +9,7 @@
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"
+#include "bind/push.h"
 #include "bind/record/push.h"
 
 #define DOCUMENT "proxylua.json_document"
@@ -46,11 +47,10 @@ static void push_records(lua_State *L, const struct response_content *content, b
   lua_remove(L, metatable);
 }
 
-static void set_number(lua_State *L, const char *name, int64_t value)
+static void set_known(lua_State *L, const char *name, int64_t value)
 {
   if (value < 0) return;
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
+  set_integer(L, name, value);
 }
 
 /* A record in the list that cannot be used keeps its place, and says why. */
@@ -60,12 +60,11 @@ static void push_list(lua_State *L, const struct response_content *content, bool
     push_records(L, content, mended);
   else
     push_json(L, content->value);
-  set_number(L, "page", content->page.page);
-  set_number(L, "limit", content->page.limit);
-  set_number(L, "total", content->page.total);
+  set_known(L, "page", content->page.page);
+  set_known(L, "limit", content->page.limit);
+  set_known(L, "total", content->page.total);
   if (content->page.has_more >= 0) {
-    lua_pushboolean(L, content->page.has_more > 0);
-    lua_setfield(L, -2, "has_more");
+    set_flag(L, "has_more", content->page.has_more > 0);
   }
   json_mark_list(L);
 }

@@ -16,8 +16,8 @@ bool ask_can(void)
 static void stop(struct ask *ask)
 {
   ask->charge = NULL;
-  loop_release(ask->runtime->loop);
-  if (!ask->runtime->repl) loop_stop_reading(ask->runtime->loop, &ask->reader);
+  loop_release(ask->runtime->sched.loop);
+  if (!ask->runtime->repl) loop_stop_reading(ask->runtime->sched.loop, &ask->reader);
   countdown_give_way(ask->countdown, false);
 }
 
@@ -80,12 +80,12 @@ static bool show(struct ask *ask)
   fprintf(stderr, "%s [y/N] ", ask->text.data);
   ask->first = '\0';
   ask->reader = (struct loop_reader){.fd = STDIN_FILENO, .ready = on_input, .arg = ask};
-  return loop_read(ask->runtime->loop, &ask->reader);
+  return loop_read(ask->runtime->sched.loop, &ask->reader);
 }
 
 static void put(struct ask *ask, bool written)
 {
-  loop_hold(ask->runtime->loop);
+  loop_hold(ask->runtime->sched.loop);
   countdown_give_way(ask->countdown, true);
   ask->question = (struct repl_question){.text = ask->text.data, .done = on_answer, .arg = ask};
   if (written && ask->runtime->repl)

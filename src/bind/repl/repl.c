@@ -10,12 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/secret.h"
 #include "bind/args.h"
-#include "bind/engine.h"
 #include "bind/error.h"
+#include "bind/push.h"
 #include "bind/repl/repl_private.h"
-#include "bind/sched/deliver.h"
 #include "bind/sched/task.h"
 
 static struct repl *repl_of(lua_State *L)
@@ -29,12 +27,12 @@ void repl_turn(struct repl *repl)
 {
   struct runtime *runtime = repl->runtime;
   repl->steps++;
-  deliver_turn(runtime, runtime->tasks.first_ready ? 0 : -1);
-  const struct task *last = runtime->tasks.last_ready;
-  for (const struct task *task; (task = runtime->tasks.first_ready);) {
+  deliver_turn(&runtime->sched, runtime->sched.first_ready ? 0 : -1);
+  const struct task *last = runtime->sched.last_ready;
+  for (const struct task *task; (task = runtime->sched.first_ready);) {
     repl->steps++;
-    task_step(runtime);
-    program_end_fork(runtime, 0);
+    task_step(&runtime->sched);
+    runtime_end_fork(runtime, 0);
     if (task == last) break;
   }
   repl->steps++;
@@ -79,7 +77,7 @@ static int start(lua_State *L)
   struct repl *repl = calloc(1, sizeof *repl);
   if (!repl) return luaL_error(L, "not enough memory");
   repl->runtime = runtime;
-  repl->main = runtime->tasks.current;
+  repl->main = runtime->sched.current;
   repl->reader = (struct loop_reader){.fd = STDIN_FILENO, .ready = on_input, .arg = repl};
   repl->capture.memory = -1;
   runtime->repl = repl;
@@ -101,7 +99,7 @@ void repl_close(struct repl *repl)
 
 static const char *read_input(struct repl *repl, size_t *size)
 {
-  struct loop *loop = repl->runtime->loop;
+  struct loop *loop = repl->runtime->sched.loop;
   if (!loop_read(loop, &repl->reader)) {
     repl->ended = true;
     return NULL;
@@ -217,17 +215,15 @@ static void push_task(lua_State *L, const struct task *task)
 {
   static const char *const states[] = {"ready", "running", "waiting", "done", "failed"};
   lua_createtable(L, 0, 3);
-  lua_pushinteger(L, task->serial);
-  lua_setfield(L, -2, "number");
-  lua_pushstring(L, states[task->state]);
-  lua_setfield(L, -2, "status");
+  set_integer(L, "number", task->serial);
+  set_text(L, "status", states[task->state]);
   push_place(L, task->thread);
   lua_setfield(L, -2, "place");
 }
 
 static bool is_other(const struct repl *repl, const struct task *task)
 {
-  return task != repl->main && task != repl->runtime->tasks.current && !has_ended(task);
+  return task != repl->main && task != repl->runtime->sched.current && !has_ended(task);
 }
 
 static int list_tasks(lua_State *L)
@@ -235,7 +231,7 @@ static int list_tasks(lua_State *L)
   struct repl *repl = repl_of(L);
   int count = 0;
   lua_newtable(L);
-  for (const struct task *task = repl->runtime->tasks.all; task; task = task->next) {
+  for (const struct task *task = repl->runtime->sched.all; task; task = task->next) {
     if (!is_other(repl, task)) continue;
     push_task(L, task);
     lua_rawseti(L, -2, ++count);
@@ -247,7 +243,7 @@ static int cancel(lua_State *L)
 {
   struct repl *repl = repl_of(L);
   lua_Integer number = luaL_checkinteger(L, 1);
-  struct task *task = repl->runtime->tasks.all;
+  struct task *task = repl->runtime->sched.all;
   while (task && (task->serial != number || !is_other(repl, task))) task = task->next;
   if (task) task_cancel(task);
   lua_pushboolean(L, task != NULL);
@@ -257,12 +253,12 @@ static int cancel(lua_State *L)
 static int finish(lua_State *L)
 {
   struct repl *repl = repl_of(L);
-  struct tasks *tasks = &repl->runtime->tasks;
-  for (struct task *task = tasks->all; task; task = task->next)
+  struct sched *sched = &repl->runtime->sched;
+  for (struct task *task = sched->all; task; task = task->next)
     if (is_other(repl, task)) task_cancel(task);
   repl->interrupted = 1;
   repl_insist(repl);
-  while (tasks->alive > 1) repl_turn(repl);
+  while (sched->alive > 1) repl_turn(repl);
   repl_rest(repl);
   return report_failures(L);
 }
@@ -276,21 +272,6 @@ static int is_interrupted(lua_State *L)
 static int is_ending(lua_State *L)
 {
   lua_pushboolean(L, repl_of(L)->ending);
-  return 1;
-}
-
-/* The sandbox has one of its own, beside that of the environment. */
-static int scrub(lua_State *L)
-{
-  const struct runtime *runtime = runtime_of(L);
-  size_t size;
-  const char *text = luaL_checklstring(L, 1, &size);
-  luaL_Buffer out;
-  char *copy = luaL_buffinitsize(L, &out, size + 1);
-  memcpy(copy, text, size + 1);
-  size = secret_scrub_bytes(runtime->key, copy, size);
-  if (runtime->engine) size = secret_scrub_bytes(runtime->engine->key, copy, size);
-  luaL_pushresultsize(&out, size);
   return 1;
 }
 
@@ -308,12 +289,18 @@ static int restore(lua_State *L)
 
 void repl_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"start", start},       {"read", read_line},
-                                       {"remember", remember}, {"run", run},
-                                       {"ask", repl_ask},      {"tasks", list_tasks},
-                                       {"cancel", cancel},     {"failures", report_failures},
-                                       {"scrub", scrub},       {"restore", restore},
-                                       {"finish", finish},     {"interrupted", is_interrupted},
-                                       {"ending", is_ending},  {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start},
+                                       {"read", read_line},
+                                       {"remember", remember},
+                                       {"run", run},
+                                       {"ask", repl_ask},
+                                       {"tasks", list_tasks},
+                                       {"cancel", cancel},
+                                       {"failures", report_failures},
+                                       {"restore", restore},
+                                       {"finish", finish},
+                                       {"interrupted", is_interrupted},
+                                       {"ending", is_ending},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }

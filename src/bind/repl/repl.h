@@ -21,7 +21,6 @@ struct repl;
  *   tasks() -> list of { number =, status =, place = } of all tasks but this one
  *   cancel(number) -> whether there is such a task
  *   failures(): prints those that happened so far
- *   scrub(text) -> the text, without the API key
  *   restore(): makes the terminal what it was before the line; the program is about to end
  *   finish(): cancels all other tasks and waits for their end
  *   ending() -> whether a signal has ended the session

@@ -27,7 +27,7 @@ static void show(struct repl *repl)
     if (repl->editor) el_set(repl->editor, EL_PREP_TERM, 0);
   } else {
     fflush(stdout);
-    loop_read(repl->runtime->loop, &repl->reader);
+    loop_read(repl->runtime->sched.loop, &repl->reader);
   }
   fprintf(repl->tty, "%s [y/N] ", repl->first_question->text);
   fflush(repl->tty);
@@ -36,7 +36,7 @@ static void show(struct repl *repl)
 static void leave(struct repl *repl)
 {
   if (!repl->reading) {
-    loop_stop_reading(repl->runtime->loop, &repl->reader);
+    loop_stop_reading(repl->runtime->sched.loop, &repl->reader);
     return;
   }
   if (repl->editor) el_set(repl->editor, EL_PREP_TERM, 1);

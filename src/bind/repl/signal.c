@@ -25,7 +25,7 @@ static void abort_code(lua_State *L, lua_Debug *where)
 
 static void hook(struct repl *repl)
 {
-  lua_State *running = repl->runtime->running;
+  lua_State *running = repl->runtime->sched.running;
   if (running)
     lua_sethook(running, abort_code, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
@@ -36,7 +36,7 @@ static void interrupt(struct repl *repl)
   repl_insist(repl);
   if (!repl->statement) return;
   repl->statement->cancelled = true;
-  if (repl->runtime->tasks.current == repl->statement) hook(repl);
+  if (repl->runtime->sched.current == repl->statement) hook(repl);
 }
 
 /* Lua code has met the hook by now, unless it is where Lua has none: in a finalizer, and in the
@@ -61,7 +61,7 @@ static void end_at_once(void)
 /* The session's own code is spared: it comes back by itself. */
 static void look_again(struct repl *repl)
 {
-  bool stuck = repl->steps == repl->seen && repl->runtime->tasks.current != repl->main;
+  bool stuck = repl->steps == repl->seen && repl->runtime->sched.current != repl->main;
   repl->seen = repl->steps;
   repl->stuck = stuck ? repl->stuck + 1 : 0;
   if (!repl->interrupted || !stuck) return;
@@ -82,7 +82,7 @@ void repl_signal(struct repl *repl, int number)
   if (number == SIGALRM) look_again(repl);
   if (number == SIGTERM || number == SIGHUP) repl->ending = 1;
   if (number == SIGINT || number == SIGTERM || number == SIGHUP) interrupt(repl);
-  loop_wake(repl->runtime->loop);
+  loop_wake(repl->runtime->sched.loop);
 }
 
 static void tick_every(suseconds_t period)

@@ -1,14 +1,9 @@
 #include "bind/sched/join.h"
 
-#include <lauxlib.h>
-
-#include "bind/runtime.h"
-#include "bind/sched/task.h"
-
 #define MAX_CHAIN 20000 /* of tasks that wait for each other, looked at for one that can go on */
 
 struct join_link {
-  struct join *gather;
+  struct join *join;
   struct task *task;
   struct join_link *next; /* in task->joiners */
 };
@@ -22,23 +17,22 @@ struct join {
 
 struct join *join_push(lua_State *L, int count)
 {
-  struct join *gather =
-      lua_newuserdatauv(L, sizeof *gather + (size_t)count * sizeof gather->links[0], 1);
-  gather->wait = (struct wait){.on_tasks = true};
-  gather->count = gather->pending = gather->failed = 0;
-  return gather;
+  struct join *join = lua_newuserdatauv(L, sizeof *join + (size_t)count * sizeof join->links[0], 1);
+  join->wait = (struct wait){.on_tasks = true};
+  join->count = join->pending = join->failed = 0;
+  return join;
 }
 
-void join_add(struct join *gather, struct task *task)
+void join_add(struct join *join, struct task *task)
 {
-  gather->links[gather->count++] = (struct join_link){.gather = gather, .task = task};
+  join->links[join->count++] = (struct join_link){.join = join, .task = task};
 }
 
 static void forget(struct wait *wait)
 {
-  struct join *gather = (struct join *)wait;
-  for (int i = 0; i < gather->count; i++) {
-    struct join_link *link = &gather->links[i], **at = &link->task->joiners;
+  struct join *join = (struct join *)wait;
+  for (int i = 0; i < join->count; i++) {
+    struct join_link *link = &join->links[i], **at = &link->task->joiners;
     while (*at && *at != link) at = &(*at)->next;
     if (*at) *at = link->next;
   }
@@ -54,77 +48,77 @@ static bool can_progress(struct task *task, unsigned search, int depth)
   if (task->state == TASK_READY) return true;
   if (task->state == TASK_DONE || task->state == TASK_FAILED || !task->waiting) return false;
   if (!task->waiting->on_tasks) return task->state == TASK_WAITING;
-  const struct join *gather = (const struct join *)task->waiting;
-  if (gather->wait.done || gather->wait.cancelled) return true;
-  for (int i = 0; i < gather->count; i++)
-    if (can_progress(gather->links[i].task, search, depth - 1)) return true;
+  const struct join *join = (const struct join *)task->waiting;
+  if (join->wait.done || join->wait.cancelled) return true;
+  for (int i = 0; i < join->count; i++)
+    if (can_progress(join->links[i].task, search, depth - 1)) return true;
   return false;
 }
 
-static bool is_hopeless(struct join *gather, struct runtime *runtime)
+static bool is_stuck(struct join *join, struct sched *sched)
 {
-  unsigned search = ++runtime->tasks.searches;
-  if (gather->wait.task) gather->wait.task->visited = search;
-  for (int i = 0; i < gather->count; i++)
-    if (can_progress(gather->links[i].task, search, MAX_CHAIN)) return false;
+  unsigned search = ++sched->searches;
+  if (join->wait.task) join->wait.task->visited = search;
+  for (int i = 0; i < join->count; i++)
+    if (can_progress(join->links[i].task, search, MAX_CHAIN)) return false;
   return true;
 }
 
-static void link_up(struct join *gather)
+static void link_up(struct join *join)
 {
-  for (int i = 0; i < gather->count; i++) {
-    struct join_link *link = &gather->links[i];
+  for (int i = 0; i < join->count; i++) {
+    struct join_link *link = &join->links[i];
     struct task *task = link->task;
-    if (task->state == TASK_FAILED && gather->failed == 0) gather->failed = i + 1;
+    if (task->state == TASK_FAILED && join->failed == 0) join->failed = i + 1;
     if (task->state == TASK_DONE || task->state == TASK_FAILED) continue;
     link->next = task->joiners;
     task->joiners = link;
-    gather->pending++;
+    join->pending++;
   }
 }
 
-int join_wait(lua_State *L, struct join *gather, lua_KFunction after)
+struct wait *join_begin(lua_State *L, struct join *join)
 {
-  struct runtime *runtime = runtime_of(L);
-  gather->wait.cancel = forget;
-  gather->wait.task = runtime->tasks.current;
-  link_up(gather);
-  if (gather->failed != 0) forget(&gather->wait);
-  if (gather->failed != 0 || gather->pending == 0)
-    gather->wait.done = true;
-  else if (is_hopeless(gather, runtime))
-    wait_give_up(&gather->wait);
-  return wait_for(L, &gather->wait, after, (lua_KContext)gather);
+  struct sched *sched = sched_of(L);
+  join->wait.cancel = forget;
+  join->wait.task = sched->current;
+  link_up(join);
+  if (join->failed != 0) forget(&join->wait);
+  if (join->failed != 0 || join->pending == 0)
+    join->wait.done = true;
+  else if (is_stuck(join, sched))
+    wait_give_up(&join->wait);
+  return &join->wait;
 }
 
-struct task *join_failed(lua_State *L, struct join *gather, int *index)
+struct task *join_failed(lua_State *L, struct join *join, int *index)
 {
-  if (gather->wait.cancelled) wait_raise(L, gather->wait.hopeless);
-  *index = gather->failed;
-  if (gather->failed == 0) return NULL;
-  struct task *task = gather->links[gather->failed - 1].task;
+  if (join->wait.cancelled) wait_raise(L, join->wait.stuck);
+  *index = join->failed;
+  if (join->failed == 0) return NULL;
+  struct task *task = join->links[join->failed - 1].task;
   task->taken = true;
   return task;
 }
 
-static void tell(struct join_link *link)
+static void end_link(struct join_link *link)
 {
-  struct join *gather = link->gather;
-  gather->pending--;
-  if (link->task->state == TASK_FAILED) gather->failed = (int)(link - gather->links) + 1;
-  if (gather->failed != 0) forget(&gather->wait);
-  if (gather->failed != 0 || gather->pending == 0)
-    wait_done(&gather->wait);
-  else if (is_hopeless(gather, link->task->runtime))
-    wait_give_up(&gather->wait);
+  struct join *join = link->join;
+  join->pending--;
+  if (link->task->state == TASK_FAILED) join->failed = (int)(link - join->links) + 1;
+  if (join->failed != 0) forget(&join->wait);
+  if (join->failed != 0 || join->pending == 0)
+    wait_done(&join->wait);
+  else if (is_stuck(join, link->task->sched))
+    wait_give_up(&join->wait);
 }
 
-void join_tell(struct task *task)
+void join_end(struct task *task)
 {
   while (task->joiners) {
     struct join_link *link = task->joiners;
     task->joiners = link->next;
     if (task->state == TASK_FAILED) task->taken = true;
-    tell(link);
+    end_link(link);
   }
 }

@@ -5,26 +5,24 @@
 
 #include <lua.h>
 
-#include "bind/sched/wait.h"
+#include "bind/sched/sched.h"
 
 struct join;
-struct task;
 
-/* Pushes a gather for `count` tasks. */
+/* Pushes a join for `count` tasks. */
 struct join *join_push(lua_State *L, int count);
 
 /* Adds the next task; at most `count` times. */
-void join_add(struct join *gather, struct task *task);
+void join_add(struct join *join, struct task *task);
 
-/* Waits for all of them or the first failure, then returns what `after` returns. Its context is the
- * struct join. */
-int join_wait(lua_State *L, struct join *gather, lua_KFunction after);
+/* Begins the wait for all of them or the first failure, for wait_for. */
+struct wait *join_begin(lua_State *L, struct join *join);
 
 /* In `after`: the first task that failed, NULL when none has. Raises when the wait was cancelled or
  * cannot end. The index of the task, from 1, goes to *index. */
-struct task *join_failed(lua_State *L, struct join *gather, int *index);
+struct task *join_failed(lua_State *L, struct join *join, int *index);
 
 /* A task has ended: wakes the tasks that wait for it. */
-void join_tell(struct task *task);
+void join_end(struct task *task);
 
 #endif

@@ -6,13 +6,12 @@
 
 #include "base/version.h"
 #include "bind/api.h"
-#include "bind/embedded.h"
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"
+#include "bind/push.h"
 #include "bind/record/record.h"
 #include "bind/repl/repl.h"
-#include "bind/sched/task.h"
 #include "bind/system.h"
 
 int core_open(lua_State *L)
@@ -56,7 +55,6 @@ int core_open(lua_State *L)
     parts[i].open(L);
     lua_setfield(L, -2, parts[i].name);
   }
-  lua_pushliteral(L, PROXYLUA_VERSION);
-  lua_setfield(L, -2, "version");
+  set_text(L, "version", PROXYLUA_VERSION);
   return 1;
 }
