@@ -158,7 +158,7 @@ local requires = {
   workflows = { "qr", "csv", "files", "log", "notify", "api", "proxies", "check", "pool",
     "gateway", "fleet", "report", "status", "alerts" },
   init = { "util", "base", "api", "workflows" },
-  help = { "util", "settings", "term" },
+  help = { "util", "settings", "term", "init" },
   ["plugin.streams"] = { "util" },
   ["plugin.guest"] = { "util", "tasks", "base", "api", "formats", "workflows", "plugin.streams" },
   ["plugin.package"] = { "util", "formats", "check", "init" },

@@ -2,12 +2,12 @@
 --   each. lua5.4 tools/reference.lua OUTPUT FILE…
 
 package.path = "lua/?.lua;" .. package.path
-local reference = require "proxylua.help.reference"
+local comments = require "proxylua.help.comments"
 
 local out = {}
 for index = 2, #arg do
   local file = assert(io.open(arg[index], "rb"))
-  for _, comment in ipairs(reference.comments(assert(file:read("a")))) do
+  for _, comment in ipairs(comments.of(assert(file:read("a")))) do
     out[#out + 1] = comment .. "\0"
   end
   assert(file:close())

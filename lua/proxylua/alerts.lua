@@ -6,6 +6,7 @@
 local check = require "proxylua.check"
 local clock = require "proxylua.util.clock"
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 local duration = require "proxylua.util.duration"
 local endpoints = require "proxylua.api.endpoints"
 local errors = require "proxylua.util.errors"
@@ -141,7 +142,7 @@ local function open_watch(params)
     account = account, alerts = core.json.array{ endless = core.json.array{} }, notes = {},
       prefixes = {},
     check_url = params.check_url, on_problem = params.on_problem,
-    name = ("%s\t%s\t"):format(params.name or "alerts", whose),
+    name = ("%s\t%s\t"):format(params.name, whose),
   }, Watch)
 end
 
@@ -243,60 +244,37 @@ local function report_new(watch, params)
   error(err, 0)
 end
 
-local known = {
-  balance = true, within = true, failing = true, check_url = true, name = true, url = true,
-    kind = true, chat = true,
-  tell = true, on_problem = true,
-}
+local alert_options = declare("px.alerts", {
+  { "balance", "money", "watch: the lowest balance that is not reported" },
+  { "within", "duration", "watch: orders that expire within this" },
+  { "failing", "percent", "watch: the highest percentage of an order's proxies that may fail",
+    below = 100 },
+  { "check_url", "string", "page to fetch through the proxies, for `failing`",
+    usual = "the setting check_url" },
+  { "url", "string", "receiver of the messages, as for px.notify" },
+  { "kind", "string", "kind of the receiver, as for px.notify" },
+  { "chat", "any", "chat of the receiver, as for px.notify", meta = "string|integer" },
+  { "tell", "function", "called with the returned list, before its new problems count as reported",
+    meta = "fun(alerts: alert[])" },
+  { "name", "string", "name of the watch, if several have the same thresholds",
+    pattern = "^[%w_.-]+$", default = "alerts",
+    expected = "a name of letters, digits, -, _ and ." },
+  { "on_problem", "function", "see px.orders.each", meta = "fun(err: error)" },
+})
 
-local function read_thresholds(params)
-  if type(params) ~= "table" then
-    names.usage("px.alerts takes its parameters as a table, got a %s", type(params))
-  end
-  names.check("px.alerts", params, known)
-  if params.name ~= nil and not (type(params.name) == "string"
-    and params.name:find("^[%w_.-]+$")) then
-    names.usage("px.alerts: name must consist of letters, digits, -, _ and ., got %s",
-      tostring(params.name))
-  end
-  if params.tell ~= nil and type(params.tell) ~= "function" then
-    names.usage("px.alerts: tell must be a function, got a %s", type(params.tell))
-  end
-  if params.on_problem ~= nil and type(params.on_problem) ~= "function" then
-    names.usage("px.alerts: on_problem must be a function, got a %s", type(params.on_problem))
-  end
-  local failing = params.failing and tonumber(params.failing)
-  if params.failing and not (failing and failing >= 0 and failing < 100) then
-    names.usage("px.alerts: failing must be a percentage from 0 to below 100, got %s",
-      tostring(params.failing))
-  end
-  local balance = params.balance
-  if balance then
-    local ok, amount = pcall(core.money, balance)
-    balance = ok and amount or names.usage("px.alerts: balance must be an amount such as 25 or "
-      .. "\"9.30\", got %s", tostring(balance))
-  end
-  local thresholds = {
-    balance = balance, failing = failing,
-    within = params.within and duration.seconds(params.within, "px.alerts: within"),
-  }
-  if not next(thresholds) then
+local function read_options(given)
+  local wanted = alert_options(given)
+  if wanted.balance == nil and wanted.within == nil and wanted.failing == nil then
     names.usage("px.alerts: nothing to watch: set balance, within or failing")
   end
-  return thresholds
+  return wanted
 end
 
 --- Checks the account, and reports each problem once: to `url` by px.notify, if there is one. A
 -- problem is reported again only after it was gone and has come back. When several processes check
 -- at the same time, one of them reports.
 -- @function px.alerts
--- @param params table: what to watch, at least one of: `balance`, the lowest balance that is not
---   reported; `within`, a duration such as "3d", to report orders that expire in it; `failing`, the
---   highest percentage of an order's proxies that may fail (0: any failure is reported), which
---   fetches `check_url` through each. How to report: `url`, `kind` and `chat` as in px.notify, or
---   `tell`, a function that is called with the returned list, before its new problems count as
---   reported. `on_problem`: see px.orders.each. `name` of the watch, if several have the same
---   thresholds ("alerts")
+-- @param params
 -- @return list of problems: tables with `kind` (balance, within, failing), `text`, and `is_new`,
 --   whether it was reported now; with `within`, its field `endless` lists the ids of active orders
 --   without an expiry date
@@ -307,13 +285,13 @@ end
 -- end
 --   --> balance  true
 -- print(px.alerts{ balance = 1000000 }[1].is_new)  --> false
-function M.look(params)
-  local thresholds = read_thresholds(params)
+function M.look(given)
+  local params = read_options(given)
   -- A wrong URL is reported now, not months later with the first message.
   if params.url then notify.prepare(message("no problems found", params)) end
   local watch = open_watch(params)
   for _, kind in ipairs{ "balance", "within", "failing" } do
-    if thresholds[kind] then look_for(watch, kind, thresholds[kind]) end
+    if params[kind] then look_for(watch, kind, params[kind]) end
   end
   forget_what_passed(watch)
   report_new(watch, params)

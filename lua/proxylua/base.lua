@@ -1,6 +1,7 @@
 -- The functions of px that need neither the API nor files: the same in scripts and in plugins.
 
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 local duration = require "proxylua.util.duration"
 local errors = require "proxylua.util.errors"
 local names = require "proxylua.util.names"
@@ -21,13 +22,29 @@ local function sha256(text)
   return core.digest.sha256(text)
 end
 
+local encode_options = declare("px.json.encode", {
+  { "indent", "integer", "blanks a level; 0: all on one line", min = 0, max = 16, default = 0 },
+  { "bytes", "choice", "escape writes bytes that are not UTF-8 as \\udc80 to \\udcff instead of "
+    .. "refusing them", values = { "escape" } },
+})
+
+local function json()
+  local encode, decode, array = core.json.encode, core.json.decode, core.json.array
+  return {
+    encode = function(value, options) return encode(value, options and encode_options(options)) end,
+    decode = function(text) return decode(text) end,
+    array = function(list) return array(list) end,
+    null = core.json.null,
+  }
+end
+
 --- A new table of them, for the fields that px adds.
 return function()
   return {
-    version = core.version, money = core.money, json = core.json, try = errors.try,
-    error = errors.error, time = time.time, date = time.date, duration = duration.duration,
-    spawn = tasks.spawn, sleep = tasks.sleep, all = tasks.all, map = tasks.map,
-    timeout = tasks.timeout, every = tasks.every, retry = retry.retry,
-    url = url, sha256 = sha256,
+    version = core.version, money = core.money, json = json(), try = errors.try,
+    error = errors.functions(), time = time.time, date = time.date, duration = duration.duration,
+    spawn = tasks.spawn, sleep = function(seconds) return core.task.sleep(seconds) end,
+    all = tasks.all, map = tasks.map, timeout = tasks.timeout, every = tasks.every,
+    retry = retry.retry, url = url, sha256 = sha256,
   }
 end

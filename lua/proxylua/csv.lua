@@ -5,24 +5,26 @@ local core = require "proxylua.core"
 local csv = require "proxylua.util.csv"
 local lines = require "proxylua.util.lines"
 local names = require "proxylua.util.names"
+local declare = require("proxylua.util.options").declare
 
 local M = {}
 
-local delimiters = { [","] = true, [";"] = true, ["|"] = true, ["\t"] = true }
+local delimiter_row = { "delimiter", {
+  read = function(value) return type(value) == "string" and value:match("^[,;|\t]$") or nil end,
+  expected = "a comma, a semicolon, a bar or a tab", doc = "string", meta = '","|";"|"|"|"\\t"',
+}, "a comma, a semicolon, a bar or a tab", default = ",", usual = '","' }
 
-local function check(caller, options, known)
-  if options == nil then options = {} end
-  if type(options) ~= "table" then
-    names.usage("%s takes its options as a table, got a %s", caller, type(options))
-  end
-  names.check(caller, options, known)
-  local delimiter = options.delimiter or ","
-  if not delimiters[delimiter] then
-    names.usage("%s: delimiter must be a comma, a semicolon, a bar or a tab, got %s", caller,
-      tostring(delimiter))
-  end
-  return options, delimiter
-end
+local read_options = declare("px.csv.read", {
+  delimiter_row,
+  { "heading", "boolean", "false if the first row is data too", default = true },
+})
+
+local write_options = declare("px.csv.write", {
+  { "columns", "table", "list of the names of the fields, which become the heading; without it, "
+    .. "each row is a list, and there is no heading", usual = "the field `columns` of the list, as "
+    .. "px.csv.read returns it", meta = "string[]", expected = "a list of names" },
+  delimiter_row,
+})
 
 -- A reader of the lines of a text, and a function that returns the fields of the next row.
 local function rows_of(text, delimiter)
@@ -69,22 +71,21 @@ end
 -- unless it is quoted, and so are empty lines. A row may have 64 KiB.
 -- @function px.csv.read
 -- @param text string
--- @param options table, may be left out: `delimiter`, "," (default), ";", "|" or a tab;
---   `heading=false` if the first row is data too
+-- @param options
 -- @return list of records, tables of the values by the names in the heading; its field `columns` is
 --   the list of these names. With `heading=false` a list of lists
 -- @raise usage, with the line, for a text that is not CSV; for a row that has more or fewer fields
 --   than the heading
 -- @usage local rows = px.csv.read('name,note\nus,"two, in words"\n')
 -- print(rows[1].name, rows[1].note, #rows.columns)  --> us  two, in words  2
-function M.read(text, options)
-  local given, delimiter = check("px.csv.read", options, { delimiter = true, heading = true })
+function M.read(text, given)
+  local wanted = read_options(given)
   if type(text) ~= "string" then
     names.usage("px.csv.read takes a text, got a %s; read files with px.files.read", type(text))
   end
-  local reader, next_row = rows_of(text, delimiter)
+  local reader, next_row = rows_of(text, wanted.delimiter)
   local list, columns = {}, nil
-  if given.heading ~= false then
+  if wanted.heading then
     columns = next_row() or {}
     check_columns(columns)
     list.columns = columns
@@ -123,25 +124,23 @@ end
 -- @function px.csv.write
 -- @param rows list of records or of lists; their values are strings, numbers, booleans or money,
 --   and nil is an empty field
--- @param options table, may be left out: `columns`, list of the names of the fields, which become
---   the heading (default: the field `columns` of the list, as px.csv.read returns it; without both,
---   each row is a list, and there is no heading); `delimiter`, as in px.csv.read
+-- @param options
 -- @return string, with CRLF at the end of each line
 -- @raise usage
 -- @usage io.write(px.csv.write({ { id = 1, note = "a, b" } }, { columns = { "id", "note" } }))
 -- --> 1,"a, b"
-function M.write(rows, options)
-  local given, delimiter = check("px.csv.write", options, { delimiter = true, columns = true })
+function M.write(rows, given)
+  local wanted = write_options(given)
   if type(rows) ~= "table" then
     names.usage("px.csv.write takes a list of rows, got a %s", type(rows))
   end
-  local columns = given.columns or rows.columns
+  local columns = wanted.columns or rows.columns
   if columns ~= nil and (type(columns) ~= "table" or #columns == 0) then
     names.usage("px.csv.write: columns must be a list of names")
   end
-  local list = { columns and line_of(columns, 0, nil, delimiter) }
+  local list = { columns and line_of(columns, 0, nil, wanted.delimiter) }
   for number, row in ipairs(rows) do
-    list[#list + 1] = line_of(row, number, columns, delimiter)
+    list[#list + 1] = line_of(row, number, columns, wanted.delimiter)
   end
   return #list > 0 and table.concat(list, "\r\n") .. "\r\n" or ""
 end

@@ -4,6 +4,7 @@
 
 local base = require "proxylua.base"
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 local endpoints = require "proxylua.api.endpoints"
 local hooks = require "proxylua.util.hooks"
 local journal = require "proxylua.api.journal"
@@ -13,6 +14,32 @@ local pages = require "proxylua.api.pages"
 local workflows = require "proxylua.workflows"
 
 local px = base()
+
+local http_rows = {
+  { "headers", "table", "names and values", meta = "table<string, string|number>" },
+  { "query", "table", "added to the URL", meta = "table<string, string|number|boolean>" },
+  { "body", "string", "what is sent", empty = true },
+  { "json", "any", "a value that is sent as JSON, in place of `body`" },
+  { "proxy", "any", "URL, proxy record or px.pool", meta = "string|proxy|pool" },
+  { "key", "any", "for a px.pool: the same key gets the same proxy", meta = "string|number" },
+  { "timeout", "duration", "for the whole request", min = 0.001, max = 86400, default = "30s" },
+  { "redirects", "integer", "how many are followed", min = 0, max = 50, default = 10 },
+  { "max_body", "integer", "bytes of a body at most", min = 1, max = 1000000000000,
+    default = 64 << 20 },
+  { "path", "string", "file for the body" },
+}
+
+local request_options = declare("px.request", {
+  { "method", "string", "in capitals", default = "GET" },
+  { "path", "string", "below the base URL", required = true, expected = 'one such as "/orders"' },
+  { "query", "table", "added to the path", meta = "table<string, string|number|boolean>" },
+  { "json", "any", "the body" },
+  { "max_price", "money", "above 0: the most that it may cost" },
+  { "key", "string", "as for px.orders.create" },
+  { "timeout", "duration", "for the whole call, without waits for the rate limit" },
+  { "max_wait", "duration", "wait for the rate limit", usual = "no limit" },
+})
+
 px.journal = journal
 
 --- The version of the program, such as "1.2.0".
@@ -58,8 +85,7 @@ px.journal = journal
 -- object are sorted.
 -- @function px.json.encode
 -- @param value table, string, number, boolean or money
--- @param options table, may be left out: `indent`, blanks a level (0: all on one line);
---   `bytes="escape"` writes bytes that are not UTF-8 as \udc80 to \udcff instead of refusing them
+-- @param options
 -- @return string
 -- @return where the first escaped bytes are, such as "[1].note"; nil when there are none
 -- @raise usage for what JSON cannot hold
@@ -89,9 +115,7 @@ px.journal = journal
 --- Plain HTTP to any server, never with the API key.
 -- @function px.http.get
 -- @param url string
--- @param options table, may be left out: `headers` and `query` (tables), `body` (string) or `json`
---   (value), `proxy` (URL, proxy record or px.pool, then with its `key`), `timeout` in seconds
---   (30), `redirects` to follow (10), `max_body` in bytes (64 MiB), `path` of a file for the body
+-- @param options
 -- @return response: `status`, `body`, `headers` (table, names in lower case), `ok` (status 2xx),
 --   `time` and `connect_time` in seconds, and the method `json`. An error status is not
 --   raised.
@@ -105,7 +129,7 @@ px.journal = journal
 --- As px.http.get, with the method HEAD: there is no body.
 -- @function px.http.head
 -- @param url string
--- @param options table, may be left out, as px.http.get has it
+-- @param options
 -- @return response
 -- @raise network; timeout; protocol; usage
 -- @usage print(px.http.head(px.sandbox().trace_url).status)
@@ -113,7 +137,7 @@ px.journal = journal
 --- As px.http.get, with the method POST.
 -- @function px.http.post
 -- @param url string
--- @param options table, may be left out, as px.http.get has it
+-- @param options
 -- @return response
 -- @raise network; timeout; protocol; usage
 -- @usage local answer = px.http.post(px.sandbox().url .. "/orders/calc",
@@ -123,7 +147,7 @@ px.journal = journal
 --- As px.http.get, with the method PUT.
 -- @function px.http.put
 -- @param url string
--- @param options table, may be left out, as px.http.get has it
+-- @param options
 -- @return response
 -- @raise network; timeout; protocol; usage
 -- @usage print(px.http.put(px.sandbox().url .. "/none", { body = "text" }).ok)  --> false
@@ -131,7 +155,7 @@ px.journal = journal
 --- As px.http.get, with the method PATCH.
 -- @function px.http.patch
 -- @param url string
--- @param options table, may be left out, as px.http.get has it
+-- @param options
 -- @return response
 -- @raise network; timeout; protocol; usage
 -- @usage print(px.http.patch(px.sandbox().url .. "/none", { json = { name = "x" } }).ok)  --> false
@@ -139,7 +163,7 @@ px.journal = journal
 --- As px.http.get, with the method DELETE.
 -- @function px.http.delete
 -- @param url string
--- @param options table, may be left out, as px.http.get has it
+-- @param options
 -- @return response
 -- @raise network; timeout; protocol; usage
 -- @usage print(px.http.delete(px.sandbox().url .. "/none").ok)  --> false
@@ -152,27 +176,29 @@ px.journal = journal
 -- print(answer:json().success)  --> false
 px.http = {}
 for method, send in pairs(core.http) do
+  local read = declare("px.http." .. method, http_rows)
   px.http[method] = function(url, options)
     local kind = type(options) == "table" and type(options.proxy) == "table"
       and getmetatable(options.proxy)
-    if kind and kind.fetch then return kind.fetch(method, url, options) end
-    return send(url, options)
+    if kind and kind.fetch then return kind.fetch(method, url, read(options)) end
+    return send(url, options and read(options))
   end
 end
 
---- Sends any request to the API, under the same limits and rules as the endpoints.
+--- Sends any request to the API, under the same limits and rules as the endpoints. A method other
+-- than GET and HEAD needs a `max_price` unless the path belongs to an endpoint; it counts as spent
+-- unless balance and transactions show afterwards what the request cost. A path consists of
+-- letters, digits and - _ ~ . / without empty segments; a query may follow it.
 -- @function px.request
--- @param request table: `method` ("GET"), `path` below the base URL, `query` (table), `json` (the
---   body); `max_price`, above 0: the most that it may cost. It is required for all methods but GET
---   and HEAD unless the path belongs to an endpoint, and counts as spent unless balance and
---   transactions show afterwards what it cost; `key`, as for px.orders.create; `timeout` and
---   `max_wait` in seconds. A path consists of letters, digits and - _ ~ . / without empty segments;
---   a query may follow it
+-- @param request
 -- @return the decoded data of the response
 -- @raise what every call raises
 -- @usage local list = px.request{ path = "/orders", query = { status = "active" } }
 -- print(#list > 0)  --> true
-px.request = core.api.request
+function px.request(request)
+  if request == nil then names.usage("px.request takes a table, got nothing") end
+  return core.api.request(request_options(request))
+end
 
 --- The free slots of the rate limits, and when the next request may be sent: the present state of
 -- the store, for all processes that share the key. Takes no slot and does not wait.
@@ -186,14 +212,14 @@ px.request = core.api.request
 -- @raise store, when it cannot be read; config; usage; cancelled
 -- @usage local general = px.limits().general
 -- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end
-px.limits = core.api.limits
+function px.limits() return core.api.limits() end
 
 --- The addresses of the sandbox that --sandbox started.
 -- @function px.sandbox
 -- @return table: `url` and `key` of the API, `trace_url`, a page that returns the address of its
 --   client, and `admin_url`; nil without --sandbox
 -- @usage if px.sandbox() then print("not for real: " .. px.sandbox().url) end
-px.sandbox = core.sandbox.place
+function px.sandbox() return core.sandbox.place() end
 
 --- The functions of an installed plugin. It runs as a separate process, which can only compute and
 -- use the permissions that it was granted when it was installed. It starts at the first call.
@@ -220,12 +246,16 @@ for _, part in ipairs{ endpoints, pages, { orders = orders } } do
     for name, fn in pairs(functions) do px[group][name] = fn end
   end
 end
+
+local deposits = {}
 for _, name in ipairs{ "request", "wait" } do
-  px.deposits[name] = function(...) return require("proxylua.api.deposits")[name](...) end
+  deposits[name] = function() return require("proxylua.api.deposits")[name] end
 end
 
 for name, field in pairs(px) do
-  if type(field) == "table" and not getmetatable(field) then names.strict(field, "px." .. name) end
+  if type(field) == "table" and not getmetatable(field) then
+    names.strict(field, "px." .. name, name == "deposits" and deposits or nil)
+  end
 end
 
 return names.strict(px, "px", workflows)

@@ -3,13 +3,12 @@
 -- @module px.notify
 
 local core = require "proxylua.core"
-local duration = require "proxylua.util.duration"
+local declare = require("proxylua.util.options").declare
 local names = require "proxylua.util.names"
 
 local M = {}
 
 local ATTEMPTS, FIRST_PAUSE, MAX_PAUSE = 3, 0.5, 30 -- seconds between two attempts, at most
-local TIMEOUT = 30
 
 local function is_loopback(host)
   if host == "localhost" or host:find("%.localhost$") or host == "[::1]" then return true end
@@ -181,36 +180,30 @@ local function deliver(message, url, body)
   end
 end
 
-local known = { url = true, text = true, kind = true, chat = true, timeout = true }
-
-local function check(params)
-  if type(params) ~= "table" then
-    names.usage("px.notify takes its parameters as a table, got a %s", type(params))
-  end
-  names.check("px.notify", params, known)
-  if type(params.text) ~= "string" or params.text == "" or not utf8.len(params.text) then
-    names.usage("px.notify: text must be UTF-8 and not empty")
-  end
-  if params.kind ~= nil and not kinds[params.kind] then
-    names.usage("px.notify: kind must be json, slack, discord or telegram, got %s",
-      tostring(params.kind))
-  end
-  if params.chat ~= nil and type(params.chat) ~= "string" and not math.tointeger(params.chat) then
-    names.usage("px.notify: chat must be the id or the @name of a chat")
-  end
-  local timeout = duration.seconds(params.timeout or TIMEOUT, "px.notify: timeout")
-  if not (timeout >= 0.001 and timeout <= 86400) then
-    names.usage("px.notify: timeout must be from 1ms to 86400s, got %s", tostring(params.timeout))
-  end
-end
+local notify_options = declare("px.notify", {
+  { "text", "string", "the message", required = true, utf8 = true,
+    expected = "UTF-8 and not empty" },
+  { "url", "string", "receiver, https or loopback", empty = true, usual = "what the environment "
+    .. "has in PROXYLUA_NOTIFY_URL" },
+  { "kind", "choice", "kind of the receiver", values = { "json", "slack", "discord", "telegram" },
+    usual = "by the host of the URL" },
+  { "chat", {
+    read = function(value)
+      return (type(value) == "string" or math.tointeger(value)) and value or nil
+    end, expected = "the id or the @name of a chat", doc = "string or integer",
+    meta = "string|integer",
+  }, "chat of Telegram, or `?chat_id=` in the URL, which is https://api.telegram.org/bot and the "
+    .. "bot's token" },
+  { "timeout", "duration", "for an attempt", min = 0.001, max = 86400, default = "30s" },
+})
 
 --- Checks a message completely, and sends nothing.
 -- @param params as for px.notify
 -- @return kind
 -- @return message; the URL and the body to send
 -- @raise usage
-function M.prepare(params)
-  check(params)
+function M.prepare(given)
+  local params = notify_options(given)
   local url = params.url or os.getenv("PROXYLUA_NOTIFY_URL")
   if url == nil or url == "" then
     names.usage("px.notify: url is missing; pass it, or set PROXYLUA_NOTIFY_URL")
@@ -218,7 +211,7 @@ function M.prepare(params)
   local place, _, rest = take_apart(url)
   local message = {
     url = url, place = place, rest = rest, text = params.text, chat = params.chat,
-      timeout = duration.seconds(params.timeout or TIMEOUT, "px.notify: timeout"),
+      timeout = params.timeout,
   }
   local kind = params.kind or M.kind_of(url)
   return kind, message, kinds[kind](message)
@@ -229,10 +222,7 @@ end
 -- up to three attempts. So a message may arrive twice if a response is lost. Errors show the host
 -- only: the rest of the URL is a secret.
 -- @function px.notify
--- @param params table: `text`; `url`, https or loopback (left out: what the environment has in
---   PROXYLUA_NOTIFY_URL); `kind`: "json", "slack", "discord" or "telegram"; `chat`, of Telegram (or
---   `?chat_id=` in the URL, which is https://api.telegram.org/bot and the bot's token); `timeout`
---   for an attempt, seconds or a duration such as "5s" (30)
+-- @param params
 -- @return the kind
 -- @raise usage; network, timeout, upstream, rate_limited; invalid, when the receiver refuses
 -- @usage local _, err = px.try(px.notify, { url = px.sandbox().url .. "/hook/s3cret",

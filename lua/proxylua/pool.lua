@@ -7,10 +7,10 @@ local address = require "proxylua.proxies.address"
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
+local declare = require("proxylua.util.options").declare
 
 local MAX_PROXIES = 3 -- proxies to try for one request
 
-local known = { strategy = true, quarantine = true }
 -- Error codes of px.http: the proxy is the cause; and no part of the request has reached the site.
 local blamed = { refused = true, resolve_proxy = true, proxy_auth = true, timeout = true }
 local unsent = { refused = true, resolve_proxy = true, proxy_auth = true, resolve = true,
@@ -171,8 +171,11 @@ function Pool:stats()
   return all
 end
 
-local strategies = { round_robin = "round_robin", random = "random",
-  least_latency = "least_latency", sticky = "round_robin" }
+local pool_options = declare("px.pool", {
+  { "strategy", "choice", "which proxy a request takes",
+    values = { "round_robin", "random", "least_latency", "sticky" }, default = "round_robin" },
+  { "quarantine", "duration", "time for which a proxy that failed is set aside", default = "5m" },
+})
 
 --- Proxies that share requests: `px.http.get(url, { proxy = pool, key = "session1" })`, and the
 -- same for all of px.http. A proxy that cannot be reached, does not respond in time or refuses its
@@ -184,26 +187,16 @@ local strategies = { round_robin = "round_robin", random = "random",
 -- microsecond, even with 100,000 proxies.
 -- @function px.pool
 -- @param proxies list, or iterator, of proxy records or URLs; duplicates count once
--- @param options table, may be left out: `strategy`, "round_robin" (default), "random",
---   "least_latency" or "sticky"; `quarantine`, a duration ("5m")
+-- @param options
 -- @return pool, with the methods next, report, add, remove and stats
 -- @raise usage
 -- @usage local pool = px.pool(proxies, { strategy = "random", quarantine = "90s" })
 -- print(px.http.get(px.sandbox().trace_url, { proxy = pool }).status)  --> 200
-local function new(proxies, options)
-  options = options or {}
-  if type(options) ~= "table" then
-    names.usage("px.pool takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.pool", options, known)
-  local strategy = options.strategy or "round_robin"
-  if not strategies[strategy] then
-    names.usage("px.pool: strategy must be round_robin, random, least_latency or sticky, got %s",
-      tostring(strategy))
-  end
-  local quarantine = duration.seconds(options.quarantine or "5m", "px.pool: quarantine")
-  local pool = setmetatable({ engine = core.pool.new(strategies[strategy], quarantine),
-    proxies = {} }, Pool)
+local function new(proxies, given)
+  local wanted = pool_options(given)
+  local strategy = wanted.strategy == "sticky" and "round_robin" or wanted.strategy
+  local pool = setmetatable({ engine = core.pool.new(strategy, wanted.quarantine), proxies = {} },
+    Pool)
   if type(proxies) == "function" then
     for proxy in proxies do pool:add(proxy) end
   elseif type(proxies) == "table" then

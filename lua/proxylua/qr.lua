@@ -2,6 +2,7 @@
 -- @module px.qr
 
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 local names = require "proxylua.util.names"
 
 local M = {}
@@ -67,26 +68,27 @@ local function add_caption(parts, text, width)
     :format(width / 2, width, size, escape(text))
 end
 
-local function check_caption(caption)
-  if caption == nil then return end
-  if type(caption) ~= "string" or not utf8.len(caption) or caption == "" or caption:find("%c") then
-    names.usage("px.qr.svg: caption must be a line of UTF-8, got %s", type(caption) == "string"
-      and "other bytes"
-      or "a " .. type(caption))
-  end
-end
+local svg_options = declare("px.qr.svg", {
+  { "caption", "string", "a line of text below the code", utf8 = true, pattern = "^%C+$",
+    expected = "a line of UTF-8" },
+})
+
+local png_options = declare("px.qr.png", {
+  { "scale", "integer", "pixels per module", min = 1, max = 64, default = 8 },
+})
 
 --- A QR code as an SVG picture.
 -- @function px.qr.svg
 -- @param text string
--- @param caption string, a line of text below the code; may be left out
+-- @param options
 -- @return string, the file
 -- @raise usage; config
--- @usage local file = px.qr.svg("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE", "USDT on TRC20")
+-- @usage local file = px.qr.svg("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE",
+--   { caption = "USDT on TRC20" })
 -- print(file:match("^<svg ") ~= nil, file:find("USDT on TRC20", 1, true) ~= nil)  --> true  true
-function M.svg(text, caption)
+function M.svg(text, options)
   check("px.qr.svg", text)
-  check_caption(caption)
+  local caption = svg_options(options).caption
   local rows = core.qr.rows(text)
   local width, height = #rows, #rows + (caption and TEXT or 0)
   local parts = { ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" '
@@ -104,18 +106,14 @@ end
 --- A QR code as a PNG picture, black and white.
 -- @function px.qr.png
 -- @param text string
--- @param scale integer from 1 to 64: pixels per module (8)
+-- @param options
 -- @return string, the file
 -- @raise usage; config
--- @usage local file = px.qr.png("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE", 4)
+-- @usage local file = px.qr.png("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE", { scale = 4 })
 -- print(file:sub(2, 4), (">I4"):unpack(file, 17))  --> PNG  148
-function M.png(text, scale)
+function M.png(text, options)
   check("px.qr.png", text)
-  scale = scale == nil and SCALE or scale
-  if not math.tointeger(scale) then
-    names.usage("px.qr.png: scale must be an integer, got %s", tostring(scale))
-  end
-  return core.qr.png(text, math.tointeger(scale))
+  return core.qr.png(text, png_options(options).scale)
 end
 
 return M

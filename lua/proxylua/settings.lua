@@ -180,10 +180,8 @@ local function check_keys(path, where, given, known)
         refuse("%s: %s%s: the configuration does not hold the key itself. Remove the line and run "
           .. "proxylua auth login, or set api_key_file", path, where, name)
       end
-      local nearest = names.nearest(tostring(name), known)
       refuse("%s: unknown setting %s%s%s", path, where, tostring(name),
-        nearest and (", did you mean %s?"):format(nearest)
-        or "; proxylua help config lists them")
+        names.hint(name, known, "%s", "; proxylua help config lists them"))
     end
   end
 end
@@ -245,9 +243,7 @@ local function refuse_profile(files, name)
   if #files == 0 then
     refuse("profile %s not found: there is no config file%s", name, path and " at " .. path or "")
   end
-  local nearest = names.nearest(name, profile_names(files))
-  refuse("%s has no profile %s%s", path, name, nearest and (", did you mean %s?"):format(nearest)
-    or "")
+  refuse("%s has no profile %s%s", path, name, names.hint(name, profile_names(files)))
 end
 
 -- The sections in which a setting is looked for, the first one first.

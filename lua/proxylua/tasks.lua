@@ -5,6 +5,7 @@
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
+local declare = require("proxylua.util.options").declare
 
 local M = {}
 
@@ -136,22 +137,18 @@ local function walk(list)
   end
 end
 
-local map_options = { concurrency = 64, results = true }
+local map_options = declare("px.map", {
+  { "concurrency", "integer", "how many run at once", min = 1, default = 64 },
+  { "results", "boolean", "false discards the results: then an iterator without an end takes "
+    .. "constant memory", default = true },
+})
 
-local function check_map(list, fn, options)
+local function check_map(list, fn)
   if type(list) ~= "table" and type(list) ~= "function" then
     names.usage("px.map takes a list or an iterator, then a function; got a %s first", type(list))
   end
   if type(fn) ~= "function" then
     names.usage("px.map takes a function for each item, got a %s", type(fn))
-  end
-  if type(options) ~= "table" then
-    names.usage("px.map takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.map", options, map_options)
-  local most = options.concurrency
-  if most ~= nil and not (math.type(most) == "integer" and most >= 1) then
-    names.usage("px.map: concurrency must be an integer of at least 1, got %s", tostring(most))
   end
 end
 
@@ -161,8 +158,7 @@ end
 -- @param list list, up to its first nil; or an iterator function, such as px.orders.each{}, which
 --   is never called twice at the same time
 -- @param fn function(item, index) whose first result is returned
--- @param options table, may be left out: `concurrency`, how many run at once (64); `results=false`
---   discards the results: then an iterator without an end takes constant memory
+-- @param options
 -- @return list of the results, in the order of the items
 -- @raise what `fn` or the iterator raised; usage; cancelled
 -- @usage local statuses = px.map(proxies, function(proxy)
@@ -170,12 +166,11 @@ end
 --   return answer and answer.status or err.kind
 -- end, { concurrency = 256 })
 -- print(table.concat(statuses, " "))  --> 200 200
-function M.map(list, fn, options)
-  options = options or map_options
-  check_map(list, fn, options)
+function M.map(list, fn, given)
+  check_map(list, fn)
+  local wanted = map_options(given)
   local take_next = type(list) == "function" and list or walk(list)
-  return run(take_next, fn, options.concurrency or map_options.concurrency, options.results ~= false
-    and {} or nil)
+  return run(take_next, fn, wanted.concurrency, wanted.results and {} or nil)
 end
 
 local function call(fn)

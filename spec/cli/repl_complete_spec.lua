@@ -93,12 +93,12 @@ describe("completion", function()
       local only = insertion("px." .. row.name:match("^[^.]+") .. ".")
       local name = row.name:match("[^.]+$")
       assert.truthy((list or only):find(name, 1, true), row.name)
-      for _, param in ipairs(row.params) do
-        if param.where ~= "path" then
+      for _, option in ipairs(require("proxylua.util.options").of_endpoint(row)) do
+        if option.where ~= "path" then
           local before = ("px.%s(%s{ "):format(row.name, row.path:find(":", 1, true) and "id, "
             or "")
           local added, all = offer(before, WIDTH)
-          assert.truthy((all or added):find(param.name, 1, true), row.name .. " " .. param.name)
+          assert.truthy((all or added):find(option[1], 1, true), row.name .. " " .. option[1])
         end
       end
     end

@@ -62,7 +62,7 @@ describe("a password of a proxy", function()
   it("is masked in exports, with any characters", function()
     open "hard"
     for _, format in ipairs{ "url", "csv", "json", "env", "clash", "gost", "sing-box" } do
-      shown(("px.export.text(id, '%s')"):format(format))
+      shown(("px.export.text(id, { format = '%s' })"):format(format))
     end
     at:run("p = px.orders.proxies(id)[1].password")
     assert.are.equal("********", at:run("p"))
@@ -77,7 +77,7 @@ describe("a password of a proxy", function()
     at:run("list = {} for p in px.proxies.read(os.getenv('HOME') .. '/proxies.txt') do list[#list "
       .. "+ 1] = p end")
     assert.are.equal("10.0.0.1:8080:me:********\n10.0.0.2:8080:me:x\n",
-      at:run("px.export.text(list, 'txt')"))
+      at:run("px.export.text(list, { format = 'txt' })"))
     at:run(":reveal")
     assert.are.equal("secret1", at:run("list[1].password"))
   end)

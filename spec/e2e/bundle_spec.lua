@@ -447,7 +447,7 @@ describe("a bundle with a plugin", function()
     local server = servers.start{ ["/former.plx"] =
       servers.ok(program.read(home.path .. "/former.plx")) }
     write(home.path .. "/b.lua",
-      "print(require 'proxylua'.export.text({ '10.0.0.1:80' }, 'hosts'))")
+      "print(require 'proxylua'.export.text({ '10.0.0.1:80' }, { format = 'hosts' }))")
     for _, place in ipairs{ "former", server.url .. "/former.plx" } do
       local result = home:run("bundle", "b.lua", "--plugin", place, "-o", "out")
       assert.are.equal(0, result.code, result.err)

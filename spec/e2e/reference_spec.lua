@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local program = require "spec.support.program"
 local px = require("proxylua.util.names").load(require "proxylua")
+local comments = require "proxylua.help.comments"
 local reference = require "proxylua.help.reference"
 
 -- The names of all that a script can reach.
@@ -89,9 +90,9 @@ describe("the reference", function()
 
   it("names no table whose misspelt fields would pass in silence", function()
     local first = { id = "ord_1", url = "http://127.0.0.1:1/", key = "k", state = "placed",
-      value = 1, list = {}, what = {}, fn = print, source = "/dev/null", text = "", rows = {},
+      value = 1, list = {}, what = {}, fn = print, source = "/dev/null", text = "x", rows = {},
       proxies = {}, path = "/dev/null", format = "url",
-        write = print, report = {},
+      write = print, report = { totals = {}, by = {} },
       request = { path = "/account" }, fields = { kind = "usage", message = "x" } }
     local count = 0
     for _, entry in ipairs(reference.all()) do
@@ -122,7 +123,7 @@ describe("the reference", function()
   end)
 
   it("reads comments as they are written", function()
-    local comments = reference.comments([[
+    local list = comments.of([[
 --- None of it.
 -- @module x
 
@@ -140,13 +141,13 @@ describe("the reference", function()
 --- Not this: it is internal.
 -- @param y
 ]])
-    assert.are.equal(1, #comments)
+    assert.are.equal(1, #list)
     assert.are.same({
       name = "px.thing", is_field = false, text = "Does a thing, and well.",
       params = { { name = "name", text = "string, of the thing" } }, returns = { "one; two" },
         raises = { "usage" },
       usage = 'if px.thing("a") then\n  print(1)\nend',
-    }, reference.parse(comments[1]))
+    }, comments.parse(list[1]))
   end)
 end)
 

@@ -41,7 +41,9 @@ describe("a duration", function()
       ["px.sleep"] = function() px.sleep("1") end,
       ["px.timeout"] = function() px.timeout("1", print) end,
       ["px.every"] = function() px.every("1", print) end,
-      ["px.http: timeout"] = function() px.http.get("http://127.0.0.1:1/", { timeout = "1" }) end,
+      ["px.http.get: timeout"] = function()
+        px.http.get("http://127.0.0.1:1/", { timeout = "1" })
+      end,
       ["orders%.list: max_wait"] = function() px.orders.list{ max_wait = "1" } end,
       ["px%.orders%.wait: timeout"] = function() px.orders.wait("ord_1", { timeout = "1" }) end,
       ["px%.notify: timeout"] = function()

@@ -411,7 +411,8 @@ return { { name = "mine", type = "isp", country = "DE", quantity = 1, period = 3
       ["--within 3d --country germany"] = "a code of two letters",
       ["--within 3d --period x"] = "--period takes a number of days, got x",
         ["--within 3d --period 0"] = "got 0",
-      ["--within 3d --checked 101"] = "--checked takes a number above 0 and up to 100, got 101" } do
+      ["--within 3d --checked 101"] =
+        "--checked must be a percentage above 0 and up to 100, got 101" } do
       local arguments = { "renew" }
       for word in words:gmatch("%S+") do arguments[#arguments + 1] = word end
       local result = sandbox:run(arguments)

@@ -13,7 +13,9 @@ setup(function() folder = program.folder() end)
 teardown(function() program.remove(folder) end)
 
 local function export(list, format, options)
-  return px.export.text(list, format, options)
+  local all = { format = format }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return px.export.text(list, all)
 end
 
 local function shell(command)

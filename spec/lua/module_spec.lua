@@ -43,7 +43,7 @@ describe("px", function()
       type, next, select, error, pcall, table, string, io, os = "isp", 1, 2, 3, 4, {}, {}, {}, {}
       setmetatable(_G, { __index = function(_, name) px.error.raise{ kind = "usage", message = name } end })
       for order in px.orders.each{ type = type } do print(order.id) end
-      print(px.export.text({ "http://a:b@c.x:1" }, "txt"), px.try(px.orders.get, "x"))
+      print(px.export.text({ "http://a:b@c.x:1" }, { format = "txt" }), px.try(px.orders.get, "x"))
     ]] }
     assert.are.equal("", result.err)
     assert.matches("^c%.x:1:a:b\n\tnil\tnot_found: ", result.out)

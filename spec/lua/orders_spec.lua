@@ -186,7 +186,7 @@ describe("px.orders.wait", function()
     ]]
     assert.has.match("options as a table", messages[1])
     assert.has.match('no option "timeot", did you mean timeout', messages[2])
-    assert.has.match("interval must be above 0", messages[3])
+    assert.has.match("interval must be a duration above 0", messages[3])
     assert.has.match("takes id first, got a table", messages[4])
     assert.has.match("id is missing", messages[5])
   end)

@@ -255,11 +255,11 @@ describe("iterators over pages", function()
 
   it("refuse a value that is not a table, and unknown parameters, before a request", function()
     local messages = eval_with({ "[]" }, [[
-      return { select(2, pcall(px.orders.each, "active")).message, select(2, pcall(px.orders.each{ stauts = "x" })).message }
+      return { select(2, pcall(px.orders.each, "active")).message, select(2, pcall(px.orders.each, { stauts = "x" })).message }
     ]])
     assert.has.match(
-      "px.orders.each takes the parameters of px.orders.list as a table, got a string", messages[1])
-    assert.has.match('no parameter "stauts", did you mean "status"', messages[2])
+      "px.orders.each takes its options as a table, got a string", messages[1])
+    assert.has.match('no option "stauts", did you mean status', messages[2])
     assert.are.equal(0, #queries())
   end)
 end)

@@ -147,7 +147,7 @@ describe("files of a plugin", function()
     local text = program.read(folder .. "/writable/clash.yaml")
     assert.matches("10.0.0.2", text, 1, true)
     assert.are.equal(text,
-      plugin:call("run", "return px.export.text(px.proxies.read(...), 'clash')",
+      plugin:call("run", "return px.export.text(px.proxies.read(...), { format = 'clash' })",
       folder .. "/granted/list.txt"))
     assert.are.equal("forbidden", refusal(plugin, "return px.export.file({ '10.0.0.1:80' }, ...)",
       folder .. "/x").kind)
@@ -201,7 +201,8 @@ describe("files of a plugin", function()
         return { try = function()
           for name in ("]] .. names .. [["):gmatch("%S+") do
             for _, what in ipairs{ "read", "write" } do
-              local _, err = px.try(px.files[what], "]] .. home.path .. [[/" .. name, "changed")
+              local _, err = px.try(px.files[what], "]] .. home.path .. [[/" .. name,
+                what == "write" and "changed" or nil)
               print(name, what, err and err.kind or "done")
             end
           end
@@ -227,7 +228,7 @@ describe("files of a plugin", function()
           return { try = function()
             for name in (%q):gmatch("%%S+") do
               for _, what in ipairs{ "read", "write" } do
-                local _, err = px.try(px.files[what], %q .. name, "changed")
+                local _, err = px.try(px.files[what], %q .. name, what == "write" and "x" or nil)
                 print(name, what, err and err.kind or "done")
               end
             end

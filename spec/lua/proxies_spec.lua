@@ -55,8 +55,8 @@ describe("px.proxies.parse", function()
   end
 
   it("uses the given protocol when the text has none", function()
-    assert.equal("socks5h", proxies.parse("h.x:1", "socks5h").protocol)
-    assert.equal("http", proxies.parse("http://h.x:1", "socks5h").protocol)
+    assert.equal("socks5h", proxies.parse("h.x:1", { protocol = "socks5h" }).protocol)
+    assert.equal("http", proxies.parse("http://h.x:1", { protocol = "socks5h" }).protocol)
   end)
 
   it("reads back any credentials from a URL", function()

@@ -57,8 +57,9 @@ describe("a QR code", function()
       assert.are.equal((#rows + 1) // 2, lines)
       assert.are.equal(lines, select(2, shown:gsub("\n", "")))
       assert.are.same(rows, table.move(codes.of_text(plain, columns), 1, columns, 1, {}))
-      assert.are.same(rows, codes.of_svg(px.qr.svg(text, "of <any> & 'kind'")))
-      assert.are.same(rows, codes.of_png(px.qr.png(text, at), at))
+      assert.are.same(rows, codes.of_svg(px.qr.svg(text,
+        { caption = "of <any> & 'kind'" })))
+      assert.are.same(rows, codes.of_png(px.qr.png(text, { scale = at }), at))
     end
   end)
 
@@ -82,11 +83,11 @@ describe("a QR code", function()
     assert.has.match("NUL", refused("usage", px.qr.svg, "a\0b"))
     assert.has.match("text", refused("usage", px.qr.png, ""))
     assert.has.match("text", refused("usage", px.qr.text))
-    assert.has.match("1 to 64", refused("usage", px.qr.png, "x", 65))
-    assert.has.match("1 to 64", refused("usage", px.qr.png, "x", 0))
-    assert.has.match("integer", refused("usage", px.qr.png, "x", 1.5))
+    assert.has.match("1 to 64", refused("usage", px.qr.png, "x", { scale = 65 }))
+    assert.has.match("1 to 64", refused("usage", px.qr.png, "x", { scale = 0 }))
+    assert.has.match("integer", refused("usage", px.qr.png, "x", { scale = 1.5 }))
     for _, caption in ipairs{ "", "a\nb", "\xFF", 5 } do
-      refused("usage", px.qr.svg, "x", caption)
+      refused("usage", px.qr.svg, "x", { caption = caption })
     end
     assert.are.equal(177 + 8, #core.qr.rows(("x"):rep(2331)))
   end)
@@ -131,8 +132,8 @@ if os.getenv("DEPOSIT_LONG") then
       local list, paths = texts(40, 90), {}
       for at, text in ipairs(list) do
         local base = ("%s/%02d"):format(folder, at)
-        program.write(base .. ".png", px.qr.png(text, 2 + at % 8))
-        program.write(base .. ".svg", px.qr.svg(text, "USDT on TRC20"))
+        program.write(base .. ".png", px.qr.png(text, { scale = 2 + at % 8 }))
+        program.write(base .. ".svg", px.qr.svg(text, { caption = "USDT on TRC20" }))
         local shown, columns = px.qr.text(text)
         program.write(base .. ".pbm",
           codes.picture(codes.of_text(shown:gsub("\27%[[%d;]*m", ""), columns)))

@@ -248,7 +248,7 @@ describe("a report", function()
       { "build", 1, "as a table" },
       { "build", { since = "x" }, "since takes a date" },
         { "build", { orders = 1 }, "orders must be a path" },
-      { "build", { orders = {}, balance = "much" }, "much" },
+      { "build", { orders = {}, balance = "much" }, "balance must be an amount" },
       { "build", { now = "x" }, "now must be a number" },
         { "build", { progress = 1 }, "progress must be a function" } } do
       local _, err = px.try(px.report[case[1]], case[2])
@@ -260,11 +260,11 @@ describe("a report", function()
       assert.has.match("px.report." .. name .. " takes a report of px.report.build, got a nil",
         err.message, 1, true)
     end
-    for _, case in ipairs{ { { width = "x" }, "width must be a number" },
+    for _, case in ipairs{ { { width = "x" }, "width must be an integer" },
       { { colour = true }, "did you mean color" },
       { 1, "as a table" } }
     do
-      local _, err = px.try(px.report.text, {}, case[1])
+      local _, err = px.try(px.report.text, { totals = {}, by = {} }, case[1])
       assert.equal("usage", err.kind)
       assert.has.match(case[2], err.message)
     end

@@ -49,7 +49,8 @@ int core_open(lua_State *L)
                {"quote", quote_open},
                {"document", document_module_open},
                {"decode", decode_open},
-               {"tally", tally_open}};
+               {"tally", tally_open},
+               {"arity", arity_open}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i].open(L);

@@ -266,11 +266,23 @@ static int raise(lua_State *L)
   return lua_error(L);
 }
 
+/* kinds(): the list of their names. */
+static int list_kinds(lua_State *L)
+{
+  lua_createtable(L, ERROR_KIND_COUNT - 1, 0);
+  for (int kind = ERROR_NONE + 1; kind < ERROR_KIND_COUNT; kind++) {
+    lua_pushstring(L, error_kind_name((enum error_kind)kind));
+    lua_rawseti(L, -2, kind - ERROR_NONE);
+  }
+  return 1;
+}
+
 void error_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"new", new_error},
                                        {"is", is_error},
                                        {"raise", raise},
+                                       {"kinds", list_kinds},
                                        {NULL, NULL}};
   lua_createtable(L, 0, 2);
   lua_pushcfunction(L, to_string);

@@ -148,6 +148,7 @@ void sandbox_open(lua_State *L);
 
 /* tally.c: a function that returns a new tally of the records of a list; see there. */
 void tally_open(lua_State *L);
+void arity_open(lua_State *L);
 
 /* login.c: the API key of `proxylua auth`, which Lua never sees.
  *   read(prompt): reads the key from standard input, at a terminal without an echo; the run uses it

@@ -7,6 +7,7 @@ local duration = require "proxylua.util.duration"
 local endpoints = require("proxylua.api.endpoints").deposits
 local errors = require "proxylua.util.errors"
 local names = require "proxylua.util.names"
+local declare = require("proxylua.util.options").declare
 local notes = require "proxylua.api.notes"
 local qr = require "proxylua.qr"
 
@@ -18,10 +19,6 @@ local documented = { USDT = { "ERC20", "TRC20" } }
 
 -- The requested network by address: a server may not report the network of an address later.
 local ASKED, OF_API = "deposit", { api = true }
-
--- seconds between two readings of the balance: a deposit takes minutes, and other calls need the
--- rate limit
-local INTERVAL = 15
 
 -- The spelling of the API, if known: "usdt" -> "USDT".
 local function spell(word, known)
@@ -182,24 +179,13 @@ local function find_or_create(currency, network)
   }
 end
 
-local known = { currency = true, network = true, png = true, svg = true }
-
-local function check_params(params)
-  if type(params) ~= "table" then
-    names.usage("px.deposits.request takes its parameters as a table, got a %s; write "
-      .. "px.deposits.request{ currency = \"USDT\", network = \"TRC20\" }", type(params))
-  end
-  names.check("px.deposits.request", params, known)
-  if params.currency == nil then
-    names.usage("px.deposits.request: currency is missing; expected a coin such as USDT")
-  end
-  for name, value in pairs(params) do
-    if type(value) ~= "string" or value == "" then
-      names.usage("px.deposits.request: %s must be a text, got %s", name,
-        value == "" and "an empty one" or "a " .. type(value))
-    end
-  end
-end
+local request_options = declare("px.deposits.request", {
+  { "currency", "string", "the coin, such as USDT", required = true,
+    expected = "a coin such as USDT" },
+  { "network", "string", "its network, such as TRC20" },
+  { "png", "string", "file for a QR code of the address, written completely or not at all" },
+  { "svg", "string", "the same as SVG, with coin and network below the code" },
+})
 
 --- A name such as "USDT on TRC20".
 -- @param deposit as px.deposits.request returns it
@@ -211,9 +197,7 @@ end
 --- The address for deposits of a coin: the account's newest one, or a new one. A coin that exists
 -- on several networks needs the network's name.
 -- @function px.deposits.request
--- @param params table: `currency`, such as "USDT"; `network`, such as "TRC20"; `png` and `svg`:
---   files for a QR code of the address, each written completely or not at all; the SVG has coin and
---   network below the code
+-- @param params
 -- @return table: `currency`, `network`, `address`, `is_new`, `networks` (those known to support the
 --   coin), and `warning`, a text if the network matters
 -- @raise usage if `network` is required and missing; config if libqrencode is not installed; the
@@ -223,38 +207,26 @@ end
 -- print(deposit.warning:match("^[^:]+"))  --> send USDT on TRC20 only
 -- local again = px.deposits.request{ currency = "USDT", network = "TRC20" }
 -- print(again.address == deposit.address)  --> true
-function M.request(params)
-  check_params(params)
+function M.request(given)
+  local params = request_options(given)
   local network = params.network and spell(params.network, values_of("network"))
   local deposit = find_or_create(spell(params.currency, values_of("currency")), network)
   deposit.warning = warning_of(deposit)
   if params.png then core.system.write_file(params.png, qr.png(deposit.address)) end
   if params.svg then
-    core.system.write_file(params.svg, qr.svg(deposit.address, M.words(deposit)))
+    core.system.write_file(params.svg, qr.svg(deposit.address, { caption = M.words(deposit) }))
   end
   return deposit
 end
 
-local wait_options = { from = true, timeout = true, interval = true, look = true }
-
-local function read_options(options)
-  if type(options) ~= "table" then
-    names.usage("px.deposits.wait takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.deposits.wait", options, wait_options)
-  if options.look ~= nil and type(options.look) ~= "function" then
-    names.usage("px.deposits.wait: look must be a function, got a %s", type(options.look))
-  end
-  local interval = options.interval and duration.seconds(options.interval,
-    "px.deposits.wait: interval") or INTERVAL
-  if interval <= 0 then names.usage("px.deposits.wait: interval must be more than 0 seconds") end
-  return {
-    from = options.from and core.money(options.from), interval = interval, look = options.look
-      or function() end,
-    timeout = options.timeout and duration.seconds(options.timeout, "px.deposits.wait: timeout")
-      or math.huge,
-  }
-end
+local wait_options = declare("px.deposits.wait", {
+  { "from", "money", "the balance to begin with", usual = "the first reading" },
+  { "timeout", "duration", "longest wait", usual = "no limit" },
+  -- A deposit takes minutes, and other calls need the rate limit.
+  { "interval", "duration", "between two readings", above = 0, default = "15s" },
+  { "look", "function", "called after each reading with the balance, or with nil and the error",
+    meta = "fun(balance?: money, err?: error)" },
+})
 
 -- Temporary errors: a wait of hours meets network failures.
 local passing = { network = true, timeout = true, upstream = true, protocol = true,
@@ -285,26 +257,24 @@ end
 -- meanwhile, so a rise above the previous reading counts. A temporary failure (network, timeout,
 -- upstream) does not end the wait.
 -- @function px.deposits.wait
--- @param options table, may be left out: `from`, the balance to begin with (default: the first
---   reading); `timeout`, a duration such as "2h" (default: no limit); `interval` between two
---   readings ("15s"); `look`, a function that is called after each with the balance, or with nil
---   and the error
+-- @param options
 -- @return table: `balance`, `rise` (money)
 -- @raise timeout; usage; auth, forbidden and other permanent errors
 -- @usage local account = px.account.get()
 -- print(px.deposits.wait{ from = account.balance - 5, timeout = "2h" }.rise)  --> 5.00
-function M.wait(options)
-  local wait = read_options(options or {})
-  local last, ends = wait.from, core.task.clock() + wait.timeout
+function M.wait(given)
+  local wait = wait_options(given)
+  local look, timeout = wait.look or function() end, wait.timeout or math.huge
+  local last, ends = wait.from, core.task.clock() + timeout
   while true do
     local balance, err = look_at_balance()
-    wait.look(balance, err)
+    look(balance, err)
     if balance and last and balance > last then
       return { balance = balance, rise = balance - last }
     end
     last = balance or last
     local left = ends - core.task.clock()
-    if left <= 0 then give_up(wait.timeout) end
+    if left <= 0 then give_up(timeout) end
     core.task.sleep(math.min(wait.interval, left))
   end
 end

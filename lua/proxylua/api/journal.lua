@@ -3,49 +3,33 @@
 local core = require "proxylua.core"
 local entries = require "proxylua.api.entries"
 local names = require "proxylua.util.names"
+local declare = require("proxylua.util.options").declare
 
 local M = {}
 
 local OPEN = { "intent", "sent", "unknown" }
 
-local states = { open = OPEN }
-for _, state in ipairs{ "intent", "sent", "placed", "not_placed", "unknown" } do
-  states[state] = { state }
-end
+local state = { "state", "choice", "only entries in this state; open: the first three",
+  values = { "intent", "sent", "unknown", "placed", "not_placed", "open" } }
 
-local each_options = { state = true, prefix = true, newest = true }
-local count_options = { state = true }
-local settle_options = { order_id = true, price = true, note = true }
+local each_options = declare("px.journal.each", {
+  state,
+  { "prefix", "string", "only entries whose keys begin with this, in the order of their keys",
+    pattern = "^[^\x80-\xFF\0]+$", expected = "a text of ASCII characters" },
+  { "newest", "boolean", "true: the newest first", default = false },
+})
 
-local function check_options(caller, options, known)
-  if options == nil then return {} end
-  if type(options) ~= "table" then
-    names.usage("%s takes its options as a table, got a %s", caller, type(options))
-  end
-  names.check(caller, options, known)
-  return options
-end
+local count_options = declare("px.journal.count", { state })
 
-local function check_prefix(options)
-  local prefix = options.prefix
-  if prefix == nil then return end
-  if type(prefix) ~= "string" or prefix == "" or prefix:find("[\x80-\xFF\0]") then
-    names.usage("px.journal.each: prefix must be a text of ASCII characters, got %s",
-      type(prefix) == "string" and ("%q"):format(prefix) or "a " .. type(prefix))
-  end
-  if options.newest then
-    names.usage("px.journal.each: entries with a prefix come in the order of their keys; leave out "
-      .. "newest")
-  end
-end
+local settle_options = declare("px.journal.settle", {
+  { "order_id", "string", "placed: the order that came of it" },
+  { "price", "money", "placed: what it cost", usual = "the quote" },
+  { "note", "string", "text for the journal; for a purchase that is placed without an order_id it "
+    .. "says why" },
+})
 
 local function states_of(name)
-  if name == nil then return nil end
-  if states[name] then return states[name] end
-  local nearest = type(name) == "string" and names.nearest(name, states)
-  names.usage("the journal has no state %s%s; expected intent, sent, unknown (these three are "
-    .. "open), placed or "
-    .. "not_placed", tostring(name), nearest and (", did you mean %s?"):format(nearest) or "")
+  return name == "open" and OPEN or name and { name } or nil
 end
 
 -- The next entries are requested by the last id, or the last key.
@@ -65,18 +49,20 @@ end
 -- States: `intent` (written, not sent), `sent` (may have been sent), `unknown` (may have been
 -- bought): these are open and keep their quote reserved; `placed` and `not_placed`.
 -- @function px.journal.each
--- @param options table, may be left out: `state`, one of these or "open"; `prefix`, a text: only
---   entries whose keys begin with it, in the order of their keys; `newest`, true: the newest first
+-- @param options
 -- @return iterator function
 -- @raise usage; store
 -- @usage for entry in px.journal.each{ state = "unknown" } do
 --   print(entry.key, entry.quote, entry.created_at)
 -- end
-function M.each(options)
-  options = check_options("px.journal.each", options, each_options)
-  check_prefix(options)
-  local query = { states = states_of(options.state), prefix = options.prefix,
-    newest = options.newest }
+function M.each(given)
+  local wanted = each_options(given)
+  if wanted.prefix and wanted.newest then
+    names.usage("px.journal.each: entries with a prefix come in the order of their keys; leave out "
+      .. "newest")
+  end
+  local query = { states = states_of(wanted.state), prefix = wanted.prefix,
+    newest = wanted.newest }
   local list, at, more = {}, 0, true
   return function()
     while at == #list do
@@ -92,17 +78,17 @@ end
 
 --- The number of entries in the journal, without those whose details px.journal.prune has removed.
 -- @function px.journal.count
--- @param options table, may be left out: `state`, as for px.journal.each
+-- @param options
 -- @return integer
 -- @raise usage; store
 -- @usage print(px.journal.count{ state = "open" })
-function M.count(options)
-  options = check_options("px.journal.count", options, count_options)
-  local _, _, count = core.journal.list{ states = states_of(options.state), newest = true,
+function M.count(given)
+  local wanted = count_options(given)
+  local _, _, count = core.journal.list{ states = states_of(wanted.state), newest = true,
     hide_pruned = true, counts = true, limit = 1 }
   if count then return count end
   count = 0 -- the account is not known yet
-  for entry in M.each(options) do
+  for entry in M.each(wanted) do
     if not entry.pruned then count = count + 1 end
   end
   return count
@@ -172,34 +158,27 @@ local function check_order(entry, order_id)
   end
 end
 
-local function check_text(name, value)
-  if value ~= nil and (type(value) ~= "string" or value == "") then
-    names.usage("px.journal.settle: %s must be a text, got %s", name, value == "" and "an empty one"
-      or "a " .. type(value))
-  end
-end
-
-local function check_placed(entry, options)
-  if options.order_id then return check_order(entry, options.order_id) end
-  if entry.endpoint == "orders.create" and not options.note then
+local function check_placed(entry, wanted)
+  if wanted.order_id then return check_order(entry, wanted.order_id) end
+  if entry.endpoint == "orders.create" and not wanted.note then
     names.usage("%s: placed needs the id of the bought order (order_id), or a note that says "
       .. "why there is none",
       named(entry))
   end
 end
 
-local function check_not_placed(entry, options)
-  if not options.order_id and not options.price then return end
+local function check_not_placed(entry, wanted)
+  if not wanted.order_id and not wanted.price then return end
   names.usage("%s: an entry that is not placed has no order and no price", named(entry))
 end
 
 -- The response that a later purchase with the same key returns, in the form of the API's own. Keeps
 -- the response that the API sent, if there was one.
-local function answer_of(entry, state, options)
-  if state == "not_placed" then return nil end
+local function answer_of(entry, outcome, wanted)
+  if outcome == "not_placed" then return nil end
   local before = entry.answer and entry.answer ~= "" and entry.answer or nil
   if before and not utf8.len(before) then before = before:gsub("[\x80-\xFF]", "?") end
-  return core.json.encode{ id = options.order_id or entry.order_id, settled = state,
+  return core.json.encode{ id = wanted.order_id or entry.order_id, settled = outcome,
     answered = before }
 end
 
@@ -218,9 +197,7 @@ end
 -- @param key string, that of the purchase; or the entry's id, an integer
 -- @param state "placed" or "not_placed"; nil: look it up, which waits until the settling time is
 --   over
--- @param options table, may be left out: `order_id` (placed: the order that came of it), `price`
---   (placed: what it cost, unless it was the quote), `note` (text for the journal; for a purchase
---   that is placed without an order_id it says why)
+-- @param options
 -- @return the entry as it is now
 -- @raise not_found when there is no such entry; usage when it is not open, when its process is
 --   works on it, or when the order belongs to another entry; store
@@ -229,22 +206,20 @@ end
 --     px.journal.settle(entry.id, "placed", { order_id = "ord_abc123" })
 --   end
 -- end
-function M.settle(key, state, options)
-  options = check_options("px.journal.settle", options, settle_options)
-  check_text("order_id", options.order_id)
-  check_text("note", options.note)
-  if state == nil then return inquire(find(key)) end
-  if state ~= "placed" and state ~= "not_placed" then
+function M.settle(key, outcome, given)
+  local wanted = settle_options(given)
+  if outcome == nil then return inquire(find(key)) end
+  if outcome ~= "placed" and outcome ~= "not_placed" then
     names.usage("px.journal.settle: state must be placed or not_placed, got %s",
-      tostring(state))
+      tostring(outcome))
   end
   local entry = find(key)
   check_open(entry)
-  if state == "placed" then check_placed(entry, options) else check_not_placed(entry, options) end
-  local changed = core.journal.settle(entry.id, state, {
-    order_id = options.order_id or state == "placed" and entries.extended_order(entry) or nil,
-    price = options.price, answer = answer_of(entry, state, options),
-    note = options.note or "settled manually",
+  if outcome == "placed" then check_placed(entry, wanted) else check_not_placed(entry, wanted) end
+  local changed = core.journal.settle(entry.id, outcome, {
+    order_id = wanted.order_id or outcome == "placed" and entries.extended_order(entry) or nil,
+    price = wanted.price, answer = answer_of(entry, outcome, wanted),
+    note = wanted.note or "settled manually",
   })
   if not changed then check_open(find(entry.id)) end
   return find(entry.id)

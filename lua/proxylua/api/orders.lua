@@ -3,10 +3,9 @@
 -- @module px.orders
 
 local core = require "proxylua.core"
-local duration = require "proxylua.util.duration"
 local endpoints = require("proxylua.api.endpoints").orders
 local errors = require "proxylua.util.errors"
-local names = require "proxylua.util.names"
+local declare = require("proxylua.util.options").declare
 
 local M = {}
 
@@ -42,9 +41,7 @@ end
 
 --- Buys proxies. Charges the balance, within the spending limits of the run.
 -- @function px.orders.create
--- @param params table: `type`, `quantity`, `period` (days), `country`; `key`, with which the order
---   is placed once however often the script runs; `max_price`, above which nothing is bought;
---   `timeout` and `max_wait`, seconds or durations such as "5s"
+-- @param params
 -- @return order, a record: `id`, `type`, `quantity`, `period`, `country`, `status`, `price`
 --   (money), `created_at`, `expires_at` (times); complete even if the server returns only its id;
 --   in a dry run a record with `dry_run=true` and without an id
@@ -62,8 +59,7 @@ end
 --- Extends an active order. Charges the balance, within the spending limits of the run.
 -- @function px.orders.extend
 -- @param id string, of the order
--- @param params table: `period`, the additional days; `key`, `max_price`, `timeout` and `max_wait`
---   as for px.orders.create
+-- @param params
 -- @return the order as the server returns it
 -- @raise what px.orders.create raises
 -- @usage local longer = px.orders.extend(order.id,
@@ -77,25 +73,12 @@ end
 
 -- seconds: a new order is ready soon or takes a while
 local FIRST_INTERVAL, MAX_INTERVAL, GROWTH = 2, 30, 1.5
-local TIMEOUT = 300
 
-local wait_options = { timeout = true, interval = true }
-
-local function check_wait(options)
-  if type(options) ~= "table" then
-    names.usage("px.orders.wait takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.orders.wait", options, wait_options)
-  local seconds = {}
-  for name, value in pairs(options) do
-    seconds[name] = duration.seconds(value, "px.orders.wait: " .. name)
-    if seconds[name] <= 0 or seconds[name] > 1e9 then
-      names.usage("px.orders.wait: %s must be above 0 and at most 1e9 seconds, got %s", name,
-        tostring(value))
-    end
-  end
-  return seconds
-end
+local wait_options = declare("px.orders.wait", {
+  { "timeout", "duration", "longest wait", above = 0, max = 1e9, default = "5m" },
+  { "interval", "duration", "between two looks", above = 0, max = 1e9,
+    usual = "2s, growing to 30s" },
+})
 
 local function fail(kind, ...)
   core.error.raise{ kind = kind, endpoint = "orders.proxies",
@@ -130,16 +113,15 @@ end
 -- rate limit to other calls.
 -- @function px.orders.wait
 -- @param id string, of the order
--- @param options table, may be left out: `timeout`, seconds or a duration such as "5m" (300);
---   `interval` between two looks (2 s, growing to 30)
+-- @param options
 -- @return list of proxies
 -- @raise timeout; not_found when the order is cancelled, failed or expired; what px.orders.get and
 --   px.orders.proxies raise
 -- @usage for _, proxy in ipairs(px.orders.wait(order.id)) do print(proxy.url) end
-function M.wait(id, options)
-  options = check_wait(options or {})
-  local timeout = options.timeout or TIMEOUT
-  local interval, ends = options.interval or FIRST_INTERVAL, core.task.clock() + timeout
+function M.wait(id, given)
+  local wanted = wait_options(given)
+  local timeout = wanted.timeout
+  local interval, ends = wanted.interval or FIRST_INTERVAL, core.task.clock() + timeout
   local before
   while true do
     local order = get(id)
@@ -153,7 +135,7 @@ function M.wait(id, options)
         or "its", timeout)
     end
     core.task.sleep(math.min(interval, left))
-    if not options.interval then interval = math.min(interval * GROWTH, MAX_INTERVAL) end
+    if not wanted.interval then interval = math.min(interval * GROWTH, MAX_INTERVAL) end
   end
 end
 

@@ -3,7 +3,7 @@
 
 local core = require "proxylua.core"
 local endpoints = require "proxylua.api.endpoints"
-local names = require "proxylua.util.names"
+local options = require "proxylua.util.options"
 local walk = require "proxylua.api.walk"
 
 -- orders.list -> each, account.transactions -> each_transaction
@@ -13,12 +13,24 @@ end
 
 local M = {}
 
+local on_problem = { "on_problem", "function", "called with an error for each record that cannot "
+  .. "be used, and for a list that could not be read completely", meta = "fun(err: error)" }
+
+-- Those of the list. The core checks the values when it sends a request.
+local function rows_of(row)
+  local rows = {}
+  for at, of_list in ipairs(options.of_endpoint(row)) do
+    rows[at] = { of_list[1], "any", of_list[3], known = of_list.known,
+      doc = options.doc(of_list), meta = options.meta(of_list) }
+  end
+  rows[#rows + 1] = on_problem
+  return rows
+end
+
 --- An iterator over the orders of all pages, which are fetched as needed. It returns each order
 -- once, even if orders are added or removed meanwhile. The loop may be left at any time.
 -- @function px.orders.each
--- @param params table, may be left out: those of px.orders.list; `page` to begin with (1), `limit`,
---   the size of a page (100); `on_problem`, a function that is called with an error for each order
---   that cannot be used, and for a list that could not be read completely
+-- @param params
 -- @return iterator function, which returns an order, and nil after the last
 -- @raise what px.orders.list raises; an iterator that failed continues at the same place when it is
 --   called again. After the last order it raises the problems as one error of kind protocol,
@@ -28,8 +40,7 @@ local M = {}
 --- An iterator over the transactions of all pages, which are fetched as they are needed. It returns
 -- each transaction once; transactions without ids that look the same are all returned.
 -- @function px.account.each_transaction
--- @param params table, may be left out: those of px.account.transactions; `page`, `limit` and
---   `on_problem` as for px.orders.each
+-- @param params
 -- @return iterator function, which returns a transaction, and nil after the last
 -- @raise as px.orders.each does
 -- @usage for one in px.account.each_transaction() do
@@ -44,16 +55,10 @@ for _, row in ipairs(core.endpoints()) do
     local called = { caller = caller, endpoint = row.name, what = row.record .. "s" }
     M[group] = M[group] or {}
 
+    local read = options.declare("px." .. caller, rows_of(row))
+
     M[group][each] = function(params)
-      if params ~= nil and type(params) ~= "table" then
-        names.usage("px.%s takes the parameters of px.%s as a table, got a %s", caller, row.name,
-          type(params))
-      end
-      if params and params.on_problem ~= nil and type(params.on_problem) ~= "function" then
-        names.usage("px.%s: on_problem must be a function, got a %s", caller,
-          type(params.on_problem))
-      end
-      return walk.open(list, called, params)
+      return walk.open(list, called, read(params))
     end
   end
 end

@@ -64,15 +64,7 @@ M.summary = summaries.new
 -- constant memory.
 -- @function px.check.run
 -- @param proxies list or iterator of proxy records or URLs
--- @param options table, may be left out: `url` of the page (default: the setting check_url, or the
---   sandbox's page); `timeout` of each, a duration (15 s); `concurrency`, how many at once (512);
---   `country` in which all must be seen (default: a record's own `country`); `address` with which
---   all must be seen; `expect`, what the page must have: a text, "/pattern/" (a Lua pattern without
---   captures), or a status (default: the page must be a trace page, with an ip= line);
---   `max_latency`, a duration: slower proxies do not pass; `each`, a function that is called with
---   each result and its proxy; `history=false` stores no history; `events=false` does not notify
---   plugins of failures; `summary` from px.check.summary: it is updated during the check, and so
---   has partial results if the call is interrupted
+-- @param options
 -- @return summary, a table: `total`, `works`, `reasons` (a table: reason -> count), and for working
 --   proxies `p50`, `p95`, `p99`, within 2 %, and `slowest` (seconds). A result has `host`,
 --   `port`, `username`, `protocol`, `order_id`, `works`, and `status`, `time`, `connect_time`
@@ -86,7 +78,7 @@ M.summary = summaries.new
 -- end })
 -- print(summary.works .. " of " .. summary.total .. " work")  --> 2 of 2 work
 function M.run(proxies, options)
-  local wanted = read_options(options or {})
+  local wanted = read_options(options)
   local tell_failure = wanted.events and hooks.call("emitter", "check_failed")
   tasks.map(proxies, function(proxy)
     local result, record = check_one(proxy, wanted)

@@ -1,17 +1,34 @@
 -- The options of px.check.run, checked before the first request.
 
-local country_code = require "proxylua.util.country"
-local duration = require "proxylua.util.duration"
+local declare = require("proxylua.util.options").declare
 local expectation = require "proxylua.check.expectation"
 local history = require "proxylua.check.history"
 local hooks = require "proxylua.util.hooks"
-local names = require "proxylua.util.names"
 local summaries = require "proxylua.check.summary"
 local verdict = require "proxylua.check.verdict"
 
-local known = { url = true, timeout = true, concurrency = true, country = true, each = true,
-  history = true, events = true, summary = true, expect = true, address = true,
-  max_latency = true }
+local ip_address = {
+  read = function(value) return expectation.is_address(value) and value or nil end,
+  expected = "an IP address", doc = "IP address", meta = "string",
+}
+
+local run_options = declare("px.check.run", {
+  { "url", "string", "page to fetch", usual = "the setting check_url, or the sandbox's page" },
+  { "expect", "any", 'what the page must have: a text, "/pattern/" (a Lua pattern without '
+    .. "captures), or a status", usual = "a trace page, with an ip= line",
+    meta = "string|integer" },
+  { "timeout", "duration", "for each proxy", above = 0, default = "15s" },
+  { "concurrency", "integer", "how many at once", min = 1, default = 512 },
+  { "country", "country", "in which all must be seen", usual = "a record's own `country`" },
+  { "address", ip_address, "with which all must be seen" },
+  { "max_latency", "duration", "slower proxies do not pass" },
+  { "each", "function", "called with each result and its proxy",
+    meta = "fun(result: check_result, proxy: proxy)" },
+  { "history", "boolean", "false stores no history", default = true },
+  { "events", "boolean", "false does not notify plugins of failures", default = true },
+  { "summary", "table", "of px.check.summary: it is updated during the check, and so has partial "
+    .. "results if the call is interrupted", meta = "check_summary" },
+})
 
 -- The page, and what it must have. The setting check_expect applies to the setting check_url only.
 local function page_of(options)
@@ -20,41 +37,14 @@ local function page_of(options)
   return options.url or verdict.usual_url(), expect ~= nil and expectation.new(expect) or nil
 end
 
-local function check_seen(options)
-  if options.country ~= nil and not country_code(options.country) then
-    names.usage("px.check.run: country must be a code of two letters, such as US, got %s",
-      tostring(options.country))
-  end
-  local address = options.address
-  if address ~= nil and not expectation.is_address(address) then
-    names.usage("px.check.run: address must be an IP address, got %s", tostring(address))
-  end
-end
-
 --- Checks the options of px.check.run.
 -- @return table of the checked options
 -- @raise usage
-return function(options)
-  if type(options) ~= "table" then
-    names.usage("px.check.run takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.check.run", options, known)
-  local timeout = duration.seconds(options.timeout or 15, "px.check.run: timeout")
-  if timeout <= 0 then names.usage("px.check.run: timeout must be more than 0") end
-  if options.each ~= nil and type(options.each) ~= "function" then
-    names.usage("px.check.run: each must be a function, got a %s", type(options.each))
-  end
-  check_seen(options)
-  local url, expect = page_of(options)
-  return {
-    url = url, expect = expect, address = options.address,
-    max_latency = options.max_latency
-      and duration.seconds(options.max_latency, "px.check.run: max_latency"),
-    country = options.country, each = options.each,
-    history = options.history ~= false and history.writer() or nil,
-    timeout = timeout,
-    events = options.events ~= false, rules = hooks.call("rules") or {},
-      concurrency = options.concurrency or 512,
-    summary = options.summary or summaries.new(),
-  }
+return function(given)
+  local wanted = run_options(given)
+  wanted.url, wanted.expect = page_of(wanted)
+  wanted.history = wanted.history and history.writer() or nil
+  wanted.rules = hooks.call("rules") or {}
+  wanted.summary = wanted.summary or summaries.new()
+  return wanted
 end

@@ -68,7 +68,8 @@ local function run_command(words, flags)
   local screen = require("proxylua.cli.output").open(flags, settings)
   screen.shape = require("proxylua.cli.shape").of(args)
   local ok, err = pcall(command.run, args, { screen = screen, flags = flags, settings = settings })
-  if not ok then error(parsers.with_options(parser, args.action or args.endpoint, err), 0) end
+  if not ok then error(parsers.with_options(parser, args.action or args.endpoint, err,
+    command.renamed), 0) end
   core.system.flush()
 end
 

@@ -2,6 +2,7 @@
 -- @module px.fleet
 
 local country_code = require "proxylua.util.country"
+local declare = require("proxylua.util.options").declare
 local endpoints = require "proxylua.api.endpoints"
 local file = require "proxylua.fleet.pools_file"
 local plan_file = require "proxylua.fleet.plan_file"
@@ -11,19 +12,15 @@ local run = require "proxylua.fleet.run"
 
 local M = {}
 
-local known = { ignore_existing = true }
+local rows = {
+  { "ignore_existing", "boolean", "true: buy even if the store has no record of these pools (it "
+    .. "may be new, or lost) while the account has active orders that would fit them" },
+}
+local plan_options = declare("px.fleet.plan", rows)
+local apply_options = declare("px.fleet.apply", rows)
 
-local function options_of(caller, options)
-  if options == nil then return run.quiet end
-  if type(options) ~= "table" then
-    names.usage("%s takes its options as a table, got a %s", caller, type(options))
-  end
-  names.check(caller, options, known)
-  if options.ignore_existing ~= nil and type(options.ignore_existing) ~= "boolean" then
-    names.usage("%s: ignore_existing must be true or false, got %s", caller,
-      tostring(options.ignore_existing))
-  end
-  return setmetatable({ ignore_existing = options.ignore_existing }, { __index = run.quiet })
+local function quiet(wanted)
+  return setmetatable(wanted, { __index = run.quiet })
 end
 
 --- Plans what has to be extended and bought so that each pool has its quantity, at real quotes. It
@@ -37,7 +34,7 @@ end
 -- above either, nothing is done for the pool; `batch`, the largest quantity of one order.
 -- @function px.fleet.plan
 -- @param what string, path of a file that returns a list of pools, run as data; or the list itself
--- @param options table, optional: `ignore_existing` as in px.fleet.apply
+-- @param options
 -- @return plan, a table: `pools` (list of tables: `pool`, `have`, `keep`, `actions`, `notes`,
 --   `unassigned` (active orders that fit but belong to no pool: `count` and up to three ids as
 --   `orders`), `surplus`, `refused`, `held` (why nothing is bought), `problems` (orders that cannot
@@ -49,7 +46,7 @@ end
 --   period = 30 } }
 -- print(plan.total, #plan.pools[1].actions)  --> 12.00  1
 function M.plan(what, options)
-  return run.plan(what, options_of("px.fleet.plan", options))
+  return run.plan(what, quiet(plan_options(options)))
 end
 
 --- Writes a plan to a file, atomically, readable by its owner only.
@@ -84,8 +81,7 @@ end
 -- is replaced only if it was not charged or was refunded.
 -- @function px.fleet.apply
 -- @param what string, path of a file with pools or with a plan; or a list of pools; or a plan
--- @param options table, optional: `ignore_existing`, true: buy even if the store has no record of
---   these pools (it may be new, or lost) while the account has active orders that would fit them
+-- @param options
 -- @return report, a table: `done` (list of actions with `order` and the `price` that was paid),
 --   `left`, `spent`
 -- @raise spend_refused, also when the plan is out of date (details.moved has the changes), when a
@@ -96,7 +92,7 @@ end
 --   batch = 2 } }
 -- print(px.fleet.apply(pools).spent, px.fleet.apply(pools).spent)  --> 7.56  0.00
 function M.apply(what, options)
-  return run.run(what, options_of("px.fleet.apply", options))
+  return run.run(what, quiet(apply_options(options)))
 end
 
 local function check_text(caller, name, value)

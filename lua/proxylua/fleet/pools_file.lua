@@ -86,9 +86,7 @@ for _, field in ipairs(fields) do known[field[1]] = true end
 local function check_names(where, pool)
   for name in pairs(pool) do
     if not known[name] then
-      local nearest = names.nearest(tostring(name), known)
-      refuse(where, "unknown field %s%s", tostring(name),
-        nearest and (", did you mean %s?"):format(nearest) or "")
+      refuse(where, "unknown field %s%s", tostring(name), names.hint(name, known))
     end
   end
 end

@@ -5,6 +5,7 @@ local apply = require "proxylua.fleet.apply"
 local clock = require "proxylua.util.clock"
 local core = require "proxylua.core"
 local country_code = require "proxylua.util.country"
+local declare = require("proxylua.util.options").declare
 local duration = require "proxylua.util.duration"
 local endpoints = require "proxylua.api.endpoints"
 local ends = require "proxylua.fleet.ends"
@@ -24,26 +25,31 @@ local M = {}
 local DAY <const>, HOUR <const> = 86400, 3600
 local MAX_NAMED <const> = 10 -- orders that an error names
 local USUAL_PERIOD = 30
-local USUAL_SHARE = 0.5
+local USUAL_SHARE = 50 -- percent
 local OF_ONE = { invalid = true, not_found = true } -- errors that concern a single order
 
-local known_options = { within = true, period = true, type = true, country = true, pool = true,
-  only = true, checked = true, check_url = true }
-local text_options = { "type", "country", "pool", "check_url" }
+-- true stands for the usual share.
+local share = {
+  read = function(value)
+    local percent = value == true and USUAL_SHARE or tonumber(value)
+    return percent and percent > 0 and percent <= 100 and percent or nil
+  end,
+  expected = "a percentage above 0 and up to 100", doc = "percentage or true",
+  meta = "number|true",
+}
 
--- The share of an order's proxies that must work, nil if `checked` is not set.
-local function share_of(checked)
-  if not checked then return nil end
-  local share = checked == true and USUAL_SHARE or checked
-  if type(share) == "number" and share > 0 and share <= 1 then return share end
-  names.usage("px.renew: checked must be true, or the share of proxies that must work (above 0, at "
-    .. "most 1), got %s", tostring(checked))
-end
-
-local function country_of(code)
-  return code and (country_code(code)
-    or names.usage("px.renew: country must be a code of two letters, such as US, got %s", code))
-end
+local renew_options = declare("px.renew", {
+  { "within", "duration", "extend orders that expire within this", required = true },
+  { "period", "integer", "the additional days, longer than `within`", min = 1,
+    default = USUAL_PERIOD },
+  { "type", "string", "only orders of this type" },
+  { "country", "country", "only orders of this country" },
+  { "pool", "string", "only orders of this pool of a fleet" },
+  { "checked", share, "only orders of which at least this share of the proxies works" },
+  { "check_url", "string", "page for that check", usual = "the setting check_url" },
+  { "only", "function", "gets an order and returns whether to extend it",
+    meta = "fun(order: order): boolean" },
+})
 
 --- Refuses a period after which the order would be due again at once, in every run.
 -- @param within seconds
@@ -57,31 +63,9 @@ function M.check_period(within, period, named)
     .. "again", named[1], duration.text(within), named[2], period, period == 1 and "" or "s")
 end
 
-local function check_options(options)
-  if type(options) ~= "table" then
-    names.usage("px.renew takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.renew", options, known_options)
-  if options.within == nil then
-    names.usage("px.renew: within is missing (expected a duration, such as \"3d\")")
-  end
-  local within = duration.seconds(options.within, "px.renew: within")
-  local wanted = { within = within, only = options.only }
-  local period = options.period == nil and USUAL_PERIOD or options.period
-  wanted.period = math.type(period) == "integer" and period >= 1 and period
-    or names.usage("px.renew: period must be a whole number of days, got %s", tostring(period))
+local function check_options(given)
+  local wanted = renew_options(given)
   M.check_period(wanted.within, wanted.period, { "px.renew: within", "period" })
-  for _, name in ipairs(text_options) do
-    wanted[name] = options[name]
-    if wanted[name] ~= nil and type(wanted[name]) ~= "string" then
-      names.usage("px.renew: %s must be a string, got a %s", name, type(wanted[name]))
-    end
-  end
-  wanted.country = country_of(wanted.country)
-  wanted.checked = share_of(options.checked)
-  if wanted.only ~= nil and type(wanted.only) ~= "function" then
-    names.usage("px.renew: only must be a function, got a %s", type(wanted.only))
-  end
   return wanted
 end
 
@@ -164,7 +148,7 @@ end
 local function failure(order, wanted)
   if not wanted.checked then return nil end
   local working, count = health.look(order.id, wanted.check_url)
-  if count > 0 and working >= wanted.checked * count then return nil end
+  if count > 0 and working * 100 >= wanted.checked * count then return nil end
   return ("failed the check: %d of %d proxies work"):format(working, count)
 end
 
@@ -216,9 +200,8 @@ local function check_pool(name, found)
   if not name or found.seen[name] then return end
   local pools = ownership.pools(found)
   if pools[name] then return end
-  local nearest = names.nearest(name, pools)
   names.usage("px.renew: unknown pool %s%s (proxylua fleet status lists the pools)", name,
-    nearest and (", did you mean %s?"):format(nearest) or "")
+    names.hint(name, pools))
 end
 
 local function of_pool(order, wanted, found)
@@ -366,11 +349,7 @@ end
 -- in the journal counts, also while the API still shows the old date. An extension that fails stops
 -- those that follow, unless the API refuses this order only (400, 404 or 409).
 -- @function px.renew
--- @param options table: `within`, a duration such as "3d"; `period`, the additional days (30),
---   longer than `within`; `type`, `country` or `pool` (px.fleet) to select orders; `checked`, true
---   or a share: only orders with at least half, or that share, of their proxies working, tested
---   with `check_url` (default: the setting check_url); `only`, a function that gets an order and
---   returns whether to extend it
+-- @param options
 -- @return report, a table: `done` (list of extensions: `order`, `expires_at`, `price`), `skipped`
 --   (list of orders left alone: `order`, `why`: past, renewed, running, failed, unwanted, vague,
 --   unreadable, stale or unknown, and `text`), `settled` (list of extensions that an earlier run

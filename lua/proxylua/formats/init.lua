@@ -34,9 +34,8 @@ function M.find(name)
   if format then return format end
   local known, list = {}, {}
   for at, row in ipairs(M.list()) do known[row.name], list[at] = true, row.name end
-  local nearest = names.nearest(name, known)
-  return names.usage("there is no format %s%s; there are %s", name,
-    nearest and (", did you mean %s?"):format(nearest) or "", table.concat(list, ", "))
+  return names.usage("there is no format %s%s; there are %s", name, names.hint(name, known),
+    table.concat(list, ", "))
 end
 
 local by_extension = { json = "json", csv = "csv", txt = "url" }
@@ -178,7 +177,7 @@ end
 -- @usage px.export.register("hosts", function(proxy, number)
 --   return number .. " " .. proxy.host
 -- end)
--- print(px.export.text({ "http://10.0.0.1:80" }, "hosts"))  --> 1 10.0.0.1
+-- print(px.export.text({ "http://10.0.0.1:80" }, { format = "hosts" }))  --> 1 10.0.0.1
 function M.register(name, fn)
   if type(name) ~= "string" or not name:find("^[%w][%w._-]*$") then
     names.usage("px.export.register takes the name of a format, made of letters, digits and - . _")

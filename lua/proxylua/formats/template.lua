@@ -32,9 +32,8 @@ local fields = {
 local function host_before_colon(proxy) return address.host(proxy.host) end
 
 local function unknown(name)
-  local nearest = names.nearest(name, fields)
   names.usage("the template has %%%s%%, which no proxy has%s; write %%%% for a %% of its own", name,
-    nearest and (", did you mean %%%s%%?"):format(nearest) or "")
+    names.hint(name, fields, "%%%s%%"))
 end
 
 -- The parts of a template: texts, and functions of a proxy and its number.

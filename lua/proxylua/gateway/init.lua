@@ -112,15 +112,7 @@ end
 -- other, and otherwise the client gets status 502 with the reason. Targets on this machine and in
 -- private networks are refused unless a rule allows them.
 -- @function px.gateway
--- @param options table: `proxies`, list or iterator of proxy records or URLs; and what may be left
---   out: `listen` ("127.0.0.1:8080"; port 0: a free one), loopback unless there are `users`, a
---   table of names and passwords; `metrics`, an address for /metrics and /stats; `strategy` and
---   `quarantine` as px.pool has them; `timeout` until a proxy must have reached the target (20 s);
---   `idle` until a silent connection is closed ("10m"); `connections` at most; `allow` and `deny`,
---   lists of HOST, *.DOMAIN, ADDRESS or NETWORK/BITS, each with :PORT if wanted;
---   `resolve="local"` to look names up here and judge them by their addresses; `log`, a file that
---   gets a JSON line for each request; `drain`, how long connections may go on when its task is
---   cancelled (0)
+-- @param options
 -- @return gateway: `url`, `port` and `metrics_port`, and the methods update, stats, stop and join
 -- @raise usage; config, when it cannot listen
 -- @usage local gateway = px.gateway{ proxies = proxies, listen = "127.0.0.1:0",
@@ -135,7 +127,7 @@ local function start(options)
   add_rules(engine, true, wanted.allow)
   add_rules(engine, false, wanted.deny)
   local gateway = setmetatable({ engine = engine }, Gateway)
-  gateway:update(options.proxies)
+  gateway:update(wanted.proxies)
   gateway.port = engine:listen(wanted.listen.host, wanted.listen.port, false)
   gateway.url = url_of(wanted.listen, gateway.port)
   if wanted.metrics then

@@ -257,9 +257,8 @@ end
 
 local function refuse(words)
   local known = known_words()
-  local nearest = names.nearest(table.concat(words, "-"), known) or names.nearest(words[1], known)
   names.usage("there is no help on %s%s; proxylua help lists the topics", table.concat(words, " "),
-    nearest and (", did you mean %s?"):format(nearest) or "")
+    names.hint(table.concat(words, "-"), known, "%s", names.hint(words[1], known)))
 end
 
 -- Words for a topic or a command that has another name.

@@ -63,17 +63,14 @@ end
 -- @function px.export.text
 -- @param proxies list or iterator of records, URLs and ids of orders; one record; or the id of an
 --   order
--- @param format string, one of px.export.formats ("url")
--- @param options table, may be left out: `template`, a line of one's own in place of a format, such
---   as "%login%:%password%@%ip%:%port%"; `url`, for the format curl: what each of several proxies
---   is to fetch
+-- @param options
 -- @return string
 -- @raise usage, where the format cannot carry a proxy; what px.orders.proxies raises
--- @usage print(px.export.text(order.id, "txt"))
--- print(px.export.text(proxies, nil, { template = "%login%:%password%@%ip%:%port%" }))
-function M.text(proxies, format, options)
+-- @usage print(px.export.text(order.id, { format = "txt" }))
+-- print(px.export.text(proxies, { template = "%login%:%password%@%ip%:%port%" }))
+function M.text(proxies, options)
   local pieces = {}
-  local writer, name = writing.writer_of("px.export.text", format, options)
+  local writer, name = writing.writer_of("px.export.text", options)
   stream(proxies, name, writer, function(piece) pieces[#pieces + 1] = piece end)
   return table.concat(pieces)
 end
@@ -83,9 +80,7 @@ end
 -- @function px.export.file
 -- @param proxies as px.export.text has it
 -- @param path string
--- @param options table, may be left out: `format` (by the name of the file: json, csv, else url);
---   `template` and `url` as px.export.text has them; `allow_empty=true` writes a file without
---   proxies too
+-- @param options
 -- @return integer, how many proxies it has
 -- @raise usage, where the format cannot carry a proxy, or with the code "empty" without proxies,
 --   and the file is what it was before; store, when it cannot be written; what px.orders.proxies
@@ -102,13 +97,13 @@ end
 -- @function px.export.stream
 -- @param proxies as px.export.text has it
 -- @param write function of a text
--- @param options table, as px.export.file has it
+-- @param options
 -- @return integer, how many proxies there were
 -- @raise usage; what px.orders.proxies raises
 -- @usage px.export.stream(proxies, io.write, { format = "env" })
 function M.stream(proxies, write, options)
-  local writer, name = writing.writer_of("px.export.stream", nil, options)
-  return stream(proxies, name, writer, write, options and options.progress)
+  local writer, name, _, wanted = writing.writer_of("px.export.stream", options)
+  return stream(proxies, name, writer, write, wanted.progress)
 end
 
 return M

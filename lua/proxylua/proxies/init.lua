@@ -4,6 +4,7 @@
 
 local address = require "proxylua.proxies.address"
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 local formats = require "proxylua.formats"
 local lines = require "proxylua.util.lines"
 local names = require "proxylua.util.names"
@@ -11,7 +12,17 @@ local packed = require "proxylua.proxies.packed"
 
 local M = {}
 
-local read_options = { protocol = true, on_bad = true, on_skip = true }
+local parse_options = declare("px.proxies.parse", {
+  { "protocol", "string", "where the text does not say", default = "http" },
+})
+
+local read_options = declare("px.proxies.read", {
+  { "protocol", "string", "where the file does not say", default = "http" },
+  { "on_bad", "function", "called with the number of a line and what is wrong with it, and reading "
+    .. "goes on", meta = "fun(line?: integer, why: string)" },
+  { "on_skip", "function", "called with the number of a line and what stands there in place of a "
+    .. 'proxy, such as "vless" or "title"', meta = "fun(line?: integer, what: string)" },
+})
 
 local function open(source)
   if type(source) ~= "string" then
@@ -53,10 +64,7 @@ end
 -- @function px.proxies.read
 -- @param source path, "-" for standard input, or a value with the method read(count), such as an
 --   open file
--- @param options table, may be left out: `protocol`, where the file does not say ("http");
---   `on_bad`, a function that is called with the number of a line and what is wrong with it, and
---   reading goes on; `on_skip`, a function that is called with the number of a line and what stands
---   there in place of a proxy, such as "vless" or "title"
+-- @param options
 -- @return iterator of proxy records: `host`, `port`, `username`, `password`, `protocol`, `url`
 -- @raise usage, when it cannot be read, for a file that holds no proxies, and for what is not a
 --   proxy, where there is no `on_bad`
@@ -64,9 +72,8 @@ end
 -- file:write("10.0.0.1:8080:me:secret\n")
 -- file:seek("set")
 -- for proxy in px.proxies.read(file) do print(proxy.url) end  --> http://me:secret@10.0.0.1:8080
-function M.read(source, options)
-  options = options or {}
-  names.check("px.proxies.read", options, read_options)
+function M.read(source, given)
+  local options = read_options(given)
   local reader = open(source)
   local format = formats.recognise(reader)
   if not format then
@@ -106,12 +113,12 @@ end
 -- @function px.proxies.parse
 -- @param text string: a URL, host:port, host:port:user:password, user:password@host:port or
 --   another shape of a line
--- @param protocol where the text does not say ("http")
+-- @param options
 -- @return record: `host`, `port`, `username`, `password`, `protocol`, `url`
 -- @raise usage
 -- @usage print(px.proxies.parse("10.0.0.1:8080:me:p@ss").url)  --> http://me:p%40ss@10.0.0.1:8080
-function M.parse(text, protocol)
-  local record, why = address.parse(text, protocol)
+function M.parse(text, options)
+  local record, why = address.parse(text, parse_options(options).protocol)
   if not record then names.usage("not a proxy: %s", why) end
   return record
 end

@@ -2,6 +2,7 @@
 -- not at all.
 
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 local address = require "proxylua.proxies.address"
 local formats = require "proxylua.formats"
 local names = require "proxylua.util.names"
@@ -98,23 +99,42 @@ function M.start(name, writer, write, step)
   return add, finish, collecting
 end
 
-local known = { format = true, template = true, url = true, progress = true, allow_empty = true }
+local template_row = { "template", "string", "a line of one's own in place of a format, such as "
+  .. '"%login%:%password%@%ip%:%port%"', empty = true }
+local url_row = { "url", "string", "for the format curl: what each of several proxies is to fetch" }
+local progress_row = { "progress", "function", "called with the count so far",
+  meta = "fun(count: integer)" }
+
+-- By the function that is called.
+local read_options = {
+  ["px.export.text"] = declare("px.export.text", {
+    { "format", "string", "one of px.export.formats", default = "url" }, template_row, url_row }),
+  ["px.export.stream"] = declare("px.export.stream", {
+    { "format", "string", "one of px.export.formats", default = "url" }, template_row, url_row,
+    progress_row }),
+  ["px.export.file"] = declare("px.export.file", {
+    { "format", "string", "one of px.export.formats", usual = "by the name of the file: json, csv, "
+      .. "else url" }, template_row, url_row, progress_row,
+    { "allow_empty", "boolean", "true writes a file without proxies too", default = false } }),
+}
 
 --- The writer of a format.
--- @return writer, what the format is called, and the format, nil for a template
+-- @param caller string, a function of px.export
+-- @param given options of that function
+-- @param usual name of the format where the options have none
+-- @return writer, what the format is called, the format (nil for a template), and the options
 -- @raise usage
-function M.writer_of(caller, name, options)
-  options = options or {}
-  if type(options) ~= "table" then
-    names.usage("%s takes its options as a table, got a %s", caller, type(options))
+function M.writer_of(caller, given, usual)
+  local wanted = read_options[caller](given)
+  if wanted.template then
+    return template.format(wanted.template).new(), "the template", nil, wanted
   end
-  names.check(caller, options, known)
-  if options.template then return template.format(options.template).new(), "the template" end
-  local format = formats.find(name or options.format or "url")
-  if options.url and not (format.options and format.options.url) then
+  local name = wanted.format or usual
+  local format = formats.find(name)
+  if wanted.url and not (format.options and format.options.url) then
     names.usage("%s: the option \"url\" belongs to the format curl", caller)
   end
-  return format.new(options), name or options.format or "url", format
+  return format.new(wanted), name, format, wanted
 end
 
 local File = { __close = function(self) self:close() end }
@@ -155,22 +175,21 @@ end
 
 --- Begins a file: its path and its format are checked before there is a proxy.
 -- @param path string
--- @param options as px.export.file has them
+-- @param given options of px.export.file
 -- @return value with the methods add(record), commit() and close()
 -- @raise usage; store
-function M.begin(path, options)
+function M.begin(path, given)
   if type(path) ~= "string" then
     names.usage("px.export.file takes the path of a file, got a %s", type(path))
   end
-  options = options or {}
-  local format = type(options) == "table" and not options.format and not options.template
-    and formats.for_path(path) or nil
-  local writer, name, of = M.writer_of("px.export.file", format, options)
-  local self = setmetatable({ path = path, name = name, format = of,
-    allow_empty = options.allow_empty, file = core.file.create(path) }, File)
+  local has_format = type(given) == "table" and (given.format or given.template)
+  local writer, name, format, wanted = M.writer_of("px.export.file", given,
+    not has_format and formats.for_path(path) or nil)
+  local self = setmetatable({ path = path, name = name, format = format,
+    allow_empty = wanted.allow_empty, file = core.file.create(path) }, File)
   self.add_item, self.finish, self.collecting = M.start(name, writer, function(piece)
     self.file:write(piece)
-  end, options.progress)
+  end, wanted.progress)
   return self
 end
 

@@ -158,9 +158,7 @@ end
 -- @raise usage, with the nearest name, when there is no such command
 function M.run(session, name, rest)
   if by_name[name] then return by_name[name](session, rest) end
-  local nearest = names.nearest(name, by_name)
-  names.usage(":%s is not a command%s; :help shows all", name,
-    nearest and (", did you mean :%s?"):format(nearest) or "")
+  names.usage(":%s is not a command%s; :help shows all", name, names.hint(name, by_name, ":%s"))
 end
 
 return M

@@ -5,6 +5,7 @@
 local core = require "proxylua.core"
 local inspect = require "proxylua.repl.inspect"
 local lexer = require "proxylua.util.lua_lexer"
+local options = require "proxylua.util.options"
 local reference = require "proxylua.help.reference"
 
 local M = {}
@@ -85,32 +86,19 @@ end
 -- The value of a path such as px.http.get.
 local function value_of(px, path)
   local value = px
-  for name in path:gmatch("%.(%w+)") do
+  for name in path:gmatch("%.([%w_]+)") do
     value = type(value) == "table" and rawget(value, name) or nil
   end
   return value
 end
 
--- Functions with options, from the reference, in the form of endpoint rows.
-local function add_documented(rows, px)
-  for _, entry in ipairs(reference.all()) do
-    local options = not entry.is_field and reference.options(entry) or {}
-    local fn = #options > 0 and value_of(px, entry.name)
-    if fn then rows[fn] = { params = {}, options = options } end
-  end
-end
-
--- The functions of the endpoints and their rows. Iterators take the parameters of their lists.
+-- The functions of px with options, and the rows of these.
 local function rows_by_function(px)
   local rows = {}
-  add_documented(rows, px)
-  for _, row in ipairs(core.endpoints()) do
-    local group, name = row.name:match("^(.-)%.(.+)$")
-    local functions = rawget(px, group)
-    rows[rawget(functions, name)] = row
-    if row.paged then
-      local each = rawget(functions, name == "list" and "each" or "each_" .. name:gsub("s$", ""))
-      if each then rows[each] = row end
+  for _, entry in ipairs(reference.all()) do
+    for _, param in ipairs(entry.params) do
+      local fn = param.options and value_of(px, entry.name)
+      if fn then rows[fn] = param.options end
     end
   end
   return rows
@@ -149,23 +137,19 @@ end
 -- Candidates are a table: the whole word -> what follows it once it is the only one. `remarks` has
 -- descriptions of some.
 
-local function add_params(found, remarks, row, word, given)
-  for _, param in ipairs(row.params) do
-    local name = param.name
-    if param.where ~= "path" and not given[name] and name:sub(1, #word) == word then
+local function add_params(found, remarks, rows, word, given)
+  for _, row in ipairs(rows) do
+    local name = row[1]
+    if row.where ~= "path" and not given[name] and name:sub(1, #word) == word then
       found[name] = " = "
-      remarks[name] = param.summary .. (param.values and ": " .. table.concat(param.values, ", ")
-        or "")
+      remarks[name] = options.about(row)
     end
-  end
-  for _, name in ipairs(row.options) do
-    if not given[name] and name:sub(1, #word) == word then found[name] = " = " end
   end
 end
 
-local function values_of(row, name)
-  for _, param in ipairs(row.params) do
-    if param.name == name then return param.values or {} end
+local function values_of(rows, name)
+  for _, row in ipairs(rows) do
+    if row[1] == name then return row.known or row.values or {} end
   end
   return {}
 end

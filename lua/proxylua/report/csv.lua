@@ -26,10 +26,8 @@ function M.groupings(wanted)
   for _, grouping in ipairs(sums.GROUPINGS) do known[grouping] = true end
   for _, grouping in ipairs(wanted) do
     if not known[grouping] then
-      local nearest = names.nearest(tostring(grouping), known)
       names.usage("unknown grouping %s%s; expected day, type, country or pool",
-        tostring(grouping),
-        nearest and (", did you mean %s?"):format(nearest) or "")
+        tostring(grouping), names.hint(grouping, known))
     end
   end
   return wanted

@@ -3,32 +3,48 @@
 
 local clock = require "proxylua.util.clock"
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 local names = require "proxylua.util.names"
 
 local M = {}
 
-local known = { since = true, till = true, transactions = true, orders = true, balance = true,
-  quote = true,
-  progress = true, now = true, on_problem = true }
+local groupings = {
+  read = function(value)
+    return type(value) == "table" and require("proxylua.report.csv").groupings(value) or nil
+  end,
+  expected = "a list of day, type, country and pool", doc = "list",
+  meta = "(\"day\"|\"type\"|\"country\"|\"pool\")[]",
+}
 
-local function check(options)
-  if type(options) ~= "table" then
-    names.usage("px.report.build takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.report.build", options, known)
-  if options.now ~= nil and type(options.now) ~= "number" then
-    names.usage("px.report.build: now must be a number of seconds since 1970, got a %s",
-      type(options.now))
-  end
-  if options.progress ~= nil and type(options.progress) ~= "function" then
-    names.usage("px.report.build: progress must be a function, got a %s", type(options.progress))
-  end
-  if options.on_problem ~= nil and type(options.on_problem) ~= "function" then
-    names.usage("px.report.build: on_problem must be a function, got a %s",
-      type(options.on_problem))
-  end
-  return options
-end
+local build_options = declare("px.report.build", {
+  { "since", "any", 'a date such as "2026-11-01", or a duration before today such as "30d"',
+    meta = "string|number" },
+  { "till", "any", "the last day: a date, or a duration before today", usual = "today",
+    meta = "string|number" },
+  { "quote", "boolean", "true asks the API for the cost of renewals, instead of using the last "
+    .. "price", default = false },
+  { "transactions", "any", "instead of the API's: a list, an iterator, or the path of a file of "
+    .. "JSON lines or of one JSON array", meta = "table|function|string" },
+  { "orders", "any", "instead of the API's, in the same forms", meta = "table|function|string" },
+  { "balance", "money", "instead of the API's" },
+  { "progress", "function", "called with what is read and the count so far",
+    meta = "fun(what: string, count: integer)" },
+  { "now", "number", "seconds since 1970", usual = "the time of the API" },
+  { "on_problem", "function", "see px.orders.each; what could not be read is among the gaps too",
+    meta = "fun(err: error)" },
+})
+
+local csv_options = declare("px.report.csv", {
+  { "by", groupings, "the groupings", usual = "day, type, country and pool" },
+})
+
+local text_options = declare("px.report.text", {
+  { "width", "integer", "columns", min = 1, default = 80 },
+  { "ascii", "boolean", "true for plain ASCII", default = false },
+  { "color", "boolean", "true for colours", default = false },
+  { "by", groupings, "the groupings, of day, type, country and pool",
+    usual = "type, country and pool" },
+})
 
 --- Reads the account's transactions and orders and the journal, and sums up what was spent. Days
 -- are UTC days.
@@ -42,19 +58,13 @@ end
 -- neither charge, refund nor deposit; `gaps`, the missing data in words. Values that the API does
 -- not report are absent.
 -- @function px.report.build
--- @param options table, may be left out: `since`, a date such as "2026-11-01" or a duration before
---   today such as "30d" (30 days); `till`, the last day: a date, or a duration before today
---   (today); `quote=true` asks the API for the cost of renewals, instead of using the last price;
---   `transactions` and `orders`, instead of the API's: a list, an iterator, or the path of a file
---   of JSON lines, or of one JSON array; `balance`, money; `progress`, a function called with what
---   is read and the count so far; `now`, seconds; `on_problem`, see px.orders.each: what could not
---   be read is among the gaps too
+-- @param options
 -- @return report
 -- @raise usage; what px.account.each_transaction and px.orders.each raise
 -- @usage local report = px.report.build{ since = "7d" }
 -- print(report.totals.spent, report.by.type[1].name, report.burn.days)  --> 4.80  isp  1.0
-function M.build(options)
-  options = check(options or {})
+function M.build(given)
+  local options = build_options(given)
   local days = require "proxylua.report.days"
   local function window(now) return days.window(options.since, options.till, options.now or now) end
   window(core.task.now()) -- refuses an invalid window before any request
@@ -84,26 +94,24 @@ end
 --- The rows of a report as CSV (RFC 4180), with a header.
 -- @function px.report.csv
 -- @param report of px.report.build
--- @param groupings list of "day", "type", "country" and "pool"; left out: all four
+-- @param options
 -- @return string
 -- @raise usage
--- @usage print(px.report.csv(px.report.build(), { "type" }))  --> type,isp,4.80,0.00,4.80,1
-function M.csv(report, groupings)
-  return require("proxylua.report.csv").text(check_report("csv", report), groupings)
+-- @usage print(px.report.csv(px.report.build(), { by = { "type" } }))
+--   --> type,isp,4.80,0.00,4.80,1
+function M.csv(report, options)
+  return require("proxylua.report.csv").text(check_report("csv", report), csv_options(options).by)
 end
 
 --- A report as text for a terminal, with bars and a sparkline.
 -- @function px.report.text
 -- @param report of px.report.build
--- @param options table, may be left out: `width` in columns (80), `ascii=true` for plain ASCII,
---   `color=true`, `by`, a list of groupings
+-- @param options
 -- @return string
 -- @raise usage
 -- @usage print(px.report.text(px.report.build(), { width = 60 }))
 function M.text(report, options)
-  local terminal = require "proxylua.report.text"
-  options = terminal.check(options)
-  return terminal.text(check_report("text", report), options)
+  return require("proxylua.report.text").text(check_report("text", report), text_options(options))
 end
 
 return M

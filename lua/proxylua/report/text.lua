@@ -2,10 +2,8 @@
 -- It fits the given width, and can be limited to ASCII.
 
 local core = require "proxylua.core"
-local csv = require "proxylua.report.csv"
 local days = require "proxylua.report.days"
 local labels = require "proxylua.report.labels"
-local names = require "proxylua.util.names"
 local sums = require "proxylua.report.totals"
 local summary = require "proxylua.report.summary"
 
@@ -168,31 +166,12 @@ local function put_gaps(page, report)
   for _, gap in ipairs(report.gaps) do wrap(page, "- ", shown_name(page, gap)) end
 end
 
-local known = { width = true, ascii = true, color = true, by = true }
-
---- Checks the options of a text.
--- @return the options of M.text
--- @raise usage
-function M.check(options)
-  options = options or {}
-  if type(options) ~= "table" then
-    names.usage("px.report.text takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.report.text", options, known)
-  local width = options.width or 80
-  if math.type(width) ~= "integer" or width < 1 then
-    names.usage("px.report.text: width must be a number of columns, got %s", tostring(width))
-  end
-  return { width = math.max(width, NARROWEST), color = options.color, ascii = options.ascii,
-    by = options.by and csv.groupings(options.by) }
-end
-
 --- The text of a report.
 -- @param report of px.report.build
--- @param options of M.check
+-- @param options of px.report.text, checked
 function M.text(report, options)
-  local page = { lines = {}, width = options.width, color = options.color, signs = options.ascii
-    and ascii or unicode }
+  local page = { lines = {}, width = math.max(options.width, NARROWEST), color = options.color,
+    signs = options.ascii and ascii or unicode }
   put(page, ("Spending from %s to %s, in UTC days"):format(report.since, report["until"]))
   page.lines[#page.lines + 1] = ""
   put_summary(page, report)

@@ -3,6 +3,7 @@
 -- @module px.errors
 
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 
 local M = {}
 
@@ -40,19 +41,42 @@ end
 
 --- Makes an error value without raising it.
 -- @function px.error.new
--- @param fields table: `kind`, one of the kinds of proxylua help errors, and `message`; `endpoint`,
---   `status`, `code`, `details`, `retry_after` and `charge` if known
+-- @param fields
 -- @return error
 -- @raise usage
 -- @usage local err = px.error.new{ kind = "invalid", message = "no such plan" }
 -- print(err)  --> invalid: no such plan
 
---- Raises an error value.
+--- Raises an error: an error value, or a new one of these fields.
 -- @function px.error.raise
--- @param fields table, as px.error.new has it; or an error value
+-- @param fields
 -- @raise the error
 -- @usage local _, err = px.try(px.error.raise, { kind = "invalid", message = "no such plan" })
 -- print(err.message)  --> no such plan
-M.error = core.error
+
+-- The core checks them.
+local rows = {
+  { "kind", "string", "one of the kinds of proxylua help errors", required = true,
+    meta = "error_kind" },
+  { "message", "string", "what happened", required = true },
+  { "endpoint", "string", "of the API, such as orders.get" },
+  { "status", "integer", "of HTTP" },
+  { "code", "string", "a word for programs" },
+  { "details", "any", "more data" },
+  { "retry_after", "number", "seconds" },
+  { "charge", "choice", "whether money moved", values = { "none", "made", "unknown" },
+    default = "none" },
+}
+declare("px.error.new", rows)
+declare("px.error.raise", rows)
+
+--- A new table of the functions of px.error.
+function M.functions()
+  return {
+    is = function(value) return core.error.is(value) end,
+    new = function(fields) return core.error.new(fields) end,
+    raise = function(fields) return core.error.raise(fields) end,
+  }
+end
 
 return M

@@ -39,6 +39,17 @@ function M.nearest(word, set)
   return nearest
 end
 
+--- The end of a message about an unknown name: ", did you mean list?", or "".
+-- @param word anything
+-- @param set table whose keys are the names
+-- @param form what the name is shown as, for string.format ("%s")
+-- @param otherwise text where no name is near ("")
+function M.hint(word, set, form, otherwise)
+  local nearest = M.nearest(tostring(word), set)
+  return nearest and (", did you mean %s?"):format((form or "%s"):format(nearest))
+    or otherwise or ""
+end
+
 --- Raises an error of kind usage.
 -- @param format string, and the arguments of string.format
 function M.usage(format, ...)
@@ -54,21 +65,9 @@ function M.check(caller, options, known)
   for name in pairs(options) do
     if known[name] == nil then
       name = tostring(name)
-      local nearest = M.nearest(name, known)
-      M.usage("%s has no option \"%s\"%s", caller, name,
-        nearest and (", did you mean %s?"):format(nearest) or "")
+      M.usage("%s has no option \"%s\"%s", caller, name, M.hint(name, known))
     end
   end
-end
-
--- The field of a name that is loaded at its first use.
-local function load_field(fields, path, name, load)
-  local value = load()
-  if type(value) == "table" and not getmetatable(value) then
-    M.strict(value, path .. "." .. name)
-  end
-  fields[name] = value
-  return value
 end
 
 local function all_names(fields, later)
@@ -79,29 +78,62 @@ local function all_names(fields, later)
   return all
 end
 
---- Makes a table raise a usage error where a field that it does not have is read.
+-- A function that refuses more arguments than its source names. Functions in C check their own.
+local function guard(fn, path)
+  local most = core.arity.parameters(fn)
+  if not most then return fn end
+  return function(...)
+    local count = select("#", ...)
+    if count > most and select(count, ...) ~= nil then
+      M.usage("%s takes %s, got %d", path, most == 0 and "no arguments" or most == 1
+        and "1 argument" or ("at most %d arguments"):format(most), count)
+    end
+    return fn(...)
+  end
+end
+
+-- The field of a name that is loaded at its first use.
+local function load_field(fields, path, name, load)
+  local value = load()
+  if type(value) == "table" and not getmetatable(value) then
+    M.strict(value, path .. "." .. name)
+  elseif type(value) == "function" then
+    value = guard(value, path .. "." .. name)
+  end
+  fields[name] = value
+  return value
+end
+
+--- Makes a table raise a usage error where a field that it does not have is read, and its functions
+-- where they get more arguments than they take.
 -- @param fields table, changed in place
 -- @param path string, such as "px.orders"
 -- @param later table, may be left out: name -> function that returns a field when it is first read
 -- @return the table
 function M.strict(fields, path, later)
   later = later or {}
+  for name, field in pairs(fields) do
+    if type(field) == "function" then fields[name] = guard(field, path .. "." .. name) end
+  end
   return setmetatable(fields, {
     later = later,
     __index = function(_, name)
       if later[name] then return load_field(fields, path, name, later[name]) end
       if type(name) ~= "string" then return nil end
-      local nearest = M.nearest(name, all_names(fields, later))
       M.usage("there is no %s.%s%s", path, name,
-        nearest and (", did you mean %s.%s?"):format(path, nearest) or "")
+        M.hint(name, all_names(fields, later), path .. ".%s"))
     end,
   })
 end
 
---- Loads what a strict table would load later, so that its fields can be listed.
+--- Loads what a strict table and those in it would load later, so that fields can be listed.
 -- @return the table
 function M.load(fields)
   for name in pairs(getmetatable(fields).later) do local _ = fields[name] end
+  for _, field in pairs(fields) do
+    local meta = type(field) == "table" and getmetatable(field)
+    if meta and meta.later then M.load(field) end
+  end
   return fields
 end
 

@@ -49,7 +49,9 @@ end
 -- @usage local days_left = (px.time(order.expires_at) - px.time()) / 86400
 -- print(days_left > 29, px.time("2026-11-23T20:15:00Z"))  --> true  1795464900
 function M.time(...)
-  if select("#", ...) == 0 then return core.task.now() end
+  local count = select("#", ...)
+  if count == 0 then return core.task.now() end
+  if count > 1 then names.usage("px.time takes at most 1 argument, got %d", count) end
   local value = ...
   return M.read(value) or refuse("px.time", value)
 end
@@ -62,21 +64,20 @@ local function text_of(seconds)
     at.sec, rest > 0 and (".%03d"):format(rest) or "")
 end
 
---- Converts a time from one form into the other: a number of seconds since 1970 UTC into a text as
--- the API writes it, and such a text into seconds.
+--- The text of a time, as the API writes it. px.time reads such texts.
 -- @function px.date
--- @param value number, of seconds or milliseconds since 1970, in the years 1 to 9999; or string, as
---   px.time takes it
--- @return string in UTC, with milliseconds if it has a fraction; for a string the number of
---   seconds, as px.time returns it
+-- @param value number of seconds or milliseconds since 1970 UTC, in the years 1 to 9999
+-- @return string in UTC, with milliseconds if it has a fraction
 -- @raise usage
--- @usage print(px.date(1795464900), px.date("2026-11-23T20:15:00Z"))
---   --> 2026-11-23T20:15:00Z  1795464900
+-- @usage print(px.date(1795464900))  --> 2026-11-23T20:15:00Z
 -- print(px.date(px.time("2026-11-23") + px.duration("3d")))  --> 2026-11-26T00:00:00Z
 function M.date(value)
-  local seconds = M.read(value)
-  if not seconds or seconds < FIRST or seconds >= AFTER_LAST then refuse("px.date", value) end
-  return type(value) == "string" and seconds or text_of(seconds)
+  local seconds = type(value) == "number" and from_number(value)
+  if not seconds or seconds < FIRST or seconds >= AFTER_LAST then
+    names.usage("px.date: %s is not a time in seconds since 1970%s", shown(value),
+      type(value) == "string" and "; px.time reads texts" or "")
+  end
+  return text_of(seconds)
 end
 
 return M

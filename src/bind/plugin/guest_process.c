@@ -124,7 +124,8 @@ static void push_core(lua_State *L, struct process *process)
                {"error", error_open},   {"endpoints", endpoint_open},
                {"record", record_open}, {"quote", quote_open},
                {"digest", digest_open}, {"document", document_module_open},
-               {"decode", decode_open}, {"tally", tally_open}};
+               {"decode", decode_open}, {"tally", tally_open},
+               {"arity", arity_open}};
   static const luaL_Reg functions[] = {{"send", send_message},
                                        {"receive", receive},
                                        {"embedded", embedded_searcher},

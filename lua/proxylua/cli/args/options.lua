@@ -75,9 +75,8 @@ local function set(flags, row, value)
 end
 
 local function unknown(name)
-  local nearest = names.nearest(name, by_name)
   names.usage("unknown option %s%s; proxylua help options lists them", name,
-    nearest and (", did you mean %s?"):format(nearest) or "")
+    names.hint(name, by_name))
 end
 
 -- --name=value, -eCODE

@@ -20,8 +20,25 @@ local Help = {}
 -- Examples by parser, and completions by option and argument.
 local examples, suggestions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
 
+-- The names of a required argument and of those that follow it: arguments are read in order.
+local function missing_from(parser, name)
+  local missing
+  for _, argument in ipairs(parser._arguments) do
+    if argument._name == name then missing = {} end
+    if missing and argument._minargs > 0 then
+      missing[#missing + 1] = argument._argname or argument._name:upper()
+    end
+  end
+  if not missing or #missing == 0 then return name .. " is missing" end
+  local last = table.remove(missing)
+  if #missing == 0 then return last .. " is missing" end
+  return ("%s and %s are missing"):format(table.concat(missing, ", "), last)
+end
+
 -- argparse appends its advice as a sentence on a second line, and does not name the commands.
 local function fail(parser, message)
+  local argument = message:match("^missing argument '(.-)'")
+  if argument then message = missing_from(parser, argument) end
   local word = message:match("^unknown command '(.-)'")
   if word then
     local known = {}
@@ -71,6 +88,17 @@ end
 function M.suggest(element, words)
   suggestions[element] = words
   return element
+end
+
+--- Makes an option or argument take whole numbers only.
+-- @return the element
+function M.whole(element)
+  return element:convert(function(text)
+    local number = math.tointeger(tonumber(text))
+    if number then return number end
+    return nil, ("%s takes a whole number, got %s"):format(element._aliases
+      and element._aliases[#element._aliases] or element._argname or element._name, text)
+  end)
 end
 
 --- Adds an example to the help of a parser.
@@ -125,11 +153,12 @@ end
 -- @param parser of the command
 -- @param action name of the sub-command, or nil
 -- @param err any value
+-- @param renamed table: name of a parameter -> that of its option, where they differ; may be nil
 -- @return the value
-function M.with_options(parser, action, err)
+function M.with_options(parser, action, err, renamed)
   if not core.error.is(err) or err.kind ~= "usage" then return err end
   local function named(field, verb)
-    local option = option_of(parser, action, field)
+    local option = option_of(parser, action, renamed and renamed[field] or field)
     if option then err.endpoint = nil end
     return option and option .. " " .. verb
   end

@@ -73,9 +73,8 @@ end
 function M.refuse(word, known)
   local better = pointers[word] or endpoint_of(word) or topic_of(word)
   if better then names.usage("there is no command %s: %s", word, better) end
-  local nearest = names.nearest(word, known)
   names.usage("unknown command or script '%s'%s run proxylua help", word,
-    nearest and (", did you mean %s?"):format(nearest) or ";")
+    names.hint(word, known, "%s", ";"))
 end
 
 --- The sub-command that is meant by another word.

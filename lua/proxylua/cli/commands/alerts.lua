@@ -2,7 +2,6 @@
 -- nothing new, as cron jobs should.
 
 local core = require "proxylua.core"
-local duration = require "proxylua.util.duration"
 local no_expiry = require "proxylua.cli.no_expiry"
 local messages = require "proxylua.cli.commands.notify"
 local names = require "proxylua.util.names"
@@ -69,7 +68,7 @@ function M.run(args, context)
     core.system.flush()
   end
   local alerts = require("proxylua").alerts{
-    balance = args.balance, within = args.within and duration.seconds(args.within, "--within"),
+    balance = args.balance, within = args.within,
     failing = args.failing, check_url = args.check_url, url = url,
     kind = args.kind, chat = args.chat, name = args.name, tell = not url and show or nil,
     on_problem = context.screen:reporter(),

@@ -29,9 +29,8 @@ function M.parser(parser)
   parser:option("--expect-country",
     "country in which the page must see all proxies (default: the order's)")
     :argname("COUNTRY"):target("expected")
-  parser:option("--concurrency",
-    "proxies to check at once (default: 512)"):argname("NUMBER"):convert(
-    math.tointeger)
+  parsers.whole(parser:option("--concurrency",
+    "proxies to check at once (default: 512)"):argname("NUMBER"))
   parsers.suggest(parser:option("--only", "print only the working or only the failing "
     .. "proxies"):argname(
     "WHICH")
@@ -117,22 +116,18 @@ local function print_summary(screen, summary, is_partial)
 end
 
 -- Parameters of px.check.run that have another name here.
-local option_names <const> = { country = "--expect-country ", address = "--expect-address " }
+M.renamed = { country = "expect_country", address = "expect_address" }
 
 -- The global option --timeout is for each HTTP request: here also for those through the proxies.
 local function options_of(args, flags)
   local options = {
     url = args.url, country = args.expected, expect = args.expect, address = args.address,
-    max_latency = args.max_latency and duration.seconds(args.max_latency, "--max-latency"),
+    max_latency = args.max_latency,
     concurrency = args.concurrency, history = not args.forget,
     timeout = flags.timeout and duration.of_setting(flags.timeout),
     summary = check.summary(),
   }
-  local ok, err = pcall(check_options, options)
-  if not ok then
-    err.message = err.message:gsub("^px.check.run: (%l+) ", option_names)
-    error(err, 0)
-  end
+  check_options(options)
   return options
 end
 

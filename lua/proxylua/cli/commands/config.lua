@@ -29,9 +29,8 @@ local function row_of(name)
     known[row[1]] = true
     if row[1] == name then return row end
   end
-  local nearest = names.nearest(name, known)
-  names.usage("there is no setting %s%s", name, nearest and (", did you mean %s?"):format(nearest)
-    or "; proxylua config list shows all")
+  names.usage("there is no setting %s%s", name,
+    names.hint(name, known, "%s", "; proxylua config list shows all"))
 end
 
 local function values_of(taken)

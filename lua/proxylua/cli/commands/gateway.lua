@@ -6,7 +6,7 @@ local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
 local parsers = require "proxylua.cli.args.parser"
 
-local M = {}
+local M = { renamed = { timeout = "proxy_timeout" } }
 
 local STEP <const> = 1 -- seconds between two looks at the clock
 local MAX_USERS <const> = 1 << 20 -- bytes
@@ -26,8 +26,9 @@ local function add_source(parser)
   parser:option("--country", "orders of this country"):argname("COUNTRY")
   parser:option("--refresh", "time between two looks at the orders (default: 5m)"):argname(
     "DURATION")
-  parser:option("--refresh-budget", "requests that these looks may take in an hour (default: 60)")
-    :argname("NUMBER"):target("budget"):convert(math.tointeger)
+  parsers.whole(parser:option("--refresh-budget",
+    "requests that these looks may take in an hour (default: 60)"):argname("NUMBER")
+    :target("budget"))
 end
 
 local function add_access(parser)
@@ -55,8 +56,8 @@ function M.parser(parser)
     :argname("DURATION"):target("proxy_timeout")
   parser:option("--idle", "time after which a silent connection is closed (default: 10m)")
     :argname("DURATION")
-  parser:option("--connections", "most connections at once (default: what the limit of "
-    .. "descriptors allows)"):argname("NUMBER"):convert(math.tointeger)
+  parsers.whole(parser:option("--connections", "most connections at once (default: what the limit "
+    .. "of descriptors allows)"):argname("NUMBER"))
   add_access(parser)
   parser:option("--metrics", "address and port of /metrics and /stats, on this machine")
     :argname("ADDRESS:PORT")
@@ -156,20 +157,28 @@ local function print_address(gateway, count, screen)
   if gateway.metrics_url then screen:note("counters: %s/metrics", gateway.metrics_url) end
 end
 
+-- The proxies follow when the others are known to be valid.
+local function options_of(args)
+  return {
+    proxies = {}, listen = args.listen, metrics = args.metrics, strategy = args.strategy,
+    quarantine = args.quarantine, timeout = args.proxy_timeout, idle = args.idle,
+    connections = args.connections, users = read_users(args.users), allow = args.allow,
+    deny = args.deny, resolve = args.resolve, log = args.log, drain = args.drain or "30s",
+  }
+end
+
 local function serve(args, screen)
   check(args)
   if args.log == "-" then screen:refuse_json("the log", "it is JSON") end
+  local options = options_of(args)
+  require("proxylua.gateway.options")(options)
   local follower = follower_of(args, screen)
   local list = follower:first()
   if #list == 0 then
     core.error.raise{ kind = "not_found", code = "empty", message = "there are no proxies" }
   end
-  local gateway = require("proxylua.gateway").start{
-    proxies = list, listen = args.listen, metrics = args.metrics, strategy = args.strategy,
-    quarantine = args.quarantine, timeout = args.proxy_timeout, idle = args.idle,
-    connections = args.connections, users = read_users(args.users), allow = args.allow,
-    deny = args.deny, resolve = args.resolve, log = args.log, drain = args.drain or "30s",
-  }
+  options.proxies = list
+  local gateway = require("proxylua.gateway").start(options)
   print_address(gateway, #list, screen)
   core.task.spawn(keep_list, follower, gateway, screen)
   gateway:join()

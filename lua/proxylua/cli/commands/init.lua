@@ -1,7 +1,8 @@
 -- The commands: those of the endpoint table, one file for each of the others beside this one, and
 -- those of installed plugins, which never replace another. A command is a table: summary,
 -- parser(parser) adds its arguments, run(args, context) runs it. context.screen takes its output; a
--- command with `bare` needs no settings.
+-- command with `bare` needs no settings. `renamed` has the options that are not called like the
+-- parameters that they set: parameter -> option, as names in Lua.
 
 local endpoints = require "proxylua.cli.commands.endpoints"
 local words = require "proxylua.cli.args.words"
@@ -57,8 +58,8 @@ end
 local function find_core(name)
   if not summaries[name] then return endpoints.find(name) end
   local command = require("proxylua.cli.commands." .. name)
-  return { summary = summaries[name], bare = command.bare, parser = command.parser,
-    run = command.run }
+  return { summary = summaries[name], bare = command.bare, renamed = command.renamed,
+    parser = command.parser, run = command.run }
 end
 
 --- Whether a command of the program itself has this name.

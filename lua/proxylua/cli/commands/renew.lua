@@ -32,12 +32,7 @@ end
 
 -- "--checked" alone is an empty list, with its value a list of one.
 local function share_of(args)
-  if not args.checked then return nil end
-  local text = args.checked[1]
-  if not text then return true end
-  local percent = tonumber(text)
-  if percent and percent > 0 and percent <= 100 then return percent / 100 end
-  names.usage("--checked takes a number above 0 and up to 100, got %s", text)
+  return args.checked and (args.checked[1] or true)
 end
 
 local function period_of(args)

@@ -81,7 +81,7 @@ end
 local function write(screen, report, args, by)
   if args.html then return write_page(screen, report, args.html) end
   if args.csv then
-    return core.system.write(require("proxylua.report").csv(report, by or { "day" }))
+    return core.system.write(require("proxylua.report").csv(report, { by = by or { "day" } }))
   end
   if screen.form == "json" then return screen:record("report", only(report, by)) end
   if screen.form ~= "table" then return write_rows(screen, report, by or { "day" }) end

@@ -31,7 +31,7 @@ local texts = require("proxylua.util.text").values
 local workflows = require "proxylua.workflows"
 
 local function load_export()
-  require("proxylua.formats").register = function()
+  require("proxylua.formats").register = function(...) -- luacheck: ignore 212
     names.usage("declare formats in plugin.lua: formats = { NAME = { run = \"…\", "
       .. "summary = \"…\" } }")
   end
@@ -42,7 +42,7 @@ end
 local later = { proxies = workflows.proxies, export = load_export, notify = workflows.notify,
   csv = workflows.csv }
 local function only_in_scripts(name)
-  return function()
+  return function(...) -- luacheck: ignore 212
     names.usage("px.%s is not available in plugins, only in scripts", name)
   end
 end

@@ -104,10 +104,8 @@ end
 function M.entry(name)
   local entries = read_list()
   if entries[name] then return entries[name] end
-  local nearest = names.nearest(name, entries)
   names.usage("the plugin %s is not installed%s; proxylua plugin list shows the installed "
-    .. "ones", name,
-    nearest and (", did you mean %s?"):format(nearest) or "")
+    .. "ones", name, names.hint(name, entries))
 end
 
 local function place_of(name, entry)

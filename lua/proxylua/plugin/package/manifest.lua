@@ -35,9 +35,8 @@ end
 local function unknown(where, given, known)
   for name in pairs(given) do
     if known[name] == nil then
-      local nearest = names.nearest(tostring(name), known)
       raise("unknown %s%s%s", where == "" and "field " or where .. ".", tostring(name),
-        nearest and (", did you mean %s?"):format(nearest) or "")
+        names.hint(name, known))
     end
   end
 end
