@@ -69,7 +69,7 @@ describe("a status", function()
 
   it("lists an open charge and does not settle it", function()
     faults("orders.create:cut=after,count=1", "orders.list:status=502,skip=1",
-      "account.transactions:status=502,skip=1", "account.get:status=502,skip=1")
+      "account.transactions:status=502,skip=1", "account.get:status=502,skip=2")
     eval[[
       pcall(px.orders.create, { type = "isp", quantity = 1, period = 30, key = "x" })
     ]]

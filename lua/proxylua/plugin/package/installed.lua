@@ -144,14 +144,13 @@ local function read_files(folder, entry)
   return texts, problems
 end
 
--- The present files of a linked plugin.
+-- The present files of a linked plugin, which others must not be able to change.
 local function read_linked(entry)
-  local distrust = core.system.distrust(entry.link)
-  if distrust then
-    refuse("the linked folder %s is not safe: %s; run chmod go-w on it", entry.link, distrust)
-  end
   local texts = {}
-  for _, file in ipairs(sources.of_folder(entry.link).files) do texts[file.name] = file.data end
+  for _, file in ipairs(sources.of_folder(entry.link).files) do
+    texts[file.name] = core.system.read_trusted(entry.link .. "/" .. file.name, MAX_FILE,
+      "cannot use the linked plugin")
+  end
   return entry, entry.link, texts
 end
 
