@@ -11,8 +11,9 @@
 
 #define LIMIT 100 /* the API's maximum */
 #define MAX_PAGES 9
-#define MORE 50 /* entries to read beyond one for each transaction: the newest may not be listed \
-                 */
+#define MORE                                                                          \
+  50 /* entries to read beyond one for each transaction: the newest may not be listed \
+      */
 
 static bool counts(const struct flow *charge)
 {
