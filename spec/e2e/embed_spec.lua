@@ -61,7 +61,12 @@ describe("the library", function()
     assert(ok, first)
     local order, proxies = first:match("([^\n]*)\n([^\n]*)")
     assert.matches('"price":4.80', order, 1, true)
-    assert.are.equal(2, #core.json.decode(proxies).items)
+    local items = core.json.decode(proxies).items
+    assert.are.equal(2, #items)
+    for _, item in ipairs(items) do
+      assert.are.equal(("%s://%s:%s@%s:%d"):format(item.protocol, item.username, item.password,
+        item.host, item.port), item.url)
+    end
     local again, second = host(path, "office-1")
     assert(again, second)
     assert.are.equal("bought before: " .. order, second:match("[^\n]*"))

@@ -33,6 +33,9 @@ enum record_type {
 
 #define RECORD_MAX_ID 512
 
+/* The positions in record_fields(RECORD_PROXY). */
+enum { PROXY_HOST, PROXY_PORT, PROXY_USERNAME, PROXY_PASSWORD, PROXY_PROTOCOL };
+
 struct record_field {
   const char *name; /* the canonical one; it wins where the server sends an alias as well */
   enum record_type type;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "api/proxy_url.h"
 #include "base/datetime.h"
 
 #define DIGITS "0123456789"
@@ -185,6 +186,7 @@ bool record_has_mark(const struct json_value *record, enum record_kind kind)
 }
 
 #define MAX_FIELDS 16 /* of a kind of record */
+#define SHORT_URL 512 /* bytes; longer ones are put together in allocated memory */
 
 /* Whether a field is, or has the name of, one that was visited under its canonical name. */
 static bool is_taken(const struct json_value *field, const struct json_value *const *taken,
@@ -197,34 +199,85 @@ static bool is_taken(const struct json_value *field, const struct json_value *co
   return false;
 }
 
+static struct proxy_text text_of(const struct record_value *value)
+{
+  return value->type == VALUE_TEXT ? (struct proxy_text){value->text, value->size}
+                                   : (struct proxy_text){"", 0};
+}
+
+static void visit_text(record_visitor *visit, void *arg, const char *name, const char *text,
+                       size_t size)
+{
+  const struct record_value value = {.type = VALUE_TEXT, .text = text, .size = size};
+  visit(arg, name, strlen(name), &value);
+}
+
+/* Visits what a proxy of the API gets besides its fields: a URL, and the protocol http where the
+ * server sent none. Returns whether it has a URL. */
+static bool visit_proxy(const struct record_value *values, record_visitor *visit, void *arg)
+{
+  const struct record_value *port = &values[PROXY_PORT];
+  const struct proxy_url url = {.protocol = text_of(&values[PROXY_PROTOCOL]),
+                                .username = text_of(&values[PROXY_USERNAME]),
+                                .password = text_of(&values[PROXY_PASSWORD]),
+                                .host = text_of(&values[PROXY_HOST]),
+                                .port = port->type == VALUE_INTEGER ? port->integer : 0};
+  char own[SHORT_URL];
+  if (url.protocol.size == 0) visit_text(visit, arg, "protocol", "http", 4);
+  if (url.host.size == 0 || url.port < 0 || url.port > 65535 || port->type == VALUE_OTHER)
+    return false;
+  size_t most = proxy_url_most(&url);
+  char *text = most > sizeof own ? malloc(most) : own;
+  if (!text) return false;
+  visit_text(visit, arg, "url", text, (size_t)(proxy_url_put(text, &url) - text));
+  if (text != own) free(text);
+  return true;
+}
+
+/* A protocol that is not a text, or empty, gives way to that of visit_proxy. */
+static bool is_given(enum record_kind kind, int position, const struct record_value *value)
+{
+  if (kind == RECORD_PROXY && position == PROXY_PROTOCOL) return text_of(value).size > 0;
+  return value->type != VALUE_ABSENT;
+}
+
+static bool is_url(const struct json_value *field)
+{
+  return field->name_size == 3 && memcmp(field->name, "url", 3) == 0;
+}
+
 const char *record_visit(const struct json_value *record, enum record_kind kind, bool mended,
-                         void (*visit)(void *arg, const char *name, size_t size,
-                                       const struct record_value *value),
-                         void *arg, const char **at_fault)
+                         record_visitor *visit, void *arg, const char **at_fault)
 {
   const struct record_field *fields = record_fields(kind);
   const struct json_value *taken[MAX_FIELDS] = {NULL};
-  struct record_value value;
+  struct record_value values[MAX_FIELDS];
   const char *fault = NULL;
   int count = 0;
   for (; fields[count].name; count++) {
-    record_read(record, kind, count, mended, &value);
-    taken[count] = value.json;
-    if (value.fault) {
-      fault = value.fault;
+    struct record_value *value = &values[count];
+    record_read(record, kind, count, mended, value);
+    taken[count] = value->json;
+    if (value->fault) {
+      fault = value->fault;
       *at_fault = fields[count].name;
-    } else if (value.type != VALUE_ABSENT) {
-      visit(arg, fields[count].name, strlen(fields[count].name), &value);
+    } else if (is_given(kind, count, value)) {
+      visit(arg, fields[count].name, strlen(fields[count].name), value);
     }
   }
+  if (!fault && !record_has_mark(record, kind)) {
+    fault = "is missing";
+    *at_fault = *record_marks(kind);
+  }
+  bool has_url = kind == RECORD_PROXY && !fault && visit_proxy(values, visit, arg);
   for (const struct json_value *field = record->first; field; field = field->next) {
     if (field->type == JSON_NULL || is_taken(field, taken, count)) continue;
+    if (has_url && is_url(field)) continue;
+    struct record_value value;
     record_convert(field, RECORD_ANY, mended, &value);
     visit(arg, field->name, field->name_size, &value);
   }
-  if (fault || record_has_mark(record, kind)) return fault;
-  *at_fault = *record_marks(kind);
-  return "is missing";
+  return fault;
 }
 
 const char *record_text(const struct json_value *record, enum record_kind kind, int position,

@@ -45,13 +45,14 @@ void record_read(const struct json_value *record, enum record_kind kind, int pos
 void record_convert(const struct json_value *json, enum record_type type, bool mended,
                     struct record_value *value);
 
-/* Visits the fields of a record: the canonical ones, then the others as they came, without nulls.
- * Returns NULL, or what makes the record unusable ("is empty") and the field at fault, which is not
- * visited. */
+typedef void record_visitor(void *arg, const char *name, size_t size,
+                            const struct record_value *value);
+
+/* Visits the fields of a record: the canonical ones, then the others as they came, without nulls. A
+ * proxy also gets its URL, which the server does not send. Returns NULL, or what makes the record
+ * unusable ("is empty") and the field at fault, which is not visited. */
 const char *record_visit(const struct json_value *record, enum record_kind kind, bool mended,
-                         void (*visit)(void *arg, const char *name, size_t size,
-                                       const struct record_value *value),
-                         void *arg, const char **at_fault);
+                         record_visitor *visit, void *arg, const char **at_fault);
 
 /* The fields without which an object is not a record of its kind. True if it has one of them. */
 bool record_has_mark(const struct json_value *record, enum record_kind kind);

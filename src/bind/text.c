@@ -4,6 +4,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "api/proxy_url.h"
 #include "base/text.h"
 #include "bind/modules.h"
 
@@ -137,34 +138,17 @@ static int unpercent(lua_State *L)
   return 1;
 }
 
-static char *put(char *to, const char *text, size_t size)
-{
-  memcpy(to, text, size);
-  return to + size;
-}
-
 /* url(protocol, user, password, host, port): the URL of a proxy, whose host stands as in a URL. */
 static int proxy_url(lua_State *L)
 {
-  size_t protocol_size, user_size, password_size, host_size, port_size;
-  const char *protocol = luaL_checklstring(L, 1, &protocol_size);
-  const char *user = luaL_checklstring(L, 2, &user_size);
-  const char *password = luaL_checklstring(L, 3, &password_size);
-  const char *host = luaL_checklstring(L, 4, &host_size);
-  luaL_checkinteger(L, 5);
-  const char *port = lua_tolstring(L, 5, &port_size);
+  struct proxy_url url = {.host_encoded = true, .port = luaL_checkinteger(L, 5)};
+  url.protocol.text = luaL_checklstring(L, 1, &url.protocol.size);
+  url.username.text = luaL_checklstring(L, 2, &url.username.size);
+  url.password.text = luaL_checklstring(L, 3, &url.password.size);
+  url.host.text = luaL_checklstring(L, 4, &url.host.size);
   luaL_Buffer out;
-  size_t most = protocol_size + (user_size + password_size) * 3 + host_size + port_size + 8;
-  char *begin = luaL_buffinitsize(L, &out, most), *to = put(begin, protocol, protocol_size);
-  to = put(to, "://", 3);
-  to = text_put_percent(to, user, user_size, "");
-  if (password_size > 0) *to++ = ':';
-  to = text_put_percent(to, password, password_size, "");
-  if (user_size + password_size > 0) *to++ = '@';
-  to = put(to, host, host_size);
-  *to++ = ':';
-  to = put(to, port, port_size);
-  luaL_pushresultsize(&out, (size_t)(to - begin));
+  char *begin = luaL_buffinitsize(L, &out, proxy_url_most(&url));
+  luaL_pushresultsize(&out, (size_t)(proxy_url_put(begin, &url) - begin));
   return 1;
 }
 

@@ -120,7 +120,5 @@ const char *push_record(lua_State *L, const struct json_value *record, enum reco
   luaL_checkstack(L, 8, NULL);
   push_table(L, 0, record->count + 2);
   const char *fault = record_visit(record, kind, mended, set_canonical, &pushing, &at_fault);
-  if (fault) return lua_pushfstring(L, "%s %s", at_fault, fault);
-  if (kind == RECORD_PROXY) record_complete_proxy(L, lua_gettop(L));
-  return NULL;
+  return fault ? lua_pushfstring(L, "%s %s", at_fault, fault) : NULL;
 }

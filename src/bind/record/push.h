@@ -22,8 +22,4 @@ void push_table(lua_State *L, size_t items, size_t fields);
 const char *push_record(lua_State *L, const struct json_value *record, enum record_kind kind,
                         bool mended, int metatable);
 
-/* Adds to the proxy at an absolute index its URL, which the server does not send, and the protocol
- * http where it sent none. */
-void record_complete_proxy(lua_State *L, int record);
-
 #endif
