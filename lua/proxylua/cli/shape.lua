@@ -51,12 +51,11 @@ local function check(option, name, kind, records)
   local known = {}
   for _, column in ipairs(tables.all_columns(kind, records)) do known[column] = true end
   if known[name] or not next(known) then return end
-  local nearest, list = names.nearest(name, known), {}
+  local list = {}
   for column in pairs(known) do list[#list + 1] = column end
   table.sort(list)
   names.usage("%s: there is no column %s%s", option, name,
-    nearest and (", did you mean %s?"):format(nearest) or ("; there are "
-      .. table.concat(list, ", ")))
+    names.hint(name, known, "%s", "; there are " .. table.concat(list, ", ")))
 end
 
 local function check_names(shape, kind, records)

@@ -4,12 +4,12 @@
 local amount_of = require "proxylua.report.amount"
 local clock = require "proxylua.util.clock"
 local core = require "proxylua.core"
+local declare = require("proxylua.util.options").declare
 local days = require "proxylua.report.days"
 local endpoints = require "proxylua.api.endpoints"
 local forecast = require "proxylua.report.forecast"
 local history = require "proxylua.check.history"
 local journal = require "proxylua.api.journal"
-local names = require "proxylua.util.names"
 local ownership = require "proxylua.report.ownership"
 local pools_file = require "proxylua.fleet.pools_file"
 local time = require "proxylua.util.time"
@@ -197,17 +197,17 @@ function Watcher:look()
   return status
 end
 
-local known_options = { pools = true, on_problem = true }
+local status_options = declare("px.status", {
+  { "pools", "any", "the path of a pools file or a list of pools, to compare what there is with "
+    .. "what is wanted", meta = "string|table[]" },
+  { "on_problem", "function", "see px.orders.each", meta = "fun(err: error)" },
+})
 
 --- Opens a watcher, which keeps the list of orders from one look to the next.
 -- @param options of px.status
 -- @return watcher with the method `look`
 function M.open(options)
-  options = options or {}
-  if type(options) ~= "table" then
-    names.usage("px.status takes its options as a table, got a %s", type(options))
-  end
-  names.check("px.status", options, known_options)
+  options = status_options(options)
   local pools = options.pools
   if type(pools) == "string" then
     pools = pools_file.parse(pools_file.text(pools), pools)
@@ -221,8 +221,7 @@ end
 -- account and the list of active orders, and changes nothing: a charge with an unknown outcome is
 -- listed, not settled.
 -- @function px.status
--- @param options table, may be left out: `pools`, the path of a pools file or a list of pools, to
---   compare what there is with what is wanted; `on_problem`: see px.orders.each
+-- @param options
 -- @return table: `at`, `email`, `balance` and `spent_today` (money), `lasts` (days until the
 --   balance is used up if every order is renewed when it expires; absent if it lasts for `horizon`
 --   days), `limits` (list of `scope`, `requests` in `seconds`, `free`, `waiting`, `paused` and
