@@ -130,7 +130,7 @@ local function begin(given, ...)
   if flags.version or (words[1] == "version" and not is_script) then
     return show(("proxylua %s (%s)\n"):format(core.version, _VERSION))
   end
-  if flags.help then return show(require("proxylua.help").text(words)) end
+  if flags.help then return require "proxylua.term.pager"(require("proxylua.help").text(words)) end
   if words[1] and is_command(words[1], flags, is_script) then return run_command(words, flags) end
   if not words[1] and not flags.execute and core.system.isatty(0) then return run_session(flags) end
   return prepare_script(words, flags, is_script, before)

@@ -3,6 +3,7 @@
 
 local core = require "proxylua.core"
 local names = require "proxylua.util.names"
+local page = require "proxylua.term.pager"
 local plain = require "proxylua.util.text"
 local shapes = require "proxylua.cli.shape"
 local tables = require "proxylua.term.table"
@@ -98,6 +99,10 @@ local function put(lines)
   if #lines > 0 then core.system.write(table.concat(lines, "\n"), "\n") end
 end
 
+local function put_paged(lines)
+  if #lines > 0 then page(table.concat(lines, "\n") .. "\n") end
+end
+
 -- JSON cannot contain bytes that are not UTF-8; such bytes in one field must not lose the other
 -- fields.
 local function put_json(screen, value)
@@ -118,13 +123,13 @@ local function columns_of(screen, kind, records)
   return screen.shape and screen.shape.columns or tables.columns(kind, records)
 end
 
-local function put_table(screen, kind, records)
+local function put_table(screen, kind, records, write)
   local shown = {}
   for at, record in ipairs(records) do shown[at] = shapes.for_people(record) end
   local lines, dropped = tables.aligned(columns_of(screen, kind, shown), shown, terminal.width(1),
     kind)
   if screen.colors and lines[1] then lines[1] = "\27[1m" .. lines[1] .. "\27[0m" end
-  put(lines)
+  write(lines)
   return dropped
 end
 
@@ -142,7 +147,7 @@ local function put_list(self, kind, records)
     put_json(self, core.json.array(records))
   elseif self.form == "table" then
     if #records == 0 then self:note("none found") end
-    note_hidden(self, put_table(self, kind, records))
+    note_hidden(self, put_table(self, kind, records, put_paged))
   else
     local names_of_columns = columns_of(self, kind, records)
     if #names_of_columns > 0 then put(tables.plain(names_of_columns, records)) end
@@ -180,7 +185,7 @@ local function put_tables(screen, kind, next_record)
   if #records < BLOCK then return put_list(screen, kind, records) end
   local dropped
   repeat
-    dropped = put_table(screen, kind, prepare(screen, records))
+    dropped = put_table(screen, kind, prepare(screen, records), put)
     core.system.flush()
     records = take_block(next_record)
   until #records == 0

@@ -1,7 +1,7 @@
 -- `proxylua help [TOPIC]`.
 
-local core = require "proxylua.core"
 local help = require "proxylua.help"
+local page = require "proxylua.term.pager"
 local parsers = require "proxylua.cli.args.parser"
 
 local M = { bare = true }
@@ -15,7 +15,7 @@ end
 
 function M.run(args, context)
   context.screen:refuse_json("help")
-  core.system.write(help.text(args.topic))
+  page(help.text(args.topic))
 end
 
 return M

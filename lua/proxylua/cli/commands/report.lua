@@ -85,7 +85,7 @@ local function write(screen, report, args, by)
   end
   if screen.form == "json" then return screen:record("report", only(report, by)) end
   if screen.form ~= "table" then return write_rows(screen, report, by or { "day" }) end
-  return core.system.write(require("proxylua.report").text(report, {
+  return require "proxylua.term.pager"(require("proxylua.report").text(report, {
     width = terminal.width(1), ascii = not terminal.has_utf8(), color = screen.colors, by = by,
   }))
 end
