@@ -253,7 +253,8 @@ describe("a purchase", function()
   local NEW = '{"id":"txn_2","type":"charge","amount":"1.50"}'
 
   it("by a path that is not known counts what transactions and balance show", function()
-    local out, requests, err = buy_raw({ OLD, NEW .. "," .. OLD }, { "9.30", "7.80" })
+    local out, requests, err = buy_raw({ OLD, NEW .. "," .. OLD },
+      { "9.30", "9.30", "9.30", "7.80" }) -- the name, the clock, the baseline, the price
     assert.equal("placed\t1.50\tbought\n", out, err)
     assert.is_true(requests <= 2 * 6, requests)
   end)
@@ -264,7 +265,7 @@ describe("a purchase", function()
   end)
 
   it("by a path that is not known stays counted at max_price if nothing shows it", function()
-    local out, _, err = buy_raw({ OLD, OLD }, { "9.30", "7.80" })
+    local out, _, err = buy_raw({ OLD, OLD }, { "9.30", "9.30", "9.30", "7.80" })
     assert.equal("placed\tnil\tspend_refused\n", out, err)
   end)
 

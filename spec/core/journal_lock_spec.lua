@@ -170,6 +170,21 @@ for _, place in ipairs(stores.all) do
         { env = { PROXYLUA_STORE = store } })
     end
 
+    it("has given the lock back when it looks up what a recorded charge cost", function()
+      local order = buy("b")
+      sandbox:change("settings", { faults = { "account.transactions:delay=1,count=1" } })
+      group = children.start(1, sandbox.home, { "orders", "extend", order, "--period", "30",
+        "--key", "a" }, { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
+        PROXYLUA_LIMITS = "off", PROXYLUA_SPEND = "1000", PROXYLUA_STORE = store })
+      while counted("orders.extend") == 0 or counted("account.transactions") < 2 do
+        core.task.sleep(0.005)
+      end
+      assert.equal("0", place.query("SELECT count(*) FROM locks WHERE token != 0"):match("%d+"))
+      group:join()
+      assert.equal("240000000", place.query("SELECT price FROM charges WHERE key = 'a'")
+        :match("%d+"))
+    end)
+
     it("lets others buy, and then sends nothing", function()
       stop_at("orders.calc", "delay=0.3,count=1")
       assert.matches("^ord_", buy("b"))

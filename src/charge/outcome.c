@@ -89,7 +89,7 @@ void flow_settle(struct flow *charge, enum journal_state state, money price, con
       (struct journal_settle){.id = charge->entry,
                               .token = charge->reconciled ? charge->token : 0,
                               .state = state,
-                              .releases = !charge->price_wanted,
+                              .releases = !charge->price_wanted || charge->request.endpoint,
                               .proven = state == JOURNAL_PLACED && !charge->reconciled,
                               .ends_in = JOURNAL_KEEP_END,
                               .order_id =

@@ -1,6 +1,7 @@
 /* The cost of a placed charge whose response has no price, as with every extension: the
- * transactions for its order show it. Of a request whose path the table does not have, the balance
- * must agree. Until they do, the quote counts. */
+ * transactions for its order show it even if other processes charge meanwhile, so the lock of the
+ * account has been given back. Of a request whose path the table does not have, the balance must
+ * agree, under the lock. Until they do, the quote counts. */
 #include <string.h>
 
 #include "charge/crash_point.h"
@@ -133,7 +134,7 @@ static void on_too_late(void *arg)
   if (flow_interrupt(charge)) flow_end(charge);
 }
 
-/* The lock is held meanwhile, and the caller waits: without a price in time, the quote counts. */
+/* The caller waits: without a price in time, the quote counts. */
 void flow_price(struct flow *charge)
 {
   reconcile_rows_free(&charge->transactions);
