@@ -55,7 +55,7 @@ enum error_kind error_kind_from_name(const char *name)
   return ERROR_NONE;
 }
 
-const char *error_charge_name(enum charge charge)
+const char *error_charge_name(enum error_charge charge)
 {
   static const char *const names[] = {"none", "made", "unknown"};
   return names[charge];

@@ -31,11 +31,11 @@ enum error_kind {
 };
 
 /* Whether the failed call moved money. */
-enum charge { CHARGE_NONE, CHARGE_MADE, CHARGE_UNKNOWN };
+enum error_charge { CHARGE_NONE, CHARGE_MADE, CHARGE_UNKNOWN };
 
 struct error {
   enum error_kind kind;
-  enum charge charge;
+  enum error_charge charge;
   int status;           /* HTTP status, 0 without a response */
   double retry_after;   /* seconds, negative if not given */
   const char *endpoint; /* name of the endpoint table ("orders.create"), a static string, or NULL */
@@ -55,7 +55,7 @@ const char *error_kind_name(enum error_kind kind);
 enum error_kind error_kind_from_name(const char *name);
 
 /* "none", "made" or "unknown". */
-const char *error_charge_name(enum charge charge);
+const char *error_charge_name(enum error_charge charge);
 
 /* The process exit code of a kind: 0 for ERROR_NONE. */
 int error_exit_code(enum error_kind kind);

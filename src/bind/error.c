@@ -112,7 +112,7 @@ enum error_kind error_kind_at(lua_State *L, int index)
   return kind;
 }
 
-enum charge error_charge_at(lua_State *L, int index)
+enum error_charge error_charge_at(lua_State *L, int index)
 {
   const char *name = text_field(L, lua_absindex(L, index), "charge");
   lua_pop(L, 1);
@@ -189,7 +189,7 @@ static int to_string(lua_State *L)
     return error_usage(L, "an error value is needed, got a %s", luaL_typename(L, 1));
   lua_settop(L, 1);
   enum error_kind kind = error_kind_at(L, 1);
-  enum charge charge = error_charge_at(L, 1);
+  enum error_charge charge = error_charge_at(L, 1);
   const char *hint = hint_of(L, kind);
   lua_pushliteral(L, "retry_after");
   bool more = lua_rawget(L, 1) == LUA_TNUMBER || hint ||

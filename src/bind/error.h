@@ -32,6 +32,6 @@ bool error_test(lua_State *L, int index);
 enum error_kind error_kind_at(lua_State *L, int index);
 
 /* Whether the error value at an index says that money has moved. */
-enum charge error_charge_at(lua_State *L, int index);
+enum error_charge error_charge_at(lua_State *L, int index);
 
 #endif

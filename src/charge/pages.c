@@ -2,13 +2,30 @@
  * the beginning of a list sorted newest first, the last pages of one sorted oldest first, both
  * while the sorting is unknown. A baseline needs one page; a reconciliation reads until it meets a
  * record of the baseline. So the length of a list does not matter. If a list has no total and is
- * not known to be sorted newest first, a late reconciliation reads it to its end, up to FLOW_PAGES
- * pages. */
+ * not known to be sorted newest first, a late reconciliation reads it to its end, up to
+ * CHARGE_PAGES pages. */
 #include <string.h>
 
-#include "charge/flow.h"
+#include "charge/steps.h"
 
 #define LIMIT 100 /* the API's maximum */
+
+/* The state of reading a list. */
+struct walk {
+  struct pages *pages;
+  struct reconcile_rows *rows;
+  const struct reconcile_case *c;
+  struct record_query query;
+  size_t width;
+  int created_at, id;     /* fields of a row */
+  int left;               /* pages that may still be read */
+  size_t first;           /* the first row of this page */
+  size_t visited;         /* records of this page */
+  bool more;              /* records follow it */
+  bool met, stepped_back; /* a record of the baseline, or an older one, was read; the end was looked
+                             for one page earlier */
+  int64_t known_total;    /* records when the hint was taken; 0: unknown */
+};
 
 static bool add_row(void *arg, const char *const *texts)
 {
@@ -83,68 +100,57 @@ static int64_t last_page(int64_t total, int64_t page_size)
   return total > 0 && page_size > 0 ? (total + page_size - 1) / page_size : 0;
 }
 
-static void ask_page(struct flow *charge);
-
 /* The sorting by the times of the records; without times, by the journal's orders among them, or by
  * where new ones have appeared. */
-static void note_sorting(struct flow *charge)
+static void note_sorting(struct walk *walk, const struct journal_list *settled)
 {
-  struct walk *walk = &charge->walk;
-  const struct journal_list *settled = &charge->recovery.review.settled;
+  enum list_order *known = &walk->pages->state.sorting;
   enum list_order sorting = reconcile_sorting(walk->rows, walk->created_at);
   int order_id = is_transactions(walk) ? TRANSACTION_ORDER_ID : ORDER_ID;
   if (sorting == LIST_UNSORTED)
     sorting = reconcile_sorting_by_journal(walk->rows, order_id,
                                            walk->c ? walk->c->others : settled->entries,
                                            walk->c ? walk->c->other_count : settled->count);
-  if (sorting == LIST_UNSORTED && walk->state.sorting == LIST_UNSORTED && walk->c &&
-      grows_at_the_top(walk))
+  if (sorting == LIST_UNSORTED && *known == LIST_UNSORTED && walk->c && grows_at_the_top(walk))
     sorting = LIST_NEWEST_FIRST;
-  if (sorting != LIST_UNSORTED) walk->state.sorting = sorting;
-}
-
-static void finish(struct flow *charge, bool ok)
-{
-  charge->walk.done(charge, ok);
+  if (sorting != LIST_UNSORTED) *known = sorting;
 }
 
 /* Continues at the end of the list, or where the baseline saw the end if that page is earlier.
  * False if the page is unknown, or was read already. */
-static bool go_to_end(struct flow *charge)
+static bool go_to_end(struct walk *walk)
 {
-  struct walk *walk = &charge->walk;
-  int64_t page = last_page(walk->state.total, walk->state.page_size);
-  if (walk->known_total > 0 && last_page(walk->known_total, walk->state.page_size) < page)
-    page = last_page(walk->known_total, walk->state.page_size);
+  const struct list_state *state = &walk->pages->state;
+  int64_t page = last_page(state->total, state->page_size);
+  if (walk->known_total > 0 && last_page(walk->known_total, state->page_size) < page)
+    page = last_page(walk->known_total, state->page_size);
   if (walk->rows->at_end || page <= walk->query.page) return false;
   walk->rows->at_end = true;
   walk->met = false;
-  walk->query.page = walk->tail_page = page;
-  ask_page(charge);
+  walk->query.page = walk->pages->tail_page = page;
   return true;
 }
 
-/* After a page of a baseline. */
-static void go_on_with_baseline(struct flow *charge, bool more)
+static bool go_to_next(struct walk *walk)
 {
-  struct walk *walk = &charge->walk;
+  walk->query.page++;
+  return true;
+}
+
+/* After a page of a baseline: whether to read another one, which is then in the query. */
+static bool continue_baseline(struct walk *walk)
+{
+  struct list_state *state = &walk->pages->state;
   bool head = !walk->rows->at_end;
-  walk->state.whole = head && !more && walk->query.page == 1;
-  if (head && (walk->state.whole || walk->state.sorting == LIST_NEWEST_FIRST)) {
-    finish(charge, true);
-  } else if (head) {
-    if (!go_to_end(charge)) finish(charge, true);
-  } else if (more && walk->left > 0) {
-    walk->query.page++;
-    ask_page(charge);
-  } else {
-    finish(charge, true);
-  }
+  state->whole = head && !walk->more && walk->query.page == 1;
+  if (!head) return walk->more && walk->left > 0 && go_to_next(walk);
+  return !state->whole && state->sorting != LIST_NEWEST_FIRST && go_to_end(walk);
 }
 
 /* Whether the second page is the first one again. */
-static bool is_repeated(const struct walk *walk, size_t first)
+static bool is_repeated(const struct walk *walk)
 {
+  size_t first = walk->first;
   const struct reconcile_rows *rows = walk->rows;
   if (rows->at_end || walk->query.page != 2 || walk->visited == 0) return false;
   if (rows->count == first) return true;
@@ -156,182 +162,141 @@ static bool is_repeated(const struct walk *walk, size_t first)
   return true;
 }
 
-/* A server that repeats its first page ignores page numbers. If it ignores limits too, that page is
- * the whole list. */
-static void ask_for_one(struct flow *charge, size_t first)
-{
-  struct walk *walk = &charge->walk;
-  walk->repeated = first;
-  walk->query.page = walk->query.limit = 1;
-  ask_page(charge);
-}
-
-static void on_one(struct flow *charge)
-{
-  struct walk *walk = &charge->walk;
-  walk->all = walk->visited == walk->repeated;
-  walk->reach = walk->all || (walk->state.sorting == LIST_NEWEST_FIRST && walk->met);
-  walk->whole = walk->all;
-  if (walk->all) reconcile_cut(walk->rows, walk->repeated);
-  finish(charge, true);
-}
-
 /* Looks for the end of a list that has become shorter. */
-static void step_back(struct flow *charge)
+static bool step_back(struct walk *walk)
 {
-  struct walk *walk = &charge->walk;
+  const struct list_state *state = &walk->pages->state;
   walk->stepped_back = true;
   reconcile_cut(walk->rows, walk->rows->tail);
-  walk->query.page = last_page(walk->state.total, walk->state.page_size) - 1;
+  walk->query.page = last_page(state->total, state->page_size) - 1;
   if (walk->query.page < 1) walk->query.page = 1;
-  ask_page(charge);
+  return true;
 }
 
-/* After a page of a reconciliation; `first`: its first row. */
-static void go_on_until_known(struct flow *charge, bool more, size_t first)
+/* After a page of a reconciliation; the same. */
+static bool continue_until_known(struct walk *walk)
 {
-  struct walk *walk = &charge->walk;
-  bool at_end = walk->rows->at_end;
-  enum list_order sorting = walk->state.sorting;
-  if (more && walk->left > 0 && is_repeated(walk, first)) {
-    ask_for_one(charge, first);
-    return;
-  }
-  walk->met |= meets_known(walk, first) || (!at_end && goes_back(walk));
-  walk->whole = !more && !at_end;
+  struct pages *pages = walk->pages;
+  bool at_end = walk->rows->at_end, more = walk->more;
+  enum list_order sorting = pages->state.sorting;
+  walk->met |= meets_known(walk, walk->first) || (!at_end && goes_back(walk));
+  pages->whole = !more && !at_end;
   /* What is new comes after a baseline that had all records, on a further page if one was full. */
   bool to_end = sorting != LIST_NEWEST_FIRST &&
-                (baseline_of(walk)->whole || (walk->c->settled && walk->state.total < 0));
+                (baseline_of(walk)->whole || (walk->c->settled && pages->state.total < 0));
   bool next = more && (at_end || to_end || !walk->met);
-  if (next && walk->left > 0 && walk->rows->count > first) {
-    walk->query.page++;
-    ask_page(charge);
-    return;
-  }
-  if (at_end && !walk->met && walk->left > 0 && walk->query.page > 1 && !walk->stepped_back) {
-    step_back(charge);
-    return;
-  }
-  if (!walk->whole && !at_end && sorting != LIST_NEWEST_FIRST && walk->left > 0 &&
-      go_to_end(charge))
-    return;
-  walk->reach =
-      walk->whole || (sorting == LIST_NEWEST_FIRST && walk->met) || (at_end && walk->met && !more);
-  finish(charge, true);
+  if (next && walk->left > 0 && walk->rows->count > walk->first) return go_to_next(walk);
+  if (at_end && !walk->met && walk->left > 0 && walk->query.page > 1 && !walk->stepped_back)
+    return step_back(walk);
+  if (!pages->whole && !at_end && sorting != LIST_NEWEST_FIRST && walk->left > 0 && go_to_end(walk))
+    return true;
+  pages->complete =
+      pages->whole || (sorting == LIST_NEWEST_FIRST && walk->met) || (at_end && walk->met && !more);
+  return false;
 }
 
-static void on_page(void *arg, struct client_call *call)
+/* Reads the page of the query, and adds its records to the rows. False if the charge is over. */
+static bool read_page(struct charge *c, struct walk *walk)
 {
-  struct flow *charge = arg;
-  struct walk *walk = &charge->walk;
-  size_t first = walk->rows->count;
+  struct pages *pages = walk->pages;
+  bool transactions = is_transactions(walk);
   struct record_listing listing = {0};
-  flow_take_over(charge, call);
-  if (flow_is_over(charge)) return;
-  const struct http_transfer *x = call->exchange;
+  struct buffer text = {0};
+  walk->left--;
+  walk->first = walk->rows->count;
   walk->visited = 0;
+  bool ok = buffer_print(&text, "limit=%d&page=%d", (int)walk->query.limit, (int)walk->query.page);
+  if (!ok)
+    charge_fail(c, ERROR_INTERNAL, "out of memory");
+  else
+    ok = charge_call(c, transactions ? "account.transactions" : "orders.list",
+                     transactions ? "/account/transactions" : "/orders", text.data, NULL);
+  buffer_free(&text);
+  if (!ok) return false;
+  struct client_call *call = c->call;
   if (call->error.kind == ERROR_NONE &&
-      !response_list(&x->json, &walk->query, &listing, add_row, walk))
+      !response_list(&call->exchange->json, &walk->query, &listing, add_row, walk))
     error_set(&call->error, ERROR_PROTOCOL, "the response is not a list of %s",
               record_list_name(walk->query.kind));
-  if (call->error.kind != ERROR_NONE) {
-    finish(charge, false);
-    return;
-  }
-  if (listing.total >= 0) walk->state.total = listing.total;
-  if (walk->repeated > 0) {
-    on_one(charge);
-    return;
-  }
-  if (listing.more && walk->query.page == 1) walk->state.page_size = (int64_t)walk->visited;
-  note_sorting(charge);
-  if (walk->c)
-    go_on_until_known(charge, listing.more, first);
-  else
-    go_on_with_baseline(charge, listing.more);
+  pages->failed = call->error.kind != ERROR_NONE;
+  if (!pages->failed && listing.total >= 0) pages->state.total = listing.total;
+  walk->more = listing.more;
+  return true;
 }
 
-static void ask_page(struct flow *charge)
+/* A server that repeats its first page ignores page numbers. If it ignores limits too, that page is
+ * the whole list: then a limit of 1 makes no difference. */
+static bool check_limit(struct charge *c, struct walk *walk)
 {
-  struct walk *walk = &charge->walk;
-  walk->text.size = 0;
-  walk->left--;
-  if (buffer_print(&walk->text, "limit=%d&page=%d", (int)walk->query.limit, (int)walk->query.page))
-    flow_ask(charge, walk->endpoint, walk->path, walk->text.data, NULL, on_page);
-  else
-    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+  struct pages *pages = walk->pages;
+  size_t repeated = walk->first;
+  walk->query.page = walk->query.limit = 1;
+  if (!read_page(c, walk) || pages->failed) return false;
+  pages->all = pages->whole = walk->visited == repeated;
+  pages->complete = pages->all || (pages->state.sorting == LIST_NEWEST_FIRST && walk->met);
+  if (pages->all) reconcile_cut(walk->rows, repeated);
+  return true;
 }
 
-/* `hint`: what an earlier reading showed of the list. */
-static void begin(struct flow *charge, struct walk walk, const struct list_state *hint)
+static struct walk begin(struct pages *pages)
 {
-  walk.text = charge->walk.text;
-  walk.query.page = 1;
-  walk.query.limit = LIMIT;
-  walk.left = FLOW_PAGES;
-  walk.state = LIST_STATE_INIT;
-  if (hint) {
-    walk.state.sorting = hint->sorting;
-    walk.state.total = hint->total;
-    walk.state.page_size = hint->page_size;
-    walk.known_total = hint->total;
-  }
-  if (hint && hint->sorting == LIST_OLDEST_FIRST && last_page(hint->total, hint->page_size) > 1) {
+  bool transactions = pages->kind == RECORD_TRANSACTION;
+  const struct list_state *hint = pages->hint;
+  struct walk walk = {.pages = pages,
+                      .rows = pages->rows,
+                      .c = pages->c,
+                      .query = {.kind = pages->kind,
+                                .fields = transactions ? reconcile_transaction_fields
+                                                       : reconcile_order_fields,
+                                .page = 1,
+                                .limit = LIMIT},
+                      .width = transactions ? TRANSACTION_FIELDS : ORDER_FIELDS,
+                      .created_at = transactions ? TRANSACTION_CREATED_AT : ORDER_CREATED_AT,
+                      .id = transactions ? TRANSACTION_ID : ORDER_ID,
+                      .left = CHARGE_PAGES};
+  pages->state = LIST_STATE_INIT;
+  if (!hint) return walk;
+  pages->state.sorting = hint->sorting;
+  pages->state.total = hint->total;
+  pages->state.page_size = hint->page_size;
+  walk.known_total = hint->total;
+  if (hint->sorting == LIST_OLDEST_FIRST && last_page(hint->total, hint->page_size) > 1) {
     walk.rows->at_end = true;
-    walk.query.page = walk.tail_page = last_page(hint->total, hint->page_size);
+    walk.query.page = pages->tail_page = last_page(hint->total, hint->page_size);
   }
-  charge->walk = walk;
-  ask_page(charge);
+  return walk;
 }
 
-void flow_walk_orders(struct flow *charge, struct reconcile_rows *rows,
-                      const struct list_state *hint, const struct reconcile_case *c,
-                      flow_walked *done)
+bool charge_read_pages(struct charge *c, struct pages *pages)
 {
-  begin(charge,
-        (struct walk){.endpoint = "orders.list",
-                      .path = "/orders",
-                      .query = {.kind = RECORD_ORDER, .fields = reconcile_order_fields},
-                      .width = ORDER_FIELDS,
-                      .rows = rows,
-                      .c = c,
-                      .created_at = ORDER_CREATED_AT,
-                      .id = ORDER_ID,
-                      .done = done},
-        hint);
+  struct walk walk = begin(pages);
+  bool again;
+  do {
+    if (!read_page(c, &walk)) return false;
+    if (pages->failed) return true;
+    if (walk.more && walk.query.page == 1) pages->state.page_size = (int64_t)walk.visited;
+    note_sorting(&walk, &c->review.settled);
+    if (pages->c && walk.more && walk.left > 0 && is_repeated(&walk))
+      return check_limit(c, &walk) || pages->failed;
+    again = pages->c ? continue_until_known(&walk) : continue_baseline(&walk);
+  } while (again);
+  return true;
 }
 
-void flow_walk_transactions(struct flow *charge, struct reconcile_rows *rows,
-                            const struct list_state *hint, const struct reconcile_case *c,
-                            flow_walked *done)
+bool charge_keep_known(const struct pages *pages, struct list_state *state)
 {
-  begin(charge,
-        (struct walk){.endpoint = "account.transactions",
-                      .path = "/account/transactions",
-                      .query = {.kind = RECORD_TRANSACTION, .fields = reconcile_transaction_fields},
-                      .width = TRANSACTION_FIELDS,
-                      .rows = rows,
-                      .c = c,
-                      .created_at = TRANSACTION_CREATED_AT,
-                      .id = TRANSACTION_ID,
-                      .done = done},
-        hint);
-}
-
-bool flow_keep_known(const struct flow *charge, struct list_state *state)
-{
-  const struct walk *walk = &charge->walk;
   struct ids known = state->known;
-  *state = walk->state;
+  *state = pages->state;
   state->known = known;
   struct buffer mark = {0};
   bool ok = true;
-  for (size_t row = 0; ok && row < walk->rows->count; row++) {
-    const char *id = reconcile_text(walk->rows, row, walk->id);
-    if (is_transactions(walk))
-      ok = reconcile_mark(walk->rows, row, &mark) && ids_add(&state->known, mark.data);
-    else
+  for (size_t row = 0; ok && row < pages->rows->count; row++) {
+    if (pages->kind == RECORD_TRANSACTION) {
+      ok = reconcile_mark(pages->rows, row, &mark) && ids_add(&state->known, mark.data);
+    } else {
+      const char *id = reconcile_text(pages->rows, row, ORDER_ID);
       ok = !id || ids_add(&state->known, id);
+    }
   }
   buffer_free(&mark);
   return ok;

@@ -1,36 +1,36 @@
-/* The third step of a charge: settle open entries of processes that ended, as far as the API shows
- * their outcome. The lock is held, so no other charge of the account is under way. Entries that
- * look like this charge must be settled before it goes on. If some are settled, the others are
- * looked at once more, since open entries can hide each other's outcome. */
+/* Settles open entries of processes that ended, as far as the API shows their outcome. The lock is
+ * held, so no other charge of the account is under way. Entries that look like this charge must be
+ * settled before it goes on. If some are settled, the others are looked at once more, since open
+ * entries can hide each other's outcome. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "charge/crash_point.h"
-#include "charge/flow.h"
+#include "charge/steps.h"
 
 #define FIRST_PAUSE INT64_C(250000) /* microseconds between two lookups */
 #define MAX_PAUSE INT64_C(16000000)
 #define MAX_ENTRIES 1000
 #define RECENT INT64_C(3600000000) /* microseconds: for how long lists may lag behind a charge */
 
-static void next(struct flow *charge);
+/* One look at all open entries. */
+struct pass {
+  size_t settled;
+  int64_t doubtful; /* the first entry that holds this charge back; 0: none */
+  char key[256];    /* of that entry */
+  char why[300];
+};
 
-static const struct journal_entry *entry_of(const struct flow *charge)
+static bool has_same_key(const struct charge *c, const struct journal_entry *entry)
 {
-  return &charge->recovery.review.open.entries[charge->recovery.at];
+  return strcmp(entry->key, c->public.key) == 0;
 }
 
-static bool has_same_key(const struct flow *charge)
+/* Whether an open entry must be settled before this charge can go on. */
+static bool matters(const struct charge *c, const struct journal_entry *entry)
 {
-  return strcmp(entry_of(charge)->key, charge->public.key) == 0;
-}
-
-/* Whether the open entry must be settled before this charge can go on. */
-static bool matters(const struct flow *charge)
-{
-  return has_same_key(charge) ||
-         (!charge->request.inquiry && flow_could_be(charge, entry_of(charge)));
+  return has_same_key(c, entry) || (!c->request.inquiry && charge_could_be(c, entry));
 }
 
 /* Whether reconciliation understands the request: only those of the table. */
@@ -39,25 +39,25 @@ static bool can_be_asked_for(const struct journal_entry *entry)
   return endpoint_find(entry->endpoint) != NULL;
 }
 
-static void refuse(struct flow *charge)
+static bool refuse(struct charge *c, const struct pass *pass)
 {
-  const struct recovery *recovery = &charge->recovery;
-  error_set(&charge->public.error, ERROR_OUTCOME_UNKNOWN,
+  error_set(&c->public.error, ERROR_OUTCOME_UNKNOWN,
             "nothing was sent: an earlier charge that looks the same, with key %.100s, has an "
             "unknown outcome%s%.200s%s, and "
-            "the two cannot be distinguished. " FLOW_WAY_OUT,
-            recovery->key, *recovery->why ? " (" : "", recovery->why, *recovery->why ? ")" : "",
-            recovery->key);
-  flow_end(charge);
+            "the two cannot be distinguished. " CHARGE_ADVICE,
+            pass->key, *pass->why ? " (" : "", pass->why, *pass->why ? ")" : "", pass->key);
+  return false;
 }
 
-static void hold_back(struct flow *charge, const char *why)
+/* The entry stays unknown: it holds this charge back if both may be the same. An entry of the same
+ * key is found by its key later. */
+static void leave_open(const struct charge *c, const struct journal_entry *entry, struct pass *pass,
+                       const char *why)
 {
-  struct recovery *recovery = &charge->recovery;
-  if (recovery->doubtful) return;
-  recovery->doubtful = entry_of(charge)->id;
-  snprintf(recovery->key, sizeof recovery->key, "%s", entry_of(charge)->key);
-  snprintf(recovery->why, sizeof recovery->why, "%s", why);
+  if (pass->doubtful || !matters(c, entry) || has_same_key(c, entry)) return;
+  pass->doubtful = entry->id;
+  snprintf(pass->key, sizeof pass->key, "%s", entry->key);
+  snprintf(pass->why, sizeof pass->why, "%s", why);
 }
 
 /* Entries that do not hold this charge back are looked up once in a run. */
@@ -80,186 +80,134 @@ static void remember(struct purchase *purchase, int64_t id)
 #define KEEP(why) \
   ((struct journal_settle){.ends_in = JOURNAL_KEEP_END, .price = JOURNAL_NO_PRICE, .note = (why)})
 
-static void settle(struct flow *charge, enum journal_state state, struct journal_settle what,
-                   void (*done)(struct store_job *job))
+static bool settle(struct charge *c, const struct journal_entry *entry, enum journal_state state,
+                   struct journal_settle what)
 {
-  what.job.done = done;
-  what.token = charge->token;
-  what.id = entry_of(charge)->id;
+  what.job = (struct store_job)CHARGE_JOB(c);
+  what.token = c->token;
+  what.id = entry->id;
   what.state = state;
-  charge->recovery.settle = what;
-  charge->working = true;
-  journal_settle(charge->owner->settings.store, &charge->recovery.settle);
+  journal_settle(c->owner->settings.store, &what);
+  return charge_job(c, &what.job);
 }
 
-static void on_over(struct store_job *job)
-{
-  struct flow *charge = CHARGE_OF(job, recovery.settle);
-  bool doubtful = charge->recovery.settle.state == JOURNAL_UNKNOWN;
-  if (doubtful && matters(charge) && !has_same_key(charge))
-    hold_back(charge, charge->inquiry.verdict.why);
-  flow_inquiry_end(charge);
-  if (flow_has_failed(charge, job)) return;
-  charge->recovery.settled += !doubtful;
-  charge->pause = 0;
-  charge->recovery.at++;
-  next(charge);
-}
-
-static void settle_placed(struct flow *charge)
+static bool settle_placed(struct charge *c, const struct journal_entry *entry,
+                          struct inquiry *inquiry)
 {
   struct journal_settle found = KEEP("");
-  if (!flow_inquiry_found(charge, &found)) {
-    flow_fail(charge, ERROR_INTERNAL, "out of memory");
-    return;
+  if (!charge_read_found(inquiry, &found)) return charge_fail(c, ERROR_INTERNAL, "out of memory");
+  /* A lower price may be that of a cancelled order. */
+  if (found.price < entry->quote) found.price = JOURNAL_NO_PRICE;
+  if (found.price > entry->quote) c->owner->overcharged = true;
+  charge_report(c,
+                "an earlier %.60s with key %.100s, whose response was lost, went through: order "
+                "%.100s",
+                entry->endpoint, entry->key, found.order_id);
+  return settle(c, entry, JOURNAL_PLACED, found);
+}
+
+static bool settle_nothing(struct charge *c, const struct journal_entry *entry)
+{
+  charge_report(c, "an earlier %.60s with key %.100s, whose response was lost, did not go through",
+                entry->endpoint, entry->key);
+  return settle(c, entry, JOURNAL_NOT_PLACED,
+                KEEP("orders, transactions and balance show that nothing was bought"));
+}
+
+/* Writes what an inquiry has found. */
+static bool settle_found(struct charge *c, const struct journal_entry *entry,
+                         struct inquiry *inquiry, struct pass *pass)
+{
+  const struct reconcile_verdict *found = &inquiry->verdict;
+  if (found->what == RECONCILE_DOUBT) {
+    leave_open(c, entry, pass, found->why);
+    return settle(c, entry, JOURNAL_UNKNOWN, KEEP(found->why));
   }
-  money quote = entry_of(charge)->quote; /* a lower price may be that of a cancelled order */
-  if (found.price < quote) found.price = JOURNAL_NO_PRICE;
-  if (found.price > quote) charge->owner->overcharged = true;
-  settle(charge, JOURNAL_PLACED, found, on_over);
-  flow_tell(charge,
-            "an earlier %.60s with key %.100s, whose response was lost, went through: order %.100s",
-            entry_of(charge)->endpoint, entry_of(charge)->key, found.order_id);
+  bool settled =
+      found->what == RECONCILE_PLACED ? settle_placed(c, entry, inquiry) : settle_nothing(c, entry);
+  pass->settled += settled;
+  return settled;
 }
 
-static void inquire(struct flow *charge);
-
-static void on_verdict(struct flow *charge)
+static bool look_up(struct charge *c, const struct journal_entry *entry, struct pass *pass)
 {
-  const struct inquiry *inquiry = &charge->inquiry;
-  switch (inquiry->verdict.what) {
-    case RECONCILE_WAIT:
-      flow_sleep(charge, FIRST_PAUSE, MAX_PAUSE, inquire);
-      break;
-    case RECONCILE_PLACED:
-      settle_placed(charge);
-      break;
-    case RECONCILE_NOT_PLACED:
-      settle(charge, JOURNAL_NOT_PLACED,
-             KEEP("orders, transactions and balance show that nothing was bought"), on_over);
-      flow_tell(charge,
-                "an earlier %.60s with key %.100s, whose response was lost, did not go through",
-                entry_of(charge)->endpoint, entry_of(charge)->key);
-      break;
-    case RECONCILE_DOUBT:
-      settle(charge, JOURNAL_UNKNOWN, KEEP(inquiry->verdict.why), on_over);
-      break;
+  int64_t pause = 0;
+  for (;;) {
+    struct inquiry inquiry = {0};
+    bool ok = charge_inquire(c, entry->id, &inquiry);
+    bool wait = ok && inquiry.verdict.what == RECONCILE_WAIT;
+    if (ok && !wait) ok = settle_found(c, entry, &inquiry, pass);
+    charge_end_inquiry(&inquiry);
+    if (!wait) return ok;
+    if (!charge_pause(c, &pause, FIRST_PAUSE, MAX_PAUSE)) return false;
   }
-}
-
-static void inquire(struct flow *charge)
-{
-  flow_inquire(charge, entry_of(charge)->id, on_verdict);
-}
-
-static void skip(struct flow *charge)
-{
-  charge->recovery.at++;
-  next(charge);
 }
 
 /* The entry is unknown: decides whether to look it up now. */
-static void look_at(struct flow *charge)
+static bool look_at(struct charge *c, const struct journal_entry *entry, struct pass *pass)
 {
-  const struct journal_entry *entry = entry_of(charge);
-  struct purchase *purchase = charge->owner;
+  struct purchase *purchase = c->owner;
   bool due = entry->since_ended != JOURNAL_NOT_TIMED &&
              (double)entry->since_ended / 1e6 >= purchase->settings.settle;
   if (!can_be_asked_for(entry)) {
-    if (matters(charge) && !has_same_key(charge)) hold_back(charge, entry->note ? entry->note : "");
-    skip(charge);
-  } else if (matters(charge)) {
-    inquire(charge);
-  } else if (due && !was_looked_up(purchase, entry->id)) {
-    remember(purchase, entry->id);
-    inquire(charge);
-  } else {
-    skip(charge);
+    leave_open(c, entry, pass, entry->note ? entry->note : "");
+    return true;
   }
-}
-
-static void on_unknown(struct store_job *job)
-{
-  struct flow *charge = CHARGE_OF(job, recovery.settle);
-  if (flow_has_failed(charge, job)) return;
-  crash_point("taken-over");
-  look_at(charge);
+  if (!matters(c, entry)) {
+    if (!due || was_looked_up(purchase, entry->id)) return true;
+    remember(purchase, entry->id);
+  }
+  return look_up(c, entry, pass);
 }
 
 /* A request has ended if its process has, or if the machine was restarted. For another machine the
  * latest time of its end is known. */
-static void take_over(struct flow *charge, bool keep_end, const char *note)
+static bool take_over(struct charge *c, const struct journal_entry *entry, bool keep_end,
+                      const char *note)
 {
   struct journal_settle what = KEEP(note);
   if (!keep_end) what.ends_in = 0;
-  settle(charge, JOURNAL_UNKNOWN, what, on_unknown);
+  if (!settle(c, entry, JOURNAL_UNKNOWN, what)) return false;
+  crash_point("taken-over");
+  return true;
 }
 
-static void begin_round(struct flow *charge);
-
-static void finish_round(struct flow *charge)
+static bool settle_entry(struct charge *c, const struct journal_entry *entry, struct pass *pass)
 {
-  struct recovery *recovery = &charge->recovery;
-  if (recovery->doubtful && recovery->settled > 0 && !recovery->again) {
-    recovery->again = true;
-    begin_round(charge);
-    return;
-  }
-  crash_point("recovered");
-  if (recovery->doubtful)
-    refuse(charge);
-  else if (charge->request.inquiry)
-    flow_end(charge);
-  else
-    flow_find(charge);
-}
-
-static void next(struct flow *charge)
-{
-  struct recovery *recovery = &charge->recovery;
-  if (recovery->at == recovery->review.open.count) {
-    finish_round(charge);
-    return;
-  }
-  const struct journal_entry *entry = entry_of(charge);
   bool timed = entry->since_ended != JOURNAL_NOT_TIMED;
-  if (entry->state == JOURNAL_INTENT)
-    settle(charge, JOURNAL_NOT_PLACED, KEEP("its process ended before it was sent"), on_over);
-  else if (entry->state == JOURNAL_SENT)
-    take_over(charge, timed && !journal_is_orphan(entry),
-              "its process ended before the response arrived");
-  else if (!timed)
-    take_over(charge, false, NULL);
-  else
-    look_at(charge);
+  if (entry->state == JOURNAL_INTENT) {
+    pass->settled++;
+    return settle(c, entry, JOURNAL_NOT_PLACED, KEEP("its process ended before it was sent"));
+  }
+  bool sent = entry->state == JOURNAL_SENT;
+  if ((sent || !timed) && !take_over(c, entry, sent && timed && !journal_is_orphan(entry),
+                                     sent ? "its process ended before the response arrived" : NULL))
+    return false;
+  return look_at(c, entry, pass);
 }
 
-static void on_review(struct store_job *job)
+static bool settle_all(struct charge *c, struct pass *pass)
 {
-  struct flow *charge = CHARGE_OF(job, recovery.review);
-  if (flow_has_failed(charge, job)) return;
-  if (flow_read_left(charge))
-    next(charge);
-  else
-    flow_fail(charge, ERROR_INTERNAL, "out of memory");
+  struct journal_review *review = &c->review;
+  *pass = (struct pass){0};
+  journal_review_free(review);
+  *review = (struct journal_review){.job = CHARGE_JOB(c),
+                                    .account = c->owner->account,
+                                    .within = RECENT,
+                                    .limit = MAX_ENTRIES};
+  journal_review(c->owner->settings.store, review);
+  if (!charge_job(c, &review->job)) return false;
+  if (!charge_read_left(c)) return charge_fail(c, ERROR_INTERNAL, "out of memory");
+  for (size_t i = 0; i < review->open.count; i++)
+    if (!settle_entry(c, &review->open.entries[i], pass)) return false;
+  return true;
 }
 
-static void begin_round(struct flow *charge)
+bool charge_settle_open_entries(struct charge *c)
 {
-  struct recovery *recovery = &charge->recovery;
-  journal_review_free(&recovery->review);
-  recovery->at = recovery->settled = 0;
-  recovery->doubtful = 0;
-  recovery->review = (struct journal_review){.job.done = on_review,
-                                             .account = charge->owner->account,
-                                             .within = RECENT,
-                                             .limit = MAX_ENTRIES};
-  charge->working = true;
-  journal_review(charge->owner->settings.store, &recovery->review);
-}
-
-void flow_recover(struct flow *charge)
-{
-  charge->recovery.again = false;
-  begin_round(charge);
+  struct pass pass;
+  if (!settle_all(c, &pass)) return false;
+  if (pass.doubtful && pass.settled > 0 && !settle_all(c, &pass)) return false;
+  crash_point("recovered");
+  return !pass.doubtful || refuse(c, &pass);
 }

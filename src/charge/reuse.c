@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "charge/flow.h"
+#include "charge/steps.h"
 
 #define BASELINE_US INT64_C(120000000) /* microseconds for which a baseline is used */
 #define QUOTE_US INT64_C(60000000)     /* microseconds for which a quote is used */
@@ -26,24 +26,24 @@ static const char *line_of(const char *text, const char *word)
   return NULL;
 }
 
-static bool read_quote(struct flow *charge, const char *text, int64_t age)
+static bool read_quote(struct charge *c, const char *text, int64_t age)
 {
   char hash[HEX(32)], price[MONEY_TEXT];
   int64_t then;
   const char *line = line_of(text, "quote");
   if (!line || sscanf(line, "%64s %23s %" SCNd64, hash, price, &then) != 3) return true;
-  if (strcmp(hash, charge->params_hash) != 0) return true;
-  struct left *left = &charge->left;
+  if (strcmp(hash, c->params_hash) != 0) return true;
+  struct left *left = &c->left;
   left->has_quote =
       money_parse(price, strlen(price), &left->quote) == MONEY_OK && then + age <= QUOTE_US;
   left->quoted_at = loop_clock() - then - age;
   return true;
 }
 
-bool flow_read_left(struct flow *charge)
+bool charge_read_left(struct charge *c)
 {
-  struct left *left = &charge->left;
-  const struct journal_review *review = &charge->recovery.review;
+  struct left *left = &c->left;
+  const struct journal_review *review = &c->review;
   int64_t then;
   snapshot_free(&left->baseline);
   *left = (struct left){.baseline = SNAPSHOT_INIT};
@@ -57,47 +57,44 @@ bool flow_read_left(struct flow *charge)
   bool alone = review->open.count == 0;
   left->fresh = alone && then + review->baseline_age <= BASELINE_US;
   return snapshot_read(&left->baseline, text) &&
-         (!alone || read_quote(charge, text, review->baseline_age));
+         (!alone || read_quote(c, text, review->baseline_age));
 }
 
-bool flow_can_reuse_baseline(const struct flow *charge)
+bool charge_can_reuse_baseline(const struct charge *c)
 {
-  const struct left *left = &charge->left;
+  const struct left *left = &c->left;
   return left->fresh && left->baseline.reused > 0 && left->baseline.has_balance &&
-         flow_knows_elsewhere(charge, &left->baseline) &&
-         (flow_is_extension(charge) || left->orders);
+         charge_knows_elsewhere(c, &left->baseline) && (charge_is_extension(c) || left->orders);
 }
 
-void flow_reuse_baseline(struct flow *charge)
+void charge_reuse_baseline(struct charge *c)
 {
-  struct snapshot *before = &charge->before;
+  struct snapshot *before = &c->before;
   char *expires_at = before->expires_at; /* of the order, just read */
   before->expires_at = NULL;
   snapshot_free(before);
-  *before = charge->left.baseline;
-  charge->left.baseline = SNAPSHOT_INIT;
+  *before = c->left.baseline;
+  c->left.baseline = SNAPSHOT_INIT;
   free(before->expires_at);
   before->expires_at = expires_at;
-  charge->baseline_at = charge->left.taken_at;
+  c->baseline_at = c->left.taken_at;
 }
 
-const char *flow_leave(struct flow *charge)
+bool charge_leave(struct charge *c, struct buffer *text)
 {
-  struct buffer *text = &charge->left_text;
-  struct snapshot *before = &charge->before;
+  struct snapshot *before = &c->before;
   char price[MONEY_TEXT];
   int64_t now = loop_clock();
-  if (!charge->request.endpoint || !before->has_balance || charge->entry == 0) return NULL;
+  if (!c->request.endpoint || !before->has_balance || c->entry == 0) return false;
   bool reused = before->reused > 0;
-  if (!reused) before->reused = charge->entry;
-  bool orders = reused ? charge->left.orders : !flow_is_extension(charge);
-  money_format(charge->quoted, price);
-  text->size = 0;
+  if (!reused) before->reused = c->entry;
+  bool orders = reused ? c->left.orders : !charge_is_extension(c);
+  money_format(c->quoted, price);
   bool ok = buffer_print(text, "%sage %" PRId64 "\n", orders ? "with orders\n" : "",
-                         now - charge->baseline_at);
-  if (!flow_is_extension(charge))
-    ok = ok && buffer_print(text, "quote %s %s %" PRId64 "\n", charge->params_hash, price,
-                            now - charge->quoted_at);
+                         now - c->baseline_at);
+  if (!charge_is_extension(c))
+    ok = ok &&
+         buffer_print(text, "quote %s %s %" PRId64 "\n", c->params_hash, price, now - c->quoted_at);
   char *expires_at = before->expires_at;
   double sent_at = before->sent_at;
   before->expires_at = NULL; /* these apply to this charge only */
@@ -106,5 +103,5 @@ const char *flow_leave(struct flow *charge)
   before->expires_at = expires_at;
   before->sent_at = sent_at;
   if (!reused) before->reused = 0;
-  return ok ? text->data : NULL; /* without it, the next charge reads the account again */
+  return ok; /* without it, the next charge reads the account again */
 }

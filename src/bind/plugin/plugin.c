@@ -418,7 +418,7 @@ static bool may_raise(const struct plugin *plugin, enum error_kind kind)
 static void mark_error(lua_State *L, const struct plugin *plugin)
 {
   enum error_kind kind = error_kind_at(L, -1);
-  enum charge charge = error_charge_at(L, -1);
+  enum error_charge charge = error_charge_at(L, -1);
   int error = lua_gettop(L);
   lua_pushliteral(L, "message");
   const char *text = lua_rawget(L, error) == LUA_TSTRING ? lua_tostring(L, -1) : "no message";
