@@ -143,7 +143,9 @@ bool reconcile_read_time(const struct reconcile_case *c, const char *text, doubl
  * a date without a time may be the end of its day. */
 double reconcile_slack(const struct reconcile_case *c, const char *text);
 
-/* Whether a time is before everything that can have appeared since the baseline. */
+/* Whether a time is before everything that can have appeared since the baseline. Unless the case is
+ * calibrated, the server's Date may have been wrong by up to a day then: a charge is refused only
+ * if it differs from the local clock by more. */
 bool reconcile_is_older(const struct reconcile_case *c, const char *created_at);
 
 bool reconcile_is_create(const struct journal_entry *entry);

@@ -49,9 +49,9 @@ double reconcile_slack(const struct reconcile_case *c, const char *text)
 
 bool reconcile_is_older(const struct reconcile_case *c, const char *created_at)
 {
-  double time;
+  double time, wrong = c->calibrated ? 0 : RECONCILE_DAY;
   return c->before.taken_at > 0 && reconcile_read_time(c, created_at, &time) &&
-         time + reconcile_slack(c, created_at) < c->before.taken_at;
+         time + reconcile_slack(c, created_at) + wrong < c->before.taken_at;
 }
 
 bool reconcile_is_create(const struct journal_entry *entry)
