@@ -2,6 +2,7 @@
 -- through.
 
 local children = require "spec.support.children"
+local core = require "proxylua.core"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
 
@@ -201,6 +202,25 @@ describe("the store", function()
     assert.matches("^store the store .*", text)
     assert.matches("make room", text)
     assert.same({}, sandbox:look("counters").requests)
+  end)
+
+  it("kept locked by a process that is stopped in a transaction is an error that names it",
+    function()
+    used()
+    local group = children.start(1, folder, { path, "BEGIN IMMEDIATE",
+      ".shell kill -STOP $PPID" }, {}, "/usr/bin/sqlite3")
+    local pid = group.pids[1]
+    while not program.read(("/proc/%d/stat"):format(pid)):find(") T", 1, true) do
+      core.task.sleep(0.005)
+    end
+    local result = run("px.account.get()")
+    assert.equal(4, result.code)
+    assert.matches(("the process %d (sqlite3) keeps it locked and is stopped; continue it with "
+      .. "kill -CONT %d, or end it"):format(pid, pid), result.err, 1, true)
+    assert.same({}, sandbox:look("counters").requests)
+    group:signal(1, "CONT")
+    group:join()
+    assert.equal(0, run("px.account.get()").code)
   end)
 
   it("is made by one of several processes that come to it at once", function()

@@ -63,16 +63,36 @@ static bool lacks_locks(const struct sqlite *sqlite)
   return lacks;
 }
 
+static bool fail_locked(const struct sqlite *sqlite, const char *said, struct error *err)
+{
+  struct process_view holder;
+  if (lacks_locks(sqlite))
+    error_set(err, ERROR_STORE,
+              "the store %s: its file system has no locks (%s); use a path on a local disk",
+              sqlite->path, strerror(ENOLCK));
+  else if (!sqlite_find_holder(sqlite->path, &holder))
+    error_set(err, ERROR_STORE, "the store %s: %s (%s)", sqlite->path, hint(SQLITE_BUSY, 0), said);
+  else if (holder.stopped)
+    error_set(err, ERROR_STORE,
+              "the store %s: the process %lld (%s) keeps it locked and is stopped; continue it "
+              "with "
+              "kill -CONT %lld, or end it, and try again (%s)",
+              sqlite->path, (long long)holder.pid, holder.name, (long long)holder.pid, said);
+  else
+    error_set(err, ERROR_STORE,
+              "the store %s: the process %lld (%s) keeps it locked; end it, and try again (%s)",
+              sqlite->path, (long long)holder.pid, holder.name, said);
+  return false;
+}
+
 bool sqlite_fail(const struct sqlite *sqlite, struct error *err)
 {
   int code = sqlite3_errcode(sqlite->db) & 0xff, why = sqlite3_system_errno(sqlite->db);
   const char *said = sqlite3_errmsg(sqlite->db);
   if (code == SQLITE_NOMEM)
     error_set(err, ERROR_INTERNAL, "out of memory");
-  else if (code == SQLITE_BUSY && lacks_locks(sqlite))
-    error_set(err, ERROR_STORE,
-              "the store %s: its file system has no locks (%s); use a path on a local disk",
-              sqlite->path, strerror(ENOLCK));
+  else if (code == SQLITE_BUSY)
+    fail_locked(sqlite, said, err);
   else if (why && (code == SQLITE_CANTOPEN || code == SQLITE_IOERR))
     error_set(err, ERROR_STORE, "the store %s: %s (%s: %s)", sqlite->path, hint(code, why), said,
               strerror(why));

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 #include <sys/types.h>
 
+#include "base/process.h"
 #include "store/driver.h"
 
 struct sqlite {
@@ -42,6 +43,9 @@ bool sqlite_fail(const struct sqlite *sqlite, struct error *err);
 
 /* Sets the error for damaged data in the store. Returns false. */
 bool sqlite_damaged(const struct sqlite *sqlite, struct error *err, const char *what);
+
+/* The process that keeps the file locked (sqlite_holder.c). False if it is not known. */
+bool sqlite_find_holder(const char *path, struct process_view *view);
 
 /* Migrates a new or older file to the present schema; refuses newer and foreign ones unchanged
  * (sqlite_schema.c). */
