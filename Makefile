@@ -134,8 +134,8 @@ bench: build/proxylua $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c)) 
 doc: build/doc/index.html ## write the documentation and the reference as a site, build/doc/index.html
 
 # The commands that have a manual page of their own, proxylua-NAME.
-commands  = account alerts api auth bundle check completion config deposit deposits doctor export fleet gateway help journal limits mcp notify orders plugin \
-            reference renew report sandbox status
+commands  = account alerts api auth bundle check completion config deposit deposits doctor export fleet gateway help init journal limits mcp notify orders plugin \
+            reference renew report sandbox status types
 man_pages = proxylua.1 $(commands:%=proxylua-%.1)
 
 # What is installed, and where below PREFIX.
@@ -143,6 +143,7 @@ installed = build/proxylua=bin/proxylua $(foreach page,$(man_pages),build/man/$(
             share/proxylua.bash=share/bash-completion/completions/proxylua \
             share/_proxylua=share/zsh/site-functions/_proxylua \
             share/proxylua.fish=share/fish/vendor_completions.d/proxylua.fish \
+            build/types.lua=share/proxylua/types/proxylua.lua \
             $(foreach unit,$(notdir $(wildcard share/systemd/*)),build/units/$(unit)=$(units)/$(unit))
 # Where systemd looks for units of users, also below ~/.local.
 units     = share/systemd/user
@@ -150,7 +151,7 @@ split     = $(word $(1),$(subst =, ,$(2)))
 mode      = $(if $(filter bin/%,$(call split,2,$(1))),755,644)
 place     = "$(DESTDIR)$(PREFIX)/$(call split,2,$(1))"
 
-install: build/proxylua build/man/proxylua.1 build/units ## install program, manual pages, completion and timer (PREFIX, DESTDIR)
+install: build/proxylua build/man/proxylua.1 build/types.lua build/units ## install program, manual pages, completion and timer (PREFIX, DESTDIR)
 	$(foreach file,$(installed),install -D -m $(call mode,$(file)) $(call split,1,$(file)) $(call place,$(file)) &&) true
 
 # --- the engine as a library, for programs in C (src/proxylua.h) ---
@@ -267,6 +268,9 @@ build/reference.txt: tools/reference.lua $(modules) build/files | packages
 build/man/proxylua.1: build/proxylua tools/man.lua
 	@mkdir -p $(@D)
 	$(call say,make $@)$< tools/man.lua $(@D)
+
+build/types.lua: build/proxylua
+	$(call say,make $@)$< types >$@
 
 build/doc/index.html: build/proxylua tools/site.lua $(wildcard tools/site/* *.md docs/*.md) docs/demo.svg | packages
 	@mkdir -p $(@D)

@@ -121,7 +121,7 @@ local function rows(title, list)
   local out = { ("<p>%s</p>\n<dl>\n"):format(title) }
   for _, row in ipairs(list) do
     out[#out + 1] = ("<dt><code>%s</code></dt><dd>%s</dd>\n"):format(escape(row.name),
-      inline(row.text))
+      inline(row.type and reference.about(row) or row.text))
   end
   return table.concat(out) .. "</dl>\n"
 end
@@ -132,10 +132,23 @@ local function texts(title, list)
   return table.concat(out)
 end
 
+local function returns_of(entry)
+  local list = {}
+  for at, result in ipairs(entry.returns) do
+    local record, fields = reference.record_of(result.type), {}
+    for position, field in ipairs(record and record.fields or {}) do
+      fields[position] = ("`%s`"):format(field.name)
+    end
+    list[at] = reference.about(result)
+      .. (#fields > 0 and ("; %s: %s"):format(record.name, table.concat(fields, ", ")) or "")
+  end
+  return list
+end
+
 local function entry_html(entry)
   return ('<h2 id="%s">%s</h2>\n'):format(entry.name, escape(entry.name))
     .. ("<pre>%s</pre>\n<p>%s</p>\n"):format(escape(reference.signature(entry)), inline(entry.text))
-    .. rows("Parameters", entry.params) .. texts("Returns", entry.returns)
+    .. rows("Parameters", entry.params) .. texts("Returns", returns_of(entry))
     .. texts("Raises", entry.raises) .. ("<pre>%s</pre>\n"):format(escape(entry.usage))
 end
 

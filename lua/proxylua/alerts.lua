@@ -270,13 +270,18 @@ local function read_options(given)
   return wanted
 end
 
+--- A problem of px.alerts.
+-- @record alert
+-- @tfield "balance"|"within"|"failing" kind
+-- @tfield string text what the problem is
+-- @tfield boolean is_new whether it was reported now
+
 --- Checks the account, and reports each problem once: to `url` by px.notify, if there is one. A
 -- problem is reported again only after it was gone and has come back. When several processes check
 -- at the same time, one of them reports.
 -- @function px.alerts
 -- @param params
--- @return list of problems: tables with `kind` (balance, within, failing), `text`, and `is_new`,
---   whether it was reported now; with `within`, its field `endless` lists the ids of active orders
+-- @treturn alert[] the problems; with `within`, its field `endless` lists the ids of active orders
 --   without an expiry date
 -- @raise what px.notify or `tell` raises; the problem is then reported by the next call; what every
 --   call raises

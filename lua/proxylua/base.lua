@@ -12,8 +12,8 @@ local url = require "proxylua.util.url"
 
 --- The SHA-256 of a text: for checksums and signatures.
 -- @function px.sha256
--- @param text string
--- @return string of 64 hexadecimal digits in lower case
+-- @tparam string text
+-- @treturn string of 64 hexadecimal digits in lower case
 -- @raise usage
 -- @usage print(px.sha256("abc"))
 --   --> ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad

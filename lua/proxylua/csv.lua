@@ -70,10 +70,10 @@ end
 --- The rows of a CSV text (RFC 4180). Every value is a string. Blanks around a field are skipped
 -- unless it is quoted, and so are empty lines. A row may have 64 KiB.
 -- @function px.csv.read
--- @param text string
+-- @tparam string text
 -- @param options
--- @return list of records, tables of the values by the names in the heading; its field `columns` is
---   the list of these names. With `heading=false` a list of lists
+-- @treturn table[] the values by the names in the heading; its field `columns` is the list of these
+--   names. With `heading=false` a list of lists
 -- @raise usage, with the line, for a text that is not CSV; for a row that has more or fewer fields
 --   than the heading
 -- @usage local rows = px.csv.read('name,note\nus,"two, in words"\n')
@@ -122,10 +122,10 @@ end
 
 --- The CSV text of rows (RFC 4180), with quotes where a field needs them.
 -- @function px.csv.write
--- @param rows list of records or of lists; their values are strings, numbers, booleans or money,
---   and nil is an empty field
+-- @tparam table[] rows records or lists; their values are strings, numbers, booleans or money, and
+--   nil is an empty field
 -- @param options
--- @return string, with CRLF at the end of each line
+-- @treturn string with CRLF at the end of each line
 -- @raise usage
 -- @usage io.write(px.csv.write({ { id = 1, note = "a, b" } }, { columns = { "id", "note" } }))
 -- --> 1,"a, b"

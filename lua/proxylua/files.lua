@@ -30,8 +30,8 @@ end
 
 --- The content of a file.
 -- @function px.files.read
--- @param path string; ~/ at its beginning is your home
--- @return string
+-- @tparam string path ~/ at its beginning is your home
+-- @treturn string
 -- @raise not_found, when it does not exist; store, when it cannot be read; usage. In a plugin also
 --   forbidden, for what it was not granted, and store for more than 8 MiB
 -- @usage local path = os.tmpname()
@@ -54,8 +54,8 @@ end
 --- Writes a file, whole or not at all. A new file can only be read by its owner; one that is there
 -- is replaced and keeps its mode.
 -- @function px.files.write
--- @param path string; ~/ at its beginning is your home
--- @param text string
+-- @tparam string path ~/ at its beginning is your home
+-- @tparam string text
 -- @raise not_found, when its folder does not exist; store, when it cannot be written; usage, also
 --   for a path that is not a regular file. In a plugin also forbidden, for what it was not granted
 -- @usage local path = os.tmpname()

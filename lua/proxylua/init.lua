@@ -50,44 +50,44 @@ px.journal = journal
 -- with each other, with numbers and with strings (`==` only with each other), multiply and divide,
 -- and `tostring` gives at least two decimals. An overflow is an error.
 -- @function px.money
--- @param value number or string, with at most 8 decimals
--- @return money
+-- @tparam number|string value with at most 8 decimals
+-- @treturn money
 -- @raise usage when it is not an amount
 -- @usage print(px.money("9.30") * 3)  --> 27.90
 -- print(px.money(10) > "9.99", px.money(1) + 0.5 .. " USD")  --> true  1.50 USD
 
 --- The same as `px.money(value)`.
 -- @function px.money.new
--- @param value number or string, with at most 8 decimals
--- @return money
+-- @tparam number|string value with at most 8 decimals
+-- @treturn money
 -- @raise usage when it is not an amount
 -- @usage print(px.money.new("0.1") + px.money.new("0.2"))  --> 0.30
 
 --- Whether a value is an amount of money.
 -- @function px.money.is
--- @param value any
--- @return boolean
+-- @tparam any value
+-- @treturn boolean
 -- @usage print(px.money.is(px.money(1)), px.money.is(1))  --> true  false
 
 --- Rounds an amount, halves away from zero.
 -- @function money:round
--- @param digits integer from 0 to 8: how many decimals are kept (2)
--- @return money
+-- @tparam[opt] integer digits from 0 to 8: how many decimals are kept (2)
+-- @treturn money
 -- @raise usage
 -- @usage print((px.money(10) / 3):round(2))  --> 3.33
 
 --- An amount as a number, which may be less exact.
 -- @function money:tonumber
--- @return number
+-- @treturn number
 -- @usage print(px.money("9.30"):tonumber() / 2)  --> 4.65
 
 --- The JSON text of a value. Integers stay integers, money is written exactly, the names of an
 -- object are sorted.
 -- @function px.json.encode
--- @param value table, string, number, boolean or money
+-- @tparam any value table, string, number, boolean or money
 -- @param options
--- @return string
--- @return where the first escaped bytes are, such as "[1].note"; nil when there are none
+-- @treturn string
+-- @treturn string|nil where the first escaped bytes are, such as "[1].note"
 -- @raise usage for what JSON cannot hold
 -- @usage local text = px.json.encode{ price = px.money("9.30"), ids = { 1, 2 } }
 -- print(text)  --> {"ids":[1,2],"price":9.30}
@@ -95,15 +95,15 @@ px.journal = journal
 --- The value of a JSON text. Integers stay integers, null is absent from objects and px.json.null
 -- in lists, numbers of more than 15 digits arrive as strings.
 -- @function px.json.decode
--- @param text string
--- @return table, string, number or boolean
+-- @tparam string text
+-- @treturn any table, string, number or boolean
 -- @raise protocol when it is not JSON
 -- @usage print(px.json.decode('{"days":[1,7,30]}').days[3])  --> 30
 
 --- Marks a table as a list. Only an empty table needs this: otherwise it is written as an object.
 -- @function px.json.array
--- @param list table, changed in place; left out: a new one
--- @return the list
+-- @tparam[opt] table list changed in place; left out: a new one
+-- @treturn table the list
 -- @raise usage
 -- @usage print(px.json.encode{ proxies = px.json.array{} })  --> {"proxies":[]}
 
@@ -112,13 +112,20 @@ px.journal = journal
 -- @field px.json.null
 -- @usage print(px.json.encode{ name = px.json.null })  --> {"name":null}
 
+--- A response of px.http.
+-- @record response
+-- @tfield integer status
+-- @tfield string body
+-- @tfield table<string,string> headers names in lower case
+-- @tfield boolean ok status 2xx
+-- @tfield number time seconds
+-- @tfield number connect_time seconds
+
 --- Plain HTTP to any server, never with the API key.
 -- @function px.http.get
--- @param url string
+-- @tparam string url
 -- @param options
--- @return response: `status`, `body`, `headers` (table, names in lower case), `ok` (status 2xx),
---   `time` and `connect_time` in seconds, and the method `json`. An error status is not
---   raised.
+-- @treturn response an error status is not raised
 -- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused,
 --   resolve (a name), resolve_proxy, tls, proxy_auth (the proxy refuses the credentials),
 --   proxy_rules (its rules do not allow the request), proxy (it cannot forward the request),
@@ -128,17 +135,17 @@ px.journal = journal
 
 --- As px.http.get, with the method HEAD: there is no body.
 -- @function px.http.head
--- @param url string
+-- @tparam string url
 -- @param options
--- @return response
+-- @treturn response
 -- @raise network; timeout; protocol; usage
 -- @usage print(px.http.head(px.sandbox().trace_url).status)
 
 --- As px.http.get, with the method POST.
 -- @function px.http.post
--- @param url string
+-- @tparam string url
 -- @param options
--- @return response
+-- @treturn response
 -- @raise network; timeout; protocol; usage
 -- @usage local answer = px.http.post(px.sandbox().url .. "/orders/calc",
 --   { json = { type = "isp", quantity = 1 } })
@@ -146,31 +153,31 @@ px.journal = journal
 
 --- As px.http.get, with the method PUT.
 -- @function px.http.put
--- @param url string
+-- @tparam string url
 -- @param options
--- @return response
+-- @treturn response
 -- @raise network; timeout; protocol; usage
 -- @usage print(px.http.put(px.sandbox().url .. "/none", { body = "text" }).ok)  --> false
 
 --- As px.http.get, with the method PATCH.
 -- @function px.http.patch
--- @param url string
+-- @tparam string url
 -- @param options
--- @return response
+-- @treturn response
 -- @raise network; timeout; protocol; usage
 -- @usage print(px.http.patch(px.sandbox().url .. "/none", { json = { name = "x" } }).ok)  --> false
 
 --- As px.http.get, with the method DELETE.
 -- @function px.http.delete
--- @param url string
+-- @tparam string url
 -- @param options
--- @return response
+-- @treturn response
 -- @raise network; timeout; protocol; usage
 -- @usage print(px.http.delete(px.sandbox().url .. "/none").ok)  --> false
 
 --- The decoded body of a response of px.http.
 -- @function response:json
--- @return what px.json.decode returns
+-- @treturn any what px.json.decode returns
 -- @raise protocol when it is not JSON
 -- @usage local answer = px.http.get(px.sandbox().url .. "/account")
 -- print(answer:json().success)  --> false
@@ -191,7 +198,7 @@ end
 -- letters, digits and - _ ~ . / without empty segments; a query may follow it.
 -- @function px.request
 -- @param request
--- @return the decoded data of the response
+-- @treturn any the decoded data of the response
 -- @raise what every call raises
 -- @usage local list = px.request{ path = "/orders", query = { status = "active" } }
 -- print(#list > 0)  --> true
@@ -200,24 +207,42 @@ function px.request(request)
   return core.api.request(request_options(request))
 end
 
+--- The rate limits.
+-- @record limits
+-- @tfield boolean off whether the limits are off
+-- @tfield limit general
+-- @tfield limit orders
+
+--- One rate limit: `requests` in `seconds`.
+-- @record limit
+-- @tfield integer requests
+-- @tfield number seconds
+-- @tfield integer free how many could leave at once (0 in a pause, and 0 or 1 while paced)
+-- @tfield number next seconds until the earliest moment at which one can leave, 0 when one can now
+-- @tfield number paused seconds of the pause that the API asked for with 429 (0: none)
+-- @tfield number paced seconds until normal speed after such a pause, in which requests leave one
+--   at a time and evenly (0: not paced)
+-- @tfield integer waiting how many requests of this process wait
+
 --- The free slots of the rate limits, and when the next request may be sent: the present state of
 -- the store, for all processes that share the key. Takes no slot and does not wait.
 -- @function px.limits
--- @return table: `off`, whether the limits are off, and for each of the scopes `general` and
---   `orders` a table: `requests` in `seconds` are its limit; `free`, how many could leave at once
---   (0 in a pause, and 0 or 1 while paced); `next`, seconds until the earliest moment at which one
---   can leave, 0 when one can now; `paused`, seconds of the pause that the API asked for with 429
---   (0: none); `paced`, seconds until normal speed after such a pause, in which requests leave one
---   at a time and evenly (0: not paced); `waiting`, how many requests of this process wait
+-- @treturn limits
 -- @raise store, when it cannot be read; config; usage; cancelled
 -- @usage local general = px.limits().general
 -- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end
 function px.limits() return core.api.limits() end
 
+--- The addresses of the sandbox.
+-- @record sandbox
+-- @tfield string url of the API
+-- @tfield string key of the API
+-- @tfield string trace_url a page that returns the address of its client
+-- @tfield string admin_url
+
 --- The addresses of the sandbox that --sandbox started.
 -- @function px.sandbox
--- @return table: `url` and `key` of the API, `trace_url`, a page that returns the address of its
---   client, and `admin_url`; nil without --sandbox
+-- @treturn sandbox|nil nil without --sandbox
 -- @usage if px.sandbox() then print("not for real: " .. px.sandbox().url) end
 function px.sandbox() return core.sandbox.place() end
 
@@ -225,8 +250,8 @@ function px.sandbox() return core.sandbox.place() end
 -- use the permissions that it was granted when it was installed. It starts at the first call.
 -- Arguments and results are copied; an iterator among them is passed in batches.
 -- @function px.plugin
--- @param name string
--- @return table of the functions of its main module
+-- @tparam string name
+-- @treturn table the functions of its main module
 -- @raise usage when it is not installed; config when its files have changed since. Its functions
 --   raise their own errors, and an error of kind internal when its process was ended: `code` is
 --   plugin_budget (it computed for too long), plugin_forbidden (it tried something that plugins may

@@ -30,26 +30,26 @@ M.functions = {}
 
 --- Prints a message for the user on standard error, with --verbose only.
 -- @function px.log.debug
--- @param ... values, as print takes them
+-- @tparam any ... values, as print takes them
 -- @usage px.log.debug("the order has", order.quantity, "proxies")
 function M.functions.debug(...) print_message("debug", ...) end
 
 --- Prints a message for the user on standard error, but not with --quiet.
 -- @function px.log.info
--- @param ... values, as print takes them
+-- @tparam any ... values, as print takes them
 -- @usage if false then px.log.info("bought", order.id) end
 function M.functions.info(...) print_message("info", ...) end
 
 --- Prints a warning for the user on standard error, as "warning: TEXT", but not with --quiet.
 -- @function px.log.warn
--- @param ... values, as print takes them
+-- @tparam any ... values, as print takes them
 -- @usage if px.account.get().balance < 20 then px.log.warn("the balance is low") end
 function M.functions.warn(...) print_message("warn", ...) end
 
 --- Prints an error for the user on standard error, as "error: TEXT", also with --quiet. The script
 -- goes on; px.error.raise ends it.
 -- @function px.log.error
--- @param ... values, as print takes them
+-- @tparam any ... values, as print takes them
 -- @usage local _, err = px.try(px.orders.get, order.id)
 -- if err then px.log.error(err) end
 function M.functions.error(...) print_message("error", ...) end

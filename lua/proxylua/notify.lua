@@ -223,7 +223,7 @@ end
 -- only: the rest of the URL is a secret.
 -- @function px.notify
 -- @param params
--- @return the kind
+-- @treturn string the kind
 -- @raise usage; network, timeout, upstream, rate_limited; invalid, when the receiver refuses
 -- @usage local _, err = px.try(px.notify, { url = px.sandbox().url .. "/hook/s3cret",
 --   text = "10 proxies bought" })

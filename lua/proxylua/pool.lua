@@ -99,9 +99,8 @@ end
 
 --- Returns the next proxy, for other uses than px.http.
 -- @function pool:next
--- @param key string or number, may be left out: the same key gets the same proxy until that is in
---   quarantine
--- @return the proxy, as it was given to px.pool
+-- @tparam[opt] string|number key the same key gets the same proxy until that is in quarantine
+-- @treturn proxy|string as it was given to px.pool
 -- @usage local pool = px.pool(proxies)
 -- print(pool:next("a") == pool:next("a"), pool:next() == pool:next())  --> true  false
 function Pool:next(key)
@@ -110,8 +109,8 @@ end
 
 --- Reports whether a proxy of pool:next worked.
 -- @function pool:report
--- @param proxy as pool:next returned it
--- @param ok boolean: false puts it into quarantine, true ends that
+-- @tparam proxy|string proxy as pool:next returned it
+-- @tparam boolean ok false puts it into quarantine, true ends that
 -- @raise usage, when it is not in the pool
 -- @usage local pool = px.pool(proxies)
 -- pool:report(proxies[1], false)
@@ -124,8 +123,8 @@ end
 
 --- Adds a proxy at the end of a pool's list.
 -- @function pool:add
--- @param proxy record or URL
--- @return boolean, whether it is new
+-- @tparam proxy|string proxy
+-- @treturn boolean whether it is new
 -- @raise usage
 -- @usage local pool = px.pool{ "http://10.0.0.1:80" }
 -- print(pool:add("http://10.0.0.2:80"), pool:add("http://10.0.0.2:80"))  --> true  false
@@ -138,8 +137,8 @@ end
 
 --- Removes a proxy from a pool; its open requests continue. A key that used it gets another proxy.
 -- @function pool:remove
--- @param proxy record or URL
--- @return boolean, whether it was in the pool
+-- @tparam proxy|string proxy
+-- @treturn boolean whether it was in the pool
 -- @raise usage
 -- @usage local pool = px.pool{ "http://10.0.0.1:80", "http://10.0.0.2:80" }
 -- print(pool:remove("http://10.0.0.1:80"), pool:next())  --> true  http://10.0.0.2:80
@@ -149,12 +148,25 @@ function Pool:remove(proxy)
   return self.engine:remove(url)
 end
 
+--- Statistics of a pool, over all proxies.
+-- @record pool_stats
+-- @tfield integer requests
+-- @tfield integer failures
+-- @tfield integer quarantined
+-- @tfield pool_proxy[] proxies in their order
+
+--- A proxy of a pool.
+-- @record pool_proxy
+-- @tfield proxy|string proxy
+-- @tfield integer requests
+-- @tfield integer failures
+-- @tfield[opt] number latency seconds, an average with more weight on recent requests; nil before
+--   the first response
+-- @tfield[opt] number quarantined_until seconds since 1970; nil when it is not in quarantine
+
 --- Statistics of a pool.
 -- @function pool:stats
--- @return table: `requests`, `failures` and `quarantined`, over all proxies; `proxies`, a list in
---   their order of tables with `proxy`, `requests`, `failures`, `latency` (seconds, an average with
---   more weight on recent requests; nil before the first response) and `quarantined_until` (seconds
---   since 1970; nil when it is not in quarantine)
+-- @treturn pool_stats
 -- @usage local pool = px.pool(proxies)
 -- px.http.get(px.sandbox().trace_url, { proxy = pool })
 -- print(pool:stats().requests, pool:stats().failures)  --> 1  0
@@ -186,9 +198,9 @@ local pool_options = declare("px.pool", {
 -- a key works like round_robin. A pool remembers the million keys used last. A pick takes about a
 -- microsecond, even with 100,000 proxies.
 -- @function px.pool
--- @param proxies list, or iterator, of proxy records or URLs; duplicates count once
+-- @tparam proxy[]|string[]|fun():proxy? proxies duplicates count once
 -- @param options
--- @return pool, with the methods next, report, add, remove and stats
+-- @treturn pool
 -- @raise usage
 -- @usage local pool = px.pool(proxies, { strategy = "random", quarantine = "90s" })
 -- print(px.http.get(px.sandbox().trace_url, { proxy = pool }).status)  --> 200

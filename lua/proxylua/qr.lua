@@ -32,10 +32,10 @@ end
 --- A QR code for a terminal with UTF-8 and 256 colours: lines of half blocks, dark on light in any
 -- colour theme.
 -- @function px.qr.text
--- @param text string
--- @return string, lines that each end with a line end
--- @return its width in columns
--- @return its height in lines
+-- @tparam string text
+-- @treturn string lines that each end with a line end
+-- @treturn integer its width in columns
+-- @treturn integer its height in lines
 -- @raise usage for a text that is too long; config if libqrencode is not installed
 -- @usage local code, columns, lines = px.qr.text("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE")
 -- print(columns, lines, #code > columns * lines)  --> 37  19  true
@@ -79,9 +79,9 @@ local png_options = declare("px.qr.png", {
 
 --- A QR code as an SVG picture.
 -- @function px.qr.svg
--- @param text string
+-- @tparam string text
 -- @param options
--- @return string, the file
+-- @treturn string the file
 -- @raise usage; config
 -- @usage local file = px.qr.svg("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE",
 --   { caption = "USDT on TRC20" })
@@ -105,9 +105,9 @@ end
 
 --- A QR code as a PNG picture, black and white.
 -- @function px.qr.png
--- @param text string
+-- @tparam string text
 -- @param options
--- @return string, the file
+-- @treturn string the file
 -- @raise usage; config
 -- @usage local file = px.qr.png("TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE", { scale = 4 })
 -- print(file:sub(2, 4), (">I4"):unpack(file, 17))  --> PNG  148

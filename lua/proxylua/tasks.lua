@@ -12,9 +12,9 @@ local M = {}
 --- Starts a task. It runs when the present code waits. If it fails and no task joins it, the script
 -- ends with its error.
 -- @function px.spawn
--- @param fn function that the task calls
--- @param ... its arguments
--- @return task, with the methods join, cancel and status
+-- @tparam function fn that the task calls
+-- @tparam any ... its arguments
+-- @treturn task
 -- @raise usage
 -- @usage local task = px.spawn(px.orders.get, order.id)
 -- local account = px.account.get()
@@ -22,7 +22,7 @@ local M = {}
 
 --- Waits until a task has ended.
 -- @function task:join
--- @return what its function returned
+-- @treturn any what its function returned
 -- @raise the error that ended it; usage; cancelled
 -- @usage print(px.spawn(function(a, b) return a + b end, 1, 2):join())  --> 3
 
@@ -34,14 +34,14 @@ local M = {}
 
 --- The state of a task: "ready", "running", "waiting", "done", "failed" or "cancelled".
 -- @function task:status
--- @return string
+-- @treturn string
 -- @usage local task = px.spawn(px.sleep, 0)
 -- print(task:status())  --> ready
 M.spawn = core.task.spawn
 
 --- Waits while other tasks run.
 -- @function px.sleep
--- @param seconds number from 0, or a duration such as "5s"; 0 lets the other tasks run once
+-- @tparam number|string seconds from 0, or a duration such as "5s"; 0 lets the other tasks run once
 -- @raise usage; cancelled
 -- @usage px.sleep(0.5)
 M.sleep = core.task.sleep
@@ -155,11 +155,11 @@ end
 --- Calls a function for each item of a list, many at the same time. The first failure cancels the
 -- rest and is raised.
 -- @function px.map
--- @param list list, up to its first nil; or an iterator function, such as px.orders.each{}, which
+-- @tparam any[]|fun():any list up to its first nil; or an iterator, such as px.orders.each{}, which
 --   is never called twice at the same time
--- @param fn function(item, index) whose first result is returned
+-- @tparam fun(item:any,index:integer):any fn whose first result is returned
 -- @param options
--- @return list of the results, in the order of the items
+-- @treturn any[] the results, in the order of the items
 -- @raise what `fn` or the iterator raised; usage; cancelled
 -- @usage local statuses = px.map(proxies, function(proxy)
 --   local answer, err = px.try(px.http.get, px.sandbox().trace_url, { proxy = proxy, timeout = 5 })
@@ -180,8 +180,8 @@ end
 --- Calls all functions of a list at the same time. The first failure cancels the rest and is
 -- raised.
 -- @function px.all
--- @param fns list of functions without arguments
--- @return list of their first results, in the order of the functions
+-- @tparam fun()[] fns without arguments
+-- @treturn any[] their first results, in the order of the functions
 -- @raise what one of them raised; usage; cancelled
 -- @usage local answers = px.all{ px.account.get, px.orders.list }
 -- print(answers[1].balance, #answers[2])
@@ -223,10 +223,10 @@ end
 --- Calls a function with a time limit. When the time is over, the function is cancelled: its waits
 -- end with an error. A charge that is under way is still settled, and the journal has its outcome.
 -- @function px.timeout
--- @param seconds number from 0, or a duration such as "5m"
--- @param fn function
--- @param ... its arguments
--- @return what the function returned
+-- @tparam number|string seconds from 0, or a duration such as "5m"
+-- @tparam function fn
+-- @tparam any ... its arguments
+-- @treturn any what the function returned
 -- @raise timeout; outcome_unknown, when a charge was under way; what the function raised; usage;
 --   cancelled
 -- @usage local list = px.timeout(60, px.orders.wait, order.id)
@@ -262,10 +262,10 @@ end
 --- Calls a function now and then once per period. The times do not drift, and calls never overlap:
 -- if a call takes longer than the period, the times that it misses are skipped.
 -- @function px.every
--- @param seconds number above 0, or a duration such as "5m"
--- @param fn function; it ends the task by returning false
--- @param ... its arguments
--- @return task, for cancel and join
+-- @tparam number|string seconds above 0, or a duration such as "5m"
+-- @tparam function fn ends the task by returning false
+-- @tparam any ... its arguments
+-- @treturn task for cancel and join
 -- @raise usage
 -- @usage local looks = 0
 -- px.every(0.01, function()

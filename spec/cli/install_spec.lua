@@ -44,7 +44,8 @@ describe("make install", function()
 755 usr/bin/proxylua
 644 usr/share/bash-completion/completions/proxylua
 644 usr/share/fish/vendor_completions.d/proxylua.fish
-PAGES644 usr/share/systemd/user/proxylua-alerts.service
+PAGES644 usr/share/proxylua/types/proxylua.lua
+644 usr/share/systemd/user/proxylua-alerts.service
 644 usr/share/systemd/user/proxylua-alerts.timer
 644 usr/share/systemd/user/proxylua-gateway.service
 644 usr/share/zsh/site-functions/_proxylua

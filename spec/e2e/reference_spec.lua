@@ -68,7 +68,7 @@ describe("the reference", function()
       assert.has.match("%.$", entry.text, entry.name)
       assert.is_string(entry.usage, entry.name .. " has no example")
       for _, param in ipairs(entry.params) do
-        assert.is_true(#param.text > 0, entry.name .. ": " .. param.name)
+        assert.is_true(#reference.about(param) > 0, entry.name .. ": " .. param.name)
       end
     end
   end)
@@ -98,13 +98,11 @@ describe("the reference", function()
     for _, entry in ipairs(reference.all()) do
       local arguments, given = {}, nil
       for at, param in ipairs(entry.params) do
-        local is_table = param.text:find("^table") and param.name ~= "list" and param.name
-          ~= "value"
-        if is_table and not given then
+        if param.options then
           given = { misspelt = 1 }
           for name, value in pairs(first[param.name] or {}) do given[name] = value end
           arguments[at] = given
-        elseif not param.name:find(".", 1, true) then
+        elseif not param.option then
           arguments[at] = first[param.name]
         end
       end
@@ -130,9 +128,11 @@ describe("the reference", function()
   --- Does a thing,
   -- and well.
   -- @function px.thing
-  -- @param name string, of
+  -- @tparam string name of
   --   the thing
-  -- @return one; two
+  -- @tparam[opt] integer count
+  -- @param options
+  -- @treturn string one; two
   -- @raise usage
   -- @usage if px.thing("a") then
   --   print(1)
@@ -143,9 +143,11 @@ describe("the reference", function()
 ]])
     assert.are.equal(1, #list)
     assert.are.same({
-      name = "px.thing", is_field = false, text = "Does a thing, and well.",
-      params = { { name = "name", text = "string, of the thing" } }, returns = { "one; two" },
-        raises = { "usage" },
+      name = "px.thing", is_field = false, is_record = false, text = "Does a thing, and well.",
+      params = { { name = "name", type = "string", text = "of the thing" },
+        { name = "count", type = "integer", text = "", optional = true },
+        { name = "options", text = "" } },
+      returns = { { type = "string", text = "one; two" } }, raises = { "usage" }, fields = {},
       usage = 'if px.thing("a") then\n  print(1)\nend',
     }, comments.parse(list[1]))
   end)

@@ -194,12 +194,20 @@ function M.words(deposit)
   return ("%s on %s"):format(deposit.currency, deposit.network)
 end
 
+--- An address for deposits.
+-- @record deposit
+-- @tfield string currency
+-- @tfield[opt] string network
+-- @tfield string address
+-- @tfield boolean is_new
+-- @tfield string[] networks those known to support the coin
+-- @tfield[opt] string warning a text if the network matters
+
 --- The address for deposits of a coin: the account's newest one, or a new one. A coin that exists
 -- on several networks needs the network's name.
 -- @function px.deposits.request
 -- @param params
--- @return table: `currency`, `network`, `address`, `is_new`, `networks` (those known to support the
---   coin), and `warning`, a text if the network matters
+-- @treturn deposit
 -- @raise usage if `network` is required and missing; config if libqrencode is not installed; the
 --   errors of every API call
 -- @usage local deposit = px.deposits.request{ currency = "USDT", network = "TRC20" }
@@ -253,12 +261,17 @@ local function give_up(seconds)
   }
 end
 
+--- A balance that has risen.
+-- @record rise
+-- @tfield money balance
+-- @tfield money rise
+
 --- Waits until the balance rises: reads it repeatedly, within the rate limits. Purchases lower it
 -- meanwhile, so a rise above the previous reading counts. A temporary failure (network, timeout,
 -- upstream) does not end the wait.
 -- @function px.deposits.wait
 -- @param options
--- @return table: `balance`, `rise` (money)
+-- @treturn rise
 -- @raise timeout; usage; auth, forbidden and other permanent errors
 -- @usage local account = px.account.get()
 -- print(px.deposits.wait{ from = account.balance - 5, timeout = "2h" }.rise)  --> 5.00

@@ -39,18 +39,36 @@ local function go_on(query, after)
   return after ~= nil
 end
 
+--- An entry of the journal. Its state is `intent` (written, not sent), `sent` (may have been sent)
+-- or `unknown` (may have been bought), which are open and keep their quote reserved; or `placed` or
+-- `not_placed`.
+-- @record journal_entry
+-- @tfield integer id
+-- @tfield string key
+-- @tfield string endpoint
+-- @tfield[opt] string account whose money it is
+-- @tfield string params as text
+-- @tfield[opt] money quote
+-- @tfield string state
+-- @tfield boolean open
+-- @tfield[opt] string order_id
+-- @tfield[opt] money price
+-- @tfield[opt] string answer the server's, as text
+-- @tfield[opt] string snapshot what existed before; while the entry is open
+-- @tfield[opt] string note why its outcome is unknown, or how it was found
+-- @tfield string host
+-- @tfield integer pid
+-- @tfield string run_id
+-- @tfield string day
+-- @tfield string created_at
+-- @tfield string updated_at
+-- @tfield[opt] boolean running while the process that wrote it still works on it
+-- @tfield[opt] boolean pruned if px.journal.prune has removed its details
+
 --- An iterator over the entries of the journal, oldest first. Other processes may write meanwhile.
---
--- An entry is a table: `id`, `key`, `endpoint`, `params` (text), `quote`, `state`, `open`,
--- `order_id`, `price`, `answer` (the server's, as text), `snapshot` (what existed before), `note`
--- (why its outcome is unknown, or how it was found), `host`, `pid`, `run_id`, `day`, `created_at`,
--- `updated_at`; `running` while the process that wrote it still works on it; `pruned` if
--- px.journal.prune has removed its details. A snapshot is stored while the entry is open.
--- States: `intent` (written, not sent), `sent` (may have been sent), `unknown` (may have been
--- bought): these are open and keep their quote reserved; `placed` and `not_placed`.
 -- @function px.journal.each
 -- @param options
--- @return iterator function
+-- @treturn fun():journal_entry?
 -- @raise usage; store
 -- @usage for entry in px.journal.each{ state = "unknown" } do
 --   print(entry.key, entry.quote, entry.created_at)
@@ -79,7 +97,7 @@ end
 --- The number of entries in the journal, without those whose details px.journal.prune has removed.
 -- @function px.journal.count
 -- @param options
--- @return integer
+-- @treturn integer
 -- @raise usage; store
 -- @usage print(px.journal.count{ state = "open" })
 function M.count(given)
@@ -98,9 +116,9 @@ end
 -- so that the same key still returns its order. Entries that were not placed are removed. Open
 -- entries stay, and so do the sums that `per_day` and `per_run` count.
 -- @function px.journal.prune
--- @param before number, seconds since 1970: entries that were last changed before this time
--- @return integer: the number of entries that were shrunk
--- @return integer: the number of entries that were removed
+-- @tparam number before seconds since 1970: entries that were last changed before this time
+-- @treturn integer the number of entries that were shrunk
+-- @treturn integer the number of entries that were removed
 -- @raise usage; store
 -- @usage px.journal.prune(os.time() - 90 * 86400)
 function M.prune(before)
@@ -112,8 +130,8 @@ end
 
 --- One entry of the journal.
 -- @function px.journal.get
--- @param key string, that of the purchase; or the entry's id, an integer
--- @return entry, see px.journal.each; nil when there is none
+-- @tparam string|integer key that of the purchase, or the entry's id
+-- @treturn journal_entry
 -- @raise usage; store
 -- @usage local entry = px.journal.get("restock-2026-W48")
 -- if entry and entry.open then print("the outcome is unknown: " .. entry.key) end
@@ -194,11 +212,11 @@ end
 -- reserved for it is released. Without a state, proxylua looks the purchase up as the next purchase
 -- would; the entry stays open if the account does not show the outcome.
 -- @function px.journal.settle
--- @param key string, that of the purchase; or the entry's id, an integer
--- @param state "placed" or "not_placed"; nil: look it up, which waits until the settling time is
---   over
+-- @tparam string|integer key that of the purchase, or the entry's id
+-- @tparam[opt] "placed"|"not_placed" state left out: look it up, which waits until the settling
+--   time is over
 -- @param options
--- @return the entry as it is now
+-- @treturn journal_entry as it is now
 -- @raise not_found when there is no such entry; usage when it is not open, when its process is
 --   works on it, or when the order belongs to another entry; store
 -- @usage for entry in px.journal.each{ state = "unknown" } do

@@ -42,9 +42,8 @@ end
 --- Buys proxies. Charges the balance, within the spending limits of the run.
 -- @function px.orders.create
 -- @param params
--- @return order, a record: `id`, `type`, `quantity`, `period`, `country`, `status`, `price`
---   (money), `created_at`, `expires_at` (times); complete even if the server returns only its id;
---   in a dry run a record with `dry_run=true` and without an id
+-- @treturn order complete even if the server returns only its id; in a dry run a record with
+--   `dry_run=true` and without an id
 -- @raise spend_refused, funds, key_reused, outcome_unknown and the errors of every call
 -- @usage local bought = px.orders.create{ type = "isp", quantity = 10, country = "US", period = 30,
 --   key = "restock-2026-W48", max_price = 40 }
@@ -58,9 +57,9 @@ end
 
 --- Extends an active order. Charges the balance, within the spending limits of the run.
 -- @function px.orders.extend
--- @param id string, of the order
+-- @tparam string id of the order
 -- @param params
--- @return the order as the server returns it
+-- @treturn order as the server returns it
 -- @raise what px.orders.create raises
 -- @usage local longer = px.orders.extend(order.id,
 --   { period = 30, key = "renew-" .. order.id .. "-2026-12" })
@@ -112,9 +111,9 @@ end
 --- Waits until the proxies of an order exist. Looks them up at growing intervals, which leaves the
 -- rate limit to other calls.
 -- @function px.orders.wait
--- @param id string, of the order
+-- @tparam string id of the order
 -- @param options
--- @return list of proxies
+-- @treturn proxy[]
 -- @raise timeout; not_found when the order is cancelled, failed or expired; what px.orders.get and
 --   px.orders.proxies raise
 -- @usage for _, proxy in ipairs(px.orders.wait(order.id)) do print(proxy.url) end

@@ -31,7 +31,7 @@ end
 -- once, even if orders are added or removed meanwhile. The loop may be left at any time.
 -- @function px.orders.each
 -- @param params
--- @return iterator function, which returns an order, and nil after the last
+-- @treturn fun():order? nil after the last
 -- @raise what px.orders.list raises; an iterator that failed continues at the same place when it is
 --   called again. After the last order it raises the problems as one error of kind protocol,
 --   unless there is `on_problem`
@@ -41,7 +41,7 @@ end
 -- each transaction once; transactions without ids that look the same are all returned.
 -- @function px.account.each_transaction
 -- @param params
--- @return iterator function, which returns a transaction, and nil after the last
+-- @treturn fun():transaction? nil after the last
 -- @raise as px.orders.each does
 -- @usage for one in px.account.each_transaction() do
 --   print(one.type, one.amount, one.created_at)

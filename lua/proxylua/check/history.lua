@@ -96,12 +96,23 @@ local function read(name, text)
   return record
 end
 
+--- The last checks of a proxy.
+-- @record proxy_history
+-- @tfield string host
+-- @tfield integer port
+-- @tfield[opt] string username
+-- @tfield string protocol
+-- @tfield integer checks
+-- @tfield integer works how many of these passed
+-- @tfield integer flaps changes from working to not working and back
+-- @tfield string last "works", or the reason
+-- @tfield string last_at
+
 --- The results of each proxy's last checks, by its address: `flaps` counts the changes from working
 -- to not working and back. The last 20 results are stored; a proxy without checks for 90 days is
 -- forgotten.
 -- @function px.check.history
--- @return iterator of records: `host`, `port`, `username`, `protocol`, `checks`, `works` (how many
---   of these passed), `flaps`, `last` ("works", or the reason), `last_at`
+-- @treturn fun():proxy_history?
 -- @raise store
 -- @usage for proxy in px.check.history() do
 --   if proxy.flaps > 3 then

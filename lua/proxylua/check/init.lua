@@ -53,24 +53,48 @@ end
 
 --- An empty summary, for the option `summary` of px.check.run.
 -- @function px.check.summary
--- @return summary, as px.check.run returns it
+-- @treturn check_summary
 -- @usage local summary = px.check.summary()
 -- local done = px.try(px.timeout, 60, px.check.run, proxies, { summary = summary })
 -- print(done and "all" or "so far", summary.works)  --> all  2
 M.summary = summaries.new
 
+--- A summary of checks.
+-- @record check_summary
+-- @tfield integer total
+-- @tfield integer works
+-- @tfield table<string,integer> reasons
+-- @tfield[opt] number p50 seconds, of working proxies, within 2 %
+-- @tfield[opt] number p95
+-- @tfield[opt] number p99
+-- @tfield[opt] number slowest
+
+--- The result of one check. The reason is refused, timeout, auth, rules, tls, resolve, dns, proxy,
+-- closed, "status 403" and the like, empty, page (not the expected one), country, address, latency,
+-- or the name of a rule.
+-- @record check_result
+-- @tfield string host
+-- @tfield integer port
+-- @tfield[opt] string username
+-- @tfield string protocol
+-- @tfield[opt] string order_id
+-- @tfield[opt] string wanted_country
+-- @tfield boolean works
+-- @tfield[opt] integer status
+-- @tfield[opt] number time seconds
+-- @tfield[opt] number connect_time seconds
+-- @tfield[opt] string ip as the page sees it
+-- @tfield[opt] string country as the page sees it
+-- @tfield[opt] string reason
+-- @tfield[opt] string message
+
 --- Checks many proxies at once: whether a page can be fetched through each, how fast, and with
 -- which address and country the page sees it. Takes a list or an iterator of any length, in
 -- constant memory.
 -- @function px.check.run
--- @param proxies list or iterator of proxy records or URLs
+-- @tparam proxy[]|string[]|fun():proxy? proxies
 -- @param options
--- @return summary, a table: `total`, `works`, `reasons` (a table: reason -> count), and for working
---   proxies `p50`, `p95`, `p99`, within 2 %, and `slowest` (seconds). A result has `host`,
---   `port`, `username`, `protocol`, `order_id`, `works`, and `status`, `time`, `connect_time`
---   (seconds), `ip`, `country` (as the page sees them), or `reason` and `message`. The reason is
---   refused, timeout, auth, rules, tls, resolve, dns, proxy, closed, "status 403" and the like,
---   empty, page (not the expected one), country, address, latency, or the name of a rule
+-- @treturn check_summary
 -- @raise usage; config, when no CA certificates can be read; store, when all are checked;
 --   cancelled; what the iterator raises
 -- @usage local summary = px.check.run(proxies, { timeout = "10s", each = function(result)

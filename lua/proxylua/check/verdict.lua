@@ -126,9 +126,10 @@ end
 
 --- Adds a rule that a proxy with a successful response must pass.
 -- @function px.check.register
--- @param name string: the reason for proxies that do not pass
--- @param fn function(result, response) of px.check.run and px.http.get, called for responses with a
---   2xx status; returns nil or false when the proxy works, true or a text with the reason if not
+-- @tparam string name the reason for proxies that do not pass
+-- @tparam fun(result:check_result,response:response):boolean|string|nil fn called for responses
+--   with a 2xx status; returns nil or false when the proxy works, true or a text with the reason if
+--   not
 -- @raise usage when the rule exists already
 -- @usage px.check.register("slow", function(result) return result.time > 5 end)
 function M.register(name, fn)

@@ -343,6 +343,17 @@ function M.run(options, shown)
   return report
 end
 
+--- What was extended.
+-- @record renew_report
+-- @tfield plan_action[] done with `order`, `expires_at` and `price`
+-- @tfield table[] skipped orders left alone: `order`, `why` (past, renewed, running, failed,
+--   unwanted, vague, unreadable, stale or unknown) and `text`
+-- @tfield table[] settled extensions that an earlier run left open and this one looked up: `order`,
+--   `key`, `state`, `text`
+-- @tfield string[] endless ids of active orders without a readable expiry date
+-- @tfield plan_action[] left
+-- @tfield money spent
+
 --- Extends the active orders that expire within a duration, the first to expire first, within the
 -- spending limit. All extensions are quoted first; if the balance does not cover them all, none is
 -- made. Each order is extended once per expiry date, so it is safe to run this again: an extension
@@ -350,11 +361,7 @@ end
 -- those that follow, unless the API refuses this order only (400, 404 or 409).
 -- @function px.renew
 -- @param options
--- @return report, a table: `done` (list of extensions: `order`, `expires_at`, `price`), `skipped`
---   (list of orders left alone: `order`, `why`: past, renewed, running, failed, unwanted, vague,
---   unreadable, stale or unknown, and `text`), `settled` (list of extensions that an earlier run
---   left open and this one looked up: `order`, `key`, `state`, `text`), `endless` (ids of active
---   orders without a readable expiry date), `left`, `spent`
+-- @treturn renew_report
 -- @raise funds; spend_refused; outcome_unknown; protocol, when a skipped order may be due; the
 --   error of the extension that failed (see px.orders.extend), with the report as details; usage
 -- @usage local report = px.renew{ within = "31d", period = 60 }

@@ -150,9 +150,15 @@ function M.is_own(name)
   return also[name] ~= nil or formats[name] ~= nil and not formats[name].registered
 end
 
+--- A format of px.export.
+-- @record format
+-- @tfield string name
+-- @tfield string summary
+-- @tfield string extension which files of it usually have
+
 --- The formats that there are, those of plugins among them.
 -- @function px.export.formats
--- @return list of tables: `name`, `summary` and `extension`, which files of it usually have
+-- @treturn format[]
 -- @usage for _, format in ipairs(px.export.formats()) do print(format.name, format.summary) end
 function M.list()
   local list = {}
@@ -170,9 +176,9 @@ end
 
 --- Adds or replaces a format for as long as the program runs.
 -- @function px.export.register
--- @param name string
--- @param fn function of a proxy's record and its number, counted from 1; it returns the proxy's
---   line, or nil and why it cannot be written
+-- @tparam string name
+-- @tparam fun(proxy:proxy,number:integer):string|nil,string? fn gets a record and its number,
+--   counted from 1; returns the proxy's line, or nil and why it cannot be written
 -- @raise usage
 -- @usage px.export.register("hosts", function(proxy, number)
 --   return number .. " " .. proxy.host

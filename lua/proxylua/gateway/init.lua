@@ -49,7 +49,7 @@ end
 --- Replaces the proxies of a gateway. Connections through proxies that are gone go on until they
 -- end; what the gateway knows of the others stays.
 -- @function gateway:update
--- @param list list or iterator of proxy records or URLs
+-- @tparam proxy[]|string[]|fun():proxy? list
 -- @raise usage
 -- @usage local gateway = px.gateway{ proxies = proxies, listen = "127.0.0.1:0" }
 -- gateway:update{ "http://10.0.0.1:80" }
@@ -61,11 +61,7 @@ end
 
 --- What a gateway has seen.
 -- @function gateway:stats
--- @return table: `connections`, `requests` (with tunnels), `refused` (by the rules), `failed`,
---   `retried`, `sent` and `received` (bytes), `open`; `proxies`, a list in their order of tables
---   with `proxy` (the URL without its password), `country`, `requests`, `failures`, `sent`,
---   `received`, `open`, `quarantine` (seconds left) and `latency` (seconds; nil before the first
---   response)
+-- @treturn gateway_stats
 -- @raise usage, when it is closed
 -- @usage local gateway = px.gateway{ proxies = proxies, listen = "127.0.0.1:0" }
 -- print(gateway:stats().requests)  --> 0
@@ -76,7 +72,7 @@ end
 
 --- Stops a gateway: it accepts nothing more, and its task ends when what is under way has ended.
 -- @function gateway:stop
--- @param seconds number, may be left out: after so many seconds the rest is cut (0)
+-- @tparam[opt] number seconds after so many the rest is cut (0)
 -- @usage local gateway = px.gateway{ proxies = proxies, listen = "127.0.0.1:0" }
 -- gateway:stop(5)
 -- gateway:join()
@@ -105,6 +101,37 @@ local function url_of(place, port)
   return ("http://%s:%d"):format(address.host(place.host), port)
 end
 
+--- A gateway that runs.
+-- @record gateway
+-- @tfield string url
+-- @tfield integer port
+-- @tfield[opt] string metrics_url
+-- @tfield[opt] integer metrics_port
+
+--- What a gateway has seen.
+-- @record gateway_stats
+-- @tfield integer connections
+-- @tfield integer requests with tunnels
+-- @tfield integer refused by the rules
+-- @tfield integer failed
+-- @tfield integer retried
+-- @tfield integer sent bytes
+-- @tfield integer received bytes
+-- @tfield integer open
+-- @tfield gateway_proxy[] proxies in their order
+
+--- A proxy of a gateway.
+-- @record gateway_proxy
+-- @tfield string proxy the URL without its password
+-- @tfield[opt] string country
+-- @tfield integer requests
+-- @tfield integer failures
+-- @tfield integer sent
+-- @tfield integer received
+-- @tfield integer open
+-- @tfield number quarantine seconds left
+-- @tfield[opt] number latency seconds; nil before the first response
+
 --- Starts a gateway: a local proxy that takes HTTP, CONNECT and SOCKS 5, and sends each request
 -- through one of many proxies. It runs as a task until it is stopped. A user name such as
 -- `me-session-a-country-us` keeps one proxy for the session "a", of the country US. A proxy that
@@ -113,7 +140,7 @@ end
 -- private networks are refused unless a rule allows them.
 -- @function px.gateway
 -- @param options
--- @return gateway: `url`, `port` and `metrics_port`, and the methods update, stats, stop and join
+-- @treturn gateway
 -- @raise usage; config, when it cannot listen
 -- @usage local gateway = px.gateway{ proxies = proxies, listen = "127.0.0.1:0",
 --   allow = { "*", "127.0.0.1" } }

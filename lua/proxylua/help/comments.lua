@@ -1,7 +1,7 @@
 -- Doc comments of functions for scripts: found in a source, and parsed. A comment belongs to the
--- reference when it names its function: `@function px.orders.wait`, or a field:
--- `@field px.version`. A @param without text is the table of the options that are declared beside
--- the function (util/options).
+-- reference when it names its function: `@function px.orders.wait`, a field: `@field px.version`,
+-- or a record: `@record order`. Types are those of lua-language-server, without blanks. A @param
+-- without a type is the table of the options that are declared beside the function (util/options).
 
 local M = {}
 
@@ -13,7 +13,7 @@ function M.of(source)
   local function finish()
     local text = lines and table.concat(lines, "\n")
     if text and (text:find("@function px%.") or text:find("@function %l+:")
-      or text:find("@field px%.")) then
+      or text:find("@field px%.") or text:find("@record ")) then
       list[#list + 1] = text
     end
     lines = nil
@@ -33,33 +33,42 @@ function M.of(source)
   return list
 end
 
--- "options table, may be left out" -> "options", "table, may be left out"
-local function named(text)
-  local name, rest = text:match("^(%S+)%s*(.*)$")
-  return { name = name, text = rest }
+-- "[opt] string key of the order" -> a table: name, text, type, optional
+local function typed(text)
+  local rest = text:match("^%[opt%] (.*)$")
+  local type_name, name, more = (rest or text):match("^(%S+) (%S+) ?(.*)$")
+  return { name = name, text = more, type = type_name, optional = rest and true or nil }
 end
+
+local simple_tags = { raise = "raises" }
 
 -- The lines of a tag are joined by blanks; an example keeps its lines.
 local function add_tag(entry, tag, text)
   local joined = text:gsub("%s*\n%s*", " ")
-  if tag == "function" or tag == "field" then
-    entry.name, entry.is_field = joined, tag == "field"
+  if tag == "function" or tag == "field" or tag == "record" then
+    entry.name, entry.is_field, entry.is_record = joined, tag == "field", tag == "record"
   elseif tag == "param" then
-    table.insert(entry.params, named(joined))
+    table.insert(entry.params, { name = joined, text = "" })
+  elseif tag == "tparam" then
+    table.insert(entry.params, typed(joined))
+  elseif tag == "tfield" then
+    table.insert(entry.fields, typed(joined))
+  elseif tag == "treturn" then
+    local type_name, more = joined:match("^(%S+) ?(.*)$")
+    table.insert(entry.returns, { type = type_name, text = more })
   elseif tag == "usage" then
     entry.usage = text
   else
-    assert(tag == "return" or tag == "raise", "the reference has no tag @" .. tag)
-    table.insert(entry[tag .. "s"], joined)
+    table.insert(entry[assert(simple_tags[tag], "the reference has no tag @" .. tag)], joined)
   end
 end
 
 --- Parses a comment.
 -- @param text string, as M.of returns it
--- @return entry: name, is_field, text, params (list of tables: name, text), returns and raises
---   (lists), usage
+-- @return entry: name, is_field, is_record, text, raises (list of texts), usage, and the lists
+--   params and fields (tables: name, type, text, optional) and returns (type, text)
 function M.parse(text)
-  local entry = { params = {}, returns = {}, raises = {} }
+  local entry = { params = {}, returns = {}, raises = {}, fields = {} }
   local tag, lines = nil, {}
   local function finish()
     local content = table.concat(lines, "\n")
@@ -67,6 +76,7 @@ function M.parse(text)
   end
   for line in (text .. "\n"):gmatch("(.-)\n") do
     local name, rest = line:match("^@(%l+) (.*)$")
+    if not name then name, rest = line:match("^@(%l+)(%[opt%] .*)$") end
     if name then
       finish()
       tag, lines = name, {}

@@ -136,7 +136,25 @@ end
 local function add_params(lines, entry)
   if #entry.params == 0 then return end
   add(lines, { "", "Parameters:" })
-  for _, param in ipairs(entry.params) do add_row(lines, param.name, param.text) end
+  for _, param in ipairs(entry.params) do add_row(lines, param.name, reference.about(param)) end
+end
+
+-- What a function returns, and the fields of a record among it.
+local function add_returns(lines, entry)
+  if #entry.returns == 0 then return end
+  add(lines, { "", "Returns:" })
+  for _, result in ipairs(entry.returns) do
+    add(lines, wrap(reference.about(result), width(), "  ", "  "))
+  end
+  for _, result in ipairs(entry.returns) do
+    local record = reference.record_of(result.type)
+    if record then
+      add(lines, { "", ("Fields of %s:"):format(record.name) })
+      for _, field in ipairs(record.fields) do
+        add_row(lines, field.name, reference.about{ type = field.type, text = field.text })
+      end
+    end
+  end
 end
 
 local function add_texts(lines, title, texts)
@@ -149,7 +167,7 @@ local function function_text(entry)
   local lines = { reference.signature(entry), "" }
   add(lines, wrap(entry.text, width()))
   add_params(lines, entry)
-  add_texts(lines, "Returns", entry.returns)
+  add_returns(lines, entry)
   add_texts(lines, "Raises", entry.raises)
   add(lines, { "", "Example:" })
   for line in (entry.usage .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = "  " .. line end
@@ -184,7 +202,7 @@ local groups = {
   { "Every day", "orders", "check", "export", "gateway", "fleet", "renew", "status",
     "report" },
   { "Account and money", "auth", "account", "deposit", "deposits", "alerts", "notify", "journal" },
-  { "Scripts", "plugin", "bundle", "mcp", "sandbox" },
+  { "Scripts", "init", "types", "plugin", "bundle", "mcp", "sandbox" },
   { "Other", "config", "limits", "doctor", "help", "completion", "reference", "api" },
 }
 

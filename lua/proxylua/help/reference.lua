@@ -24,7 +24,7 @@ local function add_options(entry, rows)
   local params, table_at = {}, nil
   for _, param in ipairs(entry.params) do
     params[#params + 1] = param
-    if param.text == "" then
+    if not param.type then
       assert(not table_at, entry.name)
       table_at = #params
     end
@@ -34,10 +34,10 @@ local function add_options(entry, rows)
     is_required = is_required or row.required and row.where ~= "path"
     if row.where ~= "path" then
       params[#params + 1] = { name = params[table_at].name .. "." .. row[1],
-        text = options.about(row), option = row }
+        text = options.about(row), type = options.meta(row), option = row }
     end
   end
-  params[table_at].text = is_required and "table" or "table, may be left out"
+  params[table_at].type, params[table_at].optional = "table", not is_required or nil
   params[table_at].options = rows
   entry.params = params
 end
@@ -46,31 +46,36 @@ end
 local function path_params(rows)
   local list = {}
   for _, row in ipairs(rows) do
-    if row.where == "path" then list[#list + 1] = { name = row[1], text = options.about(row) } end
+    if row.where == "path" then
+      list[#list + 1] = { name = row[1], type = options.meta(row), text = row[3] }
+    end
   end
   list[#list + 1] = { name = "params", text = "" }
   return list
 end
 
-local function record_text(row)
+local field_types = { text = "string", integer = "integer", money = "money", time = "string" }
+
+-- The records of the API. A field is absent where the API does not report it.
+local function record_of(row)
   local fields = {}
   for at, field in ipairs(row.fields) do
-    local is_special = field.type == "money" or field.type == "time"
-    fields[at] = ("`%s`%s"):format(field.name, is_special and (" (%s)"):format(field.type) or "")
+    fields[at] = { name = field.name, type = field_types[field.type] or "any", optional = true,
+      text = field.type == "time" and "time" or "" }
   end
-  if row.record == "proxy" then fields[#fields + 1] = "`url`" end
-  return #fields > 0 and ": " .. table.concat(fields, ", ") or ""
+  if row.record == "proxy" then
+    fields[#fields + 1] = { name = "url", type = "string", optional = true, text = "" }
+  end
+  return { name = row.record, text = "A record of the API; other fields of the response are kept.",
+    fields = fields, is_record = true }
 end
 
 local function result_of(row)
-  if row.text then return "string, the file; with `path` the path" end
-  local kind = row.record or "record"
-  if not row.list then
-    return ("table, the %s%s; other fields of the response are kept"):format(kind, record_text(row))
-  end
-  local paged = row.paged
-    and "; the list has `page`, `limit`, `total` and `has_more`, if the API reports them" or ""
-  return ("list of records of kind %s%s%s"):format(kind, record_text(row), paged)
+  if row.text then return { type = "string", text = "the file; with `path` the path" } end
+  local kind = row.record or "table"
+  if not row.list then return { type = kind, text = "" } end
+  return { type = kind .. "[]", text = row.paged
+    and "the list has `page`, `limit`, `total` and `has_more`, if the API reports them" or "" }
 end
 
 local function usage_of(row)
@@ -111,13 +116,32 @@ local function read(text)
   return list
 end
 
-local entries, by_name
+local entries, by_name, records
+
+-- Takes the records out of the entries.
+local function split(list)
+  local functions = {}
+  for _, entry in ipairs(list) do
+    local into = entry.is_record and records or functions
+    into[#into + 1] = entry
+  end
+  return functions
+end
+
+local function add_record(row)
+  if row.record and #row.fields > 0 and not records[row.record] then
+    records[row.record] = record_of(row)
+    records[#records + 1] = records[row.record]
+  end
+end
 
 local function load_all()
   if entries then return end
   local core = require "proxylua.core"
   names.load(require "proxylua") -- the modules with the declarations
-  entries, by_name = read(core.system.embedded(SOURCE)), {}
+  by_name, records = {}, {}
+  entries = split(read(core.system.embedded(SOURCE)))
+  for _, record in ipairs(records) do records[record.name] = record end
   for _, entry in ipairs(entries) do by_name[entry.name] = entry end
   for _, row in ipairs(core.endpoints()) do
     local name = "px." .. row.name
@@ -126,6 +150,7 @@ local function load_all()
       by_name[name] = entries[#entries]
     end
     add_options(by_name[name], options.of_endpoint(row))
+    add_record(row)
   end
   for name, rows in options.each() do add_options(by_name[name], rows) end
   table.sort(entries, function(a, b)
@@ -145,6 +170,46 @@ end
 function M.find(name)
   load_all()
   return by_name[name]
+end
+
+--- All records, sorted by name.
+function M.records()
+  load_all()
+  table.sort(records, function(a, b) return a.name < b.name end)
+  return records
+end
+
+--- The record of a type such as "order", "order[]" or "fun():order?", or nil.
+function M.record_of(type_name)
+  load_all()
+  return records[type_name:gsub("^fun%(%):", ""):match("^[%a_]+")]
+end
+
+local function word_of(part)
+  local name = part:gsub("%?$", "")
+  if name:find("^fun%(%):") then return "iterator of " .. word_of(name:sub(#"fun():" + 1)) end
+  if name:find("^fun%(") then
+    local arguments = name:match("^fun(%b())"):gsub(":[^,)]*", ""):gsub(",", ", ")
+    return name == "fun()[]" and "list of functions" or "function" .. arguments
+  end
+  if name:find("^table<") then return "table" end
+  return name:find("%[%]$") and "list of " .. name:sub(1, -3) or name
+end
+
+-- "proxy[]|string" -> "list of proxy or string". Alternatives of a function's result belong to it.
+local function words_of(type_name)
+  if type_name:find("^fun%([^)]") then return word_of(type_name) end
+  local parts = {}
+  for part in type_name:gmatch("[^|]+") do parts[#parts + 1] = word_of(part) end
+  return table.concat(parts, " or ")
+end
+
+--- A parameter, result or field in words: "string, of the order; may be left out".
+function M.about(item)
+  if item.option then return item.text end
+  local text = words_of(item.type)
+  if item.text ~= "" then text = text .. ", " .. item.text end
+  return item.optional and text .. "; may be left out" or text
 end
 
 --- "px.orders.wait(id, options)"

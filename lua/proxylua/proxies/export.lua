@@ -61,10 +61,10 @@ end
 
 --- Proxies as the text of a format.
 -- @function px.export.text
--- @param proxies list or iterator of records, URLs and ids of orders; one record; or the id of an
---   order
+-- @tparam proxy[]|string[]|proxy|string|fun():proxy? proxies records, URLs and ids of orders; one
+--   record; or the id of an order
 -- @param options
--- @return string
+-- @treturn string
 -- @raise usage, where the format cannot carry a proxy; what px.orders.proxies raises
 -- @usage print(px.export.text(order.id, { format = "txt" }))
 -- print(px.export.text(proxies, { template = "%login%:%password%@%ip%:%port%" }))
@@ -78,10 +78,10 @@ end
 --- Writes proxies to a file that only its owner can read, whole or not at all. Memory use does not
 -- grow with the number of proxies. Without proxies no file is written.
 -- @function px.export.file
--- @param proxies as px.export.text has it
--- @param path string
+-- @tparam proxy[]|string[]|proxy|string|fun():proxy? proxies as px.export.text has it
+-- @tparam string path
 -- @param options
--- @return integer, how many proxies it has
+-- @treturn integer how many proxies it has
 -- @raise usage, where the format cannot carry a proxy, or with the code "empty" without proxies,
 --   and the file is what it was before; store, when it cannot be written; what px.orders.proxies
 --   raises
@@ -95,10 +95,10 @@ end
 --- As px.export.text, to a function that takes it in pieces: for what goes to no file, and may be
 -- large.
 -- @function px.export.stream
--- @param proxies as px.export.text has it
--- @param write function of a text
+-- @tparam proxy[]|string[]|proxy|string|fun():proxy? proxies as px.export.text has it
+-- @tparam fun(text:string) write
 -- @param options
--- @return integer, how many proxies there were
+-- @treturn integer how many proxies there were
 -- @raise usage; what px.orders.proxies raises
 -- @usage px.export.stream(proxies, io.write, { format = "env" })
 function M.stream(proxies, write, options)

@@ -62,10 +62,10 @@ end
 -- subscription. What the file is shows in its content. Memory does not grow with the file. Every
 -- line or record is returned, or reported with its place.
 -- @function px.proxies.read
--- @param source path, "-" for standard input, or a value with the method read(count), such as an
---   open file
+-- @tparam string|table|userdata source path, "-" for standard input, or a value with the method
+--   read(count), such as an open file
 -- @param options
--- @return iterator of proxy records: `host`, `port`, `username`, `password`, `protocol`, `url`
+-- @treturn fun():proxy?
 -- @raise usage, when it cannot be read, for a file that holds no proxies, and for what is not a
 --   proxy, where there is no `on_bad`
 -- @usage local file = io.tmpfile()
@@ -111,10 +111,10 @@ end
 
 --- The record of a proxy that is written as one text.
 -- @function px.proxies.parse
--- @param text string: a URL, host:port, host:port:user:password, user:password@host:port or
---   another shape of a line
+-- @tparam string text a URL, host:port, host:port:user:password, user:password@host:port or another
+--   shape of a line
 -- @param options
--- @return record: `host`, `port`, `username`, `password`, `protocol`, `url`
+-- @treturn proxy
 -- @raise usage
 -- @usage print(px.proxies.parse("10.0.0.1:8080:me:p@ss").url)  --> http://me:p%40ss@10.0.0.1:8080
 function M.parse(text, options)

@@ -46,20 +46,39 @@ local text_options = declare("px.report.text", {
     usual = "type, country and pool" },
 })
 
+--- A report. Values that the API does not report are absent.
+-- @record report
+-- @tfield string generated_at
+-- @tfield string since
+-- @tfield string until
+-- @tfield table totals `charges`, `refunds`, `spent`, `deposits`, and their counts
+-- @tfield table<string,report_row[]> by day, type, country and pool
+-- @tfield[opt] table burn `per_day`, over how many `days`, `from`, `to`
+-- @tfield[opt] money balance
+-- @tfield[opt] number lasts_at_burn days
+-- @tfield[opt] number lasts_with_renewals days until the first renewal that the balance does not
+--   pay for, nil if it pays for those of `horizon` days
+-- @tfield integer horizon days
+-- @tfield table[] renewals
+-- @tfield table[] calendar
+-- @tfield[opt] table[] path of the balance
+-- @tfield table[] others transactions that are neither charge, refund nor deposit
+-- @tfield string[] gaps the missing data in words
+
+--- A row of a report.
+-- @record report_row
+-- @tfield string name
+-- @tfield boolean known
+-- @tfield money charges
+-- @tfield money refunds
+-- @tfield money spent
+-- @tfield integer transactions
+
 --- Reads the account's transactions and orders and the journal, and sums up what was spent. Days
 -- are UTC days.
---
--- A report is a table: `since` and `until` (dates); `totals` (`charges`, `refunds`, `spent`,
--- `deposits`, and their counts); `by`, the tables `day`, `type`, `country` and `pool`, lists of
--- rows with `name`, `known`, `charges`, `refunds`, `spent` and `transactions`; `burn` (`per_day`,
--- over how many `days`, `from`, `to`); `balance`; `lasts_at_burn`, days; `lasts_with_renewals`,
--- days until the first renewal that the balance does not pay for, nil if it pays for those of
--- `horizon` days; `renewals`, `calendar` and `path` of the balance; `others`, transactions that are
--- neither charge, refund nor deposit; `gaps`, the missing data in words. Values that the API does
--- not report are absent.
 -- @function px.report.build
 -- @param options
--- @return report
+-- @treturn report
 -- @raise usage; what px.account.each_transaction and px.orders.each raise
 -- @usage local report = px.report.build{ since = "7d" }
 -- print(report.totals.spent, report.by.type[1].name, report.burn.days)  --> 4.80  isp  1.0
@@ -83,8 +102,8 @@ end
 --- A report as a self-contained page: HTML with SVG charts and the same numbers as tables beside
 -- them, without scripts, for phones, wide screens and paper.
 -- @function px.report.html
--- @param report of px.report.build
--- @return string
+-- @tparam report report
+-- @treturn string
 -- @raise usage
 -- @usage print(#px.report.html(px.report.build()) > 1000)  --> true
 function M.html(report)
@@ -93,9 +112,9 @@ end
 
 --- The rows of a report as CSV (RFC 4180), with a header.
 -- @function px.report.csv
--- @param report of px.report.build
+-- @tparam report report
 -- @param options
--- @return string
+-- @treturn string
 -- @raise usage
 -- @usage print(px.report.csv(px.report.build(), { by = { "type" } }))
 --   --> type,isp,4.80,0.00,4.80,1
@@ -105,9 +124,9 @@ end
 
 --- A report as text for a terminal, with bars and a sparkline.
 -- @function px.report.text
--- @param report of px.report.build
+-- @tparam report report
 -- @param options
--- @return string
+-- @treturn string
 -- @raise usage
 -- @usage print(px.report.text(px.report.build(), { width = 60 }))
 function M.text(report, options)

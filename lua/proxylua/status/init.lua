@@ -217,19 +217,30 @@ function M.open(options)
   return setmetatable({ pools = pools, on_problem = options.on_problem }, Watcher)
 end
 
+--- The state of the account.
+-- @record status
+-- @tfield string at
+-- @tfield[opt] string email
+-- @tfield[opt] money balance
+-- @tfield money spent_today
+-- @tfield[opt] number lasts days until the balance is used up if every order is renewed when it
+--   expires; absent if it lasts for `horizon` days
+-- @tfield integer horizon days
+-- @tfield table[] limits `scope`, `requests` in `seconds`, `free`, `waiting`, `paused` and `paced`
+--   in seconds
+-- @tfield table orders counts: `active`, `day`, `week`, how many end by tomorrow and within 7 days;
+--   `no_expiry`, `late`
+-- @tfield table[] next the active orders, the first to expire first
+-- @tfield table[] pools `name`, `orders`, `have`, `wanted`, `missing`
+-- @tfield table[] charges open entries of the journal
+-- @tfield table checks of 7 days: `checked`, `failing`, `reasons`, `proxies`, `last_at`
+
 --- The state of the account: balance, limits, orders, pools, charges and checks. It needs the
 -- account and the list of active orders, and changes nothing: a charge with an unknown outcome is
 -- listed, not settled.
 -- @function px.status
 -- @param options
--- @return table: `at`, `email`, `balance` and `spent_today` (money), `lasts` (days until the
---   balance is used up if every order is renewed when it expires; absent if it lasts for `horizon`
---   days), `limits` (list of `scope`, `requests` in `seconds`, `free`, `waiting`, `paused` and
---   `paced` in seconds), `orders` (counts: `active`, `day`, `week`, how many end by tomorrow and
---   within 7 days; `no_expiry`, `late`), `next` (list of the active orders, the first to expire
---   first), `pools` (list of `name`, `orders`, `have`, `wanted`, `missing`), `charges` (list of
---   open entries of the journal), `checks` (of 7 days: `checked`, `failing`, `reasons`, `proxies`,
---   `last_at`)
+-- @treturn status
 -- @raise config for invalid pools; what px.orders.each raises; store
 -- @usage local status = px.status()
 -- print(status.email, status.orders.active, #status.charges)  --> you@sandbox.example  1  0

@@ -48,9 +48,9 @@ end
 
 --- The seconds of a duration, so that scripts take times as the functions of px do.
 -- @function px.duration
--- @param value string in which every number has a unit (ms, s, m, h, d or w), such as "90s", "3d"
---   or "1d12h"; or a number of seconds, which is returned
--- @return number, an integer where it is whole
+-- @tparam string|number value text in which every number has a unit (ms, s, m, h, d or w), such as
+--   "90s", "3d" or "1d12h"; or seconds, which are returned
+-- @treturn number an integer where it is whole
 -- @raise usage
 -- @usage print(px.duration("3d"), px.duration("1h30m"), px.duration("250ms"))
 --   --> 259200  5400  0.25

@@ -20,9 +20,9 @@ end
 -- others, such as mistakes in a script, are raised again, and so is the cancellation of the present
 -- task.
 -- @function px.try
--- @param fn function
--- @param ... its arguments
--- @return what the function returned; or nil and the error value
+-- @tparam function fn
+-- @tparam any ... its arguments
+-- @treturn any what the function returned; or nil and the error value
 -- @raise cancelled, when the present task is; any error that is not one of px
 -- @usage local found, err = px.try(px.orders.get, "ord_1")
 -- if not found then print(err.kind, err.status, err.charge) end  --> not_found  404  none
@@ -30,19 +30,28 @@ function M.try(fn, ...)
   return answer(pcall(fn, ...))
 end
 
---- Whether a value is an error of px: a table with the fields `kind`, `message`, `endpoint`,
--- `status`, `code`, `details`, `retry_after` (seconds) and `charge` (none, made or unknown: whether
--- money moved), whose tostring says what happened and what to do next.
+--- An error of px. Its tostring says what happened and what to do next.
+-- @record error
+-- @tfield error_kind kind
+-- @tfield string message
+-- @tfield[opt] string endpoint
+-- @tfield[opt] integer status
+-- @tfield[opt] string code
+-- @tfield[opt] any details
+-- @tfield[opt] number retry_after seconds
+-- @tfield "none"|"made"|"unknown" charge whether money moved
+
+--- Whether a value is an error of px.
 -- @function px.error.is
--- @param value any
--- @return boolean
+-- @tparam any value
+-- @treturn boolean
 -- @usage local ok, err = pcall(px.orders.get, "ord_1")
 -- print(ok, px.error.is(err), err.kind)  --> false  true  not_found
 
 --- Makes an error value without raising it.
 -- @function px.error.new
 -- @param fields
--- @return error
+-- @treturn error
 -- @raise usage
 -- @usage local err = px.error.new{ kind = "invalid", message = "no such plan" }
 -- print(err)  --> invalid: no such plan

@@ -45,9 +45,9 @@ end
 -- money has moved or may have, and a second call could pay again. If the function buys something
 -- and then does more, give the purchase a `key`: with it, a second call returns the same order.
 -- @function px.retry
--- @param fn function without arguments
+-- @tparam function fn without arguments
 -- @param options
--- @return what the function returned
+-- @treturn any what the function returned
 -- @raise the last error; what else the function raised; usage; cancelled
 -- @usage local calls = 0
 -- local response = px.retry(function()

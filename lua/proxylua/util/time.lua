@@ -40,11 +40,11 @@ end
 --- Seconds since 1970 UTC of a time as the API writes it, so that times can be compared and
 -- subtracted.
 -- @function px.time
--- @param value string: a time such as "2026-11-23T20:15:00Z", with a fraction or an offset if need
---   be (ISO 8601, RFC 3339; UTC when it has no offset), or a date alone; a time such as
---   "Mon, 23 Nov 2026 20:15:00 GMT" (RFC 2822); or seconds or milliseconds since 1970, as a number
---   or as text; at most 64 bytes. Left out: now
--- @return number, an integer if the time has no fraction
+-- @tparam[opt] string|number value a time such as "2026-11-23T20:15:00Z", with a fraction or an
+--   offset if need be (ISO 8601, RFC 3339; UTC when it has no offset), or a date alone; a time such
+--   as "Mon, 23 Nov 2026 20:15:00 GMT" (RFC 2822); or seconds or milliseconds since 1970, as a
+--   number or as text; at most 64 bytes. Left out: now
+-- @treturn number an integer if the time has no fraction
 -- @raise usage
 -- @usage local days_left = (px.time(order.expires_at) - px.time()) / 86400
 -- print(days_left > 29, px.time("2026-11-23T20:15:00Z"))  --> true  1795464900
@@ -66,8 +66,8 @@ end
 
 --- The text of a time, as the API writes it. px.time reads such texts.
 -- @function px.date
--- @param value number of seconds or milliseconds since 1970 UTC, in the years 1 to 9999
--- @return string in UTC, with milliseconds if it has a fraction
+-- @tparam number value seconds or milliseconds since 1970 UTC, in the years 1 to 9999
+-- @treturn string in UTC, with milliseconds if it has a fraction
 -- @raise usage
 -- @usage print(px.date(1795464900))  --> 2026-11-23T20:15:00Z
 -- print(px.date(px.time("2026-11-23") + px.duration("3d")))  --> 2026-11-26T00:00:00Z

@@ -16,8 +16,8 @@ end
 
 --- A text as a part of a URL: all but letters, digits and - . _ ~ is percent-encoded.
 -- @function px.url.encode
--- @param text string
--- @return string
+-- @tparam string text
+-- @treturn string
 -- @raise usage
 -- @usage print(px.url.encode("a b/c?"))  --> a%20b%2Fc%3F
 function M.encode(text)
@@ -27,8 +27,8 @@ end
 --- The text that a percent-encoded part of a URL stands for. A % without two digits after it stays,
 -- and so does a +.
 -- @function px.url.decode
--- @param text string
--- @return string
+-- @tparam string text
+-- @treturn string
 -- @raise usage
 -- @usage print(px.url.decode("a%20b%2Fc"))  --> a b/c
 function M.decode(text)
@@ -58,13 +58,22 @@ local function params_of(query)
   return params
 end
 
+--- The parts of a URL. A part that the URL does not have is nil.
+-- @record url
+-- @tfield string scheme in lower case
+-- @tfield string host in lower case, IPv6 without brackets
+-- @tfield[opt] integer port that of http and https also if the URL has none
+-- @tfield[opt] string user decoded
+-- @tfield[opt] string password decoded
+-- @tfield string path "/" if there is none
+-- @tfield[opt] string query as it is written
+-- @tfield[opt] string fragment as it is written
+-- @tfield table<string,string> params the query's decoded values by name
+
 --- The parts of a URL with a host.
 -- @function px.url.parse
--- @param text string
--- @return table: `scheme` and `host` in lower case, IPv6 without brackets; `port`, an integer, that
---   of http and https also if the URL has none; `user` and `password`, decoded; `path` ("/" if
---   there is none), `query` and `fragment` as they are written; `params`, a table of the query's
---   decoded values by name. A part that the URL does not have is nil
+-- @tparam string text
+-- @treturn url
 -- @raise usage, for a text that is not a URL
 -- @usage local url = px.url.parse("https://api.example.com/orders?status=active&q=a%20b")
 -- print(url.host, url.port, url.path, url.params.q)  --> api.example.com  443  /orders  a b

@@ -22,7 +22,7 @@ local pointers = {
   key = "use proxylua auth login, or proxylua auth status",
   setup = "use proxylua auth login", settings = "use proxylua config list",
   run = "use proxylua SCRIPT, without run", repl = "use proxylua without a command",
-  shell = "use proxylua without a command", init = "use proxylua auth login",
+  shell = "use proxylua without a command",
   update = "install the new version as you installed this one",
 }
 

@@ -24,6 +24,8 @@ local own = {
   { "journal", "show the journal of purchases, settle, export and prune it" },
   { "plugin", "make, test, install and manage plugins" },
   { "bundle", "make one executable file of a script" },
+  { "init", "make editors check and complete scripts: writes .luarc.json" },
+  { "types", "print the types of px for lua-language-server" },
   { "mcp", "serve an agent's client (Model Context Protocol)" },
   { "sandbox", "run the emulated API on this machine" },
   { "gateway", "run a local proxy in front of your proxies" },
@@ -57,7 +59,8 @@ end
 
 local function find_core(name)
   if not summaries[name] then return endpoints.find(name) end
-  local command = require("proxylua.cli.commands." .. name)
+  local file = name == "init" and "editor" or name -- init.lua is this file
+  local command = require("proxylua.cli.commands." .. file)
   return { summary = summaries[name], bare = command.bare, renamed = command.renamed,
     parser = command.parser, run = command.run }
 end
