@@ -35,6 +35,9 @@ end
 
 describe("px.http", function()
   setup(function()
+    local pipe = io.popen("printf packed | gzip -n")
+    local packed = pipe:read("a")
+    pipe:close()
     server = servers.start{
       ["/"] = servers.ok("hello"),
       ["/json"] = servers.ok('{"n":3,"list":[1,2]}', "Content-Type: application/json\r\n"),
@@ -45,6 +48,11 @@ describe("px.http", function()
       ["/to"] = answer("302 Found", "", "Location: /there\r\nConnection: close\r\n"),
       ["/there"] = servers.ok("there"),
       ["/circle"] = answer("302 Found", "", "Location: /circle\r\nConnection: close\r\n"),
+      ["/still"] = answer("302 Found", packed, "Content-Encoding: gzip\r\n"),
+      ["/nowhere"] = answer("302 Found", packed, "Content-Encoding: gzip\r\nLocation:\r\n"),
+      ["/cut-head"] = "HTTP/1.1 200 OK\r\nContent-",
+      ["/only-head"] = "HTTP/1.1 200 OK\r\n",
+      ["/folded"] = "HTTP/1.1 200 OK\r\n " .. ("x"):rep(500) .. "\r\nContent-Length: 0\r\n\r\n",
       ["/silent"] = { "", hold = true },
       ["/stalled"] = { "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", hold = true },
       ["/cut"] = "",
@@ -127,6 +135,35 @@ describe("px.http", function()
     assert.are.equal("protocol", failure(get, "/circle", { redirects = 3 }).kind)
     assert.are.equal(4, #server:requests() - before)
   end)
+
+  it("takes a redirect without a place to go to for the response", function()
+    for _, path in ipairs{ "/still", "/nowhere" } do
+      local got = get(path)
+      assert.are.same({ 302, "packed" }, { got.status, got.body })
+    end
+  end)
+
+  it("takes no response that ends within its head", function()
+    for _, path in ipairs{ "/cut-head", "/only-head" } do
+      local err = failure(get, path)
+      assert.are.same({ "network", "closed" }, { err.kind, err.code })
+      assert.has.match("within the head", err.message)
+    end
+  end)
+
+  -- libcurl 7.83 to 8.0 appends such a line to a header of an earlier response that it has freed.
+  it("refuses a head that begins with the continuation of a header, after other responses",
+    function()
+      local result = program.run({ "-e", ([[
+        local px = require "proxylua"
+        for _ = 1, 20 do
+          assert(px.http.get(%q).ok)
+          local _, err = px.try(px.http.get, %q)
+          assert(err == nil or err.kind == "protocol", err)
+        end
+        print "done"]]):format(server.url .. "/headers", server.url .. "/folded") })
+      assert.are.same({ 0, "done\n" }, { result.code, result.out }, result.err)
+    end)
 
   it("never carries the key", function()
     local secret = "sk_live_" .. ("0123456789abcdef"):rep(2)

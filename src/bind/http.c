@@ -17,35 +17,67 @@
 
 #define RESPONSE "proxylua.response"
 
+static void push_lowered(lua_State *L, const char *name, size_t size)
+{
+  luaL_Buffer lowered;
+  char *to = luaL_buffinitsize(L, &lowered, size);
+  for (size_t i = 0; i < size; i++)
+    to[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + 32) : name[i];
+  luaL_pushresultsize(&lowered, size);
+}
+
+/* Stack: the table of lists -> the same. Adds the line's value to the list of its name. */
+static void add_line(lua_State *L, const char *line, size_t size)
+{
+  const char *colon = memchr(line, ':', size), *end = line + size;
+  if (!colon) return;
+  const char *value = colon + 1;
+  while (value < end && (*value == ' ' || *value == '\t')) value++;
+  while (end > value && (end[-1] == ' ' || end[-1] == '\t')) end--;
+  push_lowered(L, line, (size_t)(colon - line));
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pushlstring(L, value, (size_t)(end - value));
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 2);
+}
+
+/* Stack: a list of texts -> the texts, joined by ", ". */
+static void join(lua_State *L)
+{
+  luaL_Buffer joined;
+  int list = lua_gettop(L);
+  luaL_buffinit(L, &joined);
+  for (lua_Integer i = 1, last = (lua_Integer)lua_rawlen(L, list); i <= last; i++) {
+    if (i > 1) luaL_addstring(&joined, ", ");
+    lua_rawgeti(L, list, i);
+    luaL_addvalue(&joined);
+  }
+  luaL_pushresult(&joined);
+  lua_replace(L, list);
+}
+
 /* The table of header lines, names in lower case, repeated ones joined by ", ". */
 static void push_headers(lua_State *L, const char *head)
 {
   lua_newtable(L);
-  for (const char *line = head; *line;) {
+  for (const char *line = head; *line; line += strspn(line, "\r\n")) {
     size_t size = strcspn(line, "\r\n");
-    const char *colon = memchr(line, ':', size);
-    if (colon) {
-      luaL_Buffer name;
-      luaL_buffinit(L, &name);
-      for (const char *c = line; c < colon; c++)
-        luaL_addchar(&name, *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c);
-      luaL_pushresult(&name);
-      const char *value = colon + 1, *end = line + size;
-      while (value < end && (*value == ' ' || *value == '\t')) value++;
-      while (end > value && (end[-1] == ' ' || end[-1] == '\t')) end--;
-      lua_pushvalue(L, -1);
-      if (lua_rawget(L, -3) == LUA_TNIL) {
-        lua_pop(L, 1);
-        lua_pushlstring(L, value, (size_t)(end - value));
-      } else {
-        lua_pushliteral(L, ", ");
-        lua_pushlstring(L, value, (size_t)(end - value));
-        lua_concat(L, 3);
-      }
-      lua_rawset(L, -3);
-    }
+    add_line(L, line, size);
     line += size;
-    line += strspn(line, "\r\n");
+  }
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    join(L);
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
   }
 }
 

@@ -140,7 +140,7 @@ static bool read_entries(struct reading *reading)
     if (result != UNZ_OK) return fail(reading, "its directory is damaged");
     if (!read_entry(reading)) return false;
   }
-  return true;
+  return reading->archive->count > 0 || fail(reading, "it has no files");
 }
 
 /* A little-endian number of two or four bytes. */

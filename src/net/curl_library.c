@@ -17,6 +17,7 @@
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
+#undef curl_share_setopt
 
 #define CURL_FUNCTIONS(X)     \
   X(curl_easy_cleanup)        \
@@ -38,13 +39,17 @@
   X(curl_multi_setopt)        \
   X(curl_multi_socket_action) \
   X(curl_multi_strerror)      \
+  X(curl_share_cleanup)       \
+  X(curl_share_init)          \
+  X(curl_share_setopt)        \
   X(curl_slist_append)        \
   X(curl_slist_free_all)      \
   X(curl_url)                 \
   X(curl_url_cleanup)         \
   X(curl_url_get)             \
   X(curl_url_set)             \
-  X(curl_url_strerror)
+  X(curl_url_strerror)        \
+  X(curl_version_info)
 
 /* These come from the libssl that libcurl uses, which may use another library for TLS. */
 #define SSL_FUNCTIONS(X) \
@@ -122,6 +127,16 @@ CURLMcode curl_multi_setopt(CURLM *multi, CURLMoption option, ...)
   return code;
 }
 
+/* Of its options the program sets CURLSHOPT_SHARE alone. */
+CURLSHcode curl_share_setopt(CURLSH *share, CURLSHoption option, ...)
+{
+  va_list arguments;
+  va_start(arguments, option);
+  int data = va_arg(arguments, int);
+  va_end(arguments);
+  return ready() ? library.curl_share_setopt(share, option, data) : CURLSHE_NOT_BUILT_IN;
+}
+
 CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
 {
   va_list arguments;
@@ -180,6 +195,8 @@ PASS(CURLMsg *, multi_info_read, (CURLM * multi, int *left), (multi, left), retu
 PASS(CURLMcode, multi_socket_action, (CURLM * multi, curl_socket_t fd, int events, int *running),
      (multi, fd, events, running), return CURLM_INTERNAL_ERROR)
 PASS(const char *, multi_strerror, (CURLMcode code), (code), return failure.message)
+PASS(CURLSH *, share_init, (void), (), return NULL)
+PASS(CURLSHcode, share_cleanup, (CURLSH * share), (share), return CURLSHE_NOT_BUILT_IN)
 PASS(struct curl_slist *, slist_append, (struct curl_slist * list, const char *text), (list, text),
      return NULL)
 RELEASE(slist_free_all, (struct curl_slist * list), (list))
@@ -190,6 +207,7 @@ PASS(CURLUcode, url_get, (CURLU_READ * url, CURLUPart part, char **text, unsigne
 PASS(CURLUcode, url_set, (CURLU * url, CURLUPart part, const char *text, unsigned flags),
      (url, part, text, flags), return CURLUE_OUT_OF_MEMORY)
 PASS(const char *, url_strerror, (CURLUcode code), (code), return failure.message)
+PASS(curl_version_info_data *, version_info, (CURLversion age), (age), return NULL)
 
 void *SSL_get_ex_data(const SSL *ssl, int index)
 {

@@ -13,6 +13,10 @@
 #define CONNECTIONS_KEPT \
   4096 /* at least the number in flight, or libcurl closes what it should keep */
 
+/* Older versions of libcurl append a head's first line that begins with a blank to a header of the
+ * handle's previous response, which they have freed (https://github.com/curl/curl/issues/11101). */
+#define KEEPS_HANDLES 0x080200 /* version 8.2.0 */
+
 /* Where distributions keep the CA certificates; the first is Debian's. */
 static const char *const ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
                                          "/etc/pki/tls/certs/ca-bundle.crt",
@@ -60,15 +64,16 @@ static struct http_transfer *take(struct http *http)
   if (x) {
     unlink_from(&http->idle, x);
     http->idle_count--;
-    return x;
+  } else {
+    x = calloc(1, sizeof *x);
+    if (!x) return NULL;
+    x->file = FILE_INIT;
+    x->owner = http;
   }
-  x = calloc(1, sizeof *x);
-  if (!x) return NULL;
-  x->file = FILE_INIT;
-  x->owner = http;
+  if (x->easy) return x;
   x->easy = curl_easy_init();
   if (!x->easy) {
-    free(x);
+    destroy(x);
     return NULL;
   }
   options_set_once(x);
@@ -90,9 +95,12 @@ void http_release(struct http_transfer *x)
     destroy(x);
     return;
   }
-  /* libcurl counts over a handle's whole life how often it sent again because a kept connection had
-   * died, and gives up at the sixth; only a reset clears the count. */
-  if (x->sends > 1 || x->code != CURLE_OK) {
+  if (!http->keeps_handles) {
+    curl_easy_cleanup(x->easy);
+    x->easy = NULL;
+  } else if (x->sends > 1 || x->code != CURLE_OK) {
+    /* libcurl counts over a handle's whole life how often it sent again because a kept connection
+     * had died, and gives up at the sixth; only a reset clears the count. */
     curl_easy_reset(x->easy);
     options_set_once(x);
   } else if (x->request.bearer) {
@@ -102,10 +110,16 @@ void http_release(struct http_transfer *x)
   http->idle_count++;
 }
 
-static void judge_body(struct http_transfer *x)
+/* libcurl takes a response that ends within its head for a complete one. */
+static void judge_response(struct http_transfer *x)
 {
   const struct http_request *r = &x->request;
   bool cut = x->ends_with_tls && !x->tls_closed;
+  if (!x->has_head) {
+    snprintf(x->text, sizeof x->text, "the connection ended within the head of the response");
+    x->code = CURLE_RECV_ERROR;
+    return;
+  }
   if (cut || !decoder_is_whole(x)) {
     snprintf(x->text, sizeof x->text, "%s",
              cut ? "the connection ended without a TLS close_notify, so the body may be cut off"
@@ -124,7 +138,7 @@ static void end(struct http_transfer *x)
 {
   unlink_from(&x->owner->active, x);
   loop_release(x->owner->loop);
-  if (x->code == CURLE_OK) judge_body(x);
+  if (x->code == CURLE_OK) judge_response(x);
   if (x->code == CURLE_OK && x->request.refuse && x->status / 100 == 2 && x->body.size == 0 &&
       x->file.size == 0) {
     error_set(&x->failure, ERROR_PROTOCOL, "the server sent an empty file");
@@ -238,6 +252,7 @@ void http_close(struct http *http)
     destroy(x);
   }
   loop_remove_starter(http->loop, &http->starter);
+  if (http->sessions) curl_share_cleanup(http->sessions);
   target_drop(http->target);
   free(http->ca);
   free(http);
@@ -304,11 +319,17 @@ static bool prepare(struct http *http, struct error *err)
 {
   if (http->multi) return true;
   if (!curl_library_open(err)) return false;
-  http->multi = loop_curl(http->loop);
+  http->sessions = curl_share_init();
+  http->multi = http->sessions ? loop_curl(http->loop) : NULL;
   if (!http->multi) {
+    curl_share_cleanup(http->sessions);
+    http->sessions = NULL;
     error_set(err, ERROR_INTERNAL, "libcurl cannot start");
     return false;
   }
+  const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
+  http->keeps_handles = version && version->version_num >= KEEPS_HANDLES;
+  curl_share_setopt(http->sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
   loop_on_transfers(http->loop, collect, http->loop);
   http->starter = (struct loop_starter){.start = start_queued, .arg = http};

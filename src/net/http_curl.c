@@ -1,6 +1,7 @@
 /* The options of libcurl for a request, and the callbacks. */
 #include <openssl/ssl.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/version.h"
 #include "net/address.h"
@@ -74,13 +75,12 @@ static void watch_tls(struct http_transfer *x)
 {
   long version = 0;
   curl_off_t length = -1;
-  struct curl_header *header;
   const struct curl_tlssessioninfo *tls = NULL;
   curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
   if (length >= 0 || version >= CURL_HTTP_VERSION_2_0 || x->status == 204 || x->status == 304 ||
       (x->request.method && strcmp(x->request.method, "HEAD") == 0) ||
-      curl_easy_header(x->easy, "Transfer-Encoding", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+      *header_of(x, "Transfer-Encoding"))
     return;
   if (curl_easy_getinfo(x->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls ||
       tls->backend != CURLSSLBACKEND_OPENSSL || !tls->internals)
@@ -90,15 +90,22 @@ static void watch_tls(struct http_transfer *x)
   x->ends_with_tls = true;
 }
 
+/* Whether libcurl goes on to another URL: without one, a status of 3xx is a response like others.
+ */
+static bool is_redirect(const struct http_transfer *x)
+{
+  return x->request.redirects > 0 && x->status / 100 == 3 && *header_of(x, "Location");
+}
+
 static bool head_complete(struct http_transfer *x)
 {
   curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->status);
-  if (x->status < 200 || (x->request.redirects > 0 && x->status / 100 == 3)) return true;
+  if (x->status < 200 || is_redirect(x)) return true;
   if (x->has_head) return true; /* the trailers of a chunked body */
   x->has_head = true;
+  if (x->request.headed) x->request.headed(x->arg);
   watch_tls(x);
   if (!decoder_open(x)) return false;
-  if (x->request.headed) x->request.headed(x->arg);
   if (x->status / 100 != 2) return true;
   if (x->request.refuse && !is_welcome(x)) return false;
   if (!x->request.path) return true;
@@ -113,7 +120,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg)
     return head_complete(x) ? size : 0;
   if (x->has_head && (x->trailer_bytes += size) > MAX_HEAD) return 0;
   if (!x->request.keep_head || x->has_head) return size;
-  if (size > 5 && memcmp(line, "HTTP/", 5) == 0) x->head.size = 0;
+  if (size > 5 && strncasecmp(line, "HTTP/", 5) == 0) x->head.size = 0;
   if (x->head.size + size > MAX_HEAD) return 0;
   return buffer_add(&x->head, line, size) ? size : 0;
 }
@@ -156,6 +163,7 @@ void options_set_once(struct http_transfer *x)
   CURL *easy = x->easy;
   struct loop *loop = x->owner->loop;
   curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
+  curl_easy_setopt(easy, CURLOPT_SHARE, x->owner->sessions);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);

@@ -26,15 +26,16 @@ void decoder_close(struct http_decoder *decoder)
 
 bool decoder_open(struct http_transfer *x)
 {
-  struct curl_header *header;
+  const char *coding = header_of(x, "Content-Encoding");
   decoder_close(x->decoder);
   x->decoder = NULL;
-  if (curl_easy_header(x->easy, "Content-Encoding", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
-    return true;
-  const char *coding = header->value;
-  bool gzip = strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0;
-  if (!*coding || strcasecmp(coding, "identity") == 0) return true;
-  if (header->amount > 1 || (!gzip && strcasecmp(coding, "deflate") != 0)) {
+  if (!*coding) return true;
+  struct curl_header *second;
+  bool gzip = strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0,
+       repeated =
+           curl_easy_header(x->easy, "Content-Encoding", 1, CURLH_HEADER, -1, &second) == CURLHE_OK;
+  if (!repeated && strcasecmp(coding, "identity") == 0) return true;
+  if (repeated || (!gzip && strcasecmp(coding, "deflate") != 0)) {
     error_set(&x->failure, ERROR_PROTOCOL,
               "the body has the content encoding %.60s, which was not asked for", coding);
     return false;
@@ -101,12 +102,11 @@ static bool is_empty_whole(const struct http_transfer *x)
 {
   long version = 0;
   curl_off_t length = -1;
-  struct curl_header *header;
   curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
   return length == 0 || version >= CURL_HTTP_VERSION_2_0 || x->status == 204 || x->status == 304 ||
          (x->request.method && strcmp(x->request.method, "HEAD") == 0) ||
-         curl_easy_header(x->easy, "Transfer-Encoding", 0, CURLH_HEADER, -1, &header) == CURLHE_OK;
+         *header_of(x, "Transfer-Encoding");
 }
 
 bool decoder_is_whole(const struct http_transfer *x)

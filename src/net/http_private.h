@@ -17,8 +17,10 @@ struct http_target {
 struct http {
   struct loop *loop;
   CURLM *multi;
+  CURLSH *sessions; /* of TLS: each handle resumes those of the others */
   struct http_transfer *active, *idle;
   size_t idle_count;
+  bool keeps_handles;         /* idle requests keep their easy handle */
   struct http_target *target; /* of the last request: most requests repeat the URL */
   char *ca;
   struct http_transfer *first_queued, *last_queued; /* linked and held like active ones */
@@ -36,6 +38,9 @@ void target_drop(struct http_target *target);
  * failure of an option that decides where the request goes or what it is. */
 void options_set_once(struct http_transfer *transfer);
 CURLcode options_set(struct http_transfer *transfer);
+
+/* The value of a header of the last response, without one "". */
+const char *header_of(const struct http_transfer *transfer, const char *name);
 
 /* The decoder of a body, from its Content-Encoding: none for a plain one. False with x->failure for
  * an encoding that was not asked for. */

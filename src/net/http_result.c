@@ -24,6 +24,8 @@ void http_explain(const struct http_transfer *x, struct error *err)
     error_set(err, ERROR_USAGE, "%s", text);
   else if (x->code == CURLE_OUT_OF_MEMORY && !x->has_head && x->sent)
     error_set(err, ERROR_PROTOCOL, "the head of the response is too large");
+  else if (x->code == CURLE_BAD_FUNCTION_ARGUMENT && x->sent)
+    error_set(err, ERROR_PROTOCOL, "the head of the response has lines that are not headers");
   else if (x->code == CURLE_SSL_CACERT_BADFILE)
     error_set(err, ERROR_CONFIG,
               "no CA certificates can be read from %s; install ca-certificates, or name a file "
@@ -185,30 +187,29 @@ static bool read_http_date(const char *text, size_t size, double *seconds)
   return time >= 0;
 }
 
-double http_retry_after(struct http_transfer *x)
+/* libcurl gives "\r" for the value of a header that has none. */
+const char *header_of(const struct http_transfer *x, const char *name)
 {
   struct curl_header *header;
+  if (curl_easy_header(x->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return "";
+  return *header->value == '\r' ? "" : header->value;
+}
+
+double http_retry_after(struct http_transfer *x)
+{
   double seconds, now = http_date(x);
-  if (curl_easy_header(x->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
-    return -1;
-  size_t size = strlen(header->value);
-  if (read_http_date(header->value, size, &seconds))
+  const char *value = header_of(x, "Retry-After");
+  size_t size = strlen(value);
+  if (read_http_date(value, size, &seconds))
     seconds -= now > 0 ? now : (double)time(NULL);
-  else if (!read_delay(header->value, size, &seconds))
+  else if (!read_delay(value, size, &seconds))
     return -1;
   return seconds >= 1 && seconds <= HTTP_MAX_RETRY_AFTER ? seconds : -1;
 }
 
-static double read_date(const struct http_transfer *x)
-{
-  struct curl_header *date;
-  double seconds;
-  if (curl_easy_header(x->easy, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK) return 0;
-  return read_http_date(date->value, strlen(date->value), &seconds) ? seconds : 0;
-}
-
 double http_date(struct http_transfer *x)
 {
-  if (x->date < 0) x->date = read_date(x);
+  const char *value = x->date < 0 ? header_of(x, "Date") : "";
+  if (x->date < 0 && !read_http_date(value, strlen(value), &x->date)) x->date = 0;
   return x->date;
 }
