@@ -135,7 +135,7 @@ static void ask(uint8_t way)
                                  .headed = on_headed,
                                  .refuse = way & 16 ? refuse : NULL,
                                  .max_body = 64 << 10,
-                                 .timeout_ms = 5000};
+                                 .timeout_ms = 500};
   struct http_transfer *x = http_send(http, &request, on_done, &count, &err);
   if (!x) die(err.message);
   x->arg = &count;
@@ -148,7 +148,7 @@ static void ask(uint8_t way)
 static const char chunk[] =
     "local core = ...\n"
     "return function(url)\n"
-    "  local ok, response = pcall(core.http.get, url, { redirects = 0, timeout = 5 })\n"
+    "  local ok, response = pcall(core.http.get, url, { redirects = 0, timeout = 0.5 })\n"
     "  if not ok then error(response, 0) end\n"
     "  for name, value in pairs(response.headers) do\n"
     "    assert(name == name:lower() and not (name .. value):find '[\\r\\n]')\n"

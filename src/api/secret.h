@@ -1,7 +1,8 @@
 /* The API key: read once, kept in locked memory that no dump, fork or other process sees, wiped at
  * the end. libcurl has a copy in ordinary memory for each open connection and each request under
- * way, which is cleared when it is freed (net/clear.h). What quotes a server or a user goes through
- * secret_scrub first. */
+ * way, which is cleared when it is freed (net/clear.h); nghttp2, which it uses for HTTP/2, leaves
+ * copies in memory that it has freed. What quotes a server or a user goes through secret_scrub
+ * first. */
 #ifndef PROXYLUA_API_SECRET_H
 #define PROXYLUA_API_SECRET_H
 
