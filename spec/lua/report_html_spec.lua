@@ -114,8 +114,8 @@ describe("the page of a report", function()
   it("has the report's numbers in its tables", function()
     local function rows_of(id)
       local section, rows = page:match('<section id="' .. id .. '".-</section>'), {}
-      for name, cells in section:gmatch('<th scope="row"><bdi>([^<]*)</bdi></th>(.-)</tr>') do
-        local row = { name }
+      for name, cells in section:gmatch('<th scope="row"><bdi>(.-)</bdi></th>(.-)</tr>') do
+        local row = { (name:gsub("<[^>]*>", "")) }
         for cell in cells:gmatch("<td[^>]*>([^<]*)</td>") do row[#row + 1] = cell end
         rows[#rows + 1] = row
       end

@@ -10,10 +10,16 @@ local svg = require "proxylua.report.svg"
 
 local M = {}
 
-local MAX_PERIODS, MAX_ROWS, MAX_DAYS = 31, 12, 31 -- rows of a chart and of the table beside it
+local MAX_COLUMNS = 92 -- of the chart of days
+local MAX_PERIODS, MAX_ROWS, MAX_DAYS = 31, 12, 31 -- rows of tables
 local SPAN = 90 -- days of the balance's chart
 
 local escape = svg.escape
+
+-- A text from outside; its dates are not broken.
+local function dated(value)
+  return (escape(value):gsub("%d%d%d%d%-%d%d%-%d%d", '<span class="date">%0</span>'))
+end
 
 -- Numbers are not broken, except those that would leave no room for others on a phone.
 local MAX_LENGTH = 11
@@ -33,9 +39,9 @@ local function table_of(caption, columns, rows)
   for _, row in ipairs(rows) do
     local cells = {}
     for at, column in ipairs(columns) do
-      local text = escape(column[2](row))
-      cells[at] = at == 1 and ('<th scope="row"><bdi>%s</bdi></th>'):format(text)
-        or number_cell(text)
+      local text = column[2](row)
+      cells[at] = at == 1 and ('<th scope="row"><bdi>%s</bdi></th>'):format(dated(text))
+        or number_cell(escape(text))
     end
     lines[#lines + 1] = "<tr>" .. table.concat(cells) .. "</tr>\n"
   end
@@ -66,14 +72,23 @@ local function columns_of(heading, label)
   return { { heading, label }, table.unpack(money_columns) }
 end
 
-local function summary_of(report)
+-- The cards have the figures alone, so that a phone shows the first chart beside them.
+local function cards(figures)
   local parts = { '<dl class="figures">' }
-  for _, figure in ipairs(summary.list(report)) do
-    parts[#parts + 1] = (
-      '<div><dt>%s</dt><dd><strong>%s</strong><span>%s</span></dd></div>\n'):format(
-      escape(figure.name), escape(figure.value), escape(figure.basis))
+  for _, figure in ipairs(figures) do
+    parts[#parts + 1] = ('<div><dt>%s</dt><dd>%s</dd></div>\n'):format(escape(figure.name),
+      escape(figure.value))
   end
   return table.concat(parts) .. "</dl>\n"
+end
+
+local function basis(figures)
+  local parts = { '<section id="basis"><h2>What the figures are made of</h2><dl>' }
+  for _, figure in ipairs(figures) do
+    parts[#parts + 1] = ("<dt>%s</dt><dd>%s</dd>\n"):format(escape(figure.name),
+      dated(figure.basis))
+  end
+  return table.concat(parts) .. "</dl></section>\n"
 end
 
 local function period_label(period)
@@ -90,13 +105,14 @@ local function by_day(report)
   if #used == 0 then
     return nothing("day", "By day", "There were no charges or refunds in this time.")
   end
-  local length = periods[1].to - periods[1].from + 1
+  local columns = sums.periods(report.by.day, window, MAX_COLUMNS)
+  local length = columns[1].to - columns[1].from + 1
   local each = length == 1 and "a day" or ("%d days"):format(length)
   local chart = svg.columns("chart-day", "Charges and refunds by day",
     ("%d columns, one for %s. Charges are above the line, refunds below it. The numbers are in "
     .. "the table."):format(
-      #periods, each), periods)
-  local heading = length == 1 and "day" or "days"
+      #columns, each), columns)
+  local heading = periods[1].to == periods[1].from and "day" or "days"
   return section("day", "By day", chart,
     table_of("Days without charges or refunds are left out", columns_of(heading, period_label),
     used))
@@ -170,8 +186,9 @@ local head = [[
 <style>%s</style></head>
 <body><main>
 <h1>%s</h1>
-<p>%s to %s, in UTC days. As of %s.</p>
-<p class="legend"><span class="key charge"></span>charged <span class="key refund"></span>refunded</p>
+<p><span class="date">%s</span> to <span class="date">%s</span>, in UTC days. As of <span class="date">%s</span>.</p>
+<p class="legend"><span class="key charge"></span>charged <span class="key refund"></span>refunded;
+amounts in the currency of the account</p>
 ]]
 
 --- The page.
@@ -179,13 +196,14 @@ local head = [[
 -- @return string
 function M.page(report)
   local title = ("Proxy spending, %s to %s"):format(report.since, report["until"])
+  local figures = summary.list(report)
   local parts = { head:format(escape(title), style, "Proxy spending", escape(report.since),
-    escape(report["until"]),
-    escape(report.generated_at)), summary_of(report), by_day(report) }
+    escape(report["until"]), escape(report.generated_at)), cards(figures), by_day(report) }
   for _, grouping in ipairs{ "type", "country", "pool" } do
     parts[#parts + 1] = by_name(report, grouping)
   end
   parts[#parts + 1] = renewals(report)
+  parts[#parts + 1] = basis(figures)
   parts[#parts + 1] = gaps(report)
   parts[#parts + 1] = ("<footer>Written by proxylua %s.</footer>\n</main></body></html>\n"):format(
     escape(core.version))

@@ -92,6 +92,35 @@ local function most_of(rows, field)
 end
 
 local TOP, CHART, FOOT = 20, 150, 22 -- units: above, of and below what is drawn
+local LEFT = 48 -- units: room for the amounts of an axis
+local LINES = 4 -- of an axis, at most
+
+-- "30", "1.5k", "2M"
+local function short(amount)
+  local units, at = { "", "k", "M", "G", "T", "P", "E" }, 1
+  while amount >= 1000 and units[at + 1] do amount, at = amount / 1000, at + 1 end
+  return ("%.10g%s"):format(amount, units[at])
+end
+
+-- Lines across a chart at round amounts: 1, 2 or 5 of some power of ten apart.
+-- @param most the highest amount, money
+-- @param y_of function of an amount
+local function grid(most, y_of)
+  local parts, high = {}, most:tonumber()
+  if high <= 0 then return "" end
+  local power = 10 ^ math.max(-2, math.floor(math.log(high / LINES, 10)))
+  local step = power
+  for _, factor in ipairs{ 1, 2, 5, 10 } do
+    step = factor * power
+    if high / step <= LINES then break end
+  end
+  for at = 0, math.floor(high / step) do
+    local y = y_of(at * step)
+    parts[#parts + 1] = line("grid", LEFT, y, WIDTH, y)
+      .. text(LEFT - 6, y + 4, short(at * step), LEFT - 6, true)
+  end
+  return table.concat(parts)
+end
 
 -- Charges are above the line, refunds below it, on the same scale.
 local function column(period, x, width, zero, scale)
@@ -106,17 +135,19 @@ end
 -- @param periods list of sums.periods
 function M.columns(id, title, description, periods)
   local charges, refunds = most_of(periods, "charges"), most_of(periods, "refunds")
-  local scale, step = { all = charges + refunds }, WIDTH / #periods
+  local scale, step = { all = charges + refunds }, (WIDTH - LEFT) / #periods
   local zero = TOP + (scale.all > 0 and share(charges, scale.all, CHART) or CHART)
-  local parts = {}
+  local parts = { grid(charges, function(amount)
+    return zero - share(core.money(("%.8f"):format(amount)), scale.all, CHART)
+  end) }
   for at, period in ipairs(periods) do
     local gap = math.min(2, step * 0.2)
-    parts[#parts + 1] = column(period, (at - 1) * step + gap / 2, step - gap, zero, scale)
+    parts[#parts + 1] = column(period, LEFT + (at - 1) * step + gap / 2, step - gap, zero, scale)
   end
   local half = WIDTH / 2 - 4
   table.move({
-    line("axis", 0, zero, WIDTH, zero), text(0, TOP - 6, "highest " .. charges, half),
-    text(0, TOP + CHART + FOOT - 6, days.text(periods[1].from), half),
+    line("axis", LEFT, zero, WIDTH, zero), text(LEFT, TOP - 6, "highest " .. charges, half - LEFT),
+    text(LEFT, TOP + CHART + FOOT - 6, days.text(periods[1].from), half - LEFT),
     text(WIDTH, TOP + CHART + FOOT - 6, days.text(periods[#periods].to), half, true),
   }, 1, 4, #parts + 1, parts)
   if refunds > 0 then

@@ -49,7 +49,7 @@ local function figures(status)
     { "Rate limits", #limits, table.concat(limits, "; ") },
   }
   for at, row in ipairs(list) do
-    list[at] = ("<div><dt>%s</dt><dd><strong>%s</strong><span>%s</span></dd></div>\n"):format(
+    list[at] = ("<div><dt>%s</dt><dd>%s<span>%s</span></dd></div>\n"):format(
       cell(row[1]), cell(row[2]), cell(row[3]))
   end
   return '<dl class="figures">' .. table.concat(list) .. "</dl>\n"
