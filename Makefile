@@ -5,13 +5,17 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 CLANG = clang
+# The tools of the compiler's own architecture.
+tool = "$$($(CC) -print-prog-name=$(1))"
 # `make test SPEC=spec/core/limiter_spec.lua` runs one.
 SPEC =
 PREFIX  = /usr/local
 DESTDIR =
 
-sources := $(sort $(shell find src -name '*.c'))
-c_files := $(sources) $(sort $(shell find src -name '*.h') $(wildcard bench/*.c spec/support/*.c spec/fuzz/*.c scripts/embed/*.c))
+# The program's sources; px for hosts of Lua is a library of its own.
+lua_host = src/bind/host.c
+sources := $(filter-out $(lua_host),$(sort $(shell find src -name '*.c')))
+c_files := $(sources) $(lua_host) $(sort $(shell find src -name '*.h') $(wildcard bench/*.c spec/support/*.c spec/fuzz/*.c scripts/embed/*.c))
 # The folders of src/ below the engine's Lua binding.
 engine   = base net store limits api charge engine bundle plugin qr pool gateway
 modules := $(sort $(shell find lua -name '*.lua'))
@@ -160,12 +164,14 @@ install: build/proxylua build/man/proxylua.1 build/types.lua build/units ## inst
 of_library = $(sort $(wildcard $(patsubst %,src/%/*.c,base net store limits api charge engine)))
 lib_libs   = -lsqlite3 -lz -lmd -ldl -lm
 lib_version = $(shell sed -n 's/.*PROXYLUA_VERSION "\(.*\)".*/\1/p' src/base/version.h)
-lib: build/lib/libproxylua.so.0 build/lib/libproxylua.a ## build the engine as a library, without Lua
+lib: build/lib/libproxylua.so.0 build/lib/libproxylua.a build/lib/libproxylua-lua.so.0 ## build the engine as libraries: without Lua, and px for hosts of Lua
 
 build/pic/%.o: src/%.c Makefile | packages
 	@mkdir -p $(@D)
 	$(call say,compile $@)$(CC) $(flags) $(release) -fPIC $(CFLAGS) -c -o $@ $<
--include $(of_library:src/%.c=build/pic/%.d)
+# px for hosts that have a lua_State of their own: all but the program. Lua is the host's.
+of_lua_library = $(filter-out src/main.c,$(sources)) $(lua_host)
+-include $(of_lua_library:src/%.c=build/pic/%.d)
 
 build/lib/libproxylua.so.0: $(of_library:src/%.c=build/pic/%.o)
 	@mkdir -p $(@D)
@@ -175,16 +181,28 @@ build/lib/libproxylua.so.0: $(of_library:src/%.c=build/pic/%.o)
 # One object, in which only the public functions keep their names: the host may have functions of the same names as ours.
 build/lib/libproxylua.a: $(of_library:src/%.c=build/pic/%.o)
 	@mkdir -p $(@D)
-	$(call say,make $@)rm -f $@ && ld -r -o build/lib/proxylua.o $^ && objcopy --localize-hidden build/lib/proxylua.o && \
-	  ar rcs $@ build/lib/proxylua.o
+	$(call say,make $@)rm -f $@ && $(CC) -r -nostdlib -o build/lib/proxylua.o $^ && \
+	  $(call tool,objcopy) --localize-hidden build/lib/proxylua.o && $(call tool,ar) rcs $@ build/lib/proxylua.o
+
+build/lib/libproxylua-lua.so.0: $(of_lua_library:src/%.c=build/pic/%.o) build/pic/embedded.o build/cjson.a
+	$(call say,link $@)$(CC) $(release) -shared -pthread -Wl,-soname,libproxylua-lua.so.0 -Wl,-z,relro,-z,now \
+	  -Wl,--exclude-libs,ALL $(LDFLAGS) -o $@ $^ -levent_extra -levent_pthreads -levent_core -ledit -lminizip -lyaml $(lib_libs)
+
+build/pic/embedded.o: build/embedded.c src/bind/embedded.h
+	@mkdir -p $(@D)
+	$(call say,compile $@)$(CC) -Isrc -fPIC -fvisibility=hidden -c -o $@ $<
 
 lib_folder = $(DESTDIR)$(PREFIX)/lib
-install-lib: lib ## install the library, its header and its pkg-config file (PREFIX, DESTDIR)
+install-lib: lib ## install the libraries, their headers and their pkg-config files (PREFIX, DESTDIR)
 	install -D -m 644 src/proxylua.h "$(DESTDIR)$(PREFIX)/include/proxylua.h"
 	install -D -m 755 build/lib/libproxylua.so.0 "$(lib_folder)/libproxylua.so.0"
 	ln -sf libproxylua.so.0 "$(lib_folder)/libproxylua.so"
 	install -D -m 644 build/lib/libproxylua.a "$(lib_folder)/libproxylua.a"
+	install -D -m 644 src/proxylua_lua.h "$(DESTDIR)$(PREFIX)/include/proxylua_lua.h"
+	install -D -m 755 build/lib/libproxylua-lua.so.0 "$(lib_folder)/libproxylua-lua.so.0"
+	ln -sf libproxylua-lua.so.0 "$(lib_folder)/libproxylua-lua.so"
 	install -d "$(lib_folder)/pkgconfig"
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(lib_version)|' share/proxylua-lua.pc.in >"$(lib_folder)/pkgconfig/proxylua-lua.pc"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(lib_version)|; s|@LIBS@|-pthread $(lib_libs)|' share/proxylua.pc.in >"$(lib_folder)/pkgconfig/proxylua.pc"
 
 # systemd looks for programs in the places of the system alone.
@@ -254,13 +272,17 @@ $(eval $(call variant,build/clang,build/clang/proxylua,$(CLANG),$(fuzzable)))
 $(eval $(call crashing,build/release,build/crash/proxylua,$(CC),$(release)))
 $(eval $(call crashing,build/asan,build/asan/crash/proxylua,$(CC),$(sanitize)))
 
-# lua-cjson makes every number a float, null a light userdata and an empty list an object. These calls of its decoder go to
-# src/bind/json.c instead, which gets that right without a second pass over what was decoded, and is a third faster for it.
-hooks = lua_pushnumber=json_push_number lua_pushlightuserdata=json_push_null lua_checkstack=json_check_stack \
-        lua_createtable=json_new_table lua_rawset=json_set_field lua_rawseti=json_set_item fpconv_strtod=json_read_number
+# lua-cjson makes every number a float, null a light userdata and an empty list an object. The linker sends these calls of its
+# decoder to src/bind/json.c, which gets that right without a second pass over what was decoded, and is a third faster for it.
+# (The archive is not position independent, but for `stderr` that is no matter in a library either.)
+hooks = lua_pushnumber lua_pushlightuserdata lua_checkstack lua_createtable lua_rawset lua_rawseti fpconv_strtod stderr
 build/cjson.a: Makefile | packages
-	$(call say,make $@)objcopy $(hooks:%=--redefine-sym %) --weaken-symbol=json_read_number \
-	  "$$($(CC) -print-file-name=liblua5.4-cjson.a)" $@
+	@mkdir -p build/cjson
+	$(call say,make $@)rm -f $@ && $(CC) -r -nostdlib $(hooks:%=-Wl,--wrap=%) -o build/cjson/cjson.o \
+	  -Wl,--whole-archive "$$($(CC) -print-file-name=liblua5.4-cjson.a)" && \
+	  for hook in $(hooks); do $(call tool,nm) -u build/cjson/cjson.o | grep -qw __wrap_$$hook || \
+	    { echo "lua-cjson does not call $$hook any more: see src/bind/json.c" >&2; exit 1; }; done && \
+	  $(call tool,ar) rcs $@ build/cjson/cjson.o
 
 build/reference.txt: tools/reference.lua $(modules) build/files | packages
 	$(call say,make $@)lua5.4 tools/reference.lua $@ $(modules)
@@ -343,6 +365,8 @@ build/spec/journal_check: spec/support/journal_check.c $(journal) $(wildcard src
 .PHONY: packages
 packages:
 	@tools/packages $(if $(installing),install,check) $(purposes)
+	@for library in lua5.4 lua5.4-cjson sqlite3; do case "$$($(CC) -print-file-name=lib$$library.a)" in /*) ;; \
+	  *) echo "$(CC) finds no lib$$library.a: install the libraries in tools/packages for its architecture" >&2; exit 1 ;; esac; done
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 

@@ -20,11 +20,12 @@ local includes = {
   bind = { "base", "net", "store", "limits", "api", "charge", "engine", "bundle", "plugin", "qr",
     "pool", "gateway", "sandbox" },
   ["main.c"] = { "base", "api", "bind" },
-  ["proxylua.h"] = {}, -- public: it includes nothing of ours
+  ["proxylua.h"] = {}, -- public: these include nothing of ours
+  ["proxylua_lua.h"] = {},
 }
 
 -- The only folders that see lua_State.
-local with_lua = { bind = true, sandbox = true, ["main.c"] = true }
+local with_lua = { bind = true, sandbox = true, ["main.c"] = true, ["proxylua_lua.h"] = true }
 
 -- Headers that the files of one module share, and no other file includes: they are part of it.
 local private_headers = {

@@ -16,21 +16,24 @@ static void print_line(void *arg, const char *line)
   fprintf(stderr, "buy: %s\n", line);
 }
 
-/* Calls an endpoint and prints what it returns. Returns 0, or 1 after an error. */
-static int call(struct proxylua *px, const char *endpoint, const char *parameters, char *order)
+/* Calls an endpoint with one text as a parameter, prints what it returns, and ends the program
+ * after an error. Returns the id of the order that it bought. */
+static void call(struct proxylua *px, const char *endpoint, const char *format, const char *text,
+                 char order[64])
 {
+  char parameters[512];
   struct proxylua_error error;
+  snprintf(parameters, sizeof parameters, format, text);
   struct proxylua_call *call = proxylua_call(px, endpoint, parameters, NULL, NULL, &error);
   const struct proxylua_result *result = call ? proxylua_wait(call) : NULL;
   const struct proxylua_error *failed = call ? result->error : &error;
-  if (failed)
+  if (failed) {
     fprintf(stderr, "buy: %s: %s\n", failed->kind, failed->message);
-  else
-    printf("%s%s\n", result->repeated ? "bought before: " : "", result->json);
-  if (order && result) snprintf(order, 256, "%s", result->order_id);
-  int code = failed != NULL;
-  if (call) proxylua_release(call);
-  return code;
+    exit(1);
+  }
+  printf("%s%s\n", result->repeated ? "bought before: " : "", result->json);
+  snprintf(order, 64, "%s", result->order_id);
+  proxylua_release(call);
 }
 
 int main(int argc, char **argv)
@@ -41,19 +44,14 @@ int main(int argc, char **argv)
                                              .spend_per_run = "25",
                                              .log = print_line};
   struct proxylua_error error;
-  char order[256] = "", parameters[512];
+  char order[64], none[64];
   signal(SIGPIPE, SIG_IGN);
   struct proxylua *px = proxylua_open(&settings, &error);
-  if (!px) {
-    fprintf(stderr, "buy: %s\n", error.message);
-    return 1;
-  }
-  snprintf(parameters, sizeof parameters,
-           "{\"type\": \"isp\", \"quantity\": 2, \"country\": \"US\", \"key\": \"%s\"}",
-           argc > 1 ? argv[1] : "buy-1");
-  int code = call(px, "orders.create", parameters, order);
-  snprintf(parameters, sizeof parameters, "{\"id\": \"%s\"}", order);
-  if (code == 0) code = call(px, "orders.proxies", parameters, NULL);
+  if (!px) return fprintf(stderr, "buy: %s\n", error.message), 1;
+  call(px, "orders.create",
+       "{\"type\": \"isp\", \"quantity\": 2, \"country\": \"US\", \"key\": \"%s\"}",
+       argc > 1 ? argv[1] : "buy-1", order);
+  call(px, "orders.proxies", "{\"id\": \"%s\"}", order, none);
   proxylua_close(px);
-  return code;
+  return 0;
 }

@@ -1,4 +1,5 @@
--- The engine as a library in C: installed, compiled against, and run by two hosts.
+-- The engine as libraries, installed, compiled against, and run by hosts: in C, and with a Lua of
+-- their own.
 local core = require "proxylua.core"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
@@ -17,7 +18,7 @@ end
 local function compile(source, how, flags)
   local path = PREFIX .. "/" .. source:match("([^/]+)%.c$")
   local ok, out = run(("export PKG_CONFIG_PATH=%s/lib/pkgconfig; gcc %s %s %s -o %s "
-    .. "$(pkg-config %s proxylua)"):format(PREFIX, WARNINGS, flags, source, path, how))
+    .. "$(pkg-config %s)"):format(PREFIX, WARNINGS, flags, source, path, how))
   assert(ok, out)
   return path
 end
@@ -56,7 +57,7 @@ describe("the library", function()
   end)
 
   it("buys once for each key, from the example host", function()
-    local path = compile("scripts/embed/buy.c", "--cflags --libs", "")
+    local path = compile("scripts/embed/buy.c", "--cflags --libs proxylua", "")
     local ok, first = host(path, "office-1")
     assert(ok, first)
     local order, proxies = first:match("([^\n]*)\n([^\n]*)")
@@ -77,7 +78,7 @@ describe("the library", function()
   end)
 
   it("reports a store that it cannot open", function()
-    local path = compile("scripts/embed/buy.c", "--cflags --libs", "")
+    local path = compile("scripts/embed/buy.c", "--cflags --libs proxylua", "")
     local ok, out = host("env PROXYLUA_STORE=/proc/none/state.db " .. path)
     assert.is_nil(ok)
     assert.matches("^buy: store: ", out)
@@ -85,7 +86,7 @@ describe("the library", function()
   end)
 
   it("runs in the event loop of its host", function()
-    local path = compile("spec/support/embed_check.c", "--cflags --libs --static",
+    local path = compile("spec/support/embed_check.c", "--cflags --libs --static proxylua",
       "-fsanitize=address,undefined -fno-sanitize-recover=all")
     local ok, out = host(path)
     assert(ok, out)
@@ -112,5 +113,83 @@ describe("the library", function()
     assert.is_nil(lines.busy)
     assert.is_falsy(out:find("too early"))
     assert.are.equal(1, sandbox:look("counters").sold)
+  end)
+
+  describe("for hosts with a Lua of their own", function()
+    local function script(text)
+      return program.write(sandbox.home .. "/script.lua", text)
+    end
+
+    it("exports luaopen_proxylua and the functions of its headers alone", function()
+      local declared, exported = { luaopen_proxylua = true }, {}
+      for _, header in ipairs{ "src/proxylua.h", "src/proxylua_lua.h" } do
+        for name in program.read(header):gmatch("(proxylua_[%l_]+)%(") do declared[name] = true end
+      end
+      local _, out = run("nm -D --defined-only " .. PREFIX .. "/lib/libproxylua-lua.so")
+      for name in out:gmatch("T (%S+)") do exported[name] = true end
+      assert.are.same(declared, exported)
+    end)
+
+    it("gives their scripts px, from the example host", function()
+      local path = compile("scripts/embed/host.c", "--cflags --libs proxylua-lua", "")
+      local ok, out = host(path, script[[
+        assert(px == require "proxylua")
+        local want = { type = "isp", quantity = 2, country = "US", period = 30, key = "office-1" }
+        local order = px.orders.create(want)
+        print(order.price, px.orders.create(want).id == order.id, #px.orders.proxies(order.id))
+        print(px.json.encode(px.json.decode('{"a":[],"b":1,"c":[null]}')))
+        print(px.try(px.orders.get, "none") == nil, select(2, px.try(px.orders.get, "none")).kind)
+        print(os.getenv("PROXYLUA_API_KEY"))
+        px.orders.get("none")]])
+      assert.is_nil(ok)
+      local lines = {}
+      for line in out:gmatch("[^\n]+") do lines[#lines + 1] = line end
+      assert.are.same({ "4.80\ttrue\t2", '{"a":[],"b":1,"c":[null]}', "true\tnot_found", "nil" },
+        table.move(lines, 1, 4, 1, {}))
+      assert.matches("^host: .*not found", lines[5])
+      assert.are.equal(1, sandbox:look("counters").sold)
+    end)
+
+    it("leaves the host's process, coroutines and globals as they are", function()
+      local path = compile("spec/support/host_check.c", "--cflags --libs proxylua-lua",
+        "-D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all")
+      local ok, out = host(path, script[[
+        local before = { print = print, resume = coroutine.resume, write = io.write, exit = os.exit }
+        local px = require "proxylua"
+        assert(print == before.print and io.write == before.write and os.exit == before.exit)
+        assert(coroutine.resume == before.resume and _G.px == nil)
+        -- A call inside a coroutine of the host waits there; its yields are its own.
+        local thread = coroutine.wrap(function()
+          coroutine.yield(px.account.get().balance)
+          return "end"
+        end)
+        print("coroutine: " .. tostring(thread()) .. " " .. thread())
+        -- Tasks run while the host's own code waits, and in its loop.
+        local ran = 0
+        local first = px.spawn(function() px.account.get() ran = ran + 1 end)
+        px.sleep(0.01)
+        first:join()
+        print("tasks: " .. ran)
+        print("all: " .. #px.all{ px.account.get, px.account.get })
+        px.spawn(function() px.sleep(0.01) error("nobody joins me") end)
+        px.spawn(function() px.sleep(1e6) end)
+        px.spawn(function()
+          local thread = coroutine.wrap(function() return px.account.get().balance end)
+          print("inner: " .. tostring(thread() ~= nil))
+          px.sleep(0.05)
+          finished = true
+        end)]])
+      assert(ok, out)
+      local lines = {}
+      for name, line in out:gmatch("([%l]+): ([^\n]*)") do lines[name] = line end
+      assert.matches("call proxylua_lua_open before", lines.early, 1, true)
+      assert.matches("config: there is no api_key", lines.refused, 1, true)
+      assert.matches("usage: px is open already in this state", lines.again, 1, true)
+      assert.matches("^%d+%.%d%d end$", lines.coroutine)
+      assert.are.same({ "1", "2", "true", "unchanged" },
+        { lines.tasks, lines.all, lines.inner, lines.process })
+      assert.matches("joins me", lines.log)
+      assert.is_nil(lines.failed, out)
+    end)
   end)
 end)

@@ -324,7 +324,7 @@ static void begin_charge(lua_State *L, struct visit *visit, const struct client_
                                       .max_wait = request->max_wait};
   struct error ended = ERROR_INIT;
   error_set(&ended, ERROR_CANCELLED, "the script has ended, and its finalizers buy nothing");
-  if (!runtime_of(L)->sched.current) error_raise(L, &ended);
+  if (!sched_of(L)->current && !sched_of(L)->plain_coroutines) error_raise(L, &ended);
   struct purchase_charge *charge =
       purchase_begin(engine_use(L)->parts.purchase, &purchase, on_charge_done, visit);
   if (!charge) luaL_error(L, "not enough memory");

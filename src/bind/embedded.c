@@ -74,12 +74,8 @@ static int search_folder(lua_State *L, const char *dir, const char *name)
   return 2; /* the loader, then the path that require hands it */
 }
 
-int embedded_searcher(lua_State *L)
+static int load_embedded(lua_State *L, const char *name)
 {
-  const char *name = luaL_checkstring(L, 1);
-  const char *dir = getenv("PROXYLUA_LUA_DIR");
-  if (dir && *dir && is_own(name)) return search_folder(L, dir, name);
-
   const struct embedded_file *file = embedded_find(name);
   if (!file || file->data[0] != LUA_SIGNATURE[0]) {
     if (!is_own(name)) return 0;
@@ -91,4 +87,16 @@ int embedded_searcher(lua_State *L)
   set_globals(L);
   lua_pushliteral(L, ":embedded:");
   return 2;
+}
+
+int embedded_own(lua_State *L, const char *name)
+{
+  return is_own(name) ? load_embedded(L, name) : 0;
+}
+
+int embedded_searcher(lua_State *L)
+{
+  const char *name = luaL_checkstring(L, 1);
+  const char *dir = getenv("PROXYLUA_LUA_DIR");
+  return dir && *dir && is_own(name) ? search_folder(L, dir, name) : load_embedded(L, name);
 }

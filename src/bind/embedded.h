@@ -21,6 +21,9 @@ extern const size_t embedded_count;
 /* The file of a name, or NULL. */
 const struct embedded_file *embedded_find(const char *name);
 
+/* What a searcher returns for a module of proxylua, from inside alone; nothing for other names. */
+int embedded_own(struct lua_State *L, const char *name);
+
 /* A searcher for package.searchers. With PROXYLUA_LUA_DIR in the environment the modules of
  * proxylua come from that folder (DIR/proxylua/cli/orders.lua) and not from inside. */
 int embedded_searcher(struct lua_State *L);

@@ -152,6 +152,10 @@ void engine_configure(lua_State *L, int index)
 static void report(void *arg, const char *text)
 {
   struct engine *engine = arg;
+  if (engine->log) {
+    engine->log(engine->log_arg, text);
+    return;
+  }
   countdown_hide(&engine->countdown);
   fflush(stdout);
   plain_print(text);
@@ -240,7 +244,8 @@ static bool open_parts(struct engine *engine, struct error *err)
 static void watch_waits(struct engine *engine)
 {
   struct limiter *limiter = engine->parts.limiter;
-  if (engine->verbose || !engine->quiet) limiter_on_wait(limiter, report_wait, engine);
+  if (engine->verbose || engine->log || !engine->quiet)
+    limiter_on_wait(limiter, report_wait, engine);
   if (!engine->quiet && countdown_possible())
     limiter_on_next(limiter, countdown_set, &engine->countdown);
 }

@@ -19,6 +19,8 @@ struct engine {
   bool ignore_elsewhere;
   double timeout, max_wait, settle; /* seconds */
   bool dry_run, verbose, quiet, sandbox;
+  void (*log)(void *arg, const char *text); /* for warnings; NULL: standard error */
+  void *log_arg;
   struct countdown countdown;
   bool opened;
   struct secret *key;

@@ -1,5 +1,5 @@
 /* Reading goes through lua-cjson, with seven of the calls it makes replaced by those below (see
- * cjson.a in the Makefile), so that numbers, nulls, empty lists and the sizes of tables come out
+ * `hooks` in the Makefile), so that numbers, nulls, empty lists and the sizes of tables come out
  * right at once instead of in a second pass. */
 #include "bind/json.h"
 
@@ -7,6 +7,7 @@
 #include <lua-cjson.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +29,25 @@ struct decoder {
       sizes[LEVELS]; /* of the last table on each level, a fair guess of the next one's */
 };
 
-int json_check_stack(lua_State *L, int slots);
-void json_new_table(lua_State *L, int items, int fields);
-void json_set_field(lua_State *L, int table);
-void json_set_item(lua_State *L, int table, lua_Integer position);
-void json_push_number(lua_State *L, lua_Number number);
-void json_push_null(lua_State *L, void *null);
-double json_read_number(const char *text, char **end);
+/* What the linker puts in the place of the functions that lua-cjson calls (`hooks` in the
+ * Makefile).
+ */
+#define IN_PLACE_OF(name) __asm__("__wrap_" #name)
+int json_check_stack(lua_State *L, int slots) IN_PLACE_OF(lua_checkstack);
+void json_new_table(lua_State *L, int items, int fields) IN_PLACE_OF(lua_createtable);
+void json_set_field(lua_State *L, int table) IN_PLACE_OF(lua_rawset);
+void json_set_item(lua_State *L, int table, lua_Integer position) IN_PLACE_OF(lua_rawseti);
+void json_push_number(lua_State *L, lua_Number number) IN_PLACE_OF(lua_pushnumber);
+void json_push_null(lua_State *L, void *null) IN_PLACE_OF(lua_pushlightuserdata);
+double json_read_number(const char *text, char **end) IN_PLACE_OF(fpconv_strtod);
+extern FILE *json_stderr IN_PLACE_OF(stderr);
+
+FILE *json_stderr; /* lua-cjson writes there before it ends the process without memory */
+
+__attribute__((constructor)) static void set_stderr(void)
+{
+  json_stderr = stderr;
+}
 
 static struct decoder *decoder_of(lua_State *L)
 {

@@ -275,7 +275,7 @@ bool task_take_failed(lua_State *L)
   return true;
 }
 
-static void run_ready(struct sched *sched)
+void task_run_ready(struct sched *sched)
 {
   const struct task *last = sched->last_ready;
   for (const struct task *task; (task = sched->first_ready);) {
@@ -304,7 +304,7 @@ static void run_until_ended(struct sched *sched, const struct task *body)
 {
   while (sched->alive > 0) {
     if (sched->interrupted) task_cancel_all(sched);
-    run_ready(sched);
+    task_run_ready(sched);
     if (sched->forked) return;
     if (body && (body->state == TASK_FAILED || is_due(sched))) break;
     if (sched->alive > 0) deliver_turn(sched, longest_wait(sched, body != NULL));
@@ -323,7 +323,7 @@ static void run_others(struct sched *sched)
 {
   while (!all_run(sched)) {
     if (sched->interrupted) task_cancel_all(sched);
-    run_ready(sched);
+    task_run_ready(sched);
     if (!all_run(sched)) deliver_turn(sched, longest_wait(sched, false));
   }
 }

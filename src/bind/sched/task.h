@@ -28,6 +28,9 @@ void task_end_others(struct sched *sched);
 /* Resumes the first ready task. False when none is ready. */
 bool task_step(struct sched *sched);
 
+/* Resumes the tasks that are ready now, each once. */
+void task_run_ready(struct sched *sched);
+
 /* Takes the failure of a task that was not joined so far and pushes its error and its traceback;
  * false when there is none. A holder of its handle can still join it. */
 bool task_take_failed(lua_State *L);

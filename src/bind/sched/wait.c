@@ -57,7 +57,8 @@ static void pump_tasks(struct sched *sched, struct wait *wait)
 void wait_drive(struct sched *sched, struct wait *wait)
 {
   if (wait->task) wait->task->waiting = wait;
-  if (wait->on_tasks)
+  bool at_top = sched->plain_coroutines && !wait->task && !sched->pumping;
+  if (wait->on_tasks || at_top)
     pump_tasks(sched, wait);
   else
     drive_core(sched, wait);

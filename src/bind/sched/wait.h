@@ -19,8 +19,8 @@ int wait_for(lua_State *L, struct wait *wait, lua_KFunction after, lua_KContext 
  * turns the loop until it has called wait_done, which makes no task ready then. */
 void wait_outlast(struct wait *wait);
 
-/* Drives the loop, and for a wait on tasks the other tasks too, until the wait has ended or is
- * cancelled. */
+/* Drives the loop until the wait has ended or is cancelled; for a wait on tasks, and one of a
+ * host's own code, the other tasks too. */
 void wait_drive(struct sched *sched, struct wait *wait);
 
 /* The mark that a waiting thread yields on its way up to the scheduler: pushes it, and tests the
