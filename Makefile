@@ -274,7 +274,7 @@ $(eval $(call crashing,build/asan,build/asan/crash/proxylua,$(CC),$(sanitize)))
 
 # lua-cjson makes every number a float, null a light userdata and an empty list an object. The linker sends these calls of its
 # decoder to src/bind/json.c, which gets that right without a second pass over what was decoded, and is a third faster for it.
-# (The archive is not position independent, but for `stderr` that is no matter in a library either.)
+# (The archive is not position independent, which a library tolerates but for `stderr`.)
 hooks = lua_pushnumber lua_pushlightuserdata lua_checkstack lua_createtable lua_rawset lua_rawseti fpconv_strtod stderr
 build/cjson.a: Makefile | packages
 	@mkdir -p build/cjson

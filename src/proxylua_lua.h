@@ -27,7 +27,7 @@ PROXYLUA_API int proxylua_lua_open(lua_State *L, const struct proxylua_settings 
  * proxylua_lua_open. */
 PROXYLUA_API int luaopen_proxylua(lua_State *L);
 
-/* For an event loop of your own, while no call of px waits but tasks shall go on: as in proxylua.h.
+/* For an event loop of your own, while no call of px waits but tasks must go on: as in proxylua.h.
  * A failure of a task that no code joins goes to `log`. */
 PROXYLUA_API int proxylua_lua_descriptor(lua_State *L);
 PROXYLUA_API int proxylua_lua_timeout(lua_State *L);
