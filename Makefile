@@ -403,12 +403,13 @@ check-gcc: build/gcc/proxylua
 check-clang: build/clang/proxylua
 	$(call step,true)
 
-# Each target for seconds, and in check-long for minutes.
+# Each target for seconds, and in check-long for minutes (`make check-fuzzing FUZZING=3600`: an hour each).
 check-fuzz check-fuzzing: $(targets:%=build/fuzz/%)
 check-fuzz:
 	$(call step,$(foreach target,$(targets),{ $(call fuzz,$(target),3); } &&) true)
+FUZZING = 600
 check-fuzzing:
-	$(call step,$(foreach target,$(targets),{ $(call fuzz,$(target),600); } &&) true)
+	$(call step,$(foreach target,$(targets),{ $(call fuzz,$(target),$(FUZZING)); } &&) true)
 
 # These are of what is written in Lua. They start the program again and again, which takes most of the time under sanitizers, and
 # reach no C that the others do not: check-sanitized has them too.

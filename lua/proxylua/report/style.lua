@@ -17,7 +17,8 @@ p { margin: .25rem 0; } footer, .legend { color: var(--soft); font-size: .85rem;
 .figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; margin: 1rem 0; }
 .figures div { background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; padding: .35rem .7rem; min-width: 0; }
 dt { color: var(--soft); font-size: .85rem; } dd { margin: 0 0 .4rem; overflow-wrap: anywhere; }
-.figures dd { font-size: 1.2rem; font-weight: bold; margin: 0; } .figures dd span { display: block; color: var(--soft); font-size: .85rem; font-weight: normal; }
+.figures dd { font-size: 1.2rem; font-weight: bold; margin: 0; }
+.figures dd span { display: block; color: var(--soft); font-size: .85rem; font-weight: normal; }
 .date { white-space: nowrap; }
 .beside { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem 2rem; align-items: start; }
 figure { margin: 0; min-width: 0; } figure > svg { display: block; width: 100%; height: auto; overflow: hidden; }
