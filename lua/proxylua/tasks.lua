@@ -129,6 +129,13 @@ local function run(take_next, fn, most, results)
   return results
 end
 
+-- Functions of px and those in C take the item alone: to them, the index would be a mistake.
+local function of_item(fn)
+  local is_c = type(fn) ~= "function" or select(2, core.arity.parameters(fn))
+  if not is_c and not names.is_of_px(fn) then return fn end
+  return function(item) return fn(item) end
+end
+
 local function walk(list)
   local index = 0
   return function()
@@ -147,7 +154,8 @@ local function check_map(list, fn)
   if type(list) ~= "table" and type(list) ~= "function" then
     names.usage("px.map takes a list or an iterator, then a function; got a %s first", type(list))
   end
-  if type(fn) ~= "function" then
+  local behaviour = type(fn) ~= "function" and getmetatable(fn) -- px.money is a table
+  if type(fn) ~= "function" and not (type(behaviour) == "table" and behaviour.__call) then
     names.usage("px.map takes a function for each item, got a %s", type(fn))
   end
 end
@@ -157,7 +165,8 @@ end
 -- @function px.map
 -- @tparam any[]|fun():any list up to its first nil; or an iterator, such as px.orders.each{}, which
 --   is never called twice at the same time
--- @tparam fun(item:any,index:integer):any fn whose first result is returned
+-- @tparam fun(item:any,index:integer):any fn whose first result is returned; functions of px, and
+--   those of Lua itself, get the item alone
 -- @param options
 -- @treturn any[] the results, in the order of the items
 -- @raise what `fn` or the iterator raised; usage; cancelled
@@ -170,7 +179,7 @@ function M.map(list, fn, given)
   check_map(list, fn)
   local wanted = map_options(given)
   local take_next = type(list) == "function" and list or walk(list)
-  return run(take_next, fn, wanted.concurrency, wanted.results and {} or nil)
+  return run(take_next, of_item(fn), wanted.concurrency, wanted.results and {} or nil)
 end
 
 local function call(fn)

@@ -67,7 +67,7 @@ describe("reading responses of the API", function()
       local px = require "proxylua"
       local list = px.orders.proxies("o")
       print(list[2].unreadable, list[2].password, list[2].url)
-      print(select(2, pcall(px.export.text, list, "url")))
+      print(select(2, pcall(px.export.text, list, { format = "url" })))
       local summary = px.check.run({ list[2] }, { url = "http://127.0.0.1:1/", history = false })
       print(summary.total, summary.works)
     ]])

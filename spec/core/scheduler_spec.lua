@@ -251,6 +251,9 @@ describe("px.map", function()
       return index .. item, "not this"
     end))
     assert.are.same({}, px.map({}, error))
+    assert.are.same({ 1, 12 }, px.map({ "1", "12" }, tonumber)) -- without the index
+    assert.are.same({ 5, 60 }, px.map({ "5s", "1m" }, px.duration))
+    assert.equal("1.50", tostring(px.map({ "1.5" }, px.money)[1]))
     assert.are.same({ false }, px.map({ false }, function(item) return item end))
   end)
 

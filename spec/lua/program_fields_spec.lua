@@ -178,7 +178,7 @@ for format, program in pairs(programs) do
       for _, protocol in ipairs(protocols) do
         for _, host in ipairs(hosts) do
           for _, login in ipairs(logins) do
-            local text = px.try(px.export.text, proxy(protocol, host, login), format)
+            local text = px.try(px.export.text, proxy(protocol, host, login), { format = format })
             for _, object in ipairs(text and program.list(decode(format, text)) or {}) do
               written = written + 1
               local fields = assert(program.kinds[program.kind(object)])
@@ -233,7 +233,7 @@ describe("3proxy", function()
 
   it("is written with types of parents of the program alone", function()
     for _, protocol in ipairs(protocols) do
-      local text = px.try(px.export.text, proxy(protocol, "10.1.2.3", { "u", "p" }), "3proxy")
+      local text = px.try(px.export.text, proxy(protocol, "10.1.2.3", { "u", "p" }), { format = "3proxy" })
       local kind = text and text:match("\nparent 1000 (%S+) 10.1.2.3 8080 \"u\" \"p\"\n")
       assert.equal(protocol ~= "https" and protocol or nil, kind and read_as[kind])
     end

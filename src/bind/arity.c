@@ -3,18 +3,20 @@
 
 #include "bind/modules.h"
 
-/* parameters(fn): nil if it takes any number, or is written in C. */
+/* parameters(fn): their number, nil if it takes any number or is written in C; and whether it is
+ * written in C. */
 static int count_parameters(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_Debug info;
   lua_settop(L, 1);
-  lua_getinfo(L, ">u", &info);
+  lua_getinfo(L, ">uS", &info);
   if (info.isvararg)
     lua_pushnil(L);
   else
     lua_pushinteger(L, info.nparams);
-  return 1;
+  lua_pushboolean(L, *info.what == 'C');
+  return 2;
 }
 
 void arity_open(lua_State *L)

@@ -78,11 +78,20 @@ local function all_names(fields, later)
   return all
 end
 
+-- The functions of px.
+local of_px = setmetatable({}, { __mode = "k" })
+
+--- Whether a function is one of px, or of a table in it.
+function M.is_of_px(fn)
+  return of_px[fn] == true
+end
+
 -- A function that refuses more arguments than its source names. Functions in C check their own.
 local function guard(fn, path)
   local most = core.arity.parameters(fn)
+  of_px[fn] = true
   if not most then return fn end
-  return function(...)
+  local function guarded(...)
     local count = select("#", ...)
     if count > most and select(count, ...) ~= nil then
       M.usage("%s takes %s, got %d", path, most == 0 and "no arguments" or most == 1
@@ -90,6 +99,8 @@ local function guard(fn, path)
     end
     return fn(...)
   end
+  of_px[guarded] = true
+  return guarded
 end
 
 -- The field of a name that is loaded at its first use.
