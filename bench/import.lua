@@ -3,5 +3,5 @@ local px = require "proxylua"
 
 local path, count = arg[1], math.tointeger(arg[2])
 local read = 0
-for _ in px.proxies.read(path) do read = read + 1 end
+for _ in px.proxies.each(path) do read = read + 1 end
 assert(read == count)

@@ -10,6 +10,7 @@ local hooks = require "proxylua.util.hooks"
 local journal = require "proxylua.api.journal"
 local names = require "proxylua.util.names"
 local orders = require "proxylua.api.orders"
+local programs = require "proxylua.programs"
 local pages = require "proxylua.api.pages"
 local workflows = require "proxylua.workflows"
 
@@ -41,6 +42,7 @@ local request_options = declare("px.request", {
 })
 
 px.journal = journal
+px.env, px.exec = programs.env, programs.exec
 
 --- The version of the program, such as "1.2.0".
 -- @field px.version

@@ -47,9 +47,9 @@ function types.store(value, in_file)
   return types.path(value, in_file)
 end
 
--- All of these are waits of seconds, so that a number alone can mean nothing else.
+-- With a unit everywhere, as on the command line: 5 could be minutes for a reader.
 function types.duration(value, in_file)
-  local seconds = duration.of_setting(value)
+  local seconds = duration.read(value)
   if seconds and seconds >= 0.001 and seconds <= 1e6 then return seconds end
   if seconds then return nil, "a duration from 1ms to 1000000s" end
   return nil, duration.expected(value, in_file and '"')

@@ -222,7 +222,8 @@ describe("the journal", function()
       refused({ "show", "--id", "7" }, "no entry with the id 7", 3)
       refused({ "show", "--id", "x" }, "%-%-id takes the id")
       refused({ "show" }, "KEY is missing")
-      assert.is_nil((sandbox:eval("return px.journal.get('none') and 1")) or nil)
+      assert.are.equal("not_found",
+        sandbox:eval("return select(2, px.try(px.journal.get, 'none')).kind"))
     end)
   end)
 

@@ -74,7 +74,7 @@ describe("a password of a proxy", function()
   it("is masked when it comes from a file", function()
     open "plain"
     program.write(at.home .. "/proxies.txt", "10.0.0.1:8080:me:secret1\n10.0.0.2:8080:me:x\n")
-    at:run("list = {} for p in px.proxies.read(os.getenv('HOME') .. '/proxies.txt') do list[#list "
+    at:run("list = {} for p in px.proxies.each(os.getenv('HOME') .. '/proxies.txt') do list[#list "
       .. "+ 1] = p end")
     assert.are.equal("10.0.0.1:8080:me:********\n10.0.0.2:8080:me:x\n",
       at:run("px.export.text(list, { format = 'txt' })"))

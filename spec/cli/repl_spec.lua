@@ -48,6 +48,13 @@ describe("the prompt", function()
     at:await("exit 0")
   end)
 
+  it("warns of money that is compared with a number by == or ~=", function()
+    open()
+    assert.are.equal("money == a number is always false; use px.money(NUMBER), < or >\nfalse",
+      at:run("px.account.get().balance == 1000"))
+    assert.are.equal("true", at:run("balance = 3 return balance <= 3"))
+  end)
+
   it("ignores Ctrl-Space", function()
     open()
     at:press("C-Space", "Enter")

@@ -345,7 +345,7 @@ describe("the table", function()
       assert.are.same({ "yes", "yes" }, { row[3], row[4] })
       local path = folder .. "/proxies"
       px.export.file({ "http://me:secret@10.0.0.1:80" }, path, { format = row[1]:match("`(.-)`") })
-      assert.are.equal("http://me:secret@10.0.0.1:80", px.proxies.read(path)().url, row[1])
+      assert.are.equal("http://me:secret@10.0.0.1:80", px.proxies.each(path)().url, row[1])
     end
     program.remove(folder)
   end)

@@ -90,7 +90,8 @@ describe("the reference", function()
 
   it("names no table whose misspelt fields would pass in silence", function()
     local first = { id = "ord_1", url = "http://127.0.0.1:1/", key = "k", state = "placed",
-      value = 1, list = {}, what = {}, fn = print, source = "/dev/null", text = "x", rows = {},
+      value = 1, list = {}, what = {},
+      words = {}, fn = print, source = "/dev/null", text = "x", rows = {},
       proxies = {}, path = "/dev/null", format = "url",
       write = print, report = { totals = {}, by = {} },
       request = { path = "/account" }, fields = { kind = "usage", message = "x" } }

@@ -1,4 +1,4 @@
--- Reads a list as px.proxies.read does, for spec/fuzz/lists.c: returns a function of a text, which
+-- Reads a list as px.proxies.each does, for spec/fuzz/lists.c: returns a function of a text, which
 -- raises what must not happen.
 
 local core = require "proxylua.core"
@@ -34,7 +34,7 @@ local function read(text, size)
   local found = {}
   local function add(...) found[#found + 1] = table.concat({ ... }, "\t") end
   local ok, err = pcall(function()
-    local next_record = proxies.read(source(text, size), {
+    local next_record = proxies.each(source(text, size), {
       on_bad = function(line, why) add("bad", tostring(line), why) end,
       on_skip = function(line, what) add("skipped", tostring(line), what) end,
     })

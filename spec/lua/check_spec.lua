@@ -140,14 +140,14 @@ describe("px.check.run", function()
   end)
 end)
 
-describe("px.check.history", function()
+describe("px.check.each_history", function()
   it("keeps the last outcomes of each, and counts how often they changed", function()
     local record, count = eval[[
       local good, bad = proxies[1].url, proxies[1].url:gsub(":[^:@/]*@", ":wrong@")
       for at = 1, 25 do px.check.run({ at % 5 == 0 and bad or good }, { url = trace }) end
       px.check.run({ proxies[2] }, { url = trace, history = false })
       local count, found = 0, nil
-      for record in px.check.history() do count, found = count + 1, record end
+      for record in px.check.each_history() do count, found = count + 1, record end
       return found, count]]
     assert.are.equal(1, count)
     assert.are.same({ 20, 16, 7, "auth" }, { record.checks, record.works, record.flaps,
@@ -169,7 +169,7 @@ describe("the history of a proxy", function()
       end
       px.check.run({ proxies[1] }, { url = trace })
       local list = {}
-      for record in px.check.history() do
+      for record in px.check.each_history() do
         local known = record.host == "127.0.0.1" and "last" or record.username
         list[#list + 1] = record.host .. " " .. px.json.encode(known, { bytes = "escape" }) .. " "
           .. record.protocol .. " " .. record.last .. " " .. record.checks

@@ -92,7 +92,7 @@ end
 
 local function read_back(path)
   local list = {}
-  for one in px.proxies.read(path) do list[#list + 1] = one end
+  for one in px.proxies.each(path) do list[#list + 1] = one end
   return list
 end
 
@@ -100,7 +100,7 @@ describe("px.export", function()
   before_each(function() math.randomseed(7) end)
 
   for _, format in ipairs(px.export.formats()) do
-    it("is read back by px.proxies.read: " .. format.name, function()
+    it("is read back by px.proxies.each: " .. format.name, function()
       local options = format.name == "curl" and { url = "http://127.0.0.1/" } or nil
       local list = taken(format.name, 400)
       assert.is_true(#list > 30, #list)
@@ -149,7 +149,7 @@ describe("a proxy is read back as it was written, or refused with a reason:", fu
                 written = written + 1
                 local list, given = {}, { text }
                 local ok, problem = pcall(function()
-                  for read in px.proxies.read{ read = function() return table.remove(given) end } do
+                  for read in px.proxies.each{ read = function() return table.remove(given) end } do
                     list[#list + 1] = read.url
                   end
                 end)
@@ -384,7 +384,7 @@ describe("through the proxies that a sandbox sells", function()
       for _, one in ipairs(list) do
         if px.try(export, one, format) then taken_ones[#taken_ones + 1] = one end
       end
-      for one in px.proxies.read(file_of(taken_ones, format)) do
+      for one in px.proxies.each(file_of(taken_ones, format)) do
         text = text .. px.http.get(sandbox.trace_url, { proxy = one }).body
       end
       assert.equal(#taken_ones, #seen(text), format)

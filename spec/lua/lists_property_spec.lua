@@ -69,7 +69,7 @@ end
 local function read(text)
   local found = { urls = {}, bad = {}, skipped = 0 }
   local ok, err = pcall(function()
-    for proxy in proxies.read(source(text), {
+    for proxy in proxies.each(source(text), {
       on_bad = function(line) found.bad[#found.bad + 1] = line end,
       on_skip = function() found.skipped = found.skipped + 1 end,
     }) do

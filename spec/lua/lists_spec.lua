@@ -18,7 +18,7 @@ end
 -- The URLs of a text, and how many entries were skipped and refused.
 local function read(text, piece)
   local urls, skipped, bad = {}, {}, {}
-  for proxy in proxies.read(source(text, piece or 4096), {
+  for proxy in proxies.each(source(text, piece or 4096), {
     on_bad = function(line, why) bad[#bad + 1] = ("%s: %s"):format(line, why) end,
     on_skip = function(_, what) skipped[#skipped + 1] = what end,
   }) do

@@ -6,7 +6,7 @@ local proxies = require "proxylua.proxies"
 -- What a text holds: URLs, the numbers of the refused lines, and what was skipped; and the reasons.
 local function read(text)
   local found, why, parts = { {}, {}, {} }, {}, { text }
-  for proxy in proxies.read({ read = function() return table.remove(parts) end }, {
+  for proxy in proxies.each({ read = function() return table.remove(parts) end }, {
     on_bad = function(line, reason)
       table.insert(found[2], line)
       why[#why + 1] = reason

@@ -142,19 +142,19 @@ describe("files of a plugin", function()
   it("hold what px.proxies reads, and px.export writes, there", function()
     program.write(folder .. "/granted/list.txt", "10.0.0.1:80:me:pw\n10.0.0.2:81\n")
     assert.are.equal(2, plugin:call("run",
-      "local from, to = ... return px.export.file(px.proxies.read(from), to, "
+      "local from, to = ... return px.export.file(px.proxies.each(from), to, "
       .. "{ format = 'clash' })", folder .. "/granted/list.txt", folder .. "/writable/clash.yaml"))
     local text = program.read(folder .. "/writable/clash.yaml")
     assert.matches("10.0.0.2", text, 1, true)
     assert.are.equal(text,
-      plugin:call("run", "return px.export.text(px.proxies.read(...), { format = 'clash' })",
+      plugin:call("run", "return px.export.text(px.proxies.each(...), { format = 'clash' })",
       folder .. "/granted/list.txt"))
     assert.are.equal("forbidden", refusal(plugin, "return px.export.file({ '10.0.0.1:80' }, ...)",
       folder .. "/x").kind)
-    assert.are.equal("forbidden", refusal(plugin, "return px.proxies.read(...)()",
+    assert.are.equal("forbidden", refusal(plugin, "return px.proxies.each(...)()",
       folder .. "/outside/secret").kind)
     assert.matches("a plugin has no standard input",
-      refusal(plugin, "return px.proxies.read('-')()").message)
+      refusal(plugin, "return px.proxies.each('-')()").message)
     assert.matches("declare formats in plugin.lua: formats = { NAME",
       refusal(plugin, "px.export.register('x', print)").message, 1, true)
     assert.matches("px.fleet is not available in plugins", refusal(plugin,

@@ -162,7 +162,7 @@ end
 local function read(text)
   local urls, parts = {}, { text }
   local _, err = pcall(function()
-    for one in px.proxies.read({ read = function() return table.remove(parts) end },
+    for one in px.proxies.each({ read = function() return table.remove(parts) end },
       { on_bad = function() end }) do
       urls[#urls + 1] = one.url
     end

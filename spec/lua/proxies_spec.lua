@@ -17,7 +17,7 @@ end
 
 local function read(text, options, piece)
   local list = {}
-  for proxy in proxies.read(source(text, piece or 7), options) do list[#list + 1] = proxy end
+  for proxy in proxies.each(source(text, piece or 7), options) do list[#list + 1] = proxy end
   return list
 end
 
@@ -74,7 +74,7 @@ describe("px.proxies.parse", function()
   end)
 end)
 
-describe("px.proxies.read", function()
+describe("px.proxies.each", function()
   it("reads lines of any shape, past comments, empty lines and a byte order mark", function()
     local text = "\xEF\xBB\xBF# mine\r\n\r\nh.x:1:u:p\r\n  socks5://a:b@h.x:2\n\n[::1]:3\n"
       .. "u:p@h.x:4"
@@ -163,9 +163,9 @@ describe("px.proxies.read", function()
     local folder = program.folder()
     finally(function() program.remove(folder) end)
     local path = program.write(folder .. "/list", "h.x:1\n")
-    assert.equal("http://h.x:1", proxies.read(path)().url)
+    assert.equal("http://h.x:1", proxies.each(path)().url)
     for _, wrong in ipairs{ folder .. "/none", folder } do
-      local ok, err = pcall(function() return proxies.read(wrong)() end)
+      local ok, err = pcall(function() return proxies.each(wrong)() end)
       assert.same({ false, "usage" }, { ok, err.kind })
     end
   end)
@@ -175,7 +175,7 @@ describe("px.proxies.read", function()
     local count, most = 0, 0
     collectgarbage()
     local before = collectgarbage("count")
-    for _ in proxies.read{ read = function()
+    for _ in proxies.each{ read = function()
       blocks = blocks - 1
       return blocks >= 0 and block or nil
     end } do
@@ -187,7 +187,7 @@ describe("px.proxies.read", function()
   end)
 
   it("reads standard input", function()
-    local code = "for p in require('proxylua.proxies').read('-') do print(p.url) end"
+    local code = "for p in require('proxylua.proxies').each('-') do print(p.url) end"
     assert.equal("http://h.x:1\n", program.run({ "-e", code }, { stdin = "h.x:1\n" }).out)
   end)
 end)
@@ -200,7 +200,7 @@ end)
 it("a line of a pipe is there before the next one comes", function()
   local home = program.folder()
   local code =
-    "for p in require('proxylua').proxies.read('-') do io.write(p.url, '\\n') io.flush() end"
+    "for p in require('proxylua').proxies.each('-') do io.write(p.url, '\\n') io.flush() end"
   local out = home .. "/out"
   local pipe = assert(io.popen(program.command(home, { "-e", code }) .. " >" .. out, "w"))
   finally(function()

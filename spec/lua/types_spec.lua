@@ -176,7 +176,7 @@ describe("the types for editors", function()
       local summary = px.check.run(proxies, { each = function(result) add("check_result", result) end })
       add("check_summary", summary)
       px.check.run({ "http://127.0.0.1:1" }, { each = function(result) add("check_result", result) end })
-      for record in px.check.history() do add("proxy_history", record) end
+      for record in px.check.each_history() do add("proxy_history", record) end
       local pool = px.pool(proxies)
       px.http.get(px.sandbox().trace_url, { proxy = pool })
       add("pool_stats", pool:stats())
@@ -186,6 +186,7 @@ describe("the types for editors", function()
       add("gateway_proxy", gateway:stats().proxies[1])
       gateway:stop()
       gateway:join()
+      add("exec_result", px.exec("true"))
       add("format", px.export.formats()[1])
       add("url", px.url.parse("http://a:b@c.x:1/d?e=f#g"))
       local plan = px.fleet.plan{ { name = "v6", type = "ipv6", quantity = 1 } }

@@ -14,7 +14,7 @@ Client.__index = Client
 function M.open(sandbox, arguments, env)
   local folder = program.folder()
   local all = { PROXYLUA_BASE_URL = sandbox.url, PROXYLUA_API_KEY = sandbox.key,
-    PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "0.1", PROXYLUA_CHECK_URL = sandbox.trace_url }
+    PROXYLUA_LIMITS = "off", PROXYLUA_SETTLE = "0.1s", PROXYLUA_CHECK_URL = sandbox.trace_url }
   for name, value in pairs(env or {}) do all[name] = value end
   local words = { "mcp", table.unpack(arguments or {}) }
   assert(os.execute(("mkfifo %s/in %s/out"):format(folder, folder)))

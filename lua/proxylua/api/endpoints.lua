@@ -96,10 +96,24 @@ local function is_part(list)
   return type(list) == "table" and (list.has_more or total_of(list) ~= nil)
 end
 
+-- Reference data has no record of its own: fields that are called prices become money.
+local function with_prices(value)
+  for name, field in pairs(value) do
+    if type(field) == "table" and not core.money.is(field) then
+      with_prices(field)
+    elseif type(name) == "string" and name:find("price", 1, true) then
+      local ok, amount = pcall(core.money, field)
+      if ok then value[name] = amount end
+    end
+  end
+  return value
+end
+
 local function call(row, params)
   if not row.list or row.paged then return core.api.call(row.name, params) end
   local list = core.api.call(row.name, params)
-  return is_part(list) and add_pages(row, params, list) or list
+  if is_part(list) then list = add_pages(row, params, list) end
+  return row.record == "reference" and with_prices(list) or list
 end
 
 local function bind(row, name)

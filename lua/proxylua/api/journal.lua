@@ -132,25 +132,21 @@ end
 -- @function px.journal.get
 -- @tparam string|integer key that of the purchase, or the entry's id
 -- @treturn journal_entry
--- @raise usage; store
--- @usage local entry = px.journal.get("restock-2026-W48")
--- if entry and entry.open then print("the outcome is unknown: " .. entry.key) end
+-- @raise not_found when there is no such entry; usage; store
+-- @usage local entry, err = px.try(px.journal.get, "restock-2026-W48")
+-- print(entry and entry.state or err.kind)  --> not_found
 function M.get(key)
-  return core.journal.get(key)
-end
-
-local function named(entry)
-  return ("entry %d (key %s)"):format(entry.id, entry.key)
-end
-
-local function find(key)
-  local entry = M.get(key)
+  local entry = core.journal.get(key)
   if entry then return entry end
   core.error.raise{
     kind = "not_found",
     message = ("the journal has no entry %s; proxylua journal list shows all entries"):format(
       tostring(key)),
   }
+end
+
+local function named(entry)
+  return ("entry %d (key %s)"):format(entry.id, entry.key)
 end
 
 local function check_open(entry)
@@ -204,7 +200,7 @@ end
 local function inquire(entry)
   check_open(entry)
   core.journal.inquire(entry.key)
-  return find(entry.id)
+  return M.get(entry.id)
 end
 
 --- Settles an open entry with a state that the user has verified in the account. After "placed",
@@ -226,12 +222,12 @@ end
 -- end
 function M.settle(key, outcome, given)
   local wanted = settle_options(given)
-  if outcome == nil then return inquire(find(key)) end
+  if outcome == nil then return inquire(M.get(key)) end
   if outcome ~= "placed" and outcome ~= "not_placed" then
     names.usage("px.journal.settle: state must be placed or not_placed, got %s",
       tostring(outcome))
   end
-  local entry = find(key)
+  local entry = M.get(key)
   check_open(entry)
   if outcome == "placed" then check_placed(entry, wanted) else check_not_placed(entry, wanted) end
   local changed = core.journal.settle(entry.id, outcome, {
@@ -239,8 +235,8 @@ function M.settle(key, outcome, given)
     price = wanted.price, answer = answer_of(entry, outcome, wanted),
     note = wanted.note or "settled manually",
   })
-  if not changed then check_open(find(entry.id)) end
-  return find(entry.id)
+  if not changed then check_open(M.get(entry.id)) end
+  return M.get(entry.id)
 end
 
 return M

@@ -111,10 +111,10 @@ end
 --- The results of each proxy's last checks, by its address: `flaps` counts the changes from working
 -- to not working and back. The last 20 results are stored; a proxy without checks for 90 days is
 -- forgotten.
--- @function px.check.history
+-- @function px.check.each_history
 -- @treturn fun():proxy_history?
 -- @raise store
--- @usage for proxy in px.check.history() do
+-- @usage for proxy in px.check.each_history() do
 --   if proxy.flaps > 3 then
 --     print(proxy.host, proxy.port, proxy.works .. " of " .. proxy.checks)
 --   end

@@ -11,7 +11,7 @@ local summaries = require "proxylua.check.summary"
 local tasks = require "proxylua.tasks"
 local verdict = require "proxylua.check.verdict"
 
-local M = { history = history.each, register = verdict.register }
+local M = { each_history = history.each, register = verdict.register }
 
 local MAX_BODY <const> = 1 << 20 -- bytes of the page
 

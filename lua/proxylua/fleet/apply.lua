@@ -3,7 +3,6 @@
 
 local core = require "proxylua.core"
 local failed = require "proxylua.fleet.failed"
-local journal = require "proxylua.api.journal"
 local orders = require "proxylua.api.orders"
 
 local M = {}
@@ -33,7 +32,7 @@ local function result_of(action, order)
     done.dry_run = true
     return done
   end
-  local entry = journal.get(action.key)
+  local entry = core.journal.get(action.key)
   done.order, done.expires_at = order.id, order.expires_at
   done.price = entry and (entry.price or entry.quote) or action.price
   done.by_another = entry and entry.pid ~= core.system.pid() or nil

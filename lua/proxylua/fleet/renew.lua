@@ -11,7 +11,6 @@ local endpoints = require "proxylua.api.endpoints"
 local ends = require "proxylua.fleet.ends"
 local failed = require "proxylua.fleet.failed"
 local health = require "proxylua.check.sample"
-local journal = require "proxylua.api.journal"
 local names = require "proxylua.util.names"
 local pages = require "proxylua.api.pages"
 local planner = require "proxylua.fleet.planner"
@@ -129,7 +128,7 @@ end
 
 -- The outcome of an extension that an earlier run left open, nil while it is still open.
 local function outcome_of(open)
-  local entry = journal.get(open.key)
+  local entry = core.journal.get(open.key)
   if not entry or entry.open then return nil end
   local text = "was not extended by an earlier, interrupted run (key %s)"
   if entry.state == "placed" then

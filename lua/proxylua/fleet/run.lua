@@ -10,7 +10,6 @@
 local core = require "proxylua.core"
 local apply = require "proxylua.fleet.apply"
 local file = require "proxylua.fleet.pools_file"
-local journal = require "proxylua.api.journal"
 local plan_file = require "proxylua.fleet.plan_file"
 local names = require "proxylua.util.names"
 local planner = require "proxylua.fleet.planner"
@@ -64,7 +63,7 @@ end
 local function done_of(plan)
   local done = {}
   for _, action in ipairs(planner.actions(plan)) do
-    local entry = journal.get(action.key)
+    local entry = core.journal.get(action.key)
     if entry and entry.state == "placed" then done[action.key] = entry.order_id or true end
   end
   return done

@@ -174,7 +174,7 @@ function M.list()
   return list
 end
 
---- Adds or replaces a format for as long as the program runs.
+--- Adds a format for as long as the program runs.
 -- @function px.export.register
 -- @tparam string name
 -- @tparam fun(proxy:proxy,number:integer):string|nil,string? fn gets a record and its number,
@@ -190,6 +190,9 @@ function M.register(name, fn)
   end
   if type(fn) ~= "function" then
     names.usage("px.export.register takes a function, got a %s", type(fn))
+  end
+  if formats[name] or also[name] then
+    names.usage("px.export.register: there is a format %s already", name)
   end
   add(name, { summary = "added by a script", registered = true, new = function()
     return { record = function(proxy, index)

@@ -188,7 +188,7 @@ Files.__index = Files
 local function read_all(follower)
   local records = {}
   for _, path in ipairs(follower.source.from) do
-    for record in require("proxylua.proxies").read(path) do records[#records + 1] = record end
+    for record in require("proxylua.proxies").each(path) do records[#records + 1] = record end
   end
   return records
 end

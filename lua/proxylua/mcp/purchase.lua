@@ -4,7 +4,6 @@
 local core = require "proxylua.core"
 local endpoints = require "proxylua.api.endpoints"
 local errors = require "proxylua.util.errors"
-local journal = require "proxylua.api.journal"
 local quote = require "proxylua.api.quote"
 local run = require "proxylua.fleet.run"
 
@@ -25,7 +24,7 @@ function M.key(session, name, arguments)
 end
 
 local function is_placed(key)
-  local entry = journal.get(key)
+  local entry = core.journal.get(key)
   return entry ~= nil and entry.state == "placed"
 end
 

@@ -16,7 +16,7 @@ local parse_options = declare("px.proxies.parse", {
   { "protocol", "string", "where the text does not say", default = "http" },
 })
 
-local read_options = declare("px.proxies.read", {
+local read_options = declare("px.proxies.each", {
   { "protocol", "string", "where the file does not say", default = "http" },
   { "on_bad", "function", "called with the number of a line and what is wrong with it, and reading "
     .. "goes on", meta = "fun(line?: integer, why: string)" },
@@ -61,7 +61,7 @@ end
 -- YAML; the formats of px.export; each also compressed with gzip, in UTF-16, or as a base64
 -- subscription. What the file is shows in its content. Memory does not grow with the file. Every
 -- line or record is returned, or reported with its place.
--- @function px.proxies.read
+-- @function px.proxies.each
 -- @tparam string|table|userdata source path, "-" for standard input, or a value with the method
 --   read(count), such as an open file
 -- @param options
@@ -71,8 +71,8 @@ end
 -- @usage local file = io.tmpfile()
 -- file:write("10.0.0.1:8080:me:secret\n")
 -- file:seek("set")
--- for proxy in px.proxies.read(file) do print(proxy.url) end  --> http://me:secret@10.0.0.1:8080
-function M.read(source, given)
+-- for proxy in px.proxies.each(file) do print(proxy.url) end  --> http://me:secret@10.0.0.1:8080
+function M.each(source, given)
   local options = read_options(given)
   local reader = open(source)
   local format = formats.recognise(reader)

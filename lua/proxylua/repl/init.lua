@@ -6,6 +6,7 @@ local core = require "proxylua.core"
 local errors = require "proxylua.repl.errors"
 local help = require "proxylua.help"
 local history = require "proxylua.repl.history"
+local lexer = require "proxylua.util.lua_lexer"
 local names = require "proxylua.util.names"
 local passwords = require "proxylua.repl.passwords"
 local plain = require "proxylua.util.text"
@@ -56,12 +57,30 @@ local function bare_command(session, text)
   if word == "help" and not rest:find("^[=.:(%[,]") then return "help", rest end
 end
 
+local is_money = { balance = true, price = true, total = true, spent = true, amount = true }
+
+-- Lua has no metamethod for == and ~= between money and a number.
+local function note_comparison(session, text)
+  local tokens = lexer.tokens(text)
+  for at, token in ipairs(tokens) do
+    local left, right = tokens[at - 1], tokens[at + 1]
+    if (token.text == "==" or token.text == "~=") and left and right
+      and (right.kind == "number" and is_money[left.text]
+      or left.kind == "number" and is_money[tokens[at + 3] and tokens[at + 3].text or right.text])
+    then
+      return session:note(("money %s a number is always %s; use px.money(NUMBER), < or >"):format(
+        token.text, token.text == "~="))
+    end
+  end
+end
+
 local function perform(session, text)
   local name, rest = reader.command(text)
   if not name then name, rest = bare_command(session, text) end
   if name then
     commands.run(session, name, rest)
   else
+    note_comparison(session, text)
     session:evaluate(text)
   end
 end

@@ -1,5 +1,5 @@
 -- The passwords of proxies that the session has read, from responses of the API and from
--- px.proxies.read: no text that the prompt shows contains them, even after the user's code has
+-- px.proxies.each: no text that the prompt shows contains them, even after the user's code has
 -- processed them. Passwords that code reads or makes by itself are not known.
 
 local address = require "proxylua.proxies.address"
@@ -53,10 +53,10 @@ local function learn_text(read, text)
   end)
 end
 
---- Collects from now on the passwords in results of API calls and px.proxies.read.
+--- Collects from now on the passwords in results of API calls and px.proxies.each.
 -- @param px the standard module, changed in place
 function M.watch(px)
-  local read = px.proxies.read
+  local read = px.proxies.each
   local function learn(value, ...)
     if type(value) == "string" then learn_text(read, value) end
     if type(value) == "table" then learn_fields(value) end
@@ -67,7 +67,7 @@ function M.watch(px)
   end
   core.api.call, core.api.request = watched(core.api.call), watched(core.api.request)
   px.request = core.api.request
-  function px.proxies.read(...) return watched(read(...)) end
+  function px.proxies.each(...) return watched(read(...)) end
 end
 
 -- The length of the longest known text at a position.

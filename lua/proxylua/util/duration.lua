@@ -14,13 +14,6 @@ function M.read(text)
   return type(text) == "string" and core.record.duration(text) or nil
 end
 
---- The seconds of a setting, where a number alone is seconds; nil for what is not a duration.
--- @param value number, or text
-function M.of_setting(value)
-  local number = tonumber(value)
-  return M.read(value) or number == number and number or nil
-end
-
 --- What to write in place of a value that is not a duration, for "%s must be %s, got %s".
 -- @param value that was given
 -- @param quote what stands around a text there ('"' in Lua), may be left out

@@ -142,7 +142,8 @@ static bool begin(struct run *run, double seconds)
          loop_timer_set(run->loop, &run->timer, (int64_t)(seconds * 1e6), on_late, run);
 }
 
-/* exec(path, words, environment, seconds): waits; its exit code, and what it wrote. */
+/* exec(path, words, environment, seconds): waits; its exit code, and what it wrote. Without an
+ * environment it has that of this process. */
 static int exec(lua_State *L)
 {
   char *words[MAX_WORDS + 1], *environment[MAX_WORDS + 1];
@@ -150,12 +151,14 @@ static int exec(lua_State *L)
   const char *path = luaL_checkstring(L, 1);
   sched_check_process(L);
   read_words(L, 2, words);
-  read_words(L, 3, environment);
+  bool inherits = lua_isnil(L, 3);
+  if (!inherits) read_words(L, 3, environment);
   double seconds = luaL_checknumber(L, 4);
   struct run *run = lua_newuserdatauv(L, sizeof *run, 0);
   *run = (struct run){.wait = {.cancel = stop}, .child = CHILD_NONE};
   luaL_setmetatable(L, TYPE);
-  if (!child_run(&run->child, path, words, environment, &err)) return error_raise(L, &err);
+  if (!child_run(&run->child, path, words, inherits ? environ : environment, &err))
+    return error_raise(L, &err);
   run->loop = runtime_of(L)->sched.loop;
   loop_hold(run->loop);
   if (begin(run, seconds)) return wait_for(L, &run->wait, after, (lua_KContext)run);

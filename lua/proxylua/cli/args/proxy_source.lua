@@ -236,7 +236,7 @@ local function each_record(inputs, protocol, on_bad, on_skip)
     at = at + 1
     if not inputs[at] then return nil, true end
     name = inputs[at].name
-    next_record = proxies.read(inputs[at]:again(), { protocol = protocol,
+    next_record = proxies.each(inputs[at]:again(), { protocol = protocol,
       on_bad = function(line, why) on_bad(name, line, why) end, on_skip = on_skip,
     })
     return next_record()

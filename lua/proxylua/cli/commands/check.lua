@@ -54,7 +54,7 @@ function M.parser(parser)
 end
 
 local function show_history(args, screen)
-  local each = check.history()
+  local each = check.each_history()
   screen:stream("history", function()
     local record
     repeat record = each() until not record or not args.flapping or record.flaps > 0
@@ -124,7 +124,7 @@ local function options_of(args, flags)
     url = args.url, country = args.expected, expect = args.expect, address = args.address,
     max_latency = args.max_latency,
     concurrency = args.concurrency, history = not args.forget,
-    timeout = flags.timeout and duration.of_setting(flags.timeout),
+    timeout = flags.timeout and duration.read(flags.timeout),
     summary = check.summary(),
   }
   check_options(options)

@@ -193,7 +193,7 @@ end
 
 function actions.show(args, screen)
   local key = key_of(args)
-  local entry = require("proxylua").journal.get(key)
+  local entry = core.journal.get(key)
   if not entry then
     core.error.raise{
       kind = "not_found",
@@ -221,7 +221,7 @@ end
 function actions.settle(args, screen)
   local journal, key = require("proxylua").journal, key_of(args)
   local order = args.order_id and look_up(args.order_id)
-  local entry = journal.get(key)
+  local entry = core.journal.get(key)
   local is_purchase = entry and entry.endpoint == "orders.create"
   entry = journal.settle(key, args.state, {
     order_id = args.order_id, note = args.note, price = args.price

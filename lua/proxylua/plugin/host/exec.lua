@@ -3,17 +3,11 @@
 -- means trusting it with arguments of the plugin.
 
 local core = require "proxylua.core"
-local duration = require "proxylua.util.duration"
+local programs = require "proxylua.programs"
 
 local M = {}
 
-local SECONDS, MAX_SECONDS = 60, 3600
-local MAX_WORDS = 200
 local handed_on = { "PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR" }
-
-local function usage(...)
-  core.error.raise{ kind = "usage", message = (...):format(select(2, ...)) }
-end
 
 local function environment()
   local list = {}
@@ -24,21 +18,6 @@ local function environment()
   return list
 end
 
-local function seconds_of(options)
-  options = options or {}
-  if type(options) ~= "table" then
-    usage("px.exec takes its options as a table, got a %s", type(options))
-  end
-  for name in pairs(options) do
-    if name ~= "timeout" then usage("px.exec has no option %s", tostring(name)) end
-  end
-  local seconds = duration.seconds(options.timeout or SECONDS, "px.exec: timeout")
-  if not (seconds > 0 and seconds <= MAX_SECONDS) then
-    usage("px.exec: timeout must be above 0 and at most %d seconds", MAX_SECONDS)
-  end
-  return seconds
-end
-
 function M.open(_, permissions, refuse)
   local granted = {}
   for _, path in ipairs(permissions.exec or {}) do granted[path] = true end
@@ -47,12 +26,7 @@ function M.open(_, permissions, refuse)
       if type(path) ~= "string" or not granted[path] then
         refuse("exec", "run " .. tostring(path))
       end
-      words = words or {}
-      if type(words) ~= "table" then
-        usage("px.exec takes the arguments as a list, got a %s", type(words))
-      end
-      if #words > MAX_WORDS then usage("px.exec takes at most %d arguments", MAX_WORDS) end
-      local all, seconds = { path, table.unpack(words) }, seconds_of(options)
+      local all, seconds = programs.check(path, words, options)
       local code, output = core.plugin.exec(path, all, environment(), seconds)
       return { code = code, output = output }
     end,
