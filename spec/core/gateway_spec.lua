@@ -115,7 +115,7 @@ describe("a gateway", function()
     local echo = fake("echo") -- its response is the request, which is not valid as one
     assert.has.match("502", (curl("-i", "-x", g.url, "-H", "Transfer-Encoding: chunked", "-H",
       "Expect:", "--data-binary", "@" .. file, url_of(echo) .. "/")))
-    assert.is_true(g:stats().sent > 600000)
+    assert.is_true(g:stats().sent > 300000) -- the second may have been cut off by its response
   end)
 
   local refused = {

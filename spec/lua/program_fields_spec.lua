@@ -233,7 +233,8 @@ describe("3proxy", function()
 
   it("is written with types of parents of the program alone", function()
     for _, protocol in ipairs(protocols) do
-      local text = px.try(px.export.text, proxy(protocol, "10.1.2.3", { "u", "p" }), { format = "3proxy" })
+      local list = proxy(protocol, "10.1.2.3", { "u", "p" })
+      local text = px.try(px.export.text, list, { format = "3proxy" })
       local kind = text and text:match("\nparent 1000 (%S+) 10.1.2.3 8080 \"u\" \"p\"\n")
       assert.equal(protocol ~= "https" and protocol or nil, kind and read_as[kind])
     end
