@@ -7,8 +7,8 @@ local sandboxes = require "spec.support.sandbox"
 
 local BUY = "px.orders.create{ type = 'isp', quantity = 1, country = 'US', period = 30 } "
 local CONNECT = 8 -- messages until a database can be used
--- Round trips: a further purchase takes 14, and two more when a slot is given back by itself.
-local FIRST, FURTHER = 24, 16
+-- Round trips: a further purchase takes 12, and two more when a slot is given back by itself.
+local FIRST, FURTHER = 20, 14
 
 describe("a purchase", function()
   local sandbox

@@ -161,6 +161,7 @@ static bool is_priced_without_lock(const struct charge *c)
 }
 
 enum key { KEY_NEW, KEY_OPEN, KEY_OVER };
+static bool read_entry(struct charge *c);
 static enum key find_key(struct charge *c, bool final);
 static bool check_quote(struct charge *c);
 static bool try_to_reserve(struct charge *c, struct journal_intend *intend);
@@ -192,6 +193,7 @@ static bool is_within_budget(struct charge *c)
 
 static bool price_without_lock(struct charge *c)
 {
+  if (!read_entry(c)) return false;
   switch (find_key(c, c->owner->settings.dry_run)) {
     case KEY_OVER:
       return false;
@@ -209,12 +211,29 @@ static bool has_waited_too_long(const struct charge *c, int64_t waited)
   return c->request.max_wait >= 0 && (double)waited / 1e6 >= c->request.max_wait;
 }
 
+static void prepare_find(struct charge *c)
+{
+  journal_entry_free(&c->find.entry);
+  c->find = (struct journal_find){.job = CHARGE_JOB(c),
+                                  .account = c->owner->account,
+                                  .key = c->public.key};
+}
+
+/* In the same transaction the account's entries are read. */
 static bool take_lock(struct charge *c)
 {
   int64_t since = loop_clock(), pause = 0;
   bool reported = false;
   for (;;) {
-    struct journal_lock job = {.job = CHARGE_JOB(c), .account = c->owner->account};
+    prepare_find(c);
+    journal_review_free(&c->review);
+    c->review = (struct journal_review){.account = c->owner->account,
+                                        .within = CHARGE_RECENT,
+                                        .limit = CHARGE_MAX_OPEN};
+    struct journal_lock job = {.job = CHARGE_JOB(c),
+                               .account = c->owner->account,
+                               .review = &c->review,
+                               .find = &c->find};
     c->locking = true;
     journal_lock(c->owner->settings.store, &job);
     if (!charge_job(c, &job.job)) return false;
@@ -298,33 +317,32 @@ static bool choose_key(struct charge *c, const struct journal_find *find)
   return buffer_add_text(&c->idempotency, c->public.key);
 }
 
+static bool read_entry(struct charge *c)
+{
+  prepare_find(c);
+  journal_find(c->owner->settings.store, &c->find);
+  return charge_job(c, &c->find.job);
+}
+
 /* `final`: an open entry will not be settled any more. */
 static enum key find_key(struct charge *c, bool final)
 {
-  struct journal_find find = {.job = CHARGE_JOB(c),
-                              .account = c->owner->account,
-                              .key = c->public.key};
-  journal_find(c->owner->settings.store, &find);
-  if (!charge_job(c, &find.job)) {
-    journal_entry_free(&find.entry);
+  const struct journal_find *find = &c->find;
+  crash_point("looked-up");
+  if (!choose_key(c, find)) {
+    charge_fail(c, ERROR_INTERNAL, "out of memory");
     return KEY_OVER;
   }
-  crash_point("looked-up");
-  enum key key = KEY_NEW;
-  if (!choose_key(c, &find)) {
-    charge_fail(c, ERROR_INTERNAL, "out of memory");
-    key = KEY_OVER;
-  } else if (find.found && find.entry.state != JOURNAL_NOT_PLACED) {
-    key = final || find.entry.state == JOURNAL_PLACED ? KEY_OVER : KEY_OPEN;
-    if (key == KEY_OVER) use_entry(c, &find.entry);
-  }
-  journal_entry_free(&find.entry);
-  return key;
+  if (!find->found || find->entry.state == JOURNAL_NOT_PLACED) return KEY_NEW;
+  if (!final && find->entry.state != JOURNAL_PLACED) return KEY_OPEN;
+  use_entry(c, &find->entry);
+  return KEY_OVER;
 }
 
+/* The entry was read with the lock. Open entries may have been settled since. */
 static bool check_key(struct charge *c)
 {
-  return find_key(c, true) == KEY_NEW;
+  return (c->review.open.count == 0 || read_entry(c)) && find_key(c, true) == KEY_NEW;
 }
 
 /* The quote. */

@@ -75,17 +75,6 @@ bool journal_is_orphan(const struct journal_entry *entry);
  * fields when job.err.kind is ERROR_NONE. Input texts must live until done; the caller frees the
  * returned ones. */
 
-/* The lock of an account. One process at a time holds it, among all processes and machines that
- * share the store. It lasts for a lease of some seconds, which the store's thread renews while the
- * process runs; the lock of a process that has ended is free earlier. Repeat the job until `token`
- * is set: a process that has asked once is the next to get the lock. */
-struct journal_lock {
-  struct store_job job;
-  const char *account; /* NULL: releases the lock, or the place in the queue */
-  int64_t token; /* 0: another process holds it. A write under this token fails when the lock has
-                    been lost */
-};
-
 /* The account that a key belongs to. With `put` it is stored first, unless the key or an alias has
  * one already: purchases stay under the first name, whichever key was used first. */
 #define JOURNAL_ALIASES 2
@@ -279,6 +268,20 @@ struct journal_review {
 
 /* Frees the results of a review. */
 void journal_review_free(struct journal_review *review);
+
+/* The lock of an account. One process at a time holds it, among all processes and machines that
+ * share the store. It lasts for a lease of some seconds, which the store's thread renews while the
+ * process runs; the lock of a process that has ended is free earlier. Repeat the job until `token`
+ * is set: a process that has asked once is the next to get the lock. */
+struct journal_lock {
+  struct store_job job;
+  const char *account; /* NULL: releases the lock, or the place in the queue */
+  struct journal_review
+      *review;               /* the entries, as of the moment at which the lock was taken: the */
+  struct journal_find *find; /* upper fields are filled in; results only with a token; or NULL */
+  int64_t token; /* 0: another process holds it. A write under this token fails when the lock has
+                    been lost */
+};
 
 /* All jobs that write are on disk before they are done. Two need less: an intent survives the end
  * of this process, and is on disk once its entry is written as sent; so does a lock. */

@@ -267,14 +267,18 @@ static bool read_found(void *arg, const struct db_row *row, struct error *err)
   return job->found = read_entry(row, &job->entry, err);
 }
 
-static bool find(struct store_driver *driver, void *arg, struct error *err)
+bool journal_read_find(struct store_driver *driver, struct journal_find *job, struct error *err)
 {
-  struct journal_find *job = arg;
   journal_entry_free(&job->entry);
   job->found = false;
   if (!job->key) return db_read(driver, find_id, DB_WITH(DB_NUMBER(job->id)), read_found, job, err);
   return db_read(driver, find_key, DB_WITH(DB_TEXT(job->account), DB_TEXT(job->key)), read_found,
                  job, err);
+}
+
+static bool find(struct store_driver *driver, void *arg, struct error *err)
+{
+  return journal_read_find(driver, arg, err);
 }
 
 static void work_find(struct store_job *job, struct store_driver *driver)
@@ -353,9 +357,8 @@ static bool read_baseline(void *arg, const struct db_row *row, struct error *err
   return db_copy(row, 0, &job->baseline, err);
 }
 
-static bool review(struct store_driver *driver, void *arg, struct error *err)
+bool journal_read_review(struct store_driver *driver, struct journal_review *job, struct error *err)
 {
-  struct journal_review *job = arg;
   const struct db_value open[LIST_PARAMS] = {
       [FROM] = DB_NUMBER(0),
       [OF] = DB_TEXT(job->account),
@@ -370,6 +373,11 @@ static bool review(struct store_driver *driver, void *arg, struct error *err)
                          DB_NUMBER(JOURNAL_MAX_SETTLED)),
                  add_entry, &job->settled, err) &&
          db_read(driver, get_baseline, DB_WITH(DB_TEXT(job->account)), read_baseline, job, err);
+}
+
+static bool review(struct store_driver *driver, void *arg, struct error *err)
+{
+  return journal_read_review(driver, arg, err);
 }
 
 static void work_review(struct store_job *job, struct store_driver *driver)

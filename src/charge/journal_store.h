@@ -62,6 +62,11 @@ bool journal_hold(struct store_driver *driver, int64_t token, int64_t *held, str
 bool journal_release(struct store_driver *driver, struct error *err);
 bool journal_forget_lock(struct store_driver *driver, struct error *err);
 
+/* In a transaction: the reading parts of these jobs. They set the results anew, from valid ones. */
+bool journal_read_review(struct store_driver *driver, struct journal_review *job,
+                         struct error *err);
+bool journal_read_find(struct store_driver *driver, struct journal_find *job, struct error *err);
+
 /* Sets a store error when a lock has been lost (journal_hold). */
 bool journal_has_lock(struct store_driver *driver, int64_t token, int64_t held, struct error *err);
 

@@ -122,6 +122,19 @@ static bool take(struct store_driver *driver, struct asking *ask, struct error *
                 &ask->taken, err);
 }
 
+static bool read_entries(struct store_driver *driver, const struct journal_lock *job,
+                         struct error *err)
+{
+  return (!job->review || journal_read_review(driver, job->review, err)) &&
+         (!job->find || journal_read_find(driver, job->find, err));
+}
+
+static void free_entries(const struct journal_lock *job)
+{
+  if (job->review) journal_review_free(job->review);
+  if (job->find) journal_entry_free(&job->find->entry);
+}
+
 /* Most times this only reads, so that processes that wait do not slow down the one that writes. */
 static bool look(struct store_driver *driver, void *arg, struct error *err)
 {
@@ -130,7 +143,8 @@ static bool look(struct store_driver *driver, void *arg, struct error *err)
   ask->taken = 0;
   return (!ask->first || take(driver, ask, err)) &&
          db_read(driver, look_at_lock, DB_WITH(DB_TEXT(ask->job->account), DB_TEXT(driver->clock)),
-                 read_lock, ask, err);
+                 read_lock, ask, err) &&
+         (!ask->first || read_entries(driver, ask->job, err));
 }
 
 enum step { WAIT, TAKE_PLACE, TAKE };
@@ -149,7 +163,7 @@ static enum step next_step(const struct asking *ask)
 static bool write(struct store_driver *driver, void *arg, struct error *err)
 {
   struct asking *ask = arg;
-  if (next_step(ask) == TAKE) return take(driver, ask, err);
+  if (next_step(ask) == TAKE) return take(driver, ask, err) && read_entries(driver, ask->job, err);
   return db_run(driver, take_place,
                 DB_WITH(DB_TEXT(ask->job->account), DB_TEXT(driver->clock), DB_NUMBER(ask->asking),
                         DB_NUMBER(ask->row.token), DB_NUMBER(ask->row.next), DB_NUMBER(PLACE)),
@@ -243,10 +257,12 @@ static void work(struct store_job *job, struct store_driver *driver)
   struct journal_run *run = journal_run(driver, &job->err);
   lock->token = 0;
   if (!run || !store_is_same(driver->run, &job->err)) return;
-  if (lock->account)
+  if (lock->account) {
     ask(driver, run, lock);
-  else
+    if (lock->token == 0) free_entries(lock);
+  } else {
     give(driver, run, &job->err);
+  }
 }
 
 void journal_lock(struct store *store, struct journal_lock *lock)

@@ -41,6 +41,7 @@ static void free_charge(struct charge *c)
   buffer_free(&c->calc);
   buffer_free(&c->idempotency);
   journal_review_free(&c->review);
+  journal_entry_free(&c->find.entry);
   snapshot_free(&c->left.baseline);
   snapshot_free(&c->before);
   reconcile_traits_free(&c->asked);

@@ -11,8 +11,6 @@
 
 #define FIRST_PAUSE INT64_C(250000) /* microseconds between two lookups */
 #define MAX_PAUSE INT64_C(16000000)
-#define MAX_ENTRIES 1000
-#define RECENT INT64_C(3600000000) /* microseconds: for how long lists may lag behind a charge */
 
 /* One look at all open entries. */
 struct pass {
@@ -188,26 +186,37 @@ static bool settle_entry(struct charge *c, const struct journal_entry *entry, st
 
 static bool settle_all(struct charge *c, struct pass *pass)
 {
-  struct journal_review *review = &c->review;
+  const struct journal_list *open = &c->review.open;
   *pass = (struct pass){0};
+  for (size_t i = 0; i < open->count; i++)
+    if (!settle_entry(c, &open->entries[i], pass)) return false;
+  return true;
+}
+
+static bool read_entries(struct charge *c)
+{
+  struct journal_review *review = &c->review;
   journal_review_free(review);
   *review = (struct journal_review){.job = CHARGE_JOB(c),
                                     .account = c->owner->account,
-                                    .within = RECENT,
-                                    .limit = MAX_ENTRIES};
+                                    .within = CHARGE_RECENT,
+                                    .limit = CHARGE_MAX_OPEN};
   journal_review(c->owner->settings.store, review);
-  if (!charge_job(c, &review->job)) return false;
-  if (!charge_read_left(c)) return charge_fail(c, ERROR_INTERNAL, "out of memory");
-  for (size_t i = 0; i < review->open.count; i++)
-    if (!settle_entry(c, &review->open.entries[i], pass)) return false;
-  return true;
+  return charge_job(c, &review->job);
+}
+
+static bool read_left(struct charge *c)
+{
+  return charge_read_left(c) || charge_fail(c, ERROR_INTERNAL, "out of memory");
 }
 
 bool charge_settle_open_entries(struct charge *c)
 {
   struct pass pass;
-  if (!settle_all(c, &pass)) return false;
-  if (pass.doubtful && pass.settled > 0 && !settle_all(c, &pass)) return false;
+  if (!read_left(c) || !settle_all(c, &pass)) return false;
+  if (pass.doubtful && pass.settled > 0 &&
+      (!read_entries(c) || !read_left(c) || !settle_all(c, &pass)))
+    return false;
   crash_point("recovered");
   return !pass.doubtful || refuse(c, &pass);
 }

@@ -78,6 +78,7 @@ struct charge {
   bool locking;  /* the lock, or the place in its queue, may be held */
   int64_t token; /* of the lock; 0: not held */
   struct journal_review review;
+  struct journal_find find; /* the entry of the key */
   struct left left;
 
   /* The price, by get_quote; and what the user confirmed. */
@@ -133,6 +134,11 @@ struct purchase {
   struct charge *queue; /* the first one is under way */
   size_t closed;        /* charges under way when it was closed, whose jobs still point to it */
 };
+
+/* What is read of the account's entries. */
+#define CHARGE_MAX_OPEN 1000
+#define CHARGE_RECENT \
+  INT64_C(3600000000) /* microseconds: for how long lists may lag behind a charge */
 
 /* charge.c: the procedure, run by the charge's thread. */
 void charge_run(void *charge);
@@ -198,7 +204,7 @@ bool charge_fail_with(struct charge *c);
 /* queue.c: the charge's thread has ended; calls `done`, and begins the next charge. */
 void charge_finish(struct charge *c);
 
-/* recover.c: reads the account's entries, and settles those that earlier processes left open. */
+/* recover.c: settles the entries that earlier processes left open. */
 bool charge_settle_open_entries(struct charge *c);
 
 /* decide.c: whether the charge may be made at its price. */
