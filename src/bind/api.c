@@ -261,7 +261,8 @@ static int finish_charge(lua_State *L, struct visit *visit)
   char order_id[sizeof charge->order_id];
   struct charge_news news = {.visit = visit, .order_id = strcpy(order_id, charge->order_id)};
   struct json_document *response = record_push_document(L);
-  json_parse(response, charge->answer.data ? charge->answer.data : "", charge->answer.size);
+  *response = charge->response;
+  charge->response = (struct json_document){0};
   push_bytes(L, err.kind != ERROR_NONE ? &charge->answer : NULL);
   visit->charge = NULL;
   bool dry_run = charge->dry_run, has_quote = charge->has_quote, repeated = charge->repeated;

@@ -67,10 +67,25 @@ static void procedure(struct charge *c)
   } while (next == QUOTE_AGAIN);
 }
 
+/* The client has parsed its last response; an answer from the journal is parsed here. */
+static void parse_answer(struct charge *c)
+{
+  const struct buffer *answer = &c->public.answer;
+  struct http_transfer *x = c->call ? c->call->exchange : NULL;
+  if (answer->size == 0) return;
+  if (x && x->body.size == answer->size && memcmp(x->body.data, answer->data, answer->size) == 0) {
+    c->public.response = x->json;
+    x->json = (struct json_document){0};
+  } else {
+    json_parse(&c->public.response, answer->data, answer->size);
+  }
+}
+
 void charge_run(void *charge)
 {
   procedure(charge);
   release_lock(charge);
+  parse_answer(charge);
 }
 
 /* The account that pays. It is known by its id and its email, as far as the API reports them, so

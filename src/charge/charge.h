@@ -9,6 +9,7 @@
 
 #include "api/client.h"
 #include "api/record.h"
+#include "base/json.h"
 #include "base/money.h"
 #include "charge/journal.h"
 
@@ -74,7 +75,8 @@ struct purchase_charge {
   struct error error;   /* kind ERROR_NONE: placed, found placed, or a dry run */
   struct buffer answer; /* the server's response, perhaps from the journal; also of a failure, if
                            there was a response */
-  money quote;          /* the actual cost, once it is known to be higher */
+  struct json_document response; /* the answer, parsed; without a root if it is not JSON */
+  money quote;                   /* the actual cost, once it is known to be higher */
   bool has_quote;
   bool dry_run;                       /* nothing was bought */
   bool repeated;                      /* an earlier charge of the same key, from the journal */

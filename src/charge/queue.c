@@ -37,6 +37,7 @@ static void free_charge(struct charge *c)
 {
   if (c->call) client_release(c->call);
   buffer_free(&c->public.answer);
+  json_free(&c->public.response);
   buffer_free(&c->params);
   buffer_free(&c->calc);
   buffer_free(&c->idempotency);

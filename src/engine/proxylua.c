@@ -228,7 +228,6 @@ static void finish_charge(struct proxylua_call *call)
 {
   struct purchase_charge *charge = call->charge;
   const struct endpoint *endpoint = call->arguments.request.endpoint;
-  struct json_document response = {0};
   struct error err = charge->error;
   snprintf(call->order_id, sizeof call->order_id, "%s", charge->order_id);
   if (charge->has_quote) money_format(charge->quote, call->quote);
@@ -236,14 +235,12 @@ static void finish_charge(struct proxylua_call *call)
   call->key = strdup(charge->key);
   call->result.repeated = charge->repeated;
   call->result.dry_run = charge->dry_run;
-  json_parse(&response, charge->answer.data ? charge->answer.data : "", charge->answer.size);
   if (err.kind != ERROR_NONE)
-    explain(&response, &charge->answer, &err);
+    explain(&charge->response, &charge->answer, &err);
   else if (charge->dry_run)
     buffer_add_text(&call->json, "{\"dry_run\":true}");
   else
-    write_answer(call, &response, endpoint, &err);
-  json_free(&response);
+    write_answer(call, &charge->response, endpoint, &err);
   call->charge = NULL;
   purchase_release(charge);
   end_call(call, &err);
