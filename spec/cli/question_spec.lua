@@ -1,8 +1,10 @@
 -- src/bind/repl/question.c: the question before a charge that nothing else allows, at a real
 -- terminal.
 
+local crash = require "spec.support.crash"
 local program = require "spec.support.program"
 local sandbox = require "spec.support.sandbox"
+local stores = require "spec.support.stores"
 local terminal = require "spec.support.terminal"
 
 local ORDER = { "orders", "create", "--type", "isp", "--quantity", "2", "--country", "US" }
@@ -15,10 +17,10 @@ describe("a charge that nothing allows", function()
     world:stop()
   end)
 
-  local function open(arguments)
+  local function open(arguments, store)
     at = terminal.open(arguments,
       { env = { PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key,
-      PROXYLUA_LIMITS = "off" } })
+      PROXYLUA_LIMITS = "off", PROXYLUA_STORE = store } })
   end
 
   local function sold()
@@ -46,6 +48,30 @@ describe("a charge that nothing allows", function()
       at:await(answer == "C-c" and "exit 130" or "nothing was bought")
       assert.equal(0, sold())
     end)
+  end
+
+  for _, place in ipairs(stores.all) do
+    describe("and whose key an ended process has left open, with its store in " .. place.name,
+      function()
+        setup(place.start)
+        teardown(place.stop)
+
+        it("is asked about without the lock of the account", function()
+          local store, script = place.fresh(), "px.orders.create{ type = 'isp', quantity = 2, "
+            .. "country = 'US', key = 'left' }"
+          program.run({ "-e", script }, { program = crash.path, env = {
+            PROXYLUA_BASE_URL = world.url, PROXYLUA_API_KEY = world.key, PROXYLUA_LIMITS = "off",
+            PROXYLUA_STORE = store, PROXYLUA_SPEND = "9", PROXYLUA_CRASH = "intent" } })
+          open({ "-e", script .. " print 'bought'" }, store)
+          at:await("Go ahead? [y/N]")
+          assert.equal(0, crash.start(world, store, { type = "isp", quantity = 1, country = "US",
+            key = "other" }):join().code)
+          at:type("y")
+          at:press("Enter")
+          at:await("bought")
+          assert.equal(2, sold())
+        end)
+      end)
   end
 
   describe("of a plan", function()
