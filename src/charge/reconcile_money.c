@@ -220,6 +220,21 @@ const char *reconcile_time_of_charge(const struct reconcile_case *c,
   return count == 1 && !is_one_of_several(c, other) ? first : NULL;
 }
 
+/* When an entry was written, by the clock of this one; the earliest time that is possible if the
+ * case is not calibrated. The wall clock may have been set between the two entries, or be wrong. */
+static double time_of(const struct reconcile_case *c, const struct journal_entry *other)
+{
+  const struct journal_entry *entry = c->entry;
+  double wall = (double)other->created_at / 1e6, apart;
+  if (other->since_intent == JOURNAL_NOT_TIMED || entry->since_intent == JOURNAL_NOT_TIMED)
+    return wall;
+  apart = (double)(other->since_intent - entry->since_intent) / 1e6;
+  double own = (double)entry->created_at / 1e6 - apart, server = c->before.sent_at - apart;
+  if (c->calibrated) return own;
+  if (own < wall) wall = own;
+  return c->before.sent_at > 0 && server < wall ? server : wall;
+}
+
 /* Whether a charge is dated before an entry. If the server's zone is unknown, the order's id counts
  * more. */
 static bool is_before(const struct reconcile_case *c, size_t row, const struct journal_entry *other)
@@ -231,7 +246,7 @@ static bool is_before(const struct reconcile_case *c, size_t row, const struct j
     time -= c->shift;
   else if (text_of(c, row, TRANSACTION_ORDER_ID))
     time += RECONCILE_ZONES;
-  return time < (double)other->created_at / 1e6 - SKEW;
+  return time < time_of(c, other) - SKEW;
 }
 
 /* Whether a charge can belong to another entry: by the order's id, else by the amount unless it is
