@@ -162,7 +162,7 @@ describe("orders.download", function()
     local accept = server:requests()[1]:match("\r\nAccept: ([^\r]*)")
     server:stop()
     assert.are.equal(result.code, shown.code)
-    return result.code, program.read(folder .. "/f"), accept
+    return result.code, program.read(folder .. "/f"), result.code == 0 and accept or shown.err
   end
 
   it("asks for the format that it saves", function()
@@ -182,6 +182,19 @@ describe("orders.download", function()
       { "<!doctype html><p>no", "txt" }, { "<html>", "json" } } do
       local code, file = download(table.unpack(case))
       assert.are.same({ 4, "before" }, { code, file }, case[1])
+    end
+  end)
+
+  it("reports the server's own reason in an error document, in every format", function()
+    for _, format in ipairs{ "txt", "csv", "json" } do
+      for body, expected in pairs{
+        ['{"error":"the provider is down"}'] = { 4, "the provider is down" },
+        ['{"success":false,"error":{"message":"too little","code":"INSUFFICIENT_BALANCE"}}'] =
+          { 3, "too little .*INSUFFICIENT_BALANCE" } } do
+        local code, file, err = download(body, format)
+        assert.are.same({ expected[1], "before" }, { code, file }, body)
+        assert.matches(expected[2], err)
+      end
     end
   end)
 end)

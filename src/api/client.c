@@ -1,4 +1,5 @@
 #include "api/client.h"
+#include "api/response.h"
 #include "api/secret.h"
 #include "net/curl_library.h"
 #include "net/trace.h"
@@ -338,6 +339,19 @@ static void on_pause(struct client_call *call)
 
 static void take_others(struct client_call *call);
 
+/* The server's own words, if an error document came in the place of a file. */
+static void explain_file(struct client_call *call)
+{
+  const struct http_transfer *x = call->exchange;
+  struct json_document document = {0};
+  if (x->start_size > 0 && json_parse(&document, x->start, x->start_size) &&
+      unwrap_is_failure(document.root, RECORD_ORDER, false)) {
+    error_set(&call->error, ERROR_UPSTREAM, "the API reported an error");
+    response_error_document(document.root, &call->error);
+  }
+  json_free(&document);
+}
+
 static void on_done(void *arg, struct http_transfer *x)
 {
   struct client_call *call = arg;
@@ -361,7 +375,9 @@ static void on_done(void *arg, struct http_transfer *x)
     http_explain(x, &call->error);
   else if (x->status / 100 != 2)
     explain_status(call);
-  if (!try_again(call)) finish(call);
+  if (try_again(call)) return;
+  if (x->code != CURLE_OK) explain_file(call);
+  finish(call);
 }
 
 static void on_headed(void *arg)
