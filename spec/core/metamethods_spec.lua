@@ -50,6 +50,8 @@ describe("the metamethods of the program's types", function()
   end)
 
   it("report the type that they expect", function()
+    local px = require "proxylua"
+    px.try(px.http.get, "http://127.0.0.1:1", { headers = { a = "b" } }) -- makes the type
     local fetch = debug.getregistry()["proxylua.fetch"]
     local ok, err = pcall(fetch.__gc, io.stdout)
     assert.is_false(ok)

@@ -498,7 +498,7 @@ describe("the licences", function()
       end
     end
     assert.is_true(count >= 6)
-    for name in read("Makefile"):gmatch("%f[%w]lib(%w+)[%d.]*%.a") do
+    for name in read("Makefile"):gmatch("%f[%w$]lib(%w+)[%d.]*%.a") do
       local known = { lua5 = "Lua 5.4", tinfo = "tinfo", sqlite3 = "SQLite" }
       assert.matches(known[name] or name, text, 1, true)
     end

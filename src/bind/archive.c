@@ -1,3 +1,4 @@
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -27,13 +28,8 @@ static int on_gc(lua_State *L)
 
 static struct box *push_box(lua_State *L)
 {
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  struct box *box = box_push(L, sizeof *box, BOX, on_gc, NULL);
   *box = (struct box){.archive = ARCHIVE_INIT};
-  if (luaL_newmetatable(L, BOX)) {
-    lua_pushcfunction(L, on_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
   return box;
 }
 

@@ -1,3 +1,4 @@
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #include <errno.h>
@@ -36,13 +37,7 @@ static int free_bytes(lua_State *L)
 /* Freed when Lua raises. */
 static struct buffer *push_bytes(lua_State *L)
 {
-  struct buffer *bytes = lua_newuserdatauv(L, sizeof *bytes, 0);
-  *bytes = (struct buffer){0};
-  if (luaL_newmetatable(L, BYTES)) {
-    lua_pushcfunction(L, free_bytes);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  struct buffer *bytes = box_push(L, sizeof *bytes, BYTES, free_bytes, NULL);
   return bytes;
 }
 

@@ -1,5 +1,6 @@
 /* Runs a chunk as data: in a state of its own without libraries, string methods or globals, bounded
  * in memory and instructions; what it returns is copied by value. */
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -223,16 +224,11 @@ static lua_Integer limit(lua_State *L, const char *name, lua_Integer usual)
 /* Pushes the userdata that owns a new bare state. */
 static struct box *push_box(lua_State *L, const struct limits *limits)
 {
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  struct box *box = box_push(L, sizeof *box, BOX, on_gc, NULL);
   *box = (struct box){.memory = limits->memory,
                       .instructions = limits->instructions,
                       .until = processor_time() + PROCESSOR_US,
                       .runtime = runtime_of(L)};
-  if (luaL_newmetatable(L, BOX)) {
-    lua_pushcfunction(L, on_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
   box->state = lua_newstate(resize, box);
   return box;
 }

@@ -12,6 +12,7 @@
 
 #include "base/fs.h"
 #include "bind/args.h"
+#include "bind/box.h"
 #include "bind/error.h"
 #include "bind/modules.h"
 #include "bind/push.h"
@@ -73,14 +74,8 @@ static int create_file(lua_State *L)
                                      {"__close", abandon_file}, {NULL, NULL}};
   const char *path = path_check(L, 1);
   lua_settop(L, 2);
-  struct file *file = lua_newuserdatauv(L, sizeof *file, 0);
+  struct file *file = box_push(L, sizeof *file, NAME, NULL, methods);
   *file = FILE_INIT;
-  if (luaL_newmetatable(L, NAME)) {
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_setmetatable(L, -2);
   struct error err = ERROR_INIT;
   bool begun = file_begin(file, path, PRIVATE, &err);
   if (!begun || (lua_toboolean(L, 2) && !keep_mode(file, path, &err))) error_raise(L, &err);
@@ -106,13 +101,7 @@ static int on_gc(lua_State *L)
 
 static struct box *push_box(lua_State *L)
 {
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (struct box){0};
-  if (luaL_newmetatable(L, BOX)) {
-    lua_pushcfunction(L, on_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  struct box *box = box_push(L, sizeof *box, BOX, on_gc, NULL);
   return box;
 }
 
@@ -253,13 +242,8 @@ static bool begin_waiting(lua_State *L, struct source *source, struct reading **
 {
   struct pollfd now = {.fd = source->fd, .events = POLLIN};
   if (poll(&now, 1, 0) != 0) return false;
-  struct reading *reading = lua_newuserdatauv(L, sizeof *reading, 0);
+  struct reading *reading = box_push(L, sizeof *reading, READING, collect_reading, NULL);
   *reading = (struct reading){.wait = {.cancel = stop_reading}};
-  if (luaL_newmetatable(L, READING)) {
-    lua_pushcfunction(L, collect_reading);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
   if (!watch(source, runtime_of(L)->sched.loop)) return false;
   reading->source = source;
   reading->next = source->waiting;
@@ -342,14 +326,8 @@ static int open_source(lua_State *L)
                                      {"__close", close_source},
                                      {NULL, NULL}};
   const char *path = path_check(L, 1);
-  struct source *source = lua_newuserdatauv(L, sizeof *source, 0);
+  struct source *source = box_push(L, sizeof *source, SOURCE, NULL, methods);
   *source = (struct source){.fd = -1};
-  if (luaL_newmetatable(L, SOURCE)) {
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_setmetatable(L, -2);
   source->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (source->fd >= 0) return 1;
   int why = errno;

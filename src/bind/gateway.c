@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bind/args.h"
+#include "bind/box.h"
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/modules.h"
@@ -68,43 +69,6 @@ static int open_log(lua_State *L, const char *path)
                : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
   if (fd < 0) error_usage(L, "cannot open the log %s: %s", path, strerror(errno));
   return fd;
-}
-
-/* open{strategy, quarantine, timeout, idle, connections, resolve_locally, sticky, log} */
-static int open_gateway(lua_State *L)
-{
-  sched_check_process(L);
-  static const char *const strategies[] = {"round_robin", "random", "least_latency", NULL};
-  struct gateway_options options = {.loop = runtime_of(L)->sched.loop};
-  struct error err = ERROR_INIT;
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_getfield(L, 1, "strategy");
-  options.strategy = (enum pool_strategy)luaL_checkoption(L, -1, NULL, strategies);
-  lua_getfield(L, 1, "sticky");
-  options.sticky = lua_toboolean(L, -1);
-  lua_getfield(L, 1, "resolve_locally");
-  options.resolve_locally = lua_toboolean(L, -1);
-  options.quarantine = number_field(L, 1, "quarantine");
-  options.timeout = number_field(L, 1, "timeout");
-  options.idle = number_field(L, 1, "idle");
-  options.max_connections = (int)number_field(L, 1, "connections");
-  const struct engine *engine = runtime_of(L)->engine;
-  const char *ca_file = engine ? engine->ca_file : NULL;
-  struct held *held = lua_newuserdatauv(L, sizeof *held, 0);
-  *held = (struct held){0};
-  luaL_setmetatable(L, GATEWAY);
-  options.log = open_log(L, text_field(L, 1, "log"));
-  if (ca_file && !(options.ca_file = strdup(ca_file))) {
-    if (options.log >= 0) close(options.log);
-    return luaL_error(L, "not enough memory");
-  }
-  held->gateway = gateway_open(&options, &err);
-  if (!held->gateway) {
-    free((char *)options.ca_file);
-    return error_raise(L, &err);
-  }
-  lua_settop(L, lua_gettop(L) - 1);
-  return 1;
 }
 
 static int add_user(lua_State *L)
@@ -291,18 +255,47 @@ static int on_gc(lua_State *L)
   return 0;
 }
 
-void gateway_module_open(lua_State *L)
+/* open{strategy, quarantine, timeout, idle, connections, resolve_locally, sticky, log} */
+static int open_gateway(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"user", add_user},    {"rule", add_rule},
                                      {"listen", listen_on}, {"update", update},
                                      {"stats", get_stats},  {"serve", serve},
                                      {"stop", stop},        {NULL, NULL}};
+  sched_check_process(L);
+  static const char *const strategies[] = {"round_robin", "random", "least_latency", NULL};
+  struct gateway_options options = {.loop = runtime_of(L)->sched.loop};
+  struct error err = ERROR_INIT;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "strategy");
+  options.strategy = (enum pool_strategy)luaL_checkoption(L, -1, NULL, strategies);
+  lua_getfield(L, 1, "sticky");
+  options.sticky = lua_toboolean(L, -1);
+  lua_getfield(L, 1, "resolve_locally");
+  options.resolve_locally = lua_toboolean(L, -1);
+  options.quarantine = number_field(L, 1, "quarantine");
+  options.timeout = number_field(L, 1, "timeout");
+  options.idle = number_field(L, 1, "idle");
+  options.max_connections = (int)number_field(L, 1, "connections");
+  const struct engine *engine = runtime_of(L)->engine;
+  const char *ca_file = engine ? engine->ca_file : NULL;
+  struct held *held = box_push(L, sizeof *held, GATEWAY, on_gc, methods);
+  options.log = open_log(L, text_field(L, 1, "log"));
+  if (ca_file && !(options.ca_file = strdup(ca_file))) {
+    if (options.log >= 0) close(options.log);
+    return luaL_error(L, "not enough memory");
+  }
+  held->gateway = gateway_open(&options, &err);
+  if (!held->gateway) {
+    free((char *)options.ca_file);
+    return error_raise(L, &err);
+  }
+  lua_settop(L, lua_gettop(L) - 1);
+  return 1;
+}
+
+void gateway_module_open(lua_State *L)
+{
   static const luaL_Reg functions[] = {{"open", open_gateway}, {NULL, NULL}};
-  luaL_newmetatable(L, GATEWAY);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, on_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   luaL_newlib(L, functions);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/secret.h"
+#include "bind/box.h"
 #include "bind/embedded.h"
 #include "bind/engine.h"
 #include "bind/error.h"
@@ -76,12 +77,7 @@ static void add_searcher(lua_State *L)
 
 static struct host *push_host(lua_State *L)
 {
-  struct host *host = lua_newuserdatauv(L, sizeof *host, 0);
-  *host = (struct host){0};
-  luaL_newmetatable(L, HOST);
-  lua_pushcfunction(L, close_host);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  struct host *host = box_push(L, sizeof *host, HOST, close_host, NULL);
   lua_rawsetp(L, LUA_REGISTRYINDEX, host);
   return host;
 }

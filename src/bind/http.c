@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bind/args.h"
+#include "bind/box.h"
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/modules.h"
@@ -334,7 +335,7 @@ static int fetch(lua_State *L)
   struct fetch *fetch = lua_newuserdatauv(L, sizeof *fetch, 0);
   *fetch = (struct fetch){.wait = {.cancel = stop}, .method = request.method, .url = url};
   if (!lua_isnil(L, 2)) {
-    luaL_setmetatable(L, FETCH);
+    box_set_type(L, FETCH, on_fetch_gc, NULL);
     read_options(L, 2, fetch, &request);
   }
   fetch->transfer = http_send(runtime_of(L)->web, &request, on_done, fetch, &err);
@@ -347,10 +348,6 @@ void web_open(lua_State *L)
   static const char *const methods[][2] = {{"get", "GET"},     {"head", "HEAD"},
                                            {"post", "POST"},   {"put", "PUT"},
                                            {"patch", "PATCH"}, {"delete", "DELETE"}};
-  luaL_newmetatable(L, FETCH);
-  lua_pushcfunction(L, on_fetch_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   lua_newtable(L);
   for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
     lua_pushstring(L, methods[i][1]);

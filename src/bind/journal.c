@@ -1,3 +1,4 @@
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -45,9 +46,8 @@ static int collect(lua_State *L)
 static struct look *push_look(lua_State *L, int (*next)(lua_State *L, struct look *look))
 {
   const struct engine *engine = engine_use(L);
-  struct look *look = lua_newuserdatauv(L, sizeof *look, 0);
+  struct look *look = box_push(L, sizeof *look, TYPE, collect, NULL);
   *look = (struct look){.engine = engine, .next = next};
-  luaL_setmetatable(L, TYPE);
   return look;
 }
 
@@ -477,9 +477,5 @@ void journal_open(lua_State *L)
                                        {"settle", settle},   {"prune", prune},
                                        {"inquire", inquire}, {"random_key", random_key},
                                        {"retire", retire},   {NULL, NULL}};
-  luaL_newmetatable(L, TYPE);
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   luaL_newlib(L, functions);
 }

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/json.h"
+#include "bind/box.h"
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"
@@ -346,13 +347,7 @@ static int on_gc(lua_State *L)
 
 static struct encoder *push_new(lua_State *L)
 {
-  struct encoder *encoder = lua_newuserdatauv(L, sizeof *encoder, 0);
-  *encoder = (struct encoder){0};
-  if (luaL_newmetatable(L, ENCODER)) {
-    lua_pushcfunction(L, on_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  struct encoder *encoder = box_push(L, sizeof *encoder, ENCODER, on_gc, NULL);
   return encoder;
 }
 

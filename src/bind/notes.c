@@ -1,3 +1,4 @@
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #include "store/notes.h"
@@ -37,7 +38,7 @@ static struct look *push_look(lua_State *L)
   struct engine *engine = engine_use_store(L);
   struct look *look = lua_newuserdatauv(L, sizeof *look, 2);
   *look = (struct look){.engine = engine};
-  luaL_setmetatable(L, TYPE);
+  box_set_type(L, TYPE, collect, NULL);
   return look;
 }
 
@@ -202,9 +203,5 @@ void notes_open(lua_State *L)
                                        {"list", list},
                                        {"forget", forget},
                                        {NULL, NULL}};
-  luaL_newmetatable(L, TYPE);
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   luaL_newlib(L, functions);
 }

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bind/box.h"
 #include "bind/error.h"
 #include "bind/modules.h"
 #include "bind/push.h"
@@ -147,15 +148,7 @@ static int new_pool(lua_State *L)
                                      {NULL, NULL}};
   enum pool_strategy strategy = (enum pool_strategy)luaL_checkoption(L, 1, NULL, strategies);
   double quarantine = luaL_checknumber(L, 2);
-  struct pool **pool = lua_newuserdatauv(L, sizeof(struct pool *), 0);
-  *pool = NULL;
-  if (luaL_newmetatable(L, POOL)) {
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, on_pool_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  struct pool **pool = box_push(L, sizeof *pool, POOL, on_pool_gc, methods);
   *pool = pool_new(strategy, quarantine);
   if (!*pool) return luaL_error(L, "not enough memory");
   return 1;

@@ -1,3 +1,4 @@
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -24,13 +25,8 @@ static int on_code_gc(lua_State *L)
 
 static struct code *push_code(lua_State *L)
 {
-  struct code *code = lua_newuserdatauv(L, sizeof *code, 0);
+  struct code *code = box_push(L, sizeof *code, CODE, on_code_gc, NULL);
   *code = (struct code){.qr = QR_INIT};
-  if (luaL_newmetatable(L, CODE)) {
-    lua_pushcfunction(L, on_code_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
   return code;
 }
 

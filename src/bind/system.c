@@ -17,6 +17,7 @@
 #include "base/streams.h"
 #include "base/trust.h"
 #include "bind/args.h"
+#include "bind/box.h"
 #include "bind/embedded.h"
 #include "bind/error.h"
 #include "bind/push.h"
@@ -114,14 +115,8 @@ static int *push_descriptor(lua_State *L)
                                      {"__close", close_descriptor},
                                      {"close", close_descriptor},
                                      {NULL, NULL}};
-  int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
+  int *fd = box_push(L, sizeof *fd, DESCRIPTOR, NULL, methods);
   *fd = -1;
-  if (luaL_newmetatable(L, DESCRIPTOR)) {
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_setmetatable(L, -2);
   return fd;
 }
 

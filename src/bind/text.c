@@ -6,6 +6,7 @@
 
 #include "api/proxy_url.h"
 #include "base/text.h"
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #define LOCALE "proxylua.locale"
@@ -66,13 +67,7 @@ static int free_locale(lua_State *L)
 
 static void push_locale(lua_State *L)
 {
-  locale_t *locale = lua_newuserdatauv(L, sizeof *locale, 0);
-  *locale = NULL;
-  if (luaL_newmetatable(L, LOCALE)) {
-    lua_pushcfunction(L, free_locale);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  locale_t *locale = box_push(L, sizeof *locale, LOCALE, free_locale, NULL);
   *locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
 }
 

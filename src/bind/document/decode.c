@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "base/text.h"
+#include "bind/box.h"
 #include "bind/error.h"
 #include "bind/modules.h"
 
@@ -96,14 +97,7 @@ static int open_gunzip(lua_State *L)
   static const luaL_Reg methods[] = {{"push", push_packed},        {"pull", pull_unpacked},
                                      {"finish", finish_unpacking}, {"close", close_gunzip},
                                      {"__gc", close_gunzip},       {NULL, NULL}};
-  struct gunzip *gunzip = lua_newuserdatauv(L, sizeof *gunzip, 0);
-  *gunzip = (struct gunzip){0};
-  if (luaL_newmetatable(L, GUNZIP)) {
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_setmetatable(L, -2);
+  struct gunzip *gunzip = box_push(L, sizeof *gunzip, GUNZIP, NULL, methods);
   if (inflateInit2(&gunzip->stream, WITH_GZIP_HEADER) != Z_OK)
     return luaL_error(L, "not enough memory");
   gunzip->begun = true;
@@ -280,14 +274,7 @@ static int open_seen(lua_State *L)
                                      {"count", count_seen},
                                      {"__gc", close_seen},
                                      {NULL, NULL}};
-  struct seen *seen = lua_newuserdatauv(L, sizeof *seen, 0);
-  *seen = (struct seen){0};
-  if (luaL_newmetatable(L, SEEN)) {
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_setmetatable(L, -2);
+  struct seen *seen = box_push(L, sizeof *seen, SEEN, NULL, methods);
   /* A key that an attacker cannot know keeps the set fast; without one it is only slower. */
   if (getrandom(seen->key, sizeof seen->key, 0) != sizeof seen->key)
     seen->key[0] = (uint64_t)(uintptr_t)seen;

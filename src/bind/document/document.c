@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/box.h"
 #include "bind/error.h"
 #include "bind/modules.h"
 #include "bind/push.h"
@@ -348,12 +349,7 @@ static struct document *push_document(lua_State *L)
                                      {NULL, NULL}};
   struct document *document = lua_newuserdatauv(L, sizeof *document, SIZES);
   *document = (struct document){.line = 1};
-  if (luaL_newmetatable(L, NAME)) {
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_setmetatable(L, -2);
+  box_set_type(L, NAME, NULL, methods);
   for (int value = STACK; value <= SIZES; value++) {
     lua_newtable(L);
     lua_setiuservalue(L, -2, value);

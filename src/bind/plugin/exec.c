@@ -1,3 +1,4 @@
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #include <errno.h>
@@ -154,9 +155,8 @@ static int exec(lua_State *L)
   bool inherits = lua_isnil(L, 3);
   if (!inherits) read_words(L, 3, environment);
   double seconds = luaL_checknumber(L, 4);
-  struct run *run = lua_newuserdatauv(L, sizeof *run, 0);
+  struct run *run = box_push(L, sizeof *run, TYPE, collect, NULL);
   *run = (struct run){.wait = {.cancel = stop}, .child = CHILD_NONE};
-  luaL_setmetatable(L, TYPE);
   if (!child_run(&run->child, path, words, inherits ? environ : environment, &err))
     return error_raise(L, &err);
   run->loop = runtime_of(L)->sched.loop;
@@ -168,10 +168,6 @@ static int exec(lua_State *L)
 
 void exec_add(lua_State *L)
 {
-  luaL_newmetatable(L, TYPE);
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   lua_pushcfunction(L, exec);
   lua_setfield(L, -2, "exec");
 }

@@ -1,3 +1,4 @@
+#include "bind/box.h"
 #include "bind/modules.h"
 
 #include <curl/curl.h>
@@ -44,9 +45,7 @@ static int read_confined(lua_State *L)
   struct error err = ERROR_INIT;
   read_place(L, &where, hidden);
   size_t most = (size_t)luaL_checkinteger(L, 4);
-  struct buffer *bytes = lua_newuserdatauv(L, sizeof *bytes, 0);
-  *bytes = (struct buffer){0};
-  luaL_setmetatable(L, READER);
+  struct buffer *bytes = box_push(L, sizeof *bytes, READER, free_bytes, NULL);
   if (!confine_read(&where, most, bytes, &err)) return error_raise(L, &err);
   lua_pushlstring(L, bytes->data ? bytes->data : "", bytes->size);
   buffer_free(bytes);
@@ -106,9 +105,5 @@ void grants_add(lua_State *L)
                                        {"write_confined", write_confined},
                                        {"url", read_url},
                                        {NULL, NULL}};
-  luaL_newmetatable(L, READER);
-  lua_pushcfunction(L, free_bytes);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   luaL_setfuncs(L, functions, 0);
 }

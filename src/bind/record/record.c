@@ -6,6 +6,7 @@
 
 #include "api/response.h"
 #include "base/datetime.h"
+#include "bind/box.h"
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/money.h"
@@ -23,13 +24,7 @@ static int close_document(lua_State *L)
 
 struct json_document *record_push_document(lua_State *L)
 {
-  struct json_document *document = lua_newuserdatauv(L, sizeof *document, 0);
-  *document = (struct json_document){0};
-  if (luaL_newmetatable(L, DOCUMENT)) {
-    lua_pushcfunction(L, close_document);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  struct json_document *document = box_push(L, sizeof *document, DOCUMENT, close_document, NULL);
   return document;
 }
 
