@@ -139,7 +139,7 @@ doc: build/doc/index.html ## write the documentation and the reference as a site
 
 # The commands that have a manual page of their own, proxylua-NAME.
 commands  = account alerts api auth bundle check completion config deposit deposits doctor export fleet gateway help init journal limits mcp notify orders plugin \
-            reference renew report sandbox status types
+            reference renew report sandbox status test types
 man_pages = proxylua.1 $(commands:%=proxylua-%.1)
 
 # What is installed, and where below PREFIX.

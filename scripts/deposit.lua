@@ -11,11 +11,7 @@ io.write((px.qr.text(deposit.address)))
 print(deposit.currency, deposit.network, deposit.address)
 if deposit.warning then print("! " .. deposit.warning) end
 
-local sandbox = px.sandbox() -- the script pays there itself
-if sandbox then
-  local headers = { ["X-Sandbox-Key"] = sandbox.key }
-  px.http.post(sandbox.admin_url .. "/deposit", { json = { amount = 25 }, headers = headers })
-end
+if px.sandbox() then px.sandbox.deposit(25) end -- the script pays there itself
 
 local risen = px.deposits.wait{ from = balance, timeout = timeout }
 print(("%s came in, the balance is %s"):format(risen.rise, risen.balance))

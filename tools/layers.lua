@@ -143,7 +143,9 @@ local requires = {
   settings = { "util" },
   log = { "util", "settings" },
   programs = { "util" },
+  control = { "util" },
   script = { "util" },
+  testing = { "util", "script", "init" },
   term = { "util" },
   sandbox = { "util" },
   api = { "util", "tasks", "qr" },
@@ -159,7 +161,7 @@ local requires = {
   status = { "util", "api", "check", "fleet", "report" },
   workflows = { "qr", "csv", "files", "log", "notify", "api", "proxies", "check", "pool",
     "gateway", "fleet", "report", "status", "alerts" },
-  init = { "util", "base", "api", "workflows", "programs" },
+  init = { "util", "base", "api", "workflows", "programs", "control" },
   help = { "util", "settings", "term", "init" },
   ["plugin.streams"] = { "util" },
   ["plugin.guest"] = { "util", "tasks", "base", "api", "formats", "workflows", "plugin.streams" },
@@ -173,7 +175,7 @@ local requires = {
     "util", "tasks", "qr", "notify", "settings", "script", "term", "api", "proxies", "check",
       "gateway",
       "fleet", "report", "status", "init", "help",
-    "plugin.package", "plugin.host", "bundle", "repl", "mcp",
+    "plugin.package", "plugin.host", "bundle", "repl", "mcp", "testing",
   },
 }
 

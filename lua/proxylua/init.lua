@@ -3,6 +3,7 @@
 -- @module px
 
 local base = require "proxylua.base"
+local control = require "proxylua.control"
 local core = require "proxylua.core"
 local declare = require("proxylua.util.options").declare
 local endpoints = require "proxylua.api.endpoints"
@@ -235,18 +236,7 @@ end
 -- if general.free == 0 then print("the next request can go in " .. general.next .. " s") end
 function px.limits() return core.api.limits() end
 
---- The addresses of the sandbox.
--- @record sandbox
--- @tfield string url of the API
--- @tfield string key of the API
--- @tfield string trace_url a page that returns the address of its client
--- @tfield string admin_url
-
---- The addresses of the sandbox that --sandbox started.
--- @function px.sandbox
--- @treturn sandbox|nil nil without --sandbox
--- @usage if px.sandbox() then print("not for real: " .. px.sandbox().url) end
-function px.sandbox() return core.sandbox.place() end
+px.sandbox = control.new()
 
 --- The functions of an installed plugin. It runs as a separate process, which can only compute and
 -- use the permissions that it was granted when it was installed. It starts at the first call.

@@ -24,8 +24,8 @@ local function compile(text, name, shown)
   return chunk
 end
 
--- Finds modules beside the script, not those in the working directory.
-local function add_folder(path)
+--- Finds modules beside the script, not those in the working directory.
+function M.add_folder(path)
   local folder = core.system.kind(path) == "file" and core.system.real_path(path):match("^(.*)/")
   if not folder or folder:find("[;?]") then return end
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
@@ -55,7 +55,7 @@ end
 
 local function load_script(path)
   local chunk = M.compile(M.read(path), path)
-  if path ~= "-" then add_folder(path) end
+  if path ~= "-" then M.add_folder(path) end
   return chunk
 end
 

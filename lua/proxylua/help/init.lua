@@ -202,7 +202,7 @@ local groups = {
   { "Every day", "orders", "check", "export", "gateway", "fleet", "renew", "status",
     "report" },
   { "Account and money", "auth", "account", "deposit", "deposits", "alerts", "notify", "journal" },
-  { "Scripts", "init", "types", "plugin", "bundle", "mcp", "sandbox" },
+  { "Scripts", "test", "init", "types", "plugin", "bundle", "mcp", "sandbox" },
   { "Other", "config", "limits", "doctor", "help", "completion", "reference", "api" },
 }
 

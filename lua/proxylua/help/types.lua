@@ -132,18 +132,31 @@ local function put_records(out, known, with_methods)
   end
 end
 
--- The tables of px and their fields that are not functions.
-local function put_tables(out, px)
+local function put_overload(out, entry, known)
+  local params = {}
+  for at, param in ipairs(entry.params) do
+    params[at] = ("%s: %s"):format(param.name, named(param.type, known))
+  end
+  put_text(out, entry.text)
+  put(out, "---@overload fun(%s): %s", table.concat(params, ", "),
+    named(entry.returns[1].type, known))
+end
+
+-- The tables of px.
+local function put_tables(out, px, known)
   put(out, "---@class px")
   put(out, "local px = {}\n")
   local groups = {}
   for name, value in pairs(px) do
-    if type(value) == "table" and name ~= "money" then groups[#groups + 1] = name end
+    if type(value) == "table" then groups[#groups + 1] = name end
   end
   table.sort(groups)
-  for _, name in ipairs(groups) do put(out, "px.%s = {}", name) end
-  put(out, "---@overload fun(value: number|string): px.money")
-  put(out, "px.money = {}\n")
+  for _, name in ipairs(groups) do
+    local entry = reference.find("px." .. name) -- of a table that can be called
+    if entry then put_overload(out, entry, known) end
+    put(out, "px.%s = {}", name)
+  end
+  put(out, "")
 end
 
 --- The annotations.
@@ -156,13 +169,13 @@ function M.text()
   for class in pairs(with_methods) do known[class] = true end
   put_kinds(out)
   put_records(out, known, with_methods)
-  put_tables(out, px)
+  put_tables(out, px, known)
   for _, entry in ipairs(reference.all()) do
     if entry.is_field then
       put_text(out, entry.text)
       put(out, "---@type %s", entry.name == "px.version" and "string" or "userdata")
       put(out, "%s = nil\n", entry.name)
-    elseif entry.name ~= "px.money" then
+    elseif type(rawget(px, entry.name:sub(4))) ~= "table" then
       put_function(out, entry, known)
     end
   end

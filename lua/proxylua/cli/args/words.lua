@@ -18,7 +18,7 @@ local pointers = {
   proxies = "proxylua orders proxies ORDER shows those of an order, proxylua export writes all",
   cancel = "the API cannot cancel orders; an order ends at its expiry date",
   refund = "the API cannot refund orders; proxylua account transactions shows refunds",
-  topup = "use proxylua deposit", pay = "use proxylua deposit", test = "use proxylua check",
+  topup = "use proxylua deposit", pay = "use proxylua deposit",
   key = "use proxylua auth login, or proxylua auth status",
   setup = "use proxylua auth login", settings = "use proxylua config list",
   run = "use proxylua SCRIPT, without run", repl = "use proxylua without a command",

@@ -24,6 +24,7 @@ local own = {
   { "journal", "show the journal of purchases, settle, export and prune it" },
   { "plugin", "make, test, install and manage plugins" },
   { "bundle", "make one executable file of a script" },
+  { "test", "run specs of your scripts, each example against a sandbox of its own" },
   { "init", "make editors check and complete scripts: writes .luarc.json" },
   { "types", "print the types of px for lua-language-server" },
   { "mcp", "serve an agent's client (Model Context Protocol)" },
