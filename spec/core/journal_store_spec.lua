@@ -43,27 +43,27 @@ for _, place in ipairs(stores.all) do
     it("amend the price of a placed entry, and with it what is counted as spent", function()
       assert.same({ "reserved", "changed", "refused per_day 3", "changed", "refused per_day 7",
         "refused per_run 7", "changed", "reserved" }, run(
-        "intend key=a quote=3",
+        "reserve key=a quote=3",
         "settle id=1 order=o answer=first",
-        "intend key=b quote=1 per_day=3",
+        "reserve key=b quote=1 per_day=3",
         "amend id=1 price=7 answer=more",
-        "intend key=b quote=1 per_day=7",
-        "intend key=b quote=1 per_run=7",
+        "reserve key=b quote=1 per_day=7",
+        "reserve key=b quote=1 per_run=7",
         "amend id=1 price=2",
-        "intend key=b quote=1 per_run=3"))
+        "reserve key=b quote=1 per_run=3"))
       assert.matches("^placed order=o answer=more ", run("find key=a")[1])
     end)
 
     it("amend placed entries only", function()
       assert.same({ "reserved", "not changed", "changed", "not changed", "not changed" }, run(
-        "intend", "amend id=1 price=7", "settle id=1 state=not_placed", "amend id=1 price=7",
+        "reserve", "amend id=1 price=7", "settle id=1 state=not_placed", "amend id=1 price=7",
         "amend id=99 price=7"))
     end)
 
     it("review the open entries, and those settled lately, newest first", function()
       assert.same({ "open; settled", "reserved", "reserved", "reserved", "changed", "changed",
         "open a:intent; settled b:not_placed c:placed:5", "open a:intent; settled" }, run(
-        "review", "intend key=a", "intend key=b", "intend key=c", "settle id=3 price=5",
+        "review", "reserve key=a", "reserve key=b", "reserve key=c", "settle id=3 price=5",
         "settle id=2 state=not_placed", "review", "review within=-60"))
     end)
 
@@ -74,28 +74,28 @@ for _, place in ipairs(stores.all) do
         "reserved", "open l:intent; settled k:placed:5; baseline two of 1",
         "changed", "open l:sent; settled k:placed:5",
       }, run(
-        "lock account=A", "intend", "settle id=1 state=sent", "settle id=1 baseline=one", "review",
+        "lock account=A", "reserve", "settle id=1 state=sent", "settle id=1 baseline=one", "review",
         "amend id=1 price=5 baseline=two", "review", "review account=B",
-        "intend key=l", "review",
+        "reserve key=l", "review",
         "settle id=2 state=sent", "review"))
     end)
 
     it("drop a baseline that was seen under a right that has been lost", function()
       assert.same({ "locked", "reserved", "changed", "not locked", "changed",
         "open; settled k:placed" }, run(
-        "lock account=A", "intend", "settle id=1 state=sent", "lock",
+        "lock account=A", "reserve", "settle id=1 state=sent", "lock",
         "settle id=1 baseline=one", "review"))
     end)
 
     it("clear the snapshot of an entry when it is settled", function()
-      local lines = run("intend snapshot=before", "settle id=1 state=unknown", "find key=k",
+      local lines = run("reserve snapshot=before", "settle id=1 state=unknown", "find key=k",
         "settle id=1 state=placed", "find key=k")
       assert.matches("snapshot=before", lines[3])
       assert.matches("snapshot= ", lines[5])
     end)
 
     it("keep the end that an extension began from", function()
-      run("intend key=k")
+      run("reserve key=k")
       place.query("UPDATE charges SET snapshot = 'balance 9.30\nexpires_at 2026-12-01\nwhole'")
       assert.matches("snapshot=expires_at 2026%-12%-01 ", run("settle id=1", "find key=k")[2])
     end)
@@ -103,20 +103,20 @@ for _, place in ipairs(stores.all) do
     it("count a budget of its own", function()
       assert.same({ "reserved", "reserved", "refused per_day 3", "reserved", "refused per_run 4",
         "changed", "reserved" }, run(
-        "intend key=plugin:a:1 quote=3 purse=9 purse_day=4",
-        "intend key=plugin:b:1 quote=3 purse=9 purse_day=4",
-        "intend key=plugin:a:2 quote=2 purse=9 purse_day=4",
-        "intend key=plugin:a:3 quote=1 purse=9 purse_day=4",
-        "intend key=plugin:a:4 quote=1 purse=9 purse_run=4",
+        "reserve key=plugin:a:1 quote=3 purse=9 purse_day=4",
+        "reserve key=plugin:b:1 quote=3 purse=9 purse_day=4",
+        "reserve key=plugin:a:2 quote=2 purse=9 purse_day=4",
+        "reserve key=plugin:a:3 quote=1 purse=9 purse_day=4",
+        "reserve key=plugin:a:4 quote=1 purse=9 purse_run=4",
         "settle id=1 state=not_placed",
-        "intend key=plugin:a:4 quote=1 purse=9 purse_run=4"))
+        "reserve key=plugin:a:4 quote=1 purse=9 purse_run=4"))
     end)
 
     it("admit nothing above a sum that does not fit", function()
       assert.same({ "reserved", "reserved", "refused per_day 9223372036854775807",
         "changed", "changed" }, run(
-        "intend key=a quote=9223372036854775807 per_order=-1 per_day=9223372036854775807",
-        "intend key=b quote=5 per_order=5", "intend key=c quote=0 per_day=9223372036854775806",
+        "reserve key=a quote=9223372036854775807 per_order=-1 per_day=9223372036854775807",
+        "reserve key=b quote=5 per_order=5", "reserve key=c quote=0 per_day=9223372036854775806",
         "settle id=2 price=7", "settle id=1 state=not_placed"))
     end)
 
@@ -124,8 +124,8 @@ for _, place in ipairs(stores.all) do
       assert.same({ "reserved", "reserved", "reserved", "reserved", "reserved",
         "entries f/p/2:intent f/p/1:intent of 5", "entries a:intent f/p/10:intent of 5",
         "entries f/p/1:intent f/p/10:intent", "entries f/p/2:intent", "entries" }, run(
-        "intend key=f/p/10", "intend key=a", "intend key=g", "intend key=f/p/1",
-        "intend key=f/p/2",
+        "reserve key=f/p/10", "reserve key=a", "reserve key=g", "reserve key=f/p/1",
+        "reserve key=f/p/2",
         "list newest=1 limit=2", "list newest=1 after=3", "list prefix=f/p/ limit=2",
         "list prefix=f/p/ after_key=f/p/10", "list prefix=f/p/ account=B"))
     end)
@@ -135,12 +135,12 @@ for _, place in ipairs(stores.all) do
         "pruned 0, removed 0", "pruned 1, removed 1", "pruned 0, removed 0",
         "entries c:intent a:placed:5 of 2", "entries c:intent of 1", "exists placed",
         "refused per_day 8", "refused per_run 8", "changed", "refused per_day 5" }, run(
-        "intend key=a quote=4", "intend key=b quote=2", "intend key=c quote=3",
+        "reserve key=a quote=4", "reserve key=b quote=2", "reserve key=c quote=3",
         "settle id=1 order=o answer=long price=5", "settle id=2 state=not_placed",
         "prune before=-60", "prune before=60", "prune before=60",
-        "list newest=1", "list newest=1 hide_pruned=1", "intend key=a",
-        "intend key=d per_day=8", "intend key=d per_run=8",
-        "settle id=3 state=not_placed", "intend key=d per_day=5"))
+        "list newest=1", "list newest=1 hide_pruned=1", "reserve key=a",
+        "reserve key=d per_day=8", "reserve key=d per_run=8",
+        "settle id=3 state=not_placed", "reserve key=d per_day=5"))
       assert.matches('^placed order=o answer={"id":"o"} hash=h ', run("find key=a")[1])
     end)
 
@@ -156,7 +156,7 @@ for _, place in ipairs(stores.all) do
     end
 
     it("read no other keys for a prefix", function()
-      run("intend key=fleet/p/1")
+      run("reserve key=fleet/p/1")
       fill()
       local result, work = measure("list prefix=fleet/", "review within=0")
       assert.equal("entries fleet/p/1:intent", result[1])
@@ -166,15 +166,15 @@ for _, place in ipairs(stores.all) do
     it("list the placed entries of orders", function()
       assert.same({ "reserved", "reserved", "reserved", "changed", "changed",
         "entries a:placed b:placed", "entries b:placed", "entries", "entries" }, run(
-        "intend key=a", "intend key=b", "intend key=c",
+        "reserve key=a", "reserve key=b", "reserve key=c",
         "settle id=1 order=o", "settle id=2 order=o",
         'list orders=["x","o"]', 'list orders=["o"] after=1', "list orders=[]",
         'list orders=["o"] account=B'))
     end)
 
     it("list the stock of stems, and their last entries", function()
-      run("intend key=f/p/2", "intend key=f/p/9", "intend key=f/p/10", "intend key=f/p/11",
-        "intend key=f/q/1", "intend key=f/pp/1",
+      run("reserve key=f/p/2", "reserve key=f/p/9", "reserve key=f/p/10", "reserve key=f/p/11",
+        "reserve key=f/q/1", "reserve key=f/pp/1",
         "settle id=1 order=o1", "settle id=2 order=o2", "settle id=3 order=o3")
       assert.same({ "retired", "entries f/p/9:placed f/p/10:placed f/p/11:intent",
         "retired", "entries f/p/10:placed f/p/11:intent f/q/1:intent", "entries",
@@ -187,7 +187,7 @@ for _, place in ipairs(stores.all) do
     local look_up = { 'list stems=["fleet/p/"]', 'list orders=["o7"]', 'retire orders=["o8"]' }
 
     it("read no other entries of a pool for its stock, its last number and its orders", function()
-      run("intend key=fleet/p/7", "settle id=1 order=o7")
+      run("reserve key=fleet/p/7", "settle id=1 order=o7")
       local _, before = measure(table.unpack(look_up))
       place.query("DELETE FROM charges")
       fill("'fleet/p/' || n")
@@ -202,7 +202,7 @@ for _, place in ipairs(stores.all) do
     -- --- the day ---
 
     local function spend(ahead, extra)
-      return jobs.run(store, { ("intend key=%d quote=310 per_day=400 %s"):format(
+      return jobs.run(store, { ("reserve key=%d quote=310 per_day=400 %s"):format(
         math.random(1 << 40), extra or "") }, ahead)[1]
     end
 
@@ -264,8 +264,8 @@ for _, place in ipairs(stores.all) do
 
     -- --- volume ---
 
-    local charge = { "review within=0", "intend key=new per_day=1000000 per_run=1000000 rehearse=1",
-      "intend key=new per_day=1000000 per_run=1000000", "settle id=%d state=sent",
+    local charge = { "review within=0", "reserve key=new per_day=1000000 per_run=1000000 dry_run=1",
+      "reserve key=new per_day=1000000 per_run=1000000", "settle id=%d state=sent",
       "settle id=%d order=o", "amend id=%d price=2", "find key=new" }
 
     -- How much work a charge is.
@@ -278,7 +278,7 @@ for _, place in ipairs(stores.all) do
     end
 
     it("do the same work for a charge at any size of the journal", function()
-      run("intend key=first")
+      run("reserve key=first")
       local before = work_of_charge(2)
       place.query("DELETE FROM charges WHERE key = 'new'")
       fill()
@@ -300,14 +300,14 @@ for _, place in ipairs(stores.all) do
       } do place.query(old_store.insert(entry)) end
       place.query("DELETE FROM charges WHERE key = 'c'")
       local lines = run("find key=a", "find key=b", "find key=renew/ord_1/1795905000",
-        "intend key=n per_day=11", "intend key=plugin:x:2 purse=9 purse_day=4",
-        "settle id=2 state=not_placed", "intend key=n per_day=10")
+        "reserve key=n per_day=11", "reserve key=plugin:x:2 purse=9 purse_day=4",
+        "settle id=2 state=not_placed", "reserve key=n per_day=10")
       assert.matches("^placed order=o answer={} hash=h snapshot= ", lines[1])
       assert.matches("^unknown .* snapshot=s ", lines[2])
       assert.matches("^placed order=ord_1 ", lines[3])
       assert.same({ "refused per_day 11", "refused per_day 4", "changed", "reserved" },
         { lines[4], lines[5], lines[6], lines[7] })
-      assert.matches("^reserved 7 ", jobs.run(store, { "intend key=m" })[1]) -- no id comes twice
+      assert.matches("^reserved 7 ", jobs.run(store, { "reserve key=m" })[1]) -- no id comes twice
     end)
 
     it("find the entries of a store of the version before by their orders", function()

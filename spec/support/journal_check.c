@@ -97,12 +97,12 @@ static void run_lock(void)
   printf("%s\n", token ? "locked" : "not locked");
 }
 
-static void run_intend(void)
+static void run_reserve(void)
 {
-  struct journal_intend intend = {
+  struct journal_reserve reservation = {
       .job.done = on_done,
       .token = text("locked") ? token : 0,
-      .rehearse = text("rehearse"),
+      .dry_run = text("dry_run"),
       .entry = {.account = (char *)word("account", "A"),
                 .key = (char *)word("key", "k"),
                 .endpoint = (char *)"orders.create",
@@ -115,15 +115,15 @@ static void run_intend(void)
       .server_time = number("server", 0),
       .budget = {(size_t)number("purse", 0), number("purse_run", -1), number("purse_day", -1)},
   };
-  journal_intend(store, &intend);
-  if (!ended(&intend.job)) return;
-  if (intend.verdict == JOURNAL_RESERVED)
-    printf("reserved %lld %s\n", (long long)intend.id, intend.day);
-  else if (intend.verdict == JOURNAL_EXISTS)
-    printf("exists %s\n", journal_state_name(intend.existing.state));
+  journal_reserve(store, &reservation);
+  if (!ended(&reservation.job)) return;
+  if (reservation.decision == JOURNAL_RESERVED)
+    printf("reserved %lld %s\n", (long long)reservation.id, reservation.day);
+  else if (reservation.decision == JOURNAL_EXISTS)
+    printf("exists %s\n", journal_state_name(reservation.existing.state));
   else
-    printf("refused %s %lld\n", intend.limit, (long long)intend.spent);
-  journal_entry_free(&intend.existing);
+    printf("refused %s %lld\n", reservation.limit, (long long)reservation.spent);
+  journal_entry_free(&reservation.existing);
 }
 
 static void run_settle(void)
@@ -253,9 +253,9 @@ static void run_steps(void)
 static const struct {
   const char *name;
   void (*run)(void);
-} jobs[] = {{"lock", run_lock},   {"intend", run_intend}, {"settle", run_settle},
-            {"amend", run_amend}, {"review", run_review}, {"find", run_find},
-            {"list", run_list},   {"prune", run_prune},   {"retire", run_retire},
+} jobs[] = {{"lock", run_lock},   {"reserve", run_reserve}, {"settle", run_settle},
+            {"amend", run_amend}, {"review", run_review},   {"find", run_find},
+            {"list", run_list},   {"prune", run_prune},     {"retire", run_retire},
             {"steps", run_steps}};
 
 static void run_line(char *line)

@@ -20,19 +20,20 @@ struct journal_allowance charge_allowance(const struct charge *c)
   return (struct journal_allowance){.per_run = -1, .per_day = -1, .per_order = c->approval};
 }
 
-void charge_explain_refusal(struct charge *c, const struct journal_intend *intend)
+void charge_explain_refusal(struct charge *c, const struct journal_reserve *reservation)
 {
   char quote[MONEY_TEXT], allowed[MONEY_TEXT], spent[MONEY_TEXT], elsewhere[MONEY_TEXT];
   struct error *err = &c->public.error;
   money_format(c->public.quote, quote);
-  money_format(intend->allowed > 0 ? intend->allowed : 0, allowed);
-  money_format(intend->spent, spent);
-  money_format(intend->elsewhere, elsewhere);
-  if (intend->of_budget)
+  money_format(reservation->allowed > 0 ? reservation->allowed : 0, allowed);
+  money_format(reservation->spent, spent);
+  money_format(reservation->elsewhere, elsewhere);
+  if (reservation->of_budget)
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s; the budget %s of %.*s is %s, of which %s is spent or reserved",
-              quote, intend->limit, (int)intend->budget.prefix, c->public.key, allowed, spent);
-  else if (nothing_is_allowed(&intend->allowance))
+              quote, reservation->limit, (int)reservation->budget.prefix, c->public.key, allowed,
+              spent);
+  else if (nothing_is_allowed(&reservation->allowance))
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s, and spending is not allowed; allow it with --spend %s or "
               "the setting spend.per_run",
@@ -40,11 +41,11 @@ void charge_explain_refusal(struct charge *c, const struct journal_intend *inten
   else if (c->approved)
     error_set(err, ERROR_SPEND_REFUSED,
               "the price is now %s, but %s was confirmed; nothing was bought", quote, allowed);
-  else if (strcmp(intend->limit, "per_order") == 0)
+  else if (strcmp(reservation->limit, "per_order") == 0)
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s; the limit per_order is %s; raise it with spend.per_order", quote,
               allowed);
-  else if (intend->elsewhere > 0 && strcmp(intend->limit, "per_day") == 0)
+  else if (reservation->elsewhere > 0 && strcmp(reservation->limit, "per_day") == 0)
     error_set(
         err, ERROR_SPEND_REFUSED,
         "this would cost %s; the limit per_day is %s, of which %s is spent or reserved: %s of "
@@ -56,9 +57,9 @@ void charge_explain_refusal(struct charge *c, const struct journal_intend *inten
     error_set(err, ERROR_SPEND_REFUSED,
               "this would cost %s; the limit %s is %s, of which %s is spent or reserved; raise it "
               "with %s%s",
-              quote, intend->limit, allowed, spent,
-              strcmp(intend->limit, "per_run") == 0 ? "--spend or spend." : "spend.",
-              intend->limit);
+              quote, reservation->limit, allowed, spent,
+              strcmp(reservation->limit, "per_run") == 0 ? "--spend or spend." : "spend.",
+              reservation->limit);
 }
 
 bool charge_check_price(struct charge *c)

@@ -179,7 +179,7 @@ enum key { KEY_NEW, KEY_OPEN, KEY_OVER };
 static bool read_entry(struct charge *c);
 static enum key find_key(struct charge *c, bool final);
 static bool check_quote(struct charge *c);
-static bool try_to_reserve(struct charge *c, struct journal_intend *intend);
+static bool try_to_reserve(struct charge *c, struct journal_reserve *reservation);
 
 static bool ask_user(struct charge *c)
 {
@@ -199,11 +199,11 @@ static bool ask_user(struct charge *c)
 /* Whether a budget refuses what the user would be asked to confirm. */
 static bool is_within_budget(struct charge *c)
 {
-  struct journal_intend intend;
+  struct journal_reserve reservation;
   if (c->request.budget.prefix == 0) return true;
-  if (!try_to_reserve(c, &intend)) return false;
-  if (intend.of_budget) charge_explain_refusal(c, &intend);
-  return !intend.of_budget;
+  if (!try_to_reserve(c, &reservation)) return false;
+  if (reservation.of_budget) charge_explain_refusal(c, &reservation);
+  return !reservation.of_budget;
 }
 
 static bool price_without_lock(struct charge *c)
@@ -480,50 +480,51 @@ static bool check_quote(struct charge *c)
 }
 
 /* Reserves the amount and writes the intent; a dry run writes nothing. */
-static bool submit_intent(struct charge *c, bool dry_run, struct journal_intend *intend)
+static bool submit_intent(struct charge *c, bool dry_run, struct journal_reserve *reservation)
 {
   const struct purchase *purchase = c->owner;
   struct buffer snapshot = {0};
   if (!dry_run && !charge_write_baseline(c, &snapshot)) buffer_free(&snapshot);
-  *intend = (struct journal_intend){.job = CHARGE_JOB(c),
-                                    .token = c->token,
-                                    .rehearse = dry_run,
-                                    .server_time = (int64_t)client_clock(purchase->settings.client),
-                                    .allowance = charge_allowance(c),
-                                    .elsewhere = charge_elsewhere(c),
-                                    .budget = c->request.budget,
-                                    .entry = {.account = purchase->account,
-                                              .key = c->public.key,
-                                              .endpoint = (char *)charge_name(c),
-                                              .params = c->params.data,
-                                              .params_hash = c->params_hash,
-                                              .quote = c->public.quote,
-                                              .snapshot = snapshot.data,
-                                              .host = (char *)purchase->host,
-                                              .pid = getpid(),
-                                              .started = purchase->started,
-                                              .run_id = (char *)purchase->run_id}};
-  journal_intend(purchase->settings.store, intend);
+  *reservation =
+      (struct journal_reserve){.job = CHARGE_JOB(c),
+                               .token = c->token,
+                               .dry_run = dry_run,
+                               .server_time = (int64_t)client_clock(purchase->settings.client),
+                               .allowance = charge_allowance(c),
+                               .elsewhere = charge_elsewhere(c),
+                               .budget = c->request.budget,
+                               .entry = {.account = purchase->account,
+                                         .key = c->public.key,
+                                         .endpoint = (char *)charge_name(c),
+                                         .params = c->params.data,
+                                         .params_hash = c->params_hash,
+                                         .quote = c->public.quote,
+                                         .snapshot = snapshot.data,
+                                         .host = (char *)purchase->host,
+                                         .pid = getpid(),
+                                         .started = purchase->started,
+                                         .run_id = (char *)purchase->run_id}};
+  journal_reserve(purchase->settings.store, reservation);
   bool open = charge_finish_job(c);
-  intend->entry.snapshot = NULL;
+  reservation->entry.snapshot = NULL;
   buffer_free(&snapshot);
-  journal_entry_free(&intend->existing);
+  journal_entry_free(&reservation->existing);
   return open;
 }
 
 /* Whether the allowance has room for the quote. Nothing is written: it is checked again when the
  * intent is. */
-static bool try_to_reserve(struct charge *c, struct journal_intend *intend)
+static bool try_to_reserve(struct charge *c, struct journal_reserve *reservation)
 {
-  return submit_intent(c, true, intend) && charge_check_job(c, &intend->job);
+  return submit_intent(c, true, reservation) && charge_check_job(c, &reservation->job);
 }
 
 static bool is_allowed(struct charge *c)
 {
-  struct journal_intend intend;
-  if (!check_quote(c) || !try_to_reserve(c, &intend)) return false;
-  if (intend.verdict == JOURNAL_REFUSED) {
-    charge_explain_refusal(c, &intend);
+  struct journal_reserve reservation;
+  if (!check_quote(c) || !try_to_reserve(c, &reservation)) return false;
+  if (reservation.decision == JOURNAL_REFUSED) {
+    charge_explain_refusal(c, &reservation);
     return false;
   }
   crash_point("allowed");
@@ -552,19 +553,19 @@ static bool is_cancelled(struct charge *c)
 static bool write_intent(struct charge *c)
 {
   struct error *err = &c->public.error;
-  struct journal_intend intend;
-  if (!submit_intent(c, false, &intend)) return false;
-  if (intend.job.err.kind != ERROR_NONE)
-    *err = intend.job.err;
-  else if (intend.verdict == JOURNAL_REFUSED)
-    charge_explain_refusal(c, &intend);
-  else if (intend.verdict == JOURNAL_EXISTS)
+  struct journal_reserve reservation;
+  if (!submit_intent(c, false, &reservation)) return false;
+  if (reservation.job.err.kind != ERROR_NONE)
+    *err = reservation.job.err;
+  else if (reservation.decision == JOURNAL_REFUSED)
+    charge_explain_refusal(c, &reservation);
+  else if (reservation.decision == JOURNAL_EXISTS)
     error_set(err, ERROR_OUTCOME_UNKNOWN,
               "another process used key %s at the same time; run the command again to see its "
               "outcome",
               c->public.key);
   else
-    c->entry = intend.id;
+    c->entry = reservation.id;
   bool written = err->kind == ERROR_NONE && !is_cancelled(c);
   crash_point("intent");
   return written;
@@ -863,10 +864,10 @@ static bool look_up(struct charge *c)
   struct inquiry inquiry = {0};
   bool again = false;
   if (charge_inquire(c, c->entry, &inquiry)) {
-    again = inquiry.verdict.what == RECONCILE_WAIT;
-    if (inquiry.verdict.what == RECONCILE_PLACED) settle_found(c, &inquiry);
-    if (inquiry.verdict.what == RECONCILE_NOT_PLACED) settle_nothing(c);
-    if (inquiry.verdict.what == RECONCILE_DOUBT) settle_unknown(c, inquiry.verdict.why);
+    again = inquiry.result.what == RECONCILE_WAIT;
+    if (inquiry.result.what == RECONCILE_PLACED) settle_found(c, &inquiry);
+    if (inquiry.result.what == RECONCILE_NOT_PLACED) settle_nothing(c);
+    if (inquiry.result.what == RECONCILE_DOUBT) settle_unknown(c, inquiry.result.why);
   }
   charge_end_inquiry(&inquiry);
   return again;

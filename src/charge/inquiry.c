@@ -33,8 +33,8 @@ void charge_end_inquiry(struct inquiry *inquiry)
 /* A lookup that fails is tried again later, unless the settling time is over. */
 static bool conclude_unanswered(struct inquiry *inquiry, const char *why)
 {
-  inquiry->verdict.what = inquiry->c.settled ? RECONCILE_DOUBT : RECONCILE_WAIT;
-  snprintf(inquiry->verdict.why, sizeof inquiry->verdict.why,
+  inquiry->result.what = inquiry->c.settled ? RECONCILE_DOUBT : RECONCILE_WAIT;
+  snprintf(inquiry->result.why, sizeof inquiry->result.why,
            "the outcome could not be looked up: %.200s", why);
   return true;
 }
@@ -64,17 +64,17 @@ static void judge(const struct charge *c, struct inquiry *inquiry)
 {
   set_times(c, &inquiry->c);
   reconcile_calibrate(&inquiry->c);
-  inquiry->verdict = reconcile_judge(&inquiry->c);
+  inquiry->result = reconcile_judge(&inquiry->c);
 }
 
 /* An order that a transaction names may belong to this charge or not. */
 static bool conclude_unlisted(struct inquiry *inquiry)
 {
-  struct reconcile_verdict *verdict = &inquiry->verdict;
-  if (verdict->what != RECONCILE_DOUBT)
-    snprintf(verdict->why, sizeof verdict->why,
+  struct reconcile_result *result = &inquiry->result;
+  if (result->what != RECONCILE_DOUBT)
+    snprintf(result->why, sizeof result->why,
              "a new transaction names an order that cannot be looked up");
-  verdict->what = RECONCILE_DOUBT;
+  result->what = RECONCILE_DOUBT;
   return true;
 }
 
@@ -117,7 +117,7 @@ static bool judge_money(struct charge *c, struct inquiry *inquiry)
     bool found;
     judge(c, inquiry);
     const char *id = NULL;
-    if (!inquiry->c.extension && (inquiry->verdict.what == RECONCILE_DOUBT || looked_up > 0))
+    if (!inquiry->c.extension && (inquiry->result.what == RECONCILE_DOUBT || looked_up > 0))
       id = reconcile_find_unlisted(&inquiry->c);
     if (!id) return true;
     if (looked_up == MAX_LOOKED_UP) return conclude_unlisted(inquiry);
@@ -159,7 +159,7 @@ static bool read_money(struct charge *charge, struct inquiry *inquiry)
 static bool judge_orders(struct charge *c, struct inquiry *inquiry)
 {
   judge(c, inquiry);
-  bool decided = inquiry->verdict.what != RECONCILE_WAIT || !inquiry->verdict.ask_money;
+  bool decided = inquiry->result.what != RECONCILE_WAIT || !inquiry->result.ask_money;
   return decided || read_money(c, inquiry);
 }
 
@@ -303,10 +303,10 @@ bool charge_inquire(struct charge *c, int64_t id, struct inquiry *inquiry)
 bool charge_read_found(struct inquiry *inquiry, struct journal_settle *settle)
 {
   const struct reconcile_case *c = &inquiry->c;
-  size_t row = inquiry->verdict.order;
+  size_t row = inquiry->result.order;
   settle->order_id = c->extension ? c->order_id : reconcile_text(&c->orders, row, ORDER_ID);
   settle->price = JOURNAL_NO_PRICE;
-  settle->note = inquiry->verdict.why;
+  settle->note = inquiry->result.why;
   const char *price = c->extension ? NULL : reconcile_text(&c->orders, row, ORDER_PRICE),
              *id = settle->order_id;
   if (price && money_parse(price, strlen(price), &settle->price) != MONEY_OK)

@@ -71,16 +71,16 @@ bool journal_is_orphan(const struct journal_entry *entry)
   return is_local(entry) && !lives(entry);
 }
 
-static bool exceeds(struct journal_intend *intend, const char *limit, int64_t allowed,
+static bool exceeds(struct journal_reserve *reservation, const char *limit, int64_t allowed,
                     int64_t spent)
 {
   int64_t total;
   if (allowed < 0 ||
-      (!__builtin_add_overflow(spent, intend->entry.quote, &total) && total <= allowed))
+      (!__builtin_add_overflow(spent, reservation->entry.quote, &total) && total <= allowed))
     return false;
-  intend->limit = limit;
-  intend->allowed = allowed;
-  intend->spent = spent;
+  reservation->limit = limit;
+  reservation->allowed = allowed;
+  reservation->spent = spent;
   return true;
 }
 
@@ -90,20 +90,22 @@ static int64_t add(int64_t a, int64_t b)
   return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
-bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
+bool journal_allows(struct journal_reserve *reservation, const struct journal_spent *all,
                     const struct journal_spent *budget)
 {
-  const struct journal_allowance *allowance = &intend->allowance;
-  intend->of_budget = intend->budget.prefix > 0 &&
-                      (exceeds(intend, "per_run", intend->budget.per_run, budget->run) ||
-                       exceeds(intend, "per_day", intend->budget.per_day, budget->day));
-  if (intend->of_budget) return false;
+  const struct journal_allowance *allowance = &reservation->allowance;
+  reservation->of_budget =
+      reservation->budget.prefix > 0 &&
+      (exceeds(reservation, "per_run", reservation->budget.per_run, budget->run) ||
+       exceeds(reservation, "per_day", reservation->budget.per_day, budget->day));
+  if (reservation->of_budget) return false;
   if (allowance->per_order < 0 && allowance->per_day < 0 && allowance->per_run < 0)
-    return !exceeds(intend, "nothing is allowed", 0, 0);
-  return !exceeds(intend, "per_order", allowance->per_order, 0) &&
-         !exceeds(intend, "per_day", allowance->per_day, add(all->day, intend->elsewhere)) &&
-         !exceeds(intend, "per_run", allowance->per_run,
-                  all->run > intend->run_spent ? all->run : intend->run_spent);
+    return !exceeds(reservation, "nothing is allowed", 0, 0);
+  return !exceeds(reservation, "per_order", allowance->per_order, 0) &&
+         !exceeds(reservation, "per_day", allowance->per_day,
+                  add(all->day, reservation->elsewhere)) &&
+         !exceeds(reservation, "per_run", allowance->per_run,
+                  all->run > reservation->run_spent ? all->run : reservation->run_spent);
 }
 
 static void free_run(void *kept)
@@ -122,7 +124,7 @@ struct journal_run *journal_run(const struct store_driver *driver, struct error 
   return run->kept;
 }
 
-bool journal_reserve(struct journal_run *run, struct error *err)
+bool journal_make_room(struct journal_run *run, struct error *err)
 {
   if (run->count < run->capacity) return true;
   size_t capacity = run->capacity ? 2 * run->capacity : 16;

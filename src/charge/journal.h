@@ -159,7 +159,7 @@ struct journal_day {
   int64_t read_at;
 };
 
-enum journal_verdict {
+enum journal_decision {
   JOURNAL_RESERVED, /* written, id is set */
   JOURNAL_EXISTS,   /* the key has an entry that is open or placed: `existing` */
   JOURNAL_REFUSED   /* above the allowance; nothing written */
@@ -169,21 +169,21 @@ enum journal_verdict {
  * counts what this run (run_id) and this account's day have reserved or spent, in total and from
  * the budget (the table `spent` has the sums). A key whose entry was not
  * placed may be used again: the new entry replaces the old one. */
-struct journal_intend {
+struct journal_reserve {
   struct store_job job;
   int64_t token; /* of journal_lock; 0: do not check */
-  bool rehearse; /* dry run: return what would be decided, and write nothing */
+  bool dry_run;  /* return what would be decided, and write nothing */
   struct journal_entry
       entry; /* the caller owns its texts; id, state, price, day and times are not read */
   struct journal_allowance allowance;
   struct journal_budget budget;
   int64_t elsewhere;   /* charged today without this journal: counts towards per_day */
   int64_t server_time; /* seconds since 1970 by the API's last Date header; 0: unknown */
-  enum journal_verdict verdict;
+  enum journal_decision decision;
   int64_t id;
   char day[11];
   struct journal_entry existing;
-  int64_t run_spent; /* by this process, counted in memory; set by journal_intend */
+  int64_t run_spent; /* by this process, counted in memory; set by journal_reserve */
   const char *limit; /* of a refusal: "nothing is allowed", "per_order", "per_day" or "per_run" */
   int64_t allowed, spent; /* of that limit, before this one */
   bool of_budget;         /* it is a limit of the budget */
@@ -288,7 +288,7 @@ struct journal_lock {
 void journal_account(struct store *store, struct journal_account *account);
 void journal_find(struct store *store, struct journal_find *find);
 void journal_list(struct store *store, struct journal_list *list);
-void journal_intend(struct store *store, struct journal_intend *intend);
+void journal_reserve(struct store *store, struct journal_reserve *reservation);
 void journal_settle(struct store *store, struct journal_settle *settle);
 void journal_amend(struct store *store, struct journal_amend *amend);
 void journal_review(struct store *store, struct journal_review *review);

@@ -425,7 +425,7 @@ static void work_account(struct store_job *job, struct store_driver *driver)
 #define RUN_SPAN 128 /* "run ID" */
 
 struct deciding {
-  struct journal_intend *job;
+  struct journal_reserve *job;
   struct journal_run *run;
   char *budget; /* beginning of the key, or nothing */
   bool found;   /* the key has an entry */
@@ -470,17 +470,17 @@ static bool read_amount(void *arg, const struct db_row *row, struct error *err)
 /* Reads what a decision needs; the ledger stays locked until the end. */
 static bool gather(struct store_driver *driver, struct deciding *deciding, struct error *err)
 {
-  const struct journal_intend *job = deciding->job;
+  const struct journal_reserve *job = deciding->job;
   const struct journal_entry *entry = &job->entry;
   char run[RUN_SPAN];
   const struct db_value of[] = {DB_TEXT(entry->account), DB_TEXT(entry->key)};
   snprintf(run, sizeof run, "run %s", entry->run_id);
-  bool ok = job->rehearse ? db_read(driver, is_held, DB_WITH(DB_NUMBER(job->token)), read_number,
-                                    &deciding->held, err)
-                          : journal_hold(driver, job->token, &deciding->held, err) &&
-                                db_run(driver, make_ledger, of, 1, NULL, err);
+  bool ok = job->dry_run ? db_read(driver, is_held, DB_WITH(DB_NUMBER(job->token)), read_number,
+                                   &deciding->held, err)
+                         : journal_hold(driver, job->token, &deciding->held, err) &&
+                               db_run(driver, make_ledger, of, 1, NULL, err);
   return ok &&
-         db_read(driver, job->rehearse ? look_at_ledger : lock_ledger, of, 1, read_day,
+         db_read(driver, job->dry_run ? look_at_ledger : lock_ledger, of, 1, read_day,
                  &deciding->day, err) &&
          db_read_clock(driver, &deciding->clock, err) &&
          db_read(driver, find_key, of, 2, read_existing, deciding, err) &&
@@ -518,7 +518,7 @@ static bool count_spent(struct store_driver *driver, const struct deciding *deci
 
 static bool write_intent(struct store_driver *driver, struct deciding *deciding, struct error *err)
 {
-  struct journal_intend *job = deciding->job;
+  struct journal_reserve *job = deciding->job;
   const struct journal_entry *entry = &job->entry;
   const struct journal_day *day = &deciding->day;
   char old[32], present[32], run[RUN_SPAN];
@@ -545,9 +545,9 @@ static bool write_intent(struct store_driver *driver, struct deciding *deciding,
                  read_number, &job->id, err);
 }
 
-static enum journal_verdict decide(const struct store_driver *driver, struct deciding *deciding)
+static enum journal_decision decide(const struct store_driver *driver, struct deciding *deciding)
 {
-  struct journal_intend *job = deciding->job;
+  struct journal_reserve *job = deciding->job;
   const struct journal_now now = {.clock = driver->clock,
                                   .read_at = deciding->clock.tick,
                                   .wall = deciding->clock.now,
@@ -561,52 +561,52 @@ static enum journal_verdict decide(const struct store_driver *driver, struct dec
                                                                    : JOURNAL_REFUSED;
 }
 
-static bool intend(struct store_driver *driver, void *arg, struct error *err)
+static bool decide_and_write(struct store_driver *driver, void *arg, struct error *err)
 {
   struct deciding *deciding = arg;
-  struct journal_intend *job = deciding->job;
+  struct journal_reserve *job = deciding->job;
   *deciding = (struct deciding){.job = job, .run = deciding->run, .budget = deciding->budget};
   journal_entry_free(&job->existing);
   if (!gather(driver, deciding, err)) return false;
-  if (job->rehearse) return true;
+  if (job->dry_run) return true;
   if (!db_sync(driver, err) || !journal_has_lock(driver, job->token, deciding->held, err))
     return false;
-  job->verdict = decide(driver, deciding);
-  return job->verdict != JOURNAL_RESERVED ||
+  job->decision = decide(driver, deciding);
+  return job->decision != JOURNAL_RESERVED ||
          (is_new(deciding, err) && write_intent(driver, deciding, err));
 }
 
-static bool rehearse(struct store_driver *driver, struct deciding *deciding, struct error *err)
+static bool decide_only(struct store_driver *driver, struct deciding *deciding, struct error *err)
 {
-  struct journal_intend *job = deciding->job;
-  if (!db_transact(driver, DB_READ, intend, deciding, err) ||
+  struct journal_reserve *job = deciding->job;
+  if (!db_transact(driver, DB_READ, decide_and_write, deciding, err) ||
       !journal_has_lock(driver, job->token, deciding->held, err))
     return false;
-  job->verdict = decide(driver, deciding);
+  job->decision = decide(driver, deciding);
   return true;
 }
 
 static bool reserve(struct store_driver *driver, struct deciding *deciding, struct error *err)
 {
-  const struct journal_intend *job = deciding->job;
-  if (!journal_reserve(deciding->run, err) ||
-      !db_transact(driver, DB_SHARED, intend, deciding, err))
+  const struct journal_reserve *job = deciding->job;
+  if (!journal_make_room(deciding->run, err) ||
+      !db_transact(driver, DB_SHARED, decide_and_write, deciding, err))
     return false;
-  if (job->verdict == JOURNAL_RESERVED) journal_remember(deciding->run, job->id, job->entry.quote);
+  if (job->decision == JOURNAL_RESERVED) journal_remember(deciding->run, job->id, job->entry.quote);
   return true;
 }
 
-static void work_intend(struct store_job *job, struct store_driver *driver)
+static void work_reserve(struct store_job *job, struct store_driver *driver)
 {
-  struct journal_intend *intent = (struct journal_intend *)job;
+  struct journal_reserve *intent = (struct journal_reserve *)job;
   struct deciding deciding = {.job = intent, .run = journal_run(driver, &job->err)};
   intent->existing = (struct journal_entry){0};
   if (!deciding.run || !store_is_same(driver->run, &job->err)) return;
   intent->run_spent = deciding.run->total;
   deciding.budget = strndup(intent->entry.key, intent->budget.prefix);
   bool ok = (deciding.budget || out_of_memory(&job->err)) &&
-            (intent->rehearse ? rehearse : reserve)(driver, &deciding, &job->err);
-  if (!ok || intent->verdict != JOURNAL_EXISTS) journal_entry_free(&intent->existing);
+            (intent->dry_run ? decide_only : reserve)(driver, &deciding, &job->err);
+  if (!ok || intent->decision != JOURNAL_EXISTS) journal_entry_free(&intent->existing);
   free(deciding.budget);
 }
 
@@ -774,9 +774,9 @@ void journal_list(struct store *store, struct journal_list *job)
   submit(store, &job->job, work_list);
 }
 
-void journal_intend(struct store *store, struct journal_intend *job)
+void journal_reserve(struct store *store, struct journal_reserve *job)
 {
-  submit(store, &job->job, work_intend);
+  submit(store, &job->job, work_reserve);
 }
 
 void journal_settle(struct store *store, struct journal_settle *job)

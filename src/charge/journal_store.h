@@ -24,7 +24,7 @@ struct journal_run {
 struct journal_run *journal_run(const struct store_driver *driver, struct error *err);
 
 /* Makes room for one more entry; adds it; corrects its amount. */
-bool journal_reserve(struct journal_run *run, struct error *err);
+bool journal_make_room(struct journal_run *run, struct error *err);
 void journal_remember(struct journal_run *run, int64_t id, int64_t amount);
 void journal_correct(struct journal_run *run, int64_t id, int64_t amount);
 
@@ -46,7 +46,7 @@ struct journal_spent {
 
 /* Whether the quote fits into the allowance and the budget, given what was spent before. If not,
  * fills in limit, allowed, spent and of_budget, and returns false. */
-bool journal_allows(struct journal_intend *intend, const struct journal_spent *all,
+bool journal_allows(struct journal_reserve *reservation, const struct journal_spent *all,
                     const struct journal_spent *budget);
 
 /* A condition of a statement: its parameter, a token, is 0 or that of a lock that is held. */

@@ -316,32 +316,32 @@ bool reconcile_is_excluded(const struct reconcile_case *c, size_t order)
   return standing_of(c, order) == FOREIGN;
 }
 
-static struct reconcile_verdict doubt(const char *why)
+static struct reconcile_result doubt(const char *why)
 {
-  struct reconcile_verdict verdict = {.what = RECONCILE_DOUBT};
-  snprintf(verdict.why, sizeof verdict.why, "%s", why);
-  return verdict;
+  struct reconcile_result result = {.what = RECONCILE_DOUBT};
+  snprintf(result.why, sizeof result.why, "%s", why);
+  return result;
 }
 
-static struct reconcile_verdict ask_again(bool ask_money)
+static struct reconcile_result ask_again(bool ask_money)
 {
-  return (struct reconcile_verdict){.what = RECONCILE_WAIT, .ask_money = ask_money};
+  return (struct reconcile_result){.what = RECONCILE_WAIT, .ask_money = ask_money};
 }
 
-static struct reconcile_verdict placed(const struct reconcile_case *c, size_t row)
+static struct reconcile_result placed(const struct reconcile_case *c, size_t row)
 {
-  struct reconcile_verdict verdict = {.what = RECONCILE_PLACED, .order = row};
-  snprintf(verdict.why, sizeof verdict.why, "order %.100s appeared and fits the request",
+  struct reconcile_result result = {.what = RECONCILE_PLACED, .order = row};
+  snprintf(result.why, sizeof result.why, "order %.100s appeared and fits the request",
            reconcile_text(&c->orders, row, ORDER_ID));
-  return verdict;
+  return result;
 }
 
 /* After the settling time, when no order fits. */
-static struct reconcile_verdict judge_absence(const struct reconcile_case *c)
+static struct reconcile_result judge_absence(const struct reconcile_case *c)
 {
-  struct reconcile_verdict verdict = {.what = RECONCILE_NOT_PLACED};
-  if (reconcile_money_moved(c, verdict.why, sizeof verdict.why)) verdict.what = RECONCILE_DOUBT;
-  return verdict;
+  struct reconcile_result result = {.what = RECONCILE_NOT_PLACED};
+  if (reconcile_money_moved(c, result.why, sizeof result.why)) result.what = RECONCILE_DOUBT;
+  return result;
 }
 
 /* Other open purchases that the same orders would fit. Which of them gets which order does not
@@ -384,7 +384,7 @@ static struct found count_orders(const struct reconcile_case *c, size_t older_ri
 }
 
 /* The one order that can be the charge's. */
-static struct reconcile_verdict judge_order(const struct reconcile_case *c, size_t row, bool weak)
+static struct reconcile_result judge_order(const struct reconcile_case *c, size_t row, bool weak)
 {
   bool late = c->settled && c->complete;
   if (is_cancelled(c, row)) {
@@ -403,7 +403,7 @@ static struct reconcile_verdict judge_order(const struct reconcile_case *c, size
       "that it was charged");
 }
 
-static struct reconcile_verdict judge_purchase(const struct reconcile_case *c)
+static struct reconcile_result judge_purchase(const struct reconcile_case *c)
 {
   struct rivals rivals = count_rivals(c);
   struct found found = count_orders(c, rivals.older);
@@ -450,9 +450,9 @@ static bool moved_as_asked(const struct reconcile_case *c, double before, double
   return moved >= 0.5 * (double)days && moved <= 1.5 * (double)days + 1;
 }
 
-static struct reconcile_verdict judge_extension(const struct reconcile_case *c)
+static struct reconcile_result judge_extension(const struct reconcile_case *c)
 {
-  struct reconcile_verdict verdict = {.what = RECONCILE_PLACED};
+  struct reconcile_result result = {.what = RECONCILE_PLACED};
   const char *then = c->before.expires_at;
   const char *now = c->orders.count == 1 ? reconcile_text(&c->orders, 0, ORDER_EXPIRES_AT) : NULL;
   double before = 0, after = 0;
@@ -460,14 +460,14 @@ static struct reconcile_verdict judge_extension(const struct reconcile_case *c)
   bool moved = known && moved_as_asked(c, before, after) && !is_extended_by_another(c);
   if (!c->complete) return ask_again(moved || c->settled);
   if (moved && reconcile_money_agrees(c, c->order_id)) {
-    snprintf(verdict.why, sizeof verdict.why, "its expiry date changed from %.40s to %.40s", then,
+    snprintf(result.why, sizeof result.why, "its expiry date changed from %.40s to %.40s", then,
              now);
-    return verdict;
+    return result;
   }
   if (!c->settled) return ask_again(false);
   if (!known && reconcile_charges_for(c, c->order_id) == 1) {
-    snprintf(verdict.why, sizeof verdict.why, "a charge for the order appeared");
-    return verdict;
+    snprintf(result.why, sizeof result.why, "a charge for the order appeared");
+    return result;
   }
   if (!known && !c->gone) return doubt("the API does not report the order's expiry date");
   if (moved)
@@ -477,7 +477,7 @@ static struct reconcile_verdict judge_extension(const struct reconcile_case *c)
   return judge_absence(c);
 }
 
-struct reconcile_verdict reconcile_judge(const struct reconcile_case *c)
+struct reconcile_result reconcile_judge(const struct reconcile_case *c)
 {
   return c->extension ? judge_extension(c) : judge_purchase(c);
 }

@@ -114,7 +114,7 @@ struct reconcile_case {
   size_t other_count;
 };
 
-struct reconcile_verdict {
+struct reconcile_result {
   enum { RECONCILE_WAIT, RECONCILE_PLACED, RECONCILE_NOT_PLACED, RECONCILE_DOUBT } what;
   bool ask_money; /* with RECONCILE_WAIT: a complete case decides more */
   size_t order;   /* the row that was placed */
@@ -122,7 +122,7 @@ struct reconcile_verdict {
 };
 
 /* RECONCILE_WAIT: try again later, or with the case complete. */
-struct reconcile_verdict reconcile_judge(const struct reconcile_case *c);
+struct reconcile_result reconcile_judge(const struct reconcile_case *c);
 
 /* Time and order in lists (reconcile_time.c). */
 

@@ -116,7 +116,7 @@ static bool settle_nothing(struct charge *c, const struct journal_entry *entry)
 static bool settle_found(struct charge *c, const struct journal_entry *entry,
                          struct inquiry *inquiry, struct pass *pass)
 {
-  const struct reconcile_verdict *found = &inquiry->verdict;
+  const struct reconcile_result *found = &inquiry->result;
   if (found->what == RECONCILE_DOUBT) {
     leave_open(c, entry, pass, found->why);
     return settle(c, entry, JOURNAL_UNKNOWN, KEEP(found->why));
@@ -133,7 +133,7 @@ static bool look_up(struct charge *c, const struct journal_entry *entry, struct 
   for (;;) {
     struct inquiry inquiry = {0};
     bool ok = charge_inquire(c, entry->id, &inquiry);
-    bool wait = ok && inquiry.verdict.what == RECONCILE_WAIT;
+    bool wait = ok && inquiry.result.what == RECONCILE_WAIT;
     if (ok && !wait) ok = settle_found(c, entry, &inquiry, pass);
     charge_end_inquiry(&inquiry);
     if (!wait) return ok;

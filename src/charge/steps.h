@@ -211,7 +211,7 @@ bool charge_settle_open_entries(struct charge *c);
 bool charge_check_price(struct charge *c); /* false: above max_price, with the error set */
 bool charge_must_ask(const struct charge *c);
 struct journal_allowance charge_allowance(const struct charge *c);
-void charge_explain_refusal(struct charge *c, const struct journal_intend *intend);
+void charge_explain_refusal(struct charge *c, const struct journal_reserve *reservation);
 
 /* baseline.c */
 bool charge_take_baseline(struct charge *c);
@@ -276,7 +276,7 @@ struct inquiry {
   struct reconcile_traits *asked; /* of the other entries */
   char *order_id;
   struct buffer answer; /* the response with the order: the extended one, or the one found */
-  struct reconcile_verdict verdict;
+  struct reconcile_result result;
 };
 
 /* Looks up the outcome of an entry, from zeroed memory. Also when it returns false, call
