@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local program = require "spec.support.program"
 local sandboxes = require "spec.support.sandbox"
+local servers = require "spec.support.server"
 local stores = require "spec.support.stores"
 
 local BUY = { "orders", "create", "--type", "isp", "--quantity", "1", "--country", "US",
@@ -136,6 +137,20 @@ for _, place in ipairs(stores.all) do
       assert.matches("may not count all charges of today", result.err, 1, true)
     end)
 
+    it("counts an order that no transaction shows yet", function()
+      assert_bought(buy("4"))
+      lose_store()
+      faults("account.transactions:slow=3600")
+      assert_refused(buy("4"), "2.40")
+    end)
+
+    it("counts the orders of today where transactions have neither orders nor dates", function()
+      faults("account.transactions:omit=order_id+created_at+id")
+      assert_bought(buy("4"))
+      lose_store()
+      assert_refused(buy("4"), "2.40")
+    end)
+
     it("counts charges without dates from one purchase to the next, and says so", function()
       faults("account.transactions:omit=created_at", "orders.list:omit=created_at")
       colleague_buys()
@@ -167,3 +182,21 @@ for _, place in ipairs(stores.all) do
     end)
   end)
 end
+
+it("per_day counts no deposit without a type where charges are negative", function()
+  local today, home = os.date("!%Y-%m-%dT%H:%M:%SZ"), program.folder()
+  local function ok(data) return servers.ok(('{"success":true,"data":%s}'):format(data)) end
+  local server = servers.start{
+    ["/account"] = ok'{"id":"acc_1","balance":"100.00"}',
+    ["/account/transactions"] = ok(('[{"id":"t2","amount":"50.00","created_at":%q},'
+      .. '{"id":"t1","amount":"-3.00","created_at":%q}]'):format(today, today)),
+    ["/orders/calc"] = ok'{"price":"2.40"}',
+    ["/orders"] = { ok"[]", ok'{"id":"ord_1","type":"isp","quantity":1,"price":"2.40"}' },
+  }
+  local config = program.write(home .. "/c.lua", "return { spend = { per_day = 6 } }")
+  local result = program.run(BUY, { home = home, env = { PROXYLUA_BASE_URL = server.url,
+    PROXYLUA_API_KEY = "sk_live_abc123", PROXYLUA_LIMITS = "off", PROXYLUA_CONFIG = config } })
+  server:stop()
+  assert.equal(0, result.code, result.err)
+  assert.matches("also counts 3.00 in 1 charge", result.err, 1, true)
+end)

@@ -119,6 +119,23 @@ static bool was_counted(const struct reconcile_day *c, size_t row)
   return was;
 }
 
+static bool is_negative(const struct reconcile_rows *rows, size_t row)
+{
+  const char *amount = reconcile_text(rows, row, TRANSACTION_AMOUNT);
+  return amount && *amount == '-';
+}
+
+/* Whether a transaction without type and order brought money in: charges are negative then. */
+static bool is_incoming(const struct reconcile_rows *rows, size_t row)
+{
+  if (reconcile_text(rows, row, TRANSACTION_TYPE) || is_negative(rows, row) ||
+      reconcile_text(rows, row, TRANSACTION_ORDER_ID))
+    return false;
+  for (size_t other = 0; other < rows->count; other++)
+    if (!reconcile_text(rows, other, TRANSACTION_TYPE) && is_negative(rows, other)) return true;
+  return false;
+}
+
 /* A transaction without a date that an earlier sum of the day did not have came after it. */
 static void add_transaction(struct sum *sum, struct elsewhere *result, size_t row)
 {
@@ -128,7 +145,8 @@ static void add_transaction(struct sum *sum, struct elsewhere *result, size_t ro
   struct item item = {.order_id = reconcile_text(rows, row, TRANSACTION_ORDER_ID)};
   item.refund = type && strcasestr(type, "refund");
   enum when when = when_was(c, row);
-  if (!(item.refund || reconcile_takes_money(type)) || when == BEFORE || was_counted(c, row))
+  if (!(item.refund || reconcile_takes_money(type)) || is_incoming(rows, row) || when == BEFORE ||
+      was_counted(c, row))
     return;
   bool readable = read_money(reconcile_text(rows, row, TRANSACTION_AMOUNT), &item.amount);
   if (readable && (when == TODAY || c->counted))
@@ -145,12 +163,23 @@ static bool is_cancelled(const char *status)
   return false;
 }
 
+static bool is_charged(const struct reconcile_rows *transactions, const char *order_id)
+{
+  for (size_t row = 0; order_id && row < transactions->count; row++) {
+    const char *id = reconcile_text(transactions, row, TRANSACTION_ORDER_ID);
+    if (id && strcmp(id, order_id) == 0) return true;
+  }
+  return false;
+}
+
+/* An order whose charge is not among the transactions. */
 static void add_order(struct sum *sum, struct elsewhere *result, size_t row)
 {
   const struct reconcile_rows *rows = sum->c->orders;
   struct item item = {.order_id = reconcile_text(rows, row, ORDER_ID)};
   if (when_is(sum->c, reconcile_text(rows, row, ORDER_CREATED_AT)) != TODAY ||
-      is_cancelled(reconcile_text(rows, row, ORDER_STATUS)))
+      is_cancelled(reconcile_text(rows, row, ORDER_STATUS)) ||
+      is_charged(sum->c->transactions, item.order_id))
     return;
   if (read_money(reconcile_text(rows, row, ORDER_PRICE), &item.amount))
     sum->items[sum->count++] = item;
@@ -224,18 +253,44 @@ static void add_up(struct sum *sum, struct elsewhere *result)
   }
 }
 
-bool reconcile_sum_day(const struct reconcile_day *c, struct elsewhere *result)
+enum basis { TRANSACTIONS = 1, ORDERS = 2 };
+
+static bool sum_of(const struct reconcile_day *c, int basis, struct elsewhere *result)
 {
-  const struct reconcile_rows *rows = c->hidden ? c->orders : c->transactions;
+  size_t transactions = basis & TRANSACTIONS ? c->transactions->count : 0,
+         orders = basis & ORDERS ? c->orders->count : 0;
   struct sum sum = {.c = c,
-                    .items = calloc(rows->count + 1, sizeof *sum.items),
+                    .items = calloc(transactions + orders + 1, sizeof *sum.items),
                     .used = calloc(entry_count(c) + 1, sizeof *sum.used)};
   bool ok = sum.items && sum.used;
   *result = (struct elsewhere){.known = true, .day = c->day};
-  for (size_t row = 0; ok && row < rows->count; row++)
-    (c->hidden ? add_order : add_transaction)(&sum, result, row);
+  for (size_t row = 0; ok && row < transactions; row++) add_transaction(&sum, result, row);
+  for (size_t row = 0; ok && row < orders; row++) add_order(&sum, result, row);
   if (ok) add_up(&sum, result);
   free(sum.items);
   free(sum.used);
   return ok;
+}
+
+static bool name_orders(const struct reconcile_rows *transactions)
+{
+  bool named = false;
+  for (size_t row = 0; !named && row < transactions->count; row++)
+    named = reconcile_text(transactions, row, TRANSACTION_ORDER_ID);
+  return named;
+}
+
+/* The list of transactions may lag behind that of the orders. If it names no orders, the larger sum
+ * counts. */
+bool reconcile_sum_day(const struct reconcile_day *c, struct elsewhere *result)
+{
+  struct elsewhere orders;
+  if (c->hidden) return sum_of(c, ORDERS, result);
+  if (c->counted) return sum_of(c, TRANSACTIONS, result);
+  if (name_orders(c->transactions)) return sum_of(c, TRANSACTIONS | ORDERS, result);
+  if (!sum_of(c, TRANSACTIONS, result) || !sum_of(c, ORDERS, &orders)) return false;
+  if (orders.sum <= result->sum) return true;
+  orders.partial = result->partial;
+  *result = orders;
+  return true;
 }
