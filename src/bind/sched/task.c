@@ -61,6 +61,12 @@ static void watch_handle(struct task *task)
   lua_rawsetp(L, LUA_REGISTRYINDEX, task);
 }
 
+/* Whether the error at the index is that of a task that was cancelled: it is not reported. */
+static bool is_cancellation(const struct task *task, lua_State *L, int index)
+{
+  return task->cancelled && error_kind_at(L, index) == ERROR_CANCELLED;
+}
+
 /* The registry's key of a failed task's traceback, between the error and its end. */
 static const void *traceback_key(const struct task *task)
 {
@@ -70,8 +76,10 @@ static const void *traceback_key(const struct task *task)
 /* Message handler. */
 static int keep_traceback(lua_State *L)
 {
+  const struct task *task = sched_of(L)->current;
+  if (is_cancellation(task, L, 1)) return 1;
   traceback_push(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, traceback_key(sched_of(L)->current));
+  lua_rawsetp(L, LUA_REGISTRYINDEX, traceback_key(task));
   lua_settop(L, 1);
   return 1;
 }
@@ -167,11 +175,6 @@ struct task *task_spawn(lua_State *L, int arguments)
   return task;
 }
 
-static bool is_cancellation(lua_State *L, int index)
-{
-  return error_kind_at(L, index) == ERROR_CANCELLED;
-}
-
 /* Its thread holds the results, or the error and its traceback; or, when memory was out even for
  * that, an error alone. */
 static void end(struct task *task, int status)
@@ -183,8 +186,7 @@ static void end(struct task *task, int status)
     lua_resetthread(task->thread);
     lua_pushliteral(task->thread, "stack traceback:");
   }
-  if (task->state == TASK_FAILED && task->cancelled && is_cancellation(task->thread, 1))
-    task->taken = true;
+  if (task->state == TASK_FAILED && is_cancellation(task, task->thread, 1)) task->taken = true;
   join_end(task);
   if (task->state == TASK_FAILED && !task->taken) {
     sched->failed = true;
