@@ -178,6 +178,8 @@ void sched_interrupt(struct sched *sched)
 bool sched_insist(struct sched *sched)
 {
   bool stuck = !sched->stirred && !loop_is_turning(sched->loop);
+  /* Few instructions may take long where they call C. */
+  if (sched->insisting && sched->current) sched->current->instructions = 1;
   sched->insisting = 1;
   sched->stirred = 0;
   if (sched->running) hook(sched->running, 1);
