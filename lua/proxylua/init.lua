@@ -17,20 +17,6 @@ local workflows = require "proxylua.workflows"
 
 local px = base()
 
-local http_rows = {
-  { "headers", "table", "names and values", meta = "table<string, string|number>" },
-  { "query", "table", "added to the URL", meta = "table<string, string|number|boolean>" },
-  { "body", "string", "what is sent", empty = true },
-  { "json", "any", "a value that is sent as JSON, in place of `body`" },
-  { "proxy", "any", "URL, proxy record or px.pool", meta = "string|proxy|pool" },
-  { "key", "any", "for a px.pool: the same key gets the same proxy", meta = "string|number" },
-  { "timeout", "duration", "for the whole request", min = 0.001, max = 86400, default = "30s" },
-  { "redirects", "integer", "how many are followed", min = 0, max = 50, default = 10 },
-  { "max_body", "integer", "bytes of a body at most", min = 1, max = 1000000000000,
-    default = 64 << 20 },
-  { "path", "string", "file for the body" },
-}
-
 local request_options = declare("px.request", {
   { "method", "string", "in capitals", default = "GET" },
   { "path", "string", "below the base URL", required = true, expected = 'one such as "/orders"' },
@@ -115,85 +101,7 @@ px.env, px.exec = programs.env, programs.exec
 -- @field px.json.null
 -- @usage print(px.json.encode{ name = px.json.null })  --> {"name":null}
 
---- A response of px.http.
--- @record response
--- @tfield integer status
--- @tfield string body
--- @tfield table<string,string> headers names in lower case
--- @tfield boolean ok status 2xx
--- @tfield number time seconds
--- @tfield number connect_time seconds
-
---- Plain HTTP to any server, never with the API key.
--- @function px.http.get
--- @tparam string url
--- @param options
--- @treturn response an error status is not raised
--- @raise network; timeout; protocol; usage. `code` of the error is a word for what failed: refused,
---   resolve (a name), resolve_proxy, tls, proxy_auth (the proxy refuses the credentials),
---   proxy_rules (its rules do not allow the request), proxy (it cannot forward the request),
---   timeout or closed; absent otherwise
--- @usage local answer = px.http.get(px.sandbox().trace_url, { proxy = proxies[1], timeout = 10 })
--- print(answer.status, answer.headers["content-type"], answer.ok)  --> 200
-
---- As px.http.get, with the method HEAD: there is no body.
--- @function px.http.head
--- @tparam string url
--- @param options
--- @treturn response
--- @raise network; timeout; protocol; usage
--- @usage print(px.http.head(px.sandbox().trace_url).status)
-
---- As px.http.get, with the method POST.
--- @function px.http.post
--- @tparam string url
--- @param options
--- @treturn response
--- @raise network; timeout; protocol; usage
--- @usage local answer = px.http.post(px.sandbox().url .. "/orders/calc",
---   { json = { type = "isp", quantity = 1 } })
--- print(answer.status)  --> 401
-
---- As px.http.get, with the method PUT.
--- @function px.http.put
--- @tparam string url
--- @param options
--- @treturn response
--- @raise network; timeout; protocol; usage
--- @usage print(px.http.put(px.sandbox().url .. "/none", { body = "text" }).ok)  --> false
-
---- As px.http.get, with the method PATCH.
--- @function px.http.patch
--- @tparam string url
--- @param options
--- @treturn response
--- @raise network; timeout; protocol; usage
--- @usage print(px.http.patch(px.sandbox().url .. "/none", { json = { name = "x" } }).ok)  --> false
-
---- As px.http.get, with the method DELETE.
--- @function px.http.delete
--- @tparam string url
--- @param options
--- @treturn response
--- @raise network; timeout; protocol; usage
--- @usage print(px.http.delete(px.sandbox().url .. "/none").ok)  --> false
-
---- The decoded body of a response of px.http.
--- @function response:json
--- @treturn any what px.json.decode returns
--- @raise protocol when it is not JSON
--- @usage local answer = px.http.get(px.sandbox().url .. "/account")
--- print(answer:json().success)  --> false
-px.http = {}
-for method, send in pairs(core.http) do
-  local read = declare("px.http." .. method, http_rows)
-  px.http[method] = function(url, options)
-    local kind = type(options) == "table" and type(options.proxy) == "table"
-      and getmetatable(options.proxy)
-    if kind and kind.fetch then return kind.fetch(method, url, read(options)) end
-    return send(url, options and read(options))
-  end
-end
+px.http = require "proxylua.http"
 
 --- Sends any request to the API, under the same limits and rules as the endpoints. A method other
 -- than GET and HEAD needs a `max_price` unless the path belongs to an endpoint; it counts as spent

@@ -1,8 +1,10 @@
 --- Messages of scripts and plugins to the user, by level.
 -- @module px.log
 
+local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
 local settings = require "proxylua.settings"
+local time = require "proxylua.util.time"
 
 local M = {}
 
@@ -21,9 +23,21 @@ function M.prefix(level)
   return prefixes[level] or ""
 end
 
+--- A message as a JSON object in a line, nil unless --log-format asks for it.
+-- @param plugin that logs, nil for the script
+function M.json(level, text, plugin)
+  if settings.flag("log_format") ~= "json" then return nil end
+  if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
+  return plain.json(core.json.encode{
+    time = time.date(math.floor(core.task.now() * 1000) / 1000), plugin = plugin,
+    level = ranks[level] and level or "info", message = text,
+  }) .. "\n"
+end
+
 local function print_message(level, ...)
   if not M.shows(level) then return end
-  io.stderr:write(prefixes[level], plain.lines(plain.values(...)), "\n")
+  local text = plain.values(...)
+  io.stderr:write(M.json(level, text) or prefixes[level] .. plain.lines(text) .. "\n")
 end
 
 M.functions = {}

@@ -15,7 +15,7 @@ local MAX_PROXIES = 3 -- proxies to try for one request
 local blamed = { refused = true, resolve_proxy = true, proxy_auth = true, timeout = true }
 local unsent = { refused = true, resolve_proxy = true, proxy_auth = true, resolve = true,
   tls = true, proxy = true }
-local idempotent = { get = true, head = true, put = true, delete = true }
+local idempotent = { get = true, head = true, put = true, delete = true, options = true }
 
 -- The engine picks (core.pool); `proxies` has the proxies as the script passed them, by URL.
 local Pool = {}

@@ -34,6 +34,7 @@ for _, name in ipairs{ "text", "csv" } do
   before["px.report." .. name] = { { totals = {}, by = {} } }
 end
 for name in pairs(px.http) do before["px.http." .. name] = { "http://127.0.0.1:1/" } end
+before["px.http.request"] = nil
 
 local function call(name, given)
   local arguments = table.move(before[name] or {}, 1, 9, 1, {})

@@ -345,9 +345,10 @@ static int fetch(lua_State *L)
 
 void web_open(lua_State *L)
 {
-  static const char *const methods[][2] = {{"get", "GET"},     {"head", "HEAD"},
-                                           {"post", "POST"},   {"put", "PUT"},
-                                           {"patch", "PATCH"}, {"delete", "DELETE"}};
+  static const char *const methods[][2] = {{"get", "GET"},        {"head", "HEAD"},
+                                           {"post", "POST"},      {"put", "PUT"},
+                                           {"patch", "PATCH"},    {"delete", "DELETE"},
+                                           {"options", "OPTIONS"}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
     lua_pushstring(L, methods[i][1]);

@@ -32,6 +32,9 @@ M.rows = {
   { "jsonl", summary = "print one JSON value a line, each as soon as it arrives" },
   { "quiet", short = "q", summary = "print errors only" },
   { "verbose", short = "v", summary = "report waits, retries and px.log.debug" },
+  { "log-format", value = "FORMAT", suggest = { "text", "json" },
+    values = { text = true, json = true },
+    summary = "messages of px.log as text (default), or json: an object a line" },
   { "no-color", summary = "no colours" },
   { "execute", short = "e", value = "CODE", many = true, script = true,
     summary = "run this code; may be repeated" },
@@ -66,6 +69,10 @@ end
 
 local function set(flags, row, value)
   local key = M.key(row)
+  if row.values and not row.values[value] then
+    names.usage("--%s must be %s, got %s%s", row[1], table.concat(row.suggest, " or "), value,
+      names.hint(value, row.values))
+  end
   if not row.many then
     flags[key] = value
     return

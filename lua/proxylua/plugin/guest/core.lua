@@ -18,7 +18,7 @@ local function make_http(core)
     return core.json.decode(answer.body)
   end } }
   local http = { response = response }
-  for _, method in ipairs{ "get", "head", "post", "put", "patch", "delete" } do
+  for _, method in ipairs{ "get", "head", "post", "put", "patch", "delete", "options" } do
     http[method] = function(url, options)
       return setmetatable(ask("http", method, url, options), response)
     end

@@ -56,7 +56,7 @@ local later_deposits = { request = only_in_scripts("deposits.request"),
 
 local function make_px()
   local px = require("proxylua.base")()
-  px.http, px.request, px.limits = core.http, core.api.request, core.api.limits
+  px.http, px.request, px.limits = require "proxylua.http", core.api.request, core.api.limits
   px.log = {}
   for _, level in ipairs{ "debug", "info", "warn", "error" } do
     px.log[level] = function(...) note("log", level, texts(...)) end

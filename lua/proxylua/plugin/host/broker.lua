@@ -28,11 +28,15 @@ local MAX_LOGGED = 1 << 20 -- bytes of one process
 -- limited.
 local function log_of(name)
   local left = MAX_LOGGED
-  return function(text)
+  local prefix = "proxylua: " .. name .. ": "
+  return function(text, level)
     if left <= 0 then return end
-    local prefix = "proxylua: " .. name .. ": "
-    local lines = prefix .. plain.lines(tostring(text):sub(1, left)):gsub("\n", "\n" .. prefix)
-    lines = lines:sub(1, left) .. "\n"
+    text = tostring(text):sub(1, left)
+    local lines = level and log.json(level, text, name)
+    if not lines then
+      text = (level and log.prefix(level) or "") .. text
+      lines = (prefix .. plain.lines(text):gsub("\n", "\n" .. prefix)):sub(1, left) .. "\n"
+    end
     left = left - #lines
     io.stderr:write(lines)
     if left <= 0 then
@@ -55,11 +59,12 @@ function M.open(name, permissions, reach)
   end
   local print_aside = log_of(name)
   local function print_log(level, text)
-    if log.shows(level) then print_aside(log.prefix(level) .. tostring(text)) end
+    if log.shows(level) then print_aside(text, level) end
   end
   local function print_text(text) core.system.write(plain.lines(tostring(text)), "\n") end
-  return handlers, { print = print_text, print_aside = print_aside, log = print_log,
-    failed = print_aside }
+  return handlers, { print = print_text, print_aside = function(text) print_aside(text) end,
+    log = print_log,
+    failed = function(text) print_aside(text) end }
 end
 
 return M

@@ -9,7 +9,8 @@ local M = {}
 local MAX_BODY, REDIRECTS = 8 << 20, 10
 
 local ports = { http = "80", https = "443" }
-local methods = { get = true, head = true, post = true, put = true, patch = true, delete = true }
+local methods = { get = true, head = true, post = true, put = true, patch = true, delete = true,
+  options = true }
 local known = {
   headers = true, query = true, body = true, json = true, timeout = true, redirects = true,
     max_body = true,
