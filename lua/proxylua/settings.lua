@@ -293,7 +293,7 @@ function M.check_text(row, text)
   return nil, wrong or ("must be %s, got %s"):format(expected, tostring(text))
 end
 
-local run_flags = {} -- options of this run
+local run_flags, run_settings = {}, nil -- options of this run, and what was read with them
 
 --- An option of this run's command line, such as "quiet"; nil where it is not given.
 function M.flag(name) return run_flags[name] end
@@ -405,14 +405,15 @@ function M.read(flags, options)
   if limits and not (limits.per_run or limits.per_day or limits.per_order) then
     settings.spend = nil
   end
+  run_settings = settings
   return settings, sources
 end
 
---- One setting of this run.
+--- One setting of this run, as it was last read.
 -- @param name such as "settle"
 -- @raise config
 function M.get(name)
-  return (field(M.read(run_flags), name))
+  return (field(run_settings or M.read(run_flags), name))
 end
 
 return M

@@ -140,6 +140,23 @@ describe("the configuration", function()
       refused("return {}", { "--timeout=nan", "-e", "" }))
   end)
 
+  it("is read once in a run, also in one that plans, asks for the limits and applies", function()
+    local pools = program.write(home .. "/fleet.lua",
+      "return { { name = 'us', type = 'ipv6', quantity = 1 } }")
+    assert(os.execute(("cp -r lua %s/lua"):format(home)))
+    local copy = home .. "/lua/proxylua/settings.lua"
+    program.write(copy, (program.read(copy):gsub("return M%s*$", [[
+      local read = M.read
+      function M.read(...) io.stderr:write("read ") return read(...) end
+      return M]])))
+    for _, words in ipairs{ { "fleet", "apply", pools }, { "renew", "--within", "3d" } } do
+      local result = program.run({ "--sandbox", "--spend", "30", "--json",
+        table.unpack(words) }, { env = { PROXYLUA_LUA_DIR = home .. "/lua" } })
+      assert.are.equal(0, result.code)
+      assert.are.equal("read ", result.err)
+    end
+  end)
+
   it("refuses times without a unit, wherever they are set", function()
     assert.has.match('max_wait must be a duration with a unit, such as "7s"',
       refused("return { max_wait = 7 }"))

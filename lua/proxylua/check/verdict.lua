@@ -5,13 +5,11 @@ local core = require "proxylua.core"
 local country_code = require "proxylua.util.country"
 local expectation = require "proxylua.check.expectation"
 local names = require "proxylua.util.names"
+local settings = require "proxylua.settings"
 
-local M = {
-  -- the setting check_url; set when the settings are read
-  page = "https://1.1.1.1/cdn-cgi/trace",
-  -- the setting check_expect: what that page must have
-  expect = nil,
-}
+local M = {}
+
+local PAGE <const> = "https://1.1.1.1/cdn-cgi/trace" -- without the setting check_url
 
 local own = {
   refused = true, timeout = true, auth = true, rules = true, tls = true, resolve = true, dns = true,
@@ -147,13 +145,13 @@ end
 
 --- What that page must have: the setting check_expect; nil for a trace page.
 function M.usual_expect()
-  if not core.sandbox.place() then return M.expect end
+  if not core.sandbox.place() then return settings.get("check_expect") end
 end
 
 --- The page that shows its client's address: the sandbox's page, or the setting check_url.
 function M.usual_url()
   local sandbox = core.sandbox.place()
-  return sandbox and sandbox.trace_url or M.page
+  return sandbox and sandbox.trace_url or settings.get("check_url") or PAGE
 end
 
 return M

@@ -22,11 +22,6 @@ end
 function M.settings(flags, options)
   local settings, sources = config.read(flags, options)
   settings.dry_run, settings.verbose, settings.quiet = flags.dry_run, flags.verbose, flags.quiet
-  if settings.uncaged_plugins then require("proxylua.plugin.host").allows_unjailed = true end
-  if settings.check_url then require("proxylua.check.verdict").page = settings.check_url end
-  if settings.check_expect then
-    require("proxylua.check.verdict").expect = settings.check_expect
-  end
   if flags.sandbox then start_sandbox(settings, flags) end
   return settings, sources
 end

@@ -1,7 +1,6 @@
 -- Commands that spend: they show the plan before anything is spent, and the results afterwards,
 -- even after a failure.
 
-local config = require "proxylua.settings"
 local core = require "proxylua.core"
 local diff = require "proxylua.cli.plan_text"
 local tables = require "proxylua.term.table"
@@ -9,15 +8,16 @@ local tables = require "proxylua.term.table"
 local M = {}
 
 -- Whether the user at the terminal is asked, since no setting allows spending.
-local function is_asked(flags, yes)
-  return not flags.dry_run and not flags.quiet and not yes and not config.read(flags).spend
+local function is_asked(context, yes)
+  local flags = context.flags
+  return not flags.dry_run and not flags.quiet and not yes and not context.settings.spend
     and core.system.isatty(0) and core.system.isatty(2)
 end
 
 -- What the run may spend, nil if the user is asked, or other limits decide.
-local function budget_of(flags, yes)
-  if flags.dry_run or is_asked(flags, yes) then return nil end
-  local spend = config.read(flags).spend
+local function budget_of(context, yes)
+  if context.flags.dry_run or is_asked(context, yes) then return nil end
+  local spend = context.settings.spend
   if spend then return spend.per_run end
   return core.money(0)
 end
@@ -58,18 +58,20 @@ local function confirm(actions, plan)
 end
 
 --- Runs the work.
+-- @param context of the command: screen, flags and settings
 -- @param form of its plan, "plan" or "renewal"
 -- @param work function of the options of proxylua.fleet.run
 -- @param yes whether no question is asked; then only settings allow spending
 -- @raise what it raises, once all is shown
-function M.run(screen, flags, form, work, yes)
+function M.run(context, form, work, yes)
+  local screen, flags = context.screen, context.flags
   local options, plan, report = M.options(screen), nil, nil
-  options.budget = budget_of(flags, yes)
+  options.budget = budget_of(context, yes)
   options.planned = function(made)
     plan = made
     if not screen:is_data() then M.show(screen, form, made) end
   end
-  if is_asked(flags, yes) then options.confirm = confirm end
+  if is_asked(context, yes) then options.confirm = confirm end
   options.report = function(made)
     report = made
     show_report(screen, made)

@@ -90,8 +90,8 @@ function actions.plan(args, screen)
   core.system.set_exit_code(exit_code_of(plan, args))
 end
 
-function actions.apply(args, screen, flags)
-  require("proxylua.cli.spending").run(screen, flags, "plan", function(options)
+function actions.apply(args, _, context)
+  require("proxylua.cli.spending").run(context, "plan", function(options)
     options.ignore_existing = args.ignore_existing
     return require("proxylua.fleet.run").run(args.file, options)
   end, args.yes)
@@ -150,7 +150,7 @@ function actions.release(args, screen)
 end
 
 function M.run(args, context)
-  actions[args.action](args, context.screen, context.flags)
+  actions[args.action](args, context.screen, context)
 end
 
 return M

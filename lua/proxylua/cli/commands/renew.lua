@@ -57,7 +57,7 @@ function M.run(args, context)
   local renew = require "proxylua.fleet.renew"
   renew.check_period(duration.seconds(args.within, "--within"), wanted.period,
     { "--within", "--period" })
-  require("proxylua.cli.spending").run(context.screen, context.flags, "renewal", function(options)
+  require("proxylua.cli.spending").run(context, "renewal", function(options)
     local show = options.planned
     function options.planned(plan)
       show(plan)

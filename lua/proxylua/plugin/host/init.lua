@@ -14,13 +14,11 @@
 
 local broker = require "proxylua.plugin.host.broker"
 local core = require "proxylua.core"
+local settings = require "proxylua.settings"
 local streams = require "proxylua.plugin.streams"
 local tasks = require "proxylua.tasks"
 
-local M = {
-  -- whether plugins with permissions run without seccomp: the setting uncaged_plugins
-  allows_unjailed = false,
-}
+local M = {}
 
 -- bytes, and seconds of processor time that a call may take without waiting
 local MEMORY, CPU = 64 << 20, 10
@@ -110,7 +108,8 @@ end
 
 local function check_jail(name, permissions, manifest)
   local jailed = core.plugin.can_jail()
-  if jailed or M.allows_unjailed or not has_grant(permissions, manifest) then return jailed end
+  local is_allowed = settings.get("uncaged_plugins") or not has_grant(permissions, manifest)
+  if jailed or is_allowed then return jailed end
   fail("config",
     "the plugin %s has permissions, but this system cannot restrict it: seccomp is missing. With "
     .. "uncaged_plugins = true in the config file it runs without: trust it as you trust a "
