@@ -320,7 +320,7 @@ build/spec/slots_check: spec/support/slots_check.c src/limits/slots.c src/limits
 	$(call say,make $@)$(CC) $(filter-out -MMD -MP,$(flags)) $(sanitize) $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
 
 # What reads the messages of plugins, with sanitizers.
-reading = $(patsubst %,src/%.c,bind/plugin/marshal bind/plugin/protocol bind/error bind/money bind/json bind/json_encode bind/args \
+reading = $(patsubst %,src/%.c,bind/plugin/marshal bind/plugin/protocol bind/box bind/error bind/money bind/json bind/json_encode bind/args \
             plugin/frame base/buffer base/datetime base/error base/json base/money base/text api/endpoint api/endpoint_check api/endpoint_path api/record)
 build/spec/frame_check: spec/support/frame_check.c $(reading) build/cjson.a Makefile | packages
 	@mkdir -p $(@D)
