@@ -119,8 +119,14 @@ static void ask(uint8_t way)
 {
   static struct loop *loop;
   static struct http *http;
+  static int asked;
   struct count count = {0};
   struct error err = ERROR_INIT;
+  if (++asked % 256 == 0) { /* libcurl looks through all connections that it keeps */
+    http_close(http);
+    loop_close(loop);
+    loop = NULL;
+  }
   if (!loop) {
     loop = loop_open();
     http = loop ? http_open(loop) : NULL;
