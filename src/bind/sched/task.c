@@ -76,8 +76,10 @@ static const void *traceback_key(const struct task *task)
 /* Message handler. */
 static int keep_traceback(lua_State *L)
 {
-  const struct task *task = sched_of(L)->current;
-  if (is_cancellation(task, L, 1)) return 1;
+  const struct sched *sched = sched_of(L);
+  const struct task *task = sched->current;
+  /* The traceback of what a signal interrupts is shown. */
+  if (!sched->interrupted && is_cancellation(task, L, 1)) return 1;
   traceback_push(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, traceback_key(task));
   lua_settop(L, 1);
