@@ -7,6 +7,9 @@ local core = require "proxylua.core"
 local help = require "proxylua.help"
 local px = require "proxylua"
 local reference = require "proxylua.help.reference"
+local xml = require "proxylua.util.xml"
+
+local escape = xml.escape
 
 local folder = assert(arg[1], "the folder is missing")
 
@@ -18,12 +21,6 @@ end
 local function write(name, text)
   local file <close> = assert(io.open(folder .. "/" .. name, "w"))
   assert(file:write(text))
-end
-
-local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
-
-local function escape(text)
-  return (text:gsub('[&<>"]', entities))
 end
 
 -- Text of the reference, where backquotes mark code.
@@ -208,8 +205,7 @@ local sections = {}
 
 local function plain(html)
   local text = html:gsub("<[^>]*>", " "):gsub("%s+", " ")
-  for char, entity in pairs(entities) do text = text:gsub(entity, (char:gsub("%%", "%%%%"))) end
-  return (text:gsub("^ ", ""))
+  return (xml.unescape(text):gsub("^ ", ""))
 end
 
 -- Each heading and the text below it can be found.

@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local declare = require("proxylua.util.options").declare
 local names = require "proxylua.util.names"
+local xml = require "proxylua.util.xml"
 
 local M = {}
 
@@ -54,18 +55,12 @@ local function add_bars(parts, row, y)
   end
 end
 
-local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
-
-local function escape(text)
-  return (text:gsub('[&<>"]', entities))
-end
-
 -- A text below the code, shrunk to its width.
 local function add_caption(parts, text, width)
   local size = math.min(TEXT, (width - 2) / utf8.len(text) / 0.62)
   parts[#parts + 1] = (
     '<text x="%g" y="%d" text-anchor="middle" font-family="monospace" font-size="%.3f">%s</text>')
-    :format(width / 2, width, size, escape(text))
+    :format(width / 2, width, size, xml.escape(text))
 end
 
 local svg_options = declare("px.qr.svg", {

@@ -5,6 +5,7 @@
 local core = require "proxylua.core"
 local duration = require "proxylua.util.duration"
 local names = require "proxylua.util.names"
+local paths = require "proxylua.util.path"
 
 local M = {}
 
@@ -164,10 +165,8 @@ end
 --- The folder of the store (unless a setting names another) and of locks.
 -- @raise config
 function M.state_folder()
-  local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
-  if base and base:find("^/") then return base .. "/proxylua" end
-  if home and home:find("^/") then return home .. "/.local/state/proxylua" end
-  refuse("cannot find a folder for the store: set HOME or XDG_STATE_HOME")
+  return paths.user_folder("XDG_STATE_HOME", ".local/state")
+    or refuse("cannot find a folder for the store: set HOME or XDG_STATE_HOME")
 end
 
 -- Names under which people put the key itself into the file.

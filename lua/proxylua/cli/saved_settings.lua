@@ -3,23 +3,17 @@
 
 local config = require "proxylua.settings"
 local core = require "proxylua.core"
+local keys = require("proxylua.util.list").keys
 
 local M = {}
 
 local HEAD = "-- Written by proxylua config set. The config file takes precedence over this one.\n"
 local MODE <const> = 384 -- 0600
 
-local function sorted_keys(values)
-  local list = {}
-  for name in pairs(values) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
-
 local function source(value, indent)
   if type(value) ~= "table" then return ("%q"):format(value) end
   local lines, inner = { "{" }, indent .. "  "
-  for _, name in ipairs(sorted_keys(value)) do
+  for _, name in ipairs(keys(value)) do
     lines[#lines + 1] = ("%s[%q] = %s,"):format(inner, name, source(value[name], inner))
   end
   lines[#lines + 1] = indent .. "}"

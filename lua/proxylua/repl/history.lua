@@ -3,6 +3,7 @@
 -- saved.
 
 local core = require "proxylua.core"
+local paths = require "proxylua.util.path"
 
 local M = {}
 
@@ -19,15 +20,6 @@ end
 
 local function decode(line)
   return (line:gsub("\\(.)", { ["\\"] = "\\", n = "\n" }))
-end
-
--- $XDG_STATE_HOME/proxylua, or nil if the variables are not set.
-local function folder()
-  local base, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
-  if not base or not base:find("^/") then
-    base = home and home:find("^/") and home .. "/.local/state"
-  end
-  return base and base .. "/proxylua"
 end
 
 -- Adds an entry as the newest; an older one with the same text is removed.
@@ -78,7 +70,7 @@ end
 -- @param report function(text) that reports a problem
 -- @return history, with the field `list` of entries, oldest first
 function M.open(report)
-  local place = folder()
+  local place = paths.user_folder("XDG_STATE_HOME", ".local/state")
   local path = place and place .. "/history"
   local history = setmetatable({ path = path, shown = path, report = report, list = {} }, History)
   if not path then return history end

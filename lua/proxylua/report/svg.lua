@@ -4,6 +4,7 @@
 local core = require "proxylua.core"
 local days = require "proxylua.report.days"
 local labels = require "proxylua.report.labels"
+local xml = require "proxylua.util.xml"
 
 local M = {}
 
@@ -13,12 +14,9 @@ local WIDTH, TEXT = 360,
 -- all others.
 local LETTER, CAPITAL, FOREIGN = 0.62, 1.02, 1.3
 
-local escapes = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;",
-  ["'"] = "&#39;" }
-
 --- A text from outside, escaped for a page.
 function M.escape(value)
-  return (labels.clean(value):gsub("[&<>\"']", escapes))
+  return xml.escape(labels.clean(value))
 end
 
 local function number(value)

@@ -25,10 +25,9 @@ end
 
 -- A folder with the types of this program, for one that was not installed.
 local function written()
-  local data, home = os.getenv("XDG_DATA_HOME"), os.getenv("HOME")
-  if (data or "") == "" then data = (home or "") ~= "" and home .. "/.local/share" or nil end
-  if not data then names.usage("no folder for the types: neither XDG_DATA_HOME nor HOME is set") end
-  local folder = data .. "/proxylua/types"
+  local data = paths.user_folder("XDG_DATA_HOME", ".local/share")
+    or names.usage("no folder for the types: neither XDG_DATA_HOME nor HOME is set")
+  local folder = data .. "/types"
   core.system.make_folder(folder)
   core.system.write_file(folder .. "/proxylua.lua", require("proxylua.help.types").text())
   return folder

@@ -8,6 +8,7 @@ local parsers = require "proxylua.cli.args.parser"
 local permissions = require "proxylua.plugin.package.permissions"
 local plain = require "proxylua.util.text"
 local sources = require "proxylua.plugin.package.source"
+local lists = require "proxylua.util.list"
 
 local M = { bare = true }
 
@@ -274,9 +275,7 @@ end
 
 -- pairs() in the order of the names.
 local function sorted(values)
-  local keys, at = {}, 0
-  for key in pairs(values) do keys[#keys + 1] = key end
-  table.sort(keys)
+  local keys, at = lists.keys(values), 0
   return function()
     at = at + 1
     return keys[at], values[keys[at]]

@@ -3,6 +3,7 @@
 
 local installed = require "proxylua.plugin.package.installed"
 local parsers = require "proxylua.cli.args.parser"
+local keys = require("proxylua.util.list").keys
 
 local M = {}
 
@@ -13,13 +14,6 @@ local converters = {
   end,
   number = function(text) return tonumber(text), "expected a number, got " .. text end,
 }
-
-local function sorted(set)
-  local list = {}
-  for name in pairs(set) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
 
 local function add_option(command, name, row)
   local target = name:gsub("-", "_")
@@ -37,7 +31,7 @@ end
 -- "restocker restock --type TYPE"
 local function example(plugin, name, row)
   local words = { plugin, name }
-  for _, option in ipairs(sorted(row.options)) do
+  for _, option in ipairs(keys(row.options)) do
     local value = option:upper():gsub(".*-", "")
     if row.options[option].required then words[#words + 1] = ("--%s %s"):format(option, value) end
   end
@@ -46,14 +40,14 @@ end
 
 local function add_commands(parser, manifest)
   parser:require_command(true):command_target("plugin command")
-  for _, name in ipairs(sorted(manifest.commands)) do
+  for _, name in ipairs(keys(manifest.commands)) do
     local row = manifest.commands[name]
     local command = parsers.command(parser, name, row.summary, example(manifest.name, name, row))
-    for _, option in ipairs(sorted(row.options)) do
+    for _, option in ipairs(keys(row.options)) do
       add_option(command, option, row.options[option])
     end
   end
-  parsers.example(parser, manifest.name .. " " .. sorted(manifest.commands)[1])
+  parsers.example(parser, manifest.name .. " " .. keys(manifest.commands)[1])
 end
 
 -- The options by their names with "_" for "-": texts, numbers and true.

@@ -9,6 +9,8 @@ local hooks = require "proxylua.util.hooks"
 local manifests = require "proxylua.plugin.package.manifest"
 local names = require "proxylua.util.names"
 local sources = require "proxylua.plugin.package.source"
+local keys = require("proxylua.util.list").keys
+local paths = require "proxylua.util.path"
 
 local M = {}
 
@@ -20,9 +22,8 @@ local function refuse(format, ...)
 end
 
 local function find_folder()
-  local base, home = os.getenv("XDG_DATA_HOME"), os.getenv("HOME")
-  if base and base:find("^/") then return base .. "/proxylua/plugins" end
-  return home and home:find("^/") and home .. "/.local/share/proxylua/plugins" or nil
+  local folder = paths.user_folder("XDG_DATA_HOME", ".local/share")
+  return folder and folder .. "/plugins"
 end
 
 --- The folder of all plugins. No plugin may be given access to it.
@@ -267,13 +268,6 @@ local function place(base, target, files)
   error(err, 0)
 end
 
-local function keys_of(set)
-  local list = core.json.array{}
-  for name in pairs(set) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
-
 -- "name digest" of all files, and the digest of that.
 local function digests_of(files)
   local digests, lines = {}, {}
@@ -301,8 +295,9 @@ function M.describe(plugin)
   return {
     version = manifest.version, description = manifest.description, from = plugin.from,
       digest = digest,
-    files = digests, permissions = manifest.permissions, commands = keys_of(manifest.commands),
-    on = keys_of(manifest.on), formats = descriptions_of(manifest.formats),
+    files = digests, permissions = manifest.permissions,
+    commands = core.json.array(keys(manifest.commands)),
+    on = core.json.array(keys(manifest.on)), formats = descriptions_of(manifest.formats),
     rules = descriptions_of(manifest.rules),
   }
 end

@@ -3,6 +3,7 @@
 
 local core = require "proxylua.core"
 local plain = require "proxylua.util.text"
+local keys = require("proxylua.util.list").keys
 
 local M = {}
 
@@ -122,16 +123,9 @@ function M.check(given, refuse, unknown)
   return check_fields("permissions", given, schema, refuse, unknown)
 end
 
-local function sorted(rows)
-  local list = {}
-  for name in pairs(rows or {}) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
-
 -- The events of a manifest by name, or of the list of plugins, as a list.
 local function sorted_events(on)
-  local list = on and #on > 0 and table.move(on, 1, #on, 1, {}) or sorted(on)
+  local list = on and #on > 0 and table.move(on, 1, #on, 1, {}) or keys(on)
   table.sort(list)
   return list
 end
@@ -159,9 +153,9 @@ local function grants(plugin)
   add_all("env", permissions.env, "read the environment variable %s")
   add_all("exec", permissions.exec,
     "run the program %s with your rights, which allows almost everything")
-  add_all("format", sorted(plugin.formats),
+  add_all("format", keys(plugin.formats),
     "write exports in the format %s, and see the passwords in them")
-  add_all("rule", sorted(plugin.rules),
+  add_all("rule", keys(plugin.rules),
     "apply the rule %s to every check, and see the fetched pages")
   for _, event in ipairs(sorted_events(plugin.on)) do
     add("on=" .. event, ("be notified, with all details, whenever %s"):format(
