@@ -174,11 +174,15 @@ local function buy(part, missing, number)
   end
 end
 
--- A paid order that never delivered stops the purchases of its pool; otherwise each run would pay
--- once more.
+-- An order that never delivered stops the purchases of its pool, since the next one may fare alike:
+-- for half a day if it was refunded, otherwise until the user has released it.
 local function add_failed(part, state)
   for _, order in ipairs(state.failed) do
-    if order.pool == part.pool.name and order.is_returned then
+    if order.pool == part.pool.name and order.is_returned and order.wait > 0 then
+      part.held = part.held or ("order %s has status %s and was not charged, or was refunded; "
+        .. "another one is bought in %s, or at once after proxylua fleet release %s"):format(
+        order.order, order.status, duration.text(order.wait), order.order)
+    elseif order.pool == part.pool.name and order.is_returned then
       note(part, "order %s has status %s and was not charged, or was refunded; it does not count",
         order.order, order.status)
     elseif order.pool == part.pool.name then

@@ -17,6 +17,7 @@ local M = {}
 
 local LAG = 86400 -- seconds for which the API may not show a new order
 local SETUP = 3600 -- seconds for which an order may show fewer proxies than were bought
+local RETRY = 43200 -- seconds until a failed order that was refunded is replaced
 local APART = 3600 -- an order is gone after two 404 that are at least these seconds apart
 local AT_ONCE = 8
 
@@ -92,7 +93,8 @@ local function look_up(id, look)
   return order
 end
 
--- Stores the ids of ended orders, except those that never delivered and may have been paid for.
+-- Stores the ids of ended orders, except those that never delivered and may have been paid for, or
+-- are too recent to be replaced.
 local function part_over(over, look)
   local never, gone = {}, {}
   for id, order in pairs(over) do
@@ -106,9 +108,12 @@ local function part_over(over, look)
   local paid = failed.unreturned(never)
   for id in pairs(never) do
     local is_returned = paid[id] ~= nil and paid[id] <= 0
-    table.insert(look.failed, { order = id, pool = look.found.owned[id].pool,
-      status = tostring(over[id].status):lower(), is_returned = is_returned, paid = paid[id] })
-    if is_returned then gone[#gone + 1] = id end
+    local status = tostring(over[id].status):lower()
+    -- Who cancelled an order and got the money back may want another one now.
+    local wait = status == "cancelled" and 0 or time.time(never[id]) + RETRY - look.now
+    table.insert(look.failed, { order = id, pool = look.found.owned[id].pool, wait = wait,
+      status = status, is_returned = is_returned, paid = paid[id] })
+    if is_returned and wait <= 0 then gone[#gone + 1] = id end
   end
   table.sort(look.failed, function(a, b) return a.order < b.order end)
   ownership.put_ended(gone)
@@ -312,7 +317,7 @@ end
 -- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their newest known
 --   end), `next` (pool -> number of its next purchase), `blocked` (pool -> why it cannot be
 --   planned), `running` (order id -> key of its running extension), `failed` (list of orders that
---   never delivered: order, pool, status, is_returned, paid), `unassigned` (active orders of no
+--   never delivered: order, pool, status, is_returned, paid, wait), `unassigned` (active orders of no
 --   pool), `others` (other pool -> its quantity), `without_id` (list of key and pool: purchases
 --   placed without an order id), `is_new` (whether the store has no record of these pools)
 -- @raise the errors of the API calls
