@@ -31,7 +31,7 @@ static void on_alarm(int number)
 {
   static const char message[] = "proxylua: cancelled: interrupted\n";
   if (hand_over(number) || !interrupted_runtime) return;
-  if (!program_insist(interrupted_runtime)) {
+  if (!program_force(interrupted_runtime)) {
     (void)!write(STDERR_FILENO, message, sizeof message - 1);
     _exit(error_exit_code(ERROR_CANCELLED));
   }
@@ -43,11 +43,11 @@ static void on_alarm(int number)
 static void on_signal(int number)
 {
   struct sigaction once = {.sa_handler = SIG_DFL},
-                   insist = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+                   force = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
   if (hand_over(number)) return;
   if (interrupted_runtime && program_signal(interrupted_runtime, number)) return;
   sigaction(number, &once, NULL);
-  sigaction(SIGALRM, &insist, NULL);
+  sigaction(SIGALRM, &force, NULL);
   alarm(GRACE);
 }
 

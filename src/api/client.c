@@ -118,7 +118,7 @@ static void warn_of_clocks(struct client *client)
   if (client->warned || client_clocks_agree(client, &err)) return;
   client->warned = true;
   snprintf(text, sizeof text, "%s; what is due by either clock is due", err.message);
-  client->settings.warn(client->settings.tell_arg, text);
+  client->settings.warn(client->settings.report_arg, text);
 }
 
 static void take_date(struct client *client, struct http_transfer *x)
@@ -208,7 +208,7 @@ static void report(const struct client_call *call, const char *format, ...)
 static void report(const struct client_call *call, const char *format, ...)
 {
   const struct client_settings *settings = &call->client->settings;
-  if (!settings->tell) return;
+  if (!settings->report) return;
   char what[512], line[640];
   va_list args;
   va_start(args, format);
@@ -217,7 +217,7 @@ static void report(const struct client_call *call, const char *format, ...)
   const struct client_request *r = &call->request;
   snprintf(line, sizeof line, "%s: %s", r->endpoint ? r->endpoint->name : r->path, what);
   secret_scrub(settings->key, line);
-  settings->tell(settings->tell_arg, line);
+  settings->report(settings->report_arg, line);
 }
 
 /* Whether a kept connection had died. Its retry is immediate. */

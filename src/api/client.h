@@ -29,10 +29,11 @@ struct client_settings {
   double
       max_wait; /* seconds that the server may make one call pause, all its 429s taken together */
   bool only_clock; /* the API's clock is the only one: it is emulated, and can be advanced */
-  void (*tell)(void *arg, const char *text); /* --verbose: reports each retry; NULL: not reported */
+  void (*report)(void *arg,
+                 const char *text); /* --verbose: reports each retry; NULL: not reported */
   void (*warn)(void *arg,
                const char *text); /* prints a warning, also without --verbose; never NULL */
-  void *tell_arg;                 /* of both */
+  void *report_arg;               /* of both */
 };
 
 /* Strings are borrowed until the call is released. */

@@ -57,7 +57,7 @@ static void on_charge_done(void *arg, struct purchase_charge *charge)
 
 static const char watcher_key; /* its address names the watcher in the registry */
 
-struct charge_news {
+struct charge_notice {
   const struct visit *visit;
   const struct error *err; /* NULL: it was placed */
   const char *order_id;
@@ -71,15 +71,15 @@ struct late_charge {
   const struct endpoint *endpoint;
   bool has_quote;
   money quote;
-  const char *method, *path, *body, *order_id, *answer;
-  size_t answer_size;
+  const char *method, *path, *body, *order_id, *response;
+  size_t response_size;
   char text[];
 };
 
-/* Stack: charge_news, result, quote -> . */
+/* Stack: charge_notice, result, quote -> . */
 static int call_watcher(lua_State *L)
 {
-  const struct charge_news *news = lua_touserdata(L, 1);
+  const struct charge_notice *news = lua_touserdata(L, 1);
   const struct visit *visit = news->visit;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &watcher_key) != LUA_TFUNCTION) return 0;
   lua_createtable(L, 0, 8);
@@ -100,7 +100,7 @@ static int call_watcher(lua_State *L)
 
 /* Reports a charge that has ended to the watcher. Nothing that happens there changes what the
  * caller gets. `result` and `quote`: their indices on the stack, 0: none. */
-static void notify_watcher(lua_State *L, const struct charge_news *news, int result, int quote)
+static void notify_watcher(lua_State *L, const struct charge_notice *news, int result, int quote)
 {
   const struct engine *engine = runtime_of(L)->engine;
   if (news->visit->of_budget || engine->dry_run || !lua_checkstack(L, 4)) return;
@@ -123,10 +123,10 @@ static int notify_late(lua_State *L)
                               .method = late->method,
                               .path = late->path,
                               .body = late->body};
-  const struct charge_news news = {.visit = &visit, .order_id = late->order_id};
+  const struct charge_notice news = {.visit = &visit, .order_id = late->order_id};
   struct json_document *response = record_push_document(L);
-  json_parse(response, late->answer, late->answer_size);
-  record_answer(L, response, late->endpoint, 0, 0);
+  json_parse(response, late->response, late->response_size);
+  record_response(L, response, late->endpoint, 0, 0);
   int result = lua_gettop(L);
   if (late->has_quote) money_push(L, late->quote);
   notify_watcher(L, &news, result, late->has_quote ? result + 1 : 0);
@@ -168,12 +168,12 @@ static void on_late_charge(void *arg, const struct purchase_charge *charge,
                                .endpoint = endpoint,
                                .has_quote = charge->has_quote,
                                .quote = charge->quote,
-                               .answer_size = size};
+                               .response_size = size};
   late->method = keep(&end, params, method);
   late->path = keep(&end, params + method + 1, path);
   late->body = body ? keep(&end, body + 1, strlen(body + 1)) : NULL;
   late->order_id = keep(&end, charge->order_id, id);
-  late->answer = keep(&end, charge->answer.data, size);
+  late->response = keep(&end, charge->answer.data, size);
   deliver_soon(&runtime->sched, &late->delivery);
 }
 
@@ -184,9 +184,9 @@ static void push_bytes(lua_State *L, const struct buffer *bytes)
 }
 
 /* Pushes the records of a response, which is freed. */
-static int push_answer(lua_State *L, const struct visit *visit, struct json_document *response)
+static int push_response(lua_State *L, const struct visit *visit, struct json_document *response)
 {
-  record_answer(L, response, visit->endpoint, visit->page, visit->limit);
+  record_response(L, response, visit->endpoint, visit->page, visit->limit);
   json_free(response);
   return 1;
 }
@@ -194,7 +194,7 @@ static int push_answer(lua_State *L, const struct visit *visit, struct json_docu
 /* Raises the error, completed by the server's words in the response, whose text is on top of the
  * stack. `news`: of a charge, else NULL. */
 static int fail(lua_State *L, struct error *err, const struct json_document *response,
-                const struct charge_news *news)
+                const struct charge_notice *news)
 {
   size_t size;
   const char *body = lua_tolstring(L, -1, &size);
@@ -231,7 +231,7 @@ static int finish_call(lua_State *L, struct visit *visit)
   }
   client_release(call);
   if (err.kind != ERROR_NONE) return fail(L, &err, response, NULL);
-  if (!text) return push_answer(L, visit, response);
+  if (!text) return push_response(L, visit, response);
   if (visit->save_as) lua_pushstring(L, visit->save_as);
   return 1;
 }
@@ -259,7 +259,7 @@ static int finish_charge(lua_State *L, struct visit *visit)
   struct purchase_charge *charge = visit->charge;
   struct error err = charge->error;
   char order_id[sizeof charge->order_id];
-  struct charge_news news = {.visit = visit, .order_id = strcpy(order_id, charge->order_id)};
+  struct charge_notice news = {.visit = visit, .order_id = strcpy(order_id, charge->order_id)};
   struct json_document *response = record_push_document(L);
   *response = charge->response;
   charge->response = (struct json_document){0};
@@ -277,7 +277,7 @@ static int finish_charge(lua_State *L, struct visit *visit)
     set_flag(L, "dry_run", 1);
     push_money(L, "price", quote);
   } else {
-    push_answer(L, visit, response);
+    push_response(L, visit, response);
   }
   int result = lua_gettop(L);
   if (has_quote) money_push(L, quote);

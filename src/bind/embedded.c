@@ -1,4 +1,4 @@
-/* Modules from inside the program, or from PROXYLUA_LUA_DIR while somebody works on them. */
+/* Modules from inside the program, or from PROXYLUA_LUA_DIR while they are being changed. */
 #include "bind/embedded.h"
 
 #include <lauxlib.h>

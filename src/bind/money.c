@@ -129,7 +129,7 @@ static int beyond(lua_State *L, const char *operator)
 }
 
 /* Pushes the result of an operation on the operands at 1 and 2. */
-static int answer(lua_State *L, const char *operator, enum money_result result, money amount)
+static int push_result(lua_State *L, const char *operator, enum money_result result, money amount)
 {
   if (result == MONEY_OVERFLOW) return beyond(L, operator);
   if (result != MONEY_OK) return fail(L, 2, result);
@@ -163,7 +163,7 @@ static int multiply(lua_State *L)
   to_decimal(L, factor, &decimal);
   money product = 0;
   enum money_result result = money_multiply(amount, &decimal, &product);
-  return answer(L, "*", result, product);
+  return push_result(L, "*", result, product);
 }
 
 static int ratio(lua_State *L)
@@ -183,7 +183,7 @@ static int divide(lua_State *L)
   to_decimal(L, 2, &decimal);
   money quotient = 0;
   enum money_result result = money_divide(*amount, &decimal, &quotient);
-  return answer(L, "/", result, quotient);
+  return push_result(L, "/", result, quotient);
 }
 
 static int negate(lua_State *L)

@@ -200,9 +200,9 @@ bool program_signal(struct runtime *runtime, int number)
   return false;
 }
 
-bool program_insist(struct runtime *runtime)
+bool program_force(struct runtime *runtime)
 {
-  return sched_insist(&runtime->sched);
+  return sched_force(&runtime->sched);
 }
 
 /* Stack: arguments -> the command line's main function, arguments. */

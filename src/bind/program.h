@@ -18,8 +18,8 @@ void runtime_close(struct runtime *runtime);
  * it, once and again; false when there is none, and the script was interrupted. */
 bool program_signal(struct runtime *runtime, int number);
 
-/* Async-signal-safe, on the runtime's thread: see sched_insist. */
-bool program_insist(struct runtime *runtime);
+/* Async-signal-safe, on the runtime's thread: see sched_force. */
+bool program_force(struct runtime *runtime);
 
 /* Runs the function and its arguments on top of the main thread as a script: as task 0, until it
  * and all its tasks have ended. Pops them. 0, or the exit code of the failure, whose text and

@@ -38,9 +38,9 @@ static bool open_client(struct parts *parts, const struct parts_settings *settin
                                    .timeout = settings->charge.timeout,
                                    .max_wait = settings->max_wait,
                                    .only_clock = is_sandbox(settings),
-                                   .tell = settings->verbose ? settings->tell : NULL,
-                                   .warn = settings->tell,
-                                   .tell_arg = settings->tell_arg};
+                                   .report = settings->verbose ? settings->warn : NULL,
+                                   .warn = settings->warn,
+                                   .report_arg = settings->warn_arg};
   parts->client = client_open(settings->loop, &client, err);
   return parts->client;
 }

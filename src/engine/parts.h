@@ -41,8 +41,8 @@ struct parts_settings {
   double max_wait; /* seconds that the server may make one call pause */
   bool sandbox;    /* the API is emulated; it is also recognised by its keys and its place */
   bool verbose;
-  void (*tell)(void *arg, const char *text); /* prints a warning; never NULL */
-  void *tell_arg;
+  void (*warn)(void *arg, const char *text); /* prints a warning; never NULL */
+  void *warn_arg;
   struct purchase_settings charge; /* `loop`, `client`, `store` and `key_hash` are filled in */
 };
 

@@ -8,9 +8,9 @@
 
 #include "api/secret.h"
 #include "base/version.h"
-#include "engine/answer.h"
 #include "engine/arguments.h"
 #include "engine/parts.h"
+#include "engine/result.h"
 #include "net/url.h"
 
 struct proxylua {
@@ -94,8 +94,8 @@ static bool open_engine(struct proxylua *px, const struct proxylua_settings *giv
                                     .trace = given->trace,
                                     .ca_file = given->ca_file,
                                     .rules = &px->rules,
-                                    .tell = print,
-                                    .tell_arg = px,
+                                    .warn = print,
+                                    .warn_arg = px,
                                     .charge = {.ignore_elsewhere = given->spend_ignore_elsewhere,
                                                .dry_run = given->dry_run,
                                                .tell = print,
@@ -198,11 +198,11 @@ static void explain(const struct json_document *response, const struct buffer *b
     response_error(response, body->data, body->size, err);
 }
 
-static void write_answer(struct proxylua_call *call, const struct json_document *response,
+static void write_result(struct proxylua_call *call, const struct json_document *response,
                          const struct endpoint *endpoint, struct error *err)
 {
   const struct arguments *arguments = &call->arguments;
-  answer_write(response, endpoint, arguments->page, arguments->limit, &call->json, err);
+  result_write(response, endpoint, arguments->page, arguments->limit, &call->json, err);
 }
 
 static void finish_call(struct proxylua_call *call)
@@ -214,7 +214,7 @@ static void finish_call(struct proxylua_call *call)
   if (err.kind != ERROR_NONE && x)
     explain(&x->json, &x->body, &err);
   else if (err.kind == ERROR_NONE && !endpoint->text)
-    write_answer(call, &x->json, endpoint, &err);
+    write_result(call, &x->json, endpoint, &err);
   else if (err.kind == ERROR_NONE && x->body.size > 0 &&
            !buffer_add(&call->json, x->body.data, x->body.size))
     error_set(&err, ERROR_INTERNAL, "out of memory");
@@ -240,7 +240,7 @@ static void finish_charge(struct proxylua_call *call)
   else if (charge->dry_run)
     buffer_add_text(&call->json, "{\"dry_run\":true}");
   else
-    write_answer(call, &charge->response, endpoint, &err);
+    write_result(call, &charge->response, endpoint, &err);
   call->charge = NULL;
   purchase_release(charge);
   end_call(call, &err);
@@ -364,7 +364,7 @@ static void on_status(void *arg, const struct limiter_status *status, const stru
 {
   struct proxylua_call *call = arg;
   if (!is_wanted(call)) return;
-  bool written = failed || answer_write_limits(status, &call->json);
+  bool written = failed || result_write_limits(status, &call->json);
   end_job(call, written, failed ? failed : &ERROR_INIT);
 }
 
@@ -393,7 +393,7 @@ static void on_list(struct store_job *job)
   struct proxylua_call *call = CALL_OF(job, list);
   const struct error err = job->err;
   if (!is_wanted(call)) return;
-  end_job(call, err.kind != ERROR_NONE || answer_write_journal(&call->list, &call->json), &err);
+  end_job(call, err.kind != ERROR_NONE || result_write_journal(&call->list, &call->json), &err);
 }
 
 static void on_account(struct store_job *job)

@@ -90,13 +90,13 @@ static bool write_request(const struct conn *conn, struct buffer *out)
   return ok && buffer_add_text(out, head->upgrade ? "Connection: upgrade\r\n\r\n" : "\r\n");
 }
 
-void relay_begin_exchange(struct conn *conn)
+void relay_begin_request(struct conn *conn)
 {
   const struct proxy_head *head = &conn->head;
   struct buffer out = {0};
   conn->state = EXCHANGE;
-  body_start(&conn->asked, head->chunked ? BODY_CHUNKED : BODY_LENGTH, head->length);
-  body_start(&conn->answered, BODY_UNTIL_END, 0);
+  body_start(&conn->request_body, head->chunked ? BODY_CHUNKED : BODY_LENGTH, head->length);
+  body_start(&conn->response_body, BODY_UNTIL_END, 0);
   conn->head_sent = true;
   conn->deadline = 0;
   loop_timer_clear(conn->gateway->loop, &conn->timer);
@@ -165,9 +165,9 @@ static bool take_reply(struct conn *conn, struct reply_head *reply, size_t size)
     return false;
   }
   queue_drop(&conn->upstream->side.in, size);
-  conn->client_keep = conn->head.keep && reply->kind != BODY_UNTIL_END && conn->asked.done &&
+  conn->client_keep = conn->head.keep && reply->kind != BODY_UNTIL_END && conn->request_body.done &&
                       !conn->gateway->draining;
-  conn->upstream_keep = reply->keep && conn->head.modern && conn->asked.done;
+  conn->upstream_keep = reply->keep && conn->head.modern && conn->request_body.done;
   if (reply->status >= 200 || reply->status == 101) choose_worked(conn);
   if (!send_reply(conn, reply)) return false;
   if (reply->status == 101) {
@@ -179,7 +179,7 @@ static bool take_reply(struct conn *conn, struct reply_head *reply, size_t size)
   if (reply->status < 200) return true;
   conn->status = reply->status;
   conn->replied = true;
-  body_start(&conn->answered, reply->kind, reply->length);
+  body_start(&conn->response_body, reply->kind, reply->length);
   return true;
 }
 
@@ -197,41 +197,41 @@ static bool read_replies(struct conn *conn)
   return true;
 }
 
-static void finish_exchange(struct conn *conn)
+static void finish_request(struct conn *conn)
 {
   report_request(conn);
-  upstream_release(conn, conn->upstream_keep && conn->asked.done, false);
+  upstream_release(conn, conn->upstream_keep && conn->request_body.done, false);
   if (conn->client_keep)
     inbound_next(conn);
   else
     inbound_close(conn);
 }
 
-static void step_exchange(struct conn *conn)
+static void step_request(struct conn *conn)
 {
   struct side *client = &conn->client, *side = &conn->upstream->side;
   if (client->hung || client->broken) {
     conn_end(conn, false);
     return;
   }
-  pump(conn, client, side, &conn->asked);
+  pump(conn, client, side, &conn->request_body);
   if (conn->gone) return;
-  if (conn->asked.bad) {
+  if (conn->request_body.bad) {
     conn_fail(conn, 400, "http_request_error", "the chunks of the request are not valid");
     return;
   }
-  if (!conn->asked.done && client->ended && client->in.size == 0) {
+  if (!conn->request_body.done && client->ended && client->in.size == 0) {
     conn_end(conn, false);
     return;
   }
   if (!read_replies(conn) || conn->gone) return;
-  pump(conn, side, client, &conn->answered);
+  pump(conn, side, client, &conn->response_body);
   if (conn->gone) return;
   bool ended = side->in.size == 0 && (side->ended || side->broken);
-  if (conn->answered.done ||
-      (ended && conn->answered.kind == BODY_UNTIL_END && !side->broken && !side->cut))
-    finish_exchange(conn);
-  else if (conn->answered.bad || ended)
+  if (conn->response_body.done ||
+      (ended && conn->response_body.kind == BODY_UNTIL_END && !side->broken && !side->cut))
+    finish_request(conn);
+  else if (conn->response_body.bad || ended)
     conn_end(conn, true);
 }
 
@@ -260,5 +260,5 @@ void relay_step(struct conn *conn)
   if (conn->state == TUNNEL)
     step_tunnel(conn);
   else
-    step_exchange(conn);
+    step_request(conn);
 }

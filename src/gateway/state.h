@@ -118,9 +118,9 @@ struct conn {
   struct proxy_head head; /* of SOCKS too: connect, host, port, user, password */
   char address[64];       /* of the target, where it was looked up here; "" otherwise */
   char country[3];
-  struct body asked, answered; /* bodies of the request and of the response */
-  bool head_sent;              /* bytes of the request have left */
-  bool replied;                /* bytes of the response have reached the client */
+  struct body request_body, response_body; /* bodies of the request and of the response */
+  bool head_sent;                          /* bytes of the request have left */
+  bool replied;                            /* bytes of the response have reached the client */
   bool client_keep, upstream_keep;
   int status;
   bool retried, fresh; /* a second proxy is in use; no connection is to be reused */
@@ -191,7 +191,7 @@ void upstream_release(struct conn *conn, bool reuse, bool reset);
 void upstream_free(struct upstream *upstream, bool reset);
 
 /* relay.c */
-void relay_begin_exchange(struct conn *conn);
+void relay_begin_request(struct conn *conn);
 void relay_begin_tunnel(struct conn *conn);
 void relay_step(struct conn *conn);
 

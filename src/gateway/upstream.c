@@ -111,7 +111,7 @@ static void reuse(struct conn *conn, struct upstream *upstream)
   upstream->conn = conn;
   upstream->reused = true;
   conn->upstream = upstream;
-  relay_begin_exchange(conn);
+  relay_begin_request(conn);
 }
 
 static void connect_next(struct conn *conn, int why);
@@ -264,7 +264,7 @@ static void lead(struct conn *conn)
   static const char greetings[] = {5, 1, 0, 5, 2, 0, 2};
   const struct proxy *proxy = conn->upstream->proxy;
   if (!conn->head.connect && !is_socks(proxy)) {
-    relay_begin_exchange(conn);
+    relay_begin_request(conn);
     return;
   }
   conn->state = LEADING;
@@ -326,7 +326,7 @@ static void secure(struct conn *conn)
 static void led(struct conn *conn)
 {
   if (!conn->head.connect) {
-    relay_begin_exchange(conn);
+    relay_begin_request(conn);
     return;
   }
   choose_worked(conn);

@@ -44,7 +44,7 @@ struct relay {
   char origin_host[256];
   int origin_port;
   bool tunnel;
-  bool answered;                 /* the response to the current request has begun */
+  bool responded;                /* the response to the current request has begun */
   bool active;                   /* bytes came since the timer was set */
   bool client_done, origin_done; /* has sent its last byte */
   bool client_shut, origin_shut; /* the end of input was passed on to it */
@@ -92,7 +92,7 @@ static size_t unsent(struct bufferevent *side)
   return evbuffer_get_length(bufferevent_get_output(side));
 }
 
-static void send_answer(struct relay *r, int status, const char *text, bool keep)
+static void send_response(struct relay *r, int status, const char *text, bool keep)
 {
   evbuffer_add_printf(
       bufferevent_get_output(r->client),
@@ -104,7 +104,7 @@ static void send_answer(struct relay *r, int status, const char *text, bool keep
 
 static void refuse(struct relay *r, int status, const char *text)
 {
-  send_answer(r, status, text, false);
+  send_response(r, status, text, false);
   if (r->origin) bufferevent_free(r->origin);
   r->origin = NULL;
   r->state = CLOSING;
@@ -193,7 +193,7 @@ static void start_relaying(struct relay *r)
 {
   r->state = RELAYING;
   r->tunnel = r->head.connect;
-  r->answered = false;
+  r->responded = false;
   arm(r, IDLE_SECONDS);
   if (r->head.connect) {
     bufferevent_write(r->client, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
@@ -234,7 +234,7 @@ static void ask_for_credentials(struct relay *r)
     refuse(r, 407, text);
     return;
   }
-  send_answer(r, 407, text, true);
+  send_response(r, 407, text, true);
   r->state = READING;
   r->head.body = 0;
   arm(r, HEAD_SECONDS);
@@ -305,7 +305,7 @@ static size_t move(struct bufferevent *from, struct bufferevent *to, int64_t lim
 
 static void move_both(struct relay *r)
 {
-  if (move(r->origin, r->client, INT64_MAX) > 0) r->answered = true;
+  if (move(r->origin, r->client, INT64_MAX) > 0) r->responded = true;
   size_t size = move(r->client, r->origin, r->head.body);
   if (r->head.body != PROXY_HEAD_OPEN) r->head.body -= (int64_t)size;
 }
@@ -359,7 +359,7 @@ static void advance(struct relay *r)
   bool again = true;
   while (again) {
     if (r->state == RELAYING) move_both(r);
-    bool due = r->state == READING || (r->state == RELAYING && r->head.body == 0 && r->answered);
+    bool due = r->state == READING || (r->state == RELAYING && r->head.body == 0 && r->responded);
     again = due && unread(r->client) > 0 && read_head(r);
   }
   if (!settle(r)) relay_free(r);

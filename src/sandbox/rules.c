@@ -196,25 +196,25 @@ static int begin(lua_State *L)
 
 /* What the rules returned: status, body, headers, length, more at 1 to 5. Nothing here allocates.
  */
-static enum rules_result read_answer(struct rules_call *call, struct rules_answer *answer)
+static enum rules_result read_response(struct rules_call *call, struct rules_response *response)
 {
   lua_State *L = call->L;
   lua_settop(L, 5);
-  answer->status = (int)lua_tointeger(L, 1);
-  answer->body = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &answer->size) : "";
-  answer->length = lua_isinteger(L, 4) ? (long long)lua_tointeger(L, 4) : -1;
-  answer->more = lua_isfunction(L, 5);
+  response->status = (int)lua_tointeger(L, 1);
+  response->body = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &response->size) : "";
+  response->length = lua_isinteger(L, 4) ? (long long)lua_tointeger(L, 4) : -1;
+  response->more = lua_isfunction(L, 5);
   return RULES_ANSWER;
 }
 
 static enum rules_result go_on(struct rules *rules, struct rules_call *call, int arguments,
-                               struct rules_answer *answer)
+                               struct rules_response *response)
 {
   int results = 0, status = lua_resume(call->L, rules->L, arguments, &results);
-  *answer = (struct rules_answer){.body = ""};
-  if (status == LUA_OK && lua_checkstack(call->L, 8)) return read_answer(call, answer);
+  *response = (struct rules_response){.body = ""};
+  if (status == LUA_OK && lua_checkstack(call->L, 8)) return read_response(call, response);
   if (status == LUA_YIELD && results == 1 && lua_type(call->L, -1) == LUA_TNUMBER) {
-    answer->wait = lua_tonumber(call->L, -1);
+    response->wait = lua_tonumber(call->L, -1);
     lua_pop(call->L, 1);
     return RULES_WAIT;
   }
@@ -224,21 +224,21 @@ static enum rules_result go_on(struct rules *rules, struct rules_call *call, int
 }
 
 enum rules_result rules_begin(struct rules *rules, const struct rules_request *request,
-                              struct rules_call *call, struct rules_answer *answer)
+                              struct rules_call *call, struct rules_response *response)
 {
   struct beginning beginning = {rules, request, call};
   call->L = NULL;
   lua_pushcfunction(rules->L, begin);
   lua_pushlightuserdata(rules->L, &beginning);
-  if (lua_pcall(rules->L, 1, 0, 0) == LUA_OK) return go_on(rules, call, 1, answer);
+  if (lua_pcall(rules->L, 1, 0, 0) == LUA_OK) return go_on(rules, call, 1, response);
   log_failure(rules, rules->L);
   return RULES_FAILED;
 }
 
 enum rules_result rules_resume(struct rules *rules, struct rules_call *call,
-                               struct rules_answer *answer)
+                               struct rules_response *response)
 {
-  return go_on(rules, call, 0, answer);
+  return go_on(rules, call, 0, response);
 }
 
 void rules_headers(const struct rules_call *call,

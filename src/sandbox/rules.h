@@ -40,7 +40,7 @@ struct rules_call {
 enum rules_result { RULES_WAIT, RULES_ANSWER, RULES_FAILED };
 
 /* Texts belong to the call and live until rules_end. */
-struct rules_answer {
+struct rules_response {
   double wait; /* RULES_WAIT: seconds until rules_resume */
   int status;  /* 0: close the connection without a response */
   const char *body;
@@ -51,9 +51,9 @@ struct rules_answer {
 
 /* Begins to process a request, or continues after a wait. RULES_FAILED was logged. */
 enum rules_result rules_begin(struct rules *rules, const struct rules_request *request,
-                              struct rules_call *call, struct rules_answer *answer);
+                              struct rules_call *call, struct rules_response *response);
 enum rules_result rules_resume(struct rules *rules, struct rules_call *call,
-                               struct rules_answer *answer);
+                               struct rules_response *response);
 
 /* Calls `each` with every header of the response. */
 void rules_headers(const struct rules_call *call,

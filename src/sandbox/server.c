@@ -26,7 +26,7 @@ struct server {
 /* A request that the rules are processing. evhttp reports no close before the response begins,
  * since it does not read the connection until then. Afterwards, and when the server closes, the
  * close callback reports it. */
-struct exchange {
+struct pending {
   struct server *server;
   struct evhttp_request *request;
   struct evhttp_connection *connection;
@@ -35,7 +35,7 @@ struct exchange {
   struct evbuffer *piece;
 };
 
-static void end(struct exchange *x)
+static void end(struct pending *x)
 {
   evhttp_connection_set_closecb(x->connection, NULL, NULL);
   rules_end(x->server->rules, &x->call);
@@ -49,19 +49,19 @@ static void end(struct exchange *x)
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
   (void)connection;
-  struct exchange *x = arg;
+  struct pending *x = arg;
   if (!evhttp_request_get_connection(x->request)) evhttp_request_free(x->request);
   end(x);
 }
 
-static void cut(struct exchange *x)
+static void cut(struct pending *x)
 {
   struct evhttp_connection *connection = x->connection;
   end(x);
   evhttp_connection_free(connection);
 }
 
-static void fail(struct exchange *x)
+static void fail(struct pending *x)
 {
   static const char body[] = "{\"error\":\"the sandbox failed; see its standard error\"}";
   struct evhttp_request *request = x->request;
@@ -83,21 +83,21 @@ static void add_length(struct evhttp_request *request, long long bytes)
   add_header(request, "Content-Length", length);
 }
 
-static void send_whole(struct exchange *x, const struct rules_answer *answer)
+static void send_whole(struct pending *x, const struct rules_response *response)
 {
   struct evhttp_request *request = x->request;
   if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
-    add_length(request, (long long)answer->size);
+    add_length(request, (long long)response->size);
   else
-    evbuffer_add(evhttp_request_get_output_buffer(request), answer->body, answer->size);
+    evbuffer_add(evhttp_request_get_output_buffer(request), response->body, response->size);
   end(x);
-  evhttp_send_reply(request, answer->status, NULL, NULL);
+  evhttp_send_reply(request, response->status, NULL, NULL);
 }
 
 static void on_drained(struct evhttp_connection *connection, void *arg);
 
 /* False if the piece cannot be sent: the response has no body, or memory is out. */
-static bool send_piece(struct exchange *x, const char *bytes, size_t size)
+static bool send_piece(struct pending *x, const char *bytes, size_t size)
 {
   if (size == 0 || evhttp_request_get_command(x->request) == EVHTTP_REQ_HEAD) return false;
   if (evbuffer_add(x->piece, bytes, size) != 0) return false;
@@ -106,7 +106,7 @@ static bool send_piece(struct exchange *x, const char *bytes, size_t size)
 }
 
 /* A body that is shorter than promised ends with the connection. */
-static void send_more(struct exchange *x)
+static void send_more(struct pending *x)
 {
   size_t size = 0;
   bool failed = true;
@@ -128,44 +128,45 @@ static void on_drained(struct evhttp_connection *connection, void *arg)
     send_more(arg);
 }
 
-static void send_pieces(struct exchange *x, const struct rules_answer *answer)
+static void send_pieces(struct pending *x, const struct rules_response *response)
 {
   struct evkeyvalq *headers = evhttp_request_get_output_headers(x->request);
-  if (answer->length >= 0) add_length(x->request, answer->length);
+  if (response->length >= 0) add_length(x->request, response->length);
   evhttp_add_header(headers, "Connection", "close");
-  evhttp_send_reply_start(x->request, answer->status, NULL);
-  bool sent = send_piece(x, answer->body, answer->size);
-  if (!answer->more)
+  evhttp_send_reply_start(x->request, response->status, NULL);
+  bool sent = send_piece(x, response->body, response->size);
+  if (!response->more)
     rules_end(x->server->rules, &x->call); /* after this body there is only the cut */
   if (!sent) send_more(x);
 }
 
-static void deliver(struct exchange *x, enum rules_result result, const struct rules_answer *answer)
+static void deliver(struct pending *x, enum rules_result result,
+                    const struct rules_response *response)
 {
   if (result == RULES_FAILED) {
     fail(x);
   } else if (result == RULES_WAIT) {
-    struct timeval time = {.tv_sec = (time_t)answer->wait};
-    time.tv_usec = (suseconds_t)((answer->wait - (double)time.tv_sec) * 1e6);
+    struct timeval time = {.tv_sec = (time_t)response->wait};
+    time.tv_usec = (suseconds_t)((response->wait - (double)time.tv_sec) * 1e6);
     event_add(x->timer, &time);
-  } else if (answer->status == 0) {
+  } else if (response->status == 0) {
     cut(x);
   } else {
     rules_headers(&x->call, add_header, x->request);
-    if (answer->more || answer->length >= 0)
-      send_pieces(x, answer);
+    if (response->more || response->length >= 0)
+      send_pieces(x, response);
     else
-      send_whole(x, answer);
+      send_whole(x, response);
   }
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
   (void)fd, (void)what;
-  struct exchange *x = arg;
-  struct rules_answer answer;
-  enum rules_result result = rules_resume(x->server->rules, &x->call, &answer);
-  deliver(x, result, &answer);
+  struct pending *x = arg;
+  struct rules_response response;
+  enum rules_result result = rules_resume(x->server->rules, &x->call, &response);
+  deliver(x, result, &response);
 }
 
 static const char *method_name(struct evhttp_request *request)
@@ -192,7 +193,7 @@ static void read_headers(struct evhttp_request *request,
   headers[count] = (struct rules_header){NULL, NULL};
 }
 
-static void begin(struct exchange *x)
+static void begin(struct pending *x)
 {
   struct rules_header headers[MAX_HEADERS + 1];
   struct evbuffer *body = evhttp_request_get_input_buffer(x->request);
@@ -206,10 +207,10 @@ static void begin(struct exchange *x)
                                   .headers = headers,
                                   .size = evbuffer_get_length(body)};
   request.body = request.size > 0 ? (const char *)evbuffer_pullup(body, -1) : "";
-  struct rules_answer answer = {0};
+  struct rules_response response = {0};
   enum rules_result result =
-      request.body ? rules_begin(x->server->rules, &request, &x->call, &answer) : RULES_FAILED;
-  deliver(x, result, &answer);
+      request.body ? rules_begin(x->server->rules, &request, &x->call, &response) : RULES_FAILED;
+  deliver(x, result, &response);
 }
 
 static bool is_same_length(const char *length, const char *other)
@@ -241,7 +242,7 @@ static void on_request(struct evhttp_request *request, void *arg)
     evhttp_send_error(request, HTTP_BADREQUEST, NULL);
     return;
   }
-  struct exchange *x = calloc(1, sizeof *x);
+  struct pending *x = calloc(1, sizeof *x);
   if (x) {
     x->timer = evtimer_new(server->base, on_timer, x);
     x->piece = evbuffer_new();

@@ -105,7 +105,7 @@ struct store_ops {
 struct store_run {
   char id[40];   /* set when the store was created; empty: not read yet */
   bool replaced; /* the present store has another id: this run spends no more */
-  bool reopened; /* somebody has changed the files, or the connection was lost */
+  bool reopened; /* other programs have changed the files, or the connection was lost */
   /* What a subject keeps here. */
   void *kept;
   void (*free)(void *kept);

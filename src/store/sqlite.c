@@ -411,7 +411,7 @@ static bool is_shorter(const struct sqlite_file *a, const struct sqlite_file *b)
   return a->size < b->size;
 }
 
-/* Closing writes what the write-ahead log has to the database, unless somebody has changed these
+/* Closing writes what the write-ahead log has to the database, unless others have changed these
  * files: then they are left as they are. A log that was removed, without another in its place, has
  * entries that are nowhere else, and is written. */
 static void protect_changed(struct sqlite *sqlite)

@@ -1,5 +1,5 @@
-/* A plugin's process as an object: start it, call into it, answer what it asks. Calls wait as every
- * wait of a task does; what it asks is handed to a function, which starts a task for it. */
+/* A plugin's process as an object: start it, call into it, reply to what it asks. Calls wait as
+ * every wait of a task does; what it asks is handed to a function, which starts a task for it. */
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -21,7 +21,7 @@
 
 #define TYPE "proxylua.plugin"
 #define CALL_TYPE "proxylua.plugin.call"
-/* Questions of the plugin's without an answer, and what they hold: more of them wait in the socket.
+/* Questions of the plugin's without a reply, and what they hold: more of them wait in the socket.
  */
 #define MAX_ASKED 256
 #define MAX_ASKED_BYTES ((size_t)64 << 20)
@@ -39,7 +39,7 @@ struct call {
   uint32_t number;
   struct call *next;
   bool failed;
-  char *bytes; /* of the answer; NULL when the plugin ended without one */
+  char *bytes; /* of the reply; NULL when the plugin ended without one */
   size_t size;
 };
 
@@ -65,7 +65,7 @@ struct plugin {
   lua_State *handler; /* the thread on which messages are handed over */
   struct call *calls;
   uint32_t last;                        /* the number of our last call */
-  struct question questions[MAX_ASKED]; /* without an answer: the first `asked` */
+  struct question questions[MAX_ASKED]; /* without a reply: the first `asked` */
   unsigned asked;
   size_t asked_bytes;
   struct letter *letters, *last_letter; /* not delivered yet */
@@ -210,7 +210,7 @@ static void end_question(struct plugin *plugin, uint32_t number)
   plugin->questions[at] = plugin->questions[--plugin->asked];
 }
 
-static void take_answer(struct plugin *plugin, const struct message *message)
+static void take_reply(struct plugin *plugin, const struct message *message)
 {
   struct call **at = &plugin->calls;
   while (*at && (*at)->number != message->number) at = &(*at)->next;
@@ -332,7 +332,7 @@ static void sort_messages(struct plugin *plugin)
     if (!message_read(bytes, size, &message))
       expel(plugin, "it sent a message that cannot be read");
     else if (message.kind == MESSAGE_RESULT || message.kind == MESSAGE_ERROR)
-      take_answer(plugin, &message);
+      take_reply(plugin, &message);
     else if (!put_letter(plugin, &message))
       expel(plugin, "there is no memory for what it says");
   }
@@ -492,7 +492,7 @@ static int call(lua_State *L)
 }
 
 /* plugin:answer(number, ok, …): results, or the error. Nothing happens when it has ended. */
-static int answer(lua_State *L)
+static int reply(lua_State *L)
 {
   struct plugin *plugin = check(L);
   uint32_t number = (uint32_t)luaL_checkinteger(L, 2);
@@ -506,7 +506,7 @@ static int answer(lua_State *L)
   const char *why = message_put(L, &plugin->channel, kind, number, 4, lua_gettop(L));
   if (why) {
     lua_settop(L, 3);
-    lua_pushfstring(L, "the answer is %s", why);
+    lua_pushfstring(L, "the reply is %s", why);
     if (message_put(L, &plugin->channel, MESSAGE_ERROR, number, 4, 4))
       expel(plugin, "it does not read what it asked for");
   }
@@ -635,12 +635,8 @@ static void make_type(lua_State *L, const char *name, const luaL_Reg *methods)
 
 void plugin_open(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"call", call},
-                                     {"answer", answer},
-                                     {"close", close_plugin},
-                                     {"status", status},
-                                     {"pid", pid},
-                                     {"__gc", collect},
+  static const luaL_Reg methods[] = {{"call", call},     {"answer", reply}, {"close", close_plugin},
+                                     {"status", status}, {"pid", pid},      {"__gc", collect},
                                      {NULL, NULL}};
   static const luaL_Reg call_methods[] = {{"__gc", collect_call}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"start", start}, {"can_jail", can_jail}, {NULL, NULL}};

@@ -78,8 +78,8 @@ static void push_one(lua_State *L, const struct response_content *content,
   lua_pop(L, 1);
 }
 
-int record_answer(lua_State *L, const struct json_document *response,
-                  const struct endpoint *endpoint, int64_t page, int64_t limit)
+int record_response(lua_State *L, const struct json_document *response,
+                    const struct endpoint *endpoint, int64_t page, int64_t limit)
 {
   struct response_content content;
   struct error err;
@@ -114,13 +114,13 @@ static struct json_document *check_document(lua_State *L)
 }
 
 /* answer(text, endpoint's name or nil [, page, limit]) */
-static int answer_of(lua_State *L)
+static int response_of(lua_State *L)
 {
   const char *name = luaL_optstring(L, 2, NULL);
   int64_t page = luaL_optinteger(L, 3, 0), limit = luaL_optinteger(L, 4, 0);
   const struct endpoint *endpoint = name ? endpoint_find(name) : NULL;
   if (name && !endpoint) return error_usage(L, "there is no endpoint %s", name);
-  return record_answer(L, check_document(L), endpoint, page, limit);
+  return record_response(L, check_document(L), endpoint, page, limit);
 }
 
 /* failure(text, status) -> what record_error makes of it, as an error value */
@@ -189,7 +189,7 @@ static int duration_of(lua_State *L)
 
 void record_open(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"answer", answer_of},     {"date", date_of},
+  static const luaL_Reg functions[] = {{"answer", response_of},   {"date", date_of},
                                        {"duration", duration_of}, {"failure", failure_of},
                                        {"field", field_of},       {NULL, NULL}};
   luaL_newlib(L, functions);

@@ -24,8 +24,8 @@ struct json_document *record_push_document(lua_State *L);
  * used carries the reason as `unreadable`. `endpoint` is NULL for a path that the table does not
  * know: unwrapped, and otherwise untouched. `page` and `limit` are what was asked of a list, since
  * the server may not report them; 0: not known. */
-int record_answer(lua_State *L, const struct json_document *response,
-                  const struct endpoint *endpoint, int64_t page, int64_t limit);
+int record_response(lua_State *L, const struct json_document *response,
+                    const struct endpoint *endpoint, int64_t page, int64_t limit);
 
 /* Completes an error by the server's words in the response (see response_error), and pushes the
  * details in it, or nil. */

@@ -24,7 +24,7 @@ bool countdown_possible(void);
 /* A limiter_on_next function: begins, changes or ends the counting. */
 void countdown_set(void *countdown, const struct limiter_notice *notice);
 
-/* While somebody is asked something, the line stays away. */
+/* While the user is asked, the line stays away. */
 void countdown_give_way(struct countdown *countdown, bool away);
 
 /* Takes the line away for now; it comes back when all waits again. */

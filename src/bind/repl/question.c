@@ -21,7 +21,7 @@ static void stop(struct ask *ask)
   countdown_give_way(ask->countdown, false);
 }
 
-static void answer(struct ask *ask, bool yes)
+static void reply(struct ask *ask, bool yes)
 {
   struct purchase_charge *charge = ask->charge;
   stop(ask);
@@ -31,9 +31,9 @@ static void answer(struct ask *ask, bool yes)
     ask->done(ask->done_arg, yes);
 }
 
-static void on_answer(struct repl_question *question, bool yes)
+static void on_reply(struct repl_question *question, bool yes)
 {
-  answer(question->arg, yes);
+  reply(question->arg, yes);
 }
 
 /* The terminal hands over whole lines. */
@@ -45,14 +45,14 @@ static void on_input(void *arg)
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
   for (ssize_t i = 0; i < got; i++) {
     if (bytes[i] == '\n') {
-      answer(ask, tolower((unsigned char)ask->first) == 'y');
+      reply(ask, tolower((unsigned char)ask->first) == 'y');
       return;
     }
     if (!ask->first && !isspace((unsigned char)bytes[i])) ask->first = bytes[i];
   }
   if (got > 0) return;
   fputc('\n', stderr);
-  answer(ask, false);
+  reply(ask, false);
 }
 
 static bool write_text(struct buffer *text, const struct purchase_question *question)
@@ -72,7 +72,7 @@ static bool write_text(struct buffer *text, const struct purchase_question *ques
   return ok && buffer_add_text(text, "\nGo ahead?");
 }
 
-/* What was typed before the question was there is no answer to it. */
+/* What was typed before the question was there is no reply to it. */
 static bool show(struct ask *ask)
 {
   tcflush(STDIN_FILENO, TCIFLUSH);
@@ -87,11 +87,11 @@ static void put(struct ask *ask, bool written)
 {
   loop_hold(ask->runtime->sched.loop);
   countdown_give_way(ask->countdown, true);
-  ask->question = (struct repl_question){.text = ask->text.data, .done = on_answer, .arg = ask};
+  ask->question = (struct repl_question){.text = ask->text.data, .done = on_reply, .arg = ask};
   if (written && ask->runtime->repl)
     repl_put_question(ask->runtime->repl, &ask->question);
   else if (!written || !show(ask))
-    answer(ask, false);
+    reply(ask, false);
 }
 
 void ask_begin(void *arg, struct purchase_charge *charge, const struct purchase_question *question)

@@ -22,10 +22,10 @@ struct ask {
   struct purchase_charge *charge;    /* that waits for the reply, or NULL */
   void (*done)(void *arg, bool yes); /* without a charge */
   void *done_arg;
-  char first; /* letter of the answer */
+  char first; /* letter of the reply */
 };
 
-/* Whether somebody is there to ask: standard input and standard error are a terminal. */
+/* Whether a user can be asked: standard input and standard error are a terminal. */
 bool ask_can(void);
 
 /* purchase_settings.ask and .unask, with a struct ask as their argument. */

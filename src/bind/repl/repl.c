@@ -66,7 +66,7 @@ static int report_failures(lua_State *L)
 static void on_input(void *arg)
 {
   struct repl *repl = arg;
-  if (repl->first_question) repl_read_answer(repl);
+  if (repl->first_question) repl_read_reply(repl);
 }
 
 static int start(lua_State *L)
@@ -105,7 +105,7 @@ static const char *read_input(struct repl *repl, size_t *size)
     return NULL;
   }
   repl->reading = true;
-  repl_relent(repl);
+  repl_clear_interrupt(repl);
   repl_catch_editing_signals(true);
   repl_capture_begin(repl);
   const char *text = repl_editor_read(repl, size);
@@ -128,7 +128,7 @@ static int read_line(lua_State *L)
     return 1;
   }
   bool dropped = repl->interrupted && !repl->ending && !repl->ended;
-  repl_relent(repl);
+  repl_clear_interrupt(repl);
   lua_pushnil(L);
   lua_pushstring(L, dropped ? "interrupted" : "end");
   return 2;
@@ -165,7 +165,7 @@ static int run(lua_State *L)
   }
   repl->statement = NULL;
   lua_pushboolean(L, repl->interrupted);
-  repl_relent(repl);
+  repl_clear_interrupt(repl);
   return 1;
 }
 
@@ -257,9 +257,9 @@ static int finish(lua_State *L)
   for (struct task *task = sched->all; task; task = task->next)
     if (is_other(repl, task)) task_cancel(task);
   repl->interrupted = 1;
-  repl_insist(repl);
+  repl_start_watchdog(repl);
   while (sched->alive > 1) repl_turn(repl);
-  repl_rest(repl);
+  repl_stop_watchdog(repl);
   return report_failures(L);
 }
 

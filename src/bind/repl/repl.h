@@ -34,7 +34,7 @@ struct repl_question {
   void (*done)(struct repl_question *question, bool yes);
   void *arg;
   struct repl_question *next; /* the rest is the session's */
-  char first;                 /* letter of the answer */
+  char first;                 /* letter of the reply */
 };
 
 void repl_put_question(struct repl *repl, struct repl_question *question);

@@ -44,7 +44,7 @@ struct repl {
   struct repl_question *first_question; /* on the screen; the others wait behind it */
 
   struct task *volatile statement; /* what Ctrl-C aborts; NULL at the prompt */
-  volatile sig_atomic_t interrupted, insisting, stuck, ending, resized, suspended, resumed;
+  volatile sig_atomic_t interrupted, forced, stuck, ending, resized, suspended, resumed;
   volatile unsigned steps; /* counts what the session has let run, so that an interrupt sees who
                               does not come back */
   volatile unsigned seen;
@@ -68,11 +68,11 @@ void repl_suspend(struct repl *repl);
 
 /* Looks again and again, four times a second, for code that does not come back after an interrupt;
  * and ends that. */
-void repl_insist(struct repl *repl);
+void repl_start_watchdog(struct repl *repl);
 
 /* Forgets an interrupt, unless the session is to end; and that too, when it has ended. */
-void repl_relent(struct repl *repl);
-void repl_rest(struct repl *repl);
+void repl_clear_interrupt(struct repl *repl);
+void repl_stop_watchdog(struct repl *repl);
 
 /* repl_editor.c */
 bool repl_editor_open(struct repl *repl);
@@ -100,7 +100,7 @@ void repl_show_captured(struct repl *repl);
 
 /* repl_ask.c */
 int repl_ask(lua_State *L);
-void repl_read_answer(struct repl *repl);
+void repl_read_reply(struct repl *repl);
 void repl_refuse_question(struct repl *repl);
 
 #endif

@@ -1,5 +1,5 @@
 /* Questions to the person at the terminal, from any task: while a statement runs, and above the
- * line that is being edited. One is on the screen at a time; its answer is a line that the terminal
+ * line that is being edited. One is on the screen at a time; the reply is a line that the terminal
  * edits. */
 #include <ctype.h>
 #include <errno.h>
@@ -51,7 +51,7 @@ static void close_question(struct repl *repl)
   if (repl->first_question) show(repl);
 }
 
-static void answer(struct repl *repl, bool yes)
+static void reply(struct repl *repl, bool yes)
 {
   struct repl_question *question = repl->first_question;
   close_question(repl);
@@ -60,19 +60,19 @@ static void answer(struct repl *repl, bool yes)
 
 void repl_refuse_question(struct repl *repl)
 {
-  repl_relent(repl);
+  repl_clear_interrupt(repl);
   fputc('\n', repl->tty);
-  answer(repl, false);
+  reply(repl, false);
 }
 
-void repl_read_answer(struct repl *repl)
+void repl_read_reply(struct repl *repl)
 {
   struct repl_question *question = repl->first_question;
   char bytes[256];
   ssize_t got = read(repl->reader.fd, bytes, sizeof bytes);
   if (got < 0 && errno == EINTR) return;
   for (ssize_t i = 0; i < got; i++) {
-    if (bytes[i] == '\n') return answer(repl, tolower((unsigned char)question->first) == 'y');
+    if (bytes[i] == '\n') return reply(repl, tolower((unsigned char)question->first) == 'y');
     if (!question->first && !isspace((unsigned char)bytes[i])) question->first = bytes[i];
   }
   if (got <= 0) repl_refuse_question(repl);
@@ -100,7 +100,7 @@ void repl_withdraw_question(struct repl *repl, struct repl_question *question)
   *at = question->next;
 }
 
-static void on_answer(struct repl_question *question, bool yes)
+static void on_reply(struct repl_question *question, bool yes)
 {
   struct query *query = question->arg;
   query->yes = yes;
@@ -130,7 +130,7 @@ int repl_ask(lua_State *L)
     return error_usage(L, "cannot ask a question: the program was not started at a prompt");
   struct query *query = lua_newuserdatauv(L, sizeof *query, 0);
   *query = (struct query){.wait = {.cancel = withdraw}, .repl = repl};
-  query->question = (struct repl_question){.text = text, .done = on_answer, .arg = query};
+  query->question = (struct repl_question){.text = text, .done = on_reply, .arg = query};
   repl_put_question(repl, &query->question);
   return wait_for(L, &query->wait, finish, (lua_KContext)query);
 }

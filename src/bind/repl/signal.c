@@ -17,7 +17,7 @@ static void abort_code(lua_State *L, lua_Debug *where)
   (void)where;
   const struct repl *repl = runtime_of(L)->repl;
   bool asked = repl && repl->interrupted;
-  if (!asked || !repl->insisting) lua_sethook(L, NULL, 0, 0);
+  if (!asked || !repl->forced) lua_sethook(L, NULL, 0, 0);
   struct error err = ERROR_INIT;
   error_set(&err, ERROR_CANCELLED, "interrupted");
   if (asked) error_raise(L, &err);
@@ -33,7 +33,7 @@ static void hook(struct repl *repl)
 static void interrupt(struct repl *repl)
 {
   repl->interrupted = 1;
-  repl_insist(repl);
+  repl_start_watchdog(repl);
   if (!repl->statement) return;
   repl->statement->cancelled = true;
   if (repl->runtime->sched.current == repl->statement) hook(repl);
@@ -65,7 +65,7 @@ static void look_again(struct repl *repl)
   repl->seen = repl->steps;
   repl->stuck = stuck ? repl->stuck + 1 : 0;
   if (!repl->interrupted || !stuck) return;
-  repl->insisting = 1;
+  repl->forced = 1;
   hook(repl);
   if (repl->stuck < STUCK_FOR_LONG) return;
   if (repl->ending)
@@ -91,23 +91,23 @@ static void tick_every(suseconds_t period)
   setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-void repl_insist(struct repl *repl)
+void repl_start_watchdog(struct repl *repl)
 {
   repl->seen = repl->steps;
   repl->stuck = 0;
   tick_every(PATIENCE_US);
 }
 
-void repl_rest(struct repl *repl)
+void repl_stop_watchdog(struct repl *repl)
 {
   if (repl->interrupted) tick_every(0);
-  repl->interrupted = repl->insisting = 0;
+  repl->interrupted = repl->forced = 0;
 }
 
 /* The end of the session is not taken back, whenever its signal comes. */
-void repl_relent(struct repl *repl)
+void repl_clear_interrupt(struct repl *repl)
 {
-  repl_rest(repl);
+  repl_stop_watchdog(repl);
   if (repl->ending) interrupt(repl);
 }
 
@@ -144,7 +144,7 @@ void repl_catch_editing_signals(bool editing)
       release(numbers[i]);
 }
 
-/* Stops the process as Ctrl-Z would have, until somebody continues it. */
+/* Stops the process as Ctrl-Z would have, until it is continued. */
 void repl_suspend(struct repl *repl)
 {
   struct sigaction usual = {.sa_handler = SIG_DFL};

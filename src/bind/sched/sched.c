@@ -129,9 +129,9 @@ void deliver_turn(struct sched *sched, int64_t max_wait)
   }
 }
 
-static bool is_insisting(const struct sched *sched)
+static bool is_forced(const struct sched *sched)
 {
-  return sched->insisting || (sched->current && sched->current->insisting);
+  return sched->forced || (sched->current && sched->current->forced);
 }
 
 static void on_interrupt(lua_State *L, lua_Debug *where);
@@ -158,13 +158,13 @@ static void on_interrupt(lua_State *L, lua_Debug *where)
 {
   (void)where;
   struct sched *sched = sched_of(L);
-  bool insisting = is_insisting(sched);
+  bool forced = is_forced(sched);
   sched->stirred = 1;
-  if (insisting)
+  if (forced)
     hook(L, next_instructions(sched->current));
   else
     lua_sethook(L, NULL, 0, 0);
-  if (insisting || sched->interrupted) wait_raise(L, false);
+  if (forced || sched->interrupted) wait_raise(L, false);
 }
 
 void sched_interrupt(struct sched *sched)
@@ -175,12 +175,12 @@ void sched_interrupt(struct sched *sched)
   loop_wake(sched->loop);
 }
 
-bool sched_insist(struct sched *sched)
+bool sched_force(struct sched *sched)
 {
   bool stuck = !sched->stirred && !loop_is_turning(sched->loop);
   /* Few instructions may take long where they call C. */
-  if (sched->insisting && sched->current) sched->current->instructions = 1;
-  sched->insisting = 1;
+  if (sched->forced && sched->current) sched->current->instructions = 1;
+  sched->forced = 1;
   sched->stirred = 0;
   if (sched->running) hook(sched->running, 1);
   return !stuck;
@@ -188,7 +188,7 @@ bool sched_insist(struct sched *sched)
 
 void sched_arm(struct sched *sched, lua_State *thread)
 {
-  if (!is_insisting(sched)) return;
+  if (!is_forced(sched)) return;
   const struct task *task = sched->current;
   int instructions = task && task->instructions > 0 ? task->instructions : 1;
   if (lua_gethook(thread) != on_interrupt || lua_gethookcount(thread) != instructions)

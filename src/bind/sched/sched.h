@@ -30,7 +30,7 @@ struct task {
   bool held;        /* a handle may exist in Lua */
   bool kept;        /* the program reads it after its end */
   bool linked;      /* it is in sched->all */
-  bool insisting;   /* it went on after many refused waits: see sched_arm */
+  bool forced;      /* it went on after many refused waits: see sched_arm */
   int refused;      /* waits since it was cancelled */
   int instructions; /* until the next error that is to end it; 0 before the first */
   int arguments;    /* waiting on the thread's stack for the first resume */
@@ -85,8 +85,8 @@ struct sched {
 
   lua_State *volatile running; /* the thread whose code runs now, for sched_interrupt */
   volatile sig_atomic_t interrupted;
-  volatile sig_atomic_t insisting; /* see sched_insist */
-  volatile sig_atomic_t stirred;   /* since the last signal, Lua or the loop has run */
+  volatile sig_atomic_t forced;  /* see sched_force */
+  volatile sig_atomic_t stirred; /* since the last signal, Lua or the loop has run */
 
   /* Called before code of Lua goes on after the loop has turned; may be NULL. */
   void (*before_code)(void *arg);
@@ -144,7 +144,7 @@ void sched_interrupt(struct sched *sched);
 /* Async-signal-safe, on the runtime's thread: after sched_interrupt, ends code that goes on by
  * catching the error: from now on every instruction of Lua raises it. Returns false if one call of
  * C has run since the last signal, so that neither Lua nor the loop could notice that. */
-bool sched_insist(struct sched *sched);
+bool sched_force(struct sched *sched);
 
 /* To be called with each thread before it runs, and when a thread that it resumed comes back: if
  * the code is to end in spite of catching errors, every instruction of the thread raises one. */

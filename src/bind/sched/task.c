@@ -239,7 +239,7 @@ bool task_step(struct sched *sched)
 void task_refuse(struct task *task, lua_State *thread)
 {
   if (++task->refused < MAX_REFUSED) return;
-  task->insisting = true;
+  task->forced = true;
   sched_arm(task->sched, thread);
   sched_arm(task->sched, task->thread);
 }
