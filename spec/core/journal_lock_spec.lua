@@ -37,13 +37,13 @@ for _, place in ipairs(stores.all) do
     it("goes to the next process when its holder is stopped, whose writes then fail", function()
       local first, second = open(2)
       assert.equal("locked", first:run("lock account=A"))
-      assert.matches("^reserved 1 ", first:run("intend key=a locked=1"))
+      assert.matches("^reserved 1 ", first:run("reserve key=a locked=1"))
       assert.equal("not locked", second:run("lock account=A"))
       first:signal("STOP")
       await(second, "lock account=A", "locked")
-      assert.matches("^reserved 2 ", second:run("intend key=b locked=1"))
+      assert.matches("^reserved 2 ", second:run("reserve key=b locked=1"))
       first:signal("CONT")
-      for _, job in ipairs{ "settle id=1 state=sent locked=1", "intend key=c locked=1",
+      for _, job in ipairs{ "settle id=1 state=sent locked=1", "reserve key=c locked=1",
         "amend id=1 price=2 locked=1" } do
         assert.matches("^error this process lost the lock of the account", first:run(job))
       end
@@ -54,7 +54,7 @@ for _, place in ipairs(stores.all) do
     it("leaves no baseline of a holder that lost it", function()
       local first, second = open(2)
       assert.equal("locked", first:run("lock account=A"))
-      assert.matches("^reserved 1 ", first:run("intend key=a locked=1"))
+      assert.matches("^reserved 1 ", first:run("reserve key=a locked=1"))
       first:signal("STOP")
       end_lease(place)
       await(second, "lock account=A", "locked")
@@ -71,7 +71,7 @@ for _, place in ipairs(stores.all) do
         assert.equal("not locked", second:run("lock account=A"))
         core.task.sleep(0.1)
       end
-      assert.matches("^reserved", first:run("intend key=a locked=1"))
+      assert.matches("^reserved", first:run("reserve key=a locked=1"))
     end)
 
     it("is free before its lease ends once its holder is killed", function()
@@ -123,9 +123,9 @@ for _, place in ipairs(stores.all) do
 
     it("is not needed to record a purchase that the response proves", function()
       local first = open(1)
-      for _, job in ipairs{ { "intend", "reserved" }, { "settle id=1 state=not_placed", "changed" },
+      for _, job in ipairs{ { "reserve", "reserved" }, { "settle id=1 state=not_placed", "changed" },
         { "settle id=1 order=o", "not changed" }, { "settle id=1 order=o proven=1", "changed" },
-        { "find key=k", "placed order=o" }, { "intend key=b per_day=1", "refused per_day 1" } } do
+        { "find key=k", "placed order=o" }, { "reserve key=b per_day=1", "refused per_day 1" } } do
         assert.matches("^" .. job[2], first:run(job[1]))
       end
     end)

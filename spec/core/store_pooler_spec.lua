@@ -131,7 +131,7 @@ describe("a store in PostgreSQL", function()
     function()
     local first, second = jobs.open(bouncer.url), jobs.open(bouncer.url)
     assert.equal("locked", first:run("lock account=A"))
-    assert.matches("^reserved 1 ", first:run("intend key=a locked=1"))
+    assert.matches("^reserved 1 ", first:run("reserve key=a locked=1"))
     assert.equal("not locked", second:run("lock account=A"))
     first:signal("STOP")
     await(second, "lock account=A", "locked")
@@ -139,9 +139,9 @@ describe("a store in PostgreSQL", function()
     assert.matches("^error this process lost the lock of the account",
       first:run("settle id=1 state=sent locked=1"))
     assert.matches("^error this process lost the lock of the account",
-      first:run("intend key=b locked=1"))
+      first:run("reserve key=b locked=1"))
     assert.equal("changed", first:run("settle id=1 state=not_placed"))
-    assert.matches("^reserved 2 ", second:run("intend key=b locked=1"))
+    assert.matches("^reserved 2 ", second:run("reserve key=b locked=1"))
     first:close()
     second:close()
   end)
@@ -155,7 +155,7 @@ describe("a store in PostgreSQL", function()
       assert.equal("not locked", second:run("lock account=A"))
       core.task.sleep(0.1)
     end
-    assert.matches("^reserved", first:run("intend key=a locked=1"))
+    assert.matches("^reserved", first:run("reserve key=a locked=1"))
     first:close()
     second:close()
   end)
@@ -176,7 +176,7 @@ describe("a store in PostgreSQL", function()
   it("goes on with the right when the connection was cut", function()
     local session = jobs.open(server.url)
     assert.equal("locked", session:run("lock account=A"))
-    for _, job in ipairs{ "intend key=a locked=1", "settle id=1 state=sent locked=1",
+    for _, job in ipairs{ "reserve key=a locked=1", "settle id=1 state=sent locked=1",
       "settle id=1 order=o locked=1", "amend id=1 price=2 locked=1", "prune before=60", "lock" } do
       server:query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         .. "WHERE application_name = 'proxylua'")
@@ -188,11 +188,11 @@ describe("a store in PostgreSQL", function()
 
   it("stops a program whose tables were dropped, or are others, before it writes", function()
     local session = jobs.open(server.url)
-    assert.matches("^reserved 1 ", session:run("intend key=a"))
+    assert.matches("^reserved 1 ", session:run("reserve key=a"))
     server:query("DROP SCHEMA proxylua CASCADE")
-    assert.matches("^error the store ", session:run("intend key=b"))
-    assert.matches("^reserved 1 ", jobs.run(server.url, { "intend key=c" })[1])
-    for _, job in ipairs{ "intend key=b", "settle id=1", "lock account=A" } do
+    assert.matches("^error the store ", session:run("reserve key=b"))
+    assert.matches("^reserved 1 ", jobs.run(server.url, { "reserve key=c" })[1])
+    for _, job in ipairs{ "reserve key=b", "settle id=1", "lock account=A" } do
       assert.matches("^error the store was removed or replaced", session:run(job))
     end
     session:close()
@@ -200,19 +200,19 @@ describe("a store in PostgreSQL", function()
 
   it("stops a program whose entries were taken away, before it buys", function()
     local session = jobs.open(server.url)
-    assert.matches("^reserved 1 ", session:run("intend key=a"))
+    assert.matches("^reserved 1 ", session:run("reserve key=a"))
     server:query("DELETE FROM proxylua.charges; SELECT setval('proxylua.charges_id_seq', 1, false)")
-    assert.matches("^error the store was set back", session:run("intend key=b"))
+    assert.matches("^error the store was set back", session:run("reserve key=b"))
     session:close()
   end)
 
   it("stops a program that runs while a newer one migrates it", function()
     local session = jobs.open(server.url)
     assert.equal("locked", session:run("lock account=A"))
-    assert.matches("^reserved 1 ", session:run("intend key=a locked=1"))
+    assert.matches("^reserved 1 ", session:run("reserve key=a locked=1"))
     local version = server:query("SELECT version FROM proxylua.version")
     server:query("UPDATE proxylua.version SET version = 99")
-    for _, job in ipairs{ "settle id=1 state=sent locked=1", "intend key=b", "lock account=B",
+    for _, job in ipairs{ "settle id=1 state=sent locked=1", "reserve key=b", "lock account=B",
       "find key=a", "review" } do
       assert.matches("^error .* a newer proxylua has written it", session:run(job))
     end

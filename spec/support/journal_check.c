@@ -268,6 +268,7 @@ static void run_line(char *line)
       return;
     }
   printf("error unknown job\n");
+  fflush(stdout);
 }
 
 int main(int argc, char **argv)
