@@ -365,8 +365,8 @@ build/spec/journal_check: spec/support/journal_check.c $(journal) $(wildcard src
 .PHONY: packages
 packages:
 	@tools/packages $(if $(installing),install,check) $(purposes)
-	@for library in lua5.4 lua5.4-cjson sqlite3; do case "$$($(CC) -print-file-name=lib$$library.a)" in /*) ;; \
-	  *) echo "$(CC) finds no lib$$library.a: install the libraries in tools/packages for its architecture" >&2; exit 1 ;; esac; done
+	@for name in lua5.4 lua5.4-cjson sqlite3; do case "$$($(CC) -print-file-name=lib$$name.a)" in /*) ;; \
+	  *) echo "$(CC) finds no lib$$name.a: install the libraries in tools/packages for its architecture" >&2; exit 1 ;; esac; done
 
 # --- the steps of `make check`: each says how it ended, in a line that .ci/run counts ---
 
