@@ -123,7 +123,8 @@ for _, place in ipairs(stores.all) do
 
     it("is not needed to record a purchase that the response proves", function()
       local first = open(1)
-      for _, job in ipairs{ { "reserve", "reserved" }, { "settle id=1 state=not_placed", "changed" },
+      for _, job in ipairs{
+        { "reserve", "reserved" }, { "settle id=1 state=not_placed", "changed" },
         { "settle id=1 order=o", "not changed" }, { "settle id=1 order=o proven=1", "changed" },
         { "find key=k", "placed order=o" }, { "reserve key=b per_day=1", "refused per_day 1" } } do
         assert.matches("^" .. job[2], first:run(job[1]))
