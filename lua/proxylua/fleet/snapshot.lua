@@ -317,9 +317,8 @@ end
 -- @return table: `now` (seconds), `account`, `balance`, `orders` (sorted by their newest known
 --   end), `next` (pool -> number of its next purchase), `blocked` (pool -> why it cannot be
 --   planned), `running` (order id -> key of its running extension), `failed` (list of orders that
---   never delivered: order, pool, status, is_returned,
---   paid, wait), `unassigned` (active orders of no
---   pool), `others` (other pool -> its quantity), `without_id` (list of key and pool: purchases
+--   never delivered: order, pool, status, is_returned, paid, wait), `unassigned` (active orders of
+--   no pool), `others` (other pool -> its quantity), `without_id` (list of key and pool: purchases
 --   placed without an order id), `is_new` (whether the store has no record of these pools)
 -- @raise the errors of the API calls
 function M.read(pools, progress)
