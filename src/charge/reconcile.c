@@ -396,7 +396,8 @@ static struct reconcile_result judge_order(const struct reconcile_case *c, size_
   }
   if (!weak && c->before.reused == 0) return placed(c, row);
   if (!c->complete) return ask_again(true);
-  if (reconcile_money_agrees(c, reconcile_text(&c->orders, row, ORDER_ID))) return placed(c, row);
+  if (reconcile_money_agrees(c, reconcile_text(&c->orders, row, ORDER_ID), weak))
+    return placed(c, row);
   if (!c->settled) return ask_again(false);
   return doubt(
       "a new order may fit the request, but neither a transaction nor the balance shows "
@@ -459,7 +460,7 @@ static struct reconcile_result judge_extension(const struct reconcile_case *c)
   bool known = then && now && date_parse(then, &before) && date_parse(now, &after);
   bool moved = known && moved_as_asked(c, before, after) && !is_extended_by_another(c);
   if (!c->complete) return ask_again(moved || c->settled);
-  if (moved && reconcile_money_agrees(c, c->order_id)) {
+  if (moved && reconcile_money_agrees(c, c->order_id, false)) {
     snprintf(result.why, sizeof result.why, "its expiry date changed from %.40s to %.40s", then,
              now);
     return result;

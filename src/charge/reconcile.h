@@ -184,8 +184,9 @@ const char *reconcile_time_of_charge(const struct reconcile_case *c,
 /* The number of new charges for an order that nothing else explains. */
 size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_id);
 
-/* Whether a transaction or the balance shows that a charge of about the quote was made for it. */
-bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id);
+/* Whether a transaction or the balance shows that a charge of about the quote was made for it;
+ * `closely`: at most a half more or a quarter less, since nothing else shows whose order it is. */
+bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id, bool closely);
 
 /* Whether money was taken that nothing else explains, or whether that is possible; then `why`
  * describes it. */

@@ -651,7 +651,7 @@ size_t reconcile_charges_for(const struct reconcile_case *c, const char *order_i
   return count;
 }
 
-bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id)
+bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id, bool closely)
 {
   struct ledger ledger;
   money expected, fall, quote = c->entry->quote;
@@ -661,13 +661,15 @@ bool reconcile_money_agrees(const struct reconcile_case *c, const char *order_id
     money amount;
     if (!is_unexplained(c, &ledger, row)) continue;
     unexplained++;
+    if (closely && !(read_amount(c, row, &amount) && may_be_charge(c, amount))) continue;
     named += order_id && is_for(c, row, order_id) && (!c->extension || is_new(c, &ledger, row));
     unnamed += !text_of(c, row, TRANSACTION_ORDER_ID) && read_amount(c, row, &amount) &&
                may_be_charge(c, amount);
   }
   bool fell = ok && unexplained <= 1 && c->has_balance && c->before.has_balance &&
               expect_balance(c, &ledger, &expected) &&
-              money_subtract(expected, c->balance, &fall) && fall >= quote / 2 && fall / 2 <= quote;
+              money_subtract(expected, c->balance, &fall) && fall >= quote / 2 &&
+              fall / 2 <= quote && (!closely || may_be_charge(c, fall));
   ledger_free(&ledger);
   return named > 0 || unnamed > 0 || fell;
 }
