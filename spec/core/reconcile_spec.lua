@@ -250,6 +250,17 @@ describe("A purchase whose response is lost", function()
     assert.equal(1, sold())
   end)
 
+  it("is not taken for a colleague's order whose quantity cannot be read, at half the "
+    .. "price", function()
+    faults("orders.create:cut=before,count=1", "orders.list:omit=price,say=quantity~1 pcs",
+      "account.transactions:omit=order_id+amount")
+    during(1, ("print(px.try(px.orders.create, { %s, quantity = 2, key = 'k' }))"):format(
+      (BUY:gsub("quantity = 1, ", ""))), function() colleague_buys(1) end)
+    local state = entry("k")
+    assert.is_nil(state.order_id)
+    assert.equal("unknown", state.state)
+  end)
+
   it("is not placed although a colleague bought while its baseline was read", function()
     faults("orders.calc:delay=0.5", "orders.create:cut=before,skip=1,count=1") -- skips the other
     local out = during(1, ("print(px.try(px.orders.create, { %s, key = 'k' }))"):format(BUY),
