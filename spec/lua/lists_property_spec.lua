@@ -143,7 +143,7 @@ local function says_something_else(layout, proxy)
     return true -- blanks around a line, comments, the marks of a list, remarks behind it
   end
   if layout:find("columns") then
-    local is_remark = said[user] or said[user:lower()] or user:find("^%u%u$")
+    local is_remark = said[user] or said[user:lower()] or user:find("^%u%u%f[%z-]%-?[NAHS!-]*$")
       or user:find("^%d+[ms%%]+$")
     return proxy.username and is_remark or password:find("^#")
       or password == "" and user:find(":") or (user .. password):find("[%s,;|\t]")
