@@ -107,13 +107,6 @@ function watched.failing(percent, watch)
   end
 end
 
--- Orders without a readable end come last.
-local function ends_before(a, b)
-  local first, second = time.read(a.expires_at) or math.huge, time.read(b.expires_at) or math.huge
-  if first ~= second then return first < second end
-  return tostring(a.id) < tostring(b.id)
-end
-
 local Watch = {}
 Watch.__index = Watch
 
@@ -123,7 +116,7 @@ function Watch:orders()
     self.active = {}
     local orders = pages.orders.each{ status = "active", on_problem = self.on_problem }
     for order in orders do self.active[#self.active + 1] = order end
-    table.sort(self.active, ends_before)
+    table.sort(self.active, time.ends_before)
   end
   return self.active
 end

@@ -100,7 +100,7 @@ static void push_settings(lua_State *L, const struct proxylua_settings *given)
   set_seconds(L, "max_wait", given->max_wait);
   set_seconds(L, "settle", given->settle);
   set_flag(L, "dry_run", given->dry_run);
-  set_flag(L, "quiet", true); /* there is no terminal to ask or to show waits on */
+  set_flag(L, "quiet", true); /* a host has no terminal on which to ask or to show waits */
   lua_newtable(L);
   set_text(L, "per_run", given->spend_per_run);
   set_text(L, "per_day", given->spend_per_day);

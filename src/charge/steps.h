@@ -81,7 +81,7 @@ struct charge {
   struct journal_find find; /* the entry of the key */
   struct left left;
 
-  /* The price, by get_quote; and what the user confirmed. */
+  /* The price, by get_quote; and the one that the user confirmed. */
   struct buffer calc; /* the body that an extension is quoted with */
   money quoted;
   int64_t quoted_at; /* loop_clock() */
@@ -92,7 +92,7 @@ struct charge {
   struct snapshot before;
   int64_t baseline_at; /* loop_clock() */
 
-  /* The request that moves money, by send. */
+  /* The request that moves money, by send_request. */
   struct buffer idempotency; /* the key as it is sent: a new one after each refused attempt */
   int64_t entry;             /* of the journal, 0 before the intent */
   int64_t committed_at;      /* loop_clock() before the entry was on disk as sent, for may_send */
@@ -207,7 +207,7 @@ void charge_finish(struct charge *c);
 /* recover.c: settles the entries that earlier processes left open. */
 bool charge_settle_open_entries(struct charge *c);
 
-/* decide.c: whether the charge may be made at its price. */
+/* allowance.c: whether the charge may be made at its price. */
 bool charge_check_price(struct charge *c); /* false: above max_price, with the error set */
 bool charge_must_ask(const struct charge *c);
 struct journal_allowance charge_allowance(const struct charge *c);

@@ -37,13 +37,15 @@ int thread_start(struct thread *thread, void (*run)(void *arg), void *arg)
   *thread = (struct thread){.run = run, .arg = arg};
   int why = pthread_attr_init(&attributes);
   if (why) return why;
-  pthread_mutex_init(&thread->mutex, NULL);
-  pthread_cond_init(&thread->turns, NULL);
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  why = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  if (!why) why = pthread_mutex_init(&thread->mutex, NULL);
+  if (!why) why = pthread_cond_init(&thread->turns, NULL);
   sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  why = pthread_create(&thread->id, &attributes, begin, thread);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!why) why = pthread_sigmask(SIG_SETMASK, &all, &before);
+  if (!why) {
+    why = pthread_create(&thread->id, &attributes, begin, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+  }
   pthread_attr_destroy(&attributes);
   return why;
 }

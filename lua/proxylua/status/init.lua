@@ -90,11 +90,7 @@ local function next_to_end(list, known)
       quantity = order.quantity, expires_at = order.expires_at,
       pool = (known.orders[order.id] or {}).pool }
   end
-  table.sort(orders, function(a, b)
-    local first, second = time.read(a.expires_at) or math.huge, time.read(b.expires_at) or math.huge
-    if first ~= second then return first < second end
-    return tostring(a.id) < tostring(b.id)
-  end)
+  table.sort(orders, time.ends_before)
   return orders
 end
 

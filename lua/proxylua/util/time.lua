@@ -37,6 +37,14 @@ function M.read(value)
   return type(value) == "string" and core.record.date(value) or nil
 end
 
+--- Whether an order ends before another, for table.sort. Orders without a readable end come last,
+-- and those of the same end in the order of their ids.
+function M.ends_before(a, b)
+  local first, second = M.read(a.expires_at) or math.huge, M.read(b.expires_at) or math.huge
+  if first ~= second then return first < second end
+  return tostring(a.id) < tostring(b.id)
+end
+
 --- Seconds since 1970 UTC of a time as the API writes it, so that times can be compared and
 -- subtracted.
 -- @function px.time

@@ -72,7 +72,7 @@ static bool write_text(struct buffer *text, const struct purchase_question *ques
   return ok && buffer_add_text(text, "\nGo ahead?");
 }
 
-/* What was typed before the question was there is no reply to it. */
+/* Input that was typed before the question appeared is not a reply to it. */
 static bool show(struct ask *ask)
 {
   tcflush(STDIN_FILENO, TCIFLUSH);
